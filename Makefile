@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+# Builds every component, its tests and its tools. `make help` lists the goals.
+#
+# BUILD chooses the variant and its folder: release (default), asan (address and undefined-behaviour sanitizers), tsan.
+
+BUILD ?= release
+OUT := build/$(BUILD)
+CC := gcc
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+
+PACKAGES := libcurl libmicrohttpd gnutls jansson yaml-0.1 libprotobuf-c openssl libarchive zlib libzstd libwslay libldns
+PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libwslay libldns,$(PACKAGES)) 2>/dev/null)
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings -Wvla
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
+CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(BUILD)) -fstack-protector-strong -fPIE -ffunction-sections -fdata-sections \
+	-D_GNU_SOURCE -pthread $(PKG_CFLAGS)
+CPPFLAGS := -Ilibcommon -I. -I$(OUT)/gen -include base/banned.h
+LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(filter -fsanitize%,$(CFLAGS_$(BUILD)))
+
+# Libraries a component needs beyond those of libcommon; the linker drops what is not used.
+LIBS := -lcurl -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lm
+
+# component folder -> executable
+EXE_apiserver := kube-apiserver
+EXE_scheduler := kube-scheduler
+EXE_controller-manager := kube-controller-manager
+EXE_kubelet := kubelet
+EXE_kube-proxy := kube-proxy
+EXE_kubectl := kubectl
+EXE_minikube := minikube
+EXE_addons/dns := cluster-dns
+COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dns,\
+	$(if $(wildcard $(c)/main.c),$(c)))
+
+sources = $(sort $(shell find $(1) -name '*.c' -not -name main.c -not -path '*/gen/*' 2>/dev/null))
+objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+
+COMMON_OBJ := $(call objects,$(call sources,libcommon))
+COMMON_LIB := $(OUT)/libcommon.a
+
+all: $(foreach c,$(COMPONENTS),$(OUT)/bin/$(EXE_$(c)))
+
+# Generated tables (libcommon/schema) and protobuf code add to these lists.
+GEN_HEADERS :=
+GEN_OBJ :=
+-include libcommon/schema/schema.mk
+-include libcommon/etcd/etcd.mk
+
+$(OUT)/obj/%.o: %.c | $(GEN_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(COMMON_LIB): $(COMMON_OBJ) $(GEN_OBJ)
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+define component_rules
+$(OUT)/lib$(notdir $(1)).a: $(call objects,$(call sources,$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+$(OUT)/bin/$(EXE_$(1)): $(OUT)/obj/$(1)/main.o $(OUT)/lib$(notdir $(1)).a $(COMMON_LIB)
+	@mkdir -p $$(@D)
+	$(CC) $(LDFLAGS) -o $$@ $$^ $(LIBS)
+endef
+$(foreach c,$(COMPONENTS),$(eval $(call component_rules,$(c))))
+
+# Unit tests: test/unit/<component>/test_foo.c, with libcommon's under test/unit/libcommon.
+UNIT_SRC := $(sort $(shell find test/unit -name 'test_*.c' 2>/dev/null))
+UNIT_BIN := $(patsubst test/unit/%.c,$(OUT)/test/%,$(UNIT_SRC))
+unit_lib = $(if $(filter libcommon,$(1)),,$(OUT)/lib$(1).a)
+define unit_rule
+$(patsubst test/unit/%.c,$(OUT)/test/%,$(1)): $(OUT)/obj/$(1:.c=.o) \
+		$(call unit_lib,$(word 3,$(subst /, ,$(1)))) $(COMMON_LIB)
+	@mkdir -p $$(@D)
+	$(CC) $(LDFLAGS) -o $$@ $$^ -lcmocka $(LIBS)
+endef
+$(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
+
+unit-build: $(UNIT_BIN)
+
+# Runs the unit tests of this BUILD variant.
+unit: unit-build
+	@test/run-unit.sh $(OUT)/test
+
+# Unit tests under the address and undefined-behaviour sanitizers.
+check:
+	$(MAKE) BUILD=asan unit
+
+clean:
+	rm -rf build
+
+help:
+	@sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile | sort -u
+
+-include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
+.PHONY: all unit unit-build check clean help
+.SECONDARY:

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// YAML ⇄ JSON with libyaml, as sigs.k8s.io/yaml reads it (YAML 1.1 scalars with 1.2's booleans true/false/yes/no/on/off
+// as go-yaml does). Size, depth and alias expansion are capped.
+#pragma once
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <jansson.h>
+
+// Parses a stream of documents into an array of values (empty documents are left out). A document that is JSON is
+// YAML too. The error carries line and column.
+int cx_yaml_parse(const char *text, size_t length, json_t **ret_documents, struct cx_error *err) CX_CHECK;
+// Block style, keys sorted, as kubectl -o yaml prints.
+int cx_yaml_dump(const json_t *json, struct cx_buf *to, struct cx_error *err) CX_CHECK;

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// An HTTP/1.1 server over libmicrohttpd (TLS by GnuTLS), shared by the apiserver and by every component's port.
+//
+// Threads: libmicrohttpd's epoll pool parses and sends. A request whose body is complete goes to `handler_inline` on
+// the I/O thread, which must never block; it answers and returns true, or returns false and the request is queued for
+// `handler` on a pool of workers, which may block (the connection is suspended meanwhile). A request must be answered
+// exactly once, by exactly one cx_http_respond*/stream/upgrade call, from either of them or later from any other
+// thread that got hold of it (return true without answering to keep it: cx_http_defer).
+//
+// Bodies are read whole, up to max_body (413 as a Kubernetes Status over it), before any handler runs.
+#pragma once
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/flags.h"
+
+#include <jansson.h>
+
+struct cx_http_server;
+struct cx_http_request;
+
+typedef void (*cx_http_handler)(struct cx_http_request *request, void *context);
+typedef bool (*cx_http_handler_inline)(struct cx_http_request *request, void *context);
+
+struct cx_http_server_options {
+        const char *address;           // "0.0.0.0", "127.0.0.1", "::"
+        int port;                      // 0: any free one, see cx_http_server_port
+        const char *cert_pem, *key_pem; // contents; NULL: cleartext
+        const char *client_ca_pem;     // when set, client certificates are asked for and verified when given
+        int io_threads;                // 0: one a core
+        int workers;                   // 0: 8
+        size_t max_body;               // 0: 3 MiB
+        size_t max_connections;        // 0: 8192
+        int idle_timeout;              // seconds, 0: 120; does not end a stream
+        cx_http_handler_inline handler_inline; // may be NULL
+        cx_http_handler handler;
+        void *context;
+};
+
+int cx_http_server_new(const struct cx_http_server_options *options, struct cx_http_server **ret_server,
+                       struct cx_error *err) CX_CHECK;
+int cx_http_server_port(const struct cx_http_server *server);
+void cx_http_server_stop_accepting(struct cx_http_server *server);  // then wait for what runs, then free
+void cx_http_server_free(struct cx_http_server *server);            // ends streams, joins threads
+CX_DEFINE_CLEANUP(struct cx_http_server, cx_http_server_freep, cx_http_server_free)
+
+// --- the request; everything returned is borrowed and lives as long as the request ---
+const char *cx_http_method(const struct cx_http_request *request);
+const char *cx_http_path(const struct cx_http_request *request);          // decoded, without the query
+const char *cx_http_raw_query(const struct cx_http_request *request);     // "" when none; still encoded
+const char *cx_http_query(const struct cx_http_request *request, const char *name);  // decoded; NULL when absent
+void cx_http_query_all(const struct cx_http_request *request, const char *name, struct cx_strings *ret_values);
+const char *cx_http_header(const struct cx_http_request *request, const char *name); // case-insensitive; or NULL
+// Calls `each` for every header of the request.
+void cx_http_headers(const struct cx_http_request *request,
+                     void (*each)(void *context, const char *name, const char *value), void *context);
+const char *cx_http_body(const struct cx_http_request *request, size_t *ret_length);  // terminated
+// Subject of the verified client certificate: CN in ret_cn, every O added to ret_groups. False when there is none.
+bool cx_http_client_certificate(const struct cx_http_request *request, char **ret_cn, struct cx_strings *ret_groups);
+// True when a client certificate was given but did not verify; ret_why is borrowed.
+bool cx_http_client_certificate_bad(const struct cx_http_request *request, const char **ret_why);
+const char *cx_http_remote_address(const struct cx_http_request *request); // numeric, without port
+void *cx_http_user_data(const struct cx_http_request *request);            // a pointer of the handler's own
+void cx_http_set_user_data(struct cx_http_request *request, void *data, void (*free_data)(void *));
+int64_t cx_http_start_time(const struct cx_http_request *request);         // monotonic ns, body complete
+
+// Adds a header to the response to come.
+void cx_http_add_header(struct cx_http_request *request, const char *name, const char *value);
+
+// Answers with a copy of `body`; a NULL content type means application/json.
+void cx_http_respond(struct cx_http_request *request, int code, const char *content_type, const void *body,
+                     size_t length);
+void cx_http_respond_text(struct cx_http_request *request, int code, const char *text);   // text/plain
+void cx_http_respond_buf(struct cx_http_request *request, int code, const char *content_type,
+                         struct cx_buf *body_steal);                                       // no copy
+void cx_http_respond_json(struct cx_http_request *request, int code, json_t *body_steal);
+
+// A body produced in blocks: `read` fills up to max bytes at offset and returns how many, or
+// CX_HTTP_STREAM_WAIT when there is nothing yet (call cx_http_stream_wake later; a wake-up between the check and the
+// return is not lost), CX_HTTP_STREAM_END, or CX_HTTP_STREAM_ABORT. `length` is the whole length or -1 (chunked).
+// `read` runs on an I/O thread and must not block; `release` is called exactly once, when the response is over or the
+// client has gone.
+#define CX_HTTP_STREAM_WAIT 0
+#define CX_HTTP_STREAM_END (-1)
+#define CX_HTTP_STREAM_ABORT (-2)
+struct cx_http_stream;
+struct cx_http_stream_source {
+        ssize_t (*read)(void *context, uint64_t offset, char *to, size_t max);
+        void (*release)(void *context);
+        void *context;
+        size_t block;          // bytes asked for at a time; 0: 64 KiB
+};
+// Returns a handle to wake the stream from any thread; it stays valid until cx_http_stream_unref.
+struct cx_http_stream *cx_http_respond_stream(struct cx_http_request *request, int code, const char *content_type,
+                                              int64_t length, const struct cx_http_stream_source *source);
+void cx_http_stream_wake(struct cx_http_stream *stream);
+void cx_http_stream_unref(struct cx_http_stream *stream);
+
+// Switches protocols: answers 101 with the headers added so far and hands a connected stream socket (plain bytes, TLS
+// is handled underneath) to `run` on a thread of its own. `extra` are bytes already received. `run` owns the fd's use
+// until it returns; the connection is closed then.
+typedef void (*cx_http_upgraded)(int fd, const char *extra, size_t extra_length, void *context);
+void cx_http_respond_upgrade(struct cx_http_request *request, cx_http_upgraded run, void *context,
+                             void (*release)(void *));
+
+// In a handler: this request will be answered later, from another thread.
+void cx_http_defer(struct cx_http_request *request);
