@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The description of the Kubernetes API as constant tables, and how to find things in them. The tables are generated
+// from the *.api files in this folder (format: docs/schema-format.md); the engines in engine.h walk them. Everything here
+// is immutable and may be read from any thread; CustomResourceDefinitions build the same structs at run time.
+#pragma once
+
+#include "base/macro.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum cx_kind_of {
+        CX_OF_OBJECT,        // struct cx_type with fields
+        CX_OF_STRING,
+        CX_OF_INT32,
+        CX_OF_INT64,
+        CX_OF_NUMBER,
+        CX_OF_BOOL,
+        CX_OF_BYTES,         // base64 text
+        CX_OF_TIME,          // metav1.Time
+        CX_OF_MICRO_TIME,
+        CX_OF_DURATION,      // metav1.Duration
+        CX_OF_QUANTITY,
+        CX_OF_INT_OR_STRING,
+        CX_OF_ANY,           // any JSON (RawExtension, JSON): never pruned
+};
+enum cx_shape { CX_SHAPE_ONE, CX_SHAPE_LIST, CX_SHAPE_MAP, CX_SHAPE_MAP_OF_LIST };
+enum cx_list_type { CX_LIST_ATOMIC, CX_LIST_SET, CX_LIST_MAP };
+enum { // cx_field.flags
+        CX_FIELD_REQUIRED = 1,
+        CX_FIELD_IMMUTABLE = 2,
+        CX_FIELD_PATCH_MERGE = 4,       // patchStrategy merge
+        CX_FIELD_PATCH_RETAIN_KEYS = 8, // patchStrategy retainKeys
+        CX_FIELD_ATOMIC_MAP = 16,       // map type atomic (server-side apply)
+};
+
+struct cx_type;
+struct cx_field {
+        const char *name;
+        enum cx_kind_of of;
+        enum cx_shape shape;
+        enum cx_list_type list_type;    // CX_SHAPE_LIST
+        unsigned flags;
+        const struct cx_type *type;     // CX_OF_OBJECT
+        const char *const *map_keys;    // CX_LIST_MAP: NULL-ended; the merge key of strategic merge patch is merge_key
+        const char *merge_key;          // NULL when none
+        const char *default_json;       // JSON text; NULL: no default
+        const char *const *enum_values; // NULL-ended; NULL: any
+        int64_t min, max;               // bounds of numbers, checked when min <= max; {1, 0}: unbounded
+        uint16_t proto_tag, proto_inner_tag;
+        const char *proto_type;
+        const char *description;        // may be NULL
+};
+struct cx_type {
+        const char *name;               // "core.v1.PodSpec"
+        const struct cx_field *fields;  // sorted by name
+        uint16_t n_fields;
+        enum cx_kind_of of;             // CX_OF_OBJECT but for named scalars
+        bool atomic;
+        const char *description;
+};
+
+struct cx_column {
+        const char *name, *type, *format;   // "Name", "string", "name"
+        int priority;
+        const char *path;                   // JSONPath-like source; NULL: a cell function by kind (table.c)
+        const char *description;
+};
+
+enum cx_verb { CX_VERB_GET = 1, CX_VERB_LIST = 2, CX_VERB_WATCH = 4, CX_VERB_CREATE = 8, CX_VERB_UPDATE = 16,
+               CX_VERB_PATCH = 32, CX_VERB_DELETE = 64, CX_VERB_DELETE_COLLECTION = 128 };
+
+struct cx_kind {
+        const char *group, *version, *kind; // group "" for the core
+        const struct cx_type *type;
+};
+struct cx_subresource {
+        const char *name;                   // "status", "scale", "log", …
+        const char *group, *version, *kind; // of what it takes and gives
+        unsigned verbs;
+};
+struct cx_resource {
+        const char *group, *version, *resource;   // "apps", "v1", "deployments"
+        const char *singular;
+        const struct cx_kind *kind;
+        const char *list_kind;                    // "DeploymentList"
+        bool namespaced;
+        unsigned verbs;
+        const char *const *short_names, *const *categories;   // NULL-ended, never NULL
+        const struct cx_subresource *subresources;            // ended by an entry without name, never NULL
+        const struct cx_column *columns;                      // ended by an entry without name; never NULL
+        const char *const *selectable_fields;                 // besides metadata.name and metadata.namespace
+        const char *storage_group;   // group that names the etcd prefix: /registry/<resource>/<ns>/<name>, as upstream
+        const char *storage_version; // of the stored encoding
+};
+
+// Looks up; NULL when there is none. `resource` may be plural only.
+const struct cx_resource *cx_schema_resource(const char *group, const char *version, const char *resource);
+const struct cx_resource *cx_schema_resource_by_kind(const char *group, const char *version, const char *kind);
+const struct cx_kind *cx_schema_kind(const char *group, const char *version, const char *kind);
+const struct cx_type *cx_schema_type(const char *name);       // "core.v1.PodSpec"
+const struct cx_field *cx_type_field(const struct cx_type *type, const char *name);
+const struct cx_subresource *cx_resource_subresource(const struct cx_resource *resource, const char *name);
+// All resources, in discovery order (core first, then groups as upstream orders them).
+const struct cx_resource *cx_schema_resources(size_t *ret_count);
+// What a user types: plural, singular, short name or kind, optionally ".group" or ".version.group". NULL when unknown.
+const struct cx_resource *cx_schema_find(const char *word);
+// "apps/v1" → group and version (fixed buffers); "v1" has group "". False when malformed.
+bool cx_split_api_version(const char *api_version, char group[64], char version[32]);
+// "apps/v1" into `to` (128 bytes).
+const char *cx_join_api_version(char *to, const char *group, const char *version);
