@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the main function of every component that talks to the apiserver shares: common flags, the client, the port with
+// /healthz, /livez, /readyz and /metrics, leader election, and a clean end on SIGTERM.
+//
+//     static struct cx_component component = {.name = "kube-scheduler", .secure_port = 10259};
+//     int main(int argc, char **argv) { return cx_component_main(&component, argc, argv); }
+#pragma once
+
+#include "base/flags.h"
+#include "base/metrics.h"
+#include "client/events.h"
+#include "client/informer.h"
+#include "client/leader.h"
+#include "net/http_server.h"
+
+struct cx_component {
+        // Set by the component.
+        const char *name, *description;
+        int64_t secure_port;               // default of --secure-port; 0: none is served unless the flag says so
+        bool elects;                       // has the --leader-elect flags
+        const struct cx_flag *flags;       // the component's own; ended by an entry without name; may be NULL
+        // Starts the work, returns at once; called after the election was won. On failure the process exits with 1.
+        int (*start)(struct cx_component *component, struct cx_error *err);
+        void (*stop)(struct cx_component *component);      // called at the end, if start succeeded; may be NULL
+        bool (*ready)(struct cx_component *component);     // for /readyz; NULL: always
+        // Further paths of the port (on a worker); false: 404. May be NULL.
+        bool (*serve)(struct cx_component *component, struct cx_http_request *request);
+        void *context;
+
+        // Made by cx_component_main, for use in start.
+        struct cx_rest *rest;
+        struct cx_informers *informers;
+        struct cx_events *events;
+        struct cx_metrics *metrics;
+        struct cx_leader *leader;
+        struct cx_http_server *server;
+
+        // Flags.
+        const char *kubeconfig, *bind_address, *tls_cert_file, *tls_key_file, *client_ca_file, *logging_format;
+        const char *lease_name, *lease_namespace, *master;
+        int64_t port, verbosity, qps, burst, lease_duration, renew_deadline, retry_period;
+        bool leader_elect;
+};
+int cx_component_main(struct cx_component *component, int argc, char **argv);

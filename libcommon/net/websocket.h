@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// WebSocket connections (RFC 6455, frames by wslay) over a connected socket (server side, after cx_http_respond_upgrade)
+// or an upgraded client connection, and on top of them the channels that Kubernetes streams exec, attach and
+// port-forward through: a binary message is one channel byte and its data.
+//
+// Threads: one thread reads; any thread may send or close.
+#pragma once
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "net/http_client.h"
+
+#define CX_WS_TEXT 1
+#define CX_WS_BINARY 2
+#define CX_WS_MAX_MESSAGE ((size_t)4 << 20)
+
+// v4.channel.k8s.io and v5.channel.k8s.io. v5 adds CX_CHANNEL_CLOSE: its data is the number of the channel that ends.
+enum cx_channel {
+        CX_CHANNEL_STDIN = 0,
+        CX_CHANNEL_STDOUT = 1,
+        CX_CHANNEL_STDERR = 2,
+        CX_CHANNEL_ERROR = 3,   // a metav1.Status as JSON ends the session
+        CX_CHANNEL_RESIZE = 4,  // {"Width":80,"Height":24}
+        CX_CHANNEL_CLOSE = 255,
+};
+#define CX_WS_V4 "v4.channel.k8s.io"
+#define CX_WS_V5 "v5.channel.k8s.io"
+
+// Sec-WebSocket-Accept for a Sec-WebSocket-Key; `to` takes 29 bytes.
+void cx_websocket_accept(const char *key, char to[29]);
+// The first of `offered` ("a, b": Sec-WebSocket-Protocol) that is in `supported` (NULL-ended); NULL when none is.
+const char *cx_websocket_protocol(const char *offered, const char *const *supported);
+// Checks an upgrade request's headers (get returns a header or NULL). NULL when it is a good WebSocket upgrade, else why
+// not. *ret_key is borrowed.
+const char *cx_websocket_check(const char *(*get)(void *context, const char *name), void *context, const char **ret_key);
+
+struct cx_websocket;
+// Takes over neither the fd nor the tunnel: the caller closes them after cx_websocket_free. Makes the fd non-blocking.
+struct cx_websocket *cx_websocket_server(int fd, const char *extra, size_t extra_length);
+struct cx_websocket *cx_websocket_client(struct cx_http_tunnel *tunnel);
+void cx_websocket_free(struct cx_websocket *ws);
+CX_DEFINE_CLEANUP(struct cx_websocket, cx_websocket_freep, cx_websocket_free)
+
+// Connects as a client: does the handshake for call->path with the protocols offered (NULL-ended), checks the answer.
+// ret_protocol (may be NULL) is the one that the server chose, owned. The tunnel belongs to the websocket.
+int cx_websocket_connect(struct cx_http_client *client, const struct cx_http_call *call, const char *const *protocols,
+                         struct cx_websocket **ret_ws, char **ret_protocol, struct cx_http_reply *ret_refusal,
+                         struct cx_error *err) CX_CHECK;
+
+// Waits for the next message and puts its payload into ret_message (cleared first). 1 with *ret_opcode; 0 when the peer
+// has closed; -ETIMEDOUT after timeout (ns; negative: none); another negative errno when the connection broke.
+// Pings are answered meanwhile.
+int cx_websocket_recv(struct cx_websocket *ws, int64_t timeout, int *ret_opcode, struct cx_buf *ret_message) CX_CHECK;
+// Sends a whole message and returns once the socket has taken it. 0 or a negative errno.
+int cx_websocket_send(struct cx_websocket *ws, int opcode, const void *data, size_t length) CX_CHECK;
+int cx_websocket_ping(struct cx_websocket *ws) CX_CHECK;
+// Sends a close frame (1000 is normal) if none went before. Does not wait for the peer's.
+void cx_websocket_close(struct cx_websocket *ws, int code, const char *reason);
+int cx_websocket_close_code(const struct cx_websocket *ws);   // the peer's code; 1006 when there was none
+
+// Channel messages. `recv` returns as cx_websocket_recv does; an empty message is skipped.
+int cx_channel_send(struct cx_websocket *ws, int channel, const void *data, size_t length) CX_CHECK;
+int cx_channel_recv(struct cx_websocket *ws, int64_t timeout, int *ret_channel, struct cx_buf *ret_data) CX_CHECK;
