@@ -7,6 +7,7 @@ BUILD ?= release
 OUT := build/$(BUILD)
 CC := gcc
 MAKEFLAGS += --no-builtin-rules
+Q := $(if $(V),,@)
 .SUFFIXES:
 
 PACKAGES := libcurl libmicrohttpd gnutls jansson yaml-0.1 libprotobuf-c openssl libarchive zlib libzstd libwslay libldns
@@ -52,21 +53,23 @@ GEN_OBJ :=
 
 $(OUT)/obj/%.o: %.c | $(GEN_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(COMMON_LIB): $(COMMON_OBJ) $(GEN_OBJ)
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 define component_rules
 $(OUT)/lib$(notdir $(1)).a: $(call objects,$(call sources,$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$(Q)ar rcs $$@ $$^
 $(OUT)/bin/$(EXE_$(1)): $(OUT)/obj/$(1)/main.o $(OUT)/lib$(notdir $(1)).a $(COMMON_LIB)
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS) -o $$@ $$^ $(LIBS)
+	@echo "  LINK  $$@"
+	$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $(LIBS)
 endef
 $(foreach c,$(COMPONENTS),$(eval $(call component_rules,$(c))))
 
@@ -78,7 +81,8 @@ define unit_rule
 $(patsubst test/unit/%.c,$(OUT)/test/%,$(1)): $(OUT)/obj/$(1:.c=.o) \
 		$(call unit_lib,$(word 3,$(subst /, ,$(1)))) $(COMMON_LIB)
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS) -o $$@ $$^ -lcmocka $(LIBS)
+	@echo "  LINK  $$@"
+	$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ -lcmocka $(LIBS)
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 

@@ -214,9 +214,12 @@ int cx_flags_parse(const struct cx_flag *const *tables, size_t n_tables, int arg
 
 static const char *kind_name(const struct cx_flag *flag)
 {
-        static const char *const names[] = {[CX_FLAG_BOOL] = "",           [CX_FLAG_STRING] = " string",
-                                            [CX_FLAG_INT] = " int",        [CX_FLAG_DURATION] = " duration",
-                                            [CX_FLAG_LIST] = " stringArray", [CX_FLAG_CSV] = " strings"};
+        static const char *const names[] = {[CX_FLAG_BOOL] = "",
+                                            [CX_FLAG_STRING] = " string",
+                                            [CX_FLAG_INT] = " int",
+                                            [CX_FLAG_DURATION] = " duration",
+                                            [CX_FLAG_LIST] = " stringArray",
+                                            [CX_FLAG_CSV] = " strings"};
         return names[flag->kind];
 }
 

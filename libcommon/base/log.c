@@ -51,7 +51,9 @@ static void format_json(struct cx_buf *line, enum cx_log_severity severity, cons
         char when[CX_TIME_TEXT];
         cx_time_format_micro(cx_time_now(), when);
         cx_buf_printf(line, "{\"ts\":\"%s\",\"caller\":\"%s:%d\",\"level\":\"%s\",\"msg\":", when, file, number,
-                      severity == CX_LOG_INFO ? "info" : severity == CX_LOG_WARNING ? "warn" : "error");
+                      severity == CX_LOG_INFO      ? "info"
+                      : severity == CX_LOG_WARNING ? "warn"
+                                                   : "error");
         add_quoted(line, message);
         for (; pairs[0] && pairs[1]; pairs += 2) {
                 cx_buf_add_char(line, ',');

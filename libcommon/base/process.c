@@ -83,8 +83,7 @@ static int spawn(const struct cx_run_options *o, struct child_pipes *p, pid_t *r
         posix_spawnattr_setsigmask(&attributes, &none);
         posix_spawnattr_setsigdefault(&attributes, &defaults);
         posix_spawnattr_setpgroup(&attributes, 0);
-        posix_spawnattr_setflags(&attributes,
-                                 POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
         if (o->input)
                 posix_spawn_file_actions_adddup2(&actions, p->in[0], 0);
         else
@@ -136,8 +135,7 @@ static int pump(const struct cx_run_options *o, struct child_pipes *p, struct cx
         int64_t deadline = o->timeout ? cx_time_monotonic() + o->timeout : 0;
         size_t max = o->max_output ? o->max_output : (size_t)1 << 20, done = 0;
         while (p->out[0] >= 0 || p->err[0] >= 0) {
-                struct pollfd fds[3] = {
-                        {p->out[0], POLLIN, 0}, {p->err[0], POLLIN, 0}, {p->in[1], POLLOUT, 0}};
+                struct pollfd fds[3] = {{p->out[0], POLLIN, 0}, {p->err[0], POLLIN, 0}, {p->in[1], POLLOUT, 0}};
                 int wait = -1;
                 if (deadline) {
                         int64_t left = (deadline - cx_time_monotonic()) / CX_NS_PER_MS;
@@ -224,8 +222,7 @@ static int write_all(int fd, const char *data, size_t length)
         return 0;
 }
 
-int cx_write_file(const char *path, const void *data, size_t length, unsigned mode, bool durable,
-                  struct cx_error *err)
+int cx_write_file(const char *path, const void *data, size_t length, unsigned mode, bool durable, struct cx_error *err)
 {
         char suffix[9];
         cx_random_suffix(suffix, 8);

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/status.h"
+
+#include "format/json.h"
+
+static void set_string(json_t *object, const char *key, const char *value)
+{
+        if (value && *value)
+                json_object_set_new(object, key, json_string(value));
+}
+
+int cx_status_http_code(const struct cx_error *err)
+{
+        return cx_reason_http_code(err->reason);
+}
+
+static json_t *details_of(const struct cx_error *err)
+{
+        json_t *details = json_object();
+        set_string(details, "name", err->name);
+        set_string(details, "group", err->group);
+        set_string(details, "kind", err->kind);
+        set_string(details, "uid", err->uid);
+        if (err->n_causes) {
+                json_t *causes = json_array();
+                for (size_t i = 0; i < err->n_causes; i++) {
+                        json_t *cause = json_object();
+                        set_string(cause, "reason", err->causes[i].reason);
+                        set_string(cause, "message", err->causes[i].message);
+                        set_string(cause, "field", err->causes[i].field);
+                        json_array_append_new(causes, cause);
+                }
+                json_object_set_new(details, "causes", causes);
+        }
+        if (err->retry_after)
+                json_object_set_new(details, "retryAfterSeconds", json_integer(err->retry_after));
+        return details;
+}
+
+static json_t *new_status(const char *status)
+{
+        return json_pack("{s:s,s:s,s:{},s:s}", "kind", "Status", "apiVersion", "v1", "metadata", "status", status);
+}
+
+json_t *cx_status_from_error(const struct cx_error *err)
+{
+        json_t *status = new_status("Failure");
+        json_t *message = json_string(cx_error_text(err));
+        json_object_set_new(status, "message", message ? message : json_string("error text is not valid UTF-8"));
+        const char *reason = cx_reason_name(err->reason);
+        set_string(status, "reason", *reason ? reason : "InternalError");
+        json_auto_t *details = details_of(err);
+        if (json_object_size(details))
+                json_object_set(status, "details", details);
+        json_object_set_new(status, "code", json_integer(cx_status_http_code(err)));
+        return status;
+}
+
+json_t *cx_status_success(const char *group, const char *kind, const char *name, const char *uid)
+{
+        json_t *status = new_status("Success");
+        json_auto_t *details = json_object();
+        set_string(details, "name", name);
+        set_string(details, "group", group);
+        set_string(details, "kind", kind);
+        set_string(details, "uid", uid);
+        if (json_object_size(details))
+                json_object_set(status, "details", details);
+        return status;
+}
+
+int cx_error_from_status(struct cx_error *err, int http_code, const char *body, size_t length)
+{
+        json_auto_t *status = json_loadb(body ? body : "", body ? length : 0, 0, NULL);
+        enum cx_reason reason = cx_reason_by_name(cx_json_string(status, "reason"));
+        if (reason == CX_REASON_UNKNOWN)
+                reason = cx_reason_by_http_code(http_code);
+        if (!cx_streq(cx_json_string(status, "kind"), "Status")) {
+                size_t shown = body ? strcspn(body, "\r\n") : 0;
+                if (shown > 512)
+                        shown = 512;
+                return cx_error_reason(err, reason, "the server answered with HTTP status %d: %.*s", http_code,
+                                       (int)shown, cx_str(body));
+        }
+        int code = cx_error_reason(err, reason, "%s", cx_json_string_or(status, "message", "unknown error"));
+        if (!err)
+                return code;
+        cx_error_about(err, cx_json_string(status, "details.group"), cx_json_string(status, "details.kind"),
+                       cx_json_string(status, "details.name"));
+        err->retry_after = (int)cx_json_int(status, "details.retryAfterSeconds", 0);
+        const json_t *causes = cx_json_get(status, "details.causes");
+        for (size_t i = 0; i < json_array_size(causes) && i < 256; i++) {
+                const json_t *cause = json_array_get(causes, i);
+                cx_error_cause(err, cx_json_string(cause, "reason"), cx_json_string(cause, "field"), "%s",
+                               cx_json_string_or(cause, "message", ""));
+        }
+        return code;
+}
