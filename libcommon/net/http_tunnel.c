@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+// Upgraded connections: libcurl connects (TCP and TLS, CURLOPT_CONNECT_ONLY), the HTTP/1.1 request and its answer are
+// written and read here, and the rest of the connection is a plain stream.
+#include "base/time.h"
+#include "net/http_client_internal.h"
+
+#include <poll.h>
+#include <strings.h>
+
+#define MAX_ANSWER_HEADERS 65536
+#define MAX_REFUSAL (1 << 20)
+
+struct cx_http_tunnel {
+        CURL *easy;
+        struct cx_http_setup setup;
+        curl_socket_t fd;
+        pthread_mutex_t lock; // curl_easy_send and _recv use one TLS state
+        struct cx_buf early;  // bytes that came with the answer's headers
+};
+
+static ssize_t tunnel_recv(struct cx_http_tunnel *tunnel, void *to, size_t max)
+{
+        size_t got = 0;
+        pthread_mutex_lock(&tunnel->lock);
+        CURLcode code = curl_easy_recv(tunnel->easy, to, max, &got);
+        pthread_mutex_unlock(&tunnel->lock);
+        if (code == CURLE_AGAIN)
+                return -EAGAIN;
+        if (code != CURLE_OK)
+                return -ECONNRESET;
+        return (ssize_t)got;
+}
+
+ssize_t cx_http_tunnel_read(struct cx_http_tunnel *tunnel, void *to, size_t max)
+{
+        if (tunnel->early.length) {
+                size_t n = tunnel->early.length < max ? tunnel->early.length : max;
+                memcpy(to, tunnel->early.data, n);
+                cx_buf_consume(&tunnel->early, n);
+                return (ssize_t)n;
+        }
+        return tunnel_recv(tunnel, to, max);
+}
+
+ssize_t cx_http_tunnel_write(struct cx_http_tunnel *tunnel, const void *data, size_t length)
+{
+        size_t sent = 0;
+        pthread_mutex_lock(&tunnel->lock);
+        CURLcode code = curl_easy_send(tunnel->easy, data, length, &sent);
+        pthread_mutex_unlock(&tunnel->lock);
+        if (code == CURLE_AGAIN)
+                return -EAGAIN;
+        if (code != CURLE_OK)
+                return -ECONNRESET;
+        return (ssize_t)sent;
+}
+
+int cx_http_tunnel_fd(const struct cx_http_tunnel *tunnel)
+{
+        return (int)tunnel->fd;
+}
+
+void cx_http_tunnel_free(struct cx_http_tunnel *tunnel)
+{
+        if (!tunnel)
+                return;
+        curl_easy_cleanup(tunnel->easy);
+        curl_slist_free_all(tunnel->setup.headers);
+        curl_slist_free_all(tunnel->setup.connect_to);
+        cx_buf_release(&tunnel->early);
+        pthread_mutex_destroy(&tunnel->lock);
+        free(tunnel);
+}
+
+// Waits for the socket; -ETIMEDOUT at the deadline, -ECANCELED when asked to.
+static int wait_for(struct cx_http_tunnel *tunnel, short events, int64_t deadline, const bool *cancel)
+{
+        for (;;) {
+                int64_t left = deadline - cx_time_monotonic();
+                if (left <= 0)
+                        return -ETIMEDOUT;
+                if (cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED))
+                        return -ECANCELED;
+                struct pollfd entry = {.fd = tunnel->fd, .events = events};
+                int ms = (int)(left / CX_NS_PER_MS) + 1;
+                int n = poll(&entry, 1, cancel && ms > 100 ? 100 : ms);
+                if (n > 0)
+                        return 0;
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+        }
+}
+
+static void write_request(struct cx_buf *to, struct cx_http_client *client, const struct cx_http_call *call,
+                          const struct curl_slist *headers, const char *url)
+{
+        CURLU *parts = curl_url();
+        char *host = NULL, *port = NULL, *path = NULL, *query = NULL;
+        if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK) {
+                curl_url_get(parts, CURLUPART_HOST, &host, 0);
+                curl_url_get(parts, CURLUPART_PORT, &port, 0);
+                curl_url_get(parts, CURLUPART_PATH, &path, 0);
+                curl_url_get(parts, CURLUPART_QUERY, &query, 0);
+        }
+        cx_buf_printf(to, "%s %s%s%s HTTP/1.1\r\nHost: %s%s%s\r\nUser-Agent: %s\r\n",
+                      call->method ? call->method : "GET", path ? path : "/", query ? "?" : "", cx_str(query),
+                      cx_str(host), port ? ":" : "", cx_str(port), client->user_agent);
+        for (; headers; headers = headers->next)
+                if (strcmp(headers->data, "Expect:") != 0)
+                        cx_buf_printf(to, "%s\r\n", headers->data);
+        if (client->username) {
+                // Basic authentication is libcurl's work elsewhere; here the header is made by hand.
+                static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+                char *plain = cx_sprintf("%s:%s", client->username, cx_str(client->password));
+                size_t length = strlen(plain);
+                cx_buf_add(to, "Authorization: Basic ");
+                for (size_t i = 0; i < length; i += 3) {
+                        unsigned block = (unsigned)(unsigned char)plain[i] << 16;
+                        if (i + 1 < length)
+                                block |= (unsigned)(unsigned char)plain[i + 1] << 8;
+                        if (i + 2 < length)
+                                block |= (unsigned)(unsigned char)plain[i + 2];
+                        cx_buf_add_char(to, digits[block >> 18 & 63]);
+                        cx_buf_add_char(to, digits[block >> 12 & 63]);
+                        cx_buf_add_char(to, i + 1 < length ? digits[block >> 6 & 63] : '=');
+                        cx_buf_add_char(to, i + 2 < length ? digits[block & 63] : '=');
+                }
+                cx_buf_add(to, "\r\n");
+                free(plain);
+        }
+        if (call->body_length || cx_streq(call->method, "POST"))
+                cx_buf_printf(to, "Content-Length: %zu\r\n", call->body ? call->body_length : 0);
+        cx_buf_add(to, "\r\n");
+        if (call->body)
+                cx_buf_append(to, call->body, call->body_length);
+        curl_free(host);
+        curl_free(port);
+        curl_free(path);
+        curl_free(query);
+        curl_url_cleanup(parts);
+}
+
+int cx_http_parse_answer(const char *text, size_t length, struct cx_http_reply *ret_reply)
+{
+        if (length < 14 || strncmp(text, "HTTP/1.", 7) != 0 || (text[7] != '0' && text[7] != '1') || text[8] != ' ')
+                return -EPROTO;
+        int code = 0;
+        for (int i = 9; i < 12; i++) {
+                if (text[i] < '0' || text[i] > '9')
+                        return -EPROTO;
+                code = code * 10 + (text[i] - '0');
+        }
+        if (code < 100 || memchr(text, 0, length))
+                return -EPROTO;
+        ret_reply->code = code;
+        cx_buf_clear(&ret_reply->headers);
+        cx_buf_append(&ret_reply->headers, text, length);
+        return ret_reply->headers.overflow ? -EPROTO : 0;
+}
+
+static int send_all(struct cx_http_tunnel *tunnel, const struct cx_buf *data, int64_t deadline, const bool *cancel)
+{
+        for (size_t done = 0; done < data->length;) {
+                ssize_t n = cx_http_tunnel_write(tunnel, data->data + done, data->length - done);
+                if (n == -EAGAIN) {
+                        int r = wait_for(tunnel, POLLOUT, deadline, cancel);
+                        if (r < 0)
+                                return r;
+                } else if (n < 0) {
+                        return (int)n;
+                } else {
+                        done += (size_t)n;
+                }
+        }
+        return 0;
+}
+
+// Reads up to and with the empty line; what follows stays in tunnel->early.
+static int read_answer(struct cx_http_tunnel *tunnel, struct cx_http_reply *ret_reply, int64_t deadline,
+                       const bool *cancel)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(MAX_ANSWER_HEADERS + 16384);
+        for (;;) {
+                char *end = memmem(text.data, text.length, "\r\n\r\n", 4);
+                if (end) {
+                        size_t length = (size_t)(end - text.data) + 4;
+                        int r = cx_http_parse_answer(text.data, length, ret_reply);
+                        if (r < 0)
+                                return r;
+                        cx_buf_consume(&text, length);
+                        if (ret_reply->code >= 102 || ret_reply->code == 101) {
+                                cx_buf_append(&tunnel->early, text.data, text.length);
+                                return 0;
+                        }
+                        continue; // 100 Continue
+                }
+                if (text.length > MAX_ANSWER_HEADERS)
+                        return -EPROTO;
+                char *to = cx_buf_reserve(&text, 4096);
+                if (!to)
+                        return -EPROTO;
+                ssize_t n = tunnel_recv(tunnel, to, 4096);
+                if (n == 0)
+                        return -ECONNRESET;
+                if (n == -EAGAIN) {
+                        int r = wait_for(tunnel, POLLIN, deadline, cancel);
+                        if (r < 0)
+                                return r;
+                } else if (n < 0) {
+                        return (int)n;
+                } else {
+                        cx_buf_advance(&text, (size_t)n);
+                }
+        }
+}
+
+// The body of a refusal, as far as Content-Length says, or till the end when chunked or unknown (kept raw and capped).
+static void read_refusal(struct cx_http_tunnel *tunnel, struct cx_http_reply *refusal, int64_t deadline,
+                         const bool *cancel)
+{
+        CX_CLEANUP(cx_freep) char *header = cx_http_reply_header(refusal, "Content-Length");
+        int64_t length = MAX_REFUSAL;
+        if (header && cx_parse_int(header, 0, MAX_REFUSAL, &length) < 0)
+                length = MAX_REFUSAL;
+        cx_buf_clear(&refusal->body);
+        while ((int64_t)refusal->body.length < length) {
+                size_t max = (size_t)length - refusal->body.length;
+                if (max > 16384)
+                        max = 16384;
+                char *to = cx_buf_reserve(&refusal->body, max);
+                ssize_t n = to ? cx_http_tunnel_read(tunnel, to, max) : -EMSGSIZE;
+                if (n == -EAGAIN && wait_for(tunnel, POLLIN, deadline, cancel) == 0)
+                        continue;
+                if (n <= 0)
+                        break;
+                cx_buf_advance(&refusal->body, (size_t)n);
+        }
+}
+
+int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *call, struct cx_http_tunnel **ret_tunnel,
+                    struct cx_http_reply *ret_headers, struct cx_http_reply *ret_refusal, struct cx_error *err)
+{
+        CX_CLEANUP(cx_http_tunnel_freep) struct cx_http_tunnel *tunnel = cx_alloc(sizeof *tunnel);
+        tunnel->early = (struct cx_buf)CX_BUF_INIT;
+        pthread_mutex_init(&tunnel->lock, NULL);
+        tunnel->easy = curl_easy_init();
+        if (!tunnel->easy)
+                abort();
+        const char *what = call->path ? call->path : "/";
+        char detail[CURL_ERROR_SIZE] = "";
+        cx_http_setup(tunnel->easy, client, call, &tunnel->setup);
+        curl_easy_setopt(tunnel->easy, CURLOPT_ERRORBUFFER, detail);
+        curl_easy_setopt(tunnel->easy, CURLOPT_CUSTOMREQUEST, NULL);
+        curl_easy_setopt(tunnel->easy, CURLOPT_HTTPGET, 1L);
+        curl_easy_setopt(tunnel->easy, CURLOPT_CONNECT_ONLY, 1L);
+        curl_easy_setopt(tunnel->easy, CURLOPT_TIMEOUT_MS, 0L);
+        CURLcode code = curl_easy_perform(tunnel->easy);
+        curl_easy_setopt(tunnel->easy, CURLOPT_ERRORBUFFER, NULL);
+        if (code != CURLE_OK)
+                return cx_http_curl_error(code, detail, what, err);
+        curl_easy_getinfo(tunnel->easy, CURLINFO_ACTIVESOCKET, &tunnel->fd);
+
+        int64_t timeout = call->timeout > 0 ? call->timeout : 60 * CX_NS_PER_S;
+        int64_t deadline = cx_time_monotonic() + timeout;
+        char *url = NULL;
+        curl_easy_getinfo(tunnel->easy, CURLINFO_EFFECTIVE_URL, &url);
+        CX_BUF request = CX_BUF_INIT;
+        write_request(&request, client, call, tunnel->setup.headers, url);
+        CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+        int r = send_all(tunnel, &request, deadline, call->cancel);
+        explicit_bzero(request.data, request.length);
+        if (r == 0)
+                r = read_answer(tunnel, &reply, deadline, call->cancel);
+        if (r < 0)
+                return cx_error_set(err, r, "%s: no answer to the upgrade: %s", what, strerror(-r));
+        if (reply.code != 101) {
+                read_refusal(tunnel, &reply, deadline, call->cancel);
+                r = cx_error_set(err, -EPROTO, "%s: unable to upgrade connection: %d %.200s", what, reply.code,
+                                 reply.body.data);
+                if (ret_refusal) {
+                        cx_http_reply_release(ret_refusal);
+                        *ret_refusal = reply;
+                        reply = (struct cx_http_reply)CX_HTTP_REPLY_INIT;
+                }
+                return r;
+        }
+        if (ret_headers) {
+                cx_http_reply_release(ret_headers);
+                *ret_headers = reply;
+                reply = (struct cx_http_reply)CX_HTTP_REPLY_INIT;
+        }
+        *ret_tunnel = cx_steal(&tunnel);
+        return 0;
+}
