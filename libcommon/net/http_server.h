@@ -74,6 +74,8 @@ void cx_http_respond_text(struct cx_http_request *request, int code, const char 
 void cx_http_respond_buf(struct cx_http_request *request, int code, const char *content_type,
                          struct cx_buf *body_steal);                                       // no copy
 void cx_http_respond_json(struct cx_http_request *request, int code, json_t *body_steal);
+// Answers with the error as a Kubernetes Status (Retry-After and WWW-Authenticate where they belong).
+void cx_http_respond_error(struct cx_http_request *request, const struct cx_error *err);
 
 // A body produced in blocks: `read` fills up to max bytes at offset and returns how many, or
 // CX_HTTP_STREAM_WAIT when there is nothing yet (call cx_http_stream_wake later; a wake-up between the check and the

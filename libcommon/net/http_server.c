@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lifecycle of the server and of a request: from libmicrohttpd's access handler to the inline handler or the worker pool
+// and back. Responses are in http_response.c, the request's parts in http_request.c.
+//
+// libmicrohttpd 0.9.75 has rules of its own that shape this file: the first call of the access handler must only return
+// MHD_YES (a response queued in it ends keep-alive); a connection must not be suspended when the daemon stops; the
+// content reader may suspend its own connection.
+#include "net/http_server_internal.h"
+
+#include "base/log.h"
+#include "base/time.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#define DEFAULT_MAX_BODY ((size_t)3 << 20)
+#define MAX_DISCARD ((size_t)64 << 20)
+
+// --- worker pool ---
+
+static void *worker_main(void *context)
+{
+        struct cx_http_server *server = context;
+        for (;;) {
+                pthread_mutex_lock(&server->lock);
+                while (!server->queue_head && !server->stopping)
+                        pthread_cond_wait(&server->queue_filled, &server->lock);
+                struct cx_http_request *request = server->queue_head;
+                if (request) {
+                        server->queue_head = request->next;
+                        if (!server->queue_head)
+                                server->queue_tail = NULL;
+                }
+                pthread_mutex_unlock(&server->lock);
+                if (!request)
+                        return NULL;
+                server->options.handler(request, server->options.context);
+        }
+}
+
+static void enqueue(struct cx_http_request *request)
+{
+        struct cx_http_server *server = request->server;
+        pthread_mutex_lock(&server->lock);
+        request->next = NULL;
+        if (server->queue_tail)
+                server->queue_tail->next = request;
+        else
+                server->queue_head = request;
+        server->queue_tail = request;
+        pthread_cond_signal(&server->queue_filled);
+        pthread_mutex_unlock(&server->lock);
+}
+
+// --- libmicrohttpd's callbacks ---
+
+static void *on_uri(void *context, const char *uri, struct MHD_Connection *connection)
+{
+        struct cx_http_request *request = cx_alloc(sizeof *request);
+        request->server = context;
+        request->connection = connection;
+        request->body = (struct cx_buf)CX_BUF_INIT_MAX(request->server->options.max_body);
+        cx_http_request_parse_uri(request, uri);
+        return request;
+}
+
+static void on_completed(void *context CX_UNUSED, struct MHD_Connection *connection CX_UNUSED, void **con_cls,
+                         enum MHD_RequestTerminationCode why CX_UNUSED)
+{
+        struct cx_http_request *request = *con_cls;
+        if (!request)
+                return;
+        *con_cls = NULL;
+        cx_http_request_free(request);
+}
+
+static void on_connection(void *context CX_UNUSED, struct MHD_Connection *connection CX_UNUSED, void **socket_context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+        if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+                *socket_context = cx_alloc(sizeof(struct cx_http_peer));
+                return;
+        }
+        cx_http_peer_free(*socket_context);
+        *socket_context = NULL;
+}
+
+static enum MHD_Result queue_response(struct cx_http_request *request)
+{
+        struct MHD_Response *response = cx_steal(&request->response);
+        enum MHD_Result result = MHD_queue_response(request->connection, (unsigned)request->code, response);
+        MHD_destroy_response(response);
+        return result;
+}
+
+// Suspends, unless the answer has come meanwhile; whoever answers a suspended request resumes it.
+static void wait_for_answer(struct cx_http_request *request)
+{
+        MHD_suspend_connection(request->connection);
+        int expected = CX_HTTP_RUNNING;
+        if (!atomic_compare_exchange_strong(&request->state, &expected, CX_HTTP_SUSPENDED))
+                MHD_resume_connection(request->connection);
+}
+
+static enum MHD_Result dispatch(struct cx_http_request *request)
+{
+        struct cx_http_server *server = request->server;
+        request->dispatched = true;
+        request->start_time = cx_time_monotonic();
+        if (request->too_large) {
+                CX_ERROR err = CX_ERROR_INIT;
+                (void)cx_error_reason(&err, CX_REASON_TOO_LARGE, "Request entity too large: limit is %zu",
+                                      server->options.max_body);
+                cx_http_respond_error(request, &err);
+                return queue_response(request);
+        }
+        atomic_store(&request->state, CX_HTTP_RUNNING);
+        bool taken = server->options.handler_inline && server->options.handler_inline(request, server->options.context);
+        if (taken && atomic_load(&request->state) == CX_HTTP_ANSWERED)
+                return queue_response(request);
+        if (taken) {
+                wait_for_answer(request);
+                return MHD_YES;
+        }
+        // Suspended before it is queued: a worker may answer at once.
+        MHD_suspend_connection(request->connection);
+        atomic_store(&request->state, CX_HTTP_SUSPENDED);
+        enqueue(request);
+        return MHD_YES;
+}
+
+static enum MHD_Result on_access(void *context CX_UNUSED, struct MHD_Connection *connection CX_UNUSED,
+                                 const char *url CX_UNUSED, const char *method, const char *version CX_UNUSED,
+                                 const char *upload_data, size_t *upload_data_size, void **con_cls)
+{
+        struct cx_http_request *request = *con_cls;
+        if (!request->method) {
+                request->method = method;
+                return MHD_YES;
+        }
+        if (*upload_data_size) {
+                request->received += *upload_data_size;
+                if (request->received > request->server->options.max_body) {
+                        request->too_large = true;
+                        cx_buf_release(&request->body);
+                        if (request->received > MAX_DISCARD)
+                                return MHD_NO;
+                } else {
+                        cx_buf_append(&request->body, upload_data, *upload_data_size);
+                }
+                *upload_data_size = 0;
+                return MHD_YES;
+        }
+        if (!request->dispatched)
+                return dispatch(request);
+        if (atomic_load(&request->state) == CX_HTTP_ANSWERED && request->response)
+                return queue_response(request);
+        return MHD_YES;
+}
+
+static void on_log(void *context CX_UNUSED, const char *format, va_list args)
+{
+        if (!cx_v(5))
+                return;
+        CX_BUF text = CX_BUF_INIT_MAX(4096);
+        cx_buf_vprintf(&text, format, args);
+        cx_info("libmicrohttpd", "message", text.data);
+}
+
+// --- start and stop ---
+
+static int parse_address(const struct cx_http_server_options *options, struct sockaddr_storage *ret_address,
+                         socklen_t *ret_length)
+{
+        struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;
+        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_address;
+        const char *text = options->address ? options->address : "0.0.0.0";
+        memset(ret_address, 0, sizeof *ret_address);
+        if (options->port < 0 || options->port > 65535)
+                return -ERANGE;
+        if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+                v4->sin_family = AF_INET;
+                v4->sin_port = htons((uint16_t)options->port);
+                *ret_length = sizeof *v4;
+                return 0;
+        }
+        if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+                v6->sin6_family = AF_INET6;
+                v6->sin6_port = htons((uint16_t)options->port);
+                *ret_length = sizeof *v6;
+                return 0;
+        }
+        return -EINVAL;
+}
+
+// Binds and listens ourselves: libmicrohttpd says only "failed" when it cannot.
+static int open_listener(const struct cx_http_server_options *options, int *ret_fd, int *ret_port, struct cx_error *err)
+{
+        struct sockaddr_storage address;
+        socklen_t length;
+        int r = parse_address(options, &address, &length);
+        if (r < 0)
+                return cx_error_set(err, r, "cannot listen on \"%s\" port %d: not an IP address and port",
+                                    cx_str(options->address), options->port);
+        CX_CLEANUP(cx_closep) int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int one = 1;
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+            bind(fd, (struct sockaddr *)&address, length) < 0 || listen(fd, 1024) < 0 ||
+            getsockname(fd, (struct sockaddr *)&address, &length) < 0) {
+                r = -errno;
+                return cx_error_set(err, r, "cannot listen on %s port %d: %s", cx_str(options->address), options->port,
+                                    strerror(-r));
+        }
+        *ret_port = ntohs(((struct sockaddr_in *)&address)->sin_port); // same offset in sockaddr_in6
+        *ret_fd = fd;
+        fd = -1;
+        return 0;
+}
+
+static int start_daemon(struct cx_http_server *server, int fd, struct cx_error *err)
+{
+        const struct cx_http_server_options *o = &server->options;
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        unsigned threads = o->io_threads > 0 ? (unsigned)o->io_threads : cores > 1 ? (unsigned)cores : 1;
+        unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
+                         MHD_USE_ERROR_LOG | (o->cert_pem ? MHD_USE_TLS : 0);
+        struct MHD_OptionItem items[8];
+        int n = 0;
+        if (threads > 1)
+                items[n++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, threads, NULL};
+        if (o->cert_pem) {
+                items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)o->cert_pem};
+                items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)o->key_pem};
+                if (o->client_ca_pem)
+                        items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *)o->client_ca_pem};
+        }
+        items[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+        server->daemon = MHD_start_daemon(
+                flags, 0, NULL, NULL, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
+                MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_ARRAY, items, MHD_OPTION_URI_LOG_CALLBACK, on_uri, server,
+                MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+                MHD_OPTION_CONNECTION_LIMIT, (unsigned)(o->max_connections ? o->max_connections : 8192),
+                MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(o->idle_timeout ? o->idle_timeout : 120),
+                MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)49152, MHD_OPTION_END);
+        if (!server->daemon)
+                return cx_error_set(err, -EIO,
+                                    "cannot start the HTTP server: check that certificate and key fit together");
+        return 0;
+}
+
+int cx_http_server_new(const struct cx_http_server_options *options, struct cx_http_server **ret_server,
+                       struct cx_error *err)
+{
+        CX_CLEANUP(cx_http_server_freep) struct cx_http_server *server = cx_alloc(sizeof *server);
+        server->options = *options;
+        pthread_mutex_init(&server->lock, NULL);
+        pthread_cond_init(&server->queue_filled, NULL);
+        pthread_cond_init(&server->upgraded_gone, NULL);
+        if (!server->options.max_body)
+                server->options.max_body = DEFAULT_MAX_BODY;
+        int fd = -1;
+        int r = open_listener(options, &fd, &server->port, err);
+        if (r < 0)
+                return r;
+        r = start_daemon(server, fd, err);
+        if (r < 0) {
+                close(fd);
+                return r;
+        }
+        server->n_workers = options->workers > 0 ? options->workers : 8;
+        server->workers = cx_alloc_array((size_t)server->n_workers, sizeof *server->workers);
+        pthread_attr_t attributes;
+        pthread_attr_init(&attributes);
+        pthread_attr_setstacksize(&attributes, (size_t)1 << 20);
+        for (int i = 0; i < server->n_workers; i++)
+                if (pthread_create(&server->workers[i], &attributes, worker_main, server) != 0) {
+                        server->n_workers = i;
+                        pthread_attr_destroy(&attributes);
+                        return cx_error_set(err, -EAGAIN, "cannot start a worker thread");
+                }
+        pthread_attr_destroy(&attributes);
+        *ret_server = cx_steal(&server);
+        return 0;
+}
+
+int cx_http_server_port(const struct cx_http_server *server)
+{
+        return server->port;
+}
+
+void cx_http_server_stop_accepting(struct cx_http_server *server)
+{
+        MHD_socket fd = MHD_quiesce_daemon(server->daemon);
+        if (fd != MHD_INVALID_SOCKET)
+                close(fd);
+}
+
+void cx_http_server_free(struct cx_http_server *server)
+{
+        if (!server)
+                return;
+        if (server->daemon)
+                cx_http_server_stop_accepting(server);
+        // Workers first: every request that one holds gets answered and so resumed.
+        pthread_mutex_lock(&server->lock);
+        server->stopping = true;
+        pthread_cond_broadcast(&server->queue_filled);
+        pthread_mutex_unlock(&server->lock);
+        for (int i = 0; i < server->n_workers; i++)
+                pthread_join(server->workers[i], NULL);
+        cx_http_streams_abort(server);
+        cx_http_upgrades_end(server);
+        if (server->daemon)
+                MHD_stop_daemon(server->daemon);
+        free(server->workers);
+        pthread_mutex_destroy(&server->lock);
+        pthread_cond_destroy(&server->queue_filled);
+        pthread_cond_destroy(&server->upgraded_gone);
+        free(server);
+}

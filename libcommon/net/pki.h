@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keys, certificates and signing requests (OpenSSL), all as PEM text owned by the caller, so that files, Secrets and
+// kubeconfigs hold them alike. Keys are ECDSA P-256. Any thread may call.
+#pragma once
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/flags.h"
+
+#include <openssl/evp.h>
+
+struct cx_certificate_spec {
+        const char *common_name;
+        const struct cx_strings *organizations;  // may be NULL
+        const struct cx_strings *dns_names, *ip_addresses; // subject alternative names; may be NULL
+        bool is_ca, server, client;              // basic constraints and extended key usage
+        int64_t lifetime;                        // seconds; starts five minutes ago, so that clocks may differ a little
+};
+
+int cx_pki_new_key(char **ret_key_pem, struct cx_error *err) CX_CHECK;
+// Signs a certificate for the public half of key_pem; ca_* NULL: self-signed.
+int cx_pki_new_certificate(const struct cx_certificate_spec *spec, const char *key_pem, const char *ca_cert_pem,
+                           const char *ca_key_pem, char **ret_cert_pem, struct cx_error *err) CX_CHECK;
+// A key and its certificate in one step.
+int cx_pki_issue(const struct cx_certificate_spec *spec, const char *ca_cert_pem, const char *ca_key_pem,
+                 char **ret_cert_pem, char **ret_key_pem, struct cx_error *err) CX_CHECK;
+int cx_pki_new_csr(const struct cx_certificate_spec *spec, const char *key_pem, char **ret_csr_pem,
+                   struct cx_error *err) CX_CHECK;
+
+struct cx_csr_info {
+        char *common_name;                       // owned
+        struct cx_strings organizations, dns_names, ip_addresses;
+};
+int cx_pki_parse_csr(const char *csr_pem, struct cx_csr_info *ret_info, struct cx_error *err) CX_CHECK;
+void cx_csr_info_release(struct cx_csr_info *info);
+// Signs a request with the subject and names that it asks for; only usages and lifetime come from the caller.
+int cx_pki_sign_csr(const char *csr_pem, const char *ca_cert_pem, const char *ca_key_pem, bool server, bool client,
+                    int64_t lifetime, char **ret_cert_pem, struct cx_error *err) CX_CHECK;
+// End of validity, seconds since the epoch.
+int cx_pki_not_after(const char *cert_pem, int64_t *ret_seconds, struct cx_error *err) CX_CHECK;
+
+int cx_pki_load_private_key(const char *pem, EVP_PKEY **ret_key, struct cx_error *err) CX_CHECK;
+// A public key, or the public half of a private key or of a certificate.
+int cx_pki_load_public_key(const char *pem, EVP_PKEY **ret_key, struct cx_error *err) CX_CHECK;
+
+void cx_base64_encode(const void *data, size_t length, struct cx_buf *to);
+void cx_base64url_encode(const void *data, size_t length, struct cx_buf *to);   // without padding
+// Standard or URL alphabet, padding optional. 0 or -EINVAL.
+int cx_base64_decode(const char *text, size_t length, struct cx_buf *to) CX_CHECK;
+void cx_sha256_hex(const void *data, size_t length, char to[65]);
