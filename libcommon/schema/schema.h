@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum cx_kind_of {
+enum __attribute__((packed)) cx_kind_of {
         CX_OF_OBJECT,        // struct cx_type with fields
         CX_OF_STRING,
         CX_OF_INT32,
@@ -25,14 +25,16 @@ enum cx_kind_of {
         CX_OF_INT_OR_STRING,
         CX_OF_ANY,           // any JSON (RawExtension, JSON): never pruned
 };
-enum cx_shape { CX_SHAPE_ONE, CX_SHAPE_LIST, CX_SHAPE_MAP, CX_SHAPE_MAP_OF_LIST };
-enum cx_list_type { CX_LIST_ATOMIC, CX_LIST_SET, CX_LIST_MAP };
+enum __attribute__((packed)) cx_shape { CX_SHAPE_ONE, CX_SHAPE_LIST, CX_SHAPE_MAP, CX_SHAPE_MAP_OF_LIST };
+enum __attribute__((packed)) cx_list_type { CX_LIST_ATOMIC, CX_LIST_SET, CX_LIST_MAP };
 enum { // cx_field.flags
-        CX_FIELD_REQUIRED = 1,
+        CX_FIELD_REQUIRED = 1,          // documented as required; says nothing of validation
         CX_FIELD_IMMUTABLE = 2,
         CX_FIELD_PATCH_MERGE = 4,       // patchStrategy merge
         CX_FIELD_PATCH_RETAIN_KEYS = 8, // patchStrategy retainKeys
         CX_FIELD_ATOMIC_MAP = 16,       // map type atomic (server-side apply)
+        CX_FIELD_NONEMPTY = 32,         // validation: absent, "", {} or [] is "Required value"
+        CX_FIELD_PRESENT = 64,          // validation: absent is "Required value" (custom resources)
 };
 
 struct cx_type;
@@ -41,15 +43,16 @@ struct cx_field {
         enum cx_kind_of of;
         enum cx_shape shape;
         enum cx_list_type list_type;    // CX_SHAPE_LIST
-        unsigned flags;
+        uint8_t flags;
+        // 0: not in protobuf. A field that protobuf nests has the tags from the outermost message to its own.
+        uint16_t proto_tag, proto_inner_tag, proto_inmost_tag;
         const struct cx_type *type;     // CX_OF_OBJECT
         const char *const *map_keys;    // CX_LIST_MAP: NULL-ended; the merge key of strategic merge patch is merge_key
         const char *merge_key;          // NULL when none
         const char *default_json;       // JSON text; NULL: no default
         const char *const *enum_values; // NULL-ended; NULL: any
         int64_t min, max;               // bounds of numbers, checked when min <= max; {1, 0}: unbounded
-        uint16_t proto_tag, proto_inner_tag;
-        const char *proto_type;
+        const char *proto_type;         // only where it does not follow from the type; else NULL
         const char *description;        // may be NULL
 };
 struct cx_type {
@@ -58,6 +61,8 @@ struct cx_type {
         uint16_t n_fields;
         enum cx_kind_of of;             // CX_OF_OBJECT but for named scalars
         bool atomic;
+        bool conditional;               // defaults/ has a function for it
+        bool defaulted;                 // it, or something below it, has defaults
         const char *description;
 };
 

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# The API's tables: *.api -> schema_gen -> schema_tables.c -> libcommon.a
+SCHEMA_API := $(sort $(wildcard libcommon/schema/*.api))
+
+$(OUT)/gen/schema_gen: libcommon/schema/gen/schema_gen.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 $(WARNINGS) -O1 -D_GNU_SOURCE -o $@ $< -ljansson
+
+$(OUT)/gen/schema_tables.c: $(OUT)/gen/schema_gen $(SCHEMA_API)
+	$(OUT)/gen/schema_gen $@ $(SCHEMA_API)
+
+$(OUT)/gen/schema_tables.o: $(OUT)/gen/schema_tables.c libcommon/schema/schema.h libcommon/schema/tables.h
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+GEN_OBJ += $(OUT)/gen/schema_tables.o
