@@ -2,8 +2,8 @@
 // The typed-enough client of the Kubernetes API: calls by resource, objects as json_t or raw bytes, errors as cx_error
 // with Kubernetes' reasons. A cx_rest is shared by all threads of a process; calls block.
 //
-// Calls are sent again (up to 10 times, within the timeout) on 429 and on 503 with Retry-After, and on a refused or
-// broken connection when the method is idempotent (GET, PUT, DELETE) or nothing was sent.
+// Calls are sent again, up to 10 times, on 429 and on 503 with Retry-After; and for as long as the options' `patience`
+// says on a refused connection (nothing was sent), or a broken one when the method is idempotent (GET, PUT, DELETE).
 #pragma once
 
 #include "base/buf.h"
@@ -27,6 +27,7 @@ struct cx_rest_options {
         int burst;                     // 0: twice qps
         int max_idle;                  // pooled connections, 0: 16
         int64_t timeout;               // ns for a call, 0: 60 s
+        int64_t patience;              // ns to keep trying to connect; 0: not at all
 };
 
 int cx_rest_new(const struct cx_credentials *credentials, const struct cx_rest_options *options,

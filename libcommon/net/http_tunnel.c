@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Upgraded connections: libcurl connects (TCP and TLS, CURLOPT_CONNECT_ONLY), the HTTP/1.1 request and its answer are
 // written and read here, and the rest of the connection is a plain stream.
+#include "base/base64.h"
 #include "base/time.h"
 #include "net/http_client_internal.h"
 
@@ -110,21 +111,9 @@ static void write_request(struct cx_buf *to, struct cx_http_client *client, cons
                         cx_buf_printf(to, "%s\r\n", headers->data);
         if (client->username) {
                 // Basic authentication is libcurl's work elsewhere; here the header is made by hand.
-                static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
                 char *plain = cx_sprintf("%s:%s", client->username, cx_str(client->password));
-                size_t length = strlen(plain);
                 cx_buf_add(to, "Authorization: Basic ");
-                for (size_t i = 0; i < length; i += 3) {
-                        unsigned block = (unsigned)(unsigned char)plain[i] << 16;
-                        if (i + 1 < length)
-                                block |= (unsigned)(unsigned char)plain[i + 1] << 8;
-                        if (i + 2 < length)
-                                block |= (unsigned)(unsigned char)plain[i + 2];
-                        cx_buf_add_char(to, digits[block >> 18 & 63]);
-                        cx_buf_add_char(to, digits[block >> 12 & 63]);
-                        cx_buf_add_char(to, i + 1 < length ? digits[block >> 6 & 63] : '=');
-                        cx_buf_add_char(to, i + 2 < length ? digits[block & 63] : '=');
-                }
+                cx_base64_encode(to, plain, strlen(plain));
                 cx_buf_add(to, "\r\n");
                 free(plain);
         }
