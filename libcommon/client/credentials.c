@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a kubeconfig's context (and kubectl's overriding flags), or from a pod's service account, to what a client needs.
-#include "base/base64.h"
 #include "client/kubeconfig.h"
 #include "format/json.h"
+#include "net/pki.h"
 
 #define MAX_FILE ((size_t)1 << 20)
 #define POD_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -28,7 +28,7 @@ static int read_pem(const char *flag, const json_t *body, const char *field, cha
         const char *data = json_string_value(json_object_get(body, data_field));
         if (data && *data) {
                 CX_BUF pem = CX_BUF_INIT_MAX(MAX_FILE);
-                if (cx_base64_decode(&pem, data, strlen(data)) < 0 || strlen(pem.data) != pem.length)
+                if (cx_base64_decode(data, strlen(data), &pem) < 0 || strlen(pem.data) != pem.length)
                         return cx_error_set(err, -EINVAL, "%s is not base64 of a PEM text", data_field);
                 *ret_pem = cx_buf_detach(&pem);
                 return 0;

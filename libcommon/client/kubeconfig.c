@@ -3,7 +3,6 @@
 // wins and relative paths are made absolute (they are relative to the file that holds them).
 #include "client/kubeconfig.h"
 
-#include "base/base64.h"
 #include "base/process.h"
 #include "base/time.h"
 #include "format/json.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Upgraded connections: libcurl connects (TCP and TLS, CURLOPT_CONNECT_ONLY), the HTTP/1.1 request and its answer are
 // written and read here, and the rest of the connection is a plain stream.
-#include "base/base64.h"
 #include "base/time.h"
 #include "net/http_client_internal.h"
+#include "net/pki.h"
 
 #include <poll.h>
 #include <strings.h>
@@ -113,7 +113,7 @@ static void write_request(struct cx_buf *to, struct cx_http_client *client, cons
                 // Basic authentication is libcurl's work elsewhere; here the header is made by hand.
                 char *plain = cx_sprintf("%s:%s", client->username, cx_str(client->password));
                 cx_buf_add(to, "Authorization: Basic ");
-                cx_base64_encode(to, plain, strlen(plain));
+                cx_base64_encode(plain, strlen(plain), to);
                 cx_buf_add(to, "\r\n");
                 free(plain);
         }

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/component.h"
+
+#include "base/log.h"
+#include "base/process.h"
+#include "base/time.h"
+#include "net/pki.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+#define VERSION "v1.35.0+coxswain"
+#define MAX_PEM ((size_t)1 << 20)
+
+static bool ignored_bool;
+static const char *ignored_text;
+
+// Gathered here, so that a component's flags and the common ones are parsed, checked and explained alike.
+static size_t common_flags(struct cx_component *component, struct cx_flag *to)
+{
+        size_t n = 0;
+#define FLAG(...) to[n++] = (struct cx_flag){__VA_ARGS__}
+        FLAG("kubeconfig", 0, CX_FLAG_STRING, &component->kubeconfig,
+             "Path to a kubeconfig file; without one the pod's service account is used.");
+        FLAG("master", 0, CX_FLAG_STRING, &component->master, "Address of the API server; overrides the kubeconfig's.");
+        FLAG("bind-address", 0, CX_FLAG_STRING, &component->bind_address, "Address that the secure port listens on.");
+        FLAG("secure-port", 0, CX_FLAG_INT, &component->port, "Port for HTTPS; 0 serves none.", .min = 0, .max = 65535);
+        FLAG("tls-cert-file", 0, CX_FLAG_STRING, &component->tls_cert_file,
+             "Certificate to serve with; without one a self-signed certificate is made in memory.");
+        FLAG("tls-private-key-file", 0, CX_FLAG_STRING, &component->tls_key_file, "Key of --tls-cert-file.");
+        FLAG("client-ca-file", 0, CX_FLAG_STRING, &component->client_ca_file,
+             "Authorities of client certificates; /metrics then needs one.");
+        FLAG("kube-api-qps", 0, CX_FLAG_INT, &component->qps, "Limit of calls to the API server a second; 0: none.",
+             .min = 0, .max = 1000000);
+        FLAG("kube-api-burst", 0, CX_FLAG_INT, &component->burst, "Burst of the limit.", .min = 0, .max = 1000000);
+        FLAG("v", 'v', CX_FLAG_INT, &component->verbosity, "Verbosity of the log, 0 to 10.", .min = 0, .max = 10);
+        FLAG("logging-format", 0, CX_FLAG_STRING, &component->logging_format, "text or json.");
+        FLAG("authentication-kubeconfig", 0, CX_FLAG_STRING, &ignored_text, "Accepted; the port needs no delegation.");
+        FLAG("authorization-kubeconfig", 0, CX_FLAG_STRING, &ignored_text, "Accepted; the port needs no delegation.");
+        FLAG("profiling", 0, CX_FLAG_BOOL, &ignored_bool, "Accepted; there is no profiling endpoint.");
+        if (component->elects) {
+                FLAG("leader-elect", 0, CX_FLAG_BOOL, &component->leader_elect, "Run only while holding the lease.");
+                FLAG("leader-elect-lease-duration", 0, CX_FLAG_DURATION, &component->lease_duration,
+                     "How long others wait for a renewal.");
+                FLAG("leader-elect-renew-deadline", 0, CX_FLAG_DURATION, &component->renew_deadline,
+                     "How long the leader tries to renew before it gives up.");
+                FLAG("leader-elect-retry-period", 0, CX_FLAG_DURATION, &component->retry_period,
+                     "Time between tries.");
+                FLAG("leader-elect-resource-name", 0, CX_FLAG_STRING, &component->lease_name, "Name of the lease.");
+                FLAG("leader-elect-resource-namespace", 0, CX_FLAG_STRING, &component->lease_namespace,
+                     "Namespace of the lease.");
+                FLAG("leader-elect-resource-lock", 0, CX_FLAG_STRING, &ignored_text, "Only leases are supported.");
+        }
+#undef FLAG
+        to[n] = (struct cx_flag){0};
+        return n;
+}
+
+static void set_defaults(struct cx_component *component)
+{
+        component->bind_address = component->bind_address ? component->bind_address : "0.0.0.0";
+        component->port = component->secure_port;
+        component->leader_elect = component->elects;
+        component->lease_duration = 15 * CX_NS_PER_S;
+        component->renew_deadline = 10 * CX_NS_PER_S;
+        component->retry_period = 2 * CX_NS_PER_S;
+        if (!component->lease_name)
+                component->lease_name = component->name;
+}
+
+// 0: go on; 1: help or version was printed; negative: error.
+static int parse_flags(struct cx_component *component, int argc, char **argv, struct cx_error *err)
+{
+        static const struct cx_flag none[] = {{0}};
+        struct cx_flag common[40];
+        bool help = false, version = false;
+        size_t n = common_flags(component, common);
+        common[n++] = (struct cx_flag){"help", 'h', CX_FLAG_BOOL, &help, "Print this text."};
+        common[n++] = (struct cx_flag){"version", 0, CX_FLAG_BOOL, &version, "Print the version."};
+        common[n] = (struct cx_flag){0};
+        const struct cx_flag *tables[] = {component->flags ? component->flags : none, common};
+        CX_STRINGS args = CX_STRINGS_INIT;
+        int r = cx_flags_parse(tables, 2, argc, argv, &args, NULL, err);
+        if (r < 0)
+                return r;
+        if (version) {
+                printf("Kubernetes " VERSION "\n");
+                return 1;
+        }
+        if (help) {
+                CX_BUF text = CX_BUF_INIT;
+                cx_buf_printf(&text, "%s\n\nUsage:\n  %s [flags]\n\nFlags:\n", cx_str(component->description),
+                              component->name);
+                if (component->flags)
+                        cx_flags_help(component->flags, &text);
+                cx_flags_help(common, &text);
+                fputs(text.data, stdout);
+                return 1;
+        }
+        if (args.count)
+                return cx_error_set(err, -EINVAL, "unknown command \"%s\" for \"%s\"", args.items[0], component->name);
+        cx_log_settings.verbosity = (int)component->verbosity;
+        cx_log_settings.json = cx_streq(component->logging_format, "json");
+        return 0;
+}
+
+static int make_rest(struct cx_component *component, struct cx_error *err)
+{
+        CX_CREDENTIALS credentials = CX_CREDENTIALS_INIT;
+        int r;
+        if (component->kubeconfig && *component->kubeconfig) {
+                CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
+                r = cx_kubeconfig_load(component->kubeconfig, false, &config, err);
+                if (r == 0)
+                        r = cx_kubeconfig_resolve(&config, &(struct cx_kubeconfig_overrides){.server = component->master},
+                                                  &credentials, err);
+        } else {
+                r = cx_credentials_in_cluster(&credentials, err);
+        }
+        if (r < 0)
+                return r;
+        CX_CLEANUP(cx_freep) char *agent = cx_sprintf("%s/" VERSION, component->name);
+        return cx_rest_new(&credentials,
+                           &(struct cx_rest_options){.user_agent = agent,
+                                                     .qps = (double)component->qps,
+                                                     .burst = (int)component->burst,
+                                                     .patience = 5 * CX_NS_PER_S,
+                                                     .timeout = 30 * CX_NS_PER_S},
+                           &component->rest, err);
+}
+
+static void serve_metrics(struct cx_component *component, struct cx_http_request *request)
+{
+        CX_CLEANUP(cx_freep) char *name = NULL;
+        CX_STRINGS groups = CX_STRINGS_INIT;
+        if (component->client_ca_file && !cx_http_client_certificate(request, &name, &groups)) {
+                cx_http_respond_text(request, 401, "Unauthorized\n");
+                return;
+        }
+        CX_BUF text = CX_BUF_INIT;
+        cx_metrics_write(component->metrics, &text);
+        cx_http_respond_buf(request, 200, CX_METRICS_CONTENT_TYPE, &text);
+}
+
+static void handle(struct cx_http_request *request, void *context)
+{
+        struct cx_component *component = context;
+        const char *path = cx_http_path(request);
+        if (cx_streq(path, "/healthz") || cx_streq(path, "/livez")) {
+                cx_http_respond_text(request, 200, "ok");
+        } else if (cx_streq(path, "/readyz")) {
+                bool ready = !component->ready || component->ready(component);
+                cx_http_respond_text(request, ready ? 200 : 500, ready ? "ok" : "not ready");
+        } else if (cx_streq(path, "/metrics")) {
+                serve_metrics(component, request);
+        } else if (!component->serve || !component->serve(component, request)) {
+                cx_http_respond_text(request, 404, "404 page not found\n");
+        }
+}
+
+static int read_pem(const char *path, struct cx_buf *to, struct cx_error *err)
+{
+        int r = cx_buf_read_file(to, path);
+        return r < 0 ? cx_error_set(err, r, "cannot read %s: %s", path, strerror(-r)) : 0;
+}
+
+static int make_server(struct cx_component *component, struct cx_error *err)
+{
+        CX_BUF cert = CX_BUF_INIT_MAX(MAX_PEM), key = CX_BUF_INIT_MAX(MAX_PEM), ca = CX_BUF_INIT_MAX(MAX_PEM);
+        CX_CLEANUP(cx_freep) char *own_cert = NULL;
+        CX_CLEANUP(cx_freep) char *own_key = NULL;
+        int r = 0;
+        if (component->tls_cert_file && component->tls_key_file) {
+                r = read_pem(component->tls_cert_file, &cert, err);
+                if (r == 0)
+                        r = read_pem(component->tls_key_file, &key, err);
+        } else {
+                CX_STRINGS names = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
+                cx_strings_add(&names, "localhost");
+                cx_strings_add(&addresses, "127.0.0.1");
+                struct cx_certificate_spec spec = {.common_name = component->name,
+                                                   .dns_names = &names,
+                                                   .ip_addresses = &addresses,
+                                                   .server = true,
+                                                   .lifetime = 365 * 86400};
+                r = cx_pki_issue(&spec, NULL, NULL, &own_cert, &own_key, err);
+        }
+        if (r == 0 && component->client_ca_file)
+                r = read_pem(component->client_ca_file, &ca, err);
+        if (r < 0)
+                return r;
+        return cx_http_server_new(
+                &(struct cx_http_server_options){.address = component->bind_address,
+                                                 .port = (int)component->port,
+                                                 .cert_pem = own_cert ? own_cert : cert.data,
+                                                 .key_pem = own_key ? own_key : key.data,
+                                                 .client_ca_pem = component->client_ca_file ? ca.data : NULL,
+                                                 .io_threads = 1,
+                                                 .workers = 1,
+                                                 .max_connections = 256,
+                                                 .handler = handle,
+                                                 .context = component},
+                &component->server, err);
+}
+
+// Another leads now: two of us at work would do harm, so the process ends at once.
+static void on_lost(void *context CX_UNUSED)
+{
+        _exit(1);
+}
+
+static void *wait_for_stop(void *argument)
+{
+        struct cx_component *component = argument;
+        cx_process_wait_stop();
+        if (component->leader)
+                cx_leader_stop(component->leader);
+        return NULL;
+}
+
+// Runs between the start and the end of the signal thread: 0, or the process' error.
+static int lead_and_work(struct cx_component *component, pthread_t stop_thread, struct cx_error *err)
+{
+        if (component->leader) {
+                if (cx_leader_acquire(component->leader, on_lost, component) < 0) {
+                        pthread_join(stop_thread, NULL);
+                        return 0;
+                }
+        }
+        int r = component->start(component, err);
+        if (r < 0)
+                cx_process_request_stop();
+        pthread_join(stop_thread, NULL);
+        if (r == 0) {
+                cx_info("Shutting down", "component", component->name);
+                if (component->stop)
+                        component->stop(component);
+        }
+        return r;
+}
+
+static int run(struct cx_component *component, struct cx_error *err)
+{
+        component->metrics = cx_metrics_new();
+        int r = make_rest(component, err);
+        if (r == 0 && component->port)
+                r = make_server(component, err);
+        if (r < 0)
+                return r;
+        component->informers = cx_informers_new(component->rest);
+        component->events = cx_events_new(component->rest, component->name, NULL);
+        if (component->elects && component->leader_elect)
+                component->leader = cx_leader_new(component->rest, component->events,
+                                                  &(struct cx_leader_options){.namespace = component->lease_namespace,
+                                                                              .name = component->lease_name,
+                                                                              .lease_duration = component->lease_duration,
+                                                                              .renew_deadline = component->renew_deadline,
+                                                                              .retry_period = component->retry_period});
+        pthread_t stop_thread;
+        if (pthread_create(&stop_thread, NULL, wait_for_stop, component))
+                return cx_error_set(err, -EAGAIN, "cannot start a thread");
+        cx_info("Started", "component", component->name, "version", VERSION, "server", cx_rest_server(component->rest));
+        return lead_and_work(component, stop_thread, err);
+}
+
+int cx_component_main(struct cx_component *component, int argc, char **argv)
+{
+        cx_process_init();
+        set_defaults(component);
+        CX_ERROR err = CX_ERROR_INIT;
+        int r = parse_flags(component, argc, argv, &err);
+        if (r > 0)
+                return 0;
+        if (r < 0) {
+                fprintf(stderr, "Error: %s\n", cx_error_text(&err));
+                return 1;
+        }
+        r = run(component, &err);
+        if (r < 0)
+                cx_err(&err, "Cannot run", "component", component->name);
+        cx_http_server_free(component->server);
+        cx_informers_free(component->informers);
+        cx_events_free(component->events);
+        cx_leader_free(component->leader);
+        cx_rest_free(component->rest);
+        cx_metrics_free(component->metrics);
+        return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recording formats the text and queues; one thread correlates and writes. The correlator keeps three small maps, emptied
+// when they grow too large: they only save writes, so forgetting is harmless.
+#include "client/events.h"
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/time.h"
+#include "format/json.h"
+
+#include <pthread.h>
+
+#define QUEUE_MAX 1000
+#define CACHE_MAX 2048
+#define BURST 25
+#define REFILL (300 * CX_NS_PER_S)
+#define SIMILAR_MAX 10
+#define SIMILAR_WINDOW (600 * CX_NS_PER_S)
+
+struct event {
+        struct event *next;
+        char *component, *type, *reason, *message;
+        char *api_version, *kind, *namespace, *name, *uid, *resource_version, *field_path;
+        int64_t moment; // µs
+};
+
+struct written {            // the event object that stands for a key
+        char *namespace, *name;
+        int64_t count;
+};
+struct similar {            // different messages with the same reason about the same object
+        int64_t last;
+        struct cx_map messages;
+};
+struct bucket {
+        double tokens;
+        int64_t refilled;
+};
+
+struct core {
+        struct cx_rest *rest;
+        char *host;
+        pthread_mutex_t lock; // guards what follows
+        pthread_cond_t wake;
+        struct event *first, **last;
+        size_t length;
+        bool running, stop;
+        int64_t give_up;      // monotonic; after stop
+        pthread_t thread;
+        // The thread's own.
+        struct cx_map written, similar, buckets;
+};
+
+struct cx_events {
+        struct core *core;
+        char *component;
+        bool owner;
+};
+
+static void free_written(void *value)
+{
+        struct written *written = value;
+        free(written->namespace);
+        free(written->name);
+        free(written);
+}
+
+static void free_similar(void *value)
+{
+        struct similar *similar = value;
+        cx_map_release(&similar->messages);
+        free(similar);
+}
+
+static void free_event(struct event *event)
+{
+        free(event->component);
+        free(event->type);
+        free(event->reason);
+        free(event->message);
+        free(event->api_version);
+        free(event->kind);
+        free(event->namespace);
+        free(event->name);
+        free(event->uid);
+        free(event->resource_version);
+        free(event->field_path);
+        free(event);
+}
+
+struct cx_events *cx_events_new(struct cx_rest *rest, const char *component, const char *host)
+{
+        struct core *core = cx_alloc(sizeof *core);
+        core->rest = rest;
+        core->host = cx_strdup(host);
+        core->last = &core->first;
+        core->written.free_value = free_written;
+        core->similar.free_value = free_similar;
+        core->buckets.free_value = free;
+        pthread_mutex_init(&core->lock, NULL);
+        pthread_condattr_t attributes;
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init(&core->wake, &attributes);
+        pthread_condattr_destroy(&attributes);
+        struct cx_events *events = cx_alloc(sizeof *events);
+        events->core = core;
+        events->component = cx_strdup(component);
+        events->owner = true;
+        return events;
+}
+
+struct cx_events *cx_events_for(struct cx_events *events, const char *component)
+{
+        struct cx_events *other = cx_alloc(sizeof *other);
+        other->core = events->core;
+        other->component = cx_strdup(component);
+        return other;
+}
+
+// One token from the bucket of (source, object); false when it is empty.
+static bool take_token(struct core *core, const struct event *event)
+{
+        CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s|%s|%s|%s|%s", event->component, event->kind,
+                                                    cx_str(event->namespace), event->name, cx_str(event->uid));
+        if (core->buckets.count > CACHE_MAX)
+                cx_map_clear(&core->buckets);
+        int64_t now = cx_time_monotonic();
+        struct bucket *bucket = cx_map_get(&core->buckets, key);
+        if (!bucket) {
+                bucket = cx_alloc(sizeof *bucket);
+                *bucket = (struct bucket){BURST, now};
+                cx_map_set(&core->buckets, key, bucket);
+        }
+        bucket->tokens += (double)(now - bucket->refilled) / (double)REFILL;
+        if (bucket->tokens > BURST)
+                bucket->tokens = BURST;
+        bucket->refilled = now;
+        if (bucket->tokens < 1)
+                return false;
+        bucket->tokens -= 1;
+        return true;
+}
+
+// The key under which the event is counted; too many alike messages share one, and the message says so.
+static char *correlation_key(struct core *core, struct event *event)
+{
+        char *key = cx_sprintf("%s|%s|%s|%s|%s|%s|%s|%s", event->component, event->kind, cx_str(event->namespace),
+                               event->name, cx_str(event->uid), cx_str(event->field_path), event->type, event->reason);
+        if (core->similar.count > CACHE_MAX)
+                cx_map_clear(&core->similar);
+        struct similar *similar = cx_map_get(&core->similar, key);
+        if (!similar) {
+                similar = cx_alloc(sizeof *similar);
+                cx_map_set(&core->similar, key, similar);
+        }
+        int64_t now = cx_time_monotonic();
+        if (now - similar->last > SIMILAR_WINDOW)
+                cx_map_clear(&similar->messages);
+        similar->last = now;
+        cx_map_set(&similar->messages, event->message, similar);
+        if (similar->messages.count >= SIMILAR_MAX) {
+                char *message = cx_sprintf("(combined from similar events): %s", event->message);
+                free(event->message);
+                event->message = message;
+                return key;
+        }
+        char *whole = cx_sprintf("%s|%s", key, event->message);
+        free(key);
+        return whole;
+}
+
+static json_t *event_body(const struct core *core, const struct event *event, const char *namespace, const char *name)
+{
+        char moment[CX_TIME_TEXT];
+        cx_time_format(event->moment, moment);
+        json_t *about = json_pack("{s:s, s:s}", "kind", event->kind, "name", event->name);
+        const struct {
+                const char *field, *value;
+        } parts[] = {{"namespace", event->namespace},
+                     {"uid", event->uid},
+                     {"apiVersion", event->api_version},
+                     {"resourceVersion", event->resource_version},
+                     {"fieldPath", event->field_path}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(parts); i++)
+                if (parts[i].value && *parts[i].value)
+                        json_object_set_new(about, parts[i].field, json_string(parts[i].value));
+        json_t *source = json_pack("{s:s}", "component", event->component);
+        if (core->host)
+                json_object_set_new(source, "host", json_string(core->host));
+        return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:o, s:s, s:s, s:i, s:s, s:n, s:s, s:s}", "apiVersion",
+                         "v1", "kind", "Event", "metadata", "name", name, "namespace", namespace, "involvedObject", about,
+                         "reason", event->reason, "message", event->message, "source", source, "firstTimestamp", moment,
+                         "lastTimestamp", moment, "count", 1, "type", event->type, "eventTime", "reportingComponent",
+                         event->component, "reportingInstance", cx_str(core->host));
+}
+
+static int raise_count(struct core *core, struct written *written, const struct event *event, struct cx_error *err)
+{
+        char moment[CX_TIME_TEXT];
+        cx_time_format(event->moment, moment);
+        json_auto_t *patch = json_pack("{s:I, s:s, s:s}", "count", (json_int_t)written->count + 1, "lastTimestamp", moment,
+                                       "message", event->message);
+        int r = cx_rest_patch(core->rest, CX_REF("", "v1", "events", written->namespace, written->name), NULL,
+                              CX_PATCH_STRATEGIC, patch, NULL, err);
+        if (r == 0)
+                written->count++;
+        return r;
+}
+
+static void write_event(struct core *core, struct event *event)
+{
+        if (!take_token(core, event))
+                return;
+        CX_CLEANUP(cx_freep) char *key = correlation_key(core, event);
+        CX_ERROR err = CX_ERROR_INIT;
+        struct written *written = cx_map_get(&core->written, key);
+        if (written) {
+                if (raise_count(core, written, event, &err) == 0)
+                        return;
+                if (!cx_error_is(&err, CX_REASON_NOT_FOUND)) {
+                        cx_debug(2, "Event not written", "err", cx_error_text(&err));
+                        return;
+                }
+                cx_error_release(&err);
+        }
+        const char *namespace = event->namespace && *event->namespace ? event->namespace : "default";
+        CX_CLEANUP(cx_freep) char *name =
+                cx_sprintf("%.200s.%llx", event->name, (unsigned long long)event->moment * 1000ULL +
+                                                               (unsigned long long)(cx_time_monotonic() % 1000));
+        json_auto_t *body = event_body(core, event, namespace, name);
+        if (cx_rest_create(core->rest, CX_REF("", "v1", "events", namespace, NULL), body, NULL, &err) < 0) {
+                cx_debug(2, "Event not written", "err", cx_error_text(&err));
+                return;
+        }
+        if (core->written.count > CACHE_MAX)
+                cx_map_clear(&core->written);
+        written = cx_alloc(sizeof *written);
+        written->namespace = cx_strdup(namespace);
+        written->name = cx_strdup(name);
+        written->count = 1;
+        cx_map_set(&core->written, key, written);
+}
+
+static void *run(void *argument)
+{
+        struct core *core = argument;
+        pthread_mutex_lock(&core->lock);
+        for (;;) {
+                while (!core->first && !core->stop)
+                        pthread_cond_wait(&core->wake, &core->lock);
+                if (!core->first || (core->stop && cx_time_monotonic() > core->give_up))
+                        break;
+                struct event *event = core->first;
+                core->first = event->next;
+                if (!core->first)
+                        core->last = &core->first;
+                core->length--;
+                pthread_mutex_unlock(&core->lock);
+                write_event(core, event);
+                free_event(event);
+                pthread_mutex_lock(&core->lock);
+        }
+        pthread_mutex_unlock(&core->lock);
+        return NULL;
+}
+
+void cx_events_free(struct cx_events *events)
+{
+        if (!events)
+                return;
+        struct core *core = events->core;
+        bool owner = events->owner;
+        free(events->component);
+        free(events);
+        if (!owner)
+                return;
+        pthread_mutex_lock(&core->lock);
+        core->stop = true;
+        core->give_up = cx_time_monotonic() + 2 * CX_NS_PER_S;
+        pthread_cond_signal(&core->wake);
+        bool running = core->running;
+        pthread_mutex_unlock(&core->lock);
+        if (running)
+                pthread_join(core->thread, NULL);
+        while (core->first) {
+                struct event *event = core->first;
+                core->first = event->next;
+                free_event(event);
+        }
+        cx_map_release(&core->written);
+        cx_map_release(&core->similar);
+        cx_map_release(&core->buckets);
+        pthread_cond_destroy(&core->wake);
+        pthread_mutex_destroy(&core->lock);
+        free(core->host);
+        free(core);
+}
+
+static void record(struct cx_events *events, const struct cx_event_about *about, const char *type, const char *reason,
+                   char *message_steal)
+{
+        struct core *core = events->core;
+        if (strlen(message_steal) > 1024)
+                message_steal[1024] = 0;
+        struct event *event = cx_alloc(sizeof *event);
+        *event = (struct event){
+                .component = cx_strdup(events->component),
+                .type = cx_strdup(type),
+                .reason = cx_strdup(reason),
+                .message = message_steal,
+                .api_version = cx_strdup(about->api_version),
+                .kind = cx_strdup(about->kind),
+                .namespace = cx_strdup(about->namespace),
+                .name = cx_strdup(about->name),
+                .uid = cx_strdup(about->uid),
+                .resource_version = cx_strdup(about->resource_version),
+                .field_path = cx_strdup(about->field_path),
+                .moment = cx_time_now(),
+        };
+        pthread_mutex_lock(&core->lock);
+        bool full = core->length >= QUEUE_MAX || core->stop;
+        if (!full) {
+                *core->last = event;
+                core->last = &event->next;
+                core->length++;
+                if (!core->running)
+                        core->running = pthread_create(&core->thread, NULL, run, core) == 0;
+                pthread_cond_signal(&core->wake);
+        }
+        pthread_mutex_unlock(&core->lock);
+        if (full)
+                free_event(event);
+}
+
+static char *format_message(const char *format, va_list args)
+{
+        CX_BUF message = CX_BUF_INIT_MAX(65536);
+        cx_buf_vprintf(&message, format, args);
+        return cx_buf_detach(&message);
+}
+
+void cx_event(struct cx_events *events, const struct cx_event_about *about, const char *type, const char *reason,
+              const char *format, ...)
+{
+        if (!events)
+                return;
+        va_list args;
+        va_start(args, format);
+        char *message = format_message(format, args);
+        va_end(args);
+        record(events, about, type, reason, message);
+}
+
+void cx_event_object(struct cx_events *events, const char *api_version, const char *kind,
+                     const struct cx_object *object, const char *type, const char *reason, const char *format, ...)
+{
+        if (!events)
+                return;
+        va_list args;
+        va_start(args, format);
+        char *message = format_message(format, args);
+        va_end(args);
+        struct cx_event_about about = {.api_version = api_version,
+                                       .kind = kind,
+                                       .namespace = object->namespace,
+                                       .name = object->name,
+                                       .uid = object->uid,
+                                       .resource_version = object->resource_version};
+        record(events, &about, type, reason, message);
+}
