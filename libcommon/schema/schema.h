@@ -59,7 +59,7 @@ struct cx_type {
         const char *name;               // "core.v1.PodSpec"
         const struct cx_field *fields;  // sorted by name
         uint16_t n_fields;
-        enum cx_kind_of of;             // CX_OF_OBJECT but for named scalars
+        enum cx_kind_of of;             // CX_OF_OBJECT; CX_OF_ANY: fields that are not listed are kept
         bool atomic;
         bool conditional;               // defaults/ has a function for it
         bool defaulted;                 // it, or something below it, has defaults
