@@ -21,10 +21,10 @@ enum metric_kind { COUNTER, GAUGE, HISTOGRAM };
 
 struct cx_series {
         struct cx_metric *metric;
-        char *labels;          // `a="x",b="y"`, escaped; "" when there are none
-        uint64_t value;        // bits of a double: the value, or a histogram's sum
-        uint64_t count;        // of a histogram
-        uint64_t buckets[];    // not cumulative
+        char *labels;       // `a="x",b="y"`, escaped; "" when there are none
+        uint64_t value;     // bits of a double: the value, or a histogram's sum
+        uint64_t count;     // of a histogram
+        uint64_t buckets[]; // not cumulative
 };
 
 struct cx_metric {
@@ -277,8 +277,9 @@ static void write_process(const struct cx_metrics *metrics, struct cx_buf *to)
         long threads = 0;
         if (cx_buf_read_file(&stat, "/proc/self/stat") == 0) {
                 const char *after = strrchr(stat.data, ')');
-                if (after && sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld",
-                                    &threads) != 1)
+                if (after &&
+                    sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld",
+                           &threads) != 1)
                         threads = 0;
         }
         double page = (double)sysconf(_SC_PAGESIZE);

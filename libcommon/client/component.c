@@ -44,8 +44,7 @@ static size_t common_flags(struct cx_component *component, struct cx_flag *to)
                      "How long others wait for a renewal.");
                 FLAG("leader-elect-renew-deadline", 0, CX_FLAG_DURATION, &component->renew_deadline,
                      "How long the leader tries to renew before it gives up.");
-                FLAG("leader-elect-retry-period", 0, CX_FLAG_DURATION, &component->retry_period,
-                     "Time between tries.");
+                FLAG("leader-elect-retry-period", 0, CX_FLAG_DURATION, &component->retry_period, "Time between tries.");
                 FLAG("leader-elect-resource-name", 0, CX_FLAG_STRING, &component->lease_name, "Name of the lease.");
                 FLAG("leader-elect-resource-namespace", 0, CX_FLAG_STRING, &component->lease_namespace,
                      "Namespace of the lease.");
@@ -112,7 +111,8 @@ static int make_rest(struct cx_component *component, struct cx_error *err)
                 CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
                 r = cx_kubeconfig_load(component->kubeconfig, false, &config, err);
                 if (r == 0)
-                        r = cx_kubeconfig_resolve(&config, &(struct cx_kubeconfig_overrides){.server = component->master},
+                        r = cx_kubeconfig_resolve(&config,
+                                                  &(struct cx_kubeconfig_overrides){.server = component->master},
                                                   &credentials, err);
         } else {
                 r = cx_credentials_in_cluster(&credentials, err);
@@ -250,12 +250,13 @@ static int run(struct cx_component *component, struct cx_error *err)
         component->informers = cx_informers_new(component->rest);
         component->events = cx_events_new(component->rest, component->name, NULL);
         if (component->elects && component->leader_elect)
-                component->leader = cx_leader_new(component->rest, component->events,
-                                                  &(struct cx_leader_options){.namespace = component->lease_namespace,
-                                                                              .name = component->lease_name,
-                                                                              .lease_duration = component->lease_duration,
-                                                                              .renew_deadline = component->renew_deadline,
-                                                                              .retry_period = component->retry_period});
+                component->leader =
+                        cx_leader_new(component->rest, component->events,
+                                      &(struct cx_leader_options){.namespace = component->lease_namespace,
+                                                                  .name = component->lease_name,
+                                                                  .lease_duration = component->lease_duration,
+                                                                  .renew_deadline = component->renew_deadline,
+                                                                  .retry_period = component->retry_period});
         pthread_t stop_thread;
         if (pthread_create(&stop_thread, NULL, wait_for_stop, component))
                 return cx_error_set(err, -EAGAIN, "cannot start a thread");

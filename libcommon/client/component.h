@@ -16,13 +16,13 @@
 struct cx_component {
         // Set by the component.
         const char *name, *description;
-        int64_t secure_port;               // default of --secure-port; 0: none is served unless the flag says so
-        bool elects;                       // has the --leader-elect flags
-        const struct cx_flag *flags;       // the component's own; ended by an entry without name; may be NULL
+        int64_t secure_port;         // default of --secure-port; 0: none is served unless the flag says so
+        bool elects;                 // has the --leader-elect flags
+        const struct cx_flag *flags; // the component's own; ended by an entry without name; may be NULL
         // Starts the work, returns at once; called after the election was won. On failure the process exits with 1.
         int (*start)(struct cx_component *component, struct cx_error *err);
-        void (*stop)(struct cx_component *component);      // called at the end, if start succeeded; may be NULL
-        bool (*ready)(struct cx_component *component);     // for /readyz; NULL: always
+        void (*stop)(struct cx_component *component);  // called at the end, if start succeeded; may be NULL
+        bool (*ready)(struct cx_component *component); // for /readyz; NULL: always
         // Further paths of the port (on a worker); false: 404. May be NULL.
         bool (*serve)(struct cx_component *component, struct cx_http_request *request);
         void *context;

@@ -88,7 +88,8 @@ int cx_kubeconfig_resolve(const struct cx_kubeconfig *config, const struct cx_ku
         if (context_name && !context) {
                 if (flags->context)
                         return cx_error_set(err, -ENOENT, "context \"%s\" does not exist", context_name);
-                return cx_error_set(err, -ENOENT, "current-context \"%s\" was not found in the kubeconfig", context_name);
+                return cx_error_set(err, -ENOENT, "current-context \"%s\" was not found in the kubeconfig",
+                                    context_name);
         }
         const char *cluster_name = flags->cluster ? flags->cluster : cx_json_string(context, "cluster");
         const char *user_name = flags->user ? flags->user : cx_json_string(context, "user");

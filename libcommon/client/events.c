@@ -24,11 +24,11 @@ struct event {
         int64_t moment; // µs
 };
 
-struct written {            // the event object that stands for a key
+struct written { // the event object that stands for a key
         char *namespace, *name;
         int64_t count;
 };
-struct similar {            // different messages with the same reason about the same object
+struct similar { // different messages with the same reason about the same object
         int64_t last;
         struct cx_map messages;
 };
@@ -45,7 +45,7 @@ struct core {
         struct event *first, **last;
         size_t length;
         bool running, stop;
-        int64_t give_up;      // monotonic; after stop
+        int64_t give_up; // monotonic; after stop
         pthread_t thread;
         // The thread's own.
         struct cx_map written, similar, buckets;
@@ -121,8 +121,9 @@ struct cx_events *cx_events_for(struct cx_events *events, const char *component)
 // One token from the bucket of (source, object); false when it is empty.
 static bool take_token(struct core *core, const struct event *event)
 {
-        CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s|%s|%s|%s|%s", event->component, event->kind,
-                                                    cx_str(event->namespace), event->name, cx_str(event->uid));
+        CX_CLEANUP(cx_freep)
+        char *key = cx_sprintf("%s|%s|%s|%s|%s", event->component, event->kind, cx_str(event->namespace), event->name,
+                               cx_str(event->uid));
         if (core->buckets.count > CACHE_MAX)
                 cx_map_clear(&core->buckets);
         int64_t now = cx_time_monotonic();
@@ -188,19 +189,19 @@ static json_t *event_body(const struct core *core, const struct event *event, co
         json_t *source = json_pack("{s:s}", "component", event->component);
         if (core->host)
                 json_object_set_new(source, "host", json_string(core->host));
-        return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:o, s:s, s:s, s:i, s:s, s:n, s:s, s:s}", "apiVersion",
-                         "v1", "kind", "Event", "metadata", "name", name, "namespace", namespace, "involvedObject", about,
-                         "reason", event->reason, "message", event->message, "source", source, "firstTimestamp", moment,
-                         "lastTimestamp", moment, "count", 1, "type", event->type, "eventTime", "reportingComponent",
-                         event->component, "reportingInstance", cx_str(core->host));
+        return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:o, s:s, s:s, s:i, s:s, s:n, s:s, s:s}",
+                         "apiVersion", "v1", "kind", "Event", "metadata", "name", name, "namespace", namespace,
+                         "involvedObject", about, "reason", event->reason, "message", event->message, "source", source,
+                         "firstTimestamp", moment, "lastTimestamp", moment, "count", 1, "type", event->type,
+                         "eventTime", "reportingComponent", event->component, "reportingInstance", cx_str(core->host));
 }
 
 static int raise_count(struct core *core, struct written *written, const struct event *event, struct cx_error *err)
 {
         char moment[CX_TIME_TEXT];
         cx_time_format(event->moment, moment);
-        json_auto_t *patch = json_pack("{s:I, s:s, s:s}", "count", (json_int_t)written->count + 1, "lastTimestamp", moment,
-                                       "message", event->message);
+        json_auto_t *patch = json_pack("{s:I, s:s, s:s}", "count", (json_int_t)written->count + 1, "lastTimestamp",
+                                       moment, "message", event->message);
         int r = cx_rest_patch(core->rest, CX_REF("", "v1", "events", written->namespace, written->name), NULL,
                               CX_PATCH_STRATEGIC, patch, NULL, err);
         if (r == 0)
@@ -225,9 +226,10 @@ static void write_event(struct core *core, struct event *event)
                 cx_error_release(&err);
         }
         const char *namespace = event->namespace && *event->namespace ? event->namespace : "default";
-        CX_CLEANUP(cx_freep) char *name =
-                cx_sprintf("%.200s.%llx", event->name, (unsigned long long)event->moment * 1000ULL +
-                                                               (unsigned long long)(cx_time_monotonic() % 1000));
+        CX_CLEANUP(cx_freep)
+        char *name = cx_sprintf("%.200s.%llx", event->name,
+                                (unsigned long long)event->moment * 1000ULL +
+                                        (unsigned long long)(cx_time_monotonic() % 1000));
         json_auto_t *body = event_body(core, event, namespace, name);
         if (cx_rest_create(core->rest, CX_REF("", "v1", "events", namespace, NULL), body, NULL, &err) < 0) {
                 cx_debug(2, "Event not written", "err", cx_error_text(&err));

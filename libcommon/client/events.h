@@ -11,9 +11,9 @@
 struct cx_events;
 // `host` may be NULL. `component` is the reporting source: "kubelet", "replicaset-controller".
 struct cx_events *cx_events_new(struct cx_rest *rest, const char *component, const char *host);
-void cx_events_free(struct cx_events *events);     // gives what is queued two seconds to get out
+void cx_events_free(struct cx_events *events); // gives what is queued two seconds to get out
 
-struct cx_event_about {                            // all but kind and name may be NULL
+struct cx_event_about { // all but kind and name may be NULL
         const char *api_version, *kind, *namespace, *name, *uid, *resource_version, *field_path;
 };
 // A recorder for another component that shares the thread; free it before the first.

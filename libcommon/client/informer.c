@@ -44,14 +44,14 @@ struct cx_informer {
         int failures;
         CURL *easy;
         void *headers;
-        char *rv;               // where to resume; NULL: list
-        bool rv_unusable;       // the server said that rv is gone: list without one
+        char *rv;         // where to resume; NULL: list
+        bool rv_unusable; // the server said that rv is gone: list without one
         bool relist, got_data, failed_parse;
         long code;
         struct cx_list_splitter splitter;
-        struct cx_map seen;     // keys of the list in progress; only when the store was not empty
+        struct cx_map seen; // keys of the list in progress; only when the store was not empty
         bool track_seen;
-        struct cx_buf pending;  // an incomplete watch line, or the body of an error
+        struct cx_buf pending; // an incomplete watch line, or the body of an error
 
         // Guarded by the set's lock.
         bool start, started, stop, stopped, synced;
@@ -95,8 +95,8 @@ struct cx_informer *cx_informers_add(struct cx_informers *set, const struct cx_i
         informer->label_selector = cx_strdup(options->label_selector);
         informer->field_selector = options->ref.name ? cx_sprintf("metadata.name=%s", options->ref.name)
                                                      : cx_strdup(options->field_selector);
-        informer->options.ref = (struct cx_ref){informer->group, informer->version, informer->resource,
-                                                informer->namespace, NULL};
+        informer->options.ref =
+                (struct cx_ref){informer->group, informer->version, informer->resource, informer->namespace, NULL};
         informer->pending = (struct cx_buf)CX_BUF_INIT_MAX(MAX_LINE);
         cx_store_init(&informer->store);
         pthread_mutex_lock(&set->lock);
@@ -170,8 +170,8 @@ static int apply(struct cx_informer *informer, const char *text, size_t length, 
         int r = cx_json_parse(text, length, false, &json, NULL);
         if (r < 0 || !json_is_object(json))
                 return -EPROTO;
-        struct cx_object *object =
-                cx_object_new(json, informer->options.drop_bytes ? NULL : text, informer->options.drop_bytes ? 0 : length);
+        struct cx_object *object = cx_object_new(json, informer->options.drop_bytes ? NULL : text,
+                                                 informer->options.drop_bytes ? 0 : length);
         if (informer->options.project) {
                 object->projection = informer->options.project(informer->options.context, json);
                 object->free_projection = informer->options.free_projection;
@@ -373,7 +373,8 @@ static void transfer_ended(struct cx_informer *informer, CURLcode result)
                       (informer->got_data || cx_time_monotonic() - informer->began > CX_NS_PER_S);
         if (informer->code == 410)
                 informer->relist = informer->rv_unusable = true;
-        if (!complete && !lasted && informer->code != 410 && !relist && (informer->failures == 0 || cx_v(3)))
+        bool ended = !listing && fine && result == CURLE_OK;
+        if (!complete && !lasted && !ended && informer->code != 410 && !relist && (informer->failures == 0 || cx_v(3)))
                 cx_warn("Cannot list or watch, will try again", "resource", informer->resource, "verb",
                         listing ? "list" : "watch", "code", CX_INT(informer->code), "why",
                         informer->failed_parse ? "malformed data"
@@ -574,8 +575,7 @@ int cx_informer_wait_synced(struct cx_informer *informer, int64_t timeout, struc
 
 void cx_informer_on_event(struct cx_informer *informer, cx_informer_handler handler, void *context)
 {
-        informer->handlers =
-                cx_realloc_array(informer->handlers, informer->n_handlers + 1, sizeof *informer->handlers);
+        informer->handlers = cx_realloc_array(informer->handlers, informer->n_handlers + 1, sizeof *informer->handlers);
         informer->handlers[informer->n_handlers++] = (struct handler){handler, context};
 }
 

@@ -15,11 +15,11 @@ struct cx_informers;
 struct cx_informer;
 
 struct cx_informer_options {
-        struct cx_ref ref;                     // collection: group, version, resource, namespace (NULL: all); with a
-                                               // name, only that object is watched
-        const char *label_selector, *field_selector;   // may be NULL; all texts are copied
-        bool metadata_only;                    // ask for PartialObjectMetadata
-        bool drop_bytes;                       // keep metadata and projection only
+        struct cx_ref ref; // collection: group, version, resource, namespace (NULL: all); with a
+                           // name, only that object is watched
+        const char *label_selector, *field_selector; // may be NULL; all texts are copied
+        bool metadata_only;                          // ask for PartialObjectMetadata
+        bool drop_bytes;                             // keep metadata and projection only
         // Takes what the component needs from an object into a struct of its own; called once per version of an object,
         // on the I/O thread. May return NULL.
         void *(*project)(void *context, const json_t *object);
@@ -28,12 +28,12 @@ struct cx_informer_options {
 };
 
 struct cx_informers *cx_informers_new(struct cx_rest *rest);
-void cx_informers_free(struct cx_informers *set);      // stops the thread and all informers
+void cx_informers_free(struct cx_informers *set); // stops the thread and all informers
 // Returns the informer, owned by the set. Not started yet.
 struct cx_informer *cx_informers_add(struct cx_informers *set, const struct cx_informer_options *options);
-void cx_informers_start(struct cx_informers *set);     // starts all that were added
-void cx_informer_start(struct cx_informer *informer);  // starts one (and the set's thread, when needed)
-void cx_informer_stop(struct cx_informer *informer);   // forgets it; frees it; no handler runs after the return
+void cx_informers_start(struct cx_informers *set);    // starts all that were added
+void cx_informer_start(struct cx_informer *informer); // starts one (and the set's thread, when needed)
+void cx_informer_stop(struct cx_informer *informer);  // forgets it; frees it; no handler runs after the return
 bool cx_informer_synced(const struct cx_informer *informer);
 // Waits until the first list of every started informer is in the store. -ETIMEDOUT; timeout < 0: none.
 int cx_informers_wait_synced(struct cx_informers *set, int64_t timeout, struct cx_error *err) CX_CHECK;

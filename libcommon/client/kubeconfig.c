@@ -49,8 +49,7 @@ static void merge_list(json_t *merged, const struct cx_kubeconfig_file *file, co
         json_t *to = cx_json_array_at(merged, list->name);
         size_t i;
         json_t *entry;
-        json_array_foreach(json_object_get(file->document, list->name), i, entry)
-        {
+        json_array_foreach (json_object_get(file->document, list->name), i, entry) {
                 const char *name = json_string_value(json_object_get(entry, "name"));
                 if (!name || cx_json_find(to, "name", name))
                         continue;
@@ -70,8 +69,7 @@ static void merge(struct cx_kubeconfig *config)
                         merge_list(config->merged, file, &lists[j]);
                 const char *key;
                 json_t *value;
-                json_object_foreach(file->document, key, value)
-                {
+                json_object_foreach (file->document, key, value) {
                         if (member_of(key))
                                 continue;
                         const json_t *have = json_object_get(config->merged, key);
@@ -122,7 +120,8 @@ static int add_file(struct cx_kubeconfig *config, const char *path, bool may_be_
         if (r == -ENOENT && may_be_missing) {
                 file.document = empty_document();
         } else if (r < 0) {
-                return cx_error_set(err, r, "stat %s: %s", path, r == -ENOENT ? "no such file or directory" : strerror(-r));
+                return cx_error_set(err, r, "stat %s: %s", path,
+                                    r == -ENOENT ? "no such file or directory" : strerror(-r));
         } else {
                 r = parse_document(text.data, text.length, path, &file.document, err);
                 if (r < 0)

@@ -16,11 +16,11 @@ struct cx_leader {
         struct cx_events *events;
         char *namespace, *name, *identity;
         int64_t lease_duration, renew_deadline, retry_period;
-        char *observed;              // the record as last seen
-        int64_t observed_at;         // monotonic
-        char *announced;             // the other holder that was last logged
+        char *observed;      // the record as last seen
+        int64_t observed_at; // monotonic
+        char *announced;     // the other holder that was last logged
 
-        pthread_mutex_t lock;        // guards what follows
+        pthread_mutex_t lock; // guards what follows
         pthread_cond_t wake;
         bool stop, leading, running;
         pthread_t thread;
@@ -105,7 +105,8 @@ static bool held_by_other(struct cx_leader *leader, const json_t *spec)
                 leader->announced = cx_strdup(holder);
                 cx_info("The lease is held by another", "lease", leader->name, "holder", holder);
         }
-        int64_t duration = cx_json_int(spec, "leaseDurationSeconds", leader->lease_duration / CX_NS_PER_S) * CX_NS_PER_S;
+        int64_t duration =
+                cx_json_int(spec, "leaseDurationSeconds", leader->lease_duration / CX_NS_PER_S) * CX_NS_PER_S;
         return cx_time_monotonic() < leader->observed_at + duration;
 }
 

@@ -7,15 +7,16 @@
 #include "client/rest.h"
 
 struct cx_leader_options {
-        const char *namespace, *name;      // NULL namespace: "kube-system"
-        const char *identity;              // NULL: hostname_uuid
-        int64_t lease_duration, renew_deadline, retry_period;   // ns; 0: 15 s, 10 s, 2 s
+        const char *namespace, *name;                         // NULL namespace: "kube-system"
+        const char *identity;                                 // NULL: hostname_uuid
+        int64_t lease_duration, renew_deadline, retry_period; // ns; 0: 15 s, 10 s, 2 s
 };
 struct cx_leader;
-struct cx_leader *cx_leader_new(struct cx_rest *rest, struct cx_events *events, const struct cx_leader_options *options);
+struct cx_leader *cx_leader_new(struct cx_rest *rest, struct cx_events *events,
+                                const struct cx_leader_options *options);
 // Blocks until the lease is ours (0) or cx_leader_stop was called (-ECANCELED). Then a thread keeps renewing it, and
 // `lost` is called on that thread, once, when it could not for renew_deadline (the process should exit).
 int cx_leader_acquire(struct cx_leader *leader, void (*lost)(void *context), void *context) CX_CHECK;
 bool cx_leader_is(const struct cx_leader *leader);
-void cx_leader_stop(struct cx_leader *leader);     // any thread, also while acquire waits
-void cx_leader_free(struct cx_leader *leader);     // stops, releases the lease when held
+void cx_leader_stop(struct cx_leader *leader); // any thread, also while acquire waits
+void cx_leader_free(struct cx_leader *leader); // stops, releases the lease when held

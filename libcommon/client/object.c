@@ -10,7 +10,7 @@
 #include <limits.h>
 
 struct packer {
-        char *base;     // NULL while measuring
+        char *base; // NULL while measuring
         size_t used;
 };
 
@@ -49,8 +49,7 @@ static void pack_labels(struct packer *packer, struct cx_object *object, json_t 
         size_t i = 0;
         const char *key;
         json_t *value;
-        json_object_foreach(labels, key, value)
-        {
+        json_object_foreach (labels, key, value) {
                 if (i == object->n_labels)
                         break;
                 struct cx_object_pair pair = {pack_text(packer, key), pack_text(packer, json_string_value(value))};

@@ -289,8 +289,7 @@ int cx_rest_list_each(struct cx_rest *rest, const struct cx_ref *ref, const stru
                         return r;
                 size_t i;
                 const json_t *item;
-                json_array_foreach(json_object_get(list, "items"), i, item)
-                {
+                json_array_foreach (json_object_get(list, "items"), i, item) {
                         r = each(context, item);
                         if (r)
                                 return r;

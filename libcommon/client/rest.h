@@ -22,12 +22,12 @@ struct cx_ref {
 #define CX_REF(...) (&(struct cx_ref){__VA_ARGS__})
 
 struct cx_rest_options {
-        const char *user_agent;        // NULL: "coxswain/<version>"
-        double qps;                    // calls a second; 0: no limit
-        int burst;                     // 0: twice qps
-        int max_idle;                  // pooled connections, 0: 16
-        int64_t timeout;               // ns for a call, 0: 60 s
-        int64_t patience;              // ns to keep trying to connect; 0: not at all
+        const char *user_agent; // NULL: "coxswain/<version>"
+        double qps;             // calls a second; 0: no limit
+        int burst;              // 0: twice qps
+        int max_idle;           // pooled connections, 0: 16
+        int64_t timeout;        // ns for a call, 0: 60 s
+        int64_t patience;       // ns to keep trying to connect; 0: not at all
 };
 
 int cx_rest_new(const struct cx_credentials *credentials, const struct cx_rest_options *options,
@@ -37,26 +37,29 @@ int cx_rest_from_kubeconfig(const char *kubeconfig, const struct cx_rest_options
                             struct cx_error *err) CX_CHECK;
 void cx_rest_free(struct cx_rest *rest);
 CX_DEFINE_CLEANUP(struct cx_rest, cx_rest_freep, cx_rest_free)
-struct cx_http_client *cx_rest_http(struct cx_rest *rest);     // borrowed
-const char *cx_rest_server(const struct cx_rest *rest);        // "https://host:port"
-const char *cx_rest_namespace(const struct cx_rest *rest);     // the context's, or "default"
+struct cx_http_client *cx_rest_http(struct cx_rest *rest); // borrowed
+const char *cx_rest_server(const struct cx_rest *rest);    // "https://host:port"
+const char *cx_rest_namespace(const struct cx_rest *rest); // the context's, or "default"
 
 // "/apis/apps/v1/namespaces/ns/deployments/name/sub": appended to `to`, names encoded.
 void cx_rest_path(struct cx_buf *to, const struct cx_ref *ref, const char *subresource);
 // Adds "?name=value" or "&name=value", encoded; nothing when value is NULL.
 void cx_rest_query(struct cx_buf *path, const char *name, const char *value);
 
-struct cx_list_options {               // all may be NULL/0
+struct cx_list_options { // all may be NULL/0
         const char *label_selector, *field_selector, *continue_token, *resource_version, *resource_version_match;
         int64_t limit;
 };
 struct cx_delete_options {
-        const char *propagation;       // "Foreground", "Background", "Orphan"; NULL: the kind's default
-        int64_t grace;                 // seconds; -1: the object's
-        const char *uid, *resource_version;   // preconditions; may be NULL
+        const char *propagation;            // "Foreground", "Background", "Orphan"; NULL: the kind's default
+        int64_t grace;                      // seconds; -1: the object's
+        const char *uid, *resource_version; // preconditions; may be NULL
         bool dry_run;
 };
-#define CX_DELETE_OPTIONS_INIT {.grace = -1}
+#define CX_DELETE_OPTIONS_INIT                                                                                         \
+        {                                                                                                              \
+                .grace = -1                                                                                            \
+        }
 
 enum cx_patch_type { CX_PATCH_JSON, CX_PATCH_MERGE, CX_PATCH_STRATEGIC, CX_PATCH_APPLY };
 const char *cx_patch_content_type(enum cx_patch_type type);
@@ -94,8 +97,8 @@ struct cx_rest_call {
         const char *method, *path, *accept, *content_type;
         const void *body;
         size_t body_length;
-        const char *const *headers;    // NULL-ended
-        int64_t timeout;               // ns, 0: the client's
+        const char *const *headers; // NULL-ended
+        int64_t timeout;            // ns, 0: the client's
         // Streams the body (logs, watches) instead of keeping it; see cx_http_call.
         int (*on_data)(void *context, const struct cx_http_reply *reply, const char *data, size_t length);
         void *context;

@@ -55,8 +55,8 @@ static void bucket_add(struct cx_map *buckets, const char *key, const struct cx_
                 cx_map_set(buckets, key, bucket);
         }
         if ((bucket->count & (bucket->count - 1)) == 0)
-                bucket->items = cx_realloc_array(bucket->items, bucket->count ? bucket->count * 2 : 1,
-                                                 sizeof *bucket->items);
+                bucket->items =
+                        cx_realloc_array(bucket->items, bucket->count ? bucket->count * 2 : 1, sizeof *bucket->items);
         bucket->items[bucket->count++] = object;
 }
 
@@ -141,8 +141,7 @@ void cx_store_list(const struct cx_store *store, const char *namespace, struct c
                 }
         }
         lock_shared(store);
-        CX_MAP_FOREACH(&store->objects, entry)
-        {
+        CX_MAP_FOREACH (&store->objects, entry) {
                 const struct cx_object *object = entry->value;
                 if (all || strcmp(object->namespace, namespace) == 0)
                         cx_objects_add(ret_list, object);

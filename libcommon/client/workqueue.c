@@ -67,8 +67,7 @@ void cx_workqueue_free(struct cx_workqueue *queue)
 {
         if (!queue)
                 return;
-        CX_MAP_FOREACH(&queue->items, entry)
-        {
+        CX_MAP_FOREACH (&queue->items, entry) {
                 struct item *item = entry->value;
                 free(item->key);
                 free(item);

@@ -11,9 +11,9 @@ struct cx_workqueue;
 struct cx_workqueue *cx_workqueue_new(const char *name);
 void cx_workqueue_free(struct cx_workqueue *queue);
 void cx_workqueue_add(struct cx_workqueue *queue, const char *key);
-void cx_workqueue_add_after(struct cx_workqueue *queue, const char *key, int64_t delay_ns);  // the earlier one counts
+void cx_workqueue_add_after(struct cx_workqueue *queue, const char *key, int64_t delay_ns); // the earlier one counts
 void cx_workqueue_add_rate_limited(struct cx_workqueue *queue, const char *key);
-void cx_workqueue_forget(struct cx_workqueue *queue, const char *key);     // resets its failures
+void cx_workqueue_forget(struct cx_workqueue *queue, const char *key); // resets its failures
 int cx_workqueue_failures(struct cx_workqueue *queue, const char *key);
 // The next key, owned by the caller, who gives it back with cx_workqueue_done. NULL after shutdown, or after waiting for
 // `timeout` ns (negative: for ever).
@@ -29,7 +29,7 @@ void cx_workqueue_shutdown(struct cx_workqueue *queue);
 typedef int (*cx_reconcile)(void *context, const char *key, int64_t *retry_after, struct cx_error *err);
 struct cx_workers;
 struct cx_workers *cx_workers_start(struct cx_workqueue *queue, int max_threads, cx_reconcile reconcile, void *context);
-void cx_workers_stop(struct cx_workers *workers);      // shuts the queue down, waits for running reconciles, frees
+void cx_workers_stop(struct cx_workers *workers); // shuts the queue down, waits for running reconciles, frees
 
 // Runs work(context, i) for i in [0, count) on up to `parallel` threads, the caller's included, and waits for all.
 void cx_parallel(size_t count, int parallel, void (*work)(void *context, size_t i), void *context);

@@ -11,44 +11,47 @@ struct cx_http_client;
 struct cx_http_reply;
 
 struct cx_http_client_options {
-        const char *base_url;          // "https://host:6443"; NULL: calls give whole URLs
-        const char *ca_pem;            // contents; NULL: the system's
-        const char *cert_pem, *key_pem; // client certificate; contents; NULL: none
-        const char *bearer_token;      // NULL: none
-        const char *bearer_token_file; // re-read when it changes (projected tokens rotate); NULL: none
+        const char *base_url;            // "https://host:6443"; NULL: calls give whole URLs
+        const char *ca_pem;              // contents; NULL: the system's
+        const char *cert_pem, *key_pem;  // client certificate; contents; NULL: none
+        const char *bearer_token;        // NULL: none
+        const char *bearer_token_file;   // re-read when it changes (projected tokens rotate); NULL: none
         const char *username, *password; // basic authentication
-        const char *server_name;       // verified instead of the URL's host; NULL: the URL's
-        const char *user_agent;        // NULL: "coxswain/<version>"
-        const char *unix_socket;       // NULL: TCP
-        bool insecure;                 // skip verification of the server's certificate
-        int64_t connect_timeout;       // ns, 0: 10 s
-        int max_idle;                  // pooled handles, 0: 16
+        const char *server_name;         // verified instead of the URL's host; NULL: the URL's
+        const char *user_agent;          // NULL: "coxswain/<version>"
+        const char *unix_socket;         // NULL: TCP
+        bool insecure;                   // skip verification of the server's certificate
+        int64_t connect_timeout;         // ns, 0: 10 s
+        int max_idle;                    // pooled handles, 0: 16
 };
 
 struct cx_http_call {
-        const char *method;            // NULL: GET
-        const char *path;              // appended to base_url, already encoded; or a whole URL
-        const char *const *headers;    // "Name: value" strings, NULL-ended; may be NULL
-        const void *body;              // NULL: none
+        const char *method;         // NULL: GET
+        const char *path;           // appended to base_url, already encoded; or a whole URL
+        const char *const *headers; // "Name: value" strings, NULL-ended; may be NULL
+        const void *body;           // NULL: none
         size_t body_length;
-        const char *content_type;      // NULL: application/json when there is a body
-        const char *accept;            // NULL: application/json
-        int64_t timeout;               // ns for the whole call, 0: 60 s, -1: none
-        size_t max_reply;              // cap on the reply kept in memory, 0: 256 MiB
+        const char *content_type; // NULL: application/json when there is a body
+        const char *accept;       // NULL: application/json
+        int64_t timeout;          // ns for the whole call, 0: 60 s, -1: none
+        size_t max_reply;         // cap on the reply kept in memory, 0: 256 MiB
         bool follow_redirects;
         // When set, data goes here and not to the reply's body; non-zero return aborts the call. Called once per block
         // on the calling thread; the status code and headers are known by then (`reply`).
         int (*on_data)(void *context, const struct cx_http_reply *reply, const char *data, size_t length);
         void *context;
-        const bool *cancel;            // set to true by another thread to abort (polled about ten times a second)
+        const bool *cancel; // set to true by another thread to abort (polled about ten times a second)
 };
 
 struct cx_http_reply {
-        int code;                      // HTTP status
+        int code; // HTTP status
         struct cx_buf body;
-        struct cx_buf headers;         // raw lines, "\r\n" between
+        struct cx_buf headers; // raw lines, "\r\n" between
 };
-#define CX_HTTP_REPLY_INIT {.body = CX_BUF_INIT, .headers = CX_BUF_INIT_MAX(262144)}
+#define CX_HTTP_REPLY_INIT                                                                                             \
+        {                                                                                                              \
+                .body = CX_BUF_INIT, .headers = CX_BUF_INIT_MAX(262144)                                                \
+        }
 #define CX_HTTP_REPLY CX_CLEANUP(cx_http_reply_release) struct cx_http_reply
 void cx_http_reply_release(struct cx_http_reply *reply);
 char *cx_http_reply_header(const struct cx_http_reply *reply, const char *name); // owned by the caller; NULL if absent
@@ -70,12 +73,12 @@ struct cx_http_tunnel;
 int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *call, struct cx_http_tunnel **ret_tunnel,
                     struct cx_http_reply *ret_headers, struct cx_http_reply *ret_refusal, struct cx_error *err)
         CX_CHECK;
-int cx_http_tunnel_fd(const struct cx_http_tunnel *tunnel);            // for poll(); readable may still mean "again"
-ssize_t cx_http_tunnel_read(struct cx_http_tunnel *tunnel, void *to, size_t max);   // bytes, 0 at end, -EAGAIN, -errno
+int cx_http_tunnel_fd(const struct cx_http_tunnel *tunnel); // for poll(); readable may still mean "again"
+ssize_t cx_http_tunnel_read(struct cx_http_tunnel *tunnel, void *to, size_t max); // bytes, 0 at end, -EAGAIN, -errno
 ssize_t cx_http_tunnel_write(struct cx_http_tunnel *tunnel, const void *data, size_t length); // bytes, -EAGAIN, -errno
 void cx_http_tunnel_free(struct cx_http_tunnel *tunnel);
 CX_DEFINE_CLEANUP(struct cx_http_tunnel, cx_http_tunnel_freep, cx_http_tunnel_free)
 
 // The curl easy handle options of a client, for the informers' multi handle (libcommon/client only).
 void *cx_http_client_easy(struct cx_http_client *client, const struct cx_http_call *call, void **ret_header_list);
-void cx_url_encode(struct cx_buf *to, const char *text);   // RFC 3986 unreserved characters stay
+void cx_url_encode(struct cx_buf *to, const char *text); // RFC 3986 unreserved characters stay

@@ -29,9 +29,9 @@ struct cx_websocket {
         bool owns_tunnel;
         struct cx_buf early;
         struct message *first, **last;
-        bool ended;    // the stream is over
-        int broken;    // negative errno
-        bool closing;  // we sent a close frame
+        bool ended;   // the stream is over
+        int broken;   // negative errno
+        bool closing; // we sent a close frame
         bool got_close;
         int close_code;
 };

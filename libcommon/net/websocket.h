@@ -19,8 +19,8 @@ enum cx_channel {
         CX_CHANNEL_STDIN = 0,
         CX_CHANNEL_STDOUT = 1,
         CX_CHANNEL_STDERR = 2,
-        CX_CHANNEL_ERROR = 3,   // a metav1.Status as JSON ends the session
-        CX_CHANNEL_RESIZE = 4,  // {"Width":80,"Height":24}
+        CX_CHANNEL_ERROR = 3,  // a metav1.Status as JSON ends the session
+        CX_CHANNEL_RESIZE = 4, // {"Width":80,"Height":24}
         CX_CHANNEL_CLOSE = 255,
 };
 #define CX_WS_V4 "v4.channel.k8s.io"
@@ -32,7 +32,8 @@ void cx_websocket_accept(const char *key, char to[29]);
 const char *cx_websocket_protocol(const char *offered, const char *const *supported);
 // Checks an upgrade request's headers (get returns a header or NULL). NULL when it is a good WebSocket upgrade, else why
 // not. *ret_key is borrowed.
-const char *cx_websocket_check(const char *(*get)(void *context, const char *name), void *context, const char **ret_key);
+const char *cx_websocket_check(const char *(*get)(void *context, const char *name), void *context,
+                               const char **ret_key);
 
 struct cx_websocket;
 // Takes over neither the fd nor the tunnel: the caller closes them after cx_websocket_free. Makes the fd non-blocking.
@@ -56,7 +57,7 @@ int cx_websocket_send(struct cx_websocket *ws, int opcode, const void *data, siz
 int cx_websocket_ping(struct cx_websocket *ws) CX_CHECK;
 // Sends a close frame (1000 is normal) if none went before. Does not wait for the peer's.
 void cx_websocket_close(struct cx_websocket *ws, int code, const char *reason);
-int cx_websocket_close_code(const struct cx_websocket *ws);   // the peer's code; 1006 when there was none
+int cx_websocket_close_code(const struct cx_websocket *ws); // the peer's code; 1006 when there was none
 
 // Channel messages. `recv` returns as cx_websocket_recv does; an empty message is skipped.
 int cx_channel_send(struct cx_websocket *ws, int channel, const void *data, size_t length) CX_CHECK;

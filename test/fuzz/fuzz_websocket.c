@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any bytes as what a WebSocket peer sends, and as an HTTP answer to an upgrade.
+#include "net/http_client_internal.h"
+#include "net/websocket.h"
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+                return 0;
+        shutdown(pair[1], SHUT_WR);
+        struct cx_websocket *ws = cx_websocket_server(pair[0], (const char *)data, size);
+        CX_BUF message = CX_BUF_INIT;
+        int channel;
+        while (cx_channel_recv(ws, 0, &channel, &message) == 1)
+                ;
+        cx_websocket_free(ws);
+        close(pair[0]);
+        close(pair[1]);
+        CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+        if (cx_http_parse_answer((const char *)data, size, &reply) == 0)
+                free(cx_http_reply_header(&reply, "Sec-WebSocket-Accept"));
+        return 0;
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// kubeconfig, REST calls, events, leader election, the JSON scanner and metrics.
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../fake_api.h"
+#include "base/metrics.h"
+#include "base/process.h"
+#include "base/time.h"
+#include "client/events.h"
+#include "client/json_scan.h"
+#include "client/leader.h"
+
+static const char config_text[] = "apiVersion: v1\n"
+                                  "kind: Config\n"
+                                  "current-context: dev\n"
+                                  "extra: kept\n"
+                                  "clusters:\n"
+                                  "- name: c1\n"
+                                  "  cluster: {server: 'https://h:1', certificate-authority-data: QUJD, unknown: 1}\n"
+                                  "- name: c2\n"
+                                  "  cluster: {server: 'https://h:2', insecure-skip-tls-verify: true}\n"
+                                  "contexts:\n"
+                                  "- name: dev\n"
+                                  "  context: {cluster: c1, user: u1, namespace: n1}\n"
+                                  "users:\n"
+                                  "- name: u1\n"
+                                  "  user: {token: abc}\n";
+
+static void test_kubeconfig(void **state)
+{
+        (void)state;
+        CX_ERROR err = CX_ERROR_INIT;
+        char folder[] = "/tmp/cx-test-XXXXXX";
+        assert_non_null(mkdtemp(folder));
+        CX_CLEANUP(cx_freep) char *a = cx_sprintf("%s/a", folder);
+        CX_CLEANUP(cx_freep) char *b = cx_sprintf("%s/sub/b", folder);
+        CX_CLEANUP(cx_freep) char *list = cx_sprintf("%s:%s", a, b);
+        assert_int_equal(cx_write_file(a, config_text, strlen(config_text), 0600, false, &err), 0);
+        setenv("KUBECONFIG", list, 1);
+        CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
+        assert_int_equal(cx_kubeconfig_load(NULL, false, &config, &err), 0);
+        CX_CREDENTIALS credentials = CX_CREDENTIALS_INIT;
+        assert_int_equal(cx_kubeconfig_resolve(&config, NULL, &credentials, &err), 0);
+        assert_string_equal(credentials.server, "https://h:1");
+        assert_string_equal(credentials.ca_pem, "ABC");
+        assert_string_equal(credentials.token, "abc");
+        assert_string_equal(credentials.namespace, "n1");
+        cx_credentials_release(&credentials);
+        struct cx_kubeconfig_overrides flags = {.cluster = "c2"};
+        assert_int_equal(cx_kubeconfig_resolve(&config, &flags, &credentials, &err), 0);
+        assert_true(credentials.insecure);
+        cx_credentials_release(&credentials);
+        flags = (struct cx_kubeconfig_overrides){.context = "nope"};
+        assert_int_equal(cx_kubeconfig_resolve(&config, &flags, &credentials, &err), -ENOENT);
+        assert_string_equal(cx_error_text(&err), "context \"nope\" does not exist");
+        cx_error_release(&err);
+
+        cx_kubeconfig_set(&config, "contexts", "new", json_pack("{s:s, s:s}", "cluster", "c2", "user", "u1"));
+        cx_kubeconfig_set_current(&config, "new");
+        assert_true(cx_kubeconfig_set(&config, "contexts", "dev", NULL));
+        assert_false(cx_kubeconfig_set(&config, "contexts", "dev", NULL));
+        assert_int_equal(cx_kubeconfig_save(&config, &err), 0);
+        cx_kubeconfig_release(&config);
+        assert_int_equal(cx_kubeconfig_load(a, false, &config, &err), 0);
+        assert_string_equal(cx_kubeconfig_current_context(&config), "new");
+        assert_string_equal(cx_json_string(config.merged, "extra"), "kept");
+        assert_null(cx_kubeconfig_context(&config, "dev"));
+        assert_int_equal(cx_json_int(cx_kubeconfig_cluster(&config, "c1"), "unknown", 0), 1);
+        unsetenv("KUBECONFIG");
+        CX_KUBECONFIG bad = CX_KUBECONFIG_INIT;
+        assert_true(cx_kubeconfig_parse("- 1", 3, &bad, &err) < 0);
+        cx_error_release(&err);
+        assert_true(cx_kubeconfig_parse("users: 3", 8, &bad, &err) < 0);
+        cx_error_release(&err);
+        assert_int_equal(cx_remove_tree(folder, &err), 0);
+}
+
+static void test_rest(void **state)
+{
+        (void)state;
+        struct fake_api *api = fake_api_new();
+        CX_ERROR err = CX_ERROR_INIT;
+        json_auto_t *pod = json_pack("{s:{s:s}}", "metadata", "name", "p");
+        json_auto_t *made = NULL;
+        assert_int_equal(cx_rest_create(api->rest, CX_REF("", "v1", "pods", "d"), pod, &made, &err), 0);
+        assert_non_null(cx_json_string(made, "metadata.uid"));
+        assert_int_equal(cx_rest_create(api->rest, CX_REF("", "v1", "pods", "d"), pod, NULL, &err), -EEXIST);
+        assert_true(cx_error_is(&err, CX_REASON_ALREADY_EXISTS));
+        cx_error_release(&err);
+        cx_json_set_string(made, "metadata.resourceVersion", "1");
+        assert_int_equal(cx_rest_update(api->rest, CX_REF("", "v1", "pods", "d", "p"), made, NULL, &err), -EAGAIN);
+        cx_error_release(&err);
+        struct cx_delete_options wrong = {.grace = -1, .uid = "x"};
+        assert_int_equal(cx_rest_delete(api->rest, CX_REF("", "v1", "pods", "d", "p"), &wrong, &err), -EAGAIN);
+        cx_error_release(&err);
+        // Told to wait, the client tries again.
+        api->fail_next = 3;
+        api->fail_code = 429;
+        assert_int_equal(cx_rest_delete(api->rest, CX_REF("", "v1", "pods", "d", "p"), NULL, &err), 0);
+        assert_int_equal(cx_rest_get(api->rest, CX_REF("", "v1", "pods", "d", "p"), NULL, &err), -ENOENT);
+        assert_true(cx_error_is(&err, CX_REASON_NOT_FOUND));
+        CX_BUF path = CX_BUF_INIT;
+        cx_rest_path(&path, CX_REF("apps", "v1", "deployments", "n", "x/y"), "scale");
+        cx_rest_query(&path, "a", "b=c");
+        cx_rest_query(&path, "none", NULL);
+        cx_rest_query(&path, "d", "e");
+        assert_string_equal(path.data, "/apis/apps/v1/namespaces/n/deployments/x%2Fy/scale?a=b%3Dc&d=e");
+        fake_api_free(api);
+}
+
+static size_t count_events(struct fake_api *api, int64_t *ret_most)
+{
+        size_t count = 0;
+        pthread_mutex_lock(&api->lock);
+        CX_MAP_FOREACH (&api->objects, entry) {
+                if (!strstr(entry->key, "/events/"))
+                        continue;
+                count++;
+                int64_t times = cx_json_int(entry->value, "count", 0);
+                *ret_most = times > *ret_most ? times : *ret_most;
+        }
+        pthread_mutex_unlock(&api->lock);
+        return count;
+}
+
+static void test_events(void **state)
+{
+        (void)state;
+        struct fake_api *api = fake_api_new();
+        struct cx_events *events = cx_events_new(api->rest, "tester", "host");
+        struct cx_event_about about = {.kind = "Pod", .api_version = "v1", .namespace = "d", .name = "p", .uid = "u"};
+        int64_t most = 0;
+        for (int i = 0; i < 5; i++)
+                cx_event(events, &about, "Normal", "Pulled", "image %d", 1);
+        FAKE_WAIT(count_events(api, &most) == 1 && most == 5);
+        for (int i = 0; i < 100; i++) // a flood: alike events are combined, the rest is dropped
+                cx_event(events, &about, "Warning", "Bad", "number %d", i);
+        cx_events_free(events);
+        most = 0;
+        size_t count = count_events(api, &most);
+        assert_in_range(count, 2, 12);
+        assert_in_range(most, 5, 25);
+        fake_api_free(api);
+}
+
+static void never(void *context)
+{
+        *(bool *)context = true;
+}
+
+struct candidate {
+        struct cx_leader *leader;
+        int result;
+        bool done;
+};
+
+static void *acquire(void *argument)
+{
+        struct candidate *candidate = argument;
+        static bool lost;
+        candidate->result = cx_leader_acquire(candidate->leader, never, &lost);
+        __atomic_store_n(&candidate->done, true, __ATOMIC_RELEASE);
+        return NULL;
+}
+
+static void test_leader(void **state)
+{
+        (void)state;
+        struct fake_api *api = fake_api_new();
+        struct cx_leader_options options = {.name = "x",
+                                            .lease_duration = 2 * CX_NS_PER_S,
+                                            .renew_deadline = CX_NS_PER_S,
+                                            .retry_period = CX_NS_PER_S / 20};
+        bool lost = false;
+        struct cx_leader *first = cx_leader_new(api->rest, NULL, &options);
+        assert_int_equal(cx_leader_acquire(first, never, &lost), 0);
+        assert_true(cx_leader_is(first));
+        struct candidate second = {.leader = cx_leader_new(api->rest, NULL, &options)};
+        pthread_t thread;
+        pthread_create(&thread, NULL, acquire, &second);
+        usleep(300000); // several of its tries
+        assert_false(__atomic_load_n(&second.done, __ATOMIC_ACQUIRE));
+        cx_leader_free(first); // gives the lease back
+        pthread_join(thread, NULL);
+        assert_int_equal(second.result, 0);
+        assert_true(cx_leader_is(second.leader));
+        cx_leader_free(second.leader);
+        assert_false(lost);
+        fake_api_free(api);
+}
+
+static int collect(void *context, const char *text, size_t length)
+{
+        struct cx_buf *to = context;
+        cx_buf_append(to, text, length);
+        cx_buf_add_char(to, '|');
+        return 0;
+}
+
+static void test_scanner(void **state)
+{
+        (void)state;
+        static const char list[] = " {\"kind\":\"L\", \"items\" : [ {\"a\":\"]}\\\"\"} ,{\"b\":[1,{}]},7],"
+                                   "\"metadata\":{\"resourceVersion\":\"5\",\"items\":[1]} } ";
+        for (size_t block = 1; block < sizeof list; block++) {
+                CX_BUF items = CX_BUF_INIT;
+                struct cx_list_splitter splitter;
+                cx_list_splitter_init(&splitter, collect, &items);
+                for (size_t i = 0; i < sizeof list - 1; i += block) {
+                        size_t n = sizeof list - 1 - i < block ? sizeof list - 1 - i : block;
+                        assert_int_equal(cx_list_splitter_feed(&splitter, list + i, n), 0);
+                }
+                assert_true(cx_list_splitter_done(&splitter));
+                assert_string_equal(items.data, "{\"a\":\"]}\\\"\"}|{\"b\":[1,{}]}|7|");
+                json_auto_t *rest = NULL;
+                assert_int_equal(cx_json_parse(splitter.rest.data, splitter.rest.length, true, &rest, NULL), 0);
+                assert_string_equal(cx_json_string(rest, "metadata.resourceVersion"), "5");
+                cx_list_splitter_release(&splitter);
+        }
+        static const char event[] = "{\"type\":\"ADDED\",\"object\":{\"type\":\"x\\\\\",\"n\":[1,2]}}";
+        const char *value;
+        size_t length;
+        assert_int_equal(cx_json_scan_member(event, sizeof event - 1, "object", &value, &length), 0);
+        assert_int_equal(length, strlen("{\"type\":\"x\\\\\",\"n\":[1,2]}"));
+        assert_int_equal(cx_json_scan_member(event, sizeof event - 1, "none", &value, &length), -ENOENT);
+        assert_int_equal(cx_json_scan_member("{\"a\":", 5, "a", &value, &length), -EINVAL);
+        assert_int_equal(cx_json_scan_member("[]", 2, "a", &value, &length), -EINVAL);
+}
+
+static void test_metrics(void **state)
+{
+        (void)state;
+        struct cx_metrics *metrics = cx_metrics_new();
+        struct cx_metric *calls = cx_metrics_counter(metrics, "calls_total", "Calls.", CX_LABELS_("verb", "code"));
+        cx_metric_add(calls, 1, "GET", "200");
+        cx_metric_add(calls, 2, "GET", "200");
+        cx_metric_add(calls, 1, "a\"b\\c\nd", "5");
+        struct cx_metric *depth = cx_metrics_gauge(metrics, "depth", "Depth.", NULL);
+        cx_metric_set(depth, 2.5);
+        static const double bounds[] = {0.1, 1};
+        struct cx_metric *seconds = cx_metrics_histogram(metrics, "seconds", "Seconds.", NULL, bounds, 2);
+        cx_metric_observe(seconds, 0.1);
+        cx_metric_observe(seconds, 0.5);
+        cx_metric_observe(seconds, 7);
+        CX_BUF text = CX_BUF_INIT;
+        cx_metrics_write(metrics, &text);
+        static const char *const want[] = {
+                "# TYPE calls_total counter\n",
+                "calls_total{verb=\"GET\",code=\"200\"} 3\n",
+                "calls_total{verb=\"a\\\"b\\\\c\\nd\",code=\"5\"} 1\n",
+                "depth 2.5\n",
+                "seconds_bucket{le=\"0.1\"} 1\n",
+                "seconds_bucket{le=\"1\"} 2\n",
+                "seconds_bucket{le=\"+Inf\"} 3\n",
+                "seconds_sum 7.6\n",
+                "seconds_count 3\n",
+                "process_resident_memory_bytes ",
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(want); i++)
+                if (!strstr(text.data, want[i]))
+                        fail_msg("missing %s in:\n%s", want[i], text.data);
+        cx_metrics_free(metrics);
+}
+
+int main(void)
+{
+        cx_process_init();
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_kubeconfig), cmocka_unit_test(test_rest),    cmocka_unit_test(test_events),
+                cmocka_unit_test(test_leader),     cmocka_unit_test(test_scanner), cmocka_unit_test(test_metrics),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
