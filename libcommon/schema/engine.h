@@ -29,26 +29,26 @@ int cx_patch_strategic_three_way(const struct cx_type *type, const json_t *origi
                                  const json_t *current, json_t **ret_patch, struct cx_error *err) CX_CHECK;
 // --- patch_json.c ---------------------------------------------------------------------------------------------------
 int cx_patch_json(const json_t *original, const json_t *operations, json_t **ret_patched,
-                  struct cx_error *err) CX_CHECK;                                              // RFC 6902
-json_t *cx_patch_merge(const json_t *original, const json_t *patch);                           // RFC 7386; new
-json_t *cx_patch_merge_diff(const json_t *from, const json_t *to);                             // new; {} when equal
+                  struct cx_error *err) CX_CHECK;                    // RFC 6902
+json_t *cx_patch_merge(const json_t *original, const json_t *patch); // RFC 7386; new
+json_t *cx_patch_merge_diff(const json_t *from, const json_t *to);   // new; {} when equal
 json_t *cx_patch_merge_three_way(const json_t *original, const json_t *modified, const json_t *current);
 // --- table.c: meta.k8s.io/v1 Table ----------------------------------------------------------------------------------
 enum cx_include_object { CX_INCLUDE_NONE, CX_INCLUDE_METADATA, CX_INCLUDE_OBJECT };
 // One table row's cells for an object (new array), upstream's printers: ages relative to now, pod status reasons, …
 json_t *cx_table_cells(const struct cx_resource *resource, const json_t *object);
-json_t *cx_table_columns(const struct cx_resource *resource);                                  // columnDefinitions
+json_t *cx_table_columns(const struct cx_resource *resource); // columnDefinitions
 json_t *cx_table(const struct cx_resource *resource, const json_t *const *objects, size_t count,
                  enum cx_include_object include, const json_t *list_metadata);
 // The STATUS cell of a pod ("Running", "CrashLoopBackOff", "Init:0/1", "Terminating"): kubectl uses it as well.
 char *cx_pod_status_text(const json_t *pod);
 // --- discovery.c ----------------------------------------------------------------------------------------------------
-json_t *cx_discovery_api_versions(const char *server_address);            // /api      APIVersions
-json_t *cx_discovery_groups(void);                                        // /apis     APIGroupList
-json_t *cx_discovery_group(const char *group);                            // /apis/G   APIGroup or NULL
-json_t *cx_discovery_resources(const char *group, const char *version);   // APIResourceList or NULL
-json_t *cx_discovery_aggregated(bool core);                               // apidiscovery.k8s.io/v2 APIGroupDiscoveryList
+json_t *cx_discovery_api_versions(const char *server_address);          // /api      APIVersions
+json_t *cx_discovery_groups(void);                                      // /apis     APIGroupList
+json_t *cx_discovery_group(const char *group);                          // /apis/G   APIGroup or NULL
+json_t *cx_discovery_resources(const char *group, const char *version); // APIResourceList or NULL
+json_t *cx_discovery_aggregated(bool core);                             // apidiscovery.k8s.io/v2 APIGroupDiscoveryList
 // --- openapi_v3.c, openapi_v2.c -------------------------------------------------------------------------------------
-json_t *cx_openapi_v3_index(void);                    // {"paths":{"api/v1":{"serverRelativeURL":…?hash=…}}}
+json_t *cx_openapi_v3_index(void);                     // {"paths":{"api/v1":{"serverRelativeURL":…?hash=…}}}
 json_t *cx_openapi_v3(const char *group_version_path); // "api/v1", "apis/apps/v1"; NULL when unknown
 json_t *cx_openapi_v2(void);

@@ -11,24 +11,24 @@
 #include <stdint.h>
 
 enum __attribute__((packed)) cx_kind_of {
-        CX_OF_OBJECT,        // struct cx_type with fields
+        CX_OF_OBJECT, // struct cx_type with fields
         CX_OF_STRING,
         CX_OF_INT32,
         CX_OF_INT64,
         CX_OF_NUMBER,
         CX_OF_BOOL,
-        CX_OF_BYTES,         // base64 text
-        CX_OF_TIME,          // metav1.Time
+        CX_OF_BYTES, // base64 text
+        CX_OF_TIME,  // metav1.Time
         CX_OF_MICRO_TIME,
-        CX_OF_DURATION,      // metav1.Duration
+        CX_OF_DURATION, // metav1.Duration
         CX_OF_QUANTITY,
         CX_OF_INT_OR_STRING,
-        CX_OF_ANY,           // any JSON (RawExtension, JSON): never pruned
+        CX_OF_ANY, // any JSON (RawExtension, JSON): never pruned
 };
 enum __attribute__((packed)) cx_shape { CX_SHAPE_ONE, CX_SHAPE_LIST, CX_SHAPE_MAP, CX_SHAPE_MAP_OF_LIST };
 enum __attribute__((packed)) cx_list_type { CX_LIST_ATOMIC, CX_LIST_SET, CX_LIST_MAP };
-enum { // cx_field.flags
-        CX_FIELD_REQUIRED = 1,          // documented as required; says nothing of validation
+enum {                         // cx_field.flags
+        CX_FIELD_REQUIRED = 1, // documented as required; says nothing of validation
         CX_FIELD_IMMUTABLE = 2,
         CX_FIELD_PATCH_MERGE = 4,       // patchStrategy merge
         CX_FIELD_PATCH_RETAIN_KEYS = 8, // patchStrategy retainKeys
@@ -42,7 +42,7 @@ struct cx_field {
         const char *name;
         enum cx_kind_of of;
         enum cx_shape shape;
-        enum cx_list_type list_type;    // CX_SHAPE_LIST
+        enum cx_list_type list_type; // CX_SHAPE_LIST
         uint8_t flags;
         // 0: not in protobuf. A field that protobuf nests has the tags from the outermost message to its own.
         uint16_t proto_tag, proto_inner_tag, proto_inmost_tag;
@@ -56,25 +56,33 @@ struct cx_field {
         const char *description;        // may be NULL
 };
 struct cx_type {
-        const char *name;               // "core.v1.PodSpec"
-        const struct cx_field *fields;  // sorted by name
+        const char *name;              // "core.v1.PodSpec"
+        const struct cx_field *fields; // sorted by name
         uint16_t n_fields;
-        enum cx_kind_of of;             // CX_OF_OBJECT; CX_OF_ANY: fields that are not listed are kept
+        enum cx_kind_of of; // CX_OF_OBJECT; CX_OF_ANY: fields that are not listed are kept
         bool atomic;
-        bool conditional;               // defaults/ has a function for it
-        bool defaulted;                 // it, or something below it, has defaults
+        bool conditional; // defaults/ has a function for it
+        bool defaulted;   // it, or something below it, has defaults
         const char *description;
 };
 
 struct cx_column {
-        const char *name, *type, *format;   // "Name", "string", "name"
+        const char *name, *type, *format; // "Name", "string", "name"
         int priority;
-        const char *path;                   // JSONPath-like source; NULL: a cell function by kind (table.c)
+        const char *path; // JSONPath-like source; NULL: a cell function by kind (table.c)
         const char *description;
 };
 
-enum cx_verb { CX_VERB_GET = 1, CX_VERB_LIST = 2, CX_VERB_WATCH = 4, CX_VERB_CREATE = 8, CX_VERB_UPDATE = 16,
-               CX_VERB_PATCH = 32, CX_VERB_DELETE = 64, CX_VERB_DELETE_COLLECTION = 128 };
+enum cx_verb {
+        CX_VERB_GET = 1,
+        CX_VERB_LIST = 2,
+        CX_VERB_WATCH = 4,
+        CX_VERB_CREATE = 8,
+        CX_VERB_UPDATE = 16,
+        CX_VERB_PATCH = 32,
+        CX_VERB_DELETE = 64,
+        CX_VERB_DELETE_COLLECTION = 128
+};
 
 struct cx_kind {
         const char *group, *version, *kind; // group "" for the core
@@ -86,16 +94,16 @@ struct cx_subresource {
         unsigned verbs;
 };
 struct cx_resource {
-        const char *group, *version, *resource;   // "apps", "v1", "deployments"
+        const char *group, *version, *resource; // "apps", "v1", "deployments"
         const char *singular;
         const struct cx_kind *kind;
-        const char *list_kind;                    // "DeploymentList"
+        const char *list_kind; // "DeploymentList"
         bool namespaced;
         unsigned verbs;
-        const char *const *short_names, *const *categories;   // NULL-ended, never NULL
-        const struct cx_subresource *subresources;            // ended by an entry without name, never NULL
-        const struct cx_column *columns;                      // ended by an entry without name; never NULL
-        const char *const *selectable_fields;                 // besides metadata.name and metadata.namespace
+        const char *const *short_names, *const *categories; // NULL-ended, never NULL
+        const struct cx_subresource *subresources;          // ended by an entry without name, never NULL
+        const struct cx_column *columns;                    // ended by an entry without name; never NULL
+        const char *const *selectable_fields;               // besides metadata.name and metadata.namespace
         const char *storage_group;   // group that names the etcd prefix: /registry/<resource>/<ns>/<name>, as upstream
         const char *storage_version; // of the stored encoding
 };
@@ -104,7 +112,7 @@ struct cx_resource {
 const struct cx_resource *cx_schema_resource(const char *group, const char *version, const char *resource);
 const struct cx_resource *cx_schema_resource_by_kind(const char *group, const char *version, const char *kind);
 const struct cx_kind *cx_schema_kind(const char *group, const char *version, const char *kind);
-const struct cx_type *cx_schema_type(const char *name);       // "core.v1.PodSpec"
+const struct cx_type *cx_schema_type(const char *name); // "core.v1.PodSpec"
 const struct cx_field *cx_type_field(const struct cx_type *type, const char *name);
 const struct cx_subresource *cx_resource_subresource(const struct cx_resource *resource, const char *name);
 // All resources, in discovery order (core first, then groups as upstream orders them).

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenAPI v3: one document a group and version, and the index that names them with a hash of their text, so that
+// clients keep them until they change. Building takes milliseconds: callers keep the text.
+#include "base/buf.h"
+#include "format/json.h"
+#include "schema/openapi_internal.h"
+
+static json_t *document(const char *group, const char *version)
+{
+        struct cx_openapi api = {.v3 = true, .schemas = json_object(), .paths = json_object()};
+        size_t count;
+        const struct cx_resource *all = cx_schema_resources(&count);
+        for (size_t i = 0; i < count; i++)
+                if (strcmp(all[i].group, group) == 0 && strcmp(all[i].version, version) == 0)
+                        cx_openapi_add_resource(&api, &all[i]);
+        if (!json_object_size(api.paths)) {
+                json_decref(api.schemas);
+                json_decref(api.paths);
+                return NULL;
+        }
+        return json_pack("{s:s,s:o,s:o,s:{s:o}}", "openapi", "3.0.0", "info", cx_openapi_info(), "paths", api.paths,
+                         "components", "schemas", api.schemas);
+}
+
+json_t *cx_openapi_v3(const char *path)
+{
+        char group[64], version[32];
+        if (cx_has_prefix(path, "apis/")) {
+                if (!cx_split_api_version(path + 5, group, version) || !*group)
+                        return NULL;
+        } else if (!cx_has_prefix(path, "api/") || !cx_split_api_version(path + 4, group, version) || *group) {
+                return NULL;
+        }
+        return document(group, version);
+}
+
+static uint64_t hash_of(const char *text) // FNV-1a
+{
+        uint64_t hash = UINT64_C(14695981039346656037);
+        for (; *text; text++)
+                hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+        return hash;
+}
+
+json_t *cx_openapi_v3_index(void)
+{
+        json_t *paths = json_object();
+        size_t count;
+        const struct cx_resource *all = cx_schema_resources(&count);
+        for (size_t i = 0; i < count; i++) {
+                char version[128];
+                CX_CLEANUP(cx_freep)
+                char *path = cx_sprintf("%s/%s", *all[i].group ? "apis" : "api",
+                                        cx_join_api_version(version, all[i].group, all[i].version));
+                if (json_object_get(paths, path))
+                        continue;
+                json_auto_t *content = document(all[i].group, all[i].version);
+                CX_CLEANUP(cx_freep) char *text = cx_json_text(content);
+                json_object_set_new(paths, path,
+                                    json_pack("{s:o}", "serverRelativeURL",
+                                              json_sprintf("/openapi/v3/%s?hash=%016llX", path,
+                                                           (unsigned long long)hash_of(text))));
+        }
+        return json_pack("{s:o}", "paths", paths);
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// How printers make cells. A printer appends one cell for each of its kind's columns, in their order (*.api files).
+#pragma once
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "format/json.h"
+#include "schema/engine.h"
+
+struct cx_row {
+        json_t *cells;
+        int64_t now; // µs
+};
+typedef void cx_print_fn(struct cx_row *row, const json_t *object);
+struct cx_printer {
+        const char *type; // "core.v1.Pod"
+        cx_print_fn *print;
+};
+// Ended by an entry without type.
+extern const struct cx_printer cx_printers_pod[], cx_printers_core[], cx_printers_workloads[], cx_printers_net[],
+        cx_printers_others[];
+
+void cx_cell(struct cx_row *row, const char *text);                           // NULL as ""
+void cx_cell_or(struct cx_row *row, const char *text, const char *otherwise); // when NULL or ""
+void cx_cell_printf(struct cx_row *row, const char *format, ...) CX_PRINTF(2, 3);
+void cx_cell_int(struct cx_row *row, int64_t value);
+void cx_cell_bool(struct cx_row *row, bool value);
+void cx_cell_steal(struct cx_row *row, char *text_steal);
+void cx_cell_at(struct cx_row *row, const json_t *object, const char *path, const char *otherwise);
+void cx_cell_name(struct cx_row *row, const json_t *object);
+void cx_cell_age(struct cx_row *row, const json_t *object);                     // since creation
+void cx_cell_since(struct cx_row *row, const json_t *object, const char *path); // "<unknown>" when absent
+// Containers and images of a pod spec: two cells.
+void cx_cell_containers(struct cx_row *row, const json_t *pod_spec);
+void cx_cell_label_selector(struct cx_row *row, const json_t *selector);
+void cx_cell_labels(struct cx_row *row, const json_t *map);
+
+// "5m" since the RFC 3339 moment; "<unknown>" when it is none. Owned.
+char *cx_since_text(int64_t now, const char *moment);
+// "a=b,c=d" sorted, or "<none>". Owned.
+char *cx_labels_text(const json_t *map);
+// Strings of a list, or of a member of each item of a list, joined. Owned.
+char *cx_join_list(const json_t *list, const char *member, const char *separator);

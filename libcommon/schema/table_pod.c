@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// The row of a pod: what its STATUS, READY and RESTARTS say.
+#include "base/time.h"
+#include "schema/table_internal.h"
+
+struct summary {
+        char *reason; // owned
+        size_t ready, total;
+        int64_t restarts, restartable_restarts;
+        int64_t last_restart; // µs, 0: none
+};
+
+static void set_reason(struct summary *s, char *reason_steal)
+{
+        free(s->reason);
+        s->reason = reason_steal;
+}
+
+static bool condition_is(const json_t *pod, const char *type, const char *status)
+{
+        const json_t *condition = cx_json_find(cx_json_get(pod, "status.conditions"), "type", type);
+        return condition && cx_streq(cx_json_string(condition, "status"), status);
+}
+
+static bool is_sidecar(const json_t *pod, const char *name)
+{
+        const json_t *container = cx_json_find(cx_json_get(pod, "spec.initContainers"), "name", cx_str(name));
+        return cx_streq(cx_json_string_or(container, "restartPolicy", ""), "Always");
+}
+
+static int64_t last_finish(const json_t *status)
+{
+        int64_t us;
+        const char *text = cx_json_string(status, "lastState.terminated.finishedAt");
+        return text && cx_time_parse(text, &us) == 0 ? us : 0;
+}
+
+static char *terminated_reason(const json_t *terminated, const char *prefix)
+{
+        const char *reason = cx_json_string_or(terminated, "reason", "");
+        int64_t signal = cx_json_int(terminated, "signal", 0);
+        if (*reason)
+                return cx_sprintf("%s%s", prefix, reason);
+        if (signal)
+                return cx_sprintf("%sSignal:%lld", prefix, (long long)signal);
+        return cx_sprintf("%sExitCode:%lld", prefix, (long long)cx_json_int(terminated, "exitCode", 0));
+}
+
+// True when the pod is still in its init containers.
+static bool look_at_init(struct summary *s, const json_t *pod)
+{
+        const json_t *statuses = cx_json_get(pod, "status.initContainerStatuses");
+        size_t total = cx_json_count(pod, "spec.initContainers"), i;
+        json_t *status;
+        int64_t sidecar_restart = 0;
+        json_array_foreach (statuses, i, status) {
+                const json_t *terminated = cx_json_get(status, "state.terminated");
+                const char *waiting = cx_json_string_or(status, "state.waiting.reason", "");
+                bool sidecar = is_sidecar(pod, cx_json_string(status, "name"));
+                int64_t finish = last_finish(status), restarts = cx_json_int(status, "restartCount", 0);
+                s->restarts += restarts;
+                s->last_restart = finish > s->last_restart ? finish : s->last_restart;
+                if (sidecar) {
+                        s->restartable_restarts += restarts;
+                        sidecar_restart = finish > sidecar_restart ? finish : sidecar_restart;
+                }
+                if (terminated && cx_json_int(terminated, "exitCode", 0) == 0)
+                        continue;
+                if (sidecar && cx_json_bool(status, "started", false)) {
+                        if (cx_json_bool(status, "ready", false))
+                                s->ready++;
+                        continue;
+                }
+                if (terminated)
+                        set_reason(s, terminated_reason(terminated, "Init:"));
+                else if (*waiting && strcmp(waiting, "PodInitializing") != 0)
+                        set_reason(s, cx_sprintf("Init:%s", waiting));
+                else
+                        set_reason(s, cx_sprintf("Init:%zu/%zu", i, total));
+                return true;
+        }
+        s->restarts = s->restartable_restarts;
+        s->last_restart = sidecar_restart;
+        return false;
+}
+
+static void look_at_containers(struct summary *s, const json_t *pod)
+{
+        const json_t *statuses = cx_json_get(pod, "status.containerStatuses");
+        bool running = false;
+        for (size_t i = json_array_size(statuses); i-- > 0;) {
+                const json_t *status = json_array_get(statuses, i),
+                             *terminated = cx_json_get(status, "state.terminated");
+                const char *waiting = cx_json_string_or(status, "state.waiting.reason", "");
+                int64_t finish = last_finish(status);
+                s->restarts += cx_json_int(status, "restartCount", 0);
+                s->last_restart = finish > s->last_restart ? finish : s->last_restart;
+                bool ready = cx_json_bool(status, "ready", false);
+                if (*waiting) {
+                        set_reason(s, cx_strdup(waiting));
+                } else if (terminated) {
+                        set_reason(s, terminated_reason(terminated, ""));
+                } else if (ready && cx_json_get(status, "state.running")) {
+                        running = true;
+                        s->ready++;
+                }
+        }
+        if (running && strcmp(s->reason, "Completed") == 0)
+                set_reason(s, cx_strdup(condition_is(pod, "Ready", "True") ? "Running" : "NotReady"));
+}
+
+static void summarize(struct summary *s, const json_t *pod)
+{
+        size_t i;
+        json_t *container;
+        s->total = cx_json_count(pod, "spec.containers");
+        json_array_foreach (cx_json_get(pod, "spec.initContainers"), i, container)
+                if (is_sidecar(pod, cx_json_string(container, "name")))
+                        s->total++;
+        const char *status_reason = cx_json_string_or(pod, "status.reason", "");
+        const char *phase = cx_json_string_or(pod, "status.phase", "");
+        s->reason = cx_strdup(*status_reason ? status_reason : phase);
+        const json_t *scheduled = cx_json_find(cx_json_get(pod, "status.conditions"), "type", "PodScheduled");
+        if (cx_streq(cx_json_string_or(scheduled, "reason", ""), "SchedulingGated"))
+                set_reason(s, cx_strdup("SchedulingGated"));
+        if (!look_at_init(s, pod) || condition_is(pod, "Initialized", "True"))
+                look_at_containers(s, pod);
+        bool over = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
+        if (!cx_json_string(pod, "metadata.deletionTimestamp"))
+                return;
+        if (strcmp(status_reason, "NodeLost") == 0)
+                set_reason(s, cx_strdup("Unknown"));
+        else if (!over)
+                set_reason(s, cx_strdup("Terminating"));
+}
+
+char *cx_pod_status_text(const json_t *pod)
+{
+        struct summary s = {0};
+        summarize(&s, pod);
+        return s.reason;
+}
+
+static void print_gates(struct cx_row *row, const json_t *pod)
+{
+        const json_t *gates = cx_json_get(pod, "spec.readinessGates");
+        size_t i, passed = 0;
+        json_t *gate;
+        json_array_foreach (gates, i, gate)
+                if (condition_is(pod, cx_json_string_or(gate, "conditionType", ""), "True"))
+                        passed++;
+        if (json_array_size(gates))
+                cx_cell_printf(row, "%zu/%zu", passed, json_array_size(gates));
+        else
+                cx_cell(row, "<none>");
+}
+
+static void print_pod(struct cx_row *row, const json_t *pod)
+{
+        struct summary s = {0};
+        summarize(&s, pod);
+        cx_cell_name(row, pod);
+        cx_cell_printf(row, "%zu/%zu", s.ready, s.total);
+        cx_cell_steal(row, s.reason);
+        if (s.restarts && s.last_restart) {
+                char ago[CX_TIME_TEXT];
+                cx_duration_human((row->now - s.last_restart) / CX_US_PER_S * CX_NS_PER_S, ago);
+                cx_cell_printf(row, "%lld (%s ago)", (long long)s.restarts, ago);
+        } else {
+                cx_cell_printf(row, "%lld", (long long)s.restarts);
+        }
+        cx_cell_age(row, pod);
+        const char *ip = cx_json_string(json_array_get(cx_json_get(pod, "status.podIPs"), 0), "ip");
+        cx_cell_or(row, ip ? ip : cx_json_string(pod, "status.podIP"), "<none>");
+        cx_cell_at(row, pod, "spec.nodeName", "<none>");
+        cx_cell_at(row, pod, "status.nominatedNodeName", "<none>");
+        print_gates(row, pod);
+}
+
+static void print_pod_template(struct cx_row *row, const json_t *template)
+{
+        cx_cell_name(row, template);
+        cx_cell_containers(row, cx_json_get(template, "template.spec"));
+        cx_cell_labels(row, cx_json_get(template, "template.metadata.labels"));
+}
+
+const struct cx_printer cx_printers_pod[] = {
+        {"core.v1.Pod", print_pod},
+        {"core.v1.PodTemplate", print_pod_template},
+        {NULL, NULL},
+};
