@@ -35,6 +35,7 @@ enum {                         // cx_field.flags
         CX_FIELD_ATOMIC_MAP = 16,       // map type atomic (server-side apply)
         CX_FIELD_NONEMPTY = 32,         // validation: absent, "", {} or [] is "Required value"
         CX_FIELD_PRESENT = 64,          // validation: absent is "Required value" (custom resources)
+        CX_FIELD_DUPLICATES = 128,      // a list that may hold the same key twice, although its type says not
 };
 
 struct cx_type;

@@ -28,7 +28,7 @@ struct field {
         char *name, *type_name, *merge_key, *default_json, *min, *max, *proto_type, *description;
         const char *of, *shape, *list_type;
         struct list map_keys, enum_values;
-        bool required, immutable, merge, retain_keys, atomic_map, nonempty, has_enum;
+        bool required, immutable, merge, retain_keys, atomic_map, nonempty, duplicates, has_enum;
         unsigned tags[3];
         int type; // index into types, -1
 };
@@ -238,6 +238,8 @@ static void set_attribute(struct field *field, const char *word)
                 field->required = true;
         else if (strcmp(word, "nonempty") == 0)
                 field->nonempty = true;
+        else if (strcmp(word, "duplicates") == 0)
+                field->duplicates = true;
         else if (strcmp(word, "immutable") == 0)
                 field->immutable = true;
         else if (strcmp(word, "retainKeys") == 0)
@@ -660,10 +662,11 @@ static void put_field(FILE *out, const struct field *f, size_t keys, size_t valu
 {
         fputs("        {", out);
         put_string(out, f->name);
-        fprintf(out, ", .of = %s, .shape = %s, .list_type = %s, .flags = %s%s%s%s%s%s", f->of, f->shape, f->list_type,
+        fprintf(out, ", .of = %s, .shape = %s, .list_type = %s, .flags = %s%s%s%s%s%s%s", f->of, f->shape, f->list_type,
                 f->required ? "CX_FIELD_REQUIRED" : "0", f->immutable ? " | CX_FIELD_IMMUTABLE" : "",
                 f->merge ? " | CX_FIELD_PATCH_MERGE" : "", f->retain_keys ? " | CX_FIELD_PATCH_RETAIN_KEYS" : "",
-                f->atomic_map ? " | CX_FIELD_ATOMIC_MAP" : "", f->nonempty ? " | CX_FIELD_NONEMPTY" : "");
+                f->atomic_map ? " | CX_FIELD_ATOMIC_MAP" : "", f->nonempty ? " | CX_FIELD_NONEMPTY" : "",
+                f->duplicates ? " | CX_FIELD_DUPLICATES" : "");
         if (f->type >= 0)
                 fprintf(out, ", .type = &cx_schema_table_types[%d]", f->type);
         if (f->map_keys.count)
