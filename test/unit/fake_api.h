@@ -368,6 +368,14 @@ static void fake_api_free(struct fake_api *api)
         free(api);
 }
 
+static CX_UNUSED bool fake_watched(struct fake_api *api)
+{
+        pthread_mutex_lock(&api->lock);
+        bool watched = api->watches != NULL;
+        pthread_mutex_unlock(&api->lock);
+        return watched;
+}
+
 // Waits (up to ten seconds) until the condition holds.
 #define FAKE_WAIT(condition)                                                                                           \
         do {                                                                                                           \

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubeconfig, REST calls, events, leader election, the JSON scanner and metrics.
-#include <cmocka.h>
-#include <setjmp.h>
+
+// clang-format off
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <stdint.h>
+#include <cmocka.h>
+// clang-format on
 
 #include "../fake_api.h"
 #include "base/metrics.h"

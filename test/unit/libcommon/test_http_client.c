@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client, tunnels and WebSockets against our own server, over TLS.
-#include <cmocka.h>
-#include <setjmp.h>
+
+// clang-format off
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <stdint.h>
+#include <cmocka.h>
+// clang-format on
 
 #include "base/process.h"
 #include "base/time.h"

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cmocka.h>
-#include <setjmp.h>
+
+// clang-format off
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <stdint.h>
+#include <cmocka.h>
+// clang-format on
 
 #include "../fake_api.h"
 #include "base/process.h"
@@ -107,7 +110,7 @@ static void test_resume_and_relist(void **state)
         cx_informer_on_event(pods, on_event, &counts);
         cx_informers_start(set);
         assert_int_equal(cx_informers_wait_synced(set, 10 * CX_NS_PER_S, &err), 0);
-        FAKE_WAIT(api->watches);
+        FAKE_WAIT(fake_watched(api));
         // The watch ends: it is resumed, without a list, and nothing comes twice.
         fake_end_watches(api, false);
         make_pod(api, "a", "after", "n1");
@@ -120,7 +123,7 @@ static void test_resume_and_relist(void **state)
         api->fail_code = 500;
         pthread_mutex_unlock(&api->lock);
         fake_end_watches(api, false);
-        FAKE_WAIT(!api->watches);
+        FAKE_WAIT(!fake_watched(api));
         pthread_mutex_lock(&api->lock);
         cx_map_remove(&api->objects, "/api/v1/namespaces/a/pods/7");
         json_auto_t *pod = json_pack("{s:{s:s}}", "metadata", "name", "later");

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cmocka.h>
-#include <setjmp.h>
+
+// clang-format off
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <stdint.h>
+#include <cmocka.h>
+// clang-format on
 
 #include "base/time.h"
 #include "client/workqueue.h"

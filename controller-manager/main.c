@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// kube-controller-manager: the table of controllers, their flags, and starting and stopping them. The informers are
+// filled first; then every controller's workers start.
+#include "manager.h"
+
+#include <pthread.h>
+
+static const struct controller *const controllers[] = {
+        &deployment_controller,        &replicaset_controller,  &endpoints_controller,
+        &endpointslice_controller,     &namespace_controller,   &serviceaccount_controller,
+        &root_ca_controller,           &node_ipam_controller,   &node_lifecycle_controller,
+        &taint_eviction_controller,    &pod_gc_controller,      &service_lb_controller,
+        &csr_approving_controller,     &csr_signing_controller, &clusterrole_aggregation_controller,
+        &garbage_collector_controller, // last: it takes the informers that the others asked for in full
+};
+
+struct running {
+        const struct controller *controller;
+        struct cx_workqueue *queue;
+        struct cx_workers *workers;
+        void *self;
+};
+
+static struct process {
+        struct manager manager;
+        struct running running[CX_ARRAY_SIZE(controllers)];
+        size_t n_running;
+        pthread_t starter;
+        bool stop, synced; // atomic
+} process = {.manager.options = {
+                     .node_mask_v4 = 24,
+                     .node_mask_v6 = 64,
+                     .monitor_grace = 50 * CX_NS_PER_S,
+                     .monitor_period = 5 * CX_NS_PER_S,
+                     .startup_grace = 60 * CX_NS_PER_S,
+                     .terminated_pod_threshold = 12500,
+                     .signing_duration = 8760 * 3600 * CX_NS_PER_S,
+             }};
+
+#define OPTION(field) &process.manager.options.field
+static bool ignored_bool;
+static const char *ignored_text;
+static const struct cx_flag flags[] = {
+        {"controllers", 0, CX_FLAG_CSV, OPTION(controllers),
+         "Controllers to run: '*' for all, 'foo' for one, '-foo' for none of it."},
+        {"allocate-node-cidrs", 0, CX_FLAG_BOOL, OPTION(allocate_node_cidrs), "Give every node a range for its pods."},
+        {"cluster-cidr", 0, CX_FLAG_CSV, OPTION(cluster_cidrs), "Ranges of pod addresses, at most one of each family."},
+        {"node-cidr-mask-size", 0, CX_FLAG_INT, OPTION(node_mask_v4), "Mask size of a node's IPv4 range.", .min = 1,
+         .max = 32},
+        {"node-cidr-mask-size-ipv4", 0, CX_FLAG_INT, OPTION(node_mask_v4), "Mask size of a node's IPv4 range.",
+         .min = 1, .max = 32},
+        {"node-cidr-mask-size-ipv6", 0, CX_FLAG_INT, OPTION(node_mask_v6), "Mask size of a node's IPv6 range.",
+         .min = 1, .max = 128},
+        {"service-cluster-ip-range", 0, CX_FLAG_STRING, OPTION(service_cluster_cidr), "Range of Service addresses."},
+        {"service-lb-pool", 0, CX_FLAG_STRING, OPTION(service_lb_pool),
+         "Addresses for Services of type LoadBalancer: a CIDR or first-last."},
+        {"root-ca-file", 0, CX_FLAG_STRING, OPTION(root_ca_file), "The authority published to every namespace."},
+        {"cluster-signing-cert-file", 0, CX_FLAG_STRING, OPTION(signing_cert_file),
+         "Certificate of the authority that signs requests."},
+        {"cluster-signing-key-file", 0, CX_FLAG_STRING, OPTION(signing_key_file),
+         "Key of the authority that signs requests."},
+        {"cluster-signing-duration", 0, CX_FLAG_DURATION, OPTION(signing_duration),
+         "Longest validity of signed certificates."},
+        {"node-monitor-grace-period", 0, CX_FLAG_DURATION, OPTION(monitor_grace),
+         "How long a node may be silent before it counts as unhealthy."},
+        {"node-monitor-period", 0, CX_FLAG_DURATION, OPTION(monitor_period), "How often nodes are looked at."},
+        {"node-startup-grace-period", 0, CX_FLAG_DURATION, OPTION(startup_grace),
+         "How long a node may be silent that never reported."},
+        {"terminated-pod-gc-threshold", 0, CX_FLAG_INT, OPTION(terminated_pod_threshold),
+         "Terminated pods that are kept; 0: all.", .min = 0, .max = INT32_MAX},
+        {"use-service-account-credentials", 0, CX_FLAG_BOOL, &ignored_bool,
+         "Accepted; all controllers share one identity."},
+        {"service-account-private-key-file", 0, CX_FLAG_STRING, &ignored_text,
+         "Accepted; tokens are made by the API server."},
+        {"cluster-name", 0, CX_FLAG_STRING, &ignored_text, "Accepted; there is no cloud provider."},
+        {0},
+};
+
+static bool is_enabled(const struct manager_options *options, const char *name)
+{
+        bool all = options->controllers.count == 0;
+        for (size_t i = 0; i < options->controllers.count; i++) {
+                const char *item = options->controllers.items[i];
+                if (strcmp(item, name) == 0)
+                        return true;
+                if (item[0] == '-' && strcmp(item + 1, name) == 0)
+                        return false;
+                all = all || strcmp(item, "*") == 0;
+        }
+        return all;
+}
+
+static void *start_workers(void *argument CX_UNUSED)
+{
+        while (!__atomic_load_n(&process.stop, __ATOMIC_ACQUIRE)) {
+                CX_ERROR err = CX_ERROR_INIT;
+                if (cx_informers_wait_synced(process.manager.informers, CX_NS_PER_S / 5, &err) < 0)
+                        continue;
+                for (size_t i = 0; i < process.n_running; i++) {
+                        struct running *running = &process.running[i];
+                        running->workers = cx_workers_start(running->queue, running->controller->workers,
+                                                            running->controller->reconcile, running->self);
+                }
+                cx_info("Controllers run", "controllers", CX_INT((int64_t)process.n_running));
+                __atomic_store_n(&process.synced, true, __ATOMIC_RELEASE);
+                return NULL;
+        }
+        return NULL;
+}
+
+static int start(struct cx_component *component, struct cx_error *err)
+{
+        struct manager *manager = &process.manager;
+        manager->rest = component->rest;
+        manager->informers = component->informers;
+        manager->events = component->events;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(controllers); i++) {
+                const struct controller *controller = controllers[i];
+                if (!is_enabled(&manager->options, controller->name))
+                        continue;
+                struct cx_workqueue *queue = cx_workqueue_new(controller->name);
+                void *self = controller->init(manager, queue);
+                if (!self) {
+                        cx_workqueue_free(queue);
+                        continue;
+                }
+                process.running[process.n_running++] = (struct running){controller, queue, NULL, self};
+        }
+        cx_informers_start(manager->informers);
+        if (pthread_create(&process.starter, NULL, start_workers, NULL))
+                return cx_error_set(err, -EAGAIN, "cannot start a thread");
+        return 0;
+}
+
+static void stop(struct cx_component *component)
+{
+        __atomic_store_n(&process.stop, true, __ATOMIC_RELEASE);
+        pthread_join(process.starter, NULL);
+        for (size_t i = 0; i < process.n_running; i++)
+                cx_workers_stop(process.running[i].workers);
+        cx_informers_free(component->informers); // before what its handlers use
+        component->informers = NULL;
+        for (size_t i = 0; i < process.n_running; i++) {
+                process.running[i].controller->free(process.running[i].self);
+                cx_workqueue_free(process.running[i].queue);
+        }
+        for (size_t i = 0; i < process.manager.n_recorders; i++)
+                cx_events_free(process.manager.recorders[i]);
+        free(process.manager.recorders);
+        free(process.manager.shared);
+        cx_strings_release(&process.manager.options.controllers);
+        cx_strings_release(&process.manager.options.cluster_cidrs);
+}
+
+static bool ready(struct cx_component *component CX_UNUSED)
+{
+        return __atomic_load_n(&process.synced, __ATOMIC_ACQUIRE);
+}
+
+int main(int argc, char **argv)
+{
+        static struct cx_component component = {
+                .name = "kube-controller-manager",
+                .description = "Runs the control loops that bring the cluster to the state that its objects ask for.",
+                .secure_port = 10257,
+                .elects = true,
+                .flags = flags,
+                .start = start,
+                .stop = stop,
+                .ready = ready,
+        };
+        return cx_component_main(&component, argc, argv);
+}
