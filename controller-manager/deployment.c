@@ -298,6 +298,10 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
                 replica_set_release(&rollout.sets.items[i]);
         free(rollout.sets.items);
         json_decref(rollout.d.json);
+        if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) { // it, or a part of it, has just gone: its event will tell
+                cx_error_release(err);
+                return 0;
+        }
         return r;
 }
 

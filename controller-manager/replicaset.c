@@ -395,6 +395,10 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
                 reason = cx_json_string(before, "reason");
         struct tally tally = count_pods(&active, json);
         r = update_status(self, set, json, &tally, reason, cx_error_text(&failure), err);
+        if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) { // it has just gone
+                cx_error_release(err);
+                r = 0;
+        }
         if (failure.code) {
                 cx_error_release(err);
                 return cx_error_move(err, &failure);

@@ -30,7 +30,7 @@ struct fake_api {
         struct cx_rest *rest;
         pthread_mutex_t lock;
         struct cx_map objects; // path -> json
-        struct fake_event events[4096];
+        struct fake_event events[65536];
         size_t n_events, floor; // events before floor are gone
         long rv;
         struct fake_watch *watches;

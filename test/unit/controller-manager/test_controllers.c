@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+// The controllers together against an API server in memory: what users see happen.
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+// clang-format on
+
+#include "../fake_api.h"
+#include "base/process.h"
+#include "controller-manager/manager.h"
+
+static const struct controller *const table[] = {
+        &deployment_controller,        &replicaset_controller,
+        &endpoints_controller,         &endpointslice_controller,
+        &namespace_controller,         &serviceaccount_controller,
+        &node_ipam_controller,         &node_lifecycle_controller,
+        &taint_eviction_controller,    &pod_gc_controller,
+        &service_lb_controller,        &clusterrole_aggregation_controller,
+        &garbage_collector_controller,
+};
+
+struct world {
+        struct fake_api *api;
+        struct manager manager;
+        struct cx_workqueue *queues[CX_ARRAY_SIZE(table)];
+        struct cx_workers *workers[CX_ARRAY_SIZE(table)];
+        void *selves[CX_ARRAY_SIZE(table)];
+};
+
+static int setup(void **state)
+{
+        struct world *w = cx_alloc(sizeof *w);
+        CX_ERROR err = CX_ERROR_INIT;
+        w->api = fake_api_new();
+        w->manager = (struct manager){.rest = w->api->rest,
+                                      .informers = cx_informers_new(w->api->rest),
+                                      .events = cx_events_new(w->api->rest, "t", NULL),
+                                      .options = {.allocate_node_cidrs = true,
+                                                  .node_mask_v4 = 24,
+                                                  .node_mask_v6 = 64,
+                                                  .service_lb_pool = "192.168.9.10-192.168.9.11",
+                                                  .monitor_grace = CX_NS_PER_S,
+                                                  .startup_grace = CX_NS_PER_S,
+                                                  .monitor_period = CX_NS_PER_S / 5}};
+        cx_strings_add(&w->manager.options.cluster_cidrs, "10.1.0.0/16");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
+                w->queues[i] = cx_workqueue_new(table[i]->name);
+                w->selves[i] = table[i]->init(&w->manager, w->queues[i]);
+                assert_non_null(w->selves[i]);
+        }
+        cx_informers_start(w->manager.informers);
+        assert_int_equal(cx_informers_wait_synced(w->manager.informers, 20 * CX_NS_PER_S, &err), 0);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++)
+                w->workers[i] = cx_workers_start(w->queues[i], table[i]->workers, table[i]->reconcile, w->selves[i]);
+        *state = w;
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        struct world *w = *state;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++)
+                cx_workers_stop(w->workers[i]);
+        cx_informers_free(w->manager.informers);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
+                table[i]->free(w->selves[i]);
+                cx_workqueue_free(w->queues[i]);
+        }
+        for (size_t i = 0; i < w->manager.n_recorders; i++)
+                cx_events_free(w->manager.recorders[i]);
+        cx_events_free(w->manager.events);
+        free(w->manager.recorders);
+        free(w->manager.shared);
+        cx_strings_release(&w->manager.options.cluster_cidrs);
+        fake_api_free(w->api);
+        free(w);
+        return 0;
+}
+
+static void create(struct world *w, const struct cx_ref *ref, const char *text)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        json_auto_t *json = json_loads(text, 0, NULL);
+        assert_non_null(json);
+        if (cx_rest_create(w->api->rest, ref, json, NULL, &err) < 0)
+                fail_msg("%s", cx_error_text(&err));
+}
+
+static void patch(struct world *w, const struct cx_ref *ref, const char *text)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        json_auto_t *json = json_loads(text, 0, NULL);
+        assert_non_null(json);
+        if (cx_rest_patch(w->api->rest, ref, NULL, CX_PATCH_MERGE, json, NULL, &err) < 0)
+                fail_msg("%s", cx_error_text(&err));
+}
+
+// Plays the kubelet: every pod of the namespace runs and is ready. Returns how many pods run `image`.
+static int run_pods(struct world *w, const char *prefix, const char *image)
+{
+        int count = 0, number = 0;
+        pthread_mutex_lock(&w->api->lock);
+        CX_STRINGS late = CX_STRINGS_INIT;
+        CX_MAP_FOREACH (&w->api->objects, entry) {
+                if (!cx_has_prefix(entry->key, prefix))
+                        continue;
+                number++;
+                const json_t *container = json_array_get(cx_json_get(entry->value, "spec.containers"), 0);
+                count += cx_streq(cx_json_string(container, "image"), image);
+                if (!cx_json_get(entry->value, "status.phase"))
+                        cx_strings_add(&late, entry->key);
+        }
+        for (size_t i = 0; i < late.count; i++) {
+                json_t *pod = cx_map_get(&w->api->objects, late.items[i]);
+                json_t *next = json_deep_copy(pod);
+                char ip[32];
+                snprintf(ip, sizeof ip, "10.1.%ld.%ld", w->api->rv / 250 % 250, w->api->rv % 250 + 1);
+                json_object_set_new(next, "status",
+                                    json_pack("{s:s, s:[{s:s}], s:[{s:s, s:s, s:s}]}", "phase", "Running", "podIPs",
+                                              "ip", ip, "conditions", "type", "Ready", "status", "True",
+                                              "lastTransitionTime", "2026-01-01T00:00:00Z"));
+                cx_map_set(&w->api->objects, late.items[i], next);
+                fake_record(w->api, "MODIFIED", late.items[i], next);
+        }
+        pthread_mutex_unlock(&w->api->lock);
+        return image ? count : number;
+}
+
+static int64_t number_at(struct world *w, const char *object, const char *path)
+{
+        pthread_mutex_lock(&w->api->lock);
+        int64_t value = cx_json_int(cx_map_get(&w->api->objects, object), path, 0);
+        pthread_mutex_unlock(&w->api->lock);
+        return value;
+}
+
+static bool text_at(struct world *w, const char *object, const char *path, const char *want)
+{
+        pthread_mutex_lock(&w->api->lock);
+        bool equal = cx_streq(cx_json_string(cx_map_get(&w->api->objects, object), path), want);
+        pthread_mutex_unlock(&w->api->lock);
+        return equal;
+}
+
+static bool has_balancer_address(struct world *w, const char *service, const char *want)
+{
+        pthread_mutex_lock(&w->api->lock);
+        const json_t *ingress = cx_json_get(cx_map_get(&w->api->objects, service), "status.loadBalancer.ingress");
+        bool equal = cx_streq(cx_json_string(json_array_get(ingress, 0), "ip"), want);
+        pthread_mutex_unlock(&w->api->lock);
+        return equal;
+}
+
+static size_t count_of(struct world *w, const char *prefix)
+{
+        size_t count = 0;
+        pthread_mutex_lock(&w->api->lock);
+        CX_MAP_FOREACH (&w->api->objects, entry) {
+                count += cx_has_prefix(entry->key, prefix);
+        }
+        pthread_mutex_unlock(&w->api->lock);
+        return count;
+}
+
+#define DEPLOYMENT "/apis/apps/v1/namespaces/a/deployments/web"
+#define PODS "/api/v1/namespaces/a/pods/"
+#define SETS "/apis/apps/v1/namespaces/a/replicasets/"
+
+static void test_deployment(void **state)
+{
+        struct world *w = *state;
+        create(w, CX_REF("apps", "v1", "deployments", "a"),
+               "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"replicas\":3,\"selector\":{\"matchLabels\":{\"app\":"
+               "\"web\"}},"
+               "\"strategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxSurge\":1,\"maxUnavailable\":0}},"
+               "\"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"}},\"spec\":{\"containers\":[{\"name\":\"c\","
+               "\"image\":\"v1\",\"ports\":[{\"name\":\"http\",\"containerPort\":8080}]}]}}}}");
+        create(w, CX_REF("", "v1", "services", "a"),
+               "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"type\":\"LoadBalancer\",\"clusterIP\":\"10.96.0.9\","
+               "\"selector\":"
+               "{\"app\":\"web\"},\"ports\":[{\"port\":80,\"targetPort\":\"http\",\"protocol\":\"TCP\"}]}}");
+        FAKE_WAIT(run_pods(w, PODS, "v1") == 3 && number_at(w, DEPLOYMENT, "status.availableReplicas") == 3);
+        FAKE_WAIT(has_balancer_address(w, "/api/v1/namespaces/a/services/web", "192.168.9.10"));
+        // Nothing more happens once it is there.
+        assert_int_equal(count_of(w, SETS), 1);
+        assert_int_equal(count_of(w, PODS), 3);
+        FAKE_WAIT(count_of(w, "/apis/discovery.k8s.io/v1/namespaces/a/endpointslices/") == 1);
+        FAKE_WAIT(count_of(w, "/api/v1/namespaces/a/endpoints/web") == 1);
+        // A pod that is deleted is replaced.
+        patch(w, CX_REF("apps", "v1", "deployments", "a", "web"), "{\"spec\":{\"replicas\":120}}");
+        FAKE_WAIT(run_pods(w, PODS, "v1") == 120 && number_at(w, DEPLOYMENT, "status.availableReplicas") == 120);
+        FAKE_WAIT(count_of(w, "/apis/discovery.k8s.io/v1/namespaces/a/endpointslices/") == 2);
+        assert_int_equal(count_of(w, PODS), 120);
+        patch(w, CX_REF("apps", "v1", "deployments", "a", "web"), "{\"spec\":{\"replicas\":4}}");
+        FAKE_WAIT(run_pods(w, PODS, NULL) == 4 && number_at(w, DEPLOYMENT, "status.availableReplicas") == 4);
+        // A new image rolls out, one at a time.
+        patch(w, CX_REF("apps", "v1", "deployments", "a", "web"),
+              "{\"metadata\":{\"generation\":2},\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\","
+              "\"image\":"
+              "\"v2\",\"ports\":[{\"name\":\"http\",\"containerPort\":8080}]}]}}}}");
+        FAKE_WAIT(run_pods(w, PODS, NULL) <= 5 && run_pods(w, PODS, "v2") == 4 && run_pods(w, PODS, "v1") == 0);
+        FAKE_WAIT(number_at(w, DEPLOYMENT, "status.updatedReplicas") == 4);
+        assert_int_equal(count_of(w, SETS), 2);
+        // And back: the first ReplicaSet is used again.
+        patch(w, CX_REF("apps", "v1", "deployments", "a", "web"),
+              "{\"metadata\":{\"generation\":3},\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\","
+              "\"image\":"
+              "\"v1\",\"ports\":[{\"name\":\"http\",\"containerPort\":8080}]}]}}}}");
+        FAKE_WAIT(run_pods(w, PODS, "v1") == 4 && run_pods(w, PODS, "v2") == 0);
+        assert_int_equal(count_of(w, SETS), 2);
+        // Its end takes everything along.
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_int_equal(cx_rest_delete(w->api->rest, CX_REF("apps", "v1", "deployments", "a", "web"), NULL, &err), 0);
+        FAKE_WAIT(count_of(w, SETS) == 0 && count_of(w, PODS) == 0);
+        assert_int_equal(cx_rest_delete(w->api->rest, CX_REF("", "v1", "services", "a", "web"), NULL, &err), 0);
+        FAKE_WAIT(count_of(w, "/apis/discovery.k8s.io/v1/namespaces/a/endpointslices/") == 0);
+        FAKE_WAIT(count_of(w, "/api/v1/namespaces/a/endpoints/web") == 0);
+}
+
+static void test_namespace(void **state)
+{
+        struct world *w = *state;
+        create(w, CX_REF("", "v1", "namespaces"), "{\"metadata\":{\"name\":\"n1\"}}");
+        FAKE_WAIT(count_of(w, "/api/v1/namespaces/n1/serviceaccounts/default") == 1);
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_int_equal(cx_rest_delete(w->api->rest, CX_REF("", "v1", "serviceaccounts", "n1", "default"), NULL, &err),
+                         0);
+        FAKE_WAIT(count_of(w, "/api/v1/namespaces/n1/serviceaccounts/default") == 1);
+}
+
+static const json_t *condition(struct world *w, const char *object, const char *type)
+{
+        return find_condition(cx_map_get(&w->api->objects, object), type);
+}
+
+static bool is_unknown(struct world *w, const char *object)
+{
+        pthread_mutex_lock(&w->api->lock);
+        bool unknown = cx_streq(cx_json_string(condition(w, object, "Ready"), "status"), "Unknown") &&
+                       cx_json_find(cx_json_get(cx_map_get(&w->api->objects, object), "spec.taints"), "key",
+                                    "node.kubernetes.io/unreachable");
+        pthread_mutex_unlock(&w->api->lock);
+        return unknown;
+}
+
+static void test_node(void **state)
+{
+        struct world *w = *state;
+        create(w, CX_REF("", "v1", "nodes"), "{\"metadata\":{\"name\":\"m1\"},\"spec\":{}}");
+        create(w, CX_REF("", "v1", "nodes"), "{\"metadata\":{\"name\":\"m2\"},\"spec\":{\"podCIDR\":\"10.1.0.0/24\"}}");
+        FAKE_WAIT(!text_at(w, "/api/v1/nodes/m1", "spec.podCIDR", NULL));
+        patch(w, CX_REF("", "v1", "nodes", NULL, "m1"),
+              "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\",\"lastHeartbeatTime\":\"x\"}]}}");
+        create(w, CX_REF("", "v1", "pods", "b"),
+               "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"m1\"},\"status\":{\"phase\":\"Running\"}}");
+        create(w, CX_REF("", "v1", "pods", "b"),
+               "{\"metadata\":{\"name\":\"tolerant\"},\"spec\":{\"nodeName\":\"m1\",\"tolerations\":[{\"operator\":"
+               "\"Exists\"}]},"
+               "\"status\":{\"phase\":\"Running\"}}");
+        FAKE_WAIT(is_unknown(w, "/api/v1/nodes/m1")); // it stays silent
+        FAKE_WAIT(count_of(w, "/api/v1/namespaces/b/pods/p") == 0);
+        assert_int_equal(count_of(w, "/api/v1/namespaces/b/pods/tolerant"), 1);
+        patch(w, CX_REF("", "v1", "nodes", NULL, "m1"),
+              "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\",\"lastHeartbeatTime\":\"y\"}]}}");
+        FAKE_WAIT(!is_unknown(w, "/api/v1/nodes/m1"));
+}
+
+int main(void)
+{
+        cx_process_init();
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_deployment),
+                cmocka_unit_test(test_namespace),
+                cmocka_unit_test(test_node),
+        };
+        return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the controllers that only compute.
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+// clang-format on
+
+#include "controller-manager/cidr.h"
+#include "controller-manager/deployment.h"
+#include "controller-manager/endpointslice.h"
+#include "controller-manager/expectations.h"
+#include "controller-manager/pods.h"
+#include "controller-manager/taints.h"
+
+static void test_fenceposts(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *json;
+                int64_t replicas, surge, unavailable;
+        } cases[] = {
+                {"{}", 10, 3, 2},
+                {"{\"maxSurge\":0,\"maxUnavailable\":0}", 10, 0, 1},
+                {"{\"maxSurge\":\"0%\",\"maxUnavailable\":\"10%\"}", 5, 0, 1},
+                {"{\"maxSurge\":1,\"maxUnavailable\":0}", 3, 1, 0},
+                {"{\"maxSurge\":\"100%\",\"maxUnavailable\":\"100%\"}", 4, 4, 4},
+                {"{\"maxSurge\":2,\"maxUnavailable\":9}", 3, 2, 3},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                json_auto_t *json = json_loads(cases[i].json, 0, NULL);
+                int64_t surge, unavailable;
+                rollout_fenceposts(json, cases[i].replicas, &surge, &unavailable);
+                assert_int_equal(surge, cases[i].surge);
+                assert_int_equal(unavailable, cases[i].unavailable);
+        }
+}
+
+// Plays a rolling update to its end: the invariants hold at every step, and it ends.
+static void play(int64_t replicas, int64_t surge, int64_t unavailable, int ready_per_step)
+{
+        struct replica_set items[2] = {{.replicas = replicas, .current = replicas, .available = replicas}, {0}};
+        struct replica_sets sets = {items, 2};
+        struct deployment d = {.replicas = replicas, .max_surge = surge, .max_unavailable = unavailable};
+        int steps = 0;
+        while (items[1].available < replicas || items[0].replicas) {
+                assert_true(++steps < 10000);
+                items[1].replicas = rollout_fresh_replicas(&d, &sets, 1);
+                int64_t sizes[2];
+                if (rollout_scale_down_old(&d, &sets, 1, sizes)) {
+                        assert_int_equal(sizes[1], items[1].replicas);
+                        items[0].replicas = sizes[0];
+                }
+                assert_true(items[0].replicas + items[1].replicas <= replicas + surge);
+                if (items[0].available > items[0].replicas)
+                        items[0].available = items[0].replicas;
+                assert_true(items[0].available + items[1].available >= replicas - unavailable);
+                for (int i = 0; i < ready_per_step && items[1].available < items[1].replicas; i++)
+                        items[1].available++;
+        }
+        assert_int_equal(items[1].replicas, replicas);
+}
+
+static void test_rolling(void **state)
+{
+        (void)state;
+        for (int64_t replicas = 1; replicas <= 12; replicas++)
+                for (int64_t surge = 0; surge <= 4; surge++)
+                        for (int64_t unavailable = surge ? 0 : 1; unavailable <= 3 && unavailable <= replicas;
+                             unavailable++)
+                                for (int pace = 1; pace <= 3; pace++)
+                                        play(replicas, surge, unavailable, pace);
+}
+
+static void test_broken_old(void **state)
+{
+        (void)state;
+        // Unhealthy old pods go first: 10 wanted, 2 may be missing; old 8 (5 available), fresh 5 (all available).
+        struct replica_set items[2] = {{.replicas = 8, .available = 5}, {.replicas = 5, .available = 5}};
+        struct replica_sets sets = {items, 2};
+        struct deployment d = {.replicas = 10, .max_surge = 3, .max_unavailable = 2};
+        int64_t sizes[2];
+        assert_true(rollout_scale_down_old(&d, &sets, 1, sizes));
+        assert_int_equal(sizes[0], 3); // 3 unhealthy, then 10 available - 8 = 2
+        // A new version that never becomes ready takes down no more than allowed.
+        items[0] = (struct replica_set){.replicas = 8, .available = 8};
+        items[1] = (struct replica_set){.replicas = 5, .available = 0};
+        assert_false(rollout_scale_down_old(&d, &sets, 1, sizes));
+}
+
+static struct replica_set sized(int64_t replicas, int64_t most)
+{
+        json_t *json = json_pack("{s:{s:{s:o}}}", "metadata", "annotations", MAX_REPLICAS,
+                                 json_sprintf("%lld", (long long)most));
+        return (struct replica_set){.json = json, .replicas = replicas};
+}
+
+static void test_proportional(void **state)
+{
+        (void)state;
+        // 10 → 20 in the middle of a rollout with surge 3: the room of 10 is shared by size, leftovers to the largest.
+        struct replica_set items[2] = {sized(8, 13), sized(5, 13)};
+        struct replica_sets sets = {items, 2};
+        json_auto_t *json = json_object();
+        struct deployment d = {.json = json, .replicas = 20, .max_surge = 3, .max_unavailable = 2};
+        int64_t sizes[2];
+        assert_true(rollout_scale(&d, &sets, 1, sizes));
+        assert_int_equal(sizes[0] + sizes[1], 23);
+        assert_int_equal(sizes[0], 14);
+        assert_int_equal(sizes[1], 9);
+        d.replicas = 0;
+        assert_true(rollout_scale(&d, &sets, 1, sizes));
+        assert_int_equal(sizes[0] + sizes[1], 0);
+        // Only one has replicas: it follows.
+        items[0].replicas = 0;
+        d.replicas = 7;
+        assert_true(rollout_scale(&d, &sets, 1, sizes));
+        assert_int_equal(sizes[0], 0);
+        assert_int_equal(sizes[1], 7);
+        json_decref(items[0].json);
+        json_decref(items[1].json);
+}
+
+static void test_hash(void **state)
+{
+        (void)state;
+        json_auto_t *a = json_loads("{\"metadata\":{\"labels\":{\"x\":\"1\"}},\"spec\":{\"a\":1,\"b\":2}}", 0, NULL);
+        json_auto_t *b = json_loads("{\"spec\":{\"b\":2,\"a\":1},\"metadata\":{\"labels\":"
+                                    "{\"pod-template-hash\":\"zz\",\"x\":\"1\"},\"creationTimestamp\":null}}",
+                                    0, NULL);
+        json_auto_t *c = json_loads("{\"metadata\":{\"labels\":{\"x\":\"2\"}},\"spec\":{\"a\":1,\"b\":2}}", 0, NULL);
+        char one[16], two[16], three[16], collided[16];
+        template_hash(a, 0, one);
+        template_hash(b, 0, two);
+        template_hash(c, 0, three);
+        template_hash(a, 1, collided);
+        assert_string_equal(one, two);
+        assert_string_not_equal(one, three);
+        assert_string_not_equal(one, collided);
+        assert_true(templates_equal(a, b));
+        assert_false(templates_equal(a, c));
+}
+
+static struct cx_object *make_pod(const char *text)
+{
+        json_auto_t *json = json_loads(text, 0, NULL);
+        assert_non_null(json);
+        struct cx_object *object = cx_object_new(json, NULL, 0);
+        object->projection = pod_project(NULL, json);
+        object->free_projection = pod_free_projection;
+        return object;
+}
+
+#define READY(since) "\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\",\"lastTransitionTime\":\"" since "\"}]"
+
+static void test_ranking(void **state)
+{
+        (void)state;
+        // In the order in which they go.
+        static const char *const pods[] = {
+                "{\"metadata\":{\"uid\":\"1\"},\"spec\":{},\"status\":{\"phase\":\"Pending\"}}",
+                "{\"metadata\":{\"uid\":\"2\"},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"phase\":\"Pending\"}}",
+                "{\"metadata\":{\"uid\":\"3\"},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"phase\":\"Running\"}}",
+                "{\"metadata\":{\"uid\":\"4\",\"annotations\":{\"controller.kubernetes.io/pod-deletion-cost\":\"-5\"}},"
+                "\"spec\":{\"nodeName\":\"n\"},\"status\":{\"phase\":\"Running\"," READY("2026-01-01T00:00:00Z") "}}",
+                "{\"metadata\":{\"uid\":\"5\"},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"phase\":\"Running\"," READY(
+                        "2026-01-05T00:00:00Z") "}}",
+                "{\"metadata\":{\"uid\":\"6\"},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"phase\":\"Running\","
+                "\"containerStatuses\":[{\"restartCount\":3}]," READY("2026-01-01T00:00:00Z") "}}",
+                "{\"metadata\":{\"uid\":\"7\"},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"phase\":\"Running\"," READY(
+                        "2026-01-01T00:00:00Z") "}}",
+        };
+        struct cx_object *objects[CX_ARRAY_SIZE(pods)];
+        int64_t now = 0;
+        assert_int_equal(cx_time_parse("2026-01-05T00:10:00Z", &now), 0);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(pods); i++)
+                objects[i] = make_pod(pods[i]);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(pods); i++)
+                for (size_t j = 0; j < CX_ARRAY_SIZE(pods); j++) {
+                        int order = pod_compare_for_deletion(objects[i], 1, objects[j], 1, now);
+                        assert_true(i < j ? order < 0 : i > j ? order > 0 : order == 0);
+                }
+        // A node that has more of them loses first.
+        assert_true(pod_compare_for_deletion(objects[6], 3, objects[5], 1, now) < 0);
+        assert_true(pod_is_available(objects[6], 3600, now));
+        assert_false(pod_is_available(objects[4], 3600, now));
+        for (size_t i = 0; i < CX_ARRAY_SIZE(pods); i++)
+                cx_object_unref(objects[i]);
+}
+
+static json_t *endpoints(int from, int to)
+{
+        json_t *list = json_array();
+        for (int i = from; i < to; i++)
+                json_array_append_new(list, json_pack("{s:{s:o}}", "targetRef", "uid", json_sprintf("u%d", i)));
+        return list;
+}
+
+static void test_packing(void **state)
+{
+        (void)state;
+        struct packed_slice slices[10] = {0};
+        size_t count = 0;
+        json_auto_t *first = endpoints(0, 250);
+        slices_pack(slices, &count, first, 100);
+        assert_int_equal(count, 3);
+        assert_int_equal(json_array_size(slices[0].endpoints), 100);
+        assert_int_equal(json_array_size(slices[2].endpoints), 50);
+        for (size_t i = 0; i < count; i++)
+                slices[i].changed = slices[i].created = false;
+        // Ten of the first go, five come: only the first slice is written.
+        json_auto_t *second = endpoints(10, 255);
+        slices_pack(slices, &count, second, 100);
+        assert_int_equal(count, 3);
+        assert_int_equal(json_array_size(slices[0].endpoints), 95);
+        assert_true(slices[0].changed);
+        assert_false(slices[1].changed);
+        assert_false(slices[2].changed);
+        slices_pack(slices, &count, second, 100);
+        for (size_t i = 0; i < count; i++)
+                assert_true(!slices[i].created && (i > 0) == !slices[i].changed ? true : !slices[i].changed);
+        for (size_t i = 0; i < count; i++)
+                json_decref(slices[i].endpoints);
+}
+
+static void test_cidr(void **state)
+{
+        (void)state;
+        struct cidr_set set;
+        CX_ERROR err = CX_ERROR_INIT;
+        char subnet[64];
+        assert_int_equal(cidr_set_init(&set, "10.244.0.0/22", 24, &err), 0);
+        assert_true(cidr_set_mark(&set, "10.244.1.0/24", true));
+        assert_false(cidr_set_mark(&set, "10.245.1.0/24", true));
+        assert_false(cidr_set_mark(&set, "10.244.1.0/25", true));
+        static const char *const want[] = {"10.244.0.0/24", "10.244.2.0/24", "10.244.3.0/24"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(want); i++) {
+                assert_true(cidr_set_take(&set, subnet));
+                assert_string_equal(subnet, want[i]);
+        }
+        assert_false(cidr_set_take(&set, subnet));
+        assert_true(cidr_set_mark(&set, "10.244.2.0/24", false));
+        assert_true(cidr_set_take(&set, subnet));
+        assert_string_equal(subnet, "10.244.2.0/24");
+        cidr_set_release(&set);
+        assert_int_equal(cidr_set_init(&set, "fd00:1::/48", 64, &err), 0);
+        assert_true(cidr_set_take(&set, subnet));
+        assert_true(cidr_set_take(&set, subnet));
+        assert_string_equal(subnet, "fd00:1:0:1::/64");
+        cidr_set_release(&set);
+        assert_int_equal(cidr_set_init(&set, "10.0.0.0/24", 16, &err), -EINVAL);
+        cx_error_release(&err);
+        assert_int_equal(cidr_set_init(&set, "10.0.0.0", 24, &err), -EINVAL);
+        cx_error_release(&err);
+
+        struct address_pool pool;
+        char address[16];
+        CX_MAP used = CX_MAP_INIT;
+        assert_int_equal(address_pool_parse("192.168.9.250-192.168.9.251", &pool, &err), 0);
+        for (int i = 0; i < 2; i++) {
+                assert_true(address_pool_take(&pool, &used, address));
+                cx_map_set(&used, address, &used);
+        }
+        assert_string_equal(address, "192.168.9.251");
+        assert_false(address_pool_take(&pool, &used, address));
+        assert_int_equal(address_pool_parse("10.9.0.0/30", &pool, &err), 0);
+        assert_true(address_pool_take(&pool, &used, address));
+        assert_string_equal(address, "10.9.0.1");
+        assert_true(address_pool_has(&pool, "10.9.0.2"));
+        assert_false(address_pool_has(&pool, "10.9.0.3"));
+        assert_int_equal(address_pool_parse("10.9.0.9-10.9.0.1", &pool, &err), -EINVAL);
+}
+
+static void test_taints(void **state)
+{
+        (void)state;
+        struct cx_object *pod = make_pod("{\"metadata\":{},\"spec\":{\"tolerations\":[{\"key\":\"node.kubernetes.io/"
+                                         "unreachable\",\"operator\":\"Exists\","
+                                         "\"effect\":\"NoExecute\",\"tolerationSeconds\":300},{\"key\":\"a\",\"value\":"
+                                         "\"b\",\"effect\":\"NoExecute\"}]}}");
+        static const struct {
+                const char *taints;
+                int64_t want; // seconds
+        } cases[] = {
+                {"[]", -1},
+                {"[{\"key\":\"x\",\"effect\":\"NoSchedule\"}]", -1},
+                {"[{\"key\":\"x\",\"effect\":\"NoExecute\"}]", 0},
+                {"[{\"key\":\"a\",\"value\":\"b\",\"effect\":\"NoExecute\"}]", -1},
+                {"[{\"key\":\"a\",\"value\":\"c\",\"effect\":\"NoExecute\"}]", 0},
+                {"[{\"key\":\"node.kubernetes.io/unreachable\",\"effect\":\"NoExecute\",\"timeAdded\":"
+                 "\"2026-01-01T00:00:00Z\"}]",
+                 200},
+        };
+        int64_t now = 0;
+        assert_int_equal(cx_time_parse("2026-01-01T00:01:40Z", &now), 0);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                json_auto_t *taints = json_loads(cases[i].taints, 0, NULL);
+                int64_t left = taints_until_eviction(taints, POD_INFO(pod), now);
+                assert_int_equal(left, cases[i].want > 0 ? cases[i].want * CX_NS_PER_S : cases[i].want);
+        }
+        cx_object_unref(pod);
+}
+
+static void test_expectations(void **state)
+{
+        (void)state;
+        struct expectations self;
+        expectations_init(&self);
+        assert_true(expectations_met(&self, "k"));
+        expectations_expect_creations(&self, "k", 2);
+        expectations_created(&self, "k", 1);
+        assert_false(expectations_met(&self, "k"));
+        expectations_created(&self, "k", 1);
+        assert_true(expectations_met(&self, "k"));
+        expectations_expect_deletion(&self, "k", "u");
+        expectations_deleted(&self, "k", "other");
+        assert_false(expectations_met(&self, "k"));
+        expectations_deleted(&self, "k", "u");
+        expectations_deleted(&self, "k", "u"); // update and delete event both
+        assert_true(expectations_met(&self, "k"));
+        expectations_release(&self);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_fenceposts),   cmocka_unit_test(test_rolling), cmocka_unit_test(test_broken_old),
+                cmocka_unit_test(test_proportional), cmocka_unit_test(test_hash),    cmocka_unit_test(test_ranking),
+                cmocka_unit_test(test_packing),      cmocka_unit_test(test_cidr),    cmocka_unit_test(test_taints),
+                cmocka_unit_test(test_expectations),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
