@@ -133,8 +133,8 @@ static void release_stream(void *context)
         cx_http_stream_unref(stream);
 }
 
-struct cx_http_stream *cx_http_respond_stream(struct cx_http_request *request, int code, const char *content_type,
-                                              int64_t length, const struct cx_http_stream_source *source)
+void cx_http_respond_stream_into(struct cx_http_request *request, int code, const char *content_type, int64_t length,
+                                 const struct cx_http_stream_source *source, struct cx_http_stream **ret_stream)
 {
         struct cx_http_server *server = request->server;
         struct cx_http_stream *stream = cx_alloc(sizeof *stream);
@@ -153,7 +153,15 @@ struct cx_http_stream *cx_http_respond_stream(struct cx_http_request *request, i
         struct MHD_Response *response = MHD_create_response_from_callback(
                 length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)length, source->block ? source->block : 65536, read_stream,
                 stream, release_stream);
+        __atomic_store_n(ret_stream, stream, __ATOMIC_RELEASE);
         answer(request, code, type_or_json(content_type), response);
+}
+
+struct cx_http_stream *cx_http_respond_stream(struct cx_http_request *request, int code, const char *content_type,
+                                              int64_t length, const struct cx_http_stream_source *source)
+{
+        struct cx_http_stream *stream = NULL;
+        cx_http_respond_stream_into(request, code, content_type, length, source, &stream);
         return stream;
 }
 

@@ -95,6 +95,9 @@ struct cx_http_stream_source {
 // Returns a handle to wake the stream from any thread; it stays valid until cx_http_stream_unref.
 struct cx_http_stream *cx_http_respond_stream(struct cx_http_request *request, int code, const char *content_type,
                                               int64_t length, const struct cx_http_stream_source *source);
+// The same, where the reader itself needs the handle: it is stored in *ret_stream before the reader can run.
+void cx_http_respond_stream_into(struct cx_http_request *request, int code, const char *content_type, int64_t length,
+                                 const struct cx_http_stream_source *source, struct cx_http_stream **ret_stream);
 void cx_http_stream_wake(struct cx_http_stream *stream);
 void cx_http_stream_unref(struct cx_http_stream *stream);
 

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plugins that complete pods: ServiceAccount, DefaultTolerationSeconds, Priority; and TaintNodesByCondition for nodes.
+#include "apiserver/admission/admission.h"
+#include "apiserver/registry/metadata.h"
+#include "base/random.h"
+#include "format/json.h"
+
+#define TOKEN_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
+#define TOKEN_SECONDS 3607 // upstream's: an hour, recognisably the default
+
+static bool is_new_pod(const struct cx_admission_request *request)
+{
+        const struct cx_resource *resource = request->call->resource;
+        return request->operation == CX_ADMIT_CREATE && !request->subresource && !*resource->group &&
+               strcmp(resource->resource, "pods") == 0;
+}
+
+static bool is_mirror_pod(const json_t *pod)
+{
+        return json_object_get(cx_json_get(pod, "metadata.annotations"), "kubernetes.io/config.mirror");
+}
+
+// --- ServiceAccount ---
+
+static bool mounts_at(const json_t *container, const char *path)
+{
+        const json_t *mounts = json_object_get(container, "volumeMounts");
+        return cx_json_find(mounts, "mountPath", path);
+}
+
+static json_t *token_volume(const char *name)
+{
+        return json_pack("{s:s,s:{s:i,s:[{s:{s:i,s:s}},{s:{s:s,s:[{s:s,s:s}]}},{s:{s:[{s:s,s:{s:s,s:s}}]}}]}}", "name",
+                         name, "projected", "defaultMode", 0644, "sources", "serviceAccountToken", "expirationSeconds",
+                         TOKEN_SECONDS, "path", "token", "configMap", "name", "kube-root-ca.crt", "items", "key",
+                         "ca.crt", "path", "ca.crt", "downwardAPI", "items", "path", "namespace", "fieldRef",
+                         "apiVersion", "v1", "fieldPath", "metadata.namespace");
+}
+
+static void mount_token(json_t *pod)
+{
+        static const char *const lists[] = {"initContainers", "containers"};
+        char suffix[6];
+        cx_random_suffix(suffix, 5);
+        CX_CLEANUP(cx_freep) char *volume = cx_sprintf("kube-api-access-%s", suffix);
+        json_t *spec = cx_json_object_at(pod, "spec");
+        bool used = false;
+        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
+                json_t *containers = json_object_get(spec, lists[l]);
+                for (size_t i = 0; i < json_array_size(containers); i++) {
+                        json_t *container = json_array_get(containers, i);
+                        if (!json_is_object(container) || mounts_at(container, TOKEN_PATH))
+                                continue;
+                        json_array_append_new(
+                                cx_json_array_at(container, "volumeMounts"),
+                                json_pack("{s:s,s:b,s:s}", "name", volume, "readOnly", 1, "mountPath", TOKEN_PATH));
+                        used = true;
+                }
+        }
+        if (used)
+                json_array_append_new(cx_json_array_at(spec, "volumes"), token_volume(volume));
+}
+
+static int mutate_service_account(struct cx_admission_request *request, struct cx_error *err)
+{
+        struct cx_call *call = request->call;
+        json_t *pod = request->object;
+        if (!is_new_pod(request) || is_mirror_pod(pod))
+                return 0;
+        json_t *spec = cx_json_object_at(pod, "spec");
+        const char *name = cx_json_string(spec, "serviceAccountName");
+        if (!name || !*name)
+                name = "default";
+        json_object_set_new(spec, "serviceAccountName", json_string(name));
+        name = cx_json_string(spec, "serviceAccountName");
+        json_object_set_new(spec, "serviceAccount", json_string(name));
+        const struct cx_resource *accounts = cx_schema_resource("", "v1", "serviceaccounts");
+        CX_STORED *stored = cx_store_get(call->api->store, accounts, call->info.namespace, name);
+        if (!stored && cx_store_read(call->api->store, accounts, call->info.namespace, name, &stored, NULL) < 0) {
+                CX_CLEANUP(cx_freep)
+                char *why = cx_sprintf("error looking up service account %s/%s: serviceaccount \"%s\" "
+                                       "not found",
+                                       call->info.namespace, name, name);
+                return cx_call_forbidden(call, why, err);
+        }
+        json_auto_t *account = cx_stored_parse(stored);
+        bool wanted = cx_json_bool(account, "automountServiceAccountToken", true);
+        if (cx_json_bool(spec, "automountServiceAccountToken", wanted))
+                mount_token(pod);
+        const json_t *secrets = json_object_get(account, "imagePullSecrets");
+        if (json_array_size(secrets) && !json_array_size(json_object_get(spec, "imagePullSecrets")))
+                json_object_set_new(spec, "imagePullSecrets", json_deep_copy(secrets));
+        return 0;
+}
+
+const struct cx_admission_plugin cx_admission_service_account = {
+        .name = "ServiceAccount", .operations = CX_ADMIT_CREATE, .mutate = mutate_service_account};
+
+// --- DefaultTolerationSeconds ---
+
+static bool tolerates(const json_t *tolerations, const char *key)
+{
+        for (size_t i = 0; i < json_array_size(tolerations); i++) {
+                const json_t *toleration = json_array_get(tolerations, i);
+                const char *own = cx_json_string(toleration, "key"), *effect = cx_json_string(toleration, "effect");
+                if ((!own || !*own || strcmp(own, key) == 0) &&
+                    (!effect || !*effect || strcmp(effect, "NoExecute") == 0))
+                        return true;
+        }
+        return false;
+}
+
+static int mutate_tolerations(struct cx_admission_request *request, struct cx_error *err CX_UNUSED)
+{
+        static const char *const keys[] = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"};
+        if (!is_new_pod(request))
+                return 0;
+        json_t *spec = cx_json_object_at(request->object, "spec");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(keys); i++)
+                if (!tolerates(json_object_get(spec, "tolerations"), keys[i]))
+                        json_array_append_new(cx_json_array_at(spec, "tolerations"),
+                                              json_pack("{s:s,s:s,s:s,s:i}", "key", keys[i], "operator", "Exists",
+                                                        "effect", "NoExecute", "tolerationSeconds", 300));
+        return 0;
+}
+
+const struct cx_admission_plugin cx_admission_default_toleration_seconds = {
+        .name = "DefaultTolerationSeconds", .operations = CX_ADMIT_CREATE, .mutate = mutate_tolerations};
+
+// --- Priority ---
+
+static json_t *default_class(struct cx_apiserver *api)
+{
+        const struct cx_resource *classes = cx_schema_resource("scheduling.k8s.io", "v1", "priorityclasses");
+        struct cx_filter all = {.resource = classes};
+        CX_STORED_LIST list = {0};
+        cx_cache_list(cx_store_cache(api->store, classes), &all, &list);
+        for (size_t i = 0; i < list.count; i++) {
+                json_t *class = cx_stored_parse(list.items[i]);
+                if (cx_json_bool(class, "globalDefault", false))
+                        return class;
+                json_decref(class);
+        }
+        return NULL;
+}
+
+static int mutate_priority(struct cx_admission_request *request, struct cx_error *err)
+{
+        if (!is_new_pod(request))
+                return 0;
+        struct cx_call *call = request->call;
+        json_t *spec = cx_json_object_at(request->object, "spec");
+        const char *name = cx_json_string(spec, "priorityClassName");
+        json_auto_t *class = NULL;
+        if (name && *name) {
+                class = cx_store_get_json(call->api->store,
+                                          cx_schema_resource("scheduling.k8s.io", "v1", "priorityclasses"), NULL, name);
+                if (!class) {
+                        CX_CLEANUP(cx_freep) char *why = cx_sprintf("no PriorityClass with name %s was found", name);
+                        return cx_call_forbidden(call, why, err);
+                }
+        } else {
+                class = default_class(call->api);
+                if (class)
+                        json_object_set(spec, "priorityClassName", cx_json_get(class, "metadata.name"));
+        }
+        int64_t value = cx_json_int(class, "value", 0);
+        const json_t *asked = json_object_get(spec, "priority");
+        if (json_is_integer(asked) && json_integer_value(asked) != value)
+                return cx_call_forbidden(call,
+                                         "the integer value of priority must not be provided in pod spec; priority "
+                                         "admission controller computed it from the given PriorityClass name",
+                                         err);
+        json_object_set_new(spec, "priority", json_integer(value));
+        if (!json_object_get(spec, "preemptionPolicy"))
+                json_object_set_new(spec, "preemptionPolicy",
+                                    json_string(cx_json_string_or(class, "preemptionPolicy", "PreemptLowerPriority")));
+        return 0;
+}
+
+const struct cx_admission_plugin cx_admission_priority = {
+        .name = "Priority", .operations = CX_ADMIT_CREATE, .mutate = mutate_priority};
+
+// --- TaintNodesByCondition: a node that registers is not ready yet ---
+
+static int mutate_node(struct cx_admission_request *request, struct cx_error *err CX_UNUSED)
+{
+        const struct cx_resource *resource = request->call->resource;
+        if (*resource->group || strcmp(resource->resource, "nodes") != 0 || request->subresource)
+                return 0;
+        json_t *taints = cx_json_array_at(cx_json_object_at(request->object, "spec"), "taints");
+        if (!cx_json_find(taints, "key", "node.kubernetes.io/not-ready"))
+                json_array_append_new(
+                        taints, json_pack("{s:s,s:s}", "key", "node.kubernetes.io/not-ready", "effect", "NoSchedule"));
+        return 0;
+}
+
+const struct cx_admission_plugin cx_admission_taint_nodes = {
+        .name = "TaintNodesByCondition", .operations = CX_ADMIT_CREATE, .mutate = mutate_node};

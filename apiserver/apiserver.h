@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The process-wide context of kube-apiserver and the call: one request on its way through the chain.
+#pragma once
+
+#include "apiserver/request_info.h"
+#include "apiserver/storage/store.h"
+#include "base/map.h"
+#include "net/http_server.h"
+#include "schema/engine.h"
+
+struct cx_token_service;
+struct cx_rbac;
+struct cx_kubelet_client;
+struct cx_watch_reaper;
+struct cx_metrics;
+
+struct cx_apiserver_options {
+        const char *bind_address, *advertise_address;
+        int64_t secure_port;
+        struct cx_strings etcd_servers;
+        const char *etcd_ca_file, *etcd_cert_file, *etcd_key_file;
+        const char *tls_cert_file, *tls_key_file, *client_ca_file;
+        struct cx_strings service_account_key_files;
+        const char *service_account_signing_key_file, *service_account_issuer;
+        struct cx_strings api_audiences;
+        const char *service_cluster_ip_range, *service_node_port_range;
+        struct cx_strings authorization_modes, enable_admission, disable_admission;
+        const char *kubelet_client_cert_file, *kubelet_client_key_file, *kubelet_ca_file;
+        const char *requestheader_client_ca_file;
+        const char *token_auth_file;
+        bool enable_bootstrap_token_auth, anonymous_auth, allow_privileged;
+        int64_t event_ttl, min_request_timeout, max_request_bytes, service_account_max_token_expiration;
+        int64_t shutdown_delay;
+};
+
+struct cx_apiserver {
+        struct cx_apiserver_options options;
+        struct cx_etcd *etcd;
+        struct cx_store *store;
+        struct cx_token_service *tokens;
+        struct cx_rbac *rbac;
+        struct cx_kubelet_client *kubelets;
+        struct cx_watch_reaper *watches;
+        struct cx_metrics *metrics;
+        struct cx_http_server *server;
+        uint32_t service_network, service_mask; // host order
+        int node_port_first, node_port_last;
+        int64_t repair_revision; // store revision of the last allocator repair; keeper's
+        atomic_bool stopping;
+        atomic_bool ready;
+        char *openapi_v2; // made on first use; under openapi_lock
+        pthread_mutex_t openapi_lock;
+        struct cx_map openapi_v3; // path → text
+};
+
+struct cx_user {
+        char *name, *uid;
+        struct cx_strings groups;
+        json_t *extra; // object of arrays of strings, or NULL
+};
+#define CX_USER_INIT                                                                                                   \
+        {                                                                                                              \
+                0                                                                                                      \
+        }
+void cx_user_release(struct cx_user *user);
+bool cx_user_in_group(const struct cx_user *user, const char *group);
+
+struct cx_call {
+        struct cx_apiserver *api;
+        struct cx_http_request *request;
+        struct cx_request_info info;
+        struct cx_user user;
+        const struct cx_resource *resource;       // NULL for non-resource paths
+        const struct cx_subresource *subresource; // NULL for the resource itself
+        bool dry_run;
+        enum cx_field_validation field_validation;
+        struct cx_strings warnings;
+};
+void cx_call_free(void *call);
+
+// Not found, forbidden and the like about the call's object, with upstream's sentences: `pods "x" not found`.
+int cx_call_not_found(const struct cx_call *call, const char *name, struct cx_error *err);
+int cx_call_forbidden(const struct cx_call *call, const char *why, struct cx_error *err);
+// "pods" or "deployments.apps": how upstream names a resource in messages.
+void cx_qualified_resource(const struct cx_resource *resource, char to[512]);

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apiserver/auth/authenticator.h"
+
+#include "apiserver/auth/tokens.h"
+#include "apiserver/registry/metadata.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "net/pki.h"
+
+void cx_user_release(struct cx_user *user)
+{
+        free(user->name);
+        free(user->uid);
+        cx_strings_release(&user->groups);
+        json_decref(user->extra);
+        *user = (struct cx_user)CX_USER_INIT;
+}
+
+bool cx_user_in_group(const struct cx_user *user, const char *group)
+{
+        return cx_strings_has(&user->groups, group);
+}
+
+static bool secret_equals(const json_t *data, const char *key, const char *expected)
+{
+        const char *encoded = cx_json_string(data, key);
+        CX_BUF value = CX_BUF_INIT_MAX(4096);
+        return encoded && cx_base64_decode(encoded, strlen(encoded), &value) == 0 &&
+               cx_equal_constant_time(value.data, value.length, expected, strlen(expected));
+}
+
+static bool decode_data(const json_t *data, const char *key, struct cx_buf *to)
+{
+        const char *encoded = cx_json_string(data, key);
+        return encoded && cx_base64_decode(encoded, strlen(encoded), to) == 0;
+}
+
+static bool has_expired(const json_t *data)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(64);
+        int64_t when;
+        return decode_data(data, "expiration", &text) && (cx_time_parse(text.data, &when) < 0 || when <= cx_time_now());
+}
+
+// "id.secret": Secret kube-system/bootstrap-token-<id> (kubeadm's bootstrap tokens).
+static int check_bootstrap_token(struct cx_apiserver *api, const char *token, struct cx_user *ret_user,
+                                 struct cx_error *err)
+{
+        static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+        if (strlen(token) != 23 || token[6] != '.' || strspn(token, alphabet) != 6 || strspn(token + 7, alphabet) != 16)
+                return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "not a bootstrap token");
+        CX_CLEANUP(cx_freep) char *name = cx_sprintf("bootstrap-token-%.6s", token);
+        json_auto_t *secret =
+                cx_store_get_json(api->store, cx_schema_resource("", "v1", "secrets"), "kube-system", name);
+        const json_t *data = json_object_get(secret, "data");
+        if (!secret || !cx_streq(cx_json_string(secret, "type"), "bootstrap.kubernetes.io/token") ||
+            cx_is_being_deleted(secret) || !secret_equals(data, "token-secret", token + 7) || has_expired(data) ||
+            !secret_equals(data, "usage-bootstrap-authentication", "true"))
+                return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "bootstrap token is not valid");
+        ret_user->name = cx_sprintf("system:bootstrap:%.6s", token);
+        cx_strings_add(&ret_user->groups, "system:bootstrappers");
+        CX_BUF groups = CX_BUF_INIT_MAX(4096);
+        if (decode_data(data, "auth-extra-groups", &groups) && groups.length)
+                cx_strings_split(&ret_user->groups, groups.data, ',');
+        return 0;
+}
+
+// Lines of token,user,uid,"group1,group2" (--token-auth-file).
+static int check_token_file(struct cx_apiserver *api, const char *token, struct cx_user *ret_user, struct cx_error *err)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
+        if (!api->options.token_auth_file || cx_buf_read_file(&text, api->options.token_auth_file) < 0)
+                return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "no token file");
+        CX_STRINGS lines = CX_STRINGS_INIT;
+        cx_strings_split(&lines, text.data, '\n');
+        for (size_t i = 0; i < lines.count; i++) {
+                const char *line = lines.items[i];
+                size_t length = strcspn(line, ",");
+                if (!line[length] || !cx_equal_constant_time(line, length, token, strlen(token)))
+                        continue;
+                const char *name = line + length + 1, *uid = name + strcspn(name, ",");
+                ret_user->name = cx_strndup(name, (size_t)(uid - name));
+                uid += *uid == ',';
+                const char *groups = uid + strcspn(uid, ",");
+                ret_user->uid = cx_strndup(uid, (size_t)(groups - uid));
+                if (groups[0] == ',' && groups[1] == '"') {
+                        CX_CLEANUP(cx_freep) char *list = cx_strndup(groups + 2, strcspn(groups + 2, "\""));
+                        cx_strings_split(&ret_user->groups, list, ',');
+                } else if (groups[0] == ',') {
+                        cx_strings_add(&ret_user->groups, groups + 1);
+                }
+                return 0;
+        }
+        return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is not in the token file");
+}
+
+int cx_authenticate_token(struct cx_apiserver *api, const char *token, const struct cx_strings *audiences,
+                          struct cx_user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err)
+{
+        const struct cx_strings *accepted = audiences && audiences->count ? audiences : &api->options.api_audiences;
+        if (strchr(token, '.') && strchr(strchr(token, '.') + 1, '.'))
+                return cx_token_check(api->tokens, token, accepted, ret_user, ret_audiences, err);
+        CX_ERROR ignored = CX_ERROR_INIT;
+        if (check_token_file(api, token, ret_user, &ignored) == 0)
+                return 0;
+        if (!api->options.enable_bootstrap_token_auth)
+                return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is not known");
+        return check_bootstrap_token(api, token, ret_user, err);
+}
+
+static int unauthorized(struct cx_error *err)
+{
+        return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "Unauthorized");
+}
+
+static int by_credentials(struct cx_call *call, bool *ret_known, struct cx_error *err)
+{
+        const char *why, *header = cx_http_header(call->request, "Authorization");
+        *ret_known = true;
+        if (cx_http_client_certificate(call->request, &call->user.name, &call->user.groups))
+                return 0;
+        if (cx_http_client_certificate_bad(call->request, &why)) {
+                cx_debug(2, "Client certificate was refused", "why", why, "remote",
+                         cx_http_remote_address(call->request));
+                return unauthorized(err);
+        }
+        if (header && strncasecmp(header, "Bearer ", 7) == 0) {
+                CX_ERROR reason = CX_ERROR_INIT;
+                const char *token = header + 7 + strspn(header + 7, " ");
+                if (cx_authenticate_token(call->api, token, NULL, &call->user, NULL, &reason) == 0)
+                        return 0;
+                cx_debug(2, "Bearer token was refused", "why", cx_error_text(&reason));
+                return unauthorized(err);
+        }
+        *ret_known = false;
+        return 0;
+}
+
+int cx_authenticate(struct cx_call *call, struct cx_error *err)
+{
+        bool known;
+        int r = by_credentials(call, &known, err);
+        if (r < 0)
+                return r;
+        if (known) {
+                cx_strings_add(&call->user.groups, "system:authenticated");
+                return 0;
+        }
+        if (!call->api->options.anonymous_auth)
+                return unauthorized(err);
+        call->user.name = cx_strdup("system:anonymous");
+        cx_strings_add(&call->user.groups, "system:unauthenticated");
+        return 0;
+}

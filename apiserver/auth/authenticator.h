@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who is calling: client certificates, then bearer tokens (service accounts, bootstrap tokens, a static token file), then
+// anonymous. Never blocks, so that it runs on I/O threads.
+#pragma once
+
+#include "apiserver/apiserver.h"
+
+struct cx_authenticator;
+int cx_authenticate(struct cx_call *call, struct cx_error *err) CX_CHECK;
+// For TokenReview: the user behind a bearer token. ret_audiences gets the audiences that both sides share.
+int cx_authenticate_token(struct cx_apiserver *api, const char *token, const struct cx_strings *audiences,
+                          struct cx_user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err) CX_CHECK;

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apiserver/auth/tokens.h"
+
+#include "base/map.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "net/jwt.h"
+#include "net/pki.h"
+
+#include <openssl/core_names.h>
+
+#define MAX_KEYS 16
+#define MAX_REMEMBERED 4096
+#define REMEMBER_FOR 60 // seconds: the limit for a removed object to go unnoticed is the check at each use, not this
+
+struct remembered {
+        json_t *claims;
+        int64_t until;
+};
+
+struct cx_token_service {
+        struct cx_apiserver *api;
+        EVP_PKEY *signing;
+        EVP_PKEY *keys[MAX_KEYS];
+        size_t n_keys;
+        pthread_mutex_t lock;   // guards verified
+        struct cx_map verified; // token's digest → struct remembered
+};
+
+static void free_remembered(void *value)
+{
+        struct remembered *remembered = value;
+        json_decref(remembered->claims);
+        free(remembered);
+}
+
+static int load_keys(struct cx_token_service *service, struct cx_error *err)
+{
+        const struct cx_apiserver_options *o = &service->api->options;
+        for (size_t i = 0; i < o->service_account_key_files.count && service->n_keys < MAX_KEYS; i++) {
+                CX_BUF pem = CX_BUF_INIT_MAX(65536);
+                const char *path = o->service_account_key_files.items[i];
+                int r = cx_buf_read_file(&pem, path);
+                if (r < 0)
+                        return cx_error_set(err, r, "--service-account-key-file: cannot read %s: %s", path,
+                                            strerror(-r));
+                r = cx_pki_load_public_key(pem.data, &service->keys[service->n_keys], err);
+                if (r < 0)
+                        return cx_error_wrap(err, "--service-account-key-file: %s", path);
+                service->n_keys++;
+        }
+        CX_BUF pem = CX_BUF_INIT_MAX(65536);
+        const char *path = o->service_account_signing_key_file;
+        if (!path)
+                return cx_error_set(err, -EINVAL, "--service-account-signing-key-file is needed");
+        int r = cx_buf_read_file(&pem, path);
+        if (r < 0)
+                return cx_error_set(err, r, "--service-account-signing-key-file: cannot read %s: %s", path,
+                                    strerror(-r));
+        r = cx_pki_load_private_key(pem.data, &service->signing, err);
+        return r < 0 ? cx_error_wrap(err, "--service-account-signing-key-file: %s", path) : 0;
+}
+
+int cx_token_service_new(struct cx_apiserver *api, struct cx_token_service **ret_service, struct cx_error *err)
+{
+        struct cx_token_service *service = cx_alloc(sizeof *service);
+        service->api = api;
+        service->verified = (struct cx_map)CX_MAP_INIT_FREE(free_remembered);
+        pthread_mutex_init(&service->lock, NULL);
+        int r = load_keys(service, err);
+        if (r < 0) {
+                cx_token_service_free(service);
+                return r;
+        }
+        *ret_service = service;
+        return 0;
+}
+
+void cx_token_service_free(struct cx_token_service *service)
+{
+        if (!service)
+                return;
+        EVP_PKEY_free(service->signing);
+        for (size_t i = 0; i < service->n_keys; i++)
+                EVP_PKEY_free(service->keys[i]);
+        cx_map_release(&service->verified);
+        pthread_mutex_destroy(&service->lock);
+        free(service);
+}
+
+// --- issuing ---
+
+static json_t *kubernetes_claims(const struct cx_token_request *q)
+{
+        json_t *claims = json_pack("{s:s,s:{s:s,s:s}}", "namespace", q->namespace, "serviceaccount", "name",
+                                   q->service_account, "uid", q->uid);
+        if (q->bound_kind) {
+                const char *key = cx_streq(q->bound_kind, "Pod")      ? "pod"
+                                  : cx_streq(q->bound_kind, "Secret") ? "secret"
+                                                                      : "node";
+                json_object_set_new(claims, key, json_pack("{s:s,s:s}", "name", q->bound_name, "uid", q->bound_uid));
+        }
+        if (q->node_name)
+                json_object_set_new(claims, "node", json_pack("{s:s,s:s*}", "name", q->node_name, "uid", q->node_uid));
+        return claims;
+}
+
+int cx_token_issue(struct cx_token_service *service, const struct cx_token_request *q, char **ret_token,
+                   int64_t *ret_expires, struct cx_error *err)
+{
+        int64_t now = cx_time_now() / CX_US_PER_S;
+        char id[CX_UID_TEXT];
+        cx_random_uid(id);
+        json_t *audiences = json_array();
+        for (size_t i = 0; i < q->audiences->count; i++)
+                json_array_append_new(audiences, json_string(q->audiences->items[i]));
+        CX_CLEANUP(cx_freep)
+        char *subject = cx_sprintf("system:serviceaccount:%s:%s", q->namespace, q->service_account);
+        json_auto_t *claims =
+                json_pack("{s:o,s:I,s:I,s:s,s:s,s:o,s:I,s:s}", "aud", audiences, "exp", (json_int_t)(now + q->seconds),
+                          "iat", (json_int_t)now, "iss", service->api->options.service_account_issuer, "jti", id,
+                          "kubernetes.io", kubernetes_claims(q), "nbf", (json_int_t)now, "sub", subject);
+        *ret_expires = now + q->seconds;
+        return cx_jwt_sign(claims, service->signing, ret_token, err);
+}
+
+// --- checking ---
+
+static json_t *recall(struct cx_token_service *service, const char *digest, int64_t now)
+{
+        json_t *claims = NULL;
+        pthread_mutex_lock(&service->lock);
+        struct remembered *remembered = cx_map_get(&service->verified, digest);
+        if (remembered && remembered->until > now)
+                claims = json_incref(remembered->claims);
+        pthread_mutex_unlock(&service->lock);
+        return claims;
+}
+
+static void remember(struct cx_token_service *service, const char *digest, json_t *claims, int64_t now)
+{
+        struct remembered *remembered = cx_alloc(sizeof *remembered);
+        int64_t expires = cx_json_int(claims, "exp", 0);
+        remembered->claims = json_incref(claims);
+        remembered->until = expires < now + REMEMBER_FOR ? expires : now + REMEMBER_FOR;
+        pthread_mutex_lock(&service->lock);
+        if (service->verified.count >= MAX_REMEMBERED)
+                cx_map_clear(&service->verified);
+        cx_map_set(&service->verified, digest, remembered);
+        pthread_mutex_unlock(&service->lock);
+}
+
+static int verified_claims(struct cx_token_service *service, const char *token, json_t **ret_claims,
+                           struct cx_error *err)
+{
+        char digest[65];
+        int64_t now = cx_time_now() / CX_US_PER_S;
+        cx_sha256_hex(token, strlen(token), digest);
+        *ret_claims = recall(service, digest, now);
+        if (*ret_claims)
+                return 0;
+        int r = cx_jwt_verify(token, service->keys, service->n_keys, now, ret_claims, err);
+        if (r == 0)
+                remember(service, digest, *ret_claims, now);
+        return r;
+}
+
+static bool same_uid(struct cx_apiserver *api, const char *resource, const char *namespace, const char *name,
+                     const char *uid)
+{
+        json_auto_t *object = cx_store_get_json(api->store, cx_schema_resource("", "v1", resource), namespace, name);
+        return object && cx_streq(cx_json_string(object, "metadata.uid"), uid);
+}
+
+// The objects that the token names must still be the ones it was made for.
+static int check_objects(struct cx_apiserver *api, const json_t *claims, struct cx_error *err)
+{
+        const json_t *mine = json_object_get(claims, "kubernetes.io");
+        const char *namespace = cx_json_string(mine, "namespace"), *name = cx_json_string(mine, "serviceaccount.name");
+        static const char *const bound[] = {"pod", "secret"};
+        static const char *const resources[] = {"pods", "secrets"};
+        if (!namespace || !name ||
+            !same_uid(api, "serviceaccounts", namespace, name, cx_json_string(mine, "serviceaccount.uid")))
+                return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "service account has been deleted");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(bound); i++) {
+                const json_t *object = json_object_get(mine, bound[i]);
+                if (object && !same_uid(api, resources[i], namespace, cx_str(cx_json_string(object, "name")),
+                                        cx_json_string(object, "uid")))
+                        return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "the %s that the token is bound to is gone",
+                                               bound[i]);
+        }
+        return 0;
+}
+
+static bool share_audience(const json_t *aud, const struct cx_strings *accepted, struct cx_strings *ret_shared)
+{
+        bool shared = false;
+        for (size_t i = 0; i < json_array_size(aud); i++) {
+                const char *audience = json_string_value(json_array_get(aud, i));
+                if (audience && cx_strings_has(accepted, audience)) {
+                        shared = true;
+                        if (ret_shared)
+                                cx_strings_add(ret_shared, audience);
+                }
+        }
+        return shared;
+}
+
+static void add_extra(struct cx_user *user, const char *key, const char *value)
+{
+        if (!value)
+                return;
+        if (!user->extra)
+                user->extra = json_object();
+        json_object_set_new(user->extra, key, json_pack("[s]", value));
+}
+
+static void fill_user(const json_t *claims, struct cx_user *user)
+{
+        const json_t *mine = json_object_get(claims, "kubernetes.io");
+        const char *namespace = cx_json_string(mine, "namespace"), *name = cx_json_string(mine, "serviceaccount.name");
+        user->name = cx_sprintf("system:serviceaccount:%s:%s", namespace, name);
+        user->uid = cx_strdup(cx_json_string(mine, "serviceaccount.uid"));
+        CX_CLEANUP(cx_freep) char *group = cx_sprintf("system:serviceaccounts:%s", namespace);
+        cx_strings_add(&user->groups, "system:serviceaccounts");
+        cx_strings_add(&user->groups, group);
+        CX_CLEANUP(cx_freep) char *id = cx_sprintf("JTI=%s", cx_json_string_or(claims, "jti", ""));
+        add_extra(user, "authentication.kubernetes.io/credential-id", id);
+        add_extra(user, "authentication.kubernetes.io/pod-name", cx_json_string(mine, "pod.name"));
+        add_extra(user, "authentication.kubernetes.io/pod-uid", cx_json_string(mine, "pod.uid"));
+        add_extra(user, "authentication.kubernetes.io/node-name", cx_json_string(mine, "node.name"));
+        add_extra(user, "authentication.kubernetes.io/node-uid", cx_json_string(mine, "node.uid"));
+}
+
+int cx_token_check(struct cx_token_service *service, const char *token, const struct cx_strings *audiences,
+                   struct cx_user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err)
+{
+        json_auto_t *claims = NULL;
+        int r = verified_claims(service, token, &claims, err);
+        if (r < 0)
+                return r;
+        if (!cx_streq(cx_json_string(claims, "iss"), service->api->options.service_account_issuer))
+                return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token was issued by someone else");
+        json_auto_t *single = json_is_string(json_object_get(claims, "aud"))
+                                      ? json_pack("[O]", json_object_get(claims, "aud"))
+                                      : json_incref(json_object_get(claims, "aud"));
+        if (!share_audience(single, audiences, ret_audiences))
+                return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is for other audiences");
+        r = check_objects(service->api, claims, err);
+        if (r == 0)
+                fill_user(claims, ret_user);
+        return r;
+}
+
+// --- OpenID discovery ---
+
+json_t *cx_token_openid_configuration(struct cx_token_service *service)
+{
+        const char *issuer = service->api->options.service_account_issuer;
+        const char *algorithm = EVP_PKEY_is_a(service->signing, "RSA") ? "RS256" : "ES256";
+        json_t *uri = json_sprintf("%s/openid/v1/jwks", issuer);
+        return json_pack("{s:s,s:o,s:[s],s:[s],s:[s]}", "issuer", issuer, "jwks_uri", uri, "response_types_supported",
+                         "id_token", "subject_types_supported", "public", "id_token_signing_alg_values_supported",
+                         algorithm);
+}
+
+static void add_number(json_t *to, const char *name, EVP_PKEY *key, const char *parameter, int pad)
+{
+        BIGNUM *number = NULL;
+        unsigned char bytes[1024];
+        if (!EVP_PKEY_get_bn_param(key, parameter, &number))
+                return;
+        int length = pad                            ? BN_bn2binpad(number, bytes, pad)
+                     : BN_num_bytes(number) <= 1024 ? BN_bn2bin(number, bytes)
+                                                    : 0;
+        BN_free(number);
+        CX_BUF text = CX_BUF_INIT;
+        cx_base64url_encode(bytes, length > 0 ? (size_t)length : 0, &text);
+        json_object_set_new(to, name, json_string(text.data));
+}
+
+json_t *cx_token_key_set(struct cx_token_service *service)
+{
+        json_t *keys = json_array();
+        for (size_t i = 0; i < service->n_keys; i++) {
+                EVP_PKEY *key = service->keys[i];
+                CX_CLEANUP(cx_freep) char *id = cx_jwt_key_id(key);
+                bool rsa = EVP_PKEY_is_a(key, "RSA");
+                json_t *entry = json_pack("{s:s,s:s,s:s,s:s}", "use", "sig", "kty", rsa ? "RSA" : "EC", "kid", id,
+                                          "alg", rsa ? "RS256" : "ES256");
+                if (rsa) {
+                        add_number(entry, "n", key, OSSL_PKEY_PARAM_RSA_N, 0);
+                        add_number(entry, "e", key, OSSL_PKEY_PARAM_RSA_E, 0);
+                } else {
+                        json_object_set_new(entry, "crv", json_string("P-256"));
+                        add_number(entry, "x", key, OSSL_PKEY_PARAM_EC_PUB_X, 32);
+                        add_number(entry, "y", key, OSSL_PKEY_PARAM_EC_PUB_Y, 32);
+                }
+                json_array_append_new(keys, entry);
+        }
+        return json_pack("{s:o}", "keys", keys);
+}

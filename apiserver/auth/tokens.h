@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Service account tokens: issued for TokenRequest, checked against keys, audience, expiry and the objects that they are
+// bound to. Verified signatures are remembered until they expire. Any thread.
+#pragma once
+
+#include "apiserver/apiserver.h"
+
+int cx_token_service_new(struct cx_apiserver *api, struct cx_token_service **ret_service, struct cx_error *err)
+        CX_CHECK;
+void cx_token_service_free(struct cx_token_service *service);
+
+struct cx_token_request {
+        const char *namespace, *service_account, *uid;
+        const struct cx_strings *audiences;
+        int64_t seconds;
+        const char *bound_kind, *bound_name, *bound_uid; // NULL: not bound
+        const char *node_name, *node_uid;                // of a bound pod; may be NULL
+};
+int cx_token_issue(struct cx_token_service *service, const struct cx_token_request *request, char **ret_token,
+                   int64_t *ret_expires, struct cx_error *err) CX_CHECK;
+int cx_token_check(struct cx_token_service *service, const char *token, const struct cx_strings *audiences,
+                   struct cx_user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err) CX_CHECK;
+// OpenID discovery: the configuration document and the key set (RFC 7517).
+json_t *cx_token_openid_configuration(struct cx_token_service *service);
+json_t *cx_token_key_set(struct cx_token_service *service);

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conversion between versions of the few kinds that are served in more than one: events and horizontal pod autoscalers.
+#pragma once
+
+#include "schema/schema.h"
+
+// In place, between the API versions of two resources that share their storage. Does nothing where they are the same.
+void cx_convert(json_t *object, const struct cx_resource *from, const struct cx_resource *to);

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apiserver/auth/tokens.h"
+#include "apiserver/endpoints/endpoints.h"
+#include "apiserver/respond.h"
+#include "base/metrics.h"
+#include "base/version.h"
+#include "format/json.h"
+
+// --- health ---
+
+struct check {
+        const char *name;
+        bool live; // part of /livez as well
+        bool (*good)(struct cx_apiserver *api);
+};
+
+static bool always(struct cx_apiserver *api CX_UNUSED)
+{
+        return true;
+}
+
+static bool etcd_answers(struct cx_apiserver *api)
+{
+        return cx_store_sync(api->store, NULL) == 0;
+}
+
+static bool caches_follow(struct cx_apiserver *api)
+{
+        return cx_store_ready(api->store);
+}
+
+static bool is_started(struct cx_apiserver *api)
+{
+        return atomic_load(&api->ready);
+}
+
+static bool is_staying(struct cx_apiserver *api)
+{
+        return !atomic_load(&api->stopping);
+}
+
+static const struct check checks[] = {
+        {"ping", true, always},
+        {"log", true, always},
+        {"etcd", true, etcd_answers},
+        {"informer-sync", false, caches_follow},
+        {"poststarthook/rbac/bootstrap-roles", true, is_started},
+        {"shutdown", false, is_staying},
+};
+
+static void serve_health(struct cx_call *call, const char *name, const char *rest)
+{
+        bool live = strcmp(name, "livez") == 0, all_good = true, found = !*rest;
+        CX_BUF text = CX_BUF_INIT_MAX(4096);
+        CX_STRINGS excluded = CX_STRINGS_INIT;
+        cx_http_query_all(call->request, "exclude", &excluded);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(checks); i++) {
+                if ((live && !checks[i].live) || (*rest && strcmp(rest, checks[i].name) != 0))
+                        continue;
+                found = true;
+                if (cx_strings_has(&excluded, checks[i].name)) {
+                        cx_buf_printf(&text, "[+]%s excluded: ok\n", checks[i].name);
+                        continue;
+                }
+                bool good = checks[i].good(call->api);
+                all_good &= good;
+                cx_buf_printf(&text, good ? "[+]%s ok\n" : "[-]%s failed: reason withheld\n", checks[i].name);
+        }
+        if (!found) {
+                cx_http_respond_text(call->request, 404, "404 page not found\n");
+                return;
+        }
+        cx_buf_printf(&text, "%s check %s\n", name, all_good ? "passed" : "failed");
+        if (all_good && !cx_http_query(call->request, "verbose"))
+                cx_http_respond_text(call->request, 200, "ok");
+        else
+                cx_http_respond_text(call->request, all_good ? 200 : 500, text.data);
+}
+
+// --- version, discovery ---
+
+static json_t *version_document(void)
+{
+        return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "major", CX_VERSION_MAJOR, "minor", CX_VERSION_MINOR,
+                         "gitVersion", CX_VERSION, "gitCommit", "", "gitTreeState", "clean", "buildDate",
+                         "1970-01-01T00:00:00Z", "goVersion", "none", "compiler", "gcc", "platform", CX_PLATFORM);
+}
+
+static bool wants_aggregated(const struct cx_call *call)
+{
+        const char *accept = cx_http_header(call->request, "Accept");
+        const char *wanted = accept ? strstr(accept, "as=APIGroupDiscoveryList") : NULL;
+        return wanted && strstr(accept, "g=apidiscovery.k8s.io") && strstr(accept, "v=v2;");
+}
+
+static void respond_discovery(struct cx_call *call, bool core)
+{
+        json_t *document = cx_discovery_aggregated(core);
+        CX_BUF text = CX_BUF_INIT;
+        cx_json_dump(document, &text);
+        json_decref(document);
+        cx_http_add_header(call->request, "Vary", "Accept");
+        cx_http_respond_buf(call->request, 200, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+                            &text);
+}
+
+static void respond_or_404(struct cx_call *call, json_t *document_steal)
+{
+        if (document_steal) {
+                cx_respond_object(call, 200, document_steal);
+                return;
+        }
+        CX_ERROR err = CX_ERROR_INIT;
+        (void)cx_error_reason(&err, CX_REASON_NOT_FOUND, "the server could not find the requested resource");
+        cx_respond_error(call, &err);
+}
+
+static bool serve_discovery(struct cx_call *call, const char *path)
+{
+        char group[CX_INFO_PART], version[64];
+        if (strcmp(path, "/api") == 0 || strcmp(path, "/api/") == 0) {
+                if (wants_aggregated(call)) {
+                        respond_discovery(call, true);
+                        return true;
+                }
+                CX_CLEANUP(cx_freep)
+                char *address = cx_sprintf("%s:%ld", call->api->options.advertise_address,
+                                           (long)call->api->options.secure_port);
+                cx_respond_object(call, 200, cx_discovery_api_versions(address));
+                return true;
+        }
+        if (strcmp(path, "/apis") == 0 || strcmp(path, "/apis/") == 0) {
+                if (wants_aggregated(call))
+                        respond_discovery(call, false);
+                else
+                        cx_respond_object(call, 200, cx_discovery_groups());
+                return true;
+        }
+        if (strcmp(path, "/api/v1") == 0 || strcmp(path, "/api/v1/") == 0) {
+                respond_or_404(call, cx_discovery_resources("", "v1"));
+                return true;
+        }
+        if (!cx_has_prefix(path, "/apis/"))
+                return false;
+        path += strlen("/apis/");
+        size_t length = strcspn(path, "/");
+        if (length >= sizeof group)
+                return false;
+        memcpy(group, path, length);
+        group[length] = '\0';
+        path += length + (path[length] == '/');
+        if (!*path) {
+                respond_or_404(call, cx_discovery_group(group));
+                return true;
+        }
+        length = strcspn(path, "/");
+        if (length >= sizeof version || (path[length] && path[length + 1]))
+                return false;
+        memcpy(version, path, length);
+        version[length] = '\0';
+        respond_or_404(call, cx_discovery_resources(group, version));
+        return true;
+}
+
+// --- OpenAPI: big and constant, so its text is kept ---
+
+static char *text_of(json_t *document_steal)
+{
+        json_auto_t *document = document_steal;
+        return document ? cx_json_text(document) : NULL;
+}
+
+static bool serve_openapi(struct cx_call *call, const char *path)
+{
+        struct cx_apiserver *api = call->api;
+        const char *text = NULL;
+        if (!cx_has_prefix(path, "/openapi/"))
+                return false;
+        path += strlen("/openapi/");
+        pthread_mutex_lock(&api->openapi_lock);
+        if (strcmp(path, "v2") == 0) {
+                if (!api->openapi_v2)
+                        api->openapi_v2 = text_of(cx_openapi_v2());
+                text = api->openapi_v2;
+        } else if (strcmp(path, "v3") == 0 || cx_has_prefix(path, "v3/")) {
+                text = cx_map_get(&api->openapi_v3, path);
+                if (!text) {
+                        char *made = text_of(path[2] ? cx_openapi_v3(path + 3) : cx_openapi_v3_index());
+                        if (made)
+                                cx_map_set(&api->openapi_v3, path, made);
+                        text = made;
+                }
+        }
+        pthread_mutex_unlock(&api->openapi_lock);
+        if (!text)
+                return false;
+        const char *accept = cx_http_header(call->request, "Accept");
+        if (accept && strstr(accept, "protobuf") && !strstr(accept, "json") && !strstr(accept, "*/*")) {
+                CX_ERROR err = CX_ERROR_INIT;
+                (void)cx_error_reason(&err, CX_REASON_NOT_ACCEPTABLE,
+                                      "only the following media types are accepted: application/json");
+                cx_respond_error(call, &err);
+                return true;
+        }
+        cx_http_respond(call->request, 200, "application/json", text, strlen(text));
+        return true;
+}
+
+static void serve_metrics(struct cx_call *call)
+{
+        CX_BUF text = CX_BUF_INIT;
+        cx_metrics_write(call->api->metrics, &text);
+        cx_http_respond_buf(call->request, 200, CX_METRICS_CONTENT_TYPE, &text);
+}
+
+static json_t *root_paths(void)
+{
+        static const char *const fixed[] = {"/.well-known/openid-configuration",
+                                            "/api",
+                                            "/api/v1",
+                                            "/apis",
+                                            "/healthz",
+                                            "/livez",
+                                            "/metrics",
+                                            "/openapi/v2",
+                                            "/openapi/v3",
+                                            "/openid/v1/jwks",
+                                            "/readyz",
+                                            "/version"};
+        json_t *paths = json_array();
+        for (size_t i = 0; i < CX_ARRAY_SIZE(fixed); i++)
+                json_array_append_new(paths, json_string(fixed[i]));
+        return json_pack("{s:o}", "paths", paths);
+}
+
+bool cx_serve_document(struct cx_call *call)
+{
+        static const char *const health[] = {"healthz", "livez", "readyz"};
+        const char *path = call->info.path;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(health); i++) {
+                size_t length = strlen(health[i]);
+                if (strncmp(path + 1, health[i], length) == 0 && (!path[length + 1] || path[length + 1] == '/')) {
+                        serve_health(call, health[i], path[length + 1] ? path + length + 2 : "");
+                        return true;
+                }
+        }
+        if (!cx_streq(call->info.verb, "get") && !cx_streq(call->info.verb, "head"))
+                return false;
+        if (strcmp(path, "/version") == 0 || strcmp(path, "/version/") == 0)
+                cx_http_respond_json(call->request, 200, version_document());
+        else if (strcmp(path, "/metrics") == 0)
+                serve_metrics(call);
+        else if (strcmp(path, "/") == 0)
+                cx_http_respond_json(call->request, 200, root_paths());
+        else if (strcmp(path, "/.well-known/openid-configuration") == 0)
+                cx_http_respond_json(call->request, 200, cx_token_openid_configuration(call->api->tokens));
+        else if (strcmp(path, "/openid/v1/jwks") == 0)
+                cx_http_respond_json(call->request, 200, cx_token_key_set(call->api->tokens));
+        else
+                return serve_discovery(call, path) || serve_openapi(call, path);
+        return true;
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is served besides plain objects: documents about the API itself, subresources with a shape of their own, reviews,
+// and everything that goes on to a kubelet, a pod or a service.
+#pragma once
+
+#include "apiserver/apiserver.h"
+
+// documents.c: health, version, discovery, OpenAPI, metrics, keys. False when the path is none of these.
+bool cx_serve_document(struct cx_call *call);
+// subresources.c: scale, binding, eviction, token, finalize, approval. False when it is none of these.
+bool cx_serve_subresource(struct cx_call *call);
+// reviews.c: TokenReview, SubjectAccessReview and relatives. False when the resource is none of these.
+bool cx_serve_review(struct cx_call *call);
+// connect.c: log, exec, attach, portforward and proxy. False when it is none of these.
+bool cx_serve_connect(struct cx_call *call);
+
+// kubernetes_service.c: the system's namespaces, priority classes, the service "kubernetes" and who stands behind it.
+int cx_system_objects(struct cx_apiserver *api, struct cx_error *err) CX_CHECK;
+// Keeps this server listed behind the service and drops those that have gone; called every few seconds.
+void cx_system_heartbeat(struct cx_apiserver *api);
+void cx_system_goodbye(struct cx_apiserver *api);

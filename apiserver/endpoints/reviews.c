@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Questions that are asked by creating an object which is answered and not stored.
+#include "apiserver/auth/authenticator.h"
+#include "apiserver/auth/rbac.h"
+#include "apiserver/endpoints/endpoints.h"
+#include "apiserver/registry/registry.h"
+#include "apiserver/respond.h"
+#include "format/json.h"
+
+static void add_list(struct cx_strings *to, const json_t *list)
+{
+        for (size_t i = 0; i < json_array_size(list); i++)
+                cx_strings_add(to, cx_str(json_string_value(json_array_get(list, i))));
+}
+
+static json_t *list_json(const struct cx_strings *list)
+{
+        json_t *array = json_array();
+        for (size_t i = 0; i < list->count; i++)
+                json_array_append_new(array, json_string(list->items[i]));
+        return array;
+}
+
+static json_t *user_json(const struct cx_user *user)
+{
+        json_t *json = json_pack("{s:s,s:o}", "username", user->name, "groups", list_json(&user->groups));
+        if (user->uid && *user->uid)
+                json_object_set_new(json, "uid", json_string(user->uid));
+        if (user->extra)
+                json_object_set(json, "extra", user->extra);
+        return json;
+}
+
+static int review_token(struct cx_call *call, json_t *review, struct cx_error *err)
+{
+        const char *token = cx_json_string(review, "spec.token");
+        if (!token || !*token)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                       "token is required for TokenReview in authentication");
+        struct cx_user user = CX_USER_INIT;
+        CX_STRINGS wanted = CX_STRINGS_INIT, shared = CX_STRINGS_INIT;
+        CX_ERROR why = CX_ERROR_INIT;
+        add_list(&wanted, cx_json_get(review, "spec.audiences"));
+        json_t *status = json_object();
+        if (cx_authenticate_token(call->api, token, &wanted, &user, &shared, &why) == 0) {
+                cx_strings_add(&user.groups, "system:authenticated");
+                json_object_set_new(status, "authenticated", json_true());
+                json_object_set_new(status, "user", user_json(&user));
+                if (shared.count)
+                        json_object_set_new(status, "audiences", list_json(&shared));
+        } else {
+                json_object_set_new(status, "user", json_object());
+                json_object_set_new(status, "error", json_string(cx_error_text(&why)));
+        }
+        cx_user_release(&user);
+        json_object_set_new(review, "status", status);
+        return 0;
+}
+
+static json_t *decide(struct cx_call *call, const json_t *spec, const struct cx_user *user)
+{
+        const json_t *resource = json_object_get(spec, "resourceAttributes");
+        const json_t *path = json_object_get(spec, "nonResourceAttributes");
+        const json_t *from = resource ? resource : path;
+        struct cx_attributes attributes = {.user = user,
+                                           .is_resource = resource != NULL,
+                                           .verb = cx_json_string_or(from, "verb", ""),
+                                           .group = cx_json_string_or(resource, "group", ""),
+                                           .resource = cx_json_string_or(resource, "resource", ""),
+                                           .subresource = cx_json_string_or(resource, "subresource", ""),
+                                           .namespace = cx_json_string_or(resource, "namespace", ""),
+                                           .name = cx_json_string_or(resource, "name", ""),
+                                           .path = cx_json_string_or(path, "path", "")};
+        CX_CLEANUP(cx_freep) char *why = NULL;
+        bool allowed = cx_authorize(call->api, &attributes, &why);
+        json_t *status = json_pack("{s:b}", "allowed", allowed);
+        if (why)
+                json_object_set_new(status, "reason", json_string(why));
+        return status;
+}
+
+static int review_access(struct cx_call *call, json_t *review, struct cx_error *err)
+{
+        const json_t *spec = json_object_get(review, "spec");
+        const char *name = cx_json_string(spec, "user");
+        bool self = cx_streq(call->info.resource, "selfsubjectaccessreviews");
+        if (!json_object_get(spec, "resourceAttributes") == !json_object_get(spec, "nonResourceAttributes"))
+                return cx_error_reason(
+                        err, CX_REASON_INVALID,
+                        "spec.resourceAttributes: Invalid value: exactly one of nonResourceAttributes or "
+                        "resourceAttributes must be specified");
+        if (self) {
+                json_object_set_new(review, "status", decide(call, spec, &call->user));
+                return 0;
+        }
+        if ((!name || !*name) && !cx_json_count(spec, "groups"))
+                return cx_error_reason(
+                        err, CX_REASON_INVALID,
+                        "spec.user: Invalid value: \"\": at least one of user or group must be specified");
+        if (cx_streq(call->info.resource, "localsubjectaccessreviews") &&
+            !cx_streq(cx_json_string_or(spec, "resourceAttributes.namespace", ""), call->info.namespace))
+                return cx_error_reason(
+                        err, CX_REASON_INVALID,
+                        "spec.resourceAttributes.namespace: Invalid value: must match metadata.namespace");
+        struct cx_user user = {.name = cx_strdup(cx_str(name))};
+        add_list(&user.groups, json_object_get(spec, "groups"));
+        json_object_set_new(review, "status", decide(call, spec, &user));
+        cx_user_release(&user);
+        return 0;
+}
+
+static int review_rules(struct cx_call *call, json_t *review, struct cx_error *err)
+{
+        const char *namespace = cx_json_string(review, "spec.namespace");
+        if (!namespace || !*namespace)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST, "no namespace on request");
+        json_auto_t *rules = cx_rbac_rules(call->api, &call->user, namespace);
+        json_t *resources = json_array(), *paths = json_array();
+        for (size_t i = 0; i < json_array_size(rules); i++) {
+                json_t *rule = json_array_get(rules, i);
+                json_array_append(json_array_size(json_object_get(rule, "nonResourceURLs")) ? paths : resources, rule);
+        }
+        json_object_set_new(
+                review, "status",
+                json_pack("{s:o,s:o,s:b}", "resourceRules", resources, "nonResourceRules", paths, "incomplete", 0));
+        return 0;
+}
+
+static int review_self(struct cx_call *call, json_t *review, struct cx_error *err CX_UNUSED)
+{
+        json_object_set_new(review, "status", json_pack("{s:o}", "userInfo", user_json(&call->user)));
+        return 0;
+}
+
+static const struct {
+        const char *group, *resource;
+        int (*answer)(struct cx_call *call, json_t *review, struct cx_error *err);
+} reviews[] = {
+        {"authentication.k8s.io", "tokenreviews", review_token},
+        {"authentication.k8s.io", "selfsubjectreviews", review_self},
+        {"authorization.k8s.io", "subjectaccessreviews", review_access},
+        {"authorization.k8s.io", "localsubjectaccessreviews", review_access},
+        {"authorization.k8s.io", "selfsubjectaccessreviews", review_access},
+        {"authorization.k8s.io", "selfsubjectrulesreviews", review_rules},
+};
+
+bool cx_serve_review(struct cx_call *call)
+{
+        for (size_t i = 0; i < CX_ARRAY_SIZE(reviews); i++) {
+                if (strcmp(reviews[i].resource, call->info.resource) != 0 ||
+                    strcmp(reviews[i].group, call->info.group) != 0)
+                        continue;
+                CX_ERROR err = CX_ERROR_INIT;
+                json_auto_t *review = NULL;
+                int r = 0;
+                if (!cx_streq(call->info.verb, "create"))
+                        r = cx_error_reason(&err, CX_REASON_METHOD_NOT_ALLOWED,
+                                            "the server does not allow this method on the requested resource");
+                if (r == 0)
+                        r = cx_decode_body(call, call->resource->kind, &review, &err);
+                if (r == 0)
+                        r = reviews[i].answer(call, review, &err);
+                if (r < 0)
+                        cx_respond_error(call, &err);
+                else
+                        cx_respond_object(call, 201, cx_steal(&review));
+                return true;
+        }
+        return false;
+}

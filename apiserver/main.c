@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+// kube-apiserver: flags, wiring, and the beat that keeps what needs keeping.
+#include "apiserver/auth/rbac.h"
+#include "apiserver/auth/tokens.h"
+#include "apiserver/endpoints/endpoints.h"
+#include "apiserver/registry/watch.h"
+#include "apiserver/server.h"
+#include "apiserver/strategy/allocator.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/process.h"
+#include "base/time.h"
+#include "base/version.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stdio.h>
+
+#define HEARTBEAT (5 * CX_NS_PER_S)
+#define REPAIR (180 * CX_NS_PER_S)
+#define WORKERS 32
+
+static int parse_network(struct cx_apiserver *api, struct cx_error *err)
+{
+        const char *text = api->options.service_cluster_ip_range, *slash = strchr(text, '/');
+        CX_CLEANUP(cx_freep) char *address = cx_strndup(text, slash ? (size_t)(slash - text) : strlen(text));
+        struct in_addr parsed;
+        int64_t bits;
+        if (!slash || inet_pton(AF_INET, address, &parsed) != 1 || cx_parse_int(slash + 1, 8, 28, &bits) < 0)
+                return cx_error_set(err, -EINVAL,
+                                    "--service-cluster-ip-range: \"%s\" must be an IPv4 network, /8 to /28", text);
+        api->service_mask = 0xffffffffu << (32 - bits);
+        api->service_network = ntohl(parsed.s_addr) & api->service_mask;
+        return 0;
+}
+
+static int parse_node_ports(struct cx_apiserver *api, struct cx_error *err)
+{
+        const char *text = api->options.service_node_port_range, *dash = strchr(text, '-');
+        CX_CLEANUP(cx_freep) char *first = cx_strndup(text, dash ? (size_t)(dash - text) : strlen(text));
+        int64_t from, to;
+        if (!dash || cx_parse_int(first, 1, 65535, &from) < 0 || cx_parse_int(dash + 1, from, 65535, &to) < 0)
+                return cx_error_set(err, -EINVAL, "--service-node-port-range: \"%s\" must be like 30000-32767", text);
+        api->node_port_first = (int)from;
+        api->node_port_last = (int)to;
+        return 0;
+}
+
+// The address of the first interface that is up and no loopback; loopback when there is none.
+static char *default_address(void)
+{
+        struct ifaddrs *list = NULL;
+        char text[INET_ADDRSTRLEN] = "127.0.0.1";
+        if (getifaddrs(&list) < 0)
+                return cx_strdup(text);
+        for (struct ifaddrs *i = list; i; i = i->ifa_next)
+                if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET && (i->ifa_flags & IFF_UP) &&
+                    !(i->ifa_flags & IFF_LOOPBACK)) {
+                        inet_ntop(AF_INET, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, text, sizeof text);
+                        break;
+                }
+        freeifaddrs(list);
+        return cx_strdup(text);
+}
+
+static int read_file(const char *flag, const char *path, struct cx_buf *to, struct cx_error *err)
+{
+        int r = path ? cx_buf_read_file(to, path) : 0;
+        return r < 0 ? cx_error_set(err, r, "%s: cannot read %s: %s", flag, path, strerror(-r)) : 0;
+}
+
+static int connect_etcd(struct cx_apiserver *api, struct cx_error *err)
+{
+        const struct cx_apiserver_options *o = &api->options;
+        CX_BUF ca = CX_BUF_INIT_MAX(1 << 20), cert = CX_BUF_INIT_MAX(1 << 20), key = CX_BUF_INIT_MAX(1 << 20);
+        int r = read_file("--etcd-cafile", o->etcd_ca_file, &ca, err);
+        if (r == 0)
+                r = read_file("--etcd-certfile", o->etcd_cert_file, &cert, err);
+        if (r == 0)
+                r = read_file("--etcd-keyfile", o->etcd_key_file, &key, err);
+        if (r < 0)
+                return r;
+        CX_CLEANUP(cx_freep) const char **endpoints = cx_alloc_array(o->etcd_servers.count + 1, sizeof(char *));
+        for (size_t i = 0; i < o->etcd_servers.count; i++)
+                endpoints[i] = o->etcd_servers.items[i];
+        struct cx_etcd_options options = {.endpoints = endpoints,
+                                          .ca_pem = ca.length ? ca.data : NULL,
+                                          .cert_pem = cert.length ? cert.data : NULL,
+                                          .key_pem = key.length ? key.data : NULL};
+        return cx_etcd_new(&options, &api->etcd, err);
+}
+
+static int listen_on(struct cx_apiserver *api, struct cx_error *err)
+{
+        const struct cx_apiserver_options *o = &api->options;
+        CX_BUF ca = CX_BUF_INIT_MAX(1 << 20), cert = CX_BUF_INIT_MAX(1 << 20), key = CX_BUF_INIT_MAX(1 << 20);
+        int r = read_file("--tls-cert-file", o->tls_cert_file, &cert, err);
+        if (r == 0)
+                r = read_file("--tls-private-key-file", o->tls_key_file, &key, err);
+        if (r == 0)
+                r = read_file("--client-ca-file", o->client_ca_file, &ca, err);
+        if (r < 0)
+                return r;
+        struct cx_http_server_options options = {.address = o->bind_address,
+                                                 .port = (int)o->secure_port,
+                                                 .cert_pem = cert.data,
+                                                 .key_pem = key.data,
+                                                 .client_ca_pem = ca.length ? ca.data : NULL,
+                                                 .workers = WORKERS,
+                                                 .max_body = (size_t)o->max_request_bytes,
+                                                 .handler_inline = cx_serve_inline,
+                                                 .handler = cx_serve,
+                                                 .context = api};
+        return cx_http_server_new(&options, &api->server, err);
+}
+
+static int start(struct cx_apiserver *api, struct cx_error *err)
+{
+        int r = parse_network(api, err);
+        if (r == 0)
+                r = parse_node_ports(api, err);
+        if (r == 0 && (!api->options.tls_cert_file || !api->options.tls_key_file))
+                r = cx_error_set(err, -EINVAL, "--tls-cert-file and --tls-private-key-file are needed");
+        if (r == 0)
+                r = cx_token_service_new(api, &api->tokens, err);
+        if (r == 0)
+                r = connect_etcd(api, err);
+        if (r == 0)
+                r = cx_store_new(api->etcd, &api->store, err);
+        if (r == 0)
+                r = cx_rbac_new(api, &api->rbac, err);
+        if (r == 0)
+                r = cx_watch_reaper_new(&api->watches, err);
+        if (r == 0)
+                r = cx_system_objects(api, err);
+        if (r == 0)
+                r = cx_rbac_bootstrap(api, err);
+        if (r == 0)
+                r = listen_on(api, err);
+        return r;
+}
+
+// The keeper's thread: heartbeat behind the service kubernetes, repair of allocations.
+struct keeper {
+        struct cx_apiserver *api;
+        pthread_mutex_t lock; // guards stopping
+        pthread_cond_t wake;
+        bool stopping;
+        pthread_t thread;
+};
+
+static void *keeper_main(void *context)
+{
+        struct keeper *keeper = context;
+        int64_t repair_at = 0;
+        pthread_mutex_lock(&keeper->lock);
+        while (!keeper->stopping) {
+                pthread_mutex_unlock(&keeper->lock);
+                cx_system_heartbeat(keeper->api);
+                if (cx_time_monotonic() >= repair_at) {
+                        cx_allocator_repair(keeper->api);
+                        repair_at = cx_time_monotonic() + REPAIR;
+                }
+                pthread_mutex_lock(&keeper->lock);
+                struct timespec until;
+                clock_gettime(CLOCK_REALTIME, &until);
+                until.tv_sec += HEARTBEAT / CX_NS_PER_S;
+                while (!keeper->stopping && pthread_cond_timedwait(&keeper->wake, &keeper->lock, &until) != ETIMEDOUT)
+                        ;
+        }
+        pthread_mutex_unlock(&keeper->lock);
+        return NULL;
+}
+
+static int run(struct cx_apiserver *api)
+{
+        struct keeper keeper = {.api = api, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+        if (pthread_create(&keeper.thread, NULL, keeper_main, &keeper) != 0) {
+                cx_err(NULL, "Cannot start the keeper's thread");
+                return 1;
+        }
+        atomic_store(&api->ready, true);
+        cx_info("Serving securely", "address", api->options.bind_address, "port",
+                CX_INT(cx_http_server_port(api->server)));
+        int number = cx_process_wait_stop();
+        cx_info("Shutting down", "signal", CX_INT(number));
+        atomic_store(&api->stopping, true);
+        pthread_mutex_lock(&keeper.lock);
+        keeper.stopping = true;
+        pthread_cond_signal(&keeper.wake);
+        pthread_mutex_unlock(&keeper.lock);
+        pthread_join(keeper.thread, NULL);
+        cx_system_goodbye(api);
+        return 0;
+}
+
+static void finish(struct cx_apiserver *api)
+{
+        cx_http_server_free(api->server);
+        cx_watch_reaper_free(api->watches);
+        cx_rbac_free(api->rbac);
+        cx_store_free(api->store);
+        cx_etcd_free(api->etcd);
+        cx_token_service_free(api->tokens);
+        cx_metrics_free(api->metrics);
+        cx_map_release(&api->openapi_v3);
+        free(api->openapi_v2);
+        pthread_mutex_destroy(&api->openapi_lock);
+}
+
+int main(int argc, char **argv)
+{
+        struct cx_apiserver api = {.openapi_v3 = CX_MAP_INIT_FREE(free)};
+        struct cx_apiserver_options *o = &api.options;
+        *o = (struct cx_apiserver_options){.bind_address = "0.0.0.0",
+                                           .secure_port = 6443,
+                                           .service_cluster_ip_range = "10.96.0.0/12",
+                                           .service_node_port_range = "30000-32767",
+                                           .service_account_issuer = "https://kubernetes.default.svc.cluster.local",
+                                           .anonymous_auth = true,
+                                           .event_ttl = 3600 * CX_NS_PER_S,
+                                           .min_request_timeout = 1800,
+                                           .max_request_bytes = 3 << 20};
+        int64_t verbosity = 0;
+        const char *format = "text";
+        bool help = false, version = false;
+        const struct cx_flag flags[] = {
+                {"advertise-address", 0, CX_FLAG_STRING, &o->advertise_address,
+                 "address that members of the cluster reach this server at", NULL, NULL, 0, 0},
+                {"bind-address", 0, CX_FLAG_STRING, &o->bind_address, "address to listen on", NULL, NULL, 0, 0},
+                {"secure-port", 0, CX_FLAG_INT, &o->secure_port, "port to serve HTTPS on", NULL, NULL, 0, 65535},
+                {"etcd-servers", 0, CX_FLAG_CSV, &o->etcd_servers, "etcd endpoints, https://host:port", NULL, NULL, 0,
+                 0},
+                {"etcd-cafile", 0, CX_FLAG_STRING, &o->etcd_ca_file, "CA of etcd's certificate", NULL, NULL, 0, 0},
+                {"etcd-certfile", 0, CX_FLAG_STRING, &o->etcd_cert_file, "client certificate for etcd", NULL, NULL, 0,
+                 0},
+                {"etcd-keyfile", 0, CX_FLAG_STRING, &o->etcd_key_file, "key of the client certificate for etcd", NULL,
+                 NULL, 0, 0},
+                {"tls-cert-file", 0, CX_FLAG_STRING, &o->tls_cert_file, "certificate to serve with", NULL, NULL, 0, 0},
+                {"tls-private-key-file", 0, CX_FLAG_STRING, &o->tls_key_file, "key of that certificate", NULL, NULL, 0,
+                 0},
+                {"client-ca-file", 0, CX_FLAG_STRING, &o->client_ca_file, "CA of client certificates", NULL, NULL, 0,
+                 0},
+                {"service-account-key-file", 0, CX_FLAG_LIST, &o->service_account_key_files,
+                 "key that verifies service account tokens; repeatable", NULL, NULL, 0, 0},
+                {"service-account-signing-key-file", 0, CX_FLAG_STRING, &o->service_account_signing_key_file,
+                 "key that signs service account tokens", NULL, NULL, 0, 0},
+                {"service-account-issuer", 0, CX_FLAG_STRING, &o->service_account_issuer,
+                 "issuer of service account tokens", NULL, NULL, 0, 0},
+                {"service-account-max-token-expiration", 0, CX_FLAG_DURATION, &o->service_account_max_token_expiration,
+                 "longest life of a requested token", NULL, NULL, 0, 0},
+                {"api-audiences", 0, CX_FLAG_CSV, &o->api_audiences, "audiences of this API; the issuer by default",
+                 NULL, NULL, 0, 0},
+                {"service-cluster-ip-range", 0, CX_FLAG_STRING, &o->service_cluster_ip_range, "network of cluster IPs",
+                 NULL, NULL, 0, 0},
+                {"service-node-port-range", 0, CX_FLAG_STRING, &o->service_node_port_range, "range of node ports", NULL,
+                 NULL, 0, 0},
+                {"authorization-mode", 0, CX_FLAG_CSV, &o->authorization_modes, "Node, RBAC, AlwaysAllow", NULL, NULL,
+                 0, 0},
+                {"enable-admission-plugins", 0, CX_FLAG_CSV, &o->enable_admission, "admission plugins to add", NULL,
+                 NULL, 0, 0},
+                {"disable-admission-plugins", 0, CX_FLAG_CSV, &o->disable_admission, "admission plugins to leave out",
+                 NULL, NULL, 0, 0},
+                {"kubelet-client-certificate", 0, CX_FLAG_STRING, &o->kubelet_client_cert_file,
+                 "client certificate for kubelets", NULL, NULL, 0, 0},
+                {"kubelet-client-key", 0, CX_FLAG_STRING, &o->kubelet_client_key_file,
+                 "key of the client certificate for kubelets", NULL, NULL, 0, 0},
+                {"kubelet-certificate-authority", 0, CX_FLAG_STRING, &o->kubelet_ca_file,
+                 "CA of kubelets' certificates", NULL, NULL, 0, 0},
+                {"token-auth-file", 0, CX_FLAG_STRING, &o->token_auth_file, "file of static tokens", NULL, NULL, 0, 0},
+                {"enable-bootstrap-token-auth", 0, CX_FLAG_BOOL, &o->enable_bootstrap_token_auth,
+                 "accept bootstrap tokens", NULL, NULL, 0, 0},
+                {"anonymous-auth", 0, CX_FLAG_BOOL, &o->anonymous_auth,
+                 "let requests without credentials in as system:anonymous", NULL, NULL, 0, 0},
+                {"allow-privileged", 0, CX_FLAG_BOOL, &o->allow_privileged, "allow privileged containers", NULL, NULL,
+                 0, 0},
+                {"event-ttl", 0, CX_FLAG_DURATION, &o->event_ttl, "how long events are kept", NULL, NULL, 0, 0},
+                {"min-request-timeout", 0, CX_FLAG_INT, &o->min_request_timeout, "seconds that a watch lives at least",
+                 NULL, NULL, 1, 86400},
+                {"max-request-bytes", 0, CX_FLAG_INT, &o->max_request_bytes, "largest request body", NULL, NULL, 1024,
+                 256 << 20},
+                {"v", 'v', CX_FLAG_INT, &verbosity, "log verbosity", NULL, NULL, 0, 10},
+                {"logging-format", 0, CX_FLAG_STRING, &format, "text or json", NULL, NULL, 0, 0},
+                {"version", 0, CX_FLAG_BOOL, &version, "print the version and exit", NULL, NULL, 0, 0},
+                {"help", 'h', CX_FLAG_BOOL, &help, "print this and exit", NULL, NULL, 0, 0},
+                {0},
+        };
+        cx_process_init();
+        CX_ERROR err = CX_ERROR_INIT;
+        CX_STRINGS args = CX_STRINGS_INIT;
+        const struct cx_flag *const tables[] = {flags};
+        if (cx_flags_parse(tables, 1, argc, argv, &args, NULL, &err) < 0 || args.count) {
+                fprintf(stderr, "Error: %s\n", err.code ? cx_error_text(&err) : "no arguments are taken");
+                return 1;
+        }
+        if (version)
+                return printf("Kubernetes " CX_VERSION "\n") < 0;
+        if (help) {
+                CX_BUF text = CX_BUF_INIT;
+                cx_flags_help(flags, &text);
+                return printf("Usage:\n  kube-apiserver [flags]\n\nFlags:\n%s", text.data) < 0;
+        }
+        cx_log_settings.verbosity = (int)verbosity;
+        cx_log_settings.json = strcmp(format, "json") == 0;
+        CX_CLEANUP(cx_freep) char *address = default_address();
+        if (!o->advertise_address)
+                o->advertise_address = address;
+        if (!o->authorization_modes.count)
+                cx_strings_add(&o->authorization_modes, "AlwaysAllow");
+        if (!o->api_audiences.count)
+                cx_strings_add(&o->api_audiences, o->service_account_issuer);
+        pthread_mutex_init(&api.openapi_lock, NULL);
+        api.metrics = cx_metrics_new();
+        int status = 1;
+        if (start(&api, &err) < 0)
+                cx_err(&err, "kube-apiserver cannot start");
+        else
+                status = run(&api);
+        finish(&api);
+        cx_strings_release(&o->etcd_servers);
+        cx_strings_release(&o->service_account_key_files);
+        cx_strings_release(&o->api_audiences);
+        cx_strings_release(&o->authorization_modes);
+        cx_strings_release(&o->enable_admission);
+        cx_strings_release(&o->disable_admission);
+        return status;
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deletion: at once, with grace (pods), or after finalizers have done their part (propagation policies among them).
+#include "api/status.h"
+#include "apiserver/admission/admission.h"
+#include "apiserver/convert.h"
+#include "apiserver/registry/metadata.h"
+#include "apiserver/registry/registry.h"
+#include "apiserver/respond.h"
+#include "apiserver/strategy/strategy.h"
+#include "base/time.h"
+#include "format/json.h"
+
+#define TRIES 30
+#define FINALIZER_ORPHAN "orphan"
+#define FINALIZER_FOREGROUND "foregroundDeletion"
+
+void cx_delete_options_release(struct cx_delete_options *options)
+{
+        free(options->uid);
+        free(options->resource_version);
+        free(options->propagation_text);
+}
+
+static int parse_grace(const char *text, int64_t *ret_seconds, struct cx_error *err)
+{
+        if (cx_parse_int(text, 0, INT32_MAX, ret_seconds) < 0)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                       "gracePeriodSeconds: \"%s\" is not a number of seconds", text);
+        return 0;
+}
+
+static int read_body(struct cx_call *call, struct cx_delete_options *o, struct cx_error *err)
+{
+        json_auto_t *body = NULL;
+        int r = cx_decode_any(call, &body, err);
+        if (r < 0)
+                return r;
+        const json_t *grace = json_object_get(body, "gracePeriodSeconds");
+        const char *policy = cx_json_string(body, "propagationPolicy");
+        if (json_is_integer(grace)) {
+                if (json_integer_value(grace) < 0 || json_integer_value(grace) > INT32_MAX)
+                        return cx_error_reason(err, CX_REASON_BAD_REQUEST, "gracePeriodSeconds is out of range");
+                o->grace_period = json_integer_value(grace);
+        }
+        o->propagation_text = cx_strdup(policy);
+        if (!policy && json_is_boolean(json_object_get(body, "orphanDependents")))
+                o->propagation_text =
+                        cx_strdup(cx_json_bool(body, "orphanDependents", false) ? "Orphan" : "Background");
+        o->uid = cx_strdup(cx_json_string(body, "preconditions.uid"));
+        o->resource_version = cx_strdup(cx_json_string(body, "preconditions.resourceVersion"));
+        if (json_array_size(json_object_get(body, "dryRun")))
+                o->dry_run = true;
+        return 0;
+}
+
+int cx_delete_options(struct cx_call *call, struct cx_delete_options *ret_options, struct cx_error *err)
+{
+        size_t length;
+        *ret_options = (struct cx_delete_options){.grace_period = -1, .dry_run = call->dry_run};
+        (void)cx_http_body(call->request, &length);
+        int r = length ? read_body(call, ret_options, err) : 0;
+        const char *grace = cx_http_query(call->request, "gracePeriodSeconds");
+        const char *policy = cx_http_query(call->request, "propagationPolicy");
+        if (r == 0 && grace && !length)
+                r = parse_grace(grace, &ret_options->grace_period, err);
+        if (policy && !ret_options->propagation_text)
+                ret_options->propagation_text = cx_strdup(policy);
+        ret_options->propagation = ret_options->propagation_text;
+        if (r == 0 && ret_options->propagation && !cx_streq(ret_options->propagation, "Background") &&
+            !cx_streq(ret_options->propagation, "Foreground") && !cx_streq(ret_options->propagation, "Orphan"))
+                r = cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                    "propagationPolicy: Unsupported value: \"%s\": supported values: \"Background\", "
+                                    "\"Foreground\", \"Orphan\"",
+                                    ret_options->propagation);
+        return r;
+}
+
+static int check_preconditions(const struct cx_call *call, const char *name, const json_t *object,
+                               const struct cx_delete_options *o, struct cx_error *err)
+{
+        char resource[512];
+        cx_qualified_resource(call->resource, resource);
+        const char *uid = cx_json_string(object, "metadata.uid");
+        const char *version = cx_json_string(object, "metadata.resourceVersion");
+        if (o->uid && !cx_streq(o->uid, uid))
+                return cx_error_reason(
+                        err, CX_REASON_CONFLICT,
+                        "Operation cannot be fulfilled on %s \"%s\": the UID in the precondition (%s) does "
+                        "not match the UID in record (%s). The object might have been deleted and then "
+                        "recreated",
+                        resource, name, o->uid, cx_str(uid));
+        if (o->resource_version && !cx_streq(o->resource_version, version))
+                return cx_error_reason(
+                        err, CX_REASON_CONFLICT,
+                        "Operation cannot be fulfilled on %s \"%s\": the ResourceVersion in the "
+                        "precondition (%s) does not match the ResourceVersion in record (%s). The object "
+                        "might have been modified",
+                        resource, name, o->resource_version, cx_str(version));
+        return 0;
+}
+
+static void set_finalizer(json_t *object, const char *finalizer, bool wanted)
+{
+        json_t *metadata = cx_json_object_at(object, "metadata"), *list = json_object_get(metadata, "finalizers");
+        json_t *result = json_array();
+        for (size_t i = 0; i < json_array_size(list); i++)
+                if (!cx_streq(json_string_value(json_array_get(list, i)), finalizer))
+                        json_array_append(result, json_array_get(list, i));
+        if (wanted)
+                json_array_append_new(result, json_string(finalizer));
+        if (json_array_size(result))
+                json_object_set_new(metadata, "finalizers", result);
+        else
+                json_decref(result), json_object_del(metadata, "finalizers");
+}
+
+// Makes the object say that it is being deleted. True when it must stay until something else has happened.
+static bool begin(struct cx_call *call, json_t *object, const struct cx_delete_options *o)
+{
+        const struct cx_strategy *strategy = cx_strategy_of(call->resource);
+        json_t *metadata = cx_json_object_at(object, "metadata");
+        int64_t grace = 0;
+        if (strategy->grace)
+                strategy->grace(object, o->grace_period, &grace);
+        if (o->propagation) {
+                set_finalizer(object, FINALIZER_ORPHAN, cx_streq(o->propagation, "Orphan"));
+                set_finalizer(object, FINALIZER_FOREGROUND, cx_streq(o->propagation, "Foreground"));
+        }
+        bool waits = strategy->begin_delete && strategy->begin_delete(object);
+        waits |= cx_has_finalizers(object) || grace > 0;
+        if (!waits)
+                return false;
+        const json_t *present = json_object_get(metadata, "deletionGracePeriodSeconds");
+        bool begun = json_object_get(metadata, "deletionTimestamp");
+        if (begun && json_is_integer(present) && grace >= json_integer_value(present))
+                return true; // grace only ever gets shorter
+        char when[CX_TIME_TEXT];
+        cx_time_format(cx_time_now() + grace * CX_US_PER_S, when);
+        json_object_set_new(metadata, "deletionTimestamp", json_string(when));
+        json_object_set_new(metadata, "deletionGracePeriodSeconds", json_integer(grace));
+        const json_t *generation = json_object_get(metadata, "generation");
+        if (generation && !begun)
+                json_object_set_new(metadata, "generation", json_integer(json_integer_value(generation) + 1));
+        return true;
+}
+
+// 1: somebody was faster, try again.
+static int delete_once(struct cx_call *call, const char *name, const struct cx_delete_options *o,
+                       const struct cx_stored *stored, struct cx_stored **ret_stored, char **ret_uid,
+                       struct cx_error *err)
+{
+        const struct cx_strategy *strategy = cx_strategy_of(call->resource);
+        const char *namespace = call->resource->namespaced ? call->info.namespace : NULL;
+        json_auto_t *current = cx_stored_parse(stored);
+        int r = check_preconditions(call, name, current, o, err);
+        struct cx_admission_request admission = {
+                .call = call, .operation = CX_ADMIT_DELETE, .name = name, .old = current};
+        if (r == 0)
+                r = cx_admit_validating(&admission, err);
+        if (r < 0)
+                return r;
+        *ret_uid = cx_strdup(cx_json_string(current, "metadata.uid"));
+        json_auto_t *object = json_deep_copy(current);
+        bool stays = begin(call, object, o);
+        if (o->dry_run) {
+                *ret_stored = stays ? cx_stored_ref((struct cx_stored *)stored) : NULL;
+                return 0;
+        }
+        CX_ERROR why = CX_ERROR_INIT;
+        if (stays && json_equal(object, current)) {
+                *ret_stored = cx_stored_ref((struct cx_stored *)stored);
+                return 0;
+        }
+        const struct cx_resource *kept = cx_store_cache(call->api->store, call->resource)->resource;
+        if (stays)
+                r = cx_store_put(call->api->store, kept, namespace, name, object, stored->revision, 0, ret_stored,
+                                 &why);
+        else
+                r = cx_store_delete(call->api->store, kept, namespace, name, stored->revision, NULL, &why);
+        if (r == 0 && !stays && strategy->release)
+                strategy->release(call->api, current, NULL);
+        if (cx_error_is(&why, CX_REASON_CONFLICT)) {
+                free(cx_steal(ret_uid));
+                return 1;
+        }
+        return r < 0 ? cx_error_move(err, &why) : 0;
+}
+
+int cx_registry_delete(struct cx_call *call, const char *name, const struct cx_delete_options *options,
+                       struct cx_stored **ret_stored, char **ret_uid, struct cx_error *err)
+{
+        const char *namespace = call->resource->namespaced ? call->info.namespace : NULL;
+        for (int i = 0; i < TRIES; i++) {
+                // Preconditions must be checked against what is, not against what the cache still shows.
+                CX_STORED *stored = i || options->uid || options->resource_version
+                                            ? NULL
+                                            : cx_store_get(call->api->store, call->resource, namespace, name);
+                CX_ERROR why = CX_ERROR_INIT;
+                if (!stored && cx_store_read(call->api->store, call->resource, namespace, name, &stored, &why) < 0) {
+                        if (cx_error_is(&why, CX_REASON_NOT_FOUND))
+                                return cx_call_not_found(call, name, err);
+                        return cx_error_move(err, &why);
+                }
+                *ret_stored = NULL;
+                int r = delete_once(call, name, options, stored, ret_stored, ret_uid, err);
+                if (r <= 0)
+                        return r;
+        }
+        return cx_error_reason(err, CX_REASON_CONFLICT, "%s \"%s\" changed too often to be deleted",
+                               call->resource->resource, name);
+}
+
+void cx_handle_delete(struct cx_call *call)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        struct cx_delete_options options;
+        CX_STORED *stored = NULL;
+        CX_CLEANUP(cx_freep) char *uid = NULL;
+        int r = cx_delete_options(call, &options, &err);
+        if (r == 0)
+                r = cx_registry_delete(call, call->info.name, &options, &stored, &uid, &err);
+        cx_delete_options_release(&options);
+        if (r < 0)
+                cx_respond_error(call, &err);
+        else if (stored)
+                cx_respond_stored(call, 200, cx_steal(&stored));
+        else
+                cx_respond_object(
+                        call, 200,
+                        cx_status_success(call->resource->group, call->resource->resource, call->info.name, uid));
+}
+
+void cx_handle_delete_collection(struct cx_call *call)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        struct cx_delete_options options = {0};
+        struct cx_list_options selection = {0};
+        CX_STORED_LIST list = {0};
+        int r = cx_delete_options(call, &options, &err);
+        if (r == 0)
+                r = cx_list_options(call, &selection, &err);
+        if (r == 0)
+                r = cx_store_sync(call->api->store, &err);
+        if (r == 0)
+                cx_cache_list(cx_store_cache(call->api->store, call->resource), &selection.filter, &list);
+        for (size_t i = 0; r == 0 && i < list.count; i++) {
+                CX_STORED *left = NULL;
+                CX_CLEANUP(cx_freep) char *uid = NULL;
+                CX_ERROR why = CX_ERROR_INIT;
+                if (call->resource->namespaced)
+                        (void)snprintf(call->info.namespace, sizeof call->info.namespace, "%.*s",
+                                       (int)list.items[i]->namespace_length, list.items[i]->key);
+                if (cx_registry_delete(call, list.items[i]->name, &options, &left, &uid, &why) < 0 &&
+                    !cx_error_is(&why, CX_REASON_NOT_FOUND))
+                        r = cx_error_move(&err, &why);
+        }
+        cx_delete_options_release(&options);
+        cx_list_options_release(&selection);
+        if (r < 0)
+                cx_respond_error(call, &err);
+        else
+                cx_respond_list(call, &list, cx_store_revision(call->api->store), NULL, -1);
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading: single objects and lists. resourceVersion=0 is answered at once from the cache; a consistent read waits for
+// the cache to have caught up with etcd; pages after the first and exact revisions are read from etcd's history.
+#include "apiserver/registry/metadata.h"
+#include "apiserver/registry/registry.h"
+#include "apiserver/respond.h"
+#include "format/json.h"
+#include "net/pki.h"
+
+// --- options ---
+
+static int parse_revision(const char *text, int64_t *ret_revision, struct cx_error *err)
+{
+        if (cx_parse_int(text, 0, INT64_MAX, ret_revision) < 0)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                       "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": "
+                                       "invalid syntax",
+                                       text, text);
+        return 0;
+}
+
+// A continue token is {"v":"meta.k8s.io/v1","rv":N,"start":"key"} in base64url, as upstream's.
+static char *encode_continue(int64_t revision, const char *last_key)
+{
+        json_auto_t *token =
+                json_pack("{s:s,s:I,s:s}", "v", "meta.k8s.io/v1", "rv", (json_int_t)revision, "start", last_key);
+        CX_CLEANUP(cx_freep) char *text = cx_json_text(token);
+        CX_BUF encoded = CX_BUF_INIT;
+        cx_base64url_encode(text, strlen(text), &encoded);
+        return cx_buf_detach(&encoded);
+}
+
+static int decode_continue(const char *text, struct cx_list_options *o, struct cx_error *err)
+{
+        CX_BUF bytes = CX_BUF_INIT_MAX(4096);
+        json_auto_t *token = NULL;
+        if (strlen(text) > 4096 || cx_base64_decode(text, strlen(text), &bytes) < 0 ||
+            cx_json_parse(bytes.data, bytes.length, true, &token, NULL) < 0 || !cx_json_string(token, "start") ||
+            cx_json_int(token, "rv", 0) <= 0)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST, "continue key is not valid");
+        o->after = cx_strdup(cx_json_string(token, "start"));
+        o->continue_revision = cx_json_int(token, "rv", 0);
+        return 0;
+}
+
+static int check_fields(const struct cx_call *call, const struct cx_selector *fields, struct cx_error *err)
+{
+        for (size_t i = 0; i < fields->count; i++)
+                if (!cx_resource_selects_field(call->resource, fields->requirements[i].key))
+                        return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                               "Unable to find \"%s\" that match label selector \"\", field selector "
+                                               "\"%s\": field label not supported: %s",
+                                               call->resource->resource, fields->requirements[i].key,
+                                               fields->requirements[i].key);
+        return 0;
+}
+
+static int parse_selectors(struct cx_call *call, struct cx_list_options *o, struct cx_error *err)
+{
+        const char *labels = cx_http_query(call->request, "labelSelector");
+        const char *fields = cx_http_query(call->request, "fieldSelector");
+        int r = 0;
+        if (labels && *labels)
+                r = cx_selector_parse_labels(labels, &o->labels, err);
+        if (r == 0 && fields && *fields)
+                r = cx_selector_parse_fields(fields, &o->fields, err);
+        if (r == 0)
+                r = check_fields(call, &o->fields, err);
+        return r;
+}
+
+int cx_list_options(struct cx_call *call, struct cx_list_options *o, struct cx_error *err)
+{
+        *o = (struct cx_list_options){.revision = -1};
+        const char *limit = cx_http_query(call->request, "limit"), *token = cx_http_query(call->request, "continue");
+        const char *revision = cx_http_query(call->request, "resourceVersion");
+        const char *match = cx_http_query(call->request, "resourceVersionMatch");
+        int r = parse_selectors(call, o, err);
+        if (r == 0 && limit && *limit && cx_parse_int(limit, 0, INT32_MAX, &o->limit) < 0)
+                r = cx_error_reason(err, CX_REASON_BAD_REQUEST, "limit: Invalid value: \"%s\"", limit);
+        if (r == 0 && revision && *revision)
+                r = parse_revision(revision, &o->revision, err);
+        if (r == 0 && token && *token)
+                r = decode_continue(token, o, err);
+        if (r < 0)
+                return r;
+        if (match && *match && o->revision < 0 && !cx_streq(cx_http_query(call->request, "sendInitialEvents"), "true"))
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                       "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless "
+                                       "resourceVersion is provided");
+        if (o->after && o->revision > 0)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                       "specifying resource version is not allowed when using continue");
+        o->exact = cx_streq(match, "Exact");
+        o->not_older_than = cx_streq(match, "NotOlderThan");
+        o->filter = (struct cx_filter){
+                .resource = cx_store_cache(call->api->store, call->resource)->resource,
+                .namespace = call->resource->namespaced && *call->info.namespace ? call->info.namespace : NULL,
+                .labels = o->labels.count ? &o->labels : NULL,
+                .fields = o->fields.count ? &o->fields : NULL,
+        };
+        return 0;
+}
+
+void cx_list_options_release(struct cx_list_options *o)
+{
+        cx_selector_release(&o->labels);
+        cx_selector_release(&o->fields);
+        free(o->after);
+        o->after = NULL;
+}
+
+// --- get ---
+
+static void respond_get(struct cx_call *call)
+{
+        struct cx_stored *stored =
+                cx_store_get(call->api->store, call->resource, call->resource->namespaced ? call->info.namespace : NULL,
+                             call->info.name);
+        if (stored) {
+                cx_respond_stored(call, 200, stored);
+                return;
+        }
+        CX_ERROR err = CX_ERROR_INIT;
+        (void)cx_call_not_found(call, call->info.name, &err);
+        cx_respond_error(call, &err);
+}
+
+void cx_handle_get(struct cx_call *call)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        int64_t revision = -1;
+        const char *text = cx_http_query(call->request, "resourceVersion");
+        int r = text && *text ? parse_revision(text, &revision, &err) : 0;
+        if (r == 0 && revision != 0)
+                r = revision > 0 ? cx_store_wait(call->api->store, revision, &err)
+                                 : cx_store_sync(call->api->store, &err);
+        if (r < 0)
+                cx_respond_error(call, &err);
+        else
+                respond_get(call);
+}
+
+// --- list ---
+
+static void cut_to_page(struct cx_stored_list *list, size_t limit)
+{
+        for (size_t i = limit; i < list->count; i++)
+                cx_stored_unref(list->items[i]);
+        list->count = limit;
+}
+
+static void respond_cached(struct cx_call *call, struct cx_list_options *o)
+{
+        CX_STORED_LIST list = {0};
+        CX_CLEANUP(cx_freep) char *token = NULL;
+        int64_t remaining = -1;
+        // Taken before the objects: a list may be newer than it says, never older.
+        int64_t revision = cx_store_revision(call->api->store);
+        cx_cache_list(cx_store_cache(call->api->store, call->resource), &o->filter, &list);
+        if (o->limit && list.count > (size_t)o->limit) {
+                remaining = (int64_t)list.count - o->limit;
+                cut_to_page(&list, (size_t)o->limit);
+                token = encode_continue(revision, list.items[list.count - 1]->key);
+        }
+        cx_respond_list(call, &list, revision, token, o->filter.labels || o->filter.fields ? -1 : remaining);
+}
+
+static int respond_history(struct cx_call *call, struct cx_list_options *o, struct cx_error *err)
+{
+        CX_STORED_LIST list = {0};
+        CX_CLEANUP(cx_freep) char *token = NULL;
+        bool more = false;
+        int64_t revision = o->after ? o->continue_revision : o->revision;
+        size_t limit = o->limit ? (size_t)o->limit : SIZE_MAX;
+        CX_ERROR why = CX_ERROR_INIT;
+        int r = cx_store_page(call->api->store, call->resource, &o->filter, revision, o->after, limit, &list, &revision,
+                              &more, &why);
+        if (cx_error_is(&why, CX_REASON_EXPIRED))
+                return cx_error_reason(
+                        err, CX_REASON_EXPIRED,
+                        "The provided continue parameter is too old to display a consistent list result. "
+                        "You must start a new list without the continue parameter.");
+        if (r < 0)
+                return cx_error_move(err, &why);
+        if (more && list.count)
+                token = encode_continue(revision, list.items[list.count - 1]->key);
+        cx_respond_list(call, &list, revision, token, -1);
+        return 0;
+}
+
+void cx_handle_list(struct cx_call *call)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        struct cx_list_options o = {0};
+        int r = cx_list_options(call, &o, &err);
+        if (r == 0 && (o.after || (o.exact && o.revision > 0))) {
+                r = respond_history(call, &o, &err);
+        } else if (r == 0) {
+                if (o.revision != 0)
+                        r = o.revision > 0 ? cx_store_wait(call->api->store, o.revision, &err)
+                                           : cx_store_sync(call->api->store, &err);
+                if (r == 0)
+                        respond_cached(call, &o);
+        }
+        cx_list_options_release(&o);
+        if (r < 0)
+                cx_respond_error(call, &err);
+}
+
+bool cx_handle_read_inline(struct cx_call *call)
+{
+        if (cx_streq(call->info.verb, "watch")) {
+                const char *revision = cx_http_query(call->request, "resourceVersion");
+                // A watch from a given revision starts at once; "from now" needs a consistent read first.
+                if (!revision || !*revision)
+                        return false;
+                int64_t asked;
+                if (cx_parse_int(revision, 0, INT64_MAX, &asked) == 0 && asked > cx_store_revision(call->api->store))
+                        return false;
+                cx_handle_watch(call);
+                return true;
+        }
+        if (!cx_streq(cx_http_query(call->request, "resourceVersion"), "0") || call->subresource)
+                return false;
+        if (cx_streq(call->info.verb, "get")) {
+                respond_get(call);
+                return true;
+        }
+        const char *token = cx_http_query(call->request, "continue");
+        if (!cx_streq(call->info.verb, "list") || (token && *token))
+                return false;
+        cx_handle_list(call);
+        return true;
+}

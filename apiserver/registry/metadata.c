@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apiserver/registry/metadata.h"
+
+#include "base/random.h"
+#include "base/time.h"
+#include "format/json.h"
+
+#define SUFFIX_LENGTH 5
+#define MAX_GENERATED 63
+
+bool cx_resource_has_status(const struct cx_resource *resource)
+{
+        return cx_resource_subresource(resource, "status") != NULL;
+}
+
+bool cx_has_finalizers(const json_t *object)
+{
+        return cx_json_count(object, "metadata.finalizers") > 0;
+}
+
+bool cx_is_being_deleted(const json_t *object)
+{
+        return cx_json_get(object, "metadata.deletionTimestamp") != NULL;
+}
+
+static int set_name(struct cx_call *call, json_t *metadata, struct cx_error *err)
+{
+        const char *name = cx_json_string(metadata, "name"), *base = cx_json_string(metadata, "generateName");
+        if (name && *name)
+                return 0;
+        if (!base || !*base) {
+                CX_ERROR causes = CX_ERROR_INIT;
+                cx_error_cause(&causes, "FieldValueRequired", "metadata.name",
+                               "Required value: name or generateName is required");
+                return cx_call_invalid(call, "", &causes, err);
+        }
+        char suffix[SUFFIX_LENGTH + 1];
+        cx_random_suffix(suffix, SUFFIX_LENGTH);
+        int keep =
+                (int)strlen(base) > MAX_GENERATED - SUFFIX_LENGTH ? MAX_GENERATED - SUFFIX_LENGTH : (int)strlen(base);
+        CX_CLEANUP(cx_freep) char *made = cx_sprintf("%.*s%s", keep, base, suffix);
+        json_object_set_new(metadata, "name", json_string(made));
+        return 0;
+}
+
+static int set_namespace(struct cx_call *call, json_t *metadata, struct cx_error *err)
+{
+        const char *given = cx_json_string(metadata, "namespace");
+        if (!call->resource->namespaced) {
+                json_object_del(metadata, "namespace");
+                return 0;
+        }
+        if (given && *given && strcmp(given, call->info.namespace) != 0)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                       "the namespace of the provided object does not match the namespace sent on the "
+                                       "request");
+        json_object_set_new(metadata, "namespace", json_string(call->info.namespace));
+        return 0;
+}
+
+int cx_metadata_prepare_create(struct cx_call *call, json_t *object, struct cx_error *err)
+{
+        static const char *const owned[] = {"uid",          "creationTimestamp",          "deletionTimestamp",
+                                            "selfLink",     "deletionGracePeriodSeconds", "generation",
+                                            "managedFields"};
+        json_t *metadata = cx_json_object_at(object, "metadata");
+        const char *version = cx_json_string(metadata, "resourceVersion");
+        if (version && *version && strcmp(version, "0") != 0)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                       "resourceVersion should not be set on objects to be created");
+        json_object_del(metadata, "resourceVersion");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
+                json_object_del(metadata, owned[i]);
+        int r = set_namespace(call, metadata, err);
+        if (r == 0)
+                r = set_name(call, metadata, err);
+        if (r < 0)
+                return r;
+        char uid[CX_UID_TEXT], now[CX_TIME_TEXT];
+        cx_random_uid(uid);
+        cx_time_format(cx_time_now(), now);
+        json_object_set_new(metadata, "uid", json_string(uid));
+        json_object_set_new(metadata, "creationTimestamp", json_string(now));
+        if (json_object_get(object, "spec") && cx_resource_has_status(call->resource))
+                json_object_set_new(metadata, "generation", json_integer(1));
+        return 0;
+}
+
+static bool same_but_metadata_and_status(const json_t *a, const json_t *b)
+{
+        const char *key;
+        json_t *value;
+        json_object_foreach ((json_t *)a, key, value) {
+                if (strcmp(key, "metadata") != 0 && strcmp(key, "status") != 0 &&
+                    !json_equal(value, json_object_get(b, key)))
+                        return false;
+        }
+        json_object_foreach ((json_t *)b, key, value) {
+                if (strcmp(key, "metadata") != 0 && strcmp(key, "status") != 0 && !json_object_get(a, key))
+                        return false;
+        }
+        return true;
+}
+
+static void keep(json_t *to, const json_t *from, const char *key)
+{
+        json_t *value = json_object_get(from, key);
+        if (value)
+                json_object_set(to, key, value);
+        else
+                json_object_del(to, key);
+}
+
+// A write of the status subresource changes status, labels and annotations, and nothing else.
+static void keep_all_but_status(json_t *object, const json_t *old)
+{
+        json_auto_t *result = json_copy((json_t *)old);
+        json_auto_t *metadata = json_deep_copy(json_object_get(old, "metadata"));
+        const json_t *asked = json_object_get(object, "metadata");
+        if (json_object_get(asked, "annotations"))
+                keep(metadata, asked, "annotations");
+        if (json_object_get(asked, "labels"))
+                keep(metadata, asked, "labels");
+        keep(metadata, asked, "resourceVersion");
+        keep(result, object, "status");
+        json_object_set(result, "metadata", metadata);
+        json_object_clear(object);
+        json_object_update(object, result);
+}
+
+int cx_metadata_prepare_update(struct cx_call *call, json_t *object, const json_t *old, const char *subresource,
+                               struct cx_error *err)
+{
+        static const char *const owned[] = {"uid",        "creationTimestamp",          "deletionTimestamp",
+                                            "generation", "deletionGracePeriodSeconds", "generateName"};
+        json_t *metadata = cx_json_object_at(object, "metadata");
+        const json_t *old_metadata = json_object_get(old, "metadata");
+        int r = set_namespace(call, metadata, err);
+        if (r < 0)
+                return r;
+        const char *name = cx_json_string(old, "metadata.name"), *asked = cx_json_string(metadata, "name");
+        if (asked && *asked && !cx_streq(asked, name))
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                       "the name of the object (%s) does not match the name on the URL (%s)", asked,
+                                       name);
+        const char *uid = cx_json_string(metadata, "uid"), *old_uid = cx_json_string(old_metadata, "uid");
+        if (uid && *uid && !cx_streq(uid, old_uid)) {
+                char resource[512];
+                cx_qualified_resource(call->resource, resource);
+                return cx_error_reason(err, CX_REASON_CONFLICT,
+                                       "Operation cannot be fulfilled on %s \"%s\": StorageError: invalid object: "
+                                       "Precondition failed: UID in precondition: %s, UID in object meta: %s",
+                                       resource, name, uid, cx_str(old_uid));
+        }
+        json_object_set(metadata, "name", json_object_get(old_metadata, "name"));
+        for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
+                keep(metadata, old_metadata, owned[i]);
+        json_object_del(metadata, "managedFields");
+        json_object_del(metadata, "selfLink");
+        if (cx_streq(subresource, "status") || cx_streq(subresource, "approval"))
+                keep_all_but_status(object, old);
+        else if (!subresource && cx_resource_has_status(call->resource))
+                keep(object, old, "status");
+        const json_t *generation = json_object_get(old_metadata, "generation");
+        if (generation && !same_but_metadata_and_status(object, old))
+                json_object_set_new(json_object_get(object, "metadata"), "generation",
+                                    json_integer(json_integer_value(generation) + 1));
+        return 0;
+}
+
+int cx_call_invalid(const struct cx_call *call, const char *name, struct cx_error *causes, struct cx_error *err)
+{
+        if (!causes->n_causes)
+                return 0;
+        CX_BUF text = CX_BUF_INIT_MAX(65536);
+        const struct cx_kind *kind = call->resource->kind;
+        cx_buf_printf(&text, "%s%s%s \"%s\" is invalid: %s", kind->kind, *kind->group ? "." : "", kind->group,
+                      cx_str(name), causes->n_causes > 1 ? "[" : "");
+        for (size_t i = 0; i < causes->n_causes; i++)
+                cx_buf_printf(&text, "%s%s: %s", i ? ", " : "", cx_str(causes->causes[i].field),
+                              causes->causes[i].message);
+        cx_buf_add(&text, causes->n_causes > 1 ? "]" : "");
+        int r = cx_error_reason(err, CX_REASON_INVALID, "%s", text.data);
+        cx_error_about(err, kind->group, kind->kind, name);
+        for (size_t i = 0; err && i < causes->n_causes; i++)
+                cx_error_cause(err, causes->causes[i].reason, causes->causes[i].field, "%s", causes->causes[i].message);
+        return r;
+}

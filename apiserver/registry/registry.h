@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The generic registry: create, read, update, patch and delete for every resource of the schema. What a kind does beyond
+// that is a strategy (apiserver/strategy); what a cluster adds is admission (apiserver/admission).
+// Functions that write block; they run on workers.
+#pragma once
+
+#include "apiserver/apiserver.h"
+
+// --- decode.c ---
+// The request's body as JSON (from JSON or YAML by its content type), checked against `kind`'s type.
+int cx_decode_body(struct cx_call *call, const struct cx_kind *kind, json_t **ret_object, struct cx_error *err)
+        CX_CHECK;
+// The same without any schema: for patches.
+int cx_decode_any(struct cx_call *call, json_t **ret_json, struct cx_error *err) CX_CHECK;
+
+// --- create.c ---
+// Runs the whole way of a new object in the call's resource and namespace. Steals `object`.
+int cx_registry_create(struct cx_call *call, json_t *object_steal, struct cx_stored **ret_stored, struct cx_error *err)
+        CX_CHECK;
+
+// --- update.c ---
+// How the new object is made from the present one (both in the call's version). `current` NULL: create on update.
+typedef int (*cx_update_compute)(void *context, struct cx_call *call, const json_t *current, json_t **ret_object,
+                                 struct cx_error *err);
+struct cx_update {
+        cx_update_compute compute;
+        void *context;
+        const char *name;
+        const char *subresource; // "status": only status changes; other names: all but what the strategy keeps
+        bool create_if_absent;
+        bool internal; // the server's own write: no admission
+};
+int cx_registry_update(struct cx_call *call, const struct cx_update *update, struct cx_stored **ret_stored,
+                       bool *ret_created, struct cx_error *err) CX_CHECK;
+
+// --- delete.c ---
+struct cx_delete_options {
+        int64_t grace_period;         // seconds; -1: the default
+        const char *propagation;      // "Background", "Foreground", "Orphan"; NULL: the default
+        char *uid, *resource_version; // preconditions; owned; NULL: none
+        char *propagation_text;
+        bool dry_run;
+};
+void cx_delete_options_release(struct cx_delete_options *options);
+int cx_delete_options(struct cx_call *call, struct cx_delete_options *ret_options, struct cx_error *err) CX_CHECK;
+// Deletes or begins to delete. ret_stored: the object as it is now, when it lives on (finalizers, grace).
+int cx_registry_delete(struct cx_call *call, const char *name, const struct cx_delete_options *options,
+                       struct cx_stored **ret_stored, char **ret_uid, struct cx_error *err) CX_CHECK;
+
+// --- handlers, by verb: each answers the call ---
+void cx_handle_create(struct cx_call *call);
+void cx_handle_get(struct cx_call *call);
+void cx_handle_list(struct cx_call *call);
+void cx_handle_update(struct cx_call *call);
+void cx_handle_patch(struct cx_call *call);
+void cx_handle_delete(struct cx_call *call);
+void cx_handle_delete_collection(struct cx_call *call);
+void cx_handle_watch(struct cx_call *call);
+// get and list that need no consistent read and watches: answered on the I/O thread. False: hand it to a worker.
+bool cx_handle_read_inline(struct cx_call *call);
+
+// The selection that a list or a watch asks for. Selectors are owned by the caller.
+struct cx_list_options {
+        struct cx_selector labels, fields;
+        struct cx_filter filter;    // points into the above
+        int64_t limit;              // 0: no limit
+        int64_t revision;           // -1: not given
+        bool exact, not_older_than; // resourceVersionMatch
+        char *after;                // from a continue token; owned
+        int64_t continue_revision;
+};
+int cx_list_options(struct cx_call *call, struct cx_list_options *ret_options, struct cx_error *err) CX_CHECK;
+void cx_list_options_release(struct cx_list_options *options);

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a request is about, from its method and path: the shape that authentication, authorization, admission and the
+// handlers share (upstream's RequestInfo).
+#pragma once
+
+#include "net/http_server.h"
+
+#define CX_INFO_PART 256
+
+struct cx_request_info {
+        bool is_resource;
+        const char *verb; // get, list, watch, create, update, patch, delete, deletecollection; else method
+        char group[CX_INFO_PART], version[64], resource[CX_INFO_PART], subresource[64];
+        char namespace[CX_INFO_PART], name[CX_INFO_PART];
+        const char *rest; // path behind the subresource (proxy): "" or "/…"; into the request
+        const char *path;
+};
+
+// Fills from a request; what is malformed or too long ends up as a non-resource path (404 later).
+void cx_request_info(const struct cx_http_request *request, struct cx_request_info *ret_info);

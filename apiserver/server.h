@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// The chain that every request goes through: request info, authentication, impersonation, authorization, dispatch.
+#pragma once
+
+#include "apiserver/apiserver.h"
+
+bool cx_serve_inline(struct cx_http_request *request, void *api); // on an I/O thread; false: for a worker
+void cx_serve(struct cx_http_request *request, void *api);        // on a worker

@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apiserver/storage/store.h"
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/time.h"
+#include "format/json.h"
+
+#define ROOT "/registry/"
+#define LOAD_PAGE 500
+#define WAIT_LIMIT (10 * CX_NS_PER_S)
+#define COMPACT_INTERVAL (300 * CX_NS_PER_S)
+#define LEASE_SHARE (60 * CX_NS_PER_S) // objects that expire share a lease for so long
+
+struct cx_store {
+        struct cx_etcd *etcd;
+        struct cx_etcd_watch *watch;
+        struct cx_map by_prefix;   // "pods", "services/specs" → cache (owned)
+        struct cx_map by_resource; // "group/resource" → cache (borrowed); filled once
+        pthread_mutex_t lock;      // guards all below
+        pthread_cond_t moved;      // revision, probe_done or a flag has changed
+        int64_t revision;
+        bool ready, stopping, reload;
+        // probes: tickets are numbers of probes; a reader takes the next one to start
+        uint64_t probe_wanted, probe_started, probe_done;
+        int64_t probe_result; // revision, or negative errno of the last probe
+        pthread_t prober, keeper;
+        bool prober_started, keeper_started;
+        int64_t lease, lease_ttl, lease_until;
+};
+
+// Where upstream keeps what does not follow "/registry/<resource>/".
+static const struct {
+        const char *group, *resource, *prefix;
+} prefixes[] = {
+        {"", "nodes", "minions"},
+        {"", "services", "services/specs"},
+        {"", "endpoints", "services/endpoints"},
+        {"", "replicationcontrollers", "controllers"},
+        {"networking.k8s.io", "ingresses", "ingress"},
+        {"apiextensions.k8s.io", "customresourcedefinitions", "apiextensions.k8s.io/customresourcedefinitions"},
+        {"apiregistration.k8s.io", "apiservices", "apiregistration.k8s.io/apiservices"},
+};
+
+static const char *prefix_of(const struct cx_resource *resource)
+{
+        for (size_t i = 0; i < CX_ARRAY_SIZE(prefixes); i++)
+                if (strcmp(prefixes[i].resource, resource->resource) == 0 &&
+                    strcmp(prefixes[i].group, resource->group) == 0)
+                        return prefixes[i].prefix;
+        return resource->resource;
+}
+
+static void free_cache(void *cache)
+{
+        cx_cache_free(cache);
+}
+
+static const struct cx_resource *storage_resource(const struct cx_resource *resource)
+{
+        if (!resource->storage_version)
+                return resource;
+        const char *group = strcmp(resource->storage_group, "-") == 0 ? "" : resource->storage_group;
+        const struct cx_resource *found = cx_schema_resource(group, resource->storage_version, resource->resource);
+        return found ? found : resource;
+}
+
+static void make_caches(struct cx_store *store)
+{
+        size_t count;
+        const struct cx_resource *resources = cx_schema_resources(&count);
+        for (size_t i = 0; i < count; i++) {
+                const struct cx_resource *stored = storage_resource(&resources[i]);
+                if (!(stored->verbs & CX_VERB_WATCH) || strcmp(stored->resource, "componentstatuses") == 0)
+                        continue;
+                struct cx_cache *cache = cx_map_get(&store->by_prefix, prefix_of(stored));
+                if (!cache) {
+                        cache = cx_cache_new(stored);
+                        cx_map_set(&store->by_prefix, prefix_of(stored), cache);
+                }
+                CX_CLEANUP(cx_freep) char *name = cx_sprintf("%s/%s", resources[i].group, resources[i].resource);
+                cx_map_set(&store->by_resource, name, cache);
+        }
+}
+
+struct cx_cache *cx_store_cache(struct cx_store *store, const struct cx_resource *resource)
+{
+        char name[256];
+        int n = snprintf(name, sizeof name, "%s/%s", resource->group, resource->resource);
+        return n < (int)sizeof name ? cx_map_get(&store->by_resource, name) : NULL;
+}
+
+// The cache that an etcd key belongs to, and the map key within it. NULL: none of ours.
+static struct cx_cache *route(struct cx_store *store, const char *etcd_key, const char **ret_key)
+{
+        if (!cx_has_prefix(etcd_key, ROOT))
+                return NULL;
+        const char *path = etcd_key + strlen(ROOT), *end = strchr(path, '/');
+        for (int parts = 1; parts <= 2 && end; parts++, end = strchr(end + 1, '/')) {
+                char prefix[256];
+                size_t length = (size_t)(end - path);
+                if (length >= sizeof prefix)
+                        return NULL;
+                memcpy(prefix, path, length);
+                prefix[length] = '\0';
+                struct cx_cache *cache = cx_map_get(&store->by_prefix, prefix);
+                if (cache) {
+                        *ret_key = end + 1;
+                        return cache;
+                }
+        }
+        return NULL;
+}
+
+static char *etcd_key(struct cx_store *store, const struct cx_resource *resource, const char *namespace,
+                      const char *name)
+{
+        struct cx_cache *cache = cx_store_cache(store, resource);
+        const char *prefix = prefix_of(cache ? cache->resource : resource);
+        return namespace && *namespace ? cx_sprintf(ROOT "%s/%s/%s", prefix, namespace, name)
+                                       : cx_sprintf(ROOT "%s/%s", prefix, name);
+}
+
+// --- following etcd ---
+
+static void advance(struct cx_store *store, int64_t revision)
+{
+        pthread_mutex_lock(&store->lock);
+        if (revision > store->revision)
+                store->revision = revision;
+        pthread_cond_broadcast(&store->moved);
+        pthread_mutex_unlock(&store->lock);
+}
+
+static void on_events(void *context, struct cx_etcd_event *events, size_t count, int64_t revision)
+{
+        struct cx_store *store = context;
+        for (size_t i = 0; i < count; i++) {
+                struct cx_etcd_event *event = &events[i];
+                const char *key;
+                struct cx_cache *cache = route(store, event->kv.key, &key);
+                if (!cache)
+                        continue;
+                if (event->is_delete) {
+                        cx_cache_delete(cache, key, event->kv.mod_revision);
+                        continue;
+                }
+                struct cx_stored *object = cx_stored_new(cache->resource, key, event->kv.value, event->kv.value_length,
+                                                         event->kv.mod_revision);
+                if (object)
+                        cx_cache_put(cache, object);
+                else
+                        cx_warn("Stored object is not readable and is left out", "key", event->kv.key);
+        }
+        advance(store, revision);
+}
+
+static void on_progress(void *context, int64_t revision)
+{
+        advance(context, revision);
+}
+
+static void on_watch_end(void *context, int64_t compact_revision CX_UNUSED, const struct cx_error *err)
+{
+        struct cx_store *store = context;
+        cx_err(err, "Watch on etcd ended; everything is read again");
+        pthread_mutex_lock(&store->lock);
+        store->ready = false;
+        store->reload = true;
+        pthread_cond_broadcast(&store->moved);
+        pthread_mutex_unlock(&store->lock);
+}
+
+struct load {
+        struct cx_store *store;
+        char *last_key;
+};
+
+static void load_one(void *context, struct cx_etcd_kv *kv)
+{
+        struct load *load = context;
+        const char *key;
+        struct cx_cache *cache = route(load->store, kv->key, &key);
+        if (cache) {
+                struct cx_stored *object =
+                        cx_stored_new(cache->resource, key, kv->value, kv->value_length, kv->mod_revision);
+                if (object)
+                        cx_cache_load(cache, object);
+                else
+                        cx_warn("Stored object is not readable and is left out", "key", kv->key);
+        }
+        free(load->last_key);
+        load->last_key = cx_steal(&kv->key);
+}
+
+// Reads everything below /registry/ at one revision and starts the watch behind it.
+static int load_all(struct cx_store *store, struct cx_error *err)
+{
+        struct load load = {.store = store};
+        int64_t revision = 0;
+        int r = cx_etcd_revision(store->etcd, &revision, err);
+        CX_MAP_FOREACH (&store->by_prefix, entry)
+                cx_cache_reset(entry->value, revision);
+        CX_CLEANUP(cx_freep) char *start = cx_strdup(ROOT);
+        for (bool more = true; r == 0 && more;) {
+                r = cx_etcd_range(store->etcd, start, "/registry0", revision, LOAD_PAGE, load_one, &load, NULL, &more,
+                                  err);
+                // "\x01" would skip keys that go on with a smaller byte; none exist in names
+                if (r == 0 && more) {
+                        free(start);
+                        start = cx_sprintf("%s\x01", load.last_key);
+                }
+        }
+        free(load.last_key);
+        if (r < 0)
+                return r;
+        struct cx_etcd_watch_callbacks callbacks = {
+                .on_events = on_events, .on_progress = on_progress, .on_end = on_watch_end, .context = store};
+        pthread_mutex_lock(&store->lock);
+        store->revision = revision;
+        store->ready = true;
+        pthread_mutex_unlock(&store->lock);
+        return cx_etcd_watch_new(store->etcd, ROOT, "/registry0", revision + 1, false, &callbacks, &store->watch, err);
+}
+
+// --- the prober: one revision request for all readers that wait ---
+
+static void *prober_main(void *context)
+{
+        struct cx_store *store = context;
+        pthread_mutex_lock(&store->lock);
+        for (;;) {
+                while (!store->stopping && store->probe_wanted == store->probe_done)
+                        pthread_cond_wait(&store->moved, &store->lock);
+                if (store->stopping)
+                        break;
+                uint64_t ticket = store->probe_started = store->probe_wanted;
+                pthread_mutex_unlock(&store->lock);
+                CX_ERROR err = CX_ERROR_INIT;
+                int64_t revision = 0;
+                int r = cx_etcd_revision(store->etcd, &revision, &err);
+                pthread_mutex_lock(&store->lock);
+                store->probe_done = ticket;
+                store->probe_result = r < 0 ? r : revision;
+                pthread_cond_broadcast(&store->moved);
+        }
+        pthread_mutex_unlock(&store->lock);
+        return NULL;
+}
+
+static struct timespec after(int64_t ns)
+{
+        struct timespec time;
+        clock_gettime(CLOCK_MONOTONIC, &time);
+        time.tv_sec += ns / CX_NS_PER_S;
+        time.tv_nsec += ns % CX_NS_PER_S;
+        if (time.tv_nsec >= CX_NS_PER_S) {
+                time.tv_nsec -= CX_NS_PER_S;
+                time.tv_sec++;
+        }
+        return time;
+}
+
+static int wait_locked(struct cx_store *store, int64_t revision, struct cx_error *err)
+{
+        struct timespec limit = after(WAIT_LIMIT);
+        while (store->revision < revision || !store->ready) {
+                // A revision that no key of ours has would never arrive by itself.
+                struct timespec nudge = after(CX_NS_PER_S / 2);
+                bool timed_out = pthread_cond_timedwait(&store->moved, &store->lock, &nudge) == ETIMEDOUT;
+                if (store->revision >= revision && store->ready)
+                        break;
+                if (timed_out && (nudge.tv_sec > limit.tv_sec || store->stopping))
+                        return cx_error_reason(err, CX_REASON_TIMEOUT,
+                                               "the watch cache has not reached revision %ld in time", (long)revision);
+                if (timed_out && store->watch && store->ready)
+                        cx_etcd_watch_request_progress(store->watch);
+        }
+        return 0;
+}
+
+int cx_store_wait(struct cx_store *store, int64_t revision, struct cx_error *err)
+{
+        pthread_mutex_lock(&store->lock);
+        int r = wait_locked(store, revision, err);
+        pthread_mutex_unlock(&store->lock);
+        return r;
+}
+
+int cx_store_sync(struct cx_store *store, struct cx_error *err)
+{
+        int r;
+        pthread_mutex_lock(&store->lock);
+        // A probe that is under way started before this call: only the one after it counts.
+        uint64_t ticket = store->probe_started + 1;
+        if (store->probe_wanted < ticket) {
+                store->probe_wanted = ticket;
+                pthread_cond_broadcast(&store->moved);
+        }
+        while (store->probe_done < ticket && !store->stopping)
+                pthread_cond_wait(&store->moved, &store->lock);
+        if (store->stopping || store->probe_result < 0)
+                r = cx_error_reason(err, CX_REASON_UNAVAILABLE, "etcd cannot be reached");
+        else
+                r = wait_locked(store, store->probe_result, err);
+        pthread_mutex_unlock(&store->lock);
+        return r;
+}
+
+// --- the keeper: compaction, and reading all again after the watch was lost ---
+
+static void reload(struct cx_store *store)
+{
+        cx_etcd_watch_free(cx_steal(&store->watch));
+        CX_ERROR err = CX_ERROR_INIT;
+        if (load_all(store, &err) == 0)
+                return;
+        cx_err(&err, "Cannot read the store again; will retry");
+        pthread_mutex_lock(&store->lock);
+        store->reload = true;
+        pthread_mutex_unlock(&store->lock);
+}
+
+static void *keeper_main(void *context)
+{
+        struct cx_store *store = context;
+        int64_t compact_at = cx_time_monotonic() + COMPACT_INTERVAL, compact_to = cx_store_revision(store);
+        pthread_mutex_lock(&store->lock);
+        while (!store->stopping) {
+                struct timespec tick = after(CX_NS_PER_S);
+                while (!store->stopping && !store->reload &&
+                       pthread_cond_timedwait(&store->moved, &store->lock, &tick) != ETIMEDOUT)
+                        ;
+                bool again = store->reload && !store->stopping;
+                store->reload = false;
+                int64_t revision = store->revision;
+                pthread_mutex_unlock(&store->lock);
+                if (again)
+                        reload(store);
+                if (cx_time_monotonic() >= compact_at) {
+                        // Another apiserver may have done it: an error only means that there is nothing left to do.
+                        CX_ERROR err = CX_ERROR_INIT;
+                        if (cx_etcd_compact(store->etcd, compact_to, &err) < 0)
+                                cx_debug(3, "Compaction was not done", "why", cx_error_text(&err));
+                        compact_to = revision;
+                        compact_at = cx_time_monotonic() + COMPACT_INTERVAL;
+                }
+                pthread_mutex_lock(&store->lock);
+        }
+        pthread_mutex_unlock(&store->lock);
+        return NULL;
+}
+
+// --- life ---
+
+int cx_store_new(struct cx_etcd *etcd, struct cx_store **ret_store, struct cx_error *err)
+{
+        struct cx_store *store = cx_alloc(sizeof *store);
+        store->etcd = etcd;
+        store->by_prefix = (struct cx_map)CX_MAP_INIT_FREE(free_cache);
+        pthread_mutex_init(&store->lock, NULL);
+        pthread_condattr_t monotonic;
+        pthread_condattr_init(&monotonic);
+        pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        pthread_cond_init(&store->moved, &monotonic);
+        pthread_condattr_destroy(&monotonic);
+        make_caches(store);
+        int r = load_all(store, err);
+        if (r == 0) {
+                store->prober_started = pthread_create(&store->prober, NULL, prober_main, store) == 0;
+                store->keeper_started = pthread_create(&store->keeper, NULL, keeper_main, store) == 0;
+                if (!store->prober_started || !store->keeper_started)
+                        r = cx_error_set(err, -EAGAIN, "cannot start the store's threads");
+        }
+        if (r < 0) {
+                cx_store_free(store);
+                return r;
+        }
+        *ret_store = store;
+        return 0;
+}
+
+void cx_store_free(struct cx_store *store)
+{
+        if (!store)
+                return;
+        pthread_mutex_lock(&store->lock);
+        store->stopping = true;
+        pthread_cond_broadcast(&store->moved);
+        pthread_mutex_unlock(&store->lock);
+        if (store->prober_started)
+                pthread_join(store->prober, NULL);
+        if (store->keeper_started)
+                pthread_join(store->keeper, NULL);
+        cx_etcd_watch_free(store->watch);
+        cx_map_release(&store->by_resource);
+        cx_map_release(&store->by_prefix);
+        pthread_mutex_destroy(&store->lock);
+        pthread_cond_destroy(&store->moved);
+        free(store);
+}
+
+bool cx_store_ready(struct cx_store *store)
+{
+        pthread_mutex_lock(&store->lock);
+        bool ready = store->ready;
+        pthread_mutex_unlock(&store->lock);
+        return ready;
+}
+
+struct cx_etcd *cx_store_etcd(struct cx_store *store)
+{
+        return store->etcd;
+}
+
+int64_t cx_store_revision(struct cx_store *store)
+{
+        pthread_mutex_lock(&store->lock);
+        int64_t revision = store->revision;
+        pthread_mutex_unlock(&store->lock);
+        return revision;
+}
+
+// --- objects ---
+
+struct cx_stored *cx_store_get(struct cx_store *store, const struct cx_resource *resource, const char *namespace,
+                               const char *name)
+{
+        struct cx_cache *cache = cx_store_cache(store, resource);
+        char key[600];
+        int n = namespace && *namespace ? snprintf(key, sizeof key, "%s/%s", namespace, name)
+                                        : snprintf(key, sizeof key, "%s", name);
+        return cache && n < (int)sizeof key ? cx_cache_get(cache, key) : NULL;
+}
+
+json_t *cx_store_get_json(struct cx_store *store, const struct cx_resource *resource, const char *namespace,
+                          const char *name)
+{
+        CX_STORED *object = cx_store_get(store, resource, namespace, name);
+        return object ? cx_stored_parse(object) : NULL;
+}
+
+int cx_store_read(struct cx_store *store, const struct cx_resource *resource, const char *namespace, const char *name,
+                  struct cx_stored **ret_object, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *key = etcd_key(store, resource, namespace, name);
+        struct cx_etcd_kv kv = {0};
+        int r = cx_etcd_get(store->etcd, key, &kv, NULL, err);
+        if (r < 0)
+                return r;
+        const char *map_key;
+        struct cx_cache *cache = route(store, key, &map_key);
+        struct cx_stored *object =
+                cache ? cx_stored_new(cache->resource, map_key, kv.value, kv.value_length, kv.mod_revision) : NULL;
+        cx_etcd_kv_release(&kv);
+        if (!object)
+                return cx_error_reason(err, CX_REASON_INTERNAL, "stored object %s is not readable", key);
+        *ret_object = object;
+        return 0;
+}
+
+// Text for etcd: kind and apiVersion first, as upstream writes, and no resourceVersion.
+static void encode(const json_t *object, struct cx_buf *to)
+{
+        json_auto_t *ordered = json_object();
+        json_auto_t *metadata = json_copy(json_object_get(object, "metadata"));
+        json_object_del(metadata, "resourceVersion");
+        json_object_del(metadata, "selfLink");
+        json_object_set(ordered, "kind", json_object_get(object, "kind"));
+        json_object_set(ordered, "apiVersion", json_object_get(object, "apiVersion"));
+        json_object_set(ordered, "metadata", metadata);
+        const char *key;
+        json_t *value;
+        json_object_foreach ((json_t *)object, key, value) {
+                if (!json_object_get(ordered, key))
+                        json_object_set(ordered, key, value);
+        }
+        cx_json_dump(ordered, to);
+}
+
+static int lease_for(struct cx_store *store, int64_t ttl, int64_t *ret_lease, struct cx_error *err)
+{
+        *ret_lease = 0;
+        if (!ttl)
+                return 0;
+        pthread_mutex_lock(&store->lock);
+        bool usable = store->lease && store->lease_ttl == ttl && cx_time_monotonic() < store->lease_until;
+        int64_t lease = store->lease;
+        pthread_mutex_unlock(&store->lock);
+        if (!usable) {
+                int r = cx_etcd_lease_grant(store->etcd, ttl + LEASE_SHARE / CX_NS_PER_S, &lease, err);
+                if (r < 0)
+                        return r;
+                pthread_mutex_lock(&store->lock);
+                store->lease = lease;
+                store->lease_ttl = ttl;
+                store->lease_until = cx_time_monotonic() + LEASE_SHARE;
+                pthread_mutex_unlock(&store->lock);
+        }
+        *ret_lease = lease;
+        return 0;
+}
+
+// The write is acknowledged by etcd already: not seeing it in the cache in time is worth a line, not an error.
+static void wait_after_write(struct cx_store *store, int64_t revision)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_store_wait(store, revision, &err) < 0)
+                cx_err(&err, "A write is not visible yet", "revision", CX_INT(revision));
+}
+
+int cx_store_put(struct cx_store *store, const struct cx_resource *resource, const char *namespace, const char *name,
+                 const json_t *object, int64_t expected, int64_t ttl, struct cx_stored **ret_object,
+                 struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *key = etcd_key(store, resource, namespace, name);
+        CX_BUF value = CX_BUF_INIT;
+        int64_t lease, revision = 0;
+        encode(object, &value);
+        int r = lease_for(store, ttl, &lease, err);
+        if (r < 0)
+                return r;
+        CX_ERROR why = CX_ERROR_INIT;
+        r = cx_etcd_put(store->etcd, key, value.data, value.length, expected, lease, &revision, NULL, &why);
+        if (cx_error_is(&why, CX_REASON_CONFLICT) && expected == 0)
+                return cx_error_reason(err, CX_REASON_ALREADY_EXISTS, "%s already exists", key);
+        if (r < 0)
+                return cx_error_move(err, &why);
+        const char *map_key;
+        struct cx_cache *cache = route(store, key, &map_key);
+        if (ret_object && cache)
+                *ret_object = cx_stored_new(cache->resource, map_key, value.data, value.length, revision);
+        wait_after_write(store, revision);
+        return 0;
+}
+
+int cx_store_delete(struct cx_store *store, const struct cx_resource *resource, const char *namespace, const char *name,
+                    int64_t expected, int64_t *ret_revision, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *key = etcd_key(store, resource, namespace, name);
+        int64_t revision = 0;
+        int r = cx_etcd_delete(store->etcd, key, expected, &revision, NULL, err);
+        if (r < 0)
+                return r;
+        wait_after_write(store, revision);
+        if (ret_revision)
+                *ret_revision = revision;
+        return 0;
+}
+
+// --- pages of the past ---
+
+struct page {
+        struct cx_store *store;
+        const struct cx_filter *filter;
+        struct cx_stored_list *list;
+        size_t limit, capacity;
+        char *last_key;
+};
+
+static void add_to_page(void *context, struct cx_etcd_kv *kv)
+{
+        struct page *page = context;
+        const char *key;
+        struct cx_cache *cache = route(page->store, kv->key, &key);
+        if (page->list->count == page->limit)
+                return;
+        struct cx_stored *object =
+                cache ? cx_stored_new(cache->resource, key, kv->value, kv->value_length, kv->mod_revision) : NULL;
+        free(page->last_key);
+        page->last_key = cx_steal(&kv->key);
+        if (!object || !cx_filter_matches(page->filter, object)) {
+                cx_stored_unref(object);
+                return;
+        }
+        page->list->items = cx_realloc_array(page->list->items, page->list->count + 1, sizeof(struct cx_stored *));
+        page->list->items[page->list->count++] = object;
+}
+
+int cx_store_page(struct cx_store *store, const struct cx_resource *resource, const struct cx_filter *filter,
+                  int64_t revision, const char *after_key, size_t limit, struct cx_stored_list *ret_list,
+                  int64_t *ret_revision, bool *ret_more, struct cx_error *err)
+{
+        struct cx_cache *cache = cx_store_cache(store, resource);
+        const char *prefix = prefix_of(cache->resource);
+        bool one_namespace = filter->namespace && *filter->namespace;
+        CX_CLEANUP(cx_freep)
+        char *root =
+                one_namespace ? cx_sprintf(ROOT "%s/%s/", prefix, filter->namespace) : cx_sprintf(ROOT "%s/", prefix);
+        CX_CLEANUP(cx_freep) char *end = cx_sprintf("%.*s0", (int)strlen(root) - 1, root);
+        CX_CLEANUP(cx_freep)
+        char *start = after_key ? cx_sprintf(ROOT "%s/%s\x01", prefix, after_key) : cx_strdup(root);
+        struct page page = {.store = store, .filter = filter, .list = ret_list, .limit = limit};
+        int r = 0;
+        bool more = true;
+        while (r == 0 && more && ret_list->count < limit) {
+                size_t wanted = limit - ret_list->count;
+                r = cx_etcd_range(store->etcd, start, end, revision, wanted < LOAD_PAGE ? (int64_t)wanted : LOAD_PAGE,
+                                  add_to_page, &page, revision ? NULL : &revision, &more, err);
+                if (r == 0 && page.last_key) {
+                        free(start);
+                        start = cx_sprintf("%s\x01", page.last_key);
+                }
+        }
+        free(page.last_key);
+        if (r < 0) {
+                cx_stored_list_release(ret_list);
+                return r;
+        }
+        *ret_revision = revision;
+        *ret_more = more;
+        return 0;
+}

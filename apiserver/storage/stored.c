@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apiserver/storage/stored.h"
+
+#include "base/alloc.h"
+
+static size_t count_selectable(const struct cx_resource *resource)
+{
+        size_t n = 0;
+        while (resource->selectable_fields && resource->selectable_fields[n])
+                n++;
+        return n;
+}
+
+static void read_labels(struct cx_stored *object, struct cx_slice labels)
+{
+        struct cx_scan scan;
+        struct cx_slice key, value;
+        if (!cx_scan_object(&scan, labels))
+                return;
+        while (cx_scan_member(&scan, &key, &value)) {
+                char *text = cx_scan_string(value);
+                if (!text)
+                        continue;
+                object->labels = cx_realloc_array(object->labels, object->n_labels + 1, sizeof *object->labels);
+                object->labels[object->n_labels++] =
+                        (struct cx_stored_label){.key = cx_strndup(key.data, key.length), .value = text};
+        }
+}
+
+// Copies `value` with `"resourceVersion":"N",` in front of metadata's members.
+static struct cx_stored *splice(struct cx_slice json, const char *metadata, int64_t revision)
+{
+        static const char name[] = "\"resourceVersion\":\"";
+        char digits[24];
+        size_t n_digits = (size_t)snprintf(digits, sizeof digits, "%ld", (long)revision);
+        size_t offset = (size_t)(metadata + 1 - json.data);
+        const char *rest = metadata + 1;
+        bool empty = rest < json.data + json.length && *rest == '}';
+        size_t extra = sizeof name - 1 + n_digits + 1 + !empty;
+        struct cx_stored *object = cx_alloc(sizeof *object + json.length + extra + 1);
+        atomic_init(&object->references, 1);
+        object->revision = revision;
+        object->length = json.length + extra;
+        char *to = object->json;
+        memcpy(to, json.data, offset);
+        to += offset;
+        memcpy(to, name, sizeof name - 1);
+        to += sizeof name - 1;
+        object->version_offset = (size_t)(to - object->json);
+        object->version_length = (uint32_t)n_digits;
+        memcpy(to, digits, n_digits);
+        to += n_digits;
+        *to++ = '"';
+        if (!empty)
+                *to++ = ',';
+        memcpy(to, rest, json.length - offset);
+        return object;
+}
+
+static void set_key(struct cx_stored *object, const char *key)
+{
+        object->key = cx_strdup(key);
+        char *slash = strchr(object->key, '/');
+        object->name = slash ? slash + 1 : object->key;
+        object->namespace_length = slash ? (size_t)(slash - object->key) : 0;
+}
+
+struct cx_stored *cx_stored_new(const struct cx_resource *resource, const char *key, const char *value, size_t length,
+                                int64_t revision)
+{
+        struct cx_slice json = {value, length};
+        struct cx_slice metadata = cx_scan_path(json, "metadata");
+        if (!metadata.data || metadata.data[0] != '{')
+                return NULL;
+        struct cx_stored *object = splice(json, metadata.data, revision);
+        set_key(object, key);
+        read_labels(object, cx_scan_path(metadata, "labels"));
+        size_t n = count_selectable(resource);
+        object->fields = n ? cx_alloc_array(n, sizeof *object->fields) : NULL;
+        object->n_fields = (uint32_t)n;
+        for (size_t i = 0; i < n; i++) {
+                char *text = cx_scan_scalar(cx_scan_path(json, resource->selectable_fields[i]));
+                object->fields[i] = text ? text : cx_strdup("");
+        }
+        return object;
+}
+
+struct cx_stored *cx_stored_with_revision(const struct cx_stored *from, int64_t revision)
+{
+        char digits[24];
+        size_t n_digits = (size_t)snprintf(digits, sizeof digits, "%ld", (long)revision);
+        size_t length = from->length - from->version_length + n_digits;
+        struct cx_stored *object = cx_alloc(sizeof *object + length + 1);
+        atomic_init(&object->references, 1);
+        object->revision = revision;
+        object->length = length;
+        object->version_offset = from->version_offset;
+        object->version_length = (uint32_t)n_digits;
+        memcpy(object->json, from->json, from->version_offset);
+        memcpy(object->json + from->version_offset, digits, n_digits);
+        size_t rest = from->version_offset + from->version_length;
+        memcpy(object->json + from->version_offset + n_digits, from->json + rest, from->length - rest);
+        set_key(object, from->key);
+        object->n_labels = from->n_labels;
+        object->labels = cx_alloc_array(from->n_labels, sizeof *object->labels);
+        for (size_t i = 0; i < from->n_labels; i++)
+                object->labels[i] =
+                        (struct cx_stored_label){cx_strdup(from->labels[i].key), cx_strdup(from->labels[i].value)};
+        object->n_fields = from->n_fields;
+        object->fields = cx_alloc_array(from->n_fields, sizeof *object->fields);
+        for (size_t i = 0; i < from->n_fields; i++)
+                object->fields[i] = cx_strdup(from->fields[i]);
+        return object;
+}
+
+struct cx_stored *cx_stored_ref(struct cx_stored *object)
+{
+        atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+        return object;
+}
+
+void cx_stored_unref(struct cx_stored *object)
+{
+        if (!object || atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
+                return;
+        for (size_t i = 0; i < object->n_labels; i++) {
+                free(object->labels[i].key);
+                free(object->labels[i].value);
+        }
+        for (size_t i = 0; i < object->n_fields; i++)
+                free(object->fields[i]);
+        free(object->labels);
+        free(object->fields);
+        free(object->key);
+        free(object);
+}
+
+json_t *cx_stored_parse(const struct cx_stored *object)
+{
+        return json_loadb(object->json, object->length, 0, NULL);
+}
+
+const char *cx_stored_label(const struct cx_stored *object, const char *key)
+{
+        for (size_t i = 0; i < object->n_labels; i++)
+                if (strcmp(object->labels[i].key, key) == 0)
+                        return object->labels[i].value;
+        return NULL;
+}
+
+const char *cx_stored_field(const struct cx_resource *resource, const struct cx_stored *object, const char *name)
+{
+        if (strcmp(name, "metadata.name") == 0)
+                return object->name;
+        for (size_t i = 0; i < object->n_fields; i++)
+                if (strcmp(resource->selectable_fields[i], name) == 0)
+                        return object->fields[i];
+        return NULL;
+}
+
+bool cx_resource_selects_field(const struct cx_resource *resource, const char *field)
+{
+        if (strcmp(field, "metadata.name") == 0 || (resource->namespaced && strcmp(field, "metadata.namespace") == 0))
+                return true;
+        for (size_t i = 0; resource->selectable_fields && resource->selectable_fields[i]; i++)
+                if (strcmp(resource->selectable_fields[i], field) == 0)
+                        return true;
+        return false;
+}
+
+static const char *get_label(void *object, const char *key)
+{
+        return cx_stored_label(object, key);
+}
+
+// metadata.namespace is a part of the key, not a string of its own: compared by hand.
+static bool field_matches(const struct cx_filter *filter, const struct cx_requirement *requirement,
+                          const struct cx_stored *object)
+{
+        const char *wanted = requirement->values[0];
+        bool equal;
+        if (strcmp(requirement->key, "metadata.namespace") == 0)
+                equal = strlen(wanted) == object->namespace_length &&
+                        strncmp(wanted, object->key, object->namespace_length) == 0;
+        else
+                equal = strcmp(cx_str(cx_stored_field(filter->resource, object, requirement->key)), wanted) == 0;
+        return equal == (requirement->op != CX_OP_NOT_EQUALS);
+}
+
+bool cx_filter_matches(const struct cx_filter *filter, const struct cx_stored *object)
+{
+        if (filter->namespace && *filter->namespace &&
+            (strlen(filter->namespace) != object->namespace_length ||
+             strncmp(filter->namespace, object->key, object->namespace_length) != 0))
+                return false;
+        for (size_t i = 0; filter->fields && i < filter->fields->count; i++)
+                if (!field_matches(filter, &filter->fields->requirements[i], object))
+                        return false;
+        return !filter->labels || cx_selector_matches_with(filter->labels, get_label, (void *)object);
+}

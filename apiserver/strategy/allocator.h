@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cluster addresses and node ports. Taking one is one conditional write in etcd; who holds it is written with it, so that
+// only its holder gives it back and a repair loop finds what a crash has left. Functions block.
+#pragma once
+
+#include "apiserver/apiserver.h"
+
+// INVALID when out of range or taken, with upstream's sentence.
+int cx_allocate_address(struct cx_apiserver *api, const char *address, const char *namespace, const char *service,
+                        struct cx_error *err) CX_CHECK;
+int cx_allocate_any_address(struct cx_apiserver *api, const char *namespace, const char *service, char to[16],
+                            struct cx_error *err) CX_CHECK;
+void cx_release_address(struct cx_apiserver *api, const char *address, const char *namespace, const char *service);
+int cx_allocate_port(struct cx_apiserver *api, int port, const char *namespace, const char *service,
+                     struct cx_error *err) CX_CHECK;
+int cx_allocate_any_port(struct cx_apiserver *api, const char *namespace, const char *service, int *ret_port,
+                         struct cx_error *err) CX_CHECK;
+void cx_release_port(struct cx_apiserver *api, int port, const char *namespace, const char *service);
+// Gives back what services that no longer exist still hold. Run now and then.
+void cx_allocator_repair(struct cx_apiserver *api);

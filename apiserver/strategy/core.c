@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// The smaller kinds of the core group and their like: namespaces, nodes, config maps, secrets, events, leases, endpoints,
+// volumes and claims, priority classes, certificate signing requests.
+#include "apiserver/registry/metadata.h"
+#include "apiserver/strategy/strategy.h"
+#include "format/json.h"
+#include "net/pki.h"
+
+static void keep(json_t *to, const json_t *from, const char *key)
+{
+        if (json_object_get(from, key))
+                json_object_set(to, key, json_object_get(from, key));
+        else
+                json_object_del(to, key);
+}
+
+// --- namespaces ---
+
+static int create_namespace(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+{
+        json_object_set_new(object, "spec", json_pack("{s:[s]}", "finalizers", "kubernetes"));
+        json_object_set_new(object, "status", json_pack("{s:s}", "phase", "Active"));
+        json_t *metadata = json_object_get(object, "metadata");
+        json_object_set(cx_json_object_at(metadata, "labels"), "kubernetes.io/metadata.name",
+                        json_object_get(metadata, "name"));
+        return 0;
+}
+
+static int update_namespace(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+                            struct cx_error *err CX_UNUSED)
+{
+        if (!cx_streq(subresource, "finalize"))
+                keep(object, old, "spec");
+        json_t *metadata = json_object_get(object, "metadata");
+        json_object_set(cx_json_object_at(metadata, "labels"), "kubernetes.io/metadata.name",
+                        json_object_get(metadata, "name"));
+        return 0;
+}
+
+static bool delete_namespace(json_t *object)
+{
+        (void)cx_json_set(object, "status.phase", json_string("Terminating"));
+        return cx_json_count(object, "spec.finalizers") > 0;
+}
+
+static void validate_namespace(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old CX_UNUSED,
+                               const char *subresource CX_UNUSED, struct cx_error *causes)
+{
+        const char *name = cx_json_string_or(object, "metadata.name", "");
+        if (strchr(name, '.') || strlen(name) > 63)
+                cx_error_cause(
+                        causes, "FieldValueInvalid", "metadata.name",
+                        "Invalid value: \"%s\": a lowercase RFC 1123 label must consist of lower case alphanumeric "
+                        "characters or '-', and must start and end with an alphanumeric character",
+                        name);
+}
+
+const struct cx_strategy cx_strategy_namespaces = {.group = "",
+                                                   .resource = "namespaces",
+                                                   .prepare_create = create_namespace,
+                                                   .prepare_update = update_namespace,
+                                                   .validate = validate_namespace,
+                                                   .begin_delete = delete_namespace};
+
+// --- nodes ---
+
+static void validate_node(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
+                          const char *subresource, struct cx_error *causes)
+{
+        const char *before = cx_json_string(old, "spec.podCIDR"), *now = cx_json_string(object, "spec.podCIDR");
+        if (!subresource && before && *before && !cx_streq(before, now))
+                cx_error_cause(causes, "FieldValueForbidden", "spec.podCIDRs",
+                               "Forbidden: node updates may not change podCIDR except from \"\" to valid");
+}
+
+const struct cx_strategy cx_strategy_nodes = {
+        .group = "", .resource = "nodes", .keeps_status_on_create = true, .validate = validate_node};
+
+// --- config maps and secrets ---
+
+static void validate_immutable(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
+                               const char *subresource CX_UNUSED, struct cx_error *causes)
+{
+        static const char *const parts[] = {"data", "binaryData"};
+        if (!old || !cx_json_bool(old, "immutable", false))
+                return;
+        if (!cx_json_bool(object, "immutable", false))
+                cx_error_cause(causes, "FieldValueForbidden", "immutable",
+                               "Forbidden: field is immutable when `immutable` is set");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(parts); i++) {
+                const json_t *a = json_object_get(object, parts[i]), *b = json_object_get(old, parts[i]);
+                if (a != b && !json_equal(a, b))
+                        cx_error_cause(causes, "FieldValueForbidden", parts[i],
+                                       "Forbidden: field is immutable when `immutable` is set");
+        }
+}
+
+const struct cx_strategy cx_strategy_configmaps = {
+        .group = "", .resource = "configmaps", .validate = validate_immutable};
+
+// stringData is write-only: it ends up in data.
+static void fold_string_data(json_t *object)
+{
+        const json_t *strings = json_object_get(object, "stringData");
+        const char *key;
+        json_t *value;
+        json_object_foreach ((json_t *)strings, key, value) {
+                CX_BUF encoded = CX_BUF_INIT;
+                cx_base64_encode(cx_str(json_string_value(value)), json_string_length(value), &encoded);
+                json_object_set_new(cx_json_object_at(object, "data"), key, json_string(encoded.data));
+        }
+        json_object_del(object, "stringData");
+}
+
+static int create_secret(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+{
+        fold_string_data(object);
+        return 0;
+}
+
+static int update_secret(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old,
+                         const char *subresource CX_UNUSED, struct cx_error *err CX_UNUSED)
+{
+        fold_string_data(object);
+        if (!json_object_get(object, "type"))
+                keep(object, old, "type");
+        return 0;
+}
+
+static void validate_secret(struct cx_call *call, const json_t *object, const json_t *old, const char *subresource,
+                            struct cx_error *causes)
+{
+        static const struct {
+                const char *type, *key;
+        } needed[] = {{"kubernetes.io/dockerconfigjson", ".dockerconfigjson"},
+                      {"kubernetes.io/dockercfg", ".dockercfg"},
+                      {"kubernetes.io/tls", "tls.crt"},
+                      {"kubernetes.io/tls", "tls.key"},
+                      {"kubernetes.io/ssh-auth", "ssh-privatekey"}};
+        const char *type = cx_json_string_or(object, "type", "Opaque");
+        if (old && !cx_streq(type, cx_json_string_or(old, "type", "Opaque")))
+                cx_error_cause(causes, "FieldValueInvalid", "type", "Invalid value: \"%s\": field is immutable", type);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(needed); i++)
+                if (strcmp(type, needed[i].type) == 0 &&
+                    !json_object_get(json_object_get(object, "data"), needed[i].key)) {
+                        CX_CLEANUP(cx_freep) char *field = cx_sprintf("data[%s]", needed[i].key);
+                        cx_error_cause(causes, "FieldValueRequired", field, "Required value");
+                }
+        validate_immutable(call, object, old, subresource, causes);
+}
+
+const struct cx_strategy cx_strategy_secrets = {.group = "",
+                                                .resource = "secrets",
+                                                .prepare_create = create_secret,
+                                                .prepare_update = update_secret,
+                                                .validate = validate_secret};
+
+// --- kinds with a word or two ---
+
+static int64_t event_ttl(struct cx_call *call)
+{
+        return call->api->options.event_ttl / 1000000000;
+}
+
+const struct cx_strategy cx_strategy_events = {
+        .group = "", .resource = "events", .ttl = event_ttl, .create_on_update = true};
+const struct cx_strategy cx_strategy_events_v1 = {
+        .group = "events.k8s.io", .resource = "events", .ttl = event_ttl, .create_on_update = true};
+const struct cx_strategy cx_strategy_leases = {
+        .group = "coordination.k8s.io", .resource = "leases", .create_on_update = true};
+const struct cx_strategy cx_strategy_endpoints = {.group = "", .resource = "endpoints", .create_on_update = true};
+
+static int create_pending(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+{
+        json_object_set_new(object, "status", json_pack("{s:s}", "phase", "Pending"));
+        return 0;
+}
+
+const struct cx_strategy cx_strategy_claims = {
+        .group = "", .resource = "persistentvolumeclaims", .prepare_create = create_pending};
+const struct cx_strategy cx_strategy_volumes = {
+        .group = "", .resource = "persistentvolumes", .prepare_create = create_pending};
+
+static void validate_priority_class(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
+                                    const char *subresource CX_UNUSED, struct cx_error *causes)
+{
+        int64_t value = cx_json_int(object, "value", 0);
+        if (old && value != cx_json_int(old, "value", 0))
+                cx_error_cause(causes, "FieldValueForbidden", "value", "Forbidden: may not be changed in an update.");
+        if (!old && value > 1000000000 && !cx_has_prefix(cx_json_string(object, "metadata.name"), "system-"))
+                cx_error_cause(causes, "FieldValueForbidden", "value",
+                               "Forbidden: maximum allowed value of a user defined priority is 1000000000");
+}
+
+const struct cx_strategy cx_strategy_priority_classes = {
+        .group = "scheduling.k8s.io", .resource = "priorityclasses", .validate = validate_priority_class};
+
+// --- certificate signing requests: who asked is what the server saw ---
+
+static int create_csr(struct cx_call *call, json_t *object, struct cx_error *err CX_UNUSED)
+{
+        json_t *spec = cx_json_object_at(object, "spec");
+        json_t *groups = json_array();
+        for (size_t i = 0; i < call->user.groups.count; i++)
+                json_array_append_new(groups, json_string(call->user.groups.items[i]));
+        json_object_set_new(spec, "username", json_string(call->user.name));
+        json_object_set_new(spec, "groups", groups);
+        json_object_del(spec, "uid");
+        json_object_del(spec, "extra");
+        if (call->user.uid)
+                json_object_set_new(spec, "uid", json_string(call->user.uid));
+        if (call->user.extra)
+                json_object_set_new(spec, "extra", json_deep_copy(call->user.extra));
+        return 0;
+}
+
+static int update_csr(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+                      struct cx_error *err CX_UNUSED)
+{
+        keep(object, old, "spec");
+        if (cx_streq(subresource, "approval")) {
+                // approval changes the conditions and nothing else of the status
+                json_auto_t *conditions = json_incref(cx_json_get(object, "status.conditions"));
+                json_object_set_new(object, "status", json_deep_copy(json_object_get(old, "status")));
+                if (conditions)
+                        (void)cx_json_set(object, "status.conditions", json_incref(conditions));
+        }
+        return 0;
+}
+
+static void validate_csr(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
+                         const char *subresource CX_UNUSED, struct cx_error *causes)
+{
+        if (old)
+                return;
+        const char *request = cx_json_string_or(object, "spec.request", "");
+        CX_BUF pem = CX_BUF_INIT_MAX(65536);
+        struct cx_csr_info info = {0};
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_base64_decode(request, strlen(request), &pem) < 0 || cx_pki_parse_csr(pem.data, &info, &err) < 0)
+                cx_error_cause(causes, "FieldValueInvalid", "spec.request",
+                               "Invalid value: PEM block type must be CERTIFICATE REQUEST");
+        cx_csr_info_release(&info);
+}
+
+const struct cx_strategy cx_strategy_csrs = {.group = "certificates.k8s.io",
+                                             .resource = "certificatesigningrequests",
+                                             .prepare_create = create_csr,
+                                             .prepare_update = update_csr,
+                                             .validate = validate_csr};

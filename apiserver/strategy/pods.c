@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/quantity.h"
+#include "apiserver/registry/metadata.h"
+#include "apiserver/strategy/strategy.h"
+#include "format/json.h"
+
+// --- quality of service (KEP-less classic rules: Guaranteed, Burstable, BestEffort) ---
+
+static bool is_positive(const json_t *resources, const char *list, const char *name)
+{
+        const json_t *value = json_object_get(json_object_get(resources, list), name);
+        return value && cx_quantity_milli_of(value) > 0;
+}
+
+static const char *quality_of_service(const json_t *pod)
+{
+        static const char *const lists[] = {"initContainers", "containers"};
+        static const char *const names[] = {"cpu", "memory"};
+        bool any = false, guaranteed = true;
+        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
+                const json_t *containers = json_object_get(json_object_get(pod, "spec"), lists[l]);
+                for (size_t i = 0; i < json_array_size(containers); i++) {
+                        const json_t *resources = json_object_get(json_array_get(containers, i), "resources");
+                        for (size_t n = 0; n < CX_ARRAY_SIZE(names); n++) {
+                                bool request = is_positive(resources, "requests", names[n]);
+                                bool limit = is_positive(resources, "limits", names[n]);
+                                any |= request || limit;
+                                const json_t *a = json_object_get(json_object_get(resources, "requests"), names[n]);
+                                const json_t *b = json_object_get(json_object_get(resources, "limits"), names[n]);
+                                guaranteed &= limit && (!request || cx_quantity_milli_of(a) == cx_quantity_milli_of(b));
+                        }
+                }
+        }
+        return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
+}
+
+static int prepare_create(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+{
+        json_object_set_new(object, "status",
+                            json_pack("{s:s,s:s}", "phase", "Pending", "qosClass", quality_of_service(object)));
+        if (cx_json_count(object, "spec.schedulingGates"))
+                json_object_set_new(json_object_get(object, "status"), "conditions",
+                                    json_pack("[{s:s,s:s,s:s,s:s}]", "type", "PodScheduled", "status", "False",
+                                              "reason", "SchedulingGated", "message",
+                                              "Scheduling is blocked due to non-empty scheduling gates"));
+        return 0;
+}
+
+static int prepare_update(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+                          struct cx_error *err CX_UNUSED)
+{
+        if (cx_streq(subresource, "status") && !cx_json_string(object, "status.qosClass"))
+                (void)cx_json_set(object, "status.qosClass", json_string(quality_of_service(old)));
+        return 0;
+}
+
+// --- what may change in a pod's spec ---
+
+static void mask_images(json_t *spec, const char *list)
+{
+        json_t *containers = json_object_get(spec, list);
+        for (size_t i = 0; i < json_array_size(containers); i++)
+                json_object_del(json_array_get(containers, i), "image");
+}
+
+static json_t *masked(const json_t *object)
+{
+        static const char *const changeable[] = {"activeDeadlineSeconds", "tolerations",
+                                                 "terminationGracePeriodSeconds", "schedulingGates"};
+        json_t *spec = json_deep_copy(json_object_get(object, "spec"));
+        mask_images(spec, "containers");
+        mask_images(spec, "initContainers");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(changeable); i++)
+                json_object_del(spec, changeable[i]);
+        return spec;
+}
+
+static bool has_all(const json_t *list, const json_t *wanted)
+{
+        for (size_t i = 0; i < json_array_size(wanted); i++) {
+                bool found = false;
+                for (size_t j = 0; !found && j < json_array_size(list); j++)
+                        found = json_equal(json_array_get(list, j), json_array_get(wanted, i));
+                if (!found)
+                        return false;
+        }
+        return true;
+}
+
+static void validate(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
+                     struct cx_error *causes)
+{
+        if (!old || subresource)
+                return;
+        json_auto_t *a = masked(object);
+        json_auto_t *b = masked(old);
+        bool same = json_equal(a, b) &&
+                    has_all(cx_json_get(object, "spec.tolerations"), cx_json_get(old, "spec.tolerations")) &&
+                    has_all(cx_json_get(old, "spec.schedulingGates"), cx_json_get(object, "spec.schedulingGates"));
+        int64_t before = cx_json_int(old, "spec.terminationGracePeriodSeconds", 30);
+        int64_t after = cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
+        if (!same || (before != after && !(before < 0 && after == 1)))
+                cx_error_cause(
+                        causes, "FieldValueForbidden", "spec",
+                        "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
+                        "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+                        "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be "
+                        "set to 1 if it was previously negative)");
+}
+
+// A pod that no kubelet has, or that has ended, goes at once.
+static void grace(const json_t *object, int64_t asked, int64_t *ret_seconds)
+{
+        int64_t seconds = asked >= 0 ? asked : cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
+        const char *node = cx_json_string(object, "spec.nodeName"), *phase = cx_json_string(object, "status.phase");
+        if (!node || !*node || cx_streq(phase, "Succeeded") || cx_streq(phase, "Failed"))
+                seconds = 0;
+        *ret_seconds = seconds < 0 ? 1 : seconds;
+}
+
+const struct cx_strategy cx_strategy_pods = {
+        .group = "",
+        .resource = "pods",
+        .prepare_create = prepare_create,
+        .prepare_update = prepare_update,
+        .validate = validate,
+        .grace = grace,
+};

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services take addresses and node ports that no other service has. An address is taken by creating its IPAddress object,
+// a port by creating its key: both succeed once in etcd, so any number of apiservers agree without state of their own.
+#include "apiserver/registry/metadata.h"
+#include "apiserver/strategy/allocator.h"
+#include "apiserver/strategy/strategy.h"
+#include "format/json.h"
+
+static bool has_cluster_ip(const json_t *service)
+{
+        return !cx_streq(cx_json_string(service, "spec.type"), "ExternalName");
+}
+
+static bool wants_node_ports(const json_t *service)
+{
+        const char *type = cx_json_string(service, "spec.type");
+        return cx_streq(type, "NodePort") ||
+               (cx_streq(type, "LoadBalancer") && cx_json_bool(service, "spec.allocateLoadBalancerNodePorts", true));
+}
+
+static bool wants_health_port(const json_t *service)
+{
+        return cx_streq(cx_json_string(service, "spec.type"), "LoadBalancer") &&
+               cx_streq(cx_json_string(service, "spec.externalTrafficPolicy"), "Local");
+}
+
+static const char *address_of(const json_t *service)
+{
+        const char *address = cx_json_string(service, "spec.clusterIP");
+        return address && *address && strcmp(address, "None") != 0 ? address : NULL;
+}
+
+// --- clearing and carrying over before the rules are checked ---
+
+static int prepare_create(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+{
+        json_object_set_new(object, "status", json_pack("{s:{}}", "loadBalancer"));
+        return 0;
+}
+
+static const json_t *same_port(const json_t *ports, const json_t *port)
+{
+        for (size_t i = 0; i < json_array_size(ports); i++) {
+                const json_t *other = json_array_get(ports, i);
+                if (cx_json_int(other, "port", 0) == cx_json_int(port, "port", 0) &&
+                    cx_streq(cx_json_string_or(other, "protocol", "TCP"), cx_json_string_or(port, "protocol", "TCP")))
+                        return other;
+        }
+        return NULL;
+}
+
+static void carry(json_t *object, const json_t *old, const char *path)
+{
+        if (!cx_json_get(object, path) && cx_json_get(old, path))
+                (void)cx_json_set(object, path, json_incref(cx_json_get(old, path)));
+}
+
+static int prepare_update(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+                          struct cx_error *err CX_UNUSED)
+{
+        if (subresource)
+                return 0;
+        if (!has_cluster_ip(object)) {
+                static const char *const gone[] = {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"};
+                for (size_t i = 0; i < CX_ARRAY_SIZE(gone); i++)
+                        if (has_cluster_ip(old))
+                                json_object_del(json_object_get(object, "spec"), gone[i]);
+                return 0;
+        }
+        if (has_cluster_ip(old)) {
+                const char *address = cx_json_string(object, "spec.clusterIP");
+                if (!address || !*address) {
+                        cx_json_remove(object, "spec.clusterIP");
+                        carry(object, old, "spec.clusterIP");
+                        cx_json_remove(object, "spec.clusterIPs");
+                }
+                carry(object, old, "spec.clusterIPs");
+                carry(object, old, "spec.ipFamilies");
+                carry(object, old, "spec.ipFamilyPolicy");
+        }
+        if (wants_health_port(object) && wants_health_port(old))
+                carry(object, old, "spec.healthCheckNodePort");
+        json_t *ports = cx_json_get(object, "spec.ports");
+        for (size_t i = 0; i < json_array_size(ports); i++) {
+                json_t *port = json_array_get(ports, i);
+                const json_t *before = same_port(cx_json_get(old, "spec.ports"), port);
+                if (!wants_node_ports(object) && wants_node_ports(old) && before &&
+                    cx_json_int(port, "nodePort", 0) == cx_json_int(before, "nodePort", 0))
+                        json_object_del(port, "nodePort");
+                else if (wants_node_ports(object) && !cx_json_int(port, "nodePort", 0) &&
+                         cx_json_int(before, "nodePort", 0))
+                        json_object_set(port, "nodePort", json_object_get(before, "nodePort"));
+        }
+        if (!wants_health_port(object))
+                cx_json_remove(object, "spec.healthCheckNodePort");
+        return 0;
+}
+
+static void validate(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
+                     struct cx_error *causes)
+{
+        const char *before = cx_json_string(old, "spec.clusterIP"), *now = cx_json_string(object, "spec.clusterIP");
+        if (old && !subresource && has_cluster_ip(old) && has_cluster_ip(object) && before && *before &&
+            !cx_streq(before, now))
+                cx_error_cause(causes, "FieldValueInvalid", "spec.clusterIPs[0]",
+                               "Invalid value: [\"%s\"]: may not change once set", cx_str(now));
+}
+
+// --- taking and giving back ---
+
+static int invalid(struct cx_call *call, const json_t *object, const char *field, const char *value, const char *why,
+                   struct cx_error *err)
+{
+        CX_ERROR causes = CX_ERROR_INIT;
+        cx_error_cause(&causes, "FieldValueInvalid", field, "Invalid value: %s: %s", value, why);
+        return cx_call_invalid(call, cx_json_string(object, "metadata.name"), &causes, err);
+}
+
+static int take_address(struct cx_call *call, json_t *object, const json_t *old, struct cx_error *err)
+{
+        const char *asked = cx_json_string(object, "spec.clusterIP"), *before = old ? address_of(old) : NULL;
+        const char *namespace = call->info.namespace, *name = cx_json_string(object, "metadata.name");
+        json_t *spec = json_object_get(object, "spec");
+        if (!has_cluster_ip(object))
+                return 0;
+        if (cx_streq(asked, "None")) {
+                json_object_set_new(spec, "clusterIPs", json_pack("[s]", "None"));
+        } else if (!before || !cx_streq(before, asked)) {
+                char address[16];
+                CX_ERROR why = CX_ERROR_INIT;
+                int r = asked && *asked ? cx_allocate_address(call->api, asked, namespace, name, &why)
+                                        : cx_allocate_any_address(call->api, namespace, name, address, &why);
+                if (r < 0 && cx_error_is(&why, CX_REASON_INVALID)) {
+                        CX_CLEANUP(cx_freep) char *value = cx_sprintf("[\"%s\"]", cx_str(asked));
+                        return invalid(call, object, "spec.clusterIPs", value, cx_error_text(&why), err);
+                }
+                if (r < 0)
+                        return cx_error_move(err, &why);
+                if (!asked || !*asked)
+                        json_object_set_new(spec, "clusterIP", json_string(address));
+                json_object_set_new(spec, "clusterIPs", json_pack("[O]", json_object_get(spec, "clusterIP")));
+        }
+        if (!json_object_get(spec, "ipFamilies"))
+                json_object_set_new(spec, "ipFamilies", json_pack("[s]", "IPv4"));
+        if (!json_object_get(spec, "ipFamilyPolicy"))
+                json_object_set_new(spec, "ipFamilyPolicy", json_string("SingleStack"));
+        return 0;
+}
+
+static bool has_port(const json_t *service, int64_t number)
+{
+        const json_t *ports = cx_json_get(service, "spec.ports");
+        for (size_t i = 0; i < json_array_size(ports); i++)
+                if (cx_json_int(json_array_get(ports, i), "nodePort", 0) == number)
+                        return true;
+        return cx_json_int(service, "spec.healthCheckNodePort", 0) == number;
+}
+
+// Takes the port that `holder` asks for at `key`, or any when it asks for none.
+static int take_port(struct cx_call *call, json_t *object, const json_t *old, json_t *holder, const char *key,
+                     const char *field, struct cx_error *err)
+{
+        const char *namespace = call->info.namespace, *name = cx_json_string(object, "metadata.name");
+        int64_t asked = cx_json_int(holder, key, 0);
+        if (asked && old && has_port(old, asked))
+                return 0;
+        int port = (int)asked;
+        CX_ERROR why = CX_ERROR_INIT;
+        int r = asked ? cx_allocate_port(call->api, (int)asked, namespace, name, &why)
+                      : cx_allocate_any_port(call->api, namespace, name, &port, &why);
+        if (r < 0 && cx_error_is(&why, CX_REASON_INVALID))
+                return invalid(call, object, field, CX_INT(asked), cx_error_text(&why), err);
+        if (r < 0)
+                return cx_error_move(err, &why);
+        json_object_set_new(holder, key, json_integer(port));
+        return 0;
+}
+
+static int take_ports(struct cx_call *call, json_t *object, const json_t *old, struct cx_error *err)
+{
+        json_t *ports = cx_json_get(object, "spec.ports");
+        for (size_t i = 0; wants_node_ports(object) && i < json_array_size(ports); i++) {
+                json_t *port = json_array_get(ports, i);
+                CX_CLEANUP(cx_freep) char *field = cx_sprintf("spec.ports[%zu].nodePort", i);
+                // one number may serve TCP and UDP of the same service
+                int64_t asked = cx_json_int(port, "nodePort", 0);
+                bool shared = false;
+                for (size_t j = 0; asked && j < i; j++)
+                        shared |= cx_json_int(json_array_get(ports, j), "nodePort", 0) == asked;
+                int r = shared ? 0 : take_port(call, object, old, port, "nodePort", field, err);
+                if (r < 0)
+                        return r;
+        }
+        if (wants_health_port(object))
+                return take_port(call, object, old, json_object_get(object, "spec"), "healthCheckNodePort",
+                                 "spec.healthCheckNodePort", err);
+        return 0;
+}
+
+static void release(struct cx_apiserver *api, const json_t *object, const json_t *kept)
+{
+        const char *address = address_of(object), *name = cx_json_string_or(object, "metadata.name", "");
+        const char *namespace = cx_json_string_or(object, "metadata.namespace", "");
+        if (address && !(kept && cx_streq(address_of(kept), address)))
+                cx_release_address(api, address, namespace, name);
+        const json_t *ports = cx_json_get(object, "spec.ports");
+        for (size_t i = 0; i < json_array_size(ports); i++) {
+                int64_t port = cx_json_int(json_array_get(ports, i), "nodePort", 0);
+                if (port && !(kept && has_port(kept, port)))
+                        cx_release_port(api, (int)port, namespace, name);
+        }
+        int64_t health = cx_json_int(object, "spec.healthCheckNodePort", 0);
+        if (health && !(kept && has_port(kept, health)))
+                cx_release_port(api, (int)health, namespace, name);
+}
+
+static int allocate(struct cx_call *call, json_t *object, const json_t *old, struct cx_error *err)
+{
+        int r = take_address(call, object, old, err);
+        if (r == 0)
+                r = take_ports(call, object, old, err);
+        if (r < 0)
+                release(call->api, object, old); // only what this service holds is given back
+        return r;
+}
+
+const struct cx_strategy cx_strategy_services = {
+        .group = "",
+        .resource = "services",
+        .prepare_create = prepare_create,
+        .prepare_update = prepare_update,
+        .validate = validate,
+        .allocate = allocate,
+        .release = release,
+};

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "etcd/etcd.h"
+
+#include "base/log.h"
+#include "base/time.h"
+#include "etcd/grpc.h"
+#include "etcd/rpc.pb-c.h"
+
+#include <time.h>
+
+#define RETRY_DELAY (50 * CX_NS_PER_MS)
+
+struct cx_etcd {
+        struct cx_grpc *grpc;
+        int64_t timeout;
+};
+
+void cx_etcd_kv_release(struct cx_etcd_kv *kv)
+{
+        free(kv->key);
+        free(kv->value);
+        *kv = (struct cx_etcd_kv){0};
+}
+
+int cx_etcd_new(const struct cx_etcd_options *options, struct cx_etcd **ret_etcd, struct cx_error *err)
+{
+        struct cx_etcd *etcd = cx_alloc(sizeof *etcd);
+        etcd->timeout = options->timeout ? options->timeout : 10 * CX_NS_PER_S;
+        int r = cx_grpc_new(&(struct cx_grpc_options){.endpoints = options->endpoints,
+                                                      .ca_pem = options->ca_pem,
+                                                      .cert_pem = options->cert_pem,
+                                                      .key_pem = options->key_pem},
+                            &etcd->grpc, err);
+        if (r < 0) {
+                free(etcd);
+                return r;
+        }
+        *ret_etcd = etcd;
+        return 0;
+}
+
+void cx_etcd_free(struct cx_etcd *etcd)
+{
+        if (!etcd)
+                return;
+        cx_grpc_free(etcd->grpc);
+        free(etcd);
+}
+
+// --- calls ---
+
+static int fail(const struct cx_grpc_result *result, struct cx_error *err)
+{
+        const char *text = cx_str(result->text);
+        switch (result->status) {
+        case CX_GRPC_OUT_OF_RANGE:
+                return cx_error_reason(err, CX_REASON_EXPIRED, "etcd: %s", text);
+        case CX_GRPC_DEADLINE:
+                return cx_error_reason(err, CX_REASON_TIMEOUT, "etcd: %s", text);
+        case CX_GRPC_EXHAUSTED:
+        case CX_GRPC_INVALID_ARGUMENT:
+                if (strstr(text, "too large"))
+                        return cx_error_reason(err, CX_REASON_TOO_LARGE, "etcd: %s", text);
+                return cx_error_reason(err, CX_REASON_INTERNAL, "etcd: %s", text);
+        case CX_GRPC_UNAVAILABLE:
+        case -1:
+                if (result->unsent || result->status == CX_GRPC_UNAVAILABLE)
+                        return cx_error_reason(err, CX_REASON_UNAVAILABLE, "etcd: %s", text);
+                return cx_error_reason(err, CX_REASON_TIMEOUT, "etcd: %s", text);
+        default:
+                return cx_error_reason(err, CX_REASON_INTERNAL, "etcd: %s", text);
+        }
+}
+
+static void pause_ns(int64_t ns)
+{
+        struct timespec time = {.tv_sec = ns / CX_NS_PER_S, .tv_nsec = ns % CX_NS_PER_S};
+        nanosleep(&time, NULL);
+}
+
+// Sends `request` and unpacks the answer as `type`. Reads are tried again until the deadline, writes only when they
+// certainly reached no server.
+static int call(struct cx_etcd *etcd, const char *method, const ProtobufCMessage *request, bool is_read,
+                const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret_reply, struct cx_error *err)
+{
+        size_t length = protobuf_c_message_get_packed_size(request);
+        CX_CLEANUP(cx_freep) uint8_t *bytes = cx_alloc(length + 1);
+        protobuf_c_message_pack(request, bytes);
+        int64_t deadline = cx_time_monotonic() + etcd->timeout;
+        for (;;) {
+                struct cx_grpc_result result = CX_GRPC_RESULT_INIT;
+                int64_t left = deadline - cx_time_monotonic();
+                cx_grpc_unary(etcd->grpc, method, bytes, length, left > CX_NS_PER_MS ? left : CX_NS_PER_MS, &result);
+                if (result.status == CX_GRPC_OK) {
+                        *ret_reply = protobuf_c_message_unpack(type, NULL, result.message.length,
+                                                               (const uint8_t *)result.message.data);
+                        cx_grpc_result_release(&result);
+                        return *ret_reply ? 0
+                                          : cx_error_reason(err, CX_REASON_INTERNAL, "etcd: the answer is malformed");
+                }
+                bool again = result.status == -1 || result.status == CX_GRPC_UNAVAILABLE;
+                again = again && (is_read || result.unsent) && cx_time_monotonic() + RETRY_DELAY < deadline;
+                int code = again ? 0 : fail(&result, err);
+                cx_grpc_result_release(&result);
+                if (!again)
+                        return code;
+                pause_ns(RETRY_DELAY);
+        }
+}
+
+static ProtobufCBinaryData bytes_of(const char *text)
+{
+        return (ProtobufCBinaryData){.data = (uint8_t *)text, .len = text ? strlen(text) : 0};
+}
+
+static char *copy_bytes(const ProtobufCBinaryData *from)
+{
+        char *to = cx_alloc(from->len + 1);
+        if (from->len)
+                memcpy(to, from->data, from->len);
+        return to;
+}
+
+static void fill_kv(struct cx_etcd_kv *to, const Etcdserverpb__KeyValue *from)
+{
+        *to = (struct cx_etcd_kv){
+                .key = copy_bytes(&from->key),
+                .key_length = from->key.len,
+                .value = copy_bytes(&from->value),
+                .value_length = from->value.len,
+                .create_revision = from->create_revision,
+                .mod_revision = from->mod_revision,
+                .lease = from->lease,
+        };
+}
+
+static int do_range(struct cx_etcd *etcd, Etcdserverpb__RangeRequest *request, Etcdserverpb__RangeResponse **ret_reply,
+                    struct cx_error *err)
+{
+        return call(etcd, "/etcdserverpb.KV/Range", &request->base, true, &etcdserverpb__range_response__descriptor,
+                    (ProtobufCMessage **)ret_reply, err);
+}
+
+int cx_etcd_get(struct cx_etcd *etcd, const char *key, struct cx_etcd_kv *ret_kv, int64_t *ret_revision,
+                struct cx_error *err)
+{
+        Etcdserverpb__RangeRequest request = ETCDSERVERPB__RANGE_REQUEST__INIT;
+        Etcdserverpb__RangeResponse *reply = NULL;
+        request.key = bytes_of(key);
+        int r = do_range(etcd, &request, &reply, err);
+        if (r < 0)
+                return r;
+        if (ret_revision && reply->header)
+                *ret_revision = reply->header->revision;
+        if (reply->n_kvs)
+                fill_kv(ret_kv, reply->kvs[0]);
+        else
+                r = cx_error_reason(err, CX_REASON_NOT_FOUND, "key %s not found", key);
+        etcdserverpb__range_response__free_unpacked(reply, NULL);
+        return r;
+}
+
+int cx_etcd_range(struct cx_etcd *etcd, const char *key, const char *range_end, int64_t revision, int64_t limit,
+                  void (*each)(void *context, struct cx_etcd_kv *kv), void *context, int64_t *ret_revision,
+                  bool *ret_more, struct cx_error *err)
+{
+        Etcdserverpb__RangeRequest request = ETCDSERVERPB__RANGE_REQUEST__INIT;
+        Etcdserverpb__RangeResponse *reply = NULL;
+        request.key = bytes_of(key);
+        request.range_end = bytes_of(range_end);
+        request.revision = revision;
+        request.limit = limit;
+        int r = do_range(etcd, &request, &reply, err);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < reply->n_kvs; i++) {
+                struct cx_etcd_kv kv;
+                fill_kv(&kv, reply->kvs[i]);
+                each(context, &kv);
+                cx_etcd_kv_release(&kv);
+        }
+        if (ret_revision)
+                *ret_revision = reply->header ? reply->header->revision : 0;
+        if (ret_more)
+                *ret_more = reply->more;
+        etcdserverpb__range_response__free_unpacked(reply, NULL);
+        return 0;
+}
+
+int cx_etcd_revision(struct cx_etcd *etcd, int64_t *ret_revision, struct cx_error *err)
+{
+        Etcdserverpb__RangeRequest request = ETCDSERVERPB__RANGE_REQUEST__INIT;
+        Etcdserverpb__RangeResponse *reply = NULL;
+        request.key = bytes_of("/");
+        request.count_only = true;
+        int r = do_range(etcd, &request, &reply, err);
+        if (r < 0)
+                return r;
+        *ret_revision = reply->header ? reply->header->revision : 0;
+        etcdserverpb__range_response__free_unpacked(reply, NULL);
+        return 0;
+}
+
+// `op` when the key's mod revision is `expected`; else reads what is there.
+static int conditional(struct cx_etcd *etcd, const char *key, int64_t expected, Etcdserverpb__RequestOp *op,
+                       int64_t *ret_revision, struct cx_etcd_kv *ret_current, struct cx_error *err)
+{
+        Etcdserverpb__TxnRequest txn = ETCDSERVERPB__TXN_REQUEST__INIT;
+        Etcdserverpb__Compare compare = ETCDSERVERPB__COMPARE__INIT;
+        Etcdserverpb__RequestOp read = ETCDSERVERPB__REQUEST_OP__INIT;
+        Etcdserverpb__RangeRequest range = ETCDSERVERPB__RANGE_REQUEST__INIT;
+        Etcdserverpb__TxnResponse *reply = NULL;
+        compare.result = ETCDSERVERPB__COMPARE__COMPARE_RESULT__EQUAL;
+        compare.target = ETCDSERVERPB__COMPARE__COMPARE_TARGET__MOD;
+        compare.key = range.key = bytes_of(key);
+        compare.target_union_case = ETCDSERVERPB__COMPARE__TARGET_UNION_MOD_REVISION;
+        compare.mod_revision = expected;
+        read.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_RANGE;
+        read.request_range = &range;
+        txn.n_compare = txn.n_success = txn.n_failure = 1;
+        txn.compare = (Etcdserverpb__Compare *[]){&compare};
+        txn.success = (Etcdserverpb__RequestOp *[]){op};
+        txn.failure = (Etcdserverpb__RequestOp *[]){&read};
+        int r = call(etcd, "/etcdserverpb.KV/Txn", &txn.base, false, &etcdserverpb__txn_response__descriptor,
+                     (ProtobufCMessage **)&reply, err);
+        if (r < 0)
+                return r;
+        if (reply->succeeded) {
+                if (ret_revision)
+                        *ret_revision = reply->header ? reply->header->revision : 0;
+        } else {
+                const Etcdserverpb__RangeResponse *found =
+                        reply->n_responses && reply->responses[0]->response_case ==
+                                                      ETCDSERVERPB__RESPONSE_OP__RESPONSE_RESPONSE_RANGE
+                                ? reply->responses[0]->response_range
+                                : NULL;
+                if (ret_current) {
+                        *ret_current = (struct cx_etcd_kv){0};
+                        if (found && found->n_kvs)
+                                fill_kv(ret_current, found->kvs[0]);
+                }
+                r = cx_error_reason(err, CX_REASON_CONFLICT, "key %s was changed by someone else", key);
+        }
+        etcdserverpb__txn_response__free_unpacked(reply, NULL);
+        return r;
+}
+
+int cx_etcd_put(struct cx_etcd *etcd, const char *key, const void *value, size_t length, int64_t expected,
+                int64_t lease, int64_t *ret_revision, struct cx_etcd_kv *ret_current, struct cx_error *err)
+{
+        Etcdserverpb__RequestOp op = ETCDSERVERPB__REQUEST_OP__INIT;
+        Etcdserverpb__PutRequest put = ETCDSERVERPB__PUT_REQUEST__INIT;
+        put.key = bytes_of(key);
+        put.value = (ProtobufCBinaryData){.data = (uint8_t *)value, .len = length};
+        put.lease = lease;
+        op.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_PUT;
+        op.request_put = &put;
+        return conditional(etcd, key, expected, &op, ret_revision, ret_current, err);
+}
+
+int cx_etcd_delete(struct cx_etcd *etcd, const char *key, int64_t expected, int64_t *ret_revision,
+                   struct cx_etcd_kv *ret_current, struct cx_error *err)
+{
+        Etcdserverpb__RequestOp op = ETCDSERVERPB__REQUEST_OP__INIT;
+        Etcdserverpb__DeleteRangeRequest range = ETCDSERVERPB__DELETE_RANGE_REQUEST__INIT;
+        range.key = bytes_of(key);
+        op.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE;
+        op.request_delete_range = &range;
+        return conditional(etcd, key, expected, &op, ret_revision, ret_current, err);
+}
+
+int cx_etcd_lease_grant(struct cx_etcd *etcd, int64_t ttl_seconds, int64_t *ret_lease, struct cx_error *err)
+{
+        Etcdserverpb__LeaseGrantRequest request = ETCDSERVERPB__LEASE_GRANT_REQUEST__INIT;
+        Etcdserverpb__LeaseGrantResponse *reply = NULL;
+        request.ttl = ttl_seconds;
+        int r = call(etcd, "/etcdserverpb.Lease/LeaseGrant", &request.base, false,
+                     &etcdserverpb__lease_grant_response__descriptor, (ProtobufCMessage **)&reply, err);
+        if (r < 0)
+                return r;
+        *ret_lease = reply->id;
+        etcdserverpb__lease_grant_response__free_unpacked(reply, NULL);
+        return 0;
+}
+
+int cx_etcd_compact(struct cx_etcd *etcd, int64_t revision, struct cx_error *err)
+{
+        Etcdserverpb__CompactionRequest request = ETCDSERVERPB__COMPACTION_REQUEST__INIT;
+        Etcdserverpb__CompactionResponse *reply = NULL;
+        request.revision = revision;
+        int r = call(etcd, "/etcdserverpb.KV/Compact", &request.base, false,
+                     &etcdserverpb__compaction_response__descriptor, (ProtobufCMessage **)&reply, err);
+        if (r == 0)
+                etcdserverpb__compaction_response__free_unpacked(reply, NULL);
+        return r;
+}
+
+// --- watch ---
+
+struct cx_etcd_watch {
+        struct cx_grpc_stream *stream;
+        char *key, *range_end;
+        bool prev_kv;
+        struct cx_etcd_watch_callbacks callbacks;
+        int64_t next_revision; // I/O thread only
+        bool over;
+};
+
+static void pack_watch_request(Etcdserverpb__WatchRequest *request, struct cx_buf *to)
+{
+        size_t length = etcdserverpb__watch_request__get_packed_size(request);
+        char *room = cx_buf_reserve(to, length);
+        etcdserverpb__watch_request__pack(request, (uint8_t *)room);
+        cx_buf_advance(to, length);
+}
+
+static void on_start(void *context, struct cx_buf *first)
+{
+        struct cx_etcd_watch *watch = context;
+        Etcdserverpb__WatchRequest request = ETCDSERVERPB__WATCH_REQUEST__INIT;
+        Etcdserverpb__WatchCreateRequest create = ETCDSERVERPB__WATCH_CREATE_REQUEST__INIT;
+        create.key = bytes_of(watch->key);
+        create.range_end = bytes_of(watch->range_end);
+        create.start_revision = watch->next_revision;
+        create.prev_kv = watch->prev_kv;
+        create.progress_notify = true;
+        create.fragment = true;
+        request.request_union_case = ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST;
+        request.create_request = &create;
+        pack_watch_request(&request, first);
+}
+
+static void deliver(struct cx_etcd_watch *watch, const Etcdserverpb__WatchResponse *reply)
+{
+        CX_CLEANUP(cx_freep) struct cx_etcd_event *events = cx_alloc_array(reply->n_events, sizeof *events);
+        size_t n = 0;
+        for (size_t i = 0; i < reply->n_events; i++) {
+                const Etcdserverpb__Event *from = reply->events[i];
+                if (!from->kv || from->kv->mod_revision < watch->next_revision)
+                        continue; // seen before a reconnect
+                events[n].is_delete = from->type == ETCDSERVERPB__EVENT__EVENT_TYPE__DELETE;
+                fill_kv(&events[n].kv, from->kv);
+                if (from->prev_kv)
+                        fill_kv(&events[n].prev, from->prev_kv);
+                n++;
+        }
+        int64_t last = n ? events[n - 1].kv.mod_revision : 0;
+        if (n)
+                watch->callbacks.on_events(watch->callbacks.context, events, n, last);
+        for (size_t i = 0; i < n; i++) {
+                cx_etcd_kv_release(&events[i].kv);
+                cx_etcd_kv_release(&events[i].prev);
+        }
+        // A fragmented answer may go on with events of the same revision.
+        if (n && !reply->fragment)
+                watch->next_revision = last + 1;
+}
+
+static void on_message(void *context, const void *data, size_t length)
+{
+        struct cx_etcd_watch *watch = context;
+        Etcdserverpb__WatchResponse *reply = etcdserverpb__watch_response__unpack(NULL, length, data);
+        if (!reply || watch->over) {
+                if (reply)
+                        etcdserverpb__watch_response__free_unpacked(reply, NULL);
+                return;
+        }
+        if (reply->canceled) {
+                CX_ERROR err = CX_ERROR_INIT;
+                (void)cx_error_reason(&err, reply->compact_revision ? CX_REASON_EXPIRED : CX_REASON_UNAVAILABLE,
+                                      "etcd ended the watch: %s", cx_str(reply->cancel_reason));
+                watch->over = true;
+                watch->callbacks.on_end(watch->callbacks.context, reply->compact_revision, &err);
+        } else if (reply->n_events) {
+                deliver(watch, reply);
+        } else if (!reply->created && reply->header && watch->callbacks.on_progress) {
+                watch->callbacks.on_progress(watch->callbacks.context, reply->header->revision);
+        }
+        etcdserverpb__watch_response__free_unpacked(reply, NULL);
+}
+
+static int64_t on_stream_end(void *context, int status, const char *text)
+{
+        struct cx_etcd_watch *watch = context;
+        if (watch->over)
+                return -1;
+        cx_warn("Watch on etcd was interrupted and will be resumed", "status", CX_INT(status), "why", cx_str(text),
+                "revision", CX_INT(watch->next_revision));
+        return RETRY_DELAY;
+}
+
+int cx_etcd_watch_new(struct cx_etcd *etcd, const char *key, const char *range_end, int64_t revision, bool prev_kv,
+                      const struct cx_etcd_watch_callbacks *callbacks, struct cx_etcd_watch **ret_watch,
+                      struct cx_error *err CX_UNUSED)
+{
+        struct cx_etcd_watch *watch = cx_alloc(sizeof *watch);
+        watch->key = cx_strdup(key);
+        watch->range_end = cx_strdup(range_end);
+        watch->prev_kv = prev_kv;
+        watch->callbacks = *callbacks;
+        watch->next_revision = revision;
+        watch->stream = cx_grpc_stream_new(
+                etcd->grpc, "/etcdserverpb.Watch/Watch",
+                &(struct cx_grpc_stream_callbacks){
+                        .on_start = on_start, .on_message = on_message, .on_end = on_stream_end, .context = watch});
+        *ret_watch = watch;
+        return 0;
+}
+
+void cx_etcd_watch_free(struct cx_etcd_watch *watch)
+{
+        if (!watch)
+                return;
+        cx_grpc_stream_free(watch->stream);
+        free(watch->key);
+        free(watch->range_end);
+        free(watch);
+}
+
+void cx_etcd_watch_request_progress(struct cx_etcd_watch *watch)
+{
+        Etcdserverpb__WatchRequest request = ETCDSERVERPB__WATCH_REQUEST__INIT;
+        Etcdserverpb__WatchProgressRequest progress = ETCDSERVERPB__WATCH_PROGRESS_REQUEST__INIT;
+        request.request_union_case = ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_PROGRESS_REQUEST;
+        request.progress_request = &progress;
+        CX_BUF message = CX_BUF_INIT;
+        pack_watch_request(&request, &message);
+        cx_grpc_stream_send(watch->stream, message.data, message.length);
+}

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+# For tests, sourced by bash: a private etcd and kube-apiserver on loopback, in a folder of their own.
+#
+#   control_plane_start FOLDER PORT    etcd on PORT+1 and PORT+2, kube-apiserver on PORT; writes FOLDER/admin.kubeconfig
+#   control_plane_stop FOLDER          ends what was started, by pid
+#   kubeconfig_for FOLDER NAME USER GROUP...   client certificate and kubeconfig FOLDER/NAME.kubeconfig
+#
+# BIN is where the executables are (default build/release/bin).
+: "${BIN:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/release/bin}"
+
+_pki_ca() { # FOLDER
+        openssl ecparam -name prime256v1 -genkey -noout -out "$1/ca.key" 2>/dev/null
+        openssl req -x509 -new -key "$1/ca.key" -days 2 -subj /CN=test-ca -out "$1/ca.crt" 2>/dev/null
+}
+
+_pki_cert() { # FOLDER NAME SUBJECT USAGE SAN
+        openssl ecparam -name prime256v1 -genkey -noout -out "$1/$2.key" 2>/dev/null
+        openssl req -new -key "$1/$2.key" -subj "$3" -out "$1/$2.csr" 2>/dev/null
+        printf 'extendedKeyUsage=%s\n%s\n' "$4" "${5:+subjectAltName=$5}" >"$1/$2.ext"
+        openssl x509 -req -in "$1/$2.csr" -CA "$1/ca.crt" -CAkey "$1/ca.key" -set_serial "0x$(openssl rand -hex 8)" \
+                -days 2 -extfile "$1/$2.ext" -out "$1/$2.crt" 2>/dev/null
+}
+
+kubeconfig_for() { # FOLDER NAME USER GROUP...
+        local folder=$1 name=$2 user=$3 subject="" group
+        shift 3
+        for group in "$@"; do subject+="/O=$group"; done
+        _pki_cert "$folder" "$name" "$subject/CN=$user" clientAuth ""
+        cat >"$folder/$name.kubeconfig" <<YAML
+apiVersion: v1
+kind: Config
+clusters:
+- name: test
+  cluster: {server: "https://127.0.0.1:$(cat "$folder/port")", certificate-authority: $folder/ca.crt}
+users:
+- name: $name
+  user: {client-certificate: $folder/$name.crt, client-key: $folder/$name.key}
+contexts:
+- name: test
+  context: {cluster: test, user: $name}
+current-context: test
+YAML
+}
+
+etcd_start() { # FOLDER PORT
+        local folder=$1 port=$2
+        etcd --name test --data-dir "$folder/etcd" --unsafe-no-fsync --logger zap --log-level error \
+                --listen-client-urls "https://127.0.0.1:$((port + 1))" \
+                --advertise-client-urls "https://127.0.0.1:$((port + 1))" \
+                --listen-peer-urls "http://127.0.0.1:$((port + 2))" \
+                --initial-advertise-peer-urls "http://127.0.0.1:$((port + 2))" \
+                --initial-cluster "test=http://127.0.0.1:$((port + 2))" \
+                --cert-file "$folder/server.crt" --key-file "$folder/server.key" \
+                --client-cert-auth --trusted-ca-file "$folder/ca.crt" >>"$folder/etcd.log" 2>&1 &
+        echo $! >"$folder/etcd.pid"
+}
+
+apiserver_start() { # FOLDER PORT [FLAG...]
+        local folder=$1 port=$2
+        shift 2
+        "$BIN/kube-apiserver" --bind-address 127.0.0.1 --advertise-address 127.0.0.1 --secure-port "$port" \
+                --etcd-servers "https://127.0.0.1:$(($(cat "$folder/port") + 1))" --etcd-cafile "$folder/ca.crt" \
+                --etcd-certfile "$folder/client.crt" --etcd-keyfile "$folder/client.key" \
+                --tls-cert-file "$folder/server.crt" --tls-private-key-file "$folder/server.key" \
+                --client-ca-file "$folder/ca.crt" --authorization-mode Node,RBAC --enable-bootstrap-token-auth \
+                --service-account-key-file "$folder/sa.key" --service-account-signing-key-file "$folder/sa.key" \
+                --kubelet-client-certificate "$folder/admin.crt" --kubelet-client-key "$folder/admin.key" \
+                --service-cluster-ip-range 10.96.0.0/16 "$@" >>"$folder/apiserver.log" 2>&1 &
+        echo $! >"$folder/apiserver.pid"
+}
+
+# Waits until a command succeeds, 30 seconds at most.
+wait_for() {
+        local end=$((SECONDS + ${WAIT:-30}))
+        until "$@" >/dev/null 2>&1; do
+                [ $SECONDS -lt $end ] || { echo "timed out waiting for: $*" >&2; return 1; }
+                read -rt 0.05 <> <(:) || :
+        done
+}
+
+apiserver_ready() { # FOLDER
+        curl -sf --cacert "$1/ca.crt" "https://127.0.0.1:$(cat "$1/port")/readyz"
+}
+
+control_plane_start() { # FOLDER PORT
+        local folder=$1 port=$2
+        mkdir -p "$folder"
+        echo "$port" >"$folder/port"
+        _pki_ca "$folder"
+        _pki_cert "$folder" server /CN=server serverAuth,clientAuth "IP:127.0.0.1,DNS:localhost"
+        _pki_cert "$folder" client /CN=etcd-client clientAuth ""
+        openssl ecparam -name prime256v1 -genkey -noout -out "$folder/sa.key" 2>/dev/null
+        kubeconfig_for "$folder" admin admin system:masters
+        etcd_start "$folder" "$port"
+        apiserver_start "$folder" "$port"
+        wait_for apiserver_ready "$folder"
+}
+
+control_plane_stop() { # FOLDER
+        local name pid
+        for name in apiserver etcd; do
+                [ -f "$1/$name.pid" ] || continue
+                pid=$(cat "$1/$name.pid")
+                kill "$pid" 2>/dev/null && wait_for _gone "$pid"
+                rm -f "$1/$name.pid"
+        done
+}
+_gone() { ! kill -0 "$1" 2>/dev/null; }
