@@ -3,6 +3,7 @@
 // filled first; then every controller's workers start.
 #include "manager.h"
 
+#include <malloc.h>
 #include <pthread.h>
 
 static const struct controller *const controllers[] = {
@@ -101,6 +102,7 @@ static void *start_workers(void *argument CX_UNUSED)
                         running->workers = cx_workers_start(running->queue, running->controller->workers,
                                                             running->controller->reconcile, running->self);
                 }
+                malloc_trim(0); // what the lists and handshakes took is not needed again soon
                 cx_info("Controllers run", "controllers", CX_INT((int64_t)process.n_running));
                 __atomic_store_n(&process.synced, true, __ATOMIC_RELEASE);
                 return NULL;

@@ -315,6 +315,8 @@ static void start_transfer(struct cx_informer *informer)
         informer->easy = cx_http_client_easy(cx_rest_http(informer->set->rest), &call, &informer->headers);
         curl_easy_setopt(informer->easy, CURLOPT_WRITEFUNCTION, on_data);
         curl_easy_setopt(informer->easy, CURLOPT_WRITEDATA, informer);
+        if (watch) // of the dozens of watches of a process most are silent: a small buffer each
+                curl_easy_setopt(informer->easy, CURLOPT_BUFFERSIZE, 4096L);
         informer->state = watch ? WATCHING : LISTING;
         informer->began = cx_time_monotonic();
         informer->relist = informer->got_data = informer->failed_parse = false;

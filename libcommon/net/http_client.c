@@ -279,6 +279,8 @@ void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_ht
         curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
         curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L);
         curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 10L);
+        // With TLS libcurl keeps a send buffer of this size for as long as a transfer lasts; a watch lasts for ever.
+        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, call->body_length > 16384 ? 65536L : 16384L);
         set_tls(easy, client);
         if (client->unix_socket)
                 curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, client->unix_socket);
