@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node's images: unpacked layers and a record for each image, under one folder.
+//
+//     layers/<n>/fs, layers/<n>/digest     an unpacked layer; <n> keeps overlayfs' option string short
+//     layers/tmp-*                         being unpacked; removed at the next start
+//     images/<config digest>.json          a record
+//
+// A record is an immutable json_t: {"id","repoTags","repoDigests","layers","size","config"}; `config` is the image
+// configuration's own (Env, Entrypoint, Cmd, WorkingDir, User, StopSignal). Any thread may call.
+#pragma once
+
+#include "base/error.h"
+#include "base/flags.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+struct cx_image_store;
+
+int cx_image_store_open(const char *root, struct cx_image_store **ret_store, struct cx_error *err) CX_CHECK;
+void cx_image_store_free(struct cx_image_store *store);
+CX_DEFINE_CLEANUP(struct cx_image_store, cx_image_store_freep, cx_image_store_free)
+
+// By id ("sha256:…"), normalized tag or normalized digest reference. New reference; NULL when absent. Counts as a use.
+json_t *cx_image_store_find(struct cx_image_store *store, const char *reference);
+// All records (new array) for node status.
+json_t *cx_image_store_list(struct cx_image_store *store);
+// Adds or replaces a record; a tag that another image had moves to this one.
+int cx_image_store_put(struct cx_image_store *store, json_t *record_steal, struct cx_error *err) CX_CHECK;
+
+// Layers. begin: returns 1 when the layer is there already, else 0 and a new empty folder to unpack into, after waiting
+// for another thread that is unpacking the same one. Follow 0 with commit or abort.
+int cx_image_store_layer_begin(struct cx_image_store *store, const char *digest, char **ret_folder,
+                               struct cx_error *err) CX_CHECK;
+int cx_image_store_layer_commit(struct cx_image_store *store, const char *digest, const char *folder, int64_t bytes,
+                                struct cx_error *err) CX_CHECK;
+void cx_image_store_layer_abort(struct cx_image_store *store, const char *digest, const char *folder);
+
+// Mounts an image read-write at `target`; `upper` and `work` are empty folders on one file system.
+int cx_image_store_mount(struct cx_image_store *store, const json_t *record, const char *upper, const char *work,
+                         const char *target, struct cx_error *err) CX_CHECK;
+
+// Removes images that are not in `in_use` (ids), least recently used first, until `bytes_to_free` are freed, none
+// younger than min_age (ns); then layers that no image has. ret_freed (may be NULL).
+int cx_image_store_collect(struct cx_image_store *store, const struct cx_strings *in_use, int64_t bytes_to_free,
+                           int64_t min_age, int64_t *ret_freed, struct cx_error *err) CX_CHECK;
