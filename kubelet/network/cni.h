@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs CNI plugins (the standard exec protocol, 0.3.1 to 1.0.0) for pod sandboxes: the first configuration in the
+// configuration folder when there is one, else our own: a bridge with addresses from the node's podCIDR.
+// Any thread may call.
+#pragma once
+
+#include "base/error.h"
+#include "base/flags.h"
+
+#include <jansson.h>
+
+struct cx_cni;
+struct cx_cni_options {
+        const char *conf_dir, *bin_dir;   // folders; bin_dir may be a colon-separated list
+        const char *state_dir;            // for host-local's leases
+        const char *pod_cidr;             // NULL: not known yet
+};
+struct cx_cni *cx_cni_new(const struct cx_cni_options *options);
+void cx_cni_free(struct cx_cni *cni);
+void cx_cni_set_pod_cidr(struct cx_cni *cni, const char *pod_cidr);
+// Whether sandboxes can get a network: a configuration exists or the podCIDR is known. The sentence is the one of the
+// node's Ready condition; NULL when all is well (constant).
+const char *cx_cni_not_ready(struct cx_cni *cni);
+
+struct cx_cni_pod {
+        const char *id, *netns, *namespace, *name, *uid;
+        const json_t *port_mappings;      // [{"hostPort","containerPort","protocol","hostIP"}], may be NULL
+};
+// Adds the pod to the network. ret_attachment: what cx_cni_del needs later (the configuration and its result); keep it
+// on disk. ret_ips: addresses without prefix length, IPv4 first.
+int cx_cni_add(struct cx_cni *cni, const struct cx_cni_pod *pod, json_t **ret_attachment, struct cx_strings *ret_ips,
+               struct cx_error *err) CX_CHECK;
+// Removes it. `attachment` NULL (crashed in between): with the present configuration.
+int cx_cni_del(struct cx_cni *cni, const struct cx_cni_pod *pod, const json_t *attachment, struct cx_error *err)
+        CX_CHECK;
+// The default configuration for a podCIDR; for tests. New reference.
+json_t *cx_cni_default_config(const char *pod_cidr, const char *state_dir);

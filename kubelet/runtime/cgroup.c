@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kubelet/runtime/cgroup.h"
+
+#include "base/buf.h"
+#include "base/process.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#define ROOT "/sys/fs/cgroup"
+#define CGROUP2_MAGIC 0x63677270
+
+bool cx_cgroup_is_v2(void)
+{
+        struct statfs fs;
+        return statfs(ROOT, &fs) == 0 && fs.f_type == CGROUP2_MAGIC;
+}
+
+int64_t cx_cgroup_shares(int64_t milli_cpu)
+{
+        int64_t shares = milli_cpu > 0 ? milli_cpu * 1024 / 1000 : 0;
+        return shares < 2 ? 2 : shares > 262144 ? 262144 : shares;
+}
+
+int64_t cx_cgroup_quota(int64_t milli_cpu)
+{
+        int64_t quota = milli_cpu * 100;
+        return quota < 1000 ? 1000 : quota;
+}
+
+uint64_t cx_cgroup_v2_weight(int64_t shares)
+{
+        return 1 + (uint64_t)((shares - 2) * 9999) / 262142;
+}
+
+static int write_value(const char *folder, const char *file, const char *value, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, file);
+        CX_CLEANUP(cx_closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, value, strlen(value)) < 0)
+                return cx_error_set(err, -errno, "cannot write %s to %s: %s", value, path, strerror(errno));
+        return 0;
+}
+
+static int write_number(const char *folder, const char *file, int64_t value, struct cx_error *err)
+{
+        return write_value(folder, file, CX_INT(value), err);
+}
+
+static int apply_v1(const char *path, const struct cx_cgroup_limits *limits, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *cpu = cx_sprintf(ROOT "/cpu%s", path);
+        CX_CLEANUP(cx_freep) char *memory = cx_sprintf(ROOT "/memory%s", path);
+        CX_CLEANUP(cx_freep) char *pids = cx_sprintf(ROOT "/pids%s", path);
+        int r = cx_mkdir_all(cpu, 0755, err);
+        if (r == 0)
+                r = cx_mkdir_all(memory, 0755, err);
+        if (r == 0 && limits->cpu_shares)
+                r = write_number(cpu, "cpu.shares", limits->cpu_shares, err);
+        if (r == 0 && limits->cpu_quota_us > 0)
+                r = write_number(cpu, "cpu.cfs_period_us", 100000, err);
+        if (r == 0 && limits->cpu_quota_us)
+                r = write_number(cpu, "cpu.cfs_quota_us", limits->cpu_quota_us, err);
+        if (r == 0 && limits->memory)
+                r = write_number(memory, "memory.limit_in_bytes", limits->memory, err);
+        if (r == 0 && limits->pids) {
+                r = cx_mkdir_all(pids, 0755, err);
+                if (r == 0)
+                        r = write_number(pids, "pids.max", limits->pids, err);
+        }
+        return r;
+}
+
+// In v2 a controller works in a group only when every group above passes it down.
+static int enable_controllers(const char *path, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *part = cx_sprintf(ROOT "%s", path);
+        for (char *p = part + strlen(ROOT); *p; p++) {
+                if (*p != '/')
+                        continue;
+                *p = '\0';
+                if (mkdir(part, 0755) < 0 && errno != EEXIST)
+                        return cx_error_set(err, -errno, "cannot make %s: %s", part, strerror(errno));
+                static const char *const names[] = {"+cpu", "+memory", "+pids", "+cpuset", "+io"};
+                for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
+                        (void)write_value(part, "cgroup.subtree_control", names[i], NULL);   // may not exist here
+                *p = '/';
+        }
+        return mkdir(part, 0755) < 0 && errno != EEXIST
+                       ? cx_error_set(err, -errno, "cannot make %s: %s", part, strerror(errno))
+                       : 0;
+}
+
+static int apply_v2(const char *path, const struct cx_cgroup_limits *limits, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf(ROOT "%s", path);
+        int r = enable_controllers(path, err);
+        if (r == 0 && limits->cpu_shares)
+                r = write_number(folder, "cpu.weight", (int64_t)cx_cgroup_v2_weight(limits->cpu_shares), err);
+        if (r == 0 && limits->cpu_quota_us) {
+                CX_CLEANUP(cx_freep) char *text = limits->cpu_quota_us < 0
+                                                          ? cx_strdup("max 100000")
+                                                          : cx_sprintf("%lld 100000", (long long)limits->cpu_quota_us);
+                r = write_value(folder, "cpu.max", text, err);
+        }
+        if (r == 0 && limits->memory)
+                r = limits->memory < 0 ? write_value(folder, "memory.max", "max", err)
+                                       : write_number(folder, "memory.max", limits->memory, err);
+        return r == 0 && limits->pids ? write_number(folder, "pids.max", limits->pids, err) : r;
+}
+
+int cx_cgroup_apply(const char *path, const struct cx_cgroup_limits *limits, struct cx_error *err)
+{
+        return cx_cgroup_is_v2() ? apply_v2(path, limits, err) : apply_v1(path, limits, err);
+}
+
+static void signal_tree(const char *folder, int number, int depth)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/cgroup.procs", folder);
+        FILE *file = fopen(path, "re");
+        long pid;
+        while (file && fscanf(file, "%ld", &pid) == 1)
+                if (pid > 1)
+                        kill((pid_t)pid, number);
+        if (file)
+                fclose(file);
+        DIR *dir = depth < 8 ? opendir(folder) : NULL;
+        struct dirent *entry;
+        while (dir && (entry = readdir(dir)))
+                if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
+                        CX_CLEANUP(cx_freep) char *child = cx_sprintf("%s/%s", folder, entry->d_name);
+                        signal_tree(child, number, depth + 1);
+                }
+        if (dir)
+                closedir(dir);
+}
+
+// Removes folders bottom up; the files inside are the kernel's.
+static int remove_tree(const char *folder, int depth)
+{
+        DIR *dir = opendir(folder);
+        if (!dir)
+                return errno == ENOENT ? 0 : -errno;
+        struct dirent *entry;
+        while (depth < 8 && (entry = readdir(dir)))
+                if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
+                        CX_CLEANUP(cx_freep) char *child = cx_sprintf("%s/%s", folder, entry->d_name);
+                        (void)remove_tree(child, depth + 1);
+                }
+        closedir(dir);
+        for (int i = 0; i < 200; i++) {   // a killed process leaves its group a moment later
+                if (rmdir(folder) == 0 || errno == ENOENT)
+                        return 0;
+                if (errno != EBUSY)
+                        return -errno;
+                signal_tree(folder, SIGKILL, 0);
+                nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        }
+        return -EBUSY;
+}
+
+// Calls `each` with the group's folder in every hierarchy.
+static int in_hierarchies(const char *path, int (*each)(void *context, const char *folder), void *context)
+{
+        if (cx_cgroup_is_v2()) {
+                CX_CLEANUP(cx_freep) char *folder = cx_sprintf(ROOT "%s", path);
+                return each(context, folder);
+        }
+        int result = 0;
+        DIR *dir = opendir(ROOT);
+        struct dirent *entry;
+        while (dir && (entry = readdir(dir))) {
+                if (entry->d_name[0] == '.' || entry->d_type == DT_LNK)
+                        continue;
+                CX_CLEANUP(cx_freep) char *folder = cx_sprintf(ROOT "/%s%s", entry->d_name, path);
+                int r = each(context, folder);
+                if (r < 0)
+                        result = r;
+        }
+        if (dir)
+                closedir(dir);
+        return result;
+}
+
+static int remove_each(void *context CX_UNUSED, const char *folder)
+{
+        return remove_tree(folder, 0);
+}
+
+int cx_cgroup_remove(const char *path, struct cx_error *err)
+{
+        if (path[0] != '/' || !path[1])
+                return cx_error_set(err, -EINVAL, "\"%s\" is no control group to remove", path);
+        int r = in_hierarchies(path, remove_each, NULL);
+        return r < 0 ? cx_error_set(err, r, "cannot remove control group %s: %s", path, strerror(-r)) : 0;
+}
+
+void cx_cgroup_kill(const char *path, int number)
+{
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf(cx_cgroup_is_v2() ? ROOT "%s" : ROOT "/pids%s", path);
+        signal_tree(folder, number, 0);
+}
+
+static int children_each(void *context, const char *folder)
+{
+        json_t *set = context;
+        DIR *dir = opendir(folder);
+        struct dirent *entry;
+        while (dir && (entry = readdir(dir)))
+                if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+                        json_object_set_new(set, entry->d_name, json_true());
+        if (dir)
+                closedir(dir);
+        return 0;
+}
+
+json_t *cx_cgroup_children(const char *path)
+{
+        json_auto_t *set = json_object();
+        (void)in_hierarchies(path, children_each, set);
+        json_t *list = json_array();
+        const char *name;
+        json_t *unused;
+        json_object_foreach(set, name, unused) json_array_append_new(list, json_string(name));
+        return list;
+}
+
+static uint64_t read_number(const char *folder, const char *file, const char *key)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, file);
+        CX_BUF text = CX_BUF_INIT_MAX(65536);
+        if (cx_buf_read_file(&text, path) < 0)
+                return 0;
+        const char *p = text.data;
+        for (size_t n = key ? strlen(key) : 0; key && p; p = strchr(p, '\n'), p = p ? p + 1 : NULL)
+                if (strncmp(p, key, n) == 0 && p[n] == ' ') {
+                        p += n + 1;
+                        break;
+                }
+        return p ? strtoull(p, NULL, 10) : 0;
+}
+
+int cx_cgroup_usage(const char *path, struct cx_cgroup_usage *ret_usage)
+{
+        bool v2 = cx_cgroup_is_v2();
+        CX_CLEANUP(cx_freep) char *memory = cx_sprintf(v2 ? ROOT "%s" : ROOT "/memory%s", path);
+        CX_CLEANUP(cx_freep) char *cpu = cx_sprintf(v2 ? ROOT "%s" : ROOT "/cpuacct%s", path);
+        CX_CLEANUP(cx_freep) char *pids = cx_sprintf(v2 ? ROOT "%s" : ROOT "/pids%s", path);
+        if (access(memory, F_OK) < 0)
+                return -ENOENT;
+        struct cx_cgroup_usage u = {0};
+        u.cpu_ns = v2 ? read_number(cpu, "cpu.stat", "usage_usec") * 1000 : read_number(cpu, "cpuacct.usage", NULL);
+        u.memory_usage = read_number(memory, v2 ? "memory.current" : "memory.usage_in_bytes", NULL);
+        uint64_t inactive = read_number(memory, "memory.stat", v2 ? "inactive_file" : "total_inactive_file");
+        u.memory_working_set = u.memory_usage > inactive ? u.memory_usage - inactive : 0;
+        u.memory_rss = read_number(memory, "memory.stat", v2 ? "anon" : "total_rss");
+        u.page_faults = read_number(memory, "memory.stat", v2 ? "pgfault" : "total_pgfault");
+        u.pids = read_number(pids, "pids.current", NULL);
+        *ret_usage = u;
+        return 0;
+}

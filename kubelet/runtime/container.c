@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: Apache-2.0
+// Containers: an overlay mount, a configuration, conmon, which forks runc create and stays with the container, and then the
+// start, for which runc's own start command would be a whole process for writing one byte: runc's init waits for someone
+// to open its fifo, so we do that.
+#include "kubelet/runtime/runtime_internal.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "kubelet/runtime/cgroup.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+void cx_container_unref(struct cx_container *c)
+{
+        if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
+                return;
+        char *owned[] = {c->id, c->folder, c->sandbox_id, c->pod_uid, c->pod_namespace, c->pod_name, c->name, c->image,
+                         c->image_id, c->image_ref, c->hash, c->log_path, c->cgroup, c->message_path};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
+                free(owned[i]);
+        free(c);
+}
+
+void cx_container_state(struct cx_runtime *rt, const struct cx_container *c, struct cx_container_state *ret_state)
+{
+        pthread_mutex_lock(&rt->lock);
+        *ret_state = c->state;
+        pthread_mutex_unlock(&rt->lock);
+}
+
+// --- records ---------------------------------------------------------------------------------------------------------
+
+int cx_container_save(struct cx_runtime *rt, const struct cx_container *c, struct cx_error *err)
+{
+        struct cx_container_state s;
+        cx_container_state(rt, c, &s);
+        json_auto_t *record = json_pack(
+                "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:b, s:b, s:I}", "id",
+                c->id, "sandbox", c->sandbox_id, "podUID", c->pod_uid, "namespace", c->pod_namespace, "pod", c->pod_name,
+                "name", c->name, "image", c->image, "imageID", c->image_id, "imageRef", c->image_ref, "hash", c->hash,
+                "log", c->log_path, "cgroup", c->cgroup, "attempt", c->attempt, "stopSignal", c->stop_signal, "tty",
+                c->tty, "stdin", c->stdin, "stdinOnce", c->stdin_once, "ownPidNs", c->own_pid_ns, "created",
+                (json_int_t)c->created);
+        json_object_set_new(record, "messagePath", json_string(c->message_path));
+        json_object_set_new(record, "state",
+                            json_pack("{s:i, s:I, s:I, s:i, s:b, s:i, s:I, s:s, s:s}", "status", (int)s.status,
+                                      "started", (json_int_t)s.started, "finished", (json_int_t)s.finished, "exitCode",
+                                      s.exit_code, "oom", s.oom, "pid", (int)s.pid, "pidStart",
+                                      (json_int_t)s.pid_start, "reason", s.reason, "message", s.message));
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/container.json", c->folder);
+        CX_CLEANUP(cx_freep) char *text = cx_json_text(record);
+        return cx_write_file(path, text, strlen(text), 0600, false, err);
+}
+
+struct cx_container *cx_container_load(struct cx_runtime *rt, const char *id)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/containers/%s/container.json", rt->root, id);
+        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
+        json_auto_t *r = NULL;
+        if (cx_buf_read_file(&text, path) < 0 || cx_json_parse(text.data, text.length, false, &r, NULL) < 0 ||
+            !cx_streq(cx_json_string(r, "id"), id) || !cx_json_string(r, "podUID") || !cx_json_string(r, "cgroup"))
+                return NULL;
+        const json_t *s = json_object_get(r, "state");
+        if (cx_json_int(s, "status", 0) == CX_CONTAINER_CREATED)   // the kubelet died before starting it
+                return NULL;
+        struct cx_container *c = cx_alloc(sizeof *c);
+        c->refs = 1;
+        c->id = cx_strdup(id);
+        c->folder = cx_sprintf("%s/containers/%s", rt->root, id);
+        struct {
+                char **to;
+                const char *key;
+        } const texts[] = {{&c->sandbox_id, "sandbox"}, {&c->pod_uid, "podUID"}, {&c->pod_namespace, "namespace"},
+                           {&c->pod_name, "pod"}, {&c->name, "name"}, {&c->image, "image"}, {&c->image_id, "imageID"},
+                           {&c->image_ref, "imageRef"}, {&c->hash, "hash"}, {&c->log_path, "log"},
+                           {&c->cgroup, "cgroup"}, {&c->message_path, "messagePath"}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(texts); i++)
+                *texts[i].to = cx_strdup(cx_json_string_or(r, texts[i].key, ""));
+        c->attempt = (int)cx_json_int(r, "attempt", 0);
+        c->stop_signal = (int)cx_json_int(r, "stopSignal", SIGTERM);
+        c->tty = cx_json_bool(r, "tty", false);
+        c->stdin = cx_json_bool(r, "stdin", false);
+        c->stdin_once = cx_json_bool(r, "stdinOnce", false);
+        c->own_pid_ns = cx_json_bool(r, "ownPidNs", true);
+        c->created = cx_json_int(r, "created", 0);
+        c->state = (struct cx_container_state){.status = (enum cx_container_status)cx_json_int(s, "status", 0),
+                                               .started = cx_json_int(s, "started", 0),
+                                               .finished = cx_json_int(s, "finished", 0),
+                                               .exit_code = (int)cx_json_int(s, "exitCode", 0),
+                                               .oom = cx_json_bool(s, "oom", false),
+                                               .pid = (pid_t)cx_json_int(s, "pid", 0),
+                                               .pid_start = (uint64_t)cx_json_int(s, "pidStart", 0)};
+        (void)cx_copy_string(c->state.reason, sizeof c->state.reason, cx_json_string_or(s, "reason", ""));
+        (void)cx_copy_string(c->state.message, sizeof c->state.message, cx_json_string_or(s, "message", ""));
+        return c;
+}
+
+bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/exits/%s", rt->root, c->id);
+        CX_CLEANUP(cx_freep) char *oom = cx_sprintf("%s/oom", c->folder);
+        CX_BUF text = CX_BUF_INIT_MAX(64);
+        struct stat st = {0};
+        int64_t code = 0;
+        bool told = cx_buf_read_file(&text, path) == 0 && text.length && stat(path, &st) == 0;
+        if (told) {
+                text.data[strcspn(text.data, "\n")] = '\0';
+                if (cx_parse_int(text.data, -1, 255, &code) < 0)
+                        code = 255;
+        }
+        bool oom_killed = access(oom, F_OK) == 0;
+        pthread_mutex_lock(&rt->lock);
+        struct cx_container_state *s = &c->state;
+        bool gone = !told && s->status == CX_CONTAINER_RUNNING && cx_pid_start(s->pid) != s->pid_start;
+        bool changed = s->status != CX_CONTAINER_EXITED && (told || gone);
+        if (changed) {
+                s->status = CX_CONTAINER_EXITED;
+                s->finished = told ? st.st_mtim.tv_sec * CX_US_PER_S + st.st_mtim.tv_nsec / 1000 : cx_time_now();
+                s->exit_code = told ? (int)code : 137;
+                s->oom = oom_killed;
+                if (gone) {
+                        (void)cx_copy_string(s->reason, sizeof s->reason, "ContainerStatusUnknown");
+                        (void)cx_copy_string(s->message, sizeof s->message,
+                                             "The container could not be located when the pod was terminated");
+                }
+        }
+        pthread_mutex_unlock(&rt->lock);
+        CX_ERROR err = CX_ERROR_INIT;
+        if (changed && cx_container_save(rt, c, &err) < 0)
+                cx_err(&err, "Cannot keep a container's record", "id", c->id);
+        return changed;
+}
+
+// --- conmon ----------------------------------------------------------------------------------------------------------
+
+// conmon's report on its sync pipe: {"pid":N} or {"data":N,"message":"why not"}.
+static int read_report(int fd, struct cx_buf *to)
+{
+        for (;;) {
+                struct pollfd p = {fd, POLLIN, 0};
+                int n = poll(&p, 1, 120000);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n < 0 ? -errno : -ETIMEDOUT;
+                char block[4096];
+                ssize_t got = read(fd, block, sizeof block);
+                if (got < 0 && errno != EINTR)
+                        return -errno;
+                if (got == 0)
+                        return 0;
+                if (got > 0)
+                        cx_buf_append(to, block, (size_t)got);
+                if (to->length && memchr(to->data, '\n', to->length))
+                        return 0;
+        }
+}
+
+static int spawn_conmon(const char *const *argv, int sync_fd, pid_t *ret_pid)
+{
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        sigset_t none, defaults;
+        posix_spawn_file_actions_init(&actions);
+        posix_spawnattr_init(&attributes);
+        sigemptyset(&none);
+        sigemptyset(&defaults);
+        sigaddset(&defaults, SIGPIPE);
+        posix_spawnattr_setsigmask(&attributes, &none);
+        posix_spawnattr_setsigdefault(&attributes, &defaults);
+        // A session of its own: a signal to the kubelet's process group must not reach containers' monitors.
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+        posix_spawn_file_actions_adddup2(&actions, sync_fd, 3);
+        char *env[] = {(char *)"_OCI_SYNCPIPE=3", (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                       NULL};
+        int r = posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, env);
+        posix_spawn_file_actions_destroy(&actions);
+        posix_spawnattr_destroy(&attributes);
+        return -r;
+}
+
+static void reap(pid_t pid)
+{
+        int status;
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+}
+
+static int run_conmon(struct cx_runtime *rt, struct cx_container *c, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *pidfile = cx_sprintf("%s/pidfile", c->folder);
+        CX_CLEANUP(cx_freep) char *conmon_pid = cx_sprintf("%s/conmon.pid", c->folder);
+        CX_CLEANUP(cx_freep) char *log = cx_sprintf("k8s-file:%s", c->log_path);
+        CX_CLEANUP(cx_freep) char *exits = cx_sprintf("%s/exits", rt->root);
+        const char *argv[40] = {rt->conmon, "--api-version", "1", "-c", c->id, "-u", c->id, "-n", c->name, "-r", rt->runc,
+                                "-b", c->folder, "-p", pidfile, "--conmon-pidfile", conmon_pid, "-l", log, "--exit-dir",
+                                exits, "--persist-dir", c->folder, "--full-attach", "--log-level", "error",
+                                "--runtime-arg", "--root", "--runtime-arg", rt->runc_root};
+        size_t n = 0;
+        while (argv[n])
+                n++;
+        if (c->tty)
+                argv[n++] = "-t";
+        if (c->stdin) {
+                argv[n++] = "-i";
+                if (!c->stdin_once)
+                        argv[n++] = "--leave-stdin-open";
+        }
+        int pipe_fds[2];
+        pid_t pid;
+        if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+                return cx_error_set(err, -errno, "cannot make a pipe: %s", strerror(errno));
+        int r = spawn_conmon(argv, pipe_fds[1], &pid);
+        close(pipe_fds[1]);
+        if (r < 0) {
+                close(pipe_fds[0]);
+                return cx_error_set(err, r, "cannot run %s: %s", rt->conmon, strerror(-r));
+        }
+        CX_BUF report = CX_BUF_INIT_MAX(65536);
+        r = read_report(pipe_fds[0], &report);
+        close(pipe_fds[0]);
+        if (r < 0)
+                kill(pid, SIGKILL);
+        reap(pid);
+        if (r < 0)
+                return cx_error_set(err, r, "no report from conmon: %s", strerror(-r));
+        json_auto_t *answer = NULL;
+        if (cx_json_parse(report.data, report.length, false, &answer, NULL) < 0)
+                return cx_error_set(err, -EIO, "conmon ended without a report");
+        int64_t container_pid = cx_json_int(answer, "pid", cx_json_int(answer, "data", -1));
+        if (container_pid <= 0) {
+                const char *message = cx_json_string_or(answer, "message", "container create failed");
+                CX_CLEANUP(cx_freep) char *one_line = cx_strdup(message);
+                for (size_t i = strlen(one_line); i-- > 0 && one_line[i] == '\n';)
+                        one_line[i] = '\0';
+return cx_error_set(err, -ENOEXEC, "OCI runtime create failed: %.900s", one_line);
+        }
+        pthread_mutex_lock(&rt->lock);
+        c->state.pid = (pid_t)container_pid;
+        c->state.pid_start = cx_pid_start((pid_t)container_pid);
+        pthread_mutex_unlock(&rt->lock);
+        return 0;
+}
+
+// Opens runc's exec fifo, for which its init waits, as `runc start` does, and removes it, which is runc's mark of a
+// running container.
+static int release_init(struct cx_runtime *rt, const struct cx_container *c, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *fifo = cx_sprintf("%s/%s/exec.fifo", rt->runc_root, c->id);
+        CX_CLEANUP(cx_closep) int fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0) {
+                // Another OCI runtime than runc (or a later one) may start otherwise.
+                return cx_run_ok((const char *[]){rt->runc, "--root", rt->runc_root, "start", c->id, NULL}, NULL, err);
+        }
+        int64_t deadline = cx_time_monotonic() + 10 * CX_NS_PER_S;
+        char byte;
+        for (;;) {
+                struct pollfd p = {fd, POLLIN, 0};
+                int n = poll(&p, 1, 100);
+                ssize_t got = n > 0 && p.revents & POLLIN ? read(fd, &byte, 1) : 0;
+                if (got == 1)
+                        break;
+                if (cx_pid_start(c->state.pid) != c->state.pid_start || cx_time_monotonic() > deadline)
+                        return cx_error_set(err, -ENOEXEC, "OCI runtime start failed: container process is already dead");
+                if (n > 0)   // hung up: the writer is not there yet
+                        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+        }
+        (void)unlink(fifo);
+        return 0;
+}
+
+// --- life cycle ------------------------------------------------------------------------------------------------------
+
+static int signal_number(const char *name)
+{
+        static const struct {
+                const char *name;
+                int number;
+        } names[] = {{"TERM", SIGTERM}, {"KILL", SIGKILL}, {"INT", SIGINT}, {"QUIT", SIGQUIT}, {"HUP", SIGHUP},
+                     {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"WINCH", SIGWINCH}, {"ABRT", SIGABRT}, {"PWR", SIGPWR}};
+        int64_t number;
+        if (!name || !*name)
+                return SIGTERM;
+        if (cx_parse_int(name, 1, 64, &number) == 0)
+                return (int)number;
+        if (cx_has_prefix(name, "SIGRTMIN+") && cx_parse_int(name + 9, 0, 30, &number) == 0)
+                return SIGRTMIN + (int)number;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
+                if (strcmp(names[i].name, cx_has_prefix(name, "SIG") ? name + 3 : name) == 0)
+                        return names[i].number;
+        return SIGTERM;
+}
+
+static struct cx_container *new_container(struct cx_runtime *rt, const struct cx_container_config *config)
+{
+        struct cx_container *c = cx_alloc(sizeof *c);
+        char id[65];
+        cx_runtime_new_id(id);
+        c->refs = 1;
+        c->id = cx_strdup(id);
+        c->folder = cx_sprintf("%s/containers/%s", rt->root, id);
+        c->sandbox_id = cx_strdup(config->sandbox->id);
+        c->pod_uid = cx_strdup(config->sandbox->pod_uid);
+        c->pod_namespace = cx_strdup(config->sandbox->pod_namespace);
+        c->pod_name = cx_strdup(config->sandbox->pod_name);
+        c->name = cx_strdup(cx_json_string_or(config->container, "name", ""));
+        c->image = cx_strdup(cx_json_string_or(config->container, "image", ""));
+        c->image_id = cx_strdup(cx_json_string_or(config->image, "id", ""));
+        const char *by_digest = json_string_value(json_array_get(json_object_get(config->image, "repoDigests"), 0));
+        c->image_ref = cx_strdup(by_digest ? by_digest : c->image_id);
+        c->hash = cx_strdup(config->hash);
+        c->log_path = cx_strdup(config->log_path);
+        c->cgroup = cx_sprintf("%s/%s", config->pod_cgroup, id);
+        c->message_path = cx_sprintf("%s/termination-log", c->folder);
+        c->attempt = config->attempt;
+        const char *stop = cx_json_string(config->container, "lifecycle.stopSignal");
+        c->stop_signal = signal_number(stop ? stop : cx_json_string(config->image, "config.StopSignal"));
+        c->tty = cx_json_bool(config->container, "tty", false);
+        c->stdin = cx_json_bool(config->container, "stdin", false);
+        c->stdin_once = cx_json_bool(config->container, "stdinOnce", false);
+        c->own_pid_ns = !config->sandbox->ns_pid && !config->sandbox->host_pid;
+        c->created = cx_time_now();
+        return c;
+}
+
+static int write_config(struct cx_runtime *rt, const struct cx_container *c, const struct cx_container_config *config,
+                        const char *rootfs, struct cx_error *err)
+{
+        const struct cx_sandbox *s = config->sandbox;
+        int score = cx_oom_score_adj(config->pod, config->container, config->node_memory);
+        if (!rt->may_lower_oom && score < rt->own_oom_score)
+                score = rt->own_oom_score;
+        size_t n = config->n_mounts;
+        CX_CLEANUP(cx_freep) struct cx_spec_mount *mounts = cx_alloc_array(n + 1, sizeof *mounts);
+        if (n)
+                memcpy(mounts, config->mounts, n * sizeof *mounts);
+        mounts[n++] = (struct cx_spec_mount){
+                .source = c->message_path,
+                .target = (char *)cx_json_string_or(config->container, "terminationMessagePath", "/dev/termination-log")};
+        struct cx_spec_input in = {.pod = config->pod, .container = config->container,
+                                   .image_config = json_object_get(config->image, "config"), .rootfs = rootfs,
+                                   .ns_net = s->ns_net, .ns_ipc = s->ns_ipc, .ns_uts = s->ns_uts, .ns_pid = s->ns_pid,
+                                   .shm = s->shm, .resolv_conf = s->resolv_conf, .hosts = s->hosts,
+                                   .hostname_file = s->host_network ? NULL : s->hostname_file, .args = config->args,
+                                   .env = config->env, .mounts = mounts, .n_mounts = n, .cgroups_path = c->cgroup,
+                                   .oom_score_adj = score, .pids_limit = rt->pids_limit, .cgroup_v2 = rt->cgroup_v2};
+        json_auto_t *spec = NULL;
+        int r = cx_spec_build(&in, &spec, err);
+        if (r < 0)
+                return r;
+        CX_CLEANUP(cx_closep) int log = open(c->message_path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+        if (log < 0 || fchmod(log, 0666) < 0)
+                return cx_error_set(err, -errno, "cannot make %s: %s", c->message_path, strerror(errno));
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/config.json", c->folder);
+        CX_CLEANUP(cx_freep) char *text = cx_json_text(spec);
+        return cx_write_file(path, text, strlen(text), 0600, false, err);
+}
+
+static int prepare(struct cx_runtime *rt, struct cx_container *c, const struct cx_container_config *config,
+                   struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *upper = cx_sprintf("%s/upper", c->folder);
+        CX_CLEANUP(cx_freep) char *work = cx_sprintf("%s/work", c->folder);
+        CX_CLEANUP(cx_freep) char *rootfs = cx_sprintf("%s/rootfs", c->folder);
+        CX_CLEANUP(cx_freep) char *log_folder = cx_strndup(c->log_path, (size_t)(strrchr(c->log_path, '/') - c->log_path));
+        if (mkdir(c->folder, 0711) < 0 || mkdir(upper, 0755) < 0 || mkdir(work, 0700) < 0 || mkdir(rootfs, 0755) < 0)
+                return cx_error_set(err, -errno, "cannot make %s: %s", c->folder, strerror(errno));
+        int r = cx_mkdir_all(log_folder, 0755, err);
+        if (r == 0)
+                r = cx_container_save(rt, c, err);
+        if (r == 0)
+                r = cx_image_store_mount(rt->images, config->image, upper, work, rootfs, err);
+        return r == 0 ? write_config(rt, c, config, rootfs, err) : r;
+}
+
+static void publish(struct cx_runtime *rt, struct cx_container *c)
+{
+        pthread_mutex_lock(&rt->lock);
+        __atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+        cx_map_set(&rt->containers, c->id, c);
+        pthread_mutex_unlock(&rt->lock);
+}
+
+// The container exists and has ended: what a user sees of a command that cannot be run.
+static void mark_start_error(struct cx_runtime *rt, struct cx_container *c, const struct cx_error *err)
+{
+        pthread_mutex_lock(&rt->lock);
+        c->state.status = CX_CONTAINER_EXITED;
+        c->state.exit_code = 128;
+        c->state.finished = cx_time_now();
+        (void)cx_copy_string(c->state.reason, sizeof c->state.reason, "StartError");
+        (void)cx_copy_string(c->state.message, sizeof c->state.message, cx_error_text(err));
+        pthread_mutex_unlock(&rt->lock);
+        CX_ERROR saving = CX_ERROR_INIT;
+        if (cx_container_save(rt, c, &saving) < 0)
+                cx_err(&saving, "Cannot keep a container's record", "id", c->id);
+}
+
+int cx_container_run(struct cx_runtime *rt, const struct cx_container_config *config,
+                     struct cx_container **ret_container, struct cx_error *err)
+{
+        struct cx_container *c = new_container(rt, config);
+        int r = prepare(rt, c, config, err);
+        if (r == 0) {
+                publish(rt, c);   // before it runs, so that no exit is missed
+                CX_ERROR failure = CX_ERROR_INIT;
+                r = run_conmon(rt, c, &failure);
+                if (r == 0)
+                        r = release_init(rt, c, &failure);
+                if (r == -ENOEXEC)
+                        mark_start_error(rt, c, &failure);
+                if (r < 0)
+                        (void)cx_error_move(err, &failure);
+        }
+        if (r == 0) {
+                pthread_mutex_lock(&rt->lock);
+                if (c->state.status == CX_CONTAINER_CREATED)   // it may have ended by now
+                        c->state.status = CX_CONTAINER_RUNNING;
+                c->state.started = cx_time_now();
+                pthread_mutex_unlock(&rt->lock);
+                r = cx_container_save(rt, c, err);
+                (void)cx_container_take_exit(rt, c);
+        }
+        if (r < 0 && r != -ENOEXEC) {
+                CX_ERROR ignored = CX_ERROR_INIT;
+                if (cx_container_remove(rt, c, &ignored) < 0)
+                        cx_err(&ignored, "Cannot remove a half-made container", "id", c->id);
+                cx_container_unref(c);
+                return r;
+        }
+        *ret_container = c;
+        return r;
+}
+
+int cx_container_signal(struct cx_runtime *rt, struct cx_container *c, int number)
+{
+        struct cx_container_state s;
+        cx_container_state(rt, c, &s);
+        if (s.status == CX_CONTAINER_EXITED || s.pid <= 0)
+                return -ESRCH;
+        if (number == SIGKILL && !c->own_pid_ns)   // its other processes do not die with it
+                cx_cgroup_kill(c->cgroup, SIGKILL);
+        CX_CLEANUP(cx_closep) int fd = (int)syscall(SYS_pidfd_open, s.pid, 0);
+        if (fd < 0 || cx_pid_start(s.pid) != s.pid_start)
+                return -ESRCH;
+        return syscall(SYS_pidfd_send_signal, fd, number, NULL, 0) < 0 ? -errno : 0;
+}
+
+// Works from the id alone, for what a crash left without a record.
+void cx_container_remove_files(struct cx_runtime *rt, const char *id, const char *cgroup)
+{
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/containers/%s", rt->root, id);
+        CX_CLEANUP(cx_freep) char *state = cx_sprintf("%s/%s", rt->runc_root, id);
+        CX_CLEANUP(cx_freep) char *exit_file = cx_sprintf("%s/exits/%s", rt->root, id);
+        CX_CLEANUP(cx_freep) char *rootfs = cx_sprintf("%s/rootfs", folder);
+        CX_ERROR err = CX_ERROR_INIT;
+        int r = 0;
+        if (access(state, F_OK) == 0 && !cgroup)   // kills it too; it knows the cgroup
+                r = cx_run_ok((const char *[]){rt->runc, "--root", rt->runc_root, "delete", "--force", id, NULL}, NULL,
+                              &err);
+        if (r == 0 && cgroup)
+                r = cx_cgroup_remove(cgroup, &err);
+        if (r == 0)
+                r = cx_remove_tree(state, &err);
+        cx_unmount_below(rootfs);
+        if (r == 0)
+                r = cx_remove_tree(folder, &err);
+        (void)unlink(exit_file);
+        if (r < 0)
+                cx_err(&err, "Cannot remove a container's files", "id", id);
+}
+
+int cx_container_remove(struct cx_runtime *rt, struct cx_container *c, struct cx_error *err CX_UNUSED)
+{
+        (void)cx_container_signal(rt, c, SIGKILL);
+        cx_container_remove_files(rt, c->id, c->cgroup);
+        pthread_mutex_lock(&rt->lock);
+        struct cx_container *held = cx_map_take(&rt->containers, c->id);
+        pthread_mutex_unlock(&rt->lock);
+        cx_container_unref(held);
+        return 0;
+}
+
+// --- conmon's control files ------------------------------------------------------------------------------------------
+
+static int write_control(const struct cx_container *c, const char *text)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/ctl", c->folder);
+        CX_CLEANUP(cx_closep) int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        return fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+int cx_container_reopen_log(const struct cx_container *c)
+{
+        return write_control(c, "2 0 0\n");
+}
+
+int cx_container_resize(const struct cx_container *c, int width, int height)
+{
+        char text[64];
+        snprintf(text, sizeof text, "1 %d %d\n", height, width);
+        return write_control(c, text);
+}
+
+int cx_container_attach(const struct cx_container *c)
+{
+        // The path may be longer than a socket address holds: it is reached through the folder's descriptor.
+        CX_CLEANUP(cx_closep) int folder = open(c->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        CX_CLEANUP(cx_closep) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/attach", folder);
+        if (folder < 0 || fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+                return -errno;
+        int out = fd;
+        fd = -1;
+        return out;
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands in running containers, by runc exec: it joins all namespaces and cgroups and applies the container's own user,
+// capabilities and system call filter.
+#include "kubelet/runtime/runtime_internal.h"
+
+#include "base/buf.h"
+#include "base/process.h"
+
+#include <fcntl.h>
+#include <pty.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+
+static void exec_argv(const struct cx_runtime *rt, const struct cx_container *c, const char *pid_file, bool tty,
+                      const char *const *argv, const char **to, size_t max)
+{
+        size_t n = 0;
+        const char *const head[] = {rt->runc, "--root", rt->runc_root, "exec", "--pid-file", pid_file};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(head); i++)
+                to[n++] = head[i];
+        if (tty)
+                to[n++] = "-t";
+        to[n++] = c->id;
+        while (*argv && n + 1 < max)
+                to[n++] = *argv++;
+        to[n] = NULL;
+}
+
+static size_t count_args(const char *const *argv)
+{
+        size_t n = 0;
+        while (argv[n])
+                n++;
+        return n;
+}
+
+static char *pid_file_name(const struct cx_container *c)
+{
+        char id[65];
+        cx_runtime_new_id(id);
+        return cx_sprintf("%s/exec-%.12s.pid", c->folder, id);
+}
+
+int cx_container_exec(struct cx_runtime *rt, const struct cx_container *c, const char *const *argv, int64_t timeout,
+                      struct cx_buf *ret_output, int *ret_status, struct cx_error *err)
+{
+        size_t max = count_args(argv) + 12;
+        CX_CLEANUP(cx_freep) const char **full = cx_alloc_array(max, sizeof *full);
+        CX_CLEANUP(cx_freep) char *pid_file = pid_file_name(c);
+        exec_argv(rt, c, pid_file, false, argv, full, max);
+        CX_BUF complaint = CX_BUF_INIT;
+        size_t cap = ret_output ? ret_output->max : 16384;
+        int r = cx_run(&(struct cx_run_options){.argv = full, .timeout = timeout, .max_output = cap < 16384 ? cap : 16384},
+                       ret_output, &complaint, ret_status, err);
+        if (r == -ETIMEDOUT) {   // runc was killed; the command itself lives in the container
+                CX_BUF text = CX_BUF_INIT_MAX(32);
+                int64_t pid;
+                if (cx_buf_read_file(&text, pid_file) == 0 && cx_parse_int(text.data, 2, INT32_MAX, &pid) == 0)
+                        kill((pid_t)pid, SIGKILL);
+        }
+        (void)unlink(pid_file);
+        if (ret_output)
+                cx_buf_append(ret_output, complaint.data, complaint.length);
+        return r;
+}
+
+static int spawn_tty(const char *const *argv, int ret_fds[3], pid_t *ret_pid)
+{
+        int master, slave;
+        char name[128];
+        struct winsize size = {.ws_row = 24, .ws_col = 80};
+        if (openpty(&master, &slave, name, NULL, &size) < 0)
+                return -errno;
+        fcntl(master, F_SETFD, FD_CLOEXEC);
+        fcntl(slave, F_SETFD, FD_CLOEXEC);
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        sigset_t none, defaults;
+        posix_spawn_file_actions_init(&actions);
+        posix_spawnattr_init(&attributes);
+        sigemptyset(&none);
+        sigemptyset(&defaults);
+        sigaddset(&defaults, SIGPIPE);
+        posix_spawnattr_setsigmask(&attributes, &none);
+        posix_spawnattr_setsigdefault(&attributes, &defaults);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+        posix_spawn_file_actions_addopen(&actions, 0, name, O_RDWR, 0);   // becomes the controlling terminal
+        posix_spawn_file_actions_adddup2(&actions, 0, 1);
+        posix_spawn_file_actions_adddup2(&actions, 0, 2);
+        int r = -posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
+        posix_spawn_file_actions_destroy(&actions);
+        posix_spawnattr_destroy(&attributes);
+        close(slave);
+        if (r < 0) {
+                close(master);
+                return r;
+        }
+        ret_fds[0] = master;
+        ret_fds[1] = ret_fds[2] = -1;
+        return 0;
+}
+
+static int spawn_pipes(const char *const *argv, bool use_stdin, int ret_fds[3], pid_t *ret_pid)
+{
+        int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
+        int r = 0;
+        if ((use_stdin && pipe2(in, O_CLOEXEC) < 0) || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
+                r = -errno;
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        sigset_t none, defaults;
+        posix_spawn_file_actions_init(&actions);
+        posix_spawnattr_init(&attributes);
+        sigemptyset(&none);
+        sigemptyset(&defaults);
+        sigaddset(&defaults, SIGPIPE);
+        posix_spawnattr_setsigmask(&attributes, &none);
+        posix_spawnattr_setsigdefault(&attributes, &defaults);
+        posix_spawnattr_setpgroup(&attributes, 0);
+        posix_spawnattr_setflags(&attributes,
+                                 POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+        if (use_stdin)
+                posix_spawn_file_actions_adddup2(&actions, in[0], 0);
+        else
+                posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+        posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+        posix_spawn_file_actions_adddup2(&actions, err[1], 2);
+        if (r == 0)
+                r = -posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
+        posix_spawn_file_actions_destroy(&actions);
+        posix_spawnattr_destroy(&attributes);
+        int theirs[] = {in[0], out[1], err[1]}, ours[] = {in[1], out[0], err[0]};
+        for (int i = 0; i < 3; i++) {
+                if (theirs[i] >= 0)
+                        close(theirs[i]);
+                if (r < 0 && ours[i] >= 0)
+                        close(ours[i]);
+                ret_fds[i] = ours[i];
+        }
+        return r;
+}
+
+int cx_container_exec_start(struct cx_runtime *rt, const struct cx_container *c, const char *const *argv, bool tty,
+                            bool use_stdin, int ret_fds[3], pid_t *ret_pid, struct cx_error *err)
+{
+        size_t max = count_args(argv) + 12;
+        CX_CLEANUP(cx_freep) const char **full = cx_alloc_array(max, sizeof *full);
+        CX_CLEANUP(cx_freep) char *pid_file = pid_file_name(c);
+        exec_argv(rt, c, pid_file, tty, argv, full, max);
+        int r = tty ? spawn_tty(full, ret_fds, ret_pid) : spawn_pipes(full, use_stdin, ret_fds, ret_pid);
+        return r < 0 ? cx_error_set(err, r, "cannot run %s: %s", rt->runc, strerror(-r)) : 0;
+}

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening the runtime: records are read, compared with what lives, and leftovers of a crash are removed. The watcher
+// thread turns conmon's exit files into events, and every ten seconds looks for containers whose monitor has died.
+#include "kubelet/runtime/runtime_internal.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "kubelet/runtime/cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/mount.h>
+
+void cx_runtime_new_id(char to[65])
+{
+        unsigned char raw[32];
+        cx_random_bytes(raw, sizeof raw);
+        for (size_t i = 0; i < sizeof raw; i++)
+                snprintf(to + 2 * i, 3, "%02x", raw[i]);
+}
+
+uint64_t cx_pid_start(pid_t pid)
+{
+        if (pid <= 0)
+                return 0;
+        char path[40];
+        snprintf(path, sizeof path, "/proc/%d/stat", pid);
+        CX_BUF text = CX_BUF_INIT_MAX(4096);
+        if (cx_buf_read_file(&text, path) < 0)
+                return 0;
+        const char *p = strrchr(text.data, ')');   // the name before may hold anything
+        char state = 0;
+        unsigned long long start = 0;
+        if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &state,
+                         &start) != 2)
+                return 0;
+        return state == 'Z' || state == 'X' ? 0 : start;
+}
+
+// Unmounts everything mounted at or below a folder, deepest first.
+void cx_unmount_below(const char *folder)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(64 << 20);
+        if (cx_buf_read_file(&text, "/proc/self/mountinfo") < 0)
+                return;
+        CX_STRINGS found = CX_STRINGS_INIT;
+        size_t n = strlen(folder);
+        for (char *line = text.data; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+                char target[4096];
+                if (sscanf(line, "%*d %*d %*s %*s %4095s", target) == 1 && strncmp(target, folder, n) == 0 &&
+                    (target[n] == '/' || !target[n]))
+                        cx_strings_add(&found, target);
+        }
+        for (size_t i = found.count; i-- > 0;)
+                (void)umount2(found.items[i], MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+struct cx_cni *cx_runtime_cni(struct cx_runtime *rt)
+{
+        return rt->cni;
+}
+
+const char *cx_runtime_cgroup_root(const struct cx_runtime *rt)
+{
+        return rt->cgroup_root;
+}
+
+static void load_sandboxes(struct cx_runtime *rt)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/sandboxes", rt->root);
+        DIR *dir = opendir(path);
+        struct dirent *entry;
+        while (dir && (entry = readdir(dir))) {
+                if (entry->d_name[0] == '.')
+                        continue;
+                struct cx_sandbox *sandbox = cx_sandbox_load(rt, entry->d_name);
+                if (sandbox) {
+                        cx_map_set(&rt->sandboxes, sandbox->id, sandbox);
+                        continue;
+                }
+                CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s", path, entry->d_name);
+                cx_info("Removing a sandbox that was never finished", "id", entry->d_name);
+                cx_sandbox_remove_files(folder);
+        }
+        if (dir)
+                closedir(dir);
+}
+
+static void load_containers(struct cx_runtime *rt)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/containers", rt->root);
+        DIR *dir = opendir(path);
+        struct dirent *entry;
+        while (dir && (entry = readdir(dir))) {
+                if (entry->d_name[0] == '.')
+                        continue;
+                struct cx_container *container = cx_container_load(rt, entry->d_name);
+                if (!container) {
+                        cx_info("Removing a container that was never finished", "id", entry->d_name);
+                        cx_container_remove_files(rt, entry->d_name, NULL);
+                        continue;
+                }
+                (void)cx_container_take_exit(rt, container);
+                cx_map_set(&rt->containers, container->id, container);
+        }
+        if (dir)
+                closedir(dir);
+}
+
+int cx_runtime_open(const struct cx_runtime_options *o, struct cx_runtime **ret_runtime, struct cx_error *err)
+{
+        static const char *const folders[] = {"sandboxes", "containers", "exits", "runc"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(folders); i++) {
+                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", o->root, folders[i]);
+                int r = cx_mkdir_all(path, i == 0 || i == 1 ? 0711 : 0700, err);
+                if (r < 0)
+                        return r;
+        }
+        struct cx_runtime *rt = cx_alloc(sizeof *rt);
+        rt->root = cx_strdup(o->root);
+        rt->cgroup_root = cx_strdup(strcmp(o->cgroup_root, "/") == 0 ? "" : o->cgroup_root);
+        rt->runc = cx_strdup(o->runc);
+        rt->conmon = cx_strdup(o->conmon);
+        rt->runc_root = cx_sprintf("%s/runc", o->root);
+        rt->images = o->images;
+        rt->cni = o->cni;
+        rt->pids_limit = o->pids_limit;
+        rt->on_exit = o->on_exit;
+        rt->context = o->context;
+        rt->cgroup_v2 = cx_cgroup_is_v2();
+        rt->inotify_fd = rt->stop_fd = -1;
+        pthread_mutex_init(&rt->lock, NULL);
+        CX_BUF score = CX_BUF_INIT_MAX(64);
+        int64_t own = 0;
+        if (cx_buf_read_file(&score, "/proc/self/oom_score_adj") == 0) {
+                score.data[strcspn(score.data, "\n")] = '\0';
+                if (cx_parse_int(score.data, -1000, 1000, &own) < 0)
+                        own = 0;
+        }
+        rt->own_oom_score = (int)own;
+        CX_BUF status = CX_BUF_INIT_MAX(65536);
+        const char *caps = cx_buf_read_file(&status, "/proc/self/status") == 0 ? strstr(status.data, "CapEff:") : NULL;
+        rt->may_lower_oom = caps && (strtoull(caps + 7, NULL, 16) >> 24 & 1);   // CAP_SYS_RESOURCE
+        if (!rt->may_lower_oom)
+                cx_warn("No CAP_SYS_RESOURCE: out-of-memory scores of containers are not lowered below the kubelet's own",
+                        "oomScoreAdj", CX_INT(own));
+        load_sandboxes(rt);
+        load_containers(rt);
+        *ret_runtime = rt;
+        return 0;
+}
+
+static void exited(struct cx_runtime *rt, struct cx_container *container)
+{
+        if (cx_container_take_exit(rt, container) && rt->on_exit)
+                rt->on_exit(rt->context, container->pod_uid, container->id);
+}
+
+static struct cx_container *by_id(struct cx_runtime *rt, const char *id)
+{
+        pthread_mutex_lock(&rt->lock);
+        struct cx_container *container = cx_map_get(&rt->containers, id);
+        if (container)
+                __atomic_add_fetch(&container->refs, 1, __ATOMIC_RELAXED);
+        pthread_mutex_unlock(&rt->lock);
+        return container;
+}
+
+static void read_events(struct cx_runtime *rt)
+{
+        char block[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
+        ssize_t n = read(rt->inotify_fd, block, sizeof block);
+        for (char *p = block; n > 0 && p < block + n;) {
+                struct inotify_event *event = (struct inotify_event *)p;
+                p += sizeof *event + event->len;
+                CX_CLEANUP(cx_container_unrefp) struct cx_container *container =
+                        event->len ? by_id(rt, event->name) : NULL;
+                if (container)
+                        exited(rt, container);
+        }
+}
+
+// A container whose process is gone without an exit file has lost its monitor: it gets its file from us.
+static void check_lost(struct cx_runtime *rt)
+{
+        CX_CONTAINERS all = {0};
+        cx_runtime_containers(rt, NULL, &all);
+        for (size_t i = 0; i < all.count; i++) {
+                struct cx_container_state state;
+                cx_container_state(rt, all.items[i], &state);
+                if (state.status == CX_CONTAINER_RUNNING && cx_pid_start(state.pid) != state.pid_start)
+                        exited(rt, all.items[i]);
+        }
+}
+
+static void *watch(void *context)
+{
+        struct cx_runtime *rt = context;
+        for (;;) {
+                struct pollfd fds[2] = {{rt->inotify_fd, POLLIN, 0}, {rt->stop_fd, POLLIN, 0}};
+                int n = poll(fds, 2, 10000);
+                if (n > 0 && fds[1].revents)
+                        return NULL;
+                if (n > 0 && fds[0].revents)
+                        read_events(rt);
+                else if (n == 0)
+                        check_lost(rt);
+        }
+}
+
+int cx_runtime_start(struct cx_runtime *rt, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *exits = cx_sprintf("%s/exits", rt->root);
+        rt->inotify_fd = inotify_init1(IN_CLOEXEC);
+        rt->stop_fd = eventfd(0, EFD_CLOEXEC);
+        if (rt->inotify_fd < 0 || rt->stop_fd < 0 ||
+            inotify_add_watch(rt->inotify_fd, exits, IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
+                return cx_error_set(err, -errno, "cannot watch %s: %s", exits, strerror(errno));
+        CX_CONTAINERS all = {0};
+        cx_runtime_containers(rt, NULL, &all);
+        for (size_t i = 0; i < all.count; i++)   // what ended between opening and now
+                exited(rt, all.items[i]);
+        int r = -pthread_create(&rt->watcher, NULL, watch, rt);
+        if (r < 0)
+                return cx_error_set(err, r, "cannot start a thread: %s", strerror(-r));
+        rt->watching = true;
+        return 0;
+}
+
+void cx_runtime_free(struct cx_runtime *rt)
+{
+        if (!rt)
+                return;
+        if (rt->watching) {
+                uint64_t one = 1;
+                (void)!write(rt->stop_fd, &one, sizeof one);
+                pthread_join(rt->watcher, NULL);
+        }
+        CX_MAP_FOREACH(&rt->sandboxes, entry)
+        {
+                cx_sandbox_unref(entry->value);
+        }
+        CX_MAP_FOREACH(&rt->containers, other)
+        {
+                cx_container_unref(other->value);
+        }
+        cx_map_release(&rt->sandboxes);
+        cx_map_release(&rt->containers);
+        if (rt->inotify_fd >= 0)
+                close(rt->inotify_fd);
+        if (rt->stop_fd >= 0)
+                close(rt->stop_fd);
+        pthread_mutex_destroy(&rt->lock);
+        free(rt->root);
+        free(rt->cgroup_root);
+        free(rt->runc);
+        free(rt->conmon);
+        free(rt->runc_root);
+        free(rt);
+}
+
+static int older(const void *a, const void *b)
+{
+        const struct cx_container *x = *(struct cx_container *const *)a, *y = *(struct cx_container *const *)b;
+        if (x->created != y->created)
+                return x->created < y->created ? -1 : 1;
+        return strcmp(x->id, y->id);
+}
+
+void cx_runtime_containers(struct cx_runtime *rt, const char *pod_uid, struct cx_containers *ret_list)
+{
+        pthread_mutex_lock(&rt->lock);
+        CX_MAP_FOREACH(&rt->containers, entry)
+        {
+                struct cx_container *container = entry->value;
+                if (pod_uid && strcmp(container->pod_uid, pod_uid) != 0)
+                        continue;
+                ret_list->items = cx_realloc_array(ret_list->items, ret_list->count + 1, sizeof *ret_list->items);
+                ret_list->items[ret_list->count++] = container;
+                __atomic_add_fetch(&container->refs, 1, __ATOMIC_RELAXED);
+        }
+        pthread_mutex_unlock(&rt->lock);
+        if (ret_list->count)
+                qsort(ret_list->items, ret_list->count, sizeof *ret_list->items, older);
+}
+
+void cx_containers_release(struct cx_containers *list)
+{
+        for (size_t i = 0; i < list->count; i++)
+                cx_container_unref(list->items[i]);
+        free(list->items);
+        *list = (struct cx_containers){0};
+}
+
+struct cx_container *cx_runtime_container(struct cx_runtime *rt, const char *pod_uid, const char *name, bool previous)
+{
+        CX_CONTAINERS list = {0};
+        cx_runtime_containers(rt, pod_uid, &list);
+        for (size_t i = list.count; i-- > 0;) {
+                if (strcmp(list.items[i]->name, name) != 0)
+                        continue;
+                if (previous) {
+                        previous = false;
+                        continue;
+                }
+                __atomic_add_fetch(&list.items[i]->refs, 1, __ATOMIC_RELAXED);
+                return list.items[i];
+        }
+        return NULL;
+}
+
+void cx_runtime_pods(struct cx_runtime *rt, struct cx_strings *ret_uids)
+{
+        pthread_mutex_lock(&rt->lock);
+        CX_MAP_FOREACH(&rt->sandboxes, entry)
+        {
+                const char *uid = ((struct cx_sandbox *)entry->value)->pod_uid;
+                if (!cx_strings_has(ret_uids, uid))
+                        cx_strings_add(ret_uids, uid);
+        }
+        CX_MAP_FOREACH(&rt->containers, other)
+        {
+                const char *uid = ((struct cx_container *)other->value)->pod_uid;
+                if (!cx_strings_has(ret_uids, uid))
+                        cx_strings_add(ret_uids, uid);
+        }
+        pthread_mutex_unlock(&rt->lock);
+}
+
+struct cx_sandbox *cx_runtime_sandbox(struct cx_runtime *rt, const char *pod_uid)
+{
+        struct cx_sandbox *best = NULL;
+        pthread_mutex_lock(&rt->lock);
+        CX_MAP_FOREACH(&rt->sandboxes, entry)
+        {
+                struct cx_sandbox *sandbox = entry->value;
+                if (strcmp(sandbox->pod_uid, pod_uid) == 0 && (!best || sandbox->created > best->created))
+                        best = sandbox;
+        }
+        if (best)
+                __atomic_add_fetch(&best->refs, 1, __ATOMIC_RELAXED);
+        pthread_mutex_unlock(&rt->lock);
+        return best;
+}
