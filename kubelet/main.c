@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kubelet: settings, wiring of its parts, and an orderly end that leaves containers running.
+#include "base/log.h"
+#include "base/process.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "kubelet/config.h"
+#include "kubelet/kubelet.h"
+#include "kubelet/node/node.h"
+#include "kubelet/pod/manifests.h"
+#include "kubelet/pod/pods.h"
+#include "kubelet/pod/pool.h"
+#include "kubelet/pod/probe.h"
+#include "kubelet/server/server.h"
+#include "kubelet/volume/refs.h"
+#include "kubelet/volume/volumes.h"
+
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+
+static void on_exit_of(void *context, const char *pod_uid, const char *container_id CX_UNUSED)
+{
+        cx_pods_enqueue(((struct cx_kubelet *)context)->pods, pod_uid);
+}
+
+static void on_change(void *context, const char *pod_uid)
+{
+        cx_pods_enqueue(((struct cx_kubelet *)context)->pods, pod_uid);
+}
+
+static bool is_mirror(const json_t *object)
+{
+        return json_object_get(cx_json_get(object, "metadata.annotations"), "kubernetes.io/config.mirror") != NULL;
+}
+
+static void on_pod(void *context, const struct cx_object *old, const struct cx_object *now)
+{
+        struct cx_kubelet *k = context;
+        if (!now) {
+                cx_pods_remove(k->pods, old->uid);
+                return;
+        }
+        if (old && strcmp(old->uid, now->uid) != 0)   // deleted and made again between two lists
+                cx_pods_remove(k->pods, old->uid);
+        json_t *object = cx_object_json(now);
+        if (object && !is_mirror(object))
+                cx_pods_set(k->pods, object, false);
+        else
+                json_decref(object);
+}
+
+static int watch_pods(struct cx_kubelet *k, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *selector = cx_sprintf("spec.nodeName=%s", k->node_name);
+        cx_informer_start(k->services);   // first: their addresses are variables of every container
+        int r = cx_informer_wait_synced(k->services, -1, err);
+        if (r < 0)
+                return r;
+        struct cx_informer *informer = cx_informers_add(
+                k->informers, &(struct cx_informer_options){.ref = {.version = "v1", .resource = "pods"},
+                                                            .field_selector = selector});
+        cx_informer_on_event(informer, on_pod, k);
+        cx_informer_start(informer);
+        return cx_informer_wait_synced(informer, -1, err);
+}
+
+static int set_up_machine(const struct cx_kubelet_settings *s, struct cx_kubelet *k)
+{
+        static char name[256];
+        if (s->hostname_override && *s->hostname_override)
+                (void)cx_copy_string(name, sizeof name, s->hostname_override);
+        else if (gethostname(name, sizeof name - 1) < 0)
+                return -errno;
+        for (char *p = name; *p; p++)
+                *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+        k->node_name = name;
+        struct sysinfo info;
+        k->node_memory = sysinfo(&info) == 0 ? (int64_t)info.totalram * info.mem_unit : 0;
+        k->node_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+        if (s->node_ip && *s->node_ip)
+                cx_strings_split(&k->node_ips, s->node_ip, ',');
+        else
+                cx_node_detect_ips(&k->node_ips);
+        return 0;
+}
+
+static int connect_apiserver(const struct cx_kubelet_settings *s, struct cx_kubelet *k, struct cx_error *err)
+{
+        if (!s->kubeconfig || !*s->kubeconfig)
+                return 0;
+        int r = cx_rest_from_kubeconfig(s->kubeconfig, &(struct cx_rest_options){.user_agent = "kubelet/" CX_KUBELET_VERSION},
+                                        &k->rest, err);
+        if (r < 0)
+                return r;
+        k->informers = cx_informers_new(k->rest);
+        k->events = cx_events_new(k->rest, "kubelet", k->node_name);
+        k->services = cx_informers_add(k->informers,
+                                       &(struct cx_informer_options){.ref = {.version = "v1", .resource = "services"}});
+        return 0;
+}
+
+static int make_parts(const struct cx_kubelet_settings *s, struct cx_kubelet *k, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *images = cx_sprintf("%s/images", s->root);
+        CX_CLEANUP(cx_freep) char *cni_state = cx_sprintf("%s/cni", s->root);
+        int r = cx_mkdir_all(s->root, 0711, err);
+        if (r == 0)
+                r = cx_image_store_open(images, &k->images, err);
+        if (r < 0)
+                return r;
+        k->cni = cx_cni_new(&(struct cx_cni_options){.conf_dir = s->cni_conf_dir, .bin_dir = s->cni_bin_dir,
+                                                     .state_dir = cni_state, .pod_cidr = s->pod_cidr});
+        k->pool = cx_pool_new(64);
+        k->pods = cx_pods_new(k);
+        r = cx_runtime_open(&(struct cx_runtime_options){.root = s->root, .cgroup_root = s->cgroup_root, .runc = s->runc,
+                                                         .conmon = s->conmon, .images = k->images, .cni = k->cni,
+                                                         .pids_limit = s->pids_limit, .on_exit = on_exit_of, .context = k},
+                            &k->runtime, err);
+        if (r < 0)
+                return r;
+        k->refs = cx_refs_new(k->informers, on_change, k);
+        k->volumes = cx_volumes_new(k);
+        k->probes = cx_probes_new(k, on_change, k);
+        return cx_runtime_start(k->runtime, err);
+}
+
+static int run(struct cx_kubelet_settings *s, struct cx_error *err)
+{
+        static struct cx_kubelet kubelet;
+        struct cx_kubelet *k = &kubelet;
+        struct cx_manifests *manifests = NULL;
+        struct cx_node *node = NULL;
+        struct cx_kubelet_server *server = NULL;
+        k->root = s->root;
+        k->log_root = s->log_root;
+        k->cgroup_root = s->cgroup_root;
+        k->cluster_domain = s->cluster_domain;
+        k->resolv_conf = s->resolv_conf;
+        k->registry_config = s->registry_config;
+        k->cluster_dns = s->cluster_dns;
+        k->max_pods = s->max_pods;
+        int r = set_up_machine(s, k);
+        if (r < 0)
+                return cx_error_set(err, r, "cannot learn the machine's name: %s", strerror(-r));
+        r = connect_apiserver(s, k, err);
+        if (r == 0)
+                r = make_parts(s, k, err);
+        if (r == 0)
+                r = cx_kubelet_server_start(k, s, &server, err);
+        if (r == 0)
+                r = cx_node_start(k, s, &node, err);
+        if (r < 0)
+                return r;
+        cx_pods_start(k->pods);
+        if (s->manifests && *s->manifests)
+                r = cx_manifests_start(k, s->manifests, &manifests, err);
+        if (r == 0 && k->rest)
+                r = watch_pods(k, err);
+        if (r < 0)
+                return r;
+        cx_pods_sources_ready(k->pods);
+        cx_info("Kubelet is ready", "node", k->node_name, "version", CX_KUBELET_VERSION);
+        int number = cx_process_wait_stop();
+        cx_info("Kubelet is stopping; containers go on", "signal", CX_INT(number));
+        cx_kubelet_server_free(server);
+        cx_node_free(node);
+        cx_manifests_free(manifests);
+        cx_informers_free(k->informers);
+        cx_probes_free(k->probes);
+        // Workers may be in the middle of starting a container: they finish, and what they started is on disk.
+        cx_pods_free(k->pods);
+        cx_pool_free(k->pool);
+        cx_runtime_free(k->runtime);
+        if (k->events)
+                cx_events_free(k->events);
+        return 0;
+}
+
+int main(int argc, char **argv)
+{
+        if (argc == 2 && strcmp(argv[1], CX_PAUSE_ARGUMENT) == 0)
+                cx_pause_main();
+        struct cx_kubelet_settings settings;
+        CX_ERROR err = CX_ERROR_INIT;
+        cx_process_init();
+        if (cx_kubelet_settings_load(&settings, argc, argv, &err) < 0) {
+                fprintf(stderr, "Error: %s\n", cx_error_text(&err));
+                return 1;
+        }
+        if (settings.version) {
+                printf("Kubernetes %s\n", CX_KUBELET_VERSION);
+                return 0;
+        }
+        if (settings.help) {
+                CX_BUF text = CX_BUF_INIT;
+                cx_kubelet_settings_help(&text);
+                printf("Usage:\n  kubelet [flags]\n\nFlags:\n%s", text.data);
+                return 0;
+        }
+        cx_log_settings.verbosity = (int)settings.verbosity;
+        cx_log_settings.json = cx_streq(settings.logging_format, "json");
+        umask(022);
+        if (run(&settings, &err) < 0) {
+                cx_err(&err, "Kubelet cannot run");
+                return 1;
+        }
+        return 0;
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kubelet/node/node.h"
+
+#include "base/log.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "kubelet/image/registry.h"
+#include "kubelet/network/routes.h"
+#include "kubelet/pod/pods.h"
+
+#include <pthread.h>
+#include <sys/statvfs.h>
+
+#define LEASE_PERIOD (10 * CX_NS_PER_S)
+#define REPORT_PERIOD (300 * CX_NS_PER_S)
+#define COLLECT_PERIOD (300 * CX_NS_PER_S)
+
+struct cx_node {
+        struct cx_kubelet *kubelet;
+        const struct cx_kubelet_settings *settings;
+        struct cx_informer *nodes;
+        pthread_t thread;
+        pthread_mutex_t lock;       // guards stopping and woken
+        pthread_cond_t wake;
+        bool stopping, woken;
+        json_t *said;               // the status that the apiserver last took from us
+        int64_t said_at;
+        char *pod_cidr;             // that the network is set up for
+};
+
+static struct cx_ref node_ref(const struct cx_node *n)
+{
+        return (struct cx_ref){.version = "v1", .resource = "nodes", .name = n->kubelet->node_name};
+}
+
+static json_t *labels_of(const struct cx_node *n)
+{
+        const char *arch = cx_registry_architecture();
+        json_t *labels = json_pack("{s:s, s:s, s:s, s:s, s:s}", "kubernetes.io/hostname", n->kubelet->node_name,
+                                   "kubernetes.io/os", "linux", "kubernetes.io/arch", arch, "beta.kubernetes.io/os",
+                                   "linux", "beta.kubernetes.io/arch", arch);
+        for (size_t i = 0; i < n->settings->node_labels.count; i++) {
+                const char *pair = n->settings->node_labels.items[i];
+                size_t key = strcspn(pair, "=");
+                CX_CLEANUP(cx_freep) char *name = cx_strndup(pair, key);
+                if (*name)
+                        json_object_set_new(labels, name, json_string(pair[key] ? pair + key + 1 : ""));
+        }
+        return labels;
+}
+
+static json_t *taints_of(const struct cx_node *n)
+{
+        json_t *taints = json_array();
+        for (size_t i = 0; i < n->settings->taints.count; i++) {
+                const char *text = n->settings->taints.items[i];   // key[=value]:effect
+                const char *colon = strrchr(text, ':');
+                if (!colon || colon == text)
+                        continue;
+                size_t key = strcspn(text, "=:");
+                CX_CLEANUP(cx_freep) char *name = cx_strndup(text, key);
+                CX_CLEANUP(cx_freep) char *value =
+                        text[key] == '=' ? cx_strndup(text + key + 1, (size_t)(colon - text) - key - 1) : NULL;
+                json_t *taint = json_pack("{s:s, s:s}", "key", name, "effect", colon + 1);
+                if (value && *value)
+                        json_object_set_new(taint, "value", json_string(value));
+                json_array_append_new(taints, taint);
+        }
+        return taints;
+}
+
+static int register_node(struct cx_node *n, struct cx_error *err)
+{
+        struct cx_ref ref = node_ref(n);
+        json_auto_t *status = cx_node_status(n->kubelet, n->settings, NULL);
+        json_auto_t *node = json_pack("{s:s, s:s, s:{s:s, s:o, s:{s:s}}, s:{}, s:O}", "apiVersion", "v1", "kind", "Node",
+                                      "metadata", "name", n->kubelet->node_name, "labels", labels_of(n), "annotations",
+                                      "volumes.kubernetes.io/controller-managed-attach-detach", "true", "spec", "status",
+                                      status);
+        json_t *spec = json_object_get(node, "spec"), *taints = taints_of(n);
+        if (json_array_size(taints))
+                json_object_set(spec, "taints", taints);
+        json_decref(taints);
+        if (n->settings->provider_id && *n->settings->provider_id)
+                json_object_set_new(spec, "providerID", json_string(n->settings->provider_id));
+        CX_ERROR failure = CX_ERROR_INIT;
+        int r = cx_rest_create(n->kubelet->rest, CX_REF(.version = "v1", .resource = "nodes"), node, NULL, &failure);
+        if (r == 0)
+                cx_info("Node registered", "node", n->kubelet->node_name);
+        if (r < 0 && failure.reason != CX_REASON_ALREADY_EXISTS)
+                return cx_error_move(err, &failure);
+        if (r < 0) {   // it was there: our labels are brought up to date, others' stay
+                json_auto_t *patch = json_pack("{s:{s:o}}", "metadata", "labels", labels_of(n));
+                return cx_rest_patch(n->kubelet->rest, &ref, NULL, CX_PATCH_STRATEGIC, patch, NULL, err);
+        }
+        return 0;
+}
+
+// Without what changes at every look.
+static json_t *comparable(const json_t *status)
+{
+        json_t *copy = json_deep_copy(status), *condition;
+        size_t i;
+        json_array_foreach(json_object_get(copy, "conditions"), i, condition)
+                json_object_del(condition, "lastHeartbeatTime");
+        return copy;
+}
+
+static int report(struct cx_node *n, struct cx_error *err)
+{
+        struct cx_ref ref = node_ref(n);
+        CX_OBJECT *object = cx_informer_get(n->nodes, NULL, n->kubelet->node_name);
+        json_auto_t *old = object ? cx_object_json(object) : NULL;
+        if (!old && n->settings->register_node) {
+                int r = register_node(n, err);
+                if (r < 0)
+                        return cx_error_wrap(err, "cannot register the node");
+        }
+        json_auto_t *status = cx_node_status(n->kubelet, n->settings, old);
+        json_auto_t *now = comparable(status);
+        bool same = n->said && json_equal(n->said, now) && old;
+        if (same && cx_time_monotonic() - n->said_at < REPORT_PERIOD)
+                return 0;
+        json_auto_t *patch = json_pack("{s:O}", "status", status);
+        int r = cx_rest_patch(n->kubelet->rest, &ref, "status", CX_PATCH_STRATEGIC, patch, NULL, err);
+        if (r < 0)
+                return cx_error_wrap(err, "cannot report the node's status");
+        json_decref(n->said);
+        n->said = json_incref(now);
+        n->said_at = cx_time_monotonic();
+        return 0;
+}
+
+static int renew_lease(struct cx_node *n, struct cx_error *err)
+{
+        struct cx_kubelet *k = n->kubelet;
+        char now[CX_TIME_TEXT];
+        cx_time_format_micro(cx_time_now(), now);
+        const struct cx_ref ref = {.group = "coordination.k8s.io", .version = "v1", .resource = "leases",
+                                   .namespace = "kube-node-lease", .name = k->node_name};
+        json_auto_t *patch = json_pack("{s:{s:s, s:I, s:s}}", "spec", "holderIdentity", k->node_name,
+                                       "leaseDurationSeconds", (json_int_t)n->settings->lease_seconds, "renewTime", now);
+        CX_ERROR failure = CX_ERROR_INIT;
+        int r = cx_rest_patch(k->rest, &ref, NULL, CX_PATCH_MERGE, patch, NULL, &failure);
+        if (r == 0 || failure.reason != CX_REASON_NOT_FOUND)
+                return r < 0 ? cx_error_move(err, &failure) : 0;
+        json_auto_t *lease = json_pack("{s:s, s:s, s:{s:s, s:s}, s:O}", "apiVersion", "coordination.k8s.io/v1", "kind",
+                                       "Lease", "metadata", "name", k->node_name, "namespace", "kube-node-lease", "spec",
+                                       json_object_get(patch, "spec"));
+        CX_OBJECT *object = cx_informer_get(n->nodes, NULL, k->node_name);
+        if (object)
+                json_object_set_new(json_object_get(lease, "metadata"), "ownerReferences",
+                                    json_pack("[{s:s, s:s, s:s, s:s}]", "apiVersion", "v1", "kind", "Node", "name",
+                                              k->node_name, "uid", object->uid));
+        return cx_rest_create(k->rest, CX_REF(.group = "coordination.k8s.io", .version = "v1", .resource = "leases",
+                                              .namespace = "kube-node-lease"), lease, NULL, err);
+}
+
+static const char *address_of(const json_t *node)
+{
+        return cx_json_string(cx_json_find(cx_json_get(node, "status.addresses"), "type", "InternalIP"), "address");
+}
+
+static void set_pod_cidr(struct cx_node *n, const char *cidr)
+{
+        if (!cidr || !*cidr || cx_streq(cidr, n->pod_cidr))
+                return;
+        CX_ERROR err = CX_ERROR_INIT;
+        const char *outside = n->settings->non_masquerade_cidr;
+        if (outside && *outside && cx_network_masquerade(cidr, outside, &err) < 0)
+                cx_err(&err, "Pods will not reach outside of the cluster");
+        cx_cni_set_pod_cidr(n->kubelet->cni, cidr);
+        free(n->pod_cidr);
+        n->pod_cidr = cx_strdup(cidr);
+        cx_info("Pod network is set", "podCIDR", cidr);
+}
+
+// All routes each time one node changed: there are few, and the kernel takes a replacement of the same as nothing.
+static void update_routes(struct cx_node *n)
+{
+        CX_OBJECTS list = CX_OBJECTS_INIT;
+        cx_informer_list(n->nodes, NULL, &list);
+        for (size_t i = 0; i < list.count; i++) {
+                json_auto_t *node = cx_object_json(list.items[i]);
+                const char *cidr = cx_json_string(node, "spec.podCIDR");
+                if (strcmp(list.items[i]->name, n->kubelet->node_name) == 0) {
+                        set_pod_cidr(n, cidr ? cidr : n->settings->pod_cidr);
+                        continue;
+                }
+                const char *address = address_of(node);
+                CX_ERROR err = CX_ERROR_INIT;
+                if (cidr && address && cx_network_route(cidr, address, &err) < 0)
+                        cx_err(&err, "Pods of another node cannot be reached", "node", list.items[i]->name);
+        }
+}
+
+static void on_node(void *context, const struct cx_object *old, const struct cx_object *now)
+{
+        struct cx_node *n = context;
+        if (old && !now) {
+                json_auto_t *node = cx_object_json(old);
+                const char *cidr = cx_json_string(node, "spec.podCIDR");
+                CX_ERROR err = CX_ERROR_INIT;
+                if (cidr && strcmp(old->name, n->kubelet->node_name) != 0 && cx_network_route(cidr, NULL, &err) < 0)
+                        cx_err(&err, "Cannot remove a node's route", "node", old->name);
+        }
+        pthread_mutex_lock(&n->lock);
+        n->woken = true;
+        pthread_cond_signal(&n->wake);
+        pthread_mutex_unlock(&n->lock);
+}
+
+static void collect_images(struct cx_node *n)
+{
+        struct statvfs fs;
+        if (statvfs(n->kubelet->root, &fs) < 0 || !fs.f_blocks)
+                return;
+        int64_t total = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize, free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+        int64_t used = (total - free_bytes) * 100 / total;
+        if (used < n->settings->image_gc_high)
+                return;
+        int64_t wanted = total * (100 - n->settings->image_gc_low) / 100 - free_bytes, freed = 0;
+        CX_STRINGS in_use = CX_STRINGS_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        cx_pods_images_in_use(n->kubelet->pods, &in_use);
+        if (cx_image_store_collect(n->kubelet->images, &in_use, wanted, n->settings->min_image_age, &freed, &err) < 0)
+                cx_err(&err, "Image garbage collection failed");
+        cx_info("Images were removed to free the disk", "usedPercent", CX_INT(used), "freedBytes", CX_INT(freed));
+}
+
+static void wait_until(struct cx_node *n, int64_t until)
+{
+        struct timespec t = {.tv_sec = until / CX_NS_PER_S, .tv_nsec = until % CX_NS_PER_S};
+        pthread_mutex_lock(&n->lock);
+        while (!n->stopping && !n->woken && pthread_cond_timedwait(&n->wake, &n->lock, &t) != ETIMEDOUT)
+                ;
+        n->woken = false;
+        pthread_mutex_unlock(&n->lock);
+}
+
+static void *run(void *context)
+{
+        struct cx_node *n = context;
+        int64_t next_report = 0, next_lease = 0, next_collect = cx_time_monotonic() + COLLECT_PERIOD;
+        int64_t period = n->settings->status_frequency;
+        bool was_ready = false;
+        while (!n->stopping) {
+                CX_ERROR err = CX_ERROR_INIT;
+                int64_t now = cx_time_monotonic();
+                if (n->nodes)
+                        update_routes(n);
+                bool ready = !cx_cni_not_ready(n->kubelet->cni);
+                if (n->nodes && (now >= next_report || ready != was_ready)) {
+                        int r = report(n, &err);
+                        if (r < 0)
+                                cx_err(&err, "Node status was not taken");
+                        cx_error_release(&err);
+                        was_ready = ready;
+                        next_report = now + (r < 0 ? 2 * CX_NS_PER_S : period);
+                }
+                if (n->nodes && now >= next_lease) {
+                        int r = renew_lease(n, &err);
+                        if (r < 0)
+                                cx_err(&err, "Node lease was not renewed");
+                        next_lease = now + (r < 0 ? 2 * CX_NS_PER_S : LEASE_PERIOD);
+                }
+                if (now >= next_collect) {
+                        collect_images(n);
+                        next_collect = now + COLLECT_PERIOD;
+                }
+                int64_t until = next_collect;
+                if (n->nodes && next_report < until)
+                        until = next_report;
+                if (n->nodes && next_lease < until)
+                        until = next_lease;
+                wait_until(n, until);
+        }
+        return NULL;
+}
+
+int cx_node_start(struct cx_kubelet *k, const struct cx_kubelet_settings *settings, struct cx_node **ret_node,
+                  struct cx_error *err)
+{
+        struct cx_node *n = cx_alloc(sizeof *n);
+        n->kubelet = k;
+        n->settings = settings;
+        pthread_mutex_init(&n->lock, NULL);
+        pthread_condattr_t attributes;
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init(&n->wake, &attributes);
+        pthread_condattr_destroy(&attributes);
+        cx_network_prepare();
+        if (settings->pod_cidr && *settings->pod_cidr)
+                set_pod_cidr(n, settings->pod_cidr);
+        if (k->rest) {
+                n->nodes = cx_informers_add(k->informers,
+                                            &(struct cx_informer_options){.ref = {.version = "v1", .resource = "nodes"}});
+                cx_informer_on_event(n->nodes, on_node, n);
+                cx_informer_start(n->nodes);
+        }
+        int r = -pthread_create(&n->thread, NULL, run, n);
+        if (r < 0)
+                return cx_error_set(err, r, "cannot start a thread: %s", strerror(-r));
+        *ret_node = n;
+        return 0;
+}
+
+void cx_node_free(struct cx_node *n)
+{
+        if (!n)
+                return;
+        pthread_mutex_lock(&n->lock);
+        n->stopping = true;
+        pthread_cond_signal(&n->wake);
+        pthread_mutex_unlock(&n->lock);
+        pthread_join(n->thread, NULL);
+        json_decref(n->said);
+        free(n->pod_cidr);
+        free(n);
+}

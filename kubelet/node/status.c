@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Node object says about this machine.
+#include "base/log.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "kubelet/image/registry.h"
+#include "kubelet/node/node.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+
+void cx_node_detect_ips(struct cx_strings *ret_ips)
+{
+        // The address that traffic to the world would come from; no packet is sent.
+        CX_CLEANUP(cx_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_in far = {.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(0x08080808)}, own;
+        socklen_t length = sizeof own;
+        char text[INET_ADDRSTRLEN];
+        if (fd >= 0 && connect(fd, (struct sockaddr *)&far, sizeof far) == 0 &&
+            getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
+            inet_ntop(AF_INET, &own.sin_addr, text, sizeof text)) {
+                cx_strings_add(ret_ips, text);
+                return;
+        }
+        struct ifaddrs *list = NULL;
+        if (getifaddrs(&list) < 0)
+                return;
+        for (struct ifaddrs *i = list; i && !ret_ips->count; i = i->ifa_next)
+                if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET && !(i->ifa_flags & IFF_LOOPBACK) &&
+                    inet_ntop(AF_INET, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, text, sizeof text))
+                        cx_strings_add(ret_ips, text);
+        freeifaddrs(list);
+}
+
+static char *first_line(const char *path)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(4096);
+        if (cx_buf_read_file(&text, path) < 0)
+                return cx_strdup("");
+        text.data[strcspn(text.data, "\n")] = '\0';
+        return cx_strdup(text.data);
+}
+
+static char *os_image(void)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(16384);
+        const char *p = cx_buf_read_file(&text, "/etc/os-release") == 0 ? strstr(text.data, "PRETTY_NAME=\"") : NULL;
+        if (!p)
+                return cx_strdup("Linux");
+        p += strlen("PRETTY_NAME=\"");
+        return cx_strndup(p, strcspn(p, "\"\n"));
+}
+
+static json_t *node_info(void)
+{
+        struct utsname u = {0};
+        (void)uname(&u);
+        CX_CLEANUP(cx_freep) char *machine = first_line("/etc/machine-id");
+        CX_CLEANUP(cx_freep) char *boot = first_line("/proc/sys/kernel/random/boot_id");
+        CX_CLEANUP(cx_freep) char *uuid = first_line("/sys/class/dmi/id/product_uuid");
+        CX_CLEANUP(cx_freep) char *image = os_image();
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "architecture",
+                         cx_registry_architecture(), "bootID", boot, "containerRuntimeVersion", "coxswain://1.35.0",
+                         "kernelVersion", u.release, "kubeProxyVersion", "", "kubeletVersion", CX_KUBELET_VERSION,
+                         "machineID", machine, "operatingSystem", "linux", "osImage", image, "systemUUID",
+                         *uuid ? uuid : machine);
+}
+
+static json_t *resources(const struct cx_kubelet *k)
+{
+        struct statvfs fs = {0};
+        (void)statvfs(k->root, &fs);
+        json_t *out = json_object();
+        json_object_set_new(out, "cpu", json_sprintf("%lld", (long long)k->node_cpus));
+        json_object_set_new(out, "memory", json_sprintf("%lldKi", (long long)(k->node_memory / 1024)));
+        json_object_set_new(out, "ephemeral-storage",
+                            json_sprintf("%lluKi", (unsigned long long)fs.f_blocks * fs.f_frsize / 1024));
+        json_object_set_new(out, "pods", json_sprintf("%lld", (long long)k->max_pods));
+        json_object_set_new(out, "hugepages-1Gi", json_string("0"));
+        json_object_set_new(out, "hugepages-2Mi", json_string("0"));
+        return out;
+}
+
+// Below the eviction thresholds of upstream: 100 MiB of memory, 10 % of the disk, 5 % of its inodes.
+static bool memory_low(void)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(65536);
+        const char *p = cx_buf_read_file(&text, "/proc/meminfo") == 0 ? strstr(text.data, "MemAvailable:") : NULL;
+        return p && strtoll(p + 13, NULL, 10) < 100 * 1024;
+}
+
+static bool disk_low(const char *root)
+{
+        struct statvfs fs;
+        if (statvfs(root, &fs) < 0 || !fs.f_blocks)
+                return false;
+        return fs.f_bavail * 10 < fs.f_blocks || (fs.f_files && fs.f_favail * 20 < fs.f_files);
+}
+
+static bool pids_low(void)
+{
+        CX_BUF load = CX_BUF_INIT_MAX(256);
+        CX_CLEANUP(cx_freep) char *max = first_line("/proc/sys/kernel/pid_max");
+        int running = 0, total = 0;
+        if (cx_buf_read_file(&load, "/proc/loadavg") < 0 ||
+            sscanf(load.data, "%*f %*f %*f %d/%d", &running, &total) != 2)
+                return false;
+        return strtoll(max, NULL, 10) - total < 500;
+}
+
+static void add_condition(json_t *list, const json_t *old, const char *type, bool on, const char *reason,
+                          const char *message)
+{
+        const json_t *before = cx_json_find(cx_json_get(old, "status.conditions"), "type", type);
+        const char *value = on ? "True" : "False";
+        char now[CX_TIME_TEXT];
+        cx_time_format(cx_time_now(), now);
+        const char *since = cx_streq(cx_json_string(before, "status"), value) ? cx_json_string(before, "lastTransitionTime")
+                                                                              : NULL;
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "type", type, "status", value,
+                                              "lastHeartbeatTime", now, "lastTransitionTime", since ? since : now,
+                                              "reason", reason, "message", message));
+}
+
+static json_t *conditions(const struct cx_kubelet *k, const json_t *old)
+{
+        json_t *list = json_array();
+        bool memory = memory_low(), disk = disk_low(k->root), pids = pids_low();
+        add_condition(list, old, "MemoryPressure", memory, memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
+                      memory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available");
+        add_condition(list, old, "DiskPressure", disk, disk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
+                      disk ? "kubelet has disk pressure" : "kubelet has no disk pressure");
+        add_condition(list, old, "PIDPressure", pids, pids ? "KubeletHasInsufficientPID" : "KubeletHasSufficientPID",
+                      pids ? "kubelet has insufficient PID available" : "kubelet has sufficient PID available");
+        const char *not_ready = cx_cni_not_ready(k->cni);
+        add_condition(list, old, "Ready", !not_ready, not_ready ? "KubeletNotReady" : "KubeletReady",
+                      not_ready ? not_ready : "kubelet is posting ready status");
+        return list;
+}
+
+static json_t *images(const struct cx_kubelet *k)
+{
+        json_auto_t *records = cx_image_store_list(k->images);
+        json_t *list = json_array(), *record;
+        size_t i, n;
+        json_array_foreach(records, i, record)
+        {
+                json_t *names = json_array(), *name;
+                static const char *const keys[] = {"repoDigests", "repoTags"};
+                for (size_t key = 0; key < CX_ARRAY_SIZE(keys); key++)
+                        json_array_foreach(json_object_get(record, keys[key]), n, name) json_array_append(names, name);
+                json_array_append_new(list, json_pack("{s:o, s:O}", "names", names, "sizeBytes",
+                                                      json_object_get(record, "size")));
+                if (json_array_size(list) == 50)
+                        break;
+        }
+        return list;
+}
+
+json_t *cx_node_status(const struct cx_kubelet *k, const struct cx_kubelet_settings *s, const json_t *old)
+{
+        json_t *addresses = json_array();
+        for (size_t i = 0; i < k->node_ips.count; i++)
+                json_array_append_new(addresses, json_pack("{s:s, s:s}", "type", "InternalIP", "address", k->node_ips.items[i]));
+        json_array_append_new(addresses, json_pack("{s:s, s:s}", "type", "Hostname", "address", k->node_name));
+        json_t *capacity = resources(k);
+        json_t *out = json_pack("{s:o, s:o, s:O, s:o, s:o, s:o, s:{s:{s:i}}}", "addresses", addresses, "allocatable",
+                                capacity, "capacity", capacity, "conditions", conditions(k, old), "nodeInfo", node_info(),
+                                "images", images(k), "daemonEndpoints", "kubeletEndpoint", "Port", (int)s->port);
+        return out;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ending containers and pods, one step at a time: preStop hook, the stop signal, after the grace period SIGKILL. Each step
+// returns at once; the exit's event or the deadline's timer brings the worker back.
+#include "kubelet/pod/pods_internal.h"
+
+#include "base/log.h"
+#include "base/process.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "kubelet/pod/pool.h"
+#include "kubelet/runtime/cgroup.h"
+#include "kubelet/volume/volumes.h"
+
+#include <signal.h>
+
+#define LEAST_GRACE (2 * CX_NS_PER_S)
+
+struct hook_task {
+        struct cx_pod *pod;
+        json_t *object, *container;
+        struct cx_container *running;
+        int64_t timeout;
+        char *ip;
+};
+
+static void run_pre_stop(void *context)
+{
+        struct hook_task *t = context;
+        struct cx_pods *pods = t->pod->pods;
+        CX_BUF output = CX_BUF_INIT_MAX(16384);
+        CX_ERROR err = CX_ERROR_INIT;
+        int r = cx_handler_run(pods->kubelet, cx_json_get(t->container, "lifecycle.preStop"), t->container, t->running,
+                               t->ip, t->timeout, &output, &err);
+        if (r != 0)
+                cx_pod_event(pods->kubelet, t->object, t->running->name, "Warning", "FailedPreStopHook",
+                             "PreStopHook failed");
+        pthread_mutex_lock(&pods->lock);
+        struct cx_slot *slot = cx_map_get(&t->pod->slots, t->running->name);
+        if (slot)
+                slot->kill.hook_done = true;
+        pthread_mutex_unlock(&pods->lock);
+        cx_pods_enqueue(pods, t->pod->uid);
+        cx_pod_unref(t->pod);
+        json_decref(t->object);
+        json_decref(t->container);
+        cx_container_unref(t->running);
+        free(t->ip);
+        free(t);
+}
+
+static void start_hook(struct cx_pod *pod, const json_t *object, const json_t *spec, struct cx_container *c,
+                       int64_t timeout)
+{
+        struct cx_kubelet *k = pod->pods->kubelet;
+        CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox = cx_runtime_sandbox(k->runtime, pod->uid);
+        const char *ip = sandbox && sandbox->ips.count ? sandbox->ips.items[0]
+                         : k->node_ips.count           ? k->node_ips.items[0]
+                                                       : "127.0.0.1";
+        struct hook_task *t = cx_alloc(sizeof *t);
+        *t = (struct hook_task){.pod = pod, .object = json_incref((json_t *)object),
+                                .container = json_incref((json_t *)spec), .running = c, .timeout = timeout,
+                                .ip = cx_strdup(ip)};
+        pthread_mutex_lock(&pod->pods->lock);
+        pod->refs++;
+        pthread_mutex_unlock(&pod->pods->lock);
+        __atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+        cx_pool_run(k->pool, run_pre_stop, t);
+}
+
+static void send_stop(struct cx_pod *pod, struct cx_slot *slot, struct cx_container *c, int64_t now)
+{
+        slot->kill.phase = CX_KILL_TERM;
+        if (slot->kill.deadline < now + LEAST_GRACE && slot->kill.deadline > slot->kill.started)
+                slot->kill.deadline = now + LEAST_GRACE;   // after a long hook, as upstream
+        (void)cx_container_signal(pod->pods->kubelet->runtime, c, c->stop_signal);
+}
+
+bool cx_pod_kill(struct cx_pod *pod, const json_t *object, struct cx_container *c, int64_t grace, const char *why)
+{
+        struct cx_kubelet *k = pod->pods->kubelet;
+        struct cx_container_state state;
+        cx_container_state(k->runtime, c, &state);
+        if (state.status == CX_CONTAINER_EXITED)
+                return true;
+        struct cx_slot *slot = cx_pod_slot(pod, c->name);
+        int64_t now = cx_time_monotonic();
+        pthread_mutex_lock(&pod->pods->lock);
+        bool hook_done = slot->kill.hook_done;
+        pthread_mutex_unlock(&pod->pods->lock);
+        if (slot->kill.phase == CX_KILL_NONE) {
+                cx_pod_event(k, object, c->name, "Normal", "Killing", "%s", why);
+                cx_probes_remove(k->probes, pod->uid, c->name);
+                slot->kill.started = now;
+                slot->kill.deadline = now + grace * CX_NS_PER_S;
+                slot->kill.hook_done = false;
+                const json_t *spec = cx_pod_container(object, c->name, NULL);
+                if (grace > 0 && cx_json_get(spec, "lifecycle.preStop")) {
+                        slot->kill.phase = CX_KILL_HOOK;
+                        start_hook(pod, object, spec, c, grace * CX_NS_PER_S);
+                } else if (grace > 0) {
+                        send_stop(pod, slot, c, now);
+                } else {
+                        slot->kill.phase = CX_KILL_TERM;
+                }
+        } else if (slot->kill.started + grace * CX_NS_PER_S < slot->kill.deadline) {
+                slot->kill.deadline = slot->kill.started + grace * CX_NS_PER_S;   // a shorter grace was asked for
+        }
+        if (slot->kill.phase == CX_KILL_HOOK && (hook_done || now >= slot->kill.deadline))
+                send_stop(pod, slot, c, now);
+        if (slot->kill.phase >= CX_KILL_TERM && now >= slot->kill.deadline) {
+                slot->kill.phase = CX_KILL_KILL;
+                (void)cx_container_signal(k->runtime, c, SIGKILL);
+                cx_pod_again(pod, CX_NS_PER_S);
+        } else {
+                cx_pod_again(pod, slot->kill.deadline - now);
+        }
+        return false;
+}
+
+static bool is_main(const json_t *object, const char *name)
+{
+        const json_t *containers = cx_json_get(object, "spec.containers");
+        return !json_array_size(containers) || cx_json_find(containers, "name", name);
+}
+
+bool cx_pod_kill_all(struct cx_pod *pod, const json_t *object, int64_t grace)
+{
+        CX_CONTAINERS list = {0};
+        cx_runtime_containers(pod->pods->kubelet->runtime, pod->uid, &list);
+        if (!pod->kill_began)
+                pod->kill_began = cx_time_monotonic();
+        bool mains_ended = true, all_ended = true;
+        for (size_t i = 0; i < list.count; i++) {
+                if (!is_main(object, list.items[i]->name))
+                        continue;
+                CX_CLEANUP(cx_freep) char *why = cx_sprintf("Stopping container %s", list.items[i]->name);
+                if (!cx_pod_kill(pod, object, list.items[i], grace, why))
+                        mains_ended = all_ended = false;
+        }
+        // Sidecars go after the containers they serve, the last started first.
+        int64_t spent = (cx_time_monotonic() - pod->kill_began) / CX_NS_PER_S;
+        int64_t left = grace > spent ? grace - spent : 0;
+        for (size_t i = list.count; i-- > 0 && mains_ended;) {
+                if (is_main(object, list.items[i]->name))
+                        continue;
+                CX_CLEANUP(cx_freep) char *why = cx_sprintf("Stopping container %s", list.items[i]->name);
+                if (!cx_pod_kill(pod, object, list.items[i], left, why)) {
+                        all_ended = false;
+                        break;
+                }
+        }
+        return all_ended;
+}
+
+int cx_pod_tear_down(struct cx_pod *pod, struct cx_error *err)
+{
+        struct cx_kubelet *k = pod->pods->kubelet;
+        cx_probes_remove(k->probes, pod->uid, NULL);
+        for (;;) {
+                CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox = cx_runtime_sandbox(k->runtime, pod->uid);
+                if (!sandbox)
+                        break;
+                int r = cx_sandbox_remove(k->runtime, sandbox, err);
+                if (r < 0)
+                        return cx_error_wrap(err, "cannot remove the sandbox");
+        }
+        int r = cx_volumes_tear_down(k->volumes, pod->uid, err);
+        if (r < 0)
+                return r;
+        // The tier is in the path: with an object that knows no containers (an orphan's) all are tried.
+        static const char *const tiers[] = {"", "/burstable", "/besteffort"};
+        for (size_t t = 0; t < CX_ARRAY_SIZE(tiers); t++) {
+                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/kubepods%s/pod%s", cx_runtime_cgroup_root(k->runtime),
+                                                             tiers[t], pod->uid);
+                r = cx_cgroup_remove(path, err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+void cx_pod_forget_containers(struct cx_pod *pod)
+{
+        CX_CONTAINERS list = {0};
+        cx_runtime_containers(pod->pods->kubelet->runtime, pod->uid, &list);
+        for (size_t i = 0; i < list.count; i++) {
+                CX_ERROR err = CX_ERROR_INIT;
+                if (cx_container_remove(pod->pods->kubelet->runtime, list.items[i], &err) < 0)
+                        cx_err(&err, "Cannot remove a container", "id", list.items[i]->id);
+        }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kubelet/pod/manifests.h"
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "format/yaml.h"
+#include "kubelet/pod/pods.h"
+#include "schema/engine.h"
+
+#include <dirent.h>
+#include <openssl/evp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+struct cx_manifests {
+        const struct cx_kubelet *kubelet;
+        char *path;
+        struct cx_map known;      // uid → "" of what was told
+        pthread_t thread;
+        int inotify_fd, stop_fd;
+};
+
+static void hash_hex(const char *text, size_t length, char to[33])
+{
+        unsigned char raw[EVP_MAX_MD_SIZE];
+        unsigned n = 0;
+        EVP_Digest(text, length, raw, &n, EVP_sha256(), NULL);
+        for (int i = 0; i < 16; i++)
+                snprintf(to + 2 * i, 3, "%02x", raw[i]);
+}
+
+int cx_manifest_parse(const char *text, size_t length, const char *source, const char *node, json_t **ret_pod,
+                      struct cx_error *err)
+{
+        json_auto_t *documents = NULL;
+        int r = cx_yaml_parse(text, length, &documents, err);
+        if (r < 0)
+                return cx_error_wrap(err, "%s", source);
+        json_auto_t *pod = json_incref(json_array_get(documents, 0));
+        const char *name = cx_json_string(pod, "metadata.name");
+        if (!cx_streq(cx_json_string(pod, "kind"), "Pod") || !name || !json_is_object(json_object_get(pod, "spec")))
+                return cx_error_set(err, -EINVAL, "%s: no Pod", source);
+        // What changes the manifest makes another pod: the uid is a hash of node, place and content.
+        CX_BUF seed = CX_BUF_INIT;
+        cx_buf_printf(&seed, "%s\n%s\n", node, source);
+        cx_buf_append(&seed, text, length);
+        char hash[33];
+        hash_hex(seed.data, seed.length, hash);
+        CX_CLEANUP(cx_freep) char *full = cx_sprintf("%s-%s", name, node);
+        const struct cx_kind *kind = cx_schema_kind("", "v1", "Pod");
+        json_t *metadata = json_object_get(pod, "metadata");
+        json_object_set_new(metadata, "name", json_string(full));
+        json_object_set_new(metadata, "uid", json_string(hash));
+        if (!json_object_get(metadata, "namespace"))
+                json_object_set_new(metadata, "namespace", json_string("default"));
+        json_t *annotations = cx_json_object_at(metadata, "annotations");
+        json_object_set_new(annotations, "kubernetes.io/config.source", json_string("file"));
+        json_object_set_new(annotations, "kubernetes.io/config.hash", json_string(hash));
+        json_t *spec = json_object_get(pod, "spec");
+        json_object_set_new(spec, "nodeName", json_string(node));
+        json_object_del(pod, "status");
+        if (kind)
+                cx_schema_default(kind, pod);
+        *ret_pod = cx_steal(&pod);
+        return 0;
+}
+
+// Shows the pod to users of the API; it is only a picture: deleting it changes nothing here.
+static void mirror(const struct cx_kubelet *k, const json_t *pod)
+{
+        if (!k->rest)
+                return;
+        json_auto_t *copy = json_deep_copy(pod);
+        json_t *metadata = json_object_get(copy, "metadata");
+        json_t *annotations = json_object_get(metadata, "annotations");
+        json_object_set(annotations, "kubernetes.io/config.mirror", json_object_get(annotations, "kubernetes.io/config.hash"));
+        json_object_del(metadata, "uid");
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_rest_create(k->rest, CX_REF(.version = "v1", .resource = "pods",
+                                           .namespace = cx_json_string(metadata, "namespace")),
+                           copy, NULL, &err) < 0 && err.reason != CX_REASON_ALREADY_EXISTS)
+                cx_err(&err, "Cannot create a mirror pod", "pod", cx_json_string_or(metadata, "name", ""));
+}
+
+static void read_one(struct cx_manifests *m, const char *path, struct cx_map *seen)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
+        CX_ERROR err = CX_ERROR_INIT;
+        json_t *pod = NULL;
+        struct stat st;
+        if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || cx_buf_read_file(&text, path) < 0)
+                return;
+        if (cx_manifest_parse(text.data, text.length, path, m->kubelet->node_name, &pod, &err) < 0) {
+                cx_err(&err, "Cannot use a static pod manifest", "path", path);
+                return;
+        }
+        const char *uid = cx_json_string(pod, "metadata.uid");
+        cx_map_set(seen, uid, (void *)"");
+        if (cx_map_has(&m->known, uid)) {
+                json_decref(pod);
+                return;
+        }
+        cx_map_set(&m->known, uid, (void *)"");
+        mirror(m->kubelet, pod);
+        cx_pods_set(m->kubelet->pods, pod, true);
+}
+
+static void read_all(struct cx_manifests *m)
+{
+        CX_MAP seen = CX_MAP_INIT;
+        DIR *dir = opendir(m->path);
+        struct dirent *entry;
+        if (!dir)
+                read_one(m, m->path, &seen);
+        while (dir && (entry = readdir(dir)))
+                if (entry->d_name[0] != '.') {
+                        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", m->path, entry->d_name);
+                        read_one(m, path, &seen);
+                }
+        if (dir)
+                closedir(dir);
+        CX_MAP_FOREACH(&m->known, old)
+        {
+                if (!cx_map_has(&seen, old->key)) {
+                        cx_pods_remove(m->kubelet->pods, old->key);
+                        cx_map_remove(&m->known, old->key);
+                }
+        }
+}
+
+static void *watch(void *context)
+{
+        struct cx_manifests *m = context;
+        for (;;) {
+                struct pollfd fds[2] = {{m->inotify_fd, POLLIN, 0}, {m->stop_fd, POLLIN, 0}};
+                int n = poll(fds, 2, 20000);
+                if (n > 0 && fds[1].revents)
+                        return NULL;
+                char block[8192];
+                if (n > 0 && read(m->inotify_fd, block, sizeof block) < 0 && errno != EINTR)
+                        return NULL;
+                read_all(m);
+        }
+}
+
+int cx_manifests_start(const struct cx_kubelet *kubelet, const char *path, struct cx_manifests **ret_manifests,
+                       struct cx_error *err)
+{
+        struct cx_manifests *m = cx_alloc(sizeof *m);
+        m->kubelet = kubelet;
+        m->path = cx_strdup(path);
+        m->inotify_fd = inotify_init1(IN_CLOEXEC);
+        m->stop_fd = eventfd(0, EFD_CLOEXEC);
+        if (m->inotify_fd >= 0)   // a path that does not exist yet is found by the slow look every 20 s
+                (void)inotify_add_watch(m->inotify_fd, path, IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE);
+        read_all(m);
+        int r = -pthread_create(&m->thread, NULL, watch, m);
+        if (r < 0)
+                return cx_error_set(err, r, "cannot start a thread: %s", strerror(-r));
+        *ret_manifests = m;
+        return 0;
+}
+
+void cx_manifests_free(struct cx_manifests *m)
+{
+        if (!m)
+                return;
+        uint64_t one = 1;
+        (void)!write(m->stop_fd, &one, sizeof one);
+        pthread_join(m->thread, NULL);
+        cx_map_release(&m->known);
+        close(m->inotify_fd);
+        close(m->stop_fd);
+        free(m->path);
+        free(m);
+}

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pod map, its sources, and the worker that every event leads to.
+#include "kubelet/pod/pods_internal.h"
+
+#include "base/log.h"
+#include "base/process.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "kubelet/runtime/cgroup.h"
+#include "kubelet/volume/volumes.h"
+
+#define WORKERS 16
+
+static void slot_free(void *p)
+{
+        struct cx_slot *slot = p;
+        free(slot->name);
+        json_decref(slot->image);
+        free(slot->pull_error);
+        free(slot->message);
+        free(slot->seen_exit);
+        free(slot->run_id);
+        free(slot);
+}
+
+struct cx_slot *cx_pod_slot(struct cx_pod *pod, const char *name)
+{
+        struct cx_slot *slot = cx_map_get(&pod->slots, name);
+        if (!slot) {
+                slot = cx_alloc(sizeof *slot);
+                slot->name = cx_strdup(name);
+                cx_map_set(&pod->slots, name, slot);
+        }
+        return slot;
+}
+
+void cx_slot_waits(struct cx_slot *slot, const char *reason, const char *format, ...)
+{
+        va_list args;
+        CX_BUF text = CX_BUF_INIT_MAX(8192);
+        va_start(args, format);
+        cx_buf_vprintf(&text, format, args);
+        va_end(args);
+        free(slot->message);
+        slot->message = cx_buf_detach(&text);
+        slot->reason = reason;
+}
+
+void cx_slot_ok(struct cx_slot *slot)
+{
+        free(slot->message);
+        slot->message = NULL;
+        slot->reason = NULL;
+}
+
+void cx_pod_again(struct cx_pod *pod, int64_t ns)
+{
+        if (ns < pod->again)
+                pod->again = ns;
+}
+
+void cx_pod_unref(struct cx_pod *pod)
+{
+        pthread_mutex_lock(&pod->pods->lock);
+        bool last = --pod->refs == 0;
+        pthread_mutex_unlock(&pod->pods->lock);
+        if (!last)
+                return;
+        free(pod->uid);
+        free(pod->key);
+        json_decref(pod->object);
+        json_decref(pod->status);
+        cx_map_release(&pod->slots);
+        free(pod->failed_reason);
+        free(pod->failed_message);
+        free(pod);
+}
+
+struct cx_pod *cx_pod_ref(struct cx_pods *pods, const char *uid)
+{
+        pthread_mutex_lock(&pods->lock);
+        struct cx_pod *pod = cx_map_get(&pods->map, uid);
+        if (pod)
+                pod->refs++;
+        pthread_mutex_unlock(&pods->lock);
+        return pod;
+}
+
+void cx_pods_enqueue(struct cx_pods *pods, const char *uid)
+{
+        cx_workqueue_add(pods->queue, uid);
+}
+
+// Under the lock.
+static struct cx_pod *add_pod(struct cx_pods *pods, const char *uid, json_t *object_steal)
+{
+        struct cx_pod *pod = cx_alloc(sizeof *pod);
+        pod->refs = 1;
+        pod->pods = pods;
+        pod->uid = cx_strdup(uid);
+        pod->key = cx_sprintf("%s/%s", cx_json_string_or(object_steal, "metadata.namespace", ""),
+                              cx_json_string_or(object_steal, "metadata.name", ""));
+        pod->object = object_steal;
+        pod->slots = (struct cx_map)CX_MAP_INIT_FREE(slot_free);
+        // Restart counts go on from what was last reported, should the records here be lost.
+        static const char *const lists[] = {"status.initContainerStatuses", "status.containerStatuses"};
+        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
+                size_t i;
+                json_t *status;
+                json_array_foreach(cx_json_get(object_steal, lists[l]), i, status)
+                {
+                        struct cx_slot *slot = cx_pod_slot(pod, cx_json_string_or(status, "name", ""));
+                        slot->restarts = (int)cx_json_int(status, "restartCount", 0);
+                        if (cx_json_string(status, "containerID"))
+                                slot->restarts++;
+                }
+        }
+        cx_map_set(&pods->map, uid, pod);
+        return pod;
+}
+
+void cx_pods_set(struct cx_pods *pods, json_t *object_steal, bool is_static)
+{
+        const char *uid = cx_json_string(object_steal, "metadata.uid");
+        if (!uid) {
+                json_decref(object_steal);
+                return;
+        }
+        CX_CLEANUP(cx_freep) char *key = cx_strdup(uid);
+        pthread_mutex_lock(&pods->lock);
+        struct cx_pod *pod = cx_map_get(&pods->map, key);
+        if (!pod) {
+                pod = add_pod(pods, key, object_steal);
+                pod->is_static = is_static;
+        } else {
+                json_decref(pod->object);
+                pod->object = object_steal;
+                pod->gone = false;
+        }
+        pthread_mutex_unlock(&pods->lock);
+        cx_pods_enqueue(pods, key);
+}
+
+void cx_pods_remove(struct cx_pods *pods, const char *uid)
+{
+        pthread_mutex_lock(&pods->lock);
+        struct cx_pod *pod = cx_map_get(&pods->map, uid);
+        if (pod)
+                pod->gone = true;
+        pthread_mutex_unlock(&pods->lock);
+        if (pod)
+                cx_pods_enqueue(pods, uid);
+}
+
+// What a pod that nobody knows any more needs to be stopped: its names, from the records of what runs.
+static void adopt_orphan(struct cx_pods *pods, const char *uid)
+{
+        const char *namespace = "", *name = "";
+        CX_CONTAINERS list = {0};
+        cx_runtime_containers(pods->kubelet->runtime, uid, &list);
+        CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox = cx_runtime_sandbox(pods->kubelet->runtime, uid);
+        if (list.count) {
+                namespace = list.items[0]->pod_namespace;
+                name = list.items[0]->pod_name;
+        } else if (sandbox) {
+                namespace = sandbox->pod_namespace;
+                name = sandbox->pod_name;
+        }
+        json_t *object = json_pack("{s:{s:s, s:s, s:s}, s:{s:[], s:i}}", "metadata", "namespace", namespace, "name", name,
+                                   "uid", uid, "spec", "containers", "terminationGracePeriodSeconds", 30);
+        pthread_mutex_lock(&pods->lock);
+        bool known = cx_map_has(&pods->map, uid);
+        if (!known)
+                add_pod(pods, uid, object)->gone = true;
+        pthread_mutex_unlock(&pods->lock);
+        if (known) {
+                json_decref(object);
+                return;
+        }
+        cx_info("Removing what is left of a pod that no longer exists", "pod", name, "namespace", namespace, "uid", uid);
+        cx_pods_enqueue(pods, uid);
+}
+
+// Control groups of pods that are gone (made before a crash, say) are removed by name.
+static void remove_orphan_cgroups(struct cx_pods *pods)
+{
+        static const char *const tiers[] = {"", "/burstable", "/besteffort"};
+        for (size_t t = 0; t < CX_ARRAY_SIZE(tiers); t++) {
+                CX_CLEANUP(cx_freep) char *tier =
+                        cx_sprintf("%s/kubepods%s", cx_runtime_cgroup_root(pods->kubelet->runtime), tiers[t]);
+                json_auto_t *children = cx_cgroup_children(tier);
+                size_t i;
+                json_t *child;
+                json_array_foreach(children, i, child)
+                {
+                        const char *name = json_string_value(child);
+                        CX_CLEANUP(cx_pod_unrefp) struct cx_pod *pod =
+                                cx_has_prefix(name, "pod") ? cx_pod_ref(pods, name + 3) : NULL;
+                        if (pod || !cx_has_prefix(name, "pod"))
+                                continue;
+                        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", tier, name);
+                        CX_ERROR err = CX_ERROR_INIT;
+                        if (cx_cgroup_remove(path, &err) < 0)
+                                cx_err(&err, "Cannot remove an orphaned control group");
+                }
+        }
+}
+
+void cx_pods_sources_ready(struct cx_pods *pods)
+{
+        CX_STRINGS uids = CX_STRINGS_INIT;
+        cx_runtime_pods(pods->kubelet->runtime, &uids);
+        cx_volumes_pods(pods->kubelet->volumes, &uids);
+        for (size_t i = 0; i < uids.count; i++)
+                adopt_orphan(pods, uids.items[i]);
+        remove_orphan_cgroups(pods);
+        pods->sources_ready = true;
+}
+
+static void drop_pod(struct cx_pods *pods, struct cx_pod *pod)
+{
+        cx_pod_forget_containers(pod);
+        CX_CLEANUP(cx_freep) char *logs = cx_pod_log_folder(pods->kubelet, pod->object);
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_remove_tree(logs, &err) < 0)
+                cx_err(&err, "Cannot remove a pod's logs", "pod", pod->key);
+        pthread_mutex_lock(&pods->lock);
+        cx_map_take(&pods->map, pod->uid);
+        pthread_mutex_unlock(&pods->lock);
+        cx_pod_unref(pod);
+        cx_debug(2, "Pod removed", "pod", pod->key);
+}
+
+// One look at one pod.
+static int reconcile(void *context, const char *uid, int64_t *retry_after, struct cx_error *err)
+{
+        struct cx_pods *pods = context;
+        CX_CLEANUP(cx_pod_unrefp) struct cx_pod *pod = cx_pod_ref(pods, uid);
+        if (!pod)
+                return 0;
+        pthread_mutex_lock(&pods->lock);
+        json_auto_t *object = json_incref(pod->object);
+        bool gone = pod->gone, torn_down = pod->torn_down;
+        pthread_mutex_unlock(&pods->lock);
+        pod->again = INT64_MAX;
+        int r = torn_down ? 0 : cx_pod_sync(pod, object, err);
+        pthread_mutex_lock(&pods->lock);
+        torn_down = pod->torn_down;
+        gone = pod->gone;
+        pthread_mutex_unlock(&pods->lock);
+        if (r == 0 && gone && torn_down) {
+                drop_pod(pods, pod);
+                return 0;
+        }
+        if (torn_down && pods->kubelet->rest)   // it may have been marked for deletion since
+                cx_workqueue_add(pods->status_queue, uid);
+        if (pod->again < INT64_MAX)
+                *retry_after = pod->again > 0 ? pod->again : 1;
+        return r;
+}
+
+struct cx_pods *cx_pods_new(struct cx_kubelet *kubelet)
+{
+        struct cx_pods *pods = cx_alloc(sizeof *pods);
+        pods->kubelet = kubelet;
+        pthread_mutex_init(&pods->lock, NULL);
+        pods->queue = cx_workqueue_new("pods");
+        pods->status_queue = cx_workqueue_new("pod_status");
+        return pods;
+}
+
+void cx_pods_start(struct cx_pods *pods)
+{
+        pods->workers = cx_workers_start(pods->queue, WORKERS, reconcile, pods);
+        if (pods->kubelet->rest)
+                pods->status_workers = cx_workers_start(pods->status_queue, 6, cx_pod_write_status, pods);
+}
+
+void cx_pods_free(struct cx_pods *pods)
+{
+        if (!pods)
+                return;
+        if (pods->workers)
+                cx_workers_stop(pods->workers);
+        if (pods->status_workers)
+                cx_workers_stop(pods->status_workers);
+        cx_workqueue_free(pods->queue);
+        cx_workqueue_free(pods->status_queue);
+        CX_MAP_FOREACH(&pods->map, entry)
+        {
+                cx_pod_unref(entry->value);
+        }
+        cx_map_release(&pods->map);
+        pthread_mutex_destroy(&pods->lock);
+        free(pods);
+}
+
+// Under the lock.
+static json_t *with_status(const struct cx_pod *pod)
+{
+        json_t *copy = json_copy(pod->object);
+        if (pod->status)
+                json_object_set(copy, "status", pod->status);
+        json_object_set_new(copy, "apiVersion", json_string("v1"));
+        json_object_set_new(copy, "kind", json_string("Pod"));
+        return copy;
+}
+
+json_t *cx_pods_find(struct cx_pods *pods, const char *namespace, const char *name)
+{
+        CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/%s", namespace, name);
+        json_t *found = NULL;
+        pthread_mutex_lock(&pods->lock);
+        CX_MAP_FOREACH(&pods->map, entry)
+        {
+                struct cx_pod *pod = entry->value;
+                if (strcmp(pod->key, key) == 0 && (!found || !pod->gone)) {
+                        json_decref(found);
+                        found = with_status(pod);
+                }
+        }
+        pthread_mutex_unlock(&pods->lock);
+        return found;
+}
+
+json_t *cx_pods_list(struct cx_pods *pods)
+{
+        json_t *list = json_array();
+        pthread_mutex_lock(&pods->lock);
+        CX_MAP_FOREACH(&pods->map, entry)
+        {
+                json_array_append_new(list, with_status(entry->value));
+        }
+        pthread_mutex_unlock(&pods->lock);
+        return list;
+}
+
+void cx_pods_images_in_use(struct cx_pods *pods, struct cx_strings *ret_ids)
+{
+        CX_CONTAINERS list = {0};
+        cx_runtime_containers(pods->kubelet->runtime, NULL, &list);
+        for (size_t i = 0; i < list.count; i++)
+                if (!cx_strings_has(ret_ids, list.items[i]->image_id))
+                        cx_strings_add(ret_ids, list.items[i]->image_id);
+        pthread_mutex_lock(&pods->lock);
+        CX_MAP_FOREACH(&pods->map, entry)
+        {
+                CX_MAP_FOREACH(&((struct cx_pod *)entry->value)->slots, other)
+                {
+                        const char *id = cx_json_string(((struct cx_slot *)other->value)->image, "id");
+                        if (id)
+                                cx_strings_add(ret_ids, id);
+                }
+        }
+        pthread_mutex_unlock(&pods->lock);
+}

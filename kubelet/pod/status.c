@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+// The status of a pod from its object and what runs: container statuses, phase, conditions, addresses. Pure but for reading
+// termination messages.
+#include "kubelet/pod/pods_internal.h"
+
+#include "base/time.h"
+#include "format/json.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define MESSAGE_MAX 4096
+#define LOG_MESSAGE_MAX 2048
+
+static json_t *time_json(int64_t us)
+{
+        char text[CX_TIME_TEXT];
+        if (us <= 0)
+                return json_null();
+        cx_time_format(us, text);
+        return json_string(text);
+}
+
+// The last lines of a CRI log without their stamps, at most LOG_MESSAGE_MAX bytes.
+static void log_tail(const char *path, struct cx_buf *to)
+{
+        CX_CLEANUP(cx_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        struct stat st;
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return;
+        char block[LOG_MESSAGE_MAX * 2 + 1];
+        off_t from = st.st_size > (off_t)sizeof block - 1 ? st.st_size - (off_t)sizeof block + 1 : 0;
+        ssize_t n = pread(fd, block, sizeof block - 1, from);
+        block[n > 0 ? n : 0] = '\0';
+        char *line = from ? strchr(block, '\n') : block;
+        for (char *end; line && *line; line = end ? end + 1 : NULL) {
+                line += *line == '\n';
+                end = strchr(line, '\n');
+                char *text = line;   // "time stream tag text"
+                for (int i = 0; i < 3 && text; i++)
+                        text = (text = strchr(text, ' ')) ? text + 1 : NULL;
+                if (text && (!end || text < end))
+                        cx_buf_append(to, text, end ? (size_t)(end - text) + 1 : strlen(text));
+        }
+        if (to->length > LOG_MESSAGE_MAX)
+                cx_buf_consume(to, to->length - LOG_MESSAGE_MAX);
+}
+
+static json_t *message_of(const json_t *container, const struct cx_container *c, const struct cx_container_state *state)
+{
+        if (*state->message)
+                return json_string(state->message);
+        CX_BUF text = CX_BUF_INIT_MAX(65536);
+        CX_CLEANUP(cx_closep) int fd = open(c->message_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        char block[MESSAGE_MAX];
+        ssize_t n = fd >= 0 ? read(fd, block, sizeof block) : 0;
+        if (n > 0)
+                cx_buf_append(&text, block, (size_t)n);
+        bool fall_back = strcmp(cx_json_string_or(container, "terminationMessagePolicy", "File"),
+                                "FallbackToLogsOnError") == 0;
+        if (!text.length && fall_back && state->exit_code != 0)
+                log_tail(c->log_path, &text);
+        if (!text.length)
+                return NULL;
+        json_t *json = json_string(text.data);
+        if (json)
+                return json;
+        for (char *p = text.data; *p; p++)   // what is not UTF-8 cannot be in JSON
+                if ((unsigned char)*p >= 0x80)
+                        *p = '?';
+        return json_string(text.data);
+}
+
+static json_t *terminated(const json_t *container, const struct cx_container *c, const struct cx_container_state *s)
+{
+        const char *reason = *s->reason ? s->reason : s->oom ? "OOMKilled" : s->exit_code == 0 ? "Completed" : "Error";
+        json_t *out = json_pack("{s:i, s:s, s:o, s:o}", "exitCode", s->exit_code, "reason", reason, "startedAt",
+                                time_json(s->started), "finishedAt", time_json(s->finished));
+        CX_CLEANUP(cx_freep) char *id = cx_sprintf("coxswain://%s", c->id);
+        json_object_set_new(out, "containerID", json_string(id));
+        json_t *message = message_of(container, c, s);
+        if (message)
+                json_object_set_new(out, "message", message);
+        return json_pack("{s:o}", "terminated", out);
+}
+
+static json_t *waiting(const char *reason, const char *message)
+{
+        json_t *out = json_pack("{s:s}", "reason", reason);
+        if (message && *message)
+                json_object_set_new(out, "message", json_string(message));
+        return json_pack("{s:o}", "waiting", out);
+}
+
+struct tally {
+        size_t total, waiting, running, stopped, succeeded, ready;
+        bool unstarted;       // a waiting container that never ran
+};
+
+// The present and the last state of one container.
+static void states_of(struct cx_pod *pod, const json_t *object, const json_t *container, const struct cx_run *run,
+                      const struct cx_slot *slot, bool may_start, json_t **ret_state, json_t **ret_last)
+{
+        bool over = pod->terminating || pod->failed_reason;
+        *ret_last = NULL;
+        if (!run->now) {
+                if (over && pod->torn_down)
+                        *ret_state = json_pack("{s:{s:i, s:s, s:s, s:n, s:n}}", "terminated", "exitCode", 137, "reason",
+                                               "ContainerStatusUnknown", "message",
+                                               "The container could not be located when the pod was terminated",
+                                               "startedAt", "finishedAt");
+                else if (slot->reason)
+                        *ret_state = waiting(slot->reason, slot->message);
+                else
+                        *ret_state = waiting(may_start ? "ContainerCreating" : "PodInitializing", NULL);
+                return;
+        }
+        if (run->state.status != CX_CONTAINER_EXITED) {
+                *ret_state = run->state.started ? json_pack("{s:{s:o}}", "running", "startedAt", time_json(run->state.started))
+                                                : waiting("ContainerCreating", NULL);
+                if (run->before)
+                        *ret_last = terminated(container, run->before, &run->before_state);
+                return;
+        }
+        bool again = !over && (slot->rerun || cx_should_restart(object, container, &run->state));
+        if (again && slot->reason) {
+                *ret_state = waiting(slot->reason, slot->message);
+                *ret_last = terminated(container, run->now, &run->state);
+                return;
+        }
+        *ret_state = terminated(container, run->now, &run->state);
+        if (run->before)
+                *ret_last = terminated(container, run->before, &run->before_state);
+}
+
+static json_t *container_status(struct cx_pod *pod, const json_t *object, const json_t *container,
+                                const struct cx_containers *list, bool init, bool may_start, struct tally *tally)
+{
+        struct cx_kubelet *k = pod->pods->kubelet;
+        const char *name = cx_json_string_or(container, "name", "");
+        struct cx_run run = cx_run_of(pod, list, name);
+        struct cx_slot *slot = cx_pod_slot(pod, name);
+        json_t *state = NULL, *last = NULL;
+        states_of(pod, object, container, &run, slot, may_start, &state, &last);
+        bool running = run.now && run.state.status == CX_CONTAINER_RUNNING;
+        bool started = cx_slot_started(pod, slot, container, &run);
+        bool sidecar = cx_is_sidecar(container);
+        bool ready = started && !pod->terminating;
+        if (ready && json_object_get(container, "readinessProbe"))
+                ready = cx_probes_result(k->probes, run.now->id, CX_PROBE_READINESS) == CX_PROBE_SUCCESS;
+        if (init && !sidecar)
+                ready = run.now && run.state.status == CX_CONTAINER_EXITED && run.state.exit_code == 0;
+        json_t *terminal = json_object_get(state, "terminated");
+        tally->total++;
+        tally->ready += ready;
+        tally->running += running;
+        tally->waiting += json_object_get(state, "waiting") != NULL;
+        tally->unstarted = tally->unstarted || (json_object_get(state, "waiting") && !last);
+        tally->stopped += terminal != NULL || (json_object_get(state, "waiting") && last);
+        tally->succeeded += terminal && cx_json_int(terminal, "exitCode", 1) == 0;
+        int restarts = run.now ? run.now->attempt : slot->restarts;
+        json_t *out = json_pack("{s:s, s:o, s:o, s:b, s:i, s:s, s:s}", "name", name, "state", state, "lastState",
+                                last ? last : json_object(), "ready", ready, "restartCount", restarts, "image",
+                                run.now ? run.now->image : cx_json_string_or(container, "image", ""), "imageID",
+                                run.now ? run.now->image_ref : "");
+        if (run.now) {
+                CX_CLEANUP(cx_freep) char *id = cx_sprintf("coxswain://%s", run.now->id);
+                json_object_set_new(out, "containerID", json_string(id));
+        }
+        json_object_set_new(out, "started", json_boolean(init && !sidecar ? false : started));
+        return out;
+}
+
+static const char *phase_of(struct cx_pod *pod, const json_t *object, size_t init_left,
+                            bool init_failed, const struct tally *t)
+{
+        const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
+        const char *before = cx_json_string_or(object, "status.phase", "");
+        if (strcmp(before, "Failed") == 0 || strcmp(before, "Succeeded") == 0)
+                return strcmp(before, "Failed") == 0 ? "Failed" : "Succeeded";
+        if (pod->failed_reason)
+                return "Failed";
+        if (pod->terminating && pod->torn_down)
+                return t->total && t->succeeded == t->total ? "Succeeded" : "Failed";
+        if (init_failed)
+                return "Failed";
+        if (init_left && !t->running && !t->stopped)
+                return "Pending";
+        if (t->unstarted)
+                return t->running || t->stopped ? (strcmp(before, "Running") == 0 ? "Running" : "Pending") : "Pending";
+        if (t->running)
+                return "Running";
+        if (t->stopped) {
+                if (strcmp(policy, "Always") == 0)
+                        return "Running";
+                if (t->succeeded == t->total)
+                        return "Succeeded";
+                if (strcmp(policy, "Never") == 0)
+                        return "Failed";
+                return "Running";
+        }
+        return "Pending";
+}
+
+struct condition {
+        const char *type;
+        bool value;
+        const char *reason, *message;
+};
+
+static void add_condition(json_t *list, const json_t *object, const json_t *last, const struct condition *c)
+{
+        const char *value = c->value ? "True" : "False";
+        const json_t *old = cx_json_find(cx_json_get(object, "status.conditions"), "type", c->type);
+        if (!cx_streq(cx_json_string(old, "status"), value))   // what we said last may not have come back yet
+                old = cx_json_find(json_object_get(last, "conditions"), "type", c->type);
+        bool same = cx_streq(cx_json_string(old, "status"), value);
+        const char *since = same ? cx_json_string(old, "lastTransitionTime") : NULL;
+        char now[CX_TIME_TEXT];
+        cx_time_format(cx_time_now(), now);
+        json_t *out = json_pack("{s:s, s:s, s:n, s:s}", "type", c->type, "status", value, "lastProbeTime",
+                                "lastTransitionTime", since ? since : now);
+        if (c->reason)
+                json_object_set_new(out, "reason", json_string(c->reason));
+        if (c->message)
+                json_object_set_new(out, "message", json_string(c->message));
+        json_t *generation = cx_json_get(object, "metadata.generation");
+        if (json_is_integer(generation))
+                json_object_set(out, "observedGeneration", generation);
+        json_array_append_new(list, out);
+}
+
+// "containers with unready status: [a b]"
+static char *names_not(const json_t *statuses, const char *what, const char *member)
+{
+        CX_BUF text = CX_BUF_INIT;
+        size_t i;
+        json_t *status;
+        cx_buf_printf(&text, "containers with %s status: [", what);
+        bool first = true;
+        json_array_foreach((json_t *)statuses, i, status)
+        {
+                if (json_is_true(json_object_get(status, member)))
+                        continue;
+                cx_buf_printf(&text, "%s%s", first ? "" : " ", cx_json_string_or(status, "name", ""));
+                first = false;
+        }
+        cx_buf_add_char(&text, ']');
+        return cx_buf_detach(&text);
+}
+
+static bool gates_open(const json_t *object)
+{
+        size_t i;
+        json_t *gate;
+        json_array_foreach(cx_json_get(object, "spec.readinessGates"), i, gate)
+        {
+                const json_t *c = cx_json_find(cx_json_get(object, "status.conditions"), "type",
+                                               cx_json_string_or(gate, "conditionType", ""));
+                if (!cx_streq(cx_json_string(c, "status"), "True"))
+                        return false;
+        }
+        return true;
+}
+
+static json_t *conditions_of(const json_t *object, const json_t *last, const char *phase, bool sandbox, bool initialized,
+                             const json_t *init, const json_t *statuses, bool all_ready)
+{
+        json_t *list = json_array();
+        bool done = strcmp(phase, "Succeeded") == 0, over = done || strcmp(phase, "Failed") == 0;
+        CX_CLEANUP(cx_freep) char *unready = names_not(statuses, "unready", "ready");
+        CX_CLEANUP(cx_freep) char *incomplete = names_not(init, "incomplete", "ready");
+        const char *why = done ? "PodCompleted" : over ? "PodFailed" : all_ready ? NULL : "ContainersNotReady";
+        const char *what = over || all_ready ? NULL : unready;
+        bool gates = gates_open(object), initial = initialized || done;
+        const struct condition all[] = {
+                {"PodReadyToStartContainers", sandbox, NULL, NULL},
+                {"Initialized", initial, done ? "PodCompleted" : initial ? NULL : "ContainersNotInitialized",
+                 initial ? NULL : incomplete},
+                {"Ready", all_ready && !over && gates,
+                 !over && all_ready && !gates ? "ReadinessGatesNotReady" : why,
+                 !over && all_ready && !gates ? "the status of a pod readiness gate is not \"True\"" : what},
+                {"ContainersReady", all_ready && !over, why, what},
+                {"PodScheduled", true, NULL, NULL},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(all); i++)
+                add_condition(list, object, last, &all[i]);
+        return list;
+}
+
+static json_t *ip_list(const struct cx_strings *ips)
+{
+        json_t *list = json_array();
+        for (size_t i = 0; ips && i < ips->count; i++)
+                json_array_append_new(list, json_pack("{s:s}", "ip", ips->items[i]));
+        return list;
+}
+
+static void add_addresses(const struct cx_kubelet *k, const json_t *object, const struct cx_sandbox *sandbox, json_t *out)
+{
+        if (k->node_ips.count) {
+                json_object_set_new(out, "hostIP", json_string(k->node_ips.items[0]));
+                json_object_set_new(out, "hostIPs", ip_list(&k->node_ips));
+        }
+        const struct cx_strings *ips = !sandbox ? NULL : sandbox->host_network ? &k->node_ips : &sandbox->ips;
+        if (ips && ips->count) {
+                json_object_set_new(out, "podIP", json_string(ips->items[0]));
+                json_object_set_new(out, "podIPs", ip_list(ips));
+                return;
+        }
+        // After the end the addresses stay for the record.
+        static const char *const keys[] = {"podIP", "podIPs"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(keys); i++) {
+                json_t *old = json_object_get(json_object_get(object, "status"), keys[i]);
+                if (old)
+                        json_object_set(out, keys[i], old);
+        }
+}
+
+json_t *cx_pod_make_status(struct cx_pod *pod, const json_t *object, struct cx_sandbox *sandbox)
+{
+        struct cx_kubelet *k = pod->pods->kubelet;
+        CX_CONTAINERS list = {0};
+        cx_runtime_containers(k->runtime, pod->uid, &list);
+        json_t *init = json_array(), *main_list = json_array(), *container;
+        struct tally init_tally = {0}, tally = {0};
+        bool may_start = true, init_failed = false;
+        size_t i, init_left = 0;
+        const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
+        json_array_foreach(cx_json_get(object, "spec.initContainers"), i, container)
+        {
+                json_t *status = container_status(pod, object, container, &list, true, may_start, &init_tally);
+                bool through = cx_is_sidecar(container) ? json_is_true(json_object_get(status, "started"))
+                                                        : json_is_true(json_object_get(status, "ready"));
+                int64_t code = cx_json_int(status, "state.terminated.exitCode", 0);
+                if (!cx_is_sidecar(container) && code != 0 && strcmp(policy, "Never") == 0)
+                        init_failed = true;
+                if (!through) {
+                        may_start = false;
+                        init_left++;
+                }
+                json_array_append_new(init, status);
+        }
+        bool began = false;
+        json_array_foreach(cx_json_get(object, "spec.containers"), i, container)
+        {
+                began = began || cx_run_of(pod, &list, cx_json_string_or(container, "name", "")).now;
+                json_array_append_new(main_list, container_status(pod, object, container, &list, false,
+                                                                  may_start || began, &tally));
+        }
+        const char *phase = phase_of(pod, object, began ? 0 : init_left, init_failed && !began, &tally);
+        size_t sidecars_ready = 0, sidecars = 0;
+        json_array_foreach(cx_json_get(object, "spec.initContainers"), i, container)
+        {
+                if (!cx_is_sidecar(container))
+                        continue;
+                sidecars++;
+                sidecars_ready += json_is_true(json_object_get(json_array_get(init, i), "ready"));
+        }
+        bool all_ready = tally.ready == tally.total && sidecars_ready == sidecars;
+        bool has_sandbox = sandbox && (sandbox->host_network || sandbox->ips.count);
+        const char *start = cx_json_string(object, "status.startTime");
+        json_t *old = pod->status ? json_object_get(pod->status, "startTime") : NULL;
+        json_t *out = json_pack("{s:s, s:o, s:s, s:o}", "phase", phase, "conditions",
+                                conditions_of(object, pod->status, phase, has_sandbox, began || init_left == 0, init, main_list, all_ready),
+                                "qosClass", cx_pod_qos(object), "startTime",
+                                start  ? json_string(start)
+                                : old ? json_incref(old)
+                                      : time_json(cx_time_now()));
+        add_addresses(k, object, sandbox, out);
+        if (json_array_size(init))
+                json_object_set(out, "initContainerStatuses", init);
+        json_object_set(out, "containerStatuses", main_list);
+        json_decref(init);
+        json_decref(main_list);
+        if (pod->failed_reason) {
+                json_object_set_new(out, "reason", json_string(pod->failed_reason));
+                json_object_set_new(out, "message", json_string(pod->failed_message));
+        }
+        json_t *generation = cx_json_get(object, "metadata.generation");
+        if (json_is_integer(generation))
+                json_object_set(out, "observedGeneration", generation);
+        return out;
+}
