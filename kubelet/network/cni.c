@@ -59,9 +59,9 @@ json_t *cx_cni_default_config(const char *pod_cidr, const char *state_dir)
                                       json_pack("{s:s}", "dst", strchr(cidrs.items[i], ':') ? "::/0" : "0.0.0.0/0"));
         }
         // No ipMasq: it would also hide pods from pods of other nodes. The kubelet masquerades what leaves the cluster.
-        return json_pack("{s:s, s:s, s:[{s:s, s:s, s:b, s:b, s:b, s:i, s:{s:s, s:s, s:o, s:o}}, {s:s, s:{s:b}, s:b}]}",
+        return json_pack("{s:s, s:s, s:[{s:s, s:s, s:b, s:b, s:{s:s, s:s, s:o, s:o}}, {s:s, s:{s:b}, s:b}]}",
                          "cniVersion", "1.0.0", "name", "cbr0", "plugins", "type", "bridge", "bridge", "cni0",
-                         "isGateway", 1, "isDefaultGateway", 1, "hairpinMode", 1, "mtu", 0, "ipam", "type",
+                         "isGateway", 1, "hairpinMode", 1, "ipam", "type",
                          "host-local", "dataDir", state_dir, "ranges", ranges, "routes", routes, "type", "portmap",
                          "capabilities", "portMappings", 1, "snat", 1);
 }

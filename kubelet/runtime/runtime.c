@@ -113,6 +113,23 @@ static void load_containers(struct cx_runtime *rt)
                 closedir(dir);
 }
 
+// conmon wants the whole path of the runtime.
+static char *find_program(const char *name)
+{
+        if (strchr(name, '/'))
+                return cx_strdup(name);
+        CX_STRINGS folders = CX_STRINGS_INIT;
+        const char *path = getenv("PATH");
+        cx_strings_split(&folders, path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", ':');
+        for (size_t i = 0; i < folders.count; i++) {
+                char *candidate = cx_sprintf("%s/%s", folders.items[i], name);
+                if (access(candidate, X_OK) == 0)
+                        return candidate;
+                free(candidate);
+        }
+        return cx_strdup(name);
+}
+
 int cx_runtime_open(const struct cx_runtime_options *o, struct cx_runtime **ret_runtime, struct cx_error *err)
 {
         static const char *const folders[] = {"sandboxes", "containers", "exits", "runc"};
@@ -125,8 +142,8 @@ int cx_runtime_open(const struct cx_runtime_options *o, struct cx_runtime **ret_
         struct cx_runtime *rt = cx_alloc(sizeof *rt);
         rt->root = cx_strdup(o->root);
         rt->cgroup_root = cx_strdup(strcmp(o->cgroup_root, "/") == 0 ? "" : o->cgroup_root);
-        rt->runc = cx_strdup(o->runc);
-        rt->conmon = cx_strdup(o->conmon);
+        rt->runc = find_program(o->runc);
+        rt->conmon = find_program(o->conmon);
         rt->runc_root = cx_sprintf("%s/runc", o->root);
         rt->images = o->images;
         rt->cni = o->cni;
