@@ -20,7 +20,8 @@ struct setting {
 };
 #define AT(member) offsetof(struct cx_kubelet_settings, member)
 static const struct setting table[] = {
-        {"kubeconfig", S, AT(kubeconfig), NULL, "Path to a kubeconfig file; without one the kubelet runs static pods only."},
+        {"kubeconfig", S, AT(kubeconfig), NULL,
+         "Path to a kubeconfig file; without one the kubelet runs static pods only."},
         {"bootstrap-kubeconfig", S, AT(bootstrap_kubeconfig), NULL, "Kubeconfig used to ask for a client certificate."},
         {"config", S, AT(config), NULL, "KubeletConfiguration file; flags win over it."},
         {"root-dir", S, AT(root), NULL, "Folder for pods, images and containers."},
@@ -46,7 +47,8 @@ static const struct setting table[] = {
         {"node-labels", CX_FLAG_CSV, AT(node_labels), NULL, "Labels (key=value) when registering."},
         {"register-with-taints", CX_FLAG_CSV, AT(taints), NULL, "Taints (key=value:effect) when registering."},
         {"provider-id", S, AT(provider_id), "providerID", "Identifier of the machine at its provider."},
-        {"registry-config", S, AT(registry_config), NULL, "registries.yaml: mirrors, credentials and TLS of registries."},
+        {"registry-config", S, AT(registry_config), NULL,
+         "registries.yaml: mirrors, credentials and TLS of registries."},
         {"pod-manifest-path", S, AT(manifests), "staticPodPath", "Folder (or file) of static pods."},
         {"resolv-conf", S, AT(resolv_conf), "resolvConf", "Resolver configuration that pods build on."},
         {"pod-logs-dir", S, AT(log_root), "podLogsDir", "Folder of containers' logs; default: logs below the root."},
@@ -63,7 +65,8 @@ static const struct setting table[] = {
         {"minimum-image-ttl-duration", D, AT(min_image_age), "imageMinimumGCAge", "Age below which images stay."},
         {"node-status-update-frequency", D, AT(status_frequency), "nodeStatusUpdateFrequency",
          "How often the node's status is computed."},
-        {"node-lease-duration-seconds", I, AT(lease_seconds), "nodeLeaseDurationSeconds", "Duration of the node's lease."},
+        {"node-lease-duration-seconds", I, AT(lease_seconds), "nodeLeaseDurationSeconds",
+         "Duration of the node's lease."},
         {"logging-format", S, AT(logging_format), "logging.format", "text or json."},
         {"v", I, AT(verbosity), "logging.verbosity", "Log verbosity."},
         {"version", B, AT(version), NULL, "Print the version and exit."},
@@ -74,13 +77,17 @@ static const struct setting table[] = {
 static void make_flags(struct cx_kubelet_settings *s, struct cx_flag flags[N + 1], bool changed[N])
 {
         for (size_t i = 0; i < N; i++)
-                flags[i] = (struct cx_flag){.name = table[i].flag, .kind = table[i].kind, .help = table[i].help,
-                                            .target = (char *)s + table[i].offset, .changed = &changed[i],
+                flags[i] = (struct cx_flag){.name = table[i].flag,
+                                            .kind = table[i].kind,
+                                            .help = table[i].help,
+                                            .target = (char *)s + table[i].offset,
+                                            .changed = &changed[i],
                                             .shorthand = strcmp(table[i].flag, "v") == 0 ? 'v' : 0};
         flags[N] = (struct cx_flag){0};
 }
 
-static int take_field(struct cx_kubelet_settings *s, const struct setting *row, const json_t *value, struct cx_error *err)
+static int take_field(struct cx_kubelet_settings *s, const struct setting *row, const json_t *value,
+                      struct cx_error *err)
 {
         void *target = (char *)s + row->offset;
         bool good = false;
@@ -95,7 +102,7 @@ static int take_field(struct cx_kubelet_settings *s, const struct setting *row, 
         else if (row->kind == CX_FLAG_CSV && (good = json_is_array(value))) {
                 size_t i;
                 json_t *item;
-                json_array_foreach((json_t *)value, i, item)
+                json_array_foreach ((json_t *)value, i, item)
                         cx_strings_add(target, cx_str(json_string_value(item)));
         }
         return good ? 0 : cx_error_set(err, -EINVAL, "%s: field %s has the wrong type", s->config, row->field);
@@ -124,17 +131,15 @@ static int load_file(struct cx_kubelet_settings *s, const bool changed[N], struc
         }
         const char *key;
         json_t *value;
-        json_object_foreach(json_object_get(s->file, "nodeLabels"), key, value)
-        {
+        json_object_foreach (json_object_get(s->file, "nodeLabels"), key, value) {
                 CX_CLEANUP(cx_freep) char *pair = cx_sprintf("%s=%s", key, cx_str(json_string_value(value)));
                 cx_strings_add(&s->node_labels, pair);
         }
         size_t i;
-        json_array_foreach(json_object_get(s->file, "registerWithTaints"), i, value)
-        {
-                CX_CLEANUP(cx_freep) char *taint =
-                        cx_sprintf("%s=%s:%s", cx_json_string_or(value, "key", ""), cx_json_string_or(value, "value", ""),
-                                   cx_json_string_or(value, "effect", ""));
+        json_array_foreach (json_object_get(s->file, "registerWithTaints"), i, value) {
+                CX_CLEANUP(cx_freep)
+                char *taint = cx_sprintf("%s=%s:%s", cx_json_string_or(value, "key", ""),
+                                         cx_json_string_or(value, "value", ""), cx_json_string_or(value, "effect", ""));
                 cx_strings_add(&s->taints, taint);
         }
         return 0;
@@ -142,14 +147,28 @@ static int load_file(struct cx_kubelet_settings *s, const bool changed[N], struc
 
 int cx_kubelet_settings_load(struct cx_kubelet_settings *s, int argc, char **argv, struct cx_error *err)
 {
-        *s = (struct cx_kubelet_settings){
-                .root = "/var/lib/kubelet", .cluster_domain = "cluster.local", .cgroup_root = "/", .address = "0.0.0.0",
-                .resolv_conf = "/etc/resolv.conf", .cni_conf_dir = "/etc/cni/net.d",
-                .cni_bin_dir = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni", .runc = "runc", .conmon = "conmon",
-                .authorization_mode = "Webhook", .non_masquerade_cidr = "10.0.0.0/8", .max_pods = 110, .port = 10250,
-                .healthz_port = 10248, .pids_limit = -1, .image_gc_high = 85, .image_gc_low = 80,
-                .min_image_age = 120 * CX_NS_PER_S, .status_frequency = 10 * CX_NS_PER_S, .lease_seconds = 40,
-                .register_node = true, .webhook_auth = true};
+        *s = (struct cx_kubelet_settings){.root = "/var/lib/kubelet",
+                                          .cluster_domain = "cluster.local",
+                                          .cgroup_root = "/",
+                                          .address = "0.0.0.0",
+                                          .resolv_conf = "/etc/resolv.conf",
+                                          .cni_conf_dir = "/etc/cni/net.d",
+                                          .cni_bin_dir = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni",
+                                          .runc = "runc",
+                                          .conmon = "conmon",
+                                          .authorization_mode = "Webhook",
+                                          .non_masquerade_cidr = "10.0.0.0/8",
+                                          .max_pods = 110,
+                                          .port = 10250,
+                                          .healthz_port = 10248,
+                                          .pids_limit = -1,
+                                          .image_gc_high = 85,
+                                          .image_gc_low = 80,
+                                          .min_image_age = 120 * CX_NS_PER_S,
+                                          .status_frequency = 10 * CX_NS_PER_S,
+                                          .lease_seconds = 40,
+                                          .register_node = true,
+                                          .webhook_auth = true};
         struct cx_flag flags[N + 1];
         bool changed[N] = {0};
         make_flags(s, flags, changed);
@@ -162,7 +181,8 @@ int cx_kubelet_settings_load(struct cx_kubelet_settings *s, int argc, char **arg
                 r = load_file(s, changed, err);
         if (r == 0 && (s->port < 0 || s->port > 65535 || s->max_pods < 0))
                 r = cx_error_set(err, -EINVAL, "--port or --max-pods is out of range");
-        if (r == 0 && strcmp(s->authorization_mode, "Webhook") != 0 && strcmp(s->authorization_mode, "AlwaysAllow") != 0)
+        if (r == 0 && strcmp(s->authorization_mode, "Webhook") != 0 &&
+            strcmp(s->authorization_mode, "AlwaysAllow") != 0)
                 r = cx_error_set(err, -EINVAL, "--authorization-mode must be AlwaysAllow or Webhook");
         if (r == 0 && s->root[0] != '/')
                 r = cx_error_set(err, -EINVAL, "--root-dir must be an absolute path");

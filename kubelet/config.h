@@ -8,17 +8,18 @@
 #include <jansson.h>
 
 struct cx_kubelet_settings {
-        const char *kubeconfig, *bootstrap_kubeconfig, *config, *root, *state_dir, *hostname_override, *node_ip, *pod_cidr,
-                *cluster_domain, *cgroup_root, *address, *client_ca_file, *tls_cert_file, *tls_key_file, *registry_config,
-                *log_root, *resolv_conf, *manifests, *cni_conf_dir, *cni_bin_dir, *runc, *conmon, *authorization_mode,
-                *non_masquerade_cidr, *provider_id, *logging_format, *cert_dir;
+        const char *kubeconfig, *bootstrap_kubeconfig, *config, *root, *state_dir, *hostname_override, *node_ip,
+                *pod_cidr, *cluster_domain, *cgroup_root, *address, *client_ca_file, *tls_cert_file, *tls_key_file,
+                *registry_config, *log_root, *resolv_conf, *manifests, *cni_conf_dir, *cni_bin_dir, *runc, *conmon,
+                *authorization_mode, *non_masquerade_cidr, *provider_id, *logging_format, *cert_dir;
         struct cx_strings cluster_dns, node_labels, taints;
         int64_t max_pods, port, healthz_port, verbosity, pids_limit, image_gc_high, image_gc_low, min_image_age,
                 status_frequency, lease_seconds;
         bool register_node, anonymous_auth, webhook_auth, version, help;
-        json_t *file;      // the configuration file, for /configz; NULL when none
+        json_t *file; // the configuration file, for /configz; NULL when none
 };
 // Parses flags, then the file. Exits nowhere; the error is one line.
-int cx_kubelet_settings_load(struct cx_kubelet_settings *settings, int argc, char **argv, struct cx_error *err) CX_CHECK;
+int cx_kubelet_settings_load(struct cx_kubelet_settings *settings, int argc, char **argv, struct cx_error *err)
+        CX_CHECK;
 void cx_kubelet_settings_help(struct cx_buf *to);
-json_t *cx_kubelet_settings_json(const struct cx_kubelet_settings *settings);   // a KubeletConfiguration, new
+json_t *cx_kubelet_settings_json(const struct cx_kubelet_settings *settings); // a KubeletConfiguration, new

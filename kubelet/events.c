@@ -19,10 +19,13 @@ void cx_pod_event(const struct cx_kubelet *k, const json_t *pod, const char *con
                 return;
         bool init = false;
         (void)cx_pod_container(pod, cx_str(container), &init);
-        CX_CLEANUP(cx_freep) char *path =
-                container ? cx_sprintf("spec.%s{%s}", init ? "initContainers" : "containers", container) : NULL;
+        CX_CLEANUP(cx_freep)
+        char *path = container ? cx_sprintf("spec.%s{%s}", init ? "initContainers" : "containers", container) : NULL;
         cx_event(k->events,
-                 &(struct cx_event_about){.api_version = "v1", .kind = "Pod", .namespace = namespace, .name = name,
+                 &(struct cx_event_about){.api_version = "v1",
+                                          .kind = "Pod",
+                                          .namespace = namespace,
+                                          .name = name,
                                           .uid = cx_json_string(pod, "metadata.uid"),
                                           .resource_version = cx_json_string(pod, "metadata.resourceVersion"),
                                           .field_path = path},

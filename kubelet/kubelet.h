@@ -29,7 +29,7 @@ struct cx_kubelet {
         struct cx_rest *rest;
         struct cx_informers *informers;
         struct cx_events *events;
-        struct cx_informer *services;      // for environment variables; may be NULL
+        struct cx_informer *services; // for environment variables; may be NULL
         struct cx_image_store *images;
         struct cx_cni *cni;
         struct cx_runtime *runtime;

@@ -40,7 +40,7 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
                 cx_pods_remove(k->pods, old->uid);
                 return;
         }
-        if (old && strcmp(old->uid, now->uid) != 0)   // deleted and made again between two lists
+        if (old && strcmp(old->uid, now->uid) != 0) // deleted and made again between two lists
                 cx_pods_remove(k->pods, old->uid);
         json_t *object = cx_object_json(now);
         if (object && !is_mirror(object))
@@ -52,7 +52,7 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
 static int watch_pods(struct cx_kubelet *k, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *selector = cx_sprintf("spec.nodeName=%s", k->node_name);
-        cx_informer_start(k->services);   // first: their addresses are variables of every container
+        cx_informer_start(k->services); // first: their addresses are variables of every container
         int r = cx_informer_wait_synced(k->services, -1, err);
         if (r < 0)
                 return r;
@@ -88,8 +88,8 @@ static int connect_apiserver(const struct cx_kubelet_settings *s, struct cx_kube
 {
         if (!s->kubeconfig || !*s->kubeconfig)
                 return 0;
-        int r = cx_rest_from_kubeconfig(s->kubeconfig, &(struct cx_rest_options){.user_agent = "kubelet/" CX_KUBELET_VERSION},
-                                        &k->rest, err);
+        int r = cx_rest_from_kubeconfig(
+                s->kubeconfig, &(struct cx_rest_options){.user_agent = "kubelet/" CX_KUBELET_VERSION}, &k->rest, err);
         if (r < 0)
                 return r;
         k->informers = cx_informers_new(k->rest);
@@ -108,13 +108,21 @@ static int make_parts(const struct cx_kubelet_settings *s, struct cx_kubelet *k,
                 r = cx_image_store_open(images, &k->images, err);
         if (r < 0)
                 return r;
-        k->cni = cx_cni_new(&(struct cx_cni_options){.conf_dir = s->cni_conf_dir, .bin_dir = s->cni_bin_dir,
-                                                     .state_dir = cni_state, .pod_cidr = s->pod_cidr});
+        k->cni = cx_cni_new(&(struct cx_cni_options){.conf_dir = s->cni_conf_dir,
+                                                     .bin_dir = s->cni_bin_dir,
+                                                     .state_dir = cni_state,
+                                                     .pod_cidr = s->pod_cidr});
         k->pool = cx_pool_new(64);
         k->pods = cx_pods_new(k);
-        r = cx_runtime_open(&(struct cx_runtime_options){.root = s->root, .cgroup_root = s->cgroup_root, .runc = s->runc,
-                                                         .conmon = s->conmon, .images = k->images, .cni = k->cni,
-                                                         .pids_limit = s->pids_limit, .on_exit = on_exit_of, .context = k},
+        r = cx_runtime_open(&(struct cx_runtime_options){.root = s->root,
+                                                         .cgroup_root = s->cgroup_root,
+                                                         .runc = s->runc,
+                                                         .conmon = s->conmon,
+                                                         .images = k->images,
+                                                         .cni = k->cni,
+                                                         .pids_limit = s->pids_limit,
+                                                         .on_exit = on_exit_of,
+                                                         .context = k},
                             &k->runtime, err);
         if (r < 0)
                 return r;

@@ -46,9 +46,8 @@ static bool auth_covers(const char *key, const char *registry, const char *repos
         if (scheme)
                 key = scheme + 3;
         size_t n = strcspn(key, "/");
-        bool hub = strcmp(registry, "docker.io") == 0 &&
-                   ((n == 15 && memcmp(key, "index.docker.io", n) == 0) ||
-                    (n == 20 && memcmp(key, "registry-1.docker.io", n) == 0));
+        bool hub = strcmp(registry, "docker.io") == 0 && ((n == 15 && memcmp(key, "index.docker.io", n) == 0) ||
+                                                          (n == 20 && memcmp(key, "registry-1.docker.io", n) == 0));
         if (!hub && (strlen(registry) != n || memcmp(key, registry, n) != 0))
                 return false;
         const char *path = key + n + (key[n] == '/');
@@ -66,10 +65,8 @@ bool cx_docker_auth_find(const json_t *docker_configs, const char *registry, con
         size_t i, best = 0;
         json_t *config, *entry, *found = NULL;
         const char *key;
-        json_array_foreach((json_t *)docker_configs, i, config)
-        {
-                json_object_foreach(json_object_get(config, "auths"), key, entry)
-                {
+        json_array_foreach ((json_t *)docker_configs, i, config) {
+                json_object_foreach (json_object_get(config, "auths"), key, entry) {
                         if (strlen(key) + 1 > best && auth_covers(key, registry, repository)) {
                                 best = strlen(key) + 1;
                                 found = entry;
@@ -103,8 +100,8 @@ void cx_docker_auth_release(struct cx_docker_auth *auth)
 struct fetch {
         const struct cx_pull_options *options;
         struct cx_registry_session *session;
-        const json_t *layers;         // descriptors of the manifest
-        pthread_mutex_t lock;         // guards err
+        const json_t *layers; // descriptors of the manifest
+        pthread_mutex_t lock; // guards err
         struct cx_error err;
 };
 
@@ -115,7 +112,7 @@ static int fetch_to_file(struct fetch *f, const json_t *descriptor, const char *
         CX_CLEANUP(cx_closep) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd < 0)
                 return cx_error_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
-        (void)unlink(path);   // gone by itself when we die
+        (void)unlink(path); // gone by itself when we die
         int r = cx_registry_blob_to_fd(f->session, digest, cx_json_int(descriptor, "size", -1), fd, err);
         if (r < 0)
                 return r;
@@ -171,8 +168,7 @@ static json_t *make_record(const struct cx_image_ref *ref, const char *digest, c
         json_t *layers = json_array(), *descriptor;
         int64_t size = cx_json_int(manifest, "config.size", 0);
         size_t i;
-        json_array_foreach(json_object_get(manifest, "layers"), i, descriptor)
-        {
+        json_array_foreach (json_object_get(manifest, "layers"), i, descriptor) {
                 json_array_append(layers, json_object_get(descriptor, "digest"));
                 int64_t bytes = cx_json_int(descriptor, "size", 0);
                 size += bytes > 0 ? bytes : 0;

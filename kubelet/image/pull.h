@@ -9,13 +9,13 @@
 struct cx_pull_options {
         struct cx_image_store *store;
         const struct cx_registries *registries;
-        const char *image;             // as the pod says it
-        const json_t *docker_configs;  // array of Docker configs ({"auths": …}) from pull secrets; may be NULL
-        int parallel;                  // layers at a time, 0: 3
+        const char *image;            // as the pod says it
+        const json_t *docker_configs; // array of Docker configs ({"auths": …}) from pull secrets; may be NULL
+        int parallel;                 // layers at a time, 0: 3
 };
 // ret_record: the image's record, a new reference. ret_bytes (may be NULL): size of the compressed layers.
-int cx_image_pull(const struct cx_pull_options *options, json_t **ret_record, int64_t *ret_bytes,
-                  struct cx_error *err) CX_CHECK;
+int cx_image_pull(const struct cx_pull_options *options, json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)
+        CX_CHECK;
 
 // Credentials for registry/repository in a list of Docker configs; owned strings, NULL when there are none.
 struct cx_docker_auth {

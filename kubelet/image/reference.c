@@ -116,8 +116,8 @@ int cx_image_ref_parse(const char *text, struct cx_image_ref *ret_ref, struct cx
         CX_IMAGE_REF ref = CX_IMAGE_REF_INIT;
         CX_CLEANUP(cx_freep) char *copy = cx_strdup(text);
         if (strlen(text) > 512 || parse(copy, &ref) < 0)
-                return cx_error_set(err, -EINVAL,
-                                    "couldn't parse image name \"%.512s\": invalid reference format", text);
+                return cx_error_set(err, -EINVAL, "couldn't parse image name \"%.512s\": invalid reference format",
+                                    text);
         *ret_ref = ref;
         ref = (struct cx_image_ref)CX_IMAGE_REF_INIT;
         return 0;

@@ -5,12 +5,15 @@
 #include "base/error.h"
 
 struct cx_image_ref {
-        char *registry;    // "docker.io", "127.0.0.1:5000"
-        char *repository;  // "library/busybox"
-        char *tag;         // "latest" when neither tag nor digest was given; NULL when only a digest was
-        char *digest;      // "sha256:…"; NULL when none
+        char *registry;   // "docker.io", "127.0.0.1:5000"
+        char *repository; // "library/busybox"
+        char *tag;        // "latest" when neither tag nor digest was given; NULL when only a digest was
+        char *digest;     // "sha256:…"; NULL when none
 };
-#define CX_IMAGE_REF_INIT {0}
+#define CX_IMAGE_REF_INIT                                                                                              \
+        {                                                                                                              \
+                0                                                                                                      \
+        }
 #define CX_IMAGE_REF CX_CLEANUP(cx_image_ref_release) struct cx_image_ref
 
 // -EINVAL with upstream's sentence when the text is no reference.

@@ -35,8 +35,8 @@ void cx_registries_free(struct cx_registries *registries)
 
 static void endpoint_release(struct cx_registry_endpoint *e)
 {
-        char *owned[] = {e->base, e->host, e->repository, e->username, e->password, e->identity_token,
-                         e->ca_pem, e->cert_pem, e->key_pem};
+        char *owned[] = {e->base,           e->host,   e->repository, e->username, e->password,
+                         e->identity_token, e->ca_pem, e->cert_pem,   e->key_pem};
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
                 free(owned[i]);
 }
@@ -82,8 +82,7 @@ static char *rewrite(const json_t *rules, const char *repository)
 {
         const char *pattern;
         json_t *to;
-        json_object_foreach((json_t *)rules, pattern, to)
-        {
+        json_object_foreach ((json_t *)rules, pattern, to) {
                 char *done = json_is_string(to) ? rewrite_one(pattern, json_string_value(to), repository) : NULL;
                 if (done)
                         return done;
@@ -163,8 +162,7 @@ int cx_registries_endpoints(const struct cx_registries *registries, const char *
         CX_REGISTRY_ENDPOINTS list = {0};
         size_t i;
         json_t *url;
-        json_array_foreach(json_object_get(mirror, "endpoint"), i, url)
-        {
+        json_array_foreach (json_object_get(mirror, "endpoint"), i, url) {
                 int r = json_is_string(url)
                                 ? add_endpoint(registries, json_string_value(url), rewritten, true, &list, err)
                                 : cx_error_set(err, -EINVAL, "registries.yaml: endpoint must be a list of strings");
@@ -177,7 +175,8 @@ int cx_registries_endpoints(const struct cx_registries *registries, const char *
                 return r;
         // Credentials for Docker Hub may be kept under its short name.
         struct cx_registry_endpoint *last = &list.items[list.count - 1];
-        const json_t *auth = cx_json_get(json_object_get(json_object_get(registries->config, "configs"), registry), "auth");
+        const json_t *auth =
+                cx_json_get(json_object_get(json_object_get(registries->config, "configs"), registry), "auth");
         if (!last->username && auth) {
                 last->username = dup_member(auth, "username");
                 last->password = dup_member(auth, "password");

@@ -17,11 +17,11 @@
 struct cx_registries;
 
 struct cx_registry_endpoint {
-        char *base;         // "https://host:port/v2", no slash at the end
-        char *host;         // "host:port"
-        char *repository;   // after the mirror's rewrite
-        char *username, *password, *identity_token;   // NULL: none
-        char *ca_pem, *cert_pem, *key_pem;            // contents; NULL: the system's or none
+        char *base;                                 // "https://host:port/v2", no slash at the end
+        char *host;                                 // "host:port"
+        char *repository;                           // after the mirror's rewrite
+        char *username, *password, *identity_token; // NULL: none
+        char *ca_pem, *cert_pem, *key_pem;          // contents; NULL: the system's or none
         bool insecure;
         bool mirror;
 };
@@ -33,8 +33,8 @@ void cx_registry_endpoints_release(struct cx_registry_endpoints *list);
 #define CX_REGISTRY_ENDPOINTS CX_CLEANUP(cx_registry_endpoints_release) struct cx_registry_endpoints
 
 // From YAML text ("" for an empty configuration). The error names the line.
-int cx_registries_parse(const char *text, size_t length, struct cx_registries **ret_registries,
-                        struct cx_error *err) CX_CHECK;
+int cx_registries_parse(const char *text, size_t length, struct cx_registries **ret_registries, struct cx_error *err)
+        CX_CHECK;
 void cx_registries_free(struct cx_registries *registries);
 // The endpoints to try, in order: mirrors (or those of "*"), then the registry itself. Files that `tls` names are read
 // at each call, so that rotated certificates count.

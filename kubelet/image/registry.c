@@ -13,21 +13,21 @@
 
 #define MANIFEST_MAX ((size_t)4 << 20)
 #define ACCEPT_MANIFESTS                                                                                               \
-        "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, "          \
+        "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, "           \
         "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
 
 struct cx_registry_session {
         struct cx_http_client *client;
-        struct cx_http_client *token_client;   // the token server is another host: system trust, no client certificate
+        struct cx_http_client *token_client; // the token server is another host: system trust, no client certificate
         char *base, *repository, *username, *password, *identity_token;
-        pthread_mutex_t lock;                  // guards authorization
-        char *authorization;                   // "Authorization: …" or NULL
+        pthread_mutex_t lock; // guards authorization
+        char *authorization;  // "Authorization: …" or NULL
 };
 
 const char *cx_registry_architecture(void)
 {
-        static const char *const names[][2] = {{"x86_64", "amd64"}, {"aarch64", "arm64"}, {"armv7l", "arm"},
-                                               {"ppc64le", "ppc64le"}, {"s390x", "s390x"}, {"riscv64", "riscv64"}};
+        static const char *const names[][2] = {{"x86_64", "amd64"},    {"aarch64", "arm64"}, {"armv7l", "arm"},
+                                               {"ppc64le", "ppc64le"}, {"s390x", "s390x"},   {"riscv64", "riscv64"}};
         struct utsname u;
         if (uname(&u) == 0)
                 for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
@@ -40,8 +40,7 @@ const json_t *cx_registry_pick_platform(const json_t *index, const char *os, con
 {
         size_t i;
         json_t *entry;
-        json_array_foreach(json_object_get(index, "manifests"), i, entry)
-        {
+        json_array_foreach (json_object_get(index, "manifests"), i, entry) {
                 if (cx_streq(cx_json_string(entry, "platform.os"), os) &&
                     cx_streq(cx_json_string(entry, "platform.architecture"), architecture))
                         return entry;
@@ -49,7 +48,7 @@ const json_t *cx_registry_pick_platform(const json_t *index, const char *os, con
         // An index of one entry without a platform is what some local tools write.
         json_t *only = json_array_get(json_object_get(index, "manifests"), 0);
         return json_array_size(json_object_get(index, "manifests")) == 1 && !json_object_get(only, "platform") ? only
-                                                                                                              : NULL;
+                                                                                                               : NULL;
 }
 
 int cx_registry_parse_challenge(const char *header, char scheme[16], json_t **ret_parameters)
@@ -111,10 +110,9 @@ int cx_registry_session_new(const struct cx_registry_endpoint *e, const struct c
                                                                     .max_idle = 4},
                                    &s->client, err);
         if (r == 0)
-                r = cx_http_client_new(&(struct cx_http_client_options){.ca_pem = e->ca_pem,
-                                                                        .insecure = e->insecure,
-                                                                        .max_idle = 1},
-                                       &s->token_client, err);
+                r = cx_http_client_new(
+                        &(struct cx_http_client_options){.ca_pem = e->ca_pem, .insecure = e->insecure, .max_idle = 1},
+                        &s->token_client, err);
         if (r < 0)
                 return r;
         *ret_session = cx_steal(&s);
@@ -147,8 +145,7 @@ static char *basic_header(const struct cx_registry_session *s)
 }
 
 // Gets a token from the realm that the challenge names. The realm comes from the registry: it must be http(s).
-static int fetch_token(struct cx_registry_session *s, const json_t *parameters, char **ret_header,
-                       struct cx_error *err)
+static int fetch_token(struct cx_registry_session *s, const json_t *parameters, char **ret_header, struct cx_error *err)
 {
         const char *realm = cx_json_string(parameters, "realm");
         const char *service = cx_json_string(parameters, "service"), *scope = cx_json_string(parameters, "scope");
@@ -268,7 +265,8 @@ static int refuse(const struct cx_registry_session *s, const char *reference, in
         if (code == 401 || code == 403)
                 return cx_error_set(err, -EACCES,
                                     "pull access denied, repository does not exist or may require authorization: "
-                                    "server message: %d from %s/%s", code, s->base, s->repository);
+                                    "server message: %d from %s/%s",
+                                    code, s->base, s->repository);
         return cx_error_set(err, -EIO, "unexpected status %d from %s/%s", code, s->base, s->repository);
 }
 
@@ -296,8 +294,8 @@ static int get_manifest(struct cx_registry_session *s, const char *reference, js
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         int r = get(s, "manifests", reference,
-                    &(struct cx_http_call){.accept = ACCEPT_MANIFESTS, .max_reply = MANIFEST_MAX,
-                                           .timeout = 60 * INT64_C(1000000000)},
+                    &(struct cx_http_call){
+                            .accept = ACCEPT_MANIFESTS, .max_reply = MANIFEST_MAX, .timeout = 60 * INT64_C(1000000000)},
                     NULL, &reply, err);
         if (r < 0)
                 return r;
@@ -310,8 +308,8 @@ static int get_manifest(struct cx_registry_session *s, const char *reference, js
         return r < 0 ? cx_error_wrap(err, "manifest %s", reference) : 0;
 }
 
-int cx_registry_manifest(struct cx_registry_session *s, const char *reference, json_t **ret_manifest,
-                         char **ret_digest, struct cx_error *err)
+int cx_registry_manifest(struct cx_registry_session *s, const char *reference, json_t **ret_manifest, char **ret_digest,
+                         struct cx_error *err)
 {
         char digest[72], inner[72];
         json_auto_t *json = NULL;
@@ -364,7 +362,7 @@ struct transfer {
 static int on_data(void *context, const struct cx_http_reply *reply, const char *data, size_t length)
 {
         struct transfer *t = context;
-        if (reply->code == 200 && t->done) {   // the server ignored our range on the first block of a retry
+        if (reply->code == 200 && t->done) { // the server ignored our range on the first block of a retry
                 t->error = -ESPIPE;
                 return -1;
         }
@@ -403,8 +401,8 @@ static int transfer_once(struct cx_registry_session *s, const char *digest, stru
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_CLEANUP(cx_freep) char *range = t->done ? cx_sprintf("Range: bytes=%lld-", (long long)t->done) : NULL;
         int r = get(s, "blobs", digest,
-                    &(struct cx_http_call){.accept = "*/*", .timeout = -1, .context = t,
-                                           .on_data = t->done ? on_data : on_data_plain},
+                    &(struct cx_http_call){
+                            .accept = "*/*", .timeout = -1, .context = t, .on_data = t->done ? on_data : on_data_plain},
                     range, &reply, err);
         if (r < 0)
                 return r;

@@ -8,15 +8,15 @@
 struct cx_registry_session;
 
 struct cx_registry_credentials {
-        const char *username, *password;   // NULL: anonymous, or the endpoint's own
+        const char *username, *password; // NULL: anonymous, or the endpoint's own
         const char *identity_token;
 };
 
-int cx_registry_session_new(const struct cx_registry_endpoint *endpoint, const struct cx_registry_credentials *credentials,
-                            struct cx_registry_session **ret_session, struct cx_error *err) CX_CHECK;
+int cx_registry_session_new(const struct cx_registry_endpoint *endpoint,
+                            const struct cx_registry_credentials *credentials, struct cx_registry_session **ret_session,
+                            struct cx_error *err) CX_CHECK;
 void cx_registry_session_free(struct cx_registry_session *session);
 CX_DEFINE_CLEANUP(struct cx_registry_session, cx_registry_session_freep, cx_registry_session_free)
-
 
 // Fetches a manifest by tag or digest and resolves lists to this machine's platform. What was asked by digest is
 // verified against it. ret_digest: of the manifest or index that the reference named (for repoDigests).
@@ -34,4 +34,4 @@ int cx_registry_blob_to_fd(struct cx_registry_session *session, const char *dige
 int cx_registry_parse_challenge(const char *header, char scheme[16], json_t **ret_parameters) CX_CHECK;
 // Picks the manifest of this machine's architecture from an index; NULL when there is none.
 const json_t *cx_registry_pick_platform(const json_t *index, const char *os, const char *architecture);
-const char *cx_registry_architecture(void);   // Go's name: "amd64"
+const char *cx_registry_architecture(void); // Go's name: "amd64"

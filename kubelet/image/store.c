@@ -18,18 +18,18 @@
 
 struct image {
         json_t *record;
-        int64_t last_used;   // monotonic ns
+        int64_t last_used; // monotonic ns
 };
 struct layer {
         int64_t number, bytes;
-        bool busy;           // being unpacked by some thread
+        bool busy; // being unpacked by some thread
 };
 struct cx_image_store {
         char *root;
-        pthread_mutex_t lock;     // guards all below
-        pthread_cond_t changed;   // a layer is no longer busy
-        struct cx_map images;     // id → struct image
-        struct cx_map layers;     // digest → struct layer
+        pthread_mutex_t lock;   // guards all below
+        pthread_cond_t changed; // a layer is no longer busy
+        struct cx_map images;   // id → struct image
+        struct cx_map layers;   // digest → struct layer
         int64_t next_layer;
 };
 
@@ -74,8 +74,7 @@ static bool complete(const struct cx_image_store *s, const json_t *record)
 {
         size_t i;
         json_t *digest;
-        json_array_foreach(json_object_get(record, "layers"), i, digest)
-        {
+        json_array_foreach (json_object_get(record, "layers"), i, digest) {
                 if (!json_is_string(digest) || !cx_map_has(&s->layers, json_string_value(digest)))
                         return false;
         }
@@ -154,8 +153,7 @@ static bool array_has(const json_t *array, const char *text)
 {
         size_t i;
         json_t *item;
-        json_array_foreach((json_t *)array, i, item)
-        {
+        json_array_foreach ((json_t *)array, i, item) {
                 if (cx_streq(json_string_value(item), text))
                         return true;
         }
@@ -167,8 +165,7 @@ static struct image *find(struct cx_image_store *s, const char *reference)
         struct image *image = cx_map_get(&s->images, reference);
         if (image)
                 return image;
-        CX_MAP_FOREACH(&s->images, entry)
-        {
+        CX_MAP_FOREACH (&s->images, entry) {
                 image = entry->value;
                 if (array_has(json_object_get(image->record, "repoTags"), reference) ||
                     array_has(json_object_get(image->record, "repoDigests"), reference))
@@ -194,8 +191,7 @@ json_t *cx_image_store_list(struct cx_image_store *s)
 {
         json_t *list = json_array();
         pthread_mutex_lock(&s->lock);
-        CX_MAP_FOREACH(&s->images, entry)
-        {
+        CX_MAP_FOREACH (&s->images, entry) {
                 json_array_append(list, ((struct image *)entry->value)->record);
         }
         pthread_mutex_unlock(&s->lock);
@@ -206,16 +202,15 @@ static int save_record(const struct cx_image_store *s, const json_t *record, str
 {
         CX_BUF text = CX_BUF_INIT;
         cx_json_dump(record, &text);
-        CX_CLEANUP(cx_freep) char *path =
-                cx_sprintf("%s/images/%s.json", s->root, cx_json_string_or(record, "id", "") + strlen("sha256:"));
+        CX_CLEANUP(cx_freep)
+        char *path = cx_sprintf("%s/images/%s.json", s->root, cx_json_string_or(record, "id", "") + strlen("sha256:"));
         return cx_write_file(path, text.data, text.length, 0600, false, err);
 }
 
 // Takes `tag` away from every image but `keep`. Under the lock.
 static int move_tag(struct cx_image_store *s, const char *tag, const char *keep, struct cx_error *err)
 {
-        CX_MAP_FOREACH(&s->images, entry)
-        {
+        CX_MAP_FOREACH (&s->images, entry) {
                 struct image *image = entry->value;
                 if (strcmp(entry->key, keep) == 0 || !array_has(json_object_get(image->record, "repoTags"), tag))
                         continue;
@@ -236,8 +231,7 @@ static void merge_names(json_t *record, const json_t *old, const char *key)
 {
         json_t *names = cx_json_array_at(record, key), *name;
         size_t i;
-        json_array_foreach(json_object_get(old, key), i, name)
-        {
+        json_array_foreach (json_object_get(old, key), i, name) {
                 if (!array_has(names, json_string_value(name)))
                         json_array_append(names, name);
         }
@@ -250,8 +244,7 @@ int cx_image_store_put(struct cx_image_store *s, json_t *record_steal, struct cx
         size_t i;
         json_t *tag;
         pthread_mutex_lock(&s->lock);
-        json_array_foreach(json_object_get(record_steal, "repoTags"), i, tag)
-        {
+        json_array_foreach (json_object_get(record_steal, "repoTags"), i, tag) {
                 if (r == 0)
                         r = move_tag(s, json_string_value(tag), id, err);
         }
@@ -354,7 +347,8 @@ int cx_image_store_mount(struct cx_image_store *s, const json_t *record, const c
         const json_t *layers = json_object_get(record, "layers");
         pthread_mutex_lock(&s->lock);
         for (size_t i = json_array_size(layers); i-- > 0;) {
-                const struct layer *layer = cx_map_get(&s->layers, cx_str(json_string_value(json_array_get(layers, i))));
+                const struct layer *layer =
+                        cx_map_get(&s->layers, cx_str(json_string_value(json_array_get(layers, i))));
                 if (!layer || layer->busy) {
                         pthread_mutex_unlock(&s->lock);
                         return cx_error_set(err, -ENOENT, "a layer of the image is missing");
@@ -377,12 +371,10 @@ int cx_image_store_mount(struct cx_image_store *s, const json_t *record, const c
 
 static void drop_layers(struct cx_image_store *s, int64_t *freed, struct cx_strings *ret_folders)
 {
-        CX_MAP_FOREACH(&s->layers, entry)
-        {
+        CX_MAP_FOREACH (&s->layers, entry) {
                 const struct layer *layer = entry->value;
                 bool used = layer->busy;
-                CX_MAP_FOREACH(&s->images, other)
-                {
+                CX_MAP_FOREACH (&s->images, other) {
                         const json_t *layers = json_object_get(((struct image *)other->value)->record, "layers");
                         used = used || array_has(layers, entry->key);
                 }
@@ -400,8 +392,7 @@ static void drop_layers(struct cx_image_store *s, int64_t *freed, struct cx_stri
 static struct image *oldest(struct cx_image_store *s, const struct cx_strings *in_use, int64_t before)
 {
         struct image *best = NULL;
-        CX_MAP_FOREACH(&s->images, entry)
-        {
+        CX_MAP_FOREACH (&s->images, entry) {
                 struct image *image = entry->value;
                 if (!cx_strings_has(in_use, entry->key) && image->last_used <= before &&
                     (!best || image->last_used < best->last_used))

@@ -24,7 +24,7 @@ struct unpacker {
         int root;
         struct cx_unpack_limits limits;
         int64_t bytes, entries;
-        char parent_path[PATH_MAX];   // of parent_fd
+        char parent_path[PATH_MAX]; // of parent_fd
         int parent_fd;
         struct folder_time *folders;
         size_t n_folders;
@@ -155,7 +155,7 @@ static int write_contents(struct unpacker *u, struct archive *a, int fd, int64_t
                         done += n > 0 ? (size_t)n : 0;
                 }
         }
-        return ftruncate(fd, size) < 0 ? -errno : 0;   // a sparse tail
+        return ftruncate(fd, size) < 0 ? -errno : 0; // a sparse tail
 }
 
 static int make_regular(struct unpacker *u, struct archive *a, struct archive_entry *e, int parent, const char *name)
@@ -266,7 +266,7 @@ static int unpack_entry(struct unpacker *u, struct archive *a, struct archive_en
         int r = raw ? clean_path(raw, path) : -EINVAL;
         if (r < 0)
                 return r;
-        if (!*path) {   // the root's own entry: mode and owner
+        if (!*path) { // the root's own entry: mode and owner
                 if (fchmod(u->root, archive_entry_perm(e) & 07777) < 0)
                         return -errno;
                 return 0;
@@ -282,7 +282,7 @@ static int unpack_entry(struct unpacker *u, struct archive *a, struct archive_en
                 r = remove_at(parent, name);
                 if (r < 0)
                         return r;
-                forget_parent(u);   // a folder of that name may be the cached parent of another entry
+                forget_parent(u); // a folder of that name may be the cached parent of another entry
                 parent = parent_of(u, path, &name);
                 if (parent < 0)
                         return parent;
@@ -305,7 +305,7 @@ static int unpack_entry(struct unpacker *u, struct archive *a, struct archive_en
                 r = mknodat(parent, name, type | 0600, type == AE_IFIFO ? 0 : archive_entry_rdev(e)) < 0 ? -errno : 0;
                 break;
         default:
-                return 0;   // sockets have no meaning in an image
+                return 0; // sockets have no meaning in an image
         }
         return r < 0 ? r : set_metadata(u, e, parent, name, path);
 }
@@ -317,7 +317,7 @@ static void set_folder_times(struct unpacker *u)
                 if (fd < 0)
                         continue;
                 struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, u->folders[i].mtime};
-                (void)futimens(fd, times);   // cosmetic
+                (void)futimens(fd, times); // cosmetic
                 close(fd);
         }
 }

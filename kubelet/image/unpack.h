@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 struct cx_unpack_limits {
-        int64_t max_bytes;     // of file contents; 0: 64 GiB
-        int64_t max_entries;   // 0: 4,000,000
+        int64_t max_bytes;   // of file contents; 0: 64 GiB
+        int64_t max_entries; // 0: 4,000,000
 };
 // `fd` is read from its current position; `root` must exist. ret_bytes (may be NULL): bytes of file contents.
 int cx_unpack_layer(int fd, const char *root, const struct cx_unpack_limits *limits, int64_t *ret_bytes,

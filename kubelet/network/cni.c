@@ -12,7 +12,7 @@
 
 struct cx_cni {
         char *conf_dir, *bin_dir, *state_dir;
-        pthread_mutex_t lock;     // guards pod_cidr
+        pthread_mutex_t lock; // guards pod_cidr
         char *pod_cidr;
 };
 
@@ -61,9 +61,8 @@ json_t *cx_cni_default_config(const char *pod_cidr, const char *state_dir)
         // No ipMasq: it would also hide pods from pods of other nodes. The kubelet masquerades what leaves the cluster.
         return json_pack("{s:s, s:s, s:[{s:s, s:s, s:b, s:b, s:{s:s, s:s, s:o, s:o}}, {s:s, s:{s:b}, s:b}]}",
                          "cniVersion", "1.0.0", "name", "cbr0", "plugins", "type", "bridge", "bridge", "cni0",
-                         "isGateway", 1, "hairpinMode", 1, "ipam", "type",
-                         "host-local", "dataDir", state_dir, "ranges", ranges, "routes", routes, "type", "portmap",
-                         "capabilities", "portMappings", 1, "snat", 1);
+                         "isGateway", 1, "hairpinMode", 1, "ipam", "type", "host-local", "dataDir", state_dir, "ranges",
+                         ranges, "routes", routes, "type", "portmap", "capabilities", "portMappings", 1, "snat", 1);
 }
 
 // The first *.conflist, *.conf or *.json by name, as a conf list. 0 with NULL when there is none.
@@ -91,9 +90,9 @@ static int configured(const struct cx_cni *cni, json_t **ret_config, struct cx_e
         if (r < 0)
                 return cx_error_wrap(err, "%s", path);
         if (!json_object_get(config, "plugins")) {
-                json_t *list = json_pack("{s:s, s:s, s:[O]}", "cniVersion",
-                                         cx_json_string_or(config, "cniVersion", "0.3.1"), "name",
-                                         cx_json_string_or(config, "name", "default"), "plugins", config);
+                json_t *list =
+                        json_pack("{s:s, s:s, s:[O]}", "cniVersion", cx_json_string_or(config, "cniVersion", "0.3.1"),
+                                  "name", cx_json_string_or(config, "name", "default"), "plugins", config);
                 json_decref(config);
                 config = list;
         }
@@ -150,7 +149,9 @@ static int plugin_error(const char *type, const char *command, int status, const
                 details = cx_json_string(answer, "details");
         }
         return cx_error_set(err, -EIO, "plugin type=\"%s\" failed (%s): %s%s%s", type, command,
-                            message ? message : *complaint->data ? complaint->data : CX_INT(status),
+                            message            ? message
+                            : *complaint->data ? complaint->data
+                                               : CX_INT(status),
                             details && *details ? "; " : "", cx_str(details));
 }
 
@@ -162,9 +163,9 @@ static int exec_plugin(const struct cx_cni *cni, const struct cx_cni_pod *pod, c
                 return cx_error_set(err, -ENOENT, "failed to find plugin \"%s\" in path [%s]", type, cni->bin_dir);
         CX_STRINGS env = CX_STRINGS_INIT;
         CX_BUF line = CX_BUF_INIT;
-        const char *const pairs[][2] = {{"CNI_COMMAND", command}, {"CNI_CONTAINERID", pod->id},
+        const char *const pairs[][2] = {{"CNI_COMMAND", command},          {"CNI_CONTAINERID", pod->id},
                                         {"CNI_NETNS", cx_str(pod->netns)}, {"CNI_IFNAME", "eth0"},
-                                        {"CNI_PATH", cni->bin_dir}, {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}};
+                                        {"CNI_PATH", cni->bin_dir},        {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(pairs); i++) {
                 cx_buf_clear(&line);
                 cx_buf_printf(&line, "%s=%s", pairs[i][0], pairs[i][1]);
@@ -173,7 +174,8 @@ static int exec_plugin(const struct cx_cni *cni, const struct cx_cni_pod *pod, c
         cx_buf_clear(&line);
         cx_buf_printf(&line,
                       "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s;K8S_POD_INFRA_CONTAINER_ID=%s;"
-                      "K8S_POD_UID=%s", pod->namespace, pod->name, pod->id, pod->uid);
+                      "K8S_POD_UID=%s",
+                      pod->namespace, pod->name, pod->id, pod->uid);
         cx_strings_add(&env, line.data);
         env.items = cx_realloc_array(env.items, env.count + 1, sizeof *env.items);
         env.items[env.count] = NULL;
@@ -199,8 +201,7 @@ static int exec_plugin(const struct cx_cni *cni, const struct cx_cni_pod *pod, c
 }
 
 // What one plugin of the list is given: its part, the list's name and version, the result so far, what it can do.
-static json_t *plugin_conf(const json_t *list, const json_t *plugin, const json_t *result,
-                           const json_t *port_mappings)
+static json_t *plugin_conf(const json_t *list, const json_t *plugin, const json_t *result, const json_t *port_mappings)
 {
         json_t *conf = json_copy((json_t *)plugin);
         json_object_set_new(conf, "cniVersion", json_string(cx_json_string_or(list, "cniVersion", "0.3.1")));
@@ -224,8 +225,7 @@ static void take_ips(const json_t *result, struct cx_strings *ret_ips)
         for (int v6 = 0; v6 < 2; v6++) {
                 size_t i;
                 json_t *ip;
-                json_array_foreach(json_object_get(result, "ips"), i, ip)
-                {
+                json_array_foreach (json_object_get(result, "ips"), i, ip) {
                         const char *address = cx_json_string_or(ip, "address", "");
                         if ((strchr(address, ':') != NULL) == (v6 == 1) && *address)
                                 cx_strings_add_length(ret_ips, address, strcspn(address, "/"));
@@ -242,8 +242,7 @@ int cx_cni_add(struct cx_cni *cni, const struct cx_cni_pod *pod, json_t **ret_at
                 return r;
         size_t i;
         json_t *plugin;
-        json_array_foreach(json_object_get(config, "plugins"), i, plugin)
-        {
+        json_array_foreach (json_object_get(config, "plugins"), i, plugin) {
                 const char *type = cx_json_string_or(plugin, "type", "");
                 if (idle_plugin(type, pod->port_mappings))
                         continue;

@@ -11,9 +11,9 @@
 
 struct cx_cni;
 struct cx_cni_options {
-        const char *conf_dir, *bin_dir;   // folders; bin_dir may be a colon-separated list
-        const char *state_dir;            // for host-local's leases
-        const char *pod_cidr;             // NULL: not known yet
+        const char *conf_dir, *bin_dir; // folders; bin_dir may be a colon-separated list
+        const char *state_dir;          // for host-local's leases
+        const char *pod_cidr;           // NULL: not known yet
 };
 struct cx_cni *cx_cni_new(const struct cx_cni_options *options);
 void cx_cni_free(struct cx_cni *cni);
@@ -24,7 +24,7 @@ const char *cx_cni_not_ready(struct cx_cni *cni);
 
 struct cx_cni_pod {
         const char *id, *netns, *namespace, *name, *uid;
-        const json_t *port_mappings;      // [{"hostPort","containerPort","protocol","hostIP"}], may be NULL
+        const json_t *port_mappings; // [{"hostPort","containerPort","protocol","hostIP"}], may be NULL
 };
 // Adds the pod to the network. ret_attachment: what cx_cni_del needs later (the configuration and its result); keep it
 // on disk. ret_ips: addresses without prefix length, IPv4 first.

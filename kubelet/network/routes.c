@@ -14,7 +14,7 @@ static void write_sysctl(const char *path, const char *value)
 {
         CX_CLEANUP(cx_closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
         if (fd >= 0 && write(fd, value, strlen(value)) < 0)
-                return;   // not there or not ours to set: what needs it will say so
+                return; // not there or not ours to set: what needs it will say so
 }
 
 void cx_network_prepare(void)
@@ -56,8 +56,10 @@ int cx_network_route(const char *cidr, const char *gateway, struct cx_error *err
                                        .nlmsg_type = gateway ? RTM_NEWROUTE : RTM_DELROUTE,
                                        .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK |
                                                                  (gateway ? NLM_F_CREATE | NLM_F_REPLACE : 0))},
-                            .route = {.rtm_family = AF_INET, .rtm_dst_len = (unsigned char)prefix,
-                                      .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_STATIC,
+                            .route = {.rtm_family = AF_INET,
+                                      .rtm_dst_len = (unsigned char)prefix,
+                                      .rtm_table = RT_TABLE_MAIN,
+                                      .rtm_protocol = RTPROT_STATIC,
                                       .rtm_scope = gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE,
                                       .rtm_type = gateway ? RTN_UNICAST : 0}};
         add_attribute(&m, RTA_DST, &destination, sizeof destination);
@@ -74,13 +76,17 @@ int cx_network_route(const char *cidr, const char *gateway, struct cx_error *err
         int r = answer.header.nlmsg_type == NLMSG_ERROR ? answer.error.error : -EPROTO;
         if (r == -ESRCH && !gateway)
                 return 0;
-        return r < 0 ? cx_error_set(err, r, "cannot set the route to %s via %s: %s", cidr, cx_str(gateway), strerror(-r)) : 0;
+        return r < 0 ? cx_error_set(err, r, "cannot set the route to %s via %s: %s", cidr, cx_str(gateway),
+                                    strerror(-r))
+                     : 0;
 }
 
 int cx_network_masquerade(const char *pod_cidr, const char *cluster_cidr, struct cx_error *err)
 {
-        const char *const rule[] = {"POSTROUTING", "-s", pod_cidr, "!", "-d", cluster_cidr, "-m", "comment", "--comment",
-                                    "pods to outside of the cluster", "-j", "MASQUERADE"};
+        const char *const rule[] = {
+                "POSTROUTING", "-s",        pod_cidr,  "!",         "-d",
+                cluster_cidr,  "-m",        "comment", "--comment", "pods to outside of the cluster",
+                "-j",          "MASQUERADE"};
         const char *argv[24] = {"iptables", "-w", "-t", "nat", "-C"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(rule); i++)
                 argv[5 + i] = rule[i];

@@ -20,12 +20,12 @@ struct cx_node {
         const struct cx_kubelet_settings *settings;
         struct cx_informer *nodes;
         pthread_t thread;
-        pthread_mutex_t lock;       // guards stopping and woken
+        pthread_mutex_t lock; // guards stopping and woken
         pthread_cond_t wake;
         bool stopping, woken;
-        json_t *said;               // the status that the apiserver last took from us
+        json_t *said; // the status that the apiserver last took from us
         int64_t said_at;
-        char *pod_cidr;             // that the network is set up for
+        char *pod_cidr; // that the network is set up for
 };
 
 static struct cx_ref node_ref(const struct cx_node *n)
@@ -53,14 +53,14 @@ static json_t *taints_of(const struct cx_node *n)
 {
         json_t *taints = json_array();
         for (size_t i = 0; i < n->settings->taints.count; i++) {
-                const char *text = n->settings->taints.items[i];   // key[=value]:effect
+                const char *text = n->settings->taints.items[i]; // key[=value]:effect
                 const char *colon = strrchr(text, ':');
                 if (!colon || colon == text)
                         continue;
                 size_t key = strcspn(text, "=:");
                 CX_CLEANUP(cx_freep) char *name = cx_strndup(text, key);
-                CX_CLEANUP(cx_freep) char *value =
-                        text[key] == '=' ? cx_strndup(text + key + 1, (size_t)(colon - text) - key - 1) : NULL;
+                CX_CLEANUP(cx_freep)
+                char *value = text[key] == '=' ? cx_strndup(text + key + 1, (size_t)(colon - text) - key - 1) : NULL;
                 json_t *taint = json_pack("{s:s, s:s}", "key", name, "effect", colon + 1);
                 if (value && *value)
                         json_object_set_new(taint, "value", json_string(value));
@@ -73,10 +73,10 @@ static int register_node(struct cx_node *n, struct cx_error *err)
 {
         struct cx_ref ref = node_ref(n);
         json_auto_t *status = cx_node_status(n->kubelet, n->settings, NULL);
-        json_auto_t *node = json_pack("{s:s, s:s, s:{s:s, s:o, s:{s:s}}, s:{}, s:O}", "apiVersion", "v1", "kind", "Node",
-                                      "metadata", "name", n->kubelet->node_name, "labels", labels_of(n), "annotations",
-                                      "volumes.kubernetes.io/controller-managed-attach-detach", "true", "spec", "status",
-                                      status);
+        json_auto_t *node =
+                json_pack("{s:s, s:s, s:{s:s, s:o, s:{s:s}}, s:{}, s:O}", "apiVersion", "v1", "kind", "Node",
+                          "metadata", "name", n->kubelet->node_name, "labels", labels_of(n), "annotations",
+                          "volumes.kubernetes.io/controller-managed-attach-detach", "true", "spec", "status", status);
         json_t *spec = json_object_get(node, "spec"), *taints = taints_of(n);
         if (json_array_size(taints))
                 json_object_set(spec, "taints", taints);
@@ -89,7 +89,7 @@ static int register_node(struct cx_node *n, struct cx_error *err)
                 cx_info("Node registered", "node", n->kubelet->node_name);
         if (r < 0 && failure.reason != CX_REASON_ALREADY_EXISTS)
                 return cx_error_move(err, &failure);
-        if (r < 0) {   // it was there: our labels are brought up to date, others' stay
+        if (r < 0) { // it was there: our labels are brought up to date, others' stay
                 json_auto_t *patch = json_pack("{s:{s:o}}", "metadata", "labels", labels_of(n));
                 return cx_rest_patch(n->kubelet->rest, &ref, NULL, CX_PATCH_STRATEGIC, patch, NULL, err);
         }
@@ -101,7 +101,7 @@ static json_t *comparable(const json_t *status)
 {
         json_t *copy = json_deep_copy(status), *condition;
         size_t i;
-        json_array_foreach(json_object_get(copy, "conditions"), i, condition)
+        json_array_foreach (json_object_get(copy, "conditions"), i, condition)
                 json_object_del(condition, "lastHeartbeatTime");
         return copy;
 }
@@ -136,24 +136,30 @@ static int renew_lease(struct cx_node *n, struct cx_error *err)
         struct cx_kubelet *k = n->kubelet;
         char now[CX_TIME_TEXT];
         cx_time_format_micro(cx_time_now(), now);
-        const struct cx_ref ref = {.group = "coordination.k8s.io", .version = "v1", .resource = "leases",
-                                   .namespace = "kube-node-lease", .name = k->node_name};
-        json_auto_t *patch = json_pack("{s:{s:s, s:I, s:s}}", "spec", "holderIdentity", k->node_name,
-                                       "leaseDurationSeconds", (json_int_t)n->settings->lease_seconds, "renewTime", now);
+        const struct cx_ref ref = {.group = "coordination.k8s.io",
+                                   .version = "v1",
+                                   .resource = "leases",
+                                   .namespace = "kube-node-lease",
+                                   .name = k->node_name};
+        json_auto_t *patch =
+                json_pack("{s:{s:s, s:I, s:s}}", "spec", "holderIdentity", k->node_name, "leaseDurationSeconds",
+                          (json_int_t)n->settings->lease_seconds, "renewTime", now);
         CX_ERROR failure = CX_ERROR_INIT;
         int r = cx_rest_patch(k->rest, &ref, NULL, CX_PATCH_MERGE, patch, NULL, &failure);
         if (r == 0 || failure.reason != CX_REASON_NOT_FOUND)
                 return r < 0 ? cx_error_move(err, &failure) : 0;
         json_auto_t *lease = json_pack("{s:s, s:s, s:{s:s, s:s}, s:O}", "apiVersion", "coordination.k8s.io/v1", "kind",
-                                       "Lease", "metadata", "name", k->node_name, "namespace", "kube-node-lease", "spec",
-                                       json_object_get(patch, "spec"));
+                                       "Lease", "metadata", "name", k->node_name, "namespace", "kube-node-lease",
+                                       "spec", json_object_get(patch, "spec"));
         CX_OBJECT *object = cx_informer_get(n->nodes, NULL, k->node_name);
         if (object)
                 json_object_set_new(json_object_get(lease, "metadata"), "ownerReferences",
                                     json_pack("[{s:s, s:s, s:s, s:s}]", "apiVersion", "v1", "kind", "Node", "name",
                                               k->node_name, "uid", object->uid));
-        return cx_rest_create(k->rest, CX_REF(.group = "coordination.k8s.io", .version = "v1", .resource = "leases",
-                                              .namespace = "kube-node-lease"), lease, NULL, err);
+        return cx_rest_create(k->rest,
+                              CX_REF(.group = "coordination.k8s.io", .version = "v1", .resource = "leases",
+                                     .namespace = "kube-node-lease"),
+                              lease, NULL, err);
 }
 
 static const char *address_of(const json_t *node)
@@ -215,7 +221,8 @@ static void collect_images(struct cx_node *n)
         struct statvfs fs;
         if (statvfs(n->kubelet->root, &fs) < 0 || !fs.f_blocks)
                 return;
-        int64_t total = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize, free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+        int64_t total = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize,
+                free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
         int64_t used = (total - free_bytes) * 100 / total;
         if (used < n->settings->image_gc_high)
                 return;
@@ -294,8 +301,8 @@ int cx_node_start(struct cx_kubelet *k, const struct cx_kubelet_settings *settin
         if (settings->pod_cidr && *settings->pod_cidr)
                 set_pod_cidr(n, settings->pod_cidr);
         if (k->rest) {
-                n->nodes = cx_informers_add(k->informers,
-                                            &(struct cx_informer_options){.ref = {.version = "v1", .resource = "nodes"}});
+                n->nodes = cx_informers_add(
+                        k->informers, &(struct cx_informer_options){.ref = {.version = "v1", .resource = "nodes"}});
                 cx_informer_on_event(n->nodes, on_node, n);
                 cx_informer_start(n->nodes);
         }

@@ -17,7 +17,8 @@ void cx_node_detect_ips(struct cx_strings *ret_ips)
 {
         // The address that traffic to the world would come from; no packet is sent.
         CX_CLEANUP(cx_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        struct sockaddr_in far = {.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(0x08080808)}, own;
+        struct sockaddr_in far = {.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(0x08080808)},
+                           own;
         socklen_t length = sizeof own;
         char text[INET_ADDRSTRLEN];
         if (fd >= 0 && connect(fd, (struct sockaddr *)&far, sizeof far) == 0 &&
@@ -119,8 +120,8 @@ static void add_condition(json_t *list, const json_t *old, const char *type, boo
         const char *value = on ? "True" : "False";
         char now[CX_TIME_TEXT];
         cx_time_format(cx_time_now(), now);
-        const char *since = cx_streq(cx_json_string(before, "status"), value) ? cx_json_string(before, "lastTransitionTime")
-                                                                              : NULL;
+        const char *since =
+                cx_streq(cx_json_string(before, "status"), value) ? cx_json_string(before, "lastTransitionTime") : NULL;
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "type", type, "status", value,
                                               "lastHeartbeatTime", now, "lastTransitionTime", since ? since : now,
                                               "reason", reason, "message", message));
@@ -130,7 +131,8 @@ static json_t *conditions(const struct cx_kubelet *k, const json_t *old)
 {
         json_t *list = json_array();
         bool memory = memory_low(), disk = disk_low(k->root), pids = pids_low();
-        add_condition(list, old, "MemoryPressure", memory, memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
+        add_condition(list, old, "MemoryPressure", memory,
+                      memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
                       memory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available");
         add_condition(list, old, "DiskPressure", disk, disk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
                       disk ? "kubelet has disk pressure" : "kubelet has no disk pressure");
@@ -147,14 +149,14 @@ static json_t *images(const struct cx_kubelet *k)
         json_auto_t *records = cx_image_store_list(k->images);
         json_t *list = json_array(), *record;
         size_t i, n;
-        json_array_foreach(records, i, record)
-        {
+        json_array_foreach (records, i, record) {
                 json_t *names = json_array(), *name;
                 static const char *const keys[] = {"repoDigests", "repoTags"};
                 for (size_t key = 0; key < CX_ARRAY_SIZE(keys); key++)
-                        json_array_foreach(json_object_get(record, keys[key]), n, name) json_array_append(names, name);
-                json_array_append_new(list, json_pack("{s:o, s:O}", "names", names, "sizeBytes",
-                                                      json_object_get(record, "size")));
+                        json_array_foreach (json_object_get(record, keys[key]), n, name)
+                                json_array_append(names, name);
+                json_array_append_new(
+                        list, json_pack("{s:o, s:O}", "names", names, "sizeBytes", json_object_get(record, "size")));
                 if (json_array_size(list) == 50)
                         break;
         }
@@ -165,11 +167,13 @@ json_t *cx_node_status(const struct cx_kubelet *k, const struct cx_kubelet_setti
 {
         json_t *addresses = json_array();
         for (size_t i = 0; i < k->node_ips.count; i++)
-                json_array_append_new(addresses, json_pack("{s:s, s:s}", "type", "InternalIP", "address", k->node_ips.items[i]));
+                json_array_append_new(addresses,
+                                      json_pack("{s:s, s:s}", "type", "InternalIP", "address", k->node_ips.items[i]));
         json_array_append_new(addresses, json_pack("{s:s, s:s}", "type", "Hostname", "address", k->node_name));
         json_t *capacity = resources(k);
-        json_t *out = json_pack("{s:o, s:o, s:O, s:o, s:o, s:o, s:{s:{s:i}}}", "addresses", addresses, "allocatable",
-                                capacity, "capacity", capacity, "conditions", conditions(k, old), "nodeInfo", node_info(),
-                                "images", images(k), "daemonEndpoints", "kubeletEndpoint", "Port", (int)s->port);
+        json_t *out =
+                json_pack("{s:o, s:o, s:O, s:o, s:o, s:o, s:{s:{s:i}}}", "addresses", addresses, "allocatable",
+                          capacity, "capacity", capacity, "conditions", conditions(k, old), "nodeInfo", node_info(),
+                          "images", images(k), "daemonEndpoints", "kubeletEndpoint", "Port", (int)s->port);
         return out;
 }

@@ -85,16 +85,14 @@ static void add_service(struct cx_strings *env, const json_t *service)
         SET(CX_INT(first), "%s_SERVICE_PORT", prefix);
         size_t i;
         json_t *port;
-        json_array_foreach((json_t *)ports, i, port)
-        {
+        json_array_foreach ((json_t *)ports, i, port) {
                 const char *port_name = cx_json_string_or(port, "name", "");
                 if (!*port_name)
                         continue;
                 CX_CLEANUP(cx_freep) char *upper = service_name(port_name);
                 SET(CX_INT(cx_json_int(port, "port", 0)), "%s_SERVICE_PORT_%s", prefix, upper);
         }
-        json_array_foreach((json_t *)ports, i, port)
-        {
+        json_array_foreach ((json_t *)ports, i, port) {
                 const char *protocol = cx_json_string_or(port, "protocol", "TCP");
                 CX_CLEANUP(cx_freep) char *lower = cx_strdup(protocol);
                 for (char *p = lower; *p; p++)
@@ -149,7 +147,7 @@ static char *secret_value(const char *encoded)
         size_t length = 0;
         if (!encoded || cx_decode_bytes(encoded, &data, &length) < 0)
                 return NULL;
-        if (strlen(data) != length) {   // a zero byte cannot be in a variable
+        if (strlen(data) != length) { // a zero byte cannot be in a variable
                 free(data);
                 return NULL;
         }
@@ -169,11 +167,10 @@ static int add_from(const struct cx_kubelet *k, const json_t *pod, const json_t 
                 return r < 0 ? r : 0;
         const char *key;
         json_t *value;
-        json_object_foreach(json_object_get(object, "data"), key, value)
-        {
+        json_object_foreach (json_object_get(object, "data"), key, value) {
                 CX_CLEANUP(cx_freep) char *name = cx_sprintf("%s%s", cx_json_string_or(from, "prefix", ""), key);
-                CX_CLEANUP(cx_freep) char *decoded =
-                        secret ? secret_value(json_string_value(value)) : cx_strdup(json_string_value(value));
+                CX_CLEANUP(cx_freep)
+                char *decoded = secret ? secret_value(json_string_value(value)) : cx_strdup(json_string_value(value));
                 if (!cx_check_env_name(name) && decoded)
                         env_set(env, name, decoded);
         }
@@ -187,8 +184,9 @@ static int value_from(const struct cx_kubelet *k, const json_t *pod, const json_
         const json_t *ref;
         if ((ref = json_object_get(source, "fieldRef"))) {
                 *ret_value = cx_downward_field(pod, cx_json_string_or(ref, "fieldPath", ""));
-                return *ret_value ? 0 : cx_error_set(err, -EINVAL, "unsupported fieldPath: %s",
-                                                     cx_json_string_or(ref, "fieldPath", ""));
+                return *ret_value ? 0
+                                  : cx_error_set(err, -EINVAL, "unsupported fieldPath: %s",
+                                                 cx_json_string_or(ref, "fieldPath", ""));
         }
         if ((ref = json_object_get(source, "resourceFieldRef")))
                 return cx_downward_resource(k, pod, ref, cx_json_string(container, "name"), ret_value, err);
@@ -220,14 +218,12 @@ int cx_env_build(const struct cx_kubelet *k, const json_t *pod, const json_t *co
         add_services(k, pod, &env);
         size_t i;
         json_t *item;
-        json_array_foreach(json_object_get(container, "envFrom"), i, item)
-        {
+        json_array_foreach (json_object_get(container, "envFrom"), i, item) {
                 int r = add_from(k, pod, item, &env, err);
                 if (r < 0)
                         return r;
         }
-        json_array_foreach(json_object_get(container, "env"), i, item)
-        {
+        json_array_foreach (json_object_get(container, "env"), i, item) {
                 const char *name = cx_json_string_or(item, "name", "");
                 const json_t *source = json_object_get(item, "valueFrom");
                 CX_CLEANUP(cx_freep) char *value = NULL;
@@ -250,8 +246,7 @@ void cx_env_merge_image(const json_t *image_config, const struct cx_strings *env
 {
         size_t i;
         json_t *item;
-        json_array_foreach(json_object_get(image_config, "Env"), i, item)
-        {
+        json_array_foreach (json_object_get(image_config, "Env"), i, item) {
                 const char *pair = cx_str(json_string_value(item));
                 if (strchr(pair, '=') && !env_get(env, pair, strcspn(pair, "=")))
                         cx_strings_add(ret_all, pair);
@@ -264,10 +259,10 @@ static void add_args(const json_t *list, const struct cx_strings *env, struct cx
 {
         size_t i;
         json_t *item;
-        json_array_foreach((json_t *)list, i, item)
-        {
-                CX_CLEANUP(cx_freep) char *text = env ? cx_expand(cx_str(json_string_value(item)), env)
-                                                      : cx_strdup(cx_str(json_string_value(item)));
+        json_array_foreach ((json_t *)list, i, item) {
+                CX_CLEANUP(cx_freep)
+                char *text = env ? cx_expand(cx_str(json_string_value(item)), env)
+                                 : cx_strdup(cx_str(json_string_value(item)));
                 cx_strings_add(ret_args, text);
         }
 }

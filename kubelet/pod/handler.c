@@ -80,9 +80,9 @@ static void http_request(const json_t *get, const char *host, int port, struct c
         cx_buf_printf(to, "GET %s%s HTTP/1.1\r\n", *path == '/' ? "" : "/", path);
         size_t i;
         json_t *header;
-        json_array_foreach(json_object_get(get, "httpHeaders"), i, header)
-        {
-                const char *name = cx_json_string_or(header, "name", ""), *value = cx_json_string_or(header, "value", "");
+        json_array_foreach (json_object_get(get, "httpHeaders"), i, header) {
+                const char *name = cx_json_string_or(header, "name", ""),
+                           *value = cx_json_string_or(header, "value", "");
                 if (!*name || !clean_header(name) || !clean_header(value))
                         continue;
                 has_host = has_host || strcasecmp(name, "Host") == 0;
@@ -144,9 +144,10 @@ static int run_http(const json_t *get, const json_t *container, const char *ip, 
                 return 1;
         }
         const char *path = cx_json_string_or(get, "path", "/");
-        CX_CLEANUP(cx_freep) char *url =
-                cx_sprintf(strchr(host, ':') ? "%s://[%s]:%d%s%s" : "%s://%s:%d%s%s",
-                           strcasecmp(scheme, "HTTPS") == 0 ? "https" : "http", host, port, *path == '/' ? "" : "/", path);
+        CX_CLEANUP(cx_freep)
+        char *url = cx_sprintf(strchr(host, ':') ? "%s://[%s]:%d%s%s" : "%s://%s:%d%s%s",
+                               strcasecmp(scheme, "HTTPS") == 0 ? "https" : "http", host, port, *path == '/' ? "" : "/",
+                               path);
         if (strpbrk(path, " \r\n")) {
                 cx_buf_add(ret_output, "malformed path");
                 return 1;
@@ -156,11 +157,14 @@ static int run_http(const json_t *get, const json_t *container, const char *ip, 
                 CX_CLEANUP(cx_http_client_freep) struct cx_http_client *client = NULL;
                 CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
                 CX_ERROR err = CX_ERROR_INIT;
-                r = cx_http_client_new(&(struct cx_http_client_options){.insecure = true, .user_agent = "kube-probe/1.35"},
-                                       &client, &err);
+                r = cx_http_client_new(
+                        &(struct cx_http_client_options){.insecure = true, .user_agent = "kube-probe/1.35"}, &client,
+                        &err);
                 if (r == 0)
-                        r = cx_http_do(client, &(struct cx_http_call){.path = url, .timeout = timeout, .accept = "*/*",
-                                                                      .max_reply = 1 << 20}, &reply, &err);
+                        r = cx_http_do(client,
+                                       &(struct cx_http_call){
+                                               .path = url, .timeout = timeout, .accept = "*/*", .max_reply = 1 << 20},
+                                       &reply, &err);
                 code = reply.code;
         } else {
                 CX_BUF answer = CX_BUF_INIT_MAX(BODY_MAX + 8192);
@@ -170,7 +174,8 @@ static int run_http(const json_t *get, const json_t *container, const char *ip, 
         }
         if (r < 0) {
                 cx_buf_printf(ret_output, "Get \"%s\": %s", url,
-                              r == -ETIMEDOUT ? "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+                              r == -ETIMEDOUT
+                                      ? "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
                               : r == -ECONNREFUSED ? "dial tcp: connect: connection refused"
                                                    : strerror(-r));
                 return 1;
@@ -192,8 +197,9 @@ static int run_tcp(const json_t *tcp, const json_t *container, const char *ip, i
                 return 0;
         }
         cx_buf_printf(ret_output, "dial tcp %s:%d: %s", host, port,
-                      fd == -ETIMEDOUT ? "i/o timeout" : fd == -ECONNREFUSED ? "connect: connection refused"
-                                                                            : strerror(-fd));
+                      fd == -ETIMEDOUT      ? "i/o timeout"
+                      : fd == -ECONNREFUSED ? "connect: connection refused"
+                                            : strerror(-fd));
         return 1;
 }
 

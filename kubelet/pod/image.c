@@ -23,8 +23,7 @@ static json_t *pull_secrets(const struct cx_kubelet *k, const json_t *object)
         json_t *configs = json_array();
         size_t i;
         json_t *ref;
-        json_array_foreach(cx_json_get(object, "spec.imagePullSecrets"), i, ref)
-        {
+        json_array_foreach (cx_json_get(object, "spec.imagePullSecrets"), i, ref) {
                 json_auto_t *secret = NULL;
                 CX_ERROR err = CX_ERROR_INIT;
                 const char *name = cx_json_string_or(ref, "name", "");
@@ -35,9 +34,11 @@ static json_t *pull_secrets(const struct cx_kubelet *k, const json_t *object)
                                            .namespace = cx_json_string(object, "metadata.namespace"), .name = name),
                                     &secret, &err);
                 if (r < 0) {
-                        cx_pod_event(k, object, NULL, "Warning", "FailedToRetrieveImagePullSecret",
-                                     "Unable to retrieve some image pull secrets (%s); attempting to pull the image may "
-                                     "not succeed.", name);
+                        cx_pod_event(
+                                k, object, NULL, "Warning", "FailedToRetrieveImagePullSecret",
+                                "Unable to retrieve some image pull secrets (%s); attempting to pull the image may "
+                                "not succeed.",
+                                name);
                         continue;
                 }
                 json_t *config = cx_docker_config_from_secret(secret);
@@ -107,8 +108,10 @@ static void run_pull(void *context)
         cx_pod_event(k, t->object, t->name, "Normal", "Pulling", "Pulling image \"%s\"", t->image);
         int r = load_registries(k, &registries, &err);
         if (r == 0)
-                r = cx_image_pull(&(struct cx_pull_options){.store = k->images, .registries = registries,
-                                                            .image = t->image, .docker_configs = configs},
+                r = cx_image_pull(&(struct cx_pull_options){.store = k->images,
+                                                            .registries = registries,
+                                                            .image = t->image,
+                                                            .docker_configs = configs},
                                   &record, &bytes, &err);
         cx_registries_free(registries);
         if (r == 0)
@@ -130,7 +133,9 @@ static void start_pull(struct cx_pod *pod, const json_t *object, const char *nam
         pod->refs++;
         cx_pod_slot(pod, name)->pull = CX_PULL_RUNNING;
         pthread_mutex_unlock(&pod->pods->lock);
-        *t = (struct pull_task){.pod = pod, .object = json_incref((json_t *)object), .name = cx_strdup(name),
+        *t = (struct pull_task){.pod = pod,
+                                .object = json_incref((json_t *)object),
+                                .name = cx_strdup(name),
                                 .image = cx_strdup(image)};
         cx_pool_run(pod->pods->kubelet->pool, run_pull, t);
 }
@@ -152,7 +157,8 @@ static json_t *failed(struct cx_pod *pod, const json_t *object, const char *name
                 return NULL;
         }
         if (!cx_streq(slot->reason, "ImagePullBackOff")) {
-                cx_pod_event(pod->pods->kubelet, object, name, "Normal", "BackOff", "Back-off pulling image \"%s\"", image);
+                cx_pod_event(pod->pods->kubelet, object, name, "Normal", "BackOff", "Back-off pulling image \"%s\"",
+                             image);
                 cx_pod_event(pod->pods->kubelet, object, name, "Warning", "Failed", "Error: ImagePullBackOff");
         }
         cx_slot_waits(slot, "ImagePullBackOff", "Back-off pulling image \"%s\": ErrImagePull: %s", image, error);
@@ -169,8 +175,10 @@ json_t *cx_pod_image(struct cx_pod *pod, const json_t *object, const json_t *con
         CX_ERROR err = CX_ERROR_INIT;
         if (cx_image_ref_parse(image, &ref, &err) < 0) {
                 if (!cx_streq(slot->reason, "InvalidImageName"))
-                        cx_pod_event(k, object, name, "Warning", "InspectFailed", "Failed to apply default image tag "
-                                     "\"%s\": %s", image, cx_error_text(&err));
+                        cx_pod_event(k, object, name, "Warning", "InspectFailed",
+                                     "Failed to apply default image tag "
+                                     "\"%s\": %s",
+                                     image, cx_error_text(&err));
                 cx_slot_waits(slot, "InvalidImageName", "Failed to apply default image tag \"%s\": %s", image,
                               cx_error_text(&err));
                 return NULL;
@@ -194,8 +202,8 @@ json_t *cx_pod_image(struct cx_pod *pod, const json_t *object, const json_t *con
                 return present;
         }
         if (strcmp(policy, "Never") == 0) {
-                cx_slot_waits(slot, "ErrImageNeverPull", "Container image \"%s\" is not present with pull policy of Never",
-                              image);
+                cx_slot_waits(slot, "ErrImageNeverPull",
+                              "Container image \"%s\" is not present with pull policy of Never", image);
                 cx_pod_again(pod, 10 * CX_NS_PER_S);
                 return NULL;
         }

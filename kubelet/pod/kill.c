@@ -57,8 +57,11 @@ static void start_hook(struct cx_pod *pod, const json_t *object, const json_t *s
                          : k->node_ips.count           ? k->node_ips.items[0]
                                                        : "127.0.0.1";
         struct hook_task *t = cx_alloc(sizeof *t);
-        *t = (struct hook_task){.pod = pod, .object = json_incref((json_t *)object),
-                                .container = json_incref((json_t *)spec), .running = c, .timeout = timeout,
+        *t = (struct hook_task){.pod = pod,
+                                .object = json_incref((json_t *)object),
+                                .container = json_incref((json_t *)spec),
+                                .running = c,
+                                .timeout = timeout,
                                 .ip = cx_strdup(ip)};
         pthread_mutex_lock(&pod->pods->lock);
         pod->refs++;
@@ -71,7 +74,7 @@ static void send_stop(struct cx_pod *pod, struct cx_slot *slot, struct cx_contai
 {
         slot->kill.phase = CX_KILL_TERM;
         if (slot->kill.deadline < now + LEAST_GRACE && slot->kill.deadline > slot->kill.started)
-                slot->kill.deadline = now + LEAST_GRACE;   // after a long hook, as upstream
+                slot->kill.deadline = now + LEAST_GRACE; // after a long hook, as upstream
         (void)cx_container_signal(pod->pods->kubelet->runtime, c, c->stop_signal);
 }
 
@@ -103,7 +106,7 @@ bool cx_pod_kill(struct cx_pod *pod, const json_t *object, struct cx_container *
                         slot->kill.phase = CX_KILL_TERM;
                 }
         } else if (slot->kill.started + grace * CX_NS_PER_S < slot->kill.deadline) {
-                slot->kill.deadline = slot->kill.started + grace * CX_NS_PER_S;   // a shorter grace was asked for
+                slot->kill.deadline = slot->kill.started + grace * CX_NS_PER_S; // a shorter grace was asked for
         }
         if (slot->kill.phase == CX_KILL_HOOK && (hook_done || now >= slot->kill.deadline))
                 send_stop(pod, slot, c, now);
@@ -170,8 +173,8 @@ int cx_pod_tear_down(struct cx_pod *pod, struct cx_error *err)
         // The tier is in the path: with an object that knows no containers (an orphan's) all are tried.
         static const char *const tiers[] = {"", "/burstable", "/besteffort"};
         for (size_t t = 0; t < CX_ARRAY_SIZE(tiers); t++) {
-                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/kubepods%s/pod%s", cx_runtime_cgroup_root(k->runtime),
-                                                             tiers[t], pod->uid);
+                CX_CLEANUP(cx_freep)
+                char *path = cx_sprintf("%s/kubepods%s/pod%s", cx_runtime_cgroup_root(k->runtime), tiers[t], pod->uid);
                 r = cx_cgroup_remove(path, err);
                 if (r < 0)
                         return r;

@@ -20,7 +20,7 @@
 struct cx_manifests {
         const struct cx_kubelet *kubelet;
         char *path;
-        struct cx_map known;      // uid → "" of what was told
+        struct cx_map known; // uid → "" of what was told
         pthread_t thread;
         int inotify_fd, stop_fd;
 };
@@ -78,12 +78,15 @@ static void mirror(const struct cx_kubelet *k, const json_t *pod)
         json_auto_t *copy = json_deep_copy(pod);
         json_t *metadata = json_object_get(copy, "metadata");
         json_t *annotations = json_object_get(metadata, "annotations");
-        json_object_set(annotations, "kubernetes.io/config.mirror", json_object_get(annotations, "kubernetes.io/config.hash"));
+        json_object_set(annotations, "kubernetes.io/config.mirror",
+                        json_object_get(annotations, "kubernetes.io/config.hash"));
         json_object_del(metadata, "uid");
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_rest_create(k->rest, CX_REF(.version = "v1", .resource = "pods",
-                                           .namespace = cx_json_string(metadata, "namespace")),
-                           copy, NULL, &err) < 0 && err.reason != CX_REASON_ALREADY_EXISTS)
+        if (cx_rest_create(
+                    k->rest,
+                    CX_REF(.version = "v1", .resource = "pods", .namespace = cx_json_string(metadata, "namespace")),
+                    copy, NULL, &err) < 0 &&
+            err.reason != CX_REASON_ALREADY_EXISTS)
                 cx_err(&err, "Cannot create a mirror pod", "pod", cx_json_string_or(metadata, "name", ""));
 }
 
@@ -124,8 +127,7 @@ static void read_all(struct cx_manifests *m)
                 }
         if (dir)
                 closedir(dir);
-        CX_MAP_FOREACH(&m->known, old)
-        {
+        CX_MAP_FOREACH (&m->known, old) {
                 if (!cx_map_has(&seen, old->key)) {
                         cx_pods_remove(m->kubelet->pods, old->key);
                         cx_map_remove(&m->known, old->key);
@@ -156,8 +158,9 @@ int cx_manifests_start(const struct cx_kubelet *kubelet, const char *path, struc
         m->path = cx_strdup(path);
         m->inotify_fd = inotify_init1(IN_CLOEXEC);
         m->stop_fd = eventfd(0, EFD_CLOEXEC);
-        if (m->inotify_fd >= 0)   // a path that does not exist yet is found by the slow look every 20 s
-                (void)inotify_add_watch(m->inotify_fd, path, IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE);
+        if (m->inotify_fd >= 0) // a path that does not exist yet is found by the slow look every 20 s
+                (void)inotify_add_watch(m->inotify_fd, path,
+                                        IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE);
         read_all(m);
         int r = -pthread_create(&m->thread, NULL, watch, m);
         if (r < 0)

@@ -107,8 +107,7 @@ static struct cx_pod *add_pod(struct cx_pods *pods, const char *uid, json_t *obj
         for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
                 size_t i;
                 json_t *status;
-                json_array_foreach(cx_json_get(object_steal, lists[l]), i, status)
-                {
+                json_array_foreach (cx_json_get(object_steal, lists[l]), i, status) {
                         struct cx_slot *slot = cx_pod_slot(pod, cx_json_string_or(status, "name", ""));
                         slot->restarts = (int)cx_json_int(status, "restartCount", 0);
                         if (cx_json_string(status, "containerID"))
@@ -166,8 +165,8 @@ static void adopt_orphan(struct cx_pods *pods, const char *uid)
                 namespace = sandbox->pod_namespace;
                 name = sandbox->pod_name;
         }
-        json_t *object = json_pack("{s:{s:s, s:s, s:s}, s:{s:[], s:i}}", "metadata", "namespace", namespace, "name", name,
-                                   "uid", uid, "spec", "containers", "terminationGracePeriodSeconds", 30);
+        json_t *object = json_pack("{s:{s:s, s:s, s:s}, s:{s:[], s:i}}", "metadata", "namespace", namespace, "name",
+                                   name, "uid", uid, "spec", "containers", "terminationGracePeriodSeconds", 30);
         pthread_mutex_lock(&pods->lock);
         bool known = cx_map_has(&pods->map, uid);
         if (!known)
@@ -177,7 +176,8 @@ static void adopt_orphan(struct cx_pods *pods, const char *uid)
                 json_decref(object);
                 return;
         }
-        cx_info("Removing what is left of a pod that no longer exists", "pod", name, "namespace", namespace, "uid", uid);
+        cx_info("Removing what is left of a pod that no longer exists", "pod", name, "namespace", namespace, "uid",
+                uid);
         cx_pods_enqueue(pods, uid);
 }
 
@@ -186,16 +186,15 @@ static void remove_orphan_cgroups(struct cx_pods *pods)
 {
         static const char *const tiers[] = {"", "/burstable", "/besteffort"};
         for (size_t t = 0; t < CX_ARRAY_SIZE(tiers); t++) {
-                CX_CLEANUP(cx_freep) char *tier =
-                        cx_sprintf("%s/kubepods%s", cx_runtime_cgroup_root(pods->kubelet->runtime), tiers[t]);
+                CX_CLEANUP(cx_freep)
+                char *tier = cx_sprintf("%s/kubepods%s", cx_runtime_cgroup_root(pods->kubelet->runtime), tiers[t]);
                 json_auto_t *children = cx_cgroup_children(tier);
                 size_t i;
                 json_t *child;
-                json_array_foreach(children, i, child)
-                {
+                json_array_foreach (children, i, child) {
                         const char *name = json_string_value(child);
-                        CX_CLEANUP(cx_pod_unrefp) struct cx_pod *pod =
-                                cx_has_prefix(name, "pod") ? cx_pod_ref(pods, name + 3) : NULL;
+                        CX_CLEANUP(cx_pod_unrefp)
+                        struct cx_pod *pod = cx_has_prefix(name, "pod") ? cx_pod_ref(pods, name + 3) : NULL;
                         if (pod || !cx_has_prefix(name, "pod"))
                                 continue;
                         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", tier, name);
@@ -252,7 +251,7 @@ static int reconcile(void *context, const char *uid, int64_t *retry_after, struc
                 drop_pod(pods, pod);
                 return 0;
         }
-        if (torn_down && pods->kubelet->rest)   // it may have been marked for deletion since
+        if (torn_down && pods->kubelet->rest) // it may have been marked for deletion since
                 cx_workqueue_add(pods->status_queue, uid);
         if (pod->again < INT64_MAX)
                 *retry_after = pod->again > 0 ? pod->again : 1;
@@ -286,8 +285,7 @@ void cx_pods_free(struct cx_pods *pods)
                 cx_workers_stop(pods->status_workers);
         cx_workqueue_free(pods->queue);
         cx_workqueue_free(pods->status_queue);
-        CX_MAP_FOREACH(&pods->map, entry)
-        {
+        CX_MAP_FOREACH (&pods->map, entry) {
                 cx_pod_unref(entry->value);
         }
         cx_map_release(&pods->map);
@@ -311,8 +309,7 @@ json_t *cx_pods_find(struct cx_pods *pods, const char *namespace, const char *na
         CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/%s", namespace, name);
         json_t *found = NULL;
         pthread_mutex_lock(&pods->lock);
-        CX_MAP_FOREACH(&pods->map, entry)
-        {
+        CX_MAP_FOREACH (&pods->map, entry) {
                 struct cx_pod *pod = entry->value;
                 if (strcmp(pod->key, key) == 0 && (!found || !pod->gone)) {
                         json_decref(found);
@@ -327,8 +324,7 @@ json_t *cx_pods_list(struct cx_pods *pods)
 {
         json_t *list = json_array();
         pthread_mutex_lock(&pods->lock);
-        CX_MAP_FOREACH(&pods->map, entry)
-        {
+        CX_MAP_FOREACH (&pods->map, entry) {
                 json_array_append_new(list, with_status(entry->value));
         }
         pthread_mutex_unlock(&pods->lock);
@@ -343,10 +339,8 @@ void cx_pods_images_in_use(struct cx_pods *pods, struct cx_strings *ret_ids)
                 if (!cx_strings_has(ret_ids, list.items[i]->image_id))
                         cx_strings_add(ret_ids, list.items[i]->image_id);
         pthread_mutex_lock(&pods->lock);
-        CX_MAP_FOREACH(&pods->map, entry)
-        {
-                CX_MAP_FOREACH(&((struct cx_pod *)entry->value)->slots, other)
-                {
+        CX_MAP_FOREACH (&pods->map, entry) {
+                CX_MAP_FOREACH (&((struct cx_pod *)entry->value)->slots, other) {
                         const char *id = cx_json_string(((struct cx_slot *)other->value)->image, "id");
                         if (id)
                                 cx_strings_add(ret_ids, id);

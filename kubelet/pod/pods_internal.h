@@ -19,59 +19,59 @@ struct cx_slot {
         char *name;
         // image
         enum cx_pull_phase pull;
-        json_t *image;                 // the pulled record, until the container is made
+        json_t *image; // the pulled record, until the container is made
         char *pull_error;
         bool pull_invalid_name;
-        int64_t pull_retry, pull_delay;    // monotonic ns; ns
+        int64_t pull_retry, pull_delay; // monotonic ns; ns
         // why it is not running
-        const char *reason;            // constant; NULL: no special one
+        const char *reason; // constant; NULL: no special one
         char *message;
         bool told_backoff;
         // restarts
-        int64_t delay;                 // ns, 0: none yet
-        int64_t delay_set;             // µs
-        int restarts;                  // at least this many (from the status before the records were lost)
-        bool rerun;                    // killed by us to be started again (liveness, new image)
-        char *seen_exit;               // id of the container whose end was taken note of
+        int64_t delay;     // ns, 0: none yet
+        int64_t delay_set; // µs
+        int restarts;      // at least this many (from the status before the records were lost)
+        bool rerun;        // killed by us to be started again (liveness, new image)
+        char *seen_exit;   // id of the container whose end was taken note of
         // life cycle of the run `run_id`
         char *run_id;
         enum cx_hook_phase post_start;
         struct {
                 enum cx_kill_phase phase;
-                int64_t started, deadline;   // monotonic ns
+                int64_t started, deadline; // monotonic ns
                 bool hook_done;
         } kill;
 };
 
 struct cx_pod {
-        unsigned refs;                 // guarded by the lock
+        unsigned refs; // guarded by the lock
         struct cx_pods *pods;
-        char *uid, *key;               // key: "namespace/name"
+        char *uid, *key; // key: "namespace/name"
         // guarded by the lock
-        json_t *object;                // newest from the source
-        json_t *status;                // what we last computed
-        bool gone;                     // no longer in its source
+        json_t *object; // newest from the source
+        json_t *status; // what we last computed
+        bool gone;      // no longer in its source
         bool is_static, torn_down, status_dirty;
         // the worker's
         struct cx_map slots;
         bool was_up, terminating;
-        int64_t again;                 // ns until the next look; INT64_MAX: only on events
-        int failures;                  // of set-up, for its back-off
-        char *failed_reason, *failed_message;   // of a pod that the kubelet gave up (DeadlineExceeded, …)
+        int64_t again;                        // ns until the next look; INT64_MAX: only on events
+        int failures;                         // of set-up, for its back-off
+        char *failed_reason, *failed_message; // of a pod that the kubelet gave up (DeadlineExceeded, …)
         int64_t kill_began;
 };
 
 struct cx_pods {
         struct cx_kubelet *kubelet;
-        pthread_mutex_t lock;          // guards map and what is said above
-        struct cx_map map;             // uid → struct cx_pod
+        pthread_mutex_t lock; // guards map and what is said above
+        struct cx_map map;    // uid → struct cx_pod
         struct cx_workqueue *queue, *status_queue;
         struct cx_workers *workers, *status_workers;
         bool sources_ready;
 };
 
 struct cx_slot *cx_pod_slot(struct cx_pod *pod, const char *name);
-void cx_pod_again(struct cx_pod *pod, int64_t ns);         // look again after at most that
+void cx_pod_again(struct cx_pod *pod, int64_t ns); // look again after at most that
 void cx_slot_waits(struct cx_slot *slot, const char *reason, const char *format, ...) CX_PRINTF(3, 4);
 void cx_slot_ok(struct cx_slot *slot);
 struct cx_pod *cx_pod_ref(struct cx_pods *pods, const char *uid);
@@ -80,7 +80,7 @@ CX_DEFINE_CLEANUP(struct cx_pod, cx_pod_unrefp, cx_pod_unref)
 
 // The newest container of each name and the one before it.
 struct cx_run {
-        struct cx_container *now, *before;     // borrowed from the list; NULL
+        struct cx_container *now, *before; // borrowed from the list; NULL
         struct cx_container_state state, before_state;
 };
 struct cx_run cx_run_of(struct cx_pod *pod, const struct cx_containers *list, const char *name);

@@ -13,7 +13,7 @@ struct job {
         void *context;
 };
 struct cx_pool {
-        pthread_mutex_t lock;    // guards all below
+        pthread_mutex_t lock; // guards all below
         pthread_cond_t work, idle;
         struct job *first, **last;
         int max_threads, threads, waiting;
@@ -86,7 +86,7 @@ void cx_pool_run(struct cx_pool *pool, void (*run)(void *), void *context)
         pthread_attr_init(&attributes);
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
         pthread_attr_setstacksize(&attributes, 512 * 1024);
-        while (pthread_create(&thread, &attributes, work, pool) != 0)   // out of threads for the moment
+        while (pthread_create(&thread, &attributes, work, pool) != 0) // out of threads for the moment
                 nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
         pthread_attr_destroy(&attributes);
 }

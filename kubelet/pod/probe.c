@@ -13,13 +13,13 @@ static const char *const words[] = {"Startup", "Liveness", "Readiness"};
 
 struct prober {
         struct prober *next;
-        unsigned refs;             // list and running probe
+        unsigned refs; // list and running probe
         struct cx_probes *probes;
         enum cx_probe_kind kind;
         json_t *pod, *container, *spec;
         struct cx_container *running;
         char *ip;
-        int64_t due;               // monotonic ns
+        int64_t due; // monotonic ns
         bool busy, removed;
         int64_t period, timeout;
         int success_threshold, failure_threshold, streak;
@@ -30,14 +30,14 @@ struct cx_probes {
         const struct cx_kubelet *kubelet;
         void (*changed)(void *, const char *);
         void *context;
-        pthread_mutex_t lock;      // guards the list and everything that changes in a prober
+        pthread_mutex_t lock; // guards the list and everything that changes in a prober
         pthread_cond_t wake;
         struct prober *list;
         pthread_t thread;
         bool stopping;
 };
 
-static void prober_unref(struct prober *p)   // under the lock, or alone
+static void prober_unref(struct prober *p) // under the lock, or alone
 {
         if (--p->refs)
                 return;
@@ -110,8 +110,8 @@ static void run_probe(void *context)
         pthread_mutex_unlock(&probes->lock);
         const char *name = cx_json_string_or(p->container, "name", "");
         if (report && r > 0)
-                cx_pod_event(probes->kubelet, p->pod, name, "Warning", "Unhealthy", "%s probe failed: %.*s", words[p->kind],
-                             1024, output.data);
+                cx_pod_event(probes->kubelet, p->pod, name, "Warning", "Unhealthy", "%s probe failed: %.*s",
+                             words[p->kind], 1024, output.data);
         else if (report)
                 cx_pod_event(probes->kubelet, p->pod, name, "Warning", "Unhealthy", "%s probe errored: %s",
                              words[p->kind], cx_error_text(&err));

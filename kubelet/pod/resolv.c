@@ -33,7 +33,7 @@ static void read_host(const char *path, struct resolver *to)
                 if (!list)
                         continue;
                 if (list != &to->servers)
-                        cx_strings_release(list);   // the last line of its kind counts
+                        cx_strings_release(list); // the last line of its kind counts
                 for (char *word = strpbrk(line, " \t"); word;) {
                         word += strspn(word, " \t\r");
                         size_t n = strcspn(word, " \t\r");
@@ -50,15 +50,14 @@ static void merge_config(const json_t *config, struct resolver *to)
 {
         size_t i;
         json_t *item;
-        json_array_foreach(json_object_get(config, "nameservers"), i, item)
+        json_array_foreach (json_object_get(config, "nameservers"), i, item)
                 add_unique(&to->servers, cx_str(json_string_value(item)), MAX_NAMESERVERS);
-        json_array_foreach(json_object_get(config, "searches"), i, item)
+        json_array_foreach (json_object_get(config, "searches"), i, item)
                 add_unique(&to->searches, cx_str(json_string_value(item)), MAX_SEARCHES);
-        json_array_foreach(json_object_get(config, "options"), i, item)
-        {
+        json_array_foreach (json_object_get(config, "options"), i, item) {
                 const char *name = cx_json_string_or(item, "name", ""), *value = cx_json_string(item, "value");
                 size_t n = strlen(name);
-                for (size_t k = to->options.count; k-- > 0;)   // the pod's own word replaces
+                for (size_t k = to->options.count; k-- > 0;) // the pod's own word replaces
                         if (strncmp(to->options.items[k], name, n) == 0 &&
                             (!to->options.items[k][n] || to->options.items[k][n] == ':')) {
                                 free(to->options.items[k]);
@@ -83,10 +82,10 @@ char *cx_pod_resolv_conf(const struct cx_kubelet *k, const json_t *object)
                 for (size_t i = 0; i < k->cluster_dns.count; i++)
                         add_unique(&own.servers, k->cluster_dns.items[i], MAX_NAMESERVERS);
                 for (int i = 0; i < 3; i++) {
-                        CX_CLEANUP(cx_freep) char *search =
-                                i == 0   ? cx_sprintf("%s.svc.%s", namespace, k->cluster_domain)
-                                : i == 1 ? cx_sprintf("svc.%s", k->cluster_domain)
-                                         : cx_strdup(k->cluster_domain);
+                        CX_CLEANUP(cx_freep)
+                        char *search = i == 0   ? cx_sprintf("%s.svc.%s", namespace, k->cluster_domain)
+                                       : i == 1 ? cx_sprintf("svc.%s", k->cluster_domain)
+                                                : cx_strdup(k->cluster_domain);
                         add_unique(&own.searches, search, MAX_SEARCHES);
                 }
                 for (size_t i = 0; i < host.searches.count; i++)
@@ -106,8 +105,8 @@ char *cx_pod_resolv_conf(const struct cx_kubelet *k, const json_t *object)
                 cx_buf_printf(&text, "nameserver %s\n", own.servers.items[i]);
         if (*options)
                 cx_buf_printf(&text, "options %s\n", options);
-        struct cx_strings *lists[] = {&own.servers, &own.searches, &own.options, &host.servers, &host.searches,
-                                      &host.options};
+        struct cx_strings *lists[] = {&own.servers,  &own.searches,  &own.options,
+                                      &host.servers, &host.searches, &host.options};
         for (size_t i = 0; i < CX_ARRAY_SIZE(lists); i++)
                 cx_strings_release(lists[i]);
         return cx_buf_detach(&text);

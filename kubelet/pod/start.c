@@ -28,8 +28,8 @@ static void run_post_start(void *context)
         struct cx_pods *pods = t->pod->pods;
         CX_BUF output = CX_BUF_INIT_MAX(16384);
         CX_ERROR err = CX_ERROR_INIT;
-        int r = cx_handler_run(pods->kubelet, cx_json_get(t->container, "lifecycle.postStart"), t->container, t->running,
-                               t->ip, 3600 * CX_NS_PER_S, &output, &err);
+        int r = cx_handler_run(pods->kubelet, cx_json_get(t->container, "lifecycle.postStart"), t->container,
+                               t->running, t->ip, 3600 * CX_NS_PER_S, &output, &err);
         if (r != 0)
                 cx_pod_event(pods->kubelet, t->object, t->running->name, "Warning", "FailedPostStartHook",
                              "PostStartHook failed: %s", r < 0 ? cx_error_text(&err) : output.data);
@@ -51,8 +51,11 @@ static void start_hook(struct cx_pod *pod, const json_t *object, const json_t *c
                        const char *ip)
 {
         struct hook_task *t = cx_alloc(sizeof *t);
-        *t = (struct hook_task){.pod = pod, .object = json_incref((json_t *)object),
-                                .container = json_incref((json_t *)container), .running = running, .ip = cx_strdup(ip)};
+        *t = (struct hook_task){.pod = pod,
+                                .object = json_incref((json_t *)object),
+                                .container = json_incref((json_t *)container),
+                                .running = running,
+                                .ip = cx_strdup(ip)};
         pthread_mutex_lock(&pod->pods->lock);
         pod->refs++;
         pthread_mutex_unlock(&pod->pods->lock);
@@ -95,7 +98,8 @@ static void raise_delay(struct cx_slot *slot)
 static void config_error(struct cx_pod *pod, const json_t *object, struct cx_slot *slot, const struct cx_error *err)
 {
         if (!cx_streq(slot->reason, "CreateContainerConfigError") || !cx_streq(slot->message, cx_error_text(err)))
-                cx_pod_event(pod->pods->kubelet, object, slot->name, "Warning", "Failed", "Error: %s", cx_error_text(err));
+                cx_pod_event(pod->pods->kubelet, object, slot->name, "Warning", "Failed", "Error: %s",
+                             cx_error_text(err));
         cx_slot_waits(slot, "CreateContainerConfigError", "%s", cx_error_text(err));
         cx_pod_again(pod, 10 * CX_NS_PER_S);
 }
@@ -154,7 +158,8 @@ static int run_container(struct cx_pod *pod, const json_t *object, const json_t 
                 return r == -ENOENT || r == -EHOSTUNREACH ? -EINVAL : r;
         cx_env_merge_image(json_object_get(image, "config"), &own, &env);
         if (!sandbox->host_network) {
-                const char *hostname = cx_json_string_or(object, "spec.hostname", cx_json_string_or(object, "metadata.name", ""));
+                const char *hostname =
+                        cx_json_string_or(object, "spec.hostname", cx_json_string_or(object, "metadata.name", ""));
                 CX_CLEANUP(cx_freep) char *pair = cx_sprintf("HOSTNAME=%s", hostname);
                 bool has = false;
                 for (size_t i = 0; i < env.count; i++)
@@ -172,10 +177,19 @@ static int run_container(struct cx_pod *pod, const json_t *object, const json_t 
         CX_CLEANUP(cx_freep) char *folder = cx_pod_log_folder(k, object);
         const char *name = cx_json_string_or(container, "name", "");
         CX_CLEANUP(cx_freep) char *log = cx_sprintf("%s/%s/%d.log", folder, name, attempt);
-        struct cx_container_config config = {.pod = object, .container = container, .image = image, .sandbox = sandbox,
-                                             .attempt = attempt, .hash = cx_json_string_or(container, "image", ""),
-                                             .log_path = log, .pod_cgroup = cgroup, .args = &args, .env = &env,
-                                             .mounts = mounts, .n_mounts = n_mounts, .node_memory = k->node_memory};
+        struct cx_container_config config = {.pod = object,
+                                             .container = container,
+                                             .image = image,
+                                             .sandbox = sandbox,
+                                             .attempt = attempt,
+                                             .hash = cx_json_string_or(container, "image", ""),
+                                             .log_path = log,
+                                             .pod_cgroup = cgroup,
+                                             .args = &args,
+                                             .env = &env,
+                                             .mounts = mounts,
+                                             .n_mounts = n_mounts,
+                                             .node_memory = k->node_memory};
         r = cx_container_run(k->runtime, &config, ret_container, err);
         cx_spec_mounts_free(mounts, n_mounts);
         return r;

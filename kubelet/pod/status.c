@@ -36,7 +36,7 @@ static void log_tail(const char *path, struct cx_buf *to)
         for (char *end; line && *line; line = end ? end + 1 : NULL) {
                 line += *line == '\n';
                 end = strchr(line, '\n');
-                char *text = line;   // "time stream tag text"
+                char *text = line; // "time stream tag text"
                 for (int i = 0; i < 3 && text; i++)
                         text = (text = strchr(text, ' ')) ? text + 1 : NULL;
                 if (text && (!end || text < end))
@@ -56,8 +56,8 @@ static json_t *message_of(const json_t *container, const struct cx_container *c,
         ssize_t n = fd >= 0 ? read(fd, block, sizeof block) : 0;
         if (n > 0)
                 cx_buf_append(&text, block, (size_t)n);
-        bool fall_back = strcmp(cx_json_string_or(container, "terminationMessagePolicy", "File"),
-                                "FallbackToLogsOnError") == 0;
+        bool fall_back =
+                strcmp(cx_json_string_or(container, "terminationMessagePolicy", "File"), "FallbackToLogsOnError") == 0;
         if (!text.length && fall_back && state->exit_code != 0)
                 log_tail(c->log_path, &text);
         if (!text.length)
@@ -65,7 +65,7 @@ static json_t *message_of(const json_t *container, const struct cx_container *c,
         json_t *json = json_string(text.data);
         if (json)
                 return json;
-        for (char *p = text.data; *p; p++)   // what is not UTF-8 cannot be in JSON
+        for (char *p = text.data; *p; p++) // what is not UTF-8 cannot be in JSON
                 if ((unsigned char)*p >= 0x80)
                         *p = '?';
         return json_string(text.data);
@@ -94,7 +94,7 @@ static json_t *waiting(const char *reason, const char *message)
 
 struct tally {
         size_t total, waiting, running, stopped, succeeded, ready;
-        bool unstarted;       // a waiting container that never ran
+        bool unstarted; // a waiting container that never ran
 };
 
 // The present and the last state of one container.
@@ -116,8 +116,9 @@ static void states_of(struct cx_pod *pod, const json_t *object, const json_t *co
                 return;
         }
         if (run->state.status != CX_CONTAINER_EXITED) {
-                *ret_state = run->state.started ? json_pack("{s:{s:o}}", "running", "startedAt", time_json(run->state.started))
-                                                : waiting("ContainerCreating", NULL);
+                *ret_state = run->state.started
+                                     ? json_pack("{s:{s:o}}", "running", "startedAt", time_json(run->state.started))
+                                     : waiting("ContainerCreating", NULL);
                 if (run->before)
                         *ret_last = terminated(container, run->before, &run->before_state);
                 return;
@@ -171,8 +172,8 @@ static json_t *container_status(struct cx_pod *pod, const json_t *object, const 
         return out;
 }
 
-static const char *phase_of(struct cx_pod *pod, const json_t *object, size_t init_left,
-                            bool init_failed, const struct tally *t)
+static const char *phase_of(struct cx_pod *pod, const json_t *object, size_t init_left, bool init_failed,
+                            const struct tally *t)
 {
         const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
         const char *before = cx_json_string_or(object, "status.phase", "");
@@ -212,7 +213,7 @@ static void add_condition(json_t *list, const json_t *object, const json_t *last
 {
         const char *value = c->value ? "True" : "False";
         const json_t *old = cx_json_find(cx_json_get(object, "status.conditions"), "type", c->type);
-        if (!cx_streq(cx_json_string(old, "status"), value))   // what we said last may not have come back yet
+        if (!cx_streq(cx_json_string(old, "status"), value)) // what we said last may not have come back yet
                 old = cx_json_find(json_object_get(last, "conditions"), "type", c->type);
         bool same = cx_streq(cx_json_string(old, "status"), value);
         const char *since = same ? cx_json_string(old, "lastTransitionTime") : NULL;
@@ -238,8 +239,7 @@ static char *names_not(const json_t *statuses, const char *what, const char *mem
         json_t *status;
         cx_buf_printf(&text, "containers with %s status: [", what);
         bool first = true;
-        json_array_foreach((json_t *)statuses, i, status)
-        {
+        json_array_foreach ((json_t *)statuses, i, status) {
                 if (json_is_true(json_object_get(status, member)))
                         continue;
                 cx_buf_printf(&text, "%s%s", first ? "" : " ", cx_json_string_or(status, "name", ""));
@@ -253,8 +253,7 @@ static bool gates_open(const json_t *object)
 {
         size_t i;
         json_t *gate;
-        json_array_foreach(cx_json_get(object, "spec.readinessGates"), i, gate)
-        {
+        json_array_foreach (cx_json_get(object, "spec.readinessGates"), i, gate) {
                 const json_t *c = cx_json_find(cx_json_get(object, "status.conditions"), "type",
                                                cx_json_string_or(gate, "conditionType", ""));
                 if (!cx_streq(cx_json_string(c, "status"), "True"))
@@ -263,8 +262,8 @@ static bool gates_open(const json_t *object)
         return true;
 }
 
-static json_t *conditions_of(const json_t *object, const json_t *last, const char *phase, bool sandbox, bool initialized,
-                             const json_t *init, const json_t *statuses, bool all_ready)
+static json_t *conditions_of(const json_t *object, const json_t *last, const char *phase, bool sandbox,
+                             bool initialized, const json_t *init, const json_t *statuses, bool all_ready)
 {
         json_t *list = json_array();
         bool done = strcmp(phase, "Succeeded") == 0, over = done || strcmp(phase, "Failed") == 0;
@@ -275,10 +274,12 @@ static json_t *conditions_of(const json_t *object, const json_t *last, const cha
         bool gates = gates_open(object), initial = initialized || done;
         const struct condition all[] = {
                 {"PodReadyToStartContainers", sandbox, NULL, NULL},
-                {"Initialized", initial, done ? "PodCompleted" : initial ? NULL : "ContainersNotInitialized",
+                {"Initialized", initial,
+                 done      ? "PodCompleted"
+                 : initial ? NULL
+                           : "ContainersNotInitialized",
                  initial ? NULL : incomplete},
-                {"Ready", all_ready && !over && gates,
-                 !over && all_ready && !gates ? "ReadinessGatesNotReady" : why,
+                {"Ready", all_ready && !over && gates, !over && all_ready && !gates ? "ReadinessGatesNotReady" : why,
                  !over && all_ready && !gates ? "the status of a pod readiness gate is not \"True\"" : what},
                 {"ContainersReady", all_ready && !over, why, what},
                 {"PodScheduled", true, NULL, NULL},
@@ -296,7 +297,8 @@ static json_t *ip_list(const struct cx_strings *ips)
         return list;
 }
 
-static void add_addresses(const struct cx_kubelet *k, const json_t *object, const struct cx_sandbox *sandbox, json_t *out)
+static void add_addresses(const struct cx_kubelet *k, const json_t *object, const struct cx_sandbox *sandbox,
+                          json_t *out)
 {
         if (k->node_ips.count) {
                 json_object_set_new(out, "hostIP", json_string(k->node_ips.items[0]));
@@ -327,8 +329,7 @@ json_t *cx_pod_make_status(struct cx_pod *pod, const json_t *object, struct cx_s
         bool may_start = true, init_failed = false;
         size_t i, init_left = 0;
         const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
-        json_array_foreach(cx_json_get(object, "spec.initContainers"), i, container)
-        {
+        json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 json_t *status = container_status(pod, object, container, &list, true, may_start, &init_tally);
                 bool through = cx_is_sidecar(container) ? json_is_true(json_object_get(status, "started"))
                                                         : json_is_true(json_object_get(status, "ready"));
@@ -342,16 +343,14 @@ json_t *cx_pod_make_status(struct cx_pod *pod, const json_t *object, struct cx_s
                 json_array_append_new(init, status);
         }
         bool began = false;
-        json_array_foreach(cx_json_get(object, "spec.containers"), i, container)
-        {
+        json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
                 began = began || cx_run_of(pod, &list, cx_json_string_or(container, "name", "")).now;
-                json_array_append_new(main_list, container_status(pod, object, container, &list, false,
-                                                                  may_start || began, &tally));
+                json_array_append_new(
+                        main_list, container_status(pod, object, container, &list, false, may_start || began, &tally));
         }
         const char *phase = phase_of(pod, object, began ? 0 : init_left, init_failed && !began, &tally);
         size_t sidecars_ready = 0, sidecars = 0;
-        json_array_foreach(cx_json_get(object, "spec.initContainers"), i, container)
-        {
+        json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 if (!cx_is_sidecar(container))
                         continue;
                 sidecars++;
@@ -362,9 +361,10 @@ json_t *cx_pod_make_status(struct cx_pod *pod, const json_t *object, struct cx_s
         const char *start = cx_json_string(object, "status.startTime");
         json_t *old = pod->status ? json_object_get(pod->status, "startTime") : NULL;
         json_t *out = json_pack("{s:s, s:o, s:s, s:o}", "phase", phase, "conditions",
-                                conditions_of(object, pod->status, phase, has_sandbox, began || init_left == 0, init, main_list, all_ready),
+                                conditions_of(object, pod->status, phase, has_sandbox, began || init_left == 0, init,
+                                              main_list, all_ready),
                                 "qosClass", cx_pod_qos(object), "startTime",
-                                start  ? json_string(start)
+                                start ? json_string(start)
                                 : old ? json_incref(old)
                                       : time_json(cx_time_now()));
         add_addresses(k, object, sandbox, out);

@@ -74,7 +74,7 @@ static int delete_one(struct cx_pod *pod, const json_t *object, struct cx_error 
                                       .name = cx_json_string(object, "metadata.name")),
                                &(struct cx_delete_options){.grace = 0, .uid = pod->uid}, &failure);
         if (r < 0 && (failure.reason == CX_REASON_NOT_FOUND || failure.reason == CX_REASON_CONFLICT))
-                return 0;   // gone already, or another pod has the name
+                return 0; // gone already, or another pod has the name
         return r < 0 ? cx_error_move(err, &failure) : 0;
 }
 

@@ -59,7 +59,7 @@ char *cx_pod_cgroup(const struct cx_kubelet *k, const json_t *object)
 {
         const char *qos = cx_pod_qos(object);
         return cx_sprintf("%s/kubepods%s/pod%s", cx_runtime_cgroup_root(k->runtime),
-                          strcmp(qos, "Guaranteed") == 0   ? ""
+                          strcmp(qos, "Guaranteed") == 0  ? ""
                           : strcmp(qos, "Burstable") == 0 ? "/burstable"
                                                           : "/besteffort",
                           cx_json_string_or(object, "metadata.uid", "none"));
@@ -68,7 +68,8 @@ char *cx_pod_cgroup(const struct cx_kubelet *k, const json_t *object)
 char *cx_pod_log_folder(const struct cx_kubelet *k, const json_t *object)
 {
         return cx_sprintf("%s/%s_%s_%s", k->log_root, cx_json_string_or(object, "metadata.namespace", ""),
-                          cx_json_string_or(object, "metadata.name", ""), cx_json_string_or(object, "metadata.uid", "none"));
+                          cx_json_string_or(object, "metadata.name", ""),
+                          cx_json_string_or(object, "metadata.uid", "none"));
 }
 
 static struct cx_cgroup_limits pod_limits(const json_t *object)
@@ -77,8 +78,7 @@ static struct cx_cgroup_limits pod_limits(const json_t *object)
         bool all_cpu = true, all_memory = true;
         size_t i;
         json_t *container;
-        json_array_foreach(cx_json_get(object, "spec.containers"), i, container)
-        {
+        json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
                 const json_t *limits = cx_json_get(container, "resources.limits");
                 const json_t *asked = cx_json_get(container, "resources.requests.cpu");
                 int64_t limit = cx_quantity_milli_of(json_object_get(limits, "cpu"));
@@ -89,8 +89,7 @@ static struct cx_cgroup_limits pod_limits(const json_t *object)
                 all_cpu = all_cpu && limit > 0;
                 all_memory = all_memory && bytes > 0;
         }
-        json_array_foreach(cx_json_get(object, "spec.initContainers"), i, container)
-        {
+        json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 const json_t *limits = cx_json_get(container, "resources.limits");
                 int64_t limit = cx_quantity_milli_of(json_object_get(limits, "cpu"));
                 int64_t bytes = cx_quantity_value_of(json_object_get(limits, "memory"));
@@ -124,26 +123,33 @@ static int make_sandbox(struct cx_pod *pod, const json_t *object, int attempt, s
 {
         struct cx_kubelet *k = pod->pods->kubelet;
         CX_CLEANUP(cx_freep) char *resolv = cx_pod_resolv_conf(k, object);
-        CX_CLEANUP(cx_freep) char *hostname =
-                cx_strndup(cx_json_string_or(object, "spec.hostname", cx_json_string_or(object, "metadata.name", "")), 63);
+        CX_CLEANUP(cx_freep)
+        char *hostname = cx_strndup(
+                cx_json_string_or(object, "spec.hostname", cx_json_string_or(object, "metadata.name", "")), 63);
         for (size_t n = strlen(hostname); n && (hostname[n - 1] == '-' || hostname[n - 1] == '.');)
-                hostname[--n] = '\0';   // cut names must stay names
+                hostname[--n] = '\0'; // cut names must stay names
         const char *subdomain = cx_json_string(object, "spec.subdomain");
-        CX_CLEANUP(cx_freep) char *fqdn =
-                subdomain && *subdomain ? cx_sprintf("%s.%s.%s.svc.%s", hostname, subdomain,
-                                                     cx_json_string_or(object, "metadata.namespace", ""), k->cluster_domain)
-                                        : NULL;
+        CX_CLEANUP(cx_freep)
+        char *fqdn = subdomain && *subdomain
+                             ? cx_sprintf("%s.%s.%s.svc.%s", hostname, subdomain,
+                                          cx_json_string_or(object, "metadata.namespace", ""), k->cluster_domain)
+                             : NULL;
         bool as_fqdn = fqdn && cx_json_bool(object, "spec.setHostnameAsFQDN", false) && strlen(fqdn) < 64;
         CX_BUF hosts = CX_BUF_INIT_MAX(1 << 20);
         if (cx_json_bool(object, "spec.hostNetwork", false) && cx_buf_read_file(&hosts, "/etc/hosts") < 0)
                 cx_buf_clear(&hosts);
-        struct cx_sandbox_config config = {.pod = object, .hostname = as_fqdn ? fqdn : hostname, .fqdn = fqdn,
-                                           .resolv_conf = resolv, .host_hosts = hosts.data, .attempt = attempt};
+        struct cx_sandbox_config config = {.pod = object,
+                                           .hostname = as_fqdn ? fqdn : hostname,
+                                           .fqdn = fqdn,
+                                           .resolv_conf = resolv,
+                                           .host_hosts = hosts.data,
+                                           .attempt = attempt};
         return cx_sandbox_create(k->runtime, &config, ret_sandbox, err);
 }
 
 // The pod's sandbox, made when there is none or it was lost (a reboot); with a lost one its containers are over too.
-static int ensure_sandbox(struct cx_pod *pod, const json_t *object, struct cx_sandbox **ret_sandbox, struct cx_error *err)
+static int ensure_sandbox(struct cx_pod *pod, const json_t *object, struct cx_sandbox **ret_sandbox,
+                          struct cx_error *err)
 {
         struct cx_kubelet *k = pod->pods->kubelet;
         struct cx_sandbox *sandbox = cx_runtime_sandbox(k->runtime, pod->uid);
@@ -176,7 +182,8 @@ static void kill_for(struct cx_pod *pod, const json_t *object, const json_t *con
         struct cx_slot *slot = cx_pod_slot(pod, run->now->name);
         slot->rerun = true;
         int64_t grace = cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
-        const json_t *own = probe ? json_object_get(json_object_get(container, probe), "terminationGracePeriodSeconds") : NULL;
+        const json_t *own =
+                probe ? json_object_get(json_object_get(container, probe), "terminationGracePeriodSeconds") : NULL;
         if (json_is_integer(own))
                 grace = json_integer_value(own);
         (void)cx_pod_kill(pod, object, run->now, grace, why);
@@ -195,7 +202,7 @@ static void watch_running(struct cx_pod *pod, const json_t *object, const json_t
                 kill_for(pod, object, container, run, NULL, "");
                 return;
         }
-        if (!slot->run_id || strcmp(slot->run_id, run->now->id) != 0) {   // found again after our restart
+        if (!slot->run_id || strcmp(slot->run_id, run->now->id) != 0) { // found again after our restart
                 free(slot->run_id);
                 slot->run_id = cx_strdup(run->now->id);
                 slot->post_start = CX_HOOK_DONE;
@@ -241,8 +248,7 @@ static bool sync_init(struct cx_pod *pod, const json_t *object, struct cx_sandbo
 {
         size_t i;
         json_t *container;
-        json_array_foreach(cx_json_get(object, "spec.initContainers"), i, container)
-        {
+        json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 const char *name = cx_json_string_or(container, "name", "");
                 struct cx_run run = cx_run_of(pod, list, name);
                 bool sidecar = cx_is_sidecar(container);
@@ -253,7 +259,7 @@ static bool sync_init(struct cx_pod *pod, const json_t *object, struct cx_sandbo
                 if (!sidecar)
                         return false;
                 if (!mains_began && !cx_slot_started(pod, cx_pod_slot(pod, name), container, &run)) {
-                        CX_CONTAINERS fresh = {0};   // it may have been started just now
+                        CX_CONTAINERS fresh = {0}; // it may have been started just now
                         cx_runtime_containers(pod->pods->kubelet->runtime, pod->uid, &fresh);
                         struct cx_run now = cx_run_of(pod, &fresh, name);
                         if (!cx_slot_started(pod, cx_pod_slot(pod, name), container, &now))
@@ -278,8 +284,7 @@ static bool finished(struct cx_pod *pod, const json_t *object, const struct cx_c
         size_t i;
         json_t *container;
         bool all = json_array_size(cx_json_get(object, "spec.containers")) > 0;
-        json_array_foreach(cx_json_get(object, "spec.containers"), i, container)
-        {
+        json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
                 struct cx_run run = cx_run_of(pod, list, cx_json_string_or(container, "name", ""));
                 struct cx_slot *slot = cx_pod_slot(pod, cx_json_string_or(container, "name", ""));
                 all = all && run.now && run.state.status == CX_CONTAINER_EXITED && !slot->rerun &&
@@ -287,8 +292,7 @@ static bool finished(struct cx_pod *pod, const json_t *object, const struct cx_c
         }
         if (all)
                 return true;
-        json_array_foreach(cx_json_get(object, "spec.initContainers"), i, container)
-        {
+        json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 struct cx_run run = cx_run_of(pod, list, cx_json_string_or(container, "name", ""));
                 if (!cx_is_sidecar(container) && run.now && run.state.status == CX_CONTAINER_EXITED &&
                     run.state.exit_code != 0 && !cx_should_restart(object, container, &run.state) &&
@@ -314,8 +318,8 @@ static int end_pod(struct cx_pod *pod, const json_t *object, int64_t grace, stru
 {
         pod->terminating = true;
         bool ended = cx_pod_kill_all(pod, object, grace);
-        CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox =
-                cx_runtime_sandbox(pod->pods->kubelet->runtime, pod->uid);
+        CX_CLEANUP(cx_sandbox_unrefp)
+        struct cx_sandbox *sandbox = cx_runtime_sandbox(pod->pods->kubelet->runtime, pod->uid);
         cx_pod_publish(pod, object, sandbox);
         if (!ended)
                 return 0;
@@ -360,7 +364,7 @@ static int sync_active(struct cx_pod *pod, const json_t *object, struct cx_error
                 return set_up_failed(pod, object, "FailedMount", &failure);
         CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox = NULL;
         if (!pod->was_up && !cx_json_get(object, "status.startTime"))
-                cx_pod_publish(pod, object, NULL);   // acknowledged: Pending, ContainerCreating
+                cx_pod_publish(pod, object, NULL); // acknowledged: Pending, ContainerCreating
         if (ensure_sandbox(pod, object, &sandbox, &failure) < 0)
                 return set_up_failed(pod, object, NULL, &failure);
         pod->failures = 0;
@@ -373,8 +377,7 @@ static int sync_active(struct cx_pod *pod, const json_t *object, struct cx_error
         if (sync_init(pod, object, sandbox, &list, mains_began(object, &list), ip)) {
                 size_t i;
                 json_t *container;
-                json_array_foreach(cx_json_get(object, "spec.containers"), i, container)
-                {
+                json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
                         struct cx_run run = cx_run_of(pod, &list, cx_json_string_or(container, "name", ""));
                         sync_container(pod, object, container, sandbox, &run, ip);
                 }

@@ -86,7 +86,7 @@ static int enable_controllers(const char *path, struct cx_error *err)
                         return cx_error_set(err, -errno, "cannot make %s: %s", part, strerror(errno));
                 static const char *const names[] = {"+cpu", "+memory", "+pids", "+cpuset", "+io"};
                 for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
-                        (void)write_value(part, "cgroup.subtree_control", names[i], NULL);   // may not exist here
+                        (void)write_value(part, "cgroup.subtree_control", names[i], NULL); // may not exist here
                 *p = '/';
         }
         return mkdir(part, 0755) < 0 && errno != EEXIST
@@ -101,9 +101,9 @@ static int apply_v2(const char *path, const struct cx_cgroup_limits *limits, str
         if (r == 0 && limits->cpu_shares)
                 r = write_number(folder, "cpu.weight", (int64_t)cx_cgroup_v2_weight(limits->cpu_shares), err);
         if (r == 0 && limits->cpu_quota_us) {
-                CX_CLEANUP(cx_freep) char *text = limits->cpu_quota_us < 0
-                                                          ? cx_strdup("max 100000")
-                                                          : cx_sprintf("%lld 100000", (long long)limits->cpu_quota_us);
+                CX_CLEANUP(cx_freep)
+                char *text = limits->cpu_quota_us < 0 ? cx_strdup("max 100000")
+                                                      : cx_sprintf("%lld 100000", (long long)limits->cpu_quota_us);
                 r = write_value(folder, "cpu.max", text, err);
         }
         if (r == 0 && limits->memory)
@@ -151,7 +151,7 @@ static int remove_tree(const char *folder, int depth)
                         (void)remove_tree(child, depth + 1);
                 }
         closedir(dir);
-        for (int i = 0; i < 200; i++) {   // a killed process leaves its group a moment later
+        for (int i = 0; i < 200; i++) { // a killed process leaves its group a moment later
                 if (rmdir(folder) == 0 || errno == ENOENT)
                         return 0;
                 if (errno != EBUSY)
@@ -224,7 +224,8 @@ json_t *cx_cgroup_children(const char *path)
         json_t *list = json_array();
         const char *name;
         json_t *unused;
-        json_object_foreach(set, name, unused) json_array_append_new(list, json_string(name));
+        json_object_foreach (set, name, unused)
+                json_array_append_new(list, json_string(name));
         return list;
 }
 

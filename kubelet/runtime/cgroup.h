@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 struct cx_cgroup_limits {
-        int64_t cpu_shares;      // 0: leave
-        int64_t cpu_quota_us;    // per 100 ms; 0: leave; -1: none
-        int64_t memory;          // bytes; 0: leave; -1: none
-        int64_t pids;            // 0: leave
+        int64_t cpu_shares;   // 0: leave
+        int64_t cpu_quota_us; // per 100 ms; 0: leave; -1: none
+        int64_t memory;       // bytes; 0: leave; -1: none
+        int64_t pids;         // 0: leave
 };
 struct cx_cgroup_usage {
         uint64_t cpu_ns, memory_usage, memory_working_set, memory_rss, page_faults, pids;
@@ -28,6 +28,6 @@ void cx_cgroup_kill(const char *path, int signal);
 // Names of the groups directly below (folders), added to an array of strings. New reference.
 json_t *cx_cgroup_children(const char *path);
 
-int64_t cx_cgroup_shares(int64_t milli_cpu);        // upstream's conversion, at least 2
-int64_t cx_cgroup_quota(int64_t milli_cpu);         // µs per 100 ms, at least 1000
+int64_t cx_cgroup_shares(int64_t milli_cpu); // upstream's conversion, at least 2
+int64_t cx_cgroup_quota(int64_t milli_cpu);  // µs per 100 ms, at least 1000
 uint64_t cx_cgroup_v2_weight(int64_t shares);

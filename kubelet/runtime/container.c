@@ -26,8 +26,9 @@ void cx_container_unref(struct cx_container *c)
 {
         if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
                 return;
-        char *owned[] = {c->id, c->folder, c->sandbox_id, c->pod_uid, c->pod_namespace, c->pod_name, c->name, c->image,
-                         c->image_id, c->image_ref, c->hash, c->log_path, c->cgroup, c->message_path};
+        char *owned[] = {c->id,       c->folder,   c->sandbox_id, c->pod_uid,     c->pod_namespace,
+                         c->pod_name, c->name,     c->image,      c->image_id,    c->image_ref,
+                         c->hash,     c->log_path, c->cgroup,     c->message_path};
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
                 free(owned[i]);
         free(c);
@@ -48,17 +49,17 @@ int cx_container_save(struct cx_runtime *rt, const struct cx_container *c, struc
         cx_container_state(rt, c, &s);
         json_auto_t *record = json_pack(
                 "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:b, s:b, s:I}", "id",
-                c->id, "sandbox", c->sandbox_id, "podUID", c->pod_uid, "namespace", c->pod_namespace, "pod", c->pod_name,
-                "name", c->name, "image", c->image, "imageID", c->image_id, "imageRef", c->image_ref, "hash", c->hash,
-                "log", c->log_path, "cgroup", c->cgroup, "attempt", c->attempt, "stopSignal", c->stop_signal, "tty",
-                c->tty, "stdin", c->stdin, "stdinOnce", c->stdin_once, "ownPidNs", c->own_pid_ns, "created",
-                (json_int_t)c->created);
+                c->id, "sandbox", c->sandbox_id, "podUID", c->pod_uid, "namespace", c->pod_namespace, "pod",
+                c->pod_name, "name", c->name, "image", c->image, "imageID", c->image_id, "imageRef", c->image_ref,
+                "hash", c->hash, "log", c->log_path, "cgroup", c->cgroup, "attempt", c->attempt, "stopSignal",
+                c->stop_signal, "tty", c->tty, "stdin", c->stdin, "stdinOnce", c->stdin_once, "ownPidNs", c->own_pid_ns,
+                "created", (json_int_t)c->created);
         json_object_set_new(record, "messagePath", json_string(c->message_path));
         json_object_set_new(record, "state",
                             json_pack("{s:i, s:I, s:I, s:i, s:b, s:i, s:I, s:s, s:s}", "status", (int)s.status,
                                       "started", (json_int_t)s.started, "finished", (json_int_t)s.finished, "exitCode",
-                                      s.exit_code, "oom", s.oom, "pid", (int)s.pid, "pidStart",
-                                      (json_int_t)s.pid_start, "reason", s.reason, "message", s.message));
+                                      s.exit_code, "oom", s.oom, "pid", (int)s.pid, "pidStart", (json_int_t)s.pid_start,
+                                      "reason", s.reason, "message", s.message));
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/container.json", c->folder);
         CX_CLEANUP(cx_freep) char *text = cx_json_text(record);
         return cx_write_file(path, text, strlen(text), 0600, false, err);
@@ -73,7 +74,7 @@ struct cx_container *cx_container_load(struct cx_runtime *rt, const char *id)
             !cx_streq(cx_json_string(r, "id"), id) || !cx_json_string(r, "podUID") || !cx_json_string(r, "cgroup"))
                 return NULL;
         const json_t *s = json_object_get(r, "state");
-        if (cx_json_int(s, "status", 0) == CX_CONTAINER_CREATED)   // the kubelet died before starting it
+        if (cx_json_int(s, "status", 0) == CX_CONTAINER_CREATED) // the kubelet died before starting it
                 return NULL;
         struct cx_container *c = cx_alloc(sizeof *c);
         c->refs = 1;
@@ -82,10 +83,10 @@ struct cx_container *cx_container_load(struct cx_runtime *rt, const char *id)
         struct {
                 char **to;
                 const char *key;
-        } const texts[] = {{&c->sandbox_id, "sandbox"}, {&c->pod_uid, "podUID"}, {&c->pod_namespace, "namespace"},
-                           {&c->pod_name, "pod"}, {&c->name, "name"}, {&c->image, "image"}, {&c->image_id, "imageID"},
-                           {&c->image_ref, "imageRef"}, {&c->hash, "hash"}, {&c->log_path, "log"},
-                           {&c->cgroup, "cgroup"}, {&c->message_path, "messagePath"}};
+        } const texts[] = {{&c->sandbox_id, "sandbox"}, {&c->pod_uid, "podUID"},     {&c->pod_namespace, "namespace"},
+                           {&c->pod_name, "pod"},       {&c->name, "name"},          {&c->image, "image"},
+                           {&c->image_id, "imageID"},   {&c->image_ref, "imageRef"}, {&c->hash, "hash"},
+                           {&c->log_path, "log"},       {&c->cgroup, "cgroup"},      {&c->message_path, "messagePath"}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(texts); i++)
                 *texts[i].to = cx_strdup(cx_json_string_or(r, texts[i].key, ""));
         c->attempt = (int)cx_json_int(r, "attempt", 0);
@@ -186,8 +187,8 @@ static int spawn_conmon(const char *const *argv, int sync_fd, pid_t *ret_pid)
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
         posix_spawn_file_actions_adddup2(&actions, sync_fd, 3);
-        char *env[] = {(char *)"_OCI_SYNCPIPE=3", (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                       NULL};
+        char *env[] = {(char *)"_OCI_SYNCPIPE=3",
+                       (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
         int r = posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, env);
         posix_spawn_file_actions_destroy(&actions);
         posix_spawnattr_destroy(&attributes);
@@ -207,10 +208,36 @@ static int run_conmon(struct cx_runtime *rt, struct cx_container *c, struct cx_e
         CX_CLEANUP(cx_freep) char *conmon_pid = cx_sprintf("%s/conmon.pid", c->folder);
         CX_CLEANUP(cx_freep) char *log = cx_sprintf("k8s-file:%s", c->log_path);
         CX_CLEANUP(cx_freep) char *exits = cx_sprintf("%s/exits", rt->root);
-        const char *argv[40] = {rt->conmon, "--api-version", "1", "-c", c->id, "-u", c->id, "-n", c->name, "-r", rt->runc,
-                                "-b", c->folder, "-p", pidfile, "--conmon-pidfile", conmon_pid, "-l", log, "--exit-dir",
-                                exits, "--persist-dir", c->folder, "--full-attach", "--log-level", "error",
-                                "--runtime-arg", "--root", "--runtime-arg", rt->runc_root};
+        const char *argv[40] = {rt->conmon,
+                                "--api-version",
+                                "1",
+                                "-c",
+                                c->id,
+                                "-u",
+                                c->id,
+                                "-n",
+                                c->name,
+                                "-r",
+                                rt->runc,
+                                "-b",
+                                c->folder,
+                                "-p",
+                                pidfile,
+                                "--conmon-pidfile",
+                                conmon_pid,
+                                "-l",
+                                log,
+                                "--exit-dir",
+                                exits,
+                                "--persist-dir",
+                                c->folder,
+                                "--full-attach",
+                                "--log-level",
+                                "error",
+                                "--runtime-arg",
+                                "--root",
+                                "--runtime-arg",
+                                rt->runc_root};
         size_t n = 0;
         while (argv[n])
                 n++;
@@ -248,7 +275,7 @@ static int run_conmon(struct cx_runtime *rt, struct cx_container *c, struct cx_e
                 CX_CLEANUP(cx_freep) char *one_line = cx_strdup(message);
                 for (size_t i = strlen(one_line); i-- > 0 && one_line[i] == '\n';)
                         one_line[i] = '\0';
-return cx_error_set(err, -ENOEXEC, "OCI runtime create failed: %.900s", one_line);
+                return cx_error_set(err, -ENOEXEC, "OCI runtime create failed: %.900s", one_line);
         }
         pthread_mutex_lock(&rt->lock);
         c->state.pid = (pid_t)container_pid;
@@ -276,8 +303,9 @@ static int release_init(struct cx_runtime *rt, const struct cx_container *c, str
                 if (got == 1)
                         break;
                 if (cx_pid_start(c->state.pid) != c->state.pid_start || cx_time_monotonic() > deadline)
-                        return cx_error_set(err, -ENOEXEC, "OCI runtime start failed: container process is already dead");
-                if (n > 0)   // hung up: the writer is not there yet
+                        return cx_error_set(err, -ENOEXEC,
+                                            "OCI runtime start failed: container process is already dead");
+                if (n > 0) // hung up: the writer is not there yet
                         nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
         }
         (void)unlink(fifo);
@@ -291,7 +319,7 @@ static int signal_number(const char *name)
         static const struct {
                 const char *name;
                 int number;
-        } names[] = {{"TERM", SIGTERM}, {"KILL", SIGKILL}, {"INT", SIGINT}, {"QUIT", SIGQUIT}, {"HUP", SIGHUP},
+        } names[] = {{"TERM", SIGTERM}, {"KILL", SIGKILL}, {"INT", SIGINT},     {"QUIT", SIGQUIT}, {"HUP", SIGHUP},
                      {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"WINCH", SIGWINCH}, {"ABRT", SIGABRT}, {"PWR", SIGPWR}};
         int64_t number;
         if (!name || !*name)
@@ -349,16 +377,30 @@ static int write_config(struct cx_runtime *rt, const struct cx_container *c, con
         CX_CLEANUP(cx_freep) struct cx_spec_mount *mounts = cx_alloc_array(n + 1, sizeof *mounts);
         if (n)
                 memcpy(mounts, config->mounts, n * sizeof *mounts);
-        mounts[n++] = (struct cx_spec_mount){
-                .source = c->message_path,
-                .target = (char *)cx_json_string_or(config->container, "terminationMessagePath", "/dev/termination-log")};
-        struct cx_spec_input in = {.pod = config->pod, .container = config->container,
-                                   .image_config = json_object_get(config->image, "config"), .rootfs = rootfs,
-                                   .ns_net = s->ns_net, .ns_ipc = s->ns_ipc, .ns_uts = s->ns_uts, .ns_pid = s->ns_pid,
-                                   .shm = s->shm, .resolv_conf = s->resolv_conf, .hosts = s->hosts,
-                                   .hostname_file = s->host_network ? NULL : s->hostname_file, .args = config->args,
-                                   .env = config->env, .mounts = mounts, .n_mounts = n, .cgroups_path = c->cgroup,
-                                   .oom_score_adj = score, .pids_limit = rt->pids_limit, .cgroup_v2 = rt->cgroup_v2};
+        mounts[n++] =
+                (struct cx_spec_mount){.source = c->message_path,
+                                       .target = (char *)cx_json_string_or(config->container, "terminationMessagePath",
+                                                                           "/dev/termination-log")};
+        struct cx_spec_input in = {.pod = config->pod,
+                                   .container = config->container,
+                                   .image_config = json_object_get(config->image, "config"),
+                                   .rootfs = rootfs,
+                                   .ns_net = s->ns_net,
+                                   .ns_ipc = s->ns_ipc,
+                                   .ns_uts = s->ns_uts,
+                                   .ns_pid = s->ns_pid,
+                                   .shm = s->shm,
+                                   .resolv_conf = s->resolv_conf,
+                                   .hosts = s->hosts,
+                                   .hostname_file = s->host_network ? NULL : s->hostname_file,
+                                   .args = config->args,
+                                   .env = config->env,
+                                   .mounts = mounts,
+                                   .n_mounts = n,
+                                   .cgroups_path = c->cgroup,
+                                   .oom_score_adj = score,
+                                   .pids_limit = rt->pids_limit,
+                                   .cgroup_v2 = rt->cgroup_v2};
         json_auto_t *spec = NULL;
         int r = cx_spec_build(&in, &spec, err);
         if (r < 0)
@@ -377,7 +419,8 @@ static int prepare(struct cx_runtime *rt, struct cx_container *c, const struct c
         CX_CLEANUP(cx_freep) char *upper = cx_sprintf("%s/upper", c->folder);
         CX_CLEANUP(cx_freep) char *work = cx_sprintf("%s/work", c->folder);
         CX_CLEANUP(cx_freep) char *rootfs = cx_sprintf("%s/rootfs", c->folder);
-        CX_CLEANUP(cx_freep) char *log_folder = cx_strndup(c->log_path, (size_t)(strrchr(c->log_path, '/') - c->log_path));
+        CX_CLEANUP(cx_freep)
+        char *log_folder = cx_strndup(c->log_path, (size_t)(strrchr(c->log_path, '/') - c->log_path));
         if (mkdir(c->folder, 0711) < 0 || mkdir(upper, 0755) < 0 || mkdir(work, 0700) < 0 || mkdir(rootfs, 0755) < 0)
                 return cx_error_set(err, -errno, "cannot make %s: %s", c->folder, strerror(errno));
         int r = cx_mkdir_all(log_folder, 0755, err);
@@ -417,7 +460,7 @@ int cx_container_run(struct cx_runtime *rt, const struct cx_container_config *co
         struct cx_container *c = new_container(rt, config);
         int r = prepare(rt, c, config, err);
         if (r == 0) {
-                publish(rt, c);   // before it runs, so that no exit is missed
+                publish(rt, c); // before it runs, so that no exit is missed
                 CX_ERROR failure = CX_ERROR_INIT;
                 r = run_conmon(rt, c, &failure);
                 if (r == 0)
@@ -429,7 +472,7 @@ int cx_container_run(struct cx_runtime *rt, const struct cx_container_config *co
         }
         if (r == 0) {
                 pthread_mutex_lock(&rt->lock);
-                if (c->state.status == CX_CONTAINER_CREATED)   // it may have ended by now
+                if (c->state.status == CX_CONTAINER_CREATED) // it may have ended by now
                         c->state.status = CX_CONTAINER_RUNNING;
                 c->state.started = cx_time_now();
                 pthread_mutex_unlock(&rt->lock);
@@ -453,7 +496,7 @@ int cx_container_signal(struct cx_runtime *rt, struct cx_container *c, int numbe
         cx_container_state(rt, c, &s);
         if (s.status == CX_CONTAINER_EXITED || s.pid <= 0)
                 return -ESRCH;
-        if (number == SIGKILL && !c->own_pid_ns)   // its other processes do not die with it
+        if (number == SIGKILL && !c->own_pid_ns) // its other processes do not die with it
                 cx_cgroup_kill(c->cgroup, SIGKILL);
         CX_CLEANUP(cx_closep) int fd = (int)syscall(SYS_pidfd_open, s.pid, 0);
         if (fd < 0 || cx_pid_start(s.pid) != s.pid_start)
@@ -470,7 +513,7 @@ void cx_container_remove_files(struct cx_runtime *rt, const char *id, const char
         CX_CLEANUP(cx_freep) char *rootfs = cx_sprintf("%s/rootfs", folder);
         CX_ERROR err = CX_ERROR_INIT;
         int r = 0;
-        if (access(state, F_OK) == 0 && !cgroup)   // kills it too; it knows the cgroup
+        if (access(state, F_OK) == 0 && !cgroup) // kills it too; it knows the cgroup
                 r = cx_run_ok((const char *[]){rt->runc, "--root", rt->runc_root, "delete", "--force", id, NULL}, NULL,
                               &err);
         if (r == 0 && cgroup)

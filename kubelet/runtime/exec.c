@@ -51,9 +51,10 @@ int cx_container_exec(struct cx_runtime *rt, const struct cx_container *c, const
         exec_argv(rt, c, pid_file, false, argv, full, max);
         CX_BUF complaint = CX_BUF_INIT;
         size_t cap = ret_output ? ret_output->max : 16384;
-        int r = cx_run(&(struct cx_run_options){.argv = full, .timeout = timeout, .max_output = cap < 16384 ? cap : 16384},
-                       ret_output, &complaint, ret_status, err);
-        if (r == -ETIMEDOUT) {   // runc was killed; the command itself lives in the container
+        int r = cx_run(
+                &(struct cx_run_options){.argv = full, .timeout = timeout, .max_output = cap < 16384 ? cap : 16384},
+                ret_output, &complaint, ret_status, err);
+        if (r == -ETIMEDOUT) { // runc was killed; the command itself lives in the container
                 CX_BUF text = CX_BUF_INIT_MAX(32);
                 int64_t pid;
                 if (cx_buf_read_file(&text, pid_file) == 0 && cx_parse_int(text.data, 2, INT32_MAX, &pid) == 0)
@@ -85,7 +86,7 @@ static int spawn_tty(const char *const *argv, int ret_fds[3], pid_t *ret_pid)
         posix_spawnattr_setsigmask(&attributes, &none);
         posix_spawnattr_setsigdefault(&attributes, &defaults);
         posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-        posix_spawn_file_actions_addopen(&actions, 0, name, O_RDWR, 0);   // becomes the controlling terminal
+        posix_spawn_file_actions_addopen(&actions, 0, name, O_RDWR, 0); // becomes the controlling terminal
         posix_spawn_file_actions_adddup2(&actions, 0, 1);
         posix_spawn_file_actions_adddup2(&actions, 0, 2);
         int r = -posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
@@ -118,8 +119,7 @@ static int spawn_pipes(const char *const *argv, bool use_stdin, int ret_fds[3], 
         posix_spawnattr_setsigmask(&attributes, &none);
         posix_spawnattr_setsigdefault(&attributes, &defaults);
         posix_spawnattr_setpgroup(&attributes, 0);
-        posix_spawnattr_setflags(&attributes,
-                                 POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
         if (use_stdin)
                 posix_spawn_file_actions_adddup2(&actions, in[0], 0);
         else

@@ -34,11 +34,11 @@ uint64_t cx_pid_start(pid_t pid)
         CX_BUF text = CX_BUF_INIT_MAX(4096);
         if (cx_buf_read_file(&text, path) < 0)
                 return 0;
-        const char *p = strrchr(text.data, ')');   // the name before may hold anything
+        const char *p = strrchr(text.data, ')'); // the name before may hold anything
         char state = 0;
         unsigned long long start = 0;
-        if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &state,
-                         &start) != 2)
+        if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                         &state, &start) != 2)
                 return 0;
         return state == 'Z' || state == 'X' ? 0 : start;
 }
@@ -163,9 +163,10 @@ int cx_runtime_open(const struct cx_runtime_options *o, struct cx_runtime **ret_
         rt->own_oom_score = (int)own;
         CX_BUF status = CX_BUF_INIT_MAX(65536);
         const char *caps = cx_buf_read_file(&status, "/proc/self/status") == 0 ? strstr(status.data, "CapEff:") : NULL;
-        rt->may_lower_oom = caps && (strtoull(caps + 7, NULL, 16) >> 24 & 1);   // CAP_SYS_RESOURCE
+        rt->may_lower_oom = caps && (strtoull(caps + 7, NULL, 16) >> 24 & 1); // CAP_SYS_RESOURCE
         if (!rt->may_lower_oom)
-                cx_warn("No CAP_SYS_RESOURCE: out-of-memory scores of containers are not lowered below the kubelet's own",
+                cx_warn("No CAP_SYS_RESOURCE: out-of-memory scores of containers are not lowered below the kubelet's "
+                        "own",
                         "oomScoreAdj", CX_INT(own));
         load_sandboxes(rt);
         load_containers(rt);
@@ -196,8 +197,8 @@ static void read_events(struct cx_runtime *rt)
         for (char *p = block; n > 0 && p < block + n;) {
                 struct inotify_event *event = (struct inotify_event *)p;
                 p += sizeof *event + event->len;
-                CX_CLEANUP(cx_container_unrefp) struct cx_container *container =
-                        event->len ? by_id(rt, event->name) : NULL;
+                CX_CLEANUP(cx_container_unrefp)
+                struct cx_container *container = event->len ? by_id(rt, event->name) : NULL;
                 if (container)
                         exited(rt, container);
         }
@@ -241,7 +242,7 @@ int cx_runtime_start(struct cx_runtime *rt, struct cx_error *err)
                 return cx_error_set(err, -errno, "cannot watch %s: %s", exits, strerror(errno));
         CX_CONTAINERS all = {0};
         cx_runtime_containers(rt, NULL, &all);
-        for (size_t i = 0; i < all.count; i++)   // what ended between opening and now
+        for (size_t i = 0; i < all.count; i++) // what ended between opening and now
                 exited(rt, all.items[i]);
         int r = -pthread_create(&rt->watcher, NULL, watch, rt);
         if (r < 0)
@@ -259,12 +260,10 @@ void cx_runtime_free(struct cx_runtime *rt)
                 (void)!write(rt->stop_fd, &one, sizeof one);
                 pthread_join(rt->watcher, NULL);
         }
-        CX_MAP_FOREACH(&rt->sandboxes, entry)
-        {
+        CX_MAP_FOREACH (&rt->sandboxes, entry) {
                 cx_sandbox_unref(entry->value);
         }
-        CX_MAP_FOREACH(&rt->containers, other)
-        {
+        CX_MAP_FOREACH (&rt->containers, other) {
                 cx_container_unref(other->value);
         }
         cx_map_release(&rt->sandboxes);
@@ -293,8 +292,7 @@ static int older(const void *a, const void *b)
 void cx_runtime_containers(struct cx_runtime *rt, const char *pod_uid, struct cx_containers *ret_list)
 {
         pthread_mutex_lock(&rt->lock);
-        CX_MAP_FOREACH(&rt->containers, entry)
-        {
+        CX_MAP_FOREACH (&rt->containers, entry) {
                 struct cx_container *container = entry->value;
                 if (pod_uid && strcmp(container->pod_uid, pod_uid) != 0)
                         continue;
@@ -335,14 +333,12 @@ struct cx_container *cx_runtime_container(struct cx_runtime *rt, const char *pod
 void cx_runtime_pods(struct cx_runtime *rt, struct cx_strings *ret_uids)
 {
         pthread_mutex_lock(&rt->lock);
-        CX_MAP_FOREACH(&rt->sandboxes, entry)
-        {
+        CX_MAP_FOREACH (&rt->sandboxes, entry) {
                 const char *uid = ((struct cx_sandbox *)entry->value)->pod_uid;
                 if (!cx_strings_has(ret_uids, uid))
                         cx_strings_add(ret_uids, uid);
         }
-        CX_MAP_FOREACH(&rt->containers, other)
-        {
+        CX_MAP_FOREACH (&rt->containers, other) {
                 const char *uid = ((struct cx_container *)other->value)->pod_uid;
                 if (!cx_strings_has(ret_uids, uid))
                         cx_strings_add(ret_uids, uid);
@@ -354,8 +350,7 @@ struct cx_sandbox *cx_runtime_sandbox(struct cx_runtime *rt, const char *pod_uid
 {
         struct cx_sandbox *best = NULL;
         pthread_mutex_lock(&rt->lock);
-        CX_MAP_FOREACH(&rt->sandboxes, entry)
-        {
+        CX_MAP_FOREACH (&rt->sandboxes, entry) {
                 struct cx_sandbox *sandbox = entry->value;
                 if (strcmp(sandbox->pod_uid, pod_uid) == 0 && (!best || sandbox->created > best->created))
                         best = sandbox;

@@ -22,8 +22,8 @@ struct cx_runtime;
 
 struct cx_runtime_options {
         const char *root;
-        const char *cgroup_root;               // "/" or "/node1"
-        const char *runc, *conmon;             // programs
+        const char *cgroup_root;   // "/" or "/node1"
+        const char *runc, *conmon; // programs
         struct cx_image_store *images;
         struct cx_cni *cni;
         int64_t pids_limit;
@@ -35,7 +35,7 @@ struct cx_runtime_options {
 int cx_runtime_open(const struct cx_runtime_options *options, struct cx_runtime **ret_runtime, struct cx_error *err)
         CX_CHECK;
 int cx_runtime_start(struct cx_runtime *runtime, struct cx_error *err) CX_CHECK;
-void cx_runtime_free(struct cx_runtime *runtime);      // leaves containers running
+void cx_runtime_free(struct cx_runtime *runtime); // leaves containers running
 struct cx_cni *cx_runtime_cni(struct cx_runtime *runtime);
 
 // --- sandboxes -------------------------------------------------------------------------------------------------------
@@ -43,20 +43,20 @@ struct cx_sandbox {
         unsigned refs;
         char *id, *folder, *pod_uid, *pod_namespace, *pod_name;
         int attempt;
-        int64_t created;                       // µs
+        int64_t created; // µs
         bool host_network, host_ipc, host_pid;
         char *ns_net, *ns_ipc, *ns_uts, *ns_pid; // paths, NULL where it is the host's (pid: or each container's own)
         char *shm, *resolv_conf, *hosts, *hostname_file;
         struct cx_strings ips;
-        json_t *port_mappings, *attachment;    // may be NULL
-        pid_t pause_pid;                       // of a shared PID namespace, else 0
+        json_t *port_mappings, *attachment; // may be NULL
+        pid_t pause_pid;                    // of a shared PID namespace, else 0
         uint64_t pause_start;
 };
 struct cx_sandbox_config {
         const json_t *pod;
-        const char *hostname, *fqdn;           // fqdn NULL: none
-        const char *resolv_conf;               // text
-        const char *host_hosts;                // text of /etc/hosts for host-network pods
+        const char *hostname, *fqdn; // fqdn NULL: none
+        const char *resolv_conf;     // text
+        const char *host_hosts;      // text of /etc/hosts for host-network pods
         int attempt;
 };
 int cx_sandbox_create(struct cx_runtime *runtime, const struct cx_sandbox_config *config,
@@ -83,23 +83,23 @@ CX_NORETURN void cx_pause_main(void);
 // --- containers ------------------------------------------------------------------------------------------------------
 enum cx_container_status { CX_CONTAINER_CREATED, CX_CONTAINER_RUNNING, CX_CONTAINER_EXITED };
 
-struct cx_container_state {                    // guarded by the runtime's lock
+struct cx_container_state { // guarded by the runtime's lock
         enum cx_container_status status;
-        int64_t started, finished;             // µs, 0: not yet
+        int64_t started, finished; // µs, 0: not yet
         int exit_code;
         bool oom;
         pid_t pid;
         uint64_t pid_start;
-        char reason[64], message[1024];        // when set by us (StartError, …)
+        char reason[64], message[1024]; // when set by us (StartError, …)
 };
 struct cx_container {
         unsigned refs;
         char *id, *folder, *sandbox_id, *pod_uid, *pod_namespace, *pod_name, *name;
-        char *image, *image_id, *image_ref;    // as the pod says it; config digest; repo digest
+        char *image, *image_id, *image_ref; // as the pod says it; config digest; repo digest
         char *hash, *log_path, *cgroup, *message_path;
         int attempt, stop_signal;
         bool tty, stdin, stdin_once, own_pid_ns;
-        int64_t created;                       // µs
+        int64_t created; // µs
         struct cx_container_state state;
 };
 struct cx_container_config {
@@ -129,7 +129,7 @@ static inline CX_UNUSED void cx_container_unrefp(struct cx_container **p)
                 cx_container_unref(*p);
 }
 struct cx_containers {
-        struct cx_container **items;           // references
+        struct cx_container **items; // references
         size_t count;
 };
 void cx_containers_release(struct cx_containers *list);

@@ -16,7 +16,7 @@ struct cx_runtime {
         bool may_lower_oom, cgroup_v2;
         void (*on_exit)(void *, const char *, const char *);
         void *context;
-        pthread_mutex_t lock;         // guards the maps, reference counts and container states
+        pthread_mutex_t lock; // guards the maps, reference counts and container states
         struct cx_map sandboxes, containers;
         pthread_t watcher;
         bool watching;

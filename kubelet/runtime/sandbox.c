@@ -33,8 +33,8 @@ void cx_sandbox_unref(struct cx_sandbox *s)
 {
         if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL))
                 return;
-        char *owned[] = {s->id, s->folder, s->pod_uid, s->pod_namespace, s->pod_name, s->ns_net, s->ns_ipc, s->ns_uts,
-                         s->ns_pid, s->shm, s->resolv_conf, s->hosts, s->hostname_file};
+        char *owned[] = {s->id,     s->folder, s->pod_uid, s->pod_namespace, s->pod_name, s->ns_net,       s->ns_ipc,
+                         s->ns_uts, s->ns_pid, s->shm,     s->resolv_conf,   s->hosts,    s->hostname_file};
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
                 free(owned[i]);
         cx_strings_release(&s->ips);
@@ -104,8 +104,7 @@ struct cx_sandbox *cx_sandbox_load(struct cx_runtime *rt, const char *id)
         part = json_object_get(record, "attachment");
         s->attachment = json_is_object(part) ? json_incref(part) : NULL;
         size_t i;
-        json_array_foreach(json_object_get(record, "ips"), i, part)
-        {
+        json_array_foreach (json_object_get(record, "ips"), i, part) {
                 cx_strings_add(&s->ips, cx_str(json_string_value(part)));
         }
         set_paths(s, cx_json_bool(record, "sharedPID", false));
@@ -161,17 +160,17 @@ static int set_up_namespaces(struct ns_job *job)
                 int r = loopback_up();
                 if (r < 0)
                         return r;
-                (void)write_sysctl("net.ipv4.ip_unprivileged_port_start", "0");   // as containerd's default
+                (void)write_sysctl("net.ipv4.ip_unprivileged_port_start", "0"); // as containerd's default
         }
         size_t i;
         json_t *item;
-        json_array_foreach((json_t *)job->sysctls, i, item)
-        {
+        json_array_foreach ((json_t *)job->sysctls, i, item) {
                 const char *name = cx_json_string_or(item, "name", "");
                 // Only what is private to the namespaces just made; anything else would change the machine.
                 bool net = cx_has_prefix(name, "net.") && s->ns_net;
                 bool ipc = (cx_has_prefix(name, "kernel.shm") || cx_has_prefix(name, "kernel.msg") ||
-                            cx_has_prefix(name, "kernel.sem") || cx_has_prefix(name, "fs.mqueue.")) && s->ns_ipc;
+                            cx_has_prefix(name, "kernel.sem") || cx_has_prefix(name, "fs.mqueue.")) &&
+                           s->ns_ipc;
                 int r = net || ipc ? write_sysctl(name, cx_json_string_or(item, "value", "")) : -EPERM;
                 if (r < 0) {
                         snprintf(job->failed, sizeof job->failed, "sysctl %.200s", name);
@@ -277,10 +276,9 @@ static int write_hosts(const struct cx_sandbox *s, const struct cx_sandbox_confi
                 cx_buf_add(&text, "\n# Entries added by HostAliases.\n");
         size_t i, k;
         json_t *alias, *name;
-        json_array_foreach((json_t *)aliases, i, alias)
-        {
+        json_array_foreach ((json_t *)aliases, i, alias) {
                 cx_buf_add(&text, cx_json_string_or(alias, "ip", ""));
-                json_array_foreach(json_object_get(alias, "hostnames"), k, name)
+                json_array_foreach (json_object_get(alias, "hostnames"), k, name)
                         cx_buf_printf(&text, "\t%s", cx_str(json_string_value(name)));
                 cx_buf_add_char(&text, '\n');
         }
@@ -294,29 +292,33 @@ static json_t *port_mappings(const json_t *pod)
         for (size_t p = 0; p < CX_ARRAY_SIZE(paths); p++) {
                 size_t i, k;
                 json_t *container, *port;
-                json_array_foreach(cx_json_get(pod, paths[p]), i, container)
-                json_array_foreach(json_object_get(container, "ports"), k, port)
-                {
-                        int64_t host = cx_json_int(port, "hostPort", 0);
-                        if (host <= 0)
-                                continue;
-                        CX_CLEANUP(cx_freep) char *protocol = cx_strdup(cx_json_string_or(port, "protocol", "TCP"));
-                        for (char *c = protocol; *c; c++)
-                                *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
-                        json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:s}", "hostPort", (json_int_t)host,
-                                                              "containerPort",
-                                                              (json_int_t)cx_json_int(port, "containerPort", 0),
-                                                              "protocol", protocol, "hostIP",
-                                                              cx_json_string_or(port, "hostIP", "")));
-                }
+                json_array_foreach (cx_json_get(pod, paths[p]), i, container)
+                        json_array_foreach (json_object_get(container, "ports"), k, port) {
+                                int64_t host = cx_json_int(port, "hostPort", 0);
+                                if (host <= 0)
+                                        continue;
+                                CX_CLEANUP(cx_freep)
+                                char *protocol = cx_strdup(cx_json_string_or(port, "protocol", "TCP"));
+                                for (char *c = protocol; *c; c++)
+                                        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
+                                json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:s}", "hostPort",
+                                                                      (json_int_t)host, "containerPort",
+                                                                      (json_int_t)cx_json_int(port, "containerPort", 0),
+                                                                      "protocol", protocol, "hostIP",
+                                                                      cx_json_string_or(port, "hostIP", "")));
+                        }
         }
         return list;
 }
 
 static struct cx_cni_pod cni_pod(const struct cx_sandbox *s)
 {
-        return (struct cx_cni_pod){.id = s->id, .netns = s->ns_net, .namespace = s->pod_namespace, .name = s->pod_name,
-                                   .uid = s->pod_uid, .port_mappings = s->port_mappings};
+        return (struct cx_cni_pod){.id = s->id,
+                                   .netns = s->ns_net,
+                                   .namespace = s->pod_namespace,
+                                   .name = s->pod_name,
+                                   .uid = s->pod_uid,
+                                   .port_mappings = s->port_mappings};
 }
 
 static int set_up(struct cx_runtime *rt, struct cx_sandbox *s, const struct cx_sandbox_config *config,
@@ -325,10 +327,11 @@ static int set_up(struct cx_runtime *rt, struct cx_sandbox *s, const struct cx_s
         CX_CLEANUP(cx_freep) char *ns = cx_sprintf("%s/ns", s->folder);
         int r = cx_mkdir_all(ns, 0711, err);
         if (r == 0)
-                r = save(s, err);   // from here on a crash leaves something that can be found
+                r = save(s, err); // from here on a crash leaves something that can be found
         if (r < 0)
                 return r;
-        struct ns_job job = {.sandbox = s, .hostname = config->hostname,
+        struct ns_job job = {.sandbox = s,
+                             .hostname = config->hostname,
                              .sysctls = cx_json_get(config->pod, "spec.securityContext.sysctls")};
         r = on_thread(ns_thread, &job);
         if (r == 0)
@@ -336,8 +339,8 @@ static int set_up(struct cx_runtime *rt, struct cx_sandbox *s, const struct cx_s
         if (r < 0)
                 return cx_error_set(err, r, "cannot set up namespaces: %s%s%s", job.failed, *job.failed ? ": " : "",
                                     strerror(-r));
-        if (!s->host_ipc && (mkdir(s->shm, 0777) < 0 ||
-                             mount("shm", s->shm, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777,size=65536k") < 0))
+        if (!s->host_ipc && (mkdir(s->shm, 0777) < 0 || mount("shm", s->shm, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                                                              "mode=1777,size=65536k") < 0))
                 return cx_error_set(err, -errno, "cannot mount %s: %s", s->shm, strerror(errno));
         if (s->ns_pid) {
                 r = start_pause(s, err);
@@ -452,10 +455,11 @@ static void *dial_thread(void *context)
                 job->result = -errno;
                 return NULL;
         }
-        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)job->port),
+        struct sockaddr_in v4 = {.sin_family = AF_INET,
+                                 .sin_port = htons((uint16_t)job->port),
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)job->port),
-                                  .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+        struct sockaddr_in6 v6 = {
+                .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)job->port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
         const struct sockaddr *const targets[] = {(struct sockaddr *)&v4, (struct sockaddr *)&v6};
         const socklen_t lengths[] = {sizeof v4, sizeof v6};
         for (int i = 0; i < 2; i++) {

@@ -13,18 +13,52 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
-static const char *const all_capabilities[] = {
-        "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
-        "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",
-        "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO",
-        "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE",
-        "CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE",
-        "CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM",
-        "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"};
+static const char *const all_capabilities[] = {"CAP_CHOWN",
+                                               "CAP_DAC_OVERRIDE",
+                                               "CAP_DAC_READ_SEARCH",
+                                               "CAP_FOWNER",
+                                               "CAP_FSETID",
+                                               "CAP_KILL",
+                                               "CAP_SETGID",
+                                               "CAP_SETUID",
+                                               "CAP_SETPCAP",
+                                               "CAP_LINUX_IMMUTABLE",
+                                               "CAP_NET_BIND_SERVICE",
+                                               "CAP_NET_BROADCAST",
+                                               "CAP_NET_ADMIN",
+                                               "CAP_NET_RAW",
+                                               "CAP_IPC_LOCK",
+                                               "CAP_IPC_OWNER",
+                                               "CAP_SYS_MODULE",
+                                               "CAP_SYS_RAWIO",
+                                               "CAP_SYS_CHROOT",
+                                               "CAP_SYS_PTRACE",
+                                               "CAP_SYS_PACCT",
+                                               "CAP_SYS_ADMIN",
+                                               "CAP_SYS_BOOT",
+                                               "CAP_SYS_NICE",
+                                               "CAP_SYS_RESOURCE",
+                                               "CAP_SYS_TIME",
+                                               "CAP_SYS_TTY_CONFIG",
+                                               "CAP_MKNOD",
+                                               "CAP_LEASE",
+                                               "CAP_AUDIT_WRITE",
+                                               "CAP_AUDIT_CONTROL",
+                                               "CAP_SETFCAP",
+                                               "CAP_MAC_OVERRIDE",
+                                               "CAP_MAC_ADMIN",
+                                               "CAP_SYSLOG",
+                                               "CAP_WAKE_ALARM",
+                                               "CAP_BLOCK_SUSPEND",
+                                               "CAP_AUDIT_READ",
+                                               "CAP_PERFMON",
+                                               "CAP_BPF",
+                                               "CAP_CHECKPOINT_RESTORE"};
 static const char *const default_capabilities[] = {
-        "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
-        "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
-        "CAP_AUDIT_WRITE"};
+        "CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FSETID",           "CAP_FOWNER",
+        "CAP_MKNOD",   "CAP_NET_RAW",      "CAP_SETGID",           "CAP_SETUID",
+        "CAP_SETFCAP", "CAP_SETPCAP",      "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
+        "CAP_KILL",    "CAP_AUDIT_WRITE"};
 
 // The capabilities that this process itself may hand out, by number.
 static uint64_t bounding_set(void)
@@ -38,8 +72,7 @@ static bool named(const json_t *list, const char *capability)
 {
         size_t i;
         json_t *item;
-        json_array_foreach((json_t *)list, i, item)
-        {
+        json_array_foreach ((json_t *)list, i, item) {
                 const char *name = cx_str(json_string_value(item));
                 if (strcasecmp(name, "ALL") == 0 || strcasecmp(name, capability) == 0 ||
                     strcasecmp(name, capability + 4) == 0)
@@ -63,7 +96,7 @@ json_t *cx_spec_capabilities(const struct cx_spec_input *in, bool non_root)
                 if (!privileged) {
                         if (named(drop, name))
                                 on = false;
-                        if (named(add, name))   // an addition wins: "drop: [ALL], add: [X]" leaves X
+                        if (named(add, name)) // an addition wins: "drop: [ALL], add: [X]" leaves X
                                 on = true;
                 }
                 if (on && (allowed >> i & 1))
@@ -81,12 +114,10 @@ static void add_devices(json_t *list, const char *folder, int depth)
         DIR *dir = opendir(folder);
         struct dirent *entry;
         while (dir && (entry = readdir(dir))) {
-                if (entry->d_name[0] == '.' || (depth == 0 && (strcmp(entry->d_name, "pts") == 0 ||
-                                                               strcmp(entry->d_name, "shm") == 0 ||
-                                                               strcmp(entry->d_name, "fd") == 0 ||
-                                                               strcmp(entry->d_name, "mqueue") == 0 ||
-                                                               strcmp(entry->d_name, "console") == 0 ||
-                                                               strcmp(entry->d_name, "ptmx") == 0)))
+                if (entry->d_name[0] == '.' ||
+                    (depth == 0 && (strcmp(entry->d_name, "pts") == 0 || strcmp(entry->d_name, "shm") == 0 ||
+                                    strcmp(entry->d_name, "fd") == 0 || strcmp(entry->d_name, "mqueue") == 0 ||
+                                    strcmp(entry->d_name, "console") == 0 || strcmp(entry->d_name, "ptmx") == 0)))
                         continue;
                 CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, entry->d_name);
                 struct stat st;
@@ -95,12 +126,12 @@ static void add_devices(json_t *list, const char *folder, int depth)
                 if (S_ISDIR(st.st_mode) && depth < 4)
                         add_devices(list, path, depth + 1);
                 else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
-                        json_array_append_new(
-                                list, json_pack("{s:s, s:s, s:I, s:I, s:i, s:I, s:I}", "path", path, "type",
-                                                S_ISCHR(st.st_mode) ? "c" : "b", "major",
-                                                (json_int_t)major(st.st_rdev), "minor", (json_int_t)minor(st.st_rdev),
-                                                "fileMode", (int)(st.st_mode & 07777), "uid", (json_int_t)st.st_uid,
-                                                "gid", (json_int_t)st.st_gid));
+                        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:i, s:I, s:I}", "path", path,
+                                                              "type", S_ISCHR(st.st_mode) ? "c" : "b", "major",
+                                                              (json_int_t)major(st.st_rdev), "minor",
+                                                              (json_int_t)minor(st.st_rdev), "fileMode",
+                                                              (int)(st.st_mode & 07777), "uid", (json_int_t)st.st_uid,
+                                                              "gid", (json_int_t)st.st_gid));
         }
         if (dir)
                 closedir(dir);
@@ -128,15 +159,61 @@ json_t *cx_spec_readonly_paths(void)
 // RuntimeDefault: everything but the calls that administer the machine. A deny list keeps new kernels' calls working.
 json_t *cx_spec_seccomp(const struct cx_spec_input *in)
 {
-        static const char *const denied[] = {
-                "acct", "add_key", "bpf", "clock_adjtime", "clock_settime", "create_module", "delete_module",
-                "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "get_kernel_syms", "get_mempolicy",
-                "init_module", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load", "keyctl", "lookup_dcookie",
-                "mbind", "mount", "mount_setattr", "move_mount", "move_pages", "nfsservctl", "open_by_handle_at",
-                "open_tree", "perf_event_open", "pivot_root", "process_vm_readv", "process_vm_writev", "query_module",
-                "quotactl", "quotactl_fd", "reboot", "request_key", "set_mempolicy", "setns", "settimeofday", "stime",
-                "swapon", "swapoff", "sysfs", "_sysctl", "umount", "umount2", "unshare", "uselib", "userfaultfd",
-                "ustat", "vm86", "vm86old"};
+        static const char *const denied[] = {"acct",
+                                             "add_key",
+                                             "bpf",
+                                             "clock_adjtime",
+                                             "clock_settime",
+                                             "create_module",
+                                             "delete_module",
+                                             "finit_module",
+                                             "fsconfig",
+                                             "fsmount",
+                                             "fsopen",
+                                             "fspick",
+                                             "get_kernel_syms",
+                                             "get_mempolicy",
+                                             "init_module",
+                                             "ioperm",
+                                             "iopl",
+                                             "kcmp",
+                                             "kexec_file_load",
+                                             "kexec_load",
+                                             "keyctl",
+                                             "lookup_dcookie",
+                                             "mbind",
+                                             "mount",
+                                             "mount_setattr",
+                                             "move_mount",
+                                             "move_pages",
+                                             "nfsservctl",
+                                             "open_by_handle_at",
+                                             "open_tree",
+                                             "perf_event_open",
+                                             "pivot_root",
+                                             "process_vm_readv",
+                                             "process_vm_writev",
+                                             "query_module",
+                                             "quotactl",
+                                             "quotactl_fd",
+                                             "reboot",
+                                             "request_key",
+                                             "set_mempolicy",
+                                             "setns",
+                                             "settimeofday",
+                                             "stime",
+                                             "swapon",
+                                             "swapoff",
+                                             "sysfs",
+                                             "_sysctl",
+                                             "umount",
+                                             "umount2",
+                                             "unshare",
+                                             "uselib",
+                                             "userfaultfd",
+                                             "ustat",
+                                             "vm86",
+                                             "vm86old"};
         const json_t *profile = cx_security_value(in->pod, in->container, "seccompProfile");
         if (!cx_streq(cx_json_string(profile, "type"), "RuntimeDefault"))
                 return NULL;
@@ -186,8 +263,8 @@ static bool scan(const char *text, bool (*each)(void *context, char *const *fiel
 }
 
 struct lookup {
-        const char *name;        // user or group name
-        int64_t number;          // or its number; -1
+        const char *name; // user or group name
+        int64_t number;   // or its number; -1
         int64_t uid, gid;
         struct cx_spec_user *groups_to;
         char user[256];
@@ -268,21 +345,22 @@ static int check_non_root(const struct cx_spec_input *in, const char *image, con
 {
         if (!json_is_true(cx_security_value(in->pod, in->container, "runAsNonRoot")))
                 return 0;
-        CX_CLEANUP(cx_freep) char *who =
-                cx_sprintf("(pod: \"%s_%s(%s)\", container: %s)", cx_json_string_or(in->pod, "metadata.name", ""),
-                           cx_json_string_or(in->pod, "metadata.namespace", ""),
-                           cx_json_string_or(in->pod, "metadata.uid", ""), cx_json_string_or(in->container, "name", ""));
+        CX_CLEANUP(cx_freep)
+        char *who = cx_sprintf("(pod: \"%s_%s(%s)\", container: %s)", cx_json_string_or(in->pod, "metadata.name", ""),
+                               cx_json_string_or(in->pod, "metadata.namespace", ""),
+                               cx_json_string_or(in->pod, "metadata.uid", ""),
+                               cx_json_string_or(in->container, "name", ""));
         if (as_user)
                 return user->uid ? 0
-                                 : cx_error_set(err, -EINVAL,
-                                                "container's runAsUser breaks non-root policy %s", who);
+                                 : cx_error_set(err, -EINVAL, "container's runAsUser breaks non-root policy %s", who);
         if (*image && (*image < '0' || *image > '9'))
-                return cx_error_set(err, -EINVAL,
-                                    "container has runAsNonRoot and image has non-numeric user (%s), cannot verify user "
-                                    "is non-root %s", image, who);
+                return cx_error_set(
+                        err, -EINVAL,
+                        "container has runAsNonRoot and image has non-numeric user (%s), cannot verify user "
+                        "is non-root %s",
+                        image, who);
         return user->uid ? 0
-                         : cx_error_set(err, -EINVAL,
-                                        "container has runAsNonRoot and image will run as root %s", who);
+                         : cx_error_set(err, -EINVAL, "container has runAsNonRoot and image will run as root %s", who);
 }
 
 int cx_spec_user(const struct cx_spec_input *in, struct cx_spec_user *ret_user, struct cx_error *err)
@@ -296,8 +374,9 @@ int cx_spec_user(const struct cx_spec_input *in, struct cx_spec_user *ret_user, 
         const json_t *as_group = cx_security_value(in->pod, in->container, "runAsGroup");
         struct cx_spec_user user = {0};
         struct lookup found = {0};
-        CX_CLEANUP(cx_freep) char *wanted =
-                json_is_integer(as_user) ? cx_sprintf("%lld", (long long)json_integer_value(as_user)) : cx_strdup(image);
+        CX_CLEANUP(cx_freep)
+        char *wanted = json_is_integer(as_user) ? cx_sprintf("%lld", (long long)json_integer_value(as_user))
+                                                : cx_strdup(image);
         int r = image_user(*wanted ? wanted : "0", passwd.data, group.data, &found, err);
         if (r < 0)
                 return r;
@@ -317,8 +396,7 @@ int cx_spec_user(const struct cx_spec_input *in, struct cx_spec_user *ret_user, 
                 add_group(&user, json_integer_value(fs_group));
         size_t i;
         json_t *gid;
-        json_array_foreach(json_object_get(pod_context, "supplementalGroups"), i, gid)
-        {
+        json_array_foreach (json_object_get(pod_context, "supplementalGroups"), i, gid) {
                 add_group(&user, json_integer_value(gid));
         }
         *ret_user = user;

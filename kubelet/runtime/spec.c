@@ -21,8 +21,7 @@ static int check_resources(const json_t *pod, bool *ret_any, bool *ret_guarantee
         for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
                 size_t i;
                 json_t *container;
-                json_array_foreach(cx_json_get(pod, lists[l]), i, container)
-                {
+                json_array_foreach (cx_json_get(pod, lists[l]), i, container) {
                         for (size_t n = 0; n < CX_ARRAY_SIZE(names); n++) {
                                 const json_t *limits = cx_json_get(container, "resources.limits");
                                 const json_t *requests = cx_json_get(container, "resources.requests");
@@ -82,7 +81,8 @@ static json_t *process(const struct cx_spec_input *in, const struct cx_spec_user
 {
         json_t *env = strings_to_json(in->env), *groups = json_array();
         if (!has_env(in->env, "PATH="))
-                json_array_append_new(env, json_string("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+                json_array_append_new(env,
+                                      json_string("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
         if (!has_env(in->env, "HOME="))
                 json_array_append_new(env, json_sprintf("HOME=%s", user->home));
         if (json_is_true(json_object_get(in->container, "tty")) && !has_env(in->env, "TERM="))
@@ -132,15 +132,15 @@ static json_t *mounts_of(const struct cx_spec_input *in)
         bool privileged = security_true(in, "privileged");
         add_mount(mounts, "/proc", "proc", "proc", "nosuid,noexec,nodev");
         add_mount(mounts, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
-        add_mount(mounts, "/dev/pts", "devpts", "devpts",
-                  "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
+        add_mount(mounts, "/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
         add_mount(mounts, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
         // A sysfs of another network namespace cannot be mounted afresh by everyone; the host's own is bound instead.
         if (in->ns_net)
                 add_mount(mounts, "/sys", "sysfs", "sysfs",
                           privileged ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
         else
-                add_mount(mounts, "/sys", "bind", "/sys", privileged ? "rbind,rslave,rw" : "rbind,rslave,nosuid,noexec,nodev,ro");
+                add_mount(mounts, "/sys", "bind", "/sys",
+                          privileged ? "rbind,rslave,rw" : "rbind,rslave,nosuid,noexec,nodev,ro");
         if (in->ns_net)
                 add_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup",
                           privileged ? "nosuid,noexec,nodev,relatime,rw" : "nosuid,noexec,nodev,relatime,ro");
@@ -151,8 +151,9 @@ static json_t *mounts_of(const struct cx_spec_input *in)
         add_file(mounts, in, "/etc/resolv.conf", in->resolv_conf);
         for (size_t i = 0; i < in->n_mounts; i++) {
                 const struct cx_spec_mount *m = &in->mounts[i];
-                CX_CLEANUP(cx_freep) char *options =
-                        cx_sprintf("rbind,%s,%s", m->propagation ? m->propagation : "rprivate", m->read_only ? "ro" : "rw");
+                CX_CLEANUP(cx_freep)
+                char *options = cx_sprintf("rbind,%s,%s", m->propagation ? m->propagation : "rprivate",
+                                           m->read_only ? "ro" : "rw");
                 add_mount(mounts, m->target, "bind", m->source, options);
         }
         return mounts;
@@ -205,8 +206,8 @@ static json_t *linux_part(const struct cx_spec_input *in)
                 json_object_set_new(out, "devices", cx_spec_host_devices());
                 json_object_set_new(out, "rootfsPropagation", json_string("rslave"));
         } else {
-                bool unmasked = cx_streq(json_string_value(cx_security_value(NULL, in->container, "procMount")),
-                                         "Unmasked");
+                bool unmasked =
+                        cx_streq(json_string_value(cx_security_value(NULL, in->container, "procMount")), "Unmasked");
                 if (!unmasked) {
                         json_object_set_new(out, "maskedPaths", cx_spec_masked_paths());
                         json_object_set_new(out, "readonlyPaths", cx_spec_readonly_paths());
@@ -231,14 +232,14 @@ int cx_spec_build(const struct cx_spec_input *in, json_t **ret_spec, struct cx_e
                 return r;
         if (!in->args->count)
                 return cx_error_set(err, -EINVAL, "no command specified");
-        json_t *spec = json_pack(
-                "{s:s, s:o, s:{s:s, s:b}, s:o, s:o, s:{s:s, s:s, s:s, s:s}}", "ociVersion", "1.0.2", "process",
-                process(in, &user), "root", "path", in->rootfs, "readonly", security_true(in, "readOnlyRootFilesystem"),
-                "mounts", mounts_of(in), "linux", linux_part(in), "annotations", "io.kubernetes.pod.namespace",
-                cx_json_string_or(in->pod, "metadata.namespace", ""), "io.kubernetes.pod.name",
-                cx_json_string_or(in->pod, "metadata.name", ""), "io.kubernetes.pod.uid",
-                cx_json_string_or(in->pod, "metadata.uid", ""), "io.kubernetes.container.name",
-                cx_json_string_or(in->container, "name", ""));
+        json_t *spec = json_pack("{s:s, s:o, s:{s:s, s:b}, s:o, s:o, s:{s:s, s:s, s:s, s:s}}", "ociVersion", "1.0.2",
+                                 "process", process(in, &user), "root", "path", in->rootfs, "readonly",
+                                 security_true(in, "readOnlyRootFilesystem"), "mounts", mounts_of(in), "linux",
+                                 linux_part(in), "annotations", "io.kubernetes.pod.namespace",
+                                 cx_json_string_or(in->pod, "metadata.namespace", ""), "io.kubernetes.pod.name",
+                                 cx_json_string_or(in->pod, "metadata.name", ""), "io.kubernetes.pod.uid",
+                                 cx_json_string_or(in->pod, "metadata.uid", ""), "io.kubernetes.container.name",
+                                 cx_json_string_or(in->container, "name", ""));
         if (!spec)
                 return cx_error_set(err, -EINVAL, "the container's texts are not valid UTF-8");
         *ret_spec = spec;

@@ -11,20 +11,20 @@
 struct cx_spec_mount {
         char *source, *target;
         bool read_only;
-        const char *propagation;     // "rprivate", "rslave", "rshared"
+        const char *propagation; // "rprivate", "rslave", "rshared"
 };
 struct cx_spec_input {
         const json_t *pod, *container, *image_config;
-        const char *rootfs;                                        // mounted already
-        const char *ns_net, *ns_ipc, *ns_uts, *ns_pid;             // NULL: the host's (pid: one of its own)
-        const char *shm, *resolv_conf, *hosts, *hostname_file;     // bind-mounted; NULL: none
+        const char *rootfs;                                    // mounted already
+        const char *ns_net, *ns_ipc, *ns_uts, *ns_pid;         // NULL: the host's (pid: one of its own)
+        const char *shm, *resolv_conf, *hosts, *hostname_file; // bind-mounted; NULL: none
         const struct cx_strings *args, *env;
         const struct cx_spec_mount *mounts;
         size_t n_mounts;
         const char *cgroups_path;
         int oom_score_adj;
-        int64_t memory_limit_of_node;                              // for oom scores
-        int64_t pids_limit;                                        // 0: none
+        int64_t memory_limit_of_node; // for oom scores
+        int64_t pids_limit;           // 0: none
         bool cgroup_v2;
 };
 // -EINVAL with upstream's sentence for what the user must fix (CreateContainerConfigError).
@@ -35,7 +35,7 @@ struct cx_spec_user {
         uint32_t uid, gid;
         uint32_t groups[64];
         size_t n_groups;
-        const char *home;    // "/root" or "/"; constant
+        const char *home; // "/root" or "/"; constant
 };
 int cx_spec_user(const struct cx_spec_input *input, struct cx_spec_user *ret_user, struct cx_error *err) CX_CHECK;
 // Opens a file of an image without following links out of its root.

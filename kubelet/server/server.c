@@ -1,3 +1,249 @@
-#include "kubelet/server/server.h"
-int cx_kubelet_server_start(const struct cx_kubelet *k, const struct cx_kubelet_settings *s, struct cx_kubelet_server **r, struct cx_error *e){(void)k;(void)s;(void)e;*r=NULL;return 0;}
-void cx_kubelet_server_free(struct cx_kubelet_server *s){(void)s;}
+// SPDX-License-Identifier: Apache-2.0
+#include "kubelet/server/server_internal.h"
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/process.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "kubelet/pod/pods.h"
+#include "net/pki.h"
+
+static bool route(const char *path, const char *prefix, struct cx_strings *ret_parts)
+{
+        size_t n = strlen(prefix);
+        if (strncmp(path, prefix, n) != 0 || (path[n] && path[n] != '/'))
+                return false;
+        if (path[n] == '/' && path[n + 1])
+                cx_strings_split(ret_parts, path + n + 1, '/');
+        return true;
+}
+
+// /exec/NS/POD[/UID]/CONTAINER. The running container (a reference), or NULL after answering why not.
+static struct cx_container *running_container(struct cx_kubelet_server *s, struct cx_http_request *request,
+                                              const struct cx_strings *parts)
+{
+        CX_CLEANUP(cx_freep) char *why = NULL;
+        json_auto_t *pod = NULL;
+        if (parts->count != 3 && parts->count != 4) {
+                cx_http_respond_text(request, 404, "404 page not found\n");
+                return NULL;
+        }
+        pod = cx_pods_find(s->kubelet->pods, parts->items[0], parts->items[1]);
+        if (!pod) {
+                why = cx_sprintf("pod does not exist");
+                cx_http_respond_text(request, 404, why);
+                return NULL;
+        }
+        const char *name = parts->items[parts->count - 1];
+        struct cx_container *c =
+                cx_runtime_container(s->kubelet->runtime, cx_json_string_or(pod, "metadata.uid", ""), name, false);
+        struct cx_container_state state = {.status = CX_CONTAINER_EXITED};
+        if (c)
+                cx_container_state(s->kubelet->runtime, c, &state);
+        if (state.status == CX_CONTAINER_RUNNING)
+                return c;
+        cx_container_unref(c);
+        why = cx_sprintf("container not found (\"%s\")", name);
+        cx_http_respond_text(request, 404, why);
+        return NULL;
+}
+
+static void run_command(struct cx_kubelet_server *s, struct cx_http_request *request, const struct cx_strings *parts)
+{
+        CX_CLEANUP(cx_container_unrefp) struct cx_container *c = running_container(s, request, parts);
+        if (!c)
+                return;
+        CX_STRINGS argv = CX_STRINGS_INIT;
+        const char *command = cx_http_query(request, "cmd");
+        for (const char *p = cx_str(command); *p;) { // words, as upstream splits them
+                p += strspn(p, " ");
+                size_t n = strcspn(p, " ");
+                if (n)
+                        cx_strings_add_length(&argv, p, n);
+                p += n;
+        }
+        if (!argv.count) {
+                cx_http_respond_text(request, 400, "query parameter \"cmd\" is required");
+                return;
+        }
+        argv.items = cx_realloc_array(argv.items, argv.count + 1, sizeof *argv.items);
+        argv.items[argv.count] = NULL;
+        CX_BUF output = CX_BUF_INIT_MAX(1 << 20);
+        CX_ERROR err = CX_ERROR_INIT;
+        int status = 0;
+        int r = cx_container_exec(s->kubelet->runtime, c, (const char *const *)argv.items, 300 * CX_NS_PER_S, &output,
+                                  &status, &err);
+        if (r < 0)
+                cx_http_respond_text(request, 500, cx_error_text(&err));
+        else
+                cx_http_respond(request, status == 0 ? 200 : 500, "text/plain", output.data, output.length);
+}
+
+static void respond_pods(struct cx_kubelet_server *s, struct cx_http_request *request)
+{
+        json_t *items = cx_pods_list(s->kubelet->pods);
+        cx_http_respond_json(
+                request, 200,
+                json_pack("{s:s, s:s, s:{}, s:o}", "kind", "PodList", "apiVersion", "v1", "metadata", "items", items));
+}
+
+static void respond_metrics(struct cx_kubelet_server *s, struct cx_http_request *request,
+                            void (*write_metrics)(struct cx_kubelet_server *, struct cx_buf *))
+{
+        CX_BUF text = CX_BUF_INIT;
+        write_metrics(s, &text);
+        cx_http_respond_buf(request, 200, CX_METRICS_CONTENT_TYPE, &text);
+}
+
+static void forward(struct cx_kubelet_server *s, struct cx_http_request *request, const struct cx_strings *parts)
+{
+        json_auto_t *pod = parts->count == 2 || parts->count == 3
+                                   ? cx_pods_find(s->kubelet->pods, parts->items[0], parts->items[1])
+                                   : NULL;
+        if (pod)
+                cx_server_port_forward(s, request, cx_json_string_or(pod, "metadata.uid", ""));
+        else
+                cx_http_respond_text(request, 404, "pod does not exist");
+}
+
+static void handle(struct cx_http_request *request, void *context)
+{
+        struct cx_kubelet_server *s = context;
+        const char *path = cx_http_path(request);
+        CX_STRINGS parts = CX_STRINGS_INIT;
+        if (!cx_server_authorize(s, request))
+                return;
+        if (route(path, "/containerLogs", &parts) && parts.count == 3) {
+                cx_server_logs(s, request, parts.items[0], parts.items[1], parts.items[2]);
+        } else if (route(path, "/exec", &parts)) {
+                struct cx_container *c = running_container(s, request, &parts);
+                if (c)
+                        cx_server_exec(s, request, c);
+        } else if (route(path, "/attach", &parts)) {
+                struct cx_container *c = running_container(s, request, &parts);
+                if (c)
+                        cx_server_attach(s, request, c);
+        } else if (route(path, "/portForward", &parts)) {
+                forward(s, request, &parts);
+        } else if (route(path, "/run", &parts)) {
+                run_command(s, request, &parts);
+        } else if (strcmp(path, "/pods") == 0 || strcmp(path, "/pods/") == 0 || strcmp(path, "/runningpods/") == 0) {
+                respond_pods(s, request);
+        } else if (strcmp(path, "/healthz") == 0 || cx_has_prefix(path, "/healthz/")) {
+                cx_http_respond_text(request, 200, "ok");
+        } else if (strcmp(path, "/metrics") == 0) {
+                respond_metrics(s, request, cx_server_metrics);
+        } else if (strcmp(path, "/metrics/resource") == 0) {
+                respond_metrics(s, request, cx_server_resource_metrics);
+        } else if (strcmp(path, "/stats/summary") == 0) {
+                cx_http_respond_json(request, 200, cx_server_stats(s));
+        } else if (strcmp(path, "/configz") == 0) {
+                cx_http_respond_json(request, 200,
+                                     json_pack("{s:o}", "kubeletconfig", cx_kubelet_settings_json(s->settings)));
+        } else {
+                cx_http_respond_text(request, 404, "404 page not found\n");
+        }
+}
+
+static void handle_health(struct cx_http_request *request, void *context CX_UNUSED)
+{
+        bool known = cx_has_prefix(cx_http_path(request), "/healthz");
+        cx_http_respond_text(request, known ? 200 : 404, known ? "ok" : "404 page not found\n");
+}
+
+static int read_pem(const char *path, char **ret_pem, struct cx_error *err)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
+        int r = cx_buf_read_file(&text, path);
+        if (r < 0)
+                return cx_error_set(err, r, "cannot read %s: %s", path, strerror(-r));
+        *ret_pem = cx_buf_detach(&text);
+        return 0;
+}
+
+// The files given, else a self-signed pair that is kept in the folder of certificates.
+static int serving_pair(struct cx_kubelet_server *s, char **ret_cert, char **ret_key, struct cx_error *err)
+{
+        const struct cx_kubelet_settings *o = s->settings;
+        if (o->tls_cert_file && *o->tls_cert_file) {
+                int r = read_pem(o->tls_cert_file, ret_cert, err);
+                return r < 0 ? r : read_pem(o->tls_key_file ? o->tls_key_file : o->tls_cert_file, ret_key, err);
+        }
+        CX_CLEANUP(cx_freep)
+        char *folder = o->cert_dir ? cx_strdup(o->cert_dir) : cx_sprintf("%s/pki", s->kubelet->root);
+        CX_CLEANUP(cx_freep) char *cert = cx_sprintf("%s/kubelet.crt", folder);
+        CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/kubelet.key", folder);
+        if (access(cert, R_OK) == 0 && access(key, R_OK) == 0) {
+                int r = read_pem(cert, ret_cert, err);
+                return r < 0 ? r : read_pem(key, ret_key, err);
+        }
+        CX_STRINGS names = CX_STRINGS_INIT;
+        cx_strings_add(&names, s->kubelet->node_name);
+        int r = cx_pki_issue(&(struct cx_certificate_spec){.common_name = s->kubelet->node_name,
+                                                           .dns_names = &names,
+                                                           .ip_addresses = &s->kubelet->node_ips,
+                                                           .server = true,
+                                                           .lifetime = 365 * 24 * 3600},
+                             NULL, NULL, ret_cert, ret_key, err);
+        if (r == 0)
+                r = cx_mkdir_all(folder, 0700, err);
+        if (r == 0)
+                r = cx_write_file(key, *ret_key, strlen(*ret_key), 0600, false, err);
+        return r < 0 ? r : cx_write_file(cert, *ret_cert, strlen(*ret_cert), 0644, false, err);
+}
+
+int cx_kubelet_server_start(const struct cx_kubelet *kubelet, const struct cx_kubelet_settings *settings,
+                            struct cx_kubelet_server **ret_server, struct cx_error *err)
+{
+        struct cx_kubelet_server *s = cx_alloc(sizeof *s);
+        s->kubelet = kubelet;
+        s->settings = settings;
+        s->metrics = cx_metrics_new();
+        pthread_mutex_init(&s->lock, NULL);
+        CX_CLEANUP(cx_freep) char *cert = NULL;
+        CX_CLEANUP(cx_freep) char *key = NULL;
+        CX_CLEANUP(cx_freep) char *ca = NULL;
+        int r = 0;
+        if (settings->port > 0) {
+                r = serving_pair(s, &cert, &key, err);
+                if (r == 0 && settings->client_ca_file && *settings->client_ca_file)
+                        r = read_pem(settings->client_ca_file, &ca, err);
+                if (r == 0)
+                        r = cx_http_server_new(&(struct cx_http_server_options){.address = settings->address,
+                                                                                .port = (int)settings->port,
+                                                                                .cert_pem = cert,
+                                                                                .key_pem = key,
+                                                                                .client_ca_pem = ca,
+                                                                                .io_threads = 1,
+                                                                                .workers = 4,
+                                                                                .handler = handle,
+                                                                                .context = s},
+                                               &s->server, err);
+        }
+        if (r == 0 && settings->healthz_port > 0)
+                r = cx_http_server_new(&(struct cx_http_server_options){.address = "127.0.0.1",
+                                                                        .port = (int)settings->healthz_port,
+                                                                        .io_threads = 1,
+                                                                        .workers = 1,
+                                                                        .handler = handle_health},
+                                       &s->healthz, err);
+        if (r < 0) {
+                cx_kubelet_server_free(s);
+                return r;
+        }
+        *ret_server = s;
+        return 0;
+}
+
+void cx_kubelet_server_free(struct cx_kubelet_server *s)
+{
+        if (!s)
+                return;
+        cx_http_server_free(s->server);
+        cx_http_server_free(s->healthz);
+        cx_metrics_free(s->metrics);
+        cx_map_release(&s->decisions);
+        pthread_mutex_destroy(&s->lock);
+        free(s);
+}

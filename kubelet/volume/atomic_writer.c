@@ -37,7 +37,8 @@ int cx_payload_add(struct cx_map *payload, const char *path, const void *data, s
                    struct cx_error *err)
 {
         if (!good_path(path))
-                return cx_error_set(err, -EINVAL, "invalid path: \"%.200s\" must be relative and must not contain '..'", path);
+                return cx_error_set(err, -EINVAL, "invalid path: \"%.200s\" must be relative and must not contain '..'",
+                                    path);
         struct cx_payload_file *file = cx_alloc(sizeof *file);
         file->data = cx_alloc(length + 1);
         if (length)
@@ -81,8 +82,7 @@ static unsigned mode_of(const struct cx_payload_file *file, int64_t gid)
 
 static bool unchanged(const char *folder, const struct cx_map *payload, int64_t gid)
 {
-        CX_MAP_FOREACH(payload, entry)
-        {
+        CX_MAP_FOREACH (payload, entry) {
                 if (!same_file(folder, entry->key, entry->value, mode_of(entry->value, gid)))
                         return false;
         }
@@ -128,8 +128,7 @@ static int replace_link(const char *folder, const char *name, const char *target
 static int update_names(const char *folder, const struct cx_map *payload, struct cx_error *err)
 {
         CX_STRINGS names = CX_STRINGS_INIT;
-        CX_MAP_FOREACH(payload, entry)
-        {
+        CX_MAP_FOREACH (payload, entry) {
                 CX_CLEANUP(cx_freep) char *name = cx_strndup(entry->key, strcspn(entry->key, "/"));
                 if (!cx_strings_has(&names, name))
                         cx_strings_add(&names, name);
@@ -165,7 +164,7 @@ int cx_atomic_write(const char *folder, const struct cx_map *payload, int64_t gi
         if (ret_changed)
                 *ret_changed = false;
         if (unchanged(folder, payload, gid))
-                return update_names(folder, payload, err);   // a crash may have come between the two
+                return update_names(folder, payload, err); // a crash may have come between the two
         char suffix[11], stamp[64];
         struct tm tm;
         time_t now = (time_t)(cx_time_now() / CX_US_PER_S);
@@ -179,8 +178,7 @@ int cx_atomic_write(const char *folder, const struct cx_map *payload, int64_t gi
         ssize_t n = readlink(data, old, sizeof old - 1);
         old[n > 0 ? n : 0] = '\0';
         int r = cx_mkdir_all(path, 0755, err);
-        CX_MAP_FOREACH(payload, entry)
-        {
+        CX_MAP_FOREACH (payload, entry) {
                 if (r == 0)
                         r = write_one(path, entry->key, entry->value, gid, err);
         }

@@ -17,7 +17,7 @@ int cx_decode_bytes(const char *text, char **ret_data, size_t *ret_length)
         if (length < 0)
                 return -EINVAL;
         for (size_t i = n; i > 0 && text[i - 1] == '=' && length > 0; i--)
-                length--;   // EVP_DecodeBlock counts the padding
+                length--; // EVP_DecodeBlock counts the padding
         out[length] = '\0';
         *ret_data = (char *)cx_steal(&out);
         *ret_length = (size_t)length;
@@ -52,7 +52,8 @@ static char *format_map(const json_t *map)
         CX_CLEANUP(cx_freep) const char **keys = cx_alloc_array(n + 1, sizeof *keys);
         const char *key;
         json_t *value;
-        json_object_foreach((json_t *)map, key, value) keys[i++] = key;
+        json_object_foreach ((json_t *)map, key, value)
+                keys[i++] = key;
         qsort(keys, n, sizeof *keys, by_key);
         CX_BUF text = CX_BUF_INIT_MAX(4 << 20);
         for (i = 0; i < n; i++) {
@@ -64,8 +65,9 @@ static char *format_map(const json_t *map)
 
 char *cx_downward_field(const json_t *pod, const char *path)
 {
-        static const char *const plain[] = {"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName",
-                                            "spec.serviceAccountName", "status.hostIP", "status.podIP"};
+        static const char *const plain[] = {"metadata.name", "metadata.namespace",      "metadata.uid",
+                                            "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
+                                            "status.podIP"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(plain); i++)
                 if (strcmp(path, plain[i]) == 0)
                         return cx_strdup(cx_json_string_or(pod, path, ""));
@@ -76,7 +78,7 @@ char *cx_downward_field(const json_t *pod, const char *path)
                 CX_BUF text = CX_BUF_INIT_MAX(4096);
                 size_t i;
                 json_t *ip;
-                json_array_foreach(cx_json_get(pod, path), i, ip)
+                json_array_foreach (cx_json_get(pod, path), i, ip)
                         cx_buf_printf(&text, "%s%s", i ? "," : "", cx_json_string_or(ip, "ip", ""));
                 return cx_buf_detach(&text);
         }
@@ -110,7 +112,7 @@ int cx_downward_resource(const struct cx_kubelet *k, const json_t *pod, const js
         struct cx_quantity quantity = {0}, divisor = {0};
         if (value && cx_quantity_from_json(value, &quantity) < 0)
                 return cx_error_set(err, -EINVAL, "invalid quantity of %s", resource);
-        if (!value && limits)   // no limit: what the node has
+        if (!value && limits) // no limit: what the node has
                 quantity.nano = (__int128)(cpu ? k->node_cpus : k->node_memory) * 1000000000;
         const json_t *asked = json_object_get(ref, "divisor");
         if (!asked || cx_quantity_from_json(asked, &divisor) < 0 || divisor.nano <= 0)

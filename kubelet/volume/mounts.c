@@ -57,8 +57,10 @@ static int pin_subpath(struct cx_volumes *v, const json_t *pod, const json_t *co
 {
         for (const char *p = sub_path; *p; p += strcspn(p, "/"), p += *p == '/')
                 if (*sub_path == '/' || (strcspn(p, "/") == 2 && p[0] == '.' && p[1] == '.'))
-                        return cx_error_set(err, -EINVAL, "failed to prepare subPath for volumeMount \"%s\": must not "
-                                            "contain '..' or be absolute", volume);
+                        return cx_error_set(err, -EINVAL,
+                                            "failed to prepare subPath for volumeMount \"%s\": must not "
+                                            "contain '..' or be absolute",
+                                            volume);
         CX_CLEANUP(cx_closep) int fd = cx_open_in_root(root, sub_path, O_PATH);
         int r = fd;
         if (fd == -ENOENT) {
@@ -68,16 +70,18 @@ static int pin_subpath(struct cx_volumes *v, const json_t *pod, const json_t *co
         }
         struct stat st;
         if (r < 0 || fstat(fd, &st) < 0)
-                return cx_error_set(err, r < 0 ? r : -errno, "failed to prepare subPath for volumeMount \"%s\" of "
-                                    "container \"%s\"", volume, cx_json_string_or(container, "name", ""));
-        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s/volume-subpaths/%s/%s", v->pods,
-                                                       cx_json_string_or(pod, "metadata.uid", ""), volume,
-                                                       cx_json_string_or(container, "name", ""));
+                return cx_error_set(err, r < 0 ? r : -errno,
+                                    "failed to prepare subPath for volumeMount \"%s\" of "
+                                    "container \"%s\"",
+                                    volume, cx_json_string_or(container, "name", ""));
+        CX_CLEANUP(cx_freep)
+        char *folder = cx_sprintf("%s/%s/volume-subpaths/%s/%s", v->pods, cx_json_string_or(pod, "metadata.uid", ""),
+                                  volume, cx_json_string_or(container, "name", ""));
         CX_CLEANUP(cx_freep) char *target = cx_sprintf("%s/%zu", folder, index);
         r = cx_mkdir_all(folder, 0750, err);
         if (r < 0)
                 return r;
-        while (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)   // of the container's last run
+        while (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) == 0) // of the container's last run
                 ;
         if (S_ISDIR(st.st_mode)) {
                 (void)unlink(target);
@@ -109,7 +113,9 @@ void cx_spec_mounts_free(struct cx_spec_mount *mounts, size_t count)
 static const char *propagation_of(const json_t *mount)
 {
         const char *mode = cx_json_string_or(mount, "mountPropagation", "None");
-        return strcmp(mode, "HostToContainer") == 0 ? "rslave" : strcmp(mode, "Bidirectional") == 0 ? "rshared" : "rprivate";
+        return strcmp(mode, "HostToContainer") == 0 ? "rslave"
+               : strcmp(mode, "Bidirectional") == 0 ? "rshared"
+                                                    : "rprivate";
 }
 
 static int one_mount(struct cx_volumes *v, const json_t *pod, const json_t *container, size_t index,
@@ -132,7 +138,7 @@ static int one_mount(struct cx_volumes *v, const json_t *pod, const json_t *cont
                         return r;
                 free(source);
                 source = pinned;
-        } else if (access(source, F_OK) < 0) {   // a hostPath without a type is made, as container runtimes do
+        } else if (access(source, F_OK) < 0) { // a hostPath without a type is made, as container runtimes do
                 int r = cx_mkdir_all(source, 0755, err);
                 if (r < 0)
                         return r;
@@ -152,8 +158,7 @@ int cx_volumes_mounts(struct cx_volumes *v, const json_t *pod, const json_t *con
         struct cx_spec_mount *mounts = cx_alloc_array(json_array_size(list) + 1, sizeof *mounts);
         size_t i;
         json_t *mount;
-        json_array_foreach((json_t *)list, i, mount)
-        {
+        json_array_foreach ((json_t *)list, i, mount) {
                 int r = one_mount(v, pod, container, i, mount, env, &mounts[i], err);
                 if (r < 0) {
                         cx_spec_mounts_free(mounts, i);

@@ -11,7 +11,7 @@
 
 struct token {
         char *text, *uid;
-        int64_t renew;       // monotonic ns
+        int64_t renew; // monotonic ns
 };
 
 void cx_token_free(void *p)
@@ -25,8 +25,7 @@ void cx_token_free(void *p)
 void cx_tokens_forget(struct cx_volumes *v, const char *pod_uid)
 {
         pthread_mutex_lock(&v->lock);
-        CX_MAP_FOREACH(&v->tokens, entry)
-        {
+        CX_MAP_FOREACH (&v->tokens, entry) {
                 if (strcmp(((struct token *)entry->value)->uid, pod_uid) == 0)
                         cx_map_remove(&v->tokens, entry->key);
         }
@@ -37,11 +36,11 @@ static int request_token(struct cx_volumes *v, const json_t *pod, const char *au
                          char **ret_token, int64_t *ret_life, struct cx_error *err)
 {
         const char *account = cx_json_string_or(pod, "spec.serviceAccountName", "default");
-        json_auto_t *body = json_pack(
-                "{s:s, s:s, s:{s:I, s:{s:s, s:s, s:s, s:s}}}", "apiVersion", "authentication.k8s.io/v1", "kind",
-                "TokenRequest", "spec", "expirationSeconds", (json_int_t)seconds, "boundObjectRef", "apiVersion", "v1",
-                "kind", "Pod", "name", cx_json_string_or(pod, "metadata.name", ""), "uid",
-                cx_json_string_or(pod, "metadata.uid", ""));
+        json_auto_t *body =
+                json_pack("{s:s, s:s, s:{s:I, s:{s:s, s:s, s:s, s:s}}}", "apiVersion", "authentication.k8s.io/v1",
+                          "kind", "TokenRequest", "spec", "expirationSeconds", (json_int_t)seconds, "boundObjectRef",
+                          "apiVersion", "v1", "kind", "Pod", "name", cx_json_string_or(pod, "metadata.name", ""), "uid",
+                          cx_json_string_or(pod, "metadata.uid", ""));
         if (*audience)
                 json_object_set_new(json_object_get(body, "spec"), "audiences", json_pack("[s]", audience));
         json_auto_t *answer = NULL;
@@ -85,8 +84,9 @@ int cx_token_get(struct cx_volumes *v, const json_t *pod, const char *audience, 
         int64_t life = 0;
         CX_ERROR failure = CX_ERROR_INIT;
         int r = request_token(v, pod, audience, seconds, &fresh, &life, &failure);
-        if (r < 0 && cached) {   // the old one is good for another fifth of its life
-                cx_err(&failure, "Cannot renew a service account token", "pod", cx_json_string_or(pod, "metadata.name", ""));
+        if (r < 0 && cached) { // the old one is good for another fifth of its life
+                cx_err(&failure, "Cannot renew a service account token", "pod",
+                       cx_json_string_or(pod, "metadata.name", ""));
                 *ret_token = cx_steal(&cached);
                 *ret_again = 30 * CX_NS_PER_S;
                 return 0;
@@ -109,7 +109,7 @@ int cx_token_get(struct cx_volumes *v, const json_t *pod, const char *audience, 
 
 struct source {
         struct cx_volume_job *job;
-        const json_t *spec;          // the configMap, secret, … member
+        const json_t *spec; // the configMap, secret, … member
         unsigned mode;
         struct cx_map *payload;
 };
@@ -152,11 +152,10 @@ static int add_object(const struct source *s, bool secret, const char *name, str
         const json_t *items = json_object_get(s->spec, "items");
         size_t i;
         json_t *item;
-        json_array_foreach((json_t *)items, i, item)
-        {
+        json_array_foreach ((json_t *)items, i, item) {
                 const char *key = cx_json_string_or(item, "key", "");
-                r = add_value(s, secret, object, key, cx_json_string_or(item, "path", key), mode_or(item, "mode", s->mode),
-                              err);
+                r = add_value(s, secret, object, key, cx_json_string_or(item, "path", key),
+                              mode_or(item, "mode", s->mode), err);
                 if (r == 1 && !optional)
                         return cx_error_set(err, -ENOENT, "references non-existent %s key: %s",
                                             secret ? "secret" : "config", key);
@@ -169,8 +168,7 @@ static int add_object(const struct source *s, bool secret, const char *name, str
         for (size_t m = 0; m < CX_ARRAY_SIZE(members); m++) {
                 const char *key;
                 json_t *value;
-                json_object_foreach(json_object_get(object, members[m]), key, value)
-                {
+                json_object_foreach (json_object_get(object, members[m]), key, value) {
                         r = add_value(s, secret, object, key, key, s->mode, err);
                         if (r < 0)
                                 return r;
@@ -183,8 +181,7 @@ static int add_downward(const struct source *s, struct cx_error *err)
 {
         size_t i;
         json_t *item;
-        json_array_foreach(json_object_get(s->spec, "items"), i, item)
-        {
+        json_array_foreach (json_object_get(s->spec, "items"), i, item) {
                 CX_CLEANUP(cx_freep) char *text = NULL;
                 const char *field = cx_json_string(item, "fieldRef.fieldPath");
                 if (field) {
@@ -247,8 +244,7 @@ int cx_volume_payload(struct cx_volume_job *job, struct cx_map *payload, struct 
         }
         size_t i;
         json_t *source;
-        json_array_foreach(json_object_get(projected, "sources"), i, source)
-        {
+        json_array_foreach (json_object_get(projected, "sources"), i, source) {
                 int r = add_source(job, source, "name", mode_or(projected, "defaultMode", 0644), payload, err);
                 if (r < 0)
                         return r;

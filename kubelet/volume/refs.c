@@ -9,14 +9,14 @@
 struct ref {
         struct cx_refs *refs;
         struct cx_informer *informer;
-        struct cx_strings pods;       // uids
+        struct cx_strings pods; // uids
 };
 struct cx_refs {
         struct cx_informers *informers;
         void (*changed)(void *, const char *);
         void *context;
-        pthread_mutex_t lock;         // guards the map and the lists of pods
-        struct cx_map map;            // "resource/namespace/name" → struct ref
+        pthread_mutex_t lock; // guards the map and the lists of pods
+        struct cx_map map;    // "resource/namespace/name" → struct ref
 };
 
 struct cx_refs *cx_refs_new(struct cx_informers *informers, void (*changed)(void *, const char *), void *context)
@@ -40,8 +40,7 @@ void cx_refs_free(struct cx_refs *refs)
 {
         if (!refs)
                 return;
-        CX_MAP_FOREACH(&refs->map, entry)
-        {
+        CX_MAP_FOREACH (&refs->map, entry) {
                 ref_free(entry->value);
         }
         cx_map_release(&refs->map);
@@ -65,7 +64,8 @@ int cx_refs_get(struct cx_refs *refs, const char *pod_uid, const char *resource,
                 const char *name, json_t **ret_object, struct cx_error *err)
 {
         if (!refs->informers)
-                return cx_error_set(err, -EHOSTUNREACH, "%s \"%s\" is not available without an apiserver", resource, name);
+                return cx_error_set(err, -EHOSTUNREACH, "%s \"%s\" is not available without an apiserver", resource,
+                                    name);
         CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/%s/%s", resource, namespace, name);
         bool fresh = false;
         pthread_mutex_lock(&refs->lock);
@@ -74,11 +74,12 @@ int cx_refs_get(struct cx_refs *refs, const char *pod_uid, const char *resource,
                 fresh = true;
                 ref = cx_alloc(sizeof *ref);
                 ref->refs = refs;
-                ref->informer = cx_informers_add(
-                        refs->informers,
-                        &(struct cx_informer_options){
-                                .ref = {.group = "", .version = "v1", .resource = resource, .namespace = namespace,
-                                        .name = name}});
+                ref->informer =
+                        cx_informers_add(refs->informers, &(struct cx_informer_options){.ref = {.group = "",
+                                                                                                .version = "v1",
+                                                                                                .resource = resource,
+                                                                                                .namespace = namespace,
+                                                                                                .name = name}});
                 cx_map_set(&refs->map, key, ref);
         }
         if (!cx_strings_has(&ref->pods, pod_uid))
@@ -105,8 +106,7 @@ void cx_refs_release(struct cx_refs *refs, const char *pod_uid)
         for (;;) {
                 struct ref *gone = NULL;
                 pthread_mutex_lock(&refs->lock);
-                CX_MAP_FOREACH(&refs->map, entry)
-                {
+                CX_MAP_FOREACH (&refs->map, entry) {
                         struct ref *ref = entry->value;
                         for (size_t i = ref->pods.count; i-- > 0;)
                                 if (strcmp(ref->pods.items[i], pod_uid) == 0) {
@@ -121,6 +121,6 @@ void cx_refs_release(struct cx_refs *refs, const char *pod_uid)
                 pthread_mutex_unlock(&refs->lock);
                 if (!gone)
                         return;
-                ref_free(gone);   // waits for a running handler, which takes the lock
+                ref_free(gone); // waits for a running handler, which takes the lock
         }
 }

@@ -15,4 +15,4 @@ void cx_refs_free(struct cx_refs *refs);
 // for the first answer of the watch. `resource` is "configmaps" or "secrets".
 int cx_refs_get(struct cx_refs *refs, const char *pod_uid, const char *resource, const char *namespace,
                 const char *name, json_t **ret_object, struct cx_error *err) CX_CHECK;
-void cx_refs_release(struct cx_refs *refs, const char *pod_uid);   // the pod is gone
+void cx_refs_release(struct cx_refs *refs, const char *pod_uid); // the pod is gone

@@ -22,7 +22,7 @@ static int projection(struct cx_volume_job *job, struct cx_error *err);
 static const struct plugin {
         const char *member, *folder;
         int (*set_up)(struct cx_volume_job *job, struct cx_error *err);
-        bool memory;      // kept in tmpfs: secrets never reach a disk
+        bool memory; // kept in tmpfs: secrets never reach a disk
 } plugins[] = {
         {"emptyDir", "kubernetes.io~empty-dir", empty_dir, false},
         {"hostPath", NULL, host_path, false},
@@ -130,9 +130,10 @@ static int host_path(struct cx_volume_job *job, struct cx_error *err)
         if (!*type)
                 return 0;
         if (strcmp(type, "DirectoryOrCreate") == 0)
-                return there ? S_ISDIR(st.st_mode) ? 0 : cx_error_set(err, -ENOTDIR,
-                                                                        "hostPath type check failed: %s is not a directory",
-                                                                        path)
+                return there ? S_ISDIR(st.st_mode)
+                                       ? 0
+                                       : cx_error_set(err, -ENOTDIR,
+                                                      "hostPath type check failed: %s is not a directory", path)
                              : cx_mkdir_all(path, 0755, err);
         if (strcmp(type, "FileOrCreate") == 0 && !there) {
                 CX_CLEANUP(cx_closep) int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
@@ -141,8 +142,8 @@ static int host_path(struct cx_volume_job *job, struct cx_error *err)
         static const struct {
                 const char *type, *what;
                 mode_t format;
-        } types[] = {{"Directory", "directory", S_IFDIR},      {"File", "file", S_IFREG},
-                     {"FileOrCreate", "file", S_IFREG},        {"Socket", "socket file", S_IFSOCK},
+        } types[] = {{"Directory", "directory", S_IFDIR},         {"File", "file", S_IFREG},
+                     {"FileOrCreate", "file", S_IFREG},           {"Socket", "socket file", S_IFSOCK},
                      {"CharDevice", "character device", S_IFCHR}, {"BlockDevice", "block device", S_IFBLK}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(types); i++)
                 if (strcmp(type, types[i].type) == 0)
@@ -173,14 +174,16 @@ int cx_volumes_set_up(struct cx_volumes *v, const json_t *pod, int64_t *ret_agai
         *ret_again = INT64_MAX;
         size_t i;
         json_t *volume;
-        json_array_foreach(cx_json_get(pod, "spec.volumes"), i, volume)
-        {
+        json_array_foreach (cx_json_get(pod, "spec.volumes"), i, volume) {
                 const char *name = cx_json_string_or(volume, "name", "");
                 const struct plugin *plugin = plugin_of(volume);
                 if (!plugin)
                         return cx_error_set(err, -ENOTSUP, "no volume plugin matched for volume \"%s\"", name);
                 CX_CLEANUP(cx_freep) char *folder = folder_of(v, pod, plugin, volume);
-                struct cx_volume_job job = {.volumes = v, .pod = pod, .volume = volume, .folder = folder,
+                struct cx_volume_job job = {.volumes = v,
+                                            .pod = pod,
+                                            .volume = volume,
+                                            .folder = folder,
                                             .in_memory = plugin->memory,
                                             .gid = json_is_integer(fs_group) ? json_integer_value(fs_group) : -1,
                                             .again = INT64_MAX};

@@ -9,22 +9,22 @@
 struct cx_volumes {
         const struct cx_kubelet *kubelet;
         char *pods;
-        pthread_mutex_t lock;     // guards tokens
-        struct cx_map tokens;     // "uid/audience/seconds" → token
+        pthread_mutex_t lock; // guards tokens
+        struct cx_map tokens; // "uid/audience/seconds" → token
 };
 struct cx_volume_job {
         struct cx_volumes *volumes;
         const json_t *pod, *volume;
         const char *folder;
         bool in_memory;
-        int64_t gid;              // fsGroup or -1
-        int64_t again;            // out: ns until a renewal is due
+        int64_t gid;   // fsGroup or -1
+        int64_t again; // out: ns until a renewal is due
 };
 // Collects the files of a configMap, secret, downwardAPI or projected volume.
 int cx_volume_payload(struct cx_volume_job *job, struct cx_map *payload, struct cx_error *err) CX_CHECK;
 // A bound service account token, cached until 80 % of its life. Owned by the caller.
-int cx_token_get(struct cx_volumes *volumes, const json_t *pod, const char *audience, int64_t seconds,
-                 char **ret_token, int64_t *ret_again, struct cx_error *err) CX_CHECK;
+int cx_token_get(struct cx_volumes *volumes, const json_t *pod, const char *audience, int64_t seconds, char **ret_token,
+                 int64_t *ret_again, struct cx_error *err) CX_CHECK;
 void cx_tokens_forget(struct cx_volumes *volumes, const char *pod_uid);
 void cx_token_free(void *token);
 void cx_unmount_folder(const char *folder);

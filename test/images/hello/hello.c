@@ -22,8 +22,10 @@ static int listener = -1, busy;
 static void answer(int fd, int code, const char *text)
 {
         char head[160];
-        int n = snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
-                                            "Connection: close\r\n\r\n", code, code == 200 ? "OK" : "Error", strlen(text));
+        int n = snprintf(head, sizeof head,
+                         "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
+                         "Connection: close\r\n\r\n",
+                         code, code == 200 ? "OK" : "Error", strlen(text));
         if (write(fd, head, (size_t)n) < 0 || write(fd, text, strlen(text)) < 0)
                 return;
         shutdown(fd, SHUT_WR);
@@ -79,7 +81,7 @@ static void *serve(void *context)
         } else {
                 answer(fd, 404, "not found\n");
         }
-        char rest[256];   // let the client close first, so that nothing it has not read is reset
+        char rest[256]; // let the client close first, so that nothing it has not read is reset
         while (read(fd, rest, sizeof rest) > 0)
                 ;
         close(fd);
@@ -96,7 +98,8 @@ static void stop(int number)
 int main(void)
 {
         const char *port = getenv("PORT");
-        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)(port ? atoi(port) : 8080))};
+        struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons((unsigned short)(port ? atoi(port) : 8080))};
         int one = 1;
         signal(SIGPIPE, SIG_IGN);
         signal(SIGTERM, stop);

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// /stats/summary and the metrics of containers, read from control groups at the time of asking.
+#include "kubelet/server/server_internal.h"
+
+#include "base/metrics.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "kubelet/pod/pods.h"
+#include "kubelet/runtime/cgroup.h"
+
+#include <sys/statvfs.h>
+
+static json_t *cpu_json(const char *now, const struct cx_cgroup_usage *u)
+{
+        return json_pack("{s:s, s:I}", "time", now, "usageCoreNanoSeconds", (json_int_t)u->cpu_ns);
+}
+
+static json_t *memory_json(const char *now, const struct cx_cgroup_usage *u)
+{
+        return json_pack("{s:s, s:I, s:I, s:I, s:I}", "time", now, "usageBytes", (json_int_t)u->memory_usage,
+                         "workingSetBytes", (json_int_t)u->memory_working_set, "rssBytes", (json_int_t)u->memory_rss,
+                         "pageFaults", (json_int_t)u->page_faults);
+}
+
+static json_t *fs_json(const char *now, const char *path)
+{
+        struct statvfs fs = {0};
+        (void)statvfs(path, &fs);
+        return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "time", now, "availableBytes",
+                         (json_int_t)fs.f_bavail * (json_int_t)fs.f_frsize, "capacityBytes",
+                         (json_int_t)fs.f_blocks * (json_int_t)fs.f_frsize, "usedBytes",
+                         (json_int_t)(fs.f_blocks - fs.f_bfree) * (json_int_t)fs.f_frsize, "inodes",
+                         (json_int_t)fs.f_files, "inodesFree", (json_int_t)fs.f_ffree);
+}
+
+static json_t *pod_stats(struct cx_kubelet_server *s, const json_t *pod, const char *now)
+{
+        const char *uid = cx_json_string_or(pod, "metadata.uid", "");
+        CX_CONTAINERS list = {0};
+        cx_runtime_containers(s->kubelet->runtime, uid, &list);
+        json_t *containers = json_array();
+        struct cx_cgroup_usage sum = {0};
+        for (size_t i = 0; i < list.count; i++) {
+                struct cx_container_state state;
+                struct cx_cgroup_usage u;
+                cx_container_state(s->kubelet->runtime, list.items[i], &state);
+                if (state.status != CX_CONTAINER_RUNNING || cx_cgroup_usage(list.items[i]->cgroup, &u) < 0)
+                        continue;
+                char since[CX_TIME_TEXT];
+                cx_time_format(state.started, since);
+                json_array_append_new(containers,
+                                      json_pack("{s:s, s:s, s:o, s:o}", "name", list.items[i]->name, "startTime", since,
+                                                "cpu", cpu_json(now, &u), "memory", memory_json(now, &u)));
+                sum.cpu_ns += u.cpu_ns;
+                sum.memory_usage += u.memory_usage;
+                sum.memory_working_set += u.memory_working_set;
+                sum.memory_rss += u.memory_rss;
+                sum.page_faults += u.page_faults;
+        }
+        return json_pack("{s:{s:O?, s:O?, s:O?}, s:s, s:o, s:o, s:o}", "podRef", "name",
+                         cx_json_get(pod, "metadata.name"), "namespace", cx_json_get(pod, "metadata.namespace"), "uid",
+                         cx_json_get(pod, "metadata.uid"), "startTime", cx_json_string_or(pod, "status.startTime", now),
+                         "containers", containers, "cpu", cpu_json(now, &sum), "memory", memory_json(now, &sum));
+}
+
+// The node's own use, of the whole machine.
+static struct cx_cgroup_usage node_usage(const struct cx_kubelet *k)
+{
+        struct cx_cgroup_usage u = {0};
+        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
+        unsigned long long user = 0, nice_time = 0, sys = 0, available = 0;
+        if (cx_buf_read_file(&text, "/proc/stat") == 0 &&
+            sscanf(text.data, "cpu %llu %llu %llu", &user, &nice_time, &sys) == 3)
+                u.cpu_ns = (user + nice_time + sys) * (1000000000ULL / (unsigned long long)sysconf(_SC_CLK_TCK));
+        cx_buf_clear(&text);
+        const char *p = cx_buf_read_file(&text, "/proc/meminfo") == 0 ? strstr(text.data, "MemAvailable:") : NULL;
+        if (p)
+                available = strtoull(p + 13, NULL, 10) * 1024;
+        u.memory_usage = u.memory_working_set = (uint64_t)k->node_memory - available;
+        return u;
+}
+
+json_t *cx_server_stats(struct cx_kubelet_server *s)
+{
+        char now[CX_TIME_TEXT];
+        cx_time_format(cx_time_now(), now);
+        json_auto_t *pods = cx_pods_list(s->kubelet->pods);
+        json_t *list = json_array(), *pod;
+        size_t i;
+        json_array_foreach (pods, i, pod)
+                json_array_append_new(list, pod_stats(s, pod, now));
+        struct cx_cgroup_usage u = node_usage(s->kubelet);
+        return json_pack("{s:{s:s, s:o, s:o, s:o}, s:o}", "node", "nodeName", s->kubelet->node_name, "cpu",
+                         cpu_json(now, &u), "memory", memory_json(now, &u), "fs", fs_json(now, s->kubelet->root),
+                         "pods", list);
+}
+
+void cx_server_resource_metrics(struct cx_kubelet_server *s, struct cx_buf *to)
+{
+        CX_CONTAINERS list = {0};
+        cx_runtime_containers(s->kubelet->runtime, NULL, &list);
+        CX_BUF memory = CX_BUF_INIT;
+        cx_buf_add(to, "# HELP container_cpu_usage_seconds_total Cumulative cpu time consumed by the container\n"
+                       "# TYPE container_cpu_usage_seconds_total counter\n");
+        cx_buf_add(&memory, "# HELP container_memory_working_set_bytes Current working set of the container in bytes\n"
+                            "# TYPE container_memory_working_set_bytes gauge\n");
+        for (size_t i = 0; i < list.count; i++) {
+                const struct cx_container *c = list.items[i];
+                struct cx_cgroup_usage u;
+                if (cx_cgroup_usage(c->cgroup, &u) < 0)
+                        continue;
+                cx_buf_printf(to,
+                              "container_cpu_usage_seconds_total{container=\"%s\",namespace=\"%s\",pod=\"%s\"} %.9f\n",
+                              c->name, c->pod_namespace, c->pod_name, (double)u.cpu_ns / 1e9);
+                cx_buf_printf(&memory,
+                              "container_memory_working_set_bytes{container=\"%s\",namespace=\"%s\",pod=\"%s\"} %llu\n",
+                              c->name, c->pod_namespace, c->pod_name, (unsigned long long)u.memory_working_set);
+        }
+        struct cx_cgroup_usage u = node_usage(s->kubelet);
+        cx_buf_append(to, memory.data, memory.length);
+        cx_buf_printf(to,
+                      "# TYPE node_cpu_usage_seconds_total counter\nnode_cpu_usage_seconds_total %.9f\n"
+                      "# TYPE node_memory_working_set_bytes gauge\nnode_memory_working_set_bytes %llu\n",
+                      (double)u.cpu_ns / 1e9, (unsigned long long)u.memory_working_set);
+}
+
+void cx_server_metrics(struct cx_kubelet_server *s, struct cx_buf *to)
+{
+        json_auto_t *pods = cx_pods_list(s->kubelet->pods);
+        CX_CONTAINERS list = {0};
+        size_t running = 0;
+        cx_runtime_containers(s->kubelet->runtime, NULL, &list);
+        for (size_t i = 0; i < list.count; i++) {
+                struct cx_container_state state;
+                cx_container_state(s->kubelet->runtime, list.items[i], &state);
+                running += state.status == CX_CONTAINER_RUNNING;
+        }
+        cx_metric_set(cx_metrics_gauge(s->metrics, "kubelet_running_pods", "Number of pods that this node knows", NULL),
+                      (double)json_array_size(pods));
+        static const char *const labels[] = {"container_state", NULL};
+        struct cx_metric *containers =
+                cx_metrics_gauge(s->metrics, "kubelet_running_containers", "Number of containers by state", labels);
+        cx_metric_set(containers, (double)running, "running");
+        cx_metric_set(containers, (double)(list.count - running), "exited");
+        cx_metrics_write(s->metrics, to);
+}
