@@ -2,8 +2,9 @@
 #include "apiserver/registry/registry.h"
 #include "format/json.h"
 #include "format/yaml.h"
+#include "schema/protobuf.h"
 
-enum body_kind { BODY_JSON, BODY_YAML, BODY_OTHER };
+enum body_kind { BODY_JSON, BODY_YAML, BODY_PROTOBUF, BODY_OTHER };
 
 static enum body_kind body_kind(const struct cx_call *call)
 {
@@ -14,6 +15,8 @@ static enum body_kind body_kind(const struct cx_call *call)
         if (strncasecmp(type, "application/yaml", length) == 0 ||
             strncasecmp(type, "application/apply-patch+yaml", length) == 0)
                 return BODY_YAML;
+        if (length == strlen(CX_PROTOBUF_TYPE) && strncasecmp(type, CX_PROTOBUF_TYPE, length) == 0)
+                return BODY_PROTOBUF;
         static const char *const json_types[] = {"application/json", "application/json-patch+json",
                                                  "application/merge-patch+json",
                                                  "application/strategic-merge-patch+json"};
@@ -59,12 +62,14 @@ int cx_decode_any(struct cx_call *call, json_t **ret_json, struct cx_error *err)
                 return parse_json(call, text, length, ret_json, err);
         case BODY_YAML:
                 return parse_yaml(text, length, ret_json, err);
+        case BODY_PROTOBUF:
+                return cx_protobuf_decode(text, length, ret_json, err);
         case BODY_OTHER:
                 break;
         }
         return cx_error_reason(err, CX_REASON_UNSUPPORTED_MEDIA,
                                "the body of the request was in an unknown format - accepted media types include: "
-                               "application/json, application/yaml");
+                               "application/json, application/yaml, " CX_PROTOBUF_TYPE);
 }
 
 static int check_kind(const struct cx_kind *kind, const json_t *object, struct cx_error *err)
