@@ -161,13 +161,15 @@ static int get_metadata(struct collector *self, const struct cx_ref *ref, json_t
         return r < 0 ? r : cx_json_parse(reply.body.data, reply.body.length, false, ret_object, err);
 }
 
-// Removes entries of metadata.<field> for which `drop` says so, by a patch bound to the version that was looked at.
+// Sets a list in the metadata, by a patch that is bound to the version that was looked at.
 static int patch_metadata(struct collector *self, const struct cx_ref *ref, const json_t *object, const char *field,
                           json_t *value_steal, struct cx_error *err)
 {
-        json_auto_t *patch = json_pack("{s:{s:s, s:s, s:o}}", "metadata", "uid",
-                                       cx_json_string_or(object, "metadata.uid", ""), "resourceVersion",
-                                       cx_json_string_or(object, "metadata.resourceVersion", ""), field, value_steal);
+        json_auto_t *value = value_steal; // an empty list goes altogether
+        json_auto_t *patch =
+                json_pack("{s:{s:s, s:s, s:o}}", "metadata", "uid", cx_json_string_or(object, "metadata.uid", ""),
+                          "resourceVersion", cx_json_string_or(object, "metadata.resourceVersion", ""), field,
+                          json_array_size(value) ? json_incref(value) : json_null());
         int r = cx_rest_patch(self->manager->rest, ref, NULL, CX_PATCH_MERGE, patch, NULL, err);
         if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
                 cx_error_release(err);

@@ -1,0 +1,195 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The controller manager against real etcd and our API server, seen through kubectl. Nodes are fakes: the tests play the
+# scheduler and the kubelets.
+
+setup_file() {
+        export CP=$(mktemp -d)
+        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        start_etcd
+        start_apiserver
+        start_component kube-controller-manager --cluster-cidr 10.1.0.0/16 --allocate-node-cidrs \
+                --service-lb-pool 10.9.0.0/28 --root-ca-file "$CP/ca.crt" --node-monitor-grace-period 4s \
+                --node-monitor-period 1s --cluster-signing-cert-file "$CP/ca.crt" --cluster-signing-key-file "$CP/ca.key"
+        export API_PORT ETCD_PORT
+        wait_for 20 k get serviceaccount default
+}
+
+teardown_file() {
+        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        stop_all
+        rm -rf "$CP"
+}
+
+setup() {
+        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+}
+
+# deployment NAME IMAGE REPLICAS
+deployment() {
+        cat <<EOF
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: $1, labels: {app: $1}}
+spec:
+  replicas: $3
+  selector: {matchLabels: {app: $1}}
+  strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+  template:
+    metadata: {labels: {app: $1}}
+    spec:
+      containers: [{name: c, image: $2, ports: [{name: http, containerPort: 8080}]}]
+EOF
+}
+
+# Makes every pending pod of the label run and be ready.
+run_pods() {
+        local pod
+        for pod in $(k get pods -l app="$1" --field-selector status.phase=Pending -o name); do
+                k patch "$pod" --subresource=status --type=merge -p '{"status":{"phase":"Running","podIP":"10.1.7.'$((RANDOM % 250 + 1))'",
+                  "podIPs":[{"ip":"10.1.7.'$((RANDOM % 250 + 1))'"}],"conditions":[{"type":"Ready","status":"True",
+                  "lastTransitionTime":"2026-01-01T00:00:00Z"}]}}' >/dev/null || true
+        done
+}
+
+# rolled_out NAME REPLICAS: plays the kubelet until the Deployment says that it is complete.
+rolled_out() {
+        run_pods "$1"
+        [ "$(k get deployment "$1" -o jsonpath='{.status.updatedReplicas} {.status.availableReplicas} {.status.replicas}')" = "$2 $2 $2" ] &&
+                [ "$(k get deployment "$1" -o jsonpath='{.status.observedGeneration}')" = "$(k get deployment "$1" -o jsonpath='{.metadata.generation}')" ]
+}
+
+count() {
+        k get "$@" -o name 2>/dev/null | wc -l
+}
+
+is() { # is WANTED command…
+        local wanted=$1
+        shift
+        [ "$("$@")" = "$wanted" ]
+}
+
+@test "every namespace gets its service account and the cluster's authority" {
+        printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: n1}\n' | k apply -f -
+        wait_for 10 k -n n1 get serviceaccount default
+        wait_for 10 k -n n1 get configmap kube-root-ca.crt
+        [ "$(k -n n1 get configmap kube-root-ca.crt -o jsonpath='{.data.ca\.crt}')" = "$(cat "$CP/ca.crt")" ]
+}
+
+@test "a deployment makes its pods, follows its size and rolls out images, with a revision each" {
+        deployment web v1 3 | k apply -f -
+        wait_for 20 rolled_out web 3
+        [ "$(count pods -l app=web)" = 3 ]
+        deployment web v1 5 | k apply -f -
+        wait_for 20 rolled_out web 5
+        deployment web v2 2 | k apply -f -
+        wait_for 30 rolled_out web 2
+        wait_for 10 is 2 count pods -l app=web
+        [ "$(k get pods -l app=web -o jsonpath='{.items[*].spec.containers[0].image}')" = "v2 v2" ]
+        [ "$(k get deployment web -o jsonpath='{.metadata.annotations.deployment\.kubernetes\.io/revision}')" = 2 ]
+        [ "$(count rs -l app=web)" = 2 ]
+        k rollout status deployment/web --timeout 5s
+        deployment web v1 2 | k apply -f -
+        wait_for 30 rolled_out web 2
+        [ "$(count rs -l app=web)" = 2 ]
+        [ "$(k get deployment web -o jsonpath='{.metadata.annotations.deployment\.kubernetes\.io/revision}')" = 3 ]
+}
+
+@test "a deleted pod is replaced" {
+        local pod
+        pod=$(k get pods -l app=web -o name | head -1)
+        k delete "$pod" --grace-period=0 --force
+        wait_for 10 is 2 count pods -l app=web
+        [ -z "$(k get "$pod" -o name --ignore-not-found)" ]
+        wait_for 20 rolled_out web 2
+}
+
+@test "a service shows its pods and gets an address of the pool" {
+        k apply -f - <<EOF
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80, targetPort: http}]}
+EOF
+        wait_for 10 is 10.9.0.1 k get service web -o jsonpath='{.status.loadBalancer.ingress[0].ip}'
+        slice_ready() { k get endpointslices -l kubernetes.io/service-name=web -o jsonpath='{.items[*].endpoints[*].conditions.ready}'; }
+        wait_for 10 is "true true" slice_ready
+        [ "$(k get endpointslices -l kubernetes.io/service-name=web -o jsonpath='{.items[0].ports[0].port}')" = 8080 ]
+        wait_for 10 is 2 bash -c "$(declare -f k); k get endpoints web -o jsonpath='{.subsets[0].addresses[*].ip}' | wc -w"
+}
+
+@test "deleting a deployment takes everything along; orphaned and foreground deletion do as they say" {
+        k delete deployment web
+        wait_for 20 is 0 count rs -l app=web
+        for pod in $(k get pods -l app=web -o name); do k delete "$pod" --grace-period=0 --force; done
+        wait_for 20 is 0 count pods -l app=web
+        deployment orphan v1 1 | k apply -f -
+        wait_for 20 is 1 count pods -l app=orphan
+        k delete deployment orphan --cascade=orphan
+        [ "$(count rs -l app=orphan)" = 1 ]
+        wait_for 10 is "" k get rs -l app=orphan -o jsonpath='{.items[*].metadata.ownerReferences}'
+        k delete rs -l app=orphan --cascade=foreground --wait=false
+        gone() { for p in $(k get pods -l app=orphan -o name); do k delete "$p" --grace-period=0 --force; done; [ "$(count rs -l app=orphan)" = 0 ]; }
+        wait_for 20 gone
+        k delete service web
+        wait_for 10 is 0 count endpointslices -l kubernetes.io/service-name=web
+}
+
+@test "nodes get their ranges; a silent node is tainted and its pods leave" {
+        for node in m1 m2; do
+                printf 'apiVersion: v1\nkind: Node\nmetadata: {name: %s}\n' $node | k apply -f -
+                k patch node $node --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2026-01-01T00:00:00Z","lastTransitionTime":"2026-01-01T00:00:00Z","reason":"KubeletReady"}]}}'
+        done
+        wait_for 10 k get node m1 -o jsonpath='{.spec.podCIDR}'
+        ranges() { k get nodes -o jsonpath='{.items[*].spec.podCIDR}' | tr ' ' '\n' | sort -u | grep -c '^10\.1\..*/24$'; }
+        wait_for 10 is 2 ranges
+        k apply -f - <<EOF
+apiVersion: v1
+kind: Pod
+metadata: {name: stays}
+spec:
+  nodeName: m1
+  tolerations: [{operator: Exists}]
+  containers: [{name: c, image: v1}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: leaves}
+spec:
+  nodeName: m1
+  tolerations: [{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 1}]
+  containers: [{name: c, image: v1}]
+EOF
+        wait_for 20 is Unknown k get node m1 -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'
+        tainted() { k get node m1 -o jsonpath='{.spec.taints[*].key}' | grep -q node.kubernetes.io/unreachable; }
+        wait_for 10 tainted
+        leaving() { [ -n "$(k get pod leaves -o jsonpath='{.metadata.deletionTimestamp}' --ignore-not-found)" ] || [ -z "$(k get pod leaves -o name --ignore-not-found)" ]; }
+        wait_for 20 leaving
+        [ -z "$(k get pod stays -o jsonpath='{.metadata.deletionTimestamp}')" ]
+}
+
+@test "a namespace is emptied and goes" {
+        printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: some}\ndata: {a: b}\n' | k -n n1 apply -f -
+        deployment inner v1 2 | k -n n1 apply -f -
+        wait_for 20 is 2 count -n n1 pods
+        k delete namespace n1 --wait=false
+        emptied() { for p in $(k -n n1 get pods -o name 2>/dev/null); do k -n n1 delete "$p" --grace-period=0 --force; done; ! k get namespace n1; }
+        wait_for 30 emptied
+}
+
+@test "a node's certificate request is signed when approved" {
+        openssl ecparam -name prime256v1 -genkey -noout -out "$CP/n.key"
+        openssl req -new -key "$CP/n.key" -subj /O=system:nodes/CN=system:node:m9 -out "$CP/n.csr"
+        k apply -f - <<EOF
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {name: m9}
+spec:
+  request: $(base64 -w0 "$CP/n.csr")
+  signerName: kubernetes.io/kube-apiserver-client-kubelet
+  usages: [digital signature, client auth]
+EOF
+        wait_for 10 is Approved k get csr m9 -o jsonpath='{.status.conditions[0].type}'
+        signed() { k get csr m9 -o jsonpath='{.status.certificate}' | base64 -d | openssl verify -CAfile "$CP/ca.crt"; }
+        wait_for 10 signed
+}
