@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deletes what has lost its owners. There is no graph beside the informers: every informer has an index by the uids of
-// owners, so the dependents of an object are one look-up in each. An object whose owners are all in the informers costs no
+// owners, so the dependents of an object are one look-up in each. Kinds that are not used are polled, not watched. An object whose owners are all in the informers costs no
 // call; whether an owner is really gone is asked of the API server.
 #include "manager.h"
 
@@ -204,6 +204,30 @@ static int drop_owner(struct collector *self, const struct cx_ref *ref, const js
         return patch_metadata(self, ref, object, "ownerReferences", kept, err);
 }
 
+// Kinds without objects are not watched all the time (see poll_while_empty). Where it matters that there are no dependents,
+// they are asked for: -EAGAIN when one has objects now, which the informer will know at the next try.
+static int check_unwatched(struct collector *self, struct cx_error *err)
+{
+        bool found = false;
+        for (size_t i = 0; i < self->n_sources; i++) {
+                const struct source *source = &self->sources[i];
+                if (cx_informer_count(source->informer))
+                        continue;
+                json_auto_t *list = NULL;
+                const struct cx_ref *ref =
+                        CX_REF(source->resource->group, source->resource->version, source->resource->resource);
+                int r = cx_rest_list(self->manager->rest, ref, &(struct cx_list_options){.limit = 1}, &list, err);
+                if (r < 0 && !cx_error_is(err, CX_REASON_NOT_FOUND))
+                        return r;
+                cx_error_release(err);
+                if (!json_array_size(json_object_get(list, "items")))
+                        continue;
+                cx_informer_poll_now(source->informer);
+                found = true;
+        }
+        return found ? cx_error_set(err, -EAGAIN, "kinds came into use") : 0;
+}
+
 static int orphan_dependents(struct collector *self, const char *uid, struct cx_error *err)
 {
         for (size_t i = 0; i < self->n_sources; i++) {
@@ -365,6 +389,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after CX_UNU
                 return 0;
         }
         if (r < 0 || !cx_streq(cx_json_string(live, "metadata.uid"), object->uid))
+                return r;
+        r = check_unwatched(self, err);
+        if (r < 0)
                 return r;
         if (foreground)
                 return delete_foreground(self, ref, live, object->uid, err);

@@ -13,6 +13,7 @@ static struct cx_informer *declare(struct manager *manager, const struct cx_reso
                 .ref = {resource->group, resource->version, resource->resource},
                 .metadata_only = metadata_only,
                 .drop_bytes = metadata_only,
+                .poll_while_empty = metadata_only ? 30 * CX_NS_PER_S : 0,
         };
         bool core = !*resource->group;
         if (!metadata_only && core && cx_streq(resource->resource, "pods")) {

@@ -54,7 +54,7 @@ struct cx_informer {
         struct cx_buf pending; // an incomplete watch line, or the body of an error
 
         // Guarded by the set's lock.
-        bool start, started, stop, stopped, synced;
+        bool start, started, stop, stopped, synced, poll_now;
 };
 
 struct cx_informers {
@@ -74,6 +74,7 @@ struct cx_informers *cx_informers_new(struct cx_rest *rest)
         set->multi = curl_multi_init();
         if (!set->multi)
                 abort();
+        curl_multi_setopt(set->multi, CURLMOPT_MAXCONNECTS, 4L); // idle ones that are kept; a watch has its own
         pthread_mutex_init(&set->lock, NULL);
         pthread_condattr_t attributes;
         pthread_condattr_init(&attributes);
@@ -385,7 +386,11 @@ static void transfer_ended(struct cx_informer *informer, CURLcode result)
         relist = informer->relist || (listing && !complete);
         end_transfer(informer);
         informer->relist = relist;
-        if (complete) {
+        int64_t poll = informer->options.poll_while_empty;
+        if (complete && poll && !cx_store_count(&informer->store)) {
+                informer->relist = true;
+                wait_for(informer, poll / 2 + (int64_t)cx_random_below((uint64_t)poll));
+        } else if (complete) {
                 wait_for(informer, 0);
         } else if (lasted) {
                 informer->failures = 0;
@@ -435,6 +440,9 @@ static int64_t look_around(struct cx_informers *set)
                 }
                 if (informer->stopped || informer->state != WAITING)
                         continue;
+                if (informer->poll_now)
+                        informer->due = now;
+                informer->poll_now = false;
                 if (informer->due <= now)
                         start_transfer(informer);
                 else if (informer->due < next)
@@ -530,6 +538,14 @@ void cx_informers_free(struct cx_informers *set)
         pthread_cond_destroy(&set->changed);
         pthread_mutex_destroy(&set->lock);
         free(set);
+}
+
+void cx_informer_poll_now(struct cx_informer *informer)
+{
+        pthread_mutex_lock(&informer->set->lock);
+        informer->poll_now = true;
+        pthread_mutex_unlock(&informer->set->lock);
+        curl_multi_wakeup(informer->set->multi);
 }
 
 bool cx_informer_synced(const struct cx_informer *informer)

@@ -20,6 +20,9 @@ struct cx_informer_options {
         const char *label_selector, *field_selector; // may be NULL; all texts are copied
         bool metadata_only;                          // ask for PartialObjectMetadata
         bool drop_bytes;                             // keep metadata and projection only
+        // While the collection is empty, list it this often (ns) instead of holding a watch open: for the many kinds that
+        // a cluster may never use, each of which would cost a connection. 0: always watch.
+        int64_t poll_while_empty;
         // Takes what the component needs from an object into a struct of its own; called once per version of an object,
         // on the I/O thread. May return NULL.
         void *(*project)(void *context, const json_t *object);
@@ -31,9 +34,10 @@ struct cx_informers *cx_informers_new(struct cx_rest *rest);
 void cx_informers_free(struct cx_informers *set); // stops the thread and all informers
 // Returns the informer, owned by the set. Not started yet.
 struct cx_informer *cx_informers_add(struct cx_informers *set, const struct cx_informer_options *options);
-void cx_informers_start(struct cx_informers *set);    // starts all that were added
-void cx_informer_start(struct cx_informer *informer); // starts one (and the set's thread, when needed)
-void cx_informer_stop(struct cx_informer *informer);  // forgets it; frees it; no handler runs after the return
+void cx_informers_start(struct cx_informers *set);       // starts all that were added
+void cx_informer_start(struct cx_informer *informer);    // starts one (and the set's thread, when needed)
+void cx_informer_stop(struct cx_informer *informer);     // forgets it; frees it; no handler runs after the return
+void cx_informer_poll_now(struct cx_informer *informer); // ends the wait of poll_while_empty
 bool cx_informer_synced(const struct cx_informer *informer);
 // Waits until the first list of every started informer is in the store. -ETIMEDOUT; timeout < 0: none.
 int cx_informers_wait_synced(struct cx_informers *set, int64_t timeout, struct cx_error *err) CX_CHECK;
