@@ -271,6 +271,8 @@ static void fake_write(struct fake_api *api, struct cx_http_request *request)
         json_t *copy = answer ? json_deep_copy(answer) : NULL;
         if (answer && cx_streq(method, "DELETE"))
                 json_decref(answer);
+        json_decref(body); // parts of it are in the store now: under the lock
+        body = NULL;
         pthread_mutex_unlock(&api->lock);
         if (copy)
                 cx_http_respond_json(request, cx_streq(method, "POST") ? 201 : 200, copy);

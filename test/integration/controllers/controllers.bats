@@ -193,3 +193,16 @@ EOF
         signed() { k get csr m9 -o jsonpath='{.status.certificate}' | base64 -d | openssl verify -CAfile "$CP/ca.crt"; }
         wait_for 10 signed
 }
+
+@test "killed in the middle, the API server and the controllers take up where they were" {
+        deployment crash v1 150 | k apply -f -
+        kill -9 "$(sed -n 2p "$CP/pids")"
+        start_apiserver
+        wait_for 30 is 150 count pods -l app=crash
+        deployment crash v1 40 | k apply -f -
+        kill -9 "$(sed -n 3p "$CP/pids")"
+        start_component kube-controller-manager
+        left() { [ "$(k get pods -l app=crash -o jsonpath='{range .items[*]}{.metadata.deletionTimestamp}{"\n"}{end}' | grep -c '^$')" = 40 ]; }
+        wait_for 30 left
+        wait_for 10 is 40 k get deployment crash -o jsonpath='{.status.replicas}'
+}
