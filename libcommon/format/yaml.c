@@ -298,7 +298,9 @@ int cx_yaml_parse(const char *text, size_t length, json_t **ret_documents, struc
         if (length > MAX_SIZE)
                 return cx_error_reason(err, CX_REASON_TOO_LARGE, "YAML document is larger than %zu bytes", MAX_SIZE);
         // JSON is read by the JSON parser: its strings have escapes (\ud83d\ude00) that libyaml refuses
-        size_t blank = strspn(text, " \t\r\n");
+        size_t blank = 0; // the text need not end with a zero byte
+        while (blank < length && memchr(" \t\r\n", text[blank], 4))
+                blank++;
         if (blank < length && (text[blank] == '{' || text[blank] == '[')) {
                 json_error_t where;
                 json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
