@@ -1,0 +1,186 @@
+# Shared by the kubelet's integration tests: etcd, kube-apiserver, a registry with the test images, and a kubelet as node
+# n1 in a network namespace of its own. Everything is under $work and is gone after the test, whatever happened.
+# shellcheck shell=bash
+set -u
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+root=$(realpath "$here/../../..")
+BUILD=${BUILD:-release}
+bin=$root/build/$BUILD/bin
+work=$(mktemp -d /tmp/coxswain-kubelet-test.XXXXXX)
+id=${work##*.}
+ns=cxk-$id
+host_if=cxk$(echo "$id" | cut -c1-5)a
+subnet=10.251.$((RANDOM % 250)).
+pids=()
+tests=0 failures=0
+base=$((20000 + RANDOM % 20000))
+etcd_port=$base peer_port=$((base + 1)) api_port=$((base + 2)) registry_port=$((base + 3))
+host_ip=${subnet}1 node_ip=${subnet}2
+registry=$host_ip:$registry_port
+
+ok() { # ok NAME STATUS
+        tests=$((tests + 1))
+        if [ "$2" -eq 0 ]; then
+                echo "ok $tests - $1"
+        else
+                failures=$((failures + 1))
+                echo "not ok $tests - $1"
+        fi
+}
+
+# until_true SECONDS COMMAND...: waits until the command succeeds.
+until_true() {
+        local end=$(($(date +%s) + $1))
+        shift
+        until "$@" >/dev/null 2>&1; do
+                [ "$(date +%s)" -lt "$end" ] || return 1
+                read -rt 0.1 <> <(:) || true
+        done
+}
+
+stop() { # stop PID
+        kill "$1" 2>/dev/null
+        wait "$1" 2>/dev/null
+}
+
+cleanup() {
+        local pid mount
+        if [ -n "${kubelet_pid:-}" ]; then kill -9 "$kubelet_pid" 2>/dev/null; fi
+        for pid in $(cat "$work"/kubelet/containers/*/pidfile "$work"/kubelet/containers/*/conmon.pid 2>/dev/null); do
+                kill -9 "$pid" 2>/dev/null
+        done
+        for pid in "${pids[@]}"; do stop "$pid"; done
+        while read -r mount; do umount -l "$mount" 2>/dev/null; done < <(awk -v p="$work/" 'index($5, p) == 1 {print $5}' /proc/self/mountinfo | sort -r)
+        ip link del "$host_if" 2>/dev/null
+        ip netns del "$ns" 2>/dev/null
+        find /sys/fs/cgroup -depth -type d -path "*/cxk-$id*" -exec rmdir {} + 2>/dev/null
+        if [ "$failures" -gt 0 ] && [ -n "${KEEP:-}" ]; then echo "# kept: $work"; else rm -rf "$work"; fi
+}
+
+finish() {
+        echo "1..$tests"
+        if [ "$failures" -gt 0 ] && [ -f "$work/kubelet.log" ]; then sed 's/^/# /' "$work/kubelet.log" | tail -80; fi
+        cleanup
+        trap - EXIT
+        [ "$failures" -eq 0 ]
+}
+trap cleanup EXIT
+
+certificates() {
+        local pki=$work/pki
+        mkdir -p "$pki"
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=ca \
+                -keyout "$pki/ca.key" -out "$pki/ca.crt" 2>/dev/null
+        local name subject
+        while read -r name subject; do
+                openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "$subject" \
+                        -keyout "$pki/$name.key" -out "$pki/$name.csr" 2>/dev/null
+                openssl x509 -req -in "$pki/$name.csr" -CA "$pki/ca.crt" -CAkey "$pki/ca.key" -CAcreateserial -days 1 \
+                        -extfile <(echo "subjectAltName=DNS:localhost,DNS:n1,IP:127.0.0.1,IP:$host_ip,IP:$node_ip") \
+                        -out "$pki/$name.crt" 2>/dev/null
+        done <<-END
+		server /CN=server
+		admin /O=system:masters/CN=admin
+		kubelet /O=system:nodes/CN=system:node:n1
+		apiserver-kubelet /O=system:masters/CN=apiserver-kubelet
+		END
+        openssl ecparam -genkey -name prime256v1 -noout -out "$pki/sa.key" 2>/dev/null
+}
+
+kubeconfig() { # kubeconfig NAME
+        cat >"$work/$1.conf" <<-END
+		apiVersion: v1
+		kind: Config
+		current-context: c
+		contexts: [{name: c, context: {cluster: c, user: u}}]
+		clusters: [{name: c, cluster: {server: "https://$host_ip:$api_port", certificate-authority: $work/pki/ca.crt}}]
+		users: [{name: u, user: {client-certificate: $work/pki/$1.crt, client-key: $work/pki/$1.key}}]
+		END
+}
+
+start_network() {
+        ip netns add "$ns"
+        ip link add "$host_if" type veth peer name eth0 netns "$ns"
+        ip addr add "$host_ip/24" dev "$host_if"
+        ip link set "$host_if" up
+        ip netns exec "$ns" ip link set lo up
+        ip netns exec "$ns" ip addr add "$node_ip/24" dev eth0
+        ip netns exec "$ns" ip link set eth0 up
+        ip netns exec "$ns" ip route add default via "$host_ip"
+}
+
+start_registry() {
+        cat >"$work/registry.yml" <<-END
+		version: 0.1
+		log: {level: error, accesslog: {disabled: true}}
+		storage: {filesystem: {rootdirectory: $work/registry}}
+		http: {addr: "$registry"}
+		END
+        docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
+        pids+=($!)
+        until_true 10 curl -sf "http://$registry/v2/"
+        "$root/test/images/build" "$work/images" "$registry"
+        printf 'mirrors:\n  "%s": {endpoint: ["http://%s"]}\n' "$registry" "$registry" >"$work/registries.yaml"
+}
+
+start_apiserver() {
+        local pki=$work/pki
+        etcd --data-dir "$work/etcd" --listen-client-urls "https://127.0.0.1:$etcd_port" \
+                --advertise-client-urls "https://127.0.0.1:$etcd_port" --listen-peer-urls "http://127.0.0.1:$peer_port" \
+                --initial-advertise-peer-urls "http://127.0.0.1:$peer_port" --initial-cluster "default=http://127.0.0.1:$peer_port" \
+                --cert-file "$pki/server.crt" --key-file "$pki/server.key" --client-cert-auth --trusted-ca-file "$pki/ca.crt" \
+                >"$work/etcd.log" 2>&1 &
+        pids+=($!)
+        until_true 10 curl -sf --cacert "$pki/ca.crt" --cert "$pki/admin.crt" --key "$pki/admin.key" \
+                "https://127.0.0.1:$etcd_port/health"
+        "$bin/kube-apiserver" --bind-address 0.0.0.0 --secure-port "$api_port" --etcd-servers "https://127.0.0.1:$etcd_port" \
+                --etcd-cafile "$pki/ca.crt" --etcd-certfile "$pki/admin.crt" --etcd-keyfile "$pki/admin.key" \
+                --tls-cert-file "$pki/server.crt" --tls-private-key-file "$pki/server.key" --client-ca-file "$pki/ca.crt" \
+                --service-account-key-file "$pki/sa.key" --service-account-signing-key-file "$pki/sa.key" \
+                --service-account-issuer https://kubernetes.default.svc --service-cluster-ip-range 10.96.0.0/16 \
+                --kubelet-client-certificate "$pki/apiserver-kubelet.crt" --kubelet-client-key "$pki/apiserver-kubelet.key" \
+                --authorization-mode Node,RBAC >"$work/apiserver.log" 2>&1 &
+        pids+=($!)
+        until_true 20 api GET /readyz
+}
+
+start_kubelet() {
+        nsenter --net="/run/netns/$ns" "$bin/kubelet" --root-dir "$work/kubelet" --cgroup-root "/cxk-$id" \
+                --kubeconfig "$work/kubelet.conf" --hostname-override n1 --node-ip "$node_ip" --pod-cidr 10.250.1.0/24 \
+                --cni-conf-dir "$work/nothing" --registry-config "$work/registries.yaml" --cluster-dns 10.96.0.10 \
+                --client-ca-file "$work/pki/ca.crt" --tls-cert-file "$work/pki/server.crt" \
+                --tls-private-key-file "$work/pki/server.key" --v 2 >>"$work/kubelet.log" 2>&1 &
+        kubelet_pid=$!
+}
+
+api() { # api METHOD PATH [BODY]: the body of a good answer
+        local type=application/json
+        [ "$1" = PATCH ] && type=application/merge-patch+json
+        curl -s --fail-with-body --max-time 20 --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" \
+                -X "$1" -H "Content-Type: $type" ${3:+--data-binary "$3"} "https://$host_ip:$api_port$2"
+}
+pod() { api GET "/api/v1/namespaces/default/pods/$1"; }
+field() { # field POD JQ-like python expression on p
+        pod "$1" 2>/dev/null | python3 -c "import json,sys
+p = json.load(sys.stdin)
+print($2)" 2>/dev/null
+}
+is() { # is POD EXPRESSION VALUE
+        [ "$(field "$1" "$2")" = "$3" ]
+}
+in_ns() { nsenter --net="/run/netns/$ns" "$@"; }
+node_curl() {
+        in_ns curl -s --max-time 20 --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" "$@"
+}
+
+start_all() {
+        certificates
+        kubeconfig kubelet
+        kubeconfig admin
+        start_network
+        start_registry
+        start_apiserver
+        api POST /api/v1/namespaces/default/serviceaccounts '{"metadata":{"name":"default"}}' >/dev/null
+        start_kubelet
+        until_true 20 api GET /api/v1/nodes/n1
+}

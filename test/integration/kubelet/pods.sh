@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# The life of pods on a real kubelet under a real apiserver.
+. "$(dirname "$0")/lib.sh"
+start_all
+ready='[c["status"] for c in p["status"]["conditions"] if c["type"] == "Ready"][0]'
+node_ready() { api GET /api/v1/nodes/n1 | grep -q '"reason":"KubeletReady"'; }
+until_true 10 node_ready
+ok "the node registers and is Ready" $?
+api GET /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1 | grep -q renewTime
+ok "the node holds a lease" $?
+
+api POST /api/v1/namespaces/default/configmaps '{"metadata":{"name":"settings"},"data":{"color":"red","size":"9"}}' >/dev/null
+api POST /api/v1/namespaces/default/secrets '{"metadata":{"name":"key"},"stringData":{"password":"pa55"}}' >/dev/null
+api POST /api/v1/namespaces/default/pods '{"metadata":{"name":"web","labels":{"app":"web"}},"spec":{"nodeName":"n1","terminationGracePeriodSeconds":5,
+ "initContainers":[{"name":"init","image":"'"$registry"'/busybox:1.35","command":["sh","-c","echo prepared > /data/x"],"volumeMounts":[{"name":"data","mountPath":"/data"}]}],
+ "containers":[{"name":"web","image":"'"$registry"'/hello:v1",
+  "env":[{"name":"POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}},{"name":"IP","valueFrom":{"fieldRef":{"fieldPath":"status.podIP"}}},
+   {"name":"COLOR","valueFrom":{"configMapKeyRef":{"name":"settings","key":"color"}}},{"name":"PASSWORD","valueFrom":{"secretKeyRef":{"name":"key","key":"password"}}},
+   {"name":"BOTH","value":"$(COLOR)-$(IP)"},{"name":"CPU","valueFrom":{"resourceFieldRef":{"resource":"limits.cpu","divisor":"1m"}}}],
+  "resources":{"limits":{"cpu":"500m","memory":"64Mi"}},
+  "readinessProbe":{"httpGet":{"path":"/healthz","port":8080},"periodSeconds":1},
+  "volumeMounts":[{"name":"data","mountPath":"/data"},{"name":"settings","mountPath":"/settings"},{"name":"key","mountPath":"/key"},{"name":"data","mountPath":"/only","subPath":"x"}]}],
+ "volumes":[{"name":"data","emptyDir":{}},{"name":"settings","configMap":{"name":"settings"}},{"name":"key","secret":{"secretName":"key"}}]}}' >/dev/null
+until_true 20 is web "$ready" True
+ok "a pod with an init container becomes Ready" $?
+ip=$(field web 'p["status"]["podIP"]')
+in_ns curl -s --max-time 5 "http://$ip:8080/" | grep -q 'Hello from web, version v1'
+ok "it answers on its address" $?
+env=$(in_ns curl -s --max-time 5 "http://$ip:8080/env")
+grep -qx "BOTH=red-$ip" <<<"$env" && grep -qx PASSWORD=pa55 <<<"$env" && grep -qx CPU=500 <<<"$env"
+ok "variables come from values, ConfigMap, Secret, fields and resources" $?
+run() { node_curl -X POST "https://$node_ip:10250/run/default/$1/$2?cmd=$3"; }
+[ "$(run web web 'cat%20/data/x%20/only%20/settings/size%20/key/password' | tr -d '\n')" = preparedprepared9pa55 ]
+ok "volumes and a subPath are mounted" $?
+[ "$(field web 'p["status"]["qosClass"]')" = Guaranteed ] && [ -d /sys/fs/cgroup/memory/cxk-"$id"/kubepods ] &&
+        grep -rqx 67108864 /sys/fs/cgroup/memory/cxk-"$id"/kubepods/pod*/memory.limit_in_bytes 2>/dev/null ||
+        grep -rqx 67108864 /sys/fs/cgroup/cxk-"$id"/kubepods/pod*/memory.max 2>/dev/null
+ok "limits reach the control groups" $?
+api PATCH /api/v1/namespaces/default/configmaps/settings '{"data":{"size":"10"}}' >/dev/null
+changed() { [ "$(run web web 'cat%20/settings/size')" = 10 ]; }
+until_true 10 changed
+ok "a changed ConfigMap arrives in its volume" $?
+
+in_ns curl -s --max-time 5 "http://$ip:8080/error" >/dev/null
+until_true 10 is web 'p["status"]["containerStatuses"][0]["restartCount"]' 1
+ok "a container that fails is started again" $?
+is web 'p["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"]' 1
+ok "its last state says how it ended" $?
+until_true 10 is web "$ready" True
+in_ns curl -s --max-time 5 "http://$ip:8080/error" >/dev/null
+until_true 10 is web 'p["status"]["containerStatuses"][0]["state"].get("waiting", {}).get("reason")' CrashLoopBackOff
+ok "failing again, it waits in CrashLoopBackOff" $?
+until_true 20 is web "$ready" True
+ok "and runs after ten seconds" $?
+node_curl "https://$node_ip:10250/containerLogs/default/web/web?previous=true" | grep -q 'asked to fail'
+ok "previous logs are kept" $?
+api GET "/api/v1/namespaces/default/pods/web/log?tailLines=1" | grep -q 'hello v1 listens'
+ok "logs are read through the apiserver" $?
+
+before=$(field web 'p["status"]["containerStatuses"][0]["containerID"]')
+kill -9 "$kubelet_pid"
+in_ns curl -s --max-time 5 "http://$ip:8080/" | grep -q Hello
+ok "containers survive the kubelet" $?
+start_kubelet
+until_true 10 node_curl -f "https://$node_ip:10250/pods"
+until_true 10 is web "$ready" True
+[ "$(field web 'p["status"]["containerStatuses"][0]["containerID"]')" = "$before" ] &&
+        [ "$(field web 'p["status"]["containerStatuses"][0]["restartCount"]')" = 2 ]
+ok "a kubelet started again leaves them alone" $?
+
+api POST /api/v1/namespaces/default/pods '{"metadata":{"name":"job"},"spec":{"nodeName":"n1","restartPolicy":"Never","containers":[{"name":"c","image":"'"$registry"'/busybox:1.35","command":["sh","-c","echo result > /dev/termination-log; exit 3"]}]}}' >/dev/null
+until_true 15 is job 'p["status"]["phase"]' Failed
+ok "a pod that may not restart fails" $?
+is job 'p["status"]["containerStatuses"][0]["state"]["terminated"]["message"].strip()' result
+ok "with its termination message" $?
+api POST /api/v1/namespaces/default/pods '{"metadata":{"name":"noimage"},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"'"$registry"'/hello:none"}]}}' >/dev/null
+until_true 15 is noimage 'p["status"]["containerStatuses"][0]["state"]["waiting"]["reason"]' ImagePullBackOff
+ok "a missing image is ImagePullBackOff" $?
+api POST /api/v1/namespaces/default/pods '{"metadata":{"name":"nokey"},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"'"$registry"'/hello:v1","env":[{"name":"A","valueFrom":{"configMapKeyRef":{"name":"settings","key":"none"}}}]}]}}' >/dev/null
+until_true 15 is nokey 'p["status"]["containerStatuses"][0]["state"]["waiting"]["reason"]' CreateContainerConfigError
+ok "a missing key is CreateContainerConfigError" $?
+api POST /api/v1/namespaces/default/pods '{"metadata":{"name":"nocommand"},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"'"$registry"'/hello:v1","command":["/none"]}]}}' >/dev/null
+until_true 15 is nocommand 'p["status"]["containerStatuses"][0]["lastState"]["terminated"]["reason"]' StartError
+ok "a command that does not exist is a StartError" $?
+api POST /api/v1/namespaces/default/pods '{"metadata":{"name":"sick"},"spec":{"nodeName":"n1","terminationGracePeriodSeconds":1,"containers":[{"name":"c","image":"'"$registry"'/busybox:1.35","command":["sleep","1000"],"livenessProbe":{"exec":{"command":["false"]},"periodSeconds":1,"failureThreshold":2}}]}}' >/dev/null
+until_true 20 is sick 'p["status"]["containerStatuses"][0]["restartCount"] > 0' True
+ok "a failing liveness probe restarts the container" $?
+
+for name in web job noimage nokey nocommand sick; do api DELETE "/api/v1/namespaces/default/pods/$name" >/dev/null; done
+all_gone() { [ "$(api GET /api/v1/namespaces/default/pods | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["items"]))')" = 0 ]; }
+until_true 30 all_gone
+ok "deleted pods go" $?
+nothing_left() {
+        [ -z "$(ls "$work/kubelet/containers" "$work/kubelet/sandboxes" "$work/kubelet/pods" 2>/dev/null | grep -v :)" ] &&
+                ! grep -q "$work/kubelet/" /proc/self/mountinfo && [ -z "$(find /sys/fs/cgroup -type d -path "*/cxk-$id/*/pod*")" ]
+}
+until_true 10 nothing_left
+ok "and leave no file, mount or control group" $?
+stop "$kubelet_pid"
+finish
