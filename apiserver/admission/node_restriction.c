@@ -37,8 +37,9 @@ static int check_pod(struct cx_admission_request *request, const char *node, str
         }
         if (request->operation == CX_ADMIT_UPDATE && !cx_streq(request->subresource, "status"))
                 return refuse(request, node, "may only update pod status", err);
-        if (request->operation == CX_ADMIT_UPDATE &&
-            !json_equal(cx_json_get(request->old, "metadata.labels"), cx_json_get(request->object, "metadata.labels")))
+        json_t *before = cx_json_get(request->old, "metadata.labels"),
+               *after = cx_json_get(request->object, "metadata.labels");
+        if (request->operation == CX_ADMIT_UPDATE && (before || after) && !json_equal(before, after))
                 return refuse(request, node, "cannot update labels through pod status", err);
         return 0;
 }

@@ -3,6 +3,7 @@
 // request after a change compiles a new one.
 #include "apiserver/auth/rbac.h"
 
+#include "api/selector.h"
 #include "apiserver/registry/metadata.h"
 #include "base/map.h"
 #include "format/json.h"
@@ -276,9 +277,24 @@ bool cx_authorize(struct cx_apiserver *api, const struct cx_attributes *a, char 
         return allowed;
 }
 
+// The name that a list or watch is narrowed to by its field selector: reading one object so needs no more than to get it.
+static const char *selected_name(const struct cx_call *call, struct cx_selector *selector)
+{
+        const char *text = cx_http_query(call->request, "fieldSelector");
+        if (*call->info.name || !text || cx_selector_parse_fields(text, selector, NULL) < 0)
+                return call->info.name;
+        for (size_t i = 0; i < selector->count; i++) {
+                const struct cx_requirement *r = &selector->requirements[i];
+                if (r->op == CX_OP_EQUALS && r->n_values == 1 && strcmp(r->key, "metadata.name") == 0)
+                        return r->values[0];
+        }
+        return call->info.name;
+}
+
 bool cx_authorize_call(struct cx_call *call, struct cx_error *err)
 {
         const struct cx_request_info *info = &call->info;
+        CX_SELECTOR selector = CX_SELECTOR_INIT;
         struct cx_attributes attributes = {.user = &call->user,
                                            .is_resource = info->is_resource,
                                            .verb = info->verb,
@@ -286,7 +302,7 @@ bool cx_authorize_call(struct cx_call *call, struct cx_error *err)
                                            .resource = info->resource,
                                            .subresource = info->subresource,
                                            .namespace = info->namespace,
-                                           .name = info->name,
+                                           .name = selected_name(call, &selector),
                                            .path = info->path};
         if (cx_authorize(call->api, &attributes, NULL))
                 return true;

@@ -24,6 +24,7 @@ struct prober {
         int64_t period, timeout;
         int success_threshold, failure_threshold, streak;
         bool last_ok, first;
+        int64_t early; // ns between the silent looks before a readiness probe first succeeds; 0: over
         enum cx_probe_result result;
 };
 struct cx_probes {
@@ -97,6 +98,18 @@ static void run_probe(void *context)
         cx_container_state(probes->kubelet->runtime, p->running, &state);
         pthread_mutex_lock(&probes->lock);
         bool live = !p->removed && state.status == CX_CONTAINER_RUNNING;
+        // A container that has just started is often ready a moment later: within its first period it is looked at more
+        // often, and what fails is not counted.
+        if (live && r != 0 && p->early && p->early < p->period) {
+                p->early *= 2;
+                p->busy = false;
+                p->due = cx_time_monotonic() + p->early / 2;
+                pthread_cond_signal(&probes->wake);
+                prober_unref(p);
+                pthread_mutex_unlock(&probes->lock);
+                return;
+        }
+        p->early = 0;
         bool changed = live && count(p, r == 0);
         bool report = live && r != 0;
         // Nothing more to learn: startup after success, liveness after failure (the container will be killed).
@@ -234,6 +247,7 @@ void cx_probes_sync(struct cx_probes *probes, const json_t *pod, const json_t *c
                 p->success_threshold = (int)cx_json_int(spec, "successThreshold", 1);
                 p->failure_threshold = (int)cx_json_int(spec, "failureThreshold", 3);
                 p->first = true;
+                p->early = kind == CX_PROBE_READINESS ? 25 * CX_NS_PER_MS : 0;
                 int64_t age = (cx_time_now() - started) * 1000;
                 int64_t wait = cx_json_int(spec, "initialDelaySeconds", 0) * CX_NS_PER_S - age;
                 p->due = cx_time_monotonic() + (wait > 0 ? wait : 0);

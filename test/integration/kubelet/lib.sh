@@ -181,6 +181,8 @@ start_all() {
         start_registry
         start_apiserver
         api POST /api/v1/namespaces/default/serviceaccounts '{"metadata":{"name":"default"}}' >/dev/null
+        api POST /api/v1/namespaces/default/configmaps "$(python3 -c 'import json, sys
+print(json.dumps({"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": open(sys.argv[1]).read()}}))' "$work/pki/ca.crt")" >/dev/null
         start_kubelet
         until_true 20 api GET /api/v1/nodes/n1
 }
