@@ -29,7 +29,7 @@ static bool is_registry(const char *text, size_t length)
 
 static bool valid_registry(const char *text)
 {
-        if (!*text)
+        if (!isalnum((unsigned char)*text) && *text != '[')
                 return false;
         for (const char *p = text; *p; p++)
                 if (!isalnum((unsigned char)*p) && !strchr(".-:[]_", *p))

@@ -8,6 +8,7 @@
 #include "kubelet/network/routes.h"
 #include "kubelet/pod/pods.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/statvfs.h>
 
@@ -270,6 +271,7 @@ static void *run(void *context)
                         if (r < 0)
                                 cx_err(&err, "Node lease was not renewed");
                         next_lease = now + (r < 0 ? 2 * CX_NS_PER_S : LEASE_PERIOD);
+                        malloc_trim(0); // what a burst of pods took goes back
                 }
                 if (now >= next_collect) {
                         collect_images(n);

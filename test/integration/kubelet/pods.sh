@@ -32,9 +32,8 @@ ok "variables come from values, ConfigMap, Secret, fields and resources" $?
 run() { node_curl -X POST "https://$node_ip:10250/run/default/$1/$2?cmd=$3"; }
 [ "$(run web web 'cat%20/data/x%20/only%20/settings/size%20/key/password' | tr -d '\n')" = preparedprepared9pa55 ]
 ok "volumes and a subPath are mounted" $?
-[ "$(field web 'p["status"]["qosClass"]')" = Guaranteed ] && [ -d /sys/fs/cgroup/memory/cxk-"$id"/kubepods ] &&
-        grep -rqx 67108864 /sys/fs/cgroup/memory/cxk-"$id"/kubepods/pod*/memory.limit_in_bytes 2>/dev/null ||
-        grep -rqx 67108864 /sys/fs/cgroup/cxk-"$id"/kubepods/pod*/memory.max 2>/dev/null
+limited() { grep -rqx 67108864 --include=memory.limit_in_bytes --include=memory.max /sys/fs/cgroup/{memory/,}cxk-"$id"/kubepods/burstable; }
+[ "$(field web 'p["status"]["qosClass"]')" = Burstable ] && limited 2>/dev/null
 ok "limits reach the control groups" $?
 api PATCH /api/v1/namespaces/default/configmaps/settings '{"data":{"size":"10"}}' >/dev/null
 changed() { [ "$(run web web 'cat%20/settings/size')" = 10 ]; }

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Image references, registries.yaml, authentication challenges, credentials and hostile layers.
+#include "base/buf.h"
+#include "base/process.h"
+#include "format/json.h"
+#include "kubelet/image/pull.h"
+#include "kubelet/image/reference.h"
+#include "kubelet/image/registry.h"
+#include "kubelet/image/unpack.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static void references(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text, *full;
+        } good[] = {{"busybox", "docker.io/library/busybox:latest"},
+                    {"a/b:v1", "docker.io/a/b:v1"},
+                    {"localhost/x", "localhost/x:latest"},
+                    {"127.0.0.1:5000/x/y:1.2_3", "127.0.0.1:5000/x/y:1.2_3"},
+                    {"index.docker.io/library/z", "docker.io/library/z:latest"},
+                    {"q.io/a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+                     "q.io/a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(good); i++) {
+                CX_IMAGE_REF ref = CX_IMAGE_REF_INIT;
+                assert_int_equal(cx_image_ref_parse(good[i].text, &ref, NULL), 0);
+                CX_CLEANUP(cx_freep) char *full = cx_image_ref_format(&ref);
+                assert_string_equal(full, good[i].full);
+        }
+        static const char *const bad[] = {"",     "UPPER", "a b",    "a:",   "x@sha256:12",
+                                          "a//b", "-a",    "a:tag!", "../a", "h.io/"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(bad); i++) {
+                CX_IMAGE_REF ref = CX_IMAGE_REF_INIT;
+                assert_int_equal(cx_image_ref_parse(bad[i], &ref, NULL), -EINVAL);
+        }
+}
+
+static void registries(void **state)
+{
+        (void)state;
+        static const char yaml[] = "mirrors:\n"
+                                   "  docker.io:\n"
+                                   "    endpoint: [\"http://m:5000\", \"https://n/v2/\"]\n"
+                                   "    rewrite: {\"^library/(.*)\": \"hub/$1\"}\n"
+                                   "configs:\n"
+                                   "  \"m:5000\": {auth: {username: u, password: p}}\n"
+                                   "  registry-1.docker.io: {tls: {insecure_skip_verify: true}}\n";
+        struct cx_registries *r = NULL;
+        assert_int_equal(cx_registries_parse(yaml, sizeof yaml - 1, &r, NULL), 0);
+        CX_REGISTRY_ENDPOINTS list = {0};
+        assert_int_equal(cx_registries_endpoints(r, "docker.io", "library/x", &list, NULL), 0);
+        assert_int_equal(list.count, 3);
+        assert_string_equal(list.items[0].base, "http://m:5000/v2");
+        assert_string_equal(list.items[0].repository, "hub/x");
+        assert_string_equal(list.items[0].username, "u");
+        assert_string_equal(list.items[1].base, "https://n/v2");
+        assert_string_equal(list.items[2].base, "https://registry-1.docker.io/v2");
+        assert_string_equal(list.items[2].repository, "library/x");
+        assert_true(list.items[2].insecure);
+        CX_REGISTRY_ENDPOINTS plain = {0};
+        assert_int_equal(cx_registries_endpoints(r, "127.0.0.1:5000", "x", &plain, NULL), 0);
+        assert_string_equal(plain.items[0].base, "http://127.0.0.1:5000/v2");
+        cx_registries_free(r);
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_true(cx_registries_parse("a: [", 4, &r, &err) < 0);
+}
+
+static void challenges(void **state)
+{
+        (void)state;
+        char scheme[16];
+        json_auto_t *p = NULL;
+        assert_int_equal(
+                cx_registry_parse_challenge(
+                        "Bearer realm=\"https://a/token\",service=\"r\", scope=\"repository:x:pull,push\"", scheme, &p),
+                0);
+        assert_string_equal(scheme, "bearer");
+        assert_string_equal(cx_json_string(p, "scope"), "repository:x:pull,push");
+        json_t *q = NULL;
+        assert_true(cx_registry_parse_challenge("Bearer realm=\"open", scheme, &q) < 0);
+        assert_true(cx_registry_parse_challenge("", scheme, &q) < 0);
+}
+
+static void credentials(void **state)
+{
+        (void)state;
+        json_auto_t *configs = json_pack("[{s:{s:{s:s}, s:{s:s, s:s}}}]", "auths", "https://index.docker.io/v1/",
+                                         "auth", "dTpw", "q.io/team", "username", "t", "password", "s");
+        struct cx_docker_auth auth = {0};
+        assert_true(cx_docker_auth_find(configs, "docker.io", "library/x", &auth));
+        assert_string_equal(auth.username, "u");
+        assert_string_equal(auth.password, "p");
+        cx_docker_auth_release(&auth);
+        assert_true(cx_docker_auth_find(configs, "q.io", "team/x", &auth));
+        assert_string_equal(auth.username, "t");
+        cx_docker_auth_release(&auth);
+        assert_false(cx_docker_auth_find(configs, "q.io", "teamwork", &auth));
+        assert_false(cx_docker_auth_find(configs, "other.io", "team/x", &auth));
+}
+
+static void platforms(void **state)
+{
+        (void)state;
+        json_auto_t *index = json_pack("{s:[{s:s, s:{s:s, s:s}}, {s:s, s:{s:s, s:s}}]}", "manifests", "digest", "a",
+                                       "platform", "os", "linux", "architecture", "arm64", "digest", "b", "platform",
+                                       "os", "linux", "architecture", "amd64");
+        assert_string_equal(cx_json_string(cx_registry_pick_platform(index, "linux", "amd64"), "digest"), "b");
+        assert_null(cx_registry_pick_platform(index, "linux", "s390x"));
+}
+
+struct entry {
+        const char *path, *link;
+        unsigned type;
+        const char *hard;
+};
+
+static int unpack(const char *folder, const struct entry *entries, size_t n, const struct cx_unpack_limits *limits)
+{
+        CX_CLEANUP(cx_freep) char *file = cx_sprintf("%s.tar", folder);
+        struct archive *a = archive_write_new();
+        archive_write_set_format_pax_restricted(a);
+        archive_write_add_filter_gzip(a);
+        assert_int_equal(archive_write_open_filename(a, file), ARCHIVE_OK);
+        for (size_t i = 0; i < n; i++) {
+                struct archive_entry *e = archive_entry_new();
+                archive_entry_set_pathname(e, entries[i].path);
+                archive_entry_set_filetype(e, entries[i].type ? entries[i].type : AE_IFREG);
+                archive_entry_set_perm(e, entries[i].type == AE_IFDIR ? 0755 : 0644);
+                archive_entry_set_uid(e, getuid());
+                archive_entry_set_gid(e, getgid());
+                if (entries[i].link)
+                        archive_entry_set_symlink(e, entries[i].link);
+                if (entries[i].hard)
+                        archive_entry_set_hardlink(e, entries[i].hard);
+                bool has_data = !entries[i].type && !entries[i].hard;
+                archive_entry_set_size(e, has_data ? 4 : 0);
+                archive_write_header(a, e);
+                if (has_data)
+                        archive_write_data(a, "data", 4);
+                archive_entry_free(e);
+        }
+        archive_write_close(a);
+        archive_write_free(a);
+        CX_CLEANUP(cx_closep) int fd = open(file, O_RDONLY | O_CLOEXEC);
+        CX_ERROR err = CX_ERROR_INIT;
+        int r = cx_unpack_layer(fd, folder, limits, NULL, &err);
+        unlink(file);
+        return r;
+}
+
+static void layers(void **state)
+{
+        (void)state;
+        char outer[] = "/tmp/cx-unpack-XXXXXX";
+        assert_non_null(mkdtemp(outer));
+        CX_CLEANUP(cx_freep) char *root = cx_sprintf("%s/root", outer);
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/escaped", outer);
+        mkdir(root, 0755);
+        static const struct entry up[] = {{"../escaped", NULL, 0, NULL}};
+        assert_int_equal(unpack(root, up, 1, NULL), -EPERM);
+        static const struct entry deep[] = {{"a/../../escaped", NULL, 0, NULL}};
+        assert_int_equal(unpack(root, deep, 1, NULL), -EPERM);
+        // A link out of the root is followed inside of it.
+        static const struct entry link[] = {{"out", "/..", AE_IFLNK, NULL}, {"out/escaped", NULL, 0, NULL}};
+        assert_int_equal(unpack(root, link, 2, NULL), 0);
+        assert_int_equal(access(path, F_OK), -1);
+        CX_CLEANUP(cx_freep) char *inside = cx_sprintf("%s/escaped", root);
+        assert_int_equal(access(inside, F_OK), 0);
+        static const struct entry hard[] = {{"h", NULL, 0, "../../etc/passwd"}};
+        assert_int_equal(unpack(root, hard, 1, NULL), -EPERM);
+        static const struct entry good[] = {
+                {"d/", NULL, AE_IFDIR, NULL}, {"d/f", NULL, 0, NULL}, {"d/g", NULL, 0, "d/f"}};
+        assert_int_equal(unpack(root, good, 3, NULL), 0);
+        CX_CLEANUP(cx_freep) char *g = cx_sprintf("%s/d/g", root);
+        struct stat st;
+        assert_int_equal(stat(g, &st), 0);
+        assert_int_equal(st.st_nlink, 2);
+        struct cx_unpack_limits small = {.max_bytes = 5};
+        static const struct entry two[] = {{"x", NULL, 0, NULL}, {"y", NULL, 0, NULL}};
+        assert_int_equal(unpack(root, two, 2, &small), -EFBIG);
+        if (geteuid() == 0) {
+                static const struct entry white[] = {{"w/.wh.gone", NULL, 0, NULL}};
+                assert_int_equal(unpack(root, white, 1, NULL), 0);
+                CX_CLEANUP(cx_freep) char *w = cx_sprintf("%s/w/gone", root);
+                assert_int_equal(lstat(w, &st), 0);
+                assert_true(S_ISCHR(st.st_mode) && st.st_rdev == 0);
+        }
+        assert_int_equal(cx_remove_tree(outer, NULL), 0);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(references),  cmocka_unit_test(registries), cmocka_unit_test(challenges),
+                cmocka_unit_test(credentials), cmocka_unit_test(platforms),  cmocka_unit_test(layers),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Expansion, arguments, downward fields, QoS, resolv.conf, atomic volumes, static pods, CNI configuration, settings.
+#include "base/process.h"
+#include "base/time.h"
+#include "format/json.h"
+#include "kubelet/config.h"
+#include "kubelet/pod/env.h"
+#include "kubelet/pod/manifests.h"
+#include "kubelet/pod/pods_internal.h"
+#include "kubelet/runtime/cgroup.h"
+#include "kubelet/volume/atomic_writer.h"
+#include "kubelet/volume/volumes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static json_t *parse(const char *text)
+{
+        json_t *json = NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_json_parse(text, strlen(text), true, &json, &err) < 0)
+                fail_msg("%s", cx_error_text(&err));
+        return json;
+}
+
+static void expansion(void **state)
+{
+        (void)state;
+        CX_STRINGS env = CX_STRINGS_INIT;
+        cx_strings_add(&env, "A=1");
+        cx_strings_add(&env, "LONG=x y");
+        static const char *const cases[][2] = {
+                {"$(A)", "1"}, {"$$(A)", "$(A)"}, {"$(B)", "$(B)"}, {"$A", "$A"}, {"a$(LONG)b$(A", "ax yb$(A"},
+                {"$", "$"},    {"$$", "$"},       {"", ""}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                CX_CLEANUP(cx_freep) char *out = cx_expand(cases[i][0], &env);
+                assert_string_equal(out, cases[i][1]);
+        }
+}
+
+static void arguments(void **state)
+{
+        (void)state;
+        json_auto_t *image = parse("{\"Entrypoint\":[\"e\"],\"Cmd\":[\"c\"]}");
+        static const char *const cases[][2] = {{"{}", "e c"},
+                                               {"{\"args\":[\"a\"]}", "e a"},
+                                               {"{\"command\":[\"x\"]}", "x"},
+                                               {"{\"command\":[\"x\"],\"args\":[\"a\"]}", "x a"}};
+        CX_STRINGS env = CX_STRINGS_INIT;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                json_auto_t *container = parse(cases[i][0]);
+                CX_STRINGS args = CX_STRINGS_INIT;
+                cx_args_build(container, image, &env, &args);
+                CX_CLEANUP(cx_freep) char *joined = cx_strings_join(&args, " ");
+                assert_string_equal(joined, cases[i][1]);
+        }
+}
+
+static void downward(void **state)
+{
+        (void)state;
+        json_auto_t *pod = parse("{\"metadata\":{\"name\":\"p\",\"labels\":{\"b\":\"2\",\"a.io/x\":\"q\\\"\"}},"
+                                 "\"status\":{\"podIPs\":[{\"ip\":\"1\"},{\"ip\":\"2\"}]}}");
+        static const char *const cases[][2] = {{"metadata.name", "p"},
+                                               {"metadata.labels['a.io/x']", "q\""},
+                                               {"metadata.labels", "a.io/x=\"q\\\"\"\nb=\"2\""},
+                                               {"status.podIPs", "1,2"}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                CX_CLEANUP(cx_freep) char *out = cx_downward_field(pod, cases[i][0]);
+                assert_string_equal(out, cases[i][1]);
+        }
+        assert_null(cx_downward_field(pod, "spec.none"));
+}
+
+static void qos(void **state)
+{
+        (void)state;
+        json_auto_t *none = parse("{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}");
+        json_auto_t *some = parse("{\"spec\":{\"containers\":[{\"resources\":{\"requests\":{\"memory\":\"1Gi\"}}}]}}");
+        json_auto_t *all =
+                parse("{\"spec\":{\"containers\":[{\"resources\":{\"limits\":{\"cpu\":\"1\",\"memory\":\"1Gi\"}}}]}}");
+        assert_string_equal(cx_pod_qos(none), "BestEffort");
+        assert_string_equal(cx_pod_qos(some), "Burstable");
+        assert_string_equal(cx_pod_qos(all), "Guaranteed");
+        const int64_t node = INT64_C(4) << 30;
+        assert_int_equal(cx_oom_score_adj(none, NULL, node), 1000);
+        assert_int_equal(cx_oom_score_adj(all, NULL, node), -997);
+        json_t *container = json_array_get(cx_json_get(some, "spec.containers"), 0);
+        assert_in_range(cx_oom_score_adj(some, container, node), 749, 751);
+        assert_int_equal(cx_cgroup_shares(500), 512);
+        assert_int_equal(cx_cgroup_shares(0), 2);
+        assert_int_equal(cx_cgroup_quota(250), 25000);
+        assert_int_equal(cx_cgroup_v2_weight(1024), 39);
+}
+
+static void restarts(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *policy;
+                int code;
+                bool again;
+        } cases[] = {{"Always", 0, true},    {"Always", 1, true}, {"OnFailure", 0, false},
+                     {"OnFailure", 2, true}, {"Never", 0, false}, {"Never", 1, false}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                json_auto_t *pod = json_pack("{s:{s:s, s:[{s:s}]}}", "spec", "restartPolicy", cases[i].policy,
+                                             "containers", "name", "c");
+                struct cx_container_state ended = {.status = CX_CONTAINER_EXITED, .exit_code = cases[i].code};
+                assert_int_equal(cx_should_restart(pod, json_array_get(cx_json_get(pod, "spec.containers"), 0), &ended),
+                                 cases[i].again);
+        }
+}
+
+static void resolver(void **state)
+{
+        (void)state;
+        struct cx_kubelet k = {.cluster_domain = "cluster.local", .resolv_conf = ""};
+        cx_strings_add(&k.cluster_dns, "10.96.0.10");
+        json_auto_t *first =
+                parse("{\"metadata\":{\"namespace\":\"ns\"},\"spec\":{\"dnsConfig\":{\"options\":[{\"name\":"
+                      "\"ndots\",\"value\":\"2\"},{\"name\":\"edns0\"}]}}}");
+        CX_CLEANUP(cx_freep) char *text = cx_pod_resolv_conf(&k, first);
+        assert_string_equal(text, "search ns.svc.cluster.local svc.cluster.local cluster.local\n"
+                                  "nameserver 10.96.0.10\noptions ndots:2 edns0\n");
+        json_auto_t *none = parse("{\"spec\":{\"dnsPolicy\":\"None\",\"dnsConfig\":{\"nameservers\":[\"1.1.1.1\"]}}}");
+        CX_CLEANUP(cx_freep) char *own = cx_pod_resolv_conf(&k, none);
+        assert_string_equal(own, "nameserver 1.1.1.1\n");
+        cx_strings_release(&k.cluster_dns);
+}
+
+static void content_is(const char *folder, const char *name, const char *text)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, name);
+        CX_BUF data = CX_BUF_INIT;
+        assert_int_equal(cx_buf_read_file(&data, path), 0);
+        assert_string_equal(data.data, text);
+}
+
+static void atomic_volumes(void **state)
+{
+        (void)state;
+        char folder[] = "/tmp/cx-atomic-XXXXXX";
+        assert_non_null(mkdtemp(folder));
+        CX_MAP payload = CX_MAP_INIT_FREE(cx_payload_free_file);
+        bool changed = false;
+        assert_int_equal(cx_payload_add(&payload, "a", "1", 1, 0644, NULL), 0);
+        assert_int_equal(cx_payload_add(&payload, "d/b", "2", 1, 0600, NULL), 0);
+        assert_int_equal(cx_payload_add(&payload, "../x", "2", 1, 0600, NULL), -EINVAL);
+        assert_int_equal(cx_payload_add(&payload, "/x", "2", 1, 0600, NULL), -EINVAL);
+        assert_int_equal(cx_payload_add(&payload, "d/../x", "2", 1, 0600, NULL), -EINVAL);
+        assert_int_equal(cx_atomic_write(folder, &payload, -1, &changed, NULL), 0);
+        assert_true(changed);
+        content_is(folder, "a", "1");
+        content_is(folder, "d/b", "2");
+        assert_int_equal(cx_atomic_write(folder, &payload, -1, &changed, NULL), 0);
+        assert_false(changed);
+        assert_true(cx_map_remove(&payload, "d/b"));
+        assert_int_equal(cx_payload_add(&payload, "a", "new", 3, 0644, NULL), 0);
+        assert_int_equal(cx_atomic_write(folder, &payload, -1, &changed, NULL), 0);
+        assert_true(changed);
+        content_is(folder, "a", "new");
+        CX_CLEANUP(cx_freep) char *gone = cx_sprintf("%s/d", folder);
+        assert_int_equal(access(gone, F_OK), -1);
+        assert_int_equal(cx_remove_tree(folder, NULL), 0);
+}
+
+static void manifests(void **state)
+{
+        (void)state;
+        static const char yaml[] = "kind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: c, image: i}]}\n";
+        json_auto_t *pod = NULL, *other = NULL;
+        assert_int_equal(cx_manifest_parse(yaml, sizeof yaml - 1, "f", "n1", &pod, NULL), 0);
+        assert_string_equal(cx_json_string(pod, "metadata.name"), "x-n1");
+        assert_string_equal(cx_json_string(pod, "metadata.namespace"), "default");
+        assert_string_equal(cx_json_string(pod, "spec.restartPolicy"), "Always");
+        assert_int_equal(cx_manifest_parse(yaml, sizeof yaml - 1, "f", "n2", &other, NULL), 0);
+        assert_string_not_equal(cx_json_string(pod, "metadata.uid"), cx_json_string(other, "metadata.uid"));
+        json_t *none = NULL;
+        assert_true(cx_manifest_parse("kind: Service\n", 14, "f", "n1", &none, NULL) < 0);
+}
+
+static void cni_config(void **state)
+{
+        (void)state;
+        json_auto_t *config = cx_cni_default_config("10.1.0.0/24", "/s");
+        json_t *bridge = json_array_get(json_object_get(config, "plugins"), 0);
+        assert_string_equal(cx_json_string(bridge, "type"), "bridge");
+        assert_string_equal(cx_json_string(bridge, "ipam.dataDir"), "/s");
+        assert_true(cx_json_bool(bridge, "hairpinMode", false));
+        json_t *range = json_array_get(json_array_get(cx_json_get(bridge, "ipam.ranges"), 0), 0);
+        assert_string_equal(cx_json_string(range, "subnet"), "10.1.0.0/24");
+}
+
+static void settings(void **state)
+{
+        (void)state;
+        char file[] = "/tmp/cx-config-XXXXXX";
+        static const char yaml[] = "kind: KubeletConfiguration\nclusterDNS: [1.2.3.4]\nmaxPods: 7\nport: 99\n"
+                                   "authentication: {anonymous: {enabled: true}}\n";
+        CX_CLEANUP(cx_closep) int fd = mkstemp(file);
+        assert_int_equal(write(fd, yaml, sizeof yaml - 1), sizeof yaml - 1);
+        char *argv[] = {(char *)"kubelet", (char *)"--config", file, (char *)"--port=10250", NULL};
+        static struct cx_kubelet_settings s;
+        assert_int_equal(cx_kubelet_settings_load(&s, 4, argv, NULL), 0);
+        assert_int_equal(s.max_pods, 7);
+        assert_int_equal(s.port, 10250); // the flag wins
+        assert_true(s.anonymous_auth);
+        assert_string_equal(s.cluster_dns.items[0], "1.2.3.4");
+        unlink(file);
+        char *bad[] = {(char *)"kubelet", (char *)"--none", NULL};
+        CX_ERROR err = CX_ERROR_INIT;
+        static struct cx_kubelet_settings t;
+        assert_true(cx_kubelet_settings_load(&t, 2, bad, &err) < 0);
+        assert_string_equal(cx_error_text(&err), "unknown flag: --none");
+        cx_strings_release(&s.cluster_dns);
+        json_decref(s.file);
+        free((char *)s.log_root);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(expansion), cmocka_unit_test(arguments),      cmocka_unit_test(downward),
+                cmocka_unit_test(qos),       cmocka_unit_test(restarts),       cmocka_unit_test(resolver),
+                cmocka_unit_test(manifests), cmocka_unit_test(atomic_volumes), cmocka_unit_test(cni_config),
+                cmocka_unit_test(settings),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
