@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0
+// kubectl get: tables made by the server, or objects in another form; and watching them.
+#include "base/time.h"
+#include "kubectl/cmd/commands.h"
+#include "kubectl/printer/table.h"
+#include "schema/engine.h"
+
+#define ACCEPT_TABLE                                                                                                   \
+        "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
+
+struct get {
+        struct cx_ctl *ctl;
+        struct cx_builder builder;
+        struct cx_output output;
+        bool watch, watch_only, no_headers, show_labels, show_kind, server_print, watch_events;
+        struct cx_strings label_columns;
+        const char *sort_by, *raw, *subresource;
+        int64_t chunk;
+        bool tables; // human-readable
+        size_t n_shown;
+};
+
+static void release_get(struct get *get)
+{
+        cx_builder_release(&get->builder);
+        cx_output_release(&get->output);
+        cx_strings_release(&get->label_columns);
+}
+
+static void query_path(const struct get *get, const struct cx_info *info, struct cx_buf *path)
+{
+        cx_info_path(info, get->subresource, path);
+        if (!info->name) {
+                cx_rest_query(path, "labelSelector", get->builder.selector);
+                cx_rest_query(path, "fieldSelector", get->builder.field_selector);
+        }
+        if (get->tables && (get->sort_by || get->watch_events))
+                cx_rest_query(path, "includeObject", "Object");
+}
+
+static int fetch(struct get *get, const char *path, json_t **ret_json, struct cx_error *err)
+{
+        CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+        int r = cx_ctl_call(get->ctl,
+                            &(struct cx_ctl_call){.path = path, .accept = get->tables ? ACCEPT_TABLE : NULL}, &reply,
+                            err);
+        if (r == 0)
+                r = cx_json_parse(reply.body.data, reply.body.length, false, ret_json, err);
+        return r;
+}
+
+// Items of a list from the server lack apiVersion and kind.
+static void complete_items(json_t *list, const struct cx_mapping *mapping)
+{
+        char api_version[128];
+        size_t i;
+        json_t *item;
+        cx_join_api_version(api_version, mapping->group, mapping->version);
+        json_array_foreach (json_object_get(list, "items"), i, item) {
+                if (json_object_get(item, "kind"))
+                        continue;
+                json_object_set_new(item, "apiVersion", json_string(api_version));
+                json_object_set_new(item, "kind", json_string(mapping->kind));
+        }
+}
+
+// A table of objects when the server sent objects: from the schema, or name and age.
+static json_t *make_table(const struct cx_mapping *mapping, json_t *answer)
+{
+        json_t *items = json_object_get(answer, "items");
+        json_auto_t *one = json_is_array(items) ? NULL : json_pack("[O]", answer);
+        items = one ? one : items;
+        size_t n = json_array_size(items);
+        CX_CLEANUP(cx_freep) const json_t **objects = cx_alloc_array(n + 1, sizeof(void *));
+        for (size_t i = 0; i < n; i++)
+                objects[i] = json_array_get(items, i);
+        if (mapping->schema)
+                return cx_table(mapping->schema, objects, n, CX_INCLUDE_OBJECT, json_object_get(answer, "metadata"));
+        json_t *rows = json_array();
+        for (size_t i = 0; i < n; i++) {
+                int64_t us = 0;
+                char age[CX_TIME_TEXT] = "<unknown>";
+                if (cx_time_parse(cx_json_string_or(objects[i], "metadata.creationTimestamp", ""), &us) == 0)
+                        cx_duration_human((cx_time_now() - us) * 1000, age);
+                json_array_append_new(rows, json_pack("{s:[s,s],s:O}", "cells",
+                                                      cx_json_string_or(objects[i], "metadata.name", ""), age, "object",
+                                                      (json_t *)objects[i]));
+        }
+        return json_pack("{s:s,s:[{s:s,s:s},{s:s,s:s}],s:o}", "kind", "Table", "columnDefinitions", "name", "Name",
+                         "type", "string", "name", "Age", "type", "string", "rows", rows);
+}
+
+static json_t *as_table(const struct get *get, const struct cx_info *info, json_t *answer_steal)
+{
+        if (!get->tables || cx_streq(cx_json_string(answer_steal, "kind"), "Table"))
+                return answer_steal;
+        json_t *table = make_table(info->mapping, answer_steal);
+        json_decref(answer_steal);
+        return table;
+}
+
+// All pages of a collection (or one object): a Table, or an object or list.
+static int fetch_all(struct get *get, const struct cx_info *info, json_t **ret_json, struct cx_error *err)
+{
+        json_auto_t *all = NULL;
+        CX_CLEANUP(cx_freep) char *token = NULL;
+        do {
+                CX_BUF path = CX_BUF_INIT;
+                query_path(get, info, &path);
+                if (!info->name && get->chunk)
+                        cx_rest_query(&path, "limit", CX_INT(get->chunk));
+                cx_rest_query(&path, "continue", token);
+                json_t *page = NULL;
+                int r = fetch(get, path.data, &page, err);
+                if (r < 0)
+                        return r;
+                page = as_table(get, info, page);
+                if (!get->tables && !info->name)
+                        complete_items(page, info->mapping);
+                free(token);
+                const char *next = cx_json_string(page, "metadata.continue");
+                token = next && *next ? cx_strdup(next) : NULL;
+                const char *member = get->tables ? "rows" : "items";
+                if (!all)
+                        all = page;
+                else {
+                        json_array_extend(json_object_get(all, member), json_object_get(page, member));
+                        json_object_set(all, "metadata", json_object_get(page, "metadata"));
+                        json_decref(page);
+                }
+        } while (token);
+        *ret_json = cx_steal(&all);
+        return 0;
+}
+
+static void show_nothing(const struct get *get, const struct cx_infos *targets)
+{
+        bool namespaced = false;
+        for (size_t i = 0; i < targets->count; i++)
+                namespaced = namespaced || targets->items[i]->mapping->namespaced;
+        fflush(stdout);
+        if (namespaced && !get->builder.all_namespaces)
+                fprintf(stderr, "No resources found in %s namespace.\n", get->ctl->namespace);
+        else
+                fprintf(stderr, "No resources found\n");
+}
+
+static bool same_kind(const struct cx_mapping *a, const struct cx_mapping *b)
+{
+        return strcmp(a->resource, b->resource) == 0 && strcmp(a->group, b->group) == 0;
+}
+
+static void prepare_printer(const struct get *get, const struct cx_info *info, bool show_kind, char kind[256],
+                            struct cx_table_printer *printer)
+{
+        printer->wide = get->output.form == CX_OUTPUT_WIDE;
+        printer->no_headers = get->no_headers;
+        printer->show_labels = get->show_labels;
+        printer->with_namespace = get->builder.all_namespaces && info->mapping->namespaced;
+        printer->label_columns = &get->label_columns;
+        printer->kind = show_kind ? cx_mapping_label(info->mapping, kind) : NULL;
+}
+
+static int show_tables(struct get *get, struct cx_infos *targets, struct cx_error *err)
+{
+        bool several = false;
+        for (size_t i = 1; i < targets->count; i++)
+                several = several || !same_kind(targets->items[i]->mapping, targets->items[0]->mapping);
+        for (size_t i = 0; i < targets->count;) {
+                const struct cx_info *first = targets->items[i];
+                json_auto_t *table = NULL;
+                for (; i < targets->count && same_kind(targets->items[i]->mapping, first->mapping); i++) {
+                        json_auto_t *answer = NULL;
+                        CX_ERROR failure = CX_ERROR_INIT;
+                        if (fetch_all(get, targets->items[i], &answer, &failure) < 0) {
+                                if (failure.reason == CX_REASON_UNKNOWN)
+                                        return cx_error_move(err, &failure);
+                                if (!get->builder.ignore_not_found || failure.reason != CX_REASON_NOT_FOUND)
+                                        cx_ctl_report(get->ctl, &failure);
+                                continue;
+                        }
+                        if (!table)
+                                table = cx_steal(&answer);
+                        else
+                                json_array_extend(json_object_get(table, "rows"), json_object_get(answer, "rows"));
+                }
+                json_t *rows = json_object_get(table, "rows");
+                if (!json_array_size(rows))
+                        continue;
+                if (get->sort_by) {
+                        int r = cx_output_sort(rows, "object", get->sort_by, err);
+                        if (r < 0)
+                                return r;
+                }
+                char kind[256];
+                struct cx_table_printer printer = {0};
+                CX_BUF text = CX_BUF_INIT;
+                prepare_printer(get, first, several || get->show_kind, kind, &printer);
+                if (get->n_shown++ && !get->no_headers)
+                        cx_buf_add_char(&text, '\n');
+                cx_table_print(&printer, table, &text);
+                cx_table_printer_release(&printer);
+                fwrite(text.data, 1, text.length, stdout);
+        }
+        if (!get->n_shown && !get->ctl->status && !get->builder.ignore_not_found)
+                show_nothing(get, targets);
+        return 0;
+}
+
+// Collects objects: one alone stays one, everything else becomes a List.
+static int show_objects(struct get *get, struct cx_infos *targets, struct cx_error *err)
+{
+        json_auto_t *items = json_array(), *shown = NULL;
+        bool lists = targets->count != 1;
+        CX_ERROR first = CX_ERROR_INIT;
+        for (size_t i = 0; i < targets->count; i++) {
+                json_auto_t *answer = NULL;
+                CX_ERROR failure = CX_ERROR_INIT;
+                if (fetch_all(get, targets->items[i], &answer, &failure) < 0) {
+                        if (failure.reason == CX_REASON_UNKNOWN)
+                                return cx_error_move(err, &failure);
+                        if (get->builder.ignore_not_found && failure.reason == CX_REASON_NOT_FOUND)
+                                continue;
+                        cx_ctl_report(get->ctl, &failure);
+                        continue;
+                }
+                if (targets->items[i]->name) {
+                        json_array_append(items, answer);
+                        continue;
+                }
+                lists = true;
+                json_array_extend(items, json_object_get(answer, "items"));
+        }
+        if (targets->count == 1 && !json_array_size(items) && !lists)
+                return 0;
+        if (get->ctl->status && !json_array_size(items))
+                return 0;
+        if (get->sort_by && json_array_size(items)) {
+                int r = cx_output_sort(items, NULL, get->sort_by, err);
+                if (r < 0)
+                        return r;
+        }
+        if (lists)
+                shown = json_pack("{s:s,s:O,s:s,s:{s:s}}", "apiVersion", "v1", "items", items, "kind", "List",
+                                  "metadata", "resourceVersion", "");
+        else
+                shown = json_incref(json_array_get(items, 0));
+        CX_BUF text = CX_BUF_INIT;
+        int r = cx_output_object(&get->output, shown, &text, err);
+        fwrite(text.data, 1, text.length, stdout);
+        return r;
+}
+
+// --- watching -------------------------------------------------------------------------------------------------------
+struct watching {
+        struct get *get;
+        const struct cx_info *info;
+        struct cx_table_printer printer;
+        char resource_version[64];
+        struct cx_error *err;
+};
+
+static void remember_version(struct watching *w, const json_t *object)
+{
+        const char *version = cx_json_string(object, "metadata.resourceVersion");
+        const json_t *row = json_array_get(json_object_get(object, "rows"), 0);
+        if (!version || !*version)
+                version = cx_json_string(row, "object.metadata.resourceVersion");
+        if (version && *version)
+                cx_copy_string(w->resource_version, sizeof w->resource_version, version);
+}
+
+static int show_watched(struct watching *w, const char *type, json_t *object)
+{
+        CX_BUF text = CX_BUF_INIT;
+        int r = 0;
+        if (w->get->tables) {
+                json_auto_t *table = as_table(w->get, w->info, json_incref(object));
+                if (w->get->watch_events)
+                        w->printer.event = type;
+                cx_table_print(&w->printer, table, &text);
+        } else if (w->get->watch_events) {
+                json_auto_t *event = json_pack("{s:s,s:O}", "type", type, "object", object);
+                r = cx_output_object(&w->get->output, event, &text, w->err);
+        } else {
+                r = cx_output_object(&w->get->output, object, &text, w->err);
+                if (w->get->output.form == CX_OUTPUT_JSONPATH)
+                        cx_buf_add(&text, "");
+        }
+        fwrite(text.data, 1, text.length, stdout);
+        fflush(stdout);
+        return r;
+}
+
+static int watch_event(void *context, const char *type, json_t *object)
+{
+        struct watching *w = context;
+        remember_version(w, object);
+        if (strcmp(type, "BOOKMARK") == 0)
+                return 0;
+        return show_watched(w, type, object);
+}
+
+static int show_initial(struct watching *w, struct cx_error *err)
+{
+        json_auto_t *answer = NULL;
+        int r = fetch_all(w->get, w->info, &answer, err);
+        if (r < 0)
+                return r;
+        remember_version(w, answer);
+        if (w->get->watch_only)
+                return 0;
+        json_t *items = json_object_get(answer, "items");
+        if (w->get->tables && !json_array_size(json_object_get(answer, "rows")))
+                return 0;
+        if (w->get->tables || !json_is_array(items))
+                return show_watched(w, "ADDED", answer);
+        for (size_t i = 0; r == 0 && i < json_array_size(items); i++)
+                r = show_watched(w, "ADDED", json_array_get(items, i));
+        return r;
+}
+
+static int watch(struct get *get, const struct cx_infos *targets, struct cx_error *err)
+{
+        if (targets->count != 1)
+                return cx_error_set(err, -EINVAL, "you may only specify a single resource type");
+        struct watching w = {.get = get, .info = targets->items[0], .err = err};
+        char kind[256];
+        prepare_printer(get, w.info, get->show_kind, kind, &w.printer);
+        int r = show_initial(&w, err);
+        fflush(stdout);
+        struct cx_info collection = *w.info;
+        collection.name = NULL;
+        while (r == 0) {
+                CX_BUF path = CX_BUF_INIT;
+                CX_CLEANUP(cx_freep) char *selector = NULL;
+                cx_info_path(&collection, NULL, &path);
+                if (w.info->name)
+                        selector = cx_sprintf("metadata.name=%s", w.info->name);
+                cx_rest_query(&path, "labelSelector", get->builder.selector);
+                cx_rest_query(&path, "fieldSelector", selector ? selector : get->builder.field_selector);
+                cx_rest_query(&path, "watch", "true");
+                cx_rest_query(&path, "resourceVersion", *w.resource_version ? w.resource_version : NULL);
+                r = cx_ctl_watch(get->ctl, path.data, get->tables ? ACCEPT_TABLE : NULL, watch_event, &w, err);
+                if (get->ctl->request_timeout)
+                        break;
+        }
+        cx_table_printer_release(&w.printer);
+        return r;
+}
+
+static int get_raw(struct cx_ctl *ctl, const char *path, struct cx_error *err)
+{
+        CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+        int r = cx_ctl_call(ctl, &(struct cx_ctl_call){.path = path}, &reply, err);
+        if (r == 0)
+                fwrite(reply.body.data, 1, reply.body.length, stdout);
+        return r;
+}
+
+CX_COMMAND(get)
+{
+        CX_CLEANUP(release_get) struct get get = {.ctl = ctl, .server_print = true, .chunk = 500};
+        const struct cx_flag flags[] = {
+                CX_FILE_FLAGS(&get.builder),
+                CX_SELECTOR_FLAGS(&get.builder),
+                CX_OUTPUT_FLAGS(&get.output),
+                {"all-namespaces", 'A', CX_FLAG_BOOL, &get.builder.all_namespaces, "Objects of all namespaces."},
+                {"watch", 'w', CX_FLAG_BOOL, &get.watch, "After listing, watch for changes."},
+                {"watch-only", 0, CX_FLAG_BOOL, &get.watch_only, "Watch for changes without listing first."},
+                {"output-watch-events", 0, CX_FLAG_BOOL, &get.watch_events, "Show the events of a watch."},
+                {"ignore-not-found", 0, CX_FLAG_BOOL, &get.builder.ignore_not_found, "A missing object is no error."},
+                {"label-columns", 'L', CX_FLAG_CSV, &get.label_columns, "Labels to show as columns."},
+                {"no-headers", 0, CX_FLAG_BOOL, &get.no_headers, "Do not print headers."},
+                {"show-labels", 0, CX_FLAG_BOOL, &get.show_labels, "Show all labels as the last column."},
+                {"show-kind", 0, CX_FLAG_BOOL, &get.show_kind, "Show the type before the name."},
+                {"server-print", 0, CX_FLAG_BOOL, &get.server_print, "Let the server make the table."},
+                {"sort-by", 0, CX_FLAG_STRING, &get.sort_by, "Sort by this field, a JSONPath."},
+                {"chunk-size", 0, CX_FLAG_INT, &get.chunk, "Objects in one request; 0: all.", NULL, NULL, 0, INT32_MAX},
+                {"subresource", 0, CX_FLAG_STRING, &get.subresource, "Get this subresource of the object."},
+                {"raw", 0, CX_FLAG_STRING, &get.raw, "URI to request from the server as it is."},
+                {0},
+        };
+        CX_STRINGS args = CX_STRINGS_INIT;
+        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        if (r < 0)
+                return r;
+        if (get.raw)
+                return get_raw(ctl, get.raw, err);
+        get.output.no_headers = get.no_headers;
+        r = cx_output_parse(ctl, &get.output, err);
+        if (r < 0)
+                return r;
+        if (cx_builder_empty(&get.builder, &args)) {
+                fprintf(stderr, "You must specify the type of resource to get. Use \"kubectl api-resources\" for a "
+                                "complete list of supported resources.\n\n");
+                return cx_ctl_usage_error(ctl, err,
+                                          "Required resource not specified.\nUse \"kubectl explain <resource>\" for a "
+                                          "detailed description of that resource (e.g. kubectl explain pods).");
+        }
+        get.tables = get.output.form == CX_OUTPUT_DEFAULT || get.output.form == CX_OUTPUT_WIDE;
+        get.builder.may_list = true;
+        CX_INFOS targets = CX_INFOS_INIT;
+        r = cx_builder_targets(ctl, &get.builder, &args, &targets, err);
+        if (r < 0)
+                return r;
+        if (get.watch || get.watch_only)
+                return watch(&get, &targets, err);
+        return get.tables ? show_tables(&get, &targets, err) : show_objects(&get, &targets, err);
+}

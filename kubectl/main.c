@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// kubectl: finds the command among the words, runs it, shows its error, exits.
+#include "base/process.h"
+#include "kubectl/kubectl.h"
+
+#include <signal.h>
+
+// How many elements of argv the flag at argv[0] takes, as far as the global flags tell.
+static int flag_length(const struct cx_flag *globals, char **argv)
+{
+        const char *arg = argv[0];
+        bool is_long = arg[1] == '-';
+        if (strchr(arg, '=') || (!is_long && arg[2]))
+                return 1;
+        for (const struct cx_flag *flag = globals; flag->name; flag++)
+                if (is_long ? strcmp(flag->name, arg + 2) == 0 : flag->shorthand == arg[1])
+                        return flag->kind == CX_FLAG_BOOL || flag->bare_value || !argv[1] ? 1 : 2;
+        return 1;
+}
+
+// The index of the next word of the command; 0 when there is none.
+static int next_word(const struct cx_flag *globals, int argc, char **argv, int from)
+{
+        for (int i = from; i < argc;) {
+                if (strcmp(argv[i], "--") == 0)
+                        return 0;
+                if (argv[i][0] != '-' || !argv[i][1])
+                        return i;
+                i += flag_length(globals, &argv[i]);
+        }
+        return 0;
+}
+
+static const struct cx_command *find_command(const struct cx_command *among, const char *word)
+{
+        for (; among->name; among++)
+                if (strcmp(among->name, word) == 0)
+                        return among;
+        return NULL;
+}
+
+static void remove_word(int *argc, char **argv, int at)
+{
+        memmove(&argv[at], &argv[at + 1], (size_t)(*argc - at) * sizeof *argv);
+        (*argc)--;
+}
+
+// Takes the command's words out of argv. NULL with the exit code when there is nothing to run.
+static const struct cx_command *take_command(struct cx_ctl *ctl, int *argc, char **argv, int *ret_status)
+{
+        const struct cx_flag *globals = cx_ctl_global_flags(ctl);
+        const struct cx_command *among = cx_commands, *command = NULL;
+        bool help = false;
+        int at;
+        CX_BUF text = CX_BUF_INIT;
+        for (int from = 1; (at = next_word(globals, *argc, argv, from)); from = at) {
+                if (!command && strcmp(argv[at], "help") == 0) {
+                        help = true;
+                        remove_word(argc, argv, at);
+                        continue;
+                }
+                const struct cx_command *found = find_command(among, argv[at]);
+                if (!found && command && command->run)
+                        break;
+                if (!found) {
+                        cx_help_unknown(argv[at], ctl->path, among, &text);
+                        fputs(text.data, stderr);
+                        *ret_status = 1;
+                        return NULL;
+                }
+                size_t n = strlen(ctl->path);
+                snprintf(ctl->path + n, sizeof ctl->path - n, "%s%s", n ? " " : "", found->name);
+                remove_word(argc, argv, at);
+                command = found;
+                if (!command->subcommands)
+                        break;
+                among = command->subcommands;
+        }
+        ctl->command = command;
+        ctl->help = help;
+        if (command && command->run)
+                return command;
+        if (command)
+                cx_help_command(ctl, NULL, &text);
+        else
+                cx_help_root(&text);
+        fputs(text.data, stdout);
+        *ret_status = 0;
+        return NULL;
+}
+
+void cx_ctl_release(struct cx_ctl *ctl)
+{
+        cx_kubeconfig_release(&ctl->config);
+        cx_rest_free(ctl->rest);
+        free(ctl->namespace);
+        cx_strings_release(&ctl->as_groups);
+}
+
+int main(int argc, char **argv)
+{
+        cx_process_init();
+        cx_process_unblock_signals();
+        signal(SIGPIPE, SIG_DFL);
+        static struct cx_ctl ctl;
+        int status = 0;
+        const struct cx_command *command = take_command(&ctl, &argc, argv, &status);
+        if (!command)
+                return status;
+        CX_ERROR err = CX_ERROR_INIT;
+        int r = command->run(&ctl, argc, argv, &err);
+        if (r < 0 && err.code)
+                cx_ctl_report(&ctl, &err);
+        if (fflush(stdout) != 0)
+                ctl.status = ctl.status ? ctl.status : 1;
+        status = ctl.status;
+        cx_ctl_release(&ctl);
+        return status;
+}

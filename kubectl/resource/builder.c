@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kubectl/resource/builder.h"
+
+#include <strings.h>
+
+static void free_info(struct cx_info *info)
+{
+        free(info->namespace);
+        free(info->name);
+        free(info->source);
+        json_decref(info->object);
+        free(info);
+}
+
+void cx_infos_release(struct cx_infos *infos)
+{
+        for (size_t i = 0; i < infos->count; i++)
+                if (infos->items[i])
+                        free_info(infos->items[i]);
+        free(infos->items);
+        *infos = (struct cx_infos)CX_INFOS_INIT;
+}
+
+static void append(struct cx_infos *infos, struct cx_info *info)
+{
+        infos->items = cx_realloc_array(infos->items, infos->count + 1, sizeof *infos->items);
+        infos->items[infos->count++] = info;
+}
+
+struct cx_info *cx_infos_add(struct cx_infos *infos, const struct cx_mapping *mapping, const char *namespace,
+                             const char *name)
+{
+        struct cx_info *info = cx_alloc(sizeof *info);
+        info->mapping = mapping;
+        info->namespace = mapping->namespaced ? cx_strdup(namespace) : NULL;
+        info->name = cx_strdup(name);
+        append(infos, info);
+        return info;
+}
+
+void cx_builder_release(struct cx_builder *builder)
+{
+        cx_strings_release(&builder->files);
+}
+
+bool cx_builder_empty(const struct cx_builder *builder, const struct cx_strings *args)
+{
+        return !args->count && !builder->files.count && !builder->kustomize;
+}
+
+// --- files ----------------------------------------------------------------------------------------------------------
+static int no_such_kind(const char *api_version, const char *kind, const char *name, const char *namespace,
+                        const char *source, struct cx_error *err)
+{
+        return cx_error_set(err, -ENOENT,
+                            "resource mapping not found for name: \"%s\" namespace: \"%s\" from \"%s\": no matches for "
+                            "kind \"%s\" in version \"%s\"\nensure CRDs are installed first",
+                            name, namespace, source, kind, api_version);
+}
+
+static int take_namespace(struct cx_ctl *ctl, json_t *object, struct cx_error *err)
+{
+        const char *said = cx_json_string(object, "metadata.namespace");
+        if (!said || !*said) {
+                json_t *metadata = cx_json_object_at(object, "metadata");
+                return json_object_set_new(metadata, "namespace", json_string(ctl->namespace));
+        }
+        if (ctl->namespace_flag && strcmp(said, ctl->namespace_flag) != 0)
+                return cx_error_set(err, -EINVAL,
+                                    "the namespace from the provided object \"%s\" does not match the namespace "
+                                    "\"%s\". You must pass '--namespace=%s' to perform this operation.",
+                                    said, ctl->namespace_flag, said);
+        return 0;
+}
+
+static int add_document(struct cx_ctl *ctl, const struct cx_builder *builder, json_t *document, const char *source,
+                        struct cx_infos *infos, struct cx_error *err)
+{
+        if (!json_is_object(document))
+                return cx_error_set(err, -EINVAL,
+                                    "error validating \"%s\": error validating data: invalid object to validate", source);
+        const char *api_version = cx_json_string(document, "apiVersion"), *kind = cx_json_string(document, "kind");
+        if (!api_version || !kind || !*api_version || !*kind)
+                return cx_error_set(err, -EINVAL,
+                                    "error validating \"%s\": error validating data: %s%s%s%s%s; if you choose to ignore "
+                                    "these errors, turn validation off with --validate=false",
+                                    source, api_version && kind ? "" : !api_version && !kind ? "[" : "",
+                                    api_version ? "" : "apiVersion not set", !api_version && !kind ? ", " : "",
+                                    kind ? "" : "kind not set", !api_version && !kind ? "]" : "");
+        const json_t *items = json_object_get(document, "items");
+        if (cx_has_suffix(kind, "List") && json_is_array(items)) {
+                size_t i;
+                json_t *item;
+                json_array_foreach (items, i, item) {
+                        if (json_is_object(item) && strcmp(kind, "List") != 0 && !json_object_get(item, "kind")) {
+                                char singular[128];
+                                snprintf(singular, sizeof singular, "%.*s", (int)strlen(kind) - 4, kind);
+                                json_object_set_new(item, "kind", json_string(singular));
+                                json_object_set_new(item, "apiVersion", json_string(api_version));
+                        }
+                        int r = add_document(ctl, builder, item, source, infos, err);
+                        if (r < 0)
+                                return r;
+                }
+                return 0;
+        }
+        const struct cx_mapping *mapping;
+        const char *name = cx_json_string_or(document, "metadata.name", "");
+        int r = cx_mapping_by_kind(ctl, api_version, kind, &mapping, err);
+        if (r == -ENOENT && (!err || !err->code))
+                return no_such_kind(api_version, kind, name, cx_json_string_or(document, "metadata.namespace", ""),
+                                    source, err);
+        if (r < 0)
+                return r;
+        if (mapping->namespaced && (r = take_namespace(ctl, document, err)) < 0)
+                return r;
+        if (!*name && !builder->ignore_unnamed)
+                return cx_error_set(err, -EINVAL, "error when retrieving current configuration of:\nresource name may "
+                                                  "not be empty\nfrom server for: \"%s\"", source);
+        struct cx_info *info = cx_infos_add(infos, mapping, cx_json_string(document, "metadata.namespace"), name);
+        info->source = cx_strdup(source);
+        info->object = json_incref(document);
+        return 0;
+}
+
+static int from_files(struct cx_ctl *ctl, struct cx_builder *builder, struct cx_infos *infos, struct cx_error *err)
+{
+        json_auto_t *documents = NULL;
+        CX_STRINGS sources = CX_STRINGS_INIT;
+        int r = cx_files_read(ctl, builder, &documents, &sources, err);
+        if (r < 0)
+                return r;
+        size_t i;
+        json_t *document;
+        json_array_foreach (documents, i, document) {
+                CX_ERROR failure = CX_ERROR_INIT;
+                r = add_document(ctl, builder, document, sources.items[i], infos, &failure);
+                if (r < 0 && json_array_size(documents) == 1)
+                        return cx_error_move(err, &failure);
+                if (r < 0)
+                        cx_ctl_report(ctl, &failure); // the others go on
+        }
+        return 0;
+}
+
+// --- words ----------------------------------------------------------------------------------------------------------
+static int parse_types(struct cx_ctl *ctl, const char *word, const struct cx_mapping ***ret_list, size_t *ret_count,
+                       struct cx_error *err)
+{
+        CX_STRINGS words = CX_STRINGS_INIT;
+        cx_strings_split(&words, word, ',');
+        *ret_list = NULL;
+        *ret_count = 0;
+        for (size_t i = 0; i < words.count; i++) {
+                const struct cx_mapping **category = NULL, *mapping;
+                size_t n = 0;
+                int r = 0;
+                if (!words.items[i][0])
+                        r = cx_error_set(err, -EINVAL,
+                                         "arguments in resource/name form must have a single resource and name");
+                if (r == 0)
+                        r = cx_mapping_category(ctl, words.items[i], &category, &n, err);
+                if (r == 0 && !n) {
+                        r = cx_mapping_find(ctl, words.items[i], &mapping, err);
+                        if (r == 0) {
+                                category = cx_alloc(sizeof(void *));
+                                category[0] = mapping;
+                                n = 1;
+                        }
+                }
+                if (r < 0) {
+                        free(*ret_list);
+                        *ret_list = NULL;
+                        return r;
+                }
+                *ret_list = cx_realloc_array(*ret_list, *ret_count + n, sizeof **ret_list);
+                for (size_t j = 0; j < n; j++)
+                        (*ret_list)[(*ret_count)++] = category[j];
+                free(category);
+        }
+        return 0;
+}
+
+static int from_slashes(struct cx_ctl *ctl, const struct cx_builder *builder, const struct cx_strings *args,
+                        struct cx_infos *infos, struct cx_error *err)
+{
+        for (size_t i = 0; i < args->count; i++) {
+                const char *slash = strchr(args->items[i], '/');
+                if (!slash)
+                        return cx_error_set(err, -EINVAL,
+                                            "there is no need to specify a resource type as a separate argument when "
+                                            "passing arguments in resource/name form (e.g. 'kubectl get "
+                                            "resource/<resource_name>' instead of 'kubectl get resource "
+                                            "resource/<resource_name>'");
+                if (slash == args->items[i] || !slash[1] || strchr(slash + 1, '/'))
+                        return cx_error_set(err, -EINVAL,
+                                            "arguments in resource/name form must have a single resource and name");
+                CX_CLEANUP(cx_freep) char *type = cx_strndup(args->items[i], (size_t)(slash - args->items[i]));
+                if (strchr(type, ','))
+                        return cx_error_set(err, -EINVAL,
+                                            "arguments in resource/name form may not have more than one resource");
+                const struct cx_mapping *mapping;
+                int r = cx_mapping_find(ctl, type, &mapping, err);
+                if (r < 0)
+                        return r;
+                if (builder->all_namespaces && mapping->namespaced)
+                        return cx_error_set(err, -EINVAL,
+                                            "a resource cannot be retrieved by name across all namespaces");
+                cx_infos_add(infos, mapping, ctl->namespace, slash + 1);
+        }
+        return 0;
+}
+
+static int from_words(struct cx_ctl *ctl, const struct cx_builder *builder, const struct cx_strings *args,
+                      struct cx_infos *infos, struct cx_error *err)
+{
+        bool picks = builder->selector || builder->field_selector || builder->all;
+        if (strchr(args->items[0], '/') || (args->count > 1 && strchr(args->items[1], '/'))) {
+                if (picks)
+                        return cx_error_set(err, -EINVAL, "%s",
+                                            builder->all ? "name cannot be provided when a selector is specified"
+                                                         : "name cannot be provided when a selector is specified");
+                return from_slashes(ctl, builder, args, infos, err);
+        }
+        if (builder->default_type && args->count >= 1 && !picks && args->count == 1) {
+                const struct cx_mapping *mapping;
+                int r = cx_mapping_find(ctl, builder->default_type, &mapping, err);
+                if (r == 0)
+                        cx_infos_add(infos, mapping, ctl->namespace, args->items[0]);
+                return r;
+        }
+        CX_CLEANUP(cx_freep) const struct cx_mapping **types = NULL;
+        size_t n = 0;
+        int r = parse_types(ctl, args->items[0], &types, &n, err);
+        if (r < 0)
+                return r;
+        if (args->count > 1 && picks)
+                return cx_error_set(err, -EINVAL, "name cannot be provided when a selector is specified");
+        if (args->count == 1 && !picks && !builder->may_list)
+                return cx_error_set(err, -EINVAL, "resource(s) were provided, but no name was specified");
+        for (size_t i = 0; i < n; i++) {
+                if (args->count > 1 && builder->all_namespaces && types[i]->namespaced)
+                        return cx_error_set(err, -EINVAL,
+                                            "a resource cannot be retrieved by name across all namespaces");
+                if (args->count == 1)
+                        cx_infos_add(infos, types[i], builder->all_namespaces ? NULL : ctl->namespace, NULL);
+                for (size_t j = 1; j < args->count; j++)
+                        cx_infos_add(infos, types[i], ctl->namespace, args->items[j]);
+        }
+        return 0;
+}
+
+int cx_builder_targets(struct cx_ctl *ctl, struct cx_builder *builder, const struct cx_strings *args,
+                       struct cx_infos *ret_infos, struct cx_error *err)
+{
+        int r = cx_ctl_connect(ctl, err);
+        if (r < 0)
+                return r;
+        if (builder->files.count || builder->kustomize) {
+                if (args->count)
+                        return cx_error_set(err, -EINVAL, "when paths, URLs, or stdin is provided as input, you may not "
+                                                          "specify resource arguments as well");
+                return from_files(ctl, builder, ret_infos, err);
+        }
+        if (!args->count)
+                return cx_error_set(err, -EINVAL,
+                                    "You must provide one or more resources by argument or filename.\n"
+                                    "Example resource specifications include:\n   '-f rsrc.yaml'\n   "
+                                    "'--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'");
+        return from_words(ctl, builder, args, ret_infos, err);
+}
+
+// --- the server -----------------------------------------------------------------------------------------------------
+static int list_collection(struct cx_ctl *ctl, const struct cx_builder *builder, const struct cx_info *target,
+                           struct cx_infos *infos, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *token = NULL;
+        do {
+                CX_BUF path = CX_BUF_INIT;
+                cx_info_path(target, NULL, &path);
+                cx_rest_query(&path, "labelSelector", builder->selector);
+                cx_rest_query(&path, "fieldSelector", builder->field_selector);
+                cx_rest_query(&path, "limit", CX_INT(builder->chunk ? builder->chunk : 500));
+                cx_rest_query(&path, "continue", token);
+                json_auto_t *list = NULL;
+                int r = cx_ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);
+                if (r < 0)
+                        return r;
+                size_t i;
+                json_t *item;
+                char api_version[128];
+                cx_join_api_version(api_version, target->mapping->group, target->mapping->version);
+                json_array_foreach (json_object_get(list, "items"), i, item) {
+                        struct cx_info *info = cx_infos_add(infos, target->mapping,
+                                                            cx_json_string(item, "metadata.namespace"),
+                                                            cx_json_string_or(item, "metadata.name", ""));
+                        json_object_set_new(item, "apiVersion", json_string(api_version));
+                        json_object_set_new(item, "kind", json_string(target->mapping->kind));
+                        info->object = json_incref(item);
+                }
+                free(token);
+                const char *next = cx_json_string(list, "metadata.continue");
+                token = next && *next ? cx_strdup(next) : NULL;
+        } while (token);
+        return 0;
+}
+
+int cx_builder_expand(struct cx_ctl *ctl, const struct cx_builder *builder, struct cx_infos *targets,
+                      struct cx_infos *ret_infos, struct cx_error *err)
+{
+        for (size_t i = 0; i < targets->count; i++) {
+                struct cx_info *target = targets->items[i];
+                if (target->name) {
+                        targets->items[i] = NULL;
+                        append(ret_infos, target);
+                        continue;
+                }
+                int r = list_collection(ctl, builder, target, ret_infos, err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int cx_builder_objects(struct cx_ctl *ctl, struct cx_builder *builder, const struct cx_strings *args,
+                       struct cx_infos *ret_infos, struct cx_error *err)
+{
+        CX_INFOS targets = CX_INFOS_INIT, all = CX_INFOS_INIT;
+        int r = cx_builder_targets(ctl, builder, args, &targets, err);
+        if (r == 0)
+                r = cx_builder_expand(ctl, builder, &targets, &all, err);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < all.count; i++) {
+                struct cx_info *info = all.items[i];
+                CX_ERROR failure = CX_ERROR_INIT;
+                if (!builder->local && (info->source || !info->object) && cx_info_fetch(ctl, info, &failure) < 0) {
+                        if (builder->ignore_not_found && cx_error_is(&failure, CX_REASON_NOT_FOUND))
+                                continue;
+                        if (failure.reason == CX_REASON_UNKNOWN)
+                                return cx_error_move(err, &failure); // no server, no use going on
+                        cx_ctl_report(ctl, &failure);
+                        continue;
+                }
+                append(ret_infos, info);
+                all.items[i] = NULL;
+        }
+        return 0;
+}
+
+void cx_info_path(const struct cx_info *info, const char *subresource, struct cx_buf *to)
+{
+        const struct cx_mapping *m = info->mapping;
+        cx_rest_path(to, CX_REF(.group = m->group, .version = m->version, .resource = m->resource,
+                                .namespace = info->namespace, .name = info->name),
+                     subresource);
+}
+
+int cx_info_fetch(struct cx_ctl *ctl, struct cx_info *info, struct cx_error *err)
+{
+        CX_BUF path = CX_BUF_INIT;
+        cx_info_path(info, NULL, &path);
+        json_t *object = NULL;
+        int r = cx_ctl_json(ctl, "GET", path.data, NULL, NULL, &object, err);
+        if (r < 0)
+                return r;
+        json_decref(info->object);
+        info->object = object;
+        return 0;
+}
+
+enum cx_patch_type cx_info_patch_type(const struct cx_info *info)
+{
+        return info->mapping->schema ? CX_PATCH_STRATEGIC : CX_PATCH_MERGE;
+}
+
+int cx_info_patch(struct cx_ctl *ctl, struct cx_info *info, const char *subresource, enum cx_patch_type type,
+                  const json_t *patch, int dry_run, const char *manager, struct cx_error *err)
+{
+        CX_BUF path = CX_BUF_INIT;
+        cx_info_path(info, subresource, &path);
+        cx_rest_query(&path, "fieldManager", manager);
+        cx_rest_query(&path, "dryRun", dry_run == CX_DRY_SERVER ? "All" : NULL);
+        json_t *object = NULL;
+        int r = cx_ctl_json(ctl, "PATCH", path.data, cx_patch_content_type(type), patch, &object, err);
+        if (r < 0)
+                return r;
+        json_decref(info->object);
+        info->object = object;
+        return 0;
+}
+
+int cx_info_wrap(const struct cx_info *info, const char *verb, struct cx_error *err)
+{
+        if (!info->source || !err)
+                return err ? err->code : -EIO;
+        if (err->reason == CX_REASON_INVALID)
+                return err->code;
+        return cx_error_wrap(err, "error when %s \"%s\"", verb, info->source);
+}
+
+const char *cx_info_label(const struct cx_info *info, char *to)
+{
+        char label[256];
+        snprintf(to, 512, "%s/%s", cx_mapping_label(info->mapping, label), cx_str(info->name));
+        return to;
+}

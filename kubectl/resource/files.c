@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads what -f names: files, folders (*.yaml, *.yml, *.json), http(s) URLs and standard input.
+#include "format/yaml.h"
+#include "kubectl/resource/builder.h"
+
+#include <dirent.h>
+#include <glob.h>
+#include <sys/stat.h>
+
+#define MAX_FILE ((size_t)64 << 20)
+#define MAX_FILES 100000
+
+static int read_url(const char *url, struct cx_buf *to, struct cx_error *err)
+{
+        CX_CLEANUP(cx_http_client_freep) struct cx_http_client *client = NULL;
+        CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+        int r = cx_http_client_new(&(struct cx_http_client_options){0}, &client, err);
+        if (r == 0)
+                r = cx_http_do(client,
+                               &(struct cx_http_call){
+                                       .path = url, .accept = "*/*", .follow_redirects = true, .max_reply = MAX_FILE},
+                               &reply, err);
+        if (r < 0)
+                return r;
+        if (reply.code != 200)
+                return cx_error_set(err, -EIO, "unable to read URL \"%s\", server reported %d, status code=%d", url,
+                                    reply.code, reply.code);
+        cx_buf_append(to, reply.body.data, reply.body.length);
+        return 0;
+}
+
+int cx_file_read_text(struct cx_ctl *ctl CX_UNUSED, const char *name, struct cx_buf *to, struct cx_error *err)
+{
+        if (strcmp(name, "-") == 0) {
+                int r = cx_buf_read_fd(to, STDIN_FILENO);
+                return r < 0 ? cx_error_set(err, r, "cannot read standard input: %s", strerror(-r)) : 0;
+        }
+        if (cx_has_prefix(name, "http://") || cx_has_prefix(name, "https://"))
+                return read_url(name, to, err);
+        int r = cx_buf_read_file(to, name);
+        if (r == -ENOENT)
+                return cx_error_set(err, r, "the path \"%s\" does not exist", name);
+        return r < 0 ? cx_error_set(err, r, "open %s: %s", name, strerror(-r)) : 0;
+}
+
+static int read_one(struct cx_ctl *ctl, const char *name, json_t *documents, struct cx_strings *sources,
+                    struct cx_error *err)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(MAX_FILE);
+        int r = cx_file_read_text(ctl, name, &text, err);
+        if (r < 0)
+                return r;
+        const char *source = strcmp(name, "-") == 0 ? "STDIN" : name;
+        json_auto_t *list = NULL;
+        r = cx_yaml_parse(text.data, text.length, &list, err);
+        if (r < 0) {
+                if (err)
+                        err->reason = CX_REASON_UNKNOWN; // ours, not the server's
+                return cx_error_wrap(err, "error parsing %s", source);
+        }
+        size_t i;
+        json_t *document;
+        json_array_foreach (list, i, document) {
+                if (json_is_null(document))
+                        continue;
+                json_array_append(documents, document);
+                cx_strings_add(sources, source);
+        }
+        return 0;
+}
+
+static bool is_manifest(const char *name)
+{
+        return cx_has_suffix(name, ".yaml") || cx_has_suffix(name, ".yml") || cx_has_suffix(name, ".json");
+}
+
+static int read_folder(struct cx_ctl *ctl, const char *path, bool recursive, int depth, json_t *documents,
+                       struct cx_strings *sources, struct cx_error *err)
+{
+        struct dirent **entries;
+        int n = scandir(path, &entries, NULL, alphasort), r = 0;
+        if (n < 0)
+                return cx_error_set(err, -errno, "open %s: %s", path, strerror(errno));
+        for (int i = 0; i < n; i++) {
+                CX_CLEANUP(cx_freep) char *name = cx_sprintf("%s/%s", path, entries[i]->d_name);
+                struct stat st;
+                bool dots = strcmp(entries[i]->d_name, ".") == 0 || strcmp(entries[i]->d_name, "..") == 0;
+                free(entries[i]);
+                if (r < 0 || dots || stat(name, &st) < 0)
+                        continue;
+                if (S_ISDIR(st.st_mode) && recursive && depth < 64)
+                        r = read_folder(ctl, name, recursive, depth + 1, documents, sources, err);
+                else if (S_ISREG(st.st_mode) && is_manifest(name) && sources->count < MAX_FILES)
+                        r = read_one(ctl, name, documents, sources, err);
+        }
+        free(entries);
+        return r;
+}
+
+static int read_path(struct cx_ctl *ctl, const struct cx_builder *builder, const char *name, json_t *documents,
+                     struct cx_strings *sources, struct cx_error *err)
+{
+        struct stat st;
+        bool local = strcmp(name, "-") != 0 && !strstr(name, "://");
+        if (!local)
+                return read_one(ctl, name, documents, sources, err);
+        if (stat(name, &st) < 0) {
+                glob_t found = {0};
+                int r = 0;
+                if (glob(name, 0, NULL, &found) == 0 && found.gl_pathc && strpbrk(name, "*?[")) {
+                        for (size_t i = 0; r == 0 && i < found.gl_pathc; i++)
+                                r = read_one(ctl, found.gl_pathv[i], documents, sources, err);
+                        globfree(&found);
+                        return r;
+                }
+                globfree(&found);
+                return cx_error_set(err, -ENOENT, "the path \"%s\" does not exist", name);
+        }
+        if (!S_ISDIR(st.st_mode))
+                return read_one(ctl, name, documents, sources, err);
+        CX_CLEANUP(cx_freep) char *folder = cx_strdup(name);
+        for (size_t length = strlen(folder); length > 1 && folder[length - 1] == '/';)
+                folder[--length] = 0;
+        size_t before = sources->count;
+        int r = read_folder(ctl, folder, builder->recursive, 0, documents, sources, err);
+        if (r == 0 && sources->count == before)
+                return cx_error_set(err, -ENOENT, "error reading [%s]: recognized file extensions are [.json .yaml .yml]",
+                                    name);
+        return r;
+}
+
+int cx_files_read(struct cx_ctl *ctl, const struct cx_builder *builder, json_t **ret_documents,
+                  struct cx_strings *ret_sources, struct cx_error *err)
+{
+        if (builder->kustomize)
+                return cx_error_set(err, -ENOTSUP, "kustomization directories (-k) are not supported");
+        json_auto_t *documents = json_array();
+        for (size_t i = 0; i < builder->files.count; i++) {
+                int r = read_path(ctl, builder, builder->files.items[i], documents, ret_sources, err);
+                if (r < 0)
+                        return r;
+        }
+        *ret_documents = cx_steal(&documents);
+        return 0;
+}
