@@ -12,17 +12,19 @@
 #define OTHER "Other Commands"
 
 static const struct cx_command apply_commands[] = {
-        {"view-last-applied", "", "View the latest last-applied-configuration annotations", "(TYPE [NAME] | TYPE/NAME | -f FILE)",
-         cx_cmd_apply_view_last},
+        {"view-last-applied", "", "View the latest last-applied-configuration annotations",
+         "(TYPE [NAME] | TYPE/NAME | -f FILE)", cx_cmd_apply_view_last},
         {0},
 };
 
 const struct cx_command cx_commands[] = {
-        {"create", BEGINNER, "Create a resource from a file or from stdin", "-f FILENAME", cx_cmd_create, cx_create_commands},
+        {"create", BEGINNER, "Create a resource from a file or from stdin", "-f FILENAME", cx_cmd_create,
+         cx_create_commands},
         {"get", INTERMEDIATE, "Display one or many resources",
          "(TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE[.VERSION][.GROUP]/NAME ...) [flags]", cx_cmd_get, NULL,
          "  kubectl get pods -o wide\n  kubectl get deployment web -o yaml\n"},
-        {"delete", INTERMEDIATE, "Delete resources by file names, stdin, resources and names, or by resources and label selector",
+        {"delete", INTERMEDIATE,
+         "Delete resources by file names, stdin, resources and names, or by resources and label selector",
          "([-f FILENAME] | TYPE [(NAME | -l label | --all)])", cx_cmd_delete},
         {"apply", ADVANCED, "Apply a configuration to a resource by file name or stdin", "(-f FILENAME)", cx_cmd_apply,
          apply_commands},

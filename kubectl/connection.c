@@ -65,8 +65,8 @@ int cx_ctl_connect(struct cx_ctl *ctl, struct cx_error *err)
         r = request_timeout(ctl, &timeout, err);
         if (r < 0)
                 return r;
-        const char *namespace = ctl->namespace_flag && *ctl->namespace_flag ? ctl->namespace_flag
-                                                                             : credentials.namespace;
+        const char *namespace =
+                ctl->namespace_flag && *ctl->namespace_flag ? ctl->namespace_flag : credentials.namespace;
         free(ctl->namespace);
         ctl->namespace = cx_strdup(namespace && *namespace ? namespace : "default");
         struct cx_rest_options options = {.user_agent = "kubectl/v1.35.0 (linux/amd64) coxswain", .timeout = timeout};
@@ -215,8 +215,8 @@ static int watch_line(struct watching *w, const char *line, size_t length)
         json_t *object = json_object_get(event, "object");
         if (strcmp(type, "ERROR") == 0) {
                 CX_CLEANUP(cx_freep) char *text = cx_json_text(object);
-                return w->result = cx_error_from_status(w->err, (int)cx_json_int(object, "code", 500), text,
-                                                        strlen(text));
+                return w->result =
+                               cx_error_from_status(w->err, (int)cx_json_int(object, "code", 500), text, strlen(text));
         }
         r = w->event(w->context, type, object);
         return r ? (w->result = r) : 0;
@@ -244,8 +244,8 @@ int cx_ctl_watch(struct cx_ctl *ctl, const char *path, const char *accept,
                  int (*event)(void *context, const char *type, json_t *object), void *context, struct cx_error *err)
 {
         CX_ERROR inside = CX_ERROR_INIT, failure = CX_ERROR_INIT;
-        struct watching w = {.pending = CX_BUF_INIT_MAX((size_t)64 << 20), .event = event, .context = context,
-                             .err = &inside};
+        struct watching w = {
+                .pending = CX_BUF_INIT_MAX((size_t)64 << 20), .event = event, .context = context, .err = &inside};
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         int r = cx_ctl_call(ctl,
                             &(struct cx_ctl_call){.method = "GET",

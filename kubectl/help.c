@@ -24,9 +24,10 @@ void cx_help_root(struct cx_buf *to)
                 cx_buf_printf(to, "\n%s:\n", groups.items[i]);
                 list_commands(cx_commands, groups.items[i], to);
         }
-        cx_buf_add(to, "\nUsage:\n  kubectl [flags] [options]\n\n"
-                       "Use \"kubectl <command> --help\" for more information about a given command.\n"
-                       "Use \"kubectl options\" for a list of global command-line options (applies to all commands).\n");
+        cx_buf_add(to,
+                   "\nUsage:\n  kubectl [flags] [options]\n\n"
+                   "Use \"kubectl <command> --help\" for more information about a given command.\n"
+                   "Use \"kubectl options\" for a list of global command-line options (applies to all commands).\n");
 }
 
 void cx_help_command(const struct cx_ctl *ctl, const struct cx_flag *flags, struct cx_buf *to)
@@ -43,12 +44,13 @@ void cx_help_command(const struct cx_ctl *ctl, const struct cx_flag *flags, stru
                 cx_buf_add(to, "\nOptions:\n");
                 cx_flags_help(flags, to);
         }
-        cx_buf_printf(to, "\nUsage:\n  kubectl %s %s%s\n\n", ctl->path, command->run ? cx_str(command->usage) : "SUBCOMMAND",
-                      flags ? " [options]" : "");
+        cx_buf_printf(to, "\nUsage:\n  kubectl %s %s%s\n\n", ctl->path,
+                      command->run ? cx_str(command->usage) : "SUBCOMMAND", flags ? " [options]" : "");
         if (command->subcommands)
                 cx_buf_printf(to, "Use \"kubectl %s <command> --help\" for more information about a given command.\n",
                               ctl->path);
-        cx_buf_add(to, "Use \"kubectl options\" for a list of global command-line options (applies to all commands).\n");
+        cx_buf_add(to,
+                   "Use \"kubectl options\" for a list of global command-line options (applies to all commands).\n");
 }
 
 // Levenshtein's distance of short words.

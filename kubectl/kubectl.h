@@ -87,8 +87,8 @@ void cx_ctl_impersonation(struct cx_ctl *ctl, const char *headers[32], struct cx
 // A watch: calls `event` with each event until it returns non-zero (returned; positive is success), the server ends the
 // stream (0) or it breaks.
 int cx_ctl_watch(struct cx_ctl *ctl, const char *path, const char *accept,
-                 int (*event)(void *context, const char *type, json_t *object), void *context,
-                 struct cx_error *err) CX_CHECK;
+                 int (*event)(void *context, const char *type, json_t *object), void *context, struct cx_error *err)
+        CX_CHECK;
 
 #define CX_OUT(...) ((void)printf(__VA_ARGS__))
 #define CX_DRY_NONE 0

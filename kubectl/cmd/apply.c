@@ -5,7 +5,6 @@
 #include "kubectl/cmd/commands.h"
 #include "schema/engine.h"
 
-
 #define MAX_CONFLICTS 5
 
 struct apply {
@@ -83,9 +82,10 @@ static int send(struct apply *apply, const char *method, struct cx_info *info, c
         if (!by_name)
                 target.name = NULL;
         cx_info_path(&target, NULL, &path);
-        cx_rest_query(&path, "fieldManager", apply->manager ? apply->manager
-                                             : apply->server_side ? "kubectl"
-                                                                  : "kubectl-client-side-apply");
+        cx_rest_query(&path, "fieldManager",
+                      apply->manager       ? apply->manager
+                      : apply->server_side ? "kubectl"
+                                           : "kubectl-client-side-apply");
         cx_rest_query(&path, "fieldValidation", cx_field_validation(apply->validate));
         cx_rest_query(&path, "dryRun", apply->mode == CX_DRY_SERVER ? "All" : NULL);
         if (apply->server_side)
@@ -122,7 +122,8 @@ static void warn_unmanaged(const struct cx_info *info)
 {
         fflush(stdout);
         fprintf(stderr,
-                "Warning: resource %s/%s is missing the %s annotation which is required by kubectl apply. kubectl apply "
+                "Warning: resource %s/%s is missing the %s annotation which is required by kubectl apply. kubectl "
+                "apply "
                 "should only be used on resources created declaratively by either kubectl create --save-config or "
                 "kubectl apply. The missing annotation will be patched automatically.\n",
                 info->mapping->resource, info->name, CX_LAST_APPLIED);
@@ -151,7 +152,7 @@ static int patch(struct apply *apply, struct cx_info *info, json_t *modified, st
                         r = cx_apply_patch(info->mapping->schema, original, modified, info->object, &change, err);
                 if (r < 0)
                         return cx_info_wrap(info, "creating patch with", err);
-                if (!json_object_size(change))
+                if (!json_object_size(change) && apply->mode != CX_DRY_CLIENT)
                         return show(apply, info, "unchanged", err);
                 if (apply->mode == CX_DRY_CLIENT) {
                         json_t *patched = NULL;
@@ -178,15 +179,15 @@ static int patch(struct apply *apply, struct cx_info *info, json_t *modified, st
                 }
                 if (failure.reason != CX_REASON_INVALID && info->source) {
                         CX_CLEANUP(cx_freep) char *text = cx_json_text(change);
-                        cx_error_wrap(&failure,
-                                      "error when applying patch:\n%s\nto:\nResource: \"%s, Resource=%s\", "
-                                      "GroupVersionKind: \"%s, Kind=%s\"\nName: \"%s\", Namespace: \"%s\"\nfor: \"%s\": "
-                                      "error when patching \"%s\"",
-                                      text, cx_join_api_version((char[128]){0}, info->mapping->group, info->mapping->version),
-                                      info->mapping->resource,
-                                      cx_join_api_version((char[128]){0}, info->mapping->group, info->mapping->version),
-                                      info->mapping->kind, info->name, cx_str(info->namespace), info->source,
-                                      info->source);
+                        cx_error_wrap(
+                                &failure,
+                                "error when applying patch:\n%s\nto:\nResource: \"%s, Resource=%s\", "
+                                "GroupVersionKind: \"%s, Kind=%s\"\nName: \"%s\", Namespace: \"%s\"\nfor: \"%s\": "
+                                "error when patching \"%s\"",
+                                text, cx_join_api_version((char[128]){0}, info->mapping->group, info->mapping->version),
+                                info->mapping->resource,
+                                cx_join_api_version((char[128]){0}, info->mapping->group, info->mapping->version),
+                                info->mapping->kind, info->name, cx_str(info->namespace), info->source, info->source);
                 }
                 return cx_error_move(err, &failure);
         }
@@ -246,7 +247,8 @@ CX_COMMAND(apply)
                 CX_FILE_FLAGS(&apply.builder),
                 CX_OUTPUT_FLAGS(&apply.output),
                 CX_DRY_RUN_FLAG(&apply.dry_run),
-                {"selector", 'l', CX_FLAG_STRING, &apply.builder.selector, "Only the objects of the files with these labels."},
+                {"selector", 'l', CX_FLAG_STRING, &apply.builder.selector,
+                 "Only the objects of the files with these labels."},
                 {"server-side", 0, CX_FLAG_BOOL, &apply.server_side, "Let the server merge."},
                 {"force-conflicts", 0, CX_FLAG_BOOL, &apply.force_conflicts, "Take fields over from other managers."},
                 {"field-manager", 0, CX_FLAG_STRING, &apply.manager, "Name of the manager of the fields."},
@@ -322,7 +324,8 @@ CX_COMMAND(apply_view_last)
                 CX_BUF text = CX_BUF_INIT;
                 r = last_applied(infos.items[i]->object, &original, err);
                 if (r == 0 && !original)
-                        return cx_error_set(err, -ENOENT, "no last-applied-configuration annotation found on resource: %s",
+                        return cx_error_set(err, -ENOENT,
+                                            "no last-applied-configuration annotation found on resource: %s",
                                             infos.items[i]->name);
                 if (r == 0)
                         r = cx_output_object(&output, original, &text, err);

@@ -104,8 +104,12 @@ struct cx_create {
 #define CX_CREATE_FLAGS(c)                                                                                             \
         CX_OUTPUT_FLAGS(&(c)->output), CX_DRY_RUN_FLAG(&(c)->dry_run),                                                 \
                 {"field-manager", 0, CX_FLAG_STRING, &(c)->manager, "Name of the manager of the fields."},             \
-                {"validate", 0, CX_FLAG_STRING, &(c)->validate,                                                        \
-                 "Field validation by the server: strict, warn or ignore.", "strict"},                                 \
+                {"validate",                                                                                           \
+                 0,                                                                                                    \
+                 CX_FLAG_STRING,                                                                                       \
+                 &(c)->validate,                                                                                       \
+                 "Field validation by the server: strict, warn or ignore.",                                            \
+                 "strict"},                                                                                            \
         {                                                                                                              \
                 "save-config", 0, CX_FLAG_BOOL, &(c)->save_config, "Keep the configuration in an annotation."          \
         }
@@ -123,8 +127,8 @@ struct cx_deletion {
         bool force, now, wait, ignore_not_found, quiet_output, name_output;
         int dry_run;
 };
-int cx_delete_infos(struct cx_ctl *ctl, struct cx_infos *infos, const struct cx_deletion *how,
-                    struct cx_error *err) CX_CHECK;
+int cx_delete_infos(struct cx_ctl *ctl, struct cx_infos *infos, const struct cx_deletion *how, struct cx_error *err)
+        CX_CHECK;
 
 // --- wait.c
 // Watches one object by name until `done` says so. `done` gets NULL when the object is gone; positive: done; negative:

@@ -60,8 +60,8 @@ int cx_create_object(struct cx_ctl *ctl, struct cx_create *create, json_t *objec
                                        cx_json_string_or(object, "kind", ""), &mapping, err);
         if (r < 0)
                 return r;
-        if (mapping->namespaced && (create->mode != CX_DRY_CLIENT || ctl->namespace_flag ||
-                                    create->output.form == CX_OUTPUT_DEFAULT)) {
+        if (mapping->namespaced &&
+            (create->mode != CX_DRY_CLIENT || ctl->namespace_flag || create->output.form == CX_OUTPUT_DEFAULT)) {
                 json_t *metadata = cx_json_object_at(object, "metadata");
                 if (!json_object_get(metadata, "namespace"))
                         json_object_set_new(metadata, "namespace", json_string(ctl->namespace));
@@ -69,8 +69,9 @@ int cx_create_object(struct cx_ctl *ctl, struct cx_create *create, json_t *objec
         struct cx_info *info = cx_infos_add(&infos, mapping, ctl->namespace, cx_json_string(object, "metadata.name"));
         info->object = json_incref(object);
         r = cx_create_info(ctl, create, info, err);
-        if (r < 0 && err && (err->reason == CX_REASON_ALREADY_EXISTS || err->reason == CX_REASON_NOT_FOUND ||
-                             err->reason == CX_REASON_FORBIDDEN)) {
+        if (r < 0 && err &&
+            (err->reason == CX_REASON_ALREADY_EXISTS || err->reason == CX_REASON_NOT_FOUND ||
+             err->reason == CX_REASON_FORBIDDEN)) {
                 const char *words = strcmp(ctl->path, "create") == 0 ? NULL : ctl->path;
                 if (words && cx_has_prefix(words, "create "))
                         return cx_error_wrap(err, "failed to create %s", mapping->singular);
@@ -94,8 +95,7 @@ static int create_raw(struct cx_ctl *ctl, const struct cx_builder *builder, cons
                 return r;
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         r = cx_ctl_call(ctl,
-                        &(struct cx_ctl_call){
-                                .method = method, .path = raw, .body = body.data, .length = body.length},
+                        &(struct cx_ctl_call){.method = method, .path = raw, .body = body.data, .length = body.length},
                         &reply, err);
         if (r == 0)
                 fwrite(reply.body.data, 1, reply.body.length, stdout);
@@ -164,8 +164,8 @@ static int replace_one(struct cx_ctl *ctl, struct cx_create *create, struct cx_i
         return cx_output_result(&create->output, info, "replaced", create->mode, err);
 }
 
-static int force_replace(struct cx_ctl *ctl, struct cx_create *create, struct cx_infos *infos,
-                         struct cx_deletion *how, struct cx_error *err)
+static int force_replace(struct cx_ctl *ctl, struct cx_create *create, struct cx_infos *infos, struct cx_deletion *how,
+                         struct cx_error *err)
 {
         how->wait = how->ignore_not_found = true;
         int r = cx_delete_infos(ctl, infos, how, err);
@@ -199,7 +199,8 @@ CX_COMMAND(replace)
                 CX_FILE_FLAGS(&builder),
                 CX_CREATE_FLAGS(&create),
                 {"force", 0, CX_FLAG_BOOL, &force, "Delete the objects and create them again."},
-                {"grace-period", 0, CX_FLAG_INT, &how.grace, "Seconds for --force's deletion.", NULL, NULL, -1, INT32_MAX},
+                {"grace-period", 0, CX_FLAG_INT, &how.grace, "Seconds for --force's deletion.", NULL, NULL, -1,
+                 INT32_MAX},
                 {"timeout", 0, CX_FLAG_DURATION, &how.timeout, "How long --force waits for the deletion."},
                 {"cascade", 0, CX_FLAG_STRING, &how.cascade, "How --force treats dependents.", "background"},
                 {"subresource", 0, CX_FLAG_STRING, &subresource, "Replace this subresource."},

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // create namespace, configmap, secret, service, serviceaccount, quota, priorityclass, token.
+#include "api/names.h"
 #include "base/process.h"
 #include "base/time.h"
 #include "kubectl/cmd/commands.h"
-#include "api/names.h"
 #include "net/pki.h"
 
 #include <dirent.h>
@@ -56,8 +56,9 @@ static int add_data(const struct data_sources *from, json_t *object, const char 
                 return cx_error_set(err, -EINVAL, "\"%s\" is not a valid key name for a %s: %s", key,
                                     from->secret ? "Secret" : "ConfigMap", why);
         if (json_object_get(map, key) || json_object_get(binary, key))
-                return cx_error_set(err, -EEXIST, "cannot add key \"%s\", another key by that name already exists in %s",
-                                    key, from->secret ? "Data for Secret" : "Data for ConfigMap");
+                return cx_error_set(err, -EEXIST,
+                                    "cannot add key \"%s\", another key by that name already exists in %s", key,
+                                    from->secret ? "Data for Secret" : "Data for ConfigMap");
         json_t *text = from->secret ? NULL : json_stringn(data, length);
         if (text) {
                 json_object_set_new(map, key, text);
@@ -203,8 +204,8 @@ CX_COMMAND(create_secret_generic)
         int r = begin(ctl, &create, flags, argc, argv, &args, 1, err);
         if (r < 0)
                 return r;
-        json_auto_t *object = json_pack("{s:s,s:s,s:{s:s}}", "apiVersion", "v1", "kind", "Secret", "metadata", "name",
-                                        args.items[0]);
+        json_auto_t *object =
+                json_pack("{s:s,s:s,s:{s:s}}", "apiVersion", "v1", "kind", "Secret", "metadata", "name", args.items[0]);
         if (type)
                 json_object_set_new(object, "type", json_string(type));
         r = fill_data(&from, object, err);
@@ -341,10 +342,10 @@ static int create_service(struct cx_ctl *ctl, int argc, char **argv, const char 
                 return r;
         if (!tcp.count && !cx_streq(cluster_ip, "None") && strcmp(type, "ExternalName") != 0)
                 return cx_error_set(err, -EINVAL, "at least one tcp port specifier must be provided");
-        json_auto_t *object = json_pack("{s:s,s:s,s:{s:s,s:{s:s}},s:{s:s,s:{s:s}},s:{s:{}}}", "apiVersion", "v1", "kind",
-                                        "Service", "metadata", "name", args.items[0], "labels", "app", args.items[0],
-                                        "spec", "type", type, "selector", "app", args.items[0], "status",
-                                        "loadBalancer");
+        json_auto_t *object =
+                json_pack("{s:s,s:s,s:{s:s,s:{s:s}},s:{s:s,s:{s:s}},s:{s:{}}}", "apiVersion", "v1", "kind", "Service",
+                          "metadata", "name", args.items[0], "labels", "app", args.items[0], "spec", "type", type,
+                          "selector", "app", args.items[0], "status", "loadBalancer");
         json_t *spec = json_object_get(object, "spec");
         if (json_array_size(ports))
                 json_object_set(spec, "ports", ports);
@@ -460,7 +461,8 @@ CX_COMMAND(create_token)
         if (args.count != 1)
                 return cx_ctl_usage_error(ctl, err, "exactly one NAME is required, got %zu", args.count);
         json_auto_t *request = json_pack("{s:s,s:s,s:{}}", "apiVersion", "authentication.k8s.io/v1", "kind",
-                                         "TokenRequest", "spec"), *answer = NULL;
+                                         "TokenRequest", "spec"),
+                    *answer = NULL;
         json_t *spec = json_object_get(request, "spec");
         for (size_t i = 0; i < audiences.count; i++)
                 json_array_append_new(cx_json_array_at(spec, "audiences"), json_string(audiences.items[i]));
@@ -473,8 +475,9 @@ CX_COMMAND(create_token)
                 json_object_set_new(spec, "boundObjectRef", bound);
         }
         CX_BUF path = CX_BUF_INIT, text = CX_BUF_INIT;
-        cx_rest_path(&path, CX_REF(.group = "", .version = "v1", .resource = "serviceaccounts",
-                                   .namespace = ctl->namespace, .name = args.items[0]),
+        cx_rest_path(&path,
+                     CX_REF(.group = "", .version = "v1", .resource = "serviceaccounts", .namespace = ctl->namespace,
+                            .name = args.items[0]),
                      "token");
         r = cx_ctl_json(ctl, "POST", path.data, NULL, request, &answer, err);
         if (r < 0)

@@ -3,7 +3,8 @@
 #include "kubectl/cmd/commands.h"
 
 static const struct cx_command secrets[] = {
-        {"docker-registry", "", "Create a secret for use with a registry", "NAME [flags]", cx_cmd_create_secret_registry},
+        {"docker-registry", "", "Create a secret for use with a registry", "NAME [flags]",
+         cx_cmd_create_secret_registry},
         {"generic", "", "Create a secret from a local file, directory, or literal value", "NAME [flags]",
          cx_cmd_create_secret_generic},
         {"tls", "", "Create a TLS secret", "NAME --cert=FILE --key=FILE", cx_cmd_create_secret_tls},
@@ -13,7 +14,8 @@ static const struct cx_command services[] = {
         {"clusterip", "", "Create a ClusterIP service", "NAME --tcp=PORT:TARGET", cx_cmd_create_service_clusterip},
         {"externalname", "", "Create an ExternalName service", "NAME --external-name=NAME",
          cx_cmd_create_service_externalname},
-        {"loadbalancer", "", "Create a LoadBalancer service", "NAME --tcp=PORT:TARGET", cx_cmd_create_service_loadbalancer},
+        {"loadbalancer", "", "Create a LoadBalancer service", "NAME --tcp=PORT:TARGET",
+         cx_cmd_create_service_loadbalancer},
         {"nodeport", "", "Create a NodePort service", "NAME --tcp=PORT:TARGET", cx_cmd_create_service_nodeport},
         {0},
 };

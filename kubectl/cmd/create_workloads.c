@@ -19,8 +19,10 @@ static int begin(struct cx_ctl *ctl, struct cx_create *create, const struct cx_f
                 return r;
         size_t names = *dash >= 0 ? (size_t)*dash : args->count;
         if (names != 1)
-                return cx_ctl_usage_error(ctl, err, names ? "exactly one NAME is required, got %zu"
-                                                          : "exactly one NAME is required, got %zu", names);
+                return cx_ctl_usage_error(ctl, err,
+                                          names ? "exactly one NAME is required, got %zu"
+                                                : "exactly one NAME is required, got %zu",
+                                          names);
         return 0;
 }
 
@@ -164,7 +166,9 @@ CX_COMMAND(create_cronjob)
                 return r;
         if (!image || !schedule)
                 return cx_error_set(err, -EINVAL, "required flag(s) %s not set",
-                                    image ? "\"schedule\"" : schedule ? "\"image\"" : "\"image\", \"schedule\"");
+                                    image      ? "\"schedule\""
+                                    : schedule ? "\"image\""
+                                               : "\"image\", \"schedule\"");
         json_auto_t *command = words_after(&args, dash);
         return cx_create_object(ctl, &create,
                                 json_pack("{s:s,s:s,s:{s:s},s:{s:s,s:{s:{s:s},s:o}}}", "apiVersion", "batch/v1", "kind",
@@ -270,9 +274,9 @@ static int create_any_role(struct cx_ctl *ctl, int argc, char **argv, const char
         if (!f.verbs.count)
                 r = cx_error_set(err, -EINVAL, "at least one verb must be specified");
         else if (!f.resources.count && !f.urls.count)
-                r = cx_error_set(err, -EINVAL, strcmp(kind, "Role") == 0
-                                                       ? "at least one resource must be specified"
-                                                       : "one of resource or nonResourceURL must be specified");
+                r = cx_error_set(err, -EINVAL,
+                                 strcmp(kind, "Role") == 0 ? "at least one resource must be specified"
+                                                           : "one of resource or nonResourceURL must be specified");
         else
                 r = role_rules(ctl, &f, json_object_get(object, "rules"), err);
         if (r < 0) {
@@ -295,7 +299,8 @@ CX_COMMAND(create_clusterrole)
 static int create_binding(struct cx_ctl *ctl, int argc, char **argv, bool cluster, struct cx_error *err)
 {
         CREATE create = {0};
-        CX_STRINGS args = CX_STRINGS_INIT, users = CX_STRINGS_INIT, groups = CX_STRINGS_INIT, accounts = CX_STRINGS_INIT;
+        CX_STRINGS args = CX_STRINGS_INIT, users = CX_STRINGS_INIT, groups = CX_STRINGS_INIT,
+                   accounts = CX_STRINGS_INIT;
         const char *role = NULL, *cluster_role = NULL;
         int dash;
         const struct cx_flag flags[] = {
@@ -315,11 +320,11 @@ static int create_binding(struct cx_ctl *ctl, int argc, char **argv, bool cluste
                 return cx_error_set(err, -EINVAL, "exactly one of clusterrole or role must be specified");
         json_auto_t *subjects = json_array();
         for (size_t i = 0; i < users.count; i++)
-                json_array_append_new(subjects, json_pack("{s:s,s:s,s:s}", "apiGroup", "rbac.authorization.k8s.io", "kind",
-                                                          "User", "name", users.items[i]));
+                json_array_append_new(subjects, json_pack("{s:s,s:s,s:s}", "apiGroup", "rbac.authorization.k8s.io",
+                                                          "kind", "User", "name", users.items[i]));
         for (size_t i = 0; i < groups.count; i++)
-                json_array_append_new(subjects, json_pack("{s:s,s:s,s:s}", "apiGroup", "rbac.authorization.k8s.io", "kind",
-                                                          "Group", "name", groups.items[i]));
+                json_array_append_new(subjects, json_pack("{s:s,s:s,s:s}", "apiGroup", "rbac.authorization.k8s.io",
+                                                          "kind", "Group", "name", groups.items[i]));
         for (size_t i = 0; i < accounts.count; i++) {
                 char *colon = strchr(accounts.items[i], ':');
                 if (!colon || colon == accounts.items[i] || !colon[1])

@@ -14,7 +14,8 @@ static json_t *delete_body(const struct cx_deletion *how, struct cx_error *err)
         if (!policy) {
                 json_decref(body);
                 cx_error_set(err, -EINVAL,
-                             "Invalid cascade value (%s). Must be \"background\", \"foreground\", or \"orphan\".", cascade);
+                             "Invalid cascade value (%s). Must be \"background\", \"foreground\", or \"orphan\".",
+                             cascade);
                 return NULL;
         }
         json_object_set_new(body, "propagationPolicy", json_string(policy));
@@ -119,7 +120,8 @@ static int check(struct cx_deletion *how, const struct cx_builder *builder, stru
         if (how->grace == 0 && !how->force)
                 how->grace = 1; // an immediate deletion needs --force
         if (how->force && how->grace > 0)
-                return cx_error_set(err, -EINVAL, "--force and --grace-period greater than 0 cannot be specified together");
+                return cx_error_set(err, -EINVAL,
+                                    "--force and --grace-period greater than 0 cannot be specified together");
         if (builder->all && builder->selector)
                 return cx_error_set(err, -EINVAL, "setting 'all' parameter but found a non empty selector. ");
         if (how->force && how->dry_run == CX_DRY_NONE)
@@ -160,7 +162,8 @@ CX_COMMAND(delete)
         if (r < 0)
                 return r;
         if (output.text && strcmp(output.text, "name") != 0)
-                return cx_error_set(err, -EINVAL, "unexpected -o output mode: %s. We only support '-o name'", output.text);
+                return cx_error_set(err, -EINVAL, "unexpected -o output mode: %s. We only support '-o name'",
+                                    output.text);
         how.name_output = output.text != NULL;
         if (raw)
                 return cx_ctl_json(ctl, "DELETE", raw, NULL, NULL, NULL, err);

@@ -6,7 +6,8 @@
 #include "schema/engine.h"
 
 #define ACCEPT_TABLE                                                                                                   \
-        "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
+        "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/"  \
+        "json"
 
 struct get {
         struct cx_ctl *ctl;
@@ -41,9 +42,8 @@ static void query_path(const struct get *get, const struct cx_info *info, struct
 static int fetch(struct get *get, const char *path, json_t **ret_json, struct cx_error *err)
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-        int r = cx_ctl_call(get->ctl,
-                            &(struct cx_ctl_call){.path = path, .accept = get->tables ? ACCEPT_TABLE : NULL}, &reply,
-                            err);
+        int r = cx_ctl_call(get->ctl, &(struct cx_ctl_call){.path = path, .accept = get->tables ? ACCEPT_TABLE : NULL},
+                            &reply, err);
         if (r == 0)
                 r = cx_json_parse(reply.body.data, reply.body.length, false, ret_json, err);
         return r;

@@ -117,9 +117,13 @@ static int parse_condition(const char *text, struct condition *c, struct cx_erro
                 c->want = WANT_JSONPATH;
                 const char *equals = close ? (close[1] == '=' ? close + 1 : NULL) : strchr(path, '=');
                 if (close && close[1] && close[1] != '=')
-                        return cx_error_set(err, -EINVAL, "jsonpath wait format must be --for=jsonpath='{.status.readyReplicas}'=3 or --for=jsonpath='{.status.readyReplicas}'");
+                        return cx_error_set(err, -EINVAL,
+                                            "jsonpath wait format must be --for=jsonpath='{.status.readyReplicas}'=3 "
+                                            "or --for=jsonpath='{.status.readyReplicas}'");
                 if (equals && !equals[1])
-                        return cx_error_set(err, -EINVAL, "jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3");
+                        return cx_error_set(err, -EINVAL,
+                                            "jsonpath wait has to have a value after equal sign, like "
+                                            "--for=jsonpath='{.status.readyReplicas}'=3");
                 CX_CLEANUP(cx_freep) char *only = equals ? cx_strndup(path, (size_t)(equals - path)) : cx_strdup(path);
                 c->value = equals ? cx_strdup(equals + 1) : NULL;
                 if (c->value && (c->value[0] == '"' || c->value[0] == '\'') && strlen(c->value) > 1) {
@@ -207,7 +211,8 @@ static int wait_all(struct cx_ctl *ctl, struct condition *c, struct cx_infos *in
                         cx_ctl_report(ctl, &failure);
                         continue;
                 }
-                r = cx_output_result(output, info, c->want == WANT_DELETE ? "deleted" : "condition met", CX_DRY_NONE, err);
+                r = cx_output_result(output, info, c->want == WANT_DELETE ? "deleted" : "condition met", CX_DRY_NONE,
+                                     err);
                 fflush(stdout);
                 if (r < 0)
                         return r;

@@ -124,7 +124,8 @@ void cx_output_json(const json_t *json, struct cx_buf *to)
 
 static void name_of(const json_t *object, struct cx_buf *to)
 {
-        const char *kind = cx_json_string_or(object, "kind", ""), *version = cx_json_string_or(object, "apiVersion", "");
+        const char *kind = cx_json_string_or(object, "kind", ""),
+                   *version = cx_json_string_or(object, "apiVersion", "");
         const char *slash = strchr(version, '/');
         for (const char *p = kind; *p; p++)
                 cx_buf_add_char(to, *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p);
@@ -324,7 +325,8 @@ int cx_output_sort(json_t *list, const char *member, const char *by, struct cx_e
         if (n && !found_any) {
                 for (size_t i = 0; i < n; i++)
                         json_decref(all[i].item);
-                return cx_error_set(err, -EINVAL, "couldn't find any field with path \"%s\" in the list of objects", by);
+                return cx_error_set(err, -EINVAL, "couldn't find any field with path \"%s\" in the list of objects",
+                                    by);
         }
         qsort(all, n, sizeof *all, compare_keys);
         json_array_clear(list);

@@ -50,7 +50,7 @@ void cx_output_json(const json_t *json, struct cx_buf *to);
 // "pod/x", from the object itself.
 void cx_output_name(const json_t *object, struct cx_buf *to);
 // The values of custom columns as lines of tab-separated cells.
-int cx_output_columns(const struct cx_output *output, const json_t *object, struct cx_buf *to,
-                      struct cx_error *err) CX_CHECK;
+int cx_output_columns(const struct cx_output *output, const json_t *object, struct cx_buf *to, struct cx_error *err)
+        CX_CHECK;
 // Sorts a list of objects (rows with `member` "object" when not NULL) by a relaxed JSONPath.
 int cx_output_sort(json_t *list, const char *member, const char *by, struct cx_error *err) CX_CHECK;

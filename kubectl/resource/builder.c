@@ -78,15 +78,20 @@ static int add_document(struct cx_ctl *ctl, const struct cx_builder *builder, js
 {
         if (!json_is_object(document))
                 return cx_error_set(err, -EINVAL,
-                                    "error validating \"%s\": error validating data: invalid object to validate", source);
+                                    "error validating \"%s\": error validating data: invalid object to validate",
+                                    source);
         const char *api_version = cx_json_string(document, "apiVersion"), *kind = cx_json_string(document, "kind");
         if (!api_version || !kind || !*api_version || !*kind)
-                return cx_error_set(err, -EINVAL,
-                                    "error validating \"%s\": error validating data: %s%s%s%s%s; if you choose to ignore "
-                                    "these errors, turn validation off with --validate=false",
-                                    source, api_version && kind ? "" : !api_version && !kind ? "[" : "",
-                                    api_version ? "" : "apiVersion not set", !api_version && !kind ? ", " : "",
-                                    kind ? "" : "kind not set", !api_version && !kind ? "]" : "");
+                return cx_error_set(
+                        err, -EINVAL,
+                        "error validating \"%s\": error validating data: %s%s%s%s%s; if you choose to ignore "
+                        "these errors, turn validation off with --validate=false",
+                        source,
+                        api_version && kind     ? ""
+                        : !api_version && !kind ? "["
+                                                : "",
+                        api_version ? "" : "apiVersion not set", !api_version && !kind ? ", " : "",
+                        kind ? "" : "kind not set", !api_version && !kind ? "]" : "");
         const json_t *items = json_object_get(document, "items");
         if (cx_has_suffix(kind, "List") && json_is_array(items)) {
                 size_t i;
@@ -115,8 +120,10 @@ static int add_document(struct cx_ctl *ctl, const struct cx_builder *builder, js
         if (mapping->namespaced && (r = take_namespace(ctl, document, err)) < 0)
                 return r;
         if (!*name && !builder->ignore_unnamed)
-                return cx_error_set(err, -EINVAL, "error when retrieving current configuration of:\nresource name may "
-                                                  "not be empty\nfrom server for: \"%s\"", source);
+                return cx_error_set(err, -EINVAL,
+                                    "error when retrieving current configuration of:\nresource name may "
+                                    "not be empty\nfrom server for: \"%s\"",
+                                    source);
         struct cx_info *info = cx_infos_add(infos, mapping, cx_json_string(document, "metadata.namespace"), name);
         info->source = cx_strdup(source);
         info->object = json_incref(document);
@@ -215,11 +222,12 @@ static int from_words(struct cx_ctl *ctl, const struct cx_builder *builder, cons
                       struct cx_infos *infos, struct cx_error *err)
 {
         bool picks = builder->selector || builder->field_selector || builder->all;
-        if (strchr(args->items[0], '/') || (args->count > 1 && strchr(args->items[1], '/'))) {
+        bool slashes = false;
+        for (size_t i = 0; i < args->count; i++)
+                slashes = slashes || strchr(args->items[i], '/');
+        if (slashes) {
                 if (picks)
-                        return cx_error_set(err, -EINVAL, "%s",
-                                            builder->all ? "name cannot be provided when a selector is specified"
-                                                         : "name cannot be provided when a selector is specified");
+                        return cx_error_set(err, -EINVAL, "name cannot be provided when a selector is specified");
                 return from_slashes(ctl, builder, args, infos, err);
         }
         if (builder->default_type && args->count >= 1 && !picks && args->count == 1) {
@@ -258,8 +266,9 @@ int cx_builder_targets(struct cx_ctl *ctl, struct cx_builder *builder, const str
                 return r;
         if (builder->files.count || builder->kustomize) {
                 if (args->count)
-                        return cx_error_set(err, -EINVAL, "when paths, URLs, or stdin is provided as input, you may not "
-                                                          "specify resource arguments as well");
+                        return cx_error_set(err, -EINVAL,
+                                            "when paths, URLs, or stdin is provided as input, you may not "
+                                            "specify resource arguments as well");
                 return from_files(ctl, builder, ret_infos, err);
         }
         if (!args->count)
@@ -291,9 +300,9 @@ static int list_collection(struct cx_ctl *ctl, const struct cx_builder *builder,
                 char api_version[128];
                 cx_join_api_version(api_version, target->mapping->group, target->mapping->version);
                 json_array_foreach (json_object_get(list, "items"), i, item) {
-                        struct cx_info *info = cx_infos_add(infos, target->mapping,
-                                                            cx_json_string(item, "metadata.namespace"),
-                                                            cx_json_string_or(item, "metadata.name", ""));
+                        struct cx_info *info =
+                                cx_infos_add(infos, target->mapping, cx_json_string(item, "metadata.namespace"),
+                                             cx_json_string_or(item, "metadata.name", ""));
                         json_object_set_new(item, "apiVersion", json_string(api_version));
                         json_object_set_new(item, "kind", json_string(target->mapping->kind));
                         info->object = json_incref(item);
@@ -351,8 +360,9 @@ int cx_builder_objects(struct cx_ctl *ctl, struct cx_builder *builder, const str
 void cx_info_path(const struct cx_info *info, const char *subresource, struct cx_buf *to)
 {
         const struct cx_mapping *m = info->mapping;
-        cx_rest_path(to, CX_REF(.group = m->group, .version = m->version, .resource = m->resource,
-                                .namespace = info->namespace, .name = info->name),
+        cx_rest_path(to,
+                     CX_REF(.group = m->group, .version = m->version, .resource = m->resource,
+                            .namespace = info->namespace, .name = info->name),
                      subresource);
 }
 

@@ -29,11 +29,11 @@ struct cx_builder {
         const char *kustomize, *selector, *field_selector;
         bool recursive, all, all_namespaces, ignore_not_found;
         // What the command does.
-        bool local;           // files are not looked up on the server
-        bool may_list;        // a type without a name is its whole collection
-        bool ignore_unnamed;  // objects of files may lack a name (create)
+        bool local;               // files are not looked up on the server
+        bool may_list;            // a type without a name is its whole collection
+        bool ignore_unnamed;      // objects of files may lack a name (create)
         const char *default_type; // a single word is a name of this type ("pod"); NULL: none
-        int64_t chunk;        // limit of a page; 0: 500
+        int64_t chunk;            // limit of a page; 0: 500
 };
 #define CX_BUILDER CX_CLEANUP(cx_builder_release) struct cx_builder
 void cx_builder_release(struct cx_builder *builder);

@@ -54,9 +54,14 @@ static int read_one(struct cx_ctl *ctl, const char *name, json_t *documents, str
         json_auto_t *list = NULL;
         r = cx_yaml_parse(text.data, text.length, &list, err);
         if (r < 0) {
+                static const char prefix[] = "invalid YAML at ";
+                const char *why = cx_error_text(err);
+                why += cx_has_prefix(why, prefix) ? strlen(prefix) : 0;
+                CX_ERROR local = CX_ERROR_INIT; // ours, not the server's
+                cx_error_set(&local, r, "error parsing %s: error converting YAML to JSON: yaml: %s", source, why);
                 if (err)
-                        err->reason = CX_REASON_UNKNOWN; // ours, not the server's
-                return cx_error_wrap(err, "error parsing %s", source);
+                        cx_error_release(err);
+                return cx_error_move(err, &local);
         }
         size_t i;
         json_t *document;
@@ -124,8 +129,8 @@ static int read_path(struct cx_ctl *ctl, const struct cx_builder *builder, const
         size_t before = sources->count;
         int r = read_folder(ctl, folder, builder->recursive, 0, documents, sources, err);
         if (r == 0 && sources->count == before)
-                return cx_error_set(err, -ENOENT, "error reading [%s]: recognized file extensions are [.json .yaml .yml]",
-                                    name);
+                return cx_error_set(err, -ENOENT,
+                                    "error reading [%s]: recognized file extensions are [.json .yaml .yml]", name);
         return r;
 }
 

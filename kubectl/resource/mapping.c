@@ -52,8 +52,9 @@ static unsigned verb_bit(const char *verb)
         static const struct {
                 const char *name;
                 unsigned bit;
-        } verbs[] = {{"get", CX_VERB_GET},       {"list", CX_VERB_LIST},   {"watch", CX_VERB_WATCH},
-                     {"create", CX_VERB_CREATE}, {"update", CX_VERB_UPDATE}, {"patch", CX_VERB_PATCH},
+        } verbs[] = {{"get", CX_VERB_GET},       {"list", CX_VERB_LIST},
+                     {"watch", CX_VERB_WATCH},   {"create", CX_VERB_CREATE},
+                     {"update", CX_VERB_UPDATE}, {"patch", CX_VERB_PATCH},
                      {"delete", CX_VERB_DELETE}, {"deletecollection", CX_VERB_DELETE_COLLECTION}};
         for (size_t i = 0; verb && i < CX_ARRAY_SIZE(verbs); i++)
                 if (strcmp(verbs[i].name, verb) == 0)

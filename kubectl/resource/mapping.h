@@ -24,8 +24,8 @@ struct cx_discovery {
 };
 
 // "deploy", "deployments", "Deployment", "deployments.apps", "deployments.v1.apps". The error is upstream's.
-int cx_mapping_find(struct cx_ctl *ctl, const char *word, const struct cx_mapping **ret_mapping,
-                    struct cx_error *err) CX_CHECK;
+int cx_mapping_find(struct cx_ctl *ctl, const char *word, const struct cx_mapping **ret_mapping, struct cx_error *err)
+        CX_CHECK;
 // -ENOENT without an error when the server has no such kind.
 int cx_mapping_by_kind(struct cx_ctl *ctl, const char *api_version, const char *kind,
                        const struct cx_mapping **ret_mapping, struct cx_error *err) CX_CHECK;
