@@ -174,14 +174,12 @@ static int run(struct cx_kubelet_settings *s, struct cx_error *err)
         cx_node_free(node);
         cx_manifests_free(manifests);
         cx_informers_free(k->informers);
-        cx_probes_free(k->probes);
-        // Workers may be in the middle of starting a container: they finish, and what they started is on disk.
-        cx_pods_free(k->pods);
-        cx_pool_free(k->pool);
-        cx_runtime_free(k->runtime);
+        // Workers may be in the middle of starting a container: they finish, and what they started is on disk. Pulls, probes
+        // and hooks are not waited for: a kubelet that starts again takes up what was left.
+        cx_pods_stop(k->pods);
         if (k->events)
                 cx_events_free(k->events);
-        return 0;
+        _exit(0);
 }
 
 int main(int argc, char **argv)

@@ -6,12 +6,15 @@
 #include "format/json.h"
 #include "kubelet/image/registry.h"
 #include "kubelet/network/routes.h"
+#include "kubelet/node/log_rotation.h"
 #include "kubelet/pod/pods.h"
 
 #include <malloc.h>
 #include <pthread.h>
 #include <sys/statvfs.h>
 
+#define ROTATE_PERIOD (10 * CX_NS_PER_S)
+#define LOG_MAX_FILES 5
 #define LEASE_PERIOD (10 * CX_NS_PER_S)
 #define REPORT_PERIOD (300 * CX_NS_PER_S)
 #define COLLECT_PERIOD (300 * CX_NS_PER_S)
@@ -250,6 +253,7 @@ static void *run(void *context)
 {
         struct cx_node *n = context;
         int64_t next_report = 0, next_lease = 0, next_collect = cx_time_monotonic() + COLLECT_PERIOD;
+        int64_t next_rotate = cx_time_monotonic() + ROTATE_PERIOD;
         int64_t period = n->settings->status_frequency;
         bool was_ready = false;
         while (!n->stopping) {
@@ -277,7 +281,11 @@ static void *run(void *context)
                         collect_images(n);
                         next_collect = now + COLLECT_PERIOD;
                 }
-                int64_t until = next_collect;
+                if (now >= next_rotate) {
+                        cx_logs_rotate(n->kubelet, n->settings->log_max_bytes, LOG_MAX_FILES);
+                        next_rotate = now + ROTATE_PERIOD;
+                }
+                int64_t until = next_collect < next_rotate ? next_collect : next_rotate;
                 if (n->nodes && next_report < until)
                         until = next_report;
                 if (n->nodes && next_lease < until)

@@ -275,14 +275,20 @@ void cx_pods_start(struct cx_pods *pods)
                 pods->status_workers = cx_workers_start(pods->status_queue, 6, cx_pod_write_status, pods);
 }
 
-void cx_pods_free(struct cx_pods *pods)
+void cx_pods_stop(struct cx_pods *pods)
 {
-        if (!pods)
-                return;
         if (pods->workers)
                 cx_workers_stop(pods->workers);
         if (pods->status_workers)
                 cx_workers_stop(pods->status_workers);
+        pods->workers = pods->status_workers = NULL;
+}
+
+void cx_pods_free(struct cx_pods *pods)
+{
+        if (!pods)
+                return;
+        cx_pods_stop(pods);
         cx_workqueue_free(pods->queue);
         cx_workqueue_free(pods->status_queue);
         CX_MAP_FOREACH (&pods->map, entry) {

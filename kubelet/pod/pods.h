@@ -8,6 +8,7 @@
 struct cx_pods;
 struct cx_pods *cx_pods_new(struct cx_kubelet *kubelet);
 void cx_pods_start(struct cx_pods *pods);
+void cx_pods_stop(struct cx_pods *pods); // waits for the workers; leaves containers running
 void cx_pods_free(struct cx_pods *pods); // leaves containers running
 
 // A pod was added or changed; steals the object (immutable from now on). is_static: from a manifest.
