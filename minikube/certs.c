@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "minikube/certs.h"
+
+#include "base/buf.h"
+#include "base/process.h"
+#include "base/time.h"
+#include "net/pki.h"
+
+#define YEAR INT64_C(31536000)
+#define RENEW_BEFORE INT64_C(2592000) // 30 days
+
+struct authority {
+        char *cert, *key;
+};
+
+int cx_certs_read(const char *path, char **ret_text, struct cx_error *err)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
+        int r = cx_buf_read_file(&text, path);
+        if (r < 0)
+                return cx_error_set(err, r, "cannot read %s: %s", path, strerror(-r));
+        *ret_text = cx_buf_detach(&text);
+        return 0;
+}
+
+static bool is_good(const char *cert_path)
+{
+        CX_CLEANUP(cx_freep) char *pem = NULL;
+        int64_t end;
+        return cx_certs_read(cert_path, &pem, NULL) == 0 && cx_pki_not_after(pem, &end, NULL) == 0 &&
+               end - RENEW_BEFORE > cx_time_now() / CX_US_PER_S;
+}
+
+static int write_pair(const char *stem, const char *cert, const char *key, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *cert_path = cx_sprintf("%s.crt", stem);
+        CX_CLEANUP(cx_freep) char *key_path = cx_sprintf("%s.key", stem);
+        int r = cx_write_file(key_path, key, strlen(key), 0600, false, err);
+        return r < 0 ? r : cx_write_file(cert_path, cert, strlen(cert), 0644, false, err);
+}
+
+// The authority of all profiles, made once.
+static int load_authority(const struct cx_profile *profile, struct authority *ca, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *stem = cx_sprintf("%s/ca", profile->home);
+        CX_CLEANUP(cx_freep) char *cert_path = cx_sprintf("%s.crt", stem);
+        CX_CLEANUP(cx_freep) char *key_path = cx_sprintf("%s.key", stem);
+        if (!is_good(cert_path)) {
+                struct cx_certificate_spec spec = {.common_name = "minikubeCA", .is_ca = true, .lifetime = 10 * YEAR};
+                int r = cx_mkdir_all(profile->home, 0700, err);
+                if (r == 0)
+                        r = cx_pki_issue(&spec, NULL, NULL, &ca->cert, &ca->key, err);
+                return r < 0 ? r : write_pair(stem, ca->cert, ca->key, err);
+        }
+        int r = cx_certs_read(cert_path, &ca->cert, err);
+        return r < 0 ? r : cx_certs_read(key_path, &ca->key, err);
+}
+
+struct request {
+        const char *file, *common_name, *organization;
+        const struct cx_strings *dns_names, *addresses;
+        bool server, client;
+};
+
+static int issue(const struct cx_profile *profile, const struct authority *ca, const struct request *q,
+                 struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *stem = cx_profile_path(profile, "certs/%s", q->file);
+        CX_CLEANUP(cx_freep) char *cert_path = cx_sprintf("%s.crt", stem);
+        CX_CLEANUP(cx_freep) char *cert = NULL, *key = NULL;
+        if (is_good(cert_path))
+                return 0;
+        CX_STRINGS organizations = CX_STRINGS_INIT;
+        if (q->organization)
+                cx_strings_add(&organizations, q->organization);
+        struct cx_certificate_spec spec = {.common_name = q->common_name,
+                                           .organizations = &organizations,
+                                           .dns_names = q->dns_names,
+                                           .ip_addresses = q->addresses,
+                                           .server = q->server,
+                                           .client = q->client,
+                                           .lifetime = YEAR};
+        CX_CLEANUP(cx_freep) char *key_made = NULL;
+        int r = cx_pki_issue(&spec, ca->cert, ca->key, &cert, &key_made, err);
+        return r < 0 ? r : write_pair(stem, cert, key_made, err);
+}
+
+// A kubeconfig with the certificate's contents inside, so that it can be moved.
+static int write_kubeconfig(const struct cx_profile *profile, const struct authority *ca, const char *file,
+                            const char *user, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *cert_path = cx_profile_path(profile, "certs/%s.crt", file);
+        CX_CLEANUP(cx_freep) char *key_path = cx_profile_path(profile, "certs/%s.key", file);
+        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "kubeconfigs/%s.kubeconfig", file);
+        CX_CLEANUP(cx_freep) char *cert = NULL, *key = NULL;
+        CX_CLEANUP(cx_freep) char *server = cx_node_address(profile, 0);
+        CX_BUF ca64 = CX_BUF_INIT, cert64 = CX_BUF_INIT, key64 = CX_BUF_INIT, text = CX_BUF_INIT;
+        int r = cx_certs_read(cert_path, &cert, err);
+        if (r == 0)
+                r = cx_certs_read(key_path, &key, err);
+        if (r < 0)
+                return r;
+        cx_base64_encode(ca->cert, strlen(ca->cert), &ca64);
+        cx_base64_encode(cert, strlen(cert), &cert64);
+        cx_base64_encode(key, strlen(key), &key64);
+        cx_buf_printf(&text,
+                      "apiVersion: v1\nkind: Config\nclusters:\n- name: %s\n  cluster:\n    server: https://%s:%d\n"
+                      "    certificate-authority-data: %s\nusers:\n- name: %s\n  user:\n    client-certificate-data: %s\n"
+                      "    client-key-data: %s\ncontexts:\n- name: %s\n  context:\n    cluster: %s\n    user: %s\n"
+                      "current-context: %s\n",
+                      profile->name, server, CX_API_PORT, ca64.data, user, cert64.data, key64.data, profile->name,
+                      profile->name, user, profile->name);
+        return cx_write_file(path, text.data, text.length, 0600, false, err);
+}
+
+static int make_server_certificates(const struct cx_profile *profile, const struct authority *ca, struct cx_error *err)
+{
+        static const char *const names[] = {"kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                                            "kubernetes.default.svc." CX_CLUSTER_DOMAIN, "localhost", "control-plane.minikube.internal"};
+        CX_STRINGS dns = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
+        CX_CLEANUP(cx_freep) char *first = cx_node_address(profile, 0);
+        CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
+                cx_strings_add(&dns, names[i]);
+        cx_strings_add(&addresses, "127.0.0.1");
+        cx_strings_add(&addresses, "10.96.0.1");
+        cx_strings_add(&addresses, first);
+        cx_strings_add(&addresses, host);
+        struct request apiserver = {.file = "apiserver",
+                                    .common_name = "minikube",
+                                    .organization = "system:masters",
+                                    .dns_names = &dns,
+                                    .addresses = &addresses,
+                                    .server = true};
+        struct request etcd = {.file = "etcd",
+                               .common_name = "etcd",
+                               .dns_names = &dns,
+                               .addresses = &addresses,
+                               .server = true,
+                               .client = true};
+        int r = issue(profile, ca, &apiserver, err);
+        return r < 0 ? r : issue(profile, ca, &etcd, err);
+}
+
+static int make_node_certificates(const struct cx_profile *profile, const struct authority *ca, int node,
+                                  struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+        CX_CLEANUP(cx_freep) char *user = cx_sprintf("system:node:%s", name);
+        CX_CLEANUP(cx_freep) char *client = cx_sprintf("kubelet-%s", name);
+        CX_CLEANUP(cx_freep) char *server = cx_sprintf("kubelet-server-%s", name);
+        CX_CLEANUP(cx_freep) char *address = cx_node_address(profile, node);
+        CX_STRINGS dns = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
+        cx_strings_add(&dns, name);
+        cx_strings_add(&addresses, address);
+        cx_strings_add(&addresses, "127.0.0.1");
+        struct request q = {.file = client, .common_name = user, .organization = "system:nodes", .client = true};
+        int r = issue(profile, ca, &q, err);
+        if (r == 0)
+                r = write_kubeconfig(profile, ca, client, user, err);
+        q = (struct request){.file = server,
+                             .common_name = user,
+                             .organization = "system:nodes",
+                             .dns_names = &dns,
+                             .addresses = &addresses,
+                             .server = true};
+        return r < 0 ? r : issue(profile, ca, &q, err);
+}
+
+static int make_service_account_key(const struct cx_profile *profile, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "certs/sa.key");
+        CX_CLEANUP(cx_freep) char *key = NULL;
+        if (access(path, R_OK) == 0)
+                return 0;
+        int r = cx_pki_new_key(&key, err);
+        return r < 0 ? r : cx_write_file(path, key, strlen(key), 0600, false, err);
+}
+
+int cx_certs_make(const struct cx_profile *profile, struct cx_error *err)
+{
+        static const struct {
+                const char *file, *user, *organization;
+                bool kubeconfig;
+        } clients[] = {{"admin", "minikube-user", "system:masters", true},
+                       {"controller-manager", "system:kube-controller-manager", "system:masters", true},
+                       {"scheduler", "system:kube-scheduler", NULL, true},
+                       {"kube-proxy", "system:kube-proxy", NULL, true},
+                       {"cluster-dns", "system:cluster-dns", NULL, true},
+                       {"apiserver-etcd-client", "kube-apiserver-etcd-client", NULL, false},
+                       {"apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters", false}};
+        static const char *const folders[] = {"certs", "kubeconfigs", "logs", "run", "nodes"};
+        struct authority ca = {0};
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < CX_ARRAY_SIZE(folders); i++) {
+                CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "%s", folders[i]);
+                r = cx_mkdir_all(path, 0700, err);
+        }
+        if (r == 0)
+                r = load_authority(profile, &ca, err);
+        if (r == 0)
+                r = make_server_certificates(profile, &ca, err);
+        if (r == 0)
+                r = make_service_account_key(profile, err);
+        for (size_t i = 0; r == 0 && i < CX_ARRAY_SIZE(clients); i++) {
+                struct request q = {.file = clients[i].file,
+                                    .common_name = clients[i].user,
+                                    .organization = clients[i].organization,
+                                    .client = true};
+                r = issue(profile, &ca, &q, err);
+                if (r == 0 && clients[i].kubeconfig)
+                        r = write_kubeconfig(profile, &ca, clients[i].file, clients[i].user, err);
+        }
+        for (int node = 0; r == 0 && node < profile->nodes; node++)
+                r = make_node_certificates(profile, &ca, node, err);
+        free(ca.cert);
+        free(ca.key);
+        return r;
+}

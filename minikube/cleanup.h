@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finding and removing what a profile has left on the machine, by where it is and not by what anyone remembers: processes
+// in its control groups and those that name its folder, mounts below the folder, the control groups, the network.
+#pragma once
+
+#include "minikube/profile.h"
+
+void cx_cleanup_containers(const struct cx_profile *profile); // ends containers and monitors, unmounts, removes cgroups
+int cx_cleanup_files(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;

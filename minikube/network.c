@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "minikube/network.h"
+
+#include "base/process.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+
+char *cx_network_namespace(const struct cx_profile *profile, int node)
+{
+        CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+        return cx_sprintf("/run/netns/%s", name);
+}
+
+// --- inside a namespace ---
+
+struct inside {
+        const char *path;
+        int (*run)(void *context);
+        void *context;
+        int result;
+};
+
+static void *inside_main(void *context)
+{
+        struct inside *inside = context;
+        CX_CLEANUP(cx_closep) int fd = open(inside->path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+                inside->result = -errno;
+        else
+                inside->result = inside->run(inside->context);
+        return NULL;
+}
+
+int cx_network_in_node(const struct cx_profile *profile, int node, int (*run)(void *context), void *context,
+                       struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_network_namespace(profile, node);
+        struct inside inside = {.path = path, .run = run, .context = context};
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, inside_main, &inside) != 0)
+                return cx_error_set(err, -EAGAIN, "cannot start a thread");
+        pthread_join(thread, NULL);
+        if (inside.result < 0)
+                return cx_error_set(err, inside.result, "in namespace %s: %s", path, strerror(-inside.result));
+        return inside.result;
+}
+
+static int set_sysctls(void *context CX_UNUSED)
+{
+        static const char *const settings[][2] = {{"/proc/sys/net/ipv4/ip_forward", "1"},
+                                                  {"/proc/sys/net/ipv4/conf/all/rp_filter", "0"},
+                                                  {"/proc/sys/net/ipv4/conf/default/rp_filter", "0"},
+                                                  {"/proc/sys/net/bridge/bridge-nf-call-iptables", "1"}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(settings); i++) {
+                CX_CLEANUP(cx_closep) int fd = open(settings[i][0], O_WRONLY | O_CLOEXEC);
+                if (fd < 0 && i == 3)
+                        continue; // br_netfilter is not loaded: bridged traffic does not pass iptables, nor needs to here
+                if (fd < 0 || write(fd, settings[i][1], 1) != 1)
+                        return -errno;
+        }
+        return 0;
+}
+
+// --- commands ---
+
+#define RUN(err, ...) cx_run_ok((const char *const[]){__VA_ARGS__, NULL}, NULL, err)
+
+static bool exists(const char *link)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("/sys/class/net/%s", link);
+        return access(path, F_OK) == 0;
+}
+
+// One batch for `ip`, in a namespace or on the host: a process a batch and not one a line.
+static int ip_batch(const char *namespace, const char *lines, struct cx_error *err)
+{
+        CX_BUF complaint = CX_BUF_INIT;
+        int status = 0;
+        const char *in_node[] = {"ip", "-n", namespace, "-batch", "-", NULL};
+        const char *on_host[] = {"ip", "-batch", "-", NULL};
+        struct cx_run_options options = {.argv = namespace ? in_node : on_host, .input = lines, .input_length = strlen(lines)};
+        int r = cx_run(&options, NULL, &complaint, &status, err);
+        if (r == 0 && status != 0)
+                r = cx_error_set(err, -EIO, "ip: %.*s", (int)strcspn(complaint.data, "\n"), complaint.data);
+        return r;
+}
+
+// Rules of ours on the host, each with a comment by which it is found again.
+static const char *const rules[][12] = {
+        {"nat", "POSTROUTING", "-s", "SUBNET", "!", "-o", "BRIDGE", "-j", "MASQUERADE", NULL},
+        {"filter", "FORWARD", "-i", "BRIDGE", "-j", "ACCEPT", NULL},
+        {"filter", "FORWARD", "-o", "BRIDGE", "-j", "ACCEPT", NULL},
+};
+
+static int host_rule(const struct cx_profile *profile, size_t rule, const char *action, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *bridge = cx_bridge_name(profile);
+        CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);
+        CX_CLEANUP(cx_freep) char *subnet = cx_sprintf("%.*s.0/24", (int)(strrchr(host, '.') - host), host);
+        CX_CLEANUP(cx_freep) char *comment = cx_sprintf("coxswain %s", profile->name);
+        const char *argv[32] = {"iptables", "-w", "-t", rules[rule][0], action, rules[rule][1], "-m", "comment", "--comment",
+                                comment};
+        size_t n = 10;
+        for (const char *const *word = &rules[rule][2]; *word; word++)
+                argv[n++] = strcmp(*word, "BRIDGE") == 0 ? bridge : strcmp(*word, "SUBNET") == 0 ? subnet : *word;
+        return cx_run_ok(argv, NULL, err);
+}
+
+static int host_up(const struct cx_profile *profile, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *bridge = cx_bridge_name(profile);
+        CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);
+        CX_CLEANUP(cx_freep) char *balancers = cx_balancer_cidr(profile);
+        CX_CLEANUP(cx_freep) char *first = cx_node_address(profile, 0);
+        if (!exists(bridge)) {
+                CX_CLEANUP(cx_freep) char *lines = cx_sprintf("link add %s type bridge\naddr add %s/25 dev %s\n"
+                                                              "link set %s up\nroute replace %s via %s\n",
+                                                              bridge, host, bridge, bridge, balancers, first);
+                int r = ip_batch(NULL, lines, err);
+                if (r < 0)
+                        return r;
+        }
+        CX_CLEANUP(cx_closep) int fd = open("/proc/sys/net/ipv4/ip_forward", O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, "1", 1) != 1)
+                return cx_error_set(err, -errno, "cannot switch on IPv4 forwarding");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(rules); i++)
+                if (host_rule(profile, i, "-C", NULL) < 0) {
+                        int r = host_rule(profile, i, "-I", err);
+                        if (r < 0)
+                                return r;
+                }
+        return 0;
+}
+
+static int node_up(const struct cx_profile *profile, int node, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+        CX_CLEANUP(cx_freep) char *path = cx_network_namespace(profile, node);
+        CX_CLEANUP(cx_freep) char *bridge = cx_bridge_name(profile);
+        CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);
+        CX_CLEANUP(cx_freep) char *address = cx_node_address(profile, node);
+        CX_CLEANUP(cx_freep) char *outer = cx_sprintf("%s-%d", bridge, node);
+        if (exists(outer))
+                return 0;
+        if (access(path, F_OK) == 0)
+                (void)!RUN(NULL, "ip", "netns", "delete", name); // half-made
+        int r = RUN(err, "ip", "netns", "add", name);
+        CX_CLEANUP(cx_freep) char *links =
+                cx_sprintf("link add %s type veth peer name eth0 netns %s\nlink set %s master %s up\n", outer, name, outer,
+                           bridge);
+        if (r == 0)
+                r = ip_batch(NULL, links, err);
+        CX_CLEANUP(cx_freep) char *inner =
+                cx_sprintf("link set lo up\naddr add %s/25 dev eth0\nlink set eth0 up\nroute add default via %s\n"
+                           "link add kube-dns type dummy\naddr add " CX_DNS_ADDRESS "/32 dev kube-dns\n"
+                           "link set kube-dns up\n",
+                           address, host);
+        if (r == 0)
+                r = ip_batch(name, inner, err);
+        return r < 0 ? r : cx_network_in_node(profile, node, set_sysctls, NULL, err);
+}
+
+int cx_network_up(const struct cx_profile *profile, struct cx_error *err)
+{
+        int r = host_up(profile, err);
+        for (int node = 0; r == 0 && node < profile->nodes; node++)
+                r = node_up(profile, node, err);
+        return r;
+}
+
+void cx_network_down(const struct cx_profile *profile)
+{
+        CX_CLEANUP(cx_freep) char *bridge = cx_bridge_name(profile);
+        for (int node = 0; node < CX_MAX_NODES; node++) {
+                CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+                CX_CLEANUP(cx_freep) char *path = cx_network_namespace(profile, node);
+                CX_CLEANUP(cx_freep) char *outer = cx_sprintf("%s-%d", bridge, node);
+                if (exists(outer))
+                        (void)!RUN(NULL, "ip", "link", "delete", outer);
+                if (access(path, F_OK) == 0)
+                        (void)!RUN(NULL, "ip", "netns", "delete", name);
+        }
+        if (exists(bridge))
+                (void)!RUN(NULL, "ip", "link", "delete", bridge);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(rules); i++)
+                while (host_rule(profile, i, "-D", NULL) == 0)
+                        ;
+}

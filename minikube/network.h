@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network of a profile: a bridge on the host, a network namespace per node joined to it by a veth pair, a route to
+// the load balancers' addresses through the first node, and masquerading to the outside.
+#pragma once
+
+#include "minikube/profile.h"
+
+int cx_network_up(const struct cx_profile *profile, struct cx_error *err) CX_CHECK; // does nothing where all is there
+void cx_network_down(const struct cx_profile *profile);                             // removes what there is
+// Runs `run` on a thread inside a node's network namespace; returns what it returns.
+int cx_network_in_node(const struct cx_profile *profile, int node, int (*run)(void *context), void *context,
+                       struct cx_error *err) CX_CHECK;
+char *cx_network_namespace(const struct cx_profile *profile, int node); // /run/netns/<node>

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "minikube/profile.h"
+
+#include "api/names.h"
+#include "base/buf.h"
+#include "base/process.h"
+#include "format/json.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdarg.h>
+
+#define MAX_INDEX 22 // 192.168.247.0/24 is the last network
+
+static char *home_folder(void)
+{
+        const char *own = getenv("MINIKUBE_HOME"), *home = getenv("HOME");
+        if (own && *own)
+                return cx_sprintf("%s/.minikube", own);
+        return cx_sprintf("%s/.minikube", home && *home ? home : "/root");
+}
+
+static char *own_folder(void)
+{
+        char path[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+        path[n > 0 ? n : 0] = '\0';
+        char *slash = strrchr(path, '/');
+        if (slash)
+                *slash = '\0';
+        return cx_strdup(path);
+}
+
+int cx_profile_open(const char *name, struct cx_profile *ret_profile, struct cx_error *err)
+{
+        const char *why = cx_check_dns1123_label(name);
+        if (why || strlen(name) > 40)
+                return cx_error_set(err, -EINVAL, "profile name \"%s\" is not valid: %s", name,
+                                    why ? why : "must be no more than 40 characters");
+        struct cx_profile p = {.name = cx_strdup(name), .home = home_folder(), .binaries = own_folder(), .nodes = 1};
+        p.folder = cx_sprintf("%s/profiles/%s", p.home, name);
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/config.json", p.folder);
+        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
+        json_auto_t *config = NULL;
+        if (cx_buf_read_file(&text, path) == 0) {
+                int r = cx_json_parse(text.data, text.length, true, &config, err);
+                if (r < 0) {
+                        cx_profile_release(&p);
+                        return cx_error_wrap(err, "%s", path);
+                }
+                p.exists = true;
+                int64_t nodes = cx_json_int(config, "nodes", 1), index = cx_json_int(config, "index", 0);
+                p.nodes = nodes >= 1 && nodes <= CX_MAX_NODES ? (int)nodes : 1;
+                p.index = index >= 0 && index <= MAX_INDEX ? (int)index : 0;
+                p.registry_config = cx_strdup(cx_json_string(config, "registryConfig"));
+        }
+        *ret_profile = p;
+        return 0;
+}
+
+int cx_profile_save(const struct cx_profile *p, struct cx_error *err)
+{
+        json_auto_t *config = json_pack("{s:s,s:i,s:i,s:s*}", "name", p->name, "nodes", p->nodes, "index", p->index,
+                                        "registryConfig", p->registry_config);
+        CX_CLEANUP(cx_freep) char *text = cx_json_text(config);
+        CX_CLEANUP(cx_freep) char *path = cx_profile_path(p, "config.json");
+        int r = cx_mkdir_all(p->folder, 0700, err);
+        return r < 0 ? r : cx_write_file(path, text, strlen(text), 0600, true, err);
+}
+
+void cx_profile_release(struct cx_profile *p)
+{
+        free(p->name);
+        free(p->folder);
+        free(p->home);
+        free(p->binaries);
+        free(p->registry_config);
+        *p = (struct cx_profile){0};
+}
+
+int cx_profile_list(struct cx_strings *ret_names, struct cx_error *err CX_UNUSED)
+{
+        CX_CLEANUP(cx_freep) char *home = home_folder();
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/profiles", home);
+        DIR *dir = opendir(folder);
+        for (struct dirent *entry; dir && (entry = readdir(dir));) {
+                CX_CLEANUP(cx_freep) char *config = cx_sprintf("%s/%s/config.json", folder, entry->d_name);
+                if (entry->d_name[0] != '.' && access(config, R_OK) == 0)
+                        cx_strings_add(ret_names, entry->d_name);
+        }
+        if (dir)
+                closedir(dir);
+        cx_strings_sort(ret_names);
+        return 0;
+}
+
+int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err)
+{
+        CX_STRINGS names = CX_STRINGS_INIT;
+        bool used[MAX_INDEX + 1] = {0};
+        int r = cx_profile_list(&names, err);
+        for (size_t i = 0; r == 0 && i < names.count; i++) {
+                CX_PROFILE other = {0};
+                if (strcmp(names.items[i], profile->name) != 0 && cx_profile_open(names.items[i], &other, NULL) == 0)
+                        used[other.index] = true;
+        }
+        for (int i = 0; r == 0 && i <= MAX_INDEX; i++)
+                if (!used[i]) {
+                        profile->index = i;
+                        return 0;
+                }
+        return r < 0 ? r : cx_error_set(err, -ENOSPC, "all networks are taken; delete a profile first");
+}
+
+char *cx_profile_path(const struct cx_profile *profile, const char *format, ...)
+{
+        CX_BUF path = CX_BUF_INIT;
+        va_list args;
+        cx_buf_printf(&path, "%s/", profile->folder);
+        va_start(args, format);
+        cx_buf_vprintf(&path, format, args);
+        va_end(args);
+        return cx_buf_detach(&path);
+}
+
+char *cx_node_name(const struct cx_profile *profile, int node)
+{
+        return node == 0 ? cx_strdup(profile->name) : cx_sprintf("%s-m%02d", profile->name, node + 1);
+}
+
+static char *address(const struct cx_profile *profile, const char *rest)
+{
+        return cx_sprintf("192.168.%d.%s", 49 + 9 * profile->index, rest);
+}
+
+char *cx_node_address(const struct cx_profile *profile, int node)
+{
+        return address(profile, CX_INT(2 + node));
+}
+
+char *cx_host_address(const struct cx_profile *profile)
+{
+        return address(profile, "1");
+}
+
+char *cx_bridge_name(const struct cx_profile *profile)
+{
+        return cx_sprintf("mk-%d", profile->index);
+}
+
+char *cx_balancer_cidr(const struct cx_profile *profile)
+{
+        return address(profile, "128/25");
+}
+
+char *cx_cgroup_root(const struct cx_profile *profile, int node)
+{
+        CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+        return cx_sprintf("/coxswain/%s/%s", profile->name, name);
+}

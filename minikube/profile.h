@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A profile: one cluster on this machine. Everything that it owns is below its folder or carries its name, so that it can
+// be found and removed whatever was killed in between.
+//
+//     $MINIKUBE_HOME/profiles/<name>/   config.json  certs/  kubeconfigs/  logs/  run/<service>.pid  etcd/  nodes/<node>/
+//     $MINIKUBE_HOME/ca.crt, ca.key     one certificate authority for all profiles, as minikube has it
+//
+// The host part of the network is 192.168.(49 + 9 * index).0/24: the lower half for bridge and nodes, the upper half for
+// load balancers.
+#pragma once
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/flags.h"
+
+#include <jansson.h>
+
+#define CX_MAX_NODES 16
+#define CX_API_PORT 8443
+#define CX_DNS_ADDRESS "10.96.0.10"
+#define CX_SERVICE_CIDR "10.96.0.0/12"
+#define CX_POD_CIDR "10.244.0.0/16"
+#define CX_CLUSTER_DOMAIN "cluster.local"
+
+struct cx_profile {
+        char *name, *folder, *home;
+        char *binaries;             // folder of our executables
+        int nodes, index;
+        char *registry_config;      // copied into the folder; NULL: none
+        bool exists;
+};
+#define CX_PROFILE CX_CLEANUP(cx_profile_release) struct cx_profile
+
+// `name` as given by -p; checks it. Loads config.json when there is one.
+int cx_profile_open(const char *name, struct cx_profile *ret_profile, struct cx_error *err) CX_CHECK;
+int cx_profile_save(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+void cx_profile_release(struct cx_profile *profile);
+// Names of all profiles, sorted.
+int cx_profile_list(struct cx_strings *ret_names, struct cx_error *err) CX_CHECK;
+// A network that no other profile has.
+int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+
+// Derived names; all return new strings unless they fill a buffer.
+char *cx_profile_path(const struct cx_profile *profile, const char *format, ...) CX_PRINTF(2, 3);
+char *cx_node_name(const struct cx_profile *profile, int node);       // "minikube", "minikube-m02", …
+char *cx_node_address(const struct cx_profile *profile, int node);    // 192.168.49.2, .3, …
+char *cx_host_address(const struct cx_profile *profile);              // the bridge's: 192.168.49.1
+char *cx_bridge_name(const struct cx_profile *profile);               // "mk-0"
+char *cx_balancer_cidr(const struct cx_profile *profile);             // 192.168.49.128/25
+char *cx_cgroup_root(const struct cx_profile *profile, int node);     // "/coxswain/minikube/minikube-m02"

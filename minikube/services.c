@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "minikube/services.h"
+
+#include "base/buf.h"
+
+#include <stdarg.h>
+
+static struct cx_service *add(struct cx_services *services, int node, const char *name)
+{
+        services->items = cx_realloc_array(services->items, services->count + 1, sizeof *services->items);
+        struct cx_service *service = &services->items[services->count++];
+        *service = (struct cx_service){.name = cx_strdup(name), .node = node};
+        return service;
+}
+
+static void arg(struct cx_service *service, const char *format, ...) CX_PRINTF(2, 3);
+static void arg(struct cx_service *service, const char *format, ...)
+{
+        CX_BUF text = CX_BUF_INIT;
+        va_list args;
+        va_start(args, format);
+        cx_buf_vprintf(&text, format, args);
+        va_end(args);
+        cx_strings_add(&service->argv, text.data);
+}
+
+static void executable(struct cx_service *service, const struct cx_profile *p, const char *name)
+{
+        arg(service, "%s/%s", p->binaries, name);
+}
+
+static void add_etcd(const struct cx_profile *p, struct cx_services *services)
+{
+        struct cx_service *s = add(services, 0, "etcd");
+        const char *f = p->folder;
+        CX_CLEANUP(cx_freep) char *address = cx_node_address(p, 0);
+        arg(s, "etcd");
+        arg(s, "--name=%s", p->name);
+        arg(s, "--data-dir=%s/etcd", f);
+        arg(s, "--listen-client-urls=https://127.0.0.1:2379,https://%s:2379", address);
+        arg(s, "--advertise-client-urls=https://%s:2379", address);
+        arg(s, "--listen-peer-urls=http://127.0.0.1:2380");
+        arg(s, "--initial-advertise-peer-urls=http://127.0.0.1:2380");
+        arg(s, "--initial-cluster=%s=http://127.0.0.1:2380", p->name);
+        arg(s, "--cert-file=%s/certs/etcd.crt", f);
+        arg(s, "--key-file=%s/certs/etcd.key", f);
+        arg(s, "--trusted-ca-file=%s/ca.crt", p->home);
+        arg(s, "--client-cert-auth");
+        arg(s, "--snapshot-count=10000");
+        arg(s, "--quota-backend-bytes=2147483648");
+        arg(s, "--logger=zap");
+        arg(s, "--log-level=warn");
+}
+
+static void add_apiserver(const struct cx_profile *p, struct cx_services *services)
+{
+        struct cx_service *s = add(services, 0, "kube-apiserver");
+        const char *f = p->folder;
+        CX_CLEANUP(cx_freep) char *address = cx_node_address(p, 0);
+        executable(s, p, "kube-apiserver");
+        arg(s, "--advertise-address=%s", address);
+        arg(s, "--secure-port=%d", CX_API_PORT);
+        arg(s, "--etcd-servers=https://127.0.0.1:2379");
+        arg(s, "--etcd-cafile=%s/ca.crt", p->home);
+        arg(s, "--etcd-certfile=%s/certs/apiserver-etcd-client.crt", f);
+        arg(s, "--etcd-keyfile=%s/certs/apiserver-etcd-client.key", f);
+        arg(s, "--tls-cert-file=%s/certs/apiserver.crt", f);
+        arg(s, "--tls-private-key-file=%s/certs/apiserver.key", f);
+        arg(s, "--client-ca-file=%s/ca.crt", p->home);
+        arg(s, "--authorization-mode=Node,RBAC");
+        arg(s, "--enable-bootstrap-token-auth");
+        arg(s, "--service-account-key-file=%s/certs/sa.key", f);
+        arg(s, "--service-account-signing-key-file=%s/certs/sa.key", f);
+        arg(s, "--service-cluster-ip-range=" CX_SERVICE_CIDR);
+        arg(s, "--kubelet-client-certificate=%s/certs/apiserver-kubelet-client.crt", f);
+        arg(s, "--kubelet-client-key=%s/certs/apiserver-kubelet-client.key", f);
+        arg(s, "--kubelet-certificate-authority=%s/ca.crt", p->home);
+        arg(s, "--allow-privileged");
+}
+
+static void add_managers(const struct cx_profile *p, struct cx_services *services)
+{
+        const char *f = p->folder;
+        CX_CLEANUP(cx_freep) char *balancers = cx_balancer_cidr(p);
+        struct cx_service *s = add(services, 0, "kube-controller-manager");
+        executable(s, p, "kube-controller-manager");
+        arg(s, "--kubeconfig=%s/kubeconfigs/controller-manager.kubeconfig", f);
+        arg(s, "--leader-elect=false");
+        arg(s, "--bind-address=127.0.0.1");
+        arg(s, "--allocate-node-cidrs");
+        arg(s, "--cluster-cidr=" CX_POD_CIDR);
+        arg(s, "--service-cluster-ip-range=" CX_SERVICE_CIDR);
+        arg(s, "--service-lb-pool=%s", balancers);
+        arg(s, "--root-ca-file=%s/ca.crt", p->home);
+        arg(s, "--cluster-signing-cert-file=%s/ca.crt", p->home);
+        arg(s, "--cluster-signing-key-file=%s/ca.key", p->home);
+        s = add(services, 0, "kube-scheduler");
+        executable(s, p, "kube-scheduler");
+        arg(s, "--kubeconfig=%s/kubeconfigs/scheduler.kubeconfig", f);
+        arg(s, "--leader-elect=false");
+        arg(s, "--bind-address=127.0.0.1");
+}
+
+static void add_node(const struct cx_profile *p, int node, struct cx_services *services)
+{
+        const char *f = p->folder;
+        CX_CLEANUP(cx_freep) char *name = cx_node_name(p, node);
+        CX_CLEANUP(cx_freep) char *address = cx_node_address(p, node);
+        CX_CLEANUP(cx_freep) char *cgroup = cx_cgroup_root(p, node);
+        CX_CLEANUP(cx_freep) char *kubelet = cx_sprintf("kubelet-%s", name);
+        CX_CLEANUP(cx_freep) char *proxy = cx_sprintf("kube-proxy-%s", name);
+        CX_CLEANUP(cx_freep) char *dns = cx_sprintf("cluster-dns-%s", name);
+        struct cx_service *s = add(services, node, kubelet);
+        executable(s, p, "kubelet");
+        arg(s, "--kubeconfig=%s/kubeconfigs/kubelet-%s.kubeconfig", f, name);
+        arg(s, "--root-dir=%s/nodes/%s", f, name);
+        arg(s, "--hostname-override=%s", name);
+        arg(s, "--node-ip=%s", address);
+        arg(s, "--cluster-dns=" CX_DNS_ADDRESS);
+        arg(s, "--cluster-domain=" CX_CLUSTER_DOMAIN);
+        arg(s, "--cgroup-root=%s", cgroup);
+        arg(s, "--client-ca-file=%s/ca.crt", p->home);
+        arg(s, "--tls-cert-file=%s/certs/kubelet-server-%s.crt", f, name);
+        arg(s, "--tls-private-key-file=%s/certs/kubelet-server-%s.key", f, name);
+        arg(s, "--anonymous-auth=false");
+        arg(s, "--authentication-token-webhook");
+        arg(s, "--authorization-mode=Webhook");
+        if (node == 0)
+                arg(s, "--node-labels=minikube.k8s.io/name=%s,minikube.k8s.io/primary=true,node-role.kubernetes.io/control-plane=",
+                    p->name);
+        else
+                arg(s, "--node-labels=minikube.k8s.io/name=%s,minikube.k8s.io/primary=false", p->name);
+        if (p->registry_config)
+                arg(s, "--registry-config=%s", p->registry_config);
+        s = add(services, node, proxy);
+        executable(s, p, "kube-proxy");
+        arg(s, "--kubeconfig=%s/kubeconfigs/kube-proxy.kubeconfig", f);
+        arg(s, "--hostname-override=%s", name);
+        arg(s, "--cluster-cidr=" CX_POD_CIDR);
+        s = add(services, node, dns);
+        executable(s, p, "cluster-dns");
+        arg(s, "--kubeconfig=%s/kubeconfigs/cluster-dns.kubeconfig", f);
+        arg(s, "--address=" CX_DNS_ADDRESS);
+        arg(s, "--cluster-domain=" CX_CLUSTER_DOMAIN);
+}
+
+void cx_services_of(const struct cx_profile *profile, struct cx_services *ret_services)
+{
+        *ret_services = (struct cx_services){0};
+        add_etcd(profile, ret_services);
+        add_apiserver(profile, ret_services);
+        add_managers(profile, ret_services);
+        for (int node = 0; node < profile->nodes; node++)
+                add_node(profile, node, ret_services);
+}
+
+void cx_services_release(struct cx_services *services)
+{
+        for (size_t i = 0; i < services->count; i++) {
+                free(services->items[i].name);
+                cx_strings_release(&services->items[i].argv);
+        }
+        free(services->items);
+        *services = (struct cx_services){0};
+}

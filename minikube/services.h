@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which processes make up a profile, with their arguments; and the supervisor that keeps them running. The supervisor
+// follows its services by pidfd, so that one that was killed itself takes up again those that still run.
+#pragma once
+
+#include "minikube/profile.h"
+
+struct cx_service {
+        char *name;                // "etcd", "kube-apiserver", "kubelet-minikube-m02", …
+        int node;
+        struct cx_strings argv;    // argv[0] is a path or is found in PATH
+};
+struct cx_services {
+        struct cx_service *items;
+        size_t count;
+};
+void cx_services_of(const struct cx_profile *profile, struct cx_services *ret_services);
+void cx_services_release(struct cx_services *services);
+
+// pid of a recorded process that still is the one that was recorded; 0 when there is none.
+pid_t cx_service_pid(const struct cx_profile *profile, const char *name);
+// The body of the hidden command `minikube supervise`; returns its exit status.
+int cx_supervise(const struct cx_profile *profile);
+// Starts the supervisor as a process of its own; nothing when it runs.
+int cx_supervisor_start(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+// Ends the supervisor, which ends its services; then whatever of them is left.
+void cx_supervisor_stop(const struct cx_profile *profile);

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/time.h"
+#include "minikube/network.h"
+#include "minikube/services.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define MIN_PAUSE (CX_NS_PER_S / 10)
+#define MAX_PAUSE (10 * CX_NS_PER_S)
+#define GOOD_RUN (30 * CX_NS_PER_S)  // a service that ran so long starts again at once
+#define STOP_TIMEOUT (10 * CX_NS_PER_S)
+#define SUPERVISOR "supervisor"
+
+extern char **environ;
+
+// --- pid files: "pid start-time", where the start time tells a reused pid from ours ---
+
+// Field 22 of /proc/<pid>/stat, in clock ticks since boot; 0 when there is no such process or it is a zombie.
+static unsigned long long start_time(pid_t pid)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("/proc/%d/stat", (int)pid);
+        CX_BUF text = CX_BUF_INIT_MAX(4096);
+        if (cx_buf_read_file(&text, path) < 0)
+                return 0;
+        const char *p = strrchr(text.data, ')');
+        if (!p || p[1] != ' ' || p[2] == 'Z')
+                return 0;
+        for (int field = 2; p && field < 22; field++)
+                p = strchr(p + 1, ' ');
+        return p ? strtoull(p + 1, NULL, 10) : 0;
+}
+
+static char *pid_path(const struct cx_profile *profile, const char *name)
+{
+        return cx_profile_path(profile, "run/%s.pid", name);
+}
+
+pid_t cx_service_pid(const struct cx_profile *profile, const char *name)
+{
+        CX_CLEANUP(cx_freep) char *path = pid_path(profile, name);
+        CX_BUF text = CX_BUF_INIT_MAX(64);
+        int pid;
+        unsigned long long started;
+        if (cx_buf_read_file(&text, path) < 0 || sscanf(text.data, "%d %llu", &pid, &started) != 2 || pid <= 1)
+                return 0;
+        return start_time(pid) == started ? pid : 0;
+}
+
+static void record(const struct cx_profile *profile, const char *name, pid_t pid)
+{
+        CX_CLEANUP(cx_freep) char *path = pid_path(profile, name);
+        CX_CLEANUP(cx_freep) char *text = cx_sprintf("%d %llu\n", (int)pid, start_time(pid));
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_write_file(path, text, strlen(text), 0600, false, &err) < 0)
+                cx_err(&err, "Cannot record a process", "service", name);
+}
+
+// --- starting ---
+
+// In a session of its own, with its output in a log file.
+static int spawn(const struct cx_profile *profile, const char *name, const char *const *argv, pid_t *ret_pid)
+{
+        CX_CLEANUP(cx_freep) char *log = cx_profile_path(profile, "logs/%s.log", name);
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        sigset_t none, defaults;
+        sigemptyset(&none);
+        sigemptyset(&defaults);
+        sigaddset(&defaults, SIGPIPE);
+        posix_spawn_file_actions_init(&actions);
+        posix_spawnattr_init(&attributes);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        posix_spawnattr_setsigmask(&attributes, &none);
+        posix_spawnattr_setsigdefault(&attributes, &defaults);
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+        posix_spawn_file_actions_adddup2(&actions, 1, 2);
+        posix_spawn_file_actions_addchdir_np(&actions, "/");
+        int r = posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
+        posix_spawn_file_actions_destroy(&actions);
+        posix_spawnattr_destroy(&attributes);
+        return -r;
+}
+
+struct supervised {
+        const struct cx_service *service;
+        int fd;                   // pidfd; -1 while it does not run
+        pid_t pid;
+        int64_t started, start_at, pause;
+};
+
+static int open_pid(pid_t pid)
+{
+        return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static void start_service(const struct cx_profile *profile, struct supervised *s)
+{
+        CX_CLEANUP(cx_freep) char *namespace = cx_network_namespace(profile, s->service->node);
+        CX_CLEANUP(cx_freep) char *net = cx_sprintf("--net=%s", namespace);
+        size_t n = s->service->argv.count;
+        CX_CLEANUP(cx_freep) const char **argv = cx_alloc_array(n + 3, sizeof(char *));
+        argv[0] = "nsenter";
+        argv[1] = net;
+        for (size_t i = 0; i < n; i++)
+                argv[i + 2] = s->service->argv.items[i];
+        s->started = cx_time_monotonic();
+        int r = spawn(profile, s->service->name, argv, &s->pid);
+        if (r == 0) {
+                record(profile, s->service->name, s->pid);
+                s->fd = open_pid(s->pid);
+        }
+        if (r < 0 || s->fd < 0) {
+                cx_warn("Cannot start a service", "service", s->service->name, "why", strerror(r < 0 ? -r : errno));
+                s->start_at = cx_time_monotonic() + MAX_PAUSE;
+        }
+}
+
+static void note_end(struct supervised *s)
+{
+        int status = 0;
+        bool child = waitpid(s->pid, &status, WNOHANG) == s->pid;
+        int64_t now = cx_time_monotonic();
+        close(s->fd);
+        s->fd = -1;
+        s->pause = now - s->started > GOOD_RUN || !s->pause ? MIN_PAUSE : s->pause * 2;
+        if (s->pause > MAX_PAUSE)
+                s->pause = MAX_PAUSE;
+        s->start_at = now + s->pause;
+        cx_warn("Service ended and will be started again", "service", s->service->name, "status",
+                child && WIFEXITED(status) ? CX_INT(WEXITSTATUS(status)) : child ? strsignal(WTERMSIG(status)) : "unknown");
+}
+
+static void stop_all(struct supervised *list, size_t count)
+{
+        // Kubelets and managers before what they depend on: the reverse order.
+        for (size_t i = count; i-- > 0;) {
+                if (list[i].fd < 0)
+                        continue;
+                kill(list[i].pid, SIGTERM);
+                struct pollfd wait = {list[i].fd, POLLIN, 0};
+                if (i < 2 && poll(&wait, 1, (int)(STOP_TIMEOUT / CX_NS_PER_MS)) == 0)
+                        kill(list[i].pid, SIGKILL);
+        }
+        for (size_t i = 0; i < count; i++) {
+                struct pollfd wait = {list[i].fd, POLLIN, 0};
+                if (list[i].fd >= 0 && poll(&wait, 1, (int)(STOP_TIMEOUT / CX_NS_PER_MS)) == 0)
+                        kill(list[i].pid, SIGKILL);
+        }
+}
+
+static int wait_time(const struct supervised *list, size_t count)
+{
+        int64_t now = cx_time_monotonic(), wait = 60 * CX_NS_PER_S;
+        for (size_t i = 0; i < count; i++)
+                if (list[i].fd < 0 && list[i].start_at - now < wait)
+                        wait = list[i].start_at - now;
+        return wait <= 0 ? 0 : (int)(wait / CX_NS_PER_MS) + 1;
+}
+
+static void supervise_loop(const struct cx_profile *profile, struct supervised *list, size_t count, int signals)
+{
+        CX_CLEANUP(cx_freep) struct pollfd *fds = cx_alloc_array(count + 1, sizeof *fds);
+        for (;;) {
+                int64_t now = cx_time_monotonic();
+                for (size_t i = 0; i < count; i++)
+                        if (list[i].fd < 0 && list[i].start_at <= now)
+                                start_service(profile, &list[i]);
+                for (size_t i = 0; i < count; i++)
+                        fds[i] = (struct pollfd){list[i].fd, POLLIN, 0};
+                fds[count] = (struct pollfd){signals, POLLIN, 0};
+                if (poll(fds, count + 1, wait_time(list, count)) < 0)
+                        continue;
+                if (fds[count].revents)
+                        return;
+                for (size_t i = 0; i < count; i++)
+                        if (fds[i].revents)
+                                note_end(&list[i]);
+        }
+}
+
+int cx_supervise(const struct cx_profile *profile)
+{
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        int signals = signalfd(-1, &set, SFD_CLOEXEC);
+        struct cx_services services;
+        cx_services_of(profile, &services);
+        CX_CLEANUP(cx_freep) struct supervised *list = cx_alloc_array(services.count, sizeof *list);
+        for (size_t i = 0; i < services.count; i++) {
+                pid_t pid = cx_service_pid(profile, services.items[i].name);
+                list[i] = (struct supervised){
+                        .service = &services.items[i], .fd = pid ? open_pid(pid) : -1, .pid = pid, .started = cx_time_monotonic()};
+        }
+        supervise_loop(profile, list, services.count, signals);
+        stop_all(list, services.count);
+        cx_services_release(&services);
+        close(signals);
+        return 0;
+}
+
+int cx_supervisor_start(const struct cx_profile *profile, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *self = cx_sprintf("%s/minikube", profile->binaries);
+        pid_t pid = cx_service_pid(profile, SUPERVISOR);
+        if (pid)
+                return 0;
+        const char *argv[] = {self, "supervise", "-p", profile->name, NULL};
+        int r = spawn(profile, SUPERVISOR, argv, &pid);
+        if (r < 0)
+                return cx_error_set(err, r, "cannot start the supervisor %s: %s", self, strerror(-r));
+        record(profile, SUPERVISOR, pid);
+        return 0;
+}
+
+static void end_process(pid_t pid)
+{
+        int fd = open_pid(pid);
+        struct pollfd wait = {fd, POLLIN, 0};
+        if (fd < 0)
+                return;
+        kill(pid, SIGTERM);
+        if (poll(&wait, 1, (int)(3 * STOP_TIMEOUT / CX_NS_PER_MS)) == 0) {
+                kill(pid, SIGKILL);
+                (void)poll(&wait, 1, 2000);
+        }
+        close(fd);
+}
+
+void cx_supervisor_stop(const struct cx_profile *profile)
+{
+        pid_t pid = cx_service_pid(profile, SUPERVISOR);
+        struct cx_services services;
+        if (pid)
+                end_process(pid);
+        // The supervisor may have been killed: its services then live on.
+        cx_services_of(profile, &services);
+        for (size_t i = services.count; i-- > 0;) {
+                pid = cx_service_pid(profile, services.items[i].name);
+                if (pid)
+                        end_process(pid);
+        }
+        cx_services_release(&services);
+}
