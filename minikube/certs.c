@@ -103,20 +103,25 @@ static int write_kubeconfig(const struct cx_profile *profile, const struct autho
         cx_base64_encode(ca->cert, strlen(ca->cert), &ca64);
         cx_base64_encode(cert, strlen(cert), &cert64);
         cx_base64_encode(key, strlen(key), &key64);
-        cx_buf_printf(&text,
-                      "apiVersion: v1\nkind: Config\nclusters:\n- name: %s\n  cluster:\n    server: https://%s:%d\n"
-                      "    certificate-authority-data: %s\nusers:\n- name: %s\n  user:\n    client-certificate-data: %s\n"
-                      "    client-key-data: %s\ncontexts:\n- name: %s\n  context:\n    cluster: %s\n    user: %s\n"
-                      "current-context: %s\n",
-                      profile->name, server, CX_API_PORT, ca64.data, user, cert64.data, key64.data, profile->name,
-                      profile->name, user, profile->name);
+        cx_buf_printf(
+                &text,
+                "apiVersion: v1\nkind: Config\nclusters:\n- name: %s\n  cluster:\n    server: https://%s:%d\n"
+                "    certificate-authority-data: %s\nusers:\n- name: %s\n  user:\n    client-certificate-data: %s\n"
+                "    client-key-data: %s\ncontexts:\n- name: %s\n  context:\n    cluster: %s\n    user: %s\n"
+                "current-context: %s\n",
+                profile->name, server, CX_API_PORT, ca64.data, user, cert64.data, key64.data, profile->name,
+                profile->name, user, profile->name);
         return cx_write_file(path, text.data, text.length, 0600, false, err);
 }
 
 static int make_server_certificates(const struct cx_profile *profile, const struct authority *ca, struct cx_error *err)
 {
-        static const char *const names[] = {"kubernetes", "kubernetes.default", "kubernetes.default.svc",
-                                            "kubernetes.default.svc." CX_CLUSTER_DOMAIN, "localhost", "control-plane.minikube.internal"};
+        static const char *const names[] = {"kubernetes",
+                                            "kubernetes.default",
+                                            "kubernetes.default.svc",
+                                            "kubernetes.default.svc." CX_CLUSTER_DOMAIN,
+                                            "localhost",
+                                            "control-plane.minikube.internal"};
         CX_STRINGS dns = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
         CX_CLEANUP(cx_freep) char *first = cx_node_address(profile, 0);
         CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);

@@ -112,7 +112,8 @@ static void remove_groups(const struct cx_profile *profile)
         for (struct dirent *entry; dir && (entry = readdir(dir));) {
                 if (entry->d_name[0] == '.')
                         continue;
-                CX_CLEANUP(cx_freep) char *own = cx_sprintf("/sys/fs/cgroup/%s/coxswain/%s", entry->d_name, profile->name);
+                CX_CLEANUP(cx_freep)
+                char *own = cx_sprintf("/sys/fs/cgroup/%s/coxswain/%s", entry->d_name, profile->name);
                 CX_CLEANUP(cx_freep) char *parent = cx_sprintf("/sys/fs/cgroup/%s/coxswain", entry->d_name);
                 if (access(own, F_OK) == 0)
                         (void)nftw(own, remove_group, 32, FTW_DEPTH | FTW_PHYS);

@@ -81,7 +81,8 @@ static int ip_batch(const char *namespace, const char *lines, struct cx_error *e
         int status = 0;
         const char *in_node[] = {"ip", "-n", namespace, "-batch", "-", NULL};
         const char *on_host[] = {"ip", "-batch", "-", NULL};
-        struct cx_run_options options = {.argv = namespace ? in_node : on_host, .input = lines, .input_length = strlen(lines)};
+        struct cx_run_options options = {
+                .argv = namespace ? in_node : on_host, .input = lines, .input_length = strlen(lines)};
         int r = cx_run(&options, NULL, &complaint, &status, err);
         if (r == 0 && status != 0)
                 r = cx_error_set(err, -EIO, "ip: %.*s", (int)strcspn(complaint.data, "\n"), complaint.data);
@@ -101,8 +102,8 @@ static int host_rule(const struct cx_profile *profile, size_t rule, const char *
         CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);
         CX_CLEANUP(cx_freep) char *subnet = cx_sprintf("%.*s.0/24", (int)(strrchr(host, '.') - host), host);
         CX_CLEANUP(cx_freep) char *comment = cx_sprintf("coxswain %s", profile->name);
-        const char *argv[32] = {"iptables", "-w", "-t", rules[rule][0], action, rules[rule][1], "-m", "comment", "--comment",
-                                comment};
+        const char *argv[32] = {"iptables",     "-w", "-t",      rules[rule][0], action,
+                                rules[rule][1], "-m", "comment", "--comment",    comment};
         size_t n = 10;
         for (const char *const *word = &rules[rule][2]; *word; word++)
                 argv[n++] = strcmp(*word, "BRIDGE") == 0 ? bridge : strcmp(*word, "SUBNET") == 0 ? subnet : *word;
@@ -116,9 +117,10 @@ static int host_up(const struct cx_profile *profile, struct cx_error *err)
         CX_CLEANUP(cx_freep) char *balancers = cx_balancer_cidr(profile);
         CX_CLEANUP(cx_freep) char *first = cx_node_address(profile, 0);
         if (!exists(bridge)) {
-                CX_CLEANUP(cx_freep) char *lines = cx_sprintf("link add %s type bridge\naddr add %s/25 dev %s\n"
-                                                              "link set %s up\nroute replace %s via %s\n",
-                                                              bridge, host, bridge, bridge, balancers, first);
+                CX_CLEANUP(cx_freep)
+                char *lines = cx_sprintf("link add %s type bridge\naddr add %s/25 dev %s\n"
+                                         "link set %s up\nroute replace %s via %s\n",
+                                         bridge, host, bridge, bridge, balancers, first);
                 int r = ip_batch(NULL, lines, err);
                 if (r < 0)
                         return r;
@@ -148,15 +150,16 @@ static int node_up(const struct cx_profile *profile, int node, struct cx_error *
         if (access(path, F_OK) == 0)
                 (void)!RUN(NULL, "ip", "netns", "delete", name); // half-made
         int r = RUN(err, "ip", "netns", "add", name);
-        CX_CLEANUP(cx_freep) char *links =
-                cx_sprintf("link add %s type veth peer name eth0 netns %s\nlink set %s master %s up\n", outer, name, outer,
-                           bridge);
+        CX_CLEANUP(cx_freep)
+        char *links = cx_sprintf("link add %s type veth peer name eth0 netns %s\nlink set %s master %s up\n", outer,
+                                 name, outer, bridge);
         if (r == 0)
                 r = ip_batch(NULL, links, err);
-        CX_CLEANUP(cx_freep) char *inner =
+        CX_CLEANUP(cx_freep)
+        char *inner =
+                // cluster-dns listens at its cluster IP on every node: the address is the node's own
                 cx_sprintf("link set lo up\naddr add %s/25 dev eth0\nlink set eth0 up\nroute add default via %s\n"
-                           "link add kube-dns type dummy\naddr add " CX_DNS_ADDRESS "/32 dev kube-dns\n"
-                           "link set kube-dns up\n",
+                           "addr add " CX_DNS_ADDRESS "/32 dev lo\n",
                            address, host);
         if (r == 0)
                 r = ip_batch(name, inner, err);

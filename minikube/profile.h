@@ -24,9 +24,9 @@
 
 struct cx_profile {
         char *name, *folder, *home;
-        char *binaries;             // folder of our executables
+        char *binaries; // folder of our executables
         int nodes, index;
-        char *registry_config;      // copied into the folder; NULL: none
+        char *registry_config; // copied into the folder; NULL: none
         bool exists;
 };
 #define CX_PROFILE CX_CLEANUP(cx_profile_release) struct cx_profile
@@ -42,9 +42,9 @@ int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err) CX
 
 // Derived names; all return new strings unless they fill a buffer.
 char *cx_profile_path(const struct cx_profile *profile, const char *format, ...) CX_PRINTF(2, 3);
-char *cx_node_name(const struct cx_profile *profile, int node);       // "minikube", "minikube-m02", …
-char *cx_node_address(const struct cx_profile *profile, int node);    // 192.168.49.2, .3, …
-char *cx_host_address(const struct cx_profile *profile);              // the bridge's: 192.168.49.1
-char *cx_bridge_name(const struct cx_profile *profile);               // "mk-0"
-char *cx_balancer_cidr(const struct cx_profile *profile);             // 192.168.49.128/25
-char *cx_cgroup_root(const struct cx_profile *profile, int node);     // "/coxswain/minikube/minikube-m02"
+char *cx_node_name(const struct cx_profile *profile, int node);    // "minikube", "minikube-m02", …
+char *cx_node_address(const struct cx_profile *profile, int node); // 192.168.49.2, .3, …
+char *cx_host_address(const struct cx_profile *profile);           // the bridge's: 192.168.49.1
+char *cx_bridge_name(const struct cx_profile *profile);            // "mk-0"
+char *cx_balancer_cidr(const struct cx_profile *profile);          // 192.168.49.128/25
+char *cx_cgroup_root(const struct cx_profile *profile, int node);  // "/coxswain/minikube/minikube-m02"

@@ -125,11 +125,6 @@ static void add_node(const struct cx_profile *p, int node, struct cx_services *s
         arg(s, "--anonymous-auth=false");
         arg(s, "--authentication-token-webhook");
         arg(s, "--authorization-mode=Webhook");
-        if (node == 0)
-                arg(s, "--node-labels=minikube.k8s.io/name=%s,minikube.k8s.io/primary=true,node-role.kubernetes.io/control-plane=",
-                    p->name);
-        else
-                arg(s, "--node-labels=minikube.k8s.io/name=%s,minikube.k8s.io/primary=false", p->name);
         if (p->registry_config)
                 arg(s, "--registry-config=%s", p->registry_config);
         s = add(services, node, proxy);

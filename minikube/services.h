@@ -6,9 +6,9 @@
 #include "minikube/profile.h"
 
 struct cx_service {
-        char *name;                // "etcd", "kube-apiserver", "kubelet-minikube-m02", …
+        char *name; // "etcd", "kube-apiserver", "kubelet-minikube-m02", …
         int node;
-        struct cx_strings argv;    // argv[0] is a path or is found in PATH
+        struct cx_strings argv; // argv[0] is a path or is found in PATH
 };
 struct cx_services {
         struct cx_service *items;

@@ -16,7 +16,7 @@
 
 #define MIN_PAUSE (CX_NS_PER_S / 10)
 #define MAX_PAUSE (10 * CX_NS_PER_S)
-#define GOOD_RUN (30 * CX_NS_PER_S)  // a service that ran so long starts again at once
+#define GOOD_RUN (30 * CX_NS_PER_S) // a service that ran so long starts again at once
 #define STOP_TIMEOUT (10 * CX_NS_PER_S)
 #define SUPERVISOR "supervisor"
 
@@ -93,7 +93,7 @@ static int spawn(const struct cx_profile *profile, const char *name, const char 
 
 struct supervised {
         const struct cx_service *service;
-        int fd;                   // pidfd; -1 while it does not run
+        int fd; // pidfd; -1 while it does not run
         pid_t pid;
         int64_t started, start_at, pause;
 };
@@ -137,7 +137,9 @@ static void note_end(struct supervised *s)
                 s->pause = MAX_PAUSE;
         s->start_at = now + s->pause;
         cx_warn("Service ended and will be started again", "service", s->service->name, "status",
-                child && WIFEXITED(status) ? CX_INT(WEXITSTATUS(status)) : child ? strsignal(WTERMSIG(status)) : "unknown");
+                child && WIFEXITED(status) ? CX_INT(WEXITSTATUS(status))
+                : child                    ? strsignal(WTERMSIG(status))
+                                           : "unknown");
 }
 
 static void stop_all(struct supervised *list, size_t count)
@@ -201,8 +203,10 @@ int cx_supervise(const struct cx_profile *profile)
         CX_CLEANUP(cx_freep) struct supervised *list = cx_alloc_array(services.count, sizeof *list);
         for (size_t i = 0; i < services.count; i++) {
                 pid_t pid = cx_service_pid(profile, services.items[i].name);
-                list[i] = (struct supervised){
-                        .service = &services.items[i], .fd = pid ? open_pid(pid) : -1, .pid = pid, .started = cx_time_monotonic()};
+                list[i] = (struct supervised){.service = &services.items[i],
+                                              .fd = pid ? open_pid(pid) : -1,
+                                              .pid = pid,
+                                              .started = cx_time_monotonic()};
         }
         supervise_loop(profile, list, services.count, signals);
         stop_all(list, services.count);

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a query's bytes to an answer's: checks, the zone, the cache of forwarded answers, and forwarding itself.
+#pragma once
+
+#include "addons/dns/zone.h"
+
+#define CX_DNS_UDP 512      // without EDNS
+#define CX_DNS_UDP_MAX 1232 // what we offer with EDNS (DNS flag day 2020)
+#define CX_DNS_MAX 65535
+
+struct cx_resolver;
+int cx_resolver_new(const struct cx_zone *zone, const struct cx_strings *upstreams, struct cx_resolver **ret_resolver,
+                    struct cx_error *err) CX_CHECK;
+void cx_resolver_free(struct cx_resolver *resolver);
+
+// Answers at once what the zone or the cache knows: 1 with *ret_answer (malloc'd), 0 when it must be forwarded, negative
+// when the query deserves no answer. `max`: room of the transport.
+int cx_resolver_answer(struct cx_resolver *resolver, const uint8_t *query, size_t length, bool udp,
+                       uint8_t **ret_answer, size_t *ret_length);
+// Asks the upstream servers; blocks up to a few seconds. Always gives an answer (SERVFAIL at worst) or negative.
+int cx_resolver_forward(struct cx_resolver *resolver, const uint8_t *query, size_t length, bool udp,
+                        uint8_t **ret_answer, size_t *ret_length);

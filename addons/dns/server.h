@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// UDP and TCP on port 53. One thread receives and answers what is known at once; what must be forwarded goes to a small
+// pool, so that a slow upstream never holds up the cluster's own names.
+#pragma once
+
+#include "addons/dns/resolver.h"
+
+struct cx_dns_server;
+int cx_dns_server_new(struct cx_resolver *resolver, const struct cx_strings *addresses, int port,
+                      struct cx_dns_server **ret_server, struct cx_error *err) CX_CHECK;
+void cx_dns_server_free(struct cx_dns_server *server);
