@@ -9,6 +9,7 @@ struct cx_minikube {
         struct cx_profile profile;
         struct cx_strings args; // behind the command
         // flags
+        struct cx_strings extra_config;
         int64_t nodes, wait_timeout;
         const char *registry_config, *output, *node, *format;
         bool url, all, follow, help, nodes_changed, purge;

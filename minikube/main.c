@@ -72,6 +72,8 @@ int main(int argc, char **argv)
                 {"namespace", 0, CX_FLAG_STRING, &m.format, "The namespace (service)", NULL, NULL, 0, 0},
                 {"registry-config", 0, CX_FLAG_STRING, &m.registry_config, "A registries.yaml for every node (start)",
                  NULL, NULL, 0, 0},
+                {"extra-config", 0, CX_FLAG_LIST, &m.extra_config, "component.flag=value for a component (start)", NULL,
+                 NULL, 0, 0},
                 {"wait-timeout", 0, CX_FLAG_DURATION, &m.wait_timeout, "How long to wait for the cluster", NULL, NULL,
                  0, 0},
                 {"output", 'o', CX_FLAG_STRING, &m.output, "json, or text", NULL, NULL, 0, 0},
@@ -116,5 +118,6 @@ int main(int argc, char **argv)
                 status = dispatch(&m, words.items[0]);
         cx_profile_release(&m.profile);
         cx_strings_release(&m.args);
+        cx_strings_release(&m.extra_config);
         return status;
 }

@@ -53,6 +53,9 @@ int cx_profile_open(const char *name, struct cx_profile *ret_profile, struct cx_
                 p.nodes = nodes >= 1 && nodes <= CX_MAX_NODES ? (int)nodes : 1;
                 p.index = index >= 0 && index <= MAX_INDEX ? (int)index : 0;
                 p.registry_config = cx_strdup(cx_json_string(config, "registryConfig"));
+                const json_t *extra = json_object_get(config, "extraConfig");
+                for (size_t i = 0; i < json_array_size(extra); i++)
+                        cx_strings_add(&p.extra, cx_str(json_string_value(json_array_get(extra, i))));
         }
         *ret_profile = p;
         return 0;
@@ -62,6 +65,9 @@ int cx_profile_save(const struct cx_profile *p, struct cx_error *err)
 {
         json_auto_t *config = json_pack("{s:s,s:i,s:i,s:s*}", "name", p->name, "nodes", p->nodes, "index", p->index,
                                         "registryConfig", p->registry_config);
+        json_t *extra = cx_json_array_at(config, "extraConfig");
+        for (size_t i = 0; i < p->extra.count; i++)
+                json_array_append_new(extra, json_string(p->extra.items[i]));
         CX_CLEANUP(cx_freep) char *text = cx_json_text(config);
         CX_CLEANUP(cx_freep) char *path = cx_profile_path(p, "config.json");
         int r = cx_mkdir_all(p->folder, 0700, err);
@@ -75,6 +81,7 @@ void cx_profile_release(struct cx_profile *p)
         free(p->home);
         free(p->binaries);
         free(p->registry_config);
+        cx_strings_release(&p->extra);
         *p = (struct cx_profile){0};
 }
 
@@ -104,11 +111,14 @@ int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err)
                 if (strcmp(names.items[i], profile->name) != 0 && cx_profile_open(names.items[i], &other, NULL) == 0)
                         used[other.index] = true;
         }
-        for (int i = 0; r == 0 && i <= MAX_INDEX; i++)
-                if (!used[i]) {
+        for (int i = 0; r == 0 && i <= MAX_INDEX; i++) {
+                // A bridge may belong to a profile of another MINIKUBE_HOME.
+                CX_CLEANUP(cx_freep) char *bridge = cx_sprintf("/sys/class/net/mk-%d", i);
+                if (!used[i] && access(bridge, F_OK) < 0) {
                         profile->index = i;
                         return 0;
                 }
+        }
         return r < 0 ? r : cx_error_set(err, -ENOSPC, "all networks are taken; delete a profile first");
 }
 

@@ -26,7 +26,8 @@ struct cx_profile {
         char *name, *folder, *home;
         char *binaries; // folder of our executables
         int nodes, index;
-        char *registry_config; // copied into the folder; NULL: none
+        char *registry_config;   // copied into the folder; NULL: none
+        struct cx_strings extra; // --extra-config: \"component.flag=value\"
         bool exists;
 };
 #define CX_PROFILE CX_CLEANUP(cx_profile_release) struct cx_profile

@@ -139,6 +139,17 @@ static void add_node(const struct cx_profile *p, int node, struct cx_services *s
         arg(s, "--cluster-domain=" CX_CLUSTER_DOMAIN);
 }
 
+// "controller-manager.flag=value" for every service whose name begins with "[kube-]controller-manager".
+static void add_extra(const struct cx_profile *profile, struct cx_service *service)
+{
+        const char *name = cx_has_prefix(service->name, "kube-") ? service->name + strlen("kube-") : service->name;
+        for (size_t i = 0; i < profile->extra.count; i++) {
+                const char *text = profile->extra.items[i], *dot = strchr(text, '.');
+                if (dot && strncmp(name, text, (size_t)(dot - text)) == 0)
+                        arg(service, "--%s", dot + 1);
+        }
+}
+
 void cx_services_of(const struct cx_profile *profile, struct cx_services *ret_services)
 {
         *ret_services = (struct cx_services){0};
@@ -147,6 +158,8 @@ void cx_services_of(const struct cx_profile *profile, struct cx_services *ret_se
         add_managers(profile, ret_services);
         for (int node = 0; node < profile->nodes; node++)
                 add_node(profile, node, ret_services);
+        for (size_t i = 0; i < ret_services->count; i++)
+                add_extra(profile, &ret_services->items[i]);
 }
 
 void cx_services_release(struct cx_services *services)

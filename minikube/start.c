@@ -87,6 +87,14 @@ static int prepare(struct cx_minikube *m, struct cx_error *err)
                 r = cx_profile_choose_index(profile, err);
         if (m->nodes_changed)
                 profile->nodes = (int)m->nodes;
+        for (size_t i = 0; r == 0 && i < m->extra_config.count; i++) {
+                const char *text = m->extra_config.items[i];
+                if (!strchr(text, '.') || !strchr(text, '='))
+                        r = cx_error_set(err, -EINVAL,
+                                         "--extra-config: \"%s\" must be like controller-manager.flag=value", text);
+                else if (!cx_strings_has(&profile->extra, text))
+                        cx_strings_add(&profile->extra, text);
+        }
         if (r == 0)
                 r = take_registry_config(profile, m->registry_config, err);
         return r < 0 ? r : cx_profile_save(profile, err);
