@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "format/json.h"
 #include "kubelet/config.h"
+#include "kubelet/image/import.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/node/node.h"
 #include "kubelet/pod/manifests.h"
@@ -139,6 +140,7 @@ static int run(struct cx_kubelet_settings *s, struct cx_error *err)
         struct cx_manifests *manifests = NULL;
         struct cx_node *node = NULL;
         struct cx_kubelet_server *server = NULL;
+        struct cx_importer *importer = NULL;
         k->root = s->root;
         k->log_root = s->log_root;
         k->cgroup_root = s->cgroup_root;
@@ -153,6 +155,9 @@ static int run(struct cx_kubelet_settings *s, struct cx_error *err)
         r = connect_apiserver(s, k, err);
         if (r == 0)
                 r = make_parts(s, k, err);
+        CX_CLEANUP(cx_freep) char *imports = cx_sprintf("%s/images/import", s->root);
+        if (r == 0)
+                r = cx_importer_start(k->images, imports, &importer, err);
         if (r == 0)
                 r = cx_kubelet_server_start(k, s, &server, err);
         if (r == 0)
@@ -171,6 +176,7 @@ static int run(struct cx_kubelet_settings *s, struct cx_error *err)
         int number = cx_process_wait_stop();
         cx_info("Kubelet is stopping; containers go on", "signal", CX_INT(number));
         cx_kubelet_server_free(server);
+        cx_importer_free(importer);
         cx_node_free(node);
         cx_manifests_free(manifests);
         cx_informers_free(k->informers);
