@@ -88,6 +88,12 @@ $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
 unit-build: $(UNIT_BIN)
 
+# Measuring programs: test/bench/foo.c.
+$(OUT)/bench/%: $(OUT)/obj/test/bench/%.o $(COMMON_LIB)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 # Runs the unit tests of this BUILD variant.
 unit: unit-build
 	@test/run-unit.sh $(OUT)/test

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "binder.h"
+
+#include "base/time.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#define IDLE_SECONDS 10
+#define STACK_SIZE ((size_t)512 * 1024)
+
+struct entry {
+        struct entry *next;
+        void *task;
+};
+struct binder {
+        binder_run run;
+        void *context;
+        pthread_mutex_t lock; // guards what follows
+        pthread_cond_t work, ended;
+        struct entry *first, **last;
+        int threads, idle, max_threads;
+        bool stop;
+};
+
+struct binder *binder_new(int max_threads, binder_run run, void *context)
+{
+        struct binder *self = cx_alloc(sizeof *self);
+        *self = (struct binder){.run = run, .context = context, .max_threads = max_threads, .last = &self->first};
+        pthread_condattr_t attributes;
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_mutex_init(&self->lock, NULL);
+        pthread_cond_init(&self->work, &attributes);
+        pthread_cond_init(&self->ended, NULL);
+        pthread_condattr_destroy(&attributes);
+        return self;
+}
+
+// False when the thread should end. Under the lock.
+static bool wait_for_work(struct binder *self)
+{
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += IDLE_SECONDS;
+        self->idle++;
+        int r = 0;
+        while (!self->first && !self->stop && r == 0)
+                r = pthread_cond_timedwait(&self->work, &self->lock, &until);
+        self->idle--;
+        return self->first;
+}
+
+static void *work(void *argument)
+{
+        struct binder *self = argument;
+        pthread_mutex_lock(&self->lock);
+        while (self->first || wait_for_work(self)) {
+                struct entry *entry = self->first;
+                self->first = entry->next;
+                if (!self->first)
+                        self->last = &self->first;
+                pthread_mutex_unlock(&self->lock);
+                self->run(self->context, entry->task);
+                free(entry);
+                pthread_mutex_lock(&self->lock);
+        }
+        self->threads--;
+        pthread_cond_signal(&self->ended);
+        pthread_mutex_unlock(&self->lock);
+        return NULL;
+}
+
+static bool start_thread(struct binder *self)
+{
+        pthread_t thread;
+        pthread_attr_t attributes;
+        pthread_attr_init(&attributes);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_attr_setstacksize(&attributes, STACK_SIZE);
+        bool started = pthread_create(&thread, &attributes, work, self) == 0;
+        pthread_attr_destroy(&attributes);
+        self->threads += started;
+        return started;
+}
+
+void binder_add(struct binder *self, void *task)
+{
+        struct entry *entry = cx_alloc(sizeof *entry);
+        entry->task = task;
+        pthread_mutex_lock(&self->lock);
+        *self->last = entry;
+        self->last = &entry->next;
+        if (self->idle)
+                pthread_cond_signal(&self->work);
+        else if (self->threads < self->max_threads)
+                (void)start_thread(self); // when none can start, those that run will come to it
+        pthread_mutex_unlock(&self->lock);
+}
+
+void binder_free(struct binder *self)
+{
+        if (!self)
+                return;
+        pthread_mutex_lock(&self->lock);
+        self->stop = true;
+        pthread_cond_broadcast(&self->work);
+        while (self->threads)
+                pthread_cond_wait(&self->ended, &self->lock);
+        pthread_mutex_unlock(&self->lock);
+        pthread_cond_destroy(&self->work);
+        pthread_cond_destroy(&self->ended);
+        pthread_mutex_destroy(&self->lock);
+        free(self);
+}

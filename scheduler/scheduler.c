@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+// A decision counts the pod on its node at once (assumed), so the next pod is decided without waiting for the bind to be
+// written. The informer's word confirms it later; a bind that fails takes it back.
+//
+// glibc's mutexes are not fair: the scheduling thread, which takes the lock again right after giving it up, could keep the
+// informers' thread out for as long as there are pods. Everybody therefore passes a second mutex (the gate) on the way to
+// the lock, where one who waits is next.
+#include "scheduler.h"
+
+#include "base/log.h"
+#include "base/time.h"
+#include "binder.h"
+#include "format/json.h"
+#include "queue.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <time.h>
+
+#define MAX_BINDERS 16
+#define FLUSH_PERIOD (30 * CX_NS_PER_S)
+
+struct task {
+        struct queued_pod *pod; // bind: owned
+        char *node;             // NULL: not a bind, but a report of why there is none
+        const struct cx_object *object;
+        char *message;
+};
+
+struct scheduler {
+        struct cx_rest *rest;
+        struct cx_informers *informers;
+        struct cx_events *events;
+        char *name;
+        struct cx_informer *pods, *nodes, *namespaces;
+        struct templates *templates;
+        struct binder *binder;
+        pthread_t thread;
+        bool started, synced;       // synced: atomic
+        pthread_mutex_t gate, lock; // gate before lock; the lock guards what follows
+        pthread_cond_t wake;
+        struct cache cache;
+        struct queue queue;
+        struct framework framework;
+        int64_t flushed;
+        bool stop;
+        struct cx_series *scheduled, *unschedulable, *errors, *duration, *pending[QUEUE_GATED + 1];
+};
+
+static void lock(struct scheduler *self)
+{
+        pthread_mutex_lock(&self->gate);
+        pthread_mutex_lock(&self->lock);
+        pthread_mutex_unlock(&self->gate);
+}
+
+static void unlock(struct scheduler *self)
+{
+        pthread_mutex_unlock(&self->lock);
+}
+
+static void wake_pods(struct scheduler *self, unsigned events, const char *node)
+{
+        queue_wake(&self->queue, &self->framework, events, node ? cache_node(&self->cache, node) : NULL,
+                   cx_time_monotonic());
+}
+
+// --- informers' events ---
+
+static void drop_pod(struct scheduler *self, const struct cx_object *pod)
+{
+        queue_remove(&self->queue, pod->key);
+        if (cache_remove_pod(&self->cache, pod->key))
+                wake_pods(self, EVENT_POD_GONE, POD_INFO(pod)->node);
+}
+
+static void place_pod(struct scheduler *self, const struct cx_object *old, const struct cx_object *now)
+{
+        const struct pod_info *info = POD_INFO(now);
+        queue_remove(&self->queue, now->key);
+        cache_set_pod(&self->cache, now->key, info->template, info->node, now->deleted);
+        if (!old || !POD_INFO(old)->node)
+                wake_pods(self, EVENT_POD_ADDED, info->node);
+        else if (POD_INFO(old)->template != info->template || !old->deleted != !now->deleted)
+                wake_pods(self, EVENT_POD_LABELS | EVENT_POD_GONE, info->node);
+}
+
+static void on_pod(void *context, const struct cx_object *old, const struct cx_object *now)
+{
+        struct scheduler *self = context;
+        lock(self);
+        if (!now || POD_INFO(now)->terminal) {
+                drop_pod(self, now ? now : old);
+        } else if (POD_INFO(now)->node) {
+                place_pod(self, old, now);
+        } else if (strcmp(POD_INFO(now)->template->scheduler, self->name) == 0) {
+                if (now->deleted)
+                        queue_remove(&self->queue, now->key);
+                else if (!cx_map_has(&self->cache.pods, now->key)) // else its bind is under way
+                        queue_set(&self->queue, now, cx_time_monotonic());
+        }
+        pthread_cond_signal(&self->wake);
+        unlock(self);
+}
+
+static void on_node(void *context, const struct cx_object *old, const struct cx_object *now)
+{
+        struct scheduler *self = context;
+        lock(self);
+        if (now) {
+                unsigned changes = cache_set_node(&self->cache, now), events = 0;
+                events |= changes & (NODE_ADDED | NODE_ALLOCATABLE) ? EVENT_NODE : 0;
+                events |= changes & NODE_LABELS ? EVENT_NODE_LABELS : 0;
+                events |= changes & NODE_TAINTS ? EVENT_NODE_TAINTS : 0;
+                if (events)
+                        wake_pods(self, events, now->name);
+        } else {
+                cache_remove_node(&self->cache, old->name);
+        }
+        pthread_cond_signal(&self->wake);
+        unlock(self);
+}
+
+static void on_namespace(void *context, const struct cx_object *old, const struct cx_object *now)
+{
+        struct scheduler *self = context;
+        lock(self);
+        cache_set_namespace(&self->cache, now ? now->name : old->name, now);
+        if (now)
+                wake_pods(self, EVENT_NAMESPACE, NULL);
+        pthread_cond_signal(&self->wake);
+        unlock(self);
+}
+
+// --- writing ---
+
+static struct cx_ref ref_of(const struct cx_object *pod)
+{
+        return (struct cx_ref){"", "v1", "pods", pod->namespace, pod->name};
+}
+
+static void bind_failed(struct scheduler *self, struct task *task, const struct cx_error *err)
+{
+        const struct cx_object *pod = task->object;
+        cx_err(err, "Cannot bind pod", "pod", pod->key, "node", task->node);
+        cx_series_add(self->errors, 1);
+        CX_OBJECT *latest = cx_informer_get_key(self->pods, pod->key);
+        lock(self);
+        if (cache_forget(&self->cache, pod->key))
+                wake_pods(self, EVENT_POD_GONE, task->node);
+        if (latest && !POD_INFO(latest)->node && !latest->deleted && !cx_map_has(&self->cache.pods, latest->key))
+                queue_retry(&self->queue, cx_steal(&task->pod), latest, cx_time_monotonic());
+        pthread_cond_signal(&self->wake);
+        unlock(self);
+        if (latest && cx_streq(latest->uid, task->object->uid))
+                cx_event_object(self->events, "v1", "Pod", latest, "Warning", "FailedScheduling",
+                                "binding rejected: %s", cx_error_text(err));
+}
+
+static void write_binding(struct scheduler *self, struct task *task)
+{
+        const struct cx_object *pod = task->object;
+        struct cx_ref ref = ref_of(pod);
+        json_auto_t *binding = json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:{s:s, s:s}}", "apiVersion", "v1", "kind",
+                                         "Binding", "metadata", "namespace", pod->namespace, "name", pod->name, "uid",
+                                         pod->uid, "target", "kind", "Node", "name", task->node);
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_rest_create_sub(self->rest, &ref, "binding", binding, NULL, &err) < 0) {
+                bind_failed(self, task, &err);
+                return;
+        }
+        cx_series_add(self->scheduled, 1);
+        cx_debug(2, "Successfully bound pod to node", "pod", pod->key, "node", task->node);
+        cx_event_object(self->events, "v1", "Pod", pod, "Normal", "Scheduled", "Successfully assigned %s to %s",
+                        pod->key, task->node);
+}
+
+static void write_condition(struct scheduler *self, const struct task *task)
+{
+        const struct cx_object *pod = task->object;
+        struct cx_ref ref = ref_of(pod);
+        char moment[CX_TIME_TEXT];
+        cx_time_format(cx_time_now(), moment);
+        json_auto_t *patch = json_pack("{s:{s:s}, s:{s:[{s:s, s:s, s:s, s:s, s:n, s:s, s:I}]}}", "metadata", "uid",
+                                       pod->uid, "status", "conditions", "type", "PodScheduled", "status", "False",
+                                       "reason", "Unschedulable", "message", task->message, "lastProbeTime",
+                                       "lastTransitionTime", moment, "observedGeneration", (json_int_t)pod->generation);
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_rest_patch(self->rest, &ref, "status", CX_PATCH_STRATEGIC, patch, NULL, &err) < 0 &&
+            !cx_error_is(&err, CX_REASON_NOT_FOUND) && !cx_error_is(&err, CX_REASON_CONFLICT))
+                cx_err(&err, "Cannot write the condition of a pod", "pod", pod->key);
+}
+
+static void run_task(void *context, void *argument)
+{
+        struct scheduler *self = context;
+        struct task *task = argument;
+        if (task->node)
+                write_binding(self, task);
+        else
+                write_condition(self, task);
+        queued_pod_free(task->pod);
+        cx_object_unref(task->object);
+        free(task->node);
+        free(task->message);
+        free(task);
+}
+
+static struct task *task_new(const struct cx_object *object)
+{
+        struct task *task = cx_alloc(sizeof *task);
+        task->object = cx_object_ref(object);
+        return task;
+}
+
+// --- deciding ---
+
+static void report_failure(struct scheduler *self, struct queued_pod *pod, const char *message)
+{
+        cx_series_add(self->unschedulable, 1);
+        cx_event_object(self->events, "v1", "Pod", pod->object, "Warning", "FailedScheduling", "%s", message);
+        if (cx_streq(pod->message, message))
+                return;
+        free(pod->message);
+        pod->message = cx_strdup(message);
+        struct task *task = task_new(pod->object);
+        task->message = cx_strdup(message);
+        binder_add(self->binder, task);
+}
+
+static void schedule(struct scheduler *self, struct queued_pod *pod)
+{
+        int64_t start = cx_time_monotonic();
+        struct decision decision;
+        framework_schedule(&self->framework, pod->template, &decision);
+        if (decision.node) {
+                cache_assume(&self->cache, pod->object->key, pod->template, decision.node);
+                struct task *task = task_new(pod->object);
+                task->node = cx_strdup(decision.node->name);
+                task->pod = queue_take(&self->queue, pod);
+                binder_add(self->binder, task);
+        } else {
+                report_failure(self, pod, decision.message);
+                queue_park(&self->queue, pod, decision.failed, start);
+        }
+        free(decision.message);
+        cx_series_observe(self->duration, (double)(cx_time_monotonic() - start) / 1e9);
+}
+
+static void show_counts(struct scheduler *self)
+{
+        for (int place = QUEUE_ACTIVE; place <= QUEUE_GATED; place++)
+                cx_series_set(self->pending[place], (double)self->queue.counts[place]);
+}
+
+static void wait_for_event(struct scheduler *self)
+{
+        int64_t deadline = queue_deadline(&self->queue);
+        if (self->queue.counts[QUEUE_UNSCHEDULABLE] && deadline > self->flushed + FLUSH_PERIOD)
+                deadline = self->flushed + FLUSH_PERIOD;
+        show_counts(self);
+        if (deadline == INT64_MAX) {
+                pthread_cond_wait(&self->wake, &self->lock);
+                return;
+        }
+        struct timespec until = {.tv_sec = deadline / CX_NS_PER_S, .tv_nsec = deadline % CX_NS_PER_S};
+        pthread_cond_timedwait(&self->wake, &self->lock, &until);
+}
+
+static bool wait_synced(struct scheduler *self)
+{
+        for (;;) {
+                CX_ERROR err = CX_ERROR_INIT;
+                if (cx_informers_wait_synced(self->informers, CX_NS_PER_S / 5, &err) == 0)
+                        return true;
+                lock(self);
+                bool stop = self->stop;
+                unlock(self);
+                if (stop)
+                        return false;
+        }
+}
+
+static void *run(void *argument)
+{
+        struct scheduler *self = argument;
+        if (!wait_synced(self))
+                return NULL;
+        malloc_trim(0); // the first lists are not needed again soon
+        __atomic_store_n(&self->synced, true, __ATOMIC_RELEASE);
+        cx_info("Scheduling", "scheduler", self->name);
+        lock(self);
+        while (!self->stop) {
+                int64_t now = cx_time_monotonic();
+                if (now - self->flushed >= FLUSH_PERIOD) {
+                        queue_flush(&self->queue, now);
+                        self->flushed = now;
+                }
+                struct queued_pod *pod = queue_pop(&self->queue, now);
+                if (!pod) {
+                        wait_for_event(self);
+                        continue;
+                }
+                schedule(self, pod);
+                unlock(self);
+                lock(self);
+        }
+        unlock(self);
+        return NULL;
+}
+
+// --- life ---
+
+static void declare_metrics(struct scheduler *self, struct cx_metrics *metrics)
+{
+        static const char *const result[] = {"result", "profile", NULL}, *const queue[] = {"queue", NULL};
+        static const char *const places[] = {[QUEUE_ACTIVE] = "active",
+                                             [QUEUE_BACKOFF] = "backoff",
+                                             [QUEUE_UNSCHEDULABLE] = "unschedulable",
+                                             [QUEUE_GATED] = "gated"};
+        struct cx_metric *attempts = cx_metrics_counter(metrics, "scheduler_schedule_attempts_total",
+                                                        "Attempts to find nodes for pods, by result.", result);
+        self->scheduled = cx_metric_series(attempts, (const char *const[]){"scheduled", self->name});
+        self->unschedulable = cx_metric_series(attempts, (const char *const[]){"unschedulable", self->name});
+        self->errors = cx_metric_series(attempts, (const char *const[]){"error", self->name});
+        self->duration =
+                cx_metric_series(cx_metrics_histogram(metrics, "scheduler_scheduling_algorithm_duration_seconds",
+                                                      "Time to decide on one pod.", NULL, NULL, 0),
+                                 NULL);
+        struct cx_metric *pending =
+                cx_metrics_gauge(metrics, "scheduler_pending_pods", "Pods that wait, by queue.", queue);
+        for (int place = QUEUE_ACTIVE; place <= QUEUE_GATED; place++)
+                self->pending[place] = cx_metric_series(pending, (const char *const[]){places[place]});
+}
+
+static void add_informers(struct scheduler *self)
+{
+        self->nodes = cx_informers_add(self->informers,
+                                       &(struct cx_informer_options){.ref = {"", "v1", "nodes"},
+                                                                     .drop_bytes = true,
+                                                                     .project = node_project,
+                                                                     .free_projection = node_free_projection});
+        self->pods = cx_informers_add(
+                self->informers,
+                &(struct cx_informer_options){.ref = {"", "v1", "pods"},
+                                              .field_selector = "status.phase!=Succeeded,status.phase!=Failed",
+                                              .drop_bytes = true,
+                                              .project = pod_project,
+                                              .free_projection = pod_free_projection,
+                                              .context = self->templates});
+        self->namespaces = cx_informers_add(
+                self->informers, &(struct cx_informer_options){.ref = {"", "v1", "namespaces"}, .drop_bytes = true});
+        cx_informer_on_event(self->nodes, on_node, self);
+        cx_informer_on_event(self->pods, on_pod, self);
+        cx_informer_on_event(self->namespaces, on_namespace, self);
+}
+
+struct scheduler *scheduler_new(struct cx_rest *rest, struct cx_informers *informers, struct cx_events *events,
+                                struct cx_metrics *metrics, const char *name)
+{
+        struct scheduler *self = cx_alloc(sizeof *self);
+        self->rest = rest;
+        self->informers = informers;
+        self->name = cx_strdup(name);
+        self->events = cx_events_for(events, name);
+        self->templates = templates_new();
+        cache_init(&self->cache, self->templates);
+        queue_init(&self->queue);
+        self->framework.cache = &self->cache;
+        pthread_mutex_init(&self->gate, NULL);
+        pthread_mutex_init(&self->lock, NULL);
+        pthread_condattr_t attributes;
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init(&self->wake, &attributes);
+        pthread_condattr_destroy(&attributes);
+        self->binder = binder_new(MAX_BINDERS, run_task, self);
+        declare_metrics(self, metrics);
+        add_informers(self);
+        return self;
+}
+
+int scheduler_start(struct scheduler *self, struct cx_error *err)
+{
+        cx_informers_start(self->informers);
+        if (pthread_create(&self->thread, NULL, run, self))
+                return cx_error_set(err, -EAGAIN, "cannot start a thread");
+        self->started = true;
+        return 0;
+}
+
+bool scheduler_synced(const struct scheduler *self)
+{
+        return __atomic_load_n(&self->synced, __ATOMIC_ACQUIRE);
+}
+
+void scheduler_stop(struct scheduler *self)
+{
+        lock(self);
+        self->stop = true;
+        pthread_cond_broadcast(&self->wake);
+        unlock(self);
+        if (self->started)
+                pthread_join(self->thread, NULL);
+        self->started = false;
+        binder_free(self->binder);
+        self->binder = NULL;
+}
+
+void scheduler_free(struct scheduler *self)
+{
+        if (!self)
+                return;
+        queue_release(&self->queue);
+        cache_release(&self->cache);
+        templates_free(self->templates);
+        cx_events_free(self->events);
+        pthread_cond_destroy(&self->wake);
+        pthread_mutex_destroy(&self->lock);
+        pthread_mutex_destroy(&self->gate);
+        free(self->name);
+        free(self);
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scheduler: informers feed the cache and the queue, one thread takes pods from the queue and decides, the binder
+// writes. One lock guards cache, queue and framework; nothing that blocks happens under it.
+#pragma once
+
+#include "base/metrics.h"
+#include "client/events.h"
+#include "client/informer.h"
+
+struct scheduler;
+// All are borrowed and must outlive the scheduler. `name`: pods with this spec.schedulerName are ours.
+struct scheduler *scheduler_new(struct cx_rest *rest, struct cx_informers *informers, struct cx_events *events,
+                                struct cx_metrics *metrics, const char *name);
+int scheduler_start(struct scheduler *scheduler, struct cx_error *err) CX_CHECK;
+bool scheduler_synced(const struct scheduler *scheduler);
+// Ends the scheduling thread and waits for the writes. The informers must be freed before scheduler_free: they hold what
+// belongs to it.
+void scheduler_stop(struct scheduler *scheduler);
+void scheduler_free(struct scheduler *scheduler);
