@@ -43,6 +43,19 @@ static void create_node(void *context, size_t i)
                          "cpu", "32", "memory", "64Gi", "pods", "110", "ephemeral-storage", "100Gi"));
 }
 
+// Admission taints new nodes until they are ready; there is no controller here to take that off.
+static void untaint_node(void *context, size_t i)
+{
+        struct bench *bench = context;
+        char name[32];
+        snprintf(name, sizeof name, "node-%zu", i);
+        json_auto_t *patch = json_pack("{s:{s:n}}", "spec", "taints");
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_rest_patch(bench->rest, CX_REF("", "v1", "nodes", NULL, name), NULL, CX_PATCH_MERGE, patch, NULL, &err) <
+            0)
+                cx_err(&err, "Cannot change the node", "node", name);
+}
+
 static void create_pod(void *context, size_t i)
 {
         char name[32];
@@ -84,6 +97,7 @@ static int run(struct cx_error *err)
                json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "ServiceAccount", "metadata", "name",
                          "default"));
         cx_parallel((size_t)n_nodes, (int)connections, create_node, &bench);
+        cx_parallel((size_t)n_nodes, (int)connections, untaint_node, &bench);
         struct cx_informers *informers = cx_informers_new(bench.rest);
         struct cx_informer *pods =
                 cx_informers_add(informers, &(struct cx_informer_options){.ref = {"", "v1", "pods", "bench"},
@@ -121,6 +135,7 @@ int main(int argc, char **argv)
                 {"connections", 0, CX_FLAG_INT, &connections, "How many at once."},
                 {0}};
         cx_process_init();
+        cx_process_unblock_signals();
         CX_ERROR err = CX_ERROR_INIT;
         CX_STRINGS args = CX_STRINGS_INIT;
         const struct cx_flag *tables[] = {flags};
