@@ -5,7 +5,7 @@
 
 BUILD ?= release
 OUT := build/$(BUILD)
-CC := gcc
+CC := $(if $(filter fuzz,$(BUILD)),clang,gcc)
 MAKEFLAGS += --no-builtin-rules
 Q := $(if $(V),,@)
 .SUFFIXES:
@@ -16,6 +16,7 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libwslay libldns,$(PACKAG
 WARNINGS := -Wall -Wextra -Wno-missing-field-initializers -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings -Wvla
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -Wno-error -Wno-unknown-warning-option
 CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(BUILD)) -fstack-protector-strong -fPIE -ffunction-sections -fdata-sections \
 	-D_GNU_SOURCE -pthread $(PKG_CFLAGS)
@@ -46,6 +47,7 @@ COMMON_LIB := $(OUT)/libcommon.a
 all: $(foreach c,$(COMPONENTS),$(OUT)/bin/$(EXE_$(c)))
 
 # Generated tables (libcommon/schema) and protobuf code add to these lists.
+ALL_SRC = $(call sources,libcommon) $(foreach c,$(COMPONENTS),$(call sources,$(c)) $(c)/main.c)
 GEN_HEADERS :=
 GEN_OBJ :=
 -include libcommon/schema/schema.mk
@@ -102,6 +104,54 @@ unit: unit-build
 check:
 	$(MAKE) BUILD=asan unit
 
+# --- what a newcomer types ---
+
+up:
+	@scripts/deps
+	@$(MAKE) --no-print-directory -s all
+	@scripts/up
+
+down:
+	@[ ! -x build/release/bin/minikube ] || build/release/bin/minikube delete
+
+# Everything: builds with and without sanitizers, unit, integration and end-to-end tests.
+test:
+	@scripts/deps test
+	@test/run
+
+# --- quality ---
+
+lint:
+	@scripts/deps lint
+	@scripts/lint
+
+bench: all
+	@scripts/deps test
+	@test/bench/run
+
+# Fuzzers with libFuzzer: built by clang with sanitizers, each run for FUZZ_SECONDS.
+FUZZ_SECONDS ?= 10
+FUZZ_SRC := $(sort $(wildcard test/fuzz/fuzz_*.c))
+FUZZ_BIN := $(patsubst test/fuzz/%.c,$(OUT)/fuzz/%,$(FUZZ_SRC))
+FUZZ_LIBS := $(foreach c,$(COMPONENTS),$(OUT)/lib$(notdir $(c)).a)
+$(OUT)/fuzz/%: $(OUT)/obj/test/fuzz/%.o $(FUZZ_LIBS) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(filter-out -fsanitize%,$(LDFLAGS)) -fsanitize=fuzzer,address,undefined -o $@ $< \
+		-Wl,--start-group $(FUZZ_LIBS) $(COMMON_LIB) -Wl,--end-group $(LIBS)
+fuzz-build: $(FUZZ_BIN)
+fuzz-smoke:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory BUILD=fuzz fuzz-build
+	@for f in build/fuzz/fuzz/fuzz_*; do echo "$$f"; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 -artifact_prefix=build/fuzz/ || exit 1; done
+
+# compile_commands.json for editors and clang-tidy
+compdb:
+	@{ printf '['; sep=; for f in $(ALL_SRC); do \
+		printf '%s{"directory":"%s","file":"%s","command":"$(CC) $(subst ",\",$(CPPFLAGS) $(CFLAGS)) -c %s"}' \
+			"$$sep" "$(CURDIR)" "$$f" "$$f"; sep=','; done; printf ']\n'; } >compile_commands.json
+
 clean:
 	rm -rf build
 
@@ -109,5 +159,5 @@ help:
 	@sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile | sort -u
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
-.PHONY: all unit unit-build check clean help
+.PHONY: all unit unit-build check up down test lint bench fuzz-build fuzz-smoke compdb clean help
 .SECONDARY:
