@@ -105,4 +105,5 @@ control_plane_stop() { # FOLDER
                 rm -f "$1/$name.pid"
         done
 }
-_gone() { ! kill -0 "$1" 2>/dev/null; }
+# Ended: also when its parent has not asked for its status yet.
+_gone() { ! grep -qs '^State:.[^Z]' "/proc/$1/status"; }

@@ -1,0 +1,289 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# kube-apiserver against real etcd, asked with curl: verbs, watches, bad input, credentials, and being killed. TAP.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../../lib/tap.sh"
+. "$here/../../lib/control-plane.sh"
+work=$(mktemp -d /tmp/coxswain-api.XXXXXX)
+port=$((20000 + RANDOM % 20000))
+api=https://127.0.0.1:$port
+second=
+finish() {
+        [ -z "$second" ] || kill "$second" 2>/dev/null
+        control_plane_stop "$work"
+        rm -rf "$work"
+}
+trap finish EXIT
+
+code= body= # of the last request
+req() { # METHOD PATH [BODY [TYPE [CURL FLAG...]]]
+        local method=$1 path=$2 data=${3-} type=${4:-application/json}
+        local flags=(-s --cacert "$work/ca.crt" -X "$method" -D "$work/headers" -o "$work/body" -w '%{http_code}' --max-time 15)
+        [ -n "${ANON:-}" ] || flags+=(--cert "$work/${WHO:-admin}.crt" --key "$work/${WHO:-admin}.key")
+        [ -z "$data" ] || flags+=(-H "Content-Type: $type" --data-binary "$data")
+        shift $(($# < 4 ? $# : 4))
+        code=$(curl "${flags[@]}" "$@" "$api$path")
+        body=$(cat "$work/body")
+}
+want() { # CODE [JQ FILTER THAT MUST HOLD]
+        [ "$code" = "$1" ] || { echo "HTTP $code, want $1: $body"; return 1; }
+        [ -z "${2-}" ] || jq -e "$2" "$work/body" >/dev/null || { echo "not so: $2 in $body"; return 1; }
+}
+ns=/api/v1/namespaces/default
+cm() { printf '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"%s","labels":{%s}},"data":{"k":"%s"}}' "$1" "${3-}" "${2-v}"; }
+pod() { printf '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"%s"},"spec":{"containers":[{"name":"c","image":"i"}]%s}}' "$1" "${2-}"; }
+deployment() { printf '{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"%s"},"spec":{"replicas":2,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i:1"}]}}}}' "$1"; }
+account() { req POST $ns/serviceaccounts '{"metadata":{"name":"default"}}' && [ "$code" = 201 ]; }
+
+t_health() { req GET /readyz?verbose && want 200 && [[ $body == *'[+]etcd ok'* ]] && req GET /livez && want 200 && req GET /version && want 200 '.major == "1" and .minor == "35"' && req GET /metrics && [[ $body == *process_resident_memory_bytes* ]]; }
+t_create() {
+        req POST $ns/configmaps "$(cm one)" && want 201 '.metadata.uid and .metadata.resourceVersion and .metadata.creationTimestamp' &&
+                req GET $ns/configmaps/one && want 200 '.data.k == "v" and .kind == "ConfigMap"' &&
+                req POST $ns/configmaps "$(cm one)" && want 409 '.reason == "AlreadyExists" and .message == "configmaps \"one\" already exists"' &&
+                req POST $ns/configmaps '{"metadata":{"generateName":"gen-"}}' && want 201 '.metadata.name | test("^gen-[a-z0-9]{5}$")'
+}
+t_dry_run() { req POST "$ns/configmaps?dryRun=All" "$(cm dry)" && want 201 && req GET $ns/configmaps/dry && want 404 '.reason == "NotFound" and .details.name == "dry"'; }
+t_update() {
+        local v
+        req GET $ns/configmaps/one && v=$(jq -r .metadata.resourceVersion <<<"$body")
+        req PUT $ns/configmaps/one "$(jq '.data.k = "w"' <<<"$body")" && want 200 '.data.k == "w"' &&
+                req PUT $ns/configmaps/one '{"metadata":{"name":"one","resourceVersion":"'"$v"'"},"data":{"k":"x"}}' && want 409 '.reason == "Conflict"' &&
+                req GET $ns/configmaps/one && want 200 '.data.k == "w"' &&
+                req PUT $ns/configmaps/other "$(cm one)" && want 400 && req PUT $ns/configmaps/none "$(cm none)" && want 404
+}
+t_patch() {
+        req PATCH $ns/configmaps/one '{"data":{"a":"1","k":null}}' application/merge-patch+json && want 200 '.data == {"a":"1"}' &&
+                req PATCH $ns/configmaps/one '[{"op":"test","path":"/data/a","value":"1"},{"op":"add","path":"/data/b","value":"2"}]' application/json-patch+json && want 200 '.data.b == "2"' &&
+                req PATCH $ns/configmaps/one '[{"op":"test","path":"/data/a","value":"no"}]' application/json-patch+json && want 422 &&
+                req POST /apis/apps/v1/namespaces/default/deployments "$(deployment web)" && want 201 &&
+                req PATCH /apis/apps/v1/namespaces/default/deployments/web '{"spec":{"template":{"spec":{"containers":[{"name":"c","image":"i:2"},{"name":"d","image":"j"}]}}}}' application/strategic-merge-patch+json &&
+                want 200 '(.spec.template.spec.containers | map(.image) | sort) == ["i:2","j"] and .metadata.generation == 2' &&
+                req PATCH $ns/configmaps/one '{}' text/plain && want 415 '.reason == "UnsupportedMediaType"'
+}
+t_subresources() {
+        local d=/apis/apps/v1/namespaces/default/deployments/web
+        req GET $d/scale && want 200 '.kind == "Scale" and .spec.replicas == 2 and .status.selector == "a=b"' &&
+                req PATCH $d/scale '{"spec":{"replicas":7}}' application/merge-patch+json && want 200 '.spec.replicas == 7' &&
+                req GET $d && want 200 '.spec.replicas == 7 and .metadata.generation == 3' &&
+                req PATCH $d/status '{"spec":{"replicas":1},"status":{"replicas":3}}' application/merge-patch+json && want 200 '.status.replicas == 3 and .spec.replicas == 7 and .metadata.generation == 3' &&
+                req PATCH $d '{"status":{"replicas":9}}' application/merge-patch+json && want 200 '.status.replicas == 3'
+}
+t_defaults() { req GET /apis/apps/v1/namespaces/default/deployments/web && want 200 '.spec.strategy.type == "RollingUpdate" and .spec.template.spec.restartPolicy == "Always" and .spec.template.spec.containers[0].imagePullPolicy == "IfNotPresent" and .spec.revisionHistoryLimit == 10'; }
+t_list() {
+        local i token
+        for i in $(seq 10); do req POST $ns/configmaps "$(cm "page-$i" v '"set":"pages","n":"'"$i"'"')"; done
+        req GET "$ns/configmaps?labelSelector=set%3Dpages" && want 200 '.kind == "ConfigMapList" and (.items | length) == 10 and .metadata.resourceVersion' &&
+                req GET "$ns/configmaps?labelSelector=set%3Dpages,n+notin+(1,2)" && want 200 '(.items | length) == 8' &&
+                req GET "$ns/configmaps?fieldSelector=metadata.name%3Dpage-3" && want 200 '(.items | length) == 1' &&
+                req GET "$ns/configmaps?labelSelector=set%3Dpages&limit=4" && want 200 '(.items | length) == 4 and .metadata.continue' || return 1
+        token=$(jq -r .metadata.continue <<<"$body")
+        req DELETE $ns/configmaps/page-9
+        req GET "$ns/configmaps?labelSelector=set%3Dpages&limit=4&continue=$token" && want 200 '(.items | length) == 4' || return 1
+        token=$(jq -r .metadata.continue <<<"$body")
+        req GET "$ns/configmaps?labelSelector=set%3Dpages&limit=4&continue=$token" && want 200 '[.items[].metadata.name] == ["page-8","page-9"] and (.metadata.continue | not)' &&
+                req GET "$ns/configmaps?resourceVersion=0" && want 200 && req GET "$ns/configmaps?continue=nonsense" && want 400 &&
+                req GET "$ns/configmaps?labelSelector=a%3D%3D%3D" && want 400 '.reason == "BadRequest"' && req GET "$ns/configmaps?fieldSelector=data.k%3Dv" && want 400
+}
+t_forms() {
+        req GET $ns/configmaps '' '' -H 'Accept: application/json;as=Table;v=v1;g=meta.k8s.io,application/json' && want 200 '.kind == "Table" and (.columnDefinitions | map(.name)) == ["Name","Data","Age"] and (.rows[0].cells | length) == 3' &&
+                req GET $ns/configmaps '' '' -H 'Accept: application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io' && want 200 '.kind == "PartialObjectMetadataList" and (.items[0].data | not)' &&
+                req GET $ns/configmaps/one '' '' -H 'Accept: application/yaml' && [ "$code" = 200 ] && grep -q '^kind: ConfigMap' "$work/body" &&
+                req GET $ns/configmaps/one '' '' -H 'Accept: text/html' && want 406
+}
+watch_path() { curl -sN --cacert "$work/ca.crt" --cert "$work/admin.crt" --key "$work/admin.key" --max-time "${2:-10}" "$api$1"; }
+t_watch() {
+        local v pid
+        req GET $ns/configmaps && v=$(jq -r .metadata.resourceVersion <<<"$body")
+        watch_path "$ns/configmaps?watch=1&resourceVersion=$v&timeoutSeconds=4&labelSelector=w%3D1" 6 >"$work/events" &
+        pid=$!
+        req POST $ns/configmaps "$(cm w1 a '"w":"1"')" && req POST $ns/configmaps "$(cm w2 a)" &&
+                req PATCH $ns/configmaps/w1 '{"data":{"k":"b"}}' application/merge-patch+json &&
+                req PATCH $ns/configmaps/w1 '{"metadata":{"labels":{"w":"2"}}}' application/merge-patch+json &&
+                req PATCH $ns/configmaps/w2 '{"metadata":{"labels":{"w":"1"}}}' application/merge-patch+json && req DELETE $ns/configmaps/w2
+        wait $pid
+        equals "$(jq -r '.type + " " + .object.metadata.name' "$work/events" | tr '\n' ,)" "ADDED w1,MODIFIED w1,DELETED w1,ADDED w2,DELETED w2," || return 1
+        # resumed from the second event: the rest comes again
+        v=$(jq -r 'select(.type == "MODIFIED") | .object.metadata.resourceVersion' "$work/events")
+        watch_path "$ns/configmaps?watch=1&resourceVersion=$v&timeoutSeconds=1&labelSelector=w%3D1" >"$work/events"
+        equals "$(jq -r .type "$work/events" | tr '\n' ,)" "DELETED,ADDED,DELETED,"
+}
+t_watch_list() {
+        watch_path "$ns/configmaps?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1" >"$work/events"
+        jq -es 'map(.type) | (.[0] == "ADDED") and (.[-1] == "BOOKMARK")' "$work/events" && jq -es '.[-1].object.metadata.annotations["k8s.io/initial-events-end"] == "true"' "$work/events"
+}
+t_delete() {
+        local uid
+        req POST $ns/configmaps "$(cm gone)" && uid=$(jq -r .metadata.uid <<<"$body")
+        req DELETE $ns/configmaps/gone '{"preconditions":{"uid":"00000000-0000-0000-0000-000000000000"}}' && want 409 &&
+                req DELETE $ns/configmaps/gone '{"preconditions":{"uid":"'"$uid"'"}}' && want 200 '.status == "Success" and .details.uid == "'"$uid"'"' &&
+                req DELETE $ns/configmaps/gone && want 404 &&
+                req POST $ns/configmaps '{"metadata":{"name":"held","finalizers":["test/hold"]}}' && req DELETE $ns/configmaps/held && want 200 '.metadata.deletionTimestamp' &&
+                req GET $ns/configmaps/held && want 200 && req PATCH $ns/configmaps/held '{"metadata":{"finalizers":null}}' application/merge-patch+json && want 200 &&
+                req GET $ns/configmaps/held && want 404 &&
+                req DELETE "$ns/configmaps?labelSelector=set%3Dpages" && want 200 && req GET "$ns/configmaps?labelSelector=set%3Dpages" && want 200 '.items == []' &&
+                req POST $ns/configmaps "$(cm fore)" && req DELETE "$ns/configmaps/fore?propagationPolicy=Foreground" && want 200 '.metadata.finalizers == ["foregroundDeletion"]' &&
+                req DELETE "$ns/configmaps/fore?propagationPolicy=Sideways" && want 400
+}
+t_grace() {
+        req POST $ns/pods "$(pod graceful ',"nodeName":"n1"')" && want 201 '.status.phase == "Pending" and .spec.tolerations[0].tolerationSeconds == 300 and .spec.serviceAccountName == "default" and (.spec.volumes[0].name | startswith("kube-api-access-"))' &&
+                req DELETE $ns/pods/graceful && want 200 '.metadata.deletionGracePeriodSeconds == 30 and .metadata.deletionTimestamp' &&
+                req DELETE "$ns/pods/graceful?gracePeriodSeconds=0" && want 200 && req GET $ns/pods/graceful && want 404 &&
+                req POST $ns/pods "$(pod unbound)" && want 201 && req DELETE $ns/pods/unbound && want 200 && req GET $ns/pods/unbound && want 404
+}
+t_binding() {
+        req POST $ns/pods "$(pod bound)" && req POST $ns/pods/bound/binding '{"apiVersion":"v1","kind":"Binding","metadata":{"name":"bound"},"target":{"kind":"Node","name":"n1"}}' && want 201 &&
+                req GET $ns/pods/bound && want 200 '.spec.nodeName == "n1" and .status.conditions[0].type == "PodScheduled"' &&
+                req POST $ns/pods/bound/binding '{"metadata":{"name":"bound"},"target":{"name":"n2"}}' && want 409 &&
+                req PATCH $ns/pods/bound '{"spec":{"nodeName":"n2"}}' application/merge-patch+json && want 422 '.reason == "Invalid"' &&
+                req POST $ns/pods/bound/eviction '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"bound"}}' && want 201 && req DELETE "$ns/pods/bound?gracePeriodSeconds=0" && want 200
+}
+service() { printf '{"apiVersion":"v1","kind":"Service","metadata":{"name":"%s"},"spec":{"selector":{"a":"b"},"ports":[{"port":80}]%s}}' "$1" "${2-}"; }
+t_services() {
+        local ip nodeport
+        req POST $ns/services "$(service s1 ',"type":"NodePort"')" && want 201 '.spec.clusterIP | test("^10\\.96\\.")' || return 1
+        ip=$(jq -r .spec.clusterIP <<<"$body") nodeport=$(jq -r '.spec.ports[0].nodePort' <<<"$body")
+        [ "$nodeport" -ge 30000 ] && req POST $ns/services "$(service s2 ',"clusterIP":"'"$ip"'"')" && want 422 '.message | test("already allocated")' &&
+                req POST $ns/services "$(service s3 ',"type":"NodePort","ports":[{"port":1,"nodePort":'"$nodeport"'}]' | sed 's/"ports":\[{"port":80}\],//')" && want 422 '.message | test("already allocated")' &&
+                req POST $ns/services "$(service s4 ',"clusterIP":"None"')" && want 201 '.spec.clusterIPs == ["None"]' &&
+                req DELETE $ns/services/s1 && want 200 && req POST $ns/services "$(service s2 ',"clusterIP":"'"$ip"'"')" && want 201 &&
+                req POST $ns/services "$(service s5 ',"clusterIP":"9.9.9.9"')" && want 422 && req POST $ns/services "$(service 5bad)" && want 422
+}
+t_bad_json() {
+        req POST $ns/configmaps '{"metadata":' && want 400 '.message | test("line 1")' &&
+                req POST $ns/configmaps $'a: b\n  c: [' application/yaml && want 400 '.message | test("line")' &&
+                req POST $ns/configmaps '{"kind":"Pod","apiVersion":"v1","metadata":{"name":"x"}}' && want 400 &&
+                req POST $ns/configmaps '{"kind":"ConfigMap","apiVersion":"v2","metadata":{"name":"x"}}' && want 400 &&
+                req POST $ns/configmaps '{"metadata":{"name":"x"},"data":{"a":1}}' && want 400 '.message | test("cannot unmarshal number")' &&
+                req POST $ns/configmaps 'x' text/plain && want 415 && req POST $ns/configmaps '' && want 400
+}
+t_unknown_field() {
+        req POST "$ns/configmaps?fieldValidation=Strict" '{"metadata":{"name":"strict"},"foo":1}' && want 400 '.message | test("strict decoding error: unknown field \"foo\"")' &&
+                req GET $ns/configmaps/strict && want 404 &&
+                req POST "$ns/configmaps?fieldValidation=Warn" '{"metadata":{"name":"warn"},"foo":1}' && want 201 '.foo | not' && grep -qi '^warning: 299 - "unknown field' "$work/headers" &&
+                req POST "$ns/configmaps?fieldValidation=Ignore" '{"metadata":{"name":"ignore"},"foo":1}' && want 201 && ! grep -qi '^warning:' "$work/headers"
+}
+t_invalid() {
+        req POST $ns/configmaps '{"metadata":{"name":"Bad_Name"}}' && want 422 '.reason == "Invalid" and .details.causes[0].field == "metadata.name" and .details.causes[0].reason == "FieldValueInvalid"' &&
+                req POST $ns/configmaps '{"metadata":{}}' && want 422 && req POST $ns/configmaps '{"metadata":{"name":"x","labels":{"a b":"c"}}}' && want 422 &&
+                req POST $ns/pods '{"metadata":{"name":"p"},"spec":{"containers":[]}}' && want 422 '.details.causes[0].field == "spec.containers"' &&
+                req POST $ns/pods '{"metadata":{"name":"p"},"spec":{"restartPolicy":"Sometimes","containers":[{"name":"c","image":"i","resources":{"requests":{"cpu":"2"},"limits":{"cpu":"1"}}}]}}' && want 422 '(.details.causes | length) >= 2' &&
+                req POST /apis/apps/v1/namespaces/default/deployments "$(deployment x | sed 's/"labels":{"a":"b"}/"labels":{"c":"d"}/')" && want 422
+}
+t_too_large() { head -c 4000000 /dev/zero | tr '\0' a >"$work/big" && req POST $ns/configmaps "@$work/big" && want 413 '.reason == "RequestEntityTooLarge"'; }
+t_missing() { req GET /api/v1/nonsense && want 404 && req GET /apis/none.example.com/v1/things && want 404 && req POST /api/v1/namespaces/absent/configmaps "$(cm x)" && want 404 '.message == "namespaces \"absent\" not found"' && req DELETE /api/v1/namespaces/default && want 403; }
+t_credentials() {
+        ANON=1 req GET $ns/configmaps && want 403 '.message | test("system:anonymous")' &&
+                ANON=1 req GET $ns/configmaps '' '' -H 'Authorization: Bearer no.such.token' && want 401 '.reason == "Unauthorized"' || return 1
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$work/stranger.key" -out "$work/stranger.crt" -days 1 -subj /O=system:masters/CN=me 2>/dev/null
+        WHO=stranger req GET $ns/configmaps
+        [ "$code" = 401 ] || [ "$code" = 000 ] || { echo "a stranger's certificate: $code"; return 1; }
+}
+t_tokens() {
+        local token
+        req POST $ns/serviceaccounts/default/token '{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":600}}' && want 201 '.status.token' || return 1
+        token=$(jq -r .status.token <<<"$body")
+        ANON=1 req GET $ns/configmaps '' '' -H "Authorization: Bearer $token" && want 403 '.message | test("system:serviceaccount:default:default")' &&
+                ANON=1 req GET $ns/configmaps '' '' -H "Authorization: Bearer ${token%?????}AAAAA" && want 401 &&
+                req POST /apis/authentication.k8s.io/v1/tokenreviews '{"spec":{"token":"'"$token"'"}}' && want 201 '.status.authenticated and .status.user.username == "system:serviceaccount:default:default"' &&
+                req POST $ns/serviceaccounts/default/token '{"spec":{"audiences":["elsewhere"],"expirationSeconds":600}}' && want 201 || return 1
+        ANON=1 req GET $ns/configmaps '' '' -H "Authorization: Bearer $(jq -r .status.token <<<"$body")" && want 401 &&
+                req POST $ns/serviceaccounts/default/token '{"spec":{"expirationSeconds":1}}' && want 422
+}
+t_bootstrap() {
+        req POST /api/v1/namespaces/kube-system/secrets '{"metadata":{"name":"bootstrap-token-abcdef"},"type":"bootstrap.kubernetes.io/token","stringData":{"token-id":"abcdef","token-secret":"0123456789abcdef","usage-bootstrap-authentication":"true","auth-extra-groups":"system:bootstrappers:x"}}' && want 201 &&
+                ANON=1 req POST /apis/authentication.k8s.io/v1/selfsubjectreviews '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}' '' -H 'Authorization: Bearer abcdef.0123456789abcdef' && want 201 '.status.userInfo.username == "system:bootstrap:abcdef" and (.status.userInfo.groups | index("system:bootstrappers:x"))' &&
+                ANON=1 req GET /api '' '' -H 'Authorization: Bearer abcdef.fedcba9876543210' && want 401
+}
+rbac=/apis/rbac.authorization.k8s.io/v1
+t_rbac() {
+        kubeconfig_for "$work" jane jane developers
+        WHO=jane req GET $ns/configmaps && want 403 '.message == "configmaps is forbidden: User \"jane\" cannot list resource \"configmaps\" in API group \"\" in the namespace \"default\""' &&
+                req POST $rbac/namespaces/default/roles '{"metadata":{"name":"reader"},"rules":[{"apiGroups":[""],"resources":["configmaps"],"verbs":["get","list"]},{"apiGroups":["rbac.authorization.k8s.io"],"resources":["roles"],"verbs":["create"]}]}' && want 201 &&
+                req POST $rbac/namespaces/default/rolebindings '{"metadata":{"name":"reader"},"subjects":[{"kind":"Group","name":"developers"}],"roleRef":{"kind":"Role","name":"reader","apiGroup":"rbac.authorization.k8s.io"}}' && want 201 &&
+                WHO=jane req GET $ns/configmaps && want 200 && WHO=jane req DELETE $ns/configmaps/one && want 403 && WHO=jane req GET /api/v1/namespaces/kube-system/configmaps && want 403 &&
+                WHO=jane req POST $rbac/namespaces/default/roles '{"metadata":{"name":"more"},"rules":[{"apiGroups":[""],"resources":["secrets"],"verbs":["get"]}]}' && want 403 '.message | test("attempting to grant RBAC permissions not currently held")' &&
+                req POST /apis/authorization.k8s.io/v1/subjectaccessreviews '{"spec":{"user":"jane","groups":["developers"],"resourceAttributes":{"namespace":"default","verb":"get","resource":"configmaps"}}}' && want 201 '.status.allowed' &&
+                req GET $rbac/clusterroles/view && want 200 && req GET $rbac/clusterroles/cluster-admin && want 200
+}
+t_nodes() {
+        kubeconfig_for "$work" node1 system:node:n1 system:nodes
+        req POST $ns/secrets '{"metadata":{"name":"needed"},"data":{"a":"Yg=="}}' && req POST $ns/secrets '{"metadata":{"name":"private"}}' &&
+                req POST $ns/pods "$(pod user ',"nodeName":"n1","volumes":[{"name":"s","secret":{"secretName":"needed"}}]')" && want 201 &&
+                WHO=node1 req GET $ns/secrets/needed && want 200 && WHO=node1 req GET $ns/secrets/private && want 403 && WHO=node1 req GET $ns/secrets && want 403 &&
+                WHO=node1 req POST /api/v1/nodes '{"metadata":{"name":"n1"}}' && want 201 '.spec.taints[0].key == "node.kubernetes.io/not-ready"' &&
+                WHO=node1 req POST /api/v1/nodes '{"metadata":{"name":"n2"}}' && want 403 && WHO=node1 req PATCH $ns/pods/user/status '{"status":{"phase":"Running"}}' application/merge-patch+json && want 200 '.status.phase == "Running"' &&
+                WHO=node1 req PATCH /api/v1/nodes/n1 '{"metadata":{"labels":{"node-restriction.kubernetes.io/x":"y"}}}' application/merge-patch+json && want 403
+}
+t_namespace() {
+        req POST /api/v1/namespaces '{"metadata":{"name":"team"}}' && want 201 '.status.phase == "Active" and .spec.finalizers == ["kubernetes"]' &&
+                req DELETE /api/v1/namespaces/team && want 200 '.status.phase == "Terminating"' &&
+                req POST /api/v1/namespaces/team/configmaps "$(cm late)" && want 403 '.details.causes[0].reason == "NamespaceTerminating"' &&
+                req PUT /api/v1/namespaces/team/finalize '{"metadata":{"name":"team"},"spec":{"finalizers":[]}}' && want 200 && req GET /api/v1/namespaces/team && want 404
+}
+t_events() {
+        req POST $ns/events '{"metadata":{"name":"e1","namespace":"default"},"involvedObject":{"kind":"Pod","name":"x","namespace":"default"},"reason":"R","message":"M","type":"Normal"}' && want 201 &&
+                req GET /apis/events.k8s.io/v1/namespaces/default/events/e1 && want 200 '.note == "M" and .regarding.name == "x" and .apiVersion == "events.k8s.io/v1"'
+}
+t_discovery() {
+        req GET /apis && want 200 '.kind == "APIGroupList" and (.groups | map(.name) | index("apps"))' && req GET /apis/apps/v1 && want 200 '.resources | map(.name) | index("deployments/scale")' &&
+                req GET /apis '' '' -H 'Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' && want 200 '.kind == "APIGroupDiscoveryList"' &&
+                req GET /openapi/v3 && want 200 '.paths["apis/apps/v1"].serverRelativeURL' && req GET /openapi/v3/apis/apps/v1 && want 200 '.components.schemas["io.k8s.api.apps.v1.Deployment"]' && req GET /openapi/v2 && want 200 '.definitions'
+}
+t_protobuf() { # ConfigMap "pb" with data a=b, in Kubernetes' protobuf
+        printf 'k8s\0\n\x0f\n\x02v1\x12\x09ConfigMap\x12\x10\n\x06\n\x02pb\x1a\x00\x12\x06\n\x01a\x12\x01b' >"$work/pb"
+        req POST $ns/configmaps "@$work/pb" application/vnd.kubernetes.protobuf && want 201 '.data.a == "b" and .metadata.name == "pb"' &&
+                head -c 30 "$work/pb" >"$work/cut" && req POST $ns/configmaps "@$work/cut" application/vnd.kubernetes.protobuf && want 400
+}
+t_two() { # a second apiserver beside the first: what one acknowledges the other shows
+        "$BIN/kube-apiserver" --bind-address 127.0.0.1 --advertise-address 127.0.0.2 --secure-port $((port + 5)) \
+                --etcd-servers "https://127.0.0.1:$((port + 1))" --etcd-cafile "$work/ca.crt" --etcd-certfile "$work/client.crt" --etcd-keyfile "$work/client.key" \
+                --tls-cert-file "$work/server.crt" --tls-private-key-file "$work/server.key" --client-ca-file "$work/ca.crt" --authorization-mode Node,RBAC \
+                --service-account-key-file "$work/sa.key" --service-account-signing-key-file "$work/sa.key" --service-cluster-ip-range 10.96.0.0/16 >"$work/second.log" 2>&1 &
+        second=$!
+        local first=$api other=https://127.0.0.1:$((port + 5)) i r=0
+        until_true 10 curl -sf --cacert "$work/ca.crt" "$other/readyz" || return 1
+        for i in $(seq 20); do
+                api=$first; req POST $ns/configmaps "$(cm "two-$i")"
+                api=$other; req GET "$ns/configmaps/two-$i"
+                [ "$code" = 200 ] || { r=1; break; }
+                req DELETE "$ns/configmaps/two-$i"
+                api=$first; req GET "$ns/configmaps/two-$i"
+                [ "$code" = 404 ] || { r=1; break; }
+        done
+        api=$first
+        kill "$second"; wait "$second" 2>/dev/null; second=
+        return $r
+}
+t_killed() { # kill -9 in the middle of writes: everything that was acknowledged is there afterwards
+        (
+                for i in $(seq 400); do
+                        c=$(curl -s --cacert "$work/ca.crt" --cert "$work/admin.crt" --key "$work/admin.key" -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' --max-time 5 -d "$(cm "kill-$i" v '"set":"kill"')" "$api$ns/configmaps")
+                        [ "$c" = 201 ] && echo "kill-$i"
+                done
+        ) >"$work/acknowledged" &
+        local writer=$! victim
+        for victim in apiserver etcd apiserver; do
+                until_true 20 apiserver_ready "$work"
+                read -rt 0.4 <> <(:) || :
+                kill -9 "$(cat "$work/$victim.pid")"
+                until_true 5 _gone "$(cat "$work/$victim.pid")" || return 1
+                if [ $victim = etcd ]; then etcd_start "$work" "$port"; else apiserver_start "$work" "$port"; fi
+        done
+        wait $writer
+        until_true 20 apiserver_ready "$work" || return 1
+        req GET "$ns/configmaps?labelSelector=set%3Dkill" && want 200 || return 1
+        jq -r '.items[].metadata.name' "$work/body" | sort >"$work/present"
+        [ -s "$work/acknowledged" ] && req GET "$ns/configmaps?watch=1&resourceVersion=1" && want 410 '.reason == "Expired"' && equals "$(sort "$work/acknowledged" | comm -23 - "$work/present" | grep -c .)" 0
+}
+t_shutdown() { local pid; pid=$(cat "$work/apiserver.pid"); kill "$pid"; until_true 5 _gone "$pid"; rm "$work/apiserver.pid"; }
+
+control_plane_start "$work" $port || { cat "$work"/*.log; exit 1; }
+ok "health, version, metrics" t_health
+ok "a service account to begin with" account
+for t in create dry_run update patch subresources defaults list forms watch watch_list delete grace binding services \
+        bad_json unknown_field invalid too_large missing credentials tokens bootstrap rbac nodes namespace events discovery \
+        protobuf two killed shutdown; do
+        ok "$t" "t_$t"
+done
+tap_end
