@@ -17,6 +17,16 @@ static const struct cx_command apply_commands[] = {
         {0},
 };
 
+static const struct cx_command rollout_commands[] = {
+        {"history", "", "View rollout history", "(TYPE NAME | TYPE/NAME) [flags]", cx_cmd_rollout_history},
+        {"pause", "", "Mark the provided resource as paused", "RESOURCE", cx_cmd_rollout_pause},
+        {"restart", "", "Restart a resource", "RESOURCE", cx_cmd_rollout_restart},
+        {"resume", "", "Resume a paused resource", "RESOURCE", cx_cmd_rollout_resume},
+        {"status", "", "Show the status of the rollout", "(TYPE NAME | TYPE/NAME) [flags]", cx_cmd_rollout_status},
+        {"undo", "", "Undo a previous rollout", "(TYPE NAME | TYPE/NAME) [flags]", cx_cmd_rollout_undo},
+        {0},
+};
+
 const struct cx_command cx_commands[] = {
         {"create", BEGINNER, "Create a resource from a file or from stdin", "-f FILENAME", cx_cmd_create,
          cx_create_commands},
@@ -26,10 +36,27 @@ const struct cx_command cx_commands[] = {
         {"delete", INTERMEDIATE,
          "Delete resources by file names, stdin, resources and names, or by resources and label selector",
          "([-f FILENAME] | TYPE [(NAME | -l label | --all)])", cx_cmd_delete},
+        {"edit", INTERMEDIATE, "Edit a resource on the server", "(RESOURCE/NAME | -f FILENAME)", cx_cmd_edit},
+        {"rollout", DEPLOY, "Manage the rollout of a resource", "", NULL, rollout_commands},
+        {"scale", DEPLOY, "Set a new size for a deployment, replica set, or replication controller",
+         "[--resource-version=version] [--current-replicas=count] --replicas=COUNT (-f FILENAME | TYPE NAME)",
+         cx_cmd_scale},
+        {"autoscale", DEPLOY, "Auto-scale a deployment, replica set, stateful set, or replication controller",
+         "(-f FILENAME | TYPE NAME | TYPE/NAME) [--min=MINPODS] --max=MAXPODS [--cpu-percent=CPU]", cx_cmd_autoscale},
+        {"describe", TROUBLE, "Show details of a specific resource or group of resources",
+         "(-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)", cx_cmd_describe},
         {"apply", ADVANCED, "Apply a configuration to a resource by file name or stdin", "(-f FILENAME)", cx_cmd_apply,
          apply_commands},
         {"replace", ADVANCED, "Replace a resource by file name or stdin", "-f FILENAME", cx_cmd_replace},
         {"wait", ADVANCED, "Wait for a specific condition on one or many resources",
          "([-f FILENAME] | TYPE/NAME | TYPE [(-l label | --all)]) --for=CONDITION", cx_cmd_wait},
+        {"patch", ADVANCED, "Update fields of a resource", "(-f FILENAME | TYPE NAME) [-p PATCH|--patch-file FILE]",
+         cx_cmd_patch},
+        {"label", SETTINGS, "Update the labels on a resource",
+         "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
+         cx_cmd_label},
+        {"annotate", SETTINGS, "Update the annotations on a resource",
+         "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
+         cx_cmd_annotate},
         {0},
 };

@@ -98,6 +98,7 @@ int cx_apply_patch(const struct cx_resource *schema, const json_t *original, con
 struct cx_create {
         struct cx_output output;
         const char *dry_run, *manager, *validate;
+        const char *operation; // the word for what was done; NULL: "created"
         bool save_config;
         int mode;
 };

@@ -44,7 +44,8 @@ int cx_create_info(struct cx_ctl *ctl, struct cx_create *create, struct cx_info 
                 free(info->name);
                 info->name = cx_strdup(name);
         }
-        return cx_output_result(&create->output, info, "created", create->mode, err);
+        return cx_output_result(&create->output, info, create->operation ? create->operation : "created", create->mode,
+                                err);
 }
 
 int cx_create_object(struct cx_ctl *ctl, struct cx_create *create, json_t *object_steal, struct cx_error *err)

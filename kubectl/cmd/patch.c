@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// kubectl patch and edit.
+#include "base/process.h"
+#include "format/yaml.h"
+#include "kubectl/cmd/commands.h"
+#include "schema/engine.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <strings.h>
+#include <sys/wait.h>
+
+static int parse_type(const char *text, enum cx_patch_type *ret_type, struct cx_error *err)
+{
+        static const struct {
+                const char *name;
+                enum cx_patch_type type;
+        } types[] = {{"json", CX_PATCH_JSON}, {"merge", CX_PATCH_MERGE}, {"strategic", CX_PATCH_STRATEGIC}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(types); i++)
+                if (strcasecmp(text, types[i].name) == 0)
+                        return *ret_type = types[i].type, 0;
+        return cx_error_set(err, -EINVAL, "--type must be one of [json merge strategic], not \"%s\"", text);
+}
+
+static int patch_locally(struct cx_info *info, enum cx_patch_type type, const json_t *patch, struct cx_error *err)
+{
+        json_t *patched = NULL;
+        int r = 0;
+        if (type == CX_PATCH_JSON)
+                r = cx_patch_json(info->object, patch, &patched, err);
+        else if (type == CX_PATCH_STRATEGIC && info->mapping->schema)
+                r = cx_patch_strategic(info->mapping->schema->kind->type, info->object, patch, &patched, err);
+        else
+                patched = cx_patch_merge(info->object, patch);
+        if (r < 0)
+                return r;
+        json_decref(info->object);
+        info->object = patched;
+        return 0;
+}
+
+CX_COMMAND(patch)
+{
+        CX_BUILDER builder = {0};
+        CX_OUTPUT output = {0};
+        const char *type_text = "strategic", *text = NULL, *file = NULL, *subresource = NULL, *dry_run = NULL;
+        const char *manager = "kubectl-patch";
+        bool local = false;
+        int mode = CX_DRY_NONE;
+        enum cx_patch_type type = CX_PATCH_STRATEGIC;
+        const struct cx_flag flags[] = {
+                CX_FILE_FLAGS(&builder),
+                CX_OUTPUT_FLAGS(&output),
+                CX_DRY_RUN_FLAG(&dry_run),
+                {"patch", 'p', CX_FLAG_STRING, &text, "The patch, JSON or YAML."},
+                {"patch-file", 0, CX_FLAG_STRING, &file, "A file that holds the patch."},
+                {"type", 0, CX_FLAG_STRING, &type_text, "json, merge or strategic."},
+                {"subresource", 0, CX_FLAG_STRING, &subresource, "Patch this subresource."},
+                {"local", 0, CX_FLAG_BOOL, &local, "Patch what the file says, not what the server has."},
+                {"field-manager", 0, CX_FLAG_STRING, &manager, "Name of the manager of the fields."},
+                {0},
+        };
+        CX_STRINGS args = CX_STRINGS_INIT;
+        CX_INFOS infos = CX_INFOS_INIT;
+        CX_BUF contents = CX_BUF_INIT_MAX(16 << 20);
+        json_auto_t *documents = NULL;
+        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        if (r == 0)
+                r = cx_output_parse(ctl, &output, err);
+        if (r == 0)
+                r = cx_dry_run_parse(dry_run, &mode, err);
+        if (r == 0)
+                r = parse_type(type_text, &type, err);
+        if (r < 0)
+                return r;
+        if (!text == !file)
+                return cx_error_set(err, -EINVAL, "%s",
+                                    text ? "cannot specify --patch and --patch-file together"
+                                         : "must specify --patch or --patch-file containing the "
+                                           "contents of the patch");
+        if (file && (r = cx_file_read_text(ctl, file, &contents, err)) < 0)
+                return r;
+        if (text)
+                cx_buf_add(&contents, text);
+        CX_ERROR bad = CX_ERROR_INIT;
+        r = cx_yaml_parse(contents.data, contents.length, &documents, &bad);
+        if (r < 0)
+                return cx_error_set(err, r, "unable to parse \"%s\": %s", contents.data, cx_error_text(&bad));
+        const json_t *patch = json_array_get(documents, 0);
+        if (!patch)
+                return cx_error_set(err, -EINVAL, "unable to parse \"%s\": it is empty", contents.data);
+        builder.local = local;
+        r = cx_builder_objects(ctl, &builder, &args, &infos, err);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < infos.count; i++) {
+                struct cx_info *info = infos.items[i];
+                json_auto_t *before = json_incref(info->object);
+                if (local || mode == CX_DRY_CLIENT)
+                        r = patch_locally(info, type, patch, err);
+                else
+                        r = cx_info_patch(ctl, info, subresource, type, patch, mode, manager, err);
+                if (r < 0)
+                        return r;
+                bool changed = !json_equal(before, info->object);
+                r = cx_output_result(&output, info, changed ? "patched" : "patched (no change)", CX_DRY_NONE, err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+// --- edit -----------------------------------------------------------------------------------------------------------
+static int run_editor(const char *file, struct cx_error *err)
+{
+        const char *editor = getenv("KUBE_EDITOR");
+        if (!editor || !*editor)
+                editor = getenv("EDITOR");
+        if (!editor || !*editor)
+                editor = "vi";
+        CX_STRINGS words = CX_STRINGS_INIT;
+        for (const char *p = editor; *p;) {
+                p += strspn(p, " \t");
+                size_t length = strcspn(p, " \t");
+                if (length)
+                        cx_strings_add_length(&words, p, length);
+                p += length;
+        }
+        cx_strings_add(&words, file);
+        CX_CLEANUP(cx_freep) char **arguments = cx_alloc_array(words.count + 1, sizeof *arguments);
+        for (size_t i = 0; i < words.count; i++)
+                arguments[i] = words.items[i];
+        pid_t pid;
+        fflush(stdout);
+        int failed = posix_spawnp(&pid, arguments[0], NULL, NULL, arguments, environ);
+        if (failed)
+                return cx_error_set(err, -failed, "unable to launch the editor \"%s\": %s", editor, strerror(failed));
+        int status;
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (!WIFEXITED(status) || WEXITSTATUS(status))
+                return cx_error_set(err, -EIO, "there was a problem with the editor \"%s\"", editor);
+        return 0;
+}
+
+// The object as text for the editor; what a failed attempt said comes first.
+static int write_buffer(const char *file, const json_t *object, const char *edited, const char *why, bool json,
+                        struct cx_error *err)
+{
+        CX_BUF text = CX_BUF_INIT;
+        if (!json)
+                cx_buf_add(&text, "# Please edit the object below. Lines beginning with a '#' will be ignored,\n"
+                                  "# and an empty file will abort the edit. If an error occurs while saving this file "
+                                  "will be\n# reopened with the relevant failures.\n#\n");
+        if (why)
+                cx_buf_printf(&text, "# %s\n#\n", why);
+        int r = 0;
+        if (edited)
+                cx_buf_add(&text, edited);
+        else if (json)
+                cx_output_json(object, &text);
+        else
+                r = cx_yaml_dump(object, &text, err);
+        return r < 0 ? r : cx_write_file(file, text.data, text.length, 0600, false, err);
+}
+
+static char *without_comments(const char *text)
+{
+        CX_BUF clean = CX_BUF_INIT;
+        while (*text) {
+                size_t length = strcspn(text, "\n");
+                length += text[length] == '\n';
+                if (*text != '#')
+                        cx_buf_append(&clean, text, length);
+                text += length;
+        }
+        return cx_buf_detach(&clean);
+}
+
+static int send_edit(struct cx_ctl *ctl, struct cx_info *info, const char *edited, const char *subresource,
+                     bool *ret_changed, struct cx_error *err)
+{
+        json_auto_t *documents = NULL, *patch = NULL;
+        int r = cx_yaml_parse(edited, strlen(edited), &documents, err);
+        if (r < 0)
+                return r;
+        const json_t *now = json_array_get(documents, 0);
+        if (!json_is_object(now))
+                return cx_error_set(err, -EINVAL, "the edited file holds no object");
+        if (info->mapping->schema) {
+                // "original" is what was shown, "modified" what came back: the three-way patch with current = original
+                r = cx_patch_strategic_three_way(info->mapping->schema->kind->type, info->object, now, info->object,
+                                                 &patch, err);
+                if (r < 0)
+                        return r;
+        } else {
+                patch = cx_patch_merge_diff(info->object, now);
+        }
+        *ret_changed = json_object_size(patch) > 0;
+        if (!*ret_changed)
+                return 0;
+        return cx_info_patch(ctl, info, subresource, cx_info_patch_type(info), patch, CX_DRY_NONE, "kubectl-edit", err);
+}
+
+static int edit_one(struct cx_ctl *ctl, struct cx_info *info, bool json, const char *subresource, struct cx_error *err)
+{
+        struct cx_output words = {0};
+        char file[] = "/tmp/kubectl-edit-XXXXXX.yaml";
+        int fd = mkstemps(file, 5);
+        if (fd < 0)
+                return cx_error_set(err, -errno, "cannot make a temporary file: %s", strerror(errno));
+        close(fd);
+        json_auto_t *shown = json_deep_copy(info->object);
+        json_object_del(json_object_get(shown, "metadata"), "managedFields");
+        json_object_del(json_object_get(info->object, "metadata"), "managedFields");
+        CX_CLEANUP(cx_freep) char *edited = NULL, *why = NULL;
+        int r = 0;
+        for (;;) {
+                CX_BUF text = CX_BUF_INIT_MAX(16 << 20);
+                CX_ERROR failure = CX_ERROR_INIT;
+                bool changed = false;
+                r = write_buffer(file, shown, edited, why, json, err);
+                if (r == 0)
+                        r = run_editor(file, err);
+                if (r == 0 && (r = cx_buf_read_file(&text, file)) < 0)
+                        cx_error_set(err, r, "cannot read %s: %s", file, strerror(-r));
+                if (r < 0)
+                        break;
+                char *now = without_comments(text.data);
+                bool same_again = edited && strcmp(now, edited) == 0;
+                free(edited);
+                edited = now;
+                if (!edited[strspn(edited, " \t\n")]) {
+                        fprintf(stderr, "Edit cancelled, saved file was empty.\n");
+                        break;
+                }
+                r = send_edit(ctl, info, edited, subresource, &changed, &failure);
+                if (r == 0 && !changed)
+                        fprintf(stderr, "Edit cancelled, no changes made.\n");
+                else if (r == 0)
+                        r = cx_output_result(&words, info, "edited", CX_DRY_NONE, err);
+                if (r == 0)
+                        break;
+                if (same_again) { // no further try: the text is kept
+                        cx_ctl_report(ctl, &failure);
+                        fprintf(stderr, "A copy of your changes has been stored to \"%s\"\n", file);
+                        return cx_error_set(err, -EINVAL, "Edit cancelled, no valid changes were saved.");
+                }
+                free(why);
+                why = cx_strdup(cx_error_text(&failure));
+                for (char *p = why; *p; p++)
+                        *p = *p == '\n' ? ' ' : *p;
+        }
+        unlink(file);
+        return r;
+}
+
+CX_COMMAND(edit)
+{
+        CX_BUILDER builder = {.may_list = true};
+        CX_OUTPUT output = {0};
+        const char *subresource = NULL;
+        const struct cx_flag flags[] = {
+                CX_FILE_FLAGS(&builder),
+                CX_SELECTOR_FLAGS(&builder),
+                CX_OUTPUT_FLAGS(&output),
+                {"subresource", 0, CX_FLAG_STRING, &subresource, "Edit this subresource."},
+                {0},
+        };
+        CX_STRINGS args = CX_STRINGS_INIT;
+        CX_INFOS infos = CX_INFOS_INIT;
+        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        if (r == 0)
+                r = cx_output_parse(ctl, &output, err);
+        if (r == 0)
+                r = cx_builder_objects(ctl, &builder, &args, &infos, err);
+        if (r == 0 && !infos.count && !ctl->status)
+                return cx_error_set(err, -ENOENT, "edit cancelled, no objects found");
+        for (size_t i = 0; r == 0 && i < infos.count; i++)
+                r = edit_one(ctl, infos.items[i], output.form == CX_OUTPUT_JSON, subresource, err);
+        return r;
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a name or an object to its pods, and from a pod to the container that is meant.
+#include "base/time.h"
+#include "kubectl/cmd/commands.h"
+
+#include "api/selector.h"
+
+json_t *cx_list_objects(struct cx_ctl *ctl, const char *path, struct cx_error *err)
+{
+        json_auto_t *list = NULL;
+        if (cx_ctl_json(ctl, "GET", path, NULL, NULL, &list, err) < 0)
+                return NULL;
+        json_t *items = json_object_get(list, "items");
+        return json_is_array(items) ? json_incref(items) : json_array();
+}
+
+char *cx_selector_of(const json_t *object)
+{
+        const char *kind = cx_json_string_or(object, "kind", "");
+        const json_t *selector = cx_json_get(object, "spec.selector");
+        CX_SELECTOR parsed = CX_SELECTOR_INIT;
+        CX_BUF text = CX_BUF_INIT;
+        if (!json_object_size(selector))
+                return NULL;
+        if (strcmp(kind, "Service") == 0 || strcmp(kind, "ReplicationController") == 0)
+                cx_selector_from_map(selector, &parsed);
+        else if (cx_selector_from_json(selector, &parsed, NULL) < 0)
+                return NULL;
+        cx_selector_format(&parsed, &text);
+        return cx_buf_detach(&text);
+}
+
+int cx_pods_of(struct cx_ctl *ctl, const struct cx_info *info, json_t **ret_pods, struct cx_error *err)
+{
+        if (strcmp(info->mapping->kind, "Pod") == 0) {
+                *ret_pods = json_pack("[O]", info->object);
+                return 0;
+        }
+        CX_CLEANUP(cx_freep) char *selector = cx_selector_of(info->object);
+        if (!selector)
+                return cx_error_set(err, -EINVAL, "cannot get the logs from %s.%s/%s: selector for %s not implemented",
+                                    info->mapping->group, info->mapping->version, info->mapping->kind,
+                                    info->mapping->kind);
+        CX_BUF path = CX_BUF_INIT;
+        cx_rest_path(&path, CX_REF(.group = "", .version = "v1", .resource = "pods", .namespace = info->namespace),
+                     NULL);
+        cx_rest_query(&path, "labelSelector", selector);
+        *ret_pods = cx_list_objects(ctl, path.data, err);
+        return *ret_pods ? 0 : err ? err->code : -EIO;
+}
+
+static bool is_ready(const json_t *pod)
+{
+        const json_t *ready = cx_json_find(cx_json_get(pod, "status.conditions"), "type", "Ready");
+        return cx_streq(cx_json_string(ready, "status"), "True");
+}
+
+// The best pod to talk to: running and ready before others.
+static json_t *best_pod(const json_t *pods)
+{
+        json_t *best = NULL;
+        int best_rank = -1;
+        size_t i;
+        json_t *pod;
+        json_array_foreach (pods, i, pod) {
+                bool running = cx_streq(cx_json_string(pod, "status.phase"), "Running");
+                int rank = running ? 2 + is_ready(pod) : cx_streq(cx_json_string(pod, "status.phase"), "Pending");
+                if (cx_json_string(pod, "metadata.deletionTimestamp"))
+                        rank = 0;
+                if (rank > best_rank) {
+                        best = pod;
+                        best_rank = rank;
+                }
+        }
+        return best;
+}
+
+int cx_pod_of(struct cx_ctl *ctl, const char *word, int64_t timeout, json_t **ret_pod, struct cx_error *err)
+{
+        CX_BUILDER builder = {.default_type = "pods"};
+        CX_STRINGS words = CX_STRINGS_INIT;
+        CX_INFOS infos = CX_INFOS_INIT;
+        cx_strings_add(&words, word);
+        int r = cx_builder_targets(ctl, &builder, &words, &infos, err);
+        if (r == 0)
+                r = cx_info_fetch(ctl, infos.items[0], err);
+        if (r < 0)
+                return r;
+        int64_t deadline = cx_time_monotonic() + timeout;
+        for (;;) {
+                json_auto_t *pods = NULL;
+                r = cx_pods_of(ctl, infos.items[0], &pods, err);
+                if (r < 0)
+                        return r;
+                json_t *pod = best_pod(pods);
+                if (pod) {
+                        json_object_set_new(pod, "kind", json_string("Pod"));
+                        json_object_set_new(pod, "apiVersion", json_string("v1"));
+                        *ret_pod = json_incref(pod);
+                        return 0;
+                }
+                if (cx_time_monotonic() >= deadline)
+                        return cx_error_set(err, -ETIMEDOUT, "timed out waiting for the condition");
+                nanosleep(&(struct timespec){.tv_nsec = 250000000}, NULL);
+        }
+}
+
+const char *cx_default_container(const json_t *pod, bool quiet)
+{
+        const json_t *containers = cx_json_get(pod, "spec.containers"),
+                     *inits = cx_json_get(pod, "spec.initContainers");
+        const json_t *annotations = cx_json_get(pod, "metadata.annotations");
+        const char *named = json_string_value(json_object_get(annotations, "kubectl.kubernetes.io/default-container"));
+        if (named && cx_json_find(containers, "name", named))
+                return named;
+        const char *first = cx_json_string_or(json_array_get(containers, 0), "name", "");
+        if (json_array_size(containers) + json_array_size(inits) > 1 && !quiet) {
+                CX_BUF names = CX_BUF_INIT;
+                size_t i;
+                json_t *container;
+                json_array_foreach (containers, i, container)
+                        cx_buf_printf(&names, "%s%s", names.length ? ", " : "",
+                                      cx_json_string_or(container, "name", ""));
+                json_array_foreach (inits, i, container)
+                        cx_buf_printf(&names, "%s%s (init)", names.length ? ", " : "",
+                                      cx_json_string_or(container, "name", ""));
+                fflush(stdout);
+                fprintf(stderr, "Defaulted container \"%s\" out of: %s\n", first, names.data);
+        }
+        return first;
+}
+
+json_t *cx_pod_template(json_t *object)
+{
+        json_t *template = cx_json_get(object, "spec.template.spec");
+        if (!template)
+                template = cx_json_get(object, "spec.jobTemplate.spec.template.spec");
+        if (!template && cx_json_get(object, "spec.containers"))
+                template = json_object_get(object, "spec");
+        return template;
+}
