@@ -12,9 +12,13 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#define FIRST_TRIM 5   // seconds
+#define LATER_TRIM 60
 
 extern char **environ;
 
@@ -45,15 +49,55 @@ int cx_process_wait_stop(void)
         sigaddset(&set, SIGINT);
         siginfo_t info;
         int number;
-        do
-                number = sigwaitinfo(&set, &info);
-        while (number < 0 && errno == EINTR);
+        struct timespec wait = {.tv_sec = FIRST_TRIM};
+        while ((number = sigtimedwait(&set, &info, &wait)) < 0) {
+                if (errno != EAGAIN)
+                        continue;
+                cx_process_trim();
+                wait.tv_sec = LATER_TRIM;
+        }
         return info.si_code == SI_USER && info.si_pid == getpid() ? 0 : number;
 }
 
 void cx_process_request_stop(void)
 {
         kill(getpid(), SIGTERM);
+}
+
+// A mapping of /proc/self/smaps that may be dropped: of a file, not writable, and without pages of our own (relocated
+// constants are such: dropping them would undo the relocation).
+struct mapping {
+        void *start;
+        size_t length;
+        bool droppable;
+};
+
+static void finish_mapping(struct mapping *mapping)
+{
+        if (mapping->droppable)
+                (void)madvise(mapping->start, mapping->length, MADV_DONTNEED);
+        mapping->droppable = false;
+}
+
+void cx_process_trim(void)
+{
+        malloc_trim(0);
+        FILE *file = fopen("/proc/self/smaps", "re");
+        struct mapping mapping = {0};
+        char line[1024];
+        while (file && fgets(line, sizeof line, file)) {
+                unsigned long start, end, inode, anonymous;
+                char access[8];
+                if (sscanf(line, "%lx-%lx %7s %*s %*s %lu", &start, &end, access, &inode) == 4) {
+                        mapping = (struct mapping){(void *)start, end - start,
+                                                   inode && access[1] == '-' && access[3] == 'p'};
+                } else if (sscanf(line, "Anonymous: %lu", &anonymous) == 1) {
+                        mapping.droppable &= anonymous == 0;
+                        finish_mapping(&mapping);
+                }
+        }
+        if (file)
+                fclose(file);
 }
 
 struct child_pipes {

@@ -10,9 +10,14 @@
 void cx_process_init(void);
 // Undoes the blocked signals: for short-lived command-line tools that want Ctrl-C to end them.
 void cx_process_unblock_signals(void);
-// Waits until SIGTERM or SIGINT arrives, or until cx_process_request_stop. Returns the signal, 0 when requested.
+// Waits until SIGTERM or SIGINT arrives, or until cx_process_request_stop. Returns the signal, 0 when requested. Gives
+// memory back meanwhile: five seconds after the start and once a minute (cx_process_trim).
 int cx_process_wait_stop(void);
 void cx_process_request_stop(void);                        // any thread
+
+// Gives back what only starting needed: free heap pages, and the pages of code and constants that are clean copies of
+// files (they come back from the page cache when touched again). For long-lived processes, once they are up.
+void cx_process_trim(void);
 
 struct cx_run_options {
         const char *const *argv;    // argv[0] is looked up in PATH; NULL-ended
