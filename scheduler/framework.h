@@ -17,6 +17,9 @@ enum cluster_event {
         EVENT_POD_LABELS = 32, // a pod on a node changed
         EVENT_NAMESPACE = 64,
         EVENT_ALL = 127,
+        // What can make one node acceptable. A filter that looks at nothing but the node names them all: a node says only
+        // what is first in its way, so a later event may remove what was second.
+        EVENT_ON_NODE = EVENT_NODE | EVENT_NODE_LABELS | EVENT_NODE_TAINTS | EVENT_POD_GONE,
 };
 
 #define MAX_PLUGINS 16

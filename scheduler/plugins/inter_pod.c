@@ -211,8 +211,7 @@ static void release(struct cycle *cycle)
 
 const struct plugin inter_pod_affinity_plugin = {
         .name = "InterPodAffinity",
-        .events =
-                EVENT_NODE | EVENT_NODE_LABELS | EVENT_POD_GONE | EVENT_POD_ADDED | EVENT_POD_LABELS | EVENT_NAMESPACE,
+        .events = EVENT_ON_NODE | EVENT_POD_ADDED | EVENT_POD_LABELS | EVENT_NAMESPACE,
         .pre_filter = pre_filter,
         .filter = filter,
         .pre_score = pre_score,

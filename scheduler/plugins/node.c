@@ -20,7 +20,7 @@ static bool filter_unschedulable(struct cycle *cycle, const struct node *node)
 
 const struct plugin node_unschedulable_plugin = {
         .name = "NodeUnschedulable",
-        .events = EVENT_NODE | EVENT_NODE_TAINTS,
+        .events = EVENT_ON_NODE,
         .node_local = true,
         .filter = filter_unschedulable,
 };
@@ -87,7 +87,7 @@ static void normalize_taints(struct cycle *cycle, int64_t *scores)
 
 const struct plugin taint_toleration_plugin = {
         .name = "TaintToleration",
-        .events = EVENT_NODE | EVENT_NODE_TAINTS,
+        .events = EVENT_ON_NODE,
         .node_local = true,
         .filter = filter_taints,
         .pre_score = any_preference,
@@ -161,7 +161,7 @@ static void normalize_affinity(struct cycle *cycle, int64_t *scores)
 
 const struct plugin node_affinity_plugin = {
         .name = "NodeAffinity",
-        .events = EVENT_NODE | EVENT_NODE_LABELS,
+        .events = EVENT_ON_NODE,
         .node_local = true,
         .pre_filter = has_affinity,
         .filter = filter_affinity,
@@ -196,7 +196,7 @@ static bool filter_ports(struct cycle *cycle, const struct node *node)
 
 const struct plugin node_ports_plugin = {
         .name = "NodePorts",
-        .events = EVENT_NODE | EVENT_POD_GONE,
+        .events = EVENT_ON_NODE,
         .node_local = true,
         .pre_filter = has_ports,
         .filter = filter_ports,

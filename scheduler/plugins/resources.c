@@ -63,7 +63,7 @@ static int64_t score_least_allocated(struct cycle *cycle, const struct node *nod
 
 const struct plugin node_resources_fit_plugin = {
         .name = "NodeResourcesFit",
-        .events = EVENT_NODE | EVENT_POD_GONE,
+        .events = EVENT_ON_NODE,
         .node_local = true,
         .filter = filter_fit,
         .score = score_least_allocated,

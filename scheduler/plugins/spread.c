@@ -214,8 +214,7 @@ static void release(struct cycle *cycle)
 
 const struct plugin pod_topology_spread_plugin = {
         .name = "PodTopologySpread",
-        .events = EVENT_NODE | EVENT_NODE_LABELS | EVENT_NODE_TAINTS | EVENT_POD_GONE | EVENT_POD_ADDED |
-                  EVENT_POD_LABELS,
+        .events = EVENT_ON_NODE | EVENT_POD_ADDED | EVENT_POD_LABELS,
         .pre_filter = pre_filter,
         .filter = filter,
         .pre_score = pre_score,

@@ -1,0 +1,176 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The scheduler against real etcd and our API server, seen through kubectl. Nodes are fakes.
+
+setup_file() {
+        export CP=$(mktemp -d)
+        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        start_etcd
+        start_apiserver
+        start_component kube-scheduler --v 2
+        export API_PORT ETCD_PORT
+        k create serviceaccount default >/dev/null 2>&1 || true
+        node n1 4 a
+        node n2 4 b
+}
+
+teardown_file() {
+        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        stop_all
+        rm -rf "$CP"
+}
+
+setup() {
+        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+}
+
+teardown() {
+        k delete pods --all --force --grace-period=0 >/dev/null 2>&1
+}
+
+# node NAME CPUS ZONE
+node() {
+        k apply -f - <<EOF
+apiVersion: v1
+kind: Node
+metadata: {name: $1, labels: {kubernetes.io/hostname: $1, topology.kubernetes.io/zone: $3}}
+status:
+  capacity: {cpu: "$2", memory: 8Gi, pods: "110"}
+  allocatable: {cpu: "$2", memory: 8Gi, pods: "110"}
+EOF
+        # Admission taints nodes until they are ready; no controller takes that off here.
+        k patch node "$1" --type=merge -p '{"spec":{"taints":null}}'
+}
+
+# pod NAME CPU [further lines of the spec]
+pod() {
+        k create -f - <<EOF
+apiVersion: v1
+kind: Pod
+metadata: {name: $1, labels: {app: ${1%%-*}}}
+spec:
+  automountServiceAccountToken: false
+  containers: [{name: c, image: x, resources: {requests: {cpu: "$2"}}}]
+$(printf '%s\n' "${@:3}" | sed 's/^/  /')
+EOF
+}
+
+on() { # on POD NODE
+        [ "$(k get pod "$1" -o jsonpath='{.spec.nodeName}')" = "$2" ]
+}
+
+bound() {
+        [ -n "$(k get pod "$1" -o jsonpath='{.spec.nodeName}')" ]
+}
+
+condition() {
+        k get pod "$1" -o jsonpath='{.status.conditions[?(@.type=="PodScheduled")].'"$2"'}'
+}
+
+says() { # says POD MESSAGE
+        [ "$(condition "$1" message)" = "$2" ]
+}
+
+@test "a pod gets a node, an event and the condition" {
+        pod web 1
+        wait_for 5 bound web
+        [ "$(condition web status)" = True ]
+        seen() { k get events --field-selector involvedObject.name=web -o jsonpath='{.items[*].message}' | grep -q "$1"; }
+        wait_for 5 seen "Successfully assigned default/web to $(k get pod web -o jsonpath='{.spec.nodeName}')"
+}
+
+@test "pods go round the nodes" {
+        for i in 1 2 3 4; do pod spread-$i 500m; done
+        for i in 1 2 3 4; do wait_for 5 bound spread-$i; done
+        [ "$(k get pods -l app=spread -o jsonpath='{.items[?(@.spec.nodeName=="n1")].metadata.name}' | wc -w)" = 2 ]
+}
+
+@test "a pod that fits nowhere says why, and gets the node that has room later" {
+        pod big 6
+        wait_for 5 says big '0/2 nodes are available: 2 Insufficient cpu.'
+        [ "$(condition big reason)" = Unschedulable ]
+        k get events --field-selector reason=FailedScheduling -o name | grep -q .
+        node n3 8 c
+        wait_for 5 on big n3
+        k delete node n3
+}
+
+@test "a pod that waits gets the room that another leaves" {
+        pod one 3 "nodeName: n1"
+        pod two 3 "nodeSelector: {kubernetes.io/hostname: n1}"
+        wait_for 5 says two "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector."
+        k delete pod one --force --grace-period=0
+        wait_for 5 on two n1
+}
+
+@test "cordoned and tainted nodes are left alone" {
+        k cordon n1
+        k taint node n2 team=a:NoSchedule
+        pod shy 1
+        wait_for 5 says shy '0/2 nodes are available: 1 node(s) had untolerated taint {team: a}, 1 node(s) were unschedulable.'
+        pod brave 1 'tolerations: [{key: team, operator: Equal, value: a, effect: NoSchedule}]'
+        wait_for 5 on brave n2
+        k uncordon n1
+        wait_for 5 on shy n1
+        k taint node n2 team-
+}
+
+@test "anti-affinity keeps pods apart" {
+        local rule='affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: apart}}}]}}'
+        pod apart-1 100m "$rule"
+        pod apart-2 100m "$rule"
+        wait_for 5 bound apart-1
+        wait_for 5 bound apart-2
+        ! on apart-1 "$(k get pod apart-2 -o jsonpath='{.spec.nodeName}')" || false
+        pod apart-3 100m "$rule"
+        wait_for 5 says apart-3 "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules."
+        k delete pod apart-1 --force --grace-period=0
+        wait_for 5 bound apart-3
+}
+
+@test "gated pods and pods of other schedulers wait" {
+        pod gated 100m 'schedulingGates: [{name: example.com/wait}]'
+        pod other 100m 'schedulerName: another'
+        pod after 100m
+        wait_for 5 bound after
+        ! bound gated || false
+        ! bound other || false
+        k patch pod gated --type=json -p '[{"op":"remove","path":"/spec/schedulingGates"}]'
+        wait_for 5 bound gated
+        ! bound other || false
+}
+
+@test "the higher priority goes first" {
+        pod filler 4 "nodeName: n1"
+        k create priorityclass high --value=1000
+        pod low 4 "nodeSelector: {kubernetes.io/hostname: n1}"
+        pod high 4 "nodeSelector: {kubernetes.io/hostname: n1}" "priorityClassName: high"
+        local why="0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector."
+        wait_for 5 says low "$why"
+        wait_for 5 says high "$why"
+        sleep 1.1 # both have done backing off
+        k delete pod filler --force --grace-period=0
+        wait_for 5 on high n1
+        ! bound low || false
+        k delete priorityclass high
+}
+
+@test "a scheduler that is killed and started again goes on, with leader election" {
+        kill -9 "$(tail -1 "$CP/pids")"
+        pod waiting 1
+        "$BIN/kube-scheduler" --kubeconfig "$CP/kube-scheduler.kubeconfig" --secure-port 0 \
+                --leader-elect-lease-duration 3s --leader-elect-renew-deadline 2s --leader-elect-retry-period 500ms \
+                >"$CP/kube-scheduler-2.log" 2>&1 3>&- &
+        local first=$!
+        echo $first >>"$CP/pids"
+        wait_for 10 bound waiting
+        k -n kube-system get lease kube-scheduler -o jsonpath='{.spec.holderIdentity}' | grep -q .
+        # A second one stands by, and takes over.
+        "$BIN/kube-scheduler" --kubeconfig "$CP/kube-scheduler.kubeconfig" --secure-port 0 \
+                --leader-elect-lease-duration 3s --leader-elect-renew-deadline 2s --leader-elect-retry-period 500ms \
+                >"$CP/kube-scheduler-3.log" 2>&1 3>&- &
+        echo $! >>"$CP/pids"
+        kill -9 "$first"
+        pod later 1
+        wait_for 15 bound later
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nodes and pods for tests of the scheduler, written as JSON5-like text: single quotes stand for double ones.
+#pragma once
+
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+// clang-format on
+
+#include "format/json.h"
+#include "scheduler/queue.h"
+
+struct world {
+        struct templates *templates;
+        struct cache cache;
+        struct framework framework;
+};
+
+static json_t *world_json(const char *text)
+{
+        CX_CLEANUP(cx_freep) char *copy = cx_strdup(text);
+        for (char *p = copy; *p; p++)
+                *p = *p == '\'' ? '"' : *p;
+        CX_ERROR err = CX_ERROR_INIT;
+        json_t *json = NULL;
+        if (cx_json_parse(copy, strlen(copy), true, &json, &err) < 0)
+                fail_msg("%s in %s", cx_error_text(&err), copy);
+        return json;
+}
+
+static CX_UNUSED void world_init(struct world *w)
+{
+        *w = (struct world){.templates = templates_new(), .framework.cache = &w->cache};
+        cache_init(&w->cache, w->templates);
+}
+
+static CX_UNUSED void world_release(struct world *w)
+{
+        cache_release(&w->cache);
+        assert_int_equal(templates_count(w->templates), 0);
+        templates_free(w->templates);
+}
+
+// `spec`, `status` and `labels` are JSON objects; 4 cpu, 8Gi and 10 pods unless status says otherwise.
+static CX_UNUSED unsigned world_node(struct world *w, const char *name, const char *labels, const char *spec,
+                                     const char *status)
+{
+        json_auto_t *node = json_pack(
+                "{s:{s:s, s:o}, s:o, s:o}", "metadata", "name", name, "labels", world_json(*labels ? labels : "{}"),
+                "spec", world_json(*spec ? spec : "{}"), "status",
+                world_json(*status ? status : "{'allocatable': {'cpu': '4', 'memory': '8Gi', 'pods': '10'}}"));
+        struct cx_object *object = cx_object_new(node, NULL, 0);
+        object->projection = node_project(NULL, node);
+        object->free_projection = node_free_projection;
+        unsigned changes = cache_set_node(&w->cache, object);
+        cx_object_unref(object);
+        return changes;
+}
+
+static CX_UNUSED json_t *world_pod_json(const char *name, const char *labels, const char *spec)
+{
+        return json_pack("{s:{s:s, s:s, s:s, s:o}, s:o}", "metadata", "namespace", "default", "name", name, "uid", name,
+                         "labels", world_json(*labels ? labels : "{}"), "spec",
+                         world_json(*spec ? spec : "{'containers': [{'name': 'c'}]}"));
+}
+
+static CX_UNUSED struct cx_object *world_pod_object(struct world *w, const char *name, const char *labels,
+                                                    const char *spec)
+{
+        json_auto_t *pod = world_pod_json(name, labels, spec);
+        struct cx_object *object = cx_object_new(pod, NULL, 0);
+        object->projection = pod_project(w->templates, pod);
+        object->free_projection = pod_free_projection;
+        return object;
+}
+
+// A pod that runs on a node.
+static CX_UNUSED void world_run(struct world *w, const char *name, const char *labels, const char *spec,
+                                const char *node)
+{
+        json_auto_t *pod = world_pod_json(name, labels, spec);
+        struct template *template = templates_get(w->templates, pod);
+        cache_set_pod(&w->cache, name, template, node, false);
+        template_unref(w->templates, template);
+}
+
+// The node's name, or the message.
+static CX_UNUSED char *world_schedule(struct world *w, const char *labels, const char *spec, unsigned *ret_failed)
+{
+        json_auto_t *pod = world_pod_json("new", labels, spec);
+        struct template *template = templates_get(w->templates, pod);
+        struct decision decision;
+        framework_schedule(&w->framework, template, &decision);
+        template_unref(w->templates, template);
+        if (ret_failed)
+                *ret_failed = decision.failed;
+        if (!decision.node)
+                return decision.message;
+        return cx_strdup(decision.node->name);
+}
+
+static CX_UNUSED void world_expect(struct world *w, const char *labels, const char *spec, const char *wanted)
+{
+        CX_CLEANUP(cx_freep) char *got = world_schedule(w, labels, spec, NULL);
+        assert_string_equal(got, wanted);
+}
