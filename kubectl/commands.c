@@ -27,9 +27,27 @@ static const struct cx_command rollout_commands[] = {
         {0},
 };
 
+static const struct cx_command set_commands[] = {
+        {"env", "", "Update environment variables on a pod template", "RESOURCE/NAME KEY_1=VAL_1 ... KEY_N=VAL_N", cx_cmd_set_env},
+        {"image", "", "Update the image of a pod template", "(-f FILENAME | TYPE NAME) CONTAINER=IMAGE ...", cx_cmd_set_image},
+        {"resources", "", "Update resource requests/limits on objects with pod templates",
+         "(-f FILENAME | TYPE NAME) ([--limits=LIMITS & --requests=REQUESTS]", cx_cmd_set_resources},
+        {0},
+};
+static const struct cx_command auth_commands[] = {
+        {"can-i", "", "Check whether an action is allowed", "VERB [TYPE | TYPE/NAME | NONRESOURCEURL]", cx_cmd_auth_can_i},
+        {"whoami", "", "Show self user attributes", "", cx_cmd_auth_whoami},
+        {0},
+};
+
 const struct cx_command cx_commands[] = {
         {"create", BEGINNER, "Create a resource from a file or from stdin", "-f FILENAME", cx_cmd_create,
          cx_create_commands},
+        {"expose", BEGINNER, "Take a replication controller, service, deployment or pod and expose it as a new Kubernetes service",
+         "(-f FILENAME | TYPE NAME) [--port=port] [--target-port=number-or-name] [--name=name] [--type=type]", cx_cmd_expose},
+        {"run", BEGINNER, "Run a particular image on the cluster", "NAME --image=image [--env=\"key=value\"] -- [args...]", cx_cmd_run},
+        {"set", BEGINNER, "Set specific features on objects", "", NULL, set_commands},
+        {"explain", INTERMEDIATE, "Get documentation for a resource", "TYPE [--recursive=FALSE|TRUE]", cx_cmd_explain},
         {"get", INTERMEDIATE, "Display one or many resources",
          "(TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE[.VERSION][.GROUP]/NAME ...) [flags]", cx_cmd_get, NULL,
          "  kubectl get pods -o wide\n  kubectl get deployment web -o yaml\n"},
@@ -43,8 +61,20 @@ const struct cx_command cx_commands[] = {
          cx_cmd_scale},
         {"autoscale", DEPLOY, "Auto-scale a deployment, replica set, stateful set, or replication controller",
          "(-f FILENAME | TYPE NAME | TYPE/NAME) [--min=MINPODS] --max=MAXPODS [--cpu-percent=CPU]", cx_cmd_autoscale},
+        {"cluster-info", CLUSTER, "Display cluster information", "", cx_cmd_cluster_info},
+        {"cordon", CLUSTER, "Mark node as unschedulable", "NODE", cx_cmd_cordon},
+        {"uncordon", CLUSTER, "Mark node as schedulable", "NODE", cx_cmd_uncordon},
+        {"drain", CLUSTER, "Drain node in preparation for maintenance", "NODE", cx_cmd_drain},
+        {"taint", CLUSTER, "Update the taints on one or more nodes", "NODE NAME KEY_1=VAL_1:TAINT_EFFECT_1 ...", cx_cmd_taint},
         {"describe", TROUBLE, "Show details of a specific resource or group of resources",
          "(-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)", cx_cmd_describe},
+        {"logs", TROUBLE, "Print the logs for a container in a pod", "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]", cx_cmd_logs},
+        {"log", NULL, "Print the logs for a container in a pod", "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]", cx_cmd_logs},
+        {"attach", TROUBLE, "Attach to a running container", "(POD | TYPE/NAME) -c CONTAINER", cx_cmd_attach},
+        {"exec", TROUBLE, "Execute a command in a container", "(POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [args...]",
+         cx_cmd_exec},
+        {"auth", TROUBLE, "Inspect authorization", "", NULL, auth_commands},
+        {"events", TROUBLE, "List events", "[--for TYPE/NAME] [--watch] [--types=Normal,Warning]", cx_cmd_events},
         {"apply", ADVANCED, "Apply a configuration to a resource by file name or stdin", "(-f FILENAME)", cx_cmd_apply,
          apply_commands},
         {"replace", ADVANCED, "Replace a resource by file name or stdin", "-f FILENAME", cx_cmd_replace},
@@ -58,5 +88,11 @@ const struct cx_command cx_commands[] = {
         {"annotate", SETTINGS, "Update the annotations on a resource",
          "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
          cx_cmd_annotate},
+        {"api-resources", OTHER, "Print the supported API resources on the server", "[flags]", cx_cmd_api_resources},
+        {"api-versions", OTHER, "Print the supported API versions on the server, in the form of \"group/version\"", "",
+         cx_cmd_api_versions},
+        {"config", OTHER, "Modify kubeconfig files", "", NULL, cx_config_commands},
+        {"options", NULL, "Print the list of flags inherited by all commands", "", cx_cmd_options},
+        {"version", OTHER, "Print the client and server version information", "[flags]", cx_cmd_version},
         {0},
 };

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// kubectl events.
+#include "kubectl/cmd/describe.h"
+#include "kubectl/printer/table.h"
+
+#include <strings.h>
+
+struct events {
+        struct cx_ctl *ctl;
+        bool all, watch, no_headers;
+        const char *about;
+        struct cx_strings types;
+        struct cx_table_printer printer;
+};
+
+static const char *moment_of(const json_t *event)
+{
+        static const char *const members[] = {"series.lastObservedTime", "lastTimestamp", "eventTime",
+                                              "metadata.creationTimestamp"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(members); i++) {
+                const char *text = cx_json_string(event, members[i]);
+                if (text)
+                        return text;
+        }
+        return "";
+}
+
+static bool is_wanted(const struct events *e, const json_t *event)
+{
+        if (!e->types.count)
+                return true;
+        for (size_t i = 0; i < e->types.count; i++)
+                if (strcasecmp(e->types.items[i], cx_json_string_or(event, "type", "")) == 0)
+                        return true;
+        return false;
+}
+
+static json_t *row_of(const struct events *e, const json_t *event)
+{
+        int64_t now = cx_time_now(), count = cx_json_int(event, "series.count", cx_json_int(event, "count", 0));
+        CX_CLEANUP(cx_freep) char *seen = cx_describe_since(now, moment_of(event));
+        CX_CLEANUP(cx_freep) char *age = NULL;
+        if (count > 1) {
+                const char *first = cx_json_string(event, "firstTimestamp");
+                CX_CLEANUP(cx_freep) char *since = cx_describe_since(now, first ? first : cx_json_string(event, "eventTime"));
+                age = cx_sprintf("%s (x%lld over %s)", seen, (long long)count, since);
+        }
+        CX_CLEANUP(cx_freep)
+        char *object = cx_sprintf("%s/%s", cx_json_string_or(event, "involvedObject.kind", ""),
+                                  cx_json_string_or(event, "involvedObject.name", ""));
+        CX_CLEANUP(cx_freep) char *message = cx_strdup(cx_json_string_or(event, "message", ""));
+        for (size_t n = strlen(message); n && strchr(" \n", message[n - 1]);)
+                message[--n] = 0;
+        json_t *cells = json_pack("[s,s,s,s,s]", age ? age : seen, cx_json_string_or(event, "type", ""),
+                                  cx_json_string_or(event, "reason", ""), object, message);
+        if (e->all)
+                json_array_insert_new(cells, 0, json_string(cx_json_string_or(event, "metadata.namespace", "")));
+        return json_pack("{s:o}", "cells", cells);
+}
+
+static void show_rows(struct events *e, json_t *rows_steal)
+{
+        CX_BUF text = CX_BUF_INIT;
+        json_auto_t *columns = json_array(), *table = NULL;
+        static const char *const names[] = {"Namespace", "Last Seen", "Type", "Reason", "Object", "Message"};
+        for (size_t i = !e->all; i < CX_ARRAY_SIZE(names); i++)
+                json_array_append_new(columns, json_pack("{s:s,s:s}", "name", names[i], "type", "string"));
+        table = json_pack("{s:O,s:o}", "columnDefinitions", columns, "rows", rows_steal);
+        cx_table_print(&e->printer, table, &text);
+        fputs(text.data, stdout);
+        fflush(stdout);
+}
+
+static int compare_events(const void *left, const void *right)
+{
+        return strcmp(moment_of(*(json_t *const *)left), moment_of(*(json_t *const *)right));
+}
+
+static int on_event(void *context, const char *type, json_t *object)
+{
+        struct events *e = context;
+        if (strcmp(type, "BOOKMARK") == 0 || strcmp(type, "DELETED") == 0 || !is_wanted(e, object))
+                return 0;
+        show_rows(e, json_pack("[o]", row_of(e, object)));
+        return 0;
+}
+
+CX_COMMAND(events)
+{
+        struct events e = {.ctl = ctl};
+        const struct cx_flag flags[] = {
+                {"all-namespaces", 'A', CX_FLAG_BOOL, &e.all, "Events of all namespaces."},
+                {"for", 0, CX_FLAG_STRING, &e.about, "Only events about TYPE/NAME."},
+                {"types", 0, CX_FLAG_CSV, &e.types, "Only events of these types (Normal, Warning)."},
+                {"watch", 'w', CX_FLAG_BOOL, &e.watch, "Watch for more."},
+                {"no-headers", 0, CX_FLAG_BOOL, &e.no_headers, "Do not print headers."},
+                {0}};
+        CX_STRINGS args = CX_STRINGS_INIT;
+        CX_CLEANUP(cx_freep) char *selector = NULL;
+        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        if (r == 0)
+                r = cx_ctl_connect(ctl, err);
+        if (r < 0)
+                return r;
+        const char *slash = e.about ? strchr(e.about, '/') : NULL;
+        if (e.about && !slash)
+                return cx_error_set(err, -EINVAL, "--for must be in resource/name form");
+        if (e.about) {
+                const struct cx_mapping *m;
+                CX_CLEANUP(cx_freep) char *type = cx_strndup(e.about, (size_t)(slash - e.about));
+                r = cx_mapping_find(ctl, type, &m, err);
+                if (r < 0)
+                        return r;
+                selector = cx_sprintf("involvedObject.kind=%s,involvedObject.name=%s", m->kind, slash + 1);
+        }
+        CX_BUF path = CX_BUF_INIT;
+        cx_rest_path(&path, CX_REF(.group = "", .version = "v1", .resource = "events", .namespace = e.all ? NULL : ctl->namespace),
+                     NULL);
+        cx_rest_query(&path, "fieldSelector", selector);
+        json_auto_t *list = NULL;
+        r = cx_ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);
+        if (r < 0)
+                return r;
+        e.printer.no_headers = e.no_headers;
+        const json_t *items = json_object_get(list, "items");
+        size_t n = json_array_size(items);
+        CX_CLEANUP(cx_freep) json_t **sorted = cx_alloc_array(n + 1, sizeof *sorted);
+        for (size_t i = 0; i < n; i++)
+                sorted[i] = json_array_get(items, i);
+        qsort(sorted, n, sizeof *sorted, compare_events);
+        json_t *rows = json_array();
+        for (size_t i = 0; i < n; i++)
+                if (is_wanted(&e, sorted[i]))
+                        json_array_append_new(rows, row_of(&e, sorted[i]));
+        if (!json_array_size(rows) && !e.watch) {
+                json_decref(rows);
+                if (e.all)
+                        fprintf(stderr, "No events found.\n");
+                else
+                        fprintf(stderr, "No events found in %s namespace.\n", ctl->namespace);
+                return 0;
+        }
+        show_rows(&e, rows);
+        while (e.watch && r == 0) {
+                CX_BUF watch = CX_BUF_INIT;
+                cx_buf_add(&watch, path.data);
+                cx_rest_query(&watch, "watch", "true");
+                cx_rest_query(&watch, "resourceVersion", cx_json_string(list, "metadata.resourceVersion"));
+                r = cx_ctl_watch(ctl, watch.data, NULL, on_event, &e, err);
+        }
+        cx_table_printer_release(&e.printer);
+        cx_strings_release(&e.types);
+        return r;
+}

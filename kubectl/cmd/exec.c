@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// kubectl exec and attach: a WebSocket with the channels of v5.channel.k8s.io. The main thread reads; a thread sends what
+// comes from standard input; another sends the terminal's size when it changes.
+#include "base/time.h"
+#include "kubectl/cmd/commands.h"
+#include "net/websocket.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+
+struct session {
+        struct cx_websocket *ws;
+        bool in, tty, quiet;
+        bool closes_stdin; // v5: the end of standard input can be said
+};
+static struct termios saved_terminal;
+static bool terminal_is_raw;
+
+static void restore_terminal(void)
+{
+        if (terminal_is_raw)
+                tcsetattr(STDIN_FILENO, TCSANOW, &saved_terminal);
+        terminal_is_raw = false;
+}
+
+static void make_raw(void)
+{
+        struct termios raw;
+        if (tcgetattr(STDIN_FILENO, &saved_terminal) < 0)
+                return;
+        raw = saved_terminal;
+        cfmakeraw(&raw);
+        if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0) {
+                terminal_is_raw = true;
+                atexit(restore_terminal);
+        }
+}
+
+static void send_size(struct session *session)
+{
+        struct winsize size;
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0)
+                return;
+        char text[64];
+        int n = snprintf(text, sizeof text, "{\"Width\":%u,\"Height\":%u}", size.ws_col, size.ws_row);
+        (void)!cx_channel_send(session->ws, CX_CHANNEL_RESIZE, text, (size_t)n);
+}
+
+static void *watch_size(void *context)
+{
+        struct session *session = context;
+        sigset_t signals;
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGWINCH);
+        for (int signal; sigwait(&signals, &signal) == 0;)
+                send_size(session);
+        return NULL;
+}
+
+static void *send_input(void *context)
+{
+        struct session *session = context;
+        char block[16384];
+        for (;;) {
+                ssize_t n = read(STDIN_FILENO, block, sizeof block);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        break;
+                if (cx_channel_send(session->ws, CX_CHANNEL_STDIN, block, (size_t)n) < 0)
+                        return NULL;
+        }
+        const char stdin_channel = CX_CHANNEL_STDIN;
+        if (session->closes_stdin)
+                (void)!cx_channel_send(session->ws, CX_CHANNEL_CLOSE, &stdin_channel, 1);
+        return NULL;
+}
+
+static void write_all(int fd, const char *data, size_t length)
+{
+        while (length) {
+                ssize_t n = write(fd, data, length);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return;
+                data += n;
+                length -= (size_t)n;
+        }
+}
+
+// The Status that ends a session: the command's exit code goes to ctl->status.
+static int take_status(struct cx_ctl *ctl, const struct session *session, const struct cx_buf *text, struct cx_error *err)
+{
+        json_auto_t *status = NULL;
+        if (cx_json_parse(text->data, text->length, false, &status, NULL) < 0)
+                return cx_error_set(err, -EIO, "%s", text->data);
+        if (cx_streq(cx_json_string(status, "status"), "Success"))
+                return 0;
+        const char *message = cx_json_string_or(status, "message", "unknown error");
+        if (!cx_streq(cx_json_string(status, "reason"), "NonZeroExitCode"))
+                return cx_error_set(err, -EIO, "Internal error occurred: %s", message);
+        const json_t *cause = cx_json_find(cx_json_get(status, "details.causes"), "reason", "ExitCode");
+        int64_t code = 1;
+        (void)!cx_parse_int(cx_json_string_or(cause, "message", "1"), 0, 255, &code);
+        ctl->status = (int)code;
+        restore_terminal();
+        fflush(stdout);
+        if (!session->quiet)
+                fprintf(stderr, "command terminated with exit code %lld\n", (long long)code);
+        return 0;
+}
+
+static int receive(struct cx_ctl *ctl, struct session *session, struct cx_error *err)
+{
+        CX_BUF data = CX_BUF_INIT_MAX(CX_WS_MAX_MESSAGE);
+        for (;;) {
+                int channel;
+                int r = cx_channel_recv(session->ws, -1, &channel, &data);
+                if (r == 0)
+                        return 0;
+                if (r < 0)
+                        return cx_error_set(err, r, "error reading from the server: %s", strerror(-r));
+                if (channel == CX_CHANNEL_STDOUT)
+                        write_all(STDOUT_FILENO, data.data, data.length);
+                else if (channel == CX_CHANNEL_STDERR)
+                        write_all(STDERR_FILENO, data.data, data.length);
+                else if (channel == CX_CHANNEL_ERROR)
+                        return take_status(ctl, session, &data, err);
+        }
+}
+
+static int stream(struct cx_ctl *ctl, const char *path, struct session *session, struct cx_error *err)
+{
+        static const char *const protocols[] = {CX_WS_V5, CX_WS_V4, NULL};
+        CX_HTTP_REPLY refusal = CX_HTTP_REPLY_INIT;
+        CX_CLEANUP(cx_freep) char *protocol = NULL;
+        const char *headers[32];
+        CX_BUF storage = CX_BUF_INIT;
+        cx_ctl_impersonation(ctl, headers, &storage);
+        int r = cx_websocket_connect(cx_rest_http(ctl->rest),
+                                     &(struct cx_http_call){.path = path, .headers = headers, .timeout = -1}, protocols,
+                                     &session->ws, &protocol, &refusal, err);
+        if (r < 0)
+                return r;
+        session->closes_stdin = cx_streq(protocol, CX_WS_V5);
+        pthread_t thread;
+        if (session->tty) {
+                sigset_t signals;
+                sigemptyset(&signals);
+                sigaddset(&signals, SIGWINCH);
+                pthread_sigmask(SIG_BLOCK, &signals, NULL);
+                make_raw();
+                send_size(session);
+                if (pthread_create(&thread, NULL, watch_size, session) == 0)
+                        pthread_detach(thread);
+        }
+        if (session->in && pthread_create(&thread, NULL, send_input, session) == 0)
+                pthread_detach(thread);
+        r = receive(ctl, session, err);
+        restore_terminal();
+        cx_websocket_close(session->ws, 1000, "");
+        // the detached threads may still be in a send: the process ends with the command, the socket with it
+        return r;
+}
+
+static void check_tty(struct session *session)
+{
+        if (session->tty && session->in && !isatty(STDIN_FILENO)) {
+                fprintf(stderr, "Unable to use a TTY - input is not a terminal or the right kind of file\n");
+                session->tty = false;
+        }
+}
+
+static void stream_path(const json_t *pod, const char *verb, const char *container, const struct session *session,
+                        struct cx_buf *path)
+{
+        cx_rest_path(path, CX_REF(.group = "", .version = "v1", .resource = "pods",
+                                  .namespace = cx_json_string(pod, "metadata.namespace"),
+                                  .name = cx_json_string(pod, "metadata.name")),
+                     verb);
+        cx_rest_query(path, "container", container);
+        cx_rest_query(path, "stdin", session->in ? "true" : NULL);
+        cx_rest_query(path, "stdout", "true");
+        cx_rest_query(path, "stderr", session->tty ? NULL : "true");
+        cx_rest_query(path, "tty", session->tty ? "true" : NULL);
+}
+
+static int find_container(const json_t *pod, const char *wanted, bool quiet, const char **ret_name, struct cx_error *err)
+{
+        const char *phase = cx_json_string_or(pod, "status.phase", "");
+        if (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0)
+                return cx_error_set(err, -EINVAL, "cannot exec into a container in a completed pod; current phase is %s", phase);
+        if (!wanted || !*wanted) {
+                *ret_name = cx_default_container(pod, quiet);
+                return 0;
+        }
+        static const char *const lists[] = {"spec.containers", "spec.initContainers", "spec.ephemeralContainers"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(lists); i++)
+                if (cx_json_find(cx_json_get(pod, lists[i]), "name", wanted)) {
+                        *ret_name = wanted;
+                        return 0;
+                }
+        return cx_error_set(err, -ENOENT, "container %s not found in pod %s", wanted,
+                            cx_json_string_or(pod, "metadata.name", ""));
+}
+
+CX_COMMAND(exec)
+{
+        static struct session session; // outlives the threads that use it
+        const char *container = NULL, *file = NULL;
+        int64_t timeout = 60 * CX_NS_PER_S;
+        int dash;
+        const struct cx_flag flags[] = {
+                {"container", 'c', CX_FLAG_STRING, &container, "The container; default: the pod's first."},
+                {"stdin", 'i', CX_FLAG_BOOL, &session.in, "Pass standard input on."},
+                {"tty", 't', CX_FLAG_BOOL, &session.tty, "Standard input is a terminal."},
+                {"quiet", 'q', CX_FLAG_BOOL, &session.quiet, "Only show what the command writes."},
+                {"filename", 'f', CX_FLAG_STRING, &file, "File that names the resource."},
+                {"pod-running-timeout", 0, CX_FLAG_DURATION, &timeout, "How long to wait for a pod."},
+                {0},
+        };
+        CX_STRINGS args = CX_STRINGS_INIT;
+        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, &dash, err);
+        if (r < 0)
+                return r;
+        if (dash < 0 && args.count > 1)
+                return cx_ctl_usage_error(ctl, err, "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead");
+        size_t names = dash < 0 ? args.count : (size_t)dash;
+        if (names == 0 && !file)
+                return cx_error_set(err, -EINVAL, "pod, type/name or --filename must be specified");
+        if (args.count == names)
+                return cx_error_set(err, -EINVAL, "you must specify at least one command for the container");
+        json_auto_t *pod = NULL;
+        if (file) {
+                CX_BUILDER builder = {0};
+                CX_INFOS infos = CX_INFOS_INIT;
+                CX_STRINGS none = CX_STRINGS_INIT;
+                cx_strings_add(&builder.files, file);
+                r = cx_builder_targets(ctl, &builder, &none, &infos, err);
+                if (r == 0 && !infos.count)
+                        r = cx_error_set(err, -ENOENT, "no objects in %s", file);
+                if (r < 0)
+                        return r;
+                CX_CLEANUP(cx_freep) char *word = cx_sprintf("%s/%s", infos.items[0]->mapping->resource, infos.items[0]->name);
+                r = cx_pod_of(ctl, word, timeout, &pod, err);
+        } else {
+                r = cx_pod_of(ctl, args.items[0], timeout, &pod, err);
+        }
+        const char *name = NULL;
+        if (r == 0)
+                r = find_container(pod, container, session.quiet, &name, err);
+        if (r < 0)
+                return r;
+        check_tty(&session);
+        CX_BUF path = CX_BUF_INIT;
+        stream_path(pod, "exec", name, &session, &path);
+        for (size_t i = names; i < args.count; i++)
+                cx_rest_query(&path, "command", args.items[i]);
+        return stream(ctl, path.data, &session, err);
+}
+
+CX_COMMAND(attach)
+{
+        static struct session session;
+        const char *container = NULL;
+        int64_t timeout = 60 * CX_NS_PER_S;
+        const struct cx_flag flags[] = {
+                {"container", 'c', CX_FLAG_STRING, &container, "The container; default: the pod's first."},
+                {"stdin", 'i', CX_FLAG_BOOL, &session.in, "Pass standard input on."},
+                {"tty", 't', CX_FLAG_BOOL, &session.tty, "Standard input is a terminal."},
+                {"quiet", 'q', CX_FLAG_BOOL, &session.quiet, "Only show what the container writes."},
+                {"pod-running-timeout", 0, CX_FLAG_DURATION, &timeout, "How long to wait for a pod."},
+                {0},
+        };
+        CX_STRINGS args = CX_STRINGS_INIT;
+        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        if (r < 0)
+                return r;
+        if (args.count != 1)
+                return cx_error_set(err, -EINVAL, "at least 1 argument is required for attach");
+        json_auto_t *pod = NULL;
+        const char *name = NULL;
+        r = cx_pod_of(ctl, args.items[0], timeout, &pod, err);
+        if (r == 0)
+                r = find_container(pod, container, session.quiet, &name, err);
+        if (r < 0)
+                return r;
+        check_tty(&session);
+        if (session.tty && session.in && !session.quiet)
+                fprintf(stderr, "If you don't see a command prompt, try pressing enter.\n");
+        CX_BUF path = CX_BUF_INIT;
+        stream_path(pod, "attach", name, &session, &path);
+        return stream(ctl, path.data, &session, err);
+}

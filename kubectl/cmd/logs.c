@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// kubectl logs. Several containers are read one after the other; with -f each has a thread, and lines are written whole.
+#include "api/status.h"
+#include "base/time.h"
+#include "kubectl/cmd/commands.h"
+
+#include <pthread.h>
+
+struct logs {
+        bool follow, previous, timestamps, all_containers, prefix, ignore_errors, insecure;
+        const char *container, *selector, *since_time;
+        int64_t tail, since, limit, max_requests, running_timeout;
+};
+struct stream {
+        struct cx_ctl *ctl;
+        char *path, *prefix;
+        struct cx_buf pending;
+        int result;
+        struct cx_error err;
+};
+static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER; // guards standard output
+
+static void write_line(const struct stream *stream, const char *line, size_t length)
+{
+        pthread_mutex_lock(&out_lock);
+        if (stream->prefix)
+                fputs(stream->prefix, stdout);
+        fwrite(line, 1, length, stdout);
+        fflush(stdout);
+        pthread_mutex_unlock(&out_lock);
+}
+
+static int on_data(void *context, const struct cx_http_reply *reply, const char *data, size_t length)
+{
+        struct stream *stream = context;
+        if (reply->code < 400 && !stream->prefix) {
+                write_line(stream, data, length);
+                return 0;
+        }
+        cx_buf_append(&stream->pending, data, length);
+        if (reply->code >= 400)
+                return 0;
+        size_t start = 0;
+        for (char *end; (end = memchr(stream->pending.data + start, '\n', stream->pending.length - start));) {
+                size_t n = (size_t)(end - stream->pending.data) + 1 - start;
+                write_line(stream, stream->pending.data + start, n);
+                start += n;
+        }
+        cx_buf_consume(&stream->pending, start);
+        return 0;
+}
+
+
+static void *run_stream(void *context)
+{
+        struct stream *stream = context;
+        CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+        CX_ERROR failure = CX_ERROR_INIT;
+        int r = cx_ctl_call(stream->ctl,
+                            &(struct cx_ctl_call){.path = stream->path,
+                                                  .accept = "*/*",
+                                                  .on_data = on_data,
+                                                  .context = stream,
+                                                  .endless = true},
+                            &reply, &failure);
+        if (reply.code >= 400)
+                r = cx_error_from_status(&stream->err, reply.code, stream->pending.data, stream->pending.length);
+        else if (r < 0)
+                r = cx_error_move(&stream->err, &failure);
+        else if (stream->pending.length)
+                write_line(stream, stream->pending.data, stream->pending.length);
+        stream->result = r;
+        return NULL;
+}
+
+static void add_stream(struct cx_ctl *ctl, const struct logs *logs, const json_t *pod, const char *container,
+                       struct stream **streams, size_t *count)
+{
+        CX_BUF path = CX_BUF_INIT;
+        const char *name = cx_json_string_or(pod, "metadata.name", "");
+        cx_rest_path(&path, CX_REF(.group = "", .version = "v1", .resource = "pods",
+                                   .namespace = cx_json_string(pod, "metadata.namespace"), .name = name),
+                     "log");
+        cx_rest_query(&path, "container", container);
+        cx_rest_query(&path, "follow", logs->follow ? "true" : NULL);
+        cx_rest_query(&path, "previous", logs->previous ? "true" : NULL);
+        cx_rest_query(&path, "timestamps", logs->timestamps ? "true" : NULL);
+        cx_rest_query(&path, "insecureSkipTLSVerifyBackend", logs->insecure ? "true" : NULL);
+        cx_rest_query(&path, "tailLines", logs->tail >= 0 ? CX_INT(logs->tail) : NULL);
+        cx_rest_query(&path, "limitBytes", logs->limit > 0 ? CX_INT(logs->limit) : NULL);
+        cx_rest_query(&path, "sinceSeconds",
+                      logs->since > 0 ? CX_INT((logs->since + CX_NS_PER_S - 1) / CX_NS_PER_S) : NULL);
+        cx_rest_query(&path, "sinceTime", logs->since_time);
+        *streams = cx_realloc_array(*streams, *count + 1, sizeof **streams);
+        (*streams)[(*count)++] = (struct stream){
+                .ctl = ctl,
+                .path = cx_buf_detach(&path),
+                .prefix = logs->prefix ? cx_sprintf("[pod/%s/%s] ", name, container) : NULL,
+                .pending = CX_BUF_INIT_MAX((size_t)64 << 20),
+        };
+}
+
+static int add_pod(struct cx_ctl *ctl, const struct logs *logs, const json_t *pod, struct stream **streams,
+                   size_t *count, struct cx_error *err)
+{
+        static const char *const lists[] = {"spec.initContainers", "spec.containers", "spec.ephemeralContainers"};
+        size_t i;
+        json_t *container;
+        const char *name = cx_json_string_or(pod, "metadata.name", "");
+        if (logs->all_containers) {
+                for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++)
+                        json_array_foreach (cx_json_get(pod, lists[l]), i, container)
+                                add_stream(ctl, logs, pod, cx_json_string_or(container, "name", ""), streams, count);
+                return 0;
+        }
+        if (!logs->container) {
+                add_stream(ctl, logs, pod, cx_default_container(pod, false), streams, count);
+                return 0;
+        }
+        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++)
+                if (cx_json_find(cx_json_get(pod, lists[l]), "name", logs->container)) {
+                        add_stream(ctl, logs, pod, logs->container, streams, count);
+                        return 0;
+                }
+        return cx_error_set(err, -ENOENT, "container %s is not valid for pod %s", logs->container, name);
+}
+
+static int find_streams(struct cx_ctl *ctl, const struct logs *logs, const struct cx_strings *args,
+                        struct stream **streams, size_t *count, struct cx_error *err)
+{
+        int r;
+        if (logs->selector) {
+                CX_BUF path = CX_BUF_INIT;
+                r = cx_ctl_connect(ctl, err);
+                if (r < 0)
+                        return r;
+                cx_rest_path(&path,
+                             CX_REF(.group = "", .version = "v1", .resource = "pods", .namespace = ctl->namespace), NULL);
+                cx_rest_query(&path, "labelSelector", logs->selector);
+                json_auto_t *pods = cx_list_objects(ctl, path.data, err);
+                if (!pods)
+                        return err ? err->code : -EIO;
+                if (!json_array_size(pods))
+                        fprintf(stderr, "No resources found in %s namespace.\n", ctl->namespace);
+                for (size_t i = 0; i < json_array_size(pods); i++)
+                        if ((r = add_pod(ctl, logs, json_array_get(pods, i), streams, count, err)) < 0)
+                                return r;
+                return 0;
+        }
+        CX_STRINGS words = CX_STRINGS_INIT;
+        CX_BUILDER builder = {.default_type = "pods"};
+        CX_INFOS infos = CX_INFOS_INIT;
+        cx_strings_add(&words, args->items[0]);
+        r = cx_builder_targets(ctl, &builder, &words, &infos, err);
+        if (r == 0)
+                r = cx_info_fetch(ctl, infos.items[0], err);
+        json_auto_t *pods = NULL;
+        if (r == 0)
+                r = cx_pods_of(ctl, infos.items[0], &pods, err);
+        if (r < 0)
+                return r;
+        if (!json_array_size(pods)) {
+                json_auto_t *pod = NULL; // one may be on its way
+                r = cx_pod_of(ctl, args->items[0], logs->running_timeout, &pod, err);
+                return r < 0 ? r : add_pod(ctl, logs, pod, streams, count, err);
+        }
+        json_auto_t *pod = NULL;
+        r = cx_pod_of(ctl, args->items[0], 0, &pod, err);
+        if (r < 0)
+                return r;
+        if (json_array_size(pods) > 1) {
+                fflush(stdout);
+                fprintf(stderr, "Found %zu pods, using pod/%s\n", json_array_size(pods),
+                        cx_json_string_or(pod, "metadata.name", ""));
+        }
+        return add_pod(ctl, logs, pod, streams, count, err);
+}
+
+static void run_all(const struct logs *logs, struct stream *streams, size_t count)
+{
+        if (!logs->follow || count < 2) {
+                for (size_t i = 0; i < count; i++)
+                        run_stream(&streams[i]);
+                return;
+        }
+        CX_CLEANUP(cx_freep) pthread_t *threads = cx_alloc_array(count, sizeof *threads);
+        for (size_t i = 0; i < count; i++)
+                if (pthread_create(&threads[i], NULL, run_stream, &streams[i]) != 0)
+                        abort();
+        for (size_t i = 0; i < count; i++)
+                pthread_join(threads[i], NULL);
+}
+
+CX_COMMAND(logs)
+{
+        struct logs logs = {.tail = -1, .max_requests = 5, .running_timeout = 20 * CX_NS_PER_S};
+        bool tail_given = false;
+        const struct cx_flag flags[] = {
+                {"follow", 'f', CX_FLAG_BOOL, &logs.follow, "Stream the logs."},
+                {"previous", 'p', CX_FLAG_BOOL, &logs.previous, "Logs of the container's previous instance."},
+                {"container", 'c', CX_FLAG_STRING, &logs.container, "The container."},
+                {"all-containers", 0, CX_FLAG_BOOL, &logs.all_containers, "All containers of the pod."},
+                {"selector", 'l', CX_FLAG_STRING, &logs.selector, "Selector (label query) of pods."},
+                {"prefix", 0, CX_FLAG_BOOL, &logs.prefix, "Begin each line with pod and container."},
+                {"timestamps", 0, CX_FLAG_BOOL, &logs.timestamps, "Begin each line with its time."},
+                {"tail", 0, CX_FLAG_INT, &logs.tail, "The last lines; -1: all (10 with a selector).", NULL, &tail_given, -1,
+                 INT64_MAX},
+                {"since", 0, CX_FLAG_DURATION, &logs.since, "Only logs newer than this (5s, 2m, 3h)."},
+                {"since-time", 0, CX_FLAG_STRING, &logs.since_time, "Only logs after this moment (RFC 3339)."},
+                {"limit-bytes", 0, CX_FLAG_INT, &logs.limit, "At most this many bytes.", NULL, NULL, 0, INT64_MAX},
+                {"max-log-requests", 0, CX_FLAG_INT, &logs.max_requests, "At most this many streams at once.", NULL, NULL,
+                 1, 1000},
+                {"pod-running-timeout", 0, CX_FLAG_DURATION, &logs.running_timeout, "How long to wait for a pod."},
+                {"ignore-errors", 0, CX_FLAG_BOOL, &logs.ignore_errors, "Go on when a container's logs cannot be had."},
+                {"insecure-skip-tls-verify-backend", 0, CX_FLAG_BOOL, &logs.insecure, "Do not check the kubelet's certificate."},
+                {0},
+        };
+        CX_STRINGS args = CX_STRINGS_INIT;
+        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        if (r < 0)
+                return r;
+        if (logs.selector ? args.count > 0 : args.count < 1 || args.count > 2)
+                return cx_ctl_usage_error(ctl, err, "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command");
+        if (args.count == 2) {
+                if (logs.container)
+                        return cx_ctl_usage_error(ctl, err, "only one of -c or an inline [CONTAINER] arg is allowed");
+                logs.container = args.items[1];
+        }
+        if (logs.since && logs.since_time)
+                return cx_error_set(err, -EINVAL, "at most one of `sinceTime` or `sinceSeconds` may be specified");
+        if (logs.container && logs.all_containers)
+                return cx_error_set(err, -EINVAL, "--all-containers=true should not be specified with container name %s",
+                                    logs.container);
+        if (logs.selector && !tail_given)
+                logs.tail = 10;
+        struct stream *streams = NULL;
+        size_t count = 0;
+        r = find_streams(ctl, &logs, &args, &streams, &count, err);
+        if (r == 0 && logs.follow && (int64_t)count > logs.max_requests)
+                r = cx_error_set(err, -EINVAL,
+                                 "you are attempting to follow %zu log streams, but maximum allowed concurrency is %lld, use "
+                                 "--max-log-requests to increase the limit",
+                                 count, (long long)logs.max_requests);
+        if (r == 0)
+                run_all(&logs, streams, count);
+        for (size_t i = 0; i < count; i++) {
+                if (r == 0 && streams[i].result < 0 && logs.ignore_errors) {
+                        CX_OUT("error: %s\n", cx_error_text(&streams[i].err));
+                } else if (r == 0 && streams[i].result < 0) {
+                        r = cx_error_move(err, &streams[i].err);
+                }
+                cx_error_release(&streams[i].err);
+                free(streams[i].path);
+                free(streams[i].prefix);
+                cx_buf_release(&streams[i].pending);
+        }
+        free(streams);
+        return r;
+}

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+// kubectl set image, set env, set resources: edits the pod template of workloads and sends the difference.
+#include "kubectl/cmd/commands.h"
+#include "schema/engine.h"
+
+struct set {
+        struct cx_builder builder;
+        struct cx_output output;
+        const char *dry_run, *container_pattern, *manager;
+        bool local;
+        int mode;
+};
+
+static void release_set(struct set *set)
+{
+        cx_builder_release(&set->builder);
+        cx_output_release(&set->output);
+}
+#define SET_FLAGS(s)                                                                                                   \
+        CX_FILE_FLAGS(&(s)->builder), CX_OUTPUT_FLAGS(&(s)->output), CX_DRY_RUN_FLAG(&(s)->dry_run),                   \
+                {"selector", 'l', CX_FLAG_STRING, &(s)->builder.selector, "Selector (label query) to filter on."},     \
+                {"all", 0, CX_FLAG_BOOL, &(s)->builder.all, "All objects of the types in the namespace."},             \
+                {"local", 0, CX_FLAG_BOOL, &(s)->local, "Do not contact the server."},                                 \
+        {                                                                                                              \
+                "field-manager", 0, CX_FLAG_STRING, &(s)->manager, "Name of the manager of the fields."                \
+        }
+
+// Splits the arguments at the first KEY=VALUE (or KEY- when `removals`).
+static void split(const struct cx_strings *args, bool removals, struct cx_strings *objects, struct cx_strings *changes)
+{
+        for (size_t i = 0; i < args->count; i++) {
+                size_t n = strlen(args->items[i]);
+                bool change = strchr(args->items[i], '=') || (removals && n > 1 && args->items[i][n - 1] == '-');
+                cx_strings_add(change ? changes : objects, args->items[i]);
+        }
+}
+
+static int begin(struct cx_ctl *ctl, struct set *set, const struct cx_flag *flags, int argc, char **argv, bool removals,
+                 struct cx_strings *changes, struct cx_infos *infos, struct cx_error *err)
+{
+        CX_STRINGS args = CX_STRINGS_INIT, objects = CX_STRINGS_INIT;
+        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        if (r == 0)
+                r = cx_output_parse(ctl, &set->output, err);
+        if (r == 0)
+                r = cx_dry_run_parse(set->dry_run, &set->mode, err);
+        if (r < 0)
+                return r;
+        split(&args, removals, &objects, changes);
+        if (cx_builder_empty(&set->builder, &objects))
+                return cx_error_set(err, -EINVAL,
+                                    "one or more resources must be specified as <resource> <name> or <resource>/<name>");
+        set->builder.local = set->local;
+        return cx_builder_objects(ctl, &set->builder, &objects, infos, err);
+}
+
+// Sends what `now` differs from the object in. Prints the result when there is a difference (or `always`).
+static int finish(struct cx_ctl *ctl, struct set *set, struct cx_info *info, json_t *now, const char *words, bool always,
+                  struct cx_error *err)
+{
+        json_auto_t *patch = NULL;
+        int r;
+        if (info->mapping->schema) {
+                r = cx_patch_strategic_three_way(info->mapping->schema->kind->type, info->object, now, info->object, &patch,
+                                                 err);
+                if (r < 0)
+                        return r;
+        } else {
+                patch = cx_patch_merge_diff(info->object, now);
+        }
+        bool changed = json_object_size(patch) > 0;
+        if (changed && (set->local || set->mode == CX_DRY_CLIENT)) {
+                json_decref(info->object);
+                info->object = json_incref(now);
+        } else if (changed) {
+                r = cx_info_patch(ctl, info, NULL, cx_info_patch_type(info), patch, set->mode,
+                                  set->manager ? set->manager : "kubectl-set", err);
+                if (r < 0)
+                        return r;
+        }
+        if (!changed && !always && set->output.form == CX_OUTPUT_DEFAULT)
+                return 0;
+        return cx_output_result(&set->output, info, words, set->mode, err);
+}
+
+static int for_each(struct cx_ctl *ctl, struct set *set, struct cx_infos *infos, const char *words,
+                    int (*edit)(void *context, const struct cx_info *info, json_t *pod_spec, struct cx_error *err),
+                    void *context, struct cx_error *err)
+{
+        (void)err;
+        for (size_t i = 0; i < infos->count; i++) {
+                CX_ERROR failure = CX_ERROR_INIT;
+                json_auto_t *now = json_deep_copy(infos->items[i]->object);
+                json_t *spec = cx_pod_template(now);
+                int r = spec ? edit(context, infos->items[i], spec, &failure)
+                             : cx_error_set(&failure, -EINVAL, "%s/%s the object is not a pod or does not have a pod template",
+                                            infos->items[i]->mapping->resource, infos->items[i]->name);
+                if (r == 0)
+                        r = finish(ctl, set, infos->items[i], now, words, strcmp(words, "env updated") == 0, &failure);
+                if (r < 0)
+                        cx_ctl_report(ctl, &failure);
+        }
+        return 0;
+}
+
+static bool selected(const char *pattern, const char *name)
+{
+        if (!pattern || strcmp(pattern, "*") == 0)
+                return true;
+        const char *star = strchr(pattern, '*');
+        if (!star)
+                return strcmp(pattern, name) == 0;
+        size_t head = (size_t)(star - pattern), tail = strlen(star + 1), n = strlen(name);
+        return n >= head + tail && strncmp(pattern, name, head) == 0 && strcmp(name + n - tail, star + 1) == 0;
+}
+
+// --- image ----------------------------------------------------------------------------------------------------------
+static int edit_images(void *context, const struct cx_info *info CX_UNUSED, json_t *spec, struct cx_error *err)
+{
+        const struct cx_strings *changes = context;
+        static const char *const lists[] = {"initContainers", "containers"};
+        for (size_t i = 0; i < changes->count; i++) {
+                const char *equals = strchr(changes->items[i], '=');
+                CX_CLEANUP(cx_freep) char *name = cx_strndup(changes->items[i], (size_t)(equals - changes->items[i]));
+                bool found = false;
+                for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
+                        size_t j;
+                        json_t *container;
+                        json_array_foreach (json_object_get(spec, lists[l]), j, container) {
+                                if (strcmp(name, "*") != 0 && !cx_streq(cx_json_string(container, "name"), name))
+                                        continue;
+                                json_object_set_new(container, "image", json_string(equals + 1));
+                                found = true;
+                        }
+                }
+                if (!found)
+                        return cx_error_set(err, -ENOENT, "unable to find container named \"%s\"", name);
+        }
+        return 0;
+}
+
+CX_COMMAND(set_image)
+{
+        CX_CLEANUP(release_set) struct set set = {0};
+        const struct cx_flag flags[] = {SET_FLAGS(&set), {0}};
+        CX_STRINGS changes = CX_STRINGS_INIT;
+        CX_INFOS infos = CX_INFOS_INIT;
+        int r = begin(ctl, &set, flags, argc, argv, false, &changes, &infos, err);
+        if (r < 0)
+                return r;
+        if (!changes.count)
+                return cx_error_set(err, -EINVAL, "at least one image update is required");
+        return for_each(ctl, &set, &infos, "image updated", edit_images, &changes, err);
+}
+
+// --- env ------------------------------------------------------------------------------------------------------------
+struct env {
+        const struct set *set;
+        struct cx_strings changes;
+        const char *from, *prefix;
+        struct cx_ctl *ctl;
+        bool overwrite, list;
+};
+
+static void set_env(json_t *container, const char *name, json_t *entry_steal)
+{
+        json_t *list = cx_json_array_at(container, "env");
+        size_t i;
+        json_t *old;
+        json_array_foreach (list, i, old)
+                if (cx_streq(cx_json_string(old, "name"), name)) {
+                        json_array_set_new(list, i, entry_steal);
+                        return;
+                }
+        json_array_append_new(list, entry_steal);
+}
+
+static void unset_env(json_t *container, const char *name)
+{
+        json_t *list = json_object_get(container, "env");
+        for (size_t i = json_array_size(list); i-- > 0;)
+                if (cx_streq(cx_json_string(json_array_get(list, i), "name"), name))
+                        json_array_remove(list, i);
+        if (list && !json_array_size(list))
+                json_object_del(container, "env");
+}
+
+// References to all keys of a config map or secret.
+static int env_from(const struct env *env, json_t *container, struct cx_error *err)
+{
+        CX_BUILDER builder = {0};
+        CX_STRINGS words = CX_STRINGS_INIT;
+        CX_INFOS infos = CX_INFOS_INIT;
+        cx_strings_add(&words, env->from);
+        int r = cx_builder_objects(env->ctl, &builder, &words, &infos, err);
+        if (r < 0 || !infos.count)
+                return r < 0 ? r : cx_error_set(err, -ENOENT, "%s was not found", env->from);
+        bool secret = strcmp(infos.items[0]->mapping->kind, "Secret") == 0;
+        const char *key;
+        json_t *value;
+        json_object_foreach (json_object_get(infos.items[0]->object, "data"), key, value) {
+                CX_CLEANUP(cx_freep) char *name = cx_sprintf("%s%s", cx_str(env->prefix), key);
+                for (char *p = name; *p; p++)
+                        *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p == '-' || *p == '.' ? '_' : *p;
+                set_env(container, name,
+                        json_pack("{s:s,s:{s:{s:s,s:s}}}", "name", name, "valueFrom",
+                                  secret ? "secretKeyRef" : "configMapKeyRef", "name", infos.items[0]->name, "key", key));
+        }
+        return 0;
+}
+
+static void list_env(const struct cx_info *info, const json_t *container)
+{
+        size_t i;
+        json_t *entry;
+        CX_OUT("# %s %s, container %s\n", info->mapping->resource, info->name, cx_json_string_or(container, "name", ""));
+        json_array_foreach (json_object_get(container, "env"), i, entry) {
+                const json_t *from = json_object_get(entry, "valueFrom"), *ref;
+                const char *name = cx_json_string_or(entry, "name", "");
+                if (!from)
+                        CX_OUT("%s=%s\n", name, cx_json_string_or(entry, "value", ""));
+                else if ((ref = json_object_get(from, "secretKeyRef")) || (ref = json_object_get(from, "configMapKeyRef")))
+                        CX_OUT("# %s from %s %s, key %s\n", name, json_object_get(from, "secretKeyRef") ? "secret" : "configmap",
+                               cx_json_string_or(ref, "name", ""), cx_json_string_or(ref, "key", ""));
+                else if ((ref = json_object_get(from, "fieldRef")))
+                        CX_OUT("# %s from field path %s\n", name, cx_json_string_or(ref, "fieldPath", ""));
+        }
+}
+
+static int edit_env(void *context, const struct cx_info *info, json_t *spec, struct cx_error *err)
+{
+        const struct env *env = context;
+        size_t i, found = 0;
+        json_t *container;
+        json_array_foreach (json_object_get(spec, "containers"), i, container) {
+                if (!selected(env->set->container_pattern, cx_json_string_or(container, "name", "")))
+                        continue;
+                found++;
+                if (env->list) {
+                        list_env(info, container);
+                        continue;
+                }
+                int r = env->from ? env_from(env, container, err) : 0;
+                if (r < 0)
+                        return r;
+                for (size_t j = 0; j < env->changes.count; j++) {
+                        const char *word = env->changes.items[j], *equals = strchr(word, '=');
+                        CX_CLEANUP(cx_freep)
+                        char *name = cx_strndup(word, equals ? (size_t)(equals - word) : strlen(word) - 1);
+                        if (!equals)
+                                unset_env(container, name);
+                        else if (!env->overwrite && cx_json_find(json_object_get(container, "env"), "name", name))
+                                return cx_error_set(err, -EEXIST, "'%s' already has a value, and --overwrite is false", name);
+                        else
+                                set_env(container, name, json_pack("{s:s,s:s}", "name", name, "value", equals + 1));
+                }
+        }
+        if (!found)
+                return cx_error_set(err, -ENOENT, "%s/%s does not have any containers matching \"%s\"", info->mapping->resource,
+                                    info->name, cx_str(env->set->container_pattern));
+        return 0;
+}
+
+CX_COMMAND(set_env)
+{
+        CX_CLEANUP(release_set) struct set set = {.container_pattern = "*"};
+        struct env env = {.set = &set, .ctl = ctl, .overwrite = true};
+        CX_STRINGS more = CX_STRINGS_INIT;
+        const struct cx_flag flags[] = {
+                SET_FLAGS(&set),
+                {"containers", 'c', CX_FLAG_STRING, &set.container_pattern, "Names of containers, * as a wildcard."},
+                {"env", 'e', CX_FLAG_LIST, &more, "KEY=VALUE to set."},
+                {"from", 0, CX_FLAG_STRING, &env.from, "configmap/NAME or secret/NAME to take all keys of."},
+                {"prefix", 0, CX_FLAG_STRING, &env.prefix, "Put before the names from --from."},
+                {"overwrite", 0, CX_FLAG_BOOL, &env.overwrite, "Allow values to be changed."},
+                {"list", 0, CX_FLAG_BOOL, &env.list, "Show what there is."},
+                {0}};
+        CX_INFOS infos = CX_INFOS_INIT;
+        int r = begin(ctl, &set, flags, argc, argv, true, &env.changes, &infos, err);
+        for (size_t i = 0; i < more.count; i++)
+                if (strchr(more.items[i], '='))
+                        cx_strings_add(&env.changes, more.items[i]);
+        if (r == 0 && !env.changes.count && !env.from && !env.list)
+                r = cx_error_set(err, -EINVAL, "at least one environment variable must be provided");
+        if (r == 0 && env.list) {
+                for (size_t i = 0; r == 0 && i < infos.count; i++)
+                        if (cx_pod_template(infos.items[i]->object))
+                                r = edit_env(&env, infos.items[i], cx_pod_template(infos.items[i]->object), err);
+        } else if (r == 0) {
+                r = for_each(ctl, &set, &infos, "env updated", edit_env, &env, err);
+        }
+        cx_strings_release(&env.changes);
+        return r;
+}
+
+// --- resources ------------------------------------------------------------------------------------------------------
+struct amounts {
+        const struct set *set;
+        struct cx_strings limits, requests;
+};
+
+static int set_amounts(json_t *container, const char *member, const struct cx_strings *list, struct cx_error *err)
+{
+        for (size_t i = 0; i < list->count; i++) {
+                const char *equals = strchr(list->items[i], '=');
+                if (!equals)
+                        return cx_error_set(err, -EINVAL, "invalid argument syntax %s, expected <resource>=<value>",
+                                            list->items[i]);
+                CX_CLEANUP(cx_freep) char *name = cx_strndup(list->items[i], (size_t)(equals - list->items[i]));
+                json_t *map = cx_json_object_at(cx_json_object_at(container, "resources"), member);
+                if (strcmp(equals + 1, "0") == 0)
+                        json_object_del(map, name);
+                else
+                        json_object_set_new(map, name, json_string(equals + 1));
+        }
+        return 0;
+}
+
+static int edit_resources(void *context, const struct cx_info *info CX_UNUSED, json_t *spec, struct cx_error *err)
+{
+        const struct amounts *amounts = context;
+        size_t i;
+        json_t *container;
+        bool found = false;
+        json_array_foreach (json_object_get(spec, "containers"), i, container) {
+                if (!selected(amounts->set->container_pattern, cx_json_string_or(container, "name", "")))
+                        continue;
+                found = true;
+                int r = set_amounts(container, "limits", &amounts->limits, err);
+                if (r == 0)
+                        r = set_amounts(container, "requests", &amounts->requests, err);
+                if (r < 0)
+                        return r;
+        }
+        return found ? 0
+                     : cx_error_set(err, -ENOENT, "unable to find container named %s",
+                                    cx_str(amounts->set->container_pattern));
+}
+
+CX_COMMAND(set_resources)
+{
+        CX_CLEANUP(release_set) struct set set = {.container_pattern = "*"};
+        struct amounts amounts = {.set = &set};
+        const struct cx_flag flags[] = {
+                SET_FLAGS(&set),
+                {"containers", 'c', CX_FLAG_STRING, &set.container_pattern, "Names of containers, * as a wildcard."},
+                {"limits", 0, CX_FLAG_CSV, &amounts.limits, "RESOURCE=QUANTITY pairs; 0 removes."},
+                {"requests", 0, CX_FLAG_CSV, &amounts.requests, "RESOURCE=QUANTITY pairs; 0 removes."},
+                {0}};
+        CX_STRINGS changes = CX_STRINGS_INIT;
+        CX_INFOS infos = CX_INFOS_INIT;
+        int r = begin(ctl, &set, flags, argc, argv, false, &changes, &infos, err);
+        if (r == 0 && !amounts.limits.count && !amounts.requests.count)
+                r = cx_error_set(err, -EINVAL, "you must specify an update to requests or limits (in the form of --requests/--limits)");
+        if (r == 0)
+                r = for_each(ctl, &set, &infos, "resource requirements updated", edit_resources, &amounts, err);
+        cx_strings_release(&amounts.limits);
+        cx_strings_release(&amounts.requests);
+        return r;
+}
