@@ -29,9 +29,9 @@ static int64_t n_pods = 5000, connections = 16, seconds = 3;
 struct bench {
         struct cx_http_client *http;
         struct cx_etcd *etcd;
-        int64_t deadline, done, failed;     // done and failed: atomic
+        int64_t deadline, done, failed; // done and failed: atomic
         bool (*once)(struct bench *bench, size_t worker, int64_t i);
-        struct cx_buf list;                 // the bytes of the last list
+        struct cx_buf list; // the bytes of the last list
 };
 
 static void show(const char *name, double value, const char *unit)
@@ -40,13 +40,16 @@ static void show(const char *name, double value, const char *unit)
         fflush(stdout);
 }
 
-static bool call(struct bench *b, const char *method, const char *path, const char *body, const char *type, int expected,
-                 struct cx_buf *keep)
+static bool call(struct bench *b, const char *method, const char *path, const char *body, const char *type,
+                 int expected, struct cx_buf *keep)
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_ERROR err = CX_ERROR_INIT;
-        struct cx_http_call http = {
-                .method = method, .path = path, .body = body, .body_length = body ? strlen(body) : 0, .content_type = type};
+        struct cx_http_call http = {.method = method,
+                                    .path = path,
+                                    .body = body,
+                                    .body_length = body ? strlen(body) : 0,
+                                    .content_type = type};
         bool good = cx_http_do(b->http, &http, &reply, &err) == 0 && reply.code == expected;
         if (!good && __atomic_fetch_add(&b->failed, 1, __ATOMIC_RELAXED) < 3)
                 fprintf(stderr, "%s %s: %d %s %.200s\n", method, path, reply.code, err.code ? cx_error_text(&err) : "",
@@ -60,17 +63,21 @@ static bool call(struct bench *b, const char *method, const char *path, const ch
 
 static bool create_pod(struct bench *b, size_t worker CX_UNUSED, int64_t i)
 {
-        CX_CLEANUP(cx_freep) char *body = cx_sprintf(
-                "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"pod-%ld\",\"labels\":{\"app\":\"bench\",\"n\":\"%ld\"}},"
-                "\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"hello:v1\",\"resources\":{\"requests\":{\"cpu\":\"100m\","
-                "\"memory\":\"100Mi\"}},\"env\":[{\"name\":\"A\",\"value\":\"b\"}],\"ports\":[{\"containerPort\":80}]}]}}",
-                (long)i, (long)i);
+        CX_CLEANUP(cx_freep)
+        char *body = cx_sprintf("{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"pod-%ld\",\"labels\":"
+                                "{\"app\":\"bench\",\"n\":\"%ld\"}},"
+                                "\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"hello:v1\",\"resources\":{"
+                                "\"requests\":{\"cpu\":\"100m\","
+                                "\"memory\":\"100Mi\"}},\"env\":[{\"name\":\"A\",\"value\":\"b\"}],\"ports\":[{"
+                                "\"containerPort\":80}]}]}}",
+                                (long)i, (long)i);
         return call(b, "POST", PODS, body, NULL, 201, NULL);
 }
 
 static bool get_pod(struct bench *b, size_t worker, int64_t i)
 {
-        CX_CLEANUP(cx_freep) char *path = cx_sprintf(PODS "/pod-%ld", (long)((i * 7919 + (int64_t)worker * 613) % n_pods));
+        CX_CLEANUP(cx_freep)
+        char *path = cx_sprintf(PODS "/pod-%ld", (long)((i * 7919 + (int64_t)worker * 613) % n_pods));
         return call(b, "GET", path, NULL, NULL, 200, NULL);
 }
 
@@ -81,9 +88,11 @@ static bool list_pods(struct bench *b, size_t worker, int64_t i CX_UNUSED)
 
 static bool patch_with(struct bench *b, size_t worker, int64_t i, const char *word)
 {
-        CX_CLEANUP(cx_freep) char *path = cx_sprintf(PODS "/pod-%ld", (long)((int64_t)worker * (n_pods / connections) +
-                                                                            i % (n_pods / connections)));
-        CX_CLEANUP(cx_freep) char *body = cx_sprintf("{\"metadata\":{\"annotations\":{\"turn\":\"%s %ld\"}}}", word, (long)i);
+        CX_CLEANUP(cx_freep)
+        char *path = cx_sprintf(PODS "/pod-%ld",
+                                (long)((int64_t)worker * (n_pods / connections) + i % (n_pods / connections)));
+        CX_CLEANUP(cx_freep)
+        char *body = cx_sprintf("{\"metadata\":{\"annotations\":{\"turn\":\"%s %ld\"}}}", word, (long)i);
         return call(b, "PATCH", path, body, "application/strategic-merge-patch+json", 200, NULL);
 }
 
@@ -179,8 +188,9 @@ static void watch_fan_out(struct bench *b, const struct cx_credentials *credenti
         json_auto_t *page = NULL;
         if (cx_json_parse(list.data, list.length, false, &page, NULL) < 0)
                 return;
-        CX_CLEANUP(cx_freep) char *url = cx_sprintf("%s" PODS "?watch=1&resourceVersion=%s&timeoutSeconds=60", credentials->server,
-                                                    cx_json_string_or(page, "metadata.resourceVersion", "0"));
+        CX_CLEANUP(cx_freep)
+        char *url = cx_sprintf("%s" PODS "?watch=1&resourceVersion=%s&timeoutSeconds=60", credentials->server,
+                               cx_json_string_or(page, "metadata.resourceVersion", "0"));
         for (size_t i = 0; i < WATCHERS; i++) {
                 CURL *easy = handles[i] = curl_easy_init();
                 curl_easy_setopt(easy, CURLOPT_URL, url);
@@ -315,8 +325,8 @@ int main(int argc, char **argv)
                 measure(&bench, "etcd-put", 0, put_raw);
         }
         (void)call(&bench, "POST", "/api/v1/namespaces", "{\"metadata\":{\"name\":\"bench\"}}", NULL, 201, NULL);
-        (void)call(&bench, "POST", "/api/v1/namespaces/bench/serviceaccounts", "{\"metadata\":{\"name\":\"default\"}}", NULL, 201,
-                   NULL);
+        (void)call(&bench, "POST", "/api/v1/namespaces/bench/serviceaccounts", "{\"metadata\":{\"name\":\"default\"}}",
+                   NULL, 201, NULL);
         bench.failed = 0;
         measure(&bench, "create", n_pods, create_pod);
         measure(&bench, "get", 0, get_pod);
