@@ -57,6 +57,10 @@ int cx_ctl_connect(struct cx_ctl *ctl, struct cx_error *err)
                         .as = ctl->as,
                         .insecure_skip_tls_verify = ctl->insecure,
                 };
+                if (ctl->context && !cx_kubeconfig_context(&ctl->config, ctl->context))
+                        return cx_error_set(err, -ENOENT,
+                                            "Error in configuration: context was not found for specified context: %s",
+                                            ctl->context);
                 r = cx_kubeconfig_resolve(&ctl->config, &overrides, &credentials, err);
         }
         if (r < 0)

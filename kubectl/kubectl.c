@@ -97,7 +97,7 @@ static void invalid_text(const struct cx_error *err, struct cx_buf *to)
 void cx_ctl_error_text(const struct cx_ctl *ctl CX_UNUSED, const struct cx_error *err, struct cx_buf *to)
 {
         static const char *const bare[] = {"The connection to the server ", "Unable to connect to the server",
-                                           "error: ", NULL};
+                                           "error: ", "Error in configuration: ", NULL};
         const char *text = cx_error_text(err);
         bool plain = false;
         for (const char *const *prefix = bare; *prefix; prefix++)

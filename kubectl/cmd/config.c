@@ -6,8 +6,8 @@
 #include "kubectl/printer/tabs.h"
 #include "net/pki.h"
 
-static int begin(struct cx_ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *args, size_t least,
-                 size_t most, struct cx_error *err)
+static int begin(struct cx_ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *args,
+                 size_t least, size_t most, struct cx_error *err)
 {
         int r = cx_ctl_parse(ctl, flags, argc, argv, args, NULL, err);
         if (r < 0)
@@ -54,8 +54,10 @@ static void minify(const struct cx_ctl *ctl, json_t *config)
         const char *context = ctl->context ? ctl->context : cx_kubeconfig_current_context(&ctl->config);
         json_auto_t *contexts = only_named(json_object_get(config, "contexts"), context);
         const json_t *body = json_object_get(json_array_get(contexts, 0), "context");
-        json_object_set_new(config, "clusters", only_named(json_object_get(config, "clusters"), cx_json_string(body, "cluster")));
-        json_object_set_new(config, "users", only_named(json_object_get(config, "users"), cx_json_string(body, "user")));
+        json_object_set_new(config, "clusters",
+                            only_named(json_object_get(config, "clusters"), cx_json_string(body, "cluster")));
+        json_object_set_new(config, "users",
+                            only_named(json_object_get(config, "users"), cx_json_string(body, "user")));
         json_object_set(config, "contexts", contexts);
         json_object_set_new(config, "current-context", json_string(cx_str(context)));
 }
@@ -92,12 +94,13 @@ CX_COMMAND(config_view)
 {
         CX_OUTPUT output = {.text = "yaml"};
         bool raw = false, small = false, flat = false, merge = true;
-        const struct cx_flag flags[] = {CX_OUTPUT_FLAGS(&output),
-                                        {"raw", 0, CX_FLAG_BOOL, &raw, "Show secrets as they are."},
-                                        {"minify", 0, CX_FLAG_BOOL, &small, "Only what the current context uses."},
-                                        {"flatten", 0, CX_FLAG_BOOL, &flat, "Put the contents of files into the config."},
-                                        {"merge", 0, CX_FLAG_BOOL, &merge, "Merge all files."},
-                                        {0}};
+        const struct cx_flag flags[] = {
+                CX_OUTPUT_FLAGS(&output),
+                {"raw", 0, CX_FLAG_BOOL, &raw, "Show secrets as they are."},
+                {"minify", 0, CX_FLAG_BOOL, &small, "Only what the current context uses."},
+                {"flatten", 0, CX_FLAG_BOOL, &flat, "Put the contents of files into the config."},
+                {"merge", 0, CX_FLAG_BOOL, &merge, "Merge all files."},
+                {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = begin(ctl, flags, argc, argv, &args, 0, 0, err);
         if (r == 0)
@@ -247,9 +250,10 @@ static int set_entry(struct cx_ctl *ctl, const char *list, const char *word, con
         (void)cx_kubeconfig_set(&ctl->config, list, name, body);
         int r = cx_kubeconfig_save(&ctl->config, err);
         if (r == 0)
-                CX_OUT("%s \"%s\" %s.\n", word, name, existed ? strcmp(word, "Context") == 0 ? "modified" : "set"
-                                                      : strcmp(word, "Context") == 0 ? "created"
-                                                                                     : "set");
+                CX_OUT("%s \"%s\" %s.\n", word, name,
+                       existed                        ? strcmp(word, "Context") == 0 ? "modified" : "set"
+                       : strcmp(word, "Context") == 0 ? "created"
+                                                      : "set");
         return r;
 }
 
@@ -263,9 +267,13 @@ CX_COMMAND(config_set_context)
                 return r;
         const char *name = current ? cx_kubeconfig_current_context(&ctl->config) : args.count ? args.items[0] : NULL;
         if (!name)
-                return cx_error_set(err, -EINVAL, current ? "no current context is set" : "you must specify a non-empty context name or --current");
-        const struct field fields[] = {{"cluster", ctl->cluster}, {"namespace", ctl->namespace_flag}, {"user", ctl->user}, {0}};
-        return set_entry(ctl, "contexts", "Context", name, cx_kubeconfig_context(&ctl->config, name), fields, NULL, err);
+                return cx_error_set(err, -EINVAL,
+                                    current ? "no current context is set"
+                                            : "you must specify a non-empty context name or --current");
+        const struct field fields[] = {
+                {"cluster", ctl->cluster}, {"namespace", ctl->namespace_flag}, {"user", ctl->user}, {0}};
+        return set_entry(ctl, "contexts", "Context", name, cx_kubeconfig_context(&ctl->config, name), fields, NULL,
+                         err);
 }
 
 static int embed(json_t *to, const char *field, const char *path, bool embedded, struct cx_error *err)
@@ -291,9 +299,10 @@ CX_COMMAND(config_set_cluster)
 {
         bool embedded = false;
         const char *proxy = NULL;
-        const struct cx_flag flags[] = {{"embed-certs", 0, CX_FLAG_BOOL, &embedded, "Put the certificate into the config."},
-                                        {"proxy-url", 0, CX_FLAG_STRING, &proxy, "Proxy of the cluster."},
-                                        {0}};
+        const struct cx_flag flags[] = {
+                {"embed-certs", 0, CX_FLAG_BOOL, &embedded, "Put the certificate into the config."},
+                {"proxy-url", 0, CX_FLAG_STRING, &proxy, "Proxy of the cluster."},
+                {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = begin(ctl, flags, argc, argv, &args, 1, 1, err);
         if (r < 0)
@@ -306,14 +315,15 @@ CX_COMMAND(config_set_cluster)
                 json_object_set_new(more, "insecure-skip-tls-verify", json_true());
         const struct field fields[] = {
                 {"server", ctl->server}, {"tls-server-name", ctl->tls_server_name}, {"proxy-url", proxy}, {0}};
-        return set_entry(ctl, "clusters", "Cluster", args.items[0], cx_kubeconfig_cluster(&ctl->config, args.items[0]), fields,
-                         json_incref(more), err);
+        return set_entry(ctl, "clusters", "Cluster", args.items[0], cx_kubeconfig_cluster(&ctl->config, args.items[0]),
+                         fields, json_incref(more), err);
 }
 
 CX_COMMAND(config_set_credentials)
 {
         bool embedded = false;
-        const struct cx_flag flags[] = {{"embed-certs", 0, CX_FLAG_BOOL, &embedded, "Put certificates into the config."}, {0}};
+        const struct cx_flag flags[] = {
+                {"embed-certs", 0, CX_FLAG_BOOL, &embedded, "Put certificates into the config."}, {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = begin(ctl, flags, argc, argv, &args, 1, 1, err);
         if (r < 0)
@@ -324,12 +334,14 @@ CX_COMMAND(config_set_credentials)
                 r = embed(more, "client-key", ctl->client_key, embedded, err);
         if (r < 0)
                 return r;
-        const struct field fields[] = {{"token", ctl->token}, {"username", ctl->username}, {"password", ctl->password}, {0}};
+        const struct field fields[] = {
+                {"token", ctl->token}, {"username", ctl->username}, {"password", ctl->password}, {0}};
         return set_entry(ctl, "users", "User", args.items[0], cx_kubeconfig_user(&ctl->config, args.items[0]), fields,
                          json_incref(more), err);
 }
 
-static int delete_entry(struct cx_ctl *ctl, int argc, char **argv, const char *list, const char *word, struct cx_error *err)
+static int delete_entry(struct cx_ctl *ctl, int argc, char **argv, const char *list, const char *word,
+                        struct cx_error *err)
 {
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = begin(ctl, no_flags, argc, argv, &args, 1, 1, err);
@@ -338,8 +350,9 @@ static int delete_entry(struct cx_ctl *ctl, int argc, char **argv, const char *l
         const char *file = ctl->config.n_files ? ctl->config.files[0].path : "";
         const char *current = cx_kubeconfig_current_context(&ctl->config);
         if (strcmp(word, "context") == 0 && cx_streq(current, args.items[0]))
-                fprintf(stderr, "warning: this removed your active context, use \"kubectl config use-context\" to select a "
-                                "different one\n");
+                fprintf(stderr,
+                        "warning: this removed your active context, use \"kubectl config use-context\" to select a "
+                        "different one\n");
         if (!cx_kubeconfig_set(&ctl->config, list, args.items[0], NULL))
                 return cx_error_set(err, -ENOENT, "cannot delete %s %s, not in %s", word, args.items[0], file);
         r = cx_kubeconfig_save(&ctl->config, err);
@@ -372,9 +385,11 @@ CX_COMMAND(config_rename_context)
         const json_t *body = cx_kubeconfig_context(&ctl->config, args.items[0]);
         const char *file = ctl->config.n_files ? ctl->config.files[0].path : "";
         if (!body)
-                return cx_error_set(err, -ENOENT, "cannot rename the context \"%s\", it's not in %s", args.items[0], file);
+                return cx_error_set(err, -ENOENT, "cannot rename the context \"%s\", it's not in %s", args.items[0],
+                                    file);
         if (cx_kubeconfig_context(&ctl->config, args.items[1]))
-                return cx_error_set(err, -EEXIST, "cannot rename the context \"%s\", the context \"%s\" already exists in %s",
+                return cx_error_set(err, -EEXIST,
+                                    "cannot rename the context \"%s\", the context \"%s\" already exists in %s",
                                     args.items[0], args.items[1], file);
         bool current = cx_streq(cx_kubeconfig_current_context(&ctl->config), args.items[0]);
         json_t *copy = json_deep_copy(body);
@@ -448,19 +463,23 @@ CX_COMMAND(config_set)
 
 const struct cx_command cx_config_commands[] = {
         {"current-context", "", "Display the current-context", "", cx_cmd_config_current_context},
-        {"delete-cluster", "", "Delete the specified cluster from the kubeconfig", "NAME", cx_cmd_config_delete_cluster},
-        {"delete-context", "", "Delete the specified context from the kubeconfig", "NAME", cx_cmd_config_delete_context},
+        {"delete-cluster", "", "Delete the specified cluster from the kubeconfig", "NAME",
+         cx_cmd_config_delete_cluster},
+        {"delete-context", "", "Delete the specified context from the kubeconfig", "NAME",
+         cx_cmd_config_delete_context},
         {"delete-user", "", "Delete the specified user from the kubeconfig", "NAME", cx_cmd_config_delete_user},
         {"get-clusters", "", "Display clusters defined in the kubeconfig", "", cx_cmd_config_get_clusters},
         {"get-contexts", "", "Describe one or many contexts", "[(-o|--output=)name)]", cx_cmd_config_get_contexts},
         {"get-users", "", "Display users defined in the kubeconfig", "", cx_cmd_config_get_users},
-        {"rename-context", "", "Rename a context from the kubeconfig file", "CONTEXT_NAME NEW_NAME", cx_cmd_config_rename_context},
+        {"rename-context", "", "Rename a context from the kubeconfig file", "CONTEXT_NAME NEW_NAME",
+         cx_cmd_config_rename_context},
         {"set", "", "Set an individual value in a kubeconfig file", "PROPERTY_NAME PROPERTY_VALUE", cx_cmd_config_set},
         {"set-cluster", "", "Set a cluster entry in kubeconfig", "NAME", cx_cmd_config_set_cluster},
         {"set-context", "", "Set a context entry in kubeconfig", "[NAME | --current]", cx_cmd_config_set_context},
         {"set-credentials", "", "Set a user entry in kubeconfig", "NAME", cx_cmd_config_set_credentials},
         {"unset", "", "Unset an individual value in a kubeconfig file", "PROPERTY_NAME", cx_cmd_config_unset},
         {"use-context", "", "Set the current-context in a kubeconfig file", "CONTEXT_NAME", cx_cmd_config_use_context},
-        {"view", "", "Display merged kubeconfig settings or a specified kubeconfig file", "[flags]", cx_cmd_config_view},
+        {"view", "", "Display merged kubeconfig settings or a specified kubeconfig file", "[flags]",
+         cx_cmd_config_view},
         {0},
 };

@@ -48,6 +48,32 @@ int cx_create_info(struct cx_ctl *ctl, struct cx_create *create, struct cx_info 
                                 err);
 }
 
+// For some kinds upstream words the server's answer anew: "failed to create deployment: ...".
+static int name_failure(const struct cx_ctl *ctl, const json_t *object, struct cx_error *err)
+{
+        static const char *const kinds[] = {"Deployment", "ConfigMap",      "Secret",
+                                            "Service",    "ServiceAccount", "Job",
+                                            "CronJob",    "RoleBinding",    "ClusterRoleBinding"};
+        const char *kind = cx_json_string_or(object, "kind", "");
+        if (!err || err->reason == CX_REASON_UNKNOWN || !cx_has_prefix(ctl->path, "create "))
+                return err ? err->code : -EIO;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(kinds); i++) {
+                if (strcmp(kind, kinds[i]) != 0)
+                        continue;
+                bool service = strcmp(kind, "Service") == 0;
+                CX_CLEANUP(cx_freep) char *word = cx_strdup(kind);
+                for (char *p = word; *p; p++)
+                        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
+                CX_ERROR local = CX_ERROR_INIT;
+                cx_error_set(&local, err->code, "failed to create %s%s%s: %s",
+                             service ? cx_json_string_or(object, "spec.type", "") : "", service ? " " : "", word,
+                             cx_error_text(err));
+                cx_error_release(err);
+                return cx_error_move(err, &local);
+        }
+        return err->code;
+}
+
 int cx_create_object(struct cx_ctl *ctl, struct cx_create *create, json_t *object_steal, struct cx_error *err)
 {
         json_auto_t *object = object_steal;
@@ -70,14 +96,7 @@ int cx_create_object(struct cx_ctl *ctl, struct cx_create *create, json_t *objec
         struct cx_info *info = cx_infos_add(&infos, mapping, ctl->namespace, cx_json_string(object, "metadata.name"));
         info->object = json_incref(object);
         r = cx_create_info(ctl, create, info, err);
-        if (r < 0 && err &&
-            (err->reason == CX_REASON_ALREADY_EXISTS || err->reason == CX_REASON_NOT_FOUND ||
-             err->reason == CX_REASON_FORBIDDEN)) {
-                const char *words = strcmp(ctl->path, "create") == 0 ? NULL : ctl->path;
-                if (words && cx_has_prefix(words, "create "))
-                        return cx_error_wrap(err, "failed to create %s", mapping->singular);
-        }
-        return r;
+        return r < 0 ? name_failure(ctl, object, err) : r;
 }
 
 static void release_create(struct cx_create *create)

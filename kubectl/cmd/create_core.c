@@ -480,8 +480,11 @@ CX_COMMAND(create_token)
                             .name = args.items[0]),
                      "token");
         r = cx_ctl_json(ctl, "POST", path.data, NULL, request, &answer, err);
-        if (r < 0)
+        if (r < 0) {
+                if (err && cx_error_is(err, CX_REASON_NOT_FOUND))
+                        err->reason = CX_REASON_UNKNOWN;
                 return cx_error_wrap(err, "failed to create token");
+        }
         const char *token = cx_json_string(answer, "status.token");
         if (!token)
                 return cx_error_set(err, -EPROTO, "failed to create token: no token in server response");

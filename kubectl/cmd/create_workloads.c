@@ -145,8 +145,9 @@ CX_COMMAND(create_job)
         if (from)
                 r = job_from_cron(ctl, args.items[0], from, &job, err);
         else
-                job = json_pack("{s:s,s:s,s:{s:s},s:o}", "apiVersion", "batch/v1", "kind", "Job", "metadata", "name",
-                                args.items[0], "spec", job_spec(args.items[0], image, command, "Never"));
+                job = json_pack("{s:s,s:s,s:{s:s},s:o,s:{}}", "apiVersion", "batch/v1", "kind", "Job", "metadata",
+                                "name", args.items[0], "spec", job_spec(args.items[0], image, command, "Never"),
+                                "status");
         return r < 0 ? r : cx_create_object(ctl, &create, job, err);
 }
 

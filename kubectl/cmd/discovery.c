@@ -20,9 +20,10 @@ static char *verbs_text(unsigned verbs)
         static const struct {
                 const char *name;
                 unsigned bit;
-        } all[] = {{"create", CX_VERB_CREATE}, {"delete", CX_VERB_DELETE}, {"deletecollection", CX_VERB_DELETE_COLLECTION},
-                   {"get", CX_VERB_GET},       {"list", CX_VERB_LIST},     {"patch", CX_VERB_PATCH},
-                   {"update", CX_VERB_UPDATE}, {"watch", CX_VERB_WATCH}};
+        } all[] = {
+                {"create", CX_VERB_CREATE}, {"delete", CX_VERB_DELETE}, {"deletecollection", CX_VERB_DELETE_COLLECTION},
+                {"get", CX_VERB_GET},       {"list", CX_VERB_LIST},     {"patch", CX_VERB_PATCH},
+                {"update", CX_VERB_UPDATE}, {"watch", CX_VERB_WATCH}};
         CX_BUF text = CX_BUF_INIT;
         for (size_t i = 0; i < CX_ARRAY_SIZE(all); i++)
                 if (verbs & all[i].bit)
@@ -48,7 +49,8 @@ CX_COMMAND(api_resources)
         CX_STRINGS args = CX_STRINGS_INIT, verbs = CX_STRINGS_INIT, categories = CX_STRINGS_INIT;
         const struct cx_flag flags[] = {
                 {"api-group", 0, CX_FLAG_STRING, &group, "Only resources of this group.", NULL, &group_given},
-                {"namespaced", 0, CX_FLAG_BOOL, &namespaced, "Only resources that are (not) namespaced.", NULL, &namespaced_given},
+                {"namespaced", 0, CX_FLAG_BOOL, &namespaced, "Only resources that are (not) namespaced.", NULL,
+                 &namespaced_given},
                 {"verbs", 0, CX_FLAG_CSV, &verbs, "Only resources with these verbs."},
                 {"categories", 0, CX_FLAG_CSV, &categories, "Only resources of these categories."},
                 {"output", 'o', CX_FLAG_STRING, &output, "name or wide."},
@@ -80,14 +82,16 @@ CX_COMMAND(api_resources)
                 for (size_t k = 0; k < categories.count; k++)
                         skip = skip || !cx_strings_has(&m->categories, categories.items[k]);
                 for (size_t k = 0; k < n; k++) // the preferred version only
-                        skip = skip || (strcmp(shown[k]->group, m->group) == 0 && strcmp(shown[k]->resource, m->resource) == 0);
+                        skip = skip ||
+                               (strcmp(shown[k]->group, m->group) == 0 && strcmp(shown[k]->resource, m->resource) == 0);
                 if (!skip)
                         shown[n++] = m;
         }
         qsort(shown, n, sizeof *shown, compare_mappings);
         CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
         if (!no_headers && !name)
-                cx_buf_printf(&text, "NAME\tSHORTNAMES\tAPIVERSION\tNAMESPACED\tKIND%s\n", wide ? "\tVERBS\tCATEGORIES" : "");
+                cx_buf_printf(&text, "NAME\tSHORTNAMES\tAPIVERSION\tNAMESPACED\tKIND%s\n",
+                              wide ? "\tVERBS\tCATEGORIES" : "");
         for (size_t i = 0; i < n; i++) {
                 const struct cx_mapping *m = shown[i];
                 char api_version[128];
@@ -143,8 +147,8 @@ CX_COMMAND(version)
         CX_ERROR failure = CX_ERROR_INIT;
         if (!client_only)
                 r = cx_ctl_json(ctl, "GET", "/version", NULL, NULL, &server, &failure);
-        json_auto_t *all = json_pack("{s:{s:s,s:s,s:s,s:s,s:s}}", "clientVersion", "major", "1", "minor", "35", "gitVersion",
-                                     CLIENT_VERSION, "compiler", "gcc", "platform", "linux/amd64");
+        json_auto_t *all = json_pack("{s:{s:s,s:s,s:s,s:s,s:s}}", "clientVersion", "major", "1", "minor", "35",
+                                     "gitVersion", CLIENT_VERSION, "compiler", "gcc", "platform", "linux/amd64");
         if (server)
                 json_object_set(all, "serverVersion", server);
         CX_BUF text = CX_BUF_INIT;
@@ -173,12 +177,15 @@ CX_COMMAND(cluster_info)
         if (r < 0)
                 return r;
         json_auto_t *services = cx_list_objects(
-                ctl, "/api/v1/namespaces/kube-system/services?labelSelector=kubernetes.io%2Fcluster-service%3Dtrue", err);
+                ctl, "/api/v1/namespaces/kube-system/services?labelSelector=kubernetes.io%2Fcluster-service%3Dtrue",
+                err);
         if (!services)
                 return err ? err->code : -EIO;
         bool color = isatty(STDOUT_FILENO);
-        const char *green = color ? "\033[0;32m" : "", *yellow = color ? "\033[0;33m" : "", *off = color ? "\033[0m" : "";
-        CX_OUT("%sKubernetes control plane%s is running at %s%s%s\n", green, off, yellow, cx_rest_server(ctl->rest), off);
+        const char *green = color ? "\033[0;32m" : "", *yellow = color ? "\033[0;33m" : "",
+                   *off = color ? "\033[0m" : "";
+        CX_OUT("%sKubernetes control plane%s is running at %s%s%s\n", green, off, yellow, cx_rest_server(ctl->rest),
+               off);
         size_t i;
         json_t *service;
         json_array_foreach (services, i, service) {
@@ -209,8 +216,10 @@ CX_COMMAND(options)
 static int list_rules(struct cx_ctl *ctl, bool no_headers, struct cx_error *err)
 {
         json_auto_t *review = json_pack("{s:s,s:s,s:{s:s}}", "apiVersion", "authorization.k8s.io/v1", "kind",
-                                        "SelfSubjectRulesReview", "spec", "namespace", ctl->namespace), *answer = NULL;
-        int r = cx_ctl_json(ctl, "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", NULL, review, &answer, err);
+                                        "SelfSubjectRulesReview", "spec", "namespace", ctl->namespace),
+                    *answer = NULL;
+        int r = cx_ctl_json(ctl, "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", NULL, review, &answer,
+                            err);
         if (r < 0)
                 return r;
         CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
@@ -268,7 +277,8 @@ CX_COMMAND(auth_can_i)
         json_auto_t *review = NULL, *answer = NULL;
         if (*word == '/') {
                 review = json_pack("{s:s,s:s,s:{s:{s:s,s:s}}}", "apiVersion", "authorization.k8s.io/v1", "kind",
-                                   "SelfSubjectAccessReview", "spec", "nonResourceAttributes", "verb", args.items[0], "path", word);
+                                   "SelfSubjectAccessReview", "spec", "nonResourceAttributes", "verb", args.items[0],
+                                   "path", word);
         } else {
                 CX_CLEANUP(cx_freep) char *type = cx_strndup(word, slash ? (size_t)(slash - word) : strlen(word));
                 const struct cx_mapping *m = NULL;
@@ -282,16 +292,20 @@ CX_COMMAND(auth_can_i)
                         fprintf(stderr, "Warning: resource '%s' is not namespace scoped%s%s%s\n\n", m->resource,
                                 *m->group ? " in group '" : "", m->group, *m->group ? "'" : "");
                 review = json_pack("{s:s,s:s,s:{s:{s:s,s:s,s:s,s:s}}}", "apiVersion", "authorization.k8s.io/v1", "kind",
-                                   "SelfSubjectAccessReview", "spec", "resourceAttributes", "verb", args.items[0], "group",
-                                   m ? m->group : strcmp(type, "*") == 0 ? "*" : "", "resource", m ? m->resource : type,
-                                   "namespace", all ? "" : ctl->namespace);
+                                   "SelfSubjectAccessReview", "spec", "resourceAttributes", "verb", args.items[0],
+                                   "group",
+                                   m                        ? m->group
+                                   : strcmp(type, "*") == 0 ? "*"
+                                                            : "",
+                                   "resource", m ? m->resource : type, "namespace", all ? "" : ctl->namespace);
                 json_t *attributes = cx_json_get(review, "spec.resourceAttributes");
                 if (slash || args.count == 3)
                         json_object_set_new(attributes, "name", json_string(slash ? slash + 1 : args.items[2]));
                 if (subresource)
                         json_object_set_new(attributes, "subresource", json_string(subresource));
         }
-        r = cx_ctl_json(ctl, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", NULL, review, &answer, err);
+        r = cx_ctl_json(ctl, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", NULL, review, &answer,
+                        err);
         if (r < 0)
                 return r;
         bool allowed = cx_json_bool(answer, "status.allowed", false);
@@ -312,7 +326,8 @@ CX_COMMAND(auth_whoami)
                 r = cx_output_parse(ctl, &output, err);
         if (r < 0)
                 return r;
-        json_auto_t *review = json_pack("{s:s,s:s}", "apiVersion", "authentication.k8s.io/v1", "kind", "SelfSubjectReview");
+        json_auto_t *review =
+                json_pack("{s:s,s:s}", "apiVersion", "authentication.k8s.io/v1", "kind", "SelfSubjectReview");
         json_auto_t *answer = NULL;
         r = cx_ctl_json(ctl, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", NULL, review, &answer, err);
         if (r < 0)

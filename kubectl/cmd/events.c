@@ -42,7 +42,8 @@ static json_t *row_of(const struct events *e, const json_t *event)
         CX_CLEANUP(cx_freep) char *age = NULL;
         if (count > 1) {
                 const char *first = cx_json_string(event, "firstTimestamp");
-                CX_CLEANUP(cx_freep) char *since = cx_describe_since(now, first ? first : cx_json_string(event, "eventTime"));
+                CX_CLEANUP(cx_freep)
+                char *since = cx_describe_since(now, first ? first : cx_json_string(event, "eventTime"));
                 age = cx_sprintf("%s (x%lld over %s)", seen, (long long)count, since);
         }
         CX_CLEANUP(cx_freep)
@@ -114,8 +115,10 @@ CX_COMMAND(events)
                 selector = cx_sprintf("involvedObject.kind=%s,involvedObject.name=%s", m->kind, slash + 1);
         }
         CX_BUF path = CX_BUF_INIT;
-        cx_rest_path(&path, CX_REF(.group = "", .version = "v1", .resource = "events", .namespace = e.all ? NULL : ctl->namespace),
-                     NULL);
+        cx_rest_path(
+                &path,
+                CX_REF(.group = "", .version = "v1", .resource = "events", .namespace = e.all ? NULL : ctl->namespace),
+                NULL);
         cx_rest_query(&path, "fieldSelector", selector);
         json_auto_t *list = NULL;
         r = cx_ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);

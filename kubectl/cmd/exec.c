@@ -92,7 +92,8 @@ static void write_all(int fd, const char *data, size_t length)
 }
 
 // The Status that ends a session: the command's exit code goes to ctl->status.
-static int take_status(struct cx_ctl *ctl, const struct session *session, const struct cx_buf *text, struct cx_error *err)
+static int take_status(struct cx_ctl *ctl, const struct session *session, const struct cx_buf *text,
+                       struct cx_error *err)
 {
         json_auto_t *status = NULL;
         if (cx_json_parse(text->data, text->length, false, &status, NULL) < 0)
@@ -177,9 +178,10 @@ static void check_tty(struct session *session)
 static void stream_path(const json_t *pod, const char *verb, const char *container, const struct session *session,
                         struct cx_buf *path)
 {
-        cx_rest_path(path, CX_REF(.group = "", .version = "v1", .resource = "pods",
-                                  .namespace = cx_json_string(pod, "metadata.namespace"),
-                                  .name = cx_json_string(pod, "metadata.name")),
+        cx_rest_path(path,
+                     CX_REF(.group = "", .version = "v1", .resource = "pods",
+                            .namespace = cx_json_string(pod, "metadata.namespace"),
+                            .name = cx_json_string(pod, "metadata.name")),
                      verb);
         cx_rest_query(path, "container", container);
         cx_rest_query(path, "stdin", session->in ? "true" : NULL);
@@ -188,11 +190,13 @@ static void stream_path(const json_t *pod, const char *verb, const char *contain
         cx_rest_query(path, "tty", session->tty ? "true" : NULL);
 }
 
-static int find_container(const json_t *pod, const char *wanted, bool quiet, const char **ret_name, struct cx_error *err)
+static int find_container(const json_t *pod, const char *wanted, bool quiet, const char **ret_name,
+                          struct cx_error *err)
 {
         const char *phase = cx_json_string_or(pod, "status.phase", "");
         if (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0)
-                return cx_error_set(err, -EINVAL, "cannot exec into a container in a completed pod; current phase is %s", phase);
+                return cx_error_set(err, -EINVAL,
+                                    "cannot exec into a container in a completed pod; current phase is %s", phase);
         if (!wanted || !*wanted) {
                 *ret_name = cx_default_container(pod, quiet);
                 return 0;
@@ -227,7 +231,8 @@ CX_COMMAND(exec)
         if (r < 0)
                 return r;
         if (dash < 0 && args.count > 1)
-                return cx_ctl_usage_error(ctl, err, "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead");
+                return cx_ctl_usage_error(
+                        ctl, err, "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead");
         size_t names = dash < 0 ? args.count : (size_t)dash;
         if (names == 0 && !file)
                 return cx_error_set(err, -EINVAL, "pod, type/name or --filename must be specified");
@@ -244,7 +249,8 @@ CX_COMMAND(exec)
                         r = cx_error_set(err, -ENOENT, "no objects in %s", file);
                 if (r < 0)
                         return r;
-                CX_CLEANUP(cx_freep) char *word = cx_sprintf("%s/%s", infos.items[0]->mapping->resource, infos.items[0]->name);
+                CX_CLEANUP(cx_freep)
+                char *word = cx_sprintf("%s/%s", infos.items[0]->mapping->resource, infos.items[0]->name);
                 r = cx_pod_of(ctl, word, timeout, &pod, err);
         } else {
                 r = cx_pod_of(ctl, args.items[0], timeout, &pod, err);

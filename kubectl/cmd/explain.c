@@ -14,7 +14,8 @@ static const json_t *resolve(const struct explain *e, const json_t *schema)
         for (int i = 0; i < 8 && schema; i++) {
                 const char *ref = json_string_value(json_object_get(schema, "$ref"));
                 if (!ref)
-                        ref = json_string_value(json_object_get(json_array_get(json_object_get(schema, "allOf"), 0), "$ref"));
+                        ref = json_string_value(
+                                json_object_get(json_array_get(json_object_get(schema, "allOf"), 0), "$ref"));
                 if (!ref)
                         break;
                 const char *slash = strrchr(ref, '/');
@@ -42,8 +43,12 @@ static void type_text(const struct explain *e, const json_t *schema, struct cx_b
         } else if (cx_streq(type, "object") && json_object_get(schema, "additionalProperties")) {
                 cx_buf_add(to, "map[string]");
                 type_text(e, json_object_get(schema, "additionalProperties"), to);
-        } else if (name && cx_streq(cx_json_string(target, "type"), "object")) {
+        } else if (name && cx_streq(cx_json_string(target, "type"), "object") &&
+                   json_object_size(json_object_get(target, "properties"))) {
                 cx_buf_add(to, name);
+        } else if (name && cx_json_string(target, "type")) {
+                const char *scalar = cx_json_string(target, "type");
+                cx_buf_add(to, strcmp(scalar, "object") == 0 ? "Object" : scalar);
         } else if (name) {
                 cx_buf_add(to, name);
         } else {
@@ -128,8 +133,14 @@ static void show_enum(struct explain *e, const json_t *schema, int indent)
         if (!json_array_size(values))
                 return;
         cx_buf_printf(&e->text, "%*senum: ", indent, "");
-        json_array_foreach (values, i, value)
-                cx_buf_printf(&e->text, "%s%s", i ? ", " : "", cx_str(json_string_value(value)));
+        json_array_foreach (values, i, value) {
+                const char *text = cx_str(json_string_value(value));
+                if (i == 4) {
+                        cx_buf_add(&e->text, ", ....");
+                        break;
+                }
+                cx_buf_printf(&e->text, "%s%s", i ? ", " : "", *text ? text : "\"\"");
+        }
         cx_buf_add_char(&e->text, '\n');
 }
 
@@ -166,7 +177,8 @@ static bool has_gvk(const json_t *schema, const struct cx_mapping *m)
         json_t *gvk;
         json_array_foreach (json_object_get(schema, "x-kubernetes-group-version-kind"), i, gvk)
                 if (cx_streq(cx_json_string_or(gvk, "group", ""), m->group) &&
-                    cx_streq(cx_json_string(gvk, "version"), m->version) && cx_streq(cx_json_string(gvk, "kind"), m->kind))
+                    cx_streq(cx_json_string(gvk, "version"), m->version) &&
+                    cx_streq(cx_json_string(gvk, "kind"), m->kind))
                         return true;
         return false;
 }
@@ -174,6 +186,7 @@ static bool has_gvk(const json_t *schema, const struct cx_mapping *m)
 static int show(struct explain *e, const struct cx_mapping *m, const struct cx_strings *fields, struct cx_error *err)
 {
         const json_t *schema = NULL, *field = NULL;
+        const char *missing = NULL;
         const char *key;
         json_t *value;
         json_object_foreach ((json_t *)e->schemas, key, value)
@@ -185,25 +198,37 @@ static int show(struct explain *e, const struct cx_mapping *m, const struct cx_s
         for (size_t i = 1; i < fields->count; i++) {
                 const json_t *owner = element_of(e, field ? field : schema);
                 field = json_object_get(json_object_get(owner, "properties"), fields->items[i]);
-                if (!field)
-                        return cx_error_set(err, -ENOENT, "field \"%s\" does not exist", fields->items[i]);
+                if (!field) { // the head is shown all the same
+                        missing = fields->items[i];
+                        break;
+                }
         }
         if (*m->group)
                 cx_buf_printf(&e->text, "GROUP:      %s\n", m->group);
         cx_buf_printf(&e->text, "KIND:       %s\nVERSION:    %s\n\n", m->kind, m->version);
+        if (missing) {
+                fputs(e->text.data, stdout);
+                return cx_error_set(err, -ENOENT, "field \"%s\" does not exist", missing);
+        }
         const json_t *target = element_of(e, field ? field : schema);
         if (field) {
                 CX_BUF type = CX_BUF_INIT;
                 type_text(e, field, &type);
                 cx_buf_printf(&e->text, "FIELD: %s <%s>\n", fields->items[fields->count - 1], type.data);
-                show_enum(e, field, 4);
+                const json_t *values = json_object_get(target, "enum");
+                size_t i;
+                cx_buf_add(&e->text, json_array_size(values) ? "ENUM:\n" : "\n");
+                json_array_foreach (values, i, value) {
+                        const char *one = cx_str(json_string_value(value));
+                        cx_buf_printf(&e->text, "    %s\n", *one ? one : "\"\"");
+                }
                 cx_buf_add_char(&e->text, '\n');
         }
         const char *text = description_of(e, field ? field : schema);
         cx_buf_add(&e->text, "DESCRIPTION:\n");
         wrap(&e->text, 4, *text ? text : "<empty>");
         if (json_object_size(json_object_get(target, "properties"))) {
-                cx_buf_add(&e->text, field ? "    \nFIELDS:\n" : "    \nFIELDS:\n");
+                cx_buf_add(&e->text, *text ? "    \nFIELDS:\n" : "FIELDS:\n");
                 show_fields(e, target, 2, 0);
         }
         cx_buf_add_char(&e->text, '\n');
@@ -225,8 +250,11 @@ CX_COMMAND(explain)
         if (r < 0)
                 return r;
         if (args.count != 1)
-                return cx_error_set(err, -EINVAL, args.count ? "We accept only this format: explain RESOURCE\nSee 'kubectl explain -h' for help and examples"
-                                                             : "You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources.\n");
+                return cx_error_set(err, -EINVAL,
+                                    args.count ? "We accept only this format: explain RESOURCE\nSee 'kubectl explain "
+                                                 "-h' for help and examples"
+                                               : "You must specify the type of resource to explain. Use \"kubectl "
+                                                 "api-resources\" for a complete list of supported resources.\n");
         if (output && strcmp(output, "plaintext") != 0)
                 return cx_error_set(err, -ENOTSUP, "output format \"%s\" is not supported", output);
         cx_strings_split(&fields, args.items[0], '.');
@@ -245,7 +273,9 @@ CX_COMMAND(explain)
         if (api_version) {
                 r = cx_mapping_by_kind(ctl, api_version, m->kind, &m, err);
                 if (r < 0)
-                        return r == -ENOENT ? cx_error_set(err, r, "couldn't find resource for \"%s, Kind=%s\"", api_version, m->kind) : r;
+                        return r == -ENOENT ? cx_error_set(err, r, "couldn't find resource for \"%s, Kind=%s\"",
+                                                           api_version, m->kind)
+                                            : r;
         }
         snprintf(whole, sizeof whole, "/openapi/v3/%s%s%s/%s", *m->group ? "apis/" : "api", m->group, "", m->version);
         json_auto_t *document = NULL;

@@ -25,14 +25,16 @@ static int parse_map(const char *text, json_t **ret_map, struct cx_error *err)
 }
 
 struct expose {
-        const char *port, *target, *name, *type, *protocol, *selector, *labels, *cluster_ip, *external_ip, *load_balancer_ip;
+        const char *port, *target, *name, *type, *protocol, *selector, *labels, *cluster_ip, *external_ip,
+                *load_balancer_ip;
         const char *affinity;
 };
 
 // What the pods of an object are selected by, as a map of labels; new.
 static json_t *selector_of(const struct cx_info *info)
 {
-        const json_t *selector = cx_json_get(info->object, "spec.selector"), *labels = cx_json_get(selector, "matchLabels");
+        const json_t *selector = cx_json_get(info->object, "spec.selector"),
+                     *labels = cx_json_get(selector, "matchLabels");
         if (strcmp(info->mapping->kind, "Pod") == 0)
                 return json_deep_copy(cx_json_get(info->object, "metadata.labels"));
         if (cx_json_count(selector, "matchExpressions"))
@@ -87,16 +89,17 @@ static int make_service(const struct expose *e, const struct cx_info *info, json
         if (!e->selector)
                 selector = selector_of(info);
         if (!json_object_size(selector))
-                return cx_error_set(err, -EINVAL, "couldn't retrieve selectors via --selector flag or introspection: the %s has "
-                                                  "no labels and cannot be exposed",
+                return cx_error_set(err, -EINVAL,
+                                    "couldn't retrieve selectors via --selector flag or introspection: the %s has "
+                                    "no labels and cannot be exposed",
                                     info->mapping->singular);
         if (!ports)
                 return cx_error_set(err, -EINVAL, "invalid port: %s", cx_str(e->port));
         if (!json_array_size(ports) && !cx_streq(e->cluster_ip, "None"))
                 return cx_error_set(err, -EINVAL, "couldn't find port via --port flag or introspection");
-        json_t *service = json_pack("{s:s,s:s,s:{s:s},s:{s:O},s:{s:{}}}", "apiVersion", "v1", "kind", "Service", "metadata",
-                                    "name", e->name ? e->name : info->name, "spec", "selector", selector, "status",
-                                    "loadBalancer");
+        json_t *service = json_pack("{s:s,s:s,s:{s:s},s:{s:O},s:{s:{}}}", "apiVersion", "v1", "kind", "Service",
+                                    "metadata", "name", e->name ? e->name : info->name, "spec", "selector", selector,
+                                    "status", "loadBalancer");
         json_t *spec = json_object_get(service, "spec");
         if (!labels)
                 labels = json_deep_copy(cx_json_get(info->object, "metadata.labels"));
@@ -142,7 +145,8 @@ CX_COMMAND(expose)
         if (r == 0)
                 r = cx_builder_objects(ctl, &builder, &args, &infos, err);
         for (size_t i = 0; r == 0 && i < infos.count; i++) {
-                static const char *const kinds[] = {"Pod", "Service", "Deployment", "ReplicaSet", "ReplicationController"};
+                static const char *const kinds[] = {"Pod", "Service", "Deployment", "ReplicaSet",
+                                                    "ReplicationController"};
                 bool can = false;
                 for (size_t k = 0; k < CX_ARRAY_SIZE(kinds); k++)
                         can = can || strcmp(kinds[k], infos.items[i]->mapping->kind) == 0;
@@ -224,16 +228,16 @@ CX_COMMAND(run)
                 json_array_append_new(cx_json_array_at(container, "env"),
                                       json_pack("{s:s,s:s}", "name", env.items[i], "value", equals + 1));
         }
-        json_t *pod = json_pack("{s:s,s:s,s:{s:s,s:O},s:{s:[O],s:s,s:s},s:{}}", "apiVersion", "v1", "kind", "Pod", "metadata",
-                                "name", name, "labels", labels, "spec", "containers", container, "dnsPolicy",
-                                "ClusterFirst", "restartPolicy", restart, "status");
+        json_t *pod = json_pack("{s:s,s:s,s:{s:s,s:O},s:{s:[O],s:s,s:s},s:{}}", "apiVersion", "v1", "kind", "Pod",
+                                "metadata", "name", name, "labels", labels, "spec", "containers", container,
+                                "dnsPolicy", "ClusterFirst", "restartPolicy", restart, "status");
         for (size_t i = 0; i < annotations.count; i++) {
                 char *equals = strchr(annotations.items[i], '=');
                 if (!equals)
                         continue;
                 *equals = 0;
-                json_object_set_new(cx_json_object_at(json_object_get(pod, "metadata"), "annotations"), annotations.items[i],
-                                    json_string(equals + 1));
+                json_object_set_new(cx_json_object_at(json_object_get(pod, "metadata"), "annotations"),
+                                    annotations.items[i], json_string(equals + 1));
         }
         return cx_create_object(ctl, &create, pod, err);
 }

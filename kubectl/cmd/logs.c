@@ -50,19 +50,16 @@ static int on_data(void *context, const struct cx_http_reply *reply, const char 
         return 0;
 }
 
-
 static void *run_stream(void *context)
 {
         struct stream *stream = context;
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = cx_ctl_call(stream->ctl,
-                            &(struct cx_ctl_call){.path = stream->path,
-                                                  .accept = "*/*",
-                                                  .on_data = on_data,
-                                                  .context = stream,
-                                                  .endless = true},
-                            &reply, &failure);
+        int r = cx_ctl_call(
+                stream->ctl,
+                &(struct cx_ctl_call){
+                        .path = stream->path, .accept = "*/*", .on_data = on_data, .context = stream, .endless = true},
+                &reply, &failure);
         if (reply.code >= 400)
                 r = cx_error_from_status(&stream->err, reply.code, stream->pending.data, stream->pending.length);
         else if (r < 0)
@@ -78,8 +75,9 @@ static void add_stream(struct cx_ctl *ctl, const struct logs *logs, const json_t
 {
         CX_BUF path = CX_BUF_INIT;
         const char *name = cx_json_string_or(pod, "metadata.name", "");
-        cx_rest_path(&path, CX_REF(.group = "", .version = "v1", .resource = "pods",
-                                   .namespace = cx_json_string(pod, "metadata.namespace"), .name = name),
+        cx_rest_path(&path,
+                     CX_REF(.group = "", .version = "v1", .resource = "pods",
+                            .namespace = cx_json_string(pod, "metadata.namespace"), .name = name),
                      "log");
         cx_rest_query(&path, "container", container);
         cx_rest_query(&path, "follow", logs->follow ? "true" : NULL);
@@ -135,7 +133,8 @@ static int find_streams(struct cx_ctl *ctl, const struct logs *logs, const struc
                 if (r < 0)
                         return r;
                 cx_rest_path(&path,
-                             CX_REF(.group = "", .version = "v1", .resource = "pods", .namespace = ctl->namespace), NULL);
+                             CX_REF(.group = "", .version = "v1", .resource = "pods", .namespace = ctl->namespace),
+                             NULL);
                 cx_rest_query(&path, "labelSelector", logs->selector);
                 json_auto_t *pods = cx_list_objects(ctl, path.data, err);
                 if (!pods)
@@ -154,6 +153,13 @@ static int find_streams(struct cx_ctl *ctl, const struct logs *logs, const struc
         r = cx_builder_targets(ctl, &builder, &words, &infos, err);
         if (r == 0)
                 r = cx_info_fetch(ctl, infos.items[0], err);
+        if (r < 0 && err && err->reason == CX_REASON_NOT_FOUND) {
+                CX_ERROR local = CX_ERROR_INIT;
+                cx_error_set(&local, r, "error from server (NotFound): %s in namespace \"%s\"", cx_error_text(err),
+                             ctl->namespace);
+                cx_error_release(err);
+                return cx_error_move(err, &local);
+        }
         json_auto_t *pods = NULL;
         if (r == 0)
                 r = cx_pods_of(ctl, infos.items[0], &pods, err);
@@ -203,16 +209,17 @@ CX_COMMAND(logs)
                 {"selector", 'l', CX_FLAG_STRING, &logs.selector, "Selector (label query) of pods."},
                 {"prefix", 0, CX_FLAG_BOOL, &logs.prefix, "Begin each line with pod and container."},
                 {"timestamps", 0, CX_FLAG_BOOL, &logs.timestamps, "Begin each line with its time."},
-                {"tail", 0, CX_FLAG_INT, &logs.tail, "The last lines; -1: all (10 with a selector).", NULL, &tail_given, -1,
-                 INT64_MAX},
+                {"tail", 0, CX_FLAG_INT, &logs.tail, "The last lines; -1: all (10 with a selector).", NULL, &tail_given,
+                 -1, INT64_MAX},
                 {"since", 0, CX_FLAG_DURATION, &logs.since, "Only logs newer than this (5s, 2m, 3h)."},
                 {"since-time", 0, CX_FLAG_STRING, &logs.since_time, "Only logs after this moment (RFC 3339)."},
                 {"limit-bytes", 0, CX_FLAG_INT, &logs.limit, "At most this many bytes.", NULL, NULL, 0, INT64_MAX},
-                {"max-log-requests", 0, CX_FLAG_INT, &logs.max_requests, "At most this many streams at once.", NULL, NULL,
-                 1, 1000},
+                {"max-log-requests", 0, CX_FLAG_INT, &logs.max_requests, "At most this many streams at once.", NULL,
+                 NULL, 1, 1000},
                 {"pod-running-timeout", 0, CX_FLAG_DURATION, &logs.running_timeout, "How long to wait for a pod."},
                 {"ignore-errors", 0, CX_FLAG_BOOL, &logs.ignore_errors, "Go on when a container's logs cannot be had."},
-                {"insecure-skip-tls-verify-backend", 0, CX_FLAG_BOOL, &logs.insecure, "Do not check the kubelet's certificate."},
+                {"insecure-skip-tls-verify-backend", 0, CX_FLAG_BOOL, &logs.insecure,
+                 "Do not check the kubelet's certificate."},
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
@@ -220,7 +227,9 @@ CX_COMMAND(logs)
         if (r < 0)
                 return r;
         if (logs.selector ? args.count > 0 : args.count < 1 || args.count > 2)
-                return cx_ctl_usage_error(ctl, err, "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command");
+                return cx_ctl_usage_error(ctl, err,
+                                          "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or "
+                                          "TYPE/NAME is a required argument for the logs command");
         if (args.count == 2) {
                 if (logs.container)
                         return cx_ctl_usage_error(ctl, err, "only one of -c or an inline [CONTAINER] arg is allowed");
@@ -229,7 +238,8 @@ CX_COMMAND(logs)
         if (logs.since && logs.since_time)
                 return cx_error_set(err, -EINVAL, "at most one of `sinceTime` or `sinceSeconds` may be specified");
         if (logs.container && logs.all_containers)
-                return cx_error_set(err, -EINVAL, "--all-containers=true should not be specified with container name %s",
+                return cx_error_set(err, -EINVAL,
+                                    "--all-containers=true should not be specified with container name %s",
                                     logs.container);
         if (logs.selector && !tail_given)
                 logs.tail = 10;
@@ -237,10 +247,11 @@ CX_COMMAND(logs)
         size_t count = 0;
         r = find_streams(ctl, &logs, &args, &streams, &count, err);
         if (r == 0 && logs.follow && (int64_t)count > logs.max_requests)
-                r = cx_error_set(err, -EINVAL,
-                                 "you are attempting to follow %zu log streams, but maximum allowed concurrency is %lld, use "
-                                 "--max-log-requests to increase the limit",
-                                 count, (long long)logs.max_requests);
+                r = cx_error_set(
+                        err, -EINVAL,
+                        "you are attempting to follow %zu log streams, but maximum allowed concurrency is %lld, use "
+                        "--max-log-requests to increase the limit",
+                        count, (long long)logs.max_requests);
         if (r == 0)
                 run_all(&logs, streams, count);
         for (size_t i = 0; i < count; i++) {

@@ -3,8 +3,8 @@
 #include "base/time.h"
 #include "kubectl/cmd/commands.h"
 
-static int find_nodes(struct cx_ctl *ctl, struct cx_builder *builder, const struct cx_strings *args, struct cx_infos *infos,
-                      struct cx_error *err)
+static int find_nodes(struct cx_ctl *ctl, struct cx_builder *builder, const struct cx_strings *args,
+                      struct cx_infos *infos, struct cx_error *err)
 {
         CX_STRINGS words = CX_STRINGS_INIT;
         cx_strings_add(&words, "nodes");
@@ -104,9 +104,11 @@ static enum verdict judge(const struct drain *drain, const json_t *pod)
         return owner || over || drain->force ? EVICT : REFUSE_BARE;
 }
 
-static int evict(struct cx_ctl *ctl, const struct drain *drain, const json_t *pod, int64_t deadline, struct cx_error *err)
+static int evict(struct cx_ctl *ctl, const struct drain *drain, const json_t *pod, int64_t deadline,
+                 struct cx_error *err)
 {
-        const char *name = cx_json_string_or(pod, "metadata.name", ""), *ns = cx_json_string_or(pod, "metadata.namespace", "");
+        const char *name = cx_json_string_or(pod, "metadata.name", ""),
+                   *ns = cx_json_string_or(pod, "metadata.namespace", "");
         CX_BUF path = CX_BUF_INIT;
         json_auto_t *options = json_object();
         if (drain->grace >= 0)
@@ -114,17 +116,19 @@ static int evict(struct cx_ctl *ctl, const struct drain *drain, const json_t *po
         cx_rest_path(&path, CX_REF(.group = "", .version = "v1", .resource = "pods", .namespace = ns, .name = name),
                      drain->disable_eviction ? NULL : "eviction");
         cx_rest_query(&path, "dryRun", drain->mode == CX_DRY_SERVER ? "All" : NULL);
-        json_auto_t *body = drain->disable_eviction
-                                    ? json_pack("{s:s,s:s}", "apiVersion", "v1", "kind", "DeleteOptions")
-                                    : json_pack("{s:s,s:s,s:{s:s,s:s},s:O}", "apiVersion", "policy/v1", "kind", "Eviction",
-                                                "metadata", "name", name, "namespace", ns, "deleteOptions", options);
+        json_auto_t *body =
+                drain->disable_eviction
+                        ? json_pack("{s:s,s:s}", "apiVersion", "v1", "kind", "DeleteOptions")
+                        : json_pack("{s:s,s:s,s:{s:s,s:s},s:O}", "apiVersion", "policy/v1", "kind", "Eviction",
+                                    "metadata", "name", name, "namespace", ns, "deleteOptions", options);
         if (drain->disable_eviction)
                 json_object_update(body, options);
         CX_OUT("evicting pod %s/%s%s\n", ns, name, cx_dry_run_suffix(drain->mode));
         fflush(stdout);
         for (;;) {
                 CX_ERROR failure = CX_ERROR_INIT;
-                int r = cx_ctl_json(ctl, drain->disable_eviction ? "DELETE" : "POST", path.data, NULL, body, NULL, &failure);
+                int r = cx_ctl_json(ctl, drain->disable_eviction ? "DELETE" : "POST", path.data, NULL, body, NULL,
+                                    &failure);
                 if (r == 0 || failure.reason == CX_REASON_NOT_FOUND)
                         return 0;
                 if (failure.reason != CX_REASON_TOO_MANY_REQUESTS)
@@ -132,7 +136,9 @@ static int evict(struct cx_ctl *ctl, const struct drain *drain, const json_t *po
                 fprintf(stderr, "error when evicting pods/\"%s\" -n \"%s\" (will retry after 5s): %s\n", name, ns,
                         cx_error_text(&failure));
                 if (deadline && cx_time_monotonic() + 5 * CX_NS_PER_S > deadline)
-                        return cx_error_set(err, -ETIMEDOUT, "error when evicting pods/\"%s\" -n \"%s\": global timeout reached", name, ns);
+                        return cx_error_set(err, -ETIMEDOUT,
+                                            "error when evicting pods/\"%s\" -n \"%s\": global timeout reached", name,
+                                            ns);
                 nanosleep(&(struct timespec){.tv_sec = 5}, NULL);
         }
 }
@@ -142,7 +148,8 @@ static int is_gone(void *context, const json_t *object, struct cx_error *err CX_
         return !object || !cx_streq(context, cx_json_string(object, "metadata.uid"));
 }
 
-static int check_pods(const struct drain *drain, const json_t *pods, const char *node, json_t *evicted, struct cx_error *err)
+static int check_pods(const struct drain *drain, const json_t *pods, const char *node, json_t *evicted,
+                      struct cx_error *err)
 {
         static const char *const problems[] = {
                 [REFUSE_DAEMON] = "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)",
@@ -164,7 +171,10 @@ static int check_pods(const struct drain *drain, const json_t *pods, const char 
                         cx_buf_printf(&why, "%s%s: %s", why.length ? ", " : "", problems[v], list.data);
         }
         if (why.length)
-                return cx_error_set(err, -EINVAL, "unable to drain node \"%s\" due to error: %s, continuing command...\nThere are pending nodes to be drained:\n %s\n%s", node, why.data, node, why.data);
+                return cx_error_set(err, -EINVAL,
+                                    "unable to drain node \"%s\" due to error: %s, continuing command...\nThere are "
+                                    "pending nodes to be drained:\n %s\n%s",
+                                    node, why.data, node, why.data);
         if (daemons.length)
                 fprintf(stderr, "Warning: ignoring DaemonSet-managed Pods: %s\n", daemons.data);
         json_array_foreach (pods, i, pod)
@@ -201,7 +211,8 @@ static int drain_node(struct cx_ctl *ctl, const struct drain *drain, const struc
                 r = cx_watch_object(ctl, info, deadline && left < 0 ? 0 : left, is_gone,
                                     (void *)cx_json_string(pod, "metadata.uid"), err);
                 if (r == -ETIMEDOUT && (!err || !err->code))
-                        return cx_error_set(err, r, "global timeout reached: %llds", (long long)(drain->timeout / CX_NS_PER_S));
+                        return cx_error_set(err, r, "global timeout reached: %llds",
+                                            (long long)(drain->timeout / CX_NS_PER_S));
                 if (r > 0)
                         r = 0;
                 if (r == 0)
@@ -270,8 +281,8 @@ static int parse_taint(const char *text, struct taint *taint, struct cx_error *e
         return 0;
 }
 
-static int taint_node(struct cx_ctl *ctl, struct cx_info *node, const struct taint *taints, size_t n, bool overwrite, int mode,
-                      struct cx_error *err)
+static int taint_node(struct cx_ctl *ctl, struct cx_info *node, const struct taint *taints, size_t n, bool overwrite,
+                      int mode, struct cx_error *err)
 {
         json_t *spec = cx_json_object_at(node->object, "spec");
         json_auto_t *list = json_deep_copy(json_object_get(spec, "taints"));
@@ -286,9 +297,10 @@ static int taint_node(struct cx_ctl *ctl, struct cx_info *node, const struct tai
                             (*taints[i].effect && !cx_streq(cx_json_string(old, "effect"), taints[i].effect)))
                                 continue;
                         if (!taints[i].remove && !overwrite)
-                                return cx_error_set(err, -EEXIST,
-                                                    "node %s already has %s taint(s) with same effect(s) and --overwrite is false",
-                                                    node->name, taints[i].key);
+                                return cx_error_set(
+                                        err, -EEXIST,
+                                        "node %s already has %s taint(s) with same effect(s) and --overwrite is false",
+                                        node->name, taints[i].key);
                         json_array_remove(list, j);
                         found = true;
                 }
@@ -303,14 +315,16 @@ static int taint_node(struct cx_ctl *ctl, struct cx_info *node, const struct tai
                 json_array_append_new(list, entry);
                 added++;
         }
-        json_auto_t *patch = json_pack("{s:{s:s?},s:{s:O}}", "metadata", "resourceVersion",
-                                       cx_json_string(node->object, "metadata.resourceVersion"), "spec", "taints", list);
+        json_auto_t *patch =
+                json_pack("{s:{s:s?},s:{s:O}}", "metadata", "resourceVersion",
+                          cx_json_string(node->object, "metadata.resourceVersion"), "spec", "taints", list);
         if (mode != CX_DRY_CLIENT) {
                 int r = cx_info_patch(ctl, node, NULL, CX_PATCH_MERGE, patch, mode, "kubectl-taint", err);
                 if (r < 0)
                         return r;
         }
-        CX_OUT("node/%s %s%s\n", node->name, added ? overwrite ? "modified" : "tainted" : "untainted", cx_dry_run_suffix(mode));
+        CX_OUT("node/%s %s%s\n", node->name, added ? overwrite ? "modified" : "tainted" : "untainted",
+               cx_dry_run_suffix(mode));
         return 0;
 }
 

@@ -48,21 +48,22 @@ static int begin(struct cx_ctl *ctl, struct set *set, const struct cx_flag *flag
                 return r;
         split(&args, removals, &objects, changes);
         if (cx_builder_empty(&set->builder, &objects))
-                return cx_error_set(err, -EINVAL,
-                                    "one or more resources must be specified as <resource> <name> or <resource>/<name>");
+                return cx_error_set(
+                        err, -EINVAL,
+                        "one or more resources must be specified as <resource> <name> or <resource>/<name>");
         set->builder.local = set->local;
         return cx_builder_objects(ctl, &set->builder, &objects, infos, err);
 }
 
 // Sends what `now` differs from the object in. Prints the result when there is a difference (or `always`).
-static int finish(struct cx_ctl *ctl, struct set *set, struct cx_info *info, json_t *now, const char *words, bool always,
-                  struct cx_error *err)
+static int finish(struct cx_ctl *ctl, struct set *set, struct cx_info *info, json_t *now, const char *words,
+                  bool always, struct cx_error *err)
 {
         json_auto_t *patch = NULL;
         int r;
         if (info->mapping->schema) {
-                r = cx_patch_strategic_three_way(info->mapping->schema->kind->type, info->object, now, info->object, &patch,
-                                                 err);
+                r = cx_patch_strategic_three_way(info->mapping->schema->kind->type, info->object, now, info->object,
+                                                 &patch, err);
                 if (r < 0)
                         return r;
         } else {
@@ -93,7 +94,8 @@ static int for_each(struct cx_ctl *ctl, struct set *set, struct cx_infos *infos,
                 json_auto_t *now = json_deep_copy(infos->items[i]->object);
                 json_t *spec = cx_pod_template(now);
                 int r = spec ? edit(context, infos->items[i], spec, &failure)
-                             : cx_error_set(&failure, -EINVAL, "%s/%s the object is not a pod or does not have a pod template",
+                             : cx_error_set(&failure, -EINVAL,
+                                            "%s/%s the object is not a pod or does not have a pod template",
                                             infos->items[i]->mapping->resource, infos->items[i]->name);
                 if (r == 0)
                         r = finish(ctl, set, infos->items[i], now, words, strcmp(words, "env updated") == 0, &failure);
@@ -204,7 +206,8 @@ static int env_from(const struct env *env, json_t *container, struct cx_error *e
                         *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p == '-' || *p == '.' ? '_' : *p;
                 set_env(container, name,
                         json_pack("{s:s,s:{s:{s:s,s:s}}}", "name", name, "valueFrom",
-                                  secret ? "secretKeyRef" : "configMapKeyRef", "name", infos.items[0]->name, "key", key));
+                                  secret ? "secretKeyRef" : "configMapKeyRef", "name", infos.items[0]->name, "key",
+                                  key));
         }
         return 0;
 }
@@ -213,14 +216,16 @@ static void list_env(const struct cx_info *info, const json_t *container)
 {
         size_t i;
         json_t *entry;
-        CX_OUT("# %s %s, container %s\n", info->mapping->resource, info->name, cx_json_string_or(container, "name", ""));
+        CX_OUT("# %s %s, container %s\n", info->mapping->kind, info->name, cx_json_string_or(container, "name", ""));
         json_array_foreach (json_object_get(container, "env"), i, entry) {
                 const json_t *from = json_object_get(entry, "valueFrom"), *ref;
                 const char *name = cx_json_string_or(entry, "name", "");
                 if (!from)
                         CX_OUT("%s=%s\n", name, cx_json_string_or(entry, "value", ""));
-                else if ((ref = json_object_get(from, "secretKeyRef")) || (ref = json_object_get(from, "configMapKeyRef")))
-                        CX_OUT("# %s from %s %s, key %s\n", name, json_object_get(from, "secretKeyRef") ? "secret" : "configmap",
+                else if ((ref = json_object_get(from, "secretKeyRef")) ||
+                         (ref = json_object_get(from, "configMapKeyRef")))
+                        CX_OUT("# %s from %s %s, key %s\n", name,
+                               json_object_get(from, "secretKeyRef") ? "secret" : "configmap",
                                cx_json_string_or(ref, "name", ""), cx_json_string_or(ref, "key", ""));
                 else if ((ref = json_object_get(from, "fieldRef")))
                         CX_OUT("# %s from field path %s\n", name, cx_json_string_or(ref, "fieldPath", ""));
@@ -250,14 +255,15 @@ static int edit_env(void *context, const struct cx_info *info, json_t *spec, str
                         if (!equals)
                                 unset_env(container, name);
                         else if (!env->overwrite && cx_json_find(json_object_get(container, "env"), "name", name))
-                                return cx_error_set(err, -EEXIST, "'%s' already has a value, and --overwrite is false", name);
+                                return cx_error_set(err, -EEXIST, "'%s' already has a value, and --overwrite is false",
+                                                    name);
                         else
                                 set_env(container, name, json_pack("{s:s,s:s}", "name", name, "value", equals + 1));
                 }
         }
         if (!found)
-                return cx_error_set(err, -ENOENT, "%s/%s does not have any containers matching \"%s\"", info->mapping->resource,
-                                    info->name, cx_str(env->set->container_pattern));
+                return cx_error_set(err, -ENOENT, "%s/%s does not have any containers matching \"%s\"",
+                                    info->mapping->resource, info->name, cx_str(env->set->container_pattern));
         return 0;
 }
 
@@ -351,7 +357,9 @@ CX_COMMAND(set_resources)
         CX_INFOS infos = CX_INFOS_INIT;
         int r = begin(ctl, &set, flags, argc, argv, false, &changes, &infos, err);
         if (r == 0 && !amounts.limits.count && !amounts.requests.count)
-                r = cx_error_set(err, -EINVAL, "you must specify an update to requests or limits (in the form of --requests/--limits)");
+                r = cx_error_set(
+                        err, -EINVAL,
+                        "you must specify an update to requests or limits (in the form of --requests/--limits)");
         if (r == 0)
                 r = for_each(ctl, &set, &infos, "resource requirements updated", edit_resources, &amounts, err);
         cx_strings_release(&amounts.limits);

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// A template, a zero byte, and the JSON it is run over.
+#include "kubectl/printer/jsonpath.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        const uint8_t *zero = memchr(data, 0, size);
+        if (!zero)
+                return 0;
+        struct cx_jsonpath *path = NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_jsonpath_parse((const char *)data, &path, &err) < 0)
+                return 0;
+        json_auto_t *json = json_loadb((const char *)zero + 1, size - (size_t)(zero + 1 - data), JSON_DECODE_ANY, NULL);
+        CX_BUF out = CX_BUF_INIT_MAX(1 << 20);
+        (void)!cx_jsonpath_print(path, json, true, &out, NULL);
+        json_t *values = NULL;
+        if (cx_jsonpath_find(path, json, false, &values, NULL) == 0)
+                json_decref(values);
+        cx_jsonpath_free(path);
+        return 0;
+}
