@@ -324,7 +324,7 @@ static int taint_node(struct cx_ctl *ctl, struct cx_info *node, const struct tai
                         return r;
         }
         CX_OUT("node/%s %s%s\n", node->name, added ? overwrite ? "modified" : "tainted" : "untainted",
-               cx_dry_run_suffix(mode));
+               mode == CX_DRY_CLIENT ? cx_dry_run_suffix(mode) : "");
         return 0;
 }
 
