@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What kubectl apply sends: the annotation and the three-way patch.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "kubectl/cmd/commands.h"
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Alignment, tables, custom columns, names, sorting, errors on the screen.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "kubectl/cmd/rollout.h"
 #include "kubectl/printer/output.h"
