@@ -15,7 +15,6 @@ CX_COMMAND(delete);
 CX_COMMAND(logs);
 CX_COMMAND(exec);
 CX_COMMAND(attach);
-CX_COMMAND(port_forward);
 CX_COMMAND(scale);
 CX_COMMAND(autoscale);
 CX_COMMAND(expose);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl exec and attach: a WebSocket with the channels of v5.channel.k8s.io. The main thread reads; a thread sends what
 // comes from standard input; another sends the terminal's size when it changes.
+#include "api/status.h"
 #include "base/time.h"
 #include "kubectl/cmd/commands.h"
 #include "net/websocket.h"
@@ -144,6 +145,10 @@ static int stream(struct cx_ctl *ctl, const char *path, struct session *session,
         int r = cx_websocket_connect(cx_rest_http(ctl->rest),
                                      &(struct cx_http_call){.path = path, .headers = headers, .timeout = -1}, protocols,
                                      &session->ws, &protocol, &refusal, err);
+        if (r < 0 && refusal.code >= 400 && refusal.body.length) { // the server said why
+                cx_error_release(err);
+                return cx_error_from_status(err, refusal.code, refusal.body.data, refusal.body.length);
+        }
         if (r < 0)
                 return r;
         session->closes_stdin = cx_streq(protocol, CX_WS_V5);
