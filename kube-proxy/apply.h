@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Brings rules into the kernel with iptables-restore: everything once, then only the chains that changed, in one atomic
+// commit a table. Used by one thread.
+#pragma once
+
+#include "rules.h"
+
+struct applier;
+struct applier *applier_new(void);
+void applier_free(struct applier *applier);
+// After a failure, or applier_forget, the next call writes everything and removes stale chains. Takes rules->chains.
+int applier_apply(struct applier *applier, struct ruleset *rules, struct cx_error *err) CX_CHECK;
+void applier_forget(struct applier *applier);
+bool applier_intact(void); // false when somebody flushed the tables
+// Removes everything that any kube-proxy made here.
+int applier_cleanup(struct cx_error *err) CX_CHECK;
+
+// Forgets the connections of UDP clients that would go on to endpoints that are gone, or to nowhere although there are
+// endpoints now. `old` may be NULL: nothing is known.
+void conntrack_clean(const struct ruleset *old, const struct ruleset *now);
+
+// The texts for iptables-restore (for tests): `written` are chains as they are now, NULL: take `saved`, the output of
+// iptables-save.
+void applier_difference(const struct cx_map written[TABLE_COUNT], const char *saved, const struct ruleset *rules,
+                        struct cx_buf *to);
+void applier_cleanup_text(const char *saved, struct cx_buf *to);

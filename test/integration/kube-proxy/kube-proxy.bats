@@ -1,0 +1,244 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# kube-proxy in network namespaces of its own: a node (with the proxy and a bridge), two pods on it with real web servers,
+# and an outsider. The control plane is real; the endpoints are written by the test.
+
+setup_file() {
+        export CP=$(mktemp -d) NS=kp$$
+        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        start_etcd
+        start_apiserver
+        export API_PORT ETCD_PORT
+        make_cert kube-proxy /CN=system:kube-proxy
+        make_network
+        # The node reaches the API server over a link of its own.
+        sed "s/127.0.0.1:$API_PORT/10.203.0.1:$API_PORT/" "$CP/admin.kubeconfig" >/dev/null
+        make_kubeconfig kube-proxy
+        forward_api
+        start_proxy
+}
+
+make_network() {
+        for name in node a b out; do
+                ip netns add $NS-$name
+                ip -n $NS-$name link set lo up
+        done
+        ip -n $NS-node link add br0 type bridge
+        ip -n $NS-node addr add 10.200.0.1/24 dev br0
+        ip -n $NS-node link set br0 up
+        local i=1 name
+        for name in a b; do
+                i=$((i + 1))
+                ip link add $NS-v$name netns $NS-node type veth peer name eth0 netns $NS-$name
+                ip -n $NS-node link set $NS-v$name master br0 up
+                ip netns exec $NS-node sh -c "echo 1 >/sys/class/net/$NS-v$name/brport/hairpin_mode"
+                ip -n $NS-$name addr add 10.200.0.$i/24 dev eth0
+                ip -n $NS-$name link set eth0 up
+                ip -n $NS-$name route add default via 10.200.0.1
+                mkdir -p "$CP/www-$name"
+                echo $name >"$CP/www-$name/index.html"
+                printf '#!/bin/sh\necho; echo "$REMOTE_ADDR"\n' >"$CP/www-$name/who"
+                mkdir -p "$CP/www-$name/cgi-bin"
+                cp "$CP/www-$name/who" "$CP/www-$name/cgi-bin/who"
+                chmod +x "$CP/www-$name/cgi-bin/who"
+                ip netns exec $NS-$name busybox httpd -f -p 8080 -h "$CP/www-$name" 3>&- &
+                echo $! >>"$CP/pids"
+        done
+        ip link add eth1 netns $NS-node type veth peer name eth0 netns $NS-out
+        ip -n $NS-node addr add 10.201.0.1/24 dev eth1
+        ip -n $NS-node link set eth1 up
+        ip -n $NS-out addr add 10.201.0.2/24 dev eth0
+        ip -n $NS-out link set eth0 up
+        ip -n $NS-out route add default via 10.201.0.1
+        ip -n $NS-node route add default via 10.201.0.2
+}
+
+# The API server listens on the host's loopback; a byte pump over a UNIX socket makes it answer on the node's.
+forward_api() {
+        socat UNIX-LISTEN:"$CP/api.sock",fork,unlink-early TCP:127.0.0.1:$API_PORT 3>&- &
+        echo $! >>"$CP/pids"
+        ip netns exec $NS-node socat TCP-LISTEN:$API_PORT,bind=127.0.0.1,fork,reuseaddr UNIX-CONNECT:"$CP/api.sock" 3>&- &
+        echo $! >>"$CP/pids"
+}
+
+start_proxy() {
+        ip netns exec $NS-node "$BIN/kube-proxy" --kubeconfig "$CP/kube-proxy.kubeconfig" --hostname-override node \
+                --cluster-cidr 10.200.0.0/16 --v 2 >>"$CP/kube-proxy.log" 2>&1 3>&- &
+        echo $! | tee "$CP/proxy.pid" >>"$CP/pids"
+        wait_for 10 node curl -sf http://127.0.0.1:10256/healthz
+}
+
+teardown_file() {
+        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        stop_all
+        for name in node a b out; do ip netns del $NS-$name; done
+        rm -rf "$CP"
+}
+
+setup() {
+        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+}
+
+teardown() {
+        k delete services --all >/dev/null 2>&1
+        k delete endpointslices --all >/dev/null 2>&1
+}
+
+node() { ip netns exec $NS-node "$@"; }
+get() { ip netns exec $NS-$1 curl -s --max-time 2 "${@:2}"; } # get NAMESPACE URL
+
+# service NAME IP [further lines of the spec]
+service() {
+        k apply -f - <<EOF
+apiVersion: v1
+kind: Service
+metadata: {name: $1}
+spec:
+  clusterIP: $2
+  ports: [{name: http, port: 80, targetPort: 8080${PORT_MORE:-}}]
+$(printf '%s\n' "${@:3}" | sed 's/^/  /')
+EOF
+}
+
+# slice SERVICE ADDRESS[,NODE[,CONDITIONS]]...
+slice() {
+        local name=$1 item ip where conditions
+        shift
+        {
+                printf 'apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n'
+                printf 'metadata: {name: %s-1, labels: {kubernetes.io/service-name: %s}}\n' $name $name
+                printf 'ports: [{name: http, port: 8080, protocol: TCP}]\nendpoints:\n'
+                [ $# -gt 0 ] || printf '  []\n'
+                for item; do
+                        IFS=, read -r ip where conditions <<<"$item"
+                        printf -- '- {addresses: [%s], nodeName: %s, conditions: {%s}}\n' $ip ${where:-node} \
+                                "${conditions:-ready: true}"
+                done
+        } | k apply -f -
+}
+
+answers() { [ "$(get "${@:2}")" = "$1" ]; } # answers TEXT NAMESPACE URL
+both() { # both NAMESPACE URL: within forty requests both pods answer
+        local seen=$(for _ in $(seq 40); do get "$@"; done | sort -u | tr -d '\n')
+        [ "$seen" = ab ]
+}
+refused() { get "$@" -o /dev/null; [ $? = 7 ]; }
+chains() { node iptables-save -t nat | grep -c "^:KUBE-$1-" || true; }
+
+@test "a cluster IP leads to its endpoints, from node and pods, and from outside with the node's address" {
+        service web 10.96.10.1
+        slice web 10.200.0.2 10.200.0.3
+        wait_for 5 both node http://10.96.10.1/
+        both a http://10.96.10.1/
+        both out http://10.96.10.1/
+        slice web 10.200.0.3
+        wait_for 5 answers 10.200.0.2 a http://10.96.10.1/cgi-bin/who # pods keep their address
+        [ "$(get out http://10.96.10.1/cgi-bin/who)" = 10.200.0.1 ]
+}
+
+@test "a pod reaches itself through its service" {
+        service self 10.96.10.2
+        slice self 10.200.0.2
+        wait_for 5 answers a a http://10.96.10.2/
+        [ "$(get a http://10.96.10.2/cgi-bin/who)" = 10.200.0.1 ]
+}
+
+@test "no endpoints: refused at once, and served as soon as there is one" {
+        service empty 10.96.10.3
+        wait_for 5 refused node http://10.96.10.3/
+        refused a http://10.96.10.3/
+        slice empty 10.200.0.2
+        wait_for 5 answers a a http://10.96.10.3/
+        slice empty
+        wait_for 5 refused a http://10.96.10.3/
+}
+
+@test "node ports, also on localhost" {
+        PORT_MORE=", nodePort: 30080" service np 10.96.10.4 "type: NodePort"
+        slice np 10.200.0.2
+        wait_for 5 answers a out http://10.201.0.1:30080/
+        [ "$(get node http://127.0.0.1:30080/)" = a ]
+        [ "$(get b http://10.201.0.1:30080/)" = a ]
+        slice np
+        wait_for 5 refused out http://10.201.0.1:30080/
+}
+
+@test "external traffic policy Local keeps the client's address, and its health port tells" {
+        PORT_MORE=", nodePort: 30081" service lo 10.96.10.5 "type: LoadBalancer" "externalTrafficPolicy: Local" "healthCheckNodePort: 31081"
+        slice lo 10.200.0.2 10.200.9.9,elsewhere
+        wait_for 5 answers 10.201.0.2 out http://10.201.0.1:30081/cgi-bin/who
+        for _ in 1 2 3 4 5 6; do [ "$(get out http://10.201.0.1:30081/)" = a ]; done
+        wait_for 5 get node -f http://127.0.0.1:31081/
+        get node http://127.0.0.1:31081/ | grep -q '"localEndpoints": *1'
+        slice lo 10.200.9.9,elsewhere
+        no_local() { [ "$(get node -o /dev/null -w '%{http_code}' http://127.0.0.1:31081/)" = 503 ]; }
+        wait_for 5 no_local
+        get out http://10.201.0.1:30081/ && false
+        true
+}
+
+@test "balancer addresses, with source ranges; external IPs" {
+        service lb 10.96.10.6 "type: LoadBalancer" "externalIPs: [10.202.0.9]"
+        slice lb 10.200.0.3
+        k patch service lb --subresource=status --type=merge -p '{"status":{"loadBalancer":{"ingress":[{"ip":"10.202.0.1"}]}}}'
+        wait_for 5 answers b out http://10.202.0.1/
+        wait_for 5 answers b out http://10.202.0.9/
+        k patch service lb --type=merge -p '{"spec":{"loadBalancerSourceRanges":["10.7.0.0/16"]}}'
+        cut_off() { ! get out http://10.202.0.1/; }
+        wait_for 8 cut_off
+        k patch service lb --type=merge -p '{"spec":{"loadBalancerSourceRanges":["10.201.0.0/16"]}}'
+        wait_for 5 answers b out http://10.202.0.1/
+}
+
+@test "session affinity keeps a client with its pod" {
+        service sticky 10.96.10.7 "sessionAffinity: ClientIP"
+        slice sticky 10.200.0.2 10.200.0.3
+        wait_for 5 get out -f http://10.96.10.7/
+        [ "$(for _ in $(seq 20); do get out http://10.96.10.7/; done | sort -u | wc -l)" = 1 ]
+}
+
+@test "endpoints that terminate serve when there is no other" {
+        service drain 10.96.10.8
+        slice drain "10.200.0.2,node,ready: false, serving: true, terminating: true" 10.200.0.3
+        wait_for 5 answers b node http://10.96.10.8/
+        for _ in $(seq 10); do [ "$(get node http://10.96.10.8/)" = b ]; done
+        slice drain "10.200.0.2,node,ready: false, serving: true, terminating: true"
+        wait_for 5 answers a node http://10.96.10.8/
+}
+
+@test "no request is lost while endpoints change" {
+        service roll 10.96.10.9
+        slice roll 10.200.0.2 10.200.0.3
+        wait_for 5 both out http://10.96.10.9/
+        (for _ in $(seq 300); do get out -f http://10.96.10.9/ || echo lost; done >"$CP/load") &
+        local load=$!
+        while kill -0 $load 2>/dev/null; do
+                slice roll 10.200.0.2
+                slice roll 10.200.0.3
+                slice roll 10.200.0.2 10.200.0.3
+        done
+        ! grep -q lost "$CP/load" || false
+        [ "$(wc -l <"$CP/load")" = 300 ]
+}
+
+@test "what is deleted leaves no chain behind; flushed and left-over rules are repaired; cleanup removes all" {
+        service gone 10.96.10.10
+        slice gone 10.200.0.2
+        wait_for 5 answers a node http://10.96.10.10/
+        k delete service gone
+        none() { [ "$(chains SEP)" = 0 ]; }
+        wait_for 5 none
+        kill "$(cat "$CP/proxy.pid")"
+        service again 10.96.10.11
+        slice again 10.200.0.2
+        node iptables -t nat -N KUBE-SVC-OOOOOOOOOOOOOOOO
+        node iptables -t nat -F KUBE-SERVICES
+        start_proxy
+        wait_for 5 answers a node http://10.96.10.11/
+        ! node iptables -t nat -S KUBE-SVC-OOOOOOOOOOOOOOOO 2>/dev/null || false
+        [ "$(node iptables-save -t nat | grep -c -- '-A PREROUTING.*-j KUBE-SERVICES')" = 1 ]
+        kill "$(cat "$CP/proxy.pid")"
+        node "$BIN/kube-proxy" --cleanup
+        ! node iptables-save | grep -q KUBE || false
+        start_proxy
+}
