@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         if (cx_registry_parse_challenge(text, scheme, &parameters) < 0)
                 parameters = NULL;
-        if (cx_registries_parse(text, size, &registries, NULL) == 0) {
+        if (cx_registries_parse(text, strlen(text), &registries, NULL) == 0) {
                 CX_REGISTRY_ENDPOINTS list = {0};
                 if (cx_registries_endpoints(registries, "docker.io", "library/x", &list, NULL) < 0)
                         list.count = 0;

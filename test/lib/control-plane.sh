@@ -44,7 +44,8 @@ YAML
 
 etcd_start() { # FOLDER PORT
         local folder=$1 port=$2
-        etcd --name test --data-dir "$folder/etcd" --unsafe-no-fsync --logger zap --log-level error \
+        # ETCD_FLAGS: tests lose nothing by a machine that crashes; benchmarks set it to nothing
+        etcd --name test --data-dir "$folder/etcd" ${ETCD_FLAGS---unsafe-no-fsync} --logger zap --log-level error \
                 --listen-client-urls "https://127.0.0.1:$((port + 1))" \
                 --advertise-client-urls "https://127.0.0.1:$((port + 1))" \
                 --listen-peer-urls "http://127.0.0.1:$((port + 2))" \
