@@ -169,14 +169,21 @@ t_cross() {
         a=$(k get pods -l app=web -o 'jsonpath={range .items[*]}{.spec.nodeName}{" "}{.metadata.name}{" "}{.status.podIP}{"\n"}{end}')
         from=$(echo "$a" | awk '$1 == "e2e" {print $2; exit}')
         ip=$(echo "$a" | awk '$1 == "e2e-m02" {print $3; exit}')
-        k exec "$from" -- wget -q -O - -T 3 "http://$ip:8080/" | grep -q Hello
+        k exec "$from" -- wget -q -O - "http://$ip:8080/" | grep -q Hello
+}
+# busybox is static: its wget cannot look names up, its nslookup can.
+looked_up() { # POD NAME: the last address that the answer names
+        k exec "$1" -- nslookup "$2" | awk '/^Address/ {a = $NF; sub(/:.*/, "", a)} END {print a}'
 }
 t_dns() {
-        local pod
+        local pod service
         pod=$(k get pods -l app=web -o 'jsonpath={.items[0].metadata.name}')
-        k exec "$pod" -- wget -q -O - -T 3 http://web/ | grep -q Hello &&
-                k exec "$pod" -- wget -q -O - -T 3 http://web.default.svc.cluster.local/ | grep -q Hello &&
-                k exec "$pod" -- nslookup kubernetes.default.svc.cluster.local | grep -q 10.96.0.1
+        service=$(k get service web -o 'jsonpath={.spec.clusterIP}')
+        equals "$(looked_up "$pod" web.default.svc.cluster.local)" "$service" &&
+                equals "$(looked_up "$pod" kubernetes.default.svc.cluster.local)" 10.96.0.1 &&
+                k exec "$pod" -- wget -q -O - "http://$service/" | grep -q Hello &&
+                k exec "$pod" -- cat /etc/resolv.conf | grep -q '^search default.svc.cluster.local svc.cluster.local cluster.local' &&
+                ! k exec "$pod" -- nslookup nonesuch.default.svc.cluster.local
 }
 t_folder() {
         mkdir -p "$work/app"
@@ -219,7 +226,7 @@ YAML
 color_is() { equals "$(k exec deployment/reader -- cat /settings/color)" "$1"; }
 t_config() {
         color_is red && k patch configmap settings -p '{"data":{"color":"blue"}}' && until_true 90 color_is blue &&
-                equals "$(k exec deployment/reader -- printenv color)" red
+                equals "$(k exec deployment/reader -- sh -c 'echo $color')" red
 }
 nothing_left() { equals "$(k get deployments,replicasets,pods -l app=reader --no-headers 2>/dev/null | grep -c .)" 0 && ! k get configmap settings 2>/dev/null; }
 t_delete_folder() { k delete -f "$work/app" && until_true 40 nothing_left; }
