@@ -36,9 +36,9 @@ make_network() {
                 mkdir -p "$CP/www-$name"
                 echo $name >"$CP/www-$name/index.html"
                 mkdir -p "$CP/www-$name/cgi-bin"
-                printf '#!/bin/sh\necho; echo "${REMOTE_ADDR##*:}"\n' >"$CP/www-$name/cgi-bin/who"
+                printf '#!/bin/sh\necho; echo "$REMOTE_ADDR"\n' >"$CP/www-$name/cgi-bin/who"
                 chmod +x "$CP/www-$name/cgi-bin/who"
-                ip netns exec $NS-$name busybox httpd -f -p 8080 -h "$CP/www-$name" 3>&- &
+                ip netns exec $NS-$name busybox httpd -f -p 10.200.0.$i:8080 -h "$CP/www-$name" 3>&- &
                 echo $! >>"$CP/pids"
         done
         ip link add eth1 netns $NS-node type veth peer name eth0 netns $NS-out
