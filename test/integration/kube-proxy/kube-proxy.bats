@@ -199,6 +199,36 @@ chains() { node iptables-save -t nat | grep -c "^:KUBE-$1-" || true; }
         wait_for 5 answers a node http://10.96.10.8/
 }
 
+# udp_slice ADDRESS...
+udp_slice() {
+        local ip
+        {
+                printf 'apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n'
+                printf 'metadata: {name: dns-1, labels: {kubernetes.io/service-name: dns}}\n'
+                printf 'ports: [{name: dns, port: 5353, protocol: UDP}]\nendpoints:\n'
+                for ip; do printf -- '- {addresses: [%s], conditions: {ready: true}}\n' "$ip"; done
+        } | k apply -f -
+}
+
+tracked() { node conntrack -L -p udp --orig-dst 10.96.10.12 2>/dev/null | grep -q "src=$1 "; }
+
+@test "UDP clients leave an endpoint that is gone" {
+        k apply -f - <<EOF
+apiVersion: v1
+kind: Service
+metadata: {name: dns}
+spec: {clusterIP: 10.96.10.12, ports: [{name: dns, port: 53, protocol: UDP}]}
+EOF
+        send() { ip netns exec $NS-out bash -c 'echo x >/dev/udp/10.96.10.12/53'; }
+        led_to() { send && tracked "$1"; }
+        udp_slice 10.200.0.2
+        wait_for 5 led_to 10.200.0.2
+        udp_slice 10.200.0.3
+        left() { ! tracked 10.200.0.2; }
+        wait_for 5 left
+        wait_for 5 led_to 10.200.0.3
+}
+
 @test "no request is lost while endpoints change" {
         service roll 10.96.10.9
         slice roll 10.200.0.2 10.200.0.3
