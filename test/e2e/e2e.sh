@@ -16,15 +16,15 @@ index=0
 while [ -e "/sys/class/net/mk-$index" ]; do index=$((index + 1)); done
 host=192.168.$((49 + 9 * index)).1
 port=$((20000 + RANDOM % 10000))
-registry_pid= load_pid=
+load_pid=
 mk() { "$bin/minikube" "$@" -p $profile; }
 k() { "$KUBECTL" "$@"; }
 pid_of() { cut -d' ' -f1 "$work/.minikube/profiles/$profile/run/$1.pid"; }
 
 finish() {
-        [ -z "$load_pid" ] || kill "$load_pid" 2>/dev/null
+        touch "$work/load.stop"
         mk delete >/dev/null 2>&1
-        [ -z "$registry_pid" ] || kill "$registry_pid" 2>/dev/null
+        [ ! -e "$work/registry.pid" ] || kill "$(cat "$work/registry.pid")" 2>/dev/null
         rm -rf "$work"
 }
 trap finish EXIT
@@ -45,7 +45,7 @@ storage: {filesystem: {rootdirectory: $work/registry}}
 http: {addr: "0.0.0.0:$port"}
 YAML
         docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
-        registry_pid=$!
+        echo $! >"$work/registry.pid" # a file: this runs in a subshell
         until_true 20 curl -sf "http://127.0.0.1:$port/v2/" &&
                 "$top/test/images/build" "$work/images" "127.0.0.1:$port"
         printf 'mirrors:\n  registry.test:\n    endpoint: ["http://%s:%s"]\n' "$host" "$port" >"$work/registries.yaml"
