@@ -209,6 +209,16 @@ static void finish(struct cx_apiserver *api)
         pthread_mutex_destroy(&api->openapi_lock);
 }
 
+static void make_metrics(struct cx_apiserver *api)
+{
+        static const char *const of_request[] = {"code", "group", "resource", "subresource", "verb", "version", NULL};
+        api->metrics = cx_metrics_new();
+        api->requests = cx_metrics_counter(api->metrics, "apiserver_request_total", "Requests by verb, resource and code.",
+                                           of_request);
+        api->durations = cx_metrics_histogram(api->metrics, "apiserver_request_duration_seconds",
+                                              "Time from the whole request to the end of its answer.", of_request + 1, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
         struct cx_apiserver api = {.openapi_v3 = CX_MAP_INIT_FREE(free)};
@@ -311,7 +321,7 @@ int main(int argc, char **argv)
         if (!o->api_audiences.count)
                 cx_strings_add(&o->api_audiences, o->service_account_issuer);
         pthread_mutex_init(&api.openapi_lock, NULL);
-        api.metrics = cx_metrics_new();
+        make_metrics(&api);
         int status = 1;
         if (start(&api, &err) < 0)
                 cx_err(&err, "kube-apiserver cannot start");

@@ -6,11 +6,29 @@
 #include "apiserver/endpoints/endpoints.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
+#include "base/metrics.h"
+#include "base/time.h"
 #include "format/json.h"
+
+// Counts a request that is over. Watches have no duration worth knowing.
+static void count_request(const struct cx_call *call)
+{
+        const struct cx_request_info *info = &call->info;
+        bool known = call->resource != NULL; // what is not served is counted as one, however it was spelled
+        const char *group = known ? info->group : "", *version = known ? info->version : "";
+        const char *resource = known ? info->resource : "", *subresource = call->subresource ? info->subresource : "";
+        cx_metric_add(call->api->requests, 1, CX_INT(cx_http_response_code(call->request)), group, resource, subresource,
+                      info->verb, version);
+        if (!cx_streq(info->verb, "watch"))
+                cx_metric_observe(call->api->durations,
+                                  (double)(cx_time_monotonic() - cx_http_start_time(call->request)) / 1e9, group, resource,
+                                  subresource, info->verb, version);
+}
 
 void cx_call_free(void *context)
 {
         struct cx_call *call = context;
+        count_request(call);
         cx_user_release(&call->user);
         cx_strings_release(&call->warnings);
         free(call);

@@ -88,11 +88,16 @@ int main(int argc, char **argv)
         CX_STRINGS words = CX_STRINGS_INIT;
         CX_ERROR err = CX_ERROR_INIT;
         cx_process_init();
-        // Everything behind `kubectl` is kubectl's, but for a -- that only marks it.
+        // What follows `kubectl --` is kubectl's; without the dashes, everything behind `kubectl` is.
         int own = argc;
         for (int i = 1; i < argc; i++)
                 if (strcmp(argv[i], "kubectl") == 0) {
                         own = i + 1;
+                        for (int j = own; j < argc; j++)
+                                if (strcmp(argv[j], "--") == 0) {
+                                        own = j;
+                                        break;
+                                }
                         break;
                 }
         if (cx_flags_parse(tables, 1, own, argv, &words, NULL, &err) < 0) {

@@ -32,6 +32,20 @@ int cx_command_stop(struct cx_minikube *m, struct cx_error *err)
         return 0;
 }
 
+// What all profiles share goes with the last of them.
+static void remove_shared(const struct cx_profile *profile)
+{
+        static const char *const shared[] = {"ca.crt", "ca.key", "profiles"};
+        CX_STRINGS left = CX_STRINGS_INIT;
+        if (cx_profile_list(&left, NULL) < 0 || left.count)
+                return;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(shared); i++) {
+                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", profile->home, shared[i]);
+                (void)remove(path);
+        }
+        (void)rmdir(profile->home); // unless somebody keeps something there
+}
+
 static int delete_one(struct cx_profile *profile, struct cx_error *err)
 {
         printf("🔥  Deleting \"%s\" ...\n", profile->name);
@@ -42,6 +56,8 @@ static int delete_one(struct cx_profile *profile, struct cx_error *err)
         int r = cx_context_remove(profile, err);
         if (r == 0)
                 r = cx_cleanup_files(profile, err);
+        if (r == 0)
+                remove_shared(profile);
         if (r == 0)
                 printf("💀  Removed all traces of the \"%s\" cluster.\n", profile->name);
         return r;

@@ -154,6 +154,11 @@ void cx_http_set_user_data(struct cx_http_request *request, void *data, void (*f
         request->free_user_data = free_data;
 }
 
+int cx_http_response_code(const struct cx_http_request *request)
+{
+        return request->code;
+}
+
 int64_t cx_http_start_time(const struct cx_http_request *request)
 {
         return request->start_time;

@@ -62,6 +62,7 @@ bool cx_http_client_certificate_bad(const struct cx_http_request *request, const
 const char *cx_http_remote_address(const struct cx_http_request *request); // numeric, without port
 void *cx_http_user_data(const struct cx_http_request *request);            // a pointer of the handler's own
 void cx_http_set_user_data(struct cx_http_request *request, void *data, void (*free_data)(void *));
+int cx_http_response_code(const struct cx_http_request *request);           // of the answer given; 0: none yet
 int64_t cx_http_start_time(const struct cx_http_request *request);         // monotonic ns, body complete
 
 // Adds a header to the response to come.

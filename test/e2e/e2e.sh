@@ -274,7 +274,7 @@ t_delete() {
         grep -F "$work/.minikube" /proc/self/mountinfo && left=1
         iptables-save | grep 'coxswain e2e' && left=1
         find /sys/fs/cgroup -maxdepth 3 -type d -path '*coxswain/e2e*' 2>/dev/null | grep . && left=1
-        [ -d "$work/.minikube/profiles/e2e" ] && left=1
+        [ -e "$work/.minikube" ] && left=1
         grep -q e2e "$KUBECONFIG" && left=1
         return $left
 }
@@ -283,6 +283,13 @@ ok "a registry serves the test images" start_registry
 ok "minikube start --nodes 2" mk start --nodes 2 --registry-config "$work/registries.yaml" \
         --extra-config controller-manager.node-monitor-grace-period=8s
 ok "kubectl is configured and both nodes are Ready" nodes_ready
+t_minikube() {
+        equals "$(mk ip)" "${host%.1}.2" && mk status | grep -q 'apiserver: Running' && mk profile list | grep -q '^e2e ' &&
+                equals "$("$bin/minikube" kubectl -p $profile -- get nodes -o name | grep -c .)" 2 && mk logs | grep -q '==> kube-apiserver <==' &&
+                tar -C "$work/images/hello-v1" -cf "$work/hello.tar" . && mk image load "$work/hello.tar" && mk image ls | grep -q 'docker.io/library/hello:v1' &&
+                ! mk image load "$work/registries.yaml"
+}
+ok "minikube ip, status, profile list, kubectl --, logs, image load and ls" t_minikube
 ok "create deployment: pods run and have addresses" t_create
 ok "a patched template rolls out" t_probe
 t_expose >"$work/out" 2>&1; status=$?

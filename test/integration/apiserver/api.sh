@@ -36,7 +36,7 @@ pod() { printf '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"%s"},"spec":
 deployment() { printf '{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"%s"},"spec":{"replicas":2,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i:1"}]}}}}' "$1"; }
 account() { req POST $ns/serviceaccounts '{"metadata":{"name":"default"}}' && [ "$code" = 201 ]; }
 
-t_health() { req GET /readyz?verbose && want 200 && [[ $body == *'[+]etcd ok'* ]] && req GET /livez && want 200 && req GET /version && want 200 '.major == "1" and .minor == "35"' && req GET /metrics && [[ $body == *process_resident_memory_bytes* ]]; }
+t_health() { req GET /readyz?verbose && want 200 && [[ $body == *'[+]etcd ok'* ]] && req GET /livez && want 200 && req GET /version && want 200 '.major == "1" and .minor == "35"' && req GET /metrics && [[ $body == *process_resident_memory_bytes* && $body == *'apiserver_request_total{code="200"'* ]]; }
 t_create() {
         req POST $ns/configmaps "$(cm one)" && want 201 '.metadata.uid and .metadata.resourceVersion and .metadata.creationTimestamp' &&
                 req GET $ns/configmaps/one && want 200 '.data.k == "v" and .kind == "ConfigMap"' &&
