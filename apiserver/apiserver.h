@@ -43,7 +43,7 @@ struct cx_apiserver {
         struct cx_kubelet_client *kubelets;
         struct cx_watch_reaper *watches;
         struct cx_metrics *metrics;
-        struct cx_metric *requests, *durations;    // apiserver_request_total, apiserver_request_duration_seconds
+        struct cx_metric *requests, *durations; // apiserver_request_total, apiserver_request_duration_seconds
         struct cx_http_server *server;
         uint32_t service_network, service_mask; // host order
         int node_port_first, node_port_last;

@@ -17,12 +17,12 @@ static void count_request(const struct cx_call *call)
         bool known = call->resource != NULL; // what is not served is counted as one, however it was spelled
         const char *group = known ? info->group : "", *version = known ? info->version : "";
         const char *resource = known ? info->resource : "", *subresource = call->subresource ? info->subresource : "";
-        cx_metric_add(call->api->requests, 1, CX_INT(cx_http_response_code(call->request)), group, resource, subresource,
-                      info->verb, version);
+        cx_metric_add(call->api->requests, 1, CX_INT(cx_http_response_code(call->request)), group, resource,
+                      subresource, info->verb, version);
         if (!cx_streq(info->verb, "watch"))
                 cx_metric_observe(call->api->durations,
-                                  (double)(cx_time_monotonic() - cx_http_start_time(call->request)) / 1e9, group, resource,
-                                  subresource, info->verb, version);
+                                  (double)(cx_time_monotonic() - cx_http_start_time(call->request)) / 1e9, group,
+                                  resource, subresource, info->verb, version);
 }
 
 void cx_call_free(void *context)

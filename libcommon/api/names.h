@@ -11,9 +11,9 @@
 const char *cx_check_dns1123_label(const char *text);
 const char *cx_check_dns1123_subdomain(const char *text);
 const char *cx_check_dns1035_label(const char *text);
-const char *cx_check_qualified_name(const char *text);      // label and annotation keys
+const char *cx_check_qualified_name(const char *text); // label and annotation keys
 const char *cx_check_label_value(const char *text);
-const char *cx_check_path_segment(const char *text);        // RBAC names and the like
+const char *cx_check_path_segment(const char *text); // RBAC names and the like
 const char *cx_check_env_name(const char *text);
 const char *cx_check_config_key(const char *text);
 const char *cx_check_port_name(const char *text);

@@ -10,16 +10,16 @@
 
 enum cx_quantity_format { CX_QUANTITY_DECIMAL, CX_QUANTITY_BINARY, CX_QUANTITY_EXPONENT };
 struct cx_quantity {
-        __int128 nano;                     // value * 10^9, rounded up as upstream rounds
+        __int128 nano; // value * 10^9, rounded up as upstream rounds
         enum cx_quantity_format format;
 };
 #define CX_QUANTITY_TEXT 48
 
-int cx_quantity_parse(const char *text, struct cx_quantity *ret_quantity) CX_CHECK;  // 0, -EINVAL, -ERANGE
+int cx_quantity_parse(const char *text, struct cx_quantity *ret_quantity) CX_CHECK;        // 0, -EINVAL, -ERANGE
 int cx_quantity_from_json(const json_t *value, struct cx_quantity *ret_quantity) CX_CHECK; // strings and numbers
 void cx_quantity_format(const struct cx_quantity *quantity, char to[CX_QUANTITY_TEXT]);    // canonical
-int64_t cx_quantity_value(const struct cx_quantity *quantity);   // rounded up to whole units, saturating
-int64_t cx_quantity_milli(const struct cx_quantity *quantity);   // rounded up to thousandths, saturating
+int64_t cx_quantity_value(const struct cx_quantity *quantity); // rounded up to whole units, saturating
+int64_t cx_quantity_milli(const struct cx_quantity *quantity); // rounded up to thousandths, saturating
 int cx_quantity_compare(const struct cx_quantity *a, const struct cx_quantity *b);
 void cx_quantity_add(struct cx_quantity *to, const struct cx_quantity *other);
 void cx_quantity_subtract(struct cx_quantity *from, const struct cx_quantity *other);

@@ -8,8 +8,16 @@
 
 #include <jansson.h>
 
-enum cx_operator { CX_OP_IN, CX_OP_NOT_IN, CX_OP_EXISTS, CX_OP_NOT_EXISTS, CX_OP_EQUALS, CX_OP_NOT_EQUALS, CX_OP_GT,
-                   CX_OP_LT };
+enum cx_operator {
+        CX_OP_IN,
+        CX_OP_NOT_IN,
+        CX_OP_EXISTS,
+        CX_OP_NOT_EXISTS,
+        CX_OP_EQUALS,
+        CX_OP_NOT_EQUALS,
+        CX_OP_GT,
+        CX_OP_LT
+};
 struct cx_requirement {
         char *key;
         enum cx_operator op;
@@ -19,20 +27,24 @@ struct cx_requirement {
 struct cx_selector {
         struct cx_requirement *requirements;
         size_t count;
-        bool nothing;                 // matches nothing (a nil LabelSelector)
+        bool nothing; // matches nothing (a nil LabelSelector)
 };
-#define CX_SELECTOR_INIT {0}
+#define CX_SELECTOR_INIT                                                                                               \
+        {                                                                                                              \
+                0                                                                                                      \
+        }
 
 int cx_selector_parse_labels(const char *text, struct cx_selector *ret_selector, struct cx_error *err) CX_CHECK;
 int cx_selector_parse_fields(const char *text, struct cx_selector *ret_selector, struct cx_error *err) CX_CHECK;
 // From metav1.LabelSelector; NULL selects nothing, {} everything.
-int cx_selector_from_json(const json_t *label_selector, struct cx_selector *ret_selector, struct cx_error *err) CX_CHECK;
+int cx_selector_from_json(const json_t *label_selector, struct cx_selector *ret_selector, struct cx_error *err)
+        CX_CHECK;
 // From a plain map (Service.spec.selector); NULL or empty selects nothing.
 void cx_selector_from_map(const json_t *map, struct cx_selector *ret_selector);
-bool cx_selector_matches(const struct cx_selector *selector, const json_t *labels);   // labels may be NULL
+bool cx_selector_matches(const struct cx_selector *selector, const json_t *labels); // labels may be NULL
 // The general form: `get` returns the value of a key or NULL.
-bool cx_selector_matches_with(const struct cx_selector *selector,
-                              const char *(*get)(void *context, const char *key), void *context);
+bool cx_selector_matches_with(const struct cx_selector *selector, const char *(*get)(void *context, const char *key),
+                              void *context);
 void cx_selector_format(const struct cx_selector *selector, struct cx_buf *to);
 void cx_selector_release(struct cx_selector *selector);
 #define CX_SELECTOR CX_CLEANUP(cx_selector_release) struct cx_selector

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-json_t *cx_status_from_error(const struct cx_error *err);     // new reference; {"kind":"Status",…,"code":404}
+json_t *cx_status_from_error(const struct cx_error *err); // new reference; {"kind":"Status",…,"code":404}
 int cx_status_http_code(const struct cx_error *err);
 // Sets err from a Status body (or, when it is none, from the code and the body's text). Returns err's code.
 int cx_error_from_status(struct cx_error *err, int http_code, const char *body, size_t length);

@@ -10,10 +10,10 @@
 #include <stdint.h>
 #include <string.h>
 
-void *cx_alloc(size_t size);                         // zeroed; owned by the caller (free)
-void *cx_alloc_array(size_t count, size_t size);     // zeroed, overflow-checked
+void *cx_alloc(size_t size);                     // zeroed; owned by the caller (free)
+void *cx_alloc_array(size_t count, size_t size); // zeroed, overflow-checked
 void *cx_realloc_array(void *p, size_t count, size_t size);
-char *cx_strdup(const char *text);                   // NULL gives NULL
+char *cx_strdup(const char *text); // NULL gives NULL
 char *cx_strndup(const char *text, size_t length);
 char *cx_sprintf(const char *format, ...) CX_PRINTF(1, 2); // a new string, owned by the caller
 

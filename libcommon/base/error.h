@@ -14,46 +14,49 @@
 
 // The machine-readable reasons of metav1.Status. The HTTP code of each is in cx_reason_http_code().
 enum cx_reason {
-        CX_REASON_UNKNOWN = 0,         // "" / 500
-        CX_REASON_BAD_REQUEST,         // 400
-        CX_REASON_UNAUTHORIZED,        // 401
-        CX_REASON_FORBIDDEN,           // 403
-        CX_REASON_NOT_FOUND,           // 404
-        CX_REASON_METHOD_NOT_ALLOWED,  // 405
-        CX_REASON_NOT_ACCEPTABLE,      // 406
-        CX_REASON_ALREADY_EXISTS,      // 409
-        CX_REASON_CONFLICT,            // 409
-        CX_REASON_GONE,                // 410
-        CX_REASON_EXPIRED,             // 410
-        CX_REASON_TOO_LARGE,           // 413 RequestEntityTooLarge
-        CX_REASON_UNSUPPORTED_MEDIA,   // 415 UnsupportedMediaType
-        CX_REASON_INVALID,             // 422
-        CX_REASON_TOO_MANY_REQUESTS,   // 429
-        CX_REASON_INTERNAL,            // 500 InternalError
-        CX_REASON_SERVER_TIMEOUT,      // 500 ServerTimeout (retry)
-        CX_REASON_TIMEOUT,             // 504
-        CX_REASON_UNAVAILABLE,         // 503 ServiceUnavailable
+        CX_REASON_UNKNOWN = 0,        // "" / 500
+        CX_REASON_BAD_REQUEST,        // 400
+        CX_REASON_UNAUTHORIZED,       // 401
+        CX_REASON_FORBIDDEN,          // 403
+        CX_REASON_NOT_FOUND,          // 404
+        CX_REASON_METHOD_NOT_ALLOWED, // 405
+        CX_REASON_NOT_ACCEPTABLE,     // 406
+        CX_REASON_ALREADY_EXISTS,     // 409
+        CX_REASON_CONFLICT,           // 409
+        CX_REASON_GONE,               // 410
+        CX_REASON_EXPIRED,            // 410
+        CX_REASON_TOO_LARGE,          // 413 RequestEntityTooLarge
+        CX_REASON_UNSUPPORTED_MEDIA,  // 415 UnsupportedMediaType
+        CX_REASON_INVALID,            // 422
+        CX_REASON_TOO_MANY_REQUESTS,  // 429
+        CX_REASON_INTERNAL,           // 500 InternalError
+        CX_REASON_SERVER_TIMEOUT,     // 500 ServerTimeout (retry)
+        CX_REASON_TIMEOUT,            // 504
+        CX_REASON_UNAVAILABLE,        // 503 ServiceUnavailable
         CX_REASON_COUNT
 };
 
 struct cx_error_cause {
-        char *reason;   // "FieldValueInvalid", …; owned
-        char *message;  // owned
-        char *field;    // "spec.replicas", …; owned, may be NULL
+        char *reason;  // "FieldValueInvalid", …; owned
+        char *message; // owned
+        char *field;   // "spec.replicas", …; owned, may be NULL
 };
 
 struct cx_error {
-        int code;                // negative errno; 0 when no error is set
-        enum cx_reason reason;   // CX_REASON_UNKNOWN for plain system errors
-        char *message;           // owned
+        int code;              // negative errno; 0 when no error is set
+        enum cx_reason reason; // CX_REASON_UNKNOWN for plain system errors
+        char *message;         // owned
         // Status.details; all owned, all may be NULL
         char *group, *kind, *name, *uid;
-        int retry_after;         // seconds, 0 for none
+        int retry_after; // seconds, 0 for none
         struct cx_error_cause *causes;
         size_t n_causes;
 };
 
-#define CX_ERROR_INIT {0}
+#define CX_ERROR_INIT                                                                                                  \
+        {                                                                                                              \
+                0                                                                                                      \
+        }
 #define CX_ERROR CX_CLEANUP(cx_error_release) struct cx_error
 
 // Sets a plain error and returns `code` (negative errno).
@@ -71,7 +74,7 @@ void cx_error_cause(struct cx_error *err, const char *reason, const char *field,
 int cx_error_wrap(struct cx_error *err, const char *format, ...) CX_PRINTF(2, 3);
 // Moves `from` into `to` (which must be unset, may be NULL) and returns the code.
 int cx_error_move(struct cx_error *to, struct cx_error *from);
-void cx_error_release(struct cx_error *err);   // back to CX_ERROR_INIT
+void cx_error_release(struct cx_error *err); // back to CX_ERROR_INIT
 
 static inline bool cx_error_is(const struct cx_error *err, enum cx_reason reason)
 {
@@ -82,7 +85,7 @@ static inline const char *cx_error_text(const struct cx_error *err)
         return err && err->message ? err->message : "unknown error";
 }
 
-const char *cx_reason_name(enum cx_reason reason);              // "NotFound"; "" for UNKNOWN
+const char *cx_reason_name(enum cx_reason reason); // "NotFound"; "" for UNKNOWN
 int cx_reason_http_code(enum cx_reason reason);
-enum cx_reason cx_reason_by_name(const char *name);             // UNKNOWN when not known
+enum cx_reason cx_reason_by_name(const char *name); // UNKNOWN when not known
 enum cx_reason cx_reason_by_http_code(int http_code);

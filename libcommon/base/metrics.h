@@ -36,11 +36,15 @@ double cx_series_value(const struct cx_series *series);         // the count, of
 #define cx_metric_set(metric, value, ...) cx_series_set(cx_metric_series((metric), CX_LABELS_(__VA_ARGS__)), (value))
 #define cx_metric_observe(metric, value, ...)                                                                          \
         cx_series_observe(cx_metric_series((metric), CX_LABELS_(__VA_ARGS__)), (value))
+#ifdef __cppcheck__ // which does not know __VA_OPT__
+#define CX_LABELS_(...) NULL
+#else
 #define CX_LABELS_(...)                                                                                                \
         (const char *const[])                                                                                          \
         {                                                                                                              \
                 __VA_ARGS__ __VA_OPT__(, ) NULL                                                                        \
         }
+#endif
 
 // Everything in text format 0.0.4, with process_resident_memory_bytes, process_cpu_seconds_total, process_open_fds,
 // process_max_fds, process_virtual_memory_bytes, process_threads and process_start_time_seconds.

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define FIRST_TRIM 5   // seconds
+#define FIRST_TRIM 5 // seconds
 #define LATER_TRIM 60
 
 extern char **environ;

@@ -13,21 +13,21 @@ void cx_process_unblock_signals(void);
 // Waits until SIGTERM or SIGINT arrives, or until cx_process_request_stop. Returns the signal, 0 when requested. Gives
 // memory back meanwhile: five seconds after the start and once a minute (cx_process_trim).
 int cx_process_wait_stop(void);
-void cx_process_request_stop(void);                        // any thread
+void cx_process_request_stop(void); // any thread
 
 // Gives back what only starting needed: free heap pages, and the pages of code and constants that are clean copies of
 // files (they come back from the page cache when touched again). For long-lived processes, once they are up.
 void cx_process_trim(void);
 
 struct cx_run_options {
-        const char *const *argv;    // argv[0] is looked up in PATH; NULL-ended
-        const char *const *env;     // NULL-ended; NULL: inherit
-        const char *input;          // written to standard input; NULL: /dev/null
+        const char *const *argv; // argv[0] is looked up in PATH; NULL-ended
+        const char *const *env;  // NULL-ended; NULL: inherit
+        const char *input;       // written to standard input; NULL: /dev/null
         size_t input_length;
-        size_t max_output;          // cap for each of ret_out and ret_err; 0: 1 MiB
-        int64_t timeout;            // ns; 0: none. The process group is killed at the end of it.
-        int extra_fd;               // becomes fd 3 in the child; -1 (or 0) for none
-        const char *directory;      // working directory; NULL: inherit
+        size_t max_output;     // cap for each of ret_out and ret_err; 0: 1 MiB
+        int64_t timeout;       // ns; 0: none. The process group is killed at the end of it.
+        int extra_fd;          // becomes fd 3 in the child; -1 (or 0) for none
+        const char *directory; // working directory; NULL: inherit
 };
 // Runs a program with posix_spawn, feeds and drains its pipes, waits. Returns 0 with its exit status (128 + signal when
 // killed), or a negative errno when it could not start or ran out of time. Signals are unblocked in the child.
@@ -37,7 +37,7 @@ int cx_run(const struct cx_run_options *options, struct cx_buf *ret_out, struct 
 int cx_run_ok(const char *const *argv, struct cx_buf *ret_out, struct cx_error *err) CX_CHECK;
 
 // Writes a file by a temporary name in the same folder, fsync when `durable`, and a rename. Mode e.g. 0600.
-int cx_write_file(const char *path, const void *data, size_t length, unsigned mode, bool durable,
-                  struct cx_error *err) CX_CHECK;
-int cx_mkdir_all(const char *path, unsigned mode, struct cx_error *err) CX_CHECK;   // mkdir -p
-int cx_remove_tree(const char *path, struct cx_error *err) CX_CHECK;  // rm -rf, one file system, no symlink followed
+int cx_write_file(const char *path, const void *data, size_t length, unsigned mode, bool durable, struct cx_error *err)
+        CX_CHECK;
+int cx_mkdir_all(const char *path, unsigned mode, struct cx_error *err) CX_CHECK; // mkdir -p
+int cx_remove_tree(const char *path, struct cx_error *err) CX_CHECK; // rm -rf, one file system, no symlink followed

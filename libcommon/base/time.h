@@ -13,8 +13,8 @@
 #define CX_US_PER_S INT64_C(1000000)
 #define CX_TIME_TEXT 40
 
-int64_t cx_time_now(void);                                // wall clock, µs
-int64_t cx_time_monotonic(void);                          // ns
+int64_t cx_time_now(void);                                    // wall clock, µs
+int64_t cx_time_monotonic(void);                              // ns
 void cx_time_format(int64_t us, char to[CX_TIME_TEXT]);       // RFC 3339 in UTC, whole seconds: metav1.Time
 void cx_time_format_micro(int64_t us, char to[CX_TIME_TEXT]); // with six decimals: metav1.MicroTime
 // RFC 3339 with optional fraction and any offset. 0 or -EINVAL.

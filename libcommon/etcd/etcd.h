@@ -12,13 +12,13 @@
 struct cx_etcd;
 
 struct cx_etcd_options {
-        const char *const *endpoints;      // "https://127.0.0.1:2379", NULL-ended
+        const char *const *endpoints;            // "https://127.0.0.1:2379", NULL-ended
         const char *ca_pem, *cert_pem, *key_pem; // contents
-        int64_t timeout;                   // ns a call; 0: 10 s
+        int64_t timeout;                         // ns a call; 0: 10 s
 };
 
 struct cx_etcd_kv {
-        char *key, *value;                 // owned by the kv; terminated
+        char *key, *value; // owned by the kv; terminated
         size_t key_length, value_length;
         int64_t create_revision, mod_revision, lease;
 };
@@ -54,8 +54,8 @@ int cx_etcd_compact(struct cx_etcd *etcd, int64_t revision, struct cx_error *err
 // range read is needed. It reconnects by itself when a connection drops.
 struct cx_etcd_event {
         bool is_delete;
-        struct cx_etcd_kv kv;          // owned by the callback's caller; for deletes only key and mod_revision
-        struct cx_etcd_kv prev;        // the value before, when prev_kv was asked and there was one (key NULL otherwise)
+        struct cx_etcd_kv kv;   // owned by the callback's caller; for deletes only key and mod_revision
+        struct cx_etcd_kv prev; // the value before, when prev_kv was asked and there was one (key NULL otherwise)
 };
 struct cx_etcd_watch_callbacks {
         void (*on_events)(void *context, struct cx_etcd_event *events, size_t count, int64_t revision);
@@ -67,6 +67,6 @@ struct cx_etcd_watch;
 int cx_etcd_watch_new(struct cx_etcd *etcd, const char *key, const char *range_end, int64_t revision, bool prev_kv,
                       const struct cx_etcd_watch_callbacks *callbacks, struct cx_etcd_watch **ret_watch,
                       struct cx_error *err) CX_CHECK;
-void cx_etcd_watch_free(struct cx_etcd_watch *watch);  // no callback runs after it returns; not from a callback
+void cx_etcd_watch_free(struct cx_etcd_watch *watch); // no callback runs after it returns; not from a callback
 // Asks for an immediate progress notification on the watch (etcd >= 3.4): on_progress follows.
 void cx_etcd_watch_request_progress(struct cx_etcd_watch *watch);

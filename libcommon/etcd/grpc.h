@@ -9,22 +9,31 @@
 
 struct cx_grpc;
 struct cx_grpc_options {
-        const char *const *endpoints;      // NULL-ended; copied
+        const char *const *endpoints;            // NULL-ended; copied
         const char *ca_pem, *cert_pem, *key_pem; // copied
 };
 int cx_grpc_new(const struct cx_grpc_options *options, struct cx_grpc **ret_grpc, struct cx_error *err) CX_CHECK;
-void cx_grpc_free(struct cx_grpc *grpc);   // streams must be freed before
+void cx_grpc_free(struct cx_grpc *grpc); // streams must be freed before
 
-enum { CX_GRPC_OK = 0, CX_GRPC_INVALID_ARGUMENT = 3, CX_GRPC_DEADLINE = 4, CX_GRPC_EXHAUSTED = 8, CX_GRPC_OUT_OF_RANGE = 11,
-       CX_GRPC_UNAVAILABLE = 14 };
+enum {
+        CX_GRPC_OK = 0,
+        CX_GRPC_INVALID_ARGUMENT = 3,
+        CX_GRPC_DEADLINE = 4,
+        CX_GRPC_EXHAUSTED = 8,
+        CX_GRPC_OUT_OF_RANGE = 11,
+        CX_GRPC_UNAVAILABLE = 14
+};
 
 struct cx_grpc_result {
-        struct cx_buf message;   // of the reply, when status is 0
-        int status;              // gRPC status; -1: no answer
-        char *text;              // grpc-message or the transport's complaint; owned
-        bool unsent;             // no answer, and the request certainly did not reach a server
+        struct cx_buf message; // of the reply, when status is 0
+        int status;            // gRPC status; -1: no answer
+        char *text;            // grpc-message or the transport's complaint; owned
+        bool unsent;           // no answer, and the request certainly did not reach a server
 };
-#define CX_GRPC_RESULT_INIT {.message = CX_BUF_INIT, .status = -1}
+#define CX_GRPC_RESULT_INIT                                                                                            \
+        {                                                                                                              \
+                .message = CX_BUF_INIT, .status = -1                                                                   \
+        }
 void cx_grpc_result_release(struct cx_grpc_result *result);
 
 // One call. Always fills ret_result; a caller looks at its status.
@@ -33,12 +42,12 @@ void cx_grpc_unary(struct cx_grpc *grpc, const char *method, const void *message
 
 struct cx_grpc_stream;
 struct cx_grpc_stream_callbacks {
-        void (*on_start)(void *context, struct cx_buf *first_message);     // at each start: the message to send first
+        void (*on_start)(void *context, struct cx_buf *first_message); // at each start: the message to send first
         void (*on_message)(void *context, const void *data, size_t length);
-        int64_t (*on_end)(void *context, int status, const char *text);    // ns until the restart; negative: stop
+        int64_t (*on_end)(void *context, int status, const char *text); // ns until the restart; negative: stop
         void *context;
 };
 struct cx_grpc_stream *cx_grpc_stream_new(struct cx_grpc *grpc, const char *method,
                                           const struct cx_grpc_stream_callbacks *callbacks);
-void cx_grpc_stream_send(struct cx_grpc_stream *stream, const void *data, size_t length);   // any thread
-void cx_grpc_stream_free(struct cx_grpc_stream *stream);   // no callback runs after it; not from a callback
+void cx_grpc_stream_send(struct cx_grpc_stream *stream, const void *data, size_t length); // any thread
+void cx_grpc_stream_free(struct cx_grpc_stream *stream); // no callback runs after it; not from a callback

@@ -14,16 +14,16 @@
 int cx_json_parse(const char *text, size_t length, bool strict, json_t **ret_json, struct cx_error *err) CX_CHECK;
 // Compact text, keys in insertion order.
 void cx_json_dump(const json_t *json, struct cx_buf *to);
-char *cx_json_text(const json_t *json);                      // owned by the caller
+char *cx_json_text(const json_t *json); // owned by the caller
 
 // Look-ups by dotted path of object keys ("metadata.labels"): borrowed, NULL (or the fallback) when absent or of
 // another type. A key that has dots itself needs cx_json_at.
 json_t *cx_json_get(const json_t *json, const char *path);
-const char *cx_json_string(const json_t *json, const char *path);          // NULL when absent
+const char *cx_json_string(const json_t *json, const char *path); // NULL when absent
 const char *cx_json_string_or(const json_t *json, const char *path, const char *fallback);
 int64_t cx_json_int(const json_t *json, const char *path, int64_t fallback);
 bool cx_json_bool(const json_t *json, const char *path, bool fallback);
-size_t cx_json_count(const json_t *json, const char *path);                // array or object size; 0 when absent
+size_t cx_json_count(const json_t *json, const char *path); // array or object size; 0 when absent
 json_t *cx_json_at(const json_t *json, const char *const *keys, size_t n_keys);
 
 // Sets a value at a dotted path, making objects on the way. Steals `value`. -EINVAL when something on the way is no

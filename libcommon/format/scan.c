@@ -77,8 +77,10 @@ static bool skip_value(struct cx_scan *scan, struct cx_slice *ret_value)
 
 static bool open(struct cx_scan *scan, struct cx_slice json, char c)
 {
+        if (!json.data)
+                return false;
         *scan = (struct cx_scan){.p = json.data, .end = json.data + json.length};
-        return json.data && take(scan, c);
+        return take(scan, c);
 }
 
 bool cx_scan_object(struct cx_scan *scan, struct cx_slice object)

@@ -7,7 +7,7 @@
 #include "base/buf.h"
 
 struct cx_slice {
-        const char *data;     // into the scanned text; NULL: absent
+        const char *data; // into the scanned text; NULL: absent
         size_t length;
 };
 

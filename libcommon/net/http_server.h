@@ -23,15 +23,15 @@ typedef void (*cx_http_handler)(struct cx_http_request *request, void *context);
 typedef bool (*cx_http_handler_inline)(struct cx_http_request *request, void *context);
 
 struct cx_http_server_options {
-        const char *address;           // "0.0.0.0", "127.0.0.1", "::"
-        int port;                      // 0: any free one, see cx_http_server_port
-        const char *cert_pem, *key_pem; // contents; NULL: cleartext
-        const char *client_ca_pem;     // when set, client certificates are asked for and verified when given
-        int io_threads;                // 0: one a core
-        int workers;                   // 0: 8
-        size_t max_body;               // 0: 3 MiB
-        size_t max_connections;        // 0: 8192
-        int idle_timeout;              // seconds, 0: 120; does not end a stream
+        const char *address;                   // "0.0.0.0", "127.0.0.1", "::"
+        int port;                              // 0: any free one, see cx_http_server_port
+        const char *cert_pem, *key_pem;        // contents; NULL: cleartext
+        const char *client_ca_pem;             // when set, client certificates are asked for and verified when given
+        int io_threads;                        // 0: one a core
+        int workers;                           // 0: 8
+        size_t max_body;                       // 0: 3 MiB
+        size_t max_connections;                // 0: 8192
+        int idle_timeout;                      // seconds, 0: 120; does not end a stream
         cx_http_handler_inline handler_inline; // may be NULL
         cx_http_handler handler;
         void *context;
@@ -40,21 +40,21 @@ struct cx_http_server_options {
 int cx_http_server_new(const struct cx_http_server_options *options, struct cx_http_server **ret_server,
                        struct cx_error *err) CX_CHECK;
 int cx_http_server_port(const struct cx_http_server *server);
-void cx_http_server_stop_accepting(struct cx_http_server *server);  // then wait for what runs, then free
-void cx_http_server_free(struct cx_http_server *server);            // ends streams, joins threads
+void cx_http_server_stop_accepting(struct cx_http_server *server); // then wait for what runs, then free
+void cx_http_server_free(struct cx_http_server *server);           // ends streams, joins threads
 CX_DEFINE_CLEANUP(struct cx_http_server, cx_http_server_freep, cx_http_server_free)
 
 // --- the request; everything returned is borrowed and lives as long as the request ---
 const char *cx_http_method(const struct cx_http_request *request);
-const char *cx_http_path(const struct cx_http_request *request);          // decoded, without the query
-const char *cx_http_raw_query(const struct cx_http_request *request);     // "" when none; still encoded
-const char *cx_http_query(const struct cx_http_request *request, const char *name);  // decoded; NULL when absent
+const char *cx_http_path(const struct cx_http_request *request);                    // decoded, without the query
+const char *cx_http_raw_query(const struct cx_http_request *request);               // "" when none; still encoded
+const char *cx_http_query(const struct cx_http_request *request, const char *name); // decoded; NULL when absent
 void cx_http_query_all(const struct cx_http_request *request, const char *name, struct cx_strings *ret_values);
 const char *cx_http_header(const struct cx_http_request *request, const char *name); // case-insensitive; or NULL
 // Calls `each` for every header of the request.
 void cx_http_headers(const struct cx_http_request *request,
                      void (*each)(void *context, const char *name, const char *value), void *context);
-const char *cx_http_body(const struct cx_http_request *request, size_t *ret_length);  // terminated
+const char *cx_http_body(const struct cx_http_request *request, size_t *ret_length); // terminated
 // Subject of the verified client certificate: CN in ret_cn, every O added to ret_groups. False when there is none.
 bool cx_http_client_certificate(const struct cx_http_request *request, char **ret_cn, struct cx_strings *ret_groups);
 // True when a client certificate was given but did not verify; ret_why is borrowed.
@@ -62,8 +62,8 @@ bool cx_http_client_certificate_bad(const struct cx_http_request *request, const
 const char *cx_http_remote_address(const struct cx_http_request *request); // numeric, without port
 void *cx_http_user_data(const struct cx_http_request *request);            // a pointer of the handler's own
 void cx_http_set_user_data(struct cx_http_request *request, void *data, void (*free_data)(void *));
-int cx_http_response_code(const struct cx_http_request *request);           // of the answer given; 0: none yet
-int64_t cx_http_start_time(const struct cx_http_request *request);         // monotonic ns, body complete
+int cx_http_response_code(const struct cx_http_request *request);  // of the answer given; 0: none yet
+int64_t cx_http_start_time(const struct cx_http_request *request); // monotonic ns, body complete
 
 // Adds a header to the response to come.
 void cx_http_add_header(struct cx_http_request *request, const char *name, const char *value);
@@ -71,9 +71,9 @@ void cx_http_add_header(struct cx_http_request *request, const char *name, const
 // Answers with a copy of `body`; a NULL content type means application/json.
 void cx_http_respond(struct cx_http_request *request, int code, const char *content_type, const void *body,
                      size_t length);
-void cx_http_respond_text(struct cx_http_request *request, int code, const char *text);   // text/plain
+void cx_http_respond_text(struct cx_http_request *request, int code, const char *text); // text/plain
 void cx_http_respond_buf(struct cx_http_request *request, int code, const char *content_type,
-                         struct cx_buf *body_steal);                                       // no copy
+                         struct cx_buf *body_steal); // no copy
 void cx_http_respond_json(struct cx_http_request *request, int code, json_t *body_steal);
 // Answers with the error as a Kubernetes Status (Retry-After and WWW-Authenticate where they belong).
 void cx_http_respond_error(struct cx_http_request *request, const struct cx_error *err);
@@ -91,7 +91,7 @@ struct cx_http_stream_source {
         ssize_t (*read)(void *context, uint64_t offset, char *to, size_t max);
         void (*release)(void *context);
         void *context;
-        size_t block;          // bytes asked for at a time; 0: 64 KiB
+        size_t block; // bytes asked for at a time; 0: 64 KiB
 };
 // Returns a handle to wake the stream from any thread; it stays valid until cx_http_stream_unref.
 struct cx_http_stream *cx_http_respond_stream(struct cx_http_request *request, int code, const char *content_type,

@@ -41,7 +41,7 @@ struct cx_http_peer {
         bool examined, has_certificate;
         char *common_name;
         struct cx_strings organizations;
-        const char *bad;      // why the certificate does not verify; NULL: it does, or there is none
+        const char *bad; // why the certificate does not verify; NULL: it does, or there is none
         char address[64];
 };
 
@@ -87,5 +87,5 @@ struct cx_http_stream {
 void cx_http_request_parse_uri(struct cx_http_request *request, const char *uri);
 void cx_http_request_free(struct cx_http_request *request);
 void cx_http_peer_free(struct cx_http_peer *peer);
-void cx_http_streams_abort(struct cx_http_server *server);   // and waits for nothing: MHD_stop_daemon does
-void cx_http_upgrades_end(struct cx_http_server *server);    // shuts the sockets and waits for the threads
+void cx_http_streams_abort(struct cx_http_server *server); // and waits for nothing: MHD_stop_daemon does
+void cx_http_upgrades_end(struct cx_http_server *server);  // shuts the sockets and waits for the threads

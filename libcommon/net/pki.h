@@ -11,10 +11,10 @@
 
 struct cx_certificate_spec {
         const char *common_name;
-        const struct cx_strings *organizations;  // may be NULL
+        const struct cx_strings *organizations;            // may be NULL
         const struct cx_strings *dns_names, *ip_addresses; // subject alternative names; may be NULL
-        bool is_ca, server, client;              // basic constraints and extended key usage
-        int64_t lifetime;                        // seconds; starts five minutes ago, so that clocks may differ a little
+        bool is_ca, server, client;                        // basic constraints and extended key usage
+        int64_t lifetime; // seconds; starts five minutes ago, so that clocks may differ a little
 };
 
 int cx_pki_new_key(char **ret_key_pem, struct cx_error *err) CX_CHECK;
@@ -28,7 +28,7 @@ int cx_pki_new_csr(const struct cx_certificate_spec *spec, const char *key_pem, 
                    struct cx_error *err) CX_CHECK;
 
 struct cx_csr_info {
-        char *common_name;                       // owned
+        char *common_name; // owned
         struct cx_strings organizations, dns_names, ip_addresses;
 };
 int cx_pki_parse_csr(const char *csr_pem, struct cx_csr_info *ret_info, struct cx_error *err) CX_CHECK;
@@ -44,7 +44,7 @@ int cx_pki_load_private_key(const char *pem, EVP_PKEY **ret_key, struct cx_error
 int cx_pki_load_public_key(const char *pem, EVP_PKEY **ret_key, struct cx_error *err) CX_CHECK;
 
 void cx_base64_encode(const void *data, size_t length, struct cx_buf *to);
-void cx_base64url_encode(const void *data, size_t length, struct cx_buf *to);   // without padding
+void cx_base64url_encode(const void *data, size_t length, struct cx_buf *to); // without padding
 // Standard or URL alphabet, padding optional. 0 or -EINVAL.
 int cx_base64_decode(const char *text, size_t length, struct cx_buf *to) CX_CHECK;
 void cx_sha256_hex(const void *data, size_t length, char to[65]);
