@@ -60,17 +60,19 @@ load_start() {
                 while [ ! -e "$work/load.stop" ]; do
                         curl -sf --max-time 3 "$url" >/dev/null || echo "$EPOCHREALTIME" >>"$work/load.failed"
                         n=$((n + 1))
+                        echo "$n" >"$work/load.count"
                 done
-                echo "$n" >"$work/load.count"
         ) &
         load_pid=$!
 }
+enough_load() { [ "$(cat "$work/load.count")" -ge 20 ]; }
 load_stop() { # fails when any request failed
+        until_true 60 enough_load # what is over sooner than that proves nothing
         touch "$work/load.stop"
         wait "$load_pid"
         load_pid=
         echo "requests: $(cat "$work/load.count"), failed: $(wc -l 2>/dev/null <"$work/load.failed" || echo 0)"
-        [ "$(cat "$work/load.count")" -gt 10 ] && [ ! -s "$work/load.failed" ]
+        enough_load && [ ! -s "$work/load.failed" ]
 }
 
 ready_pods() { k get pods -l "app=$1" -o 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' | grep -c True; }
