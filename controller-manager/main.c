@@ -39,8 +39,6 @@ static struct process {
              }};
 
 #define OPTION(field) &process.manager.options.field
-static bool ignored_bool;
-static const char *ignored_text;
 static const struct cx_flag flags[] = {
         {"controllers", 0, CX_FLAG_CSV, OPTION(controllers),
          "Controllers to run: '*' for all, 'foo' for one, '-foo' for none of it."},
@@ -69,11 +67,6 @@ static const struct cx_flag flags[] = {
          "How long a node may be silent that never reported."},
         {"terminated-pod-gc-threshold", 0, CX_FLAG_INT, OPTION(terminated_pod_threshold),
          "Terminated pods that are kept; 0: all.", .min = 0, .max = INT32_MAX},
-        {"use-service-account-credentials", 0, CX_FLAG_BOOL, &ignored_bool,
-         "Accepted; all controllers share one identity."},
-        {"service-account-private-key-file", 0, CX_FLAG_STRING, &ignored_text,
-         "Accepted; tokens are made by the API server."},
-        {"cluster-name", 0, CX_FLAG_STRING, &ignored_text, "Accepted; there is no cloud provider."},
         {0},
 };
 

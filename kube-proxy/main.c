@@ -13,7 +13,7 @@
 static struct proxy *proxy;
 static struct cx_strings node_port_addresses;
 static bool cleanup;
-static const char *mode = "iptables", *ignored;
+static const char *mode = "iptables";
 static struct proxy_options options = {
         .node_port_addresses = &node_port_addresses,
         .healthz_address = "0.0.0.0:10256",
@@ -40,7 +40,6 @@ static const struct cx_flag flags[] = {
         {"nodeport-addresses", 0, CX_FLAG_CSV, &node_port_addresses,
          "Networks whose own addresses serve node ports, or \"primary\"; all when empty."},
         {"cleanup", 0, CX_FLAG_BOOL, &cleanup, "Remove the rules and end."},
-        {"config", 0, CX_FLAG_STRING, &ignored, "Accepted; the flags say everything."},
         {0},
 };
 

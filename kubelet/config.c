@@ -22,7 +22,6 @@ struct setting {
 static const struct setting table[] = {
         {"kubeconfig", S, AT(kubeconfig), NULL,
          "Path to a kubeconfig file; without one the kubelet runs static pods only."},
-        {"bootstrap-kubeconfig", S, AT(bootstrap_kubeconfig), NULL, "Kubeconfig used to ask for a client certificate."},
         {"config", S, AT(config), NULL, "KubeletConfiguration file; flags win over it."},
         {"root-dir", S, AT(root), NULL, "Folder for pods, images and containers."},
         {"hostname-override", S, AT(hostname_override), NULL, "Name of the node instead of the machine's."},

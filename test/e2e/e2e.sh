@@ -8,6 +8,7 @@ top=$(cd "$here/../.." && pwd)
 bin=$top/build/release/bin
 KUBECTL=${1:-$bin/kubectl}
 . "$top/test/lib/tap.sh"
+. "$top/test/lib/control-plane.sh"
 
 work=$(mktemp -d /tmp/coxswain-e2e.XXXXXX)
 export MINIKUBE_HOME=$work HOME=$work KUBECONFIG=$work/kubeconfig
@@ -24,7 +25,7 @@ pid_of() { cut -d' ' -f1 "$work/.minikube/profiles/$profile/run/$1.pid"; }
 finish() {
         touch "$work/load.stop"
         mk delete >/dev/null 2>&1
-        [ ! -e "$work/registry.pid" ] || kill "$(cat "$work/registry.pid")" 2>/dev/null
+        kill "$(cat "$work/registry.pid")" "$(cat "$work/private.pid")" 2>/dev/null
         rm -rf "$work"
 }
 trap finish EXIT
@@ -48,7 +49,17 @@ YAML
         echo $! >"$work/registry.pid" # a file: this runs in a subshell
         until_true 20 curl -sf "http://127.0.0.1:$port/v2/" &&
                 "$top/test/images/build" "$work/images" "127.0.0.1:$port"
+        # a second registry in front of the same images, with a certificate and a password of its own
+        _pki_ca "$work" && _pki_cert "$work" registry /CN=registry serverAuth "IP:127.0.0.1,IP:$host" &&
+                htpasswd -Bbn somebody secret >"$work/htpasswd" || return 1
+        sed "s|^http:.*|http: {addr: \"0.0.0.0:$((port + 1))\", tls: {certificate: $work/registry.crt, key: $work/registry.key}}|" \
+                "$work/registry.yml" >"$work/private.yml"
+        echo "auth: {htpasswd: {realm: test, path: $work/htpasswd}}" >>"$work/private.yml"
+        docker-registry serve "$work/private.yml" >"$work/private.log" 2>&1 &
+        echo $! >"$work/private.pid"
         printf 'mirrors:\n  registry.test:\n    endpoint: ["http://%s:%s"]\n' "$host" "$port" >"$work/registries.yaml"
+        printf 'configs:\n  "%s:%s":\n    auth: {username: somebody, password: secret}\n    tls: {ca_file: %s}\n' \
+                "$host" $((port + 1)) "$work/ca.crt" >>"$work/registries.yaml"
 }
 
 # --- load: one request after another; failures are counted ---
@@ -106,6 +117,21 @@ t_spread() {
 }
 restarts() { k get pods -l app=web -o 'jsonpath={range .items[*]}{.status.containerStatuses[0].restartCount}{"\n"}{end}' | awk '{n+=$1} END {print n}'; }
 restarted() { [ "$(restarts)" -gt "$1" ]; }
+t_private() { # by the credentials in registries.yaml; nobody else gets in
+        [ "$(curl -sk -o /dev/null -w '%{http_code}' "https://127.0.0.1:$((port + 1))/v2/")" = 401 ] &&
+                k run private --image="$host:$((port + 1))/busybox:1.35" --restart=Never --command -- sleep 100000 &&
+                k wait --for=condition=Ready pod/private --timeout=20s && k delete pod private --grace-period=0 --force
+}
+t_tunnel() {
+        local ip pid r=0
+        ip=$(k get service web -o 'jsonpath={.spec.clusterIP}')
+        "$bin/minikube" tunnel -p $profile >"$work/tunnel.log" 2>&1 &
+        pid=$!
+        until_true 10 curl -sf --max-time 2 "http://$ip/" || r=1
+        kill "$pid"
+        wait "$pid"
+        ! ip route show 10.96.0.0/12 | grep . && [ $r -eq 0 ]
+}
 t_error() {
         local before
         before=$(restarts)
@@ -297,6 +323,8 @@ ok "a patched template rolls out" t_probe
 t_expose >"$work/out" 2>&1; status=$?
 ok "expose as LoadBalancer: EXTERNAL-IP answers from the host" test $status -eq 0
 ok "requests spread over pods on both nodes" t_spread
+ok "an image from a registry over HTTPS with a password" t_private
+ok "minikube tunnel: cluster IPs answer from the host" t_tunnel
 ok "/error: the container restarts and RESTARTS counts up" t_error
 ok "a deleted pod is replaced" t_replace
 ok "scale to 0 and to 5" t_scale
