@@ -27,11 +27,9 @@ struct cx_apiserver_options {
         const char *service_cluster_ip_range, *service_node_port_range;
         struct cx_strings authorization_modes, enable_admission, disable_admission;
         const char *kubelet_client_cert_file, *kubelet_client_key_file, *kubelet_ca_file;
-        const char *requestheader_client_ca_file;
         const char *token_auth_file;
         bool enable_bootstrap_token_auth, anonymous_auth, allow_privileged;
         int64_t event_ttl, min_request_timeout, max_request_bytes, service_account_max_token_expiration;
-        int64_t shutdown_delay;
 };
 
 struct cx_apiserver {

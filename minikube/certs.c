@@ -67,7 +67,7 @@ static int issue(const struct cx_profile *profile, const struct authority *ca, c
 {
         CX_CLEANUP(cx_freep) char *stem = cx_profile_path(profile, "certs/%s", q->file);
         CX_CLEANUP(cx_freep) char *cert_path = cx_sprintf("%s.crt", stem);
-        CX_CLEANUP(cx_freep) char *cert = NULL, *key = NULL;
+        CX_CLEANUP(cx_freep) char *cert = NULL;
         if (is_good(cert_path))
                 return 0;
         CX_STRINGS organizations = CX_STRINGS_INIT;

@@ -12,7 +12,7 @@ struct cx_minikube {
         struct cx_strings extra_config;
         int64_t nodes, wait_timeout;
         const char *registry_config, *output, *node, *format;
-        bool url, all, follow, help, nodes_changed, purge;
+        bool url, all, help, nodes_changed;
         int64_t lines;
 };
 

@@ -91,7 +91,7 @@ static void add_subjects(json_t *object, const char *text)
         if (!target)
                 return;
         CX_CLEANUP(cx_freep) char *subjects = cx_strndup(text, (size_t)(target - text));
-        CX_STRINGS parts = CX_STRINGS_INIT, role = CX_STRINGS_INIT;
+        CX_STRINGS parts = CX_STRINGS_INIT;
         cx_strings_split(&parts, subjects, ',');
         for (size_t i = 0; i < parts.count; i++) {
                 const char *part = trim(parts.items[i]), *colon = strchr(part, ':');
@@ -113,7 +113,6 @@ static void add_subjects(json_t *object, const char *text)
                 json_object_set_new(object, "roleRef",
                                     json_pack("{s:s,s:s%,s:s}", "apiGroup", GROUP, "kind", target,
                                               (size_t)(slash - target), "name", slash + 1));
-        cx_strings_release(&role);
 }
 
 static void decref(void *json)

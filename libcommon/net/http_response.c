@@ -70,11 +70,6 @@ void cx_http_respond_error(struct cx_http_request *request, const struct cx_erro
         cx_http_respond_json(request, cx_status_http_code(err), cx_status_from_error(err));
 }
 
-void cx_http_defer(struct cx_http_request *request CX_UNUSED)
-{
-        // The inline handler's "true without an answer" is the whole protocol; this call marks the intent for readers.
-}
-
 // --- streams ---
 
 void cx_http_stream_unref(struct cx_http_stream *stream)

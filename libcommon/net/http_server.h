@@ -5,7 +5,7 @@
 // the I/O thread, which must never block; it answers and returns true, or returns false and the request is queued for
 // `handler` on a pool of workers, which may block (the connection is suspended meanwhile). A request must be answered
 // exactly once, by exactly one cx_http_respond*/stream/upgrade call, from either of them or later from any other
-// thread that got hold of it (return true without answering to keep it: cx_http_defer).
+// thread that got hold of it (return true without answering to keep it).
 //
 // Bodies are read whole, up to max_body (413 as a Kubernetes Status over it), before any handler runs.
 #pragma once
@@ -108,6 +108,3 @@ void cx_http_stream_unref(struct cx_http_stream *stream);
 typedef void (*cx_http_upgraded)(int fd, const char *extra, size_t extra_length, void *context);
 void cx_http_respond_upgrade(struct cx_http_request *request, cx_http_upgraded run, void *context,
                              void (*release)(void *));
-
-// In a handler: this request will be answered later, from another thread.
-void cx_http_defer(struct cx_http_request *request);

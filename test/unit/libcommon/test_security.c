@@ -18,7 +18,6 @@ static void test_certificates(void **state)
         struct cx_certificate_spec spec = {.common_name = "ca", .is_ca = true, .lifetime = 3600};
         CX_ERROR err = CX_ERROR_INIT;
         (void)state;
-        CX_CLEANUP(cx_freep) char *made = NULL;
         assert_int_equal(cx_pki_issue(&spec, NULL, NULL, &ca, &ca_key, &err), 0);
         cx_strings_add(&groups, "system:nodes");
         cx_strings_add(&addresses, "10.0.0.1");
