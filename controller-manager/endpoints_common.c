@@ -130,9 +130,9 @@ static bool same_to_services(const struct cx_object *a, const struct cx_object *
 void endpoints_on_pod(void *context, const struct cx_object *old, const struct cx_object *now)
 {
         struct endpoints_watch *watch = context;
-        if (old && now && same_to_services(old, now))
-                return;
         const struct cx_object *pod = now ? now : old;
+        if (!pod || (old && now && same_to_services(old, now)))
+                return;
         if (!POD_INFO(pod)->ips.count && !(old && POD_INFO(old)->ips.count))
                 return;
         CX_OBJECTS services = CX_OBJECTS_INIT;

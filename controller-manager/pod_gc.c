@@ -109,7 +109,7 @@ static int remove_terminated(struct sweeper *self, const struct cx_objects *pods
         for (size_t i = 0; threshold > 0 && i < pods->count; i++)
                 if (pod_is_terminal(pods->items[i]))
                         cx_objects_add(&ended, pods->items[i]);
-        if ((int64_t)ended.count <= threshold)
+        if (!ended.items || (int64_t)ended.count <= threshold)
                 return 0;
         qsort(ended.items, ended.count, sizeof *ended.items, compare_created);
         for (size_t i = 0; (int64_t)(ended.count - i) > threshold; i++) {

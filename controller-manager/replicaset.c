@@ -6,6 +6,7 @@
 #include "schema/schema.h"
 
 #include "api/selector.h"
+#include "format/scan.h"
 
 #define BURST 500
 #define PARALLEL 16
@@ -140,10 +141,10 @@ static void create_one(void *context, size_t i CX_UNUSED)
                         .method = "POST", .path = job->path, .body = job->body->data, .body_length = job->body->length},
                 &reply, &err);
         if (r == 0) {
-                json_auto_t *pod = NULL;
-                const char *name;
-                if (cx_json_parse(reply.body.data, reply.body.length, false, &pod, NULL) == 0 &&
-                    (name = cx_json_string(pod, "metadata.name")))
+                CX_CLEANUP(cx_freep)
+                char *name = cx_scan_string(
+                        cx_scan_path((struct cx_slice){reply.body.data, reply.body.length}, "metadata.name"));
+                if (name)
                         cx_event_object(job->self->events, "apps/v1", "ReplicaSet", job->set, "Normal",
                                         "SuccessfulCreate", "Created pod: %s", name);
                 return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recording formats the text and queues; one thread correlates and writes. The correlator keeps three small maps, emptied
-// when they grow too large: they only save writes, so forgetting is harmless.
+// Recording formats the text and queues; one thread correlates and writes, at a modest pace: when thousands of pods come
+// at once, their events follow a little later instead of taking a third of the API server from the pods themselves. The
+// correlator keeps three small maps, emptied when they grow too large: they only save writes, so forgetting is harmless.
 #include "client/events.h"
 
 #include "base/log.h"
@@ -10,7 +11,8 @@
 
 #include <pthread.h>
 
-#define QUEUE_MAX 1000
+#define QUEUE_MAX 10000
+#define WRITE_RATE 100 // a second, after a burst of as many
 #define CACHE_MAX 2048
 #define BURST 25
 #define REFILL (300 * CX_NS_PER_S)
@@ -41,7 +43,7 @@ struct core {
         struct cx_rest *rest;
         char *host;
         pthread_mutex_t lock; // guards what follows
-        pthread_cond_t wake;
+        pthread_cond_t wake, pause;
         struct event *first, **last;
         size_t length;
         bool running, stop;
@@ -49,6 +51,7 @@ struct core {
         pthread_t thread;
         // The thread's own.
         struct cx_map written, similar, buckets;
+        struct bucket pace;
 };
 
 struct cx_events {
@@ -102,6 +105,7 @@ struct cx_events *cx_events_new(struct cx_rest *rest, const char *component, con
         pthread_condattr_init(&attributes);
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
         pthread_cond_init(&core->wake, &attributes);
+        pthread_cond_init(&core->pause, &attributes);
         pthread_condattr_destroy(&attributes);
         struct cx_events *events = cx_alloc(sizeof *events);
         events->core = core;
@@ -116,6 +120,14 @@ struct cx_events *cx_events_for(struct cx_events *events, const char *component)
         other->core = events->core;
         other->component = cx_strdup(component);
         return other;
+}
+
+static void refill(struct bucket *bucket, int64_t now, double each, double most)
+{
+        bucket->tokens += (double)(now - bucket->refilled) / each;
+        if (bucket->tokens > most)
+                bucket->tokens = most;
+        bucket->refilled = now;
 }
 
 // One token from the bucket of (source, object); false when it is empty.
@@ -133,10 +145,7 @@ static bool take_token(struct core *core, const struct event *event)
                 *bucket = (struct bucket){BURST, now};
                 cx_map_set(&core->buckets, key, bucket);
         }
-        bucket->tokens += (double)(now - bucket->refilled) / (double)REFILL;
-        if (bucket->tokens > BURST)
-                bucket->tokens = BURST;
-        bucket->refilled = now;
+        refill(bucket, now, (double)REFILL, BURST);
         if (bucket->tokens < 1)
                 return false;
         bucket->tokens -= 1;
@@ -244,6 +253,21 @@ static void write_event(struct core *core, struct event *event)
         cx_map_set(&core->written, key, written);
 }
 
+// Keeps to the pace, with the lock; at the end there is no time for that.
+static void wait_turn(struct core *core)
+{
+        const double each = (double)CX_NS_PER_S / WRITE_RATE;
+        int64_t now = cx_time_monotonic();
+        refill(&core->pace, now, each, WRITE_RATE);
+        core->pace.tokens -= 1;
+        if (core->pace.tokens >= 0)
+                return;
+        int64_t until = now + (int64_t)(-core->pace.tokens * each);
+        const struct timespec ts = {until / CX_NS_PER_S, until % CX_NS_PER_S};
+        while (!core->stop && pthread_cond_timedwait(&core->pause, &core->lock, &ts) == 0)
+                ;
+}
+
 static void *run(void *argument)
 {
         struct core *core = argument;
@@ -251,6 +275,8 @@ static void *run(void *argument)
         for (;;) {
                 while (!core->first && !core->stop)
                         pthread_cond_wait(&core->wake, &core->lock);
+                if (core->first && !core->stop)
+                        wait_turn(core);
                 if (!core->first || (core->stop && cx_time_monotonic() > core->give_up))
                         break;
                 struct event *event = core->first;
@@ -281,6 +307,7 @@ void cx_events_free(struct cx_events *events)
         core->stop = true;
         core->give_up = cx_time_monotonic() + 2 * CX_NS_PER_S;
         pthread_cond_signal(&core->wake);
+        pthread_cond_signal(&core->pause);
         bool running = core->running;
         pthread_mutex_unlock(&core->lock);
         if (running)
@@ -294,6 +321,7 @@ void cx_events_free(struct cx_events *events)
         cx_map_release(&core->similar);
         cx_map_release(&core->buckets);
         pthread_cond_destroy(&core->wake);
+        pthread_cond_destroy(&core->pause);
         pthread_mutex_destroy(&core->lock);
         free(core->host);
         free(core);
@@ -328,7 +356,8 @@ static void record(struct cx_events *events, const struct cx_event_about *about,
                 core->length++;
                 if (!core->running)
                         core->running = pthread_create(&core->thread, NULL, run, core) == 0;
-                pthread_cond_signal(&core->wake);
+                if (core->length == 1)
+                        pthread_cond_signal(&core->wake);
         }
         pthread_mutex_unlock(&core->lock);
         if (full)

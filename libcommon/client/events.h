@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The event recorder: core/v1 Events about objects, written by a thread of its own from a bounded queue (what does not fit
-// is dropped: events never hold up the work). The same event again raises the count of the first by a patch; many alike
-// events of one source about one object are combined, and more than a burst of 25 (refilled one in five minutes) are
-// dropped. Any thread may record.
+// is dropped) at a hundred a second after a burst: events never hold up the work. The same event again raises the count of
+// the first by a patch; many alike events of one source about one object are combined, and more than a burst of 25
+// (refilled one in five minutes) are dropped. Any thread may record.
 #pragma once
 
 #include "client/object.h"

@@ -14,6 +14,7 @@
 #include "client/json_scan.h"
 #include "client/store.h"
 #include "format/json.h"
+#include "format/json_arena.h"
 #include "net/http_client_internal.h"
 
 #include <pthread.h>
@@ -65,6 +66,7 @@ struct cx_informers {
         struct cx_informer *first;
         bool running, stop;
         pthread_t thread;
+        struct cx_json_arena arena; // the I/O thread's own
 };
 
 struct cx_informers *cx_informers_new(struct cx_rest *rest)
@@ -164,19 +166,31 @@ static void notify(struct cx_informer *informer, const struct cx_object *old, co
                 informer->handlers[i].call(informer->handlers[i].context, old, now);
 }
 
+// Makes an object of its raw text; NULL when the text is no object.
+static struct cx_object *decode(const struct cx_informer *informer, const char *text, size_t length)
+{
+        const struct cx_informer_options *options = &informer->options;
+        struct cx_object *object = NULL;
+        json_t *json = NULL;
+        cx_json_arena_open(&informer->set->arena);
+        if (cx_json_parse(text, length, false, &json, NULL) == 0 && json_is_object(json)) {
+                object = cx_object_new(json, options->drop_bytes ? NULL : text, options->drop_bytes ? 0 : length);
+                if (options->project) {
+                        object->projection = options->project(options->context, json);
+                        object->free_projection = options->free_projection;
+                }
+        }
+        json_decref(json);
+        cx_json_arena_close(&informer->set->arena);
+        return object;
+}
+
 // Takes in an object's raw text. A negative result means that the text is no object.
 static int apply(struct cx_informer *informer, const char *text, size_t length, bool deleted)
 {
-        json_auto_t *json = NULL;
-        int r = cx_json_parse(text, length, false, &json, NULL);
-        if (r < 0 || !json_is_object(json))
+        struct cx_object *object = decode(informer, text, length);
+        if (!object)
                 return -EPROTO;
-        struct cx_object *object = cx_object_new(json, informer->options.drop_bytes ? NULL : text,
-                                                 informer->options.drop_bytes ? 0 : length);
-        if (informer->options.project) {
-                object->projection = informer->options.project(informer->options.context, json);
-                object->free_projection = informer->options.free_projection;
-        }
         if (informer->state == WATCHING)
                 set_rv(informer, object->resource_version);
         else if (informer->track_seen)
@@ -535,6 +549,7 @@ void cx_informers_free(struct cx_informers *set)
                 free_informer(informer);
         }
         curl_multi_cleanup(set->multi);
+        cx_json_arena_release(&set->arena);
         pthread_cond_destroy(&set->changed);
         pthread_mutex_destroy(&set->lock);
         free(set);

@@ -24,7 +24,7 @@ struct cx_informer_options {
         // a cluster may never use, each of which would cost a connection. 0: always watch.
         int64_t poll_while_empty;
         // Takes what the component needs from an object into a struct of its own; called once per version of an object,
-        // on the I/O thread. May return NULL.
+        // on the I/O thread. Keeps nothing of the tree itself. May return NULL.
         void *(*project)(void *context, const json_t *object);
         void (*free_projection)(void *projection);
         void *context;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures scheduling from outside: makes fake nodes and pods through the API server that a kubeconfig names, and watches
-// until every pod is bound.
+// until every pod is bound. With --deployment, one Deployment asks for the pods and the controllers make them.
 //
-//     scheduling --kubeconfig FILE [--nodes 500] [--pods 3000] [--connections 16]
+//     scheduling --kubeconfig FILE [--nodes 500] [--pods 3000] [--connections 16] [--deployment]
 #include "base/log.h"
 #include "base/process.h"
 #include "base/time.h"
@@ -14,6 +14,7 @@
 
 static const char *kubeconfig;
 static int64_t n_nodes = 500, n_pods = 3000, connections = 16;
+static bool deployment;
 
 struct bench {
         struct cx_rest *rest;
@@ -56,18 +57,30 @@ static void untaint_node(void *context, size_t i)
                 cx_err(&err, "Cannot change the node", "node", name);
 }
 
+static json_t *pod_spec(void)
+{
+        return json_pack("{s:b, s:[{s:s, s:s, s:{s:{s:s, s:s}}}]}", "automountServiceAccountToken", 0, "containers",
+                         "name", "c", "image", "hello", "resources", "requests", "cpu", "100m", "memory", "100Mi");
+}
+
 static void create_pod(void *context, size_t i)
 {
         char name[32];
         snprintf(name, sizeof name, "pod-%zu", i);
         create(context, CX_REF("", "v1", "pods", "bench"),
-               json_pack("{s:s, s:s, s:{s:s, s:{s:s}, s:[{s:s, s:s, s:s, s:s, s:b}]}, s:{s:b, "
-                         "s:[{s:s, s:s, s:{s:{s:s, s:s}}}]}}",
-                         "apiVersion", "v1", "kind", "Pod", "metadata", "name", name, "labels", "app", "bench",
-                         "ownerReferences", "apiVersion", "apps/v1", "kind", "ReplicaSet", "name", "bench", "uid",
-                         "5c3c8d5c-0000-4000-8000-000000000001", "controller", 1, "spec",
-                         "automountServiceAccountToken", 0, "containers", "name", "c", "image", "hello", "resources",
-                         "requests", "cpu", "100m", "memory", "100Mi"));
+               json_pack("{s:s, s:s, s:{s:s, s:{s:s}, s:[{s:s, s:s, s:s, s:s, s:b}]}, s:o}", "apiVersion", "v1", "kind",
+                         "Pod", "metadata", "name", name, "labels", "app", "bench", "ownerReferences", "apiVersion",
+                         "apps/v1", "kind", "ReplicaSet", "name", "bench", "uid",
+                         "5c3c8d5c-0000-4000-8000-000000000001", "controller", 1, "spec", pod_spec()));
+}
+
+static void create_deployment(struct bench *bench)
+{
+        create(bench, CX_REF("apps", "v1", "deployments", "bench"),
+               json_pack("{s:s, s:s, s:{s:s}, s:{s:I, s:{s:{s:s}}, s:{s:{s:{s:s}}, s:o}}}", "apiVersion", "apps/v1",
+                         "kind", "Deployment", "metadata", "name", "bench", "spec", "replicas", (json_int_t)n_pods,
+                         "selector", "matchLabels", "app", "deployed", "template", "metadata", "labels", "app",
+                         "deployed", "spec", pod_spec()));
 }
 
 static void *project(void *context, const json_t *pod)
@@ -99,17 +112,21 @@ static int run(struct cx_error *err)
         cx_parallel((size_t)n_nodes, (int)connections, create_node, &bench);
         cx_parallel((size_t)n_nodes, (int)connections, untaint_node, &bench);
         struct cx_informers *informers = cx_informers_new(bench.rest);
-        struct cx_informer *pods =
-                cx_informers_add(informers, &(struct cx_informer_options){.ref = {"", "v1", "pods", "bench"},
-                                                                          .drop_bytes = true,
-                                                                          .project = project,
-                                                                          .free_projection = free});
+        struct cx_informer *pods = cx_informers_add(
+                informers, &(struct cx_informer_options){.ref = {"", "v1", "pods", "bench"},
+                                                         .label_selector = deployment ? "app=deployed" : "app=bench",
+                                                         .drop_bytes = true,
+                                                         .project = project,
+                                                         .free_projection = free});
         cx_informer_on_event(pods, on_pod, &bench);
         cx_informers_start(informers);
         r = cx_informers_wait_synced(informers, 10 * CX_NS_PER_S, err);
         int64_t start = cx_time_monotonic(), created = 0;
         if (r == 0) {
-                cx_parallel((size_t)n_pods, (int)connections, create_pod, &bench);
+                if (deployment)
+                        create_deployment(&bench);
+                else
+                        cx_parallel((size_t)n_pods, (int)connections, create_pod, &bench);
                 created = cx_time_monotonic();
                 while (__atomic_load_n(&bench.bound, __ATOMIC_ACQUIRE) + bench.failed < n_pods &&
                        cx_time_monotonic() - start < 120 * CX_NS_PER_S)
@@ -133,6 +150,7 @@ int main(int argc, char **argv)
                 {"nodes", 0, CX_FLAG_INT, &n_nodes, "How many nodes to make."},
                 {"pods", 0, CX_FLAG_INT, &n_pods, "How many pods to make."},
                 {"connections", 0, CX_FLAG_INT, &connections, "How many at once."},
+                {"deployment", 0, CX_FLAG_BOOL, &deployment, "Let a Deployment make the pods."},
                 {0}};
         cx_process_init();
         cx_process_unblock_signals();

@@ -150,6 +150,26 @@ static void test_events(void **state)
         fake_api_free(api);
 }
 
+// Thousands at once do not take the API server from those who work: after a burst they come at a pace, and none is lost.
+static void test_events_pace(void **state)
+{
+        (void)state;
+        struct fake_api *api = fake_api_new();
+        int64_t most = 0;
+        struct cx_events *events = cx_events_new(api->rest, "tester", "host");
+        for (int i = 0; i < 150; i++) {
+                char name[16];
+                snprintf(name, sizeof name, "pod-%d", i);
+                struct cx_event_about about = {"v1", "Pod", "a", name, NULL, NULL, NULL};
+                cx_event(events, &about, "Normal", "Scheduled", "to a node");
+        }
+        FAKE_WAIT(count_events(api, &most) >= 100);
+        assert_true(count_events(api, &most) < 150);
+        cx_events_free(events);
+        assert_int_equal(count_events(api, &most), 150);
+        fake_api_free(api);
+}
+
 static void never(void *context)
 {
         *(bool *)context = true;
@@ -273,8 +293,9 @@ int main(void)
 {
         cx_process_init();
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_kubeconfig), cmocka_unit_test(test_rest),    cmocka_unit_test(test_events),
-                cmocka_unit_test(test_leader),     cmocka_unit_test(test_scanner), cmocka_unit_test(test_metrics),
+                cmocka_unit_test(test_kubeconfig),  cmocka_unit_test(test_rest),   cmocka_unit_test(test_events),
+                cmocka_unit_test(test_events_pace), cmocka_unit_test(test_leader), cmocka_unit_test(test_scanner),
+                cmocka_unit_test(test_metrics),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
