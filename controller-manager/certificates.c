@@ -178,12 +178,13 @@ static const char *why_not(const json_t *request, const char *signer, const stru
         return only_usages(request, "server auth") ? NULL : "invalid usages for a serving certificate";
 }
 
-static int write_result(struct signer *self, const char *key, json_t *status_steal, struct cx_error *err)
+static int write_result(struct signer *self, const char *key, json_t *request, struct cx_error *err)
 {
-        json_auto_t *patch = json_pack("{s:o}", "status", status_steal);
-        return cx_rest_patch(self->manager->rest,
-                             CX_REF("certificates.k8s.io", "v1", "certificatesigningrequests", NULL, key), "status",
-                             CX_PATCH_MERGE, patch, NULL, err);
+        json_object_set_new(request, "apiVersion", json_string("certificates.k8s.io/v1"));
+        json_object_set_new(request, "kind", json_string("CertificateSigningRequest"));
+        return cx_rest_update_status(self->manager->rest,
+                                     CX_REF("certificates.k8s.io", "v1", "certificatesigningrequests", NULL, key),
+                                     request, NULL, err);
 }
 
 static int reconcile_signing(void *context, const char *key, int64_t *retry_after CX_UNUSED, struct cx_error *err)
@@ -211,11 +212,11 @@ static int reconcile_signing(void *context, const char *key, int64_t *retry_afte
                 refusal = why_not(request, signer, &info);
         cx_csr_info_release(&info);
         if (refusal) {
-                json_t *conditions = json_deep_copy(cx_json_get(request, "status.conditions"));
+                json_t *conditions = cx_json_array_at(cx_json_object_at(request, "status"), "conditions");
                 json_array_append_new(conditions, json_pack("{s:s, s:s, s:s, s:s, s:o}", "type", "Failed", "status",
                                                             "True", "reason", "SignerValidationFailure", "message",
                                                             refusal, "lastUpdateTime", json_now()));
-                return write_result(self, key, json_pack("{s:o}", "conditions", conditions), err);
+                return write_result(self, key, request, err);
         }
         bool server = cx_streq(signer, KUBELET_SERVING);
         int64_t lifetime = self->manager->options.signing_duration / CX_NS_PER_S;
@@ -227,15 +228,18 @@ static int reconcile_signing(void *context, const char *key, int64_t *retry_afte
                 return r;
         CX_BUF encoded = CX_BUF_INIT;
         cx_base64_encode(cert, strlen(cert), &encoded);
-        return write_result(self, key, json_pack("{s:s}", "certificate", encoded.data), err);
+        json_object_set_new(json_object_get(request, "status"), "certificate", json_string(encoded.data));
+        return write_result(self, key, request, err);
 }
 
 const struct controller csr_approving_controller = {.name = "certificatesigningrequest-approving-controller",
+                                                    .account = "certificate-controller",
                                                     .workers = 1,
                                                     .init = init_approving,
                                                     .reconcile = reconcile_approving,
                                                     .free = release};
 const struct controller csr_signing_controller = {.name = "certificatesigningrequest-signing-controller",
+                                                  .account = "certificate-controller",
                                                   .workers = 1,
                                                   .init = init_signing,
                                                   .reconcile = reconcile_signing,

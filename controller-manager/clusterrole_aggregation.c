@@ -82,5 +82,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after CX_UNU
                              NULL, CX_PATCH_MERGE, patch, NULL, err);
 }
 
-const struct controller clusterrole_aggregation_controller = {
-        .name = "clusterrole-aggregation-controller", .workers = 1, .init = init, .reconcile = reconcile, .free = free};
+const struct controller clusterrole_aggregation_controller = {.name = "clusterrole-aggregation-controller",
+                                                              .account = "clusterrole-aggregation-controller",
+                                                              .workers = 1,
+                                                              .init = init,
+                                                              .reconcile = reconcile,
+                                                              .free = free};

@@ -305,5 +305,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         return r;
 }
 
-const struct controller deployment_controller = {
-        .name = "deployment-controller", .workers = 5, .init = init, .reconcile = reconcile, .free = free};
+const struct controller deployment_controller = {.name = "deployment-controller",
+                                                 .account = "deployment-controller",
+                                                 .workers = 5,
+                                                 .init = init,
+                                                 .reconcile = reconcile,
+                                                 .free = free};

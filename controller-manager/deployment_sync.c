@@ -80,17 +80,18 @@ static int write_set(struct rollout *rollout, struct replica_set *set, struct cx
         return 0;
 }
 
-// The Deployment shows the revision that it is at. A patch, so that it cannot run into a conflict with a user's edit.
+// The Deployment shows the revision that it is at.
 static int show_revision(struct rollout *rollout, const json_t *set, struct cx_error *err)
 {
         const char *revision = annotation(set, REVISION);
-        if (!revision || cx_streq(annotation(rollout->d.json, REVISION), revision))
+        if (!revision || !set_annotation(rollout->d.json, REVISION, revision))
                 return 0;
-        json_auto_t *patch = json_pack("{s:{s:{s:s}}}", "metadata", "annotations", REVISION, revision);
+        json_object_set_new(rollout->d.json, "apiVersion", json_string("apps/v1"));
+        json_object_set_new(rollout->d.json, "kind", json_string("Deployment"));
         json_auto_t *written = NULL;
-        int r = cx_rest_patch(rollout->self->manager->rest,
-                              CX_REF("apps", "v1", "deployments", rollout->d.namespace, rollout->d.name), NULL,
-                              CX_PATCH_MERGE, patch, &written, err);
+        int r = cx_rest_update(rollout->self->manager->rest,
+                               CX_REF("apps", "v1", "deployments", rollout->d.namespace, rollout->d.name),
+                               rollout->d.json, &written, err);
         if (r < 0)
                 return r;
         json_object_set(rollout->d.json, "metadata", json_object_get(written, "metadata"));

@@ -145,5 +145,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after CX_UNU
         return r;
 }
 
-const struct controller endpoints_controller = {
-        .name = "endpoints-controller", .workers = 5, .init = init, .reconcile = reconcile, .free = free};
+const struct controller endpoints_controller = {.name = "endpoints-controller",
+                                                .account = "endpoint-controller",
+                                                .workers = 5,
+                                                .init = init,
+                                                .reconcile = reconcile,
+                                                .free = free};

@@ -299,5 +299,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after CX_UNU
         return r;
 }
 
-const struct controller endpointslice_controller = {
-        .name = "endpointslice-controller", .workers = 5, .init = init, .reconcile = reconcile, .free = free};
+const struct controller endpointslice_controller = {.name = "endpointslice-controller",
+                                                    .account = "endpointslice-controller",
+                                                    .workers = 5,
+                                                    .init = init,
+                                                    .reconcile = reconcile,
+                                                    .free = free};

@@ -399,5 +399,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after CX_UNU
         return r < 0 ? r : remove_finalizer(self, ref, live, ORPHAN, err);
 }
 
-const struct controller garbage_collector_controller = {
-        .name = "garbage-collector-controller", .workers = 10, .init = init, .reconcile = reconcile, .free = release};
+const struct controller garbage_collector_controller = {.name = "garbage-collector-controller",
+                                                        .account = "generic-garbage-collector",
+                                                        .workers = 10,
+                                                        .init = init,
+                                                        .reconcile = reconcile,
+                                                        .free = release};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kube-controller-manager: the table of controllers, their flags, and starting and stopping them. The informers are
 // filled first; then every controller's workers start.
+#include "identity.h"
 #include "manager.h"
 
 #include <malloc.h>
@@ -17,6 +18,7 @@ static const struct controller *const controllers[] = {
 
 struct running {
         const struct controller *controller;
+        struct manager manager; // as the controller sees it
         struct cx_workqueue *queue;
         struct cx_workers *workers;
         void *self;
@@ -26,6 +28,7 @@ static struct process {
         struct manager manager;
         struct running running[CX_ARRAY_SIZE(controllers)];
         size_t n_running;
+        struct identities *identities; // NULL: all act as the process
         pthread_t starter;
         bool stop, synced; // atomic
 } process = {.manager.options = {
@@ -65,6 +68,8 @@ static const struct cx_flag flags[] = {
         {"node-monitor-period", 0, CX_FLAG_DURATION, OPTION(monitor_period), "How often nodes are looked at."},
         {"node-startup-grace-period", 0, CX_FLAG_DURATION, OPTION(startup_grace),
          "How long a node may be silent that never reported."},
+        {"use-service-account-credentials", 0, CX_FLAG_BOOL, OPTION(use_service_accounts),
+         "Every controller acts as a service account of its own."},
         {"terminated-pod-gc-threshold", 0, CX_FLAG_INT, OPTION(terminated_pod_threshold),
          "Terminated pods that are kept; 0: all.", .min = 0, .max = INT32_MAX},
         {0},
@@ -109,17 +114,25 @@ static int start(struct cx_component *component, struct cx_error *err)
         manager->rest = component->rest;
         manager->informers = component->informers;
         manager->events = component->events;
+        if (manager->options.use_service_accounts) {
+                int r = identities_new(component, &process.identities, err);
+                if (r < 0)
+                        return r;
+        }
         for (size_t i = 0; i < CX_ARRAY_SIZE(controllers); i++) {
                 const struct controller *controller = controllers[i];
                 if (!is_enabled(&manager->options, controller->name))
                         continue;
-                struct cx_workqueue *queue = cx_workqueue_new(controller->name);
-                void *self = controller->init(manager, queue);
-                if (!self) {
-                        cx_workqueue_free(queue);
-                        continue;
-                }
-                process.running[process.n_running++] = (struct running){controller, queue, NULL, self};
+                struct running *running = &process.running[process.n_running];
+                *running = (struct running){controller, *manager, cx_workqueue_new(controller->name), NULL, NULL};
+                running->manager.whole = manager;
+                if (process.identities)
+                        running->manager.rest = identities_rest(process.identities, controller->account);
+                running->self = controller->init(&running->manager, running->queue);
+                if (running->self)
+                        process.n_running++;
+                else
+                        cx_workqueue_free(running->queue);
         }
         cx_informers_start(manager->informers);
         if (pthread_create(&process.starter, NULL, start_workers, NULL))
@@ -141,6 +154,7 @@ static void stop(struct cx_component *component)
         }
         for (size_t i = 0; i < process.manager.n_recorders; i++)
                 cx_events_free(process.manager.recorders[i]);
+        identities_free(process.identities);
         free(process.manager.recorders);
         free(process.manager.shared);
         cx_strings_release(&process.manager.options.controllers);

@@ -6,6 +6,7 @@
 
 static struct cx_informer *declare(struct manager *manager, const struct cx_resource *resource, bool metadata_only)
 {
+        manager = manager->whole ? manager->whole : manager;
         for (size_t i = 0; i < manager->n_shared; i++)
                 if (manager->shared[i].resource == resource)
                         return manager->shared[i].informer;
@@ -50,6 +51,7 @@ struct cx_informer *manager_metadata_informer(struct manager *manager, const str
 
 struct cx_events *manager_recorder(struct manager *manager, const char *component)
 {
+        manager = manager->whole ? manager->whole : manager;
         struct cx_events *recorder = cx_events_for(manager->events, component);
         manager->recorders = cx_realloc_array(manager->recorders, manager->n_recorders + 1, sizeof *manager->recorders);
         manager->recorders[manager->n_recorders++] = recorder;

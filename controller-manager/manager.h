@@ -14,7 +14,7 @@
 struct manager_options {
         struct cx_strings controllers, cluster_cidrs;
         const char *root_ca_file, *signing_cert_file, *signing_key_file, *service_lb_pool, *service_cluster_cidr;
-        bool allocate_node_cidrs;
+        bool allocate_node_cidrs, use_service_accounts;
         int64_t node_mask_v4, node_mask_v6;
         int64_t monitor_grace, monitor_period, startup_grace;
         int64_t terminated_pod_threshold, signing_duration;
@@ -22,7 +22,8 @@ struct manager_options {
 
 struct manager;
 struct controller {
-        const char *name; // upstream's, for --controllers
+        const char *name;    // upstream's, for --controllers
+        const char *account; // the service account that it acts as with --use-service-account-credentials
         int workers;
         // Returns the controller's state, or NULL when the flags leave it nothing to do.
         void *(*init)(struct manager *manager, struct cx_workqueue *queue);
@@ -30,7 +31,9 @@ struct controller {
         void (*free)(void *self);
 };
 
+// A controller gets one of its own, which differs from the whole in the client; what is declared goes into the whole.
 struct manager {
+        struct manager *whole; // NULL: this is it
         struct cx_rest *rest;
         struct cx_informers *informers;
         struct cx_events *events;

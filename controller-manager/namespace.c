@@ -94,7 +94,7 @@ static json_t *condition(const char *type, bool value, const char *reason, const
                          "lastTransitionTime", json_now(), "reason", reason, "message", message);
 }
 
-static int report(struct namespaces *self, const json_t *namespace, const struct remains *remains, const char *failure,
+static int report(struct namespaces *self, json_t *namespace, const struct remains *remains, const char *failure,
                   struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *content = cx_sprintf("Some resources are remaining: %s", remains->content.data);
@@ -131,12 +131,16 @@ static int report(struct namespaces *self, const json_t *namespace, const struct
                         json_array_set_new(conditions, i, json_deep_copy(old));
                 changed = changed || !same;
         }
-        json_auto_t *patch = json_pack("{s:{s:o}}", "status", "conditions", conditions);
-        if (!changed)
+        if (!changed) {
+                json_decref(conditions);
                 return 0;
-        return cx_rest_patch(self->manager->rest,
-                             CX_REF("", "v1", "namespaces", NULL, cx_json_string(namespace, "metadata.name")), "status",
-                             CX_PATCH_MERGE, patch, NULL, err);
+        }
+        json_object_set_new(cx_json_object_at(namespace, "status"), "conditions", conditions);
+        json_object_set_new(namespace, "apiVersion", json_string("v1"));
+        json_object_set_new(namespace, "kind", json_string("Namespace"));
+        return cx_rest_update_status(self->manager->rest,
+                                     CX_REF("", "v1", "namespaces", NULL, cx_json_string(namespace, "metadata.name")),
+                                     namespace, NULL, err);
 }
 
 static int finalize(struct namespaces *self, json_t *namespace, struct cx_error *err)
@@ -212,5 +216,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         return empty_namespace(self, namespace, retry_after, err);
 }
 
-const struct controller namespace_controller = {
-        .name = "namespace-controller", .workers = 5, .init = init, .reconcile = reconcile, .free = free};
+const struct controller namespace_controller = {.name = "namespace-controller",
+                                                .account = "namespace-controller",
+                                                .workers = 5,
+                                                .init = init,
+                                                .reconcile = reconcile,
+                                                .free = free};

@@ -138,5 +138,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after CX_UNU
         return 0;
 }
 
-const struct controller node_ipam_controller = {
-        .name = "node-ipam-controller", .workers = 1, .init = init, .reconcile = reconcile, .free = release};
+const struct controller node_ipam_controller = {.name = "node-ipam-controller",
+                                                .account = "node-controller",
+                                                .workers = 1,
+                                                .init = init,
+                                                .reconcile = reconcile,
+                                                .free = release};

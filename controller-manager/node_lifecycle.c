@@ -247,5 +247,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         return condition_is(node, "Ready", "True") ? 0 : mark_pods_not_ready(self, key, err);
 }
 
-const struct controller node_lifecycle_controller = {
-        .name = "node-lifecycle-controller", .workers = 4, .init = init, .reconcile = reconcile, .free = release};
+const struct controller node_lifecycle_controller = {.name = "node-lifecycle-controller",
+                                                     .account = "node-controller",
+                                                     .workers = 4,
+                                                     .init = init,
+                                                     .reconcile = reconcile,
+                                                     .free = release};

@@ -148,6 +148,7 @@ static int reconcile(void *context, const char *key CX_UNUSED, int64_t *retry_af
 }
 
 const struct controller pod_gc_controller = {.name = "pod-garbage-collector-controller",
+                                             .account = "pod-garbage-collector",
                                              .workers = 1,
                                              .init = init,
                                              .reconcile = reconcile,

@@ -409,5 +409,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         return r;
 }
 
-const struct controller replicaset_controller = {
-        .name = "replicaset-controller", .workers = 5, .init = init, .reconcile = reconcile, .free = release};
+const struct controller replicaset_controller = {.name = "replicaset-controller",
+                                                 .account = "replicaset-controller",
+                                                 .workers = 5,
+                                                 .init = init,
+                                                 .reconcile = reconcile,
+                                                 .free = release};

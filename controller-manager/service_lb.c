@@ -150,5 +150,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         return 0;
 }
 
-const struct controller service_lb_controller = {
-        .name = "service-lb-controller", .workers = 1, .init = init, .reconcile = reconcile, .free = release};
+const struct controller service_lb_controller = {.name = "service-lb-controller",
+                                                 .account = "service-controller",
+                                                 .workers = 1,
+                                                 .init = init,
+                                                 .reconcile = reconcile,
+                                                 .free = release};

@@ -114,11 +114,13 @@ static int reconcile_ca(void *context, const char *key, int64_t *retry_after CX_
 }
 
 const struct controller serviceaccount_controller = {.name = "serviceaccount-controller",
+                                                     .account = "service-account-controller",
                                                      .workers = 1,
                                                      .init = init_accounts,
                                                      .reconcile = reconcile_account,
                                                      .free = release};
 const struct controller root_ca_controller = {.name = "root-ca-certificate-publisher-controller",
+                                              .account = "root-ca-cert-publisher",
                                               .workers = 1,
                                               .init = init_ca,
                                               .reconcile = reconcile_ca,

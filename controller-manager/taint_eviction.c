@@ -127,5 +127,9 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         return 0;
 }
 
-const struct controller taint_eviction_controller = {
-        .name = "taint-eviction-controller", .workers = 8, .init = init, .reconcile = reconcile, .free = free};
+const struct controller taint_eviction_controller = {.name = "taint-eviction-controller",
+                                                     .account = "node-controller",
+                                                     .workers = 8,
+                                                     .init = init,
+                                                     .reconcile = reconcile,
+                                                     .free = free};

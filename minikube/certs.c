@@ -188,7 +188,7 @@ int cx_certs_make(const struct cx_profile *profile, struct cx_error *err)
                 const char *file, *user, *organization;
                 bool kubeconfig;
         } clients[] = {{"admin", "minikube-user", "system:masters", true},
-                       {"controller-manager", "system:kube-controller-manager", "system:masters", true},
+                       {"controller-manager", "system:kube-controller-manager", NULL, true},
                        {"scheduler", "system:kube-scheduler", NULL, true},
                        {"kube-proxy", "system:kube-proxy", NULL, true},
                        {"cluster-dns", "system:cluster-dns", NULL, true},

@@ -87,6 +87,7 @@ static void add_managers(const struct cx_profile *p, struct cx_services *service
         arg(s, "--kubeconfig=%s/kubeconfigs/controller-manager.kubeconfig", f);
         arg(s, "--leader-elect=false");
         arg(s, "--bind-address=127.0.0.1");
+        arg(s, "--use-service-account-credentials");
         arg(s, "--allocate-node-cidrs");
         arg(s, "--cluster-cidr=" CX_POD_CIDR);
         arg(s, "--service-cluster-ip-range=" CX_SERVICE_CIDR);

@@ -103,7 +103,16 @@ static int parse_flags(struct cx_component *component, int argc, char **argv, st
         return 0;
 }
 
-static int make_rest(struct cx_component *component, struct cx_error *err)
+static void drop_secret(char **secret)
+{
+        if (*secret)
+                explicit_bzero(*secret, strlen(*secret));
+        free(*secret);
+        *secret = NULL;
+}
+
+static int make_rest(const struct cx_component *component, bool anonymous, struct cx_rest **ret_rest,
+                     struct cx_error *err)
 {
         CX_CREDENTIALS credentials = CX_CREDENTIALS_INIT;
         int r;
@@ -119,6 +128,12 @@ static int make_rest(struct cx_component *component, struct cx_error *err)
         }
         if (r < 0)
                 return r;
+        if (anonymous) {
+                char **const secrets[] = {&credentials.cert_pem,   &credentials.key_pem,  &credentials.token,
+                                          &credentials.token_file, &credentials.username, &credentials.password};
+                for (size_t i = 0; i < CX_ARRAY_SIZE(secrets); i++)
+                        drop_secret(secrets[i]);
+        }
         CX_CLEANUP(cx_freep) char *agent = cx_sprintf("%s/" VERSION, component->name);
         return cx_rest_new(&credentials,
                            &(struct cx_rest_options){.user_agent = agent,
@@ -126,7 +141,12 @@ static int make_rest(struct cx_component *component, struct cx_error *err)
                                                      .burst = (int)component->burst,
                                                      .patience = 5 * CX_NS_PER_S,
                                                      .timeout = 30 * CX_NS_PER_S},
-                           &component->rest, err);
+                           ret_rest, err);
+}
+
+int cx_component_anonymous(const struct cx_component *component, struct cx_rest **ret_rest, struct cx_error *err)
+{
+        return make_rest(component, true, ret_rest, err);
 }
 
 static void serve_metrics(struct cx_component *component, struct cx_http_request *request)
@@ -242,7 +262,7 @@ static int lead_and_work(struct cx_component *component, pthread_t stop_thread, 
 static int run(struct cx_component *component, struct cx_error *err)
 {
         component->metrics = cx_metrics_new();
-        int r = make_rest(component, err);
+        int r = make_rest(component, false, &component->rest, err);
         if (r == 0 && component->port)
                 r = make_server(component, err);
         if (r < 0)

@@ -42,3 +42,6 @@ struct cx_component {
         bool leader_elect;
 };
 int cx_component_main(struct cx_component *component, int argc, char **argv);
+// A client like component->rest that has no credentials: what identities share (cx_rest_derive).
+int cx_component_anonymous(const struct cx_component *component, struct cx_rest **ret_rest, struct cx_error *err)
+        CX_CHECK;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 struct cx_leader {
-        struct cx_rest *rest;
+        struct cx_rest *rest; // its own: what it waits for ends in time
         struct cx_events *events;
         char *namespace, *name, *identity;
         int64_t lease_duration, renew_deadline, retry_period;
@@ -31,7 +31,7 @@ struct cx_leader {
 struct cx_leader *cx_leader_new(struct cx_rest *rest, struct cx_events *events, const struct cx_leader_options *options)
 {
         struct cx_leader *leader = cx_alloc(sizeof *leader);
-        leader->rest = rest;
+        leader->rest = cx_rest_derive(rest, NULL);
         leader->events = events;
         leader->namespace = cx_strdup(options->namespace && *options->namespace ? options->namespace : "kube-system");
         leader->name = cx_strdup(options->name);
@@ -110,9 +110,10 @@ static bool held_by_other(struct cx_leader *leader, const json_t *spec)
         return cx_time_monotonic() < leader->observed_at + duration;
 }
 
-// Gets, takes or renews the lease: 0 when it is ours now, -EBUSY when another has it.
-static int try_once(struct cx_leader *leader, struct cx_error *err)
+// Gets, takes or renews the lease, within `limit`: 0 when it is ours now, -EBUSY when another has it.
+static int try_once(struct cx_leader *leader, int64_t limit, struct cx_error *err)
 {
+        cx_rest_set_timeout(leader->rest, limit / 2 > CX_NS_PER_MS ? limit / 2 : CX_NS_PER_MS, 0); // two calls
         const struct cx_ref *ref = CX_REF("coordination.k8s.io", "v1", "leases", leader->namespace, leader->name);
         json_auto_t *lease = NULL;
         int r = cx_rest_get(leader->rest, ref, &lease, err);
@@ -157,13 +158,14 @@ static void *renew(void *argument)
         int64_t renewed = cx_time_monotonic();
         while (!wait_or_stop(leader, leader->retry_period)) {
                 CX_ERROR err = CX_ERROR_INIT;
-                if (try_once(leader, &err) == 0) {
-                        renewed = cx_time_monotonic();
+                int64_t began = cx_time_monotonic();
+                if (try_once(leader, renewed + leader->renew_deadline - began, &err) == 0) {
+                        renewed = began; // no later than what the others see
                         continue;
                 }
                 cx_debug(1, "Lease not renewed", "lease", leader->name, "err", cx_error_text(&err));
-                if (cx_time_monotonic() - renewed < leader->renew_deadline)
-                        continue;
+                if (cx_time_monotonic() + leader->retry_period - renewed < leader->renew_deadline)
+                        continue; // there is time for another try
                 pthread_mutex_lock(&leader->lock);
                 leader->leading = false;
                 pthread_mutex_unlock(&leader->lock);
@@ -185,7 +187,7 @@ int cx_leader_acquire(struct cx_leader *leader, void (*lost)(void *context), voi
                 if (stop)
                         return -ECANCELED;
                 CX_ERROR err = CX_ERROR_INIT;
-                int r = try_once(leader, &err);
+                int r = try_once(leader, leader->renew_deadline, &err);
                 if (r == 0)
                         break;
                 if (err.code)
@@ -229,6 +231,7 @@ static void release_lease(struct cx_leader *leader)
         CX_ERROR err = CX_ERROR_INIT;
         const struct cx_ref *ref = CX_REF("coordination.k8s.io", "v1", "leases", leader->namespace, leader->name);
         json_auto_t *lease = NULL;
+        cx_rest_set_timeout(leader->rest, leader->retry_period, 0);
         if (cx_rest_get(leader->rest, ref, &lease, &err) < 0 ||
             !cx_streq(cx_json_string(lease, "spec.holderIdentity"), leader->identity))
                 return;
@@ -248,6 +251,7 @@ void cx_leader_free(struct cx_leader *leader)
                 pthread_join(leader->thread, NULL);
         if (leader->leading)
                 release_lease(leader);
+        cx_rest_free(leader->rest);
         free(leader->observed);
         free(leader->announced);
         free(leader->namespace);

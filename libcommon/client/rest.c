@@ -12,6 +12,8 @@
 
 struct cx_rest {
         struct cx_http_client *http;
+        bool borrowed; // http is another client's
+        struct cx_rest_identity identity;
         char *server, *namespace, *impersonate_header;
         int64_t timeout, patience;
         double qps, burst;
@@ -81,11 +83,40 @@ int cx_rest_from_kubeconfig(const char *kubeconfig, const struct cx_rest_options
         return r < 0 ? r : cx_rest_new(&credentials, options, ret_rest, err);
 }
 
+struct cx_rest *cx_rest_derive(struct cx_rest *from, const struct cx_rest_identity *identity)
+{
+        struct cx_rest *rest = cx_alloc(sizeof *rest);
+        *rest = (struct cx_rest){
+                .http = from->http,
+                .borrowed = true,
+                .server = cx_strdup(from->server),
+                .namespace = cx_strdup(from->namespace),
+                .impersonate_header = cx_strdup(from->impersonate_header),
+                .timeout = from->timeout,
+                .patience = from->patience,
+                .qps = from->qps,
+                .burst = from->burst,
+                .tokens = from->burst,
+                .refilled = cx_time_monotonic(),
+        };
+        if (identity)
+                rest->identity = *identity;
+        pthread_mutex_init(&rest->lock, NULL);
+        return rest;
+}
+
+void cx_rest_set_timeout(struct cx_rest *rest, int64_t timeout, int64_t patience)
+{
+        rest->timeout = timeout;
+        rest->patience = patience;
+}
+
 void cx_rest_free(struct cx_rest *rest)
 {
         if (!rest)
                 return;
-        cx_http_client_free(rest->http);
+        if (!rest->borrowed)
+                cx_http_client_free(rest->http);
         free(rest->server);
         free(rest->namespace);
         free(rest->impersonate_header);
@@ -177,14 +208,16 @@ static bool is_idempotent(const char *method)
                cx_streq(method, "HEAD");
 }
 
-int cx_rest_do(struct cx_rest *rest, const struct cx_rest_call *call, struct cx_http_reply *ret_reply,
-               struct cx_error *err)
+static int do_with(struct cx_rest *rest, const struct cx_rest_call *call, const char *authorization,
+                   struct cx_http_reply *ret_reply, struct cx_error *err)
 {
-        const char *headers[34] = {0};
+        const char *headers[35] = {0};
         size_t n = 0;
+        if (authorization)
+                headers[n++] = authorization;
         if (rest->impersonate_header)
                 headers[n++] = rest->impersonate_header;
-        for (const char *const *header = call->headers; header && *header && n < 33; header++)
+        for (const char *const *header = call->headers; header && *header && n < 34; header++)
                 headers[n++] = *header;
         struct cx_http_call http = {
                 .method = call->method,
@@ -220,6 +253,39 @@ int cx_rest_do(struct cx_rest *rest, const struct cx_rest_call *call, struct cx_
                         return cx_error_from_status(err, ret_reply->code, ret_reply->body.data, ret_reply->body.length);
                 sleep_ns(seconds ? seconds * CX_NS_PER_S : 50 * CX_NS_PER_MS);
         }
+}
+
+// A call by an identity: its token goes along, and a refused one is replaced once.
+static int do_as(struct cx_rest *rest, const struct cx_rest_call *call, struct cx_http_reply *ret_reply,
+                 struct cx_error *err)
+{
+        const struct cx_rest_identity *identity = &rest->identity;
+        for (int attempt = 1;; attempt++) {
+                char *token = NULL;
+                int r = identity->token(identity->context, &token, err);
+                if (r < 0)
+                        return r;
+                char *header = cx_sprintf("Authorization: Bearer %s", token);
+                r = do_with(rest, call, header, ret_reply, err);
+                bool refused = r < 0 && ret_reply->code == 401;
+                if (refused)
+                        identity->refused(identity->context, token);
+                explicit_bzero(header, strlen(header));
+                explicit_bzero(token, strlen(token));
+                free(header);
+                free(token);
+                if (!refused || attempt > 1)
+                        return r;
+                cx_error_release(err);
+                cx_http_reply_release(ret_reply);
+                *ret_reply = (struct cx_http_reply)CX_HTTP_REPLY_INIT;
+        }
+}
+
+int cx_rest_do(struct cx_rest *rest, const struct cx_rest_call *call, struct cx_http_reply *ret_reply,
+               struct cx_error *err)
+{
+        return rest->identity.token ? do_as(rest, call, ret_reply, err) : do_with(rest, call, NULL, ret_reply, err);
 }
 
 static int call_json(struct cx_rest *rest, const char *method, const char *path, const char *content_type,

@@ -35,6 +35,16 @@ int cx_rest_new(const struct cx_credentials *credentials, const struct cx_rest_o
 // The usual way of a component: `kubeconfig` NULL or "": in-cluster credentials.
 int cx_rest_from_kubeconfig(const char *kubeconfig, const struct cx_rest_options *options, struct cx_rest **ret_rest,
                             struct cx_error *err) CX_CHECK;
+// Another client over the connections of `rest`, which must outlive it, with the same limits of its own. With an identity,
+// each call carries the bearer token that the identity gives; the connections must then have no credentials themselves. A
+// token that the server refuses (401) is reported, and the call is sent once more with the next.
+struct cx_rest_identity {
+        int (*token)(void *context, char **ret_token, struct cx_error *err); // blocks; any thread
+        void (*refused)(void *context, const char *token);
+        void *context;
+};
+struct cx_rest *cx_rest_derive(struct cx_rest *rest, const struct cx_rest_identity *identity); // identity may be NULL
+void cx_rest_set_timeout(struct cx_rest *rest, int64_t timeout, int64_t patience);             // before it is shared
 void cx_rest_free(struct cx_rest *rest);
 CX_DEFINE_CLEANUP(struct cx_rest, cx_rest_freep, cx_rest_free)
 struct cx_http_client *cx_rest_http(struct cx_rest *rest); // borrowed

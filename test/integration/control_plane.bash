@@ -49,8 +49,7 @@ start_etcd() {
         openssl genrsa -out "$CP/sa.key" 2048 2>/dev/null
         make_cert server /CN=server
         make_cert admin /O=system:masters/CN=admin
-        # All controllers share one identity, so it needs the rights of all of them.
-        make_cert kube-controller-manager /O=system:masters/CN=system:kube-controller-manager
+        make_cert kube-controller-manager /CN=system:kube-controller-manager
         make_cert kube-scheduler /CN=system:kube-scheduler
         ETCD_PORT=$(free_port) API_PORT=$(free_port)
         etcd --name test --data-dir "$CP/etcd" --listen-client-urls "https://127.0.0.1:$ETCD_PORT" \
@@ -75,12 +74,18 @@ start_apiserver() {
 start_component() {
         local name=$1
         shift
+        [ "$name" != kube-controller-manager ] || set -- --use-service-account-credentials --v 2 "$@"
         "$BIN/$name" --kubeconfig "$CP/$name.kubeconfig" --secure-port 0 --leader-elect=false "$@" >"$CP/$name.log" 2>&1 3>&- &
         echo $! >>"$CP/pids"
 }
 
 k() {
         ${KUBECTL:-kubectl} --kubeconfig "$CP/admin.kubeconfig" "$@"
+}
+
+# What a component was told that it may not do.
+forbidden() {
+        grep -h 'forbidden: User' "$CP"/kube-*.log
 }
 
 stop_all() {

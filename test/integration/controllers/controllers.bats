@@ -194,6 +194,22 @@ EOF
         wait_for 10 signed
 }
 
+@test "the controllers did all that with nothing but the bootstrap roles" {
+        run forbidden
+        echo "$output"
+        [ -z "$output" ]
+}
+
+@test "every controller is an account of its own" {
+        k -n kube-system get serviceaccounts replicaset-controller deployment-controller node-controller generic-garbage-collector
+        # An account that is deleted comes back, and a token of the old one is replaced.
+        k -n kube-system delete serviceaccount replicaset-controller
+        deployment again v1 2 | k apply -f -
+        wait_for 20 is 2 count pods -l app=again
+        k -n kube-system get serviceaccount replicaset-controller
+        k delete deployment again
+}
+
 @test "killed in the middle, the API server and the controllers take up where they were" {
         deployment crash v1 150 | k apply -f -
         kill -9 "$(sed -n 2p "$CP/pids")"

@@ -174,3 +174,9 @@ says() { # says POD MESSAGE
         pod later 1
         wait_for 15 bound later
 }
+
+@test "the scheduler did all that with nothing but the bootstrap roles" {
+        run forbidden
+        echo "$output"
+        [ -z "$output" ]
+}

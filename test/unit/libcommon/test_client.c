@@ -115,6 +115,58 @@ static void test_rest(void **state)
         fake_api_free(api);
 }
 
+struct tokens {
+        int given, refused;
+        char last[16];
+};
+
+static int give_token(void *context, char **ret_token, struct cx_error *err)
+{
+        struct tokens *tokens = context;
+        if (tokens->given == 3)
+                return cx_error_set(err, -EAGAIN, "no more tokens");
+        *ret_token = cx_sprintf("token-%d", ++tokens->given);
+        return 0;
+}
+
+static void refuse_token(void *context, const char *token)
+{
+        struct tokens *tokens = context;
+        tokens->refused++;
+        cx_copy_string(tokens->last, sizeof tokens->last, token);
+}
+
+// A token that is refused is replaced once; a second refusal is the answer.
+static void test_identity(void **state)
+{
+        (void)state;
+        struct fake_api *api = fake_api_new();
+        struct tokens tokens = {0};
+        struct cx_rest *rest = cx_rest_derive(api->rest, &(struct cx_rest_identity){give_token, refuse_token, &tokens});
+        json_auto_t *pod = json_pack("{s:{s:s}}", "metadata", "name", "p");
+        CX_ERROR err = CX_ERROR_INIT;
+        api->fail_code = 401;
+        api->fail_next = 1;
+        assert_int_equal(cx_rest_create(rest, CX_REF("", "v1", "pods", "a"), pod, NULL, &err), 0);
+        assert_int_equal(tokens.given, 2);
+        assert_int_equal(tokens.refused, 1);
+        assert_string_equal(tokens.last, "token-1");
+        assert_true(cx_rest_get(rest, CX_REF("", "v1", "pods", "a", "q"), NULL, &err) <
+                    0); // no other error is repeated
+        assert_true(cx_error_is(&err, CX_REASON_NOT_FOUND));
+        assert_int_equal(tokens.given, 3);
+        cx_error_release(&err);
+        assert_int_equal(cx_rest_get(rest, CX_REF("", "v1", "pods", "a", "p"), NULL, &err), -EAGAIN);
+        cx_error_release(&err);
+        tokens.given = 0;
+        api->fail_next = 2;
+        assert_true(cx_rest_get(rest, CX_REF("", "v1", "pods", "a", "p"), NULL, &err) < 0);
+        assert_true(cx_error_is(&err, CX_REASON_UNAUTHORIZED));
+        assert_int_equal(tokens.given, 2);
+        cx_rest_free(rest);
+        fake_api_free(api);
+}
+
 static size_t count_events(struct fake_api *api, int64_t *ret_most)
 {
         size_t count = 0;
@@ -293,9 +345,9 @@ int main(void)
 {
         cx_process_init();
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_kubeconfig),  cmocka_unit_test(test_rest),   cmocka_unit_test(test_events),
-                cmocka_unit_test(test_events_pace), cmocka_unit_test(test_leader), cmocka_unit_test(test_scanner),
-                cmocka_unit_test(test_metrics),
+                cmocka_unit_test(test_kubeconfig), cmocka_unit_test(test_rest),        cmocka_unit_test(test_identity),
+                cmocka_unit_test(test_events),     cmocka_unit_test(test_events_pace), cmocka_unit_test(test_leader),
+                cmocka_unit_test(test_scanner),    cmocka_unit_test(test_metrics),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
