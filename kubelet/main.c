@@ -190,8 +190,8 @@ static int run(struct cx_kubelet_settings *s, struct cx_error *err)
 
 int main(int argc, char **argv)
 {
-        if (argc == 2 && strcmp(argv[1], CX_PAUSE_ARGUMENT) == 0)
-                cx_pause_main();
+        if (argc == 3 && strcmp(argv[1], CX_PAUSE_ARGUMENT) == 0)
+                cx_pause_main(argv[2]);
         struct cx_kubelet_settings settings;
         CX_ERROR err = CX_ERROR_INIT;
         cx_process_init();

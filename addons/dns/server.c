@@ -248,8 +248,7 @@ static int open_socket(const char *address, int port, int type, int *ret_fd, str
             setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof one) < 0 ||
             bind(fd, (struct sockaddr *)&name, sizeof name) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0))
                 return cx_error_set(err, -errno, "cannot listen on %s port %d: %s", address, port, strerror(errno));
-        *ret_fd = fd;
-        fd = -1;
+        *ret_fd = cx_steal_fd(&fd);
         return 0;
 }
 

@@ -118,8 +118,7 @@ static int fetch_to_file(struct fetch *f, const json_t *descriptor, const char *
                 return r;
         if (lseek(fd, 0, SEEK_SET) < 0)
                 return cx_error_set(err, -errno, "cannot read %s again: %s", path, strerror(errno));
-        *ret_fd = fd;
-        fd = -1;
+        *ret_fd = cx_steal_fd(&fd);
         return 0;
 }
 

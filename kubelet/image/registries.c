@@ -116,7 +116,8 @@ static bool is_loopback(const char *host)
 
 // Adds host "h" (whose base URL is given or made) with what `configs` says about it.
 static int add_endpoint(const struct cx_registries *registries, const char *url, const char *repository, bool mirror,
-                        struct cx_registry_endpoints *list, struct cx_error *err)
+                        struct cx_registry_endpoints *list, struct cx_registry_endpoint **ret_endpoint,
+                        struct cx_error *err)
 {
         const char *scheme = strstr(url, "://");
         const char *host = scheme ? scheme + 3 : url;
@@ -148,7 +149,11 @@ static int add_endpoint(const struct cx_registries *registries, const char *url,
         int r = read_pem(tls, "ca_file", &e->ca_pem, err);
         if (r == 0)
                 r = read_pem(tls, "cert_file", &e->cert_pem, err);
-        return r < 0 ? r : read_pem(tls, "key_file", &e->key_pem, err);
+        if (r == 0)
+                r = read_pem(tls, "key_file", &e->key_pem, err);
+        if (ret_endpoint)
+                *ret_endpoint = e;
+        return r;
 }
 
 int cx_registries_endpoints(const struct cx_registries *registries, const char *registry, const char *repository,
@@ -164,20 +169,20 @@ int cx_registries_endpoints(const struct cx_registries *registries, const char *
         json_t *url;
         json_array_foreach (json_object_get(mirror, "endpoint"), i, url) {
                 int r = json_is_string(url)
-                                ? add_endpoint(registries, json_string_value(url), rewritten, true, &list, err)
+                                ? add_endpoint(registries, json_string_value(url), rewritten, true, &list, NULL, err)
                                 : cx_error_set(err, -EINVAL, "registries.yaml: endpoint must be a list of strings");
                 if (r < 0)
                         return r;
         }
         const char *self = strcmp(registry, "docker.io") == 0 ? "registry-1.docker.io" : registry;
-        int r = add_endpoint(registries, self, repository, false, &list, err);
+        struct cx_registry_endpoint *last = NULL;
+        int r = add_endpoint(registries, self, repository, false, &list, &last, err);
         if (r < 0)
                 return r;
         // Credentials for Docker Hub may be kept under its short name.
-        struct cx_registry_endpoint *last = &list.items[list.count - 1];
         const json_t *auth =
                 cx_json_get(json_object_get(json_object_get(registries->config, "configs"), registry), "auth");
-        if (!last->username && auth) {
+        if (last && !last->username && auth) {
                 last->username = dup_member(auth, "username");
                 last->password = dup_member(auth, "password");
         }

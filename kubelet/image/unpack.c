@@ -71,8 +71,8 @@ static int open_folder(struct unpacker *u, const char *path)
         if (fd != -ENOENT)
                 return fd;
         char part[PATH_MAX];
-        for (size_t i = 1;; i++) {
-                if (path[i] != '/' && path[i])
+        for (size_t i = 0; *path; i++) { // "" is the root, which is there
+                if (!i || (path[i] != '/' && path[i]))
                         continue;
                 memcpy(part, path, i);
                 part[i] = '\0';
@@ -95,6 +95,7 @@ static int open_folder(struct unpacker *u, const char *path)
                         return fd;
                 close(fd);
         }
+        return fd;
 }
 
 // The folder that holds `path`, kept open for the next entry. Borrowed.

@@ -7,68 +7,12 @@
 #include "base/process.h"
 #include "base/time.h"
 #include "format/json.h"
-#include "kubelet/pod/pool.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/volume/volumes.h"
 
 #include <signal.h>
 
 #define LEAST_GRACE (2 * CX_NS_PER_S)
-
-struct hook_task {
-        struct cx_pod *pod;
-        json_t *object, *container;
-        struct cx_container *running;
-        int64_t timeout;
-        char *ip;
-};
-
-static void run_pre_stop(void *context)
-{
-        struct hook_task *t = context;
-        struct cx_pods *pods = t->pod->pods;
-        CX_BUF output = CX_BUF_INIT_MAX(16384);
-        CX_ERROR err = CX_ERROR_INIT;
-        int r = cx_handler_run(pods->kubelet, cx_json_get(t->container, "lifecycle.preStop"), t->container, t->running,
-                               t->ip, t->timeout, &output, &err);
-        if (r != 0)
-                cx_pod_event(pods->kubelet, t->object, t->running->name, "Warning", "FailedPreStopHook",
-                             "PreStopHook failed");
-        pthread_mutex_lock(&pods->lock);
-        struct cx_slot *slot = cx_map_get(&t->pod->slots, t->running->name);
-        if (slot)
-                slot->kill.hook_done = true;
-        pthread_mutex_unlock(&pods->lock);
-        cx_pods_enqueue(pods, t->pod->uid);
-        cx_pod_unref(t->pod);
-        json_decref(t->object);
-        json_decref(t->container);
-        cx_container_unref(t->running);
-        free(t->ip);
-        free(t);
-}
-
-static void start_hook(struct cx_pod *pod, const json_t *object, const json_t *spec, struct cx_container *c,
-                       int64_t timeout)
-{
-        struct cx_kubelet *k = pod->pods->kubelet;
-        CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox = cx_runtime_sandbox(k->runtime, pod->uid);
-        const char *ip = sandbox && sandbox->ips.count ? sandbox->ips.items[0]
-                         : k->node_ips.count           ? k->node_ips.items[0]
-                                                       : "127.0.0.1";
-        struct hook_task *t = cx_alloc(sizeof *t);
-        *t = (struct hook_task){.pod = pod,
-                                .object = json_incref((json_t *)object),
-                                .container = json_incref((json_t *)spec),
-                                .running = c,
-                                .timeout = timeout,
-                                .ip = cx_strdup(ip)};
-        pthread_mutex_lock(&pod->pods->lock);
-        pod->refs++;
-        pthread_mutex_unlock(&pod->pods->lock);
-        __atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
-        cx_pool_run(k->pool, run_pre_stop, t);
-}
 
 static void send_stop(struct cx_pod *pod, struct cx_slot *slot, struct cx_container *c, int64_t now)
 {
@@ -95,11 +39,17 @@ bool cx_pod_kill(struct cx_pod *pod, const json_t *object, struct cx_container *
                 cx_probes_remove(k->probes, pod->uid, c->name);
                 slot->kill.started = now;
                 slot->kill.deadline = now + grace * CX_NS_PER_S;
+                pthread_mutex_lock(&pod->pods->lock);
                 slot->kill.hook_done = false;
+                if (!cx_streq(slot->run_id, c->id)) { // found again after our restart
+                        free(slot->run_id);
+                        slot->run_id = cx_strdup(c->id);
+                }
+                pthread_mutex_unlock(&pod->pods->lock);
                 const json_t *spec = cx_pod_container(object, c->name, NULL);
                 if (grace > 0 && cx_json_get(spec, "lifecycle.preStop")) {
                         slot->kill.phase = CX_KILL_HOOK;
-                        start_hook(pod, object, spec, c, grace * CX_NS_PER_S);
+                        cx_pod_start_hook(pod, object, spec, c, true, grace * CX_NS_PER_S);
                 } else if (grace > 0) {
                         send_stop(pod, slot, c, now);
                 } else {

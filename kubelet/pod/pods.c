@@ -226,8 +226,8 @@ static void drop_pod(struct cx_pods *pods, struct cx_pod *pod)
         pthread_mutex_lock(&pods->lock);
         cx_map_take(&pods->map, pod->uid);
         pthread_mutex_unlock(&pods->lock);
-        cx_pod_unref(pod);
         cx_debug(2, "Pod removed", "pod", pod->key);
+        cx_pod_unref(pod); // the map's; the caller has its own
 }
 
 // One look at one pod.
@@ -239,13 +239,13 @@ static int reconcile(void *context, const char *uid, int64_t *retry_after, struc
                 return 0;
         pthread_mutex_lock(&pods->lock);
         json_auto_t *object = json_incref(pod->object);
-        bool gone = pod->gone, torn_down = pod->torn_down;
+        bool torn_down = pod->torn_down;
         pthread_mutex_unlock(&pods->lock);
         pod->again = INT64_MAX;
         int r = torn_down ? 0 : cx_pod_sync(pod, object, err);
         pthread_mutex_lock(&pods->lock);
         torn_down = pod->torn_down;
-        gone = pod->gone;
+        bool gone = pod->gone;
         pthread_mutex_unlock(&pods->lock);
         if (r == 0 && gone && torn_down) {
                 drop_pod(pods, pod);

@@ -7,61 +7,13 @@
 #include "base/time.h"
 #include "format/json.h"
 #include "kubelet/pod/env.h"
-#include "kubelet/pod/pool.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/volume/volumes.h"
 
 #define FIRST_DELAY (10 * CX_NS_PER_S)
 #define LAST_DELAY (300 * CX_NS_PER_S)
+#define LONGEST_POST_START (3600 * CX_NS_PER_S)
 #define QUIET_US (600 * CX_US_PER_S)
-
-struct hook_task {
-        struct cx_pod *pod;
-        json_t *object, *container;
-        struct cx_container *running;
-        char *ip;
-};
-
-static void run_post_start(void *context)
-{
-        struct hook_task *t = context;
-        struct cx_pods *pods = t->pod->pods;
-        CX_BUF output = CX_BUF_INIT_MAX(16384);
-        CX_ERROR err = CX_ERROR_INIT;
-        int r = cx_handler_run(pods->kubelet, cx_json_get(t->container, "lifecycle.postStart"), t->container,
-                               t->running, t->ip, 3600 * CX_NS_PER_S, &output, &err);
-        if (r != 0)
-                cx_pod_event(pods->kubelet, t->object, t->running->name, "Warning", "FailedPostStartHook",
-                             "PostStartHook failed: %s", r < 0 ? cx_error_text(&err) : output.data);
-        pthread_mutex_lock(&pods->lock);
-        struct cx_slot *slot = cx_map_get(&t->pod->slots, t->running->name);
-        if (slot && cx_streq(slot->run_id, t->running->id))
-                slot->post_start = r == 0 ? CX_HOOK_DONE : CX_HOOK_FAILED;
-        pthread_mutex_unlock(&pods->lock);
-        cx_pods_enqueue(pods, t->pod->uid);
-        cx_pod_unref(t->pod);
-        json_decref(t->object);
-        json_decref(t->container);
-        cx_container_unref(t->running);
-        free(t->ip);
-        free(t);
-}
-
-static void start_hook(struct cx_pod *pod, const json_t *object, const json_t *container, struct cx_container *running,
-                       const char *ip)
-{
-        struct hook_task *t = cx_alloc(sizeof *t);
-        *t = (struct hook_task){.pod = pod,
-                                .object = json_incref((json_t *)object),
-                                .container = json_incref((json_t *)container),
-                                .running = running,
-                                .ip = cx_strdup(ip)};
-        pthread_mutex_lock(&pod->pods->lock);
-        pod->refs++;
-        pthread_mutex_unlock(&pod->pods->lock);
-        __atomic_add_fetch(&running->refs, 1, __ATOMIC_RELAXED);
-        cx_pool_run(pod->pods->kubelet->pool, run_post_start, t);
-}
 
 // True while a container that keeps ending must wait.
 static bool backing_off(struct cx_pod *pod, const json_t *object, struct cx_slot *slot, const struct cx_run *run)
@@ -242,10 +194,8 @@ void cx_pod_start_container(struct cx_pod *pod, const json_t *object, const json
                         raise_delay(slot);
         } else {
                 cx_pod_event(k, object, name, "Normal", "Started", "Started container %s", name);
-                const char *ip = sandbox->host_network ? (k->node_ips.count ? k->node_ips.items[0] : "127.0.0.1")
-                                                       : sandbox->ips.items[0];
                 if (hook)
-                        start_hook(pod, object, container, made, ip);
+                        cx_pod_start_hook(pod, object, container, made, false, LONGEST_POST_START);
         }
         if (run->now)
                 prune(pod, name);

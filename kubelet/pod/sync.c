@@ -11,6 +11,8 @@
 
 #include "api/quantity.h"
 
+#include <assert.h>
+
 struct cx_run cx_run_of(struct cx_pod *pod, const struct cx_containers *list, const char *name)
 {
         struct cx_run run = {0};
@@ -203,9 +205,11 @@ static void watch_running(struct cx_pod *pod, const json_t *object, const json_t
                 return;
         }
         if (!slot->run_id || strcmp(slot->run_id, run->now->id) != 0) { // found again after our restart
+                pthread_mutex_lock(&pod->pods->lock);
                 free(slot->run_id);
                 slot->run_id = cx_strdup(run->now->id);
                 slot->post_start = CX_HOOK_DONE;
+                pthread_mutex_unlock(&pod->pods->lock);
         }
         if (strcmp(run->now->hash, cx_json_string_or(container, "image", "")) != 0)
                 why = cx_sprintf("Container %s definition changed, will be restarted", name);
@@ -367,11 +371,10 @@ static int sync_active(struct cx_pod *pod, const json_t *object, struct cx_error
                 cx_pod_publish(pod, object, NULL); // acknowledged: Pending, ContainerCreating
         if (ensure_sandbox(pod, object, &sandbox, &failure) < 0)
                 return set_up_failed(pod, object, NULL, &failure);
+        assert(sandbox);
         pod->failures = 0;
         pod->was_up = true;
-        const char *ip = sandbox->host_network ? (k->node_ips.count ? k->node_ips.items[0] : "127.0.0.1")
-                         : sandbox->ips.count  ? sandbox->ips.items[0]
-                                               : "";
+        const char *ip = cx_pod_address(k, sandbox);
         CX_CONTAINERS list = {0};
         cx_runtime_containers(k->runtime, pod->uid, &list);
         if (sync_init(pod, object, sandbox, &list, mains_began(object, &list), ip)) {

@@ -10,11 +10,11 @@
 #include "base/time.h"
 #include "format/json.h"
 #include "kubelet/runtime/cgroup.h"
+#include "kubelet/unmount.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -74,8 +74,6 @@ struct cx_container *cx_container_load(struct cx_runtime *rt, const char *id)
             !cx_streq(cx_json_string(r, "id"), id) || !cx_json_string(r, "podUID") || !cx_json_string(r, "cgroup"))
                 return NULL;
         const json_t *s = json_object_get(r, "state");
-        if (cx_json_int(s, "status", 0) == CX_CONTAINER_CREATED) // the kubelet died before starting it
-                return NULL;
         struct cx_container *c = cx_alloc(sizeof *c);
         c->refs = 1;
         c->id = cx_strdup(id);
@@ -106,6 +104,33 @@ struct cx_container *cx_container_load(struct cx_runtime *rt, const char *id)
         (void)cx_copy_string(c->state.reason, sizeof c->state.reason, cx_json_string_or(s, "reason", ""));
         (void)cx_copy_string(c->state.message, sizeof c->state.message, cx_json_string_or(s, "message", ""));
         return c;
+}
+
+bool cx_container_adopt(struct cx_runtime *rt, struct cx_container *c)
+{
+        CX_CLEANUP(cx_freep) char *fifo = cx_sprintf("%s/%s/exec.fifo", rt->runc_root, c->id);
+        CX_CLEANUP(cx_freep) char *pidfile = cx_sprintf("%s/pidfile", c->folder);
+        CX_BUF text = CX_BUF_INIT_MAX(32);
+        struct stat st;
+        int64_t pid = 0;
+        if (access(fifo, F_OK) == 0 || stat(pidfile, &st) < 0 || cx_buf_read_file(&text, pidfile) < 0 ||
+            cx_parse_int(text.data, 2, INT32_MAX, &pid) < 0)
+                return false;
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/cgroup", (int)pid);
+        CX_BUF groups = CX_BUF_INIT_MAX(65536);
+        bool alive = cx_buf_read_file(&groups, path) == 0 && strstr(groups.data, c->id);
+        c->state.status = CX_CONTAINER_RUNNING;
+        c->state.started = st.st_mtim.tv_sec * CX_US_PER_S + st.st_mtim.tv_nsec / 1000;
+        c->state.pid = (pid_t)pid;
+        c->state.pid_start = alive ? cx_pid_start((pid_t)pid) : 0;
+        CX_CLEANUP(cx_freep) char *exit_file = cx_sprintf("%s/exits/%s", rt->root, c->id);
+        if (!c->state.pid_start && access(exit_file, F_OK) < 0)
+                return false;
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_container_save(rt, c, &err) < 0)
+                cx_err(&err, "Cannot keep a container's record", "id", c->id);
+        return true;
 }
 
 bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
@@ -169,32 +194,6 @@ static int read_report(int fd, struct cx_buf *to)
         }
 }
 
-static int spawn_conmon(const char *const *argv, int sync_fd, pid_t *ret_pid)
-{
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t none, defaults;
-        posix_spawn_file_actions_init(&actions);
-        posix_spawnattr_init(&attributes);
-        sigemptyset(&none);
-        sigemptyset(&defaults);
-        sigaddset(&defaults, SIGPIPE);
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setsigdefault(&attributes, &defaults);
-        // A session of its own: a signal to the kubelet's process group must not reach containers' monitors.
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions, sync_fd, 3);
-        char *env[] = {(char *)"_OCI_SYNCPIPE=3",
-                       (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-        int r = posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, env);
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
-        return -r;
-}
-
 static void reap(pid_t pid)
 {
         int status;
@@ -252,7 +251,12 @@ static int run_conmon(struct cx_runtime *rt, struct cx_container *c, struct cx_e
         pid_t pid;
         if (pipe2(pipe_fds, O_CLOEXEC) < 0)
                 return cx_error_set(err, -errno, "cannot make a pipe: %s", strerror(errno));
-        int r = spawn_conmon(argv, pipe_fds[1], &pid);
+        static const char *const env[] = {"_OCI_SYNCPIPE=3",
+                                          "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+        // A session of its own: a signal to the kubelet's process group must not reach containers' monitors.
+        int r = cx_spawn(
+                &(struct cx_spawn_options){.argv = argv, .env = env, .fds = {0, 0, 0, pipe_fds[1]}, .session = true},
+                &pid);
         close(pipe_fds[1]);
         if (r < 0) {
                 close(pipe_fds[0]);
@@ -569,7 +573,5 @@ int cx_container_attach(const struct cx_container *c)
         snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/attach", folder);
         if (folder < 0 || fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
                 return -errno;
-        int out = fd;
-        fd = -1;
-        return out;
+        return cx_steal_fd(&fd);
 }

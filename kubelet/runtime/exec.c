@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/stat.h>
 
 static void exec_argv(const struct cx_runtime *rt, const struct cx_container *c, const char *pid_file, bool tty,
@@ -75,23 +74,7 @@ static int spawn_tty(const char *const *argv, int ret_fds[3], pid_t *ret_pid)
                 return -errno;
         fcntl(master, F_SETFD, FD_CLOEXEC);
         fcntl(slave, F_SETFD, FD_CLOEXEC);
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t none, defaults;
-        posix_spawn_file_actions_init(&actions);
-        posix_spawnattr_init(&attributes);
-        sigemptyset(&none);
-        sigemptyset(&defaults);
-        sigaddset(&defaults, SIGPIPE);
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setsigdefault(&attributes, &defaults);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-        posix_spawn_file_actions_addopen(&actions, 0, name, O_RDWR, 0); // becomes the controlling terminal
-        posix_spawn_file_actions_adddup2(&actions, 0, 1);
-        posix_spawn_file_actions_adddup2(&actions, 0, 2);
-        int r = -posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
+        int r = cx_spawn(&(struct cx_spawn_options){.argv = argv, .tty = name, .session = true}, ret_pid);
         close(slave);
         if (r < 0) {
                 close(master);
@@ -108,28 +91,8 @@ static int spawn_pipes(const char *const *argv, bool use_stdin, int ret_fds[3], 
         int r = 0;
         if ((use_stdin && pipe2(in, O_CLOEXEC) < 0) || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
                 r = -errno;
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t none, defaults;
-        posix_spawn_file_actions_init(&actions);
-        posix_spawnattr_init(&attributes);
-        sigemptyset(&none);
-        sigemptyset(&defaults);
-        sigaddset(&defaults, SIGPIPE);
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setsigdefault(&attributes, &defaults);
-        posix_spawnattr_setpgroup(&attributes, 0);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-        if (use_stdin)
-                posix_spawn_file_actions_adddup2(&actions, in[0], 0);
-        else
-                posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-        posix_spawn_file_actions_adddup2(&actions, err[1], 2);
         if (r == 0)
-                r = -posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
+                r = cx_spawn(&(struct cx_spawn_options){.argv = argv, .fds = {in[0], out[1], err[1]}}, ret_pid);
         int theirs[] = {in[0], out[1], err[1]}, ours[] = {in[1], out[0], err[0]};
         for (int i = 0; i < 3; i++) {
                 if (theirs[i] >= 0)

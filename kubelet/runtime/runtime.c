@@ -13,9 +13,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <sys/mount.h>
 
 void cx_runtime_new_id(char to[65])
 {
@@ -41,24 +41,6 @@ uint64_t cx_pid_start(pid_t pid)
                          &state, &start) != 2)
                 return 0;
         return state == 'Z' || state == 'X' ? 0 : start;
-}
-
-// Unmounts everything mounted at or below a folder, deepest first.
-void cx_unmount_below(const char *folder)
-{
-        CX_BUF text = CX_BUF_INIT_MAX(64 << 20);
-        if (cx_buf_read_file(&text, "/proc/self/mountinfo") < 0)
-                return;
-        CX_STRINGS found = CX_STRINGS_INIT;
-        size_t n = strlen(folder);
-        for (char *line = text.data; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-                char target[4096];
-                if (sscanf(line, "%*d %*d %*s %*s %4095s", target) == 1 && strncmp(target, folder, n) == 0 &&
-                    (target[n] == '/' || !target[n]))
-                        cx_strings_add(&found, target);
-        }
-        for (size_t i = found.count; i-- > 0;)
-                (void)umount2(found.items[i], MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
 struct cx_cni *cx_runtime_cni(struct cx_runtime *rt)
@@ -92,6 +74,30 @@ static void load_sandboxes(struct cx_runtime *rt)
                 closedir(dir);
 }
 
+// Kills conmon and runc processes that are still at work for a container: they name it among their arguments.
+static void kill_makers(const char *id)
+{
+        DIR *dir = opendir("/proc");
+        struct dirent *entry;
+        while (dir && (entry = readdir(dir))) {
+                int64_t pid;
+                if (cx_parse_int(entry->d_name, 2, INT32_MAX, &pid) < 0)
+                        continue;
+                char path[64];
+                snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+                CX_BUF text = CX_BUF_INIT_MAX(65536);
+                if (cx_buf_read_file(&text, path) < 0)
+                        continue;
+                for (const char *p = text.data; p < text.data + text.length; p += strlen(p) + 1)
+                        if (strcmp(p, id) == 0) {
+                                kill((pid_t)pid, SIGKILL);
+                                break;
+                        }
+        }
+        if (dir)
+                closedir(dir);
+}
+
 static void load_containers(struct cx_runtime *rt)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/containers", rt->root);
@@ -101,9 +107,12 @@ static void load_containers(struct cx_runtime *rt)
                 if (entry->d_name[0] == '.')
                         continue;
                 struct cx_container *container = cx_container_load(rt, entry->d_name);
-                if (!container) {
+                if (!container ||
+                    (container->state.status == CX_CONTAINER_CREATED && !cx_container_adopt(rt, container))) {
                         cx_info("Removing a container that was never finished", "id", entry->d_name);
-                        cx_container_remove_files(rt, entry->d_name, NULL);
+                        kill_makers(entry->d_name);
+                        cx_container_remove_files(rt, entry->d_name, container ? container->cgroup : NULL);
+                        cx_container_unref(container);
                         continue;
                 }
                 (void)cx_container_take_exit(rt, container);

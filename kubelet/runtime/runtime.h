@@ -45,6 +45,7 @@ struct cx_sandbox {
         int attempt;
         int64_t created; // µs
         bool host_network, host_ipc, host_pid;
+        bool complete;                           // has its network and all files: what a crash left half-made is not
         char *ns_net, *ns_ipc, *ns_uts, *ns_pid; // paths, NULL where it is the host's (pid: or each container's own)
         char *shm, *resolv_conf, *hosts, *hostname_file;
         struct cx_strings ips;
@@ -64,7 +65,7 @@ int cx_sandbox_create(struct cx_runtime *runtime, const struct cx_sandbox_config
 // Removes the network, namespaces, mounts and files. Containers in it must be gone. Idempotent after a crash. Does not
 // drop the caller's reference.
 int cx_sandbox_remove(struct cx_runtime *runtime, struct cx_sandbox *sandbox, struct cx_error *err) CX_CHECK;
-// Whether its namespaces are still pinned (they are not after a reboot) and its pause process lives.
+// Whether it was made to the end, its namespaces are still pinned (they are not after a reboot) and its pause process lives.
 bool cx_sandbox_intact(const struct cx_sandbox *sandbox);
 void cx_sandbox_unref(struct cx_sandbox *sandbox);
 static inline CX_UNUSED void cx_sandbox_unrefp(struct cx_sandbox **p)
@@ -76,8 +77,9 @@ static inline CX_UNUSED void cx_sandbox_unrefp(struct cx_sandbox **p)
 struct cx_sandbox *cx_runtime_sandbox(struct cx_runtime *runtime, const char *pod_uid);
 // A TCP connection to a port on the sandbox's loopback, from inside its network namespace. Returns an fd or -errno.
 int cx_sandbox_dial(const struct cx_sandbox *sandbox, int port) CX_CHECK;
-// The pause process of a shared PID namespace: what main does when CX_PAUSE_ARGUMENT is its only argument. Never returns.
-CX_NORETURN void cx_pause_main(void);
+// The pause process of a shared PID namespace: what main does when CX_PAUSE_ARGUMENT and the file for its pid are its only
+// arguments. Never returns.
+CX_NORETURN void cx_pause_main(const char *pid_file);
 #define CX_PAUSE_ARGUMENT "--internal-pause"
 
 // --- containers ------------------------------------------------------------------------------------------------------

@@ -28,9 +28,10 @@ void cx_runtime_new_id(char to[65]);
 uint64_t cx_pid_start(pid_t pid);
 int cx_container_save(struct cx_runtime *runtime, const struct cx_container *container, struct cx_error *err) CX_CHECK;
 struct cx_container *cx_container_load(struct cx_runtime *runtime, const char *id);
+// Of a record of a kubelet that died while it started the container: true when it did run, which the record then says.
+bool cx_container_adopt(struct cx_runtime *runtime, struct cx_container *container);
 struct cx_sandbox *cx_sandbox_load(struct cx_runtime *runtime, const char *id);
 void cx_container_remove_files(struct cx_runtime *runtime, const char *id, const char *cgroup);
 void cx_sandbox_remove_files(const char *folder);
 // Takes the exit file's word; true when the state changed.
 bool cx_container_take_exit(struct cx_runtime *runtime, struct cx_container *container);
-void cx_unmount_below(const char *folder);

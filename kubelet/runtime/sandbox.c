@@ -50,12 +50,12 @@ static int save(const struct cx_sandbox *s, struct cx_error *err)
         json_t *ips = json_array();
         for (size_t i = 0; i < s->ips.count; i++)
                 json_array_append_new(ips, json_string(s->ips.items[i]));
-        json_auto_t *record = json_pack(
-                "{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:b, s:b, s:b, s:o, s:O?, s:O?, s:i, s:I}", "id", s->id, "podUID",
-                s->pod_uid, "namespace", s->pod_namespace, "name", s->pod_name, "attempt", s->attempt, "created",
-                (json_int_t)s->created, "hostNetwork", s->host_network, "hostIPC", s->host_ipc, "hostPID", s->host_pid,
-                "sharedPID", s->ns_pid != NULL, "ips", ips, "portMappings", s->port_mappings, "attachment",
-                s->attachment, "pausePid", (int)s->pause_pid, "pauseStart", (json_int_t)s->pause_start);
+        json_auto_t *record =
+                json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:b, s:b, s:b, s:b, s:o, s:O?, s:O?}", "id", s->id,
+                          "podUID", s->pod_uid, "namespace", s->pod_namespace, "name", s->pod_name, "attempt",
+                          s->attempt, "created", (json_int_t)s->created, "hostNetwork", s->host_network, "hostIPC",
+                          s->host_ipc, "hostPID", s->host_pid, "sharedPID", s->ns_pid != NULL, "complete", s->complete,
+                          "ips", ips, "portMappings", s->port_mappings, "attachment", s->attachment);
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/sandbox.json", s->folder);
         CX_CLEANUP(cx_freep) char *text = cx_json_text(record);
         return cx_write_file(path, text, strlen(text), 0600, false, err);
@@ -75,6 +75,21 @@ static void set_paths(struct cx_sandbox *s, bool shared_pid)
         s->resolv_conf = cx_sprintf("%s/resolv.conf", s->folder);
         s->hosts = cx_sprintf("%s/hosts", s->folder);
         s->hostname_file = cx_sprintf("%s/hostname", s->folder);
+}
+
+// The pause process keeps its own record, "pid start", so that it is found also when the kubelet died before it had heard
+// of it.
+static void read_pause(struct cx_sandbox *s)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/pause.pid", s->folder);
+        CX_BUF text = CX_BUF_INIT_MAX(64);
+        unsigned long long start = 0;
+        int pid = 0;
+        if (s->ns_pid && cx_buf_read_file(&text, path) == 0 && sscanf(text.data, "%d %llu", &pid, &start) == 2 &&
+            pid > 1) {
+                s->pause_pid = pid;
+                s->pause_start = start;
+        }
 }
 
 struct cx_sandbox *cx_sandbox_load(struct cx_runtime *rt, const char *id)
@@ -97,8 +112,7 @@ struct cx_sandbox *cx_sandbox_load(struct cx_runtime *rt, const char *id)
         s->host_network = cx_json_bool(record, "hostNetwork", false);
         s->host_ipc = cx_json_bool(record, "hostIPC", false);
         s->host_pid = cx_json_bool(record, "hostPID", false);
-        s->pause_pid = (pid_t)cx_json_int(record, "pausePid", 0);
-        s->pause_start = (uint64_t)cx_json_int(record, "pauseStart", 0);
+        s->complete = cx_json_bool(record, "complete", false);
         json_t *part = json_object_get(record, "portMappings");
         s->port_mappings = json_is_array(part) ? json_incref(part) : NULL;
         part = json_object_get(record, "attachment");
@@ -108,6 +122,7 @@ struct cx_sandbox *cx_sandbox_load(struct cx_runtime *rt, const char *id)
                 cx_strings_add(&s->ips, cx_str(json_string_value(part)));
         }
         set_paths(s, cx_json_bool(record, "sharedPID", false));
+        read_pause(s);
         return s;
 }
 
@@ -199,18 +214,21 @@ static int on_thread(void *(*run)(void *), void *job)
         return r;
 }
 
-void cx_pause_main(void)
+void cx_pause_main(const char *pid_file)
 {
-        // The argument told main to come here: make the PID namespace, let its init say its pid, and leave it.
+        // Make the PID namespace, write down its init, and leave it. Without a record nobody would ever end it.
         if (unshare(CLONE_NEWPID) < 0)
                 _exit(1);
         pid_t child = fork();
         if (child < 0)
                 _exit(1);
         if (child > 0) {
-                printf("%d\n", child);
-                fflush(stdout);
-                _exit(0);
+                char text[64];
+                int length = snprintf(text, sizeof text, "%d %llu\n", child, (unsigned long long)cx_pid_start(child));
+                if (cx_write_file(pid_file, text, (size_t)length, 0600, false, NULL) == 0)
+                        _exit(0);
+                kill(child, SIGKILL);
+                _exit(1);
         }
         prctl(PR_SET_NAME, "pause");
         setsid();
@@ -233,19 +251,12 @@ void cx_pause_main(void)
 
 static int start_pause(struct cx_sandbox *s, struct cx_error *err)
 {
-        CX_BUF out = CX_BUF_INIT;
-        int status = 0;
-        int64_t pid = 0;
-        int r = cx_run(&(struct cx_run_options){.argv = (const char *[]){"/proc/self/exe", CX_PAUSE_ARGUMENT, NULL}},
-                       &out, NULL, &status, err);
+        CX_CLEANUP(cx_freep) char *record = cx_sprintf("%s/pause.pid", s->folder);
+        int r = cx_run_ok((const char *[]){"/proc/self/exe", CX_PAUSE_ARGUMENT, record, NULL}, NULL, err);
         if (r < 0)
-                return r;
-        out.data[strcspn(out.data, "\n")] = '\0';
-        if (status != 0 || cx_parse_int(out.data, 2, INT32_MAX, &pid) < 0)
-                return cx_error_set(err, -EIO, "cannot make a shared PID namespace");
-        s->pause_pid = (pid_t)pid;
-        s->pause_start = cx_pid_start(s->pause_pid);
-        CX_CLEANUP(cx_freep) char *source = cx_sprintf("/proc/%d/ns/pid", (int)pid);
+                return cx_error_wrap(err, "cannot make a shared PID namespace");
+        read_pause(s);
+        CX_CLEANUP(cx_freep) char *source = cx_sprintf("/proc/%d/ns/pid", (int)s->pause_pid);
         CX_CLEANUP(cx_closep) int fd = open(s->ns_pid, O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
         if (fd < 0 || mount(source, s->ns_pid, NULL, MS_BIND, NULL) < 0)
                 return cx_error_set(err, -errno, "cannot keep the PID namespace: %s", strerror(errno));
@@ -357,6 +368,7 @@ static int set_up(struct cx_runtime *rt, struct cx_sandbox *s, const struct cx_s
         }
         if (r == 0)
                 r = write_hosts(s, config, err);
+        s->complete = r == 0;
         return r == 0 ? save(s, err) : r;
 }
 
@@ -403,7 +415,7 @@ static bool is_nsfs(const char *path)
 
 bool cx_sandbox_intact(const struct cx_sandbox *s)
 {
-        if ((s->ns_net && !is_nsfs(s->ns_net)) || (s->ns_ipc && !is_nsfs(s->ns_ipc)))
+        if (!s->complete || (s->ns_net && !is_nsfs(s->ns_net)) || (s->ns_ipc && !is_nsfs(s->ns_ipc)))
                 return false;
         return !s->ns_pid || (s->pause_pid > 0 && cx_pid_start(s->pause_pid) == s->pause_start);
 }

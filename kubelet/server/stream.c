@@ -248,7 +248,7 @@ static void *read_ports(void *context)
 
 static void run_forward(struct session *s)
 {
-        struct pollfd polls[16];
+        struct pollfd polls[16] = {0};
         for (size_t i = 0; i < s->n_ports; i++) {
                 unsigned char port[2] = {(unsigned char)(s->ports[i] & 0xff), (unsigned char)(s->ports[i] >> 8)};
                 if (cx_channel_send(s->ws, (int)i * 2, port, 2) < 0 ||

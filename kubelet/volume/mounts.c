@@ -12,23 +12,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-void cx_unmount_folder(const char *folder)
-{
-        CX_BUF text = CX_BUF_INIT_MAX(64 << 20);
-        if (cx_buf_read_file(&text, "/proc/self/mountinfo") < 0)
-                return;
-        CX_STRINGS found = CX_STRINGS_INIT;
-        size_t n = strlen(folder);
-        for (char *line = text.data; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-                char target[4096];
-                if (sscanf(line, "%*d %*d %*s %*s %4095s", target) == 1 && strncmp(target, folder, n) == 0 &&
-                    (target[n] == '/' || !target[n]))
-                        cx_strings_add(&found, target);
-        }
-        for (size_t i = found.count; i-- > 0;)
-                (void)umount2(found.items[i], MNT_DETACH | UMOUNT_NOFOLLOW);
-}
-
 // Makes the folders of a relative path below `root`, without leaving it.
 static int make_below(const char *root, const char *path)
 {
@@ -127,10 +110,9 @@ static int one_mount(struct cx_volumes *v, const json_t *pod, const json_t *cont
         if (!source)
                 return cx_error_set(err, -EINVAL, "cannot find volume \"%s\" to mount into container \"%s\"", name,
                                     cx_json_string_or(container, "name", ""));
-        CX_CLEANUP(cx_freep) char *sub_path = cx_strdup(cx_json_string(mount, "subPath"));
         const char *expression = cx_json_string(mount, "subPathExpr");
-        if (expression)
-                sub_path = cx_expand(expression, env);
+        CX_CLEANUP(cx_freep)
+        char *sub_path = expression ? cx_expand(expression, env) : cx_strdup(cx_json_string(mount, "subPath"));
         if (sub_path && *sub_path) {
                 char *pinned = NULL;
                 int r = pin_subpath(v, pod, container, index, name, source, sub_path, &pinned, err);

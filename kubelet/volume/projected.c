@@ -9,6 +9,8 @@
 #include "kubelet/volume/atomic_writer.h"
 #include "kubelet/volume/refs.h"
 
+#include <assert.h>
+
 struct token {
         char *text, *uid;
         int64_t renew; // monotonic ns
@@ -210,6 +212,7 @@ static int add_token(const struct source *s, struct cx_error *err)
                              cx_json_int(s->spec, "expirationSeconds", 3600), &token, &again, err);
         if (r < 0)
                 return r;
+        assert(token);
         if (again < s->job->again)
                 s->job->again = again;
         // Readable by the container's user: with fsGroup through the group, else as a single user's file must be.

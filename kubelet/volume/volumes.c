@@ -6,6 +6,7 @@
 #include "base/process.h"
 #include "base/time.h"
 #include "format/json.h"
+#include "kubelet/unmount.h"
 #include "kubelet/volume/atomic_writer.h"
 #include "kubelet/volume/refs.h"
 #include "kubelet/volume/volumes_internal.h"
@@ -103,12 +104,21 @@ static int mount_memory(const char *path, int64_t limit, mode_t mode, struct cx_
 static int empty_dir(struct cx_volume_job *job, struct cx_error *err)
 {
         const json_t *source = json_object_get(job->volume, "emptyDir");
-        if (access(job->folder, F_OK) == 0)
+        // Modes are set once (the container may change them): a mark beside the volumes says that it was done.
+        CX_CLEANUP(cx_freep)
+        char *marks = cx_sprintf("%s/%s/plugins/kubernetes.io~empty-dir/%s", job->volumes->pods,
+                                 cx_json_string_or(job->pod, "metadata.uid", "none"),
+                                 cx_json_string_or(job->volume, "name", ""));
+        CX_CLEANUP(cx_freep) char *mark = cx_sprintf("%s/ready", marks);
+        bool memory = strcmp(cx_json_string_or(source, "medium", ""), "Memory") == 0;
+        if (access(mark, F_OK) == 0 && (!memory || is_mount_point(job->folder)))
                 return 0;
         int r = cx_mkdir_all(job->folder, 0755, err);
+        if (r == 0)
+                r = cx_mkdir_all(marks, 0755, err);
         if (r < 0)
                 return r;
-        if (strcmp(cx_json_string_or(source, "medium", ""), "Memory") == 0) {
+        if (memory) {
                 r = mount_memory(job->folder, cx_quantity_value_of(json_object_get(source, "sizeLimit")), 0777, err);
                 if (r < 0) {
                         (void)rmdir(job->folder);
@@ -118,7 +128,8 @@ static int empty_dir(struct cx_volume_job *job, struct cx_error *err)
         mode_t mode = job->gid >= 0 ? 02777 : 0777;
         if ((job->gid >= 0 && chown(job->folder, 0, (gid_t)job->gid) < 0) || chmod(job->folder, mode) < 0)
                 return cx_error_set(err, -errno, "cannot set the mode of %s: %s", job->folder, strerror(errno));
-        return 0;
+        CX_CLEANUP(cx_closep) int fd = open(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+        return fd < 0 ? cx_error_set(err, -errno, "cannot make %s: %s", mark, strerror(errno)) : 0;
 }
 
 static int host_path(struct cx_volume_job *job, struct cx_error *err)
@@ -200,7 +211,7 @@ int cx_volumes_tear_down(struct cx_volumes *v, const char *pod_uid, struct cx_er
 {
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s", v->pods, pod_uid);
         if (access(folder, F_OK) == 0) {
-                cx_unmount_folder(folder);
+                cx_unmount_below(folder);
                 int r = cx_remove_tree(folder, err);
                 if (r < 0)
                         return r;

@@ -27,4 +27,3 @@ int cx_token_get(struct cx_volumes *volumes, const json_t *pod, const char *audi
                  int64_t *ret_again, struct cx_error *err) CX_CHECK;
 void cx_tokens_forget(struct cx_volumes *volumes, const char *pod_uid);
 void cx_token_free(void *token);
-void cx_unmount_folder(const char *folder);

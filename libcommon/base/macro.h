@@ -39,6 +39,14 @@ static inline CX_UNUSED void cx_freep(void *p)
         free(*(void **)p);
 }
 
+// The same for a file descriptor that CX_CLEANUP(cx_closep) owns: -1 is left behind.
+static inline CX_UNUSED int cx_steal_fd(int *fd)
+{
+        int stolen = *fd;
+        *fd = -1;
+        return stolen;
+}
+
 // For file descriptors, -1 when none: CX_CLEANUP(cx_closep).
 static inline CX_UNUSED void cx_closep(int *fd)
 {

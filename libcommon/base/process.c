@@ -114,7 +114,7 @@ static void close_pipes(struct child_pipes *p)
                 }
 }
 
-static int spawn(const struct cx_run_options *o, struct child_pipes *p, pid_t *ret_pid)
+int cx_spawn(const struct cx_spawn_options *o, pid_t *ret_pid)
 {
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
@@ -127,15 +127,18 @@ static int spawn(const struct cx_run_options *o, struct child_pipes *p, pid_t *r
         posix_spawnattr_setsigmask(&attributes, &none);
         posix_spawnattr_setsigdefault(&attributes, &defaults);
         posix_spawnattr_setpgroup(&attributes, 0);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-        if (o->input)
-                posix_spawn_file_actions_adddup2(&actions, p->in[0], 0);
-        else
-                posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions, p->out[1], 1);
-        posix_spawn_file_actions_adddup2(&actions, p->err[1], 2);
-        if (o->extra_fd > 0)
-                posix_spawn_file_actions_adddup2(&actions, o->extra_fd, 3);
+        posix_spawnattr_setflags(&attributes, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                                      (o->session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP)));
+        for (int fd = 0; fd < 4; fd++) {
+                if (o->tty && fd == 0)
+                        posix_spawn_file_actions_addopen(&actions, 0, o->tty, O_RDWR, 0);
+                else if (o->tty && fd < 3)
+                        posix_spawn_file_actions_adddup2(&actions, 0, fd);
+                else if (o->fds[fd] > 0)
+                        posix_spawn_file_actions_adddup2(&actions, o->fds[fd], fd);
+                else if (fd < 3)
+                        posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", fd ? O_WRONLY : O_RDONLY, 0);
+        }
         if (o->directory)
                 posix_spawn_file_actions_addchdir_np(&actions, o->directory);
         int r = posix_spawnp(ret_pid, o->argv[0], &actions, &attributes, (char *const *)o->argv,
@@ -214,7 +217,11 @@ int cx_run(const struct cx_run_options *o, struct cx_buf *ret_out, struct cx_buf
         }
         if (p.in[1] >= 0)
                 fcntl(p.in[1], F_SETFL, O_NONBLOCK);
-        int r = spawn(o, &p, &pid);
+        int r = cx_spawn(&(struct cx_spawn_options){.argv = o->argv,
+                                                    .env = o->env,
+                                                    .fds = {p.in[0], p.out[1], p.err[1], o->extra_fd},
+                                                    .directory = o->directory},
+                         &pid);
         close(p.out[1]);
         close(p.err[1]);
         p.out[1] = p.err[1] = -1;

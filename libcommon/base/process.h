@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+#include <sys/types.h>
+
 // To be called first in main: ignores SIGPIPE, blocks SIGTERM and SIGINT (for cx_process_wait_stop) in this and all
 // later threads, caps malloc's arenas, seeds jansson's hash.
 void cx_process_init(void);
@@ -18,6 +20,18 @@ void cx_process_request_stop(void); // any thread
 // Gives back what only starting needed: free heap pages, and the pages of code and constants that are clean copies of
 // files (they come back from the page cache when touched again). For long-lived processes, once they are up.
 void cx_process_trim(void);
+
+// What a child starts with; what is not said is inherited, but no file descriptor and no signal setting is.
+struct cx_spawn_options {
+        const char *const *argv; // argv[0] is looked up in PATH; NULL-ended
+        const char *const *env;  // NULL-ended; NULL: inherit
+        int fds[4];              // become 0 to 3; 0 (or -1): /dev/null, and no fd 3
+        const char *tty;         // instead: this terminal becomes 0 to 2 and, in a new session, the controlling one
+        const char *directory;   // working directory; NULL: inherit
+        bool session;            // a session of its own; otherwise a process group of its own
+};
+// Starts a program, which the caller waits for. Returns 0 or a negative errno.
+int cx_spawn(const struct cx_spawn_options *options, pid_t *ret_pid) CX_CHECK;
 
 struct cx_run_options {
         const char *const *argv; // argv[0] is looked up in PATH; NULL-ended
