@@ -16,8 +16,11 @@
 #include "kubelet/volume/refs.h"
 #include "kubelet/volume/volumes.h"
 
+#include <linux/magic.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/vfs.h>
 
 static void on_exit_of(void *context, const char *pod_uid, const char *container_id CX_UNUSED)
 {
@@ -100,11 +103,27 @@ static int connect_apiserver(const struct cx_kubelet_settings *s, struct cx_kube
         return 0;
 }
 
+// The folder of what means nothing after a reboot: a tmpfs, since a disk's file system takes milliseconds for what a pod's
+// start makes and its end removes. It outlives the kubelet as the containers do.
+static int mount_state(const char *path, struct cx_error *err)
+{
+        struct statfs fs;
+        int r = cx_mkdir_all(path, 0711, err);
+        if (r < 0 || (statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC))
+                return r;
+        if (mount("kubelet", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0711") < 0)
+                return cx_error_set(err, -errno, "cannot mount a tmpfs at %s: %s", path, strerror(errno));
+        return 0;
+}
+
 static int make_parts(const struct cx_kubelet_settings *s, struct cx_kubelet *k, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *images = cx_sprintf("%s/images", s->root);
-        CX_CLEANUP(cx_freep) char *cni_state = cx_sprintf("%s/cni", s->root);
+        CX_CLEANUP(cx_freep) char *state = cx_sprintf("%s/state", s->root);
+        CX_CLEANUP(cx_freep) char *cni_state = cx_sprintf("%s/cni", state);
         int r = cx_mkdir_all(s->root, 0711, err);
+        if (r == 0)
+                r = mount_state(state, err);
         if (r == 0)
                 r = cx_image_store_open(images, &k->images, err);
         if (r < 0)
@@ -116,6 +135,7 @@ static int make_parts(const struct cx_kubelet_settings *s, struct cx_kubelet *k,
         k->pool = cx_pool_new(64);
         k->pods = cx_pods_new(k);
         r = cx_runtime_open(&(struct cx_runtime_options){.root = s->root,
+                                                         .state = state,
                                                          .cgroup_root = s->cgroup_root,
                                                          .runc = s->runc,
                                                          .conmon = s->conmon,

@@ -111,6 +111,32 @@ static int each_entry(const struct cx_image_store *store, const char *folder,
         return 0;
 }
 
+// Makes the lowest layers of every container: what is mounted over in each of them, so that nothing has to be made in (and
+// removed from) each container's own layer.
+static int make_mount_points(const char *root, struct cx_error *err)
+{
+        static const char *const folders[] = {"mount-points/proc",
+                                              "mount-points/sys",
+                                              "mount-points/dev",
+                                              "mount-points/etc",
+                                              "token-mount-points/var/run/secrets/kubernetes.io/serviceaccount",
+                                              "token-mount-points/run/secrets/kubernetes.io/serviceaccount"};
+        static const char *const files[] = {"hosts", "hostname", "resolv.conf"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(folders); i++) {
+                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", root, folders[i]);
+                int r = cx_mkdir_all(path, 0755, err);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < CX_ARRAY_SIZE(files); i++) {
+                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/mount-points/etc/%s", root, files[i]);
+                CX_CLEANUP(cx_closep) int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+                if (fd < 0)
+                        return cx_error_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
+        }
+        return 0;
+}
+
 int cx_image_store_open(const char *root, struct cx_image_store **ret_store, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *layers = cx_sprintf("%s/layers", root);
@@ -119,6 +145,8 @@ int cx_image_store_open(const char *root, struct cx_image_store **ret_store, str
                                     : cx_mkdir_all(layers, 0700, err);
         if (r == 0)
                 r = cx_mkdir_all(images, 0700, err);
+        if (r == 0)
+                r = make_mount_points(root, err);
         if (r < 0)
                 return r;
         CX_CLEANUP(cx_image_store_freep) struct cx_image_store *s = cx_alloc(sizeof *s);
@@ -339,7 +367,7 @@ static void *mount_thread(void *context)
 }
 
 int cx_image_store_mount(struct cx_image_store *s, const json_t *record, const char *upper, const char *work,
-                         const char *target, struct cx_error *err)
+                         const char *target, bool token, struct cx_error *err)
 {
         // No sync of the upper folder: a container's layer never outlives a crash of the machine. (Kernel 5.10.)
         CX_BUF options = CX_BUF_INIT_MAX(4000);
@@ -353,9 +381,10 @@ int cx_image_store_mount(struct cx_image_store *s, const json_t *record, const c
                         pthread_mutex_unlock(&s->lock);
                         return cx_error_set(err, -ENOENT, "a layer of the image is missing");
                 }
-                cx_buf_printf(&options, "%lld/fs%s", (long long)layer->number, i ? ":" : "");
+                cx_buf_printf(&options, "%lld/fs:", (long long)layer->number);
         }
         pthread_mutex_unlock(&s->lock);
+        cx_buf_printf(&options, "%s../mount-points", token ? "../token-mount-points:" : "");
         if (!json_array_size(layers) || options.overflow)
                 return cx_error_set(err, -EINVAL, "the image has %zu layers", json_array_size(layers));
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/layers", s->root);

@@ -36,9 +36,10 @@ int cx_image_store_layer_commit(struct cx_image_store *store, const char *digest
                                 struct cx_error *err) CX_CHECK;
 void cx_image_store_layer_abort(struct cx_image_store *store, const char *digest, const char *folder);
 
-// Mounts an image read-write at `target`; `upper` and `work` are empty folders on one file system.
+// Mounts an image read-write at `target`; `upper` and `work` are empty folders on one file system. token: with the folder
+// that service account tokens are mounted at.
 int cx_image_store_mount(struct cx_image_store *store, const json_t *record, const char *upper, const char *work,
-                         const char *target, struct cx_error *err) CX_CHECK;
+                         const char *target, bool token, struct cx_error *err) CX_CHECK;
 
 // Removes images that are not in `in_use` (ids), least recently used first, until `bytes_to_free` are freed, none
 // younger than min_age (ns); then layers that no image has. ret_freed (may be NULL).

@@ -26,9 +26,9 @@ void cx_container_unref(struct cx_container *c)
 {
         if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
                 return;
-        char *owned[] = {c->id,       c->folder,   c->sandbox_id, c->pod_uid,     c->pod_namespace,
-                         c->pod_name, c->name,     c->image,      c->image_id,    c->image_ref,
-                         c->hash,     c->log_path, c->cgroup,     c->message_path};
+        char *owned[] = {c->id,       c->folder, c->data,        c->sandbox_id, c->pod_uid,   c->pod_namespace,
+                         c->pod_name, c->name,   c->image,       c->image_id,   c->image_ref, c->hash,
+                         c->log_path, c->cgroup, c->message_path};
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
                 free(owned[i]);
         free(c);
@@ -43,7 +43,7 @@ void cx_container_state(struct cx_runtime *rt, const struct cx_container *c, str
 
 // --- records ---------------------------------------------------------------------------------------------------------
 
-int cx_container_save(struct cx_runtime *rt, const struct cx_container *c, struct cx_error *err)
+int cx_container_save(struct cx_runtime *rt, const struct cx_container *c, bool durable, struct cx_error *err)
 {
         struct cx_container_state s;
         cx_container_state(rt, c, &s);
@@ -61,23 +61,29 @@ int cx_container_save(struct cx_runtime *rt, const struct cx_container *c, struc
                                       s.exit_code, "oom", s.oom, "pid", (int)s.pid, "pidStart", (json_int_t)s.pid_start,
                                       "reason", s.reason, "message", s.message));
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/container.json", c->folder);
+        CX_CLEANUP(cx_freep) char *kept = cx_sprintf("%s/container.json", c->data);
         CX_CLEANUP(cx_freep) char *text = cx_json_text(record);
-        return cx_write_file(path, text, strlen(text), 0600, false, err);
+        int r = cx_write_file(path, text, strlen(text), 0600, false, err);
+        return r == 0 && durable ? cx_write_file(kept, text, strlen(text), 0600, false, err) : r;
 }
 
 struct cx_container *cx_container_load(struct cx_runtime *rt, const char *id)
 {
-        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/containers/%s/container.json", rt->root, id);
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/containers/%s/container.json", rt->state, id);
+        CX_CLEANUP(cx_freep) char *kept = cx_sprintf("%s/containers/%s/container.json", rt->root, id);
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
         json_auto_t *r = NULL;
-        if (cx_buf_read_file(&text, path) < 0 || cx_json_parse(text.data, text.length, false, &r, NULL) < 0 ||
-            !cx_streq(cx_json_string(r, "id"), id) || !cx_json_string(r, "podUID") || !cx_json_string(r, "cgroup"))
+        bool rebooted = access(path, F_OK) < 0;
+        if (cx_buf_read_file(&text, rebooted ? kept : path) < 0 ||
+            cx_json_parse(text.data, text.length, false, &r, NULL) < 0 || !cx_streq(cx_json_string(r, "id"), id) ||
+            !cx_json_string(r, "podUID") || !cx_json_string(r, "cgroup"))
                 return NULL;
         const json_t *s = json_object_get(r, "state");
         struct cx_container *c = cx_alloc(sizeof *c);
         c->refs = 1;
         c->id = cx_strdup(id);
-        c->folder = cx_sprintf("%s/containers/%s", rt->root, id);
+        c->folder = cx_sprintf("%s/containers/%s", rt->state, id);
+        c->data = cx_sprintf("%s/containers/%s", rt->root, id);
         struct {
                 char **to;
                 const char *key;
@@ -101,6 +107,8 @@ struct cx_container *cx_container_load(struct cx_runtime *rt, const char *id)
                                                .oom = cx_json_bool(s, "oom", false),
                                                .pid = (pid_t)cx_json_int(s, "pid", 0),
                                                .pid_start = (uint64_t)cx_json_int(s, "pidStart", 0)};
+        if (rebooted && c->state.status != CX_CONTAINER_EXITED) // it ran: that is all that is known
+                c->state = (struct cx_container_state){.status = CX_CONTAINER_RUNNING, .started = c->created};
         (void)cx_copy_string(c->state.reason, sizeof c->state.reason, cx_json_string_or(s, "reason", ""));
         (void)cx_copy_string(c->state.message, sizeof c->state.message, cx_json_string_or(s, "message", ""));
         return c;
@@ -124,18 +132,18 @@ bool cx_container_adopt(struct cx_runtime *rt, struct cx_container *c)
         c->state.started = st.st_mtim.tv_sec * CX_US_PER_S + st.st_mtim.tv_nsec / 1000;
         c->state.pid = (pid_t)pid;
         c->state.pid_start = alive ? cx_pid_start((pid_t)pid) : 0;
-        CX_CLEANUP(cx_freep) char *exit_file = cx_sprintf("%s/exits/%s", rt->root, c->id);
+        CX_CLEANUP(cx_freep) char *exit_file = cx_sprintf("%s/exits/%s", rt->state, c->id);
         if (!c->state.pid_start && access(exit_file, F_OK) < 0)
                 return false;
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_container_save(rt, c, &err) < 0)
+        if (cx_container_save(rt, c, false, &err) < 0)
                 cx_err(&err, "Cannot keep a container's record", "id", c->id);
         return true;
 }
 
 bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
 {
-        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/exits/%s", rt->root, c->id);
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/exits/%s", rt->state, c->id);
         CX_CLEANUP(cx_freep) char *oom = cx_sprintf("%s/oom", c->folder);
         CX_BUF text = CX_BUF_INIT_MAX(64);
         struct stat st = {0};
@@ -164,7 +172,7 @@ bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
         }
         pthread_mutex_unlock(&rt->lock);
         CX_ERROR err = CX_ERROR_INIT;
-        if (changed && cx_container_save(rt, c, &err) < 0)
+        if (changed && cx_container_save(rt, c, true, &err) < 0)
                 cx_err(&err, "Cannot keep a container's record", "id", c->id);
         return changed;
 }
@@ -206,7 +214,7 @@ static int run_conmon(struct cx_runtime *rt, struct cx_container *c, struct cx_e
         CX_CLEANUP(cx_freep) char *pidfile = cx_sprintf("%s/pidfile", c->folder);
         CX_CLEANUP(cx_freep) char *conmon_pid = cx_sprintf("%s/conmon.pid", c->folder);
         CX_CLEANUP(cx_freep) char *log = cx_sprintf("k8s-file:%s", c->log_path);
-        CX_CLEANUP(cx_freep) char *exits = cx_sprintf("%s/exits", rt->root);
+        CX_CLEANUP(cx_freep) char *exits = cx_sprintf("%s/exits", rt->state);
         const char *argv[40] = {rt->conmon,
                                 "--api-version",
                                 "1",
@@ -345,7 +353,8 @@ static struct cx_container *new_container(struct cx_runtime *rt, const struct cx
         cx_runtime_new_id(id);
         c->refs = 1;
         c->id = cx_strdup(id);
-        c->folder = cx_sprintf("%s/containers/%s", rt->root, id);
+        c->folder = cx_sprintf("%s/containers/%s", rt->state, id);
+        c->data = cx_sprintf("%s/containers/%s", rt->root, id);
         c->sandbox_id = cx_strdup(config->sandbox->id);
         c->pod_uid = cx_strdup(config->sandbox->pod_uid);
         c->pod_namespace = cx_strdup(config->sandbox->pod_namespace);
@@ -358,7 +367,7 @@ static struct cx_container *new_container(struct cx_runtime *rt, const struct cx
         c->hash = cx_strdup(config->hash);
         c->log_path = cx_strdup(config->log_path);
         c->cgroup = cx_sprintf("%s/%s", config->pod_cgroup, id);
-        c->message_path = cx_sprintf("%s/termination-log", c->folder);
+        c->message_path = cx_sprintf("%s/termination-log", c->data);
         c->attempt = config->attempt;
         const char *stop = cx_json_string(config->container, "lifecycle.stopSignal");
         c->stop_signal = signal_number(stop ? stop : cx_json_string(config->image, "config.StopSignal"));
@@ -417,21 +426,30 @@ static int write_config(struct cx_runtime *rt, const struct cx_container *c, con
         return cx_write_file(path, text, strlen(text), 0600, false, err);
 }
 
+static bool mounts_token(const struct cx_container_config *config)
+{
+        for (size_t i = 0; i < config->n_mounts; i++)
+                if (strcmp(config->mounts[i].target, "/var/run/secrets/kubernetes.io/serviceaccount") == 0)
+                        return true;
+        return false;
+}
+
 static int prepare(struct cx_runtime *rt, struct cx_container *c, const struct cx_container_config *config,
                    struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *upper = cx_sprintf("%s/upper", c->folder);
-        CX_CLEANUP(cx_freep) char *work = cx_sprintf("%s/work", c->folder);
+        CX_CLEANUP(cx_freep) char *upper = cx_sprintf("%s/upper", c->data);
+        CX_CLEANUP(cx_freep) char *work = cx_sprintf("%s/work", c->data);
         CX_CLEANUP(cx_freep) char *rootfs = cx_sprintf("%s/rootfs", c->folder);
         CX_CLEANUP(cx_freep)
         char *log_folder = cx_strndup(c->log_path, (size_t)(strrchr(c->log_path, '/') - c->log_path));
-        if (mkdir(c->folder, 0711) < 0 || mkdir(upper, 0755) < 0 || mkdir(work, 0700) < 0 || mkdir(rootfs, 0755) < 0)
-                return cx_error_set(err, -errno, "cannot make %s: %s", c->folder, strerror(errno));
+        if (mkdir(c->folder, 0711) < 0 || mkdir(c->data, 0711) < 0 || mkdir(upper, 0755) < 0 || mkdir(work, 0700) < 0 ||
+            mkdir(rootfs, 0755) < 0)
+                return cx_error_set(err, -errno, "cannot make the folders of container %s: %s", c->id, strerror(errno));
         int r = cx_mkdir_all(log_folder, 0755, err);
         if (r == 0)
-                r = cx_container_save(rt, c, err);
+                r = cx_container_save(rt, c, true, err);
         if (r == 0)
-                r = cx_image_store_mount(rt->images, config->image, upper, work, rootfs, err);
+                r = cx_image_store_mount(rt->images, config->image, upper, work, rootfs, mounts_token(config), err);
         return r == 0 ? write_config(rt, c, config, rootfs, err) : r;
 }
 
@@ -454,7 +472,7 @@ static void mark_start_error(struct cx_runtime *rt, struct cx_container *c, cons
         (void)cx_copy_string(c->state.message, sizeof c->state.message, cx_error_text(err));
         pthread_mutex_unlock(&rt->lock);
         CX_ERROR saving = CX_ERROR_INIT;
-        if (cx_container_save(rt, c, &saving) < 0)
+        if (cx_container_save(rt, c, true, &saving) < 0)
                 cx_err(&saving, "Cannot keep a container's record", "id", c->id);
 }
 
@@ -480,7 +498,7 @@ int cx_container_run(struct cx_runtime *rt, const struct cx_container_config *co
                         c->state.status = CX_CONTAINER_RUNNING;
                 c->state.started = cx_time_now();
                 pthread_mutex_unlock(&rt->lock);
-                r = cx_container_save(rt, c, err);
+                r = cx_container_save(rt, c, false, err);
                 (void)cx_container_take_exit(rt, c);
         }
         if (r < 0 && r != -ENOEXEC) {
@@ -511,9 +529,10 @@ int cx_container_signal(struct cx_runtime *rt, struct cx_container *c, int numbe
 // Works from the id alone, for what a crash left without a record.
 void cx_container_remove_files(struct cx_runtime *rt, const char *id, const char *cgroup)
 {
-        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/containers/%s", rt->root, id);
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/containers/%s", rt->state, id);
+        CX_CLEANUP(cx_freep) char *data = cx_sprintf("%s/containers/%s", rt->root, id);
         CX_CLEANUP(cx_freep) char *state = cx_sprintf("%s/%s", rt->runc_root, id);
-        CX_CLEANUP(cx_freep) char *exit_file = cx_sprintf("%s/exits/%s", rt->root, id);
+        CX_CLEANUP(cx_freep) char *exit_file = cx_sprintf("%s/exits/%s", rt->state, id);
         CX_CLEANUP(cx_freep) char *rootfs = cx_sprintf("%s/rootfs", folder);
         CX_ERROR err = CX_ERROR_INIT;
         int r = 0;
@@ -525,6 +544,8 @@ void cx_container_remove_files(struct cx_runtime *rt, const char *id, const char
         if (r == 0)
                 r = cx_remove_tree(state, &err);
         cx_unmount_below(rootfs);
+        if (r == 0)
+                r = cx_remove_tree(data, &err);
         if (r == 0)
                 r = cx_remove_tree(folder, &err);
         (void)unlink(exit_file);

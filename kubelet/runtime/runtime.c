@@ -53,25 +53,35 @@ const char *cx_runtime_cgroup_root(const struct cx_runtime *rt)
         return rt->cgroup_root;
 }
 
-static void load_sandboxes(struct cx_runtime *rt)
+// Calls `each` with the name of every entry of a folder.
+static void each_entry(struct cx_runtime *rt, const char *root, const char *folder,
+                       void (*each)(struct cx_runtime *, const char *))
 {
-        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/sandboxes", rt->root);
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", root, folder);
+        CX_STRINGS names = CX_STRINGS_INIT; // first all, since `each` may remove some
         DIR *dir = opendir(path);
         struct dirent *entry;
-        while (dir && (entry = readdir(dir))) {
-                if (entry->d_name[0] == '.')
-                        continue;
-                struct cx_sandbox *sandbox = cx_sandbox_load(rt, entry->d_name);
-                if (sandbox) {
-                        cx_map_set(&rt->sandboxes, sandbox->id, sandbox);
-                        continue;
-                }
-                CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s", path, entry->d_name);
-                cx_info("Removing a sandbox that was never finished", "id", entry->d_name);
-                cx_sandbox_remove_files(folder);
-        }
+        while (dir && (entry = readdir(dir)))
+                if (entry->d_name[0] != '.')
+                        cx_strings_add(&names, entry->d_name);
         if (dir)
                 closedir(dir);
+        for (size_t i = 0; i < names.count; i++)
+                each(rt, names.items[i]);
+}
+
+static void load_sandbox(struct cx_runtime *rt, const char *name)
+{
+        CX_CLEANUP(cx_freep) char *id = cx_strndup(name, strcspn(name, "."));
+        if (cx_map_has(&rt->sandboxes, id))
+                return;
+        struct cx_sandbox *sandbox = cx_sandbox_load(rt, id);
+        if (sandbox) {
+                cx_map_set(&rt->sandboxes, sandbox->id, sandbox);
+                return;
+        }
+        cx_info("Removing a sandbox that was never finished", "id", id);
+        cx_sandbox_remove_files(rt, id);
 }
 
 // Kills conmon and runc processes that are still at work for a container: they name it among their arguments.
@@ -98,28 +108,20 @@ static void kill_makers(const char *id)
                 closedir(dir);
 }
 
-static void load_containers(struct cx_runtime *rt)
+static void load_container(struct cx_runtime *rt, const char *id)
 {
-        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/containers", rt->root);
-        DIR *dir = opendir(path);
-        struct dirent *entry;
-        while (dir && (entry = readdir(dir))) {
-                if (entry->d_name[0] == '.')
-                        continue;
-                struct cx_container *container = cx_container_load(rt, entry->d_name);
-                if (!container ||
-                    (container->state.status == CX_CONTAINER_CREATED && !cx_container_adopt(rt, container))) {
-                        cx_info("Removing a container that was never finished", "id", entry->d_name);
-                        kill_makers(entry->d_name);
-                        cx_container_remove_files(rt, entry->d_name, container ? container->cgroup : NULL);
-                        cx_container_unref(container);
-                        continue;
-                }
-                (void)cx_container_take_exit(rt, container);
-                cx_map_set(&rt->containers, container->id, container);
+        if (cx_map_has(&rt->containers, id))
+                return;
+        struct cx_container *container = cx_container_load(rt, id);
+        if (!container || (container->state.status == CX_CONTAINER_CREATED && !cx_container_adopt(rt, container))) {
+                cx_info("Removing a container that was never finished", "id", id);
+                kill_makers(id);
+                cx_container_remove_files(rt, id, container ? container->cgroup : NULL);
+                cx_container_unref(container);
+                return;
         }
-        if (dir)
-                closedir(dir);
+        (void)cx_container_take_exit(rt, container);
+        cx_map_set(&rt->containers, container->id, container);
 }
 
 // conmon wants the whole path of the runtime.
@@ -139,21 +141,33 @@ static char *find_program(const char *name)
         return cx_strdup(name);
 }
 
-int cx_runtime_open(const struct cx_runtime_options *o, struct cx_runtime **ret_runtime, struct cx_error *err)
+static int make_folders(const struct cx_runtime_options *o, struct cx_error *err)
 {
-        static const char *const folders[] = {"sandboxes", "containers", "exits", "runc"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(folders); i++) {
-                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", o->root, folders[i]);
-                int r = cx_mkdir_all(path, i == 0 || i == 1 ? 0711 : 0700, err);
+        static const char *const names[] = {"sandboxes", "containers", "exits", "runc"};
+        for (size_t i = 0; i < 2 * CX_ARRAY_SIZE(names); i++) {
+                size_t k = i / 2; // of each, on disk and in state/; only the first two are on disk too
+                if (i % 2 == 0 && k > 1)
+                        continue;
+                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", i % 2 ? o->state : o->root, names[k]);
+                int r = cx_mkdir_all(path, k < 2 ? 0711 : 0700, err);
                 if (r < 0)
                         return r;
         }
+        return 0;
+}
+
+int cx_runtime_open(const struct cx_runtime_options *o, struct cx_runtime **ret_runtime, struct cx_error *err)
+{
+        int r = make_folders(o, err);
+        if (r < 0)
+                return r;
         struct cx_runtime *rt = cx_alloc(sizeof *rt);
         rt->root = cx_strdup(o->root);
+        rt->state = cx_strdup(o->state);
         rt->cgroup_root = cx_strdup(strcmp(o->cgroup_root, "/") == 0 ? "" : o->cgroup_root);
         rt->runc = find_program(o->runc);
         rt->conmon = find_program(o->conmon);
-        rt->runc_root = cx_sprintf("%s/runc", o->root);
+        rt->runc_root = cx_sprintf("%s/runc", o->state);
         rt->images = o->images;
         rt->cni = o->cni;
         rt->pids_limit = o->pids_limit;
@@ -177,8 +191,11 @@ int cx_runtime_open(const struct cx_runtime_options *o, struct cx_runtime **ret_
                 cx_warn("No CAP_SYS_RESOURCE: out-of-memory scores of containers are not lowered below the kubelet's "
                         "own",
                         "oomScoreAdj", CX_INT(own));
-        load_sandboxes(rt);
-        load_containers(rt);
+        const char *const roots[] = {rt->state, rt->root};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(roots); i++) {
+                each_entry(rt, roots[i], "sandboxes", load_sandbox);
+                each_entry(rt, roots[i], "containers", load_container);
+        }
         *ret_runtime = rt;
         return 0;
 }
@@ -243,7 +260,7 @@ static void *watch(void *context)
 
 int cx_runtime_start(struct cx_runtime *rt, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *exits = cx_sprintf("%s/exits", rt->root);
+        CX_CLEANUP(cx_freep) char *exits = cx_sprintf("%s/exits", rt->state);
         rt->inotify_fd = inotify_init1(IN_CLOEXEC);
         rt->stop_fd = eventfd(0, EFD_CLOEXEC);
         if (rt->inotify_fd < 0 || rt->stop_fd < 0 ||
@@ -283,6 +300,7 @@ void cx_runtime_free(struct cx_runtime *rt)
                 close(rt->stop_fd);
         pthread_mutex_destroy(&rt->lock);
         free(rt->root);
+        free(rt->state);
         free(rt->cgroup_root);
         free(rt->runc);
         free(rt->conmon);

@@ -2,10 +2,14 @@
 // Pod sandboxes and containers on this machine, through runc and conmon, with their records on disk so that a kubelet that
 // was killed finds them again:
 //
-//     sandboxes/<id>/   sandbox.json, ns/{net,ipc,uts,pid} (bind mounts that keep the namespaces), shm/, resolv.conf, hosts
-//     containers/<id>/  container.json, config.json, upper/ work/ rootfs/ (overlay), pidfile, attach, ctl, termination-log
-//     exits/<id>        written by conmon when the container ends
-//     runc/             runc's own state
+//     sandboxes/<id>.json     the record, for after a reboot
+//     containers/<id>/        container.json, upper/ work/ (overlay), termination-log
+//     state/                  a tmpfs: what means nothing after a reboot, and is made and removed a hundred times a second
+//       sandboxes/<id>/       sandbox.json, ns/{net,ipc,uts,pid} (bind mounts that keep the namespaces), and own/, a small
+//                             tmpfs of what the pod may write: shm/, hosts, resolv.conf, hostname
+//       containers/<id>/      container.json, config.json, rootfs/ (the overlay's mount), pidfile, attach, ctl
+//       exits/<id>            written by conmon when the container ends
+//       runc/                 runc's own state
 //
 // Records are refcounted. Everything in them is immutable but what `lock` of the runtime guards (read it with
 // cx_container_state). Calls about one pod come from one thread at a time; listing is open to any thread.
@@ -21,7 +25,7 @@
 struct cx_runtime;
 
 struct cx_runtime_options {
-        const char *root;
+        const char *root, *state;  // see above; both exist
         const char *cgroup_root;   // "/" or "/node1"
         const char *runc, *conmon; // programs
         struct cx_image_store *images;
@@ -41,13 +45,13 @@ struct cx_cni *cx_runtime_cni(struct cx_runtime *runtime);
 // --- sandboxes -------------------------------------------------------------------------------------------------------
 struct cx_sandbox {
         unsigned refs;
-        char *id, *folder, *pod_uid, *pod_namespace, *pod_name;
+        char *id, *folder, *pod_uid, *pod_namespace, *pod_name; // folder: in state/
         int attempt;
         int64_t created; // µs
         bool host_network, host_ipc, host_pid;
         bool complete;                           // has its network and all files: what a crash left half-made is not
         char *ns_net, *ns_ipc, *ns_uts, *ns_pid; // paths, NULL where it is the host's (pid: or each container's own)
-        char *shm, *resolv_conf, *hosts, *hostname_file;
+        char *own, *shm, *resolv_conf, *hosts, *hostname_file;
         struct cx_strings ips;
         json_t *port_mappings, *attachment; // may be NULL
         pid_t pause_pid;                    // of a shared PID namespace, else 0
@@ -96,7 +100,8 @@ struct cx_container_state { // guarded by the runtime's lock
 };
 struct cx_container {
         unsigned refs;
-        char *id, *folder, *sandbox_id, *pod_uid, *pod_namespace, *pod_name, *name;
+        char *id, *folder, *data; // folder: in state/; data: on disk
+        char *sandbox_id, *pod_uid, *pod_namespace, *pod_name, *name;
         char *image, *image_id, *image_ref; // as the pod says it; config digest; repo digest
         char *hash, *log_path, *cgroup, *message_path;
         int attempt, stop_signal;

@@ -8,7 +8,7 @@
 #include <pthread.h>
 
 struct cx_runtime {
-        char *root, *cgroup_root, *runc, *conmon, *runc_root;
+        char *root, *state, *cgroup_root, *runc, *conmon, *runc_root;
         struct cx_image_store *images;
         struct cx_cni *cni;
         int64_t pids_limit;
@@ -26,12 +26,14 @@ struct cx_runtime {
 void cx_runtime_new_id(char to[65]);
 // pid's start time in clock ticks; 0 when there is no such process (or it is a zombie).
 uint64_t cx_pid_start(pid_t pid);
-int cx_container_save(struct cx_runtime *runtime, const struct cx_container *container, struct cx_error *err) CX_CHECK;
+// Writes the record into state/, and (durable) what of it counts after a reboot to the disk.
+int cx_container_save(struct cx_runtime *runtime, const struct cx_container *container, bool durable,
+                      struct cx_error *err) CX_CHECK;
 struct cx_container *cx_container_load(struct cx_runtime *runtime, const char *id);
 // Of a record of a kubelet that died while it started the container: true when it did run, which the record then says.
 bool cx_container_adopt(struct cx_runtime *runtime, struct cx_container *container);
 struct cx_sandbox *cx_sandbox_load(struct cx_runtime *runtime, const char *id);
 void cx_container_remove_files(struct cx_runtime *runtime, const char *id, const char *cgroup);
-void cx_sandbox_remove_files(const char *folder);
+void cx_sandbox_remove_files(struct cx_runtime *runtime, const char *id);
 // Takes the exit file's word; true when the state changed.
 bool cx_container_take_exit(struct cx_runtime *runtime, struct cx_container *container);

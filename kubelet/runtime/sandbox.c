@@ -33,8 +33,8 @@ void cx_sandbox_unref(struct cx_sandbox *s)
 {
         if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL))
                 return;
-        char *owned[] = {s->id,     s->folder, s->pod_uid, s->pod_namespace, s->pod_name, s->ns_net,       s->ns_ipc,
-                         s->ns_uts, s->ns_pid, s->shm,     s->resolv_conf,   s->hosts,    s->hostname_file};
+        char *owned[] = {s->id,     s->folder, s->own,    s->pod_uid, s->pod_namespace, s->pod_name, s->ns_net,
+                         s->ns_ipc, s->ns_uts, s->ns_pid, s->shm,     s->resolv_conf,   s->hosts,    s->hostname_file};
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
                 free(owned[i]);
         cx_strings_release(&s->ips);
@@ -45,7 +45,7 @@ void cx_sandbox_unref(struct cx_sandbox *s)
 
 // --- records ---------------------------------------------------------------------------------------------------------
 
-static int save(const struct cx_sandbox *s, struct cx_error *err)
+static int save(struct cx_runtime *rt, const struct cx_sandbox *s, struct cx_error *err)
 {
         json_t *ips = json_array();
         for (size_t i = 0; i < s->ips.count; i++)
@@ -57,8 +57,10 @@ static int save(const struct cx_sandbox *s, struct cx_error *err)
                           s->host_ipc, "hostPID", s->host_pid, "sharedPID", s->ns_pid != NULL, "complete", s->complete,
                           "ips", ips, "portMappings", s->port_mappings, "attachment", s->attachment);
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/sandbox.json", s->folder);
+        CX_CLEANUP(cx_freep) char *kept = cx_sprintf("%s/sandboxes/%s.json", rt->root, s->id);
         CX_CLEANUP(cx_freep) char *text = cx_json_text(record);
-        return cx_write_file(path, text, strlen(text), 0600, false, err);
+        int r = cx_write_file(path, text, strlen(text), 0600, false, err);
+        return r == 0 && s->complete ? cx_write_file(kept, text, strlen(text), 0600, false, err) : r;
 }
 
 static void set_paths(struct cx_sandbox *s, bool shared_pid)
@@ -71,10 +73,11 @@ static void set_paths(struct cx_sandbox *s, bool shared_pid)
                 s->ns_ipc = cx_sprintf("%s/ns/ipc", s->folder);
         if (shared_pid)
                 s->ns_pid = cx_sprintf("%s/ns/pid", s->folder);
-        s->shm = s->host_ipc ? cx_strdup("/dev/shm") : cx_sprintf("%s/shm", s->folder);
-        s->resolv_conf = cx_sprintf("%s/resolv.conf", s->folder);
-        s->hosts = cx_sprintf("%s/hosts", s->folder);
-        s->hostname_file = cx_sprintf("%s/hostname", s->folder);
+        s->own = cx_sprintf("%s/own", s->folder);
+        s->shm = s->host_ipc ? cx_strdup("/dev/shm") : cx_sprintf("%s/shm", s->own);
+        s->resolv_conf = cx_sprintf("%s/resolv.conf", s->own);
+        s->hosts = cx_sprintf("%s/hosts", s->own);
+        s->hostname_file = cx_sprintf("%s/hostname", s->own);
 }
 
 // The pause process keeps its own record, "pid start", so that it is found also when the kubelet died before it had heard
@@ -94,16 +97,18 @@ static void read_pause(struct cx_sandbox *s)
 
 struct cx_sandbox *cx_sandbox_load(struct cx_runtime *rt, const char *id)
 {
-        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/sandboxes/%s/sandbox.json", rt->root, id);
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/sandboxes/%s/sandbox.json", rt->state, id);
+        CX_CLEANUP(cx_freep) char *kept = cx_sprintf("%s/sandboxes/%s.json", rt->root, id);
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
         json_auto_t *record = NULL;
-        if (cx_buf_read_file(&text, path) < 0 || cx_json_parse(text.data, text.length, false, &record, NULL) < 0 ||
+        if ((cx_buf_read_file(&text, path) < 0 && cx_buf_read_file(&text, kept) < 0) ||
+            cx_json_parse(text.data, text.length, false, &record, NULL) < 0 ||
             !cx_streq(cx_json_string(record, "id"), id) || !cx_json_string(record, "podUID"))
                 return NULL;
         struct cx_sandbox *s = cx_alloc(sizeof *s);
         s->refs = 1;
         s->id = cx_strdup(id);
-        s->folder = cx_sprintf("%s/sandboxes/%s", rt->root, id);
+        s->folder = cx_sprintf("%s/sandboxes/%s", rt->state, id);
         s->pod_uid = cx_strdup(cx_json_string(record, "podUID"));
         s->pod_namespace = cx_strdup(cx_json_string_or(record, "namespace", ""));
         s->pod_name = cx_strdup(cx_json_string_or(record, "name", ""));
@@ -338,7 +343,7 @@ static int set_up(struct cx_runtime *rt, struct cx_sandbox *s, const struct cx_s
         CX_CLEANUP(cx_freep) char *ns = cx_sprintf("%s/ns", s->folder);
         int r = cx_mkdir_all(ns, 0711, err);
         if (r == 0)
-                r = save(s, err); // from here on a crash leaves something that can be found
+                r = save(rt, s, err); // from here on a crash leaves something that can be found
         if (r < 0)
                 return r;
         struct ns_job job = {.sandbox = s,
@@ -350,9 +355,12 @@ static int set_up(struct cx_runtime *rt, struct cx_sandbox *s, const struct cx_s
         if (r < 0)
                 return cx_error_set(err, r, "cannot set up namespaces: %s%s%s", job.failed, *job.failed ? ": " : "",
                                     strerror(-r));
-        if (!s->host_ipc && (mkdir(s->shm, 0777) < 0 || mount("shm", s->shm, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                                                              "mode=1777,size=65536k") < 0))
-                return cx_error_set(err, -errno, "cannot mount %s: %s", s->shm, strerror(errno));
+        // What a container may write is kept apart: filling it is the pod's own trouble.
+        if (mkdir(s->own, 0711) < 0 ||
+            mount("shm", s->own, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0711,size=65536k") < 0)
+                return cx_error_set(err, -errno, "cannot mount %s: %s", s->own, strerror(errno));
+        if (!s->host_ipc && (mkdir(s->shm, 0700) < 0 || chmod(s->shm, 01777) < 0))
+                return cx_error_set(err, -errno, "cannot make %s: %s", s->shm, strerror(errno));
         if (s->ns_pid) {
                 r = start_pause(s, err);
                 if (r < 0)
@@ -369,7 +377,7 @@ static int set_up(struct cx_runtime *rt, struct cx_sandbox *s, const struct cx_s
         if (r == 0)
                 r = write_hosts(s, config, err);
         s->complete = r == 0;
-        return r == 0 ? save(s, err) : r;
+        return r == 0 ? save(rt, s, err) : r;
 }
 
 int cx_sandbox_create(struct cx_runtime *rt, const struct cx_sandbox_config *config, struct cx_sandbox **ret_sandbox,
@@ -380,7 +388,7 @@ int cx_sandbox_create(struct cx_runtime *rt, const struct cx_sandbox_config *con
         cx_runtime_new_id(id);
         s->refs = 1;
         s->id = cx_strdup(id);
-        s->folder = cx_sprintf("%s/sandboxes/%s", rt->root, id);
+        s->folder = cx_sprintf("%s/sandboxes/%s", rt->state, id);
         s->pod_uid = cx_strdup(cx_json_string_or(config->pod, "metadata.uid", ""));
         s->pod_namespace = cx_strdup(cx_json_string_or(config->pod, "metadata.namespace", ""));
         s->pod_name = cx_strdup(cx_json_string_or(config->pod, "metadata.name", ""));
@@ -420,9 +428,11 @@ bool cx_sandbox_intact(const struct cx_sandbox *s)
         return !s->ns_pid || (s->pause_pid > 0 && cx_pid_start(s->pause_pid) == s->pause_start);
 }
 
-void cx_sandbox_remove_files(const char *folder)
+void cx_sandbox_remove_files(struct cx_runtime *rt, const char *id)
 {
-        static const char *const mounts[] = {"ns/net", "ns/uts", "ns/ipc", "ns/pid", "shm"};
+        static const char *const mounts[] = {"ns/net", "ns/uts", "ns/ipc", "ns/pid", "own"};
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/sandboxes/%s", rt->state, id);
+        CX_CLEANUP(cx_freep) char *kept = cx_sprintf("%s/sandboxes/%s.json", rt->root, id);
         for (size_t i = 0; i < CX_ARRAY_SIZE(mounts); i++) {
                 CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, mounts[i]);
                 (void)umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
@@ -430,6 +440,8 @@ void cx_sandbox_remove_files(const char *folder)
         CX_ERROR err = CX_ERROR_INIT;
         if (cx_remove_tree(folder, &err) < 0)
                 cx_err(&err, "Cannot remove a sandbox's files");
+        else
+                (void)unlink(kept);
 }
 
 int cx_sandbox_remove(struct cx_runtime *rt, struct cx_sandbox *s, struct cx_error *err)
@@ -444,7 +456,7 @@ int cx_sandbox_remove(struct cx_runtime *rt, struct cx_sandbox *s, struct cx_err
         }
         if (s->pause_pid > 0 && cx_pid_start(s->pause_pid) == s->pause_start)
                 kill(s->pause_pid, SIGKILL);
-        cx_sandbox_remove_files(s->folder);
+        cx_sandbox_remove_files(rt, s->id);
         pthread_mutex_lock(&rt->lock);
         struct cx_sandbox *held = cx_map_take(&rt->sandboxes, s->id);
         pthread_mutex_unlock(&rt->lock);

@@ -46,7 +46,7 @@ stop() { # stop PID
 cleanup() {
         local pid mount
         if [ -n "${kubelet_pid:-}" ]; then kill -9 "$kubelet_pid" 2>/dev/null; fi
-        for pid in $(cat "$work"/kubelet/containers/*/pidfile "$work"/kubelet/containers/*/conmon.pid 2>/dev/null); do
+        for pid in $(cat "$work"/kubelet/state/{containers/*/{pidfile,conmon.pid},sandboxes/*/pause.pid} 2>/dev/null | cut -d" " -f1); do
                 kill -9 "$pid" 2>/dev/null
         done
         for pid in "${pids[@]}"; do stop "$pid"; done
