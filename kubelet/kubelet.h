@@ -21,7 +21,7 @@ struct cx_probes;
 
 struct cx_kubelet {
         // settings
-        const char *node_name, *root, *log_root, *cgroup_root, *cluster_domain, *resolv_conf, *registry_config;
+        const char *node_name, *root, *state, *log_root, *cgroup_root, *cluster_domain, *resolv_conf, *registry_config;
         struct cx_strings cluster_dns, node_ips;
         int64_t max_pods, node_memory, node_cpus;
         bool register_node;

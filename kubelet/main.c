@@ -41,16 +41,22 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
 {
         struct cx_kubelet *k = context;
         if (!now) {
+                json_auto_t *last = cx_object_json(old);
+                if (last && is_mirror(last))
+                        cx_pods_mirror(k->pods, last, true);
                 cx_pods_remove(k->pods, old->uid);
                 return;
         }
         if (old && strcmp(old->uid, now->uid) != 0) // deleted and made again between two lists
                 cx_pods_remove(k->pods, old->uid);
         json_t *object = cx_object_json(now);
-        if (object && !is_mirror(object))
+        if (object && !is_mirror(object)) {
                 cx_pods_set(k->pods, object, false);
-        else
-                json_decref(object);
+                return;
+        }
+        if (object)
+                cx_pods_mirror(k->pods, object, false);
+        json_decref(object);
 }
 
 static int watch_pods(struct cx_kubelet *k, struct cx_error *err)
@@ -111,7 +117,7 @@ static int mount_state(const char *path, struct cx_error *err)
         int r = cx_mkdir_all(path, 0711, err);
         if (r < 0 || (statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC))
                 return r;
-        if (mount("kubelet", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0711") < 0)
+        if (mount("kubelet", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0711") < 0)
                 return cx_error_set(err, -errno, "cannot mount a tmpfs at %s: %s", path, strerror(errno));
         return 0;
 }
@@ -119,7 +125,8 @@ static int mount_state(const char *path, struct cx_error *err)
 static int make_parts(const struct cx_kubelet_settings *s, struct cx_kubelet *k, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *images = cx_sprintf("%s/images", s->root);
-        CX_CLEANUP(cx_freep) char *state = cx_sprintf("%s/state", s->root);
+        char *state = cx_sprintf("%s/state", s->root);
+        k->state = state; // for as long as the process
         CX_CLEANUP(cx_freep) char *cni_state = cx_sprintf("%s/cni", state);
         int r = cx_mkdir_all(s->root, 0711, err);
         if (r == 0)

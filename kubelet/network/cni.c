@@ -100,7 +100,7 @@ static int configured(const struct cx_cni *cni, json_t **ret_config, struct cx_e
         return 0;
 }
 
-static int current_config(struct cx_cni *cni, json_t **ret_config, struct cx_error *err)
+static int current_config(struct cx_cni *cni, json_t **ret_config, bool *ret_own, struct cx_error *err)
 {
         int r = configured(cni, ret_config, err);
         if (r < 0 || *ret_config)
@@ -110,6 +110,7 @@ static int current_config(struct cx_cni *cni, json_t **ret_config, struct cx_err
         pthread_mutex_unlock(&cni->lock);
         if (!cidr)
                 return cx_error_set(err, -EAGAIN, "network is not ready: the node has no podCIDR yet");
+        *ret_own = true;
         CX_CLEANUP(cx_freep) char *leases = cx_sprintf("%s/networks", cni->state_dir);
         *ret_config = cx_cni_default_config(cidr, leases);
         return 0;
@@ -118,7 +119,8 @@ static int current_config(struct cx_cni *cni, json_t **ret_config, struct cx_err
 const char *cx_cni_not_ready(struct cx_cni *cni)
 {
         json_auto_t *config = NULL;
-        return current_config(cni, &config, NULL) == 0
+        bool own = false;
+        return current_config(cni, &config, &own, NULL) == 0
                        ? NULL
                        : "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
                          "message:Network plugin returns error: cni plugin not initialized";
@@ -163,9 +165,10 @@ static int exec_plugin(const struct cx_cni *cni, const struct cx_cni_pod *pod, c
                 return cx_error_set(err, -ENOENT, "failed to find plugin \"%s\" in path [%s]", type, cni->bin_dir);
         CX_STRINGS env = CX_STRINGS_INIT;
         CX_BUF line = CX_BUF_INIT;
-        const char *const pairs[][2] = {{"CNI_COMMAND", command},          {"CNI_CONTAINERID", pod->id},
-                                        {"CNI_NETNS", cx_str(pod->netns)}, {"CNI_IFNAME", "eth0"},
-                                        {"CNI_PATH", cni->bin_dir},        {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}};
+        const char *const pairs[][2] = {
+                {"CNI_COMMAND", command}, {"CNI_CONTAINERID", pod->id}, {"CNI_NETNS", cx_str(pod->netns)},
+                {"CNI_IFNAME", "eth0"},   {"CNI_PATH", cni->bin_dir},   {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
+                {"GOMAXPROCS", "1"}}; // they live for milliseconds: threads only cost
         for (size_t i = 0; i < CX_ARRAY_SIZE(pairs); i++) {
                 cx_buf_clear(&line);
                 cx_buf_printf(&line, "%s=%s", pairs[i][0], pairs[i][1]);
@@ -233,11 +236,17 @@ static void take_ips(const json_t *result, struct cx_strings *ret_ips)
         }
 }
 
+bool cx_cni_is_own(const json_t *attachment)
+{
+        return cx_json_bool(attachment, "own", false);
+}
+
 int cx_cni_add(struct cx_cni *cni, const struct cx_cni_pod *pod, json_t **ret_attachment, struct cx_strings *ret_ips,
                struct cx_error *err)
 {
         json_auto_t *config = NULL, *result = NULL;
-        int r = current_config(cni, &config, err);
+        bool own = false;
+        int r = current_config(cni, &config, &own, err);
         if (r < 0)
                 return r;
         size_t i;
@@ -263,14 +272,15 @@ int cx_cni_add(struct cx_cni *cni, const struct cx_cni_pod *pod, json_t **ret_at
         take_ips(result, ret_ips);
         if (!ret_ips->count)
                 return cx_error_set(err, -EPROTO, "the CNI plugins gave no address");
-        *ret_attachment = json_pack("{s:O, s:O?}", "config", config, "result", result);
+        *ret_attachment = json_pack("{s:O, s:O?, s:b}", "config", config, "result", result, "own", own);
         return 0;
 }
 
 int cx_cni_del(struct cx_cni *cni, const struct cx_cni_pod *pod, const json_t *attachment, struct cx_error *err)
 {
         json_auto_t *config = json_incref(json_object_get(attachment, "config"));
-        int r = config ? 0 : current_config(cni, &config, err);
+        bool own = false;
+        int r = config ? 0 : current_config(cni, &config, &own, err);
         if (r < 0)
                 return r;
         const json_t *plugins = json_object_get(config, "plugins");

@@ -33,5 +33,7 @@ int cx_cni_add(struct cx_cni *cni, const struct cx_cni_pod *pod, json_t **ret_at
 // Removes it. `attachment` NULL (crashed in between): with the present configuration.
 int cx_cni_del(struct cx_cni *cni, const struct cx_cni_pod *pod, const json_t *attachment, struct cx_error *err)
         CX_CHECK;
+// Whether the pod is in the default network, whose leases are gone after a reboot.
+bool cx_cni_is_own(const json_t *attachment);
 // The default configuration for a podCIDR; for tests. New reference.
 json_t *cx_cni_default_config(const char *pod_cidr, const char *state_dir);

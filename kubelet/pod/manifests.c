@@ -43,7 +43,8 @@ int cx_manifest_parse(const char *text, size_t length, const char *source, const
                 return cx_error_wrap(err, "%s", source);
         json_auto_t *pod = json_incref(json_array_get(documents, 0));
         const char *name = cx_json_string(pod, "metadata.name");
-        if (!cx_streq(cx_json_string(pod, "kind"), "Pod") || !name || !json_is_object(json_object_get(pod, "spec")))
+        if (!cx_streq(cx_json_string(pod, "kind"), "Pod") || !name || strchr(name, '/') ||
+            !json_is_object(json_object_get(pod, "spec")))
                 return cx_error_set(err, -EINVAL, "%s: no Pod", source);
         // What changes the manifest makes another pod: the uid is a hash of node, place and content.
         CX_BUF seed = CX_BUF_INIT;
@@ -59,35 +60,21 @@ int cx_manifest_parse(const char *text, size_t length, const char *source, const
         if (!json_object_get(metadata, "namespace"))
                 json_object_set_new(metadata, "namespace", json_string("default"));
         json_t *annotations = cx_json_object_at(metadata, "annotations");
+        char now[CX_TIME_TEXT];
+        cx_time_format(cx_time_now(), now);
         json_object_set_new(annotations, "kubernetes.io/config.source", json_string("file"));
+        json_object_set_new(annotations, "kubernetes.io/config.seen", json_string(now));
         json_object_set_new(annotations, "kubernetes.io/config.hash", json_string(hash));
         json_t *spec = json_object_get(pod, "spec");
         json_object_set_new(spec, "nodeName", json_string(node));
         json_object_del(pod, "status");
+        // A node's taints do not end what the node itself was told to run.
+        json_array_append_new(cx_json_array_at(spec, "tolerations"),
+                              json_pack("{s:s, s:s}", "operator", "Exists", "effect", "NoExecute"));
         if (kind)
                 cx_schema_default(kind, pod);
         *ret_pod = cx_steal(&pod);
         return 0;
-}
-
-// Shows the pod to users of the API; it is only a picture: deleting it changes nothing here.
-static void mirror(const struct cx_kubelet *k, const json_t *pod)
-{
-        if (!k->rest)
-                return;
-        json_auto_t *copy = json_deep_copy(pod);
-        json_t *metadata = json_object_get(copy, "metadata");
-        json_t *annotations = json_object_get(metadata, "annotations");
-        json_object_set(annotations, "kubernetes.io/config.mirror",
-                        json_object_get(annotations, "kubernetes.io/config.hash"));
-        json_object_del(metadata, "uid");
-        CX_ERROR err = CX_ERROR_INIT;
-        if (cx_rest_create(
-                    k->rest,
-                    CX_REF(.version = "v1", .resource = "pods", .namespace = cx_json_string(metadata, "namespace")),
-                    copy, NULL, &err) < 0 &&
-            err.reason != CX_REASON_ALREADY_EXISTS)
-                cx_err(&err, "Cannot create a mirror pod", "pod", cx_json_string_or(metadata, "name", ""));
 }
 
 static void read_one(struct cx_manifests *m, const char *path, struct cx_map *seen)
@@ -109,7 +96,6 @@ static void read_one(struct cx_manifests *m, const char *path, struct cx_map *se
                 return;
         }
         cx_map_set(&m->known, uid, (void *)"");
-        mirror(m->kubelet, pod);
         cx_pods_set(m->kubelet->pods, pod, true);
 }
 

@@ -68,6 +68,7 @@ void cx_pod_unref(struct cx_pod *pod)
                 return;
         free(pod->uid);
         free(pod->key);
+        free(pod->mirror_uid);
         json_decref(pod->object);
         json_decref(pod->status);
         cx_map_release(&pod->slots);
@@ -144,11 +145,17 @@ void cx_pods_remove(struct cx_pods *pods, const char *uid)
 {
         pthread_mutex_lock(&pods->lock);
         struct cx_pod *pod = cx_map_get(&pods->map, uid);
-        if (pod)
+        if (pod) {
                 pod->gone = true;
+                pod->refs++;
+        }
         pthread_mutex_unlock(&pods->lock);
-        if (pod)
-                cx_pods_enqueue(pods, uid);
+        if (!pod)
+                return;
+        cx_pods_enqueue(pods, uid);
+        if (pod->is_static)
+                cx_pod_mirror_changed(pod);
+        cx_pod_unref(pod);
 }
 
 // What a pod that nobody knows any more needs to be stopped: its names, from the records of what runs.
@@ -213,7 +220,10 @@ void cx_pods_sources_ready(struct cx_pods *pods)
         for (size_t i = 0; i < uids.count; i++)
                 adopt_orphan(pods, uids.items[i]);
         remove_orphan_cgroups(pods);
+        pthread_mutex_lock(&pods->lock);
         pods->sources_ready = true;
+        pthread_mutex_unlock(&pods->lock);
+        cx_pods_mirror_all(pods);
 }
 
 static void drop_pod(struct cx_pods *pods, struct cx_pod *pod)
@@ -262,6 +272,7 @@ struct cx_pods *cx_pods_new(struct cx_kubelet *kubelet)
 {
         struct cx_pods *pods = cx_alloc(sizeof *pods);
         pods->kubelet = kubelet;
+        pods->mirrors = (struct cx_map)CX_MAP_INIT_FREE(cx_mirror_free);
         pthread_mutex_init(&pods->lock, NULL);
         pods->queue = cx_workqueue_new("pods");
         pods->status_queue = cx_workqueue_new("pod_status");
@@ -295,6 +306,7 @@ void cx_pods_free(struct cx_pods *pods)
                 cx_pod_unref(entry->value);
         }
         cx_map_release(&pods->map);
+        cx_map_release(&pods->mirrors);
         pthread_mutex_destroy(&pods->lock);
         free(pods);
 }

@@ -15,6 +15,8 @@ void cx_pods_free(struct cx_pods *pods); // leaves containers running
 void cx_pods_set(struct cx_pods *pods, json_t *object_steal, bool is_static);
 // A pod is gone from its source: what is left of it will be stopped and removed.
 void cx_pods_remove(struct cx_pods *pods, const char *uid);
+// A mirror pod is in the apiserver, or gone from there.
+void cx_pods_mirror(struct cx_pods *pods, const json_t *object, bool gone);
 // All sources have told what they have: what runs here and belongs to no pod is removed from now on.
 void cx_pods_sources_ready(struct cx_pods *pods);
 void cx_pods_enqueue(struct cx_pods *pods, const char *uid); // any thread

@@ -48,9 +48,10 @@ struct cx_pod {
         struct cx_pods *pods;
         char *uid, *key; // key: "namespace/name"
         // guarded by the lock
-        json_t *object; // newest from the source
-        json_t *status; // what we last computed
-        bool gone;      // no longer in its source
+        json_t *object;   // newest from the source
+        json_t *status;   // what we last computed
+        char *mirror_uid; // of a static pod: the mirror pod that has its status
+        bool gone;        // no longer in its source
         bool is_static, torn_down, status_dirty;
         // the worker's
         struct cx_map slots;
@@ -63,8 +64,9 @@ struct cx_pod {
 
 struct cx_pods {
         struct cx_kubelet *kubelet;
-        pthread_mutex_t lock; // guards map and what is said above
-        struct cx_map map;    // uid → struct cx_pod
+        pthread_mutex_t lock;  // guards map and what is said above
+        struct cx_map map;     // uid → struct cx_pod
+        struct cx_map mirrors; // "namespace/name" → mirror pod in the apiserver (mirror.c)
         struct cx_workqueue *queue, *status_queue;
         struct cx_workers *workers, *status_workers;
         bool sources_ready;
@@ -114,6 +116,17 @@ json_t *cx_pod_make_status(struct cx_pod *pod, const json_t *object, struct cx_s
 // status_writer.c
 void cx_pod_publish(struct cx_pod *pod, const json_t *object, struct cx_sandbox *sandbox);
 int cx_pod_write_status(void *pods, const char *uid, int64_t *retry_after, struct cx_error *err);
+int cx_pod_patch_status(const struct cx_kubelet *kubelet, const json_t *object, const char *uid, const json_t *status,
+                        struct cx_error *err) CX_CHECK;
+// Deletes "namespace/name" at once if it (still) has that uid.
+int cx_pod_delete_object(const struct cx_kubelet *kubelet, const char *key, const char *uid, struct cx_error *err)
+        CX_CHECK;
+// mirror.c
+#define CX_MIRROR_PREFIX "mirror:" // of the keys in the status queue that are mirror pods' "namespace/name"
+void cx_pod_mirror_changed(struct cx_pod *pod);
+void cx_pods_mirror_all(struct cx_pods *pods);
+int cx_mirror_sync(struct cx_pods *pods, const char *key, struct cx_error *err) CX_CHECK;
+void cx_mirror_free(void *mirror);
 // resolv.c
 char *cx_pod_resolv_conf(const struct cx_kubelet *kubelet, const json_t *object);
 char *cx_pod_cgroup(const struct cx_kubelet *kubelet, const json_t *object);

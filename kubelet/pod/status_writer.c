@@ -7,6 +7,8 @@
 #include "base/time.h"
 #include "format/json.h"
 
+#define START_PATIENCE (150 * CX_NS_PER_MS)
+
 void cx_pod_publish(struct cx_pod *pod, const json_t *object, struct cx_sandbox *sandbox)
 {
         json_t *status = cx_pod_make_status(pod, object, sandbox);
@@ -18,7 +20,17 @@ void cx_pod_publish(struct cx_pod *pod, const json_t *object, struct cx_sandbox 
         // An object that the source shows otherwise (another's patch, a fresh list) is put right too.
         bool write = pod->status_dirty || pod->torn_down;
         pthread_mutex_unlock(&pod->pods->lock);
-        if (write && pod->pods->kubelet->rest)
+        if (!write || !pod->pods->kubelet->rest)
+                return;
+        if (pod->is_static) {
+                cx_pod_mirror_changed(pod);
+                return;
+        }
+        // That a pod was taken on is news only when its start takes a while: else it goes with what comes next.
+        bool starting = !pod->was_up && !sandbox && strcmp(cx_json_string_or(status, "phase", ""), "Pending") == 0;
+        if (starting)
+                cx_workqueue_add_after(pod->pods->status_queue, pod->uid, START_PATIENCE);
+        else
                 cx_workqueue_add(pod->pods->status_queue, pod->uid);
 }
 
@@ -28,7 +40,7 @@ static void null_if_gone(json_t *patch, const json_t *old, const json_t *status,
                 json_object_set_new(patch, key, json_null());
 }
 
-static json_t *make_patch(const json_t *object, const json_t *status)
+static json_t *make_patch(const json_t *object, const char *uid, const json_t *status)
 {
         json_t *fields = json_copy((json_t *)status);
         const json_t *old = json_object_get(object, "status");
@@ -45,14 +57,14 @@ static json_t *make_patch(const json_t *object, const json_t *status)
                 json_array_append_new(replaced, json_pack("{s:s}", "$patch", "replace"));
                 json_object_set_new(fields, lists[i], replaced);
         }
-        return json_pack("{s:{s:O}, s:o}", "metadata", "uid", cx_json_get(object, "metadata.uid"), "status", fields);
+        return json_pack("{s:{s:s}, s:o}", "metadata", "uid", uid, "status", fields);
 }
 
 // The pod as the apiserver has it may have another uid under the same name by now.
-static int write_one(struct cx_pod *pod, const json_t *object, const json_t *status, struct cx_error *err)
+int cx_pod_patch_status(const struct cx_kubelet *k, const json_t *object, const char *uid, const json_t *status,
+                        struct cx_error *err)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
-        json_auto_t *patch = make_patch(object, status);
+        json_auto_t *patch = make_patch(object, uid, status);
         CX_ERROR failure = CX_ERROR_INIT;
         int r = cx_rest_patch(k->rest,
                               CX_REF(.version = "v1", .resource = "pods",
@@ -64,15 +76,14 @@ static int write_one(struct cx_pod *pod, const json_t *object, const json_t *sta
         return r < 0 ? cx_error_move(err, &failure) : 0;
 }
 
-static int delete_one(struct cx_pod *pod, const json_t *object, struct cx_error *err)
+int cx_pod_delete_object(const struct cx_kubelet *k, const char *key, const char *uid, struct cx_error *err)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
+        CX_CLEANUP(cx_freep) char *namespace = cx_strndup(key, strcspn(key, "/"));
         CX_ERROR failure = CX_ERROR_INIT;
         int r = cx_rest_delete(k->rest,
-                               CX_REF(.version = "v1", .resource = "pods",
-                                      .namespace = cx_json_string(object, "metadata.namespace"),
-                                      .name = cx_json_string(object, "metadata.name")),
-                               &(struct cx_delete_options){.grace = 0, .uid = pod->uid}, &failure);
+                               CX_REF(.version = "v1", .resource = "pods", .namespace = namespace,
+                                      .name = key + strlen(namespace) + 1),
+                               &(struct cx_delete_options){.grace = 0, .uid = uid}, &failure);
         if (r < 0 && (failure.reason == CX_REASON_NOT_FOUND || failure.reason == CX_REASON_CONFLICT))
                 return 0; // gone already, or another pod has the name
         return r < 0 ? cx_error_move(err, &failure) : 0;
@@ -81,6 +92,8 @@ static int delete_one(struct cx_pod *pod, const json_t *object, struct cx_error 
 int cx_pod_write_status(void *context, const char *uid, int64_t *retry_after CX_UNUSED, struct cx_error *err)
 {
         struct cx_pods *pods = context;
+        if (cx_has_prefix(uid, CX_MIRROR_PREFIX))
+                return cx_mirror_sync(pods, uid + strlen(CX_MIRROR_PREFIX), err);
         CX_CLEANUP(cx_pod_unrefp) struct cx_pod *pod = cx_pod_ref(pods, uid);
         if (!pod || pod->is_static)
                 return 0;
@@ -92,7 +105,7 @@ int cx_pod_write_status(void *context, const char *uid, int64_t *retry_after CX_
         pthread_mutex_unlock(&pods->lock);
         if (!status || gone)
                 return 0;
-        int r = dirty ? write_one(pod, object, status, err) : 0;
+        int r = dirty ? cx_pod_patch_status(pods->kubelet, object, uid, status, err) : 0;
         if (r < 0) {
                 pthread_mutex_lock(&pods->lock);
                 pod->status_dirty = true;
@@ -100,6 +113,6 @@ int cx_pod_write_status(void *context, const char *uid, int64_t *retry_after CX_
                 return cx_error_wrap(err, "cannot report the status of pod %s", pod->key);
         }
         if (torn_down && cx_json_get(object, "metadata.deletionTimestamp"))
-                return delete_one(pod, object, err);
+                return cx_pod_delete_object(pods->kubelet, pod->key, uid, err);
         return 0;
 }

@@ -2,7 +2,7 @@
 // Pod sandboxes and containers on this machine, through runc and conmon, with their records on disk so that a kubelet that
 // was killed finds them again:
 //
-//     sandboxes/<id>.json     the record, for after a reboot
+//     sandboxes/<id>.json     the record, for after a reboot, when a network configuration of others is used
 //     containers/<id>/        container.json, upper/ work/ (overlay), termination-log
 //     state/                  a tmpfs: what means nothing after a reboot, and is made and removed a hundred times a second
 //       sandboxes/<id>/       sandbox.json, ns/{net,ipc,uts,pid} (bind mounts that keep the namespaces), and own/, a small

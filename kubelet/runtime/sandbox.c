@@ -60,7 +60,9 @@ static int save(struct cx_runtime *rt, const struct cx_sandbox *s, struct cx_err
         CX_CLEANUP(cx_freep) char *kept = cx_sprintf("%s/sandboxes/%s.json", rt->root, s->id);
         CX_CLEANUP(cx_freep) char *text = cx_json_text(record);
         int r = cx_write_file(path, text, strlen(text), 0600, false, err);
-        return r == 0 && s->complete ? cx_write_file(kept, text, strlen(text), 0600, false, err) : r;
+        // After a reboot the record is only good for giving back what a network plugin keeps on disk.
+        bool keep = s->complete && s->attachment && !cx_cni_is_own(s->attachment);
+        return r == 0 && keep ? cx_write_file(kept, text, strlen(text), 0600, false, err) : r;
 }
 
 static void set_paths(struct cx_sandbox *s, bool shared_pid)

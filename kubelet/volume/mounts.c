@@ -58,8 +58,9 @@ static int pin_subpath(struct cx_volumes *v, const json_t *pod, const json_t *co
                                     "container \"%s\"",
                                     volume, cx_json_string_or(container, "name", ""));
         CX_CLEANUP(cx_freep)
-        char *folder = cx_sprintf("%s/%s/volume-subpaths/%s/%s", v->pods, cx_json_string_or(pod, "metadata.uid", ""),
-                                  volume, cx_json_string_or(container, "name", ""));
+        char *folder =
+                cx_sprintf("%s/%s/volume-subpaths/%s/%s", v->state_pods, cx_json_string_or(pod, "metadata.uid", ""),
+                           volume, cx_json_string_or(container, "name", ""));
         CX_CLEANUP(cx_freep) char *target = cx_sprintf("%s/%zu", folder, index);
         r = cx_mkdir_all(folder, 0750, err);
         if (r < 0)

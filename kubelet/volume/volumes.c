@@ -23,21 +23,24 @@ static int projection(struct cx_volume_job *job, struct cx_error *err);
 static const struct plugin {
         const char *member, *folder;
         int (*set_up)(struct cx_volume_job *job, struct cx_error *err);
-        bool memory; // kept in tmpfs: secrets never reach a disk
 } plugins[] = {
-        {"emptyDir", "kubernetes.io~empty-dir", empty_dir, false},
-        {"hostPath", NULL, host_path, false},
-        {"configMap", "kubernetes.io~configmap", projection, false},
-        {"secret", "kubernetes.io~secret", projection, true},
-        {"projected", "kubernetes.io~projected", projection, true},
-        {"downwardAPI", "kubernetes.io~downward-api", projection, false},
+        {"emptyDir", "kubernetes.io~empty-dir", empty_dir},   {"hostPath", NULL, host_path},
+        {"configMap", "kubernetes.io~configmap", projection}, {"secret", "kubernetes.io~secret", projection},
+        {"projected", "kubernetes.io~projected", projection}, {"downwardAPI", "kubernetes.io~downward-api", projection},
 };
+
+static bool in_memory(const json_t *volume)
+{
+        const json_t *empty = json_object_get(volume, "emptyDir");
+        return !empty || strcmp(cx_json_string_or(empty, "medium", ""), "Memory") == 0;
+}
 
 struct cx_volumes *cx_volumes_new(const struct cx_kubelet *kubelet)
 {
         struct cx_volumes *v = cx_alloc(sizeof *v);
         v->kubelet = kubelet;
         v->pods = cx_sprintf("%s/pods", kubelet->root);
+        v->state_pods = cx_sprintf("%s/pods", kubelet->state);
         v->tokens = (struct cx_map)CX_MAP_INIT_FREE(cx_token_free);
         pthread_mutex_init(&v->lock, NULL);
         return v;
@@ -50,6 +53,7 @@ void cx_volumes_free(struct cx_volumes *v)
         cx_map_release(&v->tokens);
         pthread_mutex_destroy(&v->lock);
         free(v->pods);
+        free(v->state_pods);
         free(v);
 }
 
@@ -65,8 +69,9 @@ static char *folder_of(const struct cx_volumes *v, const json_t *pod, const stru
 {
         if (!plugin->folder)
                 return cx_strdup(cx_json_string_or(volume, "hostPath.path", "/"));
-        return cx_sprintf("%s/%s/volumes/%s/%s", v->pods, cx_json_string_or(pod, "metadata.uid", "none"),
-                          plugin->folder, cx_json_string_or(volume, "name", ""));
+        return cx_sprintf("%s/%s/volumes/%s/%s", in_memory(volume) ? v->state_pods : v->pods,
+                          cx_json_string_or(pod, "metadata.uid", "none"), plugin->folder,
+                          cx_json_string_or(volume, "name", ""));
 }
 
 char *cx_volumes_path(const struct cx_volumes *v, const json_t *pod, const char *name, bool *ret_read_only)
@@ -104,14 +109,14 @@ static int mount_memory(const char *path, int64_t limit, mode_t mode, struct cx_
 static int empty_dir(struct cx_volume_job *job, struct cx_error *err)
 {
         const json_t *source = json_object_get(job->volume, "emptyDir");
+        bool memory = in_memory(job->volume);
         // Modes are set once (the container may change them): a mark beside the volumes says that it was done.
         CX_CLEANUP(cx_freep)
-        char *marks = cx_sprintf("%s/%s/plugins/kubernetes.io~empty-dir/%s", job->volumes->pods,
-                                 cx_json_string_or(job->pod, "metadata.uid", "none"),
-                                 cx_json_string_or(job->volume, "name", ""));
+        char *marks = cx_sprintf(
+                "%s/%s/plugins/kubernetes.io~empty-dir/%s", memory ? job->volumes->state_pods : job->volumes->pods,
+                cx_json_string_or(job->pod, "metadata.uid", "none"), cx_json_string_or(job->volume, "name", ""));
         CX_CLEANUP(cx_freep) char *mark = cx_sprintf("%s/ready", marks);
-        bool memory = strcmp(cx_json_string_or(source, "medium", ""), "Memory") == 0;
-        if (access(mark, F_OK) == 0 && (!memory || is_mount_point(job->folder)))
+        if (access(mark, F_OK) == 0)
                 return 0;
         int r = cx_mkdir_all(job->folder, 0755, err);
         if (r == 0)
@@ -172,8 +177,6 @@ static int projection(struct cx_volume_job *job, struct cx_error *err)
         if (r < 0)
                 return r;
         r = cx_mkdir_all(job->folder, 0755, err);
-        if (r == 0 && job->in_memory)
-                r = mount_memory(job->folder, 0, 0755, err);
         if (r == 0 && chmod(job->folder, 0777) < 0)
                 r = cx_error_set(err, -errno, "cannot set the mode of %s: %s", job->folder, strerror(errno));
         return r < 0 ? r : cx_atomic_write(job->folder, &payload, job->gid, NULL, err);
@@ -195,7 +198,6 @@ int cx_volumes_set_up(struct cx_volumes *v, const json_t *pod, int64_t *ret_agai
                                             .pod = pod,
                                             .volume = volume,
                                             .folder = folder,
-                                            .in_memory = plugin->memory,
                                             .gid = json_is_integer(fs_group) ? json_integer_value(fs_group) : -1,
                                             .again = INT64_MAX};
                 int r = plugin->set_up(&job, err);
@@ -209,8 +211,11 @@ int cx_volumes_set_up(struct cx_volumes *v, const json_t *pod, int64_t *ret_agai
 
 int cx_volumes_tear_down(struct cx_volumes *v, const char *pod_uid, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s", v->pods, pod_uid);
-        if (access(folder, F_OK) == 0) {
+        const char *const roots[] = {v->state_pods, v->pods};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(roots); i++) {
+                CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s", roots[i], pod_uid);
+                if (access(folder, F_OK) < 0)
+                        continue;
                 cx_unmount_below(folder);
                 int r = cx_remove_tree(folder, err);
                 if (r < 0)
@@ -224,11 +229,14 @@ int cx_volumes_tear_down(struct cx_volumes *v, const char *pod_uid, struct cx_er
 
 void cx_volumes_pods(const struct cx_volumes *v, struct cx_strings *ret_uids)
 {
-        DIR *dir = opendir(v->pods);
-        struct dirent *entry;
-        while (dir && (entry = readdir(dir)))
-                if (entry->d_name[0] != '.')
-                        cx_strings_add(ret_uids, entry->d_name);
-        if (dir)
-                closedir(dir);
+        const char *const roots[] = {v->state_pods, v->pods};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(roots); i++) {
+                DIR *dir = opendir(roots[i]);
+                struct dirent *entry;
+                while (dir && (entry = readdir(dir)))
+                        if (entry->d_name[0] != '.' && !cx_strings_has(ret_uids, entry->d_name))
+                                cx_strings_add(ret_uids, entry->d_name);
+                if (dir)
+                        closedir(dir);
+        }
 }

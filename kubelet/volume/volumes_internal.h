@@ -8,15 +8,14 @@
 
 struct cx_volumes {
         const struct cx_kubelet *kubelet;
-        char *pods;
-        pthread_mutex_t lock; // guards tokens
-        struct cx_map tokens; // "uid/audience/seconds" → token
+        char *pods, *state_pods; // folders: of what is kept on disk; of the rest, and secrets, which never reach a disk
+        pthread_mutex_t lock;    // guards tokens
+        struct cx_map tokens;    // "uid/audience/seconds" → token
 };
 struct cx_volume_job {
         struct cx_volumes *volumes;
         const json_t *pod, *volume;
         const char *folder;
-        bool in_memory;
         int64_t gid;   // fsGroup or -1
         int64_t again; // out: ns until a renewal is due
 };

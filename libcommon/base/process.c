@@ -291,6 +291,8 @@ int cx_write_file(const char *path, const void *data, size_t length, unsigned mo
 
 int cx_mkdir_all(const char *path, unsigned mode, struct cx_error *err)
 {
+        if (mkdir(path, mode) == 0 || errno == EEXIST) // mostly no more than the last part is missing
+                return 0;
         CX_CLEANUP(cx_freep) char *part = cx_strdup(path);
         for (char *p = part + 1;; p++) {
                 if (*p != '/' && *p)

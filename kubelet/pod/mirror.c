@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mirror pods: pictures in the apiserver of the static pods that run here, so that users of the API see them. For every
+// "namespace/name" the picture that the watch shows is compared with the static pod: a missing one is made, one of another
+// version, of no static pod or marked for deletion is removed (and then made again), a good one gets the status.
+#include "kubelet/pod/pods_internal.h"
+
+#include "base/log.h"
+#include "format/json.h"
+
+#define HASH "kubernetes.io/config.hash"
+#define MIRROR "kubernetes.io/config.mirror"
+
+struct mirror {
+        char *uid, *hash;
+        bool deleting;
+};
+
+void cx_mirror_free(void *p)
+{
+        struct mirror *mirror = p;
+        free(mirror->uid);
+        free(mirror->hash);
+        free(mirror);
+}
+
+static void enqueue(struct cx_pods *pods, const char *key)
+{
+        CX_CLEANUP(cx_freep) char *item = cx_sprintf(CX_MIRROR_PREFIX "%s", key);
+        cx_workqueue_add(pods->status_queue, item);
+}
+
+void cx_pods_mirror(struct cx_pods *pods, const json_t *object, bool gone)
+{
+        const json_t *metadata = json_object_get(object, "metadata");
+        CX_CLEANUP(cx_freep)
+        char *key = cx_sprintf("%s/%s", cx_json_string_or(metadata, "namespace", ""),
+                               cx_json_string_or(metadata, "name", ""));
+        const char *uid = cx_json_string_or(metadata, "uid", "");
+        pthread_mutex_lock(&pods->lock);
+        const struct mirror *old = cx_map_get(&pods->mirrors, key);
+        if (gone && old && strcmp(old->uid, uid) == 0) {
+                cx_map_remove(&pods->mirrors, key);
+        } else if (!gone) {
+                struct mirror *mirror = cx_alloc(sizeof *mirror);
+                mirror->uid = cx_strdup(uid);
+                mirror->hash = cx_strdup(
+                        cx_str(json_string_value(json_object_get(json_object_get(metadata, "annotations"), MIRROR))));
+                mirror->deleting = json_object_get(metadata, "deletionTimestamp") != NULL;
+                cx_map_set(&pods->mirrors, key, mirror);
+        }
+        pthread_mutex_unlock(&pods->lock);
+        enqueue(pods, key);
+}
+
+void cx_pod_mirror_changed(struct cx_pod *pod)
+{
+        enqueue(pod->pods, pod->key);
+}
+
+void cx_pods_mirror_all(struct cx_pods *pods)
+{
+        CX_STRINGS keys = CX_STRINGS_INIT;
+        pthread_mutex_lock(&pods->lock);
+        CX_MAP_FOREACH (&pods->mirrors, entry) {
+                cx_strings_add(&keys, entry->key);
+        }
+        pthread_mutex_unlock(&pods->lock);
+        for (size_t i = 0; i < keys.count; i++)
+                enqueue(pods, keys.items[i]);
+}
+
+static int create(const struct cx_kubelet *k, const json_t *object, struct cx_error *err)
+{
+        json_auto_t *copy = json_deep_copy(object);
+        json_t *metadata = json_object_get(copy, "metadata"), *annotations = json_object_get(metadata, "annotations");
+        json_object_set(annotations, MIRROR, json_object_get(annotations, HASH));
+        json_object_del(metadata, "uid");
+        json_object_del(copy, "status");
+        CX_ERROR failure = CX_ERROR_INIT;
+        int r = cx_rest_create(
+                k->rest,
+                CX_REF(.version = "v1", .resource = "pods", .namespace = cx_json_string(metadata, "namespace")), copy,
+                NULL, &failure);
+        if (r < 0 && failure.reason != CX_REASON_ALREADY_EXISTS) { // else the watch will tell
+                (void)cx_error_move(err, &failure);
+                return cx_error_wrap(err, "cannot create mirror pod %s", cx_json_string_or(metadata, "name", ""));
+        }
+        return 0;
+}
+
+// The static pod of that name; with `lock` held.
+static struct cx_pod *find_static(struct cx_pods *pods, const char *key)
+{
+        CX_MAP_FOREACH (&pods->map, entry) {
+                struct cx_pod *pod = entry->value;
+                if (pod->is_static && !pod->gone && strcmp(pod->key, key) == 0)
+                        return pod;
+        }
+        return NULL;
+}
+
+int cx_mirror_sync(struct cx_pods *pods, const char *key, struct cx_error *err)
+{
+        pthread_mutex_lock(&pods->lock);
+        struct cx_pod *pod = find_static(pods, key);
+        const struct mirror *mirror = cx_map_get(&pods->mirrors, key);
+        if (!pods->sources_ready) { // which static pods there are is not known yet: cx_pods_mirror_all comes
+                pthread_mutex_unlock(&pods->lock);
+                return 0;
+        }
+        json_auto_t *object = pod ? json_incref(pod->object) : NULL;
+        json_auto_t *status = pod && pod->status ? json_incref(pod->status) : NULL;
+        CX_CLEANUP(cx_freep) char *uid = mirror ? cx_strdup(mirror->uid) : NULL;
+        bool good = pod && mirror && !mirror->deleting && strcmp(mirror->hash, pod->uid) == 0;
+        bool write = good && status && (pod->status_dirty || !cx_streq(pod->mirror_uid, uid));
+        CX_CLEANUP(cx_pod_unrefp) struct cx_pod *held = pod;
+        if (pod)
+                pod->refs++;
+        if (write)
+                pod->status_dirty = false;
+        pthread_mutex_unlock(&pods->lock);
+        if (!mirror)
+                return pod ? create(pods->kubelet, object, err) : 0;
+        if (!good)
+                return cx_pod_delete_object(pods->kubelet, key, uid, err);
+        if (!write)
+                return 0;
+        int r = cx_pod_patch_status(pods->kubelet, object, uid, status, err);
+        pthread_mutex_lock(&pods->lock);
+        pod->status_dirty = pod->status_dirty || r < 0;
+        free(pod->mirror_uid);
+        pod->mirror_uid = r < 0 ? NULL : cx_steal(&uid);
+        pthread_mutex_unlock(&pods->lock);
+        return r < 0 ? cx_error_wrap(err, "cannot report the status of mirror pod %s", key) : 0;
+}
