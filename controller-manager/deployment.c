@@ -16,6 +16,7 @@ void replica_set_read(struct replica_set *set, json_t *json_steal)
                 .current = cx_json_int(json_steal, "status.replicas", 0),
                 .ready = cx_json_int(json_steal, "status.readyReplicas", 0),
                 .available = cx_json_int(json_steal, "status.availableReplicas", 0),
+                .terminating = cx_json_int(json_steal, "status.terminatingReplicas", -1),
                 .revision = annotation_int(json_steal, REVISION, 0),
         };
         const char *created = cx_json_string(json_steal, "metadata.creationTimestamp");

@@ -16,6 +16,7 @@ struct replica_set {
         const char *name, *uid;            // borrowed from json
         int64_t replicas;                  // spec
         int64_t current, ready, available; // status
+        int64_t terminating;               // status; -1: not reported yet
         int64_t created, revision;
 };
 struct replica_sets {

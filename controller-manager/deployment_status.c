@@ -4,6 +4,7 @@
 
 struct counts {
         int64_t replicas, updated, ready, available, wanted;
+        int64_t terminating; // -1: not known of every ReplicaSet
 };
 
 static struct counts count(const struct rollout *rollout)
@@ -15,6 +16,8 @@ static struct counts count(const struct rollout *rollout)
                 counts.ready += set->ready;
                 counts.available += set->available;
                 counts.wanted += set->replicas;
+                counts.terminating =
+                        counts.terminating < 0 || set->terminating < 0 ? -1 : counts.terminating + set->terminating;
                 if ((int)i == rollout->fresh)
                         counts.updated = set->current;
         }
@@ -68,6 +71,8 @@ static json_t *make_status(const struct rollout *rollout)
         for (size_t i = 0; i < CX_ARRAY_SIZE(fields); i++)
                 if (fields[i].value)
                         json_object_set_new(status, fields[i].name, json_integer(fields[i].value));
+        if (counts.terminating >= 0)
+                json_object_set_new(status, "terminatingReplicas", json_integer(counts.terminating));
         if (json_object_get(old, "conditions"))
                 json_object_set_new(status, "conditions", json_deep_copy(json_object_get(old, "conditions")));
         int64_t floor = d->replicas - (d->recreate ? 0 : d->max_unavailable);

@@ -260,33 +260,40 @@ int rollout_set_size(struct rollout *rollout, size_t i, int64_t size, struct cx_
         return 0;
 }
 
+static int compare_revisions(const void *a, const void *b)
+{
+        const struct replica_set *x = *(struct replica_set *const *)a, *y = *(struct replica_set *const *)b;
+        return x->revision < y->revision ? -1 : x->revision > y->revision;
+}
+
+// Still has pods, or may: its controller has not looked at its last size yet.
+static bool is_in_use(const struct replica_set *set)
+{
+        return set->replicas || set->current ||
+               cx_json_int(set->json, "metadata.generation", 0) >
+                       cx_json_int(set->json, "status.observedGeneration", 0);
+}
+
 int rollout_clean_up(struct rollout *rollout, struct cx_error *err)
 {
-        int64_t limit = cx_json_int(rollout->d.json, "spec.revisionHistoryLimit", 10), old = 0;
+        int64_t limit = cx_json_int(rollout->d.json, "spec.revisionHistoryLimit", 10);
+        size_t n = 0;
+        CX_CLEANUP(cx_freep) struct replica_set **old = cx_alloc_array(rollout->sets.count + 1, sizeof(void *));
         for (size_t i = 0; i < rollout->sets.count; i++)
-                old += (int)i != rollout->fresh &&
-                       !cx_json_get(rollout->sets.items[i].json, "metadata.deletionTimestamp");
-        for (int64_t surplus = old - limit; surplus > 0; surplus--) {
-                const struct replica_set *oldest = NULL;
-                for (size_t i = 0; i < rollout->sets.count; i++) {
-                        const struct replica_set *set = &rollout->sets.items[i];
-                        if ((int)i == rollout->fresh || cx_json_get(set->json, "metadata.deletionTimestamp"))
-                                continue;
-                        if (!oldest || set->revision < oldest->revision)
-                                oldest = set;
-                }
-                if (!oldest || oldest->replicas || oldest->current ||
-                    cx_json_int(oldest->json, "metadata.generation", 0) >
-                            cx_json_int(oldest->json, "status.observedGeneration", 0))
-                        return 0;
+                if ((int)i != rollout->fresh && !cx_json_get(rollout->sets.items[i].json, "metadata.deletionTimestamp"))
+                        old[n++] = &rollout->sets.items[i];
+        qsort(old, n, sizeof *old, compare_revisions);
+        for (size_t i = 0; (int64_t)(n - i) > limit; i++) {
+                if (is_in_use(old[i]))
+                        continue;
                 struct cx_ref ref;
-                struct cx_delete_options options = {.grace = -1, .uid = oldest->uid};
-                int r = cx_rest_delete(rollout->self->manager->rest, set_ref(rollout, oldest->name, &ref), &options,
+                struct cx_delete_options options = {.grace = -1, .uid = old[i]->uid};
+                int r = cx_rest_delete(rollout->self->manager->rest, set_ref(rollout, old[i]->name, &ref), &options,
                                        err);
                 if (r < 0 && !cx_error_is(err, CX_REASON_NOT_FOUND))
                         return r;
                 cx_error_release(err);
-                json_object_set_new(json_object_get(oldest->json, "metadata"), "deletionTimestamp", json_now());
+                json_object_set_new(json_object_get(old[i]->json, "metadata"), "deletionTimestamp", json_now());
         }
         return 0;
 }

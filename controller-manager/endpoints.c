@@ -3,6 +3,7 @@
 #include "endpoints.h"
 
 #define MAX_ADDRESSES 1000
+#define OVER_CAPACITY "endpoints.kubernetes.io/over-capacity"
 
 struct endpoints {
         struct manager *manager;
@@ -36,36 +37,53 @@ static json_t *make_address(const struct backend *backend, const char *service_n
         return address;
 }
 
+static json_t *make_ports(const char *text)
+{
+        json_t *ports = NULL;
+        if (cx_json_parse(text, strlen(text), false, &ports, NULL) < 0)
+                return NULL;
+        size_t i;
+        json_t *port;
+        json_array_foreach (ports, i, port) {
+                if (!*cx_json_string_or(port, "name", ""))
+                        json_object_del(port, "name");
+        }
+        return ports;
+}
+
+// When there are too many, those that are ready come first.
+static size_t choose(const struct backends *backends, bool *ret_chosen)
+{
+        size_t taken = 0, all = 0;
+        for (int ready = 1; ready >= 0; ready--) {
+                for (size_t i = 0; i < backends->count; i++) {
+                        const struct backend *backend = &backends->items[i];
+                        if (backend->ready != ready || (backend->terminating && !backend->ready))
+                                continue;
+                        all++;
+                        ret_chosen[i] = taken < MAX_ADDRESSES;
+                        taken += ret_chosen[i];
+                }
+        }
+        return all;
+}
+
 static json_t *make_subsets(const struct backends *backends, const char *service_name, bool *ret_over)
 {
         json_t *subsets = json_array(), *subset = NULL;
         const char *ports = NULL;
-        size_t taken = 0;
+        CX_CLEANUP(cx_freep) bool *chosen = cx_alloc_array(backends->count + 1, sizeof *chosen);
+        *ret_over = choose(backends, chosen) > MAX_ADDRESSES;
         for (size_t i = 0; i < backends->count; i++) {
                 const struct backend *backend = &backends->items[i];
-                if (backend->terminating && !backend->ready)
+                if (!chosen[i])
                         continue;
-                if (taken == MAX_ADDRESSES) {
-                        *ret_over = true;
-                        break;
-                }
-                taken++;
                 if (!ports || strcmp(ports, backend->ports) != 0) {
                         ports = backend->ports;
                         subset = json_object();
-                        json_t *list = NULL;
-                        if (cx_json_parse(ports, strlen(ports), false, &list, NULL) == 0) {
-                                size_t j;
-                                json_t *port;
-                                json_array_foreach (list, j, port) {
-                                        if (!*cx_json_string_or(port, "name", ""))
-                                                json_object_del(port, "name");
-                                }
-                                if (json_array_size(list))
-                                        json_object_set_new(subset, "ports", list);
-                                else
-                                        json_decref(list);
-                        }
+                        json_auto_t *list = make_ports(ports);
+                        if (json_array_size(list))
+                                json_object_set(subset, "ports", list);
                         json_array_append_new(subsets, subset);
                 }
                 json_array_append_new(cx_json_array_at(subset, backend->ready ? "addresses" : "notReadyAddresses"),
@@ -93,7 +111,8 @@ static int write_endpoints(struct endpoints *self, const struct cx_object *have,
         json_auto_t *labels = make_labels(service);
         json_auto_t *old = have ? cx_object_json(have) : NULL;
         const json_t *old_subsets = json_object_get(old, "subsets");
-        bool same = old && json_equal(cx_json_get(old, "metadata.labels"), labels) &&
+        bool was_over = cx_json_at(old, (const char *const[]){"metadata", "annotations", OVER_CAPACITY}, 3);
+        bool same = old && was_over == over && json_equal(cx_json_get(old, "metadata.labels"), labels) &&
                     (old_subsets ? json_equal(old_subsets, subsets) : !json_array_size(subsets));
         if (same)
                 return 0;
@@ -104,7 +123,9 @@ static int write_endpoints(struct endpoints *self, const struct cx_object *have,
         json_object_set(json_object_get(object, "metadata"), "labels", labels);
         if (over)
                 json_object_set_new(cx_json_object_at(json_object_get(object, "metadata"), "annotations"),
-                                    "endpoints.kubernetes.io/over-capacity", json_string("truncated"));
+                                    OVER_CAPACITY, json_string("truncated"));
+        else
+                json_object_del(cx_json_get(object, "metadata.annotations"), OVER_CAPACITY);
         if (json_array_size(subsets))
                 json_object_set(object, "subsets", subsets);
         else

@@ -116,13 +116,10 @@ static bool same_to_services(const struct cx_object *a, const struct cx_object *
 {
         const struct pod_info *x = POD_INFO(a), *y = POD_INFO(b);
         if (x->ready != y->ready || x->phase != y->phase || !a->deleted != !b->deleted || !cx_streq(x->node, y->node) ||
-            x->ips.count != y->ips.count || a->n_labels != b->n_labels)
+            x->ips.count != y->ips.count || !cx_object_same_labels(a, b))
                 return false;
         for (size_t i = 0; i < x->ips.count; i++)
                 if (strcmp(x->ips.items[i], y->ips.items[i]) != 0)
-                        return false;
-        for (size_t i = 0; i < a->n_labels; i++)
-                if (!cx_streq(a->labels[i].key, b->labels[i].key) || !cx_streq(a->labels[i].value, b->labels[i].value))
                         return false;
         return true;
 }

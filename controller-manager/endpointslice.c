@@ -12,7 +12,7 @@
 struct slices {
         struct manager *manager;
         struct cx_workqueue *queue;
-        struct cx_informer *services, *pods, *slices;
+        struct cx_informer *services, *pods, *slices, *nodes;
         struct endpoints_watch watch;
 };
 
@@ -43,6 +43,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         self->services = manager_informer(manager, "", "services");
         self->pods = manager_informer(manager, "", "pods");
         self->slices = manager_informer(manager, "discovery.k8s.io", "endpointslices");
+        self->nodes = manager_informer(manager, "", "nodes");
         self->watch = (struct endpoints_watch){queue, self->services};
         cx_informer_index_namespace(self->services);
         cx_informer_add_index(self->slices, "service", service_keys, NULL);
@@ -52,15 +53,38 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         return self;
 }
 
-static json_t *make_endpoint(const struct backend *backend, const char *service_name)
+// What spec.trafficDistribution asks for: which endpoints a node should take, when it can.
+static json_t *make_hints(const char *distribution, const char *zone, const char *node)
+{
+        bool by_node = cx_streq(distribution, "PreferSameNode");
+        if (!by_node && !cx_streq(distribution, "PreferClose") && !cx_streq(distribution, "PreferSameZone"))
+                return NULL;
+        json_t *hints = zone ? json_pack("{s:[{s:s}]}", "forZones", "name", zone) : NULL;
+        if (by_node && node) {
+                hints = hints ? hints : json_object();
+                json_object_set_new(hints, "forNodes", json_pack("[{s:s}]", "name", node));
+        }
+        return hints;
+}
+
+static json_t *make_endpoint(const struct slices *self, const struct backend *backend, const json_t *service)
 {
         const struct pod_info *info = POD_INFO(backend->pod);
         json_t *endpoint = json_pack("{s:[s], s:{s:b, s:b, s:b}, s:o}", "addresses", backend->ip, "conditions", "ready",
                                      backend->ready, "serving", backend->serving, "terminating", backend->terminating,
                                      "targetRef", pod_target_ref(backend->pod));
+        CX_OBJECT *node = info->node ? cx_informer_get(self->nodes, NULL, info->node) : NULL;
+        const char *zone = node ? cx_object_label(node, "topology.kubernetes.io/zone") : NULL;
         if (info->node)
                 json_object_set_new(endpoint, "nodeName", json_string(info->node));
-        if (info->hostname && *info->hostname && cx_streq(info->subdomain, service_name))
+        if (zone)
+                json_object_set_new(endpoint, "zone", json_string(zone));
+        json_t *hints = backend->ready
+                                ? make_hints(cx_json_string(service, "spec.trafficDistribution"), zone, info->node)
+                                : NULL;
+        if (hints)
+                json_object_set_new(endpoint, "hints", hints);
+        if (info->hostname && *info->hostname && cx_streq(info->subdomain, cx_json_string(service, "metadata.name")))
                 json_object_set_new(endpoint, "hostname", json_string(info->hostname));
         return endpoint;
 }
@@ -257,8 +281,7 @@ static int sync_family(struct slices *self, const json_t *service, const char *f
                 if (backends.count)
                         group.ports = backends.items[i].ports;
                 for (; i < backends.count && strcmp(backends.items[i].ports, group.ports) == 0; i++)
-                        json_array_append_new(wanted, make_endpoint(&backends.items[i],
-                                                                    cx_json_string_or(service, "metadata.name", "")));
+                        json_array_append_new(wanted, make_endpoint(self, &backends.items[i], service));
                 r = sync_group(&group, existing, wanted, taken, err);
         } while (r == 0 && i < backends.count);
         backends_release(&backends);

@@ -271,6 +271,16 @@ static int delete_foreground(struct collector *self, const struct cx_ref *ref, c
         return blocking ? 0 : remove_finalizer(self, ref, object, FOREGROUND, err);
 }
 
+static bool has_finalizer(const json_t *object, const char *name)
+{
+        size_t i;
+        const json_t *finalizer;
+        json_array_foreach (cx_json_get(object, "metadata.finalizers"), i, finalizer)
+                if (cx_streq(json_string_value(finalizer), name))
+                        return true;
+        return false;
+}
+
 enum owner_state { OWNER_SOLID, OWNER_GOING, OWNER_GONE };
 
 static int look_at_owner(struct collector *self, const struct cx_object *object, const struct cx_object_owner *owner,
@@ -282,8 +292,9 @@ static int look_at_owner(struct collector *self, const struct cx_object *object,
                 return 0;
         }
         const struct source *source = source_of_kind(self, owner->api_version, owner->kind);
-        *ret_state = OWNER_SOLID; // of a kind that we do not know: never a reason to delete
-        if (!source)
+        // Of a kind that we do not know, or in a namespace that nothing names: never a reason to delete.
+        *ret_state = OWNER_SOLID;
+        if (!source || (source->resource->namespaced && !*object->namespace))
                 return 0;
         json_auto_t *live = NULL;
         int r = get_metadata(self,
@@ -296,20 +307,40 @@ static int look_at_owner(struct collector *self, const struct cx_object *object,
         cx_error_release(err);
         if (!there)
                 *ret_state = OWNER_GONE;
-        else if (cx_json_string(live, "metadata.deletionTimestamp"))
+        else if (cx_json_string(live, "metadata.deletionTimestamp") && has_finalizer(live, FOREGROUND))
                 *ret_state = OWNER_GOING;
         return 0;
 }
 
-static bool has_blocking_dependents(struct collector *self, const char *uid)
+// `ret_cycle`: one of them is itself waiting for its dependents, of which this object may be one.
+static bool has_dependents(struct collector *self, const char *uid, bool *ret_cycle)
 {
+        bool any = false;
         for (size_t i = 0; i < self->n_sources; i++) {
                 CX_OBJECTS dependents = CX_OBJECTS_INIT;
                 cx_informer_by_index(self->sources[i].informer, INDEX_OWNER, uid, &dependents);
-                if (dependents.count)
-                        return true;
+                any |= dependents.count > 0;
+                for (size_t j = 0; j < dependents.count; j++)
+                        *ret_cycle |= dependents.items[j]->deleted &&
+                                      cx_object_has_finalizer(dependents.items[j], FOREGROUND);
         }
-        return false;
+        return any;
+}
+
+// Owners that wait for each other would wait for ever: this object holds up none of its owners any more.
+static int unblock_owners(struct collector *self, const struct cx_ref *ref, json_t **live, struct cx_error *err)
+{
+        json_t *owners = json_deep_copy(cx_json_get(*live, "metadata.ownerReferences"));
+        size_t i;
+        json_t *owner;
+        json_array_foreach (owners, i, owner)
+                json_object_set_new(owner, "blockOwnerDeletion", json_false());
+        int r = patch_metadata(self, ref, *live, "ownerReferences", owners, err);
+        if (r < 0)
+                return r;
+        json_decref(*live);
+        *live = NULL;
+        return get_metadata(self, ref, live, err);
 }
 
 static int collect(struct collector *self, const struct cx_ref *ref, const struct cx_object *object,
@@ -346,15 +377,18 @@ static int collect(struct collector *self, const struct cx_ref *ref, const struc
                 }
                 return r < 0 ? r : patch_metadata(self, ref, live, "ownerReferences", json_incref(kept), err);
         }
+        bool cycle = false, foreground = going && has_dependents(self, object->uid, &cycle);
+        if (r == 0 && foreground && cycle)
+                r = unblock_owners(self, ref, &live, err);
         if (r == 0) {
                 struct cx_delete_options options = {.grace = -1,
                                                     .uid = object->uid,
                                                     .resource_version =
                                                             cx_json_string(live, "metadata.resourceVersion")};
-                options.propagation = going && has_blocking_dependents(self, object->uid) ? "Foreground"
-                                      : cx_object_has_finalizer(object, ORPHAN)           ? "Orphan"
-                                      : cx_object_has_finalizer(object, FOREGROUND)       ? "Foreground"
-                                                                                          : "Background";
+                options.propagation = foreground                                    ? "Foreground"
+                                      : cx_object_has_finalizer(object, ORPHAN)     ? "Orphan"
+                                      : cx_object_has_finalizer(object, FOREGROUND) ? "Foreground"
+                                                                                    : "Background";
                 r = cx_rest_delete(self->manager->rest, ref, &options, err);
         }
         if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {

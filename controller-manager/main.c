@@ -39,7 +39,12 @@ static struct process {
                      .startup_grace = 60 * CX_NS_PER_S,
                      .terminated_pod_threshold = 12500,
                      .signing_duration = 8760 * 3600 * CX_NS_PER_S,
+                     .zones.large = 50,
              }};
+
+static struct {
+        const char *usual, *secondary, *threshold;
+} rates = {"0.1", "0.01", "0.55"};
 
 #define OPTION(field) &process.manager.options.field
 static const struct cx_flag flags[] = {
@@ -68,6 +73,14 @@ static const struct cx_flag flags[] = {
         {"node-monitor-period", 0, CX_FLAG_DURATION, OPTION(monitor_period), "How often nodes are looked at."},
         {"node-startup-grace-period", 0, CX_FLAG_DURATION, OPTION(startup_grace),
          "How long a node may be silent that never reported."},
+        {"node-eviction-rate", 0, CX_FLAG_STRING, &rates.usual, "Nodes a second that are given up in a healthy zone."},
+        {"secondary-node-eviction-rate", 0, CX_FLAG_STRING, &rates.secondary,
+         "Nodes a second that are given up in a large zone that is unhealthy."},
+        {"unhealthy-zone-threshold", 0, CX_FLAG_STRING, &rates.threshold,
+         "Part of a zone's nodes that must be silent for the zone to count as unhealthy."},
+        {"large-cluster-size-threshold", 0, CX_FLAG_INT, OPTION(zones.large),
+         "A zone of no more nodes is small: nothing is given up there while it is unhealthy.", .min = 0,
+         .max = INT32_MAX},
         {"use-service-account-credentials", 0, CX_FLAG_BOOL, OPTION(use_service_accounts),
          "Every controller acts as a service account of its own."},
         {"terminated-pod-gc-threshold", 0, CX_FLAG_INT, OPTION(terminated_pod_threshold),
@@ -108,14 +121,37 @@ static void *start_workers(void *argument CX_UNUSED)
         return NULL;
 }
 
+static int parse_rate(const char *flag, const char *text, double most, double *ret_value, struct cx_error *err)
+{
+        char *end;
+        double value = strtod(text, &end);
+        if (end == text || *end || !(value >= 0 && value <= most))
+                return cx_error_set(err, -EINVAL,
+                                    "invalid argument \"%s\" for \"--%s\": a number from 0 to %g is needed", text, flag,
+                                    most);
+        *ret_value = value;
+        return 0;
+}
+
+static int parse_rates(struct node_zones_options *to, struct cx_error *err)
+{
+        int r = parse_rate("node-eviction-rate", rates.usual, 1e6, &to->rate, err);
+        if (r == 0)
+                r = parse_rate("secondary-node-eviction-rate", rates.secondary, 1e6, &to->secondary_rate, err);
+        return r < 0 ? r : parse_rate("unhealthy-zone-threshold", rates.threshold, 1, &to->unhealthy_threshold, err);
+}
+
 static int start(struct cx_component *component, struct cx_error *err)
 {
         struct manager *manager = &process.manager;
+        int r = parse_rates(&manager->options.zones, err);
+        if (r < 0)
+                return r;
         manager->rest = component->rest;
         manager->informers = component->informers;
         manager->events = component->events;
         if (manager->options.use_service_accounts) {
-                int r = identities_new(component, &process.identities, err);
+                r = identities_new(component, &process.identities, err);
                 if (r < 0)
                         return r;
         }

@@ -10,6 +10,7 @@
 #include "client/informer.h"
 #include "client/workqueue.h"
 #include "format/json.h"
+#include "node_zones.h"
 
 struct manager_options {
         struct cx_strings controllers, cluster_cidrs;
@@ -18,6 +19,7 @@ struct manager_options {
         int64_t node_mask_v4, node_mask_v6;
         int64_t monitor_grace, monitor_period, startup_grace;
         int64_t terminated_pod_threshold, signing_duration;
+        struct node_zones_options zones;
 };
 
 struct manager;

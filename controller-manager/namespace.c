@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deletion of namespaces: everything inside is deleted, resource by resource as the schema lists them; when nothing is
-// left, the finalizer goes and with it the namespace.
+// Deletion of namespaces: everything inside is deleted, the pods first, then resource by resource as the schema lists them;
+// when nothing is left, the finalizer goes and with it the namespace.
 #include "manager.h"
 
+#include "base/map.h"
 #include "schema/schema.h"
 
 struct namespaces {
@@ -49,7 +50,8 @@ static int list_names(struct namespaces *self, const struct cx_ref *ref, json_t 
 }
 
 struct remains {
-        struct cx_buf content, finalizers;
+        struct cx_strings content;
+        struct cx_map finalizers; // name -> how many objects have it
         size_t count;
 };
 
@@ -74,16 +76,19 @@ static int empty_resource(struct namespaces *self, const char *namespace, const 
         }
         if (r < 0)
                 return r;
-        size_t n = json_array_size(json_object_get(list, "items")), held = 0, i;
-        json_t *item;
+        size_t n = json_array_size(json_object_get(list, "items")), i, j;
+        const json_t *item, *finalizer;
         json_array_foreach (json_object_get(list, "items"), i, item)
-                held += cx_json_count(item, "metadata.finalizers") > 0;
-        if (n)
-                cx_buf_printf(&remains->content, "%s%s%s%s has %zu resource instances", remains->count ? ", " : "",
-                              resource->resource, *resource->group ? "." : "", resource->group, n);
-        if (held)
-                cx_buf_printf(&remains->finalizers, "%s%s in %zu resource instances",
-                              remains->finalizers.length ? ", " : "", resource->resource, held);
+                json_array_foreach (cx_json_get(item, "metadata.finalizers"), j, finalizer) {
+                        const char *name = cx_str(json_string_value(finalizer));
+                        uintptr_t count = (uintptr_t)cx_map_get(&remains->finalizers, name);
+                        cx_map_set(&remains->finalizers, name, (void *)(count + 1));
+                }
+        if (n) {
+                CX_CLEANUP(cx_freep)
+                char *text = cx_sprintf("%s.%s has %zu resource instances", resource->resource, resource->group, n);
+                cx_strings_add(&remains->content, text);
+        }
         remains->count += n;
         return 0;
 }
@@ -94,13 +99,25 @@ static json_t *condition(const char *type, bool value, const char *reason, const
                          "lastTransitionTime", json_now(), "reason", reason, "message", message);
 }
 
-static int report(struct namespaces *self, json_t *namespace, const struct remains *remains, const char *failure,
+static char *sentence(const char *start, struct cx_strings *parts)
+{
+        cx_strings_sort(parts);
+        CX_CLEANUP(cx_freep) char *list = cx_strings_join(parts, ", ");
+        return cx_sprintf("%s: %s", start, list);
+}
+
+static int report(struct namespaces *self, json_t *namespace, struct remains *remains, const char *failure,
                   struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *content = cx_sprintf("Some resources are remaining: %s", remains->content.data);
+        CX_CLEANUP(cx_freep) char *content = sentence("Some resources are remaining", &remains->content);
+        CX_STRINGS held = CX_STRINGS_INIT;
+        CX_MAP_FOREACH (&remains->finalizers, entry) {
+                CX_CLEANUP(cx_freep)
+                char *text = cx_sprintf("%s in %zu resource instances", entry->key, (size_t)(uintptr_t)entry->value);
+                cx_strings_add(&held, text);
+        }
         CX_CLEANUP(cx_freep)
-        char *finalizers =
-                cx_sprintf("Some content in the namespace has finalizers remaining: %s", remains->finalizers.data);
+        char *finalizers = sentence("Some content in the namespace has finalizers remaining", &held);
         json_t *conditions = json_array();
         json_array_append_new(conditions, condition("NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered",
                                                     "All resources successfully discovered"));
@@ -115,11 +132,10 @@ static int report(struct namespaces *self, json_t *namespace, const struct remai
         json_array_append_new(conditions, condition("NamespaceContentRemaining", remains->count > 0,
                                                     remains->count ? "SomeResourcesRemain" : "ContentRemoved",
                                                     remains->count ? content : "All content successfully removed"));
-        json_array_append_new(
-                conditions,
-                condition("NamespaceFinalizersRemaining", remains->finalizers.length > 0,
-                          remains->finalizers.length ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
-                          remains->finalizers.length ? finalizers : "All content-preserving finalizers finished"));
+        json_array_append_new(conditions,
+                              condition("NamespaceFinalizersRemaining", held.count > 0,
+                                        held.count ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
+                                        held.count ? finalizers : "All content-preserving finalizers finished"));
         size_t i;
         json_t *fresh;
         bool changed = false;
@@ -161,34 +177,51 @@ static int finalize(struct namespaces *self, json_t *namespace, struct cx_error 
         return r;
 }
 
+static void empty_one(struct namespaces *self, const char *name, const struct cx_resource *resource,
+                      struct remains *remains, struct cx_strings *failures)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        if (empty_resource(self, name, resource, remains, &err) < 0)
+                cx_strings_add(failures, cx_error_text(&err));
+}
+
+// Pods go first, and nothing else before the last of them: what they still use while they end stays as long.
+static void empty_all(struct namespaces *self, const char *name, struct remains *remains, struct cx_strings *failures)
+{
+        size_t n;
+        const struct cx_resource *resources = cx_schema_resources(&n), *pods = cx_schema_resource("", "v1", "pods");
+        empty_one(self, name, pods, remains, failures);
+        if (remains->count || failures->count)
+                return;
+        for (size_t i = 0; i < n; i++) {
+                unsigned needed = CX_VERB_LIST | CX_VERB_DELETE_COLLECTION;
+                if (resources[i].namespaced && (resources[i].verbs & needed) == needed && &resources[i] != pods)
+                        empty_one(self, name, &resources[i], remains, failures);
+        }
+}
+
 static int empty_namespace(struct namespaces *self, json_t *namespace, int64_t *retry_after, struct cx_error *err)
 {
         const char *name = cx_json_string(namespace, "metadata.name");
-        struct remains remains = {CX_BUF_INIT, CX_BUF_INIT, 0};
-        CX_ERROR failure = CX_ERROR_INIT;
-        size_t n;
-        const struct cx_resource *resources = cx_schema_resources(&n);
-        for (size_t i = 0; i < n; i++) {
-                unsigned needed = CX_VERB_LIST | CX_VERB_DELETE_COLLECTION;
-                if (!resources[i].namespaced || (resources[i].verbs & needed) != needed)
-                        continue;
-                CX_ERROR one = CX_ERROR_INIT;
-                if (empty_resource(self, name, &resources[i], &remains, &one) < 0 && !failure.code)
-                        cx_error_move(&failure, &one);
-        }
+        struct remains remains = {0};
+        CX_STRINGS failures = CX_STRINGS_INIT;
+        empty_all(self, name, &remains, &failures);
         int r;
-        if (!remains.count && !failure.code) {
+        if (!remains.count && !failures.count) {
                 r = finalize(self, namespace, err);
         } else {
-                r = report(self, namespace, &remains, failure.code ? cx_error_text(&failure) : NULL, err);
+                CX_CLEANUP(cx_freep)
+                char *start = cx_sprintf("Failed to delete all resource types, %zu remaining", failures.count);
+                CX_CLEANUP(cx_freep) char *failure = sentence(start, &failures);
+                r = report(self, namespace, &remains, failures.count ? failure : NULL, err);
                 if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
                         cx_error_release(err);
                         r = 0;
                 }
                 *retry_after = remains.count > 50 ? 5 * CX_NS_PER_S : CX_NS_PER_S;
         }
-        cx_buf_release(&remains.content);
-        cx_buf_release(&remains.finalizers);
+        cx_strings_release(&remains.content);
+        cx_map_release(&remains.finalizers);
         return r;
 }
 

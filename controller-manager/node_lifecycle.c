@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches the nodes' heartbeats (their leases, and their status): a node that is silent for the grace period becomes
 // Unknown, its conditions become taints, its pods become NotReady. What then leaves the node is the taint-eviction
-// controller's matter. Silence is measured by our own clock from the last change that we saw.
+// controller's matter; how fast nodes are given up follows from the health of their zones (node_zones.h). Silence is
+// measured by our own clock from the last change that we saw.
 #include "base/map.h"
 #include "manager.h"
 #include "pods.h"
@@ -10,6 +11,7 @@
 
 struct heartbeat {
         char *lease, *status; // the last values seen
+        char *uid;            // the node's
         int64_t seen;         // monotonic
 };
 struct lifecycle {
@@ -19,6 +21,9 @@ struct lifecycle {
         struct cx_events *events;
         pthread_mutex_t lock;     // guards heartbeats
         struct cx_map heartbeats; // by node
+        struct node_zones zones;
+        pthread_mutex_t priming; // guards primed
+        bool primed;
 };
 
 static void free_heartbeat(void *value)
@@ -26,6 +31,7 @@ static void free_heartbeat(void *value)
         struct heartbeat *heartbeat = value;
         free(heartbeat->lease);
         free(heartbeat->status);
+        free(heartbeat->uid);
         free(heartbeat);
 }
 
@@ -40,6 +46,8 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         self->events = manager_recorder(manager, "node-controller");
         self->heartbeats.free_value = free_heartbeat;
         pthread_mutex_init(&self->lock, NULL);
+        pthread_mutex_init(&self->priming, NULL);
+        node_zones_init(&self->zones, &manager->options.zones);
         manager_enqueue_all(self->nodes, queue);
         return self;
 }
@@ -48,8 +56,52 @@ static void release(void *context)
 {
         struct lifecycle *self = context;
         cx_map_release(&self->heartbeats);
+        node_zones_release(&self->zones);
         pthread_mutex_destroy(&self->lock);
+        pthread_mutex_destroy(&self->priming);
         free(self);
+}
+
+static char *zone_of(const struct cx_object *node)
+{
+        return cx_sprintf("%s:%s", cx_str(cx_object_label(node, "topology.kubernetes.io/region")),
+                          cx_str(cx_object_label(node, "topology.kubernetes.io/zone")));
+}
+
+static void note_health(struct lifecycle *self, const struct cx_object *object, const json_t *node)
+{
+        CX_CLEANUP(cx_freep) char *zone = zone_of(object);
+        node_zones_note(&self->zones, object->name, zone, condition_is(node, "Ready", "True"));
+}
+
+// Before the first node is judged all must be known, or the first would be taken for all.
+static void prime(struct lifecycle *self)
+{
+        pthread_mutex_lock(&self->priming);
+        if (!self->primed) {
+                CX_OBJECTS all = CX_OBJECTS_INIT;
+                cx_informer_list(self->nodes, NULL, &all);
+                for (size_t i = 0; i < all.count; i++) {
+                        json_auto_t *node = cx_object_json(all.items[i]);
+                        note_health(self, all.items[i], node);
+                }
+                self->primed = true;
+        }
+        pthread_mutex_unlock(&self->priming);
+}
+
+static void node_gone(struct lifecycle *self, const char *name)
+{
+        node_zones_forget(&self->zones, name);
+        pthread_mutex_lock(&self->lock);
+        struct heartbeat *heartbeat = cx_map_take(&self->heartbeats, name);
+        pthread_mutex_unlock(&self->lock);
+        if (!heartbeat)
+                return;
+        cx_event(self->events,
+                 &(struct cx_event_about){.api_version = "v1", .kind = "Node", .name = name, .uid = heartbeat->uid},
+                 "Normal", "RemovingNode", "Node %s event: Removing Node %s from Controller", name, name);
+        free_heartbeat(heartbeat);
 }
 
 static char *status_beat(const json_t *node)
@@ -70,11 +122,14 @@ static int64_t silence(struct lifecycle *self, const struct cx_object *object, c
         const char *renewed = cx_json_string_or(lease, "spec.renewTime", "");
         CX_CLEANUP(cx_freep) char *status = status_beat(node);
         int64_t now = cx_time_monotonic();
+        bool fresh = false;
         pthread_mutex_lock(&self->lock);
         struct heartbeat *heartbeat = cx_map_get(&self->heartbeats, object->name);
         if (!heartbeat) {
+                fresh = true;
                 heartbeat = cx_alloc(sizeof *heartbeat);
                 heartbeat->seen = now;
+                heartbeat->uid = cx_strdup(object->uid);
                 cx_map_set(&self->heartbeats, object->name, heartbeat);
         }
         if (!cx_streq(heartbeat->lease, renewed) || !cx_streq(heartbeat->status, status)) {
@@ -86,6 +141,9 @@ static int64_t silence(struct lifecycle *self, const struct cx_object *object, c
         }
         int64_t silent = now - heartbeat->seen;
         pthread_mutex_unlock(&self->lock);
+        if (fresh)
+                cx_event_object(self->events, "v1", "Node", object, "Normal", "RegisteredNode",
+                                "Node %s event: Registered Node %s in Controller", object->name, object->name);
         return silent;
 }
 
@@ -147,16 +205,40 @@ struct wanted_taint {
         bool wanted;
 };
 
-// Sets and removes the taints that follow from the conditions; the others stay.
-static int sync_taints(struct lifecycle *self, const struct cx_object *object, const json_t *node, struct cx_error *err)
+// Whether the node is to be given up: it is at once when it is already, or when it is its zone's turn.
+static bool give_up(struct lifecycle *self, const struct cx_object *object, const json_t *node, const char *key,
+                    int64_t *retry_after)
 {
+        if (node_zones_all_down(&self->zones))
+                return false;
+        size_t i;
+        const json_t *taint;
+        json_array_foreach (cx_json_get(node, "spec.taints"), i, taint)
+                if (cx_streq(cx_json_string(taint, "key"), key) &&
+                    cx_streq(cx_json_string(taint, "effect"), "NoExecute"))
+                        return true;
+        CX_CLEANUP(cx_freep) char *zone = zone_of(object);
+        int64_t wait;
+        if (node_zones_may_give_up(&self->zones, zone, cx_time_monotonic(), &wait))
+                return true;
+        *retry_after = wait < *retry_after ? wait : *retry_after;
+        return false;
+}
+
+// Sets and removes the taints that follow from the conditions; the others stay.
+static int sync_taints(struct lifecycle *self, const struct cx_object *object, const json_t *node, int64_t *retry_after,
+                       struct cx_error *err)
+{
+        static const char not_ready[] = "node.kubernetes.io/not-ready",
+                          unreachable[] = "node.kubernetes.io/unreachable";
         const char *ready = cx_json_string_or(find_condition(node, "Ready"), "status", "Unknown");
         bool unknown = cx_streq(ready, "Unknown"), down = cx_streq(ready, "False");
+        bool leave = (unknown || down) && give_up(self, object, node, unknown ? unreachable : not_ready, retry_after);
         const struct wanted_taint taints[] = {
-                {"node.kubernetes.io/not-ready", "NoSchedule", down},
-                {"node.kubernetes.io/not-ready", "NoExecute", down},
-                {"node.kubernetes.io/unreachable", "NoSchedule", unknown},
-                {"node.kubernetes.io/unreachable", "NoExecute", unknown},
+                {not_ready, "NoSchedule", down},
+                {not_ready, "NoExecute", down && leave},
+                {unreachable, "NoSchedule", unknown},
+                {unreachable, "NoExecute", unknown && leave},
                 {"node.kubernetes.io/memory-pressure", "NoSchedule", condition_is(node, "MemoryPressure", "True")},
                 {"node.kubernetes.io/disk-pressure", "NoSchedule", condition_is(node, "DiskPressure", "True")},
                 {"node.kubernetes.io/pid-pressure", "NoSchedule", condition_is(node, "PIDPressure", "True")},
@@ -224,11 +306,10 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         struct lifecycle *self = context;
         CX_OBJECT *object = cx_informer_get_key(self->nodes, key);
         if (!object) {
-                pthread_mutex_lock(&self->lock);
-                cx_map_remove(&self->heartbeats, key);
-                pthread_mutex_unlock(&self->lock);
+                node_gone(self, key);
                 return 0;
         }
+        prime(self);
         json_auto_t *node = cx_object_json(object);
         const struct manager_options *options = &self->manager->options;
         int64_t grace = find_condition(node, "Ready") ? options->monitor_grace : options->startup_grace;
@@ -241,7 +322,8 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         CX_OBJECT *latest = cx_informer_get_key(self->nodes, key);
         if (latest && strcmp(latest->resource_version, object->resource_version) != 0)
                 return 0; // its event brings us back with the new version
-        int r = sync_taints(self, object, node, err);
+        note_health(self, object, node);
+        int r = sync_taints(self, object, node, retry_after, err);
         if (r < 0)
                 return r;
         return condition_is(node, "Ready", "True") ? 0 : mark_pods_not_ready(self, key, err);

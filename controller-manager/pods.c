@@ -149,11 +149,10 @@ bool pod_is_available(const struct cx_object *pod, int64_t min_ready_seconds, in
 // spreads.
 static int compare_ages(int64_t a, int64_t b, int64_t now)
 {
-        if (!a || !b || a == b)
+        if (!a || !b)
                 return !a && b ? -1 : a && !b ? 1 : 0;
-        double age_a = now > a ? log2((double)(now - a) / 1e6 + 1) : 0,
-               age_b = now > b ? log2((double)(now - b) / 1e6 + 1) : 0;
-        int bucket_a = (int)age_a, bucket_b = (int)age_b;
+        int bucket_a = now > a ? (int)log2((double)(now - a) * 1000) : -1,
+            bucket_b = now > b ? (int)log2((double)(now - b) * 1000) : -1;
         return bucket_a < bucket_b ? -1 : bucket_a > bucket_b; // younger first
 }
 
@@ -172,10 +171,9 @@ int pod_compare_for_deletion(const struct cx_object *a, int rank_a, const struct
                 return x->deletion_cost < y->deletion_cost ? -1 : 1;
         if (rank_a != rank_b)
                 return rank_b - rank_a;
-        if (x->ready) {
+        if (x->ready && x->ready_since != y->ready_since) {
                 int order = compare_ages(x->ready_since, y->ready_since, now);
-                if (order)
-                        return order;
+                return order ? order : strcmp(a->uid, b->uid);
         }
         if (x->restarts != y->restarts)
                 return x->restarts > y->restarts ? -1 : 1;

@@ -53,8 +53,8 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
                 if (!now || now->deleted)
                         expectations_deleted(&self->expectations, key, pod->uid);
                 cx_workqueue_add(self->queue, key);
-        } else if (now && !now->deleted && !now->n_owners &&
-                   (!old || old->n_labels != now->n_labels || old->n_owners)) {
+        } else if (now && !now->deleted && !cx_object_controller(now) &&
+                   (!old || cx_object_controller(old) || !cx_object_same_labels(old, now))) {
                 enqueue_matching(self, now);
         }
         char before[512];
@@ -130,6 +130,12 @@ struct creation {
         struct cx_error err;
 };
 
+// Nothing can be made there any more, and that is nobody's failure.
+static bool namespace_goes(const struct cx_error *err)
+{
+        return cx_error_is(err, CX_REASON_FORBIDDEN) && strstr(cx_error_text(err), "being terminated");
+}
+
 static void create_one(void *context, size_t i CX_UNUSED)
 {
         struct creation *job = context;
@@ -151,8 +157,9 @@ static void create_one(void *context, size_t i CX_UNUSED)
         }
         __atomic_fetch_add(&job->failed, 1, __ATOMIC_RELAXED);
         expectations_created(&job->self->expectations, job->set->key, 1);
-        cx_event_object(job->self->events, "apps/v1", "ReplicaSet", job->set, "Warning", "FailedCreate",
-                        "Error creating: %s", cx_error_text(&err));
+        if (!namespace_goes(&err))
+                cx_event_object(job->self->events, "apps/v1", "ReplicaSet", job->set, "Warning", "FailedCreate",
+                                "Error creating: %s", cx_error_text(&err));
         pthread_mutex_lock(&job->lock);
         if (!job->err.code)
                 cx_error_move(&job->err, &err);
@@ -182,8 +189,7 @@ static int create_pods(struct replicasets *self, const struct cx_object *set, co
         expectations_created(&self->expectations, set->key, left); // not tried
         if (!job.failed)
                 return 0;
-        bool going = cx_error_is(&job.err, CX_REASON_FORBIDDEN) && strstr(cx_error_text(&job.err), "being terminated");
-        if (going) { // the namespace goes away: nothing to do here any more
+        if (namespace_goes(&job.err)) {
                 cx_error_release(&job.err);
                 return 0;
         }
@@ -277,7 +283,8 @@ static int delete_pods(struct replicasets *self, const struct cx_object *set, co
 }
 
 struct tally {
-        int64_t replicas, labeled, ready, available, waiting; // waiting: ready, not yet for min_ready seconds
+        int64_t replicas, labeled, ready, available, terminating;
+        int64_t waiting; // ready, not yet for min_ready seconds
 };
 
 static struct tally count_pods(const struct cx_objects *active, const json_t *json)
@@ -340,6 +347,7 @@ static int update_status(struct replicasets *self, const struct cx_object *set, 
         for (size_t i = 0; i < CX_ARRAY_SIZE(counts); i++)
                 if (counts[i].value)
                         json_object_set_new(status, counts[i].name, json_integer(counts[i].value));
+        json_object_set_new(status, "terminatingReplicas", json_integer(tally->terminating));
         set_failure(status, old, failure_reason, failure);
         if (json_equal(status, old))
                 return 0;
@@ -395,6 +403,8 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         if (!act && before) // not tried this time: what was said stays
                 reason = cx_json_string(before, "reason");
         struct tally tally = count_pods(&active, json);
+        for (size_t i = 0; i < pods.count; i++)
+                tally.terminating += pods.items[i]->deleted && !pod_is_terminal(pods.items[i]);
         r = update_status(self, set, json, &tally, reason, cx_error_text(&failure), err);
         if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) { // it has just gone
                 cx_error_release(err);

@@ -99,6 +99,17 @@ static int write_status(struct balancers *self, const struct cx_object *object, 
                              "status", CX_PATCH_MERGE, patch, NULL, err);
 }
 
+static int take_back(struct balancers *self, const struct cx_object *object, struct cx_error *err)
+{
+        cx_event_object(self->events, "v1", "Service", object, "Normal", "DeletingLoadBalancer",
+                        "Deleting load balancer");
+        int r = write_status(self, object, NULL, err);
+        if (r == 0)
+                cx_event_object(self->events, "v1", "Service", object, "Normal", "DeletedLoadBalancer",
+                                "Deleted load balancer");
+        return r;
+}
+
 static void forget(struct balancers *self, const char *key)
 {
         CX_MAP_FOREACH (&self->given, entry) {
@@ -121,7 +132,7 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
                 forget(self, key);
                 bool ours =
                         has && address_pool_has(&self->pool, has) && !cx_json_string(service, "spec.loadBalancerClass");
-                return ours && !object->deleted ? write_status(self, object, NULL, err) : 0;
+                return ours && !object->deleted ? take_back(self, object, err) : 0;
         }
         CX_MAP used = CX_MAP_INIT;
         used_by_others(self, key, &used);
@@ -134,7 +145,8 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
                 cx_copy_string(address, sizeof address, asked);
         } else if (!address_pool_take(&self->pool, &used, address)) {
                 cx_event_object(self->events, "v1", "Service", object, "Warning", "SyncLoadBalancerFailed",
-                                "The pool of load-balancer addresses is used up");
+                                "Error syncing load balancer: failed to ensure load balancer: the pool of addresses is "
+                                "used up");
                 *retry_after = 60 * CX_NS_PER_S;
                 return 0;
         }

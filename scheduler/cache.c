@@ -131,17 +131,6 @@ static void drop_if_unused(struct cache *cache, struct node *node)
         }
 }
 
-static bool same_labels(const struct cx_object *a, const struct cx_object *b)
-{
-        if (a->n_labels != b->n_labels)
-                return false;
-        for (size_t i = 0; i < a->n_labels; i++)
-                if (strcmp(a->labels[i].key, b->labels[i].key) != 0 ||
-                    strcmp(a->labels[i].value, b->labels[i].value) != 0)
-                        return false;
-        return true;
-}
-
 static bool same_taints(const struct node_info *a, const struct node_info *b)
 {
         if (a->unschedulable != b->unschedulable || a->taints.count != b->taints.count)
@@ -198,7 +187,7 @@ unsigned cache_set_node(struct cache *cache, const struct cx_object *object)
                 cache->nodes[cache->n_nodes++] = node;
                 changes = NODE_ADDED;
         } else {
-                changes |= same_labels(old, object) ? 0 : NODE_LABELS;
+                changes |= cx_object_same_labels(old, object) ? 0 : NODE_LABELS;
                 changes |= same_taints(NODE_INFO(old), node->info) ? 0 : NODE_TAINTS;
                 changes |= same_allocatable(NODE_INFO(old), node->info) ? 0 : NODE_ALLOCATABLE;
                 cx_object_unref(old);

@@ -187,6 +187,17 @@ const char *cx_object_label(const struct cx_object *object, const char *key)
         return NULL;
 }
 
+bool cx_object_same_labels(const struct cx_object *a, const struct cx_object *b)
+{
+        if (a->n_labels != b->n_labels)
+                return false;
+        for (size_t i = 0; i < a->n_labels; i++)
+                if (strcmp(a->labels[i].key, b->labels[i].key) != 0 ||
+                    strcmp(a->labels[i].value, b->labels[i].value) != 0)
+                        return false;
+        return true;
+}
+
 const struct cx_object_owner *cx_object_controller(const struct cx_object *object)
 {
         for (size_t i = 0; i < object->n_owners; i++)

@@ -47,6 +47,7 @@ static inline CX_UNUSED void cx_object_unrefp(const struct cx_object **object)
 // The whole object, parsed anew: a new reference that the caller may edit. Listed objects may lack apiVersion and kind.
 json_t *cx_object_json(const struct cx_object *object);
 const char *cx_object_label(const struct cx_object *object, const char *key); // NULL when absent
+bool cx_object_same_labels(const struct cx_object *a, const struct cx_object *b);
 const struct cx_object_owner *cx_object_controller(const struct cx_object *object);
 bool cx_object_has_finalizer(const struct cx_object *object, const char *name);
 struct cx_selector;

@@ -160,19 +160,89 @@ spec:
   tolerations: [{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 1}]
   containers: [{name: c, image: v1}]
 EOF
+        # m2 goes on; or nobody would be given up.
+        beat() { k patch node m2 --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2026-01-01T00:'$((RANDOM % 50 + 10))':'$((RANDOM % 50 + 10))'Z","lastTransitionTime":"2026-01-01T00:00:00Z","reason":"KubeletReady"}]}}' >/dev/null; }
+        unknown() { beat; [ "$(k get node m1 -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}')" = Unknown ]; }
+        wait_for 20 unknown
         wait_for 20 is Unknown k get node m1 -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'
         tainted() { k get node m1 -o jsonpath='{.spec.taints[*].key}' | grep -q node.kubernetes.io/unreachable; }
         wait_for 10 tainted
-        leaving() { [ -n "$(k get pod leaves -o jsonpath='{.metadata.deletionTimestamp}' --ignore-not-found)" ] || [ -z "$(k get pod leaves -o name --ignore-not-found)" ]; }
+        leaving() { beat; [ -n "$(k get pod leaves -o jsonpath='{.metadata.deletionTimestamp}' --ignore-not-found)" ] || [ -z "$(k get pod leaves -o name --ignore-not-found)" ]; }
         wait_for 20 leaving
         [ -z "$(k get pod stays -o jsonpath='{.metadata.deletionTimestamp}')" ]
+        # When the last node falls silent as well, nobody is given up any more.
+        nobody() { ! k get node m1 -o jsonpath='{.spec.taints[*].effect}' | grep -q NoExecute; }
+        wait_for 20 nobody
+        k get events -A --field-selector involvedObject.kind=Node -o jsonpath='{.items[*].reason}' | grep -q RegisteredNode
+        k delete pod stays leaves --force --grace-period=0
+}
+
+@test "a pod whose label changes is let go and replaced, and taken back" {
+        deployment label v1 2 | k apply -f -
+        wait_for 20 is 2 count pods -l app=label
+        local pod
+        pod=$(k get pods -l app=label -o name | head -1)
+        k label "$pod" app=other --overwrite
+        wait_for 10 is 2 count pods -l app=label
+        wait_for 10 is "" k get "$pod" -o jsonpath='{.metadata.ownerReferences[*].name}'
+        k label "$pod" app=label --overwrite
+        alive() { [ "$(k get pods -l app=label -o jsonpath='{range .items[*]}{.metadata.deletionTimestamp}{"\n"}{end}' | grep -c '^$')" = 2 ]; }
+        wait_for 10 alive
+        owned() { ! k get pods -l app=label -o jsonpath='{range .items[*]}{.metadata.ownerReferences[0].name}{"\n"}{end}' | grep -q '^$'; }
+        wait_for 10 owned
+        # What ends is counted until it has ended.
+        pod=$(k get pods -l app=label -o name | head -1)
+        k patch "$pod" --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
+        k delete "$pod" --force --grace-period=0 --wait=false
+        wait_for 10 is 1 k get deployment label -o jsonpath='{.status.terminatingReplicas}'
+        k patch "$pod" --type=merge -p '{"metadata":{"finalizers":null}}'
+        wait_for 10 is 0 k get deployment label -o jsonpath='{.status.terminatingReplicas}'
+        k delete deployment label
+}
+
+@test "old replica sets go beyond the history limit" {
+        deployment old v1 0 | k apply -f -
+        k patch deployment old -p '{"spec":{"revisionHistoryLimit":1}}'
+        for image in v2 v3 v4; do
+                k set image deployment/old c=$image
+                k rollout status deployment/old --timeout 10s
+        done
+        wait_for 10 is 2 count rs -l app=old
+        is "v3 v4" bash -c "$(declare -f k); k get rs -l app=old -o jsonpath='{range .items[*]}{.spec.template.spec.containers[0].image}{\"\\n\"}{end}' | sort | xargs"
+        k delete deployment old
+}
+
+@test "owners that own each other go, and what is not in a namespace outlives owners in one" {
+        for name in a b; do k create configmap cycle-$name; done
+        uid() { k get "$1" "$2" -o jsonpath='{.metadata.uid}'; }
+        own() { k patch "$1" "$2" --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"'"$3"'","uid":"'"$4"'","blockOwnerDeletion":true}]}}'; }
+        own configmap cycle-a cycle-b "$(uid configmap cycle-b)"
+        own configmap cycle-b cycle-a "$(uid configmap cycle-a)"
+        k delete configmap cycle-a --cascade=foreground --wait=false
+        wait_for 20 is 0 bash -c "$(declare -f k); k get configmaps -o name | grep -c cycle-"
+        k create clusterrole outlives --verb=get --resource=pods
+        k create configmap falls
+        own clusterrole outlives falls 5c3c8d5c-0000-4000-8000-000000000001
+        own configmap falls nobody 5c3c8d5c-0000-4000-8000-000000000001
+        fallen() { ! k get configmap falls; }
+        wait_for 20 fallen
+        k get clusterrole outlives
+        k delete clusterrole outlives
 }
 
 @test "a namespace is emptied and goes" {
         printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: some}\ndata: {a: b}\n' | k -n n1 apply -f -
         deployment inner v1 2 | k -n n1 apply -f -
         wait_for 20 is 2 count -n n1 pods
+        k patch -n n1 pod "$(k -n n1 get pods -o jsonpath='{.items[0].metadata.name}')" --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         k delete namespace n1 --wait=false
+        # The pods go first; what holds them up is named.
+        why() { k get namespace n1 -o jsonpath='{.status.conditions[?(@.type=="'"$1"'")].message}'; }
+        for p in $(k -n n1 get pods -o name); do k -n n1 delete "$p" --grace-period=0 --force --wait=false; done
+        wait_for 10 is "Some resources are remaining: pods. has 1 resource instances" why NamespaceContentRemaining
+        [ "$(why NamespaceFinalizersRemaining)" = "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances" ]
+        k -n n1 get configmap some
+        k -n n1 patch "$(k -n n1 get pods -o name)" --type=merge -p '{"metadata":{"finalizers":null}}'
         emptied() { for p in $(k -n n1 get pods -o name 2>/dev/null); do k -n n1 delete "$p" --grace-period=0 --force; done; ! k get namespace n1; }
         wait_for 30 emptied
 }

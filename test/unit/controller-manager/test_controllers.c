@@ -42,6 +42,7 @@ static int setup(void **state)
                                                   .node_mask_v4 = 24,
                                                   .node_mask_v6 = 64,
                                                   .service_lb_pool = "192.168.9.10-192.168.9.11",
+                                                  .zones = {.rate = 10, .unhealthy_threshold = 0.55},
                                                   .monitor_grace = CX_NS_PER_S,
                                                   .startup_grace = CX_NS_PER_S,
                                                   .monitor_period = CX_NS_PER_S / 5}};
@@ -246,6 +247,32 @@ static bool is_unknown(struct world *w, const char *object)
         return unknown;
 }
 
+static bool has_taint(struct world *w, const char *node, const char *effect)
+{
+        pthread_mutex_lock(&w->api->lock);
+        bool has = cx_json_find(cx_json_get(cx_map_get(&w->api->objects, node), "spec.taints"), "effect", effect);
+        pthread_mutex_unlock(&w->api->lock);
+        return has;
+}
+
+static bool beat; // atomic
+
+// A node that is well.
+static void *beat_m3(void *argument)
+{
+        struct world *w = argument;
+        for (int i = 0; __atomic_load_n(&beat, __ATOMIC_ACQUIRE); i++) {
+                char text[160];
+                snprintf(text, sizeof text,
+                         "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\","
+                         "\"lastHeartbeatTime\":\"%d\"}]}}",
+                         i);
+                patch(w, CX_REF("", "v1", "nodes", NULL, "m3"), text);
+                usleep(100000);
+        }
+        return NULL;
+}
+
 static void test_node(void **state)
 {
         struct world *w = *state;
@@ -254,6 +281,10 @@ static void test_node(void **state)
         FAKE_WAIT(!text_at(w, "/api/v1/nodes/m1", "spec.podCIDR", NULL));
         patch(w, CX_REF("", "v1", "nodes", NULL, "m1"),
               "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\",\"lastHeartbeatTime\":\"x\"}]}}");
+        pthread_t beating;
+        create(w, CX_REF("", "v1", "nodes"), "{\"metadata\":{\"name\":\"m3\"},\"spec\":{}}");
+        beat = true;
+        assert_int_equal(pthread_create(&beating, NULL, beat_m3, w), 0);
         create(w, CX_REF("", "v1", "pods", "b"),
                "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"m1\"},\"status\":{\"phase\":\"Running\"}}");
         create(w, CX_REF("", "v1", "pods", "b"),
@@ -263,6 +294,11 @@ static void test_node(void **state)
         FAKE_WAIT(is_unknown(w, "/api/v1/nodes/m1")); // it stays silent
         FAKE_WAIT(count_of(w, "/api/v1/namespaces/b/pods/p") == 0);
         assert_int_equal(count_of(w, "/api/v1/namespaces/b/pods/tolerant"), 1);
+        __atomic_store_n(&beat, false, __ATOMIC_RELEASE);
+        pthread_join(beating, NULL);
+        // With the last node gone silent, nobody is given up any more: it may be us.
+        FAKE_WAIT(!has_taint(w, "/api/v1/nodes/m1", "NoExecute"));
+        assert_true(has_taint(w, "/api/v1/nodes/m1", "NoSchedule"));
         patch(w, CX_REF("", "v1", "nodes", NULL, "m1"),
               "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\",\"lastHeartbeatTime\":\"y\"}]}}");
         FAKE_WAIT(!is_unknown(w, "/api/v1/nodes/m1"));

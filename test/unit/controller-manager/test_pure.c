@@ -303,6 +303,46 @@ static void test_taints(void **state)
         cx_object_unref(pod);
 }
 
+static void test_zones(void **state)
+{
+        (void)state;
+        struct node_zones zones;
+        int64_t wait, now = 1000 * CX_NS_PER_S;
+        node_zones_init(&zones, &(struct node_zones_options){0.1, 0.01, 0.55, 5});
+        assert_false(node_zones_all_down(&zones)); // there are none
+        node_zones_note(&zones, "a1", "a", false);
+        node_zones_note(&zones, "b1", "b", false);
+        assert_true(node_zones_all_down(&zones)); // we are cut off
+        assert_false(node_zones_may_give_up(&zones, "a", now, &wait));
+        node_zones_note(&zones, "b1", "b", true);
+        assert_false(node_zones_all_down(&zones));
+        // A zone that is down as a whole is given up at the usual rate: one at once, then one in ten seconds.
+        assert_true(node_zones_may_give_up(&zones, "a", now, &wait));
+        assert_false(node_zones_may_give_up(&zones, "a", now, &wait));
+        assert_int_equal((wait + 1) / CX_NS_PER_MS, 10000);
+        assert_false(node_zones_may_give_up(&zones, "a", now + 9 * CX_NS_PER_S, &wait));
+        assert_true(node_zones_may_give_up(&zones, "a", now + 20 * CX_NS_PER_S, &wait));
+        assert_false(node_zones_may_give_up(&zones, "a", now + 20 * CX_NS_PER_S, &wait)); // nothing is saved up
+        // A small zone that is mostly down is not given up; two of three are too few to say that.
+        node_zones_note(&zones, "b2", "b", false);
+        node_zones_note(&zones, "b3", "b", false);
+        assert_true(node_zones_may_give_up(&zones, "b", now, &wait));
+        node_zones_note(&zones, "b4", "b", false);
+        assert_false(node_zones_may_give_up(&zones, "b", now + 1000 * CX_NS_PER_S, &wait));
+        // A large one is, slowly.
+        node_zones_note(&zones, "b5", "b", false);
+        node_zones_note(&zones, "b6", "b", false);
+        assert_true(node_zones_may_give_up(&zones, "b", now + 1001 * CX_NS_PER_S, &wait));
+        assert_false(node_zones_may_give_up(&zones, "b", now + 1050 * CX_NS_PER_S, &wait));
+        assert_true(node_zones_may_give_up(&zones, "b", now + 1102 * CX_NS_PER_S, &wait));
+        node_zones_forget(&zones, "b1");
+        node_zones_forget(&zones, "b1");
+        assert_true(node_zones_all_down(&zones));
+        node_zones_note(&zones, "a1", "c", true); // it moved
+        assert_false(node_zones_all_down(&zones));
+        node_zones_release(&zones);
+}
+
 static void test_expectations(void **state)
 {
         (void)state;
@@ -326,9 +366,11 @@ static void test_expectations(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_fenceposts),   cmocka_unit_test(test_rolling), cmocka_unit_test(test_broken_old),
-                cmocka_unit_test(test_proportional), cmocka_unit_test(test_hash),    cmocka_unit_test(test_ranking),
-                cmocka_unit_test(test_packing),      cmocka_unit_test(test_cidr),    cmocka_unit_test(test_taints),
+                cmocka_unit_test(test_fenceposts),   cmocka_unit_test(test_rolling),
+                cmocka_unit_test(test_broken_old),   cmocka_unit_test(test_proportional),
+                cmocka_unit_test(test_hash),         cmocka_unit_test(test_ranking),
+                cmocka_unit_test(test_packing),      cmocka_unit_test(test_cidr),
+                cmocka_unit_test(test_taints),       cmocka_unit_test(test_zones),
                 cmocka_unit_test(test_expectations),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
