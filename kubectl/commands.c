@@ -77,8 +77,6 @@ const struct cx_command cx_commands[] = {
          "(-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)", cx_cmd_describe},
         {"logs", TROUBLE, "Print the logs for a container in a pod", "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]",
          cx_cmd_logs},
-        {"log", NULL, "Print the logs for a container in a pod", "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]",
-         cx_cmd_logs},
         {"attach", TROUBLE, "Attach to a running container", "(POD | TYPE/NAME) -c CONTAINER", cx_cmd_attach},
         {"exec", TROUBLE, "Execute a command in a container",
          "(POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [args...]", cx_cmd_exec},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the global flags to requests: kubeconfig, impersonation, warnings, timeouts, watches.
 #include "api/status.h"
+#include "base/log.h"
 #include "base/time.h"
 #include "kubectl/kubectl.h"
 
@@ -125,20 +126,44 @@ void cx_ctl_impersonation(struct cx_ctl *ctl, const char *headers[32], struct cx
         headers[n] = NULL;
 }
 
-static int explain_failure(const struct cx_ctl *ctl, int r, struct cx_error *err)
+// What Go would say about a failure that libcurl describes.
+static void put_network_error(int r, const char *text, struct cx_buf *to)
+{
+        static const char resolve[] = "Could not resolve host: ";
+        const char *host = strstr(text, resolve);
+        bool tls = strstr(text, "SSL") || strstr(text, "certificate");
+        if (host)
+                cx_buf_printf(to, "dial tcp: lookup %s: no such host", host + strlen(resolve));
+        else if (tls && strstr(text, "expired"))
+                cx_buf_add(to, "tls: failed to verify certificate: x509: certificate has expired or is not yet valid");
+        else if (tls && (strstr(text, "issuer") || strstr(text, "self-signed") || strstr(text, "self signed")))
+                cx_buf_add(to, "tls: failed to verify certificate: x509: certificate signed by unknown authority");
+        else if (tls && strstr(text, "does not match"))
+                cx_buf_add(to, "tls: failed to verify certificate: x509: certificate is not valid for this name");
+        else if (r == -ETIMEDOUT)
+                cx_buf_add(to, "net/http: request canceled (Client.Timeout exceeded while awaiting headers)");
+        else
+                cx_buf_add(to, text);
+}
+
+int cx_ctl_explain_failure(const char *url, int r, struct cx_error *err)
 {
         if (!err || err->reason != CX_REASON_UNKNOWN)
                 return r;
-        const char *server = cx_rest_server(ctl->rest), *host = strstr(server, "://");
-        host = host ? host + 3 : server;
+        const char *host = strstr(url, "://");
+        host = host ? host + 3 : url;
+        CX_ERROR made = CX_ERROR_INIT;
         if (r == -ECONNREFUSED) {
-                cx_error_release(err);
-                return cx_error_set(err, r,
-                                    "The connection to the server %.*s was refused - did you specify the right host or "
-                                    "port?",
-                                    (int)strcspn(host, "/"), host);
+                cx_error_set(&made, r,
+                             "The connection to the server %.*s was refused - did you specify the right host or port?",
+                             (int)strcspn(host, "/"), host);
+        } else {
+                CX_BUF why = CX_BUF_INIT;
+                put_network_error(r, cx_error_text(err), &why);
+                cx_error_set(&made, r, "Unable to connect to the server: %s", why.data);
         }
-        return cx_error_wrap(err, "Unable to connect to the server");
+        cx_error_release(err);
+        return cx_error_move(err, &made);
 }
 
 int cx_ctl_call(struct cx_ctl *ctl, const struct cx_ctl_call *call, struct cx_http_reply *ret_reply,
@@ -176,15 +201,16 @@ int cx_ctl_call(struct cx_ctl *ctl, const struct cx_ctl_call *call, struct cx_ht
         header_value(ret_reply, "Warning", show_warning);
         if (r == -EAGAIN && to->reason == CX_REASON_UNKNOWN)
                 return r;
-        return r < 0 && !call->on_data ? explain_failure(ctl, r, to) : r;
+        return r < 0 && !call->on_data ? cx_ctl_explain_failure(cx_rest_server(ctl->rest), r, to) : r;
 }
 
 int cx_ctl_json(struct cx_ctl *ctl, const char *method, const char *path, const char *content_type, const json_t *body,
                 json_t **ret_object, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT;
-        if (body)
-                cx_json_dump(body, &text);
+        CX_CLEANUP(cx_freep) char *sorted = body ? json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
+        if (body) // sorted, so that complaints come in upstream's order
+                cx_buf_add(&text, cx_str(sorted));
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         int r = cx_ctl_call(ctl,
                             &(struct cx_ctl_call){.method = method,
@@ -257,7 +283,7 @@ int cx_ctl_watch(struct cx_ctl *ctl, const char *path, const char *accept,
                                                   .accept = accept,
                                                   .on_data = watch_data,
                                                   .context = &w,
-                                                  .endless = true},
+                                                  .endless = !ctl->request_timeout},
                             &reply, &failure);
         if (w.result > 0)
                 r = w.result;
@@ -265,6 +291,8 @@ int cx_ctl_watch(struct cx_ctl *ctl, const char *path, const char *accept,
                 r = cx_error_move(err, &inside);
         else if (reply.code >= 400)
                 r = cx_error_from_status(err, reply.code, w.pending.data, w.pending.length);
+        else if (r == -ETIMEDOUT && ctl->request_timeout)
+                r = 0; // as long as the user wanted
         else if (r < 0)
                 r = cx_error_move(err, &failure);
         cx_buf_release(&w.pending);
@@ -277,7 +305,7 @@ int cx_dry_run_parse(const char *text, int *ret_mode, struct cx_error *err)
                 *ret_mode = CX_DRY_NONE;
         } else if (cx_streq(text, "client") || cx_streq(text, "unchanged") || cx_streq(text, "true")) {
                 if (!cx_streq(text, "client"))
-                        fprintf(stderr, "W --dry-run is deprecated and can be replaced with --dry-run=client.\n");
+                        cx_warn("--dry-run is deprecated and can be replaced with --dry-run=client.");
                 *ret_mode = CX_DRY_CLIENT;
         } else if (cx_streq(text, "server")) {
                 *ret_mode = CX_DRY_SERVER;

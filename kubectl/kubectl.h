@@ -23,6 +23,7 @@ struct cx_command {
         int (*run)(struct cx_ctl *ctl, int argc, char **argv, struct cx_error *err);
         const struct cx_command *subcommands; // ended by an entry without name
         const char *example;                  // may be NULL
+        const char *aliases;                  // other names, with a blank around each; may be NULL
 };
 
 struct cx_ctl {
@@ -77,6 +78,8 @@ struct cx_ctl_call {
         void *context;
         bool endless; // not ended by --request-timeout
 };
+// Puts a failed connection to a URL into kubectl's words. Returns r.
+int cx_ctl_explain_failure(const char *url, int r, struct cx_error *err);
 // One request; prints Warning headers; logs with -v. Connects first when needed.
 int cx_ctl_call(struct cx_ctl *ctl, const struct cx_ctl_call *call, struct cx_http_reply *ret_reply,
                 struct cx_error *err) CX_CHECK;

@@ -31,10 +31,17 @@ static int next_word(const struct cx_flag *globals, int argc, char **argv, int f
         return 0;
 }
 
+// Whether `list` (" a b ") has the word.
+static bool word_in(const char *list, const char *word)
+{
+        CX_CLEANUP(cx_freep) char *wanted = cx_sprintf(" %s ", word);
+        return !strchr(word, ' ') && strstr(list, wanted);
+}
+
 static const struct cx_command *find_command(const struct cx_command *among, const char *word)
 {
         for (; among->name; among++)
-                if (strcmp(among->name, word) == 0)
+                if (strcmp(among->name, word) == 0 || (among->aliases && word_in(among->aliases, word)))
                         return among;
         return NULL;
 }
@@ -43,6 +50,42 @@ static void remove_word(int *argc, char **argv, int at)
 {
         memmove(&argv[at], &argv[at + 1], (size_t)(*argc - at) * sizeof *argv);
         (*argc)--;
+}
+
+// A group of commands that is followed by no command of its own: all the words are blamed.
+static void unknown_subcommand(const struct cx_ctl *ctl, int argc, char **argv, int from, struct cx_buf *to)
+{
+        const struct cx_flag *globals = cx_ctl_global_flags((struct cx_ctl *)ctl);
+        cx_buf_add(to, "error: unknown command \"");
+        for (int i = from, n = 0; (i = next_word(globals, argc, argv, i)); i++, n++)
+                cx_buf_printf(to, "%s%s", n ? " " : "", argv[i]);
+        cx_buf_printf(to, "\"\nSee 'kubectl %s -h' for help and examples\n", ctl->path);
+}
+
+// kubectl alone, or a group of commands without one: what there is. A group is meant to be followed by a command, so that
+// is a failure unless help was asked for.
+static const struct cx_command *show_help(struct cx_ctl *ctl, int argc, char **argv, int *ret_status)
+{
+        CX_BUF text = CX_BUF_INIT;
+        CX_STRINGS words = CX_STRINGS_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        const struct cx_flag *const tables[] = {cx_ctl_global_flags(ctl)};
+        bool asked = ctl->help;
+        *ret_status = 0;
+        if (cx_flags_parse(tables, 1, argc, argv, &words, NULL, &err) < 0) {
+                fprintf(stderr, "error: %s\nSee 'kubectl%s%s --help' for usage.\n", cx_error_text(&err),
+                        *ctl->path ? " " : "", ctl->path);
+                *ret_status = 1;
+                return NULL;
+        }
+        asked = asked || ctl->help;
+        if (ctl->command)
+                cx_help_command(ctl, NULL, &text);
+        else
+                cx_help_root(&text);
+        fputs(text.data, ctl->command && !asked ? stderr : stdout);
+        *ret_status = ctl->command && !asked;
+        return NULL;
 }
 
 // Takes the command's words out of argv. NULL with the exit code when there is nothing to run.
@@ -63,7 +106,10 @@ static const struct cx_command *take_command(struct cx_ctl *ctl, int *argc, char
                 if (!found && command && command->run)
                         break;
                 if (!found) {
-                        cx_help_unknown(argv[at], ctl->path, among, &text);
+                        if (command && !help)
+                                unknown_subcommand(ctl, *argc, argv, from, &text);
+                        else
+                                cx_help_unknown(argv[at], ctl->path, among, &text);
                         fputs(text.data, stderr);
                         *ret_status = 1;
                         return NULL;
@@ -80,13 +126,7 @@ static const struct cx_command *take_command(struct cx_ctl *ctl, int *argc, char
         ctl->help = help;
         if (command && command->run)
                 return command;
-        if (command)
-                cx_help_command(ctl, NULL, &text);
-        else
-                cx_help_root(&text);
-        fputs(text.data, stdout);
-        *ret_status = 0;
-        return NULL;
+        return show_help(ctl, *argc, argv, ret_status);
 }
 
 void cx_ctl_release(struct cx_ctl *ctl)

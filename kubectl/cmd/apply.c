@@ -24,16 +24,9 @@ char *cx_apply_annotation(const json_t *object)
         json_t *metadata = cx_json_object_at(copy, "metadata");
         json_t *annotations = cx_json_object_at(metadata, "annotations");
         json_object_del(annotations, CX_LAST_APPLIED);
-        char *text = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
         CX_BUF out = CX_BUF_INIT;
-        for (const char *p = cx_str(text); *p; p++) {
-                if (*p == '<' || *p == '>' || *p == '&')
-                        cx_buf_printf(&out, "\\u%04x", (unsigned)*p);
-                else
-                        cx_buf_add_char(&out, *p);
-        }
+        cx_json_dump_escaped(copy, JSON_COMPACT, &out);
         cx_buf_add_char(&out, '\n');
-        free(text);
         return cx_buf_detach(&out);
 }
 
@@ -242,7 +235,8 @@ static void release_apply(struct apply *apply)
 CX_COMMAND(apply)
 {
         CX_CLEANUP(release_apply)
-        struct apply apply = {.ctl = ctl, .deletion = {.grace = -1}, .printed = json_array()};
+        struct apply apply = {
+                .ctl = ctl, .builder = {.applies = true}, .deletion = {.grace = -1}, .printed = json_array()};
         const struct cx_flag flags[] = {
                 CX_FILE_FLAGS(&apply.builder),
                 CX_OUTPUT_FLAGS(&apply.output),
@@ -266,6 +260,8 @@ CX_COMMAND(apply)
                 r = cx_output_parse(ctl, &apply.output, err);
         if (r == 0)
                 r = cx_dry_run_parse(apply.dry_run, &apply.mode, err);
+        if (r == 0)
+                r = cx_check_validation(apply.validate, err);
         if (r < 0)
                 return r;
         if (args.count)
@@ -327,8 +323,12 @@ CX_COMMAND(apply_view_last)
                         return cx_error_set(err, -ENOENT,
                                             "no last-applied-configuration annotation found on resource: %s",
                                             infos.items[i]->name);
-                if (r == 0)
+                if (r == 0 && output.form == CX_OUTPUT_JSON) {
+                        cx_json_dump_escaped(original, JSON_INDENT(2), &text);
+                        cx_buf_add_char(&text, '\n');
+                } else if (r == 0) {
                         r = cx_output_object(&output, original, &text, err);
+                }
                 fputs(text.data, stdout);
         }
         return r;

@@ -80,6 +80,8 @@ CX_COMMAND(create_job);
 CX_COMMAND(create_cronjob);
 CX_COMMAND(create_token);
 CX_COMMAND(create_quota);
+CX_COMMAND(create_pdb);
+CX_COMMAND(create_ingress);
 CX_COMMAND(create_priorityclass);
 extern const struct cx_command cx_create_commands[], cx_config_commands[];
 
@@ -113,12 +115,29 @@ struct cx_create {
         {                                                                                                              \
                 "save-config", 0, CX_FLAG_BOOL, &(c)->save_config, "Keep the configuration in an annotation."          \
         }
+void cx_create_release(struct cx_create *create);
+#define CX_CREATE CX_CLEANUP(cx_create_release) struct cx_create
 // Parses --output and --dry-run.
 int cx_create_prepare(struct cx_ctl *ctl, struct cx_create *create, struct cx_error *err) CX_CHECK;
+// A flag that must be given. Its target is a string or a list.
+struct cx_required {
+        const char *flag;
+        const char *const *text;
+        const struct cx_strings *list;
+};
+// How every `create THING NAME` begins: parses the flags, looks for those required (up to an entry without a flag; may be
+// NULL), wants exactly one name (before the "--", when `ret_dash` is not NULL), and prepares.
+int cx_create_begin(struct cx_ctl *ctl, struct cx_create *create, const struct cx_flag *flags,
+                    const struct cx_required *required, int argc, char **argv, struct cx_strings *args, int *ret_dash,
+                    struct cx_error *err) CX_CHECK;
+// The words after "--", as a new array.
+json_t *cx_words_after(const struct cx_strings *args, int dash);
+json_t *cx_strings_json(const struct cx_strings *list); // new array
 // Sends (or only prints) a new object and prints the result. Consumes `object`.
 int cx_create_object(struct cx_ctl *ctl, struct cx_create *create, json_t *object_steal, struct cx_error *err) CX_CHECK;
 int cx_create_info(struct cx_ctl *ctl, struct cx_create *create, struct cx_info *info, struct cx_error *err) CX_CHECK;
-const char *cx_field_validation(const char *flag); // the query parameter; NULL: none
+const char *cx_field_validation(const char *flag); // the query parameter
+int cx_check_validation(const char *flag, struct cx_error *err) CX_CHECK; // of --validate
 
 // --- delete.c
 struct cx_deletion {

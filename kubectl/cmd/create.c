@@ -11,12 +11,67 @@ const char *cx_field_validation(const char *flag)
         return "Ignore";
 }
 
+int cx_check_validation(const char *flag, struct cx_error *err)
+{
+        static const char *const values[] = {"strict", "true", "warn", "ignore", "false"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(values); i++)
+                if (!flag || strcmp(flag, values[i]) == 0)
+                        return 0;
+        return cx_error_set(err, -EINVAL,
+                            "invalid - validate option \"%s\"; must be one of: strict (or true), warn, ignore (or false)",
+                            flag);
+}
+
 int cx_create_prepare(struct cx_ctl *ctl, struct cx_create *create, struct cx_error *err)
 {
         int r = cx_output_parse(ctl, &create->output, err);
         if (r == 0)
                 r = cx_dry_run_parse(create->dry_run, &create->mode, err);
-        return r;
+        return r == 0 ? cx_check_validation(create->validate, err) : r;
+}
+
+void cx_create_release(struct cx_create *create)
+{
+        cx_output_release(&create->output);
+}
+
+static int check_required(const struct cx_required *required, struct cx_error *err)
+{
+        CX_BUF missing = CX_BUF_INIT;
+        for (; required && required->flag; required++)
+                if (required->text ? !*required->text : !required->list->count)
+                        cx_buf_printf(&missing, "%s\"%s\"", missing.length ? ", " : "", required->flag);
+        return missing.length ? cx_error_set(err, -EINVAL, "required flag(s) %s not set", missing.data) : 0;
+}
+
+int cx_create_begin(struct cx_ctl *ctl, struct cx_create *create, const struct cx_flag *flags,
+                    const struct cx_required *required, int argc, char **argv, struct cx_strings *args, int *ret_dash,
+                    struct cx_error *err)
+{
+        int dash = -1, r = cx_ctl_parse(ctl, flags, argc, argv, args, &dash, err);
+        if (r == 0)
+                r = check_required(required, err);
+        if (r < 0)
+                return r;
+        size_t names = ret_dash && dash >= 0 ? (size_t)dash : args->count;
+        if (names != 1)
+                return cx_ctl_usage_error(ctl, err, "exactly one NAME is required, got %zu", names);
+        if (ret_dash)
+                *ret_dash = dash;
+        return cx_create_prepare(ctl, create, err);
+}
+
+json_t *cx_words_after(const struct cx_strings *args, int dash)
+{
+        json_t *words = json_array();
+        for (size_t i = (size_t)dash; dash >= 0 && i < args->count; i++)
+                json_array_append_new(words, json_string(args->items[i]));
+        return words;
+}
+
+json_t *cx_strings_json(const struct cx_strings *list)
+{
+        return cx_words_after(list, 0);
 }
 
 int cx_create_info(struct cx_ctl *ctl, struct cx_create *create, struct cx_info *info, struct cx_error *err)
@@ -60,13 +115,13 @@ static int name_failure(const struct cx_ctl *ctl, const json_t *object, struct c
         for (size_t i = 0; i < CX_ARRAY_SIZE(kinds); i++) {
                 if (strcmp(kind, kinds[i]) != 0)
                         continue;
-                bool service = strcmp(kind, "Service") == 0;
+                bool service = strcmp(kind, "Service") == 0, secret = strcmp(kind, "Secret") == 0;
                 CX_CLEANUP(cx_freep) char *word = cx_strdup(kind);
                 for (char *p = word; *p; p++)
                         *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
                 CX_ERROR local = CX_ERROR_INIT;
-                cx_error_set(&local, err->code, "failed to create %s%s%s: %s",
-                             service ? cx_json_string_or(object, "spec.type", "") : "", service ? " " : "", word,
+                cx_error_set(&local, err->code, "failed to create %s%s%s%s %s",
+                             service ? cx_json_string_or(object, "spec.type", "") : "", service ? " " : "", word, secret ? "" : ":",
                              cx_error_text(err));
                 cx_error_release(err);
                 return cx_error_move(err, &local);
@@ -99,11 +154,6 @@ int cx_create_object(struct cx_ctl *ctl, struct cx_create *create, json_t *objec
         return r < 0 ? name_failure(ctl, object, err) : r;
 }
 
-static void release_create(struct cx_create *create)
-{
-        cx_output_release(&create->output);
-}
-
 static int create_raw(struct cx_ctl *ctl, const struct cx_builder *builder, const char *raw, const char *method,
                       struct cx_error *err)
 {
@@ -125,7 +175,7 @@ static int create_raw(struct cx_ctl *ctl, const struct cx_builder *builder, cons
 CX_COMMAND(create)
 {
         CX_BUILDER builder = {.local = true, .ignore_unnamed = true};
-        CX_CLEANUP(release_create) struct cx_create create = {0};
+        CX_CREATE create = {0};
         const char *raw = NULL, *selector = NULL;
         const struct cx_flag flags[] = {
                 CX_FILE_FLAGS(&builder),
@@ -210,8 +260,8 @@ static int force_replace(struct cx_ctl *ctl, struct cx_create *create, struct cx
 
 CX_COMMAND(replace)
 {
-        CX_BUILDER builder = {.local = true};
-        CX_CLEANUP(release_create) struct cx_create create = {0};
+        CX_BUILDER builder = {.local = true, .verb = "replacing"};
+        CX_CREATE create = {0};
         struct cx_deletion how = {.grace = -1};
         bool force = false;
         const char *subresource = NULL, *raw = NULL;
@@ -234,7 +284,7 @@ CX_COMMAND(replace)
         if (r < 0)
                 return r;
         if (!builder.files.count && !builder.kustomize)
-                return cx_ctl_usage_error(ctl, err, "Must specify --filename to replace");
+                return cx_error_set(err, -EINVAL, "must specify one of -f and -k");
         if (raw)
                 return create_raw(ctl, &builder, raw, "PUT", err);
         CX_INFOS infos = CX_INFOS_INIT;

@@ -2,11 +2,6 @@
 // kubectl expose and run.
 #include "kubectl/cmd/commands.h"
 
-static void release_create(struct cx_create *create)
-{
-        cx_output_release(&create->output);
-}
-
 // "a=b,c=d" as an object.
 static int parse_map(const char *text, json_t **ret_map, struct cx_error *err)
 {
@@ -120,7 +115,7 @@ static int make_service(const struct expose *e, const struct cx_info *info, json
 CX_COMMAND(expose)
 {
         CX_BUILDER builder = {0};
-        CX_CLEANUP(release_create) struct cx_create create = {.manager = "kubectl-expose", .operation = "exposed"};
+        CX_CREATE create = {.manager = "kubectl-expose", .operation = "exposed"};
         struct expose e = {0};
         const struct cx_flag flags[] = {
                 CX_FILE_FLAGS(&builder),
@@ -165,7 +160,7 @@ CX_COMMAND(expose)
 
 CX_COMMAND(run)
 {
-        CX_CLEANUP(release_create) struct cx_create create = {.manager = "kubectl-run"};
+        CX_CREATE create = {.manager = "kubectl-run"};
         const char *image = NULL, *restart = "Always", *port = NULL, *pull = NULL, *labels_text = NULL;
         bool command = false, in = false, tty = false;
         int dash;

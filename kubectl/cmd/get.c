@@ -65,7 +65,7 @@ static void complete_items(json_t *list, const struct cx_mapping *mapping)
 }
 
 // A table of objects when the server sent objects: from the schema, or name and age.
-static json_t *make_table(const struct cx_mapping *mapping, json_t *answer)
+static json_t *make_table(const struct cx_mapping *mapping, bool subresource, json_t *answer)
 {
         json_t *items = json_object_get(answer, "items");
         json_auto_t *one = json_is_array(items) ? NULL : json_pack("[O]", answer);
@@ -74,7 +74,7 @@ static json_t *make_table(const struct cx_mapping *mapping, json_t *answer)
         CX_CLEANUP(cx_freep) const json_t **objects = cx_alloc_array(n + 1, sizeof(void *));
         for (size_t i = 0; i < n; i++)
                 objects[i] = json_array_get(items, i);
-        if (mapping->schema)
+        if (mapping->schema && !subresource)
                 return cx_table(mapping->schema, objects, n, CX_INCLUDE_OBJECT, json_object_get(answer, "metadata"));
         json_t *rows = json_array();
         for (size_t i = 0; i < n; i++) {
@@ -94,7 +94,7 @@ static json_t *as_table(const struct get *get, const struct cx_info *info, json_
 {
         if (!get->tables || cx_streq(cx_json_string(answer_steal, "kind"), "Table"))
                 return answer_steal;
-        json_t *table = make_table(info->mapping, answer_steal);
+        json_t *table = make_table(info->mapping, get->subresource != NULL, answer_steal);
         json_decref(answer_steal);
         return table;
 }
@@ -113,7 +113,7 @@ static int fetch_all(struct get *get, const struct cx_info *info, json_t **ret_j
                 json_t *page = NULL;
                 int r = fetch(get, path.data, &page, err);
                 if (r < 0)
-                        return r;
+                        return info->name ? r : cx_builder_list_failure(&get->builder, info, r, err);
                 page = as_table(get, info, page);
                 if (!get->tables && !info->name)
                         complete_items(page, info->mapping);
@@ -135,9 +135,9 @@ static int fetch_all(struct get *get, const struct cx_info *info, json_t **ret_j
 
 static void show_nothing(const struct get *get, const struct cx_infos *targets)
 {
-        bool namespaced = false;
+        bool namespaced = true;
         for (size_t i = 0; i < targets->count; i++)
-                namespaced = namespaced || targets->items[i]->mapping->namespaced;
+                namespaced = namespaced && targets->items[i]->mapping->namespaced;
         fflush(stdout);
         if (namespaced && !get->builder.all_namespaces)
                 fprintf(stderr, "No resources found in %s namespace.\n", get->ctl->namespace);
@@ -161,50 +161,76 @@ static void prepare_printer(const struct get *get, const struct cx_info *info, b
         printer->kind = show_kind ? cx_mapping_label(info->mapping, kind) : NULL;
 }
 
-static int show_tables(struct get *get, struct cx_infos *targets, struct cx_error *err)
+// A target's rows behind those of the targets of its kind before it, when it follows them directly.
+struct section {
+        const struct cx_info *first;
+        json_t *table;
+};
+
+static int show_section(struct get *get, const struct section *section, bool several, struct cx_error *err)
 {
-        bool several = false;
-        for (size_t i = 1; i < targets->count; i++)
-                several = several || !same_kind(targets->items[i]->mapping, targets->items[0]->mapping);
-        for (size_t i = 0; i < targets->count;) {
-                const struct cx_info *first = targets->items[i];
-                json_auto_t *table = NULL;
-                for (; i < targets->count && same_kind(targets->items[i]->mapping, first->mapping); i++) {
-                        json_auto_t *answer = NULL;
-                        CX_ERROR failure = CX_ERROR_INIT;
-                        if (fetch_all(get, targets->items[i], &answer, &failure) < 0) {
-                                if (failure.reason == CX_REASON_UNKNOWN)
-                                        return cx_error_move(err, &failure);
-                                if (!get->builder.ignore_not_found || failure.reason != CX_REASON_NOT_FOUND)
-                                        cx_ctl_report(get->ctl, &failure);
-                                continue;
-                        }
-                        if (!table)
-                                table = cx_steal(&answer);
-                        else
-                                json_array_extend(json_object_get(table, "rows"), json_object_get(answer, "rows"));
+        json_t *rows = json_object_get(section->table, "rows");
+        if (get->sort_by) {
+                int r = cx_output_sort(rows, "object", get->sort_by, err);
+                if (r < 0)
+                        return r;
+        }
+        char kind[256];
+        struct cx_table_printer printer = {0};
+        CX_BUF text = CX_BUF_INIT;
+        prepare_printer(get, section->first, several || get->show_kind, kind, &printer);
+        if (get->n_shown++ && !get->no_headers)
+                cx_buf_add_char(&text, '\n');
+        cx_table_print(&printer, section->table, &text);
+        cx_table_printer_release(&printer);
+        fwrite(text.data, 1, text.length, stdout);
+        return 0;
+}
+
+static int fetch_sections(struct get *get, struct cx_infos *targets, struct section *sections, size_t *n,
+                          struct cx_error *err)
+{
+        for (size_t i = 0; i < targets->count; i++) {
+                const struct cx_info *target = targets->items[i];
+                json_auto_t *answer = NULL;
+                CX_ERROR failure = CX_ERROR_INIT;
+                if (fetch_all(get, target, &answer, &failure) < 0) {
+                        if (failure.reason == CX_REASON_UNKNOWN)
+                                return cx_error_move(err, &failure);
+                        if (!get->builder.ignore_not_found || failure.reason != CX_REASON_NOT_FOUND)
+                                cx_ctl_report(get->ctl, &failure);
+                        continue;
                 }
-                json_t *rows = json_object_get(table, "rows");
+                json_t *rows = json_object_get(answer, "rows");
                 if (!json_array_size(rows))
                         continue;
-                if (get->sort_by) {
-                        int r = cx_output_sort(rows, "object", get->sort_by, err);
-                        if (r < 0)
-                                return r;
-                }
-                char kind[256];
-                struct cx_table_printer printer = {0};
-                CX_BUF text = CX_BUF_INIT;
-                prepare_printer(get, first, several || get->show_kind, kind, &printer);
-                if (get->n_shown++ && !get->no_headers)
-                        cx_buf_add_char(&text, '\n');
-                cx_table_print(&printer, table, &text);
-                cx_table_printer_release(&printer);
-                fwrite(text.data, 1, text.length, stdout);
+                if (*n && same_kind(sections[*n - 1].first->mapping, target->mapping))
+                        json_array_extend(json_object_get(sections[*n - 1].table, "rows"), rows);
+                else
+                        sections[(*n)++] = (struct section){target, cx_steal(&answer)};
         }
-        if (!get->n_shown && !get->ctl->status && !get->builder.ignore_not_found)
-                show_nothing(get, targets);
         return 0;
+}
+
+static int show_tables(struct get *get, struct cx_infos *targets, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) struct section *sections = cx_alloc_array(targets->count + 1, sizeof *sections);
+        size_t n = 0;
+        int r = fetch_sections(get, targets, sections, &n, err);
+        bool several = false;
+        for (size_t i = 1; i < n; i++)
+                several = several || !same_kind(sections[i].first->mapping, sections[0].first->mapping);
+        // Collections count as kinds also when they are empty.
+        for (size_t i = 0; i < targets->count; i++)
+                several = several || (!targets->items[i]->name && !same_kind(targets->items[i]->mapping, targets->items[0]->mapping));
+        for (size_t i = 0; i < n; i++) {
+                if (r == 0)
+                        r = show_section(get, &sections[i], several, err);
+                json_decref(sections[i].table);
+        }
+        if (r == 0 && !get->n_shown && !get->ctl->status && !get->builder.ignore_not_found)
+                show_nothing(get, targets);
+        return r;
 }
 
 // Collects objects: one alone stays one, everything else becomes a List.
@@ -233,7 +259,7 @@ static int show_objects(struct get *get, struct cx_infos *targets, struct cx_err
         }
         if (targets->count == 1 && !json_array_size(items) && !lists)
                 return 0;
-        if (get->ctl->status && !json_array_size(items))
+        if (!json_array_size(items) && get->builder.ignore_not_found)
                 return 0;
         if (get->sort_by && json_array_size(items)) {
                 int r = cx_output_sort(items, NULL, get->sort_by, err);
@@ -385,9 +411,15 @@ CX_COMMAND(get)
         int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
+        if (get.raw && args.count)
+                return cx_error_set(err, -EINVAL, "arguments may not be passed when --raw is specified");
+        if (get.raw && *get.raw != '/')
+                return cx_error_set(err, -EINVAL, "--raw must be a valid URL path: parse \"%s\": invalid URI for request",
+                                    get.raw);
         if (get.raw)
                 return get_raw(ctl, get.raw, err);
         get.output.no_headers = get.no_headers;
+        get.output.tables = true;
         r = cx_output_parse(ctl, &get.output, err);
         if (r < 0)
                 return r;

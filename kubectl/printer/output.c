@@ -3,6 +3,7 @@
 
 #include "api/quantity.h"
 #include "format/yaml.h"
+#include "kubectl/printer/kyaml.h"
 #include "kubectl/printer/tabs.h"
 
 static int parse_columns(struct cx_output *o, const char *spec, struct cx_error *err)
@@ -46,21 +47,67 @@ static int parse_columns_file(struct cx_ctl *ctl, struct cx_output *o, const cha
         return parse_columns(o, spec.data, err);
 }
 
-static int parse_path(struct cx_ctl *ctl, struct cx_output *o, const char *template, bool file, struct cx_error *err)
+// A template, from the flag's value, --template or a file.
+static int take_template(const struct cx_output *o, const char *value, bool file, struct cx_buf *to,
+                         struct cx_error *err)
 {
-        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
-        if (!template)
-                template = o->template;
-        if (!template)
+        const char *template = value && *value ? value : o->template;
+        if (!template || !*template)
                 return cx_error_set(err, -EINVAL, "template format specified but no template given");
         if (file) {
-                int r = cx_file_read_text(ctl, template, &text, err);
-                if (r < 0)
-                        return r;
-                template = text.data;
+                int r = cx_buf_read_file(to, template);
+                return r < 0 ? cx_error_set(err, r, "error reading --template %s, open %s: %s\n", template, template,
+                                            r == -ENOENT ? "no such file or directory" : strerror(-r))
+                             : 0;
         }
-        int r = cx_jsonpath_parse(template, &o->path, err);
-        return r < 0 ? cx_error_wrap(err, "error parsing jsonpath %s", template) : 0;
+        cx_buf_add(to, template);
+        return 0;
+}
+
+static int parse_template(struct cx_output *o, const char *value, bool file, struct cx_error *err)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
+        int r = take_template(o, value, file, &text, err);
+        if (r < 0)
+                return r;
+        o->source = cx_strdup(text.data);
+        if (o->form == CX_OUTPUT_GOTEMPLATE) {
+                r = cx_gotemplate_parse(text.data, &o->gotemplate, err);
+                return r < 0 ? cx_error_wrap(err, "error parsing template %s", text.data) : 0;
+        }
+        r = cx_jsonpath_parse(text.data, &o->path, err);
+        return r < 0 ? cx_error_wrap(err, "error parsing jsonpath %s", text.data) : 0;
+}
+
+static const struct form {
+        const char *name;
+        enum cx_output_form form;
+        bool tables; // only for commands that print tables
+} forms[] = {{"", CX_OUTPUT_DEFAULT, false},
+             {"custom-columns", CX_OUTPUT_COLUMNS, true},
+             {"custom-columns-file", CX_OUTPUT_COLUMNS, true},
+             {"go-template", CX_OUTPUT_GOTEMPLATE, false},
+             {"go-template-file", CX_OUTPUT_GOTEMPLATE, false},
+             {"json", CX_OUTPUT_JSON, false},
+             {"jsonpath", CX_OUTPUT_JSONPATH, false},
+             {"jsonpath-as-json", CX_OUTPUT_JSONPATH_AS_JSON, false},
+             {"jsonpath-file", CX_OUTPUT_JSONPATH, false},
+             {"kyaml", CX_OUTPUT_KYAML, false},
+             {"name", CX_OUTPUT_NAME, false},
+             {"template", CX_OUTPUT_GOTEMPLATE, false},
+             {"templatefile", CX_OUTPUT_GOTEMPLATE, false},
+             {"wide", CX_OUTPUT_WIDE, true},
+             {"yaml", CX_OUTPUT_YAML, false}};
+
+static int no_such_form(const struct cx_output *o, struct cx_error *err)
+{
+        CX_BUF allowed = CX_BUF_INIT;
+        for (size_t i = 1; i < CX_ARRAY_SIZE(forms); i++)
+                if (o->tables || !forms[i].tables)
+                        cx_buf_printf(&allowed, "%s%s", allowed.length ? "," : "", forms[i].name);
+        return cx_error_set(err, -EINVAL,
+                            "unable to match a printer suitable for the output format \"%s\", allowed formats are: %s",
+                            o->text, allowed.data);
 }
 
 int cx_output_parse(struct cx_ctl *ctl, struct cx_output *o, struct cx_error *err)
@@ -68,58 +115,58 @@ int cx_output_parse(struct cx_ctl *ctl, struct cx_output *o, struct cx_error *er
         const char *text = cx_str(o->text), *value = strchr(text, '=');
         size_t length = value ? (size_t)(value - text) : strlen(text);
         value = value ? value + 1 : NULL;
-        static const struct {
-                const char *name;
-                enum cx_output_form form;
-        } forms[] = {{"", CX_OUTPUT_DEFAULT},
-                     {"wide", CX_OUTPUT_WIDE},
-                     {"yaml", CX_OUTPUT_YAML},
-                     {"json", CX_OUTPUT_JSON},
-                     {"name", CX_OUTPUT_NAME},
-                     {"jsonpath", CX_OUTPUT_JSONPATH},
-                     {"jsonpath-file", CX_OUTPUT_JSONPATH},
-                     {"jsonpath-as-json", CX_OUTPUT_JSONPATH_AS_JSON},
-                     {"custom-columns", CX_OUTPUT_COLUMNS},
-                     {"custom-columns-file", CX_OUTPUT_COLUMNS}};
+        if (o->allow_missing_given)
+                o->disallow_missing = !o->allow_missing;
+        if (!*text && o->template) // --template alone is a Go template
+                text = "go-template", length = strlen(text);
         for (size_t i = 0; i < CX_ARRAY_SIZE(forms); i++) {
-                if (strlen(forms[i].name) != length || strncmp(forms[i].name, text, length) != 0)
+                if (strlen(forms[i].name) != length || strncmp(forms[i].name, text, length) != 0 ||
+                    (forms[i].tables && !o->tables))
                         continue;
+                bool file = cx_has_suffix(forms[i].name, "file");
                 o->form = forms[i].form;
-                if (o->form == CX_OUTPUT_JSONPATH || o->form == CX_OUTPUT_JSONPATH_AS_JSON)
-                        return parse_path(ctl, o, value, cx_has_suffix(forms[i].name, "-file"), err);
-                if (o->form == CX_OUTPUT_COLUMNS && cx_has_suffix(forms[i].name, "-file"))
-                        return parse_columns_file(ctl, o, cx_str(value), err);
-                return o->form == CX_OUTPUT_COLUMNS ? parse_columns(o, cx_str(value), err) : 0;
+                switch (o->form) {
+                case CX_OUTPUT_JSONPATH:
+                case CX_OUTPUT_JSONPATH_AS_JSON:
+                case CX_OUTPUT_GOTEMPLATE:
+                        return parse_template(o, value, file, err);
+                case CX_OUTPUT_COLUMNS:
+                        return file ? parse_columns_file(ctl, o, cx_str(value), err)
+                                    : parse_columns(o, cx_str(value), err);
+                default:
+                        return value ? no_such_form(o, err) : 0;
+                }
         }
-        if (cx_has_prefix(text, "go-template") || cx_has_prefix(text, "template"))
-                return cx_error_set(err, -ENOTSUP, "Go templates are not supported; use -o jsonpath or custom-columns");
-        return cx_error_set(err, -EINVAL,
-                            "unable to match a printer suitable for the output format \"%.*s\", allowed formats are: "
-                            "custom-columns,custom-columns-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,wide,"
-                            "yaml",
-                            (int)length, text);
+        return no_such_form(o, err);
 }
 
 void cx_output_release(struct cx_output *o)
 {
         cx_jsonpath_free(o->path);
+        cx_gotemplate_free(o->gotemplate);
+        free(o->source);
         for (size_t i = 0; o->columns && i < o->headers.count; i++)
                 cx_jsonpath_free(o->columns[i]);
         free(o->columns);
         cx_strings_release(&o->headers);
 }
 
-void cx_output_json(const json_t *json, struct cx_buf *to)
+void cx_json_dump_escaped(const json_t *json, size_t flags, struct cx_buf *to)
 {
-        char *text = json_dumps(json, JSON_INDENT(4) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+        char *text = json_dumps(json, flags | JSON_SORT_KEYS | JSON_ENCODE_ANY);
         for (const char *p = cx_str(text); *p; p++) {
                 if (*p == '<' || *p == '>' || *p == '&')
                         cx_buf_printf(to, "\\u%04x", (unsigned)*p);
                 else
                         cx_buf_add_char(to, *p);
         }
-        cx_buf_add_char(to, '\n');
         free(text);
+}
+
+void cx_output_json(const json_t *json, struct cx_buf *to)
+{
+        cx_json_dump_escaped(json, JSON_INDENT(4), to);
+        cx_buf_add_char(to, '\n');
 }
 
 static void name_of(const json_t *object, struct cx_buf *to)
@@ -232,8 +279,28 @@ static int print_path(struct cx_output *o, const json_t *object, struct cx_buf *
                 if (r == 0)
                         cx_output_json(values, to);
         }
-        return r < 0 ? cx_error_wrap(err, "error executing jsonpath \"%s\": Error executing template", cx_str(o->text))
+        return r < 0 ? cx_error_wrap(err, "error executing jsonpath \"%s\": Error executing template", o->source)
                      : 0;
+}
+
+static int print_gotemplate(const struct cx_output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
+{
+        CX_BUF made = CX_BUF_INIT;
+        CX_ERROR why = CX_ERROR_INIT;
+        int r = cx_gotemplate_print(o->gotemplate, object, !o->disallow_missing, &made, &why);
+        if (r == 0) {
+                cx_buf_append(to, made.data, made.length);
+                return 0;
+        }
+        // Whoever writes a template wants to see what it was given.
+        CX_BUF raw = CX_BUF_INIT, data = CX_BUF_INIT;
+        cx_json_dump_escaped(object, JSON_COMPACT, &raw);
+        cx_gotemplate_value(object, &data);
+        cx_buf_printf(to,
+                      "Error executing template: %s. Printing more information for debugging the template:\n\ttemplate "
+                      "was:\n\t\t%s\n\traw data was:\n\t\t%s\n\tobject given to template engine was:\n\t\t%s\n\n",
+                      cx_error_text(&why), o->source, raw.data, data.data);
+        return cx_error_set(err, r, "error executing template \"%s\": %s", o->source, cx_error_text(&why));
 }
 
 int cx_output_object(struct cx_output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
@@ -259,6 +326,11 @@ int cx_output_object(struct cx_output *o, const json_t *object, struct cx_buf *t
         }
         case CX_OUTPUT_COLUMNS:
                 return print_columns(o, shown, to, err);
+        case CX_OUTPUT_GOTEMPLATE:
+                return print_gotemplate(o, object, to, err);
+        case CX_OUTPUT_KYAML:
+                cx_kyaml_dump(shown, to);
+                return 0;
         default:
                 return print_path(o, object, to, err);
         }

@@ -2,6 +2,7 @@
 // The value of -o: which form objects are printed in, and printing one.
 #pragma once
 
+#include "kubectl/printer/gotemplate.h"
 #include "kubectl/printer/jsonpath.h"
 #include "kubectl/resource/builder.h"
 
@@ -14,14 +15,20 @@ enum cx_output_form {
         CX_OUTPUT_JSONPATH,
         CX_OUTPUT_JSONPATH_AS_JSON,
         CX_OUTPUT_COLUMNS,
+        CX_OUTPUT_GOTEMPLATE,
+        CX_OUTPUT_KYAML,
 };
 struct cx_output {
         const char *text, *template; // flags
         bool show_managed_fields, disallow_missing;
         bool no_headers;
+        bool allow_missing_given, allow_missing; // flags
+        bool tables;                             // wide and custom columns are allowed too
 
         enum cx_output_form form;
         struct cx_jsonpath *path;
+        struct cx_gotemplate *gotemplate;
+        char *source; // of the template
         struct cx_strings headers; // custom columns
         struct cx_jsonpath **columns;
         size_t n_documents; // printed so far: YAML documents are separated
@@ -29,9 +36,16 @@ struct cx_output {
 #define CX_OUTPUT CX_CLEANUP(cx_output_release) struct cx_output
 #define CX_OUTPUT_FLAGS(o)                                                                                             \
         {"output", 'o', CX_FLAG_STRING, &(o)->text,                                                                    \
-         "Output format: json, yaml, name, jsonpath, jsonpath-as-json, jsonpath-file, custom-columns, "                \
-         "custom-columns-file or wide."},                                                                              \
-                {"template", 0, CX_FLAG_STRING, &(o)->template, "Template of -o jsonpath."},                           \
+         "Output format: json, yaml, kyaml, name, go-template, go-template-file, jsonpath, jsonpath-as-json, "          \
+         "jsonpath-file, custom-columns, custom-columns-file or wide."},                                                                              \
+                {"template", 0, CX_FLAG_STRING, &(o)->template, "Template of -o go-template and jsonpath."},           \
+                {"allow-missing-template-keys",                                                                        \
+                 0,                                                                                                    \
+                 CX_FLAG_BOOL,                                                                                         \
+                 &(o)->allow_missing,                                                                                  \
+                 "Whether missing keys in templates are no error.",                                                    \
+                 NULL,                                                                                                 \
+                 &(o)->allow_missing_given},                                                                           \
         {                                                                                                              \
                 "show-managed-fields", 0, CX_FLAG_BOOL, &(o)->show_managed_fields,                                     \
                         "Keep the managedFields when printing JSON or YAML."                                           \
@@ -47,6 +61,8 @@ int cx_output_result(struct cx_output *output, const struct cx_info *info, const
                      struct cx_error *err) CX_CHECK;
 // JSON as kubectl indents it: 4 blanks, sorted keys, <, > and & escaped.
 void cx_output_json(const json_t *json, struct cx_buf *to);
+// As Go's encoder writes it: sorted keys, <, > and & escaped; `flags` are jansson's (JSON_INDENT, JSON_COMPACT).
+void cx_json_dump_escaped(const json_t *json, size_t flags, struct cx_buf *to);
 // "pod/x", from the object itself.
 void cx_output_name(const json_t *object, struct cx_buf *to);
 // The values of custom columns as lines of tab-separated cells.

@@ -73,12 +73,33 @@ static int take_namespace(struct cx_ctl *ctl, json_t *object, struct cx_error *e
         return 0;
 }
 
+// An object of a file without the name that the command needs.
+static int unnamed(const struct cx_builder *builder, const json_t *document, const struct cx_mapping *mapping,
+                   const char *source, struct cx_error *err)
+{
+        const char *prefix = cx_json_string_or(document, "metadata.generateName", "");
+        char version[128];
+        if (!builder->applies)
+                return cx_error_set(err, -EINVAL, "error when %s \"%s\": resource name may not be empty",
+                                    builder->verb ? builder->verb : "reading", source);
+        if (*prefix)
+                return cx_error_set(err, -EINVAL, "from %s: cannot use generate name with apply", prefix);
+        cx_join_api_version(version, mapping->group, mapping->version);
+        return cx_error_set(err, -EINVAL,
+                            "error when retrieving current configuration of:\nResource: \"%s%s, Resource=%s\", "
+                            "GroupVersionKind: \"%s%s, Kind=%s\"\nName: \"\", Namespace: \"%s\"\nfrom server for: \"%s\": "
+                            "resource name may not be empty",
+                            *mapping->group ? "" : "/", version, mapping->resource, *mapping->group ? "" : "/", version,
+                            mapping->kind, cx_json_string_or(document, "metadata.namespace", ""), source);
+}
+
 static int add_document(struct cx_ctl *ctl, const struct cx_builder *builder, json_t *document, const char *source,
                         struct cx_infos *infos, struct cx_error *err)
 {
         if (!json_is_object(document))
                 return cx_error_set(err, -EINVAL,
-                                    "error validating \"%s\": error validating data: invalid object to validate",
+                                    "error validating \"%s\": error validating data: invalid object to validate; if you "
+                                    "choose to ignore these errors, turn validation off with --validate=false",
                                     source);
         const char *api_version = cx_json_string(document, "apiVersion"), *kind = cx_json_string(document, "kind");
         if (!api_version || !kind || !*api_version || !*kind)
@@ -120,10 +141,7 @@ static int add_document(struct cx_ctl *ctl, const struct cx_builder *builder, js
         if (mapping->namespaced && (r = take_namespace(ctl, document, err)) < 0)
                 return r;
         if (!*name && !builder->ignore_unnamed)
-                return cx_error_set(err, -EINVAL,
-                                    "error when retrieving current configuration of:\nresource name may "
-                                    "not be empty\nfrom server for: \"%s\"",
-                                    source);
+                return unnamed(builder, document, mapping, source, err);
         struct cx_info *info = cx_infos_add(infos, mapping, cx_json_string(document, "metadata.namespace"), name);
         info->source = cx_strdup(source);
         info->object = json_incref(document);
@@ -199,7 +217,10 @@ static int from_slashes(struct cx_ctl *ctl, const struct cx_builder *builder, co
                                             "passing arguments in resource/name form (e.g. 'kubectl get "
                                             "resource/<resource_name>' instead of 'kubectl get resource "
                                             "resource/<resource_name>'");
-                if (slash == args->items[i] || !slash[1] || strchr(slash + 1, '/'))
+                if (strchr(slash + 1, '/'))
+                        return cx_error_set(err, -EINVAL,
+                                            "arguments in resource/name form may not have more than one slash");
+                if (slash == args->items[i] || !slash[1])
                         return cx_error_set(err, -EINVAL,
                                             "arguments in resource/name form must have a single resource and name");
                 CX_CLEANUP(cx_freep) char *type = cx_strndup(args->items[i], (size_t)(slash - args->items[i]));
@@ -246,6 +267,9 @@ static int from_words(struct cx_ctl *ctl, const struct cx_builder *builder, cons
                 return cx_error_set(err, -EINVAL, "name cannot be provided when a selector is specified");
         if (args->count == 1 && !picks && !builder->may_list)
                 return cx_error_set(err, -EINVAL, "resource(s) were provided, but no name was specified");
+        for (size_t j = 1; j < args->count; j++)
+                if (!args->items[j][0])
+                        return cx_error_set(err, -EINVAL, "resource name may not be empty");
         for (size_t i = 0; i < n; i++) {
                 if (args->count > 1 && builder->all_namespaces && types[i]->namespaced)
                         return cx_error_set(err, -EINVAL,
@@ -279,6 +303,23 @@ int cx_builder_targets(struct cx_ctl *ctl, struct cx_builder *builder, const str
         return from_words(ctl, builder, args, ret_infos, err);
 }
 
+int cx_builder_list_failure(const struct cx_builder *builder, const struct cx_info *target, int r,
+                            struct cx_error *err)
+{
+        if (!err || (err->reason != CX_REASON_BAD_REQUEST && err->reason != CX_REASON_NOT_FOUND))
+                return r;
+        char version[128];
+        const struct cx_mapping *m = target->mapping;
+        cx_join_api_version(version, m->group, m->version);
+        if (!builder->selector && !builder->field_selector)
+                return cx_error_wrap(err, "Unable to list \"%s%s, Resource=%s\"", *m->group ? "" : "/", version,
+                                     m->resource);
+        return cx_error_wrap(err,
+                             "Unable to find \"%s%s, Resource=%s\" that match label selector \"%s\", field selector \"%s\"",
+                             *m->group ? "" : "/", version, m->resource, cx_str(builder->selector),
+                             cx_str(builder->field_selector));
+}
+
 // --- the server -----------------------------------------------------------------------------------------------------
 static int list_collection(struct cx_ctl *ctl, const struct cx_builder *builder, const struct cx_info *target,
                            struct cx_infos *infos, struct cx_error *err)
@@ -294,7 +335,7 @@ static int list_collection(struct cx_ctl *ctl, const struct cx_builder *builder,
                 json_auto_t *list = NULL;
                 int r = cx_ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);
                 if (r < 0)
-                        return r;
+                        return cx_builder_list_failure(builder, target, r, err);
                 size_t i;
                 json_t *item;
                 char api_version[128];

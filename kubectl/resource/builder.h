@@ -32,6 +32,8 @@ struct cx_builder {
         bool local;               // files are not looked up on the server
         bool may_list;            // a type without a name is its whole collection
         bool ignore_unnamed;      // objects of files may lack a name (create)
+        bool applies;             // for apply, which has its own words for that
+        const char *verb;         // "replacing", for errors
         const char *default_type; // a single word is a name of this type ("pod"); NULL: none
         int64_t chunk;            // limit of a page; 0: 500
 };
@@ -61,6 +63,10 @@ int cx_builder_objects(struct cx_ctl *ctl, struct cx_builder *builder, const str
 // Lists the collections among the targets; named infos are moved as they are.
 int cx_builder_expand(struct cx_ctl *ctl, const struct cx_builder *builder, struct cx_infos *targets,
                       struct cx_infos *ret_infos, struct cx_error *err) CX_CHECK;
+
+// Says in upstream's words which collection could not be listed. Returns r.
+int cx_builder_list_failure(const struct cx_builder *builder, const struct cx_info *target, int r,
+                            struct cx_error *err);
 
 // The documents of -f, in order; for each `source` is added. New array.
 int cx_files_read(struct cx_ctl *ctl, const struct cx_builder *builder, json_t **ret_documents,

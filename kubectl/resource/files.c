@@ -21,7 +21,7 @@ static int read_url(const char *url, struct cx_buf *to, struct cx_error *err)
                                        .path = url, .accept = "*/*", .follow_redirects = true, .max_reply = MAX_FILE},
                                &reply, err);
         if (r < 0)
-                return r;
+                return cx_ctl_explain_failure(url, r, err);
         if (reply.code != 200)
                 return cx_error_set(err, -EIO, "unable to read URL \"%s\", server reported %d, status code=%d", url,
                                     reply.code, reply.code);
@@ -52,7 +52,7 @@ static int read_one(struct cx_ctl *ctl, const char *name, json_t *documents, str
                 return r;
         const char *source = strcmp(name, "-") == 0 ? "STDIN" : name;
         json_auto_t *list = NULL;
-        r = cx_yaml_parse(text.data, text.length, &list, err);
+        r = cx_yaml_parse_lax(text.data, text.length, &list, err);
         if (r < 0) {
                 static const char prefix[] = "invalid YAML at ";
                 const char *why = cx_error_text(err);
@@ -114,7 +114,7 @@ static int read_path(struct cx_ctl *ctl, const struct cx_builder *builder, const
                 int r = 0;
                 if (glob(name, 0, NULL, &found) == 0 && found.gl_pathc && strpbrk(name, "*?[")) {
                         for (size_t i = 0; r == 0 && i < found.gl_pathc; i++)
-                                r = read_one(ctl, found.gl_pathv[i], documents, sources, err);
+                                r = read_path(ctl, builder, found.gl_pathv[i], documents, sources, err);
                         globfree(&found);
                         return r;
                 }
@@ -141,9 +141,13 @@ int cx_files_read(struct cx_ctl *ctl, const struct cx_builder *builder, json_t *
                 return cx_error_set(err, -ENOTSUP, "kustomization directories (-k) are not supported");
         json_auto_t *documents = json_array();
         for (size_t i = 0; i < builder->files.count; i++) {
-                int r = read_path(ctl, builder, builder->files.items[i], documents, ret_sources, err);
+                CX_ERROR failure = CX_ERROR_INIT;
+                int r = read_path(ctl, builder, builder->files.items[i], documents, ret_sources, &failure);
+                // A name that is no file ends it all; of files that cannot be read, the others are still used.
+                if (r < 0 && (builder->files.count == 1 || r == -ENOENT))
+                        return cx_error_move(err, &failure);
                 if (r < 0)
-                        return r;
+                        cx_ctl_report(ctl, &failure);
         }
         *ret_documents = cx_steal(&documents);
         return 0;

@@ -273,10 +273,29 @@ static const struct cx_mapping *search(const struct cx_discovery *d, const char 
         return NULL;
 }
 
+// A short name that another group has too: "ev" is events, and events.events.k8s.io.
+static void warn_shared_short_name(const struct cx_resource *resource, const char *word)
+{
+        size_t n;
+        const struct cx_resource *all = cx_schema_resources(&n);
+        bool is_short = false;
+        for (const char *const *name = resource->short_names; *name; name++)
+                is_short = is_short || strcmp(*name, word) == 0;
+        for (size_t i = 0; is_short && i < n; i++) {
+                bool shared = false;
+                for (const char *const *name = all[i].short_names; *name; name++)
+                        shared = shared || strcmp(*name, word) == 0;
+                if (shared && strcmp(all[i].group, resource->group) != 0)
+                        fprintf(stderr, "Warning: short name \"%s\" could also match lower priority resource %s.%s\n",
+                                word, all[i].resource, all[i].group);
+        }
+}
+
 int cx_mapping_find(struct cx_ctl *ctl, const char *word, const struct cx_mapping **ret_mapping, struct cx_error *err)
 {
         const struct cx_resource *resource = cx_schema_find(word);
         if (resource) {
+                warn_shared_short_name(resource, word);
                 *ret_mapping = from_schema(ctl, resource);
                 return 0;
         }
@@ -290,7 +309,8 @@ int cx_mapping_find(struct cx_ctl *ctl, const char *word, const struct cx_mappin
                         return 0;
                 }
         }
-        return cx_error_set(err, -ENOENT, "the server doesn't have a resource type \"%s\"", word);
+        return cx_error_set(err, -ENOENT, "the server doesn't have a resource type \"%.*s\"", (int)strcspn(word, "."),
+                            word);
 }
 
 int cx_mapping_by_kind(struct cx_ctl *ctl, const char *api_version, const char *kind,

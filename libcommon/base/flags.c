@@ -66,10 +66,25 @@ void cx_strings_release(struct cx_strings *list)
         *list = (struct cx_strings)CX_STRINGS_INIT;
 }
 
-static int invalid(const struct cx_flag *flag, const char *value, const char *why, struct cx_error *err)
+// "-n, "
+static const char *shorthand(const struct cx_flag *flag, char to[8])
 {
-        return cx_error_set(err, -EINVAL, "invalid argument \"%s\" for \"%s%s%s\" flag: %s", value,
-                            flag->shorthand ? (char[]){'-', flag->shorthand, ',', ' ', 0} : "", "--", flag->name, why);
+        snprintf(to, 8, flag->shorthand ? "-%c, " : "", flag->shorthand);
+        return to;
+}
+
+// pflag's words, which are those of Go's strconv.
+static int invalid(const struct cx_flag *flag, const char *value, const char *parser, const char *why,
+                   struct cx_error *err)
+{
+        return cx_error_set(err, -EINVAL, "invalid argument \"%s\" for \"%s--%s\" flag: %s: parsing \"%s\": %s", value,
+                            shorthand(flag, (char[8]){0}), flag->name, parser, value, why);
+}
+
+static bool is_number(const char *text)
+{
+        text += *text == '-' || *text == '+';
+        return *text && !text[strspn(text, "0123456789")];
 }
 
 static int parse_bool(const char *text, bool *ret_value)
@@ -92,7 +107,7 @@ static int set_flag(const struct cx_flag *flag, const char *value, struct cx_err
         switch (flag->kind) {
         case CX_FLAG_BOOL:
                 if (parse_bool(value, flag->target) < 0)
-                        return invalid(flag, value, "must be true or false", err);
+                        return invalid(flag, value, "strconv.ParseBool", "invalid syntax", err);
                 return 0;
         case CX_FLAG_STRING:
                 *(const char **)flag->target = value;
@@ -101,12 +116,16 @@ static int set_flag(const struct cx_flag *flag, const char *value, struct cx_err
                 bool bounded = flag->min < flag->max;
                 if (cx_parse_int(value, bounded ? flag->min : INT64_MIN, bounded ? flag->max : INT64_MAX,
                                  flag->target) < 0)
-                        return invalid(flag, value, "must be a whole number in range", err);
+                        return invalid(flag, value, "strconv.ParseInt",
+                                       is_number(value) ? "value out of range" : "invalid syntax", err);
                 return 0;
         }
         case CX_FLAG_DURATION:
                 if (cx_duration_parse(value, flag->target) < 0)
-                        return invalid(flag, value, "must be a duration such as 1m30s", err);
+                        return cx_error_set(err, -EINVAL,
+                                            "invalid argument \"%s\" for \"%s--%s\" flag: time: invalid duration "
+                                            "\"%s\"",
+                                            value, shorthand(flag, (char[8]){0}), flag->name, value);
                 return 0;
         case CX_FLAG_LIST:
                 cx_strings_add(flag->target, value);

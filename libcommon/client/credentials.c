@@ -18,11 +18,24 @@ static int read_text(const char *path, const char *what, char **ret_text, struct
         return 0;
 }
 
+// Says whose file it is: the cluster's or the user's.
+static int read_named(const char *path, const char *field, const char *owner, char **ret_text, struct cx_error *err)
+{
+        CX_ERROR why = CX_ERROR_INIT;
+        int r = read_text(path, field, ret_text, &why);
+        if (r < 0)
+                cx_error_set(err, r, "unable to read %s %s for %s due to open %s: %s",
+                             strcmp(field, "client-certificate") == 0 ? "client-cert" : field, path, cx_str(owner), path,
+                             r == -ENOENT ? "no such file or directory" : cx_error_text(&why));
+        return r;
+}
+
 // The contents named by `flag` (a file), or `field`-data, or `field` (a file) of a body.
-static int read_pem(const char *flag, const json_t *body, const char *field, char **ret_pem, struct cx_error *err)
+static int read_pem(const char *flag, const json_t *body, const char *field, const char *owner, char **ret_pem,
+                    struct cx_error *err)
 {
         if (flag)
-                return read_text(flag, field, ret_pem, err);
+                return read_named(flag, field, owner, ret_pem, err);
         char data_field[64];
         snprintf(data_field, sizeof data_field, "%s-data", field);
         const char *data = json_string_value(json_object_get(body, data_field));
@@ -34,7 +47,7 @@ static int read_pem(const char *flag, const json_t *body, const char *field, cha
                 return 0;
         }
         const char *path = json_string_value(json_object_get(body, field));
-        return path && *path ? read_text(path, field, ret_pem, err) : 0;
+        return path && *path ? read_named(path, field, owner, ret_pem, err) : 0;
 }
 
 static char *dup_field(const char *flag, const json_t *body, const char *field)
@@ -43,7 +56,7 @@ static char *dup_field(const char *flag, const json_t *body, const char *field)
         return value && *value ? cx_strdup(value) : NULL;
 }
 
-static int resolve_cluster(const struct cx_kubeconfig_overrides *flags, const json_t *cluster,
+static int resolve_cluster(const struct cx_kubeconfig_overrides *flags, const char *name, const json_t *cluster,
                            struct cx_credentials *to, struct cx_error *err)
 {
         to->server = dup_field(flags->server, cluster, "server");
@@ -58,11 +71,11 @@ static int resolve_cluster(const struct cx_kubeconfig_overrides *flags, const js
         to->server_name = dup_field(flags->tls_server_name, cluster, "tls-server-name");
         if (to->insecure && !flags->certificate_authority)
                 return 0;
-        return read_pem(flags->certificate_authority, cluster, "certificate-authority", &to->ca_pem, err);
+        return read_pem(flags->certificate_authority, cluster, "certificate-authority", name, &to->ca_pem, err);
 }
 
-static int resolve_user(const struct cx_kubeconfig_overrides *flags, const json_t *user, struct cx_credentials *to,
-                        struct cx_error *err)
+static int resolve_user(const struct cx_kubeconfig_overrides *flags, const char *name, const json_t *user,
+                        struct cx_credentials *to, struct cx_error *err)
 {
         to->token = dup_field(flags->token, flags->username ? NULL : user, "token");
         if (!to->token)
@@ -72,10 +85,10 @@ static int resolve_user(const struct cx_kubeconfig_overrides *flags, const json_
         to->impersonate = dup_field(flags->as, user, "as");
         if (json_object_get(user, "exec") && !to->token)
                 return cx_error_set(err, -ENOTSUP, "credential plugins (users[].user.exec) are not supported");
-        int r = read_pem(flags->client_certificate, user, "client-certificate", &to->cert_pem, err);
+        int r = read_pem(flags->client_certificate, user, "client-certificate", name, &to->cert_pem, err);
         if (r < 0)
                 return r;
-        return read_pem(flags->client_key, user, "client-key", &to->key_pem, err);
+        return read_pem(flags->client_key, user, "client-key", name, &to->key_pem, err);
 }
 
 int cx_kubeconfig_resolve(const struct cx_kubeconfig *config, const struct cx_kubeconfig_overrides *overrides,
@@ -96,13 +109,13 @@ int cx_kubeconfig_resolve(const struct cx_kubeconfig *config, const struct cx_ku
         const json_t *cluster = cx_kubeconfig_cluster(config, cluster_name);
         const json_t *user = cx_kubeconfig_user(config, user_name);
         if (cluster_name && *cluster_name && !cluster)
-                return cx_error_set(err, -ENOENT, "cluster \"%s\" does not exist", cluster_name);
+                return cx_error_set(err, -ENOENT, "no server found for cluster \"%s\"", cluster_name);
         if (user_name && *user_name && !user)
                 return cx_error_set(err, -ENOENT, "auth info \"%s\" does not exist", user_name);
         CX_CREDENTIALS credentials = CX_CREDENTIALS_INIT;
-        int r = resolve_cluster(flags, cluster, &credentials, err);
+        int r = resolve_cluster(flags, cluster_name, cluster, &credentials, err);
         if (r == 0)
-                r = resolve_user(flags, user, &credentials, err);
+                r = resolve_user(flags, user_name, user, &credentials, err);
         if (r < 0)
                 return r;
         credentials.namespace = dup_field(flags->namespace, context, "namespace");

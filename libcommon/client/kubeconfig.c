@@ -98,8 +98,13 @@ static int parse_document(const char *text, size_t length, const char *path, jso
 {
         json_auto_t *documents = NULL;
         int r = cx_yaml_parse(text, length, &documents, err);
-        if (r < 0)
-                return cx_error_wrap(err, "error loading config file \"%s\"", path);
+        if (r < 0) {
+                CX_ERROR why = CX_ERROR_INIT; // without the reason: a file of ours is nothing that a server refused
+                cx_error_set(&why, r, "error loading config file \"%s\": %s", path, cx_error_text(err));
+                if (err)
+                        cx_error_release(err);
+                return cx_error_move(err, &why);
+        }
         json_t *document = json_array_get(documents, 0);
         if (!document) {
                 *ret_document = empty_document();

@@ -17,6 +17,7 @@ struct reader {
         yaml_parser_t parser;
         struct cx_map anchors; // name → json_t, owned
         size_t nodes;
+        bool lax; // keys may be there twice
         struct cx_error *err;
 };
 
@@ -186,7 +187,7 @@ static int read_mapping(struct reader *r, int depth, json_t **ret_node)
                                 return result;
                         continue;
                 }
-                if (json_object_get(object, key)) {
+                if (!r->lax && json_object_get(object, key)) {
                         json_decref(value);
                         CX_CLEANUP(cx_freep) char *why = cx_sprintf("key \"%s\" already set in map", key);
                         return fail(r, &mark, why);
@@ -293,7 +294,7 @@ static int read_stream(struct reader *r, json_t *documents)
         }
 }
 
-int cx_yaml_parse(const char *text, size_t length, json_t **ret_documents, struct cx_error *err)
+static int parse(const char *text, size_t length, bool lax, json_t **ret_documents, struct cx_error *err)
 {
         if (length > MAX_SIZE)
                 return cx_error_reason(err, CX_REASON_TOO_LARGE, "YAML document is larger than %zu bytes", MAX_SIZE);
@@ -303,14 +304,14 @@ int cx_yaml_parse(const char *text, size_t length, json_t **ret_documents, struc
                 blank++;
         if (blank < length && (text[blank] == '{' || text[blank] == '[')) {
                 json_error_t where;
-                json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+                json_t *json = json_loadb(text, length, lax ? 0 : JSON_REJECT_DUPLICATES, &where);
                 if (json) {
                         *ret_documents = json_array();
                         json_array_append_new(*ret_documents, json);
                         return 0;
                 }
         }
-        struct reader r = {.anchors = CX_MAP_INIT_FREE(decref), .err = err};
+        struct reader r = {.anchors = CX_MAP_INIT_FREE(decref), .lax = lax, .err = err};
         if (!yaml_parser_initialize(&r.parser))
                 abort();
         yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, length);
@@ -323,6 +324,16 @@ int cx_yaml_parse(const char *text, size_t length, json_t **ret_documents, struc
                 return result;
         *ret_documents = cx_steal(&documents);
         return 0;
+}
+
+int cx_yaml_parse(const char *text, size_t length, json_t **ret_documents, struct cx_error *err)
+{
+        return parse(text, length, false, ret_documents, err);
+}
+
+int cx_yaml_parse_lax(const char *text, size_t length, json_t **ret_documents, struct cx_error *err)
+{
+        return parse(text, length, true, ret_documents, err);
 }
 
 // --- writing ---

@@ -2,7 +2,9 @@
 # For tests, sourced by bash: a private etcd and kube-apiserver on loopback, in a folder of their own.
 #
 #   control_plane_start FOLDER PORT    etcd on PORT+1 and PORT+2, kube-apiserver on PORT; writes FOLDER/admin.kubeconfig
+#   component_start FOLDER NAME [FLAG...]   another component, as cluster admin
 #   control_plane_stop FOLDER          ends what was started, by pid
+#   free_port                          a port P of 127.0.0.1 with P+1 and P+2 free too
 #   kubeconfig_for FOLDER NAME USER GROUP...   client certificate and kubeconfig FOLDER/NAME.kubeconfig
 #
 # BIN is where the executables are (default build/release/bin).
@@ -83,6 +85,27 @@ apiserver_ready() { # FOLDER
         curl -sf --cacert "$1/ca.crt" "https://127.0.0.1:$(cat "$1/port")/readyz"
 }
 
+free_port() {
+        local port i
+        while :; do
+                port=$((20000 + RANDOM % 12000))
+                for i in 0 1 2; do
+                        (exec 3<>"/dev/tcp/127.0.0.1/$((port + i))") 2>/dev/null && continue 2
+                done
+                echo $port
+                return
+        done
+}
+
+component_start() { # FOLDER NAME [FLAG...]
+        local folder=$1 name=$2
+        shift 2
+        [ -f "$folder/$name.kubeconfig" ] || kubeconfig_for "$folder" "$name" "system:$name" system:masters
+        "$BIN/$name" --kubeconfig "$folder/$name.kubeconfig" --secure-port 0 --leader-elect=false "$@" \
+                >>"$folder/$name.log" 2>&1 3>&- &
+        echo $! >"$folder/$name.pid"
+}
+
 control_plane_start() { # FOLDER PORT
         local folder=$1 port=$2
         mkdir -p "$folder"
@@ -99,7 +122,7 @@ control_plane_start() { # FOLDER PORT
 
 control_plane_stop() { # FOLDER
         local name pid
-        for name in apiserver etcd; do
+        for name in kube-controller-manager kube-scheduler apiserver etcd; do
                 [ -f "$1/$name.pid" ] || continue
                 pid=$(cat "$1/$name.pid")
                 kill "$pid" 2>/dev/null && wait_for _gone "$pid"
