@@ -34,6 +34,9 @@ static const struct cx_command set_commands[] = {
          cx_cmd_set_image},
         {"resources", "", "Update resource requests/limits on objects with pod templates",
          "(-f FILENAME | TYPE NAME) ([--limits=LIMITS & --requests=REQUESTS]", cx_cmd_set_resources},
+        {"selector", "", "Set the selector on a service", "(-f FILENAME | TYPE NAME) EXPRESSIONS", cx_cmd_set_selector},
+        {"serviceaccount", "", "Update the service account of a pod template",
+         "(-f FILENAME | TYPE NAME) SERVICE_ACCOUNT", cx_cmd_set_serviceaccount, .aliases = " sa "},
         {0},
 };
 static const struct cx_command auth_commands[] = {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the global flags to requests: kubeconfig, impersonation, warnings, timeouts, watches.
 #include "api/status.h"
-#include "base/log.h"
 #include "base/time.h"
 #include "kubectl/kubectl.h"
 
@@ -208,7 +207,8 @@ int cx_ctl_json(struct cx_ctl *ctl, const char *method, const char *path, const 
                 json_t **ret_object, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT;
-        CX_CLEANUP(cx_freep) char *sorted = body ? json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
+        CX_CLEANUP(cx_freep)
+        char *sorted = body ? json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
         if (body) // sorted, so that complaints come in upstream's order
                 cx_buf_add(&text, cx_str(sorted));
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
@@ -299,13 +299,25 @@ int cx_ctl_watch(struct cx_ctl *ctl, const char *path, const char *accept,
         return r;
 }
 
+// A warning in klog's form, whose text is bare.
+static void warn_deprecated(const char *text)
+{
+        struct timespec now;
+        struct tm tm;
+        char when[32];
+        clock_gettime(CLOCK_REALTIME, &now);
+        localtime_r(&now.tv_sec, &tm);
+        strftime(when, sizeof when, "%m%d %H:%M:%S", &tm);
+        fprintf(stderr, "W%s.%06ld %7d connection.c:%d] %s\n", when, now.tv_nsec / 1000, (int)getpid(), __LINE__, text);
+}
+
 int cx_dry_run_parse(const char *text, int *ret_mode, struct cx_error *err)
 {
         if (!text || cx_streq(text, "none") || cx_streq(text, "false")) {
                 *ret_mode = CX_DRY_NONE;
         } else if (cx_streq(text, "client") || cx_streq(text, "unchanged") || cx_streq(text, "true")) {
                 if (!cx_streq(text, "client"))
-                        cx_warn("--dry-run is deprecated and can be replaced with --dry-run=client.");
+                        warn_deprecated("--dry-run is deprecated and can be replaced with --dry-run=client.");
                 *ret_mode = CX_DRY_CLIENT;
         } else if (cx_streq(text, "server")) {
                 *ret_mode = CX_DRY_SERVER;

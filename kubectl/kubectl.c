@@ -120,8 +120,20 @@ void cx_ctl_report(struct cx_ctl *ctl, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT;
         cx_ctl_error_text(ctl, err, &text);
-        fflush(stdout);
-        fputs(text.data, stderr);
+        const char *bare = text.data + (cx_has_prefix(text.data, "error: ") ? strlen("error: ") : 0);
+        if (!ctl->errors)
+                ctl->errors = json_array();
+        json_array_append_new(ctl->errors, json_pack("[s,s]", text.data, bare));
         ctl->status = 1;
         cx_error_release(err);
+}
+
+void cx_ctl_show_errors(struct cx_ctl *ctl)
+{
+        size_t n = json_array_size(ctl->errors);
+        fflush(stdout);
+        for (size_t i = 0; i < n; i++)
+                fputs(cx_str(json_string_value(json_array_get(json_array_get(ctl->errors, i), n > 1))), stderr);
+        json_decref(ctl->errors);
+        ctl->errors = NULL;
 }

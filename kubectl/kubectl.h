@@ -38,6 +38,7 @@ struct cx_ctl {
         const struct cx_command *command; // the one that runs
         char path[128];                   // its words: "rollout status"
         int status;                       // exit code when run returned 0
+        json_t *errors;                   // reported so far: [text, bare text]; shown at the end
 
         // Made on first use.
         struct cx_kubeconfig config;
@@ -56,8 +57,11 @@ int cx_ctl_parse(struct cx_ctl *ctl, const struct cx_flag *flags, int argc, char
                  int *ret_dash, struct cx_error *err) CX_CHECK;
 // An error about how the command was called: adds "See 'kubectl X -h' for help and examples".
 int cx_ctl_usage_error(struct cx_ctl *ctl, struct cx_error *err, const char *format, ...) CX_PRINTF(3, 4);
-// Shows an error on standard error and makes the exit code 1; the work goes on. Releases it.
+// Keeps an error for the end, when all are shown on standard error, and makes the exit code 1; the work goes on. Releases
+// it. One error alone is shown as "error: ..."; of several, those that are not the server's are shown bare, as upstream
+// does.
 void cx_ctl_report(struct cx_ctl *ctl, struct cx_error *err);
+void cx_ctl_show_errors(struct cx_ctl *ctl); // those kept
 void cx_ctl_release(struct cx_ctl *ctl);
 // The text that is shown for an error, with its prefix and newline.
 void cx_ctl_error_text(const struct cx_ctl *ctl, const struct cx_error *err, struct cx_buf *to);

@@ -151,6 +151,7 @@ int main(int argc, char **argv)
         int r = command->run(&ctl, argc, argv, &err);
         if (r < 0 && err.code)
                 cx_ctl_report(&ctl, &err);
+        cx_ctl_show_errors(&ctl);
         if (fflush(stdout) != 0)
                 ctl.status = ctl.status ? ctl.status : 1;
         status = ctl.status;

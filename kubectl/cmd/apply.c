@@ -171,16 +171,16 @@ static int patch(struct apply *apply, struct cx_info *info, json_t *modified, st
                         return r < 0 ? r : show(apply, info, "configured", err);
                 }
                 if (failure.reason != CX_REASON_INVALID && info->source) {
-                        CX_CLEANUP(cx_freep) char *text = cx_json_text(change);
-                        cx_error_wrap(
-                                &failure,
-                                "error when applying patch:\n%s\nto:\nResource: \"%s, Resource=%s\", "
-                                "GroupVersionKind: \"%s, Kind=%s\"\nName: \"%s\", Namespace: \"%s\"\nfor: \"%s\": "
-                                "error when patching \"%s\"",
-                                text, cx_join_api_version((char[128]){0}, info->mapping->group, info->mapping->version),
-                                info->mapping->resource,
-                                cx_join_api_version((char[128]){0}, info->mapping->group, info->mapping->version),
-                                info->mapping->kind, info->name, cx_str(info->namespace), info->source, info->source);
+                        CX_BUF text = CX_BUF_INIT;
+                        char resource[256], kind[256];
+                        cx_json_dump_escaped(change, JSON_COMPACT, &text);
+                        cx_error_wrap(&failure,
+                                      "error when applying patch:\n%s\nto:\nResource: \"%s\", GroupVersionKind: "
+                                      "\"%s\"\nName: "
+                                      "\"%s\", Namespace: \"%s\"\nfor: \"%s\": error when patching \"%s\"",
+                                      text.data, cx_mapping_resource_text(info->mapping, resource),
+                                      cx_mapping_kind_text(info->mapping, kind), info->name, cx_str(info->namespace),
+                                      info->source, info->source);
                 }
                 return cx_error_move(err, &failure);
         }

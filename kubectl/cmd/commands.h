@@ -22,6 +22,8 @@ CX_COMMAND(run);
 CX_COMMAND(set_image);
 CX_COMMAND(set_env);
 CX_COMMAND(set_resources);
+CX_COMMAND(set_serviceaccount);
+CX_COMMAND(set_selector);
 CX_COMMAND(rollout_status);
 CX_COMMAND(rollout_history);
 CX_COMMAND(rollout_undo);
@@ -136,7 +138,7 @@ json_t *cx_strings_json(const struct cx_strings *list); // new array
 // Sends (or only prints) a new object and prints the result. Consumes `object`.
 int cx_create_object(struct cx_ctl *ctl, struct cx_create *create, json_t *object_steal, struct cx_error *err) CX_CHECK;
 int cx_create_info(struct cx_ctl *ctl, struct cx_create *create, struct cx_info *info, struct cx_error *err) CX_CHECK;
-const char *cx_field_validation(const char *flag); // the query parameter
+const char *cx_field_validation(const char *flag);                        // the query parameter
 int cx_check_validation(const char *flag, struct cx_error *err) CX_CHECK; // of --validate
 
 // --- delete.c
@@ -148,6 +150,18 @@ struct cx_deletion {
 };
 int cx_delete_infos(struct cx_ctl *ctl, struct cx_infos *infos, const struct cx_deletion *how, struct cx_error *err)
         CX_CHECK;
+
+// --- exec.c
+// Attaches to a container; its output goes to ours. Sets ctl->status.
+int cx_attach_pod(struct cx_ctl *ctl, const json_t *pod, const char *container, bool in, bool tty, bool quiet,
+                  struct cx_error *err) CX_CHECK;
+
+// --- logs.c
+// Writes all that a container has said, and goes on until it ends.
+int cx_follow_logs(struct cx_ctl *ctl, const json_t *pod, const char *container, struct cx_error *err) CX_CHECK;
+
+// --- expose.c
+int cx_parse_map(const char *text, json_t **ret_map, struct cx_error *err) CX_CHECK; // "a=b,c=d"
 
 // --- wait.c
 // Watches one object by name until `done` says so. `done` gets NULL when the object is gone; positive: done; negative:

@@ -17,9 +17,9 @@ int cx_check_validation(const char *flag, struct cx_error *err)
         for (size_t i = 0; i < CX_ARRAY_SIZE(values); i++)
                 if (!flag || strcmp(flag, values[i]) == 0)
                         return 0;
-        return cx_error_set(err, -EINVAL,
-                            "invalid - validate option \"%s\"; must be one of: strict (or true), warn, ignore (or false)",
-                            flag);
+        return cx_error_set(
+                err, -EINVAL,
+                "invalid - validate option \"%s\"; must be one of: strict (or true), warn, ignore (or false)", flag);
 }
 
 int cx_create_prepare(struct cx_ctl *ctl, struct cx_create *create, struct cx_error *err)
@@ -121,8 +121,8 @@ static int name_failure(const struct cx_ctl *ctl, const json_t *object, struct c
                         *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
                 CX_ERROR local = CX_ERROR_INIT;
                 cx_error_set(&local, err->code, "failed to create %s%s%s%s %s",
-                             service ? cx_json_string_or(object, "spec.type", "") : "", service ? " " : "", word, secret ? "" : ":",
-                             cx_error_text(err));
+                             service ? cx_json_string_or(object, "spec.type", "") : "", service ? " " : "", word,
+                             secret ? "" : ":", cx_error_text(err));
                 cx_error_release(err);
                 return cx_error_move(err, &local);
         }

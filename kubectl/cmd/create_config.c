@@ -19,14 +19,14 @@ static int add_data(const struct data_sources *from, json_t *object, const char 
         const char *why = cx_check_config_key(key);
         json_t *map = cx_json_object_at(object, "data"), *binary = json_object_get(object, "binaryData");
         if (why)
-                return cx_error_set(err, -EINVAL, "\"%s\" is not %s: %s", key,
-                                    from->secret ? "valid key name for a Secret" : "a valid key name for a ConfigMap",
-                                    why);
+                return cx_error_set(
+                        err, -EINVAL, "\"%s\" is not %s %s", key,
+                        from->secret ? "valid key name for a Secret" : "a valid key name for a ConfigMap:", why);
         if (json_object_get(map, key) || json_object_get(binary, key))
-                return cx_error_set(err, -EEXIST,
-                                    "cannot add key \"%s\", another key by that name already exists in Data for %s \"%s\"",
-                                    key, from->secret ? "Secret" : "ConfigMap",
-                                    cx_json_string_or(object, "metadata.name", ""));
+                return cx_error_set(
+                        err, -EEXIST,
+                        "cannot add key \"%s\", another key by that name already exists in Data for %s \"%s\"", key,
+                        from->secret ? "Secret" : "ConfigMap", cx_json_string_or(object, "metadata.name", ""));
         json_t *text = from->secret ? NULL : json_stringn(data, length);
         if (text) {
                 json_object_set_new(map, key, text);
@@ -152,18 +152,19 @@ static void release_sources(struct data_sources *from)
 #define SOURCE_FLAGS(from)                                                                                             \
         {"from-literal", 0, CX_FLAG_LIST, &(from)->literals, "KEY=VALUE; may be repeated."},                           \
                 {"from-file", 0, CX_FLAG_CSV, &(from)->files, "[KEY=]FILE, or a folder; may be repeated."},            \
-        {                                                                                                              \
-                "from-env-file", 0, CX_FLAG_CSV, &(from)->env_files, "File of KEY=VALUE lines."                        \
-        },                                                                                                             \
-                HASH_FLAG(from)
+                {"from-env-file", 0, CX_FLAG_CSV, &(from)->env_files, "File of KEY=VALUE lines."}, HASH_FLAG(from)
 
 // The suffix that kustomize gives: ten letters of the SHA-256 of the content without its name.
 static void append_hash(json_t *object)
 {
-        const char *kind = cx_json_string_or(object, "kind", ""), *name = cx_json_string_or(object, "metadata.name", "");
+        const char *kind = cx_json_string_or(object, "kind", ""),
+                   *name = cx_json_string_or(object, "metadata.name", "");
         json_auto_t *content = json_pack("{s:s,s:s}", "kind", kind, "name", "");
         const json_t *data = json_object_get(object, "data"), *binary = json_object_get(object, "binaryData");
-        json_object_set_new(content, "data", data ? json_deep_copy(data) : strcmp(kind, "Secret") == 0 ? json_null() : json_string(""));
+        json_object_set_new(content, "data",
+                            data                          ? json_deep_copy(data)
+                            : strcmp(kind, "Secret") == 0 ? json_null()
+                                                          : json_string(""));
         if (json_object_size(binary))
                 json_object_set_new(content, "binaryData", json_deep_copy(binary));
         if (strcmp(kind, "Secret") == 0)
@@ -311,8 +312,8 @@ CX_COMMAND(create_secret_registry)
                 const char *file = from.files.items[0], *equals = strchr(file, '=');
                 r = add_file(&from, object, ".dockerconfigjson", equals ? equals + 1 : file, err);
                 if (r == 0 && from.append_hash)
-                append_hash(object);
-        return r < 0 ? r : cx_create_object(ctl, &create, json_incref(object), err);
+                        append_hash(object);
+                return r < 0 ? r : cx_create_object(ctl, &create, json_incref(object), err);
         }
         if (!user || !password)
                 return cx_error_set(err, -EINVAL,
@@ -332,4 +333,3 @@ CX_COMMAND(create_secret_registry)
                 append_hash(object);
         return r < 0 ? r : cx_create_object(ctl, &create, json_incref(object), err);
 }
-

@@ -101,7 +101,8 @@ CX_COMMAND(create_pdb)
         const char *minimum = NULL, *maximum = NULL, *selector = NULL;
         const struct cx_flag flags[] = {
                 CX_CREATE_FLAGS(&create),
-                {"min-available", 0, CX_FLAG_STRING, &minimum, "Pods that must stay available: a number or a percentage."},
+                {"min-available", 0, CX_FLAG_STRING, &minimum,
+                 "Pods that must stay available: a number or a percentage."},
                 {"max-unavailable", 0, CX_FLAG_STRING, &maximum, "Pods that may be missing: a number or a percentage."},
                 {"selector", 0, CX_FLAG_STRING, &selector, "Labels of the pods."},
                 {0}};
@@ -116,11 +117,11 @@ CX_COMMAND(create_pdb)
                 return cx_error_set(err, -EINVAL, "min-available and max-unavailable cannot be both specified");
         if ((r = cx_selector_parse_labels(selector, &parsed, err)) < 0)
                 return r;
-        json_auto_t *object =
-                json_pack("{s:s,s:s,s:{s:s},s:{s:o},s:{s:i,s:i,s:i,s:i}}", "apiVersion", "policy/v1", "kind",
-                          "PodDisruptionBudget", "metadata", "name", args.items[0], "spec",
-                          minimum ? "minAvailable" : "maxUnavailable", int_or_text(minimum ? minimum : maximum), "status",
-                          "currentHealthy", 0, "desiredHealthy", 0, "disruptionsAllowed", 0, "expectedPods", 0);
+        json_auto_t *object = json_pack("{s:s,s:s,s:{s:s},s:{s:o},s:{s:i,s:i,s:i,s:i}}", "apiVersion", "policy/v1",
+                                        "kind", "PodDisruptionBudget", "metadata", "name", args.items[0], "spec",
+                                        minimum ? "minAvailable" : "maxUnavailable",
+                                        int_or_text(minimum ? minimum : maximum), "status", "currentHealthy", 0,
+                                        "desiredHealthy", 0, "disruptionsAllowed", 0, "expectedPods", 0);
         json_object_set_new(json_object_get(object, "spec"), "selector", label_selector(&parsed));
         return cx_create_object(ctl, &create, json_incref(object), err);
 }
@@ -168,8 +169,7 @@ static int check_token_flags(int64_t duration, const char *kind, const char *nam
         if (strcmp(kind, "Pod") != 0 && strcmp(kind, "Secret") != 0 && strcmp(kind, "Node") != 0)
                 return cx_error_set(err, -EINVAL, "supported --bound-object-kind values are Node, Pod, Secret");
         if (!name)
-                return cx_error_set(err, -EINVAL,
-                                    "--bound-object-name is required if --bound-object-kind is provided");
+                return cx_error_set(err, -EINVAL, "--bound-object-name is required if --bound-object-kind is provided");
         return 0;
 }
 
@@ -230,7 +230,7 @@ CX_COMMAND(create_token)
         if (!token)
                 return cx_error_set(err, -EPROTO, "failed to create token: no token in server response");
         if (output.form == CX_OUTPUT_DEFAULT) {
-                CX_OUT("%s\n", token);
+                CX_OUT(isatty(STDOUT_FILENO) ? "%s\n" : "%s", token); // a script wants the token alone
                 return 0;
         }
         r = cx_output_object(&output, answer, &text, err);

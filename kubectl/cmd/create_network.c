@@ -12,7 +12,8 @@ static int parse_port(const char *text, int64_t node_port, json_t *ports, struct
         int64_t port, target;
         if (cx_parse_int(first, 0, 65535, &port) < 0)
                 return cx_error_set(err, -EINVAL, "strconv.ParseUint: parsing \"%s\": %s", first,
-                                    *first && !first[strspn(first, "0123456789")] ? "value out of range" : "invalid syntax");
+                                    *first && !first[strspn(first, "0123456789")] ? "value out of range"
+                                                                                  : "invalid syntax");
         json_t *entry = json_pack("{s:I,s:s}", "port", (json_int_t)port, "protocol", "TCP");
         CX_CLEANUP(cx_freep) char *name = cx_strdup(text);
         for (char *p = name; *p; p++)
@@ -90,7 +91,6 @@ CX_COMMAND(create_service_externalname)
         return create_service(ctl, argc, argv, "ExternalName", err);
 }
 
-
 // --- ingress --------------------------------------------------------------------------------------------------------
 // "service:port", where the port is a number or a name.
 static json_t *ingress_backend(const char *text, size_t length)
@@ -145,9 +145,9 @@ static int ingress_rule(json_t *spec, const char *text, struct cx_error *err)
         json_t *backend = equals ? ingress_backend(equals + 1, (size_t)(comma - equals - 1)) : NULL;
         if (!backend || (*comma && strcmp(comma, ",tls") != 0 && !cx_has_prefix(comma, ",tls="))) {
                 json_decref(backend);
-                return cx_error_set(err, -EINVAL,
-                                    "rule %s is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]",
-                                    text);
+                return cx_error_set(
+                        err, -EINVAL,
+                        "rule %s is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]", text);
         }
         CX_CLEANUP(cx_freep) char *host = cx_strndup(text, (size_t)(slash - text));
         CX_CLEANUP(cx_freep) char *path = cx_strndup(slash, (size_t)(equals - slash));
@@ -160,9 +160,9 @@ static int ingress_rule(json_t *spec, const char *text, struct cx_error *err)
                 rule = json_pack("{s:s*,s:{s:[]}}", "host", *host ? host : NULL, "http", "paths");
                 json_array_append_new(rules, rule);
         }
-        json_array_append_new(cx_json_array_at(json_object_get(rule, "http"), "paths"),
-                              json_pack("{s:o,s:s,s:s}", "backend", backend, "path", path, "pathType",
-                                        prefix ? "Prefix" : "Exact"));
+        json_array_append_new(
+                cx_json_array_at(json_object_get(rule, "http"), "paths"),
+                json_pack("{s:o,s:s,s:s}", "backend", backend, "path", path, "pathType", prefix ? "Prefix" : "Exact"));
         if (*comma)
                 ingress_tls(spec, host, comma[4] == '=' && comma[5] ? comma + 5 : NULL);
         return 0;
@@ -197,7 +197,8 @@ CX_COMMAND(create_ingress)
         for (size_t i = 0; r == 0 && i < annotations.count; i++) {
                 char *equals = strchr(annotations.items[i], '=');
                 if (!equals || equals == annotations.items[i])
-                        return cx_error_set(err, -EINVAL, "annotation %s is invalid and should be in format key=[value]",
+                        return cx_error_set(err, -EINVAL,
+                                            "annotation %s is invalid and should be in format key=[value]",
                                             annotations.items[i]);
                 *equals = 0;
                 json_object_set_new(cx_json_object_at(json_object_get(object, "metadata"), "annotations"),

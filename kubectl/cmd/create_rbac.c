@@ -15,7 +15,8 @@ static void release_role(struct role_flags *flags)
 }
 
 // Verbs that only some resources know.
-static int check_special_verbs(const struct role_flags *f, const char *group, const char *resource, struct cx_error *err)
+static int check_special_verbs(const struct role_flags *f, const char *group, const char *resource,
+                               struct cx_error *err)
 {
         static const struct {
                 const char *verb, *group, *resources;
@@ -43,9 +44,9 @@ static int check_special_verbs(const struct role_flags *f, const char *group, co
 
 static void warn_unknown_verbs(const struct role_flags *f)
 {
-        static const char *const known[] = {"*",      "get",   "delete", "list",   "create", "update",   "patch",
-                                            "watch",  "proxy", "use",    "bind",   "escalate", "impersonate",
-                                            "deletecollection"};
+        static const char *const known[] = {
+                "*",     "get",   "delete", "list", "create",   "update",      "patch",
+                "watch", "proxy", "use",    "bind", "escalate", "impersonate", "deletecollection"};
         for (size_t i = 0; i < f->verbs.count; i++) {
                 bool is_known = false;
                 for (size_t j = 0; j < CX_ARRAY_SIZE(known); j++)
@@ -109,8 +110,8 @@ static int role_rules(struct cx_ctl *ctl, const struct role_flags *f, json_t *ru
                 json_array_append_new(json_object_get(rule, "resources"), json_string(whole));
         }
         if (f->urls.count)
-                json_array_append_new(rules, json_pack("{s:o,s:o}", "nonResourceURLs", cx_strings_json(&f->urls), "verbs",
-                                                       cx_strings_json(&f->verbs)));
+                json_array_append_new(rules, json_pack("{s:o,s:o}", "nonResourceURLs", cx_strings_json(&f->urls),
+                                                       "verbs", cx_strings_json(&f->verbs)));
         return 0;
 }
 

@@ -79,8 +79,8 @@ static int job_from_cron(struct cx_ctl *ctl, const char *name, const char *from,
         const json_t *cron = infos.items[0]->object, *template = cx_json_get(cron, "spec.jobTemplate");
         if (!cx_streq(cx_json_string(cron, "kind"), "CronJob"))
                 return cx_error_set(err, -EINVAL, "from must be an existing cronjob");
-        json_t *job = json_pack("{s:s,s:s,s:{s:s,s:{s:s},s:[{s:s,s:s,s:s,s:s,s:b}]},s:O,s:{}}", "apiVersion", "batch/v1",
-                                "kind", "Job", "metadata", "name", name, "annotations",
+        json_t *job = json_pack("{s:s,s:s,s:{s:s,s:{s:s},s:[{s:s,s:s,s:s,s:s,s:b}]},s:O,s:{}}", "apiVersion",
+                                "batch/v1", "kind", "Job", "metadata", "name", name, "annotations",
                                 "cronjob.kubernetes.io/instantiate", "manual", "ownerReferences", "apiVersion",
                                 "batch/v1", "kind", "CronJob", "name", cx_json_string_or(cron, "metadata.name", ""),
                                 "uid", cx_json_string_or(cron, "metadata.uid", ""), "controller", 1, "spec",
@@ -135,10 +135,9 @@ CX_COMMAND(create_cronjob)
                 return r;
         json_auto_t *command = cx_words_after(&args, dash);
         return cx_create_object(ctl, &create,
-                                json_pack("{s:s,s:s,s:{s:s},s:{s:s,s:{s:{s:s},s:o}},s:{}}", "apiVersion", "batch/v1", "kind",
-                                          "CronJob", "metadata", "name", args.items[0], "spec", "schedule", schedule,
-                                          "jobTemplate", "metadata", "name", args.items[0], "spec",
+                                json_pack("{s:s,s:s,s:{s:s},s:{s:s,s:{s:{s:s},s:o}},s:{}}", "apiVersion", "batch/v1",
+                                          "kind", "CronJob", "metadata", "name", args.items[0], "spec", "schedule",
+                                          schedule, "jobTemplate", "metadata", "name", args.items[0], "spec",
                                           job_spec(args.items[0], image, command, restart), "status"),
                                 err);
 }
-

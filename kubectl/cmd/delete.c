@@ -3,6 +3,8 @@
 #include "base/time.h"
 #include "kubectl/cmd/commands.h"
 
+#include <strings.h>
+
 static json_t *delete_body(const struct cx_deletion *how, struct cx_error *err)
 {
         json_t *body = json_pack("{s:s,s:s}", "kind", "DeleteOptions", "apiVersion", "v1");
@@ -14,7 +16,7 @@ static json_t *delete_body(const struct cx_deletion *how, struct cx_error *err)
         if (!policy) {
                 json_decref(body);
                 cx_error_set(err, -EINVAL,
-                             "Invalid cascade value (%s). Must be \"background\", \"foreground\", or \"orphan\".",
+                             "invalid cascade value (%s). Must be \"background\", \"foreground\", or \"orphan\"",
                              cascade);
                 return NULL;
         }
@@ -130,8 +132,24 @@ static int check(struct cx_deletion *how, const struct cx_builder *builder, stru
         return 0;
 }
 
+// Asks; only "y" and "yes" go on.
+static bool confirm(const struct cx_infos *infos)
+{
+        char label[512], answer[16];
+        CX_OUT("You are about to delete the following %zu resource(s):\n", infos->count);
+        for (size_t i = 0; i < infos->count; i++)
+                CX_OUT("%s\n", cx_info_label(infos->items[i], label));
+        CX_OUT("Do you want to continue? (y/N): ");
+        fflush(stdout);
+        if (!fgets(answer, sizeof answer, stdin))
+                return false;
+        answer[strcspn(answer, "\n")] = 0;
+        return strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0;
+}
+
 CX_COMMAND(delete)
 {
+        bool interactive = false;
         CX_BUILDER builder = {0};
         CX_OUTPUT output = {0};
         struct cx_deletion how = {.grace = -1, .wait = true};
@@ -146,6 +164,7 @@ CX_COMMAND(delete)
                 {"force", 0, CX_FLAG_BOOL, &how.force, "Delete at once, without a graceful end."},
                 {"grace-period", 0, CX_FLAG_INT, &how.grace, "Seconds for a graceful end.", NULL, NULL, -1, INT32_MAX},
                 {"ignore-not-found", 0, CX_FLAG_BOOL, &how.ignore_not_found, "A missing object is no error."},
+                {"interactive", 'i', CX_FLAG_BOOL, &interactive, "Ask before deleting."},
                 {"now", 0, CX_FLAG_BOOL, &how.now, "End after one second."},
                 {"output", 'o', CX_FLAG_STRING, &output.text, "\"name\" for shorter output."},
                 {"raw", 0, CX_FLAG_STRING, &raw, "URI to DELETE as it is."},
@@ -168,6 +187,9 @@ CX_COMMAND(delete)
         if (raw)
                 return cx_ctl_json(ctl, "DELETE", raw, NULL, NULL, NULL, err);
         bool picks = builder.selector || builder.field_selector || builder.all;
+        json_auto_t *checked = delete_body(&how, err); // before anything is looked for
+        if (!checked)
+                return err ? err->code : -EINVAL;
         how.ignore_not_found = how.ignore_not_found || builder.all || builder.selector;
         CX_INFOS targets = CX_INFOS_INIT, infos = CX_INFOS_INIT;
         r = cx_builder_targets(ctl, &builder, &args, &targets, err);
@@ -177,6 +199,10 @@ CX_COMMAND(delete)
                 return r;
         if (picks && !infos.count) {
                 CX_OUT("No resources found\n");
+                return 0;
+        }
+        if (interactive && how.dry_run == CX_DRY_NONE && !confirm(&infos)) {
+                CX_OUT("deletion is cancelled\n");
                 return 0;
         }
         return cx_delete_infos(ctl, &infos, &how, err);

@@ -45,7 +45,7 @@ void cx_describe_labels(struct cx_describe *d, int level, const char *title, con
         CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(map);
         for (size_t i = 0; keys[i]; i++) {
                 if (i)
-                        cx_line(d, level, "\t");
+                        cx_line(d, d->bare_labels ? 0 : level, "\t");
                 cx_buf_printf(d->to, "%s=%s\n", keys[i], cx_str(json_string_value(json_object_get(map, keys[i]))));
         }
 }
@@ -194,8 +194,9 @@ void cx_describe_events(struct cx_describe *d, const json_t *object)
 // --- the command ----------------------------------------------------------------------------------------------------
 static cx_describe_fn *describer_of(const struct cx_mapping *mapping)
 {
-        static const struct cx_describer *const tables[] = {cx_describers_core, cx_describers_workloads,
-                                                            cx_describers_node};
+        static const struct cx_describer *const tables[] = {cx_describers_core,    cx_describers_workloads,
+                                                            cx_describers_node,    cx_describers_batch,
+                                                            cx_describers_network, cx_describers_rbac};
         for (size_t i = 0; i < CX_ARRAY_SIZE(tables); i++)
                 for (const struct cx_describer *one = tables[i]; one->kind; one++)
                         if (strcmp(one->group, mapping->group) == 0 && strcmp(one->kind, mapping->kind) == 0)
@@ -204,7 +205,7 @@ static cx_describe_fn *describer_of(const struct cx_mapping *mapping)
 }
 
 static int describe_all(struct cx_ctl *ctl, const struct cx_infos *infos, bool events, const char *between,
-                        struct cx_error *err)
+                        const char *after, struct cx_error *err)
 {
         for (size_t i = 0; i < infos->count; i++) {
                 CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
@@ -213,7 +214,7 @@ static int describe_all(struct cx_ctl *ctl, const struct cx_infos *infos, bool e
                 if (r < 0)
                         return r;
                 cx_tabs_align(text.data, 0, 2, &aligned);
-                CX_OUT("%s%s", i ? between : "", aligned.data);
+                CX_OUT("%s%s%s", i ? between : "", aligned.data, after);
         }
         return 0;
 }
@@ -274,7 +275,7 @@ CX_COMMAND(describe)
                         continue;
                 r = cx_info_fetch(ctl, infos.items[i], &failure);
                 if (r < 0 && by_prefix(ctl, &builder, &args, &found, &failure) == 0)
-                        return describe_all(ctl, &found, events, "\n", err);
+                        return describe_all(ctl, &found, events, "", "\n", err);
                 if (r < 0)
                         return cx_error_move(err, &failure);
         }
@@ -285,5 +286,5 @@ CX_COMMAND(describe)
                         fprintf(stderr, "No resources found in %s namespace.\n", ctl->namespace);
                 return 0;
         }
-        return describe_all(ctl, &infos, events, "\n\n", err);
+        return describe_all(ctl, &infos, events, "\n\n", "", err);
 }

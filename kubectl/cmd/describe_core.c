@@ -343,11 +343,8 @@ static void describe_fields(struct cx_describe *d, const json_t *object, int lev
         CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(object);
         for (size_t i = 0; keys[i]; i++) {
                 const json_t *value = json_object_get(object, keys[i]);
-                static const char *const top[] = {"apiVersion", "kind"};
                 static const char *const metadata[] = {"name", "namespace", "labels", "annotations", "managedFields"};
                 bool skip = false;
-                for (size_t k = 0; skip_path && !*skip_path && k < CX_ARRAY_SIZE(top); k++)
-                        skip = skip || strcmp(keys[i], top[k]) == 0;
                 for (size_t k = 0; cx_streq(skip_path, "metadata") && k < CX_ARRAY_SIZE(metadata); k++)
                         skip = skip || strcmp(keys[i], metadata[k]) == 0;
                 if (skip)
@@ -381,8 +378,6 @@ int cx_describe_generic(struct cx_describe *d, const json_t *o, struct cx_error 
         cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(o, "metadata.namespace", ""));
         cx_describe_labels(d, 0, "Labels", cx_json_get(o, "metadata.labels"));
         cx_describe_annotations(d, o);
-        cx_line(d, 0, "API Version:\t%s\nKind:\t%s\n", cx_json_string_or(o, "apiVersion", ""),
-                cx_json_string_or(o, "kind", ""));
         describe_fields(d, o, 0, "");
         cx_describe_events(d, o);
         return 0;

@@ -23,15 +23,20 @@ static void describe_roles(struct cx_describe *d, const json_t *node)
 
 static void describe_taints(struct cx_describe *d, const json_t *node)
 {
+        // The strictest first.
+        static const char *const effects[] = {"NoExecute", "NoSchedule", "PreferNoSchedule"};
         const json_t *taints = cx_json_get(node, "spec.taints");
-        size_t i;
+        size_t i, n = 0;
         json_t *taint;
         cx_line(d, 0, "Taints:\t%s", json_array_size(taints) ? "" : "<none>\n");
-        json_array_foreach (taints, i, taint) {
-                const char *value = cx_json_string_or(taint, "value", "");
-                cx_line(d, 0, "%s%s%s%s:%s\n", i ? "\t" : "", cx_json_string_or(taint, "key", ""), *value ? "=" : "",
-                        value, cx_json_string_or(taint, "effect", ""));
-        }
+        for (size_t e = 0; e < CX_ARRAY_SIZE(effects); e++)
+                json_array_foreach (taints, i, taint) {
+                        const char *value = cx_json_string_or(taint, "value", "");
+                        if (!cx_streq(cx_json_string(taint, "effect"), effects[e]))
+                                continue;
+                        cx_line(d, 0, "%s%s%s%s:%s\n", n++ ? "\t" : "", cx_json_string_or(taint, "key", ""),
+                                *value ? "=" : "", value, effects[e]);
+                }
         cx_line(d, 0, "Unschedulable:\t%s\n", cx_json_bool(node, "spec.unschedulable", false) ? "true" : "false");
 }
 

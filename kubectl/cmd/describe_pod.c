@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods and pod templates: containers, states, probes, environment, volumes, tolerations.
+#include "api/selector.h"
 #include "kubectl/cmd/describe.h"
 #include "schema/engine.h"
 
@@ -321,11 +322,40 @@ static void describe_projected(struct cx_describe *d, const json_t *projected, i
         }
 }
 
-static void describe_volume(struct cx_describe *d, const json_t *volume, int level)
+static void describe_csi_attributes(struct cx_describe *d, const json_t *attributes, int level)
+{
+        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(attributes);
+        for (size_t i = 0; keys[i]; i++) {
+                const char *value = cx_str(json_string_value(json_object_get(attributes, keys[i])));
+                cx_line(d, level, "%s\t%s=%s\n", i ? "" : "VolumeAttributes:", keys[i], value);
+        }
+        if (!keys[0])
+                cx_line(d, level, "VolumeAttributes:\t<none>\n");
+}
+
+static void describe_ephemeral(struct cx_describe *d, const json_t *template, int level)
+{
+        cx_line(d, level,
+                "Type:\tEphemeralVolume (an inline specification for a volume that gets created and deleted with the "
+                "pod)\n");
+        cx_line(d, level, "StorageClass:\t%s\n", cx_json_string_or(template, "spec.storageClassName", ""));
+        cx_line(d, level, "Volume:\t%s\n", cx_json_string_or(template, "spec.volumeName", ""));
+        cx_describe_labels(d, level, "Labels", cx_json_get(template, "metadata.labels"));
+        cx_describe_labels(d, level, "Annotations", cx_json_get(template, "metadata.annotations"));
+        cx_line(d, level, "Capacity:\t\n");
+        cx_line(d, level, "Access Modes:\t\n");
+        cx_line(d, level, "VolumeMode:\t%s\n", cx_json_string_or(template, "spec.volumeMode", "Filesystem"));
+}
+
+void cx_describe_volume_source(struct cx_describe *d, const json_t *volume, int level)
 {
         const json_t *projected = json_object_get(volume, "projected");
         if (projected) {
                 describe_projected(d, projected, level);
+                return;
+        }
+        if (json_object_get(volume, "ephemeral")) {
+                describe_ephemeral(d, cx_json_get(volume, "ephemeral.volumeClaimTemplate"), level);
                 return;
         }
         for (size_t i = 0; i < CX_ARRAY_SIZE(volume_kinds); i++) {
@@ -340,6 +370,8 @@ static void describe_volume(struct cx_describe *d, const json_t *volume, int lev
                         const char *absent = flag ? "false" : strcmp(line->title, "SizeLimit") == 0 ? "<unset>" : "";
                         cx_line(d, level, "%s:\t%s\n", line->title, *text ? text : absent);
                 }
+                if (strcmp(kind->member, "csi") == 0)
+                        describe_csi_attributes(d, json_object_get(source, "volumeAttributes"), level);
                 return;
         }
         cx_line(d, level, "<unknown>\n");
@@ -357,8 +389,31 @@ void cx_describe_volumes(struct cx_describe *d, const json_t *spec, int level)
         cx_line(d, level, "Volumes:\n");
         json_array_foreach (volumes, i, volume) {
                 cx_line(d, level + 1, "%s:\n", cx_json_string_or(volume, "name", ""));
-                describe_volume(d, volume, level + 2);
+                cx_describe_volume_source(d, volume, level + 2);
         }
+}
+
+static void describe_spreading(struct cx_describe *d, const json_t *constraints, int level)
+{
+        size_t i;
+        json_t *one;
+        CX_STRINGS lines = CX_STRINGS_INIT;
+        json_array_foreach (constraints, i, one) {
+                CX_SELECTOR selector = CX_SELECTOR_INIT;
+                CX_BUF text = CX_BUF_INIT;
+                cx_buf_printf(&text, "%s:%s when max skew %lld is exceeded", cx_json_string_or(one, "topologyKey", ""),
+                              cx_json_string_or(one, "whenUnsatisfiable", ""),
+                              (long long)cx_json_int(one, "maxSkew", 0));
+                if (json_object_get(one, "labelSelector") &&
+                    cx_selector_from_json(json_object_get(one, "labelSelector"), &selector, NULL) == 0) {
+                        cx_buf_add(&text, " for selector ");
+                        cx_selector_format(&selector, &text);
+                }
+                cx_strings_add(&lines, text.data);
+        }
+        cx_strings_sort(&lines);
+        for (i = 0; i < lines.count; i++)
+                cx_line(d, level, "%s\t%s\n", i ? "" : "Topology Spread Constraints:", lines.items[i]);
 }
 
 // --- pods -----------------------------------------------------------------------------------------------------------
@@ -496,6 +551,7 @@ int cx_describe_pod(struct cx_describe *d, const json_t *pod, struct cx_error *e
                 cx_line(d, 0, "QoS Class:\t%s\n", text);
         cx_describe_labels(d, 0, "Node-Selectors", cx_json_get(pod, "spec.nodeSelector"));
         describe_tolerations(d, cx_json_get(pod, "spec.tolerations"), 0);
+        describe_spreading(d, cx_json_get(pod, "spec.topologySpreadConstraints"), 0);
         cx_describe_events(d, pod);
         return 0;
 }
@@ -527,4 +583,5 @@ void cx_describe_template(struct cx_describe *d, const json_t *template)
                 cx_line(d, 1, "Priority Class Name:\t%s\n", priority);
         cx_describe_labels(d, 1, "Node-Selectors", json_object_get(spec, "nodeSelector"));
         describe_tolerations(d, json_object_get(spec, "tolerations"), 1);
+        describe_spreading(d, json_object_get(spec, "topologySpreadConstraints"), 1);
 }

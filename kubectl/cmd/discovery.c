@@ -6,6 +6,7 @@
 #include "kubectl/printer/tabs.h"
 
 #define CLIENT_VERSION "v1.35.0"
+#define KUSTOMIZE_VERSION "v5.7.1" // that kubectl of this version has; its directories (-k) are refused
 
 // --- api-resources --------------------------------------------------------------------------------------------------
 static int compare_mappings(const void *left, const void *right)
@@ -13,6 +14,20 @@ static int compare_mappings(const void *left, const void *right)
         const struct cx_mapping *a = *(struct cx_mapping *const *)left, *b = *(struct cx_mapping *const *)right;
         int c = strcmp(a->group, b->group);
         return c ? c : strcmp(a->resource, b->resource);
+}
+
+static int compare_names(const void *left, const void *right)
+{
+        const struct cx_mapping *a = *(struct cx_mapping *const *)left, *b = *(struct cx_mapping *const *)right;
+        int c = strcmp(a->resource, b->resource);
+        return c ? c : strcmp(a->group, b->group);
+}
+
+static int compare_kinds(const void *left, const void *right)
+{
+        const struct cx_mapping *a = *(struct cx_mapping *const *)left, *b = *(struct cx_mapping *const *)right;
+        int c = strcmp(a->kind, b->kind);
+        return c ? c : compare_names(left, right);
 }
 
 static char *verbs_text(unsigned verbs)
@@ -42,6 +57,37 @@ static bool has_verbs(const struct cx_mapping *m, const struct cx_strings *wante
         return true;
 }
 
+// As an APIResourceList.
+static int show_resource_list(struct cx_ctl *ctl, const char *form, struct cx_mapping *const *list, size_t n,
+                              struct cx_error *err)
+{
+        json_auto_t *all = json_pack("{s:s,s:s,s:s,s:[]}", "kind", "APIResourceList", "apiVersion", "v1",
+                                     "groupVersion", "", "resources");
+        for (size_t i = 0; i < n; i++) {
+                const struct cx_mapping *m = list[i];
+                CX_STRINGS verbs = CX_STRINGS_INIT;
+                CX_CLEANUP(cx_freep) char *text = verbs_text(m->verbs);
+                cx_strings_split(&verbs, text, ',');
+                json_t *entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:o}", "name", m->resource, "singularName", m->singular,
+                                          "namespaced", (int)m->namespaced, "version", m->version, "kind", m->kind,
+                                          "verbs", cx_strings_json(&verbs));
+                if (*m->group)
+                        json_object_set_new(entry, "group", json_string(m->group));
+                if (m->short_names.count)
+                        json_object_set_new(entry, "shortNames", cx_strings_json(&m->short_names));
+                if (m->categories.count)
+                        json_object_set_new(entry, "categories", cx_strings_json(&m->categories));
+                json_array_append_new(json_object_get(all, "resources"), entry);
+        }
+        CX_OUTPUT output = {.text = form};
+        CX_BUF text = CX_BUF_INIT;
+        int r = cx_output_parse(ctl, &output, err);
+        if (r == 0)
+                r = cx_output_object(&output, all, &text, err);
+        CX_OUT("%s", text.data);
+        return r;
+}
+
 CX_COMMAND(api_resources)
 {
         const char *group = NULL, *output = "", *sort_by = NULL;
@@ -63,8 +109,13 @@ CX_COMMAND(api_resources)
         if (r < 0)
                 return r;
         bool wide = strcmp(output, "wide") == 0, name = strcmp(output, "name") == 0;
-        if (*output && !wide && !name)
-                return cx_error_set(err, -EINVAL, "--output %s is not available", output);
+        bool object = strcmp(output, "json") == 0 || strcmp(output, "yaml") == 0 || strcmp(output, "kyaml") == 0;
+        if (*output && !wide && !name && !object)
+                return cx_error_set(
+                        err, -EINVAL,
+                        "unable to match a printer suitable for the output format \"%s\", allowed formats are: "
+                        "json,kyaml,name,wide,yaml",
+                        output);
         if (args.count)
                 return cx_ctl_usage_error(ctl, err, "unexpected arguments: [%s]", args.items[0]);
         if (sort_by && strcmp(sort_by, "name") != 0 && strcmp(sort_by, "kind") != 0)
@@ -87,7 +138,12 @@ CX_COMMAND(api_resources)
                 if (!skip)
                         shown[n++] = m;
         }
-        qsort(shown, n, sizeof *shown, compare_mappings);
+        qsort(shown, n, sizeof *shown,
+              cx_streq(sort_by, "kind")   ? compare_kinds
+              : cx_streq(sort_by, "name") ? compare_names
+                                          : compare_mappings);
+        if (object)
+                return show_resource_list(ctl, output, shown, n, err);
         CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
         if (!no_headers && !name)
                 cx_buf_printf(&text, "NAME\tSHORTNAMES\tAPIVERSION\tNAMESPACED\tKIND%s\n",
@@ -117,6 +173,10 @@ CX_COMMAND(api_versions)
         const struct cx_flag flags[] = {{0}};
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        if (r == 0 && args.count) {
+                CX_CLEANUP(cx_freep) char *words = cx_strings_join(&args, " ");
+                return cx_ctl_usage_error(ctl, err, "unexpected arguments: [%s]", words);
+        }
         if (r == 0)
                 r = cx_discovery_load(ctl, true, err);
         if (r < 0)
@@ -141,14 +201,20 @@ CX_COMMAND(version)
         int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
+        if (args.count) {
+                CX_CLEANUP(cx_freep) char *words = cx_strings_join(&args, " ");
+                return cx_error_set(err, -EINVAL, "extra arguments: [%s]", words);
+        }
         if (*output && strcmp(output, "json") != 0 && strcmp(output, "yaml") != 0)
                 return cx_error_set(err, -EINVAL, "--output must be 'yaml' or 'json'");
         json_auto_t *server = NULL;
         CX_ERROR failure = CX_ERROR_INIT;
         if (!client_only)
                 r = cx_ctl_json(ctl, "GET", "/version", NULL, NULL, &server, &failure);
-        json_auto_t *all = json_pack("{s:{s:s,s:s,s:s,s:s,s:s}}", "clientVersion", "major", "1", "minor", "35",
-                                     "gitVersion", CLIENT_VERSION, "compiler", "gcc", "platform", "linux/amd64");
+        json_auto_t *all = json_pack("{s:{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s},s:s}", "clientVersion", "major", "1",
+                                     "minor", "35", "gitVersion", CLIENT_VERSION, "gitCommit", "", "gitTreeState",
+                                     "clean", "buildDate", "1970-01-01T00:00:00Z", "goVersion", "none", "compiler",
+                                     "gcc", "platform", "linux/amd64", "kustomizeVersion", KUSTOMIZE_VERSION);
         if (server)
                 json_object_set(all, "serverVersion", server);
         CX_BUF text = CX_BUF_INIT;
@@ -158,8 +224,9 @@ CX_COMMAND(version)
                 free(dump);
         } else if (*output) {
                 r = cx_yaml_dump(all, &text, err);
+                cx_buf_add_char(&text, '\n');
         } else {
-                cx_buf_add(&text, "Client Version: " CLIENT_VERSION "\n");
+                cx_buf_add(&text, "Client Version: " CLIENT_VERSION "\nKustomize Version: " KUSTOMIZE_VERSION "\n");
                 if (server)
                         cx_buf_printf(&text, "Server Version: %s\n", cx_json_string_or(server, "gitVersion", ""));
         }
@@ -225,26 +292,14 @@ static int list_rules(struct cx_ctl *ctl, bool no_headers, struct cx_error *err)
         CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
         if (!no_headers)
                 cx_buf_add(&text, "Resources\tNon-Resource URLs\tResource Names\tVerbs\n");
-        size_t i, j, k;
-        json_t *rule, *word, *group;
-        const char *const members[] = {"resourceRules", "nonResourceRules"};
-        for (size_t m = 0; m < 2; m++)
-                json_array_foreach (json_object_get(json_object_get(answer, "status"), members[m]), i, rule) {
-                        CX_BUF names = CX_BUF_INIT, urls = CX_BUF_INIT, only = CX_BUF_INIT, verbs = CX_BUF_INIT;
-                        json_array_foreach (json_object_get(rule, "resources"), j, word)
-                                json_array_foreach (json_object_get(rule, "apiGroups"), k, group) {
-                                        const char *g = cx_str(json_string_value(group));
-                                        cx_buf_printf(&names, "%s%s%s%s", names.length ? "," : "",
-                                                      cx_str(json_string_value(word)), *g ? "." : "", g);
-                                }
-                        json_array_foreach (json_object_get(rule, "nonResourceURLs"), j, word)
-                                cx_buf_printf(&urls, "%s%s", j ? " " : "", cx_str(json_string_value(word)));
-                        json_array_foreach (json_object_get(rule, "resourceNames"), j, word)
-                                cx_buf_printf(&only, "%s%s", j ? " " : "", cx_str(json_string_value(word)));
-                        json_array_foreach (json_object_get(rule, "verbs"), j, word)
-                                cx_buf_printf(&verbs, "%s%s", j ? " " : "", cx_str(json_string_value(word)));
-                        cx_buf_printf(&text, "%s\t[%s]\t[%s]\t[%s]\n", names.data, urls.data, only.data, verbs.data);
-                }
+        struct cx_describe d = {.ctl = ctl, .to = &text};
+        json_auto_t *rules = json_array();
+        size_t i;
+        json_t *rule;
+        json_array_extend(rules, cx_json_get(answer, "status.resourceRules"));
+        json_array_foreach (cx_json_get(answer, "status.nonResourceRules"), i, rule)
+                json_array_append(rules, rule);
+        cx_rule_rows(&d, 0, rules);
         cx_tabs_align(text.data, 6, 3, &aligned);
         fputs(aligned.data, stdout);
         return 0;
@@ -272,7 +327,8 @@ CX_COMMAND(auth_can_i)
                 return list_rules(ctl, no_headers, err);
         if (args.count != 2 && args.count != 3)
                 return cx_error_set(err, -EINVAL,
-                                    "you must specify two arguments: verb resource or verb resource/resourceName");
+                                    "you must specify two arguments: verb resource or verb resource/resourceName.\nSee "
+                                    "'kubectl auth can-i -h' for help and examples.");
         const char *word = args.items[1], *slash = strchr(word, '/');
         json_auto_t *review = NULL, *answer = NULL;
         if (*word == '/') {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl events.
 #include "kubectl/cmd/describe.h"
-#include "kubectl/printer/table.h"
+#include "kubectl/printer/tabs.h"
 
 #include <strings.h>
 
@@ -9,8 +9,8 @@ struct events {
         struct cx_ctl *ctl;
         bool all, watch, no_headers;
         const char *about;
+        struct cx_output output;
         struct cx_strings types;
-        struct cx_table_printer printer;
 };
 
 static const char *moment_of(const json_t *event)
@@ -35,7 +35,8 @@ static bool is_wanted(const struct events *e, const json_t *event)
         return false;
 }
 
-static json_t *row_of(const struct events *e, const json_t *event)
+// A line of cells; a message of several lines stays so.
+static void put_row(const struct events *e, const json_t *event, struct cx_buf *to)
 {
         int64_t now = cx_time_now(), count = cx_json_int(event, "series.count", cx_json_int(event, "count", 0));
         CX_CLEANUP(cx_freep) char *seen = cx_describe_since(now, moment_of(event));
@@ -46,29 +47,24 @@ static json_t *row_of(const struct events *e, const json_t *event)
                 char *since = cx_describe_since(now, first ? first : cx_json_string(event, "eventTime"));
                 age = cx_sprintf("%s (x%lld over %s)", seen, (long long)count, since);
         }
-        CX_CLEANUP(cx_freep)
-        char *object = cx_sprintf("%s/%s", cx_json_string_or(event, "involvedObject.kind", ""),
-                                  cx_json_string_or(event, "involvedObject.name", ""));
         CX_CLEANUP(cx_freep) char *message = cx_strdup(cx_json_string_or(event, "message", ""));
         for (size_t n = strlen(message); n && strchr(" \n", message[n - 1]);)
                 message[--n] = 0;
-        json_t *cells = json_pack("[s,s,s,s,s]", age ? age : seen, cx_json_string_or(event, "type", ""),
-                                  cx_json_string_or(event, "reason", ""), object, message);
         if (e->all)
-                json_array_insert_new(cells, 0, json_string(cx_json_string_or(event, "metadata.namespace", "")));
-        return json_pack("{s:o}", "cells", cells);
+                cx_buf_printf(to, "%s\t", cx_json_string_or(event, "metadata.namespace", ""));
+        cx_buf_printf(to, "%s\t%s\t%s\t%s/%s\t%s\n", age ? age : seen, cx_json_string_or(event, "type", ""),
+                      cx_json_string_or(event, "reason", ""), cx_json_string_or(event, "involvedObject.kind", ""),
+                      cx_json_string_or(event, "involvedObject.name", ""), message);
 }
 
-static void show_rows(struct events *e, json_t *rows_steal)
+static void show_rows(const struct events *e, const struct cx_buf *rows, bool header)
 {
-        CX_BUF text = CX_BUF_INIT;
-        json_auto_t *columns = json_array(), *table = NULL;
-        static const char *const names[] = {"Namespace", "Last Seen", "Type", "Reason", "Object", "Message"};
-        for (size_t i = !e->all; i < CX_ARRAY_SIZE(names); i++)
-                json_array_append_new(columns, json_pack("{s:s,s:s}", "name", names[i], "type", "string"));
-        table = json_pack("{s:O,s:o}", "columnDefinitions", columns, "rows", rows_steal);
-        cx_table_print(&e->printer, table, &text);
-        fputs(text.data, stdout);
+        CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
+        if (header && !e->no_headers)
+                cx_buf_printf(&text, "%sLAST SEEN\tTYPE\tREASON\tOBJECT\tMESSAGE\n", e->all ? "NAMESPACE\t" : "");
+        cx_buf_append(&text, rows->data, rows->length);
+        cx_tabs_align(text.data, 6, 3, &aligned);
+        CX_OUT("%s", aligned.data);
         fflush(stdout);
 }
 
@@ -82,17 +78,44 @@ static int on_event(void *context, const char *type, json_t *object)
         struct events *e = context;
         if (strcmp(type, "BOOKMARK") == 0 || strcmp(type, "DELETED") == 0 || !is_wanted(e, object))
                 return 0;
-        show_rows(e, json_pack("[o]", row_of(e, object)));
+        CX_BUF row = CX_BUF_INIT;
+        put_row(e, object, &row);
+        show_rows(e, &row, false);
         return 0;
+}
+
+static int show_objects(struct events *e, json_t *const *events, size_t n, struct cx_error *err)
+{
+        json_auto_t *items = json_array();
+        for (size_t i = 0; i < n; i++) {
+                if (!is_wanted(e, events[i]))
+                        continue;
+                json_object_set_new(events[i], "apiVersion", json_string("v1"));
+                json_object_set_new(events[i], "kind", json_string("Event"));
+                json_array_append(items, events[i]);
+        }
+        json_auto_t *list =
+                json_pack("{s:s,s:O,s:s,s:{}}", "apiVersion", "v1", "items", items, "kind", "EventList", "metadata");
+        CX_BUF text = CX_BUF_INIT;
+        int r = cx_output_object(&e->output, list, &text, err);
+        fwrite(text.data, 1, text.length, stdout);
+        return r;
+}
+
+static void release_events(struct events *e)
+{
+        cx_output_release(&e->output);
+        cx_strings_release(&e->types);
 }
 
 CX_COMMAND(events)
 {
-        struct events e = {.ctl = ctl};
+        CX_CLEANUP(release_events) struct events e = {.ctl = ctl};
         const struct cx_flag flags[] = {
                 {"all-namespaces", 'A', CX_FLAG_BOOL, &e.all, "Events of all namespaces."},
                 {"for", 0, CX_FLAG_STRING, &e.about, "Only events about TYPE/NAME."},
                 {"types", 0, CX_FLAG_CSV, &e.types, "Only events of these types (Normal, Warning)."},
+                CX_OUTPUT_FLAGS(&e.output),
                 {"watch", 'w', CX_FLAG_BOOL, &e.watch, "Watch for more."},
                 {"no-headers", 0, CX_FLAG_BOOL, &e.no_headers, "Do not print headers."},
                 {0}};
@@ -104,6 +127,9 @@ CX_COMMAND(events)
         if (r < 0)
                 return r;
         const char *slash = e.about ? strchr(e.about, '/') : NULL;
+        for (size_t i = 0; i < e.types.count; i++)
+                if (strcasecmp(e.types.items[i], "Normal") != 0 && strcasecmp(e.types.items[i], "Warning") != 0)
+                        return cx_error_set(err, -EINVAL, "valid --types are Normal or Warning");
         if (e.about && !slash)
                 return cx_error_set(err, -EINVAL, "--for must be in resource/name form");
         if (e.about) {
@@ -124,26 +150,26 @@ CX_COMMAND(events)
         r = cx_ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);
         if (r < 0)
                 return r;
-        e.printer.no_headers = e.no_headers;
         const json_t *items = json_object_get(list, "items");
         size_t n = json_array_size(items);
         CX_CLEANUP(cx_freep) json_t **sorted = cx_alloc_array(n + 1, sizeof *sorted);
         for (size_t i = 0; i < n; i++)
                 sorted[i] = json_array_get(items, i);
         qsort(sorted, n, sizeof *sorted, compare_events);
-        json_t *rows = json_array();
+        if (e.output.form != CX_OUTPUT_DEFAULT)
+                return show_objects(&e, sorted, n, err);
+        CX_BUF rows = CX_BUF_INIT;
         for (size_t i = 0; i < n; i++)
                 if (is_wanted(&e, sorted[i]))
-                        json_array_append_new(rows, row_of(&e, sorted[i]));
-        if (!json_array_size(rows) && !e.watch) {
-                json_decref(rows);
+                        put_row(&e, sorted[i], &rows);
+        if (!rows.length && !e.watch) {
                 if (e.all)
                         fprintf(stderr, "No events found.\n");
                 else
                         fprintf(stderr, "No events found in %s namespace.\n", ctl->namespace);
                 return 0;
         }
-        show_rows(&e, rows);
+        show_rows(&e, &rows, true);
         while (e.watch && r == 0) {
                 CX_BUF watch = CX_BUF_INIT;
                 cx_buf_add(&watch, path.data);
@@ -151,7 +177,5 @@ CX_COMMAND(events)
                 cx_rest_query(&watch, "resourceVersion", cx_json_string(list, "metadata.resourceVersion"));
                 r = cx_ctl_watch(ctl, watch.data, NULL, on_event, &e, err);
         }
-        cx_table_printer_release(&e.printer);
-        cx_strings_release(&e.types);
         return r;
 }

@@ -26,6 +26,14 @@ static void restore_terminal(void)
         terminal_is_raw = false;
 }
 
+// tcsetattr may be called from a signal handler.
+static void end_by_signal(int number)
+{
+        tcsetattr(STDIN_FILENO, TCSANOW, &saved_terminal);
+        signal(number, SIG_DFL);
+        raise(number);
+}
+
 static void make_raw(void)
 {
         struct termios raw;
@@ -36,6 +44,10 @@ static void make_raw(void)
         if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0) {
                 terminal_is_raw = true;
                 atexit(restore_terminal);
+                // Also when it is ended from outside (Ctrl-C is the other side's while the terminal is raw).
+                static const int ends[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+                for (size_t i = 0; i < CX_ARRAY_SIZE(ends); i++)
+                        sigaction(ends[i], &(struct sigaction){.sa_handler = end_by_signal}, NULL);
         }
 }
 
@@ -273,9 +285,26 @@ CX_COMMAND(exec)
         return stream(ctl, path.data, &session, err);
 }
 
+int cx_attach_pod(struct cx_ctl *ctl, const json_t *pod, const char *container, bool in, bool tty, bool quiet,
+                  struct cx_error *err)
+{
+        static struct session session; // outlives the threads that use it
+        session = (struct session){.in = in, .tty = tty, .quiet = quiet};
+        check_tty(&session);
+        if (session.in && !quiet)
+                fprintf(stderr,
+                        "All commands and output from this session will be recorded in container logs, including "
+                        "credentials and sensitive information passed through the command prompt.\n");
+        if (session.tty && session.in && !quiet)
+                fprintf(stderr, "If you don't see a command prompt, try pressing enter.\n");
+        CX_BUF path = CX_BUF_INIT;
+        stream_path(pod, "attach", container, &session, &path);
+        return stream(ctl, path.data, &session, err);
+}
+
 CX_COMMAND(attach)
 {
-        static struct session session;
+        struct session session = {0};
         const char *container = NULL;
         int64_t timeout = 60 * CX_NS_PER_S;
         const struct cx_flag flags[] = {
@@ -290,19 +319,20 @@ CX_COMMAND(attach)
         int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
-        if (args.count != 1)
+        if (args.count == 0)
                 return cx_error_set(err, -EINVAL, "at least 1 argument is required for attach");
+        if (args.count > 2)
+                return cx_error_set(err, -EINVAL,
+                                    "expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw %zu: %s",
+                                    args.count, args.items[0]);
         json_auto_t *pod = NULL;
         const char *name = NULL;
-        r = cx_pod_of(ctl, args.items[0], timeout, &pod, err);
+        CX_CLEANUP(cx_freep)
+        char *word = args.count == 2 ? cx_sprintf("%s/%s", args.items[0], args.items[1]) : cx_strdup(args.items[0]);
+        r = cx_pod_of(ctl, word, timeout, &pod, err);
         if (r == 0)
                 r = find_container(pod, container, session.quiet, &name, err);
         if (r < 0)
                 return r;
-        check_tty(&session);
-        if (session.tty && session.in && !session.quiet)
-                fprintf(stderr, "If you don't see a command prompt, try pressing enter.\n");
-        CX_BUF path = CX_BUF_INIT;
-        stream_path(pod, "attach", name, &session, &path);
-        return stream(ctl, path.data, &session, err);
+        return cx_attach_pod(ctl, pod, name, session.in, session.tty, session.quiet, err);
 }

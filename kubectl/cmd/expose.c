@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// kubectl expose and run.
+// kubectl expose.
 #include "kubectl/cmd/commands.h"
 
 // "a=b,c=d" as an object.
-static int parse_map(const char *text, json_t **ret_map, struct cx_error *err)
+int cx_parse_map(const char *text, json_t **ret_map, struct cx_error *err)
 {
         CX_STRINGS parts = CX_STRINGS_INIT;
         json_auto_t *map = json_object();
@@ -76,9 +76,9 @@ static json_t *ports_of(const struct expose *e, const struct cx_info *info)
 static int make_service(const struct expose *e, const struct cx_info *info, json_t **ret_service, struct cx_error *err)
 {
         json_auto_t *selector = NULL, *ports = ports_of(e, info), *labels = NULL;
-        int r = e->selector ? parse_map(e->selector, &selector, err) : 0;
+        int r = e->selector ? cx_parse_map(e->selector, &selector, err) : 0;
         if (r == 0 && e->labels)
-                r = parse_map(e->labels, &labels, err);
+                r = cx_parse_map(e->labels, &labels, err);
         if (r < 0)
                 return r;
         if (!e->selector)
@@ -146,93 +146,14 @@ CX_COMMAND(expose)
                 for (size_t k = 0; k < CX_ARRAY_SIZE(kinds); k++)
                         can = can || strcmp(kinds[k], infos.items[i]->mapping->kind) == 0;
                 if (!can)
-                        return cx_error_set(err, -EINVAL, "cannot expose a %s.%s", infos.items[i]->mapping->kind,
-                                            infos.items[i]->mapping->group);
+                        return cx_error_set(err, -EINVAL, "cannot expose a %s%s%s", infos.items[i]->mapping->kind,
+                                            *infos.items[i]->mapping->group ? "." : "", infos.items[i]->mapping->group);
                 json_t *service = NULL;
                 r = make_service(&e, infos.items[i], &service, err);
-                if (r == 0 && infos.items[i]->namespace)
+                if (r == 0 && infos.items[i]->namespace && !cx_streq(infos.items[i]->namespace, ctl->namespace))
                         (void)cx_json_set(service, "metadata.namespace", json_string(infos.items[i]->namespace));
                 if (r == 0)
                         r = cx_create_object(ctl, &create, service, err);
         }
         return r;
-}
-
-CX_COMMAND(run)
-{
-        CX_CREATE create = {.manager = "kubectl-run"};
-        const char *image = NULL, *restart = "Always", *port = NULL, *pull = NULL, *labels_text = NULL;
-        bool command = false, in = false, tty = false;
-        int dash;
-        CX_STRINGS args = CX_STRINGS_INIT, env = CX_STRINGS_INIT, annotations = CX_STRINGS_INIT;
-        const struct cx_flag flags[] = {
-                CX_CREATE_FLAGS(&create),
-                {"image", 0, CX_FLAG_STRING, &image, "Image of the container."},
-                {"restart", 0, CX_FLAG_STRING, &restart, "Always, OnFailure or Never."},
-                {"port", 0, CX_FLAG_STRING, &port, "Port that the container has."},
-                {"image-pull-policy", 0, CX_FLAG_STRING, &pull, "Always, IfNotPresent or Never."},
-                {"labels", 'l', CX_FLAG_STRING, &labels_text, "Labels of the pod."},
-                {"env", 0, CX_FLAG_LIST, &env, "NAME=VALUE; may be repeated."},
-                {"annotations", 0, CX_FLAG_LIST, &annotations, "KEY=VALUE; may be repeated."},
-                {"command", 0, CX_FLAG_BOOL, &command, "The words after -- are the command, not its arguments."},
-                {"stdin", 'i', CX_FLAG_BOOL, &in, "Keep standard input of the container open."},
-                {"tty", 't', CX_FLAG_BOOL, &tty, "Give the container a terminal."},
-                {0}};
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, &dash, err);
-        if (r == 0)
-                r = cx_create_prepare(ctl, &create, err);
-        if (r < 0)
-                return r;
-        size_t names = dash >= 0 ? (size_t)dash : args.count;
-        if (!image)
-                return cx_error_set(err, -EINVAL, "required flag(s) \"image\" not set");
-        if (names < 1)
-                return cx_ctl_usage_error(ctl, err, "NAME is required for run");
-        const char *name = args.items[0];
-        json_auto_t *labels = json_pack("{s:s}", "run", name), *words = json_array();
-        if (labels_text) {
-                json_decref(labels);
-                labels = NULL;
-                r = parse_map(labels_text, &labels, err);
-                if (r < 0)
-                        return r;
-        }
-        json_auto_t *container = json_pack("{s:s,s:s,s:{}}", "name", name, "image", image, "resources");
-        for (size_t i = 1; i < args.count; i++)
-                json_array_append_new(words, json_string(args.items[i]));
-        if (json_array_size(words))
-                json_object_set(container, command ? "command" : "args", words);
-        int64_t number;
-        if (port && cx_parse_int(port, 1, 65535, &number) < 0)
-                return cx_error_set(err, -EINVAL, "strconv.ParseInt: parsing \"%s\": invalid syntax", port);
-        if (port)
-                json_object_set_new(container, "ports", json_pack("[{s:I}]", "containerPort", (json_int_t)number));
-        if (pull)
-                json_object_set_new(container, "imagePullPolicy", json_string(pull));
-        if (in) {
-                json_object_set_new(container, "stdin", json_true());
-                json_object_set_new(container, "stdinOnce", json_true());
-        }
-        if (tty)
-                json_object_set_new(container, "tty", json_true());
-        for (size_t i = 0; i < env.count; i++) {
-                char *equals = strchr(env.items[i], '=');
-                if (!equals)
-                        return cx_error_set(err, -EINVAL, "invalid env: %s", env.items[i]);
-                *equals = 0;
-                json_array_append_new(cx_json_array_at(container, "env"),
-                                      json_pack("{s:s,s:s}", "name", env.items[i], "value", equals + 1));
-        }
-        json_t *pod = json_pack("{s:s,s:s,s:{s:s,s:O},s:{s:[O],s:s,s:s},s:{}}", "apiVersion", "v1", "kind", "Pod",
-                                "metadata", "name", name, "labels", labels, "spec", "containers", container,
-                                "dnsPolicy", "ClusterFirst", "restartPolicy", restart, "status");
-        for (size_t i = 0; i < annotations.count; i++) {
-                char *equals = strchr(annotations.items[i], '=');
-                if (!equals)
-                        continue;
-                *equals = 0;
-                json_object_set_new(cx_json_object_at(json_object_get(pod, "metadata"), "annotations"),
-                                    annotations.items[i], json_string(equals + 1));
-        }
-        return cx_create_object(ctl, &create, pod, err);
 }

@@ -222,7 +222,8 @@ static int show_tables(struct get *get, struct cx_infos *targets, struct cx_erro
                 several = several || !same_kind(sections[i].first->mapping, sections[0].first->mapping);
         // Collections count as kinds also when they are empty.
         for (size_t i = 0; i < targets->count; i++)
-                several = several || (!targets->items[i]->name && !same_kind(targets->items[i]->mapping, targets->items[0]->mapping));
+                several = several || (!targets->items[i]->name &&
+                                      !same_kind(targets->items[i]->mapping, targets->items[0]->mapping));
         for (size_t i = 0; i < n; i++) {
                 if (r == 0)
                         r = show_section(get, &sections[i], several, err);
@@ -414,8 +415,8 @@ CX_COMMAND(get)
         if (get.raw && args.count)
                 return cx_error_set(err, -EINVAL, "arguments may not be passed when --raw is specified");
         if (get.raw && *get.raw != '/')
-                return cx_error_set(err, -EINVAL, "--raw must be a valid URL path: parse \"%s\": invalid URI for request",
-                                    get.raw);
+                return cx_error_set(err, -EINVAL,
+                                    "--raw must be a valid URL path: parse \"%s\": invalid URI for request", get.raw);
         if (get.raw)
                 return get_raw(ctl, get.raw, err);
         get.output.no_headers = get.no_headers;

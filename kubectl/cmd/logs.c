@@ -126,7 +126,7 @@ static int add_pod(struct cx_ctl *ctl, const struct logs *logs, const json_t *po
 static int find_streams(struct cx_ctl *ctl, const struct logs *logs, const struct cx_strings *args,
                         struct stream **streams, size_t *count, struct cx_error *err)
 {
-        int r;
+        int r = 0;
         if (logs->selector) {
                 CX_BUF path = CX_BUF_INIT;
                 r = cx_ctl_connect(ctl, err);
@@ -182,6 +182,17 @@ static int find_streams(struct cx_ctl *ctl, const struct logs *logs, const struc
         return add_pod(ctl, logs, pod, streams, count, err);
 }
 
+static void release_streams(struct stream *streams, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                cx_error_release(&streams[i].err);
+                free(streams[i].path);
+                free(streams[i].prefix);
+                cx_buf_release(&streams[i].pending);
+        }
+        free(streams);
+}
+
 static void run_all(const struct logs *logs, struct stream *streams, size_t count)
 {
         if (!logs->follow || count < 2) {
@@ -197,6 +208,33 @@ static void run_all(const struct logs *logs, struct stream *streams, size_t coun
                 pthread_join(threads[i], NULL);
 }
 
+static int check(const struct logs *logs, struct cx_error *err)
+{
+        if (logs->container && logs->all_containers)
+                return cx_error_set(err, -EINVAL,
+                                    "--all-containers=true should not be specified with container name %s",
+                                    logs->container);
+        if (logs->since && logs->since_time)
+                return cx_error_set(err, -EINVAL, "at most one of `sinceTime` or `sinceSeconds` may be specified");
+        if (logs->limit < 0)
+                return cx_error_set(err, -EINVAL, "--limit-bytes must be greater than 0");
+        if (logs->tail < -1)
+                return cx_error_set(err, -EINVAL, "TailLines must be greater than or equal to -1");
+        return 0;
+}
+
+int cx_follow_logs(struct cx_ctl *ctl, const json_t *pod, const char *container, struct cx_error *err)
+{
+        const struct logs logs = {.follow = true, .tail = -1, .container = container};
+        struct stream *streams = NULL;
+        size_t count = 0;
+        add_stream(ctl, &logs, pod, container, &streams, &count);
+        run_all(&logs, streams, count);
+        int r = streams[0].result < 0 ? cx_error_move(err, &streams[0].err) : 0;
+        release_streams(streams, count);
+        return r;
+}
+
 CX_COMMAND(logs)
 {
         struct logs logs = {.tail = -1, .max_requests = 5, .running_timeout = 20 * CX_NS_PER_S};
@@ -210,10 +248,10 @@ CX_COMMAND(logs)
                 {"prefix", 0, CX_FLAG_BOOL, &logs.prefix, "Begin each line with pod and container."},
                 {"timestamps", 0, CX_FLAG_BOOL, &logs.timestamps, "Begin each line with its time."},
                 {"tail", 0, CX_FLAG_INT, &logs.tail, "The last lines; -1: all (10 with a selector).", NULL, &tail_given,
-                 -1, INT64_MAX},
+                 INT64_MIN, INT64_MAX},
                 {"since", 0, CX_FLAG_DURATION, &logs.since, "Only logs newer than this (5s, 2m, 3h)."},
                 {"since-time", 0, CX_FLAG_STRING, &logs.since_time, "Only logs after this moment (RFC 3339)."},
-                {"limit-bytes", 0, CX_FLAG_INT, &logs.limit, "At most this many bytes.", NULL, NULL, 0, INT64_MAX},
+                {"limit-bytes", 0, CX_FLAG_INT, &logs.limit, "At most this many bytes."},
                 {"max-log-requests", 0, CX_FLAG_INT, &logs.max_requests, "At most this many streams at once.", NULL,
                  NULL, 1, 1000},
                 {"pod-running-timeout", 0, CX_FLAG_DURATION, &logs.running_timeout, "How long to wait for a pod."},
@@ -235,17 +273,13 @@ CX_COMMAND(logs)
                         return cx_ctl_usage_error(ctl, err, "only one of -c or an inline [CONTAINER] arg is allowed");
                 logs.container = args.items[1];
         }
-        if (logs.since && logs.since_time)
-                return cx_error_set(err, -EINVAL, "at most one of `sinceTime` or `sinceSeconds` may be specified");
-        if (logs.container && logs.all_containers)
-                return cx_error_set(err, -EINVAL,
-                                    "--all-containers=true should not be specified with container name %s",
-                                    logs.container);
         if (logs.selector && !tail_given)
                 logs.tail = 10;
         struct stream *streams = NULL;
         size_t count = 0;
         r = find_streams(ctl, &logs, &args, &streams, &count, err);
+        if (r == 0)
+                r = check(&logs, err);
         if (r == 0 && logs.follow && (int64_t)count > logs.max_requests)
                 r = cx_error_set(
                         err, -EINVAL,
@@ -260,11 +294,7 @@ CX_COMMAND(logs)
                 } else if (r == 0 && streams[i].result < 0) {
                         r = cx_error_move(err, &streams[i].err);
                 }
-                cx_error_release(&streams[i].err);
-                free(streams[i].path);
-                free(streams[i].prefix);
-                cx_buf_release(&streams[i].pending);
         }
-        free(streams);
+        release_streams(streams, count);
         return r;
 }

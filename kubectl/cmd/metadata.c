@@ -5,7 +5,7 @@
 #include "schema/engine.h"
 
 struct edit {
-        bool labels, overwrite, local, list;
+        bool labels, overwrite, local, list, several;
         const char *resource_version, *manager, *dry_run;
         struct cx_strings set, values, removed; // keys, their values, keys to remove
         int mode;
@@ -54,8 +54,14 @@ static int split_words(struct edit *edit, const struct cx_strings *args, struct 
         }
         for (size_t i = 0; i < edit->removed.count; i++)
                 if (cx_strings_has(&edit->set, edit->removed.items[i]))
-                        return cx_error_set(err, -EINVAL, "can not both modify and remove %s %s in the same command",
-                                            edit->labels ? "a label" : "the following annotation(s)", "");
+                        return edit->labels
+                                       ? cx_error_set(err, -EINVAL,
+                                                      "can not both modify and remove a label in the same command")
+                                       : cx_error_set(
+                                                 err, -EINVAL,
+                                                 "can not both modify and remove the following annotation(s) in the "
+                                                 "same command: %s",
+                                                 edit->removed.items[i]);
         return 0;
 }
 
@@ -121,10 +127,11 @@ static int edit_one(struct cx_ctl *ctl, const struct edit *edit, struct cx_outpu
                         cx_strings_add(&lines, line);
                 }
                 cx_strings_sort(&lines);
-                CX_OUT("Listing %s for %s.%s/%s:\n", edit->labels ? "labels" : "annotations", info->mapping->kind,
-                       info->mapping->group, info->name);
+                if (edit->several)
+                        CX_OUT("Listing %s for %s.%s/%s:\n", edit->labels ? "labels" : "annotations",
+                               info->mapping->kind, info->mapping->group, info->name);
                 for (size_t i = 0; i < lines.count; i++)
-                        CX_OUT(" %s\n", lines.items[i]);
+                        CX_OUT("%s%s\n", edit->several ? " " : "", lines.items[i]);
                 return 0;
         }
         int r = make_patch(edit, info->object, &patch, &operation, err);
@@ -183,10 +190,16 @@ static int edit_metadata(struct cx_ctl *ctl, int argc, char **argv, bool labels,
                         "one or more resources must be specified as <resource> <name> or <resource>/<name>");
         if (!edit.set.count && !edit.removed.count && !edit.list)
                 return cx_error_set(err, -EINVAL, "at least one %s update is required", what(&edit));
+        if (edit.local && !builder.files.count && !builder.kustomize)
+                return cx_error_set(
+                        err, -EINVAL,
+                        "can only use local files by -f rsrc.yaml or --filename=rsrc.json when --local=true "
+                        "is set");
         builder.local = edit.local;
         r = cx_builder_objects(ctl, &builder, &resources, &infos, err);
         if (r < 0)
                 return r;
+        edit.several = infos.count > 1 || builder.all || builder.selector || builder.all_namespaces;
         for (size_t i = 0; i < infos.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
                 r = edit_one(ctl, &edit, &output, infos.items[i], &failure);

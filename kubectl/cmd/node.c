@@ -275,9 +275,10 @@ static int parse_taint(const char *text, struct taint *taint, struct cx_error *e
                     cx_copy_string(taint->effect, sizeof taint->effect, colon ? colon : "");
         bool known = strcmp(taint->effect, "NoSchedule") == 0 || strcmp(taint->effect, "PreferNoSchedule") == 0 ||
                      strcmp(taint->effect, "NoExecute") == 0;
+        if (fits && *rest && *taint->effect && !known)
+                return cx_error_set(err, -EDOM, "invalid taint effect: %s, unsupported taint effect", taint->effect);
         if (!fits || !*rest || (!taint->remove && !known) || (taint->remove && *taint->effect && !known))
-                return cx_error_set(err, -EINVAL, "invalid taint spec: %s%s", text,
-                                    *taint->effect && !known ? ", invalid taint effect" : "");
+                return cx_error_set(err, -EINVAL, "invalid taint spec: %s", text);
         return 0;
 }
 

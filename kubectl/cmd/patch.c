@@ -39,6 +39,21 @@ static int patch_locally(struct cx_info *info, enum cx_patch_type type, const js
         return 0;
 }
 
+// The mapping with the kind and the group that the object itself says.
+static struct cx_mapping mapping_of(const struct cx_info *info)
+{
+        struct cx_mapping made = *info->mapping;
+        char *version = (char *)cx_json_string_or(info->object, "apiVersion", ""), *slash = strchr(version, '/');
+        const char *kind = cx_json_string(info->object, "kind");
+        if (!kind || strcmp(kind, made.kind) == 0)
+                return made;
+        static char group[128];
+        snprintf(group, sizeof group, "%.*s", slash ? (int)(slash - version) : 0, version);
+        made.kind = (char *)kind;
+        made.group = group;
+        return made;
+}
+
 CX_COMMAND(patch)
 {
         CX_BUILDER builder = {0};
@@ -78,12 +93,13 @@ CX_COMMAND(patch)
                                     text ? "cannot specify --patch and --patch-file together"
                                          : "must specify --patch or --patch-file containing the "
                                            "contents of the patch");
-        if (file && (r = cx_file_read_text(ctl, file, &contents, err)) < 0)
-                return r;
+        if (file && (r = cx_buf_read_file(&contents, file)) < 0)
+                return cx_error_set(err, r, "unable to read patch file: open %s: %s", file,
+                                    r == -ENOENT ? "no such file or directory" : strerror(-r));
         if (text)
                 cx_buf_add(&contents, text);
         CX_ERROR bad = CX_ERROR_INIT;
-        r = cx_yaml_parse(contents.data, contents.length, &documents, &bad);
+        r = cx_yaml_parse_lax(contents.data, contents.length, &documents, &bad);
         if (r < 0)
                 return cx_error_set(err, r, "unable to parse \"%s\": %s", contents.data, cx_error_text(&bad));
         const json_t *patch = json_array_get(documents, 0);
@@ -103,7 +119,14 @@ CX_COMMAND(patch)
                 if (r < 0)
                         return r;
                 bool changed = !json_equal(before, info->object);
-                r = cx_output_result(&output, info, changed ? "patched" : "patched (no change)", CX_DRY_NONE, err);
+                // A subresource may be of a kind of its own (Scale).
+                struct cx_info shown = *info;
+                const struct cx_mapping answered = subresource ? mapping_of(info) : *info->mapping;
+                shown.mapping = &answered;
+                if (subresource)
+                        changed = !cx_streq(cx_json_string(before, "metadata.resourceVersion"),
+                                            cx_json_string(info->object, "metadata.resourceVersion"));
+                r = cx_output_result(&output, &shown, changed ? "patched" : "patched (no change)", CX_DRY_NONE, err);
                 if (r < 0)
                         return r;
         }
@@ -134,7 +157,10 @@ static int run_editor(const char *file, struct cx_error *err)
         fflush(stdout);
         int failed = posix_spawnp(&pid, arguments[0], NULL, NULL, arguments, environ);
         if (failed)
-                return cx_error_set(err, -failed, "unable to launch the editor \"%s\": %s", editor, strerror(failed));
+                return cx_error_set(err, -failed,
+                                    failed == ENOENT ? "there was a problem with the editor \"%s\""
+                                                     : "unable to launch the editor \"%s\"",
+                                    editor);
         int status;
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;
@@ -178,7 +204,7 @@ static char *without_comments(const char *text)
 }
 
 static int send_edit(struct cx_ctl *ctl, struct cx_info *info, const char *edited, const char *subresource,
-                     bool *ret_changed, struct cx_error *err)
+                     bool *ret_changed, bool show_patch, struct cx_error *err)
 {
         json_auto_t *documents = NULL, *patch = NULL;
         int r = cx_yaml_parse(edited, strlen(edited), &documents, err);
@@ -199,10 +225,16 @@ static int send_edit(struct cx_ctl *ctl, struct cx_info *info, const char *edite
         *ret_changed = json_object_size(patch) > 0;
         if (!*ret_changed)
                 return 0;
+        if (show_patch) {
+                CX_BUF text = CX_BUF_INIT;
+                cx_json_dump_escaped(patch, JSON_COMPACT, &text);
+                CX_OUT("Patch: %s\n", text.data);
+        }
         return cx_info_patch(ctl, info, subresource, cx_info_patch_type(info), patch, CX_DRY_NONE, "kubectl-edit", err);
 }
 
-static int edit_one(struct cx_ctl *ctl, struct cx_info *info, bool json, const char *subresource, struct cx_error *err)
+static int edit_one(struct cx_ctl *ctl, struct cx_info *info, bool json, const char *subresource, bool show_patch,
+                    struct cx_error *err)
 {
         struct cx_output words = {0};
         char file[] = "/tmp/kubectl-edit-XXXXXX.yaml";
@@ -234,7 +266,7 @@ static int edit_one(struct cx_ctl *ctl, struct cx_info *info, bool json, const c
                         fprintf(stderr, "Edit cancelled, saved file was empty.\n");
                         break;
                 }
-                r = send_edit(ctl, info, edited, subresource, &changed, &failure);
+                r = send_edit(ctl, info, edited, subresource, &changed, show_patch, &failure);
                 if (r == 0 && !changed)
                         fprintf(stderr, "Edit cancelled, no changes made.\n");
                 else if (r == 0)
@@ -260,11 +292,13 @@ CX_COMMAND(edit)
         CX_BUILDER builder = {.may_list = true};
         CX_OUTPUT output = {0};
         const char *subresource = NULL;
+        bool show_patch = false;
         const struct cx_flag flags[] = {
                 CX_FILE_FLAGS(&builder),
                 CX_SELECTOR_FLAGS(&builder),
                 CX_OUTPUT_FLAGS(&output),
                 {"subresource", 0, CX_FLAG_STRING, &subresource, "Edit this subresource."},
+                {"output-patch", 0, CX_FLAG_BOOL, &show_patch, "Print the patch that is sent."},
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
@@ -277,6 +311,6 @@ CX_COMMAND(edit)
         if (r == 0 && !infos.count && !ctl->status)
                 return cx_error_set(err, -ENOENT, "edit cancelled, no objects found");
         for (size_t i = 0; r == 0 && i < infos.count; i++)
-                r = edit_one(ctl, infos.items[i], output.form == CX_OUTPUT_JSON, subresource, err);
+                r = edit_one(ctl, infos.items[i], output.form == CX_OUTPUT_JSON, subresource, show_patch, err);
         return r;
 }

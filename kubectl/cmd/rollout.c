@@ -86,7 +86,9 @@ static int check_kind(const struct cx_info *info, const char *what, struct cx_er
         for (size_t i = 0; i < CX_ARRAY_SIZE(kinds); i++)
                 if (strcmp(info->mapping->kind, kinds[i]) == 0)
                         return 0;
-        return cx_error_set(err, -EINVAL, "no %s has been implemented for \"%s\"", what, info->mapping->kind);
+        return cx_error_set(err, -EINVAL, "error retrieving %s for \"%s%s%s\", no visitor method exists for {%s %s}",
+                            what, info->mapping->kind, *info->mapping->group ? "." : "", info->mapping->group,
+                            info->mapping->group, info->mapping->kind);
 }
 
 // What all rollout commands begin with.
@@ -117,13 +119,19 @@ static const json_t *template_of(const struct revision *revision)
         return template ? template : cx_json_get(revision->object, "data.spec.template");
 }
 
+// With the tabs as they are.
+static void put_template(struct cx_ctl *ctl, const struct revision *revision, struct cx_buf *to)
+{
+        struct cx_describe d = {.ctl = ctl, .to = to, .now = cx_time_now(), .bare_labels = true};
+        cx_line(&d, 0, "Pod Template:\n");
+        cx_describe_template(&d, template_of(revision));
+}
+
 static void show_revision(struct cx_ctl *ctl, const struct cx_info *info, const struct revision *revision)
 {
         CX_BUF text = CX_BUF_INIT;
-        struct cx_describe d = {.ctl = ctl, .to = &text, .now = cx_time_now()};
         char label[512];
-        cx_line(&d, 0, "Pod Template:\n");
-        cx_describe_template(&d, template_of(revision));
+        put_template(ctl, revision, &text);
         CX_OUT("%s with revision #%lld\n%s\n", cx_info_label(info, label), (long long)revision->number, text.data);
 }
 
@@ -143,7 +151,7 @@ CX_COMMAND(rollout_history)
                 CX_CLEANUP(release_revisions) struct revisions all = {0};
                 CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
                 char label[512];
-                r = check_kind(info, "history viewer", err);
+                r = check_kind(info, "history", err);
                 if (r == 0)
                         r = list_revisions(ctl, info, &all, err);
                 if (r < 0)
@@ -234,8 +242,8 @@ static int undo_one(struct cx_ctl *ctl, struct cx_info *info, int64_t wanted, in
         if (cx_json_bool(info->object, "spec.paused", false))
                 return cx_error_set(err, -EINVAL,
                                     "you cannot rollback a paused %s; resume it first with 'kubectl rollout "
-                                    "resume %s' and try again",
-                                    info->mapping->singular, info->name);
+                                    "resume' and try again",
+                                    info->mapping->singular);
         json_auto_t *template = json_deep_copy(template_of(to)), *patch = NULL;
         json_object_del(cx_json_get(template, "metadata.labels"), "pod-template-hash");
         json_object_del(template, "$patch");
@@ -244,6 +252,11 @@ static int undo_one(struct cx_ctl *ctl, struct cx_info *info, int64_t wanted, in
                 char *words = cx_sprintf("skipped rollback (current template already matches revision %lld)",
                                          (long long)to->number);
                 return cx_output_result(output, info, words, CX_DRY_NONE, err);
+        }
+        if (mode == CX_DRY_CLIENT && output->form == CX_OUTPUT_DEFAULT) {
+                CX_BUF shown = CX_BUF_INIT;
+                put_template(ctl, to, &shown);
+                return cx_output_result(output, info, shown.data, mode, err);
         }
         if (mode != CX_DRY_CLIENT) {
                 enum cx_patch_type type = CX_PATCH_STRATEGIC;
@@ -284,6 +297,15 @@ CX_COMMAND(rollout_undo)
 }
 
 // --- restart, pause, resume -----------------------------------------------------------------------------------------
+// A second restart within a second has the same moment.
+static bool changes_nothing(const json_t *object, const json_t *patch)
+{
+        static const char when[] = "kubectl.kubernetes.io/restartedAt";
+        const json_t *wanted = json_object_get(cx_json_get(patch, "spec.template.metadata.annotations"), when);
+        return wanted &&
+               json_equal(wanted, json_object_get(cx_json_get(object, "spec.template.metadata.annotations"), when));
+}
+
 static int change(struct cx_ctl *ctl, int argc, char **argv, const char *operation,
                   int (*make)(const struct cx_info *info, json_t **ret_patch, struct cx_error *err),
                   struct cx_error *err)
@@ -307,6 +329,12 @@ static int change(struct cx_ctl *ctl, int argc, char **argv, const char *operati
                 json_auto_t *patch = NULL;
                 CX_ERROR failure = CX_ERROR_INIT;
                 r = make(infos.items[i], &patch, &failure);
+                if (r == 0 && changes_nothing(infos.items[i]->object, patch))
+                        r = cx_error_set(
+                                &failure, -EALREADY,
+                                "failed to create patch for %s: if restart has already been triggered within the "
+                                "past second, please wait before attempting to trigger another",
+                                infos.items[i]->name);
                 if (r == 0)
                         r = cx_info_patch(ctl, infos.items[i], NULL, CX_PATCH_STRATEGIC, patch, CX_DRY_NONE, manager,
                                           &failure);
@@ -320,8 +348,8 @@ static int change(struct cx_ctl *ctl, int argc, char **argv, const char *operati
 
 static int refuse(const struct cx_info *info, const char *why, struct cx_error *err)
 {
-        return cx_error_set(err, -EINVAL, "%s.%s \"%s\" %s", info->mapping->resource, info->mapping->group, info->name,
-                            why);
+        return cx_error_set(err, -EINVAL, "%s%s%s \"%s\" %s", info->mapping->resource, *info->mapping->group ? "." : "",
+                            info->mapping->group, info->name, why);
 }
 
 static int make_restart(const struct cx_info *info, json_t **ret_patch, struct cx_error *err)

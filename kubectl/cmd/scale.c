@@ -60,13 +60,15 @@ CX_COMMAND(scale)
         CX_BUILDER builder = {0};
         CX_OUTPUT output = {0};
         struct scale scale = {.replicas = -1, .current = -1};
+        bool given = false;
         const struct cx_flag flags[] = {
                 CX_FILE_FLAGS(&builder),
                 CX_OUTPUT_FLAGS(&output),
                 CX_DRY_RUN_FLAG(&scale.dry_run),
                 {"selector", 'l', CX_FLAG_STRING, &builder.selector, "Selector (label query) to filter on."},
                 {"all", 0, CX_FLAG_BOOL, &builder.all, "All objects of the types in the namespace."},
-                {"replicas", 0, CX_FLAG_INT, &scale.replicas, "The new number of replicas.", NULL, NULL, -1, INT32_MAX},
+                {"replicas", 0, CX_FLAG_INT, &scale.replicas, "The new number of replicas.", NULL, &given, INT32_MIN,
+                 INT32_MAX},
                 {"current-replicas", 0, CX_FLAG_INT, &scale.current, "Only scale when there are this many now.", NULL,
                  NULL, -1, INT32_MAX},
                 {"resource-version", 0, CX_FLAG_STRING, &scale.resource_version, "Only scale this version."},
@@ -82,94 +84,109 @@ CX_COMMAND(scale)
                 r = cx_dry_run_parse(scale.dry_run, &scale.mode, err);
         if (r < 0)
                 return r;
-        if (scale.replicas < 0)
+        if (!given)
                 return cx_error_set(err, -EINVAL, "required flag(s) \"replicas\" not set");
+        if (scale.replicas < 0)
+                return cx_error_set(
+                        err, -EINVAL,
+                        "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0");
         r = cx_builder_objects(ctl, &builder, &args, &infos, err);
         if (r < 0)
                 return r;
         if (!infos.count && !ctl->status)
                 return cx_error_set(err, -ENOENT, "no objects passed to scale");
-        for (size_t i = 0; i < infos.count; i++) {
-                CX_ERROR failure = CX_ERROR_INIT;
-                r = scale_one(ctl, &scale, infos.items[i], &output, &failure);
-                if (r < 0)
-                        cx_ctl_report(ctl, &failure);
+        for (size_t i = 0; r == 0 && i < infos.count; i++)
+                r = scale_one(ctl, &scale, infos.items[i], &output, err);
+        return r;
+}
+
+struct autoscale {
+        int64_t min, max, cpu;
+        const char *name, *cpu_text;
+};
+
+// The metric that is asked for: percent of the request, or an amount. NULL when none is.
+static int cpu_target(const struct autoscale *a, json_t **ret_target, struct cx_error *err)
+{
+        int64_t percent = a->cpu;
+        size_t n = a->cpu_text ? strlen(a->cpu_text) : 0;
+        *ret_target = NULL;
+        if (n && a->cpu_text[n - 1] == '%') {
+                CX_CLEANUP(cx_freep) char *number = cx_strndup(a->cpu_text, n - 1);
+                if (cx_parse_int(number, 1, INT32_MAX, &percent) < 0)
+                        return cx_error_set(err, -EINVAL, "invalid CPU percentage: %s", a->cpu_text);
+        } else if (n) {
+                *ret_target = json_pack("{s:s,s:s}", "type", "AverageValue", "averageValue", a->cpu_text);
+                return 0;
         }
+        if (percent > 0)
+                *ret_target = json_pack("{s:s,s:I}", "type", "Utilization", "averageUtilization", (json_int_t)percent);
         return 0;
+}
+
+static int autoscale_one(struct cx_ctl *ctl, struct cx_create *create, const struct autoscale *a,
+                         const struct cx_info *info, struct cx_error *err)
+{
+        char version[128];
+        json_t *target = NULL;
+        int r = cpu_target(a, &target, err);
+        if (r < 0)
+                return r;
+        json_t *hpa = json_pack("{s:s,s:s,s:{s:s},s:{s:{s:s,s:s,s:s},s:I},s:{s:n,s:i}}", "apiVersion", "autoscaling/v2",
+                                "kind", "HorizontalPodAutoscaler", "metadata", "name", a->name ? a->name : info->name,
+                                "spec", "scaleTargetRef", "kind", info->mapping->kind, "name", info->name, "apiVersion",
+                                cx_join_api_version(version, info->mapping->group, info->mapping->version),
+                                "maxReplicas", (json_int_t)a->max, "status", "currentMetrics", "desiredReplicas", 0);
+        if (target)
+                (void)cx_json_set(hpa, "spec.metrics",
+                                  json_pack("[{s:s,s:{s:s,s:o}}]", "type", "Resource", "resource", "name", "cpu",
+                                            "target", target));
+        if (a->min > 0)
+                (void)cx_json_set(hpa, "spec.minReplicas", json_integer(a->min));
+        if (!cx_streq(info->namespace, ctl->namespace))
+                (void)cx_json_set(hpa, "metadata.namespace", json_string(cx_str(info->namespace)));
+        return cx_create_object(ctl, create, hpa, err);
 }
 
 CX_COMMAND(autoscale)
 {
         CX_BUILDER builder = {0};
-        struct cx_create create = {.manager = "kubectl-autoscale", .operation = "autoscaled"};
-        int64_t min = -1, max = -1, cpu = -1;
-        const char *name = NULL, *cpu_text = NULL;
+        CX_CREATE create = {.manager = "kubectl-autoscale", .operation = "autoscaled"};
+        struct autoscale a = {.min = -1, .max = -1, .cpu = -1};
+        bool max_given = false, percent_given = false;
         const struct cx_flag flags[] = {
                 CX_FILE_FLAGS(&builder),
                 CX_CREATE_FLAGS(&create),
-                {"min", 0, CX_FLAG_INT, &min, "The fewest pods.", NULL, NULL, -1, INT32_MAX},
-                {"max", 0, CX_FLAG_INT, &max, "The most pods.", NULL, NULL, -1, INT32_MAX},
-                {"cpu-percent", 0, CX_FLAG_INT, &cpu, "Target CPU use in percent of the request.", NULL, NULL, -1,
-                 INT32_MAX},
-                {"cpu", 0, CX_FLAG_STRING, &cpu_text, "Target CPU use: 70% or 500m."},
-                {"name", 0, CX_FLAG_STRING, &name, "Name of the autoscaler; default: that of the object."},
+                {"min", 0, CX_FLAG_INT, &a.min, "The fewest pods.", NULL, NULL, -1, INT32_MAX},
+                {"max", 0, CX_FLAG_INT, &a.max, "The most pods.", NULL, &max_given, -1, INT32_MAX},
+                {"cpu-percent", 0, CX_FLAG_INT, &a.cpu, "Target CPU use in percent of the request.", NULL,
+                 &percent_given, -1, INT32_MAX},
+                {"cpu", 0, CX_FLAG_STRING, &a.cpu_text, "Target CPU use: 70% or 500m."},
+                {"name", 0, CX_FLAG_STRING, &a.name, "Name of the autoscaler; default: that of the object."},
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
         CX_INFOS infos = CX_INFOS_INIT;
         int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        if (r == 0 && percent_given)
+                fprintf(stderr,
+                        "Flag --cpu-percent has been deprecated, Use --cpu with percentage or resource quantity "
+                        "format (e.g., '70%%' for utilization or '500m' for milliCPU).\n");
+        if (r == 0 && !max_given)
+                return cx_error_set(err, -EINVAL, "required flag(s) \"max\" not set");
         if (r == 0)
                 r = cx_create_prepare(ctl, &create, err);
         if (r < 0)
                 return r;
-        if (max < 1)
+        if (a.max < 1)
                 return cx_error_set(err, -EINVAL, "--max=MAXPODS is required and must be at least 1, max: %lld",
-                                    (long long)max);
-        if (max < min)
+                                    (long long)a.max);
+        if (a.max < a.min)
                 return cx_error_set(err, -EINVAL,
                                     "--max=MAXPODS must be larger or equal to --min=MINPODS, max: %lld, min: %lld",
-                                    (long long)max, (long long)min);
+                                    (long long)a.max, (long long)a.min);
         r = cx_builder_objects(ctl, &builder, &args, &infos, err);
-        for (size_t i = 0; r == 0 && i < infos.count; i++) {
-                const struct cx_info *info = infos.items[i];
-                char api_version[128];
-                json_t *hpa =
-                        json_pack("{s:s,s:s,s:{s:s},s:{s:{s:s,s:s,s:s},s:I}}", "apiVersion", "autoscaling/v2", "kind",
-                                  "HorizontalPodAutoscaler", "metadata", "name", name ? name : info->name, "spec",
-                                  "scaleTargetRef", "kind", info->mapping->kind, "name", info->name, "apiVersion",
-                                  cx_join_api_version(api_version, info->mapping->group, info->mapping->version),
-                                  "maxReplicas", (json_int_t)max);
-                json_t *target = NULL;
-                size_t n = cpu_text ? strlen(cpu_text) : 0;
-                if (n && cpu_text[n - 1] == '%') {
-                        CX_CLEANUP(cx_freep) char *number = cx_strndup(cpu_text, n - 1);
-                        if (cx_parse_int(number, 1, INT32_MAX, &cpu) < 0) {
-                                json_decref(hpa);
-                                return cx_error_set(err, -EINVAL, "invalid CPU percentage: %s", cpu_text);
-                        }
-                } else if (n) {
-                        target = json_pack("{s:s,s:s}", "type", "AverageValue", "averageValue", cpu_text);
-                }
-                if (!target && cpu > 0)
-                        target = json_pack("{s:s,s:I}", "type", "Utilization", "averageUtilization", (json_int_t)cpu);
-                if (target)
-                        (void)cx_json_set(hpa, "spec.metrics",
-                                          json_pack("[{s:s,s:{s:s,s:o}}]", "type", "Resource", "resource", "name",
-                                                    "cpu", "target", target));
-                if (min > 0)
-                        (void)cx_json_set(hpa, "spec.minReplicas", json_integer(min));
-                CX_INFOS one = CX_INFOS_INIT;
-                const struct cx_mapping *mapping;
-                r = cx_mapping_by_kind(ctl, "autoscaling/v2", "HorizontalPodAutoscaler", &mapping, err);
-                if (r < 0) {
-                        json_decref(hpa);
-                        return r;
-                }
-                (void)cx_json_set(hpa, "metadata.namespace", json_string(cx_str(info->namespace)));
-                struct cx_info *made =
-                        cx_infos_add(&one, mapping, info->namespace, cx_json_string(hpa, "metadata.name"));
-                made->object = hpa;
-                r = cx_create_info(ctl, &create, made, err);
-        }
+        for (size_t i = 0; r == 0 && i < infos.count; i++)
+                r = autoscale_one(ctl, &create, &a, infos.items[i], err);
         return r;
 }

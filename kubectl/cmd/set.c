@@ -47,7 +47,7 @@ static int begin(struct cx_ctl *ctl, struct set *set, const struct cx_flag *flag
         if (r < 0)
                 return r;
         split(&args, removals, &objects, changes);
-        if (cx_builder_empty(&set->builder, &objects))
+        if (cx_builder_empty(&set->builder, &objects) && strcmp(ctl->path, "set image") != 0)
                 return cx_error_set(
                         err, -EINVAL,
                         "one or more resources must be specified as <resource> <name> or <resource>/<name>");
@@ -95,8 +95,9 @@ static int for_each(struct cx_ctl *ctl, struct set *set, struct cx_infos *infos,
                 json_t *spec = cx_pod_template(now);
                 int r = spec ? edit(context, infos->items[i], spec, &failure)
                              : cx_error_set(&failure, -EINVAL,
-                                            "%s/%s the object is not a pod or does not have a pod template",
-                                            infos->items[i]->mapping->resource, infos->items[i]->name);
+                                            "%s/%s the object is not a pod or does not have a pod template: *%s.%s",
+                                            infos->items[i]->mapping->resource, infos->items[i]->name,
+                                            infos->items[i]->mapping->version, infos->items[i]->mapping->kind);
                 if (r == 0)
                         r = finish(ctl, set, infos->items[i], now, words, strcmp(words, "env updated") == 0, &failure);
                 if (r < 0)
@@ -198,12 +199,20 @@ static int env_from(const struct env *env, json_t *container, struct cx_error *e
         if (r < 0 || !infos.count)
                 return r < 0 ? r : cx_error_set(err, -ENOENT, "%s was not found", env->from);
         bool secret = strcmp(infos.items[0]->mapping->kind, "Secret") == 0;
+        CX_STRINGS keys = CX_STRINGS_INIT;
         const char *key;
         json_t *value;
-        json_object_foreach (json_object_get(infos.items[0]->object, "data"), key, value) {
+        json_object_foreach (json_object_get(infos.items[0]->object, "data"), key, value)
+                cx_strings_add(&keys, key);
+        cx_strings_sort(&keys);
+        for (size_t i = 0; i < keys.count; i++) {
+                key = keys.items[i];
                 CX_CLEANUP(cx_freep) char *name = cx_sprintf("%s%s", cx_str(env->prefix), key);
                 for (char *p = name; *p; p++)
                         *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p == '-' || *p == '.' ? '_' : *p;
+                const char *prefix = cx_str(env->prefix);
+                if (strcmp(name + strlen(prefix), key) != 0)
+                        fprintf(stderr, "Warning: key %s transferred to %s\n", key, name + strlen(prefix));
                 set_env(container, name,
                         json_pack("{s:s,s:{s:{s:s,s:s}}}", "name", name, "valueFrom",
                                   secret ? "secretKeyRef" : "configMapKeyRef", "name", infos.items[0]->name, "key",
@@ -241,13 +250,13 @@ static int edit_env(void *context, const struct cx_info *info, json_t *spec, str
                 if (!selected(env->set->container_pattern, cx_json_string_or(container, "name", "")))
                         continue;
                 found++;
+                int r = env->from ? env_from(env, container, err) : 0;
+                if (r < 0)
+                        return r;
                 if (env->list) {
                         list_env(info, container);
                         continue;
                 }
-                int r = env->from ? env_from(env, container, err) : 0;
-                if (r < 0)
-                        return r;
                 for (size_t j = 0; j < env->changes.count; j++) {
                         const char *word = env->changes.items[j], *equals = strchr(word, '=');
                         CX_CLEANUP(cx_freep)
@@ -364,5 +373,76 @@ CX_COMMAND(set_resources)
                 r = for_each(ctl, &set, &infos, "resource requirements updated", edit_resources, &amounts, err);
         cx_strings_release(&amounts.limits);
         cx_strings_release(&amounts.requests);
+        return r;
+}
+
+// --- service account, selector --------------------------------------------------------------------------------------
+static int edit_account(void *context, const struct cx_info *info CX_UNUSED, json_t *spec,
+                        struct cx_error *err CX_UNUSED)
+{
+        json_object_set_new(spec, "serviceAccountName", json_string(context));
+        if (json_object_get(spec, "serviceAccount"))
+                json_object_set_new(spec, "serviceAccount", json_string(context));
+        return 0;
+}
+
+// Takes the last of the words.
+static int take_last(struct cx_strings *words, char **ret_last, const char *why, struct cx_error *err)
+{
+        if (!words->count)
+                return cx_error_set(err, -EINVAL, "%s", why);
+        *ret_last = words->items[--words->count];
+        return 0;
+}
+
+CX_COMMAND(set_serviceaccount)
+{
+        CX_CLEANUP(release_set) struct set set = {0};
+        const struct cx_flag flags[] = {SET_FLAGS(&set), {0}};
+        CX_STRINGS words = CX_STRINGS_INIT;
+        CX_INFOS infos = CX_INFOS_INIT;
+        CX_CLEANUP(cx_freep) char *account = NULL;
+        int r = cx_ctl_parse(ctl, flags, argc, argv, &words, NULL, err);
+        if (r == 0)
+                r = cx_output_parse(ctl, &set.output, err);
+        if (r == 0)
+                r = cx_dry_run_parse(set.dry_run, &set.mode, err);
+        if (r == 0)
+                r = take_last(&words, &account, "serviceaccount is required", err);
+        set.builder.local = set.local;
+        if (r == 0)
+                r = cx_builder_objects(ctl, &set.builder, &words, &infos, err);
+        return r < 0 ? r : for_each(ctl, &set, &infos, "serviceaccount updated", edit_account, account, err);
+}
+
+CX_COMMAND(set_selector)
+{
+        CX_CLEANUP(release_set) struct set set = {0};
+        const struct cx_flag flags[] = {SET_FLAGS(&set), {0}};
+        CX_STRINGS words = CX_STRINGS_INIT;
+        CX_INFOS infos = CX_INFOS_INIT;
+        CX_CLEANUP(cx_freep) char *text = NULL;
+        json_auto_t *selector = NULL;
+        int r = cx_ctl_parse(ctl, flags, argc, argv, &words, NULL, err);
+        if (r == 0)
+                r = cx_output_parse(ctl, &set.output, err);
+        if (r == 0)
+                r = cx_dry_run_parse(set.dry_run, &set.mode, err);
+        if (r == 0)
+                r = take_last(&words, &text,
+                              "one or more resources must be specified as <resource> <name> or <resource>/<name>", err);
+        if (r == 0)
+                r = cx_parse_map(text, &selector, err);
+        set.builder.local = set.local;
+        if (r == 0)
+                r = cx_builder_objects(ctl, &set.builder, &words, &infos, err);
+        for (size_t i = 0; r == 0 && i < infos.count; i++) {
+                json_auto_t *now = json_deep_copy(infos.items[i]->object);
+                if (strcmp(infos.items[i]->mapping->kind, "Service") != 0)
+                        return cx_error_set(err, -EINVAL, "setting a selector is only supported for Services");
+                (void)cx_json_set(now, "spec.selector", json_incref(selector));
+                // The selector is replaced, not merged: the keys that are gone are said to be.
+                r = finish(ctl, &set, infos.items[i], now, "selector updated", true, err);
+        }
         return r;
 }

@@ -99,6 +99,13 @@ static void release_condition(struct condition *c)
         json_decref(c->last);
 }
 
+static int bad_jsonpath(struct cx_error *err)
+{
+        return cx_error_set(err, -EINVAL,
+                            "jsonpath wait format must be --for=jsonpath='{.status.readyReplicas}'=3 or "
+                            "--for=jsonpath='{.status.readyReplicas}'");
+}
+
 static int parse_condition(const char *text, struct condition *c, struct cx_error *err)
 {
         if (strcasecmp(text, "delete") == 0)
@@ -115,11 +122,12 @@ static int parse_condition(const char *text, struct condition *c, struct cx_erro
         if (cx_has_prefix(text, "jsonpath=")) {
                 const char *path = text + strlen("jsonpath="), *close = strrchr(path, '}');
                 c->want = WANT_JSONPATH;
+                const char *first = strchr(path, '=');
+                if (first && close && first < close && !memchr(path, '?', (size_t)(first - path))) // no filter's
+                        return bad_jsonpath(err);
                 const char *equals = close ? (close[1] == '=' ? close + 1 : NULL) : strchr(path, '=');
                 if (close && close[1] && close[1] != '=')
-                        return cx_error_set(err, -EINVAL,
-                                            "jsonpath wait format must be --for=jsonpath='{.status.readyReplicas}'=3 "
-                                            "or --for=jsonpath='{.status.readyReplicas}'");
+                        return bad_jsonpath(err);
                 if (equals && !equals[1])
                         return cx_error_set(err, -EINVAL,
                                             "jsonpath wait has to have a value after equal sign, like "
@@ -202,7 +210,11 @@ static int wait_all(struct cx_ctl *ctl, struct condition *c, struct cx_infos *in
                 int64_t left = timeout < 0 ? INT64_C(604800) * CX_NS_PER_S : deadline - cx_time_monotonic();
                 c->uid = cx_json_string(info->object, "metadata.uid");
                 int r = cx_watch_object(ctl, info, left > 0 ? left : 0, is_met, c, &failure);
-                if (r == -ETIMEDOUT && !failure.code)
+                if (r == -ETIMEDOUT && !failure.code && c->want == WANT_CREATE)
+                        cx_error_set(&failure, r, "timed out waiting for the condition");
+                else if (r == -ETIMEDOUT && !failure.code && timeout == 0)
+                        cx_error_set(&failure, r, "condition not met for %s/%s", info->mapping->resource, info->name);
+                else if (r == -ETIMEDOUT && !failure.code)
                         cx_error_set(&failure, r, "timed out waiting for the condition on %s/%s",
                                      info->mapping->resource, info->name);
                 if (r < 0 && infos->count == 1)

@@ -306,6 +306,9 @@ static int parse_pipe(struct parser *s, struct gt_pipe **ret_pipe)
                 if (!cx_strings_has(&s->variables, pipe->variables[i]))
                         return fail(s, "undefined variable \"$%s\"", pipe->variables[i]);
         for (bool more = true; more;) {
+                skip_blanks(s);
+                if (pipe->n_commands && at_command_end(s) && *s->p != '|')
+                        break; // a "|" with nothing behind it
                 pipe->commands = grow(s->t, pipe->commands, pipe->n_commands, sizeof *pipe->commands);
                 int r = parse_command(s, &pipe->commands[pipe->n_commands++]);
                 if (r < 0)

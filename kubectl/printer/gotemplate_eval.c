@@ -65,14 +65,6 @@ static json_t *variable(const struct eval *e, const char *name)
         return json_null();
 }
 
-// A number of the data is a float to Go; the template's own are whole.
-static json_t *from_data(json_t *value)
-{
-        if (json_is_integer(value))
-                return json_real((double)json_integer_value(value));
-        return value ? json_incref(value) : json_null();
-}
-
 static int eval_path(const struct eval *e, const struct gt_operand *o, json_t *from, json_t **ret_value)
 {
         json_auto_t *value = json_incref(from);
@@ -88,9 +80,9 @@ static int eval_path(const struct eval *e, const struct gt_operand *o, json_t *f
                 missing = !next;
                 if (missing && !e->allow_missing)
                         return fail(e, o, "map has no entry for key \"%s\"", o->path[i]);
-                next = from_data(next);
+                json_incref(next);
                 json_decref(value);
-                value = next;
+                value = missing ? json_null() : next;
         }
         *ret_value = cx_steal(&value);
         return 0;
@@ -176,7 +168,9 @@ static int eval_pipe(struct eval *e, const struct gt_pipe *pipe, json_t *dot, js
                 const struct gt_operand *first = &command->operands[0];
                 json_auto_t *last = cx_steal(&value);
                 int r;
-                if (first->kind == GT_CALL)
+                if (first->kind == GT_LITERAL && json_is_null(first->value))
+                        r = fail(e, first, "nil is not a command");
+                else if (first->kind == GT_CALL)
                         r = call(e, command, dot, last, &value);
                 else if (last || command->n_operands > 1)
                         r = fail(e, first, "can't give argument to non-function %.*s", (int)first->length, first->at);
@@ -195,7 +189,7 @@ static int run_round(struct eval *e, const struct gt_node *node, json_t *key, js
 {
         size_t mark = e->n_variables;
         const struct gt_pipe *pipe = node->pipe;
-        json_auto_t *dot = from_data(item);
+        json_auto_t *dot = json_incref(item);
         if (pipe->n_variables == 2)
                 set_variable(e, pipe->variables[0], key, pipe->assigns);
         if (pipe->n_variables)
@@ -257,7 +251,8 @@ static int run_range(struct eval *e, const struct gt_node *node, json_t *over, j
                 cx_gotemplate_value(over, &text);
                 return fail(e, &node->pipe->commands[0].operands[0], "range can't iterate over %s", text.data);
         }
-        bool empty = json_is_null(over) || (!json_is_integer(over) && !json_array_size(over) && !json_object_size(over));
+        bool empty =
+                json_is_null(over) || (!json_is_integer(over) && !json_array_size(over) && !json_object_size(over));
         if (r == 0 && empty)
                 return run_list(e, &node->otherwise, dot);
         return r == BREAKS ? 0 : r;
@@ -280,8 +275,12 @@ static int run_template(struct eval *e, const struct gt_node *node, json_t *dot)
                 return r;
         if (!value)
                 value = json_null();
-        struct eval inner = {.t = e->t, .allow_missing = e->allow_missing, .work = e->work, .calls = e->calls + 1,
-                             .to = e->to, .err = e->err};
+        struct eval inner = {.t = e->t,
+                             .allow_missing = e->allow_missing,
+                             .work = e->work,
+                             .calls = e->calls + 1,
+                             .to = e->to,
+                             .err = e->err};
         set_variable(&inner, "", value, false);
         r = run_list(&inner, &found->body, value);
         drop_variables(&inner, 0);
@@ -336,7 +335,7 @@ int cx_gotemplate_print(const struct cx_gotemplate *template, const json_t *data
                         struct cx_error *err)
 {
         struct eval e = {.t = template, .allow_missing = allow_missing, .to = to, .err = err};
-        json_auto_t *dot = from_data((json_t *)data);
+        json_auto_t *dot = json_incref((json_t *)data);
         set_variable(&e, "", dot, false);
         int r = run_list(&e, &template->root, dot);
         drop_variables(&e, 0);

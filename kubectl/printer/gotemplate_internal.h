@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tree that a Go template is compiled to, and its functions. Values are JSON. A number of the data is a json_real (Go
-// decodes JSON's numbers to float64), a number of the template without a point is a json_integer; "no value" is json_null.
+// The tree that a Go template is compiled to, and its functions. Values are JSON; whole numbers and floats are
+// kept apart, "no value" is json_null.
 #pragma once
 
 #include "kubectl/printer/gotemplate.h"
@@ -12,10 +12,10 @@ struct gt_operand {
         enum gt_operand_kind kind;
         const char *at; // where it stands in the template
         size_t length;
-        const char *name;    // of a variable ("" is $) or a function
-        json_t *value;       // of a literal; owned by the template
+        const char *name;     // of a variable ("" is $) or a function
+        json_t *value;        // of a literal; owned by the template
         struct gt_pipe *pipe; // (…)
-        const char **path;   // fields that follow
+        const char **path;    // fields that follow
         size_t n_path;
 };
 struct gt_command {

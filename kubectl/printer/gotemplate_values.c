@@ -25,7 +25,7 @@ bool gt_true(const json_t *value)
         }
 }
 
-// The shortest digits that read back as the same number; an exponent below 1e-4 and from 1e21 on.
+// The shortest digits that read back as the same number; with an exponent below 1e-4 and from 1e6 on.
 static void print_float(double number, struct cx_buf *to)
 {
         char text[40];
@@ -34,7 +34,7 @@ static void print_float(double number, struct cx_buf *to)
                 snprintf(text, sizeof text, "%.*e", precision - 1, number);
         while (strtod(text, NULL) != number && precision++ < 17);
         int exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
-        if (number != 0 && (exponent < -4 || exponent >= 21))
+        if (number != 0 && (exponent < -4 || exponent >= 6))
                 cx_buf_add(to, text);
         else
                 cx_buf_printf(to, "%.*f", precision - 1 > exponent ? precision - 1 - exponent : 0, number);
@@ -126,15 +126,10 @@ FUNCTION(length_of)
                 *ret_value = json_integer((json_int_t)json_object_size(args[0]));
         else
                 return cx_error_set(err, -EINVAL, json_is_null(args[0]) ? "len of nil pointer" : "len of type %s",
-                                    json_is_real(args[0]) ? "float64" : json_is_boolean(args[0]) ? "bool" : "int");
+                                    json_is_real(args[0])      ? "float64"
+                                    : json_is_boolean(args[0]) ? "bool"
+                                                               : "int");
         return 0;
-}
-
-static json_t *data_value(json_t *value)
-{
-        return json_is_integer(value) ? json_real((double)json_integer_value(value))
-               : value                ? json_incref(value)
-                                      : json_null();
 }
 
 // index x 1 "key": a missing key of a map is no value.
@@ -162,7 +157,7 @@ FUNCTION(index_of)
                         return cx_error_set(err, -EINVAL, "can't index item of type %s",
                                             json_is_string(at) ? "string" : "float64");
                 }
-                next = data_value(next);
+                next = next ? json_incref(next) : json_null();
                 json_decref(at);
                 at = next;
         }
@@ -280,7 +275,8 @@ static void print_verb(char verb, const char *spec, const json_t *value, struct 
                 return;
         }
         bool left = *spec == '-';
-        size_t width = strtoul(spec + strspn(spec, "-+# 0"), NULL, 10), pad = width > text.length ? width - text.length : 0;
+        size_t width = strtoul(spec + strspn(spec, "-+# 0"), NULL, 10),
+               pad = width > text.length ? width - text.length : 0;
         cx_buf_printf(to, "%*s%s%*s", left ? 0 : (int)pad, "", text.data, left ? (int)pad : 0, "");
 }
 
@@ -301,7 +297,7 @@ FUNCTION(print_format)
                 // Widths are for people: a wide one is a mistake, and memory.
                 if (length >= sizeof spec || strtoul(spec + strspn(spec, "-+# 0"), NULL, 10) > 10000 ||
                     (strchr(spec, '.') && strtoul(strchr(spec, '.') + 1, NULL, 10) > 1000))
-                        return cx_error_set(err, -EINVAL, "width is too large");
+                        return cx_error_set(err, -EINVAL, "the width of %%%s is too large", spec);
                 p += length;
                 if (*p == '%')
                         cx_buf_add_char(&text, '%');
@@ -385,16 +381,18 @@ static int compare_values(const json_t *a, const json_t *b, bool order, int *ret
                 return 0;
         }
         if (json_is_object(a) || json_is_array(a) || (order && json_is_boolean(a)))
-                return cx_error_set(err, -EINVAL, order ? "invalid type for comparison"
-                                                        : "non-comparable type %s", type_name(a));
+                return cx_error_set(err, -EINVAL, order ? "invalid type for comparison" : "non-comparable type %s",
+                                    type_name(a));
         if (!same)
-                return cx_error_set(err, -EINVAL, "incompatible types for comparison: %s and %s", type_name(a), type_name(b));
+                return cx_error_set(err, -EINVAL, "incompatible types for comparison: %s and %s", type_name(a),
+                                    type_name(b));
         if (json_is_string(a))
                 *ret_result = strcmp(json_string_value(a), json_string_value(b));
         else if (json_is_boolean(a))
                 *ret_result = json_is_true(a) - json_is_true(b);
         else
-                *ret_result = (json_number_value(a) > json_number_value(b)) - (json_number_value(a) < json_number_value(b));
+                *ret_result =
+                        (json_number_value(a) > json_number_value(b)) - (json_number_value(a) < json_number_value(b));
         return 0;
 }
 

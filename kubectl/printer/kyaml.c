@@ -14,9 +14,9 @@ static int compare_names(const void *a, const void *b)
 // Text that YAML could take for something else, or that has characters of its own, is quoted as a key.
 static bool plain_key(const char *key)
 {
-        static const char *const words[] = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", "Null", "True",
-                                            "False", "Yes", "No", "On", "Off", "Y", "N", "NULL", "TRUE", "FALSE", "YES",
-                                            "NO", "ON", "OFF"};
+        static const char *const words[] = {"null", "true", "false", "yes", "no", "on", "off", "y", "n",
+                                            "Null", "True", "False", "Yes", "No", "On", "Off", "Y", "N",
+                                            "NULL", "TRUE", "FALSE", "YES", "NO", "ON", "OFF"};
         static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
         for (size_t i = 0; i < CX_ARRAY_SIZE(words); i++)
                 if (strcmp(words[i], key) == 0)

@@ -279,8 +279,7 @@ static int print_path(struct cx_output *o, const json_t *object, struct cx_buf *
                 if (r == 0)
                         cx_output_json(values, to);
         }
-        return r < 0 ? cx_error_wrap(err, "error executing jsonpath \"%s\": Error executing template", o->source)
-                     : 0;
+        return r < 0 ? cx_error_wrap(err, "error executing jsonpath \"%s\": Error executing template", o->source) : 0;
 }
 
 static int print_gotemplate(const struct cx_output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)

@@ -28,7 +28,7 @@ struct cx_output {
         enum cx_output_form form;
         struct cx_jsonpath *path;
         struct cx_gotemplate *gotemplate;
-        char *source; // of the template
+        char *source;              // of the template
         struct cx_strings headers; // custom columns
         struct cx_jsonpath **columns;
         size_t n_documents; // printed so far: YAML documents are separated
@@ -36,8 +36,8 @@ struct cx_output {
 #define CX_OUTPUT CX_CLEANUP(cx_output_release) struct cx_output
 #define CX_OUTPUT_FLAGS(o)                                                                                             \
         {"output", 'o', CX_FLAG_STRING, &(o)->text,                                                                    \
-         "Output format: json, yaml, kyaml, name, go-template, go-template-file, jsonpath, jsonpath-as-json, "          \
-         "jsonpath-file, custom-columns, custom-columns-file or wide."},                                                                              \
+         "Output format: json, yaml, kyaml, name, go-template, go-template-file, jsonpath, jsonpath-as-json, "         \
+         "jsonpath-file, custom-columns, custom-columns-file or wide."},                                               \
                 {"template", 0, CX_FLAG_STRING, &(o)->template, "Template of -o go-template and jsonpath."},           \
                 {"allow-missing-template-keys",                                                                        \
                  0,                                                                                                    \

@@ -51,6 +51,13 @@ static char *labels_text(const json_t *labels)
         return pairs.count ? cx_strings_join(&pairs, ",") : cx_strdup("<none>");
 }
 
+// As wide as the longest of them, so that later rows need no other width.
+static void add_event(struct cx_strings *line, const char *event)
+{
+        CX_CLEANUP(cx_freep) char *padded = cx_sprintf("%-8s", event);
+        cx_strings_add(line, padded);
+}
+
 static void add_header(const struct cx_table_printer *p, struct cx_strings *line)
 {
         size_t i;
@@ -82,7 +89,7 @@ static void add_row(const struct cx_table_printer *p, const json_t *row, struct 
 {
         const json_t *object = json_object_get(row, "object"), *cells = json_object_get(row, "cells");
         if (p->event)
-                cx_strings_add(line, p->event);
+                add_event(line, p->event);
         if (p->with_namespace)
                 cx_strings_add(line, cx_json_string_or(object, "metadata.namespace", ""));
         size_t i;

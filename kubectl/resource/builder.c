@@ -78,29 +78,29 @@ static int unnamed(const struct cx_builder *builder, const json_t *document, con
                    const char *source, struct cx_error *err)
 {
         const char *prefix = cx_json_string_or(document, "metadata.generateName", "");
-        char version[128];
+        char resource[256], kind[256];
         if (!builder->applies)
                 return cx_error_set(err, -EINVAL, "error when %s \"%s\": resource name may not be empty",
                                     builder->verb ? builder->verb : "reading", source);
         if (*prefix)
                 return cx_error_set(err, -EINVAL, "from %s: cannot use generate name with apply", prefix);
-        cx_join_api_version(version, mapping->group, mapping->version);
-        return cx_error_set(err, -EINVAL,
-                            "error when retrieving current configuration of:\nResource: \"%s%s, Resource=%s\", "
-                            "GroupVersionKind: \"%s%s, Kind=%s\"\nName: \"\", Namespace: \"%s\"\nfrom server for: \"%s\": "
-                            "resource name may not be empty",
-                            *mapping->group ? "" : "/", version, mapping->resource, *mapping->group ? "" : "/", version,
-                            mapping->kind, cx_json_string_or(document, "metadata.namespace", ""), source);
+        return cx_error_set(
+                err, -EINVAL,
+                "error when retrieving current configuration of:\nResource: \"%s\", GroupVersionKind: "
+                "\"%s\"\nName: \"\", Namespace: \"%s\"\nfrom server for: \"%s\": resource name may not be empty",
+                cx_mapping_resource_text(mapping, resource), cx_mapping_kind_text(mapping, kind),
+                cx_json_string_or(document, "metadata.namespace", ""), source);
 }
 
 static int add_document(struct cx_ctl *ctl, const struct cx_builder *builder, json_t *document, const char *source,
                         struct cx_infos *infos, struct cx_error *err)
 {
         if (!json_is_object(document))
-                return cx_error_set(err, -EINVAL,
-                                    "error validating \"%s\": error validating data: invalid object to validate; if you "
-                                    "choose to ignore these errors, turn validation off with --validate=false",
-                                    source);
+                return cx_error_set(
+                        err, -EINVAL,
+                        "error validating \"%s\": error validating data: invalid object to validate; if you "
+                        "choose to ignore these errors, turn validation off with --validate=false",
+                        source);
         const char *api_version = cx_json_string(document, "apiVersion"), *kind = cx_json_string(document, "kind");
         if (!api_version || !kind || !*api_version || !*kind)
                 return cx_error_set(
@@ -303,21 +303,16 @@ int cx_builder_targets(struct cx_ctl *ctl, struct cx_builder *builder, const str
         return from_words(ctl, builder, args, ret_infos, err);
 }
 
-int cx_builder_list_failure(const struct cx_builder *builder, const struct cx_info *target, int r,
-                            struct cx_error *err)
+int cx_builder_list_failure(const struct cx_builder *builder, const struct cx_info *target, int r, struct cx_error *err)
 {
         if (!err || (err->reason != CX_REASON_BAD_REQUEST && err->reason != CX_REASON_NOT_FOUND))
                 return r;
-        char version[128];
-        const struct cx_mapping *m = target->mapping;
-        cx_join_api_version(version, m->group, m->version);
+        char resource[256];
+        cx_mapping_resource_text(target->mapping, resource);
         if (!builder->selector && !builder->field_selector)
-                return cx_error_wrap(err, "Unable to list \"%s%s, Resource=%s\"", *m->group ? "" : "/", version,
-                                     m->resource);
-        return cx_error_wrap(err,
-                             "Unable to find \"%s%s, Resource=%s\" that match label selector \"%s\", field selector \"%s\"",
-                             *m->group ? "" : "/", version, m->resource, cx_str(builder->selector),
-                             cx_str(builder->field_selector));
+                return cx_error_wrap(err, "Unable to list \"%s\"", resource);
+        return cx_error_wrap(err, "Unable to find \"%s\" that match label selector \"%s\", field selector \"%s\"",
+                             resource, cx_str(builder->selector), cx_str(builder->field_selector));
 }
 
 // --- the server -----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <glob.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MAX_FILE ((size_t)64 << 20)
 #define MAX_FILES 100000
@@ -134,11 +135,26 @@ static int read_path(struct cx_ctl *ctl, const struct cx_builder *builder, const
         return r;
 }
 
+static int refuse_kustomization(const char *folder, struct cx_error *err)
+{
+        static const char *const names[] = {"kustomization.yaml", "kustomization.yml", "Kustomization"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++) {
+                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, names[i]);
+                if (access(path, F_OK) == 0)
+                        return cx_error_set(err, -ENOTSUP, "kustomization directories (-k) are not supported");
+        }
+        CX_CLEANUP(cx_freep) char *whole = realpath(folder, NULL);
+        return cx_error_set(err, -EINVAL,
+                            "unable to find one of 'kustomization.yaml', 'kustomization.yml' or 'Kustomization' in "
+                            "directory '%s'",
+                            whole ? whole : folder);
+}
+
 int cx_files_read(struct cx_ctl *ctl, const struct cx_builder *builder, json_t **ret_documents,
                   struct cx_strings *ret_sources, struct cx_error *err)
 {
         if (builder->kustomize)
-                return cx_error_set(err, -ENOTSUP, "kustomization directories (-k) are not supported");
+                return refuse_kustomization(builder->kustomize, err);
         json_auto_t *documents = json_array();
         for (size_t i = 0; i < builder->files.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;

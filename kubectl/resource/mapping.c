@@ -372,3 +372,15 @@ const char *cx_mapping_label(const struct cx_mapping *mapping, char *to)
         snprintf(to + n, 256 - n, "%s%s", *mapping->group ? "." : "", mapping->group);
         return to;
 }
+
+const char *cx_mapping_resource_text(const struct cx_mapping *mapping, char *to)
+{
+        snprintf(to, 256, "%s/%s, Resource=%s", mapping->group, mapping->version, mapping->resource);
+        return to;
+}
+
+const char *cx_mapping_kind_text(const struct cx_mapping *mapping, char *to)
+{
+        snprintf(to, 256, "%s/%s, Kind=%s", mapping->group, mapping->version, mapping->kind);
+        return to;
+}

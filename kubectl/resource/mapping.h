@@ -36,3 +36,6 @@ int cx_mapping_category(struct cx_ctl *ctl, const char *word, const struct cx_ma
 int cx_discovery_load(struct cx_ctl *ctl, bool fresh, struct cx_error *err) CX_CHECK;
 // "deployment.apps" or "pod": how results are named on the screen. `to` takes 256 bytes.
 const char *cx_mapping_label(const struct cx_mapping *mapping, char *to);
+// "apps/v1, Resource=deployments" or "/v1, Kind=Pod", as Go prints such things; `to` takes 256 bytes.
+const char *cx_mapping_resource_text(const struct cx_mapping *mapping, char *to);
+const char *cx_mapping_kind_text(const struct cx_mapping *mapping, char *to);

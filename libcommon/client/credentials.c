@@ -25,8 +25,8 @@ static int read_named(const char *path, const char *field, const char *owner, ch
         int r = read_text(path, field, ret_text, &why);
         if (r < 0)
                 cx_error_set(err, r, "unable to read %s %s for %s due to open %s: %s",
-                             strcmp(field, "client-certificate") == 0 ? "client-cert" : field, path, cx_str(owner), path,
-                             r == -ENOENT ? "no such file or directory" : cx_error_text(&why));
+                             strcmp(field, "client-certificate") == 0 ? "client-cert" : field, path, cx_str(owner),
+                             path, r == -ENOENT ? "no such file or directory" : cx_error_text(&why));
         return r;
 }
 

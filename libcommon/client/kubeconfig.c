@@ -100,7 +100,11 @@ static int parse_document(const char *text, size_t length, const char *path, jso
         int r = cx_yaml_parse(text, length, &documents, err);
         if (r < 0) {
                 CX_ERROR why = CX_ERROR_INIT; // without the reason: a file of ours is nothing that a server refused
-                cx_error_set(&why, r, "error loading config file \"%s\": %s", path, cx_error_text(err));
+                static const char prefix[] = "invalid YAML at ";
+                const char *reason = cx_error_text(err);
+                bool yaml = cx_has_prefix(reason, prefix);
+                cx_error_set(&why, r, "error loading config file \"%s\": %s%s", path, yaml ? "yaml: " : "",
+                             reason + (yaml ? strlen(prefix) : 0));
                 if (err)
                         cx_error_release(err);
                 return cx_error_move(err, &why);

@@ -88,10 +88,9 @@ static json_t *plain(const char *text, size_t length)
                 return json_stringn(text, length);
         if (is_one_of(text, null_words))
                 return json_null();
-        // y and n alone stay strings in sigs.k8s.io/yaml
-        if (length > 1 && is_one_of(text, true_words))
+        if (is_one_of(text, true_words))
                 return json_true();
-        if (length > 1 && is_one_of(text, false_words))
+        if (is_one_of(text, false_words))
                 return json_false();
         json_t *value = number(text);
         return value ? value : json_stringn(text, length);
@@ -154,6 +153,17 @@ static int merge_key(struct reader *r, const yaml_mark_t *mark, json_t *into, js
         return 0;
 }
 
+// JSON's keys are text: `on:` is the key "true", as for any reader that goes through YAML's own types.
+static char *key_text(const yaml_event_t *event, bool is_plain)
+{
+        char *text = cx_strndup((const char *)event->data.scalar.value, event->data.scalar.length);
+        json_auto_t *value = is_plain ? plain(text, event->data.scalar.length) : NULL;
+        if (!json_is_boolean(value))
+                return text;
+        free(text);
+        return cx_strdup(json_is_true(value) ? "true" : "false");
+}
+
 static int read_mapping(struct reader *r, int depth, json_t **ret_node)
 {
         json_auto_t *object = json_object();
@@ -171,9 +181,9 @@ static int read_mapping(struct reader *r, int depth, json_t **ret_node)
                         yaml_event_delete(&event);
                         return fail(r, &mark, "a key must be a scalar");
                 }
-                CX_CLEANUP(cx_freep)
-                char *key = cx_strndup((const char *)event.data.scalar.value, event.data.scalar.length);
-                bool is_merge = event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE && strcmp(key, "<<") == 0;
+                bool is_plain = event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !event.data.scalar.tag;
+                CX_CLEANUP(cx_freep) char *key = key_text(&event, is_plain);
+                bool is_merge = is_plain && strcmp(key, "<<") == 0;
                 yaml_event_delete(&event);
                 if ((result = next_event(r, &event)) < 0)
                         return result;

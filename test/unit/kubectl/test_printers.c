@@ -56,7 +56,7 @@ static void test_table(void **state CX_UNUSED)
 
 static void test_custom_columns(void **state CX_UNUSED)
 {
-        CX_OUTPUT output = {.text = "custom-columns=NAME:.metadata.name,N:spec.n,NONE:.x"};
+        CX_OUTPUT output = {.tables = true, .text = "custom-columns=NAME:.metadata.name,N:spec.n,NONE:.x"};
         json_auto_t *object = json_loads("{\"metadata\":{\"name\":\"a\"},\"spec\":{\"n\":3}}", 0, NULL);
         CX_BUF out = CX_BUF_INIT;
         assert_int_equal(cx_output_parse(NULL, &output, NULL), 0);
@@ -85,10 +85,10 @@ static void test_json_and_name(void **state CX_UNUSED)
 
 static void test_bad_output(void **state CX_UNUSED)
 {
-        static const char *const bad[] = {"foo",        "go-template=x", "custom-columns", "custom-columns=a",
-                                          "jsonpath={", "jsonpath"};
+        static const char *const bad[] = {"foo",        "go-template={{", "custom-columns", "custom-columns=a",
+                                          "jsonpath={", "jsonpath",       "wide=x",         "json=x"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(bad); i++) {
-                CX_OUTPUT output = {.text = bad[i]};
+                CX_OUTPUT output = {.tables = true, .text = bad[i]};
                 CX_ERROR err = CX_ERROR_INIT;
                 assert_true(cx_output_parse(NULL, &output, &err) < 0);
                 assert_non_null(err.message);
