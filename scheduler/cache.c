@@ -6,6 +6,7 @@
 
 #include "api/quantity.h"
 #include "base/log.h"
+#include "base/time.h"
 #include "format/json.h"
 
 #define MAX_COLUMNS 16
@@ -322,7 +323,18 @@ bool cache_remove_pod(struct cache *cache, const char *key)
         return true;
 }
 
-void cache_set_pod(struct cache *cache, const char *key, struct template *template, const char *node, bool terminating)
+void cache_hide(struct cache *cache, const struct cached_pod *pod)
+{
+        account(cache, pod, -1);
+}
+
+void cache_show(struct cache *cache, const struct cached_pod *pod)
+{
+        account(cache, pod, 1);
+}
+
+void cache_set_pod(struct cache *cache, const char *key, struct template *template, const char *node, bool terminating,
+                   int64_t created)
 {
         struct cached_pod *pod = cx_map_get(&cache->pods, key);
         if (pod && pod->template == template && strcmp(pod->node->name, node) == 0 && pod->terminating == terminating) {
@@ -331,7 +343,7 @@ void cache_set_pod(struct cache *cache, const char *key, struct template *templa
         }
         // The new one first, so that neither node nor group is dropped in between.
         struct cached_pod *old = cx_map_take(&cache->pods, key);
-        put_pod(cache, key, (struct cached_pod){template, get_or_make(cache, node), false, terminating});
+        put_pod(cache, key, (struct cached_pod){template, get_or_make(cache, node), false, terminating, created});
         if (old) {
                 account(cache, old, -1);
                 template_unref(cache->templates, old->template);
@@ -342,7 +354,7 @@ void cache_set_pod(struct cache *cache, const char *key, struct template *templa
 
 void cache_assume(struct cache *cache, const char *key, struct template *template, struct node *node)
 {
-        put_pod(cache, key, (struct cached_pod){template, node, true, false});
+        put_pod(cache, key, (struct cached_pod){template, node, true, false, cx_time_now()});
 }
 
 bool cache_forget(struct cache *cache, const char *key)

@@ -61,6 +61,7 @@ struct cached_pod {
         struct template *template;
         struct node *node;
         bool assumed, terminating;
+        int64_t created; // µs
 };
 
 struct cache {
@@ -86,11 +87,16 @@ void cache_remove_node(struct cache *cache, const char *name);
 struct node *cache_node(struct cache *cache, const char *name); // NULL when there is none
 
 // A pod that runs on a node, from the informer: confirms an assumed one, moves one that is elsewhere.
-void cache_set_pod(struct cache *cache, const char *key, struct template *template, const char *node, bool terminating);
+void cache_set_pod(struct cache *cache, const char *key, struct template *template, const char *node, bool terminating,
+                   int64_t created);
 void cache_assume(struct cache *cache, const char *key, struct template *template, struct node *node);
 bool cache_forget(struct cache *cache, const char *key); // only while assumed; false when it was confirmed or is gone
 bool cache_remove_pod(struct cache *cache, const char *key);
 void cache_set_namespace(struct cache *cache, const char *name, const struct cx_object *object); // NULL removes
+
+// For trying things out: as if the pod were not there, and back. A ghost is a pod that is only counted.
+void cache_hide(struct cache *cache, const struct cached_pod *pod);
+void cache_show(struct cache *cache, const struct cached_pod *pod);
 
 const struct column *cache_column(struct cache *cache, const char *key);
 const char *node_label(const struct node *node, const char *key);

@@ -2,6 +2,7 @@
 #include "framework.h"
 
 #include "base/random.h"
+#include "preemption.h"
 
 // In the order in which filters run: the cheap ones and those that reject most go first.
 static const struct plugin *const plugins[] = {
@@ -14,16 +15,47 @@ _Static_assert(N_PLUGINS <= MAX_PLUGINS, "one bit a plugin");
 
 #define MIN_FEASIBLE 100 // nodes; below, all are looked at
 
-void cycle_reject(struct cycle *cycle, const char *text)
+void reasons_add(struct reasons *reasons, const char *text)
 {
-        if (cycle->quiet)
-                return;
-        for (size_t i = 0; i < cycle->reasons.count; i++)
-                if (strcmp(cycle->reasons.items[i].text, text) == 0) {
-                        cycle->reasons.items[i].count++;
+        for (size_t i = 0; i < reasons->count; i++)
+                if (strcmp(reasons->items[i].text, text) == 0) {
+                        reasons->items[i].count++;
                         return;
                 }
-        *LIST_ADD(&cycle->reasons) = (struct reason){cx_strdup(text), 1};
+        *LIST_ADD(reasons) = (struct reason){cx_strdup(text), 1};
+}
+
+char *reasons_explain(const struct reasons *reasons, size_t nodes)
+{
+        CX_STRINGS parts = CX_STRINGS_INIT;
+        for (size_t i = 0; i < reasons->count; i++) {
+                CX_CLEANUP(cx_freep)
+                char *part = cx_sprintf("%d %s", reasons->items[i].count, reasons->items[i].text);
+                cx_strings_add(&parts, part);
+        }
+        cx_strings_sort(&parts);
+        CX_CLEANUP(cx_freep) char *list = cx_strings_join(&parts, ", ");
+        return cx_sprintf("0/%zu nodes are available: %s.", nodes, list);
+}
+
+void reasons_release(struct reasons *reasons)
+{
+        for (size_t i = 0; i < reasons->count; i++)
+                free(reasons->items[i].text);
+        free(reasons->items);
+        *reasons = (struct reasons){0};
+}
+
+void cycle_reject(struct cycle *cycle, const char *text)
+{
+        if (!cycle->quiet)
+                reasons_add(&cycle->reasons, text);
+}
+
+void cycle_reject_for_good(struct cycle *cycle, const char *text)
+{
+        cycle->for_good = true;
+        cycle_reject(cycle, text);
 }
 
 uint8_t *cycle_match_groups(const struct cycle *cycle, const char *namespace, const struct cx_selector *selector)
@@ -71,6 +103,7 @@ static unsigned run_pre_filters(struct cycle *cycle)
 
 static bool passes(struct cycle *cycle, unsigned active, const struct node *node)
 {
+        cycle->for_good = false;
         for (size_t i = 0; i < N_PLUGINS; i++)
                 if (active & (1U << i) && !plugins[i]->filter(cycle, node)) {
                         cycle->failed |= 1U << i;
@@ -94,6 +127,7 @@ static void find_feasible(struct framework *framework, struct cycle *cycle, unsi
         struct cache *cache = framework->cache;
         size_t wanted = enough(cache->n_nodes), seen = 0;
         cycle->feasible = cx_alloc_array(wanted, sizeof *cycle->feasible);
+        cycle->hopeful = cx_alloc_array(cache->n_nodes, sizeof *cycle->hopeful);
         if (framework->next_start >= cache->n_nodes)
                 framework->next_start = 0;
         size_t at = framework->next_start;
@@ -101,6 +135,8 @@ static void find_feasible(struct framework *framework, struct cycle *cycle, unsi
                 struct node *node = cache->nodes[at];
                 if (passes(cycle, active, node))
                         cycle->feasible[cycle->n_feasible++] = node;
+                else if (!cycle->for_good)
+                        cycle->hopeful[cycle->n_hopeful++] = node;
                 at = at + 1 == cache->n_nodes ? 0 : at + 1;
                 seen++;
         }
@@ -158,40 +194,127 @@ static void cycle_release(struct cycle *cycle)
         for (size_t i = 0; i < N_PLUGINS; i++)
                 if (plugins[i]->release)
                         plugins[i]->release(cycle);
-        for (size_t i = 0; i < cycle->reasons.count; i++)
-                free(cycle->reasons.items[i].text);
-        free(cycle->reasons.items);
+        reasons_release(&cycle->reasons);
         free(cycle->feasible);
+        free(cycle->hopeful);
 }
 
-static char *explain(const struct cycle *cycle)
+// --- nominations ---
+
+struct nomination {
+        struct templates *templates;
+        struct template *template;
+        char *node;
+};
+
+static void free_nomination(void *value)
 {
-        CX_STRINGS parts = CX_STRINGS_INIT;
-        for (size_t i = 0; i < cycle->reasons.count; i++) {
-                CX_CLEANUP(cx_freep)
-                char *part = cx_sprintf("%d %s", cycle->reasons.items[i].count, cycle->reasons.items[i].text);
-                cx_strings_add(&parts, part);
+        struct nomination *nomination = value;
+        template_unref(nomination->templates, nomination->template);
+        free(nomination->node);
+        free(nomination);
+}
+
+void framework_init(struct framework *framework, struct cache *cache)
+{
+        *framework = (struct framework){.cache = cache, .nominations = CX_MAP_INIT_FREE(free_nomination)};
+}
+
+void framework_release(struct framework *framework)
+{
+        cx_map_release(&framework->nominations);
+}
+
+void framework_nominate(struct framework *framework, const char *key, struct template *template, const char *node)
+{
+        if (!node) {
+                cx_map_remove(&framework->nominations, key);
+                return;
         }
-        cx_strings_sort(&parts);
-        CX_CLEANUP(cx_freep) char *list = cx_strings_join(&parts, ", ");
-        return cx_sprintf("0/%zu nodes are available: %s.", cycle->cache->n_nodes, list);
+        struct templates *templates = framework->cache->templates;
+        struct nomination *nomination = cx_alloc(sizeof *nomination);
+        *nomination = (struct nomination){templates, template_ref(templates, template), cx_strdup(node)};
+        cx_map_set(&framework->nominations, key, nomination);
 }
 
-void framework_schedule(struct framework *framework, struct template *template, struct decision *ret_decision)
+const char *framework_nominated(const struct framework *framework, const char *key)
 {
+        const struct nomination *nomination = cx_map_get(&framework->nominations, key);
+        return nomination ? nomination->node : NULL;
+}
+
+// Counts the nominated pods that are at least as important as if they ran already (sign 1), or takes them away again.
+static void count_nominated(struct framework *framework, const char *key, const struct template *template, int sign)
+{
+        CX_MAP_FOREACH (&framework->nominations, entry) {
+                const struct nomination *nomination = entry->value;
+                struct node *node = cache_node(framework->cache, nomination->node);
+                if (!node || nomination->template->priority < template->priority || strcmp(entry->key, key) == 0)
+                        continue;
+                struct cached_pod ghost = {.template = nomination->template, .node = node};
+                if (sign > 0)
+                        cache_show(framework->cache, &ghost);
+                else
+                        cache_hide(framework->cache, &ghost);
+        }
+}
+
+bool framework_fits(struct framework *framework, struct template *template, const struct node *node,
+                    struct reasons *reasons)
+{
+        CX_CLEANUP(cycle_release)
+        struct cycle cycle = {.cache = framework->cache, .template = template, .quiet = !reasons};
+        framework->cache->cycle++;
+        bool fit = passes(&cycle, run_pre_filters(&cycle), node);
+        for (size_t i = 0; i < cycle.reasons.count; i++)
+                reasons_add(reasons, cycle.reasons.items[i].text);
+        return fit;
+}
+
+static void preempt(struct framework *framework, const char *key, struct template *template, struct cycle *cycle,
+                    struct decision *decision)
+{
+        struct preemption preemption;
+        decision->message = reasons_explain(&cycle->reasons, framework->cache->n_nodes);
+        preemption_find(framework, template, cycle->hopeful, cycle->n_hopeful, framework_nominated(framework, key),
+                        &preemption);
+        decision->nominated = preemption.node;
+        decision->waits = preemption.waits;
+        for (size_t i = 0; i < preemption.victims.count; i++)
+                cx_strings_add(&decision->victims, preemption.victims.items[i]);
+        if (preemption.message) {
+                char *both = cx_sprintf("%s %s", decision->message, preemption.message);
+                free(decision->message);
+                decision->message = both;
+        }
+        preemption_release(&preemption);
+}
+
+void framework_schedule(struct framework *framework, const char *key, struct template *template,
+                        struct decision *ret_decision)
+{
+        *ret_decision = (struct decision){0};
         if (framework->cache->n_nodes == 0) {
-                *ret_decision =
-                        (struct decision){.message = cx_strdup("no nodes available to schedule pods"), .failed = ~0U};
+                ret_decision->message = cx_strdup("no nodes available to schedule pods");
+                ret_decision->failed = ~0U;
                 return;
         }
         CX_CLEANUP(cycle_release) struct cycle cycle = {.cache = framework->cache, .template = template};
+        count_nominated(framework, key, template, 1);
         framework->cache->cycle++;
         find_feasible(framework, &cycle, run_pre_filters(&cycle));
-        *ret_decision = (struct decision){.failed = cycle.failed};
+        ret_decision->failed = cycle.failed;
         if (cycle.n_feasible)
                 ret_decision->node = choose(framework, &cycle);
         else
-                ret_decision->message = explain(&cycle);
+                preempt(framework, key, template, &cycle, ret_decision);
+        count_nominated(framework, key, template, -1);
+}
+
+void decision_release(struct decision *decision)
+{
+        free(decision->message);
+        cx_strings_release(&decision->victims);
 }
 
 // Plugins that look only at the node are asked whether it would do now; so a pod that wants a GPU does not wake up for

@@ -41,10 +41,17 @@ struct plugin {
 };
 #define MAX_SCORE 100
 
-struct reason {
-        char *text;
-        int count;
+struct reasons { // and how many nodes gave each
+        struct reason {
+                char *text;
+                int count;
+        } * items;
+        size_t count;
 };
+void reasons_add(struct reasons *reasons, const char *text);
+char *reasons_explain(const struct reasons *reasons,
+                      size_t nodes); // "0/3 nodes are available: …."; owned by the caller
+void reasons_release(struct reasons *reasons);
 struct topology_count { // a number for every value of a node label
         const struct column *column;
         int64_t *counts;
@@ -63,7 +70,10 @@ struct cycle {
         struct template *template;
         unsigned failed; // plugins (bits of the table) that rejected a node
         bool quiet;      // reasons are not wanted
-        LIST(struct reason, reasons);
+        bool for_good;   // the node was rejected for what no other pod's end can change
+        struct reasons reasons;
+        struct node **hopeful; // nodes that were rejected, but not for good
+        size_t n_hopeful;
         struct node **feasible;
         size_t n_feasible;
         // The plugins' own.
@@ -79,22 +89,40 @@ struct cycle {
 // What became of a pod.
 struct decision {
         struct node *node; // NULL: none
-        char *message;     // then why, owned by the caller
-        unsigned failed;   // and the plugins that said so
+        char *message;     // then why
+        // And the node that will have room when these pods (keys) have ended; NULL when there is none.
+        struct node *nominated;
+        struct cx_strings victims;
+        bool waits;      // for those of an earlier decision
+        unsigned failed; // and the plugins that said so
 };
 
 struct framework {
         struct cache *cache;
         size_t next_start; // where the search goes on, so that every node is looked at in turn
         uint64_t random;
+        // Pods that wait for others to leave a node (key -> struct nomination): less important ones must not take the
+        // room away.
+        struct cx_map nominations;
 };
-void framework_schedule(struct framework *framework, struct template *template, struct decision *ret_decision);
+void framework_init(struct framework *framework, struct cache *cache);
+void framework_release(struct framework *framework); // before the cache
+void framework_schedule(struct framework *framework, const char *key, struct template *template,
+                        struct decision *ret_decision);
+void decision_release(struct decision *decision);
+// NULL: it waits for none (any more).
+void framework_nominate(struct framework *framework, const char *key, struct template *template, const char *node);
+const char *framework_nominated(const struct framework *framework, const char *key);
+// Whether the pod could run on the node as things are; the reasons against are added to `reasons` (may be NULL).
+bool framework_fits(struct framework *framework, struct template *template, const struct node *node,
+                    struct reasons *reasons);
 // Whether one of these events may help a pod that these plugins rejected; `node`, when the event was about one.
 bool framework_helps(struct framework *framework, struct template *template, unsigned failed, unsigned events,
                      const struct node *node);
 
 // --- for plugins ---
 void cycle_reject(struct cycle *cycle, const char *reason);
+void cycle_reject_for_good(struct cycle *cycle, const char *reason); // another pod's end will not help
 // Marks the groups in whose pods a selector is interested: as many bytes as groups; the caller frees.
 uint8_t *cycle_match_groups(const struct cycle *cycle, const char *namespace, const struct cx_selector *selector);
 bool term_matches(const struct cache *cache, const struct pod_term *term, const struct template *template);

@@ -25,6 +25,8 @@ struct task {
         char *node;             // NULL: not a bind, but a report of why there is none
         const struct cx_object *object;
         char *message;
+        char *nominated; // of a report: the node that the pod waits for; NULL: none
+        struct cx_strings victims;
 };
 
 struct scheduler {
@@ -70,6 +72,7 @@ static void wake_pods(struct scheduler *self, unsigned events, const char *node)
 static void drop_pod(struct scheduler *self, const struct cx_object *pod)
 {
         queue_remove(&self->queue, pod->key);
+        framework_nominate(&self->framework, pod->key, NULL, NULL);
         if (cache_remove_pod(&self->cache, pod->key))
                 wake_pods(self, EVENT_POD_GONE, POD_INFO(pod)->node);
 }
@@ -78,11 +81,21 @@ static void place_pod(struct scheduler *self, const struct cx_object *old, const
 {
         const struct pod_info *info = POD_INFO(now);
         queue_remove(&self->queue, now->key);
-        cache_set_pod(&self->cache, now->key, info->template, info->node, now->deleted);
+        framework_nominate(&self->framework, now->key, NULL, NULL);
+        cache_set_pod(&self->cache, now->key, info->template, info->node, now->deleted, now->created);
         if (!old || !POD_INFO(old)->node)
                 wake_pods(self, EVENT_POD_ADDED, info->node);
         else if (POD_INFO(old)->template != info->template || !old->deleted != !now->deleted)
                 wake_pods(self, EVENT_POD_LABELS | EVENT_POD_GONE, info->node);
+}
+
+static void wait_for_node(struct scheduler *self, const struct cx_object *pod)
+{
+        const struct pod_info *info = POD_INFO(pod);
+        // What a scheduler before us decided holds.
+        if (info->nominated && !queue_has(&self->queue, pod->key))
+                framework_nominate(&self->framework, pod->key, info->template, info->nominated);
+        queue_set(&self->queue, pod, cx_time_monotonic());
 }
 
 static void on_pod(void *context, const struct cx_object *old, const struct cx_object *now)
@@ -95,9 +108,9 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
                 place_pod(self, old, now);
         } else if (strcmp(POD_INFO(now)->template->scheduler, self->name) == 0) {
                 if (now->deleted)
-                        queue_remove(&self->queue, now->key);
+                        drop_pod(self, now);
                 else if (!cx_map_has(&self->cache.pods, now->key)) // else its bind is under way
-                        queue_set(&self->queue, now, cx_time_monotonic());
+                        wait_for_node(self, now);
         }
         pthread_cond_signal(&self->wake);
         unlock(self);
@@ -175,16 +188,48 @@ static void write_binding(struct scheduler *self, struct task *task)
                         pod->key, task->node);
 }
 
+static void evict(struct scheduler *self, const struct task *task, const char *key)
+{
+        CX_OBJECT *victim = cx_informer_get_key(self->pods, key);
+        if (!victim || victim->deleted)
+                return;
+        struct cx_ref ref = ref_of(victim);
+        char moment[CX_TIME_TEXT];
+        cx_time_format(cx_time_now(), moment);
+        CX_CLEANUP(cx_freep)
+        char *message = cx_sprintf("%s: preempting to accommodate a higher priority pod", self->name);
+        json_auto_t *patch = json_pack("{s:{s:s}, s:{s:[{s:s, s:s, s:s, s:s, s:s}]}}", "metadata", "uid", victim->uid,
+                                       "status", "conditions", "type", "DisruptionTarget", "status", "True", "reason",
+                                       "PreemptionByScheduler", "message", message, "lastTransitionTime", moment);
+        CX_ERROR err = CX_ERROR_INIT;
+        int r = cx_rest_patch(self->rest, &ref, "status", CX_PATCH_STRATEGIC, patch, NULL, &err);
+        struct cx_delete_options options = {.grace = -1, .uid = victim->uid};
+        if (r == 0)
+                r = cx_rest_delete(self->rest, &ref, &options, &err);
+        if (r == 0)
+                cx_event_object(self->events, "v1", "Pod", victim, "Normal", "Preempted",
+                                "Preempted by pod %s on node %s", task->object->uid, task->nominated);
+        else if (!cx_error_is(&err, CX_REASON_NOT_FOUND) && !cx_error_is(&err, CX_REASON_CONFLICT))
+                cx_err(&err, "Cannot preempt pod", "pod", key);
+}
+
 static void write_condition(struct scheduler *self, const struct task *task)
 {
         const struct cx_object *pod = task->object;
         struct cx_ref ref = ref_of(pod);
         char moment[CX_TIME_TEXT];
         cx_time_format(cx_time_now(), moment);
+        for (size_t i = 0; i < task->victims.count; i++)
+                evict(self, task, task->victims.items[i]);
         json_auto_t *patch = json_pack("{s:{s:s}, s:{s:[{s:s, s:s, s:s, s:s, s:n, s:s, s:I}]}}", "metadata", "uid",
                                        pod->uid, "status", "conditions", "type", "PodScheduled", "status", "False",
                                        "reason", "Unschedulable", "message", task->message, "lastProbeTime",
                                        "lastTransitionTime", moment, "observedGeneration", (json_int_t)pod->generation);
+        if (task->nominated)
+                json_object_set_new(json_object_get(patch, "status"), "nominatedNodeName",
+                                    json_string(task->nominated));
+        else if (POD_INFO(pod)->nominated)
+                json_object_set_new(json_object_get(patch, "status"), "nominatedNodeName", json_null());
         CX_ERROR err = CX_ERROR_INIT;
         if (cx_rest_patch(self->rest, &ref, "status", CX_PATCH_STRATEGIC, patch, NULL, &err) < 0 &&
             !cx_error_is(&err, CX_REASON_NOT_FOUND) && !cx_error_is(&err, CX_REASON_CONFLICT))
@@ -203,6 +248,8 @@ static void run_task(void *context, void *argument)
         cx_object_unref(task->object);
         free(task->node);
         free(task->message);
+        free(task->nominated);
+        cx_strings_release(&task->victims);
         free(task);
 }
 
@@ -215,16 +262,26 @@ static struct task *task_new(const struct cx_object *object)
 
 // --- deciding ---
 
-static void report_failure(struct scheduler *self, struct queued_pod *pod, const char *message)
+static void report_failure(struct scheduler *self, struct queued_pod *pod, const struct decision *decision)
 {
+        const char *key = pod->object->key, *before = framework_nominated(&self->framework, key);
+        // A preemption that is under way stays so until it is over or another is found.
+        const char *node = decision->nominated ? decision->nominated->name : decision->waits ? before : NULL;
+        bool same = cx_streq(pod->message, decision->message) && (before == node || cx_streq(before, node)) &&
+                    !decision->victims.count;
         cx_series_add(self->unschedulable, 1);
-        cx_event_object(self->events, "v1", "Pod", pod->object, "Warning", "FailedScheduling", "%s", message);
-        if (cx_streq(pod->message, message))
+        cx_event_object(self->events, "v1", "Pod", pod->object, "Warning", "FailedScheduling", "%s", decision->message);
+        if (same)
                 return;
         free(pod->message);
-        pod->message = cx_strdup(message);
+        pod->message = cx_strdup(decision->message);
         struct task *task = task_new(pod->object);
-        task->message = cx_strdup(message);
+        task->message = cx_strdup(decision->message);
+        task->nominated = cx_strdup(node);
+        for (size_t i = 0; i < decision->victims.count; i++)
+                cx_strings_add(&task->victims, decision->victims.items[i]);
+        if (decision->nominated || !node)
+                framework_nominate(&self->framework, key, pod->template, task->nominated);
         binder_add(self->binder, task);
 }
 
@@ -232,18 +289,19 @@ static void schedule(struct scheduler *self, struct queued_pod *pod)
 {
         int64_t start = cx_time_monotonic();
         struct decision decision;
-        framework_schedule(&self->framework, pod->template, &decision);
+        framework_schedule(&self->framework, pod->object->key, pod->template, &decision);
         if (decision.node) {
+                framework_nominate(&self->framework, pod->object->key, NULL, NULL);
                 cache_assume(&self->cache, pod->object->key, pod->template, decision.node);
                 struct task *task = task_new(pod->object);
                 task->node = cx_strdup(decision.node->name);
                 task->pod = queue_take(&self->queue, pod);
                 binder_add(self->binder, task);
         } else {
-                report_failure(self, pod, decision.message);
+                report_failure(self, pod, &decision);
                 queue_park(&self->queue, pod, decision.failed, start);
         }
-        free(decision.message);
+        decision_release(&decision);
         cx_series_observe(self->duration, (double)(cx_time_monotonic() - start) / 1e9);
 }
 
@@ -366,7 +424,7 @@ struct scheduler *scheduler_new(struct cx_rest *rest, struct cx_informers *infor
         self->templates = templates_new();
         cache_init(&self->cache, self->templates);
         queue_init(&self->queue);
-        self->framework.cache = &self->cache;
+        framework_init(&self->framework, &self->cache);
         pthread_mutex_init(&self->gate, NULL);
         pthread_mutex_init(&self->lock, NULL);
         pthread_condattr_t attributes;
@@ -412,6 +470,7 @@ void scheduler_free(struct scheduler *self)
         if (!self)
                 return;
         queue_release(&self->queue);
+        framework_release(&self->framework);
         cache_release(&self->cache);
         templates_free(self->templates);
         cx_events_free(self->events);

@@ -95,9 +95,9 @@ static void add_containers(struct cx_buf *key, const json_t *containers)
 
 static void make_key(const json_t *pod, struct cx_buf *key)
 {
-        static const char *const parts[] = {"nodeSelector", "affinity",  "tolerations", "topologySpreadConstraints",
-                                            "overhead",     "resources", "priority",    "schedulerName",
-                                            "hostNetwork"};
+        static const char *const parts[] = {
+                "nodeSelector", "affinity",      "tolerations", "topologySpreadConstraints", "overhead", "resources",
+                "priority",     "schedulerName", "hostNetwork", "preemptionPolicy"};
         const json_t *metadata = json_object_get(pod, "metadata"), *spec = json_object_get(pod, "spec");
         cx_buf_printf(key, "%s\n%s\n", cx_json_string_or(metadata, "namespace", ""), spreading_owner(pod));
         add_part(key, json_object_get(metadata, "labels"));
@@ -181,6 +181,7 @@ static struct template *parse(const json_t *pod, const char *key)
         self->owner_uid = cx_strdup(spreading_owner(pod));
         self->scheduler = cx_strdup(cx_json_string_or(spec, "schedulerName", "default-scheduler"));
         self->priority = cx_json_int(spec, "priority", 0);
+        self->never_preempts = cx_streq(cx_json_string(spec, "preemptionPolicy"), "Never");
         parse_labels(cx_json_get(pod, "metadata.labels"), self);
         parse_requests(spec, self);
         parse_ports(json_object_get(spec, "initContainers"), self);
@@ -266,6 +267,8 @@ void *pod_project(void *context, const json_t *pod)
         info->template = templates_get(context, pod);
         const char *node = cx_json_string(pod, "spec.nodeName"), *phase = cx_json_string(pod, "status.phase");
         info->node = node && *node ? cx_strdup(node) : NULL;
+        const char *nominated = cx_json_string(pod, "status.nominatedNodeName");
+        info->nominated = nominated && *nominated ? cx_strdup(nominated) : NULL;
         info->terminal = cx_streq(phase, "Succeeded") || cx_streq(phase, "Failed");
         info->gates = (int)cx_json_count(pod, "spec.schedulingGates");
         return info;
@@ -276,5 +279,6 @@ void pod_free_projection(void *projection)
         struct pod_info *info = projection;
         template_unref(info->templates, info->template);
         free(info->node);
+        free(info->nominated);
         free(info);
 }

@@ -76,6 +76,7 @@ struct template
         struct resources requests;
         int64_t nonzero[2]; // cpu and memory as scoring sees them: with something for containers that ask for nothing
         bool best_effort;
+        bool never_preempts; // preemptionPolicy
         LIST(struct host_port, ports);
         LIST(struct toleration, tolerations);
         struct cx_selector node_selector;
@@ -103,7 +104,8 @@ size_t templates_count(struct templates *templates);
 struct pod_info {
         struct templates *templates;
         struct template *template;
-        char *node; // NULL: not bound
+        char *node;      // NULL: not bound
+        char *nominated; // status.nominatedNodeName; NULL: none
         bool terminal;
         int gates;
 };

@@ -113,7 +113,7 @@ static bool filter(struct cycle *cycle, const struct node *node)
         for (size_t i = 0; i < cycle->wanted.count; i++) {
                 int value = column_value(cycle->wanted.items[i].column, node);
                 if (value < 0 || (!cycle->first_of_kind && cycle->wanted.items[i].counts[value] <= 0)) {
-                        cycle_reject(cycle, "node(s) didn't match pod affinity rules");
+                        cycle_reject_for_good(cycle, "node(s) didn't match pod affinity rules");
                         return false;
                 }
         }

@@ -14,7 +14,7 @@ static bool filter_unschedulable(struct cycle *cycle, const struct node *node)
         for (size_t i = 0; i < cycle->template->tolerations.count; i++)
                 if (tolerates(&cycle->template->tolerations.items[i], &cordon))
                         return true;
-        cycle_reject(cycle, "node(s) were unschedulable");
+        cycle_reject_for_good(cycle, "node(s) were unschedulable");
         return false;
 }
 
@@ -55,10 +55,11 @@ static bool filter_taints(struct cycle *cycle, const struct node *node)
         const struct taint *taint = untolerated_taint(cycle->template, node);
         if (!taint)
                 return true;
+        cycle->for_good = true;
         if (!cycle->quiet) {
                 CX_BUF text = CX_BUF_INIT;
                 cx_buf_printf(&text, "node(s) had untolerated taint {%s: %s}", taint->key, taint->value);
-                cycle_reject(cycle, text.data);
+                cycle_reject_for_good(cycle, text.data);
         }
         return false;
 }
@@ -136,7 +137,7 @@ static bool filter_affinity(struct cycle *cycle, const struct node *node)
 {
         if (node_matches_affinity(cycle->template, node))
                 return true;
-        cycle_reject(cycle, "node(s) didn't match Pod's node affinity/selector");
+        cycle_reject_for_good(cycle, "node(s) didn't match Pod's node affinity/selector");
         return false;
 }
 

@@ -14,10 +14,15 @@ static bool lacks_extended(struct cycle *cycle, const struct node *node, const s
 {
         if (wanted->amount == 0)
                 return false;
-        for (size_t i = 0; i < node->extended.count; i++)
-                if (node->extended.items[i].id == wanted->id &&
-                    wanted->amount <= node->extended.items[i].allocatable - node->extended.items[i].requested)
+        int64_t allocatable = 0;
+        for (size_t i = 0; i < node->extended.count; i++) {
+                if (node->extended.items[i].id != wanted->id)
+                        continue;
+                allocatable = node->extended.items[i].allocatable;
+                if (wanted->amount <= allocatable - node->extended.items[i].requested)
                         return false;
+        }
+        cycle->for_good |= wanted->amount > allocatable;
         if (!cycle->quiet) {
                 CX_BUF text = CX_BUF_INIT;
                 cx_buf_printf(&text, "Insufficient %s", wanted->name);
@@ -32,12 +37,15 @@ static bool filter_fit(struct cycle *cycle, const struct node *node)
                                             [RESOURCE_MEMORY] = "Insufficient memory",
                                             [RESOURCE_EPHEMERAL] = "Insufficient ephemeral-storage"};
         const struct resources *wanted = &cycle->template->requests;
+        const struct node_info *info = node->info;
         bool short_of = false;
         if (node->pods + 1 > node->info->max_pods)
                 short_of = lacks(cycle, "Too many pods");
         for (int i = 0; i < RESOURCE_BASE; i++)
-                if (wanted->base[i] && wanted->base[i] > node->info->allocatable[i] - node->requested[i])
+                if (wanted->base[i] && wanted->base[i] > info->allocatable[i] - node->requested[i]) {
                         short_of = lacks(cycle, texts[i]);
+                        cycle->for_good |= wanted->base[i] > info->allocatable[i]; // too much for the empty node
+                }
         for (size_t i = 0; i < wanted->n_extended; i++)
                 short_of |= lacks_extended(cycle, node, &wanted->extended[i]);
         return !short_of;

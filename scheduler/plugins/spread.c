@@ -108,8 +108,8 @@ static bool filter(struct cycle *cycle, const struct node *node)
                 const struct spread_state *state = &cycle->spread.items[i];
                 int value = column_value(state->column, node);
                 if (value < 0) {
-                        cycle_reject(cycle, "node(s) didn't match pod topology spread constraints (missing required "
-                                            "label)");
+                        cycle_reject_for_good(cycle, "node(s) didn't match pod topology spread constraints (missing "
+                                                     "required label)");
                         return false;
                 }
                 int64_t count = state->counts[value] < 0 ? 0 : state->counts[value];

@@ -87,7 +87,7 @@ says() { # says POD MESSAGE
 
 @test "a pod that fits nowhere says why, and gets the node that has room later" {
         pod big 6
-        wait_for 5 says big '0/2 nodes are available: 2 Insufficient cpu.'
+        wait_for 5 says big '0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.'
         [ "$(condition big reason)" = Unschedulable ]
         k get events --field-selector reason=FailedScheduling -o name | grep -q .
         node n3 8 c
@@ -98,7 +98,7 @@ says() { # says POD MESSAGE
 @test "a pod that waits gets the room that another leaves" {
         pod one 3 "nodeName: n1"
         pod two 3 "nodeSelector: {kubernetes.io/hostname: n1}"
-        wait_for 5 says two "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector."
+        wait_for 5 says two "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
         k delete pod one --force --grace-period=0
         wait_for 5 on two n1
 }
@@ -107,7 +107,7 @@ says() { # says POD MESSAGE
         k cordon n1
         k taint node n2 team=a:NoSchedule
         pod shy 1
-        wait_for 5 says shy '0/2 nodes are available: 1 node(s) had untolerated taint {team: a}, 1 node(s) were unschedulable.'
+        wait_for 5 says shy '0/2 nodes are available: 1 node(s) had untolerated taint {team: a}, 1 node(s) were unschedulable. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.'
         pod brave 1 'tolerations: [{key: team, operator: Equal, value: a, effect: NoSchedule}]'
         wait_for 5 on brave n2
         k uncordon n1
@@ -123,7 +123,7 @@ says() { # says POD MESSAGE
         wait_for 5 bound apart-2
         ! on apart-1 "$(k get pod apart-2 -o jsonpath='{.spec.nodeName}')" || false
         pod apart-3 100m "$rule"
-        wait_for 5 says apart-3 "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules."
+        wait_for 5 says apart-3 "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod."
         k delete pod apart-1 --force --grace-period=0
         wait_for 5 bound apart-3
 }
@@ -141,11 +141,11 @@ says() { # says POD MESSAGE
 }
 
 @test "the higher priority goes first" {
-        pod filler 4 "nodeName: n1"
         k create priorityclass high --value=1000
+        pod filler 4 "nodeName: n1" "priorityClassName: high"
         pod low 4 "nodeSelector: {kubernetes.io/hostname: n1}"
         pod high 4 "nodeSelector: {kubernetes.io/hostname: n1}" "priorityClassName: high"
-        local why="0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector."
+        local why="0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
         wait_for 5 says low "$why"
         wait_for 5 says high "$why"
         sleep 1.1 # both have done backing off
@@ -153,6 +153,35 @@ says() { # says POD MESSAGE
         wait_for 5 on high n1
         ! bound low || false
         k delete priorityclass high
+}
+
+@test "a more important pod takes the place of others" {
+        k create priorityclass vital --value=1000000
+        k create priorityclass polite --value=1000000 --preemption-policy=Never
+        local here='nodeSelector: {kubernetes.io/hostname: n1}'
+        pod small-1 1500m "$here"
+        pod small-2 1500m "$here"
+        wait_for 5 bound small-1
+        wait_for 5 bound small-2
+        pod waits 3 "$here" "priorityClassName: polite"
+        wait_for 5 says waits "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: not eligible due to preemptionPolicy=Never."
+        k delete pod waits --force --grace-period=0
+        k patch pod small-1 --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
+        k patch pod small-2 --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
+        pod vital 2500m "$here" "priorityClassName: vital"
+        leaving() { [ -n "$(k get pod "$1" -o jsonpath='{.metadata.deletionTimestamp}')" ]; }
+        wait_for 5 leaving small-2 # the newer one is enough
+        ! leaving small-1 || false
+        [ "$(k get pod small-2 -o jsonpath='{.status.conditions[?(@.type=="DisruptionTarget")].reason}')" = PreemptionByScheduler ]
+        nominated() { [ "$(k get pod vital -o jsonpath='{.status.nominatedNodeName}')" = n1 ]; }
+        wait_for 5 nominated
+        k patch pod small-2 --type=merge -p '{"metadata":{"finalizers":null}}'
+        k delete pod small-2 --force --grace-period=0 --ignore-not-found
+        wait_for 10 on vital n1
+        seen() { k get events --field-selector reason=Preempted -o jsonpath='{.items[*].message}' | grep -q "Preempted by pod $(k get pod vital -o jsonpath='{.metadata.uid}') on node n1"; }
+        wait_for 5 seen
+        k patch pod small-1 --type=merge -p '{"metadata":{"finalizers":null}}'
+        k delete priorityclass vital polite
 }
 
 @test "a scheduler that is killed and started again goes on, with leader election" {

@@ -33,12 +33,16 @@ static json_t *world_json(const char *text)
 
 static CX_UNUSED void world_init(struct world *w)
 {
-        *w = (struct world){.templates = templates_new(), .framework.cache = &w->cache};
+        *w = (struct world){
+                .templates = templates_new(),
+        };
         cache_init(&w->cache, w->templates);
+        framework_init(&w->framework, &w->cache);
 }
 
 static CX_UNUSED void world_release(struct world *w)
 {
+        framework_release(&w->framework);
         cache_release(&w->cache);
         assert_int_equal(templates_count(w->templates), 0);
         templates_free(w->templates);
@@ -83,23 +87,26 @@ static CX_UNUSED void world_run(struct world *w, const char *name, const char *l
 {
         json_auto_t *pod = world_pod_json(name, labels, spec);
         struct template *template = templates_get(w->templates, pod);
-        cache_set_pod(&w->cache, name, template, node, false);
+        cache_set_pod(&w->cache, name, template, node, false, 0);
         template_unref(w->templates, template);
 }
 
-// The node's name, or the message.
+// The node's name, or the message (what the filters said, without what became of preemption).
 static CX_UNUSED char *world_schedule(struct world *w, const char *labels, const char *spec, unsigned *ret_failed)
 {
         json_auto_t *pod = world_pod_json("new", labels, spec);
         struct template *template = templates_get(w->templates, pod);
         struct decision decision;
-        framework_schedule(&w->framework, template, &decision);
+        framework_schedule(&w->framework, "new", template, &decision);
         template_unref(w->templates, template);
         if (ret_failed)
                 *ret_failed = decision.failed;
-        if (!decision.node)
-                return decision.message;
-        return cx_strdup(decision.node->name);
+        char *answer = decision.node ? cx_strdup(decision.node->name) : cx_steal(&decision.message);
+        char *end = strstr(answer, " preemption: ");
+        if (end)
+                *end = 0;
+        decision_release(&decision);
+        return answer;
 }
 
 static CX_UNUSED void world_expect(struct world *w, const char *labels, const char *spec, const char *wanted)
