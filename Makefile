@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules
 Q := $(if $(V),,@)
 .SUFFIXES:
 
-PACKAGES := libcurl libmicrohttpd gnutls jansson yaml-0.1 libprotobuf-c openssl libarchive zlib libzstd libwslay libldns
+PACKAGES := libcurl libnghttp2 libmicrohttpd gnutls jansson yaml-0.1 libprotobuf-c openssl libarchive zlib libzstd libwslay libldns
 PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libwslay libldns,$(PACKAGES)) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wno-missing-field-initializers -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings -Wvla
@@ -24,7 +24,7 @@ CPPFLAGS := -Ilibcommon -I. -I$(OUT)/gen -include base/banned.h
 LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(filter -fsanitize%,$(CFLAGS_$(BUILD)))
 
 # Libraries a component needs beyond those of libcommon; the linker drops what is not used.
-LIBS := -lcurl -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lm
+LIBS := -lcurl -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lm
 
 # component folder -> executable
 EXE_apiserver := kube-apiserver

@@ -75,6 +75,7 @@ struct cx_call {
         bool dry_run;
         enum cx_field_validation field_validation;
         struct cx_strings warnings;
+        struct cx_waiter waiter; // of a read that waits for the cache
 };
 void cx_call_free(void *call);
 

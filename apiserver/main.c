@@ -186,6 +186,8 @@ static int run(struct cx_apiserver *api)
         int number = cx_process_wait_stop();
         cx_info("Shutting down", "signal", CX_INT(number));
         atomic_store(&api->stopping, true);
+        cx_http_server_stop_accepting(api->server);
+        cx_store_stop(api->store);
         pthread_mutex_lock(&keeper.lock);
         keeper.stopping = true;
         pthread_cond_signal(&keeper.wake);

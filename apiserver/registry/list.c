@@ -208,28 +208,58 @@ void cx_handle_list(struct cx_call *call)
                 cx_respond_error(call, &err);
 }
 
-bool cx_handle_read_inline(struct cx_call *call)
+// A consistent get needs no worker: whoever brings the news that the cache is fresh answers it.
+static void on_fresh(struct cx_waiter *waiter, int result)
 {
-        if (cx_streq(call->info.verb, "watch")) {
-                const char *revision = cx_http_query(call->request, "resourceVersion");
-                // A watch from a given revision starts at once; "from now" needs a consistent read first.
-                if (!revision || !*revision)
-                        return false;
-                int64_t asked;
-                if (cx_parse_int(revision, 0, INT64_MAX, &asked) == 0 && asked > cx_store_revision(call->api->store))
-                        return false;
-                cx_handle_watch(call);
-                return true;
-        }
-        if (!cx_streq(cx_http_query(call->request, "resourceVersion"), "0") || call->subresource)
-                return false;
-        if (cx_streq(call->info.verb, "get")) {
+        struct cx_call *call = (struct cx_call *)((char *)waiter - offsetof(struct cx_call, waiter));
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_store_waited(result, &err) < 0)
+                cx_respond_error(call, &err);
+        else
+                respond_get(call);
+}
+
+static bool get_inline(struct cx_call *call)
+{
+        const char *revision = cx_http_query(call->request, "resourceVersion");
+        if (cx_streq(revision, "0")) {
                 respond_get(call);
                 return true;
         }
+        if (revision && *revision)
+                return false;
+        call->waiter.done = on_fresh;
+        cx_progress_await_fresh(cx_store_progress(call->api->store), &call->waiter);
+        return true;
+}
+
+static bool watch_inline(struct cx_call *call)
+{
+        const char *revision = cx_http_query(call->request, "resourceVersion");
+        // A watch from a given revision starts at once; "from now" needs a consistent read first.
+        if (!revision || !*revision)
+                return false;
+        int64_t asked;
+        if (cx_parse_int(revision, 0, INT64_MAX, &asked) == 0 && asked > cx_store_revision(call->api->store))
+                return false;
+        cx_handle_watch(call);
+        return true;
+}
+
+static bool list_inline(struct cx_call *call)
+{
         const char *token = cx_http_query(call->request, "continue");
-        if (!cx_streq(call->info.verb, "list") || (token && *token))
+        if (!cx_streq(cx_http_query(call->request, "resourceVersion"), "0") || (token && *token))
                 return false;
         cx_handle_list(call);
         return true;
+}
+
+bool cx_handle_read_inline(struct cx_call *call)
+{
+        if (cx_streq(call->info.verb, "get"))
+                return get_inline(call);
+        if (cx_streq(call->info.verb, "watch"))
+                return watch_inline(call);
+        return cx_streq(call->info.verb, "list") && list_inline(call);
 }

@@ -56,7 +56,7 @@ void cx_handle_patch(struct cx_call *call);
 void cx_handle_delete(struct cx_call *call);
 void cx_handle_delete_collection(struct cx_call *call);
 void cx_handle_watch(struct cx_call *call);
-// get and list that need no consistent read and watches: answered on the I/O thread. False: hand it to a worker.
+// Gets, and lists and watches that need no consistent read: answered without a worker. False: hand it to one.
 bool cx_handle_read_inline(struct cx_call *call);
 
 // The selection that a list or a watch asks for. Selectors are owned by the caller.

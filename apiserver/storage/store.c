@@ -6,9 +6,12 @@
 #include "base/time.h"
 #include "format/json.h"
 
+#include <semaphore.h>
+
 #define ROOT "/registry/"
 #define LOAD_PAGE 500
-#define WAIT_LIMIT (10 * CX_NS_PER_S)
+#define STOP_LIMIT (2 * CX_NS_PER_S)
+#define TICK (CX_NS_PER_S / 2)
 #define COMPACT_INTERVAL (300 * CX_NS_PER_S)
 #define LEASE_SHARE (60 * CX_NS_PER_S) // objects that expire share a lease for so long
 
@@ -17,15 +20,12 @@ struct cx_store {
         struct cx_etcd_watch *watch;
         struct cx_map by_prefix;   // "pods", "services/specs" → cache (owned)
         struct cx_map by_resource; // "group/resource" → cache (borrowed); filled once
-        pthread_mutex_t lock;      // guards all below
-        pthread_cond_t moved;      // revision, probe_done or a flag has changed
-        int64_t revision;
-        bool ready, stopping, reload;
-        // probes: tickets are numbers of probes; a reader takes the next one to start
-        uint64_t probe_wanted, probe_started, probe_done;
-        int64_t probe_result; // revision, or negative errno of the last probe
-        pthread_t prober, keeper;
-        bool prober_started, keeper_started;
+        struct cx_progress *progress;
+        pthread_t keeper;
+        bool keeper_started;
+        pthread_mutex_t lock; // guards all below
+        pthread_cond_t wake;  // stopping or reload is set
+        bool stopping, reload;
         int64_t lease, lease_ttl, lease_until;
 };
 
@@ -123,15 +123,6 @@ static char *etcd_key(struct cx_store *store, const struct cx_resource *resource
 
 // --- following etcd ---
 
-static void advance(struct cx_store *store, int64_t revision)
-{
-        pthread_mutex_lock(&store->lock);
-        if (revision > store->revision)
-                store->revision = revision;
-        pthread_cond_broadcast(&store->moved);
-        pthread_mutex_unlock(&store->lock);
-}
-
 static void on_events(void *context, struct cx_etcd_event *events, size_t count, int64_t revision)
 {
         struct cx_store *store = context;
@@ -152,22 +143,23 @@ static void on_events(void *context, struct cx_etcd_event *events, size_t count,
                 else
                         cx_warn("Stored object is not readable and is left out", "key", event->kv.key);
         }
-        advance(store, revision);
+        cx_progress_advance(store->progress, revision);
 }
 
 static void on_progress(void *context, int64_t revision)
 {
-        advance(context, revision);
+        struct cx_store *store = context;
+        cx_progress_advance(store->progress, revision);
 }
 
 static void on_watch_end(void *context, int64_t compact_revision CX_UNUSED, const struct cx_error *err)
 {
         struct cx_store *store = context;
         cx_err(err, "Watch on etcd ended; everything is read again");
+        cx_progress_follow(store->progress, false, 0);
         pthread_mutex_lock(&store->lock);
-        store->ready = false;
         store->reload = true;
-        pthread_cond_broadcast(&store->moved);
+        pthread_cond_broadcast(&store->wake);
         pthread_mutex_unlock(&store->lock);
 }
 
@@ -216,102 +208,86 @@ static int load_all(struct cx_store *store, struct cx_error *err)
                 return r;
         struct cx_etcd_watch_callbacks callbacks = {
                 .on_events = on_events, .on_progress = on_progress, .on_end = on_watch_end, .context = store};
+        cx_progress_follow(store->progress, true, revision);
+        struct cx_etcd_watch *watch = NULL;
+        r = cx_etcd_watch_new(store->etcd, ROOT, "/registry0", revision + 1, false, &callbacks, &watch, err);
         pthread_mutex_lock(&store->lock);
-        store->revision = revision;
-        store->ready = true;
+        store->watch = watch;
         pthread_mutex_unlock(&store->lock);
-        return cx_etcd_watch_new(store->etcd, ROOT, "/registry0", revision + 1, false, &callbacks, &store->watch, err);
+        return r;
 }
 
-// --- the prober: one revision request for all readers that wait ---
+// --- waiting ---
 
-static void *prober_main(void *context)
+struct blocked {
+        struct cx_waiter waiter;
+        sem_t told;
+        int result;
+};
+
+static void on_told(struct cx_waiter *waiter, int result)
 {
-        struct cx_store *store = context;
-        pthread_mutex_lock(&store->lock);
-        for (;;) {
-                while (!store->stopping && store->probe_wanted == store->probe_done)
-                        pthread_cond_wait(&store->moved, &store->lock);
-                if (store->stopping)
-                        break;
-                uint64_t ticket = store->probe_started = store->probe_wanted;
-                pthread_mutex_unlock(&store->lock);
-                CX_ERROR err = CX_ERROR_INIT;
-                int64_t revision = 0;
-                int r = cx_etcd_revision(store->etcd, &revision, &err);
-                pthread_mutex_lock(&store->lock);
-                store->probe_done = ticket;
-                store->probe_result = r < 0 ? r : revision;
-                pthread_cond_broadcast(&store->moved);
-        }
-        pthread_mutex_unlock(&store->lock);
-        return NULL;
+        struct blocked *blocked = (struct blocked *)waiter;
+        blocked->result = result;
+        sem_post(&blocked->told);
 }
 
-static struct timespec after(int64_t ns)
+int cx_store_waited(int result, struct cx_error *err)
 {
-        struct timespec time;
-        clock_gettime(CLOCK_MONOTONIC, &time);
-        time.tv_sec += ns / CX_NS_PER_S;
-        time.tv_nsec += ns % CX_NS_PER_S;
-        if (time.tv_nsec >= CX_NS_PER_S) {
-                time.tv_nsec -= CX_NS_PER_S;
-                time.tv_sec++;
+        switch (result) {
+        case 0:
+                return 0;
+        case -ETIMEDOUT:
+                return cx_error_reason(err, CX_REASON_TIMEOUT, "the watch cache has not caught up with etcd in time");
+        case -ECANCELED:
+                return cx_error_reason(err, CX_REASON_UNAVAILABLE, "the server is shutting down");
+        default:
+                return cx_error_reason(err, CX_REASON_UNAVAILABLE, "etcd cannot be reached");
         }
-        return time;
 }
 
-static int wait_locked(struct cx_store *store, int64_t revision, struct cx_error *err)
+// revision < 0: until fresh.
+static int wait_blocking(struct cx_store *store, int64_t revision, struct cx_error *err)
 {
-        struct timespec limit = after(WAIT_LIMIT);
-        while (store->revision < revision || !store->ready) {
-                // A revision that no key of ours has would never arrive by itself.
-                struct timespec nudge = after(CX_NS_PER_S / 2);
-                bool timed_out = pthread_cond_timedwait(&store->moved, &store->lock, &nudge) == ETIMEDOUT;
-                if (store->revision >= revision && store->ready)
-                        break;
-                if (timed_out && (nudge.tv_sec > limit.tv_sec || store->stopping))
-                        return cx_error_reason(err, CX_REASON_TIMEOUT,
-                                               "the watch cache has not reached revision %ld in time", (long)revision);
-                if (timed_out && store->watch && store->ready)
-                        cx_etcd_watch_request_progress(store->watch);
-        }
-        return 0;
+        struct blocked blocked = {.waiter = {.done = on_told}};
+        sem_init(&blocked.told, 0, 0);
+        if (revision < 0)
+                cx_progress_await_fresh(store->progress, &blocked.waiter);
+        else
+                cx_progress_await(store->progress, &blocked.waiter, revision);
+        while (sem_wait(&blocked.told) < 0)
+                ;
+        sem_destroy(&blocked.told);
+        return cx_store_waited(blocked.result, err);
 }
 
 int cx_store_wait(struct cx_store *store, int64_t revision, struct cx_error *err)
 {
-        pthread_mutex_lock(&store->lock);
-        int r = wait_locked(store, revision, err);
-        pthread_mutex_unlock(&store->lock);
-        return r;
+        return wait_blocking(store, revision, err);
 }
 
 int cx_store_sync(struct cx_store *store, struct cx_error *err)
 {
-        int r;
+        return wait_blocking(store, -1, err);
+}
+
+static void nudge(void *context)
+{
+        struct cx_store *store = context;
         pthread_mutex_lock(&store->lock);
-        // A probe that is under way started before this call: only the one after it counts.
-        uint64_t ticket = store->probe_started + 1;
-        if (store->probe_wanted < ticket) {
-                store->probe_wanted = ticket;
-                pthread_cond_broadcast(&store->moved);
-        }
-        while (store->probe_done < ticket && !store->stopping)
-                pthread_cond_wait(&store->moved, &store->lock);
-        if (store->stopping || store->probe_result < 0)
-                r = cx_error_reason(err, CX_REASON_UNAVAILABLE, "etcd cannot be reached");
-        else
-                r = wait_locked(store, store->probe_result, err);
+        if (store->watch && !store->reload)
+                cx_etcd_watch_request_progress(store->watch);
         pthread_mutex_unlock(&store->lock);
-        return r;
 }
 
 // --- the keeper: compaction, and reading all again after the watch was lost ---
 
 static void reload(struct cx_store *store)
 {
-        cx_etcd_watch_free(cx_steal(&store->watch));
+        pthread_mutex_lock(&store->lock);
+        struct cx_etcd_watch *old = cx_steal(&store->watch);
+        pthread_mutex_unlock(&store->lock);
+        cx_etcd_watch_free(old);
         CX_ERROR err = CX_ERROR_INIT;
         if (load_all(store, &err) == 0)
                 return;
@@ -321,28 +297,42 @@ static void reload(struct cx_store *store)
         pthread_mutex_unlock(&store->lock);
 }
 
+static struct timespec after(int64_t ns)
+{
+        struct timespec time;
+        clock_gettime(CLOCK_MONOTONIC, &time);
+        ns += time.tv_nsec;
+        return (struct timespec){.tv_sec = time.tv_sec + ns / CX_NS_PER_S, .tv_nsec = ns % CX_NS_PER_S};
+}
+
+static void compact(struct cx_store *store, int64_t revision)
+{
+        // Another apiserver may have done it: an error only means that there is nothing left to do.
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_etcd_compact(store->etcd, revision, &err) < 0)
+                cx_debug(3, "Compaction was not done", "why", cx_error_text(&err));
+}
+
 static void *keeper_main(void *context)
 {
         struct cx_store *store = context;
         int64_t compact_at = cx_time_monotonic() + COMPACT_INTERVAL, compact_to = cx_store_revision(store);
         pthread_mutex_lock(&store->lock);
         while (!store->stopping) {
-                struct timespec tick = after(CX_NS_PER_S);
-                while (!store->stopping && !store->reload &&
-                       pthread_cond_timedwait(&store->moved, &store->lock, &tick) != ETIMEDOUT)
+                struct timespec tick = after(TICK);
+                bool failed = store->reload; // the last try: the next one at the next tick
+                while (!store->stopping && (failed || !store->reload) &&
+                       pthread_cond_timedwait(&store->wake, &store->lock, &tick) != ETIMEDOUT)
                         ;
                 bool again = store->reload && !store->stopping;
                 store->reload = false;
-                int64_t revision = store->revision;
                 pthread_mutex_unlock(&store->lock);
                 if (again)
                         reload(store);
+                cx_progress_tick(store->progress);
                 if (cx_time_monotonic() >= compact_at) {
-                        // Another apiserver may have done it: an error only means that there is nothing left to do.
-                        CX_ERROR err = CX_ERROR_INIT;
-                        if (cx_etcd_compact(store->etcd, compact_to, &err) < 0)
-                                cx_debug(3, "Compaction was not done", "why", cx_error_text(&err));
-                        compact_to = revision;
+                        compact(store, compact_to);
+                        compact_to = cx_store_revision(store);
                         compact_at = cx_time_monotonic() + COMPACT_INTERVAL;
                 }
                 pthread_mutex_lock(&store->lock);
@@ -362,15 +352,17 @@ int cx_store_new(struct cx_etcd *etcd, struct cx_store **ret_store, struct cx_er
         pthread_condattr_t monotonic;
         pthread_condattr_init(&monotonic);
         pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-        pthread_cond_init(&store->moved, &monotonic);
+        pthread_cond_init(&store->wake, &monotonic);
         pthread_condattr_destroy(&monotonic);
+        store->progress = cx_progress_new(etcd, nudge, store);
         make_caches(store);
         int r = load_all(store, err);
         if (r == 0) {
-                store->prober_started = pthread_create(&store->prober, NULL, prober_main, store) == 0;
                 store->keeper_started = pthread_create(&store->keeper, NULL, keeper_main, store) == 0;
-                if (!store->prober_started || !store->keeper_started)
-                        r = cx_error_set(err, -EAGAIN, "cannot start the store's threads");
+                if (store->keeper_started)
+                        (void)pthread_setname_np(store->keeper, "store-keeper");
+                else
+                        r = cx_error_set(err, -EAGAIN, "cannot start the store's thread");
         }
         if (r < 0) {
                 cx_store_free(store);
@@ -380,32 +372,41 @@ int cx_store_new(struct cx_etcd *etcd, struct cx_store **ret_store, struct cx_er
         return 0;
 }
 
+void cx_store_stop(struct cx_store *store)
+{
+        if (!store)
+                return;
+        cx_etcd_hurry(store->etcd, STOP_LIMIT);
+        cx_progress_stop(store->progress);
+}
+
 void cx_store_free(struct cx_store *store)
 {
         if (!store)
                 return;
         pthread_mutex_lock(&store->lock);
         store->stopping = true;
-        pthread_cond_broadcast(&store->moved);
+        pthread_cond_broadcast(&store->wake);
         pthread_mutex_unlock(&store->lock);
-        if (store->prober_started)
-                pthread_join(store->prober, NULL);
         if (store->keeper_started)
                 pthread_join(store->keeper, NULL);
         cx_etcd_watch_free(store->watch);
+        cx_progress_free(store->progress);
         cx_map_release(&store->by_resource);
         cx_map_release(&store->by_prefix);
         pthread_mutex_destroy(&store->lock);
-        pthread_cond_destroy(&store->moved);
+        pthread_cond_destroy(&store->wake);
         free(store);
 }
 
 bool cx_store_ready(struct cx_store *store)
 {
-        pthread_mutex_lock(&store->lock);
-        bool ready = store->ready;
-        pthread_mutex_unlock(&store->lock);
-        return ready;
+        return cx_progress_following(store->progress);
+}
+
+struct cx_progress *cx_store_progress(struct cx_store *store)
+{
+        return store->progress;
 }
 
 struct cx_etcd *cx_store_etcd(struct cx_store *store)
@@ -415,10 +416,7 @@ struct cx_etcd *cx_store_etcd(struct cx_store *store)
 
 int64_t cx_store_revision(struct cx_store *store)
 {
-        pthread_mutex_lock(&store->lock);
-        int64_t revision = store->revision;
-        pthread_mutex_unlock(&store->lock);
-        return revision;
+        return cx_progress_revision(store->progress);
 }
 
 // --- objects ---
@@ -505,7 +503,7 @@ static int lease_for(struct cx_store *store, int64_t ttl, int64_t *ret_lease, st
 static void wait_after_write(struct cx_store *store, int64_t revision)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_store_wait(store, revision, &err) < 0)
+        if (cx_store_wait(store, revision, &err) < 0 && !cx_error_is(&err, CX_REASON_UNAVAILABLE))
                 cx_err(&err, "A write is not visible yet", "revision", CX_INT(revision));
 }
 

@@ -5,11 +5,14 @@
 #pragma once
 
 #include "apiserver/storage/cache.h"
+#include "apiserver/storage/progress.h"
 #include "etcd/etcd.h"
 
 struct cx_store;
 
 int cx_store_new(struct cx_etcd *etcd, struct cx_store **ret_store, struct cx_error *err) CX_CHECK; // blocks: loads all
+// For a process that ends: waits for the caches are over at once, and etcd gets two more seconds for what is under way.
+void cx_store_stop(struct cx_store *store);
 void cx_store_free(struct cx_store *store);
 bool cx_store_ready(struct cx_store *store); // the caches are filled and follow etcd
 
@@ -19,6 +22,9 @@ int64_t cx_store_revision(struct cx_store *store); // up to where the caches are
 int cx_store_sync(struct cx_store *store, struct cx_error *err) CX_CHECK;
 // Blocks until the caches have reached a revision.
 int cx_store_wait(struct cx_store *store, int64_t revision, struct cx_error *err) CX_CHECK;
+struct cx_progress *cx_store_progress(struct cx_store *store); // for waits that block nobody
+// The error of a wait that ended with `result`; 0 for 0.
+int cx_store_waited(int result, struct cx_error *err) CX_CHECK;
 
 // Cached object by namespace (NULL or "" for cluster-scoped) and name; new reference or NULL.
 struct cx_stored *cx_store_get(struct cx_store *store, const struct cx_resource *resource, const char *namespace,

@@ -6,6 +6,7 @@
 #include "etcd/grpc.h"
 #include "etcd/rpc.pb-c.h"
 
+#include <stdatomic.h>
 #include <time.h>
 
 #define RETRY_DELAY (50 * CX_NS_PER_MS)
@@ -13,6 +14,7 @@
 struct cx_etcd {
         struct cx_grpc *grpc;
         int64_t timeout;
+        atomic_long limit; // monotonic ns; 0: none
 };
 
 void cx_etcd_kv_release(struct cx_etcd_kv *kv)
@@ -45,6 +47,13 @@ void cx_etcd_free(struct cx_etcd *etcd)
                 return;
         cx_grpc_free(etcd->grpc);
         free(etcd);
+}
+
+void cx_etcd_hurry(struct cx_etcd *etcd, int64_t ns)
+{
+        int64_t limit = cx_time_monotonic() + ns;
+        atomic_store(&etcd->limit, limit);
+        cx_grpc_limit(etcd->grpc, limit);
 }
 
 // --- calls ---
@@ -99,7 +108,8 @@ static int call(struct cx_etcd *etcd, const char *method, const ProtobufCMessage
                                           : cx_error_reason(err, CX_REASON_INTERNAL, "etcd: the answer is malformed");
                 }
                 bool again = result.status == -1 || result.status == CX_GRPC_UNAVAILABLE;
-                again = again && (is_read || result.unsent) && cx_time_monotonic() + RETRY_DELAY < deadline;
+                int64_t next = cx_time_monotonic() + RETRY_DELAY, limit = atomic_load(&etcd->limit);
+                again = again && (is_read || result.unsent) && next < deadline && (!limit || next < limit);
                 int code = again ? 0 : fail(&result, err);
                 cx_grpc_result_release(&result);
                 if (!again)
@@ -199,6 +209,39 @@ int cx_etcd_revision(struct cx_etcd *etcd, int64_t *ret_revision, struct cx_erro
         *ret_revision = reply->header ? reply->header->revision : 0;
         etcdserverpb__range_response__free_unpacked(reply, NULL);
         return 0;
+}
+
+struct probe {
+        void (*done)(void *context, int result, int64_t revision);
+        void *context;
+};
+
+static void on_revision(void *context, struct cx_grpc_result *result)
+{
+        CX_CLEANUP(cx_freep) struct probe *probe = context;
+        Etcdserverpb__RangeResponse *reply = NULL;
+        int64_t revision = 0;
+        if (result->status == CX_GRPC_OK)
+                reply = etcdserverpb__range_response__unpack(NULL, result->message.length,
+                                                             (const uint8_t *)result->message.data);
+        if (reply && reply->header)
+                revision = reply->header->revision;
+        if (reply)
+                etcdserverpb__range_response__free_unpacked(reply, NULL);
+        probe->done(probe->context, revision > 0 ? 0 : -EHOSTUNREACH, revision);
+}
+
+void cx_etcd_revision_async(struct cx_etcd *etcd, void (*done)(void *context, int result, int64_t revision),
+                            void *context)
+{
+        Etcdserverpb__RangeRequest request = ETCDSERVERPB__RANGE_REQUEST__INIT;
+        request.key = bytes_of("/");
+        request.count_only = true;
+        uint8_t bytes[64];
+        size_t length = etcdserverpb__range_request__pack(&request, bytes); // a key of one byte and a flag
+        struct probe *probe = cx_alloc(sizeof *probe);
+        *probe = (struct probe){.done = done, .context = context};
+        cx_grpc_call(etcd->grpc, "/etcdserverpb.KV/Range", bytes, length, etcd->timeout, on_revision, probe);
 }
 
 // `op` when the key's mod revision is `expected`; else reads what is there.

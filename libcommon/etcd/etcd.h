@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// etcd v3 over native gRPC: HTTP/2 with TLS by libcurl, messages by protobuf-c. One connection, many streams, one I/O
+// etcd v3 over native gRPC: HTTP/2 by nghttp2 with TLS by OpenSSL, messages by protobuf-c. One connection, many streams, one I/O
 // thread; calls block with a deadline and may come from any thread.
 //
 // Safe retries only: reads are retried on another endpoint; a write is retried only when it certainly did not reach
@@ -28,6 +28,9 @@ int cx_etcd_new(const struct cx_etcd_options *options, struct cx_etcd **ret_etcd
 void cx_etcd_free(struct cx_etcd *etcd);
 CX_DEFINE_CLEANUP(struct cx_etcd, cx_etcd_freep, cx_etcd_free)
 
+// From now on no call lasts longer than `ns` from this moment: a process that ends does not wait for an etcd that is away.
+void cx_etcd_hurry(struct cx_etcd *etcd, int64_t ns);
+
 // Reads one key. -ENOENT (reason NOT_FOUND) when absent. ret_revision (may be NULL): the store's revision.
 int cx_etcd_get(struct cx_etcd *etcd, const char *key, struct cx_etcd_kv *ret_kv, int64_t *ret_revision,
                 struct cx_error *err) CX_CHECK;
@@ -38,6 +41,9 @@ int cx_etcd_range(struct cx_etcd *etcd, const char *key, const char *range_end, 
                   bool *ret_more, struct cx_error *err) CX_CHECK;
 // Linearizable current revision: the probe of a consistent read.
 int cx_etcd_revision(struct cx_etcd *etcd, int64_t *ret_revision, struct cx_error *err) CX_CHECK;
+// The same without waiting and without trying again: `done` runs on the I/O thread; result is 0 or -EHOSTUNREACH.
+void cx_etcd_revision_async(struct cx_etcd *etcd, void (*done)(void *context, int result, int64_t revision),
+                            void *context);
 
 // Writes when the key's mod revision is `expected` (0: must not exist). On a mismatch: -EAGAIN, reason CONFLICT, and
 // ret_current (may be NULL) is what is there (key NULL when nothing). ret_revision: the new mod revision.

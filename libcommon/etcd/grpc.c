@@ -1,70 +1,139 @@
 // SPDX-License-Identifier: Apache-2.0
-// See grpc.h. The I/O thread owns all easy handles; other threads only put commands into a queue and wake it. libcurl
-// 7.88 fails on the second request of a cleartext HTTP/2 connection, so endpoints are always https.
+// See grpc.h. All state is guarded by one lock, which is held only for what does not block: packing frames, writing to
+// and reading from a non-blocking socket. What nghttp2 tells while the lock is held is only gathered (bytes into `in`,
+// ended transfers into `finished`); the I/O thread hands it on afterwards, without the lock.
 #include "etcd/grpc.h"
 
 #include "base/log.h"
 #include "base/time.h"
+#include "etcd/dial.h"
 
-#include <curl/curl.h>
+#include <nghttp2/nghttp2.h>
+#include <openssl/err.h>
+#include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
+#include <semaphore.h>
+#include <sys/eventfd.h>
 
 #define MAX_MESSAGE ((size_t)512 << 20)
-#define IDLE_HANDLES 64
 #define PREFIX 5 // a flag byte and the length, big-endian (gRPC over HTTP/2, "Length-Prefixed-Message")
+#define DIAL_TIMEOUT (3 * CX_NS_PER_S)
+#define WINDOW (8 << 20)
+#define OUT_BLOCK ((size_t)64 << 10)
+#define IN_BLOCK ((size_t)16 << 10) // a TLS record
+#define MAX_SLEEP (10 * CX_NS_PER_S)
 
-enum kind { UNARY, STREAM };
-
-struct transfer {
-        enum kind kind;
-        struct transfer *next; // in the command queue or in the list of sleeping streams
-        CURL *easy;
-        const char *method;
-        struct cx_buf out; // what is to be sent
-        size_t sent;
-        struct cx_buf in;
-        int status; // from the trailers; -1 while unknown
-        char *text;
-        int endpoint;
+struct list {
+        struct transfer *first, *last;
 };
 
-struct unary {
+// A call or a stream as HTTP/2 sees it.
+struct transfer {
+        bool is_stream;
+        struct list *list; // the one it is in: a channel's `waiting` or `finished`, a connection's `open`, or none
+        struct transfer *next, *previous;
+        struct connection *connection; // NULL: not sent
+        int32_t id;
+        const char *method;
+        struct cx_buf out; // framed messages
+        size_t sent;
+        struct cx_buf in;
+        int status; // gRPC's; -1: no answer
+        char *text;
+        bool unsent; // certainly has not reached a server
+};
+
+struct call {
         struct transfer t;
-        int64_t timeout;
-        struct cx_grpc_result *result;
-        pthread_mutex_t lock;
-        pthread_cond_t done_cond;
-        bool done;
+        int64_t deadline;
+        cx_grpc_done done;
+        void *context;
 };
 
 struct cx_grpc_stream {
         struct transfer t;
         struct cx_grpc *grpc;
         struct cx_grpc_stream_callbacks callbacks;
-        pthread_mutex_t lock;  // guards pending
-        struct cx_buf pending; // framed messages of other threads
-        bool paused, running, ending, ended;
-        int64_t restart_at; // monotonic ns; 0: not sleeping
+        struct cx_grpc_stream *next;
+        bool running, ending, over, ended; // over: on_end wanted no restart
+        int64_t start_at;                  // monotonic ns
         pthread_cond_t ended_cond;
+};
+
+struct connection {
+        struct cx_grpc *grpc;
+        int endpoint;
+        SSL *ssl;
+        nghttp2_session *session;
+        struct cx_buf out; // frames that TLS has not taken yet
+        size_t out_sent;
+        bool want_write, broken;
+        struct list open;
 };
 
 struct cx_grpc {
         char **endpoints;
         int n_endpoints;
-        atomic_int current;
-        char *ca, *cert, *key;
-        CURLM *multi;
-        struct curl_slist *headers;
+        struct cx_dialer *dialer;
         pthread_t thread;
         bool started;
-        pthread_mutex_t lock; // guards queue, kicked, stopping
-        struct transfer *queue, **queue_end;
-        bool stopping;
-        struct transfer *sleeping; // streams waiting for their restart; I/O thread only
-        CURL *idle[IDLE_HANDLES];  // I/O thread only
-        int n_idle;
+        int wake_fd;
+        pthread_mutex_t lock; // guards all below, transfers included; a stream's `in` belongs to the I/O thread
+        bool stopping, polling;
+        int64_t sleep_until; // while polling
+        int endpoint;        // the next connection's
+        struct connection *connection, *leaving;
+        struct list waiting, finished;
+        int64_t limit; // no call waits longer; 0: none
+        struct cx_grpc_stream *streams;
 };
+
+// --- lists ---
+
+static void list_move(struct transfer *t, struct list *to)
+{
+        struct list *from = t->list;
+        if (from) {
+                *(t->previous ? &t->previous->next : &from->first) = t->next;
+                *(t->next ? &t->next->previous : &from->last) = t->previous;
+        }
+        t->list = to;
+        t->next = t->previous = NULL;
+        if (!to)
+                return;
+        t->previous = to->last;
+        *(to->last ? &to->last->next : &to->first) = t;
+        to->last = t;
+}
+
+static void wake_locked(struct cx_grpc *grpc)
+{
+        if (!grpc->polling)
+                return;
+        grpc->polling = false;
+        (void)eventfd_write(grpc->wake_fd, 1);
+}
+
+static void drain(struct cx_grpc *grpc)
+{
+        eventfd_t count;
+        if (!grpc->stopping)
+                (void)eventfd_read(grpc->wake_fd, &count);
+}
+
+// The transfer has its outcome: the I/O thread tells it to its owner.
+static void finish(struct cx_grpc *grpc, struct transfer *t, int status, const char *text)
+{
+        if (t->status < 0)
+                t->status = status;
+        if (text && !t->text)
+                t->text = cx_strdup(text);
+        t->connection = NULL;
+        list_move(t, &grpc->finished);
+        wake_locked(grpc);
+}
+
+// --- messages ---
 
 static void frame(struct cx_buf *to, const void *data, size_t length)
 {
@@ -89,377 +158,512 @@ static int first_message(const struct cx_buf *in, size_t *ret_length)
         return 0;
 }
 
-// --- libcurl's callbacks, on the I/O thread ---
+// --- nghttp2's callbacks, under the lock ---
 
-static void take_pending(struct cx_grpc_stream *stream)
+static ssize_t on_send_data(nghttp2_session *session, int32_t id, uint8_t *to, size_t max, uint32_t *flags,
+                            nghttp2_data_source *source CX_UNUSED, void *context CX_UNUSED)
 {
-        pthread_mutex_lock(&stream->lock);
-        if (stream->pending.length) {
-                cx_buf_append(&stream->t.out, stream->pending.data, stream->pending.length);
-                cx_buf_clear(&stream->pending);
-        }
-        pthread_mutex_unlock(&stream->lock);
-}
-
-static size_t on_read(char *to, size_t size, size_t count, void *context)
-{
-        struct transfer *t = context;
-        if (t->kind == STREAM && t->sent == t->out.length) {
-                cx_buf_clear(&t->out);
-                t->sent = 0;
-                take_pending((struct cx_grpc_stream *)t);
-        }
-        size_t left = t->out.length - t->sent, n = size * count < left ? size * count : left;
-        if (!n && t->kind == STREAM) {
-                ((struct cx_grpc_stream *)t)->paused = true;
-                return CURL_READFUNC_PAUSE;
-        }
+        struct transfer *t = nghttp2_session_get_stream_user_data(session, id);
+        if (!t)
+                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        size_t left = t->out.length - t->sent, n = max < left ? max : left;
+        if (!n && t->is_stream)
+                return NGHTTP2_ERR_DEFERRED;
         memcpy(to, t->out.data + t->sent, n);
         t->sent += n;
-        return n;
+        if (t->sent == t->out.length && t->is_stream) {
+                cx_buf_clear(&t->out);
+                t->sent = 0;
+        } else if (t->sent == t->out.length) {
+                *flags |= NGHTTP2_DATA_FLAG_EOF;
+        }
+        return (ssize_t)n;
 }
 
-static size_t on_write(char *data, size_t size, size_t count, void *context)
+static int on_data(nghttp2_session *session, uint8_t flags CX_UNUSED, int32_t id, const uint8_t *data, size_t length,
+                   void *context CX_UNUSED)
 {
-        struct transfer *t = context;
-        cx_buf_append(&t->in, data, size * count);
-        if (t->in.overflow)
+        struct transfer *t = nghttp2_session_get_stream_user_data(session, id);
+        if (!t)
                 return 0;
-        if (t->kind == UNARY)
-                return size * count;
-        struct cx_grpc_stream *stream = (struct cx_grpc_stream *)t;
+        cx_buf_append(&t->in, data, length);
+        return t->in.overflow ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+static bool is_named(const uint8_t *name, size_t length, const char *wanted)
+{
+        return length == strlen(wanted) && memcmp(name, wanted, length) == 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_length,
+                     const uint8_t *value, size_t value_length, uint8_t flags CX_UNUSED, void *context CX_UNUSED)
+{
+        struct transfer *t = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+        if (!t)
+                return 0;
+        CX_CLEANUP(cx_freep) char *text = cx_strndup((const char *)value, value_length);
+        int64_t number;
+        if (is_named(name, name_length, "grpc-status")) {
+                t->status = cx_parse_int(text, 0, 16, &number) == 0 ? (int)number : 2;
+        } else if (is_named(name, name_length, "grpc-message")) {
+                free(t->text);
+                t->text = cx_steal(&text);
+        } else if (is_named(name, name_length, ":status") && strcmp(text, "200") != 0) {
+                free(t->text);
+                t->text = cx_sprintf("HTTP status %.16s", text);
+        }
+        return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *context)
+{
+        struct connection *c = context;
+        struct transfer *t = nghttp2_session_get_stream_user_data(session, id);
+        if (!t)
+                return 0;
+        // RFC 9113 section 8.7: a refused stream was not processed.
+        t->unsent = error == NGHTTP2_REFUSED_STREAM;
+        finish(c->grpc, t, -1, error == NGHTTP2_NO_ERROR ? "the answer has no status" : nghttp2_http2_strerror(error));
+        return 0;
+}
+
+// --- a connection ---
+
+static int open_session(struct connection *c)
+{
+        nghttp2_session_callbacks *callbacks;
+        nghttp2_session_callbacks_new(&callbacks);
+        nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+        nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+        int r = nghttp2_session_client_new(&c->session, callbacks, c);
+        nghttp2_session_callbacks_del(callbacks);
+        if (r)
+                return -ENOMEM;
+        nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+                                             {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW}};
+        nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, CX_ARRAY_SIZE(settings));
+        nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0, WINDOW);
+        return 0;
+}
+
+// Everything that is open on it ends without an answer.
+static void drop(struct connection *c)
+{
+        if (!c)
+                return;
+        while (c->open.first)
+                finish(c->grpc, c->open.first, -1, "the connection to etcd was lost");
+        nghttp2_session_del(c->session);
+        cx_dial_close(c->ssl);
+        cx_buf_release(&c->out);
+        free(c);
+}
+
+// Packs what the session wants to send and gives it to TLS, as far as it is taken.
+static void flush(struct connection *c)
+{
+        c->want_write = false;
+        while (!c->broken) {
+                if (c->out_sent == c->out.length) {
+                        cx_buf_clear(&c->out);
+                        c->out_sent = 0;
+                }
+                while (c->out.length < OUT_BLOCK) {
+                        const uint8_t *data;
+                        ssize_t n = nghttp2_session_mem_send(c->session, &data);
+                        if (n < 0)
+                                c->broken = true;
+                        if (n <= 0)
+                                break;
+                        cx_buf_append(&c->out, data, (size_t)n);
+                }
+                if (c->out_sent == c->out.length)
+                        return;
+                ERR_clear_error();
+                int n = SSL_write(c->ssl, c->out.data + c->out_sent, (int)(c->out.length - c->out_sent));
+                if (n > 0) {
+                        c->out_sent += (size_t)n;
+                        continue;
+                }
+                int why = SSL_get_error(c->ssl, n);
+                c->want_write = why == SSL_ERROR_WANT_WRITE;
+                c->broken = why != SSL_ERROR_WANT_WRITE && why != SSL_ERROR_WANT_READ;
+                return;
+        }
+}
+
+static void receive(struct connection *c)
+{
+        uint8_t block[IN_BLOCK];
+        while (!c->broken) {
+                ERR_clear_error();
+                int n = SSL_read(c->ssl, block, sizeof block);
+                if (n > 0) {
+                        c->broken = nghttp2_session_mem_recv(c->session, block, (size_t)n) != n;
+                        continue;
+                }
+                int why = SSL_get_error(c->ssl, n);
+                c->broken = why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE;
+                break;
+        }
+        flush(c);
+        if (!nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session))
+                c->broken = true; // the server has said goodbye and nothing is left
+}
+
+static nghttp2_nv header(const char *name, const char *value)
+{
+        return (nghttp2_nv){.name = (uint8_t *)name,
+                            .namelen = strlen(name),
+                            .value = (uint8_t *)value,
+                            .valuelen = strlen(value),
+                            .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME};
+}
+
+static bool submit(struct connection *c, struct transfer *t)
+{
+        const char *authority = c->grpc->endpoints[c->endpoint] + strlen("https://");
+        const nghttp2_nv headers[] = {
+                header(":method", "POST"),
+                header(":scheme", "https"),
+                header(":path", t->method),
+                header(":authority", authority),
+                header("content-type", "application/grpc"),
+                header("te", "trailers"),
+                header("hasleader",
+                       "true"), // a member that has lost its cluster ends the stream instead of being silent
+        };
+        nghttp2_data_provider body = {.read_callback = on_send_data};
+        size_t count = CX_ARRAY_SIZE(headers) - (t->is_stream ? 0 : 1);
+        int32_t id = nghttp2_submit_request(c->session, NULL, headers, count, &body, t);
+        if (id < 0)
+                return false; // GOAWAY, or out of stream numbers: the next connection takes it
+        t->id = id;
+        t->connection = c;
+        list_move(t, &c->open);
+        return true;
+}
+
+// Cancels an open transfer; nghttp2 forgets whose it was.
+static void cancel(struct transfer *t)
+{
+        struct connection *c = t->connection;
+        nghttp2_session_set_stream_user_data(c->session, t->id, NULL);
+        nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, t->id, NGHTTP2_CANCEL);
+        flush(c);
+}
+
+// --- the channel's connection, on the I/O thread ---
+
+static void next_endpoint(struct cx_grpc *grpc, int failed)
+{
+        if (grpc->endpoint == failed)
+                grpc->endpoint = (failed + 1) % grpc->n_endpoints;
+}
+
+// What is new goes to the next endpoint; calls under way may still end here, streams start over there.
+static void leave(struct cx_grpc *grpc)
+{
+        struct connection *c = cx_steal(&grpc->connection);
+        next_endpoint(grpc, c->endpoint);
+        drop(cx_steal(&grpc->leaving));
+        for (struct transfer *t = c->open.first, *next; t; t = next) {
+                next = t->next;
+                if (t->is_stream) {
+                        cancel(t);
+                        finish(grpc, t, CX_GRPC_UNAVAILABLE, "moving to the next endpoint");
+                }
+        }
+        grpc->leaving = c;
+}
+
+static void drop_broken(struct cx_grpc *grpc)
+{
+        struct connection *c = grpc->connection;
+        if (c && c->broken) {
+                next_endpoint(grpc, c->endpoint);
+                drop(cx_steal(&grpc->connection));
+        }
+        if (grpc->leaving && (grpc->leaving->broken || !grpc->leaving->open.first))
+                drop(cx_steal(&grpc->leaving));
+}
+
+// Dials without the lock. When it fails, all that waits ends: its owners know whether to try again.
+static void connect_locked(struct cx_grpc *grpc)
+{
+        struct connection *c = cx_alloc(sizeof *c);
+        CX_ERROR err = CX_ERROR_INIT;
+        c->grpc = grpc;
+        c->endpoint = grpc->endpoint;
+        c->out = (struct cx_buf)CX_BUF_INIT;
+        drain(grpc); // what is left would end the dial; from here on only cx_grpc_free wakes
+        pthread_mutex_unlock(&grpc->lock);
+        int r = cx_dial(grpc->dialer, grpc->endpoints[c->endpoint], DIAL_TIMEOUT, grpc->wake_fd, &c->ssl, &err);
+        pthread_mutex_lock(&grpc->lock);
+        if (r == 0 && open_session(c) == 0) {
+                grpc->connection = c;
+                return;
+        }
+        if (r == 0)
+                cx_dial_close(c->ssl);
+        free(c);
+        if (r == -ECANCELED)
+                return; // it ends
+        next_endpoint(grpc, grpc->endpoint);
+        for (struct transfer *t; (t = grpc->waiting.first);) {
+                t->unsent = true;
+                finish(grpc, t, -1, cx_error_text(&err));
+        }
+}
+
+static void submit_waiting(struct cx_grpc *grpc)
+{
+        struct transfer *t;
+        while (grpc->connection && (t = grpc->waiting.first)) {
+                if (!submit(grpc->connection, t)) {
+                        leave(grpc);
+                        return;
+                }
+        }
+        if (grpc->connection)
+                flush(grpc->connection);
+}
+
+// --- outcomes, handed on without the lock ---
+
+static void end_call(struct call *call)
+{
+        struct transfer *t = &call->t;
+        struct cx_grpc_result result = CX_GRPC_RESULT_INIT;
+        size_t length;
+        result.status = t->status;
+        result.unsent = t->unsent;
+        result.text = cx_steal(&t->text);
+        if (t->status == 0 && first_message(&t->in, &length) == 0) {
+                cx_buf_consume(&t->in, PREFIX);
+                result.message = t->in;
+                t->in = (struct cx_buf)CX_BUF_INIT;
+        } else if (t->status == 0) {
+                result.status = -1;
+                free(result.text);
+                result.text = cx_strdup("the answer is not a gRPC message");
+        }
+        call->done(call->context, &result);
+        cx_grpc_result_release(&result);
+        cx_buf_release(&t->out);
+        cx_buf_release(&t->in);
+        free(call);
+}
+
+static void end_stream(struct cx_grpc *grpc, struct cx_grpc_stream *stream)
+{
+        struct transfer *t = &stream->t;
+        int64_t delay = stream->callbacks.on_end(stream->callbacks.context, t->status, cx_str(t->text));
+        cx_buf_clear(&t->in);
+        pthread_mutex_lock(&grpc->lock);
+        stream->running = false;
+        stream->over = delay < 0;
+        stream->start_at = cx_time_monotonic() + delay;
+        pthread_mutex_unlock(&grpc->lock);
+}
+
+// 0, or -EPROTO when what came is not a message.
+static int take_messages(struct cx_grpc_stream *stream)
+{
+        struct cx_buf *in = &stream->t.in;
         size_t length, done = 0;
+        int r;
         for (;;) {
-                struct cx_buf rest = {.data = t->in.data + done, .length = t->in.length - done};
-                int r = first_message(&rest, &length);
-                if (r == -EPROTO)
-                        return 0;
+                struct cx_buf rest = {.data = in->data + done, .length = in->length - done};
+                r = first_message(&rest, &length);
                 if (r < 0)
                         break;
                 stream->callbacks.on_message(stream->callbacks.context, rest.data + PREFIX, length);
                 done += PREFIX + length;
         }
-        cx_buf_consume(&t->in, done);
-        return size * count;
+        cx_buf_consume(in, done);
+        return r == -EPROTO ? r : 0;
 }
 
-static size_t on_header(char *data, size_t size, size_t count, void *context)
+// Streams first: who waits for a call's outcome then finds what the streams told before it.
+static void deliver_locked(struct cx_grpc *grpc)
 {
-        struct transfer *t = context;
-        size_t length = size * count;
-        static const char status[] = "grpc-status:", message[] = "grpc-message:";
-        CX_CLEANUP(cx_freep) char *line = cx_strndup(data, length);
-        line[strcspn(line, "\r\n")] = '\0';
-        if (strncasecmp(line, status, sizeof status - 1) == 0) {
-                int64_t value;
-                const char *p = line + sizeof status - 1;
-                p += strspn(p, " ");
-                t->status = cx_parse_int(p, 0, 16, &value) == 0 ? (int)value : 2;
-        } else if (strncasecmp(line, message, sizeof message - 1) == 0) {
-                const char *p = line + sizeof message - 1;
-                free(t->text);
-                t->text = cx_strdup(p + strspn(p, " "));
+        for (struct cx_grpc_stream *s = grpc->streams; s; s = s->next) {
+                if (!s->t.in.length)
+                        continue;
+                pthread_mutex_unlock(&grpc->lock);
+                int r = take_messages(s);
+                pthread_mutex_lock(&grpc->lock);
+                if (r < 0 && s->t.connection) {
+                        cancel(&s->t);
+                        finish(grpc, &s->t, -1, "the answer is not a gRPC message");
+                }
         }
-        return length;
+        for (struct transfer *t; (t = grpc->finished.first);) {
+                list_move(t, NULL);
+                if (t->status == CX_GRPC_UNAVAILABLE && grpc->n_endpoints > 1 && grpc->connection)
+                        leave(grpc);
+                pthread_mutex_unlock(&grpc->lock);
+                if (t->is_stream)
+                        end_stream(grpc, (struct cx_grpc_stream *)t);
+                else
+                        end_call((struct call *)t);
+                pthread_mutex_lock(&grpc->lock);
+        }
 }
 
-// --- starting and ending transfers ---
+// --- the I/O thread ---
 
-static void set_blob(CURL *easy, CURLoption option, const char *pem)
-{
-        if (!pem)
-                return;
-        struct curl_blob blob = {.data = (void *)pem, .len = strlen(pem), .flags = CURL_BLOB_NOCOPY};
-        curl_easy_setopt(easy, option, &blob);
-}
-
-static void configure(struct cx_grpc *grpc, struct transfer *t)
-{
-        CURL *easy = t->easy = grpc->n_idle ? grpc->idle[--grpc->n_idle] : curl_easy_init();
-        t->endpoint = atomic_load(&grpc->current);
-        CX_CLEANUP(cx_freep) char *url = cx_sprintf("%s%s", grpc->endpoints[t->endpoint], t->method);
-        curl_easy_setopt(easy, CURLOPT_URL, url);
-        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-        curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
-        curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, grpc->headers);
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        if (t->kind == UNARY)
-                curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->out.length);
-        curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-        curl_easy_setopt(easy, CURLOPT_READDATA, t);
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
-        curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
-        curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-        curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
-        curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 3000L);
-        curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-        curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 10L);
-        set_blob(easy, CURLOPT_CAINFO_BLOB, grpc->ca);
-        set_blob(easy, CURLOPT_SSLCERT_BLOB, grpc->cert);
-        set_blob(easy, CURLOPT_SSLKEY_BLOB, grpc->key);
-}
-
-static void start_unary(struct cx_grpc *grpc, struct unary *call)
-{
-        configure(grpc, &call->t);
-        curl_easy_setopt(call->t.easy, CURLOPT_TIMEOUT_MS, (long)(call->timeout / CX_NS_PER_MS));
-        curl_multi_add_handle(grpc->multi, call->t.easy);
-}
-
-static void start_stream(struct cx_grpc *grpc, struct cx_grpc_stream *stream)
+static void start_stream_locked(struct cx_grpc *grpc, struct cx_grpc_stream *stream)
 {
         struct transfer *t = &stream->t;
-        cx_buf_clear(&t->out);
-        cx_buf_clear(&t->in);
+        CX_BUF first = CX_BUF_INIT;
+        stream->running = true;
         t->sent = 0;
         t->status = -1;
         free(cx_steal(&t->text));
-        pthread_mutex_lock(&stream->lock);
-        cx_buf_clear(&stream->pending);
-        pthread_mutex_unlock(&stream->lock);
-        CX_BUF first = CX_BUF_INIT;
+        cx_buf_clear(&t->out);
+        cx_buf_clear(&t->in);
+        pthread_mutex_unlock(&grpc->lock);
         stream->callbacks.on_start(stream->callbacks.context, &first);
+        pthread_mutex_lock(&grpc->lock);
         frame(&t->out, first.data, first.length);
-        stream->paused = false;
-        stream->running = true;
-        stream->restart_at = 0;
-        configure(grpc, t);
-        curl_multi_add_handle(grpc->multi, t->easy);
+        list_move(t, &grpc->waiting);
 }
 
-static void recycle(struct cx_grpc *grpc, struct transfer *t)
+static void remove_stream(struct cx_grpc *grpc, struct cx_grpc_stream *stream)
 {
-        if (!t->easy)
-                return;
-        curl_multi_remove_handle(grpc->multi, t->easy);
-        if (grpc->n_idle < IDLE_HANDLES && t->kind == UNARY) {
-                curl_easy_reset(t->easy);
-                grpc->idle[grpc->n_idle++] = t->easy;
-        } else {
-                curl_easy_cleanup(t->easy);
-        }
-        t->easy = NULL;
-}
-
-// The next endpoint gets the next try, unless another transfer has switched already.
-static void fail_over(struct cx_grpc *grpc, const struct transfer *t)
-{
-        int failed = t->endpoint;
-        atomic_compare_exchange_strong(&grpc->current, &failed, (t->endpoint + 1) % grpc->n_endpoints);
-}
-
-static bool never_sent(CURLcode code, const struct transfer *t)
-{
-        return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_SSL_CONNECT_ERROR ||
-               code == CURLE_PEER_FAILED_VERIFICATION || (code == CURLE_OPERATION_TIMEDOUT && t->sent == 0);
-}
-
-static void finish_unary(struct unary *call, CURLcode code)
-{
-        struct cx_grpc_result *result = call->result;
-        struct transfer *t = &call->t;
-        size_t length;
-        // With many streams on a connection libcurl 7.88 loses the trailers of some. A server sends the message of a
-        // unary call only when the call has succeeded, so a stream that ended well after one whole message was good.
-        if (code == CURLE_OK && t->status < 0 && first_message(&t->in, &length) == 0 && t->in.length == PREFIX + length)
-                t->status = 0;
-        result->status = t->status;
-        result->text = cx_steal(&t->text);
-        if (code != CURLE_OK && t->status < 0) {
-                result->status = code == CURLE_OPERATION_TIMEDOUT ? CX_GRPC_DEADLINE : -1;
-                result->unsent = never_sent(code, t);
-                result->text = cx_strdup(curl_easy_strerror(code));
-        } else if (t->status == 0 && first_message(&t->in, &length) == 0) {
-                cx_buf_consume(&t->in, PREFIX);
-                result->message = t->in;
-                t->in = (struct cx_buf)CX_BUF_INIT;
-        } else if (t->status <= 0) {
-                result->status = -1;
-                free(result->text);
-                result->text = cx_strdup("the answer is not a gRPC message");
-        }
-        pthread_mutex_lock(&call->lock);
-        call->done = true;
-        pthread_cond_signal(&call->done_cond);
-        pthread_mutex_unlock(&call->lock);
-}
-
-static void mark_ended(struct cx_grpc_stream *stream)
-{
-        pthread_mutex_lock(&stream->lock);
+        struct cx_grpc_stream **p = &grpc->streams;
+        while (*p != stream)
+                p = &(*p)->next;
+        *p = stream->next;
+        if (stream->t.connection)
+                cancel(&stream->t);
+        list_move(&stream->t, NULL);
         stream->ended = true;
         pthread_cond_broadcast(&stream->ended_cond);
-        pthread_mutex_unlock(&stream->lock);
 }
 
-static void finish_stream(struct cx_grpc *grpc, struct cx_grpc_stream *stream, CURLcode code)
+// Starts the streams whose time has come and ends those that are to end. Returns when the next one starts.
+static int64_t serve_streams_locked(struct cx_grpc *grpc, int64_t now)
 {
-        stream->running = false;
-        const char *text = stream->t.text ? stream->t.text : curl_easy_strerror(code);
-        int64_t delay = stream->callbacks.on_end(stream->callbacks.context, stream->t.status, text);
-        if (delay < 0)
-                return;
-        stream->restart_at = cx_time_monotonic() + delay + 1;
-        stream->t.next = grpc->sleeping;
-        grpc->sleeping = &stream->t;
+        int64_t wake_at = now + MAX_SLEEP;
+        for (struct cx_grpc_stream *s = grpc->streams, *next; s; s = next) {
+                next = s->next;
+                if (s->ending)
+                        remove_stream(grpc, s);
+                else if (!s->running && !s->over && s->start_at <= now)
+                        start_stream_locked(grpc, s);
+                else if (!s->running && !s->over && s->start_at < wake_at)
+                        wake_at = s->start_at;
+        }
+        return wake_at;
 }
 
-static void collect_finished(struct cx_grpc *grpc)
+// Ends the calls whose time is over. Returns when the next one's is.
+static int64_t expire(struct cx_grpc *grpc, struct list *list, int64_t now, int64_t wake_at)
 {
-        int left;
-        for (CURLMsg *message; (message = curl_multi_info_read(grpc->multi, &left));) {
-                if (message->msg != CURLMSG_DONE)
+        for (struct transfer *t = list->first, *next; t; t = next) {
+                next = t->next;
+                if (t->is_stream)
                         continue;
-                struct transfer *t = NULL;
-                CURLcode code = message->data.result;
-                curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-                recycle(grpc, t);
-                if (code != CURLE_OK || t->status == CX_GRPC_UNAVAILABLE)
-                        fail_over(grpc, t);
-                if (t->kind == UNARY)
-                        finish_unary((struct unary *)t, code);
-                else
-                        finish_stream(grpc, (struct cx_grpc_stream *)t, code);
-        }
-}
-
-static void remove_sleeping(struct cx_grpc *grpc, struct cx_grpc_stream *stream)
-{
-        for (struct transfer **p = &grpc->sleeping; *p; p = &(*p)->next)
-                if (*p == &stream->t) {
-                        *p = stream->t.next;
-                        return;
+                int64_t deadline = ((struct call *)t)->deadline;
+                if (grpc->limit && grpc->limit < deadline)
+                        deadline = grpc->limit;
+                if (deadline <= now) {
+                        if (t->connection)
+                                cancel(t);
+                        finish(grpc, t, CX_GRPC_DEADLINE, "no answer in time");
+                } else if (deadline < wake_at) {
+                        wake_at = deadline;
                 }
-}
-
-// A stream's command: start it, end it, or send what other threads have put into it.
-static void serve_stream(struct cx_grpc *grpc, struct cx_grpc_stream *stream)
-{
-        pthread_mutex_lock(&stream->lock);
-        bool ending = stream->ending, filled = stream->pending.length > 0;
-        pthread_mutex_unlock(&stream->lock);
-        if (ending) {
-                remove_sleeping(grpc, stream);
-                recycle(grpc, &stream->t);
-                mark_ended(stream);
-        } else if (!stream->running && !stream->restart_at) {
-                start_stream(grpc, stream);
-        } else if (filled && stream->paused && stream->t.easy) {
-                stream->paused = false;
-                curl_easy_pause(stream->t.easy, CURLPAUSE_CONT);
         }
+        return wake_at;
 }
 
-// A command is a transfer (unary) or a token that points to a stream, so that one stream can be queued many times.
-struct stream_token {
-        struct transfer t; // kind STREAM, method NULL
-        struct cx_grpc_stream *stream;
-};
-
-static bool take_commands(struct cx_grpc *grpc)
+static void poll_locked(struct cx_grpc *grpc, int64_t wake_at)
 {
-        pthread_mutex_lock(&grpc->lock);
-        struct transfer *t = grpc->queue;
-        grpc->queue = NULL;
-        grpc->queue_end = &grpc->queue;
-        bool stopping = grpc->stopping;
+        struct connection *both[] = {grpc->connection, grpc->leaving};
+        struct pollfd fds[3] = {{.fd = grpc->wake_fd, .events = POLLIN}};
+        for (size_t i = 0; i < 2; i++) {
+                fds[i + 1].fd = both[i] ? SSL_get_fd(both[i]->ssl) : -1;
+                fds[i + 1].events = (short)(POLLIN | (both[i] && both[i]->want_write ? POLLOUT : 0));
+        }
+        int64_t wait = wake_at - cx_time_monotonic();
+        grpc->polling = true;
+        grpc->sleep_until = wake_at;
         pthread_mutex_unlock(&grpc->lock);
-        while (t) {
-                struct transfer *next = t->next;
-                if (t->kind == UNARY) {
-                        start_unary(grpc, (struct unary *)t);
-                } else {
-                        serve_stream(grpc, ((struct stream_token *)t)->stream);
-                        free(t);
-                }
-                t = next;
-        }
-        return !stopping;
-}
-
-// Restarts the streams whose time has come; returns the milliseconds until the next one.
-static int wake_sleeping(struct cx_grpc *grpc)
-{
-        int64_t now = cx_time_monotonic(), wait = 10000;
-        for (struct transfer **p = &grpc->sleeping; *p;) {
-                struct cx_grpc_stream *stream = (struct cx_grpc_stream *)*p;
-                if (stream->restart_at <= now) {
-                        *p = stream->t.next;
-                        start_stream(grpc, stream);
-                        continue;
-                }
-                int64_t left = (stream->restart_at - now) / CX_NS_PER_MS + 1;
-                wait = left < wait ? left : wait;
-                p = &(*p)->next;
-        }
-        return (int)wait;
+        int n = poll(fds, 3, wait > 0 ? (int)(wait / CX_NS_PER_MS) + 1 : 0);
+        pthread_mutex_lock(&grpc->lock);
+        grpc->polling = false;
+        if (n <= 0)
+                return;
+        if (fds[0].revents)
+                drain(grpc);
+        for (size_t i = 0; i < 2; i++)
+                if (both[i] && fds[i + 1].revents)
+                        receive(both[i]);
 }
 
 static void *io_main(void *context)
 {
         struct cx_grpc *grpc = context;
-        while (take_commands(grpc)) {
-                int running, wait = wake_sleeping(grpc);
-                curl_multi_perform(grpc->multi, &running);
-                collect_finished(grpc);
-                curl_multi_poll(grpc->multi, NULL, 0, wait, NULL);
-        }
-        return NULL;
-}
-
-static void enqueue(struct cx_grpc *grpc, struct transfer *t)
-{
         pthread_mutex_lock(&grpc->lock);
-        t->next = NULL;
-        bool was_empty = !grpc->queue;
-        *grpc->queue_end = t;
-        grpc->queue_end = &t->next;
+        while (!grpc->stopping) {
+                int64_t now = cx_time_monotonic(), wake_at = serve_streams_locked(grpc, now);
+                drop_broken(grpc);
+                if (!grpc->connection && grpc->waiting.first)
+                        connect_locked(grpc);
+                submit_waiting(grpc);
+                wake_at = expire(grpc, &grpc->waiting, now, wake_at);
+                if (grpc->connection)
+                        wake_at = expire(grpc, &grpc->connection->open, now, wake_at);
+                if (grpc->leaving)
+                        wake_at = expire(grpc, &grpc->leaving->open, now, wake_at);
+                bool again =
+                        grpc->finished.first || grpc->waiting.first || (grpc->connection && grpc->connection->broken);
+                deliver_locked(grpc);
+                if (!grpc->stopping && !again)
+                        poll_locked(grpc, wake_at);
+                deliver_locked(grpc);
+        }
+        drop(cx_steal(&grpc->connection));
+        drop(cx_steal(&grpc->leaving));
+        for (struct transfer *t; (t = grpc->waiting.first);)
+                finish(grpc, t, -1, "the etcd client ends");
+        deliver_locked(grpc);
         pthread_mutex_unlock(&grpc->lock);
-        if (was_empty)
-                curl_multi_wakeup(grpc->multi);
+        return NULL;
 }
 
 // --- public ---
 
 int cx_grpc_new(const struct cx_grpc_options *options, struct cx_grpc **ret_grpc, struct cx_error *err)
 {
-        curl_global_init(CURL_GLOBAL_DEFAULT);
-        struct cx_grpc *grpc = cx_alloc(sizeof *grpc);
+        CX_CLEANUP(cx_grpc_freep) struct cx_grpc *grpc = cx_alloc(sizeof *grpc);
+        pthread_mutex_init(&grpc->lock, NULL);
+        grpc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         for (const char *const *p = options->endpoints; *p; p++) {
-                if (!cx_has_prefix(*p, "https://")) {
-                        int r = cx_error_set(err, -EINVAL, "etcd endpoint \"%s\" must start with https://", *p);
-                        cx_grpc_free(grpc);
+                CX_CLEANUP(cx_freep) char *host = NULL;
+                CX_CLEANUP(cx_freep) char *port = NULL;
+                int r = cx_endpoint_parse(*p, &host, &port, err);
+                if (r < 0)
                         return r;
-                }
                 grpc->endpoints =
                         cx_realloc_array(grpc->endpoints, (size_t)grpc->n_endpoints + 1, sizeof *grpc->endpoints);
                 grpc->endpoints[grpc->n_endpoints++] = cx_strdup(*p);
         }
-        if (!grpc->n_endpoints) {
-                cx_grpc_free(grpc);
+        if (!grpc->n_endpoints)
                 return cx_error_set(err, -EINVAL, "no etcd endpoint is given");
-        }
-        grpc->ca = cx_strdup(options->ca_pem);
-        grpc->cert = cx_strdup(options->cert_pem);
-        grpc->key = cx_strdup(options->key_pem);
-        grpc->queue_end = &grpc->queue;
-        pthread_mutex_init(&grpc->lock, NULL);
-        grpc->headers = curl_slist_append(NULL, "content-type: application/grpc");
-        grpc->headers = curl_slist_append(grpc->headers, "te: trailers");
-        grpc->headers = curl_slist_append(grpc->headers, "expect:");
-        grpc->multi = curl_multi_init();
-        curl_multi_setopt(grpc->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
-        curl_multi_setopt(grpc->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, 1000L);
-        if (pthread_create(&grpc->thread, NULL, io_main, grpc) != 0) {
-                cx_grpc_free(grpc);
+        int r = cx_dialer_new(options->ca_pem, options->cert_pem, options->key_pem, &grpc->dialer, err);
+        if (r < 0)
+                return r;
+        if (grpc->wake_fd < 0 || pthread_create(&grpc->thread, NULL, io_main, grpc) != 0)
                 return cx_error_set(err, -EAGAIN, "cannot start the etcd client's thread");
-        }
         grpc->started = true;
-        *ret_grpc = grpc;
+        (void)pthread_setname_np(grpc->thread, "etcd-io");
+        *ret_grpc = cx_steal(&grpc);
         return 0;
 }
 
@@ -470,21 +674,16 @@ void cx_grpc_free(struct cx_grpc *grpc)
         if (grpc->started) {
                 pthread_mutex_lock(&grpc->lock);
                 grpc->stopping = true;
+                (void)eventfd_write(grpc->wake_fd, 1); // also ends a dial
                 pthread_mutex_unlock(&grpc->lock);
-                curl_multi_wakeup(grpc->multi);
                 pthread_join(grpc->thread, NULL);
         }
-        for (int i = 0; i < grpc->n_idle; i++)
-                curl_easy_cleanup(grpc->idle[i]);
-        if (grpc->multi)
-                curl_multi_cleanup(grpc->multi);
-        curl_slist_free_all(grpc->headers);
         for (int i = 0; i < grpc->n_endpoints; i++)
                 free(grpc->endpoints[i]);
         free(grpc->endpoints);
-        free(grpc->ca);
-        free(grpc->cert);
-        free(grpc->key);
+        cx_dialer_free(grpc->dialer);
+        cx_closep(&grpc->wake_fd);
+        pthread_mutex_destroy(&grpc->lock);
         free(grpc);
 }
 
@@ -495,35 +694,67 @@ void cx_grpc_result_release(struct cx_grpc_result *result)
         *result = (struct cx_grpc_result)CX_GRPC_RESULT_INIT;
 }
 
+// Sends it on the caller's thread when there is a connection.
+static void send_locked(struct cx_grpc *grpc, struct transfer *t)
+{
+        struct connection *c = grpc->connection;
+        list_move(t, &grpc->waiting);
+        if (c && !c->broken && grpc->waiting.first == t && submit(c, t)) {
+                flush(c);
+                if (c->want_write || c->broken)
+                        wake_locked(grpc);
+        } else {
+                wake_locked(grpc);
+        }
+}
+
+void cx_grpc_call(struct cx_grpc *grpc, const char *method, const void *message, size_t length, int64_t timeout,
+                  cx_grpc_done done, void *context)
+{
+        struct call *call = cx_alloc(sizeof *call);
+        call->t = (struct transfer){.method = method, .status = -1, .out = CX_BUF_INIT, .in = CX_BUF_INIT};
+        call->deadline = cx_time_monotonic() + timeout;
+        call->done = done;
+        call->context = context;
+        frame(&call->t.out, message, length);
+        int64_t deadline = call->deadline; // the call may be over as soon as the lock is free
+        pthread_mutex_lock(&grpc->lock);
+        send_locked(grpc, &call->t);
+        if (deadline < grpc->sleep_until)
+                wake_locked(grpc);
+        pthread_mutex_unlock(&grpc->lock);
+}
+
+void cx_grpc_limit(struct cx_grpc *grpc, int64_t deadline)
+{
+        pthread_mutex_lock(&grpc->lock);
+        grpc->limit = deadline;
+        wake_locked(grpc);
+        pthread_mutex_unlock(&grpc->lock);
+}
+
+struct unary {
+        sem_t done;
+        struct cx_grpc_result *result;
+};
+
+static void on_unary_done(void *context, struct cx_grpc_result *result)
+{
+        struct unary *unary = context;
+        *unary->result = *result;
+        *result = (struct cx_grpc_result)CX_GRPC_RESULT_INIT;
+        sem_post(&unary->done);
+}
+
 void cx_grpc_unary(struct cx_grpc *grpc, const char *method, const void *message, size_t length, int64_t timeout,
                    struct cx_grpc_result *ret_result)
 {
-        struct unary call = {
-                .t = {.kind = UNARY, .method = method, .status = -1, .out = CX_BUF_INIT, .in = CX_BUF_INIT},
-                .timeout = timeout,
-                .result = ret_result,
-        };
-        pthread_mutex_init(&call.lock, NULL);
-        pthread_cond_init(&call.done_cond, NULL);
-        frame(&call.t.out, message, length);
-        enqueue(grpc, &call.t);
-        pthread_mutex_lock(&call.lock);
-        while (!call.done)
-                pthread_cond_wait(&call.done_cond, &call.lock);
-        pthread_mutex_unlock(&call.lock);
-        pthread_mutex_destroy(&call.lock);
-        pthread_cond_destroy(&call.done_cond);
-        cx_buf_release(&call.t.out);
-        cx_buf_release(&call.t.in);
-        free(call.t.text);
-}
-
-static void kick_stream(struct cx_grpc_stream *stream)
-{
-        struct stream_token *token = cx_alloc(sizeof *token);
-        token->t.kind = STREAM;
-        token->stream = stream;
-        enqueue(stream->grpc, &token->t);
+        struct unary unary = {.result = ret_result};
+        sem_init(&unary.done, 0, 0);
+        cx_grpc_call(grpc, method, message, length, timeout, on_unary_done, &unary);
+        while (sem_wait(&unary.done) < 0)
+                ;
+        sem_destroy(&unary.done);
 }
 
 struct cx_grpc_stream *cx_grpc_stream_new(struct cx_grpc *grpc, const char *method,
@@ -531,41 +762,48 @@ struct cx_grpc_stream *cx_grpc_stream_new(struct cx_grpc *grpc, const char *meth
 {
         struct cx_grpc_stream *stream = cx_alloc(sizeof *stream);
         stream->t = (struct transfer){
-                .kind = STREAM, .method = method, .status = -1, .out = CX_BUF_INIT, .in = CX_BUF_INIT};
+                .is_stream = true, .method = method, .status = -1, .out = CX_BUF_INIT, .in = CX_BUF_INIT};
         stream->grpc = grpc;
         stream->callbacks = *callbacks;
-        stream->pending = (struct cx_buf)CX_BUF_INIT_MAX((size_t)1 << 20);
-        pthread_mutex_init(&stream->lock, NULL);
         pthread_cond_init(&stream->ended_cond, NULL);
-        kick_stream(stream);
+        pthread_mutex_lock(&grpc->lock);
+        stream->next = grpc->streams;
+        grpc->streams = stream;
+        wake_locked(grpc);
+        pthread_mutex_unlock(&grpc->lock);
         return stream;
 }
 
 void cx_grpc_stream_send(struct cx_grpc_stream *stream, const void *data, size_t length)
 {
-        pthread_mutex_lock(&stream->lock);
-        frame(&stream->pending, data, length);
-        pthread_mutex_unlock(&stream->lock);
-        kick_stream(stream);
+        struct cx_grpc *grpc = stream->grpc;
+        pthread_mutex_lock(&grpc->lock);
+        struct connection *c = stream->t.connection;
+        // What is said to a stream that is not open is lost with it: on_start says what matters.
+        if (c) {
+                frame(&stream->t.out, data, length);
+                nghttp2_session_resume_data(c->session, stream->t.id);
+                flush(c);
+                if (c->want_write || c->broken)
+                        wake_locked(grpc);
+        }
+        pthread_mutex_unlock(&grpc->lock);
 }
 
 void cx_grpc_stream_free(struct cx_grpc_stream *stream)
 {
         if (!stream)
                 return;
-        pthread_mutex_lock(&stream->lock);
+        struct cx_grpc *grpc = stream->grpc;
+        pthread_mutex_lock(&grpc->lock);
         stream->ending = true;
-        pthread_mutex_unlock(&stream->lock);
-        kick_stream(stream);
-        pthread_mutex_lock(&stream->lock);
+        wake_locked(grpc);
         while (!stream->ended)
-                pthread_cond_wait(&stream->ended_cond, &stream->lock);
-        pthread_mutex_unlock(&stream->lock);
+                pthread_cond_wait(&stream->ended_cond, &grpc->lock);
+        pthread_mutex_unlock(&grpc->lock);
         cx_buf_release(&stream->t.out);
         cx_buf_release(&stream->t.in);
-        cx_buf_release(&stream->pending);
         free(stream->t.text);
-        pthread_mutex_destroy(&stream->lock);
         pthread_cond_destroy(&stream->ended_cond);
         free(stream);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// gRPC over HTTP/2 with libcurl: one multi handle on one I/O thread carries every call and stream of a channel, over one
-// TLS connection to one of the endpoints at a time. Unary calls block the caller; stream callbacks run on the I/O
-// thread.
+// gRPC over HTTP/2 (nghttp2) and TLS (OpenSSL): every call and stream of a channel shares one connection to one of the
+// endpoints at a time. Whoever calls also sends; one I/O thread receives and runs all callbacks. When a connection is
+// lost or its server is unavailable, the next endpoint gets the next tries.
 #pragma once
 
 #include "base/buf.h"
@@ -13,7 +13,8 @@ struct cx_grpc_options {
         const char *ca_pem, *cert_pem, *key_pem; // copied
 };
 int cx_grpc_new(const struct cx_grpc_options *options, struct cx_grpc **ret_grpc, struct cx_error *err) CX_CHECK;
-void cx_grpc_free(struct cx_grpc *grpc); // streams must be freed before
+void cx_grpc_free(struct cx_grpc *grpc); // streams must be freed before; calls under way end without an answer
+CX_DEFINE_CLEANUP(struct cx_grpc, cx_grpc_freep, cx_grpc_free)
 
 enum {
         CX_GRPC_OK = 0,
@@ -36,9 +37,16 @@ struct cx_grpc_result {
         }
 void cx_grpc_result_release(struct cx_grpc_result *result);
 
-// One call. Always fills ret_result; a caller looks at its status.
+// One call. `done` runs on the I/O thread, exactly once, and must not block; it takes what it wants out of the result.
+typedef void (*cx_grpc_done)(void *context, struct cx_grpc_result *result);
+void cx_grpc_call(struct cx_grpc *grpc, const char *method, const void *message, size_t length, int64_t timeout,
+                  cx_grpc_done done, void *context);
+// The same, waiting for the result, which is always filled: a caller looks at its status. Not from a callback.
 void cx_grpc_unary(struct cx_grpc *grpc, const char *method, const void *message, size_t length, int64_t timeout,
                    struct cx_grpc_result *ret_result);
+
+// Calls under way and calls to come get no answer after `deadline` (monotonic ns), whatever their timeouts: for ending.
+void cx_grpc_limit(struct cx_grpc *grpc, int64_t deadline);
 
 struct cx_grpc_stream;
 struct cx_grpc_stream_callbacks {

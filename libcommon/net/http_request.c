@@ -170,9 +170,15 @@ void cx_http_peer_free(struct cx_http_peer *peer)
 {
         if (!peer)
                 return;
+        cx_buf_release(&peer->held);
         free(peer->common_name);
         cx_strings_release(&peer->organizations);
         free(peer);
+}
+
+struct cx_http_peer *cx_http_connection_peer(struct MHD_Connection *connection)
+{
+        return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
 static void read_subject(struct cx_http_peer *peer, gnutls_x509_crt_t certificate)
@@ -221,13 +227,12 @@ static void read_certificate(struct cx_http_peer *peer, gnutls_session_t session
 // Requests of one connection come one after another, so the peer needs no lock.
 static struct cx_http_peer *peer_of(const struct cx_http_request *request)
 {
-        const union MHD_ConnectionInfo *info =
-                MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-        struct cx_http_peer *peer = info->socket_context;
+        struct cx_http_peer *peer = cx_http_connection_peer(request->connection);
         if (peer->examined)
                 return peer;
         peer->examined = true;
-        info = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
         if (info && info->client_addr->sa_family == AF_INET)
                 inet_ntop(AF_INET, &((struct sockaddr_in *)info->client_addr)->sin_addr, peer->address,
                           sizeof peer->address);

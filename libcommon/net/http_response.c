@@ -37,6 +37,7 @@ static const char *type_or_json(const char *content_type)
 void cx_http_respond(struct cx_http_request *request, int code, const char *content_type, const void *body,
                      size_t length)
 {
+        request->has_body = length > 0;
         answer(request, code, type_or_json(content_type),
                MHD_create_response_from_buffer(length, (void *)body, MHD_RESPMEM_MUST_COPY));
 }
@@ -50,6 +51,7 @@ void cx_http_respond_buf(struct cx_http_request *request, int code, const char *
 {
         size_t length = body_steal->length;
         char *data = cx_buf_detach(body_steal);
+        request->has_body = length > 0;
         answer(request, code, type_or_json(content_type),
                MHD_create_response_from_buffer(length, data, MHD_RESPMEM_MUST_FREE));
 }
@@ -198,7 +200,7 @@ static void end_upgrade(struct cx_http_upgrade *upgrade)
                 server->upgrades = upgrade->next;
         if (upgrade->next)
                 upgrade->next->previous = upgrade->previous;
-        pthread_cond_broadcast(&server->upgraded_gone);
+        pthread_cond_broadcast(&server->gone);
         pthread_mutex_unlock(&server->lock);
         free(upgrade->extra);
         free(upgrade);
@@ -260,6 +262,6 @@ void cx_http_upgrades_end(struct cx_http_server *server)
         for (struct cx_http_upgrade *upgrade = server->upgrades; upgrade; upgrade = upgrade->next)
                 shutdown(upgrade->fd, SHUT_RDWR);
         while (server->upgrades)
-                pthread_cond_wait(&server->upgraded_gone, &server->lock);
+                pthread_cond_wait(&server->gone, &server->lock);
         pthread_mutex_unlock(&server->lock);
 }

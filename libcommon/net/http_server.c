@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #define DEFAULT_MAX_BODY ((size_t)3 << 20)
+#define DRAIN_SECONDS 2
 #define MAX_DISCARD ((size_t)64 << 20)
 
 // --- worker pool ---
@@ -38,10 +39,23 @@ static void *worker_main(void *context)
         }
 }
 
+static void turn_away(struct cx_http_request *request)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        (void)cx_error_reason(&err, CX_REASON_UNAVAILABLE, "the server is shutting down");
+        cx_http_add_header(request, "Connection", "close");
+        cx_http_respond_error(request, &err);
+}
+
 static void enqueue(struct cx_http_request *request)
 {
         struct cx_http_server *server = request->server;
         pthread_mutex_lock(&server->lock);
+        if (server->stopping) {
+                pthread_mutex_unlock(&server->lock);
+                turn_away(request);
+                return;
+        }
         request->next = NULL;
         if (server->queue_tail)
                 server->queue_tail->next = request;
@@ -70,15 +84,24 @@ static void on_completed(void *context CX_UNUSED, struct MHD_Connection *connect
         struct cx_http_request *request = *con_cls;
         if (!request)
                 return;
+        struct cx_http_server *server = request->server;
+        bool dispatched = request->dispatched;
         *con_cls = NULL;
         cx_http_request_free(request);
+        if (dispatched && atomic_fetch_sub(&server->running, 1) == 1 && atomic_load(&server->draining)) {
+                pthread_mutex_lock(&server->lock);
+                pthread_cond_broadcast(&server->gone);
+                pthread_mutex_unlock(&server->lock);
+        }
 }
 
-static void on_connection(void *context CX_UNUSED, struct MHD_Connection *connection CX_UNUSED, void **socket_context,
+static void on_connection(void *context CX_UNUSED, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode what)
 {
         if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-                *socket_context = cx_alloc(sizeof(struct cx_http_peer));
+                struct cx_http_peer *peer = cx_alloc(sizeof *peer);
+                cx_http_peer_attach(peer, connection);
+                *socket_context = peer;
                 return;
         }
         cx_http_peer_free(*socket_context);
@@ -88,6 +111,8 @@ static void on_connection(void *context CX_UNUSED, struct MHD_Connection *connec
 static enum MHD_Result queue_response(struct cx_http_request *request)
 {
         struct MHD_Response *response = cx_steal(&request->response);
+        struct cx_http_peer *peer = cx_http_connection_peer(request->connection);
+        peer->hold = peer->session && request->has_body && strcmp(request->method, MHD_HTTP_METHOD_HEAD) != 0;
         enum MHD_Result result = MHD_queue_response(request->connection, (unsigned)request->code, response);
         MHD_destroy_response(response);
         return result;
@@ -107,6 +132,11 @@ static enum MHD_Result dispatch(struct cx_http_request *request)
         struct cx_http_server *server = request->server;
         request->dispatched = true;
         request->start_time = cx_time_monotonic();
+        atomic_fetch_add(&server->running, 1);
+        if (atomic_load(&server->draining)) {
+                turn_away(request);
+                return queue_response(request);
+        }
         if (request->too_large) {
                 CX_ERROR err = CX_ERROR_INIT;
                 (void)cx_error_reason(&err, CX_REASON_TOO_LARGE, "Request entity too large: limit is %zu",
@@ -255,7 +285,7 @@ int cx_http_server_new(const struct cx_http_server_options *options, struct cx_h
         server->options = *options;
         pthread_mutex_init(&server->lock, NULL);
         pthread_cond_init(&server->queue_filled, NULL);
-        pthread_cond_init(&server->upgraded_gone, NULL);
+        pthread_cond_init(&server->gone, NULL);
         if (!server->options.max_body)
                 server->options.max_body = DEFAULT_MAX_BODY;
         int fd = -1;
@@ -277,6 +307,8 @@ int cx_http_server_new(const struct cx_http_server_options *options, struct cx_h
                         server->n_workers = i;
                         pthread_attr_destroy(&attributes);
                         return cx_error_set(err, -EAGAIN, "cannot start a worker thread");
+                } else {
+                        (void)pthread_setname_np(server->workers[i], "http-worker");
                 }
         pthread_attr_destroy(&attributes);
         *ret_server = cx_steal(&server);
@@ -295,14 +327,27 @@ void cx_http_server_stop_accepting(struct cx_http_server *server)
                 close(fd);
 }
 
+// libmicrohttpd drops what is not sent when it stops: clients get a moment to take their answers.
+static void wait_until_sent(struct cx_http_server *server)
+{
+        struct timespec limit;
+        clock_gettime(CLOCK_REALTIME, &limit);
+        limit.tv_sec += DRAIN_SECONDS;
+        pthread_mutex_lock(&server->lock);
+        while (atomic_load(&server->running) > 0 && pthread_cond_timedwait(&server->gone, &server->lock, &limit) == 0)
+                ;
+        pthread_mutex_unlock(&server->lock);
+}
+
 void cx_http_server_free(struct cx_http_server *server)
 {
         if (!server)
                 return;
         if (server->daemon)
                 cx_http_server_stop_accepting(server);
-        // Workers first: every request that one holds gets answered and so resumed.
+        // Workers first: every request that one holds gets answered and so resumed. What comes now is turned away.
         pthread_mutex_lock(&server->lock);
+        atomic_store(&server->draining, true);
         server->stopping = true;
         pthread_cond_broadcast(&server->queue_filled);
         pthread_mutex_unlock(&server->lock);
@@ -310,11 +355,12 @@ void cx_http_server_free(struct cx_http_server *server)
                 pthread_join(server->workers[i], NULL);
         cx_http_streams_abort(server);
         cx_http_upgrades_end(server);
+        wait_until_sent(server);
         if (server->daemon)
                 MHD_stop_daemon(server->daemon);
         free(server->workers);
         pthread_mutex_destroy(&server->lock);
         pthread_cond_destroy(&server->queue_filled);
-        pthread_cond_destroy(&server->upgraded_gone);
+        pthread_cond_destroy(&server->gone);
         free(server);
 }

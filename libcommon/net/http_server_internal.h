@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What http_server.c, http_request.c and http_response.c share.
+// What the files of the HTTP server share.
 #pragma once
 
 #include "net/http_server.h"
@@ -29,15 +29,22 @@ struct cx_http_server {
         pthread_t *workers;
         int n_workers;
         pthread_mutex_t lock; // guards queue_*, streams, upgrades, stopping
-        pthread_cond_t queue_filled, upgraded_gone;
+        pthread_cond_t queue_filled;
+        pthread_cond_t gone; // an upgraded connection, or the last request while draining
         struct cx_http_request *queue_head, *queue_tail;
         struct cx_http_stream *streams;
         struct cx_http_upgrade *upgrades;
         bool stopping;
+        atomic_bool draining; // set with stopping; may be read without the lock
+        atomic_int running;   // requests that were dispatched and are not completed
 };
 
-// What is known of a connection's other end, made once and kept for all its requests.
+// A connection: what is known of its other end, made once and kept for all its requests, and what waits to be sent.
 struct cx_http_peer {
+        int fd;
+        struct gnutls_session_int *session; // NULL without TLS
+        bool hold;                          // the next record is a head whose body follows at once
+        struct cx_buf held;
         bool examined, has_certificate;
         char *common_name;
         struct cx_strings organizations;
@@ -64,6 +71,7 @@ struct cx_http_request {
         struct cx_buf body;
         size_t received;
         bool too_large, dispatched;
+        bool has_body; // the response is a whole body, not empty
         atomic_int state;
         int code;
         struct MHD_Response *response;
@@ -86,6 +94,8 @@ struct cx_http_stream {
 
 void cx_http_request_parse_uri(struct cx_http_request *request, const char *uri);
 void cx_http_request_free(struct cx_http_request *request);
+void cx_http_peer_attach(struct cx_http_peer *peer, struct MHD_Connection *connection);
 void cx_http_peer_free(struct cx_http_peer *peer);
+struct cx_http_peer *cx_http_connection_peer(struct MHD_Connection *connection);
 void cx_http_streams_abort(struct cx_http_server *server); // and waits for nothing: MHD_stop_daemon does
 void cx_http_upgrades_end(struct cx_http_server *server);  // shuts the sockets and waits for the threads
