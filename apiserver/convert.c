@@ -78,9 +78,14 @@ static void convert_autoscaler_to_v1(json_t *object)
         json_object_del(status, "conditions");
 }
 
+static bool is_same_version(const struct cx_resource *from, const struct cx_resource *to)
+{
+        return from == to || (strcmp(from->group, to->group) == 0 && strcmp(from->version, to->version) == 0);
+}
+
 void cx_convert(json_t *object, const struct cx_resource *from, const struct cx_resource *to)
 {
-        if (from == to || (strcmp(from->group, to->group) == 0 && strcmp(from->version, to->version) == 0))
+        if (is_same_version(from, to))
                 return;
         char api_version[128];
         json_object_set_new(object, "apiVersion",
@@ -89,4 +94,13 @@ void cx_convert(json_t *object, const struct cx_resource *from, const struct cx_
                 convert_event(object, !*to->group);
         else if (strcmp(to->resource, "horizontalpodautoscalers") == 0)
                 (strcmp(to->version, "v2") == 0 ? convert_autoscaler_to_v2 : convert_autoscaler_to_v1)(object);
+}
+
+json_t *cx_converted(json_t *object, const struct cx_resource *from, const struct cx_resource *to)
+{
+        if (is_same_version(from, to))
+                return json_incref(object);
+        json_t *copy = json_deep_copy(object);
+        cx_convert(copy, from, to);
+        return copy;
 }

@@ -136,10 +136,9 @@ static json_t *default_class(struct cx_apiserver *api)
         CX_STORED_LIST list = {0};
         cx_cache_list(cx_store_cache(api->store, classes), &all, &list);
         for (size_t i = 0; i < list.count; i++) {
-                json_t *class = cx_stored_parse(list.items[i]);
-                if (cx_json_bool(class, "globalDefault", false))
-                        return class;
-                json_decref(class);
+                struct cx_slice text = {list.items[i]->json, list.items[i]->length};
+                if (cx_slice_equals(cx_scan_path(text, "globalDefault"), "true"))
+                        return cx_stored_parse(list.items[i]);
         }
         return NULL;
 }

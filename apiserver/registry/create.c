@@ -38,8 +38,7 @@ static int write_new(struct cx_call *call, const struct cx_strategy *strategy, j
                 if (r < 0)
                         return r;
         }
-        json_auto_t *encoded = json_deep_copy(object);
-        cx_convert(encoded, call->resource, stored);
+        json_auto_t *encoded = cx_converted(object, call->resource, stored);
         CX_ERROR why = CX_ERROR_INIT;
         int r = cx_store_put(call->api->store, stored, call->resource->namespaced ? call->info.namespace : NULL, name,
                              encoded, 0, strategy->ttl ? strategy->ttl(call) : 0, ret_stored, &why);
@@ -52,14 +51,12 @@ static int write_new(struct cx_call *call, const struct cx_strategy *strategy, j
 }
 
 // What a dry run answers with: the object as it would be, never written.
-static struct cx_stored *unwritten(struct cx_call *call, const json_t *object)
+static struct cx_stored *unwritten(struct cx_call *call, json_t *object)
 {
         const struct cx_resource *stored = cx_store_cache(call->api->store, call->resource)->resource;
-        json_auto_t *encoded = json_deep_copy(object);
-        cx_convert(encoded, call->resource, stored);
+        json_auto_t *encoded = cx_converted(object, call->resource, stored);
         CX_CLEANUP(cx_freep) char *text = cx_json_text(encoded);
-        struct cx_stored *result = cx_stored_new(stored, "dry-run", text, strlen(text), 0);
-        return result;
+        return cx_stored_new(stored, "dry-run", text, strlen(text), 0);
 }
 
 static int create_once(struct cx_call *call, json_t *object, struct cx_stored **ret_stored, struct cx_error *err)

@@ -114,10 +114,9 @@ static int write_changed(struct cx_call *call, const struct cx_update *update, c
                         return r;
         }
         const struct cx_resource *kept = cx_store_cache(call->api->store, call->resource)->resource;
-        json_auto_t *encoded = json_deep_copy(object);
-        cx_convert(encoded, call->resource, kept);
+        json_auto_t *encoded = cx_converted(object, call->resource, kept);
         if (call->dry_run) {
-                cx_json_remove(encoded, "metadata.resourceVersion");
+                json_object_del(json_object_get(encoded, "metadata"), "resourceVersion"); // spliced in again below
                 CX_CLEANUP(cx_freep) char *text = cx_json_text(encoded);
                 *ret_stored = cx_stored_new(kept, stored->key, text, strlen(text), stored->revision);
                 return 0;

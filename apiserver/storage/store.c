@@ -19,7 +19,7 @@ struct cx_store {
         struct cx_etcd *etcd;
         struct cx_etcd_watch *watch;
         struct cx_map by_prefix;   // "pods", "services/specs" → cache (owned)
-        struct cx_map by_resource; // "group/resource" → cache (borrowed); filled once
+        struct cx_cache **caches;  // of each resource of the schema, by its place there (borrowed); NULL: not stored
         struct cx_progress *progress;
         pthread_t keeper;
         bool keeper_started;
@@ -69,6 +69,7 @@ static void make_caches(struct cx_store *store)
 {
         size_t count;
         const struct cx_resource *resources = cx_schema_resources(&count);
+        store->caches = cx_alloc_array(count, sizeof(struct cx_cache *));
         for (size_t i = 0; i < count; i++) {
                 const struct cx_resource *stored = storage_resource(&resources[i]);
                 if (!(stored->verbs & CX_VERB_WATCH) || strcmp(stored->resource, "componentstatuses") == 0)
@@ -78,16 +79,14 @@ static void make_caches(struct cx_store *store)
                         cache = cx_cache_new(stored);
                         cx_map_set(&store->by_prefix, prefix_of(stored), cache);
                 }
-                CX_CLEANUP(cx_freep) char *name = cx_sprintf("%s/%s", resources[i].group, resources[i].resource);
-                cx_map_set(&store->by_resource, name, cache);
+                store->caches[i] = cache;
         }
 }
 
 struct cx_cache *cx_store_cache(struct cx_store *store, const struct cx_resource *resource)
 {
-        char name[256];
-        int n = snprintf(name, sizeof name, "%s/%s", resource->group, resource->resource);
-        return n < (int)sizeof name ? cx_map_get(&store->by_resource, name) : NULL;
+        size_t count;
+        return store->caches[resource - cx_schema_resources(&count)];
 }
 
 // The cache that an etcd key belongs to, and the map key within it. NULL: none of ours.
@@ -392,7 +391,7 @@ void cx_store_free(struct cx_store *store)
                 pthread_join(store->keeper, NULL);
         cx_etcd_watch_free(store->watch);
         cx_progress_free(store->progress);
-        cx_map_release(&store->by_resource);
+        free(store->caches);
         cx_map_release(&store->by_prefix);
         pthread_mutex_destroy(&store->lock);
         pthread_cond_destroy(&store->wake);
@@ -507,6 +506,17 @@ static void wait_after_write(struct cx_store *store, int64_t revision)
                 cx_err(&err, "A write is not visible yet", "revision", CX_INT(revision));
 }
 
+// What was just written: the cache's own copy, unless it has moved on or has not come so far.
+static struct cx_stored *written(struct cx_store *store, const char *key, const struct cx_buf *value, int64_t revision)
+{
+        const char *map_key;
+        struct cx_cache *cache = route(store, key, &map_key);
+        CX_STORED *cached = cx_cache_get(cache, map_key);
+        if (cached && cached->revision == revision)
+                return cx_steal(&cached);
+        return cx_stored_new(cache->resource, map_key, value->data, value->length, revision);
+}
+
 int cx_store_put(struct cx_store *store, const struct cx_resource *resource, const char *namespace, const char *name,
                  const json_t *object, int64_t expected, int64_t ttl, struct cx_stored **ret_object,
                  struct cx_error *err)
@@ -524,11 +534,9 @@ int cx_store_put(struct cx_store *store, const struct cx_resource *resource, con
                 return cx_error_reason(err, CX_REASON_ALREADY_EXISTS, "%s already exists", key);
         if (r < 0)
                 return cx_error_move(err, &why);
-        const char *map_key;
-        struct cx_cache *cache = route(store, key, &map_key);
-        if (ret_object && cache)
-                *ret_object = cx_stored_new(cache->resource, map_key, value.data, value.length, revision);
         wait_after_write(store, revision);
+        if (ret_object)
+                *ret_object = written(store, key, &value, revision);
         return 0;
 }
 

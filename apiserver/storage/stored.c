@@ -78,8 +78,18 @@ struct cx_stored *cx_stored_new(const struct cx_resource *resource, const char *
         size_t n = count_selectable(resource);
         object->fields = n ? cx_alloc_array(n, sizeof *object->fields) : NULL;
         object->n_fields = (uint32_t)n;
+        const char *part = "";
+        struct cx_slice inner = {0};
         for (size_t i = 0; i < n; i++) {
-                char *text = cx_scan_scalar(cx_scan_path(json, resource->selectable_fields[i]));
+                const char *path = resource->selectable_fields[i], *dot = strchr(path, '.');
+                if (dot && strncmp(part, path, (size_t)(dot - path) + 1) != 0) {
+                        // neighbours share their first part: it is looked up once
+                        char name[64];
+                        (void)snprintf(name, sizeof name, "%.*s", (int)(dot - path), path);
+                        inner = cx_scan_path(json, name);
+                        part = path;
+                }
+                char *text = cx_scan_scalar(dot ? cx_scan_path(inner, dot + 1) : cx_scan_path(json, path));
                 object->fields[i] = text ? text : cx_strdup("");
         }
         return object;

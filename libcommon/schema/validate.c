@@ -123,12 +123,11 @@ static void check_bounds(struct cx_validator *v, const struct cx_field *field, c
 static void check_value(struct cx_validator *v, const struct cx_field *field, const json_t *value)
 {
         if (json_is_string(value) && field->enum_values && json_string_length(value)) {
-                const char *const *allowed = field->enum_values;
-                while (*allowed && strcmp(*allowed, json_string_value(value)) != 0)
+                const char *text = json_string_value(value), *const *allowed = field->enum_values;
+                while (*allowed && strcmp(*allowed, text) != 0)
                         allowed++;
-                if (!*allowed)
-                        cx_unsupported(v, "", json_string_value(value),
-                                       **field->enum_values ? field->enum_values : field->enum_values + 1);
+                if (!*allowed) // a leading "" says that the value may be empty
+                        cx_unsupported(v, "", text, field->enum_values + (*field->enum_values[0] == '\0'));
         } else if (json_is_integer(value)) {
                 check_bounds(v, field, value);
         } else if (json_is_object(value) && field->type) {
@@ -172,6 +171,9 @@ static void check_duplicates(struct cx_validator *v, const struct cx_field *fiel
 
 static void check_field(struct cx_validator *v, const struct cx_field *field, const json_t *value)
 {
+        // Most fields of most objects are absent: they must cost nothing.
+        if (!value && !(field->flags & (CX_FIELD_PRESENT | CX_FIELD_NONEMPTY)))
+                return;
         size_t length = cx_enter(v, "%s%s", v->path.length ? "." : "", field->name);
         size_t i;
         const char *key;
