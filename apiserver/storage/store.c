@@ -18,8 +18,8 @@
 struct cx_store {
         struct cx_etcd *etcd;
         struct cx_etcd_watch *watch;
-        struct cx_map by_prefix;   // "pods", "services/specs" → cache (owned)
-        struct cx_cache **caches;  // of each resource of the schema, by its place there (borrowed); NULL: not stored
+        struct cx_map by_prefix;  // "pods", "services/specs" → cache (owned)
+        struct cx_cache **caches; // of each resource of the schema, by its place there (borrowed); NULL: not stored
         struct cx_progress *progress;
         pthread_t keeper;
         bool keeper_started;

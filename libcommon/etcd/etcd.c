@@ -68,7 +68,7 @@ static int fail(const struct cx_grpc_result *result, struct cx_error *err)
                 return cx_error_reason(err, CX_REASON_TIMEOUT, "etcd: %s", text);
         case CX_GRPC_EXHAUSTED:
         case CX_GRPC_INVALID_ARGUMENT:
-                if (strstr(text, "too large"))
+                if (strstr(text, "too large") || strstr(text, "larger than max"))
                         return cx_error_reason(err, CX_REASON_TOO_LARGE, "etcd: %s", text);
                 return cx_error_reason(err, CX_REASON_INTERNAL, "etcd: %s", text);
         case CX_GRPC_UNAVAILABLE:

@@ -717,8 +717,10 @@ void cx_grpc_call(struct cx_grpc *grpc, const char *method, const void *message,
         call->done = done;
         call->context = context;
         frame(&call->t.out, message, length);
-        int64_t deadline = call->deadline; // the call may be over as soon as the lock is free
         pthread_mutex_lock(&grpc->lock);
+        if (grpc->limit && grpc->limit < call->deadline)
+                call->deadline = grpc->limit;
+        int64_t deadline = call->deadline; // the call may be over as soon as the lock is free
         send_locked(grpc, &call->t);
         if (deadline < grpc->sleep_until)
                 wake_locked(grpc);
