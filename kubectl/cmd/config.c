@@ -6,6 +6,12 @@
 #include "kubectl/printer/tabs.h"
 #include "net/pki.h"
 
+static int unexpected(struct cx_ctl *ctl, const struct cx_strings *args, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *words = cx_strings_join(args, " ");
+        return cx_ctl_usage_error(ctl, err, "unexpected arguments: [%s]", words);
+}
+
 static int begin(struct cx_ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *args,
                  size_t least, size_t most, struct cx_error *err)
 {
@@ -13,7 +19,7 @@ static int begin(struct cx_ctl *ctl, const struct cx_flag *flags, int argc, char
         if (r < 0)
                 return r;
         if (args->count < least || args->count > most)
-                return cx_ctl_usage_error(ctl, err, "Unexpected args: %zu given", args->count);
+                return unexpected(ctl, args, err);
         if (ctl->config_loaded)
                 return 0;
         r = cx_kubeconfig_load(ctl->kubeconfig && *ctl->kubeconfig ? ctl->kubeconfig : NULL, true, &ctl->config, err);
@@ -49,9 +55,13 @@ static json_t *only_named(const json_t *list, const char *name)
 }
 
 // Keeps what the current context needs.
-static void minify(const struct cx_ctl *ctl, json_t *config)
+static int minify(const struct cx_ctl *ctl, json_t *config, struct cx_error *err)
 {
         const char *context = ctl->context ? ctl->context : cx_kubeconfig_current_context(&ctl->config);
+        if (!context || !*context)
+                return cx_error_set(err, -ENOENT, "current-context must exist in order to minify");
+        if (!cx_kubeconfig_context(&ctl->config, context))
+                return cx_error_set(err, -ENOENT, "cannot locate context %s", context);
         json_auto_t *contexts = only_named(json_object_get(config, "contexts"), context);
         const json_t *body = json_object_get(json_array_get(contexts, 0), "context");
         json_object_set_new(config, "clusters",
@@ -59,7 +69,8 @@ static void minify(const struct cx_ctl *ctl, json_t *config)
         json_object_set_new(config, "users",
                             only_named(json_object_get(config, "users"), cx_json_string(body, "user")));
         json_object_set(config, "contexts", contexts);
-        json_object_set_new(config, "current-context", json_string(cx_str(context)));
+        json_object_set_new(config, "current-context", json_string(context));
+        return 0;
 }
 
 static int flatten(json_t *config, struct cx_error *err)
@@ -114,8 +125,8 @@ CX_COMMAND(config_view)
                         json_object_set_new(config, lists[i], json_null());
         if (!json_object_size(json_object_get(config, "preferences")))
                 json_object_del(config, "preferences");
-        if (small)
-                minify(ctl, config);
+        if (small && (r = minify(ctl, config, err)) < 0)
+                return r;
         if (flat && (r = flatten(config, err)) < 0)
                 return r;
         if (!raw && !flat)
@@ -205,7 +216,7 @@ CX_COMMAND(config_get_contexts)
 CX_COMMAND(config_current_context)
 {
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = begin(ctl, no_flags, argc, argv, &args, 0, 0, err);
+        int r = begin(ctl, no_flags, argc, argv, &args, 0, 64, err);
         if (r < 0)
                 return r;
         const char *current = cx_kubeconfig_current_context(&ctl->config);
@@ -265,13 +276,20 @@ CX_COMMAND(config_set_context)
         int r = begin(ctl, flags, argc, argv, &args, 0, 1, err);
         if (r < 0)
                 return r;
-        const char *name = current ? cx_kubeconfig_current_context(&ctl->config) : args.count ? args.items[0] : NULL;
+        if (current && args.count)
+                return cx_error_set(err, -EINVAL, "you cannot specify both a context name and --current");
+        const char *chosen = current ? cx_kubeconfig_current_context(&ctl->config) : args.count ? args.items[0] : NULL;
+        CX_CLEANUP(cx_freep) char *name = cx_strdup(chosen); // the config is made anew by the change
         if (!name)
                 return cx_error_set(err, -EINVAL,
                                     current ? "no current context is set"
                                             : "you must specify a non-empty context name or --current");
-        const struct field fields[] = {
-                {"cluster", ctl->cluster}, {"namespace", ctl->namespace_flag}, {"user", ctl->user}, {0}};
+        bool exists = cx_kubeconfig_context(&ctl->config, name) != NULL;
+        const char *absent = exists ? NULL : ""; // a new context has both
+        const struct field fields[] = {{"cluster", ctl->cluster ? ctl->cluster : absent},
+                                       {"namespace", ctl->namespace_flag},
+                                       {"user", ctl->user ? ctl->user : absent},
+                                       {0}};
         return set_entry(ctl, "contexts", "Context", name, cx_kubeconfig_context(&ctl->config, name), fields, NULL,
                          err);
 }
@@ -287,6 +305,9 @@ static int embed(json_t *to, const char *field, const char *path, bool embedded,
         }
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20), data = CX_BUF_INIT;
         int r = cx_buf_read_file(&text, path);
+        if (r == -ENOENT)
+                return cx_error_set(err, r, "could not stat %s file %s: stat %s: no such file or directory", field,
+                                    path, path);
         if (r < 0)
                 return cx_error_set(err, r, "could not read %s data from %s: %s", field, path, strerror(-r));
         CX_CLEANUP(cx_freep) char *data_field = cx_sprintf("%s-data", field);
@@ -328,6 +349,10 @@ CX_COMMAND(config_set_credentials)
         int r = begin(ctl, flags, argc, argv, &args, 1, 1, err);
         if (r < 0)
                 return r;
+        if (ctl->token && (ctl->username || ctl->password))
+                return cx_error_set(err, -EINVAL,
+                                    "you cannot specify more than one authentication method at the same time: --token, "
+                                    "--username/--password");
         json_auto_t *more = json_object();
         r = embed(more, "client-certificate", ctl->client_certificate, embedded, err);
         if (r == 0)
@@ -415,12 +440,16 @@ static int change_path(struct cx_ctl *ctl, const char *path, const char *value, 
         const char *rest = path[n] ? path + n + 1 : "", *dot = strrchr(rest, '.');
         const bool known = strcmp(list, "clusters") == 0 || strcmp(list, "users") == 0 || strcmp(list, "contexts") == 0;
         CX_CLEANUP(cx_freep) char *name = cx_strndup(rest, dot ? (size_t)(dot - rest) : strlen(rest));
-        if (!known || !*rest || (value && !dot))
+        if (!known)
+                return cx_error_set(err, -EINVAL, "unable to parse %s after [] at api.Config", path);
+        if (!*rest || (value && !dot))
                 return cx_error_set(err, -EINVAL, "unable to parse one or more field values of %s", path);
         const json_t *old = strcmp(list, "clusters") == 0 ? cx_kubeconfig_cluster(&ctl->config, dot ? name : rest)
                             : strcmp(list, "users") == 0  ? cx_kubeconfig_user(&ctl->config, dot ? name : rest)
                                                           : cx_kubeconfig_context(&ctl->config, dot ? name : rest);
         if (!value && cx_kubeconfig_set(&ctl->config, list, rest, NULL))
+                return 0;
+        if (!old && !value && !dot)
                 return 0;
         if (!old && !value)
                 return cx_error_set(err, -ENOENT, "current map key `%s` is invalid", name);
@@ -478,7 +507,8 @@ const struct cx_command cx_config_commands[] = {
         {"set-context", "", "Set a context entry in kubeconfig", "[NAME | --current]", cx_cmd_config_set_context},
         {"set-credentials", "", "Set a user entry in kubeconfig", "NAME", cx_cmd_config_set_credentials},
         {"unset", "", "Unset an individual value in a kubeconfig file", "PROPERTY_NAME", cx_cmd_config_unset},
-        {"use-context", "", "Set the current-context in a kubeconfig file", "CONTEXT_NAME", cx_cmd_config_use_context},
+        {"use-context", "", "Set the current-context in a kubeconfig file", "CONTEXT_NAME", cx_cmd_config_use_context,
+         .aliases = " use "},
         {"view", "", "Display merged kubeconfig settings or a specified kubeconfig file", "[flags]",
          cx_cmd_config_view},
         {0},

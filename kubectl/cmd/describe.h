@@ -4,6 +4,7 @@
 
 #include "base/time.h"
 #include "kubectl/cmd/commands.h"
+#include "kubectl/printer/keys.h"
 
 struct cx_describe {
         struct cx_ctl *ctl;
@@ -43,6 +44,4 @@ void cx_event_rows(struct cx_describe *d, const json_t *events, bool with_object
 // Owned texts.
 char *cx_describe_time(const char *moment);             // "Sat, 21 Nov 2026 05:35:59 +0000"
 char *cx_describe_since(int64_t now, const char *when); // "5m"; "<unknown>"
-// Keys of an object, sorted; the array is owned, the keys are not.
-const char **cx_sorted_keys(const json_t *object);
-char *cx_text_of(const json_t *value); // scalars as text
+char *cx_text_of(const json_t *value);                  // scalars as text

@@ -34,7 +34,7 @@ static char *backend_endpoints(struct cx_describe *d, const json_t *ingress, con
                                                       (long long)cx_json_int(port, "port", 0));
         if (n > 3)
                 cx_buf_printf(&text, " + %zu more...", n - 3);
-        return cx_strdup(text.length ? text.data : "<none>");
+        return cx_strdup(text.data);
 }
 
 static char *backend_text(struct cx_describe *d, const json_t *ingress, const json_t *backend)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods and pod templates: containers, states, probes, environment, volumes, tolerations.
+#include "api/quantity.h"
 #include "api/selector.h"
 #include "kubectl/cmd/describe.h"
 #include "schema/engine.h"
@@ -145,10 +146,23 @@ static char *field_value(const json_t *pod, const char *path)
                 return cx_strdup("");
         const char *value = NULL;
         if (strcmp(path, "metadata.name") == 0 || strcmp(path, "metadata.namespace") == 0 ||
-            strcmp(path, "spec.nodeName") == 0 || strcmp(path, "spec.serviceAccountName") == 0 ||
-            strcmp(path, "metadata.uid") == 0)
+            strcmp(path, "metadata.uid") == 0) // upstream looks into the metadata only
                 value = cx_json_string(pod, path);
         return cx_strdup(value ? value : "");
+}
+
+// An amount in units of a divisor (of 1 when it has none), rounded up, as the container will see it.
+static char *in_units(const json_t *amount, const json_t *divisor)
+{
+        struct cx_quantity value, unit;
+        if (cx_quantity_from_json(amount, &value) < 0)
+                return cx_strdup("node allocatable");
+        if (cx_quantity_from_json(divisor, &unit) < 0 || cx_quantity_milli(&unit) <= 0)
+                return cx_strdup(CX_INT(cx_quantity_value(&value)));
+        int64_t by = cx_quantity_milli(&unit);
+        if (by % 1000 == 0)
+                return cx_strdup(CX_INT((cx_quantity_value(&value) + by / 1000 - 1) / (by / 1000)));
+        return cx_strdup(CX_INT((cx_quantity_milli(&value) + by - 1) / by));
 }
 
 static void describe_env(struct cx_describe *d, const json_t *container, const json_t *pod, int level)
@@ -182,7 +196,9 @@ static void describe_env(struct cx_describe *d, const json_t *container, const j
                         const char *dot = strchr(resource, '.');
                         const json_t *amounts = cx_json_get(container, "resources");
                         amounts = json_object_get(amounts, cx_has_prefix(resource, "limits") ? "limits" : "requests");
-                        CX_CLEANUP(cx_freep) char *amount = cx_text_of(json_object_get(amounts, dot ? dot + 1 : ""));
+                        CX_CLEANUP(cx_freep)
+                        char *amount =
+                                in_units(json_object_get(amounts, dot ? dot + 1 : ""), json_object_get(ref, "divisor"));
                         cx_line(d, level + 1, "%s:\t%s (%s)\n", name, amount, resource);
                 } else if ((ref = json_object_get(from, "secretKeyRef")) ||
                            (ref = json_object_get(from, "configMapKeyRef"))) {
@@ -322,12 +338,25 @@ static void describe_projected(struct cx_describe *d, const json_t *projected, i
         }
 }
 
+// The files of a downward API volume.
+static void describe_items(struct cx_describe *d, const json_t *items, int level)
+{
+        size_t i;
+        json_t *item;
+        cx_line(d, level, "Items:\n");
+        json_array_foreach (items, i, item)
+                cx_line(d, level + 1, "%s -> %s\n",
+                        cx_json_string_or(item, "fieldRef.fieldPath",
+                                          cx_json_string_or(item, "resourceFieldRef.resource", "")),
+                        cx_json_string_or(item, "path", ""));
+}
+
 static void describe_csi_attributes(struct cx_describe *d, const json_t *attributes, int level)
 {
         CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(attributes);
         for (size_t i = 0; keys[i]; i++) {
                 const char *value = cx_str(json_string_value(json_object_get(attributes, keys[i])));
-                cx_line(d, level, "%s\t%s=%s\n", i ? "" : "VolumeAttributes:", keys[i], value);
+                cx_line(d, level, "%s\t    %s=%s\n", i ? "" : "VolumeAttributes:", keys[i], value);
         }
         if (!keys[0])
                 cx_line(d, level, "VolumeAttributes:\t<none>\n");
@@ -370,6 +399,8 @@ void cx_describe_volume_source(struct cx_describe *d, const json_t *volume, int 
                         const char *absent = flag ? "false" : strcmp(line->title, "SizeLimit") == 0 ? "<unset>" : "";
                         cx_line(d, level, "%s:\t%s\n", line->title, *text ? text : absent);
                 }
+                if (strcmp(kind->member, "downwardAPI") == 0)
+                        describe_items(d, json_object_get(source, "items"), level);
                 if (strcmp(kind->member, "csi") == 0)
                         describe_csi_attributes(d, json_object_get(source, "volumeAttributes"), level);
                 return;

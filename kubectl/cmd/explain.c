@@ -52,7 +52,7 @@ static void type_text(const struct explain *e, const json_t *schema, struct cx_b
         } else if (name) {
                 cx_buf_add(to, name);
         } else {
-                cx_buf_add(to, type ? type : "Object");
+                cx_buf_add(to, type && strcmp(type, "object") != 0 ? type : "Object");
         }
 }
 
@@ -251,12 +251,11 @@ CX_COMMAND(explain)
                 return r;
         if (args.count != 1)
                 return cx_error_set(err, -EINVAL,
-                                    args.count ? "We accept only this format: explain RESOURCE\nSee 'kubectl explain "
-                                                 "-h' for help and examples"
+                                    args.count ? "We accept only this format: explain RESOURCE\n"
                                                : "You must specify the type of resource to explain. Use \"kubectl "
                                                  "api-resources\" for a complete list of supported resources.\n");
         if (output && strcmp(output, "plaintext") != 0)
-                return cx_error_set(err, -ENOTSUP, "output format \"%s\" is not supported", output);
+                return cx_error_set(err, -EINVAL, "unrecognized format: %s", output);
         cx_strings_split(&fields, args.items[0], '.');
         const struct cx_mapping *m = NULL;
         CX_ERROR unknown = CX_ERROR_INIT;
@@ -267,15 +266,23 @@ CX_COMMAND(explain)
         } else {
                 r = cx_mapping_find(ctl, fields.items[0], &m, err);
         }
+        if (r == -ENOENT && err && err->reason == CX_REASON_UNKNOWN) { // said without "error: "
+                fprintf(stderr, "%s\n", cx_error_text(err));
+                cx_error_release(err);
+                ctl->status = 1;
+        }
         if (r < 0)
                 return r;
         char whole[160];
         if (api_version) {
-                r = cx_mapping_by_kind(ctl, api_version, m->kind, &m, err);
+                const struct cx_mapping *asked = NULL;
+                r = cx_mapping_by_kind(ctl, api_version, m->kind, &asked, err);
+                if (r == -ENOENT && (!err || !err->code))
+                        return cx_error_set(err, r, "couldn't find resource for \"%s, Resource=%s\"", api_version,
+                                            m->resource);
                 if (r < 0)
-                        return r == -ENOENT ? cx_error_set(err, r, "couldn't find resource for \"%s, Kind=%s\"",
-                                                           api_version, m->kind)
-                                            : r;
+                        return r;
+                m = asked;
         }
         snprintf(whole, sizeof whole, "/openapi/v3/%s%s%s/%s", *m->group ? "apis/" : "api", m->group, "", m->version);
         json_auto_t *document = NULL;

@@ -308,7 +308,12 @@ static int show_watched(struct watching *w, const char *type, json_t *object)
                 cx_table_print(&w->printer, table, &text);
         } else if (w->get->watch_events) {
                 json_auto_t *event = json_pack("{s:s,s:O}", "type", type, "object", object);
-                r = cx_output_object(&w->get->output, event, &text, w->err);
+                if (w->get->output.form == CX_OUTPUT_JSON) {
+                        cx_json_dump_escaped(event, JSON_COMPACT, &text);
+                        cx_buf_add_char(&text, '\n');
+                } else {
+                        r = cx_output_object(&w->get->output, event, &text, w->err);
+                }
         } else {
                 r = cx_output_object(&w->get->output, object, &text, w->err);
                 if (w->get->output.form == CX_OUTPUT_JSONPATH)

@@ -125,7 +125,7 @@ static int evict(struct cx_ctl *ctl, const struct drain *drain, const json_t *po
                 json_object_update(body, options);
         CX_OUT("evicting pod %s/%s%s\n", ns, name, cx_dry_run_suffix(drain->mode));
         fflush(stdout);
-        for (;;) {
+        while (drain->mode != CX_DRY_CLIENT) {
                 CX_ERROR failure = CX_ERROR_INIT;
                 int r = cx_ctl_json(ctl, drain->disable_eviction ? "DELETE" : "POST", path.data, NULL, body, NULL,
                                     &failure);
@@ -141,6 +141,7 @@ static int evict(struct cx_ctl *ctl, const struct drain *drain, const json_t *po
                                             ns);
                 nanosleep(&(struct timespec){.tv_sec = 5}, NULL);
         }
+        return 0;
 }
 
 static int is_gone(void *context, const json_t *object, struct cx_error *err CX_UNUSED)
@@ -154,7 +155,9 @@ static int check_pods(const struct drain *drain, const json_t *pods, const char 
         static const char *const problems[] = {
                 [REFUSE_DAEMON] = "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)",
                 [REFUSE_LOCAL] = "cannot delete Pods with local storage (use --delete-emptydir-data to override)",
-                [REFUSE_BARE] = "cannot delete Pods that declare no controller (use --force to override)"};
+                // twice, as upstream says it
+                [REFUSE_BARE] =
+                        "cannot delete cannot delete Pods that declare no controller (use --force to override)"};
         CX_BUF why = CX_BUF_INIT, daemons = CX_BUF_INIT;
         size_t i;
         json_t *pod;
@@ -175,11 +178,20 @@ static int check_pods(const struct drain *drain, const json_t *pods, const char 
                                     "unable to drain node \"%s\" due to error: %s, continuing command...\nThere are "
                                     "pending nodes to be drained:\n %s\n%s",
                                     node, why.data, node, why.data);
-        if (daemons.length)
-                fprintf(stderr, "Warning: ignoring DaemonSet-managed Pods: %s\n", daemons.data);
-        json_array_foreach (pods, i, pod)
-                if (judge(drain, pod) == EVICT)
-                        json_array_append(evicted, pod);
+        CX_BUF bare = CX_BUF_INIT;
+        json_array_foreach (pods, i, pod) {
+                if (judge(drain, pod) != EVICT)
+                        continue;
+                json_array_append(evicted, pod);
+                if (!controller_of(pod))
+                        cx_buf_printf(&bare, "%s%s/%s", bare.length ? ", " : "",
+                                      cx_json_string_or(pod, "metadata.namespace", ""),
+                                      cx_json_string_or(pod, "metadata.name", ""));
+        }
+        if (daemons.length || bare.length)
+                fprintf(stderr, "Warning: %s%s%s%s%s\n", daemons.length ? "ignoring DaemonSet-managed Pods: " : "",
+                        daemons.data, daemons.length && bare.length ? "; " : "",
+                        bare.length ? "deleting Pods that declare no controller: " : "", bare.data);
         return 0;
 }
 
@@ -197,7 +209,7 @@ static int drain_node(struct cx_ctl *ctl, const struct drain *drain, const struc
         int64_t deadline = drain->timeout > 0 ? cx_time_monotonic() + drain->timeout : 0;
         size_t i;
         const json_t *pod;
-        for (i = 0; r == 0 && i < json_array_size(evicted) && drain->mode != CX_DRY_CLIENT; i++)
+        for (i = 0; r == 0 && i < json_array_size(evicted); i++)
                 r = evict(ctl, drain, json_array_get(evicted, i), deadline, err);
         const struct cx_mapping *mapping;
         if (r == 0)
@@ -276,7 +288,10 @@ static int parse_taint(const char *text, struct taint *taint, struct cx_error *e
         bool known = strcmp(taint->effect, "NoSchedule") == 0 || strcmp(taint->effect, "PreferNoSchedule") == 0 ||
                      strcmp(taint->effect, "NoExecute") == 0;
         if (fits && *rest && *taint->effect && !known)
-                return cx_error_set(err, -EDOM, "invalid taint effect: %s, unsupported taint effect", taint->effect);
+                return cx_error_set(err, -EINVAL,
+                                    "invalid taint effect: %s, unsupported taint effect\nSee 'kubectl taint -h' for "
+                                    "help and examples",
+                                    taint->effect);
         if (!fits || !*rest || (!taint->remove && !known) || (taint->remove && *taint->effect && !known))
                 return cx_error_set(err, -EINVAL, "invalid taint spec: %s", text);
         return 0;

@@ -38,8 +38,9 @@ int cx_pods_of(struct cx_ctl *ctl, const struct cx_info *info, json_t **ret_pods
         }
         CX_CLEANUP(cx_freep) char *selector = cx_selector_of(info->object);
         if (!selector)
-                return cx_error_set(err, -EINVAL, "cannot get the logs from %s.%s/%s: selector for %s not implemented",
-                                    info->mapping->group, info->mapping->version, info->mapping->kind,
+                return cx_error_set(err, -EINVAL, "cannot %s *%s.%s: selector for *%s.%s not implemented",
+                                    strcmp(ctl->path, "logs") == 0 ? "get the logs from" : "attach to",
+                                    info->mapping->version, info->mapping->kind, info->mapping->version,
                                     info->mapping->kind);
         CX_BUF path = CX_BUF_INIT;
         cx_rest_path(&path, CX_REF(.group = "", .version = "v1", .resource = "pods", .namespace = info->namespace),

@@ -128,6 +128,8 @@ static int parse_condition(const char *text, struct condition *c, struct cx_erro
                 const char *equals = close ? (close[1] == '=' ? close + 1 : NULL) : strchr(path, '=');
                 if (close && close[1] && close[1] != '=')
                         return bad_jsonpath(err);
+                if (equals && equals[1] != '"' && equals[1] != '\'' && strchr(equals + 1, '='))
+                        return bad_jsonpath(err);
                 if (equals && !equals[1])
                         return cx_error_set(err, -EINVAL,
                                             "jsonpath wait has to have a value after equal sign, like "

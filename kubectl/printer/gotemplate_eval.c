@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a compiled Go template over JSON.
 #include "kubectl/printer/gotemplate_internal.h"
+#include "kubectl/printer/keys.h"
 
 #define MAX_CALLS 100
 #define MAX_WORK 50000000
@@ -199,22 +200,11 @@ static int run_round(struct eval *e, const struct gt_node *node, json_t *key, js
         return r == CONTINUES ? 0 : r;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-        return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static int range_object(struct eval *e, const struct gt_node *node, json_t *object)
 {
-        size_t n = json_object_size(object), i = 0;
-        CX_CLEANUP(cx_freep) const char **keys = cx_alloc_array(n + 1, sizeof *keys);
-        const char *key;
-        json_t *item;
+        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(object);
         int r = 0;
-        json_object_foreach (object, key, item)
-                keys[i++] = key;
-        qsort(keys, n, sizeof *keys, compare_names);
-        for (i = 0; r == 0 && i < n; i++) {
+        for (size_t i = 0; r == 0 && keys[i]; i++) {
                 json_auto_t *name = json_string(keys[i]);
                 r = run_round(e, node, name, json_object_get(object, keys[i]));
         }

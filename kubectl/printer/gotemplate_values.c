@@ -2,6 +2,7 @@
 // Values of Go templates: truth, how they are printed, and the built-in functions.
 #include "api/quantity.h"
 #include "kubectl/printer/gotemplate_internal.h"
+#include "kubectl/printer/keys.h"
 #include "net/pki.h"
 
 #include <math.h>
@@ -40,23 +41,12 @@ static void print_float(double number, struct cx_buf *to)
                 cx_buf_printf(to, "%.*f", precision - 1 > exponent ? precision - 1 - exponent : 0, number);
 }
 
-static int compare_names(const void *a, const void *b)
-{
-        return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static void print_object(const json_t *object, struct cx_buf *to)
 {
-        size_t n = json_object_size(object), i = 0;
-        CX_CLEANUP(cx_freep) const char **keys = cx_alloc_array(n + 1, sizeof *keys);
-        const char *key;
-        json_t *item;
-        json_object_foreach ((json_t *)object, key, item)
-                keys[i++] = key;
-        qsort(keys, n, sizeof *keys, compare_names);
+        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(object);
         cx_buf_add(to, "map[");
-        for (i = 0; i < n; i++) {
-                item = json_object_get(object, keys[i]);
+        for (size_t i = 0; keys[i]; i++) {
+                const json_t *item = json_object_get(object, keys[i]);
                 cx_buf_printf(to, "%s%s:", i ? " " : "", keys[i]);
                 if (json_is_null(item))
                         cx_buf_add(to, "<nil>");

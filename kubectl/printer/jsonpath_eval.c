@@ -66,10 +66,8 @@ static int eval_array(struct eval *e, const struct cx_jp_node *node, const json_
         from = from < 0 ? from + n : from;
         if (node->single) {
                 if (from < 0 || from >= n)
-                        return e->allow_missing ? 0
-                                                : cx_error_set(e->err, -ERANGE,
-                                                               "array index out of bounds: index %lld, length %lld",
-                                                               (long long)from, (long long)n);
+                        return cx_error_set(e->err, -ERANGE, "array index out of bounds: index %lld, length %lld",
+                                            (long long)from, (long long)n);
                 add(out, json_array_get(value, (size_t)from));
                 return 0;
         }

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubectl/printer/kyaml.h"
 
+#include "kubectl/printer/keys.h"
+
 static void indent(struct cx_buf *to, int depth)
 {
         cx_buf_printf(to, "%*s", depth * 2, "");
-}
-
-static int compare_names(const void *a, const void *b)
-{
-        return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 // Text that YAML could take for something else, or that has characters of its own, is quoted as a key.
@@ -26,22 +23,34 @@ static bool plain_key(const char *key)
         return first && !key[good];
 }
 
-static void put_text(const char *text, struct cx_buf *to)
+static void put_character(unsigned char c, struct cx_buf *to)
 {
+        if (c == '"' || c == '\\')
+                cx_buf_printf(to, "\\%c", c);
+        else if (c == '\n')
+                cx_buf_add(to, "\\n");
+        else if (c == '\t')
+                cx_buf_add(to, "\\t");
+        else if (c < ' ' || c == 0x7f)
+                cx_buf_printf(to, "\\x%02x", c);
+        else
+                cx_buf_add_char(to, (char)c);
+}
+
+// Several lines are put on several lines, each continued by a backslash; the quotes stand on lines of their own.
+static void put_text(const char *text, int depth, bool folds, struct cx_buf *to)
+{
+        bool folded = folds && strchr(text, '\n');
         cx_buf_add_char(to, '"');
+        if (folded)
+                cx_buf_printf(to, "\\\n%*s", depth * 2 + 3, "");
         for (const char *p = text; *p; p++) {
-                unsigned char c = (unsigned char)*p;
-                if (c == '"' || c == '\\')
-                        cx_buf_printf(to, "\\%c", c);
-                else if (c == '\n')
-                        cx_buf_add(to, "\\n");
-                else if (c == '\t')
-                        cx_buf_add(to, "\\t");
-                else if (c < ' ' || c == 0x7f)
-                        cx_buf_printf(to, "\\x%02x", c);
-                else
-                        cx_buf_add_char(to, *p);
+                put_character((unsigned char)*p, to);
+                if (folded && *p == '\n' && p[1])
+                        cx_buf_printf(to, "\\\n%*s", depth * 2 + 3, "");
         }
+        if (folded)
+                cx_buf_printf(to, "\\\n%*s", depth * 2 + 2, "");
         cx_buf_add_char(to, '"');
 }
 
@@ -49,20 +58,15 @@ static void put(const json_t *json, int depth, struct cx_buf *to);
 
 static void put_object(const json_t *object, int depth, struct cx_buf *to)
 {
-        size_t n = json_object_size(object), i = 0;
-        CX_CLEANUP(cx_freep) const char **keys = cx_alloc_array(n + 1, sizeof *keys);
-        const char *key;
-        json_t *value;
-        json_object_foreach ((json_t *)object, key, value)
-                keys[i++] = key;
-        qsort(keys, n, sizeof *keys, compare_names);
+        size_t n = json_object_size(object);
+        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(object);
         cx_buf_add(to, n ? "{\n" : "{}");
-        for (i = 0; i < n; i++) {
+        for (size_t i = 0; i < n; i++) {
                 indent(to, depth + 1);
                 if (plain_key(keys[i]))
                         cx_buf_add(to, keys[i]);
                 else
-                        put_text(keys[i], to);
+                        put_text(keys[i], depth + 1, false, to);
                 cx_buf_add(to, ": ");
                 put(json_object_get(object, keys[i]), depth + 1, to);
                 cx_buf_add(to, ",\n");
@@ -103,7 +107,7 @@ static void put(const json_t *json, int depth, struct cx_buf *to)
                 put_array(json, depth, to);
                 return;
         case JSON_STRING:
-                put_text(json_string_value(json), to);
+                put_text(json_string_value(json), depth, true, to);
                 return;
         case JSON_INTEGER:
                 cx_buf_printf(to, "%lld", (long long)json_integer_value(json));

@@ -3,6 +3,7 @@
 
 #include "api/quantity.h"
 #include "format/yaml.h"
+#include "kubectl/printer/keys.h"
 #include "kubectl/printer/kyaml.h"
 #include "kubectl/printer/tabs.h"
 
@@ -64,6 +65,15 @@ static int take_template(const struct cx_output *o, const char *value, bool file
         return 0;
 }
 
+static int blame(struct cx_error *err, const char *what, const char *template)
+{
+        CX_ERROR made = CX_ERROR_INIT;
+        cx_error_set(&made, -EINVAL, "error parsing %s %s, %s", what, template, cx_error_text(err));
+        if (err)
+                cx_error_release(err);
+        return cx_error_move(err, &made);
+}
+
 static int parse_template(struct cx_output *o, const char *value, bool file, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
@@ -73,10 +83,10 @@ static int parse_template(struct cx_output *o, const char *value, bool file, str
         o->source = cx_strdup(text.data);
         if (o->form == CX_OUTPUT_GOTEMPLATE) {
                 r = cx_gotemplate_parse(text.data, &o->gotemplate, err);
-                return r < 0 ? cx_error_wrap(err, "error parsing template %s", text.data) : 0;
+                return r < 0 ? blame(err, "template", text.data) : 0;
         }
         r = cx_jsonpath_parse(text.data, &o->path, err);
-        return r < 0 ? cx_error_wrap(err, "error parsing jsonpath %s", text.data) : 0;
+        return r < 0 ? blame(err, "jsonpath", text.data) : 0;
 }
 
 static const struct form {
@@ -222,7 +232,7 @@ static int column_values(const struct cx_jsonpath *path, const json_t *object, s
                 if (json_is_null(value))
                         cx_buf_add(&text, "<nil>");
                 else
-                        cx_jsonpath_value(value, &text);
+                        cx_gotemplate_value(value, &text);
                 for (char *p = text.data; *p; p++)
                         if (*p == '\t' || *p == '\n')
                                 *p = ' ';
@@ -268,18 +278,65 @@ static int print_columns(struct cx_output *o, const json_t *object, struct cx_bu
         return r;
 }
 
+// A value as Go's syntax has it (%#v).
+static void put_go_syntax(const json_t *value, struct cx_buf *to)
+{
+        size_t i;
+        json_t *item;
+        if (json_is_object(value)) {
+                CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(value);
+                cx_buf_add(to, "map[string]interface {}{");
+                for (i = 0; keys[i]; i++) {
+                        cx_buf_printf(to, "%s\"%s\":", i ? ", " : "", keys[i]);
+                        put_go_syntax(json_object_get(value, keys[i]), to);
+                }
+                cx_buf_add_char(to, '}');
+        } else if (json_is_array(value)) {
+                cx_buf_add(to, "[]interface {}{");
+                json_array_foreach (value, i, item) {
+                        cx_buf_add(to, i ? ", " : "");
+                        put_go_syntax(item, to);
+                }
+                cx_buf_add_char(to, '}');
+        } else if (json_is_null(value)) {
+                cx_buf_add(to, "interface {}(nil)");
+        } else {
+                CX_CLEANUP(cx_freep) char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+                cx_buf_add(to, cx_str(text));
+        }
+}
+
+// Whoever writes a path wants to see what it was given.
+static int blame_jsonpath(const struct cx_output *o, const json_t *object, struct cx_error *err)
+{
+        CX_BUF data = CX_BUF_INIT;
+        CX_ERROR made = CX_ERROR_INIT;
+        put_go_syntax(object, &data);
+        cx_error_set(&made, -EINVAL,
+                     "error executing jsonpath \"%s\": Error executing template: %s. Printing more information for "
+                     "debugging the template:\n\ttemplate was:\n\t\t%s\n\tobject given to jsonpath engine "
+                     "was:\n\t\t%s\n\n\n",
+                     o->source, cx_error_text(err), o->source, data.data);
+        if (err)
+                cx_error_release(err);
+        return cx_error_move(err, &made);
+}
+
 static int print_path(struct cx_output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
 {
         int r;
         if (o->form == CX_OUTPUT_JSONPATH) {
-                r = cx_jsonpath_print(o->path, object, !o->disallow_missing, to, err);
+                CX_BUF made = CX_BUF_INIT; // nothing is shown of what fails
+                r = cx_jsonpath_print(o->path, object, !o->disallow_missing, &made, err);
+                if (r == 0)
+                        cx_buf_append(to, made.data, made.length);
         } else {
                 json_auto_t *values = NULL;
                 r = cx_jsonpath_find(o->path, object, !o->disallow_missing, &values, err);
                 if (r == 0)
                         cx_output_json(values, to);
         }
-        return r < 0 ? cx_error_wrap(err, "error executing jsonpath \"%s\": Error executing template", o->source) : 0;
+        return r < 0 ? blame_jsonpath(o, object, err) : 0;
 }
 
 static int print_gotemplate(const struct cx_output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)

@@ -261,7 +261,11 @@ bool cx_kubeconfig_set(struct cx_kubeconfig *config, const char *list, const cha
         json_t *entries = json_object_get(file->document, list);
         if (!json_is_array(entries))
                 json_object_set_new(file->document, list, entries = json_array());
-        json_array_append_new(entries, json_pack("{s:s, s:O}", "name", name, member, body));
+        size_t at = 0; // upstream writes them sorted
+        while (at < json_array_size(entries) &&
+               strcmp(cx_json_string_or(json_array_get(entries, at), "name", ""), name) < 0)
+                at++;
+        json_array_insert_new(entries, at, json_pack("{s:s, s:O}", "name", name, member, body));
         file->changed = true;
         merge(config);
         return true;
@@ -269,16 +273,15 @@ bool cx_kubeconfig_set(struct cx_kubeconfig *config, const char *list, const cha
 
 void cx_kubeconfig_set_current(struct cx_kubeconfig *config, const char *context)
 {
-        struct cx_kubeconfig_file *file = NULL;
-        for (size_t i = 0; i < config->n_files && !file; i++) {
-                const char *set = json_string_value(json_object_get(config->files[i].document, "current-context"));
-                if (set && *set)
-                        file = &config->files[i];
-        }
-        if (!file)
-                file = default_file(config);
+        // In the first file that exists, where it is found first.
+        struct cx_kubeconfig_file *file = default_file(config);
         if (!file)
                 return;
+        for (size_t i = 0; !context && i < config->n_files; i++)
+                if (json_object_get(config->files[i].document, "current-context")) {
+                        json_object_set_new(config->files[i].document, "current-context", json_string(""));
+                        config->files[i].changed = true;
+                }
         json_object_set_new(file->document, "current-context", json_string(cx_str(context)));
         file->changed = true;
         merge(config);

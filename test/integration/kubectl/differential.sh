@@ -25,11 +25,11 @@ normal() { # FILE: without what differs from run to run
                 -e 's/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/UID/g' \
                 -e 's/(resourceVersion"?: ?)"[0-9]+"/\1"N"/g; s/(resourceVersion=)[0-9]+/\1N/g' \
                 -e 's/(^|[^0-9a-zA-Z.:"-])[0-9]+(\.[0-9]+)?(ms|s|m|h|d)([0-9]+(s|m))?\b */\1AGE /g; s/<invalid> */AGE /g' \
-                -e 's/\b10\.96\.[0-9]+\.[0-9]+ */CLUSTERIP /g; s/\b3[0-2][0-9]{3}\b/NODEPORT/g' \
+                -e 's/\b10\.96\.[0-9]+\.[0-9]+ */CLUSTERIP /g; s/(CLUSTER-IP|\bNone|<none>|ClusterIP) +/\1 /g; s/\b3[0-2][0-9]{3}\b/NODEPORT/g' \
                 -e 's/-[bcdfghjklmnpqrstvwxz2456789]{5,10}(-[bcdfghjklmnpqrstvwxz2456789]{5})?\b/-HASH/g' \
-                -e '/^[WIE][0-9]{4}.*"Unhandled Error"/d; s/(yaml: line [0-9]+), column [0-9]+/\1/; s/side=[ab]/side=x/g' \
-                -e 's/(Resource Version: +|was )[0-9]+/\1N/; s/(-edit-)[0-9a-zA-Z]+/\1N/; s/ on [0-9.]+:53:/:/' \
-                -e 's/^[WIE][0-9]{4} [0-9:.]+ +[0-9]+ [a-z_]+\.go:[0-9]+\]/KLOG/' "$1" | sed -E 's/ +$//'
+                -e '/^[WIE][0-9]{4}.*"Unhandled Error"/d; /^[WIE][0-9]{4}.*reflector=/d; s/(yaml: line [0-9]+), column [0-9]+/\1/; s/side=[ab]/side=x/g' \
+                -e 's/\.[0-9a-f]{16}\b/.EVENT/g' -e 's/(Resource Version: +|was )[0-9]+/\1N/; s/(-edit-)[0-9a-zA-Z]+/\1N/; s/ on [0-9.]+:53:/:/' \
+                -e 's/^[WIE][0-9]{4} [0-9:.]+ +[0-9]+ [a-z_]+\.(go|c):[0-9]+\]/KLOG/' "$1" | sed -E 's/ +$//'
         # An end of line that is missing is a difference.
         [ ! -s "$1" ] || [ -z "$(tail -c1 "$1")" ] || echo '(no end of line)'
 }

@@ -39,7 +39,7 @@ static const struct {
         {"{.items[0].metadata.labels['app.io/x']}", "1"},
         {"{.items[0].spec}", "{\"n\":3,\"on\":true}"},
         {"{.nosuch}", ""},
-        {"{.items[9].x}", ""},
+        {"{.items[9].x}", NULL},
         {"{@.kind} and {$.kind}", "List and List"},
         {"{'quoted'}", "quoted"},
         {"{.kind", NULL},
