@@ -9,16 +9,6 @@
 
 #define GENERATE_TRIES 8
 
-static int check(struct cx_call *call, const struct cx_strategy *strategy, const json_t *object, struct cx_error *err)
-{
-        int r = cx_schema_validate(call->resource->kind, object, err);
-        if (r < 0 || !strategy->validate)
-                return r;
-        CX_ERROR causes = CX_ERROR_INIT;
-        strategy->validate(call, object, NULL, NULL, &causes);
-        return cx_call_invalid(call, cx_json_string(object, "metadata.name"), &causes, err);
-}
-
 static int already_exists(const struct cx_call *call, const char *name, struct cx_error *err)
 {
         char resource[512];
@@ -80,7 +70,7 @@ static int create_once(struct cx_call *call, json_t *object, struct cx_stored **
         if (r == 0)
                 cx_schema_default(call->resource->kind, object);
         if (r == 0)
-                r = check(call, strategy, object, err);
+                r = cx_registry_check(call, cx_json_string(object, "metadata.name"), object, NULL, NULL, err);
         if (r == 0)
                 r = cx_admit_validating(&admission, err);
         if (r < 0)

@@ -13,6 +13,11 @@ int cx_decode_body(struct cx_call *call, const struct cx_kind *kind, json_t **re
 // The same without any schema: for patches.
 int cx_decode_any(struct cx_call *call, json_t **ret_json, struct cx_error *err) CX_CHECK;
 
+// --- check.c ---
+// Validation of an object that is to be stored; `old` NULL for a new one, `subresource` NULL for the object itself.
+int cx_registry_check(struct cx_call *call, const char *name, const json_t *object, const json_t *old,
+                      const char *subresource, struct cx_error *err) CX_CHECK;
+
 // --- create.c ---
 // Runs the whole way of a new object in the call's resource and namespace. Steals `object`.
 int cx_registry_create(struct cx_call *call, json_t *object_steal, struct cx_stored **ret_stored, struct cx_error *err)

@@ -67,12 +67,7 @@ static int check_new(struct cx_call *call, const struct cx_update *update, json_
         if (!update->internal)
                 r = cx_admit_mutating(&admission, err);
         if (r == 0)
-                r = cx_schema_validate(call->resource->kind, object, err);
-        if (r == 0 && strategy->validate) {
-                CX_ERROR causes = CX_ERROR_INIT;
-                strategy->validate(call, object, old, update->subresource, &causes);
-                r = cx_call_invalid(call, update->name, &causes, err);
-        }
+                r = cx_registry_check(call, update->name, object, old, update->subresource, err);
         if (r == 0 && !update->internal)
                 r = cx_admit_validating(&admission, err);
         return r;
