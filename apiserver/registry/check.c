@@ -2,6 +2,7 @@
 // Whether an object may be stored: what the schema says, what its kind's strategy says, what this server was told.
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/registry.h"
+#include "apiserver/strategy/frozen.h"
 #include "apiserver/strategy/strategy.h"
 #include "format/json.h"
 
@@ -42,6 +43,10 @@ int cx_registry_check(struct cx_call *call, const char *name, const json_t *obje
         int r = cx_schema_validate(call->resource->kind, object, err);
         if (r < 0)
                 return r;
+        if (old && !subresource) {
+                cx_schema_validate_update(call->resource->kind, object, old, &causes);
+                cx_check_frozen(call->resource, object, old, &causes);
+        }
         if (strategy->validate)
                 strategy->validate(call, object, old, subresource, &causes);
         if (!subresource)

@@ -20,6 +20,9 @@ void cx_schema_default(const struct cx_kind *kind, json_t *object);
 // --- validate.c: required, enum, bounds, formats of names/quantities: adds causes ("Required value", "Unsupported
 // value: …", "Invalid value: …") and returns an Invalid error naming the object, 0 when all is well.
 int cx_schema_validate(const struct cx_kind *kind, const json_t *object, struct cx_error *err) CX_CHECK;
+// --- validate_update.c: adds a cause for each field that the tables call immutable and that differs from `old`.
+void cx_schema_validate_update(const struct cx_kind *kind, const json_t *object, const json_t *old,
+                               struct cx_error *causes);
 // --- patch_strategic.c ----------------------------------------------------------------------------------------------
 // Applies a strategic merge patch ($patch, $retainKeys, $setElementOrder, $deleteFromPrimitiveList). New reference.
 int cx_patch_strategic(const struct cx_type *type, const json_t *original, const json_t *patch, json_t **ret_patched,

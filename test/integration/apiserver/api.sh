@@ -170,6 +170,23 @@ t_invalid() {
                 req POST $ns/pods '{"metadata":{"name":"p"},"spec":{"restartPolicy":"Sometimes","containers":[{"name":"c","image":"i","resources":{"requests":{"cpu":"2"},"limits":{"cpu":"1"}}}]}}' && want 422 '(.details.causes | length) >= 2' &&
                 req POST /apis/apps/v1/namespaces/default/deployments "$(deployment x | sed 's/"labels":{"a":"b"}/"labels":{"c":"d"}/')" && want 422
 }
+t_immutable() {
+        local apps=/apis/apps/v1/namespaces/default merge=application/merge-patch+json classes=/apis/storage.k8s.io/v1/storageclasses
+        local template='"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}'
+        req POST $apps/deployments "$(deployment fixed)" && want 201 &&
+                req PATCH $apps/deployments/fixed '{"spec":{"selector":{"matchLabels":{"x":"y"}},"template":{"metadata":{"labels":{"x":"y"}}}}}' $merge &&
+                want 422 '.details.causes[0].field == "spec.selector" and (.message | test("field is immutable"))' &&
+                req PATCH $apps/deployments/fixed '{"spec":{"replicas":7}}' $merge && want 200 &&
+                req POST $apps/statefulsets '{"metadata":{"name":"fixed"},"spec":{"serviceName":"s","selector":{"matchLabels":{"a":"b"}},'"$template"'}}' && want 201 &&
+                req PATCH $apps/statefulsets/fixed '{"spec":{"serviceName":"t"}}' $merge && want 422 '.details.causes[0].message | test("updates to statefulset spec for fields other than")' &&
+                req PATCH $apps/statefulsets/fixed '{"spec":{"replicas":3}}' $merge && want 200 &&
+                req POST $classes '{"metadata":{"name":"fixed"},"provisioner":"p","parameters":{"a":"b"}}' && want 201 &&
+                req PATCH $classes/fixed '{"parameters":{"a":"c"}}' $merge && want 422 '.message | test("updates to parameters are forbidden")' &&
+                req PATCH $classes/fixed '{"volumeBindingMode":"WaitForFirstConsumer"}' $merge && want 422 '.message | test("field is immutable")' &&
+                req POST $ns/persistentvolumeclaims '{"metadata":{"name":"fixed"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}' && want 201 &&
+                req PATCH $ns/persistentvolumeclaims/fixed '{"spec":{"volumeName":"v"}}' $merge && want 200 &&
+                req PATCH $ns/persistentvolumeclaims/fixed '{"spec":{"volumeName":"w"}}' $merge && want 422 '.message | test("spec is immutable after creation")'
+}
 t_privileged() {
         local c='"securityContext":{"privileged":true},"name":"c","image":"i"' why='disallowed by cluster policy'
         req POST $ns/pods '{"metadata":{"name":"p"},"spec":{"containers":[{'"$c"'}]}}' && want 422 '.details.causes[0].field == "spec.containers[0].securityContext.privileged" and (.message | test("'"$why"'"))' &&
@@ -302,7 +319,7 @@ control_plane_start "$work" $port || { cat "$work"/*.log; exit 1; }
 ok "health, version, metrics" t_health
 ok "a service account to begin with" account
 for t in create dry_run update patch subresources defaults list forms watch watch_list delete grace binding services \
-        bad_json unknown_field invalid privileged too_large missing credentials tokens bootstrap rbac nodes namespace events discovery \
+        bad_json unknown_field invalid immutable privileged too_large missing credentials tokens bootstrap rbac nodes namespace events discovery \
         protobuf two killed shutdown_without_etcd shutdown; do
         ok "$t" "t_$t"
 done

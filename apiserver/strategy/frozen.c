@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts of objects that may not change once they are stored, and for which clients know a sentence of their own. What is
+// simply "field is immutable" stands in the schema.
+#include "apiserver/strategy/frozen.h"
+
+#include "format/json.h"
+
+#define MAX_EXCEPTIONS 12
+
+static const struct {
+        const char *group, *resource, *path, *message;
+        const char *except[MAX_EXCEPTIONS]; // members that may change; with a '?' behind: that may be set once
+} rules[] = {
+        {"apps",
+         "statefulsets",
+         "spec",
+         "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+         "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
+         {"replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit",
+          "persistentVolumeClaimRetentionPolicy", "minReadySeconds"}},
+        {"",
+         "persistentvolumeclaims",
+         "spec",
+         "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
+         {"resources", "volumeAttributesClassName", "volumeName?", "storageClassName?"}},
+        {"",
+         "persistentvolumes",
+         "spec",
+         "spec.persistentvolumesource is immutable after creation",
+         {"accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity", "persistentVolumeReclaimPolicy",
+          "storageClassName", "volumeAttributesClassName"}},
+        {"storage.k8s.io", "storageclasses", "parameters", "updates to parameters are forbidden.", {0}},
+        {"storage.k8s.io", "storageclasses", "provisioner", "updates to provisioner are forbidden.", {0}},
+        {"storage.k8s.io", "storageclasses", "reclaimPolicy", "updates to reclaimPolicy are forbidden.", {0}},
+};
+
+static json_t *without_exceptions(const json_t *value, const json_t *old, const char *const *except)
+{
+        json_t *copy = json_copy((json_t *)value);
+        for (size_t i = 0; i < MAX_EXCEPTIONS && except[i]; i++) {
+                size_t length = strcspn(except[i], "?");
+                CX_CLEANUP(cx_freep) char *name = cx_strndup(except[i], length);
+                if (!except[i][length] || !json_object_get(old, name))
+                        json_object_del(copy, name);
+        }
+        return copy;
+}
+
+static bool is_same(const json_t *now, const json_t *before, const char *const *except)
+{
+        if (!now || !before)
+                return now == before;
+        json_auto_t *a = without_exceptions(now, before, except);
+        json_auto_t *b = without_exceptions(before, before, except);
+        return json_equal(a, b);
+}
+
+// A Job's size and template are fixed, but for indexed jobs that grow with their parallelism and for jobs that have not
+// begun.
+static void check_job(const json_t *object, const json_t *old, struct cx_error *causes)
+{
+        const json_t *spec = json_object_get(object, "spec"), *before = json_object_get(old, "spec");
+        const json_t *completions = json_object_get(spec, "completions");
+        const json_t *completions_before = json_object_get(before, "completions");
+        bool elastic = completions && completions_before &&
+                       cx_streq(cx_json_string(spec, "completionMode"), "Indexed") &&
+                       json_equal(completions, json_object_get(spec, "parallelism"));
+        bool same = completions == completions_before ||
+                    (completions && completions_before && json_equal(completions, completions_before));
+        if (!same && !elastic) {
+                CX_CLEANUP(cx_freep) char *text = completions ? cx_json_text(completions) : cx_strdup("null");
+                cx_error_cause(causes, "FieldValueInvalid", "spec.completions", "Invalid value: %s: field is immutable",
+                               text);
+        }
+        bool waits = cx_json_bool(before, "suspend", false) && !cx_json_string(old, "status.startTime");
+        if (!waits && !json_equal(json_object_get(spec, "template"), json_object_get(before, "template"))) {
+                CX_CLEANUP(cx_freep) char *text = cx_json_text(json_object_get(spec, "template"));
+                cx_error_cause(causes, "FieldValueInvalid", "spec.template",
+                               "Invalid value: %.4096s: field is immutable", text);
+        }
+}
+
+void cx_check_frozen(const struct cx_resource *resource, const json_t *object, const json_t *old,
+                     struct cx_error *causes)
+{
+        for (size_t i = 0; i < CX_ARRAY_SIZE(rules); i++) {
+                if (strcmp(rules[i].resource, resource->resource) != 0 || strcmp(rules[i].group, resource->group) != 0)
+                        continue;
+                const json_t *now = cx_json_get(object, rules[i].path), *before = cx_json_get(old, rules[i].path);
+                if (!is_same(now, before, rules[i].except))
+                        cx_error_cause(causes, "FieldValueForbidden", rules[i].path, "Forbidden: %s", rules[i].message);
+        }
+        if (strcmp(resource->resource, "jobs") == 0 && strcmp(resource->group, "batch") == 0)
+                check_job(object, old, causes);
+}
