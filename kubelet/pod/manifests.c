@@ -34,6 +34,29 @@ static void hash_hex(const char *text, size_t length, char to[33])
                 snprintf(to + 2 * i, 3, "%02x", raw[i]);
 }
 
+static bool is_name(const char *text)
+{
+        return text && *text && strlen(text) <= 253 && *text != '.' && !text[strcspn(text, "/ \t\r\n")];
+}
+
+// Names become parts of paths. Nobody has validated those of a manifest.
+static int check_names(const json_t *pod, struct cx_error *err)
+{
+        const char *namespace = cx_json_string(pod, "metadata.namespace");
+        if (!is_name(cx_json_string(pod, "metadata.name")) || (namespace && !is_name(namespace)))
+                return cx_error_set(err, -EINVAL, "metadata.name or metadata.namespace is no name");
+        static const char *const lists[] = {"spec.containers", "spec.initContainers", "spec.volumes"};
+        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
+                size_t i;
+                json_t *item;
+                json_array_foreach (cx_json_get(pod, lists[l]), i, item) {
+                        if (!is_name(cx_json_string(item, "name")))
+                                return cx_error_set(err, -EINVAL, "%s[%zu].name is no name", lists[l], i);
+                }
+        }
+        return 0;
+}
+
 int cx_manifest_parse(const char *text, size_t length, const char *source, const char *node, json_t **ret_pod,
                       struct cx_error *err)
 {
@@ -43,9 +66,11 @@ int cx_manifest_parse(const char *text, size_t length, const char *source, const
                 return cx_error_wrap(err, "%s", source);
         json_auto_t *pod = json_incref(json_array_get(documents, 0));
         const char *name = cx_json_string(pod, "metadata.name");
-        if (!cx_streq(cx_json_string(pod, "kind"), "Pod") || !name || strchr(name, '/') ||
-            !json_is_object(json_object_get(pod, "spec")))
+        if (!cx_streq(cx_json_string(pod, "kind"), "Pod") || !name || !json_is_object(json_object_get(pod, "spec")))
                 return cx_error_set(err, -EINVAL, "%s: no Pod", source);
+        r = check_names(pod, err);
+        if (r < 0)
+                return cx_error_wrap(err, "%s", source);
         // What changes the manifest makes another pod: the uid is a hash of node, place and content.
         CX_BUF seed = CX_BUF_INIT;
         cx_buf_printf(&seed, "%s\n%s\n", node, source);

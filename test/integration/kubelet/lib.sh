@@ -145,11 +145,13 @@ start_apiserver() {
 }
 
 start_kubelet() {
+        # shellcheck disable=SC2086 # more flags of a test
         nsenter --net="/run/netns/$ns" "$bin/kubelet" --root-dir "$work/kubelet" --cgroup-root "/cxk-$id" \
                 --kubeconfig "$work/kubelet.conf" --hostname-override n1 --node-ip "$node_ip" --pod-cidr 10.250.1.0/24 \
                 --cni-conf-dir "$work/nothing" --registry-config "$work/registries.yaml" --cluster-dns 10.96.0.10 \
                 --client-ca-file "$work/pki/ca.crt" --tls-cert-file "$work/pki/server.crt" \
-                --tls-private-key-file "$work/pki/server.key" --v 2 >>"$work/kubelet.log" 2>&1 &
+                --tls-private-key-file "$work/pki/server.key" --authentication-token-webhook --authorization-mode Webhook \
+                --container-log-max-bytes 65536 --v 2 ${kubelet_flags:-} >>"$work/kubelet.log" 2>&1 &
         kubelet_pid=$!
 }
 
@@ -171,6 +173,12 @@ is() { # is POD EXPRESSION VALUE
 in_ns() { nsenter --net="/run/netns/$ns" "$@"; }
 node_curl() {
         in_ns curl -s --max-time 20 --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" "$@"
+}
+
+# No pod has a file, mount or control group here any more.
+nothing_left() {
+        [ -z "$(ls "$work"/kubelet/{,state/}{containers,sandboxes,pods,exits,runc} "$work"/kubelet/state/cni/networks/* 2>/dev/null | grep -vE ':|^$|^lock$|^last_reserved')" ] &&
+                ! grep "$work/kubelet/" /proc/self/mountinfo | grep -qv "$work/kubelet/state " && [ -z "$(find /sys/fs/cgroup -type d -path "*/cxk-$id/*/pod*")" ]
 }
 
 start_all() {

@@ -89,10 +89,6 @@ for name in web job noimage nokey nocommand sick; do api DELETE "/api/v1/namespa
 all_gone() { [ "$(api GET /api/v1/namespaces/default/pods | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["items"]))')" = 0 ]; }
 until_true 30 all_gone
 ok "deleted pods go" $?
-nothing_left() {
-        [ -z "$(ls "$work"/kubelet/{,state/}{containers,sandboxes,pods,exits,runc} "$work"/kubelet/state/cni/networks/* 2>/dev/null | grep -vE ':|^$|^lock$|^last_reserved')" ] &&
-                ! grep "$work/kubelet/" /proc/self/mountinfo | grep -qv "$work/kubelet/state " && [ -z "$(find /sys/fs/cgroup -type d -path "*/cxk-$id/*/pod*")" ]
-}
 until_true 10 nothing_left
 ok "and leave no file, mount or control group" $?
 stop "$kubelet_pid"
