@@ -115,7 +115,7 @@ static bool is_loopback(const char *host)
 }
 
 // Adds host "h" (whose base URL is given or made) with what `configs` says about it.
-static int add_endpoint(const struct cx_registries *registries, const char *url, const char *repository, bool mirror,
+static int add_endpoint(const struct cx_registries *registries, const char *url, const char *repository,
                         struct cx_registry_endpoints *list, struct cx_registry_endpoint **ret_endpoint,
                         struct cx_error *err)
 {
@@ -126,7 +126,7 @@ static int add_endpoint(const struct cx_registries *registries, const char *url,
                 return cx_error_set(err, -EINVAL, "registries.yaml: \"%s\" is no endpoint", url);
         list->items = cx_realloc_array(list->items, list->count + 1, sizeof *list->items);
         struct cx_registry_endpoint *e = &list->items[list->count++];
-        *e = (struct cx_registry_endpoint){.mirror = mirror};
+        *e = (struct cx_registry_endpoint){0};
         e->host = cx_strndup(host, length);
         const json_t *configs = json_object_get(registries->config, "configs");
         const json_t *config = json_object_get(configs, e->host);
@@ -151,9 +151,14 @@ static int add_endpoint(const struct cx_registries *registries, const char *url,
                 r = read_pem(tls, "cert_file", &e->cert_pem, err);
         if (r == 0)
                 r = read_pem(tls, "key_file", &e->key_pem, err);
-        if (ret_endpoint)
-                *ret_endpoint = e;
+        *ret_endpoint = e;
         return r;
+}
+
+// Whether an endpoint of the configuration is the registry itself, of which it says how to reach it.
+static bool is_itself(const struct cx_registry_endpoint *e, const char *host)
+{
+        return strcmp(e->host, host) == 0 && cx_streq(strstr(e->base, "://") + 3 + strlen(host), "/v2");
 }
 
 int cx_registries_endpoints(const struct cx_registries *registries, const char *registry, const char *repository,
@@ -163,20 +168,24 @@ int cx_registries_endpoints(const struct cx_registries *registries, const char *
         const json_t *mirror = json_object_get(mirrors, registry);
         if (!mirror)
                 mirror = json_object_get(mirrors, "*");
+        const char *self = strcmp(registry, "docker.io") == 0 ? "registry-1.docker.io" : registry;
         CX_CLEANUP(cx_freep) char *rewritten = rewrite(json_object_get(mirror, "rewrite"), repository);
         CX_REGISTRY_ENDPOINTS list = {0};
+        bool named = false;
         size_t i;
         json_t *url;
         json_array_foreach (json_object_get(mirror, "endpoint"), i, url) {
+                struct cx_registry_endpoint *e = NULL;
                 int r = json_is_string(url)
-                                ? add_endpoint(registries, json_string_value(url), rewritten, true, &list, NULL, err)
+                                ? add_endpoint(registries, json_string_value(url), rewritten, &list, &e, err)
                                 : cx_error_set(err, -EINVAL, "registries.yaml: endpoint must be a list of strings");
                 if (r < 0)
                         return r;
+                e->mirror = !is_itself(e, self);
+                named = named || !e->mirror;
         }
-        const char *self = strcmp(registry, "docker.io") == 0 ? "registry-1.docker.io" : registry;
         struct cx_registry_endpoint *last = NULL;
-        int r = add_endpoint(registries, self, repository, false, &list, &last, err);
+        int r = named ? 0 : add_endpoint(registries, self, repository, &list, &last, err);
         if (r < 0)
                 return r;
         // Credentials for Docker Hub may be kept under its short name.

@@ -36,7 +36,7 @@ void cx_registry_endpoints_release(struct cx_registry_endpoints *list);
 int cx_registries_parse(const char *text, size_t length, struct cx_registries **ret_registries, struct cx_error *err)
         CX_CHECK;
 void cx_registries_free(struct cx_registries *registries);
-// The endpoints to try, in order: mirrors (or those of "*"), then the registry itself. Files that `tls` names are read
-// at each call, so that rotated certificates count.
+// The endpoints to try, in order: mirrors (or those of "*"), then the registry itself unless one of them is that. Files
+// that `tls` names are read at each call, so that rotated certificates count.
 int cx_registries_endpoints(const struct cx_registries *registries, const char *registry, const char *repository,
                             struct cx_registry_endpoints *ret_list, struct cx_error *err) CX_CHECK;

@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 
 #define MANIFEST_MAX ((size_t)4 << 20)
+#define STALL_TIMEOUT (INT64_C(30) * 1000000000)
 #define ACCEPT_MANIFESTS                                                                                               \
         "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, "           \
         "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
@@ -401,8 +402,11 @@ static int transfer_once(struct cx_registry_session *s, const char *digest, stru
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_CLEANUP(cx_freep) char *range = t->done ? cx_sprintf("Range: bytes=%lld-", (long long)t->done) : NULL;
         int r = get(s, "blobs", digest,
-                    &(struct cx_http_call){
-                            .accept = "*/*", .timeout = -1, .context = t, .on_data = t->done ? on_data : on_data_plain},
+                    &(struct cx_http_call){.accept = "*/*",
+                                           .timeout = -1,
+                                           .stall_timeout = STALL_TIMEOUT,
+                                           .context = t,
+                                           .on_data = t->done ? on_data : on_data_plain},
                     range, &reply, err);
         if (r < 0)
                 return r;

@@ -381,7 +381,12 @@ int cx_image_store_mount(struct cx_image_store *s, const json_t *record, const c
                         pthread_mutex_unlock(&s->lock);
                         return cx_error_set(err, -ENOENT, "a layer of the image is missing");
                 }
-                cx_buf_printf(&options, "%lld/fs:", (long long)layer->number);
+                // The same layer again further down (empty ones, mostly) adds nothing, and overlayfs takes none twice.
+                bool again = false;
+                for (size_t k = i + 1; k < json_array_size(layers) && !again; k++)
+                        again = json_equal(json_array_get(layers, i), json_array_get(layers, k));
+                if (!again)
+                        cx_buf_printf(&options, "%lld/fs:", (long long)layer->number);
         }
         pthread_mutex_unlock(&s->lock);
         cx_buf_printf(&options, "%s../mount-points", token ? "../token-mount-points:" : "");

@@ -292,6 +292,10 @@ void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_ht
         int64_t timeout = call->timeout ? call->timeout : 60 * CX_NS_PER_S;
         if (timeout > 0)
                 curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout / CX_NS_PER_MS + 1));
+        if (call->stall_timeout > 0) {
+                curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+                curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(call->stall_timeout / CX_NS_PER_S + 1));
+        }
         const char *method = call->method ? call->method : "GET";
         if (call->body || cx_streq(method, "POST")) {
                 curl_easy_setopt(easy, CURLOPT_POST, 1L);

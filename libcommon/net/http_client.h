@@ -34,6 +34,7 @@ struct cx_http_call {
         const char *content_type; // NULL: application/json when there is a body
         const char *accept;       // NULL: application/json
         int64_t timeout;          // ns for the whole call, 0: 60 s, -1: none
+        int64_t stall_timeout;    // ns in which hardly anything came (less than a byte a second) end it, 0: none
         size_t max_reply;         // cap on the reply kept in memory, 0: 256 MiB
         bool follow_redirects;
         // When set, data goes here and not to the reply's body; non-zero return aborts the call. Called once per block

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Images from a registry that misbehaves, one way a repository (registry.py says which): what can be pulled is, and what
+# cannot says why and harms nobody.
+. "$(dirname "$0")/lib.sh"
+start_all
+bad=$host_ip:$((base + 4))
+kill -9 "$kubelet_pid"
+wait "$kubelet_pid" 2>/dev/null
+python3 "$here/registry.py" "$host_ip" $((base + 4)) "$(command -v busybox)" >"$work/bad.log" 2>&1 &
+pids+=($!)
+until_true 10 curl -s -o /dev/null "http://$bad/v2/"
+cat >"$work/registries.yaml" <<END
+mirrors:
+  "$registry": {endpoint: ["http://$registry"]}
+  "$bad": {endpoint: ["http://$bad"]}
+  docker.io: {endpoint: ["http://127.0.0.1:1", "http://$bad/mirror/v2"], rewrite: {"^library/(.*)": "\$1"}}
+configs:
+  "$bad": {auth: {username: user, password: secret}}
+END
+start_kubelet
+make_pod() { # make_pod REPOSITORY [IMAGE]
+        api POST /api/v1/namespaces/default/pods '{"metadata":{"name":"'"$1"'"},"spec":{"nodeName":"n1","terminationGracePeriodSeconds":0,"containers":[{"name":"c","image":"'"${2:-$bad/$1:v1}"'"}]}}' >/dev/null
+}
+good=(token broken norange index zstd plain twice absolute whiteout)
+evil=(lies short many dotdot link hardlink sparse)
+for name in "${good[@]}" "${evil[@]}"; do make_pod "$name"; done
+make_pod mirrored mirrored:v1
+says() { api GET "/api/v1/namespaces/default/pods/$1/log" | grep -q "$2"; }
+for name in "${good[@]}" mirrored; do
+        until_true 20 says "$name" "hello $name"
+        ok "$name: pulled and run" $?
+done
+says absolute '^inside'
+ok "an absolute path is one inside" $?
+why() { field "$1" 'p["status"]["containerStatuses"][0]["state"]["waiting"]["message"]'; }
+refused() { why "$1" | grep -qE "$2"; }
+while read -r name pattern; do
+        until_true 20 refused "$name" "$pattern"
+        ok "$name: refused" $? || why "$name"
+done <<END
+lies digest is sha256:
+short is longer than its descriptor
+many the answer is too large|100001 layers
+dotdot leaves the root of its image
+link layer entry .*in/escaped
+hardlink leaves the root of its image
+sparse File too large|layer is damaged
+END
+[ ! -e /tmp/escaped ]
+ok "nothing left its image" $?
+no_rest() { [ -z "$(find "$work/kubelet/images/layers" -maxdepth 1 -name 'tmp-*')" ]; }
+until_true 5 no_rest
+ok "no half layer is kept" $?
+for name in "${good[@]}" "${evil[@]}" mirrored; do api DELETE "/api/v1/namespaces/default/pods/$name" >/dev/null; done
+until_true 20 nothing_left
+ok "nothing is left" $?
+stop "$kubelet_pid"
+finish
