@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // cluster-dns: runs on every node and answers its node's pods.
 #include "addons/dns/server.h"
-#include "base/buf.h"
 #include "client/component.h"
 
 struct dns {
-        struct cx_strings addresses, upstreams;
+        struct cx_strings addresses, forward;
         const char *domain, *resolv_conf;
         int64_t port;
         struct cx_zone zone;
+        struct cx_upstreams *upstreams;
         struct cx_resolver *resolver;
         struct cx_dns_server *server;
 };
@@ -26,41 +26,22 @@ static const struct cx_flag flags[] = {
         {.name = "cluster-domain", .kind = CX_FLAG_STRING, .target = &dns.domain, .help = "Domain of the cluster."},
         {.name = "forward",
          .kind = CX_FLAG_CSV,
-         .target = &dns.upstreams,
+         .target = &dns.forward,
          .help = "Name servers for everything else; those of --resolv-conf by default."},
         {.name = "resolv-conf", .kind = CX_FLAG_STRING, .target = &dns.resolv_conf, .help = "Where to find them."},
         {0},
 };
 
-static void read_resolv_conf(const char *path, struct cx_strings *to)
-{
-        CX_BUF text = CX_BUF_INIT_MAX(65536);
-        CX_STRINGS lines = CX_STRINGS_INIT;
-        if (cx_buf_read_file(&text, path) < 0)
-                return;
-        cx_strings_split(&lines, text.data, '\n');
-        for (size_t i = 0; i < lines.count; i++) {
-                const char *line = lines.items[i];
-                if (!cx_has_prefix(line, "nameserver"))
-                        continue;
-                line += strlen("nameserver");
-                line += strspn(line, " \t");
-                CX_CLEANUP(cx_freep) char *address = cx_strndup(line, strcspn(line, " \t#;"));
-                if (strchr(address, '.')) // IPv6 servers are left out: the node may have no such route
-                        cx_strings_add(to, address);
-        }
-}
-
 static int start(struct cx_component *component, struct cx_error *err)
 {
         if (!dns.addresses.count)
                 cx_strings_add(&dns.addresses, "0.0.0.0");
-        if (!dns.upstreams.count)
-                read_resolv_conf(dns.resolv_conf, &dns.upstreams);
         cx_zone_init(&dns.zone, component->informers, dns.domain);
-        int r = cx_resolver_new(&dns.zone, &dns.upstreams, &dns.resolver, err);
-        if (r == 0)
-                r = cx_dns_server_new(dns.resolver, &dns.addresses, (int)dns.port, &dns.server, err);
+        int r = cx_upstreams_new(&dns.forward, dns.resolv_conf, &dns.upstreams, err);
+        if (r < 0)
+                return r;
+        dns.resolver = cx_resolver_new(&dns.zone, dns.upstreams);
+        r = cx_dns_server_new(dns.resolver, &dns.addresses, (int)dns.port, &dns.server, err);
         if (r == 0)
                 cx_informers_start(component->informers);
         return r;
@@ -71,7 +52,8 @@ static void stop(struct cx_component *component CX_UNUSED)
         cx_dns_server_free(dns.server);
         cx_resolver_free(dns.resolver);
         cx_strings_release(&dns.addresses);
-        cx_strings_release(&dns.upstreams);
+        cx_upstreams_free(dns.upstreams);
+        cx_strings_release(&dns.forward);
 }
 
 static bool ready(struct cx_component *component CX_UNUSED)

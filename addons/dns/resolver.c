@@ -5,11 +5,8 @@
 #include "base/random.h"
 #include "base/time.h"
 
-#include <arpa/inet.h>
-#include <poll.h>
 #include <pthread.h>
 
-#define UPSTREAM_TIMEOUT_MS 2000
 #define MAX_CACHED 10000
 #define MAX_TTL 30 // seconds that a forwarded answer is kept at most
 #define NEGATIVE_TTL 5
@@ -17,15 +14,14 @@
 struct cached {
         uint8_t *wire;
         size_t length;
-        int64_t until;
+        int64_t since, until; // monotonic ns
 };
 
 struct cx_resolver {
         const struct cx_zone *zone;
-        struct sockaddr_in upstreams[8];
-        size_t n_upstreams;
+        struct cx_upstreams *upstreams;
         pthread_mutex_t lock; // guards cache
-        struct cx_map cache;  // "name type" → struct cached
+        struct cx_map cache;  // see cache_key → struct cached
 };
 
 static void free_cached(void *value)
@@ -35,33 +31,14 @@ static void free_cached(void *value)
         free(cached);
 }
 
-int cx_resolver_new(const struct cx_zone *zone, const struct cx_strings *upstreams, struct cx_resolver **ret_resolver,
-                    struct cx_error *err)
+struct cx_resolver *cx_resolver_new(const struct cx_zone *zone, struct cx_upstreams *upstreams)
 {
         struct cx_resolver *resolver = cx_alloc(sizeof *resolver);
         resolver->zone = zone;
+        resolver->upstreams = upstreams;
         resolver->cache = (struct cx_map)CX_MAP_INIT_FREE(free_cached);
         pthread_mutex_init(&resolver->lock, NULL);
-        for (size_t i = 0; i < upstreams->count && resolver->n_upstreams < CX_ARRAY_SIZE(resolver->upstreams); i++) {
-                struct sockaddr_in *server = &resolver->upstreams[resolver->n_upstreams];
-                CX_CLEANUP(cx_freep) char *host = cx_strdup(upstreams->items[i]);
-                char *colon = strchr(host, ':');
-                int64_t port = 53;
-                if (colon)
-                        *colon = '\0';
-                if ((colon && cx_parse_int(colon + 1, 1, 65535, &port) < 0) ||
-                    inet_pton(AF_INET, host, &server->sin_addr) != 1) {
-                        int r = cx_error_set(err, -EINVAL, "name server \"%s\" is no IPv4 address",
-                                             upstreams->items[i]);
-                        cx_resolver_free(resolver);
-                        return r;
-                }
-                server->sin_family = AF_INET;
-                server->sin_port = htons((uint16_t)port);
-                resolver->n_upstreams++;
-        }
-        *ret_resolver = resolver;
-        return 0;
+        return resolver;
 }
 
 void cx_resolver_free(struct cx_resolver *resolver)
@@ -157,53 +134,74 @@ static int encode(ldns_pkt *packet, const ldns_pkt *query, bool udp, uint8_t **r
         return 1;
 }
 
-// An alias is followed while its target is ours; what lies outside is the client's to ask (or the forwarder's).
-static void follow_alias(const struct cx_zone *zone, ldns_rr_type type, ldns_rr_list *answers, ldns_rr_list *extra)
+// An alias is followed while its target is ours. Returns the target that is not, for which others must be asked, or NULL;
+// owned by the caller.
+static char *follow_alias(const struct cx_zone *zone, ldns_rr_type type, ldns_rr_list *answers, ldns_rr_list *extra)
 {
         for (int hop = 0; hop < 8; hop++) {
                 size_t n = ldns_rr_list_rr_count(answers);
                 ldns_rr *last = n ? ldns_rr_list_rr(answers, n - 1) : NULL;
                 if (!last || ldns_rr_get_type(last) != LDNS_RR_TYPE_CNAME || type == LDNS_RR_TYPE_CNAME)
-                        return;
+                        return NULL;
                 CX_CLEANUP(cx_freep) char *target = ldns_rdf2str(ldns_rr_rdf(last, 0));
                 size_t length = target ? strlen(target) : 0;
                 if (!length)
-                        return;
+                        return NULL;
                 target[length - 1] = '\0';
-                if (cx_zone_lookup(zone, target, type, answers, extra) != CX_ZONE_ANSWER ||
-                    ldns_rr_list_rr_count(answers) == n)
-                        return;
+                if (cx_zone_lookup(zone, target, type, answers, extra) == CX_ZONE_NOT_OURS)
+                        return cx_steal(&target);
+                if (ldns_rr_list_rr_count(answers) == n)
+                        return NULL;
         }
+        return NULL;
 }
 
 // --- cache ---
 
-static char *cache_key(const char *name, ldns_rr_type type)
+// What an answer depends on: the question (as it was written: resolvers may check the letters' case) and whether there is
+// EDNS, and with DNSSEC records.
+static char *cache_key(const ldns_pkt *query)
 {
-        return cx_sprintf("%s %d", name, (int)type);
+        const ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(query), 0);
+        CX_CLEANUP(cx_freep) char *name = ldns_rdf2str(ldns_rr_owner(question));
+        return cx_sprintf("%s %d %d %d%d%d", cx_str(name), (int)ldns_rr_get_type(question),
+                          (int)ldns_rr_get_class(question), ldns_pkt_edns(query), ldns_pkt_edns_do(query),
+                          ldns_pkt_cd(query));
 }
 
-static bool from_cache(struct cx_resolver *resolver, const char *name, ldns_rr_type type, const ldns_pkt *query,
-                       bool udp, uint8_t **ret_wire, size_t *ret_length)
+static void age(ldns_rr_list *list, int64_t seconds)
 {
-        CX_CLEANUP(cx_freep) char *key = cache_key(name, type);
-        bool found = false;
+        for (size_t i = 0; i < ldns_rr_list_rr_count(list); i++) {
+                ldns_rr *record = ldns_rr_list_rr(list, i);
+                int64_t left = (int64_t)ldns_rr_ttl(record) - seconds;
+                ldns_rr_set_ttl(record, left > 0 ? (uint32_t)left : 0);
+        }
+}
+
+static bool from_cache(struct cx_resolver *resolver, const ldns_pkt *query, bool udp, uint8_t **ret_wire,
+                       size_t *ret_length)
+{
+        CX_CLEANUP(cx_freep) char *key = cache_key(query);
+        ldns_pkt *packet = NULL;
+        int64_t now = cx_time_monotonic(), since = 0;
         pthread_mutex_lock(&resolver->lock);
         const struct cached *cached = cx_map_get(&resolver->cache, key);
-        if (cached && cached->until > cx_time_monotonic() && cached->length <= room(query, udp)) {
-                *ret_wire = cx_alloc(cached->length);
-                memcpy(*ret_wire, cached->wire, cached->length);
-                *ret_length = cached->length;
-                (*ret_wire)[0] = (uint8_t)(ldns_pkt_id(query) >> 8);
-                (*ret_wire)[1] = (uint8_t)ldns_pkt_id(query);
-                found = true;
+        if (cached && cached->until > now && cached->length <= room(query, udp)) {
+                since = cached->since;
+                if (ldns_wire2pkt(&packet, cached->wire, cached->length) != LDNS_STATUS_OK)
+                        packet = NULL;
         }
         pthread_mutex_unlock(&resolver->lock);
-        return found;
+        if (!packet)
+                return false;
+        age(ldns_pkt_answer(packet), (now - since) / CX_NS_PER_S);
+        age(ldns_pkt_authority(packet), (now - since) / CX_NS_PER_S);
+        age(ldns_pkt_additional(packet), (now - since) / CX_NS_PER_S);
+        ldns_pkt_set_id(packet, ldns_pkt_id(query));
+        return encode(packet, query, udp, ret_wire, ret_length) > 0;
 }
 
-static void into_cache(struct cx_resolver *resolver, const char *name, ldns_rr_type type, const uint8_t *wire,
-                       size_t length)
+static void into_cache(struct cx_resolver *resolver, const ldns_pkt *query, const uint8_t *wire, size_t length)
 {
         ldns_pkt *packet = NULL;
         if (ldns_wire2pkt(&packet, wire, length) != LDNS_STATUS_OK)
@@ -222,8 +220,9 @@ static void into_cache(struct cx_resolver *resolver, const char *name, ldns_rr_t
         cached->wire = cx_alloc(length);
         memcpy(cached->wire, wire, length);
         cached->length = length;
-        cached->until = cx_time_monotonic() + ttl * CX_NS_PER_S;
-        CX_CLEANUP(cx_freep) char *key = cache_key(name, type);
+        cached->since = cx_time_monotonic();
+        cached->until = cached->since + ttl * CX_NS_PER_S;
+        CX_CLEANUP(cx_freep) char *key = cache_key(query);
         pthread_mutex_lock(&resolver->lock);
         if (resolver->cache.count >= MAX_CACHED)
                 cx_map_clear(&resolver->cache);
@@ -232,6 +231,24 @@ static void into_cache(struct cx_resolver *resolver, const char *name, ldns_rr_t
 }
 
 // --- answering ---
+
+// What the zone says. Steals both lists.
+static ldns_pkt *zone_answer(const struct cx_zone *zone, const ldns_pkt *query, enum cx_zone_result result,
+                             ldns_rr_list *answers, ldns_rr_list *extra)
+{
+        ldns_pkt *answer = new_answer(query, result == CX_ZONE_NO_NAME     ? LDNS_RCODE_NXDOMAIN
+                                             : result == CX_ZONE_NOT_READY ? LDNS_RCODE_SERVFAIL
+                                                                           : LDNS_RCODE_NOERROR);
+        ldns_pkt_set_aa(answer, true);
+        push_all(answer, LDNS_SECTION_ANSWER, answers);
+        push_all(answer, LDNS_SECTION_ADDITIONAL, extra);
+        ldns_rr *soa = ldns_rr_list_rr_count(answers) ? NULL : cx_zone_soa(zone);
+        if (soa)
+                ldns_pkt_push_rr(answer, LDNS_SECTION_AUTHORITY, soa);
+        ldns_rr_list_deep_free(answers);
+        ldns_rr_list_deep_free(extra);
+        return answer;
+}
 
 static int answer_query(struct cx_resolver *resolver, const ldns_pkt *query, bool udp, uint8_t **ret_answer,
                         size_t *ret_length)
@@ -245,25 +262,15 @@ static int answer_query(struct cx_resolver *resolver, const ldns_pkt *query, boo
                 return encode(new_answer(query, LDNS_RCODE_FORMERR), query, udp, ret_answer, ret_length);
         ldns_rr_list *answers = ldns_rr_list_new(), *extra = ldns_rr_list_new();
         enum cx_zone_result result = cx_zone_lookup(resolver->zone, name, type, answers, extra);
-        int r = 0;
-        if (result == CX_ZONE_NOT_OURS) {
-                r = from_cache(resolver, name, type, query, udp, ret_answer, ret_length);
-        } else {
-                follow_alias(resolver->zone, type, answers, extra);
-                ldns_pkt *answer = new_answer(query, result == CX_ZONE_NO_NAME     ? LDNS_RCODE_NXDOMAIN
-                                                     : result == CX_ZONE_NOT_READY ? LDNS_RCODE_SERVFAIL
-                                                                                   : LDNS_RCODE_NOERROR);
-                ldns_pkt_set_aa(answer, true);
-                push_all(answer, LDNS_SECTION_ANSWER, answers);
-                push_all(answer, LDNS_SECTION_ADDITIONAL, extra);
-                ldns_rr *soa = ldns_rr_list_rr_count(answers) ? NULL : cx_zone_soa(resolver->zone);
-                if (soa)
-                        ldns_pkt_push_rr(answer, LDNS_SECTION_AUTHORITY, soa);
-                r = encode(answer, query, udp, ret_answer, ret_length);
-        }
+        CX_CLEANUP(cx_freep) char *outside = NULL;
+        if (result == CX_ZONE_ANSWER)
+                outside = follow_alias(resolver->zone, type, answers, extra);
+        if (result != CX_ZONE_NOT_OURS && !outside)
+                return encode(zone_answer(resolver->zone, query, result, answers, extra), query, udp, ret_answer,
+                              ret_length);
         ldns_rr_list_deep_free(answers);
         ldns_rr_list_deep_free(extra);
-        return r;
+        return outside ? 0 : from_cache(resolver, query, udp, ret_answer, ret_length);
 }
 
 int cx_resolver_answer(struct cx_resolver *resolver, const uint8_t *bytes, size_t length, bool udp,
@@ -277,48 +284,71 @@ int cx_resolver_answer(struct cx_resolver *resolver, const uint8_t *bytes, size_
         return r;
 }
 
-// One question to one server, under a fresh random id from a fresh random port. Bytes of the answer or negative.
-static ssize_t ask(const struct sockaddr_in *server, const uint8_t *query, size_t length, bool udp, uint8_t *to,
-                   size_t max)
+// --- forwarding ---
+
+// From the cache or the upstream servers; negative when nobody answers.
+static int ask_others(struct cx_resolver *resolver, const ldns_pkt *query, const uint8_t *bytes, size_t length,
+                      bool udp, uint8_t **ret_answer, size_t *ret_length)
 {
-        CX_CLEANUP(cx_closep) int fd = socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
-        CX_CLEANUP(cx_freep) uint8_t *sent = cx_alloc(length + 2);
-        struct timeval timeout = {.tv_sec = UPSTREAM_TIMEOUT_MS / 1000};
-        uint16_t id;
-        cx_random_bytes(&id, sizeof id);
-        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) < 0 ||
-            setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) < 0 ||
-            connect(fd, (const struct sockaddr *)server, sizeof *server) < 0)
-                return -errno;
-        sent[0] = (uint8_t)(length >> 8);
-        sent[1] = (uint8_t)length;
-        memcpy(sent + 2, query, length);
-        memcpy(sent + 2, &id, 2);
-        size_t skip = udp ? 2 : 0;
-        if (write(fd, sent + skip, length + 2 - skip) < 0)
-                return -errno;
-        for (;;) {
-                ssize_t n;
-                if (udp) {
-                        n = read(fd, to, max);
-                } else {
-                        uint8_t prefix[2];
-                        if (recv(fd, prefix, 2, MSG_WAITALL) != 2)
-                                return -EIO;
-                        size_t size = (size_t)prefix[0] << 8 | prefix[1];
-                        n = size <= max ? recv(fd, to, size, MSG_WAITALL) : -1;
+        if (from_cache(resolver, query, udp, ret_answer, ret_length))
+                return 1;
+        CX_CLEANUP(cx_freep) uint8_t *buffer = cx_alloc(CX_DNS_MAX);
+        ssize_t n = cx_upstreams_ask(resolver->upstreams, bytes, length, udp, buffer, CX_DNS_MAX);
+        if (n < 0)
+                return (int)n;
+        into_cache(resolver, query, buffer, (size_t)n);
+        *ret_answer = cx_alloc((size_t)n);
+        memcpy(*ret_answer, buffer, (size_t)n);
+        *ret_length = (size_t)n;
+        return 1;
+}
+
+// Asks for a name of ours' target. NULL when nobody answers.
+static ldns_pkt *ask_target(struct cx_resolver *resolver, const char *target, ldns_rr_type type)
+{
+        ldns_rdf *name = ldns_dname_new_frm_str(target);
+        ldns_pkt *query = name ? ldns_pkt_query_new(name, type, LDNS_RR_CLASS_IN, LDNS_RD) : NULL, *reply = NULL;
+        uint8_t *wire = NULL;
+        size_t length = 0;
+        if (query)
+                ldns_pkt_set_edns_udp_size(query, CX_DNS_UDP_MAX);
+        else
+                ldns_rdf_deep_free(name);
+        if (query && ldns_pkt2wire(&wire, query, &length) == LDNS_STATUS_OK)
+                for (int udp = 1; udp >= 0 && (!reply || ldns_pkt_tc(reply)); udp--) {
+                        CX_CLEANUP(cx_freep) uint8_t *answer = NULL;
+                        size_t n = 0;
+                        ldns_pkt_free(reply);
+                        reply = NULL;
+                        if (ask_others(resolver, query, wire, length, udp, &answer, &n) < 0 ||
+                            ldns_wire2pkt(&reply, answer, n) != LDNS_STATUS_OK)
+                                break;
                 }
-                if (n < LDNS_HEADER_SIZE)
-                        return n < 0 ? -errno : -EPROTO;
-                if (memcmp(to, &id, 2) == 0)
-                        return n;
-                // a stray or forged datagram: the right one may still come
-        }
+        free(wire);
+        ldns_pkt_free(query); // with the name
+        return reply;
 }
 
 static int servfail(const ldns_pkt *query, bool udp, uint8_t **ret_answer, size_t *ret_length)
 {
         return encode(new_answer(query, LDNS_RCODE_SERVFAIL), query, udp, ret_answer, ret_length);
+}
+
+// An alias of ours (ExternalName) with what the others know of its target: stub resolvers do not ask a second time.
+static int forward_alias(struct cx_resolver *resolver, const ldns_pkt *query, bool udp, ldns_rr_list *answers,
+                         ldns_rr_list *extra, const char *target, uint8_t **ret_answer, size_t *ret_length)
+{
+        ldns_rr_type type = ldns_rr_get_type(ldns_rr_list_rr(ldns_pkt_question(query), 0));
+        ldns_pkt *reply = ask_target(resolver, target, type);
+        ldns_pkt *answer = zone_answer(resolver->zone, query, CX_ZONE_ANSWER, answers, extra);
+        if (reply) {
+                push_all(answer, LDNS_SECTION_ANSWER, ldns_pkt_answer(reply));
+                ldns_pkt_set_rcode(answer, ldns_pkt_get_rcode(reply));
+        } else {
+                ldns_pkt_set_rcode(answer, LDNS_RCODE_SERVFAIL);
+        }
+        ldns_pkt_free(reply);
+        return encode(answer, query, udp, ret_answer, ret_length);
 }
 
 int cx_resolver_forward(struct cx_resolver *resolver, const uint8_t *bytes, size_t length, bool udp,
@@ -327,22 +357,22 @@ int cx_resolver_forward(struct cx_resolver *resolver, const uint8_t *bytes, size
         ldns_pkt *query = parse_query(bytes, length);
         if (!query)
                 return -EPROTO;
-        CX_CLEANUP(cx_freep) uint8_t *buffer = cx_alloc(CX_DNS_MAX);
-        ssize_t n = -ENETUNREACH;
-        for (size_t i = 0; i < resolver->n_upstreams && n < 0; i++)
-                n = ask(&resolver->upstreams[i], bytes, length, udp, buffer, CX_DNS_MAX);
-        int r = 1;
-        if (n < 0) {
-                r = servfail(query, udp, ret_answer, ret_length);
+        ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(query), 0);
+        CX_CLEANUP(cx_freep) char *name = name_of(question);
+        CX_CLEANUP(cx_freep) char *outside = NULL;
+        ldns_rr_list *answers = ldns_rr_list_new(), *extra = ldns_rr_list_new();
+        if (name && cx_zone_lookup(resolver->zone, name, ldns_rr_get_type(question), answers, extra) == CX_ZONE_ANSWER)
+                outside = follow_alias(resolver->zone, ldns_rr_get_type(question), answers, extra);
+        int r;
+        if (outside) {
+                r = forward_alias(resolver, query, udp, answers, extra, outside, ret_answer, ret_length);
         } else {
-                ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(query), 0);
-                CX_CLEANUP(cx_freep) char *name = name_of(question);
-                memcpy(buffer, bytes, 2); // the client's id
-                into_cache(resolver, name, ldns_rr_get_type(question), buffer, (size_t)n);
-                *ret_answer = cx_alloc((size_t)n);
-                memcpy(*ret_answer, buffer, (size_t)n);
-                *ret_length = (size_t)n;
+                ldns_rr_list_deep_free(answers);
+                ldns_rr_list_deep_free(extra);
+                r = ask_others(resolver, query, bytes, length, udp, ret_answer, ret_length);
         }
+        if (r < 0)
+                r = servfail(query, udp, ret_answer, ret_length);
         ldns_pkt_free(query);
         return r;
 }

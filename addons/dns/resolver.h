@@ -2,6 +2,7 @@
 // From a query's bytes to an answer's: checks, the zone, the cache of forwarded answers, and forwarding itself.
 #pragma once
 
+#include "addons/dns/upstreams.h"
 #include "addons/dns/zone.h"
 
 #define CX_DNS_UDP 512      // without EDNS
@@ -9,8 +10,7 @@
 #define CX_DNS_MAX 65535
 
 struct cx_resolver;
-int cx_resolver_new(const struct cx_zone *zone, const struct cx_strings *upstreams, struct cx_resolver **ret_resolver,
-                    struct cx_error *err) CX_CHECK;
+struct cx_resolver *cx_resolver_new(const struct cx_zone *zone, struct cx_upstreams *upstreams); // borrows both
 void cx_resolver_free(struct cx_resolver *resolver);
 
 // Answers at once what the zone or the cache knows: 1 with *ret_answer (malloc'd), 0 when it must be forwarded, negative

@@ -14,7 +14,7 @@
 #define MAX_LISTENERS 8
 #define MAX_CLIENTS 64 // TCP connections at a time
 #define MAX_QUEUED 512
-#define FORWARDERS 4
+#define FORWARDERS 16 // each waits for an upstream server most of its time
 #define TCP_IDLE (10 * CX_NS_PER_S)
 #define UDP_QUERY_MAX 4096
 

@@ -5,6 +5,7 @@
 
 #include "base/time.h"
 #include "format/json.h"
+#include "kubelet/log_line.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -32,15 +33,16 @@ static void log_tail(const char *path, struct cx_buf *to)
         off_t from = st.st_size > (off_t)sizeof block - 1 ? st.st_size - (off_t)sizeof block + 1 : 0;
         ssize_t n = pread(fd, block, sizeof block - 1, from);
         block[n > 0 ? n : 0] = '\0';
-        char *line = from ? strchr(block, '\n') : block;
-        for (char *end; line && *line; line = end ? end + 1 : NULL) {
+        const char *line = from ? strchr(block, '\n') : block;
+        for (const char *end; line && *line; line = end) {
+                struct cx_log_line l;
                 line += *line == '\n';
                 end = strchr(line, '\n');
-                char *text = line; // "time stream tag text"
-                for (int i = 0; i < 3 && text; i++)
-                        text = (text = strchr(text, ' ')) ? text + 1 : NULL;
-                if (text && (!end || text < end))
-                        cx_buf_append(to, text, end ? (size_t)(end - text) + 1 : strlen(text));
+                if (!cx_log_line_parse(line, end ? (size_t)(end - line) : strlen(line), &l))
+                        continue;
+                cx_buf_append(to, l.text, l.text_length);
+                if (l.full)
+                        cx_buf_add_char(to, '\n');
         }
         if (to->length > LOG_MESSAGE_MAX)
                 cx_buf_consume(to, to->length - LOG_MESSAGE_MAX);

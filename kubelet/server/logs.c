@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "format/json.h"
+#include "kubelet/log_line.h"
 #include "kubelet/pod/pods.h"
 
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 
 #define LINE_MAX_BYTES 65536
+#define SINCE_MAX (INT64_C(1000) * 365 * 86400) // seconds
 
 struct log_reader {
         struct cx_runtime *runtime;
@@ -34,30 +36,38 @@ struct log_reader {
 // Copies one line of the log, without its newline, to the output.
 static void take_line(struct log_reader *r, const char *line, size_t length)
 {
-        const char *end = line + length;
-        const char *stream = memchr(line, ' ', length);
-        const char *tag = stream ? memchr(stream + 1, ' ', (size_t)(end - stream - 1)) : NULL;
-        const char *text = tag ? memchr(tag + 1, ' ', (size_t)(end - tag - 1)) : NULL;
-        if (!text)
-                return;
-        size_t stream_length = (size_t)(tag - stream - 1);
-        if (*r->only && (strlen(r->only) != stream_length || memcmp(r->only, stream + 1, stream_length) != 0))
-                return;
+        struct cx_log_line l;
         char stamp[64];
-        size_t n = (size_t)(stream - line);
         int64_t when = 0;
-        if (n >= sizeof stamp)
+        if (!cx_log_line_parse(line, length, &l) || l.stamp_length >= sizeof stamp)
                 return;
-        memcpy(stamp, line, n);
-        stamp[n] = '\0';
+        if (*r->only && (strlen(r->only) != l.stream_length || memcmp(r->only, l.stream, l.stream_length) != 0))
+                return;
+        memcpy(stamp, l.stamp, l.stamp_length);
+        stamp[l.stamp_length] = '\0';
         if (r->since && (cx_time_parse(stamp, &when) < 0 || when < r->since))
                 return;
         if (r->timestamps && r->at_line_start)
                 cx_buf_printf(&r->out, "%s ", stamp);
-        cx_buf_append(&r->out, text + 1, (size_t)(end - text - 1));
-        r->at_line_start = tag[1] == 'F';
+        cx_buf_append(&r->out, l.text, l.text_length);
+        r->at_line_start = l.full;
         if (r->at_line_start)
                 cx_buf_add_char(&r->out, '\n');
+}
+
+// After a rotation the log goes on in a new file of the same name.
+static bool reopen(struct log_reader *r)
+{
+        struct stat mine, newest;
+        if (!r->follow || fstat(r->fd, &mine) < 0 || stat(r->container->log_path, &newest) < 0 ||
+            (mine.st_ino == newest.st_ino && mine.st_dev == newest.st_dev))
+                return false;
+        int fd = open(r->container->log_path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return false;
+        close(r->fd);
+        r->fd = fd;
+        return true;
 }
 
 static bool fill(struct log_reader *r)
@@ -65,7 +75,7 @@ static bool fill(struct log_reader *r)
         char block[32768];
         ssize_t n = read(r->fd, block, sizeof block);
         if (n <= 0)
-                return false;
+                return n == 0 && reopen(r);
         cx_buf_append(&r->in, block, (size_t)n);
         size_t used = 0;
         for (;;) {
@@ -181,12 +191,13 @@ static void seek_tail(int fd, int64_t lines)
         lseek(fd, lines == 0 ? st.st_size : 0, SEEK_SET);
 }
 
-static bool number(struct cx_http_request *request, const char *name, int64_t min, int64_t *ret_value, bool *ret_bad)
+static bool number(struct cx_http_request *request, const char *name, int64_t min, int64_t max, int64_t *ret_value,
+                   bool *ret_bad)
 {
         const char *text = cx_http_query(request, name);
         if (!text || !*text)
                 return false;
-        if (cx_parse_int(text, min, INT64_MAX / 2, ret_value) == 0)
+        if (cx_parse_int(text, min, max, ret_value) == 0)
                 return true;
         *ret_bad = true;
         return false;
@@ -200,11 +211,11 @@ static bool options(struct cx_http_request *request, struct log_reader *r, int64
         r->left = -1;
         r->follow = cx_server_flag(request, "follow", NULL);
         r->timestamps = cx_server_flag(request, "timestamps", NULL);
-        if (number(request, "tailLines", 0, &value, &bad))
+        if (number(request, "tailLines", 0, INT64_MAX, &value, &bad))
                 *ret_tail = value;
-        if (number(request, "limitBytes", 1, &value, &bad))
+        if (number(request, "limitBytes", 1, INT64_MAX, &value, &bad))
                 r->left = value;
-        if (number(request, "sinceSeconds", 1, &value, &bad))
+        if (number(request, "sinceSeconds", 1, SINCE_MAX, &value, &bad))
                 r->since = cx_time_now() - value * CX_US_PER_S;
         const char *since = cx_http_query(request, "sinceTime"), *stream = cx_http_query(request, "stream");
         if (since && *since && cx_time_parse(since, &r->since) < 0)

@@ -53,4 +53,85 @@ wait "${pids[0]}"
 ok "a forwarded answer was kept" is 10.96.5.5 web.default.svc.other.test
 ok "without an upstream: SERVFAIL, and own names go on" status_is SERVFAIL db.default.svc.other.test
 ok "own names" is 10.96.5.5 web.$d
+# An upstream that misbehaves, found by a resolv.conf that changes.
+bad=$((port + 9))
+python3 "$here/upstream.py" $bad 2>"$work/bad.log" &
+pids+=($!)
+printf 'nameserver 127.0.0.2\n' >"$work/resolv.conf"
+kill "${pids[1]}"
+wait "${pids[1]}"
+"$BIN/cluster-dns" --kubeconfig "$work/admin.kubeconfig" --address 127.0.0.1 --port $dns --resolv-conf "$work/resolv.conf" 2>>"$work/dns.log" &
+pids+=($!)
+ok "started again" until_true 10 is 10.96.5.5 web.$d
+ok "a server that is not there: SERVFAIL" status_is SERVFAIL a.example.org
+printf 'nameserver 127.0.0.2\nnameserver 127.0.0.1:%s\n' $bad >"$work/resolv.conf"
+answers() { short "$@" | grep -q '^192\.0\.2\.'; }
+ok "a changed resolv.conf counts" until_true 5 answers a.example.org
+quick() { ask b.example.org | awk '/Query time/ {exit !($4 < 500)}'; }
+ok "the server that does not answer is not asked first again" quick
+ok "the target of an ExternalName comes with its address" answers out.$d
+alias_first() { equals "$(short out.$d | head -1)" example.org.; }
+ok "after the alias" alias_first
+forged() { equals "$(short forged.example.org | cut -d. -f1)" 192; }
+ok "forged answers are not taken" forged
+ok "a malformed answer: SERVFAIL" status_is SERVFAIL garbage.example.org
+ok "a name that points to itself: SERVFAIL" status_is SERVFAIL loop.example.org
+ok "truncated over UDP, whole over TCP" answers large.example.org
+same() { equals "$(short same.example.org)" "$(short same.example.org)"; }
+ok "answers are kept" same
+case_kept() { ask SaMe.example.org | grep -q '^SaMe.example.org.*IN.*A'; }
+ok "the letters' case comes back as it was sent" case_kept
+no_opt() { ask +noedns same.example.org >/dev/null; ! ask +noedns same.example.org | grep -q 'OPT PSEUDOSECTION'; }
+ok "no EDNS for who did not speak it" no_opt
+expired() { [ "$(short short.example.org)" != "$first" ]; }
+first=$(short short.example.org)
+ok "but not beyond their time" until_true 5 expired
+
+endpoints=$(python3 -c 'import json; print(json.dumps([{"addresses": ["10.244.1.%d" % i]} for i in range(1, 101)]))')
+ok "a service of 100 endpoints" post /apis/discovery.k8s.io/v1/namespaces/default/endpointslices '{"metadata":{"name":"db-2","labels":{"kubernetes.io/service-name":"db"}},"addressType":"IPv4","ports":[{"name":"sql","port":5432}],"endpoints":'"$endpoints"'}'
+cut_off() { ask +ignore +noedns db.$d | grep -q 'flags:.* tc'; }
+ok "its answer is truncated over UDP" until_true 5 cut_off
+whole() { equals "$(short +tcp db.$d | wc -l)" 101; }
+ok "and whole over TCP" whole
+more_room() { equals "$(short +ignore +bufsize=1232 db-0.db.$d)" 10.244.0.9; }
+ok "EDNS" more_room
+ok "NODATA has the zone's SOA" eval 'ask web.$d MX | grep -q "status: NOERROR" && ask web.$d MX | grep -q "IN.*SOA"'
+ok "NXDOMAIN too" eval 'ask no.$d | grep -q "status: NXDOMAIN" && ask no.$d | grep -q "IN.*SOA"'
+ok "a namespace exists, another does not" eval 'status_is NOERROR default.svc.cluster.local && status_is NXDOMAIN nope.svc.cluster.local'
+ok "names with odd bytes" status_is NXDOMAIN 'a\000b.default.svc.cluster.local'
+
+# Queries that nobody should send: no answer, or an error, and the server goes on.
+hostile() {
+        python3 - "$dns" <<-'END'
+		import os, random, socket, struct, sys
+		server = ("127.0.0.1", int(sys.argv[1]))
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		header = struct.pack(">HHHHHH", 1, 0x0100, 1, 0, 0, 0)
+		for body in (b"", b"\xc0\x0c\0\1\0\1", b"\x3f" + b"a" * 20, b"\x40" + b"a" * 64 + b"\0\0\1\0\1", b"\1a" * 200 + b"\0\0\1\0\1",
+		             b"\xff\xff\0\1\0\1", b"\3web\xc0\x0c\0\1\0\1"):
+		    s.sendto(header + body, server)
+		random.seed(1)
+		for i in range(3000):
+		    s.sendto(random.randbytes(random.randrange(0, 600)), server)
+		slow = [socket.create_connection(server) for i in range(100)]
+		for c in slow:
+		    try:
+		        c.send(b"\xff")
+		    except OSError:
+		        pass
+		huge = socket.create_connection(server)
+		huge.send(b"\xff\xff" + b"x" * 5000)
+		t = socket.create_connection(server)
+		t.settimeout(5)
+		query = header + b"\3web\7default\3svc\7cluster\5local\0\0\1\0\1"
+		t.sendall(struct.pack(">H", len(query)) + query)
+		assert t.recv(1000)[-4:] == bytes([10, 96, 5, 5])
+	END
+}
+ok "hostile queries and slow clients" hostile
+ok "own names after all that" is 10.96.5.5 web.$d
+kill "${pids[@]}"
+for pid in "${pids[@]}"; do wait "$pid"; done 2>/dev/null
+quiet() { ! grep -hE -A25 'Sanitizer|runtime error:' "$work"/{up,dns}.log; }
+ok "sanitizers, if built in, find nothing" quiet
 tap_end

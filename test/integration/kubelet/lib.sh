@@ -58,6 +58,10 @@ cleanup() {
 }
 
 finish() {
+        if grep -qsE 'Sanitizer|runtime error:' "$work"/*.log; then # of executables built with them
+                ok "sanitizers find nothing" 1
+                grep -hE -A25 'Sanitizer|runtime error:' "$work"/*.log | head -60 | sed 's/^/# /'
+        fi
         echo "1..$tests"
         if [ "$failures" -gt 0 ] && [ -f "$work/kubelet.log" ]; then sed 's/^/# /' "$work/kubelet.log" | tail -80; fi
         cleanup
