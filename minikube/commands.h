@@ -33,6 +33,8 @@ int cx_admin_client(const struct cx_profile *profile, int64_t patience, struct c
         CX_CHECK;
 // Fails with minikube's advice when the profile does not exist.
 int cx_need_profile(const struct cx_minikube *minikube, struct cx_error *err) CX_CHECK;
+// The same, and that its cluster runs.
+int cx_need_running(const struct cx_minikube *minikube, struct cx_error *err) CX_CHECK;
 // kubeconfig.c: the user's own kubeconfig.
 int cx_context_write(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
 int cx_context_remove(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;

@@ -1,8 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-// The profile's context in the user's kubeconfig; everything else in it stays as it is.
+// The profile's context in the user's kubeconfig; everything else in it stays as it is. What was current before is current
+// again when the profile goes, and a file that minikube made itself goes with the last thing in it.
 #include "client/kubeconfig.h"
+#include "base/buf.h"
+#include "base/process.h"
 #include "format/json.h"
 #include "minikube/commands.h"
+
+// Which context was current before this profile's.
+static char *previous_file(const struct cx_profile *p)
+{
+        return cx_profile_path(p, "previous-context");
+}
+
+// Holds the path of the kubeconfig that minikube made.
+static char *created_file(const struct cx_profile *p)
+{
+        return cx_sprintf("%s/created-kubeconfig", p->home);
+}
+
+static bool any_exists(const struct cx_kubeconfig *config)
+{
+        for (size_t i = 0; i < config->n_files; i++)
+                if (config->files[i].exists)
+                        return true;
+        return false;
+}
+
+static int remember(const struct cx_profile *p, const struct cx_kubeconfig *config, struct cx_error *err)
+{
+        const char *current = cx_kubeconfig_current_context(config);
+        CX_CLEANUP(cx_freep) char *previous = previous_file(p);
+        CX_CLEANUP(cx_freep) char *created = created_file(p);
+        int r = 0;
+        if (current && *current && strcmp(current, p->name) != 0)
+                r = cx_write_file(previous, current, strlen(current), 0600, false, err);
+        for (size_t i = 0; r == 0 && !any_exists(config) && i < config->n_files; i++)
+                if (config->files[i].changed)
+                        r = cx_write_file(created, config->files[i].path, strlen(config->files[i].path), 0600, false,
+                                          err);
+        return r;
+}
 
 int cx_context_write(const struct cx_profile *p, struct cx_error *err)
 {
@@ -17,6 +55,9 @@ int cx_context_write(const struct cx_profile *p, struct cx_error *err)
                 return r;
         (void)cx_kubeconfig_set(&config, "clusters", p->name,
                                 json_pack("{s:s,s:s}", "certificate-authority", ca, "server", server));
+        r = remember(p, &config, err);
+        if (r < 0)
+                return r;
         (void)cx_kubeconfig_set(&config, "users", p->name,
                                 json_pack("{s:s,s:s}", "client-certificate", cert, "client-key", key));
         (void)cx_kubeconfig_set(
@@ -24,6 +65,34 @@ int cx_context_write(const struct cx_profile *p, struct cx_error *err)
                 json_pack("{s:s,s:s,s:s}", "cluster", p->name, "namespace", "default", "user", p->name));
         cx_kubeconfig_set_current(&config, p->name);
         return cx_kubeconfig_save(&config, err);
+}
+
+// The context to go back to; owned; NULL when there is none (any more).
+static char *previous_context(const struct cx_profile *p, const struct cx_kubeconfig *config)
+{
+        CX_CLEANUP(cx_freep) char *path = previous_file(p);
+        CX_BUF name = CX_BUF_INIT_MAX(4096);
+        if (cx_buf_read_file(&name, path) < 0 || !cx_kubeconfig_context(config, name.data))
+                return NULL;
+        return cx_buf_detach(&name);
+}
+
+// Removes the kubeconfig when it is minikube's own and nothing is left in it.
+static void remove_if_empty(const struct cx_profile *p, const struct cx_kubeconfig *config)
+{
+        static const char *const lists[] = {"clusters", "users", "contexts"};
+        CX_CLEANUP(cx_freep) char *created = created_file(p);
+        CX_BUF path = CX_BUF_INIT_MAX(65536);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(lists); i++)
+                if (cx_json_count(config->merged, lists[i]))
+                        return;
+        if (cx_buf_read_file(&path, created) < 0)
+                return;
+        for (size_t i = 0; i < config->n_files; i++)
+                if (strcmp(config->files[i].path, path.data) == 0) {
+                        (void)unlink(path.data);
+                        (void)unlink(created);
+                }
 }
 
 int cx_context_remove(const struct cx_profile *p, struct cx_error *err)
@@ -36,10 +105,14 @@ int cx_context_remove(const struct cx_profile *p, struct cx_error *err)
         any |= cx_kubeconfig_set(&config, "users", p->name, NULL);
         any |= cx_kubeconfig_set(&config, "contexts", p->name, NULL);
         if (cx_streq(cx_kubeconfig_current_context(&config), p->name)) {
-                cx_kubeconfig_set_current(&config, NULL);
+                CX_CLEANUP(cx_freep) char *previous = previous_context(p, &config);
+                cx_kubeconfig_set_current(&config, previous);
                 any = true;
         }
-        return any ? cx_kubeconfig_save(&config, err) : 0;
+        r = any ? cx_kubeconfig_save(&config, err) : 0;
+        if (r == 0)
+                remove_if_empty(p, &config);
+        return r;
 }
 
 bool cx_context_present(const struct cx_profile *p)

@@ -39,8 +39,16 @@ static int usage(int status)
 
 static int fail(const struct cx_error *err)
 {
-        fprintf(stderr, "❌  Exiting due to: %s\n", cx_error_text(err));
-        return err->code == -ENOENT ? 85 : err->code == -EINVAL ? 14 : 80;
+        static const struct {
+                int code, status;
+        } statuses[] = {{-ENOENT, 85}, {-EINVAL, 14}, {-EHOSTDOWN, 83}, {-ESRCH, 115}, {-EPERM, 57}};
+        const char *text = cx_error_text(err);
+        // Advice has a sign of its own.
+        fprintf(stderr, "%s%s\n", cx_has_prefix(text, "🤷") ? "" : "❌  Exiting due to ", text);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(statuses); i++)
+                if (err->code == statuses[i].code)
+                        return statuses[i].status;
+        return 80;
 }
 
 static int dispatch(struct cx_minikube *m, const char *name)

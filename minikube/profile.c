@@ -6,10 +6,14 @@
 #include "base/process.h"
 #include "format/json.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <ifaddrs.h>
 #include <limits.h>
 #include <stdarg.h>
 
+#define FIRST_SUBNET 49 // 192.168.49.0/24, then .58, as minikube counts
+#define SUBNET_STEP 9
 #define MAX_INDEX 22 // 192.168.247.0/24 is the last network
 
 static char *home_folder(void)
@@ -101,6 +105,23 @@ int cx_profile_list(struct cx_strings *ret_names, struct cx_error *err CX_UNUSED
         return 0;
 }
 
+// Whether this machine has an address in the network of an index.
+static bool subnet_taken(int index)
+{
+        struct ifaddrs *all = NULL;
+        bool taken = false;
+        if (getifaddrs(&all) < 0)
+                return false;
+        for (const struct ifaddrs *one = all; one; one = one->ifa_next) {
+                if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET)
+                        continue;
+                uint32_t address = ntohl(((const struct sockaddr_in *)(const void *)one->ifa_addr)->sin_addr.s_addr);
+                taken = taken || address >> 8 == (0xc0a800 | (uint32_t)(FIRST_SUBNET + SUBNET_STEP * index));
+        }
+        freeifaddrs(all);
+        return taken;
+}
+
 int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err)
 {
         CX_STRINGS names = CX_STRINGS_INIT;
@@ -114,7 +135,7 @@ int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err)
         for (int i = 0; r == 0 && i <= MAX_INDEX; i++) {
                 // A bridge may belong to a profile of another MINIKUBE_HOME.
                 CX_CLEANUP(cx_freep) char *bridge = cx_sprintf("/sys/class/net/mk-%d", i);
-                if (!used[i] && access(bridge, F_OK) < 0) {
+                if (!used[i] && access(bridge, F_OK) < 0 && !subnet_taken(i)) {
                         profile->index = i;
                         return 0;
                 }
@@ -140,7 +161,7 @@ char *cx_node_name(const struct cx_profile *profile, int node)
 
 static char *address(const struct cx_profile *profile, const char *rest)
 {
-        return cx_sprintf("192.168.%d.%s", 49 + 9 * profile->index, rest);
+        return cx_sprintf("192.168.%d.%s", FIRST_SUBNET + SUBNET_STEP * profile->index, rest);
 }
 
 char *cx_node_address(const struct cx_profile *profile, int node)

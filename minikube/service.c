@@ -24,13 +24,23 @@ static void add_urls(const struct cx_profile *profile, const json_t *service, st
         }
 }
 
+static int no_such_service(const char *name, const char *namespace, struct cx_error *err)
+{
+        cx_error_release(err);
+        return cx_error_set(
+                err, -ESRCH,
+                "SVC_NOT_FOUND: Service '%s' was not found in '%s' namespace.\nYou may select another namespace "
+                "by using 'minikube service %s -n <namespace>'.",
+                name, namespace, name);
+}
+
 int cx_command_service(struct cx_minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
         const char *namespace = m->format ? m->format : "default";
-        int r = cx_need_profile(m, err);
+        int r = cx_need_running(m, err);
         if (r == 0 && !m->args.count)
-                r = cx_error_set(err, -EINVAL, "You must specify a service name");
+                r = cx_error_set(err, -EINVAL, "MK_USAGE: You must specify a service name");
         if (r == 0)
                 r = cx_admin_client(&m->profile, CX_NS_PER_S, &rest, err);
         int64_t deadline = cx_time_monotonic() + m->wait_timeout;
@@ -38,6 +48,8 @@ int cx_command_service(struct cx_minikube *m, struct cx_error *err)
                 json_auto_t *service = NULL;
                 CX_STRINGS urls = CX_STRINGS_INIT;
                 r = cx_rest_get(rest, CX_REF("", "v1", "services", namespace, m->args.items[0]), &service, err);
+                if (r < 0 && err && cx_error_is(err, CX_REASON_NOT_FOUND))
+                        return no_such_service(m->args.items[0], namespace, err);
                 if (r < 0)
                         break;
                 const char *type = cx_json_string(service, "spec.type");
@@ -59,7 +71,7 @@ int cx_command_service(struct cx_minikube *m, struct cx_error *err)
 
 int cx_command_tunnel(struct cx_minikube *m, struct cx_error *err)
 {
-        int r = cx_need_profile(m, err);
+        int r = cx_need_running(m, err);
         if (r < 0)
                 return r;
         CX_CLEANUP(cx_freep) char *node = cx_node_address(&m->profile, 0);

@@ -47,8 +47,9 @@ static int check_tools(struct cx_error *err)
         static const char *const folders[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
                                               "/usr/bin",        "/sbin",          "/bin"};
         if (geteuid() != 0)
-                return cx_error_set(err, -EPERM,
-                                    "minikube makes network namespaces and control groups: run it as root");
+                return cx_error_set(
+                        err, -EPERM,
+                        "DRV_NEEDS_ROOT: minikube makes network namespaces and control groups. Please run it as root");
         for (size_t i = 0; i < CX_ARRAY_SIZE(tools); i++) {
                 bool found = false;
                 for (size_t j = 0; j < CX_ARRAY_SIZE(folders); j++) {
@@ -56,7 +57,8 @@ static int check_tools(struct cx_error *err)
                         found |= access(path, X_OK) == 0;
                 }
                 if (!found)
-                        return cx_error_set(err, -ENOENT, "%s is missing: apt-get install %s", tools[i], packages[i]);
+                        return cx_error_set(err, -ENOENT, "PROVIDER_NOT_FOUND: %s is missing: apt-get install %s",
+                                            tools[i], packages[i]);
         }
         return 0;
 }

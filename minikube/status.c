@@ -79,12 +79,13 @@ int cx_command_profile(struct cx_minikube *m, struct cx_error *err)
                 return 0;
         }
         if (strcmp(m->args.items[0], "list") != 0)
-                return cx_error_set(err, -EINVAL, "unknown command \"%s\" for \"minikube profile\"", m->args.items[0]);
+                return cx_error_set(err, -EINVAL, "MK_USAGE: unknown command \"%s\" for \"minikube profile\"",
+                                    m->args.items[0]);
         int r = cx_profile_list(&names, err);
         if (r < 0)
                 return r;
         if (!names.count)
-                return cx_error_set(err, -ENOENT, "No minikube profile was found.");
+                return cx_error_set(err, -ENOENT, "MK_USAGE_NO_PROFILE: No minikube profile was found.");
         json_auto_t *valid = json_array();
         if (!cx_streq(m->output, "json"))
                 printf("%-20s %-12s %-12s %-16s %-6s %-20s %-9s %s\n", "PROFILE", "DRIVER", "RUNTIME", "IP", "PORT",

@@ -13,8 +13,20 @@ int cx_need_profile(const struct cx_minikube *m, struct cx_error *err)
                 return 0;
         return cx_error_set(
                 err, -ENOENT,
-                "Profile \"%s\" not found. Run \"minikube profile list\" to view all profiles, or \"minikube "
-                "start -p %s\" to make it.",
+                "🤷  Profile \"%s\" not found. Run \"minikube profile list\" to view all profiles.\n👉  To start a "
+                "cluster, run: \"minikube start -p %s\"",
+                m->profile.name, m->profile.name);
+}
+
+int cx_need_running(const struct cx_minikube *m, struct cx_error *err)
+{
+        int r = cx_need_profile(m, err);
+        if (r < 0 || cx_service_pid(&m->profile, "kube-apiserver"))
+                return r;
+        return cx_error_set(
+                err, -EHOSTDOWN,
+                "🤷  The control-plane node %s host is not running: state=Stopped\n👉  To start a cluster, run: "
+                "\"minikube start -p %s\"",
                 m->profile.name, m->profile.name);
 }
 
@@ -35,7 +47,7 @@ int cx_command_stop(struct cx_minikube *m, struct cx_error *err)
 // What all profiles share goes with the last of them.
 static void remove_shared(const struct cx_profile *profile)
 {
-        static const char *const shared[] = {"ca.crt", "ca.key", "profiles"};
+        static const char *const shared[] = {"ca.crt", "ca.key", "profiles", "created-kubeconfig"};
         CX_STRINGS left = CX_STRINGS_INIT;
         if (cx_profile_list(&left, NULL) < 0 || left.count)
                 return;
