@@ -291,8 +291,8 @@ int cx_ctl_watch(struct cx_ctl *ctl, const char *path, const char *accept,
                 r = cx_error_move(err, &inside);
         else if (reply.code >= 400)
                 r = cx_error_from_status(err, reply.code, w.pending.data, w.pending.length);
-        else if (r == -ETIMEDOUT && ctl->request_timeout)
-                r = 0; // as long as the user wanted
+        else if ((r == -ETIMEDOUT && ctl->request_timeout) || (r == -ECONNRESET && reply.code == 200))
+                r = 0; // as long as the user wanted; or the server has gone: who watches on will see
         else if (r < 0)
                 r = cx_error_move(err, &failure);
         cx_buf_release(&w.pending);

@@ -114,8 +114,8 @@ static void describe_status(struct cx_describe *d, const json_t *node)
 }
 
 // --- what the pods ask for ------------------------------------------------------------------------------------------
-enum { CPU, MEMORY, EPHEMERAL, N_RESOURCES };
-static const char *const resource_names[] = {"cpu", "memory", "ephemeral-storage"};
+enum { CPU, MEMORY, EPHEMERAL, HUGE_1G, HUGE_2M, N_RESOURCES };
+static const char *const resource_names[] = {"cpu", "memory", "ephemeral-storage", "hugepages-1Gi", "hugepages-2Mi"};
 struct asked {
         struct cx_quantity requests[N_RESOURCES], limits[N_RESOURCES];
 };
@@ -211,9 +211,10 @@ static int describe_pods(struct cx_describe *d, const json_t *node, struct cx_er
         cx_line(d, 1, "Resource\tRequests\tLimits\n");
         cx_line(d, 1, "--------\t--------\t------\n");
         for (size_t k = 0; k < N_RESOURCES; k++)
-                cx_line(d, 1, "%s\t%s\t%s\n", resource_names[k],
-                        amount_text(&total.requests[k], allocatable, k, a, sizeof a),
-                        amount_text(&total.limits[k], allocatable, k, b, sizeof b));
+                if (k < HUGE_1G || json_object_get(allocatable, resource_names[k]))
+                        cx_line(d, 1, "%s\t%s\t%s\n", resource_names[k],
+                                amount_text(&total.requests[k], allocatable, k, a, sizeof a),
+                                amount_text(&total.limits[k], allocatable, k, b, sizeof b));
         return 0;
 }
 

@@ -105,8 +105,7 @@ static void write_all(int fd, const char *data, size_t length)
 }
 
 // The Status that ends a session: the command's exit code goes to ctl->status.
-static int take_status(struct cx_ctl *ctl, const struct session *session, const struct cx_buf *text,
-                       struct cx_error *err)
+static int take_status(struct cx_ctl *ctl, const struct cx_buf *text, struct cx_error *err)
 {
         json_auto_t *status = NULL;
         if (cx_json_parse(text->data, text->length, false, &status, NULL) < 0)
@@ -122,8 +121,7 @@ static int take_status(struct cx_ctl *ctl, const struct session *session, const 
         ctl->status = (int)code;
         restore_terminal();
         fflush(stdout);
-        if (!session->quiet)
-                fprintf(stderr, "command terminated with exit code %lld\n", (long long)code);
+        fprintf(stderr, "command terminated with exit code %lld\n", (long long)code);
         return 0;
 }
 
@@ -142,7 +140,7 @@ static int receive(struct cx_ctl *ctl, struct session *session, struct cx_error 
                 else if (channel == CX_CHANNEL_STDERR)
                         write_all(STDERR_FILENO, data.data, data.length);
                 else if (channel == CX_CHANNEL_ERROR)
-                        return take_status(ctl, session, &data, err);
+                        return take_status(ctl, &data, err);
         }
 }
 
@@ -159,6 +157,8 @@ static int stream(struct cx_ctl *ctl, const char *path, struct session *session,
                                      &session->ws, &protocol, &refusal, err);
         if (r < 0 && refusal.code >= 400 && refusal.body.length) { // the server said why
                 cx_error_release(err);
+                if (*refusal.body.data != '{')
+                        return cx_error_set(err, r, "unable to upgrade connection: %s", refusal.body.data);
                 return cx_error_from_status(err, refusal.code, refusal.body.data, refusal.body.length);
         }
         if (r < 0)
@@ -207,7 +207,8 @@ static void stream_path(const json_t *pod, const char *verb, const char *contain
         cx_rest_query(path, "tty", session->tty ? "true" : NULL);
 }
 
-static int find_container(const json_t *pod, const char *wanted, bool quiet, const char **ret_name,
+// A name is looked for here when it is to be attached to; for a command the server does that.
+static int find_container(const json_t *pod, const char *wanted, bool quiet, bool checks, const char **ret_name,
                           struct cx_error *err)
 {
         const char *phase = cx_json_string_or(pod, "status.phase", "");
@@ -216,6 +217,10 @@ static int find_container(const json_t *pod, const char *wanted, bool quiet, con
                                     "cannot exec into a container in a completed pod; current phase is %s", phase);
         if (!wanted || !*wanted) {
                 *ret_name = cx_default_container(pod, quiet);
+                return 0;
+        }
+        if (!checks) {
+                *ret_name = wanted;
                 return 0;
         }
         static const char *const lists[] = {"spec.containers", "spec.initContainers", "spec.ephemeralContainers"};
@@ -274,7 +279,7 @@ CX_COMMAND(exec)
         }
         const char *name = NULL;
         if (r == 0)
-                r = find_container(pod, container, session.quiet, &name, err);
+                r = find_container(pod, container, session.quiet, false, &name, err);
         if (r < 0)
                 return r;
         check_tty(&session);
@@ -291,12 +296,11 @@ int cx_attach_pod(struct cx_ctl *ctl, const json_t *pod, const char *container, 
         static struct session session; // outlives the threads that use it
         session = (struct session){.in = in, .tty = tty, .quiet = quiet};
         check_tty(&session);
-        if (session.in && !quiet)
+        if (!quiet)
                 fprintf(stderr,
                         "All commands and output from this session will be recorded in container logs, including "
-                        "credentials and sensitive information passed through the command prompt.\n");
-        if (session.tty && session.in && !quiet)
-                fprintf(stderr, "If you don't see a command prompt, try pressing enter.\n");
+                        "credentials and sensitive information passed through the command prompt.\n"
+                        "If you don't see a command prompt, try pressing enter.\n");
         CX_BUF path = CX_BUF_INIT;
         stream_path(pod, "attach", container, &session, &path);
         return stream(ctl, path.data, &session, err);
@@ -331,7 +335,7 @@ CX_COMMAND(attach)
         char *word = args.count == 2 ? cx_sprintf("%s/%s", args.items[0], args.items[1]) : cx_strdup(args.items[0]);
         r = cx_pod_of(ctl, word, timeout, &pod, err);
         if (r == 0)
-                r = find_container(pod, container, session.quiet, &name, err);
+                r = find_container(pod, container, session.quiet, true, &name, err);
         if (r < 0)
                 return r;
         return cx_attach_pod(ctl, pod, name, session.in, session.tty, session.quiet, err);

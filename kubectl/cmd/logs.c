@@ -62,6 +62,8 @@ static void *run_stream(void *context)
                 &reply, &failure);
         if (reply.code >= 400)
                 r = cx_error_from_status(&stream->err, reply.code, stream->pending.data, stream->pending.length);
+        else if (r == -ECONNRESET && reply.code == 200)
+                r = cx_error_set(&stream->err, r, "unexpected EOF"); // the server has gone
         else if (r < 0)
                 r = cx_error_move(&stream->err, &failure);
         else if (stream->pending.length)

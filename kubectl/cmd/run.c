@@ -177,14 +177,14 @@ static void take_exit_code(struct cx_ctl *ctl, const json_t *pod, struct cx_erro
                 return;
         const json_t *status = json_array_get(cx_json_get(pod, "status.containerStatuses"), 0);
         int64_t code = cx_json_int(status, "state.terminated.exitCode", 0);
+        const char *message = cx_json_string_or(status, "state.terminated.message", "");
         const char *namespace = cx_json_string_or(pod, "metadata.namespace", ""),
                    *name = cx_json_string_or(pod, "metadata.name", "");
         if (code <= 0 || code > 255)
                 cx_error_set(err, -EIO, "pod %s/%s failed with unknown exit code", namespace, name);
         else
-                fprintf(stderr, "pod %s/%s terminated (%s)\n%s\n", namespace, name,
-                        cx_json_string_or(status, "state.terminated.reason", ""),
-                        cx_json_string_or(status, "state.terminated.message", ""));
+                fprintf(stderr, "pod %s/%s terminated (%s)\n%s%s", namespace, name,
+                        cx_json_string_or(status, "state.terminated.reason", ""), message, *message ? "\n" : "");
         ctl->status = code > 0 && code <= 255 ? (int)code : 1;
 }
 
