@@ -96,3 +96,8 @@ stop_all() {
                 kill -9 "$pid" 2>/dev/null || true
         done
 }
+
+# With sanitizers: what they have said so far, which is a failure.
+no_complaints() {
+        ! grep -hA 30 -E 'Sanitizer|runtime error:' "$CP"/kube-*.log
+}

@@ -17,6 +17,7 @@ setup_file() {
 teardown_file() {
         . "$BATS_TEST_DIRNAME/../control_plane.bash"
         stop_all
+        no_complaints
         rm -rf "$CP"
 }
 
