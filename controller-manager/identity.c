@@ -140,6 +140,11 @@ struct cx_rest *identities_rest(struct identities *self, const char *account)
         return identity->rest;
 }
 
+void identities_trim(struct identities *self)
+{
+        cx_rest_trim(self->anonymous);
+}
+
 void identities_free(struct identities *self)
 {
         if (!self)

@@ -11,4 +11,5 @@ int identities_new(const struct cx_component *component, struct identities **ret
 // The client of an account; owned by `self`, the same one for the same account. Costs nothing before its first call.
 // Before any thread uses one.
 struct cx_rest *identities_rest(struct identities *self, const char *account);
+void identities_trim(struct identities *self); // gives back connections that are not used
 void identities_free(struct identities *self);

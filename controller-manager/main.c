@@ -197,6 +197,13 @@ static void stop(struct cx_component *component)
         cx_strings_release(&process.manager.options.cluster_cidrs);
 }
 
+static void tend(struct cx_component *component CX_UNUSED)
+{
+        // The identities are there before the informers have filled, and go after this thread.
+        if (__atomic_load_n(&process.synced, __ATOMIC_ACQUIRE) && process.identities)
+                identities_trim(process.identities);
+}
+
 static bool ready(struct cx_component *component CX_UNUSED)
 {
         return __atomic_load_n(&process.synced, __ATOMIC_ACQUIRE);
@@ -213,6 +220,7 @@ int main(int argc, char **argv)
                 .start = start,
                 .stop = stop,
                 .ready = ready,
+                .tend = tend,
         };
         return cx_component_main(&component, argc, argv);
 }

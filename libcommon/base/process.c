@@ -43,6 +43,11 @@ void cx_process_unblock_signals(void)
 
 int cx_process_wait_stop(void)
 {
+        return cx_process_wait_stop_with(NULL, NULL);
+}
+
+int cx_process_wait_stop_with(void (*tend)(void *context), void *context)
+{
         sigset_t set;
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);
@@ -53,6 +58,8 @@ int cx_process_wait_stop(void)
         while ((number = sigtimedwait(&set, &info, &wait)) < 0) {
                 if (errno != EAGAIN)
                         continue;
+                if (tend)
+                        tend(context);
                 cx_process_trim();
                 wait.tv_sec = LATER_TRIM;
         }

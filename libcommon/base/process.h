@@ -14,6 +14,8 @@ void cx_process_init(void);
 void cx_process_unblock_signals(void);
 // Waits until SIGTERM or SIGINT arrives, or until cx_process_request_stop. Returns the signal, 0 when requested. Gives
 // memory back meanwhile: five seconds after the start and once a minute (cx_process_trim).
+// Calls `tend` (may be NULL) now and then meanwhile: to give back what is not needed.
+int cx_process_wait_stop_with(void (*tend)(void *context), void *context);
 int cx_process_wait_stop(void);
 void cx_process_request_stop(void); // any thread
 

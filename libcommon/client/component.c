@@ -229,10 +229,18 @@ static void on_lost(void *context CX_UNUSED)
         _exit(1);
 }
 
+static void tend(void *context)
+{
+        struct cx_component *component = context;
+        cx_rest_trim(component->rest);
+        if (component->tend)
+                component->tend(component);
+}
+
 static void *wait_for_stop(void *argument)
 {
         struct cx_component *component = argument;
-        cx_process_wait_stop();
+        cx_process_wait_stop_with(tend, component);
         if (component->leader)
                 cx_leader_stop(component->leader);
         return NULL;

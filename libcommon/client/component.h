@@ -23,6 +23,7 @@ struct cx_component {
         int (*start)(struct cx_component *component, struct cx_error *err);
         void (*stop)(struct cx_component *component);  // called at the end, if start succeeded; may be NULL
         bool (*ready)(struct cx_component *component); // for /readyz; NULL: always
+        void (*tend)(struct cx_component *component);  // called about once a minute; may be NULL
         // Further paths of the port (on a worker); false: 404. May be NULL.
         bool (*serve)(struct cx_component *component, struct cx_http_request *request);
         void *context;

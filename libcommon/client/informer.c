@@ -66,8 +66,16 @@ struct cx_informers {
         struct cx_informer *first;
         bool running, stop;
         pthread_t thread;
-        struct cx_json_arena arena; // the I/O thread's own
+        // The I/O thread's own.
+        struct cx_json_arena arena;
+        int transfers;
 };
+
+// libcurl counts the connections in use as well: a few idle ones more are kept, or each poll would shake hands anew.
+static void keep_connections(struct cx_informers *set)
+{
+        curl_multi_setopt(set->multi, CURLMOPT_MAXCONNECTS, (long)set->transfers + 3);
+}
 
 struct cx_informers *cx_informers_new(struct cx_rest *rest)
 {
@@ -76,7 +84,7 @@ struct cx_informers *cx_informers_new(struct cx_rest *rest)
         set->multi = curl_multi_init();
         if (!set->multi)
                 abort();
-        curl_multi_setopt(set->multi, CURLMOPT_MAXCONNECTS, 4L); // idle ones that are kept; a watch has its own
+        keep_connections(set);
         pthread_mutex_init(&set->lock, NULL);
         pthread_condattr_t attributes;
         pthread_condattr_init(&attributes);
@@ -113,7 +121,9 @@ static void end_transfer(struct cx_informer *informer)
 {
         if (!informer->easy)
                 return;
+        informer->set->transfers--;
         curl_multi_remove_handle(informer->set->multi, informer->easy);
+        keep_connections(informer->set);
         cx_http_client_easy_free(informer->easy, informer->headers);
         informer->easy = NULL;
         informer->headers = NULL;
@@ -339,6 +349,8 @@ static void start_transfer(struct cx_informer *informer)
         cx_list_splitter_init(&informer->splitter, list_item, informer);
         informer->track_seen = !watch && cx_store_count(&informer->store) > 0;
         informer->pending = (struct cx_buf)CX_BUF_INIT_MAX(MAX_LINE);
+        informer->set->transfers++;
+        keep_connections(informer->set);
         if (curl_multi_add_handle(informer->set->multi, informer->easy) != CURLM_OK)
                 abort();
 }

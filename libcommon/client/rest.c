@@ -124,6 +124,11 @@ void cx_rest_free(struct cx_rest *rest)
         free(rest);
 }
 
+void cx_rest_trim(struct cx_rest *rest)
+{
+        cx_http_client_trim(rest->http, 30 * CX_NS_PER_S);
+}
+
 struct cx_http_client *cx_rest_http(struct cx_rest *rest)
 {
         return rest->http;

@@ -47,6 +47,7 @@ struct cx_rest *cx_rest_derive(struct cx_rest *rest, const struct cx_rest_identi
 void cx_rest_set_timeout(struct cx_rest *rest, int64_t timeout, int64_t patience);             // before it is shared
 void cx_rest_free(struct cx_rest *rest);
 CX_DEFINE_CLEANUP(struct cx_rest, cx_rest_freep, cx_rest_free)
+void cx_rest_trim(struct cx_rest *rest);                   // closes connections that were not used for half a minute
 struct cx_http_client *cx_rest_http(struct cx_rest *rest); // borrowed
 const char *cx_rest_server(const struct cx_rest *rest);    // "https://host:port"
 const char *cx_rest_namespace(const struct cx_rest *rest); // the context's, or "default"

@@ -136,6 +136,7 @@ static void give_handle(struct cx_http_client *client, struct cx_http_handle *ha
         pthread_mutex_lock(&client->lock);
         bool keep = client->n_idle < client->max_idle;
         if (keep) {
+                handle->used = cx_time_monotonic();
                 handle->next = client->idle;
                 client->idle = handle;
                 client->n_idle++;
@@ -143,6 +144,25 @@ static void give_handle(struct cx_http_client *client, struct cx_http_handle *ha
         pthread_mutex_unlock(&client->lock);
         if (!keep)
                 free_handle(handle);
+}
+
+void cx_http_client_trim(struct cx_http_client *client, int64_t idle)
+{
+        int64_t before = cx_time_monotonic() - idle;
+        pthread_mutex_lock(&client->lock);
+        struct cx_http_handle **at = &client->idle, *old; // the last given back is first: those from one on are older
+        while (*at && (*at)->used >= before)
+                at = &(*at)->next;
+        old = *at;
+        *at = NULL;
+        for (const struct cx_http_handle *handle = old; handle; handle = handle->next)
+                client->n_idle--;
+        pthread_mutex_unlock(&client->lock);
+        while (old) {
+                struct cx_http_handle *handle = old;
+                old = handle->next;
+                free_handle(handle);
+        }
 }
 
 // The token to send: the file's content when it changed since the last look (once a second at most). Owned by the caller.

@@ -60,6 +60,8 @@ char *cx_http_reply_header(const struct cx_http_reply *reply, const char *name);
 int cx_http_client_new(const struct cx_http_client_options *options, struct cx_http_client **ret_client,
                        struct cx_error *err) CX_CHECK;
 void cx_http_client_free(struct cx_http_client *client);
+// Closes the pooled connections that nobody has used for this long (ns): each costs memory on both sides.
+void cx_http_client_trim(struct cx_http_client *client, int64_t idle);
 CX_DEFINE_CLEANUP(struct cx_http_client, cx_http_client_freep, cx_http_client_free)
 
 // Performs one call and blocks until it is over. 0 with any HTTP status; negative (errno-like: -ECONNREFUSED,

@@ -11,6 +11,7 @@
 struct cx_http_handle {
         CURL *easy;
         CURLM *multi;
+        int64_t used; // monotonic: when it was given back
         struct cx_http_handle *next;
 };
 

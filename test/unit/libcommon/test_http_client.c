@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "base/time.h"
 #include "net/http_client.h"
+#include "net/http_client_internal.h"
 #include "net/http_server.h"
 #include "net/pki.h"
 #include "net/websocket.h"
@@ -276,13 +277,29 @@ static void test_pieces(void **state)
         assert_string_equal(text.data, "a%20b%2Fc~d%2C%C3%A4%3D");
 }
 
+// What was not used for a while is closed; the next call connects again.
+static void test_trim(void **state)
+{
+        struct fixture *f = *state;
+        CX_ERROR err = CX_ERROR_INIT;
+        for (int round = 0; round < 2; round++) {
+                CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+                assert_int_equal(cx_http_do(f->client, &(struct cx_http_call){.path = "/x"}, &reply, &err), 0);
+                cx_http_client_trim(f->client, 3600 * CX_NS_PER_S);
+                assert_true(f->client->n_idle > 0);
+                cx_http_client_trim(f->client, -1);
+                assert_int_equal(f->client->n_idle, 0);
+                assert_null(f->client->idle);
+        }
+}
+
 int main(void)
 {
         cx_process_init();
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_methods),         cmocka_unit_test(test_failures),  cmocka_unit_test(test_cancel),
                 cmocka_unit_test(test_threads),         cmocka_unit_test(test_websocket), cmocka_unit_test(test_pieces),
-                cmocka_unit_test(test_refused_upgrade),
+                cmocka_unit_test(test_refused_upgrade), cmocka_unit_test(test_trim),
         };
         return cmocka_run_group_tests(tests, setup, teardown);
 }
