@@ -193,7 +193,15 @@ static int restore(const struct cx_buf *text, struct cx_error *err)
         return status ? cx_error_set(err, -EIO, "iptables-restore: %s", problem.data) : 0;
 }
 
-int applier_apply(struct applier *self, struct ruleset *rules, struct cx_error *err)
+static size_t count_rules(const char *text)
+{
+        size_t n = 0;
+        for (const char *p = text; (p = strstr(p, "\n-")); p++) // declarations begin otherwise
+                n++;
+        return n;
+}
+
+int applier_apply(struct applier *self, struct ruleset *rules, size_t *ret_written, struct cx_error *err)
 {
         CX_BUF saved = CX_BUF_INIT, text = CX_BUF_INIT;
         int r = 0;
@@ -202,6 +210,7 @@ int applier_apply(struct applier *self, struct ruleset *rules, struct cx_error *
         if (r == 0) {
                 applier_difference(self->known ? self->written : NULL, saved.data, rules, &text);
                 r = text.length ? restore(&text, err) : 0;
+                *ret_written = count_rules(text.data);
         }
         self->known = r == 0;
         if (r < 0)

@@ -9,7 +9,8 @@ struct applier;
 struct applier *applier_new(void);
 void applier_free(struct applier *applier);
 // After a failure, or applier_forget, the next call writes everything and removes stale chains. Takes rules->chains.
-int applier_apply(struct applier *applier, struct ruleset *rules, struct cx_error *err) CX_CHECK;
+// ret_written: rules that were written, also on failure.
+int applier_apply(struct applier *applier, struct ruleset *rules, size_t *ret_written, struct cx_error *err) CX_CHECK;
 void applier_forget(struct applier *applier);
 bool applier_intact(void); // false when somebody flushed the tables
 // Removes everything that any kube-proxy made here.

@@ -70,6 +70,22 @@ static void free_ports(struct proxy_port *ports, size_t count)
         free(ports);
 }
 
+static void free_endpoint(struct endpoint *endpoint)
+{
+        free(endpoint->ip);
+        cx_strings_release(&endpoint->zones);
+        cx_strings_release(&endpoint->nodes);
+}
+
+static void project_hints(const json_t *list, struct cx_strings *to)
+{
+        size_t i;
+        json_t *from;
+        json_array_foreach (list, i, from)
+                if (cx_json_string(from, "name"))
+                        cx_strings_add(to, cx_json_string(from, "name"));
+}
+
 static void add_checked(struct cx_strings *to, const char *text, bool (*check)(const char *text))
 {
         while (text && *text == ' ')
@@ -152,6 +168,9 @@ void *slice_project(void *node_name, const json_t *json)
                                           .serving = cx_json_bool(from, "conditions.serving", ready),
                                           .terminating = cx_json_bool(from, "conditions.terminating", false),
                                           .local = cx_streq(cx_json_string(from, "nodeName"), node_name)};
+                struct endpoint *made = &self->endpoints[self->n_endpoints - 1];
+                project_hints(cx_json_get(from, "hints.forZones"), &made->zones);
+                project_hints(cx_json_get(from, "hints.forNodes"), &made->nodes);
         }
         return self;
 }
@@ -161,7 +180,7 @@ void slice_free(void *projection)
         struct slice *self = projection;
         free_ports(self->ports, self->n_ports);
         for (size_t i = 0; i < self->n_endpoints; i++)
-                free(self->endpoints[i].ip);
+                free_endpoint(&self->endpoints[i]);
         free(self->endpoints);
         free(self);
 }

@@ -25,6 +25,7 @@ struct service {
 struct endpoint {
         char *ip;
         bool ready, serving, terminating, local;
+        struct cx_strings zones, nodes; // hints: whom it is meant for; empty: none
 };
 struct slice {
         struct proxy_port *ports; // node_port unused

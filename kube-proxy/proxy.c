@@ -36,7 +36,8 @@ struct proxy {
         pthread_cond_t wake;
         bool dirty, stop;
         struct cx_strings primary_addresses;
-        struct cx_series *duration, *failures, *last_sync, *rules;
+        char *zone; // of the own node, NULL: none
+        struct cx_series *duration, *failures, *last_sync, *rules, *written;
 };
 
 static void mark_dirty(struct proxy *self)
@@ -57,6 +58,7 @@ static void on_change(void *context, const struct cx_object *old CX_UNUSED, cons
 
 struct node_view {
         bool leaving;
+        char *zone; // NULL: none
         struct cx_strings addresses;
 };
 
@@ -67,6 +69,8 @@ static void *node_project(void *context CX_UNUSED, const json_t *node)
         json_t *from;
         json_array_foreach (cx_json_get(node, "spec.taints"), i, from)
                 view->leaving |= cx_streq(cx_json_string(from, "key"), "ToBeDeletedByClusterAutoscaler");
+        view->zone = cx_strdup(json_string_value(
+                json_object_get(cx_json_get(node, "metadata.labels"), "topology.kubernetes.io/zone")));
         json_array_foreach (cx_json_get(node, "status.addresses"), i, from)
                 if (cx_streq(cx_json_string(from, "type"), "InternalIP") && is_ipv4(cx_json_string(from, "address")))
                         cx_strings_add(&view->addresses, cx_json_string(from, "address"));
@@ -77,6 +81,7 @@ static void free_node_view(void *projection)
 {
         struct node_view *view = projection;
         cx_strings_release(&view->addresses);
+        free(view->zone);
         free(view);
 }
 
@@ -89,8 +94,11 @@ static void on_node(void *context, const struct cx_object *old CX_UNUSED, const 
         cx_strings_release(&self->primary_addresses);
         for (size_t i = 0; view && i < view->addresses.count; i++)
                 cx_strings_add(&self->primary_addresses, view->addresses.items[i]);
+        bool moved = !cx_streq(self->zone, view ? view->zone : NULL);
+        free(self->zone);
+        self->zone = cx_strdup(view ? view->zone : NULL);
         pthread_mutex_unlock(&self->lock);
-        if (self->options.node_port_addresses->count)
+        if (moved || self->options.node_port_addresses->count)
                 mark_dirty(self);
 }
 
@@ -165,7 +173,12 @@ static int sync_rules(struct proxy *self, struct cx_error *err)
         cx_informer_list(self->slices, NULL, &slices);
         struct rules_config config = {.cluster_cidr = self->options.cluster_cidr,
                                       .masquerade_all = self->options.masquerade_all,
-                                      .localhost_node_ports = self->options.localhost_node_ports};
+                                      .localhost_node_ports = self->options.localhost_node_ports,
+                                      .node_name = self->node_name};
+        pthread_mutex_lock(&self->lock);
+        CX_CLEANUP(cx_freep) char *zone = cx_strdup(self->zone);
+        pthread_mutex_unlock(&self->lock);
+        config.zone = zone;
         if (node_port_addresses(self, &addresses))
                 config.node_port_addresses = &addresses;
         struct ruleset rules;
@@ -177,7 +190,9 @@ static int sync_rules(struct proxy *self, struct cx_error *err)
                 applier_forget(self->applier);
                 self->full_sync = now;
         }
-        int r = applier_apply(self->applier, &rules, err);
+        size_t written = 0;
+        int r = applier_apply(self->applier, &rules, &written, err);
+        cx_series_set(self->written, (double)written);
         if (r < 0) {
                 ruleset_release(&rules);
                 return r;
@@ -293,6 +308,9 @@ static void declare_metrics(struct proxy *self, struct cx_metrics *metrics)
                 cx_metric_series(cx_metrics_gauge(metrics, "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
                                                   "When rules were written last.", NULL),
                                  NULL);
+        self->written = cx_metric_series(cx_metrics_gauge(metrics, "kubeproxy_sync_proxy_rules_iptables_last",
+                                                          "Rules that the last sync wrote.", NULL),
+                                         NULL);
         self->rules = cx_metric_series(
                 cx_metrics_gauge(metrics, "coxswain_kubeproxy_endpoints", "Endpoints that rules lead to.", NULL), NULL);
 }
@@ -379,6 +397,7 @@ void proxy_free(struct proxy *self)
         applier_free(self->applier);
         ruleset_release(&self->last);
         cx_strings_release(&self->primary_addresses);
+        free(self->zone);
         pthread_cond_destroy(&self->wake);
         pthread_mutex_destroy(&self->lock);
         free(self->node_name);

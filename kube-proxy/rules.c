@@ -89,6 +89,7 @@ struct port_context {
         char full_name[600]; // namespace/name:port
         char chain[32], local_chain[32], external_chain[32], firewall_chain[32];
         struct targets all, local;
+        enum { HINTS_NONE, HINTS_ZONE, HINTS_NODE } hints; // those that choose among the endpoints
         bool any_endpoints;
 };
 
@@ -138,6 +139,33 @@ static void add_target(const struct port_context *c, const struct endpoint *endp
         to->items[to->count++] = target;
 }
 
+static bool hinted(const struct builder *b, const struct port_context *c, const struct endpoint *endpoint)
+{
+        return c->hints == HINTS_NONE ||
+               (c->hints == HINTS_ZONE ? cx_strings_has(&endpoint->zones, b->config->zone)
+                                       : cx_strings_has(&endpoint->nodes, b->config->node_name));
+}
+
+// Hints count when every ready endpoint has them and one of them is meant for this node: else traffic would be lost.
+static void choose_hints(const struct builder *b, struct port_context *c)
+{
+        const struct cx_objects *list = cx_map_get(&b->slices, c->object->key);
+        bool all_zones = b->config->zone, all_nodes = b->config->node_name, my_zone = false, my_node = false;
+        for (size_t i = 0; list && i < list->count; i++) {
+                const struct slice *slice = SLICE(list->items[i]);
+                for (size_t j = 0; j < slice->n_endpoints; j++) {
+                        const struct endpoint *endpoint = &slice->endpoints[j];
+                        if (!endpoint->ready)
+                                continue;
+                        all_zones = all_zones && endpoint->zones.count;
+                        all_nodes = all_nodes && endpoint->nodes.count;
+                        my_zone = my_zone || (all_zones && cx_strings_has(&endpoint->zones, b->config->zone));
+                        my_node = my_node || (all_nodes && cx_strings_has(&endpoint->nodes, b->config->node_name));
+                }
+        }
+        c->hints = all_nodes && my_node ? HINTS_NODE : all_zones && my_zone ? HINTS_ZONE : HINTS_NONE;
+}
+
 // The endpoints that take traffic: ready ones, else (`fallback`) those that terminate but still serve.
 static void collect(const struct builder *b, const struct port_context *c, bool local, bool fallback,
                     struct targets *to)
@@ -153,7 +181,7 @@ static void collect(const struct builder *b, const struct port_context *c, bool 
                 for (size_t j = 0; port && j < slice->n_endpoints; j++) {
                         const struct endpoint *endpoint = &slice->endpoints[j];
                         bool wanted = fallback ? endpoint->serving && endpoint->terminating : endpoint->ready;
-                        if (wanted && (!local || endpoint->local))
+                        if (wanted && (local ? endpoint->local : fallback || hinted(b, c, endpoint)))
                                 add_target(c, endpoint, port, to);
                 }
         }
@@ -163,6 +191,7 @@ static void collect(const struct builder *b, const struct port_context *c, bool 
 
 static void collect_both(const struct builder *b, struct port_context *c)
 {
+        choose_hints(b, c);
         collect(b, c, false, false, &c->all);
         if (!c->all.count)
                 collect(b, c, false, true, &c->all);

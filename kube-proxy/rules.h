@@ -13,6 +13,7 @@ struct rules_config {
         const char *cluster_cidr; // NULL: unknown; then nothing is masqueraded for coming from outside of it
         bool masquerade_all;
         bool localhost_node_ports;
+        const char *node_name, *zone;                 // of the own node, for hints; NULL: unknown
         const struct cx_strings *node_port_addresses; // own addresses that serve node ports; NULL: all
 };
 struct health_check {

@@ -286,6 +286,39 @@ static void test_affinity(void **state)
         assert_true(has(&w, TABLE_NAT, one, set));
 }
 
+// Hints count when every ready endpoint has them and one is meant for this node.
+static void test_hints(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *first, *second, *zone;
+                bool one, two;
+        } cases[] = {
+                {"{}", "{}", "z1", true, true},
+                {"{'forZones': [{'name': 'z1'}]}", "{'forZones': [{'name': 'z2'}]}", "z1", true, false},
+                {"{'forZones': [{'name': 'z1'}]}", "{'forZones': [{'name': 'z2'}, {'name': 'z1'}]}", "z1", true, true},
+                {"{'forZones': [{'name': 'z1'}]}", "{'forZones': [{'name': 'z2'}]}", "z3", true, true},
+                {"{'forZones': [{'name': 'z1'}]}", "{'forZones': [{'name': 'z2'}]}", NULL, true, true},
+                {"{'forZones': [{'name': 'z1'}]}", "{}", "z1", true, true},
+                {"{'forZones': [{'name': 'z1'}], 'forNodes': [{'name': 'there'}]}",
+                 "{'forZones': [{'name': 'z2'}], 'forNodes': [{'name': 'here'}]}", "z1", false, true},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                WORLD w = {.config = {.node_name = "here", .zone = cases[i].zone}};
+                CX_CLEANUP(cx_freep)
+                char *endpoints = cx_sprintf("[{'addresses': ['10.1.0.2'], 'hints': %s}, {'addresses': ['10.1.1.3'], "
+                                             "'hints': %s}]",
+                                             cases[i].first, cases[i].second);
+                add_service(&w, "web", "{'clusterIP': '10.96.0.9', " PORTS "}", "{}");
+                add_slice(&w, "web", HTTP, endpoints);
+                build(&w);
+                char service[32];
+                chain_name("KUBE-SVC-", "ns/web:http", "tcp", "", service);
+                assert_int_equal(has(&w, TABLE_NAT, service, "-> 10.1.0.2:8080"), cases[i].one);
+                assert_int_equal(has(&w, TABLE_NAT, service, "-> 10.1.1.3:8080"), cases[i].two);
+        }
+}
+
 static void test_hostile_names(void **state)
 {
         (void)state;
@@ -352,10 +385,12 @@ static void test_cleanup(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_names),       cmocka_unit_test(test_cluster_ip),
-                                           cmocka_unit_test(test_node_port),   cmocka_unit_test(test_endpoint_states),
-                                           cmocka_unit_test(test_policies),    cmocka_unit_test(test_ports_must_match),
-                                           cmocka_unit_test(test_affinity),    cmocka_unit_test(test_hostile_names),
-                                           cmocka_unit_test(test_differences), cmocka_unit_test(test_cleanup)};
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_names),         cmocka_unit_test(test_cluster_ip),
+                cmocka_unit_test(test_node_port),     cmocka_unit_test(test_endpoint_states),
+                cmocka_unit_test(test_policies),      cmocka_unit_test(test_ports_must_match),
+                cmocka_unit_test(test_affinity),      cmocka_unit_test(test_hints),
+                cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_differences),
+                cmocka_unit_test(test_cleanup)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
