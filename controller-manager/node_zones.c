@@ -108,7 +108,7 @@ bool node_zones_may_give_up(struct node_zones *self, const char *key, int64_t no
         double rate = zone && self->ready ? rate_of(self, zone) : 0;
         bool may = false;
         *ret_wait = 10 * CX_NS_PER_S; // a rate of none: until the zone looks different
-        if (rate > 0) {
+        if (zone && rate > 0) {
                 zone->tokens += zone->refilled ? (double)(now - zone->refilled) / 1e9 * rate : 0;
                 zone->tokens = zone->tokens > 1 ? 1 : zone->tokens;
                 zone->refilled = now;

@@ -266,7 +266,7 @@ bool framework_fits(struct framework *framework, struct template *template, cons
         struct cycle cycle = {.cache = framework->cache, .template = template, .quiet = !reasons};
         framework->cache->cycle++;
         bool fit = passes(&cycle, run_pre_filters(&cycle), node);
-        for (size_t i = 0; i < cycle.reasons.count; i++)
+        for (size_t i = 0; reasons && i < cycle.reasons.count; i++)
                 reasons_add(reasons, cycle.reasons.items[i].text);
         return fit;
 }
