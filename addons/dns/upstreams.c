@@ -163,7 +163,6 @@ static int read_all(int fd, uint8_t *to, size_t size, int64_t deadline)
 
 static ssize_t receive(int fd, bool udp, uint8_t *to, size_t max, int64_t deadline)
 {
-        uint8_t prefix[2];
         if (udp) {
                 int64_t left = deadline - cx_time_monotonic();
                 struct pollfd p = {fd, POLLIN, 0};
@@ -172,6 +171,7 @@ static ssize_t receive(int fd, bool udp, uint8_t *to, size_t max, int64_t deadli
                 ssize_t n = recv(fd, to, max, MSG_DONTWAIT);
                 return n < 0 && errno != EAGAIN && errno != EINTR ? -errno : n < 0 ? 0 : n;
         }
+        uint8_t prefix[2] = {0};
         int r = read_all(fd, prefix, 2, deadline);
         size_t size = (size_t)prefix[0] << 8 | prefix[1];
         if (r == 0)

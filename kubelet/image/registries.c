@@ -4,6 +4,7 @@
 #include "format/json.h"
 #include "format/yaml.h"
 
+#include <assert.h>
 #include <regex.h>
 
 struct cx_registries {
@@ -181,6 +182,7 @@ int cx_registries_endpoints(const struct cx_registries *registries, const char *
                                 : cx_error_set(err, -EINVAL, "registries.yaml: endpoint must be a list of strings");
                 if (r < 0)
                         return r;
+                assert(e);
                 e->mirror = !is_itself(e, self);
                 named = named || !e->mirror;
         }

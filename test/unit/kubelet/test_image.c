@@ -71,6 +71,16 @@ static void registries(void **state)
         assert_int_equal(cx_registries_endpoints(r, "127.0.0.1:5000", "x", &plain, NULL), 0);
         assert_string_equal(plain.items[0].base, "http://127.0.0.1:5000/v2");
         cx_registries_free(r);
+        // An endpoint that is the registry itself says how to reach it: it is tried once, and gets its pull secrets.
+        static const char own[] = "mirrors: {\"r:5000\": {endpoint: [\"http://m\", \"http://r:5000\"]}}";
+        CX_REGISTRY_ENDPOINTS itself = {0};
+        assert_int_equal(cx_registries_parse(own, strlen(own), &r, NULL), 0);
+        assert_int_equal(cx_registries_endpoints(r, "r:5000", "x", &itself, NULL), 0);
+        assert_int_equal(itself.count, 2);
+        assert_true(itself.items[0].mirror);
+        assert_false(itself.items[1].mirror);
+        assert_string_equal(itself.items[1].base, "http://r:5000/v2");
+        cx_registries_free(r);
         CX_ERROR err = CX_ERROR_INIT;
         assert_true(cx_registries_parse("a: [", 4, &r, &err) < 0);
 }
