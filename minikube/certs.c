@@ -98,7 +98,7 @@ static int write_kubeconfig(const struct cx_profile *profile, const struct autho
         int r = cx_certs_read(cert_path, &cert, err);
         if (r == 0)
                 r = cx_certs_read(key_path, &key, err);
-        if (r < 0)
+        if (r < 0 || !cert || !key)
                 return r;
         cx_base64_encode(ca->cert, strlen(ca->cert), &ca64);
         cx_base64_encode(cert, strlen(cert), &cert64);
@@ -116,12 +116,13 @@ static int write_kubeconfig(const struct cx_profile *profile, const struct autho
 
 static int make_server_certificates(const struct cx_profile *profile, const struct authority *ca, struct cx_error *err)
 {
-        static const char *const names[] = {"kubernetes",
-                                            "kubernetes.default",
-                                            "kubernetes.default.svc",
-                                            "kubernetes.default.svc." CX_CLUSTER_DOMAIN,
-                                            "localhost",
-                                            "control-plane.minikube.internal"};
+        static const char *const names[] = {
+                "kubernetes",
+                "kubernetes.default",
+                "kubernetes.default.svc",
+                "kubernetes.default.svc." CX_CLUSTER_DOMAIN, // NOLINT(bugprone-suspicious-missing-comma): one name
+                "localhost",
+                "control-plane.minikube.internal"};
         CX_STRINGS dns = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
         CX_CLEANUP(cx_freep) char *first = cx_node_address(profile, 0);
         CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);

@@ -127,7 +127,7 @@ static int choose_node(struct cx_minikube *m, int *ret_node, struct cx_error *er
 
 int cx_command_ip(struct cx_minikube *m, struct cx_error *err)
 {
-        int node, r = cx_need_profile(m, err);
+        int node = 0, r = cx_need_profile(m, err);
         if (r == 0)
                 r = choose_node(m, &node, err);
         if (r < 0)

@@ -255,11 +255,7 @@ CX_COMMAND(apply)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &apply.output, err);
-        if (r == 0)
-                r = cx_dry_run_parse(apply.dry_run, &apply.mode, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &args, &apply.output, &apply.dry_run, &apply.mode, err);
         if (r == 0)
                 r = cx_check_validation(apply.validate, err);
         if (r < 0)
@@ -310,9 +306,7 @@ CX_COMMAND(apply_view_last)
         };
         CX_STRINGS args = CX_STRINGS_INIT;
         CX_INFOS infos = CX_INFOS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &output, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
         if (r == 0)
                 r = cx_builder_objects(ctl, &builder, &args, &infos, err);
         for (size_t i = 0; r == 0 && i < infos.count; i++) {

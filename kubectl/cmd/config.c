@@ -137,11 +137,6 @@ CX_COMMAND(config_view)
         return r;
 }
 
-static int compare_entries(const void *a, const void *b)
-{
-        return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static int list_names(struct cx_ctl *ctl, int argc, char **argv, const char *list, struct cx_error *err)
 {
         CX_STRINGS args = CX_STRINGS_INIT, names = CX_STRINGS_INIT;
@@ -152,7 +147,7 @@ static int list_names(struct cx_ctl *ctl, int argc, char **argv, const char *lis
         json_t *entry;
         json_array_foreach (json_object_get(ctl->config.merged, list), i, entry)
                 cx_strings_add(&names, cx_json_string_or(entry, "name", ""));
-        qsort(names.items, names.count, sizeof *names.items, compare_entries);
+        cx_strings_sort(&names);
         CX_OUT("NAME\n");
         for (i = 0; i < names.count; i++)
                 CX_OUT("%s\n", names.items[i]);
@@ -193,7 +188,7 @@ CX_COMMAND(config_get_contexts)
                         cx_error_set(&missing, -ENOENT, "context %s not found", args.items[i]);
                         cx_ctl_report(ctl, &missing);
                 }
-        qsort(names.items, names.count, sizeof *names.items, compare_entries);
+        cx_strings_sort(&names);
         CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
         const char *current = cx_kubeconfig_current_context(&ctl->config);
         bool only_names = strcmp(output, "name") == 0;

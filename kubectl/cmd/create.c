@@ -132,7 +132,7 @@ static int name_failure(const struct cx_ctl *ctl, const json_t *object, struct c
 int cx_create_object(struct cx_ctl *ctl, struct cx_create *create, json_t *object_steal, struct cx_error *err)
 {
         json_auto_t *object = object_steal;
-        const struct cx_mapping *mapping;
+        const struct cx_mapping *mapping = NULL;
         CX_INFOS infos = CX_INFOS_INIT;
         int r = cx_ctl_config(ctl, err);
         if (r == 0)
@@ -140,8 +140,10 @@ int cx_create_object(struct cx_ctl *ctl, struct cx_create *create, json_t *objec
         if (r == 0)
                 r = cx_mapping_by_kind(ctl, cx_json_string_or(object, "apiVersion", "v1"),
                                        cx_json_string_or(object, "kind", ""), &mapping, err);
-        if (r < 0)
-                return r;
+        if (r < 0 || !mapping)
+                return err && err->code ? r
+                                        : cx_error_set(err, -ENOENT, "the server has no kind %s",
+                                                       cx_json_string_or(object, "kind", ""));
         if (mapping->namespaced &&
             (create->mode != CX_DRY_CLIENT || ctl->namespace_flag || create->output.form == CX_OUTPUT_DEFAULT)) {
                 json_t *metadata = cx_json_object_at(object, "metadata");

@@ -187,9 +187,7 @@ CX_COMMAND(create_token)
                 {"bound-object-name", 0, CX_FLAG_STRING, &name, "Name of the object."},
                 {"bound-object-uid", 0, CX_FLAG_STRING, &uid, "UID of the object."},
                 {0}};
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &output, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
         if (r == 0)
                 r = cx_ctl_connect(ctl, err);
         if (r < 0)

@@ -76,6 +76,16 @@ void cx_describe_head(struct cx_describe *d, const json_t *object, bool namespac
         cx_describe_annotations(d, object);
 }
 
+void cx_describe_controller(struct cx_describe *d, const json_t *object)
+{
+        size_t i;
+        json_t *owner;
+        json_array_foreach (cx_json_get(object, "metadata.ownerReferences"), i, owner)
+                if (cx_json_bool(owner, "controller", false))
+                        cx_line(d, 0, "Controlled By:\t%s/%s\n", cx_json_string_or(owner, "kind", ""),
+                                cx_json_string_or(owner, "name", ""));
+}
+
 char *cx_describe_time(const char *moment)
 {
         int64_t us;

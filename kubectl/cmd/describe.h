@@ -39,6 +39,7 @@ void cx_line(struct cx_describe *d, int level, const char *format, ...) CX_PRINT
 void cx_describe_labels(struct cx_describe *d, int level, const char *title, const json_t *map);
 void cx_describe_annotations(struct cx_describe *d, const json_t *object);
 void cx_describe_head(struct cx_describe *d, const json_t *object, bool namespaced);
+void cx_describe_controller(struct cx_describe *d, const json_t *object); // "Controlled By:", when something does
 void cx_describe_events(struct cx_describe *d, const json_t *object);
 void cx_event_rows(struct cx_describe *d, const json_t *events, bool with_object);
 // Owned texts.

@@ -27,16 +27,6 @@ static void put_selector(struct cx_describe *d, const char *title, const json_t 
         cx_line(d, 0, "%s:\t%s\n", title, text.length ? text.data : none);
 }
 
-static void put_owner(struct cx_describe *d, const json_t *object)
-{
-        size_t i;
-        json_t *owner;
-        json_array_foreach (cx_json_get(object, "metadata.ownerReferences"), i, owner)
-                if (cx_json_bool(owner, "controller", false))
-                        cx_line(d, 0, "Controlled By:\t%s/%s\n", cx_json_string_or(owner, "kind", ""),
-                                cx_json_string_or(owner, "name", ""));
-}
-
 static void put_duration(struct cx_describe *d, const char *from, const char *to)
 {
         int64_t start, end;
@@ -56,7 +46,7 @@ static int describe_job(struct cx_describe *d, const json_t *job, struct cx_erro
         put_selector(d, "Selector", cx_json_get(job, "spec.selector"), "");
         cx_describe_labels(d, 0, "Labels", cx_json_get(job, "metadata.labels"));
         cx_describe_annotations(d, job);
-        put_owner(d, job);
+        cx_describe_controller(d, job);
         put_number(d, "Parallelism", job, "spec.parallelism");
         put_number(d, "Completions", job, "spec.completions");
         cx_line(d, 0, "Completion Mode:\t%s\n", cx_json_string_or(job, "spec.completionMode", "NonIndexed"));

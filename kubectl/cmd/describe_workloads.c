@@ -15,16 +15,6 @@ static void describe_created(struct cx_describe *d, const json_t *object)
         cx_line(d, 0, "CreationTimestamp:\t%s\n", created);
 }
 
-static void describe_controller(struct cx_describe *d, const json_t *object)
-{
-        size_t i;
-        json_t *owner;
-        json_array_foreach (cx_json_get(object, "metadata.ownerReferences"), i, owner)
-                if (cx_json_bool(owner, "controller", false))
-                        cx_line(d, 0, "Controlled By:\t%s/%s\n", cx_json_string_or(owner, "kind", ""),
-                                cx_json_string_or(owner, "name", ""));
-}
-
 static bool owned_by(const json_t *object, const json_t *owner)
 {
         size_t i;
@@ -162,7 +152,7 @@ static int describe_replica_set(struct cx_describe *d, const json_t *o, struct c
         describe_selector(d, o);
         cx_describe_labels(d, 0, "Labels", cx_json_get(o, "metadata.labels"));
         cx_describe_annotations(d, o);
-        describe_controller(d, o);
+        cx_describe_controller(d, o);
         cx_line(d, 0, "Replicas:\t%lld current / %lld desired\n", (long long)cx_json_int(o, "status.replicas", 0),
                 (long long)cx_json_int(o, "spec.replicas", 0));
         describe_pods_status(d, o);

@@ -377,9 +377,7 @@ CX_COMMAND(auth_whoami)
         CX_OUTPUT output = {0};
         const struct cx_flag flags[] = {CX_OUTPUT_FLAGS(&output), {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &output, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
         if (r < 0)
                 return r;
         json_auto_t *review =

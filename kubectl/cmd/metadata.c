@@ -175,11 +175,7 @@ static int edit_metadata(struct cx_ctl *ctl, int argc, char **argv, bool labels,
         };
         CX_STRINGS args = CX_STRINGS_INIT, resources = CX_STRINGS_INIT;
         CX_INFOS infos = CX_INFOS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &output, err);
-        if (r == 0)
-                r = cx_dry_run_parse(edit.dry_run, &edit.mode, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, &edit.dry_run, &edit.mode, err);
         if (r == 0)
                 r = split_words(&edit, &args, &resources, err);
         if (r < 0)

@@ -79,11 +79,7 @@ CX_COMMAND(patch)
         CX_INFOS infos = CX_INFOS_INIT;
         CX_BUF contents = CX_BUF_INIT_MAX(16 << 20);
         json_auto_t *documents = NULL;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &output, err);
-        if (r == 0)
-                r = cx_dry_run_parse(dry_run, &mode, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, &dry_run, &mode, err);
         if (r == 0)
                 r = parse_type(type_text, &type, err);
         if (r < 0)
@@ -303,9 +299,7 @@ CX_COMMAND(edit)
         };
         CX_STRINGS args = CX_STRINGS_INIT;
         CX_INFOS infos = CX_INFOS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &output, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
         if (r == 0)
                 r = cx_builder_objects(ctl, &builder, &args, &infos, err);
         if (r == 0 && !infos.count && !ctl->status)

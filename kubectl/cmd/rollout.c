@@ -96,9 +96,7 @@ static int begin(struct cx_ctl *ctl, const struct cx_flag *flags, struct cx_buil
                  int argc, char **argv, struct cx_infos *infos, struct cx_error *err)
 {
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, output, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &args, output, NULL, NULL, err);
         if (r < 0)
                 return r;
         if (cx_builder_empty(builder, &args))

@@ -77,11 +77,7 @@ CX_COMMAND(scale)
         };
         CX_STRINGS args = CX_STRINGS_INIT;
         CX_INFOS infos = CX_INFOS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &output, err);
-        if (r == 0)
-                r = cx_dry_run_parse(scale.dry_run, &scale.mode, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, &scale.dry_run, &scale.mode, err);
         if (r < 0)
                 return r;
         if (!given)

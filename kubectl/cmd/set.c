@@ -39,11 +39,7 @@ static int begin(struct cx_ctl *ctl, struct set *set, const struct cx_flag *flag
                  struct cx_strings *changes, struct cx_infos *infos, struct cx_error *err)
 {
         CX_STRINGS args = CX_STRINGS_INIT, objects = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &set->output, err);
-        if (r == 0)
-                r = cx_dry_run_parse(set->dry_run, &set->mode, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &args, &set->output, &set->dry_run, &set->mode, err);
         if (r < 0)
                 return r;
         split(&args, removals, &objects, changes);
@@ -402,11 +398,7 @@ CX_COMMAND(set_serviceaccount)
         CX_STRINGS words = CX_STRINGS_INIT;
         CX_INFOS infos = CX_INFOS_INIT;
         CX_CLEANUP(cx_freep) char *account = NULL;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &words, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &set.output, err);
-        if (r == 0)
-                r = cx_dry_run_parse(set.dry_run, &set.mode, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &words, &set.output, &set.dry_run, &set.mode, err);
         if (r == 0)
                 r = take_last(&words, &account, "serviceaccount is required", err);
         set.builder.local = set.local;
@@ -423,11 +415,7 @@ CX_COMMAND(set_selector)
         CX_INFOS infos = CX_INFOS_INIT;
         CX_CLEANUP(cx_freep) char *text = NULL;
         json_auto_t *selector = NULL;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &words, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &set.output, err);
-        if (r == 0)
-                r = cx_dry_run_parse(set.dry_run, &set.mode, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &words, &set.output, &set.dry_run, &set.mode, err);
         if (r == 0)
                 r = take_last(&words, &text,
                               "one or more resources must be specified as <resource> <name> or <resource>/<name>", err);

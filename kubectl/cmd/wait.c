@@ -253,9 +253,7 @@ CX_COMMAND(wait)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
-        if (r == 0)
-                r = cx_output_parse(ctl, &output, err);
+        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
         if (r < 0)
                 return r;
         if (!what)

@@ -332,7 +332,7 @@ static int parse_list(struct parser *s, struct gt_list *list, const char **ret_e
 // What follows the keyword of if, range and with, up to its end. "else if X" is an else with an if in it.
 static int parse_branch(struct parser *s, struct gt_node *node)
 {
-        const char *ended_by;
+        const char *ended_by = NULL;
         size_t variables = s->variables.count;
         int r = parse_pipe(s, &node->pipe);
         if (r == 0)
@@ -342,7 +342,7 @@ static int parse_branch(struct parser *s, struct gt_node *node)
                 r = parse_list(s, &node->body, &ended_by);
         s->ranges -= node->kind == GT_RANGE;
         if (r == 0 && !ended_by)
-                r = fail(s, "unexpected EOF");
+                return fail(s, "unexpected EOF");
         if (r == 0 && strcmp(ended_by, "else") == 0) {
                 skip_blanks(s);
                 if (word_char(*s->p)) {

@@ -391,7 +391,7 @@ FUNCTION(equal)
 {
         bool found = false;
         for (size_t i = 1; i < n && !found; i++) {
-                int c, r = compare_values(args[0], args[i], false, &c, err);
+                int c = 0, r = compare_values(args[0], args[i], false, &c, err);
                 if (r < 0)
                         return r;
                 found = c == 0;
@@ -403,7 +403,7 @@ FUNCTION(equal)
 #define COMPARISON(name, orders, condition)                                                                            \
         FUNCTION(name)                                                                                                 \
         {                                                                                                              \
-                int c, r = compare_values(args[0], args[1], orders, &c, err);                                          \
+                int c = 0, r = compare_values(args[0], args[1], orders, &c, err);                                      \
                 (void)n;                                                                                               \
                 if (r == 0)                                                                                            \
                         *ret_value = json_boolean(condition);                                                          \

@@ -150,6 +150,17 @@ int cx_output_parse(struct cx_ctl *ctl, struct cx_output *o, struct cx_error *er
         return no_such_form(o, err);
 }
 
+int cx_output_begin(struct cx_ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *args,
+                    struct cx_output *output, const char *const *dry_run, int *ret_mode, struct cx_error *err)
+{
+        int r = cx_ctl_parse(ctl, flags, argc, argv, args, NULL, err);
+        if (r == 0)
+                r = cx_output_parse(ctl, output, err);
+        if (r == 0 && dry_run)
+                r = cx_dry_run_parse(*dry_run, ret_mode, err);
+        return r;
+}
+
 void cx_output_release(struct cx_output *o)
 {
         cx_jsonpath_free(o->path);

@@ -70,3 +70,6 @@ int cx_output_columns(const struct cx_output *output, const json_t *object, stru
         CX_CHECK;
 // Sorts a list of objects (rows with `member` "object" when not NULL) by a relaxed JSONPath.
 int cx_output_sort(json_t *list, const char *member, const char *by, struct cx_error *err) CX_CHECK;
+// What many commands begin with: parses the flags, the form of output and, when there is one, the dry run.
+int cx_output_begin(struct cx_ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *args,
+                    struct cx_output *output, const char *const *dry_run, int *ret_mode, struct cx_error *err) CX_CHECK;

@@ -2,8 +2,9 @@
 # For tests, sourced by bash: a private etcd and kube-apiserver on loopback, in a folder of their own.
 #
 #   control_plane_start FOLDER PORT    etcd on PORT+1 and PORT+2, kube-apiserver on PORT; writes FOLDER/admin.kubeconfig
-#   component_start FOLDER NAME [FLAG...]   another component, as cluster admin
-#   control_plane_stop FOLDER          ends what was started, by pid
+#   component_start FOLDER NAME [FLAG...]   another component, under its own name
+#   control_plane_stop FOLDER          ends what was started, by pid, and what FOLDER/pids lists
+#   k WORDS...                         kubectl ($KUBECTL) as admin of the control plane in $CP
 #   free_port                          a port P of 127.0.0.1 with P+1 and P+2 free too
 #   kubeconfig_for FOLDER NAME USER GROUP...   client certificate and kubeconfig FOLDER/NAME.kubeconfig
 #
@@ -54,7 +55,7 @@ etcd_start() { # FOLDER PORT
                 --initial-advertise-peer-urls "http://127.0.0.1:$((port + 2))" \
                 --initial-cluster "test=http://127.0.0.1:$((port + 2))" \
                 --cert-file "$folder/server.crt" --key-file "$folder/server.key" \
-                --client-cert-auth --trusted-ca-file "$folder/ca.crt" >>"$folder/etcd.log" 2>&1 &
+                --client-cert-auth --trusted-ca-file "$folder/ca.crt" >>"$folder/etcd.log" 2>&1 3>&- &
         echo $! >"$folder/etcd.pid"
 }
 
@@ -68,7 +69,7 @@ apiserver_start() { # FOLDER PORT [FLAG...]
                 --client-ca-file "$folder/ca.crt" --authorization-mode Node,RBAC --enable-bootstrap-token-auth \
                 --service-account-key-file "$folder/sa.key" --service-account-signing-key-file "$folder/sa.key" \
                 --kubelet-client-certificate "$folder/admin.crt" --kubelet-client-key "$folder/admin.key" \
-                --service-cluster-ip-range 10.96.0.0/16 "$@" >>"$folder/apiserver.log" 2>&1 &
+                --service-cluster-ip-range 10.96.0.0/16 "$@" >>"$folder/apiserver.log" 2>&1 3>&- &
         echo $! >"$folder/apiserver.pid"
 }
 
@@ -100,7 +101,8 @@ free_port() {
 component_start() { # FOLDER NAME [FLAG...]
         local folder=$1 name=$2
         shift 2
-        [ -f "$folder/$name.kubeconfig" ] || kubeconfig_for "$folder" "$name" "system:$name" system:masters
+        [ -f "$folder/$name.kubeconfig" ] || kubeconfig_for "$folder" "$name" "system:$name"
+        [ "$name" != kube-controller-manager ] || set -- --use-service-account-credentials --v 2 "$@"
         "$BIN/$name" --kubeconfig "$folder/$name.kubeconfig" --secure-port 0 --leader-elect=false "$@" \
                 >>"$folder/$name.log" 2>&1 3>&- &
         echo $! >"$folder/$name.pid"
@@ -120,12 +122,35 @@ control_plane_start() { # FOLDER PORT
         wait_for apiserver_ready "$folder"
 }
 
+k() {
+        "${KUBECTL:-kubectl}" --kubeconfig "$CP/admin.kubeconfig" "$@"
+}
+
+# What a component in $CP was told that it may not do.
+forbidden() {
+        grep -h 'forbidden: User' "$CP"/kube-*.log
+}
+
+# With sanitizers: what they have said so far, which is a failure.
+no_complaints() {
+        ! grep -hA 30 -E 'Sanitizer|runtime error:' "$CP"/*.log
+}
+
+_end() { # PID SECONDS
+        kill "$1" 2>/dev/null || return 0
+        WAIT=$2 wait_for _gone "$1" || kill -9 "$1" 2>/dev/null || :
+}
+
 control_plane_stop() { # FOLDER
         local name pid
+        for pid in $(tac "$1/pids" 2>/dev/null); do
+                _end "$pid" 5
+        done
+        rm -f "$1/pids"
         for name in kube-controller-manager kube-scheduler apiserver etcd; do
                 [ -f "$1/$name.pid" ] || continue
                 pid=$(cat "$1/$name.pid")
-                kill "$pid" 2>/dev/null && wait_for _gone "$pid"
+                _end "$pid" 10
                 rm -f "$1/$name.pid"
         done
 }

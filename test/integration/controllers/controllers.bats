@@ -5,25 +5,23 @@
 
 setup_file() {
         export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
-        start_etcd
-        start_apiserver
-        start_component kube-controller-manager --cluster-cidr 10.1.0.0/16 --allocate-node-cidrs \
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        control_plane_start "$CP" "$(free_port)"
+        component_start "$CP" kube-controller-manager --cluster-cidr 10.1.0.0/16 --allocate-node-cidrs \
                 --service-lb-pool 10.9.0.0/28 --root-ca-file "$CP/ca.crt" --node-monitor-grace-period 4s \
                 --node-monitor-period 1s --cluster-signing-cert-file "$CP/ca.crt" --cluster-signing-key-file "$CP/ca.key"
-        export API_PORT ETCD_PORT
-        wait_for 20 k get serviceaccount default
+        WAIT=20 wait_for k get serviceaccount default
 }
 
 teardown_file() {
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
-        stop_all
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        control_plane_stop "$CP"
         no_complaints
         rm -rf "$CP"
 }
 
 setup() {
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
 }
 
 # deployment NAME IMAGE REPLICAS
@@ -72,26 +70,26 @@ is() { # is WANTED command…
 
 @test "every namespace gets its service account and the cluster's authority" {
         printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: n1}\n' | k apply -f -
-        wait_for 10 k -n n1 get serviceaccount default
-        wait_for 10 k -n n1 get configmap kube-root-ca.crt
+        WAIT=10 wait_for k -n n1 get serviceaccount default
+        WAIT=10 wait_for k -n n1 get configmap kube-root-ca.crt
         [ "$(k -n n1 get configmap kube-root-ca.crt -o jsonpath='{.data.ca\.crt}')" = "$(cat "$CP/ca.crt")" ]
 }
 
 @test "a deployment makes its pods, follows its size and rolls out images, with a revision each" {
         deployment web v1 3 | k apply -f -
-        wait_for 20 rolled_out web 3
+        WAIT=20 wait_for rolled_out web 3
         [ "$(count pods -l app=web)" = 3 ]
         deployment web v1 5 | k apply -f -
-        wait_for 20 rolled_out web 5
+        WAIT=20 wait_for rolled_out web 5
         deployment web v2 2 | k apply -f -
-        wait_for 30 rolled_out web 2
-        wait_for 10 is 2 count pods -l app=web
+        WAIT=30 wait_for rolled_out web 2
+        WAIT=10 wait_for is 2 count pods -l app=web
         [ "$(k get pods -l app=web -o jsonpath='{.items[*].spec.containers[0].image}')" = "v2 v2" ]
         [ "$(k get deployment web -o jsonpath='{.metadata.annotations.deployment\.kubernetes\.io/revision}')" = 2 ]
         [ "$(count rs -l app=web)" = 2 ]
         k rollout status deployment/web --timeout 5s
         deployment web v1 2 | k apply -f -
-        wait_for 30 rolled_out web 2
+        WAIT=30 wait_for rolled_out web 2
         [ "$(count rs -l app=web)" = 2 ]
         [ "$(k get deployment web -o jsonpath='{.metadata.annotations.deployment\.kubernetes\.io/revision}')" = 3 ]
 }
@@ -100,9 +98,9 @@ is() { # is WANTED command…
         local pod
         pod=$(k get pods -l app=web -o name | head -1)
         k delete "$pod" --grace-period=0 --force
-        wait_for 10 is 2 count pods -l app=web
+        WAIT=10 wait_for is 2 count pods -l app=web
         [ -z "$(k get "$pod" -o name --ignore-not-found)" ]
-        wait_for 20 rolled_out web 2
+        WAIT=20 wait_for rolled_out web 2
 }
 
 @test "a service shows its pods and gets an address of the pool" {
@@ -112,28 +110,28 @@ kind: Service
 metadata: {name: web}
 spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80, targetPort: http}]}
 EOF
-        wait_for 10 is 10.9.0.1 k get service web -o jsonpath='{.status.loadBalancer.ingress[0].ip}'
+        WAIT=10 wait_for is 10.9.0.1 k get service web -o jsonpath='{.status.loadBalancer.ingress[0].ip}'
         slice_ready() { k get endpointslices -l kubernetes.io/service-name=web -o jsonpath='{.items[*].endpoints[*].conditions.ready}'; }
-        wait_for 10 is "true true" slice_ready
+        WAIT=10 wait_for is "true true" slice_ready
         [ "$(k get endpointslices -l kubernetes.io/service-name=web -o jsonpath='{.items[0].ports[0].port}')" = 8080 ]
-        wait_for 10 is 2 bash -c "$(declare -f k); k get endpoints web -o jsonpath='{.subsets[0].addresses[*].ip}' | wc -w"
+        WAIT=10 wait_for is 2 bash -c "$(declare -f k); k get endpoints web -o jsonpath='{.subsets[0].addresses[*].ip}' | wc -w"
 }
 
 @test "deleting a deployment takes everything along; orphaned and foreground deletion do as they say" {
         k delete deployment web
-        wait_for 20 is 0 count rs -l app=web
+        WAIT=20 wait_for is 0 count rs -l app=web
         for pod in $(k get pods -l app=web -o name); do k delete "$pod" --grace-period=0 --force; done
-        wait_for 20 is 0 count pods -l app=web
+        WAIT=20 wait_for is 0 count pods -l app=web
         deployment orphan v1 1 | k apply -f -
-        wait_for 20 is 1 count pods -l app=orphan
+        WAIT=20 wait_for is 1 count pods -l app=orphan
         k delete deployment orphan --cascade=orphan
         [ "$(count rs -l app=orphan)" = 1 ]
-        wait_for 10 is "" k get rs -l app=orphan -o jsonpath='{.items[*].metadata.ownerReferences}'
+        WAIT=10 wait_for is "" k get rs -l app=orphan -o jsonpath='{.items[*].metadata.ownerReferences}'
         k delete rs -l app=orphan --cascade=foreground --wait=false
         gone() { for p in $(k get pods -l app=orphan -o name); do k delete "$p" --grace-period=0 --force; done; [ "$(count rs -l app=orphan)" = 0 ]; }
-        wait_for 20 gone
+        WAIT=20 wait_for gone
         k delete service web
-        wait_for 10 is 0 count endpointslices -l kubernetes.io/service-name=web
+        WAIT=10 wait_for is 0 count endpointslices -l kubernetes.io/service-name=web
 }
 
 @test "nodes get their ranges; a silent node is tainted and its pods leave" {
@@ -141,9 +139,9 @@ EOF
                 printf 'apiVersion: v1\nkind: Node\nmetadata: {name: %s}\n' $node | k apply -f -
                 k patch node $node --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2026-01-01T00:00:00Z","lastTransitionTime":"2026-01-01T00:00:00Z","reason":"KubeletReady"}]}}'
         done
-        wait_for 10 k get node m1 -o jsonpath='{.spec.podCIDR}'
+        WAIT=10 wait_for k get node m1 -o jsonpath='{.spec.podCIDR}'
         ranges() { k get nodes -o jsonpath='{.items[*].spec.podCIDR}' | tr ' ' '\n' | sort -u | grep -c '^10\.1\..*/24$'; }
-        wait_for 10 is 2 ranges
+        WAIT=10 wait_for is 2 ranges
         k apply -f - <<EOF
 apiVersion: v1
 kind: Pod
@@ -164,40 +162,40 @@ EOF
         # m2 goes on; or nobody would be given up.
         beat() { k patch node m2 --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2026-01-01T00:'$((RANDOM % 50 + 10))':'$((RANDOM % 50 + 10))'Z","lastTransitionTime":"2026-01-01T00:00:00Z","reason":"KubeletReady"}]}}' >/dev/null; }
         unknown() { beat; [ "$(k get node m1 -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}')" = Unknown ]; }
-        wait_for 20 unknown
-        wait_for 20 is Unknown k get node m1 -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'
+        WAIT=20 wait_for unknown
+        WAIT=20 wait_for is Unknown k get node m1 -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'
         tainted() { k get node m1 -o jsonpath='{.spec.taints[*].key}' | grep -q node.kubernetes.io/unreachable; }
-        wait_for 10 tainted
+        WAIT=10 wait_for tainted
         leaving() { beat; [ -n "$(k get pod leaves -o jsonpath='{.metadata.deletionTimestamp}' --ignore-not-found)" ] || [ -z "$(k get pod leaves -o name --ignore-not-found)" ]; }
-        wait_for 20 leaving
+        WAIT=20 wait_for leaving
         [ -z "$(k get pod stays -o jsonpath='{.metadata.deletionTimestamp}')" ]
         # When the last node falls silent as well, nobody is given up any more.
         nobody() { ! k get node m1 -o jsonpath='{.spec.taints[*].effect}' | grep -q NoExecute; }
-        wait_for 20 nobody
+        WAIT=20 wait_for nobody
         k get events -A --field-selector involvedObject.kind=Node -o jsonpath='{.items[*].reason}' | grep -q RegisteredNode
         k delete pod stays leaves --force --grace-period=0
 }
 
 @test "a pod whose label changes is let go and replaced, and taken back" {
         deployment label v1 2 | k apply -f -
-        wait_for 20 is 2 count pods -l app=label
+        WAIT=20 wait_for is 2 count pods -l app=label
         local pod
         pod=$(k get pods -l app=label -o name | head -1)
         k label "$pod" app=other --overwrite
-        wait_for 10 is 2 count pods -l app=label
-        wait_for 10 is "" k get "$pod" -o jsonpath='{.metadata.ownerReferences[*].name}'
+        WAIT=10 wait_for is 2 count pods -l app=label
+        WAIT=10 wait_for is "" k get "$pod" -o jsonpath='{.metadata.ownerReferences[*].name}'
         k label "$pod" app=label --overwrite
         alive() { [ "$(k get pods -l app=label -o jsonpath='{range .items[*]}{.metadata.deletionTimestamp}{"\n"}{end}' | grep -c '^$')" = 2 ]; }
-        wait_for 10 alive
+        WAIT=10 wait_for alive
         owned() { ! k get pods -l app=label -o jsonpath='{range .items[*]}{.metadata.ownerReferences[0].name}{"\n"}{end}' | grep -q '^$'; }
-        wait_for 10 owned
+        WAIT=10 wait_for owned
         # What ends is counted until it has ended.
         pod=$(k get pods -l app=label -o name | head -1)
         k patch "$pod" --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         k delete "$pod" --force --grace-period=0 --wait=false
-        wait_for 10 is 1 k get deployment label -o jsonpath='{.status.terminatingReplicas}'
+        WAIT=10 wait_for is 1 k get deployment label -o jsonpath='{.status.terminatingReplicas}'
         k patch "$pod" --type=merge -p '{"metadata":{"finalizers":null}}'
-        wait_for 10 is 0 k get deployment label -o jsonpath='{.status.terminatingReplicas}'
+        WAIT=10 wait_for is 0 k get deployment label -o jsonpath='{.status.terminatingReplicas}'
         k delete deployment label
 }
 
@@ -208,7 +206,7 @@ EOF
                 k set image deployment/old c=$image
                 k rollout status deployment/old --timeout 10s
         done
-        wait_for 10 is 2 count rs -l app=old
+        WAIT=10 wait_for is 2 count rs -l app=old
         is "v3 v4" bash -c "$(declare -f k); k get rs -l app=old -o jsonpath='{range .items[*]}{.spec.template.spec.containers[0].image}{\"\\n\"}{end}' | sort | xargs"
         k delete deployment old
 }
@@ -220,13 +218,13 @@ EOF
         own configmap cycle-a cycle-b "$(uid configmap cycle-b)"
         own configmap cycle-b cycle-a "$(uid configmap cycle-a)"
         k delete configmap cycle-a --cascade=foreground --wait=false
-        wait_for 20 is 0 bash -c "$(declare -f k); k get configmaps -o name | grep -c cycle-"
+        WAIT=20 wait_for is 0 bash -c "$(declare -f k); k get configmaps -o name | grep -c cycle-"
         k create clusterrole outlives --verb=get --resource=pods
         k create configmap falls
         own clusterrole outlives falls 5c3c8d5c-0000-4000-8000-000000000001
         own configmap falls nobody 5c3c8d5c-0000-4000-8000-000000000001
         fallen() { ! k get configmap falls; }
-        wait_for 20 fallen
+        WAIT=20 wait_for fallen
         k get clusterrole outlives
         k delete clusterrole outlives
 }
@@ -234,18 +232,18 @@ EOF
 @test "a namespace is emptied and goes" {
         printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: some}\ndata: {a: b}\n' | k -n n1 apply -f -
         deployment inner v1 2 | k -n n1 apply -f -
-        wait_for 20 is 2 count -n n1 pods
+        WAIT=20 wait_for is 2 count -n n1 pods
         k patch -n n1 pod "$(k -n n1 get pods -o jsonpath='{.items[0].metadata.name}')" --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         k delete namespace n1 --wait=false
         # The pods go first; what holds them up is named.
         why() { k get namespace n1 -o jsonpath='{.status.conditions[?(@.type=="'"$1"'")].message}'; }
         for p in $(k -n n1 get pods -o name); do k -n n1 delete "$p" --grace-period=0 --force --wait=false; done
-        wait_for 10 is "Some resources are remaining: pods. has 1 resource instances" why NamespaceContentRemaining
+        WAIT=10 wait_for is "Some resources are remaining: pods. has 1 resource instances" why NamespaceContentRemaining
         [ "$(why NamespaceFinalizersRemaining)" = "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances" ]
         k -n n1 get configmap some
         k -n n1 patch "$(k -n n1 get pods -o name)" --type=merge -p '{"metadata":{"finalizers":null}}'
         emptied() { for p in $(k -n n1 get pods -o name 2>/dev/null); do k -n n1 delete "$p" --grace-period=0 --force; done; ! k get namespace n1; }
-        wait_for 30 emptied
+        WAIT=30 wait_for emptied
 }
 
 @test "a node's certificate request is signed when approved" {
@@ -260,9 +258,9 @@ spec:
   signerName: kubernetes.io/kube-apiserver-client-kubelet
   usages: [digital signature, client auth]
 EOF
-        wait_for 10 is Approved k get csr m9 -o jsonpath='{.status.conditions[0].type}'
+        WAIT=10 wait_for is Approved k get csr m9 -o jsonpath='{.status.conditions[0].type}'
         signed() { k get csr m9 -o jsonpath='{.status.certificate}' | base64 -d | openssl verify -CAfile "$CP/ca.crt"; }
-        wait_for 10 signed
+        WAIT=10 wait_for signed
 }
 
 @test "the controllers did all that with nothing but the bootstrap roles" {
@@ -276,20 +274,20 @@ EOF
         # An account that is deleted comes back, and a token of the old one is replaced.
         k -n kube-system delete serviceaccount replicaset-controller
         deployment again v1 2 | k apply -f -
-        wait_for 20 is 2 count pods -l app=again
+        WAIT=20 wait_for is 2 count pods -l app=again
         k -n kube-system get serviceaccount replicaset-controller
         k delete deployment again
 }
 
 @test "killed in the middle, the API server and the controllers take up where they were" {
         deployment crash v1 150 | k apply -f -
-        kill -9 "$(sed -n 2p "$CP/pids")"
-        start_apiserver
-        wait_for 30 is 150 count pods -l app=crash
+        kill -9 "$(cat "$CP/apiserver.pid")"
+        apiserver_start "$CP" "$(cat "$CP/port")"
+        WAIT=30 wait_for is 150 count pods -l app=crash
         deployment crash v1 40 | k apply -f -
-        kill -9 "$(sed -n 3p "$CP/pids")"
-        start_component kube-controller-manager
+        kill -9 "$(cat "$CP/kube-controller-manager.pid")"
+        component_start "$CP" kube-controller-manager
         left() { [ "$(k get pods -l app=crash -o jsonpath='{range .items[*]}{.metadata.deletionTimestamp}{"\n"}{end}' | grep -c '^$')" = 40 ]; }
-        wait_for 30 left
-        wait_for 10 is 40 k get deployment crash -o jsonpath='{.status.replicas}'
+        WAIT=30 wait_for left
+        WAIT=10 wait_for is 40 k get deployment crash -o jsonpath='{.status.replicas}'
 }

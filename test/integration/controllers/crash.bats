@@ -4,10 +4,10 @@
 
 setup_file() {
         export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
-        start_etcd
-        start_apiserver
-        export API_PORT ETCD_PORT
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        control_plane_start "$CP" "$(free_port)"
+        local name
+        for name in kube-controller-manager kube-scheduler; do kubeconfig_for "$CP" $name system:$name; done
         for node in n1 n2 n3; do
                 k create -f - <<YAML
 apiVersion: v1
@@ -20,14 +20,14 @@ YAML
 }
 
 teardown_file() {
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
-        stop_all
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        control_plane_stop "$CP"
         no_complaints
         rm -rf "$CP"
 }
 
 setup() {
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
 }
 
 # elect NAME NUMBER: starts a manager as a candidate.
@@ -57,9 +57,9 @@ settled() { # REPLICAS IMAGE
 }
 
 @test "killed again and again during rollouts, manager and scheduler converge" {
-        start_component kube-controller-manager
+        component_start "$CP" kube-controller-manager
         local manager=$!
-        start_component kube-scheduler
+        component_start "$CP" kube-scheduler
         local scheduler=$!
         k create -f - <<YAML
 apiVersion: apps/v1
@@ -84,11 +84,11 @@ YAML
                 kill -9 $manager
                 kubelets
                 kill -9 $scheduler
-                start_component kube-controller-manager
+                component_start "$CP" kube-controller-manager
                 manager=$!
-                start_component kube-scheduler
+                component_start "$CP" kube-scheduler
                 scheduler=$!
-                wait_for 40 settled $size v$round
+                WAIT=40 wait_for settled $size v$round
         done
         kill $manager $scheduler
         k delete deployment d --cascade=foreground --wait=false
@@ -100,33 +100,33 @@ leader_of() {
 
 @test "of two managers one leads; the other takes over, and who was away too long ends" {
         elect kube-controller-manager 1
-        wait_for 10 leader_of kube-controller-manager
+        WAIT=10 wait_for leader_of kube-controller-manager
         local first second
         first=$(leader_of kube-controller-manager)
         elect kube-controller-manager 2
         k create deployment lead --image=x --replicas=3
         three() { [ "$(k get pods -l app=lead -o name | wc -l)" = 3 ]; }
-        wait_for 10 three
+        WAIT=10 wait_for three
         grep -q 'held by another' "$CP/kube-controller-manager-2.log"
         # The leader hangs for longer than its lease.
         kill -STOP "$(cat "$CP/kube-controller-manager-1.pid")"
         taken() { second=$(leader_of kube-controller-manager); [ -n "$second" ] && [ "$second" != "$first" ]; }
-        wait_for 10 taken
+        WAIT=10 wait_for taken
         k delete pod -l app=lead --force --grace-period=0
-        wait_for 10 three
+        WAIT=10 wait_for three
         kill -CONT "$(cat "$CP/kube-controller-manager-1.pid")"
         ended() { ! kill -0 "$(cat "$CP/kube-controller-manager-1.pid")"; }
-        wait_for 10 ended
+        WAIT=10 wait_for ended
         grep -q 'Leader election lost' "$CP/kube-controller-manager-1.log"
         three
         # The leader dies.
         elect kube-controller-manager 3
         kill -9 "$(cat "$CP/kube-controller-manager-2.pid")"
         k delete pod -l app=lead --force --grace-period=0
-        wait_for 15 three
+        WAIT=15 wait_for three
         # Who is asked to end gives the lease back at once.
         elect kube-controller-manager 4
-        wait_for 10 grep -q 'held by another' "$CP/kube-controller-manager-4.log"
+        WAIT=10 wait_for grep -q 'held by another' "$CP/kube-controller-manager-4.log"
         kill "$(cat "$CP/kube-controller-manager-3.pid")"
-        wait_for 3 grep -q 'Became leader' "$CP/kube-controller-manager-4.log"
+        WAIT=3 wait_for grep -q 'Became leader' "$CP/kube-controller-manager-4.log"
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced after control_plane.bash: the control plane and kubectl run in the network namespace $NS-node.
+# Sourced after control-plane.sh: the control plane and kubectl run in the network namespace $NS-node.
 REAL_BIN=${REAL_BIN:-$BIN}
 export REAL_BIN
 mkdir -p "$CP/bin"
@@ -9,6 +9,10 @@ BIN=$CP/bin
 
 etcd() { # called in the background, so this replaces the subshell
         exec ip netns exec "$NS-node" "$(type -P etcd)" "$@"
+}
+
+apiserver_ready() { # FOLDER
+        ip netns exec "$NS-node" curl -sf --cacert "$1/ca.crt" "https://127.0.0.1:$(cat "$1/port")/readyz"
 }
 
 k() {

@@ -5,14 +5,11 @@
 
 setup_file() {
         export CP=$(mktemp -d) NS=kp$$
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
         . "$BATS_TEST_DIRNAME/inside.bash"
         make_network
-        start_etcd
-        start_apiserver
-        export API_PORT ETCD_PORT
-        make_cert kube-proxy /CN=system:kube-proxy
-        make_kubeconfig kube-proxy
+        control_plane_start "$CP" "$(free_port)"
+        kubeconfig_for "$CP" kube-proxy system:kube-proxy
         start_proxy
 }
 
@@ -54,18 +51,18 @@ start_proxy() {
         ip netns exec $NS-node "$REAL_BIN/kube-proxy" --kubeconfig "$CP/kube-proxy.kubeconfig" --hostname-override node \
                 --cluster-cidr 10.200.0.0/16 --iptables-sync-period 4s --v 2 >>"$CP/kube-proxy.log" 2>&1 3>&- &
         echo $! | tee "$CP/proxy.pid" >>"$CP/pids"
-        wait_for 10 node curl -sf http://127.0.0.1:10256/healthz
+        WAIT=10 wait_for node curl -sf http://127.0.0.1:10256/healthz
 }
 
 teardown_file() {
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
-        stop_all
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        control_plane_stop "$CP"
         for name in node a b out; do ip netns del $NS-$name; done
         rm -rf "$CP"
 }
 
 setup() {
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
         . "$BATS_TEST_DIRNAME/inside.bash"
 }
 
@@ -122,51 +119,51 @@ chains() { node iptables-save -t nat | grep -c "^:KUBE-$1-" || true; }
 @test "a cluster IP leads to its endpoints, from node and pods, and from outside with the node's address" {
         service web 10.96.10.1
         slice web 10.200.0.2 10.200.0.3
-        wait_for 5 both node http://10.96.10.1/
+        WAIT=5 wait_for both node http://10.96.10.1/
         both a http://10.96.10.1/
         both out http://10.96.10.1/
         slice web 10.200.0.3
-        wait_for 5 answers 10.200.0.2 a http://10.96.10.1/cgi-bin/who # pods keep their address
+        WAIT=5 wait_for answers 10.200.0.2 a http://10.96.10.1/cgi-bin/who # pods keep their address
         [ "$(get out http://10.96.10.1/cgi-bin/who)" = 10.200.0.1 ]
 }
 
 @test "a pod reaches itself through its service" {
         service self 10.96.10.2
         slice self 10.200.0.2
-        wait_for 5 answers a a http://10.96.10.2/
+        WAIT=5 wait_for answers a a http://10.96.10.2/
         [ "$(get a http://10.96.10.2/cgi-bin/who)" = 10.200.0.1 ]
 }
 
 @test "no endpoints: refused at once, and served as soon as there is one" {
         service empty 10.96.10.3
-        wait_for 5 refused node http://10.96.10.3/
+        WAIT=5 wait_for refused node http://10.96.10.3/
         refused a http://10.96.10.3/
         slice empty 10.200.0.2
-        wait_for 5 answers a a http://10.96.10.3/
+        WAIT=5 wait_for answers a a http://10.96.10.3/
         slice empty
-        wait_for 5 refused a http://10.96.10.3/
+        WAIT=5 wait_for refused a http://10.96.10.3/
 }
 
 @test "node ports, also on localhost" {
         PORT_MORE=", nodePort: 30080" service np 10.96.10.4 "type: NodePort"
         slice np 10.200.0.2
-        wait_for 5 answers a out http://10.201.0.1:30080/
+        WAIT=5 wait_for answers a out http://10.201.0.1:30080/
         [ "$(get node http://127.0.0.1:30080/)" = a ]
         [ "$(get b http://10.201.0.1:30080/)" = a ]
         slice np
-        wait_for 5 refused out http://10.201.0.1:30080/
+        WAIT=5 wait_for refused out http://10.201.0.1:30080/
 }
 
 @test "external traffic policy Local keeps the client's address, and its health port tells" {
         PORT_MORE=", nodePort: 30081" service lo 10.96.10.5 "type: LoadBalancer" "externalTrafficPolicy: Local" "healthCheckNodePort: 31081"
         slice lo 10.200.0.2 10.200.9.9,elsewhere
-        wait_for 5 answers 10.201.0.2 out http://10.201.0.1:30081/cgi-bin/who
+        WAIT=5 wait_for answers 10.201.0.2 out http://10.201.0.1:30081/cgi-bin/who
         for _ in 1 2 3 4 5 6; do [ "$(get out http://10.201.0.1:30081/)" = a ]; done
-        wait_for 5 get node -f http://127.0.0.1:31081/
+        WAIT=5 wait_for get node -f http://127.0.0.1:31081/
         get node http://127.0.0.1:31081/ | grep -q '"localEndpoints": *1'
         slice lo 10.200.9.9,elsewhere
         no_local() { [ "$(get node -o /dev/null -w '%{http_code}' http://127.0.0.1:31081/)" = 503 ]; }
-        wait_for 5 no_local
+        WAIT=5 wait_for no_local
         ! get out http://10.201.0.1:30081/ || false
 }
 
@@ -174,13 +171,13 @@ chains() { node iptables-save -t nat | grep -c "^:KUBE-$1-" || true; }
         service lb 10.96.10.6 "type: LoadBalancer" "externalIPs: [10.202.0.9]"
         slice lb 10.200.0.3
         k patch service lb --subresource=status --type=merge -p '{"status":{"loadBalancer":{"ingress":[{"ip":"10.202.0.1"}]}}}'
-        wait_for 5 answers b out http://10.202.0.1/
-        wait_for 5 answers b out http://10.202.0.9/
+        WAIT=5 wait_for answers b out http://10.202.0.1/
+        WAIT=5 wait_for answers b out http://10.202.0.9/
         k patch service lb --type=merge -p '{"spec":{"loadBalancerSourceRanges":["10.7.0.0/16"]}}'
         cut_off() { ! get out http://10.202.0.1/; }
-        wait_for 8 cut_off
+        WAIT=8 wait_for cut_off
         k patch service lb --type=merge -p '{"spec":{"loadBalancerSourceRanges":["10.201.0.0/16"]}}'
-        wait_for 5 answers b out http://10.202.0.1/
+        WAIT=5 wait_for answers b out http://10.202.0.1/
 }
 
 @test "internal traffic policy Local: the node's own endpoints or none" {
@@ -259,17 +256,17 @@ written() { node curl -s http://127.0.0.1:10249/metrics | awk '/^kubeproxy_sync_
 @test "session affinity keeps a client with its pod" {
         service sticky 10.96.10.7 "sessionAffinity: ClientIP"
         slice sticky 10.200.0.2 10.200.0.3
-        wait_for 5 get out -f http://10.96.10.7/
+        WAIT=5 wait_for get out -f http://10.96.10.7/
         [ "$(for _ in $(seq 20); do get out http://10.96.10.7/; done | sort -u | wc -l)" = 1 ]
 }
 
 @test "endpoints that terminate serve when there is no other" {
         service drain 10.96.10.8
         slice drain "10.200.0.2,node,ready: false, serving: true, terminating: true" 10.200.0.3
-        wait_for 5 answers b node http://10.96.10.8/
+        WAIT=5 wait_for answers b node http://10.96.10.8/
         for _ in $(seq 10); do [ "$(get node http://10.96.10.8/)" = b ]; done
         slice drain "10.200.0.2,node,ready: false, serving: true, terminating: true"
-        wait_for 5 answers a node http://10.96.10.8/
+        WAIT=5 wait_for answers a node http://10.96.10.8/
 }
 
 # udp_slice ADDRESS...
@@ -295,17 +292,17 @@ EOF
         send() { ip netns exec $NS-out bash -c 'echo x >/dev/udp/10.96.10.12/53'; }
         led_to() { send && tracked "$1"; }
         udp_slice 10.200.0.2
-        wait_for 5 led_to 10.200.0.2
+        WAIT=5 wait_for led_to 10.200.0.2
         udp_slice 10.200.0.3
         left() { ! tracked 10.200.0.2; }
-        wait_for 5 left
-        wait_for 5 led_to 10.200.0.3
+        WAIT=5 wait_for left
+        WAIT=5 wait_for led_to 10.200.0.3
 }
 
 @test "no request is lost while endpoints change" {
         service roll 10.96.10.9
         slice roll 10.200.0.2 10.200.0.3
-        wait_for 5 both out http://10.96.10.9/
+        WAIT=5 wait_for both out http://10.96.10.9/
         (for _ in $(seq 300); do get out -f http://10.96.10.9/ || echo lost; done >"$CP/load") &
         local load=$!
         while kill -0 $load 2>/dev/null; do
@@ -320,17 +317,17 @@ EOF
 @test "what is deleted leaves no chain behind; flushed and left-over rules are repaired; cleanup removes all" {
         service gone 10.96.10.10
         slice gone 10.200.0.2
-        wait_for 5 answers a node http://10.96.10.10/
+        WAIT=5 wait_for answers a node http://10.96.10.10/
         k delete service gone
         none() { [ "$(chains SEP)" = 0 ]; }
-        wait_for 5 none
+        WAIT=5 wait_for none
         kill "$(cat "$CP/proxy.pid")"
         service again 10.96.10.11
         slice again 10.200.0.2
         node iptables -t nat -N KUBE-SVC-OOOOOOOOOOOOOOOO
         node iptables -t nat -F KUBE-SERVICES
         start_proxy
-        wait_for 5 answers a node http://10.96.10.11/
+        WAIT=5 wait_for answers a node http://10.96.10.11/
         ! node iptables -t nat -S KUBE-SVC-OOOOOOOOOOOOOOOO 2>/dev/null || false
         [ "$(node iptables-save -t nat | grep -c -- '-A PREROUTING.*-j KUBE-SERVICES')" = 1 ]
         kill "$(cat "$CP/proxy.pid")"

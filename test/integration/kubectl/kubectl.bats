@@ -4,23 +4,21 @@
 
 setup_file() {
         export CP=$(mktemp -d) HOME=$BATS_FILE_TMPDIR
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
-        start_etcd
-        start_apiserver
-        start_component kube-controller-manager --root-ca-file "$CP/ca.crt"
-        export API_PORT ETCD_PORT
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        control_plane_start "$CP" "$(free_port)"
+        component_start "$CP" kube-controller-manager --root-ca-file "$CP/ca.crt"
         export KUBECTL=$BIN/kubectl
-        wait_for 20 k get serviceaccount default
+        WAIT=20 wait_for k get serviceaccount default
 }
 
 teardown_file() {
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
-        stop_all
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        control_plane_stop "$CP"
         rm -rf "$CP"
 }
 
 setup() {
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
         KUBECTL=$BIN/kubectl
         cd "$BATS_TEST_TMPDIR"
         cat >app.yaml <<YAML
@@ -114,7 +112,7 @@ words() { # STATUS TEXT: what `run` must have seen
         k apply -f app.yaml
         run k set image deployment/web hello=hello:v3
         words 0 'deployment.apps/web image updated'
-        wait_for 20 bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' rollout history deployment/web | grep -q '^3 \|^2 '"
+        WAIT=20 wait_for bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' rollout history deployment/web | grep -q '^3 \|^2 '"
         run k rollout undo deployment/web
         words 0 'deployment.apps/web rolled back'
         run k rollout pause deployment/web
@@ -166,7 +164,7 @@ words() { # STATUS TEXT: what `run` must have seen
         k create configmap held --from-literal=a=b
         k patch configmap held -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         k delete configmap held >deleted 2>&1 &
-        wait_for 10 bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' get cm held -o jsonpath={.metadata.deletionTimestamp} | grep -q T"
+        WAIT=10 wait_for bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' get cm held -o jsonpath={.metadata.deletionTimestamp} | grep -q T"
         kill -0 $! # still waiting
         k patch configmap held --type=merge -p '{"metadata":{"finalizers":null}}'
         wait $!
@@ -177,7 +175,7 @@ words() { # STATUS TEXT: what `run` must have seen
         k create namespace watched
         k get configmap -n watched --watch-only -o name >seen 2>&1 &
         pid=$!
-        wait_for 10 bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' create configmap \"c\$RANDOM\" -n watched >/dev/null; grep -q '^configmap/c' seen"
+        WAIT=10 wait_for bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' create configmap \"c\$RANDOM\" -n watched >/dev/null; grep -q '^configmap/c' seen"
         kill $pid
 }
 

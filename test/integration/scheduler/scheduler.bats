@@ -4,25 +4,23 @@
 
 setup_file() {
         export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
-        start_etcd
-        start_apiserver
-        start_component kube-scheduler --v 2
-        export API_PORT ETCD_PORT
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        control_plane_start "$CP" "$(free_port)"
+        component_start "$CP" kube-scheduler --v 2
         k create serviceaccount default >/dev/null 2>&1 || true
         node n1 4 a
         node n2 4 b
 }
 
 teardown_file() {
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
-        stop_all
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        control_plane_stop "$CP"
         no_complaints
         rm -rf "$CP"
 }
 
 setup() {
-        . "$BATS_TEST_DIRNAME/../control_plane.bash"
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
 }
 
 teardown() {
@@ -74,45 +72,45 @@ says() { # says POD MESSAGE
 
 @test "a pod gets a node, an event and the condition" {
         pod web 1
-        wait_for 5 bound web
+        WAIT=5 wait_for bound web
         [ "$(condition web status)" = True ]
         seen() { k get events --field-selector involvedObject.name=web -o jsonpath='{.items[*].message}' | grep -q "$1"; }
-        wait_for 5 seen "Successfully assigned default/web to $(k get pod web -o jsonpath='{.spec.nodeName}')"
+        WAIT=5 wait_for seen "Successfully assigned default/web to $(k get pod web -o jsonpath='{.spec.nodeName}')"
 }
 
 @test "pods go round the nodes" {
         for i in 1 2 3 4; do pod spread-$i 500m; done
-        for i in 1 2 3 4; do wait_for 5 bound spread-$i; done
+        for i in 1 2 3 4; do WAIT=5 wait_for bound spread-$i; done
         [ "$(k get pods -l app=spread -o jsonpath='{.items[?(@.spec.nodeName=="n1")].metadata.name}' | wc -w)" = 2 ]
 }
 
 @test "a pod that fits nowhere says why, and gets the node that has room later" {
         pod big 6
-        wait_for 5 says big '0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.'
+        WAIT=5 wait_for says big '0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.'
         [ "$(condition big reason)" = Unschedulable ]
         k get events --field-selector reason=FailedScheduling -o name | grep -q .
         node n3 8 c
-        wait_for 5 on big n3
+        WAIT=5 wait_for on big n3
         k delete node n3
 }
 
 @test "a pod that waits gets the room that another leaves" {
         pod one 3 "nodeName: n1"
         pod two 3 "nodeSelector: {kubernetes.io/hostname: n1}"
-        wait_for 5 says two "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
+        WAIT=5 wait_for says two "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
         k delete pod one --force --grace-period=0
-        wait_for 5 on two n1
+        WAIT=5 wait_for on two n1
 }
 
 @test "cordoned and tainted nodes are left alone" {
         k cordon n1
         k taint node n2 team=a:NoSchedule
         pod shy 1
-        wait_for 5 says shy '0/2 nodes are available: 1 node(s) had untolerated taint {team: a}, 1 node(s) were unschedulable. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.'
+        WAIT=5 wait_for says shy '0/2 nodes are available: 1 node(s) had untolerated taint {team: a}, 1 node(s) were unschedulable. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.'
         pod brave 1 'tolerations: [{key: team, operator: Equal, value: a, effect: NoSchedule}]'
-        wait_for 5 on brave n2
+        WAIT=5 wait_for on brave n2
         k uncordon n1
-        wait_for 5 on shy n1
+        WAIT=5 wait_for on shy n1
         k taint node n2 team-
 }
 
@@ -120,24 +118,24 @@ says() { # says POD MESSAGE
         local rule='affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: apart}}}]}}'
         pod apart-1 100m "$rule"
         pod apart-2 100m "$rule"
-        wait_for 5 bound apart-1
-        wait_for 5 bound apart-2
+        WAIT=5 wait_for bound apart-1
+        WAIT=5 wait_for bound apart-2
         ! on apart-1 "$(k get pod apart-2 -o jsonpath='{.spec.nodeName}')" || false
         pod apart-3 100m "$rule"
-        wait_for 5 says apart-3 "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod."
+        WAIT=5 wait_for says apart-3 "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod."
         k delete pod apart-1 --force --grace-period=0
-        wait_for 5 bound apart-3
+        WAIT=5 wait_for bound apart-3
 }
 
 @test "gated pods and pods of other schedulers wait" {
         pod gated 100m 'schedulingGates: [{name: example.com/wait}]'
         pod other 100m 'schedulerName: another'
         pod after 100m
-        wait_for 5 bound after
+        WAIT=5 wait_for bound after
         ! bound gated || false
         ! bound other || false
         k patch pod gated --type=json -p '[{"op":"remove","path":"/spec/schedulingGates"}]'
-        wait_for 5 bound gated
+        WAIT=5 wait_for bound gated
         ! bound other || false
 }
 
@@ -147,11 +145,11 @@ says() { # says POD MESSAGE
         pod low 4 "nodeSelector: {kubernetes.io/hostname: n1}"
         pod high 4 "nodeSelector: {kubernetes.io/hostname: n1}" "priorityClassName: high"
         local why="0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
-        wait_for 5 says low "$why"
-        wait_for 5 says high "$why"
+        WAIT=5 wait_for says low "$why"
+        WAIT=5 wait_for says high "$why"
         sleep 1.1 # both have done backing off
         k delete pod filler --force --grace-period=0
-        wait_for 5 on high n1
+        WAIT=5 wait_for on high n1
         ! bound low || false
         k delete priorityclass high
 }
@@ -162,38 +160,38 @@ says() { # says POD MESSAGE
         local here='nodeSelector: {kubernetes.io/hostname: n1}'
         pod small-1 1500m "$here"
         pod small-2 1500m "$here"
-        wait_for 5 bound small-1
-        wait_for 5 bound small-2
+        WAIT=5 wait_for bound small-1
+        WAIT=5 wait_for bound small-2
         pod waits 3 "$here" "priorityClassName: polite"
-        wait_for 5 says waits "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: not eligible due to preemptionPolicy=Never."
+        WAIT=5 wait_for says waits "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: not eligible due to preemptionPolicy=Never."
         k delete pod waits --force --grace-period=0
         k patch pod small-1 --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         k patch pod small-2 --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         pod vital 2500m "$here" "priorityClassName: vital"
         leaving() { [ -n "$(k get pod "$1" -o jsonpath='{.metadata.deletionTimestamp}')" ]; }
-        wait_for 5 leaving small-2 # the newer one is enough
+        WAIT=5 wait_for leaving small-2 # the newer one is enough
         ! leaving small-1 || false
         [ "$(k get pod small-2 -o jsonpath='{.status.conditions[?(@.type=="DisruptionTarget")].reason}')" = PreemptionByScheduler ]
         nominated() { [ "$(k get pod vital -o jsonpath='{.status.nominatedNodeName}')" = n1 ]; }
-        wait_for 5 nominated
+        WAIT=5 wait_for nominated
         k patch pod small-2 --type=merge -p '{"metadata":{"finalizers":null}}'
         k delete pod small-2 --force --grace-period=0 --ignore-not-found
-        wait_for 10 on vital n1
+        WAIT=10 wait_for on vital n1
         seen() { k get events --field-selector reason=Preempted -o jsonpath='{.items[*].message}' | grep -q "Preempted by pod $(k get pod vital -o jsonpath='{.metadata.uid}') on node n1"; }
-        wait_for 5 seen
+        WAIT=5 wait_for seen
         k patch pod small-1 --type=merge -p '{"metadata":{"finalizers":null}}'
         k delete priorityclass vital polite
 }
 
 @test "a scheduler that is killed and started again goes on, with leader election" {
-        kill -9 "$(tail -1 "$CP/pids")"
+        kill -9 "$(cat "$CP/kube-scheduler.pid")"
         pod waiting 1
         "$BIN/kube-scheduler" --kubeconfig "$CP/kube-scheduler.kubeconfig" --secure-port 0 \
                 --leader-elect-lease-duration 3s --leader-elect-renew-deadline 2s --leader-elect-retry-period 500ms \
                 >"$CP/kube-scheduler-2.log" 2>&1 3>&- &
         local first=$!
         echo $first >>"$CP/pids"
-        wait_for 10 bound waiting
+        WAIT=10 wait_for bound waiting
         k -n kube-system get lease kube-scheduler -o jsonpath='{.spec.holderIdentity}' | grep -q .
         # A second one stands by, and takes over.
         "$BIN/kube-scheduler" --kubeconfig "$CP/kube-scheduler.kubeconfig" --secure-port 0 \
@@ -202,7 +200,7 @@ says() { # says POD MESSAGE
         echo $! >>"$CP/pids"
         kill -9 "$first"
         pod later 1
-        wait_for 15 bound later
+        WAIT=15 wait_for bound later
 }
 
 @test "the scheduler did all that with nothing but the bootstrap roles" {
