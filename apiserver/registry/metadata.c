@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/registry/metadata.h"
 
+#include "apiserver/registry/managed.h"
 #include "base/random.h"
 #include "base/time.h"
 #include "format/json.h"
@@ -60,9 +61,8 @@ static int set_namespace(struct cx_call *call, json_t *metadata, struct cx_error
 
 int cx_metadata_prepare_create(struct cx_call *call, json_t *object, struct cx_error *err)
 {
-        static const char *const owned[] = {"uid",          "creationTimestamp",          "deletionTimestamp",
-                                            "selfLink",     "deletionGracePeriodSeconds", "generation",
-                                            "managedFields"};
+        static const char *const owned[] = {"uid",      "creationTimestamp",          "deletionTimestamp",
+                                            "selfLink", "deletionGracePeriodSeconds", "generation"};
         json_t *metadata = cx_json_object_at(object, "metadata");
         const char *version = cx_json_string(metadata, "resourceVersion");
         if (version && *version && strcmp(version, "0") != 0)
@@ -71,6 +71,8 @@ int cx_metadata_prepare_create(struct cx_call *call, json_t *object, struct cx_e
         json_object_del(metadata, "resourceVersion");
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
                 json_object_del(metadata, owned[i]);
+        if (!call->applying)
+                json_object_del(metadata, "managedFields");
         int r = set_namespace(call, metadata, err);
         if (r == 0)
                 r = set_name(call, metadata, err);
@@ -122,6 +124,7 @@ static void keep_all_but_status(json_t *object, const json_t *old)
         if (json_object_get(asked, "labels"))
                 keep(metadata, asked, "labels");
         keep(metadata, asked, "resourceVersion");
+        keep(metadata, asked, "managedFields");
         keep(result, object, "status");
         json_object_set(result, "metadata", metadata);
         json_object_clear(object);
@@ -155,7 +158,8 @@ int cx_metadata_prepare_update(struct cx_call *call, json_t *object, const json_
         json_object_set(metadata, "name", json_object_get(old_metadata, "name"));
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
                 keep(metadata, old_metadata, owned[i]);
-        json_object_del(metadata, "managedFields");
+        if (!call->applying)
+                cx_managed_keep(metadata, old_metadata);
         json_object_del(metadata, "selfLink");
         if (cx_streq(subresource, "status") || cx_streq(subresource, "approval"))
                 keep_all_but_status(object, old);

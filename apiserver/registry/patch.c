@@ -5,7 +5,7 @@
 
 #define MAX_OPERATIONS 10000
 
-enum patch_kind { PATCH_JSON, PATCH_MERGE, PATCH_STRATEGIC };
+enum patch_kind { PATCH_JSON, PATCH_MERGE, PATCH_STRATEGIC, PATCH_APPLY };
 struct patch {
         enum patch_kind kind;
         json_t *body;
@@ -18,7 +18,8 @@ static int patch_kind(const struct cx_call *call, enum patch_kind *ret_kind, str
                 enum patch_kind kind;
         } types[] = {{"application/json-patch+json", PATCH_JSON},
                      {"application/merge-patch+json", PATCH_MERGE},
-                     {"application/strategic-merge-patch+json", PATCH_STRATEGIC}};
+                     {"application/strategic-merge-patch+json", PATCH_STRATEGIC},
+                     {"application/apply-patch+yaml", PATCH_APPLY}};
         const char *type = cx_http_header(call->request, "Content-Type");
         size_t length = type ? strcspn(type, "; ") : 0;
         for (size_t i = 0; i < CX_ARRAY_SIZE(types); i++)
@@ -29,7 +30,7 @@ static int patch_kind(const struct cx_call *call, enum patch_kind *ret_kind, str
         return cx_error_reason(err, CX_REASON_UNSUPPORTED_MEDIA,
                                "the body of the request was in an unknown format - accepted media types include: "
                                "application/json-patch+json, application/merge-patch+json, "
-                               "application/strategic-merge-patch+json");
+                               "application/strategic-merge-patch+json, application/apply-patch+yaml");
 }
 
 static int apply(void *context, struct cx_call *call, const json_t *current, json_t **ret_object, struct cx_error *err)
@@ -65,6 +66,10 @@ void cx_handle_patch(struct cx_call *call)
         CX_STORED *stored = NULL;
         struct patch patch = {0};
         int r = patch_kind(call, &patch.kind, &err);
+        if (r == 0 && patch.kind == PATCH_APPLY) {
+                cx_handle_apply(call);
+                return;
+        }
         if (r == 0)
                 r = cx_decode_any(call, &body, &err);
         if (r == 0 && patch.kind == PATCH_JSON && json_array_size(body) > MAX_OPERATIONS)

@@ -58,6 +58,7 @@ void cx_handle_get(struct cx_call *call);
 void cx_handle_list(struct cx_call *call);
 void cx_handle_update(struct cx_call *call);
 void cx_handle_patch(struct cx_call *call);
+void cx_handle_apply(struct cx_call *call); // the patch that is server-side apply
 void cx_handle_delete(struct cx_call *call);
 void cx_handle_delete_collection(struct cx_call *call);
 void cx_handle_watch(struct cx_call *call);

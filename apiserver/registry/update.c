@@ -2,6 +2,7 @@
 // Changing an object: compute the new one from the present one, check it, write it if nobody was faster, else again.
 #include "apiserver/admission/admission.h"
 #include "apiserver/convert.h"
+#include "apiserver/registry/managed.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
@@ -161,6 +162,8 @@ static int update_once(struct cx_call *call, const struct cx_update *update, con
         r = check_new(call, update, object, current, err);
         if (r < 0)
                 return r;
+        if (!call->applying && !json_equal(object, current))
+                cx_managed_update(call, object, current, update->subresource);
         if (json_equal(object, current) && !is_finished(object)) {
                 *ret_stored = cx_stored_ref((struct cx_stored *)stored);
                 return 0;
@@ -184,9 +187,16 @@ int cx_registry_update(struct cx_call *call, const struct cx_update *update, str
                 if (fetch(call, update->name, fresh, &stored, &why) < 0) {
                         if (!cx_error_is(&why, CX_REASON_NOT_FOUND) || !update->create_if_absent)
                                 return cx_error_move(err, &why);
-                        if (ret_created)
-                                *ret_created = true;
-                        return create_absent(call, update, ret_stored, err);
+                        CX_ERROR late = CX_ERROR_INIT;
+                        if (create_absent(call, update, ret_stored, &late) == 0) {
+                                if (ret_created)
+                                        *ret_created = true;
+                                return 0;
+                        }
+                        if (!cx_error_is(&late, CX_REASON_ALREADY_EXISTS))
+                                return cx_error_move(err, &late);
+                        fresh = true; // somebody was faster: it is there to be changed
+                        continue;
                 }
                 int r = update_once(call, update, stored, fresh, ret_stored, err);
                 if (r <= 0)

@@ -170,6 +170,30 @@ t_invalid() {
                 req POST $ns/pods '{"metadata":{"name":"p"},"spec":{"restartPolicy":"Sometimes","containers":[{"name":"c","image":"i","resources":{"requests":{"cpu":"2"},"limits":{"cpu":"1"}}}]}}' && want 422 '(.details.causes | length) >= 2' &&
                 req POST /apis/apps/v1/namespaces/default/deployments "$(deployment x | sed 's/"labels":{"a":"b"}/"labels":{"c":"d"}/')" && want 422
 }
+# Server-side apply: owners, conflicts, what is given up goes, and what is nobody else's.
+t_apply() {
+        local path=/apis/apps/v1/namespaces/default/deployments/applied type=application/apply-patch+yaml
+        local yaml='{apiVersion: apps/v1, kind: Deployment, metadata: {name: applied, labels: {x: "1"}}, spec: {replicas: 2, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: "i:1"}, {name: d, image: j}]}}}}'
+        req PATCH $path "$yaml" $type && want 422 '.message | test("fieldManager: Required value")' &&
+                req PATCH "$path?fieldManager=one" "$yaml" $type && want 201 '.metadata.managedFields | length == 1 and .[0].operation == "Apply" and .[0].fieldsV1["f:spec"]["f:selector"] == {}' &&
+                local first && first=$(jq -r .metadata.resourceVersion "$work/body") &&
+                req PATCH "$path?fieldManager=one" "$yaml" $type && want 200 '.metadata.resourceVersion == "'"$first"'"' &&
+                req PATCH "$path?fieldManager=scaler" '{"spec":{"replicas":5}}' application/merge-patch+json && want 200 '.metadata.managedFields | length == 2' &&
+                req PATCH "$path?fieldManager=one" "$yaml" $type && want 409 '.details.causes == [{"reason":"FieldManagerConflict","message":.details.causes[0].message,"field":".spec.replicas"}] and (.message | test("^Apply failed with 1 conflict: conflict with \"scaler\" using apps/v1 at .*: .spec.replicas$"))' &&
+                req PATCH "$path?fieldManager=two" "${yaml//replicas: 2, /}" $type && want 200 '.spec.replicas == 5' &&
+                req PATCH "$path?fieldManager=one&force=true" "$yaml" $type && want 200 '.spec.replicas == 2 and ([.metadata.managedFields[].manager] | sort == ["one", "two"])' || return 1
+        # the container d: given up by one, kept by two, then gone
+        yaml=${yaml/, \{name: d, image: j\}/}
+        req PATCH "$path?fieldManager=one" "$yaml" $type && want 200 '.spec.template.spec.containers | length == 2' &&
+                req PATCH "$path?fieldManager=two" "${yaml//replicas: 2, /}" $type && want 200 '.spec.template.spec.containers | length == 1' &&
+                req PATCH "$path?fieldManager=one" "${yaml/, labels: \{x: \"1\"\}/}" $type && want 200 '.metadata.labels.x == "1"' &&
+                req PATCH "$path?fieldManager=two" "${yaml/, labels: \{x: \"1\"\}/}" $type && want 200 '.metadata.labels == null' || return 1
+        # an object from before
+        req POST $ns/configmaps "$(cm before)" && want 201 &&
+                req PATCH "$ns/configmaps/before?fieldManager=one" '{"apiVersion":"v1","kind":"ConfigMap","data":{"k":"other"}}' $type && want 409 '.message | test("before-first-apply")' &&
+                req PATCH "$ns/configmaps/before?fieldManager=one" '{"apiVersion":"v1","kind":"ConfigMap","data":{"l":"new"}}' $type && want 200 '.data == {"k":"v","l":"new"}' &&
+                req PATCH "$ns/configmaps/before?fieldManager=one" '{"apiVersion":"v1","kind":"Secret","data":{}}' $type && want 400
+}
 t_immutable() {
         local apps=/apis/apps/v1/namespaces/default merge=application/merge-patch+json classes=/apis/storage.k8s.io/v1/storageclasses
         local template='"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}'
@@ -319,7 +343,7 @@ control_plane_start "$work" $port || { cat "$work"/*.log; exit 1; }
 ok "health, version, metrics" t_health
 ok "a service account to begin with" account
 for t in create dry_run update patch subresources defaults list forms watch watch_list delete grace binding services \
-        bad_json unknown_field invalid immutable privileged too_large missing credentials tokens bootstrap rbac nodes namespace events discovery \
+        bad_json unknown_field invalid apply immutable privileged too_large missing credentials tokens bootstrap rbac nodes namespace events discovery \
         protobuf two killed shutdown_without_etcd shutdown; do
         ok "$t" "t_$t"
 done

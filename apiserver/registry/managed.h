@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who owns which fields: metadata.managedFields (KEP-555). Ownership is kept for objects that server-side apply has
+// touched. Of an object without it, the first apply gives everything that is there to "before-first-apply", as upstream
+// does for objects from before its time; writes to other objects cost nothing.
+#pragma once
+
+#include "apiserver/apiserver.h"
+
+// The name that a writer goes by: `fieldManager`, or the first part of its User-Agent. Owned by the caller.
+char *cx_managed_manager(const struct cx_call *call);
+
+// For a write that is no apply: the request's managedFields count when they are an empty list (ownership is forgotten) or
+// a well-formed list; else what is stored stays.
+void cx_managed_keep(json_t *metadata, const json_t *old_metadata);
+// What the write has changed is the writer's from now on.
+void cx_managed_update(struct cx_call *call, json_t *object, const json_t *old, const char *subresource);
+
+// The object that follows when `config` is applied to `live` (NULL: there is none), with its managedFields. Conflicts with
+// other owners are an error (409, a cause a field) unless `force`.
+int cx_managed_apply(struct cx_call *call, const json_t *live, const json_t *config, const char *manager, bool force,
+                     json_t **ret_object, struct cx_error *err) CX_CHECK;
