@@ -233,7 +233,9 @@ static int edit_one(struct cx_ctl *ctl, struct cx_info *info, bool json, const c
                     struct cx_error *err)
 {
         struct cx_output words = {0};
-        char file[] = "/tmp/kubectl-edit-XXXXXX.yaml";
+        const char *folder = getenv("TMPDIR");
+        CX_CLEANUP(cx_freep)
+        char *file = cx_sprintf("%s/kubectl-edit-XXXXXX.yaml", folder && *folder ? folder : "/tmp");
         int fd = mkstemps(file, 5);
         if (fd < 0)
                 return cx_error_set(err, -errno, "cannot make a temporary file: %s", strerror(errno));

@@ -37,7 +37,7 @@ normal() { # FILE: without what differs from run to run
 run_side() { # LETTER KUBECTL TABLE...: the output of line N goes to LETTER.N.{out,err,code}
         local S=$1 KUBECTL=$2 n=0 line
         shift 2
-        export S KUBECTL HOME=$work/$S/home KUBECONFIG=$work/$S/kubeconfig
+        export S KUBECTL HOME=$work/$S/home TMPDIR=$work/$S/home KUBECONFIG=$work/$S/kubeconfig
         k() { timeout -k 5 "${TIMEOUT:-30}" "$KUBECTL" "$@"; }
         cd "$work/$S" || exit 1
         while IFS= read -r line; do
