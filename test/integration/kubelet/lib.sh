@@ -143,7 +143,7 @@ start_apiserver() {
                 --service-account-key-file "$pki/sa.key" --service-account-signing-key-file "$pki/sa.key" \
                 --service-account-issuer https://kubernetes.default.svc --service-cluster-ip-range 10.96.0.0/16 \
                 --kubelet-client-certificate "$pki/apiserver-kubelet.crt" --kubelet-client-key "$pki/apiserver-kubelet.key" \
-                --authorization-mode Node,RBAC >"$work/apiserver.log" 2>&1 &
+                --authorization-mode Node,RBAC --allow-privileged >"$work/apiserver.log" 2>&1 &
         pids+=($!)
         until_true 20 api GET /readyz
 }
