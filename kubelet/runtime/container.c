@@ -141,30 +141,61 @@ bool cx_container_adopt(struct cx_runtime *rt, struct cx_container *c)
         return true;
 }
 
-bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
+// What conmon wrote at the container's end; false when it has not (yet).
+static bool read_exit(const struct cx_runtime *rt, const struct cx_container *c, int *ret_code, int64_t *ret_when)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/exits/%s", rt->state, c->id);
-        CX_CLEANUP(cx_freep) char *oom = cx_sprintf("%s/oom", c->folder);
         CX_BUF text = CX_BUF_INIT_MAX(64);
         struct stat st = {0};
         int64_t code = 0;
-        bool told = cx_buf_read_file(&text, path) == 0 && text.length && stat(path, &st) == 0;
-        if (told) {
-                text.data[strcspn(text.data, "\n")] = '\0';
-                if (cx_parse_int(text.data, -1, 255, &code) < 0)
-                        code = 255;
+        if (cx_buf_read_file(&text, path) < 0 || !text.length || stat(path, &st) < 0)
+                return false;
+        text.data[strcspn(text.data, "\n")] = '\0';
+        *ret_code = cx_parse_int(text.data, -1, 255, &code) < 0 ? 255 : (int)code;
+        *ret_when = st.st_mtim.tv_sec * CX_US_PER_S + st.st_mtim.tv_nsec / 1000;
+        return true;
+}
+
+// Whether conmon is still there to write that: its command line has the container's id.
+static bool is_monitored(const struct cx_container *c)
+{
+        CX_CLEANUP(cx_freep) char *file = cx_sprintf("%s/conmon.pid", c->folder);
+        CX_BUF text = CX_BUF_INIT_MAX(32);
+        int64_t pid = 0;
+        if (cx_buf_read_file(&text, file) < 0)
+                return false;
+        text.data[strcspn(text.data, "\n")] = '\0';
+        if (cx_parse_int(text.data, 2, INT32_MAX, &pid) < 0)
+                return false;
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+        CX_BUF line = CX_BUF_INIT_MAX(65536);
+        return cx_buf_read_file(&line, path) == 0 && memmem(line.data, line.length, c->id, strlen(c->id)) != NULL;
+}
+
+bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
+{
+        CX_CLEANUP(cx_freep) char *oom = cx_sprintf("%s/oom", c->folder);
+        struct cx_container_state now;
+        int code = 0;
+        int64_t when = 0;
+        bool told = read_exit(rt, c, &code, &when), lost = false;
+        cx_container_state(rt, c, &now);
+        // Between a process's end and conmon's word lies a moment; only without conmon nobody will tell any more.
+        if (!told && now.status == CX_CONTAINER_RUNNING && cx_pid_start(now.pid) != now.pid_start && !is_monitored(c)) {
+                told = read_exit(rt, c, &code, &when);
+                lost = !told;
         }
         bool oom_killed = access(oom, F_OK) == 0;
         pthread_mutex_lock(&rt->lock);
         struct cx_container_state *s = &c->state;
-        bool gone = !told && s->status == CX_CONTAINER_RUNNING && cx_pid_start(s->pid) != s->pid_start;
-        bool changed = s->status != CX_CONTAINER_EXITED && (told || gone);
+        bool changed = s->status != CX_CONTAINER_EXITED && (told || lost);
         if (changed) {
                 s->status = CX_CONTAINER_EXITED;
-                s->finished = told ? st.st_mtim.tv_sec * CX_US_PER_S + st.st_mtim.tv_nsec / 1000 : cx_time_now();
-                s->exit_code = told ? (int)code : 137;
+                s->finished = told ? when : cx_time_now();
+                s->exit_code = told ? code : 137;
                 s->oom = oom_killed;
-                if (gone) {
+                if (lost) {
                         (void)cx_copy_string(s->reason, sizeof s->reason, "ContainerStatusUnknown");
                         (void)cx_copy_string(s->message, sizeof s->message,
                                              "The container could not be located when the pod was terminated");

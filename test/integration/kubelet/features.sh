@@ -134,6 +134,13 @@ make_pods() {
 		  - {name: c, image: "$box", command: [sh, -c, "[ -f /v/again ] && exit 0; touch /v/again; exit 1"], volumeMounts: [{name: v, mountPath: /v}]}
 		  volumes: [{name: v, emptyDir: {}}]
 		END
+        local i
+        for i in $(seq 15); do
+                pod_yaml "short-$i" <<-END
+			  restartPolicy: Never
+			  containers: [{name: c, image: "$box", command: ["true"]}]
+			END
+        done
         pod_yaml deadline <<-END
 		  activeDeadlineSeconds: 3
 		  containers:
@@ -250,6 +257,10 @@ ok "restartPolicy OnFailure: success is final" $?
 until_true 30 phase_is onfailure Succeeded
 is onfailure 'p["status"]["containerStatuses"][0]["restartCount"]' 1
 ok "and a failure is tried again" $?
+short_phases() { k get pods -o 'jsonpath={range .items[*]}{.metadata.name} {.status.phase}{"\n"}{end}' | grep '^short-' | cut -d' ' -f2 | sort | uniq -c | tr -d ' '; }
+all_short() { [ "$(short_phases)" = 15Succeeded ]; }
+until_true 20 all_short
+ok "containers that end at once end well" $?
 until_true 15 phase_is deadline Failed
 is deadline 'p["status"]["reason"]' DeadlineExceeded
 ok "activeDeadlineSeconds ends the pod" $?
