@@ -40,6 +40,7 @@ struct cx_apiserver {
         struct cx_rbac *rbac;
         struct cx_kubelet_client *kubelets;
         struct cx_watch_reaper *watches;
+        struct cx_relays *relays;
         struct cx_metrics *metrics;
         struct cx_metric *requests, *durations; // apiserver_request_total, apiserver_request_duration_seconds
         struct cx_http_server *server;

@@ -132,6 +132,7 @@ static int start(struct cx_apiserver *api, struct cx_error *err)
                 r = cx_rbac_new(api, &api->rbac, err);
         if (r == 0)
                 r = cx_watch_reaper_new(&api->watches, err);
+        api->relays = cx_relays_new();
         if (r == 0)
                 r = cx_system_objects(api, err);
         if (r == 0)
@@ -188,6 +189,7 @@ static int run(struct cx_apiserver *api)
         atomic_store(&api->stopping, true);
         cx_http_server_stop_accepting(api->server);
         cx_store_stop(api->store);
+        cx_relays_cancel(api->relays);
         pthread_mutex_lock(&keeper.lock);
         keeper.stopping = true;
         pthread_cond_signal(&keeper.wake);
@@ -200,6 +202,7 @@ static int run(struct cx_apiserver *api)
 static void finish(struct cx_apiserver *api)
 {
         cx_http_server_free(api->server);
+        cx_relays_free(api->relays);
         cx_watch_reaper_free(api->watches);
         cx_rbac_free(api->rbac);
         cx_store_free(api->store);
@@ -222,10 +225,9 @@ static void make_metrics(struct cx_apiserver *api)
                                      "Time from the whole request to the end of its answer.", of_request + 1, NULL, 0);
 }
 
-int main(int argc, char **argv)
+// 0: go on; else the process is over with *ret_status.
+static int read_flags(int argc, char **argv, struct cx_apiserver_options *o, int *ret_status)
 {
-        struct cx_apiserver api = {.openapi_v3 = CX_MAP_INIT_FREE(free)};
-        struct cx_apiserver_options *o = &api.options;
         *o = (struct cx_apiserver_options){.bind_address = "0.0.0.0",
                                            .secure_port = 6443,
                                            .service_cluster_ip_range = "10.96.0.0/12",
@@ -299,23 +301,36 @@ int main(int argc, char **argv)
                 {"help", 'h', CX_FLAG_BOOL, &help, "print this and exit", NULL, NULL, 0, 0},
                 {0},
         };
-        cx_process_init();
         CX_ERROR err = CX_ERROR_INIT;
         CX_STRINGS args = CX_STRINGS_INIT;
         const struct cx_flag *const tables[] = {flags};
+        *ret_status = 0;
         if (cx_flags_parse(tables, 1, argc, argv, &args, NULL, &err) < 0 || args.count) {
                 fprintf(stderr, "Error: %s\n", err.code ? cx_error_text(&err) : "no arguments are taken");
-                return 1;
-        }
-        if (version)
-                return printf("Kubernetes " CX_VERSION "\n") < 0;
-        if (help) {
+                *ret_status = 1;
+        } else if (version) {
+                *ret_status = printf("Kubernetes " CX_VERSION "\n") < 0;
+        } else if (help) {
                 CX_BUF text = CX_BUF_INIT;
                 cx_flags_help(flags, &text);
-                return printf("Usage:\n  kube-apiserver [flags]\n\nFlags:\n%s", text.data) < 0;
+                *ret_status = printf("Usage:\n  kube-apiserver [flags]\n\nFlags:\n%s", text.data) < 0;
+        } else {
+                cx_log_settings.verbosity = (int)verbosity;
+                cx_log_settings.json = strcmp(format, "json") == 0;
+                return 0;
         }
-        cx_log_settings.verbosity = (int)verbosity;
-        cx_log_settings.json = strcmp(format, "json") == 0;
+        return -ECANCELED;
+}
+
+int main(int argc, char **argv)
+{
+        struct cx_apiserver api = {.openapi_v3 = CX_MAP_INIT_FREE(free)};
+        struct cx_apiserver_options *o = &api.options;
+        CX_ERROR err = CX_ERROR_INIT;
+        int status = 1;
+        cx_process_init();
+        if (read_flags(argc, argv, o, &status) < 0)
+                return status;
         CX_CLEANUP(cx_freep) char *address = default_address();
         if (!o->advertise_address)
                 o->advertise_address = address;
@@ -325,7 +340,7 @@ int main(int argc, char **argv)
                 cx_strings_add(&o->api_audiences, o->service_account_issuer);
         pthread_mutex_init(&api.openapi_lock, NULL);
         make_metrics(&api);
-        int status = 1;
+        status = 1;
         if (start(&api, &err) < 0)
                 cx_err(&err, "kube-apiserver cannot start");
         else

@@ -1,29 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that goes on to somewhere else: logs and streams of containers (to the kubelet), and the proxies to nodes,
-// pods and services. Plain answers are relayed block by block with a bounded buffer, on a thread of their own;
-// upgraded connections are joined byte by byte, so that WebSocket and SPDY pass alike.
+// pods and services. This file finds out where to; relay.c and join.c pass it on.
 #include "api/status.h"
+#include "apiserver/endpoints/backend.h"
 #include "apiserver/endpoints/endpoints.h"
 #include "apiserver/respond.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "format/json.h"
-#include "net/http_client.h"
 
-#include <poll.h>
+// --- backends ---
 
-#define RELAY_BUFFER ((size_t)1 << 20)
-
-struct target {
-        char *base_url, *path; // path with query
-        bool kubelet;          // with our client certificate
-        bool tls;
-};
-
-static void release_target(struct target *target)
+void cx_backend_release(struct cx_backend *backend)
 {
-        free(target->base_url);
-        free(target->path);
+        free(backend->base_url);
+        free(backend->path);
 }
 
 static int read_pem(const char *path, struct cx_buf *to, struct cx_error *err)
@@ -32,13 +23,13 @@ static int read_pem(const char *path, struct cx_buf *to, struct cx_error *err)
         return r < 0 ? cx_error_set(err, r, "cannot read %s: %s", path, strerror(-r)) : 0;
 }
 
-static int new_client(struct cx_call *call, const struct target *target, struct cx_http_client **ret_client,
+int cx_backend_client(struct cx_call *call, const struct cx_backend *backend, struct cx_http_client **ret_client,
                       struct cx_error *err)
 {
         const struct cx_apiserver_options *o = &call->api->options;
         CX_BUF ca = CX_BUF_INIT_MAX(1 << 20), cert = CX_BUF_INIT_MAX(1 << 20), key = CX_BUF_INIT_MAX(1 << 20);
         int r = 0;
-        if (target->kubelet) {
+        if (backend->kubelet) {
                 r = read_pem(o->kubelet_ca_file, &ca, err);
                 if (r == 0)
                         r = read_pem(o->kubelet_client_cert_file, &cert, err);
@@ -48,7 +39,7 @@ static int new_client(struct cx_call *call, const struct target *target, struct 
         if (r < 0)
                 return r;
         struct cx_http_client_options options = {
-                .base_url = target->base_url,
+                .base_url = backend->base_url,
                 .ca_pem = ca.length ? ca.data : NULL,
                 .cert_pem = cert.length ? cert.data : NULL,
                 .key_pem = key.length ? key.data : NULL,
@@ -57,136 +48,7 @@ static int new_client(struct cx_call *call, const struct target *target, struct 
         return cx_http_client_new(&options, ret_client, err);
 }
 
-// --- relaying a plain answer ---
-
-struct relay {
-        struct cx_http_client *client;
-        struct cx_http_request *request; // until the answer has begun
-        struct target target;
-        char *method, *content_type, *accept;
-        struct cx_buf body;
-        pthread_mutex_t lock; // guards the rest
-        pthread_cond_t drained;
-        struct cx_buf buffer;
-        bool finished, failed;
-        bool gone; // the client has left
-        struct cx_http_stream *stream;
-        int references; // the thread's and the stream's
-};
-
-static void unref_relay(struct relay *relay)
-{
-        pthread_mutex_lock(&relay->lock);
-        bool last = --relay->references == 0;
-        pthread_mutex_unlock(&relay->lock);
-        if (!last)
-                return;
-        cx_http_client_free(relay->client);
-        release_target(&relay->target);
-        cx_http_stream_unref(relay->stream);
-        cx_buf_release(&relay->buffer);
-        cx_buf_release(&relay->body);
-        free(relay->method);
-        free(relay->content_type);
-        free(relay->accept);
-        pthread_mutex_destroy(&relay->lock);
-        pthread_cond_destroy(&relay->drained);
-        free(relay);
-}
-
-static ssize_t read_relay(void *context, uint64_t offset CX_UNUSED, char *to, size_t max)
-{
-        struct relay *relay = context;
-        pthread_mutex_lock(&relay->lock);
-        ssize_t n = relay->finished ? relay->failed ? CX_HTTP_STREAM_ABORT : CX_HTTP_STREAM_END : CX_HTTP_STREAM_WAIT;
-        if (relay->buffer.length) {
-                n = (ssize_t)(relay->buffer.length < max ? relay->buffer.length : max);
-                memcpy(to, relay->buffer.data, (size_t)n);
-                cx_buf_consume(&relay->buffer, (size_t)n);
-                pthread_cond_signal(&relay->drained);
-        }
-        pthread_mutex_unlock(&relay->lock);
-        return n;
-}
-
-static void release_relay(void *context)
-{
-        struct relay *relay = context;
-        pthread_mutex_lock(&relay->lock);
-        __atomic_store_n(&relay->gone, true, __ATOMIC_RELEASE);
-        pthread_cond_signal(&relay->drained);
-        pthread_mutex_unlock(&relay->lock);
-        unref_relay(relay);
-}
-
-// Begins the answer once the status and headers of the other side are known.
-static void begin_answer(struct relay *relay, const struct cx_http_reply *reply)
-{
-        static const char *const passed[] = {"Location", "ETag", "Last-Modified", "Cache-Control", "Set-Cookie"};
-        CX_CLEANUP(cx_freep) char *type = cx_http_reply_header(reply, "Content-Type");
-        for (size_t i = 0; i < CX_ARRAY_SIZE(passed); i++) {
-                CX_CLEANUP(cx_freep) char *value = cx_http_reply_header(reply, passed[i]);
-                if (value)
-                        cx_http_add_header(relay->request, passed[i], value);
-        }
-        struct cx_http_stream_source source = {.read = read_relay, .release = release_relay, .context = relay};
-        struct cx_http_request *request = cx_steal(&relay->request);
-        relay->references++;
-        cx_http_respond_stream_into(request, reply->code, type ? type : "text/plain", -1, &source, &relay->stream);
-}
-
-static int on_relay_data(void *context, const struct cx_http_reply *reply, const char *data, size_t length)
-{
-        struct relay *relay = context;
-        if (relay->request)
-                begin_answer(relay, reply);
-        pthread_mutex_lock(&relay->lock);
-        while (relay->buffer.length > RELAY_BUFFER && !relay->gone)
-                pthread_cond_wait(&relay->drained, &relay->lock);
-        bool gone = relay->gone;
-        if (!gone)
-                cx_buf_append(&relay->buffer, data, length);
-        pthread_mutex_unlock(&relay->lock);
-        if (!gone)
-                cx_http_stream_wake(relay->stream);
-        return gone ? -EPIPE : 0;
-}
-
-static void *relay_main(void *context)
-{
-        struct relay *relay = context;
-        CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-        CX_ERROR err = CX_ERROR_INIT;
-        struct cx_http_call http = {.method = relay->method,
-                                    .path = relay->target.path,
-                                    .body = relay->body.length ? relay->body.data : NULL,
-                                    .body_length = relay->body.length,
-                                    .content_type = relay->content_type,
-                                    .accept = relay->accept ? relay->accept : "*/*",
-                                    .timeout = -1,
-                                    .on_data = on_relay_data,
-                                    .context = relay,
-                                    .cancel = &relay->gone};
-        int r = cx_http_do(relay->client, &http, &reply, &err);
-        if (relay->request && r < 0) {
-                CX_ERROR answer = CX_ERROR_INIT;
-                (void)cx_error_reason(&answer, CX_REASON_UNAVAILABLE, "error trying to reach %s: %s",
-                                      relay->target.base_url, cx_error_text(&err));
-                cx_http_respond_error(relay->request, &answer);
-        } else {
-                if (relay->request)
-                        begin_answer(relay, &reply); // an empty body
-                pthread_mutex_lock(&relay->lock);
-                relay->finished = true;
-                relay->failed = r < 0;
-                pthread_mutex_unlock(&relay->lock);
-                cx_http_stream_wake(relay->stream);
-        }
-        unref_relay(relay);
-        return NULL;
-}
-
-static int start_thread(void *(*run)(void *), void *context)
+int cx_start_thread(void *(*run)(void *), void *context)
 {
         pthread_t thread;
         pthread_attr_t attributes;
@@ -198,174 +60,9 @@ static int start_thread(void *(*run)(void *), void *context)
         return -r;
 }
 
-static int relay(struct cx_call *call, struct target *target, struct cx_error *err)
-{
-        struct cx_http_client *client = NULL;
-        int r = new_client(call, target, &client, err);
-        if (r < 0)
-                return r;
-        struct relay *relay = cx_alloc(sizeof *relay);
-        relay->client = client;
-        relay->request = call->request;
-        relay->target = *target;
-        *target = (struct target){0};
-        relay->method = cx_strdup(cx_http_method(call->request));
-        relay->content_type = cx_strdup(cx_http_header(call->request, "Content-Type"));
-        relay->accept = cx_strdup(cx_http_header(call->request, "Accept"));
-        relay->body = (struct cx_buf)CX_BUF_INIT;
-        relay->buffer = (struct cx_buf)CX_BUF_INIT;
-        relay->references = 1;
-        size_t length;
-        const char *body = cx_http_body(call->request, &length);
-        cx_buf_append(&relay->body, body, length);
-        pthread_mutex_init(&relay->lock, NULL);
-        pthread_cond_init(&relay->drained, NULL);
-        r = start_thread(relay_main, relay);
-        if (r < 0) {
-                unref_relay(relay);
-                return cx_error_set(err, r, "cannot start a thread: %s", strerror(-r));
-        }
-        return 0;
-}
-
-// --- joining two upgraded connections ---
-
-struct join {
-        struct cx_http_client *client;
-        struct cx_http_tunnel *tunnel;
-};
-
-static bool write_all(int fd, const char *data, size_t length)
-{
-        while (length) {
-                ssize_t n = write(fd, data, length);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return false;
-                data += n;
-                length -= (size_t)n;
-        }
-        return true;
-}
-
-static bool tunnel_write_all(struct cx_http_tunnel *tunnel, const char *data, size_t length)
-{
-        while (length) {
-                ssize_t n = cx_http_tunnel_write(tunnel, data, length);
-                if (n == -EAGAIN) {
-                        struct pollfd wait = {cx_http_tunnel_fd(tunnel), POLLOUT, 0};
-                        (void)poll(&wait, 1, 1000);
-                        continue;
-                }
-                if (n <= 0)
-                        return false;
-                data += n;
-                length -= (size_t)n;
-        }
-        return true;
-}
-
-static void run_join(int fd, const char *extra, size_t extra_length, void *context)
-{
-        struct join *join = context;
-        char block[32768];
-        bool open = tunnel_write_all(join->tunnel, extra, extra_length);
-        while (open) {
-                // What TLS has decrypted already does not show in poll: read first, then wait.
-                ssize_t n = cx_http_tunnel_read(join->tunnel, block, sizeof block);
-                if (n > 0) {
-                        open = write_all(fd, block, (size_t)n);
-                        continue;
-                }
-                if (n != -EAGAIN)
-                        break;
-                struct pollfd fds[2] = {{fd, POLLIN, 0}, {cx_http_tunnel_fd(join->tunnel), POLLIN, 0}};
-                if (poll(fds, 2, -1) < 0 && errno != EINTR)
-                        break;
-                if (!(fds[0].revents & (POLLIN | POLLHUP | POLLERR)))
-                        continue;
-                n = read(fd, block, sizeof block);
-                if (n <= 0)
-                        break;
-                open = tunnel_write_all(join->tunnel, block, (size_t)n);
-        }
-}
-
-static void release_join(void *context)
-{
-        struct join *join = context;
-        cx_http_tunnel_free(join->tunnel);
-        cx_http_client_free(join->client);
-        free(join);
-}
-
-static void add_upgrade_header(void *context, const char *name, const char *value)
-{
-        struct cx_strings *headers = context;
-        static const char *const passed[] = {"Upgrade",
-                                             "Connection",
-                                             "Sec-WebSocket-Key",
-                                             "Sec-WebSocket-Version",
-                                             "Sec-WebSocket-Protocol",
-                                             "Sec-WebSocket-Extensions",
-                                             "X-Stream-Protocol-Version",
-                                             "Origin"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(passed); i++)
-                if (strcasecmp(name, passed[i]) == 0) {
-                        CX_CLEANUP(cx_freep) char *line = cx_sprintf("%s: %s", name, value);
-                        cx_strings_add(headers, line);
-                }
-}
-
-static void relay_refusal(struct cx_call *call, const struct cx_http_reply *refusal, struct cx_error *why)
-{
-        if (refusal->code >= 300) {
-                CX_CLEANUP(cx_freep) char *type = cx_http_reply_header(refusal, "Content-Type");
-                cx_http_respond(call->request, refusal->code, type ? type : "text/plain", refusal->body.data,
-                                refusal->body.length);
-                return;
-        }
-        CX_ERROR err = CX_ERROR_INIT;
-        (void)cx_error_reason(&err, CX_REASON_INTERNAL, "error dialing backend: %s", cx_error_text(why));
-        cx_respond_error(call, &err);
-}
-
-static int join_upgraded(struct cx_call *call, const struct target *target, struct cx_error *err)
-{
-        struct join *join = cx_alloc(sizeof *join);
-        CX_HTTP_REPLY headers = CX_HTTP_REPLY_INIT, refusal = CX_HTTP_REPLY_INIT;
-        CX_STRINGS passed = CX_STRINGS_INIT;
-        CX_ERROR why = CX_ERROR_INIT;
-        int r = new_client(call, target, &join->client, err);
-        if (r < 0) {
-                free(join);
-                return r;
-        }
-        cx_http_headers(call->request, add_upgrade_header, &passed);
-        CX_CLEANUP(cx_freep) const char **lines = cx_alloc_array(passed.count + 1, sizeof(char *));
-        for (size_t i = 0; i < passed.count; i++)
-                lines[i] = passed.items[i];
-        struct cx_http_call http = {.method = cx_http_method(call->request), .path = target->path, .headers = lines};
-        if (cx_http_upgrade(join->client, &http, &join->tunnel, &headers, &refusal, &why) < 0) {
-                relay_refusal(call, &refusal, &why);
-                release_join(join);
-                return 0;
-        }
-        static const char *const answered[] = {"Upgrade", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol",
-                                               "X-Stream-Protocol-Version"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(answered); i++) {
-                CX_CLEANUP(cx_freep) char *value = cx_http_reply_header(&headers, answered[i]);
-                if (value)
-                        cx_http_add_header(call->request, answered[i], value);
-        }
-        cx_http_respond_upgrade(call->request, run_join, join, release_join);
-        return 0;
-}
-
 // --- where to ---
 
-static int node_target(struct cx_call *call, const char *name, struct target *target, struct cx_error *err)
+static int node_backend(struct cx_call *call, const char *name, struct cx_backend *backend, struct cx_error *err)
 {
         json_auto_t *node = cx_store_get_json(call->api->store, cx_schema_resource("", "v1", "nodes"), NULL, name);
         const json_t *addresses = cx_json_get(node, "status.addresses");
@@ -374,9 +71,9 @@ static int node_target(struct cx_call *call, const char *name, struct target *ta
                 address = cx_json_find(addresses, "type", "Hostname");
         if (!address)
                 return cx_error_reason(err, CX_REASON_INTERNAL, "no preferred addresses found for node \"%s\"", name);
-        target->kubelet = true;
-        target->base_url = cx_sprintf("https://%s:%ld", cx_json_string_or(address, "address", ""),
-                                      (long)cx_json_int(node, "status.daemonEndpoints.kubeletEndpoint.Port", 10250));
+        backend->kubelet = true;
+        backend->base_url = cx_sprintf("https://%s:%ld", cx_json_string_or(address, "address", ""),
+                                       (long)cx_json_int(node, "status.daemonEndpoints.kubeletEndpoint.Port", 10250));
         return 0;
 }
 
@@ -447,7 +144,7 @@ static void add_exec_query(struct cx_call *call, struct cx_buf *path)
         }
 }
 
-static int container_target(struct cx_call *call, struct target *target, struct cx_error *err)
+static int container_backend(struct cx_call *call, struct cx_backend *backend, struct cx_error *err)
 {
         static const char *const paths[][2] = {
                 {"log", "containerLogs"}, {"exec", "exec"}, {"attach", "attach"}, {"portforward", "portForward"}};
@@ -470,7 +167,7 @@ static int container_target(struct cx_call *call, struct target *target, struct 
                 cx_http_respond(call->request, 200, "text/plain", "", 0); // nothing has run yet
                 return 1;
         }
-        r = node_target(call, node, target, err);
+        r = node_backend(call, node, backend, err);
         if (r < 0)
                 return r;
         CX_BUF path = CX_BUF_INIT;
@@ -481,7 +178,7 @@ static int container_target(struct cx_call *call, struct target *target, struct 
                 add_query(call, &path);
         else
                 add_exec_query(call, &path);
-        target->path = cx_buf_detach(&path);
+        backend->path = cx_buf_detach(&path);
         return 0;
 }
 
@@ -534,7 +231,7 @@ static int service_backend(struct cx_call *call, const char *name, const char *p
         return 0;
 }
 
-static int proxy_target(struct cx_call *call, struct target *target, struct cx_error *err)
+static int proxy_backend(struct cx_call *call, struct cx_backend *backend, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *text = cx_strdup(call->info.name);
         const char *scheme, *name, *port;
@@ -542,9 +239,9 @@ static int proxy_target(struct cx_call *call, struct target *target, struct cx_e
         CX_BUF path = CX_BUF_INIT;
         cx_buf_add(&path, *call->info.rest ? call->info.rest : "/");
         add_query(call, &path);
-        target->path = cx_buf_detach(&path);
+        backend->path = cx_buf_detach(&path);
         if (cx_streq(call->info.resource, "nodes"))
-                return node_target(call, name, target, err);
+                return node_backend(call, name, backend, err);
         CX_CLEANUP(cx_freep) char *host = NULL;
         int64_t number = 80;
         if (cx_streq(call->info.resource, "services")) {
@@ -565,7 +262,7 @@ static int proxy_target(struct cx_call *call, struct target *target, struct cx_e
                 if (!host || !*host)
                         return cx_error_reason(err, CX_REASON_UNAVAILABLE, "address not allowed: pod has no IP yet");
         }
-        target->base_url = cx_sprintf("%s://%s:%ld", cx_streq(scheme, "https") ? "https" : "http", host, (long)number);
+        backend->base_url = cx_sprintf("%s://%s:%ld", cx_streq(scheme, "https") ? "https" : "http", host, (long)number);
         return 0;
 }
 
@@ -578,15 +275,15 @@ bool cx_serve_connect(struct cx_call *call)
                 container |= cx_streq(call->info.resource, "pods") && cx_streq(sub, of_container[i]);
         if (*call->info.group || (!container && !proxy))
                 return false;
-        struct target target = {0};
+        struct cx_backend backend = {0};
         CX_ERROR err = CX_ERROR_INIT;
-        int r = container ? container_target(call, &target, &err) : proxy_target(call, &target, &err);
+        int r = container ? container_backend(call, &backend, &err) : proxy_backend(call, &backend, &err);
         bool upgrade = cx_http_header(call->request, "Upgrade") != NULL;
         if (r == 0 && container && !cx_streq(sub, "log") && !upgrade)
                 r = cx_error_reason(&err, CX_REASON_BAD_REQUEST, "Upgrade request required");
         if (r == 0)
-                r = upgrade ? join_upgraded(call, &target, &err) : relay(call, &target, &err);
-        release_target(&target);
+                r = upgrade ? cx_join_upgraded(call, &backend, &err) : cx_relay(call, &backend, &err);
+        cx_backend_release(&backend);
         if (r < 0)
                 cx_respond_error(call, &err);
         return true;

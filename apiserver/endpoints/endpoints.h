@@ -13,6 +13,10 @@ bool cx_serve_subresource(struct cx_call *call);
 bool cx_serve_review(struct cx_call *call);
 // connect.c: log, exec, attach, portforward and proxy. False when it is none of these.
 bool cx_serve_connect(struct cx_call *call);
+// What it passes on at the moment. Cancelled, all of it ends within a tenth of a second, begun or not.
+struct cx_relays *cx_relays_new(void);
+void cx_relays_cancel(struct cx_relays *relays);
+void cx_relays_free(struct cx_relays *relays); // waits for them to end
 
 // kubernetes_service.c: the system's namespaces, priority classes, the service "kubernetes" and who stands behind it.
 int cx_system_objects(struct cx_apiserver *api, struct cx_error *err) CX_CHECK;

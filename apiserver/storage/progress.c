@@ -198,7 +198,8 @@ void cx_progress_stop(struct cx_progress *p)
 {
         pthread_mutex_lock(&p->lock);
         p->stopping = true;
-        struct cx_waiter *lists[] = {cx_steal(&p->waiting), cx_steal(&p->current), cx_steal(&p->next)};
+        struct cx_waiter *lists[] = {p->waiting, p->current, p->next};
+        p->waiting = p->current = p->next = NULL;
         pthread_mutex_unlock(&p->lock);
         for (size_t i = 0; i < CX_ARRAY_SIZE(lists); i++)
                 tell(lists[i], -ECANCELED);

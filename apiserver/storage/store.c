@@ -523,7 +523,7 @@ int cx_store_put(struct cx_store *store, const struct cx_resource *resource, con
 {
         CX_CLEANUP(cx_freep) char *key = etcd_key(store, resource, namespace, name);
         CX_BUF value = CX_BUF_INIT;
-        int64_t lease, revision = 0;
+        int64_t lease = 0, revision = 0;
         encode(object, &value);
         int r = lease_for(store, ttl, &lease, err);
         if (r < 0)

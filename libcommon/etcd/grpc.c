@@ -1,137 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // See grpc.h. All state is guarded by one lock, which is held only for what does not block: packing frames, writing to
-// and reading from a non-blocking socket. What nghttp2 tells while the lock is held is only gathered (bytes into `in`,
-// ended transfers into `finished`); the I/O thread hands it on afterwards, without the lock.
-#include "etcd/grpc.h"
-
+// and reading from a non-blocking socket. Outcomes and messages are handed on by the I/O thread, without the lock.
 #include "base/log.h"
 #include "base/time.h"
-#include "etcd/dial.h"
+#include "etcd/grpc_internal.h"
 
-#include <nghttp2/nghttp2.h>
-#include <openssl/err.h>
 #include <poll.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <sys/eventfd.h>
 
 #define MAX_MESSAGE ((size_t)512 << 20)
 #define PREFIX 5 // a flag byte and the length, big-endian (gRPC over HTTP/2, "Length-Prefixed-Message")
 #define DIAL_TIMEOUT (3 * CX_NS_PER_S)
-#define WINDOW (8 << 20)
-#define OUT_BLOCK ((size_t)64 << 10)
-#define IN_BLOCK ((size_t)16 << 10) // a TLS record
 #define MAX_SLEEP (10 * CX_NS_PER_S)
 
-struct list {
-        struct transfer *first, *last;
-};
-
-// A call or a stream as HTTP/2 sees it.
-struct transfer {
-        bool is_stream;
-        struct list *list; // the one it is in: a channel's `waiting` or `finished`, a connection's `open`, or none
-        struct transfer *next, *previous;
-        struct connection *connection; // NULL: not sent
-        int32_t id;
-        const char *method;
-        struct cx_buf out; // framed messages
-        size_t sent;
-        struct cx_buf in;
-        int status; // gRPC's; -1: no answer
-        char *text;
-        bool unsent; // certainly has not reached a server
-};
-
 struct call {
-        struct transfer t;
+        struct cx_transfer t;
         int64_t deadline;
         cx_grpc_done done;
         void *context;
 };
-
-struct cx_grpc_stream {
-        struct transfer t;
-        struct cx_grpc *grpc;
-        struct cx_grpc_stream_callbacks callbacks;
-        struct cx_grpc_stream *next;
-        bool running, ending, over, ended; // over: on_end wanted no restart
-        int64_t start_at;                  // monotonic ns
-        pthread_cond_t ended_cond;
-};
-
-struct connection {
-        struct cx_grpc *grpc;
-        int endpoint;
-        SSL *ssl;
-        nghttp2_session *session;
-        struct cx_buf out; // frames that TLS has not taken yet
-        size_t out_sent;
-        bool want_write, broken;
-        struct list open;
-};
-
-struct cx_grpc {
-        char **endpoints;
-        int n_endpoints;
-        struct cx_dialer *dialer;
-        pthread_t thread;
-        bool started;
-        int wake_fd;
-        pthread_mutex_t lock; // guards all below, transfers included; a stream's `in` belongs to the I/O thread
-        bool stopping, polling;
-        int64_t sleep_until; // while polling
-        int endpoint;        // the next connection's
-        struct connection *connection, *leaving;
-        struct list waiting, finished;
-        int64_t limit; // no call waits longer; 0: none
-        struct cx_grpc_stream *streams;
-};
-
-// --- lists ---
-
-static void list_move(struct transfer *t, struct list *to)
-{
-        struct list *from = t->list;
-        if (from) {
-                *(t->previous ? &t->previous->next : &from->first) = t->next;
-                *(t->next ? &t->next->previous : &from->last) = t->previous;
-        }
-        t->list = to;
-        t->next = t->previous = NULL;
-        if (!to)
-                return;
-        t->previous = to->last;
-        *(to->last ? &to->last->next : &to->first) = t;
-        to->last = t;
-}
-
-static void wake_locked(struct cx_grpc *grpc)
-{
-        if (!grpc->polling)
-                return;
-        grpc->polling = false;
-        (void)eventfd_write(grpc->wake_fd, 1);
-}
-
-static void drain(struct cx_grpc *grpc)
-{
-        eventfd_t count;
-        if (!grpc->stopping)
-                (void)eventfd_read(grpc->wake_fd, &count);
-}
-
-// The transfer has its outcome: the I/O thread tells it to its owner.
-static void finish(struct cx_grpc *grpc, struct transfer *t, int status, const char *text)
-{
-        if (t->status < 0)
-                t->status = status;
-        if (text && !t->text)
-                t->text = cx_strdup(text);
-        t->connection = NULL;
-        list_move(t, &grpc->finished);
-        wake_locked(grpc);
-}
 
 // --- messages ---
 
@@ -158,203 +46,14 @@ static int first_message(const struct cx_buf *in, size_t *ret_length)
         return 0;
 }
 
-// --- nghttp2's callbacks, under the lock ---
-
-static ssize_t on_send_data(nghttp2_session *session, int32_t id, uint8_t *to, size_t max, uint32_t *flags,
-                            nghttp2_data_source *source CX_UNUSED, void *context CX_UNUSED)
-{
-        struct transfer *t = nghttp2_session_get_stream_user_data(session, id);
-        if (!t)
-                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-        size_t left = t->out.length - t->sent, n = max < left ? max : left;
-        if (!n && t->is_stream)
-                return NGHTTP2_ERR_DEFERRED;
-        memcpy(to, t->out.data + t->sent, n);
-        t->sent += n;
-        if (t->sent == t->out.length && t->is_stream) {
-                cx_buf_clear(&t->out);
-                t->sent = 0;
-        } else if (t->sent == t->out.length) {
-                *flags |= NGHTTP2_DATA_FLAG_EOF;
-        }
-        return (ssize_t)n;
-}
-
-static int on_data(nghttp2_session *session, uint8_t flags CX_UNUSED, int32_t id, const uint8_t *data, size_t length,
-                   void *context CX_UNUSED)
-{
-        struct transfer *t = nghttp2_session_get_stream_user_data(session, id);
-        if (!t)
-                return 0;
-        cx_buf_append(&t->in, data, length);
-        return t->in.overflow ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
-}
-
-static bool is_named(const uint8_t *name, size_t length, const char *wanted)
-{
-        return length == strlen(wanted) && memcmp(name, wanted, length) == 0;
-}
-
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_length,
-                     const uint8_t *value, size_t value_length, uint8_t flags CX_UNUSED, void *context CX_UNUSED)
-{
-        struct transfer *t = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-        if (!t)
-                return 0;
-        CX_CLEANUP(cx_freep) char *text = cx_strndup((const char *)value, value_length);
-        int64_t number;
-        if (is_named(name, name_length, "grpc-status")) {
-                t->status = cx_parse_int(text, 0, 16, &number) == 0 ? (int)number : 2;
-        } else if (is_named(name, name_length, "grpc-message")) {
-                free(t->text);
-                t->text = cx_steal(&text);
-        } else if (is_named(name, name_length, ":status") && strcmp(text, "200") != 0) {
-                free(t->text);
-                t->text = cx_sprintf("HTTP status %.16s", text);
-        }
-        return 0;
-}
-
-static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *context)
-{
-        struct connection *c = context;
-        struct transfer *t = nghttp2_session_get_stream_user_data(session, id);
-        if (!t)
-                return 0;
-        // RFC 9113 section 8.7: a refused stream was not processed.
-        t->unsent = error == NGHTTP2_REFUSED_STREAM;
-        finish(c->grpc, t, -1, error == NGHTTP2_NO_ERROR ? "the answer has no status" : nghttp2_http2_strerror(error));
-        return 0;
-}
-
-// --- a connection ---
-
-static int open_session(struct connection *c)
-{
-        nghttp2_session_callbacks *callbacks;
-        nghttp2_session_callbacks_new(&callbacks);
-        nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
-        nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-        int r = nghttp2_session_client_new(&c->session, callbacks, c);
-        nghttp2_session_callbacks_del(callbacks);
-        if (r)
-                return -ENOMEM;
-        nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-                                             {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW}};
-        nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, CX_ARRAY_SIZE(settings));
-        nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0, WINDOW);
-        return 0;
-}
-
-// Everything that is open on it ends without an answer.
-static void drop(struct connection *c)
-{
-        if (!c)
-                return;
-        while (c->open.first)
-                finish(c->grpc, c->open.first, -1, "the connection to etcd was lost");
-        nghttp2_session_del(c->session);
-        cx_dial_close(c->ssl);
-        cx_buf_release(&c->out);
-        free(c);
-}
-
-// Packs what the session wants to send and gives it to TLS, as far as it is taken.
-static void flush(struct connection *c)
-{
-        c->want_write = false;
-        while (!c->broken) {
-                if (c->out_sent == c->out.length) {
-                        cx_buf_clear(&c->out);
-                        c->out_sent = 0;
-                }
-                while (c->out.length < OUT_BLOCK) {
-                        const uint8_t *data;
-                        ssize_t n = nghttp2_session_mem_send(c->session, &data);
-                        if (n < 0)
-                                c->broken = true;
-                        if (n <= 0)
-                                break;
-                        cx_buf_append(&c->out, data, (size_t)n);
-                }
-                if (c->out_sent == c->out.length)
-                        return;
-                ERR_clear_error();
-                int n = SSL_write(c->ssl, c->out.data + c->out_sent, (int)(c->out.length - c->out_sent));
-                if (n > 0) {
-                        c->out_sent += (size_t)n;
-                        continue;
-                }
-                int why = SSL_get_error(c->ssl, n);
-                c->want_write = why == SSL_ERROR_WANT_WRITE;
-                c->broken = why != SSL_ERROR_WANT_WRITE && why != SSL_ERROR_WANT_READ;
-                return;
-        }
-}
-
-static void receive(struct connection *c)
-{
-        uint8_t block[IN_BLOCK];
-        while (!c->broken) {
-                ERR_clear_error();
-                int n = SSL_read(c->ssl, block, sizeof block);
-                if (n > 0) {
-                        c->broken = nghttp2_session_mem_recv(c->session, block, (size_t)n) != n;
-                        continue;
-                }
-                int why = SSL_get_error(c->ssl, n);
-                c->broken = why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE;
-                break;
-        }
-        flush(c);
-        if (!nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session))
-                c->broken = true; // the server has said goodbye and nothing is left
-}
-
-static nghttp2_nv header(const char *name, const char *value)
-{
-        return (nghttp2_nv){.name = (uint8_t *)name,
-                            .namelen = strlen(name),
-                            .value = (uint8_t *)value,
-                            .valuelen = strlen(value),
-                            .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME};
-}
-
-static bool submit(struct connection *c, struct transfer *t)
-{
-        const char *authority = c->grpc->endpoints[c->endpoint] + strlen("https://");
-        const nghttp2_nv headers[] = {
-                header(":method", "POST"),
-                header(":scheme", "https"),
-                header(":path", t->method),
-                header(":authority", authority),
-                header("content-type", "application/grpc"),
-                header("te", "trailers"),
-                header("hasleader",
-                       "true"), // a member that has lost its cluster ends the stream instead of being silent
-        };
-        nghttp2_data_provider body = {.read_callback = on_send_data};
-        size_t count = CX_ARRAY_SIZE(headers) - (t->is_stream ? 0 : 1);
-        int32_t id = nghttp2_submit_request(c->session, NULL, headers, count, &body, t);
-        if (id < 0)
-                return false; // GOAWAY, or out of stream numbers: the next connection takes it
-        t->id = id;
-        t->connection = c;
-        list_move(t, &c->open);
-        return true;
-}
-
-// Cancels an open transfer; nghttp2 forgets whose it was.
-static void cancel(struct transfer *t)
-{
-        struct connection *c = t->connection;
-        nghttp2_session_set_stream_user_data(c->session, t->id, NULL);
-        nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, t->id, NGHTTP2_CANCEL);
-        flush(c);
-}
-
 // --- the channel's connection, on the I/O thread ---
+
+static void drain(struct cx_grpc *grpc)
+{
+        eventfd_t count;
+        if (!grpc->stopping)
+                (void)eventfd_read(grpc->wake_fd, &count);
+}
 
 static void next_endpoint(struct cx_grpc *grpc, int failed)
 {
@@ -365,14 +64,14 @@ static void next_endpoint(struct cx_grpc *grpc, int failed)
 // What is new goes to the next endpoint; calls under way may still end here, streams start over there.
 static void leave(struct cx_grpc *grpc)
 {
-        struct connection *c = cx_steal(&grpc->connection);
+        struct cx_connection *c = cx_steal(&grpc->connection);
         next_endpoint(grpc, c->endpoint);
-        drop(cx_steal(&grpc->leaving));
-        for (struct transfer *t = c->open.first, *next; t; t = next) {
+        cx_connection_drop(cx_steal(&grpc->leaving));
+        for (struct cx_transfer *t = c->open.first, *next; t; t = next) {
                 next = t->next;
                 if (t->is_stream) {
-                        cancel(t);
-                        finish(grpc, t, CX_GRPC_UNAVAILABLE, "moving to the next endpoint");
+                        cx_transfer_cancel(t);
+                        cx_transfer_finish(grpc, t, CX_GRPC_UNAVAILABLE, "moving to the next endpoint");
                 }
         }
         grpc->leaving = c;
@@ -380,19 +79,19 @@ static void leave(struct cx_grpc *grpc)
 
 static void drop_broken(struct cx_grpc *grpc)
 {
-        struct connection *c = grpc->connection;
+        struct cx_connection *c = grpc->connection;
         if (c && c->broken) {
                 next_endpoint(grpc, c->endpoint);
-                drop(cx_steal(&grpc->connection));
+                cx_connection_drop(cx_steal(&grpc->connection));
         }
         if (grpc->leaving && (grpc->leaving->broken || !grpc->leaving->open.first))
-                drop(cx_steal(&grpc->leaving));
+                cx_connection_drop(cx_steal(&grpc->leaving));
 }
 
 // Dials without the lock. When it fails, all that waits ends: its owners know whether to try again.
 static void connect_locked(struct cx_grpc *grpc)
 {
-        struct connection *c = cx_alloc(sizeof *c);
+        struct cx_connection *c = cx_alloc(sizeof *c);
         CX_ERROR err = CX_ERROR_INIT;
         c->grpc = grpc;
         c->endpoint = grpc->endpoint;
@@ -401,7 +100,7 @@ static void connect_locked(struct cx_grpc *grpc)
         pthread_mutex_unlock(&grpc->lock);
         int r = cx_dial(grpc->dialer, grpc->endpoints[c->endpoint], DIAL_TIMEOUT, grpc->wake_fd, &c->ssl, &err);
         pthread_mutex_lock(&grpc->lock);
-        if (r == 0 && open_session(c) == 0) {
+        if (r == 0 && cx_connection_open(c) == 0) {
                 grpc->connection = c;
                 return;
         }
@@ -411,30 +110,30 @@ static void connect_locked(struct cx_grpc *grpc)
         if (r == -ECANCELED)
                 return; // it ends
         next_endpoint(grpc, grpc->endpoint);
-        for (struct transfer *t; (t = grpc->waiting.first);) {
+        for (struct cx_transfer *t; (t = grpc->waiting.first);) {
                 t->unsent = true;
-                finish(grpc, t, -1, cx_error_text(&err));
+                cx_transfer_finish(grpc, t, -1, cx_error_text(&err));
         }
 }
 
 static void submit_waiting(struct cx_grpc *grpc)
 {
-        struct transfer *t;
+        struct cx_transfer *t;
         while (grpc->connection && (t = grpc->waiting.first)) {
-                if (!submit(grpc->connection, t)) {
+                if (!cx_connection_submit(grpc->connection, t)) {
                         leave(grpc);
                         return;
                 }
         }
         if (grpc->connection)
-                flush(grpc->connection);
+                cx_connection_flush(grpc->connection);
 }
 
 // --- outcomes, handed on without the lock ---
 
 static void end_call(struct call *call)
 {
-        struct transfer *t = &call->t;
+        struct cx_transfer *t = &call->t;
         struct cx_grpc_result result = CX_GRPC_RESULT_INIT;
         size_t length;
         result.status = t->status;
@@ -458,7 +157,7 @@ static void end_call(struct call *call)
 
 static void end_stream(struct cx_grpc *grpc, struct cx_grpc_stream *stream)
 {
-        struct transfer *t = &stream->t;
+        struct cx_transfer *t = &stream->t;
         int64_t delay = stream->callbacks.on_end(stream->callbacks.context, t->status, cx_str(t->text));
         cx_buf_clear(&t->in);
         pthread_mutex_lock(&grpc->lock);
@@ -496,12 +195,12 @@ static void deliver_locked(struct cx_grpc *grpc)
                 int r = take_messages(s);
                 pthread_mutex_lock(&grpc->lock);
                 if (r < 0 && s->t.connection) {
-                        cancel(&s->t);
-                        finish(grpc, &s->t, -1, "the answer is not a gRPC message");
+                        cx_transfer_cancel(&s->t);
+                        cx_transfer_finish(grpc, &s->t, -1, "the answer is not a gRPC message");
                 }
         }
-        for (struct transfer *t; (t = grpc->finished.first);) {
-                list_move(t, NULL);
+        for (struct cx_transfer *t; (t = grpc->finished.first);) {
+                cx_transfer_move(t, NULL);
                 if (t->status == CX_GRPC_UNAVAILABLE && grpc->n_endpoints > 1 && grpc->connection)
                         leave(grpc);
                 pthread_mutex_unlock(&grpc->lock);
@@ -517,7 +216,7 @@ static void deliver_locked(struct cx_grpc *grpc)
 
 static void start_stream_locked(struct cx_grpc *grpc, struct cx_grpc_stream *stream)
 {
-        struct transfer *t = &stream->t;
+        struct cx_transfer *t = &stream->t;
         CX_BUF first = CX_BUF_INIT;
         stream->running = true;
         t->sent = 0;
@@ -529,7 +228,7 @@ static void start_stream_locked(struct cx_grpc *grpc, struct cx_grpc_stream *str
         stream->callbacks.on_start(stream->callbacks.context, &first);
         pthread_mutex_lock(&grpc->lock);
         frame(&t->out, first.data, first.length);
-        list_move(t, &grpc->waiting);
+        cx_transfer_move(t, &grpc->waiting);
 }
 
 static void remove_stream(struct cx_grpc *grpc, struct cx_grpc_stream *stream)
@@ -539,8 +238,8 @@ static void remove_stream(struct cx_grpc *grpc, struct cx_grpc_stream *stream)
                 p = &(*p)->next;
         *p = stream->next;
         if (stream->t.connection)
-                cancel(&stream->t);
-        list_move(&stream->t, NULL);
+                cx_transfer_cancel(&stream->t);
+        cx_transfer_move(&stream->t, NULL);
         stream->ended = true;
         pthread_cond_broadcast(&stream->ended_cond);
 }
@@ -562,9 +261,9 @@ static int64_t serve_streams_locked(struct cx_grpc *grpc, int64_t now)
 }
 
 // Ends the calls whose time is over. Returns when the next one's is.
-static int64_t expire(struct cx_grpc *grpc, struct list *list, int64_t now, int64_t wake_at)
+static int64_t expire(struct cx_grpc *grpc, struct cx_transfers *list, int64_t now, int64_t wake_at)
 {
-        for (struct transfer *t = list->first, *next; t; t = next) {
+        for (struct cx_transfer *t = list->first, *next; t; t = next) {
                 next = t->next;
                 if (t->is_stream)
                         continue;
@@ -573,8 +272,8 @@ static int64_t expire(struct cx_grpc *grpc, struct list *list, int64_t now, int6
                         deadline = grpc->limit;
                 if (deadline <= now) {
                         if (t->connection)
-                                cancel(t);
-                        finish(grpc, t, CX_GRPC_DEADLINE, "no answer in time");
+                                cx_transfer_cancel(t);
+                        cx_transfer_finish(grpc, t, CX_GRPC_DEADLINE, "no answer in time");
                 } else if (deadline < wake_at) {
                         wake_at = deadline;
                 }
@@ -584,7 +283,7 @@ static int64_t expire(struct cx_grpc *grpc, struct list *list, int64_t now, int6
 
 static void poll_locked(struct cx_grpc *grpc, int64_t wake_at)
 {
-        struct connection *both[] = {grpc->connection, grpc->leaving};
+        struct cx_connection *both[] = {grpc->connection, grpc->leaving};
         struct pollfd fds[3] = {{.fd = grpc->wake_fd, .events = POLLIN}};
         for (size_t i = 0; i < 2; i++) {
                 fds[i + 1].fd = both[i] ? SSL_get_fd(both[i]->ssl) : -1;
@@ -603,7 +302,7 @@ static void poll_locked(struct cx_grpc *grpc, int64_t wake_at)
                 drain(grpc);
         for (size_t i = 0; i < 2; i++)
                 if (both[i] && fds[i + 1].revents)
-                        receive(both[i]);
+                        cx_connection_receive(both[i]);
 }
 
 static void *io_main(void *context)
@@ -628,10 +327,10 @@ static void *io_main(void *context)
                         poll_locked(grpc, wake_at);
                 deliver_locked(grpc);
         }
-        drop(cx_steal(&grpc->connection));
-        drop(cx_steal(&grpc->leaving));
-        for (struct transfer *t; (t = grpc->waiting.first);)
-                finish(grpc, t, -1, "the etcd client ends");
+        cx_connection_drop(cx_steal(&grpc->connection));
+        cx_connection_drop(cx_steal(&grpc->leaving));
+        for (struct cx_transfer *t; (t = grpc->waiting.first);)
+                cx_transfer_finish(grpc, t, -1, "the etcd client ends");
         deliver_locked(grpc);
         pthread_mutex_unlock(&grpc->lock);
         return NULL;
@@ -695,16 +394,16 @@ void cx_grpc_result_release(struct cx_grpc_result *result)
 }
 
 // Sends it on the caller's thread when there is a connection.
-static void send_locked(struct cx_grpc *grpc, struct transfer *t)
+static void send_locked(struct cx_grpc *grpc, struct cx_transfer *t)
 {
-        struct connection *c = grpc->connection;
-        list_move(t, &grpc->waiting);
-        if (c && !c->broken && grpc->waiting.first == t && submit(c, t)) {
-                flush(c);
+        struct cx_connection *c = grpc->connection;
+        cx_transfer_move(t, &grpc->waiting);
+        if (c && !c->broken && grpc->waiting.first == t && cx_connection_submit(c, t)) {
+                cx_connection_flush(c);
                 if (c->want_write || c->broken)
-                        wake_locked(grpc);
+                        cx_grpc_wake_locked(grpc);
         } else {
-                wake_locked(grpc);
+                cx_grpc_wake_locked(grpc);
         }
 }
 
@@ -712,7 +411,7 @@ void cx_grpc_call(struct cx_grpc *grpc, const char *method, const void *message,
                   cx_grpc_done done, void *context)
 {
         struct call *call = cx_alloc(sizeof *call);
-        call->t = (struct transfer){.method = method, .status = -1, .out = CX_BUF_INIT, .in = CX_BUF_INIT};
+        call->t = (struct cx_transfer){.method = method, .status = -1, .out = CX_BUF_INIT, .in = CX_BUF_INIT};
         call->deadline = cx_time_monotonic() + timeout;
         call->done = done;
         call->context = context;
@@ -723,7 +422,7 @@ void cx_grpc_call(struct cx_grpc *grpc, const char *method, const void *message,
         int64_t deadline = call->deadline; // the call may be over as soon as the lock is free
         send_locked(grpc, &call->t);
         if (deadline < grpc->sleep_until)
-                wake_locked(grpc);
+                cx_grpc_wake_locked(grpc);
         pthread_mutex_unlock(&grpc->lock);
 }
 
@@ -731,7 +430,7 @@ void cx_grpc_limit(struct cx_grpc *grpc, int64_t deadline)
 {
         pthread_mutex_lock(&grpc->lock);
         grpc->limit = deadline;
-        wake_locked(grpc);
+        cx_grpc_wake_locked(grpc);
         pthread_mutex_unlock(&grpc->lock);
 }
 
@@ -763,7 +462,7 @@ struct cx_grpc_stream *cx_grpc_stream_new(struct cx_grpc *grpc, const char *meth
                                           const struct cx_grpc_stream_callbacks *callbacks)
 {
         struct cx_grpc_stream *stream = cx_alloc(sizeof *stream);
-        stream->t = (struct transfer){
+        stream->t = (struct cx_transfer){
                 .is_stream = true, .method = method, .status = -1, .out = CX_BUF_INIT, .in = CX_BUF_INIT};
         stream->grpc = grpc;
         stream->callbacks = *callbacks;
@@ -771,7 +470,7 @@ struct cx_grpc_stream *cx_grpc_stream_new(struct cx_grpc *grpc, const char *meth
         pthread_mutex_lock(&grpc->lock);
         stream->next = grpc->streams;
         grpc->streams = stream;
-        wake_locked(grpc);
+        cx_grpc_wake_locked(grpc);
         pthread_mutex_unlock(&grpc->lock);
         return stream;
 }
@@ -780,14 +479,14 @@ void cx_grpc_stream_send(struct cx_grpc_stream *stream, const void *data, size_t
 {
         struct cx_grpc *grpc = stream->grpc;
         pthread_mutex_lock(&grpc->lock);
-        struct connection *c = stream->t.connection;
+        struct cx_connection *c = stream->t.connection;
         // What is said to a stream that is not open is lost with it: on_start says what matters.
         if (c) {
                 frame(&stream->t.out, data, length);
                 nghttp2_session_resume_data(c->session, stream->t.id);
-                flush(c);
+                cx_connection_flush(c);
                 if (c->want_write || c->broken)
-                        wake_locked(grpc);
+                        cx_grpc_wake_locked(grpc);
         }
         pthread_mutex_unlock(&grpc->lock);
 }
@@ -799,7 +498,7 @@ void cx_grpc_stream_free(struct cx_grpc_stream *stream)
         struct cx_grpc *grpc = stream->grpc;
         pthread_mutex_lock(&grpc->lock);
         stream->ending = true;
-        wake_locked(grpc);
+        cx_grpc_wake_locked(grpc);
         while (!stream->ended)
                 pthread_cond_wait(&stream->ended_cond, &grpc->lock);
         pthread_mutex_unlock(&grpc->lock);

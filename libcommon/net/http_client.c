@@ -365,6 +365,13 @@ struct transfer {
         bool too_large, aborted;
 };
 
+static void note_code(struct transfer *transfer)
+{
+        long code = 0;
+        curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &code);
+        transfer->reply->code = (int)code;
+}
+
 static size_t on_header(char *data, size_t size, size_t count, void *user)
 {
         struct transfer *transfer = user;
@@ -378,6 +385,10 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
                 transfer->too_large = true;
                 return 0;
         }
+        note_code(transfer);
+        bool last = length == 2 && memcmp(data, "\r\n", 2) == 0, final = transfer->reply->code >= 200;
+        if (last && final && transfer->call->on_headers)
+                transfer->call->on_headers(transfer->call->context, transfer->reply);
         return length;
 }
 
@@ -385,9 +396,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 {
         struct transfer *transfer = user;
         size_t length = size * count;
-        long code = 0;
-        curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &code);
-        transfer->reply->code = (int)code;
+        note_code(transfer);
         if (transfer->call->on_data) {
                 if (transfer->call->on_data(transfer->call->context, transfer->reply, data, length)) {
                         transfer->aborted = true;

@@ -40,6 +40,8 @@ struct cx_http_call {
         // When set, data goes here and not to the reply's body; non-zero return aborts the call. Called once per block
         // on the calling thread; the status code and headers are known by then (`reply`).
         int (*on_data)(void *context, const struct cx_http_reply *reply, const char *data, size_t length);
+        // When set: called once when the status and headers of the answer are known, before any data.
+        void (*on_headers)(void *context, const struct cx_http_reply *reply);
         void *context;
         const bool *cancel; // set to true by another thread to abort (polled about ten times a second)
 };

@@ -127,7 +127,7 @@ static void check_value(struct cx_validator *v, const struct cx_field *field, co
                 while (*allowed && strcmp(*allowed, text) != 0)
                         allowed++;
                 if (!*allowed) // a leading "" says that the value may be empty
-                        cx_unsupported(v, "", text, field->enum_values + (*field->enum_values[0] == '\0'));
+                        cx_unsupported(v, "", text, field->enum_values + cx_streq(field->enum_values[0], ""));
         } else if (json_is_integer(value)) {
                 check_bounds(v, field, value);
         } else if (json_is_object(value) && field->type) {

@@ -38,15 +38,15 @@ elect() {
         echo $! >>"$CP/pids"
 }
 
-# Plays the kubelets: what is to end has ended, what has a node runs.
+# Plays the kubelets: what is to end has ended, what has a node runs. A pod may go meanwhile: the next round sees to the rest.
 kubelets() {
         local pod
         for pod in $(k get pods -o jsonpath='{range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name}{"\n"}{end}'); do
-                k delete pod "$pod" --force --grace-period=0 --ignore-not-found >/dev/null 2>&1
+                k delete pod "$pod" --force --grace-period=0 --ignore-not-found >/dev/null 2>&1 || :
         done
         for pod in $(k get pods --field-selector status.phase=Pending,spec.nodeName!= -o name); do
                 k patch "$pod" --subresource=status --type=merge -p '{"status":{"phase":"Running","conditions":[{"type":"Ready",
-                  "status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}' >/dev/null 2>&1
+                  "status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}' >/dev/null 2>&1 || :
         done
 }
 
@@ -127,6 +127,11 @@ leader_of() {
         # Who is asked to end gives the lease back at once.
         elect kube-controller-manager 4
         WAIT=10 wait_for grep -q 'held by another' "$CP/kube-controller-manager-4.log"
+        local third
+        third=$(leader_of kube-controller-manager)
         kill "$(cat "$CP/kube-controller-manager-3.pid")"
-        WAIT=3 wait_for grep -q 'Became leader' "$CP/kube-controller-manager-4.log"
+        third_ended() { ! kill -0 "$(cat "$CP/kube-controller-manager-3.pid")"; }
+        WAIT=10 wait_for third_ended
+        [ "$(leader_of kube-controller-manager)" != "$third" ]
+        WAIT=10 wait_for grep -q 'Became leader' "$CP/kube-controller-manager-4.log"
 }

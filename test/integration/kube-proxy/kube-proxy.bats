@@ -183,11 +183,11 @@ chains() { node iptables-save -t nat | grep -c "^:KUBE-$1-" || true; }
 @test "internal traffic policy Local: the node's own endpoints or none" {
         service inner 10.96.10.13 "internalTrafficPolicy: Local"
         slice inner 10.200.0.2 10.200.0.3,elsewhere
-        wait_for 5 answers a b http://10.96.10.13/
+        WAIT=5 wait_for answers a b http://10.96.10.13/
         for _ in 1 2 3 4 5 6; do [ "$(get b http://10.96.10.13/)" = a ]; done
         slice inner 10.200.0.3,elsewhere
         silent() { ! get b http://10.96.10.13/; }
-        wait_for 8 silent
+        WAIT=8 wait_for silent
 }
 
 @test "an endpoint in the node's zone is preferred when all have hints" {
@@ -203,27 +203,27 @@ endpoints:
 - {addresses: [10.200.0.2], zone: z1, hints: {forZones: [{name: z1}]}}
 - {addresses: [10.200.0.3], zone: z2, hints: {forZones: [{name: z2}]}}
 EOF
-        wait_for 5 answers a out http://10.96.10.14/
+        WAIT=5 wait_for answers a out http://10.96.10.14/
         for _ in $(seq 10); do [ "$(get out http://10.96.10.14/)" = a ]; done
         k delete node node
-        wait_for 5 both out http://10.96.10.14/
+        WAIT=5 wait_for both out http://10.96.10.14/
 }
 
 @test "tables that somebody flushes are written again" {
         service flushed 10.96.10.15
         slice flushed 10.200.0.2
-        wait_for 5 answers a out http://10.96.10.15/
+        WAIT=5 wait_for answers a out http://10.96.10.15/
         node iptables -t nat -F
         node iptables -t nat -X
         ! get out http://10.96.10.15/ || false
-        wait_for 12 answers a out http://10.96.10.15/
+        WAIT=12 wait_for answers a out http://10.96.10.15/
 }
 
 @test "no endpoints: refused on every kind of address" {
         PORT_MORE=", nodePort: 30082" service none 10.96.10.16 "type: LoadBalancer" "externalIPs: [10.202.0.10]"
         k patch service none --subresource=status --type=merge -p '{"status":{"loadBalancer":{"ingress":[{"ip":"10.202.0.11"}]}}}'
-        wait_for 5 refused node http://10.96.10.16/
-        for url in 10.96.10.16 10.202.0.10 10.202.0.11 10.201.0.1:30082; do wait_for 3 refused out http://$url/; done
+        WAIT=5 wait_for refused node http://10.96.10.16/
+        for url in 10.96.10.16 10.202.0.10 10.202.0.11 10.201.0.1:30082; do WAIT=3 wait_for refused out http://$url/; done
 }
 
 written() { node curl -s http://127.0.0.1:10249/metrics | awk '/^kubeproxy_sync_proxy_rules_iptables_last/ {print $2}'; }
@@ -235,18 +235,18 @@ written() { node curl -s http://127.0.0.1:10249/metrics | awk '/^kubeproxy_sync_
         done >"$CP/many.yaml"
         k create -f "$CP/many.yaml" >/dev/null
         all_there() { [ "$(chains SVC)" -ge 1000 ]; }
-        wait_for 20 all_there
+        WAIT=20 wait_for all_there
         settled() { [ "$(written)" -lt 10 ]; }
         slice many-500 10.200.0.2 10.200.0.3
-        wait_for 5 both out http://10.96.22.101/
-        wait_for 5 settled
+        WAIT=5 wait_for both out http://10.96.22.101/
+        WAIT=5 wait_for settled
         local before=$(awk '{print $14 + $15 + $16 + $17}' "/proc/$(cat "$CP/proxy.pid")/stat")
         for i in 1 2 3 4 5; do
                 slice many-500 10.200.0.3
-                wait_for 5 answers b out http://10.96.22.101/
+                WAIT=5 wait_for answers b out http://10.96.22.101/
                 [ "$(written)" -lt 10 ]
                 slice many-500 10.200.0.2
-                wait_for 5 answers a out http://10.96.22.101/
+                WAIT=5 wait_for answers a out http://10.96.22.101/
         done
         local after=$(awk '{print $14 + $15 + $16 + $17}' "/proc/$(cat "$CP/proxy.pid")/stat")
         echo "# 10 changes among 1,000 services: $(((after - before))) ticks of 10 ms" >&3

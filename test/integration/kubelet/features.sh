@@ -351,9 +351,22 @@ import json, sys
 assert "shared" in [p["metadata"]["name"] for p in json.load(sys.stdin)["items"]]'
 ok "/pods" $?
 
+# Through the apiserver: what the kubelet refuses is a Status; a log that says nothing yet has begun all the same.
+api GET '/api/v1/namespaces/default/pods/shared/log?container=a&previous=true' | python3 -c '
+import json, sys
+s = json.load(sys.stdin)
+assert s["kind"] == "Status" and s["reason"] == "BadRequest" and "previous terminated container" in s["message"], s'
+ok "a log that is not there is a Status" $?
+curl -sN --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" -D "$work/headers" -o /dev/null \
+        "https://$host_ip:$api_port/api/v1/namespaces/default/pods/shared/log?container=a&follow=true" &
+follower=$!
+until_true 5 grep -q '^HTTP/1.1 200' "$work/headers"
+ok "following a silent log begins at once" $?
+
 k delete pods --all --wait=false >/dev/null
 all_gone() { [ -z "$(k get pods -o name)" ]; }
 until_true 30 all_gone && until_true 10 nothing_left
 ok "all of it goes and leaves nothing" $?
+kill "$follower" 2>/dev/null
 stop "$kubelet_pid"
 finish

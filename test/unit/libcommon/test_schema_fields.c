@@ -147,7 +147,8 @@ static void test_remove(void **state)
                  "{'f:containers':{'k:{\\'name\\':\\'b\\'}':{'.':{},'f:name':{}}}}", "{'containers':[{'name':'a'}]}"},
                 {"{'containers':[{'name':'a','image':'i'}]}",
                  "{'f:containers':{'k:{\\'name\\':\\'a\\'}':{'f:image':{}}}}", "{'containers':[{'name':'a'}]}"},
-                {"{'securityContext':{'runAsUser':1},'hostname':'h'}", "{'f:securityContext':{'f:runAsUser':{}}}", "{'hostname':'h'}"},
+                {"{'securityContext':{'runAsUser':1},'hostname':'h'}", "{'f:securityContext':{'f:runAsUser':{}}}",
+                 "{'hostname':'h'}"},
                 {"{'hostname':'h'}", "{'f:hostname':{}}", "{}"},
         };
         (void)state;

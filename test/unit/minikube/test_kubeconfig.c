@@ -70,6 +70,7 @@ static void test_users_own_file_is_as_before(void **state CX_UNUSED)
         assert_int_equal(cx_write_file(place.config, own, strlen(own), 0600, false, NULL), 0);
         json_auto_t *before = read_config(place.config);
         start("one", &profile);
+        cx_profile_release(&profile);
         start("one", &profile); // again, as after a stop
         json_auto_t *during = read_config(place.config);
         assert_string_equal(json_string_value(json_object_get(during, "current-context")), "one");

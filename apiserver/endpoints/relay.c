@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plain answers of backends, passed on block by block through a bounded buffer, each by a thread of its own.
+#include "apiserver/endpoints/backend.h"
+#include "apiserver/endpoints/endpoints.h"
+
+#define RELAY_BUFFER ((size_t)1 << 20)
+#define MAX_REFUSAL ((size_t)50000)
+
+struct relay {
+        struct relay *next, *previous; // in the server's list
+        struct cx_relays *all;
+        bool is_log;
+        struct cx_http_client *client;
+        struct cx_http_request *request; // until the answer has begun
+        struct cx_backend backend;
+        char *method, *content_type, *accept;
+        struct cx_buf body;
+        pthread_mutex_t lock; // guards the rest
+        pthread_cond_t drained;
+        struct cx_buf buffer;
+        bool finished, failed;
+        bool gone; // the client has left
+        struct cx_http_stream *stream;
+        int references; // the thread's and the stream's
+};
+
+struct cx_relays {
+        pthread_mutex_t lock; // guards first, canceled; taken before a relay's own
+        bool canceled;
+        pthread_cond_t emptied;
+        struct relay *first;
+};
+
+struct cx_relays *cx_relays_new(void)
+{
+        struct cx_relays *all = cx_alloc(sizeof *all);
+        pthread_mutex_init(&all->lock, NULL);
+        pthread_cond_init(&all->emptied, NULL);
+        return all;
+}
+
+void cx_relays_cancel(struct cx_relays *all)
+{
+        pthread_mutex_lock(&all->lock);
+        all->canceled = true;
+        for (struct relay *relay = all->first; relay; relay = relay->next) {
+                pthread_mutex_lock(&relay->lock);
+                __atomic_store_n(&relay->gone, true, __ATOMIC_RELEASE);
+                pthread_cond_signal(&relay->drained);
+                pthread_mutex_unlock(&relay->lock);
+        }
+        pthread_mutex_unlock(&all->lock);
+}
+
+void cx_relays_free(struct cx_relays *all)
+{
+        if (!all)
+                return;
+        pthread_mutex_lock(&all->lock);
+        while (all->first)
+                pthread_cond_wait(&all->emptied, &all->lock);
+        pthread_mutex_unlock(&all->lock);
+        pthread_cond_destroy(&all->emptied);
+        pthread_mutex_destroy(&all->lock);
+        free(all);
+}
+
+static void list(struct relay *relay, struct cx_relays *all)
+{
+        relay->all = all;
+        pthread_mutex_lock(&all->lock);
+        relay->gone = all->canceled;
+        relay->next = all->first;
+        if (relay->next)
+                relay->next->previous = relay;
+        all->first = relay;
+        pthread_mutex_unlock(&all->lock);
+}
+
+static void unlist(struct relay *relay)
+{
+        pthread_mutex_lock(&relay->all->lock);
+        *(relay->previous ? &relay->previous->next : &relay->all->first) = relay->next;
+        if (relay->next)
+                relay->next->previous = relay->previous;
+        if (!relay->all->first)
+                pthread_cond_broadcast(&relay->all->emptied);
+        pthread_mutex_unlock(&relay->all->lock);
+}
+
+static void unref_relay(struct relay *relay)
+{
+        pthread_mutex_lock(&relay->lock);
+        bool last = --relay->references == 0;
+        pthread_mutex_unlock(&relay->lock);
+        if (!last)
+                return;
+        unlist(relay);
+        cx_http_client_free(relay->client);
+        cx_backend_release(&relay->backend);
+        cx_http_stream_unref(relay->stream);
+        cx_buf_release(&relay->buffer);
+        cx_buf_release(&relay->body);
+        free(relay->method);
+        free(relay->content_type);
+        free(relay->accept);
+        pthread_mutex_destroy(&relay->lock);
+        pthread_cond_destroy(&relay->drained);
+        free(relay);
+}
+
+static ssize_t read_relay(void *context, uint64_t offset CX_UNUSED, char *to, size_t max)
+{
+        struct relay *relay = context;
+        pthread_mutex_lock(&relay->lock);
+        ssize_t n = relay->finished ? relay->failed ? CX_HTTP_STREAM_ABORT : CX_HTTP_STREAM_END : CX_HTTP_STREAM_WAIT;
+        if (relay->buffer.length) {
+                n = (ssize_t)(relay->buffer.length < max ? relay->buffer.length : max);
+                memcpy(to, relay->buffer.data, (size_t)n);
+                cx_buf_consume(&relay->buffer, (size_t)n);
+                pthread_cond_signal(&relay->drained);
+        }
+        pthread_mutex_unlock(&relay->lock);
+        return n;
+}
+
+static void release_relay(void *context)
+{
+        struct relay *relay = context;
+        pthread_mutex_lock(&relay->lock);
+        __atomic_store_n(&relay->gone, true, __ATOMIC_RELEASE);
+        pthread_cond_signal(&relay->drained);
+        pthread_mutex_unlock(&relay->lock);
+        unref_relay(relay);
+}
+
+// Begins the answer once the status and headers of the other side are known. Of logs only a success is passed on as it
+// is: what else a kubelet says becomes a Status, when all of it is there.
+static void begin_answer(void *context, const struct cx_http_reply *reply)
+{
+        struct relay *relay = context;
+        if (relay->is_log && reply->code >= 300)
+                return;
+
+        static const char *const passed[] = {"Location", "ETag", "Last-Modified", "Cache-Control", "Set-Cookie"};
+        CX_CLEANUP(cx_freep) char *type = cx_http_reply_header(reply, "Content-Type");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(passed); i++) {
+                CX_CLEANUP(cx_freep) char *value = cx_http_reply_header(reply, passed[i]);
+                if (value)
+                        cx_http_add_header(relay->request, passed[i], value);
+        }
+        struct cx_http_stream_source source = {.read = read_relay, .release = release_relay, .context = relay};
+        struct cx_http_request *request = cx_steal(&relay->request);
+        relay->references++;
+        cx_http_respond_stream_into(request, reply->code, type ? type : "text/plain", -1, &source, &relay->stream);
+}
+
+static int on_relay_data(void *context, const struct cx_http_reply *reply CX_UNUSED, const char *data, size_t length)
+{
+        struct relay *relay = context;
+        pthread_mutex_lock(&relay->lock);
+        if (relay->request) { // a refusal, gathered for refuse()
+                size_t room = MAX_REFUSAL - relay->buffer.length;
+                cx_buf_append(&relay->buffer, data, length < room ? length : room);
+                pthread_mutex_unlock(&relay->lock);
+                return 0;
+        }
+        while (relay->buffer.length > RELAY_BUFFER && !relay->gone)
+                pthread_cond_wait(&relay->drained, &relay->lock);
+        bool gone = relay->gone;
+        if (!gone)
+                cx_buf_append(&relay->buffer, data, length);
+        pthread_mutex_unlock(&relay->lock);
+        if (!gone)
+                cx_http_stream_wake(relay->stream);
+        return gone ? -EPIPE : 0;
+}
+
+// The kubelet's complaint as a Status.
+static void refuse(struct relay *relay, int code)
+{
+        static const struct {
+                int code;
+                enum cx_reason reason;
+        } reasons[] = {{400, CX_REASON_BAD_REQUEST}, {401, CX_REASON_UNAUTHORIZED}, {403, CX_REASON_FORBIDDEN},
+                       {404, CX_REASON_NOT_FOUND},   {503, CX_REASON_UNAVAILABLE},  {504, CX_REASON_TIMEOUT}};
+        enum cx_reason reason = CX_REASON_INTERNAL;
+        CX_ERROR err = CX_ERROR_INIT;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(reasons); i++)
+                if (reasons[i].code == code)
+                        reason = reasons[i].reason;
+        size_t length = relay->buffer.length;
+        while (length && relay->buffer.data[length - 1] == '\n')
+                length--;
+        (void)cx_error_reason(&err, reason, "%.*s", (int)length, relay->buffer.data);
+        cx_http_respond_error(relay->request, &err);
+}
+
+static void *relay_main(void *context)
+{
+        struct relay *relay = context;
+        CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        struct cx_http_call http = {.method = relay->method,
+                                    .path = relay->backend.path,
+                                    .body = relay->body.length ? relay->body.data : NULL,
+                                    .body_length = relay->body.length,
+                                    .content_type = relay->content_type,
+                                    .accept = relay->accept ? relay->accept : "*/*",
+                                    .timeout = -1,
+                                    .on_data = on_relay_data,
+                                    .on_headers = begin_answer,
+                                    .context = relay,
+                                    .cancel = &relay->gone};
+        int r = cx_http_do(relay->client, &http, &reply, &err);
+        if (relay->request && r < 0) {
+                CX_ERROR answer = CX_ERROR_INIT;
+                (void)cx_error_reason(&answer, CX_REASON_UNAVAILABLE, "error trying to reach %s: %s",
+                                      relay->backend.base_url, cx_error_text(&err));
+                cx_http_respond_error(relay->request, &answer);
+        } else if (relay->request) {
+                refuse(relay, reply.code);
+        } else {
+                pthread_mutex_lock(&relay->lock);
+                relay->finished = true;
+                relay->failed = r < 0;
+                pthread_mutex_unlock(&relay->lock);
+                cx_http_stream_wake(relay->stream);
+        }
+        unref_relay(relay);
+        return NULL;
+}
+
+int cx_relay(struct cx_call *call, struct cx_backend *backend, struct cx_error *err)
+{
+        struct cx_http_client *client = NULL;
+        int r = cx_backend_client(call, backend, &client, err);
+        if (r < 0)
+                return r;
+        struct relay *relay = cx_alloc(sizeof *relay);
+        relay->client = client;
+        relay->request = call->request;
+        relay->backend = *backend;
+        *backend = (struct cx_backend){0};
+        relay->method = cx_strdup(cx_http_method(call->request));
+        relay->content_type = cx_strdup(cx_http_header(call->request, "Content-Type"));
+        relay->accept = cx_strdup(cx_http_header(call->request, "Accept"));
+        relay->body = (struct cx_buf)CX_BUF_INIT;
+        relay->buffer = (struct cx_buf)CX_BUF_INIT;
+        relay->references = 1;
+        relay->is_log = cx_streq(call->info.subresource, "log");
+        list(relay, call->api->relays);
+        size_t length;
+        const char *body = cx_http_body(call->request, &length);
+        cx_buf_append(&relay->body, body, length);
+        pthread_mutex_init(&relay->lock, NULL);
+        pthread_cond_init(&relay->drained, NULL);
+        r = cx_start_thread(relay_main, relay);
+        if (r < 0) {
+                unref_relay(relay);
+                return cx_error_set(err, r, "cannot start a thread: %s", strerror(-r));
+        }
+        return 0;
+}
