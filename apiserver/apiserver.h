@@ -49,9 +49,8 @@ struct cx_apiserver {
         int64_t repair_revision; // store revision of the last allocator repair; keeper's
         atomic_bool stopping;
         atomic_bool ready;
-        char *openapi_v2; // made on first use; under openapi_lock
-        pthread_mutex_t openapi_lock;
-        struct cx_map openapi_v3; // path → text
+        pthread_mutex_t documents_lock;
+        struct cx_map documents; // OpenAPI and the like, made on first use; under documents_lock
 };
 
 struct cx_user {

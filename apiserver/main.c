@@ -209,9 +209,8 @@ static void finish(struct cx_apiserver *api)
         cx_etcd_free(api->etcd);
         cx_token_service_free(api->tokens);
         cx_metrics_free(api->metrics);
-        cx_map_release(&api->openapi_v3);
-        free(api->openapi_v2);
-        pthread_mutex_destroy(&api->openapi_lock);
+        cx_map_release(&api->documents);
+        pthread_mutex_destroy(&api->documents_lock);
 }
 
 static void make_metrics(struct cx_apiserver *api)
@@ -324,7 +323,7 @@ static int read_flags(int argc, char **argv, struct cx_apiserver_options *o, int
 
 int main(int argc, char **argv)
 {
-        struct cx_apiserver api = {.openapi_v3 = CX_MAP_INIT_FREE(free)};
+        struct cx_apiserver api = {.documents = CX_MAP_INIT_FREE(cx_document_free)};
         struct cx_apiserver_options *o = &api.options;
         CX_ERROR err = CX_ERROR_INIT;
         int status = 1;
@@ -338,7 +337,7 @@ int main(int argc, char **argv)
                 cx_strings_add(&o->authorization_modes, "AlwaysAllow");
         if (!o->api_audiences.count)
                 cx_strings_add(&o->api_audiences, o->service_account_issuer);
-        pthread_mutex_init(&api.openapi_lock, NULL);
+        pthread_mutex_init(&api.documents_lock, NULL);
         make_metrics(&api);
         status = 1;
         if (start(&api, &err) < 0)

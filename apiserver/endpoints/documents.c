@@ -93,17 +93,6 @@ static bool wants_aggregated(const struct cx_call *call)
         return wanted && strstr(accept, "g=apidiscovery.k8s.io") && strstr(accept, "v=v2;");
 }
 
-static void respond_discovery(struct cx_call *call, bool core)
-{
-        json_t *document = cx_discovery_aggregated(core);
-        CX_BUF text = CX_BUF_INIT;
-        cx_json_dump(document, &text);
-        json_decref(document);
-        cx_http_add_header(call->request, "Vary", "Accept");
-        cx_http_respond_buf(call->request, 200, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-                            &text);
-}
-
 static void respond_or_404(struct cx_call *call, json_t *document_steal)
 {
         if (document_steal) {
@@ -120,7 +109,7 @@ static bool serve_discovery(struct cx_call *call, const char *path)
         char group[CX_INFO_PART], version[64];
         if (strcmp(path, "/api") == 0 || strcmp(path, "/api/") == 0) {
                 if (wants_aggregated(call)) {
-                        respond_discovery(call, true);
+                        cx_serve_aggregated_discovery(call, true);
                         return true;
                 }
                 CX_CLEANUP(cx_freep)
@@ -131,7 +120,7 @@ static bool serve_discovery(struct cx_call *call, const char *path)
         }
         if (strcmp(path, "/apis") == 0 || strcmp(path, "/apis/") == 0) {
                 if (wants_aggregated(call))
-                        respond_discovery(call, false);
+                        cx_serve_aggregated_discovery(call, false);
                 else
                         cx_respond_object(call, 200, cx_discovery_groups());
                 return true;
@@ -162,49 +151,7 @@ static bool serve_discovery(struct cx_call *call, const char *path)
         return true;
 }
 
-// --- OpenAPI: big and constant, so its text is kept ---
-
-static char *text_of(json_t *document_steal)
-{
-        json_auto_t *document = document_steal;
-        return document ? cx_json_text(document) : NULL;
-}
-
-static bool serve_openapi(struct cx_call *call, const char *path)
-{
-        struct cx_apiserver *api = call->api;
-        const char *text = NULL;
-        if (!cx_has_prefix(path, "/openapi/"))
-                return false;
-        path += strlen("/openapi/");
-        pthread_mutex_lock(&api->openapi_lock);
-        if (strcmp(path, "v2") == 0) {
-                if (!api->openapi_v2)
-                        api->openapi_v2 = text_of(cx_openapi_v2());
-                text = api->openapi_v2;
-        } else if (strcmp(path, "v3") == 0 || cx_has_prefix(path, "v3/")) {
-                text = cx_map_get(&api->openapi_v3, path);
-                if (!text) {
-                        char *made = text_of(path[2] ? cx_openapi_v3(path + 3) : cx_openapi_v3_index());
-                        if (made)
-                                cx_map_set(&api->openapi_v3, path, made);
-                        text = made;
-                }
-        }
-        pthread_mutex_unlock(&api->openapi_lock);
-        if (!text)
-                return false;
-        const char *accept = cx_http_header(call->request, "Accept");
-        if (accept && strstr(accept, "protobuf") && !strstr(accept, "json") && !strstr(accept, "*/*")) {
-                CX_ERROR err = CX_ERROR_INIT;
-                (void)cx_error_reason(&err, CX_REASON_NOT_ACCEPTABLE,
-                                      "only the following media types are accepted: application/json");
-                cx_respond_error(call, &err);
-                return true;
-        }
-        cx_http_respond(call->request, 200, "application/json", text, strlen(text));
-        return true;
-}
+// --- the rest ---
 
 static void serve_metrics(struct cx_call *call)
 {
@@ -257,6 +204,6 @@ bool cx_serve_document(struct cx_call *call)
         else if (strcmp(path, "/openid/v1/jwks") == 0)
                 cx_http_respond_json(call->request, 200, cx_token_key_set(call->api->tokens));
         else
-                return serve_discovery(call, path) || serve_openapi(call, path);
+                return serve_discovery(call, path) || cx_serve_openapi(call);
         return true;
 }

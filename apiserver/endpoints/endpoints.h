@@ -7,6 +7,10 @@
 
 // documents.c: health, version, discovery, OpenAPI, metrics, keys. False when the path is none of these.
 bool cx_serve_document(struct cx_call *call);
+// openapi.c: /openapi/…, and discovery as one document. False when the path is none of its.
+bool cx_serve_openapi(struct cx_call *call);
+void cx_serve_aggregated_discovery(struct cx_call *call, bool core);
+void cx_document_free(void *document);
 // subresources.c: scale, binding, eviction, token, finalize, approval. False when it is none of these.
 bool cx_serve_subresource(struct cx_call *call);
 // reviews.c: TokenReview, SubjectAccessReview and relatives. False when the resource is none of these.

@@ -55,3 +55,7 @@ json_t *cx_discovery_aggregated(bool core);                             // apidi
 json_t *cx_openapi_v3_index(void);                     // {"paths":{"api/v1":{"serverRelativeURL":…?hash=…}}}
 json_t *cx_openapi_v3(const char *group_version_path); // "api/v1", "apis/apps/v1"; NULL when unknown
 json_t *cx_openapi_v2(void);
+void cx_openapi_hash(const void *data, size_t length, char ret_hash[17]); // what the index says of a document's text
+// --- openapi_v2_proto.c: an OpenAPI v2 document as gnostic's openapi.v2.Document, appended. -EINVAL when it holds
+// something that the message has no place for.
+int cx_openapi_v2_protobuf(const json_t *document, struct cx_buf *to, struct cx_error *err) CX_CHECK;

@@ -34,12 +34,13 @@ json_t *cx_openapi_v3(const char *path)
         return document(group, version);
 }
 
-static uint64_t hash_of(const char *text) // FNV-1a
+void cx_openapi_hash(const void *data, size_t length, char ret_hash[17]) // FNV-1a
 {
+        const unsigned char *bytes = data;
         uint64_t hash = UINT64_C(14695981039346656037);
-        for (; *text; text++)
-                hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
-        return hash;
+        for (size_t i = 0; i < length; i++)
+                hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
+        (void)snprintf(ret_hash, 17, "%016llX", (unsigned long long)hash);
 }
 
 json_t *cx_openapi_v3_index(void)
@@ -56,10 +57,11 @@ json_t *cx_openapi_v3_index(void)
                         continue;
                 json_auto_t *content = document(all[i].group, all[i].version);
                 CX_CLEANUP(cx_freep) char *text = cx_json_text(content);
-                json_object_set_new(paths, path,
-                                    json_pack("{s:o}", "serverRelativeURL",
-                                              json_sprintf("/openapi/v3/%s?hash=%016llX", path,
-                                                           (unsigned long long)hash_of(text))));
+                char hash[17];
+                cx_openapi_hash(text, strlen(text), hash);
+                json_object_set_new(
+                        paths, path,
+                        json_pack("{s:o}", "serverRelativeURL", json_sprintf("/openapi/v3/%s?hash=%s", path, hash)));
         }
         return json_pack("{s:o}", "paths", paths);
 }

@@ -123,13 +123,161 @@ static void test_openapi_v2(void **state)
                 "'x-kubernetes-patch-strategy':'merge','x-kubernetes-patch-merge-key':'containerPort'}");
 }
 
+// --- the same in protobuf: a reader of its own, so that it does not repeat the writer's mistakes ---
+
+struct wire {
+        const unsigned char *p, *end;
+};
+
+static uint64_t read_varint(struct wire *w)
+{
+        uint64_t value = 0;
+        for (unsigned shift = 0;; shift += 7) {
+                assert_true(w->p < w->end && shift < 64);
+                value |= (uint64_t)(*w->p & 0x7f) << shift;
+                if (!(*w->p++ & 0x80))
+                        return value;
+        }
+}
+
+// The next field: its number, and its bytes in *ret_value (length-delimited) or its value in *ret_number. 0 at the end.
+static unsigned next_field(struct wire *w, struct wire *ret_value, uint64_t *ret_number)
+{
+        if (w->p == w->end)
+                return 0;
+        uint64_t key = read_varint(w);
+        if ((key & 7) == 0) {
+                *ret_number = read_varint(w);
+                return (unsigned)(key >> 3);
+        }
+        assert_int_equal(key & 7, 2);
+        uint64_t length = read_varint(w);
+        assert_true(length <= (uint64_t)(w->end - w->p));
+        *ret_value = (struct wire){w->p, w->p + length};
+        w->p += length;
+        return (unsigned)(key >> 3);
+}
+
+// The only field with this number.
+static struct wire one_field(struct wire w, unsigned number)
+{
+        struct wire value, found = {0};
+        uint64_t ignored;
+        for (unsigned n; (n = next_field(&w, &value, &ignored));)
+                if (n == number) {
+                        assert_null(found.p);
+                        found = value;
+                }
+        assert_non_null(found.p);
+        return found;
+}
+
+static void assert_text(struct wire w, const char *text)
+{
+        assert_int_equal(w.end - w.p, strlen(text));
+        assert_memory_equal(w.p, text, strlen(text));
+}
+
+// The value of the entry with this name in a list of named entries.
+static struct wire named(struct wire list, unsigned number, const char *name)
+{
+        struct wire entry, value;
+        uint64_t ignored;
+        for (unsigned n; (n = next_field(&list, &entry, &ignored));) {
+                value = one_field(entry, 1);
+                if (n == number && (size_t)(value.end - value.p) == strlen(name) &&
+                    memcmp(value.p, name, strlen(name)) == 0)
+                        return one_field(entry, 2);
+        }
+        fail_msg("no entry %s", name);
+        return list;
+}
+
+static size_t count_fields(struct wire w, unsigned number)
+{
+        struct wire value;
+        uint64_t ignored;
+        size_t count = 0;
+        for (unsigned n; (n = next_field(&w, &value, &ignored));)
+                count += n == number;
+        return count;
+}
+
+static void test_openapi_v2_protobuf(void **state)
+{
+        (void)state;
+        json_auto_t *document = cx_openapi_v2();
+        CX_BUF bytes = CX_BUF_INIT;
+        assert_int_equal(cx_openapi_v2_protobuf(document, &bytes, NULL), 0);
+        struct wire root = {(unsigned char *)bytes.data, (unsigned char *)bytes.data + bytes.length};
+        assert_text(one_field(root, 1), "2.0");
+        struct wire paths = one_field(root, 8), definitions = one_field(root, 9);
+        assert_int_equal(count_fields(paths, 2), cx_json_count(document, "paths"));
+        assert_int_equal(count_fields(definitions, 1), cx_json_count(document, "definitions"));
+
+        struct wire container = named(definitions, 1, "io.k8s.api.core.v1.Container");
+        assert_text(one_field(one_field(container, 22), 1), "object");
+        struct wire ports = named(one_field(container, 25), 1, "ports");
+        assert_text(one_field(one_field(one_field(ports, 23), 1), 1), "#/definitions/io.k8s.api.core.v1.ContainerPort");
+        assert_text(one_field(named(ports, 31, "x-kubernetes-list-map-keys"), 2), "[\"containerPort\",\"protocol\"]");
+
+        struct wire item = named(paths, 2, "/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
+        struct wire patch = one_field(item, 8);
+        assert_text(one_field(patch, 5), "patchNamespacedDeployment");
+        assert_int_equal(count_fields(patch, 7), 4);
+        struct wire ok = named(one_field(patch, 9), 1, "200");
+        assert_text(one_field(one_field(one_field(one_field(ok, 1), 2), 1), 1),
+                    "#/definitions/io.k8s.api.apps.v1.Deployment");
+        struct wire parameter, query;
+        uint64_t unique = 0;
+        while (next_field(&patch, &parameter, &unique) != 8)
+                ;
+        query = one_field(one_field(one_field(parameter, 1), 2), 3);
+        assert_text(one_field(query, 4), "dryRun");
+        assert_text(one_field(query, 6), "string");
+        for (unsigned n = 1; n && n != 21;)
+                n = next_field(&query, &parameter, &unique);
+        assert_int_equal(unique, 1);
+}
+
+static void test_openapi_v2_protobuf_refuses(void **state)
+{
+        (void)state;
+        static const char *const documents[] = {"{'surprise':1}",
+                                                "[]",
+                                                "{'swagger':2}",
+                                                "{'paths':[]}",
+                                                "{'definitions':{'a':{'uniqueItems':'x'}}}",
+                                                "{'paths':{'/':{'get':{'parameters':[{'name':'x','in':'nowhere'}]}}}}"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(documents); i++) {
+                json_auto_t *document = parse(documents[i]);
+                CX_BUF bytes = CX_BUF_INIT;
+                assert_int_equal(cx_openapi_v2_protobuf(document, &bytes, NULL), -EINVAL);
+        }
+        json_auto_t *rest = parse("{'definitions':{'a':{'maximum':1.5,'maxLength':-1,'readOnly':true,'enum':['x',1],"
+                                  "'additionalProperties':false,'allOf':[{},{}]}}}");
+        CX_BUF bytes = CX_BUF_INIT;
+        assert_int_equal(cx_openapi_v2_protobuf(rest, &bytes, NULL), 0);
+        static const unsigned char expected[] = "\x4a\x37\x0a\x35\x0a\x01"
+                                                "a"
+                                                "\x12\x30"
+                                                "\x39\0\0\0\0\0\0\xf8\x3f"
+                                                "\x58\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+                                                "\xd8\x01\x01"
+                                                "\xa2\x01\x05\x12\x03\"x\"\xa2\x01\x03\x12\x01"
+                                                "1"
+                                                "\xaa\x01\x02\x10\0"
+                                                "\xc2\x01\0\xc2\x01\0";
+        assert_int_equal(bytes.length, sizeof expected - 1);
+        assert_memory_equal(bytes.data, expected, sizeof expected - 1);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_legacy_discovery),
-                cmocka_unit_test(test_aggregated_discovery),
-                cmocka_unit_test(test_openapi_v3),
-                cmocka_unit_test(test_openapi_v2),
+                cmocka_unit_test(test_legacy_discovery),    cmocka_unit_test(test_aggregated_discovery),
+                cmocka_unit_test(test_openapi_v3),          cmocka_unit_test(test_openapi_v2),
+                cmocka_unit_test(test_openapi_v2_protobuf), cmocka_unit_test(test_openapi_v2_protobuf_refuses),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Documents that are big and do not change while the server runs: OpenAPI and aggregated discovery. Each is made when it
+// is first asked for and kept with a hash of its bytes, which is its ETag.
+#include "apiserver/endpoints/endpoints.h"
+#include "apiserver/respond.h"
+#include "format/json.h"
+
+#include <time.h>
+
+struct document {
+        char *bytes;
+        size_t length;
+        char hash[17];
+};
+
+void cx_document_free(void *document)
+{
+        struct document *self = document;
+        if (self)
+                free(self->bytes);
+        free(self);
+}
+
+// --- making ---
+
+static int make_json(json_t *json_steal, struct cx_buf *to)
+{
+        json_auto_t *json = json_steal;
+        if (!json)
+                return -ENOENT;
+        cx_json_dump(json, to);
+        return 0;
+}
+
+static int make_v2_protobuf(struct cx_buf *to)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        json_auto_t *json = cx_openapi_v2();
+        return cx_openapi_v2_protobuf(json, to, &err);
+}
+
+// The keys: "v2", "v2+protobuf", "v3", "v3/apis/apps/v1", "discovery/api", "discovery/apis".
+static int make(const char *key, struct cx_buf *to)
+{
+        if (strcmp(key, "v2") == 0)
+                return make_json(cx_openapi_v2(), to);
+        if (strcmp(key, "v2+protobuf") == 0)
+                return make_v2_protobuf(to);
+        if (strcmp(key, "v3") == 0)
+                return make_json(cx_openapi_v3_index(), to);
+        if (cx_has_prefix(key, "v3/"))
+                return make_json(cx_openapi_v3(key + strlen("v3/")), to);
+        if (strcmp(key, "discovery/api") == 0)
+                return make_json(cx_discovery_aggregated(true), to);
+        if (strcmp(key, "discovery/apis") == 0)
+                return make_json(cx_discovery_aggregated(false), to);
+        return -ENOENT;
+}
+
+// Borrowed, for as long as the server runs; NULL when there is no such document.
+static const struct document *find(struct cx_apiserver *api, const char *key)
+{
+        pthread_mutex_lock(&api->documents_lock);
+        struct document *document = cx_map_get(&api->documents, key);
+        CX_BUF bytes = CX_BUF_INIT;
+        if (!document && make(key, &bytes) == 0) {
+                document = cx_alloc(sizeof *document);
+                document->length = bytes.length;
+                document->bytes = cx_buf_detach(&bytes);
+                cx_openapi_hash(document->bytes, document->length, document->hash);
+                cx_map_set(&api->documents, key, document);
+        }
+        pthread_mutex_unlock(&api->documents_lock);
+        return document;
+}
+
+// --- sending ---
+
+// Does If-None-Match name this hash? It is a list of quoted tags, or "*".
+static bool client_has(const struct cx_call *call, const char *hash)
+{
+        const char *header = cx_http_header(call->request, "If-None-Match");
+        CX_CLEANUP(cx_freep) char *tag = cx_sprintf("\"%s\"", hash);
+        return header && (strcmp(header, "*") == 0 || strstr(header, tag));
+}
+
+static void send_document(struct cx_call *call, const struct document *document, const char *type)
+{
+        CX_CLEANUP(cx_freep) char *tag = cx_sprintf("\"%s\"", document->hash);
+        cx_http_add_header(call->request, "Vary", "Accept");
+        cx_http_add_header(call->request, "ETag", tag);
+        if (client_has(call, document->hash))
+                cx_http_respond(call->request, 304, type, "", 0);
+        else
+                cx_http_respond(call->request, 200, type, document->bytes, document->length);
+}
+
+void cx_serve_aggregated_discovery(struct cx_call *call, bool core)
+{
+        send_document(call, find(call->api, core ? "discovery/api" : "discovery/apis"),
+                      "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+}
+
+// --- OpenAPI ---
+
+enum form { FORM_NONE, FORM_JSON, FORM_PROTOBUF };
+
+#define PROTOBUF_TYPE "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+static bool is_type(const char *part, size_t length, const char *type)
+{
+        return length == strlen(type) && strncasecmp(part, type, length) == 0;
+}
+
+// The first type of the Accept header that can be had. The spelling with an @ is how clients before 1.24 ask.
+static enum form accepted_form(const struct cx_call *call, bool protobuf)
+{
+        const char *header = cx_http_header(call->request, "Accept");
+        if (!header || !*header)
+                return FORM_JSON;
+        for (const char *part = header; *part; part += *part == ',') {
+                part += strspn(part, " ");
+                size_t length = strcspn(part, ";, ");
+                if (is_type(part, length, "application/json") || is_type(part, length, "application/*") ||
+                    is_type(part, length, "*/*"))
+                        return FORM_JSON;
+                if (protobuf && (is_type(part, length, PROTOBUF_TYPE) ||
+                                 is_type(part, length, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")))
+                        return FORM_PROTOBUF;
+                part += strcspn(part, ",");
+        }
+        return FORM_NONE;
+}
+
+// A URL of the index carries the hash of its document: with it, clients may keep the answer for a year; with an old one
+// they are sent on. True when that was the answer.
+static bool handle_hash(struct cx_call *call, const struct document *document)
+{
+        const char *hash = cx_http_query(call->request, "hash");
+        if (!hash || !*hash)
+                return false;
+        if (strcmp(hash, document->hash) != 0) {
+                CX_CLEANUP(cx_freep) char *location = cx_sprintf("%s?hash=%s", call->info.path, document->hash);
+                cx_http_add_header(call->request, "Location", location);
+                cx_http_respond_text(call->request, 301, "Moved Permanently\n");
+                return true;
+        }
+        char expires[64];
+        time_t then = time(NULL) + (time_t)365 * 24 * 3600;
+        struct tm tm;
+        gmtime_r(&then, &tm);
+        (void)strftime(expires, sizeof expires, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        cx_http_add_header(call->request, "Cache-Control", "public, immutable");
+        cx_http_add_header(call->request, "Expires", expires);
+        return false;
+}
+
+bool cx_serve_openapi(struct cx_call *call)
+{
+        const char *path = call->info.path;
+        if (!cx_has_prefix(path, "/openapi/"))
+                return false;
+        path += strlen("/openapi/");
+        bool v2 = strcmp(path, "v2") == 0;
+        if (!v2 && strcmp(path, "v3") != 0 && !cx_has_prefix(path, "v3/"))
+                return false;
+        enum form form = accepted_form(call, v2);
+        if (form == FORM_NONE) {
+                CX_ERROR err = CX_ERROR_INIT;
+                (void)cx_error_reason(&err, CX_REASON_NOT_ACCEPTABLE,
+                                      "only the following media types are accepted: application/json%s",
+                                      v2 ? ", " PROTOBUF_TYPE : "");
+                cx_respond_error(call, &err);
+                return true;
+        }
+        const struct document *document = find(call->api, form == FORM_PROTOBUF ? "v2+protobuf" : path);
+        if (!document)
+                return false;
+        if (v2 || !handle_hash(call, document))
+                send_document(call, document, form == FORM_PROTOBUF ? PROTOBUF_TYPE : "application/json");
+        return true;
+}
