@@ -19,19 +19,28 @@ def check(name, condition):
     print(f"{'ok' if condition else 'not ok'} {count} - {name}", flush=True)
 
 
-def until(condition, seconds=20):
+def until(having, lister, *scope, seconds=20, **selectors):
+    """Waits until what is listed is as wanted: looks once, and again after every event."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
+    while (left := end - time.monotonic()) > 0:
+        found = lister(*scope, **selectors)
+        if having(found.items):
             return True
-        time.sleep(0.05)
+        for _ in watch.Watch().stream(lister, *scope, resource_version=found.metadata.resource_version,
+                                      timeout_seconds=int(left) + 1, **selectors):
+            if having(lister(*scope, **selectors).items):
+                return True
     return False
 
 
+def names(items):
+    return {item.metadata.name for item in items}
+
+
 check("version", version.get_code().minor == "35")
-check("namespaces", {"default", "kube-system"} <= {n.metadata.name for n in core.list_namespace().items})
+check("namespaces", {"default", "kube-system"} <= names(core.list_namespace().items))
 check("the default service account comes by itself", until(
-    lambda: any(a.metadata.name == "default" for a in core.list_namespaced_service_account("default").items)))
+    lambda accounts: "default" in names(accounts), core.list_namespaced_service_account, "default"))
 core.create_namespaced_config_map("default", client.V1ConfigMap(metadata=client.V1ObjectMeta(name="a", labels={"x": "y"}),
                                                                data={"k": "v"}))
 core.patch_namespaced_config_map("a", "default", {"data": {"k": "w"}})
@@ -44,7 +53,7 @@ deployment = client.V1Deployment(
                                      spec=client.V1PodSpec(containers=[client.V1Container(name="c", image="hello")]))))
 apps.create_namespaced_deployment("default", deployment)
 check("a deployment makes its pods", until(
-    lambda: len(core.list_namespaced_pod("default", label_selector="app=web").items) == 2))
+    lambda pods: len(pods) == 2, core.list_namespaced_pod, "default", label_selector="app=web"))
 scale = apps.read_namespaced_deployment_scale("web", "default")
 scale.spec.replicas = 3
 apps.replace_namespaced_deployment_scale("web", "default", scale)
@@ -65,11 +74,11 @@ except ApiException as error:
 check("cluster roles", any(r.metadata.name == "cluster-admin" for r in rbac.list_cluster_role().items))
 apps.delete_namespaced_deployment("web", "default", propagation_policy="Foreground")
 check("deletion in the foreground takes the pods along", until(
-    lambda: not core.list_namespaced_pod("default", label_selector="app=web").items
-    and not apps.list_namespaced_deployment("default").items))
+    lambda deployments: not deployments, apps.list_namespaced_deployment, "default")
+    and not core.list_namespaced_pod("default", label_selector="app=web").items)
 core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name="team")))
 core.create_namespaced_config_map("team", client.V1ConfigMap(metadata=client.V1ObjectMeta(name="b")))
 core.delete_namespace("team")
 check("a namespace goes with all that is in it", until(
-    lambda: "team" not in {n.metadata.name for n in core.list_namespace().items}))
+    lambda namespaces: "team" not in names(namespaces), core.list_namespace))
 sys.exit(failed != 0)
