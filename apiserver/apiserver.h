@@ -73,6 +73,7 @@ struct cx_call {
         const struct cx_resource *resource;       // NULL for non-resource paths
         const struct cx_subresource *subresource; // NULL for the resource itself
         bool dry_run;
+        bool no_page;  // nothing of the API has this path
         bool applying; // server-side apply: the object comes with the managedFields that it is to have
         enum cx_field_validation field_validation;
         struct cx_strings warnings;

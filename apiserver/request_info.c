@@ -28,7 +28,8 @@ static const char *verb_of(const struct cx_http_request *request, const struct c
         if (!cx_streq(method, "GET") && !cx_streq(method, "HEAD"))
                 return "";
         const char *watch = cx_http_query(request, "watch");
-        if (!*info->subresource && watch && !cx_streq(watch, "false") && !cx_streq(watch, "0"))
+        if (info->watch_path ||
+            (!*info->subresource && !*info->name && watch && strcasecmp(watch, "false") != 0 && !cx_streq(watch, "0")))
                 return "watch";
         return *info->name ? "get" : "list";
 }
@@ -38,8 +39,11 @@ static bool parse_resource(const char *path, struct cx_request_info *info)
 {
         if (!take_part(&path, info->resource, sizeof info->resource))
                 return false;
-        if (cx_streq(info->resource, "watch") && *path) // the old watch prefix
-                return false;
+        if (cx_streq(info->resource, "watch") && *path) {
+                info->watch_path = true;
+                if (!take_part(&path, info->resource, sizeof info->resource))
+                        return false;
+        }
         if (cx_streq(info->resource, "namespaces") && *path) {
                 char name[CX_INFO_PART];
                 if (!take_part(&path, name, sizeof name))

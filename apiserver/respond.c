@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/respond.h"
 
+#include "api/status.h"
 #include "apiserver/convert.h"
 #include "format/json.h"
 #include "format/yaml.h"
@@ -36,15 +37,28 @@ static bool accept_part(const char *part, size_t length, bool allow_transform, s
         return true;
 }
 
+// As asked for, else by the user agent: people use browsers and curl.
+static bool wants_pretty(const struct cx_call *call)
+{
+        const char *pretty = cx_http_query(call->request, "pretty");
+        const char *agent = cx_str(cx_http_header(call->request, "User-Agent"));
+        if (pretty && *pretty)
+                return strcmp(pretty, "1") == 0 || strcasecmp(pretty, "true") == 0 || strcasecmp(pretty, "t") == 0;
+        return cx_has_prefix(agent, "curl") || cx_has_prefix(agent, "Wget") || cx_has_prefix(agent, "Mozilla/5.0");
+}
+
 int cx_accept(const struct cx_call *call, bool allow_transform, struct cx_accept *ret_accept, struct cx_error *err)
 {
         const char *header = cx_http_header(call->request, "Accept");
         const char *include = cx_http_query(call->request, "includeObject");
-        *ret_accept = (struct cx_accept){.form = CX_FORM_JSON, .include = CX_INCLUDE_METADATA};
+        *ret_accept =
+                (struct cx_accept){.form = CX_FORM_JSON, .include = CX_INCLUDE_METADATA, .pretty = wants_pretty(call)};
         if (cx_streq(include, "None"))
                 ret_accept->include = CX_INCLUDE_NONE;
         else if (cx_streq(include, "Object"))
                 ret_accept->include = CX_INCLUDE_OBJECT;
+        else if (include && *include && strcmp(include, "Metadata") != 0)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST, "unrecognized includeObject value: \"%s\"", include);
         if (!header || !*header)
                 return 0;
         for (const char *part = header; *part;) {
@@ -76,17 +90,34 @@ static void add_common_headers(struct cx_call *call)
         }
 }
 
+static void respond_indented(struct cx_call *call, int code, json_t *body_steal)
+{
+        CX_BUF text = CX_BUF_INIT;
+        cx_json_dump_indented(body_steal, &text);
+        json_decref(body_steal);
+        cx_http_respond_buf(call->request, code, NULL, &text);
+}
+
 void cx_respond_error(struct cx_call *call, const struct cx_error *err)
 {
         add_common_headers(call);
-        cx_http_respond_error(call->request, err);
+        if (!wants_pretty(call)) {
+                cx_http_respond_error(call->request, err);
+                return;
+        }
+        if (err->retry_after)
+                cx_http_add_header(call->request, "Retry-After", CX_INT(err->retry_after));
+        respond_indented(call, cx_status_http_code(err), cx_status_from_error(err));
 }
 
 static void respond_json(struct cx_call *call, int code, const struct cx_accept *accept, json_t *body_steal)
 {
         add_common_headers(call);
         if (accept->form != CX_FORM_YAML) {
-                cx_http_respond_json(call->request, code, body_steal);
+                if (accept->pretty)
+                        respond_indented(call, code, body_steal);
+                else
+                        cx_http_respond_json(call->request, code, body_steal);
                 return;
         }
         json_auto_t *body = body_steal;
@@ -165,7 +196,7 @@ void cx_respond_stored(struct cx_call *call, int code, struct cx_stored *object_
                 cx_respond_error(call, &err);
                 return;
         }
-        if (accept.form == CX_FORM_JSON && !cx_needs_conversion(call)) {
+        if (accept.form == CX_FORM_JSON && !accept.pretty && !cx_needs_conversion(call)) {
                 add_common_headers(call);
                 cx_http_respond(call->request, code, NULL, object->json, object->length);
                 return;
@@ -319,7 +350,7 @@ void cx_respond_list(struct cx_call *call, struct cx_stored_list *list_steal, in
                 return;
         }
         json_auto_t *metadata = list_metadata(revision, continue_token, remaining);
-        if (accept.form == CX_FORM_JSON && !cx_needs_conversion(call)) {
+        if (accept.form == CX_FORM_JSON && !accept.pretty && !cx_needs_conversion(call)) {
                 respond_list_bytes(call, &list, metadata);
                 return;
         }

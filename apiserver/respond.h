@@ -9,6 +9,7 @@ enum cx_form { CX_FORM_JSON, CX_FORM_YAML, CX_FORM_TABLE, CX_FORM_METADATA };
 struct cx_accept {
         enum cx_form form;
         enum cx_include_object include; // of Table rows
+        bool pretty;                    // JSON for people
 };
 // Chooses from the Accept header; NOT_ACCEPTABLE when none of its types can be had.
 int cx_accept(const struct cx_call *call, bool allow_transform, struct cx_accept *ret_accept, struct cx_error *err)

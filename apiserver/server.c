@@ -2,8 +2,10 @@
 #include "apiserver/server.h"
 
 #include "apiserver/auth/authenticator.h"
+#include "apiserver/auth/impersonation.h"
 #include "apiserver/auth/rbac.h"
 #include "apiserver/endpoints/endpoints.h"
+#include "apiserver/registry/options.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
 #include "base/metrics.h"
@@ -57,75 +59,6 @@ int cx_call_forbidden(const struct cx_call *call, const char *why, struct cx_err
         return r;
 }
 
-// --- impersonation ---
-
-static int may_impersonate(struct cx_call *call, const char *resource, const char *namespace, const char *name,
-                           struct cx_error *err)
-{
-        struct cx_attributes attributes = {.user = &call->user,
-                                           .is_resource = true,
-                                           .verb = "impersonate",
-                                           .group = "",
-                                           .resource = resource,
-                                           .subresource = "",
-                                           .namespace = namespace,
-                                           .name = name};
-        if (cx_authorize(call->api, &attributes, NULL))
-                return 0;
-        return cx_error_reason(
-                err, CX_REASON_FORBIDDEN,
-                "%s \"%s\" is forbidden: User \"%s\" cannot impersonate resource \"%s\" in API group \"\" %s", resource,
-                name, call->user.name, resource, *namespace ? "in the namespace" : "at the cluster scope");
-}
-
-static void collect_group(void *context, const char *name, const char *value)
-{
-        if (strcasecmp(name, "Impersonate-Group") == 0)
-                cx_strings_add(context, value);
-}
-
-static int impersonate(struct cx_call *call, struct cx_error *err)
-{
-        static const char prefix[] = "system:serviceaccount:";
-        const char *name = cx_http_header(call->request, "Impersonate-User");
-        CX_STRINGS groups = CX_STRINGS_INIT;
-        cx_http_headers(call->request, collect_group, &groups);
-        if (!name && !groups.count)
-                return 0;
-        if (!name)
-                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
-                                       "requested [{Group  %s  }] without impersonating a user", groups.items[0]);
-        char namespace[CX_INFO_PART] = "";
-        const char *account = cx_has_prefix(name, prefix) ? strchr(name + strlen(prefix), ':') : NULL;
-        int r;
-        if (account) {
-                (void)snprintf(namespace, sizeof namespace, "%.*s", (int)(account - name - (long)strlen(prefix)),
-                               name + strlen(prefix));
-                r = may_impersonate(call, "serviceaccounts", namespace, account + 1, err);
-        } else {
-                r = may_impersonate(call, "users", "", name, err);
-        }
-        for (size_t i = 0; r == 0 && i < groups.count; i++)
-                r = may_impersonate(call, "groups", "", groups.items[i], err);
-        if (r < 0)
-                return r;
-        struct cx_user user = {.name = cx_strdup(name)};
-        for (size_t i = 0; i < groups.count; i++)
-                cx_strings_add(&user.groups, groups.items[i]);
-        if (account && !groups.count) {
-                CX_CLEANUP(cx_freep) char *group = cx_sprintf("system:serviceaccounts:%s", namespace);
-                cx_strings_add(&user.groups, "system:serviceaccounts");
-                cx_strings_add(&user.groups, group);
-        }
-        bool anonymous = cx_streq(name, "system:anonymous");
-        const char *all = anonymous ? "system:unauthenticated" : "system:authenticated";
-        if (!cx_user_in_group(&user, all))
-                cx_strings_add(&user.groups, all);
-        cx_user_release(&call->user);
-        call->user = user;
-        return 0;
-}
-
 // --- dispatch ---
 
 static int not_served(struct cx_error *err)
@@ -137,8 +70,11 @@ static int find_resource(struct cx_call *call, struct cx_error *err)
 {
         const struct cx_request_info *info = &call->info;
         call->resource = cx_schema_resource(info->group, info->version, info->resource);
-        if (!call->resource)
+        if (!call->resource) {
+                json_auto_t *served = cx_discovery_resources(info->group, info->version);
+                call->no_page = !served;
                 return not_served(err);
+        }
         if (*info->subresource) {
                 call->subresource = cx_resource_subresource(call->resource, info->subresource);
                 if (!call->subresource)
@@ -147,33 +83,6 @@ static int find_resource(struct cx_call *call, struct cx_error *err)
         // "namespaces" keeps its own name in info->namespace; other cluster-scoped kinds have no namespace
         if (!call->resource->namespaced && *info->namespace && strcmp(info->resource, "namespaces") != 0)
                 return not_served(err);
-        return 0;
-}
-
-static int read_options(struct cx_call *call, struct cx_error *err)
-{
-        const char *validation = cx_http_query(call->request, "fieldValidation");
-        CX_STRINGS dry_run = CX_STRINGS_INIT;
-        cx_http_query_all(call->request, "dryRun", &dry_run);
-        for (size_t i = 0; i < dry_run.count; i++) {
-                if (strcmp(dry_run.items[i], "All") != 0)
-                        return cx_error_reason(err, CX_REASON_BAD_REQUEST,
-                                               "dryRun: Unsupported value: \"%s\": supported values: \"All\"",
-                                               dry_run.items[i]);
-                call->dry_run = true;
-        }
-        call->field_validation = CX_FIELDS_WARN;
-        if (!validation || !*validation || strcmp(validation, "Warn") == 0)
-                return 0;
-        if (strcmp(validation, "Strict") == 0)
-                call->field_validation = CX_FIELDS_STRICT;
-        else if (strcmp(validation, "Ignore") == 0)
-                call->field_validation = CX_FIELDS_IGNORE;
-        else
-                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
-                                       "fieldValidation: Unsupported value: \"%s\": supported values: \"Ignore\", "
-                                       "\"Strict\", \"Warn\"",
-                                       validation);
         return 0;
 }
 
@@ -195,7 +104,10 @@ static const struct {
 static int dispatch_resource(struct cx_call *call, struct cx_error *err)
 {
         unsigned allowed = call->subresource ? call->subresource->verbs : call->resource->verbs;
-        if (cx_serve_review(call) || cx_serve_connect(call) || cx_serve_subresource(call))
+        bool of_one = cx_streq(call->info.verb, "update") || cx_streq(call->info.verb, "patch");
+        if (of_one && !*call->info.name)
+                allowed = 0;
+        else if (cx_serve_review(call) || cx_serve_connect(call) || cx_serve_subresource(call))
                 return 0;
         for (size_t i = 0; i < CX_ARRAY_SIZE(verbs); i++) {
                 if (!cx_streq(verbs[i].verb, call->info.verb) || !(allowed & verbs[i].bit))
@@ -219,14 +131,23 @@ static int enter(struct cx_call *call, struct cx_error *err)
 {
         int r = cx_authenticate(call, err);
         if (r == 0)
-                r = impersonate(call, err);
+                r = cx_impersonate(call, err);
         if (r == 0 && !cx_authorize_call(call, err))
                 r = -EPERM;
         if (r == 0 && call->info.is_resource)
                 r = find_resource(call, err);
         if (r == 0 && call->info.is_resource)
-                r = read_options(call, err);
+                r = cx_write_options(call, err);
         return r;
+}
+
+// Outside of what the API serves there are no Statuses, only pages that are missing.
+static void refuse(struct cx_call *call, const struct cx_error *err)
+{
+        if (call->no_page)
+                cx_http_respond_text(call->request, 404, "404 page not found\n");
+        else
+                cx_respond_error(call, err);
 }
 
 bool cx_serve_inline(struct cx_http_request *request, void *context)
@@ -238,7 +159,7 @@ bool cx_serve_inline(struct cx_http_request *request, void *context)
         cx_http_set_user_data(request, call, cx_call_free);
         cx_request_info(request, &call->info);
         if (enter(call, &err) < 0) {
-                cx_respond_error(call, &err);
+                refuse(call, &err);
                 return true;
         }
         bool read = call->info.is_resource && !call->subresource && cx_store_cache(call->api->store, call->resource);
@@ -253,10 +174,12 @@ void cx_serve(struct cx_http_request *request, void *context CX_UNUSED)
         struct cx_call *call = cx_http_user_data(request);
         CX_ERROR err = CX_ERROR_INIT;
         int r = 0;
-        if (call->info.is_resource)
+        if (call->info.is_resource) {
                 r = dispatch_resource(call, &err);
-        else if (!cx_serve_document(call))
+        } else if (!cx_serve_document(call)) {
+                call->no_page = true;
                 r = not_served(&err);
+        }
         if (r < 0)
-                cx_respond_error(call, &err);
+                refuse(call, &err);
 }

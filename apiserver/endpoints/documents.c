@@ -53,12 +53,14 @@ static void serve_health(struct cx_call *call, const char *name, const char *res
         bool live = strcmp(name, "livez") == 0, all_good = true, found = !*rest;
         CX_BUF text = CX_BUF_INIT_MAX(4096);
         CX_STRINGS excluded = CX_STRINGS_INIT;
+        size_t used = 0;
         cx_http_query_all(call->request, "exclude", &excluded);
         for (size_t i = 0; i < CX_ARRAY_SIZE(checks); i++) {
                 if ((live && !checks[i].live) || (*rest && strcmp(rest, checks[i].name) != 0))
                         continue;
                 found = true;
                 if (cx_strings_has(&excluded, checks[i].name)) {
+                        used++;
                         cx_buf_printf(&text, "[+]%s excluded: ok\n", checks[i].name);
                         continue;
                 }
@@ -69,6 +71,10 @@ static void serve_health(struct cx_call *call, const char *name, const char *res
         if (!found) {
                 cx_http_respond_text(call->request, 404, "404 page not found\n");
                 return;
+        }
+        if (used < excluded.count) {
+                CX_CLEANUP(cx_freep) char *names = cx_strings_join(&excluded, "\",\"");
+                cx_buf_printf(&text, "warn: some health checks cannot be excluded: no matches for \"%.200s\"\n", names);
         }
         cx_buf_printf(&text, "%s check %s\n", name, all_good ? "passed" : "failed");
         if (all_good && !cx_http_query(call->request, "verbose"))
@@ -99,9 +105,7 @@ static void respond_or_404(struct cx_call *call, json_t *document_steal)
                 cx_respond_object(call, 200, document_steal);
                 return;
         }
-        CX_ERROR err = CX_ERROR_INIT;
-        (void)cx_error_reason(&err, CX_REASON_NOT_FOUND, "the server could not find the requested resource");
-        cx_respond_error(call, &err);
+        cx_http_respond_text(call->request, 404, "404 page not found\n");
 }
 
 static bool serve_discovery(struct cx_call *call, const char *path)

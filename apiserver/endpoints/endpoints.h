@@ -13,6 +13,8 @@ void cx_serve_aggregated_discovery(struct cx_call *call, bool core);
 void cx_document_free(void *document);
 // subresources.c: scale, binding, eviction, token, finalize, approval. False when it is none of these.
 bool cx_serve_subresource(struct cx_call *call);
+// eviction.c: deletion of a pod that its disruption budgets have to allow
+void cx_serve_eviction(struct cx_call *call);
 // reviews.c: TokenReview, SubjectAccessReview and relatives. False when the resource is none of these.
 bool cx_serve_review(struct cx_call *call);
 // connect.c: log, exec, attach, portforward and proxy. False when it is none of these.

@@ -3,6 +3,7 @@
 #include "apiserver/auth/authenticator.h"
 #include "apiserver/auth/rbac.h"
 #include "apiserver/endpoints/endpoints.h"
+#include "apiserver/registry/metadata.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
 #include "format/json.h"
@@ -79,29 +80,47 @@ static json_t *decide(struct cx_call *call, const json_t *spec, const struct cx_
         return status;
 }
 
+// What a question must look like; the causes of one that does not.
+static int check_question(const struct cx_call *call, const json_t *review, bool self, struct cx_error *err)
+{
+        const json_t *spec = json_object_get(review, "spec");
+        CX_ERROR causes = CX_ERROR_INIT;
+        bool resource = json_object_get(spec, "resourceAttributes"),
+             path = json_object_get(spec, "nonResourceAttributes");
+        bool local = cx_streq(call->info.resource, "localsubjectaccessreviews");
+        if (resource && path)
+                cx_error_cause(&causes, "FieldValueInvalid", "spec.nonResourceAttributes",
+                               "Invalid value: cannot be specified in combination with resourceAttributes");
+        if (!resource && !path)
+                cx_error_cause(&causes, "FieldValueInvalid", "spec.resourceAttributes",
+                               "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must "
+                               "be specified");
+        if (!self && !*cx_json_string_or(spec, "user", "") && !cx_json_count(spec, "groups"))
+                cx_error_cause(&causes, "FieldValueInvalid", "spec.user",
+                               "Invalid value: \"\": at least one of user or group must be specified");
+        if (local && resource &&
+            !cx_streq(cx_json_string_or(spec, "resourceAttributes.namespace", ""), call->info.namespace))
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                       "spec.resourceAttributes.namespace must match namespace: %s",
+                                       call->info.namespace);
+        if (local && path)
+                cx_error_cause(&causes, "FieldValueInvalid", "spec.nonResourceAttributes",
+                               "Invalid value: disallowed on this kind of request");
+        return cx_call_invalid(call, "", &causes, err);
+}
+
 static int review_access(struct cx_call *call, json_t *review, struct cx_error *err)
 {
         const json_t *spec = json_object_get(review, "spec");
         const char *name = cx_json_string(spec, "user");
         bool self = cx_streq(call->info.resource, "selfsubjectaccessreviews");
-        if (!json_object_get(spec, "resourceAttributes") == !json_object_get(spec, "nonResourceAttributes"))
-                return cx_error_reason(
-                        err, CX_REASON_INVALID,
-                        "spec.resourceAttributes: Invalid value: exactly one of nonResourceAttributes or "
-                        "resourceAttributes must be specified");
+        int r = check_question(call, review, self, err);
+        if (r < 0)
+                return r;
         if (self) {
                 json_object_set_new(review, "status", decide(call, spec, &call->user));
                 return 0;
         }
-        if ((!name || !*name) && !cx_json_count(spec, "groups"))
-                return cx_error_reason(
-                        err, CX_REASON_INVALID,
-                        "spec.user: Invalid value: \"\": at least one of user or group must be specified");
-        if (cx_streq(call->info.resource, "localsubjectaccessreviews") &&
-            !cx_streq(cx_json_string_or(spec, "resourceAttributes.namespace", ""), call->info.namespace))
-                return cx_error_reason(
-                        err, CX_REASON_INVALID,
-                        "spec.resourceAttributes.namespace: Invalid value: must match metadata.namespace");
         struct cx_user user = {.name = cx_strdup(cx_str(name))};
         add_list(&user.groups, json_object_get(spec, "groups"));
         json_object_set_new(review, "status", decide(call, spec, &user));

@@ -32,6 +32,14 @@ static void not_allowed(struct cx_call *call)
         cx_respond_error(call, &err);
 }
 
+static int invalid(const char *group, const char *kind, const char *name, struct cx_error *causes, struct cx_error *err)
+{
+        const struct cx_kind of = {.group = group, .kind = kind};
+        const struct cx_resource resource = {.kind = &of};
+        const struct cx_call call = {.resource = &resource};
+        return cx_call_invalid(&call, name, causes, err);
+}
+
 // --- scale ---
 
 static json_t *scale_of(const struct cx_call *call, const json_t *object)
@@ -141,8 +149,6 @@ static int bind_pod(void *context, struct cx_call *call, const json_t *current, 
         const json_t *binding = context;
         const char *node = cx_json_string(binding, "target.name"), *bound = cx_json_string(current, "spec.nodeName");
         const char *uid = cx_json_string(binding, "metadata.uid");
-        if (!node || !*node)
-                return cx_error_reason(err, CX_REASON_BAD_REQUEST, "target.name: Required value: the node to bind to");
         if (uid && *uid && !cx_streq(uid, cx_json_string(current, "metadata.uid")))
                 return cx_error_reason(err, CX_REASON_CONFLICT,
                                        "Operation cannot be fulfilled on pods/binding \"%s\": the pod was replaced",
@@ -182,12 +188,29 @@ static int bind_pod(void *context, struct cx_call *call, const json_t *current, 
         return 0;
 }
 
+static int check_binding(const struct cx_call *call, const json_t *binding, struct cx_error *err)
+{
+        CX_ERROR causes = CX_ERROR_INIT;
+        const char *kind = cx_json_string_or(binding, "target.kind", "");
+        const char *name = cx_json_string_or(binding, "metadata.name", "");
+        if (strcmp(name, call->info.name) != 0)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST, "name in URL does not match name in Binding object");
+        if (*kind && strcmp(kind, "Node") != 0)
+                cx_error_cause(&causes, "FieldValueNotSupported", "target.kind",
+                               "Unsupported value: \"%s\": supported values: \"Node\", \"<empty>\"", kind);
+        if (!*cx_json_string_or(binding, "target.name", ""))
+                cx_error_cause(&causes, "FieldValueRequired", "target.name", "Required value");
+        return invalid("", "Binding", name, &causes, err);
+}
+
 static void serve_binding(struct cx_call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
         CX_STORED *stored = NULL;
         json_auto_t *body = NULL;
         int r = cx_decode_body(call, cx_schema_kind("", "v1", "Binding"), &body, &err);
+        if (r == 0)
+                r = check_binding(call, body, &err);
         struct cx_update update = {.compute = bind_pod,
                                    .context = body,
                                    .name = call->info.name,
@@ -215,60 +238,6 @@ static void serve_bindings(struct cx_call *call)
         cx_copy_string(call->info.name, sizeof call->info.name, cx_json_string_or(body, "metadata.name", ""));
         call->resource = cx_schema_resource("", "v1", "pods");
         serve_binding(call);
-}
-
-// --- eviction ---
-
-static int check_budgets(struct cx_call *call, const json_t *pod, struct cx_error *err)
-{
-        const struct cx_resource *budgets = cx_schema_resource("policy", "v1", "poddisruptionbudgets");
-        CX_STORED_LIST list = {0};
-        struct cx_filter filter = {.resource = budgets, .namespace = call->info.namespace};
-        cx_cache_list(cx_store_cache(call->api->store, budgets), &filter, &list);
-        for (size_t i = 0; i < list.count; i++) {
-                json_auto_t *budget = cx_stored_parse(list.items[i]);
-                CX_SELECTOR selector = CX_SELECTOR_INIT;
-                if (cx_selector_from_json(cx_json_get(budget, "spec.selector"), &selector, NULL) < 0 ||
-                    !cx_selector_matches(&selector, cx_json_get(pod, "metadata.labels")))
-                        continue;
-                if (cx_json_int(budget, "status.disruptionsAllowed", 0) > 0)
-                        continue;
-                int r = cx_error_reason(err, CX_REASON_TOO_MANY_REQUESTS,
-                                        "Cannot evict pod as it would violate the pod's disruption budget.");
-                cx_error_cause(err, "DisruptionBudget", NULL,
-                               "The disruption budget %s needs %ld healthy pods and has %ld "
-                               "currently",
-                               list.items[i]->name, (long)cx_json_int(budget, "status.desiredHealthy", 0),
-                               (long)cx_json_int(budget, "status.currentHealthy", 0));
-                return r;
-        }
-        return 0;
-}
-
-static void serve_eviction(struct cx_call *call)
-{
-        CX_ERROR err = CX_ERROR_INIT;
-        json_auto_t *body = NULL;
-        CX_STORED *left = NULL;
-        CX_CLEANUP(cx_freep) char *uid = NULL;
-        int r = cx_decode_body(call, cx_schema_kind("policy", "v1", "Eviction"), &body, &err);
-        json_auto_t *pod = cx_store_get_json(call->api->store, call->resource, call->info.namespace, call->info.name);
-        if (r == 0 && !pod)
-                r = cx_call_not_found(call, call->info.name, &err);
-        if (r == 0)
-                r = check_budgets(call, pod, &err);
-        struct cx_delete_options options = {
-                .grace_period = cx_json_int(body, "deleteOptions.gracePeriodSeconds", -1),
-                .uid = cx_strdup(cx_json_string(body, "deleteOptions.preconditions.uid")),
-                .dry_run = call->dry_run || cx_json_count(body, "deleteOptions.dryRun"),
-        };
-        if (r == 0)
-                r = cx_registry_delete(call, call->info.name, &options, &left, &uid, &err);
-        cx_delete_options_release(&options);
-        if (r < 0)
-                cx_respond_error(call, &err);
-        else
-                cx_respond_object(call, 201, cx_status_success(NULL, NULL, NULL, NULL));
 }
 
 // --- service account tokens ---
@@ -310,6 +279,23 @@ static int bind_token(struct cx_call *call, const json_t *body, struct cx_token_
         return 0;
 }
 
+static int check_token_request(const struct cx_call *call, const json_t *body, int64_t seconds, struct cx_error *err)
+{
+        CX_ERROR causes = CX_ERROR_INIT;
+        const char *name = cx_json_string_or(body, "metadata.name", "");
+        if (*name && strcmp(name, call->info.name) != 0)
+                cx_error_cause(&causes, "FieldValueInvalid", "metadata.name",
+                               "Invalid value: \"%s\": must match the service account name if specified", name);
+        if (seconds < 600)
+                cx_error_cause(&causes, "FieldValueInvalid", "spec.expirationSeconds",
+                               "Invalid value: %ld: may not specify a duration less than 10 minutes", (long)seconds);
+        if (seconds > INT64_C(1) << 32)
+                cx_error_cause(&causes, "FieldValueInvalid", "spec.expirationSeconds",
+                               "Invalid value: %ld: may not specify a duration larger than 2^32 seconds",
+                               (long)seconds);
+        return invalid("authentication.k8s.io", "TokenRequest", name, &causes, err);
+}
+
 static void serve_token(struct cx_call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
@@ -333,13 +319,8 @@ static void serve_token(struct cx_call *call)
                 cx_strings_add(&audiences, cx_str(json_string_value(json_array_get(asked, i))));
         for (size_t i = 0; !audiences.count && i < call->api->options.api_audiences.count; i++)
                 cx_strings_add(&audiences, call->api->options.api_audiences.items[i]);
-        if (r == 0 && (request.seconds < 600 || request.seconds > INT64_C(1) << 32)) {
-                r = cx_error_reason(
-                        &err, CX_REASON_INVALID,
-                        "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid "
-                        "value: %ld: may not specify a duration less than 10 minutes",
-                        (long)request.seconds);
-        }
+        if (r == 0)
+                r = check_token_request(call, body, request.seconds, &err);
         int64_t most = call->api->options.service_account_max_token_expiration / CX_NS_PER_S;
         if (most && request.seconds > most)
                 request.seconds = most;
@@ -399,7 +380,7 @@ static const struct {
         {NULL, NULL, "scale", "get update patch", serve_scale},
         {"", "pods", "binding", "create", serve_binding},
         {"", "bindings", "", "create", serve_bindings},
-        {"", "pods", "eviction", "create", serve_eviction},
+        {"", "pods", "eviction", "create", cx_serve_eviction},
         {"", "serviceaccounts", "token", "create", serve_token},
         {"", "namespaces", "finalize", "update", serve_finalize},
 };

@@ -4,6 +4,7 @@
 #include "apiserver/admission/admission.h"
 #include "apiserver/convert.h"
 #include "apiserver/registry/metadata.h"
+#include "apiserver/registry/options.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
 #include "apiserver/strategy/strategy.h"
@@ -21,58 +22,79 @@ void cx_delete_options_release(struct cx_delete_options *options)
         free(options->propagation_text);
 }
 
-static int parse_grace(const char *text, int64_t *ret_seconds, struct cx_error *err)
-{
-        if (cx_parse_int(text, 0, INT32_MAX, ret_seconds) < 0)
-                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
-                                       "gracePeriodSeconds: \"%s\" is not a number of seconds", text);
-        return 0;
-}
-
-static int read_body(struct cx_call *call, struct cx_delete_options *o, struct cx_error *err)
+static int decode_options(struct cx_call *call, json_t **ret_options, struct cx_error *err)
 {
         json_auto_t *body = NULL;
         int r = cx_decode_any(call, &body, err);
         if (r < 0)
                 return r;
-        const json_t *grace = json_object_get(body, "gracePeriodSeconds");
-        const char *policy = cx_json_string(body, "propagationPolicy");
+        const char *kind = cx_json_string(body, "kind");
+        if (!json_is_object(body) || (kind && *kind && strcmp(kind, "DeleteOptions") != 0))
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                       "decoded object cannot be converted to DeleteOptions");
+        r = cx_schema_decode(cx_schema_type("meta.v1.DeleteOptions"), body, CX_FIELDS_IGNORE, NULL, err);
+        if (r == 0)
+                *ret_options = cx_steal(&body);
+        return r;
+}
+
+// Without a body the query says the same.
+static int options_of_query(struct cx_call *call, json_t **ret_options, struct cx_error *err)
+{
+        CX_STRINGS dry_run = CX_STRINGS_INIT;
+        int64_t grace = INT64_MIN;
+        const char *policy = cx_http_query(call->request, "propagationPolicy");
+        int orphan = cx_query_bool(call, "orphanDependents"), r = cx_query_int(call, "gracePeriodSeconds", &grace, err);
+        if (r < 0)
+                return r;
+        json_t *options = json_object(), *list = json_array();
+        cx_http_query_all(call->request, "dryRun", &dry_run);
+        for (size_t i = 0; i < dry_run.count; i++)
+                json_array_append_new(list, json_string(dry_run.items[i]));
+        json_object_set_new(options, "dryRun", list);
+        if (grace != INT64_MIN)
+                json_object_set_new(options, "gracePeriodSeconds", json_integer(grace));
+        if (policy && *policy)
+                json_object_set_new(options, "propagationPolicy", json_string(policy));
+        if (orphan >= 0)
+                json_object_set_new(options, "orphanDependents", json_boolean(orphan));
+        *ret_options = options;
+        return 0;
+}
+
+int cx_delete_options_from(const json_t *json, struct cx_delete_options *ret_options, struct cx_error *err)
+{
+        const json_t *grace = json_object_get(json, "gracePeriodSeconds");
+        const json_t *orphan = json_object_get(json, "orphanDependents"), *list = json_object_get(json, "dryRun");
+        const char *policy = cx_json_string(json, "propagationPolicy");
+        CX_STRINGS dry_run = CX_STRINGS_INIT;
+        *ret_options = (struct cx_delete_options){.grace_period = -1, .dry_run = json_array_size(list) > 0};
+        for (size_t i = 0; i < json_array_size(list); i++)
+                cx_strings_add(&dry_run, cx_str(json_string_value(json_array_get(list, i))));
+        int r = cx_check_delete_options(&dry_run, policy, orphan, err);
+        if (r < 0)
+                return r;
         if (json_is_integer(grace)) {
-                if (json_integer_value(grace) < 0 || json_integer_value(grace) > INT32_MAX)
-                        return cx_error_reason(err, CX_REASON_BAD_REQUEST, "gracePeriodSeconds is out of range");
-                o->grace_period = json_integer_value(grace);
+                json_int_t seconds = json_integer_value(grace);
+                // A negative period means "as fast as can be, but gracefully".
+                ret_options->grace_period = seconds < 0 ? 1 : seconds > INT32_MAX ? INT32_MAX : seconds;
         }
-        o->propagation_text = cx_strdup(policy);
-        if (!policy && json_is_boolean(json_object_get(body, "orphanDependents")))
-                o->propagation_text =
-                        cx_strdup(cx_json_bool(body, "orphanDependents", false) ? "Orphan" : "Background");
-        o->uid = cx_strdup(cx_json_string(body, "preconditions.uid"));
-        o->resource_version = cx_strdup(cx_json_string(body, "preconditions.resourceVersion"));
-        if (json_array_size(json_object_get(body, "dryRun")))
-                o->dry_run = true;
+        if (!policy && json_is_boolean(orphan))
+                policy = json_is_true(orphan) ? "Orphan" : "Background";
+        ret_options->propagation = ret_options->propagation_text = cx_strdup(policy);
+        ret_options->uid = cx_strdup(cx_json_string(json, "preconditions.uid"));
+        ret_options->resource_version = cx_strdup(cx_json_string(json, "preconditions.resourceVersion"));
         return 0;
 }
 
 int cx_delete_options(struct cx_call *call, struct cx_delete_options *ret_options, struct cx_error *err)
 {
         size_t length;
-        *ret_options = (struct cx_delete_options){.grace_period = -1, .dry_run = call->dry_run};
+        json_auto_t *json = NULL;
+        *ret_options = (struct cx_delete_options){.grace_period = -1};
         (void)cx_http_body(call->request, &length);
-        int r = length ? read_body(call, ret_options, err) : 0;
-        const char *grace = cx_http_query(call->request, "gracePeriodSeconds");
-        const char *policy = cx_http_query(call->request, "propagationPolicy");
-        if (r == 0 && grace && !length)
-                r = parse_grace(grace, &ret_options->grace_period, err);
-        if (policy && !ret_options->propagation_text)
-                ret_options->propagation_text = cx_strdup(policy);
-        ret_options->propagation = ret_options->propagation_text;
-        if (r == 0 && ret_options->propagation && !cx_streq(ret_options->propagation, "Background") &&
-            !cx_streq(ret_options->propagation, "Foreground") && !cx_streq(ret_options->propagation, "Orphan"))
-                r = cx_error_reason(err, CX_REASON_BAD_REQUEST,
-                                    "propagationPolicy: Unsupported value: \"%s\": supported values: \"Background\", "
-                                    "\"Foreground\", \"Orphan\"",
-                                    ret_options->propagation);
-        return r;
+        int r = length ? decode_options(call, &json, err) : options_of_query(call, &json, err);
+        return r < 0 ? r : cx_delete_options_from(json, ret_options, err);
 }
 
 static int check_preconditions(const struct cx_call *call, const char *name, const json_t *object,
@@ -243,6 +265,8 @@ void cx_handle_delete_collection(struct cx_call *call)
                 r = cx_store_sync(call->api->store, &err);
         if (r == 0)
                 cx_cache_list(cx_store_cache(call->api->store, call->resource), &selection.filter, &list);
+        if (selection.limit > 0 && list.count > (size_t)selection.limit)
+                cx_stored_list_truncate(&list, (size_t)selection.limit);
         for (size_t i = 0; r == 0 && i < list.count; i++) {
                 CX_STORED *left = NULL;
                 CX_CLEANUP(cx_freep) char *uid = NULL;

@@ -2,6 +2,7 @@
 // Reading: single objects and lists. resourceVersion=0 is answered at once from the cache; a consistent read waits for
 // the cache to have caught up with etcd; pages after the first and exact revisions are read from etcd's history.
 #include "apiserver/registry/metadata.h"
+#include "apiserver/registry/options.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
 #include "format/json.h"
@@ -62,6 +63,10 @@ static int parse_selectors(struct cx_call *call, struct cx_list_options *o, stru
         int r = 0;
         if (labels && *labels)
                 r = cx_selector_parse_labels(labels, &o->labels, err);
+        CX_CLEANUP(cx_freep) char *one = NULL;
+        if (*call->info.name && cx_streq(call->info.verb, "watch")) // /api/v1/watch/…/NAME
+                fields = one = cx_sprintf("metadata.name=%s%s%s", call->info.name, fields && *fields ? "," : "",
+                                          cx_str(fields));
         if (r == 0 && fields && *fields)
                 r = cx_selector_parse_fields(fields, &o->fields, err);
         if (r == 0)
@@ -72,22 +77,25 @@ static int parse_selectors(struct cx_call *call, struct cx_list_options *o, stru
 int cx_list_options(struct cx_call *call, struct cx_list_options *o, struct cx_error *err)
 {
         *o = (struct cx_list_options){.revision = -1};
-        const char *limit = cx_http_query(call->request, "limit"), *token = cx_http_query(call->request, "continue");
+        const char *token = cx_http_query(call->request, "continue");
+        int64_t ignored = 0;
         const char *revision = cx_http_query(call->request, "resourceVersion");
         const char *match = cx_http_query(call->request, "resourceVersionMatch");
         int r = parse_selectors(call, o, err);
-        if (r == 0 && limit && *limit && cx_parse_int(limit, 0, INT32_MAX, &o->limit) < 0)
-                r = cx_error_reason(err, CX_REASON_BAD_REQUEST, "limit: Invalid value: \"%s\"", limit);
+        if (r == 0)
+                r = cx_query_int(call, "limit", &o->limit, err);
+        if (r == 0)
+                r = cx_query_int(call, "timeoutSeconds", &ignored, err);
+        if (r == 0)
+                r = cx_check_list_options(call, cx_streq(call->info.verb, "watch"), err);
+        if (o->limit < 0)
+                o->limit = 0;
         if (r == 0 && revision && *revision)
                 r = parse_revision(revision, &o->revision, err);
         if (r == 0 && token && *token)
                 r = decode_continue(token, o, err);
         if (r < 0)
                 return r;
-        if (match && *match && o->revision < 0 && !cx_streq(cx_http_query(call->request, "sendInitialEvents"), "true"))
-                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
-                                       "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless "
-                                       "resourceVersion is provided");
         if (o->after && o->revision > 0)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "specifying resource version is not allowed when using continue");
@@ -108,6 +116,22 @@ void cx_list_options_release(struct cx_list_options *o)
         cx_selector_release(&o->fields);
         free(o->after);
         o->after = NULL;
+}
+
+// A consistent read brings every revision that any server has given out: what is greater then does not exist.
+int cx_wait_for_revision(struct cx_call *call, int64_t revision, struct cx_error *err)
+{
+        if (revision >= 0 && revision <= cx_store_revision(call->api->store))
+                return 0;
+        int r = cx_store_sync(call->api->store, err);
+        int64_t current = cx_store_revision(call->api->store);
+        if (r < 0 || revision <= current)
+                return r;
+        r = cx_error_reason(err, CX_REASON_TIMEOUT, "Too large resource version: %ld, current: %ld", (long)revision,
+                            (long)current);
+        cx_error_cause(err, "ResourceVersionTooLarge", NULL, "Too large resource version");
+        err->retry_after = 1;
+        return r;
 }
 
 // --- get ---
@@ -132,9 +156,8 @@ void cx_handle_get(struct cx_call *call)
         int64_t revision = -1;
         const char *text = cx_http_query(call->request, "resourceVersion");
         int r = text && *text ? parse_revision(text, &revision, &err) : 0;
-        if (r == 0 && revision != 0)
-                r = revision > 0 ? cx_store_wait(call->api->store, revision, &err)
-                                 : cx_store_sync(call->api->store, &err);
+        if (r == 0)
+                r = cx_wait_for_revision(call, revision, &err);
         if (r < 0)
                 cx_respond_error(call, &err);
         else
@@ -142,13 +165,6 @@ void cx_handle_get(struct cx_call *call)
 }
 
 // --- list ---
-
-static void cut_to_page(struct cx_stored_list *list, size_t limit)
-{
-        for (size_t i = limit; i < list->count; i++)
-                cx_stored_unref(list->items[i]);
-        list->count = limit;
-}
 
 static void respond_cached(struct cx_call *call, struct cx_list_options *o)
 {
@@ -160,7 +176,7 @@ static void respond_cached(struct cx_call *call, struct cx_list_options *o)
         cx_cache_list(cx_store_cache(call->api->store, call->resource), &o->filter, &list);
         if (o->limit && list.count > (size_t)o->limit) {
                 remaining = (int64_t)list.count - o->limit;
-                cut_to_page(&list, (size_t)o->limit);
+                cx_stored_list_truncate(&list, (size_t)o->limit);
                 token = encode_continue(revision, list.items[list.count - 1]->key);
         }
         cx_respond_list(call, &list, revision, token, o->filter.labels || o->filter.fields ? -1 : remaining);
@@ -174,13 +190,17 @@ static int respond_history(struct cx_call *call, struct cx_list_options *o, stru
         int64_t revision = o->after ? o->continue_revision : o->revision;
         size_t limit = o->limit ? (size_t)o->limit : SIZE_MAX;
         CX_ERROR why = CX_ERROR_INIT;
-        int r = cx_store_page(call->api->store, call->resource, &o->filter, revision, o->after, limit, &list, &revision,
-                              &more, &why);
+        int r = cx_wait_for_revision(call, revision, err);
+        if (r < 0)
+                return r;
+        r = cx_store_page(call->api->store, call->resource, &o->filter, revision, o->after, limit, &list, &revision,
+                          &more, &why);
         if (cx_error_is(&why, CX_REASON_EXPIRED))
                 return cx_error_reason(
-                        err, CX_REASON_EXPIRED,
-                        "The provided continue parameter is too old to display a consistent list result. "
-                        "You must start a new list without the continue parameter.");
+                        err, CX_REASON_EXPIRED, "%s",
+                        !o->after ? "The resourceVersion for the provided list is too old."
+                                  : "The provided continue parameter is too old to display a consistent list result. "
+                                    "You must start a new list without the continue parameter.");
         if (r < 0)
                 return cx_error_move(err, &why);
         if (more && list.count)
@@ -197,9 +217,7 @@ void cx_handle_list(struct cx_call *call)
         if (r == 0 && (o.after || (o.exact && o.revision > 0))) {
                 r = respond_history(call, &o, &err);
         } else if (r == 0) {
-                if (o.revision != 0)
-                        r = o.revision > 0 ? cx_store_wait(call->api->store, o.revision, &err)
-                                           : cx_store_sync(call->api->store, &err);
+                r = cx_wait_for_revision(call, o.revision, &err);
                 if (r == 0)
                         respond_cached(call, &o);
         }

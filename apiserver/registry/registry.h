@@ -47,6 +47,8 @@ struct cx_delete_options {
         bool dry_run;
 };
 void cx_delete_options_release(struct cx_delete_options *options);
+// From DeleteOptions in JSON that fit their schema (NULL: none given).
+int cx_delete_options_from(const json_t *json, struct cx_delete_options *ret_options, struct cx_error *err) CX_CHECK;
 int cx_delete_options(struct cx_call *call, struct cx_delete_options *ret_options, struct cx_error *err) CX_CHECK;
 // Deletes or begins to delete. ret_stored: the object as it is now, when it lives on (finalizers, grace).
 int cx_registry_delete(struct cx_call *call, const char *name, const struct cx_delete_options *options,
@@ -75,5 +77,7 @@ struct cx_list_options {
         char *after;                // from a continue token; owned
         int64_t continue_revision;
 };
+// Waits until the cache shows at least `revision` (negative: all there is). TIMEOUT when no server has come so far.
+int cx_wait_for_revision(struct cx_call *call, int64_t revision, struct cx_error *err) CX_CHECK;
 int cx_list_options(struct cx_call *call, struct cx_list_options *ret_options, struct cx_error *err) CX_CHECK;
 void cx_list_options_release(struct cx_list_options *options);

@@ -5,6 +5,7 @@
 
 #include "api/status.h"
 #include "apiserver/registry/metadata.h"
+#include "apiserver/registry/options.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
 #include "base/random.h"
@@ -87,13 +88,9 @@ static void begin_bookmark(struct watch *watch, int64_t revision, bool initial_e
                 table ? ",\"columnDefinitions\":[],\"rows\":[]" : "");
 }
 
-static void begin_error(struct watch *watch)
+static void begin_error(struct watch *watch, const struct cx_error *err)
 {
-        CX_ERROR err = CX_ERROR_INIT;
-        (void)cx_error_reason(&err, CX_REASON_EXPIRED,
-                              "too old resource version: the watch was too slow or the cache was "
-                              "read again");
-        json_auto_t *status = cx_status_from_error(&err);
+        json_auto_t *status = cx_status_from_error(err);
         cx_buf_clear(&watch->head);
         watch->sent = 0;
         cx_buf_add(&watch->head, "{\"type\":\"ERROR\",\"object\":");
@@ -159,8 +156,12 @@ static bool next_event(struct watch *watch)
                 return true;
         }
         if (r < 0) {
+                CX_ERROR err = CX_ERROR_INIT;
+                (void)cx_error_reason(&err, CX_REASON_EXPIRED,
+                                      "too old resource version: the watch was too slow or the cache was "
+                                      "read again");
                 watch->ended = true;
-                begin_error(watch);
+                begin_error(watch, &err);
                 return true;
         }
         if (revision && watch->bookmarks) {
@@ -202,7 +203,8 @@ static void release_watch(void *context)
 {
         struct watch *watch = context;
         struct cx_watch_reaper *reaper = watch->reaper;
-        cx_cache_unwatch(&watch->watcher);
+        if (watch->watcher.cache) // not so when it was refused
+                cx_cache_unwatch(&watch->watcher);
         pthread_mutex_lock(&reaper->lock);
         if (watch->previous)
                 watch->previous->next = watch->next;
@@ -289,23 +291,15 @@ static int64_t watch_time(struct cx_call *call)
 static int register_watch(struct cx_call *call, struct watch *watch, struct cx_error *err)
 {
         struct cx_cache *cache = cx_store_cache(call->api->store, call->resource);
-        bool send_initial = cx_streq(cx_http_query(call->request, "sendInitialEvents"), "true");
+        int initial_events = cx_query_bool(call, "sendInitialEvents");
+        bool send_initial = initial_events > 0;
         bool from_now = watch->options.revision <= 0;
-        int r = 0;
-        if (send_initial && (!watch->bookmarks || !watch->options.not_older_than))
-                return cx_error_reason(err, CX_REASON_INVALID,
-                                       "sendInitialEvents: Forbidden: sendInitialEvents requires setting "
-                                       "resourceVersionMatch to NotOlderThan and allowWatchBookmarks to true");
-        if (watch->options.revision < 0)
-                r = cx_store_sync(call->api->store, err);
-        else if (watch->options.revision > 0)
-                r = cx_store_wait(call->api->store, watch->options.revision, err);
+        int r = cx_wait_for_revision(call, watch->options.revision, err);
         if (r < 0)
                 return r;
-        watch->initial_end_wanted = send_initial;
+        watch->initial_end_wanted = send_initial && watch->bookmarks;
         watch->initial_revision = cx_store_revision(call->api->store);
-        bool initial_refused = cx_streq(cx_http_query(call->request, "sendInitialEvents"), "false");
-        if (initial_refused && from_now)
+        if (initial_events == 0 && from_now)
                 return cx_cache_watch(cache, &watch->watcher, watch->initial_revision, &watch->initial, err);
         return cx_cache_watch(cache, &watch->watcher, send_initial || from_now ? -1 : watch->options.revision,
                               &watch->initial, err);
@@ -315,21 +309,17 @@ void cx_handle_watch(struct cx_call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
         struct watch *watch = cx_alloc(sizeof *watch);
-        const char *bookmarks = cx_http_query(call->request, "allowWatchBookmarks");
         watch->store = call->api->store;
         struct cx_watch_reaper *reaper = watch->reaper = call->api->watches;
         watch->resource = call->resource;
         watch->head = (struct cx_buf)CX_BUF_INIT;
-        watch->bookmarks = bookmarks && !cx_streq(bookmarks, "false") && !cx_streq(bookmarks, "0");
+        watch->bookmarks = cx_query_bool(call, "allowWatchBookmarks") > 0;
         int r = cx_accept(call, true, &watch->accept, &err);
         if (r == 0)
                 r = cx_list_options(call, &watch->options, &err);
-        if (r == 0 && *call->info.name && call->resource) // the path of one object
-                r = cx_error_reason(&err, CX_REASON_BAD_REQUEST, "watch one object by fieldSelector=metadata.name=%s",
-                                    call->info.name);
         if (r == 0) {
                 // The filter outlives the call.
-                cx_copy_string(watch->namespace, sizeof watch->namespace, call->info.namespace);
+                cx_copy_string(watch->namespace, sizeof watch->namespace, cx_str(watch->options.filter.namespace));
                 watch->watcher.filter = watch->options.filter;
                 watch->watcher.filter.namespace = *watch->namespace ? watch->namespace : NULL;
                 watch->watcher.filter.labels = watch->options.labels.count ? &watch->options.labels : NULL;
@@ -339,7 +329,10 @@ void cx_handle_watch(struct cx_call *call)
                 watch->plain = watch->accept.form == CX_FORM_JSON && !cx_needs_conversion(call);
                 r = register_watch(call, watch, &err);
         }
-        if (r < 0) {
+        if (cx_error_is(&err, CX_REASON_EXPIRED)) { // said as an event, as clients expect once a watch is granted
+                watch->ended = true;
+                begin_error(watch, &err);
+        } else if (r < 0) {
                 free_watch(watch);
                 cx_respond_error(call, &err);
                 return;

@@ -169,6 +169,14 @@ size_t cx_cache_count(struct cx_cache *cache)
         return count;
 }
 
+void cx_stored_list_truncate(struct cx_stored_list *list, size_t count)
+{
+        for (size_t i = count; i < list->count; i++)
+                cx_stored_unref(list->items[i]);
+        if (count < list->count)
+                list->count = count;
+}
+
 void cx_stored_list_release(struct cx_stored_list *list)
 {
         for (size_t i = 0; i < list->count; i++)
@@ -219,7 +227,7 @@ int cx_cache_watch(struct cx_cache *cache, struct cx_cache_watcher *watcher, int
                    struct cx_stored_list *ret_initial, struct cx_error *err)
 {
         int r = 0;
-        watcher->cache = cache;
+        watcher->cache = NULL; // until it is registered
         watcher->previous = NULL;
         pthread_rwlock_wrlock(&cache->lock);
         watcher->generation = cache->generation;
@@ -233,6 +241,7 @@ int cx_cache_watch(struct cx_cache *cache, struct cx_cache_watcher *watcher, int
                 watcher->position = position_after(cache, revision);
         }
         if (r == 0) {
+                watcher->cache = cache;
                 watcher->next = cache->watchers;
                 if (watcher->next)
                         watcher->next->previous = watcher;

@@ -52,6 +52,7 @@ struct cx_stored_list {
         size_t count;
 };
 void cx_stored_list_release(struct cx_stored_list *list);
+void cx_stored_list_truncate(struct cx_stored_list *list, size_t count); // keeps the first
 #define CX_STORED_LIST CX_CLEANUP(cx_stored_list_release) struct cx_stored_list
 void cx_cache_list(struct cx_cache *cache, const struct cx_filter *filter, struct cx_stored_list *ret_list);
 size_t cx_cache_count(struct cx_cache *cache);

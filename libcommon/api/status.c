@@ -69,6 +69,19 @@ json_t *cx_status_success(const char *group, const char *kind, const char *name,
         return status;
 }
 
+// What clients say about an answer that is no Status.
+static const char *generic_sentence(int http_code)
+{
+        switch (http_code) {
+        case 404:
+                return "the server could not find the requested resource";
+        case 405:
+                return "the server does not allow this method on the requested resource";
+        default:
+                return NULL;
+        }
+}
+
 int cx_error_from_status(struct cx_error *err, int http_code, const char *body, size_t length)
 {
         json_auto_t *status = json_loadb(body ? body : "", body ? length : 0, 0, NULL);
@@ -76,6 +89,9 @@ int cx_error_from_status(struct cx_error *err, int http_code, const char *body, 
         if (reason == CX_REASON_UNKNOWN)
                 reason = cx_reason_by_http_code(http_code);
         if (!cx_streq(cx_json_string(status, "kind"), "Status")) {
+                const char *sentence = generic_sentence(http_code);
+                if (sentence)
+                        return cx_error_reason(err, reason, "%s", sentence);
                 size_t shown = body ? strcspn(body, "\r\n") : 0;
                 if (shown > 512)
                         shown = 512;

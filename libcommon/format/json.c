@@ -50,6 +50,11 @@ void cx_json_dump(const json_t *json, struct cx_buf *to)
         (void)json_dump_callback(json, dump_block, to, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
+void cx_json_dump_indented(const json_t *json, struct cx_buf *to)
+{
+        (void)json_dump_callback(json, dump_block, to, JSON_INDENT(2) | JSON_ENCODE_ANY);
+}
+
 char *cx_json_text(const json_t *json)
 {
         CX_BUF text = CX_BUF_INIT;

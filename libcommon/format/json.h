@@ -14,7 +14,8 @@
 int cx_json_parse(const char *text, size_t length, bool strict, json_t **ret_json, struct cx_error *err) CX_CHECK;
 // Compact text, keys in insertion order.
 void cx_json_dump(const json_t *json, struct cx_buf *to);
-char *cx_json_text(const json_t *json); // owned by the caller
+void cx_json_dump_indented(const json_t *json, struct cx_buf *to); // for people: two blanks a level
+char *cx_json_text(const json_t *json);                            // owned by the caller
 
 // Look-ups by dotted path of object keys ("metadata.labels"): borrowed, NULL (or the fallback) when absent or of
 // another type. A key that has dots itself needs cx_json_at.

@@ -330,6 +330,24 @@ static int decode_field(struct decoder *d, const struct cx_field *field, json_t 
         return r;
 }
 
+// Lists and maps that a Go client would leave out when they are empty: all that are optional, but for these.
+static bool is_left_out(const struct cx_type *type, const struct cx_field *field, const json_t *value)
+{
+        static const struct {
+                const char *type, *field;
+        } kept[] = {{"rbac.v1.Role", "rules"},
+                    {"rbac.v1.ClusterRole", "rules"},
+                    {"discovery.v1.EndpointSlice", "endpoints"},
+                    {"discovery.v1.EndpointSlice", "ports"}};
+        bool empty = json_is_array(value) ? !json_array_size(value) : !json_object_size(value);
+        if (field->shape == CX_SHAPE_ONE || (field->flags & CX_FIELD_REQUIRED) || !empty)
+                return false;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(kept); i++)
+                if (strcmp(kept[i].type, type->name) == 0 && strcmp(kept[i].field, field->name) == 0)
+                        return false;
+        return true;
+}
+
 static int decode_object(struct decoder *d, const struct cx_type *type, json_t *object)
 {
         d->struct_name = short_name(type->name);
@@ -355,6 +373,8 @@ static int decode_object(struct decoder *d, const struct cx_type *type, json_t *
                         int r = decode_field(d, field, object, value);
                         if (r < 0)
                                 return r;
+                        if (is_left_out(type, field, value))
+                                json_object_del(object, key);
                 }
                 cx_buf_truncate(&d->strict_path, length);
         }
