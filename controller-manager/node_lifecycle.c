@@ -231,7 +231,8 @@ static int sync_taints(struct lifecycle *self, const struct cx_object *object, c
 {
         static const char not_ready[] = "node.kubernetes.io/not-ready",
                           unreachable[] = "node.kubernetes.io/unreachable";
-        const char *ready = cx_json_string_or(find_condition(node, "Ready"), "status", "Unknown");
+        // A node that has not said anything yet is neither.
+        const char *ready = cx_json_string_or(find_condition(node, "Ready"), "status", "");
         bool unknown = cx_streq(ready, "Unknown"), down = cx_streq(ready, "False");
         bool leave = (unknown || down) && give_up(self, object, node, unknown ? unreachable : not_ready, retry_after);
         const struct wanted_taint taints[] = {
@@ -326,7 +327,8 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         int r = sync_taints(self, object, node, retry_after, err);
         if (r < 0)
                 return r;
-        return condition_is(node, "Ready", "True") ? 0 : mark_pods_not_ready(self, key, err);
+        bool lost = find_condition(node, "Ready") && !condition_is(node, "Ready", "True");
+        return lost ? mark_pods_not_ready(self, key, err) : 0;
 }
 
 const struct controller node_lifecycle_controller = {.name = "node-lifecycle-controller",

@@ -9,7 +9,7 @@
 #   kubeconfig_for FOLDER NAME USER GROUP...   client certificate and kubeconfig FOLDER/NAME.kubeconfig
 #
 # BIN is where the executables are (default build/release/bin).
-: "${BIN:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/release/bin}"
+export BIN=${BIN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/release/bin}
 
 _pki_ca() { # FOLDER
         openssl ecparam -name prime256v1 -genkey -noout -out "$1/ca.key" 2>/dev/null
@@ -123,7 +123,7 @@ control_plane_start() { # FOLDER PORT
 }
 
 k() {
-        "${KUBECTL:-kubectl}" --kubeconfig "$CP/admin.kubeconfig" "$@"
+        "${KUBECTL:-$BIN/kubectl}" --kubeconfig "$CP/admin.kubeconfig" "$@"
 }
 
 # What a component in $CP was told that it may not do.
