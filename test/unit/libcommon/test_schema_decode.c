@@ -95,6 +95,11 @@ static void test_values_are_normalised(void **state)
                  "{'limits':{'cpu':'500m','memory':'1Gi','x':'2','y':'0'}}"},
                 {"meta.v1.ManagedFieldsEntry", "{'fieldsV1':{'f:a':{'.':null}}}", "{'fieldsV1':{'f:a':{'.':null}}}"},
                 {"authentication.v1.UserInfo", "{'extra':{'a':null,'b':['x']}}", "{'extra':{'a':[],'b':['x']}}"},
+                // optional lists and maps go when they are empty; objects, required ones and a few others stay
+                {"meta.v1.ObjectMeta", "{'name':'x','finalizers':[],'labels':{},'ownerReferences':[]}", "{'name':'x'}"},
+                {"core.v1.PodSpec", "{'containers':[],'volumes':[],'securityContext':{},'nodeSelector':{}}",
+                 "{'containers':[],'securityContext':{}}"},
+                {"rbac.v1.Role", "{'rules':[]}", "{'rules':[]}"},
         };
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 json_auto_t *object = parse(cases[i].object);
