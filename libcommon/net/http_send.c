@@ -37,8 +37,9 @@ static ssize_t push(gnutls_transport_ptr_t context, const giovec_t *parts, int c
         size_t total = 0;
         for (int i = 0; i < count; i++)
                 total += parts[i].iov_len;
-        if (peer->hold && peer->held.length + total <= MAX_HELD) {
-                peer->hold = false;
+        bool hold = peer->hold && peer->held.length + total <= MAX_HELD;
+        peer->hold = false;
+        if (hold) {
                 for (int i = 0; i < count; i++)
                         cx_buf_append(&peer->held, parts[i].iov_base, parts[i].iov_len);
                 return (ssize_t)total;
