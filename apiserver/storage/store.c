@@ -509,8 +509,10 @@ static void wait_after_write(struct cx_store *store, int64_t revision)
 // What was just written: the cache's own copy, unless it has moved on or has not come so far.
 static struct cx_stored *written(struct cx_store *store, const char *key, const struct cx_buf *value, int64_t revision)
 {
-        const char *map_key;
+        const char *map_key = NULL;
         struct cx_cache *cache = route(store, key, &map_key);
+        if (!cache)
+                return NULL; // a resource that is not kept in memory
         CX_STORED *cached = cx_cache_get(cache, map_key);
         if (cached && cached->revision == revision)
                 return cx_steal(&cached);
