@@ -9,7 +9,7 @@
 
 struct cx_request_info {
         bool is_resource, watch_path; // watch_path: the old way to watch, /api/v1/watch/…
-        const char *verb; // get, list, watch, create, update, patch, delete, deletecollection; else method
+        const char *verb;             // get, list, watch, create, update, patch, delete, deletecollection; else method
         char group[CX_INFO_PART], version[64], resource[CX_INFO_PART], subresource[64];
         char namespace[CX_INFO_PART], name[CX_INFO_PART];
         const char *rest; // path behind the subresource (proxy): "" or "/…"; into the request

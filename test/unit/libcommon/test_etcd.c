@@ -89,6 +89,15 @@ static void kill_etcd(struct fixture *f)
         waitpid(f->etcd, NULL, 0);
 }
 
+// Stops it and waits until it has stopped: before that it may still answer.
+static void silence_etcd(struct fixture *f)
+{
+        kill(f->etcd, SIGSTOP);
+        int status = 0;
+        assert_int_equal(waitpid(f->etcd, &status, WUNTRACED), f->etcd);
+        assert_true(WIFSTOPPED(status));
+}
+
 static struct cx_etcd *new_client(const struct fixture *f, const char *const *endpoints, int64_t timeout)
 {
         struct cx_etcd *client = NULL;
@@ -323,7 +332,7 @@ static void test_silent(void **state)
         struct cx_etcd *client = new_client(f, (const char *[]){f->url, NULL}, 300 * CX_NS_PER_MS);
         CX_ERROR err = CX_ERROR_INIT;
         wait_until_up(client);
-        kill(f->etcd, SIGSTOP);
+        silence_etcd(f);
         int64_t began = cx_time_monotonic();
         assert_int_equal(put(client, "/s/a", "x", 0, NULL, &err), -ETIMEDOUT);
         assert_true(cx_time_monotonic() - began >= 300 * CX_NS_PER_MS);
@@ -360,7 +369,7 @@ static void test_async(void **state)
         // For a process that ends: ten seconds of patience become 50 ms, for what is under way as well.
         struct cx_etcd *client = new_client(f, (const char *[]){f->url, NULL}, 10 * CX_NS_PER_S);
         wait_until_up(client);
-        kill(f->etcd, SIGSTOP);
+        silence_etcd(f);
         cx_etcd_revision_async(client, on_answer, &answer);
         cx_etcd_hurry(client, 50 * CX_NS_PER_MS);
         int64_t began = cx_time_monotonic();
