@@ -24,7 +24,7 @@ normal() { # FILE: without what differs from run to run
                 -e 's/(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} [+-][0-9]{4}/TIME/g' \
                 -e 's/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/UID/g' \
                 -e 's/(resourceVersion"?: ?)"[0-9]+"/\1"N"/g; s/(resourceVersion=)[0-9]+/\1N/g' \
-                -e 's/(^|[^0-9a-zA-Z.:"-])[0-9]+(\.[0-9]+)?(ms|s|m|h|d)([0-9]+(s|m))?\b */\1AGE /g; s/<invalid> */AGE /g' \
+                -e 's/(^|[^0-9a-zA-Z.:"-])[0-9]+(\.[0-9]+)?(ms|s|m|h|d)([0-9]+(s|m))?\b */\1AGE /g; s/<invalid> */AGE /g; s/\b(AGE|LAST SEEN|DURATION) +/\1 /g' \
                 -e 's/\b10\.96\.[0-9]+\.[0-9]+ */CLUSTERIP /g; s/(CLUSTER-IP|\bNone|<none>|ClusterIP) +/\1 /g; s/\b3[0-2][0-9]{3}\b/NODEPORT/g' \
                 -e 's/-[bcdfghjklmnpqrstvwxz2456789]{5,10}(-[bcdfghjklmnpqrstvwxz2456789]{5})?\b/-HASH/g' \
                 -e '/^[WIE][0-9]{4}.*"Unhandled Error"/d; /^[WIE][0-9]{4}.*reflector=/d; s/(yaml: line [0-9]+), column [0-9]+/\1/; s/side=[ab]/side=x/g' \
