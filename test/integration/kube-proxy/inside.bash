@@ -16,5 +16,5 @@ apiserver_ready() { # FOLDER
 }
 
 k() {
-        ip netns exec "$NS-node" "${KUBECTL:-$BIN/kubectl}" --kubeconfig "$CP/admin.kubeconfig" "$@"
+        ip netns exec "$NS-node" "${KUBECTL:-$REAL_BIN/kubectl}" --kubeconfig "$CP/admin.kubeconfig" "$@"
 }
