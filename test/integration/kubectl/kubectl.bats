@@ -164,10 +164,11 @@ words() { # STATUS TEXT: what `run` must have seen
         k create configmap held --from-literal=a=b
         k patch configmap held -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         k delete configmap held >deleted 2>&1 &
+        local deleting=$! # waiting sets $! anew
         WAIT=10 wait_for bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' get cm held -o jsonpath={.metadata.deletionTimestamp} | grep -q T"
-        kill -0 $! # still waiting
+        kill -0 $deleting # still waiting
         k patch configmap held --type=merge -p '{"metadata":{"finalizers":null}}'
-        wait $!
+        wait $deleting
         grep -qx 'configmap "held" deleted from default namespace' deleted
 }
 

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 start_all
 ready='[c["status"] for c in p["status"]["conditions"] if c["type"] == "Ready"][0]'
-node_ready() { api GET /api/v1/nodes/n1 | grep -q '"reason":"KubeletReady"'; }
+node_ready() { api GET /api/v1/nodes/n1 | grep -qE '"reason": ?"KubeletReady"'; }
 until_true 10 node_ready
 ok "the node registers and is Ready" $?
 api GET /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1 | grep -q renewTime
