@@ -54,9 +54,15 @@ deployment = client.V1Deployment(
 apps.create_namespaced_deployment("default", deployment)
 check("a deployment makes its pods", until(
     lambda pods: len(pods) == 2, core.list_namespaced_pod, "default", label_selector="app=web"))
-scale = apps.read_namespaced_deployment_scale("web", "default")
-scale.spec.replicas = 3
-apps.replace_namespaced_deployment_scale("web", "default", scale)
+while True:  # the controller writes the deployment's status meanwhile: a conflict is tried again, as everywhere
+    scale = apps.read_namespaced_deployment_scale("web", "default")
+    scale.spec.replicas = 3
+    try:
+        apps.replace_namespaced_deployment_scale("web", "default", scale)
+        break
+    except ApiException as e:
+        if e.status != 409:
+            raise
 seen = set()
 for event in watch.Watch().stream(core.list_namespaced_pod, "default", label_selector="app=web", timeout_seconds=10):
     seen.add(event["object"].metadata.name)
