@@ -139,7 +139,7 @@ static void release_relay(void *context)
 static void begin_answer(void *context, const struct cx_http_reply *reply)
 {
         struct relay *relay = context;
-        if (relay->is_log && reply->code >= 300)
+        if (!relay->request || (relay->is_log && reply->code >= 300)) // begun already: these were trailers
                 return;
 
         static const char *const passed[] = {"Location", "ETag", "Last-Modified", "Cache-Control", "Set-Cookie"};
