@@ -149,7 +149,8 @@ static void begin_answer(void *context, const struct cx_http_reply *reply)
                 if (value)
                         cx_http_add_header(relay->request, passed[i], value);
         }
-        struct cx_http_stream_source source = {.read = read_relay, .release = release_relay, .context = relay};
+        struct cx_http_stream_source source = {
+                .read = read_relay, .release = release_relay, .context = relay, .patient = relay->is_log};
         struct cx_http_request *request = cx_steal(&relay->request);
         relay->references++;
         cx_http_respond_stream_into(request, reply->code, type ? type : "text/plain", -1, &source, &relay->stream);

@@ -176,7 +176,7 @@ static int parse_literal(struct parser *s, struct gt_operand *o)
                         if (errno)
                                 end = text;
                 }
-                if (*end || end == text) {
+                if (!o->value || *end || end == text) { // JSON has no infinity
                         json_decref(o->value);
                         return fail(s, "bad number syntax: \"%s\"", text);
                 }

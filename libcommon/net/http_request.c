@@ -232,16 +232,9 @@ static struct cx_http_peer *peer_of(const struct cx_http_request *request)
                 return peer;
         peer->examined = true;
         const union MHD_ConnectionInfo *info =
-                MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-        if (info && info->client_addr->sa_family == AF_INET)
-                inet_ntop(AF_INET, &((struct sockaddr_in *)info->client_addr)->sin_addr, peer->address,
-                          sizeof peer->address);
-        else if (info && info->client_addr->sa_family == AF_INET6)
-                inet_ntop(AF_INET6, &((struct sockaddr_in6 *)info->client_addr)->sin6_addr, peer->address,
-                          sizeof peer->address);
-        info = request->server->options.client_ca_pem
-                       ? MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)
-                       : NULL;
+                request->server->options.client_ca_pem
+                        ? MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)
+                        : NULL;
         if (info && info->tls_session)
                 read_certificate(peer, info->tls_session);
         return peer;

@@ -139,6 +139,7 @@ void cx_http_respond_stream_into(struct cx_http_request *request, int code, cons
         pthread_mutex_init(&stream->lock, NULL);
         stream->server = server;
         stream->connection = request->connection;
+        stream->fd = cx_http_connection_peer(request->connection)->fd;
         stream->source = *source;
         pthread_mutex_lock(&server->lock);
         stream->aborted = server->stopping;
@@ -150,6 +151,7 @@ void cx_http_respond_stream_into(struct cx_http_request *request, int code, cons
         struct MHD_Response *response = MHD_create_response_from_callback(
                 length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)length, source->block ? source->block : 65536, read_stream,
                 stream, release_stream);
+        request->patient = source->patient;
         __atomic_store_n(ret_stream, stream, __ATOMIC_RELEASE);
         answer(request, code, type_or_json(content_type), response);
 }

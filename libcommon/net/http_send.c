@@ -4,6 +4,7 @@
 // with the body's record.
 #include "net/http_server_internal.h"
 
+#include <arpa/inet.h>
 #include <gnutls/gnutls.h>
 #include <sys/socket.h>
 
@@ -50,10 +51,22 @@ static ssize_t push(gnutls_transport_ptr_t context, const giovec_t *parts, int c
         return n;
 }
 
+static void read_address(struct cx_http_peer *peer, struct MHD_Connection *connection)
+{
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        if (info && info->client_addr->sa_family == AF_INET)
+                inet_ntop(AF_INET, &((struct sockaddr_in *)info->client_addr)->sin_addr, peer->address,
+                          sizeof peer->address);
+        else if (info && info->client_addr->sa_family == AF_INET6)
+                inet_ntop(AF_INET6, &((struct sockaddr_in6 *)info->client_addr)->sin6_addr, peer->address,
+                          sizeof peer->address);
+}
+
 void cx_http_peer_attach(struct cx_http_peer *peer, struct MHD_Connection *connection)
 {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         *peer = (struct cx_http_peer){.fd = info->connect_fd, .held = CX_BUF_INIT};
+        read_address(peer, connection);
         info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
         peer->session = info ? info->tls_session : NULL;
         if (!peer->session)

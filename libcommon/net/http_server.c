@@ -11,11 +11,12 @@
 #include "base/time.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #define DEFAULT_MAX_BODY ((size_t)3 << 20)
 #define DRAIN_SECONDS 2
-#define MAX_DISCARD ((size_t)64 << 20)
+#define MAX_BODIES ((size_t)128 << 20)
 
 // --- worker pool ---
 
@@ -68,6 +69,16 @@ static void enqueue(struct cx_http_request *request)
 
 // --- libmicrohttpd's callbacks ---
 
+static unsigned idle_timeout(const struct cx_http_server *server)
+{
+        return server->options.idle_timeout ? (unsigned)server->options.idle_timeout : 120;
+}
+
+static enum MHD_Result on_accept(void *context, const struct sockaddr *address CX_UNUSED, socklen_t length CX_UNUSED)
+{
+        return cx_http_guard_admit(context) ? MHD_YES : MHD_NO;
+}
+
 static void *on_uri(void *context, const char *uri, struct MHD_Connection *connection)
 {
         struct cx_http_request *request = cx_alloc(sizeof *request);
@@ -78,7 +89,7 @@ static void *on_uri(void *context, const char *uri, struct MHD_Connection *conne
         return request;
 }
 
-static void on_completed(void *context CX_UNUSED, struct MHD_Connection *connection CX_UNUSED, void **con_cls,
+static void on_completed(void *context CX_UNUSED, struct MHD_Connection *connection, void **con_cls,
                          enum MHD_RequestTerminationCode why CX_UNUSED)
 {
         struct cx_http_request *request = *con_cls;
@@ -87,6 +98,11 @@ static void on_completed(void *context CX_UNUSED, struct MHD_Connection *connect
         struct cx_http_server *server = request->server;
         bool dispatched = request->dispatched;
         *con_cls = NULL;
+        struct cx_http_peer *peer = cx_http_connection_peer(connection);
+        if (atomic_exchange_explicit(&peer->patient, false, memory_order_relaxed))
+                MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, idle_timeout(server));
+        cx_http_peer_enter(peer, CX_HTTP_PHASE_HEAD);
+        atomic_fetch_sub(&server->body_bytes, request->counted);
         cx_http_request_free(request);
         if (dispatched && atomic_fetch_sub(&server->running, 1) == 1 && atomic_load(&server->draining)) {
                 pthread_mutex_lock(&server->lock);
@@ -95,15 +111,17 @@ static void on_completed(void *context CX_UNUSED, struct MHD_Connection *connect
         }
 }
 
-static void on_connection(void *context CX_UNUSED, struct MHD_Connection *connection, void **socket_context,
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode what)
 {
         if (what == MHD_CONNECTION_NOTIFY_STARTED) {
                 struct cx_http_peer *peer = cx_alloc(sizeof *peer);
                 cx_http_peer_attach(peer, connection);
                 *socket_context = peer;
+                cx_http_guard_add(context, peer);
                 return;
         }
+        cx_http_guard_remove(context, *socket_context);
         cx_http_peer_free(*socket_context);
         *socket_context = NULL;
 }
@@ -113,6 +131,12 @@ static enum MHD_Result queue_response(struct cx_http_request *request)
         struct MHD_Response *response = cx_steal(&request->response);
         struct cx_http_peer *peer = cx_http_connection_peer(request->connection);
         peer->hold = peer->session && request->has_body && strcmp(request->method, MHD_HTTP_METHOD_HEAD) != 0;
+        if (request->patient) {
+                atomic_store_explicit(&peer->patient, true, memory_order_relaxed);
+                MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
+        }
+        bool upgrade = request->code == MHD_HTTP_SWITCHING_PROTOCOLS;
+        cx_http_peer_enter(peer, upgrade ? CX_HTTP_PHASE_BUSY : CX_HTTP_PHASE_SEND);
         enum MHD_Result result = MHD_queue_response(request->connection, (unsigned)request->code, response);
         MHD_destroy_response(response);
         return result;
@@ -133,8 +157,17 @@ static enum MHD_Result dispatch(struct cx_http_request *request)
         request->dispatched = true;
         request->start_time = cx_time_monotonic();
         atomic_fetch_add(&server->running, 1);
+        cx_http_peer_enter(cx_http_connection_peer(request->connection), CX_HTTP_PHASE_BUSY);
         if (atomic_load(&server->draining)) {
                 turn_away(request);
+                return queue_response(request);
+        }
+        if (request->too_many) {
+                CX_ERROR err = CX_ERROR_INIT;
+                err.retry_after = 1;
+                (void)cx_error_reason(&err, CX_REASON_TOO_MANY_REQUESTS,
+                                      "too many request bodies at once, please try again later");
+                cx_http_respond_error(request, &err);
                 return queue_response(request);
         }
         if (request->too_large) {
@@ -159,27 +192,56 @@ static enum MHD_Result dispatch(struct cx_http_request *request)
         return MHD_YES;
 }
 
+// A response to the first call of the access handler ends the connection: nothing that follows is read.
+static enum MHD_Result refuse_head(struct cx_http_request *request, int code, const char *why)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(1024);
+        cx_buf_printf(&text, "%d %s: %s\n", code, MHD_get_reason_phrase_for((unsigned)code), why);
+        cx_http_add_header(request, "Connection", "close");
+        cx_http_respond(request, code, "text/plain; charset=utf-8", text.data, text.length);
+        return queue_response(request);
+}
+
+static enum MHD_Result begin_request(struct cx_http_request *request, const char *method, const char *version)
+{
+        const char *why;
+        request->method = method;
+        cx_http_peer_enter(cx_http_connection_peer(request->connection), CX_HTTP_PHASE_BODY);
+        int code = cx_http_guard_head(request, version, &why);
+        return code ? refuse_head(request, code, why) : MHD_YES;
+}
+
+static enum MHD_Result take_body(struct cx_http_request *request, const char *data, size_t length)
+{
+        struct cx_http_server *server = request->server;
+        request->received += length;
+        if (request->received > CX_HTTP_MAX_DISCARD)
+                return MHD_NO;
+        request->too_large |= request->received > server->options.max_body;
+        if (!request->too_large && !request->too_many) {
+                request->counted += length;
+                request->too_many = atomic_fetch_add(&server->body_bytes, length) + length > server->options.max_bodies;
+                cx_buf_append(&request->body, data, length);
+        }
+        if (request->too_large || request->too_many) {
+                cx_buf_release(&request->body);
+                atomic_fetch_sub(&server->body_bytes, request->counted);
+                request->counted = 0;
+        }
+        return MHD_YES;
+}
+
 static enum MHD_Result on_access(void *context CX_UNUSED, struct MHD_Connection *connection CX_UNUSED,
-                                 const char *url CX_UNUSED, const char *method, const char *version CX_UNUSED,
+                                 const char *url CX_UNUSED, const char *method, const char *version,
                                  const char *upload_data, size_t *upload_data_size, void **con_cls)
 {
         struct cx_http_request *request = *con_cls;
-        if (!request->method) {
-                request->method = method;
-                return MHD_YES;
-        }
+        if (!request->method)
+                return begin_request(request, method, version);
         if (*upload_data_size) {
-                request->received += *upload_data_size;
-                if (request->received > request->server->options.max_body) {
-                        request->too_large = true;
-                        cx_buf_release(&request->body);
-                        if (request->received > MAX_DISCARD)
-                                return MHD_NO;
-                } else {
-                        cx_buf_append(&request->body, upload_data, *upload_data_size);
-                }
+                size_t length = *upload_data_size;
                 *upload_data_size = 0;
-                return MHD_YES;
+                return take_body(request, upload_data, length);
         }
         if (!request->dispatched)
                 return dispatch(request);
@@ -233,8 +295,11 @@ static int open_listener(const struct cx_http_server_options *options, int *ret_
                 return cx_error_set(err, r, "cannot listen on \"%s\" port %d: not an IP address and port",
                                     cx_str(options->address), options->port);
         CX_CLEANUP(cx_closep) int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        int one = 1;
+        int one = 1, idle = 30, interval = 10; // inherited by every connection: a client that has vanished is noticed
         if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+            setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one) < 0 ||
+            setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle) < 0 ||
+            setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval) < 0 ||
             bind(fd, (struct sockaddr *)&address, length) < 0 || listen(fd, 1024) < 0 ||
             getsockname(fd, (struct sockaddr *)&address, &length) < 0) {
                 r = -errno;
@@ -266,16 +331,32 @@ static int start_daemon(struct cx_http_server *server, int fd, struct cx_error *
         }
         items[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
         server->daemon = MHD_start_daemon(
-                flags, 0, NULL, NULL, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
+                flags, 0, on_accept, server, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
                 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_ARRAY, items, MHD_OPTION_URI_LOG_CALLBACK, on_uri, server,
                 MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-                MHD_OPTION_CONNECTION_LIMIT, (unsigned)(o->max_connections ? o->max_connections : 8192),
-                MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(o->idle_timeout ? o->idle_timeout : 120),
-                MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)49152, MHD_OPTION_END);
+                MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections * threads, // on_accept keeps the limit
+                MHD_OPTION_CONNECTION_TIMEOUT, idle_timeout(server), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)49152,
+                MHD_OPTION_END);
         if (!server->daemon)
                 return cx_error_set(err, -EIO,
                                     "cannot start the HTTP server: check that certificate and key fit together");
         return 0;
+}
+
+static void set_limits(struct cx_http_server_options *o)
+{
+        if (!o->max_body)
+                o->max_body = DEFAULT_MAX_BODY;
+        if (!o->max_bodies)
+                o->max_bodies = o->max_body * 8 > MAX_BODIES ? o->max_body * 8 : MAX_BODIES;
+        if (!o->max_connections)
+                o->max_connections = cx_http_guard_max_connections();
+        if (!o->head_timeout)
+                o->head_timeout = 32 * CX_NS_PER_S;
+        if (!o->body_timeout)
+                o->body_timeout = 60 * CX_NS_PER_S;
+        if (!o->send_timeout)
+                o->send_timeout = 60 * CX_NS_PER_S;
 }
 
 int cx_http_server_new(const struct cx_http_server_options *options, struct cx_http_server **ret_server,
@@ -286,13 +367,16 @@ int cx_http_server_new(const struct cx_http_server_options *options, struct cx_h
         pthread_mutex_init(&server->lock, NULL);
         pthread_cond_init(&server->queue_filled, NULL);
         pthread_cond_init(&server->gone, NULL);
-        if (!server->options.max_body)
-                server->options.max_body = DEFAULT_MAX_BODY;
+        pthread_mutex_init(&server->peers_lock, NULL);
+        pthread_cond_init(&server->guard_wake, NULL);
+        set_limits(&server->options);
         int fd = -1;
         int r = open_listener(options, &fd, &server->port, err);
         if (r < 0)
                 return r;
-        r = start_daemon(server, fd, err);
+        r = cx_http_guard_start(server, err);
+        if (r == 0)
+                r = start_daemon(server, fd, err);
         if (r < 0) {
                 close(fd);
                 return r;
@@ -356,11 +440,14 @@ void cx_http_server_free(struct cx_http_server *server)
         cx_http_streams_abort(server);
         cx_http_upgrades_end(server);
         wait_until_sent(server);
+        cx_http_guard_stop(server);
         if (server->daemon)
                 MHD_stop_daemon(server->daemon);
         free(server->workers);
         pthread_mutex_destroy(&server->lock);
         pthread_cond_destroy(&server->queue_filled);
         pthread_cond_destroy(&server->gone);
+        pthread_mutex_destroy(&server->peers_lock);
+        pthread_cond_destroy(&server->guard_wake);
         free(server);
 }

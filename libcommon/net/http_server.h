@@ -7,7 +7,9 @@
 // exactly once, by exactly one cx_http_respond*/stream/upgrade call, from either of them or later from any other
 // thread that got hold of it (return true without answering to keep it).
 //
-// Bodies are read whole, up to max_body (413 as a Kubernetes Status over it), before any handler runs.
+// Bodies are read whole, up to max_body (413 as a Kubernetes Status over it), before any handler runs; all bodies
+// together take max_bodies (429 over it). Clients that are too slow are cut off, and connections over the limit are closed
+// at once (http_guard.c).
 #pragma once
 
 #include "base/buf.h"
@@ -30,8 +32,12 @@ struct cx_http_server_options {
         int io_threads;                        // 0: one a core
         int workers;                           // 0: 8
         size_t max_body;                       // 0: 3 MiB
-        size_t max_connections;                // 0: 8192
+        size_t max_bodies;                     // 0: 128 MiB, or 8 of the largest
+        size_t max_connections;                // 0: 8192, or half of the limit of open files
         int idle_timeout;                      // seconds, 0: 120; does not end a stream
+        int64_t head_timeout;                  // ns, 0: 32 s
+        int64_t body_timeout;                  // ns, 0: 60 s, and a second more for every 32 KiB
+        int64_t send_timeout;                  // ns in which a client takes next to nothing, 0: 60 s
         cx_http_handler_inline handler_inline; // may be NULL
         cx_http_handler handler;
         void *context;
@@ -92,6 +98,7 @@ struct cx_http_stream_source {
         void (*release)(void *context);
         void *context;
         size_t block; // bytes asked for at a time; 0: 64 KiB
+        bool patient; // a client that does not read is not cut off: what it leaves lying is bounded
 };
 // Returns a handle to wake the stream from any thread; it stays valid until cx_http_stream_unref.
 struct cx_http_stream *cx_http_respond_stream(struct cx_http_request *request, int code, const char *content_type,

@@ -10,6 +10,8 @@
 
 enum { CX_HTTP_RUNNING, CX_HTTP_SUSPENDED, CX_HTTP_ANSWERED };
 
+#define CX_HTTP_MAX_DISCARD ((size_t)64 << 20) // of a body that is too large, so that its sender reads the answer
+
 struct cx_http_upgrade {
         struct cx_http_upgrade *next, *previous;
         struct cx_http_server *server;
@@ -37,10 +39,37 @@ struct cx_http_server {
         bool stopping;
         atomic_bool draining; // set with stopping; may be read without the lock
         atomic_int running;   // requests that were dispatched and are not completed
+
+        // http_guard.c
+        atomic_size_t body_bytes; // of all requests at hand
+        atomic_uint connections;
+        _Atomic int64_t refusal_logged; // when it was last said that there are too many; monotonic
+        pthread_mutex_t peers_lock;     // guards peers, guard_stopping
+        pthread_cond_t guard_wake;
+        struct cx_http_peer *peers;
+        bool guard_stopping, guarded;
+        pthread_t guard;
+};
+
+// What the server is doing with a connection. Packed with a count of changes, so that the guard sees a new request that
+// is where the last one was.
+enum cx_http_phase { CX_HTTP_PHASE_HEAD, CX_HTTP_PHASE_BODY, CX_HTTP_PHASE_BUSY, CX_HTTP_PHASE_SEND };
+
+// What the guard saw of a connection when it last began to count.
+struct cx_http_progress {
+        unsigned stage;
+        bool begun; // the head
+        int64_t since;
+        uint64_t received, taken; // bytes of the connection
 };
 
 // A connection: what is known of its other end, made once and kept for all its requests, and what waits to be sent.
 struct cx_http_peer {
+        struct cx_http_peer *next, *previous; // in the server's list
+        atomic_uint stage;                    // set by the I/O thread
+        atomic_bool patient;                  // the answer at hand may be taken as slowly as the client likes
+        struct cx_http_progress progress;     // the guard's
+        bool cut;                             // the guard's
         int fd;
         struct gnutls_session_int *session; // NULL without TLS
         bool hold;                          // the next record is a head whose body follows at once
@@ -69,9 +98,10 @@ struct cx_http_request {
         struct cx_http_parameter *parameters;
         size_t n_parameters;
         struct cx_buf body;
-        size_t received;
-        bool too_large, dispatched;
+        size_t received, counted; // counted: bytes of server->body_bytes
+        bool too_large, too_many, dispatched;
         bool has_body; // the response is a whole body, not empty
+        bool patient;
         atomic_int state;
         int code;
         struct MHD_Response *response;
@@ -88,6 +118,7 @@ struct cx_http_stream {
         struct cx_http_stream *next, *previous; // guarded by the server's lock
         pthread_mutex_t lock;                   // guards connection, suspended, woken, aborted
         struct MHD_Connection *connection;      // NULL once the response is over
+        int fd;                                 // open while there is a connection
         bool suspended, woken, aborted;
         struct cx_http_stream_source source;
 };
@@ -97,5 +128,25 @@ void cx_http_request_free(struct cx_http_request *request);
 void cx_http_peer_attach(struct cx_http_peer *peer, struct MHD_Connection *connection);
 void cx_http_peer_free(struct cx_http_peer *peer);
 struct cx_http_peer *cx_http_connection_peer(struct MHD_Connection *connection);
+
+static inline enum cx_http_phase cx_http_phase(unsigned stage)
+{
+        return (enum cx_http_phase)(stage & 3);
+}
+
+static inline void cx_http_peer_enter(struct cx_http_peer *peer, enum cx_http_phase phase)
+{
+        unsigned stage = atomic_load_explicit(&peer->stage, memory_order_relaxed);
+        atomic_store_explicit(&peer->stage, (stage & ~3U) + 4 + phase, memory_order_relaxed);
+}
+
+int cx_http_guard_start(struct cx_http_server *server, struct cx_error *err) CX_CHECK;
+void cx_http_guard_stop(struct cx_http_server *server);
+void cx_http_guard_add(struct cx_http_server *server, struct cx_http_peer *peer);
+void cx_http_guard_remove(struct cx_http_server *server, struct cx_http_peer *peer);
+bool cx_http_guard_admit(struct cx_http_server *server); // false: there are too many connections
+size_t cx_http_guard_max_connections(void);              // that the limit of open files allows
+// 0, or the HTTP status that refuses a request for its head, and why.
+int cx_http_guard_head(const struct cx_http_request *request, const char *version, const char **ret_why);
 void cx_http_streams_abort(struct cx_http_server *server); // and waits for nothing: MHD_stop_daemon does
 void cx_http_upgrades_end(struct cx_http_server *server);  // shuts the sockets and waits for the threads
