@@ -47,7 +47,7 @@ http: {addr: "0.0.0.0:$port"}
 YAML
         docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
         echo $! >"$work/registry.pid" # a file: this runs in a subshell
-        until_true 20 curl -sf "http://127.0.0.1:$port/v2/" &&
+        until_true 60 curl -sf "http://127.0.0.1:$port/v2/" &&
                 "$top/test/images/build" "$work/images" "127.0.0.1:$port"
         # a second registry in front of the same images, with a certificate and a password of its own
         _pki_ca "$work" && _pki_cert "$work" registry /CN=registry serverAuth "IP:127.0.0.1,IP:$host" &&
@@ -69,7 +69,7 @@ load_start() {
         (
                 n=0
                 while [ ! -e "$work/load.stop" ]; do
-                        curl -sf --max-time 3 "$url" >/dev/null || echo "$EPOCHREALTIME" >>"$work/load.failed"
+                        curl -sf --max-time 15 "$url" >/dev/null || echo "$EPOCHREALTIME" >>"$work/load.failed"
                         n=$((n + 1))
                         echo "$n" >"$work/load.count"
                 done
@@ -78,7 +78,7 @@ load_start() {
 }
 enough_load() { [ "$(cat "$work/load.count")" -ge 20 ]; }
 load_stop() { # fails when any request failed
-        until_true 60 enough_load # what is over sooner than that proves nothing
+        until_true 120 enough_load # what is over sooner than that proves nothing
         touch "$work/load.stop"
         wait "$load_pid"
         load_pid=
@@ -96,17 +96,17 @@ answers() { curl -sf --max-time 2 "$url" | grep -q "$1"; }
 # --- the tutorial ---
 t_create() {
         k create deployment web --image=registry.test/hello:v1 --replicas=3 --port=8080 &&
-                k rollout status deployment/web --timeout=60s && ready_is web 3 &&
+                k rollout status deployment/web --timeout=120s && ready_is web 3 &&
                 equals "$(k get pods -l app=web -o 'jsonpath={.items[*].status.podIP}' | tr ' ' '\n' | grep -c '^10\.244\.')" 3 &&
                 equals "$(k get pods -l app=web --no-headers | awk '{print $3}' | sort -u)" Running
 }
 t_probe() { # readiness and a moment to leave the balancers before stopping: what zero-downtime needs
         k patch deployment web -p '{"spec":{"template":{"spec":{"containers":[{"name":"hello","env":[{"name":"POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}],"readinessProbe":{"httpGet":{"path":"/","port":8080},"periodSeconds":1},"lifecycle":{"preStop":{"sleep":{"seconds":2}}}}]}}}}' &&
-                k rollout status deployment/web --timeout=90s && until_true 30 pods_exactly web 3
+                k rollout status deployment/web --timeout=90s && until_true 60 pods_exactly web 3
 }
 t_expose() {
-        k expose deployment web --type=LoadBalancer --port=80 --target-port=8080 && until_true 10 has_external_ip web &&
-                url=http://$(external_ip web) && until_true 10 answers 'Hello from web'
+        k expose deployment web --type=LoadBalancer --port=80 --target-port=8080 && until_true 60 has_external_ip web &&
+                url=http://$(external_ip web) && until_true 60 answers 'Hello from web'
 }
 t_spread() {
         local nodes pods
@@ -120,14 +120,14 @@ restarted() { [ "$(restarts)" -gt "$1" ]; }
 t_private() { # by the credentials in registries.yaml; nobody else gets in
         [ "$(curl -sk -o /dev/null -w '%{http_code}' "https://127.0.0.1:$((port + 1))/v2/")" = 401 ] &&
                 k run private --image="$host:$((port + 1))/busybox:1.35" --restart=Never --command -- sleep 100000 &&
-                k wait --for=condition=Ready pod/private --timeout=20s && k delete pod private --grace-period=0 --force
+                k wait --for=condition=Ready pod/private --timeout=120s && k delete pod private --grace-period=0 --force
 }
 t_tunnel() {
         local ip pid r=0
         ip=$(k get service web -o 'jsonpath={.spec.clusterIP}')
         "$bin/minikube" tunnel -p $profile >"$work/tunnel.log" 2>&1 &
         pid=$!
-        until_true 10 curl -sf --max-time 2 "http://$ip/" || r=1
+        until_true 60 curl -sf --max-time 2 "http://$ip/" || r=1
         kill "$pid"
         wait "$pid"
         ! ip route show 10.96.0.0/12 | grep . && [ $r -eq 0 ]
@@ -136,19 +136,19 @@ t_error() {
         local before
         before=$(restarts)
         curl -s --max-time 2 "$url/error" >/dev/null
-        until_true 30 restarted "$before" && until_true 40 ready_is web 3 && k get pods -l app=web
+        until_true 60 restarted "$before" && until_true 60 ready_is web 3 && k get pods -l app=web
 }
 t_replace() {
         local victim
         victim=$(k get pods -l app=web -o 'jsonpath={.items[0].metadata.name}')
-        k delete pod "$victim" && until_true 30 ready_is web 3 && ! k get pod "$victim" 2>/dev/null
+        k delete pod "$victim" && until_true 60 ready_is web 3 && ! k get pod "$victim" 2>/dev/null
 }
 t_scale() {
-        k scale deployment web --replicas=0 && until_true 40 pods_exactly web 0 && k scale deployment web --replicas=5 &&
-                k rollout status deployment/web --timeout=60s && ready_is web 5
+        k scale deployment web --replicas=0 && until_true 60 pods_exactly web 0 && k scale deployment web --replicas=5 &&
+                k rollout status deployment/web --timeout=120s && ready_is web 5
 }
 t_roll() {
-        until_true 10 answers v1
+        until_true 60 answers v1
         load_start
         k set image deployment/web hello=registry.test/hello:v2 && k rollout status deployment/web --timeout=120s
         local r=$?
@@ -161,11 +161,11 @@ t_bad_image() {
         load_start
         k set image deployment/web hello=registry.test/hello:nonesuch
         local r=0
-        until_true 30 pull_fails && until_true 60 backs_off || r=1
+        until_true 60 pull_fails && until_true 60 backs_off || r=1
         load_stop && [ $r -eq 0 ] && answers 'version v2' && ! k rollout status deployment/web --timeout=2s
 }
 t_undo() {
-        k rollout undo deployment/web && k rollout status deployment/web --timeout=60s && answers 'version v2' &&
+        k rollout undo deployment/web && k rollout status deployment/web --timeout=120s && answers 'version v2' &&
                 k rollout history deployment/web | grep -q REVISION
 }
 revision_of() { k get rs -l app=web -o 'jsonpath={range .items[*]}{.metadata.annotations.deployment\.kubernetes\.io/revision}{" "}{.spec.template.spec.containers[0].image}{" "}{.spec.template.spec.containers[0].readinessProbe.periodSeconds}{"\n"}{end}' | awk -v image="$1" '$2 == image && $3 == 1 {print $1}' | sort -n | tail -1; }
@@ -173,7 +173,7 @@ t_undo_to() {
         local revision
         revision=$(revision_of registry.test/hello:v1)
         k rollout undo deployment/web --to-revision="$revision" && k rollout status deployment/web --timeout=90s &&
-                until_true 20 answers 'version v1'
+                until_true 60 answers 'version v1'
 }
 t_pause() {
         k rollout pause deployment/web && k set env deployment/web A=b && k rollout resume deployment/web &&
@@ -248,7 +248,7 @@ spec:
   selector: {app: reader}
   ports: [{name: none, port: 80}]
 YAML
-        k apply -f "$work/app" && k rollout status deployment/reader --timeout=60s &&
+        k apply -f "$work/app" && k rollout status deployment/reader --timeout=120s &&
                 equals "$(k apply -f "$work/app" | grep -vc ' unchanged$')" 0
 }
 color_is() { equals "$(k exec deployment/reader -- cat /settings/color)" "$1"; }
@@ -257,7 +257,7 @@ t_config() {
                 equals "$(k exec deployment/reader -- sh -c 'echo $color')" red
 }
 nothing_left() { equals "$(k get deployments,replicasets,pods -l app=reader --no-headers 2>/dev/null | grep -c .)" 0 && ! k get configmap settings 2>/dev/null; }
-t_delete_folder() { k delete -f "$work/app" && until_true 40 nothing_left; }
+t_delete_folder() { k delete -f "$work/app" && until_true 60 nothing_left; }
 
 # --- fire ---
 alive_again() { local pid; pid=$(pid_of "$1") && [ "$pid" != "$2" ] && kill -0 "$pid"; }
@@ -273,8 +273,8 @@ t_kill() { # SERVICE REPLICAS
         load_start
         kill -9 "$before"
         local r=0
-        until_true 20 alive_again "$1" "$before" && until_true 30 api_answers && until_true 60 nodes_ready &&
-                until_true 20 writes && converges "$2" || r=1
+        until_true 60 alive_again "$1" "$before" && until_true 60 api_answers && until_true 60 nodes_ready &&
+                until_true 60 writes && converges "$2" || r=1
         load_stop && [ $r -eq 0 ]
 }
 node_not_ready() { k get node e2e-m02 --no-headers | grep -q NotReady; }
@@ -287,7 +287,7 @@ t_node_lost() {
         kill -STOP "$(pid_of supervisor)"
         kill -9 "$(pid_of kubelet-e2e-m02)" "$(pid_of kube-proxy-e2e-m02)" "$(pid_of cluster-dns-e2e-m02)"
         local r=0
-        until_true 60 node_not_ready && until_true 60 moved && until_true 10 answers Hello || r=1
+        until_true 60 node_not_ready && until_true 60 moved && until_true 60 answers Hello || r=1
         kill -CONT "$(pid_of supervisor)"
         until_true 60 nodes_ready && until_true 90 pods_exactly web 4 && [ $r -eq 0 ]
 }

@@ -73,9 +73,9 @@ apiserver_start() { # FOLDER PORT [FLAG...]
         echo $! >"$folder/apiserver.pid"
 }
 
-# Waits until a command succeeds, 30 seconds at most.
+# Waits until a command succeeds, a minute at most (or $WAIT seconds).
 wait_for() {
-        local end=$((SECONDS + ${WAIT:-30}))
+        local end=$((SECONDS + ${WAIT:-60}))
         until "$@" >/dev/null 2>&1; do
                 [ $SECONDS -lt $end ] || { echo "timed out waiting for: $*" >&2; return 1; }
                 read -rt 0.05 <> <(:) || :

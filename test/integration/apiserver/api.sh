@@ -19,7 +19,7 @@ trap finish EXIT
 code= body= # of the last request
 req() { # METHOD PATH [BODY [TYPE [CURL FLAG...]]]
         local method=$1 path=$2 data=${3-} type=${4:-application/json}
-        local flags=(-s --cacert "$work/ca.crt" -X "$method" -D "$work/headers" -o "$work/body" -w '%{http_code}' --max-time 15)
+        local flags=(-s --cacert "$work/ca.crt" -X "$method" -D "$work/headers" -o "$work/body" -w '%{http_code}' --max-time 60)
         [ -n "${ANON:-}" ] || flags+=(--cert "$work/${WHO:-admin}.crt" --key "$work/${WHO:-admin}.key")
         [ -z "$data" ] || flags+=(-H "Content-Type: $type" --data-binary "$data")
         shift $(($# < 4 ? $# : 4))
@@ -91,21 +91,28 @@ t_forms() {
                 req GET $ns/configmaps/one '' '' -H 'Accept: application/yaml' && [ "$code" = 200 ] && grep -q '^kind: ConfigMap' "$work/body" &&
                 req GET $ns/configmaps/one '' '' -H 'Accept: text/html' && want 406
 }
-watch_path() { curl -sN --cacert "$work/ca.crt" --cert "$work/admin.crt" --key "$work/admin.key" --max-time "${2:-10}" "$api$1"; }
+watch_path() { curl -sN --cacert "$work/ca.crt" --cert "$work/admin.crt" --key "$work/admin.key" --max-time "${2:-60}" "$api$1"; }
+events_are() { [ "$(wc -l <"$work/events")" -ge "$1" ]; }
 t_watch() {
         local v pid
         req GET $ns/configmaps && v=$(jq -r .metadata.resourceVersion <<<"$body")
-        watch_path "$ns/configmaps?watch=1&resourceVersion=$v&timeoutSeconds=4&labelSelector=w%3D1" 6 >"$work/events" &
+        watch_path "$ns/configmaps?watch=1&resourceVersion=$v&labelSelector=w%3D1" 120 >"$work/events" &
         pid=$!
         req POST $ns/configmaps "$(cm w1 a '"w":"1"')" && req POST $ns/configmaps "$(cm w2 a)" &&
                 req PATCH $ns/configmaps/w1 '{"data":{"k":"b"}}' application/merge-patch+json &&
                 req PATCH $ns/configmaps/w1 '{"metadata":{"labels":{"w":"2"}}}' application/merge-patch+json &&
                 req PATCH $ns/configmaps/w2 '{"metadata":{"labels":{"w":"1"}}}' application/merge-patch+json && req DELETE $ns/configmaps/w2
+        until_true 60 events_are 5
+        kill $pid
         wait $pid
         equals "$(jq -r '.type + " " + .object.metadata.name' "$work/events" | tr '\n' ,)" "ADDED w1,MODIFIED w1,DELETED w1,ADDED w2,DELETED w2," || return 1
         # resumed from the second event: the rest comes again
         v=$(jq -r 'select(.type == "MODIFIED") | .object.metadata.resourceVersion' "$work/events")
-        watch_path "$ns/configmaps?watch=1&resourceVersion=$v&timeoutSeconds=1&labelSelector=w%3D1" >"$work/events"
+        watch_path "$ns/configmaps?watch=1&resourceVersion=$v&labelSelector=w%3D1" 120 >"$work/events" &
+        pid=$!
+        until_true 60 events_are 3
+        kill $pid
+        wait $pid
         equals "$(jq -r .type "$work/events" | tr '\n' ,)" "DELETED,ADDED,DELETED,"
 }
 t_watch_list() {
@@ -460,7 +467,7 @@ t_two() { # a second apiserver beside the first: what one acknowledges the other
                 --service-account-key-file "$work/sa.key" --service-account-signing-key-file "$work/sa.key" --service-cluster-ip-range 10.96.0.0/16 >"$work/second.log" 2>&1 &
         second=$!
         local first=$api other=https://127.0.0.1:$((port + 5)) i r=0
-        until_true 10 curl -sf --cacert "$work/ca.crt" "$other/readyz" || return 1
+        until_true 60 curl -sf --cacert "$work/ca.crt" "$other/readyz" || return 1
         for i in $(seq 20); do
                 api=$first; req POST $ns/configmaps "$(cm "two-$i")"
                 api=$other; req GET "$ns/configmaps/two-$i"
@@ -482,14 +489,14 @@ t_killed() { # kill -9 in the middle of writes: everything that was acknowledged
         ) >"$work/acknowledged" &
         local writer=$! victim
         for victim in apiserver etcd apiserver; do
-                until_true 20 apiserver_ready "$work"
+                until_true 60 apiserver_ready "$work"
                 read -rt 0.4 <> <(:) || :
                 kill -9 "$(cat "$work/$victim.pid")"
-                until_true 5 _gone "$(cat "$work/$victim.pid")" || return 1
+                until_true 60 _gone "$(cat "$work/$victim.pid")" || return 1
                 if [ $victim = etcd ]; then etcd_start "$work" "$port"; else apiserver_start "$work" "$port"; fi
         done
         wait $writer
-        until_true 20 apiserver_ready "$work" || return 1
+        until_true 60 apiserver_ready "$work" || return 1
         req GET "$ns/configmaps?labelSelector=set%3Dkill" && want 200 || return 1
         jq -r '.items[].metadata.name' "$work/body" | sort >"$work/present"
         [ -s "$work/acknowledged" ] && req GET "$ns/configmaps?watch=1&resourceVersion=1" && want 200 '.type == "ERROR" and .object.code == 410 and .object.reason == "Expired"' && equals "$(sort "$work/acknowledged" | comm -23 - "$work/present" | grep -c .)" 0
@@ -502,14 +509,14 @@ t_shutdown_without_etcd() {
         req GET $ns/configmaps &
         reader=$!
         kill "$pid"
-        until_true 8 _gone "$pid"
+        until_true 60 _gone "$pid"
         local ended=$?
         kill -CONT "$(cat "$work/etcd.pid")"
         wait "$reader"
         rm "$work/apiserver.pid"
         [ $ended -eq 0 ] && apiserver_start "$work" $port && wait_for apiserver_ready "$work"
 }
-t_shutdown() { local pid; pid=$(cat "$work/apiserver.pid"); kill "$pid"; until_true 5 _gone "$pid"; rm "$work/apiserver.pid"; }
+t_shutdown() { local pid; pid=$(cat "$work/apiserver.pid"); kill "$pid"; until_true 60 _gone "$pid"; rm "$work/apiserver.pid"; }
 
 control_plane_start "$work" $port || { cat "$work"/*.log; exit 1; }
 ok "health, version, metrics" t_health

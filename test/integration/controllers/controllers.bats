@@ -10,7 +10,7 @@ setup_file() {
         component_start "$CP" kube-controller-manager --cluster-cidr 10.1.0.0/16 --allocate-node-cidrs \
                 --service-lb-pool 10.9.0.0/28 --root-ca-file "$CP/ca.crt" --node-monitor-grace-period 4s \
                 --node-monitor-period 1s --cluster-signing-cert-file "$CP/ca.crt" --cluster-signing-key-file "$CP/ca.key"
-        WAIT=20 wait_for k get serviceaccount default
+        wait_for k get serviceaccount default
 }
 
 teardown_file() {
@@ -70,26 +70,26 @@ is() { # is WANTED command…
 
 @test "every namespace gets its service account and the cluster's authority" {
         printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: n1}\n' | k apply -f -
-        WAIT=10 wait_for k -n n1 get serviceaccount default
-        WAIT=10 wait_for k -n n1 get configmap kube-root-ca.crt
+        wait_for k -n n1 get serviceaccount default
+        wait_for k -n n1 get configmap kube-root-ca.crt
         [ "$(k -n n1 get configmap kube-root-ca.crt -o jsonpath='{.data.ca\.crt}')" = "$(cat "$CP/ca.crt")" ]
 }
 
 @test "a deployment makes its pods, follows its size and rolls out images, with a revision each" {
         deployment web v1 3 | k apply -f -
-        WAIT=20 wait_for rolled_out web 3
+        wait_for rolled_out web 3
         [ "$(count pods -l app=web)" = 3 ]
         deployment web v1 5 | k apply -f -
-        WAIT=20 wait_for rolled_out web 5
+        wait_for rolled_out web 5
         deployment web v2 2 | k apply -f -
-        WAIT=30 wait_for rolled_out web 2
-        WAIT=10 wait_for is 2 count pods -l app=web
+        wait_for rolled_out web 2
+        wait_for is 2 count pods -l app=web
         [ "$(k get pods -l app=web -o jsonpath='{.items[*].spec.containers[0].image}')" = "v2 v2" ]
         [ "$(k get deployment web -o jsonpath='{.metadata.annotations.deployment\.kubernetes\.io/revision}')" = 2 ]
         [ "$(count rs -l app=web)" = 2 ]
-        k rollout status deployment/web --timeout 5s
+        k rollout status deployment/web --timeout 60s
         deployment web v1 2 | k apply -f -
-        WAIT=30 wait_for rolled_out web 2
+        wait_for rolled_out web 2
         [ "$(count rs -l app=web)" = 2 ]
         [ "$(k get deployment web -o jsonpath='{.metadata.annotations.deployment\.kubernetes\.io/revision}')" = 3 ]
 }
@@ -98,9 +98,9 @@ is() { # is WANTED command…
         local pod
         pod=$(k get pods -l app=web -o name | head -1)
         k delete "$pod" --grace-period=0 --force
-        WAIT=10 wait_for is 2 count pods -l app=web
+        wait_for is 2 count pods -l app=web
         [ -z "$(k get "$pod" -o name --ignore-not-found)" ]
-        WAIT=20 wait_for rolled_out web 2
+        wait_for rolled_out web 2
 }
 
 @test "a service shows its pods and gets an address of the pool" {
@@ -110,28 +110,28 @@ kind: Service
 metadata: {name: web}
 spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80, targetPort: http}]}
 EOF
-        WAIT=10 wait_for is 10.9.0.1 k get service web -o jsonpath='{.status.loadBalancer.ingress[0].ip}'
+        wait_for is 10.9.0.1 k get service web -o jsonpath='{.status.loadBalancer.ingress[0].ip}'
         slice_ready() { k get endpointslices -l kubernetes.io/service-name=web -o jsonpath='{.items[*].endpoints[*].conditions.ready}'; }
-        WAIT=10 wait_for is "true true" slice_ready
+        wait_for is "true true" slice_ready
         [ "$(k get endpointslices -l kubernetes.io/service-name=web -o jsonpath='{.items[0].ports[0].port}')" = 8080 ]
-        WAIT=10 wait_for is 2 bash -c "$(declare -f k); k get endpoints web -o jsonpath='{.subsets[0].addresses[*].ip}' | wc -w"
+        wait_for is 2 bash -c "$(declare -f k); k get endpoints web -o jsonpath='{.subsets[0].addresses[*].ip}' | wc -w"
 }
 
 @test "deleting a deployment takes everything along; orphaned and foreground deletion do as they say" {
         k delete deployment web
-        WAIT=20 wait_for is 0 count rs -l app=web
+        wait_for is 0 count rs -l app=web
         for pod in $(k get pods -l app=web -o name); do k delete "$pod" --grace-period=0 --force; done
-        WAIT=20 wait_for is 0 count pods -l app=web
+        wait_for is 0 count pods -l app=web
         deployment orphan v1 1 | k apply -f -
-        WAIT=20 wait_for is 1 count pods -l app=orphan
+        wait_for is 1 count pods -l app=orphan
         k delete deployment orphan --cascade=orphan
         [ "$(count rs -l app=orphan)" = 1 ]
-        WAIT=10 wait_for is "" k get rs -l app=orphan -o jsonpath='{.items[*].metadata.ownerReferences}'
+        wait_for is "" k get rs -l app=orphan -o jsonpath='{.items[*].metadata.ownerReferences}'
         k delete rs -l app=orphan --cascade=foreground --wait=false
         gone() { for p in $(k get pods -l app=orphan -o name); do k delete "$p" --grace-period=0 --force; done; [ "$(count rs -l app=orphan)" = 0 ]; }
-        WAIT=20 wait_for gone
+        wait_for gone
         k delete service web
-        WAIT=10 wait_for is 0 count endpointslices -l kubernetes.io/service-name=web
+        wait_for is 0 count endpointslices -l kubernetes.io/service-name=web
 }
 
 @test "nodes get their ranges; a silent node is tainted and its pods leave" {
@@ -139,9 +139,9 @@ EOF
                 printf 'apiVersion: v1\nkind: Node\nmetadata: {name: %s}\n' $node | k apply -f -
                 k patch node $node --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2026-01-01T00:00:00Z","lastTransitionTime":"2026-01-01T00:00:00Z","reason":"KubeletReady"}]}}'
         done
-        WAIT=10 wait_for k get node m1 -o jsonpath='{.spec.podCIDR}'
+        wait_for k get node m1 -o jsonpath='{.spec.podCIDR}'
         ranges() { k get nodes -o jsonpath='{.items[*].spec.podCIDR}' | tr ' ' '\n' | sort -u | grep -c '^10\.1\..*/24$'; }
-        WAIT=10 wait_for is 2 ranges
+        wait_for is 2 ranges
         k apply -f - <<EOF
 apiVersion: v1
 kind: Pod
@@ -162,40 +162,41 @@ EOF
         # m2 goes on; or nobody would be given up.
         beat() { k patch node m2 --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2026-01-01T00:'$((RANDOM % 50 + 10))':'$((RANDOM % 50 + 10))'Z","lastTransitionTime":"2026-01-01T00:00:00Z","reason":"KubeletReady"}]}}' >/dev/null; }
         unknown() { beat; [ "$(k get node m1 -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}')" = Unknown ]; }
-        WAIT=20 wait_for unknown
-        WAIT=20 wait_for is Unknown k get node m1 -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'
+        wait_for unknown
+        wait_for is Unknown k get node m1 -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}'
         tainted() { k get node m1 -o jsonpath='{.spec.taints[*].key}' | grep -q node.kubernetes.io/unreachable; }
-        WAIT=10 wait_for tainted
+        wait_for tainted
         leaving() { beat; [ -n "$(k get pod leaves -o jsonpath='{.metadata.deletionTimestamp}' --ignore-not-found)" ] || [ -z "$(k get pod leaves -o name --ignore-not-found)" ]; }
-        WAIT=20 wait_for leaving
+        wait_for leaving
         [ -z "$(k get pod stays -o jsonpath='{.metadata.deletionTimestamp}')" ]
         # When the last node falls silent as well, nobody is given up any more.
         nobody() { ! k get node m1 -o jsonpath='{.spec.taints[*].effect}' | grep -q NoExecute; }
-        WAIT=20 wait_for nobody
-        k get events -A --field-selector involvedObject.kind=Node -o jsonpath='{.items[*].reason}' | grep -q RegisteredNode
+        wait_for nobody
+        registered() { k get events -A --field-selector involvedObject.kind=Node -o jsonpath='{.items[*].reason}' | grep -q RegisteredNode; }
+        wait_for registered
         k delete pod stays leaves --force --grace-period=0
 }
 
 @test "a pod whose label changes is let go and replaced, and taken back" {
         deployment label v1 2 | k apply -f -
-        WAIT=20 wait_for is 2 count pods -l app=label
+        wait_for is 2 count pods -l app=label
         local pod
         pod=$(k get pods -l app=label -o name | head -1)
         k label "$pod" app=other --overwrite
-        WAIT=10 wait_for is 2 count pods -l app=label
-        WAIT=10 wait_for is "" k get "$pod" -o jsonpath='{.metadata.ownerReferences[*].name}'
+        wait_for is 2 count pods -l app=label
+        wait_for is "" k get "$pod" -o jsonpath='{.metadata.ownerReferences[*].name}'
         k label "$pod" app=label --overwrite
         alive() { [ "$(k get pods -l app=label -o jsonpath='{range .items[*]}{.metadata.deletionTimestamp}{"\n"}{end}' | grep -c '^$')" = 2 ]; }
-        WAIT=10 wait_for alive
+        wait_for alive
         owned() { ! k get pods -l app=label -o jsonpath='{range .items[*]}{.metadata.ownerReferences[0].name}{"\n"}{end}' | grep -q '^$'; }
-        WAIT=10 wait_for owned
+        wait_for owned
         # What ends is counted until it has ended.
         pod=$(k get pods -l app=label -o name | head -1)
         k patch "$pod" --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         k delete "$pod" --force --grace-period=0 --wait=false
-        WAIT=10 wait_for is 1 k get deployment label -o jsonpath='{.status.terminatingReplicas}'
+        wait_for is 1 k get deployment label -o jsonpath='{.status.terminatingReplicas}'
         k patch "$pod" --type=merge -p '{"metadata":{"finalizers":null}}'
-        WAIT=10 wait_for is 0 k get deployment label -o jsonpath='{.status.terminatingReplicas}'
+        wait_for is 0 k get deployment label -o jsonpath='{.status.terminatingReplicas}'
         k delete deployment label
 }
 
@@ -204,9 +205,9 @@ EOF
         k patch deployment old -p '{"spec":{"revisionHistoryLimit":1}}'
         for image in v2 v3 v4; do
                 k set image deployment/old c=$image
-                k rollout status deployment/old --timeout 10s
+                k rollout status deployment/old --timeout 60s
         done
-        WAIT=10 wait_for is 2 count rs -l app=old
+        wait_for is 2 count rs -l app=old
         is "v3 v4" bash -c "$(declare -f k); k get rs -l app=old -o jsonpath='{range .items[*]}{.spec.template.spec.containers[0].image}{\"\\n\"}{end}' | sort | xargs"
         k delete deployment old
 }
@@ -218,13 +219,13 @@ EOF
         own configmap cycle-a cycle-b "$(uid configmap cycle-b)"
         own configmap cycle-b cycle-a "$(uid configmap cycle-a)"
         k delete configmap cycle-a --cascade=foreground --wait=false
-        WAIT=20 wait_for is 0 bash -c "$(declare -f k); k get configmaps -o name | grep -c cycle-"
+        wait_for is 0 bash -c "$(declare -f k); k get configmaps -o name | grep -c cycle-"
         k create clusterrole outlives --verb=get --resource=pods
         k create configmap falls
         own clusterrole outlives falls 5c3c8d5c-0000-4000-8000-000000000001
         own configmap falls nobody 5c3c8d5c-0000-4000-8000-000000000001
         fallen() { ! k get configmap falls; }
-        WAIT=20 wait_for fallen
+        wait_for fallen
         k get clusterrole outlives
         k delete clusterrole outlives
 }
@@ -232,18 +233,18 @@ EOF
 @test "a namespace is emptied and goes" {
         printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: some}\ndata: {a: b}\n' | k -n n1 apply -f -
         deployment inner v1 2 | k -n n1 apply -f -
-        WAIT=20 wait_for is 2 count -n n1 pods
+        wait_for is 2 count -n n1 pods
         k patch -n n1 pod "$(k -n n1 get pods -o jsonpath='{.items[0].metadata.name}')" --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         k delete namespace n1 --wait=false
         # The pods go first; what holds them up is named.
         why() { k get namespace n1 -o jsonpath='{.status.conditions[?(@.type=="'"$1"'")].message}'; }
         for p in $(k -n n1 get pods -o name); do k -n n1 delete "$p" --grace-period=0 --force --wait=false; done
-        WAIT=10 wait_for is "Some resources are remaining: pods. has 1 resource instances" why NamespaceContentRemaining
+        wait_for is "Some resources are remaining: pods. has 1 resource instances" why NamespaceContentRemaining
         [ "$(why NamespaceFinalizersRemaining)" = "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances" ]
         k -n n1 get configmap some
         k -n n1 patch "$(k -n n1 get pods -o name)" --type=merge -p '{"metadata":{"finalizers":null}}'
         emptied() { for p in $(k -n n1 get pods -o name 2>/dev/null); do k -n n1 delete "$p" --grace-period=0 --force; done; ! k get namespace n1; }
-        WAIT=30 wait_for emptied
+        wait_for emptied
 }
 
 @test "a node's certificate request is signed when approved" {
@@ -258,9 +259,9 @@ spec:
   signerName: kubernetes.io/kube-apiserver-client-kubelet
   usages: [digital signature, client auth]
 EOF
-        WAIT=10 wait_for is Approved k get csr m9 -o jsonpath='{.status.conditions[0].type}'
+        wait_for is Approved k get csr m9 -o jsonpath='{.status.conditions[0].type}'
         signed() { k get csr m9 -o jsonpath='{.status.certificate}' | base64 -d | openssl verify -CAfile "$CP/ca.crt"; }
-        WAIT=10 wait_for signed
+        wait_for signed
 }
 
 @test "the controllers did all that with nothing but the bootstrap roles" {
@@ -274,8 +275,8 @@ EOF
         # An account that is deleted comes back, and a token of the old one is replaced.
         k -n kube-system delete serviceaccount replicaset-controller
         deployment again v1 2 | k apply -f -
-        WAIT=20 wait_for is 2 count pods -l app=again
-        k -n kube-system get serviceaccount replicaset-controller
+        wait_for is 2 count pods -l app=again
+        wait_for k -n kube-system get serviceaccount replicaset-controller
         k delete deployment again
 }
 
@@ -283,11 +284,11 @@ EOF
         deployment crash v1 150 | k apply -f -
         kill -9 "$(cat "$CP/apiserver.pid")"
         apiserver_start "$CP" "$(cat "$CP/port")"
-        WAIT=30 wait_for is 150 count pods -l app=crash
+        wait_for is 150 count pods -l app=crash
         deployment crash v1 40 | k apply -f -
         kill -9 "$(cat "$CP/kube-controller-manager.pid")"
         component_start "$CP" kube-controller-manager
         left() { [ "$(k get pods -l app=crash -o jsonpath='{range .items[*]}{.metadata.deletionTimestamp}{"\n"}{end}' | grep -c '^$')" = 40 ]; }
-        WAIT=30 wait_for left
-        WAIT=10 wait_for is 40 k get deployment crash -o jsonpath='{.status.replicas}'
+        wait_for left
+        wait_for is 40 k get deployment crash -o jsonpath='{.status.replicas}'
 }

@@ -33,7 +33,7 @@ setup() {
 # elect NAME NUMBER: starts a manager as a candidate.
 elect() {
         "$BIN/$1" --kubeconfig "$CP/$1.kubeconfig" --secure-port 0 --use-service-account-credentials \
-                --leader-elect-lease-duration 3s --leader-elect-renew-deadline 2s --leader-elect-retry-period 500ms >"$CP/$1-$2.log" 2>&1 3>&- &
+                --leader-elect-lease-duration 8s --leader-elect-renew-deadline 6s --leader-elect-retry-period 500ms >"$CP/$1-$2.log" 2>&1 3>&- &
         echo $! >"$CP/$1-$2.pid"
         echo $! >>"$CP/pids"
 }
@@ -88,7 +88,7 @@ YAML
                 manager=$!
                 component_start "$CP" kube-scheduler
                 scheduler=$!
-                WAIT=40 wait_for settled $size v$round
+                wait_for settled $size v$round
         done
         kill $manager $scheduler
         k delete deployment d --cascade=foreground --wait=false
@@ -100,38 +100,38 @@ leader_of() {
 
 @test "of two managers one leads; the other takes over, and who was away too long ends" {
         elect kube-controller-manager 1
-        WAIT=10 wait_for leader_of kube-controller-manager
+        wait_for leader_of kube-controller-manager
         local first second
         first=$(leader_of kube-controller-manager)
         elect kube-controller-manager 2
         k create deployment lead --image=x --replicas=3
         three() { [ "$(k get pods -l app=lead -o name | wc -l)" = 3 ]; }
-        WAIT=10 wait_for three
-        grep -q 'held by another' "$CP/kube-controller-manager-2.log"
+        wait_for three
+        wait_for grep -q 'held by another' "$CP/kube-controller-manager-2.log"
         # The leader hangs for longer than its lease.
         kill -STOP "$(cat "$CP/kube-controller-manager-1.pid")"
         taken() { second=$(leader_of kube-controller-manager); [ -n "$second" ] && [ "$second" != "$first" ]; }
-        WAIT=10 wait_for taken
+        wait_for taken
         k delete pod -l app=lead --force --grace-period=0
-        WAIT=10 wait_for three
+        wait_for three
         kill -CONT "$(cat "$CP/kube-controller-manager-1.pid")"
         ended() { ! kill -0 "$(cat "$CP/kube-controller-manager-1.pid")"; }
-        WAIT=10 wait_for ended
+        wait_for ended
         grep -q 'Leader election lost' "$CP/kube-controller-manager-1.log"
-        three
+        wait_for three
         # The leader dies.
         elect kube-controller-manager 3
         kill -9 "$(cat "$CP/kube-controller-manager-2.pid")"
         k delete pod -l app=lead --force --grace-period=0
-        WAIT=15 wait_for three
+        wait_for three
         # Who is asked to end gives the lease back at once.
         elect kube-controller-manager 4
-        WAIT=10 wait_for grep -q 'held by another' "$CP/kube-controller-manager-4.log"
+        wait_for grep -q 'held by another' "$CP/kube-controller-manager-4.log"
         local third
         third=$(leader_of kube-controller-manager)
         kill "$(cat "$CP/kube-controller-manager-3.pid")"
         third_ended() { ! kill -0 "$(cat "$CP/kube-controller-manager-3.pid")"; }
-        WAIT=10 wait_for third_ended
+        wait_for third_ended
         [ "$(leader_of kube-controller-manager)" != "$third" ]
-        WAIT=10 wait_for grep -q 'Became leader' "$CP/kube-controller-manager-4.log"
+        wait_for grep -q 'Became leader' "$CP/kube-controller-manager-4.log"
 }

@@ -8,7 +8,7 @@ setup_file() {
         control_plane_start "$CP" "$(free_port)"
         component_start "$CP" kube-controller-manager --root-ca-file "$CP/ca.crt"
         export KUBECTL=$BIN/kubectl
-        WAIT=20 wait_for k get serviceaccount default
+        wait_for k get serviceaccount default
 }
 
 teardown_file() {
@@ -112,7 +112,7 @@ words() { # STATUS TEXT: what `run` must have seen
         k apply -f app.yaml
         run k set image deployment/web hello=hello:v3
         words 0 'deployment.apps/web image updated'
-        WAIT=20 wait_for bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' rollout history deployment/web | grep -q '^3 \|^2 '"
+        wait_for bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' rollout history deployment/web | grep -q '^3 \|^2 '"
         run k rollout undo deployment/web
         words 0 'deployment.apps/web rolled back'
         run k rollout pause deployment/web
@@ -165,7 +165,7 @@ words() { # STATUS TEXT: what `run` must have seen
         k patch configmap held -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         k delete configmap held >deleted 2>&1 &
         local deleting=$! # waiting sets $! anew
-        WAIT=10 wait_for bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' get cm held -o jsonpath={.metadata.deletionTimestamp} | grep -q T"
+        wait_for bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' get cm held -o jsonpath={.metadata.deletionTimestamp} | grep -q T"
         kill -0 $deleting # still waiting
         k patch configmap held --type=merge -p '{"metadata":{"finalizers":null}}'
         wait $deleting
@@ -176,7 +176,7 @@ words() { # STATUS TEXT: what `run` must have seen
         k create namespace watched
         k get configmap -n watched --watch-only -o name >seen 2>&1 &
         pid=$!
-        WAIT=10 wait_for bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' create configmap \"c\$RANDOM\" -n watched >/dev/null; grep -q '^configmap/c' seen"
+        wait_for bash -c "'$KUBECTL' --kubeconfig '$CP/admin.kubeconfig' create configmap \"c\$RANDOM\" -n watched >/dev/null; grep -q '^configmap/c' seen"
         kill $pid
 }
 

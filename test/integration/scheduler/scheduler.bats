@@ -72,45 +72,46 @@ says() { # says POD MESSAGE
 
 @test "a pod gets a node, an event and the condition" {
         pod web 1
-        WAIT=5 wait_for bound web
+        wait_for bound web
         [ "$(condition web status)" = True ]
         seen() { k get events --field-selector involvedObject.name=web -o jsonpath='{.items[*].message}' | grep -q "$1"; }
-        WAIT=5 wait_for seen "Successfully assigned default/web to $(k get pod web -o jsonpath='{.spec.nodeName}')"
+        wait_for seen "Successfully assigned default/web to $(k get pod web -o jsonpath='{.spec.nodeName}')"
 }
 
 @test "pods go round the nodes" {
         for i in 1 2 3 4; do pod spread-$i 500m; done
-        for i in 1 2 3 4; do WAIT=5 wait_for bound spread-$i; done
+        for i in 1 2 3 4; do wait_for bound spread-$i; done
         [ "$(k get pods -l app=spread -o jsonpath='{.items[?(@.spec.nodeName=="n1")].metadata.name}' | wc -w)" = 2 ]
 }
 
 @test "a pod that fits nowhere says why, and gets the node that has room later" {
         pod big 6
-        WAIT=5 wait_for says big '0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.'
+        wait_for says big '0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.'
         [ "$(condition big reason)" = Unschedulable ]
-        k get events --field-selector reason=FailedScheduling -o name | grep -q .
+        failed() { k get events --field-selector reason=FailedScheduling -o name | grep -q .; }
+        wait_for failed
         node n3 8 c
-        WAIT=5 wait_for on big n3
+        wait_for on big n3
         k delete node n3
 }
 
 @test "a pod that waits gets the room that another leaves" {
         pod one 3 "nodeName: n1"
         pod two 3 "nodeSelector: {kubernetes.io/hostname: n1}"
-        WAIT=5 wait_for says two "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
+        wait_for says two "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
         k delete pod one --force --grace-period=0
-        WAIT=5 wait_for on two n1
+        wait_for on two n1
 }
 
 @test "cordoned and tainted nodes are left alone" {
         k cordon n1
         k taint node n2 team=a:NoSchedule
         pod shy 1
-        WAIT=5 wait_for says shy '0/2 nodes are available: 1 node(s) had untolerated taint {team: a}, 1 node(s) were unschedulable. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.'
+        wait_for says shy '0/2 nodes are available: 1 node(s) had untolerated taint {team: a}, 1 node(s) were unschedulable. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.'
         pod brave 1 'tolerations: [{key: team, operator: Equal, value: a, effect: NoSchedule}]'
-        WAIT=5 wait_for on brave n2
+        wait_for on brave n2
         k uncordon n1
-        WAIT=5 wait_for on shy n1
+        wait_for on shy n1
         k taint node n2 team-
 }
 
@@ -118,39 +119,37 @@ says() { # says POD MESSAGE
         local rule='affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: apart}}}]}}'
         pod apart-1 100m "$rule"
         pod apart-2 100m "$rule"
-        WAIT=5 wait_for bound apart-1
-        WAIT=5 wait_for bound apart-2
+        wait_for bound apart-1
+        wait_for bound apart-2
         ! on apart-1 "$(k get pod apart-2 -o jsonpath='{.spec.nodeName}')" || false
         pod apart-3 100m "$rule"
-        WAIT=5 wait_for says apart-3 "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod."
+        wait_for says apart-3 "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod."
         k delete pod apart-1 --force --grace-period=0
-        WAIT=5 wait_for bound apart-3
+        wait_for bound apart-3
 }
 
 @test "gated pods and pods of other schedulers wait" {
         pod gated 100m 'schedulingGates: [{name: example.com/wait}]'
         pod other 100m 'schedulerName: another'
         pod after 100m
-        WAIT=5 wait_for bound after
+        wait_for bound after
         ! bound gated || false
         ! bound other || false
         k patch pod gated --type=json -p '[{"op":"remove","path":"/spec/schedulingGates"}]'
-        WAIT=5 wait_for bound gated
+        wait_for bound gated
         ! bound other || false
 }
 
 @test "the higher priority goes first" {
-        k create priorityclass high --value=1000
-        pod filler 4 "nodeName: n1" "priorityClassName: high"
+        k create priorityclass high --value=1000 --preemption-policy=Never
+        kill "$(cat "$CP/kube-scheduler.pid")"
+        gone() { ! kill -0 "$(cat "$CP/kube-scheduler.pid")"; }
+        wait_for gone
         pod low 4 "nodeSelector: {kubernetes.io/hostname: n1}"
         pod high 4 "nodeSelector: {kubernetes.io/hostname: n1}" "priorityClassName: high"
-        local why="0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
-        WAIT=5 wait_for says low "$why"
-        WAIT=5 wait_for says high "$why"
-        sleep 1.1 # both have done backing off
-        k delete pod filler --force --grace-period=0
-        WAIT=5 wait_for on high n1
-        ! bound low || false
+        component_start "$CP" kube-scheduler --v 2
+        wait_for on high n1
+        wait_for says low "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
         k delete priorityclass high
 }
 
@@ -160,25 +159,25 @@ says() { # says POD MESSAGE
         local here='nodeSelector: {kubernetes.io/hostname: n1}'
         pod small-1 1500m "$here"
         pod small-2 1500m "$here"
-        WAIT=5 wait_for bound small-1
-        WAIT=5 wait_for bound small-2
+        wait_for bound small-1
+        wait_for bound small-2
         pod waits 3 "$here" "priorityClassName: polite"
-        WAIT=5 wait_for says waits "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: not eligible due to preemptionPolicy=Never."
+        wait_for says waits "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector. preemption: not eligible due to preemptionPolicy=Never."
         k delete pod waits --force --grace-period=0
         k patch pod small-1 --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         k patch pod small-2 --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         pod vital 2500m "$here" "priorityClassName: vital"
         leaving() { [ -n "$(k get pod "$1" -o jsonpath='{.metadata.deletionTimestamp}')" ]; }
-        WAIT=5 wait_for leaving small-2 # the newer one is enough
+        wait_for leaving small-2 # the newer one is enough
         ! leaving small-1 || false
         [ "$(k get pod small-2 -o jsonpath='{.status.conditions[?(@.type=="DisruptionTarget")].reason}')" = PreemptionByScheduler ]
         nominated() { [ "$(k get pod vital -o jsonpath='{.status.nominatedNodeName}')" = n1 ]; }
-        WAIT=5 wait_for nominated
+        wait_for nominated
         k patch pod small-2 --type=merge -p '{"metadata":{"finalizers":null}}'
         k delete pod small-2 --force --grace-period=0 --ignore-not-found
-        WAIT=10 wait_for on vital n1
+        wait_for on vital n1
         seen() { k get events --field-selector reason=Preempted -o jsonpath='{.items[*].message}' | grep -q "Preempted by pod $(k get pod vital -o jsonpath='{.metadata.uid}') on node n1"; }
-        WAIT=5 wait_for seen
+        wait_for seen
         k patch pod small-1 --type=merge -p '{"metadata":{"finalizers":null}}'
         k delete priorityclass vital polite
 }
@@ -187,20 +186,20 @@ says() { # says POD MESSAGE
         kill -9 "$(cat "$CP/kube-scheduler.pid")"
         pod waiting 1
         "$BIN/kube-scheduler" --kubeconfig "$CP/kube-scheduler.kubeconfig" --secure-port 0 \
-                --leader-elect-lease-duration 3s --leader-elect-renew-deadline 2s --leader-elect-retry-period 500ms \
+                --leader-elect-lease-duration 8s --leader-elect-renew-deadline 6s --leader-elect-retry-period 500ms \
                 >"$CP/kube-scheduler-2.log" 2>&1 3>&- &
         local first=$!
         echo $first >>"$CP/pids"
-        WAIT=10 wait_for bound waiting
+        wait_for bound waiting
         k -n kube-system get lease kube-scheduler -o jsonpath='{.spec.holderIdentity}' | grep -q .
         # A second one stands by, and takes over.
         "$BIN/kube-scheduler" --kubeconfig "$CP/kube-scheduler.kubeconfig" --secure-port 0 \
-                --leader-elect-lease-duration 3s --leader-elect-renew-deadline 2s --leader-elect-retry-period 500ms \
+                --leader-elect-lease-duration 8s --leader-elect-renew-deadline 6s --leader-elect-retry-period 500ms \
                 >"$CP/kube-scheduler-3.log" 2>&1 3>&- &
         echo $! >>"$CP/pids"
         kill -9 "$first"
         pod later 1
-        WAIT=15 wait_for bound later
+        wait_for bound later
 }
 
 @test "the scheduler did all that with nothing but the bootstrap roles" {
