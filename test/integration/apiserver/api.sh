@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../lib/tap.sh"
 . "$here/../../lib/control-plane.sh"
 work=$(mktemp -d /tmp/coxswain-api.XXXXXX)
-port=$((20000 + RANDOM % 20000))
+port=$(free_port)
 api=https://127.0.0.1:$port
 second=
 finish() {

@@ -180,7 +180,7 @@ await test('a watch tells what happens', async () => {
         const done = new Promise((resolve, reject) => { finished = (error) => (error ? reject(error) : resolve()); });
         const path = `/api/v1/namespaces/${namespace}/configmaps`;
         const all = new Promise((resolve) => {
-                new k8s.Watch(config).watch(path, { resourceVersion: metadata.resourceVersion, labelSelector: 'w=1', timeoutSeconds: 2 },
+                new k8s.Watch(config).watch(path, { resourceVersion: metadata.resourceVersion, labelSelector: 'w=1', timeoutSeconds: 6 },
                         (type, object) => seen.push(`${type} ${object.metadata.name}`) === 3 && resolve(), finished);
         });
         await core.createNamespacedConfigMap({ namespace, body: configMap('watched', {}, { w: '1' }) });

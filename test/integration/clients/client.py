@@ -64,7 +64,7 @@ while True:  # the controller writes the deployment's status meanwhile: a confli
         if e.status != 409:
             raise
 seen = set()
-for event in watch.Watch().stream(core.list_namespaced_pod, "default", label_selector="app=web", timeout_seconds=10):
+for event in watch.Watch().stream(core.list_namespaced_pod, "default", label_selector="app=web", timeout_seconds=60):
     seen.add(event["object"].metadata.name)
     if len(seen) == 3:
         break

@@ -12,7 +12,7 @@ finish() {
         rm -rf "$work"
 }
 trap finish EXIT
-control_plane_start "$work" $((20000 + RANDOM % 20000)) || { cat "$work"/*.log; exit 1; }
+control_plane_start "$work" "$(free_port)" || { cat "$work"/*.log; exit 1; }
 "$BIN/kube-controller-manager" --kubeconfig "$work/admin.kubeconfig" --leader-elect=false --secure-port 0 2>"$work/manager.log" &
 manager=$!
 /usr/bin/python3 "$here/client.py" "$work/admin.kubeconfig"

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../lib/tap.sh"
 . "$here/../../lib/control-plane.sh"
 work=$(mktemp -d /tmp/coxswain-dns.XXXXXX)
-port=$((20000 + RANDOM % 20000))
+port=$(free_port)
 dns=$((port + 7)) upstream=$((port + 8))
 pids=()
 finish() {
@@ -15,7 +15,7 @@ finish() {
         rm -rf "$work"
 }
 trap finish EXIT
-ask() { dig +time=2 +tries=1 @127.0.0.1 -p $dns "$@"; }
+ask() { dig +time=20 +tries=1 @127.0.0.1 -p $dns "$@"; }
 short() { ask +short "$@"; }
 post() { curl -sf --cacert "$work/ca.crt" --cert "$work/admin.crt" --key "$work/admin.key" -H 'Content-Type: application/json' -o /dev/null -d "$2" "https://127.0.0.1:$port$1"; }
 control_plane_start "$work" $port || { cat "$work"/*.log; exit 1; }
