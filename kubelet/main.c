@@ -122,6 +122,15 @@ static int mount_state(const char *path, struct cx_error *err)
         return 0;
 }
 
+// With the last pod gone nothing in it is worth keeping. Not detached: whatever still uses it keeps it.
+static void unmount_state(const struct cx_kubelet *k)
+{
+        CX_STRINGS pods = CX_STRINGS_INIT;
+        cx_runtime_pods(k->runtime, &pods);
+        if (!pods.count && umount2(k->state, UMOUNT_NOFOLLOW) < 0)
+                cx_info("Cannot unmount the state folder", "path", k->state, "why", strerror(errno));
+}
+
 static int make_parts(const struct cx_kubelet_settings *s, struct cx_kubelet *k, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *images = cx_sprintf("%s/images", s->root);
@@ -212,6 +221,7 @@ static int run(struct cx_kubelet_settings *s, struct cx_error *err)
         cx_pods_stop(k->pods);
         if (k->events)
                 cx_events_free(k->events);
+        unmount_state(k);
         _exit(0);
 }
 

@@ -25,21 +25,50 @@ static void pause_ms(int ms)
 
 // --- processes ---
 
-// Is the process in a control group of the profile, or does its command line name the profile's folder?
-static bool is_ours(const struct cx_profile *profile, pid_t pid)
+// A program that a cluster is made of, and not one that somebody looks at its files with.
+static bool is_part(pid_t pid)
+{
+        static const char *const programs[] = {"etcd",
+                                               "kube-apiserver",
+                                               "kube-controller-manager",
+                                               "kube-scheduler",
+                                               "kubelet",
+                                               "kube-proxy",
+                                               "cluster-dns",
+                                               "minikube",
+                                               "nsenter",
+                                               "conmon",
+                                               "runc"};
+        CX_CLEANUP(cx_freep) char *link = cx_sprintf("/proc/%d/exe", (int)pid);
+        char path[PATH_MAX];
+        ssize_t n = readlink(link, path, sizeof path - 1);
+        path[n > 0 ? n : 0] = '\0';
+        char *deleted = strstr(path, " (deleted)"); // built anew meanwhile
+        if (deleted)
+                *deleted = '\0';
+        const char *name = strrchr(path, '/');
+        for (size_t i = 0; name && i < CX_ARRAY_SIZE(programs); i++)
+                if (strcmp(name + 1, programs[i]) == 0)
+                        return true;
+        return false;
+}
+
+// Is the process in a control group of the profile (`groups`), or one of ours whose command line names its folder?
+static bool is_ours(const struct cx_profile *profile, bool groups, pid_t pid)
 {
         CX_CLEANUP(cx_freep) char *cgroups = cx_sprintf("/proc/%d/cgroup", (int)pid);
         CX_CLEANUP(cx_freep) char *command = cx_sprintf("/proc/%d/cmdline", (int)pid);
         CX_CLEANUP(cx_freep) char *below = cx_sprintf("/coxswain/%s/", profile->name);
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/", profile->folder);
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
-        if (cx_buf_read_file(&text, cgroups) == 0 && strstr(text.data, below))
+        if (groups && cx_buf_read_file(&text, cgroups) == 0 && strstr(text.data, below))
                 return true;
         cx_buf_clear(&text);
-        return cx_buf_read_file(&text, command) == 0 && memmem(text.data, text.length, folder, strlen(folder));
+        return cx_buf_read_file(&text, command) == 0 && memmem(text.data, text.length, folder, strlen(folder)) &&
+               is_part(pid);
 }
 
-static int kill_ours(const struct cx_profile *profile)
+static int kill_ours(const struct cx_profile *profile, bool groups)
 {
         DIR *dir = opendir("/proc");
         int found = 0;
@@ -49,7 +78,7 @@ static int kill_ours(const struct cx_profile *profile)
                         continue;
                 // The pidfd is taken first: between look and kill the pid cannot come to mean another process.
                 CX_CLEANUP(cx_closep) int fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-                if (fd < 0 || !is_ours(profile, (pid_t)pid))
+                if (fd < 0 || !is_ours(profile, groups, (pid_t)pid))
                         continue;
                 found++;
                 (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
@@ -127,13 +156,14 @@ static void remove_groups(const struct cx_profile *profile)
         (void)rmdir("/sys/fs/cgroup/coxswain");
 }
 
-void cx_cleanup_containers(const struct cx_profile *profile)
+void cx_cleanup_containers(const struct cx_profile *profile, bool all)
 {
         int64_t deadline = cx_time_monotonic() + PATIENCE;
-        while (kill_ours(profile) > 0 && cx_time_monotonic() < deadline)
+        while (kill_ours(profile, all) > 0 && cx_time_monotonic() < deadline)
                 pause_ms(20);
         unmount_below(profile->folder);
-        remove_groups(profile);
+        if (all)
+                remove_groups(profile);
 }
 
 int cx_cleanup_files(const struct cx_profile *profile, struct cx_error *err)

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "client/rest.h"
-#include "minikube/profile.h"
+#include "minikube/machine.h"
 
 struct cx_minikube {
         struct cx_profile profile;
@@ -11,7 +11,7 @@ struct cx_minikube {
         // flags
         struct cx_strings extra_config;
         int64_t nodes, wait_timeout;
-        const char *registry_config, *output, *node, *format;
+        const char *registry_config, *output, *node, *namespace;
         bool url, all, help, nodes_changed;
         int64_t lines;
 };
@@ -22,6 +22,7 @@ int cx_command_delete(struct cx_minikube *minikube, struct cx_error *err);
 int cx_command_status(struct cx_minikube *minikube, struct cx_error *err);
 int cx_command_profile(struct cx_minikube *minikube, struct cx_error *err);
 int cx_command_service(struct cx_minikube *minikube, struct cx_error *err);
+int cx_command_service_list(struct cx_minikube *minikube, struct cx_error *err);
 int cx_command_tunnel(struct cx_minikube *minikube, struct cx_error *err);
 int cx_command_image(struct cx_minikube *minikube, struct cx_error *err);
 int cx_command_ip(struct cx_minikube *minikube, struct cx_error *err);
@@ -35,9 +36,13 @@ int cx_admin_client(const struct cx_profile *profile, int64_t patience, struct c
 int cx_need_profile(const struct cx_minikube *minikube, struct cx_error *err) CX_CHECK;
 // The same, and that its cluster runs.
 int cx_need_running(const struct cx_minikube *minikube, struct cx_error *err) CX_CHECK;
-// kubeconfig.c: the user's own kubeconfig.
+// For commands that change a profile: locks it, then reads it again.
+int cx_take_profile(struct cx_profile *profile, struct cx_lock *ret_lock, struct cx_error *err) CX_CHECK;
+// kubeconfig.c: the user's own kubeconfig. Under cx_machine_lock.
+int cx_context_check(const struct cx_profile *profile, struct cx_error *err) CX_CHECK; // -EEXIST: somebody else's
 int cx_context_write(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
 int cx_context_remove(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+int cx_context_leave(const struct cx_profile *profile, struct cx_error *err) CX_CHECK; // ours is not current any more
 bool cx_context_present(const struct cx_profile *profile);
 // ready.c: waiting until the cluster can be used.
 int cx_wait_apiserver(const struct cx_profile *profile, int64_t deadline, struct cx_error *err) CX_CHECK;

@@ -42,6 +42,31 @@ static int remember(const struct cx_profile *p, const struct cx_kubeconfig *conf
         return r;
 }
 
+// Whether the entries of this name are the profile's.
+static bool is_ours(const struct cx_profile *p, const struct cx_kubeconfig *config)
+{
+        CX_CLEANUP(cx_freep) char *cert = cx_profile_path(p, "certs/admin.crt");
+        return cx_streq(cx_json_string(cx_kubeconfig_user(config, p->name), "client-certificate"), cert);
+}
+
+int cx_context_check(const struct cx_profile *p, struct cx_error *err)
+{
+        CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
+        int r = cx_kubeconfig_load(NULL, true, &config, err);
+        if (r < 0)
+                return r;
+        const json_t *user = cx_kubeconfig_user(&config, p->name);
+        const char *cert = cx_json_string(user, "client-certificate");
+        bool any = user || cx_kubeconfig_cluster(&config, p->name) || cx_kubeconfig_context(&config, p->name);
+        // What another minikube has left may go, as with minikube itself.
+        if (!any || (cert && strstr(cert, "/.minikube/")))
+                return 0;
+        return cx_error_set(err, -EEXIST,
+                            "GUEST_KUBECONFIG_CONFLICT: your kubeconfig has a \"%s\" that is not minikube's. Please "
+                            "choose another name with -p",
+                            p->name);
+}
+
 int cx_context_write(const struct cx_profile *p, struct cx_error *err)
 {
         CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
@@ -101,6 +126,8 @@ int cx_context_remove(const struct cx_profile *p, struct cx_error *err)
         int r = cx_kubeconfig_load(NULL, true, &config, err);
         if (r < 0)
                 return r;
+        if (!is_ours(p, &config))
+                return 0;
         bool any = cx_kubeconfig_set(&config, "clusters", p->name, NULL);
         any |= cx_kubeconfig_set(&config, "users", p->name, NULL);
         any |= cx_kubeconfig_set(&config, "contexts", p->name, NULL);
@@ -113,6 +140,17 @@ int cx_context_remove(const struct cx_profile *p, struct cx_error *err)
         if (r == 0)
                 remove_if_empty(p, &config);
         return r;
+}
+
+int cx_context_leave(const struct cx_profile *p, struct cx_error *err)
+{
+        CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
+        int r = cx_kubeconfig_load(NULL, true, &config, err);
+        if (r < 0 || !is_ours(p, &config) || !cx_streq(cx_kubeconfig_current_context(&config), p->name))
+                return r;
+        CX_CLEANUP(cx_freep) char *previous = previous_context(p, &config);
+        cx_kubeconfig_set_current(&config, previous);
+        return cx_kubeconfig_save(&config, err);
 }
 
 bool cx_context_present(const struct cx_profile *p)

@@ -10,22 +10,45 @@
 
 #include <stdio.h>
 
+// Sets of commands, by bits.
+enum {
+        START = 1 << 0,
+        STATUS = 1 << 1,
+        STOP = 1 << 2,
+        DELETE = 1 << 3,
+        PROFILE = 1 << 4,
+        SERVICE = 1 << 5,
+        TUNNEL = 1 << 6,
+        IMAGE = 1 << 7,
+        IP = 1 << 8,
+        LOGS = 1 << 9,
+        KUBECTL = 1 << 10,
+        VERSION = 1 << 11
+};
+
 static const struct command {
-        const char *name, *help;
+        const char *name;
+        unsigned bit, max_args;
+        const char *help;
         int (*run)(struct cx_minikube *minikube, struct cx_error *err);
 } commands[] = {
-        {"start", "Starts a local Kubernetes cluster", cx_command_start},
-        {"status", "Gets the status of a local Kubernetes cluster", cx_command_status},
-        {"stop", "Stops a running local Kubernetes cluster", cx_command_stop},
-        {"delete", "Deletes a local Kubernetes cluster", cx_command_delete},
-        {"profile", "profile list: lists all profiles", cx_command_profile},
-        {"service", "Returns the URL to connect to a service", cx_command_service},
-        {"tunnel", "Makes cluster IPs reachable from this machine", cx_command_tunnel},
-        {"image", "image load FILE, image ls", cx_command_image},
-        {"ip", "Retrieves the IP address of a node", cx_command_ip},
-        {"logs", "Returns the logs of the cluster's components", cx_command_logs},
-        {"kubectl", "Runs kubectl against the cluster: minikube kubectl -- get pods", cx_command_kubectl},
+        {"start", START, 0, "Starts a local Kubernetes cluster", cx_command_start},
+        {"status", STATUS, 0, "Gets the status of a local Kubernetes cluster", cx_command_status},
+        {"stop", STOP, 0, "Stops a running local Kubernetes cluster", cx_command_stop},
+        {"delete", DELETE, 0, "Deletes a local Kubernetes cluster", cx_command_delete},
+        {"profile", PROFILE, 1, "profile list: lists all profiles", cx_command_profile},
+        {"service", SERVICE, 1, "service NAME: returns its URL; service list", cx_command_service},
+        {"tunnel", TUNNEL, 0, "Makes cluster IPs reachable from this machine", cx_command_tunnel},
+        {"image", IMAGE, UINT32_MAX, "image load FILE, image ls", cx_command_image},
+        {"ip", IP, 0, "Retrieves the IP address of a node", cx_command_ip},
+        {"logs", LOGS, 0, "Returns the logs of the cluster's components", cx_command_logs},
+        {"kubectl", KUBECTL, UINT32_MAX, "Runs kubectl against the cluster: minikube kubectl -- get pods",
+         cx_command_kubectl},
+        {"version", VERSION, 0, "Prints the version", NULL},
 };
+
+#define MAX_FLAGS 16
+#define EXIT_USAGE 14
 
 static int usage(int status)
 {
@@ -33,37 +56,94 @@ static int usage(int status)
         fprintf(to, "minikube runs a local Kubernetes cluster.\n\nUsage:\n  minikube [command] [flags]\n\nCommands:\n");
         for (size_t i = 0; i < CX_ARRAY_SIZE(commands); i++)
                 fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
-        fprintf(to, "  %-10s %s\n", "version", "Prints the version");
         return status;
+}
+
+// minikube's name for a kind of error, where the message does not begin with one: "MK_USAGE: …".
+static bool has_name(const char *text)
+{
+        size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+        return length > 2 && text[length] == ':';
 }
 
 static int fail(const struct cx_error *err)
 {
         static const struct {
                 int code, status;
-        } statuses[] = {{-ENOENT, 85}, {-EINVAL, 14}, {-EHOSTDOWN, 83}, {-ESRCH, 115}, {-EPERM, 57}};
+                const char *name;
+        } statuses[] = {{-ENOENT, 85, "GUEST_NOT_FOUND"},         {-EINVAL, EXIT_USAGE, "MK_USAGE"},
+                        {-EHOSTDOWN, 83, "GUEST_STATUS"},         {-ESRCH, 115, "SVC_NOT_FOUND"},
+                        {-EADDRNOTAVAIL, 119, "SVC_UNREACHABLE"}, {-EPERM, 57, "DRV_NEEDS_ROOT"},
+                        {-ENOPKG, 65, "PROVIDER_NOT_FOUND"},      {-EEXIST, 81, "GUEST_CONFLICT"},
+                        {-EADDRINUSE, 71, "IF_CONFLICT"},         {0, 80, "GUEST_ERROR"}};
         const char *text = cx_error_text(err);
+        size_t i = 0;
+        while (statuses[i].code && statuses[i].code != err->code)
+                i++;
         // Advice has a sign of its own.
-        fprintf(stderr, "%s%s\n", cx_has_prefix(text, "🤷") ? "" : "❌  Exiting due to ", text);
-        for (size_t i = 0; i < CX_ARRAY_SIZE(statuses); i++)
-                if (err->code == statuses[i].code)
-                        return statuses[i].status;
-        return 80;
+        if (cx_has_prefix(text, "🤷"))
+                fprintf(stderr, "%s\n", text);
+        else
+                fprintf(stderr, "❌  Exiting due to %s%s%s\n", has_name(text) ? "" : statuses[i].name,
+                        has_name(text) ? "" : ": ", text);
+        return statuses[i].status;
 }
 
-static int dispatch(struct cx_minikube *m, const char *name)
+static int run(struct cx_minikube *m, const struct command *command, const char *profile)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        if (strcmp(name, "supervise") == 0)
-                return cx_supervise(&m->profile);
+        if (!command->run)
+                return printf("minikube version: " CX_VERSION "\n") < 0;
+        int r = m->args.count > command->max_args
+                        ? cx_error_set(&err, -EINVAL, "MK_USAGE: minikube %s does not take \"%s\"", command->name,
+                                       m->args.items[command->max_args])
+                        : cx_profile_open(profile, &m->profile, &err);
+        if (r == 0)
+                r = command->run(m, &err);
+        return r < 0 ? fail(&err) : r;
+}
+
+static int bad_flag(const char *command, const char *text)
+{
+        fprintf(stderr, "Error: %s\nSee 'minikube%s%s --help' for usage.\n", text, *command ? " " : "", command);
+        return EXIT_USAGE;
+}
+
+static int dispatch(struct cx_minikube *m, const char *name, const char *profile, const struct cx_flag *flags,
+                    const unsigned *allowed)
+{
+        if (strcmp(name, "supervise") == 0) {
+                CX_ERROR err = CX_ERROR_INIT;
+                return cx_profile_open(profile, &m->profile, &err) < 0 ? fail(&err) : cx_supervise(&m->profile);
+        }
         for (size_t i = 0; i < CX_ARRAY_SIZE(commands); i++) {
                 if (strcmp(commands[i].name, name) != 0)
                         continue;
-                int r = commands[i].run(m, &err);
-                return r < 0 ? fail(&err) : r;
+                for (size_t j = 0; flags[j].name; j++)
+                        if (*flags[j].changed && allowed[j] && !(allowed[j] & commands[i].bit)) {
+                                CX_CLEANUP(cx_freep) char *text = cx_sprintf("unknown flag: --%s", flags[j].name);
+                                return bad_flag(name, text);
+                        }
+                if (!(commands[i].bit & TUNNEL)) // which takes its route back first
+                        cx_process_unblock_signals();
+                return run(m, &commands[i], profile);
         }
         fprintf(stderr, "Error: unknown command \"%s\" for \"minikube\"\n", name);
-        return usage(64);
+        return usage(EXIT_USAGE);
+}
+
+// Debian's users do not have the folders of the administrator's programs in their PATH, even as root.
+static void complete_path(void)
+{
+        static const char *const folders[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+                                              "/usr/bin",        "/sbin",          "/bin"};
+        CX_STRINGS path = CX_STRINGS_INIT;
+        cx_strings_split(&path, cx_str(getenv("PATH")), ':');
+        for (size_t i = 0; i < CX_ARRAY_SIZE(folders); i++)
+                if (!cx_strings_has(&path, folders[i]))
+                        cx_strings_add(&path, folders[i]);
+        CX_CLEANUP(cx_freep) char *text = cx_strings_join(&path, ":");
+        setenv("PATH", *text == ':' ? text + 1 : text, 1);
 }
 
 int main(int argc, char **argv)
@@ -72,12 +152,12 @@ int main(int argc, char **argv)
         const char *profile = getenv("MINIKUBE_PROFILE");
         profile = profile && *profile ? profile : "minikube";
         int64_t verbosity = 0;
-        const struct cx_flag flags[] = {
+        bool changed[MAX_FLAGS] = {0};
+        struct cx_flag flags[] = {
                 {"profile", 'p', CX_FLAG_STRING, &profile, "The name of the cluster", NULL, NULL, 0, 0},
-                {"nodes", 0, CX_FLAG_INT, &m.nodes, "The number of nodes (start)", NULL, &m.nodes_changed, 1,
-                 CX_MAX_NODES},
+                {"nodes", 0, CX_FLAG_INT, &m.nodes, "The number of nodes (start)", NULL, NULL, 1, CX_MAX_NODES},
                 {"node", 'n', CX_FLAG_STRING, &m.node, "The node (ip); the namespace (service)", NULL, NULL, 0, 0},
-                {"namespace", 0, CX_FLAG_STRING, &m.format, "The namespace (service)", NULL, NULL, 0, 0},
+                {"namespace", 0, CX_FLAG_STRING, &m.namespace, "The namespace (service)", NULL, NULL, 0, 0},
                 {"registry-config", 0, CX_FLAG_STRING, &m.registry_config, "A registries.yaml for every node (start)",
                  NULL, NULL, 0, 0},
                 {"extra-config", 0, CX_FLAG_LIST, &m.extra_config, "component.flag=value for a component (start)", NULL,
@@ -92,6 +172,12 @@ int main(int argc, char **argv)
                 {"help", 'h', CX_FLAG_BOOL, &m.help, "Help", NULL, NULL, 0, 0},
                 {0},
         };
+        // Whose flags they are, in the same order; 0: every command's.
+        static const unsigned allowed[MAX_FLAGS] = {
+                0,       START,  IP | SERVICE, SERVICE, START, START, START | SERVICE, STATUS | PROFILE | SERVICE,
+                SERVICE, DELETE, LOGS};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(flags); i++)
+                flags[i].changed = &changed[i];
         const struct cx_flag *const tables[] = {flags};
         CX_STRINGS words = CX_STRINGS_INIT;
         CX_ERROR err = CX_ERROR_INIT;
@@ -108,27 +194,21 @@ int main(int argc, char **argv)
                                 }
                         break;
                 }
-        if (cx_flags_parse(tables, 1, own, argv, &words, NULL, &err) < 0) {
-                fprintf(stderr, "Error: %s\n", cx_error_text(&err));
-                return 64;
-        }
+        if (cx_flags_parse(tables, 1, own, argv, &words, NULL, &err) < 0)
+                return bad_flag("", cx_error_text(&err));
         cx_log_settings.verbosity = (int)verbosity;
         if (m.help || !words.count || strcmp(words.items[0], "help") == 0)
                 return usage(0);
-        if (strcmp(words.items[0], "version") == 0)
-                return printf("minikube version: " CX_VERSION "\n") < 0;
+        m.nodes_changed = changed[1];
+        complete_path();
         for (size_t i = 1; i < words.count; i++)
                 cx_strings_add(&m.args, words.items[i]);
         for (int i = own; i < argc; i++)
                 if (i > own || strcmp(argv[i], "--") != 0)
                         cx_strings_add(&m.args, argv[i]);
-        if (m.node && strcmp(words.items[0], "service") == 0 && !m.format)
-                m.format = m.node;
-        int status;
-        if (cx_profile_open(profile, &m.profile, &err) < 0)
-                status = fail(&err);
-        else
-                status = dispatch(&m, words.items[0]);
+        if (m.node && !m.namespace) // -n is the namespace for those who have one
+                m.namespace = m.node;
+        int status = dispatch(&m, words.items[0], profile, flags, allowed);
         cx_profile_release(&m.profile);
         cx_strings_release(&m.args);
         cx_strings_release(&m.extra_config);

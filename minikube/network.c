@@ -74,6 +74,14 @@ static bool exists(const char *link)
         return access(path, F_OK) == 0;
 }
 
+// An interface gets its alias when all that belongs to it is made: one without was given up half-way.
+static bool is_complete(const char *link)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("/sys/class/net/%s/ifalias", link);
+        CX_BUF alias = CX_BUF_INIT_MAX(4096);
+        return cx_buf_read_file(&alias, path) == 0 && alias.length > 0;
+}
+
 // One batch for `ip`, in a namespace or on the host: a process a batch and not one a line.
 static int ip_batch(const char *namespace, const char *lines, struct cx_error *err)
 {
@@ -116,18 +124,17 @@ static int host_up(const struct cx_profile *profile, struct cx_error *err)
         CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);
         CX_CLEANUP(cx_freep) char *balancers = cx_balancer_cidr(profile);
         CX_CLEANUP(cx_freep) char *first = cx_node_address(profile, 0);
-        if (!exists(bridge)) {
+        if (!is_complete(bridge)) {
+                if (exists(bridge))
+                        (void)!RUN(NULL, "ip", "link", "delete", bridge);
                 CX_CLEANUP(cx_freep)
-                char *lines = cx_sprintf("link add %s type bridge\naddr add %s/25 dev %s\n"
-                                         "link set %s up\nroute replace %s via %s\n",
-                                         bridge, host, bridge, bridge, balancers, first);
+                char *lines = cx_sprintf("link add %s type bridge\naddr add %s/25 dev %s\nlink set %s up\n"
+                                         "route replace %s via %s\nlink set %s alias coxswain-%s\n",
+                                         bridge, host, bridge, bridge, balancers, first, bridge, profile->name);
                 int r = ip_batch(NULL, lines, err);
                 if (r < 0)
                         return r;
         }
-        CX_CLEANUP(cx_closep) int fd = open("/proc/sys/net/ipv4/ip_forward", O_WRONLY | O_CLOEXEC);
-        if (fd < 0 || write(fd, "1", 1) != 1)
-                return cx_error_set(err, -errno, "cannot switch on IPv4 forwarding");
         for (size_t i = 0; i < CX_ARRAY_SIZE(rules); i++)
                 if (host_rule(profile, i, "-C", NULL) < 0) {
                         int r = host_rule(profile, i, "-I", err);
@@ -145,10 +152,13 @@ static int node_up(const struct cx_profile *profile, int node, struct cx_error *
         CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);
         CX_CLEANUP(cx_freep) char *address = cx_node_address(profile, node);
         CX_CLEANUP(cx_freep) char *outer = cx_sprintf("%s-%d", bridge, node);
+        CX_CLEANUP(cx_freep) char *master = cx_sprintf("/sys/class/net/%s/master", outer);
+        if (access(path, F_OK) == 0 && is_complete(outer)) // it leaves a bridge that somebody deletes
+                return access(master, F_OK) == 0 ? 0 : RUN(err, "ip", "link", "set", outer, "master", bridge, "up");
         if (exists(outer))
-                return 0;
+                (void)!RUN(NULL, "ip", "link", "delete", outer);
         if (access(path, F_OK) == 0)
-                (void)!RUN(NULL, "ip", "netns", "delete", name); // half-made
+                (void)!RUN(NULL, "ip", "netns", "delete", name);
         int r = RUN(err, "ip", "netns", "add", name);
         CX_CLEANUP(cx_freep)
         char *links = cx_sprintf("link add %s type veth peer name eth0 netns %s\nlink set %s master %s up\n", outer,
@@ -163,7 +173,9 @@ static int node_up(const struct cx_profile *profile, int node, struct cx_error *
                            address, host);
         if (r == 0)
                 r = ip_batch(name, inner, err);
-        return r < 0 ? r : cx_network_in_node(profile, node, set_sysctls, NULL, err);
+        if (r == 0)
+                r = cx_network_in_node(profile, node, set_sysctls, NULL, err);
+        return r < 0 ? r : RUN(err, "ip", "link", "set", outer, "alias", name);
 }
 
 int cx_network_up(const struct cx_profile *profile, struct cx_error *err)
@@ -177,7 +189,7 @@ int cx_network_up(const struct cx_profile *profile, struct cx_error *err)
 void cx_network_down(const struct cx_profile *profile)
 {
         CX_CLEANUP(cx_freep) char *bridge = cx_bridge_name(profile);
-        for (int node = 0; node < CX_MAX_NODES; node++) {
+        for (int node = 0; node < profile->nodes; node++) {
                 CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
                 CX_CLEANUP(cx_freep) char *path = cx_network_namespace(profile, node);
                 CX_CLEANUP(cx_freep) char *outer = cx_sprintf("%s-%d", bridge, node);

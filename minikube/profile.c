@@ -35,24 +35,28 @@ static char *own_folder(void)
         return cx_strdup(path);
 }
 
-int cx_profile_open(const char *name, struct cx_profile *ret_profile, struct cx_error *err)
+// It names namespaces, control groups and folders, and is part of the nodes' names.
+static const char *check_name(const char *name)
 {
         const char *why = cx_check_dns1123_label(name);
-        if (why || strlen(name) > 40)
-                return cx_error_set(err, -EINVAL, "profile name \"%s\" is not valid: %s", name,
-                                    why ? why : "must be no more than 40 characters");
+        return why || strlen(name) <= 40 ? why : "must be no more than 40 characters";
+}
+
+int cx_profile_open(const char *name, struct cx_profile *ret_profile, struct cx_error *err)
+{
+        const char *why = check_name(name);
+        if (why)
+                return cx_error_set(err, -EINVAL, "MK_USAGE: profile name \"%s\" is not valid: %s", name, why);
         struct cx_profile p = {.name = cx_strdup(name), .home = home_folder(), .binaries = own_folder(), .nodes = 1};
         p.folder = cx_sprintf("%s/profiles/%s", p.home, name);
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/config.json", p.folder);
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
         json_auto_t *config = NULL;
         if (cx_buf_read_file(&text, path) == 0) {
-                int r = cx_json_parse(text.data, text.length, true, &config, err);
-                if (r < 0) {
-                        cx_profile_release(&p);
-                        return cx_error_wrap(err, "%s", path);
-                }
-                p.exists = true;
+                CX_ERROR problem = CX_ERROR_INIT;
+                if (cx_json_parse(text.data, text.length, true, &config, &problem) < 0)
+                        p.broken = cx_sprintf("%s: %s", path, cx_error_text(&problem));
+                p.exists = !p.broken;
                 int64_t nodes = cx_json_int(config, "nodes", 1), index = cx_json_int(config, "index", 0);
                 p.nodes = nodes >= 1 && nodes <= CX_MAX_NODES ? (int)nodes : 1;
                 p.index = index >= 0 && index <= MAX_INDEX ? (int)index : 0;
@@ -85,6 +89,7 @@ void cx_profile_release(struct cx_profile *p)
         free(p->home);
         free(p->binaries);
         free(p->registry_config);
+        free(p->broken);
         cx_strings_release(&p->extra);
         *p = (struct cx_profile){0};
 }
@@ -95,8 +100,7 @@ int cx_profile_list(struct cx_strings *ret_names, struct cx_error *err CX_UNUSED
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/profiles", home);
         DIR *dir = opendir(folder);
         for (struct dirent *entry; dir && (entry = readdir(dir));) {
-                CX_CLEANUP(cx_freep) char *config = cx_sprintf("%s/%s/config.json", folder, entry->d_name);
-                if (entry->d_name[0] != '.' && access(config, R_OK) == 0)
+                if (!check_name(entry->d_name))
                         cx_strings_add(ret_names, entry->d_name);
         }
         if (dir)
@@ -105,8 +109,7 @@ int cx_profile_list(struct cx_strings *ret_names, struct cx_error *err CX_UNUSED
         return 0;
 }
 
-// Whether this machine has an address in the network of an index.
-static bool subnet_taken(int index)
+bool cx_profile_subnet_taken(int index)
 {
         struct ifaddrs *all = NULL;
         bool taken = false;
@@ -135,7 +138,7 @@ int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err)
         for (int i = 0; r == 0 && i <= MAX_INDEX; i++) {
                 // A bridge may belong to a profile of another MINIKUBE_HOME.
                 CX_CLEANUP(cx_freep) char *bridge = cx_sprintf("/sys/class/net/mk-%d", i);
-                if (!used[i] && access(bridge, F_OK) < 0 && !subnet_taken(i)) {
+                if (!used[i] && access(bridge, F_OK) < 0 && !cx_profile_subnet_taken(i)) {
                         profile->index = i;
                         return 0;
                 }

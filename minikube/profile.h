@@ -29,17 +29,20 @@ struct cx_profile {
         char *registry_config;   // copied into the folder; NULL: none
         struct cx_strings extra; // --extra-config: \"component.flag=value\"
         bool exists;
+        char *broken; // why config.json cannot be read; NULL: it can, or is not there
 };
 #define CX_PROFILE CX_CLEANUP(cx_profile_release) struct cx_profile
 
-// `name` as given by -p; checks it. Loads config.json when there is one.
+// `name` as given by -p; checks it. Loads config.json when there is one; that it cannot be read is no error here.
 int cx_profile_open(const char *name, struct cx_profile *ret_profile, struct cx_error *err) CX_CHECK;
 int cx_profile_save(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
 void cx_profile_release(struct cx_profile *profile);
-// Names of all profiles, sorted.
+// Names of all profiles, sorted; also of those that are half-made, half-deleted or broken.
 int cx_profile_list(struct cx_strings *ret_names, struct cx_error *err) CX_CHECK;
 // A network that no other profile has.
 int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+// Whether this machine has an address in the network of an index.
+bool cx_profile_subnet_taken(int index);
 
 // Derived names; all return new strings unless they fill a buffer.
 char *cx_profile_path(const struct cx_profile *profile, const char *format, ...) CX_PRINTF(2, 3);

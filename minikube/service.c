@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// minikube service, tunnel and kubectl.
+// minikube service, service list, tunnel and kubectl.
 #include "base/process.h"
 #include "base/time.h"
 #include "format/json.h"
 #include "minikube/commands.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/file.h>
 
 static void add_urls(const struct cx_profile *profile, const json_t *service, struct cx_strings *urls)
 {
@@ -30,14 +32,128 @@ static int no_such_service(const char *name, const char *namespace, struct cx_er
         return cx_error_set(
                 err, -ESRCH,
                 "SVC_NOT_FOUND: Service '%s' was not found in '%s' namespace.\nYou may select another namespace "
-                "by using 'minikube service %s -n <namespace>'.",
+                "by using 'minikube service %s -n <namespace>'. Or list out all the services using 'minikube service "
+                "list'",
                 name, namespace, name);
 }
+
+// --- list ---
+
+// "http/80" for each port that has an address outside, as add_urls has its URL.
+static json_t *port_names(const json_t *service)
+{
+        const json_t *ports = cx_json_get(service, "spec.ports");
+        bool balancer = cx_json_count(service, "status.loadBalancer.ingress") > 0;
+        json_t *names = json_array();
+        for (size_t i = 0; i < json_array_size(ports); i++) {
+                const json_t *port = json_array_get(ports, i);
+                const char *name = cx_json_string_or(port, "name", "");
+                long number = (long)cx_json_int(port, "port", 0);
+                if (balancer || cx_json_int(port, "nodePort", 0))
+                        json_array_append_new(names, *name ? json_sprintf("%s/%ld", name, number)
+                                                           : json_sprintf("%ld", number));
+        }
+        if (!json_array_size(names))
+                json_array_append_new(names, json_string("No node port"));
+        return names;
+}
+
+static json_t *describe(const struct cx_profile *profile, const json_t *service)
+{
+        CX_STRINGS urls = CX_STRINGS_INIT;
+        json_t *list = json_array();
+        add_urls(profile, service, &urls);
+        for (size_t i = 0; i < urls.count; i++)
+                json_array_append_new(list, json_string(urls.items[i]));
+        return json_pack("{s:s,s:s,s:o,s:o}", "Namespace", cx_json_string_or(service, "metadata.namespace", ""), "Name",
+                         cx_json_string_or(service, "metadata.name", ""), "URLs", list, "PortNames",
+                         port_names(service));
+}
+
+#define COLUMNS 4
+
+static const char *cell(const json_t *row, size_t column, size_t line)
+{
+        static const char *const fields[COLUMNS] = {"Namespace", "Name", "PortNames", "URLs"};
+        const json_t *value = json_object_get(row, fields[column]);
+        return cx_str(json_string_value(json_is_array(value) ? json_array_get(value, line) : line ? NULL : value));
+}
+
+static void print_rule(const size_t *widths)
+{
+        for (size_t i = 0; i < COLUMNS; i++) {
+                putchar('|');
+                for (size_t j = 0; j < widths[i] + 2; j++)
+                        putchar('-');
+        }
+        puts("|");
+}
+
+static void print_table(const json_t *rows)
+{
+        static const char *const titles[COLUMNS] = {"NAMESPACE", "NAME", "TARGET PORT", "URL"};
+        size_t widths[COLUMNS], lines;
+        for (size_t i = 0; i < COLUMNS; i++)
+                widths[i] = strlen(titles[i]);
+        for (size_t i = 0; i < json_array_size(rows); i++)
+                for (size_t j = 0; j < COLUMNS; j++)
+                        for (size_t k = 0; *cell(json_array_get(rows, i), j, k); k++)
+                                if (strlen(cell(json_array_get(rows, i), j, k)) > widths[j])
+                                        widths[j] = strlen(cell(json_array_get(rows, i), j, k));
+        print_rule(widths);
+        for (size_t i = 0; i < COLUMNS; i++) { // titles stand in the middle
+                size_t room = widths[i] - strlen(titles[i]);
+                printf("| %*s%s%*s ", (int)(room / 2), "", titles[i], (int)(room - room / 2), "");
+        }
+        puts("|");
+        print_rule(widths);
+        for (size_t i = 0; i < json_array_size(rows); i++) {
+                const json_t *row = json_array_get(rows, i);
+                lines = json_array_size(json_object_get(row, "PortNames"));
+                for (size_t k = 0; k < lines; k++) {
+                        for (size_t j = 0; j < COLUMNS; j++)
+                                printf("| %-*s ", (int)widths[j], cell(row, j, k));
+                        puts("|");
+                }
+        }
+        print_rule(widths);
+}
+
+int cx_command_service_list(struct cx_minikube *m, struct cx_error *err)
+{
+        CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
+        json_auto_t *list = NULL, *rows = json_array();
+        bool json = cx_streq(m->output, "json");
+        int r = cx_need_running(m, err);
+        if (r == 0 && m->output && !json && strcmp(m->output, "table") != 0)
+                r = cx_error_set(err, -EINVAL, "MK_USAGE: invalid output format: %s. Valid values: 'table', 'json'",
+                                 m->output);
+        if (r == 0)
+                r = cx_admin_client(&m->profile, CX_NS_PER_S, &rest, err);
+        if (r == 0)
+                r = cx_rest_list(rest, CX_REF("", "v1", "services", m->namespace), NULL, &list, err);
+        if (r < 0)
+                return r;
+        const json_t *items = json_object_get(list, "items");
+        for (size_t i = 0; i < json_array_size(items); i++)
+                json_array_append_new(rows, describe(&m->profile, json_array_get(items, i)));
+        if (!json) {
+                print_table(rows);
+                return 0;
+        }
+        CX_CLEANUP(cx_freep) char *text = cx_json_text(rows);
+        printf("%s\n", text);
+        return 0;
+}
+
+// --- service ---
 
 int cx_command_service(struct cx_minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
-        const char *namespace = m->format ? m->format : "default";
+        if (m->args.count && strcmp(m->args.items[0], "list") == 0)
+                return cx_command_service_list(m, err);
+        const char *namespace = m->namespace ? m->namespace : "default";
         int r = cx_need_running(m, err);
         if (r == 0 && !m->args.count)
                 r = cx_error_set(err, -EINVAL, "MK_USAGE: You must specify a service name");
@@ -60,8 +176,8 @@ int cx_command_service(struct cx_minikube *m, struct cx_error *err)
                 }
                 add_urls(&m->profile, service, &urls);
                 if (!urls.count)
-                        return cx_error_set(err, -EADDRNOTAVAIL, "service %s/%s has no node port", namespace,
-                                            m->args.items[0]);
+                        return cx_error_set(err, -EADDRNOTAVAIL, "SVC_UNREACHABLE: service %s/%s has no node port",
+                                            namespace, m->args.items[0]);
                 for (size_t i = 0; i < urls.count; i++)
                         printf("%s\n", urls.items[i]);
                 return 0;
@@ -69,15 +185,53 @@ int cx_command_service(struct cx_minikube *m, struct cx_error *err)
         return r;
 }
 
+// --- tunnel ---
+
+// One tunnel at a time for a profile; a lock of the kernel's, so that one that was killed does not count.
+static int lock_tunnel(const struct cx_profile *profile, int *ret_fd, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "run/tunnel.lock");
+        CX_CLEANUP(cx_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return cx_error_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return cx_error_set(err, -EADDRINUSE, "SVC_TUNNEL_ALREADY_RUNNING: Another tunnel of \"%s\" is running",
+                                    profile->name);
+        *ret_fd = fd;
+        fd = -1;
+        return 0;
+}
+
+// Whose route there is to the cluster IPs: NULL when there is none.
+static char *tunnel_route(void)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(65536);
+        if (cx_run_ok((const char *const[]){"ip", "route", "show", "exact", CX_SERVICE_CIDR, NULL}, &text, NULL) < 0)
+                return NULL;
+        size_t length = strcspn(text.data, "\n");
+        while (length && text.data[length - 1] == ' ')
+                length--;
+        return length ? cx_strndup(text.data, length) : NULL;
+}
+
 int cx_command_tunnel(struct cx_minikube *m, struct cx_error *err)
 {
+        CX_CLEANUP(cx_closep) int lock = -1;
         int r = cx_need_running(m, err);
+        if (r == 0)
+                r = lock_tunnel(&m->profile, &lock, err);
         if (r < 0)
                 return r;
         CX_CLEANUP(cx_freep) char *node = cx_node_address(&m->profile, 0);
-        const char *const up[] = {"ip", "route", "replace", CX_SERVICE_CIDR, "via", node, NULL};
-        const char *const down[] = {"ip", "route", "del", CX_SERVICE_CIDR, "via", node, NULL};
-        r = cx_run_ok(up, NULL, err);
+        CX_CLEANUP(cx_freep) char *own = cx_sprintf(CX_SERVICE_CIDR " via %s ", node);
+        CX_CLEANUP(cx_freep) char *found = tunnel_route();
+        if (found && !cx_has_prefix(found, own)) // ours may be there still: its tunnel was killed
+                return cx_error_set(
+                        err, -EADDRINUSE,
+                        "IF_ROUTE_CONFLICT: there is a route to cluster IPs already: %s. Please end the tunnel "
+                        "of the other profile first",
+                        found);
+        r = cx_run_ok((const char *const[]){"ip", "route", "replace", CX_SERVICE_CIDR, "via", node, NULL}, NULL, err);
         if (r < 0)
                 return r;
         printf("✅  Tunnel successfully started\n📌  Cluster IPs (" CX_SERVICE_CIDR
@@ -86,7 +240,10 @@ int cx_command_tunnel(struct cx_minikube *m, struct cx_error *err)
                node);
         fflush(stdout);
         (void)cx_process_wait_stop();
-        return cx_run_ok(down, NULL, err);
+        CX_CLEANUP(cx_freep) char *left = tunnel_route();
+        if (!left || !cx_has_prefix(left, own)) // it went with the cluster
+                return 0;
+        return cx_run_ok((const char *const[]){"ip", "route", "del", CX_SERVICE_CIDR, "via", node, NULL}, NULL, err);
 }
 
 int cx_command_kubectl(struct cx_minikube *m, struct cx_error *err)

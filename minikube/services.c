@@ -140,15 +140,31 @@ static void add_node(const struct cx_profile *p, int node, struct cx_services *s
         arg(s, "--cluster-domain=" CX_CLUSTER_DOMAIN);
 }
 
-// "controller-manager.flag=value" for every service whose name begins with "[kube-]controller-manager".
+// "controller-manager.flag=value" is for every service whose name begins with "[kube-]controller-manager".
+static bool is_for(const char *text, const char *service)
+{
+        const char *name =
+                cx_has_prefix(service, "kube-") && !cx_has_prefix(text, "kube-") ? service + strlen("kube-") : service;
+        size_t length = strcspn(text, ".");
+        return length && strncmp(name, text, length) == 0 && (!name[length] || name[length] == '-');
+}
+
+bool cx_services_takes_extra(const char *text)
+{
+        static const char *const names[] = {"etcd",           "kube-apiserver", "kube-controller-manager",
+                                            "kube-scheduler", "kubelet",        "kube-proxy",
+                                            "cluster-dns"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
+                if (is_for(text, names[i]))
+                        return true;
+        return false;
+}
+
 static void add_extra(const struct cx_profile *profile, struct cx_service *service)
 {
-        const char *name = cx_has_prefix(service->name, "kube-") ? service->name + strlen("kube-") : service->name;
-        for (size_t i = 0; i < profile->extra.count; i++) {
-                const char *text = profile->extra.items[i], *dot = strchr(text, '.');
-                if (dot && strncmp(name, text, (size_t)(dot - text)) == 0)
-                        arg(service, "--%s", dot + 1);
-        }
+        for (size_t i = 0; i < profile->extra.count; i++)
+                if (is_for(profile->extra.items[i], service->name))
+                        arg(service, "--%s", strchr(profile->extra.items[i], '.') + 1);
 }
 
 void cx_services_of(const struct cx_profile *profile, struct cx_services *ret_services)

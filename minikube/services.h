@@ -15,13 +15,20 @@ struct cx_services {
         size_t count;
 };
 void cx_services_of(const struct cx_profile *profile, struct cx_services *ret_services);
+// Whether "component.flag=value" names a component that there is.
+bool cx_services_takes_extra(const char *text);
 void cx_services_release(struct cx_services *services);
 
 // pid of a recorded process that still is the one that was recorded; 0 when there is none.
 pid_t cx_service_pid(const struct cx_profile *profile, const char *name);
 // The body of the hidden command `minikube supervise`; returns its exit status.
 int cx_supervise(const struct cx_profile *profile);
-// Starts the supervisor as a process of its own; nothing when it runs.
+// Starts the supervisor as a process of its own; nothing when it runs. When it returns, the supervisor has taken up what
+// runs of its services.
 int cx_supervisor_start(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+// A new supervisor takes over: services go on, but those whose arguments have changed start again.
+int cx_supervisor_replace(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+// Ends a service, which the supervisor then starts again.
+void cx_service_restart(const struct cx_profile *profile, const char *name);
 // Ends the supervisor, which ends its services; then whatever of them is left.
 void cx_supervisor_stop(const struct cx_profile *profile);

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "base/version.h"
 #include "format/json.h"
+#include "format/yaml.h"
 #include "minikube/certs.h"
 #include "minikube/commands.h"
 #include "minikube/network.h"
@@ -40,66 +41,145 @@ static char *operating_system(void)
         return cx_strdup("Linux");
 }
 
+static bool is_in_path(const char *program)
+{
+        CX_STRINGS folders = CX_STRINGS_INIT;
+        cx_strings_split(&folders, cx_str(getenv("PATH")), ':');
+        for (size_t i = 0; i < folders.count; i++) {
+                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folders.items[i], program);
+                if (access(path, X_OK) == 0)
+                        return true;
+        }
+        return false;
+}
+
+// Before anything is made: what the cluster runs, and where to get it.
 static int check_tools(struct cx_error *err)
 {
-        static const char *const tools[] = {"etcd", "runc", "conmon", "iptables", "ip", "nsenter"};
-        static const char *const packages[] = {"etcd-server", "runc", "conmon", "iptables", "iproute2", "util-linux"};
-        static const char *const folders[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
-                                              "/usr/bin",        "/sbin",          "/bin"};
-        if (geteuid() != 0)
-                return cx_error_set(
-                        err, -EPERM,
-                        "DRV_NEEDS_ROOT: minikube makes network namespaces and control groups. Please run it as root");
-        for (size_t i = 0; i < CX_ARRAY_SIZE(tools); i++) {
-                bool found = false;
-                for (size_t j = 0; j < CX_ARRAY_SIZE(folders); j++) {
-                        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folders[j], tools[i]);
-                        found |= access(path, X_OK) == 0;
-                }
-                if (!found)
-                        return cx_error_set(err, -ENOENT, "PROVIDER_NOT_FOUND: %s is missing: apt-get install %s",
-                                            tools[i], packages[i]);
+        static const struct {
+                const char *program, *package;
+        } tools[] = {{"etcd", "etcd-server"},   {"runc", "runc"},   {"conmon", "conmon"},
+                     {"iptables", "iptables"},  {"ip", "iproute2"}, {"nsenter", "util-linux"},
+                     {"conntrack", "conntrack"}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(tools); i++)
+                if (!is_in_path(tools[i].program))
+                        return cx_error_set(err, -ENOPKG, "PROVIDER_NOT_FOUND: %s is missing: apt-get install %s",
+                                            tools[i].program, tools[i].package);
+        if (access("/usr/lib/cni/bridge", X_OK) < 0 && access("/opt/cni/bin/bridge", X_OK) < 0 &&
+            access("/usr/libexec/cni/bridge", X_OK) < 0)
+                return cx_error_set(err, -ENOPKG,
+                                    "PROVIDER_NOT_FOUND: the CNI plugins are missing: apt-get install "
+                                    "containernetworking-plugins");
+        return 0;
+}
+
+struct changes {
+        struct cx_buf registries; // what --registry-config names
+        bool arguments, registry, nodes;
+};
+
+// What the flags say, before anything is touched.
+static int check_flags(struct cx_minikube *m, struct changes *changes, struct cx_error *err)
+{
+        for (size_t i = 0; i < m->extra_config.count; i++) {
+                const char *text = m->extra_config.items[i], *dot = strchr(text, '.');
+                if (!dot || dot == text || !strchr(dot, '='))
+                        return cx_error_set(err, -EINVAL,
+                                            "MK_USAGE: --extra-config: \"%s\" must be like "
+                                            "controller-manager.flag=value",
+                                            text);
+                if (!cx_services_takes_extra(text))
+                        return cx_error_set(err, -EINVAL, "MK_USAGE: --extra-config: there is no component \"%.*s\"",
+                                            (int)(dot - text), text);
         }
+        if (!m->registry_config)
+                return 0;
+        int r = cx_buf_read_file(&changes->registries, m->registry_config);
+        if (r < 0)
+                return cx_error_set(err, -EINVAL, "MK_USAGE: --registry-config: cannot read %s: %s", m->registry_config,
+                                    strerror(-r));
+        json_auto_t *documents = NULL;
+        CX_ERROR why = CX_ERROR_INIT;
+        if (cx_yaml_parse(changes->registries.data, changes->registries.length, &documents, &why) < 0)
+                return cx_error_set(err, -EINVAL, "MK_USAGE: --registry-config: %s: %s", m->registry_config,
+                                    cx_error_text(&why));
+        if (json_array_size(documents) > 1 ||
+            (json_array_size(documents) && !json_is_object(json_array_get(documents, 0))))
+                return cx_error_set(err, -EINVAL, "MK_USAGE: --registry-config: %s must be one YAML mapping",
+                                    m->registry_config);
         return 0;
 }
 
 // The file is copied, so that the nodes keep it when the user's goes.
-static int take_registry_config(struct cx_profile *profile, const char *from, struct cx_error *err)
-{
-        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
-        if (!from)
-                return 0;
-        int r = cx_buf_read_file(&text, from);
-        if (r < 0)
-                return cx_error_set(err, r, "--registry-config: cannot read %s: %s", from, strerror(-r));
-        free(profile->registry_config);
-        profile->registry_config = cx_profile_path(profile, "registries.yaml");
-        r = cx_mkdir_all(profile->folder, 0700, err);
-        return r < 0 ? r : cx_write_file(profile->registry_config, text.data, text.length, 0600, false, err);
-}
-
-static int prepare(struct cx_minikube *m, struct cx_error *err)
+static int take_registry_config(struct cx_minikube *m, struct changes *changes, struct cx_error *err)
 {
         struct cx_profile *profile = &m->profile;
-        if (m->nodes_changed && profile->exists && m->nodes < profile->nodes)
-                return cx_error_set(err, -EINVAL, "profile \"%s\" has %d nodes: delete it to start with fewer",
-                                    profile->name, profile->nodes);
-        int r = 0;
-        if (!profile->exists)
-                r = cx_profile_choose_index(profile, err);
-        if (m->nodes_changed)
-                profile->nodes = (int)m->nodes;
-        for (size_t i = 0; r == 0 && i < m->extra_config.count; i++) {
+        CX_BUF before = CX_BUF_INIT_MAX(1 << 20);
+        if (!m->registry_config)
+                return 0;
+        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "registries.yaml");
+        const struct cx_buf *text = &changes->registries;
+        if (profile->registry_config)
+                changes->registry = cx_buf_read_file(&before, path) < 0 || before.length != text->length ||
+                                    memcmp(before.data, text->data, text->length) != 0;
+        else
+                changes->arguments = true;
+        free(profile->registry_config);
+        profile->registry_config = cx_strdup(path);
+        int r = cx_mkdir_all(profile->folder, 0700, err);
+        return r < 0 ? r : cx_write_file(path, text->data, text->length, 0600, false, err);
+}
+
+// A value given again replaces the one before.
+static void take_extra_config(struct cx_minikube *m, struct changes *changes)
+{
+        struct cx_strings *extra = &m->profile.extra;
+        for (size_t i = 0; i < m->extra_config.count; i++) {
                 const char *text = m->extra_config.items[i];
-                if (!strchr(text, '.') || !strchr(text, '='))
-                        r = cx_error_set(err, -EINVAL,
-                                         "--extra-config: \"%s\" must be like controller-manager.flag=value", text);
-                else if (!cx_strings_has(&profile->extra, text))
-                        cx_strings_add(&profile->extra, text);
+                size_t name = strcspn(text, "="), at = 0;
+                if (cx_strings_has(extra, text))
+                        continue;
+                while (at < extra->count && strncmp(extra->items[at], text, name + 1) != 0)
+                        at++;
+                if (at == extra->count) {
+                        cx_strings_add(extra, text);
+                } else {
+                        free(extra->items[at]);
+                        extra->items[at] = cx_strdup(text);
+                }
+                changes->arguments = true;
         }
+}
+
+static int prepare(struct cx_minikube *m, struct changes *changes, struct cx_error *err)
+{
+        struct cx_profile *profile = &m->profile;
+        CX_LOCK machine = CX_LOCK_INIT;
+        if (profile->broken)
+                return cx_need_profile(m, err);
+        if (m->nodes_changed && profile->exists && m->nodes < profile->nodes)
+                return cx_error_set(err, -EINVAL,
+                                    "MK_USAGE: profile \"%s\" has %d nodes: delete it to start with fewer",
+                                    profile->name, profile->nodes);
+        int r = cx_context_check(profile, err);
         if (r == 0)
-                r = take_registry_config(profile, m->registry_config, err);
-        return r < 0 ? r : cx_profile_save(profile, err);
+                r = cx_machine_lock(&machine, err);
+        if (r == 0 && !profile->exists)
+                r = cx_profile_choose_index(profile, err);
+        if (r < 0)
+                return r;
+        if (m->nodes_changed) {
+                changes->nodes = profile->exists && m->nodes != profile->nodes;
+                profile->nodes = (int)m->nodes;
+        }
+        r = cx_machine_claim(profile, err);
+        if (r < 0)
+                return r;
+        take_extra_config(m, changes);
+        r = take_registry_config(m, changes, err);
+        if (r == 0)
+                r = cx_profile_save(profile, err);
+        return r < 0 ? r : cx_certs_make(profile, err);
 }
 
 // Labels that kubelets may not give themselves.
@@ -118,35 +198,23 @@ static int label_nodes(const struct cx_profile *profile, struct cx_rest *rest, s
         return r;
 }
 
-int cx_command_start(struct cx_minikube *m, struct cx_error *err)
+// The processes: those that run stay as they are, unless they were told something else.
+static int run_services(const struct cx_profile *profile, const struct changes *changes, struct cx_error *err)
 {
-        struct cx_profile *profile = &m->profile;
-        begun = cx_time_monotonic();
-        int64_t deadline = begun + m->wait_timeout;
-        CX_CLEANUP(cx_freep) char *platform = operating_system();
+        int r = changes->nodes || changes->arguments ? cx_supervisor_replace(profile, err)
+                                                     : cx_supervisor_start(profile, err);
+        for (int node = 0; r == 0 && changes->registry && node < profile->nodes; node++) {
+                CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+                CX_CLEANUP(cx_freep) char *kubelet = cx_sprintf("kubelet-%s", name);
+                cx_service_restart(profile, kubelet); // it reads the file when it starts
+        }
+        return r;
+}
+
+static int wait_until_usable(const struct cx_profile *profile, int64_t deadline, struct cx_error *err)
+{
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
-        int before = profile->exists ? profile->nodes : 0;
-        say("😄", "[%s] minikube " CX_VERSION " on %s", profile->name, platform);
-        int r = check_tools(err);
-        if (r == 0)
-                r = prepare(m, err);
-        if (r < 0)
-                return r;
-        bool running = cx_service_pid(profile, "supervisor") != 0 && before == profile->nodes;
-        if (running)
-                say("🏃", "Updating the running \"%s\" cluster ...", profile->name);
-        else
-                say("👍", "Starting \"%s\" primary control-plane node in \"%s\" cluster", profile->name, profile->name);
-        r = cx_certs_make(profile, err);
-        if (r == 0)
-                r = cx_network_up(profile, err);
-        // A supervisor of fewer nodes makes room for one that knows them all; its services live on.
-        if (r == 0 && before && before != profile->nodes)
-                cx_supervisor_stop(profile);
-        if (r == 0)
-                r = cx_supervisor_start(profile, err);
-        if (r == 0)
-                r = cx_wait_apiserver(profile, deadline, err);
+        int r = cx_wait_apiserver(profile, deadline, err);
         if (r == 0)
                 r = cx_admin_client(profile, CX_NS_PER_S, &rest, err);
         if (r < 0)
@@ -158,12 +226,56 @@ int cx_command_start(struct cx_minikube *m, struct cx_error *err)
         if (r < 0)
                 return r;
         say("🔎", "%d node%s Ready", profile->nodes, profile->nodes == 1 ? "" : "s");
-        r = cx_wait_dns(profile, deadline, err);
+        return cx_wait_dns(profile, deadline, err);
+}
+
+static int write_context(const struct cx_profile *profile, struct cx_error *err)
+{
+        CX_LOCK machine = CX_LOCK_INIT;
+        int r = cx_machine_lock(&machine, err);
+        return r < 0 ? r : cx_context_write(profile, err);
+}
+
+static int start(struct cx_minikube *m, struct changes *changes, struct cx_error *err)
+{
+        struct cx_profile *profile = &m->profile;
+        CX_LOCK lock = CX_LOCK_INIT;
+        int r = check_flags(m, changes, err);
         if (r == 0)
-                r = cx_context_write(profile, err);
+                r = check_tools(err);
+        if (r == 0)
+                r = cx_take_profile(profile, &lock, err);
+        int64_t deadline = cx_time_monotonic() + m->wait_timeout; // after waiting for another minikube
+        bool existed = profile->exists;
+        if (r == 0)
+                r = prepare(m, changes, err);
+        if (r < 0)
+                return r;
+        if (existed && cx_service_pid(profile, "supervisor"))
+                say("🏃", "Updating the running \"%s\" cluster ...", profile->name);
+        else
+                say("👍", "Starting \"%s\" primary control-plane node in \"%s\" cluster", profile->name, profile->name);
+        r = cx_network_up(profile, err);
+        if (r == 0)
+                r = run_services(profile, changes, err);
+        if (r == 0)
+                r = wait_until_usable(profile, deadline, err);
+        if (r == 0)
+                r = write_context(profile, err);
+        return r;
+}
+
+int cx_command_start(struct cx_minikube *m, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *platform = operating_system();
+        struct changes changes = {.registries = CX_BUF_INIT_MAX(1 << 20)};
+        begun = cx_time_monotonic();
+        say("😄", "[%s] minikube " CX_VERSION " on %s", m->profile.name, platform);
+        int r = start(m, &changes, err);
+        cx_buf_release(&changes.registries);
         if (r < 0)
                 return r;
         say("🏄", "Done! kubectl is now configured to use \"%s\" cluster and \"default\" namespace by default",
-            profile->name);
+            m->profile.name);
         return 0;
 }

@@ -8,10 +8,12 @@
 #include "minikube/network.h"
 #include "minikube/services.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 
-// minikube's exit status: 1 for the host, 2 for the cluster, 4 for Kubernetes, added up.
-enum { HOST_DOWN = 1, CLUSTER_DOWN = 2, KUBERNETES_DOWN = 4 };
+// minikube's exit status, added up: 1 when a host does not run, 2 when a kubelet or the API server does not, 4 when the
+// kubeconfig does not lead there.
+enum { HOST_DOWN = 1, CLUSTER_DOWN = 2, CONFIG_DOWN = 4 };
 
 static const char *running(bool is)
 {
@@ -28,18 +30,24 @@ static json_t *node_status(const struct cx_profile *profile, int node, int *prob
 {
         CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
         CX_CLEANUP(cx_freep) char *kubelet = cx_sprintf("kubelet-%s", name);
-        bool host = node_exists(profile, node), agent = cx_service_pid(profile, kubelet) != 0;
-        json_t *status = json_pack("{s:s,s:s,s:s,s:b}", "Name", name, "Host", running(host), "Kubelet", running(agent),
-                                   "Worker", node != 0);
-        *problems |= (host ? 0 : HOST_DOWN) | (agent ? 0 : CLUSTER_DOWN);
-        if (node == 0) {
-                bool apiserver = cx_wait_apiserver(profile, cx_time_monotonic(), NULL) == 0,
-                     context = cx_context_present(profile);
-                json_object_set_new(status, "APIServer", json_string(running(apiserver)));
-                json_object_set_new(status, "Kubeconfig", json_string(context ? "Configured" : "Misconfigured"));
-                *problems |= apiserver ? 0 : KUBERNETES_DOWN;
+        bool host = node_exists(profile, node);
+        if (!host) { // the rest is what the host is
+                *problems |= HOST_DOWN | CLUSTER_DOWN | CONFIG_DOWN;
+                return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "Name", name, "Host", "Stopped", "Kubelet", "Stopped",
+                                 "APIServer", "Stopped", "Kubeconfig", "Stopped", "Worker", node != 0);
         }
-        return status;
+        bool agent = cx_service_pid(profile, kubelet) != 0, apiserver = true, context = true;
+        if (node == 0) {
+                apiserver = cx_wait_apiserver(profile, cx_time_monotonic(), NULL) == 0;
+                context = cx_context_present(profile);
+        }
+        *problems |= (agent && apiserver ? 0 : CLUSTER_DOWN) | (context ? 0 : CONFIG_DOWN);
+        return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "Name", name, "Host", "Running", "Kubelet", running(agent),
+                         "APIServer", node ? "Irrelevant" : running(apiserver), "Kubeconfig",
+                         node      ? "Irrelevant"
+                         : context ? "Configured"
+                                   : "Misconfigured",
+                         "Worker", node != 0);
 }
 
 static void print_status(const json_t *s)
@@ -51,11 +59,22 @@ static void print_status(const json_t *s)
                 printf("apiserver: %s\nkubeconfig: %s\n", cx_json_string(s, "APIServer"),
                        cx_json_string(s, "Kubeconfig"));
         printf("\n");
+        if (cx_streq(cx_json_string(s, "Kubeconfig"), "Misconfigured"))
+                printf("\nWARNING: Your kubectl is pointing to stale minikube-vm.\nTo fix the kubectl context, run "
+                       "`minikube start`\n");
+}
+
+static int bad_output(const char *output, const char *other, struct cx_error *err)
+{
+        return cx_error_set(err, -EINVAL, "MK_USAGE: invalid output format: %s. Valid values: '%s', 'json'", output,
+                            other);
 }
 
 int cx_command_status(struct cx_minikube *m, struct cx_error *err)
 {
         int r = cx_need_profile(m, err), problems = 0;
+        if (r == 0 && m->output && strcmp(m->output, "json") != 0 && strcmp(m->output, "text") != 0)
+                r = bad_output(m->output, "text", err);
         if (r < 0)
                 return r;
         json_auto_t *all = json_array();
@@ -71,6 +90,42 @@ int cx_command_status(struct cx_minikube *m, struct cx_error *err)
         return problems;
 }
 
+static void print_profiles(const struct cx_strings *names, json_t *valid, json_t *invalid, bool table)
+{
+        for (size_t i = 0; i < names->count; i++) {
+                CX_PROFILE p = {0};
+                CX_ERROR err = CX_ERROR_INIT;
+                if (cx_profile_open(names->items[i], &p, &err) < 0 || !p.exists) {
+                        json_array_append_new(invalid, json_pack("{s:s}", "Name", names->items[i]));
+                        continue;
+                }
+                CX_CLEANUP(cx_freep) char *address = cx_node_address(&p, 0);
+                const char *state = cx_service_pid(&p, "kube-apiserver") ? "OK" : "Stopped";
+                json_array_append_new(valid,
+                                      json_pack("{s:s,s:s,s:i}", "Name", p.name, "Status", state, "Nodes", p.nodes));
+                if (table && json_array_size(valid) == 1)
+                        printf("%-20s %-12s %-12s %-16s %-6s %-20s %-9s %s\n", "PROFILE", "DRIVER", "RUNTIME", "IP",
+                               "PORT", "VERSION", "STATUS", "NODES");
+                if (table)
+                        printf("%-20s %-12s %-12s %-16s %-6d %-20s %-9s %d\n", p.name, "none", "coxswain", address,
+                               CX_API_PORT, CX_VERSION, state, p.nodes);
+        }
+}
+
+static void warn_invalid(const json_t *invalid)
+{
+        size_t n = json_array_size(invalid);
+        if (!n)
+                return;
+        fflush(stdout);
+        fprintf(stderr, "❗  Found %zu invalid profile(s) !\n", n);
+        for (size_t i = 0; i < n; i++)
+                fprintf(stderr, "     %s\n", cx_json_string(json_array_get(invalid, i), "Name"));
+        fprintf(stderr, "💡  You can delete them using the following command(s):\n");
+        for (size_t i = 0; i < n; i++)
+                fprintf(stderr, "     $ minikube delete -p %s\n", cx_json_string(json_array_get(invalid, i), "Name"));
+}
+
 int cx_command_profile(struct cx_minikube *m, struct cx_error *err)
 {
         CX_STRINGS names = CX_STRINGS_INIT;
@@ -81,33 +136,24 @@ int cx_command_profile(struct cx_minikube *m, struct cx_error *err)
         if (strcmp(m->args.items[0], "list") != 0)
                 return cx_error_set(err, -EINVAL, "MK_USAGE: unknown command \"%s\" for \"minikube profile\"",
                                     m->args.items[0]);
+        bool json = cx_streq(m->output, "json");
+        if (m->output && !json && strcmp(m->output, "table") != 0)
+                return bad_output(m->output, "table", err);
         int r = cx_profile_list(&names, err);
         if (r < 0)
                 return r;
-        if (!names.count)
-                return cx_error_set(err, -ENOENT, "MK_USAGE_NO_PROFILE: No minikube profile was found.");
-        json_auto_t *valid = json_array();
-        if (!cx_streq(m->output, "json"))
-                printf("%-20s %-12s %-12s %-16s %-6s %-20s %-9s %s\n", "PROFILE", "DRIVER", "RUNTIME", "IP", "PORT",
-                       "VERSION", "STATUS", "NODES");
-        for (size_t i = 0; i < names.count; i++) {
-                CX_PROFILE p = {0};
-                if (cx_profile_open(names.items[i], &p, err) < 0)
-                        return -EIO;
-                CX_CLEANUP(cx_freep) char *address = cx_node_address(&p, 0);
-                const char *state = cx_service_pid(&p, "kube-apiserver") ? "OK" : "Stopped";
-                json_array_append_new(valid,
-                                      json_pack("{s:s,s:s,s:i}", "Name", p.name, "Status", state, "Nodes", p.nodes));
-                if (!cx_streq(m->output, "json"))
-                        printf("%-20s %-12s %-12s %-16s %-6d %-20s %-9s %d\n", p.name, "none", "coxswain", address,
-                               CX_API_PORT, CX_VERSION, state, p.nodes);
-        }
-        if (cx_streq(m->output, "json")) {
-                json_auto_t *both = json_pack("{s:[],s:O}", "invalid", "valid", valid);
+        json_auto_t *valid = json_array(), *invalid = json_array();
+        print_profiles(&names, valid, invalid, !json);
+        if (json) {
+                json_auto_t *both = json_pack("{s:O,s:O}", "invalid", invalid, "valid", valid);
                 CX_CLEANUP(cx_freep) char *text = cx_json_text(both);
                 printf("%s\n", text);
+                return 0;
         }
-        return 0;
+        warn_invalid(invalid);
+        return json_array_size(valid)
+                       ? 0
+                       : cx_error_set(err, -EINVAL, "MK_USAGE_NO_PROFILE: No minikube profile was found.");
 }
 
 static int choose_node(struct cx_minikube *m, int *ret_node, struct cx_error *err)
@@ -137,12 +183,18 @@ int cx_command_ip(struct cx_minikube *m, struct cx_error *err)
         return 0;
 }
 
-// The last lines of a file.
+// The last lines of a file, which may be long.
+#define TAIL ((off_t)16 << 20)
 static void print_tail(const char *path, int64_t lines)
 {
-        CX_BUF text = CX_BUF_INIT_MAX((size_t)256 << 20);
-        if (cx_buf_read_file(&text, path) < 0)
+        CX_BUF text = CX_BUF_INIT_MAX(TAIL);
+        CX_CLEANUP(cx_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        char *room = cx_buf_reserve(&text, TAIL);
+        off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END), from = end > TAIL ? end - TAIL : 0;
+        ssize_t n = end > 0 && room ? pread(fd, room, (size_t)(end - from), from) : 0;
+        if (n <= 0)
                 return;
+        cx_buf_advance(&text, (size_t)n);
         const char *p = text.data + text.length;
         if (p > text.data && p[-1] == '\n')
                 p--;

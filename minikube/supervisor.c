@@ -6,10 +6,12 @@
 #include "minikube/network.h"
 #include "minikube/services.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +20,7 @@
 #define MAX_PAUSE (10 * CX_NS_PER_S)
 #define GOOD_RUN (30 * CX_NS_PER_S) // a service that ran so long starts again at once
 #define STOP_TIMEOUT (10 * CX_NS_PER_S)
+#define START_TIMEOUT (60 * CX_NS_PER_S) // it may have to end services first
 #define SUPERVISOR "supervisor"
 
 extern char **environ;
@@ -64,6 +67,35 @@ static void record(const struct cx_profile *profile, const char *name, pid_t pid
                 cx_err(&err, "Cannot record a process", "service", name);
 }
 
+// --- what runs ---
+
+// Does the process run this command? nsenter has it at the end of its own until it becomes it.
+static bool runs(pid_t pid, const struct cx_strings *argv)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("/proc/%d/cmdline", (int)pid);
+        CX_BUF actual = CX_BUF_INIT_MAX(1 << 20), wanted = CX_BUF_INIT_MAX(1 << 20);
+        for (size_t i = 0; i < argv->count; i++)
+                cx_buf_append(&wanted, argv->items[i], strlen(argv->items[i]) + 1);
+        return cx_buf_read_file(&actual, path) == 0 && actual.length >= wanted.length &&
+               memcmp(actual.data + actual.length - wanted.length, wanted.data, wanted.length) == 0;
+}
+
+// A process of this service that is not recorded, since its supervisor was killed before it could; 0: there is none.
+static pid_t find(const struct cx_service *service)
+{
+        DIR *dir = opendir("/proc");
+        pid_t found = 0;
+        for (struct dirent *entry; dir && !found && (entry = readdir(dir));) {
+                int64_t pid;
+                if (cx_parse_int(entry->d_name, 2, INT32_MAX, &pid) == 0 && runs((pid_t)pid, &service->argv) &&
+                    start_time((pid_t)pid))
+                        found = (pid_t)pid;
+        }
+        if (dir)
+                closedir(dir);
+        return found;
+}
+
 // --- starting ---
 
 // In a session of its own, with its output in a log file.
@@ -84,6 +116,7 @@ static int spawn(const struct cx_profile *profile, const char *name, const char 
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
         posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
         posix_spawn_file_actions_adddup2(&actions, 1, 2);
+        posix_spawn_file_actions_addclosefrom_np(&actions, 3); // a lock or a pipe of the caller is not held by a cluster
         posix_spawn_file_actions_addchdir_np(&actions, "/");
         int r = posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
         posix_spawn_file_actions_destroy(&actions);
@@ -190,8 +223,45 @@ static void supervise_loop(const struct cx_profile *profile, struct supervised *
         }
 }
 
+static void end_process(pid_t pid)
+{
+        CX_CLEANUP(cx_closep) int fd = open_pid(pid);
+        struct pollfd wait = {fd, POLLIN, 0};
+        if (fd < 0)
+                return;
+        kill(pid, SIGTERM);
+        if (poll(&wait, 1, (int)(3 * STOP_TIMEOUT / CX_NS_PER_MS)) == 0) {
+                kill(pid, SIGKILL);
+                (void)poll(&wait, 1, 2000);
+        }
+}
+
+// Takes up what runs. What was started with other arguments makes room for itself.
+static struct supervised *take_up(const struct cx_profile *profile, const struct cx_services *services)
+{
+        struct supervised *list = cx_alloc_array(services->count, sizeof *list);
+        for (size_t i = 0; i < services->count; i++) {
+                const struct cx_service *service = &services->items[i];
+                pid_t pid = cx_service_pid(profile, service->name);
+                if (pid && !runs(pid, &service->argv)) {
+                        end_process(pid);
+                        pid = 0;
+                }
+                if (!pid && (pid = find(service)))
+                        record(profile, service->name, pid);
+                list[i] = (struct supervised){
+                        .service = service, .fd = pid ? open_pid(pid) : -1, .pid = pid, .started = cx_time_monotonic()};
+        }
+        return list;
+}
+
 int cx_supervise(const struct cx_profile *profile)
 {
+        // One at a time: a second one has nothing to do, and leaves the record to the first.
+        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "run/" SUPERVISOR ".lock");
+        CX_CLEANUP(cx_closep) int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
+                return 0;
         sigset_t set;
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);
@@ -200,14 +270,8 @@ int cx_supervise(const struct cx_profile *profile)
         int signals = signalfd(-1, &set, SFD_CLOEXEC);
         struct cx_services services;
         cx_services_of(profile, &services);
-        CX_CLEANUP(cx_freep) struct supervised *list = cx_alloc_array(services.count, sizeof *list);
-        for (size_t i = 0; i < services.count; i++) {
-                pid_t pid = cx_service_pid(profile, services.items[i].name);
-                list[i] = (struct supervised){.service = &services.items[i],
-                                              .fd = pid ? open_pid(pid) : -1,
-                                              .pid = pid,
-                                              .started = cx_time_monotonic()};
-        }
+        CX_CLEANUP(cx_freep) struct supervised *list = take_up(profile, &services);
+        record(profile, SUPERVISOR, getpid());
         supervise_loop(profile, list, services.count, signals);
         stop_all(list, services.count);
         cx_services_release(&services);
@@ -221,26 +285,37 @@ int cx_supervisor_start(const struct cx_profile *profile, struct cx_error *err)
         pid_t pid = cx_service_pid(profile, SUPERVISOR);
         if (pid)
                 return 0;
-        const char *argv[] = {self, "supervise", "-p", profile->name, NULL};
+        // The folder says whose it is to whoever cleans up, should it be killed before it is recorded.
+        CX_CLEANUP(cx_freep) char *folder = cx_profile_path(profile, "%s", "");
+        const char *argv[] = {self, "supervise", "-p", profile->name, folder, NULL};
         int r = spawn(profile, SUPERVISOR, argv, &pid);
         if (r < 0)
                 return cx_error_set(err, r, "cannot start the supervisor %s: %s", self, strerror(-r));
-        record(profile, SUPERVISOR, pid);
+        int64_t deadline = cx_time_monotonic() + START_TIMEOUT;
+        while (!cx_service_pid(profile, SUPERVISOR)) { // it records itself
+                if (cx_time_monotonic() > deadline)
+                        return cx_error_set(err, -ETIMEDOUT, "the supervisor does not start; see %s/logs",
+                                            profile->folder);
+                (void)poll(NULL, 0, 2);
+        }
         return 0;
 }
 
-static void end_process(pid_t pid)
+int cx_supervisor_replace(const struct cx_profile *profile, struct cx_error *err)
 {
-        int fd = open_pid(pid);
+        pid_t pid = cx_service_pid(profile, SUPERVISOR);
+        CX_CLEANUP(cx_closep) int fd = pid ? open_pid(pid) : -1;
         struct pollfd wait = {fd, POLLIN, 0};
-        if (fd < 0)
-                return;
-        kill(pid, SIGTERM);
-        if (poll(&wait, 1, (int)(3 * STOP_TIMEOUT / CX_NS_PER_MS)) == 0) {
-                kill(pid, SIGKILL);
-                (void)poll(&wait, 1, 2000);
-        }
-        close(fd);
+        if (fd >= 0 && kill(pid, SIGKILL) == 0) // SIGTERM would end its services too
+                (void)poll(&wait, 1, (int)(STOP_TIMEOUT / CX_NS_PER_MS));
+        return cx_supervisor_start(profile, err);
+}
+
+void cx_service_restart(const struct cx_profile *profile, const char *name)
+{
+        pid_t pid = cx_service_pid(profile, name);
+        if (pid)
+                end_process(pid);
 }
 
 void cx_supervisor_stop(const struct cx_profile *profile)
