@@ -13,6 +13,7 @@
 #include <spawn.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -69,25 +70,33 @@ static void record(const struct cx_profile *profile, const char *name, pid_t pid
 
 // --- what runs ---
 
-// Does the process run this command? nsenter has it at the end of its own until it becomes it.
-static bool runs(pid_t pid, const struct cx_strings *argv)
+// Does the process run this service? On each node the same command may run: the network namespace tells them apart. nsenter
+// names it, with the command at its end, until it becomes the command.
+static bool runs(const struct cx_profile *profile, pid_t pid, const struct cx_service *service)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("/proc/%d/cmdline", (int)pid);
+        CX_CLEANUP(cx_freep) char *namespace = cx_network_namespace(profile, service->node);
+        CX_CLEANUP(cx_freep) char *net = cx_sprintf("/proc/%d/ns/net", (int)pid);
         CX_BUF actual = CX_BUF_INIT_MAX(1 << 20), wanted = CX_BUF_INIT_MAX(1 << 20);
-        for (size_t i = 0; i < argv->count; i++)
-                cx_buf_append(&wanted, argv->items[i], strlen(argv->items[i]) + 1);
-        return cx_buf_read_file(&actual, path) == 0 && actual.length >= wanted.length &&
-               memcmp(actual.data + actual.length - wanted.length, wanted.data, wanted.length) == 0;
+        struct stat node, its;
+        for (size_t i = 0; i < service->argv.count; i++)
+                cx_buf_append(&wanted, service->argv.items[i], strlen(service->argv.items[i]) + 1);
+        if (cx_buf_read_file(&actual, path) < 0 || actual.length < wanted.length ||
+            memcmp(actual.data + actual.length - wanted.length, wanted.data, wanted.length) != 0)
+                return false;
+        if (memmem(actual.data, actual.length - wanted.length, namespace, strlen(namespace) + 1))
+                return true;
+        return stat(namespace, &node) == 0 && stat(net, &its) == 0 && node.st_ino == its.st_ino;
 }
 
 // A process of this service that is not recorded, since its supervisor was killed before it could; 0: there is none.
-static pid_t find(const struct cx_service *service)
+static pid_t find(const struct cx_profile *profile, const struct cx_service *service)
 {
         DIR *dir = opendir("/proc");
         pid_t found = 0;
         for (struct dirent *entry; dir && !found && (entry = readdir(dir));) {
                 int64_t pid;
-                if (cx_parse_int(entry->d_name, 2, INT32_MAX, &pid) == 0 && runs((pid_t)pid, &service->argv) &&
+                if (cx_parse_int(entry->d_name, 2, INT32_MAX, &pid) == 0 && runs(profile, (pid_t)pid, service) &&
                     start_time((pid_t)pid))
                         found = (pid_t)pid;
         }
@@ -116,7 +125,8 @@ static int spawn(const struct cx_profile *profile, const char *name, const char 
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
         posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
         posix_spawn_file_actions_adddup2(&actions, 1, 2);
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3); // a lock or a pipe of the caller is not held by a cluster
+        posix_spawn_file_actions_addclosefrom_np(&actions,
+                                                 3); // a lock or a pipe of the caller is not held by a cluster
         posix_spawn_file_actions_addchdir_np(&actions, "/");
         int r = posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
         posix_spawn_file_actions_destroy(&actions);
@@ -243,11 +253,11 @@ static struct supervised *take_up(const struct cx_profile *profile, const struct
         for (size_t i = 0; i < services->count; i++) {
                 const struct cx_service *service = &services->items[i];
                 pid_t pid = cx_service_pid(profile, service->name);
-                if (pid && !runs(pid, &service->argv)) {
+                if (pid && !runs(profile, pid, service)) {
                         end_process(pid);
                         pid = 0;
                 }
-                if (!pid && (pid = find(service)))
+                if (!pid && (pid = find(profile, service)))
                         record(profile, service->name, pid);
                 list[i] = (struct supervised){
                         .service = service, .fd = pid ? open_pid(pid) : -1, .pid = pid, .started = cx_time_monotonic()};

@@ -141,6 +141,11 @@ bool cx_container_adopt(struct cx_runtime *rt, struct cx_container *c)
         return true;
 }
 
+bool cx_container_has_process(const struct cx_container_state *state)
+{
+        return state->pid && cx_pid_start(state->pid) == state->pid_start; // after a reboot no pid is known
+}
+
 // What conmon wrote at the container's end; false when it has not (yet).
 static bool read_exit(const struct cx_runtime *rt, const struct cx_container *c, int *ret_code, int64_t *ret_when)
 {
@@ -182,7 +187,7 @@ bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
         bool told = read_exit(rt, c, &code, &when), lost = false;
         cx_container_state(rt, c, &now);
         // Between a process's end and conmon's word lies a moment; only without conmon nobody will tell any more.
-        if (!told && now.status == CX_CONTAINER_RUNNING && cx_pid_start(now.pid) != now.pid_start && !is_monitored(c)) {
+        if (!told && now.status == CX_CONTAINER_RUNNING && !cx_container_has_process(&now) && !is_monitored(c)) {
                 told = read_exit(rt, c, &code, &when);
                 lost = !told;
         }

@@ -238,7 +238,7 @@ static void check_lost(struct cx_runtime *rt)
         for (size_t i = 0; i < all.count; i++) {
                 struct cx_container_state state;
                 cx_container_state(rt, all.items[i], &state);
-                if (state.status == CX_CONTAINER_RUNNING && cx_pid_start(state.pid) != state.pid_start)
+                if (state.status == CX_CONTAINER_RUNNING && !cx_container_has_process(&state))
                         exited(rt, all.items[i]);
         }
 }

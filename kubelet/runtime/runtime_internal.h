@@ -35,5 +35,7 @@ bool cx_container_adopt(struct cx_runtime *runtime, struct cx_container *contain
 struct cx_sandbox *cx_sandbox_load(struct cx_runtime *runtime, const char *id);
 void cx_container_remove_files(struct cx_runtime *runtime, const char *id, const char *cgroup);
 void cx_sandbox_remove_files(struct cx_runtime *runtime, const char *id);
+// Whether the process that the record names is there.
+bool cx_container_has_process(const struct cx_container_state *state);
 // Takes the exit file's word; true when the state changed.
 bool cx_container_take_exit(struct cx_runtime *runtime, struct cx_container *container);

@@ -1,0 +1,588 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# minikube on a machine of its own (machine.bash): most tests share one cluster of two nodes with a web server; what it
+# leaves behind is compared with what there was before.
+
+setup_file() {
+        export MK=$(mktemp -d) P=mk$$
+        export MINIKUBE_HOME=$MK/home HOME=$MK/home KUBECONFIG=$MK/config
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        . "$BATS_TEST_DIRNAME/machine.bash"
+        mkdir "$MINIKUBE_HOME"
+        machine_start "$MK"
+        export MACHINE=$(cat "$MK/pid")
+        "$BATS_TEST_DIRNAME/../../images/build" "$MK/images" >/dev/null
+        tar -C "$MK/images/hello-v1" -cf "$MK/hello-v1.tar" .
+        tar -C "$MK/images/busybox-1.35" -cf "$MK/busybox.tar" .
+        skopeo --insecure-policy copy -q "oci:$MK/images/hello-v2:v2" "docker-archive:$MK/hello-v2.tar:hello:v2"
+        snapshot >"$MK/before"
+}
+
+teardown_file() {
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        . "$BATS_TEST_DIRNAME/machine.bash"
+        h "$BIN/minikube" delete --all >/dev/null 2>&1
+        h "$BIN/minikube" delete -p "$P" >/dev/null 2>&1
+        machine_stop "$MK"
+        find /sys/fs/cgroup -depth -type d -path "*/coxswain/$P*" -exec rmdir {} + 2>/dev/null
+        rm -rf "$MK"
+}
+
+setup() {
+        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        . "$BATS_TEST_DIRNAME/machine.bash"
+        FOLDER=$MINIKUBE_HOME/.minikube/profiles/$P
+}
+
+mk() { h "$BIN/minikube" "$@" -p "$P"; }
+kc() { h "$BIN/kubectl" "$@"; }
+# exits STATUS COMMAND...: and prints one line of error, which $output holds, and nothing else
+exits() {
+        run "${@:2}"
+        echo "$output"
+        [ "$status" -eq "$1" ]
+}
+one_line() { [ "$(wc -l <<<"$output")" -eq 1 ]; }
+pid_of() { cut -d' ' -f1 "${2:-$FOLDER}/run/$1.pid"; }
+kill_hard() { # PID...: and waits until they are gone
+        local pid
+        kill -9 "$@" 2>/dev/null || :
+        for pid; do wait_for _gone "$pid"; done
+}
+pids() { cut -d' ' -f1 "$FOLDER"/run/*.pid | sort; }
+clean() { # nothing is there that was not there before anything was done
+        snapshot >"$MK/after"
+        diff "$MK/before" "$MK/after"
+}
+answers() { [[ $(h curl -sf --max-time 2 "$1") == Hello* ]]; }
+ready_nodes() { kc get nodes --no-headers | grep -cw Ready; }
+nodes_are() { [ "$(ready_nodes)" -eq "$1" ]; }
+forwards() { [ "$(h cat /proc/sys/net/ipv4/ip_forward)" -eq "$1" ]; }
+
+# --- before there is a cluster ---
+
+@test "a program that is missing is named with its package, and nothing is made" {
+        local program package
+        while read -r program package; do
+                h mount --bind /dev/null "$(readlink -f "$(PATH=$PATH:/usr/sbin command -v "$program")")"
+                exits 65 mk start
+                h umount "$(readlink -f "$(PATH=$PATH:/usr/sbin command -v "$program")")"
+                [[ ${lines[1]} == "❌  Exiting due to PROVIDER_NOT_FOUND: $program is missing: apt-get install $package" ]]
+                [ ${#lines[@]} -eq 2 ]
+        done <<'END'
+runc runc
+etcd etcd-server
+conmon conmon
+END
+        clean
+}
+
+@test "administrator's programs are found without /usr/sbin in PATH" {
+        PATH=/usr/bin exits 14 h "$BIN/minikube" start -p "$P" --registry-config /nonexistent
+        PATH= exits 14 /usr/bin/nsenter --target "$MACHINE" --net --mount "$BIN/minikube" start -p "$P" --registry-config /nonexistent
+}
+
+@test "wrong flags, names and arguments are refused with status 14, and nothing is made" {
+        printf 'mirrors:\n  a: [\n' >"$MK/bad.yaml"
+        printf -- '- a\n' >"$MK/list.yaml"
+        local words
+        while IFS='|' read -r words want; do
+                exits 14 h "$BIN/minikube" $words
+                grep -qF -- "$want" <<<"$output"
+        done <<END
+start -p $P --nonsense|unknown flag: --nonsense
+start -p $P --nodes 0|nodes
+start -p $P --nodes 17|nodes
+start -p $P --nodes two|nodes
+start -p $P --nodes|flag needs an argument: --nodes
+start -p Upper|MK_USAGE: profile name "Upper" is not valid
+start -p ../etc|MK_USAGE: profile name "../etc" is not valid
+start -p -x|profile name "-x" is not valid
+start -p $(printf 'a%.0s' {1..41})|no more than 40 characters
+start -p $P --extra-config nonsense|must be like
+start -p $P --extra-config nobody.v=1|there is no component "nobody"
+start -p $P --registry-config /nonexistent|cannot read /nonexistent: No such file
+start -p $P --registry-config $MK/bad.yaml|$MK/bad.yaml: 
+start -p $P --registry-config $MK/list.yaml|must be one YAML mapping
+start -p $P more|minikube start does not take "more"
+delete $P|minikube delete does not take "$P"
+status -p $P --nodes 2|unknown flag: --nodes
+status -p $P --all|unknown flag: --all
+profile nonsense|unknown command "nonsense"
+profile list -o yaml|invalid output format: yaml
+nonsense|unknown command "nonsense" for "minikube"
+END
+        clean
+}
+
+@test "a profile that does not exist: status 85 with advice, and delete says so" {
+        local command
+        for command in status stop ip logs "service web" "service list" tunnel "image ls" "image load $MK/hello-v1.tar"; do
+                exits 85 mk $command
+                grep -qF "🤷  Profile \"$P\" not found. Run \"minikube profile list\" to view all profiles." <<<"$output"
+                grep -qF "minikube start -p $P" <<<"$output"
+        done
+        exits 85 h "$BIN/minikube" -p "$P" kubectl -- get pods
+        exits 0 mk delete
+        grep -qF "🙄  \"$P\" profile does not exist" <<<"$output"
+        exits 14 h "$BIN/minikube" profile list
+        grep -qF "No minikube profile was found" <<<"$output"
+        [ "$(h "$BIN/minikube" profile list -o json | jq -c .)" = '{"invalid":[],"valid":[]}' ]
+        [ "$(h "$BIN/minikube" profile)" = minikube ]
+        [ "$(MINIKUBE_PROFILE=other h "$BIN/minikube" profile)" = other ]
+        clean
+}
+
+@test "a namespace or a kubeconfig entry of somebody else is not taken" {
+        h ip netns add "$P"
+        exits 81 mk start
+        grep -qF "/run/netns/$P exists and is not this cluster's" <<<"$output"
+        mk delete
+        h ip netns delete "$P" # which is still there
+        printf 'apiVersion: v1\nkind: Config\nusers:\n- name: %s\n  user: {token: precious}\n' "$P" >"$KUBECONFIG"
+        exits 81 mk start
+        grep -qF "your kubeconfig has a \"$P\" that is not minikube's" <<<"$output"
+        mk delete
+        grep -q precious "$KUBECONFIG"
+        rm "$KUBECONFIG"
+        h ip link add mine type bridge
+        h ip addr add 192.168.49.77/24 dev mine
+        mk start --wait-timeout 1ms || :
+        [ "$(mk ip)" = 192.168.58.2 ] # the next network
+        mk delete
+        h ip link delete mine
+        clean
+}
+
+# --- the cluster ---
+
+others='apiVersion: v1
+kind: Config
+current-context: theirs
+preferences: {colors: true}
+unknown: {kept: [1, 2]}
+contexts:
+- {name: theirs, context: {cluster: theirs, user: theirs, extra: 1}}
+- {name: second, context: {cluster: second, user: theirs}}
+clusters:
+- {name: theirs, cluster: {server: "https://192.0.2.1"}}
+users:
+- {name: theirs, user: {token: abc}}
+'
+without_ours() { # the kubeconfig as JSON, without what is ours, in its order
+        python3 -c '
+import json, sys, yaml
+config = yaml.safe_load(open(sys.argv[1]))
+for name in ("contexts", "clusters", "users"):
+    config[name] = [entry for entry in config[name] if not entry["name"].startswith(sys.argv[2])]
+print(json.dumps(config, sort_keys=True))' "$1" "$P"
+}
+
+@test "start: a cluster that answers, with a context beside those that there are" {
+        printf '%s' "$others" >"$KUBECONFIG"
+        printf '%s' "$others" >"$MK/others"
+        exec 7>"$MK/held"
+        exits 0 mk start
+        exec 7>&-
+        grep -q "😄  \[$P\] minikube v" <<<"$output"
+        grep -qF "Done! kubectl is now configured to use \"$P\" cluster and \"default\" namespace by default" <<<"$output"
+        [ "$(kc config current-context)" = "$P" ]
+        diff <(without_ours "$KUBECONFIG") <(without_ours "$MK/others" | sed "s/\"current-context\": \"theirs\"/\"current-context\": \"$P\"/")
+        nodes_are 1
+        [ "$(kc get nodes -o 'jsonpath={.items[0].metadata.labels.minikube\.k8s\.io/primary}')" = true ]
+        forwards 1
+        ! ls -l "/proc/$(pid_of supervisor)/fd" "/proc/$(pid_of etcd)/fd" | grep -F "$MK/held" || false
+}
+
+@test "start --nodes: nodes are added while the others' processes go on; fewer are refused" {
+        local before=$(pids) name
+        printf 'mirrors:\n  registry.test:\n    endpoint: ["http://192.0.2.1:5000"]\n' >"$MK/registries.yaml"
+        mk start --nodes 2
+        nodes_are 2
+        for name in etcd kube-apiserver "kubelet-$P" "kube-proxy-$P" kube-scheduler; do
+                grep -qx "$(pid_of $name)" <<<"$before"
+        done
+        exits 14 mk start --nodes 1
+        grep -qF "profile \"$P\" has 2 nodes" <<<"$output"
+        nodes_are 2
+}
+
+@test "start again changes nothing" {
+        local before=$(pids; md5sum "$FOLDER"/certs/* "$FOLDER"/config.json "$KUBECONFIG"; h iptables-save | grep -v '^[#:]'; h ip -o addr)
+        exits 0 mk start
+        grep -qF "🏃  Updating the running \"$P\" cluster" <<<"$output"
+        [ "$before" = "$(pids; md5sum "$FOLDER"/certs/* "$FOLDER"/config.json "$KUBECONFIG"; h iptables-save | grep -v '^[#:]'; h ip -o addr)" ]
+}
+
+@test "what a start is told anew reaches those whom it concerns, and nobody else" {
+        local before=$(pid_of kube-scheduler) etcd=$(pid_of etcd) kubelet=$(pid_of "kubelet-$P-m02")
+        mk start --extra-config scheduler.v=3
+        tr '\0' ' ' <"/proc/$(pid_of kube-scheduler)/cmdline" | grep -q -- '--v=3'
+        wait_for _gone "$before"
+        mk start --extra-config scheduler.v=1
+        tr '\0' ' ' <"/proc/$(pid_of kube-scheduler)/cmdline" | grep -q -- '--v=1'
+        ! tr '\0' ' ' <"/proc/$(pid_of kube-scheduler)/cmdline" | grep -q -- '--v=3' || false
+        [ "$(pid_of etcd)" = "$etcd" ]
+        [ "$(pid_of "kubelet-$P-m02")" = "$kubelet" ]
+        mk start --registry-config "$MK/registries.yaml"
+        rm "$MK/registries.yaml" # the nodes have their own
+        tr '\0' ' ' <"/proc/$(pid_of "kubelet-$P-m02")/cmdline" | grep -q -- "--registry-config=$FOLDER/registries.yaml"
+        [ "$(pid_of etcd)" = "$etcd" ]
+        nodes_are 2
+}
+
+@test "status: text, JSON, and what does not run in the exit status" {
+        exits 0 mk status
+        [ "$output" = "$P
+type: Control Plane
+host: Running
+kubelet: Running
+apiserver: Running
+kubeconfig: Configured
+
+$P-m02
+type: Worker
+host: Running
+kubelet: Running" ]
+        [ "$(mk status -o json | jq -c '.[] | [.Name, .Host, .Kubelet, .APIServer, .Kubeconfig, .Worker]')" = "[\"$P\",\"Running\",\"Running\",\"Running\",\"Configured\",false]
+[\"$P-m02\",\"Running\",\"Running\",\"Irrelevant\",\"Irrelevant\",true]" ]
+        exits 14 mk status -o yaml
+        kill -STOP "$(pid_of supervisor)"
+        kill_hard "$(pid_of "kubelet-$P-m02")"
+        exits 2 mk status
+        KUBECONFIG=$MK/others exits 6 h "$BIN/minikube" status -p "$P"
+        grep -q 'kubeconfig: Misconfigured' <<<"$output"
+        kill -CONT "$(pid_of supervisor)"
+        wait_for mk status
+}
+
+@test "secrets are their owner's alone" {
+        ! find "$MINIKUBE_HOME/.minikube" -name '*.key' ! -perm 600 | grep . || false
+        ! find "$MINIKUBE_HOME/.minikube" -name '*.kubeconfig' ! -perm 600 | grep . || false
+        ! find "$MINIKUBE_HOME/.minikube" "$FOLDER" -maxdepth 0 ! -perm 700 | grep . || false
+        [ "$(stat -c %a "$FOLDER/registries.yaml")" = 600 ]
+        [ "$(find "$FOLDER/certs" -name '*.key' | wc -l)" -gt 5 ]
+}
+
+@test "image load: an OCI layout, a docker archive, standard input; ls shows them on all nodes" {
+        mk image load "$MK/hello-v1.tar"
+        mk image load "$MK/hello-v2.tar"
+        mk image load - <"$MK/busybox.tar"
+        local want=$(printf 'docker.io/library/%s\n' busybox:1.35 hello:v1 hello:v2)
+        [ "$(mk image ls)" = "$want" ]
+        [ "$(ls "$FOLDER/nodes/$P/images/images" | wc -l)" -eq 3 ]
+        [ "$(ls "$FOLDER/nodes/$P-m02/images/images" | wc -l)" -eq 3 ]
+}
+
+@test "image load: what is no image is refused in one line, and nothing of it stays" {
+        local before=$(cd "$FOLDER/nodes" && find */images | sort)
+        printf 'not a tar' >"$MK/text.tar"
+        : >"$MK/empty.tar"
+        head -c 200000 "$MK/hello-v1.tar" >"$MK/cut.tar"
+        tar -C "$MK" -cf "$MK/other.tar" others
+        mkdir -p "$MK/lie"
+        tar -C "$MK/lie" -xf "$MK/hello-v1.tar"
+        local layer=$(ls -S "$MK/lie/blobs/sha256" | head -1)
+        printf x >>"$MK/lie/blobs/sha256/$layer"
+        tar -C "$MK/lie" -cf "$MK/lie.tar" .
+        local file
+        for file in text empty cut other lie; do
+                exits 80 mk image load "$MK/$file.tar"
+                one_line
+                grep -q '^❌  Exiting due to GUEST_IMAGE_LOAD: ' <<<"$output"
+                ! grep -q /import/ <<<"$output" || false # the user's own file is named
+        done
+        for file in nonexistent .; do
+                exits 80 mk image load "$MK/$file"
+                one_line
+        done
+        exits 14 mk image load
+        exits 14 mk image nonsense
+        # a copy that a minikube left which was killed goes with the next load
+        : >"$FOLDER/nodes/$P/images/import/999999999.tar.part"
+        mk image load "$MK/busybox.tar"
+        [ "$before" = "$(cd "$FOLDER/nodes" && find */images | sort)" ]
+}
+
+@test "service: URLs that answer, a table, and clear words for what has none" {
+        kc apply -f - <<YAML
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      topologySpreadConstraints: [{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: web}}}]
+      containers:
+      - name: hello
+        image: hello:v1
+        imagePullPolicy: Never
+        readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+        volumeMounts: [{name: memory, mountPath: /memory}]
+      volumes: [{name: memory, emptyDir: {medium: Memory}}]
+YAML
+        kc create namespace more
+        kc expose deployment web --type=LoadBalancer --port=80 --target-port=8080
+        kc expose deployment web --name=inside --port=80 --target-port=8080
+        kc create service nodeport ported -n more --tcp=80:8080 --node-port=30123
+        kc rollout status deployment/web --timeout=60s
+        url=$(mk service web --url)
+        [[ $url == http://192.168.49.1[2-9][0-9]:80 || $url == http://192.168.49.2[0-9][0-9]:80 ]]
+        wait_for answers "$url"
+        [ "$(mk service ported -n more --url)" = http://192.168.49.2:30123 ]
+        exits 115 mk service nonesuch
+        grep -qF "Service 'nonesuch' was not found in 'default' namespace." <<<"$output"
+        exits 119 mk service inside --url
+        grep -qF 'service default/inside has no node port' <<<"$output"
+        one_line
+        exits 14 mk service
+        mk service list >"$MK/list"
+        grep -Eq "^\| default +\| web +\| 80 +\| $url +\|\$" "$MK/list"
+        grep -Eq '^\| more +\| ported +\| 80(-8080)?/80 +\| http://192.168.49.2:30123 +\|$' "$MK/list"
+        grep -Eq '^\| default +\| inside +\| No node port \| +\|$' "$MK/list"
+        [ "$(awk '{print length}' "$MK/list" | sort -u | wc -l)" -eq 1 ]
+        [ "$(mk service list -n more -o json | jq -c '.[] | [.Namespace, .Name, .URLs]')" = '["more","ported",["http://192.168.49.2:30123"]]' ]
+        exits 14 mk service list -o yaml
+}
+
+@test "tunnel: cluster IPs answer from the machine until it is interrupted or the cluster goes" {
+        local ip=$(kc get service inside -o 'jsonpath={.spec.clusterIP}') before=$(h ip route) pid
+        ! h curl -s --max-time 1 "http://$ip/" || false
+        background "$MK/tunnel.log" "$BIN/minikube" tunnel -p "$P"
+        pid=$!
+        wait_for answers "http://$ip/"
+        grep -q 'Tunnel successfully started' "$MK/tunnel.log"
+        exits 71 mk tunnel
+        grep -q 'Another tunnel' <<<"$output"
+        kill -INT $pid
+        wait $pid
+        [ "$(h ip route)" = "$before" ]
+        # after kill -9 the route is there, and the next tunnel's
+        background "$MK/tunnel.log" "$BIN/minikube" tunnel -p "$P"
+        pid=$!
+        wait_for answers "http://$ip/"
+        kill -9 $pid
+        wait $pid || :
+        background "$MK/tunnel.log" "$BIN/minikube" tunnel -p "$P"
+        pid=$!
+        wait_for grep -q 'Tunnel successfully started' "$MK/tunnel.log"
+        kill $pid
+        wait $pid
+        [ "$(h ip route)" = "$before" ]
+        # somebody else's route is left alone
+        h ip route add 10.96.0.0/12 dev lo
+        exits 71 mk tunnel
+        grep -q IF_ROUTE_CONFLICT <<<"$output"
+        h ip route del 10.96.0.0/12 dev lo
+}
+
+@test "kubectl, ip, logs, profile list" {
+        [ "$(h "$BIN/minikube" kubectl -p "$P" -- get nodes -o name | wc -l)" -eq 2 ]
+        [ "$(h "$BIN/minikube" -p "$P" kubectl -- get ns -o name more)" = namespace/more ]
+        exits 1 h "$BIN/minikube" -p "$P" kubectl -- get pod nonesuch
+        grep -q 'pods "nonesuch" not found' <<<"$output"
+        exits 3 h "$BIN/minikube" -p "$P" kubectl -- exec deploy/web -- sh -c 'exit 3'
+        KUBECONFIG=$MK/others h "$BIN/minikube" -p "$P" kubectl -- get --raw /readyz
+        [ "$(mk ip)" = 192.168.49.2 ]
+        [ "$(mk ip -n m02)" = 192.168.49.3 ]
+        exits 85 mk ip -n m03
+        mk logs --length 1 >"$MK/logs"
+        local name
+        for name in etcd kube-apiserver kube-scheduler "kubelet-$P-m02" "cluster-dns-$P"; do grep -qx "==> $name <==" "$MK/logs"; done
+        [ "$(sed -n '/==> kube-apiserver <==/,/==>/p' "$MK/logs" | grep -vc '==>')" -le 1 ]
+        h "$BIN/minikube" profile list | grep -Eq "^$P +none +coxswain +192.168.49.2 +8443 +v[0-9.]+[^ ]* +OK +2$"
+        [ "$(h "$BIN/minikube" profile list -o json | jq -c '.valid[] | [.Name, .Status, .Nodes]')" = "[\"$P\",\"OK\",2]" ]
+}
+
+# --- what goes wrong ---
+
+web_uid() { kc get service web -o 'jsonpath={.metadata.uid}'; }
+why() {
+        kc get nodes,pods,endpointslices -A -o wide
+        kc get events | tail -n 20
+        tail -qn 15 "$FOLDER"/logs/kubelet-*.log
+        return 1
+}
+restored() { # the same objects, and the web server answers
+        nodes_are 2
+        [ "$(web_uid)" = "$1" ]
+        wait_for answers "$(mk service web --url)" || why
+        kc rollout status deployment/web --timeout=60s
+        mk status
+}
+
+@test "start after kill -9 of supervisor, etcd and a kubelet: pods have not noticed" {
+        local uid=$(web_uid) before=$(kc get pods -l app=web -o 'jsonpath={.items[*].status.containerStatuses[0].containerID}')
+        kill_hard "$(pid_of supervisor)" "$(pid_of etcd)" "$(pid_of "kubelet-$P")"
+        exits 2 mk status
+        mk start
+        restored "$uid"
+        [ "$(kc get pods -l app=web -o 'jsonpath={.items[*].status.containerStatuses[0].containerID}')" = "$before" ]
+}
+
+@test "a service that is not recorded, since its supervisor was killed before it could, is not started twice" {
+        kill_hard "$(pid_of supervisor)"
+        local etcd=$(pid_of etcd) kubelet=$(pid_of "kubelet-$P-m02")
+        rm "$FOLDER/run/etcd.pid" "$FOLDER/run/kubelet-$P-m02.pid"
+        mk start
+        [ "$(pid_of etcd)" = "$etcd" ]
+        [ "$(pid_of "kubelet-$P-m02")" = "$kubelet" ]
+        ! pgrep -f -- "supervise -p $P /" | grep -vx "$(pid_of supervisor)" || false
+}
+
+@test "start after kill -9 of everything, and after somebody's deletion of the bridge" {
+        local uid=$(web_uid)
+        kill_hard $(inhabitants)
+        exits 2 mk status
+        mk start
+        restored "$uid"
+        h ip link delete mk-0
+        mk start
+        restored "$uid"
+}
+
+@test "stop leaves files only; start brings the same objects back" {
+        local uid=$(web_uid)
+        exits 0 mk stop
+        grep -qF "🛑  2 nodes stopped." <<<"$output"
+        [ -z "$(inhabitants)" ]
+        snapshot | grep -vF "$MINIKUBE_HOME/.minikube" >"$MK/after"
+        diff "$MK/before" "$MK/after"
+        ! h grep -F "$MK" /proc/self/mountinfo || false # the kubelets' memory too
+        exits 7 mk status
+        [ "$(mk status -o json | jq -c '.[] | [.Host, .APIServer, .Kubeconfig]' | sort -u)" = '["Stopped","Stopped","Stopped"]' ]
+        [ "$(kc config current-context)" = theirs ]
+        exits 83 mk service web
+        grep -qF 'host is not running: state=Stopped' <<<"$output"
+        exits 83 mk image load "$MK/busybox.tar"
+        exits 83 mk tunnel
+        h "$BIN/minikube" profile list | grep -q "^$P .*Stopped"
+        mk stop
+        mk start
+        restored "$uid"
+        [ "$(kc config current-context)" = "$P" ]
+}
+
+@test "two clusters side by side do not disturb each other" {
+        local url=$(mk service web --url) other=$P-b
+        exits 0 h "$BIN/minikube" start -p $other
+        [ "$(h "$BIN/minikube" ip -p $other)" = 192.168.58.2 ]
+        answers "$url"
+        [ "$(kc config get-contexts -o name | sort)" = "$(printf '%s\n' "$P" "$other" second theirs | sort)" ]
+        [ "$(kc --context "$other" get nodes -o name)" = "node/$other" ]
+        [ "$(kc --context "$P" get nodes -o name | wc -l)" -eq 2 ]
+        # the first one's tunnel is not taken away
+        background "$MK/tunnel.log" "$BIN/minikube" tunnel -p "$P"
+        local pid=$!
+        wait_for grep -q 'Tunnel successfully started' "$MK/tunnel.log"
+        exits 71 h "$BIN/minikube" tunnel -p $other
+        kill -INT $pid
+        wait $pid
+        # a profile that would have the name of the other's node
+        exits 81 h "$BIN/minikube" start -p "$P-m02"
+        # the same name from another home
+        MINIKUBE_HOME=$MK KUBECONFIG=$MK/other-config exits 81 h "$BIN/minikube" start -p "$P"
+        grep -qF "a cluster \"$P\" runs already, from $FOLDER" <<<"$output"
+        MINIKUBE_HOME=$MK KUBECONFIG=$MK/other-config h "$BIN/minikube" delete -p "$P"
+        answers "$url"
+        local rules=$(h iptables-save | grep -c "coxswain $P\"")
+        exits 0 h "$BIN/minikube" delete -p $other
+        grep -qF "💀  Removed all traces of the \"$other\" cluster." <<<"$output"
+        answers "$url"
+        forwards 1
+        [ "$(h iptables-save | grep -c "coxswain $P\"")" -eq "$rules" ]
+        ! h iptables-save | grep "$other" || false
+        [ "$(kc config current-context)" = "$P" ]
+        mk status
+}
+
+@test "delete after kill -9 of everything that could clean up leaves nothing, and the kubeconfig as it was" {
+        kill_hard "$(pid_of supervisor)"
+        kill_hard "$(pid_of "kubelet-$P")" "$(pid_of "kubelet-$P-m02")" "$(pid_of kube-apiserver)" $(pgrep -f -- "conmon.*$FOLDER/")
+        background /dev/null tail -f "$FOLDER/logs/etcd.log"
+        local reader=$!
+        exits 0 mk delete
+        kill $reader # somebody's look at a log is not ours to end
+        wait $reader || :
+        diff <(without_ours "$KUBECONFIG") <(without_ours "$MK/others")
+        clean
+        rm "$KUBECONFIG"
+}
+
+# --- half-way ---
+
+@test "two starts at once: one works, the other waits and says so" {
+        background "$MK/one" "$BIN/minikube" start -p "$P"
+        local one=$! r=0
+        wait_for h test -e "/run/coxswain/$P.lock"
+        exits 0 mk start
+        grep -qF "⌛  Another minikube works on \"$P\": waiting for it" <<<"$output"
+        wait $one
+        [ "$(pgrep -fc -- "supervise -p $P /")" -eq 1 ]
+        nodes_are 1
+        mk delete
+        clean
+}
+
+# cut_off SIGNAL PATH: a start that gets a signal as soon as there is something
+cut_off() {
+        background "$MK/one" "$BIN/minikube" start -p "$P"
+        local pid=$!
+        wait_for h test -e "$2"
+        kill -"$1" $pid 2>/dev/null || :
+        wait $pid || :
+}
+
+@test "a start that was cut off: the next one completes it, and delete removes it" {
+        local signal
+        for signal in INT KILL; do
+                cut_off $signal "/run/coxswain/$P.cluster"
+                mk delete
+                clean
+                cut_off $signal "/sys/class/net/mk-0"
+                mk delete
+                clean
+                cut_off $signal "$FOLDER/run/supervisor.lock"
+                mk delete
+                clean
+                cut_off $signal "/run/netns/$P"
+                exits 0 mk start
+                nodes_are 1
+                cut_off $signal "$FOLDER/run/supervisor.pid"
+                mk status
+                mk delete
+                clean
+        done
+}
+
+@test "a cluster whose folder or configuration is gone can be deleted" {
+        mk start
+        rm -r "$FOLDER"
+        mk delete
+        [ ! -e "$MINIKUBE_HOME/.minikube" ]
+        rm -f "$KUBECONFIG"
+        clean
+        mk start
+        echo '{"nodes": ' >"$FOLDER/config.json"
+        exits 80 mk start
+        grep -qF "minikube delete -p $P" <<<"$output"
+        exits 14 h "$BIN/minikube" profile list
+        grep -qF 'Found 1 invalid profile(s)' <<<"$output"
+        [ "$(h "$BIN/minikube" profile list -o json | jq -c .)" = "{\"invalid\":[{\"Name\":\"$P\"}],\"valid\":[]}" ]
+        h "$BIN/minikube" delete --all
+        clean
+}
+
+@test "the next start cleans up after a home that somebody removed" {
+        mk start
+        rm -r "$MINIKUBE_HOME/.minikube" "$KUBECONFIG"
+        h "$BIN/minikube" start -p "$P-c"
+        [ "$(stat -c %a "$KUBECONFIG")" = 600 ]
+        ! pgrep -f -- "$FOLDER/" || false
+        h "$BIN/minikube" delete -p "$P-c"
+        clean
+}
