@@ -9,12 +9,16 @@
 #include "net/pki.h"
 
 #include <openssl/core_names.h>
+#include <stdatomic.h>
 
 #define MAX_KEYS 16
 #define MAX_REMEMBERED 4096
 #define REMEMBER_FOR 60 // seconds: the limit for a removed object to go unnoticed is the check at each use, not this
 
+// The claims of a token that was verified, shared by the threads that check it: never changed, and held by this and not
+// by their own count of references.
 struct remembered {
+        atomic_int references;
         json_t *claims;
         int64_t until;
 };
@@ -28,11 +32,18 @@ struct cx_token_service {
         struct cx_map verified; // token's digest → struct remembered
 };
 
-static void free_remembered(void *value)
+static void unref_remembered(void *value)
 {
         struct remembered *remembered = value;
+        if (!remembered || atomic_fetch_sub(&remembered->references, 1) != 1)
+                return;
         json_decref(remembered->claims);
         free(remembered);
+}
+
+static void unref_rememberedp(struct remembered **remembered)
+{
+        unref_remembered(*remembered);
 }
 
 static int load_keys(struct cx_token_service *service, struct cx_error *err)
@@ -66,7 +77,7 @@ int cx_token_service_new(struct cx_apiserver *api, struct cx_token_service **ret
 {
         struct cx_token_service *service = cx_alloc(sizeof *service);
         service->api = api;
-        service->verified = (struct cx_map)CX_MAP_INIT_FREE(free_remembered);
+        service->verified = (struct cx_map)CX_MAP_INIT_FREE(unref_remembered);
         pthread_mutex_init(&service->lock, NULL);
         int r = load_keys(service, err);
         if (r < 0) {
@@ -127,42 +138,47 @@ int cx_token_issue(struct cx_token_service *service, const struct cx_token_reque
 
 // --- checking ---
 
-static json_t *recall(struct cx_token_service *service, const char *digest, int64_t now)
+static struct remembered *recall(struct cx_token_service *service, const char *digest, int64_t now)
 {
-        json_t *claims = NULL;
         pthread_mutex_lock(&service->lock);
         struct remembered *remembered = cx_map_get(&service->verified, digest);
         if (remembered && remembered->until > now)
-                claims = json_incref(remembered->claims);
+                atomic_fetch_add(&remembered->references, 1);
+        else
+                remembered = NULL;
         pthread_mutex_unlock(&service->lock);
-        return claims;
+        return remembered;
 }
 
-static void remember(struct cx_token_service *service, const char *digest, json_t *claims, int64_t now)
+static struct remembered *remember(struct cx_token_service *service, const char *digest, json_t *claims_steal,
+                                   int64_t now)
 {
         struct remembered *remembered = cx_alloc(sizeof *remembered);
-        int64_t expires = cx_json_int(claims, "exp", 0);
-        remembered->claims = json_incref(claims);
+        int64_t expires = cx_json_int(claims_steal, "exp", 0);
+        atomic_init(&remembered->references, 2); // the map's and the caller's
+        remembered->claims = claims_steal;
         remembered->until = expires < now + REMEMBER_FOR ? expires : now + REMEMBER_FOR;
         pthread_mutex_lock(&service->lock);
         if (service->verified.count >= MAX_REMEMBERED)
                 cx_map_clear(&service->verified);
         cx_map_set(&service->verified, digest, remembered);
         pthread_mutex_unlock(&service->lock);
+        return remembered;
 }
 
-static int verified_claims(struct cx_token_service *service, const char *token, json_t **ret_claims,
-                           struct cx_error *err)
+static int verify(struct cx_token_service *service, const char *token, struct remembered **ret_verified,
+                  struct cx_error *err)
 {
         char digest[65];
         int64_t now = cx_time_now() / CX_US_PER_S;
         cx_sha256_hex(token, strlen(token), digest);
-        *ret_claims = recall(service, digest, now);
-        if (*ret_claims)
+        *ret_verified = recall(service, digest, now);
+        if (*ret_verified)
                 return 0;
-        int r = cx_jwt_verify(token, service->keys, service->n_keys, now, ret_claims, err);
+        json_t *claims = NULL;
+        int r = cx_jwt_verify(token, service->keys, service->n_keys, now, &claims, err);
         if (r == 0)
-                remember(service, digest, *ret_claims, now);
+                *ret_verified = remember(service, digest, claims, now);
         return r;
 }
 
@@ -193,17 +209,20 @@ static int check_objects(struct cx_apiserver *api, const json_t *claims, struct 
         return 0;
 }
 
+static bool share_one(const json_t *audience, const struct cx_strings *accepted, struct cx_strings *ret_shared)
+{
+        const char *text = json_string_value(audience);
+        bool shared = text && cx_strings_has(accepted, text);
+        if (shared && ret_shared)
+                cx_strings_add(ret_shared, text);
+        return shared;
+}
+
 static bool share_audience(const json_t *aud, const struct cx_strings *accepted, struct cx_strings *ret_shared)
 {
-        bool shared = false;
-        for (size_t i = 0; i < json_array_size(aud); i++) {
-                const char *audience = json_string_value(json_array_get(aud, i));
-                if (audience && cx_strings_has(accepted, audience)) {
-                        shared = true;
-                        if (ret_shared)
-                                cx_strings_add(ret_shared, audience);
-                }
-        }
+        bool shared = share_one(aud, accepted, ret_shared);
+        for (size_t i = 0; i < json_array_size(aud); i++)
+                shared |= share_one(json_array_get(aud, i), accepted, ret_shared);
         return shared;
 }
 
@@ -236,16 +255,14 @@ static void fill_user(const json_t *claims, struct cx_user *user)
 int cx_token_check(struct cx_token_service *service, const char *token, const struct cx_strings *audiences,
                    struct cx_user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err)
 {
-        json_auto_t *claims = NULL;
-        int r = verified_claims(service, token, &claims, err);
+        CX_CLEANUP(unref_rememberedp) struct remembered *verified = NULL;
+        int r = verify(service, token, &verified, err);
         if (r < 0)
                 return r;
+        const json_t *claims = verified->claims;
         if (!cx_streq(cx_json_string(claims, "iss"), service->api->options.service_account_issuer))
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token was issued by someone else");
-        json_auto_t *single = json_is_string(json_object_get(claims, "aud"))
-                                      ? json_pack("[O]", json_object_get(claims, "aud"))
-                                      : json_incref(json_object_get(claims, "aud"));
-        if (!share_audience(single, audiences, ret_audiences))
+        if (!share_audience(json_object_get(claims, "aud"), audiences, ret_audiences))
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is for other audiences");
         r = check_objects(service->api, claims, err);
         if (r == 0)

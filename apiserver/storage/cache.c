@@ -35,6 +35,7 @@ void cx_cache_free(struct cx_cache *cache)
                 return;
         clear_window(cache);
         clear_items(cache);
+        cx_cache_unload(cache);
         free(cache->items);
         pthread_rwlock_destroy(&cache->lock);
         free(cache);
@@ -78,22 +79,36 @@ static void wake_all(struct cx_cache *cache)
                 watcher->wake(watcher->context);
 }
 
-void cx_cache_reset(struct cx_cache *cache, int64_t revision)
+void cx_cache_load(struct cx_cache *cache, struct cx_stored *object_steal)
+{
+        if (!(cache->n_loading & (cache->n_loading - 1))) // room is doubled at powers of two
+                cache->loading = cx_realloc_array(cache->loading, cache->n_loading ? cache->n_loading * 2 : 1,
+                                                  sizeof(struct cx_stored *));
+        cache->loading[cache->n_loading++] = object_steal;
+}
+
+void cx_cache_replace(struct cx_cache *cache, int64_t revision)
 {
         pthread_rwlock_wrlock(&cache->lock);
         clear_window(cache);
         clear_items(cache);
+        for (size_t i = 0; i < cache->n_loading; i++)
+                insert(cache, cache->loading[i]);
+        cache->n_loading = 0;
         cache->floor = revision;
         cache->generation++;
         wake_all(cache);
         pthread_rwlock_unlock(&cache->lock);
+        cx_cache_unload(cache);
 }
 
-void cx_cache_load(struct cx_cache *cache, struct cx_stored *object_steal)
+void cx_cache_unload(struct cx_cache *cache)
 {
-        pthread_rwlock_wrlock(&cache->lock);
-        insert(cache, object_steal);
-        pthread_rwlock_unlock(&cache->lock);
+        for (size_t i = 0; i < cache->n_loading; i++)
+                cx_stored_unref(cache->loading[i]);
+        free(cache->loading);
+        cache->loading = NULL;
+        cache->n_loading = 0;
 }
 
 static bool event_matters(const struct cx_cache_watcher *watcher, const struct cx_cache_event *event,

@@ -27,6 +27,8 @@ struct cx_cache {
         pthread_rwlock_t lock;
         struct cx_stored **items; // sorted by key
         size_t count, capacity;
+        struct cx_stored **loading; // what the next contents will be; the loading thread's only
+        size_t n_loading;
         struct cx_cache_event window[CX_CACHE_WINDOW];
         uint64_t next_event;  // number of the next event; event n is at window[n % CX_CACHE_WINDOW]
         uint64_t first_event; // oldest event that is still there
@@ -39,9 +41,11 @@ struct cx_cache *cx_cache_new(const struct cx_resource *resource);
 void cx_cache_free(struct cx_cache *cache);
 
 // --- filling; the store's thread only ---
-// Replaces the contents at `revision`: what differs becomes events, and all watchers of before are ended.
-void cx_cache_reset(struct cx_cache *cache, int64_t revision);
-void cx_cache_load(struct cx_cache *cache, struct cx_stored *object_steal); // between reset and the first apply
+// New contents are gathered beside the old ones, which are read until all is there. Then they take their place as of
+// `revision`, and all watchers of before are ended.
+void cx_cache_load(struct cx_cache *cache, struct cx_stored *object_steal);
+void cx_cache_replace(struct cx_cache *cache, int64_t revision);
+void cx_cache_unload(struct cx_cache *cache); // what was gathered is dropped
 void cx_cache_put(struct cx_cache *cache, struct cx_stored *object_steal);
 void cx_cache_delete(struct cx_cache *cache, const char *key, int64_t revision);
 

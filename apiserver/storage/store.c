@@ -184,14 +184,13 @@ static void load_one(void *context, struct cx_etcd_kv *kv)
         load->last_key = cx_steal(&kv->key);
 }
 
-// Reads everything below /registry/ at one revision and starts the watch behind it.
+// Reads everything below /registry/ at one revision and starts the watch behind it. Until all has been read the caches
+// stay as they were: a read that may be old must not find half of what there is.
 static int load_all(struct cx_store *store, struct cx_error *err)
 {
         struct load load = {.store = store};
         int64_t revision = 0;
         int r = cx_etcd_revision(store->etcd, &revision, err);
-        CX_MAP_FOREACH (&store->by_prefix, entry)
-                cx_cache_reset(entry->value, revision);
         CX_CLEANUP(cx_freep) char *start = cx_strdup(ROOT);
         for (bool more = true; r == 0 && more;) {
                 r = cx_etcd_range(store->etcd, start, "/registry0", revision, LOAD_PAGE, load_one, &load, NULL, &more,
@@ -203,6 +202,12 @@ static int load_all(struct cx_store *store, struct cx_error *err)
                 }
         }
         free(load.last_key);
+        CX_MAP_FOREACH (&store->by_prefix, entry) {
+                if (r < 0)
+                        cx_cache_unload(entry->value);
+                else
+                        cx_cache_replace(entry->value, revision);
+        }
         if (r < 0)
                 return r;
         struct cx_etcd_watch_callbacks callbacks = {

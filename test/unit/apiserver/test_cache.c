@@ -65,7 +65,7 @@ static void test_selected_events(void **state)
         struct cx_cache_watcher watcher = {.filter = {.resource = configmaps(), .namespace = "ns", .labels = &selector},
                                            .wake = wake,
                                            .context = &woken};
-        cx_cache_reset(cache, 10);
+        cx_cache_replace(cache, 10);
         assert_int_equal(cx_cache_watch(cache, &watcher, 10, NULL, NULL), 0);
         cx_cache_put(cache, object("ns/a", "x", 11));
         cx_cache_put(cache, object("ns/b", "y", 12));
@@ -95,9 +95,9 @@ static void test_falling_behind(void **state)
         (void)state;
         struct cx_cache_watcher watcher = {.filter = {.resource = configmaps()}, .wake = wake, .context = &woken};
         struct cx_stored_list initial = {0};
-        cx_cache_reset(cache, 1);
         cx_cache_load(cache, object("ns/b", "x", 1));
         cx_cache_load(cache, object("ns/a", "x", 1));
+        cx_cache_replace(cache, 1);
         assert_int_equal(cx_cache_watch(cache, &watcher, -1, &initial, NULL), 0);
         assert_int_equal(initial.count, 2);
         assert_string_equal(initial.items[0]->key, "ns/a"); // sorted
@@ -107,8 +107,16 @@ static void test_falling_behind(void **state)
         expect(&watcher, -ESTALE, 0, 0);
         cx_cache_unwatch(&watcher);
         assert_int_equal(cx_cache_watch(cache, &watcher, CX_CACHE_WINDOW, NULL, NULL), 0);
-        cx_cache_reset(cache, 9999); // read again: positions are void
+        cx_cache_load(cache, object("ns/c", "x", 9999)); // read again: what was there is there until all is read
+        expect(&watcher, 0, 0, 0);
+        assert_int_equal(cx_cache_count(cache), 2);
+        cx_cache_unload(cache);
+        cx_cache_load(cache, object("ns/d", "x", 9999));
+        cx_cache_replace(cache, 9999); // positions are void
         expect(&watcher, -ESTALE, 0, 0);
+        CX_STORED *present = cx_cache_get(cache, "ns/d");
+        assert_non_null(present);
+        assert_int_equal(cx_cache_count(cache), 1);
         cx_cache_unwatch(&watcher);
         cx_cache_free(cache);
 }
