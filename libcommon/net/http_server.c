@@ -151,6 +151,14 @@ static void wait_for_answer(struct cx_http_request *request)
                 MHD_resume_connection(request->connection);
 }
 
+static void say_too_large(struct cx_http_request *request)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        (void)cx_error_reason(&err, CX_REASON_TOO_LARGE, "Request entity too large: limit is %zu",
+                              request->server->options.max_body);
+        cx_http_respond_error(request, &err);
+}
+
 static enum MHD_Result dispatch(struct cx_http_request *request)
 {
         struct cx_http_server *server = request->server;
@@ -171,10 +179,7 @@ static enum MHD_Result dispatch(struct cx_http_request *request)
                 return queue_response(request);
         }
         if (request->too_large) {
-                CX_ERROR err = CX_ERROR_INIT;
-                (void)cx_error_reason(&err, CX_REASON_TOO_LARGE, "Request entity too large: limit is %zu",
-                                      server->options.max_body);
-                cx_http_respond_error(request, &err);
+                say_too_large(request);
                 return queue_response(request);
         }
         atomic_store(&request->state, CX_HTTP_RUNNING);
@@ -198,7 +203,10 @@ static enum MHD_Result refuse_head(struct cx_http_request *request, int code, co
         CX_BUF text = CX_BUF_INIT_MAX(1024);
         cx_buf_printf(&text, "%d %s: %s\n", code, MHD_get_reason_phrase_for((unsigned)code), why);
         cx_http_add_header(request, "Connection", "close");
-        cx_http_respond(request, code, "text/plain; charset=utf-8", text.data, text.length);
+        if (code == MHD_HTTP_CONTENT_TOO_LARGE)
+                say_too_large(request);
+        else
+                cx_http_respond(request, code, "text/plain; charset=utf-8", text.data, text.length);
         return queue_response(request);
 }
 

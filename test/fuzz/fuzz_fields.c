@@ -1,17 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-// An array of [live, config, fields]: what server-side apply does with objects and with managedFields that a client sends.
+// What server-side apply does with objects, and with managedFields that a client sends.
+#include "grammar.h"
 #include "schema/fields.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+// Fields as they come from an object, or anything.
+static json_t *some_fields(struct fuzz_bytes *bytes, const struct cx_type *type)
+{
+        json_t *fields = NULL;
+        unsigned roll = fuzz_take(bytes);
+        if (roll % 4) {
+                json_auto_t *object = fuzz_object(bytes, type, false, 6);
+                if (cx_fields_of(type, object, false, &fields, NULL) < 0)
+                        fields = NULL;
+        }
+        if (fields && roll > 200) {
+                static const char *const keys[] = {"f:spec", "f:metadata", "k:{\"name\":\"a\"}", "v:\"a\"", "i:0", ".",
+                                                   "k:{",    "v:"};
+                json_object_set_new(fields, keys[roll % 8], fuzz_any(bytes, 3));
+        }
+        if (fields)
+                return fields;
+        json_t *any = fuzz_any(bytes, 5);
+        if (json_is_object(any))
+                return any;
+        json_decref(any);
+        return json_object();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        json_auto_t *input = json_loadb((const char *)data, size, 0, NULL);
-        const struct cx_type *type = cx_schema_type("core.v1.Pod");
-        const json_t *live = json_array_get(input, 0), *config = json_array_get(input, 1);
-        const json_t *fields = json_array_get(input, 2);
-        if (!json_is_object(live) || !json_is_object(config) || !json_is_object(fields))
-                return 0;
-        json_auto_t *own = NULL;
+        static const char *const types[] = {"core.v1.Pod", "apps.v1.Deployment", "core.v1.Service", "core.v1.Node"};
+        struct fuzz_bytes bytes = {data, data + size};
+        const struct cx_type *type = cx_schema_type(types[fuzz_take(&bytes) % CX_ARRAY_SIZE(types)]);
+        json_auto_t *live = fuzz_object(&bytes, type, false, 6), *config = fuzz_object(&bytes, type, false, 6);
+        json_auto_t *fields = some_fields(&bytes, type), *own = NULL;
         if (cx_fields_of(type, config, false, &own, NULL) < 0)
                 return 0;
         json_auto_t *merged = cx_fields_merge(type, live, config);

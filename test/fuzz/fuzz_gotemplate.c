@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Go template, a zero byte, and the JSON it is run over.
+// A Go template, a zero byte, and the bytes of the JSON that it is run over.
+#include "grammar.h"
 #include "kubectl/printer/gotemplate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -9,9 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct cx_gotemplate *template = NULL;
         if (!zero || cx_gotemplate_parse((const char *)data, &template, NULL) < 0)
                 return 0;
-        json_auto_t *json = json_loadb((const char *)zero + 1, size - (size_t)(zero + 1 - data), JSON_DECODE_ANY, NULL);
-        if (!json)
-                json = json_null();
+        struct fuzz_bytes bytes = {zero + 1, data + size};
+        json_auto_t *json = fuzz_any(&bytes, 6);
         CX_BUF out = CX_BUF_INIT_MAX(1 << 20);
         (void)!cx_gotemplate_print(template, json, true, &out, NULL);
         cx_gotemplate_free(template);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A template, a zero byte, and the JSON it is run over.
+// A template, a zero byte, and the bytes of the JSON that it is run over.
+#include "grammar.h"
 #include "kubectl/printer/jsonpath.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -12,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CX_ERROR err = CX_ERROR_INIT;
         if (cx_jsonpath_parse((const char *)data, &path, &err) < 0)
                 return 0;
-        json_auto_t *json = json_loadb((const char *)zero + 1, size - (size_t)(zero + 1 - data), JSON_DECODE_ANY, NULL);
+        struct fuzz_bytes bytes = {zero + 1, data + size};
+        json_auto_t *json = fuzz_any(&bytes, 6);
         CX_BUF out = CX_BUF_INIT_MAX(1 << 20);
         (void)!cx_jsonpath_print(path, json, true, &out, NULL);
         json_t *values = NULL;

@@ -108,7 +108,6 @@ static void test_falling_behind(void **state)
         cx_cache_unwatch(&watcher);
         assert_int_equal(cx_cache_watch(cache, &watcher, CX_CACHE_WINDOW, NULL, NULL), 0);
         cx_cache_load(cache, object("ns/c", "x", 9999)); // read again: what was there is there until all is read
-        expect(&watcher, 0, 0, 0);
         assert_int_equal(cx_cache_count(cache), 2);
         cx_cache_unload(cache);
         cx_cache_load(cache, object("ns/d", "x", 9999));
