@@ -4,7 +4,7 @@
 #include "kubectl/printer/keys.h"
 
 #define MAX_CALLS 100
-#define MAX_WORK 50000000
+#define MAX_WORK 10000000
 
 struct variable {
         const char *name;
@@ -281,8 +281,6 @@ static int run_template(struct eval *e, const struct gt_node *node, json_t *dot)
 
 static int run_node(struct eval *e, const struct gt_node *node, json_t *dot)
 {
-        if (++e->work > MAX_WORK || e->to->overflow)
-                return cx_error_set(e->err, -E2BIG, "the template makes too much output");
         if (node->kind == GT_TEXT)
                 return cx_buf_append(e->to, node->text, node->length), 0;
         if (node->kind == GT_BREAK || node->kind == GT_CONTINUE)
@@ -315,6 +313,9 @@ static int run_list(struct eval *e, const struct gt_list *list, json_t *dot)
 {
         size_t mark = e->n_variables;
         int r = 0;
+        e->work += list->n_nodes + 1; // an empty list is work too: a range may go over any number
+        if (e->work > MAX_WORK || e->to->overflow)
+                return cx_error_set(e->err, -E2BIG, "the template makes too much output");
         for (size_t i = 0; r == 0 && i < list->n_nodes; i++)
                 r = run_node(e, &list->nodes[i], dot);
         drop_variables(e, mark);

@@ -362,7 +362,8 @@ struct transfer {
         const struct cx_http_call *call;
         struct cx_http_reply *reply;
         size_t max;
-        bool too_large, aborted;
+        bool begun; // the final answer's headers are complete: more of them are trailers
+        bool too_large, aborted, interim;
 };
 
 static void note_code(struct transfer *transfer)
@@ -372,13 +373,24 @@ static void note_code(struct transfer *transfer)
         transfer->reply->code = (int)code;
 }
 
+static void begin(struct transfer *transfer)
+{
+        transfer->begun = true;
+        if (transfer->call->on_headers)
+                transfer->call->on_headers(transfer->call->context, transfer->reply);
+}
+
 static size_t on_header(char *data, size_t size, size_t count, void *user)
 {
         struct transfer *transfer = user;
         size_t length = size * count;
-        if (length > 5 && strncmp(data, "HTTP/", 5) == 0) { // a new header block: after a 100, or a redirect
+        bool first = length > 5 && strncmp(data, "HTTP/", 5) == 0;
+        if (transfer->begun && !(first && transfer->call->follow_redirects))
+                return length; // trailers are not passed on
+        if (first) { // a new header block: after a 100, or a redirect
                 cx_buf_clear(&transfer->reply->headers);
                 cx_buf_clear(&transfer->reply->body);
+                transfer->begun = false;
         }
         cx_buf_append(&transfer->reply->headers, data, length);
         if (transfer->reply->headers.overflow) {
@@ -386,9 +398,9 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
                 return 0;
         }
         note_code(transfer);
-        bool last = length == 2 && memcmp(data, "\r\n", 2) == 0, final = transfer->reply->code >= 200;
-        if (last && final && transfer->call->on_headers)
-                transfer->call->on_headers(transfer->call->context, transfer->reply);
+        // The last line is empty, however it is ended: libcurl takes bare newlines too.
+        if (length && (*data == '\r' || *data == '\n') && transfer->reply->code >= 200)
+                begin(transfer);
         return length;
 }
 
@@ -397,6 +409,11 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
         struct transfer *transfer = user;
         size_t length = size * count;
         note_code(transfer);
+        transfer->interim = transfer->reply->code < 200; // 101, which nobody asked for
+        if (transfer->interim)
+                return 0;
+        if (!transfer->begun)
+                begin(transfer);
         if (transfer->call->on_data) {
                 if (transfer->call->on_data(transfer->call->context, transfer->reply, data, length)) {
                         transfer->aborted = true;
@@ -505,8 +522,12 @@ int cx_http_do(struct cx_http_client *client, const struct cx_http_call *call, s
                 return cx_error_set(err, -ECANCELED, "%s: aborted by the reader", path);
         if (transfer.too_large)
                 return cx_error_set(err, -EMSGSIZE, "%s: the answer is too large", path);
-        if (result != CURLE_OK)
+        if (result != CURLE_OK && !transfer.interim)
                 return cx_http_curl_error(result, detail, path, err);
+        if (code < 200)
+                return cx_error_set(err, -EPROTO, "%s: the answer has no final status", path);
+        if (!transfer.begun)
+                begin(&transfer);
         return 0;
 }
 

@@ -119,6 +119,8 @@ static void test_messages(void **state CX_UNUSED)
                 {"a\n{{nosuch}}", "template: output:2: function \"nosuch\" not defined"},
                 {"{{if .kind}}", "template: output:1: unexpected EOF"},
                 {"{{$x}}", "template: output:1: undefined variable \"$x\""},
+                {"{{1e999}}", "template: output:1: bad number syntax: \"1e999\""},
+                {"{{range 99999999999}}{{end}}", "the template makes too much output"},
                 {"x{{.kind.y}}",
                  "template: output:1:3: executing \"output\" at <.kind.y>: can't evaluate field y in type "
                  "interface {}"},
