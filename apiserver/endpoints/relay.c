@@ -3,8 +3,12 @@
 #include "apiserver/endpoints/backend.h"
 #include "apiserver/endpoints/endpoints.h"
 
+#include <strings.h>
+
 #define RELAY_BUFFER ((size_t)1 << 20)
 #define MAX_REFUSAL ((size_t)50000)
+#define MAX_HEADERS 100 // of an answer, and their bytes: what the connection to the client can hold
+#define MAX_HEADER_BYTES ((size_t)24 << 10)
 
 struct relay {
         struct relay *next, *previous; // in the server's list
@@ -14,6 +18,8 @@ struct relay {
         struct cx_http_request *request; // until the answer has begun
         struct cx_backend backend;
         char *method, *content_type, *accept;
+        struct cx_strings headers; // "Name: value", passed on
+        bool too_large;            // the headers of the answer
         struct cx_buf body;
         pthread_mutex_t lock; // guards the rest
         pthread_cond_t drained;
@@ -103,6 +109,7 @@ static void unref_relay(struct relay *relay)
         cx_buf_release(&relay->body);
         free(relay->method);
         free(relay->content_type);
+        cx_strings_release(&relay->headers);
         free(relay->accept);
         pthread_mutex_destroy(&relay->lock);
         pthread_cond_destroy(&relay->drained);
@@ -134,31 +141,93 @@ static void release_relay(void *context)
         unref_relay(relay);
 }
 
+// What belongs to one connection, or is made anew for the other one.
+static bool passes(const char *name)
+{
+        static const char *const own[] = {"Connection", "Keep-Alive",     "Proxy-Authenticate", "Proxy-Authorization",
+                                          "TE",         "Trailer",        "Trailers",           "Transfer-Encoding",
+                                          "Upgrade",    "Content-Length", "Content-Type",       "Date"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(own); i++)
+                if (strcasecmp(name, own[i]) == 0)
+                        return false;
+        return true;
+}
+
+// The headers of a request, but for those that make it ours: the backend must not see who may do what here.
+static void take_header(void *context, const char *name, const char *value)
+{
+        static const char *const kept[] = {"Authorization", "Host", "Accept", "Expect"};
+        struct relay *relay = context;
+        bool pass = passes(name) && strncasecmp(name, "Impersonate-", 12) != 0 &&
+                    strncasecmp(name, "X-Remote-", 9) != 0 && strncasecmp(name, "X-Forwarded-", 12) != 0;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(kept); i++)
+                pass = pass && strcasecmp(name, kept[i]) != 0;
+        if (!pass)
+                return;
+        CX_CLEANUP(cx_freep) char *line = *value ? cx_sprintf("%s: %s", name, value) : cx_sprintf("%s;", name);
+        cx_strings_add(&relay->headers, line);
+}
+
+static void take_headers(struct relay *relay, struct cx_call *call)
+{
+        cx_http_headers(call->request, take_header, relay);
+        const char *query = cx_http_raw_query(call->request);
+        CX_CLEANUP(cx_freep)
+        char *source = cx_sprintf("X-Forwarded-For: %s", cx_http_remote_address(call->request));
+        CX_CLEANUP(cx_freep)
+        char *host = cx_sprintf("X-Forwarded-Host: %s", cx_str(cx_http_header(call->request, "Host")));
+        CX_CLEANUP(cx_freep)
+        char *uri = cx_sprintf("X-Forwarded-Uri: %s%s%s", cx_http_path(call->request), *query ? "?" : "", query);
+        cx_strings_add(&relay->headers, source);
+        cx_strings_add(&relay->headers, host);
+        cx_strings_add(&relay->headers, uri);
+        cx_strings_add(&relay->headers, "X-Forwarded-Proto: https");
+}
+
+struct passing {
+        struct cx_http_request *request; // NULL: only count
+        size_t count, bytes;
+};
+
+static void pass_header(void *context, const char *name, const char *value)
+{
+        struct passing *passing = context;
+        if (!passes(name))
+                return;
+        passing->count++;
+        passing->bytes += strlen(name) + strlen(value);
+        if (passing->request)
+                cx_http_add_header(passing->request, name, value);
+}
+
 // Begins the answer once the status and headers of the other side are known. Of logs only a success is passed on as it
 // is: what else a kubelet says becomes a Status, when all of it is there.
 static void begin_answer(void *context, const struct cx_http_reply *reply)
 {
         struct relay *relay = context;
-        if (!relay->request || (relay->is_log && reply->code >= 300)) // begun already: these were trailers
+        if (relay->is_log && reply->code >= 300)
                 return;
-
-        static const char *const passed[] = {"Location", "ETag", "Last-Modified", "Cache-Control", "Set-Cookie"};
+        struct passing passing = {0};
+        cx_http_reply_headers(reply, pass_header, &passing);
+        relay->too_large = passing.count > MAX_HEADERS || passing.bytes > MAX_HEADER_BYTES;
+        if (relay->too_large)
+                return;
         CX_CLEANUP(cx_freep) char *type = cx_http_reply_header(reply, "Content-Type");
-        for (size_t i = 0; i < CX_ARRAY_SIZE(passed); i++) {
-                CX_CLEANUP(cx_freep) char *value = cx_http_reply_header(reply, passed[i]);
-                if (value)
-                        cx_http_add_header(relay->request, passed[i], value);
-        }
         struct cx_http_stream_source source = {
                 .read = read_relay, .release = release_relay, .context = relay, .patient = relay->is_log};
         struct cx_http_request *request = cx_steal(&relay->request);
+        passing.request = request;
+        cx_http_reply_headers(reply, pass_header, &passing);
         relay->references++;
+        cx_http_notice_leaving(request, NULL);
         cx_http_respond_stream_into(request, reply->code, type ? type : "text/plain", -1, &source, &relay->stream);
 }
 
 static int on_relay_data(void *context, const struct cx_http_reply *reply CX_UNUSED, const char *data, size_t length)
 {
         struct relay *relay = context;
+        if (relay->too_large)
+                return -EMSGSIZE;
         pthread_mutex_lock(&relay->lock);
         if (relay->request) { // a refusal, gathered for refuse()
                 size_t room = MAX_REFUSAL - relay->buffer.length;
@@ -202,7 +271,11 @@ static void *relay_main(void *context)
         struct relay *relay = context;
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_ERROR err = CX_ERROR_INIT;
+        const char **lines = cx_alloc_array(relay->headers.count + 1, sizeof *lines);
+        for (size_t i = 0; i < relay->headers.count; i++)
+                lines[i] = relay->headers.items[i];
         struct cx_http_call http = {.method = relay->method,
+                                    .headers = lines,
                                     .path = relay->backend.path,
                                     .body = relay->body.length ? relay->body.data : NULL,
                                     .body_length = relay->body.length,
@@ -214,10 +287,16 @@ static void *relay_main(void *context)
                                     .context = relay,
                                     .cancel = &relay->gone};
         int r = cx_http_do(relay->client, &http, &reply, &err);
-        if (relay->request && r < 0) {
+        free(lines);
+        if (relay->request)
+                cx_http_notice_leaving(relay->request, NULL);
+        const char *why = relay->too_large ? "the headers of its answer are too large"
+                          : r < 0          ? cx_error_text(&err)
+                                           : NULL;
+        if (relay->request && why) {
                 CX_ERROR answer = CX_ERROR_INIT;
                 (void)cx_error_reason(&answer, CX_REASON_UNAVAILABLE, "error trying to reach %s: %s",
-                                      relay->backend.base_url, cx_error_text(&err));
+                                      relay->backend.base_url, why);
                 cx_http_respond_error(relay->request, &answer);
         } else if (relay->request) {
                 refuse(relay, reply.code);
@@ -250,14 +329,18 @@ int cx_relay(struct cx_call *call, struct cx_backend *backend, struct cx_error *
         relay->buffer = (struct cx_buf)CX_BUF_INIT;
         relay->references = 1;
         relay->is_log = cx_streq(call->info.subresource, "log");
-        list(relay, call->api->relays);
         size_t length;
         const char *body = cx_http_body(call->request, &length);
         cx_buf_append(&relay->body, body, length);
         pthread_mutex_init(&relay->lock, NULL);
         pthread_cond_init(&relay->drained, NULL);
+        if (!relay->is_log)
+                take_headers(relay, call);
+        list(relay, call->api->relays);
+        cx_http_notice_leaving(call->request, &relay->gone);
         r = cx_start_thread(relay_main, relay);
         if (r < 0) {
+                cx_http_notice_leaving(call->request, NULL);
                 unref_relay(relay);
                 return cx_error_set(err, r, "cannot start a thread: %s", strerror(-r));
         }

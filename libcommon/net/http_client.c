@@ -387,7 +387,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
         bool first = length > 5 && strncmp(data, "HTTP/", 5) == 0;
         if (transfer->begun && !(first && transfer->call->follow_redirects))
                 return length; // trailers are not passed on
-        if (first) { // a new header block: after a 100, or a redirect
+        if (first) {           // a new header block: after a 100, or a redirect
                 cx_buf_clear(&transfer->reply->headers);
                 cx_buf_clear(&transfer->reply->body);
                 transfer->begun = false;
@@ -454,6 +454,8 @@ int cx_http_curl_error(CURLcode code, const char *detail, const char *what, stru
         for (size_t i = 0; i < CX_ARRAY_SIZE(codes); i++)
                 if (codes[i].curl == code)
                         result = codes[i].code;
+        if (code == CURLE_OUT_OF_MEMORY) // so libcurl calls a header line of more than 100 KB
+                return cx_error_set(err, -EMSGSIZE, "%s: a header of the answer is too large", what);
         return cx_error_set(err, result, "%s: %s", what, detail && *detail ? detail : curl_easy_strerror(code));
 }
 
@@ -556,6 +558,25 @@ char *cx_http_reply_header(const struct cx_http_reply *reply, const char *name)
                 line = *end ? end + 1 : end;
         }
         return NULL;
+}
+
+void cx_http_reply_headers(const struct cx_http_reply *reply,
+                           void (*each)(void *context, const char *name, const char *value), void *context)
+{
+        for (const char *line = cx_str(reply->headers.data), *end; *line; line = *end ? end + 1 : end) {
+                end = strchrnul(line, '\n');
+                const char *colon = memchr(line, ':', (size_t)(end - line)), *stop = end;
+                if (!colon || colon == line)
+                        continue;
+                const char *value = colon + 1;
+                while (value < stop && (*value == ' ' || *value == '\t'))
+                        value++;
+                while (stop > value && strchr(" \t\r", stop[-1]))
+                        stop--;
+                CX_CLEANUP(cx_freep) char *name = cx_strndup(line, (size_t)(colon - line));
+                CX_CLEANUP(cx_freep) char *text = cx_strndup(value, (size_t)(stop - value));
+                each(context, name, text);
+        }
 }
 
 void cx_url_encode(struct cx_buf *to, const char *text)

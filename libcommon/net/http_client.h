@@ -40,7 +40,7 @@ struct cx_http_call {
         // When set, data goes here and not to the reply's body; non-zero return aborts the call. Called once per block
         // on the calling thread; the status code and headers are known by then (`reply`).
         int (*on_data)(void *context, const struct cx_http_reply *reply, const char *data, size_t length);
-        // When set: called once when the status and headers of the answer are known, before any data.
+        // When set: called once when the status (200 or more) and headers of the answer are known, before any data.
         void (*on_headers)(void *context, const struct cx_http_reply *reply);
         void *context;
         const bool *cancel; // set to true by another thread to abort (polled about ten times a second)
@@ -57,6 +57,9 @@ struct cx_http_reply {
         }
 #define CX_HTTP_REPLY CX_CLEANUP(cx_http_reply_release) struct cx_http_reply
 void cx_http_reply_release(struct cx_http_reply *reply);
+// Calls `each` for every header, in order; the texts last until it returns.
+void cx_http_reply_headers(const struct cx_http_reply *reply,
+                           void (*each)(void *context, const char *name, const char *value), void *context);
 char *cx_http_reply_header(const struct cx_http_reply *reply, const char *name); // owned by the caller; NULL if absent
 
 int cx_http_client_new(const struct cx_http_client_options *options, struct cx_http_client **ret_client,

@@ -110,6 +110,9 @@ static void look(struct cx_http_server *server)
         int64_t now = cx_time_monotonic();
         pthread_mutex_lock(&server->peers_lock);
         for (struct cx_http_peer *peer = server->peers; peer; peer = peer->next) {
+                struct tcp_info info;
+                if (peer->left && tcp_info(peer->fd, &info) && info.tcpi_state != TCP_OPEN)
+                        __atomic_store_n(peer->left, true, __ATOMIC_RELEASE);
                 const char *where = peer->cut ? NULL : too_slow(&server->options, peer, now);
                 if (where) {
                         peer->cut = true;
@@ -181,6 +184,14 @@ void cx_http_guard_remove(struct cx_http_server *server, struct cx_http_peer *pe
                 peer->next->previous = peer->previous;
         pthread_mutex_unlock(&server->peers_lock);
         atomic_fetch_sub(&server->connections, 1);
+}
+
+void cx_http_notice_leaving(struct cx_http_request *request, bool *ret_left)
+{
+        struct cx_http_server *server = request->server;
+        pthread_mutex_lock(&server->peers_lock);
+        cx_http_connection_peer(request->connection)->left = ret_left;
+        pthread_mutex_unlock(&server->peers_lock);
 }
 
 // --- too many connections ---

@@ -66,7 +66,10 @@ bool cx_http_client_certificate(const struct cx_http_request *request, char **re
 // True when a client certificate was given but did not verify; ret_why is borrowed.
 bool cx_http_client_certificate_bad(const struct cx_http_request *request, const char **ret_why);
 const char *cx_http_remote_address(const struct cx_http_request *request); // numeric, without port
-void *cx_http_user_data(const struct cx_http_request *request);            // a pointer of the handler's own
+// From now on *ret_left becomes true when the client leaves before it is answered; NULL ends that, and must come before
+// the answer. It is looked at once a second.
+void cx_http_notice_leaving(struct cx_http_request *request, bool *ret_left);
+void *cx_http_user_data(const struct cx_http_request *request); // a pointer of the handler's own
 void cx_http_set_user_data(struct cx_http_request *request, void *data, void (*free_data)(void *));
 int cx_http_response_code(const struct cx_http_request *request);  // of the answer given; 0: none yet
 int64_t cx_http_start_time(const struct cx_http_request *request); // monotonic ns, body complete

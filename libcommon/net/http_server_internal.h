@@ -70,6 +70,7 @@ struct cx_http_peer {
         atomic_bool patient;                  // the answer at hand may be taken as slowly as the client likes
         struct cx_http_progress progress;     // the guard's
         bool cut;                             // the guard's
+        bool *left;                           // set when the client has left; guarded by the server's peers_lock
         int fd;
         struct gnutls_session_int *session; // NULL without TLS
         bool hold;                          // the next record is a head whose body follows at once
