@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// minikube image load and ls. An archive (docker save, or an OCI layout in a tar; - is standard input) is put into every node's import folder;
-// the kubelet takes it into its store. Listing reads the records of the stores.
+// minikube image load and ls. An archive (docker save, or an OCI layout in a tar; - is standard input) is put into every
+// node's import folder; the kubelet takes it into its store. Listing reads the records of the stores.
 #include "base/buf.h"
 #include "base/process.h"
 #include "base/time.h"
@@ -106,8 +106,7 @@ static int open_archive(const struct cx_profile *profile, const char *archive, i
                                             strerror(errno));
                 if (!S_ISREG(st.st_mode))
                         return cx_error_set(err, -EBADMSG, "GUEST_IMAGE_LOAD: %s is not a file", archive);
-                *ret_fd = fd;
-                fd = -1;
+                *ret_fd = cx_steal_fd(&fd);
                 return 0;
         }
         CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "run/stdin-XXXXXX");
@@ -117,8 +116,7 @@ static int open_archive(const struct cx_profile *profile, const char *archive, i
         (void)unlink(path);
         int r = copy_all(STDIN_FILENO, fd, "standard input", err);
         if (r == 0) {
-                *ret_fd = fd;
-                fd = -1;
+                *ret_fd = cx_steal_fd(&fd);
         }
         return r;
 }

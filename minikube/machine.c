@@ -52,8 +52,7 @@ static int take(const char *path, const char *waiting_for, struct cx_lock *ret_l
                 // Its last holder has removed the file: then this one locks nothing.
                 if (fstat(fd, &held) < 0 || stat(path, &there) < 0 || held.st_ino != there.st_ino)
                         continue;
-                *ret_lock = (struct cx_lock){cx_strdup(path), fd};
-                fd = -1;
+                *ret_lock = (struct cx_lock){cx_strdup(path), cx_steal_fd(&fd)};
                 return 0;
         }
 }
@@ -94,7 +93,7 @@ static bool read_claim(const char *name, struct cx_profile *ret_profile)
         CX_BUF text = CX_BUF_INIT_MAX(8192);
         int index, nodes, at = 0;
         if (cx_buf_read_file(&text, path) < 0 || sscanf(text.data, "%d %d %n", &index, &nodes, &at) != 2 || !at ||
-            text.data[at] != '/')
+            text.data[at] != '/' || index < 0 || index > CX_MAX_INDEX || nodes < 1 || nodes > CX_MAX_NODES)
                 return false;
         *ret_profile = (struct cx_profile){.name = cx_strdup(name),
                                            .folder = cx_strndup(text.data + at, strcspn(text.data + at, "\n")),

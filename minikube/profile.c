@@ -14,7 +14,6 @@
 
 #define FIRST_SUBNET 49 // 192.168.49.0/24, then .58, as minikube counts
 #define SUBNET_STEP 9
-#define MAX_INDEX 22 // 192.168.247.0/24 is the last network
 
 static char *home_folder(void)
 {
@@ -59,7 +58,7 @@ int cx_profile_open(const char *name, struct cx_profile *ret_profile, struct cx_
                 p.exists = !p.broken;
                 int64_t nodes = cx_json_int(config, "nodes", 1), index = cx_json_int(config, "index", 0);
                 p.nodes = nodes >= 1 && nodes <= CX_MAX_NODES ? (int)nodes : 1;
-                p.index = index >= 0 && index <= MAX_INDEX ? (int)index : 0;
+                p.index = index >= 0 && index <= CX_MAX_INDEX ? (int)index : 0;
                 p.registry_config = cx_strdup(cx_json_string(config, "registryConfig"));
                 const json_t *extra = json_object_get(config, "extraConfig");
                 for (size_t i = 0; i < json_array_size(extra); i++)
@@ -128,14 +127,14 @@ bool cx_profile_subnet_taken(int index)
 int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err)
 {
         CX_STRINGS names = CX_STRINGS_INIT;
-        bool used[MAX_INDEX + 1] = {0};
+        bool used[CX_MAX_INDEX + 1] = {0};
         int r = cx_profile_list(&names, err);
         for (size_t i = 0; r == 0 && i < names.count; i++) {
                 CX_PROFILE other = {0};
                 if (strcmp(names.items[i], profile->name) != 0 && cx_profile_open(names.items[i], &other, NULL) == 0)
                         used[other.index] = true;
         }
-        for (int i = 0; r == 0 && i <= MAX_INDEX; i++) {
+        for (int i = 0; r == 0 && i <= CX_MAX_INDEX; i++) {
                 // A bridge may belong to a profile of another MINIKUBE_HOME.
                 CX_CLEANUP(cx_freep) char *bridge = cx_sprintf("/sys/class/net/mk-%d", i);
                 if (!used[i] && access(bridge, F_OK) < 0 && !cx_profile_subnet_taken(i)) {

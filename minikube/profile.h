@@ -16,6 +16,7 @@
 #include <jansson.h>
 
 #define CX_MAX_NODES 16
+#define CX_MAX_INDEX 22 // 192.168.247.0/24 is the last network
 #define CX_API_PORT 8443
 #define CX_DNS_ADDRESS "10.96.0.10"
 #define CX_SERVICE_CIDR "10.96.0.0/12"

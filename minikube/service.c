@@ -197,8 +197,7 @@ static int lock_tunnel(const struct cx_profile *profile, int *ret_fd, struct cx_
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
                 return cx_error_set(err, -EADDRINUSE, "SVC_TUNNEL_ALREADY_RUNNING: Another tunnel of \"%s\" is running",
                                     profile->name);
-        *ret_fd = fd;
-        fd = -1;
+        *ret_fd = cx_steal_fd(&fd);
         return 0;
 }
 

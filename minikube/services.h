@@ -30,5 +30,6 @@ int cx_supervisor_start(const struct cx_profile *profile, struct cx_error *err) 
 int cx_supervisor_replace(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
 // Ends a service, which the supervisor then starts again.
 void cx_service_restart(const struct cx_profile *profile, const char *name);
-// Ends the supervisor, which ends its services; then whatever of them is left.
-void cx_supervisor_stop(const struct cx_profile *profile);
+// Ends the supervisor, which ends its services; then whatever of them is left. Not gently: at once, when what they would
+// still write is not wanted any more.
+void cx_supervisor_stop(const struct cx_profile *profile, bool gently);

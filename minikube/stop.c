@@ -53,10 +53,10 @@ int cx_take_profile(struct cx_profile *profile, struct cx_lock *ret_lock, struct
 }
 
 // Ends all that runs and takes it off the machine.
-static void take_down(struct cx_profile *profile)
+static void take_down(struct cx_profile *profile, bool gently)
 {
         bool claimed = cx_machine_recall(profile);
-        cx_supervisor_stop(profile);
+        cx_supervisor_stop(profile, gently);
         cx_cleanup_containers(profile, claimed);
         if (claimed)
                 cx_network_down(profile);
@@ -76,7 +76,7 @@ int cx_command_stop(struct cx_minikube *m, struct cx_error *err)
                 printf("✋  Stopping node \"%s\"  ...\n", name);
         }
         fflush(stdout);
-        take_down(&m->profile);
+        take_down(&m->profile, true);
         CX_LOCK machine = CX_LOCK_INIT;
         r = cx_machine_lock(&machine, err);
         if (r == 0)
@@ -111,7 +111,7 @@ static int delete_one(struct cx_profile *profile, struct cx_error *err)
                 fprintf(stderr, "🙄  \"%s\" profile does not exist, trying anyways.\n", profile->name);
         printf("🔥  Deleting \"%s\" ...\n", profile->name);
         fflush(stdout);
-        take_down(profile);
+        take_down(profile, false);
         r = cx_machine_lock(&machine, err);
         if (r == 0)
                 r = cx_context_remove(profile, err);

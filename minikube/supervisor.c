@@ -233,14 +233,15 @@ static void supervise_loop(const struct cx_profile *profile, struct supervised *
         }
 }
 
-static void end_process(pid_t pid)
+static void end_process(pid_t pid, bool gently)
 {
         CX_CLEANUP(cx_closep) int fd = open_pid(pid);
         struct pollfd wait = {fd, POLLIN, 0};
         if (fd < 0)
                 return;
-        kill(pid, SIGTERM);
-        if (poll(&wait, 1, (int)(3 * STOP_TIMEOUT / CX_NS_PER_MS)) == 0) {
+        if (gently)
+                kill(pid, SIGTERM);
+        if (!gently || poll(&wait, 1, (int)(3 * STOP_TIMEOUT / CX_NS_PER_MS)) == 0) {
                 kill(pid, SIGKILL);
                 (void)poll(&wait, 1, 2000);
         }
@@ -254,7 +255,7 @@ static struct supervised *take_up(const struct cx_profile *profile, const struct
                 const struct cx_service *service = &services->items[i];
                 pid_t pid = cx_service_pid(profile, service->name);
                 if (pid && !runs(profile, pid, service)) {
-                        end_process(pid);
+                        end_process(pid, true);
                         pid = 0;
                 }
                 if (!pid && (pid = find(profile, service)))
@@ -325,21 +326,21 @@ void cx_service_restart(const struct cx_profile *profile, const char *name)
 {
         pid_t pid = cx_service_pid(profile, name);
         if (pid)
-                end_process(pid);
+                end_process(pid, true);
 }
 
-void cx_supervisor_stop(const struct cx_profile *profile)
+void cx_supervisor_stop(const struct cx_profile *profile, bool gently)
 {
         pid_t pid = cx_service_pid(profile, SUPERVISOR);
         struct cx_services services;
         if (pid)
-                end_process(pid);
+                end_process(pid, gently);
         // The supervisor may have been killed: its services then live on.
         cx_services_of(profile, &services);
         for (size_t i = services.count; i-- > 0;) {
                 pid = cx_service_pid(profile, services.items[i].name);
                 if (pid)
-                        end_process(pid);
+                        end_process(pid, gently);
         }
         cx_services_release(&services);
 }

@@ -89,4 +89,6 @@ ok "no interface" $?
 ! pgrep -f -- "$work/kubelet/state" >/dev/null && ! find /proc/[0-9]*/cgroup -exec grep -l "cxk-$id" {} + 2>/dev/null | grep -q .
 ok "and no process" $?
 stop "$kubelet_pid"
+! grep -q " $work/kubelet/state " /proc/self/mountinfo
+ok "a kubelet that stops without pods takes its state folder's memory along" $?
 finish

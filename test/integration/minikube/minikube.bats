@@ -543,9 +543,6 @@ cut_off() {
                 cut_off $signal "/run/coxswain/$P.cluster"
                 mk delete
                 clean
-                cut_off $signal "/sys/class/net/mk-0"
-                mk delete
-                clean
                 cut_off $signal "$FOLDER/run/supervisor.lock"
                 mk delete
                 clean
