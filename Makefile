@@ -16,7 +16,8 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libwslay libldns,$(PACKAG
 WARNINGS := -Wall -Wextra -Wno-missing-field-initializers -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings -Wvla
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
-CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -Wno-error -Wno-unknown-warning-option
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -Wno-error -Wno-unknown-warning-option \
+	-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(BUILD)) -fstack-protector-strong -fPIE -ffunction-sections -fdata-sections \
 	-D_GNU_SOURCE -pthread $(PKG_CFLAGS)

@@ -18,9 +18,9 @@ static struct {
         int listener;
         char path[64];
         struct cx_http_client *client;
-        const uint8_t *data;
-        size_t size;
-} backend;
+        pthread_mutex_t lock; // guards answer, which may still be sent when the client has gone
+        struct cx_buf answer;
+} backend = {.lock = PTHREAD_MUTEX_INITIALIZER, .answer = CX_BUF_INIT};
 
 static void remove_socket(void)
 {
@@ -34,7 +34,11 @@ static void *serve(void *context)
                 char request[4096];
                 if (fd < 0 || recv(fd, request, sizeof request, 0) <= 0)
                         continue;
-                if (send(fd, backend.data, backend.size, MSG_NOSIGNAL) == (ssize_t)backend.size)
+                CX_BUF answer = CX_BUF_INIT;
+                pthread_mutex_lock(&backend.lock);
+                cx_buf_append(&answer, backend.answer.data, backend.answer.length);
+                pthread_mutex_unlock(&backend.lock);
+                if (send(fd, answer.data, answer.length, MSG_NOSIGNAL) == (ssize_t)answer.length)
                         shutdown(fd, SHUT_WR);
                 while (recv(fd, request, sizeof request, 0) > 0)
                         ;
@@ -89,8 +93,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         if (!backend.client)
                 start();
-        backend.data = data;
-        backend.size = size;
+        pthread_mutex_lock(&backend.lock);
+        cx_buf_clear(&backend.answer);
+        cx_buf_append(&backend.answer, data, size);
+        pthread_mutex_unlock(&backend.lock);
         struct seen seen = {0};
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         struct cx_http_call call = {
