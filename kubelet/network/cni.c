@@ -8,7 +8,11 @@
 #include "format/json.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/file.h>
+
+#define OWN_NETWORK "cbr0"
 
 struct cx_cni {
         char *conf_dir, *bin_dir, *state_dir;
@@ -60,7 +64,7 @@ json_t *cx_cni_default_config(const char *pod_cidr, const char *state_dir)
         }
         // No ipMasq: it would also hide pods from pods of other nodes. The kubelet masquerades what leaves the cluster.
         return json_pack("{s:s, s:s, s:[{s:s, s:s, s:b, s:b, s:{s:s, s:s, s:o, s:o}}, {s:s, s:{s:b}, s:b}]}",
-                         "cniVersion", "1.0.0", "name", "cbr0", "plugins", "type", "bridge", "bridge", "cni0",
+                         "cniVersion", "1.0.0", "name", OWN_NETWORK, "plugins", "type", "bridge", "bridge", "cni0",
                          "isGateway", 1, "hairpinMode", 1, "ipam", "type", "host-local", "dataDir", state_dir, "ranges",
                          ranges, "routes", routes, "type", "portmap", "capabilities", "portMappings", 1, "snat", 1);
 }
@@ -165,10 +169,13 @@ static int exec_plugin(const struct cx_cni *cni, const struct cx_cni_pod *pod, c
                 return cx_error_set(err, -ENOENT, "failed to find plugin \"%s\" in path [%s]", type, cni->bin_dir);
         CX_STRINGS env = CX_STRINGS_INIT;
         CX_BUF line = CX_BUF_INIT;
-        const char *const pairs[][2] = {
-                {"CNI_COMMAND", command}, {"CNI_CONTAINERID", pod->id}, {"CNI_NETNS", cx_str(pod->netns)},
-                {"CNI_IFNAME", "eth0"},   {"CNI_PATH", cni->bin_dir},   {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
-                {"GOMAXPROCS", "1"}}; // they live for milliseconds: threads only cost
+        const char *const pairs[][2] = {{"CNI_COMMAND", command},
+                                        {"CNI_CONTAINERID", pod->id},
+                                        {"CNI_NETNS", cx_str(pod->netns)},
+                                        {"CNI_IFNAME", "eth0"},
+                                        {"CNI_PATH", cni->bin_dir},
+                                        {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
+                                        {"GOMAXPROCS", "1"}}; // they live for milliseconds: threads only cost
         for (size_t i = 0; i < CX_ARRAY_SIZE(pairs); i++) {
                 cx_buf_clear(&line);
                 cx_buf_printf(&line, "%s=%s", pairs[i][0], pairs[i][1]);
@@ -234,6 +241,36 @@ static void take_ips(const json_t *result, struct cx_strings *ret_ips)
                                 cx_strings_add_length(ret_ips, address, strcspn(address, "/"));
                 }
         }
+}
+
+// A lease is a file with the address as its name and "sandbox's id, CR LF, interface" in it.
+static bool is_leased_to_one_of(const char *path, const struct cx_strings *ids)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(4096);
+        if (cx_buf_read_file(&text, path) < 0)
+                return true; // gone, or nothing of host-local's
+        text.data[strcspn(text.data, "\r\n")] = '\0';
+        return cx_strings_has(ids, text.data);
+}
+
+void cx_cni_keep_leases(struct cx_cni *cni, const struct cx_strings *ids)
+{
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/networks/" OWN_NETWORK, cni->state_dir);
+        CX_CLEANUP(cx_freep) char *lock = cx_sprintf("%s/lock", folder); // host-local's own
+        CX_CLEANUP(cx_closep) int fd = open(lock, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || flock(fd, LOCK_EX) < 0)
+                return;
+        DIR *dir = opendir(folder);
+        struct dirent *entry;
+        while (dir && (entry = readdir(dir))) {
+                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, entry->d_name);
+                // not ".", "lock", "last_reserved_ip.0"
+                bool lease = entry->d_name[0] != '.' && entry->d_name[0] != 'l';
+                if (lease && !is_leased_to_one_of(path, ids) && unlink(path) == 0)
+                        cx_info("Gave back an address that no pod has", "address", entry->d_name);
+        }
+        if (dir)
+                closedir(dir);
 }
 
 bool cx_cni_is_own(const json_t *attachment)

@@ -33,6 +33,9 @@ int cx_cni_add(struct cx_cni *cni, const struct cx_cni_pod *pod, json_t **ret_at
 // Removes it. `attachment` NULL (crashed in between): with the present configuration.
 int cx_cni_del(struct cx_cni *cni, const struct cx_cni_pod *pod, const json_t *attachment, struct cx_error *err)
         CX_CHECK;
+// Gives back the addresses that the default network's host-local has leased to sandboxes that are not among `ids`: a plugin
+// that was killed between making the lease's file and writing its owner leaves one that nobody could give back.
+void cx_cni_keep_leases(struct cx_cni *cni, const struct cx_strings *ids);
 // Whether the pod is in the default network, whose leases are gone after a reboot.
 bool cx_cni_is_own(const json_t *attachment);
 // The default configuration for a podCIDR; for tests. New reference.

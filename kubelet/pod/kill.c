@@ -64,6 +64,8 @@ bool cx_pod_kill(struct cx_pod *pod, const json_t *object, struct cx_container *
                 slot->kill.phase = CX_KILL_KILL;
                 (void)cx_container_signal(k->runtime, c, SIGKILL);
                 cx_pod_again(pod, CX_NS_PER_S);
+                cx_container_state(k->runtime, c, &state);
+                return state.status == CX_CONTAINER_EXITED;
         } else {
                 cx_pod_again(pod, slot->kill.deadline - now);
         }
@@ -132,13 +134,14 @@ int cx_pod_tear_down(struct cx_pod *pod, struct cx_error *err)
         return 0;
 }
 
-void cx_pod_forget_containers(struct cx_pod *pod)
+int cx_pod_forget_containers(struct cx_pod *pod, struct cx_error *err)
 {
         CX_CONTAINERS list = {0};
         cx_runtime_containers(pod->pods->kubelet->runtime, pod->uid, &list);
         for (size_t i = 0; i < list.count; i++) {
-                CX_ERROR err = CX_ERROR_INIT;
-                if (cx_container_remove(pod->pods->kubelet->runtime, list.items[i], &err) < 0)
-                        cx_err(&err, "Cannot remove a container", "id", list.items[i]->id);
+                int r = cx_container_remove(pod->pods->kubelet->runtime, list.items[i], err);
+                if (r < 0)
+                        return cx_error_wrap(err, "cannot remove container %s", list.items[i]->id);
         }
+        return 0;
 }

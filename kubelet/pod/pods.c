@@ -226,18 +226,20 @@ void cx_pods_sources_ready(struct cx_pods *pods)
         cx_pods_mirror_all(pods);
 }
 
-static void drop_pod(struct cx_pods *pods, struct cx_pod *pod)
+static int drop_pod(struct cx_pods *pods, struct cx_pod *pod, struct cx_error *err)
 {
-        cx_pod_forget_containers(pod);
         CX_CLEANUP(cx_freep) char *logs = cx_pod_log_folder(pods->kubelet, pod->object);
-        CX_ERROR err = CX_ERROR_INIT;
-        if (cx_remove_tree(logs, &err) < 0)
-                cx_err(&err, "Cannot remove a pod's logs", "pod", pod->key);
+        int r = cx_pod_forget_containers(pod, err);
+        if (r == 0)
+                r = cx_remove_tree(logs, err);
+        if (r < 0)
+                return r; // tried again
         pthread_mutex_lock(&pods->lock);
         cx_map_take(&pods->map, pod->uid);
         pthread_mutex_unlock(&pods->lock);
         cx_debug(2, "Pod removed", "pod", pod->key);
         cx_pod_unref(pod); // the map's; the caller has its own
+        return 0;
 }
 
 // One look at one pod.
@@ -257,10 +259,8 @@ static int reconcile(void *context, const char *uid, int64_t *retry_after, struc
         torn_down = pod->torn_down;
         bool gone = pod->gone;
         pthread_mutex_unlock(&pods->lock);
-        if (r == 0 && gone && torn_down) {
-                drop_pod(pods, pod);
-                return 0;
-        }
+        if (r == 0 && gone && torn_down)
+                return drop_pod(pods, pod, err);
         if (torn_down && pods->kubelet->rest) // it may have been marked for deletion since
                 cx_workqueue_add(pods->status_queue, uid);
         if (pod->again < INT64_MAX)

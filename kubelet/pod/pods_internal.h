@@ -105,7 +105,8 @@ bool cx_pod_kill(struct cx_pod *pod, const json_t *object, struct cx_container *
 bool cx_pod_kill_all(struct cx_pod *pod, const json_t *object, int64_t grace);
 // Removes the sandbox, volumes and cgroups of a pod whose containers have ended.
 int cx_pod_tear_down(struct cx_pod *pod, struct cx_error *err) CX_CHECK;
-void cx_pod_forget_containers(struct cx_pod *pod);
+// Removes the containers of a pod whose end is complete.
+int cx_pod_forget_containers(struct cx_pod *pod, struct cx_error *err) CX_CHECK;
 // hook.c
 const char *cx_pod_address(const struct cx_kubelet *kubelet, const struct cx_sandbox *sandbox); // NULL: the node's
 // Runs the postStart or (stopping) preStop hook of a run; its end is told to the slot and enqueues the pod.

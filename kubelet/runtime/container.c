@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "format/json.h"
 #include "kubelet/runtime/cgroup.h"
+#include "kubelet/runtime/strays.h"
 #include "kubelet/unmount.h"
 
 #include <fcntl.h>
@@ -132,9 +133,7 @@ bool cx_container_adopt(struct cx_runtime *rt, struct cx_container *c)
         c->state.started = st.st_mtim.tv_sec * CX_US_PER_S + st.st_mtim.tv_nsec / 1000;
         c->state.pid = (pid_t)pid;
         c->state.pid_start = alive ? cx_pid_start((pid_t)pid) : 0;
-        CX_CLEANUP(cx_freep) char *exit_file = cx_sprintf("%s/exits/%s", rt->state, c->id);
-        if (!c->state.pid_start && access(exit_file, F_OK) < 0)
-                return false;
+        // Over already, it did run all the same, and is not to run twice: how it ended, its monitor tells, or nobody.
         CX_ERROR err = CX_ERROR_INIT;
         if (cx_container_save(rt, c, false, &err) < 0)
                 cx_err(&err, "Cannot keep a container's record", "id", c->id);
@@ -143,7 +142,8 @@ bool cx_container_adopt(struct cx_runtime *rt, struct cx_container *c)
 
 bool cx_container_has_process(const struct cx_container_state *state)
 {
-        return state->pid && cx_pid_start(state->pid) == state->pid_start; // after a reboot no pid is known
+        // Of one that had ended when its pid was told, the start is not known; after a reboot neither is the pid.
+        return state->pid_start && cx_pid_start(state->pid) == state->pid_start;
 }
 
 // What conmon wrote at the container's end; false when it has not (yet).
@@ -161,8 +161,8 @@ static bool read_exit(const struct cx_runtime *rt, const struct cx_container *c,
         return true;
 }
 
-// Whether conmon is still there to write that: its command line has the container's id.
-static bool is_monitored(const struct cx_container *c)
+// conmon's command line has the container's id.
+bool cx_container_monitored(const struct cx_container *c)
 {
         CX_CLEANUP(cx_freep) char *file = cx_sprintf("%s/conmon.pid", c->folder);
         CX_BUF text = CX_BUF_INIT_MAX(32);
@@ -187,7 +187,8 @@ bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
         bool told = read_exit(rt, c, &code, &when), lost = false;
         cx_container_state(rt, c, &now);
         // Between a process's end and conmon's word lies a moment; only without conmon nobody will tell any more.
-        if (!told && now.status == CX_CONTAINER_RUNNING && !cx_container_has_process(&now) && !is_monitored(c)) {
+        if (!told && now.status == CX_CONTAINER_RUNNING && !cx_container_has_process(&now) &&
+            !cx_container_monitored(c)) {
                 told = read_exit(rt, c, &code, &when);
                 lost = !told;
         }
@@ -215,16 +216,29 @@ bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
 
 // --- conmon ----------------------------------------------------------------------------------------------------------
 
-// conmon's report on its sync pipe: {"pid":N} or {"data":N,"message":"why not"}.
-static int read_report(int fd, struct cx_buf *to)
+// What conmon says of a runc that was killed: nothing, for it first reads runc's standard error to its end, and runc's
+// init, which waits for a start that never comes, has that open. So look whether runc is still at work; when it is not,
+// the container's processes are ended, which lets conmon go on. True when there is no more hope.
+static bool runc_was_killed(const struct cx_runtime *rt, const struct cx_container *c, int seconds_idle)
 {
-        for (;;) {
+        if (seconds_idle < 2 || cx_strays_exist((const char *const[]){rt->runc, NULL}, c->id))
+                return false;
+        cx_cgroup_kill(c->cgroup, SIGKILL);
+        return seconds_idle > 10;
+}
+
+// conmon's report on its sync pipe: {"pid":N} or {"data":N,"message":"why not"}.
+static int read_report(const struct cx_runtime *rt, const struct cx_container *c, int fd, struct cx_buf *to)
+{
+        for (int idle = 0;;) {
                 struct pollfd p = {fd, POLLIN, 0};
-                int n = poll(&p, 1, 120000);
-                if (n < 0 && errno == EINTR)
-                        continue;
+                int n = poll(&p, 1, 1000);
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n == 0 && (++idle > 120 || runc_was_killed(rt, c, idle)))
+                        return -ETIMEDOUT;
                 if (n <= 0)
-                        return n < 0 ? -errno : -ETIMEDOUT;
+                        continue;
                 char block[4096];
                 ssize_t got = read(fd, block, sizeof block);
                 if (got < 0 && errno != EINTR)
@@ -308,7 +322,7 @@ static int run_conmon(struct cx_runtime *rt, struct cx_container *c, struct cx_e
                 return cx_error_set(err, r, "cannot run %s: %s", rt->conmon, strerror(-r));
         }
         CX_BUF report = CX_BUF_INIT_MAX(65536);
-        r = read_report(pipe_fds[0], &report);
+        r = read_report(rt, c, pipe_fds[0], &report);
         close(pipe_fds[0]);
         if (r < 0)
                 kill(pid, SIGKILL);
@@ -351,7 +365,7 @@ static int release_init(struct cx_runtime *rt, const struct cx_container *c, str
                 ssize_t got = n > 0 && p.revents & POLLIN ? read(fd, &byte, 1) : 0;
                 if (got == 1)
                         break;
-                if (cx_pid_start(c->state.pid) != c->state.pid_start || cx_time_monotonic() > deadline)
+                if (!cx_container_has_process(&c->state) || cx_time_monotonic() > deadline)
                         return cx_error_set(err, -ENOEXEC,
                                             "OCI runtime start failed: container process is already dead");
                 if (n > 0) // hung up: the writer is not there yet
@@ -493,14 +507,31 @@ static int prepare(struct cx_runtime *rt, struct cx_container *c, const struct c
 static void publish(struct cx_runtime *rt, struct cx_container *c)
 {
         pthread_mutex_lock(&rt->lock);
-        __atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
-        cx_map_set(&rt->containers, c->id, c);
+        if (!cx_map_has(&rt->containers, c->id)) {
+                __atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+                cx_map_set(&rt->containers, c->id, c);
+        }
         pthread_mutex_unlock(&rt->lock);
+}
+
+static void withdraw(struct cx_runtime *rt, const struct cx_container *c)
+{
+        pthread_mutex_lock(&rt->lock);
+        struct cx_container *held = cx_map_take(&rt->containers, c->id);
+        pthread_mutex_unlock(&rt->lock);
+        cx_container_unref(held);
+}
+
+static void end_makers(const struct cx_runtime *rt, const char *id)
+{
+        cx_strays_kill((const char *const[]){rt->conmon, rt->runc, NULL}, id);
 }
 
 // The container exists and has ended: what a user sees of a command that cannot be run.
 static void mark_start_error(struct cx_runtime *rt, struct cx_container *c, const struct cx_error *err)
 {
+        end_makers(rt, c->id);
+        cx_cgroup_kill(c->cgroup, SIGKILL); // an init that nobody will start
         pthread_mutex_lock(&rt->lock);
         c->state.status = CX_CONTAINER_EXITED;
         c->state.exit_code = 128;
@@ -539,11 +570,16 @@ int cx_container_run(struct cx_runtime *rt, const struct cx_container_config *co
                 (void)cx_container_take_exit(rt, c);
         }
         if (r < 0 && r != -ENOEXEC) {
-                CX_ERROR ignored = CX_ERROR_INIT;
-                if (cx_container_remove(rt, c, &ignored) < 0)
-                        cx_err(&ignored, "Cannot remove a half-made container", "id", c->id);
-                cx_container_unref(c);
-                return r;
+                CX_ERROR failure = CX_ERROR_INIT;
+                if (cx_container_remove_files(rt, c->id, c->cgroup, true, &failure) == 0) {
+                        withdraw(rt, c);
+                        cx_container_unref(c);
+                        return r;
+                }
+                cx_err(&failure, "Cannot remove a half-made container", "id", c->id);
+                publish(rt, c); // so that it is removed with its pod
+                mark_start_error(rt, c, err);
+                r = -ENOEXEC;
         }
         *ret_container = c;
         return r;
@@ -558,47 +594,51 @@ int cx_container_signal(struct cx_runtime *rt, struct cx_container *c, int numbe
         if (number == SIGKILL && !c->own_pid_ns) // its other processes do not die with it
                 cx_cgroup_kill(c->cgroup, SIGKILL);
         CX_CLEANUP(cx_closep) int fd = (int)syscall(SYS_pidfd_open, s.pid, 0);
-        if (fd < 0 || cx_pid_start(s.pid) != s.pid_start)
+        if (fd < 0 || !cx_container_has_process(&s)) {
+                (void)cx_container_take_exit(rt, c); // without its monitor nothing else would tell that soon
                 return -ESRCH;
+        }
         return syscall(SYS_pidfd_send_signal, fd, number, NULL, 0) < 0 ? -errno : 0;
 }
 
-// Works from the id alone, for what a crash left without a record.
-void cx_container_remove_files(struct cx_runtime *rt, const char *id, const char *cgroup)
+int cx_container_remove_files(struct cx_runtime *rt, const char *id, const char *cgroup, bool makers,
+                              struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/containers/%s", rt->state, id);
         CX_CLEANUP(cx_freep) char *data = cx_sprintf("%s/containers/%s", rt->root, id);
         CX_CLEANUP(cx_freep) char *state = cx_sprintf("%s/%s", rt->runc_root, id);
         CX_CLEANUP(cx_freep) char *exit_file = cx_sprintf("%s/exits/%s", rt->state, id);
         CX_CLEANUP(cx_freep) char *rootfs = cx_sprintf("%s/rootfs", folder);
-        CX_ERROR err = CX_ERROR_INIT;
+        if (makers) // first: they would go on making what is removed here
+                end_makers(rt, id);
         int r = 0;
         if (access(state, F_OK) == 0 && !cgroup) // kills it too; it knows the cgroup
                 r = cx_run_ok((const char *[]){rt->runc, "--root", rt->runc_root, "delete", "--force", id, NULL}, NULL,
-                              &err);
+                              err);
         if (r == 0 && cgroup)
-                r = cx_cgroup_remove(cgroup, &err);
+                r = cx_cgroup_remove(cgroup, err);
         if (r == 0)
-                r = cx_remove_tree(state, &err);
-        cx_unmount_below(rootfs);
-        if (r == 0)
-                r = cx_remove_tree(data, &err);
-        if (r == 0)
-                r = cx_remove_tree(folder, &err);
-        (void)unlink(exit_file);
+                r = cx_remove_tree(state, err);
         if (r < 0)
-                cx_err(&err, "Cannot remove a container's files", "id", id);
+                return r;
+        cx_unmount_below(rootfs);
+        r = cx_remove_tree(data, err);
+        if (r == 0)
+                r = cx_remove_tree(folder, err);
+        (void)unlink(exit_file);
+        return r;
 }
 
-int cx_container_remove(struct cx_runtime *rt, struct cx_container *c, struct cx_error *err CX_UNUSED)
+int cx_container_remove(struct cx_runtime *rt, struct cx_container *c, struct cx_error *err)
 {
         (void)cx_container_signal(rt, c, SIGKILL);
-        cx_container_remove_files(rt, c->id, c->cgroup);
-        pthread_mutex_lock(&rt->lock);
-        struct cx_container *held = cx_map_take(&rt->containers, c->id);
-        pthread_mutex_unlock(&rt->lock);
-        cx_container_unref(held);
-        return 0;
+        struct cx_container_state s;
+        cx_container_state(rt, c, &s);
+        // conmon has gone by itself when it wrote the exit file; else it may be about to.
+        int r = cx_container_remove_files(rt, c->id, c->cgroup, s.status != CX_CONTAINER_EXITED || *s.reason, err);
+        if (r == 0)
+                withdraw(rt, c);
+        return r;
 }
 
 // --- conmon's control files ------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 
+#define LOST_PERIOD (10 * CX_NS_PER_S)
+
 void cx_runtime_new_id(char to[65])
 {
         unsigned char raw[32];
@@ -84,30 +86,6 @@ static void load_sandbox(struct cx_runtime *rt, const char *name)
         cx_sandbox_remove_files(rt, id);
 }
 
-// Kills conmon and runc processes that are still at work for a container: they name it among their arguments.
-static void kill_makers(const char *id)
-{
-        DIR *dir = opendir("/proc");
-        struct dirent *entry;
-        while (dir && (entry = readdir(dir))) {
-                int64_t pid;
-                if (cx_parse_int(entry->d_name, 2, INT32_MAX, &pid) < 0)
-                        continue;
-                char path[64];
-                snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
-                CX_BUF text = CX_BUF_INIT_MAX(65536);
-                if (cx_buf_read_file(&text, path) < 0)
-                        continue;
-                for (const char *p = text.data; p < text.data + text.length; p += strlen(p) + 1)
-                        if (strcmp(p, id) == 0) {
-                                kill((pid_t)pid, SIGKILL);
-                                break;
-                        }
-        }
-        if (dir)
-                closedir(dir);
-}
-
 static void load_container(struct cx_runtime *rt, const char *id)
 {
         if (cx_map_has(&rt->containers, id))
@@ -115,13 +93,31 @@ static void load_container(struct cx_runtime *rt, const char *id)
         struct cx_container *container = cx_container_load(rt, id);
         if (!container || (container->state.status == CX_CONTAINER_CREATED && !cx_container_adopt(rt, container))) {
                 cx_info("Removing a container that was never finished", "id", id);
-                kill_makers(id);
-                cx_container_remove_files(rt, id, container ? container->cgroup : NULL);
+                CX_ERROR err = CX_ERROR_INIT;
+                if (cx_container_remove_files(rt, id, container ? container->cgroup : NULL, true, &err) < 0)
+                        cx_err(&err, "Cannot remove a container's files", "id", id);
                 cx_container_unref(container);
                 return;
         }
         (void)cx_container_take_exit(rt, container);
         cx_map_set(&rt->containers, container->id, container);
+}
+
+// What runc or conmon wrote about a container that is gone by now: they outlive a kubelet that was killed.
+static void drop_leftover(struct cx_runtime *rt, const char *id)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        if (!cx_map_has(&rt->containers, id) && cx_container_remove_files(rt, id, NULL, true, &err) < 0)
+                cx_err(&err, "Cannot remove what is left of a container", "id", id);
+}
+
+static void drop_leases(struct cx_runtime *rt)
+{
+        CX_STRINGS ids = CX_STRINGS_INIT;
+        CX_MAP_FOREACH (&rt->sandboxes, entry) {
+                cx_strings_add(&ids, entry->key);
+        }
+        cx_cni_keep_leases(rt->cni, &ids);
 }
 
 // conmon wants the whole path of the runtime.
@@ -196,6 +192,9 @@ int cx_runtime_open(const struct cx_runtime_options *o, struct cx_runtime **ret_
                 each_entry(rt, roots[i], "sandboxes", load_sandbox);
                 each_entry(rt, roots[i], "containers", load_container);
         }
+        each_entry(rt, rt->state, "exits", drop_leftover);
+        each_entry(rt, rt->state, "runc", drop_leftover);
+        drop_leases(rt);
         *ret_runtime = rt;
         return 0;
 }
@@ -230,31 +229,45 @@ static void read_events(struct cx_runtime *rt)
         }
 }
 
-// A container whose process is gone without an exit file has lost its monitor: it gets its file from us.
+// A container whose process is gone without an exit file has lost its monitor, and gets the file's word from us. One that
+// runs on without its monitor has nobody to read its output and to tell how it ends: it is ended.
 static void check_lost(struct cx_runtime *rt)
 {
         CX_CONTAINERS all = {0};
         cx_runtime_containers(rt, NULL, &all);
         for (size_t i = 0; i < all.count; i++) {
+                struct cx_container *c = all.items[i];
                 struct cx_container_state state;
-                cx_container_state(rt, all.items[i], &state);
-                if (state.status == CX_CONTAINER_RUNNING && !cx_container_has_process(&state))
-                        exited(rt, all.items[i]);
+                cx_container_state(rt, c, &state);
+                if (state.status != CX_CONTAINER_RUNNING)
+                        continue;
+                if (cx_container_has_process(&state) && !cx_container_monitored(c)) {
+                        cx_warn("A container has lost its monitor and is ended", "id", c->id, "pod", c->pod_name);
+                        (void)cx_container_signal(rt, c, SIGKILL);
+                        for (int n = 0; n < 100 && cx_container_has_process(&state); n++)
+                                nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+                }
+                if (!cx_container_has_process(&state))
+                        exited(rt, c);
         }
 }
 
 static void *watch(void *context)
 {
         struct cx_runtime *rt = context;
+        int64_t next = cx_time_monotonic() + LOST_PERIOD;
         for (;;) {
                 struct pollfd fds[2] = {{rt->inotify_fd, POLLIN, 0}, {rt->stop_fd, POLLIN, 0}};
-                int n = poll(fds, 2, 10000);
+                int64_t left = (next - cx_time_monotonic()) / CX_NS_PER_MS;
+                int n = poll(fds, 2, left > 0 ? (int)left + 1 : 0);
                 if (n > 0 && fds[1].revents)
                         return NULL;
                 if (n > 0 && fds[0].revents)
                         read_events(rt);
-                else if (n == 0)
-                        check_lost(rt);
+                if (cx_time_monotonic() < next)
+                        continue;
+                check_lost(rt);
+                next = cx_time_monotonic() + LOST_PERIOD;
         }
 }
 

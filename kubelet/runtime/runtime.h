@@ -125,7 +125,8 @@ struct cx_container_config {
 int cx_container_run(struct cx_runtime *runtime, const struct cx_container_config *config,
                      struct cx_container **ret_container, struct cx_error *err) CX_CHECK;
 int cx_container_signal(struct cx_runtime *runtime, struct cx_container *container, int number);
-// Removes an ended (or, with force, any) container: mounts, cgroup, files; not its log.
+// Removes an ended (or any) container: processes, mounts, cgroup, files; not its log. After a failure it is still known and
+// can be removed again.
 int cx_container_remove(struct cx_runtime *runtime, struct cx_container *container, struct cx_error *err) CX_CHECK;
 void cx_container_state(struct cx_runtime *runtime, const struct cx_container *container,
                         struct cx_container_state *ret_state);

@@ -33,9 +33,14 @@ struct cx_container *cx_container_load(struct cx_runtime *runtime, const char *i
 // Of a record of a kubelet that died while it started the container: true when it did run, which the record then says.
 bool cx_container_adopt(struct cx_runtime *runtime, struct cx_container *container);
 struct cx_sandbox *cx_sandbox_load(struct cx_runtime *runtime, const char *id);
-void cx_container_remove_files(struct cx_runtime *runtime, const char *id, const char *cgroup);
+// Ends conmon and runc at work for a container, then removes its control group (NULL: not known), mounts and files.
+// Works from the id alone, for what a crash left without a record. Idempotent.
+int cx_container_remove_files(struct cx_runtime *runtime, const char *id, const char *cgroup, bool makers,
+                              struct cx_error *err) CX_CHECK;
 void cx_sandbox_remove_files(struct cx_runtime *runtime, const char *id);
 // Whether the process that the record names is there.
 bool cx_container_has_process(const struct cx_container_state *state);
+// Whether conmon is there to write how the container ends.
+bool cx_container_monitored(const struct cx_container *container);
 // Takes the exit file's word; true when the state changed.
 bool cx_container_take_exit(struct cx_runtime *runtime, struct cx_container *container);

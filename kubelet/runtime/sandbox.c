@@ -9,6 +9,7 @@
 #include "base/process.h"
 #include "base/time.h"
 #include "format/json.h"
+#include "kubelet/runtime/strays.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -402,10 +403,8 @@ int cx_sandbox_create(struct cx_runtime *rt, const struct cx_sandbox_config *con
         s->port_mappings = s->host_network ? NULL : port_mappings(config->pod);
         set_paths(s, cx_json_bool(config->pod, "spec.shareProcessNamespace", false) && !s->host_pid);
         int r = set_up(rt, s, config, err);
-        if (r < 0) {
-                CX_ERROR ignored = CX_ERROR_INIT;
-                if (cx_sandbox_remove(rt, s, &ignored) < 0)
-                        cx_err(&ignored, "Cannot remove a half-made sandbox", "id", s->id);
+        CX_ERROR failure = CX_ERROR_INIT;
+        if (r < 0 && cx_sandbox_remove(rt, s, &failure) == 0) {
                 cx_sandbox_unref(s);
                 return r;
         }
@@ -413,6 +412,11 @@ int cx_sandbox_create(struct cx_runtime *rt, const struct cx_sandbox_config *con
         __atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
         cx_map_set(&rt->sandboxes, s->id, s);
         pthread_mutex_unlock(&rt->lock);
+        if (r < 0) { // kept in the books, incomplete: the pod's next sync or its end tries again
+                cx_err(&failure, "Cannot remove a half-made sandbox", "id", s->id);
+                cx_sandbox_unref(s);
+                return r;
+        }
         *ret_sandbox = s;
         return 0;
 }
@@ -446,8 +450,22 @@ void cx_sandbox_remove_files(struct cx_runtime *rt, const char *id)
                 (void)unlink(kept);
 }
 
+// A kubelet that died while it made the sandbox may have left a network plugin and the pause process' maker at work: they
+// would finish what is removed here.
+static void end_makers(struct cx_sandbox *s)
+{
+        CX_CLEANUP(cx_freep) char *variable = cx_sprintf("CNI_CONTAINERID=%s", s->id);
+        CX_CLEANUP(cx_freep) char *record = cx_sprintf("%s/pause.pid", s->folder);
+        if (s->ns_net)
+                cx_strays_kill_by_variable(variable);
+        if (s->ns_pid)
+                cx_strays_kill((const char *const[]){CX_PAUSE_ARGUMENT, NULL}, record);
+}
+
 int cx_sandbox_remove(struct cx_runtime *rt, struct cx_sandbox *s, struct cx_error *err)
 {
+        if (!s->complete)
+                end_makers(s);
         if (s->ns_net) {
                 struct cx_cni_pod pod = cni_pod(s);
                 if (!is_nsfs(s->ns_net))

@@ -1,5 +1,7 @@
 # Shared by the kubelet's integration tests: etcd, kube-apiserver, a registry with the test images, and a kubelet as node
-# n1 in a network namespace of its own. Everything is under $work and is gone after the test, whatever happened.
+# n1 in a network namespace of its own. Everything is under $work and is gone after the test; what a test that was itself
+# killed left behind, the next one removes. Deadlines are long, for a machine that is busy with other things: a wait
+# that succeeds ends at once.
 # shellcheck shell=bash
 set -u
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
@@ -43,18 +45,65 @@ stop() { # stop PID
         wait "$1" 2>/dev/null
 }
 
-cleanup() {
-        local pid mount
-        if [ -n "${kubelet_pid:-}" ]; then kill -9 "$kubelet_pid" 2>/dev/null; fi
-        for pid in $(cat "$work"/kubelet/state/{containers/*/{pidfile,conmon.pid},sandboxes/*/pause.pid} 2>/dev/null | cut -d" " -f1); do
+start_time() { # start_time PID: distinguishes it from a later process with that pid
+        local stat
+        stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+        # shellcheck disable=SC2086 # fields
+        set -- ${stat##*) }
+        echo "${20}"
+}
+
+# began PID: it belongs to this test and is ended with it, or by a later one.
+began() { echo "$1 $(start_time "$1")" >>"$work/pids"; }
+
+# clean_up FOLDER: ends and removes all of the test whose folder it is, from what is recorded there.
+clean_up() {
+        local work=$1 id=${1##*.} pid start mount
+        kill_recorded() { # "PID START" lines
+                while read -r pid start; do
+                        [ -n "$start" ] && [ "$(start_time "$pid")" = "$start" ] && kill -9 "$pid" 2>/dev/null
+                done
+        }
+        kill_recorded < <(tac "$work/pids" 2>/dev/null)
+        kill_recorded < <(cat "$work"/kubelet/state/sandboxes/*/pause.pid 2>/dev/null)
+        for pid in $(cat "$work"/kubelet/state/containers/*/conmon.pid 2>/dev/null); do
+                grep -qsF "$work/" "/proc/$pid/cmdline" && kill -9 "$pid" 2>/dev/null
+        done
+        for pid in $(find /sys/fs/cgroup -path "*/cxk-$id/*/cgroup.procs" -exec cat {} + 2>/dev/null | sort -u); do
                 kill -9 "$pid" 2>/dev/null
         done
-        for pid in "${pids[@]}"; do stop "$pid"; done
         while read -r mount; do umount -l "$mount" 2>/dev/null; done < <(awk -v p="$work/" 'index($5, p) == 1 {print $5}' /proc/self/mountinfo | sort -r)
-        ip link del "$host_if" 2>/dev/null
-        ip netns del "$ns" 2>/dev/null
-        find /sys/fs/cgroup -depth -type d -path "*/cxk-$id*" -exec rmdir {} + 2>/dev/null
-        if [ "$failures" -gt 0 ] && [ -n "${KEEP:-}" ]; then echo "# kept: $work"; else rm -rf "$work"; fi
+        ip link del "cxk$(echo "$id" | cut -c1-5)a" 2>/dev/null
+        ip netns del "cxk-$id" 2>/dev/null
+        until_true 10 no_group "$id"
+        if [ ! -e "$work/kept" ]; then rm -rf "$work"; fi
+}
+no_group() {
+        find /sys/fs/cgroup -depth -type d -path "*/cxk-$1*" -exec rmdir {} + 2>/dev/null
+        [ -z "$(find /sys/fs/cgroup -maxdepth 2 -type d -name "cxk-$1")" ]
+}
+
+# Folders whose test is no more.
+clean_up_earlier() {
+        local folder pid start
+        for folder in /tmp/coxswain-kubelet-test.*; do
+                [ -f "$folder/owner" ] && [ ! -e "$folder/kept" ] || continue
+                read -r pid start <"$folder/owner"
+                [ "$(start_time "$pid")" = "$start" ] && continue
+                echo "# removing what an earlier test left: $folder"
+                clean_up "$folder"
+        done
+}
+
+cleanup() {
+        local pid
+        if [ "$failures" -gt 0 ] && [ -n "${KEEP:-}" ]; then
+                echo "# kept: $work"
+                touch "$work/kept"
+        fi
+        if [ -n "${kubelet_pid:-}" ]; then kill -9 "$kubelet_pid" 2>/dev/null; fi
+        for pid in "${pids[@]}"; do stop "$pid"; done
+        clean_up "$work"
 }
 
 finish() {
@@ -69,6 +118,8 @@ finish() {
         [ "$failures" -eq 0 ]
 }
 trap cleanup EXIT
+echo "$$ $(start_time $$)" >"$work/owner"
+clean_up_earlier
 
 certificates() {
         local pki=$work/pki
@@ -122,7 +173,8 @@ start_registry() {
 		END
         docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
         pids+=($!)
-        until_true 10 curl -sf "http://$registry/v2/"
+        began $!
+        until_true 60 curl -sf "http://$registry/v2/"
         "$root/test/images/build" "$work/images" "$registry"
         printf 'mirrors:\n  "%s": {endpoint: ["http://%s"]}\n' "$registry" "$registry" >"$work/registries.yaml"
 }
@@ -135,7 +187,8 @@ start_apiserver() {
                 --cert-file "$pki/server.crt" --key-file "$pki/server.key" --client-cert-auth --trusted-ca-file "$pki/ca.crt" \
                 >"$work/etcd.log" 2>&1 &
         pids+=($!)
-        until_true 10 curl -sf --cacert "$pki/ca.crt" --cert "$pki/admin.crt" --key "$pki/admin.key" \
+        began $!
+        until_true 60 curl -sf --cacert "$pki/ca.crt" --cert "$pki/admin.crt" --key "$pki/admin.key" \
                 "https://127.0.0.1:$etcd_port/health"
         "$bin/kube-apiserver" --bind-address 0.0.0.0 --secure-port "$api_port" --etcd-servers "https://127.0.0.1:$etcd_port" \
                 --etcd-cafile "$pki/ca.crt" --etcd-certfile "$pki/admin.crt" --etcd-keyfile "$pki/admin.key" \
@@ -145,7 +198,8 @@ start_apiserver() {
                 --kubelet-client-certificate "$pki/apiserver-kubelet.crt" --kubelet-client-key "$pki/apiserver-kubelet.key" \
                 --authorization-mode Node,RBAC --allow-privileged >"$work/apiserver.log" 2>&1 &
         pids+=($!)
-        until_true 20 api GET /readyz
+        began $!
+        until_true 60 api GET /readyz
 }
 
 start_kubelet() {
@@ -157,6 +211,7 @@ start_kubelet() {
                 --tls-private-key-file "$work/pki/server.key" --authentication-token-webhook --authorization-mode Webhook \
                 --container-log-max-bytes 65536 --v 2 ${kubelet_flags:-} >>"$work/kubelet.log" 2>&1 &
         kubelet_pid=$!
+        began "$kubelet_pid"
 }
 
 api() { # api METHOD PATH [BODY]: the body of a good answer
@@ -179,11 +234,34 @@ node_curl() {
         in_ns curl -s --max-time 20 --cacert "$work/pki/ca.crt" --cert "$work/pki/admin.crt" --key "$work/pki/admin.key" "$@"
 }
 
-# No pod has a file, mount or control group here any more.
-nothing_left() {
-        [ -z "$(ls "$work"/kubelet/{,state/}{containers,sandboxes,pods,exits,runc} "$work"/kubelet/state/cni/networks/* 2>/dev/null | grep -vE ':|^$|^lock$|^last_reserved')" ] &&
-                ! grep "$work/kubelet/" /proc/self/mountinfo | grep -qv "$work/kubelet/state " && [ -z "$(find /sys/fs/cgroup -type d -path "*/cxk-$id/*/pod*")" ]
+# leaks [POD-UID...]: what there is on this node (files, mounts, control groups, leases, interfaces, processes) that is not of
+# these pods.
+leaks() {
+        local state=$work/kubelet/state keep='^$' uid file kept=0
+        for uid in "$@"; do
+                keep+="|$uid"
+                for file in $(grep -lsF "$uid" "$state"/{sandboxes,containers}/*/{sandbox,container}.json); do
+                        keep+="|$(basename "$(dirname "$file")")"
+                        case $file in */sandboxes/*) kept=$((kept + 1)) ;; esac
+                done
+        done
+        {
+                for file in "$work"/kubelet/{,state/}{containers,sandboxes,pods,exits,runc}/*; do [ ! -e "$file" ] || echo "$file"; done
+                for file in "$state"/cni/networks/cbr0/[0-9]*; do [ ! -e "$file" ] || echo "$file $(tr -d '\r\n' <"$file")"; done
+                grep -F "$work/kubelet/" /proc/self/mountinfo | grep -v "$state "
+                find /sys/fs/cgroup -type d -path "*/cxk-$id/*/pod*" 2>/dev/null
+                for file in /proc/[0-9]*; do
+                        grep -qsF "cxk-$id/" "$file/cgroup" && echo "process $file $(cat "$file/cgroup")" | tr '\n' ' ' && echo
+                        case $(tr '\0' ' ' <"$file/cmdline" 2>/dev/null) in
+                        *grep* | *"--root-dir $work/kubelet "*) ;;
+                        *"$state/"*) echo "process $file: $(tr '\0' ' ' <"$file/cmdline")" ;;
+                        esac
+                done 2>/dev/null
+        } | grep -vE "$keep"
+        [ "$(in_ns ip -o link | grep -c veth)" -le "$kept" ] || in_ns ip -o link | grep veth
 }
+no_leaks() { [ -z "$(leaks "$@")" ]; }
+nothing_left() { no_leaks; }
 
 start_all() {
         certificates
@@ -196,5 +274,5 @@ start_all() {
         api POST /api/v1/namespaces/default/configmaps "$(python3 -c 'import json, sys
 print(json.dumps({"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": open(sys.argv[1]).read()}}))' "$work/pki/ca.crt")" >/dev/null
         start_kubelet
-        until_true 20 api GET /api/v1/nodes/n1
+        until_true 60 api GET /api/v1/nodes/n1
 }
