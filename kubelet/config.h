@@ -14,7 +14,7 @@ struct cx_kubelet_settings {
                 *non_masquerade_cidr, *provider_id, *logging_format, *cert_dir;
         struct cx_strings cluster_dns, node_labels, taints;
         int64_t max_pods, port, healthz_port, verbosity, pids_limit, image_gc_high, image_gc_low, min_image_age,
-                status_frequency, lease_seconds, log_max_bytes;
+                collect_period, status_frequency, lease_seconds, log_max_bytes;
         bool register_node, anonymous_auth, webhook_auth, version, help;
         json_t *file; // the configuration file, for /configz; NULL when none
 };

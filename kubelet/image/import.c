@@ -321,6 +321,7 @@ int cx_image_import(struct cx_image_store *store, const char *archive, struct cx
         import->store = store;
         import->archive = archive;
         import->documents = (struct cx_map)CX_MAP_INIT_FREE(free_document);
+        cx_image_store_hold(store);
         int r = read_documents(import, err);
         json_auto_t *manifests = document(import, "manifest.json");
         json_auto_t *index = document(import, "index.json");
@@ -336,6 +337,7 @@ int cx_image_import(struct cx_image_store *store, const char *archive, struct cx
                 r = take_layers(import, err);
         if (r == 0)
                 r = put_record(import, err);
+        cx_image_store_let_go(store);
         for (size_t i = 0; i < import->n_layers; i++) {
                 free(import->layers[i].path);
                 free(import->layers[i].digest);

@@ -186,7 +186,7 @@ static json_t *make_record(const struct cx_image_ref *ref, const char *digest, c
                          json_is_object(inner) ? json_incref(inner) : json_object());
 }
 
-static int pull_from(const struct cx_pull_options *o, const struct cx_image_ref *ref,
+static int pull_held(const struct cx_pull_options *o, const struct cx_image_ref *ref,
                      const struct cx_registry_endpoint *endpoint, const struct cx_docker_auth *auth,
                      json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)
 {
@@ -233,6 +233,16 @@ static int pull_from(const struct cx_pull_options *o, const struct cx_image_ref 
                 *ret_bytes = size;
         *ret_record = cx_steal(&keep);
         return 0;
+}
+
+static int pull_from(const struct cx_pull_options *o, const struct cx_image_ref *ref,
+                     const struct cx_registry_endpoint *endpoint, const struct cx_docker_auth *auth,
+                     json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)
+{
+        cx_image_store_hold(o->store);
+        int r = pull_held(o, ref, endpoint, auth, ret_record, ret_bytes, err);
+        cx_image_store_let_go(o->store);
+        return r;
 }
 
 int cx_image_pull(const struct cx_pull_options *o, json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)

@@ -22,7 +22,8 @@ struct image {
 };
 struct layer {
         int64_t number, bytes;
-        bool busy; // being unpacked by some thread
+        int64_t asked; // monotonic ns, when a pull last wanted it
+        bool busy;     // being unpacked by some thread
 };
 struct cx_image_store {
         char *root;
@@ -31,6 +32,8 @@ struct cx_image_store {
         struct cx_map images;   // id → struct image
         struct cx_map layers;   // digest → struct layer
         int64_t next_layer;
+        int holders;
+        int64_t held_since; // monotonic ns, while there are holders
 };
 
 static void image_free(void *p)
@@ -291,6 +294,21 @@ int cx_image_store_put(struct cx_image_store *s, json_t *record_steal, struct cx
         return r;
 }
 
+void cx_image_store_hold(struct cx_image_store *s)
+{
+        pthread_mutex_lock(&s->lock);
+        if (s->holders++ == 0)
+                s->held_since = cx_time_monotonic();
+        pthread_mutex_unlock(&s->lock);
+}
+
+void cx_image_store_let_go(struct cx_image_store *s)
+{
+        pthread_mutex_lock(&s->lock);
+        s->holders--;
+        pthread_mutex_unlock(&s->lock);
+}
+
 int cx_image_store_layer_begin(struct cx_image_store *s, const char *digest, char **ret_folder, struct cx_error *err)
 {
         pthread_mutex_lock(&s->lock);
@@ -298,6 +316,7 @@ int cx_image_store_layer_begin(struct cx_image_store *s, const char *digest, cha
         while ((layer = cx_map_get(&s->layers, digest)) && layer->busy)
                 pthread_cond_wait(&s->changed, &s->lock);
         if (layer) {
+                layer->asked = cx_time_monotonic();
                 pthread_mutex_unlock(&s->lock);
                 return 1;
         }
@@ -330,7 +349,7 @@ int cx_image_store_layer_commit(struct cx_image_store *s, const char *digest, co
                 r = cx_error_set(err, -errno, "cannot keep layer %s: %s", digest, strerror(errno));
         if (r == 0) {
                 struct layer *layer = cx_map_get(&s->layers, digest);
-                *layer = (struct layer){.number = s->next_layer++, .bytes = bytes};
+                *layer = (struct layer){.number = s->next_layer++, .bytes = bytes, .asked = cx_time_monotonic()};
                 pthread_cond_broadcast(&s->changed);
         }
         pthread_mutex_unlock(&s->lock);
@@ -407,7 +426,7 @@ static void drop_layers(struct cx_image_store *s, int64_t *freed, struct cx_stri
 {
         CX_MAP_FOREACH (&s->layers, entry) {
                 const struct layer *layer = entry->value;
-                bool used = layer->busy;
+                bool used = layer->busy || (s->holders && layer->asked >= s->held_since);
                 CX_MAP_FOREACH (&s->images, other) {
                         const json_t *layers = json_object_get(((struct image *)other->value)->record, "layers");
                         used = used || array_has(layers, entry->key);
@@ -442,6 +461,11 @@ int cx_image_store_collect(struct cx_image_store *s, const struct cx_strings *in
         int64_t freed = 0, before = cx_time_monotonic() - min_age;
         pthread_mutex_lock(&s->lock);
         struct image *image;
+        for (size_t i = 0; i < in_use->count; i++)
+                if ((image = cx_map_get(&s->images, in_use->items[i])))
+                        image->last_used = cx_time_monotonic();
+        if (bytes_to_free > 0)
+                drop_layers(s, &freed, &folders);
         while (freed < bytes_to_free && (image = oldest(s, in_use, before))) {
                 CX_CLEANUP(cx_freep) char *id = cx_strdup(cx_json_string(image->record, "id"));
                 CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/images/%s.json", s->root, id + strlen("sha256:"));

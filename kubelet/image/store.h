@@ -28,6 +28,11 @@ json_t *cx_image_store_list(struct cx_image_store *store);
 // Adds or replaces a record; a tag that another image had moves to this one.
 int cx_image_store_put(struct cx_image_store *store, json_t *record_steal, struct cx_error *err) CX_CHECK;
 
+// From before the first layer of an image is asked for until its record is put, the store is to be held: as long as somebody
+// holds it, no layer that was asked for meanwhile goes away, though no image has it (yet).
+void cx_image_store_hold(struct cx_image_store *store);
+void cx_image_store_let_go(struct cx_image_store *store);
+
 // Layers. begin: returns 1 when the layer is there already, else 0 and a new empty folder to unpack into, after waiting
 // for another thread that is unpacking the same one. Follow 0 with commit or abort.
 int cx_image_store_layer_begin(struct cx_image_store *store, const char *digest, char **ret_folder,
@@ -41,7 +46,8 @@ void cx_image_store_layer_abort(struct cx_image_store *store, const char *digest
 int cx_image_store_mount(struct cx_image_store *store, const json_t *record, const char *upper, const char *work,
                          const char *target, bool token, struct cx_error *err) CX_CHECK;
 
-// Removes images that are not in `in_use` (ids), least recently used first, until `bytes_to_free` are freed, none
-// younger than min_age (ns); then layers that no image has. ret_freed (may be NULL).
+// Frees at least `bytes_to_free`, if it can: removes layers that no image has, then images that are not in `in_use` (ids),
+// least recently used first, none that was in use less than min_age (ns) ago. To be called now and then with 0, too, so
+// that it knows what is in use. ret_freed (may be NULL).
 int cx_image_store_collect(struct cx_image_store *store, const struct cx_strings *in_use, int64_t bytes_to_free,
                            int64_t min_age, int64_t *ret_freed, struct cx_error *err) CX_CHECK;

@@ -17,7 +17,6 @@
 #define LOG_MAX_FILES 5
 #define LEASE_PERIOD (10 * CX_NS_PER_S)
 #define REPORT_PERIOD (300 * CX_NS_PER_S)
-#define COLLECT_PERIOD (300 * CX_NS_PER_S)
 
 struct cx_node {
         struct cx_kubelet *kubelet;
@@ -228,15 +227,26 @@ static void collect_images(struct cx_node *n)
         int64_t total = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize,
                 free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
         int64_t used = (total - free_bytes) * 100 / total;
-        if (used < n->settings->image_gc_high)
-                return;
-        int64_t wanted = total * (100 - n->settings->image_gc_low) / 100 - free_bytes, freed = 0;
+        bool full = used >= n->settings->image_gc_high;
+        int64_t wanted = full ? total * (100 - n->settings->image_gc_low) / 100 - free_bytes : 0, freed = 0;
         CX_STRINGS in_use = CX_STRINGS_INIT;
         CX_ERROR err = CX_ERROR_INIT;
         cx_pods_images_in_use(n->kubelet->pods, &in_use);
         if (cx_image_store_collect(n->kubelet->images, &in_use, wanted, n->settings->min_image_age, &freed, &err) < 0)
                 cx_err(&err, "Image garbage collection failed");
+        if (!full)
+                return;
         cx_info("Images were removed to free the disk", "usedPercent", CX_INT(used), "freedBytes", CX_INT(freed));
+        if (freed < wanted && n->kubelet->events)
+                cx_event(n->kubelet->events,
+                         &(struct cx_event_about){.api_version = "v1",
+                                                  .kind = "Node",
+                                                  .name = n->kubelet->node_name,
+                                                  .uid = n->kubelet->node_name},
+                         "Warning", "FreeDiskSpaceFailed",
+                         "Failed to garbage collect required amount of images. Attempted to free %lld bytes, but only "
+                         "found %lld bytes eligible to free.",
+                         (long long)wanted, (long long)freed);
 }
 
 static void wait_until(struct cx_node *n, int64_t until)
@@ -252,7 +262,7 @@ static void wait_until(struct cx_node *n, int64_t until)
 static void *run(void *context)
 {
         struct cx_node *n = context;
-        int64_t next_report = 0, next_lease = 0, next_collect = cx_time_monotonic() + COLLECT_PERIOD;
+        int64_t next_report = 0, next_lease = 0, next_collect = cx_time_monotonic() + n->settings->collect_period;
         int64_t next_rotate = cx_time_monotonic() + ROTATE_PERIOD;
         int64_t period = n->settings->status_frequency;
         bool was_ready = false;
@@ -279,7 +289,7 @@ static void *run(void *context)
                 }
                 if (now >= next_collect) {
                         collect_images(n);
-                        next_collect = now + COLLECT_PERIOD;
+                        next_collect = now + n->settings->collect_period;
                 }
                 if (now >= next_rotate) {
                         cx_logs_rotate(n->kubelet, n->settings->log_max_bytes, LOG_MAX_FILES);

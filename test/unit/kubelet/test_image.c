@@ -2,10 +2,12 @@
 // Image references, registries.yaml, authentication challenges, credentials and hostile layers.
 #include "base/buf.h"
 #include "base/process.h"
+#include "base/time.h"
 #include "format/json.h"
 #include "kubelet/image/pull.h"
 #include "kubelet/image/reference.h"
 #include "kubelet/image/registry.h"
+#include "kubelet/image/store.h"
 #include "kubelet/image/unpack.h"
 
 #include <archive.h>
@@ -208,11 +210,100 @@ static void layers(void **state)
         assert_int_equal(cx_remove_tree(outer, NULL), 0);
 }
 
+static void add_layer(struct cx_image_store *s, const char *digest)
+{
+        CX_CLEANUP(cx_freep) char *folder = NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        int r = cx_image_store_layer_begin(s, digest, &folder, &err);
+        if (r == 0)
+                r = cx_image_store_layer_commit(s, digest, folder, 1000, &err);
+        assert_true(r >= 0);
+}
+
+static void add_image(struct cx_image_store *s, const char *id, const char *tag, const char *shared, const char *own)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        add_layer(s, shared);
+        add_layer(s, own);
+        assert_int_equal(
+                cx_image_store_put(s,
+                                   json_pack("{s:s, s:[s], s:[], s:[s, s], s:i, s:{}}", "id", id, "repoTags", tag,
+                                             "repoDigests", "layers", shared, own, "size", 2000, "config"),
+                                   &err),
+                0);
+}
+
+static int64_t collect(struct cx_image_store *s, const char *in_use, int64_t bytes, int64_t min_age)
+{
+        CX_STRINGS used = CX_STRINGS_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        int64_t freed = -1;
+        if (in_use)
+                cx_strings_add(&used, in_use);
+        assert_int_equal(cx_image_store_collect(s, &used, bytes, min_age, &freed, &err), 0);
+        return freed;
+}
+
+static bool has_image(struct cx_image_store *s, const char *id)
+{
+        json_auto_t *list = cx_image_store_list(s);
+        return cx_json_find(list, "id", id) != NULL;
+}
+
+static bool has_layer(struct cx_image_store *s, const char *digest)
+{
+        CX_CLEANUP(cx_freep) char *folder = NULL;
+        int r = cx_image_store_layer_begin(s, digest, &folder, NULL);
+        if (r == 0)
+                cx_image_store_layer_abort(s, digest, folder);
+        return r == 1;
+}
+
+static void collecting(void **state)
+{
+        (void)state;
+        char root[] = "/tmp/cx-store-XXXXXX";
+        assert_non_null(mkdtemp(root));
+        struct cx_image_store *s = NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_int_equal(cx_image_store_open(root, &s, &err), 0);
+        add_image(s, "sha256:a", "r/a:1", "sha256:base", "sha256:la");
+        add_image(s, "sha256:b", "r/b:1", "sha256:base", "sha256:lb");
+        add_image(s, "sha256:c", "r/c:1", "sha256:base", "sha256:lc");
+        // What is in use stays, young ones stay, nothing goes when nothing is wanted.
+        assert_int_equal(collect(s, "sha256:a", 1, 3600 * CX_NS_PER_S), 0);
+        assert_int_equal(collect(s, NULL, 0, 0), 0);
+        // The least recently used goes first; being in use when it was last looked at counts as a use.
+        assert_int_equal(collect(s, "sha256:a", 0, 0), 0);
+        json_auto_t *used = cx_image_store_find(s, "r/b:1");
+        assert_int_equal(collect(s, NULL, 500, 0), 1000); // c; its other layer is others' too
+        assert_false(has_image(s, "sha256:c"));
+        assert_false(has_layer(s, "sha256:lc"));
+        assert_true(has_layer(s, "sha256:base"));
+        assert_int_equal(collect(s, "sha256:b", 5000, 0), 1000); // a, but nothing that b needs
+        assert_true(has_image(s, "sha256:b"));
+        assert_true(has_layer(s, "sha256:base") && has_layer(s, "sha256:lb"));
+        // While an image is being pulled, what it asked for stays: layers just made, and those of an image that goes.
+        cx_image_store_hold(s);
+        add_layer(s, "sha256:new");
+        add_layer(s, "sha256:base");
+        assert_int_equal(collect(s, NULL, 100000, 0), 1000); // b and its own layer
+        assert_true(has_layer(s, "sha256:new") && has_layer(s, "sha256:base"));
+        assert_false(has_layer(s, "sha256:lb"));
+        cx_image_store_let_go(s);
+        // What a pull that failed has left goes when there is need.
+        assert_int_equal(collect(s, NULL, 100000, 0), 2000);
+        assert_false(has_layer(s, "sha256:new"));
+        cx_image_store_free(s);
+        assert_int_equal(cx_remove_tree(root, NULL), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(references),  cmocka_unit_test(registries), cmocka_unit_test(challenges),
                 cmocka_unit_test(credentials), cmocka_unit_test(platforms),  cmocka_unit_test(layers),
+                cmocka_unit_test(collecting),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
