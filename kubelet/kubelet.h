@@ -23,7 +23,7 @@ struct cx_kubelet {
         // settings
         const char *node_name, *root, *state, *log_root, *cgroup_root, *cluster_domain, *resolv_conf, *registry_config;
         struct cx_strings cluster_dns, node_ips;
-        int64_t max_pods, node_memory, node_cpus;
+        int64_t max_pods, pids_limit, node_memory, node_cpus;
         bool register_node;
         // parts; the first three are NULL without an apiserver
         struct cx_rest *rest;

@@ -184,6 +184,7 @@ static int run(struct cx_kubelet_settings *s, struct cx_error *err)
         k->resolv_conf = s->resolv_conf;
         k->registry_config = s->registry_config;
         k->cluster_dns = s->cluster_dns;
+        k->pids_limit = s->pids_limit;
         k->max_pods = s->max_pods;
         int r = set_up_machine(s, k);
         if (r < 0)

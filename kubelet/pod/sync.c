@@ -74,7 +74,7 @@ char *cx_pod_log_folder(const struct cx_kubelet *k, const json_t *object)
                           cx_json_string_or(object, "metadata.uid", "none"));
 }
 
-static struct cx_cgroup_limits pod_limits(const json_t *object)
+static struct cx_cgroup_limits pod_limits(const struct cx_kubelet *k, const json_t *object)
 {
         int64_t cpu = 0, cpu_limit = 0, memory = 0;
         bool all_cpu = true, all_memory = true;
@@ -102,7 +102,8 @@ static struct cx_cgroup_limits pod_limits(const json_t *object)
         }
         return (struct cx_cgroup_limits){.cpu_shares = cx_cgroup_shares(cpu),
                                          .cpu_quota_us = all_cpu && cpu_limit > 0 ? cx_cgroup_quota(cpu_limit) : 0,
-                                         .memory = all_memory && memory > 0 ? memory : 0};
+                                         .memory = all_memory && memory > 0 ? memory : 0,
+                                         .pids = k->pids_limit > 0 ? k->pids_limit : 0};
 }
 
 static int prepare(struct cx_pod *pod, const json_t *object, struct cx_error *err)
@@ -116,7 +117,7 @@ static int prepare(struct cx_pod *pod, const json_t *object, struct cx_error *er
         if (pod->was_up)
                 return 0;
         CX_CLEANUP(cx_freep) char *cgroup = cx_pod_cgroup(k, object);
-        struct cx_cgroup_limits limits = pod_limits(object);
+        struct cx_cgroup_limits limits = pod_limits(k, object);
         return cx_cgroup_apply(cgroup, &limits, err);
 }
 

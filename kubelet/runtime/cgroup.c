@@ -2,6 +2,7 @@
 #include "kubelet/runtime/cgroup.h"
 
 #include "base/buf.h"
+#include "base/flags.h"
 #include "base/process.h"
 
 #include <dirent.h>
@@ -10,13 +11,22 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#define ROOT "/sys/fs/cgroup"
 #define CGROUP2_MAGIC 0x63677270
+
+// Set once, before threads.
+static const char *root = "/sys/fs/cgroup";
+static bool pretend_v2;
+
+void cx_cgroup_use(const char *folder, bool v2)
+{
+        root = folder;
+        pretend_v2 = v2;
+}
 
 bool cx_cgroup_is_v2(void)
 {
         struct statfs fs;
-        return statfs(ROOT, &fs) == 0 && fs.f_type == CGROUP2_MAGIC;
+        return pretend_v2 || (statfs(root, &fs) == 0 && fs.f_type == CGROUP2_MAGIC);
 }
 
 int64_t cx_cgroup_shares(int64_t milli_cpu)
@@ -52,9 +62,9 @@ static int write_number(const char *folder, const char *file, int64_t value, str
 
 static int apply_v1(const char *path, const struct cx_cgroup_limits *limits, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *cpu = cx_sprintf(ROOT "/cpu%s", path);
-        CX_CLEANUP(cx_freep) char *memory = cx_sprintf(ROOT "/memory%s", path);
-        CX_CLEANUP(cx_freep) char *pids = cx_sprintf(ROOT "/pids%s", path);
+        CX_CLEANUP(cx_freep) char *cpu = cx_sprintf("%s/cpu%s", root, path);
+        CX_CLEANUP(cx_freep) char *memory = cx_sprintf("%s/memory%s", root, path);
+        CX_CLEANUP(cx_freep) char *pids = cx_sprintf("%s/pids%s", root, path);
         int r = cx_mkdir_all(cpu, 0755, err);
         if (r == 0)
                 r = cx_mkdir_all(memory, 0755, err);
@@ -75,18 +85,33 @@ static int apply_v1(const char *path, const struct cx_cgroup_limits *limits, str
 }
 
 // In v2 a controller works in a group only when every group above passes it down.
+static void pass_down(const char *folder)
+{
+        static const char *const names[] = {"cpu", "memory", "pids", "cpuset", "io"};
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/cgroup.subtree_control", folder);
+        CX_BUF text = CX_BUF_INIT_MAX(4096);
+        CX_STRINGS have = CX_STRINGS_INIT;
+        if (cx_buf_read_file(&text, path) == 0) {
+                text.data[strcspn(text.data, "\n")] = '\0';
+                cx_strings_split(&have, text.data, ' ');
+        }
+        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++) {
+                CX_CLEANUP(cx_freep) char *value = cx_sprintf("+%s", names[i]);
+                if (!cx_strings_has(&have, names[i]))
+                        (void)write_value(folder, "cgroup.subtree_control", value, NULL); // may not exist here
+        }
+}
+
 static int enable_controllers(const char *path, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *part = cx_sprintf(ROOT "%s", path);
-        for (char *p = part + strlen(ROOT); *p; p++) {
+        CX_CLEANUP(cx_freep) char *part = cx_sprintf("%s%s", root, path);
+        for (char *p = part + strlen(root); *p; p++) {
                 if (*p != '/')
                         continue;
                 *p = '\0';
                 if (mkdir(part, 0755) < 0 && errno != EEXIST)
                         return cx_error_set(err, -errno, "cannot make %s: %s", part, strerror(errno));
-                static const char *const names[] = {"+cpu", "+memory", "+pids", "+cpuset", "+io"};
-                for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
-                        (void)write_value(part, "cgroup.subtree_control", names[i], NULL); // may not exist here
+                pass_down(part);
                 *p = '/';
         }
         return mkdir(part, 0755) < 0 && errno != EEXIST
@@ -96,7 +121,7 @@ static int enable_controllers(const char *path, struct cx_error *err)
 
 static int apply_v2(const char *path, const struct cx_cgroup_limits *limits, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *folder = cx_sprintf(ROOT "%s", path);
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s%s", root, path);
         int r = enable_controllers(path, err);
         if (r == 0 && limits->cpu_shares)
                 r = write_number(folder, "cpu.weight", (int64_t)cx_cgroup_v2_weight(limits->cpu_shares), err);
@@ -166,16 +191,16 @@ static int remove_tree(const char *folder, int depth)
 static int in_hierarchies(const char *path, int (*each)(void *context, const char *folder), void *context)
 {
         if (cx_cgroup_is_v2()) {
-                CX_CLEANUP(cx_freep) char *folder = cx_sprintf(ROOT "%s", path);
+                CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s%s", root, path);
                 return each(context, folder);
         }
         int result = 0;
-        DIR *dir = opendir(ROOT);
+        DIR *dir = opendir(root);
         struct dirent *entry;
         while (dir && (entry = readdir(dir))) {
                 if (entry->d_name[0] == '.' || entry->d_type == DT_LNK)
                         continue;
-                CX_CLEANUP(cx_freep) char *folder = cx_sprintf(ROOT "/%s%s", entry->d_name, path);
+                CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s%s", root, entry->d_name, path);
                 int r = each(context, folder);
                 if (r < 0)
                         result = r;
@@ -200,7 +225,7 @@ int cx_cgroup_remove(const char *path, struct cx_error *err)
 
 void cx_cgroup_kill(const char *path, int number)
 {
-        CX_CLEANUP(cx_freep) char *folder = cx_sprintf(cx_cgroup_is_v2() ? ROOT "%s" : ROOT "/pids%s", path);
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf(cx_cgroup_is_v2() ? "%s%s" : "%s/pids%s", root, path);
         signal_tree(folder, number, 0);
 }
 
@@ -247,9 +272,9 @@ static uint64_t read_number(const char *folder, const char *file, const char *ke
 int cx_cgroup_usage(const char *path, struct cx_cgroup_usage *ret_usage)
 {
         bool v2 = cx_cgroup_is_v2();
-        CX_CLEANUP(cx_freep) char *memory = cx_sprintf(v2 ? ROOT "%s" : ROOT "/memory%s", path);
-        CX_CLEANUP(cx_freep) char *cpu = cx_sprintf(v2 ? ROOT "%s" : ROOT "/cpuacct%s", path);
-        CX_CLEANUP(cx_freep) char *pids = cx_sprintf(v2 ? ROOT "%s" : ROOT "/pids%s", path);
+        CX_CLEANUP(cx_freep) char *memory = cx_sprintf(v2 ? "%s%s" : "%s/memory%s", root, path);
+        CX_CLEANUP(cx_freep) char *cpu = cx_sprintf(v2 ? "%s%s" : "%s/cpuacct%s", root, path);
+        CX_CLEANUP(cx_freep) char *pids = cx_sprintf(v2 ? "%s%s" : "%s/pids%s", root, path);
         if (access(memory, F_OK) < 0)
                 return -ENOENT;
         struct cx_cgroup_usage u = {0};

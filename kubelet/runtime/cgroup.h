@@ -19,6 +19,8 @@ struct cx_cgroup_usage {
 };
 
 bool cx_cgroup_is_v2(void);
+// Another folder (kept by the caller) than /sys/fs/cgroup, for tests; v2: taken for a v2 tree whatever it is.
+void cx_cgroup_use(const char *folder, bool v2);
 int cx_cgroup_apply(const char *path, const struct cx_cgroup_limits *limits, struct cx_error *err) CX_CHECK;
 // Kills what still runs below and removes the group with everything under it. Absent is success.
 int cx_cgroup_remove(const char *path, struct cx_error *err) CX_CHECK;

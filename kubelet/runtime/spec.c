@@ -192,6 +192,8 @@ static json_t *resources(const struct cx_spec_input *in)
                                 json_pack("{s:b, s:s}", "allow", security_true(in, "privileged"), "access", "rwm"));
         if (memory > 0)
                 json_object_set_new(out, "memory", json_pack("{s:I}", "limit", (json_int_t)memory));
+        if (in->cgroup_v2) // out of memory ends the container, not one process of it
+                json_object_set_new(out, "unified", json_pack("{s:s}", "memory.oom.group", "1"));
         if (in->pids_limit > 0)
                 json_object_set_new(out, "pids", json_pack("{s:I}", "limit", (json_int_t)in->pids_limit));
         return out;

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// Control groups of v2, in a folder that looks like a v2 tree: what is written into which file, and what is read from them.
+#include "base/buf.h"
+#include "base/process.h"
+#include "format/json.h"
+#include "kubelet/runtime/cgroup.h"
+#include "kubelet/runtime/spec.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static char root[] = "/tmp/cx-cgroup-XXXXXX";
+
+static void put(const char *group, const char *file, const char *text)
+{
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s%s", root, group);
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, file);
+        assert_int_equal(cx_mkdir_all(folder, 0755, NULL), 0);
+        assert_int_equal(cx_write_file(path, text, strlen(text), 0644, false, NULL), 0);
+}
+
+static void has(const char *group, const char *file, const char *text)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s%s/%s", root, group, file);
+        CX_BUF got = CX_BUF_INIT;
+        assert_true(cx_buf_read_file(&got, path) >= 0);
+        assert_string_equal(got.data, text);
+}
+
+// The kernel makes a group's files with its folder; here they are made beforehand, empty.
+static void group(const char *path)
+{
+        static const char *const files[] = {"cpu.weight", "cpu.max", "memory.max", "pids.max",
+                                            "cgroup.subtree_control"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(files); i++)
+                put(path, files[i], "");
+}
+
+static void limits(void **state)
+{
+        (void)state;
+        static const struct {
+                struct cx_cgroup_limits limits;
+                const char *weight, *cpu_max, *memory, *pids;
+        } cases[] = {
+                {{.cpu_shares = 2}, "1", "", "", ""},
+                {{.cpu_shares = 1024}, "39", "", "", ""},
+                {{.cpu_shares = 262144}, "10000", "", "", ""},
+                {{.cpu_quota_us = 25000}, "", "25000 100000", "", ""},
+                {{.cpu_quota_us = -1}, "", "max 100000", "", ""},
+                {{.memory = 67108864}, "", "", "67108864", ""},
+                {{.memory = -1}, "", "", "max", ""},
+                {{.pids = 512}, "", "", "", "512"},
+                {{.cpu_shares = 512, .cpu_quota_us = 50000, .memory = 1 << 20, .pids = 7},
+                 "20",
+                 "50000 100000",
+                 "1048576",
+                 "7"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                CX_ERROR err = CX_ERROR_INIT;
+                group("/k/podx");
+                assert_int_equal(cx_cgroup_apply("/k/podx", &cases[i].limits, &err), 0);
+                has("/k/podx", "cpu.weight", cases[i].weight);
+                has("/k/podx", "cpu.max", cases[i].cpu_max);
+                has("/k/podx", "memory.max", cases[i].memory);
+                has("/k/podx", "pids.max", cases[i].pids);
+        }
+}
+
+static void controllers(void **state)
+{
+        (void)state;
+        CX_ERROR err = CX_ERROR_INIT;
+        struct cx_cgroup_limits none = {0};
+        put("", "cgroup.subtree_control", "cpuset cpu io memory\n");
+        put("/c", "cgroup.subtree_control", "cpuset cpu io memory pids\n");
+        put("/c/podx", "cgroup.subtree_control", "");
+        assert_int_equal(cx_cgroup_apply("/c/podx", &none, &err), 0);
+        // Only what is missing is asked for (a file takes the words over its beginning), and nothing of the group itself.
+        has("", "cgroup.subtree_control", "+pidst cpu io memory\n");
+        has("/c", "cgroup.subtree_control", "cpuset cpu io memory pids\n");
+        has("/c/podx", "cgroup.subtree_control", "");
+        // A file that is not there is an error that names it.
+        struct cx_cgroup_limits memory = {.memory = 4096};
+        assert_int_equal(cx_cgroup_apply("/c/pody", &memory, &err), -ENOENT);
+        assert_non_null(strstr(cx_error_text(&err), "/c/pody/memory.max"));
+}
+
+static void usage(void **state)
+{
+        (void)state;
+        struct cx_cgroup_usage u = {0};
+        assert_int_equal(cx_cgroup_usage("/none", &u), -ENOENT);
+        put("/u", "cpu.stat", "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n");
+        put("/u", "memory.current", "1000000\n");
+        put("/u", "memory.stat",
+            "anon 400000\nfile 300000\ninactive_file_x 7\ninactive_anon 1\ninactive_file 250000\npgfault 12\n");
+        put("/u", "pids.current", "3\n");
+        assert_int_equal(cx_cgroup_usage("/u", &u), 0);
+        assert_int_equal(u.cpu_ns, 1500000);
+        assert_int_equal(u.memory_usage, 1000000);
+        assert_int_equal(u.memory_working_set, 750000);
+        assert_int_equal(u.memory_rss, 400000);
+        assert_int_equal(u.page_faults, 12);
+        assert_int_equal(u.pids, 3);
+        // More inactive pages than memory (read a moment later) is a working set of nothing.
+        put("/u", "memory.current", "1000\n");
+        assert_int_equal(cx_cgroup_usage("/u", &u), 0);
+        assert_int_equal(u.memory_working_set, 0);
+}
+
+static void tree(void **state)
+{
+        (void)state;
+        CX_ERROR err = CX_ERROR_INIT;
+        CX_CLEANUP(cx_freep) char *inner = cx_sprintf("%s/t/podx/c1/nested", root);
+        CX_CLEANUP(cx_freep) char *top = cx_sprintf("%s/t/podx", root);
+        assert_int_equal(cx_mkdir_all(inner, 0755, &err), 0);
+        json_auto_t *children = cx_cgroup_children("/t");
+        assert_int_equal(json_array_size(children), 1);
+        assert_string_equal(json_string_value(json_array_get(children, 0)), "podx");
+        assert_int_equal(cx_cgroup_remove("/t/podx", &err), 0);
+        assert_int_equal(access(top, F_OK), -1);
+        assert_int_equal(cx_cgroup_remove("/t/podx", &err), 0); // again
+        assert_int_equal(cx_cgroup_remove("/", &err), -EINVAL);
+}
+
+static void spec(void **state)
+{
+        (void)state;
+        json_auto_t *container = json_pack("{s:s, s:{s:{s:s, s:s}, s:{s:s}}}", "name", "c", "resources", "limits",
+                                           "cpu", "250m", "memory", "64Mi", "requests", "cpu", "100m");
+        json_auto_t *pod = json_pack("{s:{s:[O]}}", "spec", "containers", container), *image = json_object();
+        CX_STRINGS args = CX_STRINGS_INIT;
+        cx_strings_add(&args, "true");
+        struct cx_spec_input in = {.pod = pod,
+                                   .container = container,
+                                   .image_config = image,
+                                   .rootfs = root,
+                                   .shm = "/dev/shm",
+                                   .resolv_conf = "/etc/resolv.conf",
+                                   .hosts = "/etc/hosts",
+                                   .args = &args,
+                                   .env = &(struct cx_strings){0},
+                                   .cgroups_path = "/k/podx/c",
+                                   .pids_limit = 10};
+        for (int v2 = 0; v2 < 2; v2++) {
+                CX_ERROR err = CX_ERROR_INIT;
+                json_auto_t *built = NULL;
+                in.cgroup_v2 = v2;
+                assert_int_equal(cx_spec_build(&in, &built, &err), 0);
+                const json_t *resources = cx_json_get(built, "linux.resources");
+                // runc turns shares and quota into weight and max by itself.
+                assert_int_equal(cx_json_int(resources, "cpu.shares", 0), 102);
+                assert_int_equal(cx_json_int(resources, "cpu.quota", 0), 25000);
+                assert_int_equal(cx_json_int(resources, "memory.limit", 0), 67108864);
+                assert_int_equal(cx_json_int(resources, "pids.limit", 0), 10);
+                const json_t *unified = json_object_get(resources, "unified");
+                const char *together = json_string_value(json_object_get(unified, "memory.oom.group"));
+                assert_true(cx_streq(together, "1") == (v2 == 1));
+                bool own_group = cx_json_find(cx_json_get(built, "linux.namespaces"), "type", "cgroup") != NULL;
+                assert_true(own_group == (v2 == 1));
+        }
+}
+
+int main(void)
+{
+        if (!mkdtemp(root))
+                return 1;
+        cx_cgroup_use(root, true);
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(limits), cmocka_unit_test(controllers), cmocka_unit_test(usage),
+                cmocka_unit_test(tree),   cmocka_unit_test(spec),
+        };
+        int r = cmocka_run_group_tests(tests, NULL, NULL);
+        return cx_remove_tree(root, NULL) < 0 ? 1 : r;
+}
