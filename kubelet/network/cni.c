@@ -175,7 +175,10 @@ static int exec_plugin(const struct cx_cni *cni, const struct cx_cni_pod *pod, c
                                         {"CNI_IFNAME", "eth0"},
                                         {"CNI_PATH", cni->bin_dir},
                                         {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
-                                        {"GOMAXPROCS", "1"}}; // they live for milliseconds: threads only cost
+                                        // They live for milliseconds: threads and the collection of garbage only cost.
+                                        {"GOMAXPROCS", "1"},
+                                        {"GOGC", "off"},
+                                        {"GOMEMLIMIT", "128MiB"}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(pairs); i++) {
                 cx_buf_clear(&line);
                 cx_buf_printf(&line, "%s=%s", pairs[i][0], pairs[i][1]);

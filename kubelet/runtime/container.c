@@ -310,7 +310,9 @@ static int run_conmon(struct cx_runtime *rt, struct cx_container *c, struct cx_e
         if (pipe2(pipe_fds, O_CLOEXEC) < 0)
                 return cx_error_set(err, -errno, "cannot make a pipe: %s", strerror(errno));
         static const char *const env[] = {"_OCI_SYNCPIPE=3",
-                                          "GOMAXPROCS=1", // for runc: threads cost more than they give
+                                          // For runc, which lives for milliseconds: threads and the collection of
+                                          // garbage cost more than they give.
+                                          "GOMAXPROCS=1", "GOGC=off", "GOMEMLIMIT=128MiB",
                                           "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
         // A session of its own: a signal to the kubelet's process group must not reach containers' monitors.
         int r = cx_spawn(

@@ -42,7 +42,14 @@ void cx_random_uid(char to[CX_UID_TEXT])
 void cx_random_suffix(char *to, size_t length)
 {
         static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789"; // k8s.io/apimachinery util/rand
-        for (size_t i = 0; i < length; i++)
-                to[i] = alphabet[cx_random_below(sizeof alphabet - 1)];
+        unsigned char bytes[16]; // a call a suffix, where cx_random_below would be one a letter
+        size_t have = 0;
+        for (size_t i = 0; i < length;) {
+                if (!have)
+                        cx_random_bytes(bytes, have = sizeof bytes);
+                unsigned char byte = bytes[--have];
+                if (byte < 256 - 256 % (sizeof alphabet - 1)) // the rest would favour the first letters
+                        to[i++] = alphabet[byte % (sizeof alphabet - 1)];
+        }
         to[length] = '\0';
 }
