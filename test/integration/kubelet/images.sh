@@ -8,7 +8,8 @@ kill -9 "$kubelet_pid"
 wait "$kubelet_pid" 2>/dev/null
 python3 "$here/registry.py" "$host_ip" $((base + 4)) "$(command -v busybox)" >"$work/bad.log" 2>&1 &
 pids+=($!)
-until_true 10 curl -s -o /dev/null "http://$bad/v2/"
+began $!
+until_true 60 curl -s -o /dev/null "http://$bad/v2/"
 cat >"$work/registries.yaml" <<END
 mirrors:
   "$registry": {endpoint: ["http://$registry"]}
@@ -27,7 +28,7 @@ for name in "${good[@]}" "${evil[@]}"; do make_pod "$name"; done
 make_pod mirrored mirrored:v1
 says() { api GET "/api/v1/namespaces/default/pods/$1/log" | grep -q "$2"; }
 for name in "${good[@]}" mirrored; do
-        until_true 20 says "$name" "hello $name"
+        until_true 60 says "$name" "hello $name"
         ok "$name: pulled and run" $?
 done
 says absolute '^inside'
@@ -35,7 +36,7 @@ ok "an absolute path is one inside" $?
 why() { field "$1" 'p["status"]["containerStatuses"][0]["state"]["waiting"]["message"]'; }
 refused() { why "$1" | grep -qE "$2"; }
 while read -r name pattern; do
-        until_true 20 refused "$name" "$pattern"
+        until_true 60 refused "$name" "$pattern"
         ok "$name: refused" $? || why "$name"
 done <<END
 lies digest is sha256:
@@ -49,10 +50,10 @@ END
 [ ! -e /tmp/escaped ]
 ok "nothing left its image" $?
 no_rest() { [ -z "$(find "$work/kubelet/images/layers" -maxdepth 1 -name 'tmp-*')" ]; }
-until_true 5 no_rest
+until_true 60 no_rest
 ok "no half layer is kept" $?
 for name in "${good[@]}" "${evil[@]}" mirrored; do api DELETE "/api/v1/namespaces/default/pods/$name" >/dev/null; done
-until_true 20 nothing_left
+until_true 60 nothing_left
 ok "nothing is left" $?
 stop "$kubelet_pid"
 finish
