@@ -373,7 +373,7 @@ static int decode_object(struct decoder *d, const struct cx_type *type, json_t *
                         int r = decode_field(d, field, object, value);
                         if (r < 0)
                                 return r;
-                        if (is_left_out(type, field, value))
+                        if (is_left_out(type, field, json_object_get(object, key))) // it may be another one now
                                 json_object_del(object, key);
                 }
                 cx_buf_truncate(&d->strict_path, length);

@@ -100,6 +100,7 @@ static void test_values_are_normalised(void **state)
                 {"core.v1.PodSpec", "{'containers':[],'volumes':[],'securityContext':{},'nodeSelector':{}}",
                  "{'containers':[],'securityContext':{}}"},
                 {"rbac.v1.Role", "{'rules':[]}", "{'rules':[]}"},
+                {"core.v1.EmptyDirVolumeSource", "{'sizeLimit':7}", "{'sizeLimit':'7'}"}, // the number is gone then
         };
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 json_auto_t *object = parse(cases[i].object);
