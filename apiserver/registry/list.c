@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading: single objects and lists. resourceVersion=0 is answered at once from the cache; a consistent read waits for
 // the cache to have caught up with etcd; pages after the first and exact revisions are read from etcd's history.
+#include "api/status.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/options.h"
 #include "apiserver/registry/registry.h"
@@ -20,7 +21,8 @@ static int parse_revision(const char *text, int64_t *ret_revision, struct cx_err
         return 0;
 }
 
-// A continue token is {"v":"meta.k8s.io/v1","rv":N,"start":"key"} in base64url, as upstream's.
+// A continue token is {"v":"meta.k8s.io/v1","rv":N,"start":"key"} in base64url, as upstream's. -1 for N: go on at the
+// revision of now.
 static char *encode_continue(int64_t revision, const char *last_key)
 {
         json_auto_t *token =
@@ -37,10 +39,11 @@ static int decode_continue(const char *text, struct cx_list_options *o, struct c
         json_auto_t *token = NULL;
         if (strlen(text) > 4096 || cx_base64_decode(text, strlen(text), &bytes) < 0 ||
             cx_json_parse(bytes.data, bytes.length, true, &token, NULL) < 0 || !cx_json_string(token, "start") ||
-            cx_json_int(token, "rv", 0) <= 0)
+            cx_json_int(token, "rv", 0) < -1 || cx_json_int(token, "rv", 0) == 0)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST, "continue key is not valid");
         o->after = cx_strdup(cx_json_string(token, "start"));
-        o->continue_revision = cx_json_int(token, "rv", 0);
+        int64_t revision = cx_json_int(token, "rv", 0);
+        o->continue_revision = revision > 0 ? revision : 0;
         return 0;
 }
 
@@ -182,6 +185,26 @@ static void respond_cached(struct cx_call *call, struct cx_list_options *o)
         cx_respond_list(call, &list, revision, token, o->filter.labels || o->filter.fields ? -1 : remaining);
 }
 
+// Of a page whose revision is compacted: the way to the rest, as it is now.
+static void respond_page_expired(struct cx_call *call, const struct cx_list_options *o)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        (void)cx_error_reason(
+                &err, CX_REASON_EXPIRED,
+                "The provided continue parameter is too old to display a consistent list result. You can start a new "
+                "list "
+                "without the continue parameter, or use the continue token in this response to retrieve the remainder "
+                "of "
+                "the results. Continuing with the provided token results in an inconsistent list - objects that were "
+                "created, modified, or deleted between the time the first chunk was returned and now may show up in "
+                "the "
+                "list.");
+        CX_CLEANUP(cx_freep) char *token = encode_continue(-1, o->after);
+        json_t *status = cx_status_from_error(&err);
+        json_object_set_new(status, "metadata", json_pack("{s:s}", "continue", token));
+        cx_respond_object(call, cx_status_http_code(&err), status);
+}
+
 static int respond_history(struct cx_call *call, struct cx_list_options *o, struct cx_error *err)
 {
         CX_STORED_LIST list = {0};
@@ -195,12 +218,12 @@ static int respond_history(struct cx_call *call, struct cx_list_options *o, stru
                 return r;
         r = cx_store_page(call->api->store, call->resource, &o->filter, revision, o->after, limit, &list, &revision,
                           &more, &why);
+        if (cx_error_is(&why, CX_REASON_EXPIRED) && o->after) {
+                respond_page_expired(call, o);
+                return 0;
+        }
         if (cx_error_is(&why, CX_REASON_EXPIRED))
-                return cx_error_reason(
-                        err, CX_REASON_EXPIRED, "%s",
-                        !o->after ? "The resourceVersion for the provided list is too old."
-                                  : "The provided continue parameter is too old to display a consistent list result. "
-                                    "You must start a new list without the continue parameter.");
+                return cx_error_reason(err, CX_REASON_EXPIRED, "The resourceVersion for the provided list is too old.");
         if (r < 0)
                 return cx_error_move(err, &why);
         if (more && list.count)
