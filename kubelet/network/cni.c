@@ -13,6 +13,7 @@
 #include <sys/file.h>
 
 #define OWN_NETWORK "cbr0"
+#define LOCK_PATIENCE (2 * CX_NS_PER_S)
 
 struct cx_cni {
         char *conf_dir, *bin_dir, *state_dir;
@@ -261,7 +262,14 @@ void cx_cni_keep_leases(struct cx_cni *cni, const struct cx_strings *ids)
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/networks/" OWN_NETWORK, cni->state_dir);
         CX_CLEANUP(cx_freep) char *lock = cx_sprintf("%s/lock", folder); // host-local's own
         CX_CLEANUP(cx_closep) int fd = open(lock, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || flock(fd, LOCK_EX) < 0)
+        // A plugin that hangs with the lock must not keep the kubelet from starting.
+        int64_t deadline = cx_time_monotonic() + LOCK_PATIENCE;
+        while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                if (errno != EWOULDBLOCK || cx_time_monotonic() > deadline)
+                        return;
+                nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        }
+        if (fd < 0)
                 return;
         DIR *dir = opendir(folder);
         struct dirent *entry;
