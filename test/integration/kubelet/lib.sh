@@ -72,6 +72,10 @@ clean_up() {
         for pid in $(find /sys/fs/cgroup -path "*/cxk-$id/*/cgroup.procs" -exec cat {} + 2>/dev/null | sort -u); do
                 kill -9 "$pid" 2>/dev/null
         done
+        # What no record has: a tool in the making of a container, whose arguments have this folder's name
+        for pid in $(grep -lsF "$work/kubelet/state" /proc/[0-9]*/cmdline | cut -d/ -f3); do
+                [ "$pid" = $$ ] || kill -9 "$pid" 2>/dev/null
+        done
         while read -r mount; do umount -l "$mount" 2>/dev/null; done < <(awk -v p="$work/" 'index($5, p) == 1 {print $5}' /proc/self/mountinfo | sort -r)
         ip link del "cxk$(echo "$id" | cut -c1-5)a" 2>/dev/null
         ip netns del "cxk-$id" 2>/dev/null
