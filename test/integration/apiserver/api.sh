@@ -140,7 +140,7 @@ t_grace() {
 }
 t_binding() {
         req POST $ns/pods "$(pod bound)" && req POST $ns/pods/bound/binding '{"apiVersion":"v1","kind":"Binding","metadata":{"name":"bound"},"target":{"kind":"Node","name":"n1"}}' && want 201 &&
-                req GET $ns/pods/bound && want 200 '.spec.nodeName == "n1" and .status.conditions[0].type == "PodScheduled"' &&
+                req GET $ns/pods/bound && want 200 '.spec.nodeName == "n1" and .metadata.generation == 1 and .status.conditions[0].type == "PodScheduled"' &&
                 req POST $ns/pods/bound/binding '{"metadata":{"name":"bound"},"target":{"name":"n2"}}' && want 409 &&
                 req PATCH $ns/pods/bound '{"spec":{"nodeName":"n2"}}' application/merge-patch+json && want 422 '.reason == "Invalid"' &&
                 req POST $ns/pods/bound/eviction '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"bound"}}' && want 201 && req DELETE "$ns/pods/bound?gracePeriodSeconds=0" && want 200
