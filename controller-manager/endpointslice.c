@@ -91,7 +91,8 @@ static json_t *make_endpoint(const struct slices *self, const struct backend *ba
 
 static const char *endpoint_id(const json_t *endpoint)
 {
-        return cx_json_string_or(endpoint, "targetRef.uid", "");
+        const char *uid = cx_json_string(endpoint, "targetRef.uid");
+        return uid ? uid : cx_str(json_string_value(json_array_get(json_object_get(endpoint, "addresses"), 0)));
 }
 
 void slices_pack(struct packed_slice *slices, size_t *count, json_t *wanted, size_t max)
@@ -139,15 +140,7 @@ static json_t *make_labels(const json_t *service)
         return labels;
 }
 
-// One group: the endpoints of one family with the same ports.
-struct group {
-        struct slices *self;
-        const json_t *service;
-        const char *family, *ports;
-        json_t *labels;
-};
-
-static bool in_group(const struct group *group, const json_t *slice)
+static bool in_group(const struct slice_group *group, const json_t *slice)
 {
         if (!cx_streq(cx_json_string(slice, "addressType"), group->family))
                 return false;
@@ -165,57 +158,57 @@ static uint32_t hash_text(uint32_t hash, const char *text)
         return hash;
 }
 
-static char *slice_name(const struct group *group, const struct cx_map *taken)
+static char *slice_name(const struct slice_group *group, const struct cx_map *taken)
 {
         static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
         for (uint32_t number = 0;; number++) {
-                uint32_t hash = hash_text(2166136261u ^ number, cx_json_string_or(group->service, "metadata.uid", ""));
+                uint32_t hash = hash_text(2166136261u ^ number, group->owner->uid);
                 hash = hash_text(hash_text(hash, group->family), group->ports);
                 char suffix[6] = "";
                 for (int i = 0; i < 5; i++, hash /= 27)
                         suffix[i] = letters[hash % 27];
-                char *name = cx_sprintf("%.200s-%s", cx_json_string_or(group->service, "metadata.name", ""), suffix);
+                char *name = cx_sprintf("%.200s-%s", group->owner->name, suffix);
                 if (!cx_map_has(taken, name))
                         return name;
                 free(name);
         }
 }
 
-static int write_slice(const struct group *group, const struct packed_slice *slice, const char *name,
+static int write_slice(const struct slice_group *group, const struct packed_slice *slice, const char *name,
                        struct cx_error *err)
 {
-        const char *namespace = cx_json_string(group->service, "metadata.namespace");
+        const struct slice_owner *owner = group->owner;
+        const char *namespace = owner->namespace;
         const struct cx_ref *ref = CX_REF("discovery.k8s.io", "v1", "endpointslices", namespace, name);
         json_auto_t *object = slice->created
                                       ? json_pack("{s:{s:s, s:s, s:s, s:[o]}}", "metadata", "name", name, "namespace",
                                                   namespace, "generateName", "", "ownerReferences",
-                                                  make_controller_ref("v1", "Service",
-                                                                      cx_json_string(group->service, "metadata.name"),
-                                                                      cx_json_string(group->service, "metadata.uid")))
+                                                  make_controller_ref("v1", owner->kind, owner->name, owner->uid))
                                       : json_deep_copy(slice->object);
         json_t *ports = NULL;
         if (cx_json_parse(group->ports, strlen(group->ports), false, &ports, err) < 0)
                 return -EINVAL;
-        CX_CLEANUP(cx_freep)
-        char *prefix = cx_sprintf("%.200s-", cx_json_string_or(group->service, "metadata.name", ""));
+        CX_CLEANUP(cx_freep) char *prefix = cx_sprintf("%.200s-", owner->name);
         if (slice->created)
                 cx_json_set_string(object, "metadata.generateName", prefix);
         json_object_set(json_object_get(object, "metadata"), "labels", group->labels);
+        if (group->annotations)
+                json_object_set(json_object_get(object, "metadata"), "annotations", group->annotations);
         json_object_set_new(object, "apiVersion", json_string("discovery.k8s.io/v1"));
         json_object_set_new(object, "kind", json_string("EndpointSlice"));
         json_object_set_new(object, "addressType", json_string(group->family));
         json_object_set_new(object, "ports", ports);
         json_object_set(object, "endpoints", slice->endpoints);
-        int r = slice->created ? cx_rest_create(group->self->manager->rest, ref, object, NULL, err)
-                               : cx_rest_update(group->self->manager->rest, ref, object, NULL, err);
+        int r = slice->created ? cx_rest_create(owner->rest, ref, object, NULL, err)
+                               : cx_rest_update(owner->rest, ref, object, NULL, err);
         if (r < 0 && (cx_error_is(err, CX_REASON_ALREADY_EXISTS) || cx_error_is(err, CX_REASON_NOT_FOUND)))
                 return -EAGAIN; // the informer is a moment behind
         return r;
 }
 
-static int delete_slice(struct slices *self, const json_t *slice, struct cx_error *err)
+int slice_delete(struct cx_rest *rest, const json_t *slice, struct cx_error *err)
 {
-        int r = cx_rest_delete(self->manager->rest,
+        int r = cx_rest_delete(rest,
                                CX_REF("discovery.k8s.io", "v1", "endpointslices",
                                       cx_json_string(slice, "metadata.namespace"),
                                       cx_json_string(slice, "metadata.name")),
@@ -227,9 +220,15 @@ static int delete_slice(struct slices *self, const json_t *slice, struct cx_erro
         return r;
 }
 
-// `existing` are the slices of the Service; those of this group are taken out of it (set to null).
-static int sync_group(const struct group *group, json_t *existing, json_t *wanted, struct cx_map *taken,
-                      struct cx_error *err)
+static bool same_metadata(const struct slice_group *group, const json_t *slice)
+{
+        const json_t *have = cx_json_get(slice, "metadata.annotations"), *want = group->annotations;
+        bool same = !want || (have ? json_equal(have, want) : !json_object_size(want));
+        return same && json_equal(cx_json_get(slice, "metadata.labels"), group->labels);
+}
+
+int slice_group_sync(const struct slice_group *group, json_t *existing, json_t *wanted, struct cx_map *taken,
+                     struct cx_error *err)
 {
         size_t count = 0, most = json_array_size(existing) + json_array_size(wanted) / SLICE_MAX + 2;
         CX_CLEANUP(cx_freep) struct packed_slice *slices = cx_alloc_array(most, sizeof *slices);
@@ -253,9 +252,8 @@ static int sync_group(const struct group *group, json_t *existing, json_t *wante
                 struct packed_slice *packed = &slices[i];
                 if (r == 0 && !packed->created && !json_array_size(packed->endpoints) && left > 1) {
                         left--;
-                        r = delete_slice(group->self, packed->object, err);
-                } else if (r == 0 && (packed->changed ||
-                                      !json_equal(cx_json_get(packed->object, "metadata.labels"), group->labels))) {
+                        r = slice_delete(group->owner->rest, packed->object, err);
+                } else if (r == 0 && (packed->changed || !same_metadata(group, packed->object))) {
                         CX_CLEANUP(cx_freep)
                         char *name = packed->created ? slice_name(group, taken)
                                                      : cx_strdup(cx_json_string(packed->object, "metadata.name"));
@@ -273,7 +271,10 @@ static int sync_family(struct slices *self, const json_t *service, const char *f
 {
         struct backends backends;
         backends_find(self->pods, service, family, &backends);
-        struct group group = {self, service, family, "[]", labels};
+        const struct slice_owner owner = {self->manager->rest, "Service", cx_json_string(service, "metadata.namespace"),
+                                          cx_json_string(service, "metadata.name"),
+                                          cx_json_string(service, "metadata.uid")};
+        struct slice_group group = {.owner = &owner, .family = family, .ports = "[]", .labels = labels};
         int r = 0;
         size_t i = 0;
         do { // at least once: without backends, for the empty slice
@@ -282,7 +283,7 @@ static int sync_family(struct slices *self, const json_t *service, const char *f
                         group.ports = backends.items[i].ports;
                 for (; i < backends.count && strcmp(backends.items[i].ports, group.ports) == 0; i++)
                         json_array_append_new(wanted, make_endpoint(self, &backends.items[i], service));
-                r = sync_group(&group, existing, wanted, taken, err);
+                r = slice_group_sync(&group, existing, wanted, taken, err);
         } while (r == 0 && i < backends.count);
         backends_release(&backends);
         return r;
@@ -317,7 +318,7 @@ static int reconcile(void *context, const char *key, int64_t *retry_after CX_UNU
         json_t *slice;
         json_array_foreach (existing, i, slice) {
                 if (r == 0 && json_is_object(slice)) // of ports or of a family that are no longer
-                        r = delete_slice(self, slice, err);
+                        r = slice_delete(self->manager->rest, slice, err);
         }
         return r;
 }

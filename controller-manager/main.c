@@ -8,11 +8,22 @@
 #include <pthread.h>
 
 static const struct controller *const controllers[] = {
-        &deployment_controller,        &replicaset_controller,  &endpoints_controller,
-        &endpointslice_controller,     &namespace_controller,   &serviceaccount_controller,
-        &root_ca_controller,           &node_ipam_controller,   &node_lifecycle_controller,
-        &taint_eviction_controller,    &pod_gc_controller,      &service_lb_controller,
-        &csr_approving_controller,     &csr_signing_controller, &clusterrole_aggregation_controller,
+        &deployment_controller,
+        &replicaset_controller,
+        &endpoints_controller,
+        &endpointslice_controller,
+        &endpointslice_mirroring_controller,
+        &namespace_controller,
+        &serviceaccount_controller,
+        &root_ca_controller,
+        &node_ipam_controller,
+        &node_lifecycle_controller,
+        &taint_eviction_controller,
+        &pod_gc_controller,
+        &service_lb_controller,
+        &csr_approving_controller,
+        &csr_signing_controller,
+        &clusterrole_aggregation_controller,
         &garbage_collector_controller, // last: it takes the informers that the others asked for in full
 };
 

@@ -51,10 +51,10 @@ struct manager {
 };
 
 extern const struct controller deployment_controller, replicaset_controller, endpoints_controller,
-        endpointslice_controller, namespace_controller, serviceaccount_controller, root_ca_controller,
-        node_ipam_controller, node_lifecycle_controller, taint_eviction_controller, garbage_collector_controller,
-        pod_gc_controller, service_lb_controller, csr_approving_controller, csr_signing_controller,
-        clusterrole_aggregation_controller;
+        endpointslice_controller, endpointslice_mirroring_controller, namespace_controller, serviceaccount_controller,
+        root_ca_controller, node_ipam_controller, node_lifecycle_controller, taint_eviction_controller,
+        garbage_collector_controller, pod_gc_controller, service_lb_controller, csr_approving_controller,
+        csr_signing_controller, clusterrole_aggregation_controller;
 
 // The shared informer of a resource. Asked for in full by anybody, it is full; the garbage collector, which comes last,
 // asks for metadata only.

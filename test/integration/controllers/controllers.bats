@@ -117,6 +117,38 @@ EOF
         wait_for is 2 bash -c "$(declare -f k); k get endpoints web -o jsonpath='{.subsets[0].addresses[*].ip}' | wc -w"
 }
 
+@test "endpoints that somebody writes for a service without a selector are mirrored to slices" {
+        k apply -f - <<EOF
+apiVersion: v1
+kind: Service
+metadata: {name: outside}
+spec: {ports: [{name: http, port: 80}, {name: admin, port: 81}]}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: outside, labels: {team: a}, annotations: {note: b}}
+subsets:
+- {addresses: [{ip: 192.0.2.1, hostname: one}, {ip: "2001:db8::1"}], notReadyAddresses: [{ip: 192.0.2.2}], ports: [{name: http, port: 8080}]}
+- {addresses: [{ip: 192.0.2.3}], ports: [{name: admin, port: 9090}]}
+EOF
+        mirrored() { k get endpointslices -l kubernetes.io/service-name=outside,endpointslice.kubernetes.io/managed-by=endpointslicemirroring-controller.k8s.io "$@"; }
+        lines() { mirrored -o jsonpath='{range .items[*]}{.addressType}:{.ports[0].name}={.ports[0].port}{range .endpoints[*]}/{.addresses[0]},{.hostname},{.conditions.ready}{end}{"\n"}{end}' | sort | xargs; }
+        wait_for is "IPv4:admin=9090/192.0.2.3,,true IPv4:http=8080/192.0.2.1,one,true/192.0.2.2,,false IPv6:http=8080/2001:db8::1,,true" lines
+        [ "$(mirrored -o jsonpath='{.items[0].metadata.labels.team} {.items[0].metadata.annotations.note} {.items[0].metadata.ownerReferences[0].kind} {.items[0].metadata.generateName}')" = "a b Endpoints outside-" ]
+        [ "$(mirrored -o jsonpath='{.items[*].metadata.annotations}' | grep -c last-applied)" = 0 ]
+        k patch endpoints outside --type=merge -p '{"subsets":[{"addresses":[{"ip":"192.0.2.4"}],"ports":[{"name":"http","port":8080}]}]}'
+        wait_for is "IPv4:http=8080/192.0.2.4,,true" lines
+        k label endpoints outside endpointslice.kubernetes.io/skip-mirror=true
+        wait_for is "" lines
+        k label endpoints outside endpointslice.kubernetes.io/skip-mirror-
+        wait_for is "IPv4:http=8080/192.0.2.4,,true" lines
+        k delete endpointslices -l kubernetes.io/service-name=outside
+        wait_for is "IPv4:http=8080/192.0.2.4,,true" lines
+        k delete endpoints outside
+        wait_for is "" lines
+        k delete service outside
+}
+
 @test "deleting a deployment takes everything along; orphaned and foreground deletion do as they say" {
         k delete deployment web
         wait_for is 0 count rs -l app=web
