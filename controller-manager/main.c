@@ -41,7 +41,7 @@ static struct process {
         size_t n_running;
         struct identities *identities; // NULL: all act as the process
         pthread_t starter;
-        bool stop, synced; // atomic
+        bool synced; // atomic
 } process = {.manager.options = {
                      .node_mask_v4 = 24,
                      .node_mask_v6 = 64,
@@ -115,20 +115,16 @@ static bool is_enabled(const struct manager_options *options, const char *name)
 
 static void *start_workers(void *argument CX_UNUSED)
 {
-        while (!__atomic_load_n(&process.stop, __ATOMIC_ACQUIRE)) {
-                CX_ERROR err = CX_ERROR_INIT;
-                if (cx_informers_wait_synced(process.manager.informers, CX_NS_PER_S / 5, &err) < 0)
-                        continue;
-                for (size_t i = 0; i < process.n_running; i++) {
-                        struct running *running = &process.running[i];
-                        running->workers = cx_workers_start(running->queue, running->controller->workers,
-                                                            running->controller->reconcile, running->self);
-                }
-                malloc_trim(0); // what the lists and handshakes took is not needed again soon
-                cx_info("Controllers run", "controllers", CX_INT((int64_t)process.n_running));
-                __atomic_store_n(&process.synced, true, __ATOMIC_RELEASE);
-                return NULL;
+        if (cx_informers_wait_synced(process.manager.informers, -1, NULL) < 0)
+                return NULL; // stopped
+        for (size_t i = 0; i < process.n_running; i++) {
+                struct running *running = &process.running[i];
+                running->workers = cx_workers_start(running->queue, running->controller->workers,
+                                                    running->controller->reconcile, running->self);
         }
+        malloc_trim(0); // what the lists and handshakes took is not needed again soon
+        cx_info("Controllers run", "controllers", CX_INT((int64_t)process.n_running));
+        __atomic_store_n(&process.synced, true, __ATOMIC_RELEASE);
         return NULL;
 }
 
@@ -189,7 +185,7 @@ static int start(struct cx_component *component, struct cx_error *err)
 
 static void stop(struct cx_component *component)
 {
-        __atomic_store_n(&process.stop, true, __ATOMIC_RELEASE);
+        cx_informers_cancel_waits(component->informers);
         pthread_join(process.starter, NULL);
         for (size_t i = 0; i < process.n_running; i++)
                 cx_workers_stop(process.running[i].workers);

@@ -4,6 +4,7 @@
 #include "apply.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "format/json.h"
 #include "health.h"
@@ -209,19 +210,15 @@ static int sync_rules(struct proxy *self, struct cx_error *err)
 // Waits until something changed (true) or until `until` (monotonic) has come. Under the lock.
 static bool wait_dirty(struct proxy *self, int64_t until)
 {
-        struct timespec moment = {.tv_sec = until / CX_NS_PER_S, .tv_nsec = until % CX_NS_PER_S};
-        while (!self->dirty && !self->stop)
-                if (pthread_cond_timedwait(&self->wake, &self->lock, &moment) == ETIMEDOUT)
-                        break;
+        while (!self->dirty && !self->stop && !cx_cond_wait_until(&self->wake, &self->lock, until))
+                ;
         return self->dirty;
 }
 
 static void rest_until(struct proxy *self, int64_t until)
 {
-        struct timespec moment = {.tv_sec = until / CX_NS_PER_S, .tv_nsec = until % CX_NS_PER_S};
-        while (!self->stop && cx_time_monotonic() < until)
-                if (pthread_cond_timedwait(&self->wake, &self->lock, &moment) == ETIMEDOUT)
-                        break;
+        while (!self->stop && !cx_cond_wait_until(&self->wake, &self->lock, until))
+                ;
 }
 
 // One round without the lock; returns when the next may start.
@@ -247,25 +244,11 @@ static int64_t one_sync(struct proxy *self)
         return start + self->options.min_sync_period;
 }
 
-static bool wait_informers(struct proxy *self)
-{
-        for (;;) {
-                CX_ERROR err = CX_ERROR_INIT;
-                if (cx_informers_wait_synced(self->informers, CX_NS_PER_S / 5, &err) == 0)
-                        return true;
-                pthread_mutex_lock(&self->lock);
-                bool stop = self->stop;
-                pthread_mutex_unlock(&self->lock);
-                if (stop)
-                        return false;
-        }
-}
-
 static void *run(void *argument)
 {
         struct proxy *self = argument;
-        if (!wait_informers(self))
-                return NULL;
+        if (cx_informers_wait_synced(self->informers, -1, NULL) < 0)
+                return NULL; // stopped
         ensure_sysctl("/proc/sys/net/ipv4/ip_forward");
         // Without it, answers between pods on one bridge would not be translated back.
         ensure_sysctl("/proc/sys/net/bridge/bridge-nf-call-iptables");
@@ -351,11 +334,7 @@ int proxy_start(struct cx_component *component, const struct proxy_options *opti
         self->applier = applier_new();
         self->health = health_new(component->metrics, options->sync_period);
         pthread_mutex_init(&self->lock, NULL);
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&self->wake, &attributes);
-        pthread_condattr_destroy(&attributes);
+        cx_cond_init(&self->wake);
         declare_metrics(self, component->metrics);
         add_informers(self);
         int r = health_serve(self->health, options->healthz_address, false, err);
@@ -380,6 +359,7 @@ bool proxy_synced(const struct proxy *self)
 
 void proxy_stop(struct proxy *self)
 {
+        cx_informers_cancel_waits(self->informers);
         pthread_mutex_lock(&self->lock);
         self->stop = true;
         pthread_cond_broadcast(&self->wake);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "binder.h"
 
+#include "base/thread.h"
 #include "base/time.h"
 
 #include <pthread.h>
@@ -27,26 +28,19 @@ struct binder *binder_new(int max_threads, binder_run run, void *context)
 {
         struct binder *self = cx_alloc(sizeof *self);
         *self = (struct binder){.run = run, .context = context, .max_threads = max_threads, .last = &self->first};
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
         pthread_mutex_init(&self->lock, NULL);
-        pthread_cond_init(&self->work, &attributes);
+        cx_cond_init(&self->work);
         pthread_cond_init(&self->ended, NULL);
-        pthread_condattr_destroy(&attributes);
         return self;
 }
 
 // False when the thread should end. Under the lock.
 static bool wait_for_work(struct binder *self)
 {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += IDLE_SECONDS;
+        int64_t deadline = cx_time_monotonic() + IDLE_SECONDS * CX_NS_PER_S;
         self->idle++;
-        int r = 0;
-        while (!self->first && !self->stop && r == 0)
-                r = pthread_cond_timedwait(&self->work, &self->lock, &until);
+        while (!self->first && !self->stop && !cx_cond_wait_until(&self->work, &self->lock, deadline))
+                ;
         self->idle--;
         return self->first;
 }

@@ -8,6 +8,7 @@
 #include "scheduler.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "binder.h"
 #include "format/json.h"
@@ -317,34 +318,15 @@ static void wait_for_event(struct scheduler *self)
         if (self->queue.counts[QUEUE_UNSCHEDULABLE] && deadline > self->flushed + FLUSH_PERIOD)
                 deadline = self->flushed + FLUSH_PERIOD;
         show_counts(self);
-        if (deadline == INT64_MAX) {
-                pthread_cond_wait(&self->wake, &self->lock);
-                return;
-        }
-        struct timespec until = {.tv_sec = deadline / CX_NS_PER_S, .tv_nsec = deadline % CX_NS_PER_S};
-        pthread_cond_timedwait(&self->wake, &self->lock, &until);
-}
-
-static bool wait_synced(struct scheduler *self)
-{
-        for (;;) {
-                CX_ERROR err = CX_ERROR_INIT;
-                if (cx_informers_wait_synced(self->informers, CX_NS_PER_S / 5, &err) == 0)
-                        return true;
-                lock(self);
-                bool stop = self->stop;
-                unlock(self);
-                if (stop)
-                        return false;
-        }
+        (void)cx_cond_wait_until(&self->wake, &self->lock, deadline);
 }
 
 static void *run(void *argument)
 {
         struct scheduler *self = argument;
-        if (!wait_synced(self))
-                return NULL;
-        malloc_trim(0); // the first lists are not needed again soon
+        if (cx_informers_wait_synced(self->informers, -1, NULL) < 0)
+                return NULL; // stopped
+        malloc_trim(0);      // the first lists are not needed again soon
         __atomic_store_n(&self->synced, true, __ATOMIC_RELEASE);
         cx_info("Scheduling", "scheduler", self->name);
         lock(self);
@@ -427,11 +409,7 @@ struct scheduler *scheduler_new(struct cx_rest *rest, struct cx_informers *infor
         framework_init(&self->framework, &self->cache);
         pthread_mutex_init(&self->gate, NULL);
         pthread_mutex_init(&self->lock, NULL);
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&self->wake, &attributes);
-        pthread_condattr_destroy(&attributes);
+        cx_cond_init(&self->wake);
         self->binder = binder_new(MAX_BINDERS, run_task, self);
         declare_metrics(self, metrics);
         add_informers(self);
@@ -454,6 +432,7 @@ bool scheduler_synced(const struct scheduler *self)
 
 void scheduler_stop(struct scheduler *self)
 {
+        cx_informers_cancel_waits(self->informers);
         lock(self);
         self->stop = true;
         pthread_cond_broadcast(&self->wake);

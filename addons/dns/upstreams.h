@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "base/flags.h"
+#include "base/strings.h"
 
 struct cx_upstreams;
 // `fixed` ("address" or "address:port"), or when that is empty the servers of `resolv_conf`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parser: recursive descent over the text, into a tree that points into a copy of it.
-#include "base/flags.h"
+#include "base/strings.h"
 #include "kubectl/printer/gotemplate_internal.h"
 
 #define MAX_TEXT ((size_t)1 << 20)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Tables on the screen: cells to text, columns to widths.
 #include "kubectl/printer/table.h"
 
-#include "base/time.h"
+#include "api/selector.h"
 #include "format/json.h"
 #include "kubectl/printer/tabs.h"
 
@@ -36,19 +37,6 @@ static char *cell_text(const json_t *cell)
         if (json_is_real(cell))
                 return cx_sprintf("%g", json_real_value(cell));
         return !cell || json_is_null(cell) ? cx_strdup("<none>") : cx_json_text(cell);
-}
-
-static char *labels_text(const json_t *labels)
-{
-        CX_STRINGS pairs = CX_STRINGS_INIT;
-        const char *key;
-        json_t *value;
-        json_object_foreach ((json_t *)labels, key, value) {
-                CX_CLEANUP(cx_freep) char *pair = cx_sprintf("%s=%s", key, cx_str(json_string_value(value)));
-                cx_strings_add(&pairs, pair);
-        }
-        cx_strings_sort(&pairs);
-        return pairs.count ? cx_strings_join(&pairs, ",") : cx_strdup("<none>");
 }
 
 // As wide as the longest of them, so that later rows need no other width.
@@ -107,7 +95,7 @@ static void add_row(const struct cx_table_printer *p, const json_t *row, struct 
         for (size_t j = 0; p->label_columns && j < p->label_columns->count; j++)
                 cx_strings_add(line, cx_str(json_string_value(json_object_get(labels, p->label_columns->items[j]))));
         if (p->show_labels) {
-                CX_CLEANUP(cx_freep) char *text = labels_text(labels);
+                CX_CLEANUP(cx_freep) char *text = cx_labels_text(labels);
                 cx_strings_add(line, text);
         }
 }

@@ -338,3 +338,21 @@ void cx_selector_format(const struct cx_selector *selector, struct cx_buf *to)
                 cx_buf_add(to, list ? ")" : "");
         }
 }
+
+void cx_labels_list(const json_t *map, struct cx_strings *to)
+{
+        const char *key;
+        json_t *value;
+        json_object_foreach ((json_t *)map, key, value) {
+                CX_CLEANUP(cx_freep) char *pair = cx_sprintf("%s=%s", key, cx_str(json_string_value(value)));
+                cx_strings_add(to, pair);
+        }
+        cx_strings_sort(to);
+}
+
+char *cx_labels_text(const json_t *map)
+{
+        CX_STRINGS pairs = CX_STRINGS_INIT;
+        cx_labels_list(map, &pairs);
+        return pairs.count ? cx_strings_join(&pairs, ",") : cx_strdup("<none>");
+}

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/strings.h"
 
 #include <jansson.h>
 
@@ -45,6 +46,12 @@ bool cx_selector_matches(const struct cx_selector *selector, const json_t *label
 // The general form: `get` returns the value of a key or NULL.
 bool cx_selector_matches_with(const struct cx_selector *selector, const char *(*get)(void *context, const char *key),
                               void *context);
+// "a=b", "c in (d,e)" and so on, joined by commas: what the parser reads.
 void cx_selector_format(const struct cx_selector *selector, struct cx_buf *to);
 void cx_selector_release(struct cx_selector *selector);
 #define CX_SELECTOR CX_CLEANUP(cx_selector_release) struct cx_selector
+
+// A map of labels or annotations (NULL: none) as "key=value", sorted; added to `to`.
+void cx_labels_list(const json_t *map, struct cx_strings *to);
+// The same joined by commas; "<none>" when there are none. Owned.
+char *cx_labels_text(const json_t *map);

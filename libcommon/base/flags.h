@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/strings.h"
 
 enum cx_flag_kind {
         CX_FLAG_BOOL,     // bool *
@@ -15,23 +16,6 @@ enum cx_flag_kind {
         CX_FLAG_LIST,     // struct cx_strings *: repeated; not split
         CX_FLAG_CSV,      // struct cx_strings *: repeated and split at commas
 };
-
-struct cx_strings {
-        char **items; // owned
-        size_t count;
-};
-#define CX_STRINGS_INIT                                                                                                \
-        {                                                                                                              \
-                0                                                                                                      \
-        }
-#define CX_STRINGS CX_CLEANUP(cx_strings_release) struct cx_strings
-void cx_strings_add(struct cx_strings *list, const char *text);
-void cx_strings_add_length(struct cx_strings *list, const char *text, size_t length);
-void cx_strings_split(struct cx_strings *list, const char *text, char separator); // empty parts are kept
-bool cx_strings_has(const struct cx_strings *list, const char *text);
-void cx_strings_sort(struct cx_strings *list);
-char *cx_strings_join(const struct cx_strings *list, const char *separator); // owned by the caller
-void cx_strings_release(struct cx_strings *list);
 
 struct cx_flag {
         const char *name;
@@ -44,7 +28,7 @@ struct cx_flag {
         int64_t min, max;       // for CX_FLAG_INT, when min < max
 };
 
-// Parses argv[1..]; what is not a flag goes to ret_args (borrowed pointers into argv, in order, added as copies).
+// Parses argv[1..]; what is not a flag goes to ret_args, in order, as copies.
 // `tables` is an array of `n_tables` flag arrays, each ended by an entry without a name. After `--`, everything is an
 // argument; ret_dash (may be NULL) is the number of arguments before it, or -1.
 // "unknown flag: --foo", "flag needs an argument: --foo", as pflag says.

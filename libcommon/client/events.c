@@ -6,13 +6,15 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "format/json.h"
 
 #include <pthread.h>
 
 #define QUEUE_MAX 10000
-#define WRITE_RATE 100 // a second, after a burst of as many
+#define MAX_MESSAGE 1024 // bytes: what the API allows
+#define WRITE_RATE 100   // a second, after a burst of as many
 #define CACHE_MAX 2048
 #define BURST 25
 #define REFILL (300 * CX_NS_PER_S)
@@ -101,12 +103,8 @@ struct cx_events *cx_events_new(struct cx_rest *rest, const char *component, con
         core->similar.free_value = free_similar;
         core->buckets.free_value = free;
         pthread_mutex_init(&core->lock, NULL);
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&core->wake, &attributes);
-        pthread_cond_init(&core->pause, &attributes);
-        pthread_condattr_destroy(&attributes);
+        cx_cond_init(&core->wake);
+        cx_cond_init(&core->pause);
         struct cx_events *events = cx_alloc(sizeof *events);
         events->core = core;
         events->component = cx_strdup(component);
@@ -263,8 +261,7 @@ static void wait_turn(struct core *core)
         if (core->pace.tokens >= 0)
                 return;
         int64_t until = now + (int64_t)(-core->pace.tokens * each);
-        const struct timespec ts = {until / CX_NS_PER_S, until % CX_NS_PER_S};
-        while (!core->stop && pthread_cond_timedwait(&core->pause, &core->lock, &ts) == 0)
+        while (!core->stop && !cx_cond_wait_until(&core->pause, &core->lock, until))
                 ;
 }
 
@@ -327,18 +324,25 @@ void cx_events_free(struct cx_events *events)
         free(core);
 }
 
+static char *format_message(const char *format, va_list args)
+{
+        CX_BUF message = CX_BUF_INIT_MAX(65536);
+        cx_buf_vprintf(&message, format, args);
+        if (message.length > MAX_MESSAGE)
+                message.data[MAX_MESSAGE] = 0;
+        return cx_buf_detach(&message);
+}
+
 static void record(struct cx_events *events, const struct cx_event_about *about, const char *type, const char *reason,
-                   char *message_steal)
+                   const char *format, va_list args)
 {
         struct core *core = events->core;
-        if (strlen(message_steal) > 1024)
-                message_steal[1024] = 0;
         struct event *event = cx_alloc(sizeof *event);
         *event = (struct event){
                 .component = cx_strdup(events->component),
                 .type = cx_strdup(type),
                 .reason = cx_strdup(reason),
-                .message = message_steal,
+                .message = format_message(format, args),
                 .api_version = cx_strdup(about->api_version),
                 .kind = cx_strdup(about->kind),
                 .namespace = cx_strdup(about->namespace),
@@ -364,13 +368,6 @@ static void record(struct cx_events *events, const struct cx_event_about *about,
                 free_event(event);
 }
 
-static char *format_message(const char *format, va_list args)
-{
-        CX_BUF message = CX_BUF_INIT_MAX(65536);
-        cx_buf_vprintf(&message, format, args);
-        return cx_buf_detach(&message);
-}
-
 void cx_event(struct cx_events *events, const struct cx_event_about *about, const char *type, const char *reason,
               const char *format, ...)
 {
@@ -378,9 +375,8 @@ void cx_event(struct cx_events *events, const struct cx_event_about *about, cons
                 return;
         va_list args;
         va_start(args, format);
-        char *message = format_message(format, args);
+        record(events, about, type, reason, format, args);
         va_end(args);
-        record(events, about, type, reason, message);
 }
 
 void cx_event_object(struct cx_events *events, const char *api_version, const char *kind,
@@ -388,15 +384,14 @@ void cx_event_object(struct cx_events *events, const char *api_version, const ch
 {
         if (!events)
                 return;
-        va_list args;
-        va_start(args, format);
-        char *message = format_message(format, args);
-        va_end(args);
         struct cx_event_about about = {.api_version = api_version,
                                        .kind = kind,
                                        .namespace = object->namespace,
                                        .name = object->name,
                                        .uid = object->uid,
                                        .resource_version = object->resource_version};
-        record(events, &about, type, reason, message);
+        va_list args;
+        va_start(args, format);
+        record(events, &about, type, reason, format, args);
+        va_end(args);
 }

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "base/flags.h"
+#include "base/strings.h"
 
 #include <jansson.h>
 

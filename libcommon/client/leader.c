@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "format/json.h"
 
@@ -47,11 +48,7 @@ struct cx_leader *cx_leader_new(struct cx_rest *rest, struct cx_events *events, 
         leader->renew_deadline = options->renew_deadline ? options->renew_deadline : 10 * CX_NS_PER_S;
         leader->retry_period = options->retry_period ? options->retry_period : 2 * CX_NS_PER_S;
         pthread_mutex_init(&leader->lock, NULL);
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&leader->wake, &attributes);
-        pthread_condattr_destroy(&attributes);
+        cx_cond_init(&leader->wake);
         return leader;
 }
 
@@ -59,10 +56,9 @@ struct cx_leader *cx_leader_new(struct cx_rest *rest, struct cx_events *events, 
 static bool wait_or_stop(struct cx_leader *leader, int64_t ns)
 {
         int64_t deadline = cx_time_monotonic() + ns;
-        struct timespec ts = {deadline / CX_NS_PER_S, deadline % CX_NS_PER_S};
         pthread_mutex_lock(&leader->lock);
-        while (!leader->stop && cx_time_monotonic() < deadline)
-                pthread_cond_timedwait(&leader->wake, &leader->lock, &ts);
+        while (!leader->stop && !cx_cond_wait_until(&leader->wake, &leader->lock, deadline))
+                ;
         bool stop = leader->stop;
         pthread_mutex_unlock(&leader->lock);
         return stop;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/thread.h"
 #include "base/time.h"
 
 #include <pthread.h>
@@ -55,11 +56,7 @@ struct cx_workqueue *cx_workqueue_new(const char *name)
         queue->name = name;
         queue->last = &queue->first;
         pthread_mutex_init(&queue->lock, NULL);
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&queue->wake, &attributes);
-        pthread_condattr_destroy(&attributes);
+        cx_cond_init(&queue->wake);
         return queue;
 }
 
@@ -228,12 +225,7 @@ int cx_workqueue_failures(struct cx_workqueue *queue, const char *key)
 static void wait_until(struct cx_workqueue *queue, int64_t moment)
 {
         queue->waiting++;
-        if (moment) {
-                struct timespec ts = {moment / CX_NS_PER_S, moment % CX_NS_PER_S};
-                pthread_cond_timedwait(&queue->wake, &queue->lock, &ts);
-        } else {
-                pthread_cond_wait(&queue->wake, &queue->lock);
-        }
+        (void)cx_cond_wait_until(&queue->wake, &queue->lock, moment ? moment : INT64_MAX);
         queue->waiting--;
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "base/flags.h"
+#include "base/strings.h"
 #include "schema/schema.h"
 
 // --- decode.c: what a client sent against the type -----------------------------------------------------------------

@@ -93,19 +93,6 @@ void cx_cell_containers(struct cx_row *row, const json_t *pod_spec)
         cx_cell_steal(row, cx_join_list(containers, "image", ","));
 }
 
-char *cx_labels_text(const json_t *map)
-{
-        CX_STRINGS pairs = CX_STRINGS_INIT;
-        const char *key;
-        json_t *value;
-        json_object_foreach ((json_t *)map, key, value) {
-                CX_CLEANUP(cx_freep) char *pair = cx_sprintf("%s=%s", key, cx_str(json_string_value(value)));
-                cx_strings_add(&pairs, pair);
-        }
-        cx_strings_sort(&pairs);
-        return pairs.count ? cx_strings_join(&pairs, ",") : cx_strdup("<none>");
-}
-
 void cx_cell_labels(struct cx_row *row, const json_t *map)
 {
         cx_cell_steal(row, cx_labels_text(map));

@@ -37,7 +37,5 @@ void cx_cell_labels(struct cx_row *row, const json_t *map);
 
 // "5m" since the RFC 3339 moment; "<unknown>" when it is none. Owned.
 char *cx_since_text(int64_t now, const char *moment);
-// "a=b,c=d" sorted, or "<none>". Owned.
-char *cx_labels_text(const json_t *map);
 // Strings of a list, or of a member of each item of a list, joined. Owned.
 char *cx_join_list(const json_t *list, const char *member, const char *separator);

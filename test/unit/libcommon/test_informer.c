@@ -158,6 +158,34 @@ static void test_add_later_and_stop(void **state)
         fake_api_free(api);
 }
 
+static void *wait_for_ever(void *set)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        return (void *)(intptr_t)cx_informers_wait_synced(set, -1, &err);
+}
+
+// A process that stops before the apiserver has answered does not hang.
+static void test_cancel_waits(void **state)
+{
+        (void)state;
+        struct fake_api *api = fake_api_new();
+        pthread_mutex_lock(&api->lock);
+        api->fail_next = 1000000;
+        api->fail_code = 500;
+        pthread_mutex_unlock(&api->lock);
+        struct cx_informers *set = cx_informers_new(api->rest);
+        cx_informers_add(set, &(struct cx_informer_options){.ref = {"", "v1", "pods"}});
+        cx_informers_start(set);
+        pthread_t waiter;
+        void *result;
+        assert_int_equal(pthread_create(&waiter, NULL, wait_for_ever, set), 0);
+        cx_informers_cancel_waits(set);
+        assert_int_equal(pthread_join(waiter, &result), 0);
+        assert_int_equal((int)(intptr_t)result, -ECANCELED);
+        cx_informers_free(set);
+        fake_api_free(api);
+}
+
 int main(void)
 {
         cx_process_init();
@@ -165,6 +193,7 @@ int main(void)
                 cmocka_unit_test(test_follow),
                 cmocka_unit_test(test_resume_and_relist),
                 cmocka_unit_test(test_add_later_and_stop),
+                cmocka_unit_test(test_cancel_waits),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
