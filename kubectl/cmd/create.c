@@ -74,6 +74,33 @@ json_t *cx_strings_json(const struct cx_strings *list)
         return cx_words_after(list, 0);
 }
 
+static void collection_path(const struct cx_info *info, struct cx_buf *path)
+{
+        struct cx_info collection = *info;
+        collection.name = NULL;
+        cx_info_path(&collection, NULL, path);
+}
+
+// Sends info->object; the answer takes its place.
+static int send_object(struct cx_ctl *ctl, const char *method, const char *path, struct cx_info *info,
+                       struct cx_error *err)
+{
+        json_t *object = NULL;
+        int r = cx_ctl_json(ctl, method, path, NULL, info->object, &object, err);
+        if (r < 0)
+                return r;
+        json_decref(info->object);
+        info->object = object;
+        return 0;
+}
+
+static void add_write_options(const struct cx_create *create, const char *manager, struct cx_buf *path)
+{
+        cx_rest_query(path, "fieldManager", create->manager ? create->manager : manager);
+        cx_rest_query(path, "fieldValidation", cx_field_validation(create->validate));
+        cx_rest_query(path, "dryRun", create->mode == CX_DRY_SERVER ? "All" : NULL);
+}
+
 int cx_create_info(struct cx_ctl *ctl, struct cx_create *create, struct cx_info *info, struct cx_error *err)
 {
         if (create->save_config) {
@@ -83,19 +110,11 @@ int cx_create_info(struct cx_ctl *ctl, struct cx_create *create, struct cx_info 
         }
         if (create->mode != CX_DRY_CLIENT) {
                 CX_BUF path = CX_BUF_INIT;
-                struct cx_info collection = *info;
-                collection.name = NULL;
-                cx_info_path(&collection, NULL, &path);
-                cx_rest_query(&path, "fieldManager", create->manager ? create->manager : "kubectl-create");
-                cx_rest_query(&path, "fieldValidation", cx_field_validation(create->validate));
-                cx_rest_query(&path, "dryRun", create->mode == CX_DRY_SERVER ? "All" : NULL);
-                json_t *object = NULL;
-                int r = cx_ctl_json(ctl, "POST", path.data, NULL, info->object, &object, err);
-                if (r < 0)
+                collection_path(info, &path);
+                add_write_options(create, "kubectl-create", &path);
+                if (send_object(ctl, "POST", path.data, info, err) < 0)
                         return cx_info_wrap(info, "creating", err);
-                json_decref(info->object);
-                info->object = object;
-                const char *name = cx_json_string(object, "metadata.name"); // generateName
+                const char *name = cx_json_string(info->object, "metadata.name"); // generateName
                 free(info->name);
                 info->name = cx_strdup(name);
         }
@@ -223,15 +242,9 @@ static int replace_one(struct cx_ctl *ctl, struct cx_create *create, struct cx_i
         if (create->mode != CX_DRY_CLIENT) {
                 CX_BUF path = CX_BUF_INIT;
                 cx_info_path(info, subresource, &path);
-                cx_rest_query(&path, "fieldManager", create->manager ? create->manager : "kubectl-replace");
-                cx_rest_query(&path, "fieldValidation", cx_field_validation(create->validate));
-                cx_rest_query(&path, "dryRun", create->mode == CX_DRY_SERVER ? "All" : NULL);
-                json_t *object = NULL;
-                int r = cx_ctl_json(ctl, "PUT", path.data, NULL, info->object, &object, err);
-                if (r < 0)
+                add_write_options(create, "kubectl-replace", &path);
+                if (send_object(ctl, "PUT", path.data, info, err) < 0)
                         return cx_info_wrap(info, "replacing", err);
-                json_decref(info->object);
-                info->object = object;
         }
         return cx_output_result(&create->output, info, "replaced", create->mode, err);
 }
@@ -244,17 +257,12 @@ static int force_replace(struct cx_ctl *ctl, struct cx_create *create, struct cx
         for (size_t i = 0; r == 0 && i < infos->count; i++) {
                 struct cx_info *info = infos->items[i];
                 CX_BUF path = CX_BUF_INIT;
-                struct cx_info collection = *info;
-                collection.name = NULL;
-                cx_info_path(&collection, NULL, &path);
+                collection_path(info, &path);
                 cx_rest_query(&path, "fieldManager", "kubectl-replace");
                 json_object_del(json_object_get(info->object, "metadata"), "resourceVersion");
-                json_t *object = NULL;
-                r = cx_ctl_json(ctl, "POST", path.data, NULL, info->object, &object, err);
+                r = send_object(ctl, "POST", path.data, info, err);
                 if (r < 0)
                         return r;
-                json_decref(info->object);
-                info->object = object;
                 r = cx_output_result(&create->output, info, "replaced", CX_DRY_NONE, err);
         }
         return r;

@@ -4,32 +4,32 @@
 #include "base/time.h"
 #include "kubectl/cmd/commands.h"
 
-CX_COMMAND(create_namespace)
+// `create KIND NAME` without flags of its own: the object is all but its name.
+static int create_named(struct cx_ctl *ctl, int argc, char **argv, json_t *object_steal, struct cx_error *err)
 {
+        json_auto_t *object = object_steal;
         CX_CREATE create = {0};
         const struct cx_flag flags[] = {CX_CREATE_FLAGS(&create), {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
-        return cx_create_object(ctl, &create,
-                                json_pack("{s:s,s:s,s:{s:s},s:{},s:{}}", "apiVersion", "v1", "kind", "Namespace",
-                                          "metadata", "name", args.items[0], "spec", "status"),
-                                err);
+        (void)cx_json_set(object, "metadata.name", json_string(args.items[0]));
+        return cx_create_object(ctl, &create, cx_steal(&object), err);
+}
+
+CX_COMMAND(create_namespace)
+{
+        return create_named(ctl, argc, argv,
+                            json_pack("{s:s,s:s,s:{},s:{},s:{}}", "apiVersion", "v1", "kind", "Namespace", "metadata",
+                                      "spec", "status"),
+                            err);
 }
 
 CX_COMMAND(create_serviceaccount)
 {
-        CX_CREATE create = {0};
-        const struct cx_flag flags[] = {CX_CREATE_FLAGS(&create), {0}};
-        CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
-        if (r < 0)
-                return r;
-        return cx_create_object(ctl, &create,
-                                json_pack("{s:s,s:s,s:{s:s}}", "apiVersion", "v1", "kind", "ServiceAccount", "metadata",
-                                          "name", args.items[0]),
-                                err);
+        return create_named(ctl, argc, argv,
+                            json_pack("{s:s,s:s,s:{}}", "apiVersion", "v1", "kind", "ServiceAccount", "metadata"), err);
 }
 
 CX_COMMAND(create_quota)

@@ -67,11 +67,18 @@ void cx_describe_annotations(struct cx_describe *d, const json_t *object)
                 cx_buf_add(d->to, "<none>\n");
 }
 
-void cx_describe_head(struct cx_describe *d, const json_t *object, bool namespaced)
+void cx_describe_name(struct cx_describe *d, const json_t *object)
 {
         cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(object, "metadata.name", ""));
+        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(object, "metadata.namespace", ""));
+}
+
+void cx_describe_head(struct cx_describe *d, const json_t *object, bool namespaced)
+{
         if (namespaced)
-                cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(object, "metadata.namespace", ""));
+                cx_describe_name(d, object);
+        else
+                cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(object, "metadata.name", ""));
         cx_describe_labels(d, 0, "Labels", cx_json_get(object, "metadata.labels"));
         cx_describe_annotations(d, object);
 }

@@ -38,6 +38,8 @@ void cx_line(struct cx_describe *d, int level, const char *format, ...) CX_PRINT
 // "Labels:\ta=b\n\tc=d\n", sorted, "<none>" when empty. `separator` is "=" for labels and ": " for annotations.
 void cx_describe_labels(struct cx_describe *d, int level, const char *title, const json_t *map);
 void cx_describe_annotations(struct cx_describe *d, const json_t *object);
+void cx_describe_name(struct cx_describe *d, const json_t *object); // and its namespace
+// Name, namespace, labels and annotations.
 void cx_describe_head(struct cx_describe *d, const json_t *object, bool namespaced);
 void cx_describe_controller(struct cx_describe *d, const json_t *object); // "Controlled By:", when something does
 void cx_describe_events(struct cx_describe *d, const json_t *object);

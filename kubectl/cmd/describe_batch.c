@@ -41,8 +41,7 @@ static int describe_job(struct cx_describe *d, const json_t *job, struct cx_erro
 {
         const char *started = cx_json_string(job, "status.startTime"),
                    *completed = cx_json_string(job, "status.completionTime");
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(job, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(job, "metadata.namespace", ""));
+        cx_describe_name(d, job);
         put_selector(d, "Selector", cx_json_get(job, "spec.selector"), "");
         cx_describe_labels(d, 0, "Labels", cx_json_get(job, "metadata.labels"));
         cx_describe_annotations(d, job);
@@ -171,8 +170,7 @@ static int describe_hpa(struct cx_describe *d, const json_t *hpa, struct cx_erro
 static int describe_pdb(struct cx_describe *d, const json_t *pdb, struct cx_error *err CX_UNUSED)
 {
         const json_t *least = cx_json_get(pdb, "spec.minAvailable"), *most = cx_json_get(pdb, "spec.maxUnavailable");
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(pdb, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(pdb, "metadata.namespace", ""));
+        cx_describe_name(d, pdb);
         if (least || most) {
                 CX_CLEANUP(cx_freep) char *value = cx_text_of(least ? least : most);
                 cx_line(d, 0, "%s:\t%s\n", least ? "Min available" : "Max unavailable", value);
@@ -212,8 +210,7 @@ static int describe_quota(struct cx_describe *d, const json_t *quota, struct cx_
 {
         const json_t *scopes = cx_json_get(quota, "spec.scopes"), *hard = cx_json_get(quota, "status.hard");
         const json_t *used = cx_json_get(quota, "status.used");
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(quota, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(quota, "metadata.namespace", ""));
+        cx_describe_name(d, quota);
         size_t i;
         json_t *scope;
         if (json_array_size(scopes)) {
@@ -239,8 +236,7 @@ static int describe_limits(struct cx_describe *d, const json_t *range, struct cx
         static const char *const members[] = {"min", "max", "defaultRequest", "default", "maxLimitRequestRatio"};
         size_t i;
         json_t *limit;
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(range, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(range, "metadata.namespace", ""));
+        cx_describe_name(d, range);
         cx_line(d, 0, "Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio\n");
         cx_line(d, 0, "----\t--------\t---\t---\t---------------\t-------------\t-----------------------\n");
         json_array_foreach (cx_json_get(range, "spec.limits"), i, limit) {

@@ -374,10 +374,7 @@ static void describe_fields(struct cx_describe *d, const json_t *object, int lev
 
 int cx_describe_generic(struct cx_describe *d, const json_t *o, struct cx_error *err CX_UNUSED)
 {
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(o, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(o, "metadata.namespace", ""));
-        cx_describe_labels(d, 0, "Labels", cx_json_get(o, "metadata.labels"));
-        cx_describe_annotations(d, o);
+        cx_describe_head(d, o, true);
         describe_fields(d, o, 0, "");
         cx_describe_events(d, o);
         return 0;

@@ -219,8 +219,7 @@ static int describe_claim(struct cx_describe *d, const json_t *claim, struct cx_
 {
         const char *phase = cx_json_string_or(claim, "status.phase", "");
         const char *volume = cx_json_string_or(claim, "spec.volumeName", "");
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(claim, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(claim, "metadata.namespace", ""));
+        cx_describe_name(d, claim);
         cx_line(d, 0, "StorageClass:\t%s\n", cx_json_string_or(claim, "spec.storageClassName", ""));
         if (cx_json_string(claim, "metadata.deletionTimestamp")) {
                 CX_CLEANUP(cx_freep)

@@ -547,8 +547,7 @@ static void describe_conditions(struct cx_describe *d, const json_t *pod)
 int cx_describe_pod(struct cx_describe *d, const json_t *pod, struct cx_error *err CX_UNUSED)
 {
         const char *node = cx_json_string(pod, "spec.nodeName"), *text;
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(pod, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(pod, "metadata.namespace", ""));
+        cx_describe_name(d, pod);
         if (json_is_integer(cx_json_get(pod, "spec.priority")))
                 cx_line(d, 0, "Priority:\t%lld\n", (long long)cx_json_int(pod, "spec.priority", 0));
         if ((text = cx_json_string(pod, "spec.priorityClassName")) && *text)

@@ -118,8 +118,7 @@ static void describe_replica_sets(struct cx_describe *d, const json_t *deploymen
 
 static int describe_deployment(struct cx_describe *d, const json_t *o, struct cx_error *err CX_UNUSED)
 {
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(o, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(o, "metadata.namespace", ""));
+        cx_describe_name(d, o);
         describe_created(d, o);
         cx_describe_labels(d, 0, "Labels", cx_json_get(o, "metadata.labels"));
         cx_describe_annotations(d, o);
@@ -147,8 +146,7 @@ static int describe_deployment(struct cx_describe *d, const json_t *o, struct cx
 
 static int describe_replica_set(struct cx_describe *d, const json_t *o, struct cx_error *err CX_UNUSED)
 {
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(o, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(o, "metadata.namespace", ""));
+        cx_describe_name(d, o);
         describe_selector(d, o);
         cx_describe_labels(d, 0, "Labels", cx_json_get(o, "metadata.labels"));
         cx_describe_annotations(d, o);
@@ -172,8 +170,7 @@ static int describe_daemon_set(struct cx_describe *d, const json_t *o, struct cx
                       {"Number of Nodes Scheduled with Up-to-date Pods", "status.updatedNumberScheduled"},
                       {"Number of Nodes Scheduled with Available Pods", "status.numberAvailable"},
                       {"Number of Nodes Misscheduled", "status.numberMisscheduled"}};
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(o, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(o, "metadata.namespace", ""));
+        cx_describe_name(d, o);
         describe_selector(d, o);
         cx_describe_labels(d, 0, "Node-Selector", cx_json_get(o, "spec.template.spec.nodeSelector"));
         cx_describe_labels(d, 0, "Labels", cx_json_get(o, "metadata.labels"));
@@ -189,8 +186,7 @@ static int describe_daemon_set(struct cx_describe *d, const json_t *o, struct cx
 
 static int describe_stateful_set(struct cx_describe *d, const json_t *o, struct cx_error *err CX_UNUSED)
 {
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(o, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(o, "metadata.namespace", ""));
+        cx_describe_name(d, o);
         describe_created(d, o);
         describe_selector(d, o);
         cx_describe_labels(d, 0, "Labels", cx_json_get(o, "metadata.labels"));

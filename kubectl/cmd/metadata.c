@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl label and annotate.
 #include "api/names.h"
+#include "api/selector.h"
 #include "kubectl/cmd/commands.h"
 #include "schema/engine.h"
 
@@ -120,13 +121,7 @@ static int edit_one(struct cx_ctl *ctl, const struct edit *edit, struct cx_outpu
                 const json_t *map = json_object_get(json_object_get(info->object, "metadata"),
                                                     edit->labels ? "labels" : "annotations");
                 CX_STRINGS lines = CX_STRINGS_INIT;
-                const char *key;
-                json_t *value;
-                json_object_foreach ((json_t *)map, key, value) {
-                        CX_CLEANUP(cx_freep) char *line = cx_sprintf("%s=%s", key, cx_str(json_string_value(value)));
-                        cx_strings_add(&lines, line);
-                }
-                cx_strings_sort(&lines);
+                cx_labels_list(map, &lines);
                 if (edit->several)
                         CX_OUT("Listing %s for %s.%s/%s:\n", edit->labels ? "labels" : "annotations",
                                info->mapping->kind, info->mapping->group, info->name);

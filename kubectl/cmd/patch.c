@@ -209,15 +209,9 @@ static int send_edit(struct cx_ctl *ctl, struct cx_info *info, const char *edite
         const json_t *now = json_array_get(documents, 0);
         if (!json_is_object(now))
                 return cx_error_set(err, -EINVAL, "the edited file holds no object");
-        if (info->mapping->schema) {
-                // "original" is what was shown, "modified" what came back: the three-way patch with current = original
-                r = cx_patch_strategic_three_way(info->mapping->schema->kind->type, info->object, now, info->object,
-                                                 &patch, err);
-                if (r < 0)
-                        return r;
-        } else {
-                patch = cx_patch_merge_diff(info->object, now);
-        }
+        r = cx_info_diff(info, now, &patch, err);
+        if (r < 0)
+                return r;
         *ret_changed = json_object_size(patch) > 0;
         if (!*ret_changed)
                 return 0;

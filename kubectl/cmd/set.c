@@ -56,15 +56,9 @@ static int finish(struct cx_ctl *ctl, struct set *set, struct cx_info *info, jso
                   bool always, struct cx_error *err)
 {
         json_auto_t *patch = NULL;
-        int r;
-        if (info->mapping->schema) {
-                r = cx_patch_strategic_three_way(info->mapping->schema->kind->type, info->object, now, info->object,
-                                                 &patch, err);
-                if (r < 0)
-                        return r;
-        } else {
-                patch = cx_patch_merge_diff(info->object, now);
-        }
+        int r = cx_info_diff(info, now, &patch, err);
+        if (r < 0)
+                return r;
         bool changed = json_object_size(patch) > 0;
         if (changed && (set->local || set->mode == CX_DRY_CLIENT)) {
                 json_decref(info->object);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubectl/resource/builder.h"
 
+#include "schema/engine.h"
+
 #include <strings.h>
 
 static void free_info(struct cx_info *info)
@@ -412,6 +414,15 @@ int cx_info_fetch(struct cx_ctl *ctl, struct cx_info *info, struct cx_error *err
                 return r;
         json_decref(info->object);
         info->object = object;
+        return 0;
+}
+
+int cx_info_diff(const struct cx_info *info, const json_t *wanted, json_t **ret_patch, struct cx_error *err)
+{
+        if (info->mapping->schema) // a three-way patch whose original is the current object
+                return cx_patch_strategic_three_way(info->mapping->schema->kind->type, info->object, wanted,
+                                                    info->object, ret_patch, err);
+        *ret_patch = cx_patch_merge_diff(info->object, wanted);
         return 0;
 }
 

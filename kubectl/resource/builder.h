@@ -79,6 +79,8 @@ int cx_info_fetch(struct cx_ctl *ctl, struct cx_info *info, struct cx_error *err
 // Sends a patch; on success info->object is the answer.
 int cx_info_patch(struct cx_ctl *ctl, struct cx_info *info, const char *subresource, enum cx_patch_type type,
                   const json_t *patch, int dry_run, const char *manager, struct cx_error *err) CX_CHECK;
+// The patch (of cx_info_patch_type) that makes info->object into `wanted`; {} when they are equal. New reference.
+int cx_info_diff(const struct cx_info *info, const json_t *wanted, json_t **ret_patch, struct cx_error *err) CX_CHECK;
 // Strategic for kinds of the API's own, merge for custom ones.
 enum cx_patch_type cx_info_patch_type(const struct cx_info *info);
 // Puts `when "source": ` before a server's message.

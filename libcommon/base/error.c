@@ -40,17 +40,22 @@ static char *format_text(const char *format, va_list args)
         return text;
 }
 
+static void set(struct cx_error *err, int code, const char *format, va_list args)
+{
+        assert(!err->code);
+        err->message = format_text(format, args);
+        err->code = code;
+}
+
 int cx_error_set(struct cx_error *err, int code, const char *format, ...)
 {
         assert(code < 0);
         if (!err)
                 return code;
-        assert(!err->code);
         va_list args;
         va_start(args, format);
-        err->message = format_text(format, args);
+        set(err, code, format, args);
         va_end(args);
-        err->code = code;
         return code;
 }
 
@@ -59,12 +64,10 @@ int cx_error_reason(struct cx_error *err, enum cx_reason reason, const char *for
         int code = reasons[reason].code;
         if (!err)
                 return code;
-        assert(!err->code);
         va_list args;
         va_start(args, format);
-        err->message = format_text(format, args);
+        set(err, code, format, args);
         va_end(args);
-        err->code = code;
         err->reason = reason;
         return code;
 }

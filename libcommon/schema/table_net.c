@@ -4,6 +4,17 @@
 
 #define MAX_SHOWN 3
 
+// Addresses or names of a Service's or Ingress's load balancer.
+static void add_load_balancer(struct cx_buf *text, const json_t *object)
+{
+        size_t i;
+        json_t *ingress;
+        json_array_foreach (cx_json_get(object, "status.loadBalancer.ingress"), i, ingress) {
+                const char *ip = cx_json_string_or(ingress, "ip", "");
+                cx_buf_printf(text, "%s%s", i ? "," : "", *ip ? ip : cx_json_string_or(ingress, "hostname", ""));
+        }
+}
+
 static void print_external_ip(struct cx_row *row, const json_t *service, const char *type)
 {
         const json_t *external = cx_json_get(service, "spec.externalIPs");
@@ -17,13 +28,7 @@ static void print_external_ip(struct cx_row *row, const json_t *service, const c
                 return;
         }
         CX_BUF text = CX_BUF_INIT;
-        size_t i;
-        json_t *ingress;
-        json_array_foreach (cx_json_get(service, "status.loadBalancer.ingress"), i, ingress) {
-                const char *ip = cx_json_string_or(ingress, "ip", "");
-                cx_buf_printf(&text, "%s%s", text.length ? "," : "",
-                              *ip ? ip : cx_json_string_or(ingress, "hostname", ""));
-        }
+        add_load_balancer(&text, service);
         if (*ips)
                 cx_buf_printf(&text, "%s%s", text.length ? "," : "", ips);
         cx_cell_or(row, text.data, "<pending>");
@@ -137,12 +142,7 @@ static void print_ingress_hosts(struct cx_row *row, const json_t *ingress)
 static void print_ingress(struct cx_row *row, const json_t *ingress)
 {
         CX_BUF address = CX_BUF_INIT;
-        size_t i;
-        json_t *item;
-        json_array_foreach (cx_json_get(ingress, "status.loadBalancer.ingress"), i, item) {
-                const char *ip = cx_json_string_or(item, "ip", "");
-                cx_buf_printf(&address, "%s%s", i ? "," : "", *ip ? ip : cx_json_string_or(item, "hostname", ""));
-        }
+        add_load_balancer(&address, ingress);
         cx_cell_name(row, ingress);
         cx_cell_at(row, ingress, "spec.ingressClassName", "<none>");
         print_ingress_hosts(row, ingress);
