@@ -1,34 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules for given services and slices, chain by chain, and the differences that are written. Single quotes in the JSON stand
 // for double ones.
-// clang-format off
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-// clang-format on
-
-#include "format/json.h"
 #include "kube-proxy/apply.h"
+#include "test/unit/quoted_json.h"
 
 struct world {
         struct cx_objects services, slices;
         struct rules_config config;
         struct ruleset rules;
 };
-
-static json_t *parse(const char *text)
-{
-        CX_CLEANUP(cx_freep) char *copy = cx_strdup(text);
-        for (char *p = copy; *p; p++)
-                *p = *p == '\'' ? '"' : *p;
-        CX_ERROR err = CX_ERROR_INIT;
-        json_t *json = NULL;
-        if (cx_json_parse(copy, strlen(copy), true, &json, &err) < 0)
-                fail_msg("%s in %s", cx_error_text(&err), copy);
-        return json;
-}
 
 static void add(struct cx_objects *list, const json_t *json, void *projection, void (*free_projection)(void *))
 {
@@ -42,7 +22,7 @@ static void add(struct cx_objects *list, const json_t *json, void *projection, v
 static void add_service(struct world *w, const char *name, const char *spec, const char *status)
 {
         json_auto_t *json = json_pack("{s:{s:s, s:s}, s:o, s:o}", "metadata", "namespace", "ns", "name", name, "spec",
-                                      parse(spec), "status", parse(status));
+                                      quoted_json(spec), "status", quoted_json(status));
         add(&w->services, json, service_project(NULL, json), service_free);
 }
 
@@ -50,7 +30,7 @@ static void add_slice(struct world *w, const char *service, const char *ports, c
 {
         json_auto_t *json = json_pack("{s:{s:s, s:s, s:{s:s}}, s:s, s:o, s:o}", "metadata", "namespace", "ns", "name",
                                       "slice", "labels", "kubernetes.io/service-name", service, "addressType", "IPv4",
-                                      "ports", parse(ports), "endpoints", parse(endpoints));
+                                      "ports", quoted_json(ports), "endpoints", quoted_json(endpoints));
         char node[] = "here";
         add(&w->slices, json, slice_project(node, json), slice_free);
 }

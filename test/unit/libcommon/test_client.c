@@ -242,6 +242,14 @@ static void *acquire(void *argument)
         return NULL;
 }
 
+static int requests_of(struct fake_api *api)
+{
+        pthread_mutex_lock(&api->lock);
+        int requests = api->requests;
+        pthread_mutex_unlock(&api->lock);
+        return requests;
+}
+
 static void test_leader(void **state)
 {
         (void)state;
@@ -257,7 +265,8 @@ static void test_leader(void **state)
         struct candidate second = {.leader = cx_leader_new(api->rest, NULL, &options)};
         pthread_t thread;
         pthread_create(&thread, NULL, acquire, &second);
-        usleep(300000); // several of its tries
+        const int before = requests_of(api);
+        FAKE_WAIT(requests_of(api) > before + 20); // several of its tries, among what the first renews
         assert_false(__atomic_load_n(&second.done, __ATOMIC_ACQUIRE));
         cx_leader_free(first); // gives the lease back
         pthread_join(thread, NULL);

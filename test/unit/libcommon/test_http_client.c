@@ -18,6 +18,9 @@
 #include "net/websocket.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+
+static atomic_bool hanging; // a request to /hang is being kept waiting
 
 struct fixture {
         struct cx_http_server *server;
@@ -72,7 +75,12 @@ static void handle(struct cx_http_request *request, void *context)
                 cx_http_respond(request, 200, "text/plain", text, 1000000);
                 free(text);
         } else if (cx_streq(path, "/hang")) {
-                usleep(1500000);
+                bool left = false;
+                cx_http_notice_leaving(request, &left);
+                atomic_store(&hanging, true);
+                for (int i = 0; i < 30000 && !__atomic_load_n(&left, __ATOMIC_ACQUIRE); i++)
+                        usleep(1000);
+                cx_http_notice_leaving(request, NULL);
                 cx_http_respond_text(request, 200, "late");
         } else {
                 size_t length;
@@ -172,9 +180,11 @@ static void test_failures(void **state)
         assert_int_equal(cx_http_do(other, &(struct cx_http_call){.path = "/x"}, &reply, &err), -EPROTO);
 }
 
-static void *set_soon(void *flag)
+// Once the server has the request.
+static void *cancel_hanging(void *flag)
 {
-        usleep(100000);
+        while (!atomic_load(&hanging))
+                usleep(1000);
         __atomic_store_n((bool *)flag, true, __ATOMIC_RELAXED);
         return NULL;
 }
@@ -186,7 +196,8 @@ static void test_cancel(void **state)
         CX_ERROR err = CX_ERROR_INIT;
         bool cancel = false;
         pthread_t thread;
-        pthread_create(&thread, NULL, set_soon, &cancel);
+        atomic_store(&hanging, false);
+        pthread_create(&thread, NULL, cancel_hanging, &cancel);
         int64_t started = cx_time_monotonic();
         assert_int_equal(
                 cx_http_do(f->client, &(struct cx_http_call){.path = "/hang", .cancel = &cancel}, &reply, &err),

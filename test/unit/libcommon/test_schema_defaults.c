@@ -108,7 +108,7 @@ static void test_defaults(void **state)
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 const struct cx_kind *kind = cx_schema_kind(cases[i].group, cases[i].version, cases[i].kind);
                 assert_non_null(kind);
-                json_auto_t *object = parse(cases[i].object);
+                json_auto_t *object = quoted_json(cases[i].object);
                 cx_schema_default(kind, object);
                 assert_json(object, cases[i].wanted);
                 cx_schema_default(kind, object); // once more changes nothing

@@ -47,7 +47,7 @@ static void test_aggregated_discovery(void **state)
                 "'subresource':'scale','responseKind':{'group':'autoscaling','version':'v1','kind':'Scale'},'verbs':"
                 "['get','patch','update']},{'subresource':'status','responseKind':{'group':'apps','version':'v1',"
                 "'kind':'Deployment'},'verbs':['get','patch','update']}]}");
-        json_auto_t *metadata = parse("{'name':'apps'}");
+        json_auto_t *metadata = quoted_json("{'name':'apps'}");
         assert_true(json_equal(json_object_get(apps, "metadata"), metadata));
 }
 
@@ -250,12 +250,13 @@ static void test_openapi_v2_protobuf_refuses(void **state)
                                                 "{'definitions':{'a':{'uniqueItems':'x'}}}",
                                                 "{'paths':{'/':{'get':{'parameters':[{'name':'x','in':'nowhere'}]}}}}"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(documents); i++) {
-                json_auto_t *document = parse(documents[i]);
+                json_auto_t *document = quoted_json(documents[i]);
                 CX_BUF bytes = CX_BUF_INIT;
                 assert_int_equal(cx_openapi_v2_protobuf(document, &bytes, NULL), -EINVAL);
         }
-        json_auto_t *rest = parse("{'definitions':{'a':{'maximum':1.5,'maxLength':-1,'readOnly':true,'enum':['x',1],"
-                                  "'additionalProperties':false,'allOf':[{},{}]}}}");
+        json_auto_t *rest =
+                quoted_json("{'definitions':{'a':{'maximum':1.5,'maxLength':-1,'readOnly':true,'enum':['x',1],"
+                            "'additionalProperties':false,'allOf':[{},{}]}}}");
         CX_BUF bytes = CX_BUF_INIT;
         assert_int_equal(cx_openapi_v2_protobuf(rest, &bytes, NULL), 0);
         static const unsigned char expected[] = "\x4a\x37\x0a\x35\x0a\x01"

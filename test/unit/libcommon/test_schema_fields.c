@@ -5,7 +5,7 @@
 
 static json_t *fields_of(const char *type, const char *object)
 {
-        json_auto_t *value = parse(object);
+        json_auto_t *value = quoted_json(object);
         json_t *fields = NULL;
         assert_int_equal(cx_fields_of(cx_schema_type(type), value, true, &fields, NULL), 0);
         return fields;
@@ -39,7 +39,7 @@ static void test_duplicates(void **state)
 {
         (void)state;
         CX_ERROR err = CX_ERROR_INIT;
-        json_auto_t *twice = parse("{'containers':[{'name':'c'},{'name':'c','image':'i'}]}");
+        json_auto_t *twice = quoted_json("{'containers':[{'name':'c'},{'name':'c','image':'i'}]}");
         json_auto_t *fields = NULL;
         assert_int_equal(cx_fields_of(cx_schema_type("core.v1.PodSpec"), twice, true, &fields, &err), -EINVAL);
         assert_string_equal(cx_error_text(&err), "containers: duplicate entries for key [{\"name\":\"c\"}]");
@@ -63,8 +63,8 @@ static void test_changed(void **state)
         };
         (void)state;
         for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
-                json_auto_t *now = parse(table[i].now);
-                json_auto_t *old = parse(table[i].old);
+                json_auto_t *now = quoted_json(table[i].now);
+                json_auto_t *old = quoted_json(table[i].old);
                 json_auto_t *fields = cx_fields_changed(cx_schema_type("apps.v1.DeploymentSpec"), now, old);
                 assert_json(fields, table[i].fields);
         }
@@ -89,8 +89,8 @@ static void test_operations(void **state)
         };
         (void)state;
         for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
-                json_auto_t *a = parse(table[i].a);
-                json_auto_t *b = parse(table[i].b);
+                json_auto_t *a = quoted_json(table[i].a);
+                json_auto_t *b = quoted_json(table[i].b);
                 json_auto_t *result = table[i].operation(a, b);
                 assert_json(result, table[i].result);
         }
@@ -107,7 +107,7 @@ static void test_paths(void **state)
                            "'.containers[name=\\'c\\'].ports[containerPort=8,protocol=\\'TCP\\']',"
                            "'.containers[name=\\'c\\'].ports[containerPort=8,protocol=\\'TCP\\'].containerPort']");
         // keys as a client may have written them
-        json_auto_t *odd = parse("{'':{},'x':{},'k:':{},'k:{':{},'v:1':{},'f:':1}");
+        json_auto_t *odd = quoted_json("{'':{},'x':{},'k:':{},'k:{':{},'v:1':{},'f:':1}");
         cx_fields_paths(odd, paths);
 }
 
@@ -129,8 +129,8 @@ static void test_merge(void **state)
         };
         (void)state;
         for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
-                json_auto_t *live = parse(table[i].live);
-                json_auto_t *config = parse(table[i].config);
+                json_auto_t *live = quoted_json(table[i].live);
+                json_auto_t *config = quoted_json(table[i].config);
                 json_auto_t *merged = cx_fields_merge(cx_schema_type(table[i].type), live, config);
                 assert_json(merged, table[i].merged);
         }
@@ -153,8 +153,8 @@ static void test_remove(void **state)
         };
         (void)state;
         for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
-                json_auto_t *object = parse(table[i].object);
-                json_auto_t *fields = parse(table[i].fields);
+                json_auto_t *object = quoted_json(table[i].object);
+                json_auto_t *fields = quoted_json(table[i].fields);
                 json_auto_t *left = cx_fields_remove(cx_schema_type("core.v1.PodSpec"), object, fields);
                 assert_json(left, table[i].left);
         }

@@ -84,7 +84,7 @@ static void test_strategic(void **state)
         (void)state;
         for (size_t i = 0; i < CX_ARRAY_SIZE(strategic); i++) {
                 CX_ERROR err = CX_ERROR_INIT;
-                json_auto_t *original = parse(strategic[i].original), *patch = parse(strategic[i].patch);
+                json_auto_t *original = quoted_json(strategic[i].original), *patch = quoted_json(strategic[i].patch);
                 json_auto_t *result = NULL;
                 int r = cx_patch_strategic(cx_schema_type(strategic[i].type), original, patch, &result, &err);
                 if (*strategic[i].wanted == '{') {
@@ -137,15 +137,16 @@ static void test_three_way(void **state)
         (void)state;
         for (size_t i = 0; i < CX_ARRAY_SIZE(three_way); i++) {
                 const struct cx_type *type = cx_schema_type(three_way[i].type);
-                json_auto_t *original = parse(three_way[i].original), *modified = parse(three_way[i].modified);
-                json_auto_t *current = parse(three_way[i].current), *patch = NULL, *result = NULL;
+                json_auto_t *original = quoted_json(three_way[i].original),
+                            *modified = quoted_json(three_way[i].modified);
+                json_auto_t *current = quoted_json(three_way[i].current), *patch = NULL, *result = NULL;
                 assert_int_equal(cx_patch_strategic_three_way(type, original, modified, current, &patch, NULL), 0);
                 assert_json(patch, three_way[i].patch);
                 assert_int_equal(cx_patch_strategic(type, current, patch, &result, NULL), 0);
                 assert_json(result, three_way[i].result);
         }
         CX_ERROR err = CX_ERROR_INIT;
-        json_auto_t *bad = parse("{'containers':[{'image':'x'}]}"), *patch = NULL;
+        json_auto_t *bad = quoted_json("{'containers':[{'image':'x'}]}"), *patch = NULL;
         assert_true(cx_patch_strategic_three_way(cx_schema_type("core.v1.PodSpec"), bad, bad, bad, &patch, &err) < 0);
         assert_null(patch);
 }
@@ -198,7 +199,8 @@ static void test_json_patch(void **state)
         (void)state;
         for (size_t i = 0; i < CX_ARRAY_SIZE(json_patches); i++) {
                 CX_ERROR err = CX_ERROR_INIT;
-                json_auto_t *document = parse(json_patches[i].document), *patch = parse(json_patches[i].patch);
+                json_auto_t *document = quoted_json(json_patches[i].document),
+                            *patch = quoted_json(json_patches[i].patch);
                 json_auto_t *result = NULL;
                 int r = cx_patch_json(document, patch, &result, &err);
                 assert_int_equal(r == 0, json_patches[i].wanted != NULL);
@@ -213,7 +215,7 @@ static void test_json_patch(void **state)
 static void test_json_patch_is_bounded(void **state)
 {
         (void)state;
-        json_auto_t *document = parse("{'a':{'b':'0123456789'}}"), *patch = json_array(), *result = NULL;
+        json_auto_t *document = quoted_json("{'a':{'b':'0123456789'}}"), *patch = json_array(), *result = NULL;
         for (int i = 0; i < 60; i++) // doubles each time
                 json_array_append_new(patch, json_pack("{s:s,s:s,s:o}", "op", "copy", "from", "/a", "path",
                                                        json_sprintf("/a/%d", i)));
@@ -250,7 +252,7 @@ static void test_merge_patch(void **state)
                 {"{}", "{'a':{'bb':{'ccc':null}}}", "{'a':{'bb':{}}}"},
         };
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
-                json_auto_t *original = parse(cases[i].original), *patch = parse(cases[i].patch);
+                json_auto_t *original = quoted_json(cases[i].original), *patch = quoted_json(cases[i].patch);
                 json_auto_t *result = cx_patch_merge(original, patch);
                 assert_json(result, cases[i].wanted);
                 assert_json(original, cases[i].original);
@@ -260,15 +262,15 @@ static void test_merge_patch(void **state)
 static void test_merge_diffs(void **state)
 {
         (void)state;
-        json_auto_t *from = parse("{'a':1,'b':{'c':1,'d':2},'e':[1],'f':0}");
-        json_auto_t *to = parse("{'a':1,'b':{'c':1,'d':3},'e':[2],'g':{'h':1}}");
+        json_auto_t *from = quoted_json("{'a':1,'b':{'c':1,'d':2},'e':[1],'f':0}");
+        json_auto_t *to = quoted_json("{'a':1,'b':{'c':1,'d':3},'e':[2],'g':{'h':1}}");
         json_auto_t *patch = cx_patch_merge_diff(from, to), *result = cx_patch_merge(from, patch);
         assert_json(patch, "{'b':{'d':3},'e':[2],'f':null,'g':{'h':1}}");
         assert_true(json_equal(result, to));
         json_auto_t *nothing = cx_patch_merge_diff(to, to);
         assert_json(nothing, "{}");
-        json_auto_t *original = parse("{'a':1,'b':{'c':1}}"), *modified = parse("{'b':{'d':1}}");
-        json_auto_t *current = parse("{'a':1,'b':{'c':1,'s':1},'t':1}");
+        json_auto_t *original = quoted_json("{'a':1,'b':{'c':1}}"), *modified = quoted_json("{'b':{'d':1}}");
+        json_auto_t *current = quoted_json("{'a':1,'b':{'c':1,'s':1},'t':1}");
         json_auto_t *three = cx_patch_merge_three_way(original, modified, current);
         assert_json(three, "{'a':null,'b':{'c':null,'d':1}}");
 }

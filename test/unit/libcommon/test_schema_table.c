@@ -8,7 +8,7 @@ static void test_every_resource_has_a_row(void **state)
         (void)state;
         size_t count;
         const struct cx_resource *all = cx_schema_resources(&count);
-        json_auto_t *nothing = parse("{'metadata':{'name':'x'}}");
+        json_auto_t *nothing = quoted_json("{'metadata':{'name':'x'}}");
         for (size_t i = 0; i < count; i++) {
                 json_auto_t *columns = cx_table_columns(&all[i]), *cells = cx_table_cells(&all[i], nothing);
                 if (json_array_size(columns) != json_array_size(cells))
@@ -141,7 +141,7 @@ static json_t *parse_with_ages(const char *text)
                 cx_buf_add(&out, moment);
                 c = end - 1;
         }
-        return parse(out.data);
+        return quoted_json(out.data);
 }
 
 static void test_rows(void **state)
@@ -158,7 +158,8 @@ static void test_rows(void **state)
 static void test_table(void **state)
 {
         (void)state;
-        json_auto_t *object = parse("{'metadata':{'name':'l'},'spec':{}}"), *list = parse("{'resourceVersion':'5'}");
+        json_auto_t *object = quoted_json("{'metadata':{'name':'l'},'spec':{}}"),
+                    *list = quoted_json("{'resourceVersion':'5'}");
         const json_t *objects[] = {object};
         json_auto_t *table = cx_table(cx_schema_find("leases"), objects, 1, CX_INCLUDE_METADATA, list);
         assert_json(

@@ -124,7 +124,7 @@ static void test_messages(void **state)
                 CX_ERROR err = CX_ERROR_INIT;
                 const struct cx_kind *kind = cx_schema_kind(cases[i].group, "v1", cases[i].kind);
                 assert_non_null(kind);
-                json_auto_t *object = parse(cases[i].object);
+                json_auto_t *object = quoted_json(cases[i].object);
                 assert_int_equal(cx_schema_decode(kind->type, object, CX_FIELDS_STRICT, NULL, NULL), 0);
                 cx_schema_default(kind, object);
                 int r = cx_schema_validate(kind, object, &err);
@@ -143,7 +143,7 @@ static void test_causes(void **state)
 {
         (void)state;
         CX_ERROR err = CX_ERROR_INIT;
-        json_auto_t *object = parse("{'metadata':{'name':'p'},'spec':{'containers':[{'name':'c'}]}}");
+        json_auto_t *object = quoted_json("{'metadata':{'name':'p'},'spec':{'containers':[{'name':'c'}]}}");
         assert_int_equal(cx_schema_validate(cx_schema_kind("", "v1", "Pod"), object, &err), -EINVAL);
         assert_string_equal(err.kind, "Pod");
         assert_string_equal(err.name, "p");

@@ -215,7 +215,7 @@ static void test_default_spread(void **state)
         struct world w;
         world_init(&w);
         json_auto_t *pod = world_pod_json("new", "", "");
-        json_auto_t *owners = world_json("[{'kind': 'ReplicaSet', 'uid': 'u', 'controller': true}]");
+        json_auto_t *owners = quoted_json("[{'kind': 'ReplicaSet', 'uid': 'u', 'controller': true}]");
         json_object_set(json_object_get(pod, "metadata"), "ownerReferences", owners);
         struct template *template = templates_get(w.templates, pod);
         const char *names[] = {"n0", "n1", "n2", "n3"};

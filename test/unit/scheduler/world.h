@@ -2,34 +2,14 @@
 // Nodes and pods for tests of the scheduler, written as JSON5-like text: single quotes stand for double ones.
 #pragma once
 
-// clang-format off
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-// clang-format on
-
-#include "format/json.h"
 #include "scheduler/queue.h"
+#include "test/unit/quoted_json.h"
 
 struct world {
         struct templates *templates;
         struct cache cache;
         struct framework framework;
 };
-
-static json_t *world_json(const char *text)
-{
-        CX_CLEANUP(cx_freep) char *copy = cx_strdup(text);
-        for (char *p = copy; *p; p++)
-                *p = *p == '\'' ? '"' : *p;
-        CX_ERROR err = CX_ERROR_INIT;
-        json_t *json = NULL;
-        if (cx_json_parse(copy, strlen(copy), true, &json, &err) < 0)
-                fail_msg("%s in %s", cx_error_text(&err), copy);
-        return json;
-}
 
 static CX_UNUSED void world_init(struct world *w)
 {
@@ -53,9 +33,9 @@ static CX_UNUSED unsigned world_node(struct world *w, const char *name, const ch
                                      const char *status)
 {
         json_auto_t *node = json_pack(
-                "{s:{s:s, s:o}, s:o, s:o}", "metadata", "name", name, "labels", world_json(*labels ? labels : "{}"),
-                "spec", world_json(*spec ? spec : "{}"), "status",
-                world_json(*status ? status : "{'allocatable': {'cpu': '4', 'memory': '8Gi', 'pods': '10'}}"));
+                "{s:{s:s, s:o}, s:o, s:o}", "metadata", "name", name, "labels", quoted_json(*labels ? labels : "{}"),
+                "spec", quoted_json(*spec ? spec : "{}"), "status",
+                quoted_json(*status ? status : "{'allocatable': {'cpu': '4', 'memory': '8Gi', 'pods': '10'}}"));
         struct cx_object *object = cx_object_new(node, NULL, 0);
         object->projection = node_project(NULL, node);
         object->free_projection = node_free_projection;
@@ -67,8 +47,8 @@ static CX_UNUSED unsigned world_node(struct world *w, const char *name, const ch
 static CX_UNUSED json_t *world_pod_json(const char *name, const char *labels, const char *spec)
 {
         return json_pack("{s:{s:s, s:s, s:s, s:o}, s:o}", "metadata", "namespace", "default", "name", name, "uid", name,
-                         "labels", world_json(*labels ? labels : "{}"), "spec",
-                         world_json(*spec ? spec : "{'containers': [{'name': 'c'}]}"));
+                         "labels", quoted_json(*labels ? labels : "{}"), "spec",
+                         quoted_json(*spec ? spec : "{'containers': [{'name': 'c'}]}"));
 }
 
 static CX_UNUSED struct cx_object *world_pod_object(struct world *w, const char *name, const char *labels,
