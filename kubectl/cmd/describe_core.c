@@ -208,31 +208,27 @@ static int describe_secret(struct cx_describe *d, const json_t *o, struct cx_err
         return 0;
 }
 
-static int describe_namespace(struct cx_describe *d, const json_t *o, struct cx_error *err CX_UNUSED)
+static void describe_namespace_conditions(struct cx_describe *d, const json_t *conditions)
 {
-        const char *name = cx_json_string(o, "metadata.name");
         size_t i;
         json_t *item;
-        cx_describe_head(d, o, false);
-        cx_line(d, 0, "Status:\t%s\n", cx_json_string_or(o, "status.phase", ""));
-        const json_t *conditions = cx_json_get(o, "status.conditions");
-        if (json_array_size(conditions)) {
-                cx_line(d, 0, "Conditions:\n  Type\tStatus\tLastTransitionTime\tReason\tMessage\n");
-                cx_line(d, 1, "----\t------\t------------------\t------\t-------\n");
-                json_array_foreach (conditions, i, item) {
-                        CX_CLEANUP(cx_freep) char *when = cx_describe_time(cx_json_string(item, "lastTransitionTime"));
-                        cx_line(d, 1, "%s\t%s\t%s\t%s\t%s\n", cx_json_string_or(item, "type", ""),
-                                cx_json_string_or(item, "status", ""), when, cx_json_string_or(item, "reason", ""),
-                                cx_json_string_or(item, "message", ""));
-                }
+        if (!json_array_size(conditions))
+                return;
+        cx_line(d, 0, "Conditions:\n  Type\tStatus\tLastTransitionTime\tReason\tMessage\n");
+        cx_line(d, 1, "----\t------\t------------------\t------\t-------\n");
+        json_array_foreach (conditions, i, item) {
+                CX_CLEANUP(cx_freep) char *when = cx_describe_time(cx_json_string(item, "lastTransitionTime"));
+                cx_line(d, 1, "%s\t%s\t%s\t%s\t%s\n", cx_json_string_or(item, "type", ""),
+                        cx_json_string_or(item, "status", ""), when, cx_json_string_or(item, "reason", ""),
+                        cx_json_string_or(item, "message", ""));
         }
-        json_auto_t *quotas = list_in(d, "", "resourcequotas", name, NULL),
-                    *limits = list_in(d, "", "limitranges", name, NULL);
-        cx_line(d, 0, "\n");
-        if (!json_array_size(quotas))
-                cx_line(d, 0, "No resource quota.\n");
-        else
-                cx_line(d, 0, "Resource Quotas\n");
+}
+
+static void describe_namespace_quotas(struct cx_describe *d, const json_t *quotas)
+{
+        size_t i;
+        json_t *item;
+        cx_line(d, 0, json_array_size(quotas) ? "Resource Quotas\n" : "No resource quota.\n");
         json_array_foreach (quotas, i, item) {
                 const json_t *hard = cx_json_get(item, "status.hard"), *used = cx_json_get(item, "status.used");
                 CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(hard);
@@ -245,37 +241,56 @@ static int describe_namespace(struct cx_describe *d, const json_t *o, struct cx_
                         cx_line(d, 1, "%s\t%s\t%s\n", keys[k], is, may);
                 }
         }
-        cx_line(d, 0, "\n");
-        if (!json_array_size(limits))
-                cx_line(d, 0, "No LimitRange resource.\n");
-        else
-                cx_line(d, 0,
-                        "Resource Limits\n Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax "
-                        "Limit/Request Ratio\n ----\t--------\t---\t---\t---------------\t-------------\t"
-                        "-----------------------\n");
-        json_array_foreach (limits, i, item) {
-                size_t j;
-                json_t *limit;
-                json_array_foreach (cx_json_get(item, "spec.limits"), j, limit) {
-                        static const char *const members[] = {"min", "max", "defaultRequest", "default",
-                                                              "maxLimitRequestRatio"};
-                        static const char *const resources[] = {"cpu", "memory", "storage", "ephemeral-storage"};
-                        for (size_t k = 0; k < CX_ARRAY_SIZE(resources); k++) {
-                                CX_BUF line = CX_BUF_INIT;
-                                bool any = false;
-                                for (size_t m = 0; m < CX_ARRAY_SIZE(members); m++) {
-                                        const json_t *map = json_object_get(limit, members[m]);
-                                        CX_CLEANUP(cx_freep)
-                                        char *text = cx_text_of(json_object_get(map, resources[k]));
-                                        any = any || *text;
-                                        cx_buf_printf(&line, "\t%s", *text ? text : "-");
-                                }
-                                if (any)
-                                        cx_line(d, 0, " %s\t%s%s\n", cx_json_string_or(limit, "type", ""), resources[k],
-                                                line.data);
-                        }
+}
+
+// A row for each resource that the limit says something about.
+static void describe_limit(struct cx_describe *d, const json_t *limit)
+{
+        static const char *const members[] = {"min", "max", "defaultRequest", "default", "maxLimitRequestRatio"};
+        static const char *const resources[] = {"cpu", "memory", "storage", "ephemeral-storage"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(resources); i++) {
+                CX_BUF line = CX_BUF_INIT;
+                bool any = false;
+                for (size_t m = 0; m < CX_ARRAY_SIZE(members); m++) {
+                        const json_t *map = json_object_get(limit, members[m]);
+                        CX_CLEANUP(cx_freep) char *text = cx_text_of(json_object_get(map, resources[i]));
+                        any = any || *text;
+                        cx_buf_printf(&line, "\t%s", *text ? text : "-");
                 }
+                if (any)
+                        cx_line(d, 0, " %s\t%s%s\n", cx_json_string_or(limit, "type", ""), resources[i], line.data);
         }
+}
+
+static void describe_namespace_limits(struct cx_describe *d, const json_t *ranges)
+{
+        size_t i, j;
+        json_t *range, *limit;
+        if (!json_array_size(ranges)) {
+                cx_line(d, 0, "No LimitRange resource.\n");
+                return;
+        }
+        cx_line(d, 0,
+                "Resource Limits\n Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax "
+                "Limit/Request Ratio\n ----\t--------\t---\t---\t---------------\t-------------\t"
+                "-----------------------\n");
+        json_array_foreach (ranges, i, range)
+                json_array_foreach (cx_json_get(range, "spec.limits"), j, limit)
+                        describe_limit(d, limit);
+}
+
+static int describe_namespace(struct cx_describe *d, const json_t *o, struct cx_error *err CX_UNUSED)
+{
+        const char *name = cx_json_string(o, "metadata.name");
+        cx_describe_head(d, o, false);
+        cx_line(d, 0, "Status:\t%s\n", cx_json_string_or(o, "status.phase", ""));
+        describe_namespace_conditions(d, cx_json_get(o, "status.conditions"));
+        json_auto_t *quotas = list_in(d, "", "resourcequotas", name, NULL),
+                    *ranges = list_in(d, "", "limitranges", name, NULL);
+        cx_line(d, 0, "\n");
+        describe_namespace_quotas(d, quotas);
+        cx_line(d, 0, "\n");
+        describe_namespace_limits(d, ranges);
         return 0;
 }
 

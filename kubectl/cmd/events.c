@@ -102,6 +102,35 @@ static int show_objects(struct events *e, json_t *const *events, size_t n, struc
         return r;
 }
 
+// Goes on until it fails or is interrupted.
+static int watch(struct events *e, const char *collection, const char *resource_version, struct cx_error *err)
+{
+        CX_BUF path = CX_BUF_INIT;
+        cx_buf_add(&path, collection);
+        cx_rest_query(&path, "watch", "true");
+        cx_rest_query(&path, "resourceVersion", resource_version);
+        int r = 0;
+        while (r == 0)
+                r = cx_ctl_watch(e->ctl, path.data, NULL, on_event, e, err);
+        return r;
+}
+
+// What --for selects; NULL without it.
+static int field_selector(const struct events *e, char **ret_selector, struct cx_error *err)
+{
+        if (!e->about)
+                return 0;
+        const char *slash = strchr(e->about, '/');
+        if (!slash)
+                return cx_error_set(err, -EINVAL, "--for must be in resource/name form");
+        const struct cx_mapping *m;
+        CX_CLEANUP(cx_freep) char *type = cx_strndup(e->about, (size_t)(slash - e->about));
+        int r = cx_mapping_find(e->ctl, type, &m, err);
+        if (r == 0)
+                *ret_selector = cx_sprintf("involvedObject.kind=%s,involvedObject.name=%s", m->kind, slash + 1);
+        return r;
+}
+
 static void release_events(struct events *e)
 {
         cx_output_release(&e->output);
@@ -126,20 +155,12 @@ CX_COMMAND(events)
                 r = cx_ctl_connect(ctl, err);
         if (r < 0)
                 return r;
-        const char *slash = e.about ? strchr(e.about, '/') : NULL;
         for (size_t i = 0; i < e.types.count; i++)
                 if (strcasecmp(e.types.items[i], "Normal") != 0 && strcasecmp(e.types.items[i], "Warning") != 0)
                         return cx_error_set(err, -EINVAL, "valid --types are Normal or Warning");
-        if (e.about && !slash)
-                return cx_error_set(err, -EINVAL, "--for must be in resource/name form");
-        if (e.about) {
-                const struct cx_mapping *m;
-                CX_CLEANUP(cx_freep) char *type = cx_strndup(e.about, (size_t)(slash - e.about));
-                r = cx_mapping_find(ctl, type, &m, err);
-                if (r < 0)
-                        return r;
-                selector = cx_sprintf("involvedObject.kind=%s,involvedObject.name=%s", m->kind, slash + 1);
-        }
+        r = field_selector(&e, &selector, err);
+        if (r < 0)
+                return r;
         CX_BUF path = CX_BUF_INIT;
         cx_rest_path(
                 &path,
@@ -170,12 +191,5 @@ CX_COMMAND(events)
                 return 0;
         }
         show_rows(&e, &rows, true);
-        while (e.watch && r == 0) {
-                CX_BUF watch = CX_BUF_INIT;
-                cx_buf_add(&watch, path.data);
-                cx_rest_query(&watch, "watch", "true");
-                cx_rest_query(&watch, "resourceVersion", cx_json_string(list, "metadata.resourceVersion"));
-                r = cx_ctl_watch(ctl, watch.data, NULL, on_event, &e, err);
-        }
-        return r;
+        return e.watch ? watch(&e, path.data, cx_json_string(list, "metadata.resourceVersion"), err) : 0;
 }

@@ -54,6 +54,32 @@ static struct cx_mapping mapping_of(const struct cx_info *info)
         return made;
 }
 
+// The patch, from the flag or the file, as the first of an array.
+static int read_patch(const char *text, const char *file, json_t **ret_documents, struct cx_error *err)
+{
+        CX_BUF contents = CX_BUF_INIT_MAX(16 << 20);
+        CX_ERROR bad = CX_ERROR_INIT;
+        json_auto_t *documents = NULL;
+        int r;
+        if (!text == !file)
+                return cx_error_set(err, -EINVAL, "%s",
+                                    text ? "cannot specify --patch and --patch-file together"
+                                         : "must specify --patch or --patch-file containing the "
+                                           "contents of the patch");
+        if (file && (r = cx_buf_read_file(&contents, file)) < 0)
+                return cx_error_set(err, r, "unable to read patch file: open %s: %s", file,
+                                    r == -ENOENT ? "no such file or directory" : strerror(-r));
+        if (text)
+                cx_buf_add(&contents, text);
+        r = cx_yaml_parse_lax(contents.data, contents.length, &documents, &bad);
+        if (r < 0)
+                return cx_error_set(err, r, "unable to parse \"%s\": %s", contents.data, cx_error_text(&bad));
+        if (!json_array_size(documents))
+                return cx_error_set(err, -EINVAL, "unable to parse \"%s\": it is empty", contents.data);
+        *ret_documents = cx_steal(&documents);
+        return 0;
+}
+
 CX_COMMAND(patch)
 {
         CX_BUILDER builder = {0};
@@ -77,30 +103,16 @@ CX_COMMAND(patch)
         };
         CX_STRINGS args = CX_STRINGS_INIT;
         CX_INFOS infos = CX_INFOS_INIT;
-        CX_BUF contents = CX_BUF_INIT_MAX(16 << 20);
         json_auto_t *documents = NULL;
         int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, &dry_run, &mode, err);
         if (r == 0)
                 r = parse_type(type_text, &type, err);
         if (r < 0)
                 return r;
-        if (!text == !file)
-                return cx_error_set(err, -EINVAL, "%s",
-                                    text ? "cannot specify --patch and --patch-file together"
-                                         : "must specify --patch or --patch-file containing the "
-                                           "contents of the patch");
-        if (file && (r = cx_buf_read_file(&contents, file)) < 0)
-                return cx_error_set(err, r, "unable to read patch file: open %s: %s", file,
-                                    r == -ENOENT ? "no such file or directory" : strerror(-r));
-        if (text)
-                cx_buf_add(&contents, text);
-        CX_ERROR bad = CX_ERROR_INIT;
-        r = cx_yaml_parse_lax(contents.data, contents.length, &documents, &bad);
+        r = read_patch(text, file, &documents, err);
         if (r < 0)
-                return cx_error_set(err, r, "unable to parse \"%s\": %s", contents.data, cx_error_text(&bad));
+                return r;
         const json_t *patch = json_array_get(documents, 0);
-        if (!patch)
-                return cx_error_set(err, -EINVAL, "unable to parse \"%s\": it is empty", contents.data);
         builder.local = local;
         r = cx_builder_objects(ctl, &builder, &args, &infos, err);
         if (r < 0)
