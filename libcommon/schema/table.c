@@ -174,22 +174,53 @@ static void print_path(struct cx_row *row, const struct cx_column *column, const
 }
 
 // --- tables ---------------------------------------------------------------------------------------------------------
-static cx_print_fn *printer_of(const struct cx_type *type)
+static void print_cells(struct cx_row *row, const struct cx_cell_rule *rule, const json_t *object)
+{
+        for (; rule->source != CX_CELL_END; rule++)
+                switch (rule->source) {
+                case CX_CELL_NAME:
+                        cx_cell_name(row, object);
+                        break;
+                case CX_CELL_AGE:
+                        cx_cell_age(row, object);
+                        break;
+                case CX_CELL_TEXT:
+                        cx_cell_at(row, object, rule->path, rule->otherwise);
+                        break;
+                case CX_CELL_INT:
+                        cx_cell_int(row, cx_json_int(object, rule->path, 0));
+                        break;
+                case CX_CELL_BOOL:
+                        cx_cell_bool(row, cx_json_bool(object, rule->path, false));
+                        break;
+                case CX_CELL_COUNT:
+                        cx_cell_int(row, (int64_t)cx_json_count(object, rule->path));
+                        break;
+                case CX_CELL_END:
+                        break;
+                }
+}
+
+static const struct cx_printer *printer_of(const struct cx_type *type)
 {
         static const struct cx_printer *const tables[] = {cx_printers_pod, cx_printers_core, cx_printers_workloads,
                                                           cx_printers_net, cx_printers_others};
         for (size_t i = 0; i < CX_ARRAY_SIZE(tables); i++)
                 for (const struct cx_printer *printer = tables[i]; printer->type; printer++)
                         if (strcmp(printer->type, type->name) == 0)
-                                return printer->print;
+                                return printer;
         return NULL;
 }
 
-static json_t *cells_with(cx_print_fn *print, const struct cx_resource *resource, const json_t *object, int64_t now)
+static json_t *cells_with(const struct cx_printer *printer, const struct cx_resource *resource, const json_t *object,
+                          int64_t now)
 {
         struct cx_row row = {json_array(), now};
-        if (print) {
-                print(&row, object);
+        if (printer) {
+                if (printer->cells)
+                        print_cells(&row, printer->cells, object);
+                else
+                        printer->print(&row, object);
                 return row.cells;
         }
         cx_cell_name(&row, object);
@@ -229,11 +260,11 @@ static json_t *metadata_only(const json_t *object)
 json_t *cx_table(const struct cx_resource *resource, const json_t *const *objects, size_t count,
                  enum cx_include_object include, const json_t *list_metadata)
 {
-        cx_print_fn *print = printer_of(resource->kind->type);
+        const struct cx_printer *printer = printer_of(resource->kind->type);
         int64_t now = cx_time_now();
         json_t *rows = json_array();
         for (size_t i = 0; i < count; i++) {
-                json_t *row = json_pack("{s:o}", "cells", cells_with(print, resource, objects[i], now));
+                json_t *row = json_pack("{s:o}", "cells", cells_with(printer, resource, objects[i], now));
                 if (include == CX_INCLUDE_METADATA)
                         json_object_set_new(row, "object", metadata_only(objects[i]));
                 else if (include == CX_INCLUDE_OBJECT)

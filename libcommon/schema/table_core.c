@@ -19,27 +19,14 @@ static void print_config_map(struct cx_row *row, const json_t *object)
         cx_cell_age(row, object);
 }
 
-static void print_secret(struct cx_row *row, const json_t *object)
-{
-        cx_cell_name(row, object);
-        cx_cell_at(row, object, "type", "");
-        cx_cell_int(row, (int64_t)cx_json_count(object, "data"));
-        cx_cell_age(row, object);
-}
+static const struct cx_cell_rule secret[] = {
+        {CX_CELL_NAME}, {CX_CELL_TEXT, "type"}, {CX_CELL_COUNT, "data"}, {CX_CELL_AGE}, {CX_CELL_END}};
 
-static void print_service_account(struct cx_row *row, const json_t *object)
-{
-        cx_cell_name(row, object);
-        cx_cell_int(row, (int64_t)cx_json_count(object, "secrets"));
-        cx_cell_age(row, object);
-}
+static const struct cx_cell_rule service_account[] = {
+        {CX_CELL_NAME}, {CX_CELL_COUNT, "secrets"}, {CX_CELL_AGE}, {CX_CELL_END}};
 
-static void print_namespace(struct cx_row *row, const json_t *object)
-{
-        cx_cell_name(row, object);
-        cx_cell_at(row, object, "status.phase", "");
-        cx_cell_age(row, object);
-}
+static const struct cx_cell_rule namespace[] = {
+        {CX_CELL_NAME}, {CX_CELL_TEXT, "status.phase"}, {CX_CELL_AGE}, {CX_CELL_END}};
 
 // --- events ---------------------------------------------------------------------------------------------------------
 static const char *either(const json_t *event, const char *a, const char *b)
@@ -236,9 +223,9 @@ static void print_quota(struct cx_row *row, const json_t *quota)
 const struct cx_printer cx_printers_core[] = {
         {"core.v1.ComponentStatus", print_component_status},
         {"core.v1.ConfigMap", print_config_map},
-        {"core.v1.Secret", print_secret},
-        {"core.v1.ServiceAccount", print_service_account},
-        {"core.v1.Namespace", print_namespace},
+        {"core.v1.Secret", .cells = secret},
+        {"core.v1.ServiceAccount", .cells = service_account},
+        {"core.v1.Namespace", .cells = namespace},
         {"core.v1.Event", print_event},
         {"events.v1.Event", print_event},
         {"core.v1.Node", print_node},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How printers make cells. A printer appends one cell for each of its kind's columns, in their order (*.api files).
+// How cells are made, one for each of the kind's columns (*.api files), in their order: by a table of fields where each
+// cell is the value of one, else by a function. The words are upstream's, as kubectl shows them.
 #pragma once
 
 #include "base/alloc.h"
@@ -12,9 +13,23 @@ struct cx_row {
         int64_t now; // µs
 };
 typedef void cx_print_fn(struct cx_row *row, const json_t *object);
+enum cx_cell_source {
+        CX_CELL_END,
+        CX_CELL_NAME,
+        CX_CELL_AGE,
+        CX_CELL_TEXT,  // of the path, or `otherwise` when it is absent or empty
+        CX_CELL_INT,   // 0 when absent
+        CX_CELL_BOOL,  // false when absent
+        CX_CELL_COUNT, // how many the list or map at the path has
+};
+struct cx_cell_rule {
+        enum cx_cell_source source;
+        const char *path, *otherwise; // dots between members; otherwise NULL: ""
+};
 struct cx_printer {
         const char *type; // "core.v1.Pod"
         cx_print_fn *print;
+        const struct cx_cell_rule *cells; // instead of print; ended by CX_CELL_END
 };
 // Ended by an entry without type.
 extern const struct cx_printer cx_printers_pod[], cx_printers_core[], cx_printers_workloads[], cx_printers_net[],

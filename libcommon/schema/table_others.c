@@ -94,19 +94,11 @@ static void print_csi_driver(struct cx_row *row, const json_t *object)
         cx_cell_age(row, object);
 }
 
-static void print_csi_node(struct cx_row *row, const json_t *object)
-{
-        cx_cell_name(row, object);
-        cx_cell_int(row, (int64_t)cx_json_count(object, "spec.drivers"));
-        cx_cell_age(row, object);
-}
+static const struct cx_cell_rule csi_node[] = {
+        {CX_CELL_NAME}, {CX_CELL_COUNT, "spec.drivers"}, {CX_CELL_AGE}, {CX_CELL_END}};
 
-static void print_csi_capacity(struct cx_row *row, const json_t *object)
-{
-        cx_cell_name(row, object);
-        cx_cell_at(row, object, "storageClassName", "");
-        cx_cell_at(row, object, "capacity", "<unset>");
-}
+static const struct cx_cell_rule csi_capacity[] = {
+        {CX_CELL_NAME}, {CX_CELL_TEXT, "storageClassName"}, {CX_CELL_TEXT, "capacity", "<unset>"}, {CX_CELL_END}};
 
 static void print_storage_class(struct cx_row *row, const json_t *object)
 {
@@ -122,30 +114,20 @@ static void print_storage_class(struct cx_row *row, const json_t *object)
         cx_cell_age(row, object);
 }
 
-static void print_attachment(struct cx_row *row, const json_t *object)
-{
-        cx_cell_name(row, object);
-        cx_cell_at(row, object, "spec.attacher", "");
-        cx_cell_at(row, object, "spec.source.persistentVolumeName", "");
-        cx_cell_at(row, object, "spec.nodeName", "");
-        cx_cell_bool(row, cx_json_bool(object, "status.attached", false));
-        cx_cell_age(row, object);
-}
+static const struct cx_cell_rule attachment[] = {{CX_CELL_NAME},
+                                                 {CX_CELL_TEXT, "spec.attacher"},
+                                                 {CX_CELL_TEXT, "spec.source.persistentVolumeName"},
+                                                 {CX_CELL_TEXT, "spec.nodeName"},
+                                                 {CX_CELL_BOOL, "status.attached"},
+                                                 {CX_CELL_AGE},
+                                                 {CX_CELL_END}};
 
-static void print_attributes_class(struct cx_row *row, const json_t *object)
-{
-        cx_cell_name(row, object);
-        cx_cell_at(row, object, "driverName", "");
-        cx_cell_age(row, object);
-}
+static const struct cx_cell_rule attributes_class[] = {
+        {CX_CELL_NAME}, {CX_CELL_TEXT, "driverName"}, {CX_CELL_AGE}, {CX_CELL_END}};
 
 // --- admission ------------------------------------------------------------------------------------------------------
-static void print_webhooks(struct cx_row *row, const json_t *object)
-{
-        cx_cell_name(row, object);
-        cx_cell_int(row, (int64_t)cx_json_count(object, "webhooks"));
-        cx_cell_age(row, object);
-}
+static const struct cx_cell_rule webhooks[] = {
+        {CX_CELL_NAME}, {CX_CELL_COUNT, "webhooks"}, {CX_CELL_AGE}, {CX_CELL_END}};
 
 static void print_policy(struct cx_row *row, const json_t *object)
 {
@@ -174,28 +156,18 @@ static void print_policy_binding(struct cx_row *row, const json_t *object)
 }
 
 // --- scheduling, leases, runtime classes, flow control --------------------------------------------------------------
-static void print_priority_class(struct cx_row *row, const json_t *object)
-{
-        cx_cell_name(row, object);
-        cx_cell_int(row, cx_json_int(object, "value", 0));
-        cx_cell_bool(row, cx_json_bool(object, "globalDefault", false));
-        cx_cell_age(row, object);
-        cx_cell_at(row, object, "preemptionPolicy", "");
-}
+static const struct cx_cell_rule priority_class[] = {{CX_CELL_NAME},
+                                                     {CX_CELL_INT, "value"},
+                                                     {CX_CELL_BOOL, "globalDefault"},
+                                                     {CX_CELL_AGE},
+                                                     {CX_CELL_TEXT, "preemptionPolicy"},
+                                                     {CX_CELL_END}};
 
-static void print_lease(struct cx_row *row, const json_t *object)
-{
-        cx_cell_name(row, object);
-        cx_cell_at(row, object, "spec.holderIdentity", "");
-        cx_cell_age(row, object);
-}
+static const struct cx_cell_rule lease[] = {
+        {CX_CELL_NAME}, {CX_CELL_TEXT, "spec.holderIdentity"}, {CX_CELL_AGE}, {CX_CELL_END}};
 
-static void print_runtime_class(struct cx_row *row, const json_t *object)
-{
-        cx_cell_name(row, object);
-        cx_cell_at(row, object, "handler", "");
-        cx_cell_age(row, object);
-}
+static const struct cx_cell_rule runtime_class[] = {
+        {CX_CELL_NAME}, {CX_CELL_TEXT, "handler"}, {CX_CELL_AGE}, {CX_CELL_END}};
 
 static void print_flow_schema(struct cx_row *row, const json_t *object)
 {
@@ -259,20 +231,20 @@ const struct cx_printer cx_printers_others[] = {
         {"apiregistration.v1.APIService", print_api_service},
         {"certificates.v1.CertificateSigningRequest", print_csr},
         {"storage.v1.CSIDriver", print_csi_driver},
-        {"storage.v1.CSINode", print_csi_node},
-        {"storage.v1.CSIStorageCapacity", print_csi_capacity},
+        {"storage.v1.CSINode", .cells = csi_node},
+        {"storage.v1.CSIStorageCapacity", .cells = csi_capacity},
         {"storage.v1.StorageClass", print_storage_class},
-        {"storage.v1.VolumeAttachment", print_attachment},
-        {"storage.v1.VolumeAttributesClass", print_attributes_class},
-        {"admissionregistration.v1.MutatingWebhookConfiguration", print_webhooks},
-        {"admissionregistration.v1.ValidatingWebhookConfiguration", print_webhooks},
+        {"storage.v1.VolumeAttachment", .cells = attachment},
+        {"storage.v1.VolumeAttributesClass", .cells = attributes_class},
+        {"admissionregistration.v1.MutatingWebhookConfiguration", .cells = webhooks},
+        {"admissionregistration.v1.ValidatingWebhookConfiguration", .cells = webhooks},
         {"admissionregistration.v1.ValidatingAdmissionPolicy", print_policy},
         {"admissionregistration.v1.MutatingAdmissionPolicy", print_policy},
         {"admissionregistration.v1.ValidatingAdmissionPolicyBinding", print_policy_binding},
         {"admissionregistration.v1.MutatingAdmissionPolicyBinding", print_policy_binding},
-        {"scheduling.v1.PriorityClass", print_priority_class},
-        {"coordination.v1.Lease", print_lease},
-        {"node.v1.RuntimeClass", print_runtime_class},
+        {"scheduling.v1.PriorityClass", .cells = priority_class},
+        {"coordination.v1.Lease", .cells = lease},
+        {"node.v1.RuntimeClass", .cells = runtime_class},
         {"flowcontrol.v1.FlowSchema", print_flow_schema},
         {"flowcontrol.v1.PriorityLevelConfiguration", print_priority_level},
         {"resource.v1.ResourceClaim", print_claim},
