@@ -2,7 +2,7 @@
 // The arithmetic of rollouts, without any I/O.
 #include "deployment.h"
 
-#include "api/names.h"
+#include "api/intstr.h"
 
 #include <math.h>
 

@@ -27,5 +27,5 @@ struct endpoints_watch {
         struct cx_informer *services;
 };
 void endpoints_on_pod(void *context, const struct cx_object *old, const struct cx_object *now);
-// A service's selector, kept instead of parsing each Service for each pod event.
+// An ObjectReference to the pod, as endpoints carry it in targetRef. New reference.
 json_t *pod_target_ref(const struct cx_object *pod);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Pods to backends: what Endpoints and EndpointSlices share.
 #include "endpoints.h"
 
 #include "api/selector.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Counts of creations and names of deletions, by key.
 #include "expectations.h"
 
 #include "base/time.h"

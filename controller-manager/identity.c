@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Tokens of service accounts, asked for with TokenRequest and kept until shortly before they end.
 #include "identity.h"
 
 #include "base/log.h"

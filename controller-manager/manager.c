@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The shared informers, recorders and small helpers.
 #include "manager.h"
 
 #include "pods.h"

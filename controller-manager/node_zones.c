@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Zones, their state, and a token bucket each.
 #include "node_zones.h"
 
 #include "base/time.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The projection of pods, their order of deletion, and what is sent to make or adopt one.
 #include "pods.h"
 
 #include <math.h>

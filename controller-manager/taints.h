@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which NoExecute taints a pod tolerates, and for how long. Pure.
 #pragma once
 
 #include "pods.h"

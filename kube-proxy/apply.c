@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The kernel's rules: saved, compared, written.
 #include "apply.h"
 
 #include "base/log.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Small HTTP servers, one for each port.
 #include "health.h"
 
 #include "base/log.h"

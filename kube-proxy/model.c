@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Services and EndpointSlices as the proxy sees them.
 #include "model.h"
 
 #include "format/json.h"

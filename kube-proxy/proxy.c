@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The loop: wait for a change, build, apply, rest.
 #include "proxy.h"
 
 #include "apply.h"

@@ -98,9 +98,7 @@ int cx_ctl_watch(struct cx_ctl *ctl, const char *path, const char *accept,
         CX_CHECK;
 
 #define CX_OUT(...) ((void)printf(__VA_ARGS__))
-#define CX_DRY_NONE 0
-#define CX_DRY_CLIENT 1
-#define CX_DRY_SERVER 2
+enum { CX_DRY_NONE, CX_DRY_CLIENT, CX_DRY_SERVER }; // of --dry-run
 // "none", "client", "server" and what older scripts say.
 int cx_dry_run_parse(const char *text, int *ret_mode, struct cx_error *err) CX_CHECK;
 #define CX_DRY_RUN_FLAG(target)                                                                                        \

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The queue of tasks and its threads.
 #include "binder.h"
 
 #include "base/thread.h"

@@ -94,7 +94,8 @@ bool cache_forget(struct cache *cache, const char *key); // only while assumed; 
 bool cache_remove_pod(struct cache *cache, const char *key);
 void cache_set_namespace(struct cache *cache, const char *name, const struct cx_object *object); // NULL removes
 
-// For trying things out: as if the pod were not there, and back. A ghost is a pod that is only counted.
+// For trying things out: as if the pod were not there, and back. The pod need not be one of the cache's: shown first and
+// hidden afterwards it is counted in between (a nominated pod).
 void cache_hide(struct cache *cache, const struct cached_pod *pod);
 void cache_show(struct cache *cache, const struct cached_pod *pod);
 

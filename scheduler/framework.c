@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table of plugins, and the cycle that runs a pod through them.
 #include "framework.h"
 
 #include "base/random.h"

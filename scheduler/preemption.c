@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which pods would have to leave, node by node.
 #include "preemption.h"
 
 #define MIN_CANDIDATES 100

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The heaps, and what moves pods between them.
 #include "queue.h"
 
 #include "base/time.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Queries and answers with ldns; the cache of forwarded answers.
 #include "addons/dns/resolver.h"
 
 #include "base/map.h"

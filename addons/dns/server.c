@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Sockets, the receiving thread and the pool that forwards.
 #include "addons/dns/server.h"
 
 #include "base/log.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Asking name servers over UDP and TCP, with random ids and ports.
 #include "addons/dns/upstreams.h"
 
 #include "base/buf.h"

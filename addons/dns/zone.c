@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Names taken apart from the right, label by label, and looked up in the informers.
 #include "addons/dns/zone.h"
 
 #include "format/json.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Sorted keys.
 #include "kubectl/printer/keys.h"
 
 #include "base/alloc.h"

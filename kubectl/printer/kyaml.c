@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// JSON as KYAML.
 #include "kubectl/printer/kyaml.h"
 
 #include "kubectl/printer/keys.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The forms of -o: reading the flag, and printing objects in them.
 #include "kubectl/printer/output.h"
 
 #include "api/quantity.h"

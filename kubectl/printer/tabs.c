@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Cells to columns, after text/tabwriter.
 #include "kubectl/printer/tabs.h"
 
 struct cell {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// From words and files to infos; fetching, listing and patching them.
 #include "kubectl/resource/builder.h"
 
 #include "schema/engine.h"

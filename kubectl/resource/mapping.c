@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Resources by name: the schema's tables, then discovery, which is cached in a file.
 #include "kubectl/resource/mapping.h"
 
 #include "base/process.h"

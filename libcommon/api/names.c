@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Rules for names, character by character.
 #include "api/names.h"
 
 #include "base/alloc.h"
@@ -168,21 +169,4 @@ const char *cx_check_port_name(const char *text)
                 if (*p >= 'a' && *p <= 'z')
                         return NULL;
         return "must contain at least one letter (a-z)";
-}
-
-int cx_int_or_percent(const json_t *value, int64_t total, bool round_up, int64_t *ret_value)
-{
-        if (json_is_integer(value)) {
-                *ret_value = json_integer_value(value);
-                return 0;
-        }
-        const char *text = json_string_value(value);
-        if (!cx_has_suffix(text, "%") || strlen(text) > 10)
-                return -EINVAL;
-        CX_CLEANUP(cx_freep) char *number = cx_strndup(text, strlen(text) - 1);
-        int64_t percent;
-        if (cx_parse_int(number, 0, 1000000, &percent) < 0)
-                return -EINVAL;
-        *ret_value = (percent * total + (round_up ? 99 : 0)) / 100;
-        return 0;
 }

@@ -5,8 +5,6 @@
 
 #include "base/macro.h"
 
-#include <jansson.h>
-#include <stdbool.h>
 
 const char *cx_check_dns1123_label(const char *text);
 const char *cx_check_dns1123_subdomain(const char *text);
@@ -17,5 +15,3 @@ const char *cx_check_path_segment(const char *text); // RBAC names and the like
 const char *cx_check_env_name(const char *text);
 const char *cx_check_config_key(const char *text);
 const char *cx_check_port_name(const char *text);
-// metav1.IntOrString: a number, or a percentage of `total` ("25%", rounded up or down). -EINVAL when malformed.
-int cx_int_or_percent(const json_t *value, int64_t total, bool round_up, int64_t *ret_value) CX_CHECK;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Decimal and binary suffixes to nanos and back.
 #include "api/quantity.h"
 
 #include "base/alloc.h"

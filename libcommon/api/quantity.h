@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // resource.Quantity: exact decimal numbers with SI and binary suffixes ("100m", "1Gi", "1e3", "0.5").
-// Kept as a 64-bit integer of 10^scale units where it fits (scale from -9), which covers what Kubernetes allows.
+// Kept as a whole number of nanos (10^-9, the least that Kubernetes keeps) in 128 bits. Any thread may call.
 #pragma once
 
 #include "base/macro.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Selectors: parsed, matched, printed.
 #include "api/selector.h"
 
 #include "api/names.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Errors to Status objects and back.
 #include "api/status.h"
 
 #include "format/json.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Memory that is there or the process ends.
 #include "base/alloc.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The growing byte string.
 #include "base/buf.h"
 
 #include <assert.h>

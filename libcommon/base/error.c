@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Errors, and the table of Kubernetes' reasons.
 #include "base/error.h"
 
 #include "base/alloc.h"

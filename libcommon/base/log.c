@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// One line, one write: in klog's format or as JSON.
 #include "base/log.h"
 
 #include "base/buf.h"

@@ -12,7 +12,7 @@ struct cx_map_entry {
 };
 
 struct cx_map {
-        struct cx_map_entry *entries; // NULL key: free; key == cx_map_tombstone: removed
+        struct cx_map_entry *entries; // NULL key: free; a private mark: removed
         size_t capacity, count, used;
         void (*free_value)(void *); // called for values that the map drops; NULL: values are not owned
 };

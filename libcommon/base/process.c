@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Signals, children, files: what every executable does alike.
 #include "base/process.h"
 
 #include "base/random.h"

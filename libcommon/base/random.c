@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// getrandom.
 #include "base/random.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The life of a component: flags, client, port, election, work, end.
 #include "client/component.h"
 
 #include "base/log.h"

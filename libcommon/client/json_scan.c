@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Raw values cut out of JSON that is still arriving.
 #include "client/json_scan.h"
 
 #include <errno.h>

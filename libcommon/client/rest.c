@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Calls: paths, limits on their rate, trying again, errors.
 #include "client/rest.h"
 
 #include "api/status.h"

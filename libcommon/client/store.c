@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The map of objects and its indexes.
 #include "client/store.h"
 
 #include "client/informer.h"

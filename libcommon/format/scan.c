@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Walking raw JSON.
 #include "format/scan.h"
 
 #define MAX_DEPTH 1000

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// YAML ⇄ JSON with libyaml, as sigs.k8s.io/yaml reads it (YAML 1.1 scalars with 1.2's booleans true/false/yes/no/on/off
-// as go-yaml does). Size, depth and alias expansion are capped.
+// YAML ⇄ JSON with libyaml, as sigs.k8s.io/yaml reads and writes it: plain scalars by the rules of YAML 1.1, where yes, no,
+// on, off, y and n are booleans too. Size, depth and alias expansion are capped. Any thread may call; results are new
+// references.
 #pragma once
 
 #include "base/buf.h"

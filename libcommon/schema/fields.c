@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Sets of fields: made of objects, joined, taken apart.
 #include "schema/fields_internal.h"
 
 #include "format/json.h"
@@ -7,7 +8,7 @@
 
 // --- places ---
 
-enum cx_part cx_place_part(const struct cx_place *place, const json_t *value)
+enum cx_part cx_field_place_part(const struct cx_field_place *place, const json_t *value)
 {
         const struct cx_field *field = place->field;
         bool object = json_is_object(value) && json_object_size(value) > 0;
@@ -20,23 +21,23 @@ enum cx_part cx_place_part(const struct cx_place *place, const json_t *value)
         return object && !(field->flags & CX_FIELD_ATOMIC_MAP) ? CX_PART_MEMBERS : CX_PART_LEAF;
 }
 
-bool cx_place_member(const struct cx_place *place, const char *name, struct cx_place *ret_inner)
+bool cx_field_place_member(const struct cx_field_place *place, const char *name, struct cx_field_place *ret_inner)
 {
         bool map = place->field && !place->inside && place->field->shape != CX_SHAPE_ONE;
         if (map) {
-                *ret_inner = (struct cx_place){.field = place->field, .type = place->field->type, .inside = true};
+                *ret_inner = (struct cx_field_place){.field = place->field, .type = place->field->type, .inside = true};
                 return true;
         }
         const struct cx_field *field = cx_type_field(place->type, name);
         if (!field)
                 return false;
-        *ret_inner = (struct cx_place){.field = field, .type = field->type};
+        *ret_inner = (struct cx_field_place){.field = field, .type = field->type};
         return true;
 }
 
-struct cx_place cx_place_item(const struct cx_place *place)
+struct cx_field_place cx_field_place_item(const struct cx_field_place *place)
 {
-        return (struct cx_place){.field = place->field, .type = place->field->type, .inside = true};
+        return (struct cx_field_place){.field = place->field, .type = place->field->type, .inside = true};
 }
 
 // A key that the item lacks counts as its default, so that the same port is the same port.
@@ -49,7 +50,7 @@ static json_t *key_value(const struct cx_field *list, const char *name, const js
         return field && field->default_json ? json_loads(field->default_json, JSON_DECODE_ANY, NULL) : NULL;
 }
 
-char *cx_place_item_key(const struct cx_place *place, const json_t *item)
+char *cx_field_place_item_key(const struct cx_field_place *place, const json_t *item)
 {
         json_auto_t *keys = json_object();
         const struct cx_field *field = place->field;
@@ -77,7 +78,7 @@ struct walk {
         int r;
 };
 
-static json_t *collect(struct walk *walk, const struct cx_place *place, const json_t *value);
+static json_t *collect(struct walk *walk, const struct cx_field_place *place, const json_t *value);
 
 static void put(json_t *to, const char *prefix, const char *name, json_t *child_steal)
 {
@@ -85,13 +86,13 @@ static void put(json_t *to, const char *prefix, const char *name, json_t *child_
         json_object_set_new(to, key, child_steal);
 }
 
-static void collect_items(struct walk *walk, const struct cx_place *place, const json_t *list, json_t *to)
+static void collect_items(struct walk *walk, const struct cx_field_place *place, const json_t *list, json_t *to)
 {
         const char *name = walk->name;
         for (size_t i = 0; i < json_array_size(list) && walk->r == 0; i++) {
                 const json_t *item = json_array_get(list, i);
-                struct cx_place inner = cx_place_item(place);
-                CX_CLEANUP(cx_freep) char *key = cx_place_item_key(place, item);
+                struct cx_field_place inner = cx_field_place_item(place);
+                CX_CLEANUP(cx_freep) char *key = cx_field_place_item_key(place, item);
                 if (!key)
                         continue;
                 if (json_object_get(to, key)) {
@@ -107,10 +108,10 @@ static void collect_items(struct walk *walk, const struct cx_place *place, const
         }
 }
 
-static json_t *collect(struct walk *walk, const struct cx_place *place, const json_t *value)
+static json_t *collect(struct walk *walk, const struct cx_field_place *place, const json_t *value)
 {
         json_t *fields = json_object();
-        enum cx_part part = cx_place_part(place, value);
+        enum cx_part part = cx_field_place_part(place, value);
         if (part == CX_PART_ITEMS)
                 collect_items(walk, place, value, fields);
         if (part != CX_PART_MEMBERS)
@@ -118,8 +119,8 @@ static json_t *collect(struct walk *walk, const struct cx_place *place, const js
         const char *name;
         json_t *member;
         json_object_foreach ((json_t *)value, name, member) {
-                struct cx_place inner;
-                if (!cx_place_member(place, name, &inner))
+                struct cx_field_place inner;
+                if (!cx_field_place_member(place, name, &inner))
                         continue;
                 walk->name = name;
                 put(fields, "f:", name, collect(walk, &inner, member));
@@ -131,7 +132,7 @@ int cx_fields_of(const struct cx_type *type, const json_t *object, bool strict, 
                  struct cx_error *err)
 {
         struct walk walk = {.strict = strict, .name = "", .err = err};
-        struct cx_place root = {.type = type};
+        struct cx_field_place root = {.type = type};
         json_t *fields = collect(&walk, &root, object);
         if (walk.r < 0) {
                 json_decref(fields);
@@ -141,10 +142,10 @@ int cx_fields_of(const struct cx_type *type, const json_t *object, bool strict, 
         return 0;
 }
 
-static const json_t *find_item(const struct cx_place *place, const json_t *list, const char *key)
+static const json_t *find_item(const struct cx_field_place *place, const json_t *list, const char *key)
 {
         for (size_t i = 0; i < json_array_size(list); i++) {
-                CX_CLEANUP(cx_freep) char *own = cx_place_item_key(place, json_array_get(list, i));
+                CX_CLEANUP(cx_freep) char *own = cx_field_place_item_key(place, json_array_get(list, i));
                 if (cx_streq(own, key))
                         return json_array_get(list, i);
         }
@@ -152,20 +153,20 @@ static const json_t *find_item(const struct cx_place *place, const json_t *list,
 }
 
 // NULL: nothing has changed.
-static json_t *changed(const struct cx_place *place, const json_t *value, const json_t *old)
+static json_t *changed(const struct cx_field_place *place, const json_t *value, const json_t *old)
 {
         struct walk walk = {.name = ""};
-        enum cx_part part = cx_place_part(place, value);
+        enum cx_part part = cx_field_place_part(place, value);
         if (old && json_equal(value, old))
                 return NULL;
-        if (!old || part == CX_PART_LEAF || part != cx_place_part(place, old))
+        if (!old || part == CX_PART_LEAF || part != cx_field_place_part(place, old))
                 return collect(&walk, place, value);
         json_t *fields = json_object();
         if (part == CX_PART_ITEMS) {
                 for (size_t i = 0; i < json_array_size(value); i++) {
                         const json_t *item = json_array_get(value, i);
-                        struct cx_place inner = cx_place_item(place);
-                        CX_CLEANUP(cx_freep) char *key = cx_place_item_key(place, item);
+                        struct cx_field_place inner = cx_field_place_item(place);
+                        CX_CLEANUP(cx_freep) char *key = cx_field_place_item_key(place, item);
                         const json_t *before = key ? find_item(place, old, key) : NULL;
                         json_t *child = key ? changed(&inner, item, before) : NULL;
                         if (child && !before && json_object_size(child))
@@ -177,8 +178,8 @@ static json_t *changed(const struct cx_place *place, const json_t *value, const 
                 const char *name;
                 json_t *member;
                 json_object_foreach ((json_t *)value, name, member) {
-                        struct cx_place inner;
-                        json_t *child = cx_place_member(place, name, &inner)
+                        struct cx_field_place inner;
+                        json_t *child = cx_field_place_member(place, name, &inner)
                                                 ? changed(&inner, member, json_object_get(old, name))
                                                 : NULL;
                         if (child)
@@ -193,7 +194,7 @@ static json_t *changed(const struct cx_place *place, const json_t *value, const 
 
 json_t *cx_fields_changed(const struct cx_type *type, const json_t *object, const json_t *old)
 {
-        struct cx_place root = {.type = type};
+        struct cx_field_place root = {.type = type};
         json_t *fields = changed(&root, object, old);
         return fields ? fields : json_object();
 }

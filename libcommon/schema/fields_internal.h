@@ -12,15 +12,15 @@ enum cx_part {
 };
 // A place in an object: the field that describes it. `inside`: one value of it (an item or a map's value), not the list or
 // map that the field as a whole is.
-struct cx_place {
+struct cx_field_place {
         const struct cx_field *field; // NULL: the object itself
         const struct cx_type *type;   // of the members, NULL when they are the values of a map
         bool inside;
 };
 
-enum cx_part cx_place_part(const struct cx_place *place, const json_t *value);
+enum cx_part cx_field_place_part(const struct cx_field_place *place, const json_t *value);
 // Where a member is. False: the type does not know it.
-bool cx_place_member(const struct cx_place *place, const char *name, struct cx_place *ret_inner);
-struct cx_place cx_place_item(const struct cx_place *place);
+bool cx_field_place_member(const struct cx_field_place *place, const char *name, struct cx_field_place *ret_inner);
+struct cx_field_place cx_field_place_item(const struct cx_field_place *place);
 // "k:{…}" or `v:…`; NULL when the item has not got the keys. Owned by the caller.
-char *cx_place_item_key(const struct cx_place *place, const json_t *item);
+char *cx_field_place_item_key(const struct cx_field_place *place, const json_t *item);

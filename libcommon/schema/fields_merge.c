@@ -5,30 +5,31 @@
 
 // --- merging ---
 
-static json_t *merge(const struct cx_place *place, const json_t *live, const json_t *config);
+static json_t *merge(const struct cx_field_place *place, const json_t *live, const json_t *config);
 
-static json_t *merge_members(const struct cx_place *place, const json_t *live, const json_t *config)
+static json_t *merge_members(const struct cx_field_place *place, const json_t *live, const json_t *config)
 {
         json_t *result = json_copy((json_t *)live);
         const char *name;
         json_t *value;
         json_object_foreach ((json_t *)config, name, value) {
-                struct cx_place inner;
+                struct cx_field_place inner;
                 const json_t *present = json_object_get(live, name);
                 json_object_set_new(result, name,
-                                    present && cx_place_member(place, name, &inner) ? merge(&inner, present, value)
-                                                                                    : json_deep_copy(value));
+                                    present && cx_field_place_member(place, name, &inner)
+                                            ? merge(&inner, present, value)
+                                            : json_deep_copy(value));
         }
         return result;
 }
 
 // Keys of a list's items, in order (NULL for items that have none).
-static char **keys_of(const struct cx_place *place, const json_t *list)
+static char **keys_of(const struct cx_field_place *place, const json_t *list)
 {
         size_t count = json_array_size(list);
         char **keys = cx_alloc_array(count + 1, sizeof *keys);
         for (size_t i = 0; i < count; i++)
-                keys[i] = cx_place_item_key(place, json_array_get(list, i));
+                keys[i] = cx_field_place_item_key(place, json_array_get(list, i));
         return keys;
 }
 
@@ -48,11 +49,11 @@ static size_t position(char *const *keys, size_t count, const char *key)
 }
 
 // The configuration's items in its order; what only the live list has stays in front of the item that it was in front of.
-static json_t *merge_items(const struct cx_place *place, const json_t *live, const json_t *config)
+static json_t *merge_items(const struct cx_field_place *place, const json_t *live, const json_t *config)
 {
         size_t n_live = json_array_size(live), n_config = json_array_size(config), next = 0;
         char **live_keys = keys_of(place, live), **config_keys = keys_of(place, config);
-        struct cx_place inner = cx_place_item(place);
+        struct cx_field_place inner = cx_field_place_item(place);
         json_t *result = json_array();
         for (size_t i = 0; i <= n_config; i++) {
                 size_t at = i < n_config ? position(live_keys, n_live, config_keys[i]) : n_live;
@@ -70,23 +71,23 @@ static json_t *merge_items(const struct cx_place *place, const json_t *live, con
         return result;
 }
 
-static json_t *merge(const struct cx_place *place, const json_t *live, const json_t *config)
+static json_t *merge(const struct cx_field_place *place, const json_t *live, const json_t *config)
 {
-        enum cx_part part = cx_place_part(place, config);
+        enum cx_part part = cx_field_place_part(place, config);
         if (part == CX_PART_LEAF && json_is_object(config) && json_object_size(config) == 0 &&
-            cx_place_part(place, live) == CX_PART_MEMBERS)
+            cx_field_place_part(place, live) == CX_PART_MEMBERS)
                 return json_deep_copy(live); // {} says only that it is there
         if (part == CX_PART_LEAF && json_is_array(config) && json_array_size(config) == 0 &&
-            cx_place_part(place, live) == CX_PART_ITEMS)
+            cx_field_place_part(place, live) == CX_PART_ITEMS)
                 return json_deep_copy(live);
-        if (part == CX_PART_LEAF || part != cx_place_part(place, live))
+        if (part == CX_PART_LEAF || part != cx_field_place_part(place, live))
                 return json_deep_copy(config);
         return part == CX_PART_MEMBERS ? merge_members(place, live, config) : merge_items(place, live, config);
 }
 
 json_t *cx_fields_merge(const struct cx_type *type, const json_t *live, const json_t *config)
 {
-        struct cx_place root = {.type = type};
+        struct cx_field_place root = {.type = type};
         return merge(&root, live, config);
 }
 
@@ -98,9 +99,9 @@ static bool goes_whole(const json_t *fields)
 }
 
 // NULL: nothing is left of it.
-static json_t *without(const struct cx_place *place, const json_t *value, const json_t *fields)
+static json_t *without(const struct cx_field_place *place, const json_t *value, const json_t *fields)
 {
-        enum cx_part part = cx_place_part(place, value);
+        enum cx_part part = cx_field_place_part(place, value);
         if (goes_whole(fields))
                 return NULL;
         if (part == CX_PART_LEAF)
@@ -110,19 +111,19 @@ static json_t *without(const struct cx_place *place, const json_t *value, const 
                 const char *name;
                 json_t *member;
                 json_object_foreach ((json_t *)value, name, member) {
-                        struct cx_place inner;
+                        struct cx_field_place inner;
                         CX_CLEANUP(cx_freep) char *key = cx_sprintf("f:%s", name);
                         const json_t *set = json_object_get(fields, key);
-                        json_t *left = set && cx_place_member(place, name, &inner) ? without(&inner, member, set)
-                                                                                   : json_deep_copy(member);
+                        json_t *left = set && cx_field_place_member(place, name, &inner) ? without(&inner, member, set)
+                                                                                         : json_deep_copy(member);
                         if (left)
                                 json_object_set_new(result, name, left);
                 }
         } else {
-                struct cx_place inner = cx_place_item(place);
+                struct cx_field_place inner = cx_field_place_item(place);
                 for (size_t i = 0; i < json_array_size(value); i++) {
                         const json_t *item = json_array_get(value, i);
-                        CX_CLEANUP(cx_freep) char *key = cx_place_item_key(place, item);
+                        CX_CLEANUP(cx_freep) char *key = cx_field_place_item_key(place, item);
                         const json_t *set = key ? json_object_get(fields, key) : NULL;
                         // an item whose own place is in the set goes with all that it has
                         bool gone = set && (goes_whole(set) || json_object_get(set, "."));
@@ -140,7 +141,7 @@ static json_t *without(const struct cx_place *place, const json_t *value, const 
 
 json_t *cx_fields_remove(const struct cx_type *type, const json_t *object, const json_t *fields)
 {
-        struct cx_place root = {.type = type};
+        struct cx_field_place root = {.type = type};
         json_t *result = cx_fields_empty(fields) ? json_deep_copy(object) : without(&root, object, fields);
         return result ? result : json_object();
 }

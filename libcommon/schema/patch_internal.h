@@ -10,13 +10,14 @@
 #define CX_PATCH_DELETE_PRIMITIVES "$deleteFromPrimitiveList/"
 
 // A place in the types: inside an object of `type`, or inside a map whose values are `element` (both NULL: unknown).
-struct cx_place {
+struct cx_patch_place {
         const struct cx_type *type, *element;
 };
 // The field of a key, NULL when there is none (then ret_place is the unknown place); ret_place: inside its value.
-const struct cx_field *cx_place_enter(struct cx_place place, const char *key, struct cx_place *ret_place);
+const struct cx_field *cx_patch_place_enter(struct cx_patch_place place, const char *key,
+                                            struct cx_patch_place *ret_place);
 
-// The merge key of a list of objects; NULL for lists that are replaced and for lists of scalars.
+// Whether the lists of a field are merged item by item (patchStrategy merge) and not replaced.
 bool cx_patch_merges(const struct cx_field *field);
 // Index of the item with the same identity (merge key, or the value itself when key is NULL) or -1.
 ssize_t cx_patch_index(const json_t *list, const json_t *item, const char *key);

@@ -13,17 +13,18 @@ struct patcher {
         struct cx_error *err;
 };
 
-static int merge_map(struct patcher *p, struct cx_place place, json_t **original, json_t *patch);
+static int merge_map(struct patcher *p, struct cx_patch_place place, json_t **original, json_t *patch);
 
 static int bad(struct patcher *p, const char *message)
 {
         return cx_error_reason(p->err, CX_REASON_BAD_REQUEST, "%s", message);
 }
 
-const struct cx_field *cx_place_enter(struct cx_place place, const char *key, struct cx_place *ret_place)
+const struct cx_field *cx_patch_place_enter(struct cx_patch_place place, const char *key,
+                                            struct cx_patch_place *ret_place)
 {
         const struct cx_field *field = cx_type_field(place.type, key);
-        *ret_place = (struct cx_place){0};
+        *ret_place = (struct cx_patch_place){0};
         if (field && field->shape == CX_SHAPE_MAP)
                 ret_place->element = field->type;
         else if (field)
@@ -194,7 +195,7 @@ static int special_items(struct patcher *p, json_t *original, json_t *patch, con
         return 0;
 }
 
-static int merge_objects(struct patcher *p, struct cx_place place, json_t *list, json_t *patch, const char *key)
+static int merge_objects(struct patcher *p, struct cx_patch_place place, json_t *list, json_t *patch, const char *key)
 {
         size_t i;
         json_t *item;
@@ -215,7 +216,7 @@ static int merge_objects(struct patcher *p, struct cx_place place, json_t *list,
 }
 
 // Merges `patch` into *list (owned; may become another array), as the field says.
-static int merge_list(struct patcher *p, const struct cx_field *field, struct cx_place place, json_t **list,
+static int merge_list(struct patcher *p, const struct cx_field *field, struct cx_patch_place place, json_t **list,
                       json_t *patch)
 {
         const char *key = field->merge_key;
@@ -296,11 +297,11 @@ static int check_order(struct patcher *p, const json_t *patch, const json_t *ord
         return 0;
 }
 
-static int merge_ordered_list(struct patcher *p, struct cx_place place, json_t *original, json_t *patch,
+static int merge_ordered_list(struct patcher *p, struct cx_patch_place place, json_t *original, json_t *patch,
                               const char *name, json_t *order)
 {
-        struct cx_place inside;
-        const struct cx_field *field = cx_place_enter(place, name, &inside);
+        struct cx_patch_place inside;
+        const struct cx_field *field = cx_patch_place_enter(place, name, &inside);
         json_t *before = json_object_get(original, name), *change = json_object_get(patch, name);
         if (!json_is_array(order) || (before && !json_is_array(before)) || (change && !json_is_array(change)))
                 return bad(p, "invalid patch format: $setElementOrder is for lists");
@@ -330,7 +331,7 @@ static int merge_ordered_list(struct patcher *p, struct cx_place place, json_t *
         return 0;
 }
 
-static int list_directives(struct patcher *p, struct cx_place place, json_t *original, json_t *patch)
+static int list_directives(struct patcher *p, struct cx_patch_place place, json_t *original, json_t *patch)
 {
         void *next;
         const char *key;
@@ -361,10 +362,11 @@ static int list_directives(struct patcher *p, struct cx_place place, json_t *ori
         return 0;
 }
 
-static int merge_member(struct patcher *p, struct cx_place place, json_t *original, const char *key, json_t *change)
+static int merge_member(struct patcher *p, struct cx_patch_place place, json_t *original, const char *key,
+                        json_t *change)
 {
-        struct cx_place inside;
-        const struct cx_field *field = cx_place_enter(place, key, &inside);
+        struct cx_patch_place inside;
+        const struct cx_field *field = cx_patch_place_enter(place, key, &inside);
         json_t *before = json_object_get(original, key);
         if (json_is_null(change)) {
                 json_object_del(original, key);
@@ -389,7 +391,7 @@ static int merge_member(struct patcher *p, struct cx_place place, json_t *origin
         return 0;
 }
 
-static int merge_map(struct patcher *p, struct cx_place place, json_t **original, json_t *patch)
+static int merge_map(struct patcher *p, struct cx_patch_place place, json_t **original, json_t *patch)
 {
         json_t *directive = json_object_get(patch, CX_PATCH_DIRECTIVE);
         if (directive) {
@@ -432,7 +434,7 @@ int cx_patch_strategic(const struct cx_type *type, const json_t *original, const
         if (!json_is_object(original) || !json_is_object(patch))
                 return bad(&p, "invalid JSON document: a strategic merge patch is an object");
         json_auto_t *result = json_deep_copy(original), *change = json_deep_copy(patch);
-        int r = merge_map(&p, (struct cx_place){.type = type}, &result, change);
+        int r = merge_map(&p, (struct cx_patch_place){.type = type}, &result, change);
         if (r == 0)
                 *ret_patched = cx_steal(&result);
         return r;

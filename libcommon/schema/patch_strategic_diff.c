@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "schema/patch_internal.h"
 
-static json_t *diff_object(struct cx_place place, const json_t *original, const json_t *modified,
+static json_t *diff_object(struct cx_patch_place place, const json_t *original, const json_t *modified,
                            const json_t *current);
 
 static json_t *key_only(const json_t *item, const char *key)
@@ -69,8 +69,8 @@ static void add_retain_keys(json_t *change, const json_t *modified)
 }
 
 // Merge keys are there: check_merge_keys saw to it.
-static void diff_objects(json_t *patch, const struct cx_field *field, struct cx_place inside, const json_t *original,
-                         const json_t *modified, const json_t *current)
+static void diff_objects(json_t *patch, const struct cx_field *field, struct cx_patch_place inside,
+                         const json_t *original, const json_t *modified, const json_t *current)
 {
         const char *key = field->merge_key;
         json_auto_t *changes = json_array();
@@ -124,11 +124,11 @@ static void diff_primitives(json_t *patch, const struct cx_field *field, const j
                 json_object_set(patch, field->name, added);
 }
 
-static void diff_member(json_t *patch, struct cx_place place, const char *key, const json_t *original, json_t *wanted,
-                        json_t *live)
+static void diff_member(json_t *patch, struct cx_patch_place place, const char *key, const json_t *original,
+                        json_t *wanted, json_t *live)
 {
-        struct cx_place inside;
-        const struct cx_field *field = cx_place_enter(place, key, &inside);
+        struct cx_patch_place inside;
+        const struct cx_field *field = cx_patch_place_enter(place, key, &inside);
         if (json_is_object(wanted) && json_is_object(live)) {
                 json_auto_t *change = diff_object(inside, original, wanted, live);
                 if (json_object_size(change)) {
@@ -147,7 +147,8 @@ static void diff_member(json_t *patch, struct cx_place place, const char *key, c
         }
 }
 
-static json_t *diff_object(struct cx_place place, const json_t *original, const json_t *modified, const json_t *current)
+static json_t *diff_object(struct cx_patch_place place, const json_t *original, const json_t *modified,
+                           const json_t *current)
 {
         json_t *patch = json_object();
         const char *key;
@@ -166,14 +167,14 @@ static json_t *diff_object(struct cx_place place, const json_t *original, const 
 }
 
 // A list item without its merge key cannot be compared: find it before the walk, which then cannot fail.
-static int check_merge_keys(struct cx_place place, const json_t *object, struct cx_error *err)
+static int check_merge_keys(struct cx_patch_place place, const json_t *object, struct cx_error *err)
 {
         const char *key;
         json_t *value, *item;
         size_t i;
         json_object_foreach ((json_t *)object, key, value) {
-                struct cx_place inside;
-                const struct cx_field *field = cx_place_enter(place, key, &inside);
+                struct cx_patch_place inside;
+                const struct cx_field *field = cx_patch_place_enter(place, key, &inside);
                 int r = json_is_object(value) ? check_merge_keys(inside, value, err) : 0;
                 if (r < 0)
                         return r;
@@ -195,7 +196,7 @@ static int check_merge_keys(struct cx_place place, const json_t *object, struct 
 int cx_patch_strategic_three_way(const struct cx_type *type, const json_t *original, const json_t *modified,
                                  const json_t *current, json_t **ret_patch, struct cx_error *err)
 {
-        struct cx_place place = {.type = type};
+        struct cx_patch_place place = {.type = type};
         if (!json_is_object(modified) || !json_is_object(current))
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST, "invalid JSON document: objects are wanted");
         int r = check_merge_keys(place, modified, err);

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum __attribute__((packed)) cx_kind_of {
+enum __attribute__((packed)) cx_value_type {
         CX_OF_OBJECT, // struct cx_type with fields
         CX_OF_STRING,
         CX_OF_INT32,
@@ -41,7 +41,7 @@ enum {                         // cx_field.flags
 struct cx_type;
 struct cx_field {
         const char *name;
-        enum cx_kind_of of;
+        enum cx_value_type of;
         enum cx_shape shape;
         enum cx_list_type list_type; // CX_SHAPE_LIST
         uint8_t flags;
@@ -60,7 +60,7 @@ struct cx_type {
         const char *name;              // "core.v1.PodSpec"
         const struct cx_field *fields; // sorted by name
         uint16_t n_fields;
-        enum cx_kind_of of; // CX_OF_OBJECT; CX_OF_ANY: fields that are not listed are kept
+        enum cx_value_type of; // CX_OF_OBJECT; CX_OF_ANY: fields that are not listed are kept
         bool atomic;
         bool conditional; // defaults/ has a function for it
         bool defaulted;   // it, or something below it, has defaults

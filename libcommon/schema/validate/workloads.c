@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, autoscalers, disruption budgets.
-#include "api/names.h"
+#include "api/intstr.h"
 #include "api/selector.h"
 #include "schema/validate/validate.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantities, selectors, names and numbers-or-percentages.
+#include "api/intstr.h"
 #include "api/names.h"
 #include "api/quantity.h"
 #include "api/selector.h"
