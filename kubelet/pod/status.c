@@ -6,12 +6,15 @@
 #include "base/time.h"
 #include "format/json.h"
 #include "kubelet/log_line.h"
+#include "kubelet/pod/conditions.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #define MESSAGE_MAX 4096
+#define ALL_MESSAGES_MAX 12288
 #define LOG_MESSAGE_MAX 2048
+#define LOG_MESSAGE_LINES 80
 
 static json_t *time_json(int64_t us)
 {
@@ -22,7 +25,7 @@ static json_t *time_json(int64_t us)
         return json_string(text);
 }
 
-// The last lines of a CRI log without their stamps, at most LOG_MESSAGE_MAX bytes.
+// The last lines of a CRI log without their stamps, at most LOG_MESSAGE_MAX bytes and LOG_MESSAGE_LINES lines.
 static void log_tail(const char *path, struct cx_buf *to)
 {
         CX_CLEANUP(cx_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -34,6 +37,7 @@ static void log_tail(const char *path, struct cx_buf *to)
         ssize_t n = pread(fd, block, sizeof block - 1, from);
         block[n > 0 ? n : 0] = '\0';
         const char *line = from ? strchr(block, '\n') : block;
+        size_t lines = 0;
         for (const char *end; line && *line; line = end) {
                 struct cx_log_line l;
                 line += *line == '\n';
@@ -43,27 +47,45 @@ static void log_tail(const char *path, struct cx_buf *to)
                 cx_buf_append(to, l.text, l.text_length);
                 if (l.full)
                         cx_buf_add_char(to, '\n');
+                lines += l.full;
         }
+        for (; lines > LOG_MESSAGE_LINES; lines--)
+                cx_buf_consume(to, (size_t)((const char *)memchr(to->data, '\n', to->length) - to->data) + 1);
         if (to->length > LOG_MESSAGE_MAX)
                 cx_buf_consume(to, to->length - LOG_MESSAGE_MAX);
 }
 
-static json_t *message_of(const json_t *container, const struct cx_container *c, const struct cx_container_state *state)
+// The end of what the container wrote to its file.
+static void file_tail(const char *path, struct cx_buf *to)
+{
+        CX_CLEANUP(cx_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        struct stat st;
+        char block[MESSAGE_MAX];
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return;
+        ssize_t n = pread(fd, block, sizeof block, st.st_size > MESSAGE_MAX ? st.st_size - MESSAGE_MAX : 0);
+        if (n > 0)
+                cx_buf_append(to, block, (size_t)n);
+}
+
+// At most `max` bytes: the pod's messages share 12 KiB.
+static json_t *message_of(const json_t *container, const struct cx_container *c, const struct cx_container_state *state,
+                          size_t max)
 {
         if (*state->message)
                 return json_string(state->message);
         CX_BUF text = CX_BUF_INIT_MAX(65536);
-        CX_CLEANUP(cx_closep) int fd = open(c->message_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        char block[MESSAGE_MAX];
-        ssize_t n = fd >= 0 ? read(fd, block, sizeof block) : 0;
-        if (n > 0)
-                cx_buf_append(&text, block, (size_t)n);
+        file_tail(c->message_path, &text);
         bool fall_back =
                 strcmp(cx_json_string_or(container, "terminationMessagePolicy", "File"), "FallbackToLogsOnError") == 0;
         if (!text.length && fall_back && state->exit_code != 0)
                 log_tail(c->log_path, &text);
         if (!text.length)
                 return NULL;
+        if (text.length > max) {
+                text.length = max;
+                text.data[max] = '\0';
+        }
         json_t *json = json_string(text.data);
         if (json)
                 return json;
@@ -73,14 +95,15 @@ static json_t *message_of(const json_t *container, const struct cx_container *c,
         return json_string(text.data);
 }
 
-static json_t *terminated(const json_t *container, const struct cx_container *c, const struct cx_container_state *s)
+static json_t *terminated(const json_t *container, const struct cx_container *c, const struct cx_container_state *s,
+                          size_t max)
 {
         const char *reason = *s->reason ? s->reason : s->oom ? "OOMKilled" : s->exit_code == 0 ? "Completed" : "Error";
         json_t *out = json_pack("{s:i, s:s, s:o, s:o}", "exitCode", s->exit_code, "reason", reason, "startedAt",
                                 time_json(s->started), "finishedAt", time_json(s->finished));
         CX_CLEANUP(cx_freep) char *id = cx_sprintf("coxswain://%s", c->id);
         json_object_set_new(out, "containerID", json_string(id));
-        json_t *message = message_of(container, c, s);
+        json_t *message = message_of(container, c, s, max);
         if (message)
                 json_object_set_new(out, "message", message);
         return json_pack("{s:o}", "terminated", out);
@@ -99,11 +122,19 @@ struct tally {
         bool unstarted; // a waiting container that never ran
 };
 
+static size_t message_share(const json_t *object)
+{
+        size_t n = json_array_size(cx_json_get(object, "spec.containers")) +
+                   json_array_size(cx_json_get(object, "spec.initContainers"));
+        return n > 0 ? ALL_MESSAGES_MAX / n : ALL_MESSAGES_MAX;
+}
+
 // The present and the last state of one container.
 static void states_of(struct cx_pod *pod, const json_t *object, const json_t *container, const struct cx_run *run,
                       const struct cx_slot *slot, bool may_start, json_t **ret_state, json_t **ret_last)
 {
         bool over = pod->terminating || pod->failed_reason;
+        size_t max = message_share(object);
         *ret_last = NULL;
         if (!run->now) {
                 if (over && pod->torn_down)
@@ -122,18 +153,59 @@ static void states_of(struct cx_pod *pod, const json_t *object, const json_t *co
                                      ? json_pack("{s:{s:o}}", "running", "startedAt", time_json(run->state.started))
                                      : waiting("ContainerCreating", NULL);
                 if (run->before)
-                        *ret_last = terminated(container, run->before, &run->before_state);
+                        *ret_last = terminated(container, run->before, &run->before_state, max);
                 return;
         }
         bool again = !over && (slot->rerun || cx_should_restart(object, container, &run->state));
         if (again && slot->reason) {
                 *ret_state = waiting(slot->reason, slot->message);
-                *ret_last = terminated(container, run->now, &run->state);
+                *ret_last = terminated(container, run->now, &run->state, max);
                 return;
         }
-        *ret_state = terminated(container, run->now, &run->state);
+        *ret_state = terminated(container, run->now, &run->state, max);
         if (run->before)
-                *ret_last = terminated(container, run->before, &run->before_state);
+                *ret_last = terminated(container, run->before, &run->before_state, max);
+}
+
+static json_t *mounts_of(const json_t *container)
+{
+        json_t *list = json_array(), *mount;
+        size_t i;
+        json_array_foreach (json_object_get(container, "volumeMounts"), i, mount) {
+                json_t *out = json_pack("{s:s, s:s}", "name", cx_json_string_or(mount, "name", ""), "mountPath",
+                                        cx_json_string_or(mount, "mountPath", ""));
+                if (cx_json_bool(mount, "readOnly", false)) {
+                        // Only where the kernel can, and then on request, are the mounts below read-only too.
+                        json_object_set_new(out, "readOnly", json_true());
+                        json_object_set_new(out, "recursiveReadOnly", json_string("Disabled"));
+                }
+                json_array_append_new(list, out);
+        }
+        return list;
+}
+
+// How the container was made: resources, mounts, user.
+static void add_made(const struct cx_kubelet *k, const json_t *container, const struct cx_container *made, json_t *out)
+{
+        json_auto_t *given = made ? cx_container_resources(k->runtime, made) : NULL;
+        const json_t *wanted = json_object_get(container, "resources");
+        json_t *requests = json_object_get(wanted, "requests");
+        json_object_set_new(out, "resources",
+                            json_is_object(given) ? json_copy(given)
+                            : wanted              ? json_copy((json_t *)wanted)
+                                                  : json_object());
+        json_object_del(json_object_get(out, "resources"), "claims");
+        if (json_object_size(requests))
+                json_object_set(out, "allocatedResources", requests);
+        json_t *mounts = mounts_of(container);
+        if (json_array_size(mounts))
+                json_object_set(out, "volumeMounts", mounts);
+        json_decref(mounts);
+        if (made && json_is_object(made->user))
+                json_object_set_new(out, "user", json_pack("{s:O}", "linux", made->user));
+        const char *stop = cx_json_string(container, "lifecycle.stopSignal");
+        if (stop)
+                json_object_set_new(out, "stopSignal", json_string(stop));
 }
 
 static json_t *container_status(struct cx_pod *pod, const json_t *object, const json_t *container,
@@ -171,6 +243,7 @@ static json_t *container_status(struct cx_pod *pod, const json_t *object, const 
                 json_object_set_new(out, "containerID", json_string(id));
         }
         json_object_set_new(out, "started", json_boolean(init && !sidecar ? false : started));
+        add_made(k, container, run.now, out);
         return out;
 }
 
@@ -203,92 +276,6 @@ static const char *phase_of(struct cx_pod *pod, const json_t *object, size_t ini
                 return "Running";
         }
         return "Pending";
-}
-
-struct condition {
-        const char *type;
-        bool value;
-        const char *reason, *message;
-};
-
-static void add_condition(json_t *list, const json_t *object, const json_t *last, const struct condition *c)
-{
-        const char *value = c->value ? "True" : "False";
-        const json_t *old = cx_json_find(cx_json_get(object, "status.conditions"), "type", c->type);
-        if (!cx_streq(cx_json_string(old, "status"), value)) // what we said last may not have come back yet
-                old = cx_json_find(json_object_get(last, "conditions"), "type", c->type);
-        bool same = cx_streq(cx_json_string(old, "status"), value);
-        const char *since = same ? cx_json_string(old, "lastTransitionTime") : NULL;
-        char now[CX_TIME_TEXT];
-        cx_time_format(cx_time_now(), now);
-        json_t *out = json_pack("{s:s, s:s, s:n, s:s}", "type", c->type, "status", value, "lastProbeTime",
-                                "lastTransitionTime", since ? since : now);
-        if (c->reason)
-                json_object_set_new(out, "reason", json_string(c->reason));
-        if (c->message)
-                json_object_set_new(out, "message", json_string(c->message));
-        json_t *generation = cx_json_get(object, "metadata.generation");
-        if (json_is_integer(generation))
-                json_object_set(out, "observedGeneration", generation);
-        json_array_append_new(list, out);
-}
-
-// "containers with unready status: [a b]"
-static char *names_not(const json_t *statuses, const char *what, const char *member)
-{
-        CX_BUF text = CX_BUF_INIT;
-        size_t i;
-        json_t *status;
-        cx_buf_printf(&text, "containers with %s status: [", what);
-        bool first = true;
-        json_array_foreach ((json_t *)statuses, i, status) {
-                if (json_is_true(json_object_get(status, member)))
-                        continue;
-                cx_buf_printf(&text, "%s%s", first ? "" : " ", cx_json_string_or(status, "name", ""));
-                first = false;
-        }
-        cx_buf_add_char(&text, ']');
-        return cx_buf_detach(&text);
-}
-
-static bool gates_open(const json_t *object)
-{
-        size_t i;
-        json_t *gate;
-        json_array_foreach (cx_json_get(object, "spec.readinessGates"), i, gate) {
-                const json_t *c = cx_json_find(cx_json_get(object, "status.conditions"), "type",
-                                               cx_json_string_or(gate, "conditionType", ""));
-                if (!cx_streq(cx_json_string(c, "status"), "True"))
-                        return false;
-        }
-        return true;
-}
-
-static json_t *conditions_of(const json_t *object, const json_t *last, const char *phase, bool sandbox,
-                             bool initialized, const json_t *init, const json_t *statuses, bool all_ready)
-{
-        json_t *list = json_array();
-        bool done = strcmp(phase, "Succeeded") == 0, over = done || strcmp(phase, "Failed") == 0;
-        CX_CLEANUP(cx_freep) char *unready = names_not(statuses, "unready", "ready");
-        CX_CLEANUP(cx_freep) char *incomplete = names_not(init, "incomplete", "ready");
-        const char *why = done ? "PodCompleted" : over ? "PodFailed" : all_ready ? NULL : "ContainersNotReady";
-        const char *what = over || all_ready ? NULL : unready;
-        bool gates = gates_open(object), initial = initialized || done;
-        const struct condition all[] = {
-                {"PodReadyToStartContainers", sandbox, NULL, NULL},
-                {"Initialized", initial,
-                 done      ? "PodCompleted"
-                 : initial ? NULL
-                           : "ContainersNotInitialized",
-                 initial ? NULL : incomplete},
-                {"Ready", all_ready && !over && gates, !over && all_ready && !gates ? "ReadinessGatesNotReady" : why,
-                 !over && all_ready && !gates ? "the status of a pod readiness gate is not \"True\"" : what},
-                {"ContainersReady", all_ready && !over, why, what},
-                {"PodScheduled", true, NULL, NULL},
-        };
-        for (size_t i = 0; i < CX_ARRAY_SIZE(all); i++)
-                add_condition(list, object, last, &all[i]);
-        return list;
 }
 
 static json_t *ip_list(const struct cx_strings *ips)
@@ -351,24 +338,17 @@ json_t *cx_pod_make_status(struct cx_pod *pod, const json_t *object, struct cx_s
                         main_list, container_status(pod, object, container, &list, false, may_start || began, &tally));
         }
         const char *phase = phase_of(pod, object, began ? 0 : init_left, init_failed && !began, &tally);
-        size_t sidecars_ready = 0, sidecars = 0;
-        json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
-                if (!cx_is_sidecar(container))
-                        continue;
-                sidecars++;
-                sidecars_ready += json_is_true(json_object_get(json_array_get(init, i), "ready"));
-        }
-        bool all_ready = tally.ready == tally.total && sidecars_ready == sidecars;
         bool has_sandbox = sandbox && (sandbox->host_network || sandbox->ips.count);
+        const struct cx_condition_facts facts = {
+                .phase = phase, .sandbox = has_sandbox, .began = began, .init = init, .mains = main_list};
         const char *start = cx_json_string(object, "status.startTime");
         json_t *old = pod->status ? json_object_get(pod->status, "startTime") : NULL;
-        json_t *out = json_pack("{s:s, s:o, s:s, s:o}", "phase", phase, "conditions",
-                                conditions_of(object, pod->status, phase, has_sandbox, began || init_left == 0, init,
-                                              main_list, all_ready),
-                                "qosClass", cx_pod_qos(object), "startTime",
-                                start ? json_string(start)
-                                : old ? json_incref(old)
-                                      : time_json(cx_time_now()));
+        json_t *out =
+                json_pack("{s:s, s:o, s:s, s:o}", "phase", phase, "conditions",
+                          cx_pod_conditions(object, pod->status, &facts), "qosClass", cx_pod_qos(object), "startTime",
+                          start ? json_string(start)
+                          : old ? json_incref(old)
+                                : time_json(cx_time_now()));
         add_addresses(k, object, sandbox, out);
         if (json_array_size(init))
                 json_object_set(out, "initContainerStatuses", init);

@@ -40,6 +40,26 @@ static void null_if_gone(json_t *patch, const json_t *old, const json_t *status,
                 json_object_set_new(patch, key, json_null());
 }
 
+// Conditions are merged by type: a reason or message that no longer holds must be taken away.
+static json_t *conditions_patch(const json_t *old, const json_t *conditions)
+{
+        json_t *out = json_array(), *condition;
+        size_t i;
+        json_array_foreach ((json_t *)conditions, i, condition) {
+                const json_t *was = cx_json_find(old, "type", cx_json_string_or(condition, "type", ""));
+                json_t *copy = json_copy(condition);
+                null_if_gone(copy, was, condition, "reason");
+                null_if_gone(copy, was, condition, "message");
+                json_array_append_new(out, copy);
+        }
+        // Those of the kubelet that come and go.
+        static const char *const passing[] = {"PodResizePending", "PodResizeInProgress"};
+        for (i = 0; i < CX_ARRAY_SIZE(passing); i++)
+                if (cx_json_find(old, "type", passing[i]) && !cx_json_find(conditions, "type", passing[i]))
+                        json_array_append_new(out, json_pack("{s:s, s:s}", "$patch", "delete", "type", passing[i]));
+        return out;
+}
+
 static json_t *make_patch(const json_t *object, const char *uid, const json_t *status)
 {
         json_t *fields = json_copy((json_t *)status);
@@ -47,6 +67,9 @@ static json_t *make_patch(const json_t *object, const char *uid, const json_t *s
         static const char *const keys[] = {"reason", "message", "initContainerStatuses", "nominatedNodeName"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(keys); i++)
                 null_if_gone(fields, old, status, keys[i]);
+        json_object_set_new(
+                fields, "conditions",
+                conditions_patch(json_object_get(old, "conditions"), json_object_get(status, "conditions")));
         // Lists of addresses are merged by key: what was there before would stay.
         static const char *const lists[] = {"podIPs", "hostIPs"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(lists); i++) {

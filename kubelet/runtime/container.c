@@ -32,7 +32,17 @@ void cx_container_unref(struct cx_container *c)
                          c->log_path, c->cgroup, c->message_path};
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
                 free(owned[i]);
+        json_decref(c->user);
+        json_decref(c->resources);
         free(c);
+}
+
+json_t *cx_container_resources(struct cx_runtime *rt, const struct cx_container *c)
+{
+        pthread_mutex_lock(&rt->lock);
+        json_t *resources = json_incref(c->resources);
+        pthread_mutex_unlock(&rt->lock);
+        return resources;
 }
 
 void cx_container_state(struct cx_runtime *rt, const struct cx_container *c, struct cx_container_state *ret_state)
@@ -56,6 +66,11 @@ int cx_container_save(struct cx_runtime *rt, const struct cx_container *c, bool 
                 c->stop_signal, "tty", c->tty, "stdin", c->stdin, "stdinOnce", c->stdin_once, "ownPidNs", c->own_pid_ns,
                 "created", (json_int_t)c->created);
         json_object_set_new(record, "messagePath", json_string(c->message_path));
+        json_t *resources = cx_container_resources(rt, c);
+        if (resources)
+                json_object_set_new(record, "resources", resources);
+        if (c->user)
+                json_object_set(record, "user", c->user);
         json_object_set_new(record, "state",
                             json_pack("{s:i, s:I, s:I, s:i, s:b, s:i, s:I, s:s, s:s}", "status", (int)s.status,
                                       "started", (json_int_t)s.started, "finished", (json_int_t)s.finished, "exitCode",
@@ -101,6 +116,8 @@ struct cx_container *cx_container_load(struct cx_runtime *rt, const char *id)
         c->stdin_once = cx_json_bool(r, "stdinOnce", false);
         c->own_pid_ns = cx_json_bool(r, "ownPidNs", true);
         c->created = cx_json_int(r, "created", 0);
+        c->user = json_incref(json_object_get(r, "user"));
+        c->resources = json_incref(json_object_get(r, "resources"));
         c->state = (struct cx_container_state){.status = (enum cx_container_status)cx_json_int(s, "status", 0),
                                                .started = cx_json_int(s, "started", 0),
                                                .finished = cx_json_int(s, "finished", 0),
@@ -429,10 +446,12 @@ static struct cx_container *new_container(struct cx_runtime *rt, const struct cx
         c->stdin_once = cx_json_bool(config->container, "stdinOnce", false);
         c->own_pid_ns = !config->sandbox->ns_pid && !config->sandbox->host_pid;
         c->created = cx_time_now();
+        json_t *resources = json_object_get(config->container, "resources");
+        c->resources = resources ? json_incref(resources) : json_object();
         return c;
 }
 
-static int write_config(struct cx_runtime *rt, const struct cx_container *c, const struct cx_container_config *config,
+static int write_config(struct cx_runtime *rt, struct cx_container *c, const struct cx_container_config *config,
                         const char *rootfs, struct cx_error *err)
 {
         const struct cx_sandbox *s = config->sandbox;
@@ -471,6 +490,9 @@ static int write_config(struct cx_runtime *rt, const struct cx_container *c, con
         int r = cx_spec_build(&in, &spec, err);
         if (r < 0)
                 return r;
+        const json_t *user = cx_json_get(spec, "process.user");
+        c->user = json_pack("{s:O, s:O, s:O}", "uid", json_object_get(user, "uid"), "gid", json_object_get(user, "gid"),
+                            "supplementalGroups", json_object_get(user, "additionalGids"));
         CX_CLEANUP(cx_closep) int log = open(c->message_path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
         if (log < 0 || fchmod(log, 0666) < 0)
                 return cx_error_set(err, -errno, "cannot make %s: %s", c->message_path, strerror(errno));

@@ -106,7 +106,9 @@ struct cx_container {
         char *hash, *log_path, *cgroup, *message_path;
         int attempt, stop_signal;
         bool tty, stdin, stdin_once, own_pid_ns;
-        int64_t created; // µs
+        int64_t created;   // µs
+        json_t *user;      // {"uid", "gid", "supplementalGroups"}; NULL: not known
+        json_t *resources; // requests and limits that it runs with, replaced under the runtime's lock; NULL: not known
         struct cx_container_state state;
 };
 struct cx_container_config {
@@ -130,6 +132,8 @@ int cx_container_signal(struct cx_runtime *runtime, struct cx_container *contain
 int cx_container_remove(struct cx_runtime *runtime, struct cx_container *container, struct cx_error *err) CX_CHECK;
 void cx_container_state(struct cx_runtime *runtime, const struct cx_container *container,
                         struct cx_container_state *ret_state);
+// The requests and limits that a container runs with; a new reference, immutable, or NULL.
+json_t *cx_container_resources(struct cx_runtime *runtime, const struct cx_container *container);
 void cx_container_unref(struct cx_container *container);
 static inline CX_UNUSED void cx_container_unrefp(struct cx_container **p)
 {

@@ -45,6 +45,7 @@ int cx_payload_add(struct cx_map *payload, const char *path, const void *data, s
                 memcpy(file->data, data, length);
         file->length = length;
         file->mode = mode & 0777;
+        file->uid = -1;
         cx_map_set(payload, path, file);
         return 0;
 }
@@ -109,9 +110,30 @@ static int write_one(const char *folder, const char *name, const struct cx_paylo
                         return cx_error_set(err, -errno, "cannot write %s: %s", path, strerror(errno));
                 done += n > 0 ? (size_t)n : 0;
         }
-        if (fchmod(fd, mode_of(file, gid)) < 0 || (gid >= 0 && fchown(fd, 0, (gid_t)gid) < 0))
+        bool owned = file->uid >= 0 || gid >= 0;
+        if ((owned && fchown(fd, file->uid >= 0 ? (uid_t)file->uid : 0, gid >= 0 ? (gid_t)gid : 0) < 0) ||
+            fchmod(fd, mode_of(file, gid)) < 0)
                 return cx_error_set(err, -errno, "cannot set the mode of %s: %s", path, strerror(errno));
         return 0;
+}
+
+// Gives the folders of a version to the group.
+static int own_folders(const char *folder, int64_t gid, int depth, struct cx_error *err)
+{
+        if (chown(folder, 0, (gid_t)gid) < 0 || chmod(folder, 02755) < 0)
+                return cx_error_set(err, -errno, "cannot set the group of %s: %s", folder, strerror(errno));
+        DIR *dir = depth < 32 ? opendir(folder) : NULL;
+        struct dirent *entry;
+        int r = 0;
+        while (r == 0 && dir && (entry = readdir(dir))) {
+                if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                        continue;
+                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, entry->d_name);
+                r = own_folders(path, gid, depth + 1, err);
+        }
+        if (dir)
+                closedir(dir);
+        return r;
 }
 
 static int replace_link(const char *folder, const char *name, const char *target, struct cx_error *err)
@@ -182,6 +204,8 @@ int cx_atomic_write(const char *folder, const struct cx_map *payload, int64_t gi
                 if (r == 0)
                         r = write_one(path, entry->key, entry->value, gid, err);
         }
+        if (r == 0 && gid >= 0)
+                r = own_folders(path, gid, 0, err);
         if (r == 0)
                 r = replace_link(folder, "..data", version, err);
         if (r < 0) {

@@ -13,6 +13,7 @@ struct cx_payload_file {
         char *data;
         size_t length;
         unsigned mode;
+        int64_t uid; // of its owner; -1: root
 };
 // A map of relative paths ("dir/file") to files; free with cx_payload_free_file as free_value.
 void cx_payload_free_file(void *file);
@@ -20,6 +21,7 @@ void cx_payload_free_file(void *file);
 int cx_payload_add(struct cx_map *payload, const char *path, const void *data, size_t length, unsigned mode,
                    struct cx_error *err) CX_CHECK;
 // Makes `folder` (which exists) show exactly the payload. ret_changed (may be NULL): whether anything was written.
-// Files are owned by root and group `gid`, when it is not -1 (fsGroup), and readable by that group.
+// Files are owned by root (or their uid) and group `gid`, when it is not -1 (fsGroup), and readable by that group; so are
+// the folders, whose group new files get.
 int cx_atomic_write(const char *folder, const struct cx_map *payload, int64_t gid, bool *ret_changed,
                     struct cx_error *err) CX_CHECK;

@@ -215,9 +215,13 @@ static int add_token(const struct source *s, struct cx_error *err)
         assert(token);
         if (again < s->job->again)
                 s->job->again = again;
-        // Readable by the container's user: with fsGroup through the group, else as a single user's file must be.
-        unsigned mode = s->job->gid >= 0 ? 0640 : s->mode;
-        return cx_payload_add(s->payload, cx_json_string_or(s->spec, "path", "token"), token, strlen(token), mode, err);
+        // For its reader alone where that one is known: the group (fsGroup adds its bit), or the one user.
+        unsigned mode = s->job->gid >= 0 || s->job->uid >= 0 ? 0600 : s->mode;
+        const char *path = cx_json_string_or(s->spec, "path", "token");
+        r = cx_payload_add(s->payload, path, token, strlen(token), mode, err);
+        if (r == 0)
+                ((struct cx_payload_file *)cx_map_get(s->payload, path))->uid = s->job->uid;
+        return r;
 }
 
 static int add_source(struct cx_volume_job *job, const json_t *source, const char *name_key, unsigned mode,

@@ -6,6 +6,7 @@
 #include "base/process.h"
 #include "base/time.h"
 #include "format/json.h"
+#include "kubelet/runtime/spec.h"
 #include "kubelet/unmount.h"
 #include "kubelet/volume/atomic_writer.h"
 #include "kubelet/volume/refs.h"
@@ -106,6 +107,15 @@ static int mount_memory(const char *path, int64_t limit, mode_t mode, struct cx_
         return 0;
 }
 
+// A volume's own folder: everybody's, or also a pod's fsGroup's, which new files in it then get.
+static int own_folder(const struct cx_volume_job *job, struct cx_error *err)
+{
+        bool grouped = job->gid >= 0;
+        if ((grouped && chown(job->folder, 0, (gid_t)job->gid) < 0) || chmod(job->folder, grouped ? 02777 : 0777) < 0)
+                return cx_error_set(err, -errno, "cannot set the mode of %s: %s", job->folder, strerror(errno));
+        return 0;
+}
+
 static int empty_dir(struct cx_volume_job *job, struct cx_error *err)
 {
         const json_t *source = json_object_get(job->volume, "emptyDir");
@@ -130,9 +140,9 @@ static int empty_dir(struct cx_volume_job *job, struct cx_error *err)
                         return r;
                 }
         }
-        mode_t mode = job->gid >= 0 ? 02777 : 0777;
-        if ((job->gid >= 0 && chown(job->folder, 0, (gid_t)job->gid) < 0) || chmod(job->folder, mode) < 0)
-                return cx_error_set(err, -errno, "cannot set the mode of %s: %s", job->folder, strerror(errno));
+        r = own_folder(job, err);
+        if (r < 0)
+                return r;
         CX_CLEANUP(cx_closep) int fd = open(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
         return fd < 0 ? cx_error_set(err, -errno, "cannot make %s: %s", mark, strerror(errno)) : 0;
 }
@@ -177,9 +187,27 @@ static int projection(struct cx_volume_job *job, struct cx_error *err)
         if (r < 0)
                 return r;
         r = cx_mkdir_all(job->folder, 0755, err);
-        if (r == 0 && chmod(job->folder, 0777) < 0)
-                r = cx_error_set(err, -errno, "cannot set the mode of %s: %s", job->folder, strerror(errno));
+        if (r == 0)
+                r = own_folder(job, err);
         return r < 0 ? r : cx_atomic_write(job->folder, &payload, job->gid, NULL, err);
+}
+
+// The user that all containers of the pod run as; -1 when they differ or an image says it.
+static int64_t common_user(const json_t *pod)
+{
+        static const char *const lists[] = {"spec.containers", "spec.initContainers"};
+        int64_t user = -1;
+        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
+                size_t i;
+                json_t *container;
+                json_array_foreach (cx_json_get(pod, lists[l]), i, container) {
+                        const json_t *own = cx_security_value(pod, container, "runAsUser");
+                        if (!json_is_integer(own) || (user >= 0 && user != json_integer_value(own)))
+                                return -1;
+                        user = json_integer_value(own);
+                }
+        }
+        return user;
 }
 
 int cx_volumes_set_up(struct cx_volumes *v, const json_t *pod, int64_t *ret_again, struct cx_error *err)
@@ -199,6 +227,7 @@ int cx_volumes_set_up(struct cx_volumes *v, const json_t *pod, int64_t *ret_agai
                                             .volume = volume,
                                             .folder = folder,
                                             .gid = json_is_integer(fs_group) ? json_integer_value(fs_group) : -1,
+                                            .uid = common_user(pod),
                                             .again = INT64_MAX};
                 int r = plugin->set_up(&job, err);
                 if (r < 0)

@@ -17,6 +17,7 @@ struct cx_volume_job {
         const json_t *pod, *volume;
         const char *folder;
         int64_t gid;   // fsGroup or -1
+        int64_t uid;   // that all containers run as, or -1
         int64_t again; // out: ns until a renewal is due
 };
 // Collects the files of a configMap, secret, downwardAPI or projected volume.

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The conditions that the kubelet keeps in a pod's status, with upstream's reasons and sentences. Pure; any thread.
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct cx_condition_facts {
+        const char *phase;
+        bool sandbox;               // it and its network are ready
+        bool began;                 // a main container has run, so that initialization is over whatever the records say
+        const json_t *init, *mains; // container statuses
+        const char *resize_reason;  // of a resize that waits ("Deferred", "Infeasible"); NULL: none waits
+        const char *resize_message; // its sentence
+        bool resizing;              // one was granted and is not complete
+};
+// `last`: the status told before (NULL), for transition times that have not come back in the object yet. New reference.
+json_t *cx_pod_conditions(const json_t *object, const json_t *last, const struct cx_condition_facts *facts);

@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# What upstream's node conformance tests look at: the words and fields of a pod's status, the owners and modes of volumes, and
+# what a node refuses. Every pod below is made at once, then each is looked at.
+. "$(dirname "$0")/lib.sh"
+start_all
+k() { "$bin/kubectl" --kubeconfig "$work/admin.conf" "$@"; }
+log() { k logs "$@" 2>/dev/null; }
+says() { log "$1" ${3:+-c "$3"} | grep -qE -- "$2"; } # says POD PATTERN [CONTAINER]
+phase_is() { is "$1" 'p["status"]["phase"]' "$2"; }
+state='p["status"]["containerStatuses"][0]["state"]'
+# condition TYPE: "status reason message" of it, as a python expression
+condition() { echo "[(c['status'], c.get('reason'), c.get('message')) for c in p['status']['conditions'] if c['type'] == '$1'][0]"; }
+container='p["status"]["containerStatuses"][0]'
+box=$registry/busybox:1.35
+
+api POST /api/v1/namespaces/default/configmaps '{"metadata":{"name":"settings"},"data":{"a":"one","b":"two"}}' >/dev/null
+make_pods() {
+        pod_yaml() {
+                printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec:\n  nodeName: n1\n  terminationGracePeriodSeconds: 1\n' "$1"
+                cat
+        }
+        pod_yaml sidecar <<-END
+		  initContainers:
+		  - {name: side, image: "$box", restartPolicy: Always, command: [sh, -c, "until [ -f /v/go ]; do sleep 0.1; done; sleep 1000"], startupProbe: {exec: {command: [test, -f, /v/go]}, periodSeconds: 1, failureThreshold: 600, timeoutSeconds: 20}, readinessProbe: {exec: {command: [test, -f, /v/ready]}, periodSeconds: 1, timeoutSeconds: 20}, volumeMounts: [{name: v, mountPath: /v}]}
+		  containers:
+		  - name: c
+		    image: "$box"
+		    resources: {requests: {cpu: 100m, memory: 16Mi}, limits: {memory: 32Mi}}
+		    securityContext: {runAsUser: 7, runAsGroup: 8}
+		    command: [sleep, "1000"]
+		    volumeMounts: [{name: v, mountPath: /v, readOnly: true}]
+		  volumes: [{name: v, emptyDir: {}}]
+		END
+        pod_yaml gates <<-END
+		  readinessGates: [{conditionType: example.com/up}]
+		  containers: [{name: c, image: "$box", command: [sleep, "1000"]}]
+		END
+        pod_yaml completed <<-END
+		  restartPolicy: Never
+		  initContainers: [{name: i, image: "$box", command: ["true"]}]
+		  containers: [{name: c, image: "$box", command: ["true"]}]
+		END
+        pod_yaml failed <<-END
+		  restartPolicy: Never
+		  containers: [{name: c, image: "$box", command: ["false"]}]
+		END
+        pod_yaml group <<-END
+		  securityContext: {runAsUser: 1000, fsGroup: 2000}
+		  containers:
+		  - name: c
+		    image: "$box"
+		    command: [sh, -c, "ls -lLdn /v /cm /cm/..data /cm/d /cm/d/a /t /t/token | awk '{print \$1, \$3, \$4, \$NF}'; cat /t/token >/dev/null && echo read; sleep 1000"]
+		    volumeMounts: [{name: v, mountPath: /v}, {name: cm, mountPath: /cm}, {name: t, mountPath: /t}]
+		  volumes:
+		  - {name: v, emptyDir: {}}
+		  - {name: cm, configMap: {name: settings, defaultMode: 0400, items: [{key: a, path: d/a}]}}
+		  - {name: t, projected: {sources: [{serviceAccountToken: {path: token}}]}}
+		END
+        pod_yaml reader <<-END
+		  securityContext: {runAsUser: 1000}
+		  containers:
+		  - name: c
+		    image: "$box"
+		    command: [sh, -c, "ls -lLn /t/token | awk '{print \$1, \$3, \$4}'; cat /t/token >/dev/null && echo read; sleep 1000"]
+		    volumeMounts: [{name: t, mountPath: /t}]
+		  volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: token}}]}}]
+		END
+        pod_yaml messages <<-END
+		  restartPolicy: Never
+		  containers:
+		  - {name: long, image: "$box", command: [sh, -c, "i=0; while [ \$i -lt 1000 ]; do echo \$i-012345 >>/dev/termination-log; i=\$((i+1)); done; exit 1"]}
+		  - {name: log, image: "$box", terminationMessagePolicy: FallbackToLogsOnError, command: [sh, -c, "i=0; while [ \$i -lt 200 ]; do echo \$i; i=\$((i+1)); done; exit 1"]}
+		END
+        pod_yaml crowd <<-END
+		  restartPolicy: Never
+		  containers:
+		$(for i in 1 2 3 4 5 6; do echo "  - {name: c$i, image: \"$box\", command: [sh, -c, 'head -c 4000 /dev/zero | tr \"\\\\0\" x >/dev/termination-log']}"; done)
+		END
+}
+make_pods >"$work/pods.yaml"
+k apply -f "$work/pods.yaml" >"$work/apply.log" 2>&1
+made=$?
+ok "every pod is taken" $made
+[ $made -eq 0 ] || { grep -v created "$work/apply.log" | sed 's/^/# /'; finish; exit 1; }
+
+# Conditions
+until_true 60 is sidecar "$(condition Initialized)" "('False', 'ContainersNotInitialized', 'containers with incomplete status: [side]')"
+ok "a sidecar that has not started keeps the pod from being initialized" $?
+until_true 60 k exec sidecar -c side -- touch /v/go
+until_true 60 is sidecar "$(condition Initialized)" "('True', None, None)"
+ok "started, the condition has no reason and no message left" $?
+until_true 60 is sidecar "$(condition Ready)" "('False', 'ContainersNotReady', 'containers with unready status: [side]')"
+ok "a sidecar that is not ready is named" $?
+k exec sidecar -c side -- touch /v/ready
+until_true 60 is sidecar "$(condition Ready)" "('True', None, None)"
+ok "ready, nothing of it is left" $?
+until_true 60 is gates "$(condition Ready)" "('False', 'ReadinessGatesNotReady', 'corresponding condition of pod readiness gate \"example.com/up\" does not exist.')"
+ok "a readiness gate without a condition is named" $?
+api PATCH /api/v1/namespaces/default/pods/gates/status '{"status":{"conditions":[{"type":"example.com/up","status":"False"}]}}' >/dev/null
+until_true 60 is gates "$(condition Ready)" "('False', 'ReadinessGatesNotReady', 'the status of pod readiness gate \"example.com/up\" is not \"True\", but False')"
+ok "and one whose condition is False" $?
+until_true 60 phase_is completed Succeeded
+is completed "($(condition Ready), $(condition ContainersReady), $(condition Initialized))" "(('False', 'PodCompleted', None), ('False', 'PodCompleted', None), ('True', 'PodCompleted', None))"
+ok "the conditions of a pod that has succeeded" $?
+until_true 60 phase_is failed Failed
+is failed "($(condition Ready), $(condition ContainersReady), $(condition Initialized))" "(('False', 'PodFailed', None), ('False', 'PodFailed', None), ('True', None, None))"
+ok "the conditions of a pod that has failed" $?
+
+# What a container was made with
+until_true 60 is sidecar "list($container['state'])" "['running']"
+is sidecar "($container['resources'], $container['allocatedResources'])" "({'limits': {'memory': '32Mi'}, 'requests': {'cpu': '100m', 'memory': '16Mi'}}, {'cpu': '100m', 'memory': '16Mi'})"
+ok "a container's status has its resources" $?
+is sidecar "$container['user']['linux']" "{'uid': 7, 'gid': 8, 'supplementalGroups': [8]}"
+ok "its user" $?
+is sidecar "$container['volumeMounts'][0]" "{'name': 'v', 'mountPath': '/v', 'readOnly': True, 'recursiveReadOnly': 'Disabled'}"
+ok "its mounts" $?
+
+# Volumes
+until_true 60 says group read
+[ "$(log group | head -7)" = "$(printf '%s\n' 'drwxrwsrwx 0 2000 /cm' 'drwxr-sr-x 0 2000 /cm/..data' 'drwxr-sr-x 0 2000 /cm/d' \
+        '-r--r----- 0 2000 /cm/d/a' 'drwxrwsrwx 0 2000 /t' '-rw-r----- 1000 2000 /t/token' 'drwxrwsrwx 0 2000 /v')" ]
+ok "fsGroup has the folders and files of volumes" $?
+until_true 60 says reader read
+[ "$(log reader | head -1)" = '-rw------- 1000 0' ]
+ok "without it a token is its one reader's" $?
+
+# Termination messages
+until_true 60 phase_is messages Failed
+is messages "[(len(m), m[-9:]) for m in [$container['state']['terminated']['message']]][0]" "(4096, '9-012345\n')"
+ok "of a long termination message the end is kept" $?
+is messages "[(m[0], m[-2], len(m)) for m in [p['status']['containerStatuses'][1]['state']['terminated']['message'].split('\n')]][0]" "('120', '199', 81)"
+ok "of a log the last 80 lines" $?
+until_true 60 phase_is crowd Succeeded
+is crowd "[len(c['state']['terminated']['message']) for c in p['status']['containerStatuses']]" "[2048, 2048, 2048, 2048, 2048, 2048]"
+ok "a pod's messages share 12 KiB" $?
+
+k delete pods --all --wait=false >/dev/null
+all_gone() { [ -z "$(k get pods -o name)" ]; }
+until_true 60 all_gone && until_true 60 nothing_left
+ok "all of it goes and leaves nothing" $?
+stop "$kubelet_pid"
+finish
