@@ -364,7 +364,7 @@ static void group_line(struct parser *p, char **words, int n)
                 } else if ((value = value_of(words[i], "order"))) {
                         check_number(p, value);
                         p->order = (int)strtol(value, NULL, 10);
-                } else if (strcmp(words[i], "hidden") != 0) {
+                } else {
                         fail(p->here, "\"%s\" is no attribute of a group", words[i]);
                 }
         }
