@@ -55,18 +55,55 @@ static void carry(json_t *object, const json_t *old, const char *path)
                 (void)cx_json_set(object, path, json_incref(cx_json_get(old, path)));
 }
 
+static bool is_externally_accessible(const json_t *service)
+{
+        const char *type = cx_json_string(service, "spec.type");
+        return cx_streq(type, "NodePort") || cx_streq(type, "LoadBalancer") ||
+               (!cx_streq(type, "ExternalName") && cx_json_count(service, "spec.externalIPs"));
+}
+
+// Takes fields out of the spec that the client left as they were.
+static void drop_unchanged(json_t *object, const json_t *old, const char *const *fields, size_t count)
+{
+        json_t *spec = json_object_get(object, "spec");
+        const json_t *before = json_object_get(old, "spec");
+        for (size_t i = 0; i < count; i++)
+                if (json_equal(json_object_get(spec, fields[i]), json_object_get(before, fields[i])))
+                        json_object_del(spec, fields[i]);
+}
+
+// What was given to a Service for its type goes when it changes to a type that has no use for it.
+static void drop_type_dependent(json_t *object, const json_t *old)
+{
+        static const char *const addresses[] = {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"};
+        static const char *const balancer[] = {"allocateLoadBalancerNodePorts", "loadBalancerClass"};
+        static const char *const policy[] = {"externalTrafficPolicy"}, *const health[] = {"healthCheckNodePort"};
+        bool was_balancer = cx_streq(cx_json_string(old, "spec.type"), "LoadBalancer");
+        if (has_cluster_ip(old) && !has_cluster_ip(object))
+                drop_unchanged(object, old, addresses, CX_ARRAY_SIZE(addresses));
+        if (was_balancer && !cx_streq(cx_json_string(object, "spec.type"), "LoadBalancer"))
+                drop_unchanged(object, old, balancer, CX_ARRAY_SIZE(balancer));
+        if (wants_health_port(old) && !wants_health_port(object))
+                drop_unchanged(object, old, health, 1);
+        if (is_externally_accessible(old) && !is_externally_accessible(object))
+                drop_unchanged(object, old, policy, 1);
+        json_t *ports = cx_json_get(object, "spec.ports");
+        for (size_t i = 0; wants_node_ports(old) && !wants_node_ports(object) && i < json_array_size(ports); i++) {
+                json_t *port = json_array_get(ports, i);
+                const json_t *before = same_port(cx_json_get(old, "spec.ports"), port);
+                if (before && cx_json_int(port, "nodePort", 0) == cx_json_int(before, "nodePort", 0))
+                        json_object_del(port, "nodePort");
+        }
+}
+
 static int prepare_update(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
                           struct cx_error *err CX_UNUSED)
 {
         if (subresource)
                 return 0;
-        if (!has_cluster_ip(object)) {
-                static const char *const gone[] = {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"};
-                for (size_t i = 0; i < CX_ARRAY_SIZE(gone); i++)
-                        if (has_cluster_ip(old))
-                                json_object_del(json_object_get(object, "spec"), gone[i]);
+        drop_type_dependent(object, old);
+        if (!has_cluster_ip(object))
                 return 0;
-        }
         if (has_cluster_ip(old)) {
                 const char *address = cx_json_string(object, "spec.clusterIP");
                 if (!address || !*address) {
@@ -84,16 +121,27 @@ static int prepare_update(struct cx_call *call CX_UNUSED, json_t *object, const 
         for (size_t i = 0; i < json_array_size(ports); i++) {
                 json_t *port = json_array_get(ports, i);
                 const json_t *before = same_port(cx_json_get(old, "spec.ports"), port);
-                if (!wants_node_ports(object) && wants_node_ports(old) && before &&
-                    cx_json_int(port, "nodePort", 0) == cx_json_int(before, "nodePort", 0))
-                        json_object_del(port, "nodePort");
-                else if (wants_node_ports(object) && !cx_json_int(port, "nodePort", 0) &&
-                         cx_json_int(before, "nodePort", 0))
+                if (wants_node_ports(object) && !cx_json_int(port, "nodePort", 0) && cx_json_int(before, "nodePort", 0))
                         json_object_set(port, "nodePort", json_object_get(before, "nodePort"));
         }
-        if (!wants_health_port(object))
-                cx_json_remove(object, "spec.healthCheckNodePort");
         return 0;
+}
+
+// Services have IPv4 addresses.
+static void validate_families(const json_t *object, struct cx_error *causes)
+{
+        size_t i;
+        const json_t *family;
+        if (cx_streq(cx_json_string(object, "spec.ipFamilyPolicy"), "RequireDualStack"))
+                cx_error_cause(causes, "FieldValueInvalid", "spec.ipFamilyPolicy",
+                               "Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack "
+                               "services");
+        json_array_foreach (cx_json_get(object, "spec.ipFamilies"), i, family) {
+                CX_CLEANUP(cx_freep) char *field = cx_sprintf("spec.ipFamilies[%zu]", i);
+                if (cx_streq(json_string_value(family), "IPv6"))
+                        cx_error_cause(causes, "FieldValueInvalid", field,
+                                       "Invalid value: \"IPv6\": not configured on this cluster");
+        }
 }
 
 static void validate(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
@@ -104,6 +152,7 @@ static void validate(struct cx_call *call CX_UNUSED, const json_t *object, const
             !cx_streq(before, now))
                 cx_error_cause(causes, "FieldValueInvalid", "spec.clusterIPs[0]",
                                "Invalid value: [\"%s\"]: may not change once set", cx_str(now));
+        validate_families(object, causes);
 }
 
 // --- taking and giving back ---

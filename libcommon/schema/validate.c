@@ -202,8 +202,8 @@ static void check_field(struct cx_validator *v, const struct cx_field *field, co
 
 static void run_checks(struct cx_validator *v, const struct cx_type *type, const json_t *object)
 {
-        static const struct cx_check *const tables[] = {cx_checks_meta, cx_checks_pod, cx_checks_workloads,
-                                                        cx_checks_core, cx_checks_others};
+        static const struct cx_check *const tables[] = {cx_checks_meta, cx_checks_pod,     cx_checks_workloads,
+                                                        cx_checks_core, cx_checks_service, cx_checks_others};
         for (size_t i = 0; i < CX_ARRAY_SIZE(tables); i++)
                 for (const struct cx_check *check = tables[i]; check->type; check++)
                         if (strcmp(check->type, type->name) == 0)

@@ -370,6 +370,20 @@ t_watch_paths() {
                 req GET "$ns/configmaps/seen?watch=1" && want 200 '.kind == "ConfigMap"' && req GET "$ns/configmaps?watch=false" && want 200 '.kind == "ConfigMapList"'
 }
 refused() { req GET "$ns/configmaps?$1" && want 422 '.reason == "Invalid" and .details.kind == "ListOptions" and .details.group == "meta.k8s.io" and (.message | startswith("ListOptions.meta.k8s.io \"\" is invalid: "))' && { [[ $body == *"$2"* ]] || { echo "$1: $body"; return 1; }; }; }
+bad_service() { req POST $ns/services '{"metadata":{"name":"bad"},"spec":'"$1"'}' && want 422 '[.details.causes[].field] | index("'"$2"'")'; }
+t_service_rules() {
+        bad_service '{"externalTrafficPolicy":"Local","ports":[{"port":80}]}' spec.externalTrafficPolicy && bad_service '{"allocateLoadBalancerNodePorts":true,"ports":[{"port":80}]}' spec.allocateLoadBalancerNodePorts &&
+                bad_service '{"loadBalancerClass":"a/b","ports":[{"port":80}]}' spec.loadBalancerClass && bad_service '{"healthCheckNodePort":30009,"ports":[{"port":80}]}' spec.healthCheckNodePort &&
+                bad_service '{"type":"LoadBalancer","loadBalancerSourceRanges":["1.2.3.4"],"ports":[{"port":80}]}' 'spec.LoadBalancerSourceRanges[0]' && bad_service '{"externalIPs":["127.0.0.1"],"ports":[{"port":80}]}' 'spec.externalIPs[0]' &&
+                bad_service '{"ipFamilies":["IPv6"],"ports":[{"port":80}]}' 'spec.ipFamilies[0]' && bad_service '{"ports":[{"port":80,"appProtocol":"a b"}]}' 'spec.ports[0].appProtocol' || return 1
+        # What came with the type goes with it.
+        local merge=application/merge-patch+json
+        req POST $ns/services "$(service turns ',"type":"LoadBalancer"')" && want 201 '.spec.allocateLoadBalancerNodePorts and .spec.ports[0].nodePort' &&
+                req PATCH $ns/services/turns '{"spec":{"type":"ClusterIP"}}' $merge && want 200 '.spec | has("allocateLoadBalancerNodePorts") or has("externalTrafficPolicy") or .ports[0].nodePort | not' &&
+                req PATCH $ns/services/turns '{"spec":{"type":"NodePort"}}' $merge && want 200 '.spec.ports[0].nodePort and .spec.externalTrafficPolicy == "Cluster"' &&
+                req PATCH $ns/services/turns '{"spec":{"type":"ExternalName","externalName":"a.b"}}' $merge && want 200 '.spec | has("clusterIP") or has("ipFamilies") or has("externalTrafficPolicy") or .ports[0].nodePort | not' &&
+                req DELETE $ns/services/turns && want 200
+}
 t_list_options() {
         local v
         refused resourceVersionMatch=Exact 'forbidden unless resourceVersion is provided' && refused 'resourceVersionMatch=Exact&resourceVersion=0' 'is forbidden for resourceVersion' &&
@@ -523,7 +537,7 @@ ok "health, version, metrics" t_health
 ok "a service account to begin with" account
 for t in create dry_run update patch subresources defaults list forms watch watch_list delete grace binding services \
         bad_json unknown_field invalid apply immutable privileged too_large missing credentials tokens bootstrap rbac nodes namespace events discovery \
-        empties impersonation methods pretty accept documents no_page watch_paths list_options delete_options binding_errors \
+        service_rules empties impersonation methods pretty accept documents no_page watch_paths list_options delete_options binding_errors \
         eviction token_edges reviews health_checks http \
         protobuf two killed shutdown_without_etcd shutdown; do
         ok "$t" "t_$t"
