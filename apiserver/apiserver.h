@@ -83,6 +83,6 @@ void cx_call_free(void *call);
 
 // Not found, forbidden and the like about the call's object, with upstream's sentences: `pods "x" not found`.
 int cx_call_not_found(const struct cx_call *call, const char *name, struct cx_error *err);
-int cx_call_forbidden(const struct cx_call *call, const char *why, struct cx_error *err);
+int cx_call_forbidden(const struct cx_call *call, const char *name, const char *why, struct cx_error *err);
 // "pods" or "deployments.apps": how upstream names a resource in messages.
 void cx_qualified_resource(const struct cx_resource *resource, char to[512]);

@@ -50,12 +50,12 @@ int cx_call_not_found(const struct cx_call *call, const char *name, struct cx_er
         return r;
 }
 
-int cx_call_forbidden(const struct cx_call *call, const char *why, struct cx_error *err)
+int cx_call_forbidden(const struct cx_call *call, const char *name, const char *why, struct cx_error *err)
 {
         char resource[512];
         cx_qualified_resource(call->resource, resource);
-        int r = cx_error_reason(err, CX_REASON_FORBIDDEN, "%s \"%s\" is forbidden: %s", resource, call->info.name, why);
-        cx_error_about(err, call->resource->group, call->resource->resource, call->info.name);
+        int r = cx_error_reason(err, CX_REASON_FORBIDDEN, "%s \"%s\" is forbidden: %s", resource, name, why);
+        cx_error_about(err, call->resource->group, call->resource->resource, name);
         return r;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/admission/admission.h"
 
+#include "format/json.h"
+
 // In upstream's order.
 static const struct cx_admission_plugin *const plugins[] = {
         &cx_admission_namespace_lifecycle,
@@ -42,4 +44,14 @@ int cx_admit_validating(struct cx_admission_request *request, struct cx_error *e
                         return r;
         }
         return 0;
+}
+
+int cx_admission_forbid(const struct cx_admission_request *request, const char *why, struct cx_error *err)
+{
+        const char *name = request->name;
+        if (!name || !*name)
+                name = cx_json_string(request->object, "metadata.name");
+        if (!name || !*name)
+                name = cx_json_string_or(request->object, "metadata.generateName", "");
+        return cx_call_forbidden(request->call, name, why, err);
 }

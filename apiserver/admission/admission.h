@@ -24,6 +24,8 @@ struct cx_admission_plugin {
         bool off_by_default;
 };
 
+// Forbids the request; the sentence names the object, as far as it has a name yet. Always negative.
+int cx_admission_forbid(const struct cx_admission_request *request, const char *why, struct cx_error *err);
 int cx_admit_mutating(struct cx_admission_request *request, struct cx_error *err) CX_CHECK;
 int cx_admit_validating(struct cx_admission_request *request, struct cx_error *err) CX_CHECK;
 

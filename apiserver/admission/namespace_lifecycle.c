@@ -15,7 +15,7 @@ static int validate(struct cx_admission_request *request, struct cx_error *err)
         bool is_namespace = !*call->resource->group && cx_streq(call->resource->resource, "namespaces");
         if (request->operation == CX_ADMIT_DELETE) {
                 if (is_namespace && is_system(request->name))
-                        return cx_call_forbidden(call, "this namespace may not be deleted", err);
+                        return cx_admission_forbid(request, "this namespace may not be deleted", err);
                 return 0;
         }
         if (!call->resource->namespaced)
@@ -34,7 +34,7 @@ static int validate(struct cx_admission_request *request, struct cx_error *err)
                 return 0;
         CX_CLEANUP(cx_freep)
         char *why = cx_sprintf("unable to create new content in namespace %s because it is being terminated", name);
-        int r = cx_call_forbidden(call, why, err);
+        int r = cx_admission_forbid(request, why, err);
         cx_error_cause(err, "NamespaceTerminating", "metadata.namespace", "namespace %s is being terminated", name);
         return r;
 }

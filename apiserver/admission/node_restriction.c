@@ -14,7 +14,7 @@ static const char *node_of(const struct cx_user *user)
 static int refuse(struct cx_admission_request *request, const char *node, const char *what, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *why = cx_sprintf("node \"%s\" %s", node, what);
-        return cx_call_forbidden(request->call, why, err);
+        return cx_admission_forbid(request, why, err);
 }
 
 static int check_pod(struct cx_admission_request *request, const char *node, struct cx_error *err)

@@ -81,7 +81,7 @@ static int mutate_service_account(struct cx_admission_request *request, struct c
                 char *why = cx_sprintf("error looking up service account %s/%s: serviceaccount \"%s\" "
                                        "not found",
                                        call->info.namespace, name, name);
-                return cx_call_forbidden(call, why, err);
+                return cx_admission_forbid(request, why, err);
         }
         json_auto_t *account = cx_stored_parse(stored);
         bool wanted = cx_json_bool(account, "automountServiceAccountToken", true);
@@ -156,7 +156,7 @@ static int mutate_priority(struct cx_admission_request *request, struct cx_error
                                           cx_schema_resource("scheduling.k8s.io", "v1", "priorityclasses"), NULL, name);
                 if (!class) {
                         CX_CLEANUP(cx_freep) char *why = cx_sprintf("no PriorityClass with name %s was found", name);
-                        return cx_call_forbidden(call, why, err);
+                        return cx_admission_forbid(request, why, err);
                 }
         } else {
                 class = default_class(call->api);
@@ -166,10 +166,10 @@ static int mutate_priority(struct cx_admission_request *request, struct cx_error
         int64_t value = cx_json_int(class, "value", 0);
         const json_t *asked = json_object_get(spec, "priority");
         if (json_is_integer(asked) && json_integer_value(asked) != value)
-                return cx_call_forbidden(call,
-                                         "the integer value of priority must not be provided in pod spec; priority "
-                                         "admission controller computed it from the given PriorityClass name",
-                                         err);
+                return cx_admission_forbid(request,
+                                           "the integer value of priority must not be provided in pod spec; priority "
+                                           "admission controller computed it from the given PriorityClass name",
+                                           err);
         json_object_set_new(spec, "priority", json_integer(value));
         if (!json_object_get(spec, "preemptionPolicy"))
                 json_object_set_new(spec, "preemptionPolicy",

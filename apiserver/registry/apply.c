@@ -63,7 +63,7 @@ static int may_create(struct cx_call *call, struct cx_error *err)
                                            .name = call->info.name};
         if (cx_authorize(call->api, &attributes, NULL))
                 return 0;
-        return cx_call_forbidden(call, "the object does not exist and you may not create it", err);
+        return cx_call_forbidden(call, call->info.name, "the object does not exist and you may not create it", err);
 }
 
 static int compute(void *context, struct cx_call *call, const json_t *current, json_t **ret_object,

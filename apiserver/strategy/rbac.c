@@ -17,12 +17,12 @@ static bool may(struct cx_call *call, const char *verb, const char *resource, co
         return cx_authorize(call->api, &attributes, NULL);
 }
 
-static int refuse(struct cx_call *call, const char *missing, struct cx_error *err)
+static int refuse(struct cx_call *call, const json_t *object, const char *missing, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep)
         char *why = cx_sprintf("user \"%s\" is attempting to grant RBAC permissions not currently held:\n%s",
                                call->user.name, missing);
-        return cx_call_forbidden(call, why, err);
+        return cx_call_forbidden(call, cx_json_string_or(object, "metadata.name", ""), why, err);
 }
 
 static int check_role(struct cx_call *call, const json_t *role, struct cx_error *err)
@@ -33,7 +33,7 @@ static int check_role(struct cx_call *call, const json_t *role, struct cx_error 
         CX_CLEANUP(cx_freep)
         char *missing =
                 cx_rbac_escalation(call->api, &call->user, call->info.namespace, json_object_get(role, "rules"));
-        return missing ? refuse(call, missing, err) : 0;
+        return missing ? refuse(call, role, missing, err) : 0;
 }
 
 static int check_binding(struct cx_call *call, const json_t *binding, struct cx_error *err)
@@ -54,7 +54,7 @@ static int check_binding(struct cx_call *call, const json_t *binding, struct cx_
         CX_CLEANUP(cx_freep)
         char *missing =
                 cx_rbac_escalation(call->api, &call->user, call->info.namespace, json_object_get(role, "rules"));
-        return missing ? refuse(call, missing, err) : 0;
+        return missing ? refuse(call, binding, missing, err) : 0;
 }
 
 static int create_role(struct cx_call *call, json_t *object, struct cx_error *err)

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 
 static bool lower_or_digit(char c)
@@ -169,4 +170,12 @@ const char *cx_check_port_name(const char *text)
                 if (*p >= 'a' && *p <= 'z')
                         return NULL;
         return "must contain at least one letter (a-z)";
+}
+
+const char *cx_check_ip(const char *text)
+{
+        unsigned char address[16];
+        return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1
+                       ? NULL
+                       : "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 }

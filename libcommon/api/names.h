@@ -15,3 +15,4 @@ const char *cx_check_path_segment(const char *text); // RBAC names and the like
 const char *cx_check_env_name(const char *text);
 const char *cx_check_config_key(const char *text);
 const char *cx_check_port_name(const char *text);
+const char *cx_check_ip(const char *text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the generator writes (build/<variant>/gen/schema_tables.c). Only schema.c and its tests read it.
+// What the generator writes (build/<variant>/gen/schema_tables.c). schema.c and validate.c read it.
 #pragma once
 
 #include "schema/schema.h"

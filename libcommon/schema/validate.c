@@ -3,6 +3,9 @@
 // kinds in validate/. Status is written by components and is not checked. The sentences are those that clients know.
 #include "schema/validate/validate.h"
 #include "api/names.h"
+#include "schema/tables.h"
+
+#include <pthread.h>
 
 size_t cx_enter(struct cx_validator *v, const char *format, ...)
 {
@@ -200,14 +203,26 @@ static void check_field(struct cx_validator *v, const struct cx_field *field, co
         cx_leave(v, length);
 }
 
-static void run_checks(struct cx_validator *v, const struct cx_type *type, const json_t *object)
+static cx_check_fn **checks; // of every type, in the order of the tables; NULL: none
+
+static void find_checks(void)
 {
-        static const struct cx_check *const tables[] = {cx_checks_meta, cx_checks_pod,     cx_checks_workloads,
-                                                        cx_checks_core, cx_checks_service, cx_checks_others};
+        static const struct cx_check *const tables[] = {cx_checks_meta,      cx_checks_pod,  cx_checks_pod_parts,
+                                                        cx_checks_workloads, cx_checks_core, cx_checks_service,
+                                                        cx_checks_others};
+        checks = cx_alloc_array(cx_schema_table_n_types, sizeof *checks);
         for (size_t i = 0; i < CX_ARRAY_SIZE(tables); i++)
                 for (const struct cx_check *check = tables[i]; check->type; check++)
-                        if (strcmp(check->type, type->name) == 0)
-                                check->check(v, object);
+                        checks[cx_schema_type(check->type) - cx_schema_table_types] = check->check;
+}
+
+static void run_checks(struct cx_validator *v, const struct cx_type *type, const json_t *object)
+{
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        pthread_once(&once, find_checks);
+        cx_check_fn *check = checks[type - cx_schema_table_types];
+        if (check)
+                check(v, object);
 }
 
 static void check_object(struct cx_validator *v, const struct cx_type *type, const json_t *object)

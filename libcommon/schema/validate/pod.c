@@ -71,8 +71,6 @@ static void check_mounts(struct cx_validator *v, const json_t *spec, const json_
                 size_t length = cx_enter(v, ".volumeMounts[%zu]", i);
                 if (*name && !cx_json_find(volumes, "name", name))
                         cx_not_found(v, "name", name);
-                if (*cx_json_string_or(mount, "subPath", "") == '/')
-                        cx_invalid(v, "subPath", json_object_get(mount, "subPath"), "must be a relative path");
                 cx_leave(v, length);
         }
 }
@@ -89,9 +87,51 @@ static void check_probe(struct cx_validator *v, const json_t *container, const c
                         cx_forbidden(v, handlers[i], "may not specify more than 1 handler type");
         if (count == 0)
                 cx_required(v, "", "must specify a handler type");
+        if (strcmp(name, "readinessProbe") == 0 && json_object_get(probe, "terminationGracePeriodSeconds"))
+                cx_invalid(v, "terminationGracePeriodSeconds", json_object_get(probe, "terminationGracePeriodSeconds"),
+                           "must not be set for readinessProbes");
+        else if (cx_json_int(probe, "terminationGracePeriodSeconds", 1) < 1)
+                cx_invalid(v, "terminationGracePeriodSeconds", json_object_get(probe, "terminationGracePeriodSeconds"),
+                           "must be greater than 0");
         if (strcmp(name, "readinessProbe") != 0 && cx_json_int(probe, "successThreshold", 1) > 1)
                 cx_invalid(v, "successThreshold", json_object_get(probe, "successThreshold"), "must be 1");
         cx_leave(v, length);
+}
+
+// Init containers that run to their end have nothing to be looked at meanwhile.
+static void check_init_container(struct cx_validator *v, const json_t *container)
+{
+        static const char *const lasting[] = {"lifecycle", "livenessProbe", "readinessProbe", "startupProbe"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(lasting); i++)
+                if (json_object_get(container, lasting[i]) &&
+                    !cx_streq(cx_json_string(container, "restartPolicy"), "Always"))
+                        cx_forbidden(v, lasting[i], "may not be set for init containers without restartPolicy=Always");
+}
+
+static void check_sleep(struct cx_validator *v, const json_t *spec, const json_t *container)
+{
+        static const char *const hooks[] = {"lifecycle.postStart", "lifecycle.preStop"};
+        int64_t grace = cx_json_int(spec, "terminationGracePeriodSeconds", 30);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(hooks); i++) {
+                const json_t *sleep = cx_json_get(cx_json_get(container, hooks[i]), "sleep");
+                int64_t seconds = cx_json_int(sleep, "seconds", 0);
+                CX_CLEANUP(cx_freep) char *field = cx_sprintf("%s.sleep", hooks[i]);
+                CX_CLEANUP(cx_freep)
+                char *detail = cx_sprintf("must be non-negative and less than terminationGracePeriodSeconds (%lld)",
+                                          (long long)grace);
+                if (sleep && (seconds < 0 || seconds > grace))
+                        cx_invalid(v, field, json_object_get(sleep, "seconds"), detail);
+        }
+}
+
+// A resource of a container is one of Kubernetes' own or has a domain of its own.
+static bool is_resource_name(const char *name)
+{
+        static const char *const known[] = {"cpu", "memory", "ephemeral-storage"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(known); i++)
+                if (strcmp(name, known[i]) == 0)
+                        return true;
+        return strchr(name, '/') || cx_has_prefix(name, "hugepages-");
 }
 
 static void check_resources(struct cx_validator *v, const json_t *resources)
@@ -107,6 +147,12 @@ static void check_resources(struct cx_validator *v, const json_t *resources)
                         if (cx_quantity_from_json(value, &quantity) < 0)
                                 continue;
                         CX_CLEANUP(cx_freep) char *field = cx_sprintf("%s[%s]", lists[i], name);
+                        if (!is_resource_name(name)) {
+                                cx_invalid_text(v, field, name, "must be a standard resource type or fully qualified");
+                                cx_invalid_text(v, field, name, "must be a standard resource for containers");
+                        }
+                        if (strchr(name, '/') && !cx_has_prefix(name, "kubernetes.io/") && quantity.nano % 1000000000)
+                                cx_invalid(v, field, value, "must be an integer");
                         if (quantity.nano < 0)
                                 cx_invalid(v, field, value, "must be greater than or equal to 0");
                         if (i == 0 || !max || cx_quantity_from_json(max, &limit) < 0 ||
@@ -139,6 +185,9 @@ static void check_container(struct cx_validator *v, const json_t *spec, const js
         check_ports(v, spec, container, host_ports);
         check_env(v, container);
         check_mounts(v, spec, container);
+        check_sleep(v, spec, container);
+        if (strcmp(list, "initContainers") == 0)
+                check_init_container(v, container);
         for (size_t i = 0; i < CX_ARRAY_SIZE(probes); i++)
                 check_probe(v, container, probes[i]);
 }
@@ -209,6 +258,8 @@ static void check_tolerations(struct cx_validator *v, const json_t *spec)
 
 static void check_pod_spec(struct cx_validator *v, const json_t *spec)
 {
+        const char *wrong, *key;
+        const json_t *value;
         check_volumes(v, spec);
         check_containers(v, spec);
         check_tolerations(v, spec);
@@ -217,6 +268,15 @@ static void check_pod_spec(struct cx_validator *v, const json_t *spec)
         cx_check_text(v, spec, "serviceAccountName", cx_check_dns1123_subdomain);
         cx_check_text(v, spec, "nodeName", cx_check_dns1123_subdomain);
         cx_check_text(v, spec, "priorityClassName", cx_check_dns1123_subdomain);
+        json_object_foreach ((json_t *)json_object_get(spec, "nodeSelector"), key, value) {
+                if ((wrong = cx_check_qualified_name(key)))
+                        cx_invalid_text(v, "nodeSelector", key, wrong);
+                if ((wrong = cx_check_label_value(cx_str(json_string_value(value)))))
+                        cx_invalid(v, "nodeSelector", value, wrong);
+        }
+        if (cx_json_bool(spec, "shareProcessNamespace", false) && cx_json_bool(spec, "hostPID", false))
+                cx_invalid(v, "shareProcessNamespace", json_true(),
+                           "ShareProcessNamespace and HostPID cannot both be enabled");
         if (strcmp(cx_json_string_or(spec, "dnsPolicy", ""), "None") == 0 &&
             !cx_json_count(spec, "dnsConfig.nameservers"))
                 cx_required(v, "dnsConfig.nameservers",

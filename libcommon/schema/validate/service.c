@@ -5,14 +5,6 @@
 
 #include <arpa/inet.h>
 
-static bool is_ip(const char *text)
-{
-        unsigned char address[16];
-        return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
-}
-
-#define NOT_AN_IP "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-
 static const char *check_external_ip(const char *text)
 {
         struct in6_addr six;
@@ -27,7 +19,7 @@ static const char *check_external_ip(const char *text)
                                             : NULL;
         }
         if (inet_pton(AF_INET6, text, &six) != 1)
-                return NOT_AN_IP;
+                return cx_check_ip(text);
         return IN6_IS_ADDR_UNSPECIFIED(&six) ? "may not be unspecified (0.0.0.0 or ::)"
                : IN6_IS_ADDR_LOOPBACK(&six)  ? "may not be in the loopback range (127.0.0.0/8, ::1/128)"
                : IN6_IS_ADDR_LINKLOCAL(&six) ? "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
@@ -45,7 +37,7 @@ static bool is_cidr(const char *text)
                 return false;
         memcpy(address, text, (size_t)(slash - text));
         address[slash - text] = 0;
-        return is_ip(address) && cx_parse_int(slash + 1, 0, strchr(address, ':') ? 128 : 32, &bits) == 0;
+        return !cx_check_ip(address) && cx_parse_int(slash + 1, 0, strchr(address, ':') ? 128 : 32, &bits) == 0;
 }
 
 static void check_service_port(struct cx_validator *v, const json_t *port, const char *type, bool several)
@@ -139,8 +131,8 @@ static void check_service(struct cx_validator *v, const json_t *spec)
                 cx_invalid_text(v, "clusterIPs[0]", ip,
                                 *type == 'N' ? "may not be set to 'None' for NodePort services"
                                              : "may not be set to 'None' for LoadBalancer services");
-        if (*ip && !headless && !is_ip(ip))
-                cx_invalid_text(v, "clusterIPs[0]", ip, NOT_AN_IP);
+        if (*ip && !headless && cx_check_ip(ip))
+                cx_invalid_text(v, "clusterIPs[0]", ip, cx_check_ip(ip));
         json_array_foreach (json_object_get(spec, "externalIPs"), i, value) {
                 CX_CLEANUP(cx_freep) char *field = cx_sprintf("externalIPs[%zu]", i);
                 if ((wrong = check_external_ip(cx_str(json_string_value(value)))))

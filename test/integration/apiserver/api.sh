@@ -384,6 +384,29 @@ t_service_rules() {
                 req PATCH $ns/services/turns '{"spec":{"type":"ExternalName","externalName":"a.b"}}' $merge && want 200 '.spec | has("clusterIP") or has("ipFamilies") or has("externalTrafficPolicy") or .ports[0].nodePort | not' &&
                 req DELETE $ns/services/turns && want 200
 }
+bad_pod() { req POST $ns/pods '{"metadata":{"name":"bad"},"spec":'"$1"'}' && want 422 '[.details.causes[].field] | index("'"$2"'")'; }
+bad_container() { bad_pod '{"containers":[{"name":"a","image":"x",'"$1"'}],"volumes":[{"name":"v","emptyDir":{}}]}' "spec.containers[0].$2"; }
+t_pod_rules() {
+        bad_container '"env":[{"name":"a","valueFrom":{"fieldRef":{"fieldPath":"metadata.nope"}}}]' 'env[0].valueFrom.fieldRef.fieldPath' &&
+                bad_container '"env":[{"name":"a","valueFrom":{"resourceFieldRef":{"resource":"foo"}}}]' 'env[0].valueFrom.resourceFieldRef.resource' &&
+                bad_container '"env":[{"name":"a","valueFrom":{"secretKeyRef":{"key":"a"}}}]' 'env[0].valueFrom.secretKeyRef.name' &&
+                bad_container '"volumeMounts":[{"name":"v","mountPath":"/a","subPath":"a/../.."}]' 'volumeMounts[0].subPath' && bad_container '"volumeMounts":[{"name":"v","mountPath":"/a","subPath":"a","subPathExpr":"b"}]' 'volumeMounts[0].subPathExpr' &&
+                bad_container '"resources":{"requests":{"foo":1}}' 'resources.requests[foo]' && bad_container '"resources":{"limits":{"example.com/gpu":"1500m"}}' 'resources.limits[example.com/gpu]' &&
+                bad_container '"livenessProbe":{"httpGet":{"port":0}}' 'livenessProbe.httpGet.port' && bad_container '"readinessProbe":{"tcpSocket":{"port":1},"terminationGracePeriodSeconds":1}' 'readinessProbe.terminationGracePeriodSeconds' &&
+                bad_container '"lifecycle":{"preStop":{}}' 'lifecycle.preStop' && bad_container '"lifecycle":{"preStop":{"sleep":{"seconds":100}}}' 'lifecycle.preStop.sleep' &&
+                bad_container '"securityContext":{"privileged":true,"allowPrivilegeEscalation":false}' securityContext || return 1
+        local one='"containers":[{"name":"a","image":"x"}]'
+        bad_pod '{'"$one"',"securityContext":{"sysctls":[{"name":"a b","value":"x"}]}}' 'spec.securityContext.sysctls[0].name' && bad_pod '{'"$one"',"securityContext":{"supplementalGroups":[-1]}}' 'spec.securityContext.supplementalGroups[0]' &&
+                bad_pod '{'"$one"',"dnsConfig":{"nameservers":["1.1.1.1","1.1.1.2","1.1.1.3","1.1.1.4"]}}' spec.dnsConfig.nameservers && bad_pod '{'"$one"',"hostAliases":[{"ip":"x"}]}' 'spec.hostAliases[0].ip' &&
+                bad_pod '{'"$one"',"nodeSelector":{"a b":"c"}}' spec.nodeSelector && bad_pod '{'"$one"',"hostPID":true,"shareProcessNamespace":true}' spec.shareProcessNamespace &&
+                bad_pod '{'"$one"',"schedulingGates":[{"name":"a b"}]}' 'spec.schedulingGates[0].name' && bad_pod '{'"$one"',"initContainers":[{"name":"b","image":"x","livenessProbe":{"exec":{"command":["a"]}}}]}' 'spec.initContainers[0].livenessProbe' &&
+                bad_pod '{'"$one"',"volumes":[{"name":"v","secret":{}}]}' 'spec.volumes[0].secret.secretName' && bad_pod '{'"$one"',"volumes":[{"name":"v","configMap":{"name":"a","items":[{"key":"a","path":"../a"}]}}]}' 'spec.volumes[0].configMap.items[0].path' &&
+                bad_pod '{'"$one"',"volumes":[{"name":"v","downwardAPI":{"items":[{"path":"a"}]}}]}' 'spec.volumes[0].downwardAPI.items[0]' && bad_pod '{'"$one"',"volumes":[{"name":"v","hostPath":{"path":"/a/.."}}]}' 'spec.volumes[0].hostPath.path' &&
+                bad_pod '{'"$one"',"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"a","operator":"In"}]}]}}}}' 'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0].values' || return 1
+        # Fine: what looks like it, and is not.
+        req POST "$ns/pods?dryRun=All" '{"metadata":{"name":"good"},"spec":{"containers":[{"name":"a","image":"x","env":[{"name":"a","valueFrom":{"fieldRef":{"fieldPath":"metadata.labels['"'a'"']"}}}],"volumeMounts":[{"name":"v","mountPath":"/a","subPath":"a..b/..c"}],"resources":{"limits":{"example.com/gpu":2,"hugepages-2Mi":"2Mi","cpu":1}},"livenessProbe":{"httpGet":{"port":"http"},"periodSeconds":0}}],"volumes":[{"name":"v","emptyDir":{}}]}}' &&
+                want 201 '.spec.containers[0].livenessProbe.periodSeconds == 10' && req POST $ns/pods '{"metadata":{"name":"nobody"},"spec":{"serviceAccountName":"none",'"$one"'}}' && want 403 '.message | startswith("pods \"nobody\" is forbidden: ")'
+}
 t_list_options() {
         local v
         refused resourceVersionMatch=Exact 'forbidden unless resourceVersion is provided' && refused 'resourceVersionMatch=Exact&resourceVersion=0' 'is forbidden for resourceVersion' &&
@@ -537,7 +560,7 @@ ok "health, version, metrics" t_health
 ok "a service account to begin with" account
 for t in create dry_run update patch subresources defaults list forms watch watch_list delete grace binding services \
         bad_json unknown_field invalid apply immutable privileged too_large missing credentials tokens bootstrap rbac nodes namespace events discovery \
-        service_rules empties impersonation methods pretty accept documents no_page watch_paths list_options delete_options binding_errors \
+        service_rules pod_rules empties impersonation methods pretty accept documents no_page watch_paths list_options delete_options binding_errors \
         eviction token_edges reviews health_checks http \
         protobuf two killed shutdown_without_etcd shutdown; do
         ok "$t" "t_$t"
