@@ -54,7 +54,7 @@ static const struct {
         {"", "Pod", POD(CONTAINER(",'livenessProbe':{'periodSeconds':-1,'tcpSocket':{'port':1}}")),
          "Pod \"p\" is invalid: spec.containers[0].livenessProbe.periodSeconds: Invalid value: -1: must be greater "
          "than "
-         "or equal to 1"},
+         "or equal to 0"},
         {"", "Pod", POD(CONTAINER(",'env':[{'name':'a','value':'1'},{'name':'a','value':'2'}]")), NULL},
         {"", "Pod", "{'metadata':{'name':'p','labels':{'a':'-'}},'spec':{" CONTAINER("") "}}",
          "Pod \"p\" is invalid: metadata.labels: Invalid value: \"-\": a valid label must be an empty string or "
