@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ingresses, role references, custom resource definitions.
+// Ingresses, custom resource definitions.
 #include "schema/validate/validate.h"
 
 static void check_ingress(struct cx_validator *v, const json_t *spec)
 {
         if (!cx_json_count(spec, "rules") && !json_object_get(spec, "defaultBackend"))
                 cx_invalid(v, "", spec, "either `defaultBackend` or `rules` must be specified");
-}
-
-static void check_role_binding(struct cx_validator *v, const json_t *object)
-{
-        static const char *const kinds[] = {"ClusterRole", "Role", NULL}, *const groups[] = {
-                                                                                  "rbac.authorization.k8s.io", NULL};
-        const char *kind = cx_json_string_or(object, "roleRef.kind", "");
-        const char *group = cx_json_string_or(object, "roleRef.apiGroup", "");
-        if (!json_object_size(json_object_get(object, "roleRef")))
-                return; // said already
-        if (*kind && strcmp(kind, "Role") != 0 && strcmp(kind, "ClusterRole") != 0)
-                cx_unsupported(v, "roleRef.kind", kind, kinds);
-        if (strcmp(group, groups[0]) != 0)
-                cx_unsupported(v, "roleRef.apiGroup", group, groups);
 }
 
 static void check_crd(struct cx_validator *v, const json_t *object)
@@ -41,8 +27,6 @@ static void check_crd(struct cx_validator *v, const json_t *object)
 
 const struct cx_check cx_checks_others[] = {
         {"networking.v1.IngressSpec", check_ingress},
-        {"rbac.v1.RoleBinding", check_role_binding},
-        {"rbac.v1.ClusterRoleBinding", check_role_binding},
         {"apiextensions.v1.CustomResourceDefinition", check_crd},
         {NULL, NULL},
 };

@@ -407,6 +407,16 @@ t_pod_rules() {
         req POST "$ns/pods?dryRun=All" '{"metadata":{"name":"good"},"spec":{"containers":[{"name":"a","image":"x","env":[{"name":"a","valueFrom":{"fieldRef":{"fieldPath":"metadata.labels['"'a'"']"}}}],"volumeMounts":[{"name":"v","mountPath":"/a","subPath":"a..b/..c"}],"resources":{"limits":{"example.com/gpu":2,"hugepages-2Mi":"2Mi","cpu":1}},"livenessProbe":{"httpGet":{"port":"http"},"periodSeconds":0}}],"volumes":[{"name":"v","emptyDir":{}}]}}' &&
                 want 201 '.spec.containers[0].livenessProbe.periodSeconds == 10' && req POST $ns/pods '{"metadata":{"name":"nobody"},"spec":{"serviceAccountName":"none",'"$one"'}}' && want 403 '.message | startswith("pods \"nobody\" is forbidden: ")'
 }
+bad_rbac() { req POST "/apis/rbac.authorization.k8s.io/v1$1" "$2" && want 422 '[.details.causes[].field] | index("'"$3"'")'; }
+t_rbac_rules() {
+        local roles=/namespaces/default/roles ref='"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"view"}'
+        bad_rbac $roles '{"metadata":{"name":"bad"},"rules":[{"verbs":["get"],"resources":["pods"]}]}' 'rules[0].apiGroups' && bad_rbac $roles '{"metadata":{"name":"bad"},"rules":[{"verbs":["get"],"apiGroups":[""]}]}' 'rules[0].resources' &&
+                bad_rbac $roles '{"metadata":{"name":"bad"},"rules":[{"verbs":["get"],"nonResourceURLs":["/a"]}]}' 'rules[0].nonResourceURLs' && bad_rbac $roles '{"metadata":{"name":"bad"},"rules":[{}]}' 'rules[0].verbs' &&
+                bad_rbac /clusterroles '{"metadata":{"name":"bad"},"rules":[{"verbs":["get"],"nonResourceURLs":["/a"],"apiGroups":[""],"resources":["pods"]}]}' 'rules[0].nonResourceURLs' &&
+                bad_rbac /clusterrolebindings '{"metadata":{"name":"bad"},'"$ref"',"subjects":[{"kind":"ServiceAccount","name":"a"}]}' 'subjects[0].namespace' && bad_rbac /clusterrolebindings '{"metadata":{"name":"bad"},'"${ref/ClusterRole/Role}"'}' roleRef.kind &&
+                bad_rbac /clusterrolebindings '{"metadata":{"name":"bad"},'"$ref"',"subjects":[{"kind":"User","apiGroup":"x","name":"a"}]}' 'subjects[0].apiGroup' && bad_rbac /clusterrolebindings '{"metadata":{"name":"bad"},'"$ref"',"subjects":[{"kind":"Foo","name":"a"}]}' 'subjects[0].kind' &&
+                req POST "/apis/rbac.authorization.k8s.io/v1/clusterroles?dryRun=All" '{"metadata":{"name":"good"},"rules":[{"verbs":["get"],"nonResourceURLs":["/a"]},{"verbs":["*"],"apiGroups":["*"],"resources":["*"]}]}' && want 201
+}
 t_list_options() {
         local v
         refused resourceVersionMatch=Exact 'forbidden unless resourceVersion is provided' && refused 'resourceVersionMatch=Exact&resourceVersion=0' 'is forbidden for resourceVersion' &&
@@ -560,7 +570,7 @@ ok "health, version, metrics" t_health
 ok "a service account to begin with" account
 for t in create dry_run update patch subresources defaults list forms watch watch_list delete grace binding services \
         bad_json unknown_field invalid apply immutable privileged too_large missing credentials tokens bootstrap rbac nodes namespace events discovery \
-        service_rules pod_rules empties impersonation methods pretty accept documents no_page watch_paths list_options delete_options binding_errors \
+        service_rules pod_rules rbac_rules empties impersonation methods pretty accept documents no_page watch_paths list_options delete_options binding_errors \
         eviction token_edges reviews health_checks http \
         protobuf two killed shutdown_without_etcd shutdown; do
         ok "$t" "t_$t"
