@@ -228,35 +228,34 @@ static int decode_duration(struct reader bytes, json_t **ret_json)
 
 static int decode_message(const struct cx_type *type, struct reader r, int depth, json_t *into);
 
+// A number or a boolean.
+static int decode_scalar(const struct cx_field *field, const struct value *value, bool keep_zero, json_t **ret_json)
+{
+        double real;
+        if (value->wire != (field->of == CX_OF_NUMBER ? WIRE_64 : WIRE_VARINT))
+                return -EPROTO;
+        if (field->of == CX_OF_NUMBER) {
+                memcpy(&real, &value->integer, sizeof real);
+                *ret_json = json_real(real);
+                return *ret_json ? 0 : -EPROTO;
+        }
+        if (!value->integer && !keep_zero)
+                return 0;
+        *ret_json = field->of == CX_OF_BOOL    ? json_boolean(value->integer != 0)
+                    : field->of == CX_OF_INT32 ? json_integer((int32_t)value->integer)
+                                               : json_integer((int64_t)value->integer);
+        return 0;
+}
+
 // One value of a field. *ret_json stays NULL when there is nothing to say.
 static int decode_one(const struct cx_field *field, const struct value *value, bool keep_zero, int depth,
                       json_t **ret_json)
 {
-        double real;
-        bool is_bytes = value->wire == WIRE_BYTES;
         *ret_json = NULL;
-        switch (field->of) {
-        case CX_OF_BOOL:
-        case CX_OF_INT32:
-        case CX_OF_INT64:
-                if (value->wire != WIRE_VARINT)
-                        return -EPROTO;
-                if (!value->integer && !keep_zero)
-                        return 0;
-                *ret_json = field->of == CX_OF_BOOL    ? json_boolean(value->integer != 0)
-                            : field->of == CX_OF_INT32 ? json_integer((int32_t)value->integer)
-                                                       : json_integer((int64_t)value->integer);
-                return 0;
-        case CX_OF_NUMBER:
-                if (value->wire != WIRE_64)
-                        return -EPROTO;
-                memcpy(&real, &value->integer, sizeof real);
-                *ret_json = json_real(real);
-                return *ret_json ? 0 : -EPROTO;
-        default:
-                break;
-        }
-        if (!is_bytes)
+        if (field->of == CX_OF_BOOL || field->of == CX_OF_INT32 || field->of == CX_OF_INT64 ||
+            field->of == CX_OF_NUMBER)
+                return decode_scalar(field, value, keep_zero, ret_json);
+        if (value->wire != WIRE_BYTES)
                 return -EPROTO;
         switch (field->of) {
         case CX_OF_STRING:
@@ -281,13 +280,13 @@ static int decode_one(const struct cx_field *field, const struct value *value, b
                 return decode_int_or_string(value->bytes, ret_json);
         case CX_OF_ANY:
                 return decode_wrapped(value->bytes, false, ret_json);
-        case CX_OF_OBJECT:
-                *ret_json = json_object();
-                if (decode_message(field->type, value->bytes, depth + 1, *ret_json) < 0) {
-                        json_decref(*ret_json);
+        case CX_OF_OBJECT: {
+                json_auto_t *object = json_object();
+                if (decode_message(field->type, value->bytes, depth + 1, object) < 0)
                         return -EPROTO;
-                }
+                *ret_json = cx_steal(&object);
                 return 0;
+        }
         default:
                 return -EPROTO;
         }

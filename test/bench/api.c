@@ -322,6 +322,33 @@ static char *read_pem(const char *path)
         return path && cx_buf_read_file(&text, path) == 0 ? cx_buf_detach(&text) : NULL;
 }
 
+static int connect_etcd(struct bench *bench, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *ca = read_pem(etcd_ca), *cert = read_pem(etcd_cert);
+        CX_CLEANUP(cx_freep) char *key = read_pem(etcd_key);
+        const char *const endpoints[] = {etcd_url, NULL};
+        struct cx_etcd_options options = {.endpoints = endpoints, .ca_pem = ca, .cert_pem = cert, .key_pem = key};
+        return cx_etcd_new(&options, &bench->etcd, err);
+}
+
+static void measure_all(struct bench *bench, const struct cx_credentials *credentials)
+{
+        if (bench->etcd)
+                measure(bench, "etcd-put", 0, put_raw);
+        (void)call(bench, "POST", "/api/v1/namespaces", "{\"metadata\":{\"name\":\"bench\"}}", NULL, 201, NULL);
+        (void)call(bench, "POST", "/api/v1/namespaces/bench/serviceaccounts", "{\"metadata\":{\"name\":\"default\"}}",
+                   NULL, 201, NULL);
+        bench->failed = 0;
+        measure(bench, "create", n_pods, create_pod);
+        measure(bench, "get", 0, get_pod);
+        measure(bench, "list", 0, list_pods);
+        static_limit(bench);
+        measure(bench, "patch", 0, patch_pod);
+        watch_fan_out(bench, credentials);
+        measure(bench, "delete", n_pods, delete_pod);
+        show("failed", (double)bench->failed, "requests");
+}
+
 int main(int argc, char **argv)
 {
         const struct cx_flag flags[] = {
@@ -356,33 +383,11 @@ int main(int argc, char **argv)
                                                  .key_pem = credentials.key_pem,
                                                  .max_idle = (int)connections};
         bench.list = (struct cx_buf)CX_BUF_INIT;
-        if (cx_http_client_new(&options, &bench.http, &err) < 0) {
+        if (cx_http_client_new(&options, &bench.http, &err) < 0 || (etcd_url && connect_etcd(&bench, &err) < 0)) {
                 cx_err(&err, "Cannot start");
                 return 1;
         }
-        if (etcd_url) {
-                CX_CLEANUP(cx_freep) char *ca = read_pem(etcd_ca), *cert = read_pem(etcd_cert);
-                CX_CLEANUP(cx_freep) char *key = read_pem(etcd_key);
-                const char *const endpoints[] = {etcd_url, NULL};
-                struct cx_etcd_options etcd = {.endpoints = endpoints, .ca_pem = ca, .cert_pem = cert, .key_pem = key};
-                if (cx_etcd_new(&etcd, &bench.etcd, &err) < 0) {
-                        cx_err(&err, "Cannot reach etcd");
-                        return 1;
-                }
-                measure(&bench, "etcd-put", 0, put_raw);
-        }
-        (void)call(&bench, "POST", "/api/v1/namespaces", "{\"metadata\":{\"name\":\"bench\"}}", NULL, 201, NULL);
-        (void)call(&bench, "POST", "/api/v1/namespaces/bench/serviceaccounts", "{\"metadata\":{\"name\":\"default\"}}",
-                   NULL, 201, NULL);
-        bench.failed = 0;
-        measure(&bench, "create", n_pods, create_pod);
-        measure(&bench, "get", 0, get_pod);
-        measure(&bench, "list", 0, list_pods);
-        static_limit(&bench);
-        measure(&bench, "patch", 0, patch_pod);
-        watch_fan_out(&bench, &credentials);
-        measure(&bench, "delete", n_pods, delete_pod);
-        show("failed", (double)bench.failed, "requests");
+        measure_all(&bench, &credentials);
         cx_http_client_free(bench.http);
         cx_etcd_free(bench.etcd);
         cx_buf_release(&bench.list);
