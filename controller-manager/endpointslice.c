@@ -7,7 +7,6 @@
 #include "base/map.h"
 
 #define MANAGED_BY "endpointslice-controller.k8s.io"
-#define SERVICE_NAME "kubernetes.io/service-name"
 
 struct slices {
         struct manager *manager;
@@ -16,23 +15,27 @@ struct slices {
         struct endpoints_watch watch;
 };
 
+char *slice_owner_key(const struct cx_object *slice, const char *managed_by)
+{
+        const char *name = cx_object_label(slice, SLICE_SERVICE_NAME);
+        if (!name || !cx_streq(cx_object_label(slice, "endpointslice.kubernetes.io/managed-by"), managed_by))
+                return NULL;
+        return cx_sprintf("%s/%s", slice->namespace, name);
+}
+
 static void service_keys(void *context CX_UNUSED, const struct cx_object *slice, struct cx_strings *ret_keys)
 {
-        const char *service = cx_object_label(slice, SERVICE_NAME);
-        const char *manager = cx_object_label(slice, "endpointslice.kubernetes.io/managed-by");
-        if (!service || !cx_streq(manager, MANAGED_BY))
-                return;
-        CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/%s", slice->namespace, service);
-        cx_strings_add(ret_keys, key);
+        CX_CLEANUP(cx_freep) char *key = slice_owner_key(slice, MANAGED_BY);
+        if (key)
+                cx_strings_add(ret_keys, key);
 }
 
 static void on_slice(void *context, const struct cx_object *old, const struct cx_object *now)
 {
         struct slices *self = context;
-        CX_STRINGS keys = CX_STRINGS_INIT;
-        service_keys(NULL, now ? now : old, &keys);
-        for (size_t i = 0; i < keys.count; i++)
-                cx_workqueue_add(self->queue, keys.items[i]);
+        CX_CLEANUP(cx_freep) char *key = slice_owner_key(now ? now : old, MANAGED_BY);
+        if (key)
+                cx_workqueue_add(self->queue, key);
 }
 
 static void *init(struct manager *manager, struct cx_workqueue *queue)
@@ -133,7 +136,7 @@ static json_t *make_labels(const json_t *service)
 {
         const json_t *from = cx_json_get(service, "metadata.labels");
         json_t *labels = from ? json_deep_copy(from) : json_object();
-        json_object_set_new(labels, SERVICE_NAME, json_string(cx_json_string_or(service, "metadata.name", "")));
+        json_object_set_new(labels, SLICE_SERVICE_NAME, json_string(cx_json_string_or(service, "metadata.name", "")));
         json_object_set_new(labels, "endpointslice.kubernetes.io/managed-by", json_string(MANAGED_BY));
         if (service_is_headless(service))
                 json_object_set_new(labels, "service.kubernetes.io/headless", json_string(""));

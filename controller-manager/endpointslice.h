@@ -5,7 +5,11 @@
 #include "base/map.h"
 #include "endpoints.h"
 
-#define SLICE_MAX 100
+#define SLICE_MAX 100 // endpoints, as upstream's default
+#define SLICE_SERVICE_NAME "kubernetes.io/service-name"
+
+// "namespace/name" of the Service or Endpoints that the slice says it is of; NULL when another controller manages it. Owned.
+char *slice_owner_key(const struct cx_object *slice, const char *managed_by);
 
 struct packed_slice {
         json_t *object;    // as it is in the API; NULL when created

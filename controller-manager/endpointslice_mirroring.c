@@ -6,7 +6,6 @@
 #include <arpa/inet.h>
 
 #define MANAGED_BY "endpointslicemirroring-controller.k8s.io"
-#define SERVICE_NAME "kubernetes.io/service-name"
 #define MAX_ADDRESSES 1000 // of a subset
 
 struct mirroring {
@@ -17,20 +16,17 @@ struct mirroring {
 
 static void endpoints_keys(void *context CX_UNUSED, const struct cx_object *slice, struct cx_strings *ret_keys)
 {
-        const char *name = cx_object_label(slice, SERVICE_NAME);
-        if (!name || !cx_streq(cx_object_label(slice, "endpointslice.kubernetes.io/managed-by"), MANAGED_BY))
-                return;
-        CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/%s", slice->namespace, name);
-        cx_strings_add(ret_keys, key);
+        CX_CLEANUP(cx_freep) char *key = slice_owner_key(slice, MANAGED_BY);
+        if (key)
+                cx_strings_add(ret_keys, key);
 }
 
 static void on_slice(void *context, const struct cx_object *old, const struct cx_object *now)
 {
         struct mirroring *self = context;
-        CX_STRINGS keys = CX_STRINGS_INIT;
-        endpoints_keys(NULL, now ? now : old, &keys);
-        for (size_t i = 0; i < keys.count; i++)
-                cx_workqueue_add(self->queue, keys.items[i]);
+        CX_CLEANUP(cx_freep) char *key = slice_owner_key(now ? now : old, MANAGED_BY);
+        if (key)
+                cx_workqueue_add(self->queue, key);
 }
 
 static void *init(struct manager *manager, struct cx_workqueue *queue)
@@ -117,7 +113,7 @@ static json_t *make_labels(const json_t *endpoints)
 {
         const json_t *from = cx_json_get(endpoints, "metadata.labels");
         json_t *labels = from ? json_deep_copy(from) : json_object();
-        json_object_set_new(labels, SERVICE_NAME, json_string(cx_json_string_or(endpoints, "metadata.name", "")));
+        json_object_set_new(labels, SLICE_SERVICE_NAME, json_string(cx_json_string_or(endpoints, "metadata.name", "")));
         json_object_set_new(labels, "endpointslice.kubernetes.io/managed-by", json_string(MANAGED_BY));
         return labels;
 }

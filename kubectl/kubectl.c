@@ -128,6 +128,14 @@ void cx_ctl_report(struct cx_ctl *ctl, struct cx_error *err)
         cx_error_release(err);
 }
 
+int cx_ctl_report_or_end(struct cx_ctl *ctl, struct cx_error *failure, struct cx_error *err)
+{
+        if (failure->reason == CX_REASON_UNKNOWN)
+                return cx_error_move(err, failure);
+        cx_ctl_report(ctl, failure);
+        return 0;
+}
+
 void cx_ctl_show_errors(struct cx_ctl *ctl)
 {
         size_t n = json_array_size(ctl->errors);

@@ -61,6 +61,9 @@ int cx_ctl_usage_error(struct cx_ctl *ctl, struct cx_error *err, const char *for
 // it. One error alone is shown as "error: ..."; of several, those that are not the server's are shown bare, as upstream
 // does.
 void cx_ctl_report(struct cx_ctl *ctl, struct cx_error *err);
+// For commands that work through several objects: an error from the server is reported (0: the work goes on); any other, as
+// when there is no server, is moved to err and ends the command.
+int cx_ctl_report_or_end(struct cx_ctl *ctl, struct cx_error *failure, struct cx_error *err) CX_CHECK;
 void cx_ctl_show_errors(struct cx_ctl *ctl); // those kept
 void cx_ctl_release(struct cx_ctl *ctl);
 // The text that is shown for an error, with its prefix and newline.

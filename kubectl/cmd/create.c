@@ -224,15 +224,12 @@ CX_COMMAND(create)
                 return r;
         if (!infos.count && !ctl->status)
                 return cx_error_set(err, -EINVAL, "no objects passed to create");
-        for (size_t i = 0; i < infos.count; i++) {
+        for (size_t i = 0; r == 0 && i < infos.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
-                r = cx_create_info(ctl, &create, infos.items[i], &failure);
-                if (r < 0 && failure.reason == CX_REASON_UNKNOWN)
-                        return cx_error_move(err, &failure);
-                if (r < 0)
-                        cx_ctl_report(ctl, &failure);
+                if (cx_create_info(ctl, &create, infos.items[i], &failure) < 0)
+                        r = cx_ctl_report_or_end(ctl, &failure, err);
         }
-        return 0;
+        return r;
 }
 
 // --- replace --------------------------------------------------------------------------------------------------------
@@ -303,13 +300,10 @@ CX_COMMAND(replace)
                 return r;
         if (force)
                 return force_replace(ctl, &create, &infos, &how, err);
-        for (size_t i = 0; i < infos.count; i++) {
+        for (size_t i = 0; r == 0 && i < infos.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
-                r = replace_one(ctl, &create, infos.items[i], subresource, &failure);
-                if (r < 0 && failure.reason == CX_REASON_UNKNOWN)
-                        return cx_error_move(err, &failure);
-                if (r < 0)
-                        cx_ctl_report(ctl, &failure);
+                if (replace_one(ctl, &create, infos.items[i], subresource, &failure) < 0)
+                        r = cx_ctl_report_or_end(ctl, &failure, err);
         }
-        return 0;
+        return r;
 }

@@ -385,9 +385,9 @@ int cx_builder_objects(struct cx_ctl *ctl, struct cx_builder *builder, const str
                 if (!builder->local && (info->source || !info->object) && cx_info_fetch(ctl, info, &failure) < 0) {
                         if (builder->ignore_not_found && cx_error_is(&failure, CX_REASON_NOT_FOUND))
                                 continue;
-                        if (failure.reason == CX_REASON_UNKNOWN)
-                                return cx_error_move(err, &failure); // no server, no use going on
-                        cx_ctl_report(ctl, &failure);
+                        r = cx_ctl_report_or_end(ctl, &failure, err); // no server, no use going on
+                        if (r < 0)
+                                return r;
                         continue;
                 }
                 append(ret_infos, info);

@@ -5,7 +5,6 @@
 
 #include "base/macro.h"
 
-
 const char *cx_check_dns1123_label(const char *text);
 const char *cx_check_dns1123_subdomain(const char *text);
 const char *cx_check_dns1035_label(const char *text);
