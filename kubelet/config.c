@@ -45,6 +45,8 @@ static const struct setting table[] = {
         {"register-node", B, AT(register_node), "registerNode", "Register the node with the apiserver."},
         {"node-labels", CX_FLAG_CSV, AT(node_labels), NULL, "Labels (key=value) when registering."},
         {"register-with-taints", CX_FLAG_CSV, AT(taints), NULL, "Taints (key=value:effect) when registering."},
+        {"allowed-unsafe-sysctls", CX_FLAG_CSV, AT(unsafe_sysctls), "allowedUnsafeSysctls",
+         "Sysctls that pods may set besides the safe ones; \"kernel.msg*\" allows all that begin so."},
         {"provider-id", S, AT(provider_id), "providerID", "Identifier of the machine at its provider."},
         {"registry-config", S, AT(registry_config), NULL,
          "registries.yaml: mirrors, credentials and TLS of registries."},

@@ -22,7 +22,7 @@ struct cx_probes;
 struct cx_kubelet {
         // settings
         const char *node_name, *root, *state, *log_root, *cgroup_root, *cluster_domain, *resolv_conf, *registry_config;
-        struct cx_strings cluster_dns, node_ips;
+        struct cx_strings cluster_dns, node_ips, unsafe_sysctls;
         int64_t max_pods, pids_limit, node_memory, node_cpus;
         bool register_node;
         // parts; the first three are NULL without an apiserver
@@ -30,6 +30,7 @@ struct cx_kubelet {
         struct cx_informers *informers;
         struct cx_events *events;
         struct cx_informer *services; // for environment variables; may be NULL
+        struct cx_informer *nodes;    // may be NULL, and know nothing yet
         struct cx_image_store *images;
         struct cx_cni *cni;
         struct cx_runtime *runtime;

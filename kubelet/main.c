@@ -106,6 +106,8 @@ static int connect_apiserver(const struct cx_kubelet_settings *s, struct cx_kube
                 return r;
         k->informers = cx_informers_new(k->rest);
         k->events = cx_events_new(k->rest, "kubelet", k->node_name);
+        k->nodes = cx_informers_add(k->informers,
+                                    &(struct cx_informer_options){.ref = {.version = "v1", .resource = "nodes"}});
         k->services = cx_informers_add(k->informers,
                                        &(struct cx_informer_options){.ref = {.version = "v1", .resource = "services"}});
         return 0;
@@ -207,6 +209,7 @@ static int run(struct cx_kubelet_settings *s, struct cx_error *err)
         k->resolv_conf = s->resolv_conf;
         k->registry_config = s->registry_config;
         k->cluster_dns = s->cluster_dns;
+        k->unsafe_sysctls = s->unsafe_sysctls;
         k->pids_limit = s->pids_limit;
         k->max_pods = s->max_pods;
         int r = set_up_machine(s, k);

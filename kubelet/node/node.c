@@ -321,8 +321,7 @@ int cx_node_start(struct cx_kubelet *k, const struct cx_kubelet_settings *settin
         if (settings->pod_cidr && *settings->pod_cidr)
                 set_pod_cidr(n, settings->pod_cidr);
         if (k->rest) {
-                n->nodes = cx_informers_add(
-                        k->informers, &(struct cx_informer_options){.ref = {.version = "v1", .resource = "nodes"}});
+                n->nodes = k->nodes;
                 cx_informer_on_event(n->nodes, on_node, n);
                 cx_informer_start(n->nodes);
         }

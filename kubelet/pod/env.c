@@ -57,6 +57,20 @@ char *cx_expand(const char *text, const struct cx_strings *env)
         return cx_buf_detach(&out);
 }
 
+char *cx_expand_missing(const char *text, const struct cx_strings *env)
+{
+        for (const char *p = text; *p; p++) {
+                const char *end = p[0] == '$' && p[1] == '(' ? strchr(p + 2, ')') : NULL;
+                if (end && !env_get(env, p + 2, (size_t)(end - p - 2)))
+                        return cx_strndup(p + 2, (size_t)(end - p - 2));
+                if (end)
+                        p = end;
+                else if (p[0] == '$' && p[1] == '$')
+                        p++;
+        }
+        return NULL;
+}
+
 static char *service_name(const char *name)
 {
         char *upper = cx_strdup(name);

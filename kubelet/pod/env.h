@@ -6,6 +6,8 @@
 
 // Expands $(NAME) from "NAME=value" strings; $$ is a dollar sign; unknown names stay as they are. Owned by the caller.
 char *cx_expand(const char *text, const struct cx_strings *env);
+// The first $(NAME) in it that is unknown; owned by the caller, NULL when all are known.
+char *cx_expand_missing(const char *text, const struct cx_strings *env);
 // What the pod sets for a container: service variables, envFrom, env. `pod` carries the status for field references.
 // -EINVAL and -ENOENT: CreateContainerConfigError.
 int cx_env_build(const struct cx_kubelet *kubelet, const json_t *pod, const json_t *container,

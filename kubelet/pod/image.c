@@ -174,11 +174,13 @@ json_t *cx_pod_image(struct cx_pod *pod, const json_t *object, const json_t *con
         CX_IMAGE_REF ref = CX_IMAGE_REF_INIT;
         CX_ERROR err = CX_ERROR_INIT;
         if (cx_image_ref_parse(image, &ref, &err) < 0) {
-                if (!cx_streq(slot->reason, "InvalidImageName"))
+                if (!cx_streq(slot->reason, "InvalidImageName")) {
                         cx_pod_event(k, object, name, "Warning", "InspectFailed",
                                      "Failed to apply default image tag "
                                      "\"%s\": %s",
                                      image, cx_error_text(&err));
+                        cx_pod_event(k, object, name, "Warning", "Failed", "Error: InvalidImageName");
+                }
                 cx_slot_waits(slot, "InvalidImageName", "Failed to apply default image tag \"%s\": %s", image,
                               cx_error_text(&err));
                 return NULL;
@@ -202,6 +204,11 @@ json_t *cx_pod_image(struct cx_pod *pod, const json_t *object, const json_t *con
                 return present;
         }
         if (strcmp(policy, "Never") == 0) {
+                if (!cx_streq(slot->reason, "ErrImageNeverPull")) {
+                        cx_pod_event(k, object, name, "Warning", "ErrImageNeverPull",
+                                     "Container image \"%s\" is not present with pull policy of Never", image);
+                        cx_pod_event(k, object, name, "Warning", "Failed", "Error: ErrImageNeverPull");
+                }
                 cx_slot_waits(slot, "ErrImageNeverPull",
                               "Container image \"%s\" is not present with pull policy of Never", image);
                 cx_pod_again(pod, 10 * CX_NS_PER_S);

@@ -274,6 +274,7 @@ struct cx_pods *cx_pods_new(struct cx_kubelet *kubelet)
         pods->kubelet = kubelet;
         pods->mirrors = (struct cx_map)CX_MAP_INIT_FREE(cx_mirror_free);
         pthread_mutex_init(&pods->lock, NULL);
+        pthread_mutex_init(&pods->admission, NULL);
         pods->queue = cx_workqueue_new("pods");
         pods->status_queue = cx_workqueue_new("pod_status");
         return pods;
@@ -308,6 +309,7 @@ void cx_pods_free(struct cx_pods *pods)
         cx_map_release(&pods->map);
         cx_map_release(&pods->mirrors);
         pthread_mutex_destroy(&pods->lock);
+        pthread_mutex_destroy(&pods->admission);
         free(pods);
 }
 
@@ -344,6 +346,19 @@ json_t *cx_pods_list(struct cx_pods *pods)
         pthread_mutex_lock(&pods->lock);
         CX_MAP_FOREACH (&pods->map, entry) {
                 json_array_append_new(list, with_status(entry->value));
+        }
+        pthread_mutex_unlock(&pods->lock);
+        return list;
+}
+
+json_t *cx_pods_others(struct cx_pods *pods, const char *uid)
+{
+        json_t *list = json_array();
+        pthread_mutex_lock(&pods->lock);
+        CX_MAP_FOREACH (&pods->map, entry) {
+                struct cx_pod *pod = entry->value;
+                if (pod->admitted && !pod->torn_down && strcmp(pod->uid, uid) != 0)
+                        json_array_append(list, pod->object);
         }
         pthread_mutex_unlock(&pods->lock);
         return list;

@@ -52,10 +52,12 @@ struct cx_pod {
         json_t *status;   // what we last computed
         char *mirror_uid; // of a static pod: the mirror pod that has its status
         bool gone;        // no longer in its source
+        bool admitted;    // it takes a share of this node
         bool is_static, torn_down, status_dirty;
         // the worker's
         struct cx_map slots;
         bool was_up, terminating;
+        bool rejected;                        // this node does not take it: failed_reason says why
         int64_t again;                        // ns until the next look; INT64_MAX: only on events
         int failures;                         // of set-up, for its back-off
         char *failed_reason, *failed_message; // of a pod that the kubelet gave up (DeadlineExceeded, …)
@@ -64,9 +66,10 @@ struct cx_pod {
 
 struct cx_pods {
         struct cx_kubelet *kubelet;
-        pthread_mutex_t lock;  // guards map and what is said above
-        struct cx_map map;     // uid → struct cx_pod
-        struct cx_map mirrors; // "namespace/name" → mirror pod in the apiserver (mirror.c)
+        pthread_mutex_t admission; // held while a pod is admitted: what one takes, the next finds taken; before lock
+        pthread_mutex_t lock;      // guards map and what is said above
+        struct cx_map map;         // uid → struct cx_pod
+        struct cx_map mirrors;     // "namespace/name" → mirror pod in the apiserver (mirror.c)
         struct cx_workqueue *queue, *status_queue;
         struct cx_workers *workers, *status_workers;
         bool sources_ready;
@@ -92,6 +95,8 @@ bool cx_should_restart(const json_t *object, const json_t *container, const stru
 bool cx_slot_started(struct cx_pod *pod, const struct cx_slot *slot, const json_t *container, const struct cx_run *run);
 
 // sync.c
+// The objects of the pods that take a share of this node, but for one; a new array.
+json_t *cx_pods_others(struct cx_pods *pods, const char *uid);
 int cx_pod_sync(struct cx_pod *pod, const json_t *object, struct cx_error *err) CX_CHECK;
 // start.c: starts a run of a container; sets the slot's reason when it cannot.
 void cx_pod_start_container(struct cx_pod *pod, const json_t *object, const json_t *container,

@@ -308,11 +308,36 @@ static void add_addresses(const struct cx_kubelet *k, const json_t *object, cons
         }
 }
 
+// Of a pod that this node did not take: no container of it has a state.
+static json_t *rejected_status(const struct cx_pod *pod, const json_t *object)
+{
+        json_t *old = pod->status ? json_object_get(pod->status, "startTime") : NULL;
+        json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o}", "phase", "Failed", "reason", pod->failed_reason, "message",
+                                pod->failed_message, "qosClass", cx_pod_qos(object), "startTime",
+                                old ? json_incref(old) : time_json(cx_time_now()));
+        json_t *generation = cx_json_get(object, "metadata.generation");
+        if (json_is_integer(generation))
+                json_object_set(out, "observedGeneration", generation);
+        return out;
+}
+
+// Of a pod that was over before this kubelet started, and of which nothing is left to look at: what was said stays.
+static bool is_past(const struct cx_pod *pod, const json_t *object, const struct cx_containers *list)
+{
+        const char *phase = cx_json_string_or(object, "status.phase", "");
+        return !list->count && !pod->was_up && !pod->failed_reason &&
+               (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0);
+}
+
 json_t *cx_pod_make_status(struct cx_pod *pod, const json_t *object, struct cx_sandbox *sandbox)
 {
         struct cx_kubelet *k = pod->pods->kubelet;
         CX_CONTAINERS list = {0};
+        if (pod->rejected)
+                return rejected_status(pod, object);
         cx_runtime_containers(k->runtime, pod->uid, &list);
+        if (is_past(pod, object, &list))
+                return json_deep_copy(json_object_get(object, "status"));
         json_t *init = json_array(), *main_list = json_array(), *container;
         struct tally init_tally = {0}, tally = {0};
         bool may_start = true, init_failed = false;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "format/json.h"
+#include "kubelet/pod/admit.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/volume/volumes.h"
 
@@ -401,6 +402,51 @@ static int sync_active(struct cx_pod *pod, const json_t *object, struct cx_error
         return 0;
 }
 
+// Asks whether this node takes the pod; NULL when it does.
+static const char *refusal(struct cx_pod *pod, const json_t *object, struct cx_buf *ret_message)
+{
+        struct cx_kubelet *k = pod->pods->kubelet;
+        CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox = cx_runtime_sandbox(k->runtime, pod->uid);
+        if (sandbox || cx_json_get(object, "status.startTime"))
+                return NULL; // it was here before this kubelet started
+        json_auto_t *others = cx_pods_others(pod->pods, pod->uid);
+        CX_OBJECT *node = k->nodes ? cx_informer_get(k->nodes, NULL, k->node_name) : NULL;
+        json_auto_t *node_json = node ? cx_object_json(node) : NULL;
+        return cx_admit(&(struct cx_admission){.pod = object,
+                                               .node = node_json,
+                                               .others = others,
+                                               .milli_cpu = k->node_cpus * 1000,
+                                               .memory = k->node_memory,
+                                               .pods = k->max_pods,
+                                               .unsafe_sysctls = &k->unsafe_sysctls,
+                                               .is_static = pod->is_static},
+                        ret_message);
+}
+
+static bool admit(struct cx_pod *pod, const json_t *object)
+{
+        struct cx_pods *pods = pod->pods;
+        pthread_mutex_lock(&pods->lock);
+        bool admitted = pod->admitted;
+        pthread_mutex_unlock(&pods->lock);
+        if (admitted)
+                return true;
+        CX_BUF message = CX_BUF_INIT_MAX(4096);
+        pthread_mutex_lock(&pods->admission);
+        const char *reason = refusal(pod, object, &message);
+        pthread_mutex_lock(&pods->lock);
+        pod->admitted = !reason;
+        pthread_mutex_unlock(&pods->lock);
+        pthread_mutex_unlock(&pods->admission);
+        if (!reason)
+                return true;
+        pod->rejected = true;
+        pod->failed_reason = cx_strdup(reason);
+        pod->failed_message = cx_sprintf("Pod was rejected: %s", message.data);
+        cx_pod_event(pods->kubelet, object, NULL, "Warning", reason, "%s", message.data);
+        return false;
+}
+
 int cx_pod_sync(struct cx_pod *pod, const json_t *object, struct cx_error *err)
 {
         pthread_mutex_lock(&pod->pods->lock);
@@ -411,6 +457,8 @@ int cx_pod_sync(struct cx_pod *pod, const json_t *object, struct cx_error *err)
         const char *phase = cx_json_string_or(object, "status.phase", "");
         if (pod->failed_reason || strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0)
                 return end_pod(pod, object, grace_of(object), err);
+        if (!admit(pod, object))
+                return end_pod(pod, object, 0, err);
         if (past_deadline(pod, object)) {
                 pod->failed_reason = cx_strdup("DeadlineExceeded");
                 pod->failed_message = cx_strdup("Pod was active on the node longer than the specified deadline");

@@ -114,6 +114,9 @@ static int one_mount(struct cx_volumes *v, const json_t *pod, const json_t *cont
         const char *expression = cx_json_string(mount, "subPathExpr");
         CX_CLEANUP(cx_freep)
         char *sub_path = expression ? cx_expand(expression, env) : cx_strdup(cx_json_string(mount, "subPath"));
+        CX_CLEANUP(cx_freep) char *missing = expression ? cx_expand_missing(expression, env) : NULL;
+        if (missing) // here a name that is unknown does not stay as it is
+                return cx_error_set(err, -EINVAL, "missing value for \"%s\"", missing);
         if (sub_path && *sub_path) {
                 char *pinned = NULL;
                 int r = pin_subpath(v, pod, container, index, name, source, sub_path, &pinned, err);

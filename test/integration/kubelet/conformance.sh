@@ -71,6 +71,41 @@ make_pods() {
 		  - {name: long, image: "$box", command: [sh, -c, "i=0; while [ \$i -lt 1000 ]; do echo \$i-012345 >>/dev/termination-log; i=\$((i+1)); done; exit 1"]}
 		  - {name: log, image: "$box", terminationMessagePolicy: FallbackToLogsOnError, command: [sh, -c, "i=0; while [ \$i -lt 200 ]; do echo \$i; i=\$((i+1)); done; exit 1"]}
 		END
+        pod_yaml big <<-END
+		  containers: [{name: c, image: "$box", command: [sleep, "1000"], resources: {requests: {cpu: "5000"}}}]
+		END
+        pod_yaml elsewhere <<-END
+		  nodeSelector: {place: elsewhere}
+		  containers: [{name: c, image: "$box", command: [sleep, "1000"]}]
+		END
+        pod_yaml here <<-END
+		  affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: place, operator: Exists}]}, {matchExpressions: [{key: kubernetes.io/os, operator: In, values: [linux]}]}]}}}
+		  containers: [{name: c, image: "$box", command: [sleep, "1000"]}]
+		END
+        pod_yaml unsafe <<-END
+		  securityContext: {sysctls: [{name: kernel.msgmax, value: "10000"}]}
+		  containers: [{name: c, image: "$box", command: [sleep, "1000"]}]
+		END
+        pod_yaml safe <<-END
+		  securityContext: {sysctls: [{name: kernel.shm_rmid_forced, value: "1"}]}
+		  containers: [{name: c, image: "$box", command: [sh, -c, "cat /proc/sys/kernel/shm_rmid_forced; sleep 1000"]}]
+		END
+        for i in 1 2; do
+                pod_yaml port-$i <<-END
+			  containers: [{name: c, image: "$box", command: [sleep, "1000"], ports: [{containerPort: 80, hostPort: 5480}]}]
+			END
+        done
+        pod_yaml nowhere <<-END
+		  containers:
+		  - name: c
+		    image: "$box"
+		    command: [sleep, "1000"]
+		    volumeMounts: [{name: v, mountPath: /v, subPathExpr: \$(NOBODY)}]
+		  volumes: [{name: v, emptyDir: {}}]
+		END
+        pod_yaml nopull <<-END
+		  containers: [{name: c, image: "$registry/absent:1", imagePullPolicy: Never}]
+		END
         pod_yaml crowd <<-END
 		  restartPolicy: Never
 		  containers:
@@ -133,6 +168,38 @@ ok "of a log the last 80 lines" $?
 until_true 60 phase_is crowd Succeeded
 is crowd "[len(c['state']['terminated']['message']) for c in p['status']['containerStatuses']]" "[2048, 2048, 2048, 2048, 2048, 2048]"
 ok "a pod's messages share 12 KiB" $?
+
+# What a node refuses
+refused() { until_true 60 phase_is "$1" Failed && is "$1" 'p["status"].get("reason")' "$2" && field "$1" 'p["status"].get("message")' | grep -qE "^Pod was rejected: $3\$" && is "$1" '"containerStatuses" in p["status"]' False; }
+refused big OutOfcpu "Node didn't have enough resource: cpu, requested: 5000000, used: [0-9]+, capacity: [0-9]+000"
+ok "more than the node has" $?
+refused elsewhere NodeAffinity "Predicate NodeAffinity failed: node\\(s\\) didn't match Pod's node affinity/selector"
+ok "a pod for another node" $?
+until_true 60 phase_is here Running
+ok "not one with a term that matches" $?
+refused unsafe SysctlForbidden 'forbidden sysctl: "kernel.msgmax" not allowlisted'
+ok "sysctls that are not safe" $?
+k get events --field-selector reason=SysctlForbidden -o name | grep -q . 
+ok "with an event" $?
+until_true 60 says safe '^1$'
+ok "a safe one is set" $?
+one_port() { [ "$(for i in 1 2; do field port-$i 'p["status"]["phase"] + p["status"].get("reason", "")'; done | sort | tr '\n' ' ')" = 'FailedNodePorts Running ' ]; }
+until_true 60 one_port
+ok "a host port that another pod has" $?
+until_true 60 is nowhere "$state['waiting']" "{'reason': 'CreateContainerConfigError', 'message': 'missing value for \"NOBODY\"'}"
+ok "a subPathExpr with an unknown name" $?
+until_true 60 is nopull "$state['waiting']['reason']" ErrImageNeverPull
+k get events --field-selector reason=ErrImageNeverPull -o name | grep -q .
+ok "an image that is not to be pulled" $?
+
+# What was said of pods that are over outlives the kubelet's memory of them.
+before=$(field big 'p["status"]')
+stop "$kubelet_pid"
+start_kubelet
+k run later --image "$box" --overrides '{"spec":{"nodeName":"n1","terminationGracePeriodSeconds":1}}' -- sleep 1000 >/dev/null
+until_true 60 phase_is later Running
+is big 'p["status"]' "$before" && is failed 'p["status"]["phase"]' Failed
+ok "after a restart of the kubelet a refused pod's status stays" $?
 
 k delete pods --all --wait=false >/dev/null
 all_gone() { [ -z "$(k get pods -o name)" ]; }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether this node takes a pod that was bound to it: resources, node affinity, host ports, taints, sysctls. The scheduler
+// has looked at most of it before; a pod with a node of its own choice, a static pod or a race come through here only.
+#pragma once
+
+#include "kubelet/kubelet.h"
+
+struct cx_admission {
+        const json_t *pod;
+        const json_t *node;                      // NULL: not known yet, its labels and taints are not looked at
+        const json_t *others;                    // pods that this node has already (objects)
+        int64_t milli_cpu, memory, pods;         // what the node has for pods
+        const struct cx_strings *unsafe_sysctls; // allowed ones; a trailing "*" stands for any end
+        bool is_static;
+};
+// NULL when it is taken; else the reason (constant or owned by `to`) that the pod's status gets, with its sentence in ret_message.
+const char *cx_admit(const struct cx_admission *admission, struct cx_buf *ret_message);
