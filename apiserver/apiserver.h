@@ -77,7 +77,8 @@ struct cx_call {
         bool applying; // server-side apply: the object comes with the managedFields that it is to have
         enum cx_field_validation field_validation;
         struct cx_strings warnings;
-        struct cx_waiter waiter; // of a read that waits for the cache
+        struct cx_duplicates duplicates; // keys that the body has twice
+        struct cx_waiter waiter;         // of a read that waits for the cache
 };
 void cx_call_free(void *call);
 

@@ -96,6 +96,20 @@ void cx_convert(json_t *object, const struct cx_resource *from, const struct cx_
                 (strcmp(to->version, "v2") == 0 ? convert_autoscaler_to_v2 : convert_autoscaler_to_v1)(object);
 }
 
+char *cx_convert_field(const char *field, const struct cx_resource *from, const struct cx_resource *to)
+{
+        if (!is_same_version(from, to) && strcmp(to->resource, "events") == 0) {
+                size_t length = strcspn(field, ".");
+                for (size_t i = 0; i < CX_ARRAY_SIZE(event_names); i++) {
+                        const char *had = *to->group ? event_names[i].core : event_names[i].events;
+                        if (strlen(had) == length && strncmp(had, field, length) == 0)
+                                return cx_sprintf("%s%s", *to->group ? event_names[i].events : event_names[i].core,
+                                                  field + length);
+                }
+        }
+        return cx_strdup(field);
+}
+
 json_t *cx_converted(json_t *object, const struct cx_resource *from, const struct cx_resource *to)
 {
         if (is_same_version(from, to))

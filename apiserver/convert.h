@@ -4,6 +4,8 @@
 
 #include "schema/schema.h"
 
+// The name that a selectable field of `from` has in `to`; owned by the caller.
+char *cx_convert_field(const char *field, const struct cx_resource *from, const struct cx_resource *to);
 // In place, between the API versions of two resources that share their storage. Does nothing where they are the same.
 void cx_convert(json_t *object, const struct cx_resource *from, const struct cx_resource *to);
 // The same for an object that must not change: a new reference to it where nothing is to be done, else a converted copy.

@@ -135,10 +135,12 @@ static json_t *partial_metadata(const json_t *object)
                          json_object_get(object, "metadata"));
 }
 
-// Is `object` of the call's own resource (and not a Status, a Scale, …), so that Table and metadata make sense?
+// Is `object` of the call's own resource (and not a Status, a Scale, …), and is that one that is stored (no review), so
+// that Table and metadata make sense?
 static bool is_of_resource(const struct cx_call *call, const json_t *object)
 {
-        return call->resource && cx_streq(cx_json_string(object, "kind"), call->resource->kind->kind);
+        return call->resource && (call->resource->verbs & CX_VERB_GET) &&
+               cx_streq(cx_json_string(object, "kind"), call->resource->kind->kind);
 }
 
 static json_t *transform(const struct cx_call *call, const struct cx_accept *accept, json_t *object_steal)

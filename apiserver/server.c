@@ -33,6 +33,7 @@ void cx_call_free(void *context)
         count_request(call);
         cx_user_release(&call->user);
         cx_strings_release(&call->warnings);
+        cx_duplicates_release(&call->duplicates);
         free(call);
 }
 
@@ -101,6 +102,16 @@ static const struct {
         {"deletecollection", CX_VERB_DELETE_COLLECTION, cx_handle_delete_collection},
 };
 
+// The object itself, or a subresource that is a part of it: what may change through it is the registry's business.
+static bool is_part(const struct cx_call *call)
+{
+        static const char *const parts[] = {"status", "approval", "ephemeralcontainers", "resize"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(parts); i++)
+                if (cx_streq(call->info.subresource, parts[i]))
+                        return true;
+        return !call->subresource;
+}
+
 static int dispatch_resource(struct cx_call *call, struct cx_error *err)
 {
         unsigned allowed = call->subresource ? call->subresource->verbs : call->resource->verbs;
@@ -114,10 +125,7 @@ static int dispatch_resource(struct cx_call *call, struct cx_error *err)
                         continue;
                 if (!cx_store_cache(call->api->store, call->resource))
                         return not_served(err);
-                // Subresources that are a part of the object: status and the like.
-                bool part = !call->subresource || cx_streq(call->info.subresource, "status") ||
-                            cx_streq(call->info.subresource, "approval");
-                if (!part)
+                if (!is_part(call))
                         return not_served(err);
                 verbs[i].handle(call);
                 return 0;

@@ -89,9 +89,10 @@ static int show_revision(struct rollout *rollout, const json_t *set, struct cx_e
         json_object_set_new(rollout->d.json, "apiVersion", json_string("apps/v1"));
         json_object_set_new(rollout->d.json, "kind", json_string("Deployment"));
         json_auto_t *written = NULL;
-        int r = cx_rest_update(rollout->self->manager->rest,
-                               CX_REF("apps", "v1", "deployments", rollout->d.namespace, rollout->d.name),
-                               rollout->d.json, &written, err);
+        // through the status: an annotation that came the other way would be a new generation
+        int r = cx_rest_update_sub(rollout->self->manager->rest,
+                                   CX_REF("apps", "v1", "deployments", rollout->d.namespace, rollout->d.name), "status",
+                                   rollout->d.json, &written, err);
         if (r < 0)
                 return r;
         json_object_set(rollout->d.json, "metadata", json_object_get(written, "metadata"));

@@ -92,6 +92,15 @@ static json_t *version_document(void)
                          "1970-01-01T00:00:00Z", "goVersion", "none", "compiler", "gcc", "platform", CX_PLATFORM);
 }
 
+// Always for people to read, whoever asks.
+static void serve_version(struct cx_call *call)
+{
+        json_auto_t *document = version_document();
+        CX_BUF text = CX_BUF_INIT;
+        cx_json_dump_indented(document, &text);
+        cx_http_respond_buf(call->request, 200, "application/json", &text);
+}
+
 static bool wants_aggregated(const struct cx_call *call)
 {
         const char *accept = cx_http_header(call->request, "Accept");
@@ -198,7 +207,7 @@ bool cx_serve_document(struct cx_call *call)
         if (!cx_streq(call->info.verb, "get") && !cx_streq(call->info.verb, "head"))
                 return false;
         if (strcmp(path, "/version") == 0 || strcmp(path, "/version/") == 0)
-                cx_http_respond_json(call->request, 200, version_document());
+                serve_version(call);
         else if (strcmp(path, "/metrics") == 0)
                 serve_metrics(call);
         else if (strcmp(path, "/") == 0)

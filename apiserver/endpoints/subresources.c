@@ -336,6 +336,10 @@ static void serve_token(struct cx_call *call)
         cx_time_format(expires * CX_US_PER_S, until);
         (void)cx_json_set(body, "status", json_pack("{s:s,s:s}", "token", token, "expirationTimestamp", until));
         (void)cx_json_set(body, "spec.expirationSeconds", json_integer(request.seconds));
+        json_t *answered = json_array();
+        for (size_t i = 0; i < audiences.count; i++)
+                json_array_append_new(answered, json_string(audiences.items[i]));
+        (void)cx_json_set(body, "spec.audiences", answered);
         (void)cx_json_set(body, "metadata.name", json_string(call->info.name));
         (void)cx_json_set(body, "metadata.namespace", json_string(call->info.namespace));
         cx_respond_object(call, 201, cx_steal(&body));

@@ -26,10 +26,12 @@ static enum body_kind body_kind(const struct cx_call *call)
         return BODY_OTHER;
 }
 
-static int parse_yaml(const char *text, size_t length, json_t **ret_json, struct cx_error *err)
+#define MAX_DUPLICATES 100
+
+static int parse_yaml(struct cx_call *call, const char *text, size_t length, json_t **ret_json, struct cx_error *err)
 {
         json_auto_t *documents = NULL;
-        int r = cx_yaml_parse(text, length, &documents, err);
+        int r = cx_yaml_parse_noting(text, length, MAX_DUPLICATES, &documents, &call->duplicates.lines, err);
         if (r < 0)
                 return r;
         if (json_array_size(documents) != 1)
@@ -38,17 +40,15 @@ static int parse_yaml(const char *text, size_t length, json_t **ret_json, struct
         return 0;
 }
 
-// Duplicate keys: an error when strict, a warning when asked for, else the last one counts.
+// Of keys that are there twice the last one counts; the schema's decoder says what it thinks of them.
 static int parse_json(struct cx_call *call, const char *text, size_t length, json_t **ret_json, struct cx_error *err)
 {
-        CX_ERROR why = CX_ERROR_INIT;
-        if (cx_json_parse(text, length, true, ret_json, &why) == 0)
+        if (cx_json_parse(text, length, true, ret_json, NULL) == 0)
                 return 0;
-        if (!strstr(cx_error_text(&why), "duplicate object key") || call->field_validation == CX_FIELDS_STRICT)
-                return cx_error_move(err, &why);
-        if (call->field_validation == CX_FIELDS_WARN)
-                cx_strings_add(&call->warnings, cx_error_text(&why));
-        return cx_json_parse(text, length, false, ret_json, err);
+        int r = cx_json_parse(text, length, false, ret_json, err);
+        if (r == 0)
+                cx_json_duplicates(text, length, MAX_DUPLICATES, &call->duplicates.paths);
+        return r;
 }
 
 int cx_decode_any(struct cx_call *call, json_t **ret_json, struct cx_error *err)
@@ -61,7 +61,7 @@ int cx_decode_any(struct cx_call *call, json_t **ret_json, struct cx_error *err)
         case BODY_JSON:
                 return parse_json(call, text, length, ret_json, err);
         case BODY_YAML:
-                return parse_yaml(text, length, ret_json, err);
+                return parse_yaml(call, text, length, ret_json, err);
         case BODY_PROTOBUF:
                 return cx_protobuf_decode(text, length, ret_json, err);
         case BODY_OTHER:
@@ -104,7 +104,8 @@ int cx_decode_body(struct cx_call *call, const struct cx_kind *kind, json_t **re
         if (r == 0)
                 r = check_kind(kind, object, err);
         if (r == 0)
-                r = cx_schema_decode(kind->type, object, call->field_validation, &call->warnings, err);
+                r = cx_schema_decode(kind->type, object, call->field_validation, &call->duplicates, &call->warnings,
+                                     err);
         if (r < 0)
                 return r;
         json_object_set_new(object, "kind", json_string(kind->kind));

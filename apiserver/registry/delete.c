@@ -32,7 +32,7 @@ static int decode_options(struct cx_call *call, json_t **ret_options, struct cx_
         if (!json_is_object(body) || (kind && *kind && strcmp(kind, "DeleteOptions") != 0))
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "decoded object cannot be converted to DeleteOptions");
-        r = cx_schema_decode(cx_schema_type("meta.v1.DeleteOptions"), body, CX_FIELDS_IGNORE, NULL, err);
+        r = cx_schema_decode(cx_schema_type("meta.v1.DeleteOptions"), body, CX_FIELDS_IGNORE, NULL, NULL, err);
         if (r == 0)
                 *ret_options = cx_steal(&body);
         return r;

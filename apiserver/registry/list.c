@@ -2,6 +2,7 @@
 // Reading: single objects and lists. resourceVersion=0 is answered at once from the cache; a consistent read waits for
 // the cache to have caught up with etcd; pages after the first and exact revisions are read from etcd's history.
 #include "api/status.h"
+#include "apiserver/convert.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/options.h"
 #include "apiserver/registry/registry.h"
@@ -59,6 +60,16 @@ static int check_fields(const struct cx_call *call, const struct cx_selector *fi
         return 0;
 }
 
+// From the call's version to the one that objects are stored in.
+static void convert_fields(const struct cx_call *call, const struct cx_resource *stored, struct cx_selector *fields)
+{
+        for (size_t i = 0; i < fields->count; i++) {
+                char *name = cx_convert_field(fields->requirements[i].key, call->resource, stored);
+                free(fields->requirements[i].key);
+                fields->requirements[i].key = name;
+        }
+}
+
 static int parse_selectors(struct cx_call *call, struct cx_list_options *o, struct cx_error *err)
 {
         const char *labels = cx_http_query(call->request, "labelSelector");
@@ -102,10 +113,12 @@ int cx_list_options(struct cx_call *call, struct cx_list_options *o, struct cx_e
         if (o->after && o->revision > 0)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "specifying resource version is not allowed when using continue");
+        const struct cx_resource *stored = cx_store_cache(call->api->store, call->resource)->resource;
+        convert_fields(call, stored, &o->fields);
         o->exact = cx_streq(match, "Exact");
         o->not_older_than = cx_streq(match, "NotOlderThan");
         o->filter = (struct cx_filter){
-                .resource = cx_store_cache(call->api->store, call->resource)->resource,
+                .resource = stored,
                 .namespace = call->resource->namespaced && *call->info.namespace ? call->info.namespace : NULL,
                 .labels = o->labels.count ? &o->labels : NULL,
                 .fields = o->fields.count ? &o->fields : NULL,

@@ -122,6 +122,19 @@ int cx_metadata_prepare_create(struct cx_call *call, json_t *object, struct cx_e
         return 0;
 }
 
+// Of a Deployment annotations are asked for as the rest is: its ReplicaSets get them.
+static bool counts_annotations(const struct cx_resource *resource)
+{
+        return cx_streq(resource->group, "apps") && cx_streq(resource->resource, "deployments");
+}
+
+static bool same_annotations(const json_t *object, const json_t *old)
+{
+        const json_t *now = cx_json_get(object, "metadata.annotations"),
+                     *before = cx_json_get(old, "metadata.annotations");
+        return json_object_size(now) == 0 ? json_object_size(before) == 0 : json_equal(now, before);
+}
+
 static bool same_but_metadata_and_status(const json_t *a, const json_t *b)
 {
         const char *key;
@@ -201,7 +214,9 @@ int cx_metadata_prepare_update(struct cx_call *call, json_t *object, const json_
                 keep(object, old, "status");
         const json_t *generation = json_object_get(old_metadata, "generation");
         // KEP-5067: a pod that gets its node is as it was asked for.
-        if (generation && !cx_streq(subresource, "binding") && !same_but_metadata_and_status(object, old))
+        bool changed = !same_but_metadata_and_status(object, old) ||
+                       (!subresource && counts_annotations(call->resource) && !same_annotations(object, old));
+        if (generation && !cx_streq(subresource, "binding") && changed)
                 json_object_set_new(json_object_get(object, "metadata"), "generation",
                                     json_integer(json_integer_value(generation) + 1));
         return 0;

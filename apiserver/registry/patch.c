@@ -49,7 +49,7 @@ static int apply(void *context, struct cx_call *call, const json_t *current, jso
                 return r;
         if (!json_is_object(object))
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST, "the patched object is no object");
-        r = cx_schema_decode(type, object, call->field_validation, &call->warnings, err);
+        r = cx_schema_decode(type, object, call->field_validation, &call->duplicates, &call->warnings, err);
         if (r < 0)
                 return r;
         if (!cx_streq(cx_json_string(object, "kind"), call->resource->kind->kind) ||

@@ -65,6 +65,21 @@ static void set_key(struct cx_stored *object, const char *key)
         object->namespace_length = slash ? (size_t)(slash - object->key) : 0;
 }
 
+// Events are selected by "source", which is a member of their source, or of newer events the controller.
+static bool is_event_source(const struct cx_resource *resource, const char *path)
+{
+        return strcmp(path, "source") == 0 && !*resource->group && strcmp(resource->resource, "events") == 0;
+}
+
+static char *event_source(struct cx_slice json)
+{
+        char *component = cx_scan_scalar(cx_scan_path(cx_scan_path(json, "source"), "component"));
+        if (component && *component)
+                return component;
+        free(component);
+        return cx_scan_scalar(cx_scan_path(json, "reportingComponent"));
+}
+
 struct cx_stored *cx_stored_new(const struct cx_resource *resource, const char *key, const char *value, size_t length,
                                 int64_t revision)
 {
@@ -89,7 +104,9 @@ struct cx_stored *cx_stored_new(const struct cx_resource *resource, const char *
                         inner = cx_scan_path(json, name);
                         part = path;
                 }
-                char *text = cx_scan_scalar(dot ? cx_scan_path(inner, dot + 1) : cx_scan_path(json, path));
+                char *text = is_event_source(resource, path)
+                                     ? event_source(json)
+                                     : cx_scan_scalar(dot ? cx_scan_path(inner, dot + 1) : cx_scan_path(json, path));
                 object->fields[i] = text ? text : cx_strdup("");
         }
         return object;

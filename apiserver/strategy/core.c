@@ -3,6 +3,7 @@
 // volumes and claims, priority classes, certificate signing requests.
 #include "apiserver/registry/metadata.h"
 #include "apiserver/strategy/strategy.h"
+#include "base/time.h"
 #include "format/json.h"
 #include "net/pki.h"
 
@@ -162,10 +163,48 @@ static int64_t event_ttl(struct cx_call *call)
         return call->api->options.event_ttl / 1000000000;
 }
 
+static void require(const json_t *object, const char *field, size_t most, struct cx_error *causes)
+{
+        const char *text = cx_json_string_or(object, field, "");
+        if (!*text)
+                cx_error_cause(causes, "FieldValueRequired", field, "Required value");
+        else if (strlen(text) > most)
+                cx_error_cause(causes, "FieldValueTooLong", field, "Too long: may not be more than %zu bytes", most);
+}
+
+// What events.k8s.io/v1 asks of a new event and the core group does not.
+static void validate_event_v1(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
+                              const char *subresource CX_UNUSED, struct cx_error *causes)
+{
+        static const char *const legacy[] = {"deprecatedSource", "deprecatedFirstTimestamp", "deprecatedLastTimestamp",
+                                             "deprecatedCount"};
+        const char *type = cx_json_string_or(object, "type", "");
+        if (old)
+                return;
+        if (!*cx_json_string_or(object, "eventTime", ""))
+                cx_error_cause(causes, "FieldValueRequired", "eventTime", "Required value");
+        require(object, "reportingController", 253, causes);
+        require(object, "reportingInstance", 128, causes);
+        require(object, "action", 128, causes);
+        require(object, "reason", 128, causes);
+        if (strlen(cx_json_string_or(object, "note", "")) > 1024)
+                cx_error_cause(causes, "FieldValueTooLong", "message", "Too long: may not be more than 1024 bytes");
+        if (strcmp(type, "Normal") != 0 && strcmp(type, "Warning") != 0)
+                cx_error_cause(causes, "FieldValueInvalid", "type", "Invalid value: \"\": has invalid value: %s", type);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(legacy); i++) {
+                const json_t *value = json_object_get(object, legacy[i]);
+                if (json_object_size(value) || json_is_string(value) || json_integer_value(value))
+                        cx_error_cause(causes, "FieldValueInvalid", legacy[i], "Invalid value: needs to be unset");
+        }
+}
+
 const struct cx_strategy cx_strategy_events = {
         .group = "", .resource = "events", .ttl = event_ttl, .create_on_update = true};
-const struct cx_strategy cx_strategy_events_v1 = {
-        .group = "events.k8s.io", .resource = "events", .ttl = event_ttl, .create_on_update = true};
+const struct cx_strategy cx_strategy_events_v1 = {.group = "events.k8s.io",
+                                                  .resource = "events",
+                                                  .ttl = event_ttl,
+                                                  .create_on_update = true,
+                                                  .validate = validate_event_v1};
 const struct cx_strategy cx_strategy_leases = {
         .group = "coordination.k8s.io", .resource = "leases", .create_on_update = true};
 const struct cx_strategy cx_strategy_endpoints = {.group = "", .resource = "endpoints", .create_on_update = true};
@@ -214,6 +253,27 @@ static int create_csr(struct cx_call *call, json_t *object, struct cx_error *err
         return 0;
 }
 
+// When a condition came and when it last turned: the server's clock where the client says nothing.
+static void date_conditions(json_t *object, const json_t *old)
+{
+        json_t *conditions = cx_json_get(object, "status.conditions");
+        char now[CX_TIME_TEXT];
+        cx_time_format(cx_time_now(), now);
+        for (size_t i = 0; i < json_array_size(conditions); i++) {
+                json_t *condition = json_array_get(conditions, i);
+                const char *status = cx_json_string(condition, "status");
+                const json_t *before = cx_json_find(cx_json_get(old, "status.conditions"), "type",
+                                                    cx_json_string_or(condition, "type", ""));
+                if (!cx_json_string(condition, "lastUpdateTime"))
+                        json_object_set_new(condition, "lastUpdateTime", json_string(now));
+                if (cx_json_string(condition, "lastTransitionTime"))
+                        continue;
+                const char *since = cx_json_string(before, "lastTransitionTime");
+                bool same = since && cx_streq(status, cx_json_string(before, "status"));
+                json_object_set_new(condition, "lastTransitionTime", json_string(same ? since : now));
+        }
+}
+
 static int update_csr(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
                       struct cx_error *err CX_UNUSED)
 {
@@ -224,13 +284,42 @@ static int update_csr(struct cx_call *call CX_UNUSED, json_t *object, const json
                 json_object_set_new(object, "status", json_deep_copy(json_object_get(old, "status")));
                 if (conditions)
                         (void)cx_json_set(object, "status.conditions", json_incref(conditions));
+                else
+                        cx_json_remove(object, "status.conditions");
         }
+        if (subresource)
+                date_conditions(object, old);
         return 0;
 }
 
-static void validate_csr(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
-                         const char *subresource CX_UNUSED, struct cx_error *causes)
+// What has been decided stays, and only through /approval is it decided.
+static void validate_decisions(const json_t *object, const json_t *old, const char *subresource,
+                               struct cx_error *causes)
 {
+        static const char *const decisions[] = {"Approved", "Denied", "Failed"};
+        const json_t *now = cx_json_get(object, "status.conditions"), *before = cx_json_get(old, "status.conditions");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(decisions); i++) {
+                bool has = cx_json_find(now, "type", decisions[i]), had = cx_json_find(before, "type", decisions[i]);
+                bool may_add = strcmp(decisions[i], "Failed") == 0 || cx_streq(subresource, "approval");
+                if (had != has && (had || !may_add))
+                        cx_error_cause(causes, "FieldValueForbidden", "status.conditions",
+                                       "Forbidden: updates may not %s a condition of type \"%s\"",
+                                       had ? "remove" : "add", decisions[i]);
+        }
+        if (cx_json_find(now, "type", "Approved") && cx_json_find(now, "type", "Denied"))
+                cx_error_cause(causes, "FieldValueInvalid", "status.conditions",
+                               "Invalid value: \"Denied\": Approved and Denied conditions are mutually exclusive");
+        const char *certificate = cx_json_string(old, "status.certificate");
+        if (certificate && *certificate && !cx_streq(certificate, cx_json_string(object, "status.certificate")))
+                cx_error_cause(causes, "FieldValueForbidden", "status.certificate",
+                               "Forbidden: updates may not modify existing certificate content");
+}
+
+static void validate_csr(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
+                         const char *subresource, struct cx_error *causes)
+{
+        if (old && subresource)
+                validate_decisions(object, old, subresource, causes);
         if (old)
                 return;
         const char *request = cx_json_string_or(object, "spec.request", "");

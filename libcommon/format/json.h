@@ -8,10 +8,15 @@
 
 #include <jansson.h>
 
+struct cx_strings;
+
 #define CX_JSON_MAX_DEPTH 200
 
 // Parses one JSON document; duplicates of a key are an error when `strict`. New reference.
 int cx_json_parse(const char *text, size_t length, bool strict, json_t **ret_json, struct cx_error *err) CX_CHECK;
+// The dotted paths ("spec.containers[0].image") of keys that are there twice, each once, `most` at most. The text is one
+// that cx_json_parse takes.
+void cx_json_duplicates(const char *text, size_t length, size_t most, struct cx_strings *ret_paths);
 // Compact text, keys in insertion order.
 void cx_json_dump(const json_t *json, struct cx_buf *to);
 void cx_json_dump_indented(const json_t *json, struct cx_buf *to); // for people: two blanks a level

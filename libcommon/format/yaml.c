@@ -3,6 +3,7 @@
 // nodes in all is capped, so that "billion laughs" documents end in an error.
 #include "format/yaml.h"
 
+#include "base/flags.h"
 #include "base/map.h"
 #include "format/json.h"
 
@@ -18,6 +19,8 @@ struct reader {
         struct cx_map anchors; // name → json_t, owned
         size_t nodes;
         bool lax; // keys may be there twice
+        size_t most;
+        struct cx_strings *duplicates; // sentences about them, `most` at most; or NULL
         struct cx_error *err;
 };
 
@@ -202,6 +205,11 @@ static int read_mapping(struct reader *r, int depth, json_t **ret_node)
                         CX_CLEANUP(cx_freep) char *why = cx_sprintf("key \"%s\" already set in map", key);
                         return fail(r, &mark, why);
                 }
+                if (r->duplicates && r->duplicates->count < r->most && json_object_get(object, key)) {
+                        CX_CLEANUP(cx_freep)
+                        char *what = cx_sprintf("line %zu: key \"%s\" already set in map", mark.line + 1, key);
+                        cx_strings_add(r->duplicates, what);
+                }
                 if (json_object_set_new(object, key, value) < 0)
                         return fail(r, &mark, "key is not valid UTF-8");
         }
@@ -304,7 +312,8 @@ static int read_stream(struct reader *r, json_t *documents)
         }
 }
 
-static int parse(const char *text, size_t length, bool lax, json_t **ret_documents, struct cx_error *err)
+static int parse(const char *text, size_t length, bool lax, size_t most, json_t **ret_documents,
+                 struct cx_strings *ret_duplicates, struct cx_error *err)
 {
         if (length > MAX_SIZE)
                 return cx_error_reason(err, CX_REASON_TOO_LARGE, "YAML document is larger than %zu bytes", MAX_SIZE);
@@ -314,14 +323,18 @@ static int parse(const char *text, size_t length, bool lax, json_t **ret_documen
                 blank++;
         if (blank < length && (text[blank] == '{' || text[blank] == '[')) {
                 json_error_t where;
-                json_t *json = json_loadb(text, length, lax ? 0 : JSON_REJECT_DUPLICATES, &where);
+                json_t *json = json_loadb(text, length, lax && !ret_duplicates ? 0 : JSON_REJECT_DUPLICATES, &where);
                 if (json) {
                         *ret_documents = json_array();
                         json_array_append_new(*ret_documents, json);
                         return 0;
                 }
         }
-        struct reader r = {.anchors = CX_MAP_INIT_FREE(decref), .lax = lax, .err = err};
+        struct reader r = {.anchors = CX_MAP_INIT_FREE(decref),
+                           .lax = lax,
+                           .most = most,
+                           .duplicates = ret_duplicates,
+                           .err = err};
         if (!yaml_parser_initialize(&r.parser))
                 abort();
         yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, length);
@@ -338,12 +351,18 @@ static int parse(const char *text, size_t length, bool lax, json_t **ret_documen
 
 int cx_yaml_parse(const char *text, size_t length, json_t **ret_documents, struct cx_error *err)
 {
-        return parse(text, length, false, ret_documents, err);
+        return parse(text, length, false, 0, ret_documents, NULL, err);
 }
 
 int cx_yaml_parse_lax(const char *text, size_t length, json_t **ret_documents, struct cx_error *err)
 {
-        return parse(text, length, true, ret_documents, err);
+        return parse(text, length, true, 0, ret_documents, NULL, err);
+}
+
+int cx_yaml_parse_noting(const char *text, size_t length, size_t most, json_t **ret_documents,
+                         struct cx_strings *ret_duplicates, struct cx_error *err)
+{
+        return parse(text, length, true, most, ret_documents, ret_duplicates, err);
 }
 
 // --- writing ---

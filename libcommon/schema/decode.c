@@ -381,8 +381,36 @@ static int decode_object(struct decoder *d, const struct cx_type *type, json_t *
         return 0;
 }
 
+void cx_duplicates_release(struct cx_duplicates *duplicates)
+{
+        cx_strings_release(&duplicates->paths);
+        cx_strings_release(&duplicates->lines);
+}
+
+// Of a field that is unknown and there twice only the first is said.
+static void add_duplicates(struct decoder *d, const struct cx_duplicates *duplicates)
+{
+        for (size_t i = 0; i < duplicates->paths.count; i++) {
+                CX_CLEANUP(cx_freep) char *unknown = cx_sprintf("unknown field \"%s\"", duplicates->paths.items[i]);
+                CX_CLEANUP(cx_freep) char *twice = cx_sprintf("duplicate field \"%s\"", duplicates->paths.items[i]);
+                if (!cx_strings_has(&d->unknown, unknown))
+                        cx_strings_add(&d->unknown, twice);
+        }
+}
+
+// The YAML reader's complaints stand before the others, as one.
+static char *strict_message(const struct decoder *d, const struct cx_duplicates *duplicates)
+{
+        CX_CLEANUP(cx_freep) char *fields = cx_strings_join(&d->unknown, ", ");
+        if (!duplicates || !duplicates->lines.count)
+                return cx_sprintf("strict decoding error: %s", fields);
+        CX_CLEANUP(cx_freep) char *lines = cx_strings_join(&duplicates->lines, "\n  ");
+        return cx_sprintf("strict decoding error: yaml: unmarshal errors:\n  %s%s%s", lines, *fields ? ", " : "",
+                          fields);
+}
+
 int cx_schema_decode(const struct cx_type *type, json_t *object, enum cx_field_validation mode,
-                     struct cx_strings *ret_warnings, struct cx_error *err)
+                     const struct cx_duplicates *duplicates, struct cx_strings *ret_warnings, struct cx_error *err)
 {
         struct decoder d = {.mode = mode,
                             .go_path = CX_BUF_INIT,
@@ -395,11 +423,14 @@ int cx_schema_decode(const struct cx_type *type, json_t *object, enum cx_field_v
                 r = wrong_value(&d, object, go_name(type->name));
         else
                 r = decode_object(&d, type, object);
-        if (r == 0 && d.unknown.count && mode == CX_FIELDS_STRICT) {
-                CX_CLEANUP(cx_freep) char *all = cx_strings_join(&d.unknown, ", ");
-                CX_CLEANUP(cx_freep) char *message = cx_sprintf("strict decoding error: %s", all);
+        if (duplicates)
+                add_duplicates(&d, duplicates);
+        if (r == 0 && mode == CX_FIELDS_STRICT && (d.unknown.count || (duplicates && duplicates->lines.count))) {
+                CX_CLEANUP(cx_freep) char *message = strict_message(&d, duplicates);
                 r = bad(&d, message);
         } else if (r == 0 && mode == CX_FIELDS_WARN && ret_warnings) {
+                for (size_t i = 0; duplicates && i < duplicates->lines.count; i++)
+                        cx_strings_add(ret_warnings, duplicates->lines.items[i]);
                 for (size_t i = 0; i < d.unknown.count; i++)
                         cx_strings_add(ret_warnings, d.unknown.items[i]);
         }

@@ -11,10 +11,17 @@
 // --- decode.c: what a client sent against the type -----------------------------------------------------------------
 enum cx_field_validation { CX_FIELDS_IGNORE, CX_FIELDS_WARN, CX_FIELDS_STRICT };
 // Checks the types of all fields (wrong type: BadRequest, as upstream's decoder words it) and removes unknown fields.
-// Unknown or duplicate fields: WARN adds upstream's sentences ('unknown field "spec.foo"') to ret_warnings, STRICT
-// collects them into one BadRequest ("strict decoding error: …"). Removes nulls where upstream's decoder does.
+// Unknown fields: WARN adds upstream's sentences ('unknown field "spec.foo"') to ret_warnings, STRICT collects them into
+// one BadRequest ("strict decoding error: …"). `duplicates` (may be NULL): what the parser has to say about keys that were
+// there twice; it goes the same way. Removes nulls where upstream's decoder does.
+struct cx_duplicates {           // zeroed: none
+        struct cx_strings paths; // of a JSON document: "spec.replicas"
+        struct cx_strings lines; // of a YAML document: sentences
+};
+void cx_duplicates_release(struct cx_duplicates *duplicates);
 int cx_schema_decode(const struct cx_type *type, json_t *object, enum cx_field_validation mode,
-                     struct cx_strings *ret_warnings, struct cx_error *err) CX_CHECK;
+                     const struct cx_duplicates *duplicates, struct cx_strings *ret_warnings, struct cx_error *err)
+        CX_CHECK;
 // --- defaults.c: sets absent fields to their defaults, in place. Conditional defaults of a kind live beside them.
 void cx_schema_default(const struct cx_kind *kind, json_t *object);
 // --- validate.c: required, enum, bounds, formats of names/quantities: adds causes ("Required value", "Unsupported

@@ -12,12 +12,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         json_auto_t *object = fuzz_object(&bytes, resource->kind->type, false, 9);
         json_auto_t *old = fuzz_object(&bytes, resource->kind->type, false, 9);
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_schema_decode(resource->kind->type, object, CX_FIELDS_IGNORE, NULL, NULL) < 0)
+        if (cx_schema_decode(resource->kind->type, object, CX_FIELDS_IGNORE, NULL, NULL, NULL) < 0)
                 return 0;
         cx_schema_default(resource->kind, object);
         if (cx_schema_validate(resource->kind, object, &err) < 0 && !err.n_causes)
                 abort();
-        if (cx_schema_decode(resource->kind->type, old, CX_FIELDS_IGNORE, NULL, NULL) == 0) {
+        if (cx_schema_decode(resource->kind->type, old, CX_FIELDS_IGNORE, NULL, NULL, NULL) == 0) {
                 CX_ERROR update = CX_ERROR_INIT;
                 cx_schema_default(resource->kind, old);
                 cx_schema_validate_update(resource->kind, object, old, &update);

@@ -5,32 +5,9 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../lib/tap.sh"
 . "$here/../../lib/control-plane.sh"
-work=$(mktemp -d /tmp/coxswain-api.XXXXXX)
-port=$(free_port)
-api=https://127.0.0.1:$port
-second=
-finish() {
-        [ -z "$second" ] || kill "$second" 2>/dev/null
-        control_plane_stop "$work"
-        rm -rf "$work"
-}
+. "$here/request.sh"
 trap finish EXIT
 
-code= body= # of the last request
-req() { # METHOD PATH [BODY [TYPE [CURL FLAG...]]]
-        local method=$1 path=$2 data=${3-} type=${4:-application/json}
-        local flags=(-s --cacert "$work/ca.crt" -X "$method" -D "$work/headers" -o "$work/body" -w '%{http_code}' --max-time 60)
-        [ -n "${ANON:-}" ] || flags+=(--cert "$work/${WHO:-admin}.crt" --key "$work/${WHO:-admin}.key")
-        [ -z "$data" ] || flags+=(-H "Content-Type: $type" --data-binary "$data")
-        shift $(($# < 4 ? $# : 4))
-        code=$(curl "${flags[@]}" "$@" "$api$path")
-        body=$(cat "$work/body")
-}
-want() { # CODE [JQ FILTER THAT MUST HOLD]
-        [ "$code" = "$1" ] || { echo "HTTP $code, want $1: $body"; return 1; }
-        [ -z "${2-}" ] || jq -e "$2" "$work/body" >/dev/null || { echo "not so: $2 in $body"; return 1; }
-}
-ns=/api/v1/namespaces/default
 cm() { printf '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"%s","labels":{%s}},"data":{"k":"%s"}}' "$1" "${3-}" "${2-v}"; }
 pod() { printf '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"%s"},"spec":{"containers":[{"name":"c","image":"i"}]%s}}' "$1" "${2-}"; }
 deployment() { printf '{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"%s"},"spec":{"replicas":2,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i:1"}]}}}}' "$1"; }

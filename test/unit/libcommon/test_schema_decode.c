@@ -51,8 +51,9 @@ static void test_wrong_types(void **state)
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 CX_ERROR err = CX_ERROR_INIT;
                 json_auto_t *object = quoted_json(cases[i].object);
-                assert_int_equal(cx_schema_decode(cx_schema_type(cases[i].type), object, CX_FIELDS_STRICT, NULL, &err),
-                                 -EINVAL);
+                assert_int_equal(
+                        cx_schema_decode(cx_schema_type(cases[i].type), object, CX_FIELDS_STRICT, NULL, NULL, &err),
+                        -EINVAL);
                 assert_int_equal(err.reason, CX_REASON_BAD_REQUEST);
                 assert_string_equal(err.message, cases[i].message);
         }
@@ -66,18 +67,18 @@ static void test_unknown_fields(void **state)
         const char *pruned = "{'spec':{'template':{'spec':{'containers':[{'name':'a'},{'name':'b'}]}}}}";
         CX_ERROR err = CX_ERROR_INIT;
         json_auto_t *strict = quoted_json(text);
-        assert_int_equal(cx_schema_decode(type, strict, CX_FIELDS_STRICT, NULL, &err), -EINVAL);
+        assert_int_equal(cx_schema_decode(type, strict, CX_FIELDS_STRICT, NULL, NULL, &err), -EINVAL);
         assert_string_equal(err.message,
                             "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: "
                             "unknown field \"spec.foo\", unknown field \"spec.template.spec.containers[1].bar\"");
         CX_STRINGS warnings = CX_STRINGS_INIT;
         json_auto_t *warn = quoted_json(text);
-        assert_int_equal(cx_schema_decode(type, warn, CX_FIELDS_WARN, &warnings, NULL), 0);
+        assert_int_equal(cx_schema_decode(type, warn, CX_FIELDS_WARN, NULL, &warnings, NULL), 0);
         assert_int_equal(warnings.count, 2);
         assert_string_equal(warnings.items[0], "unknown field \"spec.foo\"");
         assert_json(warn, pruned);
         json_auto_t *ignored = quoted_json(text);
-        assert_int_equal(cx_schema_decode(type, ignored, CX_FIELDS_IGNORE, &warnings, NULL), 0);
+        assert_int_equal(cx_schema_decode(type, ignored, CX_FIELDS_IGNORE, NULL, &warnings, NULL), 0);
         assert_int_equal(warnings.count, 2);
         assert_json(ignored, pruned);
 }
@@ -104,8 +105,8 @@ static void test_values_are_normalised(void **state)
         };
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 json_auto_t *object = quoted_json(cases[i].object);
-                assert_int_equal(cx_schema_decode(cx_schema_type(cases[i].type), object, CX_FIELDS_STRICT, NULL, NULL),
-                                 0);
+                assert_int_equal(
+                        cx_schema_decode(cx_schema_type(cases[i].type), object, CX_FIELDS_STRICT, NULL, NULL, NULL), 0);
                 assert_json(object, cases[i].wanted);
         }
 }

@@ -125,7 +125,7 @@ static void test_messages(void **state)
                 const struct cx_kind *kind = cx_schema_kind(cases[i].group, "v1", cases[i].kind);
                 assert_non_null(kind);
                 json_auto_t *object = quoted_json(cases[i].object);
-                assert_int_equal(cx_schema_decode(kind->type, object, CX_FIELDS_STRICT, NULL, NULL), 0);
+                assert_int_equal(cx_schema_decode(kind->type, object, CX_FIELDS_STRICT, NULL, NULL, NULL), 0);
                 cx_schema_default(kind, object);
                 int r = cx_schema_validate(kind, object, &err);
                 if (!cases[i].message && r < 0)

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# kube-apiserver where Kubernetes' conformance tests look: sentences, subresources and conversions that clients count on.
+# TAP.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../../lib/tap.sh"
+. "$here/../../lib/control-plane.sh"
+. "$here/request.sh"
+trap finish EXIT
+
+deployments=/apis/apps/v1/namespaces/default/deployments
+deployment() { # NAME [MORE OF ITS SPEC [MORE OF ITS CONTAINER]]
+        printf '{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"%s"},"spec":{%s"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"%s}]}}}}' "$1" "${2-}" "${3-}"
+}
+account() { req POST $ns/serviceaccounts '{"metadata":{"name":"default"}}' && want 201; }
+warned() { grep -qix "warning: 299 - \"$1\".*" "$work/headers" || { echo "no warning '$1' in"; cat "$work/headers"; return 1; }; }
+
+t_twice() {
+        local sent why='Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: '
+        sent=$(deployment twice '"unknown":1,"unknown":2,"replicas":2,"replicas":3,' ',"imagePullPolicy":"Always","imagePullPolicy":"Never"')
+        req POST "$deployments?fieldValidation=Strict" "$sent" && want 400 '.reason == "BadRequest" and .message == "'"${why}"'unknown field \"spec.unknown\", duplicate field \"spec.replicas\", duplicate field \"spec.template.spec.containers[0].imagePullPolicy\""' &&
+                req POST "$deployments?fieldValidation=Warn" "$sent" && want 201 '.spec.replicas == 3 and .spec.template.spec.containers[0].imagePullPolicy == "Never"' &&
+                warned 'unknown field \\"spec.unknown\\"' && warned 'duplicate field \\"spec.replicas\\"' &&
+                req POST "$deployments?fieldValidation=Ignore&dryRun=All" "${sent/twice/other}" && want 201 && ! grep -qi ^warning "$work/headers" || return 1
+        local patch='{"spec":{"new":1,"new":2,"paused":true,"paused":false}}' type
+        for type in application/merge-patch+json application/strategic-merge-patch+json; do
+                req PATCH "$deployments/twice?fieldValidation=Strict" "$patch" $type && want 400 '.message | test("strict decoding error: unknown field \"spec.new\", duplicate field \"spec.paused\"$")' || return 1
+        done
+        sent=$'apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: twice\n  odd: 1\nspec:\n  paused: true\n  paused: false\n'
+        req PATCH "$deployments/twice?fieldValidation=Strict&fieldManager=m" "$sent" application/apply-patch+yaml && want 400 '.message | test("strict decoding error: yaml: unmarshal errors:\n  line 8: key \"paused\" already set in map, unknown field \"metadata.odd\"$")' &&
+                req PATCH "$deployments/twice?fieldValidation=Warn&fieldManager=m" "$sent" application/apply-patch+yaml && want 200 && warned 'line 8: key \\"paused\\" already set in map'
+}
+t_version() { req GET /version && want 200 && grep -qx '  "major": "1",' "$work/body"; }
+t_reviews_are_no_tables() {
+        local table='application/json;as=Table;v=v1;g=meta.k8s.io' sent='{"spec":{"resourceAttributes":{"verb":"get","resource":"pods"}}}'
+        req POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews "$sent" application/json -H "Accept: $table" && want 406 '.reason == "NotAcceptable"' &&
+                req POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews "$sent" application/json -H "Accept: $table,application/json" && want 201 '.status.allowed'
+}
+t_terminating() {
+        req POST /api/v1/namespaces '{"metadata":{"name":"going"}}' && req DELETE /api/v1/namespaces/going && want 200 '.status.phase == "Terminating"' &&
+                req POST /api/v1/namespaces/going/configmaps '{"metadata":{"name":"late"}}' && want 403 '.message == "configmaps \"late\" is forbidden: unable to create new content in namespace going because it is being terminated" and .details.name == "late"'
+}
+t_audiences() {
+        req POST $ns/serviceaccounts/default/token '{"spec":{}}' && want 201 '.spec.audiences == ["https://kubernetes.default.svc.cluster.local"] and .spec.expirationSeconds == 3600'
+}
+t_generation() { # of a Deployment, and of another kind
+        req POST $deployments "$(deployment counted)" && want 201 '.metadata.generation == 1' &&
+                req PATCH $deployments/counted '{"metadata":{"annotations":{"a":"b"}}}' application/merge-patch+json && want 200 '.metadata.generation == 2' &&
+                req PATCH $deployments/counted '{"metadata":{"labels":{"a":"b"}}}' application/merge-patch+json && want 200 '.metadata.generation == 2' &&
+                req PATCH $deployments/counted/status '{"metadata":{"annotations":{"a":"c"}}}' application/merge-patch+json && want 200 '.metadata.generation == 2 and .metadata.annotations.a == "c"'
+}
+event() { printf '{"metadata":{"name":"%s"},"eventTime":"2026-01-01T00:00:00.123456Z","action":"Do","reason":"Test","type":"Normal","note":"n","reportingController":"test/c","reportingInstance":"i","regarding":{"namespace":"default","kind":"Pod"}}' "$1"; }
+t_events() {
+        local new=/apis/events.k8s.io/v1/namespaces/default/events
+        req POST $new '{"metadata":{"name":"poor"}}' && want 422 '[.details.causes[].field] == ["eventTime","reportingController","reportingInstance","action","reason","type"]' &&
+                req POST $new "$(event new)" && want 201 && req POST $ns/events '{"metadata":{"name":"old"},"source":{"component":"test/o"},"involvedObject":{"namespace":"default","kind":"Node"}}' && want 201 &&
+                req GET "$new?fieldSelector=reportingController%3Dtest/c,regarding.kind%3DPod" && want 200 '[.items[].metadata.name] == ["new"]' &&
+                req GET "$ns/events?fieldSelector=source%3Dtest/c" && want 200 '[.items[].metadata.name] == ["new"]' &&
+                req GET "$ns/events?fieldSelector=source%3Dtest/o,involvedObject.kind%3DNode" && want 200 '[.items[].metadata.name] == ["old"]'
+}
+t_ephemeral() {
+        local p=$ns/pods/whole type=application/strategic-merge-patch+json
+        req POST $ns/pods '{"metadata":{"name":"whole"},"spec":{"containers":[{"name":"c","image":"i"}]}}' && want 201 &&
+                req PATCH $p/ephemeralcontainers '{"metadata":{"labels":{"x":"y"}},"spec":{"activeDeadlineSeconds":5,"ephemeralContainers":[{"name":"e","image":"j"}]}}' $type &&
+                want 200 '.spec.ephemeralContainers[0].imagePullPolicy == "Always" and .spec.activeDeadlineSeconds == null and .metadata.labels == null and .metadata.generation == 2' &&
+                req GET $p/ephemeralcontainers && want 200 '.kind == "Pod"' && req PUT $p/ephemeralcontainers "$(jq '.spec.ephemeralContainers += [{"name":"f","image":"j"}]' <<<"$body")" && want 200 '[.spec.ephemeralContainers[].name] == ["e","f"]' &&
+                req PATCH $p/ephemeralcontainers '{"spec":{"ephemeralContainers":[{"name":"e","image":"k"}]}}' $type && want 422 '.message | test("existing ephemeral containers \"e\" may not be changed")' &&
+                req PATCH $p/ephemeralcontainers '{"spec":{"ephemeralContainers":[{"name":"c","image":"k"}]}}' $type && want 422 '.details.causes[0].reason == "FieldValueDuplicate"' &&
+                req PATCH $p '{"spec":{"ephemeralContainers":[{"name":"g","image":"k"}]}}' $type && want 422
+}
+t_resize() {
+        local p=$ns/pods/sized type=application/strategic-merge-patch+json
+        req POST $ns/pods '{"metadata":{"name":"sized"},"spec":{"containers":[{"name":"c","image":"i","resources":{"requests":{"cpu":"10m"},"limits":{"cpu":"20m"}}}]}}' && want 201 &&
+                req PATCH $p/resize '{"spec":{"containers":[{"name":"c","image":"other","resources":{"requests":{"cpu":"15m"}}}]}}' $type && want 200 '.spec.containers[0] | .image == "i" and .resources.requests.cpu == "15m"' && want 200 '.metadata.generation == 2' &&
+                req PATCH $p/resize '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"30m"}}}]}}' $type && want 422 &&
+                req PATCH $p/resize '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"20m","memory":"1Mi"},"limits":{"memory":"1Mi"}}}]}}' $type && want 422 '.message | test("QOS Class may not change")' &&
+                req PATCH $p/resize '{"spec":{"containers":[{"name":"c","resources":{"requests":{"ephemeral-storage":"1Mi"}}}]}}' $type && want 422 '.message | test("only cpu and memory resources are mutable")' &&
+                req PATCH $p '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"16m"}}}]}}' $type && want 422
+}
+t_certificates() {
+        local c=/apis/certificates.k8s.io/v1/certificatesigningrequests merge=application/merge-patch+json
+        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$work/csr.key" -subj /CN=x -out "$work/x.csr" 2>/dev/null
+        req POST $c '{"metadata":{"name":"x"},"spec":{"request":"'"$(base64 -w0 "$work/x.csr")"'","signerName":"example.com/s","usages":["server auth"]}}' && want 201 '.spec.username == "admin"' &&
+                req PATCH $c/x/status '{"status":{"conditions":[{"type":"Approved","status":"True"}]}}' $merge && want 422 '.message | test("updates may not add a condition of type \"Approved\"")' &&
+                req PATCH $c/x/approval '{"metadata":{"annotations":{"a":"b"}},"status":{"conditions":[{"type":"Approved","status":"True","reason":"r"}],"certificate":"YQ=="}}' $merge &&
+                want 200 '.metadata.annotations.a == "b" and .status.certificate == null and (.status.conditions[0] | .lastUpdateTime and .lastTransitionTime)' &&
+                req PATCH $c/x/approval '{"status":{"conditions":[]}}' $merge && want 422 '.message | test("updates may not remove a condition of type \"Approved\"")' &&
+                req PATCH $c/x/status '{"status":{"certificate":"'"$(base64 -w0 "$work/ca.crt")"'"}}' $merge && want 200 '.status.certificate and (.status.conditions | length) == 1' &&
+                req PATCH $c/x/status '{"status":{"certificate":"YQ=="}}' $merge && want 422 '.message | test("may not modify existing certificate content")'
+}
+
+control_plane_start "$work" "$port" || { cat "$work"/*.log; exit 1; }
+ok "a service account to begin with" account
+for t in twice version reviews_are_no_tables terminating audiences generation events ephemeral resize certificates; do
+        ok "$t" "t_$t"
+done
+tap_end
