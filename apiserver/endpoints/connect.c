@@ -278,7 +278,7 @@ bool cx_serve_connect(struct cx_call *call)
         struct cx_backend backend = {0};
         CX_ERROR err = CX_ERROR_INIT;
         int r = container ? container_backend(call, &backend, &err) : proxy_backend(call, &backend, &err);
-        bool upgrade = cx_http_header(call->request, "Upgrade") != NULL;
+        bool upgrade = !cx_streq(sub, "log") && cx_http_header(call->request, "Upgrade") != NULL;
         if (r == 0 && container && !cx_streq(sub, "log") && !upgrade)
                 r = cx_error_reason(&err, CX_REASON_BAD_REQUEST, "Upgrade request required");
         if (r == 0)

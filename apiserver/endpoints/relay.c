@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plain answers of backends, passed on block by block through a bounded buffer, each by a thread of its own.
+// Plain answers of backends, passed on block by block through a bounded buffer, each by a thread of its own. Logs may be
+// asked for over a WebSocket: then each block is a message.
 #include "apiserver/endpoints/backend.h"
 #include "apiserver/endpoints/endpoints.h"
 
+#include "net/pki.h"
+#include "net/websocket.h"
+
+#include <poll.h>
 #include <strings.h>
+#include <sys/eventfd.h>
 
 #define RELAY_BUFFER ((size_t)1 << 20)
 #define MAX_REFUSAL ((size_t)50000)
@@ -14,6 +20,9 @@ struct relay {
         struct relay *next, *previous; // in the server's list
         struct cx_relays *all;
         bool is_log;
+        const char *protocol; // of a WebSocket: "" when none was asked for; NULL: no WebSocket
+        char accept_key[29];
+        int wake; // eventfd of the WebSocket's thread, or -1
         struct cx_http_client *client;
         struct cx_http_request *request; // until the answer has begun
         struct cx_backend backend;
@@ -53,6 +62,8 @@ void cx_relays_cancel(struct cx_relays *all)
                 pthread_mutex_lock(&relay->lock);
                 __atomic_store_n(&relay->gone, true, __ATOMIC_RELEASE);
                 pthread_cond_signal(&relay->drained);
+                if (relay->wake >= 0)
+                        (void)!eventfd_write(relay->wake, 1);
                 pthread_mutex_unlock(&relay->lock);
         }
         pthread_mutex_unlock(&all->lock);
@@ -69,6 +80,15 @@ void cx_relays_free(struct cx_relays *all)
         pthread_cond_destroy(&all->emptied);
         pthread_mutex_destroy(&all->lock);
         free(all);
+}
+
+// There is news for the one that sends to the client.
+static void wake(struct relay *relay)
+{
+        if (relay->wake >= 0)
+                (void)!eventfd_write(relay->wake, 1);
+        else
+                cx_http_stream_wake(relay->stream);
 }
 
 static void list(struct relay *relay, struct cx_relays *all)
@@ -111,6 +131,8 @@ static void unref_relay(struct relay *relay)
         free(relay->content_type);
         cx_strings_release(&relay->headers);
         free(relay->accept);
+        if (relay->wake >= 0)
+                close(relay->wake);
         pthread_mutex_destroy(&relay->lock);
         pthread_cond_destroy(&relay->drained);
         free(relay);
@@ -140,6 +162,93 @@ static void release_relay(void *context)
         pthread_mutex_unlock(&relay->lock);
         unref_relay(relay);
 }
+
+// --- logs over a WebSocket ---
+
+#define BASE64 "base64.binary.k8s.io"
+
+static const char *get_header(void *context, const char *name)
+{
+        return cx_http_header(context, name);
+}
+
+// Text only for those who asked for it; base64 makes a third more of a block.
+static int send_block(struct relay *relay, struct cx_websocket *ws, const struct cx_buf *block)
+{
+        if (strcmp(relay->protocol, BASE64) != 0)
+                return cx_websocket_send(ws, CX_WS_BINARY, block->data, block->length);
+        CX_BUF text = CX_BUF_INIT;
+        cx_base64_encode(block->data, block->length, &text);
+        return cx_websocket_send(ws, CX_WS_TEXT, text.data, text.length);
+}
+
+// Waits for a block of the log. 1 with it, 0 at its end, negative when the client has left or sends what it should not.
+static int next_block(struct relay *relay, struct cx_websocket *ws, int fd, struct cx_buf *block)
+{
+        CX_BUF message = CX_BUF_INIT_MAX(CX_WS_MAX_MESSAGE);
+        for (;;) {
+                pthread_mutex_lock(&relay->lock);
+                bool finished = relay->finished, gone = relay->gone;
+                cx_buf_truncate(block, 0);
+                cx_buf_append(block, relay->buffer.data, relay->buffer.length);
+                cx_buf_truncate(&relay->buffer, 0);
+                pthread_cond_signal(&relay->drained);
+                pthread_mutex_unlock(&relay->lock);
+                if (block->length || finished || gone)
+                        return block->length ? 1 : gone ? -EPIPE : 0;
+                struct pollfd fds[2] = {{fd, POLLIN, 0}, {relay->wake, POLLIN, 0}};
+                eventfd_t count;
+                if (poll(fds, 2, -1) < 0 && errno != EINTR)
+                        return -errno;
+                if (fds[1].revents)
+                        (void)!eventfd_read(relay->wake, &count);
+                int opcode, r = fds[0].revents ? cx_websocket_recv(ws, 0, &opcode, &message) : 1;
+                if (r <= 0 && r != -ETIMEDOUT)
+                        return -EPIPE;
+        }
+}
+
+static void run_log_socket(int fd, const char *extra, size_t extra_length, void *context)
+{
+        struct relay *relay = context;
+        struct cx_websocket *ws = cx_websocket_server(fd, extra, extra_length);
+        CX_BUF block = CX_BUF_INIT;
+        int r;
+        while ((r = next_block(relay, ws, fd, &block)) > 0)
+                if (send_block(relay, ws, &block) < 0)
+                        break;
+        cx_websocket_close(ws, r == 0 && relay->failed ? 1011 : 1000, "");
+        cx_websocket_free(ws);
+}
+
+static int prepare_socket(struct relay *relay, struct cx_call *call, struct cx_error *err)
+{
+        static const char *const protocols[] = {"binary.k8s.io", BASE64, NULL};
+        const char *key = NULL, *offered = cx_http_header(call->request, "Sec-WebSocket-Protocol");
+        const char *why = cx_websocket_check(get_header, call->request, &key);
+        relay->protocol = offered ? cx_websocket_protocol(offered, protocols) : "";
+        if (!why && !relay->protocol)
+                why = "no supported subprotocol was offered: binary.k8s.io, " BASE64;
+        if (why)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST, "%s", why);
+        cx_websocket_accept(key, relay->accept_key);
+        relay->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        return relay->wake < 0 ? cx_error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno)) : 0;
+}
+
+static void begin_socket(struct relay *relay)
+{
+        struct cx_http_request *request = cx_steal(&relay->request);
+        relay->references++;
+        cx_http_notice_leaving(request, NULL);
+        cx_http_add_header(request, "Upgrade", "websocket");
+        cx_http_add_header(request, "Sec-WebSocket-Accept", relay->accept_key);
+        if (*relay->protocol)
+                cx_http_add_header(request, "Sec-WebSocket-Protocol", relay->protocol);
+        cx_http_respond_upgrade(request, run_log_socket, relay, release_relay);
+}
+
+// --- headers ---
 
 // What belongs to one connection, or is made anew for the other one.
 static bool passes(const char *name)
@@ -207,6 +316,10 @@ static void begin_answer(void *context, const struct cx_http_reply *reply)
         struct relay *relay = context;
         if (relay->is_log && reply->code >= 300)
                 return;
+        if (relay->protocol) {
+                begin_socket(relay);
+                return;
+        }
         struct passing passing = {0};
         cx_http_reply_headers(reply, pass_header, &passing);
         relay->too_large = passing.count > MAX_HEADERS || passing.bytes > MAX_HEADER_BYTES;
@@ -242,7 +355,7 @@ static int on_relay_data(void *context, const struct cx_http_reply *reply CX_UNU
                 cx_buf_append(&relay->buffer, data, length);
         pthread_mutex_unlock(&relay->lock);
         if (!gone)
-                cx_http_stream_wake(relay->stream);
+                wake(relay);
         return gone ? -EPIPE : 0;
 }
 
@@ -305,7 +418,7 @@ static void *relay_main(void *context)
                 relay->finished = true;
                 relay->failed = r < 0;
                 pthread_mutex_unlock(&relay->lock);
-                cx_http_stream_wake(relay->stream);
+                wake(relay);
         }
         unref_relay(relay);
         return NULL;
@@ -329,6 +442,7 @@ int cx_relay(struct cx_call *call, struct cx_backend *backend, struct cx_error *
         relay->buffer = (struct cx_buf)CX_BUF_INIT;
         relay->references = 1;
         relay->is_log = cx_streq(call->info.subresource, "log");
+        relay->wake = -1;
         size_t length;
         const char *body = cx_http_body(call->request, &length);
         cx_buf_append(&relay->body, body, length);
@@ -337,6 +451,10 @@ int cx_relay(struct cx_call *call, struct cx_backend *backend, struct cx_error *
         if (!relay->is_log)
                 take_headers(relay, call);
         list(relay, call->api->relays);
+        if (relay->is_log && cx_http_header(call->request, "Upgrade") && (r = prepare_socket(relay, call, err)) < 0) {
+                unref_relay(relay);
+                return r;
+        }
         cx_http_notice_leaving(call->request, &relay->gone);
         r = cx_start_thread(relay_main, relay);
         if (r < 0) {

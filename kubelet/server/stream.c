@@ -25,7 +25,8 @@ struct session {
         struct cx_strings command;
         int ports[16];
         size_t n_ports;
-        bool tty, use_stdin, v5;
+        bool tty, use_stdin;
+        bool unversioned; // channel.k8s.io: success is not told, failure in words
         // while it runs
         struct cx_websocket *ws;
         int fds[3];           // of the process; see cx_container_exec_start
@@ -130,8 +131,9 @@ static void send_status(struct session *s, int exit_code, const char *failure)
         } else {
                 status = json_pack("{s:{}, s:s}", "metadata", "status", "Success");
         }
-        CX_CLEANUP(cx_freep) char *text = cx_json_text(status);
-        if (cx_channel_send(s->ws, CX_CHANNEL_ERROR, text, strlen(text)) < 0)
+        CX_CLEANUP(cx_freep)
+        char *text = s->unversioned ? cx_strdup(cx_json_string(status, "message")) : cx_json_text(status);
+        if (text && cx_channel_send(s->ws, CX_CHANNEL_ERROR, text, strlen(text)) < 0)
                 cx_debug(3, "The peer of a stream left before its end");
 }
 
@@ -312,10 +314,10 @@ static const char *get_header(void *context, const char *name)
 
 static void upgrade(struct cx_http_request *request, struct session *s)
 {
-        static const char *const protocols[] = {CX_WS_V5, CX_WS_V4, NULL};
+        static const char *const protocols[] = {CX_WS_V5, CX_WS_V4, CX_WS_V1, NULL};
         const char *key = NULL, *offered = cx_http_header(request, "Sec-WebSocket-Protocol");
         const char *why = cx_websocket_check(get_header, request, &key);
-        const char *chosen = offered ? cx_websocket_protocol(offered, protocols) : CX_WS_V4;
+        const char *chosen = offered ? cx_websocket_protocol(offered, protocols) : CX_WS_V1;
         if (!why && !chosen)
                 why = "no supported subprotocol was offered";
         if (why) {
@@ -325,7 +327,7 @@ static void upgrade(struct cx_http_request *request, struct session *s)
         }
         char accept[29];
         cx_websocket_accept(key, accept);
-        s->v5 = strcmp(chosen, CX_WS_V5) == 0;
+        s->unversioned = strcmp(chosen, CX_WS_V1) == 0;
         cx_http_add_header(request, "Upgrade", "websocket");
         cx_http_add_header(request, "Sec-WebSocket-Accept", accept);
         if (offered)

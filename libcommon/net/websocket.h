@@ -23,6 +23,7 @@ enum cx_channel {
         CX_CHANNEL_RESIZE = 4, // {"Width":80,"Height":24}
         CX_CHANNEL_CLOSE = 255,
 };
+#define CX_WS_V1 "channel.k8s.io"
 #define CX_WS_V4 "v4.channel.k8s.io"
 #define CX_WS_V5 "v5.channel.k8s.io"
 

@@ -37,6 +37,8 @@ ANSWERS = {
     "long": b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 60000 + b"\r\nContent-Length: 5\r\n\r\nhello",
     "longer": b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 2000000 + b"\r\nContent-Length: 5\r\n\r\nhello",
     "many": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 5000 + b"Content-Length: 5\r\n\r\nhello",
+    "containerLogs/default/logged/c":
+             b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n",
 }
 requests, left = {}, {"hang": threading.Event(), "stall": threading.Event()}
 
@@ -203,6 +205,40 @@ def not_read(proxy):
         assert now < before + 30000, f"{now} kB, {before} before"
 
 
+def frames(protocol, path):
+    """The answer to a WebSocket that is opened on a path: its head, then (opcode, data) of each frame until the close."""
+    context = ssl.create_default_context(cafile=FOLDER + "/ca.crt")
+    context.load_cert_chain(FOLDER + "/admin.crt", FOLDER + "/admin.key")
+    offer = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", PORT), WAIT), server_hostname="127.0.0.1") as client:
+        client.sendall((f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{offer}"
+                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
+        stream = client.makefile("rb")
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = stream.readline()
+            assert line, head
+            head += line
+        got = []
+        while b" 101 " in head and (not got or got[-1][0] != 8):
+            first, length = stream.read(2)
+            assert first & 0x80 and length < 126, (first, length)
+            got.append((first & 15, stream.read(length)))
+        return head.decode(), got
+
+
+def logs_as_messages(_):
+    path = "/api/v1/namespaces/default/pods/logged/log?container=c"
+    for protocol, opcode, data in (("", 2, b"hello\n"), ("binary.k8s.io", 2, b"hello\n"),
+                                   ("base64.binary.k8s.io", 1, b"aGVsbG8K")):
+        head, got = frames(protocol, path)
+        assert "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head, head
+        expect("sec-websocket-protocol" in head.lower(), bool(protocol))
+        expect((got[0], got[-1]), ((opcode, data), (8, b"\x03\xe8")))
+    head, _ = frames("other.k8s.io", path)
+    expect(head.split("\r\n")[0], "HTTP/1.1 400 Bad Request")
+
+
 def main():
     plain, tls = backend(False), backend(True)
     expect(ask("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})[0], 201)
@@ -216,6 +252,8 @@ def main():
     status = {"status": {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
                          "daemonEndpoints": {"kubeletEndpoint": {"Port": tls}}}}
     expect(ask("PATCH", "/api/v1/nodes/backend/status", status, None, merge)[0], 200)
+    pod = {"metadata": {"name": "logged"}, "spec": {**pod["spec"], "nodeName": "backend"}}
+    expect(ask("POST", "/api/v1/namespaces/default/pods", pod)[0], 201)
     proxies = {"pod": f"/api/v1/namespaces/default/pods/backend:{plain}/proxy/",
                "node": "/api/v1/nodes/backend/proxy/"}
     tests = [("passes requests and answers on", passed_on), ("trailers, interim answers, bare newlines", whole),
@@ -223,7 +261,8 @@ def main():
              ("a client that leaves", left_alone)]
     count = failed = 0
     for where, proxy in proxies.items():
-        for name, run in tests + ([("a client that does not read", not_read)] if where == "pod" else []):
+        more = {"pod": ("a client that does not read", not_read), "node": ("logs as messages", logs_as_messages)}
+        for name, run in tests + [more[where]]:
             count += 1
             try:
                 run(proxy)
