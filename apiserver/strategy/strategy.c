@@ -11,6 +11,7 @@ static const struct cx_strategy *const strategies[] = {
         &cx_strategy_volumes,      &cx_strategy_clusterroles,
         &cx_strategy_roles,        &cx_strategy_clusterrolebindings,
         &cx_strategy_rolebindings, &cx_strategy_priority_classes,
+        &cx_strategy_jobs,
 };
 
 const struct cx_strategy *cx_strategy_of(const struct cx_resource *resource)

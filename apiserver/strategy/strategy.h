@@ -33,4 +33,5 @@ const struct cx_strategy *cx_strategy_of(const struct cx_resource *resource); //
 extern const struct cx_strategy cx_strategy_pods, cx_strategy_services, cx_strategy_namespaces, cx_strategy_nodes,
         cx_strategy_configmaps, cx_strategy_secrets, cx_strategy_events, cx_strategy_events_v1, cx_strategy_leases,
         cx_strategy_endpoints, cx_strategy_csrs, cx_strategy_priority_classes, cx_strategy_claims, cx_strategy_volumes,
-        cx_strategy_clusterroles, cx_strategy_roles, cx_strategy_clusterrolebindings, cx_strategy_rolebindings;
+        cx_strategy_clusterroles, cx_strategy_roles, cx_strategy_clusterrolebindings, cx_strategy_rolebindings,
+        cx_strategy_jobs;

@@ -89,10 +89,17 @@ t_certificates() {
                 req PATCH $c/x/status '{"status":{"certificate":"'"$(base64 -w0 "$work/ca.crt")"'"}}' $merge && want 200 '.status.certificate and (.status.conditions | length) == 1' &&
                 req PATCH $c/x/status '{"status":{"certificate":"YQ=="}}' $merge && want 422 '.message | test("may not modify existing certificate content")'
 }
+t_jobs() {
+        local jobs=/apis/batch/v1/namespaces/default/jobs job='{"metadata":{"name":"j"},"spec":{"template":{"metadata":{"labels":{"a":"b"}},"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}}}'
+        req POST $jobs "$job" && want 201 '.metadata.uid as $uid | .spec.selector == {"matchLabels":{"batch.kubernetes.io/controller-uid":$uid}} and .spec.template.metadata.labels == {"a":"b","batch.kubernetes.io/controller-uid":$uid,"controller-uid":$uid,"batch.kubernetes.io/job-name":"j","job-name":"j"}' &&
+                req PATCH $jobs/j '{"spec":{"parallelism":2}}' application/merge-patch+json && want 200 '.spec.parallelism == 2' &&
+                req POST $jobs "$(jq '.metadata.name = "own" | .spec.manualSelector = true | .spec.selector.matchLabels = {"a":"b"}' <<<"$job")" && want 201 '.spec.selector.matchLabels == {"a":"b"} and .spec.template.metadata.labels == {"a":"b"}'
+}
 
 control_plane_start "$work" "$port" || { cat "$work"/*.log; exit 1; }
 ok "a service account to begin with" account
-for t in twice version reviews_are_no_tables terminating audiences generation events ephemeral resize certificates; do
+for t in twice version reviews_are_no_tables terminating audiences generation events ephemeral resize certificates jobs; do
         ok "$t" "t_$t"
 done
+ok "no sanitizer has complained" eval 'CP=$work no_complaints'
 tap_end
