@@ -3,6 +3,7 @@
 // probe wants a status code, a few bytes and nothing kept open.
 #include "base/time.h"
 #include "format/json.h"
+#include "kubelet/pod/grpc_probe.h"
 #include "kubelet/pod/probe.h"
 #include "net/http_client.h"
 
@@ -239,6 +240,10 @@ int cx_handler_run(const struct cx_kubelet *k, const json_t *handler, const json
                 return run_http(part, container, ip, timeout, ret_output);
         if ((part = json_object_get(handler, "tcpSocket")))
                 return run_tcp(part, container, ip, timeout, ret_output);
+        if ((part = json_object_get(handler, "grpc"))) {
+                int port = port_of(json_object_get(part, "port"), container);
+                return cx_grpc_probe(ip, port, cx_json_string(part, "service"), timeout, ret_output);
+        }
         if ((part = json_object_get(handler, "sleep"))) {
                 int64_t seconds = cx_json_int(part, "seconds", 0);
                 int64_t limit = timeout / CX_NS_PER_S;

@@ -13,6 +13,14 @@ condition() { echo "[(c['status'], c.get('reason'), c.get('message')) for c in p
 container='p["status"]["containerStatuses"][0]'
 box=$registry/busybox:1.35
 
+# A gRPC server with the health service, on the node's network
+grpc_port=$((base + 4))
+in_ns etcd --data-dir "$work/grpc" --listen-client-urls "http://$node_ip:$grpc_port" --advertise-client-urls "http://$node_ip:$grpc_port" \
+        --listen-peer-urls "http://127.0.0.1:$((base + 5))" --initial-advertise-peer-urls "http://127.0.0.1:$((base + 5))" \
+        --initial-cluster "default=http://127.0.0.1:$((base + 5))" --log-level error >"$work/grpc.log" 2>&1 &
+pids+=($!)
+began $!
+
 api POST /api/v1/namespaces/default/configmaps '{"metadata":{"name":"settings"},"data":{"a":"one","b":"two"}}' >/dev/null
 make_pods() {
         pod_yaml() {
@@ -106,6 +114,13 @@ make_pods() {
         pod_yaml nopull <<-END
 		  containers: [{name: c, image: "$registry/absent:1", imagePullPolicy: Never}]
 		END
+        local service
+        for service in "" absent; do
+                pod_yaml "grpc${service:+-$service}" <<-END
+			  hostNetwork: true
+			  containers: [{name: c, image: "$box", command: [sleep, "1000"], readinessProbe: {grpc: {port: $grpc_port, service: "$service"}, periodSeconds: 1, timeoutSeconds: 20}}]
+			END
+        done
         pod_yaml crowd <<-END
 		  restartPolicy: Never
 		  containers:
@@ -191,6 +206,13 @@ ok "a subPathExpr with an unknown name" $?
 until_true 60 is nopull "$state['waiting']['reason']" ErrImageNeverPull
 k get events --field-selector reason=ErrImageNeverPull -o name | grep -q .
 ok "an image that is not to be pulled" $?
+
+# Probes
+until_true 60 is grpc "$(condition Ready)" "('True', None, None)"
+ok "a gRPC probe asks for the server's health" $?
+unhealthy() { k get events --field-selector reason=Unhealthy,involvedObject.name="$1" -o 'jsonpath={.items[*].message}' | grep -qE "$2"; }
+until_true 60 unhealthy grpc-absent 'Readiness probe failed: error: health rpc probe failed: rpc error: code = 5'
+ok "and for that of a service" $?
 
 # What was said of pods that are over outlives the kubelet's memory of them.
 before=$(field big 'p["status"]')
