@@ -39,6 +39,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
                 text[strcspn(text, "\r\n")] = '\0';
                 if (cx_parse_int(text + strspn(text, " "), 0, 1000, &a->status) < 0)
                         a->status = 2;
+                return 0; // all is said: do not wait for the stream's end
         }
         return n;
 }
@@ -126,7 +127,7 @@ int cx_grpc_probe(const char *host, int port, const char *service, int64_t timeo
         curl_easy_setopt(curl, CURLOPT_HEADERDATA, &answer);
         CURLcode code = curl_easy_perform(curl);
         int r = 1;
-        if (code == CURLE_OPERATION_TIMEDOUT || code == CURLE_COULDNT_CONNECT) {
+        if (answer.status < 0 && (code == CURLE_OPERATION_TIMEDOUT || code == CURLE_COULDNT_CONNECT)) {
                 char within[CX_TIME_TEXT];
                 cx_duration_format(timeout_ns, within);
                 cx_buf_printf(ret_output, "timeout: failed to connect service \"%s:%d\" within %s: %s", host, port,

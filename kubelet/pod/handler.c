@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #define BODY_MAX 10240
+#define REDIRECTS_MAX 10
 
 static int wait_fd(int fd, short events, int64_t deadline)
 {
@@ -135,6 +136,51 @@ static int plain_http(const json_t *get, const char *host, int port, int64_t dea
         return strncmp(answer->data, "HTTP/", 5) == 0 ? 0 : r < 0 ? r : -EPROTO;
 }
 
+// The path of a redirect to the same host and port; NULL when the answer is none (or leads elsewhere, which a probe takes
+// as success). Owned by the caller.
+static char *local_redirect(const char *answer, const char *host, int port)
+{
+        static const char name[] = "\r\nLocation:";
+        const char *end = strstr(answer, "\r\n\r\n"), *at = strcasestr(answer, name);
+        if (!at || (end && at > end))
+                return NULL;
+        at += sizeof name - 1;
+        at += strspn(at, " \t");
+        CX_CLEANUP(cx_freep) char *target = cx_strndup(at, strcspn(at, "\r\n"));
+        CX_CLEANUP(cx_freep) char *with_port = cx_sprintf("http://%s:%d", host, port);
+        CX_CLEANUP(cx_freep) char *without = cx_sprintf("http://%s", host);
+        const char *path = target;
+        if (cx_has_prefix(target, with_port))
+                path = target + strlen(with_port);
+        else if (port == 80 && cx_has_prefix(target, without))
+                path = target + strlen(without);
+        else if (strstr(target, "://") || cx_has_prefix(target, "//"))
+                return NULL;
+        if (strpbrk(path, " ") || (*path && *path != '/'))
+                return *path == '?' || strpbrk(path, " :") ? NULL : cx_sprintf("/%s", path);
+        return cx_strdup(*path ? path : "/");
+}
+
+// A plain GET that follows redirects within the same server.
+static int get_plain(const json_t *get, const char *host, int port, int64_t deadline, int *ret_code)
+{
+        json_auto_t *request = json_copy((json_t *)get);
+        for (int hops = 0; hops <= REDIRECTS_MAX; hops++) {
+                CX_BUF answer = CX_BUF_INIT_MAX(BODY_MAX + 8192);
+                int r = plain_http(request, host, port, deadline, &answer);
+                if (r < 0)
+                        return r;
+                if (sscanf(answer.data, "HTTP/%*d.%*d %d", ret_code) != 1)
+                        return -EPROTO;
+                CX_CLEANUP(cx_freep)
+                char *path = *ret_code >= 300 && *ret_code < 400 ? local_redirect(answer.data, host, port) : NULL;
+                if (!path)
+                        return 0;
+                json_object_set_new(request, "path", json_string(path));
+        }
+        return -ELOOP;
+}
+
 static int run_http(const json_t *get, const json_t *container, const char *ip, int64_t timeout,
                     struct cx_buf *ret_output)
 {
@@ -168,10 +214,11 @@ static int run_http(const json_t *get, const json_t *container, const char *ip, 
                                        &reply, &err);
                 code = reply.code;
         } else {
-                CX_BUF answer = CX_BUF_INIT_MAX(BODY_MAX + 8192);
-                r = plain_http(get, host, port, cx_time_monotonic() + timeout, &answer);
-                if (r == 0 && sscanf(answer.data, "HTTP/%*d.%*d %d", &code) != 1)
-                        r = -EPROTO;
+                r = get_plain(get, host, port, cx_time_monotonic() + timeout, &code);
+        }
+        if (r == -ELOOP) {
+                cx_buf_printf(ret_output, "Get \"%s\": stopped after %d redirects", url, REDIRECTS_MAX);
+                return 1;
         }
         if (r < 0) {
                 cx_buf_printf(ret_output, "Get \"%s\": %s", url,

@@ -13,6 +13,15 @@ condition() { echo "[(c['status'], c.get('reason'), c.get('message')) for c in p
 container='p["status"]["containerStatuses"][0]'
 box=$registry/busybox:1.35
 
+# A web server whose / leads to $TARGET, and whose /bad fails
+cat >"$work/serve" <<'END'
+#!/bin/sh
+read -r method path rest
+while read -r line && [ ${#line} -gt 1 ]; do :; done
+if [ "$path" = /bad ]; then printf 'HTTP/1.1 500 Bad\r\n\r\n'; else printf 'HTTP/1.1 302 Found\r\nLocation: %s\r\n\r\n' "$TARGET"; fi
+END
+k create configmap redirect --from-file="$work/serve" >/dev/null
+
 # A gRPC server with the health service, on the node's network
 grpc_port=$((base + 4))
 in_ns etcd --data-dir "$work/grpc" --listen-client-urls "http://$node_ip:$grpc_port" --advertise-client-urls "http://$node_ip:$grpc_port" \
@@ -114,6 +123,19 @@ make_pods() {
         pod_yaml nopull <<-END
 		  containers: [{name: c, image: "$registry/absent:1", imagePullPolicy: Never}]
 		END
+        local target
+        for target in local:/bad away:http://192.0.2.1/bad; do
+                pod_yaml "redirect-${target%%:*}" <<-END
+			  containers:
+			  - name: c
+			    image: "$box"
+			    env: [{name: TARGET, value: "${target#*:}"}]
+			    command: [nc, -ll, -p, "8080", -e, /srv/serve]
+			    volumeMounts: [{name: srv, mountPath: /srv}]
+			    readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1, timeoutSeconds: 20}
+			  volumes: [{name: srv, configMap: {name: redirect, defaultMode: 0755}}]
+			END
+        done
         local service
         for service in "" absent; do
                 pod_yaml "grpc${service:+-$service}" <<-END
@@ -213,6 +235,11 @@ ok "a gRPC probe asks for the server's health" $?
 unhealthy() { k get events --field-selector reason=Unhealthy,involvedObject.name="$1" -o 'jsonpath={.items[*].message}' | grep -qE "$2"; }
 until_true 60 unhealthy grpc-absent 'Readiness probe failed: error: health rpc probe failed: rpc error: code = 5'
 ok "and for that of a service" $?
+
+until_true 60 unhealthy redirect-local 'Readiness probe failed: HTTP probe failed with statuscode: 500'
+ok "an HTTP probe follows a redirect within the server" $?
+until_true 60 is redirect-away "$(condition Ready)" "('True', None, None)"
+ok "and takes one that leads away as success" $?
 
 # What was said of pods that are over outlives the kubelet's memory of them.
 before=$(field big 'p["status"]')
