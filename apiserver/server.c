@@ -102,16 +102,6 @@ static const struct {
         {"deletecollection", CX_VERB_DELETE_COLLECTION, cx_handle_delete_collection},
 };
 
-// The object itself, or a subresource that is a part of it: what may change through it is the registry's business.
-static bool is_part(const struct cx_call *call)
-{
-        static const char *const parts[] = {"status", "approval", "ephemeralcontainers", "resize"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(parts); i++)
-                if (cx_streq(call->info.subresource, parts[i]))
-                        return true;
-        return !call->subresource;
-}
-
 static int dispatch_resource(struct cx_call *call, struct cx_error *err)
 {
         unsigned allowed = call->subresource ? call->subresource->verbs : call->resource->verbs;
@@ -125,7 +115,10 @@ static int dispatch_resource(struct cx_call *call, struct cx_error *err)
                         continue;
                 if (!cx_store_cache(call->api->store, call->resource))
                         return not_served(err);
-                if (!is_part(call))
+                // Subresources that are a part of the object: status and the like.
+                bool part = !call->subresource || cx_streq(call->info.subresource, "status") ||
+                            cx_streq(call->info.subresource, "approval");
+                if (!part)
                         return not_served(err);
                 verbs[i].handle(call);
                 return 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/quantity.h"
 #include "apiserver/registry/metadata.h"
-#include "apiserver/strategy/pod_parts.h"
 #include "apiserver/strategy/strategy.h"
 #include "format/json.h"
 
@@ -13,7 +12,7 @@ static bool is_positive(const json_t *resources, const char *list, const char *n
         return value && cx_quantity_milli_of(value) > 0;
 }
 
-const char *cx_pod_quality_of_service(const json_t *pod)
+static const char *quality_of_service(const json_t *pod)
 {
         static const char *const lists[] = {"initContainers", "containers"};
         static const char *const names[] = {"cpu", "memory"};
@@ -38,7 +37,7 @@ const char *cx_pod_quality_of_service(const json_t *pod)
 static int prepare_create(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         json_object_set_new(object, "status",
-                            json_pack("{s:s,s:s}", "phase", "Pending", "qosClass", cx_pod_quality_of_service(object)));
+                            json_pack("{s:s,s:s}", "phase", "Pending", "qosClass", quality_of_service(object)));
         if (cx_json_count(object, "spec.schedulingGates"))
                 json_object_set_new(json_object_get(object, "status"), "conditions",
                                     json_pack("[{s:s,s:s,s:s,s:s}]", "type", "PodScheduled", "status", "False",
@@ -50,10 +49,8 @@ static int prepare_create(struct cx_call *call CX_UNUSED, json_t *object, struct
 static int prepare_update(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
                           struct cx_error *err CX_UNUSED)
 {
-        if (cx_is_pod_part(subresource))
-                cx_pod_take_part(object, old, subresource);
         if (cx_streq(subresource, "status") && !cx_json_string(object, "status.qosClass"))
-                (void)cx_json_set(object, "status.qosClass", json_string(cx_pod_quality_of_service(old)));
+                (void)cx_json_set(object, "status.qosClass", json_string(quality_of_service(old)));
         return 0;
 }
 
@@ -93,8 +90,6 @@ static bool has_all(const json_t *list, const json_t *wanted)
 static void validate(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
                      struct cx_error *causes)
 {
-        if (old && cx_is_pod_part(subresource))
-                cx_check_pod_part(object, old, subresource, causes);
         if (!old || subresource || json_equal(json_object_get(object, "spec"), json_object_get(old, "spec")))
                 return;
         json_auto_t *a = masked(object);
