@@ -133,12 +133,6 @@ json_t *cx_pod_conditions(const json_t *object, const json_t *last, const struct
         if (ready.value && closed.length)
                 ready = (struct condition){"Ready", false, "ReadinessGatesNotReady", closed.data};
         const struct condition scheduled = {"PodScheduled", true, NULL, NULL};
-        if (facts->resize_reason)
-                add_condition(
-                        list, object, last,
-                        &(struct condition){"PodResizePending", true, facts->resize_reason, facts->resize_message});
-        if (facts->resizing)
-                add_condition(list, object, last, &(struct condition){"PodResizeInProgress", true, NULL, NULL});
         const struct condition *const all[] = {&sandbox, &initialized, &ready, &containers, &scheduled};
         for (size_t i = 0; i < CX_ARRAY_SIZE(all); i++)
                 add_condition(list, object, last, all[i]);

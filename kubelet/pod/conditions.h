@@ -10,9 +10,6 @@ struct cx_condition_facts {
         bool sandbox;               // it and its network are ready
         bool began;                 // a main container has run, so that initialization is over whatever the records say
         const json_t *init, *mains; // container statuses
-        const char *resize_reason;  // of a resize that waits ("Deferred", "Infeasible"); NULL: none waits
-        const char *resize_message; // its sentence
-        bool resizing;              // one was granted and is not complete
 };
 // `last`: the status told before (NULL), for transition times that have not come back in the object yet. New reference.
 json_t *cx_pod_conditions(const json_t *object, const json_t *last, const struct cx_condition_facts *facts);
