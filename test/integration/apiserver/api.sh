@@ -68,12 +68,15 @@ t_forms() {
                 req GET $ns/configmaps/one '' '' -H 'Accept: application/yaml' && [ "$code" = 200 ] && grep -q '^kind: ConfigMap' "$work/body" &&
                 req GET $ns/configmaps/one '' '' -H 'Accept: text/html' && want 406
 }
-watch_path() { curl -sN --cacert "$work/ca.crt" --cert "$work/admin.crt" --key "$work/admin.key" --max-time "${2:-60}" "$api$1"; }
+watching() { # in the background: becomes curl, so that its number is curl's
+        exec curl -sN --cacert "$work/ca.crt" --cert "$work/admin.crt" --key "$work/admin.key" --max-time "${2:-60}" "$api$1"
+}
+watch_path() { (watching "$@"); }
 events_are() { [ "$(wc -l <"$work/events")" -ge "$1" ]; }
 t_watch() {
         local v pid
         req GET $ns/configmaps && v=$(jq -r .metadata.resourceVersion <<<"$body")
-        watch_path "$ns/configmaps?watch=1&resourceVersion=$v&labelSelector=w%3D1" 120 >"$work/events" &
+        watching "$ns/configmaps?watch=1&resourceVersion=$v&labelSelector=w%3D1" 120 >"$work/events" &
         pid=$!
         req POST $ns/configmaps "$(cm w1 a '"w":"1"')" && req POST $ns/configmaps "$(cm w2 a)" &&
                 req PATCH $ns/configmaps/w1 '{"data":{"k":"b"}}' application/merge-patch+json &&
@@ -85,7 +88,7 @@ t_watch() {
         equals "$(jq -r '.type + " " + .object.metadata.name' "$work/events" | tr '\n' ,)" "ADDED w1,MODIFIED w1,DELETED w1,ADDED w2,DELETED w2," || return 1
         # resumed from the second event: the rest comes again
         v=$(jq -r 'select(.type == "MODIFIED") | .object.metadata.resourceVersion' "$work/events")
-        watch_path "$ns/configmaps?watch=1&resourceVersion=$v&labelSelector=w%3D1" 120 >"$work/events" &
+        watching "$ns/configmaps?watch=1&resourceVersion=$v&labelSelector=w%3D1" 120 >"$work/events" &
         pid=$!
         until_true 60 events_are 3
         kill $pid
