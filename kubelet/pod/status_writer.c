@@ -9,15 +9,27 @@
 
 #define START_PATIENCE (150 * CX_NS_PER_MS)
 
+// Somebody else has said otherwise of a condition since: the node lifecycle controller of a node that it missed.
+static bool overruled(const json_t *object, const json_t *status)
+{
+        size_t i;
+        const json_t *condition, *shown = cx_json_get(object, "status.conditions");
+        json_array_foreach (json_object_get(status, "conditions"), i, condition) {
+                const json_t *other = cx_json_find(shown, "type", cx_json_string_or(condition, "type", ""));
+                if (other && !cx_streq(cx_json_string(other, "status"), cx_json_string(condition, "status")))
+                        return true;
+        }
+        return false;
+}
+
 void cx_pod_publish(struct cx_pod *pod, const json_t *object, struct cx_sandbox *sandbox)
 {
         json_t *status = cx_pod_make_status(pod, object, sandbox);
         pthread_mutex_lock(&pod->pods->lock);
-        bool changed = !pod->status || !json_equal(pod->status, status);
+        bool changed = !pod->status || !json_equal(pod->status, status) || overruled(object, status);
         json_decref(pod->status);
         pod->status = status;
         pod->status_dirty = pod->status_dirty || changed;
-        // An object that the source shows otherwise (another's patch, a fresh list) is put right too.
         bool write = pod->status_dirty || pod->torn_down;
         pthread_mutex_unlock(&pod->pods->lock);
         if (!write || !pod->pods->kubelet->rest)

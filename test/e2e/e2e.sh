@@ -309,7 +309,7 @@ t_delete() {
 
 ok "a registry serves the test images" start_registry
 ok "minikube start --nodes 2" mk start --nodes 2 --registry-config "$work/registries.yaml" \
-        --extra-config controller-manager.node-monitor-grace-period=8s
+        --extra-config controller-manager.node-monitor-grace-period=24s
 ok "kubectl is configured and both nodes are Ready" nodes_ready
 t_minikube() {
         equals "$(mk ip)" "${host%.1}.2" && mk status | grep -q 'apiserver: Running' && mk profile list | grep -q '^e2e ' &&

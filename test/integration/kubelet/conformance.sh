@@ -250,6 +250,11 @@ until_true 60 phase_is later Running
 is big 'p["status"]' "$before" && is failed 'p["status"]["phase"]' Failed
 ok "after a restart of the kubelet a refused pod's status stays" $?
 
+# A node that was thought lost: what was said of its pods meanwhile is put right.
+ready_is() { [ "$(k get pod sidecar -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = "$1" ]; }
+until_true 60 ready_is True && k patch pod sidecar --subresource=status -p '{"status":{"conditions":[{"type":"Ready","status":"False"}]}}' >/dev/null &&
+        until_true 60 ready_is True
+ok "a condition that somebody else overruled is put right" $?
 k delete pods --all --wait=false >/dev/null
 all_gone() { [ -z "$(k get pods -o name)" ]; }
 until_true 60 all_gone && until_true 60 nothing_left
