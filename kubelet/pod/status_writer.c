@@ -25,8 +25,9 @@ static bool overruled(const json_t *object, const json_t *status)
 void cx_pod_publish(struct cx_pod *pod, const json_t *object, struct cx_sandbox *sandbox)
 {
         json_t *status = cx_pod_make_status(pod, object, sandbox);
+        bool wrong = overruled(object, status);
         pthread_mutex_lock(&pod->pods->lock);
-        bool changed = !pod->status || !json_equal(pod->status, status) || overruled(object, status);
+        bool changed = wrong || !pod->status || !json_equal(pod->status, status);
         json_decref(pod->status);
         pod->status = status;
         pod->status_dirty = pod->status_dirty || changed;
