@@ -21,7 +21,7 @@ CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-fram
 CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(BUILD)) -fstack-protector-strong -fPIE -ffunction-sections -fdata-sections \
 	-D_GNU_SOURCE -pthread $(PKG_CFLAGS)
-CPPFLAGS := -Ilibcommon -I. -I$(OUT)/gen -include base/banned.h
+CPPFLAGS := -I. -I$(OUT)/gen -include libcommon/base/banned.h
 LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(filter -fsanitize%,$(CFLAGS_$(BUILD)))
 
 # Libraries a component needs beyond those of libcommon; the linker drops what is not used.

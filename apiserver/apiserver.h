@@ -4,18 +4,18 @@
 
 #include "apiserver/request_info.h"
 #include "apiserver/storage/store.h"
-#include "base/map.h"
-#include "net/http_server.h"
-#include "schema/engine.h"
+#include "libcommon/base/map.h"
+#include "libcommon/net/http_server.h"
+#include "libcommon/schema/engine.h"
 
-struct cx_token_service;
-struct cx_rbac;
-struct cx_kubelet_client;
-struct cx_watch_reaper;
+struct token_service;
+struct rbac;
+struct kubelet_client;
+struct watch_reaper;
 struct cx_metrics;
 struct cx_metric;
 
-struct cx_apiserver_options {
+struct apiserver_options {
         const char *bind_address, *advertise_address;
         int64_t secure_port;
         struct cx_strings etcd_servers;
@@ -32,15 +32,15 @@ struct cx_apiserver_options {
         int64_t event_ttl, min_request_timeout, max_request_bytes, service_account_max_token_expiration;
 };
 
-struct cx_apiserver {
-        struct cx_apiserver_options options;
+struct apiserver {
+        struct apiserver_options options;
         struct cx_etcd *etcd;
-        struct cx_store *store;
-        struct cx_token_service *tokens;
-        struct cx_rbac *rbac;
-        struct cx_kubelet_client *kubelets;
-        struct cx_watch_reaper *watches;
-        struct cx_relays *relays;
+        struct store *store;
+        struct token_service *tokens;
+        struct rbac *rbac;
+        struct kubelet_client *kubelets;
+        struct watch_reaper *watches;
+        struct relays *relays;
         struct cx_metrics *metrics;
         struct cx_metric *requests, *durations; // apiserver_request_total, apiserver_request_duration_seconds
         struct cx_http_server *server;
@@ -53,23 +53,23 @@ struct cx_apiserver {
         struct cx_map documents; // OpenAPI and the like, made on first use; under documents_lock
 };
 
-struct cx_user {
+struct user {
         char *name, *uid;
         struct cx_strings groups;
         json_t *extra; // object of arrays of strings, or NULL
 };
-#define CX_USER_INIT                                                                                                   \
+#define USER_INIT                                                                                                      \
         {                                                                                                              \
                 0                                                                                                      \
         }
-void cx_user_release(struct cx_user *user);
-bool cx_user_in_group(const struct cx_user *user, const char *group);
+void user_release(struct user *user);
+bool user_in_group(const struct user *user, const char *group);
 
-struct cx_call {
-        struct cx_apiserver *api;
+struct call {
+        struct apiserver *api;
         struct cx_http_request *request;
-        struct cx_request_info info;
-        struct cx_user user;
+        struct request_info info;
+        struct user user;
         const struct cx_resource *resource;       // NULL for non-resource paths
         const struct cx_subresource *subresource; // NULL for the resource itself
         bool dry_run;
@@ -78,12 +78,12 @@ struct cx_call {
         enum cx_field_validation field_validation;
         struct cx_strings warnings;
         struct cx_duplicates duplicates; // keys that the body has twice
-        struct cx_waiter waiter;         // of a read that waits for the cache
+        struct waiter waiter;            // of a read that waits for the cache
 };
-void cx_call_free(void *call);
+void call_free(void *call);
 
 // Not found, forbidden and the like about the call's object, with upstream's sentences: `pods "x" not found`.
-int cx_call_not_found(const struct cx_call *call, const char *name, struct cx_error *err);
-int cx_call_forbidden(const struct cx_call *call, const char *name, const char *why, struct cx_error *err);
+int call_not_found(const struct call *call, const char *name, struct cx_error *err);
+int call_forbidden(const struct call *call, const char *name, const char *why, struct cx_error *err);
 // "pods" or "deployments.apps": how upstream names a resource in messages.
-void cx_qualified_resource(const struct cx_resource *resource, char to[512]);
+void qualified_resource(const struct cx_resource *resource, char to[512]);

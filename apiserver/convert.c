@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/convert.h"
 
-#include "format/json.h"
-#include "schema/schema.h"
+#include "libcommon/format/json.h"
+#include "libcommon/schema/schema.h"
 
 static const struct {
         const char *core, *events;
@@ -83,7 +83,7 @@ static bool is_same_version(const struct cx_resource *from, const struct cx_reso
         return from == to || (strcmp(from->group, to->group) == 0 && strcmp(from->version, to->version) == 0);
 }
 
-void cx_convert(json_t *object, const struct cx_resource *from, const struct cx_resource *to)
+void convert(json_t *object, const struct cx_resource *from, const struct cx_resource *to)
 {
         if (is_same_version(from, to))
                 return;
@@ -96,7 +96,7 @@ void cx_convert(json_t *object, const struct cx_resource *from, const struct cx_
                 (strcmp(to->version, "v2") == 0 ? convert_autoscaler_to_v2 : convert_autoscaler_to_v1)(object);
 }
 
-char *cx_convert_field(const char *field, const struct cx_resource *from, const struct cx_resource *to)
+char *convert_field(const char *field, const struct cx_resource *from, const struct cx_resource *to)
 {
         if (!is_same_version(from, to) && strcmp(to->resource, "events") == 0) {
                 size_t length = strcspn(field, ".");
@@ -110,11 +110,11 @@ char *cx_convert_field(const char *field, const struct cx_resource *from, const 
         return cx_strdup(field);
 }
 
-json_t *cx_converted(json_t *object, const struct cx_resource *from, const struct cx_resource *to)
+json_t *converted(json_t *object, const struct cx_resource *from, const struct cx_resource *to)
 {
         if (is_same_version(from, to))
                 return json_incref(object);
         json_t *copy = json_deep_copy(object);
-        cx_convert(copy, from, to);
+        convert(copy, from, to);
         return copy;
 }

@@ -6,11 +6,11 @@
 #include "apiserver/registry/watch.h"
 #include "apiserver/server.h"
 #include "apiserver/strategy/allocator.h"
-#include "base/log.h"
-#include "base/metrics.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "base/version.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/metrics.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/base/version.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -21,7 +21,7 @@
 #define REPAIR (180 * CX_NS_PER_S)
 #define WORKERS 32
 
-static int parse_network(struct cx_apiserver *api, struct cx_error *err)
+static int parse_network(struct apiserver *api, struct cx_error *err)
 {
         const char *text = api->options.service_cluster_ip_range, *slash = strchr(text, '/');
         CX_CLEANUP(cx_freep) char *address = cx_strndup(text, slash ? (size_t)(slash - text) : strlen(text));
@@ -35,7 +35,7 @@ static int parse_network(struct cx_apiserver *api, struct cx_error *err)
         return 0;
 }
 
-static int parse_node_ports(struct cx_apiserver *api, struct cx_error *err)
+static int parse_node_ports(struct apiserver *api, struct cx_error *err)
 {
         const char *text = api->options.service_node_port_range, *dash = strchr(text, '-');
         CX_CLEANUP(cx_freep) char *first = cx_strndup(text, dash ? (size_t)(dash - text) : strlen(text));
@@ -70,9 +70,9 @@ static int read_file(const char *flag, const char *path, struct cx_buf *to, stru
         return r < 0 ? cx_error_set(err, r, "%s: cannot read %s: %s", flag, path, strerror(-r)) : 0;
 }
 
-static int connect_etcd(struct cx_apiserver *api, struct cx_error *err)
+static int connect_etcd(struct apiserver *api, struct cx_error *err)
 {
-        const struct cx_apiserver_options *o = &api->options;
+        const struct apiserver_options *o = &api->options;
         CX_BUF ca = CX_BUF_INIT_MAX(1 << 20), cert = CX_BUF_INIT_MAX(1 << 20), key = CX_BUF_INIT_MAX(1 << 20);
         int r = read_file("--etcd-cafile", o->etcd_ca_file, &ca, err);
         if (r == 0)
@@ -91,9 +91,9 @@ static int connect_etcd(struct cx_apiserver *api, struct cx_error *err)
         return cx_etcd_new(&options, &api->etcd, err);
 }
 
-static int listen_on(struct cx_apiserver *api, struct cx_error *err)
+static int listen_on(struct apiserver *api, struct cx_error *err)
 {
-        const struct cx_apiserver_options *o = &api->options;
+        const struct apiserver_options *o = &api->options;
         CX_BUF ca = CX_BUF_INIT_MAX(1 << 20), cert = CX_BUF_INIT_MAX(1 << 20), key = CX_BUF_INIT_MAX(1 << 20);
         int r = read_file("--tls-cert-file", o->tls_cert_file, &cert, err);
         if (r == 0)
@@ -109,13 +109,13 @@ static int listen_on(struct cx_apiserver *api, struct cx_error *err)
                                                  .client_ca_pem = ca.length ? ca.data : NULL,
                                                  .workers = WORKERS,
                                                  .max_body = (size_t)o->max_request_bytes,
-                                                 .handler_inline = cx_serve_inline,
-                                                 .handler = cx_serve,
+                                                 .handler_inline = serve_inline,
+                                                 .handler = serve,
                                                  .context = api};
         return cx_http_server_new(&options, &api->server, err);
 }
 
-static int start(struct cx_apiserver *api, struct cx_error *err)
+static int start(struct apiserver *api, struct cx_error *err)
 {
         int r = parse_network(api, err);
         if (r == 0)
@@ -123,20 +123,20 @@ static int start(struct cx_apiserver *api, struct cx_error *err)
         if (r == 0 && (!api->options.tls_cert_file || !api->options.tls_key_file))
                 r = cx_error_set(err, -EINVAL, "--tls-cert-file and --tls-private-key-file are needed");
         if (r == 0)
-                r = cx_token_service_new(api, &api->tokens, err);
+                r = token_service_new(api, &api->tokens, err);
         if (r == 0)
                 r = connect_etcd(api, err);
         if (r == 0)
-                r = cx_store_new(api->etcd, &api->store, err);
+                r = store_new(api->etcd, &api->store, err);
         if (r == 0)
-                r = cx_rbac_new(api, &api->rbac, err);
+                r = rbac_new(api, &api->rbac, err);
         if (r == 0)
-                r = cx_watch_reaper_new(&api->watches, err);
-        api->relays = cx_relays_new();
+                r = watch_reaper_new(&api->watches, err);
+        api->relays = relays_new();
         if (r == 0)
-                r = cx_system_objects(api, err);
+                r = system_objects(api, err);
         if (r == 0)
-                r = cx_rbac_bootstrap(api, err);
+                r = rbac_bootstrap(api, err);
         if (r == 0)
                 r = listen_on(api, err);
         return r;
@@ -144,7 +144,7 @@ static int start(struct cx_apiserver *api, struct cx_error *err)
 
 // The keeper's thread: heartbeat behind the service kubernetes, repair of allocations.
 struct keeper {
-        struct cx_apiserver *api;
+        struct apiserver *api;
         pthread_mutex_t lock; // guards stopping
         pthread_cond_t wake;
         bool stopping;
@@ -158,9 +158,9 @@ static void *keeper_main(void *context)
         pthread_mutex_lock(&keeper->lock);
         while (!keeper->stopping) {
                 pthread_mutex_unlock(&keeper->lock);
-                cx_system_heartbeat(keeper->api);
+                system_heartbeat(keeper->api);
                 if (cx_time_monotonic() >= repair_at) {
-                        cx_allocator_repair(keeper->api);
+                        allocator_repair(keeper->api);
                         repair_at = cx_time_monotonic() + REPAIR;
                 }
                 pthread_mutex_lock(&keeper->lock);
@@ -174,7 +174,7 @@ static void *keeper_main(void *context)
         return NULL;
 }
 
-static int run(struct cx_apiserver *api)
+static int run(struct apiserver *api)
 {
         struct keeper keeper = {.api = api, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
         if (pthread_create(&keeper.thread, NULL, keeper_main, &keeper) != 0) {
@@ -188,32 +188,32 @@ static int run(struct cx_apiserver *api)
         cx_info("Shutting down", "signal", CX_INT(number));
         atomic_store(&api->stopping, true);
         cx_http_server_stop_accepting(api->server);
-        cx_store_stop(api->store);
-        cx_relays_cancel(api->relays);
+        store_stop(api->store);
+        relays_cancel(api->relays);
         pthread_mutex_lock(&keeper.lock);
         keeper.stopping = true;
         pthread_cond_signal(&keeper.wake);
         pthread_mutex_unlock(&keeper.lock);
         pthread_join(keeper.thread, NULL);
-        cx_system_goodbye(api);
+        system_goodbye(api);
         return 0;
 }
 
-static void finish(struct cx_apiserver *api)
+static void finish(struct apiserver *api)
 {
         cx_http_server_free(api->server);
-        cx_relays_free(api->relays);
-        cx_watch_reaper_free(api->watches);
-        cx_rbac_free(api->rbac);
-        cx_store_free(api->store);
+        relays_free(api->relays);
+        watch_reaper_free(api->watches);
+        rbac_free(api->rbac);
+        store_free(api->store);
         cx_etcd_free(api->etcd);
-        cx_token_service_free(api->tokens);
+        token_service_free(api->tokens);
         cx_metrics_free(api->metrics);
         cx_map_release(&api->documents);
         pthread_mutex_destroy(&api->documents_lock);
 }
 
-static void make_metrics(struct cx_apiserver *api)
+static void make_metrics(struct apiserver *api)
 {
         static const char *const of_request[] = {"code", "group", "resource", "subresource", "verb", "version", NULL};
         api->metrics = cx_metrics_new();
@@ -225,17 +225,17 @@ static void make_metrics(struct cx_apiserver *api)
 }
 
 // 0: go on; else the process is over with *ret_status.
-static int read_flags(int argc, char **argv, struct cx_apiserver_options *o, int *ret_status)
+static int read_flags(int argc, char **argv, struct apiserver_options *o, int *ret_status)
 {
-        *o = (struct cx_apiserver_options){.bind_address = "0.0.0.0",
-                                           .secure_port = 6443,
-                                           .service_cluster_ip_range = "10.96.0.0/12",
-                                           .service_node_port_range = "30000-32767",
-                                           .service_account_issuer = "https://kubernetes.default.svc.cluster.local",
-                                           .anonymous_auth = true,
-                                           .event_ttl = 3600 * CX_NS_PER_S,
-                                           .min_request_timeout = 1800,
-                                           .max_request_bytes = 3 << 20};
+        *o = (struct apiserver_options){.bind_address = "0.0.0.0",
+                                        .secure_port = 6443,
+                                        .service_cluster_ip_range = "10.96.0.0/12",
+                                        .service_node_port_range = "30000-32767",
+                                        .service_account_issuer = "https://kubernetes.default.svc.cluster.local",
+                                        .anonymous_auth = true,
+                                        .event_ttl = 3600 * CX_NS_PER_S,
+                                        .min_request_timeout = 1800,
+                                        .max_request_bytes = 3 << 20};
         int64_t verbosity = 0;
         const char *format = "text";
         bool help = false, version = false;
@@ -323,8 +323,8 @@ static int read_flags(int argc, char **argv, struct cx_apiserver_options *o, int
 
 int main(int argc, char **argv)
 {
-        struct cx_apiserver api = {.documents = CX_MAP_INIT_FREE(cx_document_free)};
-        struct cx_apiserver_options *o = &api.options;
+        struct apiserver api = {.documents = CX_MAP_INIT_FREE(document_free)};
+        struct apiserver_options *o = &api.options;
         CX_ERROR err = CX_ERROR_INIT;
         int status = 1;
         cx_process_init();

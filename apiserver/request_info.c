@@ -14,7 +14,7 @@ static bool take_part(const char **path, char *to, size_t size)
         return true;
 }
 
-static const char *verb_of(const struct cx_http_request *request, const struct cx_request_info *info)
+static const char *verb_of(const struct cx_http_request *request, const struct request_info *info)
 {
         const char *method = cx_http_method(request);
         if (cx_streq(method, "POST"))
@@ -35,7 +35,7 @@ static const char *verb_of(const struct cx_http_request *request, const struct c
 }
 
 // /api/v1/… or /apis/group/version/… behind the prefix: the resource part. False when it is no resource path.
-static bool parse_resource(const char *path, struct cx_request_info *info)
+static bool parse_resource(const char *path, struct request_info *info)
 {
         if (!take_part(&path, info->resource, sizeof info->resource))
                 return false;
@@ -45,7 +45,7 @@ static bool parse_resource(const char *path, struct cx_request_info *info)
                         return false;
         }
         if (cx_streq(info->resource, "namespaces") && *path) {
-                char name[CX_INFO_PART];
+                char name[INFO_PART];
                 if (!take_part(&path, name, sizeof name))
                         return false;
                 bool of_namespace = !*path || cx_streq(path, "finalize") || cx_streq(path, "status");
@@ -68,7 +68,7 @@ static bool parse_resource(const char *path, struct cx_request_info *info)
         return true;
 }
 
-void cx_request_info(const struct cx_http_request *request, struct cx_request_info *ret_info)
+void request_info(const struct cx_http_request *request, struct request_info *ret_info)
 {
         memset(ret_info, 0, sizeof *ret_info);
         const char *path = ret_info->path = cx_http_path(request);

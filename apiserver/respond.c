@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/respond.h"
 
-#include "api/status.h"
 #include "apiserver/convert.h"
-#include "format/json.h"
-#include "format/yaml.h"
+#include "libcommon/api/status.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/yaml.h"
 
 // --- what the client accepts ---
 
@@ -13,7 +13,7 @@ static bool part_has(const char *part, size_t length, const char *word)
         return memmem(part, length, word, strlen(word)) != NULL;
 }
 
-static bool accept_part(const char *part, size_t length, bool allow_transform, struct cx_accept *ret_accept)
+static bool accept_part(const char *part, size_t length, bool allow_transform, struct accept_header *ret_accept)
 {
         while (length && *part == ' ') {
                 part++;
@@ -33,12 +33,12 @@ static bool accept_part(const char *part, size_t length, bool allow_transform, s
                 return false;
         if (part_has(part, length, ";as=") && !table && !metadata)
                 return false;
-        ret_accept->form = table ? CX_FORM_TABLE : metadata ? CX_FORM_METADATA : yaml ? CX_FORM_YAML : CX_FORM_JSON;
+        ret_accept->form = table ? FORM_TABLE : metadata ? FORM_METADATA : yaml ? FORM_YAML : FORM_JSON;
         return true;
 }
 
 // As asked for, else by the user agent: people use browsers and curl.
-static bool wants_pretty(const struct cx_call *call)
+static bool wants_pretty(const struct call *call)
 {
         const char *pretty = cx_http_query(call->request, "pretty");
         const char *agent = cx_str(cx_http_header(call->request, "User-Agent"));
@@ -47,12 +47,12 @@ static bool wants_pretty(const struct cx_call *call)
         return cx_has_prefix(agent, "curl") || cx_has_prefix(agent, "Wget") || cx_has_prefix(agent, "Mozilla/5.0");
 }
 
-int cx_accept(const struct cx_call *call, bool allow_transform, struct cx_accept *ret_accept, struct cx_error *err)
+int accept_header(const struct call *call, bool allow_transform, struct accept_header *ret_accept, struct cx_error *err)
 {
         const char *header = cx_http_header(call->request, "Accept");
         const char *include = cx_http_query(call->request, "includeObject");
         *ret_accept =
-                (struct cx_accept){.form = CX_FORM_JSON, .include = CX_INCLUDE_METADATA, .pretty = wants_pretty(call)};
+                (struct accept_header){.form = FORM_JSON, .include = CX_INCLUDE_METADATA, .pretty = wants_pretty(call)};
         if (cx_streq(include, "None"))
                 ret_accept->include = CX_INCLUDE_NONE;
         else if (cx_streq(include, "Object"))
@@ -73,7 +73,7 @@ int cx_accept(const struct cx_call *call, bool allow_transform, struct cx_accept
 
 // --- errors and whole objects ---
 
-static void add_common_headers(struct cx_call *call)
+static void add_common_headers(struct call *call)
 {
         cx_http_add_header(call->request, "Cache-Control", "no-cache, private");
         for (size_t i = 0; i < call->warnings.count; i++) {
@@ -90,7 +90,7 @@ static void add_common_headers(struct cx_call *call)
         }
 }
 
-static void respond_indented(struct cx_call *call, int code, json_t *body_steal)
+static void respond_indented(struct call *call, int code, json_t *body_steal)
 {
         CX_BUF text = CX_BUF_INIT;
         cx_json_dump_indented(body_steal, &text);
@@ -98,7 +98,7 @@ static void respond_indented(struct cx_call *call, int code, json_t *body_steal)
         cx_http_respond_buf(call->request, code, NULL, &text);
 }
 
-void cx_respond_error(struct cx_call *call, const struct cx_error *err)
+void respond_error(struct call *call, const struct cx_error *err)
 {
         add_common_headers(call);
         if (!wants_pretty(call)) {
@@ -110,10 +110,10 @@ void cx_respond_error(struct cx_call *call, const struct cx_error *err)
         respond_indented(call, cx_status_http_code(err), cx_status_from_error(err));
 }
 
-static void respond_json(struct cx_call *call, int code, const struct cx_accept *accept, json_t *body_steal)
+static void respond_json(struct call *call, int code, const struct accept_header *accept, json_t *body_steal)
 {
         add_common_headers(call);
-        if (accept->form != CX_FORM_YAML) {
+        if (accept->form != FORM_YAML) {
                 if (accept->pretty)
                         respond_indented(call, code, body_steal);
                 else
@@ -137,68 +137,68 @@ static json_t *partial_metadata(const json_t *object)
 
 // Is `object` of the call's own resource (and not a Status, a Scale, …), and is that one that is stored (no review), so
 // that Table and metadata make sense?
-static bool is_of_resource(const struct cx_call *call, const json_t *object)
+static bool is_of_resource(const struct call *call, const json_t *object)
 {
         return call->resource && (call->resource->verbs & CX_VERB_GET) &&
                cx_streq(cx_json_string(object, "kind"), call->resource->kind->kind);
 }
 
-static json_t *transform(const struct cx_call *call, const struct cx_accept *accept, json_t *object_steal)
+static json_t *transform(const struct call *call, const struct accept_header *accept, json_t *object_steal)
 {
         json_auto_t *object = object_steal;
         if (!is_of_resource(call, object))
                 return cx_steal(&object);
-        if (accept->form == CX_FORM_TABLE) {
+        if (accept->form == FORM_TABLE) {
                 json_auto_t *metadata = json_object();
                 json_object_set(metadata, "resourceVersion", cx_json_get(object, "metadata.resourceVersion"));
                 return cx_table(call->resource, (const json_t *const[]){object}, 1, accept->include, metadata);
         }
-        if (accept->form == CX_FORM_METADATA)
+        if (accept->form == FORM_METADATA)
                 return partial_metadata(object);
         return cx_steal(&object);
 }
 
-void cx_respond_object(struct cx_call *call, int code, json_t *object_steal)
+void respond_object(struct call *call, int code, json_t *object_steal)
 {
         json_auto_t *object = object_steal;
-        struct cx_accept accept;
+        struct accept_header accept;
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_accept(call, is_of_resource(call, object), &accept, &err) < 0) {
-                cx_respond_error(call, &err);
+        if (accept_header(call, is_of_resource(call, object), &accept, &err) < 0) {
+                respond_error(call, &err);
                 return;
         }
         respond_json(call, code, &accept, transform(call, &accept, cx_steal(&object)));
 }
 
-bool cx_needs_conversion(struct cx_call *call)
+bool needs_conversion(struct call *call)
 {
-        const struct cx_resource *stored = cx_store_cache(call->api->store, call->resource)->resource;
+        const struct cx_resource *stored = store_cache(call->api->store, call->resource)->resource;
         return strcmp(stored->group, call->resource->group) != 0 ||
                strcmp(stored->version, call->resource->version) != 0;
 }
 
-static json_t *parse_converted(const struct cx_resource *resource, const struct cx_stored *object)
+static json_t *parse_converted(const struct cx_resource *resource, const struct stored *object)
 {
-        json_t *json = cx_stored_parse(object);
+        json_t *json = stored_parse(object);
         char group[64], version[32];
         const struct cx_resource *from = NULL;
         if (cx_split_api_version(cx_str(cx_json_string(json, "apiVersion")), group, version))
                 from = cx_schema_resource(group, version, resource->resource);
         if (from)
-                cx_convert(json, from, resource);
+                convert(json, from, resource);
         return json;
 }
 
-void cx_respond_stored(struct cx_call *call, int code, struct cx_stored *object_steal)
+void respond_stored(struct call *call, int code, struct stored *object_steal)
 {
-        CX_STORED *object = object_steal;
-        struct cx_accept accept;
+        STORED *object = object_steal;
+        struct accept_header accept;
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_accept(call, true, &accept, &err) < 0) {
-                cx_respond_error(call, &err);
+        if (accept_header(call, true, &accept, &err) < 0) {
+                respond_error(call, &err);
                 return;
         }
-        if (accept.form == CX_FORM_JSON && !accept.pretty && !cx_needs_conversion(call)) {
+        if (accept.form == FORM_JSON && !accept.pretty && !needs_conversion(call)) {
                 add_common_headers(call);
                 cx_http_respond(call->request, code, NULL, object->json, object->length);
                 return;
@@ -206,18 +206,18 @@ void cx_respond_stored(struct cx_call *call, int code, struct cx_stored *object_
         respond_json(call, code, &accept, transform(call, &accept, parse_converted(call->resource, object)));
 }
 
-void cx_format_stored(const struct cx_resource *resource, const struct cx_stored *object,
-                      const struct cx_accept *accept, bool with_columns, struct cx_buf *to)
+void format_stored(const struct cx_resource *resource, const struct stored *object, const struct accept_header *accept,
+                   bool with_columns, struct cx_buf *to)
 {
         json_auto_t *json = parse_converted(resource, object);
         json_auto_t *result = NULL;
-        if (accept->form == CX_FORM_TABLE) {
+        if (accept->form == FORM_TABLE) {
                 json_auto_t *metadata = json_object();
                 json_object_set(metadata, "resourceVersion", cx_json_get(json, "metadata.resourceVersion"));
                 result = cx_table(resource, (const json_t *const[]){json}, 1, accept->include, metadata);
                 if (!with_columns)
                         json_object_del(result, "columnDefinitions");
-        } else if (accept->form == CX_FORM_METADATA) {
+        } else if (accept->form == FORM_METADATA) {
                 result = partial_metadata(json);
         } else {
                 result = json_incref(json);
@@ -230,7 +230,7 @@ void cx_format_stored(const struct cx_resource *resource, const struct cx_stored
 // A list as it is sent: a header, the objects' own bytes with commas between, a footer.
 struct list_source {
         struct cx_buf header;
-        struct cx_stored_list list;
+        struct stored_list list;
         size_t part; // 0: header, 1..count: objects, count + 1: footer
         size_t done; // bytes of the part
 };
@@ -283,7 +283,7 @@ static void release_list(void *context)
 {
         struct list_source *source = context;
         cx_buf_release(&source->header);
-        cx_stored_list_release(&source->list);
+        stored_list_release(&source->list);
         free(source);
 }
 
@@ -298,13 +298,13 @@ static json_t *list_metadata(int64_t revision, const char *continue_token, int64
         return metadata;
 }
 
-static void respond_list_bytes(struct cx_call *call, struct cx_stored_list *list_steal, const json_t *metadata)
+static void respond_list_bytes(struct call *call, struct stored_list *list_steal, const json_t *metadata)
 {
         struct list_source *source = cx_alloc(sizeof *source);
         char api_version[128];
         source->header = (struct cx_buf)CX_BUF_INIT;
         source->list = *list_steal;
-        *list_steal = (struct cx_stored_list){0};
+        *list_steal = (struct stored_list){0};
         cx_buf_printf(&source->header,
                       "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", call->resource->list_kind,
                       cx_join_api_version(api_version, call->resource->group, call->resource->version));
@@ -330,7 +330,7 @@ static void respond_list_bytes(struct cx_call *call, struct cx_stored_list *list
         cx_http_stream_unref(cx_http_respond_stream(call->request, 200, NULL, (int64_t)total, &stream));
 }
 
-static json_t *list_items(struct cx_call *call, const struct cx_stored_list *list, bool metadata_only)
+static json_t *list_items(struct call *call, const struct stored_list *list, bool metadata_only)
 {
         json_t *items = json_array();
         for (size_t i = 0; i < list->count; i++) {
@@ -340,24 +340,24 @@ static json_t *list_items(struct cx_call *call, const struct cx_stored_list *lis
         return items;
 }
 
-void cx_respond_list(struct cx_call *call, struct cx_stored_list *list_steal, int64_t revision,
-                     const char *continue_token, int64_t remaining)
+void respond_list(struct call *call, struct stored_list *list_steal, int64_t revision, const char *continue_token,
+                  int64_t remaining)
 {
-        CX_STORED_LIST list = *list_steal;
-        *list_steal = (struct cx_stored_list){0};
-        struct cx_accept accept;
+        STORED_LIST list = *list_steal;
+        *list_steal = (struct stored_list){0};
+        struct accept_header accept;
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_accept(call, true, &accept, &err) < 0) {
-                cx_respond_error(call, &err);
+        if (accept_header(call, true, &accept, &err) < 0) {
+                respond_error(call, &err);
                 return;
         }
         json_auto_t *metadata = list_metadata(revision, continue_token, remaining);
-        if (accept.form == CX_FORM_JSON && !accept.pretty && !cx_needs_conversion(call)) {
+        if (accept.form == FORM_JSON && !accept.pretty && !needs_conversion(call)) {
                 respond_list_bytes(call, &list, metadata);
                 return;
         }
-        json_auto_t *items = list_items(call, &list, accept.form == CX_FORM_METADATA);
-        if (accept.form == CX_FORM_TABLE) {
+        json_auto_t *items = list_items(call, &list, accept.form == FORM_METADATA);
+        if (accept.form == FORM_TABLE) {
                 CX_CLEANUP(cx_freep) const json_t **objects = cx_alloc_array(list.count, sizeof(json_t *));
                 for (size_t i = 0; i < list.count; i++)
                         objects[i] = json_array_get(items, i);
@@ -366,7 +366,7 @@ void cx_respond_list(struct cx_call *call, struct cx_stored_list *list_steal, in
                 return;
         }
         char api_version[128];
-        bool partial = accept.form == CX_FORM_METADATA;
+        bool partial = accept.form == FORM_METADATA;
         respond_json(
                 call, 200, &accept,
                 json_pack("{s:s,s:s,s:O,s:O}", "kind",

@@ -4,5 +4,5 @@
 
 #include "apiserver/apiserver.h"
 
-bool cx_serve_inline(struct cx_http_request *request, void *api); // on an I/O thread; false: for a worker
-void cx_serve(struct cx_http_request *request, void *api);        // on a worker
+bool serve_inline(struct cx_http_request *request, void *api); // on an I/O thread; false: for a worker
+void serve(struct cx_http_request *request, void *api);        // on a worker

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // CertificateSigningRequests: nodes' client certificates are approved when the requester may ask for them (RBAC says so),
 // and what is approved is signed for the four built-in signers.
-#include "manager.h"
+#include "controller-manager/manager.h"
 
-#include "net/pki.h"
+#include "libcommon/net/pki.h"
 
 #define CLIENT "kubernetes.io/kube-apiserver-client"
 #define KUBELET_CLIENT "kubernetes.io/kube-apiserver-client-kubelet"

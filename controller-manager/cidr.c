@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Subnets as bits of a map; addresses as 32-bit numbers.
-#include "cidr.h"
+#include "controller-manager/cidr.h"
 
 #include <arpa/inet.h>
 

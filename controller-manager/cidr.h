@@ -2,8 +2,8 @@
 // Sets of equal subnets of a network, and pools of addresses. Pure; not for sharing between threads.
 #pragma once
 
-#include "base/error.h"
-#include "base/map.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/map.h"
 
 struct cidr_set {
         int family; // AF_INET or AF_INET6

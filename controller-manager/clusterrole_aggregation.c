@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ClusterRoles with an aggregationRule get the rules of the ClusterRoles that it selects.
-#include "manager.h"
+#include "controller-manager/manager.h"
 
-#include "api/selector.h"
+#include "libcommon/api/selector.h"
 
 struct aggregation {
         struct manager *manager;

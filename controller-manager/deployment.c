@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deployments: the ReplicaSet of the current template grows while the others shrink, within maxSurge and maxUnavailable
 // (or all old ones first, for Recreate). Every step is taken from the observed state alone.
-#include "deployment.h"
+#include "controller-manager/deployment.h"
 
-#include "api/selector.h"
-#include "pods.h"
+#include "controller-manager/pods.h"
+#include "libcommon/api/selector.h"
 
 void replica_set_read(struct replica_set *set, json_t *json_steal)
 {

@@ -3,7 +3,7 @@
 // proportional scaling (pure), revisions, status.
 #pragma once
 
-#include "manager.h"
+#include "controller-manager/manager.h"
 
 #define REVISION "deployment.kubernetes.io/revision"
 #define REVISION_HISTORY "deployment.kubernetes.io/revision-history"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The arithmetic of rollouts, without any I/O.
-#include "deployment.h"
+#include "controller-manager/deployment.h"
 
-#include "api/intstr.h"
+#include "libcommon/api/intstr.h"
 
 #include <math.h>
 

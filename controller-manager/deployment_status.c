@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Deployment's status: counts, and the conditions Available, Progressing and ReplicaFailure.
-#include "deployment.h"
+#include "controller-manager/deployment.h"
 
 struct counts {
         int64_t replicas, updated, ready, available, wanted;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the Deployment controller writes to ReplicaSets: making the one of the current template, revisions, sizes, and
 // removing old ones beyond the history limit.
-#include "deployment.h"
+#include "controller-manager/deployment.h"
 
 #include <inttypes.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Endpoints object of every Service with a selector.
-#include "endpoints.h"
+#include "controller-manager/endpoints.h"
 
 #define MAX_ADDRESSES 1000
 #define OVER_CAPACITY "endpoints.kubernetes.io/over-capacity"

@@ -2,7 +2,7 @@
 // What Endpoints and EndpointSlices share: which pods back a Service, on which ports.
 #pragma once
 
-#include "pods.h"
+#include "controller-manager/pods.h"
 
 struct backend {
         const struct cx_object *pod;

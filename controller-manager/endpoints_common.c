@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods to backends: what Endpoints and EndpointSlices share.
-#include "endpoints.h"
+#include "controller-manager/endpoints.h"
 
-#include "api/selector.h"
+#include "libcommon/api/selector.h"
 
 bool service_is_selecting(const json_t *service)
 {

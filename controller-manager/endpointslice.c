@@ -2,9 +2,9 @@
 // EndpointSlices of every Service with a selector: at most a hundred endpoints each. An endpoint stays in the slice that
 // has it, freed places are filled first, so that a change of one pod is a change of one slice. Names follow from the
 // Service, the ports and a number, so that a slice cannot be made twice while the informer is behind.
-#include "endpointslice.h"
+#include "controller-manager/endpointslice.h"
 
-#include "base/map.h"
+#include "libcommon/base/map.h"
 
 #define MANAGED_BY "endpointslice-controller.k8s.io"
 

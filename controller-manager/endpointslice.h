@@ -2,8 +2,8 @@
 // Bringing the EndpointSlices of an owner (a Service, or Endpoints that are mirrored) to where they should be.
 #pragma once
 
-#include "base/map.h"
-#include "endpoints.h"
+#include "controller-manager/endpoints.h"
+#include "libcommon/base/map.h"
 
 #define SLICE_MAX 100 // endpoints, as upstream's default
 #define SLICE_SERVICE_NAME "kubernetes.io/service-name"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // EndpointSlices for Endpoints that somebody wrote for a Service without a selector: who only reads slices (kube-proxy,
 // cluster-dns) finds them too.
-#include "endpointslice.h"
+#include "controller-manager/endpointslice.h"
 
 #include <arpa/inet.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts of creations and names of deletions, by key.
-#include "expectations.h"
+#include "controller-manager/expectations.h"
 
-#include "base/time.h"
+#include "libcommon/base/time.h"
 
 #define PATIENCE (300 * CX_NS_PER_S)
 

@@ -2,7 +2,7 @@
 // What a controller has just done and its informer has not shown yet, so that it does not do it twice. Any thread.
 #pragma once
 
-#include "base/map.h"
+#include "libcommon/base/map.h"
 
 #include <pthread.h>
 

@@ -2,9 +2,9 @@
 // Deletes what has lost its owners. There is no graph beside the informers: every informer has an index by the uids of
 // owners, so the dependents of an object are one look-up in each. Kinds that are not used are polled, not watched. An object whose owners are all in the informers costs no
 // call; whether an owner is really gone is asked of the API server.
-#include "manager.h"
+#include "controller-manager/manager.h"
 
-#include "schema/schema.h"
+#include "libcommon/schema/schema.h"
 
 #define INDEX_OWNER "owner"
 #define FOREGROUND "foregroundDeletion"

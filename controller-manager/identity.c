@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens of service accounts, asked for with TokenRequest and kept until shortly before they end.
-#include "identity.h"
+#include "controller-manager/identity.h"
 
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <pthread.h>
 

@@ -4,7 +4,7 @@
 // just about all that it has then), makes an account that is missing, and asks again before a token expires.
 #pragma once
 
-#include "client/component.h"
+#include "libcommon/client/component.h"
 
 struct identities;
 int identities_new(const struct cx_component *component, struct identities **ret_self, struct cx_error *err) CX_CHECK;

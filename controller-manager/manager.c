@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shared informers, recorders and small helpers.
-#include "manager.h"
+#include "controller-manager/manager.h"
 
-#include "pods.h"
-#include "schema/schema.h"
+#include "controller-manager/pods.h"
+#include "libcommon/schema/schema.h"
 
 static struct cx_informer *declare(struct manager *manager, const struct cx_resource *resource, bool metadata_only)
 {

@@ -4,13 +4,13 @@
 // `reconcile` brings one key's world to where it should be, straight-line, on a worker of the pool.
 #pragma once
 
-#include "base/log.h"
-#include "base/time.h"
-#include "client/component.h"
-#include "client/informer.h"
-#include "client/workqueue.h"
-#include "format/json.h"
-#include "node_zones.h"
+#include "controller-manager/node_zones.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/client/component.h"
+#include "libcommon/client/informer.h"
+#include "libcommon/client/workqueue.h"
+#include "libcommon/format/json.h"
 
 struct manager_options {
         struct cx_strings controllers, cluster_cidrs;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deletion of namespaces: everything inside is deleted, the pods first, then resource by resource as the schema lists them;
 // when nothing is left, the finalizer goes and with it the namespace.
-#include "manager.h"
+#include "controller-manager/manager.h"
 
-#include "base/map.h"
-#include "schema/schema.h"
+#include "libcommon/base/map.h"
+#include "libcommon/schema/schema.h"
 
 struct namespaces {
         struct manager *manager;

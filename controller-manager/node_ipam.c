@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gives every node its podCIDR (one of each cluster CIDR). One worker, so the sets need no lock; what nodes have already is
 // marked before the first one is given out.
-#include "cidr.h"
-#include "manager.h"
+#include "controller-manager/cidr.h"
+#include "controller-manager/manager.h"
 
 struct ipam {
         struct manager *manager;

@@ -3,9 +3,9 @@
 // Unknown, its conditions become taints, its pods become NotReady. What then leaves the node is the taint-eviction
 // controller's matter; how fast nodes are given up follows from the health of their zones (node_zones.h). Silence is
 // measured by our own clock from the last change that we saw.
-#include "base/map.h"
-#include "manager.h"
-#include "pods.h"
+#include "controller-manager/manager.h"
+#include "controller-manager/pods.h"
+#include "libcommon/base/map.h"
 
 #include <pthread.h>
 

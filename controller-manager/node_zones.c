@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Zones, their state, and a token bucket each.
-#include "node_zones.h"
+#include "controller-manager/node_zones.h"
 
-#include "base/time.h"
+#include "libcommon/base/time.h"
 
 struct node_zone {
         int64_t ready, down;

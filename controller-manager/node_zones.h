@@ -5,7 +5,7 @@
 // node anywhere is well, it is we who are cut off, and nothing is given up. Any thread.
 #pragma once
 
-#include "base/map.h"
+#include "libcommon/base/map.h"
 
 #include <pthread.h>
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Removes pods that nobody will finish: on nodes that are gone, deleted before they were scheduled, on nodes out of service,
 // and terminated ones beyond the threshold. One key, worked every twenty seconds and when a node goes.
-#include "manager.h"
-#include "pods.h"
+#include "controller-manager/manager.h"
+#include "controller-manager/pods.h"
 
-#include "base/map.h"
+#include "libcommon/base/map.h"
 
 #define PERIOD (20 * CX_NS_PER_S)
 #define QUARANTINE (40 * CX_NS_PER_S)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The projection of pods, their order of deletion, and what is sent to make or adopt one.
-#include "pods.h"
+#include "controller-manager/pods.h"
 
 #include <math.h>
 

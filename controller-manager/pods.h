@@ -2,8 +2,8 @@
 // What the controllers need of a pod, kept in the informer instead of its JSON; creating and ranking pods.
 #pragma once
 
-#include "client/informer.h"
-#include "manager.h"
+#include "controller-manager/manager.h"
+#include "libcommon/client/informer.h"
 
 enum pod_phase { POD_PENDING, POD_RUNNING, POD_SUCCEEDED, POD_FAILED, POD_UNKNOWN };
 struct pod_port {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReplicaSets: as many pods as asked for. Creations run in parallel in batches that double while all goes well, so that a
 // template that no pod can be made of costs one failed call and not thousands.
-#include "expectations.h"
-#include "pods.h"
-#include "schema/schema.h"
+#include "controller-manager/expectations.h"
+#include "controller-manager/pods.h"
+#include "libcommon/schema/schema.h"
 
-#include "api/selector.h"
-#include "format/scan.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/format/scan.h"
 
 #define BURST 500
 #define PARALLEL 16

@@ -2,8 +2,8 @@
 // Stands in for a cloud provider: Services of type LoadBalancer get an address of the pool (--service-lb-pool) in
 // status.loadBalancer, which kube-proxy then serves on every node. One worker; what is given out is read off the Services
 // each time, so nothing can be forgotten or leak.
-#include "cidr.h"
-#include "manager.h"
+#include "controller-manager/cidr.h"
+#include "controller-manager/manager.h"
 
 struct balancers {
         struct manager *manager;

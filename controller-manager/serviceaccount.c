@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // In every namespace: the ServiceAccount "default", and the ConfigMap kube-root-ca.crt with the cluster's authority.
-#include "manager.h"
+#include "controller-manager/manager.h"
 
 #define CA_MAP "kube-root-ca.crt"
 

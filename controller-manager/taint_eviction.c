@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deletes pods from nodes with NoExecute taints: at once when they do not tolerate one, after their tolerationSeconds when
 // they tolerate it for a while.
-#include "manager.h"
-#include "taints.h"
+#include "controller-manager/manager.h"
+#include "controller-manager/taints.h"
 
 struct evictions {
         struct manager *manager;

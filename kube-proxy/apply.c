@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel's rules: saved, compared, written.
-#include "apply.h"
+#include "kube-proxy/apply.h"
 
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
 
 #define TIMEOUT (30 * CX_NS_PER_S)
 #define MAX_SAVED ((size_t)256 << 20)

@@ -3,7 +3,7 @@
 // commit a table. Used by one thread.
 #pragma once
 
-#include "rules.h"
+#include "kube-proxy/rules.h"
 
 struct applier;
 struct applier *applier_new(void);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small HTTP servers, one for each port.
-#include "health.h"
+#include "kube-proxy/health.h"
 
-#include "base/log.h"
-#include "base/time.h"
-#include "net/http_server.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/net/http_server.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

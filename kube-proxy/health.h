@@ -3,8 +3,8 @@
 // local endpoints to get traffic, by which balancers find the nodes that have some.
 #pragma once
 
-#include "base/metrics.h"
-#include "rules.h"
+#include "kube-proxy/rules.h"
+#include "libcommon/base/metrics.h"
 
 struct health;
 struct health *health_new(struct cx_metrics *metrics, int64_t sync_period);

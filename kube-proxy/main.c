@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // kube-proxy: flags and wiring.
-#include "proxy.h"
+#include "kube-proxy/proxy.h"
 
-#include "apply.h"
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
+#include "kube-proxy/apply.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services and EndpointSlices as the proxy sees them.
-#include "model.h"
+#include "kube-proxy/model.h"
 
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 #include <arpa/inet.h>
 

@@ -3,7 +3,7 @@
 // an IPv4 address (or network) never gets further, and neither does a name with characters that a rule could not carry.
 #pragma once
 
-#include "client/informer.h"
+#include "libcommon/client/informer.h"
 
 struct proxy_port {
         char *name;           // "" when it has none

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop: wait for a change, build, apply, rest.
-#include "proxy.h"
+#include "kube-proxy/proxy.h"
 
-#include "apply.h"
-#include "base/log.h"
-#include "base/process.h"
-#include "base/thread.h"
-#include "base/time.h"
-#include "format/json.h"
-#include "health.h"
+#include "kube-proxy/apply.h"
+#include "kube-proxy/health.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/thread.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

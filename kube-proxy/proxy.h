@@ -3,7 +3,7 @@
 // what changed, at once after a quiet time, and at most every min_sync_period in a storm.
 #pragma once
 
-#include "client/component.h"
+#include "libcommon/client/component.h"
 
 struct proxy_options {
         const char *node_name, *cluster_cidr, *healthz_address, *metrics_address;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One walk over the services. For every port: its endpoints (those that are ready, or, when there is none, those that
 // still serve while they terminate), the chains of the port and of each endpoint, and the entries in the shared chains.
-#include "rules.h"
+#include "kube-proxy/rules.h"
 
-#include "format/json.h"
-#include "net/pki.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/pki.h"
 
 #define MASQUERADE_MARK "0x4000"
 

@@ -3,9 +3,9 @@
 // touches the kernel.
 #pragma once
 
-#include "base/buf.h"
-#include "base/map.h"
-#include "model.h"
+#include "kube-proxy/model.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/map.h"
 
 enum { TABLE_NAT, TABLE_FILTER, TABLE_COUNT };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the global flags to requests: kubeconfig, impersonation, warnings, timeouts, watches.
-#include "api/status.h"
-#include "base/time.h"
 #include "kubectl/kubectl.h"
+#include "libcommon/api/status.h"
+#include "libcommon/base/time.h"
 
-int cx_ctl_config(struct cx_ctl *ctl, struct cx_error *err)
+int ctl_config(struct ctl *ctl, struct cx_error *err)
 {
         if (ctl->config_loaded)
                 return 0;
@@ -14,7 +14,7 @@ int cx_ctl_config(struct cx_ctl *ctl, struct cx_error *err)
         return r;
 }
 
-static int request_timeout(const struct cx_ctl *ctl, int64_t *ret_ns, struct cx_error *err)
+static int request_timeout(const struct ctl *ctl, int64_t *ret_ns, struct cx_error *err)
 {
         int64_t seconds;
         *ret_ns = -1;
@@ -29,11 +29,11 @@ static int request_timeout(const struct cx_ctl *ctl, int64_t *ret_ns, struct cx_
         return 0;
 }
 
-int cx_ctl_connect(struct cx_ctl *ctl, struct cx_error *err)
+int ctl_connect(struct ctl *ctl, struct cx_error *err)
 {
         if (ctl->rest)
                 return 0;
-        int r = cx_ctl_config(ctl, err);
+        int r = ctl_config(ctl, err);
         if (r < 0)
                 return r;
         CX_CREDENTIALS credentials = CX_CREDENTIALS_INIT;
@@ -107,7 +107,7 @@ static void show_warning(const char *value, size_t length)
         fprintf(stderr, "%sWarning:%s %s\n", color ? "\033[33m" : "", color ? "\033[0m" : "", text.data);
 }
 
-void cx_ctl_impersonation(struct cx_ctl *ctl, const char *headers[32], struct cx_buf *storage)
+void ctl_impersonation(struct ctl *ctl, const char *headers[32], struct cx_buf *storage)
 {
         size_t offsets[32], n = 0;
         for (size_t i = 0; i < ctl->as_groups.count && n < 30; i++) {
@@ -145,7 +145,7 @@ static void put_network_error(int r, const char *text, struct cx_buf *to)
                 cx_buf_add(to, text);
 }
 
-int cx_ctl_explain_failure(const char *url, int r, struct cx_error *err)
+int ctl_explain_failure(const char *url, int r, struct cx_error *err)
 {
         if (!err || err->reason != CX_REASON_UNKNOWN)
                 return r;
@@ -165,15 +165,14 @@ int cx_ctl_explain_failure(const char *url, int r, struct cx_error *err)
         return cx_error_move(err, &made);
 }
 
-int cx_ctl_call(struct cx_ctl *ctl, const struct cx_ctl_call *call, struct cx_http_reply *ret_reply,
-                struct cx_error *err)
+int ctl_call(struct ctl *ctl, const struct ctl_call *call, struct cx_http_reply *ret_reply, struct cx_error *err)
 {
-        int r = cx_ctl_connect(ctl, err);
+        int r = ctl_connect(ctl, err);
         if (r < 0)
                 return r;
         const char *headers[32];
         CX_BUF storage = CX_BUF_INIT;
-        cx_ctl_impersonation(ctl, headers, &storage);
+        ctl_impersonation(ctl, headers, &storage);
         int64_t started = cx_time_monotonic();
         CX_ERROR local = CX_ERROR_INIT;
         struct cx_error *to = err ? err : &local;
@@ -200,11 +199,11 @@ int cx_ctl_call(struct cx_ctl *ctl, const struct cx_ctl_call *call, struct cx_ht
         header_value(ret_reply, "Warning", show_warning);
         if (r == -EAGAIN && to->reason == CX_REASON_UNKNOWN)
                 return r;
-        return r < 0 && !call->on_data ? cx_ctl_explain_failure(cx_rest_server(ctl->rest), r, to) : r;
+        return r < 0 && !call->on_data ? ctl_explain_failure(cx_rest_server(ctl->rest), r, to) : r;
 }
 
-int cx_ctl_json(struct cx_ctl *ctl, const char *method, const char *path, const char *content_type, const json_t *body,
-                json_t **ret_object, struct cx_error *err)
+int ctl_json(struct ctl *ctl, const char *method, const char *path, const char *content_type, const json_t *body,
+             json_t **ret_object, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT;
         CX_CLEANUP(cx_freep)
@@ -212,13 +211,13 @@ int cx_ctl_json(struct cx_ctl *ctl, const char *method, const char *path, const 
         if (body) // sorted, so that complaints come in upstream's order
                 cx_buf_add(&text, cx_str(sorted));
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-        int r = cx_ctl_call(ctl,
-                            &(struct cx_ctl_call){.method = method,
-                                                  .path = path,
-                                                  .content_type = content_type,
-                                                  .body = body ? text.data : NULL,
-                                                  .length = text.length},
-                            &reply, err);
+        int r = ctl_call(ctl,
+                         &(struct ctl_call){.method = method,
+                                            .path = path,
+                                            .content_type = content_type,
+                                            .body = body ? text.data : NULL,
+                                            .length = text.length},
+                         &reply, err);
         if (r < 0 || !ret_object)
                 return r;
         r = cx_json_parse(reply.body.data, reply.body.length, false, ret_object, err);
@@ -270,21 +269,21 @@ static int watch_data(void *context, const struct cx_http_reply *reply, const ch
         return 0;
 }
 
-int cx_ctl_watch(struct cx_ctl *ctl, const char *path, const char *accept,
-                 int (*event)(void *context, const char *type, json_t *object), void *context, struct cx_error *err)
+int ctl_watch(struct ctl *ctl, const char *path, const char *accept,
+              int (*event)(void *context, const char *type, json_t *object), void *context, struct cx_error *err)
 {
         CX_ERROR inside = CX_ERROR_INIT, failure = CX_ERROR_INIT;
         struct watching w = {
                 .pending = CX_BUF_INIT_MAX((size_t)64 << 20), .event = event, .context = context, .err = &inside};
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-        int r = cx_ctl_call(ctl,
-                            &(struct cx_ctl_call){.method = "GET",
-                                                  .path = path,
-                                                  .accept = accept,
-                                                  .on_data = watch_data,
-                                                  .context = &w,
-                                                  .endless = !ctl->request_timeout},
-                            &reply, &failure);
+        int r = ctl_call(ctl,
+                         &(struct ctl_call){.method = "GET",
+                                            .path = path,
+                                            .accept = accept,
+                                            .on_data = watch_data,
+                                            .context = &w,
+                                            .endless = !ctl->request_timeout},
+                         &reply, &failure);
         if (w.result > 0)
                 r = w.result;
         else if (w.result < 0)
@@ -311,16 +310,16 @@ static void warn_deprecated(const char *text)
         fprintf(stderr, "W%s.%06ld %7d connection.c:%d] %s\n", when, now.tv_nsec / 1000, (int)getpid(), __LINE__, text);
 }
 
-int cx_dry_run_parse(const char *text, int *ret_mode, struct cx_error *err)
+int dry_run_parse(const char *text, int *ret_mode, struct cx_error *err)
 {
         if (!text || cx_streq(text, "none") || cx_streq(text, "false")) {
-                *ret_mode = CX_DRY_NONE;
+                *ret_mode = DRY_NONE;
         } else if (cx_streq(text, "client") || cx_streq(text, "unchanged") || cx_streq(text, "true")) {
                 if (!cx_streq(text, "client"))
                         warn_deprecated("--dry-run is deprecated and can be replaced with --dry-run=client.");
-                *ret_mode = CX_DRY_CLIENT;
+                *ret_mode = DRY_CLIENT;
         } else if (cx_streq(text, "server")) {
-                *ret_mode = CX_DRY_SERVER;
+                *ret_mode = DRY_SERVER;
         } else {
                 return cx_error_set(err, -EINVAL,
                                     "Invalid dry-run value (%s). Must be \"none\", \"server\", or \"client\".", text);

@@ -2,27 +2,27 @@
 // Usage texts, from the command table and the flag tables.
 #include "kubectl/kubectl.h"
 
-static void list_commands(const struct cx_command *commands, const char *group, struct cx_buf *to)
+static void list_commands(const struct command *commands, const char *group, struct cx_buf *to)
 {
         int width = 15;
-        for (const struct cx_command *c = commands; c->name; c++)
+        for (const struct command *c = commands; c->name; c++)
                 if ((int)strlen(c->name) > width)
                         width = (int)strlen(c->name);
-        for (const struct cx_command *c = commands; c->name; c++)
+        for (const struct command *c = commands; c->name; c++)
                 if (c->group && cx_streq(c->group, group))
                         cx_buf_printf(to, "  %-*s %s\n", width, c->name, c->summary);
 }
 
-void cx_help_root(struct cx_buf *to)
+void help_root(struct cx_buf *to)
 {
         cx_buf_add(to, "kubectl controls the Kubernetes cluster manager.\n");
         CX_STRINGS groups = CX_STRINGS_INIT;
-        for (const struct cx_command *c = cx_commands; c->name; c++)
+        for (const struct command *c = kubectl_commands; c->name; c++)
                 if (c->group && !cx_strings_has(&groups, c->group))
                         cx_strings_add(&groups, c->group);
         for (size_t i = 0; i < groups.count; i++) {
                 cx_buf_printf(to, "\n%s:\n", groups.items[i]);
-                list_commands(cx_commands, groups.items[i], to);
+                list_commands(kubectl_commands, groups.items[i], to);
         }
         cx_buf_add(to,
                    "\nUsage:\n  kubectl [flags] [options]\n\n"
@@ -30,9 +30,9 @@ void cx_help_root(struct cx_buf *to)
                    "Use \"kubectl options\" for a list of global command-line options (applies to all commands).\n");
 }
 
-void cx_help_command(const struct cx_ctl *ctl, const struct cx_flag *flags, struct cx_buf *to)
+void help_command(const struct ctl *ctl, const struct cx_flag *flags, struct cx_buf *to)
 {
-        const struct cx_command *command = ctl->command;
+        const struct command *command = ctl->command;
         cx_buf_printf(to, "%s.\n", command->summary);
         if (command->example)
                 cx_buf_printf(to, "\nExamples:\n%s", command->example);
@@ -74,11 +74,11 @@ static size_t distance(const char *a, const char *b)
         return row[m];
 }
 
-void cx_help_unknown(const char *word, const char *path, const struct cx_command *among, struct cx_buf *to)
+void help_unknown(const char *word, const char *path, const struct command *among, struct cx_buf *to)
 {
         cx_buf_printf(to, "error: unknown command \"%s\" for \"kubectl%s%s\"\n", word, *path ? " " : "", path);
         bool first = true;
-        for (const struct cx_command *c = among; c->name; c++) {
+        for (const struct command *c = among; c->name; c++) {
                 if (distance(word, c->name) > 2 && !cx_has_prefix(c->name, word))
                         continue;
                 cx_buf_printf(to, "%s\t%s\n", first ? "\nDid you mean this?\n" : "", c->name);

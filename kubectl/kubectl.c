@@ -2,7 +2,7 @@
 // Flags, errors and their words on the screen.
 #include "kubectl/kubectl.h"
 
-const struct cx_flag *cx_ctl_global_flags(struct cx_ctl *ctl)
+const struct cx_flag *ctl_global_flags(struct ctl *ctl)
 {
         static struct cx_flag flags[32];
         const struct cx_flag table[] = {
@@ -38,16 +38,16 @@ const struct cx_flag *cx_ctl_global_flags(struct cx_ctl *ctl)
         return flags;
 }
 
-int cx_ctl_parse(struct cx_ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *ret_args,
-                 int *ret_dash, struct cx_error *err)
+int ctl_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *ret_args,
+              int *ret_dash, struct cx_error *err)
 {
-        const struct cx_flag *tables[] = {flags, cx_ctl_global_flags(ctl)};
+        const struct cx_flag *tables[] = {flags, ctl_global_flags(ctl)};
         for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
                         ctl->help = true;
         if (ctl->help) {
                 CX_BUF text = CX_BUF_INIT;
-                cx_help_command(ctl, flags, &text);
+                help_command(ctl, flags, &text);
                 fputs(text.data, stdout);
                 return -ECANCELED;
         }
@@ -60,7 +60,7 @@ int cx_ctl_parse(struct cx_ctl *ctl, const struct cx_flag *flags, int argc, char
         return r;
 }
 
-int cx_ctl_usage_error(struct cx_ctl *ctl, struct cx_error *err, const char *format, ...)
+int ctl_usage_error(struct ctl *ctl, struct cx_error *err, const char *format, ...)
 {
         CX_BUF text = CX_BUF_INIT;
         va_list args;
@@ -94,7 +94,7 @@ static void invalid_text(const struct cx_error *err, struct cx_buf *to)
                 cx_buf_printf(to, "\n* %s", lines.items[i]);
 }
 
-void cx_ctl_error_text(const struct cx_ctl *ctl CX_UNUSED, const struct cx_error *err, struct cx_buf *to)
+void ctl_error_text(const struct ctl *ctl CX_UNUSED, const struct cx_error *err, struct cx_buf *to)
 {
         static const char *const bare[] = {"The connection to the server ", "Unable to connect to the server",
                                            "error: ", "Error in configuration: ", NULL};
@@ -116,10 +116,10 @@ void cx_ctl_error_text(const struct cx_ctl *ctl CX_UNUSED, const struct cx_error
                 cx_buf_add_char(to, '\n');
 }
 
-void cx_ctl_report(struct cx_ctl *ctl, struct cx_error *err)
+void ctl_report(struct ctl *ctl, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT;
-        cx_ctl_error_text(ctl, err, &text);
+        ctl_error_text(ctl, err, &text);
         const char *bare = text.data + (cx_has_prefix(text.data, "error: ") ? strlen("error: ") : 0);
         if (!ctl->errors)
                 ctl->errors = json_array();
@@ -128,15 +128,15 @@ void cx_ctl_report(struct cx_ctl *ctl, struct cx_error *err)
         cx_error_release(err);
 }
 
-int cx_ctl_report_or_end(struct cx_ctl *ctl, struct cx_error *failure, struct cx_error *err)
+int ctl_report_or_end(struct ctl *ctl, struct cx_error *failure, struct cx_error *err)
 {
         if (failure->reason == CX_REASON_UNKNOWN)
                 return cx_error_move(err, failure);
-        cx_ctl_report(ctl, failure);
+        ctl_report(ctl, failure);
         return 0;
 }
 
-void cx_ctl_show_errors(struct cx_ctl *ctl)
+void ctl_show_errors(struct ctl *ctl)
 {
         size_t n = json_array_size(ctl->errors);
         fflush(stdout);

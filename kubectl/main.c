@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl: finds the command among the words, runs it, shows its error, exits.
-#include "base/process.h"
 #include "kubectl/kubectl.h"
+#include "libcommon/base/process.h"
 
 #include <signal.h>
 
@@ -38,7 +38,7 @@ static bool word_in(const char *list, const char *word)
         return !strchr(word, ' ') && strstr(list, wanted);
 }
 
-static const struct cx_command *find_command(const struct cx_command *among, const char *word)
+static const struct command *find_command(const struct command *among, const char *word)
 {
         for (; among->name; among++)
                 if (strcmp(among->name, word) == 0 || (among->aliases && word_in(among->aliases, word)))
@@ -53,9 +53,9 @@ static void remove_word(int *argc, char **argv, int at)
 }
 
 // A group of commands that is followed by no command of its own: all the words are blamed.
-static void unknown_subcommand(const struct cx_ctl *ctl, int argc, char **argv, int from, struct cx_buf *to)
+static void unknown_subcommand(const struct ctl *ctl, int argc, char **argv, int from, struct cx_buf *to)
 {
-        const struct cx_flag *globals = cx_ctl_global_flags((struct cx_ctl *)ctl);
+        const struct cx_flag *globals = ctl_global_flags((struct ctl *)ctl);
         cx_buf_add(to, "error: unknown command \"");
         for (int i = from, n = 0; (i = next_word(globals, argc, argv, i)); i++, n++)
                 cx_buf_printf(to, "%s%s", n ? " " : "", argv[i]);
@@ -64,12 +64,12 @@ static void unknown_subcommand(const struct cx_ctl *ctl, int argc, char **argv, 
 
 // kubectl alone, or a group of commands without one: what there is. A group is meant to be followed by a command, so that
 // is a failure unless help was asked for.
-static const struct cx_command *show_help(struct cx_ctl *ctl, int argc, char **argv, int *ret_status)
+static const struct command *show_help(struct ctl *ctl, int argc, char **argv, int *ret_status)
 {
         CX_BUF text = CX_BUF_INIT;
         CX_STRINGS words = CX_STRINGS_INIT;
         CX_ERROR err = CX_ERROR_INIT;
-        const struct cx_flag *const tables[] = {cx_ctl_global_flags(ctl)};
+        const struct cx_flag *const tables[] = {ctl_global_flags(ctl)};
         bool asked = ctl->help;
         *ret_status = 0;
         if (cx_flags_parse(tables, 1, argc, argv, &words, NULL, &err) < 0) {
@@ -80,19 +80,19 @@ static const struct cx_command *show_help(struct cx_ctl *ctl, int argc, char **a
         }
         asked = asked || ctl->help;
         if (ctl->command)
-                cx_help_command(ctl, NULL, &text);
+                help_command(ctl, NULL, &text);
         else
-                cx_help_root(&text);
+                help_root(&text);
         fputs(text.data, ctl->command && !asked ? stderr : stdout);
         *ret_status = ctl->command && !asked;
         return NULL;
 }
 
 // Takes the command's words out of argv. NULL with the exit code when there is nothing to run.
-static const struct cx_command *take_command(struct cx_ctl *ctl, int *argc, char **argv, int *ret_status)
+static const struct command *take_command(struct ctl *ctl, int *argc, char **argv, int *ret_status)
 {
-        const struct cx_flag *globals = cx_ctl_global_flags(ctl);
-        const struct cx_command *among = cx_commands, *command = NULL;
+        const struct cx_flag *globals = ctl_global_flags(ctl);
+        const struct command *among = kubectl_commands, *command = NULL;
         bool help = false;
         int at;
         CX_BUF text = CX_BUF_INIT;
@@ -102,14 +102,14 @@ static const struct cx_command *take_command(struct cx_ctl *ctl, int *argc, char
                         remove_word(argc, argv, at);
                         continue;
                 }
-                const struct cx_command *found = find_command(among, argv[at]);
+                const struct command *found = find_command(among, argv[at]);
                 if (!found && command && command->run)
                         break;
                 if (!found) {
                         if (command && !help)
                                 unknown_subcommand(ctl, *argc, argv, from, &text);
                         else
-                                cx_help_unknown(argv[at], ctl->path, among, &text);
+                                help_unknown(argv[at], ctl->path, among, &text);
                         fputs(text.data, stderr);
                         *ret_status = 1;
                         return NULL;
@@ -129,7 +129,7 @@ static const struct cx_command *take_command(struct cx_ctl *ctl, int *argc, char
         return show_help(ctl, *argc, argv, ret_status);
 }
 
-void cx_ctl_release(struct cx_ctl *ctl)
+void ctl_release(struct ctl *ctl)
 {
         cx_kubeconfig_release(&ctl->config);
         cx_rest_free(ctl->rest);
@@ -142,19 +142,19 @@ int main(int argc, char **argv)
         cx_process_init();
         cx_process_unblock_signals();
         signal(SIGPIPE, SIG_DFL);
-        static struct cx_ctl ctl;
+        static struct ctl ctl;
         int status = 0;
-        const struct cx_command *command = take_command(&ctl, &argc, argv, &status);
+        const struct command *command = take_command(&ctl, &argc, argv, &status);
         if (!command)
                 return status;
         CX_ERROR err = CX_ERROR_INIT;
         int r = command->run(&ctl, argc, argv, &err);
         if (r < 0 && err.code)
-                cx_ctl_report(&ctl, &err);
-        cx_ctl_show_errors(&ctl);
+                ctl_report(&ctl, &err);
+        ctl_show_errors(&ctl);
         if (fflush(stdout) != 0)
                 ctl.status = ctl.status ? ctl.status : 1;
         status = ctl.status;
-        cx_ctl_release(&ctl);
+        ctl_release(&ctl);
         return status;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/config.h"
 
-#include "base/buf.h"
-#include "base/time.h"
-#include "format/json.h"
-#include "format/yaml.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/yaml.h"
 
 #define S CX_FLAG_STRING
 #define I CX_FLAG_INT
@@ -18,7 +18,7 @@ struct setting {
         size_t offset;
         const char *field, *help;
 };
-#define AT(member) offsetof(struct cx_kubelet_settings, member)
+#define AT(member) offsetof(struct kubelet_settings, member)
 static const struct setting table[] = {
         {"kubeconfig", S, AT(kubeconfig), NULL,
          "Path to a kubeconfig file; without one the kubelet runs static pods only."},
@@ -77,7 +77,7 @@ static const struct setting table[] = {
 };
 #define N CX_ARRAY_SIZE(table)
 
-static void make_flags(struct cx_kubelet_settings *s, struct cx_flag flags[N + 1], bool changed[N])
+static void make_flags(struct kubelet_settings *s, struct cx_flag flags[N + 1], bool changed[N])
 {
         for (size_t i = 0; i < N; i++)
                 flags[i] = (struct cx_flag){.name = table[i].flag,
@@ -89,8 +89,7 @@ static void make_flags(struct cx_kubelet_settings *s, struct cx_flag flags[N + 1
         flags[N] = (struct cx_flag){0};
 }
 
-static int take_field(struct cx_kubelet_settings *s, const struct setting *row, const json_t *value,
-                      struct cx_error *err)
+static int take_field(struct kubelet_settings *s, const struct setting *row, const json_t *value, struct cx_error *err)
 {
         void *target = (char *)s + row->offset;
         bool good = false;
@@ -111,7 +110,7 @@ static int take_field(struct cx_kubelet_settings *s, const struct setting *row, 
         return good ? 0 : cx_error_set(err, -EINVAL, "%s: field %s has the wrong type", s->config, row->field);
 }
 
-static int load_file(struct cx_kubelet_settings *s, const bool changed[N], struct cx_error *err)
+static int load_file(struct kubelet_settings *s, const bool changed[N], struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
         json_auto_t *documents = NULL;
@@ -148,32 +147,32 @@ static int load_file(struct cx_kubelet_settings *s, const bool changed[N], struc
         return 0;
 }
 
-int cx_kubelet_settings_load(struct cx_kubelet_settings *s, int argc, char **argv, struct cx_error *err)
+int kubelet_settings_load(struct kubelet_settings *s, int argc, char **argv, struct cx_error *err)
 {
-        *s = (struct cx_kubelet_settings){.root = "/var/lib/kubelet",
-                                          .cluster_domain = "cluster.local",
-                                          .cgroup_root = "/",
-                                          .address = "0.0.0.0",
-                                          .resolv_conf = "/etc/resolv.conf",
-                                          .cni_conf_dir = "/etc/cni/net.d",
-                                          .cni_bin_dir = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni",
-                                          .runc = "runc",
-                                          .conmon = "conmon",
-                                          .authorization_mode = "Webhook",
-                                          .non_masquerade_cidr = "10.0.0.0/8",
-                                          .max_pods = 110,
-                                          .port = 10250,
-                                          .healthz_port = 10248,
-                                          .pids_limit = -1,
-                                          .image_gc_high = 85,
-                                          .image_gc_low = 80,
-                                          .min_image_age = 120 * CX_NS_PER_S,
-                                          .collect_period = 300 * CX_NS_PER_S,
-                                          .log_max_bytes = 10 << 20,
-                                          .status_frequency = 10 * CX_NS_PER_S,
-                                          .lease_seconds = 40,
-                                          .register_node = true,
-                                          .webhook_auth = true};
+        *s = (struct kubelet_settings){.root = "/var/lib/kubelet",
+                                       .cluster_domain = "cluster.local",
+                                       .cgroup_root = "/",
+                                       .address = "0.0.0.0",
+                                       .resolv_conf = "/etc/resolv.conf",
+                                       .cni_conf_dir = "/etc/cni/net.d",
+                                       .cni_bin_dir = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni",
+                                       .runc = "runc",
+                                       .conmon = "conmon",
+                                       .authorization_mode = "Webhook",
+                                       .non_masquerade_cidr = "10.0.0.0/8",
+                                       .max_pods = 110,
+                                       .port = 10250,
+                                       .healthz_port = 10248,
+                                       .pids_limit = -1,
+                                       .image_gc_high = 85,
+                                       .image_gc_low = 80,
+                                       .min_image_age = 120 * CX_NS_PER_S,
+                                       .collect_period = 300 * CX_NS_PER_S,
+                                       .log_max_bytes = 10 << 20,
+                                       .status_frequency = 10 * CX_NS_PER_S,
+                                       .lease_seconds = 40,
+                                       .register_node = true,
+                                       .webhook_auth = true};
         struct cx_flag flags[N + 1];
         bool changed[N] = {0};
         make_flags(s, flags, changed);
@@ -196,16 +195,16 @@ int cx_kubelet_settings_load(struct cx_kubelet_settings *s, int argc, char **arg
         return r;
 }
 
-void cx_kubelet_settings_help(struct cx_buf *to)
+void kubelet_settings_help(struct cx_buf *to)
 {
-        struct cx_kubelet_settings unused;
+        struct kubelet_settings unused;
         struct cx_flag flags[N + 1];
         bool changed[N];
         make_flags(&unused, flags, changed);
         cx_flags_help(flags, to);
 }
 
-json_t *cx_kubelet_settings_json(const struct cx_kubelet_settings *s)
+json_t *kubelet_settings_json(const struct kubelet_settings *s)
 {
         json_t *out = s->file ? json_deep_copy(s->file) : json_object();
         for (size_t i = 0; i < N; i++) {

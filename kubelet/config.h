@@ -3,11 +3,11 @@
 // given. All strings live as long as the process.
 #pragma once
 
-#include "base/flags.h"
+#include "libcommon/base/flags.h"
 
 #include <jansson.h>
 
-struct cx_kubelet_settings {
+struct kubelet_settings {
         const char *kubeconfig, *config, *root, *state_dir, *hostname_override, *node_ip, *pod_cidr, *cluster_domain,
                 *cgroup_root, *address, *client_ca_file, *tls_cert_file, *tls_key_file, *registry_config, *log_root,
                 *resolv_conf, *manifests, *cni_conf_dir, *cni_bin_dir, *runc, *conmon, *authorization_mode,
@@ -19,7 +19,6 @@ struct cx_kubelet_settings {
         json_t *file; // the configuration file, for /configz; NULL when none
 };
 // Parses flags, then the file. Exits nowhere; the error is one line.
-int cx_kubelet_settings_load(struct cx_kubelet_settings *settings, int argc, char **argv, struct cx_error *err)
-        CX_CHECK;
-void cx_kubelet_settings_help(struct cx_buf *to);
-json_t *cx_kubelet_settings_json(const struct cx_kubelet_settings *settings); // a KubeletConfiguration, new
+int kubelet_settings_load(struct kubelet_settings *settings, int argc, char **argv, struct cx_error *err) CX_CHECK;
+void kubelet_settings_help(struct cx_buf *to);
+json_t *kubelet_settings_json(const struct kubelet_settings *settings); // a KubeletConfiguration, new

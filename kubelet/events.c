@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/kubelet.h"
 
-#include "base/log.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/format/json.h"
 
-void cx_pod_event(const struct cx_kubelet *k, const json_t *pod, const char *container, const char *type,
-                  const char *reason, const char *format, ...)
+void pod_event(const struct kubelet *k, const json_t *pod, const char *container, const char *type, const char *reason,
+               const char *format, ...)
 {
         CX_BUF text = CX_BUF_INIT_MAX(8192);
         va_list args;
@@ -18,7 +18,7 @@ void cx_pod_event(const struct cx_kubelet *k, const json_t *pod, const char *con
         if (!k->events)
                 return;
         bool init = false;
-        (void)cx_pod_container(pod, cx_str(container), &init);
+        (void)pod_container(pod, cx_str(container), &init);
         CX_CLEANUP(cx_freep)
         char *path = container ? cx_sprintf("spec.%s{%s}", init ? "initContainers" : "containers", container) : NULL;
         cx_event(k->events,
@@ -32,13 +32,13 @@ void cx_pod_event(const struct cx_kubelet *k, const json_t *pod, const char *con
                  type, reason, "%s", text.data);
 }
 
-char *cx_pod_text(const json_t *pod)
+char *pod_text(const json_t *pod)
 {
         return cx_sprintf("%s_%s(%s)", cx_json_string_or(pod, "metadata.name", ""),
                           cx_json_string_or(pod, "metadata.namespace", ""), cx_json_string_or(pod, "metadata.uid", ""));
 }
 
-const json_t *cx_pod_container(const json_t *pod, const char *name, bool *ret_init)
+const json_t *pod_container(const json_t *pod, const char *name, bool *ret_init)
 {
         const json_t *found = cx_json_find(cx_json_get(pod, "spec.containers"), "name", name);
         bool init = !found;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-bool cx_log_line_parse(const char *line, size_t length, struct cx_log_line *ret_line)
+bool log_line_parse(const char *line, size_t length, struct log_line *ret_line)
 {
         const char *end = line + length, *at[4] = {line};
         for (int i = 1; i < 4; i++) {
@@ -12,12 +12,12 @@ bool cx_log_line_parse(const char *line, size_t length, struct cx_log_line *ret_
                         return false;
                 at[i] = blank + 1;
         }
-        *ret_line = (struct cx_log_line){.stamp = at[0],
-                                         .stamp_length = (size_t)(at[1] - at[0]) - 1,
-                                         .stream = at[1],
-                                         .stream_length = (size_t)(at[2] - at[1]) - 1,
-                                         .text = at[3],
-                                         .text_length = (size_t)(end - at[3]),
-                                         .full = at[2][0] != 'P'};
+        *ret_line = (struct log_line){.stamp = at[0],
+                                      .stamp_length = (size_t)(at[1] - at[0]) - 1,
+                                      .stream = at[1],
+                                      .stream_length = (size_t)(at[2] - at[1]) - 1,
+                                      .text = at[3],
+                                      .text_length = (size_t)(end - at[3]),
+                                      .full = at[2][0] != 'P'};
         return true;
 }

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct cx_log_line {
+struct log_line {
         const char *stamp, *stream, *text; // into the line
         size_t stamp_length, stream_length, text_length;
         bool full; // else the next line goes on with the same text
 };
 // False when the line (without its newline) has another form.
-bool cx_log_line_parse(const char *line, size_t length, struct cx_log_line *ret_line);
+bool log_line_parse(const char *line, size_t length, struct log_line *ret_line);

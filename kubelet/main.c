@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kubelet: settings, wiring of its parts, and an orderly end that leaves containers running.
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/config.h"
 #include "kubelet/image/import.h"
 #include "kubelet/kubelet.h"
@@ -15,6 +11,10 @@
 #include "kubelet/server/server.h"
 #include "kubelet/volume/refs.h"
 #include "kubelet/volume/volumes.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <linux/fs.h>
 #include <linux/magic.h>
@@ -26,12 +26,12 @@
 
 static void on_exit_of(void *context, const char *pod_uid, const char *container_id CX_UNUSED)
 {
-        cx_pods_enqueue(((struct cx_kubelet *)context)->pods, pod_uid);
+        pods_enqueue(((struct kubelet *)context)->pods, pod_uid);
 }
 
 static void on_change(void *context, const char *pod_uid)
 {
-        cx_pods_enqueue(((struct cx_kubelet *)context)->pods, pod_uid);
+        pods_enqueue(((struct kubelet *)context)->pods, pod_uid);
 }
 
 static bool is_mirror(const json_t *object)
@@ -41,27 +41,27 @@ static bool is_mirror(const json_t *object)
 
 static void on_pod(void *context, const struct cx_object *old, const struct cx_object *now)
 {
-        struct cx_kubelet *k = context;
+        struct kubelet *k = context;
         if (!now) {
                 json_auto_t *last = cx_object_json(old);
                 if (last && is_mirror(last))
-                        cx_pods_mirror(k->pods, last, true);
-                cx_pods_remove(k->pods, old->uid);
+                        pods_mirror(k->pods, last, true);
+                pods_remove(k->pods, old->uid);
                 return;
         }
         if (old && strcmp(old->uid, now->uid) != 0) // deleted and made again between two lists
-                cx_pods_remove(k->pods, old->uid);
+                pods_remove(k->pods, old->uid);
         json_t *object = cx_object_json(now);
         if (object && !is_mirror(object)) {
-                cx_pods_set(k->pods, object, false);
+                pods_set(k->pods, object, false);
                 return;
         }
         if (object)
-                cx_pods_mirror(k->pods, object, false);
+                pods_mirror(k->pods, object, false);
         json_decref(object);
 }
 
-static int watch_pods(struct cx_kubelet *k, struct cx_error *err)
+static int watch_pods(struct kubelet *k, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *selector = cx_sprintf("spec.nodeName=%s", k->node_name);
         cx_informer_start(k->services); // first: their addresses are variables of every container
@@ -76,7 +76,7 @@ static int watch_pods(struct cx_kubelet *k, struct cx_error *err)
         return cx_informer_wait_synced(informer, -1, err);
 }
 
-static int set_up_machine(const struct cx_kubelet_settings *s, struct cx_kubelet *k)
+static int set_up_machine(const struct kubelet_settings *s, struct kubelet *k)
 {
         static char name[256];
         if (s->hostname_override && *s->hostname_override)
@@ -92,16 +92,16 @@ static int set_up_machine(const struct cx_kubelet_settings *s, struct cx_kubelet
         if (s->node_ip && *s->node_ip)
                 cx_strings_split(&k->node_ips, s->node_ip, ',');
         else
-                cx_node_detect_ips(&k->node_ips);
+                node_detect_ips(&k->node_ips);
         return 0;
 }
 
-static int connect_apiserver(const struct cx_kubelet_settings *s, struct cx_kubelet *k, struct cx_error *err)
+static int connect_apiserver(const struct kubelet_settings *s, struct kubelet *k, struct cx_error *err)
 {
         if (!s->kubeconfig || !*s->kubeconfig)
                 return 0;
         int r = cx_rest_from_kubeconfig(
-                s->kubeconfig, &(struct cx_rest_options){.user_agent = "kubelet/" CX_KUBELET_VERSION}, &k->rest, err);
+                s->kubeconfig, &(struct cx_rest_options){.user_agent = "kubelet/" KUBELET_VERSION}, &k->rest, err);
         if (r < 0)
                 return r;
         k->informers = cx_informers_new(k->rest);
@@ -127,10 +127,10 @@ static int mount_state(const char *path, struct cx_error *err)
 }
 
 // With the last pod gone nothing in it is worth keeping. Not detached: whatever still uses it keeps it.
-static void unmount_state(const struct cx_kubelet *k)
+static void unmount_state(const struct kubelet *k)
 {
         CX_STRINGS pods = CX_STRINGS_INIT;
-        cx_runtime_pods(k->runtime, &pods);
+        runtime_pods(k->runtime, &pods);
         if (!pods.count && umount2(k->state, UMOUNT_NOFOLLOW) < 0)
                 cx_info("Cannot unmount the state folder", "path", k->state, "why", strerror(errno));
 }
@@ -148,7 +148,7 @@ static int make_top(const char *path, unsigned mode, struct cx_error *err)
         return r;
 }
 
-static int make_parts(const struct cx_kubelet_settings *s, struct cx_kubelet *k, struct cx_error *err)
+static int make_parts(const struct kubelet_settings *s, struct kubelet *k, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *images = cx_sprintf("%s/images", s->root);
         char *state = cx_sprintf("%s/state", s->root);
@@ -166,42 +166,42 @@ static int make_parts(const struct cx_kubelet_settings *s, struct cx_kubelet *k,
         if (r == 0)
                 r = mount_state(state, err);
         if (r == 0)
-                r = cx_image_store_open(images, &k->images, err);
+                r = image_store_open(images, &k->images, err);
         if (r < 0)
                 return r;
-        k->cni = cx_cni_new(&(struct cx_cni_options){.conf_dir = s->cni_conf_dir,
-                                                     .bin_dir = s->cni_bin_dir,
-                                                     .state_dir = cni_state,
-                                                     .pod_cidr = s->pod_cidr});
-        k->pool = cx_pool_new(64);
-        k->pods = cx_pods_new(k);
-        r = cx_runtime_open(&(struct cx_runtime_options){.root = s->root,
-                                                         .state = state,
-                                                         .cgroup_root = s->cgroup_root,
-                                                         .runc = s->runc,
-                                                         .conmon = s->conmon,
-                                                         .images = k->images,
-                                                         .cni = k->cni,
-                                                         .pids_limit = s->pids_limit,
-                                                         .on_exit = on_exit_of,
-                                                         .context = k},
-                            &k->runtime, err);
+        k->cni = cni_new(&(struct cni_options){.conf_dir = s->cni_conf_dir,
+                                               .bin_dir = s->cni_bin_dir,
+                                               .state_dir = cni_state,
+                                               .pod_cidr = s->pod_cidr});
+        k->pool = pool_new(64);
+        k->pods = pods_new(k);
+        r = runtime_open(&(struct runtime_options){.root = s->root,
+                                                   .state = state,
+                                                   .cgroup_root = s->cgroup_root,
+                                                   .runc = s->runc,
+                                                   .conmon = s->conmon,
+                                                   .images = k->images,
+                                                   .cni = k->cni,
+                                                   .pids_limit = s->pids_limit,
+                                                   .on_exit = on_exit_of,
+                                                   .context = k},
+                         &k->runtime, err);
         if (r < 0)
                 return r;
-        k->refs = cx_refs_new(k->informers, on_change, k);
-        k->volumes = cx_volumes_new(k);
-        k->probes = cx_probes_new(k, on_change, k);
-        return cx_runtime_start(k->runtime, err);
+        k->refs = refs_new(k->informers, on_change, k);
+        k->volumes = volumes_new(k);
+        k->probes = probes_new(k, on_change, k);
+        return runtime_start(k->runtime, err);
 }
 
-static int run(struct cx_kubelet_settings *s, struct cx_error *err)
+static int run(struct kubelet_settings *s, struct cx_error *err)
 {
-        static struct cx_kubelet kubelet;
-        struct cx_kubelet *k = &kubelet;
-        struct cx_manifests *manifests = NULL;
-        struct cx_node *node = NULL;
-        struct cx_kubelet_server *server = NULL;
-        struct cx_importer *importer = NULL;
+        static struct kubelet kubelet;
+        struct kubelet *k = &kubelet;
+        struct manifests *manifests = NULL;
+        struct node *node = NULL;
+        struct kubelet_server *server = NULL;
+        struct importer *importer = NULL;
         k->root = s->root;
         k->log_root = s->log_root;
         k->cgroup_root = s->cgroup_root;
@@ -220,32 +220,32 @@ static int run(struct cx_kubelet_settings *s, struct cx_error *err)
                 r = make_parts(s, k, err);
         CX_CLEANUP(cx_freep) char *imports = cx_sprintf("%s/images/import", s->root);
         if (r == 0)
-                r = cx_importer_start(k->images, imports, &importer, err);
+                r = importer_start(k->images, imports, &importer, err);
         if (r == 0)
-                r = cx_kubelet_server_start(k, s, &server, err);
+                r = kubelet_server_start(k, s, &server, err);
         if (r == 0)
-                r = cx_node_start(k, s, &node, err);
+                r = node_start(k, s, &node, err);
         if (r < 0)
                 return r;
-        cx_pods_start(k->pods);
+        pods_start(k->pods);
         if (s->manifests && *s->manifests)
-                r = cx_manifests_start(k, s->manifests, &manifests, err);
+                r = manifests_start(k, s->manifests, &manifests, err);
         if (r == 0 && k->rest)
                 r = watch_pods(k, err);
         if (r < 0)
                 return r;
-        cx_pods_sources_ready(k->pods);
-        cx_info("Kubelet is ready", "node", k->node_name, "version", CX_KUBELET_VERSION);
+        pods_sources_ready(k->pods);
+        cx_info("Kubelet is ready", "node", k->node_name, "version", KUBELET_VERSION);
         int number = cx_process_wait_stop();
         cx_info("Kubelet is stopping; containers go on", "signal", CX_INT(number));
-        cx_kubelet_server_free(server);
-        cx_importer_free(importer);
-        cx_node_free(node);
-        cx_manifests_free(manifests);
+        kubelet_server_free(server);
+        importer_free(importer);
+        node_free(node);
+        manifests_free(manifests);
         cx_informers_free(k->informers);
         // Workers may be in the middle of starting a container: they finish, and what they started is on disk. Pulls, probes
         // and hooks are not waited for: a kubelet that starts again takes up what was left.
-        cx_pods_stop(k->pods);
+        pods_stop(k->pods);
         if (k->events)
                 cx_events_free(k->events);
         unmount_state(k);
@@ -254,22 +254,22 @@ static int run(struct cx_kubelet_settings *s, struct cx_error *err)
 
 int main(int argc, char **argv)
 {
-        if (argc == 3 && strcmp(argv[1], CX_PAUSE_ARGUMENT) == 0)
-                cx_pause_main(argv[2]);
-        struct cx_kubelet_settings settings;
+        if (argc == 3 && strcmp(argv[1], PAUSE_ARGUMENT) == 0)
+                pause_main(argv[2]);
+        struct kubelet_settings settings;
         CX_ERROR err = CX_ERROR_INIT;
         cx_process_init();
-        if (cx_kubelet_settings_load(&settings, argc, argv, &err) < 0) {
+        if (kubelet_settings_load(&settings, argc, argv, &err) < 0) {
                 fprintf(stderr, "Error: %s\n", cx_error_text(&err));
                 return 1;
         }
         if (settings.version) {
-                printf("Kubernetes %s\n", CX_KUBELET_VERSION);
+                printf("Kubernetes %s\n", KUBELET_VERSION);
                 return 0;
         }
         if (settings.help) {
                 CX_BUF text = CX_BUF_INIT;
-                cx_kubelet_settings_help(&text);
+                kubelet_settings_help(&text);
                 printf("Usage:\n  kubelet [flags]\n\nFlags:\n%s", text.data);
                 return 0;
         }

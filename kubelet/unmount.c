@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/unmount.h"
 
-#include "base/buf.h"
-#include "base/flags.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/flags.h"
 
 #include <limits.h>
 #include <sys/mount.h>
@@ -23,7 +23,7 @@ static void unescape(char *text)
         *to = '\0';
 }
 
-void cx_unmount_below(const char *folder)
+void unmount_below(const char *folder)
 {
         CX_BUF text = CX_BUF_INIT_MAX(64 << 20);
         if (cx_buf_read_file(&text, "/proc/self/mountinfo") < 0)

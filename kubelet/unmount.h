@@ -2,4 +2,4 @@
 #pragma once
 
 // Unmounts (lazily) everything that is mounted at or below a folder, deepest first. Any thread may call.
-void cx_unmount_below(const char *folder);
+void unmount_below(const char *folder);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "minikube/certs.h"
 
-#include "base/buf.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "net/pki.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/net/pki.h"
 
 #define YEAR INT64_C(31536000)
 #define RENEW_BEFORE INT64_C(2592000) // 30 days
@@ -13,7 +13,7 @@ struct authority {
         char *cert, *key;
 };
 
-int cx_certs_read(const char *path, char **ret_text, struct cx_error *err)
+int certs_read(const char *path, char **ret_text, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
         int r = cx_buf_read_file(&text, path);
@@ -27,7 +27,7 @@ static bool is_good(const char *cert_path)
 {
         CX_CLEANUP(cx_freep) char *pem = NULL;
         int64_t end;
-        return cx_certs_read(cert_path, &pem, NULL) == 0 && cx_pki_not_after(pem, &end, NULL) == 0 &&
+        return certs_read(cert_path, &pem, NULL) == 0 && cx_pki_not_after(pem, &end, NULL) == 0 &&
                end - RENEW_BEFORE > cx_time_now() / CX_US_PER_S;
 }
 
@@ -40,7 +40,7 @@ static int write_pair(const char *stem, const char *cert, const char *key, struc
 }
 
 // The authority of all profiles, made once.
-static int load_authority(const struct cx_profile *profile, struct authority *ca, struct cx_error *err)
+static int load_authority(const struct profile *profile, struct authority *ca, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *stem = cx_sprintf("%s/ca", profile->home);
         CX_CLEANUP(cx_freep) char *cert_path = cx_sprintf("%s.crt", stem);
@@ -52,8 +52,8 @@ static int load_authority(const struct cx_profile *profile, struct authority *ca
                         r = cx_pki_issue(&spec, NULL, NULL, &ca->cert, &ca->key, err);
                 return r < 0 ? r : write_pair(stem, ca->cert, ca->key, err);
         }
-        int r = cx_certs_read(cert_path, &ca->cert, err);
-        return r < 0 ? r : cx_certs_read(key_path, &ca->key, err);
+        int r = certs_read(cert_path, &ca->cert, err);
+        return r < 0 ? r : certs_read(key_path, &ca->key, err);
 }
 
 struct request {
@@ -62,10 +62,10 @@ struct request {
         bool server, client;
 };
 
-static int issue(const struct cx_profile *profile, const struct authority *ca, const struct request *q,
+static int issue(const struct profile *profile, const struct authority *ca, const struct request *q,
                  struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *stem = cx_profile_path(profile, "certs/%s", q->file);
+        CX_CLEANUP(cx_freep) char *stem = profile_path(profile, "certs/%s", q->file);
         CX_CLEANUP(cx_freep) char *cert_path = cx_sprintf("%s.crt", stem);
         CX_CLEANUP(cx_freep) char *cert = NULL;
         if (is_good(cert_path))
@@ -86,18 +86,18 @@ static int issue(const struct cx_profile *profile, const struct authority *ca, c
 }
 
 // A kubeconfig with the certificate's contents inside, so that it can be moved.
-static int write_kubeconfig(const struct cx_profile *profile, const struct authority *ca, const char *file,
+static int write_kubeconfig(const struct profile *profile, const struct authority *ca, const char *file,
                             const char *user, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *cert_path = cx_profile_path(profile, "certs/%s.crt", file);
-        CX_CLEANUP(cx_freep) char *key_path = cx_profile_path(profile, "certs/%s.key", file);
-        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "kubeconfigs/%s.kubeconfig", file);
+        CX_CLEANUP(cx_freep) char *cert_path = profile_path(profile, "certs/%s.crt", file);
+        CX_CLEANUP(cx_freep) char *key_path = profile_path(profile, "certs/%s.key", file);
+        CX_CLEANUP(cx_freep) char *path = profile_path(profile, "kubeconfigs/%s.kubeconfig", file);
         CX_CLEANUP(cx_freep) char *cert = NULL, *key = NULL;
-        CX_CLEANUP(cx_freep) char *server = cx_node_address(profile, 0);
+        CX_CLEANUP(cx_freep) char *server = node_address(profile, 0);
         CX_BUF ca64 = CX_BUF_INIT, cert64 = CX_BUF_INIT, key64 = CX_BUF_INIT, text = CX_BUF_INIT;
-        int r = cx_certs_read(cert_path, &cert, err);
+        int r = certs_read(cert_path, &cert, err);
         if (r == 0)
-                r = cx_certs_read(key_path, &key, err);
+                r = certs_read(key_path, &key, err);
         if (r < 0 || !cert || !key)
                 return r;
         cx_base64_encode(ca->cert, strlen(ca->cert), &ca64);
@@ -109,23 +109,23 @@ static int write_kubeconfig(const struct cx_profile *profile, const struct autho
                 "    certificate-authority-data: %s\nusers:\n- name: %s\n  user:\n    client-certificate-data: %s\n"
                 "    client-key-data: %s\ncontexts:\n- name: %s\n  context:\n    cluster: %s\n    user: %s\n"
                 "current-context: %s\n",
-                profile->name, server, CX_API_PORT, ca64.data, user, cert64.data, key64.data, profile->name,
-                profile->name, user, profile->name);
+                profile->name, server, API_PORT, ca64.data, user, cert64.data, key64.data, profile->name, profile->name,
+                user, profile->name);
         return cx_write_file(path, text.data, text.length, 0600, false, err);
 }
 
-static int make_server_certificates(const struct cx_profile *profile, const struct authority *ca, struct cx_error *err)
+static int make_server_certificates(const struct profile *profile, const struct authority *ca, struct cx_error *err)
 {
         static const char *const names[] = {
                 "kubernetes",
                 "kubernetes.default",
                 "kubernetes.default.svc",
-                "kubernetes.default.svc." CX_CLUSTER_DOMAIN, // NOLINT(bugprone-suspicious-missing-comma): one name
+                "kubernetes.default.svc." CLUSTER_DOMAIN, // NOLINT(bugprone-suspicious-missing-comma): one name
                 "localhost",
                 "control-plane.minikube.internal"};
         CX_STRINGS dns = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
-        CX_CLEANUP(cx_freep) char *first = cx_node_address(profile, 0);
-        CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);
+        CX_CLEANUP(cx_freep) char *first = node_address(profile, 0);
+        CX_CLEANUP(cx_freep) char *host = host_address(profile);
         for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
                 cx_strings_add(&dns, names[i]);
         cx_strings_add(&addresses, "127.0.0.1");
@@ -148,14 +148,14 @@ static int make_server_certificates(const struct cx_profile *profile, const stru
         return r < 0 ? r : issue(profile, ca, &etcd, err);
 }
 
-static int make_node_certificates(const struct cx_profile *profile, const struct authority *ca, int node,
+static int make_node_certificates(const struct profile *profile, const struct authority *ca, int node,
                                   struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+        CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
         CX_CLEANUP(cx_freep) char *user = cx_sprintf("system:node:%s", name);
         CX_CLEANUP(cx_freep) char *client = cx_sprintf("kubelet-%s", name);
         CX_CLEANUP(cx_freep) char *server = cx_sprintf("kubelet-server-%s", name);
-        CX_CLEANUP(cx_freep) char *address = cx_node_address(profile, node);
+        CX_CLEANUP(cx_freep) char *address = node_address(profile, node);
         CX_STRINGS dns = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
         cx_strings_add(&dns, name);
         cx_strings_add(&addresses, address);
@@ -173,9 +173,9 @@ static int make_node_certificates(const struct cx_profile *profile, const struct
         return r < 0 ? r : issue(profile, ca, &q, err);
 }
 
-static int make_service_account_key(const struct cx_profile *profile, struct cx_error *err)
+static int make_service_account_key(const struct profile *profile, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "certs/sa.key");
+        CX_CLEANUP(cx_freep) char *path = profile_path(profile, "certs/sa.key");
         CX_CLEANUP(cx_freep) char *key = NULL;
         if (access(path, R_OK) == 0)
                 return 0;
@@ -183,7 +183,7 @@ static int make_service_account_key(const struct cx_profile *profile, struct cx_
         return r < 0 ? r : cx_write_file(path, key, strlen(key), 0600, false, err);
 }
 
-int cx_certs_make(const struct cx_profile *profile, struct cx_error *err)
+int certs_make(const struct profile *profile, struct cx_error *err)
 {
         static const struct {
                 const char *file, *user, *organization;
@@ -199,7 +199,7 @@ int cx_certs_make(const struct cx_profile *profile, struct cx_error *err)
         struct authority ca = {0};
         int r = 0;
         for (size_t i = 0; r == 0 && i < CX_ARRAY_SIZE(folders); i++) {
-                CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "%s", folders[i]);
+                CX_CLEANUP(cx_freep) char *path = profile_path(profile, "%s", folders[i]);
                 r = cx_mkdir_all(path, 0700, err);
         }
         if (r == 0)

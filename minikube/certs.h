@@ -4,6 +4,6 @@
 
 #include "minikube/profile.h"
 
-int cx_certs_make(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+int certs_make(const struct profile *profile, struct cx_error *err) CX_CHECK;
 // Reads a small file whole; owned by the caller.
-int cx_certs_read(const char *path, char **ret_text, struct cx_error *err) CX_CHECK;
+int certs_read(const char *path, char **ret_text, struct cx_error *err) CX_CHECK;

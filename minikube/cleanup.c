@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "minikube/cleanup.h"
 
-#include "base/buf.h"
-#include "base/process.h"
-#include "base/time.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -54,7 +54,7 @@ static bool is_part(pid_t pid)
 }
 
 // Is the process in a control group of the profile (`groups`), or one of ours whose command line names its folder?
-static bool is_ours(const struct cx_profile *profile, bool groups, pid_t pid)
+static bool is_ours(const struct profile *profile, bool groups, pid_t pid)
 {
         CX_CLEANUP(cx_freep) char *cgroups = cx_sprintf("/proc/%d/cgroup", (int)pid);
         CX_CLEANUP(cx_freep) char *command = cx_sprintf("/proc/%d/cmdline", (int)pid);
@@ -68,7 +68,7 @@ static bool is_ours(const struct cx_profile *profile, bool groups, pid_t pid)
                is_part(pid);
 }
 
-static int kill_ours(const struct cx_profile *profile, bool groups)
+static int kill_ours(const struct profile *profile, bool groups)
 {
         DIR *dir = opendir("/proc");
         int found = 0;
@@ -135,7 +135,7 @@ static int remove_group(const char *path, const struct stat *st CX_UNUSED, int f
         return 0;
 }
 
-static void remove_groups(const struct cx_profile *profile)
+static void remove_groups(const struct profile *profile)
 {
         DIR *dir = opendir("/sys/fs/cgroup");
         for (struct dirent *entry; dir && (entry = readdir(dir));) {
@@ -156,7 +156,7 @@ static void remove_groups(const struct cx_profile *profile)
         (void)rmdir("/sys/fs/cgroup/coxswain");
 }
 
-void cx_cleanup_containers(const struct cx_profile *profile, bool all)
+void cleanup_containers(const struct profile *profile, bool all)
 {
         int64_t deadline = cx_time_monotonic() + PATIENCE;
         while (kill_ours(profile, all) > 0 && cx_time_monotonic() < deadline)
@@ -166,7 +166,7 @@ void cx_cleanup_containers(const struct cx_profile *profile, bool all)
                 remove_groups(profile);
 }
 
-int cx_cleanup_files(const struct cx_profile *profile, struct cx_error *err)
+int cleanup_files(const struct profile *profile, struct cx_error *err)
 {
         return cx_remove_tree(profile->folder, err);
 }

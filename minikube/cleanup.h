@@ -7,5 +7,5 @@
 
 // Ends containers and monitors, unmounts. `all`: also what is in control groups of the profile's name, and removes them:
 // only for the one who has claimed the name (minikube/machine.h).
-void cx_cleanup_containers(const struct cx_profile *profile, bool all);
-int cx_cleanup_files(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+void cleanup_containers(const struct profile *profile, bool all);
+int cleanup_files(const struct profile *profile, struct cx_error *err) CX_CHECK;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // minikube image load and ls. An archive (docker save, or an OCI layout in a tar; - is standard input) is put into every
 // node's import folder; the kubelet takes it into its store. Listing reads the records of the stores.
-#include "base/buf.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 #include "minikube/commands.h"
 
 #include <dirent.h>
@@ -96,7 +96,7 @@ static int wait_taken(const char *path, const char *archive, struct cx_error *er
 }
 
 // Standard input can be read once: it goes into a file without a name first.
-static int open_archive(const struct cx_profile *profile, const char *archive, int *ret_fd, struct cx_error *err)
+static int open_archive(const struct profile *profile, const char *archive, int *ret_fd, struct cx_error *err)
 {
         if (strcmp(archive, "-") != 0) {
                 struct stat st;
@@ -109,7 +109,7 @@ static int open_archive(const struct cx_profile *profile, const char *archive, i
                 *ret_fd = cx_steal_fd(&fd);
                 return 0;
         }
-        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "run/stdin-XXXXXX");
+        CX_CLEANUP(cx_freep) char *path = profile_path(profile, "run/stdin-XXXXXX");
         CX_CLEANUP(cx_closep) int fd = mkostemp(path, O_CLOEXEC);
         if (fd < 0)
                 return cx_error_set(err, -EIO, "GUEST_IMAGE_LOAD: cannot make %s: %s", path, strerror(errno));
@@ -121,13 +121,13 @@ static int open_archive(const struct cx_profile *profile, const char *archive, i
         return r;
 }
 
-static int load(struct cx_minikube *m, const char *archive, struct cx_error *err)
+static int load(struct minikube *m, const char *archive, struct cx_error *err)
 {
         CX_CLEANUP(cx_closep) int in = -1;
         int r = open_archive(&m->profile, archive, &in, err);
         for (int node = 0; r == 0 && node < m->profile.nodes; node++) {
-                CX_CLEANUP(cx_freep) char *name = cx_node_name(&m->profile, node);
-                CX_CLEANUP(cx_freep) char *folder = cx_profile_path(&m->profile, "nodes/%s/images/import", name);
+                CX_CLEANUP(cx_freep) char *name = node_name(&m->profile, node);
+                CX_CLEANUP(cx_freep) char *folder = profile_path(&m->profile, "nodes/%s/images/import", name);
                 CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%d.tar", folder, (int)getpid());
                 r = cx_mkdir_all(folder, 0700, err);
                 if (r < 0)
@@ -161,14 +161,14 @@ static void list_node(const char *folder, struct cx_strings *tags)
                 closedir(dir);
 }
 
-int cx_command_image(struct cx_minikube *m, struct cx_error *err)
+int command_image(struct minikube *m, struct cx_error *err)
 {
-        int r = cx_need_profile(m, err);
+        int r = need_profile(m, err);
         const char *what = m->args.count ? m->args.items[0] : "";
         if (r < 0)
                 return r;
         if (strcmp(what, "load") == 0 && m->args.count > 1) {
-                r = cx_need_running(m, err);
+                r = need_running(m, err);
                 for (size_t i = 1; r == 0 && i < m->args.count; i++)
                         r = load(m, m->args.items[i], err);
                 return r;
@@ -177,8 +177,8 @@ int cx_command_image(struct cx_minikube *m, struct cx_error *err)
                 return cx_error_set(err, -EINVAL, "MK_USAGE: minikube image load FILE..., or minikube image ls");
         CX_STRINGS tags = CX_STRINGS_INIT;
         for (int node = 0; node < m->profile.nodes; node++) {
-                CX_CLEANUP(cx_freep) char *name = cx_node_name(&m->profile, node);
-                CX_CLEANUP(cx_freep) char *folder = cx_profile_path(&m->profile, "nodes/%s/images/images", name);
+                CX_CLEANUP(cx_freep) char *name = node_name(&m->profile, node);
+                CX_CLEANUP(cx_freep) char *folder = profile_path(&m->profile, "nodes/%s/images/images", name);
                 list_node(folder, &tags);
         }
         cx_strings_sort(&tags);

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The profile's context in the user's kubeconfig; everything else in it stays as it is. What was current before is current
 // again when the profile goes, and a file that minikube made itself goes with the last thing in it.
-#include "client/kubeconfig.h"
-#include "base/buf.h"
-#include "base/process.h"
-#include "format/json.h"
+#include "libcommon/client/kubeconfig.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
+#include "libcommon/format/json.h"
 #include "minikube/commands.h"
 
 // Which context was current before this profile's.
-static char *previous_file(const struct cx_profile *p)
+static char *previous_file(const struct profile *p)
 {
-        return cx_profile_path(p, "previous-context");
+        return profile_path(p, "previous-context");
 }
 
 // Holds the path of the kubeconfig that minikube made.
-static char *created_file(const struct cx_profile *p)
+static char *created_file(const struct profile *p)
 {
         return cx_sprintf("%s/created-kubeconfig", p->home);
 }
@@ -27,7 +27,7 @@ static bool any_exists(const struct cx_kubeconfig *config)
         return false;
 }
 
-static int remember(const struct cx_profile *p, const struct cx_kubeconfig *config, struct cx_error *err)
+static int remember(const struct profile *p, const struct cx_kubeconfig *config, struct cx_error *err)
 {
         const char *current = cx_kubeconfig_current_context(config);
         CX_CLEANUP(cx_freep) char *previous = previous_file(p);
@@ -43,13 +43,13 @@ static int remember(const struct cx_profile *p, const struct cx_kubeconfig *conf
 }
 
 // Whether the entries of this name are the profile's.
-static bool is_ours(const struct cx_profile *p, const struct cx_kubeconfig *config)
+static bool is_ours(const struct profile *p, const struct cx_kubeconfig *config)
 {
-        CX_CLEANUP(cx_freep) char *cert = cx_profile_path(p, "certs/admin.crt");
+        CX_CLEANUP(cx_freep) char *cert = profile_path(p, "certs/admin.crt");
         return cx_streq(cx_json_string(cx_kubeconfig_user(config, p->name), "client-certificate"), cert);
 }
 
-int cx_context_check(const struct cx_profile *p, struct cx_error *err)
+int context_check(const struct profile *p, struct cx_error *err)
 {
         CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
         int r = cx_kubeconfig_load(NULL, true, &config, err);
@@ -67,14 +67,14 @@ int cx_context_check(const struct cx_profile *p, struct cx_error *err)
                             p->name);
 }
 
-int cx_context_write(const struct cx_profile *p, struct cx_error *err)
+int context_write(const struct profile *p, struct cx_error *err)
 {
         CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
-        CX_CLEANUP(cx_freep) char *address = cx_node_address(p, 0);
-        CX_CLEANUP(cx_freep) char *server = cx_sprintf("https://%s:%d", address, CX_API_PORT);
+        CX_CLEANUP(cx_freep) char *address = node_address(p, 0);
+        CX_CLEANUP(cx_freep) char *server = cx_sprintf("https://%s:%d", address, API_PORT);
         CX_CLEANUP(cx_freep) char *ca = cx_sprintf("%s/ca.crt", p->home);
-        CX_CLEANUP(cx_freep) char *cert = cx_profile_path(p, "certs/admin.crt");
-        CX_CLEANUP(cx_freep) char *key = cx_profile_path(p, "certs/admin.key");
+        CX_CLEANUP(cx_freep) char *cert = profile_path(p, "certs/admin.crt");
+        CX_CLEANUP(cx_freep) char *key = profile_path(p, "certs/admin.key");
         int r = cx_kubeconfig_load(NULL, true, &config, err);
         if (r < 0)
                 return r;
@@ -93,7 +93,7 @@ int cx_context_write(const struct cx_profile *p, struct cx_error *err)
 }
 
 // The context to go back to; owned; NULL when there is none (any more).
-static char *previous_context(const struct cx_profile *p, const struct cx_kubeconfig *config)
+static char *previous_context(const struct profile *p, const struct cx_kubeconfig *config)
 {
         CX_CLEANUP(cx_freep) char *path = previous_file(p);
         CX_BUF name = CX_BUF_INIT_MAX(4096);
@@ -103,7 +103,7 @@ static char *previous_context(const struct cx_profile *p, const struct cx_kubeco
 }
 
 // Removes the kubeconfig when it is minikube's own and nothing is left in it.
-static void remove_if_empty(const struct cx_profile *p, const struct cx_kubeconfig *config)
+static void remove_if_empty(const struct profile *p, const struct cx_kubeconfig *config)
 {
         static const char *const lists[] = {"clusters", "users", "contexts"};
         CX_CLEANUP(cx_freep) char *created = created_file(p);
@@ -120,7 +120,7 @@ static void remove_if_empty(const struct cx_profile *p, const struct cx_kubeconf
                 }
 }
 
-int cx_context_remove(const struct cx_profile *p, struct cx_error *err)
+int context_remove(const struct profile *p, struct cx_error *err)
 {
         CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
         int r = cx_kubeconfig_load(NULL, true, &config, err);
@@ -142,7 +142,7 @@ int cx_context_remove(const struct cx_profile *p, struct cx_error *err)
         return r;
 }
 
-int cx_context_leave(const struct cx_profile *p, struct cx_error *err)
+int context_leave(const struct profile *p, struct cx_error *err)
 {
         CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
         int r = cx_kubeconfig_load(NULL, true, &config, err);
@@ -153,7 +153,7 @@ int cx_context_leave(const struct cx_profile *p, struct cx_error *err)
         return cx_kubeconfig_save(&config, err);
 }
 
-bool cx_context_present(const struct cx_profile *p)
+bool context_present(const struct profile *p)
 {
         CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
         return cx_kubeconfig_load(NULL, true, &config, NULL) == 0 && cx_kubeconfig_context(&config, p->name);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "minikube/machine.h"
 
-#include "base/buf.h"
-#include "base/process.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
 #include "minikube/cleanup.h"
 #include "minikube/network.h"
 
@@ -32,7 +32,7 @@ static int open_lock(const char *path, struct cx_error *err)
         }
 }
 
-static int take(const char *path, const char *waiting_for, struct cx_lock *ret_lock, struct cx_error *err)
+static int take(const char *path, const char *waiting_for, struct lock *ret_lock, struct cx_error *err)
 {
         for (;;) {
                 CX_CLEANUP(cx_closep) int fd = open_lock(path, err);
@@ -52,23 +52,23 @@ static int take(const char *path, const char *waiting_for, struct cx_lock *ret_l
                 // Its last holder has removed the file: then this one locks nothing.
                 if (fstat(fd, &held) < 0 || stat(path, &there) < 0 || held.st_ino != there.st_ino)
                         continue;
-                *ret_lock = (struct cx_lock){cx_strdup(path), cx_steal_fd(&fd)};
+                *ret_lock = (struct lock){cx_strdup(path), cx_steal_fd(&fd)};
                 return 0;
         }
 }
 
-int cx_machine_lock(struct cx_lock *ret_lock, struct cx_error *err)
+int machine_lock(struct lock *ret_lock, struct cx_error *err)
 {
         return take(FOLDER "/lock", NULL, ret_lock, err);
 }
 
-int cx_machine_lock_profile(const struct cx_profile *profile, struct cx_lock *ret_lock, struct cx_error *err)
+int machine_lock_profile(const struct profile *profile, struct lock *ret_lock, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf(FOLDER "/%s.lock", profile->name);
         return take(path, profile->name, ret_lock, err);
 }
 
-void cx_lock_release(struct cx_lock *lock)
+void lock_release(struct lock *lock)
 {
         if (lock->fd < 0)
                 return;
@@ -76,7 +76,7 @@ void cx_lock_release(struct cx_lock *lock)
         (void)rmdir(FOLDER); // unless there is more in it
         close(lock->fd);
         free(lock->path);
-        *lock = (struct cx_lock)CX_LOCK_INIT;
+        *lock = (struct lock)LOCK_INIT;
 }
 
 // --- claims ---
@@ -87,18 +87,18 @@ static char *claim_path(const char *name)
 }
 
 // A profile of which only what it claimed is known.
-static bool read_claim(const char *name, struct cx_profile *ret_profile)
+static bool read_claim(const char *name, struct profile *ret_profile)
 {
         CX_CLEANUP(cx_freep) char *path = claim_path(name);
         CX_BUF text = CX_BUF_INIT_MAX(8192);
         int index, nodes, at = 0;
         if (cx_buf_read_file(&text, path) < 0 || sscanf(text.data, "%d %d %n", &index, &nodes, &at) != 2 || !at ||
-            text.data[at] != '/' || index < 0 || index > CX_MAX_INDEX || nodes < 1 || nodes > CX_MAX_NODES)
+            text.data[at] != '/' || index < 0 || index > MAX_INDEX || nodes < 1 || nodes > MAX_NODES)
                 return false;
-        *ret_profile = (struct cx_profile){.name = cx_strdup(name),
-                                           .folder = cx_strndup(text.data + at, strcspn(text.data + at, "\n")),
-                                           .index = index,
-                                           .nodes = nodes};
+        *ret_profile = (struct profile){.name = cx_strdup(name),
+                                        .folder = cx_strndup(text.data + at, strcspn(text.data + at, "\n")),
+                                        .index = index,
+                                        .nodes = nodes};
         return true;
 }
 
@@ -112,9 +112,9 @@ static void list_claims(struct cx_strings *names)
                 closedir(dir);
 }
 
-static bool is_alive(const struct cx_profile *claimed)
+static bool is_alive(const struct profile *claimed)
 {
-        CX_CLEANUP(cx_freep) char *config = cx_profile_path(claimed, "config.json");
+        CX_CLEANUP(cx_freep) char *config = profile_path(claimed, "config.json");
         return access(config, F_OK) == 0;
 }
 
@@ -142,7 +142,7 @@ static int keep_forwarding(struct cx_error *err)
         return cx_write_file(KEPT_FORWARDING, found.data, found.length, 0600, false, err);
 }
 
-static void release_locked(const struct cx_profile *profile)
+static void release_locked(const struct profile *profile)
 {
         CX_CLEANUP(cx_freep) char *path = claim_path(profile->name);
         CX_STRINGS left = CX_STRINGS_INIT;
@@ -158,18 +158,18 @@ static void release_locked(const struct cx_profile *profile)
 
 // --- claiming ---
 
-static int check_others(const struct cx_profile *p, struct cx_error *err)
+static int check_others(const struct profile *p, struct cx_error *err)
 {
         CX_STRINGS names = CX_STRINGS_INIT;
         list_claims(&names);
         for (size_t i = 0; i < names.count; i++) {
-                CX_PROFILE other = {0};
+                PROFILE_CONTENTS other = {0};
                 bool same = strcmp(names.items[i], p->name) == 0;
                 if (!read_claim(names.items[i], &other) || (same && strcmp(other.folder, p->folder) == 0))
                         continue;
                 if (!is_alive(&other)) { // its folder went, its processes did not
-                        cx_cleanup_containers(&other, true);
-                        cx_network_down(&other);
+                        cleanup_containers(&other, true);
+                        network_down(&other);
                         release_locked(&other);
                         continue;
                 }
@@ -187,16 +187,16 @@ static int check_others(const struct cx_profile *p, struct cx_error *err)
         return 0;
 }
 
-int cx_machine_claim(const struct cx_profile *p, struct cx_error *err)
+int machine_claim(const struct profile *p, struct cx_error *err)
 {
-        CX_PROFILE before = {0};
+        PROFILE_CONTENTS before = {0};
         CX_CLEANUP(cx_freep) char *path = claim_path(p->name);
         int r = check_others(p, err);
         if (r < 0)
                 return r;
         bool ours = read_claim(p->name, &before);
         for (int node = ours ? before.nodes : 0; node < p->nodes; node++) {
-                CX_CLEANUP(cx_freep) char *namespace = cx_network_namespace(p, node);
+                CX_CLEANUP(cx_freep) char *namespace = network_namespace(p, node);
                 if (access(namespace, F_OK) == 0)
                         return cx_error_set(
                                 err, -EEXIST,
@@ -204,8 +204,8 @@ int cx_machine_claim(const struct cx_profile *p, struct cx_error *err)
                                 "another name with -p",
                                 namespace);
         }
-        if (!ours && cx_profile_subnet_taken(p->index)) {
-                CX_CLEANUP(cx_freep) char *host = cx_host_address(p);
+        if (!ours && profile_subnet_taken(p->index)) {
+                CX_CLEANUP(cx_freep) char *host = host_address(p);
                 return cx_error_set(err, -EEXIST,
                                     "GUEST_NETWORK_CONFLICT: this machine has an address in the network of %s already",
                                     host);
@@ -221,18 +221,18 @@ int cx_machine_claim(const struct cx_profile *p, struct cx_error *err)
         return r;
 }
 
-void cx_machine_release(const struct cx_profile *profile)
+void machine_release(const struct profile *profile)
 {
-        CX_LOCK lock = CX_LOCK_INIT;
-        CX_PROFILE claimed = {0};
-        if (cx_machine_lock(&lock, NULL) == 0 && read_claim(profile->name, &claimed) &&
+        LOCK lock = LOCK_INIT;
+        PROFILE_CONTENTS claimed = {0};
+        if (machine_lock(&lock, NULL) == 0 && read_claim(profile->name, &claimed) &&
             strcmp(claimed.folder, profile->folder) == 0)
                 release_locked(profile);
 }
 
-bool cx_machine_recall(struct cx_profile *profile)
+bool machine_recall(struct profile *profile)
 {
-        CX_PROFILE claimed = {0};
+        PROFILE_CONTENTS claimed = {0};
         if (!read_claim(profile->name, &claimed) || strcmp(claimed.folder, profile->folder) != 0)
                 return false;
         profile->index = claimed.index;

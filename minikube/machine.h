@@ -13,24 +13,24 @@
 #include "minikube/profile.h"
 
 // Locks are the kernel's: one whose holder was killed is free.
-struct cx_lock {
+struct lock {
         char *path;
         int fd;
 };
-#define CX_LOCK CX_CLEANUP(cx_lock_release) struct cx_lock
-#define CX_LOCK_INIT                                                                                                   \
+#define LOCK CX_CLEANUP(lock_release) struct lock
+#define LOCK_INIT                                                                                                      \
         {                                                                                                              \
                 NULL, -1                                                                                               \
         }
-int cx_machine_lock(struct cx_lock *ret_lock, struct cx_error *err) CX_CHECK;
+int machine_lock(struct lock *ret_lock, struct cx_error *err) CX_CHECK;
 // Says so when it has to wait for another minikube.
-int cx_machine_lock_profile(const struct cx_profile *profile, struct cx_lock *ret_lock, struct cx_error *err) CX_CHECK;
-void cx_lock_release(struct cx_lock *lock); // does nothing the second time
+int machine_lock_profile(const struct profile *profile, struct lock *ret_lock, struct cx_error *err) CX_CHECK;
+void lock_release(struct lock *lock); // does nothing the second time
 
-// Under cx_machine_lock. Claims the profile's name, network and nodes; -EEXIST when they are somebody else's. What a
+// Under machine_lock. Claims the profile's name, network and nodes; -EEXIST when they are somebody else's. What a
 // cluster has left whose folder somebody removed is cleaned up on the way.
-int cx_machine_claim(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
-// Gives the claim back, and with the last one the machine its setting. Takes cx_machine_lock.
-void cx_machine_release(const struct cx_profile *profile);
+int machine_claim(const struct profile *profile, struct cx_error *err) CX_CHECK;
+// Gives the claim back, and with the last one the machine its setting. Takes machine_lock.
+void machine_release(const struct profile *profile);
 // Whether the claim is this profile's; its nodes and index then are what was claimed.
-bool cx_machine_recall(struct cx_profile *profile);
+bool machine_recall(struct profile *profile);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // minikube: a cluster on this machine, each node a network namespace. Commands are a table.
-#include "base/buf.h"
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "base/version.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/base/version.h"
 #include "minikube/commands.h"
 #include "minikube/services.h"
 
@@ -30,20 +30,20 @@ static const struct command {
         const char *name;
         unsigned bit, max_args;
         const char *help;
-        int (*run)(struct cx_minikube *minikube, struct cx_error *err);
+        int (*run)(struct minikube *minikube, struct cx_error *err);
 } commands[] = {
-        {"start", START, 0, "Starts a local Kubernetes cluster", cx_command_start},
-        {"status", STATUS, 0, "Gets the status of a local Kubernetes cluster", cx_command_status},
-        {"stop", STOP, 0, "Stops a running local Kubernetes cluster", cx_command_stop},
-        {"delete", DELETE, 0, "Deletes a local Kubernetes cluster", cx_command_delete},
-        {"profile", PROFILE, 1, "profile list: lists all profiles", cx_command_profile},
-        {"service", SERVICE, 1, "service NAME: returns its URL; service list", cx_command_service},
-        {"tunnel", TUNNEL, 0, "Makes cluster IPs reachable from this machine", cx_command_tunnel},
-        {"image", IMAGE, UINT32_MAX, "image load FILE, image ls", cx_command_image},
-        {"ip", IP, 0, "Retrieves the IP address of a node", cx_command_ip},
-        {"logs", LOGS, 0, "Returns the logs of the cluster's components", cx_command_logs},
+        {"start", START, 0, "Starts a local Kubernetes cluster", command_start},
+        {"status", STATUS, 0, "Gets the status of a local Kubernetes cluster", command_status},
+        {"stop", STOP, 0, "Stops a running local Kubernetes cluster", command_stop},
+        {"delete", DELETE, 0, "Deletes a local Kubernetes cluster", command_delete},
+        {"profile", PROFILE, 1, "profile list: lists all profiles", command_profile},
+        {"service", SERVICE, 1, "service NAME: returns its URL; service list", command_service},
+        {"tunnel", TUNNEL, 0, "Makes cluster IPs reachable from this machine", command_tunnel},
+        {"image", IMAGE, UINT32_MAX, "image load FILE, image ls", command_image},
+        {"ip", IP, 0, "Retrieves the IP address of a node", command_ip},
+        {"logs", LOGS, 0, "Returns the logs of the cluster's components", command_logs},
         {"kubectl", KUBECTL, UINT32_MAX, "Runs kubectl against the cluster: minikube kubectl -- get pods",
-         cx_command_kubectl},
+         command_kubectl},
         {"version", VERSION, 0, "Prints the version", NULL},
 };
 
@@ -89,7 +89,7 @@ static int fail(const struct cx_error *err)
         return statuses[i].status;
 }
 
-static int run(struct cx_minikube *m, const struct command *command, const char *profile)
+static int run(struct minikube *m, const struct command *command, const char *profile)
 {
         CX_ERROR err = CX_ERROR_INIT;
         if (!command->run)
@@ -97,7 +97,7 @@ static int run(struct cx_minikube *m, const struct command *command, const char 
         int r = m->args.count > command->max_args
                         ? cx_error_set(&err, -EINVAL, "MK_USAGE: minikube %s does not take \"%s\"", command->name,
                                        m->args.items[command->max_args])
-                        : cx_profile_open(profile, &m->profile, &err);
+                        : profile_open(profile, &m->profile, &err);
         if (r == 0)
                 r = command->run(m, &err);
         return r < 0 ? fail(&err) : r;
@@ -109,12 +109,12 @@ static int bad_flag(const char *command, const char *text)
         return EXIT_USAGE;
 }
 
-static int dispatch(struct cx_minikube *m, const char *name, const char *profile, const struct cx_flag *flags,
+static int dispatch(struct minikube *m, const char *name, const char *profile, const struct cx_flag *flags,
                     const unsigned *allowed)
 {
         if (strcmp(name, "supervise") == 0) {
                 CX_ERROR err = CX_ERROR_INIT;
-                return cx_profile_open(profile, &m->profile, &err) < 0 ? fail(&err) : cx_supervise(&m->profile);
+                return profile_open(profile, &m->profile, &err) < 0 ? fail(&err) : supervise(&m->profile);
         }
         for (size_t i = 0; i < CX_ARRAY_SIZE(commands); i++) {
                 if (strcmp(commands[i].name, name) != 0)
@@ -148,14 +148,14 @@ static void complete_path(void)
 
 int main(int argc, char **argv)
 {
-        struct cx_minikube m = {.nodes = 1, .wait_timeout = 60 * CX_NS_PER_S, .lines = 60};
+        struct minikube m = {.nodes = 1, .wait_timeout = 60 * CX_NS_PER_S, .lines = 60};
         const char *profile = getenv("MINIKUBE_PROFILE");
         profile = profile && *profile ? profile : "minikube";
         int64_t verbosity = 0;
         bool changed[MAX_FLAGS] = {0};
         struct cx_flag flags[] = {
                 {"profile", 'p', CX_FLAG_STRING, &profile, "The name of the cluster", NULL, NULL, 0, 0},
-                {"nodes", 0, CX_FLAG_INT, &m.nodes, "The number of nodes (start)", NULL, NULL, 1, CX_MAX_NODES},
+                {"nodes", 0, CX_FLAG_INT, &m.nodes, "The number of nodes (start)", NULL, NULL, 1, MAX_NODES},
                 {"node", 'n', CX_FLAG_STRING, &m.node, "The node (ip); the namespace (service)", NULL, NULL, 0, 0},
                 {"namespace", 0, CX_FLAG_STRING, &m.namespace, "The namespace (service)", NULL, NULL, 0, 0},
                 {"registry-config", 0, CX_FLAG_STRING, &m.registry_config, "A registries.yaml for every node (start)",
@@ -209,7 +209,7 @@ int main(int argc, char **argv)
         if (m.node && !m.namespace) // -n is the namespace for those who have one
                 m.namespace = m.node;
         int status = dispatch(&m, words.items[0], profile, flags, allowed);
-        cx_profile_release(&m.profile);
+        profile_contents_release(&m.profile);
         cx_strings_release(&m.args);
         cx_strings_release(&m.extra_config);
         return status;

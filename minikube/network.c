@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "minikube/network.h"
 
-#include "base/process.h"
+#include "libcommon/base/process.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 
-char *cx_network_namespace(const struct cx_profile *profile, int node)
+char *network_namespace(const struct profile *profile, int node)
 {
-        CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+        CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
         return cx_sprintf("/run/netns/%s", name);
 }
 
@@ -34,10 +34,10 @@ static void *inside_main(void *context)
         return NULL;
 }
 
-int cx_network_in_node(const struct cx_profile *profile, int node, int (*run)(void *context), void *context,
-                       struct cx_error *err)
+int network_in_node(const struct profile *profile, int node, int (*run)(void *context), void *context,
+                    struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *path = cx_network_namespace(profile, node);
+        CX_CLEANUP(cx_freep) char *path = network_namespace(profile, node);
         struct inside inside = {.path = path, .run = run, .context = context};
         pthread_t thread;
         if (pthread_create(&thread, NULL, inside_main, &inside) != 0)
@@ -104,10 +104,10 @@ static const char *const rules[][12] = {
         {"filter", "FORWARD", "-o", "BRIDGE", "-j", "ACCEPT", NULL},
 };
 
-static int host_rule(const struct cx_profile *profile, size_t rule, const char *action, struct cx_error *err)
+static int host_rule(const struct profile *profile, size_t rule, const char *action, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *bridge = cx_bridge_name(profile);
-        CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);
+        CX_CLEANUP(cx_freep) char *bridge = bridge_name(profile);
+        CX_CLEANUP(cx_freep) char *host = host_address(profile);
         CX_CLEANUP(cx_freep) char *subnet = cx_sprintf("%.*s.0/24", (int)(strrchr(host, '.') - host), host);
         CX_CLEANUP(cx_freep) char *comment = cx_sprintf("coxswain %s", profile->name);
         const char *argv[32] = {"iptables",     "-w", "-t",      rules[rule][0], action,
@@ -118,12 +118,12 @@ static int host_rule(const struct cx_profile *profile, size_t rule, const char *
         return cx_run_ok(argv, NULL, err);
 }
 
-static int host_up(const struct cx_profile *profile, struct cx_error *err)
+static int host_up(const struct profile *profile, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *bridge = cx_bridge_name(profile);
-        CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);
-        CX_CLEANUP(cx_freep) char *balancers = cx_balancer_cidr(profile);
-        CX_CLEANUP(cx_freep) char *first = cx_node_address(profile, 0);
+        CX_CLEANUP(cx_freep) char *bridge = bridge_name(profile);
+        CX_CLEANUP(cx_freep) char *host = host_address(profile);
+        CX_CLEANUP(cx_freep) char *balancers = balancer_cidr(profile);
+        CX_CLEANUP(cx_freep) char *first = node_address(profile, 0);
         if (!is_complete(bridge)) {
                 if (exists(bridge))
                         (void)!RUN(NULL, "ip", "link", "delete", bridge);
@@ -144,13 +144,13 @@ static int host_up(const struct cx_profile *profile, struct cx_error *err)
         return 0;
 }
 
-static int node_up(const struct cx_profile *profile, int node, struct cx_error *err)
+static int node_up(const struct profile *profile, int node, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
-        CX_CLEANUP(cx_freep) char *path = cx_network_namespace(profile, node);
-        CX_CLEANUP(cx_freep) char *bridge = cx_bridge_name(profile);
-        CX_CLEANUP(cx_freep) char *host = cx_host_address(profile);
-        CX_CLEANUP(cx_freep) char *address = cx_node_address(profile, node);
+        CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
+        CX_CLEANUP(cx_freep) char *path = network_namespace(profile, node);
+        CX_CLEANUP(cx_freep) char *bridge = bridge_name(profile);
+        CX_CLEANUP(cx_freep) char *host = host_address(profile);
+        CX_CLEANUP(cx_freep) char *address = node_address(profile, node);
         CX_CLEANUP(cx_freep) char *outer = cx_sprintf("%s-%d", bridge, node);
         CX_CLEANUP(cx_freep) char *master = cx_sprintf("/sys/class/net/%s/master", outer);
         if (access(path, F_OK) == 0 && is_complete(outer)) // it leaves a bridge that somebody deletes
@@ -169,16 +169,16 @@ static int node_up(const struct cx_profile *profile, int node, struct cx_error *
         char *inner =
                 // cluster-dns listens at its cluster IP on every node: the address is the node's own
                 cx_sprintf("link set lo up\naddr add %s/25 dev eth0\nlink set eth0 up\nroute add default via %s\n"
-                           "addr add " CX_DNS_ADDRESS "/32 dev lo\n",
+                           "addr add " DNS_ADDRESS "/32 dev lo\n",
                            address, host);
         if (r == 0)
                 r = ip_batch(name, inner, err);
         if (r == 0)
-                r = cx_network_in_node(profile, node, set_sysctls, NULL, err);
+                r = network_in_node(profile, node, set_sysctls, NULL, err);
         return r < 0 ? r : RUN(err, "ip", "link", "set", outer, "alias", name);
 }
 
-int cx_network_up(const struct cx_profile *profile, struct cx_error *err)
+int network_up(const struct profile *profile, struct cx_error *err)
 {
         int r = host_up(profile, err);
         for (int node = 0; r == 0 && node < profile->nodes; node++)
@@ -186,12 +186,12 @@ int cx_network_up(const struct cx_profile *profile, struct cx_error *err)
         return r;
 }
 
-void cx_network_down(const struct cx_profile *profile)
+void network_down(const struct profile *profile)
 {
-        CX_CLEANUP(cx_freep) char *bridge = cx_bridge_name(profile);
+        CX_CLEANUP(cx_freep) char *bridge = bridge_name(profile);
         for (int node = 0; node < profile->nodes; node++) {
-                CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
-                CX_CLEANUP(cx_freep) char *path = cx_network_namespace(profile, node);
+                CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
+                CX_CLEANUP(cx_freep) char *path = network_namespace(profile, node);
                 CX_CLEANUP(cx_freep) char *outer = cx_sprintf("%s-%d", bridge, node);
                 if (exists(outer))
                         (void)!RUN(NULL, "ip", "link", "delete", outer);

@@ -5,9 +5,9 @@
 
 #include "minikube/profile.h"
 
-int cx_network_up(const struct cx_profile *profile, struct cx_error *err) CX_CHECK; // does nothing where all is there
-void cx_network_down(const struct cx_profile *profile);                             // removes what there is
+int network_up(const struct profile *profile, struct cx_error *err) CX_CHECK; // does nothing where all is there
+void network_down(const struct profile *profile);                             // removes what there is
 // Runs `run` on a thread inside a node's network namespace; returns what it returns.
-int cx_network_in_node(const struct cx_profile *profile, int node, int (*run)(void *context), void *context,
-                       struct cx_error *err) CX_CHECK;
-char *cx_network_namespace(const struct cx_profile *profile, int node); // /run/netns/<node>
+int network_in_node(const struct profile *profile, int node, int (*run)(void *context), void *context,
+                    struct cx_error *err) CX_CHECK;
+char *network_namespace(const struct profile *profile, int node); // /run/netns/<node>

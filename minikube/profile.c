@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "minikube/profile.h"
 
-#include "api/names.h"
-#include "base/buf.h"
-#include "base/process.h"
-#include "format/json.h"
+#include "libcommon/api/names.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
+#include "libcommon/format/json.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -41,12 +41,12 @@ static const char *check_name(const char *name)
         return why || strlen(name) <= 40 ? why : "must be no more than 40 characters";
 }
 
-int cx_profile_open(const char *name, struct cx_profile *ret_profile, struct cx_error *err)
+int profile_open(const char *name, struct profile *ret_profile, struct cx_error *err)
 {
         const char *why = check_name(name);
         if (why)
                 return cx_error_set(err, -EINVAL, "MK_USAGE: profile name \"%s\" is not valid: %s", name, why);
-        struct cx_profile p = {.name = cx_strdup(name), .home = home_folder(), .binaries = own_folder(), .nodes = 1};
+        struct profile p = {.name = cx_strdup(name), .home = home_folder(), .binaries = own_folder(), .nodes = 1};
         p.folder = cx_sprintf("%s/profiles/%s", p.home, name);
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/config.json", p.folder);
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
@@ -57,8 +57,8 @@ int cx_profile_open(const char *name, struct cx_profile *ret_profile, struct cx_
                         p.broken = cx_sprintf("%s: %s", path, cx_error_text(&problem));
                 p.exists = !p.broken;
                 int64_t nodes = cx_json_int(config, "nodes", 1), index = cx_json_int(config, "index", 0);
-                p.nodes = nodes >= 1 && nodes <= CX_MAX_NODES ? (int)nodes : 1;
-                p.index = index >= 0 && index <= CX_MAX_INDEX ? (int)index : 0;
+                p.nodes = nodes >= 1 && nodes <= MAX_NODES ? (int)nodes : 1;
+                p.index = index >= 0 && index <= MAX_INDEX ? (int)index : 0;
                 p.registry_config = cx_strdup(cx_json_string(config, "registryConfig"));
                 const json_t *extra = json_object_get(config, "extraConfig");
                 for (size_t i = 0; i < json_array_size(extra); i++)
@@ -68,7 +68,7 @@ int cx_profile_open(const char *name, struct cx_profile *ret_profile, struct cx_
         return 0;
 }
 
-int cx_profile_save(const struct cx_profile *p, struct cx_error *err)
+int profile_save(const struct profile *p, struct cx_error *err)
 {
         json_auto_t *config = json_pack("{s:s,s:i,s:i,s:s*}", "name", p->name, "nodes", p->nodes, "index", p->index,
                                         "registryConfig", p->registry_config);
@@ -76,12 +76,12 @@ int cx_profile_save(const struct cx_profile *p, struct cx_error *err)
         for (size_t i = 0; i < p->extra.count; i++)
                 json_array_append_new(extra, json_string(p->extra.items[i]));
         CX_CLEANUP(cx_freep) char *text = cx_json_text(config);
-        CX_CLEANUP(cx_freep) char *path = cx_profile_path(p, "config.json");
+        CX_CLEANUP(cx_freep) char *path = profile_path(p, "config.json");
         int r = cx_mkdir_all(p->folder, 0700, err);
         return r < 0 ? r : cx_write_file(path, text, strlen(text), 0600, true, err);
 }
 
-void cx_profile_release(struct cx_profile *p)
+void profile_contents_release(struct profile *p)
 {
         free(p->name);
         free(p->folder);
@@ -90,10 +90,10 @@ void cx_profile_release(struct cx_profile *p)
         free(p->registry_config);
         free(p->broken);
         cx_strings_release(&p->extra);
-        *p = (struct cx_profile){0};
+        *p = (struct profile){0};
 }
 
-int cx_profile_list(struct cx_strings *ret_names, struct cx_error *err CX_UNUSED)
+int profile_list(struct cx_strings *ret_names, struct cx_error *err CX_UNUSED)
 {
         CX_CLEANUP(cx_freep) char *home = home_folder();
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/profiles", home);
@@ -108,7 +108,7 @@ int cx_profile_list(struct cx_strings *ret_names, struct cx_error *err CX_UNUSED
         return 0;
 }
 
-bool cx_profile_subnet_taken(int index)
+bool profile_subnet_taken(int index)
 {
         struct ifaddrs *all = NULL;
         bool taken = false;
@@ -124,20 +124,20 @@ bool cx_profile_subnet_taken(int index)
         return taken;
 }
 
-int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err)
+int profile_choose_index(struct profile *profile, struct cx_error *err)
 {
         CX_STRINGS names = CX_STRINGS_INIT;
-        bool used[CX_MAX_INDEX + 1] = {0};
-        int r = cx_profile_list(&names, err);
+        bool used[MAX_INDEX + 1] = {0};
+        int r = profile_list(&names, err);
         for (size_t i = 0; r == 0 && i < names.count; i++) {
-                CX_PROFILE other = {0};
-                if (strcmp(names.items[i], profile->name) != 0 && cx_profile_open(names.items[i], &other, NULL) == 0)
+                PROFILE_CONTENTS other = {0};
+                if (strcmp(names.items[i], profile->name) != 0 && profile_open(names.items[i], &other, NULL) == 0)
                         used[other.index] = true;
         }
-        for (int i = 0; r == 0 && i <= CX_MAX_INDEX; i++) {
+        for (int i = 0; r == 0 && i <= MAX_INDEX; i++) {
                 // A bridge may belong to a profile of another MINIKUBE_HOME.
                 CX_CLEANUP(cx_freep) char *bridge = cx_sprintf("/sys/class/net/mk-%d", i);
-                if (!used[i] && access(bridge, F_OK) < 0 && !cx_profile_subnet_taken(i)) {
+                if (!used[i] && access(bridge, F_OK) < 0 && !profile_subnet_taken(i)) {
                         profile->index = i;
                         return 0;
                 }
@@ -145,7 +145,7 @@ int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err)
         return r < 0 ? r : cx_error_set(err, -ENOSPC, "all networks are taken; delete a profile first");
 }
 
-char *cx_profile_path(const struct cx_profile *profile, const char *format, ...)
+char *profile_path(const struct profile *profile, const char *format, ...)
 {
         CX_BUF path = CX_BUF_INIT;
         va_list args;
@@ -156,38 +156,38 @@ char *cx_profile_path(const struct cx_profile *profile, const char *format, ...)
         return cx_buf_detach(&path);
 }
 
-char *cx_node_name(const struct cx_profile *profile, int node)
+char *node_name(const struct profile *profile, int node)
 {
         return node == 0 ? cx_strdup(profile->name) : cx_sprintf("%s-m%02d", profile->name, node + 1);
 }
 
-static char *address(const struct cx_profile *profile, const char *rest)
+static char *address(const struct profile *profile, const char *rest)
 {
         return cx_sprintf("192.168.%d.%s", FIRST_SUBNET + SUBNET_STEP * profile->index, rest);
 }
 
-char *cx_node_address(const struct cx_profile *profile, int node)
+char *node_address(const struct profile *profile, int node)
 {
         return address(profile, CX_INT(2 + node));
 }
 
-char *cx_host_address(const struct cx_profile *profile)
+char *host_address(const struct profile *profile)
 {
         return address(profile, "1");
 }
 
-char *cx_bridge_name(const struct cx_profile *profile)
+char *bridge_name(const struct profile *profile)
 {
         return cx_sprintf("mk-%d", profile->index);
 }
 
-char *cx_balancer_cidr(const struct cx_profile *profile)
+char *balancer_cidr(const struct profile *profile)
 {
         return address(profile, "128/25");
 }
 
-char *cx_cgroup_root(const struct cx_profile *profile, int node)
+char *cgroup_root(const struct profile *profile, int node)
 {
-        CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+        CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
         return cx_sprintf("/coxswain/%s/%s", profile->name, name);
 }

@@ -9,21 +9,21 @@
 // load balancers.
 #pragma once
 
-#include "base/alloc.h"
-#include "base/error.h"
-#include "base/flags.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/flags.h"
 
 #include <jansson.h>
 
-#define CX_MAX_NODES 16
-#define CX_MAX_INDEX 22 // 192.168.247.0/24 is the last network
-#define CX_API_PORT 8443
-#define CX_DNS_ADDRESS "10.96.0.10"
-#define CX_SERVICE_CIDR "10.96.0.0/12"
-#define CX_POD_CIDR "10.244.0.0/16"
-#define CX_CLUSTER_DOMAIN "cluster.local"
+#define MAX_NODES 16
+#define MAX_INDEX 22 // 192.168.247.0/24 is the last network
+#define API_PORT 8443
+#define DNS_ADDRESS "10.96.0.10"
+#define SERVICE_CIDR "10.96.0.0/12"
+#define POD_CIDR "10.244.0.0/16"
+#define CLUSTER_DOMAIN "cluster.local"
 
-struct cx_profile {
+struct profile {
         char *name, *folder, *home;
         char *binaries; // folder of our executables
         int nodes, index;
@@ -32,24 +32,24 @@ struct cx_profile {
         bool exists;
         char *broken; // why config.json cannot be read; NULL: it can, or is not there
 };
-#define CX_PROFILE CX_CLEANUP(cx_profile_release) struct cx_profile
+#define PROFILE_CONTENTS CX_CLEANUP(profile_contents_release) struct profile
 
 // `name` as given by -p; checks it. Loads config.json when there is one; that it cannot be read is no error here.
-int cx_profile_open(const char *name, struct cx_profile *ret_profile, struct cx_error *err) CX_CHECK;
-int cx_profile_save(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
-void cx_profile_release(struct cx_profile *profile);
+int profile_open(const char *name, struct profile *ret_profile, struct cx_error *err) CX_CHECK;
+int profile_save(const struct profile *profile, struct cx_error *err) CX_CHECK;
+void profile_contents_release(struct profile *profile);
 // Names of all profiles, sorted; also of those that are half-made, half-deleted or broken.
-int cx_profile_list(struct cx_strings *ret_names, struct cx_error *err) CX_CHECK;
+int profile_list(struct cx_strings *ret_names, struct cx_error *err) CX_CHECK;
 // A network that no other profile has.
-int cx_profile_choose_index(struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+int profile_choose_index(struct profile *profile, struct cx_error *err) CX_CHECK;
 // Whether this machine has an address in the network of an index.
-bool cx_profile_subnet_taken(int index);
+bool profile_subnet_taken(int index);
 
 // Derived names; all return new strings unless they fill a buffer.
-char *cx_profile_path(const struct cx_profile *profile, const char *format, ...) CX_PRINTF(2, 3);
-char *cx_node_name(const struct cx_profile *profile, int node);    // "minikube", "minikube-m02", …
-char *cx_node_address(const struct cx_profile *profile, int node); // 192.168.49.2, .3, …
-char *cx_host_address(const struct cx_profile *profile);           // the bridge's: 192.168.49.1
-char *cx_bridge_name(const struct cx_profile *profile);            // "mk-0"
-char *cx_balancer_cidr(const struct cx_profile *profile);          // 192.168.49.128/25
-char *cx_cgroup_root(const struct cx_profile *profile, int node);  // "/coxswain/minikube/minikube-m02"
+char *profile_path(const struct profile *profile, const char *format, ...) CX_PRINTF(2, 3);
+char *node_name(const struct profile *profile, int node);    // "minikube", "minikube-m02", …
+char *node_address(const struct profile *profile, int node); // 192.168.49.2, .3, …
+char *host_address(const struct profile *profile);           // the bridge's: 192.168.49.1
+char *bridge_name(const struct profile *profile);            // "mk-0"
+char *balancer_cidr(const struct profile *profile);          // 192.168.49.128/25
+char *cgroup_root(const struct profile *profile, int node);  // "/coxswain/minikube/minikube-m02"

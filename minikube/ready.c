@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 #include "minikube/certs.h"
 #include "minikube/commands.h"
 #include "minikube/network.h"
@@ -11,23 +11,23 @@
 
 #define PAUSE_MS 25
 
-int cx_admin_client(const struct cx_profile *profile, int64_t patience, struct cx_rest **ret_rest, struct cx_error *err)
+int admin_client(const struct profile *profile, int64_t patience, struct cx_rest **ret_rest, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "kubeconfigs/admin.kubeconfig");
+        CX_CLEANUP(cx_freep) char *path = profile_path(profile, "kubeconfigs/admin.kubeconfig");
         struct cx_rest_options options = {.user_agent = "minikube", .patience = patience, .timeout = 10 * CX_NS_PER_S};
         return cx_rest_from_kubeconfig(path, &options, ret_rest, err);
 }
 
-static int too_late(const struct cx_profile *profile, const char *what, struct cx_error *last, struct cx_error *err)
+static int too_late(const struct profile *profile, const char *what, struct cx_error *last, struct cx_error *err)
 {
         return cx_error_set(err, -ETIMEDOUT, "%s did not get ready in time%s%s; see the logs in %s/logs", what,
                             last->code ? ": " : "", last->code ? cx_error_text(last) : "", profile->folder);
 }
 
-int cx_wait_apiserver(const struct cx_profile *profile, int64_t deadline, struct cx_error *err)
+int wait_apiserver(const struct profile *profile, int64_t deadline, struct cx_error *err)
 {
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
-        int r = cx_admin_client(profile, 0, &rest, err);
+        int r = admin_client(profile, 0, &rest, err);
         if (r < 0)
                 return r;
         for (;;) {
@@ -49,7 +49,7 @@ static bool is_ready(const json_t *node)
         return cx_streq(cx_json_string(condition, "status"), "True");
 }
 
-int cx_wait_nodes(const struct cx_profile *profile, struct cx_rest *rest, int64_t deadline, struct cx_error *err)
+int wait_nodes(const struct profile *profile, struct cx_rest *rest, int64_t deadline, struct cx_error *err)
 {
         for (;;) {
                 json_auto_t *list = NULL;
@@ -75,12 +75,12 @@ static int ask(void *context CX_UNUSED)
         uint8_t *wire = NULL;
         size_t length = 0;
         int result = -EAGAIN;
-        if (ldns_pkt_query_new_frm_str(&query, "kubernetes.default.svc." CX_CLUSTER_DOMAIN ".", LDNS_RR_TYPE_A,
+        if (ldns_pkt_query_new_frm_str(&query, "kubernetes.default.svc." CLUSTER_DOMAIN ".", LDNS_RR_TYPE_A,
                                        LDNS_RR_CLASS_IN, LDNS_RD) != LDNS_STATUS_OK)
                 return -ENOMEM;
         ldns_pkt_set_id(query, 4711);
         struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(53)};
-        inet_pton(AF_INET, CX_DNS_ADDRESS, &server.sin_addr);
+        inet_pton(AF_INET, DNS_ADDRESS, &server.sin_addr);
         CX_CLEANUP(cx_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (fd >= 0 && connect(fd, (struct sockaddr *)&server, sizeof server) == 0 &&
             ldns_pkt2wire(&wire, query, &length) == LDNS_STATUS_OK && write(fd, wire, length) == (ssize_t)length) {
@@ -97,12 +97,12 @@ static int ask(void *context CX_UNUSED)
         return result;
 }
 
-int cx_wait_dns(const struct cx_profile *profile, int64_t deadline, struct cx_error *err)
+int wait_dns(const struct profile *profile, int64_t deadline, struct cx_error *err)
 {
         for (int node = 0; node < profile->nodes; node++)
                 for (;;) {
                         CX_ERROR why = CX_ERROR_INIT;
-                        if (cx_network_in_node(profile, node, ask, NULL, &why) == 0)
+                        if (network_in_node(profile, node, ask, NULL, &why) == 0)
                                 break;
                         if (cx_time_monotonic() > deadline)
                                 return too_late(profile, "cluster-dns", &why, err);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // minikube service, service list, tunnel and kubectl.
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 #include "minikube/commands.h"
 
 #include <fcntl.h>
@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <sys/file.h>
 
-static void add_urls(const struct cx_profile *profile, const json_t *service, struct cx_strings *urls)
+static void add_urls(const struct profile *profile, const json_t *service, struct cx_strings *urls)
 {
         const json_t *ports = cx_json_get(service, "spec.ports");
         const json_t *ingress = json_array_get(cx_json_get(service, "status.loadBalancer.ingress"), 0);
         const char *balancer = cx_json_string(ingress, "ip");
-        CX_CLEANUP(cx_freep) char *node = cx_node_address(profile, 0);
+        CX_CLEANUP(cx_freep) char *node = node_address(profile, 0);
         for (size_t i = 0; i < json_array_size(ports); i++) {
                 const json_t *port = json_array_get(ports, i);
                 int64_t number = cx_json_int(port, balancer ? "port" : "nodePort", 0);
@@ -58,7 +58,7 @@ static json_t *port_names(const json_t *service)
         return names;
 }
 
-static json_t *describe(const struct cx_profile *profile, const json_t *service)
+static json_t *describe(const struct profile *profile, const json_t *service)
 {
         CX_STRINGS urls = CX_STRINGS_INIT;
         json_t *list = json_array();
@@ -119,17 +119,17 @@ static void print_table(const json_t *rows)
         print_rule(widths);
 }
 
-int cx_command_service_list(struct cx_minikube *m, struct cx_error *err)
+int command_service_list(struct minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
         json_auto_t *list = NULL, *rows = json_array();
         bool json = cx_streq(m->output, "json");
-        int r = cx_need_running(m, err);
+        int r = need_running(m, err);
         if (r == 0 && m->output && !json && strcmp(m->output, "table") != 0)
                 r = cx_error_set(err, -EINVAL, "MK_USAGE: invalid output format: %s. Valid values: 'table', 'json'",
                                  m->output);
         if (r == 0)
-                r = cx_admin_client(&m->profile, CX_NS_PER_S, &rest, err);
+                r = admin_client(&m->profile, CX_NS_PER_S, &rest, err);
         if (r == 0)
                 r = cx_rest_list(rest, CX_REF("", "v1", "services", m->namespace), NULL, &list, err);
         if (r < 0)
@@ -148,17 +148,17 @@ int cx_command_service_list(struct cx_minikube *m, struct cx_error *err)
 
 // --- service ---
 
-int cx_command_service(struct cx_minikube *m, struct cx_error *err)
+int command_service(struct minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
         if (m->args.count && strcmp(m->args.items[0], "list") == 0)
-                return cx_command_service_list(m, err);
+                return command_service_list(m, err);
         const char *namespace = m->namespace ? m->namespace : "default";
-        int r = cx_need_running(m, err);
+        int r = need_running(m, err);
         if (r == 0 && !m->args.count)
                 r = cx_error_set(err, -EINVAL, "MK_USAGE: You must specify a service name");
         if (r == 0)
-                r = cx_admin_client(&m->profile, CX_NS_PER_S, &rest, err);
+                r = admin_client(&m->profile, CX_NS_PER_S, &rest, err);
         int64_t deadline = cx_time_monotonic() + m->wait_timeout;
         while (r == 0) {
                 json_auto_t *service = NULL;
@@ -188,9 +188,9 @@ int cx_command_service(struct cx_minikube *m, struct cx_error *err)
 // --- tunnel ---
 
 // One tunnel at a time for a profile; a lock of the kernel's, so that one that was killed does not count.
-static int lock_tunnel(const struct cx_profile *profile, int *ret_fd, struct cx_error *err)
+static int lock_tunnel(const struct profile *profile, int *ret_fd, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "run/tunnel.lock");
+        CX_CLEANUP(cx_freep) char *path = profile_path(profile, "run/tunnel.lock");
         CX_CLEANUP(cx_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0)
                 return cx_error_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
@@ -205,7 +205,7 @@ static int lock_tunnel(const struct cx_profile *profile, int *ret_fd, struct cx_
 static char *tunnel_route(void)
 {
         CX_BUF text = CX_BUF_INIT_MAX(65536);
-        if (cx_run_ok((const char *const[]){"ip", "route", "show", "exact", CX_SERVICE_CIDR, NULL}, &text, NULL) < 0)
+        if (cx_run_ok((const char *const[]){"ip", "route", "show", "exact", SERVICE_CIDR, NULL}, &text, NULL) < 0)
                 return NULL;
         size_t length = strcspn(text.data, "\n");
         while (length && text.data[length - 1] == ' ')
@@ -213,16 +213,16 @@ static char *tunnel_route(void)
         return length ? cx_strndup(text.data, length) : NULL;
 }
 
-int cx_command_tunnel(struct cx_minikube *m, struct cx_error *err)
+int command_tunnel(struct minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_closep) int lock = -1;
-        int r = cx_need_running(m, err);
+        int r = need_running(m, err);
         if (r == 0)
                 r = lock_tunnel(&m->profile, &lock, err);
         if (r < 0)
                 return r;
-        CX_CLEANUP(cx_freep) char *node = cx_node_address(&m->profile, 0);
-        CX_CLEANUP(cx_freep) char *own = cx_sprintf(CX_SERVICE_CIDR " via %s ", node);
+        CX_CLEANUP(cx_freep) char *node = node_address(&m->profile, 0);
+        CX_CLEANUP(cx_freep) char *own = cx_sprintf(SERVICE_CIDR " via %s ", node);
         CX_CLEANUP(cx_freep) char *found = tunnel_route();
         if (found && !cx_has_prefix(found, own)) // ours may be there still: its tunnel was killed
                 return cx_error_set(
@@ -230,10 +230,10 @@ int cx_command_tunnel(struct cx_minikube *m, struct cx_error *err)
                         "IF_ROUTE_CONFLICT: there is a route to cluster IPs already: %s. Please end the tunnel "
                         "of the other profile first",
                         found);
-        r = cx_run_ok((const char *const[]){"ip", "route", "replace", CX_SERVICE_CIDR, "via", node, NULL}, NULL, err);
+        r = cx_run_ok((const char *const[]){"ip", "route", "replace", SERVICE_CIDR, "via", node, NULL}, NULL, err);
         if (r < 0)
                 return r;
-        printf("✅  Tunnel successfully started\n📌  Cluster IPs (" CX_SERVICE_CIDR
+        printf("✅  Tunnel successfully started\n📌  Cluster IPs (" SERVICE_CIDR
                ") are reachable through %s; end it with "
                "Ctrl-C\n",
                node);
@@ -242,16 +242,16 @@ int cx_command_tunnel(struct cx_minikube *m, struct cx_error *err)
         CX_CLEANUP(cx_freep) char *left = tunnel_route();
         if (!left || !cx_has_prefix(left, own)) // it went with the cluster
                 return 0;
-        return cx_run_ok((const char *const[]){"ip", "route", "del", CX_SERVICE_CIDR, "via", node, NULL}, NULL, err);
+        return cx_run_ok((const char *const[]){"ip", "route", "del", SERVICE_CIDR, "via", node, NULL}, NULL, err);
 }
 
-int cx_command_kubectl(struct cx_minikube *m, struct cx_error *err)
+int command_kubectl(struct minikube *m, struct cx_error *err)
 {
-        int r = cx_need_profile(m, err);
+        int r = need_profile(m, err);
         if (r < 0)
                 return r;
         CX_CLEANUP(cx_freep) char *program = cx_sprintf("%s/kubectl", m->profile.binaries);
-        CX_CLEANUP(cx_freep) char *config = cx_profile_path(&m->profile, "kubeconfigs/admin.kubeconfig");
+        CX_CLEANUP(cx_freep) char *config = profile_path(&m->profile, "kubeconfigs/admin.kubeconfig");
         CX_CLEANUP(cx_freep) char *flag = cx_sprintf("--kubeconfig=%s", config);
         CX_CLEANUP(cx_freep) char **argv = cx_alloc_array(m->args.count + 3, sizeof(char *));
         argv[0] = program;

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "minikube/services.h"
 
-#include "base/buf.h"
+#include "libcommon/base/buf.h"
 
 #include <stdarg.h>
 
-static struct cx_service *add(struct cx_services *services, int node, const char *name)
+static struct service *add(struct services *services, int node, const char *name)
 {
         services->items = cx_realloc_array(services->items, services->count + 1, sizeof *services->items);
-        struct cx_service *service = &services->items[services->count++];
-        *service = (struct cx_service){.name = cx_strdup(name), .node = node};
+        struct service *service = &services->items[services->count++];
+        *service = (struct service){.name = cx_strdup(name), .node = node};
         return service;
 }
 
-static void arg(struct cx_service *service, const char *format, ...) CX_PRINTF(2, 3);
-static void arg(struct cx_service *service, const char *format, ...)
+static void arg(struct service *service, const char *format, ...) CX_PRINTF(2, 3);
+static void arg(struct service *service, const char *format, ...)
 {
         CX_BUF text = CX_BUF_INIT;
         va_list args;
@@ -24,16 +24,16 @@ static void arg(struct cx_service *service, const char *format, ...)
         cx_strings_add(&service->argv, text.data);
 }
 
-static void executable(struct cx_service *service, const struct cx_profile *p, const char *name)
+static void executable(struct service *service, const struct profile *p, const char *name)
 {
         arg(service, "%s/%s", p->binaries, name);
 }
 
-static void add_etcd(const struct cx_profile *p, struct cx_services *services)
+static void add_etcd(const struct profile *p, struct services *services)
 {
-        struct cx_service *s = add(services, 0, "etcd");
+        struct service *s = add(services, 0, "etcd");
         const char *f = p->folder;
-        CX_CLEANUP(cx_freep) char *address = cx_node_address(p, 0);
+        CX_CLEANUP(cx_freep) char *address = node_address(p, 0);
         arg(s, "etcd");
         arg(s, "--name=%s", p->name);
         arg(s, "--data-dir=%s/etcd", f);
@@ -52,14 +52,14 @@ static void add_etcd(const struct cx_profile *p, struct cx_services *services)
         arg(s, "--log-level=warn");
 }
 
-static void add_apiserver(const struct cx_profile *p, struct cx_services *services)
+static void add_apiserver(const struct profile *p, struct services *services)
 {
-        struct cx_service *s = add(services, 0, "kube-apiserver");
+        struct service *s = add(services, 0, "kube-apiserver");
         const char *f = p->folder;
-        CX_CLEANUP(cx_freep) char *address = cx_node_address(p, 0);
+        CX_CLEANUP(cx_freep) char *address = node_address(p, 0);
         executable(s, p, "kube-apiserver");
         arg(s, "--advertise-address=%s", address);
-        arg(s, "--secure-port=%d", CX_API_PORT);
+        arg(s, "--secure-port=%d", API_PORT);
         arg(s, "--etcd-servers=https://127.0.0.1:2379");
         arg(s, "--etcd-cafile=%s/ca.crt", p->home);
         arg(s, "--etcd-certfile=%s/certs/apiserver-etcd-client.crt", f);
@@ -71,26 +71,26 @@ static void add_apiserver(const struct cx_profile *p, struct cx_services *servic
         arg(s, "--enable-bootstrap-token-auth");
         arg(s, "--service-account-key-file=%s/certs/sa.key", f);
         arg(s, "--service-account-signing-key-file=%s/certs/sa.key", f);
-        arg(s, "--service-cluster-ip-range=" CX_SERVICE_CIDR);
+        arg(s, "--service-cluster-ip-range=" SERVICE_CIDR);
         arg(s, "--kubelet-client-certificate=%s/certs/apiserver-kubelet-client.crt", f);
         arg(s, "--kubelet-client-key=%s/certs/apiserver-kubelet-client.key", f);
         arg(s, "--kubelet-certificate-authority=%s/ca.crt", p->home);
         arg(s, "--allow-privileged");
 }
 
-static void add_managers(const struct cx_profile *p, struct cx_services *services)
+static void add_managers(const struct profile *p, struct services *services)
 {
         const char *f = p->folder;
-        CX_CLEANUP(cx_freep) char *balancers = cx_balancer_cidr(p);
-        struct cx_service *s = add(services, 0, "kube-controller-manager");
+        CX_CLEANUP(cx_freep) char *balancers = balancer_cidr(p);
+        struct service *s = add(services, 0, "kube-controller-manager");
         executable(s, p, "kube-controller-manager");
         arg(s, "--kubeconfig=%s/kubeconfigs/controller-manager.kubeconfig", f);
         arg(s, "--leader-elect=false");
         arg(s, "--bind-address=127.0.0.1");
         arg(s, "--use-service-account-credentials");
         arg(s, "--allocate-node-cidrs");
-        arg(s, "--cluster-cidr=" CX_POD_CIDR);
-        arg(s, "--service-cluster-ip-range=" CX_SERVICE_CIDR);
+        arg(s, "--cluster-cidr=" POD_CIDR);
+        arg(s, "--service-cluster-ip-range=" SERVICE_CIDR);
         arg(s, "--service-lb-pool=%s", balancers);
         arg(s, "--root-ca-file=%s/ca.crt", p->home);
         arg(s, "--cluster-signing-cert-file=%s/ca.crt", p->home);
@@ -102,23 +102,23 @@ static void add_managers(const struct cx_profile *p, struct cx_services *service
         arg(s, "--bind-address=127.0.0.1");
 }
 
-static void add_node(const struct cx_profile *p, int node, struct cx_services *services)
+static void add_node(const struct profile *p, int node, struct services *services)
 {
         const char *f = p->folder;
-        CX_CLEANUP(cx_freep) char *name = cx_node_name(p, node);
-        CX_CLEANUP(cx_freep) char *address = cx_node_address(p, node);
-        CX_CLEANUP(cx_freep) char *cgroup = cx_cgroup_root(p, node);
+        CX_CLEANUP(cx_freep) char *name = node_name(p, node);
+        CX_CLEANUP(cx_freep) char *address = node_address(p, node);
+        CX_CLEANUP(cx_freep) char *cgroup = cgroup_root(p, node);
         CX_CLEANUP(cx_freep) char *kubelet = cx_sprintf("kubelet-%s", name);
         CX_CLEANUP(cx_freep) char *proxy = cx_sprintf("kube-proxy-%s", name);
         CX_CLEANUP(cx_freep) char *dns = cx_sprintf("cluster-dns-%s", name);
-        struct cx_service *s = add(services, node, kubelet);
+        struct service *s = add(services, node, kubelet);
         executable(s, p, "kubelet");
         arg(s, "--kubeconfig=%s/kubeconfigs/kubelet-%s.kubeconfig", f, name);
         arg(s, "--root-dir=%s/nodes/%s", f, name);
         arg(s, "--hostname-override=%s", name);
         arg(s, "--node-ip=%s", address);
-        arg(s, "--cluster-dns=" CX_DNS_ADDRESS);
-        arg(s, "--cluster-domain=" CX_CLUSTER_DOMAIN);
+        arg(s, "--cluster-dns=" DNS_ADDRESS);
+        arg(s, "--cluster-domain=" CLUSTER_DOMAIN);
         arg(s, "--cgroup-root=%s", cgroup);
         arg(s, "--client-ca-file=%s/ca.crt", p->home);
         arg(s, "--tls-cert-file=%s/certs/kubelet-server-%s.crt", f, name);
@@ -132,12 +132,12 @@ static void add_node(const struct cx_profile *p, int node, struct cx_services *s
         executable(s, p, "kube-proxy");
         arg(s, "--kubeconfig=%s/kubeconfigs/kube-proxy.kubeconfig", f);
         arg(s, "--hostname-override=%s", name);
-        arg(s, "--cluster-cidr=" CX_POD_CIDR);
+        arg(s, "--cluster-cidr=" POD_CIDR);
         s = add(services, node, dns);
         executable(s, p, "cluster-dns");
         arg(s, "--kubeconfig=%s/kubeconfigs/cluster-dns.kubeconfig", f);
-        arg(s, "--address=" CX_DNS_ADDRESS);
-        arg(s, "--cluster-domain=" CX_CLUSTER_DOMAIN);
+        arg(s, "--address=" DNS_ADDRESS);
+        arg(s, "--cluster-domain=" CLUSTER_DOMAIN);
 }
 
 // "controller-manager.flag=value" is for every service whose name begins with "[kube-]controller-manager".
@@ -149,7 +149,7 @@ static bool is_for(const char *text, const char *service)
         return length && strncmp(name, text, length) == 0 && (!name[length] || name[length] == '-');
 }
 
-bool cx_services_takes_extra(const char *text)
+bool services_takes_extra(const char *text)
 {
         static const char *const names[] = {"etcd",           "kube-apiserver", "kube-controller-manager",
                                             "kube-scheduler", "kubelet",        "kube-proxy",
@@ -160,16 +160,16 @@ bool cx_services_takes_extra(const char *text)
         return false;
 }
 
-static void add_extra(const struct cx_profile *profile, struct cx_service *service)
+static void add_extra(const struct profile *profile, struct service *service)
 {
         for (size_t i = 0; i < profile->extra.count; i++)
                 if (is_for(profile->extra.items[i], service->name))
                         arg(service, "--%s", strchr(profile->extra.items[i], '.') + 1);
 }
 
-void cx_services_of(const struct cx_profile *profile, struct cx_services *ret_services)
+void services_of(const struct profile *profile, struct services *ret_services)
 {
-        *ret_services = (struct cx_services){0};
+        *ret_services = (struct services){0};
         add_etcd(profile, ret_services);
         add_apiserver(profile, ret_services);
         add_managers(profile, ret_services);
@@ -179,12 +179,12 @@ void cx_services_of(const struct cx_profile *profile, struct cx_services *ret_se
                 add_extra(profile, &ret_services->items[i]);
 }
 
-void cx_services_release(struct cx_services *services)
+void services_release(struct services *services)
 {
         for (size_t i = 0; i < services->count; i++) {
                 free(services->items[i].name);
                 cx_strings_release(&services->items[i].argv);
         }
         free(services->items);
-        *services = (struct cx_services){0};
+        *services = (struct services){0};
 }

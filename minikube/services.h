@@ -5,31 +5,31 @@
 
 #include "minikube/profile.h"
 
-struct cx_service {
+struct service {
         char *name; // "etcd", "kube-apiserver", "kubelet-minikube-m02", …
         int node;
         struct cx_strings argv; // argv[0] is a path or is found in PATH
 };
-struct cx_services {
-        struct cx_service *items;
+struct services {
+        struct service *items;
         size_t count;
 };
-void cx_services_of(const struct cx_profile *profile, struct cx_services *ret_services);
+void services_of(const struct profile *profile, struct services *ret_services);
 // Whether "component.flag=value" names a component that there is.
-bool cx_services_takes_extra(const char *text);
-void cx_services_release(struct cx_services *services);
+bool services_takes_extra(const char *text);
+void services_release(struct services *services);
 
 // pid of a recorded process that still is the one that was recorded; 0 when there is none.
-pid_t cx_service_pid(const struct cx_profile *profile, const char *name);
+pid_t service_pid(const struct profile *profile, const char *name);
 // The body of the hidden command `minikube supervise`; returns its exit status.
-int cx_supervise(const struct cx_profile *profile);
+int supervise(const struct profile *profile);
 // Starts the supervisor as a process of its own; nothing when it runs. When it returns, the supervisor has taken up what
 // runs of its services.
-int cx_supervisor_start(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+int supervisor_start(const struct profile *profile, struct cx_error *err) CX_CHECK;
 // A new supervisor takes over: services go on, but those whose arguments have changed start again.
-int cx_supervisor_replace(const struct cx_profile *profile, struct cx_error *err) CX_CHECK;
+int supervisor_replace(const struct profile *profile, struct cx_error *err) CX_CHECK;
 // Ends a service, which the supervisor then starts again.
-void cx_service_restart(const struct cx_profile *profile, const char *name);
+void service_restart(const struct profile *profile, const char *name);
 // Ends the supervisor, which ends its services; then whatever of them is left. Not gently: at once, when what they would
 // still write is not wanted any more.
-void cx_supervisor_stop(const struct cx_profile *profile, bool gently);
+void supervisor_stop(const struct profile *profile, bool gently);

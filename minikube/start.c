@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // minikube start: certificates, network, processes, and waiting until the cluster can be used. Every step does nothing
 // where its work is done already, so starting twice, or after a crash, is the same command.
-#include "base/buf.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "base/version.h"
-#include "format/json.h"
-#include "format/yaml.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/base/version.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/yaml.h"
 #include "minikube/certs.h"
 #include "minikube/commands.h"
 #include "minikube/network.h"
@@ -79,7 +79,7 @@ struct changes {
 };
 
 // What the flags say, before anything is touched.
-static int check_flags(struct cx_minikube *m, struct changes *changes, struct cx_error *err)
+static int check_flags(struct minikube *m, struct changes *changes, struct cx_error *err)
 {
         for (size_t i = 0; i < m->extra_config.count; i++) {
                 const char *text = m->extra_config.items[i], *dot = strchr(text, '.');
@@ -88,7 +88,7 @@ static int check_flags(struct cx_minikube *m, struct changes *changes, struct cx
                                             "MK_USAGE: --extra-config: \"%s\" must be like "
                                             "controller-manager.flag=value",
                                             text);
-                if (!cx_services_takes_extra(text))
+                if (!services_takes_extra(text))
                         return cx_error_set(err, -EINVAL, "MK_USAGE: --extra-config: there is no component \"%.*s\"",
                                             (int)(dot - text), text);
         }
@@ -111,13 +111,13 @@ static int check_flags(struct cx_minikube *m, struct changes *changes, struct cx
 }
 
 // The file is copied, so that the nodes keep it when the user's goes.
-static int take_registry_config(struct cx_minikube *m, struct changes *changes, struct cx_error *err)
+static int take_registry_config(struct minikube *m, struct changes *changes, struct cx_error *err)
 {
-        struct cx_profile *profile = &m->profile;
+        struct profile *profile = &m->profile;
         CX_BUF before = CX_BUF_INIT_MAX(1 << 20);
         if (!m->registry_config)
                 return 0;
-        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "registries.yaml");
+        CX_CLEANUP(cx_freep) char *path = profile_path(profile, "registries.yaml");
         const struct cx_buf *text = &changes->registries;
         if (profile->registry_config)
                 changes->registry = cx_buf_read_file(&before, path) < 0 || before.length != text->length ||
@@ -131,7 +131,7 @@ static int take_registry_config(struct cx_minikube *m, struct changes *changes, 
 }
 
 // A value given again replaces the one before.
-static void take_extra_config(struct cx_minikube *m, struct changes *changes)
+static void take_extra_config(struct minikube *m, struct changes *changes)
 {
         struct cx_strings *extra = &m->profile.extra;
         for (size_t i = 0; i < m->extra_config.count; i++) {
@@ -151,43 +151,43 @@ static void take_extra_config(struct cx_minikube *m, struct changes *changes)
         }
 }
 
-static int prepare(struct cx_minikube *m, struct changes *changes, struct cx_error *err)
+static int prepare(struct minikube *m, struct changes *changes, struct cx_error *err)
 {
-        struct cx_profile *profile = &m->profile;
-        CX_LOCK machine = CX_LOCK_INIT;
+        struct profile *profile = &m->profile;
+        LOCK machine = LOCK_INIT;
         if (profile->broken)
-                return cx_need_profile(m, err);
+                return need_profile(m, err);
         if (m->nodes_changed && profile->exists && m->nodes < profile->nodes)
                 return cx_error_set(err, -EINVAL,
                                     "MK_USAGE: profile \"%s\" has %d nodes: delete it to start with fewer",
                                     profile->name, profile->nodes);
-        int r = cx_context_check(profile, err);
+        int r = context_check(profile, err);
         if (r == 0)
-                r = cx_machine_lock(&machine, err);
+                r = machine_lock(&machine, err);
         if (r == 0 && !profile->exists)
-                r = cx_profile_choose_index(profile, err);
+                r = profile_choose_index(profile, err);
         if (r < 0)
                 return r;
         if (m->nodes_changed) {
                 changes->nodes = profile->exists && m->nodes != profile->nodes;
                 profile->nodes = (int)m->nodes;
         }
-        r = cx_machine_claim(profile, err);
+        r = machine_claim(profile, err);
         if (r < 0)
                 return r;
         take_extra_config(m, changes);
         r = take_registry_config(m, changes, err);
         if (r == 0)
-                r = cx_profile_save(profile, err);
-        return r < 0 ? r : cx_certs_make(profile, err);
+                r = profile_save(profile, err);
+        return r < 0 ? r : certs_make(profile, err);
 }
 
 // Labels that kubelets may not give themselves.
-static int label_nodes(const struct cx_profile *profile, struct cx_rest *rest, struct cx_error *err)
+static int label_nodes(const struct profile *profile, struct cx_rest *rest, struct cx_error *err)
 {
         int r = 0;
         for (int node = 0; r == 0 && node < profile->nodes; node++) {
-                CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+                CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
                 json_auto_t *patch = json_pack("{s:{s:{s:s,s:s}}}", "metadata", "labels", "minikube.k8s.io/name",
                                                profile->name, "minikube.k8s.io/primary", node ? "false" : "true");
                 if (node == 0)
@@ -199,63 +199,63 @@ static int label_nodes(const struct cx_profile *profile, struct cx_rest *rest, s
 }
 
 // The processes: those that run stay as they are, unless they were told something else.
-static int run_services(const struct cx_profile *profile, const struct changes *changes, struct cx_error *err)
+static int run_services(const struct profile *profile, const struct changes *changes, struct cx_error *err)
 {
-        int r = changes->nodes || changes->arguments ? cx_supervisor_replace(profile, err)
-                                                     : cx_supervisor_start(profile, err);
+        int r = changes->nodes || changes->arguments ? supervisor_replace(profile, err)
+                                                     : supervisor_start(profile, err);
         for (int node = 0; r == 0 && changes->registry && node < profile->nodes; node++) {
-                CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+                CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
                 CX_CLEANUP(cx_freep) char *kubelet = cx_sprintf("kubelet-%s", name);
-                cx_service_restart(profile, kubelet); // it reads the file when it starts
+                service_restart(profile, kubelet); // it reads the file when it starts
         }
         return r;
 }
 
-static int wait_until_usable(const struct cx_profile *profile, int64_t deadline, struct cx_error *err)
+static int wait_until_usable(const struct profile *profile, int64_t deadline, struct cx_error *err)
 {
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
-        int r = cx_wait_apiserver(profile, deadline, err);
+        int r = wait_apiserver(profile, deadline, err);
         if (r == 0)
-                r = cx_admin_client(profile, CX_NS_PER_S, &rest, err);
+                r = admin_client(profile, CX_NS_PER_S, &rest, err);
         if (r < 0)
                 return r;
         say("🐳", "Kubernetes " CX_VERSION " answers");
-        r = cx_wait_nodes(profile, rest, deadline, err);
+        r = wait_nodes(profile, rest, deadline, err);
         if (r == 0)
                 r = label_nodes(profile, rest, err);
         if (r < 0)
                 return r;
         say("🔎", "%d node%s Ready", profile->nodes, profile->nodes == 1 ? "" : "s");
-        return cx_wait_dns(profile, deadline, err);
+        return wait_dns(profile, deadline, err);
 }
 
-static int write_context(const struct cx_profile *profile, struct cx_error *err)
+static int write_context(const struct profile *profile, struct cx_error *err)
 {
-        CX_LOCK machine = CX_LOCK_INIT;
-        int r = cx_machine_lock(&machine, err);
-        return r < 0 ? r : cx_context_write(profile, err);
+        LOCK machine = LOCK_INIT;
+        int r = machine_lock(&machine, err);
+        return r < 0 ? r : context_write(profile, err);
 }
 
-static int start(struct cx_minikube *m, struct changes *changes, struct cx_error *err)
+static int start(struct minikube *m, struct changes *changes, struct cx_error *err)
 {
-        struct cx_profile *profile = &m->profile;
-        CX_LOCK lock = CX_LOCK_INIT;
+        struct profile *profile = &m->profile;
+        LOCK lock = LOCK_INIT;
         int r = check_flags(m, changes, err);
         if (r == 0)
                 r = check_tools(err);
         if (r == 0)
-                r = cx_take_profile(profile, &lock, err);
+                r = take_profile(profile, &lock, err);
         int64_t deadline = cx_time_monotonic() + m->wait_timeout; // after waiting for another minikube
         bool existed = profile->exists;
         if (r == 0)
                 r = prepare(m, changes, err);
         if (r < 0)
                 return r;
-        if (existed && cx_service_pid(profile, "supervisor"))
+        if (existed && service_pid(profile, "supervisor"))
                 say("🏃", "Updating the running \"%s\" cluster ...", profile->name);
         else
                 say("👍", "Starting \"%s\" primary control-plane node in \"%s\" cluster", profile->name, profile->name);
-        r = cx_network_up(profile, err);
+        r = network_up(profile, err);
         if (r == 0)
                 r = run_services(profile, changes, err);
         if (r == 0)
@@ -265,7 +265,7 @@ static int start(struct cx_minikube *m, struct changes *changes, struct cx_error
         return r;
 }
 
-int cx_command_start(struct cx_minikube *m, struct cx_error *err)
+int command_start(struct minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *platform = operating_system();
         struct changes changes = {.registries = CX_BUF_INIT_MAX(1 << 20)};

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // minikube status, profile list, ip and logs.
-#include "base/buf.h"
-#include "base/time.h"
-#include "base/version.h"
-#include "format/json.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/time.h"
+#include "libcommon/base/version.h"
+#include "libcommon/format/json.h"
 #include "minikube/commands.h"
 #include "minikube/network.h"
 #include "minikube/services.h"
@@ -20,15 +20,15 @@ static const char *running(bool is)
         return is ? "Running" : "Stopped";
 }
 
-static bool node_exists(const struct cx_profile *profile, int node)
+static bool node_exists(const struct profile *profile, int node)
 {
-        CX_CLEANUP(cx_freep) char *path = cx_network_namespace(profile, node);
+        CX_CLEANUP(cx_freep) char *path = network_namespace(profile, node);
         return access(path, F_OK) == 0;
 }
 
-static json_t *node_status(const struct cx_profile *profile, int node, int *problems)
+static json_t *node_status(const struct profile *profile, int node, int *problems)
 {
-        CX_CLEANUP(cx_freep) char *name = cx_node_name(profile, node);
+        CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
         CX_CLEANUP(cx_freep) char *kubelet = cx_sprintf("kubelet-%s", name);
         bool host = node_exists(profile, node);
         if (!host) { // the rest is what the host is
@@ -36,10 +36,10 @@ static json_t *node_status(const struct cx_profile *profile, int node, int *prob
                 return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "Name", name, "Host", "Stopped", "Kubelet", "Stopped",
                                  "APIServer", "Stopped", "Kubeconfig", "Stopped", "Worker", node != 0);
         }
-        bool agent = cx_service_pid(profile, kubelet) != 0, apiserver = true, context = true;
+        bool agent = service_pid(profile, kubelet) != 0, apiserver = true, context = true;
         if (node == 0) {
-                apiserver = cx_wait_apiserver(profile, cx_time_monotonic(), NULL) == 0;
-                context = cx_context_present(profile);
+                apiserver = wait_apiserver(profile, cx_time_monotonic(), NULL) == 0;
+                context = context_present(profile);
         }
         *problems |= (agent && apiserver ? 0 : CLUSTER_DOWN) | (context ? 0 : CONFIG_DOWN);
         return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "Name", name, "Host", "Running", "Kubelet", running(agent),
@@ -70,9 +70,9 @@ static int bad_output(const char *output, const char *other, struct cx_error *er
                             other);
 }
 
-int cx_command_status(struct cx_minikube *m, struct cx_error *err)
+int command_status(struct minikube *m, struct cx_error *err)
 {
-        int r = cx_need_profile(m, err), problems = 0;
+        int r = need_profile(m, err), problems = 0;
         if (r == 0 && m->output && strcmp(m->output, "json") != 0 && strcmp(m->output, "text") != 0)
                 r = bad_output(m->output, "text", err);
         if (r < 0)
@@ -93,22 +93,22 @@ int cx_command_status(struct cx_minikube *m, struct cx_error *err)
 static void print_profiles(const struct cx_strings *names, json_t *valid, json_t *invalid, bool table)
 {
         for (size_t i = 0; i < names->count; i++) {
-                CX_PROFILE p = {0};
+                PROFILE_CONTENTS p = {0};
                 CX_ERROR err = CX_ERROR_INIT;
-                if (cx_profile_open(names->items[i], &p, &err) < 0 || !p.exists) {
+                if (profile_open(names->items[i], &p, &err) < 0 || !p.exists) {
                         json_array_append_new(invalid, json_pack("{s:s}", "Name", names->items[i]));
                         continue;
                 }
-                CX_CLEANUP(cx_freep) char *address = cx_node_address(&p, 0);
-                const char *state = cx_service_pid(&p, "kube-apiserver") ? "OK" : "Stopped";
+                CX_CLEANUP(cx_freep) char *address = node_address(&p, 0);
+                const char *state = service_pid(&p, "kube-apiserver") ? "OK" : "Stopped";
                 json_array_append_new(valid,
                                       json_pack("{s:s,s:s,s:i}", "Name", p.name, "Status", state, "Nodes", p.nodes));
                 if (table && json_array_size(valid) == 1)
-                        printf("%-20s %-12s %-12s %-16s %-6s %-20s %-9s %s\n", "PROFILE", "DRIVER", "RUNTIME", "IP",
-                               "PORT", "VERSION", "STATUS", "NODES");
+                        printf("%-20s %-12s %-12s %-16s %-6s %-20s %-9s %s\n", "PROFILE_CONTENTS", "DRIVER", "RUNTIME",
+                               "IP", "PORT", "VERSION", "STATUS", "NODES");
                 if (table)
                         printf("%-20s %-12s %-12s %-16s %-6d %-20s %-9s %d\n", p.name, "none", "coxswain", address,
-                               CX_API_PORT, CX_VERSION, state, p.nodes);
+                               API_PORT, CX_VERSION, state, p.nodes);
         }
 }
 
@@ -126,7 +126,7 @@ static void warn_invalid(const json_t *invalid)
                 fprintf(stderr, "     $ minikube delete -p %s\n", cx_json_string(json_array_get(invalid, i), "Name"));
 }
 
-int cx_command_profile(struct cx_minikube *m, struct cx_error *err)
+int command_profile(struct minikube *m, struct cx_error *err)
 {
         CX_STRINGS names = CX_STRINGS_INIT;
         if (!m->args.count) {
@@ -139,7 +139,7 @@ int cx_command_profile(struct cx_minikube *m, struct cx_error *err)
         bool json = cx_streq(m->output, "json");
         if (m->output && !json && strcmp(m->output, "table") != 0)
                 return bad_output(m->output, "table", err);
-        int r = cx_profile_list(&names, err);
+        int r = profile_list(&names, err);
         if (r < 0)
                 return r;
         json_auto_t *valid = json_array(), *invalid = json_array();
@@ -156,13 +156,13 @@ int cx_command_profile(struct cx_minikube *m, struct cx_error *err)
                        : cx_error_set(err, -EINVAL, "MK_USAGE_NO_PROFILE: No minikube profile was found.");
 }
 
-static int choose_node(struct cx_minikube *m, int *ret_node, struct cx_error *err)
+static int choose_node(struct minikube *m, int *ret_node, struct cx_error *err)
 {
         *ret_node = 0;
         for (int node = 0; m->node && node <= m->profile.nodes; node++) {
                 if (node == m->profile.nodes)
                         return cx_error_set(err, -ENOENT, "node \"%s\" does not exist", m->node);
-                CX_CLEANUP(cx_freep) char *name = cx_node_name(&m->profile, node);
+                CX_CLEANUP(cx_freep) char *name = node_name(&m->profile, node);
                 if (strcmp(name, m->node) == 0 || (strlen(name) > strlen(m->node) && cx_has_suffix(name, m->node))) {
                         *ret_node = node;
                         break;
@@ -171,14 +171,14 @@ static int choose_node(struct cx_minikube *m, int *ret_node, struct cx_error *er
         return 0;
 }
 
-int cx_command_ip(struct cx_minikube *m, struct cx_error *err)
+int command_ip(struct minikube *m, struct cx_error *err)
 {
-        int node = 0, r = cx_need_profile(m, err);
+        int node = 0, r = need_profile(m, err);
         if (r == 0)
                 r = choose_node(m, &node, err);
         if (r < 0)
                 return r;
-        CX_CLEANUP(cx_freep) char *address = cx_node_address(&m->profile, node);
+        CX_CLEANUP(cx_freep) char *address = node_address(&m->profile, node);
         printf("%s\n", address);
         return 0;
 }
@@ -204,18 +204,18 @@ static void print_tail(const char *path, int64_t lines)
         fputs(p, stdout);
 }
 
-int cx_command_logs(struct cx_minikube *m, struct cx_error *err)
+int command_logs(struct minikube *m, struct cx_error *err)
 {
-        int r = cx_need_profile(m, err);
-        struct cx_services services;
+        int r = need_profile(m, err);
+        struct services services;
         if (r < 0)
                 return r;
-        cx_services_of(&m->profile, &services);
+        services_of(&m->profile, &services);
         for (size_t i = 0; i < services.count; i++) {
-                CX_CLEANUP(cx_freep) char *path = cx_profile_path(&m->profile, "logs/%s.log", services.items[i].name);
+                CX_CLEANUP(cx_freep) char *path = profile_path(&m->profile, "logs/%s.log", services.items[i].name);
                 printf("==> %s <==\n", services.items[i].name);
                 print_tail(path, m->lines);
         }
-        cx_services_release(&services);
+        services_release(&services);
         return 0;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/buf.h"
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
 #include "minikube/network.h"
 #include "minikube/services.h"
 
@@ -43,12 +43,12 @@ static unsigned long long start_time(pid_t pid)
         return p ? strtoull(p + 1, NULL, 10) : 0;
 }
 
-static char *pid_path(const struct cx_profile *profile, const char *name)
+static char *pid_path(const struct profile *profile, const char *name)
 {
-        return cx_profile_path(profile, "run/%s.pid", name);
+        return profile_path(profile, "run/%s.pid", name);
 }
 
-pid_t cx_service_pid(const struct cx_profile *profile, const char *name)
+pid_t service_pid(const struct profile *profile, const char *name)
 {
         CX_CLEANUP(cx_freep) char *path = pid_path(profile, name);
         CX_BUF text = CX_BUF_INIT_MAX(64);
@@ -59,7 +59,7 @@ pid_t cx_service_pid(const struct cx_profile *profile, const char *name)
         return start_time(pid) == started ? pid : 0;
 }
 
-static void record(const struct cx_profile *profile, const char *name, pid_t pid)
+static void record(const struct profile *profile, const char *name, pid_t pid)
 {
         CX_CLEANUP(cx_freep) char *path = pid_path(profile, name);
         CX_CLEANUP(cx_freep) char *text = cx_sprintf("%d %llu\n", (int)pid, start_time(pid));
@@ -72,10 +72,10 @@ static void record(const struct cx_profile *profile, const char *name, pid_t pid
 
 // Does the process run this service? On each node the same command may run: the network namespace tells them apart. nsenter
 // names it, with the command at its end, until it becomes the command.
-static bool runs(const struct cx_profile *profile, pid_t pid, const struct cx_service *service)
+static bool runs(const struct profile *profile, pid_t pid, const struct service *service)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("/proc/%d/cmdline", (int)pid);
-        CX_CLEANUP(cx_freep) char *namespace = cx_network_namespace(profile, service->node);
+        CX_CLEANUP(cx_freep) char *namespace = network_namespace(profile, service->node);
         CX_CLEANUP(cx_freep) char *net = cx_sprintf("/proc/%d/ns/net", (int)pid);
         CX_BUF actual = CX_BUF_INIT_MAX(1 << 20), wanted = CX_BUF_INIT_MAX(1 << 20);
         struct stat node, its;
@@ -90,7 +90,7 @@ static bool runs(const struct cx_profile *profile, pid_t pid, const struct cx_se
 }
 
 // A process of this service that is not recorded, since its supervisor was killed before it could; 0: there is none.
-static pid_t find(const struct cx_profile *profile, const struct cx_service *service)
+static pid_t find(const struct profile *profile, const struct service *service)
 {
         DIR *dir = opendir("/proc");
         pid_t found = 0;
@@ -108,9 +108,9 @@ static pid_t find(const struct cx_profile *profile, const struct cx_service *ser
 // --- starting ---
 
 // In a session of its own, with its output in a log file.
-static int spawn(const struct cx_profile *profile, const char *name, const char *const *argv, pid_t *ret_pid)
+static int spawn(const struct profile *profile, const char *name, const char *const *argv, pid_t *ret_pid)
 {
-        CX_CLEANUP(cx_freep) char *log = cx_profile_path(profile, "logs/%s.log", name);
+        CX_CLEANUP(cx_freep) char *log = profile_path(profile, "logs/%s.log", name);
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         sigset_t none, defaults;
@@ -135,7 +135,7 @@ static int spawn(const struct cx_profile *profile, const char *name, const char 
 }
 
 struct supervised {
-        const struct cx_service *service;
+        const struct service *service;
         int fd; // pidfd; -1 while it does not run
         pid_t pid;
         int64_t started, start_at, pause;
@@ -146,9 +146,9 @@ static int open_pid(pid_t pid)
         return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
-static void start_service(const struct cx_profile *profile, struct supervised *s)
+static void start_service(const struct profile *profile, struct supervised *s)
 {
-        CX_CLEANUP(cx_freep) char *namespace = cx_network_namespace(profile, s->service->node);
+        CX_CLEANUP(cx_freep) char *namespace = network_namespace(profile, s->service->node);
         CX_CLEANUP(cx_freep) char *net = cx_sprintf("--net=%s", namespace);
         size_t n = s->service->argv.count;
         CX_CLEANUP(cx_freep) const char **argv = cx_alloc_array(n + 3, sizeof(char *));
@@ -212,7 +212,7 @@ static int wait_time(const struct supervised *list, size_t count)
         return wait <= 0 ? 0 : (int)(wait / CX_NS_PER_MS) + 1;
 }
 
-static void supervise_loop(const struct cx_profile *profile, struct supervised *list, size_t count, int signals)
+static void supervise_loop(const struct profile *profile, struct supervised *list, size_t count, int signals)
 {
         CX_CLEANUP(cx_freep) struct pollfd *fds = cx_alloc_array(count + 1, sizeof *fds);
         for (;;) {
@@ -248,12 +248,12 @@ static void end_process(pid_t pid, bool gently)
 }
 
 // Takes up what runs. What was started with other arguments makes room for itself.
-static struct supervised *take_up(const struct cx_profile *profile, const struct cx_services *services)
+static struct supervised *take_up(const struct profile *profile, const struct services *services)
 {
         struct supervised *list = cx_alloc_array(services->count, sizeof *list);
         for (size_t i = 0; i < services->count; i++) {
-                const struct cx_service *service = &services->items[i];
-                pid_t pid = cx_service_pid(profile, service->name);
+                const struct service *service = &services->items[i];
+                pid_t pid = service_pid(profile, service->name);
                 if (pid && !runs(profile, pid, service)) {
                         end_process(pid, true);
                         pid = 0;
@@ -266,10 +266,10 @@ static struct supervised *take_up(const struct cx_profile *profile, const struct
         return list;
 }
 
-int cx_supervise(const struct cx_profile *profile)
+int supervise(const struct profile *profile)
 {
         // One at a time: a second one has nothing to do, and leaves the record to the first.
-        CX_CLEANUP(cx_freep) char *path = cx_profile_path(profile, "run/" SUPERVISOR ".lock");
+        CX_CLEANUP(cx_freep) char *path = profile_path(profile, "run/" SUPERVISOR ".lock");
         CX_CLEANUP(cx_closep) int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
                 return 0;
@@ -279,31 +279,31 @@ int cx_supervise(const struct cx_profile *profile)
         sigaddset(&set, SIGINT);
         sigprocmask(SIG_BLOCK, &set, NULL);
         int signals = signalfd(-1, &set, SFD_CLOEXEC);
-        struct cx_services services;
-        cx_services_of(profile, &services);
+        struct services services;
+        services_of(profile, &services);
         CX_CLEANUP(cx_freep) struct supervised *list = take_up(profile, &services);
         record(profile, SUPERVISOR, getpid());
         supervise_loop(profile, list, services.count, signals);
         stop_all(list, services.count);
-        cx_services_release(&services);
+        services_release(&services);
         close(signals);
         return 0;
 }
 
-int cx_supervisor_start(const struct cx_profile *profile, struct cx_error *err)
+int supervisor_start(const struct profile *profile, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *self = cx_sprintf("%s/minikube", profile->binaries);
-        pid_t pid = cx_service_pid(profile, SUPERVISOR);
+        pid_t pid = service_pid(profile, SUPERVISOR);
         if (pid)
                 return 0;
         // The folder says whose it is to whoever cleans up, should it be killed before it is recorded.
-        CX_CLEANUP(cx_freep) char *folder = cx_profile_path(profile, "%s", "");
+        CX_CLEANUP(cx_freep) char *folder = profile_path(profile, "%s", "");
         const char *argv[] = {self, "supervise", "-p", profile->name, folder, NULL};
         int r = spawn(profile, SUPERVISOR, argv, &pid);
         if (r < 0)
                 return cx_error_set(err, r, "cannot start the supervisor %s: %s", self, strerror(-r));
         int64_t deadline = cx_time_monotonic() + START_TIMEOUT;
-        while (!cx_service_pid(profile, SUPERVISOR)) { // it records itself
+        while (!service_pid(profile, SUPERVISOR)) { // it records itself
                 if (cx_time_monotonic() > deadline)
                         return cx_error_set(err, -ETIMEDOUT, "the supervisor does not start; see %s/logs",
                                             profile->folder);
@@ -312,35 +312,35 @@ int cx_supervisor_start(const struct cx_profile *profile, struct cx_error *err)
         return 0;
 }
 
-int cx_supervisor_replace(const struct cx_profile *profile, struct cx_error *err)
+int supervisor_replace(const struct profile *profile, struct cx_error *err)
 {
-        pid_t pid = cx_service_pid(profile, SUPERVISOR);
+        pid_t pid = service_pid(profile, SUPERVISOR);
         CX_CLEANUP(cx_closep) int fd = pid ? open_pid(pid) : -1;
         struct pollfd wait = {fd, POLLIN, 0};
         if (fd >= 0 && kill(pid, SIGKILL) == 0) // SIGTERM would end its services too
                 (void)poll(&wait, 1, (int)(STOP_TIMEOUT / CX_NS_PER_MS));
-        return cx_supervisor_start(profile, err);
+        return supervisor_start(profile, err);
 }
 
-void cx_service_restart(const struct cx_profile *profile, const char *name)
+void service_restart(const struct profile *profile, const char *name)
 {
-        pid_t pid = cx_service_pid(profile, name);
+        pid_t pid = service_pid(profile, name);
         if (pid)
                 end_process(pid, true);
 }
 
-void cx_supervisor_stop(const struct cx_profile *profile, bool gently)
+void supervisor_stop(const struct profile *profile, bool gently)
 {
-        pid_t pid = cx_service_pid(profile, SUPERVISOR);
-        struct cx_services services;
+        pid_t pid = service_pid(profile, SUPERVISOR);
+        struct services services;
         if (pid)
                 end_process(pid, gently);
         // The supervisor may have been killed: its services then live on.
-        cx_services_of(profile, &services);
+        services_of(profile, &services);
         for (size_t i = services.count; i-- > 0;) {
-                pid = cx_service_pid(profile, services.items[i].name);
+                pid = service_pid(profile, services.items[i].name);
                 if (pid)
                         end_process(pid, gently);
         }
-        cx_services_release(&services);
+        services_release(&services);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of a pod's spec that choose among nodes by labels: nodeSelector, affinity and spreading.
-#include "template.h"
+#include "scheduler/template.h"
 
-#include "base/log.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/format/json.h"
 
 #define MAX_NUMBER 1000000
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The queue of tasks and its threads.
-#include "binder.h"
+#include "scheduler/binder.h"
 
-#include "base/thread.h"
-#include "base/time.h"
+#include "libcommon/base/thread.h"
+#include "libcommon/base/time.h"
 
 #include <pthread.h>
 #include <time.h>

@@ -3,7 +3,7 @@
 // there is work and end when there is none for a while. Any thread may add.
 #pragma once
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 struct binder;
 typedef void (*binder_run)(void *context, void *task); // owns the task

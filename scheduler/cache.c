@@ -2,12 +2,12 @@
 // Nodes that exist are dense in an array, so that a cycle is a walk over it. A node that is gone but still has pods, or is
 // not there yet, lives in the map only. Columns are made when a cycle asks for them and dropped when labels change; those
 // that no cycle has used lately make room for others, so that pods cannot grow them without end.
-#include "cache.h"
+#include "scheduler/cache.h"
 
-#include "api/quantity.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #define MAX_COLUMNS 16
 #define HOSTNAME "kubernetes.io/hostname"

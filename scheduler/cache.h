@@ -5,8 +5,8 @@
 // Guarded by the scheduler's lock; nothing here blocks.
 #pragma once
 
-#include "base/map.h"
-#include "template.h"
+#include "libcommon/base/map.h"
+#include "scheduler/template.h"
 
 struct node_extended {
         uint64_t id;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of plugins, and the cycle that runs a pod through them.
-#include "framework.h"
+#include "scheduler/framework.h"
 
-#include "base/random.h"
-#include "preemption.h"
+#include "libcommon/base/random.h"
+#include "scheduler/preemption.h"
 
 // In the order in which filters run: the cheap ones and those that reject most go first.
 static const struct plugin *const plugins[] = {

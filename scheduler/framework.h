@@ -5,7 +5,7 @@
 // To add a plugin: write a `struct plugin` in plugins/, declare it here, put it into the table at its place.
 #pragma once
 
-#include "cache.h"
+#include "scheduler/cache.h"
 
 // What can make a pod schedulable that was not: a plugin names those that matter to what it rejects.
 enum cluster_event {

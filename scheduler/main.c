@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // kube-scheduler: flags and wiring.
-#include "scheduler.h"
+#include "scheduler/scheduler.h"
 
-#include "client/component.h"
+#include "libcommon/client/component.h"
 
 static struct scheduler *scheduler;
 

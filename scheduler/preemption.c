@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which pods would have to leave, node by node.
-#include "preemption.h"
+#include "scheduler/preemption.h"
 
 #define MIN_CANDIDATES 100
 

@@ -4,7 +4,7 @@
 // one fits beside them. Of the nodes, the one is taken whose losses weigh least. Under the scheduler's lock; nothing blocks.
 #pragma once
 
-#include "framework.h"
+#include "scheduler/framework.h"
 
 struct preemption {
         struct node *node;         // NULL: it would not help

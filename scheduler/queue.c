@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The heaps, and what moves pods between them.
-#include "queue.h"
+#include "scheduler/queue.h"
 
-#include "base/time.h"
+#include "libcommon/base/time.h"
 
 static bool before_active(const struct queued_pod *a, const struct queued_pod *b)
 {

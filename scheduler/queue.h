@@ -3,7 +3,7 @@
 // something happens that may help or five minutes have passed, and gated. Guarded by the scheduler's lock.
 #pragma once
 
-#include "framework.h"
+#include "scheduler/framework.h"
 
 #define QUEUE_BACKOFF_FIRST (1 * CX_NS_PER_S)
 #define QUEUE_BACKOFF_MAX (10 * CX_NS_PER_S)

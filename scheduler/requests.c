@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a pod asks for: the sum over its containers and sidecars, or what its init containers need at their peak (with the
 // sidecars started before them), whichever is more, and the overhead. The request of the pod as a whole goes before.
-#include "template.h"
+#include "scheduler/template.h"
 
-#include "api/quantity.h"
-#include "base/map.h"
-#include "format/json.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/base/map.h"
+#include "libcommon/format/json.h"
 
 #define DEFAULT_CPU 100                             // thousandths
 #define DEFAULT_MEMORY (INT64_C(200) * 1024 * 1024) // bytes

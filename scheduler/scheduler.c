@@ -5,14 +5,14 @@
 // glibc's mutexes are not fair: the scheduling thread, which takes the lock again right after giving it up, could keep the
 // informers' thread out for as long as there are pods. Everybody therefore passes a second mutex (the gate) on the way to
 // the lock, where one who waits is next.
-#include "scheduler.h"
+#include "scheduler/scheduler.h"
 
-#include "base/log.h"
-#include "base/thread.h"
-#include "base/time.h"
-#include "binder.h"
-#include "format/json.h"
-#include "queue.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/thread.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "scheduler/binder.h"
+#include "scheduler/queue.h"
 
 #include <malloc.h>
 #include <pthread.h>

@@ -3,9 +3,9 @@
 // writes. One lock guards cache, queue and framework; nothing that blocks happens under it.
 #pragma once
 
-#include "base/metrics.h"
-#include "client/events.h"
-#include "client/informer.h"
+#include "libcommon/base/metrics.h"
+#include "libcommon/client/events.h"
+#include "libcommon/client/informer.h"
 
 struct scheduler;
 // All are borrowed and must outlive the scheduler. `name`: pods with this spec.schedulerName are ours.

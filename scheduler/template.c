@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of templates. A template is found by a text made of everything that it is parsed from; only a text that is new
 // is parsed.
-#include "template.h"
+#include "scheduler/template.h"
 
-#include "base/map.h"
-#include "format/json.h"
+#include "libcommon/base/map.h"
+#include "libcommon/format/json.h"
 
 #include <pthread.h>
 

@@ -7,8 +7,8 @@
 // make them while the scheduling thread works. `group` belongs to the cache (cache.h).
 #pragma once
 
-#include "api/selector.h"
-#include "client/object.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/client/object.h"
 
 enum { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_EPHEMERAL, RESOURCE_BASE }; // cpu in thousandths, the others in units
 

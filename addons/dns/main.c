@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // cluster-dns: runs on every node and answers its node's pods.
 #include "addons/dns/server.h"
-#include "client/component.h"
+#include "libcommon/client/component.h"
 
 struct dns {
         struct cx_strings addresses, forward;
         const char *domain, *resolv_conf;
         int64_t port;
-        struct cx_zone zone;
-        struct cx_upstreams *upstreams;
-        struct cx_resolver *resolver;
-        struct cx_dns_server *server;
+        struct zone zone;
+        struct upstreams *upstreams;
+        struct resolver *resolver;
+        struct dns_server *server;
 };
 
 static struct dns dns = {.domain = "cluster.local", .resolv_conf = "/etc/resolv.conf", .port = 53};
@@ -36,12 +36,12 @@ static int start(struct cx_component *component, struct cx_error *err)
 {
         if (!dns.addresses.count)
                 cx_strings_add(&dns.addresses, "0.0.0.0");
-        cx_zone_init(&dns.zone, component->informers, dns.domain);
-        int r = cx_upstreams_new(&dns.forward, dns.resolv_conf, &dns.upstreams, err);
+        zone_init(&dns.zone, component->informers, dns.domain);
+        int r = upstreams_new(&dns.forward, dns.resolv_conf, &dns.upstreams, err);
         if (r < 0)
                 return r;
-        dns.resolver = cx_resolver_new(&dns.zone, dns.upstreams);
-        r = cx_dns_server_new(dns.resolver, &dns.addresses, (int)dns.port, &dns.server, err);
+        dns.resolver = resolver_new(&dns.zone, dns.upstreams);
+        r = dns_server_new(dns.resolver, &dns.addresses, (int)dns.port, &dns.server, err);
         if (r == 0)
                 cx_informers_start(component->informers);
         return r;
@@ -49,10 +49,10 @@ static int start(struct cx_component *component, struct cx_error *err)
 
 static void stop(struct cx_component *component CX_UNUSED)
 {
-        cx_dns_server_free(dns.server);
-        cx_resolver_free(dns.resolver);
+        dns_server_free(dns.server);
+        resolver_free(dns.resolver);
         cx_strings_release(&dns.addresses);
-        cx_upstreams_free(dns.upstreams);
+        upstreams_free(dns.upstreams);
         cx_strings_release(&dns.forward);
 }
 

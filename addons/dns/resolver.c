@@ -2,9 +2,9 @@
 // Queries and answers with ldns; the cache of forwarded answers.
 #include "addons/dns/resolver.h"
 
-#include "base/map.h"
-#include "base/random.h"
-#include "base/time.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
 
 #include <pthread.h>
 
@@ -18,9 +18,9 @@ struct cached {
         int64_t since, until; // monotonic ns
 };
 
-struct cx_resolver {
-        const struct cx_zone *zone;
-        struct cx_upstreams *upstreams;
+struct resolver {
+        const struct zone *zone;
+        struct upstreams *upstreams;
         pthread_mutex_t lock; // guards cache
         struct cx_map cache;  // see cache_key → struct cached
 };
@@ -32,9 +32,9 @@ static void free_cached(void *value)
         free(cached);
 }
 
-struct cx_resolver *cx_resolver_new(const struct cx_zone *zone, struct cx_upstreams *upstreams)
+struct resolver *resolver_new(const struct zone *zone, struct upstreams *upstreams)
 {
-        struct cx_resolver *resolver = cx_alloc(sizeof *resolver);
+        struct resolver *resolver = cx_alloc(sizeof *resolver);
         resolver->zone = zone;
         resolver->upstreams = upstreams;
         resolver->cache = (struct cx_map)CX_MAP_INIT_FREE(free_cached);
@@ -42,7 +42,7 @@ struct cx_resolver *cx_resolver_new(const struct cx_zone *zone, struct cx_upstre
         return resolver;
 }
 
-void cx_resolver_free(struct cx_resolver *resolver)
+void resolver_free(struct resolver *resolver)
 {
         if (!resolver)
                 return;
@@ -81,9 +81,9 @@ static ldns_pkt *parse_query(const uint8_t *query, size_t length)
 static size_t room(const ldns_pkt *query, bool udp)
 {
         if (!udp)
-                return CX_DNS_MAX;
+                return DNS_MAX;
         size_t offered = ldns_pkt_edns_udp_size(query);
-        return offered > CX_DNS_UDP_MAX ? CX_DNS_UDP_MAX : offered > CX_DNS_UDP ? offered : CX_DNS_UDP;
+        return offered > DNS_UDP_MAX ? DNS_UDP_MAX : offered > DNS_UDP ? offered : DNS_UDP;
 }
 
 static ldns_pkt *new_answer(const ldns_pkt *query, ldns_pkt_rcode code)
@@ -112,7 +112,7 @@ static int encode(ldns_pkt *packet, const ldns_pkt *query, bool udp, uint8_t **r
         uint8_t *wire = NULL;
         size_t length = 0;
         if (ldns_pkt_edns(query)) {
-                ldns_pkt_set_edns_udp_size(packet, CX_DNS_UDP_MAX);
+                ldns_pkt_set_edns_udp_size(packet, DNS_UDP_MAX);
         }
         ldns_status status = ldns_pkt2wire(&wire, packet, &length);
         if (status == LDNS_STATUS_OK && length > room(query, udp)) {
@@ -137,7 +137,7 @@ static int encode(ldns_pkt *packet, const ldns_pkt *query, bool udp, uint8_t **r
 
 // An alias is followed while its target is ours. Returns the target that is not, for which others must be asked, or NULL;
 // owned by the caller.
-static char *follow_alias(const struct cx_zone *zone, ldns_rr_type type, ldns_rr_list *answers, ldns_rr_list *extra)
+static char *follow_alias(const struct zone *zone, ldns_rr_type type, ldns_rr_list *answers, ldns_rr_list *extra)
 {
         for (int hop = 0; hop < 8; hop++) {
                 size_t n = ldns_rr_list_rr_count(answers);
@@ -149,7 +149,7 @@ static char *follow_alias(const struct cx_zone *zone, ldns_rr_type type, ldns_rr
                 if (!length)
                         return NULL;
                 target[length - 1] = '\0';
-                if (cx_zone_lookup(zone, target, type, answers, extra) == CX_ZONE_NOT_OURS)
+                if (zone_lookup(zone, target, type, answers, extra) == ZONE_NOT_OURS)
                         return cx_steal(&target);
                 if (ldns_rr_list_rr_count(answers) == n)
                         return NULL;
@@ -179,7 +179,7 @@ static void age(ldns_rr_list *list, int64_t seconds)
         }
 }
 
-static bool from_cache(struct cx_resolver *resolver, const ldns_pkt *query, bool udp, uint8_t **ret_wire,
+static bool from_cache(struct resolver *resolver, const ldns_pkt *query, bool udp, uint8_t **ret_wire,
                        size_t *ret_length)
 {
         CX_CLEANUP(cx_freep) char *key = cache_key(query);
@@ -202,7 +202,7 @@ static bool from_cache(struct cx_resolver *resolver, const ldns_pkt *query, bool
         return encode(packet, query, udp, ret_wire, ret_length) > 0;
 }
 
-static void into_cache(struct cx_resolver *resolver, const ldns_pkt *query, const uint8_t *wire, size_t length)
+static void into_cache(struct resolver *resolver, const ldns_pkt *query, const uint8_t *wire, size_t length)
 {
         ldns_pkt *packet = NULL;
         if (ldns_wire2pkt(&packet, wire, length) != LDNS_STATUS_OK)
@@ -234,16 +234,16 @@ static void into_cache(struct cx_resolver *resolver, const ldns_pkt *query, cons
 // --- answering ---
 
 // What the zone says. Steals both lists.
-static ldns_pkt *zone_answer(const struct cx_zone *zone, const ldns_pkt *query, enum cx_zone_result result,
+static ldns_pkt *zone_answer(const struct zone *zone, const ldns_pkt *query, enum zone_result result,
                              ldns_rr_list *answers, ldns_rr_list *extra)
 {
-        ldns_pkt *answer = new_answer(query, result == CX_ZONE_NO_NAME     ? LDNS_RCODE_NXDOMAIN
-                                             : result == CX_ZONE_NOT_READY ? LDNS_RCODE_SERVFAIL
-                                                                           : LDNS_RCODE_NOERROR);
+        ldns_pkt *answer = new_answer(query, result == ZONE_NO_NAME     ? LDNS_RCODE_NXDOMAIN
+                                             : result == ZONE_NOT_READY ? LDNS_RCODE_SERVFAIL
+                                                                        : LDNS_RCODE_NOERROR);
         ldns_pkt_set_aa(answer, true);
         push_all(answer, LDNS_SECTION_ANSWER, answers);
         push_all(answer, LDNS_SECTION_ADDITIONAL, extra);
-        ldns_rr *soa = ldns_rr_list_rr_count(answers) ? NULL : cx_zone_soa(zone);
+        ldns_rr *soa = ldns_rr_list_rr_count(answers) ? NULL : zone_soa(zone);
         if (soa)
                 ldns_pkt_push_rr(answer, LDNS_SECTION_AUTHORITY, soa);
         ldns_rr_list_deep_free(answers);
@@ -251,7 +251,7 @@ static ldns_pkt *zone_answer(const struct cx_zone *zone, const ldns_pkt *query, 
         return answer;
 }
 
-static int answer_query(struct cx_resolver *resolver, const ldns_pkt *query, bool udp, uint8_t **ret_answer,
+static int answer_query(struct resolver *resolver, const ldns_pkt *query, bool udp, uint8_t **ret_answer,
                         size_t *ret_length)
 {
         ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(query), 0);
@@ -262,11 +262,11 @@ static int answer_query(struct cx_resolver *resolver, const ldns_pkt *query, boo
         if (!name)
                 return encode(new_answer(query, LDNS_RCODE_FORMERR), query, udp, ret_answer, ret_length);
         ldns_rr_list *answers = ldns_rr_list_new(), *extra = ldns_rr_list_new();
-        enum cx_zone_result result = cx_zone_lookup(resolver->zone, name, type, answers, extra);
+        enum zone_result result = zone_lookup(resolver->zone, name, type, answers, extra);
         CX_CLEANUP(cx_freep) char *outside = NULL;
-        if (result == CX_ZONE_ANSWER)
+        if (result == ZONE_ANSWER)
                 outside = follow_alias(resolver->zone, type, answers, extra);
-        if (result != CX_ZONE_NOT_OURS && !outside)
+        if (result != ZONE_NOT_OURS && !outside)
                 return encode(zone_answer(resolver->zone, query, result, answers, extra), query, udp, ret_answer,
                               ret_length);
         ldns_rr_list_deep_free(answers);
@@ -274,8 +274,8 @@ static int answer_query(struct cx_resolver *resolver, const ldns_pkt *query, boo
         return outside ? 0 : from_cache(resolver, query, udp, ret_answer, ret_length);
 }
 
-int cx_resolver_answer(struct cx_resolver *resolver, const uint8_t *bytes, size_t length, bool udp,
-                       uint8_t **ret_answer, size_t *ret_length)
+int resolver_answer(struct resolver *resolver, const uint8_t *bytes, size_t length, bool udp, uint8_t **ret_answer,
+                    size_t *ret_length)
 {
         ldns_pkt *query = parse_query(bytes, length);
         if (!query)
@@ -288,13 +288,13 @@ int cx_resolver_answer(struct cx_resolver *resolver, const uint8_t *bytes, size_
 // --- forwarding ---
 
 // From the cache or the upstream servers; negative when nobody answers.
-static int ask_others(struct cx_resolver *resolver, const ldns_pkt *query, const uint8_t *bytes, size_t length,
-                      bool udp, uint8_t **ret_answer, size_t *ret_length)
+static int ask_others(struct resolver *resolver, const ldns_pkt *query, const uint8_t *bytes, size_t length, bool udp,
+                      uint8_t **ret_answer, size_t *ret_length)
 {
         if (from_cache(resolver, query, udp, ret_answer, ret_length))
                 return 1;
-        CX_CLEANUP(cx_freep) uint8_t *buffer = cx_alloc(CX_DNS_MAX);
-        ssize_t n = cx_upstreams_ask(resolver->upstreams, bytes, length, udp, buffer, CX_DNS_MAX);
+        CX_CLEANUP(cx_freep) uint8_t *buffer = cx_alloc(DNS_MAX);
+        ssize_t n = upstreams_ask(resolver->upstreams, bytes, length, udp, buffer, DNS_MAX);
         if (n < 0)
                 return (int)n;
         into_cache(resolver, query, buffer, (size_t)n);
@@ -305,14 +305,14 @@ static int ask_others(struct cx_resolver *resolver, const ldns_pkt *query, const
 }
 
 // Asks for a name of ours' target. NULL when nobody answers.
-static ldns_pkt *ask_target(struct cx_resolver *resolver, const char *target, ldns_rr_type type)
+static ldns_pkt *ask_target(struct resolver *resolver, const char *target, ldns_rr_type type)
 {
         ldns_rdf *name = ldns_dname_new_frm_str(target);
         ldns_pkt *query = name ? ldns_pkt_query_new(name, type, LDNS_RR_CLASS_IN, LDNS_RD) : NULL, *reply = NULL;
         uint8_t *wire = NULL;
         size_t length = 0;
         if (query)
-                ldns_pkt_set_edns_udp_size(query, CX_DNS_UDP_MAX);
+                ldns_pkt_set_edns_udp_size(query, DNS_UDP_MAX);
         else
                 ldns_rdf_deep_free(name);
         if (query && ldns_pkt2wire(&wire, query, &length) == LDNS_STATUS_OK)
@@ -336,12 +336,12 @@ static int servfail(const ldns_pkt *query, bool udp, uint8_t **ret_answer, size_
 }
 
 // An alias of ours (ExternalName) with what the others know of its target: stub resolvers do not ask a second time.
-static int forward_alias(struct cx_resolver *resolver, const ldns_pkt *query, bool udp, ldns_rr_list *answers,
+static int forward_alias(struct resolver *resolver, const ldns_pkt *query, bool udp, ldns_rr_list *answers,
                          ldns_rr_list *extra, const char *target, uint8_t **ret_answer, size_t *ret_length)
 {
         ldns_rr_type type = ldns_rr_get_type(ldns_rr_list_rr(ldns_pkt_question(query), 0));
         ldns_pkt *reply = ask_target(resolver, target, type);
-        ldns_pkt *answer = zone_answer(resolver->zone, query, CX_ZONE_ANSWER, answers, extra);
+        ldns_pkt *answer = zone_answer(resolver->zone, query, ZONE_ANSWER, answers, extra);
         if (reply) {
                 push_all(answer, LDNS_SECTION_ANSWER, ldns_pkt_answer(reply));
                 ldns_pkt_set_rcode(answer, ldns_pkt_get_rcode(reply));
@@ -352,8 +352,8 @@ static int forward_alias(struct cx_resolver *resolver, const ldns_pkt *query, bo
         return encode(answer, query, udp, ret_answer, ret_length);
 }
 
-int cx_resolver_forward(struct cx_resolver *resolver, const uint8_t *bytes, size_t length, bool udp,
-                        uint8_t **ret_answer, size_t *ret_length)
+int resolver_forward(struct resolver *resolver, const uint8_t *bytes, size_t length, bool udp, uint8_t **ret_answer,
+                     size_t *ret_length)
 {
         ldns_pkt *query = parse_query(bytes, length);
         if (!query)
@@ -362,7 +362,7 @@ int cx_resolver_forward(struct cx_resolver *resolver, const uint8_t *bytes, size
         CX_CLEANUP(cx_freep) char *name = name_of(question);
         CX_CLEANUP(cx_freep) char *outside = NULL;
         ldns_rr_list *answers = ldns_rr_list_new(), *extra = ldns_rr_list_new();
-        if (name && cx_zone_lookup(resolver->zone, name, ldns_rr_get_type(question), answers, extra) == CX_ZONE_ANSWER)
+        if (name && zone_lookup(resolver->zone, name, ldns_rr_get_type(question), answers, extra) == ZONE_ANSWER)
                 outside = follow_alias(resolver->zone, ldns_rr_get_type(question), answers, extra);
         int r;
         if (outside) {

@@ -5,18 +5,18 @@
 #include "addons/dns/upstreams.h"
 #include "addons/dns/zone.h"
 
-#define CX_DNS_UDP 512      // bytes of a message without EDNS (RFC 1035)
-#define CX_DNS_UDP_MAX 1232 // what we offer with EDNS (RFC 6891; DNS flag day 2020)
-#define CX_DNS_MAX 65535
+#define DNS_UDP 512      // bytes of a message without EDNS (RFC 1035)
+#define DNS_UDP_MAX 1232 // what we offer with EDNS (RFC 6891; DNS flag day 2020)
+#define DNS_MAX 65535
 
-struct cx_resolver;
-struct cx_resolver *cx_resolver_new(const struct cx_zone *zone, struct cx_upstreams *upstreams); // borrows both
-void cx_resolver_free(struct cx_resolver *resolver);
+struct resolver;
+struct resolver *resolver_new(const struct zone *zone, struct upstreams *upstreams); // borrows both
+void resolver_free(struct resolver *resolver);
 
 // Answers at once what the zone or the cache knows: 1 with *ret_answer (malloc'd), 0 when it must be forwarded, negative
 // when the query deserves no answer. `udp`: the answer must fit a datagram, or is marked as truncated. Any thread.
-int cx_resolver_answer(struct cx_resolver *resolver, const uint8_t *query, size_t length, bool udp,
-                       uint8_t **ret_answer, size_t *ret_length);
+int resolver_answer(struct resolver *resolver, const uint8_t *query, size_t length, bool udp, uint8_t **ret_answer,
+                    size_t *ret_length);
 // Asks the upstream servers; blocks for some seconds at most. Always gives an answer (SERVFAIL at worst) or negative.
-int cx_resolver_forward(struct cx_resolver *resolver, const uint8_t *query, size_t length, bool udp,
-                        uint8_t **ret_answer, size_t *ret_length);
+int resolver_forward(struct resolver *resolver, const uint8_t *query, size_t length, bool udp, uint8_t **ret_answer,
+                     size_t *ret_length);

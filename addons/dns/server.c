@@ -2,8 +2,8 @@
 // Sockets, the receiving thread and the pool that forwards.
 #include "addons/dns/server.h"
 
-#include "base/log.h"
-#include "base/time.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -36,8 +36,8 @@ struct client {
         uint8_t buffer[2 + UDP_QUERY_MAX];
 };
 
-struct cx_dns_server {
-        struct cx_resolver *resolver;
+struct dns_server {
+        struct resolver *resolver;
         int udp[MAX_LISTENERS], tcp[MAX_LISTENERS];
         size_t n_listeners;
         int wake;
@@ -70,7 +70,7 @@ static void send_answer(int fd, bool udp, const struct sockaddr_in *to, const ui
 
 static void *forward_main(void *context)
 {
-        struct cx_dns_server *server = context;
+        struct dns_server *server = context;
         for (;;) {
                 pthread_mutex_lock(&server->lock);
                 while (!server->head && !server->stopping)
@@ -87,7 +87,7 @@ static void *forward_main(void *context)
                         return NULL;
                 CX_CLEANUP(cx_freep) uint8_t *answer = NULL;
                 size_t length = 0;
-                if (cx_resolver_forward(server->resolver, job->query, job->length, job->udp, &answer, &length) > 0)
+                if (resolver_forward(server->resolver, job->query, job->length, job->udp, &answer, &length) > 0)
                         send_answer(job->fd, job->udp, &job->to, answer, length);
                 if (!job->udp)
                         close(job->fd);
@@ -95,7 +95,7 @@ static void *forward_main(void *context)
         }
 }
 
-static void forward(struct cx_dns_server *server, int fd, bool udp, const struct sockaddr_in *to, const uint8_t *query,
+static void forward(struct dns_server *server, int fd, bool udp, const struct sockaddr_in *to, const uint8_t *query,
                     size_t length)
 {
         struct job *job = cx_alloc(sizeof *job + length);
@@ -121,12 +121,12 @@ static void forward(struct cx_dns_server *server, int fd, bool udp, const struct
         }
 }
 
-static void serve(struct cx_dns_server *server, int fd, bool udp, const struct sockaddr_in *to, const uint8_t *query,
+static void serve(struct dns_server *server, int fd, bool udp, const struct sockaddr_in *to, const uint8_t *query,
                   size_t length)
 {
         CX_CLEANUP(cx_freep) uint8_t *answer = NULL;
         size_t n = 0;
-        int r = cx_resolver_answer(server->resolver, query, length, udp, &answer, &n);
+        int r = resolver_answer(server->resolver, query, length, udp, &answer, &n);
         if (r > 0)
                 send_answer(fd, udp, to, answer, n);
         else if (r == 0)
@@ -135,7 +135,7 @@ static void serve(struct cx_dns_server *server, int fd, bool udp, const struct s
 
 // --- receiving ---
 
-static void receive_udp(struct cx_dns_server *server, int fd)
+static void receive_udp(struct dns_server *server, int fd)
 {
         uint8_t query[UDP_QUERY_MAX];
         for (int i = 0; i < 64; i++) {
@@ -154,7 +154,7 @@ static void end_client(struct client *client)
         client->fd = -1;
 }
 
-static void accept_client(struct cx_dns_server *server, int listener)
+static void accept_client(struct dns_server *server, int listener)
 {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         struct client *place = NULL;
@@ -177,7 +177,7 @@ static void accept_client(struct cx_dns_server *server, int listener)
         place->last = cx_time_monotonic();
 }
 
-static void receive_tcp(struct cx_dns_server *server, struct client *client)
+static void receive_tcp(struct dns_server *server, struct client *client)
 {
         ssize_t n =
                 recv(client->fd, client->buffer + client->filled, sizeof client->buffer - client->filled, MSG_DONTWAIT);
@@ -204,7 +204,7 @@ static void receive_tcp(struct cx_dns_server *server, struct client *client)
 
 static void *receive_main(void *context)
 {
-        struct cx_dns_server *server = context;
+        struct dns_server *server = context;
         for (;;) {
                 struct pollfd fds[1 + 2 * MAX_LISTENERS + MAX_CLIENTS];
                 nfds_t n = 0;
@@ -253,10 +253,10 @@ static int open_socket(const char *address, int port, int type, int *ret_fd, str
         return 0;
 }
 
-int cx_dns_server_new(struct cx_resolver *resolver, const struct cx_strings *addresses, int port,
-                      struct cx_dns_server **ret_server, struct cx_error *err)
+int dns_server_new(struct resolver *resolver, const struct cx_strings *addresses, int port,
+                   struct dns_server **ret_server, struct cx_error *err)
 {
-        struct cx_dns_server *server = cx_alloc(sizeof *server);
+        struct dns_server *server = cx_alloc(sizeof *server);
         server->resolver = resolver;
         server->tail = &server->head;
         server->wake = eventfd(0, EFD_CLOEXEC);
@@ -278,14 +278,14 @@ int cx_dns_server_new(struct cx_resolver *resolver, const struct cx_strings *add
         if (r == 0 && pthread_create(&server->receiver, NULL, receive_main, server) != 0)
                 r = cx_error_set(err, -EAGAIN, "cannot start a thread");
         if (r < 0) {
-                cx_dns_server_free(server);
+                dns_server_free(server);
                 return r;
         }
         *ret_server = server;
         return 0;
 }
 
-void cx_dns_server_free(struct cx_dns_server *server)
+void dns_server_free(struct dns_server *server)
 {
         if (!server)
                 return;

@@ -5,9 +5,9 @@
 
 #include "addons/dns/resolver.h"
 
-struct cx_dns_server;
+struct dns_server;
 // Listens on the port of each address (IPv4 or IPv6 text) and starts to answer. The resolver is borrowed.
-int cx_dns_server_new(struct cx_resolver *resolver, const struct cx_strings *addresses, int port,
-                      struct cx_dns_server **ret_server, struct cx_error *err) CX_CHECK;
+int dns_server_new(struct resolver *resolver, const struct cx_strings *addresses, int port,
+                   struct dns_server **ret_server, struct cx_error *err) CX_CHECK;
 // Ends the threads: waits for what is being forwarded, drops what waits for that.
-void cx_dns_server_free(struct cx_dns_server *server);
+void dns_server_free(struct dns_server *server);

@@ -2,10 +2,10 @@
 // Asking name servers over UDP and TCP, with random ids and ports.
 #include "addons/dns/upstreams.h"
 
-#include "base/buf.h"
-#include "base/log.h"
-#include "base/random.h"
-#include "base/time.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
 
 #include <arpa/inet.h>
 #include <ldns/ldns.h>
@@ -23,7 +23,7 @@ struct server {
         struct sockaddr_in address;
         int64_t resting_until;
 };
-struct cx_upstreams {
+struct upstreams {
         char *path; // NULL: a fixed list
         pthread_mutex_t lock;
         // guarded by the lock
@@ -35,7 +35,7 @@ struct cx_upstreams {
 
 // --- who they are ---
 
-static int add_server(struct cx_upstreams *u, const char *text)
+static int add_server(struct upstreams *u, const char *text)
 {
         CX_CLEANUP(cx_freep) char *host = cx_strdup(text);
         char *colon = strchr(host, ':');
@@ -51,7 +51,7 @@ static int add_server(struct cx_upstreams *u, const char *text)
         return 0;
 }
 
-static void read_resolv_conf(struct cx_upstreams *u)
+static void read_resolv_conf(struct upstreams *u)
 {
         CX_BUF text = CX_BUF_INIT_MAX(65536);
         CX_STRINGS lines = CX_STRINGS_INIT;
@@ -73,7 +73,7 @@ static void read_resolv_conf(struct cx_upstreams *u)
 }
 
 // Under the lock: takes note of a changed file, at most once a second.
-static void look_again(struct cx_upstreams *u)
+static void look_again(struct upstreams *u)
 {
         int64_t now = cx_time_monotonic();
         struct stat st;
@@ -88,16 +88,16 @@ static void look_again(struct cx_upstreams *u)
         cx_debug(1, "Name servers were read", "file", u->path, "count", CX_INT(u->count));
 }
 
-int cx_upstreams_new(const struct cx_strings *fixed, const char *resolv_conf, struct cx_upstreams **ret_upstreams,
-                     struct cx_error *err)
+int upstreams_new(const struct cx_strings *fixed, const char *resolv_conf, struct upstreams **ret_upstreams,
+                  struct cx_error *err)
 {
-        struct cx_upstreams *u = cx_alloc(sizeof *u);
+        struct upstreams *u = cx_alloc(sizeof *u);
         pthread_mutex_init(&u->lock, NULL);
         u->path = fixed->count || !resolv_conf ? NULL : cx_strdup(resolv_conf);
         for (size_t i = 0; i < fixed->count; i++) {
                 if (add_server(u, fixed->items[i]) == 0)
                         continue;
-                cx_upstreams_free(u);
+                upstreams_free(u);
                 return cx_error_set(err, -EINVAL, "name server \"%s\" is no IPv4 address", fixed->items[i]);
         }
         look_again(u);
@@ -105,7 +105,7 @@ int cx_upstreams_new(const struct cx_strings *fixed, const char *resolv_conf, st
         return 0;
 }
 
-void cx_upstreams_free(struct cx_upstreams *u)
+void upstreams_free(struct upstreams *u)
 {
         if (!u)
                 return;
@@ -130,7 +130,7 @@ static uint8_t lower(uint8_t byte)
         return byte >= 'A' && byte <= 'Z' ? byte + 32 : byte;
 }
 
-int cx_dns_check_answer(const uint8_t *query, size_t length, const uint8_t *answer, size_t answer_length)
+int dns_check_answer(const uint8_t *query, size_t length, const uint8_t *answer, size_t answer_length)
 {
         size_t n = question_length(query, length);
         if (!n || answer_length < QUESTION_AT + n || memcmp(query, answer, 2) != 0 || !(answer[2] & 0x80) ||
@@ -202,7 +202,7 @@ static ssize_t ask(const struct sockaddr_in *server, const uint8_t *query, size_
                 ssize_t n = receive(fd, udp, to, max, deadline);
                 if (n < 0)
                         return n;
-                int r = cx_dns_check_answer(sent + 2, length, to, (size_t)n);
+                int r = dns_check_answer(sent + 2, length, to, (size_t)n);
                 if (r == 0) {
                         memcpy(to, query, 2);
                         return n;
@@ -213,7 +213,7 @@ static ssize_t ask(const struct sockaddr_in *server, const uint8_t *query, size_
         }
 }
 
-ssize_t cx_upstreams_ask(struct cx_upstreams *u, const uint8_t *query, size_t length, bool udp, uint8_t *to, size_t max)
+ssize_t upstreams_ask(struct upstreams *u, const uint8_t *query, size_t length, bool udp, uint8_t *to, size_t max)
 {
         struct server servers[MAX_SERVERS];
         size_t count;

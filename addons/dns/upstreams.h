@@ -3,18 +3,18 @@
 // changes. One that did not answer rests for a while behind the others. Any thread.
 #pragma once
 
-#include "base/error.h"
-#include "base/strings.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/strings.h"
 
-struct cx_upstreams;
+struct upstreams;
 // `fixed` ("address" or "address:port"), or when that is empty the servers of `resolv_conf`.
-int cx_upstreams_new(const struct cx_strings *fixed, const char *resolv_conf, struct cx_upstreams **ret_upstreams,
-                     struct cx_error *err) CX_CHECK;
-void cx_upstreams_free(struct cx_upstreams *upstreams);
+int upstreams_new(const struct cx_strings *fixed, const char *resolv_conf, struct upstreams **ret_upstreams,
+                  struct cx_error *err) CX_CHECK;
+void upstreams_free(struct upstreams *upstreams);
 // Asks one after the other, two seconds each. Bytes of the answer, whose id is the query's, or negative. What is no
 // well-formed answer to this question is not taken for one.
-ssize_t cx_upstreams_ask(struct cx_upstreams *upstreams, const uint8_t *query, size_t length, bool udp, uint8_t *to,
-                         size_t max);
+ssize_t upstreams_ask(struct upstreams *upstreams, const uint8_t *query, size_t length, bool udp, uint8_t *to,
+                      size_t max);
 // 0 when the bytes are an answer to that query (of one question); -EBADMSG when id, direction or question are others;
 // -EPROTO when it is the answer but malformed.
-int cx_dns_check_answer(const uint8_t *query, size_t length, const uint8_t *answer, size_t answer_length);
+int dns_check_answer(const uint8_t *query, size_t length, const uint8_t *answer, size_t answer_length);

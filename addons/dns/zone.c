@@ -2,7 +2,7 @@
 // Names taken apart from the right, label by label, and looked up in the informers.
 #include "addons/dns/zone.h"
 
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 #include <arpa/inet.h>
 
@@ -140,7 +140,7 @@ static void service_address(void *context CX_UNUSED, const struct cx_object *obj
                 cx_strings_add(keys, service->cluster_ip);
 }
 
-void cx_zone_init(struct cx_zone *zone, struct cx_informers *informers, const char *domain)
+void zone_init(struct zone *zone, struct cx_informers *informers, const char *domain)
 {
         zone->domain = domain;
         zone->ttl = TTL;
@@ -166,7 +166,7 @@ void cx_zone_init(struct cx_zone *zone, struct cx_informers *informers, const ch
 
 // --- records ---
 
-static void push(ldns_rr_list *list, const struct cx_zone *zone, const char *name, ldns_rr_type type, ldns_rdf **data,
+static void push(ldns_rr_list *list, const struct zone *zone, const char *name, ldns_rr_type type, ldns_rdf **data,
                  size_t count)
 {
         ldns_rr *record = ldns_rr_new();
@@ -186,18 +186,18 @@ static void push(ldns_rr_list *list, const struct cx_zone *zone, const char *nam
                 ldns_rr_free(record);
 }
 
-static void push_address(ldns_rr_list *list, const struct cx_zone *zone, const char *name, const char *address)
+static void push_address(ldns_rr_list *list, const struct zone *zone, const char *name, const char *address)
 {
         push(list, zone, name, LDNS_RR_TYPE_A, (ldns_rdf *[]){ldns_rdf_new_frm_str(LDNS_RDF_TYPE_A, address)}, 1);
 }
 
-static void push_name(ldns_rr_list *list, const struct cx_zone *zone, const char *name, ldns_rr_type type,
+static void push_name(ldns_rr_list *list, const struct zone *zone, const char *name, ldns_rr_type type,
                       const char *target)
 {
         push(list, zone, name, type, (ldns_rdf *[]){ldns_dname_new_frm_str(target)}, 1);
 }
 
-static void push_srv(ldns_rr_list *list, const struct cx_zone *zone, const char *name, uint16_t weight, uint16_t port,
+static void push_srv(ldns_rr_list *list, const struct zone *zone, const char *name, uint16_t weight, uint16_t port,
                      const char *target)
 {
         push(list, zone, name, LDNS_RR_TYPE_SRV,
@@ -207,7 +207,7 @@ static void push_srv(ldns_rr_list *list, const struct cx_zone *zone, const char 
              4);
 }
 
-ldns_rr *cx_zone_soa(const struct cx_zone *zone)
+ldns_rr *zone_soa(const struct zone *zone)
 {
         CX_CLEANUP(cx_freep)
         char *text = cx_sprintf("%s. %u IN SOA ns.dns.%s. hostmaster.%s. 1 7200 1800 86400 %u", zone->domain, zone->ttl,
@@ -256,7 +256,7 @@ static bool is_named(const struct endpoint *endpoint, const char *host)
         return strcmp(own, host) == 0;
 }
 
-static void slices_of(const struct cx_zone *zone, const struct cx_object *service, struct cx_objects *ret_slices)
+static void slices_of(const struct zone *zone, const struct cx_object *service, struct cx_objects *ret_slices)
 {
         CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/%s", service->namespace, service->name);
         cx_informer_by_index(zone->slices, BY_SERVICE, key, ret_slices);
@@ -273,18 +273,18 @@ static bool wants(ldns_rr_type asked, ldns_rr_type type)
 }
 
 // The service itself: its address, its endpoints' addresses when headless, or its alias.
-static enum cx_zone_result answer_service(const struct cx_zone *zone, const char *name, const struct cx_object *object,
-                                          ldns_rr_type type, ldns_rr_list *answers)
+static enum zone_result answer_service(const struct zone *zone, const char *name, const struct cx_object *object,
+                                       ldns_rr_type type, ldns_rr_list *answers)
 {
         const struct service *service = object->projection;
         if (service->external_name) {
                 push_name(answers, zone, name, LDNS_RR_TYPE_CNAME, service->external_name);
-                return CX_ZONE_ANSWER;
+                return ZONE_ANSWER;
         }
         if (service->cluster_ip) {
                 if (wants(type, LDNS_RR_TYPE_A) && strchr(service->cluster_ip, '.'))
                         push_address(answers, zone, name, service->cluster_ip);
-                return CX_ZONE_ANSWER;
+                return ZONE_ANSWER;
         }
         CX_OBJECTS slices = CX_OBJECTS_INIT;
         size_t found = 0;
@@ -295,25 +295,25 @@ static enum cx_zone_result answer_service(const struct cx_zone *zone, const char
                         if (wants(type, LDNS_RR_TYPE_A))
                                 push_address(answers, zone, name, slice->endpoints[j].address);
         }
-        return found ? CX_ZONE_ANSWER : CX_ZONE_NO_NAME;
+        return found ? ZONE_ANSWER : ZONE_NO_NAME;
 }
 
 // One endpoint of a headless service by its host name.
-static enum cx_zone_result answer_endpoint(const struct cx_zone *zone, const char *name, const struct cx_object *object,
-                                           const char *host, ldns_rr_type type, ldns_rr_list *answers)
+static enum zone_result answer_endpoint(const struct zone *zone, const char *name, const struct cx_object *object,
+                                        const char *host, ldns_rr_type type, ldns_rr_list *answers)
 {
         const struct service *service = object->projection;
         CX_OBJECTS slices = CX_OBJECTS_INIT;
-        enum cx_zone_result result = CX_ZONE_NO_NAME;
+        enum zone_result result = ZONE_NO_NAME;
         if (service->cluster_ip || service->external_name)
-                return CX_ZONE_NO_NAME;
+                return ZONE_NO_NAME;
         slices_of(zone, object, &slices);
         for (size_t i = 0; i < slices.count; i++) {
                 const struct slice *slice = slices.items[i]->projection;
                 for (size_t j = 0; j < slice->n_endpoints; j++) {
                         if (!is_named(&slice->endpoints[j], host))
                                 continue;
-                        result = CX_ZONE_ANSWER;
+                        result = ZONE_ANSWER;
                         if (wants(type, LDNS_RR_TYPE_A))
                                 push_address(answers, zone, name, slice->endpoints[j].address);
                 }
@@ -321,7 +321,7 @@ static enum cx_zone_result answer_endpoint(const struct cx_zone *zone, const cha
         return result;
 }
 
-static void headless_srv(const struct cx_zone *zone, const char *name, const char *base, const struct slice *slice,
+static void headless_srv(const struct zone *zone, const char *name, const char *base, const struct slice *slice,
                          const struct port *port, ldns_rr_list *answers, ldns_rr_list *extra)
 {
         for (size_t j = 0; j < slice->n_endpoints; j++) {
@@ -335,21 +335,21 @@ static void headless_srv(const struct cx_zone *zone, const char *name, const cha
 }
 
 // SRV for named ports; `port` and `protocol` NULL: all of them.
-static enum cx_zone_result answer_srv(const struct cx_zone *zone, const char *name, const char *base,
-                                      const struct cx_object *object, const char *port, const char *protocol,
-                                      bool asked, ldns_rr_list *answers, ldns_rr_list *extra)
+static enum zone_result answer_srv(const struct zone *zone, const char *name, const char *base,
+                                   const struct cx_object *object, const char *port, const char *protocol, bool asked,
+                                   ldns_rr_list *answers, ldns_rr_list *extra)
 {
         const struct service *service = object->projection;
-        enum cx_zone_result result = CX_ZONE_NO_NAME;
+        enum zone_result result = ZONE_NO_NAME;
         if (service->cluster_ip) {
                 for (size_t i = 0; i < service->n_ports; i++) {
                         if (!*service->ports[i].name || !port_matches(&service->ports[i], port, protocol))
                                 continue;
-                        result = CX_ZONE_ANSWER;
+                        result = ZONE_ANSWER;
                         if (asked)
                                 push_srv(answers, zone, name, 100, service->ports[i].number, base);
                 }
-                if (result == CX_ZONE_ANSWER && asked)
+                if (result == ZONE_ANSWER && asked)
                         push_address(extra, zone, base, service->cluster_ip);
                 return result;
         }
@@ -360,7 +360,7 @@ static enum cx_zone_result answer_srv(const struct cx_zone *zone, const char *na
                 for (size_t j = 0; j < slice->n_ports; j++) {
                         if (!*slice->ports[j].name || !port_matches(&slice->ports[j], port, protocol))
                                 continue;
-                        result = CX_ZONE_ANSWER;
+                        result = ZONE_ANSWER;
                         if (asked)
                                 headless_srv(zone, name, base, slice, &slice->ports[j], answers, extra);
                 }
@@ -369,25 +369,25 @@ static enum cx_zone_result answer_srv(const struct cx_zone *zone, const char *na
 }
 
 // [host.|_port._proto.]service.namespace.svc
-static enum cx_zone_result lookup_service(const struct cx_zone *zone, const char *name, const struct labels *l,
-                                          ldns_rr_type type, ldns_rr_list *answers, ldns_rr_list *extra)
+static enum zone_result lookup_service(const struct zone *zone, const char *name, const struct labels *l,
+                                       ldns_rr_type type, ldns_rr_list *answers, ldns_rr_list *extra)
 {
         size_t n = l->count; // the last label is "svc"
         if (n == 1)
-                return CX_ZONE_ANSWER;
+                return ZONE_ANSWER;
         const char *namespace = l->at[n - 2];
         if (n == 2) {
                 CX_OBJECT *object = cx_informer_get(zone->namespaces, NULL, namespace);
-                return object ? CX_ZONE_ANSWER : CX_ZONE_NO_NAME;
+                return object ? ZONE_ANSWER : ZONE_NO_NAME;
         }
         CX_OBJECT *service = cx_informer_get(zone->services, namespace, l->at[n - 3]);
         if (!service)
-                return CX_ZONE_NO_NAME;
+                return ZONE_NO_NAME;
         CX_CLEANUP(cx_freep) char *base = cx_sprintf("%s.%s.svc.%s", l->at[n - 3], namespace, zone->domain);
         if (n == 3) {
                 if (type == LDNS_RR_TYPE_SRV)
-                        return answer_srv(zone, name, base, service, NULL, NULL, true, answers, extra) == CX_ZONE_ANSWER
-                                       ? CX_ZONE_ANSWER
+                        return answer_srv(zone, name, base, service, NULL, NULL, true, answers, extra) == ZONE_ANSWER
+                                       ? ZONE_ANSWER
                                        : answer_service(zone, name, service, LDNS_RR_TYPE_A, extra);
                 return answer_service(zone, name, service, type, answers);
         }
@@ -398,40 +398,40 @@ static enum cx_zone_result lookup_service(const struct cx_zone *zone, const char
         if (n == 5 && l->at[0][0] == '_' && l->at[1][0] == '_')
                 return answer_srv(zone, name, base, service, l->at[0] + 1, l->at[1] + 1, wants(type, LDNS_RR_TYPE_SRV),
                                   answers, extra);
-        return CX_ZONE_NO_NAME;
+        return ZONE_NO_NAME;
 }
 
 // a-b-c-d.namespace.pod
-static enum cx_zone_result lookup_pod(const struct cx_zone *zone, const char *name, const struct labels *l,
-                                      ldns_rr_type type, ldns_rr_list *answers)
+static enum zone_result lookup_pod(const struct zone *zone, const char *name, const struct labels *l, ldns_rr_type type,
+                                   ldns_rr_list *answers)
 {
         if (l->count == 1)
-                return CX_ZONE_ANSWER;
+                return ZONE_ANSWER;
         CX_OBJECT *namespace = cx_informer_get(zone->namespaces, NULL, l->at[l->count - 2]);
         if (!namespace)
-                return CX_ZONE_NO_NAME;
+                return ZONE_NO_NAME;
         if (l->count == 2)
-                return CX_ZONE_ANSWER;
+                return ZONE_ANSWER;
         struct in_addr address;
         CX_CLEANUP(cx_freep) char *text = cx_strdup(l->at[0]);
         for (char *p = text; *p; p++)
                 if (*p == '-')
                         *p = '.';
         if (l->count != 3 || inet_pton(AF_INET, text, &address) != 1)
-                return CX_ZONE_NO_NAME;
+                return ZONE_NO_NAME;
         if (wants(type, LDNS_RR_TYPE_A))
                 push_address(answers, zone, name, text);
-        return CX_ZONE_ANSWER;
+        return ZONE_ANSWER;
 }
 
 // d.c.b.a.in-addr.arpa: services' and endpoints' addresses; others belong to somebody else.
-static enum cx_zone_result lookup_reverse(const struct cx_zone *zone, const char *name, ldns_rr_type type,
-                                          ldns_rr_list *answers)
+static enum zone_result lookup_reverse(const struct zone *zone, const char *name, ldns_rr_type type,
+                                       ldns_rr_list *answers)
 {
         unsigned d[4];
         int end = 0;
         if (sscanf(name, "%3u.%3u.%3u.%3u.in-addr.arpa%n", &d[0], &d[1], &d[2], &d[3], &end) != 4 || !end || name[end])
-                return CX_ZONE_NOT_OURS;
+                return ZONE_NOT_OURS;
         CX_CLEANUP(cx_freep) char *address = cx_sprintf("%u.%u.%u.%u", d[3], d[2], d[1], d[0]);
         CX_OBJECTS found = CX_OBJECTS_INIT;
         cx_informer_by_index(zone->services, BY_ADDRESS, address, &found);
@@ -443,7 +443,7 @@ static enum cx_zone_result lookup_reverse(const struct cx_zone *zone, const char
                         push_name(answers, zone, name, LDNS_RR_TYPE_PTR, target);
         }
         if (found.count)
-                return CX_ZONE_ANSWER;
+                return ZONE_ANSWER;
         cx_informer_by_index(zone->slices, BY_ADDRESS, address, &found);
         for (size_t i = 0; i < found.count; i++) {
                 const struct slice *slice = found.items[i]->projection;
@@ -459,26 +459,26 @@ static enum cx_zone_result lookup_reverse(const struct cx_zone *zone, const char
                                 push_name(answers, zone, name, LDNS_RR_TYPE_PTR, target);
                 }
         }
-        return found.count ? CX_ZONE_ANSWER : CX_ZONE_NOT_OURS;
+        return found.count ? ZONE_ANSWER : ZONE_NOT_OURS;
 }
 
-enum cx_zone_result cx_zone_lookup(const struct cx_zone *zone, const char *name, ldns_rr_type type,
-                                   ldns_rr_list *answers, ldns_rr_list *extra)
+enum zone_result zone_lookup(const struct zone *zone, const char *name, ldns_rr_type type, ldns_rr_list *answers,
+                             ldns_rr_list *extra)
 {
         size_t length = strlen(name), domain = strlen(zone->domain);
         bool synced = cx_informer_synced(zone->services) && cx_informer_synced(zone->slices) &&
                       cx_informer_synced(zone->namespaces);
         if (cx_has_suffix(name, ".in-addr.arpa"))
-                return synced ? lookup_reverse(zone, name, type, answers) : CX_ZONE_NOT_READY;
+                return synced ? lookup_reverse(zone, name, type, answers) : ZONE_NOT_READY;
         bool is_domain = strcmp(name, zone->domain) == 0;
         if (!is_domain && !(length > domain && cx_has_suffix(name, zone->domain) && name[length - domain - 1] == '.'))
-                return CX_ZONE_NOT_OURS;
+                return ZONE_NOT_OURS;
         if (is_domain)
-                return CX_ZONE_ANSWER;
+                return ZONE_ANSWER;
         if (!synced)
-                return CX_ZONE_NOT_READY;
+                return ZONE_NOT_READY;
         struct labels labels;
-        enum cx_zone_result result = CX_ZONE_NO_NAME;
+        enum zone_result result = ZONE_NO_NAME;
         if (split(name, length - domain - 1, &labels) && labels.count) {
                 const char *last = labels.at[labels.count - 1];
                 if (strcmp(last, "svc") == 0)
@@ -489,7 +489,7 @@ enum cx_zone_result cx_zone_lookup(const struct cx_zone *zone, const char *name,
                         if (wants(type, LDNS_RR_TYPE_TXT))
                                 push(answers, zone, name, LDNS_RR_TYPE_TXT,
                                      (ldns_rdf *[]){ldns_rdf_new_frm_str(LDNS_RDF_TYPE_STR, "1.1.0")}, 1);
-                        result = CX_ZONE_ANSWER;
+                        result = ZONE_ANSWER;
                 }
         }
         free(labels.copy);

@@ -3,26 +3,26 @@
 // services and their endpoints, SRV, ExternalName, pods by address, and reverse look-ups. Any thread.
 #pragma once
 
-#include "client/informer.h"
+#include "libcommon/client/informer.h"
 
 #include <ldns/ldns.h>
 
-struct cx_zone {
+struct zone {
         const char *domain; // "cluster.local", without dots at its ends
         struct cx_informer *services, *slices, *namespaces;
         uint32_t ttl;
 };
 
-void cx_zone_init(struct cx_zone *zone, struct cx_informers *informers, const char *domain);
+void zone_init(struct zone *zone, struct cx_informers *informers, const char *domain);
 
-enum cx_zone_result {
-        CX_ZONE_NOT_OURS,  // to be forwarded
-        CX_ZONE_ANSWER,    // records may be empty: the name exists without such data
-        CX_ZONE_NO_NAME,   // NXDOMAIN
-        CX_ZONE_NOT_READY, // the informers are not synced: SERVFAIL
+enum zone_result {
+        ZONE_NOT_OURS,  // to be forwarded
+        ZONE_ANSWER,    // records may be empty: the name exists without such data
+        ZONE_NO_NAME,   // NXDOMAIN
+        ZONE_NOT_READY, // the informers are not synced: SERVFAIL
 };
 // `name` is lower-case without the final dot. Answers are pushed to `answers`, addresses of SRV targets to `extra`.
-enum cx_zone_result cx_zone_lookup(const struct cx_zone *zone, const char *name, ldns_rr_type type,
-                                   ldns_rr_list *answers, ldns_rr_list *extra);
+enum zone_result zone_lookup(const struct zone *zone, const char *name, ldns_rr_type type, ldns_rr_list *answers,
+                             ldns_rr_list *extra);
 // The SOA record of the domain, for negative answers. Owned by the caller.
-ldns_rr *cx_zone_soa(const struct cx_zone *zone);
+ldns_rr *zone_soa(const struct zone *zone);

@@ -5,30 +5,29 @@
 
 #include "apiserver/apiserver.h"
 
-enum cx_admission_operation { CX_ADMIT_CREATE = 1, CX_ADMIT_UPDATE = 2, CX_ADMIT_DELETE = 4, CX_ADMIT_CONNECT = 8 };
+enum admission_operation { ADMIT_CREATE = 1, ADMIT_UPDATE = 2, ADMIT_DELETE = 4, ADMIT_CONNECT = 8 };
 
-struct cx_admission_request {
-        struct cx_call *call;
-        enum cx_admission_operation operation;
+struct admission_request {
+        struct call *call;
+        enum admission_operation operation;
         const char *subresource; // NULL: the object itself
         const char *name;        // may be NULL for generated names
         json_t *object;          // new object; NULL for deletions
         const json_t *old;       // NULL for creations
 };
 
-struct cx_admission_plugin {
+struct admission_plugin {
         const char *name;
         unsigned operations;
-        int (*mutate)(struct cx_admission_request *request, struct cx_error *err);
-        int (*validate)(struct cx_admission_request *request, struct cx_error *err);
+        int (*mutate)(struct admission_request *request, struct cx_error *err);
+        int (*validate)(struct admission_request *request, struct cx_error *err);
         bool off_by_default;
 };
 
 // Forbids the request; the sentence names the object, as far as it has a name yet. Always negative.
-int cx_admission_forbid(const struct cx_admission_request *request, const char *why, struct cx_error *err);
-int cx_admit_mutating(struct cx_admission_request *request, struct cx_error *err) CX_CHECK;
-int cx_admit_validating(struct cx_admission_request *request, struct cx_error *err) CX_CHECK;
+int admission_forbid(const struct admission_request *request, const char *why, struct cx_error *err);
+int admit_mutating(struct admission_request *request, struct cx_error *err) CX_CHECK;
+int admit_validating(struct admission_request *request, struct cx_error *err) CX_CHECK;
 
-extern const struct cx_admission_plugin cx_admission_namespace_lifecycle, cx_admission_service_account,
-        cx_admission_default_toleration_seconds, cx_admission_node_restriction, cx_admission_priority,
-        cx_admission_taint_nodes;
+extern const struct admission_plugin admission_namespace_lifecycle, admission_service_account,
+        admission_default_toleration_seconds, admission_node_restriction, admission_priority, admission_taint_nodes;

@@ -2,26 +2,26 @@
 // NodeRestriction: a kubelet changes its own Node, its own pods and its own lease, and asks tokens for its pods only.
 #include "apiserver/admission/admission.h"
 #include "apiserver/registry/metadata.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
-static const char *node_of(const struct cx_user *user)
+static const char *node_of(const struct user *user)
 {
-        return cx_has_prefix(user->name, "system:node:") && cx_user_in_group(user, "system:nodes")
+        return cx_has_prefix(user->name, "system:node:") && user_in_group(user, "system:nodes")
                        ? user->name + strlen("system:node:")
                        : NULL;
 }
 
-static int refuse(struct cx_admission_request *request, const char *node, const char *what, struct cx_error *err)
+static int refuse(struct admission_request *request, const char *node, const char *what, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *why = cx_sprintf("node \"%s\" %s", node, what);
-        return cx_admission_forbid(request, why, err);
+        return admission_forbid(request, why, err);
 }
 
-static int check_pod(struct cx_admission_request *request, const char *node, struct cx_error *err)
+static int check_pod(struct admission_request *request, const char *node, struct cx_error *err)
 {
         const json_t *pod = request->old ? request->old : request->object;
         const char *bound = cx_json_string(pod, "spec.nodeName");
-        if (request->operation == CX_ADMIT_CREATE && !request->subresource) {
+        if (request->operation == ADMIT_CREATE && !request->subresource) {
                 const json_t *annotations = cx_json_get(pod, "metadata.annotations");
                 if (!json_object_get(annotations, "kubernetes.io/config.mirror"))
                         return refuse(request, node, "can only create mirror pods", err);
@@ -35,11 +35,11 @@ static int check_pod(struct cx_admission_request *request, const char *node, str
                                       "can only update pod status for pods with spec.nodeName set to itself", err);
                 return refuse(request, node, "can only delete pods with spec.nodeName set to itself", err);
         }
-        if (request->operation == CX_ADMIT_UPDATE && !cx_streq(request->subresource, "status"))
+        if (request->operation == ADMIT_UPDATE && !cx_streq(request->subresource, "status"))
                 return refuse(request, node, "may only update pod status", err);
         json_t *before = cx_json_get(request->old, "metadata.labels"),
                *after = cx_json_get(request->object, "metadata.labels");
-        if (request->operation == CX_ADMIT_UPDATE && (before || after) && !json_equal(before, after))
+        if (request->operation == ADMIT_UPDATE && (before || after) && !json_equal(before, after))
                 return refuse(request, node, "cannot update labels through pod status", err);
         return 0;
 }
@@ -67,7 +67,7 @@ static bool may_set_label(const char *key)
                cx_has_suffix(prefix, "node.kubernetes.io");
 }
 
-static int check_labels(struct cx_admission_request *request, const char *node, struct cx_error *err)
+static int check_labels(struct admission_request *request, const char *node, struct cx_error *err)
 {
         const json_t *labels = cx_json_get(request->object, "metadata.labels");
         const json_t *old = cx_json_get(request->old, "metadata.labels");
@@ -82,22 +82,22 @@ static int check_labels(struct cx_admission_request *request, const char *node, 
         return 0;
 }
 
-static int check_node(struct cx_admission_request *request, const char *node, struct cx_error *err)
+static int check_node(struct admission_request *request, const char *node, struct cx_error *err)
 {
         if (!cx_streq(request->name, node)) {
                 CX_CLEANUP(cx_freep)
                 char *what = cx_sprintf("is not allowed to modify node \"%s\"", cx_str(request->name));
                 return refuse(request, node, what, err);
         }
-        if (request->operation == CX_ADMIT_DELETE)
+        if (request->operation == ADMIT_DELETE)
                 return 0;
-        if (request->operation == CX_ADMIT_UPDATE && !request->subresource &&
+        if (request->operation == ADMIT_UPDATE && !request->subresource &&
             !json_equal(cx_json_get(request->object, "spec.taints"), cx_json_get(request->old, "spec.taints")))
                 return refuse(request, node, "is not allowed to modify taints", err);
         return check_labels(request, node, err);
 }
 
-static int validate(struct cx_admission_request *request, struct cx_error *err)
+static int validate(struct admission_request *request, struct cx_error *err)
 {
         const char *node = node_of(&request->call->user);
         const struct cx_resource *resource = request->call->resource;
@@ -113,8 +113,8 @@ static int validate(struct cx_admission_request *request, struct cx_error *err)
         return 0;
 }
 
-const struct cx_admission_plugin cx_admission_node_restriction = {
+const struct admission_plugin admission_node_restriction = {
         .name = "NodeRestriction",
-        .operations = CX_ADMIT_CREATE | CX_ADMIT_UPDATE | CX_ADMIT_DELETE,
+        .operations = ADMIT_CREATE | ADMIT_UPDATE | ADMIT_DELETE,
         .validate = validate,
 };

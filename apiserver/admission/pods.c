@@ -2,16 +2,16 @@
 // Plugins that complete pods: ServiceAccount, DefaultTolerationSeconds, Priority; and TaintNodesByCondition for nodes.
 #include "apiserver/admission/admission.h"
 #include "apiserver/registry/metadata.h"
-#include "base/random.h"
-#include "format/json.h"
+#include "libcommon/base/random.h"
+#include "libcommon/format/json.h"
 
 #define TOKEN_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
 #define TOKEN_SECONDS 3607 // upstream's: an hour, recognisably the default
 
-static bool is_new_pod(const struct cx_admission_request *request)
+static bool is_new_pod(const struct admission_request *request)
 {
         const struct cx_resource *resource = request->call->resource;
-        return request->operation == CX_ADMIT_CREATE && !request->subresource && !*resource->group &&
+        return request->operation == ADMIT_CREATE && !request->subresource && !*resource->group &&
                strcmp(resource->resource, "pods") == 0;
 }
 
@@ -61,9 +61,9 @@ static void mount_token(json_t *pod)
                 json_array_append_new(cx_json_array_at(spec, "volumes"), token_volume(volume));
 }
 
-static int mutate_service_account(struct cx_admission_request *request, struct cx_error *err)
+static int mutate_service_account(struct admission_request *request, struct cx_error *err)
 {
-        struct cx_call *call = request->call;
+        struct call *call = request->call;
         json_t *pod = request->object;
         if (!is_new_pod(request) || is_mirror_pod(pod))
                 return 0;
@@ -75,15 +75,15 @@ static int mutate_service_account(struct cx_admission_request *request, struct c
         name = cx_json_string(spec, "serviceAccountName");
         json_object_set_new(spec, "serviceAccount", json_string(name));
         const struct cx_resource *accounts = cx_schema_resource("", "v1", "serviceaccounts");
-        CX_STORED *stored = cx_store_get(call->api->store, accounts, call->info.namespace, name);
-        if (!stored && cx_store_read(call->api->store, accounts, call->info.namespace, name, &stored, NULL) < 0) {
+        STORED *stored = store_get(call->api->store, accounts, call->info.namespace, name);
+        if (!stored && store_read(call->api->store, accounts, call->info.namespace, name, &stored, NULL) < 0) {
                 CX_CLEANUP(cx_freep)
                 char *why = cx_sprintf("error looking up service account %s/%s: serviceaccount \"%s\" "
                                        "not found",
                                        call->info.namespace, name, name);
-                return cx_admission_forbid(request, why, err);
+                return admission_forbid(request, why, err);
         }
-        json_auto_t *account = cx_stored_parse(stored);
+        json_auto_t *account = stored_parse(stored);
         bool wanted = cx_json_bool(account, "automountServiceAccountToken", true);
         if (cx_json_bool(spec, "automountServiceAccountToken", wanted))
                 mount_token(pod);
@@ -93,8 +93,8 @@ static int mutate_service_account(struct cx_admission_request *request, struct c
         return 0;
 }
 
-const struct cx_admission_plugin cx_admission_service_account = {
-        .name = "ServiceAccount", .operations = CX_ADMIT_CREATE, .mutate = mutate_service_account};
+const struct admission_plugin admission_service_account = {
+        .name = "ServiceAccount", .operations = ADMIT_CREATE, .mutate = mutate_service_account};
 
 // --- DefaultTolerationSeconds ---
 
@@ -110,7 +110,7 @@ static bool tolerates(const json_t *tolerations, const char *key)
         return false;
 }
 
-static int mutate_tolerations(struct cx_admission_request *request, struct cx_error *err CX_UNUSED)
+static int mutate_tolerations(struct admission_request *request, struct cx_error *err CX_UNUSED)
 {
         static const char *const keys[] = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"};
         if (!is_new_pod(request))
@@ -124,39 +124,39 @@ static int mutate_tolerations(struct cx_admission_request *request, struct cx_er
         return 0;
 }
 
-const struct cx_admission_plugin cx_admission_default_toleration_seconds = {
-        .name = "DefaultTolerationSeconds", .operations = CX_ADMIT_CREATE, .mutate = mutate_tolerations};
+const struct admission_plugin admission_default_toleration_seconds = {
+        .name = "DefaultTolerationSeconds", .operations = ADMIT_CREATE, .mutate = mutate_tolerations};
 
 // --- Priority ---
 
-static json_t *default_class(struct cx_apiserver *api)
+static json_t *default_class(struct apiserver *api)
 {
         const struct cx_resource *classes = cx_schema_resource("scheduling.k8s.io", "v1", "priorityclasses");
-        struct cx_filter all = {.resource = classes};
-        CX_STORED_LIST list = {0};
-        cx_cache_list(cx_store_cache(api->store, classes), &all, &list);
+        struct filter all = {.resource = classes};
+        STORED_LIST list = {0};
+        cache_list(store_cache(api->store, classes), &all, &list);
         for (size_t i = 0; i < list.count; i++) {
                 struct cx_slice text = {list.items[i]->json, list.items[i]->length};
                 if (cx_slice_equals(cx_scan_path(text, "globalDefault"), "true"))
-                        return cx_stored_parse(list.items[i]);
+                        return stored_parse(list.items[i]);
         }
         return NULL;
 }
 
-static int mutate_priority(struct cx_admission_request *request, struct cx_error *err)
+static int mutate_priority(struct admission_request *request, struct cx_error *err)
 {
         if (!is_new_pod(request))
                 return 0;
-        struct cx_call *call = request->call;
+        struct call *call = request->call;
         json_t *spec = cx_json_object_at(request->object, "spec");
         const char *name = cx_json_string(spec, "priorityClassName");
         json_auto_t *class = NULL;
         if (name && *name) {
-                class = cx_store_get_json(call->api->store,
-                                          cx_schema_resource("scheduling.k8s.io", "v1", "priorityclasses"), NULL, name);
+                class = store_get_json(call->api->store,
+                                       cx_schema_resource("scheduling.k8s.io", "v1", "priorityclasses"), NULL, name);
                 if (!class) {
                         CX_CLEANUP(cx_freep) char *why = cx_sprintf("no PriorityClass with name %s was found", name);
-                        return cx_admission_forbid(request, why, err);
+                        return admission_forbid(request, why, err);
                 }
         } else {
                 class = default_class(call->api);
@@ -166,10 +166,10 @@ static int mutate_priority(struct cx_admission_request *request, struct cx_error
         int64_t value = cx_json_int(class, "value", 0);
         const json_t *asked = json_object_get(spec, "priority");
         if (json_is_integer(asked) && json_integer_value(asked) != value)
-                return cx_admission_forbid(request,
-                                           "the integer value of priority must not be provided in pod spec; priority "
-                                           "admission controller computed it from the given PriorityClass name",
-                                           err);
+                return admission_forbid(request,
+                                        "the integer value of priority must not be provided in pod spec; priority "
+                                        "admission controller computed it from the given PriorityClass name",
+                                        err);
         json_object_set_new(spec, "priority", json_integer(value));
         if (!json_object_get(spec, "preemptionPolicy"))
                 json_object_set_new(spec, "preemptionPolicy",
@@ -177,12 +177,12 @@ static int mutate_priority(struct cx_admission_request *request, struct cx_error
         return 0;
 }
 
-const struct cx_admission_plugin cx_admission_priority = {
-        .name = "Priority", .operations = CX_ADMIT_CREATE, .mutate = mutate_priority};
+const struct admission_plugin admission_priority = {
+        .name = "Priority", .operations = ADMIT_CREATE, .mutate = mutate_priority};
 
 // --- TaintNodesByCondition: a node that registers is not ready yet ---
 
-static int mutate_node(struct cx_admission_request *request, struct cx_error *err CX_UNUSED)
+static int mutate_node(struct admission_request *request, struct cx_error *err CX_UNUSED)
 {
         const struct cx_resource *resource = request->call->resource;
         if (*resource->group || strcmp(resource->resource, "nodes") != 0 || request->subresource)
@@ -194,5 +194,5 @@ static int mutate_node(struct cx_admission_request *request, struct cx_error *er
         return 0;
 }
 
-const struct cx_admission_plugin cx_admission_taint_nodes = {
-        .name = "TaintNodesByCondition", .operations = CX_ADMIT_CREATE, .mutate = mutate_node};
+const struct admission_plugin admission_taint_nodes = {
+        .name = "TaintNodesByCondition", .operations = ADMIT_CREATE, .mutate = mutate_node};

@@ -3,21 +3,21 @@
 
 #include "apiserver/auth/tokens.h"
 #include "apiserver/registry/metadata.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
-#include "net/pki.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/pki.h"
 
-void cx_user_release(struct cx_user *user)
+void user_release(struct user *user)
 {
         free(user->name);
         free(user->uid);
         cx_strings_release(&user->groups);
         json_decref(user->extra);
-        *user = (struct cx_user)CX_USER_INIT;
+        *user = (struct user)USER_INIT;
 }
 
-bool cx_user_in_group(const struct cx_user *user, const char *group)
+bool user_in_group(const struct user *user, const char *group)
 {
         return cx_strings_has(&user->groups, group);
 }
@@ -44,18 +44,16 @@ static bool has_expired(const json_t *data)
 }
 
 // "id.secret": Secret kube-system/bootstrap-token-<id> (kubeadm's bootstrap tokens).
-static int check_bootstrap_token(struct cx_apiserver *api, const char *token, struct cx_user *ret_user,
-                                 struct cx_error *err)
+static int check_bootstrap_token(struct apiserver *api, const char *token, struct user *ret_user, struct cx_error *err)
 {
         static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789";
         if (strlen(token) != 23 || token[6] != '.' || strspn(token, alphabet) != 6 || strspn(token + 7, alphabet) != 16)
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "not a bootstrap token");
         CX_CLEANUP(cx_freep) char *name = cx_sprintf("bootstrap-token-%.6s", token);
-        json_auto_t *secret =
-                cx_store_get_json(api->store, cx_schema_resource("", "v1", "secrets"), "kube-system", name);
+        json_auto_t *secret = store_get_json(api->store, cx_schema_resource("", "v1", "secrets"), "kube-system", name);
         const json_t *data = json_object_get(secret, "data");
         if (!secret || !cx_streq(cx_json_string(secret, "type"), "bootstrap.kubernetes.io/token") ||
-            cx_is_being_deleted(secret) || !secret_equals(data, "token-secret", token + 7) || has_expired(data) ||
+            is_being_deleted(secret) || !secret_equals(data, "token-secret", token + 7) || has_expired(data) ||
             !secret_equals(data, "usage-bootstrap-authentication", "true"))
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "bootstrap token is not valid");
         ret_user->name = cx_sprintf("system:bootstrap:%.6s", token);
@@ -67,7 +65,7 @@ static int check_bootstrap_token(struct cx_apiserver *api, const char *token, st
 }
 
 // Lines of token,user,uid,"group1,group2" (--token-auth-file).
-static int check_token_file(struct cx_apiserver *api, const char *token, struct cx_user *ret_user, struct cx_error *err)
+static int check_token_file(struct apiserver *api, const char *token, struct user *ret_user, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
         if (!api->options.token_auth_file || cx_buf_read_file(&text, api->options.token_auth_file) < 0)
@@ -95,12 +93,12 @@ static int check_token_file(struct cx_apiserver *api, const char *token, struct 
         return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is not in the token file");
 }
 
-int cx_authenticate_token(struct cx_apiserver *api, const char *token, const struct cx_strings *audiences,
-                          struct cx_user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err)
+int authenticate_token(struct apiserver *api, const char *token, const struct cx_strings *audiences,
+                       struct user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err)
 {
         const struct cx_strings *accepted = audiences && audiences->count ? audiences : &api->options.api_audiences;
         if (strchr(token, '.') && strchr(strchr(token, '.') + 1, '.'))
-                return cx_token_check(api->tokens, token, accepted, ret_user, ret_audiences, err);
+                return token_check(api->tokens, token, accepted, ret_user, ret_audiences, err);
         CX_ERROR ignored = CX_ERROR_INIT;
         if (check_token_file(api, token, ret_user, &ignored) == 0)
                 return 0;
@@ -114,7 +112,7 @@ static int unauthorized(struct cx_error *err)
         return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "Unauthorized");
 }
 
-static int by_credentials(struct cx_call *call, bool *ret_known, struct cx_error *err)
+static int by_credentials(struct call *call, bool *ret_known, struct cx_error *err)
 {
         const char *why, *header = cx_http_header(call->request, "Authorization");
         *ret_known = true;
@@ -128,7 +126,7 @@ static int by_credentials(struct cx_call *call, bool *ret_known, struct cx_error
         if (header && strncasecmp(header, "Bearer ", 7) == 0) {
                 CX_ERROR reason = CX_ERROR_INIT;
                 const char *token = header + 7 + strspn(header + 7, " ");
-                if (cx_authenticate_token(call->api, token, NULL, &call->user, NULL, &reason) == 0)
+                if (authenticate_token(call->api, token, NULL, &call->user, NULL, &reason) == 0)
                         return 0;
                 cx_debug(2, "Bearer token was refused", "why", cx_error_text(&reason));
                 return unauthorized(err);
@@ -137,7 +135,7 @@ static int by_credentials(struct cx_call *call, bool *ret_known, struct cx_error
         return 0;
 }
 
-int cx_authenticate(struct cx_call *call, struct cx_error *err)
+int authenticate(struct call *call, struct cx_error *err)
 {
         bool known;
         int r = by_credentials(call, &known, err);

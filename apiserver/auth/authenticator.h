@@ -5,8 +5,8 @@
 
 #include "apiserver/apiserver.h"
 
-struct cx_authenticator;
-int cx_authenticate(struct cx_call *call, struct cx_error *err) CX_CHECK;
+struct authenticator;
+int authenticate(struct call *call, struct cx_error *err) CX_CHECK;
 // For TokenReview: the user behind a bearer token. ret_audiences gets the audiences that both sides share.
-int cx_authenticate_token(struct cx_apiserver *api, const char *token, const struct cx_strings *audiences,
-                          struct cx_user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err) CX_CHECK;
+int authenticate_token(struct apiserver *api, const char *token, const struct cx_strings *audiences,
+                       struct user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err) CX_CHECK;

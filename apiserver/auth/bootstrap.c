@@ -2,20 +2,20 @@
 // Writes the default roles and bindings (bootstrap.policy) into the store: what is missing is made, and roles that are
 // still marked for automatic update get the rules that they lack.
 #include "apiserver/auth/rbac.h"
-#include "base/log.h"
-#include "base/map.h"
-#include "base/random.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #define GROUP "rbac.authorization.k8s.io"
 #define AUTOUPDATE "rbac.authorization.kubernetes.io/autoupdate"
 
 __asm__(".section .rodata\n"
-        "cx_bootstrap_policy: .incbin \"apiserver/auth/bootstrap.policy\"\n"
+        "bootstrap_policy: .incbin \"apiserver/auth/bootstrap.policy\"\n"
         ".byte 0\n"
         ".previous\n");
-extern const char cx_bootstrap_policy[];
+extern const char bootstrap_policy[];
 
 static const struct {
         const char *kind, *resource;
@@ -124,7 +124,7 @@ static void decref(void *json)
 static void parse_policy(struct cx_map *ret_objects)
 {
         CX_STRINGS lines = CX_STRINGS_INIT;
-        cx_strings_split(&lines, cx_bootstrap_policy, '\n');
+        cx_strings_split(&lines, bootstrap_policy, '\n');
         for (size_t i = 0; i < lines.count; i++) {
                 CX_STRINGS cells = CX_STRINGS_INIT;
                 if (lines.items[i][0] == '#')
@@ -168,11 +168,11 @@ static bool add_missing(json_t *to, const json_t *from, const char *list)
         return changed;
 }
 
-static int reconcile(struct cx_apiserver *api, const struct cx_resource *resource, json_t *wanted, struct cx_error *err)
+static int reconcile(struct apiserver *api, const struct cx_resource *resource, json_t *wanted, struct cx_error *err)
 {
         const char *name = cx_json_string(wanted, "metadata.name"),
                    *namespace = cx_json_string(wanted, "metadata.namespace");
-        CX_STORED *stored = cx_store_get(api->store, resource, namespace, name);
+        STORED *stored = store_get(api->store, resource, namespace, name);
         CX_ERROR why = CX_ERROR_INIT;
         int r = 0;
         if (!stored) {
@@ -181,17 +181,16 @@ static int reconcile(struct cx_apiserver *api, const struct cx_resource *resourc
                 cx_time_format(cx_time_now(), now);
                 cx_json_set_string(wanted, "metadata.uid", uid);
                 cx_json_set_string(wanted, "metadata.creationTimestamp", now);
-                r = cx_store_put(api->store, resource, namespace, name, wanted, 0, 0, NULL, &why);
+                r = store_put(api->store, resource, namespace, name, wanted, 0, 0, NULL, &why);
         } else {
-                json_auto_t *present = cx_stored_parse(stored);
+                json_auto_t *present = stored_parse(stored);
                 const char *const marked[] = {"metadata", "annotations", AUTOUPDATE};
                 bool update = cx_streq(json_string_value(cx_json_at(present, marked, 3)), "true");
                 bool aggregated = json_object_get(wanted, "aggregationRule") != NULL;
                 update = update && ((!aggregated && add_missing(present, wanted, "rules")) |
                                     add_missing(present, wanted, "subjects"));
                 if (update)
-                        r = cx_store_put(api->store, resource, namespace, name, present, stored->revision, 0, NULL,
-                                         &why);
+                        r = store_put(api->store, resource, namespace, name, present, stored->revision, 0, NULL, &why);
         }
         // Another apiserver may have been faster.
         if (r < 0 && !cx_error_is(&why, CX_REASON_ALREADY_EXISTS) && !cx_error_is(&why, CX_REASON_CONFLICT))
@@ -199,7 +198,7 @@ static int reconcile(struct cx_apiserver *api, const struct cx_resource *resourc
         return 0;
 }
 
-int cx_rbac_bootstrap(struct cx_apiserver *api, struct cx_error *err)
+int rbac_bootstrap(struct apiserver *api, struct cx_error *err)
 {
         CX_MAP objects = CX_MAP_INIT_FREE(decref);
         parse_policy(&objects);

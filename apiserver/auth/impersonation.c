@@ -2,7 +2,7 @@
 #include "apiserver/auth/impersonation.h"
 
 #include "apiserver/auth/rbac.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 #define AUTHENTICATION "authentication.k8s.io"
 #define ACCOUNT "system:serviceaccount:"
@@ -50,18 +50,18 @@ static void collect(void *context, const char *name, const char *value)
         }
 }
 
-static int may(struct cx_call *call, const char *group, const char *resource, const char *subresource,
+static int may(struct call *call, const char *group, const char *resource, const char *subresource,
                const char *namespace, const char *name, struct cx_error *err)
 {
-        struct cx_attributes attributes = {.user = &call->user,
-                                           .is_resource = true,
-                                           .verb = "impersonate",
-                                           .group = group,
-                                           .resource = resource,
-                                           .subresource = subresource,
-                                           .namespace = namespace,
-                                           .name = name};
-        if (cx_authorize(call->api, &attributes, NULL))
+        struct attributes attributes = {.user = &call->user,
+                                        .is_resource = true,
+                                        .verb = "impersonate",
+                                        .group = group,
+                                        .resource = resource,
+                                        .subresource = subresource,
+                                        .namespace = namespace,
+                                        .name = name};
+        if (authorize(call->api, &attributes, NULL))
                 return 0;
         CX_CLEANUP(cx_freep)
         char *where = *namespace ? cx_sprintf("in the namespace \"%s\"", namespace) : cx_strdup("at the cluster scope");
@@ -75,20 +75,20 @@ static int may(struct cx_call *call, const char *group, const char *resource, co
 }
 
 // Namespace of a service account's user name, and its name; false when it is an ordinary user.
-static bool split_account(const char *user, char namespace[CX_INFO_PART], const char **ret_name)
+static bool split_account(const char *user, char namespace[INFO_PART], const char **ret_name)
 {
         const char *start = cx_has_prefix(user, ACCOUNT) ? user + strlen(ACCOUNT) : NULL;
         const char *colon = start ? strchr(start, ':') : NULL;
-        if (!colon || colon - start >= CX_INFO_PART)
+        if (!colon || colon - start >= INFO_PART)
                 return false;
-        (void)snprintf(namespace, CX_INFO_PART, "%.*s", (int)(colon - start), start);
+        (void)snprintf(namespace, INFO_PART, "%.*s", (int)(colon - start), start);
         *ret_name = colon + 1;
         return true;
 }
 
-static int may_all(struct cx_call *call, const struct wanted *wanted, struct cx_error *err)
+static int may_all(struct call *call, const struct wanted *wanted, struct cx_error *err)
 {
-        char namespace[CX_INFO_PART];
+        char namespace[INFO_PART];
         const char *account, *key;
         json_t *values;
         int r = split_account(wanted->name, namespace, &account)
@@ -105,10 +105,10 @@ static int may_all(struct cx_call *call, const struct wanted *wanted, struct cx_
         return r;
 }
 
-static void become(struct cx_call *call, struct wanted *wanted)
+static void become(struct call *call, struct wanted *wanted)
 {
-        struct cx_user user = {.name = cx_strdup(wanted->name), .uid = cx_strdup(wanted->uid)};
-        char namespace[CX_INFO_PART];
+        struct user user = {.name = cx_strdup(wanted->name), .uid = cx_strdup(wanted->uid)};
+        char namespace[INFO_PART];
         const char *account;
         for (size_t i = 0; i < wanted->groups.count; i++)
                 cx_strings_add(&user.groups, wanted->groups.items[i]);
@@ -119,15 +119,15 @@ static void become(struct cx_call *call, struct wanted *wanted)
         }
         const char *all =
                 cx_streq(wanted->name, "system:anonymous") ? "system:unauthenticated" : "system:authenticated";
-        if (!cx_user_in_group(&user, all))
+        if (!user_in_group(&user, all))
                 cx_strings_add(&user.groups, all);
         if (json_object_size(wanted->extra))
                 user.extra = json_incref(wanted->extra);
-        cx_user_release(&call->user);
+        user_release(&call->user);
         call->user = user;
 }
 
-int cx_impersonate(struct cx_call *call, struct cx_error *err)
+int impersonate(struct call *call, struct cx_error *err)
 {
         json_auto_t *extra = json_object();
         struct wanted wanted = {.extra = extra};

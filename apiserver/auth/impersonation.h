@@ -5,4 +5,4 @@
 #include "apiserver/apiserver.h"
 
 // Replaces call->user by the one that the headers name; 0 when there are none. FORBIDDEN when the user may not.
-int cx_impersonate(struct cx_call *call, struct cx_error *err) CX_CHECK;
+int impersonate(struct call *call, struct cx_error *err) CX_CHECK;

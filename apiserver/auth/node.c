@@ -3,11 +3,11 @@
 // and volumes that pods bound to its node refer to, ask tokens for those pods' service accounts, and keep its own lease.
 // Everything else that kubelets need is in the role system:node's rules, applied here as upstream applies them.
 #include "apiserver/auth/rbac.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
-static const char *node_name_of(const struct cx_user *user)
+static const char *node_name_of(const struct user *user)
 {
-        return cx_has_prefix(user->name, "system:node:") && cx_user_in_group(user, "system:nodes")
+        return cx_has_prefix(user->name, "system:node:") && user_in_group(user, "system:nodes")
                        ? user->name + strlen("system:node:")
                        : NULL;
 }
@@ -85,23 +85,23 @@ static bool pod_refers(const json_t *pod, const char *resource, const char *name
 }
 
 // Is there a pod on the node, in the namespace, that refers to the object?
-static bool node_uses(struct cx_apiserver *api, const char *node, const char *namespace, const char *resource,
+static bool node_uses(struct apiserver *api, const char *node, const char *namespace, const char *resource,
                       const char *name)
 {
         const struct cx_resource *pods = cx_schema_resource("", "v1", "pods");
         CX_SELECTOR fields = CX_SELECTOR_INIT;
-        CX_STORED_LIST list = {0};
+        STORED_LIST list = {0};
         CX_CLEANUP(cx_freep) char *text = cx_sprintf("spec.nodeName=%s", node);
         if (cx_selector_parse_fields(text, &fields, NULL) < 0)
                 return false;
-        struct cx_filter filter = {.resource = pods, .namespace = namespace, .fields = &fields};
-        cx_cache_list(cx_store_cache(api->store, pods), &filter, &list);
+        struct filter filter = {.resource = pods, .namespace = namespace, .fields = &fields};
+        cache_list(store_cache(api->store, pods), &filter, &list);
         for (size_t i = 0; i < list.count; i++) {
                 // Most pods do not even hold the name: spare the parsing.
                 if (!memmem(list.items[i]->json, list.items[i]->length, name, strlen(name)) &&
                     strcmp(resource, "persistentvolumeclaims") != 0)
                         continue;
-                json_auto_t *pod = cx_stored_parse(list.items[i]);
+                json_auto_t *pod = stored_parse(list.items[i]);
                 if (pod_refers(pod, resource, name))
                         return true;
         }
@@ -116,10 +116,10 @@ static bool is_one_of(const char *text, const char *const *list)
         return false;
 }
 
-static bool claim_of_volume(struct cx_apiserver *api, const char *node, const char *volume)
+static bool claim_of_volume(struct apiserver *api, const char *node, const char *volume)
 {
         json_auto_t *object =
-                cx_store_get_json(api->store, cx_schema_resource("", "v1", "persistentvolumes"), NULL, volume);
+                store_get_json(api->store, cx_schema_resource("", "v1", "persistentvolumes"), NULL, volume);
         const char *namespace = cx_json_string(object, "spec.claimRef.namespace");
         const char *name = cx_json_string(object, "spec.claimRef.name");
         return namespace && name && node_uses(api, node, namespace, "persistentvolumeclaims", name);
@@ -152,7 +152,7 @@ static const struct {
          VERBS("create", "get", "list", "watch", "update", "patch", "delete", "deletecollection")},
 };
 
-static bool fixed_rule(const struct cx_attributes *a)
+static bool fixed_rule(const struct attributes *a)
 {
         for (size_t i = 0; i < CX_ARRAY_SIZE(fixed_rules); i++)
                 if (strcmp(a->group, fixed_rules[i].group) == 0 && strcmp(a->resource, fixed_rules[i].resource) == 0 &&
@@ -161,7 +161,7 @@ static bool fixed_rule(const struct cx_attributes *a)
         return false;
 }
 
-bool cx_authorize_node(struct cx_apiserver *api, const struct cx_attributes *a)
+bool authorize_node(struct apiserver *api, const struct attributes *a)
 {
         const char *node = node_name_of(a->user);
         if (!node || !*node || !a->is_resource)

@@ -3,10 +3,10 @@
 // request after a change compiles a new one.
 #include "apiserver/auth/rbac.h"
 
-#include "api/selector.h"
 #include "apiserver/registry/metadata.h"
-#include "base/map.h"
-#include "format/json.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/base/map.h"
+#include "libcommon/format/json.h"
 
 enum { ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS, N_KINDS };
 static const char *const resources[N_KINDS] = {"roles", "clusterroles", "rolebindings", "clusterrolebindings"};
@@ -26,9 +26,9 @@ struct rule_set {
         uint64_t generations[N_KINDS];
 };
 
-struct cx_rbac {
-        struct cx_apiserver *api;
-        struct cx_cache *caches[N_KINDS];
+struct rbac {
+        struct apiserver *api;
+        struct cache *caches[N_KINDS];
         pthread_mutex_t lock; // guards set
         struct rule_set *set;
 };
@@ -46,19 +46,19 @@ static void unref_set(struct rule_set *set)
         free(set);
 }
 
-int cx_rbac_new(struct cx_apiserver *api, struct cx_rbac **ret_rbac, struct cx_error *err CX_UNUSED)
+int rbac_new(struct apiserver *api, struct rbac **ret_rbac, struct cx_error *err CX_UNUSED)
 {
-        struct cx_rbac *rbac = cx_alloc(sizeof *rbac);
+        struct rbac *rbac = cx_alloc(sizeof *rbac);
         rbac->api = api;
         pthread_mutex_init(&rbac->lock, NULL);
         for (int i = 0; i < N_KINDS; i++)
                 rbac->caches[i] =
-                        cx_store_cache(api->store, cx_schema_resource("rbac.authorization.k8s.io", "v1", resources[i]));
+                        store_cache(api->store, cx_schema_resource("rbac.authorization.k8s.io", "v1", resources[i]));
         *ret_rbac = rbac;
         return 0;
 }
 
-void cx_rbac_free(struct cx_rbac *rbac)
+void rbac_free(struct rbac *rbac)
 {
         if (!rbac)
                 return;
@@ -70,7 +70,7 @@ void cx_rbac_free(struct cx_rbac *rbac)
 // --- compiling ---
 
 // Events and reloads so far: changes whenever the cache's contents do.
-static uint64_t generation_of(struct cx_cache *cache)
+static uint64_t generation_of(struct cache *cache)
 {
         pthread_rwlock_rdlock(&cache->lock);
         uint64_t generation = cache->next_event + (cache->generation << 40) + 1;
@@ -78,14 +78,14 @@ static uint64_t generation_of(struct cx_cache *cache)
         return generation;
 }
 
-static json_t *load(struct rule_set *set, struct cx_cache *cache)
+static json_t *load(struct rule_set *set, struct cache *cache)
 {
-        CX_STORED_LIST list = {0};
-        struct cx_filter all = {.resource = cache->resource};
+        STORED_LIST list = {0};
+        struct filter all = {.resource = cache->resource};
         json_t *objects = json_array();
-        cx_cache_list(cache, &all, &list);
+        cache_list(cache, &all, &list);
         for (size_t i = 0; i < list.count; i++)
-                json_array_append_new(objects, cx_stored_parse(list.items[i]));
+                json_array_append_new(objects, stored_parse(list.items[i]));
         json_array_append_new(set->objects, objects);
         return objects;
 }
@@ -122,7 +122,7 @@ static void add_bindings(struct rule_set *set, const json_t *bindings, const str
         }
 }
 
-static struct rule_set *compile(struct cx_rbac *rbac)
+static struct rule_set *compile(struct rbac *rbac)
 {
         struct rule_set *set = cx_alloc(sizeof *set);
         json_t *objects[N_KINDS];
@@ -140,7 +140,7 @@ static struct rule_set *compile(struct cx_rbac *rbac)
         return set;
 }
 
-static struct rule_set *current_set(struct cx_rbac *rbac)
+static struct rule_set *current_set(struct rbac *rbac)
 {
         pthread_mutex_lock(&rbac->lock);
         bool fresh = rbac->set != NULL;
@@ -198,7 +198,7 @@ static bool has_path(const json_t *list, const char *path)
         return false;
 }
 
-static bool rule_allows(const json_t *rule, const struct cx_attributes *a)
+static bool rule_allows(const json_t *rule, const struct attributes *a)
 {
         if (!has(json_object_get(rule, "verbs"), a->verb))
                 return false;
@@ -216,7 +216,7 @@ static bool rule_allows(const json_t *rule, const struct cx_attributes *a)
         return false;
 }
 
-static bool subject_is(const json_t *subject, const struct cx_user *user, const char *namespace)
+static bool subject_is(const json_t *subject, const struct user *user, const char *namespace)
 {
         const char *kind = cx_json_string(subject, "kind"), *name = cx_json_string(subject, "name");
         if (!kind || !name)
@@ -224,7 +224,7 @@ static bool subject_is(const json_t *subject, const struct cx_user *user, const 
         if (strcmp(kind, "User") == 0)
                 return strcmp(name, user->name) == 0;
         if (strcmp(kind, "Group") == 0)
-                return cx_user_in_group(user, name);
+                return user_in_group(user, name);
         if (strcmp(kind, "ServiceAccount") != 0 || !cx_has_prefix(user->name, "system:serviceaccount:"))
                 return false;
         const char *own = cx_json_string_or(subject, "namespace", cx_str(namespace));
@@ -233,7 +233,7 @@ static bool subject_is(const json_t *subject, const struct cx_user *user, const 
         return strncmp(rest, own, length) == 0 && rest[length] == ':' && strcmp(rest + length + 1, name) == 0;
 }
 
-static bool binds(const struct binding *binding, const struct cx_user *user, const char *namespace)
+static bool binds(const struct binding *binding, const struct user *user, const char *namespace)
 {
         if (binding->namespace && !cx_streq(binding->namespace, namespace))
                 return false;
@@ -243,7 +243,7 @@ static bool binds(const struct binding *binding, const struct cx_user *user, con
         return false;
 }
 
-static bool set_allows(const struct rule_set *set, const struct cx_attributes *a, const char **ret_binding)
+static bool set_allows(const struct rule_set *set, const struct attributes *a, const char **ret_binding)
 {
         for (size_t i = 0; i < set->count; i++) {
                 if (!binds(&set->bindings[i], a->user, a->is_resource ? a->namespace : NULL))
@@ -257,14 +257,14 @@ static bool set_allows(const struct rule_set *set, const struct cx_attributes *a
         return false;
 }
 
-bool cx_authorize(struct cx_apiserver *api, const struct cx_attributes *a, char **ret_why)
+bool authorize(struct apiserver *api, const struct attributes *a, char **ret_why)
 {
         const struct cx_strings *modes = &api->options.authorization_modes;
         if (ret_why)
                 *ret_why = NULL;
-        if (cx_user_in_group(a->user, "system:masters") || cx_strings_has(modes, "AlwaysAllow"))
+        if (user_in_group(a->user, "system:masters") || cx_strings_has(modes, "AlwaysAllow"))
                 return true;
-        if (cx_strings_has(modes, "Node") && cx_authorize_node(api, a))
+        if (cx_strings_has(modes, "Node") && authorize_node(api, a))
                 return true;
         if (!cx_strings_has(modes, "RBAC"))
                 return false;
@@ -278,7 +278,7 @@ bool cx_authorize(struct cx_apiserver *api, const struct cx_attributes *a, char 
 }
 
 // The name that a list or watch is narrowed to by its field selector: reading one object so needs no more than to get it.
-static const char *selected_name(const struct cx_call *call, struct cx_selector *selector)
+static const char *selected_name(const struct call *call, struct cx_selector *selector)
 {
         const char *text = cx_http_query(call->request, "fieldSelector");
         if (*call->info.name || !text || cx_selector_parse_fields(text, selector, NULL) < 0)
@@ -291,20 +291,20 @@ static const char *selected_name(const struct cx_call *call, struct cx_selector 
         return call->info.name;
 }
 
-bool cx_authorize_call(struct cx_call *call, struct cx_error *err)
+bool authorize_call(struct call *call, struct cx_error *err)
 {
-        const struct cx_request_info *info = &call->info;
+        const struct request_info *info = &call->info;
         CX_SELECTOR selector = CX_SELECTOR_INIT;
-        struct cx_attributes attributes = {.user = &call->user,
-                                           .is_resource = info->is_resource,
-                                           .verb = info->verb,
-                                           .group = info->group,
-                                           .resource = info->resource,
-                                           .subresource = info->subresource,
-                                           .namespace = info->namespace,
-                                           .name = selected_name(call, &selector),
-                                           .path = info->path};
-        if (cx_authorize(call->api, &attributes, NULL))
+        struct attributes attributes = {.user = &call->user,
+                                        .is_resource = info->is_resource,
+                                        .verb = info->verb,
+                                        .group = info->group,
+                                        .resource = info->resource,
+                                        .subresource = info->subresource,
+                                        .namespace = info->namespace,
+                                        .name = selected_name(call, &selector),
+                                        .path = info->path};
+        if (authorize(call->api, &attributes, NULL))
                 return true;
         if (!info->is_resource) {
                 (void)cx_error_reason(err, CX_REASON_FORBIDDEN, "forbidden: User \"%s\" cannot %s path \"%s\"",
@@ -327,11 +327,11 @@ bool cx_authorize_call(struct cx_call *call, struct cx_error *err)
 
 // --- rules of a user ---
 
-json_t *cx_rbac_rules(struct cx_apiserver *api, const struct cx_user *user, const char *namespace)
+json_t *rbac_rules(struct apiserver *api, const struct user *user, const char *namespace)
 {
         json_t *rules = json_array();
         struct rule_set *set = current_set(api->rbac);
-        if (cx_user_in_group(user, "system:masters"))
+        if (user_in_group(user, "system:masters"))
                 json_array_append_new(
                         rules, json_pack("{s:[s],s:[s],s:[s]}", "verbs", "*", "apiGroups", "*", "resources", "*"));
         for (size_t i = 0; i < set->count; i++)
@@ -342,24 +342,24 @@ json_t *cx_rbac_rules(struct cx_apiserver *api, const struct cx_user *user, cons
 }
 
 // Does one of the user's rules allow everything that the single (verb, group, resource) of a rule asks for?
-static bool user_has(struct cx_apiserver *api, const struct cx_user *user, const char *namespace, const char *verb,
+static bool user_has(struct apiserver *api, const struct user *user, const char *namespace, const char *verb,
                      const char *group, const char *resource, const char *name, const char *path)
 {
-        char plain[CX_INFO_PART];
+        char plain[INFO_PART];
         cx_copy_string(plain, sizeof plain, cx_str(resource));
         char *slash = strchr(plain, '/');
         if (slash)
                 *slash = '\0';
-        struct cx_attributes attributes = {.user = user,
-                                           .is_resource = path == NULL,
-                                           .verb = verb,
-                                           .group = cx_str(group),
-                                           .resource = plain,
-                                           .subresource = slash ? slash + 1 : "",
-                                           .namespace = namespace,
-                                           .name = cx_str(name),
-                                           .path = path};
-        return cx_authorize(api, &attributes, NULL);
+        struct attributes attributes = {.user = user,
+                                        .is_resource = path == NULL,
+                                        .verb = verb,
+                                        .group = cx_str(group),
+                                        .resource = plain,
+                                        .subresource = slash ? slash + 1 : "",
+                                        .namespace = namespace,
+                                        .name = cx_str(name),
+                                        .path = path};
+        return authorize(api, &attributes, NULL);
 }
 
 static const char *item(const json_t *list, size_t i)
@@ -367,8 +367,7 @@ static const char *item(const json_t *list, size_t i)
         return cx_str(json_string_value(json_array_get(list, i)));
 }
 
-static char *missing_in_rule(struct cx_apiserver *api, const struct cx_user *user, const char *namespace,
-                             const json_t *rule)
+static char *missing_in_rule(struct apiserver *api, const struct user *user, const char *namespace, const json_t *rule)
 {
         const json_t *verbs = json_object_get(rule, "verbs"), *groups = json_object_get(rule, "apiGroups");
         const json_t *kinds = json_object_get(rule, "resources"), *names = json_object_get(rule, "resourceNames");
@@ -391,10 +390,9 @@ static char *missing_in_rule(struct cx_apiserver *api, const struct cx_user *use
         return NULL;
 }
 
-char *cx_rbac_escalation(struct cx_apiserver *api, const struct cx_user *user, const char *namespace,
-                         const json_t *rules)
+char *rbac_escalation(struct apiserver *api, const struct user *user, const char *namespace, const json_t *rules)
 {
-        if (cx_user_in_group(user, "system:masters"))
+        if (user_in_group(user, "system:masters"))
                 return NULL;
         for (size_t i = 0; i < json_array_size(rules); i++) {
                 char *missing = missing_in_rule(api, user, namespace, json_array_get(rules, i));

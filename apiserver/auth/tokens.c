@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/auth/tokens.h"
 
-#include "base/map.h"
-#include "base/random.h"
-#include "base/time.h"
-#include "format/json.h"
-#include "net/jwt.h"
-#include "net/pki.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/jwt.h"
+#include "libcommon/net/pki.h"
 
 #include <openssl/core_names.h>
 #include <stdatomic.h>
@@ -23,8 +23,8 @@ struct remembered {
         int64_t until;
 };
 
-struct cx_token_service {
-        struct cx_apiserver *api;
+struct token_service {
+        struct apiserver *api;
         EVP_PKEY *signing;
         EVP_PKEY *keys[MAX_KEYS];
         size_t n_keys;
@@ -46,9 +46,9 @@ static void unref_rememberedp(struct remembered **remembered)
         unref_remembered(*remembered);
 }
 
-static int load_keys(struct cx_token_service *service, struct cx_error *err)
+static int load_keys(struct token_service *service, struct cx_error *err)
 {
-        const struct cx_apiserver_options *o = &service->api->options;
+        const struct apiserver_options *o = &service->api->options;
         for (size_t i = 0; i < o->service_account_key_files.count && service->n_keys < MAX_KEYS; i++) {
                 CX_BUF pem = CX_BUF_INIT_MAX(65536);
                 const char *path = o->service_account_key_files.items[i];
@@ -73,22 +73,22 @@ static int load_keys(struct cx_token_service *service, struct cx_error *err)
         return r < 0 ? cx_error_wrap(err, "--service-account-signing-key-file: %s", path) : 0;
 }
 
-int cx_token_service_new(struct cx_apiserver *api, struct cx_token_service **ret_service, struct cx_error *err)
+int token_service_new(struct apiserver *api, struct token_service **ret_service, struct cx_error *err)
 {
-        struct cx_token_service *service = cx_alloc(sizeof *service);
+        struct token_service *service = cx_alloc(sizeof *service);
         service->api = api;
         service->verified = (struct cx_map)CX_MAP_INIT_FREE(unref_remembered);
         pthread_mutex_init(&service->lock, NULL);
         int r = load_keys(service, err);
         if (r < 0) {
-                cx_token_service_free(service);
+                token_service_free(service);
                 return r;
         }
         *ret_service = service;
         return 0;
 }
 
-void cx_token_service_free(struct cx_token_service *service)
+void token_service_free(struct token_service *service)
 {
         if (!service)
                 return;
@@ -102,7 +102,7 @@ void cx_token_service_free(struct cx_token_service *service)
 
 // --- issuing ---
 
-static json_t *kubernetes_claims(const struct cx_token_request *q)
+static json_t *kubernetes_claims(const struct token_request *q)
 {
         json_t *claims = json_pack("{s:s,s:{s:s,s:s}}", "namespace", q->namespace, "serviceaccount", "name",
                                    q->service_account, "uid", q->uid);
@@ -117,8 +117,8 @@ static json_t *kubernetes_claims(const struct cx_token_request *q)
         return claims;
 }
 
-int cx_token_issue(struct cx_token_service *service, const struct cx_token_request *q, char **ret_token,
-                   int64_t *ret_expires, struct cx_error *err)
+int token_issue(struct token_service *service, const struct token_request *q, char **ret_token, int64_t *ret_expires,
+                struct cx_error *err)
 {
         int64_t now = cx_time_now() / CX_US_PER_S;
         char id[CX_UID_TEXT];
@@ -138,7 +138,7 @@ int cx_token_issue(struct cx_token_service *service, const struct cx_token_reque
 
 // --- checking ---
 
-static struct remembered *recall(struct cx_token_service *service, const char *digest, int64_t now)
+static struct remembered *recall(struct token_service *service, const char *digest, int64_t now)
 {
         pthread_mutex_lock(&service->lock);
         struct remembered *remembered = cx_map_get(&service->verified, digest);
@@ -150,8 +150,7 @@ static struct remembered *recall(struct cx_token_service *service, const char *d
         return remembered;
 }
 
-static struct remembered *remember(struct cx_token_service *service, const char *digest, json_t *claims_steal,
-                                   int64_t now)
+static struct remembered *remember(struct token_service *service, const char *digest, json_t *claims_steal, int64_t now)
 {
         struct remembered *remembered = cx_alloc(sizeof *remembered);
         int64_t expires = cx_json_int(claims_steal, "exp", 0);
@@ -166,7 +165,7 @@ static struct remembered *remember(struct cx_token_service *service, const char 
         return remembered;
 }
 
-static int verify(struct cx_token_service *service, const char *token, struct remembered **ret_verified,
+static int verify(struct token_service *service, const char *token, struct remembered **ret_verified,
                   struct cx_error *err)
 {
         char digest[65];
@@ -182,15 +181,15 @@ static int verify(struct cx_token_service *service, const char *token, struct re
         return r;
 }
 
-static bool same_uid(struct cx_apiserver *api, const char *resource, const char *namespace, const char *name,
+static bool same_uid(struct apiserver *api, const char *resource, const char *namespace, const char *name,
                      const char *uid)
 {
-        json_auto_t *object = cx_store_get_json(api->store, cx_schema_resource("", "v1", resource), namespace, name);
+        json_auto_t *object = store_get_json(api->store, cx_schema_resource("", "v1", resource), namespace, name);
         return object && cx_streq(cx_json_string(object, "metadata.uid"), uid);
 }
 
 // The objects that the token names must still be the ones it was made for.
-static int check_objects(struct cx_apiserver *api, const json_t *claims, struct cx_error *err)
+static int check_objects(struct apiserver *api, const json_t *claims, struct cx_error *err)
 {
         const json_t *mine = json_object_get(claims, "kubernetes.io");
         const char *namespace = cx_json_string(mine, "namespace"), *name = cx_json_string(mine, "serviceaccount.name");
@@ -226,7 +225,7 @@ static bool share_audience(const json_t *aud, const struct cx_strings *accepted,
         return shared;
 }
 
-static void add_extra(struct cx_user *user, const char *key, const char *value)
+static void add_extra(struct user *user, const char *key, const char *value)
 {
         if (!value)
                 return;
@@ -235,7 +234,7 @@ static void add_extra(struct cx_user *user, const char *key, const char *value)
         json_object_set_new(user->extra, key, json_pack("[s]", value));
 }
 
-static void fill_user(const json_t *claims, struct cx_user *user)
+static void fill_user(const json_t *claims, struct user *user)
 {
         const json_t *mine = json_object_get(claims, "kubernetes.io");
         const char *namespace = cx_json_string(mine, "namespace"), *name = cx_json_string(mine, "serviceaccount.name");
@@ -252,8 +251,8 @@ static void fill_user(const json_t *claims, struct cx_user *user)
         add_extra(user, "authentication.kubernetes.io/node-uid", cx_json_string(mine, "node.uid"));
 }
 
-int cx_token_check(struct cx_token_service *service, const char *token, const struct cx_strings *audiences,
-                   struct cx_user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err)
+int token_check(struct token_service *service, const char *token, const struct cx_strings *audiences,
+                struct user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err)
 {
         CX_CLEANUP(unref_rememberedp) struct remembered *verified = NULL;
         int r = verify(service, token, &verified, err);
@@ -272,7 +271,7 @@ int cx_token_check(struct cx_token_service *service, const char *token, const st
 
 // --- OpenID discovery ---
 
-json_t *cx_token_openid_configuration(struct cx_token_service *service)
+json_t *token_openid_configuration(struct token_service *service)
 {
         const char *issuer = service->api->options.service_account_issuer;
         const char *algorithm = EVP_PKEY_is_a(service->signing, "RSA") ? "RS256" : "ES256";
@@ -297,7 +296,7 @@ static void add_number(json_t *to, const char *name, EVP_PKEY *key, const char *
         json_object_set_new(to, name, json_string(text.data));
 }
 
-json_t *cx_token_key_set(struct cx_token_service *service)
+json_t *token_key_set(struct token_service *service)
 {
         json_t *keys = json_array();
         for (size_t i = 0; i < service->n_keys; i++) {

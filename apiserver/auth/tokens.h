@@ -5,21 +5,20 @@
 
 #include "apiserver/apiserver.h"
 
-int cx_token_service_new(struct cx_apiserver *api, struct cx_token_service **ret_service, struct cx_error *err)
-        CX_CHECK;
-void cx_token_service_free(struct cx_token_service *service);
+int token_service_new(struct apiserver *api, struct token_service **ret_service, struct cx_error *err) CX_CHECK;
+void token_service_free(struct token_service *service);
 
-struct cx_token_request {
+struct token_request {
         const char *namespace, *service_account, *uid;
         const struct cx_strings *audiences;
         int64_t seconds;
         const char *bound_kind, *bound_name, *bound_uid; // NULL: not bound
         const char *node_name, *node_uid;                // of a bound pod; may be NULL
 };
-int cx_token_issue(struct cx_token_service *service, const struct cx_token_request *request, char **ret_token,
-                   int64_t *ret_expires, struct cx_error *err) CX_CHECK;
-int cx_token_check(struct cx_token_service *service, const char *token, const struct cx_strings *audiences,
-                   struct cx_user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err) CX_CHECK;
+int token_issue(struct token_service *service, const struct token_request *request, char **ret_token,
+                int64_t *ret_expires, struct cx_error *err) CX_CHECK;
+int token_check(struct token_service *service, const char *token, const struct cx_strings *audiences,
+                struct user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err) CX_CHECK;
 // OpenID discovery: the configuration document and the key set (RFC 7517).
-json_t *cx_token_openid_configuration(struct cx_token_service *service);
-json_t *cx_token_key_set(struct cx_token_service *service);
+json_t *token_openid_configuration(struct token_service *service);
+json_t *token_key_set(struct token_service *service);

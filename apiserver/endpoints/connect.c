@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that goes on to somewhere else: logs and streams of containers (to the kubelet), and the proxies to nodes,
 // pods and services. This file finds out where to; relay.c and join.c pass it on.
-#include "api/status.h"
 #include "apiserver/endpoints/backend.h"
 #include "apiserver/endpoints/endpoints.h"
 #include "apiserver/respond.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/api/status.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 // --- backends ---
 
-void cx_backend_release(struct cx_backend *backend)
+void backend_release(struct backend *backend)
 {
         free(backend->base_url);
         free(backend->path);
@@ -23,10 +23,10 @@ static int read_pem(const char *path, struct cx_buf *to, struct cx_error *err)
         return r < 0 ? cx_error_set(err, r, "cannot read %s: %s", path, strerror(-r)) : 0;
 }
 
-int cx_backend_client(struct cx_call *call, const struct cx_backend *backend, struct cx_http_client **ret_client,
-                      struct cx_error *err)
+int backend_client(struct call *call, const struct backend *backend, struct cx_http_client **ret_client,
+                   struct cx_error *err)
 {
-        const struct cx_apiserver_options *o = &call->api->options;
+        const struct apiserver_options *o = &call->api->options;
         CX_BUF ca = CX_BUF_INIT_MAX(1 << 20), cert = CX_BUF_INIT_MAX(1 << 20), key = CX_BUF_INIT_MAX(1 << 20);
         int r = 0;
         if (backend->kubelet) {
@@ -48,7 +48,7 @@ int cx_backend_client(struct cx_call *call, const struct cx_backend *backend, st
         return cx_http_client_new(&options, ret_client, err);
 }
 
-int cx_start_thread(void *(*run)(void *), void *context)
+int start_thread(void *(*run)(void *), void *context)
 {
         pthread_t thread;
         pthread_attr_t attributes;
@@ -62,9 +62,9 @@ int cx_start_thread(void *(*run)(void *), void *context)
 
 // --- where to ---
 
-static int node_backend(struct cx_call *call, const char *name, struct cx_backend *backend, struct cx_error *err)
+static int node_backend(struct call *call, const char *name, struct backend *backend, struct cx_error *err)
 {
-        json_auto_t *node = cx_store_get_json(call->api->store, cx_schema_resource("", "v1", "nodes"), NULL, name);
+        json_auto_t *node = store_get_json(call->api->store, cx_schema_resource("", "v1", "nodes"), NULL, name);
         const json_t *addresses = cx_json_get(node, "status.addresses");
         const json_t *address = cx_json_find(addresses, "type", "InternalIP");
         if (!address)
@@ -77,18 +77,18 @@ static int node_backend(struct cx_call *call, const char *name, struct cx_backen
         return 0;
 }
 
-static json_t *find_pod(struct cx_call *call, struct cx_error *err)
+static json_t *find_pod(struct call *call, struct cx_error *err)
 {
-        CX_STORED *stored = cx_store_get(call->api->store, cx_schema_resource("", "v1", "pods"), call->info.namespace,
-                                         call->info.name);
+        STORED *stored = store_get(call->api->store, cx_schema_resource("", "v1", "pods"), call->info.namespace,
+                                   call->info.name);
         if (stored)
-                return cx_stored_parse(stored);
-        (void)cx_call_not_found(call, call->info.name, err);
+                return stored_parse(stored);
+        (void)call_not_found(call, call->info.name, err);
         return NULL;
 }
 
 // The container that the query names, or the pod's only one (or its default by annotation).
-static int choose_container(struct cx_call *call, const json_t *pod, const char **ret_name, struct cx_error *err)
+static int choose_container(struct call *call, const json_t *pod, const char **ret_name, struct cx_error *err)
 {
         static const char *const lists[] = {"spec.containers", "spec.initContainers", "spec.ephemeralContainers"};
         const char *asked = cx_http_query(call->request, "container");
@@ -116,14 +116,14 @@ static int choose_container(struct cx_call *call, const json_t *pod, const char 
 }
 
 // The query's parameters under the kubelet's names, in one go.
-static void add_query(struct cx_call *call, struct cx_buf *path)
+static void add_query(struct call *call, struct cx_buf *path)
 {
         const char *query = cx_http_raw_query(call->request);
         if (*query)
                 cx_buf_printf(path, "?%s", query);
 }
 
-static void add_exec_query(struct cx_call *call, struct cx_buf *path)
+static void add_exec_query(struct call *call, struct cx_buf *path)
 {
         static const char *const flags[][2] = {
                 {"stdin", "input"}, {"stdout", "output"}, {"stderr", "error"}, {"tty", "tty"}};
@@ -144,7 +144,7 @@ static void add_exec_query(struct cx_call *call, struct cx_buf *path)
         }
 }
 
-static int container_backend(struct cx_call *call, struct cx_backend *backend, struct cx_error *err)
+static int container_backend(struct call *call, struct backend *backend, struct cx_error *err)
 {
         static const char *const paths[][2] = {
                 {"log", "containerLogs"}, {"exec", "exec"}, {"attach", "attach"}, {"portforward", "portForward"}};
@@ -203,15 +203,15 @@ static void split_proxy_name(char *name, const char **ret_scheme, const char **r
         }
 }
 
-static int service_backend(struct cx_call *call, const char *name, const char *port, char **ret_host, int64_t *ret_port,
+static int service_backend(struct call *call, const char *name, const char *port, char **ret_host, int64_t *ret_port,
                            struct cx_error *err)
 {
-        json_auto_t *service = cx_store_get_json(call->api->store, cx_schema_resource("", "v1", "services"),
-                                                 call->info.namespace, name);
-        json_auto_t *endpoints = cx_store_get_json(call->api->store, cx_schema_resource("", "v1", "endpoints"),
-                                                   call->info.namespace, name);
+        json_auto_t *service =
+                store_get_json(call->api->store, cx_schema_resource("", "v1", "services"), call->info.namespace, name);
+        json_auto_t *endpoints =
+                store_get_json(call->api->store, cx_schema_resource("", "v1", "endpoints"), call->info.namespace, name);
         if (!service)
-                return cx_call_not_found(call, name, err);
+                return call_not_found(call, name, err);
         const json_t *ports = cx_json_get(service, "spec.ports"), *chosen = NULL;
         for (size_t i = 0; i < json_array_size(ports); i++) {
                 const json_t *candidate = json_array_get(ports, i);
@@ -231,7 +231,7 @@ static int service_backend(struct cx_call *call, const char *name, const char *p
         return 0;
 }
 
-static int proxy_backend(struct cx_call *call, struct cx_backend *backend, struct cx_error *err)
+static int proxy_backend(struct call *call, struct backend *backend, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *text = cx_strdup(call->info.name);
         const char *scheme, *name, *port;
@@ -266,7 +266,7 @@ static int proxy_backend(struct cx_call *call, struct cx_backend *backend, struc
         return 0;
 }
 
-bool cx_serve_connect(struct cx_call *call)
+bool serve_connect(struct call *call)
 {
         static const char *const of_container[] = {"log", "exec", "attach", "portforward"};
         const char *sub = call->info.subresource;
@@ -275,16 +275,16 @@ bool cx_serve_connect(struct cx_call *call)
                 container |= cx_streq(call->info.resource, "pods") && cx_streq(sub, of_container[i]);
         if (*call->info.group || (!container && !proxy))
                 return false;
-        struct cx_backend backend = {0};
+        struct backend backend = {0};
         CX_ERROR err = CX_ERROR_INIT;
         int r = container ? container_backend(call, &backend, &err) : proxy_backend(call, &backend, &err);
         bool upgrade = !cx_streq(sub, "log") && cx_http_header(call->request, "Upgrade") != NULL;
         if (r == 0 && container && !cx_streq(sub, "log") && !upgrade)
                 r = cx_error_reason(&err, CX_REASON_BAD_REQUEST, "Upgrade request required");
         if (r == 0)
-                r = upgrade ? cx_join_upgraded(call, &backend, &err) : cx_relay(call, &backend, &err);
-        cx_backend_release(&backend);
+                r = upgrade ? join_upgraded(call, &backend, &err) : relay(call, &backend, &err);
+        backend_release(&backend);
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
         return true;
 }

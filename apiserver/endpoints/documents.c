@@ -2,39 +2,39 @@
 #include "apiserver/auth/tokens.h"
 #include "apiserver/endpoints/endpoints.h"
 #include "apiserver/respond.h"
-#include "base/metrics.h"
-#include "base/version.h"
-#include "format/json.h"
+#include "libcommon/base/metrics.h"
+#include "libcommon/base/version.h"
+#include "libcommon/format/json.h"
 
 // --- health ---
 
 struct check {
         const char *name;
         bool live; // part of /livez as well
-        bool (*good)(struct cx_apiserver *api);
+        bool (*good)(struct apiserver *api);
 };
 
-static bool always(struct cx_apiserver *api CX_UNUSED)
+static bool always(struct apiserver *api CX_UNUSED)
 {
         return true;
 }
 
-static bool etcd_answers(struct cx_apiserver *api)
+static bool etcd_answers(struct apiserver *api)
 {
-        return cx_store_sync(api->store, NULL) == 0;
+        return store_sync(api->store, NULL) == 0;
 }
 
-static bool caches_follow(struct cx_apiserver *api)
+static bool caches_follow(struct apiserver *api)
 {
-        return cx_store_ready(api->store);
+        return store_ready(api->store);
 }
 
-static bool is_started(struct cx_apiserver *api)
+static bool is_started(struct apiserver *api)
 {
         return atomic_load(&api->ready);
 }
 
-static bool is_staying(struct cx_apiserver *api)
+static bool is_staying(struct apiserver *api)
 {
         return !atomic_load(&api->stopping);
 }
@@ -48,7 +48,7 @@ static const struct check checks[] = {
         {"shutdown", false, is_staying},
 };
 
-static void serve_health(struct cx_call *call, const char *name, const char *rest)
+static void serve_health(struct call *call, const char *name, const char *rest)
 {
         bool live = strcmp(name, "livez") == 0, all_good = true, found = !*rest;
         CX_BUF text = CX_BUF_INIT_MAX(4096);
@@ -93,7 +93,7 @@ static json_t *version_document(void)
 }
 
 // Always for people to read, whoever asks.
-static void serve_version(struct cx_call *call)
+static void serve_version(struct call *call)
 {
         json_auto_t *document = version_document();
         CX_BUF text = CX_BUF_INIT;
@@ -101,41 +101,41 @@ static void serve_version(struct cx_call *call)
         cx_http_respond_buf(call->request, 200, "application/json", &text);
 }
 
-static bool wants_aggregated(const struct cx_call *call)
+static bool wants_aggregated(const struct call *call)
 {
         const char *accept = cx_http_header(call->request, "Accept");
         const char *wanted = accept ? strstr(accept, "as=APIGroupDiscoveryList") : NULL;
         return wanted && strstr(accept, "g=apidiscovery.k8s.io") && strstr(accept, "v=v2;");
 }
 
-static void respond_or_404(struct cx_call *call, json_t *document_steal)
+static void respond_or_404(struct call *call, json_t *document_steal)
 {
         if (document_steal) {
-                cx_respond_object(call, 200, document_steal);
+                respond_object(call, 200, document_steal);
                 return;
         }
         cx_http_respond_text(call->request, 404, "404 page not found\n");
 }
 
-static bool serve_discovery(struct cx_call *call, const char *path)
+static bool serve_discovery(struct call *call, const char *path)
 {
-        char group[CX_INFO_PART], version[64];
+        char group[INFO_PART], version[64];
         if (strcmp(path, "/api") == 0 || strcmp(path, "/api/") == 0) {
                 if (wants_aggregated(call)) {
-                        cx_serve_aggregated_discovery(call, true);
+                        serve_aggregated_discovery(call, true);
                         return true;
                 }
                 CX_CLEANUP(cx_freep)
                 char *address = cx_sprintf("%s:%ld", call->api->options.advertise_address,
                                            (long)call->api->options.secure_port);
-                cx_respond_object(call, 200, cx_discovery_api_versions(address));
+                respond_object(call, 200, cx_discovery_api_versions(address));
                 return true;
         }
         if (strcmp(path, "/apis") == 0 || strcmp(path, "/apis/") == 0) {
                 if (wants_aggregated(call))
-                        cx_serve_aggregated_discovery(call, false);
+                        serve_aggregated_discovery(call, false);
                 else
-                        cx_respond_object(call, 200, cx_discovery_groups());
+                        respond_object(call, 200, cx_discovery_groups());
                 return true;
         }
         if (strcmp(path, "/api/v1") == 0 || strcmp(path, "/api/v1/") == 0) {
@@ -166,7 +166,7 @@ static bool serve_discovery(struct cx_call *call, const char *path)
 
 // --- the rest ---
 
-static void serve_metrics(struct cx_call *call)
+static void serve_metrics(struct call *call)
 {
         CX_BUF text = CX_BUF_INIT;
         cx_metrics_write(call->api->metrics, &text);
@@ -193,7 +193,7 @@ static json_t *root_paths(void)
         return json_pack("{s:o}", "paths", paths);
 }
 
-bool cx_serve_document(struct cx_call *call)
+bool serve_document(struct call *call)
 {
         static const char *const health[] = {"healthz", "livez", "readyz"};
         const char *path = call->info.path;
@@ -213,10 +213,10 @@ bool cx_serve_document(struct cx_call *call)
         else if (strcmp(path, "/") == 0)
                 cx_http_respond_json(call->request, 200, root_paths());
         else if (strcmp(path, "/.well-known/openid-configuration") == 0)
-                cx_http_respond_json(call->request, 200, cx_token_openid_configuration(call->api->tokens));
+                cx_http_respond_json(call->request, 200, token_openid_configuration(call->api->tokens));
         else if (strcmp(path, "/openid/v1/jwks") == 0)
-                cx_http_respond_json(call->request, 200, cx_token_key_set(call->api->tokens));
+                cx_http_respond_json(call->request, 200, token_key_set(call->api->tokens));
         else
-                return serve_discovery(call, path) || cx_serve_openapi(call);
+                return serve_discovery(call, path) || serve_openapi(call);
         return true;
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Eviction: the deletion of a pod that has to be allowed by its disruption budget. What a budget allows is taken from it
 // before the pod goes, in one write that fails when somebody else was faster: two evictions never share one allowance.
-#include "api/selector.h"
-#include "api/status.h"
 #include "apiserver/endpoints/endpoints.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/api/status.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #define MAX_DISRUPTED 2000 // pods that a budget remembers
 #define PENDING_RETRY 10   // seconds until a budget has been looked at again
@@ -24,19 +24,19 @@ static bool needs_no_budget(const json_t *pod)
 {
         const char *phase = cx_json_string(pod, "status.phase");
         return cx_streq(phase, "Succeeded") || cx_streq(phase, "Failed") || cx_streq(phase, "Pending") ||
-               cx_is_being_deleted(pod);
+               is_being_deleted(pod);
 }
 
 // The pod's budget in *ret_name (owned; NULL: none). Two budgets are an error, as upstream has it.
-static int find_budget(struct cx_call *call, const struct cx_resource *budgets, const json_t *pod, char **ret_name,
+static int find_budget(struct call *call, const struct cx_resource *budgets, const json_t *pod, char **ret_name,
                        struct cx_error *err)
 {
-        CX_STORED_LIST list = {0};
-        struct cx_filter filter = {.resource = budgets, .namespace = call->info.namespace};
+        STORED_LIST list = {0};
+        struct filter filter = {.resource = budgets, .namespace = call->info.namespace};
         CX_CLEANUP(cx_freep) char *name = NULL;
-        cx_cache_list(cx_store_cache(call->api->store, budgets), &filter, &list);
+        cache_list(store_cache(call->api->store, budgets), &filter, &list);
         for (size_t i = 0; i < list.count; i++) {
-                json_auto_t *budget = cx_stored_parse(list.items[i]);
+                json_auto_t *budget = stored_parse(list.items[i]);
                 CX_SELECTOR selector = CX_SELECTOR_INIT;
                 if (cx_selector_from_json(cx_json_get(budget, "spec.selector"), &selector, NULL) < 0 ||
                     !cx_selector_matches(&selector, cx_json_get(pod, "metadata.labels")))
@@ -106,22 +106,22 @@ static bool may_go_unready(const json_t *budget, const json_t *pod)
                (desired > 0 && cx_json_int(budget, "status.currentHealthy", 0) >= desired);
 }
 
-static int charge(struct cx_call *call, const struct cx_resource *budgets, const char *name, const json_t *pod,
+static int charge(struct call *call, const struct cx_resource *budgets, const char *name, const json_t *pod,
                   bool dry_run, struct cx_error *err)
 {
         for (int tries = 0; tries < 10; tries++) {
-                CX_STORED *stored = NULL;
+                STORED *stored = NULL;
                 CX_ERROR why = CX_ERROR_INIT;
-                if (cx_store_read(call->api->store, budgets, call->info.namespace, name, &stored, &why) < 0)
+                if (store_read(call->api->store, budgets, call->info.namespace, name, &stored, &why) < 0)
                         return cx_error_is(&why, CX_REASON_NOT_FOUND) ? 0 : cx_error_move(err, &why);
-                json_auto_t *budget = cx_stored_parse(stored);
+                json_auto_t *budget = stored_parse(stored);
                 if (may_go_unready(budget, pod))
                         return 0;
                 int r = take_allowance(budget, call->info.name, err);
                 if (r < 0 || dry_run)
                         return r;
-                if (cx_store_put(call->api->store, budgets, call->info.namespace, name, budget, stored->revision, 0,
-                                 NULL, &why) == 0)
+                if (store_put(call->api->store, budgets, call->info.namespace, name, budget, stored->revision, 0, NULL,
+                              &why) == 0)
                         return 0;
                 if (!cx_error_is(&why, CX_REASON_CONFLICT))
                         return cx_error_move(err, &why);
@@ -129,40 +129,40 @@ static int charge(struct cx_call *call, const struct cx_resource *budgets, const
         return refuse(err, PENDING_RETRY);
 }
 
-static int evict(struct cx_call *call, const json_t *eviction, struct cx_error *err)
+static int evict(struct call *call, const json_t *eviction, struct cx_error *err)
 {
         const struct cx_resource *budgets = cx_schema_resource("policy", "v1", "poddisruptionbudgets");
         const char *name = cx_json_string_or(eviction, "metadata.name", "");
-        struct cx_delete_options options = {0};
+        struct delete_options options = {0};
         CX_CLEANUP(cx_freep) char *budget = NULL, *uid = NULL;
-        CX_STORED *left = NULL;
+        STORED *left = NULL;
         if (*name && strcmp(name, call->info.name) != 0)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "name in URL does not match name in Eviction object");
-        json_auto_t *pod = cx_store_get_json(call->api->store, call->resource, call->info.namespace, call->info.name);
+        json_auto_t *pod = store_get_json(call->api->store, call->resource, call->info.namespace, call->info.name);
         if (!pod)
-                return cx_call_not_found(call, call->info.name, err);
-        int r = cx_delete_options_from(json_object_get(eviction, "deleteOptions"), &options, err);
+                return call_not_found(call, call->info.name, err);
+        int r = delete_options_from(json_object_get(eviction, "deleteOptions"), &options, err);
         options.dry_run |= call->dry_run;
         if (r == 0 && !needs_no_budget(pod))
                 r = find_budget(call, budgets, pod, &budget, err);
         if (r == 0 && budget)
                 r = charge(call, budgets, budget, pod, options.dry_run, err);
         if (r == 0)
-                r = cx_registry_delete(call, call->info.name, &options, &left, &uid, err);
-        cx_delete_options_release(&options);
+                r = registry_delete(call, call->info.name, &options, &left, &uid, err);
+        delete_options_release(&options);
         return r;
 }
 
-void cx_serve_eviction(struct cx_call *call)
+void serve_eviction(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
         json_auto_t *body = NULL;
-        int r = cx_decode_body(call, cx_schema_kind("policy", "v1", "Eviction"), &body, &err);
+        int r = decode_body(call, cx_schema_kind("policy", "v1", "Eviction"), &body, &err);
         if (r == 0)
                 r = evict(call, body, &err);
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
         else
-                cx_respond_object(call, 201, cx_status_success(NULL, NULL, NULL, NULL));
+                respond_object(call, 201, cx_status_success(NULL, NULL, NULL, NULL));
 }

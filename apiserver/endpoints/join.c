@@ -93,7 +93,7 @@ static void add_upgrade_header(void *context, const char *name, const char *valu
                 }
 }
 
-static void relay_refusal(struct cx_call *call, const struct cx_http_reply *refusal, struct cx_error *why)
+static void relay_refusal(struct call *call, const struct cx_http_reply *refusal, struct cx_error *why)
 {
         if (refusal->code >= 300) {
                 CX_CLEANUP(cx_freep) char *type = cx_http_reply_header(refusal, "Content-Type");
@@ -103,16 +103,16 @@ static void relay_refusal(struct cx_call *call, const struct cx_http_reply *refu
         }
         CX_ERROR err = CX_ERROR_INIT;
         (void)cx_error_reason(&err, CX_REASON_INTERNAL, "error dialing backend: %s", cx_error_text(why));
-        cx_respond_error(call, &err);
+        respond_error(call, &err);
 }
 
-int cx_join_upgraded(struct cx_call *call, const struct cx_backend *backend, struct cx_error *err)
+int join_upgraded(struct call *call, const struct backend *backend, struct cx_error *err)
 {
         struct join *join = cx_alloc(sizeof *join);
         CX_HTTP_REPLY headers = CX_HTTP_REPLY_INIT, refusal = CX_HTTP_REPLY_INIT;
         CX_STRINGS passed = CX_STRINGS_INIT;
         CX_ERROR why = CX_ERROR_INIT;
-        int r = cx_backend_client(call, backend, &join->client, err);
+        int r = backend_client(call, backend, &join->client, err);
         if (r < 0) {
                 free(join);
                 return r;

@@ -3,7 +3,7 @@
 // is first asked for and kept with a hash of its bytes, which is its ETag.
 #include "apiserver/endpoints/endpoints.h"
 #include "apiserver/respond.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 #include <time.h>
 
@@ -13,7 +13,7 @@ struct document {
         char hash[17];
 };
 
-void cx_document_free(void *document)
+void document_free(void *document)
 {
         struct document *self = document;
         if (self)
@@ -58,7 +58,7 @@ static int make(const char *key, struct cx_buf *to)
 }
 
 // Borrowed, for as long as the server runs; NULL when there is no such document.
-static const struct document *find(struct cx_apiserver *api, const char *key)
+static const struct document *find(struct apiserver *api, const char *key)
 {
         pthread_mutex_lock(&api->documents_lock);
         struct document *document = cx_map_get(&api->documents, key);
@@ -77,14 +77,14 @@ static const struct document *find(struct cx_apiserver *api, const char *key)
 // --- sending ---
 
 // Does If-None-Match name this hash? It is a list of quoted tags, or "*".
-static bool client_has(const struct cx_call *call, const char *hash)
+static bool client_has(const struct call *call, const char *hash)
 {
         const char *header = cx_http_header(call->request, "If-None-Match");
         CX_CLEANUP(cx_freep) char *tag = cx_sprintf("\"%s\"", hash);
         return header && (strcmp(header, "*") == 0 || strstr(header, tag));
 }
 
-static void send_document(struct cx_call *call, const struct document *document, const char *type)
+static void send_document(struct call *call, const struct document *document, const char *type)
 {
         CX_CLEANUP(cx_freep) char *tag = cx_sprintf("\"%s\"", document->hash);
         cx_http_add_header(call->request, "Vary", "Accept");
@@ -95,7 +95,7 @@ static void send_document(struct cx_call *call, const struct document *document,
                 cx_http_respond(call->request, 200, type, document->bytes, document->length);
 }
 
-void cx_serve_aggregated_discovery(struct cx_call *call, bool core)
+void serve_aggregated_discovery(struct call *call, bool core)
 {
         send_document(call, find(call->api, core ? "discovery/api" : "discovery/apis"),
                       "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
@@ -103,7 +103,7 @@ void cx_serve_aggregated_discovery(struct cx_call *call, bool core)
 
 // --- OpenAPI ---
 
-enum form { FORM_NONE, FORM_JSON, FORM_PROTOBUF };
+enum document_form { DOCUMENT_NONE, DOCUMENT_JSON, DOCUMENT_PROTOBUF };
 
 #define PROTOBUF_TYPE "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
@@ -113,28 +113,28 @@ static bool is_type(const char *part, size_t length, const char *type)
 }
 
 // The first type of the Accept header that can be had. The spelling with an @ is how clients before 1.24 ask.
-static enum form accepted_form(const struct cx_call *call, bool protobuf)
+static enum document_form accepted_form(const struct call *call, bool protobuf)
 {
         const char *header = cx_http_header(call->request, "Accept");
         if (!header || !*header)
-                return FORM_JSON;
+                return DOCUMENT_JSON;
         for (const char *part = header; *part; part += *part == ',') {
                 part += strspn(part, " ");
                 size_t length = strcspn(part, ";, ");
                 if (is_type(part, length, "application/json") || is_type(part, length, "application/*") ||
                     is_type(part, length, "*/*"))
-                        return FORM_JSON;
+                        return DOCUMENT_JSON;
                 if (protobuf && (is_type(part, length, PROTOBUF_TYPE) ||
                                  is_type(part, length, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")))
-                        return FORM_PROTOBUF;
+                        return DOCUMENT_PROTOBUF;
                 part += strcspn(part, ",");
         }
-        return FORM_NONE;
+        return DOCUMENT_NONE;
 }
 
 // A URL of the index carries the hash of its document: with it, clients may keep the answer for a year; with an old one
 // they are sent on. True when that was the answer.
-static bool handle_hash(struct cx_call *call, const struct document *document)
+static bool handle_hash(struct call *call, const struct document *document)
 {
         const char *hash = cx_http_query(call->request, "hash");
         if (!hash || !*hash)
@@ -155,7 +155,7 @@ static bool handle_hash(struct cx_call *call, const struct document *document)
         return false;
 }
 
-bool cx_serve_openapi(struct cx_call *call)
+bool serve_openapi(struct call *call)
 {
         const char *path = call->info.path;
         if (!cx_has_prefix(path, "/openapi/"))
@@ -164,19 +164,19 @@ bool cx_serve_openapi(struct cx_call *call)
         bool v2 = strcmp(path, "v2") == 0;
         if (!v2 && strcmp(path, "v3") != 0 && !cx_has_prefix(path, "v3/"))
                 return false;
-        enum form form = accepted_form(call, v2);
-        if (form == FORM_NONE) {
+        enum document_form form = accepted_form(call, v2);
+        if (form == DOCUMENT_NONE) {
                 CX_ERROR err = CX_ERROR_INIT;
                 (void)cx_error_reason(&err, CX_REASON_NOT_ACCEPTABLE,
                                       "only the following media types are accepted: application/json%s",
                                       v2 ? ", " PROTOBUF_TYPE : "");
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
                 return true;
         }
-        const struct document *document = find(call->api, form == FORM_PROTOBUF ? "v2+protobuf" : path);
+        const struct document *document = find(call->api, form == DOCUMENT_PROTOBUF ? "v2+protobuf" : path);
         if (!document)
                 return false;
         if (v2 || !handle_hash(call, document))
-                send_document(call, document, form == FORM_PROTOBUF ? PROTOBUF_TYPE : "application/json");
+                send_document(call, document, form == DOCUMENT_PROTOBUF ? PROTOBUF_TYPE : "application/json");
         return true;
 }

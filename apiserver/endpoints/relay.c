@@ -4,8 +4,8 @@
 #include "apiserver/endpoints/backend.h"
 #include "apiserver/endpoints/endpoints.h"
 
-#include "net/pki.h"
-#include "net/websocket.h"
+#include "libcommon/net/pki.h"
+#include "libcommon/net/websocket.h"
 
 #include <poll.h>
 #include <strings.h>
@@ -18,14 +18,14 @@
 
 struct relay {
         struct relay *next, *previous; // in the server's list
-        struct cx_relays *all;
+        struct relays *all;
         bool is_log;
         const char *protocol; // of a WebSocket: "" when none was asked for; NULL: no WebSocket
         char accept_key[29];
         int wake; // eventfd of the WebSocket's thread, or -1
         struct cx_http_client *client;
         struct cx_http_request *request; // until the answer has begun
-        struct cx_backend backend;
+        struct backend backend;
         char *method, *content_type, *accept;
         struct cx_strings headers; // "Name: value", passed on
         bool too_large;            // the headers of the answer
@@ -39,22 +39,22 @@ struct relay {
         int references; // the thread's and the stream's
 };
 
-struct cx_relays {
+struct relays {
         pthread_mutex_t lock; // guards first, canceled; taken before a relay's own
         bool canceled;
         pthread_cond_t emptied;
         struct relay *first;
 };
 
-struct cx_relays *cx_relays_new(void)
+struct relays *relays_new(void)
 {
-        struct cx_relays *all = cx_alloc(sizeof *all);
+        struct relays *all = cx_alloc(sizeof *all);
         pthread_mutex_init(&all->lock, NULL);
         pthread_cond_init(&all->emptied, NULL);
         return all;
 }
 
-void cx_relays_cancel(struct cx_relays *all)
+void relays_cancel(struct relays *all)
 {
         pthread_mutex_lock(&all->lock);
         all->canceled = true;
@@ -69,7 +69,7 @@ void cx_relays_cancel(struct cx_relays *all)
         pthread_mutex_unlock(&all->lock);
 }
 
-void cx_relays_free(struct cx_relays *all)
+void relays_free(struct relays *all)
 {
         if (!all)
                 return;
@@ -91,7 +91,7 @@ static void wake(struct relay *relay)
                 cx_http_stream_wake(relay->stream);
 }
 
-static void list(struct relay *relay, struct cx_relays *all)
+static void list(struct relay *relay, struct relays *all)
 {
         relay->all = all;
         pthread_mutex_lock(&all->lock);
@@ -123,7 +123,7 @@ static void unref_relay(struct relay *relay)
                 return;
         unlist(relay);
         cx_http_client_free(relay->client);
-        cx_backend_release(&relay->backend);
+        backend_release(&relay->backend);
         cx_http_stream_unref(relay->stream);
         cx_buf_release(&relay->buffer);
         cx_buf_release(&relay->body);
@@ -221,7 +221,7 @@ static void run_log_socket(int fd, const char *extra, size_t extra_length, void 
         cx_websocket_free(ws);
 }
 
-static int prepare_socket(struct relay *relay, struct cx_call *call, struct cx_error *err)
+static int prepare_socket(struct relay *relay, struct call *call, struct cx_error *err)
 {
         static const char *const protocols[] = {"binary.k8s.io", BASE64, NULL};
         const char *key = NULL, *offered = cx_http_header(call->request, "Sec-WebSocket-Protocol");
@@ -277,7 +277,7 @@ static void take_header(void *context, const char *name, const char *value)
         cx_strings_add(&relay->headers, line);
 }
 
-static void take_headers(struct relay *relay, struct cx_call *call)
+static void take_headers(struct relay *relay, struct call *call)
 {
         cx_http_headers(call->request, take_header, relay);
         const char *query = cx_http_raw_query(call->request);
@@ -424,17 +424,17 @@ static void *relay_main(void *context)
         return NULL;
 }
 
-int cx_relay(struct cx_call *call, struct cx_backend *backend, struct cx_error *err)
+int relay(struct call *call, struct backend *backend, struct cx_error *err)
 {
         struct cx_http_client *client = NULL;
-        int r = cx_backend_client(call, backend, &client, err);
+        int r = backend_client(call, backend, &client, err);
         if (r < 0)
                 return r;
         struct relay *relay = cx_alloc(sizeof *relay);
         relay->client = client;
         relay->request = call->request;
         relay->backend = *backend;
-        *backend = (struct cx_backend){0};
+        *backend = (struct backend){0};
         relay->method = cx_strdup(cx_http_method(call->request));
         relay->content_type = cx_strdup(cx_http_header(call->request, "Content-Type"));
         relay->accept = cx_strdup(cx_http_header(call->request, "Accept"));
@@ -456,7 +456,7 @@ int cx_relay(struct cx_call *call, struct cx_backend *backend, struct cx_error *
                 return r;
         }
         cx_http_notice_leaving(call->request, &relay->gone);
-        r = cx_start_thread(relay_main, relay);
+        r = start_thread(relay_main, relay);
         if (r < 0) {
                 cx_http_notice_leaving(call->request, NULL);
                 unref_relay(relay);

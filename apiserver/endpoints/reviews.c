@@ -6,7 +6,7 @@
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 static void add_list(struct cx_strings *to, const json_t *list)
 {
@@ -22,7 +22,7 @@ static json_t *list_json(const struct cx_strings *list)
         return array;
 }
 
-static json_t *user_json(const struct cx_user *user)
+static json_t *user_json(const struct user *user)
 {
         json_t *json = json_pack("{s:s,s:o}", "username", user->name, "groups", list_json(&user->groups));
         if (user->uid && *user->uid)
@@ -32,18 +32,18 @@ static json_t *user_json(const struct cx_user *user)
         return json;
 }
 
-static int review_token(struct cx_call *call, json_t *review, struct cx_error *err)
+static int review_token(struct call *call, json_t *review, struct cx_error *err)
 {
         const char *token = cx_json_string(review, "spec.token");
         if (!token || !*token)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "token is required for TokenReview in authentication");
-        struct cx_user user = CX_USER_INIT;
+        struct user user = USER_INIT;
         CX_STRINGS wanted = CX_STRINGS_INIT, shared = CX_STRINGS_INIT;
         CX_ERROR why = CX_ERROR_INIT;
         add_list(&wanted, cx_json_get(review, "spec.audiences"));
         json_t *status = json_object();
-        if (cx_authenticate_token(call->api, token, &wanted, &user, &shared, &why) == 0) {
+        if (authenticate_token(call->api, token, &wanted, &user, &shared, &why) == 0) {
                 cx_strings_add(&user.groups, "system:authenticated");
                 json_object_set_new(status, "authenticated", json_true());
                 json_object_set_new(status, "user", user_json(&user));
@@ -53,27 +53,27 @@ static int review_token(struct cx_call *call, json_t *review, struct cx_error *e
                 json_object_set_new(status, "user", json_object());
                 json_object_set_new(status, "error", json_string(cx_error_text(&why)));
         }
-        cx_user_release(&user);
+        user_release(&user);
         json_object_set_new(review, "status", status);
         return 0;
 }
 
-static json_t *decide(struct cx_call *call, const json_t *spec, const struct cx_user *user)
+static json_t *decide(struct call *call, const json_t *spec, const struct user *user)
 {
         const json_t *resource = json_object_get(spec, "resourceAttributes");
         const json_t *path = json_object_get(spec, "nonResourceAttributes");
         const json_t *from = resource ? resource : path;
-        struct cx_attributes attributes = {.user = user,
-                                           .is_resource = resource != NULL,
-                                           .verb = cx_json_string_or(from, "verb", ""),
-                                           .group = cx_json_string_or(resource, "group", ""),
-                                           .resource = cx_json_string_or(resource, "resource", ""),
-                                           .subresource = cx_json_string_or(resource, "subresource", ""),
-                                           .namespace = cx_json_string_or(resource, "namespace", ""),
-                                           .name = cx_json_string_or(resource, "name", ""),
-                                           .path = cx_json_string_or(path, "path", "")};
+        struct attributes attributes = {.user = user,
+                                        .is_resource = resource != NULL,
+                                        .verb = cx_json_string_or(from, "verb", ""),
+                                        .group = cx_json_string_or(resource, "group", ""),
+                                        .resource = cx_json_string_or(resource, "resource", ""),
+                                        .subresource = cx_json_string_or(resource, "subresource", ""),
+                                        .namespace = cx_json_string_or(resource, "namespace", ""),
+                                        .name = cx_json_string_or(resource, "name", ""),
+                                        .path = cx_json_string_or(path, "path", "")};
         CX_CLEANUP(cx_freep) char *why = NULL;
-        bool allowed = cx_authorize(call->api, &attributes, &why);
+        bool allowed = authorize(call->api, &attributes, &why);
         json_t *status = json_pack("{s:b}", "allowed", allowed);
         if (why)
                 json_object_set_new(status, "reason", json_string(why));
@@ -81,7 +81,7 @@ static json_t *decide(struct cx_call *call, const json_t *spec, const struct cx_
 }
 
 // What a question must look like; the causes of one that does not.
-static int check_question(const struct cx_call *call, const json_t *review, bool self, struct cx_error *err)
+static int check_question(const struct call *call, const json_t *review, bool self, struct cx_error *err)
 {
         const json_t *spec = json_object_get(review, "spec");
         CX_ERROR causes = CX_ERROR_INIT;
@@ -106,10 +106,10 @@ static int check_question(const struct cx_call *call, const json_t *review, bool
         if (local && path)
                 cx_error_cause(&causes, "FieldValueInvalid", "spec.nonResourceAttributes",
                                "Invalid value: disallowed on this kind of request");
-        return cx_call_invalid(call, "", &causes, err);
+        return call_invalid(call, "", &causes, err);
 }
 
-static int review_access(struct cx_call *call, json_t *review, struct cx_error *err)
+static int review_access(struct call *call, json_t *review, struct cx_error *err)
 {
         const json_t *spec = json_object_get(review, "spec");
         const char *name = cx_json_string(spec, "user");
@@ -121,19 +121,19 @@ static int review_access(struct cx_call *call, json_t *review, struct cx_error *
                 json_object_set_new(review, "status", decide(call, spec, &call->user));
                 return 0;
         }
-        struct cx_user user = {.name = cx_strdup(cx_str(name))};
+        struct user user = {.name = cx_strdup(cx_str(name))};
         add_list(&user.groups, json_object_get(spec, "groups"));
         json_object_set_new(review, "status", decide(call, spec, &user));
-        cx_user_release(&user);
+        user_release(&user);
         return 0;
 }
 
-static int review_rules(struct cx_call *call, json_t *review, struct cx_error *err)
+static int review_rules(struct call *call, json_t *review, struct cx_error *err)
 {
         const char *namespace = cx_json_string(review, "spec.namespace");
         if (!namespace || !*namespace)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST, "no namespace on request");
-        json_auto_t *rules = cx_rbac_rules(call->api, &call->user, namespace);
+        json_auto_t *rules = rbac_rules(call->api, &call->user, namespace);
         json_t *resources = json_array(), *paths = json_array();
         for (size_t i = 0; i < json_array_size(rules); i++) {
                 json_t *rule = json_array_get(rules, i);
@@ -145,7 +145,7 @@ static int review_rules(struct cx_call *call, json_t *review, struct cx_error *e
         return 0;
 }
 
-static int review_self(struct cx_call *call, json_t *review, struct cx_error *err CX_UNUSED)
+static int review_self(struct call *call, json_t *review, struct cx_error *err CX_UNUSED)
 {
         json_object_set_new(review, "status", json_pack("{s:o}", "userInfo", user_json(&call->user)));
         return 0;
@@ -153,7 +153,7 @@ static int review_self(struct cx_call *call, json_t *review, struct cx_error *er
 
 static const struct {
         const char *group, *resource;
-        int (*answer)(struct cx_call *call, json_t *review, struct cx_error *err);
+        int (*answer)(struct call *call, json_t *review, struct cx_error *err);
 } reviews[] = {
         {"authentication.k8s.io", "tokenreviews", review_token},
         {"authentication.k8s.io", "selfsubjectreviews", review_self},
@@ -163,7 +163,7 @@ static const struct {
         {"authorization.k8s.io", "selfsubjectrulesreviews", review_rules},
 };
 
-bool cx_serve_review(struct cx_call *call)
+bool serve_review(struct call *call)
 {
         for (size_t i = 0; i < CX_ARRAY_SIZE(reviews); i++) {
                 if (strcmp(reviews[i].resource, call->info.resource) != 0 ||
@@ -176,13 +176,13 @@ bool cx_serve_review(struct cx_call *call)
                         r = cx_error_reason(&err, CX_REASON_METHOD_NOT_ALLOWED,
                                             "the server does not allow this method on the requested resource");
                 if (r == 0)
-                        r = cx_decode_body(call, call->resource->kind, &review, &err);
+                        r = decode_body(call, call->resource->kind, &review, &err);
                 if (r == 0)
                         r = reviews[i].answer(call, review, &err);
                 if (r < 0)
-                        cx_respond_error(call, &err);
+                        respond_error(call, &err);
                 else
-                        cx_respond_object(call, 201, cx_steal(&review));
+                        respond_object(call, 201, cx_steal(&review));
                 return true;
         }
         return false;

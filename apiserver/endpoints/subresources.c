@@ -1,48 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 // Subresources with a shape of their own, as a table from resource and subresource to a function.
-#include "api/selector.h"
-#include "api/status.h"
 #include "apiserver/admission/admission.h"
 #include "apiserver/auth/tokens.h"
 #include "apiserver/endpoints/endpoints.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/api/status.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
-static bool is_verb(const struct cx_call *call, const char *verb)
+static bool is_verb(const struct call *call, const char *verb)
 {
         return cx_streq(call->info.verb, verb);
 }
 
-static void finish(struct cx_call *call, int r, const struct cx_error *err, struct cx_stored **stored)
+static void finish(struct call *call, int r, const struct cx_error *err, struct stored **stored)
 {
         if (r < 0)
-                cx_respond_error(call, err);
+                respond_error(call, err);
         else
-                cx_respond_stored(call, 200, cx_steal(stored));
+                respond_stored(call, 200, cx_steal(stored));
 }
 
-static void not_allowed(struct cx_call *call)
+static void not_allowed(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
         (void)cx_error_reason(&err, CX_REASON_METHOD_NOT_ALLOWED,
                               "the server does not allow this method on the requested resource");
-        cx_respond_error(call, &err);
+        respond_error(call, &err);
 }
 
 static int invalid(const char *group, const char *kind, const char *name, struct cx_error *causes, struct cx_error *err)
 {
         const struct cx_kind of = {.group = group, .kind = kind};
         const struct cx_resource resource = {.kind = &of};
-        const struct cx_call call = {.resource = &resource};
-        return cx_call_invalid(&call, name, causes, err);
+        const struct call call = {.resource = &resource};
+        return call_invalid(&call, name, causes, err);
 }
 
 // --- scale ---
 
-static json_t *scale_of(const struct cx_call *call, const json_t *object)
+static json_t *scale_of(const struct call *call, const json_t *object)
 {
         json_t *scale = json_pack("{s:s,s:s,s:{},s:{},s:{}}", "kind", "Scale", "apiVersion", "autoscaling/v1",
                                   "metadata", "spec", "status");
@@ -71,7 +71,7 @@ struct scale_change {
         enum { SCALE_PUT, SCALE_MERGE, SCALE_JSON } how;
 };
 
-static int change_scale(void *context, struct cx_call *call, const json_t *current, json_t **ret_object,
+static int change_scale(void *context, struct call *call, const json_t *current, json_t **ret_object,
                         struct cx_error *err)
 {
         const struct scale_change *change = context;
@@ -103,48 +103,47 @@ static int change_scale(void *context, struct cx_call *call, const json_t *curre
         return 0;
 }
 
-static void respond_scale(struct cx_call *call, const struct cx_stored *stored)
+static void respond_scale(struct call *call, const struct stored *stored)
 {
-        json_auto_t *object = cx_stored_parse(stored);
-        cx_respond_object(call, 200, scale_of(call, object));
+        json_auto_t *object = stored_parse(stored);
+        respond_object(call, 200, scale_of(call, object));
 }
 
-static void serve_scale(struct cx_call *call)
+static void serve_scale(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        CX_STORED *stored = NULL;
+        STORED *stored = NULL;
         json_auto_t *body = NULL;
         struct scale_change change = {.how = SCALE_PUT};
         int r;
         if (is_verb(call, "get")) {
-                r = cx_store_sync(call->api->store, &err);
+                r = store_sync(call->api->store, &err);
                 if (r == 0)
-                        stored = cx_store_get(call->api->store, call->resource, call->info.namespace, call->info.name);
+                        stored = store_get(call->api->store, call->resource, call->info.namespace, call->info.name);
                 if (r == 0 && !stored)
-                        r = cx_call_not_found(call, call->info.name, &err);
+                        r = call_not_found(call, call->info.name, &err);
         } else {
                 const char *type = cx_str(cx_http_header(call->request, "Content-Type"));
                 if (is_verb(call, "patch"))
                         change.how = cx_has_prefix(type, "application/json-patch+json") ? SCALE_JSON : SCALE_MERGE;
                 r = is_verb(call, "patch")
-                            ? cx_decode_any(call, &body, &err)
-                            : cx_decode_body(call, cx_schema_kind("autoscaling", "v1", "Scale"), &body, &err);
+                            ? decode_any(call, &body, &err)
+                            : decode_body(call, cx_schema_kind("autoscaling", "v1", "Scale"), &body, &err);
                 change.body = body;
-                struct cx_update update = {
+                struct update update = {
                         .compute = change_scale, .context = &change, .name = call->info.name, .subresource = "scale"};
                 if (r == 0)
-                        r = cx_registry_update(call, &update, &stored, NULL, &err);
+                        r = registry_update(call, &update, &stored, NULL, &err);
         }
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
         else
                 respond_scale(call, stored);
 }
 
 // --- binding ---
 
-static int bind_pod(void *context, struct cx_call *call, const json_t *current, json_t **ret_object,
-                    struct cx_error *err)
+static int bind_pod(void *context, struct call *call, const json_t *current, json_t **ret_object, struct cx_error *err)
 {
         const json_t *binding = context;
         const char *node = cx_json_string(binding, "target.name"), *bound = cx_json_string(current, "spec.nodeName");
@@ -153,7 +152,7 @@ static int bind_pod(void *context, struct cx_call *call, const json_t *current, 
                 return cx_error_reason(err, CX_REASON_CONFLICT,
                                        "Operation cannot be fulfilled on pods/binding \"%s\": the pod was replaced",
                                        call->info.name);
-        if (cx_is_being_deleted(current))
+        if (is_being_deleted(current))
                 return cx_error_reason(err, CX_REASON_CONFLICT,
                                        "Operation cannot be fulfilled on pods/binding \"%s\": pod %s is being deleted, "
                                        "cannot be assigned to a host",
@@ -188,7 +187,7 @@ static int bind_pod(void *context, struct cx_call *call, const json_t *current, 
         return 0;
 }
 
-static int check_binding(const struct cx_call *call, const json_t *binding, struct cx_error *err)
+static int check_binding(const struct call *call, const json_t *binding, struct cx_error *err)
 {
         CX_ERROR causes = CX_ERROR_INIT;
         const char *kind = cx_json_string_or(binding, "target.kind", "");
@@ -203,36 +202,36 @@ static int check_binding(const struct cx_call *call, const json_t *binding, stru
         return invalid("", "Binding", name, &causes, err);
 }
 
-static void serve_binding(struct cx_call *call)
+static void serve_binding(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        CX_STORED *stored = NULL;
+        STORED *stored = NULL;
         json_auto_t *body = NULL;
-        int r = cx_decode_body(call, cx_schema_kind("", "v1", "Binding"), &body, &err);
+        int r = decode_body(call, cx_schema_kind("", "v1", "Binding"), &body, &err);
         if (r == 0)
                 r = check_binding(call, body, &err);
-        struct cx_update update = {.compute = bind_pod,
-                                   .context = body,
-                                   .name = call->info.name,
-                                   .subresource = "binding",
-                                   .internal = true};
+        struct update update = {.compute = bind_pod,
+                                .context = body,
+                                .name = call->info.name,
+                                .subresource = "binding",
+                                .internal = true};
         if (r == 0)
-                r = cx_registry_update(call, &update, &stored, NULL, &err);
+                r = registry_update(call, &update, &stored, NULL, &err);
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
         else
-                cx_respond_object(call, 201,
-                                  json_pack("{s:s,s:s,s:{},s:s}", "kind", "Status", "apiVersion", "v1", "metadata",
-                                            "status", "Success"));
+                respond_object(call, 201,
+                               json_pack("{s:s,s:s,s:{},s:s}", "kind", "Status", "apiVersion", "v1", "metadata",
+                                         "status", "Success"));
 }
 
 // POST /namespaces/N/bindings: the pod's name is in the body.
-static void serve_bindings(struct cx_call *call)
+static void serve_bindings(struct call *call)
 {
         json_auto_t *body = NULL;
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_decode_any(call, &body, &err) < 0) {
-                cx_respond_error(call, &err);
+        if (decode_any(call, &body, &err) < 0) {
+                respond_error(call, &err);
                 return;
         }
         cx_copy_string(call->info.name, sizeof call->info.name, cx_json_string_or(body, "metadata.name", ""));
@@ -242,7 +241,7 @@ static void serve_bindings(struct cx_call *call)
 
 // --- service account tokens ---
 
-static int bind_token(struct cx_call *call, const json_t *body, struct cx_token_request *request, json_t **ret_object,
+static int bind_token(struct call *call, const json_t *body, struct token_request *request, json_t **ret_object,
                       struct cx_error *err)
 {
         const json_t *ref = cx_json_get(body, "spec.boundObjectRef");
@@ -259,7 +258,7 @@ static int bind_token(struct cx_call *call, const json_t *body, struct cx_token_
                                        "kind of object",
                                        call->info.name);
         const struct cx_resource *found = cx_schema_resource("", "v1", resource);
-        *ret_object = cx_store_get_json(call->api->store, found, found->namespaced ? call->info.namespace : NULL, name);
+        *ret_object = store_get_json(call->api->store, found, found->namespaced ? call->info.namespace : NULL, name);
         const char *uid = cx_json_string(*ret_object, "metadata.uid"), *asked = cx_json_string(ref, "uid");
         if (!uid) {
                 int r = cx_error_reason(err, CX_REASON_NOT_FOUND, "%s \"%s\" not found", resource, name);
@@ -279,7 +278,7 @@ static int bind_token(struct cx_call *call, const json_t *body, struct cx_token_
         return 0;
 }
 
-static int check_token_request(const struct cx_call *call, const json_t *body, int64_t seconds, struct cx_error *err)
+static int check_token_request(const struct call *call, const json_t *body, int64_t seconds, struct cx_error *err)
 {
         CX_ERROR causes = CX_ERROR_INIT;
         const char *name = cx_json_string_or(body, "metadata.name", "");
@@ -296,7 +295,7 @@ static int check_token_request(const struct cx_call *call, const json_t *body, i
         return invalid("authentication.k8s.io", "TokenRequest", name, &causes, err);
 }
 
-static void serve_token(struct cx_call *call)
+static void serve_token(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
         json_auto_t *body = NULL;
@@ -304,16 +303,15 @@ static void serve_token(struct cx_call *call)
         CX_STRINGS audiences = CX_STRINGS_INIT;
         CX_CLEANUP(cx_freep) char *token = NULL;
         int64_t expires = 0;
-        int r = cx_decode_body(call, cx_schema_kind("authentication.k8s.io", "v1", "TokenRequest"), &body, &err);
-        json_auto_t *account =
-                cx_store_get_json(call->api->store, call->resource, call->info.namespace, call->info.name);
+        int r = decode_body(call, cx_schema_kind("authentication.k8s.io", "v1", "TokenRequest"), &body, &err);
+        json_auto_t *account = store_get_json(call->api->store, call->resource, call->info.namespace, call->info.name);
         if (r == 0 && !account)
-                r = cx_call_not_found(call, call->info.name, &err);
-        struct cx_token_request request = {.namespace = call->info.namespace,
-                                           .service_account = call->info.name,
-                                           .uid = cx_json_string(account, "metadata.uid"),
-                                           .audiences = &audiences,
-                                           .seconds = cx_json_int(body, "spec.expirationSeconds", 3600)};
+                r = call_not_found(call, call->info.name, &err);
+        struct token_request request = {.namespace = call->info.namespace,
+                                        .service_account = call->info.name,
+                                        .uid = cx_json_string(account, "metadata.uid"),
+                                        .audiences = &audiences,
+                                        .seconds = cx_json_int(body, "spec.expirationSeconds", 3600)};
         const json_t *asked = cx_json_get(body, "spec.audiences");
         for (size_t i = 0; i < json_array_size(asked); i++)
                 cx_strings_add(&audiences, cx_str(json_string_value(json_array_get(asked, i))));
@@ -327,9 +325,9 @@ static void serve_token(struct cx_call *call)
         if (r == 0)
                 r = bind_token(call, body, &request, &bound, &err);
         if (r == 0)
-                r = cx_token_issue(call->api->tokens, &request, &token, &expires, &err);
+                r = token_issue(call->api->tokens, &request, &token, &expires, &err);
         if (r < 0) {
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
                 return;
         }
         char until[CX_TIME_TEXT];
@@ -342,12 +340,12 @@ static void serve_token(struct cx_call *call)
         (void)cx_json_set(body, "spec.audiences", answered);
         (void)cx_json_set(body, "metadata.name", json_string(call->info.name));
         (void)cx_json_set(body, "metadata.namespace", json_string(call->info.namespace));
-        cx_respond_object(call, 201, cx_steal(&body));
+        respond_object(call, 201, cx_steal(&body));
 }
 
 // --- namespaces/finalize ---
 
-static int set_finalizers(void *context, struct cx_call *call CX_UNUSED, const json_t *current, json_t **ret_object,
+static int set_finalizers(void *context, struct call *call CX_UNUSED, const json_t *current, json_t **ret_object,
                           struct cx_error *err CX_UNUSED)
 {
         const json_t *body = context;
@@ -361,16 +359,16 @@ static int set_finalizers(void *context, struct cx_call *call CX_UNUSED, const j
         return 0;
 }
 
-static void serve_finalize(struct cx_call *call)
+static void serve_finalize(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        CX_STORED *stored = NULL;
+        STORED *stored = NULL;
         json_auto_t *body = NULL;
-        int r = cx_decode_body(call, call->resource->kind, &body, &err);
-        struct cx_update update = {
+        int r = decode_body(call, call->resource->kind, &body, &err);
+        struct update update = {
                 .compute = set_finalizers, .context = body, .name = call->info.name, .subresource = "finalize"};
         if (r == 0)
-                r = cx_registry_update(call, &update, &stored, NULL, &err);
+                r = registry_update(call, &update, &stored, NULL, &err);
         finish(call, r, &err, &stored);
 }
 
@@ -379,17 +377,17 @@ static void serve_finalize(struct cx_call *call)
 static const struct {
         const char *group, *resource, *subresource; // resource NULL: any
         const char *verbs;
-        void (*serve)(struct cx_call *call);
+        void (*serve)(struct call *call);
 } served[] = {
         {NULL, NULL, "scale", "get update patch", serve_scale},
         {"", "pods", "binding", "create", serve_binding},
         {"", "bindings", "", "create", serve_bindings},
-        {"", "pods", "eviction", "create", cx_serve_eviction},
+        {"", "pods", "eviction", "create", serve_eviction},
         {"", "serviceaccounts", "token", "create", serve_token},
         {"", "namespaces", "finalize", "update", serve_finalize},
 };
 
-bool cx_serve_subresource(struct cx_call *call)
+bool serve_subresource(struct call *call)
 {
         for (size_t i = 0; i < CX_ARRAY_SIZE(served); i++) {
                 if (strcmp(served[i].subresource, call->info.subresource) != 0 ||

@@ -2,10 +2,10 @@
 // What a cluster has from the start: its namespaces, priority classes and the service "kubernetes". Each apiserver keeps
 // a leased key with its address; the endpoints of the service are the keys that live (upstream's lease reconciler).
 #include "apiserver/endpoints/endpoints.h"
-#include "base/log.h"
-#include "base/random.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <arpa/inet.h>
 
@@ -13,14 +13,14 @@
 #define MASTERS_END "/registry/masterleases0"
 #define MASTER_TTL 15
 
-static int ensure(struct cx_apiserver *api, const char *group, const char *version, const char *resource,
+static int ensure(struct apiserver *api, const char *group, const char *version, const char *resource,
                   json_t *object_steal, struct cx_error *err)
 {
         json_auto_t *object = object_steal;
         const struct cx_resource *found = cx_schema_resource(group, version, resource);
         const char *namespace = cx_json_string(object, "metadata.namespace"),
                    *name = cx_json_string(object, "metadata.name");
-        CX_STORED *present = cx_store_get(api->store, found, namespace, name);
+        STORED *present = store_get(api->store, found, namespace, name);
         CX_ERROR why = CX_ERROR_INIT;
         char uid[CX_UID_TEXT], now[CX_TIME_TEXT], api_version[128];
         if (present)
@@ -31,20 +31,20 @@ static int ensure(struct cx_apiserver *api, const char *group, const char *versi
         json_object_set_new(object, "apiVersion", json_string(cx_join_api_version(api_version, group, version)));
         cx_json_set_string(object, "metadata.uid", uid);
         cx_json_set_string(object, "metadata.creationTimestamp", now);
-        int r = cx_store_put(api->store, found, namespace, name, object, 0, 0, NULL, &why);
+        int r = store_put(api->store, found, namespace, name, object, 0, 0, NULL, &why);
         if (r < 0 && !cx_error_is(&why, CX_REASON_ALREADY_EXISTS))
                 return cx_error_move(err, &why);
         return 0;
 }
 
-static const char *first_address(const struct cx_apiserver *api, char to[16])
+static const char *first_address(const struct apiserver *api, char to[16])
 {
         struct in_addr address = {.s_addr = htonl(api->service_network + 1)};
         inet_ntop(AF_INET, &address, to, 16);
         return to;
 }
 
-static int ensure_service(struct cx_apiserver *api, struct cx_error *err)
+static int ensure_service(struct apiserver *api, struct cx_error *err)
 {
         char address[16];
         first_address(api, address);
@@ -73,7 +73,7 @@ static int ensure_service(struct cx_apiserver *api, struct cx_error *err)
                 err);
 }
 
-int cx_system_objects(struct cx_apiserver *api, struct cx_error *err)
+int system_objects(struct apiserver *api, struct cx_error *err)
 {
         static const char *const namespaces[] = {"default", "kube-node-lease", "kube-public", "kube-system"};
         static const struct {
@@ -109,21 +109,21 @@ static void note_master(void *context, struct cx_etcd_kv *kv)
         cx_strings_add(context, kv->key + strlen(MASTERS));
 }
 
-static int write_if_changed(struct cx_apiserver *api, const struct cx_resource *resource, json_t *wanted,
-                            const char *part, struct cx_error *err)
+static int write_if_changed(struct apiserver *api, const struct cx_resource *resource, json_t *wanted, const char *part,
+                            struct cx_error *err)
 {
         const char *name = cx_json_string(wanted, "metadata.name");
-        CX_STORED *stored = cx_store_get(api->store, resource, "default", name);
+        STORED *stored = store_get(api->store, resource, "default", name);
         if (!stored)
                 return ensure(api, resource->group, resource->version, resource->resource, json_deep_copy(wanted), err);
-        json_auto_t *present = cx_stored_parse(stored);
+        json_auto_t *present = stored_parse(stored);
         if (json_equal(json_object_get(present, part), json_object_get(wanted, part)))
                 return 0;
         json_object_set(present, part, json_object_get(wanted, part));
-        return cx_store_put(api->store, resource, "default", name, present, stored->revision, 0, NULL, err);
+        return store_put(api->store, resource, "default", name, present, stored->revision, 0, NULL, err);
 }
 
-static int write_endpoints(struct cx_apiserver *api, const struct cx_strings *masters, struct cx_error *err)
+static int write_endpoints(struct apiserver *api, const struct cx_strings *masters, struct cx_error *err)
 {
         json_t *addresses = json_array(), *endpoints = json_array();
         int port = (int)api->options.secure_port;
@@ -147,13 +147,13 @@ static int write_endpoints(struct cx_apiserver *api, const struct cx_strings *ma
         return r;
 }
 
-static char *own_key(const struct cx_apiserver *api)
+static char *own_key(const struct apiserver *api)
 {
         return cx_sprintf(MASTERS "%s", api->options.advertise_address);
 }
 
 // Writes the own key under a new lease, whatever is there.
-static int renew(struct cx_apiserver *api, struct cx_error *err)
+static int renew(struct apiserver *api, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *key = own_key(api);
         int64_t lease = 0;
@@ -166,7 +166,7 @@ static int renew(struct cx_apiserver *api, struct cx_error *err)
         return cx_etcd_put(api->etcd, key, "{}", 2, expected, lease, NULL, NULL, err);
 }
 
-void cx_system_heartbeat(struct cx_apiserver *api)
+void system_heartbeat(struct apiserver *api)
 {
         CX_ERROR err = CX_ERROR_INIT;
         CX_STRINGS masters = CX_STRINGS_INIT;
@@ -180,7 +180,7 @@ void cx_system_heartbeat(struct cx_apiserver *api)
                 cx_err(&err, "Cannot keep the endpoints of the service kubernetes");
 }
 
-void cx_system_goodbye(struct cx_apiserver *api)
+void system_goodbye(struct apiserver *api)
 {
         CX_CLEANUP(cx_freep) char *key = own_key(api);
         struct cx_etcd_kv kv = {0};

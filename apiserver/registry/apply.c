@@ -5,7 +5,7 @@
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 #define MAX_MANAGER 128
 
@@ -24,7 +24,7 @@ static int option_error(const char *field, const char *reason, const char *messa
         return r;
 }
 
-static int read_options(const struct cx_call *call, struct apply *apply, struct cx_error *err)
+static int read_options(const struct call *call, struct apply *apply, struct cx_error *err)
 {
         const char *force = cx_http_query(call->request, "force");
         apply->manager = cx_http_query(call->request, "fieldManager");
@@ -38,7 +38,7 @@ static int read_options(const struct cx_call *call, struct apply *apply, struct 
         return 0;
 }
 
-static int check_config(const struct cx_call *call, const json_t *config, struct cx_error *err)
+static int check_config(const struct call *call, const json_t *config, struct cx_error *err)
 {
         const char *name = cx_json_string(config, "metadata.name");
         if (json_array_size(cx_json_get(config, "metadata.managedFields")))
@@ -51,56 +51,54 @@ static int check_config(const struct cx_call *call, const json_t *config, struct
 }
 
 // To apply what is not there is to create it.
-static int may_create(struct cx_call *call, struct cx_error *err)
+static int may_create(struct call *call, struct cx_error *err)
 {
-        struct cx_attributes attributes = {.user = &call->user,
-                                           .is_resource = true,
-                                           .verb = "create",
-                                           .group = call->resource->group,
-                                           .resource = call->resource->resource,
-                                           .subresource = "",
-                                           .namespace = call->info.namespace,
-                                           .name = call->info.name};
-        if (cx_authorize(call->api, &attributes, NULL))
+        struct attributes attributes = {.user = &call->user,
+                                        .is_resource = true,
+                                        .verb = "create",
+                                        .group = call->resource->group,
+                                        .resource = call->resource->resource,
+                                        .subresource = "",
+                                        .namespace = call->info.namespace,
+                                        .name = call->info.name};
+        if (authorize(call->api, &attributes, NULL))
                 return 0;
-        return cx_call_forbidden(call, call->info.name, "the object does not exist and you may not create it", err);
+        return call_forbidden(call, call->info.name, "the object does not exist and you may not create it", err);
 }
 
-static int compute(void *context, struct cx_call *call, const json_t *current, json_t **ret_object,
-                   struct cx_error *err)
+static int compute(void *context, struct call *call, const json_t *current, json_t **ret_object, struct cx_error *err)
 {
         const struct apply *apply = context;
         int r = current ? 0 : may_create(call, err);
-        return r < 0 ? r
-                     : cx_managed_apply(call, current, apply->config, apply->manager, apply->force, ret_object, err);
+        return r < 0 ? r : managed_apply(call, current, apply->config, apply->manager, apply->force, ret_object, err);
 }
 
-void cx_handle_apply(struct cx_call *call)
+void handle_apply(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
         json_auto_t *config = NULL;
-        CX_STORED *stored = NULL;
+        STORED *stored = NULL;
         bool created = false;
         struct apply apply = {0};
         int r = read_options(call, &apply, &err);
         if (r == 0)
-                r = cx_decode_body(call, call->resource->kind, &config, &err);
+                r = decode_body(call, call->resource->kind, &config, &err);
         if (r == 0)
                 r = check_config(call, config, &err);
         // What is applied to the object itself says nothing of its status.
-        if (r == 0 && !call->subresource && cx_resource_has_status(call->resource))
+        if (r == 0 && !call->subresource && resource_has_status(call->resource))
                 json_object_del(config, "status");
         apply.config = config;
         call->applying = true;
-        struct cx_update update = {.compute = compute,
-                                   .context = &apply,
-                                   .name = call->info.name,
-                                   .subresource = call->subresource ? call->subresource->name : NULL,
-                                   .create_if_absent = !call->subresource};
+        struct update update = {.compute = compute,
+                                .context = &apply,
+                                .name = call->info.name,
+                                .subresource = call->subresource ? call->subresource->name : NULL,
+                                .create_if_absent = !call->subresource};
         if (r == 0)
-                r = cx_registry_update(call, &update, &stored, &created, &err);
+                r = registry_update(call, &update, &stored, &created, &err);
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
         else
-                cx_respond_stored(call, created ? 201 : 200, cx_steal(&stored));
+                respond_stored(call, created ? 201 : 200, cx_steal(&stored));
 }

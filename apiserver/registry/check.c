@@ -4,7 +4,7 @@
 #include "apiserver/registry/registry.h"
 #include "apiserver/strategy/frozen.h"
 #include "apiserver/strategy/strategy.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 static void check_privileged(const json_t *object, const char *path, struct cx_error *causes)
 {
@@ -23,7 +23,7 @@ static void check_privileged(const json_t *object, const char *path, struct cx_e
 }
 
 // Without --allow-privileged no privileged container gets in, neither in a pod nor in a template of pods.
-static void check_policy(const struct cx_call *call, const json_t *object, struct cx_error *causes)
+static void check_policy(const struct call *call, const json_t *object, struct cx_error *causes)
 {
         static const char *const templates[] = {"spec.template.spec", "spec.jobTemplate.spec.template.spec",
                                                 "template.spec"};
@@ -35,21 +35,21 @@ static void check_policy(const struct cx_call *call, const json_t *object, struc
                 check_privileged(object, templates[i], causes);
 }
 
-int cx_registry_check(struct cx_call *call, const char *name, const json_t *object, const json_t *old,
-                      const char *subresource, struct cx_error *err)
+int registry_check(struct call *call, const char *name, const json_t *object, const json_t *old,
+                   const char *subresource, struct cx_error *err)
 {
-        const struct cx_strategy *strategy = cx_strategy_of(call->resource);
+        const struct strategy *strategy = strategy_of(call->resource);
         CX_ERROR causes = CX_ERROR_INIT;
         int r = cx_schema_validate(call->resource->kind, object, err);
         if (r < 0)
                 return r;
         if (old && !subresource) {
                 cx_schema_validate_update(call->resource->kind, object, old, &causes);
-                cx_check_frozen(call->resource, object, old, &causes);
+                check_frozen(call->resource, object, old, &causes);
         }
         if (strategy->validate)
                 strategy->validate(call, object, old, subresource, &causes);
         if (!subresource)
                 check_policy(call, object, &causes);
-        return cx_call_invalid(call, name, &causes, err);
+        return call_invalid(call, name, &causes, err);
 }

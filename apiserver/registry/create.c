@@ -5,33 +5,33 @@
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
 #include "apiserver/strategy/strategy.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 #define GENERATE_TRIES 8
 
-static int already_exists(const struct cx_call *call, const char *name, struct cx_error *err)
+static int already_exists(const struct call *call, const char *name, struct cx_error *err)
 {
         char resource[512];
-        cx_qualified_resource(call->resource, resource);
+        qualified_resource(call->resource, resource);
         int r = cx_error_reason(err, CX_REASON_ALREADY_EXISTS, "%s \"%s\" already exists", resource, name);
         cx_error_about(err, call->resource->group, call->resource->resource, name);
         return r;
 }
 
-static int write_new(struct cx_call *call, const struct cx_strategy *strategy, json_t *object,
-                     struct cx_stored **ret_stored, struct cx_error *err)
+static int write_new(struct call *call, const struct strategy *strategy, json_t *object, struct stored **ret_stored,
+                     struct cx_error *err)
 {
-        const struct cx_resource *stored = cx_store_cache(call->api->store, call->resource)->resource;
+        const struct cx_resource *stored = store_cache(call->api->store, call->resource)->resource;
         const char *name = cx_json_string(object, "metadata.name");
         if (strategy->allocate) {
                 int r = strategy->allocate(call, object, NULL, err);
                 if (r < 0)
                         return r;
         }
-        json_auto_t *encoded = cx_converted(object, call->resource, stored);
+        json_auto_t *encoded = converted(object, call->resource, stored);
         CX_ERROR why = CX_ERROR_INIT;
-        int r = cx_store_put(call->api->store, stored, call->resource->namespaced ? call->info.namespace : NULL, name,
-                             encoded, 0, strategy->ttl ? strategy->ttl(call) : 0, ret_stored, &why);
+        int r = store_put(call->api->store, stored, call->resource->namespaced ? call->info.namespace : NULL, name,
+                          encoded, 0, strategy->ttl ? strategy->ttl(call) : 0, ret_stored, &why);
         // A write whose outcome is unknown keeps what it took; the repair loop gives it back if the object is not there.
         if (r < 0 && strategy->release && !cx_error_is(&why, CX_REASON_TIMEOUT))
                 strategy->release(call->api, object, NULL);
@@ -41,38 +41,38 @@ static int write_new(struct cx_call *call, const struct cx_strategy *strategy, j
 }
 
 // What a dry run answers with: the object as it would be, never written.
-static struct cx_stored *unwritten(struct cx_call *call, json_t *object)
+static struct stored *unwritten(struct call *call, json_t *object)
 {
-        const struct cx_resource *stored = cx_store_cache(call->api->store, call->resource)->resource;
-        json_auto_t *encoded = cx_converted(object, call->resource, stored);
+        const struct cx_resource *stored = store_cache(call->api->store, call->resource)->resource;
+        json_auto_t *encoded = converted(object, call->resource, stored);
         CX_CLEANUP(cx_freep) char *text = cx_json_text(encoded);
-        return cx_stored_new(stored, "dry-run", text, strlen(text), 0);
+        return stored_new(stored, "dry-run", text, strlen(text), 0);
 }
 
-static int create_once(struct cx_call *call, json_t *object, struct cx_stored **ret_stored, struct cx_error *err)
+static int create_once(struct call *call, json_t *object, struct stored **ret_stored, struct cx_error *err)
 {
-        const struct cx_strategy *strategy = cx_strategy_of(call->resource);
-        int r = cx_metadata_prepare_create(call, object, err);
+        const struct strategy *strategy = strategy_of(call->resource);
+        int r = metadata_prepare_create(call, object, err);
         if (r < 0)
                 return r;
-        if (cx_resource_has_status(call->resource) && !strategy->keeps_status_on_create)
+        if (resource_has_status(call->resource) && !strategy->keeps_status_on_create)
                 json_object_set_new(object, "status", json_object());
-        struct cx_admission_request admission = {.call = call,
-                                                 .operation = CX_ADMIT_CREATE,
-                                                 .name = cx_json_string(object, "metadata.name"),
-                                                 .object = object};
+        struct admission_request admission = {.call = call,
+                                              .operation = ADMIT_CREATE,
+                                              .name = cx_json_string(object, "metadata.name"),
+                                              .object = object};
         if (strategy->prepare_create)
                 r = strategy->prepare_create(call, object, err);
         if (r == 0)
                 cx_schema_default(call->resource->kind, object);
         if (r == 0)
-                r = cx_admit_mutating(&admission, err);
+                r = admit_mutating(&admission, err);
         if (r == 0)
                 cx_schema_default(call->resource->kind, object);
         if (r == 0)
-                r = cx_registry_check(call, cx_json_string(object, "metadata.name"), object, NULL, NULL, err);
+                r = registry_check(call, cx_json_string(object, "metadata.name"), object, NULL, NULL, err);
         if (r == 0)
-                r = cx_admit_validating(&admission, err);
+                r = admit_validating(&admission, err);
         if (r < 0)
                 return r;
         if (call->dry_run) {
@@ -82,7 +82,7 @@ static int create_once(struct cx_call *call, json_t *object, struct cx_stored **
         return write_new(call, strategy, object, ret_stored, err);
 }
 
-int cx_registry_create(struct cx_call *call, json_t *object_steal, struct cx_stored **ret_stored, struct cx_error *err)
+int registry_create(struct call *call, json_t *object_steal, struct stored **ret_stored, struct cx_error *err)
 {
         json_auto_t *object = object_steal;
         const char *name = cx_json_string(object, "metadata.name");
@@ -98,22 +98,22 @@ int cx_registry_create(struct cx_call *call, json_t *object_steal, struct cx_sto
         }
 }
 
-void cx_handle_create(struct cx_call *call)
+void handle_create(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
         json_t *object = NULL;
-        CX_STORED *stored = NULL;
+        STORED *stored = NULL;
         int r = 0;
         if (*call->info.name)
                 r = cx_error_reason(&err, CX_REASON_METHOD_NOT_ALLOWED, "POST is not allowed on a single object");
         else if (call->resource->namespaced && !*call->info.namespace)
                 r = cx_error_reason(&err, CX_REASON_BAD_REQUEST, "an empty namespace may not be set during creation");
         if (r == 0)
-                r = cx_decode_body(call, call->resource->kind, &object, &err);
+                r = decode_body(call, call->resource->kind, &object, &err);
         if (r == 0)
-                r = cx_registry_create(call, object, &stored, &err);
+                r = registry_create(call, object, &stored, &err);
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
         else
-                cx_respond_stored(call, 201, cx_steal(&stored));
+                respond_stored(call, 201, cx_steal(&stored));
 }

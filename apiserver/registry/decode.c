@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/registry/registry.h"
-#include "format/json.h"
-#include "format/yaml.h"
-#include "schema/protobuf.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/yaml.h"
+#include "libcommon/schema/protobuf.h"
 
 enum body_kind { BODY_JSON, BODY_YAML, BODY_PROTOBUF, BODY_OTHER };
 
-static enum body_kind body_kind(const struct cx_call *call)
+static enum body_kind body_kind(const struct call *call)
 {
         const char *type = cx_http_header(call->request, "Content-Type");
         size_t length = type ? strcspn(type, "; ") : 0;
@@ -28,7 +28,7 @@ static enum body_kind body_kind(const struct cx_call *call)
 
 #define MAX_DUPLICATES 100
 
-static int parse_yaml(struct cx_call *call, const char *text, size_t length, json_t **ret_json, struct cx_error *err)
+static int parse_yaml(struct call *call, const char *text, size_t length, json_t **ret_json, struct cx_error *err)
 {
         json_auto_t *documents = NULL;
         int r = cx_yaml_parse_noting(text, length, MAX_DUPLICATES, &documents, &call->duplicates.lines, err);
@@ -41,7 +41,7 @@ static int parse_yaml(struct cx_call *call, const char *text, size_t length, jso
 }
 
 // Of keys that are there twice the last one counts; the schema's decoder says what it thinks of them.
-static int parse_json(struct cx_call *call, const char *text, size_t length, json_t **ret_json, struct cx_error *err)
+static int parse_json(struct call *call, const char *text, size_t length, json_t **ret_json, struct cx_error *err)
 {
         if (cx_json_parse(text, length, true, ret_json, NULL) == 0)
                 return 0;
@@ -51,7 +51,7 @@ static int parse_json(struct cx_call *call, const char *text, size_t length, jso
         return r;
 }
 
-int cx_decode_any(struct cx_call *call, json_t **ret_json, struct cx_error *err)
+int decode_any(struct call *call, json_t **ret_json, struct cx_error *err)
 {
         size_t length;
         const char *text = cx_http_body(call->request, &length);
@@ -96,11 +96,11 @@ static int check_kind(const struct cx_kind *kind, const json_t *object, struct c
         return 0;
 }
 
-int cx_decode_body(struct cx_call *call, const struct cx_kind *kind, json_t **ret_object, struct cx_error *err)
+int decode_body(struct call *call, const struct cx_kind *kind, json_t **ret_object, struct cx_error *err)
 {
         json_auto_t *object = NULL;
         char api_version[128];
-        int r = cx_decode_any(call, &object, err);
+        int r = decode_any(call, &object, err);
         if (r == 0)
                 r = check_kind(kind, object, err);
         if (r == 0)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deletion: at once, with grace (pods), or after finalizers have done their part (propagation policies among them).
-#include "api/status.h"
 #include "apiserver/admission/admission.h"
 #include "apiserver/convert.h"
 #include "apiserver/registry/metadata.h"
@@ -8,24 +7,25 @@
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
 #include "apiserver/strategy/strategy.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/api/status.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #define TRIES 30
 #define FINALIZER_ORPHAN "orphan"
 #define FINALIZER_FOREGROUND "foregroundDeletion"
 
-void cx_delete_options_release(struct cx_delete_options *options)
+void delete_options_release(struct delete_options *options)
 {
         free(options->uid);
         free(options->resource_version);
         free(options->propagation_text);
 }
 
-static int decode_options(struct cx_call *call, json_t **ret_options, struct cx_error *err)
+static int decode_options(struct call *call, json_t **ret_options, struct cx_error *err)
 {
         json_auto_t *body = NULL;
-        int r = cx_decode_any(call, &body, err);
+        int r = decode_any(call, &body, err);
         if (r < 0)
                 return r;
         const char *kind = cx_json_string(body, "kind");
@@ -39,12 +39,12 @@ static int decode_options(struct cx_call *call, json_t **ret_options, struct cx_
 }
 
 // Without a body the query says the same.
-static int options_of_query(struct cx_call *call, json_t **ret_options, struct cx_error *err)
+static int options_of_query(struct call *call, json_t **ret_options, struct cx_error *err)
 {
         CX_STRINGS dry_run = CX_STRINGS_INIT;
         int64_t grace = INT64_MIN;
         const char *policy = cx_http_query(call->request, "propagationPolicy");
-        int orphan = cx_query_bool(call, "orphanDependents"), r = cx_query_int(call, "gracePeriodSeconds", &grace, err);
+        int orphan = query_bool(call, "orphanDependents"), r = query_int(call, "gracePeriodSeconds", &grace, err);
         if (r < 0)
                 return r;
         json_t *options = json_object(), *list = json_array();
@@ -62,16 +62,16 @@ static int options_of_query(struct cx_call *call, json_t **ret_options, struct c
         return 0;
 }
 
-int cx_delete_options_from(const json_t *json, struct cx_delete_options *ret_options, struct cx_error *err)
+int delete_options_from(const json_t *json, struct delete_options *ret_options, struct cx_error *err)
 {
         const json_t *grace = json_object_get(json, "gracePeriodSeconds");
         const json_t *orphan = json_object_get(json, "orphanDependents"), *list = json_object_get(json, "dryRun");
         const char *policy = cx_json_string(json, "propagationPolicy");
         CX_STRINGS dry_run = CX_STRINGS_INIT;
-        *ret_options = (struct cx_delete_options){.grace_period = -1, .dry_run = json_array_size(list) > 0};
+        *ret_options = (struct delete_options){.grace_period = -1, .dry_run = json_array_size(list) > 0};
         for (size_t i = 0; i < json_array_size(list); i++)
                 cx_strings_add(&dry_run, cx_str(json_string_value(json_array_get(list, i))));
-        int r = cx_check_delete_options(&dry_run, policy, orphan, err);
+        int r = check_delete_options(&dry_run, policy, orphan, err);
         if (r < 0)
                 return r;
         if (json_is_integer(grace)) {
@@ -87,21 +87,21 @@ int cx_delete_options_from(const json_t *json, struct cx_delete_options *ret_opt
         return 0;
 }
 
-int cx_delete_options(struct cx_call *call, struct cx_delete_options *ret_options, struct cx_error *err)
+int delete_options(struct call *call, struct delete_options *ret_options, struct cx_error *err)
 {
         size_t length;
         json_auto_t *json = NULL;
-        *ret_options = (struct cx_delete_options){.grace_period = -1};
+        *ret_options = (struct delete_options){.grace_period = -1};
         (void)cx_http_body(call->request, &length);
         int r = length ? decode_options(call, &json, err) : options_of_query(call, &json, err);
-        return r < 0 ? r : cx_delete_options_from(json, ret_options, err);
+        return r < 0 ? r : delete_options_from(json, ret_options, err);
 }
 
-static int check_preconditions(const struct cx_call *call, const char *name, const json_t *object,
-                               const struct cx_delete_options *o, struct cx_error *err)
+static int check_preconditions(const struct call *call, const char *name, const json_t *object,
+                               const struct delete_options *o, struct cx_error *err)
 {
         char resource[512];
-        cx_qualified_resource(call->resource, resource);
+        qualified_resource(call->resource, resource);
         const char *uid = cx_json_string(object, "metadata.uid");
         const char *version = cx_json_string(object, "metadata.resourceVersion");
         if (o->uid && !cx_streq(o->uid, uid))
@@ -137,9 +137,9 @@ static void set_finalizer(json_t *object, const char *finalizer, bool wanted)
 }
 
 // Makes the object say that it is being deleted. True when it must stay until something else has happened.
-static bool begin(struct cx_call *call, json_t *object, const struct cx_delete_options *o)
+static bool begin(struct call *call, json_t *object, const struct delete_options *o)
 {
-        const struct cx_strategy *strategy = cx_strategy_of(call->resource);
+        const struct strategy *strategy = strategy_of(call->resource);
         json_t *metadata = cx_json_object_at(object, "metadata");
         int64_t grace = 0;
         if (strategy->grace)
@@ -149,7 +149,7 @@ static bool begin(struct cx_call *call, json_t *object, const struct cx_delete_o
                 set_finalizer(object, FINALIZER_FOREGROUND, cx_streq(o->propagation, "Foreground"));
         }
         bool waits = strategy->begin_delete && strategy->begin_delete(object);
-        waits |= cx_has_finalizers(object) || grace > 0;
+        waits |= has_finalizers(object) || grace > 0;
         if (!waits)
                 return false;
         const json_t *present = json_object_get(metadata, "deletionGracePeriodSeconds");
@@ -167,38 +167,35 @@ static bool begin(struct cx_call *call, json_t *object, const struct cx_delete_o
 }
 
 // 1: somebody was faster, try again.
-static int delete_once(struct cx_call *call, const char *name, const struct cx_delete_options *o,
-                       const struct cx_stored *stored, struct cx_stored **ret_stored, char **ret_uid,
-                       struct cx_error *err)
+static int delete_once(struct call *call, const char *name, const struct delete_options *o, const struct stored *stored,
+                       struct stored **ret_stored, char **ret_uid, struct cx_error *err)
 {
-        const struct cx_strategy *strategy = cx_strategy_of(call->resource);
+        const struct strategy *strategy = strategy_of(call->resource);
         const char *namespace = call->resource->namespaced ? call->info.namespace : NULL;
-        json_auto_t *current = cx_stored_parse(stored);
+        json_auto_t *current = stored_parse(stored);
         int r = check_preconditions(call, name, current, o, err);
-        struct cx_admission_request admission = {
-                .call = call, .operation = CX_ADMIT_DELETE, .name = name, .old = current};
+        struct admission_request admission = {.call = call, .operation = ADMIT_DELETE, .name = name, .old = current};
         if (r == 0)
-                r = cx_admit_validating(&admission, err);
+                r = admit_validating(&admission, err);
         if (r < 0)
                 return r;
         *ret_uid = cx_strdup(cx_json_string(current, "metadata.uid"));
         json_auto_t *object = json_deep_copy(current);
         bool stays = begin(call, object, o);
         if (o->dry_run) {
-                *ret_stored = stays ? cx_stored_ref((struct cx_stored *)stored) : NULL;
+                *ret_stored = stays ? stored_ref((struct stored *)stored) : NULL;
                 return 0;
         }
         CX_ERROR why = CX_ERROR_INIT;
         if (stays && json_equal(object, current)) {
-                *ret_stored = cx_stored_ref((struct cx_stored *)stored);
+                *ret_stored = stored_ref((struct stored *)stored);
                 return 0;
         }
-        const struct cx_resource *kept = cx_store_cache(call->api->store, call->resource)->resource;
+        const struct cx_resource *kept = store_cache(call->api->store, call->resource)->resource;
         if (stays)
-                r = cx_store_put(call->api->store, kept, namespace, name, object, stored->revision, 0, ret_stored,
-                                 &why);
+                r = store_put(call->api->store, kept, namespace, name, object, stored->revision, 0, ret_stored, &why);
         else
-                r = cx_store_delete(call->api->store, kept, namespace, name, stored->revision, NULL, &why);
+                r = store_delete(call->api->store, kept, namespace, name, stored->revision, NULL, &why);
         if (r == 0 && !stays && strategy->release)
                 strategy->release(call->api, current, NULL);
         if (cx_error_is(&why, CX_REASON_CONFLICT)) {
@@ -208,19 +205,19 @@ static int delete_once(struct cx_call *call, const char *name, const struct cx_d
         return r < 0 ? cx_error_move(err, &why) : 0;
 }
 
-int cx_registry_delete(struct cx_call *call, const char *name, const struct cx_delete_options *options,
-                       struct cx_stored **ret_stored, char **ret_uid, struct cx_error *err)
+int registry_delete(struct call *call, const char *name, const struct delete_options *options,
+                    struct stored **ret_stored, char **ret_uid, struct cx_error *err)
 {
         const char *namespace = call->resource->namespaced ? call->info.namespace : NULL;
         for (int i = 0; i < TRIES; i++) {
                 // Preconditions must be checked against what is, not against what the cache still shows.
-                CX_STORED *stored = i || options->uid || options->resource_version
-                                            ? NULL
-                                            : cx_store_get(call->api->store, call->resource, namespace, name);
+                STORED *stored = i || options->uid || options->resource_version
+                                         ? NULL
+                                         : store_get(call->api->store, call->resource, namespace, name);
                 CX_ERROR why = CX_ERROR_INIT;
-                if (!stored && cx_store_read(call->api->store, call->resource, namespace, name, &stored, &why) < 0) {
+                if (!stored && store_read(call->api->store, call->resource, namespace, name, &stored, &why) < 0) {
                         if (cx_error_is(&why, CX_REASON_NOT_FOUND))
-                                return cx_call_not_found(call, name, err);
+                                return call_not_found(call, name, err);
                         return cx_error_move(err, &why);
                 }
                 *ret_stored = NULL;
@@ -232,56 +229,56 @@ int cx_registry_delete(struct cx_call *call, const char *name, const struct cx_d
                                call->resource->resource, name);
 }
 
-void cx_handle_delete(struct cx_call *call)
+void handle_delete(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        struct cx_delete_options options;
-        CX_STORED *stored = NULL;
+        struct delete_options options;
+        STORED *stored = NULL;
         CX_CLEANUP(cx_freep) char *uid = NULL;
-        int r = cx_delete_options(call, &options, &err);
+        int r = delete_options(call, &options, &err);
         if (r == 0)
-                r = cx_registry_delete(call, call->info.name, &options, &stored, &uid, &err);
-        cx_delete_options_release(&options);
+                r = registry_delete(call, call->info.name, &options, &stored, &uid, &err);
+        delete_options_release(&options);
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
         else if (stored)
-                cx_respond_stored(call, 200, cx_steal(&stored));
+                respond_stored(call, 200, cx_steal(&stored));
         else
-                cx_respond_object(
+                respond_object(
                         call, 200,
                         cx_status_success(call->resource->group, call->resource->resource, call->info.name, uid));
 }
 
-void cx_handle_delete_collection(struct cx_call *call)
+void handle_delete_collection(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        struct cx_delete_options options = {0};
-        struct cx_list_options selection = {0};
-        CX_STORED_LIST list = {0};
-        int r = cx_delete_options(call, &options, &err);
+        struct delete_options options = {0};
+        struct list_options selection = {0};
+        STORED_LIST list = {0};
+        int r = delete_options(call, &options, &err);
         if (r == 0)
-                r = cx_list_options(call, &selection, &err);
+                r = list_options(call, &selection, &err);
         if (r == 0)
-                r = cx_store_sync(call->api->store, &err);
+                r = store_sync(call->api->store, &err);
         if (r == 0)
-                cx_cache_list(cx_store_cache(call->api->store, call->resource), &selection.filter, &list);
+                cache_list(store_cache(call->api->store, call->resource), &selection.filter, &list);
         if (selection.limit > 0 && list.count > (size_t)selection.limit)
-                cx_stored_list_truncate(&list, (size_t)selection.limit);
+                stored_list_truncate(&list, (size_t)selection.limit);
         for (size_t i = 0; r == 0 && i < list.count; i++) {
-                CX_STORED *left = NULL;
+                STORED *left = NULL;
                 CX_CLEANUP(cx_freep) char *uid = NULL;
                 CX_ERROR why = CX_ERROR_INIT;
                 if (call->resource->namespaced)
                         (void)snprintf(call->info.namespace, sizeof call->info.namespace, "%.*s",
                                        (int)list.items[i]->namespace_length, list.items[i]->key);
-                if (cx_registry_delete(call, list.items[i]->name, &options, &left, &uid, &why) < 0 &&
+                if (registry_delete(call, list.items[i]->name, &options, &left, &uid, &why) < 0 &&
                     !cx_error_is(&why, CX_REASON_NOT_FOUND))
                         r = cx_error_move(&err, &why);
         }
-        cx_delete_options_release(&options);
-        cx_list_options_release(&selection);
+        delete_options_release(&options);
+        list_options_release(&selection);
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
         else
-                cx_respond_list(call, &list, cx_store_revision(call->api->store), NULL, -1);
+                respond_list(call, &list, store_revision(call->api->store), NULL, -1);
 }

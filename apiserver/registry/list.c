@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading: single objects and lists. resourceVersion=0 is answered at once from the cache; a consistent read waits for
 // the cache to have caught up with etcd; pages after the first and exact revisions are read from etcd's history.
-#include "api/status.h"
 #include "apiserver/convert.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/options.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
-#include "format/json.h"
-#include "net/pki.h"
+#include "libcommon/api/status.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/pki.h"
 
 // --- options ---
 
@@ -34,7 +34,7 @@ static char *encode_continue(int64_t revision, const char *last_key)
         return cx_buf_detach(&encoded);
 }
 
-static int decode_continue(const char *text, struct cx_list_options *o, struct cx_error *err)
+static int decode_continue(const char *text, struct list_options *o, struct cx_error *err)
 {
         CX_BUF bytes = CX_BUF_INIT_MAX(4096);
         json_auto_t *token = NULL;
@@ -48,10 +48,10 @@ static int decode_continue(const char *text, struct cx_list_options *o, struct c
         return 0;
 }
 
-static int check_fields(const struct cx_call *call, const struct cx_selector *fields, struct cx_error *err)
+static int check_fields(const struct call *call, const struct cx_selector *fields, struct cx_error *err)
 {
         for (size_t i = 0; i < fields->count; i++)
-                if (!cx_resource_selects_field(call->resource, fields->requirements[i].key))
+                if (!resource_selects_field(call->resource, fields->requirements[i].key))
                         return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                                "Unable to find \"%s\" that match label selector \"\", field selector "
                                                "\"%s\": field label not supported: %s",
@@ -61,16 +61,16 @@ static int check_fields(const struct cx_call *call, const struct cx_selector *fi
 }
 
 // From the call's version to the one that objects are stored in.
-static void convert_fields(const struct cx_call *call, const struct cx_resource *stored, struct cx_selector *fields)
+static void convert_fields(const struct call *call, const struct cx_resource *stored, struct cx_selector *fields)
 {
         for (size_t i = 0; i < fields->count; i++) {
-                char *name = cx_convert_field(fields->requirements[i].key, call->resource, stored);
+                char *name = convert_field(fields->requirements[i].key, call->resource, stored);
                 free(fields->requirements[i].key);
                 fields->requirements[i].key = name;
         }
 }
 
-static int parse_selectors(struct cx_call *call, struct cx_list_options *o, struct cx_error *err)
+static int parse_selectors(struct call *call, struct list_options *o, struct cx_error *err)
 {
         const char *labels = cx_http_query(call->request, "labelSelector");
         const char *fields = cx_http_query(call->request, "fieldSelector");
@@ -88,20 +88,20 @@ static int parse_selectors(struct cx_call *call, struct cx_list_options *o, stru
         return r;
 }
 
-int cx_list_options(struct cx_call *call, struct cx_list_options *o, struct cx_error *err)
+int list_options(struct call *call, struct list_options *o, struct cx_error *err)
 {
-        *o = (struct cx_list_options){.revision = -1};
+        *o = (struct list_options){.revision = -1};
         const char *token = cx_http_query(call->request, "continue");
         int64_t ignored = 0;
         const char *revision = cx_http_query(call->request, "resourceVersion");
         const char *match = cx_http_query(call->request, "resourceVersionMatch");
         int r = parse_selectors(call, o, err);
         if (r == 0)
-                r = cx_query_int(call, "limit", &o->limit, err);
+                r = query_int(call, "limit", &o->limit, err);
         if (r == 0)
-                r = cx_query_int(call, "timeoutSeconds", &ignored, err);
+                r = query_int(call, "timeoutSeconds", &ignored, err);
         if (r == 0)
-                r = cx_check_list_options(call, cx_streq(call->info.verb, "watch"), err);
+                r = check_list_options(call, cx_streq(call->info.verb, "watch"), err);
         if (o->limit < 0)
                 o->limit = 0;
         if (r == 0 && revision && *revision)
@@ -113,11 +113,11 @@ int cx_list_options(struct cx_call *call, struct cx_list_options *o, struct cx_e
         if (o->after && o->revision > 0)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "specifying resource version is not allowed when using continue");
-        const struct cx_resource *stored = cx_store_cache(call->api->store, call->resource)->resource;
+        const struct cx_resource *stored = store_cache(call->api->store, call->resource)->resource;
         convert_fields(call, stored, &o->fields);
         o->exact = cx_streq(match, "Exact");
         o->not_older_than = cx_streq(match, "NotOlderThan");
-        o->filter = (struct cx_filter){
+        o->filter = (struct filter){
                 .resource = stored,
                 .namespace = call->resource->namespaced && *call->info.namespace ? call->info.namespace : NULL,
                 .labels = o->labels.count ? &o->labels : NULL,
@@ -126,7 +126,7 @@ int cx_list_options(struct cx_call *call, struct cx_list_options *o, struct cx_e
         return 0;
 }
 
-void cx_list_options_release(struct cx_list_options *o)
+void list_options_release(struct list_options *o)
 {
         cx_selector_release(&o->labels);
         cx_selector_release(&o->fields);
@@ -135,12 +135,12 @@ void cx_list_options_release(struct cx_list_options *o)
 }
 
 // A consistent read brings every revision that any server has given out: what is greater then does not exist.
-int cx_wait_for_revision(struct cx_call *call, int64_t revision, struct cx_error *err)
+int wait_for_revision(struct call *call, int64_t revision, struct cx_error *err)
 {
-        if (revision >= 0 && revision <= cx_store_revision(call->api->store))
+        if (revision >= 0 && revision <= store_revision(call->api->store))
                 return 0;
-        int r = cx_store_sync(call->api->store, err);
-        int64_t current = cx_store_revision(call->api->store);
+        int r = store_sync(call->api->store, err);
+        int64_t current = store_revision(call->api->store);
         if (r < 0 || revision <= current)
                 return r;
         r = cx_error_reason(err, CX_REASON_TIMEOUT, "Too large resource version: %ld, current: %ld", (long)revision,
@@ -152,54 +152,53 @@ int cx_wait_for_revision(struct cx_call *call, int64_t revision, struct cx_error
 
 // --- get ---
 
-static void respond_get(struct cx_call *call)
+static void respond_get(struct call *call)
 {
-        struct cx_stored *stored =
-                cx_store_get(call->api->store, call->resource, call->resource->namespaced ? call->info.namespace : NULL,
-                             call->info.name);
+        struct stored *stored = store_get(call->api->store, call->resource,
+                                          call->resource->namespaced ? call->info.namespace : NULL, call->info.name);
         if (stored) {
-                cx_respond_stored(call, 200, stored);
+                respond_stored(call, 200, stored);
                 return;
         }
         CX_ERROR err = CX_ERROR_INIT;
-        (void)cx_call_not_found(call, call->info.name, &err);
-        cx_respond_error(call, &err);
+        (void)call_not_found(call, call->info.name, &err);
+        respond_error(call, &err);
 }
 
-void cx_handle_get(struct cx_call *call)
+void handle_get(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
         int64_t revision = -1;
         const char *text = cx_http_query(call->request, "resourceVersion");
         int r = text && *text ? parse_revision(text, &revision, &err) : 0;
         if (r == 0)
-                r = cx_wait_for_revision(call, revision, &err);
+                r = wait_for_revision(call, revision, &err);
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
         else
                 respond_get(call);
 }
 
 // --- list ---
 
-static void respond_cached(struct cx_call *call, struct cx_list_options *o)
+static void respond_cached(struct call *call, struct list_options *o)
 {
-        CX_STORED_LIST list = {0};
+        STORED_LIST list = {0};
         CX_CLEANUP(cx_freep) char *token = NULL;
         int64_t remaining = -1;
         // Taken before the objects: a list may be newer than it says, never older.
-        int64_t revision = cx_store_revision(call->api->store);
-        cx_cache_list(cx_store_cache(call->api->store, call->resource), &o->filter, &list);
+        int64_t revision = store_revision(call->api->store);
+        cache_list(store_cache(call->api->store, call->resource), &o->filter, &list);
         if (o->limit && list.count > (size_t)o->limit) {
                 remaining = (int64_t)list.count - o->limit;
-                cx_stored_list_truncate(&list, (size_t)o->limit);
+                stored_list_truncate(&list, (size_t)o->limit);
                 token = encode_continue(revision, list.items[list.count - 1]->key);
         }
-        cx_respond_list(call, &list, revision, token, o->filter.labels || o->filter.fields ? -1 : remaining);
+        respond_list(call, &list, revision, token, o->filter.labels || o->filter.fields ? -1 : remaining);
 }
 
 // Of a page whose revision is compacted: the way to the rest, as it is now.
-static void respond_page_expired(struct cx_call *call, const struct cx_list_options *o)
+static void respond_page_expired(struct call *call, const struct list_options *o)
 {
         CX_ERROR err = CX_ERROR_INIT;
         (void)cx_error_reason(
@@ -215,22 +214,22 @@ static void respond_page_expired(struct cx_call *call, const struct cx_list_opti
         CX_CLEANUP(cx_freep) char *token = encode_continue(-1, o->after);
         json_t *status = cx_status_from_error(&err);
         json_object_set_new(status, "metadata", json_pack("{s:s}", "continue", token));
-        cx_respond_object(call, cx_status_http_code(&err), status);
+        respond_object(call, cx_status_http_code(&err), status);
 }
 
-static int respond_history(struct cx_call *call, struct cx_list_options *o, struct cx_error *err)
+static int respond_history(struct call *call, struct list_options *o, struct cx_error *err)
 {
-        CX_STORED_LIST list = {0};
+        STORED_LIST list = {0};
         CX_CLEANUP(cx_freep) char *token = NULL;
         bool more = false;
         int64_t revision = o->after ? o->continue_revision : o->revision;
         size_t limit = o->limit ? (size_t)o->limit : SIZE_MAX;
         CX_ERROR why = CX_ERROR_INIT;
-        int r = cx_wait_for_revision(call, revision, err);
+        int r = wait_for_revision(call, revision, err);
         if (r < 0)
                 return r;
-        r = cx_store_page(call->api->store, call->resource, &o->filter, revision, o->after, limit, &list, &revision,
-                          &more, &why);
+        r = store_page(call->api->store, call->resource, &o->filter, revision, o->after, limit, &list, &revision, &more,
+                       &why);
         if (cx_error_is(&why, CX_REASON_EXPIRED) && o->after) {
                 respond_page_expired(call, o);
                 return 0;
@@ -241,39 +240,39 @@ static int respond_history(struct cx_call *call, struct cx_list_options *o, stru
                 return cx_error_move(err, &why);
         if (more && list.count)
                 token = encode_continue(revision, list.items[list.count - 1]->key);
-        cx_respond_list(call, &list, revision, token, -1);
+        respond_list(call, &list, revision, token, -1);
         return 0;
 }
 
-void cx_handle_list(struct cx_call *call)
+void handle_list(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        struct cx_list_options o = {0};
-        int r = cx_list_options(call, &o, &err);
+        struct list_options o = {0};
+        int r = list_options(call, &o, &err);
         if (r == 0 && (o.after || (o.exact && o.revision > 0))) {
                 r = respond_history(call, &o, &err);
         } else if (r == 0) {
-                r = cx_wait_for_revision(call, o.revision, &err);
+                r = wait_for_revision(call, o.revision, &err);
                 if (r == 0)
                         respond_cached(call, &o);
         }
-        cx_list_options_release(&o);
+        list_options_release(&o);
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
 }
 
 // A consistent get needs no worker: whoever brings the news that the cache is fresh answers it.
-static void on_fresh(struct cx_waiter *waiter, int result)
+static void on_fresh(struct waiter *waiter, int result)
 {
-        struct cx_call *call = (struct cx_call *)((char *)waiter - offsetof(struct cx_call, waiter));
+        struct call *call = (struct call *)((char *)waiter - offsetof(struct call, waiter));
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_store_waited(result, &err) < 0)
-                cx_respond_error(call, &err);
+        if (store_waited(result, &err) < 0)
+                respond_error(call, &err);
         else
                 respond_get(call);
 }
 
-static bool get_inline(struct cx_call *call)
+static bool get_inline(struct call *call)
 {
         const char *revision = cx_http_query(call->request, "resourceVersion");
         if (cx_streq(revision, "0")) {
@@ -283,33 +282,33 @@ static bool get_inline(struct cx_call *call)
         if (revision && *revision)
                 return false;
         call->waiter.done = on_fresh;
-        cx_progress_await_fresh(cx_store_progress(call->api->store), &call->waiter);
+        progress_await_fresh(store_progress(call->api->store), &call->waiter);
         return true;
 }
 
-static bool watch_inline(struct cx_call *call)
+static bool watch_inline(struct call *call)
 {
         const char *revision = cx_http_query(call->request, "resourceVersion");
         // A watch from a given revision starts at once; "from now" needs a consistent read first.
         if (!revision || !*revision)
                 return false;
         int64_t asked;
-        if (cx_parse_int(revision, 0, INT64_MAX, &asked) == 0 && asked > cx_store_revision(call->api->store))
+        if (cx_parse_int(revision, 0, INT64_MAX, &asked) == 0 && asked > store_revision(call->api->store))
                 return false;
-        cx_handle_watch(call);
+        handle_watch(call);
         return true;
 }
 
-static bool list_inline(struct cx_call *call)
+static bool list_inline(struct call *call)
 {
         const char *token = cx_http_query(call->request, "continue");
         if (!cx_streq(cx_http_query(call->request, "resourceVersion"), "0") || (token && *token))
                 return false;
-        cx_handle_list(call);
+        handle_list(call);
         return true;
 }
 
-bool cx_handle_read_inline(struct cx_call *call)
+bool handle_read_inline(struct call *call)
 {
         if (cx_streq(call->info.verb, "get"))
                 return get_inline(call);

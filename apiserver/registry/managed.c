@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/registry/managed.h"
 
-#include "base/time.h"
-#include "format/json.h"
-#include "schema/fields.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/schema/fields.h"
 
 #define BEFORE_FIRST_APPLY "before-first-apply"
 #define MAX_MANAGER 128
 
-char *cx_managed_manager(const struct cx_call *call)
+char *managed_manager(const struct call *call)
 {
         const char *given = cx_http_query(call->request, "fieldManager");
         if (given && *given)
@@ -25,8 +25,8 @@ static json_t *entries_of(const json_t *object)
         return cx_json_get(object, "metadata.managedFields");
 }
 
-static json_t *new_entry(const struct cx_call *call, const char *manager, const char *operation,
-                         const char *subresource, json_t *fields_steal)
+static json_t *new_entry(const struct call *call, const char *manager, const char *operation, const char *subresource,
+                         json_t *fields_steal)
 {
         char api_version[128], now[CX_TIME_TEXT];
         cx_time_format(cx_time_now(), now);
@@ -66,7 +66,7 @@ static bool is_well_formed(const json_t *entries)
         return true;
 }
 
-void cx_managed_keep(json_t *metadata, const json_t *old_metadata)
+void managed_keep(json_t *metadata, const json_t *old_metadata)
 {
         json_t *asked = json_object_get(metadata, "managedFields");
         json_t *stored = json_object_get(old_metadata, "managedFields");
@@ -88,7 +88,7 @@ static void forget(json_t *fields, const char *const *names, size_t count)
 }
 
 // What nobody owns: identity, what the server keeps, and what the other endpoint of the object is for.
-static void strip(const struct cx_call *call, json_t *fields, const char *subresource)
+static void strip(const struct call *call, json_t *fields, const char *subresource)
 {
         static const char *const top[] = {"f:apiVersion", "f:kind"};
         static const char *const meta[] = {
@@ -105,8 +105,7 @@ static void strip(const struct cx_call *call, json_t *fields, const char *subres
                 json_object_del(fields, "f:status");
 }
 
-static json_t *changed_fields(const struct cx_call *call, const json_t *object, const json_t *old,
-                              const char *subresource)
+static json_t *changed_fields(const struct call *call, const json_t *object, const json_t *old, const char *subresource)
 {
         json_t *fields = cx_fields_changed(call->resource->kind->type, object, old);
         strip(call, fields, subresource);
@@ -135,7 +134,7 @@ static void drop_empty(json_t *entries)
 
 // --- writes that are no apply ---
 
-void cx_managed_update(struct cx_call *call, json_t *object, const json_t *old, const char *subresource)
+void managed_update(struct call *call, json_t *object, const json_t *old, const char *subresource)
 {
         json_t *stored = entries_of(object);
         if (!json_array_size(stored))
@@ -144,7 +143,7 @@ void cx_managed_update(struct cx_call *call, json_t *object, const json_t *old, 
         json_auto_t *fields = changed_fields(call, object, old, subresource);
         json_auto_t *gone = changed_fields(call, old, object, subresource); // with what only has another value
         json_auto_t *lost = cx_fields_minus(gone, fields);
-        CX_CLEANUP(cx_freep) char *manager = cx_managed_manager(call);
+        CX_CLEANUP(cx_freep) char *manager = managed_manager(call);
         json_t *own = find_entry(entries, manager, "Update", subresource);
         for (size_t i = 0; i < json_array_size(entries); i++) {
                 json_t *entry = json_array_get(entries, i);
@@ -256,8 +255,8 @@ static void add_applied(json_t *entries, json_t *entry_steal)
         json_array_insert_new(entries, at, entry_steal);
 }
 
-int cx_managed_apply(struct cx_call *call, const json_t *live, const json_t *config, const char *manager, bool force,
-                     json_t **ret_object, struct cx_error *err)
+int managed_apply(struct call *call, const json_t *live, const json_t *config, const char *manager, bool force,
+                  json_t **ret_object, struct cx_error *err)
 {
         const struct cx_type *type = call->resource->kind->type;
         const char *subresource = call->subresource ? call->subresource->name : NULL;

@@ -7,15 +7,15 @@
 #include "apiserver/apiserver.h"
 
 // The name that a writer goes by: `fieldManager`, or the first part of its User-Agent. Owned by the caller.
-char *cx_managed_manager(const struct cx_call *call);
+char *managed_manager(const struct call *call);
 
 // For a write that is no apply: the request's managedFields count when they are an empty list (ownership is forgotten) or
 // a well-formed list; else what is stored stays.
-void cx_managed_keep(json_t *metadata, const json_t *old_metadata);
+void managed_keep(json_t *metadata, const json_t *old_metadata);
 // What the write has changed is the writer's from now on.
-void cx_managed_update(struct cx_call *call, json_t *object, const json_t *old, const char *subresource);
+void managed_update(struct call *call, json_t *object, const json_t *old, const char *subresource);
 
 // The object that follows when `config` is applied to `live` (NULL: there is none), with its managedFields. Conflicts with
 // other owners are an error (409, a cause a field) unless `force`.
-int cx_managed_apply(struct cx_call *call, const json_t *live, const json_t *config, const char *manager, bool force,
-                     json_t **ret_object, struct cx_error *err) CX_CHECK;
+int managed_apply(struct call *call, const json_t *live, const json_t *config, const char *manager, bool force,
+                  json_t **ret_object, struct cx_error *err) CX_CHECK;

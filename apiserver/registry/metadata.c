@@ -2,9 +2,9 @@
 #include "apiserver/registry/metadata.h"
 
 #include "apiserver/registry/managed.h"
-#include "base/random.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #define SUFFIX_LENGTH 5
 #define MAX_GENERATED 63
@@ -43,22 +43,22 @@ static bool counts_generations(const struct cx_resource *resource)
         return false;
 }
 
-bool cx_resource_has_status(const struct cx_resource *resource)
+bool resource_has_status(const struct cx_resource *resource)
 {
         return cx_resource_subresource(resource, "status") != NULL;
 }
 
-bool cx_has_finalizers(const json_t *object)
+bool has_finalizers(const json_t *object)
 {
         return cx_json_count(object, "metadata.finalizers") > 0;
 }
 
-bool cx_is_being_deleted(const json_t *object)
+bool is_being_deleted(const json_t *object)
 {
         return cx_json_get(object, "metadata.deletionTimestamp") != NULL;
 }
 
-static int set_name(struct cx_call *call, json_t *metadata, struct cx_error *err)
+static int set_name(struct call *call, json_t *metadata, struct cx_error *err)
 {
         const char *name = cx_json_string(metadata, "name"), *base = cx_json_string(metadata, "generateName");
         if (name && *name)
@@ -67,7 +67,7 @@ static int set_name(struct cx_call *call, json_t *metadata, struct cx_error *err
                 CX_ERROR causes = CX_ERROR_INIT;
                 cx_error_cause(&causes, "FieldValueRequired", "metadata.name",
                                "Required value: name or generateName is required");
-                return cx_call_invalid(call, "", &causes, err);
+                return call_invalid(call, "", &causes, err);
         }
         char suffix[SUFFIX_LENGTH + 1];
         cx_random_suffix(suffix, SUFFIX_LENGTH);
@@ -78,7 +78,7 @@ static int set_name(struct cx_call *call, json_t *metadata, struct cx_error *err
         return 0;
 }
 
-static int set_namespace(struct cx_call *call, json_t *metadata, struct cx_error *err)
+static int set_namespace(struct call *call, json_t *metadata, struct cx_error *err)
 {
         const char *given = cx_json_string(metadata, "namespace");
         if (!call->resource->namespaced) {
@@ -93,7 +93,7 @@ static int set_namespace(struct cx_call *call, json_t *metadata, struct cx_error
         return 0;
 }
 
-int cx_metadata_prepare_create(struct cx_call *call, json_t *object, struct cx_error *err)
+int metadata_prepare_create(struct call *call, json_t *object, struct cx_error *err)
 {
         static const char *const owned[] = {"uid",      "creationTimestamp",          "deletionTimestamp",
                                             "selfLink", "deletionGracePeriodSeconds", "generation"};
@@ -178,8 +178,8 @@ static void keep_all_but_status(json_t *object, const json_t *old)
         json_object_update(object, result);
 }
 
-int cx_metadata_prepare_update(struct cx_call *call, json_t *object, const json_t *old, const char *subresource,
-                               struct cx_error *err)
+int metadata_prepare_update(struct call *call, json_t *object, const json_t *old, const char *subresource,
+                            struct cx_error *err)
 {
         static const char *const owned[] = {"uid",        "creationTimestamp",          "deletionTimestamp",
                                             "generation", "deletionGracePeriodSeconds", "generateName"};
@@ -196,7 +196,7 @@ int cx_metadata_prepare_update(struct cx_call *call, json_t *object, const json_
         const char *uid = cx_json_string(metadata, "uid"), *old_uid = cx_json_string(old_metadata, "uid");
         if (uid && *uid && !cx_streq(uid, old_uid)) {
                 char resource[512];
-                cx_qualified_resource(call->resource, resource);
+                qualified_resource(call->resource, resource);
                 return cx_error_reason(err, CX_REASON_CONFLICT,
                                        "Operation cannot be fulfilled on %s \"%s\": StorageError: invalid object: "
                                        "Precondition failed: UID in precondition: %s, UID in object meta: %s",
@@ -206,11 +206,11 @@ int cx_metadata_prepare_update(struct cx_call *call, json_t *object, const json_
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
                 keep(metadata, old_metadata, owned[i]);
         if (!call->applying)
-                cx_managed_keep(metadata, old_metadata);
+                managed_keep(metadata, old_metadata);
         json_object_del(metadata, "selfLink");
         if (cx_streq(subresource, "status") || cx_streq(subresource, "approval"))
                 keep_all_but_status(object, old);
-        else if (!subresource && cx_resource_has_status(call->resource))
+        else if (!subresource && resource_has_status(call->resource))
                 keep(object, old, "status");
         const json_t *generation = json_object_get(old_metadata, "generation");
         // KEP-5067: a pod that gets its node is as it was asked for.
@@ -222,7 +222,7 @@ int cx_metadata_prepare_update(struct cx_call *call, json_t *object, const json_
         return 0;
 }
 
-int cx_call_invalid(const struct cx_call *call, const char *name, struct cx_error *causes, struct cx_error *err)
+int call_invalid(const struct call *call, const char *name, struct cx_error *causes, struct cx_error *err)
 {
         if (!causes->n_causes)
                 return 0;

@@ -4,7 +4,7 @@
 #define GROUP "meta.k8s.io"
 #define MAX_MANAGER 128
 
-int cx_options_invalid(const char *kind, struct cx_error *causes, struct cx_error *err)
+int options_invalid(const char *kind, struct cx_error *causes, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(16384);
         bool many = causes->n_causes > 1;
@@ -33,7 +33,7 @@ static void unsupported(struct cx_error *causes, const char *field, const char *
 
 // --- values of the query ---
 
-int cx_query_int(const struct cx_call *call, const char *name, int64_t *ret_value, struct cx_error *err)
+int query_int(const struct call *call, const char *name, int64_t *ret_value, struct cx_error *err)
 {
         const char *text = cx_http_query(call->request, name);
         if (!text || !*text || cx_parse_int(text, INT64_MIN, INT64_MAX, ret_value) == 0)
@@ -41,7 +41,7 @@ int cx_query_int(const struct cx_call *call, const char *name, int64_t *ret_valu
         return cx_error_reason(err, CX_REASON_BAD_REQUEST, "strconv.ParseInt: parsing \"%s\": invalid syntax", text);
 }
 
-int cx_query_bool(const struct cx_call *call, const char *name)
+int query_bool(const struct call *call, const char *name)
 {
         const char *text = cx_http_query(call->request, name);
         if (!text)
@@ -63,7 +63,7 @@ static void check_dry_run(const struct cx_strings *values, struct cx_error *caus
         }
 }
 
-static void read_validation(struct cx_call *call, struct cx_error *causes)
+static void read_validation(struct call *call, struct cx_error *causes)
 {
         const char *text = cx_http_query(call->request, "fieldValidation");
         call->field_validation = CX_FIELDS_WARN;
@@ -77,7 +77,7 @@ static void read_validation(struct cx_call *call, struct cx_error *causes)
                 unsupported(causes, "fieldValidation", text, "\"Ignore\", \"Strict\", \"Warn\"");
 }
 
-static void check_manager(const struct cx_call *call, struct cx_error *causes)
+static void check_manager(const struct call *call, struct cx_error *causes)
 {
         const char *manager = cx_http_query(call->request, "fieldManager");
         if (!manager)
@@ -93,7 +93,7 @@ static void check_manager(const struct cx_call *call, struct cx_error *causes)
                 }
 }
 
-int cx_write_options(struct cx_call *call, struct cx_error *err)
+int write_options(struct call *call, struct cx_error *err)
 {
         static const struct {
                 const char *verb, *kind;
@@ -112,10 +112,10 @@ int cx_write_options(struct cx_call *call, struct cx_error *err)
         read_validation(call, &causes);
         call->dry_run = dry_run.count > 0;
         const char *type = cx_http_header(call->request, "Content-Type");
-        if (cx_query_bool(call, "force") >= 0 && cx_streq(kind, "PatchOptions") &&
+        if (query_bool(call, "force") >= 0 && cx_streq(kind, "PatchOptions") &&
             !(type && cx_has_prefix(type, "application/apply-patch")))
                 forbidden(&causes, "force", "may not be specified for non-apply patch");
-        return cx_options_invalid(kind, &causes, err);
+        return options_invalid(kind, &causes, err);
 }
 
 // --- reads ---
@@ -155,13 +155,13 @@ static void check_list_match(const char *match, const char *revision, bool conti
                           "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
 }
 
-int cx_check_list_options(const struct cx_call *call, bool watch, struct cx_error *err)
+int check_list_options(const struct call *call, bool watch, struct cx_error *err)
 {
         CX_ERROR causes = CX_ERROR_INIT;
         const char *match = cx_str(cx_http_query(call->request, "resourceVersionMatch"));
         const char *revision = cx_str(cx_http_query(call->request, "resourceVersion"));
         bool continued = *cx_str(cx_http_query(call->request, "continue"));
-        bool initial_events = cx_query_bool(call, "sendInitialEvents") >= 0;
+        bool initial_events = query_bool(call, "sendInitialEvents") >= 0;
         if (watch) {
                 check_watch_match(match, initial_events, continued, &causes);
         } else {
@@ -169,13 +169,13 @@ int cx_check_list_options(const struct cx_call *call, bool watch, struct cx_erro
                 if (initial_events)
                         forbidden(&causes, "sendInitialEvents", "sendInitialEvents is forbidden for list");
         }
-        return cx_options_invalid("ListOptions", &causes, err);
+        return options_invalid("ListOptions", &causes, err);
 }
 
 // --- deletions ---
 
-int cx_check_delete_options(const struct cx_strings *dry_run, const char *policy, const json_t *orphan,
-                            struct cx_error *err)
+int check_delete_options(const struct cx_strings *dry_run, const char *policy, const json_t *orphan,
+                         struct cx_error *err)
 {
         CX_ERROR causes = CX_ERROR_INIT;
         if (policy && json_is_boolean(orphan))
@@ -187,5 +187,5 @@ int cx_check_delete_options(const struct cx_strings *dry_run, const char *policy
                 unsupported(&causes, "propagationPolicy", policy,
                             "\"Foreground\", \"Background\", \"Orphan\", \"nil\"");
         check_dry_run(dry_run, &causes);
-        return cx_options_invalid("DeleteOptions", &causes, err);
+        return options_invalid("DeleteOptions", &causes, err);
 }

@@ -6,15 +6,15 @@
 #include "apiserver/apiserver.h"
 
 // dryRun, fieldValidation and fieldManager of a create, update or patch, into the call. Other verbs have none.
-int cx_write_options(struct cx_call *call, struct cx_error *err) CX_CHECK;
+int write_options(struct call *call, struct cx_error *err) CX_CHECK;
 // resourceVersionMatch and sendInitialEvents of a list or a watch: which may go with which.
-int cx_check_list_options(const struct cx_call *call, bool watch, struct cx_error *err) CX_CHECK;
+int check_list_options(const struct call *call, bool watch, struct cx_error *err) CX_CHECK;
 // dryRun values of DeleteOptions and its propagation policy. `policy` and `orphan` may be NULL.
-int cx_check_delete_options(const struct cx_strings *dry_run, const char *policy, const json_t *orphan,
-                            struct cx_error *err) CX_CHECK;
+int check_delete_options(const struct cx_strings *dry_run, const char *policy, const json_t *orphan,
+                         struct cx_error *err) CX_CHECK;
 // A number in the query; *ret_value stays when it is absent. BAD_REQUEST in the words of upstream's parser.
-int cx_query_int(const struct cx_call *call, const char *name, int64_t *ret_value, struct cx_error *err) CX_CHECK;
+int query_int(const struct call *call, const char *name, int64_t *ret_value, struct cx_error *err) CX_CHECK;
 // A flag in the query: anything but "false" and "0" is true. 0, 1, or -1 when absent.
-int cx_query_bool(const struct cx_call *call, const char *name);
+int query_bool(const struct call *call, const char *name);
 // An error INVALID about `kind` of meta.k8s.io when there are causes; takes them.
-int cx_options_invalid(const char *kind, struct cx_error *causes, struct cx_error *err) CX_CHECK;
+int options_invalid(const char *kind, struct cx_error *causes, struct cx_error *err) CX_CHECK;

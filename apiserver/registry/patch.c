@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 #define MAX_OPERATIONS 10000
 
@@ -11,7 +11,7 @@ struct patch {
         json_t *body;
 };
 
-static int patch_kind(const struct cx_call *call, enum patch_kind *ret_kind, struct cx_error *err)
+static int patch_kind(const struct call *call, enum patch_kind *ret_kind, struct cx_error *err)
 {
         static const struct {
                 const char *type;
@@ -33,7 +33,7 @@ static int patch_kind(const struct cx_call *call, enum patch_kind *ret_kind, str
                                "application/strategic-merge-patch+json, application/apply-patch+yaml");
 }
 
-static int apply(void *context, struct cx_call *call, const json_t *current, json_t **ret_object, struct cx_error *err)
+static int apply(void *context, struct call *call, const json_t *current, json_t **ret_object, struct cx_error *err)
 {
         const struct patch *patch = context;
         json_auto_t *object = NULL;
@@ -59,19 +59,19 @@ static int apply(void *context, struct cx_call *call, const json_t *current, jso
         return 0;
 }
 
-void cx_handle_patch(struct cx_call *call)
+void handle_patch(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
         json_auto_t *body = NULL;
-        CX_STORED *stored = NULL;
+        STORED *stored = NULL;
         struct patch patch = {0};
         int r = patch_kind(call, &patch.kind, &err);
         if (r == 0 && patch.kind == PATCH_APPLY) {
-                cx_handle_apply(call);
+                handle_apply(call);
                 return;
         }
         if (r == 0)
-                r = cx_decode_any(call, &body, &err);
+                r = decode_any(call, &body, &err);
         if (r == 0 && patch.kind == PATCH_JSON && json_array_size(body) > MAX_OPERATIONS)
                 r = cx_error_reason(&err, CX_REASON_TOO_LARGE,
                                     "The allowed maximum operations in a JSON patch is %d, got %zu", MAX_OPERATIONS,
@@ -79,14 +79,14 @@ void cx_handle_patch(struct cx_call *call)
         if (r == 0 && patch.kind != PATCH_JSON && !json_is_object(body))
                 r = cx_error_reason(&err, CX_REASON_BAD_REQUEST, "a merge patch must be an object");
         patch.body = body;
-        struct cx_update update = {.compute = apply,
-                                   .context = &patch,
-                                   .name = call->info.name,
-                                   .subresource = call->subresource ? call->subresource->name : NULL};
+        struct update update = {.compute = apply,
+                                .context = &patch,
+                                .name = call->info.name,
+                                .subresource = call->subresource ? call->subresource->name : NULL};
         if (r == 0)
-                r = cx_registry_update(call, &update, &stored, NULL, &err);
+                r = registry_update(call, &update, &stored, NULL, &err);
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
         else
-                cx_respond_stored(call, 200, cx_steal(&stored));
+                respond_stored(call, 200, cx_steal(&stored));
 }

@@ -7,14 +7,14 @@
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
 #include "apiserver/strategy/strategy.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 #define TRIES 30
 
-static int modified(const struct cx_call *call, const char *name, struct cx_error *err)
+static int modified(const struct call *call, const char *name, struct cx_error *err)
 {
         char resource[512];
-        cx_qualified_resource(call->resource, resource);
+        qualified_resource(call->resource, resource);
         int r = cx_error_reason(
                 err, CX_REASON_CONFLICT,
                 "Operation cannot be fulfilled on %s \"%s\": the object has been modified; please apply "
@@ -25,83 +25,81 @@ static int modified(const struct cx_call *call, const char *name, struct cx_erro
 }
 
 // The present object: from the cache at first, from etcd once the cache proved to be behind.
-static int fetch(struct cx_call *call, const char *name, bool fresh, struct cx_stored **ret_stored,
-                 struct cx_error *err)
+static int fetch(struct call *call, const char *name, bool fresh, struct stored **ret_stored, struct cx_error *err)
 {
         const char *namespace = call->resource->namespaced ? call->info.namespace : NULL;
-        struct cx_stored *stored = fresh ? NULL : cx_store_get(call->api->store, call->resource, namespace, name);
+        struct stored *stored = fresh ? NULL : store_get(call->api->store, call->resource, namespace, name);
         if (stored) {
                 *ret_stored = stored;
                 return 0;
         }
         CX_ERROR why = CX_ERROR_INIT;
-        if (cx_store_read(call->api->store, call->resource, namespace, name, ret_stored, &why) == 0)
+        if (store_read(call->api->store, call->resource, namespace, name, ret_stored, &why) == 0)
                 return 0;
         if (cx_error_is(&why, CX_REASON_NOT_FOUND))
-                return cx_call_not_found(call, name, err);
+                return call_not_found(call, name, err);
         return cx_error_move(err, &why);
 }
 
-static json_t *in_call_version(struct cx_call *call, const struct cx_stored *stored)
+static json_t *in_call_version(struct call *call, const struct stored *stored)
 {
-        json_t *object = cx_stored_parse(stored);
-        cx_convert(object, cx_store_cache(call->api->store, call->resource)->resource, call->resource);
+        json_t *object = stored_parse(stored);
+        convert(object, store_cache(call->api->store, call->resource)->resource, call->resource);
         return object;
 }
 
-static int check_new(struct cx_call *call, const struct cx_update *update, json_t *object, const json_t *old,
+static int check_new(struct call *call, const struct update *update, json_t *object, const json_t *old,
                      struct cx_error *err)
 {
-        const struct cx_strategy *strategy = cx_strategy_of(call->resource);
-        int r = cx_metadata_prepare_update(call, object, old, update->subresource, err);
+        const struct strategy *strategy = strategy_of(call->resource);
+        int r = metadata_prepare_update(call, object, old, update->subresource, err);
         if (r == 0 && strategy->prepare_update)
                 r = strategy->prepare_update(call, object, old, update->subresource, err);
         if (r < 0)
                 return r;
-        struct cx_admission_request admission = {.call = call,
-                                                 .operation = CX_ADMIT_UPDATE,
-                                                 .subresource = update->subresource,
-                                                 .name = update->name,
-                                                 .object = object,
-                                                 .old = old};
+        struct admission_request admission = {.call = call,
+                                              .operation = ADMIT_UPDATE,
+                                              .subresource = update->subresource,
+                                              .name = update->name,
+                                              .object = object,
+                                              .old = old};
         cx_schema_default(call->resource->kind, object);
         if (!update->internal)
-                r = cx_admit_mutating(&admission, err);
+                r = admit_mutating(&admission, err);
         if (r == 0)
-                r = cx_registry_check(call, update->name, object, old, update->subresource, err);
+                r = registry_check(call, update->name, object, old, update->subresource, err);
         if (r == 0 && !update->internal)
-                r = cx_admit_validating(&admission, err);
+                r = admit_validating(&admission, err);
         return r;
 }
 
 // Was the last finalizer taken from an object that only waited for that?
 static bool is_finished(const json_t *object)
 {
-        return cx_is_being_deleted(object) && !cx_has_finalizers(object) &&
+        return is_being_deleted(object) && !has_finalizers(object) &&
                cx_json_int(object, "metadata.deletionGracePeriodSeconds", 0) == 0 &&
                !cx_json_count(object, "spec.finalizers");
 }
 
-static int finish_delete(struct cx_call *call, const char *name, const struct cx_stored *stored, const json_t *object,
-                         struct cx_stored **ret_stored, struct cx_error *err)
+static int finish_delete(struct call *call, const char *name, const struct stored *stored, const json_t *object,
+                         struct stored **ret_stored, struct cx_error *err)
 {
-        const struct cx_strategy *strategy = cx_strategy_of(call->resource);
+        const struct strategy *strategy = strategy_of(call->resource);
         int64_t revision = 0;
-        int r = cx_store_delete(call->api->store, call->resource,
-                                call->resource->namespaced ? call->info.namespace : NULL, name, stored->revision,
-                                &revision, err);
+        int r = store_delete(call->api->store, call->resource, call->resource->namespaced ? call->info.namespace : NULL,
+                             name, stored->revision, &revision, err);
         if (r < 0)
                 return r;
         if (strategy->release)
                 strategy->release(call->api, object, NULL);
-        *ret_stored = cx_stored_with_revision(stored, revision);
+        *ret_stored = stored_with_revision(stored, revision);
         return 0;
 }
 
-static int write_changed(struct cx_call *call, const struct cx_update *update, const struct cx_stored *stored,
-                         json_t *object, const json_t *old, struct cx_stored **ret_stored, struct cx_error *err)
+static int write_changed(struct call *call, const struct update *update, const struct stored *stored, json_t *object,
+                         const json_t *old, struct stored **ret_stored, struct cx_error *err)
 {
-        const struct cx_strategy *strategy = cx_strategy_of(call->resource);
+        const struct strategy *strategy = strategy_of(call->resource);
         if (is_finished(object) && !call->dry_run)
                 return finish_delete(call, update->name, stored, object, ret_stored, err);
         if (strategy->allocate && !call->dry_run) {
@@ -109,17 +107,17 @@ static int write_changed(struct cx_call *call, const struct cx_update *update, c
                 if (r < 0)
                         return r;
         }
-        const struct cx_resource *kept = cx_store_cache(call->api->store, call->resource)->resource;
-        json_auto_t *encoded = cx_converted(object, call->resource, kept);
+        const struct cx_resource *kept = store_cache(call->api->store, call->resource)->resource;
+        json_auto_t *encoded = converted(object, call->resource, kept);
         if (call->dry_run) {
                 json_object_del(json_object_get(encoded, "metadata"), "resourceVersion"); // spliced in again below
                 CX_CLEANUP(cx_freep) char *text = cx_json_text(encoded);
-                *ret_stored = cx_stored_new(kept, stored->key, text, strlen(text), stored->revision);
+                *ret_stored = stored_new(kept, stored->key, text, strlen(text), stored->revision);
                 return 0;
         }
-        int r = cx_store_put(call->api->store, kept, call->resource->namespaced ? call->info.namespace : NULL,
-                             update->name, encoded, stored->revision, strategy->ttl ? strategy->ttl(call) : 0,
-                             ret_stored, err);
+        int r = store_put(call->api->store, kept, call->resource->namespaced ? call->info.namespace : NULL,
+                          update->name, encoded, stored->revision, strategy->ttl ? strategy->ttl(call) : 0, ret_stored,
+                          err);
         if (strategy->release) {
                 if (r == 0)
                         strategy->release(call->api, old, object);
@@ -129,13 +127,13 @@ static int write_changed(struct cx_call *call, const struct cx_update *update, c
         return r;
 }
 
-static bool is_stale(const json_t *object, const struct cx_stored *stored)
+static bool is_stale(const json_t *object, const struct stored *stored)
 {
         const char *version = cx_json_string(object, "metadata.resourceVersion");
         return version && *version && strcmp(version, "0") != 0 && strcmp(version, CX_INT(stored->revision)) != 0;
 }
 
-static int create_absent(struct cx_call *call, const struct cx_update *update, struct cx_stored **ret_stored,
+static int create_absent(struct call *call, const struct update *update, struct stored **ret_stored,
                          struct cx_error *err)
 {
         json_t *object = NULL;
@@ -143,12 +141,12 @@ static int create_absent(struct cx_call *call, const struct cx_update *update, s
         if (r < 0)
                 return r;
         json_object_set_new(cx_json_object_at(object, "metadata"), "name", json_string(update->name));
-        return cx_registry_create(call, object, ret_stored, err);
+        return registry_create(call, object, ret_stored, err);
 }
 
 // One try. 1: the object has changed meanwhile, try again.
-static int update_once(struct cx_call *call, const struct cx_update *update, const struct cx_stored *stored, bool fresh,
-                       struct cx_stored **ret_stored, struct cx_error *err)
+static int update_once(struct call *call, const struct update *update, const struct stored *stored, bool fresh,
+                       struct stored **ret_stored, struct cx_error *err)
 {
         json_auto_t *current = in_call_version(call, stored);
         json_auto_t *object = NULL;
@@ -163,9 +161,9 @@ static int update_once(struct cx_call *call, const struct cx_update *update, con
         if (r < 0)
                 return r;
         if (!call->applying && !json_equal(object, current))
-                cx_managed_update(call, object, current, update->subresource);
+                managed_update(call, object, current, update->subresource);
         if (json_equal(object, current) && !is_finished(object)) {
-                *ret_stored = cx_stored_ref((struct cx_stored *)stored);
+                *ret_stored = stored_ref((struct stored *)stored);
                 return 0;
         }
         CX_ERROR why = CX_ERROR_INIT;
@@ -175,14 +173,14 @@ static int update_once(struct cx_call *call, const struct cx_update *update, con
         return r < 0 ? cx_error_move(err, &why) : 0;
 }
 
-int cx_registry_update(struct cx_call *call, const struct cx_update *update, struct cx_stored **ret_stored,
-                       bool *ret_created, struct cx_error *err)
+int registry_update(struct call *call, const struct update *update, struct stored **ret_stored, bool *ret_created,
+                    struct cx_error *err)
 {
         bool fresh = false;
         if (ret_created)
                 *ret_created = false;
         for (int i = 0; i < TRIES; i++) {
-                CX_STORED *stored = NULL;
+                STORED *stored = NULL;
                 CX_ERROR why = CX_ERROR_INIT;
                 if (fetch(call, update->name, fresh, &stored, &why) < 0) {
                         if (!cx_error_is(&why, CX_REASON_NOT_FOUND) || !update->create_if_absent)
@@ -208,14 +206,14 @@ int cx_registry_update(struct cx_call *call, const struct cx_update *update, str
 
 // --- PUT ---
 
-static int take_body(void *context, struct cx_call *call CX_UNUSED, const json_t *current CX_UNUSED,
-                     json_t **ret_object, struct cx_error *err CX_UNUSED)
+static int take_body(void *context, struct call *call CX_UNUSED, const json_t *current CX_UNUSED, json_t **ret_object,
+                     struct cx_error *err CX_UNUSED)
 {
         *ret_object = json_deep_copy(context);
         return 0;
 }
 
-static int check_name(const struct cx_call *call, const json_t *body, struct cx_error *err)
+static int check_name(const struct call *call, const json_t *body, struct cx_error *err)
 {
         const char *name = cx_json_string(body, "metadata.name");
         if (!name || !*name || cx_streq(name, call->info.name))
@@ -225,25 +223,25 @@ static int check_name(const struct cx_call *call, const json_t *body, struct cx_
                                call->info.name);
 }
 
-void cx_handle_update(struct cx_call *call)
+void handle_update(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
         json_auto_t *body = NULL;
-        CX_STORED *stored = NULL;
+        STORED *stored = NULL;
         bool created = false;
-        struct cx_update update = {.compute = take_body,
-                                   .name = call->info.name,
-                                   .subresource = call->subresource ? call->subresource->name : NULL,
-                                   .create_if_absent =
-                                           !call->subresource && cx_strategy_of(call->resource)->create_on_update};
-        int r = cx_decode_body(call, call->resource->kind, &body, &err);
+        struct update update = {.compute = take_body,
+                                .name = call->info.name,
+                                .subresource = call->subresource ? call->subresource->name : NULL,
+                                .create_if_absent =
+                                        !call->subresource && strategy_of(call->resource)->create_on_update};
+        int r = decode_body(call, call->resource->kind, &body, &err);
         if (r == 0)
                 r = check_name(call, body, &err);
         update.context = body;
         if (r == 0)
-                r = cx_registry_update(call, &update, &stored, &created, &err);
+                r = registry_update(call, &update, &stored, &created, &err);
         if (r < 0)
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
         else
-                cx_respond_stored(call, created ? 201 : 200, cx_steal(&stored));
+                respond_stored(call, created ? 201 : 200, cx_steal(&stored));
 }

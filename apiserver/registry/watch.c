@@ -3,29 +3,29 @@
 // reaper thread ends watches whose time is up and sends bookmarks.
 #include "apiserver/registry/watch.h"
 
-#include "api/status.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/options.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
-#include "base/random.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/api/status.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #define BOOKMARK_INTERVAL (60 * CX_NS_PER_S)
 
 struct watch {
-        struct cx_cache_watcher watcher;
-        struct cx_list_options options;
-        struct cx_store *store;
-        struct cx_watch_reaper *reaper;
-        struct cx_accept accept;
+        struct cache_watcher watcher;
+        struct list_options options;
+        struct store *store;
+        struct watch_reaper *reaper;
+        struct accept_header accept;
         const struct cx_resource *resource; // as the client asked for
         bool plain;                         // events are the stored bytes
         bool columns_sent;
-        char namespace[CX_INFO_PART];
+        char namespace[INFO_PART];
         struct cx_http_stream *stream;
-        struct cx_stored_list initial; // sent first, as ADDED
+        struct stored_list initial; // sent first, as ADDED
         size_t next_initial;
         bool bookmarks, initial_end_wanted;
         int64_t initial_revision;
@@ -34,12 +34,12 @@ struct watch {
         bool ended;
         // what is being sent: a head, the object's own bytes or a made-up text, a tail
         struct cx_buf head;
-        struct cx_stored *object;
+        struct stored *object;
         size_t sent;
         struct watch *next, *previous; // reaper's list
 };
 
-struct cx_watch_reaper {
+struct watch_reaper {
         pthread_mutex_t lock; // guards watches, stopping
         pthread_cond_t wake;
         struct watch *watches;
@@ -48,11 +48,11 @@ struct cx_watch_reaper {
 };
 
 static const char *const event_names[] = {
-        [CX_EVENT_ADDED] = "ADDED", [CX_EVENT_MODIFIED] = "MODIFIED", [CX_EVENT_DELETED] = "DELETED"};
+        [EVENT_ADDED] = "ADDED", [EVENT_MODIFIED] = "MODIFIED", [EVENT_DELETED] = "DELETED"};
 
 // --- events as text ---
 
-static void begin_event(struct watch *watch, const char *type, struct cx_stored *object_steal)
+static void begin_event(struct watch *watch, const char *type, struct stored *object_steal)
 {
         cx_buf_clear(&watch->head);
         watch->sent = 0;
@@ -61,16 +61,16 @@ static void begin_event(struct watch *watch, const char *type, struct cx_stored 
                 watch->object = object_steal;
                 return;
         }
-        cx_format_stored(watch->resource, object_steal, &watch->accept, !watch->columns_sent, &watch->head);
+        format_stored(watch->resource, object_steal, &watch->accept, !watch->columns_sent, &watch->head);
         watch->columns_sent = true;
         cx_buf_add(&watch->head, "}\n");
-        cx_stored_unref(object_steal);
+        stored_unref(object_steal);
 }
 
 static void begin_bookmark(struct watch *watch, int64_t revision, bool initial_end)
 {
         char api_version[128];
-        bool partial = watch->accept.form == CX_FORM_METADATA, table = watch->accept.form == CX_FORM_TABLE;
+        bool partial = watch->accept.form == FORM_METADATA, table = watch->accept.form == FORM_TABLE;
         cx_buf_clear(&watch->head);
         watch->sent = 0;
         cx_buf_printf(
@@ -124,7 +124,7 @@ static bool send_event(struct watch *watch, char *to, size_t max, size_t *filled
         if (watch->object && (!send_part(watch, watch->object->json, watch->object->length, &start, to, max, filled) ||
                               !send_part(watch, "}\n", 2, &start, to, max, filled)))
                 return false;
-        cx_stored_unref(cx_steal(&watch->object));
+        stored_unref(cx_steal(&watch->object));
         cx_buf_clear(&watch->head);
         watch->sent = 0;
         return true;
@@ -134,7 +134,7 @@ static bool send_event(struct watch *watch, char *to, size_t max, size_t *filled
 static bool next_event(struct watch *watch)
 {
         if (watch->next_initial < watch->initial.count) {
-                struct cx_stored *object = watch->initial.items[watch->next_initial];
+                struct stored *object = watch->initial.items[watch->next_initial];
                 watch->initial.items[watch->next_initial++] = NULL;
                 begin_event(watch, "ADDED", object);
                 return true;
@@ -145,10 +145,10 @@ static bool next_event(struct watch *watch)
                 return true;
         }
         // The revision is read before the window: what it covers is then in the window.
-        int64_t revision = atomic_exchange(&watch->bookmark_due, false) ? cx_store_revision(watch->store) : 0;
-        enum cx_event_type type;
-        struct cx_stored *object = NULL;
-        int r = cx_cache_watch_next(&watch->watcher, &type, &object);
+        int64_t revision = atomic_exchange(&watch->bookmark_due, false) ? store_revision(watch->store) : 0;
+        enum event_type type;
+        struct stored *object = NULL;
+        int r = cache_watch_next(&watch->watcher, &type, &object);
         if (r == 1) {
                 if (revision)
                         atomic_store(&watch->bookmark_due, true);
@@ -191,20 +191,20 @@ static ssize_t read_watch(void *context, uint64_t offset CX_UNUSED, char *to, si
 static void free_watch(struct watch *watch)
 {
         for (; watch->next_initial < watch->initial.count; watch->next_initial++)
-                cx_stored_unref(watch->initial.items[watch->next_initial]);
+                stored_unref(watch->initial.items[watch->next_initial]);
         free(watch->initial.items);
-        cx_stored_unref(watch->object);
+        stored_unref(watch->object);
         cx_buf_release(&watch->head);
-        cx_list_options_release(&watch->options);
+        list_options_release(&watch->options);
         free(watch);
 }
 
 static void release_watch(void *context)
 {
         struct watch *watch = context;
-        struct cx_watch_reaper *reaper = watch->reaper;
+        struct watch_reaper *reaper = watch->reaper;
         if (watch->watcher.cache) // not so when it was refused
-                cx_cache_unwatch(&watch->watcher);
+                cache_unwatch(&watch->watcher);
         pthread_mutex_lock(&reaper->lock);
         if (watch->previous)
                 watch->previous->next = watch->next;
@@ -227,7 +227,7 @@ static void wake(void *context)
 
 static void *reaper_main(void *context)
 {
-        struct cx_watch_reaper *reaper = context;
+        struct watch_reaper *reaper = context;
         pthread_mutex_lock(&reaper->lock);
         while (!reaper->stopping) {
                 struct timespec tick;
@@ -251,9 +251,9 @@ static void *reaper_main(void *context)
         return NULL;
 }
 
-int cx_watch_reaper_new(struct cx_watch_reaper **ret_reaper, struct cx_error *err)
+int watch_reaper_new(struct watch_reaper **ret_reaper, struct cx_error *err)
 {
-        struct cx_watch_reaper *reaper = cx_alloc(sizeof *reaper);
+        struct watch_reaper *reaper = cx_alloc(sizeof *reaper);
         pthread_mutex_init(&reaper->lock, NULL);
         pthread_cond_init(&reaper->wake, NULL);
         if (pthread_create(&reaper->thread, NULL, reaper_main, reaper) != 0) {
@@ -264,7 +264,7 @@ int cx_watch_reaper_new(struct cx_watch_reaper **ret_reaper, struct cx_error *er
         return 0;
 }
 
-void cx_watch_reaper_free(struct cx_watch_reaper *reaper)
+void watch_reaper_free(struct watch_reaper *reaper)
 {
         if (!reaper)
                 return;
@@ -278,7 +278,7 @@ void cx_watch_reaper_free(struct cx_watch_reaper *reaper)
         free(reaper);
 }
 
-static int64_t watch_time(struct cx_call *call)
+static int64_t watch_time(struct call *call)
 {
         const char *text = cx_http_query(call->request, "timeoutSeconds");
         int64_t seconds = 0;
@@ -288,35 +288,35 @@ static int64_t watch_time(struct cx_call *call)
         return (least + (int64_t)cx_random_below((uint64_t)least)) * CX_NS_PER_S;
 }
 
-static int register_watch(struct cx_call *call, struct watch *watch, struct cx_error *err)
+static int register_watch(struct call *call, struct watch *watch, struct cx_error *err)
 {
-        struct cx_cache *cache = cx_store_cache(call->api->store, call->resource);
-        int initial_events = cx_query_bool(call, "sendInitialEvents");
+        struct cache *cache = store_cache(call->api->store, call->resource);
+        int initial_events = query_bool(call, "sendInitialEvents");
         bool send_initial = initial_events > 0;
         bool from_now = watch->options.revision <= 0;
-        int r = cx_wait_for_revision(call, watch->options.revision, err);
+        int r = wait_for_revision(call, watch->options.revision, err);
         if (r < 0)
                 return r;
         watch->initial_end_wanted = send_initial && watch->bookmarks;
-        watch->initial_revision = cx_store_revision(call->api->store);
+        watch->initial_revision = store_revision(call->api->store);
         if (initial_events == 0 && from_now)
-                return cx_cache_watch(cache, &watch->watcher, watch->initial_revision, &watch->initial, err);
-        return cx_cache_watch(cache, &watch->watcher, send_initial || from_now ? -1 : watch->options.revision,
-                              &watch->initial, err);
+                return cache_watch(cache, &watch->watcher, watch->initial_revision, &watch->initial, err);
+        return cache_watch(cache, &watch->watcher, send_initial || from_now ? -1 : watch->options.revision,
+                           &watch->initial, err);
 }
 
-void cx_handle_watch(struct cx_call *call)
+void handle_watch(struct call *call)
 {
         CX_ERROR err = CX_ERROR_INIT;
         struct watch *watch = cx_alloc(sizeof *watch);
         watch->store = call->api->store;
-        struct cx_watch_reaper *reaper = watch->reaper = call->api->watches;
+        struct watch_reaper *reaper = watch->reaper = call->api->watches;
         watch->resource = call->resource;
         watch->head = (struct cx_buf)CX_BUF_INIT;
-        watch->bookmarks = cx_query_bool(call, "allowWatchBookmarks") > 0;
-        int r = cx_accept(call, true, &watch->accept, &err);
+        watch->bookmarks = query_bool(call, "allowWatchBookmarks") > 0;
+        int r = accept_header(call, true, &watch->accept, &err);
         if (r == 0)
-                r = cx_list_options(call, &watch->options, &err);
+                r = list_options(call, &watch->options, &err);
         if (r == 0) {
                 // The filter outlives the call.
                 cx_copy_string(watch->namespace, sizeof watch->namespace, cx_str(watch->options.filter.namespace));
@@ -326,7 +326,7 @@ void cx_handle_watch(struct cx_call *call)
                 watch->watcher.filter.fields = watch->options.fields.count ? &watch->options.fields : NULL;
                 watch->watcher.wake = wake;
                 watch->watcher.context = watch;
-                watch->plain = watch->accept.form == CX_FORM_JSON && !cx_needs_conversion(call);
+                watch->plain = watch->accept.form == FORM_JSON && !needs_conversion(call);
                 r = register_watch(call, watch, &err);
         }
         if (cx_error_is(&err, CX_REASON_EXPIRED)) { // said as an event, as clients expect once a watch is granted
@@ -334,7 +334,7 @@ void cx_handle_watch(struct cx_call *call)
                 begin_error(watch, &err);
         } else if (r < 0) {
                 free_watch(watch);
-                cx_respond_error(call, &err);
+                respond_error(call, &err);
                 return;
         }
         watch->deadline = cx_time_monotonic() + watch_time(call);

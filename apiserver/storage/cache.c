@@ -1,48 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/storage/cache.h"
 
-struct cx_cache *cx_cache_new(const struct cx_resource *resource)
+struct cache *cache_new(const struct cx_resource *resource)
 {
-        struct cx_cache *cache = cx_alloc(sizeof *cache);
+        struct cache *cache = cx_alloc(sizeof *cache);
         cache->resource = resource;
         pthread_rwlock_init(&cache->lock, NULL);
         return cache;
 }
 
-static void clear_event(struct cx_cache_event *event)
+static void clear_event(struct cache_event *event)
 {
-        cx_stored_unref(event->object);
-        cx_stored_unref(event->previous);
-        *event = (struct cx_cache_event){0};
+        stored_unref(event->object);
+        stored_unref(event->previous);
+        *event = (struct cache_event){0};
 }
 
-static void clear_window(struct cx_cache *cache)
+static void clear_window(struct cache *cache)
 {
         for (; cache->first_event < cache->next_event; cache->first_event++)
-                clear_event(&cache->window[cache->first_event % CX_CACHE_WINDOW]);
+                clear_event(&cache->window[cache->first_event % CACHE_WINDOW]);
 }
 
-static void clear_items(struct cx_cache *cache)
+static void clear_items(struct cache *cache)
 {
         for (size_t i = 0; i < cache->count; i++)
-                cx_stored_unref(cache->items[i]);
+                stored_unref(cache->items[i]);
         cache->count = 0;
 }
 
-void cx_cache_free(struct cx_cache *cache)
+void cache_free(struct cache *cache)
 {
         if (!cache)
                 return;
         clear_window(cache);
         clear_items(cache);
-        cx_cache_unload(cache);
+        cache_unload(cache);
         free(cache->items);
         pthread_rwlock_destroy(&cache->lock);
         free(cache);
 }
 
 // Index of the first item whose key is not below `key`.
-static size_t lower_bound(const struct cx_cache *cache, const char *key)
+static size_t lower_bound(const struct cache *cache, const char *key)
 {
         size_t low = 0, high = cache->count;
         while (low < high) {
@@ -55,39 +55,39 @@ static size_t lower_bound(const struct cx_cache *cache, const char *key)
         return low;
 }
 
-static struct cx_stored **find(const struct cx_cache *cache, const char *key)
+static struct stored **find(const struct cache *cache, const char *key)
 {
         size_t i = lower_bound(cache, key);
         return i < cache->count && strcmp(cache->items[i]->key, key) == 0 ? &cache->items[i] : NULL;
 }
 
-static void insert(struct cx_cache *cache, struct cx_stored *object_steal)
+static void insert(struct cache *cache, struct stored *object_steal)
 {
         if (cache->count == cache->capacity) {
                 cache->capacity = cache->capacity ? cache->capacity * 2 : 16;
-                cache->items = cx_realloc_array(cache->items, cache->capacity, sizeof(struct cx_stored *));
+                cache->items = cx_realloc_array(cache->items, cache->capacity, sizeof(struct stored *));
         }
         size_t i = lower_bound(cache, object_steal->key);
-        memmove(&cache->items[i + 1], &cache->items[i], (cache->count - i) * sizeof(struct cx_stored *));
+        memmove(&cache->items[i + 1], &cache->items[i], (cache->count - i) * sizeof(struct stored *));
         cache->items[i] = object_steal;
         cache->count++;
 }
 
-static void wake_all(struct cx_cache *cache)
+static void wake_all(struct cache *cache)
 {
-        for (struct cx_cache_watcher *watcher = cache->watchers; watcher; watcher = watcher->next)
+        for (struct cache_watcher *watcher = cache->watchers; watcher; watcher = watcher->next)
                 watcher->wake(watcher->context);
 }
 
-void cx_cache_load(struct cx_cache *cache, struct cx_stored *object_steal)
+void cache_load(struct cache *cache, struct stored *object_steal)
 {
         if (!(cache->n_loading & (cache->n_loading - 1))) // room is doubled at powers of two
                 cache->loading = cx_realloc_array(cache->loading, cache->n_loading ? cache->n_loading * 2 : 1,
-                                                  sizeof(struct cx_stored *));
+                                                  sizeof(struct stored *));
         cache->loading[cache->n_loading++] = object_steal;
 }
 
-void cx_cache_replace(struct cx_cache *cache, int64_t revision)
+void cache_replace(struct cache *cache, int64_t revision)
 {
         pthread_rwlock_wrlock(&cache->lock);
         clear_window(cache);
@@ -99,84 +99,83 @@ void cx_cache_replace(struct cx_cache *cache, int64_t revision)
         cache->generation++;
         wake_all(cache);
         pthread_rwlock_unlock(&cache->lock);
-        cx_cache_unload(cache);
+        cache_unload(cache);
 }
 
-void cx_cache_unload(struct cx_cache *cache)
+void cache_unload(struct cache *cache)
 {
         for (size_t i = 0; i < cache->n_loading; i++)
-                cx_stored_unref(cache->loading[i]);
+                stored_unref(cache->loading[i]);
         free(cache->loading);
         cache->loading = NULL;
         cache->n_loading = 0;
 }
 
-static bool event_matters(const struct cx_cache_watcher *watcher, const struct cx_cache_event *event,
-                          enum cx_event_type *ret_type)
+static bool event_matters(const struct cache_watcher *watcher, const struct cache_event *event,
+                          enum event_type *ret_type)
 {
         // An object that comes into or goes out of what a watcher selects is added or deleted to it.
-        bool now = event->type != CX_EVENT_DELETED && cx_filter_matches(&watcher->filter, event->object);
-        bool before = event->previous && cx_filter_matches(&watcher->filter, event->previous);
-        *ret_type = now && before ? CX_EVENT_MODIFIED : now ? CX_EVENT_ADDED : CX_EVENT_DELETED;
+        bool now = event->type != EVENT_DELETED && filter_matches(&watcher->filter, event->object);
+        bool before = event->previous && filter_matches(&watcher->filter, event->previous);
+        *ret_type = now && before ? EVENT_MODIFIED : now ? EVENT_ADDED : EVENT_DELETED;
         return now || before;
 }
 
 // Takes both references.
-static void append(struct cx_cache *cache, enum cx_event_type type, struct cx_stored *object,
-                   struct cx_stored *previous)
+static void append(struct cache *cache, enum event_type type, struct stored *object, struct stored *previous)
 {
-        struct cx_cache_event *event = &cache->window[cache->next_event % CX_CACHE_WINDOW];
-        if (cache->next_event - cache->first_event == CX_CACHE_WINDOW) {
+        struct cache_event *event = &cache->window[cache->next_event % CACHE_WINDOW];
+        if (cache->next_event - cache->first_event == CACHE_WINDOW) {
                 cache->floor = event->object->revision;
                 clear_event(event);
                 cache->first_event++;
         }
-        *event = (struct cx_cache_event){.type = type, .object = object, .previous = previous};
+        *event = (struct cache_event){.type = type, .object = object, .previous = previous};
         cache->next_event++;
-        enum cx_event_type ignored;
-        for (struct cx_cache_watcher *watcher = cache->watchers; watcher; watcher = watcher->next)
+        enum event_type ignored;
+        for (struct cache_watcher *watcher = cache->watchers; watcher; watcher = watcher->next)
                 if (event_matters(watcher, event, &ignored))
                         watcher->wake(watcher->context);
 }
 
-void cx_cache_put(struct cx_cache *cache, struct cx_stored *object_steal)
+void cache_put(struct cache *cache, struct stored *object_steal)
 {
         pthread_rwlock_wrlock(&cache->lock);
-        struct cx_stored **place = find(cache, object_steal->key);
-        struct cx_stored *previous = place ? *place : NULL;
-        cx_stored_ref(object_steal);
+        struct stored **place = find(cache, object_steal->key);
+        struct stored *previous = place ? *place : NULL;
+        stored_ref(object_steal);
         if (place)
                 *place = object_steal;
         else
                 insert(cache, object_steal);
-        append(cache, previous ? CX_EVENT_MODIFIED : CX_EVENT_ADDED, object_steal, previous);
+        append(cache, previous ? EVENT_MODIFIED : EVENT_ADDED, object_steal, previous);
         pthread_rwlock_unlock(&cache->lock);
 }
 
-void cx_cache_delete(struct cx_cache *cache, const char *key, int64_t revision)
+void cache_delete(struct cache *cache, const char *key, int64_t revision)
 {
         pthread_rwlock_wrlock(&cache->lock);
-        struct cx_stored **place = find(cache, key);
+        struct stored **place = find(cache, key);
         if (place) {
-                struct cx_stored *previous = *place;
+                struct stored *previous = *place;
                 size_t i = (size_t)(place - cache->items);
                 memmove(place, place + 1, (cache->count - i - 1) * sizeof *place);
                 cache->count--;
-                append(cache, CX_EVENT_DELETED, cx_stored_with_revision(previous, revision), previous);
+                append(cache, EVENT_DELETED, stored_with_revision(previous, revision), previous);
         }
         pthread_rwlock_unlock(&cache->lock);
 }
 
-struct cx_stored *cx_cache_get(struct cx_cache *cache, const char *key)
+struct stored *cache_get(struct cache *cache, const char *key)
 {
         pthread_rwlock_rdlock(&cache->lock);
-        struct cx_stored **place = find(cache, key);
-        struct cx_stored *object = place ? cx_stored_ref(*place) : NULL;
+        struct stored **place = find(cache, key);
+        struct stored *object = place ? stored_ref(*place) : NULL;
         pthread_rwlock_unlock(&cache->lock);
         return object;
 }
 
-size_t cx_cache_count(struct cx_cache *cache)
+size_t cache_count(struct cache *cache)
 {
         pthread_rwlock_rdlock(&cache->lock);
         size_t count = cache->count;
@@ -184,23 +183,23 @@ size_t cx_cache_count(struct cx_cache *cache)
         return count;
 }
 
-void cx_stored_list_truncate(struct cx_stored_list *list, size_t count)
+void stored_list_truncate(struct stored_list *list, size_t count)
 {
         for (size_t i = count; i < list->count; i++)
-                cx_stored_unref(list->items[i]);
+                stored_unref(list->items[i]);
         if (count < list->count)
                 list->count = count;
 }
 
-void cx_stored_list_release(struct cx_stored_list *list)
+void stored_list_release(struct stored_list *list)
 {
         for (size_t i = 0; i < list->count; i++)
-                cx_stored_unref(list->items[i]);
+                stored_unref(list->items[i]);
         free(list->items);
-        *list = (struct cx_stored_list){0};
+        *list = (struct stored_list){0};
 }
 
-static void list_locked(struct cx_cache *cache, const struct cx_filter *filter, struct cx_stored_list *ret_list)
+static void list_locked(struct cache *cache, const struct filter *filter, struct stored_list *ret_list)
 {
         size_t from = 0, to = cache->count;
         if (filter->namespace && *filter->namespace) {
@@ -210,14 +209,14 @@ static void list_locked(struct cx_cache *cache, const struct cx_filter *filter, 
                 from = lower_bound(cache, first);
                 to = lower_bound(cache, end);
         }
-        ret_list->items = cx_alloc_array(to - from, sizeof(struct cx_stored *));
+        ret_list->items = cx_alloc_array(to - from, sizeof(struct stored *));
         ret_list->count = 0;
         for (size_t i = from; i < to; i++)
-                if (cx_filter_matches(filter, cache->items[i]))
-                        ret_list->items[ret_list->count++] = cx_stored_ref(cache->items[i]);
+                if (filter_matches(filter, cache->items[i]))
+                        ret_list->items[ret_list->count++] = stored_ref(cache->items[i]);
 }
 
-void cx_cache_list(struct cx_cache *cache, const struct cx_filter *filter, struct cx_stored_list *ret_list)
+void cache_list(struct cache *cache, const struct filter *filter, struct stored_list *ret_list)
 {
         pthread_rwlock_rdlock(&cache->lock);
         list_locked(cache, filter, ret_list);
@@ -225,12 +224,12 @@ void cx_cache_list(struct cx_cache *cache, const struct cx_filter *filter, struc
 }
 
 // Number of the first event after `revision`.
-static uint64_t position_after(const struct cx_cache *cache, int64_t revision)
+static uint64_t position_after(const struct cache *cache, int64_t revision)
 {
         uint64_t low = cache->first_event, high = cache->next_event;
         while (low < high) {
                 uint64_t middle = low + (high - low) / 2;
-                if (cache->window[middle % CX_CACHE_WINDOW].object->revision <= revision)
+                if (cache->window[middle % CACHE_WINDOW].object->revision <= revision)
                         low = middle + 1;
                 else
                         high = middle;
@@ -238,8 +237,8 @@ static uint64_t position_after(const struct cx_cache *cache, int64_t revision)
         return low;
 }
 
-int cx_cache_watch(struct cx_cache *cache, struct cx_cache_watcher *watcher, int64_t revision,
-                   struct cx_stored_list *ret_initial, struct cx_error *err)
+int cache_watch(struct cache *cache, struct cache_watcher *watcher, int64_t revision, struct stored_list *ret_initial,
+                struct cx_error *err)
 {
         int r = 0;
         watcher->cache = NULL; // until it is registered
@@ -266,9 +265,9 @@ int cx_cache_watch(struct cx_cache *cache, struct cx_cache_watcher *watcher, int
         return r;
 }
 
-void cx_cache_unwatch(struct cx_cache_watcher *watcher)
+void cache_unwatch(struct cache_watcher *watcher)
 {
-        struct cx_cache *cache = watcher->cache;
+        struct cache *cache = watcher->cache;
         pthread_rwlock_wrlock(&cache->lock);
         if (watcher->previous)
                 watcher->previous->next = watcher->next;
@@ -279,22 +278,22 @@ void cx_cache_unwatch(struct cx_cache_watcher *watcher)
         pthread_rwlock_unlock(&cache->lock);
 }
 
-int cx_cache_watch_next(struct cx_cache_watcher *watcher, enum cx_event_type *ret_type, struct cx_stored **ret_object)
+int cache_watch_next(struct cache_watcher *watcher, enum event_type *ret_type, struct stored **ret_object)
 {
-        struct cx_cache *cache = watcher->cache;
+        struct cache *cache = watcher->cache;
         int r = 0;
         pthread_rwlock_rdlock(&cache->lock);
         if (watcher->generation != cache->generation || watcher->position < cache->first_event)
                 r = -ESTALE;
         while (r == 0 && watcher->position < cache->next_event) {
-                struct cx_cache_event *event = &cache->window[watcher->position++ % CX_CACHE_WINDOW];
+                struct cache_event *event = &cache->window[watcher->position++ % CACHE_WINDOW];
                 if (!event_matters(watcher, event, ret_type))
                         continue;
                 // What left the selection is shown as it was, under the revision at which it left.
-                if (*ret_type == CX_EVENT_DELETED && event->type != CX_EVENT_DELETED)
-                        *ret_object = cx_stored_with_revision(event->previous, event->object->revision);
+                if (*ret_type == EVENT_DELETED && event->type != EVENT_DELETED)
+                        *ret_object = stored_with_revision(event->previous, event->object->revision);
                 else
-                        *ret_object = cx_stored_ref(event->object);
+                        *ret_object = stored_ref(event->object);
                 r = 1;
         }
         pthread_rwlock_unlock(&cache->lock);

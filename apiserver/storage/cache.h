@@ -10,71 +10,71 @@
 
 #include <pthread.h>
 
-#define CX_CACHE_WINDOW 4096
+#define CACHE_WINDOW 4096
 
-enum cx_event_type { CX_EVENT_ADDED, CX_EVENT_MODIFIED, CX_EVENT_DELETED };
+enum event_type { EVENT_ADDED, EVENT_MODIFIED, EVENT_DELETED };
 
-struct cx_cache_event {
-        enum cx_event_type type;
-        struct cx_stored *object;   // after the event; of a deletion: the last state under the deleting revision
-        struct cx_stored *previous; // before it; NULL for ADDED
+struct cache_event {
+        enum event_type type;
+        struct stored *object;   // after the event; of a deletion: the last state under the deleting revision
+        struct stored *previous; // before it; NULL for ADDED
 };
 
-struct cx_cache_watcher;
+struct cache_watcher;
 
-struct cx_cache {
+struct cache {
         const struct cx_resource *resource;
         pthread_rwlock_t lock;
-        struct cx_stored **items; // sorted by key
+        struct stored **items; // sorted by key
         size_t count, capacity;
-        struct cx_stored **loading; // what the next contents will be; the loading thread's only
+        struct stored **loading; // what the next contents will be; the loading thread's only
         size_t n_loading;
-        struct cx_cache_event window[CX_CACHE_WINDOW];
-        uint64_t next_event;  // number of the next event; event n is at window[n % CX_CACHE_WINDOW]
+        struct cache_event window[CACHE_WINDOW];
+        uint64_t next_event;  // number of the next event; event n is at window[n % CACHE_WINDOW]
         uint64_t first_event; // oldest event that is still there
         int64_t floor;        // events after this revision are in the window
-        struct cx_cache_watcher *watchers;
+        struct cache_watcher *watchers;
         uint64_t generation; // bumped by a reload: positions of older generations are void
 };
 
-struct cx_cache *cx_cache_new(const struct cx_resource *resource);
-void cx_cache_free(struct cx_cache *cache);
+struct cache *cache_new(const struct cx_resource *resource);
+void cache_free(struct cache *cache);
 
 // --- filling; the store's thread only ---
 // New contents are gathered beside the old ones, which are read until all is there. Then they take their place as of
 // `revision`, and all watchers of before are ended.
-void cx_cache_load(struct cx_cache *cache, struct cx_stored *object_steal);
-void cx_cache_replace(struct cx_cache *cache, int64_t revision);
-void cx_cache_unload(struct cx_cache *cache); // what was gathered is dropped
-void cx_cache_put(struct cx_cache *cache, struct cx_stored *object_steal);
-void cx_cache_delete(struct cx_cache *cache, const char *key, int64_t revision);
+void cache_load(struct cache *cache, struct stored *object_steal);
+void cache_replace(struct cache *cache, int64_t revision);
+void cache_unload(struct cache *cache); // what was gathered is dropped
+void cache_put(struct cache *cache, struct stored *object_steal);
+void cache_delete(struct cache *cache, const char *key, int64_t revision);
 
 // --- reading ---
-struct cx_stored *cx_cache_get(struct cx_cache *cache, const char *key); // new reference or NULL
-struct cx_stored_list {
-        struct cx_stored **items; // references
+struct stored *cache_get(struct cache *cache, const char *key); // new reference or NULL
+struct stored_list {
+        struct stored **items; // references
         size_t count;
 };
-void cx_stored_list_release(struct cx_stored_list *list);
-void cx_stored_list_truncate(struct cx_stored_list *list, size_t count); // keeps the first
-#define CX_STORED_LIST CX_CLEANUP(cx_stored_list_release) struct cx_stored_list
-void cx_cache_list(struct cx_cache *cache, const struct cx_filter *filter, struct cx_stored_list *ret_list);
-size_t cx_cache_count(struct cx_cache *cache);
+void stored_list_release(struct stored_list *list);
+void stored_list_truncate(struct stored_list *list, size_t count); // keeps the first
+#define STORED_LIST CX_CLEANUP(stored_list_release) struct stored_list
+void cache_list(struct cache *cache, const struct filter *filter, struct stored_list *ret_list);
+size_t cache_count(struct cache *cache);
 
 // --- watching ---
-struct cx_cache_watcher {
-        struct cx_cache_watcher *next, *previous;
-        struct cx_cache *cache;
-        struct cx_filter filter; // borrowed parts live as long as the watcher
+struct cache_watcher {
+        struct cache_watcher *next, *previous;
+        struct cache *cache;
+        struct filter filter; // borrowed parts live as long as the watcher
         uint64_t position, generation;
         void (*wake)(void *context); // called under the cache's lock, on the store's thread: must only wake
         void *context;
 };
 // Registers from `revision` (events after it will be seen), or, when negative, from now with the present objects in
 // ret_initial. -ESTALE (reason EXPIRED) when the window does not reach back.
-int cx_cache_watch(struct cx_cache *cache, struct cx_cache_watcher *watcher, int64_t revision,
-                   struct cx_stored_list *ret_initial, struct cx_error *err) CX_CHECK;
-void cx_cache_unwatch(struct cx_cache_watcher *watcher);
+int cache_watch(struct cache *cache, struct cache_watcher *watcher, int64_t revision, struct stored_list *ret_initial,
+                struct cx_error *err) CX_CHECK;
+void cache_unwatch(struct cache_watcher *watcher);
 // The next event that matters to the watcher: 1 with ret_type and a reference in ret_object, 0 when there is none yet,
 // -ESTALE when the watcher was too slow or the cache was reloaded.
-int cx_cache_watch_next(struct cx_cache_watcher *watcher, enum cx_event_type *ret_type, struct cx_stored **ret_object);
+int cache_watch_next(struct cache_watcher *watcher, enum event_type *ret_type, struct stored **ret_object);

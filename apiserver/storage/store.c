@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/storage/store.h"
 
-#include "base/log.h"
-#include "base/map.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <semaphore.h>
 
@@ -15,12 +15,12 @@
 #define COMPACT_INTERVAL (300 * CX_NS_PER_S)
 #define LEASE_SHARE (60 * CX_NS_PER_S) // objects that expire share a lease for so long
 
-struct cx_store {
+struct store {
         struct cx_etcd *etcd;
         struct cx_etcd_watch *watch;
-        struct cx_map by_prefix;  // "pods", "services/specs" → cache (owned)
-        struct cx_cache **caches; // of each resource of the schema, by its place there (borrowed); NULL: not stored
-        struct cx_progress *progress;
+        struct cx_map by_prefix; // "pods", "services/specs" → cache (owned)
+        struct cache **caches;   // of each resource of the schema, by its place there (borrowed); NULL: not stored
+        struct progress *progress;
         pthread_t keeper;
         bool keeper_started;
         pthread_mutex_t lock; // guards all below
@@ -53,7 +53,7 @@ static const char *prefix_of(const struct cx_resource *resource)
 
 static void free_cache(void *cache)
 {
-        cx_cache_free(cache);
+        cache_free(cache);
 }
 
 static const struct cx_resource *storage_resource(const struct cx_resource *resource)
@@ -65,32 +65,32 @@ static const struct cx_resource *storage_resource(const struct cx_resource *reso
         return found ? found : resource;
 }
 
-static void make_caches(struct cx_store *store)
+static void make_caches(struct store *store)
 {
         size_t count;
         const struct cx_resource *resources = cx_schema_resources(&count);
-        store->caches = cx_alloc_array(count, sizeof(struct cx_cache *));
+        store->caches = cx_alloc_array(count, sizeof(struct cache *));
         for (size_t i = 0; i < count; i++) {
                 const struct cx_resource *stored = storage_resource(&resources[i]);
                 if (!(stored->verbs & CX_VERB_WATCH) || strcmp(stored->resource, "componentstatuses") == 0)
                         continue;
-                struct cx_cache *cache = cx_map_get(&store->by_prefix, prefix_of(stored));
+                struct cache *cache = cx_map_get(&store->by_prefix, prefix_of(stored));
                 if (!cache) {
-                        cache = cx_cache_new(stored);
+                        cache = cache_new(stored);
                         cx_map_set(&store->by_prefix, prefix_of(stored), cache);
                 }
                 store->caches[i] = cache;
         }
 }
 
-struct cx_cache *cx_store_cache(struct cx_store *store, const struct cx_resource *resource)
+struct cache *store_cache(struct store *store, const struct cx_resource *resource)
 {
         size_t count;
         return store->caches[resource - cx_schema_resources(&count)];
 }
 
 // The cache that an etcd key belongs to, and the map key within it. NULL: none of ours.
-static struct cx_cache *route(struct cx_store *store, const char *etcd_key, const char **ret_key)
+static struct cache *route(struct store *store, const char *etcd_key, const char **ret_key)
 {
         if (!cx_has_prefix(etcd_key, ROOT))
                 return NULL;
@@ -102,7 +102,7 @@ static struct cx_cache *route(struct cx_store *store, const char *etcd_key, cons
                         return NULL;
                 memcpy(prefix, path, length);
                 prefix[length] = '\0';
-                struct cx_cache *cache = cx_map_get(&store->by_prefix, prefix);
+                struct cache *cache = cx_map_get(&store->by_prefix, prefix);
                 if (cache) {
                         *ret_key = end + 1;
                         return cache;
@@ -111,10 +111,9 @@ static struct cx_cache *route(struct cx_store *store, const char *etcd_key, cons
         return NULL;
 }
 
-static char *etcd_key(struct cx_store *store, const struct cx_resource *resource, const char *namespace,
-                      const char *name)
+static char *etcd_key(struct store *store, const struct cx_resource *resource, const char *namespace, const char *name)
 {
-        struct cx_cache *cache = cx_store_cache(store, resource);
+        struct cache *cache = store_cache(store, resource);
         const char *prefix = prefix_of(cache ? cache->resource : resource);
         return namespace && *namespace ? cx_sprintf(ROOT "%s/%s/%s", prefix, namespace, name)
                                        : cx_sprintf(ROOT "%s/%s", prefix, name);
@@ -124,38 +123,38 @@ static char *etcd_key(struct cx_store *store, const struct cx_resource *resource
 
 static void on_events(void *context, struct cx_etcd_event *events, size_t count, int64_t revision)
 {
-        struct cx_store *store = context;
+        struct store *store = context;
         for (size_t i = 0; i < count; i++) {
                 struct cx_etcd_event *event = &events[i];
                 const char *key;
-                struct cx_cache *cache = route(store, event->kv.key, &key);
+                struct cache *cache = route(store, event->kv.key, &key);
                 if (!cache)
                         continue;
                 if (event->is_delete) {
-                        cx_cache_delete(cache, key, event->kv.mod_revision);
+                        cache_delete(cache, key, event->kv.mod_revision);
                         continue;
                 }
-                struct cx_stored *object = cx_stored_new(cache->resource, key, event->kv.value, event->kv.value_length,
-                                                         event->kv.mod_revision);
+                struct stored *object = stored_new(cache->resource, key, event->kv.value, event->kv.value_length,
+                                                   event->kv.mod_revision);
                 if (object)
-                        cx_cache_put(cache, object);
+                        cache_put(cache, object);
                 else
                         cx_warn("Stored object is not readable and is left out", "key", event->kv.key);
         }
-        cx_progress_advance(store->progress, revision);
+        progress_advance(store->progress, revision);
 }
 
 static void on_progress(void *context, int64_t revision)
 {
-        struct cx_store *store = context;
-        cx_progress_advance(store->progress, revision);
+        struct store *store = context;
+        progress_advance(store->progress, revision);
 }
 
 static void on_watch_end(void *context, int64_t compact_revision CX_UNUSED, const struct cx_error *err)
 {
-        struct cx_store *store = context;
+        struct store *store = context;
         cx_err(err, "Watch on etcd ended; everything is read again");
-        cx_progress_follow(store->progress, false, 0);
+        progress_follow(store->progress, false, 0);
         pthread_mutex_lock(&store->lock);
         store->reload = true;
         pthread_cond_broadcast(&store->wake);
@@ -163,7 +162,7 @@ static void on_watch_end(void *context, int64_t compact_revision CX_UNUSED, cons
 }
 
 struct load {
-        struct cx_store *store;
+        struct store *store;
         char *last_key;
 };
 
@@ -171,12 +170,11 @@ static void load_one(void *context, struct cx_etcd_kv *kv)
 {
         struct load *load = context;
         const char *key;
-        struct cx_cache *cache = route(load->store, kv->key, &key);
+        struct cache *cache = route(load->store, kv->key, &key);
         if (cache) {
-                struct cx_stored *object =
-                        cx_stored_new(cache->resource, key, kv->value, kv->value_length, kv->mod_revision);
+                struct stored *object = stored_new(cache->resource, key, kv->value, kv->value_length, kv->mod_revision);
                 if (object)
-                        cx_cache_load(cache, object);
+                        cache_load(cache, object);
                 else
                         cx_warn("Stored object is not readable and is left out", "key", kv->key);
         }
@@ -186,7 +184,7 @@ static void load_one(void *context, struct cx_etcd_kv *kv)
 
 // Reads everything below /registry/ at one revision and starts the watch behind it. Until all has been read the caches
 // stay as they were: a read that may be old must not find half of what there is.
-static int load_all(struct cx_store *store, struct cx_error *err)
+static int load_all(struct store *store, struct cx_error *err)
 {
         struct load load = {.store = store};
         int64_t revision = 0;
@@ -204,15 +202,15 @@ static int load_all(struct cx_store *store, struct cx_error *err)
         free(load.last_key);
         CX_MAP_FOREACH (&store->by_prefix, entry) {
                 if (r < 0)
-                        cx_cache_unload(entry->value);
+                        cache_unload(entry->value);
                 else
-                        cx_cache_replace(entry->value, revision);
+                        cache_replace(entry->value, revision);
         }
         if (r < 0)
                 return r;
         struct cx_etcd_watch_callbacks callbacks = {
                 .on_events = on_events, .on_progress = on_progress, .on_end = on_watch_end, .context = store};
-        cx_progress_follow(store->progress, true, revision);
+        progress_follow(store->progress, true, revision);
         struct cx_etcd_watch *watch = NULL;
         r = cx_etcd_watch_new(store->etcd, ROOT, "/registry0", revision + 1, false, &callbacks, &watch, err);
         pthread_mutex_lock(&store->lock);
@@ -224,19 +222,19 @@ static int load_all(struct cx_store *store, struct cx_error *err)
 // --- waiting ---
 
 struct blocked {
-        struct cx_waiter waiter;
+        struct waiter waiter;
         sem_t told;
         int result;
 };
 
-static void on_told(struct cx_waiter *waiter, int result)
+static void on_told(struct waiter *waiter, int result)
 {
         struct blocked *blocked = (struct blocked *)waiter;
         blocked->result = result;
         sem_post(&blocked->told);
 }
 
-int cx_store_waited(int result, struct cx_error *err)
+int store_waited(int result, struct cx_error *err)
 {
         switch (result) {
         case 0:
@@ -251,33 +249,33 @@ int cx_store_waited(int result, struct cx_error *err)
 }
 
 // revision < 0: until fresh.
-static int wait_blocking(struct cx_store *store, int64_t revision, struct cx_error *err)
+static int wait_blocking(struct store *store, int64_t revision, struct cx_error *err)
 {
         struct blocked blocked = {.waiter = {.done = on_told}};
         sem_init(&blocked.told, 0, 0);
         if (revision < 0)
-                cx_progress_await_fresh(store->progress, &blocked.waiter);
+                progress_await_fresh(store->progress, &blocked.waiter);
         else
-                cx_progress_await(store->progress, &blocked.waiter, revision);
+                progress_await(store->progress, &blocked.waiter, revision);
         while (sem_wait(&blocked.told) < 0)
                 ;
         sem_destroy(&blocked.told);
-        return cx_store_waited(blocked.result, err);
+        return store_waited(blocked.result, err);
 }
 
-int cx_store_wait(struct cx_store *store, int64_t revision, struct cx_error *err)
+int store_wait(struct store *store, int64_t revision, struct cx_error *err)
 {
         return wait_blocking(store, revision, err);
 }
 
-int cx_store_sync(struct cx_store *store, struct cx_error *err)
+int store_sync(struct store *store, struct cx_error *err)
 {
         return wait_blocking(store, -1, err);
 }
 
 static void nudge(void *context)
 {
-        struct cx_store *store = context;
+        struct store *store = context;
         pthread_mutex_lock(&store->lock);
         if (store->watch && !store->reload)
                 cx_etcd_watch_request_progress(store->watch);
@@ -286,7 +284,7 @@ static void nudge(void *context)
 
 // --- the keeper: compaction, and reading all again after the watch was lost ---
 
-static void reload(struct cx_store *store)
+static void reload(struct store *store)
 {
         pthread_mutex_lock(&store->lock);
         struct cx_etcd_watch *old = cx_steal(&store->watch);
@@ -309,7 +307,7 @@ static struct timespec after(int64_t ns)
         return (struct timespec){.tv_sec = time.tv_sec + ns / CX_NS_PER_S, .tv_nsec = ns % CX_NS_PER_S};
 }
 
-static void compact(struct cx_store *store, int64_t revision)
+static void compact(struct store *store, int64_t revision)
 {
         // Another apiserver may have done it: an error only means that there is nothing left to do.
         CX_ERROR err = CX_ERROR_INIT;
@@ -319,8 +317,8 @@ static void compact(struct cx_store *store, int64_t revision)
 
 static void *keeper_main(void *context)
 {
-        struct cx_store *store = context;
-        int64_t compact_at = cx_time_monotonic() + COMPACT_INTERVAL, compact_to = cx_store_revision(store);
+        struct store *store = context;
+        int64_t compact_at = cx_time_monotonic() + COMPACT_INTERVAL, compact_to = store_revision(store);
         pthread_mutex_lock(&store->lock);
         while (!store->stopping) {
                 struct timespec tick = after(TICK);
@@ -333,10 +331,10 @@ static void *keeper_main(void *context)
                 pthread_mutex_unlock(&store->lock);
                 if (again)
                         reload(store);
-                cx_progress_tick(store->progress);
+                progress_tick(store->progress);
                 if (cx_time_monotonic() >= compact_at) {
                         compact(store, compact_to);
-                        compact_to = cx_store_revision(store);
+                        compact_to = store_revision(store);
                         compact_at = cx_time_monotonic() + COMPACT_INTERVAL;
                 }
                 pthread_mutex_lock(&store->lock);
@@ -347,9 +345,9 @@ static void *keeper_main(void *context)
 
 // --- life ---
 
-int cx_store_new(struct cx_etcd *etcd, struct cx_store **ret_store, struct cx_error *err)
+int store_new(struct cx_etcd *etcd, struct store **ret_store, struct cx_error *err)
 {
-        struct cx_store *store = cx_alloc(sizeof *store);
+        struct store *store = cx_alloc(sizeof *store);
         store->etcd = etcd;
         store->by_prefix = (struct cx_map)CX_MAP_INIT_FREE(free_cache);
         pthread_mutex_init(&store->lock, NULL);
@@ -358,7 +356,7 @@ int cx_store_new(struct cx_etcd *etcd, struct cx_store **ret_store, struct cx_er
         pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
         pthread_cond_init(&store->wake, &monotonic);
         pthread_condattr_destroy(&monotonic);
-        store->progress = cx_progress_new(etcd, nudge, store);
+        store->progress = progress_new(etcd, nudge, store);
         make_caches(store);
         int r = load_all(store, err);
         if (r == 0) {
@@ -369,22 +367,22 @@ int cx_store_new(struct cx_etcd *etcd, struct cx_store **ret_store, struct cx_er
                         r = cx_error_set(err, -EAGAIN, "cannot start the store's thread");
         }
         if (r < 0) {
-                cx_store_free(store);
+                store_free(store);
                 return r;
         }
         *ret_store = store;
         return 0;
 }
 
-void cx_store_stop(struct cx_store *store)
+void store_stop(struct store *store)
 {
         if (!store)
                 return;
         cx_etcd_hurry(store->etcd, STOP_LIMIT);
-        cx_progress_stop(store->progress);
+        progress_stop(store->progress);
 }
 
-void cx_store_free(struct cx_store *store)
+void store_free(struct store *store)
 {
         if (!store)
                 return;
@@ -395,7 +393,7 @@ void cx_store_free(struct cx_store *store)
         if (store->keeper_started)
                 pthread_join(store->keeper, NULL);
         cx_etcd_watch_free(store->watch);
-        cx_progress_free(store->progress);
+        progress_free(store->progress);
         free(store->caches);
         cx_map_release(&store->by_prefix);
         pthread_mutex_destroy(&store->lock);
@@ -403,47 +401,46 @@ void cx_store_free(struct cx_store *store)
         free(store);
 }
 
-bool cx_store_ready(struct cx_store *store)
+bool store_ready(struct store *store)
 {
-        return cx_progress_following(store->progress);
+        return progress_following(store->progress);
 }
 
-struct cx_progress *cx_store_progress(struct cx_store *store)
+struct progress *store_progress(struct store *store)
 {
         return store->progress;
 }
 
-struct cx_etcd *cx_store_etcd(struct cx_store *store)
+struct cx_etcd *store_etcd(struct store *store)
 {
         return store->etcd;
 }
 
-int64_t cx_store_revision(struct cx_store *store)
+int64_t store_revision(struct store *store)
 {
-        return cx_progress_revision(store->progress);
+        return progress_revision(store->progress);
 }
 
 // --- objects ---
 
-struct cx_stored *cx_store_get(struct cx_store *store, const struct cx_resource *resource, const char *namespace,
-                               const char *name)
+struct stored *store_get(struct store *store, const struct cx_resource *resource, const char *namespace,
+                         const char *name)
 {
-        struct cx_cache *cache = cx_store_cache(store, resource);
+        struct cache *cache = store_cache(store, resource);
         char key[600];
         int n = namespace && *namespace ? snprintf(key, sizeof key, "%s/%s", namespace, name)
                                         : snprintf(key, sizeof key, "%s", name);
-        return cache && n < (int)sizeof key ? cx_cache_get(cache, key) : NULL;
+        return cache && n < (int)sizeof key ? cache_get(cache, key) : NULL;
 }
 
-json_t *cx_store_get_json(struct cx_store *store, const struct cx_resource *resource, const char *namespace,
-                          const char *name)
+json_t *store_get_json(struct store *store, const struct cx_resource *resource, const char *namespace, const char *name)
 {
-        CX_STORED *object = cx_store_get(store, resource, namespace, name);
-        return object ? cx_stored_parse(object) : NULL;
+        STORED *object = store_get(store, resource, namespace, name);
+        return object ? stored_parse(object) : NULL;
 }
 
-int cx_store_read(struct cx_store *store, const struct cx_resource *resource, const char *namespace, const char *name,
-                  struct cx_stored **ret_object, struct cx_error *err)
+int store_read(struct store *store, const struct cx_resource *resource, const char *namespace, const char *name,
+               struct stored **ret_object, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *key = etcd_key(store, resource, namespace, name);
         struct cx_etcd_kv kv = {0};
@@ -451,9 +448,9 @@ int cx_store_read(struct cx_store *store, const struct cx_resource *resource, co
         if (r < 0)
                 return r;
         const char *map_key;
-        struct cx_cache *cache = route(store, key, &map_key);
-        struct cx_stored *object =
-                cache ? cx_stored_new(cache->resource, map_key, kv.value, kv.value_length, kv.mod_revision) : NULL;
+        struct cache *cache = route(store, key, &map_key);
+        struct stored *object =
+                cache ? stored_new(cache->resource, map_key, kv.value, kv.value_length, kv.mod_revision) : NULL;
         cx_etcd_kv_release(&kv);
         if (!object)
                 return cx_error_reason(err, CX_REASON_INTERNAL, "stored object %s is not readable", key);
@@ -480,7 +477,7 @@ static void encode(const json_t *object, struct cx_buf *to)
         cx_json_dump(ordered, to);
 }
 
-static int lease_for(struct cx_store *store, int64_t ttl, int64_t *ret_lease, struct cx_error *err)
+static int lease_for(struct store *store, int64_t ttl, int64_t *ret_lease, struct cx_error *err)
 {
         *ret_lease = 0;
         if (!ttl)
@@ -504,29 +501,28 @@ static int lease_for(struct cx_store *store, int64_t ttl, int64_t *ret_lease, st
 }
 
 // The write is acknowledged by etcd already: not seeing it in the cache in time is worth a line, not an error.
-static void wait_after_write(struct cx_store *store, int64_t revision)
+static void wait_after_write(struct store *store, int64_t revision)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_store_wait(store, revision, &err) < 0 && !cx_error_is(&err, CX_REASON_UNAVAILABLE))
+        if (store_wait(store, revision, &err) < 0 && !cx_error_is(&err, CX_REASON_UNAVAILABLE))
                 cx_err(&err, "A write is not visible yet", "revision", CX_INT(revision));
 }
 
 // What was just written: the cache's own copy, unless it has moved on or has not come so far.
-static struct cx_stored *written(struct cx_store *store, const char *key, const struct cx_buf *value, int64_t revision)
+static struct stored *written(struct store *store, const char *key, const struct cx_buf *value, int64_t revision)
 {
         const char *map_key = NULL;
-        struct cx_cache *cache = route(store, key, &map_key);
+        struct cache *cache = route(store, key, &map_key);
         if (!cache)
                 return NULL; // a resource that is not kept in memory
-        CX_STORED *cached = cx_cache_get(cache, map_key);
+        STORED *cached = cache_get(cache, map_key);
         if (cached && cached->revision == revision)
                 return cx_steal(&cached);
-        return cx_stored_new(cache->resource, map_key, value->data, value->length, revision);
+        return stored_new(cache->resource, map_key, value->data, value->length, revision);
 }
 
-int cx_store_put(struct cx_store *store, const struct cx_resource *resource, const char *namespace, const char *name,
-                 const json_t *object, int64_t expected, int64_t ttl, struct cx_stored **ret_object,
-                 struct cx_error *err)
+int store_put(struct store *store, const struct cx_resource *resource, const char *namespace, const char *name,
+              const json_t *object, int64_t expected, int64_t ttl, struct stored **ret_object, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *key = etcd_key(store, resource, namespace, name);
         CX_BUF value = CX_BUF_INIT;
@@ -547,8 +543,8 @@ int cx_store_put(struct cx_store *store, const struct cx_resource *resource, con
         return 0;
 }
 
-int cx_store_delete(struct cx_store *store, const struct cx_resource *resource, const char *namespace, const char *name,
-                    int64_t expected, int64_t *ret_revision, struct cx_error *err)
+int store_delete(struct store *store, const struct cx_resource *resource, const char *namespace, const char *name,
+                 int64_t expected, int64_t *ret_revision, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *key = etcd_key(store, resource, namespace, name);
         int64_t revision = 0;
@@ -564,9 +560,9 @@ int cx_store_delete(struct cx_store *store, const struct cx_resource *resource, 
 // --- pages of the past ---
 
 struct page {
-        struct cx_store *store;
-        const struct cx_filter *filter;
-        struct cx_stored_list *list;
+        struct store *store;
+        const struct filter *filter;
+        struct stored_list *list;
         size_t limit, capacity;
         char *last_key;
 };
@@ -575,26 +571,26 @@ static void add_to_page(void *context, struct cx_etcd_kv *kv)
 {
         struct page *page = context;
         const char *key;
-        struct cx_cache *cache = route(page->store, kv->key, &key);
+        struct cache *cache = route(page->store, kv->key, &key);
         if (page->list->count == page->limit)
                 return;
-        struct cx_stored *object =
-                cache ? cx_stored_new(cache->resource, key, kv->value, kv->value_length, kv->mod_revision) : NULL;
+        struct stored *object =
+                cache ? stored_new(cache->resource, key, kv->value, kv->value_length, kv->mod_revision) : NULL;
         free(page->last_key);
         page->last_key = cx_steal(&kv->key);
-        if (!object || !cx_filter_matches(page->filter, object)) {
-                cx_stored_unref(object);
+        if (!object || !filter_matches(page->filter, object)) {
+                stored_unref(object);
                 return;
         }
-        page->list->items = cx_realloc_array(page->list->items, page->list->count + 1, sizeof(struct cx_stored *));
+        page->list->items = cx_realloc_array(page->list->items, page->list->count + 1, sizeof(struct stored *));
         page->list->items[page->list->count++] = object;
 }
 
-int cx_store_page(struct cx_store *store, const struct cx_resource *resource, const struct cx_filter *filter,
-                  int64_t revision, const char *after_key, size_t limit, struct cx_stored_list *ret_list,
-                  int64_t *ret_revision, bool *ret_more, struct cx_error *err)
+int store_page(struct store *store, const struct cx_resource *resource, const struct filter *filter, int64_t revision,
+               const char *after_key, size_t limit, struct stored_list *ret_list, int64_t *ret_revision, bool *ret_more,
+               struct cx_error *err)
 {
-        struct cx_cache *cache = cx_store_cache(store, resource);
+        struct cache *cache = store_cache(store, resource);
         const char *prefix = prefix_of(cache->resource);
         bool one_namespace = filter->namespace && *filter->namespace;
         CX_CLEANUP(cx_freep)
@@ -617,7 +613,7 @@ int cx_store_page(struct cx_store *store, const struct cx_resource *resource, co
         }
         free(page.last_key);
         if (r < 0) {
-                cx_stored_list_release(ret_list);
+                stored_list_release(ret_list);
                 return r;
         }
         *ret_revision = revision;

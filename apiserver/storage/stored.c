@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/storage/stored.h"
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 static size_t count_selectable(const struct cx_resource *resource)
 {
@@ -11,7 +11,7 @@ static size_t count_selectable(const struct cx_resource *resource)
         return n;
 }
 
-static void read_labels(struct cx_stored *object, struct cx_slice labels)
+static void read_labels(struct stored *object, struct cx_slice labels)
 {
         struct cx_scan scan;
         struct cx_slice key, value;
@@ -23,12 +23,12 @@ static void read_labels(struct cx_stored *object, struct cx_slice labels)
                         continue;
                 object->labels = cx_realloc_array(object->labels, object->n_labels + 1, sizeof *object->labels);
                 object->labels[object->n_labels++] =
-                        (struct cx_stored_label){.key = cx_strndup(key.data, key.length), .value = text};
+                        (struct stored_label){.key = cx_strndup(key.data, key.length), .value = text};
         }
 }
 
 // Copies `value` with `"resourceVersion":"N",` in front of metadata's members.
-static struct cx_stored *splice(struct cx_slice json, const char *metadata, int64_t revision)
+static struct stored *splice(struct cx_slice json, const char *metadata, int64_t revision)
 {
         static const char name[] = "\"resourceVersion\":\"";
         char digits[24];
@@ -37,7 +37,7 @@ static struct cx_stored *splice(struct cx_slice json, const char *metadata, int6
         const char *rest = metadata + 1;
         bool empty = rest < json.data + json.length && *rest == '}';
         size_t extra = sizeof name - 1 + n_digits + 1 + !empty;
-        struct cx_stored *object = cx_alloc(sizeof *object + json.length + extra + 1);
+        struct stored *object = cx_alloc(sizeof *object + json.length + extra + 1);
         atomic_init(&object->references, 1);
         object->revision = revision;
         object->length = json.length + extra;
@@ -57,7 +57,7 @@ static struct cx_stored *splice(struct cx_slice json, const char *metadata, int6
         return object;
 }
 
-static void set_key(struct cx_stored *object, const char *key)
+static void set_key(struct stored *object, const char *key)
 {
         object->key = cx_strdup(key);
         char *slash = strchr(object->key, '/');
@@ -80,14 +80,14 @@ static char *event_source(struct cx_slice json)
         return cx_scan_scalar(cx_scan_path(json, "reportingComponent"));
 }
 
-struct cx_stored *cx_stored_new(const struct cx_resource *resource, const char *key, const char *value, size_t length,
-                                int64_t revision)
+struct stored *stored_new(const struct cx_resource *resource, const char *key, const char *value, size_t length,
+                          int64_t revision)
 {
         struct cx_slice json = {value, length};
         struct cx_slice metadata = cx_scan_path(json, "metadata");
         if (!metadata.data || metadata.data[0] != '{')
                 return NULL;
-        struct cx_stored *object = splice(json, metadata.data, revision);
+        struct stored *object = splice(json, metadata.data, revision);
         set_key(object, key);
         read_labels(object, cx_scan_path(metadata, "labels"));
         size_t n = count_selectable(resource);
@@ -112,12 +112,12 @@ struct cx_stored *cx_stored_new(const struct cx_resource *resource, const char *
         return object;
 }
 
-struct cx_stored *cx_stored_with_revision(const struct cx_stored *from, int64_t revision)
+struct stored *stored_with_revision(const struct stored *from, int64_t revision)
 {
         char digits[24];
         size_t n_digits = (size_t)snprintf(digits, sizeof digits, "%ld", (long)revision);
         size_t length = from->length - from->version_length + n_digits;
-        struct cx_stored *object = cx_alloc(sizeof *object + length + 1);
+        struct stored *object = cx_alloc(sizeof *object + length + 1);
         atomic_init(&object->references, 1);
         object->revision = revision;
         object->length = length;
@@ -132,7 +132,7 @@ struct cx_stored *cx_stored_with_revision(const struct cx_stored *from, int64_t 
         object->labels = cx_alloc_array(from->n_labels, sizeof *object->labels);
         for (size_t i = 0; i < from->n_labels; i++)
                 object->labels[i] =
-                        (struct cx_stored_label){cx_strdup(from->labels[i].key), cx_strdup(from->labels[i].value)};
+                        (struct stored_label){cx_strdup(from->labels[i].key), cx_strdup(from->labels[i].value)};
         object->n_fields = from->n_fields;
         object->fields = cx_alloc_array(from->n_fields, sizeof *object->fields);
         for (size_t i = 0; i < from->n_fields; i++)
@@ -140,13 +140,13 @@ struct cx_stored *cx_stored_with_revision(const struct cx_stored *from, int64_t 
         return object;
 }
 
-struct cx_stored *cx_stored_ref(struct cx_stored *object)
+struct stored *stored_ref(struct stored *object)
 {
         atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
         return object;
 }
 
-void cx_stored_unref(struct cx_stored *object)
+void stored_unref(struct stored *object)
 {
         if (!object || atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
                 return;
@@ -162,12 +162,12 @@ void cx_stored_unref(struct cx_stored *object)
         free(object);
 }
 
-json_t *cx_stored_parse(const struct cx_stored *object)
+json_t *stored_parse(const struct stored *object)
 {
         return json_loadb(object->json, object->length, 0, NULL);
 }
 
-const char *cx_stored_label(const struct cx_stored *object, const char *key)
+const char *stored_label(const struct stored *object, const char *key)
 {
         for (size_t i = 0; i < object->n_labels; i++)
                 if (strcmp(object->labels[i].key, key) == 0)
@@ -175,7 +175,7 @@ const char *cx_stored_label(const struct cx_stored *object, const char *key)
         return NULL;
 }
 
-const char *cx_stored_field(const struct cx_resource *resource, const struct cx_stored *object, const char *name)
+const char *stored_field(const struct cx_resource *resource, const struct stored *object, const char *name)
 {
         if (strcmp(name, "metadata.name") == 0)
                 return object->name;
@@ -185,7 +185,7 @@ const char *cx_stored_field(const struct cx_resource *resource, const struct cx_
         return NULL;
 }
 
-bool cx_resource_selects_field(const struct cx_resource *resource, const char *field)
+bool resource_selects_field(const struct cx_resource *resource, const char *field)
 {
         if (strcmp(field, "metadata.name") == 0 || (resource->namespaced && strcmp(field, "metadata.namespace") == 0))
                 return true;
@@ -197,12 +197,12 @@ bool cx_resource_selects_field(const struct cx_resource *resource, const char *f
 
 static const char *get_label(void *object, const char *key)
 {
-        return cx_stored_label(object, key);
+        return stored_label(object, key);
 }
 
 // metadata.namespace is a part of the key, not a string of its own: compared by hand.
-static bool field_matches(const struct cx_filter *filter, const struct cx_requirement *requirement,
-                          const struct cx_stored *object)
+static bool field_matches(const struct filter *filter, const struct cx_requirement *requirement,
+                          const struct stored *object)
 {
         const char *wanted = requirement->values[0];
         bool equal;
@@ -210,11 +210,11 @@ static bool field_matches(const struct cx_filter *filter, const struct cx_requir
                 equal = strlen(wanted) == object->namespace_length &&
                         strncmp(wanted, object->key, object->namespace_length) == 0;
         else
-                equal = strcmp(cx_str(cx_stored_field(filter->resource, object, requirement->key)), wanted) == 0;
+                equal = strcmp(cx_str(stored_field(filter->resource, object, requirement->key)), wanted) == 0;
         return equal == (requirement->op != CX_OP_NOT_EQUALS);
 }
 
-bool cx_filter_matches(const struct cx_filter *filter, const struct cx_stored *object)
+bool filter_matches(const struct filter *filter, const struct stored *object)
 {
         if (filter->namespace && *filter->namespace &&
             (strlen(filter->namespace) != object->namespace_length ||

@@ -3,23 +3,23 @@
 // selectors and the map need, taken out once. Immutable and reference-counted; any thread.
 #pragma once
 
-#include "api/selector.h"
-#include "format/scan.h"
-#include "schema/schema.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/format/scan.h"
+#include "libcommon/schema/schema.h"
 
 #include <stdatomic.h>
 
-struct cx_stored_label {
+struct stored_label {
         char *key, *value;
 };
 
-struct cx_stored {
+struct stored {
         atomic_int references;
         int64_t revision;        // mod revision; of a deletion: the revision that deleted it
         char *key;               // "namespace/name", or "name" for cluster-scoped: order of the map
         const char *name;        // into key
         size_t namespace_length; // 0 for cluster-scoped
-        struct cx_stored_label *labels;
+        struct stored_label *labels;
         uint32_t n_labels;
         uint32_t n_fields;
         char **fields;         // values of the resource's selectable fields, "" when absent
@@ -30,24 +30,24 @@ struct cx_stored {
 };
 
 // From a stored value (without resourceVersion). NULL when it is not an object that we can read.
-struct cx_stored *cx_stored_new(const struct cx_resource *resource, const char *key, const char *value, size_t length,
-                                int64_t revision);
+struct stored *stored_new(const struct cx_resource *resource, const char *key, const char *value, size_t length,
+                          int64_t revision);
 // The same object under another revision: what a DELETED event carries.
-struct cx_stored *cx_stored_with_revision(const struct cx_stored *object, int64_t revision);
-struct cx_stored *cx_stored_ref(struct cx_stored *object);
-void cx_stored_unref(struct cx_stored *object);
-CX_DEFINE_CLEANUP(struct cx_stored, cx_stored_unrefp, cx_stored_unref)
-#define CX_STORED CX_CLEANUP(cx_stored_unrefp) struct cx_stored
+struct stored *stored_with_revision(const struct stored *object, int64_t revision);
+struct stored *stored_ref(struct stored *object);
+void stored_unref(struct stored *object);
+CX_DEFINE_CLEANUP(struct stored, stored_unrefp, stored_unref)
+#define STORED CX_CLEANUP(stored_unrefp) struct stored
 
-json_t *cx_stored_parse(const struct cx_stored *object); // new reference
-const char *cx_stored_label(const struct cx_stored *object, const char *key);
-const char *cx_stored_field(const struct cx_resource *resource, const struct cx_stored *object, const char *name);
+json_t *stored_parse(const struct stored *object); // new reference
+const char *stored_label(const struct stored *object, const char *key);
+const char *stored_field(const struct cx_resource *resource, const struct stored *object, const char *name);
 
-struct cx_filter {
+struct filter {
         const struct cx_resource *resource;
         const char *namespace; // NULL or "": all
         const struct cx_selector *labels, *fields;
 };
-bool cx_filter_matches(const struct cx_filter *filter, const struct cx_stored *object);
+bool filter_matches(const struct filter *filter, const struct stored *object);
 // Whether the field can be selected by for this resource.
-bool cx_resource_selects_field(const struct cx_resource *resource, const char *field);
+bool resource_selects_field(const struct cx_resource *resource, const char *field);

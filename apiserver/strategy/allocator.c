@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/strategy/allocator.h"
 
-#include "base/log.h"
-#include "base/random.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <arpa/inet.h>
 
@@ -18,12 +18,12 @@ static const struct cx_resource *addresses(void)
 
 // --- addresses ---
 
-static bool in_network(const struct cx_apiserver *api, uint32_t address)
+static bool in_network(const struct apiserver *api, uint32_t address)
 {
         return (address & api->service_mask) == api->service_network;
 }
 
-static int take_address(struct cx_apiserver *api, const char *address, const char *namespace, const char *service,
+static int take_address(struct apiserver *api, const char *address, const char *namespace, const char *service,
                         struct cx_error *err)
 {
         char uid[CX_UID_TEXT], now[CX_TIME_TEXT];
@@ -34,18 +34,18 @@ static int take_address(struct cx_apiserver *api, const char *address, const cha
                 "networking.k8s.io/v1", "metadata", "name", address, "uid", uid, "creationTimestamp", now, "labels",
                 "ipaddress.kubernetes.io/ip-family", "IPv4", "ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io",
                 "spec", "parentRef", "group", "", "resource", "services", "namespace", namespace, "name", service);
-        return cx_store_put(api->store, addresses(), NULL, address, object, 0, 0, NULL, err);
+        return store_put(api->store, addresses(), NULL, address, object, 0, 0, NULL, err);
 }
 
-static bool holds_address(struct cx_apiserver *api, const char *address, const char *namespace, const char *service)
+static bool holds_address(struct apiserver *api, const char *address, const char *namespace, const char *service)
 {
-        json_auto_t *object = cx_store_get_json(api->store, addresses(), NULL, address);
+        json_auto_t *object = store_get_json(api->store, addresses(), NULL, address);
         return cx_streq(cx_json_string(object, "spec.parentRef.namespace"), namespace) &&
                cx_streq(cx_json_string(object, "spec.parentRef.name"), service);
 }
 
-int cx_allocate_address(struct cx_apiserver *api, const char *address, const char *namespace, const char *service,
-                        struct cx_error *err)
+int allocate_address(struct apiserver *api, const char *address, const char *namespace, const char *service,
+                     struct cx_error *err)
 {
         struct in_addr parsed;
         CX_ERROR why = CX_ERROR_INIT;
@@ -61,8 +61,8 @@ int cx_allocate_address(struct cx_apiserver *api, const char *address, const cha
         return r < 0 ? cx_error_move(err, &why) : 0;
 }
 
-int cx_allocate_any_address(struct cx_apiserver *api, const char *namespace, const char *service, char to[16],
-                            struct cx_error *err)
+int allocate_any_address(struct apiserver *api, const char *namespace, const char *service, char to[16],
+                         struct cx_error *err)
 {
         uint32_t size = ~api->service_mask;
         for (int i = 0; i < TRIES; i++) {
@@ -80,28 +80,26 @@ int cx_allocate_any_address(struct cx_apiserver *api, const char *namespace, con
         return cx_error_reason(err, CX_REASON_INTERNAL, "failed to allocate a serviceIP: range is full");
 }
 
-void cx_release_address(struct cx_apiserver *api, const char *address, const char *namespace, const char *service)
+void release_address(struct apiserver *api, const char *address, const char *namespace, const char *service)
 {
-        CX_STORED *stored = cx_store_get(api->store, addresses(), NULL, address);
+        STORED *stored = store_get(api->store, addresses(), NULL, address);
         CX_ERROR err = CX_ERROR_INIT;
         if (!stored || !holds_address(api, address, namespace, service))
                 return;
-        if (cx_store_delete(api->store, addresses(), NULL, address, stored->revision, NULL, &err) < 0)
+        if (store_delete(api->store, addresses(), NULL, address, stored->revision, NULL, &err) < 0)
                 cx_err(&err, "Cannot give back a cluster IP; the repair loop will", "address", address);
 }
 
 // --- ports ---
 
-static int take_port(struct cx_apiserver *api, int port, const char *namespace, const char *service,
-                     struct cx_error *err)
+static int take_port(struct apiserver *api, int port, const char *namespace, const char *service, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *key = cx_sprintf(PORT_PREFIX "%d", port);
         CX_CLEANUP(cx_freep) char *holder = cx_sprintf("%s/%s", namespace, service);
         return cx_etcd_put(api->etcd, key, holder, strlen(holder), 0, 0, NULL, NULL, err);
 }
 
-int cx_allocate_port(struct cx_apiserver *api, int port, const char *namespace, const char *service,
-                     struct cx_error *err)
+int allocate_port(struct apiserver *api, int port, const char *namespace, const char *service, struct cx_error *err)
 {
         CX_ERROR why = CX_ERROR_INIT;
         if (port < api->node_port_first || port > api->node_port_last)
@@ -114,8 +112,8 @@ int cx_allocate_port(struct cx_apiserver *api, int port, const char *namespace, 
         return r < 0 ? cx_error_move(err, &why) : 0;
 }
 
-int cx_allocate_any_port(struct cx_apiserver *api, const char *namespace, const char *service, int *ret_port,
-                         struct cx_error *err)
+int allocate_any_port(struct apiserver *api, const char *namespace, const char *service, int *ret_port,
+                      struct cx_error *err)
 {
         int count = api->node_port_last - api->node_port_first + 1;
         int start = (int)cx_random_below((uint64_t)count);
@@ -132,7 +130,7 @@ int cx_allocate_any_port(struct cx_apiserver *api, const char *namespace, const 
         return cx_error_reason(err, CX_REASON_INTERNAL, "failed to allocate a nodePort: range is full");
 }
 
-void cx_release_port(struct cx_apiserver *api, int port, const char *namespace, const char *service)
+void release_port(struct apiserver *api, int port, const char *namespace, const char *service)
 {
         CX_CLEANUP(cx_freep) char *key = cx_sprintf(PORT_PREFIX "%d", port);
         CX_CLEANUP(cx_freep) char *holder = cx_sprintf("%s/%s", namespace, service);
@@ -149,7 +147,7 @@ void cx_release_port(struct cx_apiserver *api, int port, const char *namespace, 
 // --- repair ---
 
 struct held_ports {
-        struct cx_apiserver *api;
+        struct apiserver *api;
         struct cx_strings ports, holders;
 };
 
@@ -163,15 +161,15 @@ static void note_port(void *context, struct cx_etcd_kv *kv)
 }
 
 // Does the service (still) use the address or port? Asked of etcd: the cache may lag behind a creation.
-static bool service_uses(struct cx_apiserver *api, const char *namespace, const char *name, const char *address,
+static bool service_uses(struct apiserver *api, const char *namespace, const char *name, const char *address,
                          int64_t port)
 {
-        CX_STORED *stored = NULL;
+        STORED *stored = NULL;
         CX_ERROR err = CX_ERROR_INIT;
         const struct cx_resource *services = cx_schema_resource("", "v1", "services");
-        if (cx_store_read(api->store, services, namespace, name, &stored, &err) < 0)
+        if (store_read(api->store, services, namespace, name, &stored, &err) < 0)
                 return !cx_error_is(&err, CX_REASON_NOT_FOUND); // not known: keep
-        json_auto_t *service = cx_stored_parse(stored);
+        json_auto_t *service = stored_parse(stored);
         if (address)
                 return cx_streq(cx_json_string(service, "spec.clusterIP"), address);
         const json_t *ports = cx_json_get(service, "spec.ports");
@@ -188,24 +186,24 @@ static bool is_young(const json_t *object)
                cx_time_now() - made < 60 * CX_US_PER_S;
 }
 
-static void repair_addresses(struct cx_apiserver *api)
+static void repair_addresses(struct apiserver *api)
 {
-        CX_STORED_LIST list = {0};
-        struct cx_filter all = {.resource = addresses()};
-        cx_cache_list(cx_store_cache(api->store, addresses()), &all, &list);
+        STORED_LIST list = {0};
+        struct filter all = {.resource = addresses()};
+        cache_list(store_cache(api->store, addresses()), &all, &list);
         for (size_t i = 0; i < list.count; i++) {
-                json_auto_t *object = cx_stored_parse(list.items[i]);
+                json_auto_t *object = stored_parse(list.items[i]);
                 const char *namespace = cx_json_string_or(object, "spec.parentRef.namespace", "");
                 const char *name = cx_json_string_or(object, "spec.parentRef.name", "");
                 // A young one may belong to a service that is being written right now.
                 if (is_young(object) || service_uses(api, namespace, name, list.items[i]->name, 0))
                         continue;
                 cx_info("Giving back a cluster IP whose service is gone", "address", list.items[i]->name);
-                cx_release_address(api, list.items[i]->name, namespace, name);
+                release_address(api, list.items[i]->name, namespace, name);
         }
 }
 
-static void repair_ports(struct cx_apiserver *api)
+static void repair_ports(struct apiserver *api)
 {
         struct held_ports held = {.api = api};
         CX_ERROR err = CX_ERROR_INIT;
@@ -219,15 +217,15 @@ static void repair_ports(struct cx_apiserver *api)
                         continue;
                 *slash = '\0';
                 if (!service_uses(api, held.holders.items[i], slash + 1, NULL, port))
-                        cx_release_port(api, (int)port, held.holders.items[i], slash + 1);
+                        release_port(api, (int)port, held.holders.items[i], slash + 1);
         }
         cx_strings_release(&held.ports);
         cx_strings_release(&held.holders);
 }
 
-void cx_allocator_repair(struct cx_apiserver *api)
+void allocator_repair(struct apiserver *api)
 {
-        int64_t revision = cx_store_revision(api->store);
+        int64_t revision = store_revision(api->store);
         repair_addresses(api);
         if (api->repair_revision)
                 repair_ports(api);

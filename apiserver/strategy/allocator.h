@@ -6,15 +6,15 @@
 #include "apiserver/apiserver.h"
 
 // INVALID when out of range or taken, with upstream's sentence.
-int cx_allocate_address(struct cx_apiserver *api, const char *address, const char *namespace, const char *service,
-                        struct cx_error *err) CX_CHECK;
-int cx_allocate_any_address(struct cx_apiserver *api, const char *namespace, const char *service, char to[16],
-                            struct cx_error *err) CX_CHECK;
-void cx_release_address(struct cx_apiserver *api, const char *address, const char *namespace, const char *service);
-int cx_allocate_port(struct cx_apiserver *api, int port, const char *namespace, const char *service,
+int allocate_address(struct apiserver *api, const char *address, const char *namespace, const char *service,
                      struct cx_error *err) CX_CHECK;
-int cx_allocate_any_port(struct cx_apiserver *api, const char *namespace, const char *service, int *ret_port,
+int allocate_any_address(struct apiserver *api, const char *namespace, const char *service, char to[16],
                          struct cx_error *err) CX_CHECK;
-void cx_release_port(struct cx_apiserver *api, int port, const char *namespace, const char *service);
+void release_address(struct apiserver *api, const char *address, const char *namespace, const char *service);
+int allocate_port(struct apiserver *api, int port, const char *namespace, const char *service, struct cx_error *err)
+        CX_CHECK;
+int allocate_any_port(struct apiserver *api, const char *namespace, const char *service, int *ret_port,
+                      struct cx_error *err) CX_CHECK;
+void release_port(struct apiserver *api, int port, const char *namespace, const char *service);
 // Gives back what services that no longer exist still hold. Run now and then.
-void cx_allocator_repair(struct cx_apiserver *api);
+void allocator_repair(struct apiserver *api);

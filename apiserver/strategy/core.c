@@ -3,9 +3,9 @@
 // volumes and claims, priority classes, certificate signing requests.
 #include "apiserver/registry/metadata.h"
 #include "apiserver/strategy/strategy.h"
-#include "base/time.h"
-#include "format/json.h"
-#include "net/pki.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/pki.h"
 
 static void keep(json_t *to, const json_t *from, const char *key)
 {
@@ -17,7 +17,7 @@ static void keep(json_t *to, const json_t *from, const char *key)
 
 // --- namespaces ---
 
-static int create_namespace(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+static int create_namespace(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         json_object_set_new(object, "spec", json_pack("{s:[s]}", "finalizers", "kubernetes"));
         json_object_set_new(object, "status", json_pack("{s:s}", "phase", "Active"));
@@ -27,7 +27,7 @@ static int create_namespace(struct cx_call *call CX_UNUSED, json_t *object, stru
         return 0;
 }
 
-static int update_namespace(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+static int update_namespace(struct call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
                             struct cx_error *err CX_UNUSED)
 {
         if (!cx_streq(subresource, "finalize"))
@@ -44,7 +44,7 @@ static bool delete_namespace(json_t *object)
         return cx_json_count(object, "spec.finalizers") > 0;
 }
 
-static void validate_namespace(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old CX_UNUSED,
+static void validate_namespace(struct call *call CX_UNUSED, const json_t *object, const json_t *old CX_UNUSED,
                                const char *subresource CX_UNUSED, struct cx_error *causes)
 {
         const char *name = cx_json_string_or(object, "metadata.name", "");
@@ -56,17 +56,17 @@ static void validate_namespace(struct cx_call *call CX_UNUSED, const json_t *obj
                         name);
 }
 
-const struct cx_strategy cx_strategy_namespaces = {.group = "",
-                                                   .resource = "namespaces",
-                                                   .prepare_create = create_namespace,
-                                                   .prepare_update = update_namespace,
-                                                   .validate = validate_namespace,
-                                                   .begin_delete = delete_namespace};
+const struct strategy strategy_namespaces = {.group = "",
+                                             .resource = "namespaces",
+                                             .prepare_create = create_namespace,
+                                             .prepare_update = update_namespace,
+                                             .validate = validate_namespace,
+                                             .begin_delete = delete_namespace};
 
 // --- nodes ---
 
-static void validate_node(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
-                          const char *subresource, struct cx_error *causes)
+static void validate_node(struct call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
+                          struct cx_error *causes)
 {
         const char *before = cx_json_string(old, "spec.podCIDR"), *now = cx_json_string(object, "spec.podCIDR");
         if (!subresource && before && *before && !cx_streq(before, now))
@@ -74,12 +74,12 @@ static void validate_node(struct cx_call *call CX_UNUSED, const json_t *object, 
                                "Forbidden: node updates may not change podCIDR except from \"\" to valid");
 }
 
-const struct cx_strategy cx_strategy_nodes = {
+const struct strategy strategy_nodes = {
         .group = "", .resource = "nodes", .keeps_status_on_create = true, .validate = validate_node};
 
 // --- config maps and secrets ---
 
-static void validate_immutable(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
+static void validate_immutable(struct call *call CX_UNUSED, const json_t *object, const json_t *old,
                                const char *subresource CX_UNUSED, struct cx_error *causes)
 {
         static const char *const parts[] = {"data", "binaryData"};
@@ -96,8 +96,7 @@ static void validate_immutable(struct cx_call *call CX_UNUSED, const json_t *obj
         }
 }
 
-const struct cx_strategy cx_strategy_configmaps = {
-        .group = "", .resource = "configmaps", .validate = validate_immutable};
+const struct strategy strategy_configmaps = {.group = "", .resource = "configmaps", .validate = validate_immutable};
 
 // stringData is write-only: it ends up in data.
 static void fold_string_data(json_t *object)
@@ -113,13 +112,13 @@ static void fold_string_data(json_t *object)
         json_object_del(object, "stringData");
 }
 
-static int create_secret(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+static int create_secret(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         fold_string_data(object);
         return 0;
 }
 
-static int update_secret(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old,
+static int update_secret(struct call *call CX_UNUSED, json_t *object, const json_t *old,
                          const char *subresource CX_UNUSED, struct cx_error *err CX_UNUSED)
 {
         fold_string_data(object);
@@ -128,7 +127,7 @@ static int update_secret(struct cx_call *call CX_UNUSED, json_t *object, const j
         return 0;
 }
 
-static void validate_secret(struct cx_call *call, const json_t *object, const json_t *old, const char *subresource,
+static void validate_secret(struct call *call, const json_t *object, const json_t *old, const char *subresource,
                             struct cx_error *causes)
 {
         static const struct {
@@ -150,15 +149,15 @@ static void validate_secret(struct cx_call *call, const json_t *object, const js
         validate_immutable(call, object, old, subresource, causes);
 }
 
-const struct cx_strategy cx_strategy_secrets = {.group = "",
-                                                .resource = "secrets",
-                                                .prepare_create = create_secret,
-                                                .prepare_update = update_secret,
-                                                .validate = validate_secret};
+const struct strategy strategy_secrets = {.group = "",
+                                          .resource = "secrets",
+                                          .prepare_create = create_secret,
+                                          .prepare_update = update_secret,
+                                          .validate = validate_secret};
 
 // --- kinds with a word or two ---
 
-static int64_t event_ttl(struct cx_call *call)
+static int64_t event_ttl(struct call *call)
 {
         return call->api->options.event_ttl / 1000000000;
 }
@@ -173,7 +172,7 @@ static void require(const json_t *object, const char *field, size_t most, struct
 }
 
 // What events.k8s.io/v1 asks of a new event and the core group does not.
-static void validate_event_v1(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
+static void validate_event_v1(struct call *call CX_UNUSED, const json_t *object, const json_t *old,
                               const char *subresource CX_UNUSED, struct cx_error *causes)
 {
         static const char *const legacy[] = {"deprecatedSource", "deprecatedFirstTimestamp", "deprecatedLastTimestamp",
@@ -198,29 +197,28 @@ static void validate_event_v1(struct cx_call *call CX_UNUSED, const json_t *obje
         }
 }
 
-const struct cx_strategy cx_strategy_events = {
-        .group = "", .resource = "events", .ttl = event_ttl, .create_on_update = true};
-const struct cx_strategy cx_strategy_events_v1 = {.group = "events.k8s.io",
-                                                  .resource = "events",
-                                                  .ttl = event_ttl,
-                                                  .create_on_update = true,
-                                                  .validate = validate_event_v1};
-const struct cx_strategy cx_strategy_leases = {
+const struct strategy strategy_events = {.group = "", .resource = "events", .ttl = event_ttl, .create_on_update = true};
+const struct strategy strategy_events_v1 = {.group = "events.k8s.io",
+                                            .resource = "events",
+                                            .ttl = event_ttl,
+                                            .create_on_update = true,
+                                            .validate = validate_event_v1};
+const struct strategy strategy_leases = {
         .group = "coordination.k8s.io", .resource = "leases", .create_on_update = true};
-const struct cx_strategy cx_strategy_endpoints = {.group = "", .resource = "endpoints", .create_on_update = true};
+const struct strategy strategy_endpoints = {.group = "", .resource = "endpoints", .create_on_update = true};
 
-static int create_pending(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+static int create_pending(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         json_object_set_new(object, "status", json_pack("{s:s}", "phase", "Pending"));
         return 0;
 }
 
-const struct cx_strategy cx_strategy_claims = {
+const struct strategy strategy_claims = {
         .group = "", .resource = "persistentvolumeclaims", .prepare_create = create_pending};
-const struct cx_strategy cx_strategy_volumes = {
+const struct strategy strategy_volumes = {
         .group = "", .resource = "persistentvolumes", .prepare_create = create_pending};
 
-static void validate_priority_class(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
+static void validate_priority_class(struct call *call CX_UNUSED, const json_t *object, const json_t *old,
                                     const char *subresource CX_UNUSED, struct cx_error *causes)
 {
         int64_t value = cx_json_int(object, "value", 0);
@@ -231,12 +229,12 @@ static void validate_priority_class(struct cx_call *call CX_UNUSED, const json_t
                                "Forbidden: maximum allowed value of a user defined priority is 1000000000");
 }
 
-const struct cx_strategy cx_strategy_priority_classes = {
+const struct strategy strategy_priority_classes = {
         .group = "scheduling.k8s.io", .resource = "priorityclasses", .validate = validate_priority_class};
 
 // --- certificate signing requests: who asked is what the server saw ---
 
-static int create_csr(struct cx_call *call, json_t *object, struct cx_error *err CX_UNUSED)
+static int create_csr(struct call *call, json_t *object, struct cx_error *err CX_UNUSED)
 {
         json_t *spec = cx_json_object_at(object, "spec");
         json_t *groups = json_array();
@@ -274,7 +272,7 @@ static void date_conditions(json_t *object, const json_t *old)
         }
 }
 
-static int update_csr(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+static int update_csr(struct call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
                       struct cx_error *err CX_UNUSED)
 {
         keep(object, old, "spec");
@@ -315,8 +313,8 @@ static void validate_decisions(const json_t *object, const json_t *old, const ch
                                "Forbidden: updates may not modify existing certificate content");
 }
 
-static void validate_csr(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old,
-                         const char *subresource, struct cx_error *causes)
+static void validate_csr(struct call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
+                         struct cx_error *causes)
 {
         if (old && subresource)
                 validate_decisions(object, old, subresource, causes);
@@ -332,8 +330,8 @@ static void validate_csr(struct cx_call *call CX_UNUSED, const json_t *object, c
         cx_csr_info_release(&info);
 }
 
-const struct cx_strategy cx_strategy_csrs = {.group = "certificates.k8s.io",
-                                             .resource = "certificatesigningrequests",
-                                             .prepare_create = create_csr,
-                                             .prepare_update = update_csr,
-                                             .validate = validate_csr};
+const struct strategy strategy_csrs = {.group = "certificates.k8s.io",
+                                       .resource = "certificatesigningrequests",
+                                       .prepare_create = create_csr,
+                                       .prepare_update = update_csr,
+                                       .validate = validate_csr};

@@ -3,7 +3,7 @@
 // simply "field is immutable" stands in the schema.
 #include "apiserver/strategy/frozen.h"
 
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 #define MAX_EXCEPTIONS 12
 
@@ -80,8 +80,7 @@ static void check_job(const json_t *object, const json_t *old, struct cx_error *
         }
 }
 
-void cx_check_frozen(const struct cx_resource *resource, const json_t *object, const json_t *old,
-                     struct cx_error *causes)
+void check_frozen(const struct cx_resource *resource, const json_t *object, const json_t *old, struct cx_error *causes)
 {
         for (size_t i = 0; i < CX_ARRAY_SIZE(rules); i++) {
                 if (strcmp(rules[i].resource, resource->resource) != 0 || strcmp(rules[i].group, resource->group) != 0)

@@ -4,5 +4,4 @@
 #include "apiserver/apiserver.h"
 
 // Adds a cause for each part of `object` that may not differ from `old` and does.
-void cx_check_frozen(const struct cx_resource *resource, const json_t *object, const json_t *old,
-                     struct cx_error *causes);
+void check_frozen(const struct cx_resource *resource, const json_t *object, const json_t *old, struct cx_error *causes);

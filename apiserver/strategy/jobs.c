@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/strategy/strategy.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 // A Job's pods are its own by its uid, which nobody can choose: labels of the template and the selector are made here,
 // unless the client says that it knows better.
-static int prepare_create(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+static int prepare_create(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         static const char *const labels[][2] = {{"batch.kubernetes.io/controller-uid", "uid"},
                                                 {"controller-uid", "uid"},
@@ -22,4 +22,4 @@ static int prepare_create(struct cx_call *call CX_UNUSED, json_t *object, struct
         return 0;
 }
 
-const struct cx_strategy cx_strategy_jobs = {.group = "batch", .resource = "jobs", .prepare_create = prepare_create};
+const struct strategy strategy_jobs = {.group = "batch", .resource = "jobs", .prepare_create = prepare_create};

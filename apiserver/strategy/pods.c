@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/quantity.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/strategy/strategy.h"
-#include "format/json.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/format/json.h"
 
 // --- quality of service (KEP-less classic rules: Guaranteed, Burstable, BestEffort) ---
 
@@ -34,7 +34,7 @@ static const char *quality_of_service(const json_t *pod)
         return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
 }
 
-static int prepare_create(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+static int prepare_create(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         json_object_set_new(object, "status",
                             json_pack("{s:s,s:s}", "phase", "Pending", "qosClass", quality_of_service(object)));
@@ -46,7 +46,7 @@ static int prepare_create(struct cx_call *call CX_UNUSED, json_t *object, struct
         return 0;
 }
 
-static int prepare_update(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+static int prepare_update(struct call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
                           struct cx_error *err CX_UNUSED)
 {
         if (cx_streq(subresource, "status") && !cx_json_string(object, "status.qosClass"))
@@ -87,7 +87,7 @@ static bool has_all(const json_t *list, const json_t *wanted)
         return true;
 }
 
-static void validate(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
+static void validate(struct call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
                      struct cx_error *causes)
 {
         if (!old || subresource || json_equal(json_object_get(object, "spec"), json_object_get(old, "spec")))
@@ -118,7 +118,7 @@ static void grace(const json_t *object, int64_t asked, int64_t *ret_seconds)
         *ret_seconds = seconds < 0 ? 1 : seconds;
 }
 
-const struct cx_strategy cx_strategy_pods = {
+const struct strategy strategy_pods = {
         .group = "",
         .resource = "pods",
         .prepare_create = prepare_create,

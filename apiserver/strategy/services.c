@@ -4,7 +4,7 @@
 #include "apiserver/registry/metadata.h"
 #include "apiserver/strategy/allocator.h"
 #include "apiserver/strategy/strategy.h"
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 static bool has_cluster_ip(const json_t *service)
 {
@@ -32,7 +32,7 @@ static const char *address_of(const json_t *service)
 
 // --- clearing and carrying over before the rules are checked ---
 
-static int prepare_create(struct cx_call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+static int prepare_create(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         json_object_set_new(object, "status", json_pack("{s:{}}", "loadBalancer"));
         return 0;
@@ -96,7 +96,7 @@ static void drop_type_dependent(json_t *object, const json_t *old)
         }
 }
 
-static int prepare_update(struct cx_call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+static int prepare_update(struct call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
                           struct cx_error *err CX_UNUSED)
 {
         if (subresource)
@@ -144,7 +144,7 @@ static void validate_families(const json_t *object, struct cx_error *causes)
         }
 }
 
-static void validate(struct cx_call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
+static void validate(struct call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
                      struct cx_error *causes)
 {
         const char *before = cx_json_string(old, "spec.clusterIP"), *now = cx_json_string(object, "spec.clusterIP");
@@ -157,15 +157,15 @@ static void validate(struct cx_call *call CX_UNUSED, const json_t *object, const
 
 // --- taking and giving back ---
 
-static int invalid(struct cx_call *call, const json_t *object, const char *field, const char *value, const char *why,
+static int invalid(struct call *call, const json_t *object, const char *field, const char *value, const char *why,
                    struct cx_error *err)
 {
         CX_ERROR causes = CX_ERROR_INIT;
         cx_error_cause(&causes, "FieldValueInvalid", field, "Invalid value: %s: %s", value, why);
-        return cx_call_invalid(call, cx_json_string(object, "metadata.name"), &causes, err);
+        return call_invalid(call, cx_json_string(object, "metadata.name"), &causes, err);
 }
 
-static int take_address(struct cx_call *call, json_t *object, const json_t *old, struct cx_error *err)
+static int take_address(struct call *call, json_t *object, const json_t *old, struct cx_error *err)
 {
         const char *asked = cx_json_string(object, "spec.clusterIP"), *before = old ? address_of(old) : NULL;
         const char *namespace = call->info.namespace, *name = cx_json_string(object, "metadata.name");
@@ -177,8 +177,8 @@ static int take_address(struct cx_call *call, json_t *object, const json_t *old,
         } else if (!before || !cx_streq(before, asked)) {
                 char address[16];
                 CX_ERROR why = CX_ERROR_INIT;
-                int r = asked && *asked ? cx_allocate_address(call->api, asked, namespace, name, &why)
-                                        : cx_allocate_any_address(call->api, namespace, name, address, &why);
+                int r = asked && *asked ? allocate_address(call->api, asked, namespace, name, &why)
+                                        : allocate_any_address(call->api, namespace, name, address, &why);
                 if (r < 0 && cx_error_is(&why, CX_REASON_INVALID)) {
                         CX_CLEANUP(cx_freep) char *value = cx_sprintf("[\"%s\"]", cx_str(asked));
                         return invalid(call, object, "spec.clusterIPs", value, cx_error_text(&why), err);
@@ -206,7 +206,7 @@ static bool has_port(const json_t *service, int64_t number)
 }
 
 // Takes the port that `holder` asks for at `key`, or any when it asks for none.
-static int take_port(struct cx_call *call, json_t *object, const json_t *old, json_t *holder, const char *key,
+static int take_port(struct call *call, json_t *object, const json_t *old, json_t *holder, const char *key,
                      const char *field, struct cx_error *err)
 {
         const char *namespace = call->info.namespace, *name = cx_json_string(object, "metadata.name");
@@ -215,8 +215,8 @@ static int take_port(struct cx_call *call, json_t *object, const json_t *old, js
                 return 0;
         int port = (int)asked;
         CX_ERROR why = CX_ERROR_INIT;
-        int r = asked ? cx_allocate_port(call->api, (int)asked, namespace, name, &why)
-                      : cx_allocate_any_port(call->api, namespace, name, &port, &why);
+        int r = asked ? allocate_port(call->api, (int)asked, namespace, name, &why)
+                      : allocate_any_port(call->api, namespace, name, &port, &why);
         if (r < 0 && cx_error_is(&why, CX_REASON_INVALID))
                 return invalid(call, object, field, CX_INT(asked), cx_error_text(&why), err);
         if (r < 0)
@@ -225,7 +225,7 @@ static int take_port(struct cx_call *call, json_t *object, const json_t *old, js
         return 0;
 }
 
-static int take_ports(struct cx_call *call, json_t *object, const json_t *old, struct cx_error *err)
+static int take_ports(struct call *call, json_t *object, const json_t *old, struct cx_error *err)
 {
         json_t *ports = cx_json_get(object, "spec.ports");
         for (size_t i = 0; wants_node_ports(object) && i < json_array_size(ports); i++) {
@@ -246,24 +246,24 @@ static int take_ports(struct cx_call *call, json_t *object, const json_t *old, s
         return 0;
 }
 
-static void release(struct cx_apiserver *api, const json_t *object, const json_t *kept)
+static void release(struct apiserver *api, const json_t *object, const json_t *kept)
 {
         const char *address = address_of(object), *name = cx_json_string_or(object, "metadata.name", "");
         const char *namespace = cx_json_string_or(object, "metadata.namespace", "");
         if (address && !(kept && cx_streq(address_of(kept), address)))
-                cx_release_address(api, address, namespace, name);
+                release_address(api, address, namespace, name);
         const json_t *ports = cx_json_get(object, "spec.ports");
         for (size_t i = 0; i < json_array_size(ports); i++) {
                 int64_t port = cx_json_int(json_array_get(ports, i), "nodePort", 0);
                 if (port && !(kept && has_port(kept, port)))
-                        cx_release_port(api, (int)port, namespace, name);
+                        release_port(api, (int)port, namespace, name);
         }
         int64_t health = cx_json_int(object, "spec.healthCheckNodePort", 0);
         if (health && !(kept && has_port(kept, health)))
-                cx_release_port(api, (int)health, namespace, name);
+                release_port(api, (int)health, namespace, name);
 }
 
-static int allocate(struct cx_call *call, json_t *object, const json_t *old, struct cx_error *err)
+static int allocate(struct call *call, json_t *object, const json_t *old, struct cx_error *err)
 {
         int r = take_address(call, object, old, err);
         if (r == 0)
@@ -273,7 +273,7 @@ static int allocate(struct cx_call *call, json_t *object, const json_t *old, str
         return r;
 }
 
-const struct cx_strategy cx_strategy_services = {
+const struct strategy strategy_services = {
         .group = "",
         .resource = "services",
         .prepare_create = prepare_create,

@@ -5,21 +5,21 @@
 
 static int compare_mappings(const void *left, const void *right)
 {
-        const struct cx_mapping *a = *(struct cx_mapping *const *)left, *b = *(struct cx_mapping *const *)right;
+        const struct mapping *a = *(struct mapping *const *)left, *b = *(struct mapping *const *)right;
         int c = strcmp(a->group, b->group);
         return c ? c : strcmp(a->resource, b->resource);
 }
 
 static int compare_names(const void *left, const void *right)
 {
-        const struct cx_mapping *a = *(struct cx_mapping *const *)left, *b = *(struct cx_mapping *const *)right;
+        const struct mapping *a = *(struct mapping *const *)left, *b = *(struct mapping *const *)right;
         int c = strcmp(a->resource, b->resource);
         return c ? c : strcmp(a->group, b->group);
 }
 
 static int compare_kinds(const void *left, const void *right)
 {
-        const struct cx_mapping *a = *(struct cx_mapping *const *)left, *b = *(struct cx_mapping *const *)right;
+        const struct mapping *a = *(struct mapping *const *)left, *b = *(struct mapping *const *)right;
         int c = strcmp(a->kind, b->kind);
         return c ? c : compare_names(left, right);
 }
@@ -40,7 +40,7 @@ static char *verbs_text(unsigned verbs)
         return cx_buf_detach(&text);
 }
 
-static bool has_verbs(const struct cx_mapping *m, const struct cx_strings *wanted)
+static bool has_verbs(const struct mapping *m, const struct cx_strings *wanted)
 {
         CX_CLEANUP(cx_freep) char *text = verbs_text(m->verbs);
         CX_STRINGS have = CX_STRINGS_INIT;
@@ -52,33 +52,33 @@ static bool has_verbs(const struct cx_mapping *m, const struct cx_strings *wante
 }
 
 // As an APIResourceList.
-static int show_resource_list(struct cx_ctl *ctl, const char *form, struct cx_mapping *const *list, size_t n,
+static int show_resource_list(struct ctl *ctl, const char *form, struct mapping *const *list, size_t n,
                               struct cx_error *err)
 {
         json_auto_t *all = json_pack("{s:s,s:s,s:s,s:[]}", "kind", "APIResourceList", "apiVersion", "v1",
                                      "groupVersion", "", "resources");
         for (size_t i = 0; i < n; i++) {
-                const struct cx_mapping *m = list[i];
+                const struct mapping *m = list[i];
                 CX_STRINGS verbs = CX_STRINGS_INIT;
                 CX_CLEANUP(cx_freep) char *text = verbs_text(m->verbs);
                 cx_strings_split(&verbs, text, ',');
                 json_t *entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:o}", "name", m->resource, "singularName", m->singular,
                                           "namespaced", (int)m->namespaced, "version", m->version, "kind", m->kind,
-                                          "verbs", cx_strings_json(&verbs));
+                                          "verbs", strings_json(&verbs));
                 if (*m->group)
                         json_object_set_new(entry, "group", json_string(m->group));
                 if (m->short_names.count)
-                        json_object_set_new(entry, "shortNames", cx_strings_json(&m->short_names));
+                        json_object_set_new(entry, "shortNames", strings_json(&m->short_names));
                 if (m->categories.count)
-                        json_object_set_new(entry, "categories", cx_strings_json(&m->categories));
+                        json_object_set_new(entry, "categories", strings_json(&m->categories));
                 json_array_append_new(json_object_get(all, "resources"), entry);
         }
-        CX_OUTPUT output = {.text = form};
+        OUTPUT output = {.text = form};
         CX_BUF text = CX_BUF_INIT;
-        int r = cx_output_parse(ctl, &output, err);
+        int r = output_parse(ctl, &output, err);
         if (r == 0)
-                r = cx_output_object(&output, all, &text, err);
-        CX_OUT("%s", text.data);
+                r = output_object(&output, all, &text, err);
+        OUT("%s", text.data);
         return r;
 }
 
@@ -99,7 +99,7 @@ static bool is_document(const char *output)
         return strcmp(output, "json") == 0 || strcmp(output, "yaml") == 0 || strcmp(output, "kyaml") == 0;
 }
 
-static int check(struct cx_ctl *ctl, const struct api_resources *a, const struct cx_strings *args, struct cx_error *err)
+static int check(struct ctl *ctl, const struct api_resources *a, const struct cx_strings *args, struct cx_error *err)
 {
         if (*a->output && strcmp(a->output, "wide") != 0 && strcmp(a->output, "name") != 0 && !is_document(a->output))
                 return cx_error_set(
@@ -108,14 +108,13 @@ static int check(struct cx_ctl *ctl, const struct api_resources *a, const struct
                         "json,kyaml,name,wide,yaml",
                         a->output);
         if (args->count)
-                return cx_ctl_usage_error(ctl, err, "unexpected arguments: [%s]", args->items[0]);
+                return ctl_usage_error(ctl, err, "unexpected arguments: [%s]", args->items[0]);
         if (a->sort_by && strcmp(a->sort_by, "name") != 0 && strcmp(a->sort_by, "kind") != 0)
                 return cx_error_set(err, -EINVAL, "--sort-by accepts only name or kind");
         return 0;
 }
 
-static bool is_shown(const struct api_resources *a, const struct cx_mapping *m, struct cx_mapping *const *shown,
-                     size_t n)
+static bool is_shown(const struct api_resources *a, const struct mapping *m, struct mapping *const *shown, size_t n)
 {
         if (!m->verbs || (a->group_given && strcmp(a->group, m->group) != 0) ||
             (a->namespaced_given && a->namespaced != m->namespaced) || !has_verbs(m, &a->verbs))
@@ -129,7 +128,7 @@ static bool is_shown(const struct api_resources *a, const struct cx_mapping *m, 
         return true;
 }
 
-static void show_rows(const struct api_resources *a, struct cx_mapping *const *shown, size_t n)
+static void show_rows(const struct api_resources *a, struct mapping *const *shown, size_t n)
 {
         const bool wide = strcmp(a->output, "wide") == 0, name = strcmp(a->output, "name") == 0;
         CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
@@ -137,7 +136,7 @@ static void show_rows(const struct api_resources *a, struct cx_mapping *const *s
                 cx_buf_printf(&text, "NAME\tSHORTNAMES\tAPIVERSION\tNAMESPACED\tKIND%s\n",
                               wide ? "\tVERBS\tCATEGORIES" : "");
         for (size_t i = 0; i < n; i++) {
-                const struct cx_mapping *m = shown[i];
+                const struct mapping *m = shown[i];
                 char api_version[128];
                 if (name) {
                         cx_buf_printf(&text, "%s%s%s\n", m->resource, *m->group ? "." : "", m->group);
@@ -151,11 +150,11 @@ static void show_rows(const struct api_resources *a, struct cx_mapping *const *s
                               m->kind);
                 cx_buf_printf(&text, wide ? "\t%s\t%s\n" : "\n", can, all);
         }
-        cx_tabs_align(text.data, 6, 3, &aligned);
+        tabs_align(text.data, 6, 3, &aligned);
         fputs(aligned.data, stdout);
 }
 
-CX_COMMAND(api_resources)
+COMMAND(api_resources)
 {
         CX_CLEANUP(release_api_resources) struct api_resources a = {.output = "", .namespaced = true};
         CX_STRINGS args = CX_STRINGS_INIT;
@@ -171,16 +170,16 @@ CX_COMMAND(api_resources)
                 {"cached", 0, CX_FLAG_BOOL, &a.cached, "Use what was discovered before."},
                 {0},
         };
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         r = check(ctl, &a, &args, err);
         if (r == 0)
-                r = cx_discovery_load(ctl, !a.cached, err);
+                r = discovery_load(ctl, !a.cached, err);
         if (r < 0)
                 return r;
-        const struct cx_discovery *d = ctl->discovery;
-        CX_CLEANUP(cx_freep) struct cx_mapping **shown = cx_alloc_array(d->n_all + 1, sizeof *shown);
+        const struct discovery *d = ctl->discovery;
+        CX_CLEANUP(cx_freep) struct mapping **shown = cx_alloc_array(d->n_all + 1, sizeof *shown);
         size_t n = 0;
         for (size_t i = 0; i < d->n_all; i++)
                 if (is_shown(&a, d->all[i], shown, n))
@@ -195,21 +194,21 @@ CX_COMMAND(api_resources)
         return 0;
 }
 
-CX_COMMAND(api_versions)
+COMMAND(api_versions)
 {
         const struct cx_flag flags[] = {{0}};
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r == 0 && args.count) {
                 CX_CLEANUP(cx_freep) char *words = cx_strings_join(&args, " ");
-                return cx_ctl_usage_error(ctl, err, "unexpected arguments: [%s]", words);
+                return ctl_usage_error(ctl, err, "unexpected arguments: [%s]", words);
         }
         if (r == 0)
-                r = cx_discovery_load(ctl, true, err);
+                r = discovery_load(ctl, true, err);
         if (r < 0)
                 return r;
         cx_strings_sort(&ctl->discovery->versions);
         for (size_t i = 0; i < ctl->discovery->versions.count; i++)
-                CX_OUT("%s\n", ctl->discovery->versions.items[i]);
+                OUT("%s\n", ctl->discovery->versions.items[i]);
         return 0;
 }

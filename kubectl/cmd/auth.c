@@ -3,27 +3,27 @@
 #include "kubectl/cmd/describe.h"
 #include "kubectl/printer/tabs.h"
 
-static int list_rules(struct cx_ctl *ctl, bool no_headers, struct cx_error *err)
+static int list_rules(struct ctl *ctl, bool no_headers, struct cx_error *err)
 {
         json_auto_t *review = json_pack("{s:s,s:s,s:{s:s}}", "apiVersion", "authorization.k8s.io/v1", "kind",
                                         "SelfSubjectRulesReview", "spec", "namespace", ctl->namespace),
                     *answer = NULL;
-        int r = cx_ctl_json(ctl, "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", NULL, review, &answer,
-                            err);
+        int r = ctl_json(ctl, "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", NULL, review, &answer,
+                         err);
         if (r < 0)
                 return r;
         CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
         if (!no_headers)
                 cx_buf_add(&text, "Resources\tNon-Resource URLs\tResource Names\tVerbs\n");
-        struct cx_describe d = {.ctl = ctl, .to = &text};
+        struct describe d = {.ctl = ctl, .to = &text};
         json_auto_t *rules = json_array();
         size_t i;
         json_t *rule;
         json_array_extend(rules, cx_json_get(answer, "status.resourceRules"));
         json_array_foreach (cx_json_get(answer, "status.nonResourceRules"), i, rule)
                 json_array_append(rules, rule);
-        cx_rule_rows(&d, 0, rules);
-        cx_tabs_align(text.data, 6, 3, &aligned);
+        rule_rows(&d, 0, rules);
+        tabs_align(text.data, 6, 3, &aligned);
         fputs(aligned.data, stdout);
         return 0;
 }
@@ -35,7 +35,7 @@ struct question {
 };
 
 // The SelfSubjectAccessReview that asks it.
-static int make_review(struct cx_ctl *ctl, const struct question *q, json_t **ret_review, struct cx_error *err)
+static int make_review(struct ctl *ctl, const struct question *q, json_t **ret_review, struct cx_error *err)
 {
         if (*q->resource == '/') {
                 *ret_review = json_pack("{s:s,s:s,s:{s:{s:s,s:s}}}", "apiVersion", "authorization.k8s.io/v1", "kind",
@@ -46,9 +46,9 @@ static int make_review(struct cx_ctl *ctl, const struct question *q, json_t **re
         const char *slash = strchr(q->resource, '/'), *name = slash ? slash + 1 : q->name;
         CX_CLEANUP(cx_freep) char *type = cx_strndup(q->resource, strcspn(q->resource, "/"));
         const bool any = strcmp(type, "*") == 0;
-        const struct cx_mapping *m = NULL;
+        const struct mapping *m = NULL;
         CX_ERROR unknown = CX_ERROR_INIT;
-        if (!any && cx_mapping_find(ctl, type, &m, &unknown) < 0) {
+        if (!any && mapping_find(ctl, type, &m, &unknown) < 0) {
                 if (unknown.code != -ENOENT)
                         return cx_error_move(err, &unknown);
                 fprintf(stderr, "Warning: the server doesn't have a resource type '%s'\n\n", type);
@@ -67,7 +67,7 @@ static int make_review(struct cx_ctl *ctl, const struct question *q, json_t **re
         return 0;
 }
 
-CX_COMMAND(auth_can_i)
+COMMAND(auth_can_i)
 {
         struct question q = {0};
         bool list = false, quiet = false, no_headers = false;
@@ -80,9 +80,9 @@ CX_COMMAND(auth_can_i)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r == 0)
-                r = cx_ctl_connect(ctl, err);
+                r = ctl_connect(ctl, err);
         if (r < 0)
                 return r;
         if (list)
@@ -97,35 +97,35 @@ CX_COMMAND(auth_can_i)
         json_auto_t *review = NULL, *answer = NULL;
         r = make_review(ctl, &q, &review, err);
         if (r == 0)
-                r = cx_ctl_json(ctl, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", NULL, review,
-                                &answer, err);
+                r = ctl_json(ctl, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", NULL, review,
+                             &answer, err);
         if (r < 0)
                 return r;
         bool allowed = cx_json_bool(answer, "status.allowed", false);
         const char *reason = cx_json_string_or(answer, "status.reason", "");
         if (!quiet)
-                CX_OUT("%s%s%s\n", allowed ? "yes" : "no", !allowed && *reason ? " - " : "", allowed ? "" : reason);
+                OUT("%s%s%s\n", allowed ? "yes" : "no", !allowed && *reason ? " - " : "", allowed ? "" : reason);
         ctl->status = !allowed;
         return 0;
 }
 
-CX_COMMAND(auth_whoami)
+COMMAND(auth_whoami)
 {
-        CX_OUTPUT output = {0};
-        const struct cx_flag flags[] = {CX_OUTPUT_FLAGS(&output), {0}};
+        OUTPUT output = {0};
+        const struct cx_flag flags[] = {OUTPUT_FLAGS(&output), {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
+        int r = output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
         if (r < 0)
                 return r;
         json_auto_t *review =
                 json_pack("{s:s,s:s}", "apiVersion", "authentication.k8s.io/v1", "kind", "SelfSubjectReview");
         json_auto_t *answer = NULL;
-        r = cx_ctl_json(ctl, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", NULL, review, &answer, err);
+        r = ctl_json(ctl, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", NULL, review, &answer, err);
         if (r < 0)
                 return r;
         CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
-        if (output.form != CX_OUTPUT_DEFAULT) {
-                r = cx_output_object(&output, answer, &text, err);
+        if (output.form != OUTPUT_DEFAULT) {
+                r = output_object(&output, answer, &text, err);
                 fputs(text.data, stdout);
                 return r;
         }
@@ -141,14 +141,14 @@ CX_COMMAND(auth_whoami)
         if (groups.length)
                 cx_buf_printf(&text, "Groups\t[%s]\n", groups.data);
         const json_t *extra = json_object_get(user, "extra");
-        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(extra);
+        CX_CLEANUP(cx_freep) const char **keys = sorted_keys(extra);
         for (size_t k = 0; keys[k]; k++) {
                 CX_BUF values = CX_BUF_INIT;
                 json_array_foreach (json_object_get(extra, keys[k]), i, item)
                         cx_buf_printf(&values, "%s%s", i ? " " : "", cx_str(json_string_value(item)));
                 cx_buf_printf(&text, "Extra: %s\t[%s]\n", keys[k], values.data);
         }
-        cx_tabs_align(text.data, 6, 3, &aligned);
+        tabs_align(text.data, 6, 3, &aligned);
         fputs(aligned.data, stdout);
         return 0;
 }

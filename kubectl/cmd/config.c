@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl config: looking at kubeconfig files and changing them.
-#include "base/process.h"
-#include "format/yaml.h"
 #include "kubectl/cmd/commands.h"
 #include "kubectl/printer/tabs.h"
-#include "net/pki.h"
+#include "libcommon/base/process.h"
+#include "libcommon/format/yaml.h"
+#include "libcommon/net/pki.h"
 
-static int unexpected(struct cx_ctl *ctl, const struct cx_strings *args, struct cx_error *err)
+static int unexpected(struct ctl *ctl, const struct cx_strings *args, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *words = cx_strings_join(args, " ");
-        return cx_ctl_usage_error(ctl, err, "unexpected arguments: [%s]", words);
+        return ctl_usage_error(ctl, err, "unexpected arguments: [%s]", words);
 }
 
-static int begin(struct cx_ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *args,
+static int begin(struct ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *args,
                  size_t least, size_t most, struct cx_error *err)
 {
-        int r = cx_ctl_parse(ctl, flags, argc, argv, args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, args, NULL, err);
         if (r < 0)
                 return r;
         if (args->count < least || args->count > most)
@@ -55,7 +55,7 @@ static json_t *only_named(const json_t *list, const char *name)
 }
 
 // Keeps what the current context needs.
-static int minify(const struct cx_ctl *ctl, json_t *config, struct cx_error *err)
+static int minify(const struct ctl *ctl, json_t *config, struct cx_error *err)
 {
         const char *context = ctl->context ? ctl->context : cx_kubeconfig_current_context(&ctl->config);
         if (!context || !*context)
@@ -101,12 +101,12 @@ static int flatten(json_t *config, struct cx_error *err)
         return 0;
 }
 
-CX_COMMAND(config_view)
+COMMAND(config_view)
 {
-        CX_OUTPUT output = {.text = "yaml"};
+        OUTPUT output = {.text = "yaml"};
         bool raw = false, small = false, flat = false, merge = true;
         const struct cx_flag flags[] = {
-                CX_OUTPUT_FLAGS(&output),
+                OUTPUT_FLAGS(&output),
                 {"raw", 0, CX_FLAG_BOOL, &raw, "Show secrets as they are."},
                 {"minify", 0, CX_FLAG_BOOL, &small, "Only what the current context uses."},
                 {"flatten", 0, CX_FLAG_BOOL, &flat, "Put the contents of files into the config."},
@@ -115,7 +115,7 @@ CX_COMMAND(config_view)
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = begin(ctl, flags, argc, argv, &args, 0, 0, err);
         if (r == 0)
-                r = cx_output_parse(ctl, &output, err);
+                r = output_parse(ctl, &output, err);
         if (r < 0)
                 return r;
         json_auto_t *config = json_deep_copy(ctl->config.merged);
@@ -132,12 +132,12 @@ CX_COMMAND(config_view)
         if (!raw && !flat)
                 redact(config);
         CX_BUF text = CX_BUF_INIT;
-        r = cx_output_object(&output, config, &text, err);
+        r = output_object(&output, config, &text, err);
         fputs(text.data, stdout);
         return r;
 }
 
-static int list_names(struct cx_ctl *ctl, int argc, char **argv, const char *list, struct cx_error *err)
+static int list_names(struct ctl *ctl, int argc, char **argv, const char *list, struct cx_error *err)
 {
         CX_STRINGS args = CX_STRINGS_INIT, names = CX_STRINGS_INIT;
         int r = begin(ctl, no_flags, argc, argv, &args, 0, 0, err);
@@ -148,23 +148,23 @@ static int list_names(struct cx_ctl *ctl, int argc, char **argv, const char *lis
         json_array_foreach (json_object_get(ctl->config.merged, list), i, entry)
                 cx_strings_add(&names, cx_json_string_or(entry, "name", ""));
         cx_strings_sort(&names);
-        CX_OUT("NAME\n");
+        OUT("NAME\n");
         for (i = 0; i < names.count; i++)
-                CX_OUT("%s\n", names.items[i]);
+                OUT("%s\n", names.items[i]);
         return 0;
 }
 
-CX_COMMAND(config_get_clusters)
+COMMAND(config_get_clusters)
 {
         return list_names(ctl, argc, argv, "clusters", err);
 }
 
-CX_COMMAND(config_get_users)
+COMMAND(config_get_users)
 {
         return list_names(ctl, argc, argv, "users", err);
 }
 
-CX_COMMAND(config_get_contexts)
+COMMAND(config_get_contexts)
 {
         const char *output = "";
         bool no_headers = false;
@@ -186,7 +186,7 @@ CX_COMMAND(config_get_contexts)
                 if (!cx_strings_has(&names, args.items[i])) {
                         CX_ERROR missing = CX_ERROR_INIT;
                         cx_error_set(&missing, -ENOENT, "context %s not found", args.items[i]);
-                        cx_ctl_report(ctl, &missing);
+                        ctl_report(ctl, &missing);
                 }
         cx_strings_sort(&names);
         CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
@@ -203,12 +203,12 @@ CX_COMMAND(config_get_contexts)
                                       names.items[i], cx_json_string_or(body, "cluster", ""),
                                       cx_json_string_or(body, "user", ""), cx_json_string_or(body, "namespace", ""));
         }
-        cx_tabs_align(text.data, 6, 3, &aligned);
+        tabs_align(text.data, 6, 3, &aligned);
         fputs(aligned.data, stdout);
         return 0;
 }
 
-CX_COMMAND(config_current_context)
+COMMAND(config_current_context)
 {
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = begin(ctl, no_flags, argc, argv, &args, 0, 64, err);
@@ -217,11 +217,11 @@ CX_COMMAND(config_current_context)
         const char *current = cx_kubeconfig_current_context(&ctl->config);
         if (!current || !*current)
                 return cx_error_set(err, -ENOENT, "current-context is not set");
-        CX_OUT("%s\n", current);
+        OUT("%s\n", current);
         return 0;
 }
 
-CX_COMMAND(config_use_context)
+COMMAND(config_use_context)
 {
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = begin(ctl, no_flags, argc, argv, &args, 1, 1, err);
@@ -232,7 +232,7 @@ CX_COMMAND(config_use_context)
         cx_kubeconfig_set_current(&ctl->config, args.items[0]);
         r = cx_kubeconfig_save(&ctl->config, err);
         if (r == 0)
-                CX_OUT("Switched to context \"%s\".\n", args.items[0]);
+                OUT("Switched to context \"%s\".\n", args.items[0]);
         return r;
 }
 
@@ -242,7 +242,7 @@ struct field {
         const char *value; // NULL: leave
 };
 
-static int set_entry(struct cx_ctl *ctl, const char *list, const char *word, const char *name, const json_t *old,
+static int set_entry(struct ctl *ctl, const char *list, const char *word, const char *name, const json_t *old,
                      const struct field *fields, json_t *more_steal, struct cx_error *err)
 {
         json_t *body = old ? json_deep_copy(old) : json_object();
@@ -256,14 +256,14 @@ static int set_entry(struct cx_ctl *ctl, const char *list, const char *word, con
         (void)cx_kubeconfig_set(&ctl->config, list, name, body);
         int r = cx_kubeconfig_save(&ctl->config, err);
         if (r == 0)
-                CX_OUT("%s \"%s\" %s.\n", word, name,
-                       existed                        ? strcmp(word, "Context") == 0 ? "modified" : "set"
-                       : strcmp(word, "Context") == 0 ? "created"
-                                                      : "set");
+                OUT("%s \"%s\" %s.\n", word, name,
+                    existed                        ? strcmp(word, "Context") == 0 ? "modified" : "set"
+                    : strcmp(word, "Context") == 0 ? "created"
+                                                   : "set");
         return r;
 }
 
-CX_COMMAND(config_set_context)
+COMMAND(config_set_context)
 {
         bool current = false;
         const struct cx_flag flags[] = {{"current", 0, CX_FLAG_BOOL, &current, "Change the current context."}, {0}};
@@ -311,7 +311,7 @@ static int embed(json_t *to, const char *field, const char *path, bool embedded,
         return 0;
 }
 
-CX_COMMAND(config_set_cluster)
+COMMAND(config_set_cluster)
 {
         bool embedded = false;
         const char *proxy = NULL;
@@ -335,7 +335,7 @@ CX_COMMAND(config_set_cluster)
                          fields, json_incref(more), err);
 }
 
-CX_COMMAND(config_set_credentials)
+COMMAND(config_set_credentials)
 {
         bool embedded = false;
         const struct cx_flag flags[] = {
@@ -360,7 +360,7 @@ CX_COMMAND(config_set_credentials)
                          json_incref(more), err);
 }
 
-static int delete_entry(struct cx_ctl *ctl, int argc, char **argv, const char *list, const char *word,
+static int delete_entry(struct ctl *ctl, int argc, char **argv, const char *list, const char *word,
                         struct cx_error *err)
 {
         CX_STRINGS args = CX_STRINGS_INIT;
@@ -377,26 +377,26 @@ static int delete_entry(struct cx_ctl *ctl, int argc, char **argv, const char *l
                 return cx_error_set(err, -ENOENT, "cannot delete %s %s, not in %s", word, args.items[0], file);
         r = cx_kubeconfig_save(&ctl->config, err);
         if (r == 0)
-                CX_OUT("deleted %s %s from %s\n", word, args.items[0], file);
+                OUT("deleted %s %s from %s\n", word, args.items[0], file);
         return r;
 }
 
-CX_COMMAND(config_delete_context)
+COMMAND(config_delete_context)
 {
         return delete_entry(ctl, argc, argv, "contexts", "context", err);
 }
 
-CX_COMMAND(config_delete_cluster)
+COMMAND(config_delete_cluster)
 {
         return delete_entry(ctl, argc, argv, "clusters", "cluster", err);
 }
 
-CX_COMMAND(config_delete_user)
+COMMAND(config_delete_user)
 {
         return delete_entry(ctl, argc, argv, "users", "user", err);
 }
 
-CX_COMMAND(config_rename_context)
+COMMAND(config_rename_context)
 {
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = begin(ctl, no_flags, argc, argv, &args, 2, 2, err);
@@ -419,12 +419,12 @@ CX_COMMAND(config_rename_context)
                 cx_kubeconfig_set_current(&ctl->config, args.items[1]);
         r = cx_kubeconfig_save(&ctl->config, err);
         if (r == 0)
-                CX_OUT("Context \"%s\" renamed to \"%s\".\n", args.items[0], args.items[1]);
+                OUT("Context \"%s\" renamed to \"%s\".\n", args.items[0], args.items[1]);
         return r;
 }
 
 // set and unset work on "current-context" and on PLURAL.NAME.FIELD; names may have dots.
-static int change_path(struct cx_ctl *ctl, const char *path, const char *value, struct cx_error *err)
+static int change_path(struct ctl *ctl, const char *path, const char *value, struct cx_error *err)
 {
         if (strcmp(path, "current-context") == 0) {
                 cx_kubeconfig_set_current(&ctl->config, value);
@@ -459,7 +459,7 @@ static int change_path(struct cx_ctl *ctl, const char *path, const char *value, 
         return 0;
 }
 
-CX_COMMAND(config_unset)
+COMMAND(config_unset)
 {
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = begin(ctl, no_flags, argc, argv, &args, 1, 1, err);
@@ -468,11 +468,11 @@ CX_COMMAND(config_unset)
         if (r == 0)
                 r = cx_kubeconfig_save(&ctl->config, err);
         if (r == 0)
-                CX_OUT("Property \"%s\" unset.\n", args.items[0]);
+                OUT("Property \"%s\" unset.\n", args.items[0]);
         return r;
 }
 
-CX_COMMAND(config_set)
+COMMAND(config_set)
 {
         CX_STRINGS args = CX_STRINGS_INIT;
         int r = begin(ctl, no_flags, argc, argv, &args, 2, 2, err);
@@ -481,30 +481,27 @@ CX_COMMAND(config_set)
         if (r == 0)
                 r = cx_kubeconfig_save(&ctl->config, err);
         if (r == 0)
-                CX_OUT("Property \"%s\" set.\n", args.items[0]);
+                OUT("Property \"%s\" set.\n", args.items[0]);
         return r;
 }
 
-const struct cx_command cx_config_commands[] = {
-        {"current-context", "", "Display the current-context", "", cx_cmd_config_current_context},
-        {"delete-cluster", "", "Delete the specified cluster from the kubeconfig", "NAME",
-         cx_cmd_config_delete_cluster},
-        {"delete-context", "", "Delete the specified context from the kubeconfig", "NAME",
-         cx_cmd_config_delete_context},
-        {"delete-user", "", "Delete the specified user from the kubeconfig", "NAME", cx_cmd_config_delete_user},
-        {"get-clusters", "", "Display clusters defined in the kubeconfig", "", cx_cmd_config_get_clusters},
-        {"get-contexts", "", "Describe one or many contexts", "[(-o|--output=)name)]", cx_cmd_config_get_contexts},
-        {"get-users", "", "Display users defined in the kubeconfig", "", cx_cmd_config_get_users},
+const struct command config_commands[] = {
+        {"current-context", "", "Display the current-context", "", cmd_config_current_context},
+        {"delete-cluster", "", "Delete the specified cluster from the kubeconfig", "NAME", cmd_config_delete_cluster},
+        {"delete-context", "", "Delete the specified context from the kubeconfig", "NAME", cmd_config_delete_context},
+        {"delete-user", "", "Delete the specified user from the kubeconfig", "NAME", cmd_config_delete_user},
+        {"get-clusters", "", "Display clusters defined in the kubeconfig", "", cmd_config_get_clusters},
+        {"get-contexts", "", "Describe one or many contexts", "[(-o|--output=)name)]", cmd_config_get_contexts},
+        {"get-users", "", "Display users defined in the kubeconfig", "", cmd_config_get_users},
         {"rename-context", "", "Rename a context from the kubeconfig file", "CONTEXT_NAME NEW_NAME",
-         cx_cmd_config_rename_context},
-        {"set", "", "Set an individual value in a kubeconfig file", "PROPERTY_NAME PROPERTY_VALUE", cx_cmd_config_set},
-        {"set-cluster", "", "Set a cluster entry in kubeconfig", "NAME", cx_cmd_config_set_cluster},
-        {"set-context", "", "Set a context entry in kubeconfig", "[NAME | --current]", cx_cmd_config_set_context},
-        {"set-credentials", "", "Set a user entry in kubeconfig", "NAME", cx_cmd_config_set_credentials},
-        {"unset", "", "Unset an individual value in a kubeconfig file", "PROPERTY_NAME", cx_cmd_config_unset},
-        {"use-context", "", "Set the current-context in a kubeconfig file", "CONTEXT_NAME", cx_cmd_config_use_context,
+         cmd_config_rename_context},
+        {"set", "", "Set an individual value in a kubeconfig file", "PROPERTY_NAME PROPERTY_VALUE", cmd_config_set},
+        {"set-cluster", "", "Set a cluster entry in kubeconfig", "NAME", cmd_config_set_cluster},
+        {"set-context", "", "Set a context entry in kubeconfig", "[NAME | --current]", cmd_config_set_context},
+        {"set-credentials", "", "Set a user entry in kubeconfig", "NAME", cmd_config_set_credentials},
+        {"unset", "", "Unset an individual value in a kubeconfig file", "PROPERTY_NAME", cmd_config_unset},
+        {"use-context", "", "Set the current-context in a kubeconfig file", "CONTEXT_NAME", cmd_config_use_context,
          .aliases = " use "},
-        {"view", "", "Display merged kubeconfig settings or a specified kubeconfig file", "[flags]",
-         cx_cmd_config_view},
+        {"view", "", "Display merged kubeconfig settings or a specified kubeconfig file", "[flags]", cmd_config_view},
         {0},
 };

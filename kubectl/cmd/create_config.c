@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // create configmap and secret: data from literals, files, folders and files of KEY=VALUE lines.
-#include "api/names.h"
-#include "base/process.h"
 #include "kubectl/cmd/commands.h"
-#include "net/pki.h"
+#include "libcommon/api/names.h"
+#include "libcommon/base/process.h"
+#include "libcommon/net/pki.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -171,7 +171,7 @@ static void append_hash(json_t *object)
                 json_object_set_new(content, "type", json_string(cx_json_string_or(object, "type", "Opaque")));
         CX_BUF text = CX_BUF_INIT;
         char digest[65];
-        cx_json_dump_escaped(content, JSON_COMPACT, &text);
+        json_dump_escaped(content, JSON_COMPACT, &text);
         cx_sha256_hex(text.data, text.length, digest);
         for (char *p = digest; *p; p++) {
                 static const char from[] = "013ae", to[] = "ghkmt"; // no vowels, no digits that look like letters
@@ -183,13 +183,13 @@ static void append_hash(json_t *object)
         (void)cx_json_set(object, "metadata.name", json_string(whole));
 }
 
-CX_COMMAND(create_configmap)
+COMMAND(create_configmap)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_CLEANUP(release_sources) struct data_sources from = {0};
-        const struct cx_flag flags[] = {CX_CREATE_FLAGS(&create), SOURCE_FLAGS(&from), {0}};
+        const struct cx_flag flags[] = {CREATE_FLAGS(&create), SOURCE_FLAGS(&from), {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
+        int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         json_auto_t *object = json_pack("{s:s,s:s,s:{s:s}}", "apiVersion", "v1", "kind", "ConfigMap", "metadata",
@@ -197,20 +197,20 @@ CX_COMMAND(create_configmap)
         r = fill_data(&from, object, err);
         if (r == 0 && from.append_hash)
                 append_hash(object);
-        return r < 0 ? r : cx_create_object(ctl, &create, json_incref(object), err);
+        return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
 }
 
-CX_COMMAND(create_secret_generic)
+COMMAND(create_secret_generic)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_CLEANUP(release_sources) struct data_sources from = {.secret = true};
         const char *type = NULL;
-        const struct cx_flag flags[] = {CX_CREATE_FLAGS(&create),
+        const struct cx_flag flags[] = {CREATE_FLAGS(&create),
                                         SOURCE_FLAGS(&from),
                                         {"type", 0, CX_FLAG_STRING, &type, "The type of the secret."},
                                         {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
+        int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         json_auto_t *object =
@@ -220,7 +220,7 @@ CX_COMMAND(create_secret_generic)
         r = fill_data(&from, object, err);
         if (r == 0 && from.append_hash)
                 append_hash(object);
-        return r < 0 ? r : cx_create_object(ctl, &create, json_incref(object), err);
+        return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
 }
 
 static int read_pem(const char *path, struct cx_buf *to, struct cx_error *err)
@@ -255,19 +255,19 @@ static int check_pair(const char *cert, const char *key, struct cx_error *err)
         return r;
 }
 
-CX_COMMAND(create_secret_tls)
+COMMAND(create_secret_tls)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         const char *cert = NULL, *key = NULL;
         CX_CLEANUP(release_sources) struct data_sources from = {.secret = true};
-        const struct cx_flag flags[] = {CX_CREATE_FLAGS(&create),
+        const struct cx_flag flags[] = {CREATE_FLAGS(&create),
                                         HASH_FLAG(&from),
                                         {"cert", 0, CX_FLAG_STRING, &cert, "Path to the PEM certificate."},
                                         {"key", 0, CX_FLAG_STRING, &key, "Path to the PEM key."},
                                         {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
         CX_BUF certificate = CX_BUF_INIT_MAX(4 << 20), private_key = CX_BUF_INIT_MAX(4 << 20);
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
+        int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         if (!cert || !key)
@@ -285,16 +285,16 @@ CX_COMMAND(create_secret_tls)
                 r = add_data(&from, object, "tls.key", private_key.data, private_key.length, err);
         if (r == 0 && from.append_hash)
                 append_hash(object);
-        return r < 0 ? r : cx_create_object(ctl, &create, json_incref(object), err);
+        return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
 }
 
-CX_COMMAND(create_secret_registry)
+COMMAND(create_secret_registry)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         const char *server = "https://index.docker.io/v1/", *user = NULL, *password = NULL, *email = NULL;
         CX_CLEANUP(release_sources) struct data_sources from = {.secret = true};
         const struct cx_flag flags[] = {
-                CX_CREATE_FLAGS(&create),
+                CREATE_FLAGS(&create),
                 {"docker-server", 0, CX_FLAG_STRING, &server, "Address of the registry."},
                 {"docker-username", 0, CX_FLAG_STRING, &user, "User name."},
                 {"docker-password", 0, CX_FLAG_STRING, &password, "Password."},
@@ -303,7 +303,7 @@ CX_COMMAND(create_secret_registry)
                 {"from-file", 0, CX_FLAG_CSV, &from.files, "A file of the docker client's config."},
                 {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
+        int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         json_auto_t *object = json_pack("{s:s,s:s,s:{s:s},s:s}", "apiVersion", "v1", "kind", "Secret", "metadata",
@@ -313,7 +313,7 @@ CX_COMMAND(create_secret_registry)
                 r = add_file(&from, object, ".dockerconfigjson", equals ? equals + 1 : file, err);
                 if (r == 0 && from.append_hash)
                         append_hash(object);
-                return r < 0 ? r : cx_create_object(ctl, &create, json_incref(object), err);
+                return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
         }
         if (!user || !password)
                 return cx_error_set(err, -EINVAL,
@@ -331,5 +331,5 @@ CX_COMMAND(create_secret_registry)
         r = add_data(&from, object, ".dockerconfigjson", text, strlen(text), err);
         if (r == 0 && from.append_hash)
                 append_hash(object);
-        return r < 0 ? r : cx_create_object(ctl, &create, json_incref(object), err);
+        return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
 }

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // create namespace, serviceaccount, quota, priorityclass, poddisruptionbudget and token.
-#include "api/selector.h"
-#include "base/time.h"
 #include "kubectl/cmd/commands.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/base/time.h"
 
 // `create KIND NAME` without flags of its own: the object is all but its name.
-static int create_named(struct cx_ctl *ctl, int argc, char **argv, json_t *object_steal, struct cx_error *err)
+static int create_named(struct ctl *ctl, int argc, char **argv, json_t *object_steal, struct cx_error *err)
 {
         json_auto_t *object = object_steal;
-        CX_CREATE create = {0};
-        const struct cx_flag flags[] = {CX_CREATE_FLAGS(&create), {0}};
+        CREATE create = {0};
+        const struct cx_flag flags[] = {CREATE_FLAGS(&create), {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
+        int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         (void)cx_json_set(object, "metadata.name", json_string(args.items[0]));
-        return cx_create_object(ctl, &create, cx_steal(&object), err);
+        return create_object(ctl, &create, cx_steal(&object), err);
 }
 
-CX_COMMAND(create_namespace)
+COMMAND(create_namespace)
 {
         return create_named(ctl, argc, argv,
                             json_pack("{s:s,s:s,s:{},s:{},s:{}}", "apiVersion", "v1", "kind", "Namespace", "metadata",
@@ -26,21 +26,21 @@ CX_COMMAND(create_namespace)
                             err);
 }
 
-CX_COMMAND(create_serviceaccount)
+COMMAND(create_serviceaccount)
 {
         return create_named(ctl, argc, argv,
                             json_pack("{s:s,s:s,s:{}}", "apiVersion", "v1", "kind", "ServiceAccount", "metadata"), err);
 }
 
-CX_COMMAND(create_quota)
+COMMAND(create_quota)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_STRINGS args = CX_STRINGS_INIT, hard = CX_STRINGS_INIT, scopes = CX_STRINGS_INIT;
-        const struct cx_flag flags[] = {CX_CREATE_FLAGS(&create),
+        const struct cx_flag flags[] = {CREATE_FLAGS(&create),
                                         {"hard", 0, CX_FLAG_CSV, &hard, "RESOURCE=QUANTITY pairs."},
                                         {"scopes", 0, CX_FLAG_CSV, &scopes, "Scopes of the quota."},
                                         {0}};
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
+        int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         json_auto_t *limits = json_object(), *list = json_array();
@@ -60,7 +60,7 @@ CX_COMMAND(create_quota)
                 (void)cx_json_set(object, "spec.hard", json_incref(limits));
         if (scopes.count)
                 (void)cx_json_set(object, "spec.scopes", json_incref(list));
-        return cx_create_object(ctl, &create, object, err);
+        return create_object(ctl, &create, object, err);
 }
 
 // A number, or text such as "50%".
@@ -93,20 +93,20 @@ static json_t *label_selector(const struct cx_selector *selector)
         return made;
 }
 
-CX_COMMAND(create_pdb)
+COMMAND(create_pdb)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_STRINGS args = CX_STRINGS_INIT;
         CX_SELECTOR parsed = CX_SELECTOR_INIT;
         const char *minimum = NULL, *maximum = NULL, *selector = NULL;
         const struct cx_flag flags[] = {
-                CX_CREATE_FLAGS(&create),
+                CREATE_FLAGS(&create),
                 {"min-available", 0, CX_FLAG_STRING, &minimum,
                  "Pods that must stay available: a number or a percentage."},
                 {"max-unavailable", 0, CX_FLAG_STRING, &maximum, "Pods that may be missing: a number or a percentage."},
                 {"selector", 0, CX_FLAG_STRING, &selector, "Labels of the pods."},
                 {0}};
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
+        int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         if (!selector)
@@ -123,24 +123,24 @@ CX_COMMAND(create_pdb)
                                         int_or_text(minimum ? minimum : maximum), "status", "currentHealthy", 0,
                                         "desiredHealthy", 0, "disruptionsAllowed", 0, "expectedPods", 0);
         json_object_set_new(json_object_get(object, "spec"), "selector", label_selector(&parsed));
-        return cx_create_object(ctl, &create, json_incref(object), err);
+        return create_object(ctl, &create, json_incref(object), err);
 }
 
-CX_COMMAND(create_priorityclass)
+COMMAND(create_priorityclass)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_STRINGS args = CX_STRINGS_INIT;
         int64_t value = 0;
         bool global = false;
         const char *description = NULL, *preemption = "PreemptLowerPriority";
         const struct cx_flag flags[] = {
-                CX_CREATE_FLAGS(&create),
+                CREATE_FLAGS(&create),
                 {"value", 0, CX_FLAG_INT, &value, "The priority.", NULL, NULL, INT32_MIN, INT32_MAX},
                 {"global-default", 0, CX_FLAG_BOOL, &global, "The class of pods that name none."},
                 {"description", 0, CX_FLAG_STRING, &description, "When to use the class."},
                 {"preemption-policy", 0, CX_FLAG_STRING, &preemption, "PreemptLowerPriority or Never."},
                 {0}};
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
+        int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         json_t *object = json_pack("{s:s,s:s,s:{s:s},s:I,s:s}", "apiVersion", "scheduling.k8s.io/v1", "kind",
@@ -150,7 +150,7 @@ CX_COMMAND(create_priorityclass)
                 json_object_set_new(object, "globalDefault", json_true());
         if (description)
                 json_object_set_new(object, "description", json_string(description));
-        return cx_create_object(ctl, &create, object, err);
+        return create_object(ctl, &create, object, err);
 }
 
 static int check_token_flags(int64_t duration, const char *kind, const char *name, const char *uid,
@@ -173,27 +173,27 @@ static int check_token_flags(int64_t duration, const char *kind, const char *nam
         return 0;
 }
 
-CX_COMMAND(create_token)
+COMMAND(create_token)
 {
         CX_STRINGS args = CX_STRINGS_INIT, audiences = CX_STRINGS_INIT;
-        CX_OUTPUT output = {0};
+        OUTPUT output = {0};
         int64_t duration = 0;
         const char *kind = NULL, *name = NULL, *uid = NULL;
         const struct cx_flag flags[] = {
-                CX_OUTPUT_FLAGS(&output),
+                OUTPUT_FLAGS(&output),
                 {"audience", 0, CX_FLAG_CSV, &audiences, "Audience of the token; may be repeated."},
                 {"duration", 0, CX_FLAG_DURATION, &duration, "Lifetime of the token."},
                 {"bound-object-kind", 0, CX_FLAG_STRING, &kind, "Kind of an object to bind the token to."},
                 {"bound-object-name", 0, CX_FLAG_STRING, &name, "Name of the object."},
                 {"bound-object-uid", 0, CX_FLAG_STRING, &uid, "UID of the object."},
                 {0}};
-        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
+        int r = output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
         if (r == 0)
-                r = cx_ctl_connect(ctl, err);
+                r = ctl_connect(ctl, err);
         if (r < 0)
                 return r;
         if (args.count != 1)
-                return cx_ctl_usage_error(ctl, err, "exactly one NAME is required, got %zu", args.count);
+                return ctl_usage_error(ctl, err, "exactly one NAME is required, got %zu", args.count);
         r = check_token_flags(duration, kind, name, uid, err);
         if (r < 0)
                 return r;
@@ -216,7 +216,7 @@ CX_COMMAND(create_token)
                      CX_REF(.group = "", .version = "v1", .resource = "serviceaccounts", .namespace = ctl->namespace,
                             .name = args.items[0]),
                      "token");
-        r = cx_ctl_json(ctl, "POST", path.data, NULL, request, &answer, err);
+        r = ctl_json(ctl, "POST", path.data, NULL, request, &answer, err);
         if (r < 0) {
                 CX_ERROR local = CX_ERROR_INIT; // the server's reason is not shown
                 cx_error_set(&local, r, "failed to create token: %s", cx_error_text(err));
@@ -227,11 +227,11 @@ CX_COMMAND(create_token)
         const char *token = cx_json_string(answer, "status.token");
         if (!token)
                 return cx_error_set(err, -EPROTO, "failed to create token: no token in server response");
-        if (output.form == CX_OUTPUT_DEFAULT) {
-                CX_OUT(isatty(STDOUT_FILENO) ? "%s\n" : "%s", token); // a script wants the token alone
+        if (output.form == OUTPUT_DEFAULT) {
+                OUT(isatty(STDOUT_FILENO) ? "%s\n" : "%s", token); // a script wants the token alone
                 return 0;
         }
-        r = cx_output_object(&output, answer, &text, err);
+        r = output_object(&output, answer, &text, err);
         fputs(text.data, stdout);
         return r;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // create service and ingress.
-#include "base/time.h"
 #include "kubectl/cmd/commands.h"
+#include "libcommon/base/time.h"
 
 // --- services -------------------------------------------------------------------------------------------------------
 // "80", "80:8080", "80:http"
@@ -32,22 +32,22 @@ static int parse_port(const char *text, int64_t node_port, json_t *ports, struct
         return 0;
 }
 
-static int create_service(struct cx_ctl *ctl, int argc, char **argv, const char *type, struct cx_error *err)
+static int create_service(struct ctl *ctl, int argc, char **argv, const char *type, struct cx_error *err)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_STRINGS args = CX_STRINGS_INIT, tcp = CX_STRINGS_INIT;
         const char *cluster_ip = NULL, *external = NULL;
         int64_t node_port = 0;
         const struct cx_flag flags[] = {
-                CX_CREATE_FLAGS(&create),
+                CREATE_FLAGS(&create),
                 {"tcp", 0, CX_FLAG_CSV, &tcp, "PORT:TARGET pairs."},
                 {"clusterip", 0, CX_FLAG_STRING, &cluster_ip, "The cluster IP, or None."},
                 {"node-port", 0, CX_FLAG_INT, &node_port, "The node port.", NULL, NULL, 0, 65535},
                 {"external-name", 0, CX_FLAG_STRING, &external, "The name that an ExternalName service stands for."},
                 {0}};
-        const struct cx_required required[] = {
+        const struct required required[] = {
                 {strcmp(type, "ExternalName") == 0 ? "external-name" : NULL, &external, NULL}, {0}};
-        int r = cx_create_begin(ctl, &create, flags, required, argc, argv, &args, NULL, err);
+        int r = create_begin(ctl, &create, flags, required, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         json_auto_t *ports = json_array();
@@ -68,25 +68,25 @@ static int create_service(struct cx_ctl *ctl, int argc, char **argv, const char 
                 json_object_set_new(spec, "clusterIP", json_string(cluster_ip));
         if (strcmp(type, "ExternalName") == 0)
                 json_object_set_new(spec, "externalName", json_string(external));
-        return cx_create_object(ctl, &create, json_incref(object), err);
+        return create_object(ctl, &create, json_incref(object), err);
 }
 
-CX_COMMAND(create_service_clusterip)
+COMMAND(create_service_clusterip)
 {
         return create_service(ctl, argc, argv, "ClusterIP", err);
 }
 
-CX_COMMAND(create_service_nodeport)
+COMMAND(create_service_nodeport)
 {
         return create_service(ctl, argc, argv, "NodePort", err);
 }
 
-CX_COMMAND(create_service_loadbalancer)
+COMMAND(create_service_loadbalancer)
 {
         return create_service(ctl, argc, argv, "LoadBalancer", err);
 }
 
-CX_COMMAND(create_service_externalname)
+COMMAND(create_service_externalname)
 {
         return create_service(ctl, argc, argv, "ExternalName", err);
 }
@@ -168,19 +168,19 @@ static int ingress_rule(json_t *spec, const char *text, struct cx_error *err)
         return 0;
 }
 
-CX_COMMAND(create_ingress)
+COMMAND(create_ingress)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_STRINGS args = CX_STRINGS_INIT, rules = CX_STRINGS_INIT, annotations = CX_STRINGS_INIT;
         const char *class = NULL, *backend = NULL;
         const struct cx_flag flags[] = {
-                CX_CREATE_FLAGS(&create),
+                CREATE_FLAGS(&create),
                 {"class", 0, CX_FLAG_STRING, &class, "Ingress class."},
                 {"default-backend", 0, CX_FLAG_STRING, &backend, "SERVICE:PORT for what no rule takes."},
                 {"rule", 0, CX_FLAG_LIST, &rules, "host/path=service:port[,tls[=secret]]; may be repeated."},
                 {"annotation", 0, CX_FLAG_LIST, &annotations, "KEY=VALUE; may be repeated."},
                 {0}};
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
+        int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         if (!rules.count && !backend)
@@ -209,5 +209,5 @@ CX_COMMAND(create_ingress)
                 return cx_error_set(err, -EINVAL, "default-backend should be in format servicename:serviceport");
         if (all)
                 json_object_set_new(spec, "defaultBackend", all);
-        return r < 0 ? r : cx_create_object(ctl, &create, json_incref(object), err);
+        return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
 }

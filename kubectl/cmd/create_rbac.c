@@ -57,17 +57,17 @@ static void warn_unknown_verbs(const struct role_flags *f)
 }
 
 // Group and resource of a --resource word such as "deployments.apps"; "*" is every one.
-static int role_resource(struct cx_ctl *ctl, const char *type, const char **ret_group, const char **ret_resource,
+static int role_resource(struct ctl *ctl, const char *type, const char **ret_group, const char **ret_resource,
                          struct cx_error *err)
 {
-        const struct cx_mapping *mapping = NULL;
+        const struct mapping *mapping = NULL;
         *ret_group = "";
         *ret_resource = "*";
         if (*type == '*') {
                 *ret_group = type[1] == '.' ? type + 2 : "";
                 return 0;
         }
-        int r = cx_mapping_find(ctl, type, &mapping, err);
+        int r = mapping_find(ctl, type, &mapping, err);
         if (r == -ENOENT && err && err->reason == CX_REASON_UNKNOWN) { // said without "error: "
                 fprintf(stderr, "%s\n", cx_error_text(err));
                 cx_error_release(err);
@@ -82,7 +82,7 @@ static int role_resource(struct cx_ctl *ctl, const char *type, const char **ret_
 }
 
 // Rules, one for each API group; "deployments.apps/scale" is resource, group and subresource.
-static int role_rules(struct cx_ctl *ctl, const struct role_flags *f, json_t *rules, struct cx_error *err)
+static int role_rules(struct ctl *ctl, const struct role_flags *f, json_t *rules, struct cx_error *err)
 {
         warn_unknown_verbs(f);
         for (size_t i = 0; i < f->resources.count; i++) {
@@ -102,16 +102,16 @@ static int role_rules(struct cx_ctl *ctl, const struct role_flags *f, json_t *ru
                 }
                 if (!rule) {
                         rule = json_pack("{s:[s],s:[],s:o}", "apiGroups", group, "resources", "verbs",
-                                         cx_strings_json(&f->verbs));
+                                         strings_json(&f->verbs));
                         if (f->names.count)
-                                json_object_set_new(rule, "resourceNames", cx_strings_json(&f->names));
+                                json_object_set_new(rule, "resourceNames", strings_json(&f->names));
                         json_array_append_new(rules, rule);
                 }
                 json_array_append_new(json_object_get(rule, "resources"), json_string(whole));
         }
         if (f->urls.count)
-                json_array_append_new(rules, json_pack("{s:o,s:o}", "nonResourceURLs", cx_strings_json(&f->urls),
-                                                       "verbs", cx_strings_json(&f->verbs)));
+                json_array_append_new(rules, json_pack("{s:o,s:o}", "nonResourceURLs", strings_json(&f->urls), "verbs",
+                                                       strings_json(&f->verbs)));
         return 0;
 }
 
@@ -125,22 +125,22 @@ static void remove_repeated(struct cx_strings *list)
         *list = once;
 }
 
-static int create_any_role(struct cx_ctl *ctl, int argc, char **argv, const char *kind, struct cx_error *err)
+static int create_any_role(struct ctl *ctl, int argc, char **argv, const char *kind, struct cx_error *err)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_CLEANUP(release_role) struct role_flags f = {0};
         CX_STRINGS args = CX_STRINGS_INIT, aggregate = CX_STRINGS_INIT;
         const struct cx_flag flags[] = {
-                CX_CREATE_FLAGS(&create),
+                CREATE_FLAGS(&create),
                 {"verb", 0, CX_FLAG_CSV, &f.verbs, "Verbs that the role allows."},
                 {"resource", 0, CX_FLAG_CSV, &f.resources, "Resources that it is about."},
                 {"resource-name", 0, CX_FLAG_CSV, &f.names, "Names that it is limited to."},
                 {"non-resource-url", 0, CX_FLAG_CSV, &f.urls, "URLs that it is about (cluster roles)."},
                 {"aggregation-rule", 0, CX_FLAG_CSV, &aggregate, "Labels of the cluster roles to be combined."},
                 {0}};
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
+        int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
         if (r == 0)
-                r = cx_ctl_connect(ctl, err);
+                r = ctl_connect(ctl, err);
         if (r < 0)
                 return r;
         remove_repeated(&f.verbs);
@@ -158,7 +158,7 @@ static int create_any_role(struct cx_ctl *ctl, int argc, char **argv, const char
                 json_object_set_new(object, "rules", json_null());
                 json_object_set_new(object, "aggregationRule",
                                     json_pack("{s:[{s:o}]}", "clusterRoleSelectors", "matchLabels", labels));
-                return cx_create_object(ctl, &create, object, err);
+                return create_object(ctl, &create, object, err);
         }
         if (!f.verbs.count)
                 r = cx_error_set(err, -EINVAL, "at least one verb must be specified");
@@ -172,35 +172,35 @@ static int create_any_role(struct cx_ctl *ctl, int argc, char **argv, const char
                 json_decref(object);
                 return r;
         }
-        return cx_create_object(ctl, &create, object, err);
+        return create_object(ctl, &create, object, err);
 }
 
-CX_COMMAND(create_role)
+COMMAND(create_role)
 {
         return create_any_role(ctl, argc, argv, "Role", err);
 }
 
-CX_COMMAND(create_clusterrole)
+COMMAND(create_clusterrole)
 {
         return create_any_role(ctl, argc, argv, "ClusterRole", err);
 }
 
-static int create_binding(struct cx_ctl *ctl, int argc, char **argv, bool cluster, struct cx_error *err)
+static int create_binding(struct ctl *ctl, int argc, char **argv, bool cluster, struct cx_error *err)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_STRINGS args = CX_STRINGS_INIT, users = CX_STRINGS_INIT, groups = CX_STRINGS_INIT,
                    accounts = CX_STRINGS_INIT;
         const char *role = NULL, *cluster_role = NULL;
         const struct cx_flag flags[] = {
-                CX_CREATE_FLAGS(&create),
+                CREATE_FLAGS(&create),
                 {"clusterrole", 0, CX_FLAG_STRING, &cluster_role, "ClusterRole to bind."},
                 {"role", 0, CX_FLAG_STRING, &role, "Role to bind (role bindings)."},
                 {"user", 0, CX_FLAG_LIST, &users, "User to bind it to; may be repeated."},
                 {"group", 0, CX_FLAG_LIST, &groups, "Group to bind it to; may be repeated."},
                 {"serviceaccount", 0, CX_FLAG_LIST, &accounts, "Service account to bind it to, NAMESPACE:NAME."},
                 {0}};
-        const struct cx_required required[] = {{cluster ? "clusterrole" : NULL, &cluster_role, NULL}, {0}};
-        int r = cx_create_begin(ctl, &create, flags, required, argc, argv, &args, NULL, err);
+        const struct required required[] = {{cluster ? "clusterrole" : NULL, &cluster_role, NULL}, {0}};
+        int r = create_begin(ctl, &create, flags, required, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         if (!cluster && !role == !cluster_role)
@@ -226,15 +226,15 @@ static int create_binding(struct cx_ctl *ctl, int argc, char **argv, bool cluste
                                    role ? "Role" : "ClusterRole", "name", role ? role : cluster_role);
         if (json_array_size(subjects))
                 json_object_set(object, "subjects", subjects);
-        return cx_create_object(ctl, &create, object, err);
+        return create_object(ctl, &create, object, err);
 }
 
-CX_COMMAND(create_rolebinding)
+COMMAND(create_rolebinding)
 {
         return create_binding(ctl, argc, argv, false, err);
 }
 
-CX_COMMAND(create_clusterrolebinding)
+COMMAND(create_clusterrolebinding)
 {
         return create_binding(ctl, argc, argv, true, err);
 }

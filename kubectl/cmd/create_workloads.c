@@ -17,23 +17,23 @@ static char *container_name(const char *image)
         return name;
 }
 
-CX_COMMAND(create_deployment)
+COMMAND(create_deployment)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_STRINGS args = CX_STRINGS_INIT, images = CX_STRINGS_INIT;
         int64_t replicas = 1, port = -1;
         int dash;
         const struct cx_flag flags[] = {
-                CX_CREATE_FLAGS(&create),
+                CREATE_FLAGS(&create),
                 {"image", 0, CX_FLAG_CSV, &images, "Image of the container; several make several containers."},
                 {"replicas", 'r', CX_FLAG_INT, &replicas, "Number of pods.", NULL, NULL, INT32_MIN, INT32_MAX},
                 {"port", 0, CX_FLAG_INT, &port, "Port that the container has.", NULL, NULL, -1, 65535},
                 {0}};
-        const struct cx_required required[] = {{"image", NULL, &images}, {0}};
-        int r = cx_create_begin(ctl, &create, flags, required, argc, argv, &args, &dash, err);
+        const struct required required[] = {{"image", NULL, &images}, {0}};
+        int r = create_begin(ctl, &create, flags, required, argc, argv, &args, &dash, err);
         if (r < 0)
                 return r;
-        json_auto_t *command = cx_words_after(&args, dash);
+        json_auto_t *command = words_after(&args, dash);
         if (images.count > 1 && json_array_size(command))
                 return cx_error_set(err, -EINVAL, "cannot specify multiple --image options and command");
         const char *name = args.items[0];
@@ -47,7 +47,7 @@ CX_COMMAND(create_deployment)
                         json_object_set_new(c, "ports", json_pack("[{s:I}]", "containerPort", (json_int_t)port));
                 json_array_append_new(containers, c);
         }
-        return cx_create_object(
+        return create_object(
                 ctl, &create,
                 json_pack("{s:s,s:s,s:{s:s,s:{s:s}},s:{s:I,s:{s:{s:s}},s:{},s:{s:{s:{s:s}},s:{s:o}}},s:{}}",
                           "apiVersion", "apps/v1", "kind", "Deployment", "metadata", "name", name, "labels", "app",
@@ -67,13 +67,13 @@ static json_t *job_spec(const char *name, const char *image, json_t *command, co
                          "restartPolicy", restart);
 }
 
-static int job_from_cron(struct cx_ctl *ctl, const char *name, const char *from, json_t **ret_job, struct cx_error *err)
+static int job_from_cron(struct ctl *ctl, const char *name, const char *from, json_t **ret_job, struct cx_error *err)
 {
-        CX_BUILDER builder = {0};
-        CX_INFOS infos = CX_INFOS_INIT;
+        BUILDER builder = {0};
+        INFOS infos = INFOS_INIT;
         CX_STRINGS words = CX_STRINGS_INIT;
         cx_strings_add(&words, from);
-        int r = cx_builder_objects(ctl, &builder, &words, &infos, err);
+        int r = builder_objects(ctl, &builder, &words, &infos, err);
         if (r < 0 || !infos.count)
                 return r < 0 ? r : -ECANCELED;
         const json_t *cron = infos.items[0]->object, *template = cx_json_get(cron, "spec.jobTemplate");
@@ -92,52 +92,52 @@ static int job_from_cron(struct cx_ctl *ctl, const char *name, const char *from,
         return 0;
 }
 
-CX_COMMAND(create_job)
+COMMAND(create_job)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_STRINGS args = CX_STRINGS_INIT;
         const char *image = NULL, *from = NULL;
         int dash;
-        const struct cx_flag flags[] = {CX_CREATE_FLAGS(&create),
+        const struct cx_flag flags[] = {CREATE_FLAGS(&create),
                                         {"image", 0, CX_FLAG_STRING, &image, "Image of the container."},
                                         {"from", 0, CX_FLAG_STRING, &from, "cronjob/NAME to make the job from."},
                                         {0}};
-        int r = cx_create_begin(ctl, &create, flags, NULL, argc, argv, &args, &dash, err);
+        int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, &dash, err);
         if (r < 0)
                 return r;
         if (!image == !from)
                 return cx_error_set(err, -EINVAL, "either --image or --from must be specified");
         json_t *job = NULL;
-        json_auto_t *command = cx_words_after(&args, dash);
+        json_auto_t *command = words_after(&args, dash);
         if (from)
                 r = job_from_cron(ctl, args.items[0], from, &job, err);
         else
                 job = json_pack("{s:s,s:s,s:{s:s},s:o,s:{}}", "apiVersion", "batch/v1", "kind", "Job", "metadata",
                                 "name", args.items[0], "spec", job_spec(args.items[0], image, command, "Never"),
                                 "status");
-        return r < 0 ? r : cx_create_object(ctl, &create, job, err);
+        return r < 0 ? r : create_object(ctl, &create, job, err);
 }
 
-CX_COMMAND(create_cronjob)
+COMMAND(create_cronjob)
 {
-        CX_CREATE create = {0};
+        CREATE create = {0};
         CX_STRINGS args = CX_STRINGS_INIT;
         const char *image = NULL, *schedule = NULL, *restart = "OnFailure";
         int dash;
-        const struct cx_flag flags[] = {CX_CREATE_FLAGS(&create),
+        const struct cx_flag flags[] = {CREATE_FLAGS(&create),
                                         {"image", 0, CX_FLAG_STRING, &image, "Image of the container."},
                                         {"schedule", 0, CX_FLAG_STRING, &schedule, "When to run, as cron writes it."},
                                         {"restart", 0, CX_FLAG_STRING, &restart, "OnFailure or Never."},
                                         {0}};
-        const struct cx_required required[] = {{"image", &image, NULL}, {"schedule", &schedule, NULL}, {0}};
-        int r = cx_create_begin(ctl, &create, flags, required, argc, argv, &args, &dash, err);
+        const struct required required[] = {{"image", &image, NULL}, {"schedule", &schedule, NULL}, {0}};
+        int r = create_begin(ctl, &create, flags, required, argc, argv, &args, &dash, err);
         if (r < 0)
                 return r;
-        json_auto_t *command = cx_words_after(&args, dash);
-        return cx_create_object(ctl, &create,
-                                json_pack("{s:s,s:s,s:{s:s},s:{s:s,s:{s:{s:s},s:o}},s:{}}", "apiVersion", "batch/v1",
-                                          "kind", "CronJob", "metadata", "name", args.items[0], "spec", "schedule",
-                                          schedule, "jobTemplate", "metadata", "name", args.items[0], "spec",
-                                          job_spec(args.items[0], image, command, restart), "status"),
-                                err);
+        json_auto_t *command = words_after(&args, dash);
+        return create_object(ctl, &create,
+                             json_pack("{s:s,s:s,s:{s:s},s:{s:s,s:{s:{s:s},s:o}},s:{}}", "apiVersion", "batch/v1",
+                                       "kind", "CronJob", "metadata", "name", args.items[0], "spec", "schedule",
+                                       schedule, "jobTemplate", "metadata", "name", args.items[0], "spec",
+                                       job_spec(args.items[0], image, command, restart), "status"),
+                             err);
 }

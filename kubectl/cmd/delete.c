@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl delete, and waiting until the deleted objects are gone.
-#include "base/time.h"
 #include "kubectl/cmd/commands.h"
+#include "libcommon/base/time.h"
 
 #include <strings.h>
 
-static json_t *delete_body(const struct cx_deletion *how, struct cx_error *err)
+static json_t *delete_body(const struct deletion *how, struct cx_error *err)
 {
         json_t *body = json_pack("{s:s,s:s}", "kind", "DeleteOptions", "apiVersion", "v1");
         const char *cascade = how->cascade ? how->cascade : "background";
@@ -24,22 +24,22 @@ static json_t *delete_body(const struct cx_deletion *how, struct cx_error *err)
         int64_t grace = how->force && how->grace < 0 ? 0 : how->now ? 1 : how->grace;
         if (grace >= 0)
                 json_object_set_new(body, "gracePeriodSeconds", json_integer(grace));
-        if (how->dry_run == CX_DRY_SERVER)
+        if (how->dry_run == DRY_SERVER)
                 json_object_set_new(body, "dryRun", json_pack("[s]", "All"));
         return body;
 }
 
-static void show_deleted(const struct cx_info *info, const struct cx_deletion *how)
+static void show_deleted(const struct info *info, const struct deletion *how)
 {
         char label[512];
         if (how->name_output) {
-                CX_OUT("%s\n", cx_info_label(info, label));
+                OUT("%s\n", info_label(info, label));
                 return;
         }
-        CX_OUT("%s \"%s\" %sdeleted", cx_mapping_label(info->mapping, label), info->name, how->force ? "force " : "");
+        OUT("%s \"%s\" %sdeleted", mapping_label(info->mapping, label), info->name, how->force ? "force " : "");
         if (info->namespace)
-                CX_OUT(" from %s namespace", info->namespace);
-        CX_OUT("%s\n", cx_dry_run_suffix(how->dry_run));
+                OUT(" from %s namespace", info->namespace);
+        OUT("%s\n", dry_run_suffix(how->dry_run));
 }
 
 struct gone {
@@ -52,7 +52,7 @@ static int is_gone(void *context, const json_t *object, struct cx_error *err CX_
         return !object || (gone->uid && !cx_streq(gone->uid, cx_json_string(object, "metadata.uid")));
 }
 
-static int wait_gone(struct cx_ctl *ctl, const struct cx_infos *infos, json_t *const *answers, int64_t timeout,
+static int wait_gone(struct ctl *ctl, const struct infos *infos, json_t *const *answers, int64_t timeout,
                      struct cx_error *err)
 {
         int64_t deadline = cx_time_monotonic() + timeout;
@@ -66,7 +66,7 @@ static int wait_gone(struct cx_ctl *ctl, const struct cx_infos *infos, json_t *c
                 struct gone gone = {uid};
                 int64_t left = timeout > 0 ? deadline - cx_time_monotonic() : -1;
                 int r = timeout > 0 && left <= 0 ? -ETIMEDOUT
-                                                 : cx_watch_object(ctl, infos->items[i], left, is_gone, &gone, err);
+                                                 : watch_object(ctl, infos->items[i], left, is_gone, &gone, err);
                 if (r == -ETIMEDOUT && (!err || !err->code))
                         return cx_error_set(err, r, "timed out waiting for the condition on %s/%s",
                                             infos->items[i]->mapping->resource, infos->items[i]->name);
@@ -76,7 +76,7 @@ static int wait_gone(struct cx_ctl *ctl, const struct cx_infos *infos, json_t *c
         return 0;
 }
 
-int cx_delete_infos(struct cx_ctl *ctl, struct cx_infos *infos, const struct cx_deletion *how, struct cx_error *err)
+int delete_infos(struct ctl *ctl, struct infos *infos, const struct deletion *how, struct cx_error *err)
 {
         json_auto_t *body = delete_body(how, err);
         if (!body)
@@ -84,12 +84,12 @@ int cx_delete_infos(struct cx_ctl *ctl, struct cx_infos *infos, const struct cx_
         json_t **answers = cx_alloc_array(infos->count + 1, sizeof *answers);
         int r = 0;
         for (size_t i = 0; r == 0 && i < infos->count; i++) {
-                const struct cx_info *info = infos->items[i];
+                const struct info *info = infos->items[i];
                 CX_BUF path = CX_BUF_INIT;
                 CX_ERROR failure = CX_ERROR_INIT;
-                cx_info_path(info, NULL, &path);
-                if (how->dry_run != CX_DRY_CLIENT) {
-                        int status = cx_ctl_json(ctl, "DELETE", path.data, NULL, body, &answers[i], &failure);
+                info_path(info, NULL, &path);
+                if (how->dry_run != DRY_CLIENT) {
+                        int status = ctl_json(ctl, "DELETE", path.data, NULL, body, &answers[i], &failure);
                         if (status < 0 && failure.reason == CX_REASON_UNKNOWN) {
                                 r = cx_error_move(err, &failure);
                                 break;
@@ -98,8 +98,8 @@ int cx_delete_infos(struct cx_ctl *ctl, struct cx_infos *infos, const struct cx_
                                 continue;
                         if (status < 0) {
                                 if (failure.reason == CX_REASON_NOT_FOUND && info->source)
-                                        cx_info_wrap(info, "deleting", &failure);
-                                cx_ctl_report(ctl, &failure);
+                                        info_wrap(info, "deleting", &failure);
+                                ctl_report(ctl, &failure);
                                 continue;
                         }
                 }
@@ -107,7 +107,7 @@ int cx_delete_infos(struct cx_ctl *ctl, struct cx_infos *infos, const struct cx_
                         show_deleted(info, how);
         }
         fflush(stdout);
-        if (r == 0 && how->wait && how->dry_run == CX_DRY_NONE)
+        if (r == 0 && how->wait && how->dry_run == DRY_NONE)
                 r = wait_gone(ctl, infos, answers, how->timeout, err);
         for (size_t i = 0; i < infos->count; i++)
                 json_decref(answers[i]);
@@ -115,7 +115,7 @@ int cx_delete_infos(struct cx_ctl *ctl, struct cx_infos *infos, const struct cx_
         return r;
 }
 
-static int check(struct cx_deletion *how, const struct cx_builder *builder, struct cx_error *err)
+static int check(struct deletion *how, const struct builder *builder, struct cx_error *err)
 {
         if (how->now && how->grace >= 0)
                 return cx_error_set(err, -EINVAL, "--now and --grace-period cannot be specified together");
@@ -126,20 +126,20 @@ static int check(struct cx_deletion *how, const struct cx_builder *builder, stru
                                     "--force and --grace-period greater than 0 cannot be specified together");
         if (builder->all && builder->selector)
                 return cx_error_set(err, -EINVAL, "setting 'all' parameter but found a non empty selector. ");
-        if (how->force && how->dry_run == CX_DRY_NONE)
+        if (how->force && how->dry_run == DRY_NONE)
                 fprintf(stderr, "Warning: Immediate deletion does not wait for confirmation that the running resource "
                                 "has been terminated. The resource may continue to run on the cluster indefinitely.\n");
         return 0;
 }
 
 // Asks; only "y" and "yes" go on.
-static bool confirm(const struct cx_infos *infos)
+static bool confirm(const struct infos *infos)
 {
         char label[512], answer[16];
-        CX_OUT("You are about to delete the following %zu resource(s):\n", infos->count);
+        OUT("You are about to delete the following %zu resource(s):\n", infos->count);
         for (size_t i = 0; i < infos->count; i++)
-                CX_OUT("%s\n", cx_info_label(infos->items[i], label));
-        CX_OUT("Do you want to continue? (y/N): ");
+                OUT("%s\n", info_label(infos->items[i], label));
+        OUT("Do you want to continue? (y/N): ");
         fflush(stdout);
         if (!fgets(answer, sizeof answer, stdin))
                 return false;
@@ -147,17 +147,17 @@ static bool confirm(const struct cx_infos *infos)
         return strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0;
 }
 
-CX_COMMAND(delete)
+COMMAND(delete)
 {
         bool interactive = false;
-        CX_BUILDER builder = {0};
-        CX_OUTPUT output = {0};
-        struct cx_deletion how = {.grace = -1, .wait = true};
+        BUILDER builder = {0};
+        OUTPUT output = {0};
+        struct deletion how = {.grace = -1, .wait = true};
         const char *dry_run = NULL, *raw = NULL;
         const struct cx_flag flags[] = {
-                CX_FILE_FLAGS(&builder),
-                CX_SELECTOR_FLAGS(&builder),
-                CX_DRY_RUN_FLAG(&dry_run),
+                FILE_FLAGS(&builder),
+                SELECTOR_FLAGS(&builder),
+                DRY_RUN_FLAG(&dry_run),
                 {"all", 0, CX_FLAG_BOOL, &builder.all, "All objects of the types in the namespace."},
                 {"all-namespaces", 'A', CX_FLAG_BOOL, &builder.all_namespaces, "Objects of all namespaces."},
                 {"cascade", 0, CX_FLAG_STRING, &how.cascade, "background, foreground or orphan.", "background"},
@@ -173,9 +173,9 @@ CX_COMMAND(delete)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r == 0)
-                r = cx_dry_run_parse(dry_run, &how.dry_run, err);
+                r = dry_run_parse(dry_run, &how.dry_run, err);
         if (r == 0)
                 r = check(&how, &builder, err);
         if (r < 0)
@@ -185,25 +185,25 @@ CX_COMMAND(delete)
                                     output.text);
         how.name_output = output.text != NULL;
         if (raw)
-                return cx_ctl_json(ctl, "DELETE", raw, NULL, NULL, NULL, err);
+                return ctl_json(ctl, "DELETE", raw, NULL, NULL, NULL, err);
         bool picks = builder.selector || builder.field_selector || builder.all;
         json_auto_t *checked = delete_body(&how, err); // before anything is looked for
         if (!checked)
                 return err ? err->code : -EINVAL;
         how.ignore_not_found = how.ignore_not_found || builder.all || builder.selector;
-        CX_INFOS targets = CX_INFOS_INIT, infos = CX_INFOS_INIT;
-        r = cx_builder_targets(ctl, &builder, &args, &targets, err);
+        INFOS targets = INFOS_INIT, infos = INFOS_INIT;
+        r = builder_targets(ctl, &builder, &args, &targets, err);
         if (r == 0)
-                r = cx_builder_expand(ctl, &builder, &targets, &infos, err);
+                r = builder_expand(ctl, &builder, &targets, &infos, err);
         if (r < 0)
                 return r;
         if (picks && !infos.count) {
-                CX_OUT("No resources found\n");
+                OUT("No resources found\n");
                 return 0;
         }
-        if (interactive && how.dry_run == CX_DRY_NONE && !confirm(&infos)) {
-                CX_OUT("deletion is cancelled\n");
+        if (interactive && how.dry_run == DRY_NONE && !confirm(&infos)) {
+                OUT("deletion is cancelled\n");
                 return 0;
         }
-        return cx_delete_infos(ctl, &infos, &how, err);
+        return delete_infos(ctl, &infos, &how, err);
 }

@@ -4,7 +4,7 @@
 
 #include "kubectl/printer/tabs.h"
 
-void cx_line(struct cx_describe *d, int level, const char *format, ...)
+void describe_line(struct describe *d, int level, const char *format, ...)
 {
         va_list args;
         for (int i = 0; i < level; i++)
@@ -14,34 +14,34 @@ void cx_line(struct cx_describe *d, int level, const char *format, ...)
         va_end(args);
 }
 
-char *cx_text_of(const json_t *value)
+char *text_of(const json_t *value)
 {
         CX_BUF text = CX_BUF_INIT;
-        cx_jsonpath_value(value, &text);
+        jsonpath_value(value, &text);
         return cx_buf_detach(&text);
 }
 
-void cx_describe_labels(struct cx_describe *d, int level, const char *title, const json_t *map)
+void describe_labels(struct describe *d, int level, const char *title, const json_t *map)
 {
-        cx_line(d, level, "%s:\t", title);
+        describe_line(d, level, "%s:\t", title);
         if (!json_object_size(map))
                 cx_buf_add(d->to, "<none>\n");
-        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(map);
+        CX_CLEANUP(cx_freep) const char **keys = sorted_keys(map);
         for (size_t i = 0; keys[i]; i++) {
                 if (i)
-                        cx_line(d, d->bare_labels ? 0 : level, "\t");
+                        describe_line(d, d->bare_labels ? 0 : level, "\t");
                 cx_buf_printf(d->to, "%s=%s\n", keys[i], cx_str(json_string_value(json_object_get(map, keys[i]))));
         }
 }
 
-void cx_describe_annotations(struct cx_describe *d, const json_t *object)
+void describe_annotations(struct describe *d, const json_t *object)
 {
         const json_t *map = cx_json_get(object, "metadata.annotations");
-        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(map);
+        CX_CLEANUP(cx_freep) const char **keys = sorted_keys(map);
         bool any = false;
         cx_buf_add(d->to, "Annotations:\t");
         for (size_t i = 0; keys[i]; i++) {
-                if (strcmp(keys[i], CX_LAST_APPLIED) == 0)
+                if (strcmp(keys[i], LAST_APPLIED) == 0)
                         continue;
                 const char *value = cx_str(json_string_value(json_object_get(map, keys[i])));
                 size_t length = strlen(value);
@@ -67,33 +67,33 @@ void cx_describe_annotations(struct cx_describe *d, const json_t *object)
                 cx_buf_add(d->to, "<none>\n");
 }
 
-void cx_describe_name(struct cx_describe *d, const json_t *object)
+void describe_name(struct describe *d, const json_t *object)
 {
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(object, "metadata.name", ""));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(object, "metadata.namespace", ""));
+        describe_line(d, 0, "Name:\t%s\n", cx_json_string_or(object, "metadata.name", ""));
+        describe_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(object, "metadata.namespace", ""));
 }
 
-void cx_describe_head(struct cx_describe *d, const json_t *object, bool namespaced)
+void describe_head(struct describe *d, const json_t *object, bool namespaced)
 {
         if (namespaced)
-                cx_describe_name(d, object);
+                describe_name(d, object);
         else
-                cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(object, "metadata.name", ""));
-        cx_describe_labels(d, 0, "Labels", cx_json_get(object, "metadata.labels"));
-        cx_describe_annotations(d, object);
+                describe_line(d, 0, "Name:\t%s\n", cx_json_string_or(object, "metadata.name", ""));
+        describe_labels(d, 0, "Labels", cx_json_get(object, "metadata.labels"));
+        describe_annotations(d, object);
 }
 
-void cx_describe_controller(struct cx_describe *d, const json_t *object)
+void describe_controller(struct describe *d, const json_t *object)
 {
         size_t i;
         json_t *owner;
         json_array_foreach (cx_json_get(object, "metadata.ownerReferences"), i, owner)
                 if (cx_json_bool(owner, "controller", false))
-                        cx_line(d, 0, "Controlled By:\t%s/%s\n", cx_json_string_or(owner, "kind", ""),
-                                cx_json_string_or(owner, "name", ""));
+                        describe_line(d, 0, "Controlled By:\t%s/%s\n", cx_json_string_or(owner, "kind", ""),
+                                      cx_json_string_or(owner, "name", ""));
 }
 
-char *cx_describe_time(const char *moment)
+char *describe_time(const char *moment)
 {
         int64_t us;
         struct tm tm;
@@ -106,7 +106,7 @@ char *cx_describe_time(const char *moment)
         return cx_strdup(text);
 }
 
-char *cx_describe_since(int64_t now, const char *when)
+char *describe_since(int64_t now, const char *when)
 {
         int64_t us;
         char text[CX_TIME_TEXT];
@@ -117,7 +117,7 @@ char *cx_describe_since(int64_t now, const char *when)
 }
 
 // --- events ---------------------------------------------------------------------------------------------------------
-static char *event_age(const struct cx_describe *d, const json_t *event)
+static char *event_age(const struct describe *d, const json_t *event)
 {
         const char *first = cx_json_string(event, "firstTimestamp"), *last = cx_json_string(event, "lastTimestamp");
         const char *micro = cx_json_string(event, "eventTime");
@@ -127,10 +127,10 @@ static char *event_age(const struct cx_describe *d, const json_t *event)
                 count = cx_json_int(event, "series.count", 1);
         }
         first = first ? first : micro;
-        CX_CLEANUP(cx_freep) char *since_first = cx_describe_since(d->now, first);
+        CX_CLEANUP(cx_freep) char *since_first = describe_since(d->now, first);
         if (count <= 1)
                 return cx_steal(&since_first);
-        CX_CLEANUP(cx_freep) char *since_last = cx_describe_since(d->now, last);
+        CX_CLEANUP(cx_freep) char *since_last = describe_since(d->now, last);
         return cx_sprintf("%s (x%lld over %s)", since_last, (long long)count, since_first);
 }
 
@@ -143,7 +143,7 @@ static int compare_events(const void *left, const void *right)
         return strcmp(x, y);
 }
 
-void cx_event_rows(struct cx_describe *d, const json_t *events, bool with_object CX_UNUSED)
+void event_rows(struct describe *d, const json_t *events, bool with_object CX_UNUSED)
 {
         size_t n = json_array_size(events);
         CX_CLEANUP(cx_freep) const json_t **sorted = cx_alloc_array(n + 1, sizeof(json_t *));
@@ -158,12 +158,12 @@ void cx_event_rows(struct cx_describe *d, const json_t *events, bool with_object
                 const char *from = cx_json_string(sorted[i], "source.component");
                 if (!from || !*from)
                         from = cx_json_string_or(sorted[i], "reportingComponent", "");
-                cx_line(d, 1, "%s\t%s\t%s\t%s\t%s\n", cx_json_string_or(sorted[i], "type", ""),
-                        cx_json_string_or(sorted[i], "reason", ""), age, from, message);
+                describe_line(d, 1, "%s\t%s\t%s\t%s\t%s\n", cx_json_string_or(sorted[i], "type", ""),
+                              cx_json_string_or(sorted[i], "reason", ""), age, from, message);
         }
 }
 
-void cx_describe_events(struct cx_describe *d, const json_t *object)
+void describe_events(struct describe *d, const json_t *object)
 {
         if (!d->events)
                 return;
@@ -182,72 +182,71 @@ void cx_describe_events(struct cx_describe *d, const json_t *object)
         cx_rest_path(&path, CX_REF(.group = "", .version = "v1", .resource = "events", .namespace = namespace), NULL);
         cx_rest_query(&path, "fieldSelector", selector);
         CX_ERROR failure = CX_ERROR_INIT;
-        json_auto_t *events = cx_list_objects(d->ctl, path.data, &failure);
+        json_auto_t *events = list_objects(d->ctl, path.data, &failure);
         if (!json_array_size(events)) {
-                cx_line(d, 0, "Events:\t<none>\n");
+                describe_line(d, 0, "Events:\t<none>\n");
                 return;
         }
-        cx_line(d, 0, "Events:\n  Type\tReason\tAge\tFrom\tMessage\n");
-        cx_line(d, 1, "----\t------\t----\t----\t-------\n");
-        cx_event_rows(d, events, false);
+        describe_line(d, 0, "Events:\n  Type\tReason\tAge\tFrom\tMessage\n");
+        describe_line(d, 1, "----\t------\t----\t----\t-------\n");
+        event_rows(d, events, false);
 }
 
 // --- the command ----------------------------------------------------------------------------------------------------
-static cx_describe_fn *describer_of(const struct cx_mapping *mapping)
+static describe_fn *describer_of(const struct mapping *mapping)
 {
-        static const struct cx_describer *const tables[] = {cx_describers_core,    cx_describers_workloads,
-                                                            cx_describers_node,    cx_describers_batch,
-                                                            cx_describers_network, cx_describers_rbac};
+        static const struct describer *const tables[] = {describers_core,  describers_workloads, describers_node,
+                                                         describers_batch, describers_network,   describers_rbac};
         for (size_t i = 0; i < CX_ARRAY_SIZE(tables); i++)
-                for (const struct cx_describer *one = tables[i]; one->kind; one++)
+                for (const struct describer *one = tables[i]; one->kind; one++)
                         if (strcmp(one->group, mapping->group) == 0 && strcmp(one->kind, mapping->kind) == 0)
                                 return one->describe;
-        return cx_describe_generic;
+        return describe_generic;
 }
 
-static int describe_all(struct cx_ctl *ctl, const struct cx_infos *infos, bool events, const char *between,
-                        const char *after, struct cx_error *err)
+static int describe_all(struct ctl *ctl, const struct infos *infos, bool events, const char *between, const char *after,
+                        struct cx_error *err)
 {
         for (size_t i = 0; i < infos->count; i++) {
                 CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
-                struct cx_describe d = {.ctl = ctl, .to = &text, .events = events, .now = cx_time_now()};
+                struct describe d = {.ctl = ctl, .to = &text, .events = events, .now = cx_time_now()};
                 int r = describer_of(infos->items[i]->mapping)(&d, infos->items[i]->object, err);
                 if (r < 0)
                         return r;
-                cx_tabs_align(text.data, 0, 2, &aligned);
-                CX_OUT("%s%s%s", i ? between : "", aligned.data, after);
+                tabs_align(text.data, 0, 2, &aligned);
+                OUT("%s%s%s", i ? between : "", aligned.data, after);
         }
         return 0;
 }
 
 // `describe pods we`: not found by name, so all that begin with it.
-static int by_prefix(struct cx_ctl *ctl, const struct cx_builder *builder, const struct cx_strings *args,
-                     struct cx_infos *ret_infos, struct cx_error *not_found)
+static int by_prefix(struct ctl *ctl, const struct builder *builder, const struct cx_strings *args,
+                     struct infos *ret_infos, struct cx_error *not_found)
 {
         if (args->count != 2 || strchr(args->items[0], '/') || not_found->reason != CX_REASON_NOT_FOUND)
                 return -ENOENT;
-        struct cx_builder all = *builder;
+        struct builder all = *builder;
         CX_STRINGS type = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
+        INFOS infos = INFOS_INIT;
         cx_strings_add(&type, args->items[0]);
-        if (cx_builder_objects(ctl, &all, &type, &infos, NULL) < 0)
+        if (builder_objects(ctl, &all, &type, &infos, NULL) < 0)
                 return -ENOENT;
         for (size_t i = 0; i < infos.count; i++) {
                 if (!cx_has_prefix(infos.items[i]->name, args->items[1]))
                         continue;
-                struct cx_info *info = cx_infos_add(ret_infos, infos.items[i]->mapping, infos.items[i]->namespace,
-                                                    infos.items[i]->name);
+                struct info *info =
+                        infos_add(ret_infos, infos.items[i]->mapping, infos.items[i]->namespace, infos.items[i]->name);
                 info->object = json_incref(infos.items[i]->object);
         }
         return ret_infos->count ? 0 : -ENOENT;
 }
 
-CX_COMMAND(describe)
+COMMAND(describe)
 {
-        CX_BUILDER builder = {.may_list = true};
+        BUILDER builder = {.may_list = true};
         bool events = true;
         const struct cx_flag flags[] = {
-                CX_FILE_FLAGS(&builder),
+                FILE_FLAGS(&builder),
                 {"selector", 'l', CX_FLAG_STRING, &builder.selector, "Selector (label query) to filter on."},
                 {"all-namespaces", 'A', CX_FLAG_BOOL, &builder.all_namespaces, "Objects of all namespaces."},
                 {"show-events", 0, CX_FLAG_BOOL, &events, "Show the events about the objects."},
@@ -255,26 +254,26 @@ CX_COMMAND(describe)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
-        if (cx_builder_empty(&builder, &args)) {
+        if (builder_empty(&builder, &args)) {
                 return cx_error_set(
                         err, -EINVAL,
                         "You must specify the type of resource to describe. Use \"kubectl api-resources\" for "
                         "a complete list of supported resources.");
         }
-        CX_INFOS targets = CX_INFOS_INIT, infos = CX_INFOS_INIT, found = CX_INFOS_INIT;
-        r = cx_builder_targets(ctl, &builder, &args, &targets, err);
+        INFOS targets = INFOS_INIT, infos = INFOS_INIT, found = INFOS_INIT;
+        r = builder_targets(ctl, &builder, &args, &targets, err);
         if (r == 0)
-                r = cx_builder_expand(ctl, &builder, &targets, &infos, err);
+                r = builder_expand(ctl, &builder, &targets, &infos, err);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < infos.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
                 if (infos.items[i]->object && !infos.items[i]->source)
                         continue;
-                r = cx_info_fetch(ctl, infos.items[i], &failure);
+                r = info_fetch(ctl, infos.items[i], &failure);
                 if (r < 0 && by_prefix(ctl, &builder, &args, &found, &failure) == 0)
                         return describe_all(ctl, &found, events, "", "\n", err);
                 if (r < 0)

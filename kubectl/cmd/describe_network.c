@@ -3,7 +3,7 @@
 #include "kubectl/cmd/describe.h"
 
 // "10.1.1.1:80,10.1.1.2:80 + 1 more..." behind a backend, or why there is nothing.
-static char *backend_endpoints(struct cx_describe *d, const json_t *ingress, const json_t *service)
+static char *backend_endpoints(struct describe *d, const json_t *ingress, const json_t *service)
 {
         const char *name = cx_json_string_or(service, "name", ""),
                    *namespace = cx_json_string_or(ingress, "metadata.namespace", "");
@@ -13,7 +13,7 @@ static char *backend_endpoints(struct cx_describe *d, const json_t *ingress, con
         cx_rest_path(&path,
                      CX_REF(.group = "", .version = "v1", .resource = "services", .namespace = namespace, .name = name),
                      NULL);
-        if (cx_ctl_json(d->ctl, "GET", path.data, NULL, NULL, &endpoints, &failure) < 0)
+        if (ctl_json(d->ctl, "GET", path.data, NULL, NULL, &endpoints, &failure) < 0)
                 return cx_sprintf("<error: %s>", cx_error_text(&failure));
         json_auto_t *found = NULL;
         cx_buf_clear(&path);
@@ -21,7 +21,7 @@ static char *backend_endpoints(struct cx_describe *d, const json_t *ingress, con
                 &path,
                 CX_REF(.group = "", .version = "v1", .resource = "endpoints", .namespace = namespace, .name = name),
                 NULL);
-        if (cx_ctl_json(d->ctl, "GET", path.data, NULL, NULL, &found, NULL) < 0)
+        if (ctl_json(d->ctl, "GET", path.data, NULL, NULL, &found, NULL) < 0)
                 return cx_strdup("<none>");
         size_t i, j, k, n = 0;
         json_t *subset, *address, *port;
@@ -37,7 +37,7 @@ static char *backend_endpoints(struct cx_describe *d, const json_t *ingress, con
         return cx_strdup(text.data);
 }
 
-static char *backend_text(struct cx_describe *d, const json_t *ingress, const json_t *backend)
+static char *backend_text(struct describe *d, const json_t *ingress, const json_t *backend)
 {
         const json_t *service = json_object_get(backend, "service"), *resource = json_object_get(backend, "resource");
         if (resource)
@@ -49,20 +49,20 @@ static char *backend_text(struct cx_describe *d, const json_t *ingress, const js
                           port ? port : CX_INT(cx_json_int(service, "port.number", 0)), endpoints);
 }
 
-static void describe_rules(struct cx_describe *d, const json_t *ingress)
+static void describe_rules(struct describe *d, const json_t *ingress)
 {
         size_t i, j, n = 0;
         json_t *rule, *path;
-        cx_line(d, 0, "Rules:\n");
-        cx_line(d, 1, "Host\tPath\tBackends\n");
-        cx_line(d, 1, "----\t----\t--------\n");
+        describe_line(d, 0, "Rules:\n");
+        describe_line(d, 1, "Host\tPath\tBackends\n");
+        describe_line(d, 1, "----\t----\t--------\n");
         json_array_foreach (cx_json_get(ingress, "spec.rules"), i, rule) {
                 const char *host = cx_json_string_or(rule, "host", "*");
-                cx_line(d, 1, "%s\t\n", *host ? host : "*");
+                describe_line(d, 1, "%s\t\n", *host ? host : "*");
                 json_array_foreach (cx_json_get(rule, "http.paths"), j, path) {
                         CX_CLEANUP(cx_freep)
                         char *backend = backend_text(d, ingress, json_object_get(path, "backend"));
-                        cx_line(d, 1, "  \t%s \t%s\n", cx_json_string_or(path, "path", ""), backend);
+                        describe_line(d, 1, "  \t%s \t%s\n", cx_json_string_or(path, "path", ""), backend);
                         n++;
                 }
         }
@@ -70,10 +70,10 @@ static void describe_rules(struct cx_describe *d, const json_t *ingress)
                 return;
         const json_t *fallback = cx_json_get(ingress, "spec.defaultBackend");
         CX_CLEANUP(cx_freep) char *backend = fallback ? backend_text(d, ingress, fallback) : cx_strdup("<default>");
-        cx_line(d, 1, "*\t*\t%s\n", backend);
+        describe_line(d, 1, "*\t*\t%s\n", backend);
 }
 
-static int describe_ingress(struct cx_describe *d, const json_t *ingress, struct cx_error *err CX_UNUSED)
+static int describe_ingress(struct describe *d, const json_t *ingress, struct cx_error *err CX_UNUSED)
 {
         const json_t *fallback = cx_json_get(ingress, "spec.defaultBackend"), *tls = cx_json_get(ingress, "spec.tls");
         CX_BUF addresses = CX_BUF_INIT;
@@ -82,85 +82,86 @@ static int describe_ingress(struct cx_describe *d, const json_t *ingress, struct
         json_array_foreach (cx_json_get(ingress, "status.loadBalancer.ingress"), i, item)
                 cx_buf_printf(&addresses, "%s%s", i ? "," : "",
                               cx_json_string_or(item, "ip", cx_json_string_or(item, "hostname", "")));
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(ingress, "metadata.name", ""));
-        cx_describe_labels(d, 0, "Labels", cx_json_get(ingress, "metadata.labels"));
-        cx_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(ingress, "metadata.namespace", ""));
-        cx_line(d, 0, "Address:\t%s\n", addresses.data);
-        cx_line(d, 0, "Ingress Class:\t%s\n", cx_json_string_or(ingress, "spec.ingressClassName", "<none>"));
+        describe_line(d, 0, "Name:\t%s\n", cx_json_string_or(ingress, "metadata.name", ""));
+        describe_labels(d, 0, "Labels", cx_json_get(ingress, "metadata.labels"));
+        describe_line(d, 0, "Namespace:\t%s\n", cx_json_string_or(ingress, "metadata.namespace", ""));
+        describe_line(d, 0, "Address:\t%s\n", addresses.data);
+        describe_line(d, 0, "Ingress Class:\t%s\n", cx_json_string_or(ingress, "spec.ingressClassName", "<none>"));
         CX_CLEANUP(cx_freep) char *backend = fallback ? backend_text(d, ingress, fallback) : cx_strdup("<default>");
-        cx_line(d, 0, "Default backend:\t%s\n", backend);
+        describe_line(d, 0, "Default backend:\t%s\n", backend);
         if (json_array_size(tls))
-                cx_line(d, 0, "TLS:\n");
+                describe_line(d, 0, "TLS:\n");
         json_array_foreach (tls, i, item) {
                 CX_BUF hosts = CX_BUF_INIT;
                 const char *secret = cx_json_string(item, "secretName");
                 json_array_foreach (json_object_get(item, "hosts"), j, host)
                         cx_buf_printf(&hosts, "%s%s", j ? "," : "", cx_str(json_string_value(host)));
-                cx_line(d, 1, "%s terminates %s\n", secret && *secret ? secret : "SNI routes", hosts.data);
+                describe_line(d, 1, "%s terminates %s\n", secret && *secret ? secret : "SNI routes", hosts.data);
         }
         describe_rules(d, ingress);
-        cx_describe_annotations(d, ingress);
-        cx_describe_events(d, ingress);
+        describe_annotations(d, ingress);
+        describe_events(d, ingress);
         return 0;
 }
 
-static int describe_ingress_class(struct cx_describe *d, const json_t *class, struct cx_error *err CX_UNUSED)
+static int describe_ingress_class(struct describe *d, const json_t *class, struct cx_error *err CX_UNUSED)
 {
-        cx_describe_head(d, class, false);
-        cx_line(d, 0, "Controller:\t%s\n", cx_json_string_or(class, "spec.controller", ""));
-        cx_describe_events(d, class);
+        describe_head(d, class, false);
+        describe_line(d, 0, "Controller:\t%s\n", cx_json_string_or(class, "spec.controller", ""));
+        describe_events(d, class);
         return 0;
 }
 
-static void put_optional(struct cx_describe *d, int level, const char *title, const char *value)
+static void put_optional(struct describe *d, int level, const char *title, const char *value)
 {
-        cx_line(d, level, "%s:\t%s\n", title, value && *value ? value : "<unset>");
+        describe_line(d, level, "%s:\t%s\n", title, value && *value ? value : "<unset>");
 }
 
-static void describe_endpoint(struct cx_describe *d, const json_t *endpoint)
+static void describe_endpoint(struct describe *d, const json_t *endpoint)
 {
         CX_BUF addresses = CX_BUF_INIT;
         size_t i;
         json_t *address;
         json_array_foreach (json_object_get(endpoint, "addresses"), i, address)
                 cx_buf_printf(&addresses, "%s%s", i ? ", " : "", cx_str(json_string_value(address)));
-        cx_line(d, 1, "- Addresses:\t%s\n", addresses.data);
+        describe_line(d, 1, "- Addresses:\t%s\n", addresses.data);
         const json_t *ready = cx_json_get(endpoint, "conditions.ready");
-        cx_line(d, 2, "Conditions:\n");
-        cx_line(d, 3, "Ready:\t%s\n", !ready ? "<unset>" : json_is_true(ready) ? "true" : "false");
+        describe_line(d, 2, "Conditions:\n");
+        describe_line(d, 3, "Ready:\t%s\n", !ready ? "<unset>" : json_is_true(ready) ? "true" : "false");
         put_optional(d, 2, "Hostname", cx_json_string(endpoint, "hostname"));
         const json_t *target = json_object_get(endpoint, "targetRef");
         if (target)
-                cx_line(d, 2, "TargetRef:\t%s/%s\n", cx_json_string_or(target, "kind", ""),
-                        cx_json_string_or(target, "name", ""));
+                describe_line(d, 2, "TargetRef:\t%s/%s\n", cx_json_string_or(target, "kind", ""),
+                              cx_json_string_or(target, "name", ""));
         put_optional(d, 2, "NodeName", cx_json_string(endpoint, "nodeName"));
         put_optional(d, 2, "Zone", cx_json_string(endpoint, "zone"));
 }
 
-static int describe_slice(struct cx_describe *d, const json_t *slice, struct cx_error *err CX_UNUSED)
+static int describe_slice(struct describe *d, const json_t *slice, struct cx_error *err CX_UNUSED)
 {
         const json_t *ports = json_object_get(slice, "ports"), *endpoints = json_object_get(slice, "endpoints");
         size_t i;
         json_t *item;
-        cx_describe_head(d, slice, true);
-        cx_line(d, 0, "AddressType:\t%s\n", cx_json_string_or(slice, "addressType", ""));
+        describe_head(d, slice, true);
+        describe_line(d, 0, "AddressType:\t%s\n", cx_json_string_or(slice, "addressType", ""));
         if (json_array_size(ports)) {
-                cx_line(d, 0, "Ports:\n");
-                cx_line(d, 1, "Name\tPort\tProtocol\n");
-                cx_line(d, 1, "----\t----\t--------\n");
+                describe_line(d, 0, "Ports:\n");
+                describe_line(d, 1, "Name\tPort\tProtocol\n");
+                describe_line(d, 1, "----\t----\t--------\n");
         } else {
-                cx_line(d, 0, "Ports: <unset>\n");
+                describe_line(d, 0, "Ports: <unset>\n");
         }
         json_array_foreach (ports, i, item) {
                 const char *name = cx_json_string(item, "name");
-                CX_CLEANUP(cx_freep) char *port = cx_text_of(json_object_get(item, "port"));
-                cx_line(d, 1, "%s\t%s\t%s\n", name && *name ? name : "<unset>",
-                        json_object_get(item, "port") ? port : "<unset>", cx_json_string_or(item, "protocol", "TCP"));
+                CX_CLEANUP(cx_freep) char *port = text_of(json_object_get(item, "port"));
+                describe_line(d, 1, "%s\t%s\t%s\n", name && *name ? name : "<unset>",
+                              json_object_get(item, "port") ? port : "<unset>",
+                              cx_json_string_or(item, "protocol", "TCP"));
         }
-        cx_line(d, 0, json_array_size(endpoints) ? "Endpoints:\n" : "Endpoints: <none>\n");
+        describe_line(d, 0, json_array_size(endpoints) ? "Endpoints:\n" : "Endpoints: <none>\n");
         json_array_foreach (endpoints, i, item)
                 describe_endpoint(d, item);
-        cx_describe_events(d, slice);
+        describe_events(d, slice);
         return 0;
 }
 
@@ -181,18 +182,18 @@ static char *access_modes(const json_t *modes)
         return cx_buf_detach(&text);
 }
 
-static void put_finalizers(struct cx_describe *d, const json_t *object)
+static void put_finalizers(struct describe *d, const json_t *object)
 {
         size_t i;
         json_t *one;
-        cx_line(d, 0, "Finalizers:\t[");
+        describe_line(d, 0, "Finalizers:\t[");
         json_array_foreach (cx_json_get(object, "metadata.finalizers"), i, one)
                 cx_buf_printf(d->to, "%s%s", i ? " " : "", cx_str(json_string_value(one)));
         cx_buf_add(d->to, "]\n");
 }
 
 // Pods that mount a claim.
-static void put_users(struct cx_describe *d, const json_t *claim)
+static void put_users(struct describe *d, const json_t *claim)
 {
         CX_BUF path = CX_BUF_INIT;
         const char *name = cx_json_string_or(claim, "metadata.name", "");
@@ -200,10 +201,10 @@ static void put_users(struct cx_describe *d, const json_t *claim)
                      CX_REF(.group = "", .version = "v1", .resource = "pods",
                             .namespace = cx_json_string(claim, "metadata.namespace")),
                      NULL);
-        json_auto_t *pods = cx_list_objects(d->ctl, path.data, NULL);
+        json_auto_t *pods = list_objects(d->ctl, path.data, NULL);
         size_t i, j, n = 0;
         json_t *pod, *volume;
-        cx_line(d, 0, "Used By:");
+        describe_line(d, 0, "Used By:");
         json_array_foreach (pods, i, pod)
                 json_array_foreach (cx_json_get(pod, "spec.volumes"), j, volume)
                         if (cx_streq(cx_json_string(volume, "persistentVolumeClaim.claimName"), name)) {
@@ -215,56 +216,57 @@ static void put_users(struct cx_describe *d, const json_t *claim)
                 cx_buf_add(d->to, "\t<none>\n");
 }
 
-static int describe_claim(struct cx_describe *d, const json_t *claim, struct cx_error *err CX_UNUSED)
+static int describe_claim(struct describe *d, const json_t *claim, struct cx_error *err CX_UNUSED)
 {
         const char *phase = cx_json_string_or(claim, "status.phase", "");
         const char *volume = cx_json_string_or(claim, "spec.volumeName", "");
-        cx_describe_name(d, claim);
-        cx_line(d, 0, "StorageClass:\t%s\n", cx_json_string_or(claim, "spec.storageClassName", ""));
+        describe_name(d, claim);
+        describe_line(d, 0, "StorageClass:\t%s\n", cx_json_string_or(claim, "spec.storageClassName", ""));
         if (cx_json_string(claim, "metadata.deletionTimestamp")) {
                 CX_CLEANUP(cx_freep)
-                char *since = cx_describe_since(d->now, cx_json_string(claim, "metadata.deletionTimestamp"));
-                cx_line(d, 0, "Status:\tTerminating (lasts %s)\n", since);
+                char *since = describe_since(d->now, cx_json_string(claim, "metadata.deletionTimestamp"));
+                describe_line(d, 0, "Status:\tTerminating (lasts %s)\n", since);
         } else {
-                cx_line(d, 0, "Status:\t%s\n", phase);
+                describe_line(d, 0, "Status:\t%s\n", phase);
         }
-        cx_line(d, 0, "Volume:\t%s\n", volume);
-        cx_describe_labels(d, 0, "Labels", cx_json_get(claim, "metadata.labels"));
-        cx_describe_annotations(d, claim);
+        describe_line(d, 0, "Volume:\t%s\n", volume);
+        describe_labels(d, 0, "Labels", cx_json_get(claim, "metadata.labels"));
+        describe_annotations(d, claim);
         put_finalizers(d, claim);
         CX_CLEANUP(cx_freep)
         char *modes = *volume ? access_modes(cx_json_get(claim, "status.accessModes")) : cx_strdup("");
-        cx_line(d, 0, "Capacity:\t%s\n", *volume ? cx_json_string_or(claim, "status.capacity.storage", "") : "");
-        cx_line(d, 0, "Access Modes:\t%s\n", modes);
-        cx_line(d, 0, "VolumeMode:\t%s\n", cx_json_string_or(claim, "spec.volumeMode", "Filesystem"));
+        describe_line(d, 0, "Capacity:\t%s\n", *volume ? cx_json_string_or(claim, "status.capacity.storage", "") : "");
+        describe_line(d, 0, "Access Modes:\t%s\n", modes);
+        describe_line(d, 0, "VolumeMode:\t%s\n", cx_json_string_or(claim, "spec.volumeMode", "Filesystem"));
         put_users(d, claim);
-        cx_describe_events(d, claim);
+        describe_events(d, claim);
         return 0;
 }
 
-static int describe_volume(struct cx_describe *d, const json_t *volume, struct cx_error *err CX_UNUSED)
+static int describe_volume(struct describe *d, const json_t *volume, struct cx_error *err CX_UNUSED)
 {
         const json_t *claim = cx_json_get(volume, "spec.claimRef");
-        cx_describe_head(d, volume, false);
+        describe_head(d, volume, false);
         put_finalizers(d, volume);
-        cx_line(d, 0, "StorageClass:\t%s\n", cx_json_string_or(volume, "spec.storageClassName", ""));
-        cx_line(d, 0, "Status:\t%s\n", cx_json_string_or(volume, "status.phase", ""));
+        describe_line(d, 0, "StorageClass:\t%s\n", cx_json_string_or(volume, "spec.storageClassName", ""));
+        describe_line(d, 0, "Status:\t%s\n", cx_json_string_or(volume, "status.phase", ""));
         if (claim)
-                cx_line(d, 0, "Claim:\t%s/%s\n", cx_json_string_or(claim, "namespace", ""),
-                        cx_json_string_or(claim, "name", ""));
+                describe_line(d, 0, "Claim:\t%s/%s\n", cx_json_string_or(claim, "namespace", ""),
+                              cx_json_string_or(claim, "name", ""));
         else
-                cx_line(d, 0, "Claim:\t\n");
+                describe_line(d, 0, "Claim:\t\n");
         CX_CLEANUP(cx_freep) char *modes = access_modes(cx_json_get(volume, "spec.accessModes"));
-        cx_line(d, 0, "Reclaim Policy:\t%s\n", cx_json_string_or(volume, "spec.persistentVolumeReclaimPolicy", ""));
-        cx_line(d, 0, "Access Modes:\t%s\n", modes);
-        cx_line(d, 0, "VolumeMode:\t%s\n", cx_json_string_or(volume, "spec.volumeMode", "Filesystem"));
-        cx_line(d, 0, "Capacity:\t%s\n", cx_json_string_or(volume, "spec.capacity.storage", ""));
+        describe_line(d, 0, "Reclaim Policy:\t%s\n",
+                      cx_json_string_or(volume, "spec.persistentVolumeReclaimPolicy", ""));
+        describe_line(d, 0, "Access Modes:\t%s\n", modes);
+        describe_line(d, 0, "VolumeMode:\t%s\n", cx_json_string_or(volume, "spec.volumeMode", "Filesystem"));
+        describe_line(d, 0, "Capacity:\t%s\n", cx_json_string_or(volume, "spec.capacity.storage", ""));
         size_t i, j, k;
         json_t *term, *expression, *value;
         const json_t *terms = cx_json_get(volume, "spec.nodeAffinity.required.nodeSelectorTerms");
-        cx_line(d, 0, terms ? "Node Affinity:\n  Required Terms:\n" : "Node Affinity:\t<none>\n");
+        describe_line(d, 0, terms ? "Node Affinity:\n  Required Terms:\n" : "Node Affinity:\t<none>\n");
         json_array_foreach (terms, i, term) {
-                cx_line(d, 2, "Term %zu:", i);
+                describe_line(d, 2, "Term %zu:", i);
                 json_array_foreach (json_object_get(term, "matchExpressions"), j, expression) {
                         const char *operator= cx_json_string_or(expression, "operator", "");
                         cx_buf_printf(d->to, "\t%s %s [", cx_json_string_or(expression, "key", ""),
@@ -274,55 +276,55 @@ static int describe_volume(struct cx_describe *d, const json_t *volume, struct c
                         cx_buf_add(d->to, "]\n");
                 }
         }
-        cx_line(d, 0, "Message:\t%s\n", cx_json_string_or(volume, "status.message", ""));
-        cx_line(d, 0, "Source:\n");
-        cx_describe_volume_source(d, json_object_get(volume, "spec"), 2);
-        cx_describe_events(d, volume);
+        describe_line(d, 0, "Message:\t%s\n", cx_json_string_or(volume, "status.message", ""));
+        describe_line(d, 0, "Source:\n");
+        describe_volume_source(d, json_object_get(volume, "spec"), 2);
+        describe_events(d, volume);
         return 0;
 }
 
 // "a=b,c=d"
-static void put_map(struct cx_describe *d, const char *title, const json_t *map)
+static void put_map(struct describe *d, const char *title, const json_t *map)
 {
-        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(map);
-        cx_line(d, 0, "%s:\t%s", title, keys[0] ? "" : "<none>");
+        CX_CLEANUP(cx_freep) const char **keys = sorted_keys(map);
+        describe_line(d, 0, "%s:\t%s", title, keys[0] ? "" : "<none>");
         for (size_t i = 0; keys[i]; i++)
                 cx_buf_printf(d->to, "%s%s=%s", i ? "," : "", keys[i],
                               cx_str(json_string_value(json_object_get(map, keys[i]))));
         cx_buf_add_char(d->to, '\n');
 }
 
-static int describe_class(struct cx_describe *d, const json_t *class, struct cx_error *err CX_UNUSED)
+static int describe_class(struct describe *d, const json_t *class, struct cx_error *err CX_UNUSED)
 {
         const json_t *annotations = cx_json_get(class, "metadata.annotations"),
                      *grows = json_object_get(class, "allowVolumeExpansion");
         bool is_default = cx_streq(
                 json_string_value(json_object_get(annotations, "storageclass.kubernetes.io/is-default-class")), "true");
-        cx_line(d, 0, "Name:\t%s\n", cx_json_string_or(class, "metadata.name", ""));
-        cx_line(d, 0, "IsDefaultClass:\t%s\n", is_default ? "Yes" : "No");
+        describe_line(d, 0, "Name:\t%s\n", cx_json_string_or(class, "metadata.name", ""));
+        describe_line(d, 0, "IsDefaultClass:\t%s\n", is_default ? "Yes" : "No");
         put_map(d, "Annotations", annotations);
-        cx_line(d, 0, "Provisioner:\t%s\n", cx_json_string_or(class, "provisioner", ""));
+        describe_line(d, 0, "Provisioner:\t%s\n", cx_json_string_or(class, "provisioner", ""));
         put_map(d, "Parameters", json_object_get(class, "parameters"));
-        cx_line(d, 0, "AllowVolumeExpansion:\t%s\n", !grows ? "<unset>" : json_is_true(grows) ? "True" : "False");
+        describe_line(d, 0, "AllowVolumeExpansion:\t%s\n", !grows ? "<unset>" : json_is_true(grows) ? "True" : "False");
         const json_t *options = json_object_get(class, "mountOptions");
         size_t i;
         json_t *option;
         if (!json_array_size(options))
-                cx_line(d, 0, "MountOptions:\t<none>\n");
+                describe_line(d, 0, "MountOptions:\t<none>\n");
         else
-                cx_line(d, 0, "MountOptions:\n");
+                describe_line(d, 0, "MountOptions:\n");
         json_array_foreach (options, i, option)
-                cx_line(d, 1, "%s\n", cx_str(json_string_value(option)));
-        cx_line(d, 0, "ReclaimPolicy:\t%s\n", cx_json_string_or(class, "reclaimPolicy", ""));
-        cx_line(d, 0, "VolumeBindingMode:\t%s\n", cx_json_string_or(class, "volumeBindingMode", ""));
-        cx_describe_events(d, class);
+                describe_line(d, 1, "%s\n", cx_str(json_string_value(option)));
+        describe_line(d, 0, "ReclaimPolicy:\t%s\n", cx_json_string_or(class, "reclaimPolicy", ""));
+        describe_line(d, 0, "VolumeBindingMode:\t%s\n", cx_json_string_or(class, "volumeBindingMode", ""));
+        describe_events(d, class);
         return 0;
 }
 
-const struct cx_describer cx_describers_network[] = {{"networking.k8s.io", "Ingress", describe_ingress},
-                                                     {"networking.k8s.io", "IngressClass", describe_ingress_class},
-                                                     {"discovery.k8s.io", "EndpointSlice", describe_slice},
-                                                     {"", "PersistentVolumeClaim", describe_claim},
-                                                     {"", "PersistentVolume", describe_volume},
-                                                     {"storage.k8s.io", "StorageClass", describe_class},
-                                                     {0}};
+const struct describer describers_network[] = {{"networking.k8s.io", "Ingress", describe_ingress},
+                                               {"networking.k8s.io", "IngressClass", describe_ingress_class},
+                                               {"discovery.k8s.io", "EndpointSlice", describe_slice},
+                                               {"", "PersistentVolumeClaim", describe_claim},
+                                               {"", "PersistentVolume", describe_volume},
+                                               {"storage.k8s.io", "StorageClass", describe_class},
+                                               {0}};

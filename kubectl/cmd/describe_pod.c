@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods and pod templates, but for their containers and volumes.
-#include "api/selector.h"
 #include "kubectl/cmd/describe.h"
+#include "libcommon/api/selector.h"
 
-static void describe_spreading(struct cx_describe *d, const json_t *constraints, int level)
+static void describe_spreading(struct describe *d, const json_t *constraints, int level)
 {
         size_t i;
         json_t *one;
@@ -23,10 +23,10 @@ static void describe_spreading(struct cx_describe *d, const json_t *constraints,
         }
         cx_strings_sort(&lines);
         for (i = 0; i < lines.count; i++)
-                cx_line(d, level, "%s\t%s\n", i ? "" : "Topology Spread Constraints:", lines.items[i]);
+                describe_line(d, level, "%s\t%s\n", i ? "" : "Topology Spread Constraints:", lines.items[i]);
 }
 
-static void describe_tolerations(struct cx_describe *d, const json_t *list, int level)
+static void describe_tolerations(struct describe *d, const json_t *list, int level)
 {
         size_t i;
         json_t *t;
@@ -46,22 +46,22 @@ static void describe_tolerations(struct cx_describe *d, const json_t *list, int 
                 cx_strings_add(&lines, text.data);
         }
         cx_strings_sort(&lines);
-        cx_line(d, level, "Tolerations:\t%s\n", lines.count ? lines.items[0] : "<none>");
+        describe_line(d, level, "Tolerations:\t%s\n", lines.count ? lines.items[0] : "<none>");
         for (i = 1; i < lines.count; i++)
-                cx_line(d, level, "\t%s\n", lines.items[i]);
+                describe_line(d, level, "\t%s\n", lines.items[i]);
 }
 
-static void describe_status(struct cx_describe *d, const json_t *pod)
+static void describe_status(struct describe *d, const json_t *pod)
 {
         const char *deleted = cx_json_string(pod, "metadata.deletionTimestamp");
         const char *phase = cx_json_string_or(pod, "status.phase", "");
         if (deleted && strcmp(phase, "Failed") != 0 && strcmp(phase, "Succeeded") != 0) {
-                CX_CLEANUP(cx_freep) char *lasts = cx_describe_since(d->now, deleted);
-                cx_line(d, 0, "Status:\tTerminating (lasts %s)\n", lasts);
-                cx_line(d, 0, "Termination Grace Period:\t%llds\n",
-                        (long long)cx_json_int(pod, "metadata.deletionGracePeriodSeconds", 0));
+                CX_CLEANUP(cx_freep) char *lasts = describe_since(d->now, deleted);
+                describe_line(d, 0, "Status:\tTerminating (lasts %s)\n", lasts);
+                describe_line(d, 0, "Termination Grace Period:\t%llds\n",
+                              (long long)cx_json_int(pod, "metadata.deletionGracePeriodSeconds", 0));
         } else {
-                cx_line(d, 0, "Status:\t%s\n", phase);
+                describe_line(d, 0, "Status:\t%s\n", phase);
         }
         static const struct {
                 const char *title, *path;
@@ -71,110 +71,111 @@ static void describe_status(struct cx_describe *d, const json_t *pod)
         for (size_t i = 0; i < CX_ARRAY_SIZE(optional); i++) {
                 const char *text = cx_json_string(pod, optional[i].path);
                 if (text && *text)
-                        cx_line(d, 0, "%s:\t%s\n", optional[i].title, text);
+                        describe_line(d, 0, "%s:\t%s\n", optional[i].title, text);
         }
-        cx_line(d, 0, "IP:\t%s\n", cx_json_string_or(pod, "status.podIP", ""));
+        describe_line(d, 0, "IP:\t%s\n", cx_json_string_or(pod, "status.podIP", ""));
         const json_t *ips = cx_json_get(pod, "status.podIPs");
         size_t i;
         json_t *ip;
-        cx_line(d, 0, "IPs:%s\n", json_array_size(ips) ? "" : "\t<none>");
+        describe_line(d, 0, "IPs:%s\n", json_array_size(ips) ? "" : "\t<none>");
         json_array_foreach (ips, i, ip)
-                cx_line(d, 1, "IP:\t%s\n", cx_json_string_or(ip, "ip", ""));
-        cx_describe_controller(d, pod);
+                describe_line(d, 1, "IP:\t%s\n", cx_json_string_or(ip, "ip", ""));
+        describe_controller(d, pod);
         const char *nominated = cx_json_string(pod, "status.nominatedNodeName");
         if (nominated && *nominated)
-                cx_line(d, 0, "NominatedNodeName:\t%s\n", nominated);
+                describe_line(d, 0, "NominatedNodeName:\t%s\n", nominated);
 }
 
-static void describe_conditions(struct cx_describe *d, const json_t *pod)
+static void describe_conditions(struct describe *d, const json_t *pod)
 {
         const json_t *conditions = cx_json_get(pod, "status.conditions"),
                      *gates = cx_json_get(pod, "spec.readinessGates");
         size_t i;
         json_t *item;
         if (json_array_size(gates)) {
-                cx_line(d, 0, "Readiness Gates:\n  Type\tStatus\n");
+                describe_line(d, 0, "Readiness Gates:\n  Type\tStatus\n");
                 json_array_foreach (gates, i, item) {
                         const char *type = cx_json_string_or(item, "conditionType", "");
-                        cx_line(d, 1, "%s \t%s \n", type,
-                                cx_json_string_or(cx_json_find(conditions, "type", type), "status", "<none>"));
+                        describe_line(d, 1, "%s \t%s \n", type,
+                                      cx_json_string_or(cx_json_find(conditions, "type", type), "status", "<none>"));
                 }
         }
         if (!json_array_size(conditions))
                 return;
-        cx_line(d, 0, "Conditions:\n  Type\tStatus\n");
+        describe_line(d, 0, "Conditions:\n  Type\tStatus\n");
         json_array_foreach (conditions, i, item)
-                cx_line(d, 1, "%s \t%s \n", cx_json_string_or(item, "type", ""), cx_json_string_or(item, "status", ""));
+                describe_line(d, 1, "%s \t%s \n", cx_json_string_or(item, "type", ""),
+                              cx_json_string_or(item, "status", ""));
 }
 
-int cx_describe_pod(struct cx_describe *d, const json_t *pod, struct cx_error *err CX_UNUSED)
+int describe_pod(struct describe *d, const json_t *pod, struct cx_error *err CX_UNUSED)
 {
         const char *node = cx_json_string(pod, "spec.nodeName"), *text;
-        cx_describe_name(d, pod);
+        describe_name(d, pod);
         if (json_is_integer(cx_json_get(pod, "spec.priority")))
-                cx_line(d, 0, "Priority:\t%lld\n", (long long)cx_json_int(pod, "spec.priority", 0));
+                describe_line(d, 0, "Priority:\t%lld\n", (long long)cx_json_int(pod, "spec.priority", 0));
         if ((text = cx_json_string(pod, "spec.priorityClassName")) && *text)
-                cx_line(d, 0, "Priority Class Name:\t%s\n", text);
+                describe_line(d, 0, "Priority Class Name:\t%s\n", text);
         if ((text = cx_json_string(pod, "spec.runtimeClassName")) && *text)
-                cx_line(d, 0, "Runtime Class Name:\t%s\n", text);
+                describe_line(d, 0, "Runtime Class Name:\t%s\n", text);
         if ((text = cx_json_string(pod, "spec.serviceAccountName")) && *text)
-                cx_line(d, 0, "Service Account:\t%s\n", text);
+                describe_line(d, 0, "Service Account:\t%s\n", text);
         if (node && *node)
-                cx_line(d, 0, "Node:\t%s/%s\n", node, cx_json_string_or(pod, "status.hostIP", ""));
+                describe_line(d, 0, "Node:\t%s/%s\n", node, cx_json_string_or(pod, "status.hostIP", ""));
         else
-                cx_line(d, 0, "Node:\t<none>\n");
+                describe_line(d, 0, "Node:\t<none>\n");
         if ((text = cx_json_string(pod, "status.startTime"))) {
-                CX_CLEANUP(cx_freep) char *start = cx_describe_time(text);
-                cx_line(d, 0, "Start Time:\t%s\n", start);
+                CX_CLEANUP(cx_freep) char *start = describe_time(text);
+                describe_line(d, 0, "Start Time:\t%s\n", start);
         }
-        cx_describe_labels(d, 0, "Labels", cx_json_get(pod, "metadata.labels"));
-        cx_describe_annotations(d, pod);
+        describe_labels(d, 0, "Labels", cx_json_get(pod, "metadata.labels"));
+        describe_annotations(d, pod);
         describe_status(d, pod);
         if (cx_json_count(pod, "spec.initContainers"))
-                cx_describe_containers(d, "Init Containers", cx_json_get(pod, "spec.initContainers"),
-                                       cx_json_get(pod, "status.initContainerStatuses"), pod, 0);
-        cx_describe_containers(d, "Containers", cx_json_get(pod, "spec.containers"),
-                               cx_json_get(pod, "status.containerStatuses"), pod, 0);
+                describe_containers(d, "Init Containers", cx_json_get(pod, "spec.initContainers"),
+                                    cx_json_get(pod, "status.initContainerStatuses"), pod, 0);
+        describe_containers(d, "Containers", cx_json_get(pod, "spec.containers"),
+                            cx_json_get(pod, "status.containerStatuses"), pod, 0);
         if (cx_json_count(pod, "spec.ephemeralContainers"))
-                cx_describe_containers(d, "Ephemeral Containers", cx_json_get(pod, "spec.ephemeralContainers"),
-                                       cx_json_get(pod, "status.ephemeralContainerStatuses"), pod, 0);
+                describe_containers(d, "Ephemeral Containers", cx_json_get(pod, "spec.ephemeralContainers"),
+                                    cx_json_get(pod, "status.ephemeralContainerStatuses"), pod, 0);
         describe_conditions(d, pod);
-        cx_describe_volumes(d, json_object_get(pod, "spec"), 0);
+        describe_volumes(d, json_object_get(pod, "spec"), 0);
         if ((text = cx_json_string(pod, "status.qosClass")) && *text)
-                cx_line(d, 0, "QoS Class:\t%s\n", text);
-        cx_describe_labels(d, 0, "Node-Selectors", cx_json_get(pod, "spec.nodeSelector"));
+                describe_line(d, 0, "QoS Class:\t%s\n", text);
+        describe_labels(d, 0, "Node-Selectors", cx_json_get(pod, "spec.nodeSelector"));
         describe_tolerations(d, cx_json_get(pod, "spec.tolerations"), 0);
         describe_spreading(d, cx_json_get(pod, "spec.topologySpreadConstraints"), 0);
-        cx_describe_events(d, pod);
+        describe_events(d, pod);
         return 0;
 }
 
-void cx_describe_template(struct cx_describe *d, const json_t *template)
+void describe_template(struct describe *d, const json_t *template)
 {
         const json_t *spec = json_object_get(template, "spec"),
                      *annotations = cx_json_get(template, "metadata.annotations");
         const char *account = cx_json_string(spec, "serviceAccountName"), *priority;
         if (!template) {
-                cx_line(d, 1, "<unset>");
+                describe_line(d, 1, "<unset>");
                 return;
         }
-        cx_describe_labels(d, 1, "Labels", cx_json_get(template, "metadata.labels"));
+        describe_labels(d, 1, "Labels", cx_json_get(template, "metadata.labels"));
         if (json_object_size(annotations)) {
-                CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(annotations);
-                cx_line(d, 1, "Annotations:\t");
+                CX_CLEANUP(cx_freep) const char **keys = sorted_keys(annotations);
+                describe_line(d, 1, "Annotations:\t");
                 for (size_t i = 0; keys[i]; i++)
                         cx_buf_printf(d->to, "%s%s: %s\n", i ? "  \t" : "", keys[i],
                                       cx_str(json_string_value(json_object_get(annotations, keys[i]))));
         }
         if (account && *account)
-                cx_line(d, 1, "Service Account:\t%s\n", account);
+                describe_line(d, 1, "Service Account:\t%s\n", account);
         if (cx_json_count(spec, "initContainers"))
-                cx_describe_containers(d, "Init Containers", json_object_get(spec, "initContainers"), NULL, NULL, 1);
-        cx_describe_containers(d, "Containers", json_object_get(spec, "containers"), NULL, NULL, 1);
-        cx_describe_volumes(d, spec, 1);
+                describe_containers(d, "Init Containers", json_object_get(spec, "initContainers"), NULL, NULL, 1);
+        describe_containers(d, "Containers", json_object_get(spec, "containers"), NULL, NULL, 1);
+        describe_volumes(d, spec, 1);
         if ((priority = cx_json_string(spec, "priorityClassName")) && *priority)
-                cx_line(d, 1, "Priority Class Name:\t%s\n", priority);
-        cx_describe_labels(d, 1, "Node-Selectors", json_object_get(spec, "nodeSelector"));
+                describe_line(d, 1, "Priority Class Name:\t%s\n", priority);
+        describe_labels(d, 1, "Node-Selectors", json_object_get(spec, "nodeSelector"));
         describe_tolerations(d, json_object_get(spec, "tolerations"), 1);
         describe_spreading(d, json_object_get(spec, "topologySpreadConstraints"), 1);
 }

@@ -98,7 +98,7 @@ static int compare_rules(const void *left, const void *right)
         return c ? c : strcmp(a->order, b->order);
 }
 
-void cx_rule_rows(struct cx_describe *d, int level, const json_t *list)
+void rule_rows(struct describe *d, int level, const json_t *list)
 {
         CX_CLEANUP(release_rules) struct rules rules = {0};
         size_t i;
@@ -111,40 +111,41 @@ void cx_rule_rows(struct cx_describe *d, int level, const json_t *list)
                 const struct rule *one = &rules.items[i];
                 CX_BUF verbs = CX_BUF_INIT;
                 put_words(one->verbs, &verbs);
-                cx_line(d, level, "%s\t[%s]\t[%s]\t%s\n", one->shown, cx_str(one->url), cx_str(one->only), verbs.data);
+                describe_line(d, level, "%s\t[%s]\t[%s]\t%s\n", one->shown, cx_str(one->url), cx_str(one->only),
+                              verbs.data);
         }
 }
 
-static int describe_role(struct cx_describe *d, const json_t *role, struct cx_error *err CX_UNUSED)
+static int describe_role(struct describe *d, const json_t *role, struct cx_error *err CX_UNUSED)
 {
-        cx_describe_head(d, role, false);
-        cx_line(d, 0, "PolicyRule:\n");
-        cx_line(d, 1, "Resources\tNon-Resource URLs\tResource Names\tVerbs\n");
-        cx_line(d, 1, "---------\t-----------------\t--------------\t-----\n");
-        cx_rule_rows(d, 1, json_object_get(role, "rules"));
+        describe_head(d, role, false);
+        describe_line(d, 0, "PolicyRule:\n");
+        describe_line(d, 1, "Resources\tNon-Resource URLs\tResource Names\tVerbs\n");
+        describe_line(d, 1, "---------\t-----------------\t--------------\t-----\n");
+        rule_rows(d, 1, json_object_get(role, "rules"));
         return 0;
 }
 
-static int describe_binding(struct cx_describe *d, const json_t *binding, struct cx_error *err CX_UNUSED)
+static int describe_binding(struct describe *d, const json_t *binding, struct cx_error *err CX_UNUSED)
 {
         size_t i;
         json_t *subject;
-        cx_describe_head(d, binding, false);
-        cx_line(d, 0, "Role:\n");
-        cx_line(d, 1, "Kind:\t%s\n", cx_json_string_or(binding, "roleRef.kind", ""));
-        cx_line(d, 1, "Name:\t%s\n", cx_json_string_or(binding, "roleRef.name", ""));
-        cx_line(d, 0, "Subjects:\n");
-        cx_line(d, 1, "Kind\tName\tNamespace\n");
-        cx_line(d, 1, "----\t----\t---------\n");
+        describe_head(d, binding, false);
+        describe_line(d, 0, "Role:\n");
+        describe_line(d, 1, "Kind:\t%s\n", cx_json_string_or(binding, "roleRef.kind", ""));
+        describe_line(d, 1, "Name:\t%s\n", cx_json_string_or(binding, "roleRef.name", ""));
+        describe_line(d, 0, "Subjects:\n");
+        describe_line(d, 1, "Kind\tName\tNamespace\n");
+        describe_line(d, 1, "----\t----\t---------\n");
         json_array_foreach (json_object_get(binding, "subjects"), i, subject)
-                cx_line(d, 1, "%s\t%s\t%s\n", cx_json_string_or(subject, "kind", ""),
-                        cx_json_string_or(subject, "name", ""), cx_json_string_or(subject, "namespace", ""));
+                describe_line(d, 1, "%s\t%s\t%s\n", cx_json_string_or(subject, "kind", ""),
+                              cx_json_string_or(subject, "name", ""), cx_json_string_or(subject, "namespace", ""));
         return 0;
 }
 
 #define RBAC "rbac.authorization.k8s.io"
-const struct cx_describer cx_describers_rbac[] = {{RBAC, "Role", describe_role},
-                                                  {RBAC, "ClusterRole", describe_role},
-                                                  {RBAC, "RoleBinding", describe_binding},
-                                                  {RBAC, "ClusterRoleBinding", describe_binding},
-                                                  {0}};
+const struct describer describers_rbac[] = {{RBAC, "Role", describe_role},
+                                            {RBAC, "ClusterRole", describe_role},
+                                            {RBAC, "RoleBinding", describe_binding},
+                                            {RBAC, "ClusterRoleBinding", describe_binding},
+                                            {0}};

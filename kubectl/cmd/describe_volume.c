@@ -30,67 +30,70 @@ static const struct volume_kind {
          {{"Reference", "reference"}, {"PullPolicy", "pullPolicy"}}},
 };
 
-static void describe_projected(struct cx_describe *d, const json_t *projected, int level)
+static void describe_projected(struct describe *d, const json_t *projected, int level)
 {
         size_t i;
         json_t *source;
-        cx_line(d, level, "Type:\tProjected (a volume that contains injected data from multiple sources)\n");
+        describe_line(d, level, "Type:\tProjected (a volume that contains injected data from multiple sources)\n");
         json_array_foreach (json_object_get(projected, "sources"), i, source) {
                 const json_t *part;
                 if ((part = json_object_get(source, "secret"))) {
-                        cx_line(d, level, "SecretName:\t%s\n", cx_json_string_or(part, "name", ""));
-                        cx_line(d, level, "Optional:\t%s\n", cx_json_bool(part, "optional", false) ? "true" : "false");
+                        describe_line(d, level, "SecretName:\t%s\n", cx_json_string_or(part, "name", ""));
+                        describe_line(d, level, "Optional:\t%s\n",
+                                      cx_json_bool(part, "optional", false) ? "true" : "false");
                 } else if (json_object_get(source, "downwardAPI")) {
-                        cx_line(d, level, "DownwardAPI:\ttrue\n");
+                        describe_line(d, level, "DownwardAPI:\ttrue\n");
                 } else if ((part = json_object_get(source, "configMap"))) {
-                        cx_line(d, level, "ConfigMapName:\t%s\n", cx_json_string_or(part, "name", ""));
-                        cx_line(d, level, "Optional:\t%s\n", cx_json_bool(part, "optional", false) ? "true" : "false");
+                        describe_line(d, level, "ConfigMapName:\t%s\n", cx_json_string_or(part, "name", ""));
+                        describe_line(d, level, "Optional:\t%s\n",
+                                      cx_json_bool(part, "optional", false) ? "true" : "false");
                 } else if ((part = json_object_get(source, "serviceAccountToken"))) {
-                        cx_line(d, level, "TokenExpirationSeconds:\t%lld\n",
-                                (long long)cx_json_int(part, "expirationSeconds", 0));
+                        describe_line(d, level, "TokenExpirationSeconds:\t%lld\n",
+                                      (long long)cx_json_int(part, "expirationSeconds", 0));
                 }
         }
 }
 
 // The files of a downward API volume.
-static void describe_items(struct cx_describe *d, const json_t *items, int level)
+static void describe_items(struct describe *d, const json_t *items, int level)
 {
         size_t i;
         json_t *item;
-        cx_line(d, level, "Items:\n");
+        describe_line(d, level, "Items:\n");
         json_array_foreach (items, i, item)
-                cx_line(d, level + 1, "%s -> %s\n",
-                        cx_json_string_or(item, "fieldRef.fieldPath",
-                                          cx_json_string_or(item, "resourceFieldRef.resource", "")),
-                        cx_json_string_or(item, "path", ""));
+                describe_line(d, level + 1, "%s -> %s\n",
+                              cx_json_string_or(item, "fieldRef.fieldPath",
+                                                cx_json_string_or(item, "resourceFieldRef.resource", "")),
+                              cx_json_string_or(item, "path", ""));
 }
 
-static void describe_csi_attributes(struct cx_describe *d, const json_t *attributes, int level)
+static void describe_csi_attributes(struct describe *d, const json_t *attributes, int level)
 {
-        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(attributes);
+        CX_CLEANUP(cx_freep) const char **keys = sorted_keys(attributes);
         for (size_t i = 0; keys[i]; i++) {
                 const char *value = cx_str(json_string_value(json_object_get(attributes, keys[i])));
-                cx_line(d, level, "%s\t    %s=%s\n", i ? "" : "VolumeAttributes:", keys[i], value);
+                describe_line(d, level, "%s\t    %s=%s\n", i ? "" : "VolumeAttributes:", keys[i], value);
         }
         if (!keys[0])
-                cx_line(d, level, "VolumeAttributes:\t<none>\n");
+                describe_line(d, level, "VolumeAttributes:\t<none>\n");
 }
 
-static void describe_ephemeral(struct cx_describe *d, const json_t *template, int level)
+static void describe_ephemeral(struct describe *d, const json_t *template, int level)
 {
-        cx_line(d, level,
+        describe_line(
+                d, level,
                 "Type:\tEphemeralVolume (an inline specification for a volume that gets created and deleted with the "
                 "pod)\n");
-        cx_line(d, level, "StorageClass:\t%s\n", cx_json_string_or(template, "spec.storageClassName", ""));
-        cx_line(d, level, "Volume:\t%s\n", cx_json_string_or(template, "spec.volumeName", ""));
-        cx_describe_labels(d, level, "Labels", cx_json_get(template, "metadata.labels"));
-        cx_describe_labels(d, level, "Annotations", cx_json_get(template, "metadata.annotations"));
-        cx_line(d, level, "Capacity:\t\n");
-        cx_line(d, level, "Access Modes:\t\n");
-        cx_line(d, level, "VolumeMode:\t%s\n", cx_json_string_or(template, "spec.volumeMode", "Filesystem"));
+        describe_line(d, level, "StorageClass:\t%s\n", cx_json_string_or(template, "spec.storageClassName", ""));
+        describe_line(d, level, "Volume:\t%s\n", cx_json_string_or(template, "spec.volumeName", ""));
+        describe_labels(d, level, "Labels", cx_json_get(template, "metadata.labels"));
+        describe_labels(d, level, "Annotations", cx_json_get(template, "metadata.annotations"));
+        describe_line(d, level, "Capacity:\t\n");
+        describe_line(d, level, "Access Modes:\t\n");
+        describe_line(d, level, "VolumeMode:\t%s\n", cx_json_string_or(template, "spec.volumeMode", "Filesystem"));
 }
 
-void cx_describe_volume_source(struct cx_describe *d, const json_t *volume, int level)
+void describe_volume_source(struct describe *d, const json_t *volume, int level)
 {
         const json_t *projected = json_object_get(volume, "projected");
         if (projected) {
@@ -106,12 +109,12 @@ void cx_describe_volume_source(struct cx_describe *d, const json_t *volume, int 
                 const json_t *source = json_object_get(volume, kind->member);
                 if (!source)
                         continue;
-                cx_line(d, level, "Type:\t%s\n", kind->words);
+                describe_line(d, level, "Type:\t%s\n", kind->words);
                 for (const struct volume_line *line = kind->lines; line->title; line++) {
-                        CX_CLEANUP(cx_freep) char *text = cx_text_of(json_object_get(source, line->path));
+                        CX_CLEANUP(cx_freep) char *text = text_of(json_object_get(source, line->path));
                         bool flag = strcmp(line->title, "Optional") == 0 || strcmp(line->title, "ReadOnly") == 0;
                         const char *absent = flag ? "false" : strcmp(line->title, "SizeLimit") == 0 ? "<unset>" : "";
-                        cx_line(d, level, "%s:\t%s\n", line->title, *text ? text : absent);
+                        describe_line(d, level, "%s:\t%s\n", line->title, *text ? text : absent);
                 }
                 if (strcmp(kind->member, "downwardAPI") == 0)
                         describe_items(d, json_object_get(source, "items"), level);
@@ -119,21 +122,21 @@ void cx_describe_volume_source(struct cx_describe *d, const json_t *volume, int 
                         describe_csi_attributes(d, json_object_get(source, "volumeAttributes"), level);
                 return;
         }
-        cx_line(d, level, "<unknown>\n");
+        describe_line(d, level, "<unknown>\n");
 }
 
-void cx_describe_volumes(struct cx_describe *d, const json_t *spec, int level)
+void describe_volumes(struct describe *d, const json_t *spec, int level)
 {
         const json_t *volumes = json_object_get(spec, "volumes");
         size_t i;
         json_t *volume;
         if (!json_array_size(volumes)) {
-                cx_line(d, level, "Volumes:\t<none>\n");
+                describe_line(d, level, "Volumes:\t<none>\n");
                 return;
         }
-        cx_line(d, level, "Volumes:\n");
+        describe_line(d, level, "Volumes:\n");
         json_array_foreach (volumes, i, volume) {
-                cx_line(d, level + 1, "%s:\n", cx_json_string_or(volume, "name", ""));
-                cx_describe_volume_source(d, volume, level + 2);
+                describe_line(d, level + 1, "%s:\n", cx_json_string_or(volume, "name", ""));
+                describe_volume_source(d, volume, level + 2);
         }
 }

@@ -6,10 +6,10 @@
 #include <strings.h>
 
 struct events {
-        struct cx_ctl *ctl;
+        struct ctl *ctl;
         bool all, watch, no_headers;
         const char *about;
-        struct cx_output output;
+        struct output output;
         struct cx_strings types;
 };
 
@@ -39,12 +39,12 @@ static bool is_wanted(const struct events *e, const json_t *event)
 static void put_row(const struct events *e, const json_t *event, struct cx_buf *to)
 {
         int64_t now = cx_time_now(), count = cx_json_int(event, "series.count", cx_json_int(event, "count", 0));
-        CX_CLEANUP(cx_freep) char *seen = cx_describe_since(now, moment_of(event));
+        CX_CLEANUP(cx_freep) char *seen = describe_since(now, moment_of(event));
         CX_CLEANUP(cx_freep) char *age = NULL;
         if (count > 1) {
                 const char *first = cx_json_string(event, "firstTimestamp");
                 CX_CLEANUP(cx_freep)
-                char *since = cx_describe_since(now, first ? first : cx_json_string(event, "eventTime"));
+                char *since = describe_since(now, first ? first : cx_json_string(event, "eventTime"));
                 age = cx_sprintf("%s (x%lld over %s)", seen, (long long)count, since);
         }
         CX_CLEANUP(cx_freep) char *message = cx_strdup(cx_json_string_or(event, "message", ""));
@@ -63,8 +63,8 @@ static void show_rows(const struct events *e, const struct cx_buf *rows, bool he
         if (header && !e->no_headers)
                 cx_buf_printf(&text, "%sLAST SEEN\tTYPE\tREASON\tOBJECT\tMESSAGE\n", e->all ? "NAMESPACE\t" : "");
         cx_buf_append(&text, rows->data, rows->length);
-        cx_tabs_align(text.data, 6, 3, &aligned);
-        CX_OUT("%s", aligned.data);
+        tabs_align(text.data, 6, 3, &aligned);
+        OUT("%s", aligned.data);
         fflush(stdout);
 }
 
@@ -97,7 +97,7 @@ static int show_objects(struct events *e, json_t *const *events, size_t n, struc
         json_auto_t *list =
                 json_pack("{s:s,s:O,s:s,s:{}}", "apiVersion", "v1", "items", items, "kind", "EventList", "metadata");
         CX_BUF text = CX_BUF_INIT;
-        int r = cx_output_object(&e->output, list, &text, err);
+        int r = output_object(&e->output, list, &text, err);
         fwrite(text.data, 1, text.length, stdout);
         return r;
 }
@@ -111,7 +111,7 @@ static int watch(struct events *e, const char *collection, const char *resource_
         cx_rest_query(&path, "resourceVersion", resource_version);
         int r = 0;
         while (r == 0)
-                r = cx_ctl_watch(e->ctl, path.data, NULL, on_event, e, err);
+                r = ctl_watch(e->ctl, path.data, NULL, on_event, e, err);
         return r;
 }
 
@@ -123,9 +123,9 @@ static int field_selector(const struct events *e, char **ret_selector, struct cx
         const char *slash = strchr(e->about, '/');
         if (!slash)
                 return cx_error_set(err, -EINVAL, "--for must be in resource/name form");
-        const struct cx_mapping *m;
+        const struct mapping *m;
         CX_CLEANUP(cx_freep) char *type = cx_strndup(e->about, (size_t)(slash - e->about));
-        int r = cx_mapping_find(e->ctl, type, &m, err);
+        int r = mapping_find(e->ctl, type, &m, err);
         if (r == 0)
                 *ret_selector = cx_sprintf("involvedObject.kind=%s,involvedObject.name=%s", m->kind, slash + 1);
         return r;
@@ -133,26 +133,26 @@ static int field_selector(const struct events *e, char **ret_selector, struct cx
 
 static void release_events(struct events *e)
 {
-        cx_output_release(&e->output);
+        output_release(&e->output);
         cx_strings_release(&e->types);
 }
 
-CX_COMMAND(events)
+COMMAND(events)
 {
         CX_CLEANUP(release_events) struct events e = {.ctl = ctl};
         const struct cx_flag flags[] = {
                 {"all-namespaces", 'A', CX_FLAG_BOOL, &e.all, "Events of all namespaces."},
                 {"for", 0, CX_FLAG_STRING, &e.about, "Only events about TYPE/NAME."},
                 {"types", 0, CX_FLAG_CSV, &e.types, "Only events of these types (Normal, Warning)."},
-                CX_OUTPUT_FLAGS(&e.output),
+                OUTPUT_FLAGS(&e.output),
                 {"watch", 'w', CX_FLAG_BOOL, &e.watch, "Watch for more."},
                 {"no-headers", 0, CX_FLAG_BOOL, &e.no_headers, "Do not print headers."},
                 {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
         CX_CLEANUP(cx_freep) char *selector = NULL;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r == 0)
-                r = cx_ctl_connect(ctl, err);
+                r = ctl_connect(ctl, err);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < e.types.count; i++)
@@ -168,7 +168,7 @@ CX_COMMAND(events)
                 NULL);
         cx_rest_query(&path, "fieldSelector", selector);
         json_auto_t *list = NULL;
-        r = cx_ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);
+        r = ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);
         if (r < 0)
                 return r;
         const json_t *items = json_object_get(list, "items");
@@ -177,7 +177,7 @@ CX_COMMAND(events)
         for (size_t i = 0; i < n; i++)
                 sorted[i] = json_array_get(items, i);
         qsort(sorted, n, sizeof *sorted, compare_events);
-        if (e.output.form != CX_OUTPUT_DEFAULT)
+        if (e.output.form != OUTPUT_DEFAULT)
                 return show_objects(&e, sorted, n, err);
         CX_BUF rows = CX_BUF_INIT;
         for (size_t i = 0; i < n; i++)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl exec and attach: a WebSocket with the channels of v5.channel.k8s.io. The main thread reads; a thread sends what
 // comes from standard input; another sends the terminal's size when it changes.
-#include "api/status.h"
-#include "base/time.h"
 #include "kubectl/cmd/commands.h"
-#include "net/websocket.h"
+#include "libcommon/api/status.h"
+#include "libcommon/base/time.h"
+#include "libcommon/net/websocket.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -105,7 +105,7 @@ static void write_all(int fd, const char *data, size_t length)
 }
 
 // The Status that ends a session: the command's exit code goes to ctl->status.
-static int take_status(struct cx_ctl *ctl, const struct cx_buf *text, struct cx_error *err)
+static int take_status(struct ctl *ctl, const struct cx_buf *text, struct cx_error *err)
 {
         json_auto_t *status = NULL;
         if (cx_json_parse(text->data, text->length, false, &status, NULL) < 0)
@@ -125,7 +125,7 @@ static int take_status(struct cx_ctl *ctl, const struct cx_buf *text, struct cx_
         return 0;
 }
 
-static int receive(struct cx_ctl *ctl, struct session *session, struct cx_error *err)
+static int receive(struct ctl *ctl, struct session *session, struct cx_error *err)
 {
         CX_BUF data = CX_BUF_INIT_MAX(CX_WS_MAX_MESSAGE);
         for (;;) {
@@ -144,14 +144,14 @@ static int receive(struct cx_ctl *ctl, struct session *session, struct cx_error 
         }
 }
 
-static int stream(struct cx_ctl *ctl, const char *path, struct session *session, struct cx_error *err)
+static int stream(struct ctl *ctl, const char *path, struct session *session, struct cx_error *err)
 {
         static const char *const protocols[] = {CX_WS_V5, CX_WS_V4, NULL};
         CX_HTTP_REPLY refusal = CX_HTTP_REPLY_INIT;
         CX_CLEANUP(cx_freep) char *protocol = NULL;
         const char *headers[32];
         CX_BUF storage = CX_BUF_INIT;
-        cx_ctl_impersonation(ctl, headers, &storage);
+        ctl_impersonation(ctl, headers, &storage);
         int r = cx_websocket_connect(cx_rest_http(ctl->rest),
                                      &(struct cx_http_call){.path = path, .headers = headers, .timeout = -1}, protocols,
                                      &session->ws, &protocol, &refusal, err);
@@ -216,7 +216,7 @@ static int find_container(const json_t *pod, const char *wanted, bool quiet, boo
                 return cx_error_set(err, -EINVAL,
                                     "cannot exec into a container in a completed pod; current phase is %s", phase);
         if (!wanted || !*wanted) {
-                *ret_name = cx_default_container(pod, quiet);
+                *ret_name = default_container(pod, quiet);
                 return 0;
         }
         if (!checks) {
@@ -233,7 +233,7 @@ static int find_container(const json_t *pod, const char *wanted, bool quiet, boo
                             cx_json_string_or(pod, "metadata.name", ""));
 }
 
-CX_COMMAND(exec)
+COMMAND(exec)
 {
         static struct session session; // outlives the threads that use it
         const char *container = NULL, *file = NULL;
@@ -249,11 +249,11 @@ CX_COMMAND(exec)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, &dash, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, &dash, err);
         if (r < 0)
                 return r;
         if (dash < 0 && args.count > 1)
-                return cx_ctl_usage_error(
+                return ctl_usage_error(
                         ctl, err, "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead");
         size_t names = dash < 0 ? args.count : (size_t)dash;
         if (names == 0 && !file)
@@ -262,20 +262,20 @@ CX_COMMAND(exec)
                 return cx_error_set(err, -EINVAL, "you must specify at least one command for the container");
         json_auto_t *pod = NULL;
         if (file) {
-                CX_BUILDER builder = {0};
-                CX_INFOS infos = CX_INFOS_INIT;
+                BUILDER builder = {0};
+                INFOS infos = INFOS_INIT;
                 CX_STRINGS none = CX_STRINGS_INIT;
                 cx_strings_add(&builder.files, file);
-                r = cx_builder_targets(ctl, &builder, &none, &infos, err);
+                r = builder_targets(ctl, &builder, &none, &infos, err);
                 if (r == 0 && !infos.count)
                         r = cx_error_set(err, -ENOENT, "no objects in %s", file);
                 if (r < 0)
                         return r;
                 CX_CLEANUP(cx_freep)
                 char *word = cx_sprintf("%s/%s", infos.items[0]->mapping->resource, infos.items[0]->name);
-                r = cx_pod_of(ctl, word, timeout, &pod, err);
+                r = pod_of(ctl, word, timeout, &pod, err);
         } else {
-                r = cx_pod_of(ctl, args.items[0], timeout, &pod, err);
+                r = pod_of(ctl, args.items[0], timeout, &pod, err);
         }
         const char *name = NULL;
         if (r == 0)
@@ -290,8 +290,8 @@ CX_COMMAND(exec)
         return stream(ctl, path.data, &session, err);
 }
 
-int cx_attach_pod(struct cx_ctl *ctl, const json_t *pod, const char *container, bool in, bool tty, bool quiet,
-                  struct cx_error *err)
+int attach_pod(struct ctl *ctl, const json_t *pod, const char *container, bool in, bool tty, bool quiet,
+               struct cx_error *err)
 {
         static struct session session; // outlives the threads that use it
         session = (struct session){.in = in, .tty = tty, .quiet = quiet};
@@ -306,7 +306,7 @@ int cx_attach_pod(struct cx_ctl *ctl, const json_t *pod, const char *container, 
         return stream(ctl, path.data, &session, err);
 }
 
-CX_COMMAND(attach)
+COMMAND(attach)
 {
         struct session session = {0};
         const char *container = NULL;
@@ -320,7 +320,7 @@ CX_COMMAND(attach)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         if (args.count == 0)
@@ -333,10 +333,10 @@ CX_COMMAND(attach)
         const char *name = NULL;
         CX_CLEANUP(cx_freep)
         char *word = args.count == 2 ? cx_sprintf("%s/%s", args.items[0], args.items[1]) : cx_strdup(args.items[0]);
-        r = cx_pod_of(ctl, word, timeout, &pod, err);
+        r = pod_of(ctl, word, timeout, &pod, err);
         if (r == 0)
                 r = find_container(pod, container, session.quiet, true, &name, err);
         if (r < 0)
                 return r;
-        return cx_attach_pod(ctl, pod, name, session.in, session.tty, session.quiet, err);
+        return attach_pod(ctl, pod, name, session.in, session.tty, session.quiet, err);
 }

@@ -171,7 +171,7 @@ static void show_fields(struct explain *e, const json_t *schema, int indent, int
         }
 }
 
-static bool has_gvk(const json_t *schema, const struct cx_mapping *m)
+static bool has_gvk(const json_t *schema, const struct mapping *m)
 {
         size_t i;
         json_t *gvk;
@@ -183,7 +183,7 @@ static bool has_gvk(const json_t *schema, const struct cx_mapping *m)
         return false;
 }
 
-static int show(struct explain *e, const struct cx_mapping *m, const struct cx_strings *fields, struct cx_error *err)
+static int show(struct explain *e, const struct mapping *m, const struct cx_strings *fields, struct cx_error *err)
 {
         const json_t *schema = NULL, *field = NULL;
         const char *missing = NULL;
@@ -235,7 +235,7 @@ static int show(struct explain *e, const struct cx_mapping *m, const struct cx_s
         return 0;
 }
 
-CX_COMMAND(explain)
+COMMAND(explain)
 {
         struct explain e = {.text = CX_BUF_INIT};
         const char *api_version = NULL, *output = NULL;
@@ -246,7 +246,7 @@ CX_COMMAND(explain)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT, fields = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         if (args.count != 1)
@@ -257,14 +257,14 @@ CX_COMMAND(explain)
         if (output && strcmp(output, "plaintext") != 0)
                 return cx_error_set(err, -EINVAL, "unrecognized format: %s", output);
         cx_strings_split(&fields, args.items[0], '.');
-        const struct cx_mapping *m = NULL;
+        const struct mapping *m = NULL;
         CX_ERROR unknown = CX_ERROR_INIT;
-        r = cx_mapping_find(ctl, args.items[0], &m, &unknown); // "deployments.apps"
+        r = mapping_find(ctl, args.items[0], &m, &unknown); // "deployments.apps"
         if (r == 0) {
                 while (fields.count > 1)
                         free(fields.items[--fields.count]);
         } else {
-                r = cx_mapping_find(ctl, fields.items[0], &m, err);
+                r = mapping_find(ctl, fields.items[0], &m, err);
         }
         if (r == -ENOENT && err && err->reason == CX_REASON_UNKNOWN) { // said without "error: "
                 fprintf(stderr, "%s\n", cx_error_text(err));
@@ -275,8 +275,8 @@ CX_COMMAND(explain)
                 return r;
         char whole[160];
         if (api_version) {
-                const struct cx_mapping *asked = NULL;
-                r = cx_mapping_by_kind(ctl, api_version, m->kind, &asked, err);
+                const struct mapping *asked = NULL;
+                r = mapping_by_kind(ctl, api_version, m->kind, &asked, err);
                 if (r == -ENOENT && (!err || !err->code))
                         return cx_error_set(err, r, "couldn't find resource for \"%s, Resource=%s\"", api_version,
                                             m->resource);
@@ -286,7 +286,7 @@ CX_COMMAND(explain)
         }
         snprintf(whole, sizeof whole, "/openapi/v3/%s%s%s/%s", *m->group ? "apis/" : "api", m->group, "", m->version);
         json_auto_t *document = NULL;
-        r = cx_ctl_json(ctl, "GET", whole, NULL, NULL, &document, err);
+        r = ctl_json(ctl, "GET", whole, NULL, NULL, &document, err);
         if (r < 0)
                 return r;
         e.schemas = cx_json_get(document, "components.schemas");

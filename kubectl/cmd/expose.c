@@ -3,7 +3,7 @@
 #include "kubectl/cmd/commands.h"
 
 // "a=b,c=d" as an object.
-int cx_parse_map(const char *text, json_t **ret_map, struct cx_error *err)
+int parse_map(const char *text, json_t **ret_map, struct cx_error *err)
 {
         CX_STRINGS parts = CX_STRINGS_INIT;
         json_auto_t *map = json_object();
@@ -26,7 +26,7 @@ struct expose {
 };
 
 // What the pods of an object are selected by, as a map of labels; new.
-static json_t *selector_of(const struct cx_info *info)
+static json_t *expose_selector(const struct info *info)
 {
         const json_t *selector = cx_json_get(info->object, "spec.selector"),
                      *labels = cx_json_get(selector, "matchLabels");
@@ -37,7 +37,7 @@ static json_t *selector_of(const struct cx_info *info)
         return json_deep_copy(labels ? labels : selector);
 }
 
-static json_t *ports_of(const struct expose *e, const struct cx_info *info)
+static json_t *ports_of(const struct expose *e, const struct info *info)
 {
         json_t *ports = json_array();
         size_t i, j;
@@ -49,7 +49,7 @@ static json_t *ports_of(const struct expose *e, const struct cx_info *info)
                 json_array_foreach (cx_json_get(info->object, "spec.ports"), i, port)
                         cx_strings_add(&given, CX_INT(cx_json_int(port, "port", 0)));
         } else {
-                json_array_foreach (json_object_get(cx_pod_template(info->object), "containers"), i, container)
+                json_array_foreach (json_object_get(pod_template(info->object), "containers"), i, container)
                         json_array_foreach (json_object_get(container, "ports"), j, port)
                                 cx_strings_add(&given, CX_INT(cx_json_int(port, "containerPort", 0)));
         }
@@ -73,16 +73,16 @@ static json_t *ports_of(const struct expose *e, const struct cx_info *info)
         return ports;
 }
 
-static int make_service(const struct expose *e, const struct cx_info *info, json_t **ret_service, struct cx_error *err)
+static int make_service(const struct expose *e, const struct info *info, json_t **ret_service, struct cx_error *err)
 {
         json_auto_t *selector = NULL, *ports = ports_of(e, info), *labels = NULL;
-        int r = e->selector ? cx_parse_map(e->selector, &selector, err) : 0;
+        int r = e->selector ? parse_map(e->selector, &selector, err) : 0;
         if (r == 0 && e->labels)
-                r = cx_parse_map(e->labels, &labels, err);
+                r = parse_map(e->labels, &labels, err);
         if (r < 0)
                 return r;
         if (!e->selector)
-                selector = selector_of(info);
+                selector = expose_selector(info);
         if (!json_object_size(selector))
                 return cx_error_set(err, -EINVAL,
                                     "couldn't retrieve selectors via --selector flag or introspection: the %s has "
@@ -112,14 +112,14 @@ static int make_service(const struct expose *e, const struct cx_info *info, json
         return 0;
 }
 
-CX_COMMAND(expose)
+COMMAND(expose)
 {
-        CX_BUILDER builder = {0};
-        CX_CREATE create = {.manager = "kubectl-expose", .operation = "exposed"};
+        BUILDER builder = {0};
+        CREATE create = {.manager = "kubectl-expose", .operation = "exposed"};
         struct expose e = {0};
         const struct cx_flag flags[] = {
-                CX_FILE_FLAGS(&builder),
-                CX_CREATE_FLAGS(&create),
+                FILE_FLAGS(&builder),
+                CREATE_FLAGS(&create),
                 {"port", 0, CX_FLAG_STRING, &e.port, "The port of the service; default: the containers' ports."},
                 {"target-port", 0, CX_FLAG_STRING, &e.target, "Name or number of the containers' port."},
                 {"name", 0, CX_FLAG_STRING, &e.name, "Name of the service."},
@@ -133,12 +133,12 @@ CX_COMMAND(expose)
                 {"session-affinity", 0, CX_FLAG_STRING, &e.affinity, "None or ClientIP."},
                 {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        INFOS infos = INFOS_INIT;
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r == 0)
-                r = cx_create_prepare(ctl, &create, err);
+                r = create_prepare(ctl, &create, err);
         if (r == 0)
-                r = cx_builder_objects(ctl, &builder, &args, &infos, err);
+                r = builder_objects(ctl, &builder, &args, &infos, err);
         for (size_t i = 0; r == 0 && i < infos.count; i++) {
                 static const char *const kinds[] = {"Pod", "Service", "Deployment", "ReplicaSet",
                                                     "ReplicationController"};
@@ -153,7 +153,7 @@ CX_COMMAND(expose)
                 if (r == 0 && infos.items[i]->namespace && !cx_streq(infos.items[i]->namespace, ctl->namespace))
                         (void)cx_json_set(service, "metadata.namespace", json_string(infos.items[i]->namespace));
                 if (r == 0)
-                        r = cx_create_object(ctl, &create, service, err);
+                        r = create_object(ctl, &create, service, err);
         }
         return r;
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl get: tables made by the server, or objects in another form; and watching them.
-#include "base/time.h"
 #include "kubectl/cmd/commands.h"
 #include "kubectl/printer/table.h"
-#include "schema/engine.h"
+#include "libcommon/base/time.h"
+#include "libcommon/schema/engine.h"
 
 #define ACCEPT_TABLE                                                                                                   \
         "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/"  \
         "json"
 
 struct get {
-        struct cx_ctl *ctl;
-        struct cx_builder builder;
-        struct cx_output output;
+        struct ctl *ctl;
+        struct builder builder;
+        struct output output;
         bool watch, watch_only, no_headers, show_labels, show_kind, server_print, watch_events;
         struct cx_strings label_columns;
         const char *sort_by, *raw, *subresource;
@@ -23,14 +23,14 @@ struct get {
 
 static void release_get(struct get *get)
 {
-        cx_builder_release(&get->builder);
-        cx_output_release(&get->output);
+        builder_release(&get->builder);
+        output_release(&get->output);
         cx_strings_release(&get->label_columns);
 }
 
-static void query_path(const struct get *get, const struct cx_info *info, struct cx_buf *path)
+static void query_path(const struct get *get, const struct info *info, struct cx_buf *path)
 {
-        cx_info_path(info, get->subresource, path);
+        info_path(info, get->subresource, path);
         if (!info->name) {
                 cx_rest_query(path, "labelSelector", get->builder.selector);
                 cx_rest_query(path, "fieldSelector", get->builder.field_selector);
@@ -42,15 +42,15 @@ static void query_path(const struct get *get, const struct cx_info *info, struct
 static int fetch(struct get *get, const char *path, json_t **ret_json, struct cx_error *err)
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-        int r = cx_ctl_call(get->ctl, &(struct cx_ctl_call){.path = path, .accept = get->tables ? ACCEPT_TABLE : NULL},
-                            &reply, err);
+        int r = ctl_call(get->ctl, &(struct ctl_call){.path = path, .accept = get->tables ? ACCEPT_TABLE : NULL},
+                         &reply, err);
         if (r == 0)
                 r = cx_json_parse(reply.body.data, reply.body.length, false, ret_json, err);
         return r;
 }
 
 // Items of a list from the server lack apiVersion and kind.
-static void complete_items(json_t *list, const struct cx_mapping *mapping)
+static void complete_items(json_t *list, const struct mapping *mapping)
 {
         char api_version[128];
         size_t i;
@@ -65,7 +65,7 @@ static void complete_items(json_t *list, const struct cx_mapping *mapping)
 }
 
 // A table of objects when the server sent objects: from the schema, or name and age.
-static json_t *make_table(const struct cx_mapping *mapping, bool subresource, json_t *answer)
+static json_t *make_table(const struct mapping *mapping, bool subresource, json_t *answer)
 {
         json_t *items = json_object_get(answer, "items");
         json_auto_t *one = json_is_array(items) ? NULL : json_pack("[O]", answer);
@@ -90,7 +90,7 @@ static json_t *make_table(const struct cx_mapping *mapping, bool subresource, js
                          "type", "string", "name", "Age", "type", "string", "rows", rows);
 }
 
-static json_t *as_table(const struct get *get, const struct cx_info *info, json_t *answer_steal)
+static json_t *as_table(const struct get *get, const struct info *info, json_t *answer_steal)
 {
         if (!get->tables || cx_streq(cx_json_string(answer_steal, "kind"), "Table"))
                 return answer_steal;
@@ -100,7 +100,7 @@ static json_t *as_table(const struct get *get, const struct cx_info *info, json_
 }
 
 // All pages of a collection (or one object): a Table, or an object or list.
-static int fetch_all(struct get *get, const struct cx_info *info, json_t **ret_json, struct cx_error *err)
+static int fetch_all(struct get *get, const struct info *info, json_t **ret_json, struct cx_error *err)
 {
         json_auto_t *all = NULL;
         CX_CLEANUP(cx_freep) char *token = NULL;
@@ -113,7 +113,7 @@ static int fetch_all(struct get *get, const struct cx_info *info, json_t **ret_j
                 json_t *page = NULL;
                 int r = fetch(get, path.data, &page, err);
                 if (r < 0)
-                        return info->name ? r : cx_builder_list_failure(&get->builder, info, r, err);
+                        return info->name ? r : builder_list_failure(&get->builder, info, r, err);
                 page = as_table(get, info, page);
                 if (!get->tables && !info->name)
                         complete_items(page, info->mapping);
@@ -133,7 +133,7 @@ static int fetch_all(struct get *get, const struct cx_info *info, json_t **ret_j
         return 0;
 }
 
-static void show_nothing(const struct get *get, const struct cx_infos *targets)
+static void show_nothing(const struct get *get, const struct infos *targets)
 {
         bool namespaced = true;
         for (size_t i = 0; i < targets->count; i++)
@@ -145,25 +145,25 @@ static void show_nothing(const struct get *get, const struct cx_infos *targets)
                 fprintf(stderr, "No resources found\n");
 }
 
-static bool same_kind(const struct cx_mapping *a, const struct cx_mapping *b)
+static bool same_kind(const struct mapping *a, const struct mapping *b)
 {
         return strcmp(a->resource, b->resource) == 0 && strcmp(a->group, b->group) == 0;
 }
 
-static void prepare_printer(const struct get *get, const struct cx_info *info, bool show_kind, char kind[256],
-                            struct cx_table_printer *printer)
+static void prepare_printer(const struct get *get, const struct info *info, bool show_kind, char kind[256],
+                            struct table_printer *printer)
 {
-        printer->wide = get->output.form == CX_OUTPUT_WIDE;
+        printer->wide = get->output.form == OUTPUT_WIDE;
         printer->no_headers = get->no_headers;
         printer->show_labels = get->show_labels;
         printer->with_namespace = get->builder.all_namespaces && info->mapping->namespaced;
         printer->label_columns = &get->label_columns;
-        printer->kind = show_kind ? cx_mapping_label(info->mapping, kind) : NULL;
+        printer->kind = show_kind ? mapping_label(info->mapping, kind) : NULL;
 }
 
 // A target's rows behind those of the targets of its kind before it, when it follows them directly.
 struct section {
-        const struct cx_info *first;
+        const struct info *first;
         json_t *table;
 };
 
@@ -171,34 +171,34 @@ static int show_section(struct get *get, const struct section *section, bool sev
 {
         json_t *rows = json_object_get(section->table, "rows");
         if (get->sort_by) {
-                int r = cx_output_sort(rows, "object", get->sort_by, err);
+                int r = output_sort(rows, "object", get->sort_by, err);
                 if (r < 0)
                         return r;
         }
         char kind[256];
-        struct cx_table_printer printer = {0};
+        struct table_printer printer = {0};
         CX_BUF text = CX_BUF_INIT;
         prepare_printer(get, section->first, several || get->show_kind, kind, &printer);
         if (get->n_shown++ && !get->no_headers)
                 cx_buf_add_char(&text, '\n');
-        cx_table_print(&printer, section->table, &text);
-        cx_table_printer_release(&printer);
+        table_print(&printer, section->table, &text);
+        table_printer_release(&printer);
         fwrite(text.data, 1, text.length, stdout);
         return 0;
 }
 
-static int fetch_sections(struct get *get, struct cx_infos *targets, struct section *sections, size_t *n,
+static int fetch_sections(struct get *get, struct infos *targets, struct section *sections, size_t *n,
                           struct cx_error *err)
 {
         for (size_t i = 0; i < targets->count; i++) {
-                const struct cx_info *target = targets->items[i];
+                const struct info *target = targets->items[i];
                 json_auto_t *answer = NULL;
                 CX_ERROR failure = CX_ERROR_INIT;
                 if (fetch_all(get, target, &answer, &failure) < 0) {
                         if (failure.reason == CX_REASON_UNKNOWN)
                                 return cx_error_move(err, &failure);
                         if (!get->builder.ignore_not_found || failure.reason != CX_REASON_NOT_FOUND)
-                                cx_ctl_report(get->ctl, &failure);
+                                ctl_report(get->ctl, &failure);
                         continue;
                 }
                 json_t *rows = json_object_get(answer, "rows");
@@ -212,7 +212,7 @@ static int fetch_sections(struct get *get, struct cx_infos *targets, struct sect
         return 0;
 }
 
-static int show_tables(struct get *get, struct cx_infos *targets, struct cx_error *err)
+static int show_tables(struct get *get, struct infos *targets, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) struct section *sections = cx_alloc_array(targets->count + 1, sizeof *sections);
         size_t n = 0;
@@ -235,7 +235,7 @@ static int show_tables(struct get *get, struct cx_infos *targets, struct cx_erro
 }
 
 // Collects objects: one alone stays one, everything else becomes a List.
-static int show_objects(struct get *get, struct cx_infos *targets, struct cx_error *err)
+static int show_objects(struct get *get, struct infos *targets, struct cx_error *err)
 {
         json_auto_t *items = json_array(), *shown = NULL;
         bool lists = targets->count != 1;
@@ -248,7 +248,7 @@ static int show_objects(struct get *get, struct cx_infos *targets, struct cx_err
                                 return cx_error_move(err, &failure);
                         if (get->builder.ignore_not_found && failure.reason == CX_REASON_NOT_FOUND)
                                 continue;
-                        cx_ctl_report(get->ctl, &failure);
+                        ctl_report(get->ctl, &failure);
                         continue;
                 }
                 if (targets->items[i]->name) {
@@ -263,7 +263,7 @@ static int show_objects(struct get *get, struct cx_infos *targets, struct cx_err
         if (!json_array_size(items) && get->builder.ignore_not_found)
                 return 0;
         if (get->sort_by && json_array_size(items)) {
-                int r = cx_output_sort(items, NULL, get->sort_by, err);
+                int r = output_sort(items, NULL, get->sort_by, err);
                 if (r < 0)
                         return r;
         }
@@ -273,7 +273,7 @@ static int show_objects(struct get *get, struct cx_infos *targets, struct cx_err
         else
                 shown = json_incref(json_array_get(items, 0));
         CX_BUF text = CX_BUF_INIT;
-        int r = cx_output_object(&get->output, shown, &text, err);
+        int r = output_object(&get->output, shown, &text, err);
         fwrite(text.data, 1, text.length, stdout);
         return r;
 }
@@ -281,8 +281,8 @@ static int show_objects(struct get *get, struct cx_infos *targets, struct cx_err
 // --- watching -------------------------------------------------------------------------------------------------------
 struct watching {
         struct get *get;
-        const struct cx_info *info;
-        struct cx_table_printer printer;
+        const struct info *info;
+        struct table_printer printer;
         char resource_version[64];
         struct cx_error *err;
 };
@@ -305,18 +305,18 @@ static int show_watched(struct watching *w, const char *type, json_t *object)
                 json_auto_t *table = as_table(w->get, w->info, json_incref(object));
                 if (w->get->watch_events)
                         w->printer.event = type;
-                cx_table_print(&w->printer, table, &text);
+                table_print(&w->printer, table, &text);
         } else if (w->get->watch_events) {
                 json_auto_t *event = json_pack("{s:s,s:O}", "type", type, "object", object);
-                if (w->get->output.form == CX_OUTPUT_JSON) {
-                        cx_json_dump_escaped(event, JSON_COMPACT, &text);
+                if (w->get->output.form == OUTPUT_JSON) {
+                        json_dump_escaped(event, JSON_COMPACT, &text);
                         cx_buf_add_char(&text, '\n');
                 } else {
-                        r = cx_output_object(&w->get->output, event, &text, w->err);
+                        r = output_object(&w->get->output, event, &text, w->err);
                 }
         } else {
-                r = cx_output_object(&w->get->output, object, &text, w->err);
-                if (w->get->output.form == CX_OUTPUT_JSONPATH)
+                r = output_object(&w->get->output, object, &text, w->err);
+                if (w->get->output.form == OUTPUT_JSONPATH)
                         cx_buf_add(&text, "");
         }
         fwrite(text.data, 1, text.length, stdout);
@@ -352,7 +352,7 @@ static int show_initial(struct watching *w, struct cx_error *err)
         return r;
 }
 
-static int watch(struct get *get, const struct cx_infos *targets, struct cx_error *err)
+static int watch(struct get *get, const struct infos *targets, struct cx_error *err)
 {
         if (targets->count != 1)
                 return cx_error_set(err, -EINVAL, "you may only specify a single resource type");
@@ -361,42 +361,42 @@ static int watch(struct get *get, const struct cx_infos *targets, struct cx_erro
         prepare_printer(get, w.info, get->show_kind, kind, &w.printer);
         int r = show_initial(&w, err);
         fflush(stdout);
-        struct cx_info collection = *w.info;
+        struct info collection = *w.info;
         collection.name = NULL;
         while (r == 0) {
                 CX_BUF path = CX_BUF_INIT;
                 CX_CLEANUP(cx_freep) char *selector = NULL;
-                cx_info_path(&collection, NULL, &path);
+                info_path(&collection, NULL, &path);
                 if (w.info->name)
                         selector = cx_sprintf("metadata.name=%s", w.info->name);
                 cx_rest_query(&path, "labelSelector", get->builder.selector);
                 cx_rest_query(&path, "fieldSelector", selector ? selector : get->builder.field_selector);
                 cx_rest_query(&path, "watch", "true");
                 cx_rest_query(&path, "resourceVersion", *w.resource_version ? w.resource_version : NULL);
-                r = cx_ctl_watch(get->ctl, path.data, get->tables ? ACCEPT_TABLE : NULL, watch_event, &w, err);
+                r = ctl_watch(get->ctl, path.data, get->tables ? ACCEPT_TABLE : NULL, watch_event, &w, err);
                 if (get->ctl->request_timeout)
                         break;
         }
-        cx_table_printer_release(&w.printer);
+        table_printer_release(&w.printer);
         return r;
 }
 
-static int get_raw(struct cx_ctl *ctl, const char *path, struct cx_error *err)
+static int get_raw(struct ctl *ctl, const char *path, struct cx_error *err)
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-        int r = cx_ctl_call(ctl, &(struct cx_ctl_call){.path = path}, &reply, err);
+        int r = ctl_call(ctl, &(struct ctl_call){.path = path}, &reply, err);
         if (r == 0)
                 fwrite(reply.body.data, 1, reply.body.length, stdout);
         return r;
 }
 
-CX_COMMAND(get)
+COMMAND(get)
 {
         CX_CLEANUP(release_get) struct get get = {.ctl = ctl, .server_print = true, .chunk = 500};
         const struct cx_flag flags[] = {
-                CX_FILE_FLAGS(&get.builder),
-                CX_SELECTOR_FLAGS(&get.builder),
-                CX_OUTPUT_FLAGS(&get.output),
+                FILE_FLAGS(&get.builder),
+                SELECTOR_FLAGS(&get.builder),
+                OUTPUT_FLAGS(&get.output),
                 {"all-namespaces", 'A', CX_FLAG_BOOL, &get.builder.all_namespaces, "Objects of all namespaces."},
                 {"watch", 'w', CX_FLAG_BOOL, &get.watch, "After listing, watch for changes."},
                 {"watch-only", 0, CX_FLAG_BOOL, &get.watch_only, "Watch for changes without listing first."},
@@ -414,7 +414,7 @@ CX_COMMAND(get)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         if (get.raw && args.count)
@@ -426,20 +426,20 @@ CX_COMMAND(get)
                 return get_raw(ctl, get.raw, err);
         get.output.no_headers = get.no_headers;
         get.output.tables = true;
-        r = cx_output_parse(ctl, &get.output, err);
+        r = output_parse(ctl, &get.output, err);
         if (r < 0)
                 return r;
-        if (cx_builder_empty(&get.builder, &args)) {
+        if (builder_empty(&get.builder, &args)) {
                 fprintf(stderr, "You must specify the type of resource to get. Use \"kubectl api-resources\" for a "
                                 "complete list of supported resources.\n\n");
-                return cx_ctl_usage_error(ctl, err,
-                                          "Required resource not specified.\nUse \"kubectl explain <resource>\" for a "
-                                          "detailed description of that resource (e.g. kubectl explain pods).");
+                return ctl_usage_error(ctl, err,
+                                       "Required resource not specified.\nUse \"kubectl explain <resource>\" for a "
+                                       "detailed description of that resource (e.g. kubectl explain pods).");
         }
-        get.tables = get.output.form == CX_OUTPUT_DEFAULT || get.output.form == CX_OUTPUT_WIDE;
+        get.tables = get.output.form == OUTPUT_DEFAULT || get.output.form == OUTPUT_WIDE;
         get.builder.may_list = true;
-        CX_INFOS targets = CX_INFOS_INIT;
-        r = cx_builder_targets(ctl, &get.builder, &args, &targets, err);
+        INFOS targets = INFOS_INIT;
+        r = builder_targets(ctl, &get.builder, &args, &targets, err);
         if (r < 0)
                 return r;
         if (get.watch || get.watch_only)

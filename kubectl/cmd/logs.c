@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl logs. Several containers are read one after the other; with -f each has a thread, and lines are written whole.
-#include "api/status.h"
-#include "base/time.h"
 #include "kubectl/cmd/commands.h"
+#include "libcommon/api/status.h"
+#include "libcommon/base/time.h"
 
 #include <pthread.h>
 
@@ -12,7 +12,7 @@ struct logs {
         int64_t tail, since, limit, max_requests, running_timeout;
 };
 struct stream {
-        struct cx_ctl *ctl;
+        struct ctl *ctl;
         char *path, *prefix;
         struct cx_buf pending;
         int result;
@@ -55,9 +55,9 @@ static void *run_stream(void *context)
         struct stream *stream = context;
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = cx_ctl_call(
+        int r = ctl_call(
                 stream->ctl,
-                &(struct cx_ctl_call){
+                &(struct ctl_call){
                         .path = stream->path, .accept = "*/*", .on_data = on_data, .context = stream, .endless = true},
                 &reply, &failure);
         if (reply.code >= 400)
@@ -72,7 +72,7 @@ static void *run_stream(void *context)
         return NULL;
 }
 
-static void add_stream(struct cx_ctl *ctl, const struct logs *logs, const json_t *pod, const char *container,
+static void add_stream(struct ctl *ctl, const struct logs *logs, const json_t *pod, const char *container,
                        struct stream **streams, size_t *count)
 {
         CX_BUF path = CX_BUF_INIT;
@@ -100,8 +100,8 @@ static void add_stream(struct cx_ctl *ctl, const struct logs *logs, const json_t
         };
 }
 
-static int add_pod(struct cx_ctl *ctl, const struct logs *logs, const json_t *pod, struct stream **streams,
-                   size_t *count, struct cx_error *err)
+static int add_pod(struct ctl *ctl, const struct logs *logs, const json_t *pod, struct stream **streams, size_t *count,
+                   struct cx_error *err)
 {
         static const char *const lists[] = {"spec.initContainers", "spec.containers", "spec.ephemeralContainers"};
         size_t i;
@@ -114,7 +114,7 @@ static int add_pod(struct cx_ctl *ctl, const struct logs *logs, const json_t *po
                 return 0;
         }
         if (!logs->container) {
-                add_stream(ctl, logs, pod, cx_default_container(pod, false), streams, count);
+                add_stream(ctl, logs, pod, default_container(pod, false), streams, count);
                 return 0;
         }
         for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++)
@@ -125,20 +125,20 @@ static int add_pod(struct cx_ctl *ctl, const struct logs *logs, const json_t *po
         return cx_error_set(err, -ENOENT, "container %s is not valid for pod %s", logs->container, name);
 }
 
-static int find_streams(struct cx_ctl *ctl, const struct logs *logs, const struct cx_strings *args,
+static int find_streams(struct ctl *ctl, const struct logs *logs, const struct cx_strings *args,
                         struct stream **streams, size_t *count, struct cx_error *err)
 {
         int r = 0;
         if (logs->selector) {
                 CX_BUF path = CX_BUF_INIT;
-                r = cx_ctl_connect(ctl, err);
+                r = ctl_connect(ctl, err);
                 if (r < 0)
                         return r;
                 cx_rest_path(&path,
                              CX_REF(.group = "", .version = "v1", .resource = "pods", .namespace = ctl->namespace),
                              NULL);
                 cx_rest_query(&path, "labelSelector", logs->selector);
-                json_auto_t *pods = cx_list_objects(ctl, path.data, err);
+                json_auto_t *pods = list_objects(ctl, path.data, err);
                 if (!pods)
                         return err ? err->code : -EIO;
                 if (!json_array_size(pods))
@@ -149,12 +149,12 @@ static int find_streams(struct cx_ctl *ctl, const struct logs *logs, const struc
                 return 0;
         }
         CX_STRINGS words = CX_STRINGS_INIT;
-        CX_BUILDER builder = {.default_type = "pods"};
-        CX_INFOS infos = CX_INFOS_INIT;
+        BUILDER builder = {.default_type = "pods"};
+        INFOS infos = INFOS_INIT;
         cx_strings_add(&words, args->items[0]);
-        r = cx_builder_targets(ctl, &builder, &words, &infos, err);
+        r = builder_targets(ctl, &builder, &words, &infos, err);
         if (r == 0)
-                r = cx_info_fetch(ctl, infos.items[0], err);
+                r = info_fetch(ctl, infos.items[0], err);
         if (r < 0 && err && err->reason == CX_REASON_NOT_FOUND) {
                 CX_ERROR local = CX_ERROR_INIT;
                 cx_error_set(&local, r, "error from server (NotFound): %s in namespace \"%s\"", cx_error_text(err),
@@ -164,16 +164,16 @@ static int find_streams(struct cx_ctl *ctl, const struct logs *logs, const struc
         }
         json_auto_t *pods = NULL;
         if (r == 0)
-                r = cx_pods_of(ctl, infos.items[0], &pods, err);
+                r = pods_of(ctl, infos.items[0], &pods, err);
         if (r < 0)
                 return r;
         if (!json_array_size(pods)) {
                 json_auto_t *pod = NULL; // one may be on its way
-                r = cx_pod_of(ctl, args->items[0], logs->running_timeout, &pod, err);
+                r = pod_of(ctl, args->items[0], logs->running_timeout, &pod, err);
                 return r < 0 ? r : add_pod(ctl, logs, pod, streams, count, err);
         }
         json_auto_t *pod = NULL;
-        r = cx_pod_of(ctl, args->items[0], 0, &pod, err);
+        r = pod_of(ctl, args->items[0], 0, &pod, err);
         if (r < 0)
                 return r;
         if (json_array_size(pods) > 1) {
@@ -225,7 +225,7 @@ static int check(const struct logs *logs, struct cx_error *err)
         return 0;
 }
 
-int cx_follow_logs(struct cx_ctl *ctl, const json_t *pod, const char *container, struct cx_error *err)
+int follow_logs(struct ctl *ctl, const json_t *pod, const char *container, struct cx_error *err)
 {
         const struct logs logs = {.follow = true, .tail = -1, .container = container};
         struct stream *streams = NULL;
@@ -237,7 +237,7 @@ int cx_follow_logs(struct cx_ctl *ctl, const json_t *pod, const char *container,
         return r;
 }
 
-CX_COMMAND(logs)
+COMMAND(logs)
 {
         struct logs logs = {.tail = -1, .max_requests = 5, .running_timeout = 20 * CX_NS_PER_S};
         bool tail_given = false;
@@ -263,16 +263,16 @@ CX_COMMAND(logs)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         if (logs.selector ? args.count > 0 : args.count < 1 || args.count > 2)
-                return cx_ctl_usage_error(ctl, err,
-                                          "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or "
-                                          "TYPE/NAME is a required argument for the logs command");
+                return ctl_usage_error(ctl, err,
+                                       "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or "
+                                       "TYPE/NAME is a required argument for the logs command");
         if (args.count == 2) {
                 if (logs.container)
-                        return cx_ctl_usage_error(ctl, err, "only one of -c or an inline [CONTAINER] arg is allowed");
+                        return ctl_usage_error(ctl, err, "only one of -c or an inline [CONTAINER] arg is allowed");
                 logs.container = args.items[1];
         }
         if (logs.selector && !tail_given)
@@ -292,7 +292,7 @@ CX_COMMAND(logs)
                 run_all(&logs, streams, count);
         for (size_t i = 0; i < count; i++) {
                 if (r == 0 && streams[i].result < 0 && logs.ignore_errors) {
-                        CX_OUT("error: %s\n", cx_error_text(&streams[i].err));
+                        OUT("error: %s\n", cx_error_text(&streams[i].err));
                 } else if (r == 0 && streams[i].result < 0) {
                         r = cx_error_move(err, &streams[i].err);
                 }

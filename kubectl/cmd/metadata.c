@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl label and annotate.
-#include "api/names.h"
-#include "api/selector.h"
 #include "kubectl/cmd/commands.h"
-#include "schema/engine.h"
+#include "libcommon/api/names.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/schema/engine.h"
 
 struct edit {
         bool labels, overwrite, local, list, several;
@@ -96,7 +96,7 @@ static int make_patch(const struct edit *edit, const json_t *object, json_t **re
                 const char *key = edit->removed.items[i];
                 if (!json_object_get(now, key)) {
                         if (edit->labels)
-                                CX_OUT("label \"%s\" not found.\n", key);
+                                OUT("label \"%s\" not found.\n", key);
                         continue;
                 }
                 json_object_set_new(map, key, json_null());
@@ -112,7 +112,7 @@ static int make_patch(const struct edit *edit, const json_t *object, json_t **re
         return 0;
 }
 
-static int edit_one(struct cx_ctl *ctl, const struct edit *edit, struct cx_output *output, struct cx_info *info,
+static int edit_one(struct ctl *ctl, const struct edit *edit, struct output *output, struct info *info,
                     struct cx_error *err)
 {
         json_auto_t *patch = NULL;
@@ -123,41 +123,41 @@ static int edit_one(struct cx_ctl *ctl, const struct edit *edit, struct cx_outpu
                 CX_STRINGS lines = CX_STRINGS_INIT;
                 cx_labels_list(map, &lines);
                 if (edit->several)
-                        CX_OUT("Listing %s for %s.%s/%s:\n", edit->labels ? "labels" : "annotations",
-                               info->mapping->kind, info->mapping->group, info->name);
+                        OUT("Listing %s for %s.%s/%s:\n", edit->labels ? "labels" : "annotations", info->mapping->kind,
+                            info->mapping->group, info->name);
                 for (size_t i = 0; i < lines.count; i++)
-                        CX_OUT("%s%s\n", edit->several ? " " : "", lines.items[i]);
+                        OUT("%s%s\n", edit->several ? " " : "", lines.items[i]);
                 return 0;
         }
         int r = make_patch(edit, info->object, &patch, &operation, err);
         if (r < 0)
                 return r;
-        if (patch && (edit->local || edit->mode == CX_DRY_CLIENT)) {
+        if (patch && (edit->local || edit->mode == DRY_CLIENT)) {
                 json_t *patched = cx_patch_merge(info->object, patch);
                 json_decref(info->object);
                 info->object = patched;
         } else if (patch) {
-                r = cx_info_patch(ctl, info, NULL, CX_PATCH_MERGE, patch, edit->mode,
-                                  edit->manager  ? edit->manager
-                                  : edit->labels ? "kubectl-label"
-                                                 : "kubectl-annotate",
-                                  err);
+                r = info_patch(ctl, info, NULL, CX_PATCH_MERGE, patch, edit->mode,
+                               edit->manager  ? edit->manager
+                               : edit->labels ? "kubectl-label"
+                                              : "kubectl-annotate",
+                               err);
                 if (r < 0)
                         return r;
         }
-        return cx_output_result(output, info, operation, edit->mode, err);
+        return output_result(output, info, operation, edit->mode, err);
 }
 
-static int edit_metadata(struct cx_ctl *ctl, int argc, char **argv, bool labels, struct cx_error *err)
+static int edit_metadata(struct ctl *ctl, int argc, char **argv, bool labels, struct cx_error *err)
 {
-        CX_BUILDER builder = {0};
-        CX_OUTPUT output = {0};
+        BUILDER builder = {0};
+        OUTPUT output = {0};
         CX_CLEANUP(release_edit) struct edit edit = {.labels = labels};
         const struct cx_flag flags[] = {
-                CX_FILE_FLAGS(&builder),
-                CX_SELECTOR_FLAGS(&builder),
-                CX_OUTPUT_FLAGS(&output),
-                CX_DRY_RUN_FLAG(&edit.dry_run),
+                FILE_FLAGS(&builder),
+                SELECTOR_FLAGS(&builder),
+                OUTPUT_FLAGS(&output),
+                DRY_RUN_FLAG(&edit.dry_run),
                 {"all", 0, CX_FLAG_BOOL, &builder.all, "All objects of the types in the namespace."},
                 {"all-namespaces", 'A', CX_FLAG_BOOL, &builder.all_namespaces, "Objects of all namespaces."},
                 {"overwrite", 0, CX_FLAG_BOOL, &edit.overwrite, "Allow values to be changed."},
@@ -169,13 +169,13 @@ static int edit_metadata(struct cx_ctl *ctl, int argc, char **argv, bool labels,
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT, resources = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
-        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, &edit.dry_run, &edit.mode, err);
+        INFOS infos = INFOS_INIT;
+        int r = output_begin(ctl, flags, argc, argv, &args, &output, &edit.dry_run, &edit.mode, err);
         if (r == 0)
                 r = split_words(&edit, &args, &resources, err);
         if (r < 0)
                 return r;
-        if (cx_builder_empty(&builder, &resources))
+        if (builder_empty(&builder, &resources))
                 return cx_error_set(
                         err, -EINVAL,
                         "one or more resources must be specified as <resource> <name> or <resource>/<name>");
@@ -187,7 +187,7 @@ static int edit_metadata(struct cx_ctl *ctl, int argc, char **argv, bool labels,
                         "can only use local files by -f rsrc.yaml or --filename=rsrc.json when --local=true "
                         "is set");
         builder.local = edit.local;
-        r = cx_builder_objects(ctl, &builder, &resources, &infos, err);
+        r = builder_objects(ctl, &builder, &resources, &infos, err);
         if (r < 0)
                 return r;
         edit.several = infos.count > 1 || builder.all || builder.selector || builder.all_namespaces;
@@ -195,17 +195,17 @@ static int edit_metadata(struct cx_ctl *ctl, int argc, char **argv, bool labels,
                 CX_ERROR failure = CX_ERROR_INIT;
                 r = edit_one(ctl, &edit, &output, infos.items[i], &failure);
                 if (r < 0)
-                        cx_ctl_report(ctl, &failure);
+                        ctl_report(ctl, &failure);
         }
         return 0;
 }
 
-CX_COMMAND(label)
+COMMAND(label)
 {
         return edit_metadata(ctl, argc, argv, true, err);
 }
 
-CX_COMMAND(annotate)
+COMMAND(annotate)
 {
         return edit_metadata(ctl, argc, argv, false, err);
 }

@@ -1,54 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl cordon, uncordon, drain and taint.
-#include "base/time.h"
 #include "kubectl/cmd/commands.h"
+#include "libcommon/base/time.h"
 
-static int find_nodes(struct cx_ctl *ctl, struct cx_builder *builder, const struct cx_strings *args,
-                      struct cx_infos *infos, struct cx_error *err)
+static int find_nodes(struct ctl *ctl, struct builder *builder, const struct cx_strings *args, struct infos *infos,
+                      struct cx_error *err)
 {
         CX_STRINGS words = CX_STRINGS_INIT;
         cx_strings_add(&words, "nodes");
         for (size_t i = 0; i < args->count; i++)
                 cx_strings_add(&words, cx_has_prefix(args->items[i], "node/") ? args->items[i] + 5 : args->items[i]);
         if (!args->count && !builder->selector)
-                return cx_ctl_usage_error(ctl, err, "USAGE: %s NODE [flags]", ctl->path);
+                return ctl_usage_error(ctl, err, "USAGE: %s NODE [flags]", ctl->path);
         if (args->count && builder->selector)
                 return cx_error_set(err, -EINVAL, "cannot specify both a node name and a --selector option");
-        return cx_builder_objects(ctl, builder, &words, infos, err);
+        return builder_objects(ctl, builder, &words, infos, err);
 }
 
-static int cordon_one(struct cx_ctl *ctl, struct cx_info *node, bool on, int mode, struct cx_error *err)
+static int cordon_one(struct ctl *ctl, struct info *node, bool on, int mode, struct cx_error *err)
 {
         bool is = cx_json_bool(node->object, "spec.unschedulable", false);
         if (is == on) {
-                CX_OUT("node/%s already %s%s\n", node->name, on ? "cordoned" : "uncordoned", cx_dry_run_suffix(mode));
+                OUT("node/%s already %s%s\n", node->name, on ? "cordoned" : "uncordoned", dry_run_suffix(mode));
                 return 0;
         }
-        if (mode != CX_DRY_CLIENT) {
+        if (mode != DRY_CLIENT) {
                 json_auto_t *patch = on ? json_pack("{s:{s:b}}", "spec", "unschedulable", 1)
                                         : json_pack("{s:{s:n}}", "spec", "unschedulable");
-                int r = cx_info_patch(ctl, node, NULL, CX_PATCH_STRATEGIC, patch, mode, "kubectl-cordon", err);
+                int r = info_patch(ctl, node, NULL, CX_PATCH_STRATEGIC, patch, mode, "kubectl-cordon", err);
                 if (r < 0)
                         return r;
         }
-        CX_OUT("node/%s %s%s\n", node->name, on ? "cordoned" : "uncordoned", cx_dry_run_suffix(mode));
+        OUT("node/%s %s%s\n", node->name, on ? "cordoned" : "uncordoned", dry_run_suffix(mode));
         return 0;
 }
 
-static int cordon(struct cx_ctl *ctl, int argc, char **argv, bool on, struct cx_error *err)
+static int cordon(struct ctl *ctl, int argc, char **argv, bool on, struct cx_error *err)
 {
-        CX_BUILDER builder = {0};
+        BUILDER builder = {0};
         const char *dry_run = NULL;
         int mode = 0;
         const struct cx_flag flags[] = {
                 {"selector", 'l', CX_FLAG_STRING, &builder.selector, "Selector (label query) of nodes."},
-                CX_DRY_RUN_FLAG(&dry_run),
+                DRY_RUN_FLAG(&dry_run),
                 {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
-        CX_INFOS nodes = CX_INFOS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        INFOS nodes = INFOS_INIT;
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r == 0)
-                r = cx_dry_run_parse(dry_run, &mode, err);
+                r = dry_run_parse(dry_run, &mode, err);
         if (r == 0)
                 r = find_nodes(ctl, &builder, &args, &nodes, err);
         for (size_t i = 0; r == 0 && i < nodes.count; i++)
@@ -56,12 +56,12 @@ static int cordon(struct cx_ctl *ctl, int argc, char **argv, bool on, struct cx_
         return r;
 }
 
-CX_COMMAND(cordon)
+COMMAND(cordon)
 {
         return cordon(ctl, argc, argv, true, err);
 }
 
-CX_COMMAND(uncordon)
+COMMAND(uncordon)
 {
         return cordon(ctl, argc, argv, false, err);
 }
@@ -104,8 +104,7 @@ static enum verdict judge(const struct drain *drain, const json_t *pod)
         return owner || over || drain->force ? EVICT : REFUSE_BARE;
 }
 
-static int evict(struct cx_ctl *ctl, const struct drain *drain, const json_t *pod, int64_t deadline,
-                 struct cx_error *err)
+static int evict(struct ctl *ctl, const struct drain *drain, const json_t *pod, int64_t deadline, struct cx_error *err)
 {
         const char *name = cx_json_string_or(pod, "metadata.name", ""),
                    *ns = cx_json_string_or(pod, "metadata.namespace", "");
@@ -115,7 +114,7 @@ static int evict(struct cx_ctl *ctl, const struct drain *drain, const json_t *po
                 json_object_set_new(options, "gracePeriodSeconds", json_integer(drain->grace));
         cx_rest_path(&path, CX_REF(.group = "", .version = "v1", .resource = "pods", .namespace = ns, .name = name),
                      drain->disable_eviction ? NULL : "eviction");
-        cx_rest_query(&path, "dryRun", drain->mode == CX_DRY_SERVER ? "All" : NULL);
+        cx_rest_query(&path, "dryRun", drain->mode == DRY_SERVER ? "All" : NULL);
         json_auto_t *body =
                 drain->disable_eviction
                         ? json_pack("{s:s,s:s}", "apiVersion", "v1", "kind", "DeleteOptions")
@@ -123,12 +122,12 @@ static int evict(struct cx_ctl *ctl, const struct drain *drain, const json_t *po
                                     "metadata", "name", name, "namespace", ns, "deleteOptions", options);
         if (drain->disable_eviction)
                 json_object_update(body, options);
-        CX_OUT("evicting pod %s/%s%s\n", ns, name, cx_dry_run_suffix(drain->mode));
+        OUT("evicting pod %s/%s%s\n", ns, name, dry_run_suffix(drain->mode));
         fflush(stdout);
-        while (drain->mode != CX_DRY_CLIENT) {
+        while (drain->mode != DRY_CLIENT) {
                 CX_ERROR failure = CX_ERROR_INIT;
-                int r = cx_ctl_json(ctl, drain->disable_eviction ? "DELETE" : "POST", path.data, NULL, body, NULL,
-                                    &failure);
+                int r = ctl_json(ctl, drain->disable_eviction ? "DELETE" : "POST", path.data, NULL, body, NULL,
+                                 &failure);
                 if (r == 0 || failure.reason == CX_REASON_NOT_FOUND)
                         return 0;
                 if (failure.reason != CX_REASON_TOO_MANY_REQUESTS)
@@ -195,14 +194,14 @@ static int check_pods(const struct drain *drain, const json_t *pods, const char 
         return 0;
 }
 
-static int drain_node(struct cx_ctl *ctl, const struct drain *drain, const struct cx_info *node, struct cx_error *err)
+static int drain_node(struct ctl *ctl, const struct drain *drain, const struct info *node, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *selector = cx_sprintf("spec.nodeName=%s", node->name);
         CX_BUF path = CX_BUF_INIT;
         cx_buf_add(&path, "/api/v1/pods");
         cx_rest_query(&path, "fieldSelector", selector);
         cx_rest_query(&path, "labelSelector", drain->pod_selector);
-        json_auto_t *pods = cx_list_objects(ctl, path.data, err), *evicted = json_array();
+        json_auto_t *pods = list_objects(ctl, path.data, err), *evicted = json_array();
         if (!pods)
                 return err ? err->code : -EIO;
         int r = check_pods(drain, pods, node->name, evicted, err);
@@ -211,38 +210,38 @@ static int drain_node(struct cx_ctl *ctl, const struct drain *drain, const struc
         const json_t *pod;
         for (i = 0; r == 0 && i < json_array_size(evicted); i++)
                 r = evict(ctl, drain, json_array_get(evicted, i), deadline, err);
-        const struct cx_mapping *mapping;
+        const struct mapping *mapping;
         if (r == 0)
-                r = cx_mapping_find(ctl, "pods", &mapping, err);
-        for (i = 0; r == 0 && i < json_array_size(evicted) && drain->mode == CX_DRY_NONE; i++) {
+                r = mapping_find(ctl, "pods", &mapping, err);
+        for (i = 0; r == 0 && i < json_array_size(evicted) && drain->mode == DRY_NONE; i++) {
                 pod = json_array_get(evicted, i);
-                CX_INFOS one = CX_INFOS_INIT;
-                struct cx_info *info = cx_infos_add(&one, mapping, cx_json_string(pod, "metadata.namespace"),
-                                                    cx_json_string(pod, "metadata.name"));
+                INFOS one = INFOS_INIT;
+                struct info *info = infos_add(&one, mapping, cx_json_string(pod, "metadata.namespace"),
+                                              cx_json_string(pod, "metadata.name"));
                 int64_t left = deadline ? deadline - cx_time_monotonic() : -1;
-                r = cx_watch_object(ctl, info, deadline && left < 0 ? 0 : left, is_gone,
-                                    (void *)cx_json_string(pod, "metadata.uid"), err);
+                r = watch_object(ctl, info, deadline && left < 0 ? 0 : left, is_gone,
+                                 (void *)cx_json_string(pod, "metadata.uid"), err);
                 if (r == -ETIMEDOUT && (!err || !err->code))
                         return cx_error_set(err, r, "global timeout reached: %llds",
                                             (long long)(drain->timeout / CX_NS_PER_S));
                 if (r > 0)
                         r = 0;
                 if (r == 0)
-                        CX_OUT("pod/%s evicted\n", info->name);
+                        OUT("pod/%s evicted\n", info->name);
         }
         if (r == 0)
-                CX_OUT("node/%s drained%s\n", node->name, cx_dry_run_suffix(drain->mode));
+                OUT("node/%s drained%s\n", node->name, dry_run_suffix(drain->mode));
         return r;
 }
 
-CX_COMMAND(drain)
+COMMAND(drain)
 {
-        CX_BUILDER builder = {0};
+        BUILDER builder = {0};
         struct drain drain = {.grace = -1};
         const struct cx_flag flags[] = {
                 {"selector", 'l', CX_FLAG_STRING, &builder.selector, "Selector (label query) of nodes."},
                 {"pod-selector", 0, CX_FLAG_STRING, &drain.pod_selector, "Only pods with these labels."},
-                CX_DRY_RUN_FLAG(&drain.dry_run),
+                DRY_RUN_FLAG(&drain.dry_run),
                 {"force", 0, CX_FLAG_BOOL, &drain.force, "Also pods that no controller makes again."},
                 {"ignore-daemonsets", 0, CX_FLAG_BOOL, &drain.ignore_daemon_sets, "Leave pods of DaemonSets."},
                 {"delete-emptydir-data", 0, CX_FLAG_BOOL, &drain.delete_local, "Also pods with emptyDir volumes."},
@@ -251,10 +250,10 @@ CX_COMMAND(drain)
                 {"timeout", 0, CX_FLAG_DURATION, &drain.timeout, "How long to go on; 0: without an end."},
                 {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
-        CX_INFOS nodes = CX_INFOS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        INFOS nodes = INFOS_INIT;
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r == 0)
-                r = cx_dry_run_parse(drain.dry_run, &drain.mode, err);
+                r = dry_run_parse(drain.dry_run, &drain.mode, err);
         if (r == 0)
                 r = find_nodes(ctl, &builder, &args, &nodes, err);
         for (size_t i = 0; r == 0 && i < nodes.count; i++)
@@ -297,7 +296,7 @@ static int parse_taint(const char *text, struct taint *taint, struct cx_error *e
         return 0;
 }
 
-static int taint_node(struct cx_ctl *ctl, struct cx_info *node, const struct taint *taints, size_t n, bool overwrite,
+static int taint_node(struct ctl *ctl, struct info *node, const struct taint *taints, size_t n, bool overwrite,
                       int mode, struct cx_error *err)
 {
         json_t *spec = cx_json_object_at(node->object, "spec");
@@ -334,19 +333,19 @@ static int taint_node(struct cx_ctl *ctl, struct cx_info *node, const struct tai
         json_auto_t *patch =
                 json_pack("{s:{s:s?},s:{s:O}}", "metadata", "resourceVersion",
                           cx_json_string(node->object, "metadata.resourceVersion"), "spec", "taints", list);
-        if (mode != CX_DRY_CLIENT) {
-                int r = cx_info_patch(ctl, node, NULL, CX_PATCH_MERGE, patch, mode, "kubectl-taint", err);
+        if (mode != DRY_CLIENT) {
+                int r = info_patch(ctl, node, NULL, CX_PATCH_MERGE, patch, mode, "kubectl-taint", err);
                 if (r < 0)
                         return r;
         }
-        CX_OUT("node/%s %s%s\n", node->name, added ? overwrite ? "modified" : "tainted" : "untainted",
-               mode == CX_DRY_CLIENT ? cx_dry_run_suffix(mode) : "");
+        OUT("node/%s %s%s\n", node->name, added ? overwrite ? "modified" : "tainted" : "untainted",
+            mode == DRY_CLIENT ? dry_run_suffix(mode) : "");
         return 0;
 }
 
-CX_COMMAND(taint)
+COMMAND(taint)
 {
-        CX_BUILDER builder = {0};
+        BUILDER builder = {0};
         bool overwrite = false;
         const char *dry_run = NULL;
         int mode = 0;
@@ -354,15 +353,15 @@ CX_COMMAND(taint)
                 {"selector", 'l', CX_FLAG_STRING, &builder.selector, "Selector (label query) of nodes."},
                 {"all", 0, CX_FLAG_BOOL, &builder.all, "All nodes."},
                 {"overwrite", 0, CX_FLAG_BOOL, &overwrite, "Allow taints to be changed."},
-                CX_DRY_RUN_FLAG(&dry_run),
+                DRY_RUN_FLAG(&dry_run),
                 {0}};
         CX_STRINGS args = CX_STRINGS_INIT, words = CX_STRINGS_INIT;
-        CX_INFOS nodes = CX_INFOS_INIT;
+        INFOS nodes = INFOS_INIT;
         struct taint taints[64];
         size_t n = 0;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r == 0)
-                r = cx_dry_run_parse(dry_run, &mode, err);
+                r = dry_run_parse(dry_run, &mode, err);
         for (size_t i = 0; r == 0 && i < args.count; i++) {
                 size_t length = strlen(args.items[i]);
                 bool is_taint = i > 0 && (strpbrk(args.items[i], "=:") || args.items[i][length - 1] == '-');
@@ -375,7 +374,7 @@ CX_COMMAND(taint)
                 return r;
         if (!n)
                 return cx_error_set(err, -EINVAL, "at least one taint update is required");
-        r = cx_builder_objects(ctl, &builder, &words, &nodes, err);
+        r = builder_objects(ctl, &builder, &words, &nodes, err);
         for (size_t i = 0; r == 0 && i < nodes.count; i++)
                 r = taint_node(ctl, nodes.items[i], taints, n, overwrite, mode, err);
         return r;

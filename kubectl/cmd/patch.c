@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl patch and edit.
-#include "base/process.h"
-#include "format/yaml.h"
 #include "kubectl/cmd/commands.h"
-#include "schema/engine.h"
+#include "libcommon/base/process.h"
+#include "libcommon/format/yaml.h"
+#include "libcommon/schema/engine.h"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -22,7 +22,7 @@ static int parse_type(const char *text, enum cx_patch_type *ret_type, struct cx_
         return cx_error_set(err, -EINVAL, "--type must be one of [json merge strategic], not \"%s\"", text);
 }
 
-static int patch_locally(struct cx_info *info, enum cx_patch_type type, const json_t *patch, struct cx_error *err)
+static int patch_locally(struct info *info, enum cx_patch_type type, const json_t *patch, struct cx_error *err)
 {
         json_t *patched = NULL;
         int r = 0;
@@ -40,9 +40,9 @@ static int patch_locally(struct cx_info *info, enum cx_patch_type type, const js
 }
 
 // The mapping with the kind and the group that the object itself says.
-static struct cx_mapping mapping_of(const struct cx_info *info)
+static struct mapping mapping_of(const struct info *info)
 {
-        struct cx_mapping made = *info->mapping;
+        struct mapping made = *info->mapping;
         char *version = (char *)cx_json_string_or(info->object, "apiVersion", ""), *slash = strchr(version, '/');
         const char *kind = cx_json_string(info->object, "kind");
         if (!kind || strcmp(kind, made.kind) == 0)
@@ -80,19 +80,19 @@ static int read_patch(const char *text, const char *file, json_t **ret_documents
         return 0;
 }
 
-CX_COMMAND(patch)
+COMMAND(patch)
 {
-        CX_BUILDER builder = {0};
-        CX_OUTPUT output = {0};
+        BUILDER builder = {0};
+        OUTPUT output = {0};
         const char *type_text = "strategic", *text = NULL, *file = NULL, *subresource = NULL, *dry_run = NULL;
         const char *manager = "kubectl-patch";
         bool local = false;
-        int mode = CX_DRY_NONE;
+        int mode = DRY_NONE;
         enum cx_patch_type type = CX_PATCH_STRATEGIC;
         const struct cx_flag flags[] = {
-                CX_FILE_FLAGS(&builder),
-                CX_OUTPUT_FLAGS(&output),
-                CX_DRY_RUN_FLAG(&dry_run),
+                FILE_FLAGS(&builder),
+                OUTPUT_FLAGS(&output),
+                DRY_RUN_FLAG(&dry_run),
                 {"patch", 'p', CX_FLAG_STRING, &text, "The patch, JSON or YAML."},
                 {"patch-file", 0, CX_FLAG_STRING, &file, "A file that holds the patch."},
                 {"type", 0, CX_FLAG_STRING, &type_text, "json, merge or strategic."},
@@ -102,9 +102,9 @@ CX_COMMAND(patch)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
+        INFOS infos = INFOS_INIT;
         json_auto_t *documents = NULL;
-        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, &dry_run, &mode, err);
+        int r = output_begin(ctl, flags, argc, argv, &args, &output, &dry_run, &mode, err);
         if (r == 0)
                 r = parse_type(type_text, &type, err);
         if (r < 0)
@@ -114,27 +114,27 @@ CX_COMMAND(patch)
                 return r;
         const json_t *patch = json_array_get(documents, 0);
         builder.local = local;
-        r = cx_builder_objects(ctl, &builder, &args, &infos, err);
+        r = builder_objects(ctl, &builder, &args, &infos, err);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < infos.count; i++) {
-                struct cx_info *info = infos.items[i];
+                struct info *info = infos.items[i];
                 json_auto_t *before = json_incref(info->object);
-                if (local || mode == CX_DRY_CLIENT)
+                if (local || mode == DRY_CLIENT)
                         r = patch_locally(info, type, patch, err);
                 else
-                        r = cx_info_patch(ctl, info, subresource, type, patch, mode, manager, err);
+                        r = info_patch(ctl, info, subresource, type, patch, mode, manager, err);
                 if (r < 0)
                         return r;
                 bool changed = !json_equal(before, info->object);
                 // A subresource may be of a kind of its own (Scale).
-                struct cx_info shown = *info;
-                const struct cx_mapping answered = subresource ? mapping_of(info) : *info->mapping;
+                struct info shown = *info;
+                const struct mapping answered = subresource ? mapping_of(info) : *info->mapping;
                 shown.mapping = &answered;
                 if (subresource)
                         changed = !cx_streq(cx_json_string(before, "metadata.resourceVersion"),
                                             cx_json_string(info->object, "metadata.resourceVersion"));
-                r = cx_output_result(&output, &shown, changed ? "patched" : "patched (no change)", CX_DRY_NONE, err);
+                r = output_result(&output, &shown, changed ? "patched" : "patched (no change)", DRY_NONE, err);
                 if (r < 0)
                         return r;
         }
@@ -192,7 +192,7 @@ static int write_buffer(const char *file, const json_t *object, const char *edit
         if (edited)
                 cx_buf_add(&text, edited);
         else if (json)
-                cx_output_json(object, &text);
+                output_json(object, &text);
         else
                 r = cx_yaml_dump(object, &text, err);
         return r < 0 ? r : cx_write_file(file, text.data, text.length, 0600, false, err);
@@ -211,8 +211,8 @@ static char *without_comments(const char *text)
         return cx_buf_detach(&clean);
 }
 
-static int send_edit(struct cx_ctl *ctl, struct cx_info *info, const char *edited, const char *subresource,
-                     bool *ret_changed, bool show_patch, struct cx_error *err)
+static int send_edit(struct ctl *ctl, struct info *info, const char *edited, const char *subresource, bool *ret_changed,
+                     bool show_patch, struct cx_error *err)
 {
         json_auto_t *documents = NULL, *patch = NULL;
         int r = cx_yaml_parse(edited, strlen(edited), &documents, err);
@@ -221,7 +221,7 @@ static int send_edit(struct cx_ctl *ctl, struct cx_info *info, const char *edite
         const json_t *now = json_array_get(documents, 0);
         if (!json_is_object(now))
                 return cx_error_set(err, -EINVAL, "the edited file holds no object");
-        r = cx_info_diff(info, now, &patch, err);
+        r = info_diff(info, now, &patch, err);
         if (r < 0)
                 return r;
         *ret_changed = json_object_size(patch) > 0;
@@ -229,16 +229,16 @@ static int send_edit(struct cx_ctl *ctl, struct cx_info *info, const char *edite
                 return 0;
         if (show_patch) {
                 CX_BUF text = CX_BUF_INIT;
-                cx_json_dump_escaped(patch, JSON_COMPACT, &text);
-                CX_OUT("Patch: %s\n", text.data);
+                json_dump_escaped(patch, JSON_COMPACT, &text);
+                OUT("Patch: %s\n", text.data);
         }
-        return cx_info_patch(ctl, info, subresource, cx_info_patch_type(info), patch, CX_DRY_NONE, "kubectl-edit", err);
+        return info_patch(ctl, info, subresource, info_patch_type(info), patch, DRY_NONE, "kubectl-edit", err);
 }
 
-static int edit_one(struct cx_ctl *ctl, struct cx_info *info, bool json, const char *subresource, bool show_patch,
+static int edit_one(struct ctl *ctl, struct info *info, bool json, const char *subresource, bool show_patch,
                     struct cx_error *err)
 {
-        struct cx_output words = {0};
+        struct output words = {0};
         const char *folder = getenv("TMPDIR");
         CX_CLEANUP(cx_freep)
         char *file = cx_sprintf("%s/kubectl-edit-XXXXXX.yaml", folder && *folder ? folder : "/tmp");
@@ -274,11 +274,11 @@ static int edit_one(struct cx_ctl *ctl, struct cx_info *info, bool json, const c
                 if (r == 0 && !changed)
                         fprintf(stderr, "Edit cancelled, no changes made.\n");
                 else if (r == 0)
-                        r = cx_output_result(&words, info, "edited", CX_DRY_NONE, err);
+                        r = output_result(&words, info, "edited", DRY_NONE, err);
                 if (r == 0)
                         break;
                 if (same_again) { // no further try: the text is kept
-                        cx_ctl_report(ctl, &failure);
+                        ctl_report(ctl, &failure);
                         fprintf(stderr, "A copy of your changes has been stored to \"%s\"\n", file);
                         return cx_error_set(err, -EINVAL, "Edit cancelled, no valid changes were saved.");
                 }
@@ -291,28 +291,28 @@ static int edit_one(struct cx_ctl *ctl, struct cx_info *info, bool json, const c
         return r;
 }
 
-CX_COMMAND(edit)
+COMMAND(edit)
 {
-        CX_BUILDER builder = {.may_list = true};
-        CX_OUTPUT output = {0};
+        BUILDER builder = {.may_list = true};
+        OUTPUT output = {0};
         const char *subresource = NULL;
         bool show_patch = false;
         const struct cx_flag flags[] = {
-                CX_FILE_FLAGS(&builder),
-                CX_SELECTOR_FLAGS(&builder),
-                CX_OUTPUT_FLAGS(&output),
+                FILE_FLAGS(&builder),
+                SELECTOR_FLAGS(&builder),
+                OUTPUT_FLAGS(&output),
                 {"subresource", 0, CX_FLAG_STRING, &subresource, "Edit this subresource."},
                 {"output-patch", 0, CX_FLAG_BOOL, &show_patch, "Print the patch that is sent."},
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
-        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
+        INFOS infos = INFOS_INIT;
+        int r = output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
         if (r == 0)
-                r = cx_builder_objects(ctl, &builder, &args, &infos, err);
+                r = builder_objects(ctl, &builder, &args, &infos, err);
         if (r == 0 && !infos.count && !ctl->status)
                 return cx_error_set(err, -ENOENT, "edit cancelled, no objects found");
         for (size_t i = 0; r == 0 && i < infos.count; i++)
-                r = edit_one(ctl, infos.items[i], output.form == CX_OUTPUT_JSON, subresource, show_patch, err);
+                r = edit_one(ctl, infos.items[i], output.form == OUTPUT_JSON, subresource, show_patch, err);
         return r;
 }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a name or an object to its pods, and from a pod to the container that is meant.
-#include "base/time.h"
 #include "kubectl/cmd/commands.h"
+#include "libcommon/base/time.h"
 
-#include "api/selector.h"
+#include "libcommon/api/selector.h"
 
-json_t *cx_list_objects(struct cx_ctl *ctl, const char *path, struct cx_error *err)
+json_t *list_objects(struct ctl *ctl, const char *path, struct cx_error *err)
 {
         json_auto_t *list = NULL;
-        if (cx_ctl_json(ctl, "GET", path, NULL, NULL, &list, err) < 0)
+        if (ctl_json(ctl, "GET", path, NULL, NULL, &list, err) < 0)
                 return NULL;
         json_t *items = json_object_get(list, "items");
         return json_is_array(items) ? json_incref(items) : json_array();
 }
 
-char *cx_selector_of(const json_t *object)
+char *selector_of(const json_t *object)
 {
         const char *kind = cx_json_string_or(object, "kind", "");
         const json_t *selector = cx_json_get(object, "spec.selector");
@@ -30,13 +30,13 @@ char *cx_selector_of(const json_t *object)
         return cx_buf_detach(&text);
 }
 
-int cx_pods_of(struct cx_ctl *ctl, const struct cx_info *info, json_t **ret_pods, struct cx_error *err)
+int pods_of(struct ctl *ctl, const struct info *info, json_t **ret_pods, struct cx_error *err)
 {
         if (strcmp(info->mapping->kind, "Pod") == 0) {
                 *ret_pods = json_pack("[O]", info->object);
                 return 0;
         }
-        CX_CLEANUP(cx_freep) char *selector = cx_selector_of(info->object);
+        CX_CLEANUP(cx_freep) char *selector = selector_of(info->object);
         if (!selector)
                 return cx_error_set(err, -EINVAL, "cannot %s *%s.%s: selector for *%s.%s not implemented",
                                     strcmp(ctl->path, "logs") == 0 ? "get the logs from" : "attach to",
@@ -46,7 +46,7 @@ int cx_pods_of(struct cx_ctl *ctl, const struct cx_info *info, json_t **ret_pods
         cx_rest_path(&path, CX_REF(.group = "", .version = "v1", .resource = "pods", .namespace = info->namespace),
                      NULL);
         cx_rest_query(&path, "labelSelector", selector);
-        *ret_pods = cx_list_objects(ctl, path.data, err);
+        *ret_pods = list_objects(ctl, path.data, err);
         return *ret_pods ? 0 : err ? err->code : -EIO;
 }
 
@@ -76,21 +76,21 @@ static json_t *best_pod(const json_t *pods)
         return best;
 }
 
-int cx_pod_of(struct cx_ctl *ctl, const char *word, int64_t timeout, json_t **ret_pod, struct cx_error *err)
+int pod_of(struct ctl *ctl, const char *word, int64_t timeout, json_t **ret_pod, struct cx_error *err)
 {
-        CX_BUILDER builder = {.default_type = "pods"};
+        BUILDER builder = {.default_type = "pods"};
         CX_STRINGS words = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
+        INFOS infos = INFOS_INIT;
         cx_strings_add(&words, word);
-        int r = cx_builder_targets(ctl, &builder, &words, &infos, err);
+        int r = builder_targets(ctl, &builder, &words, &infos, err);
         if (r == 0)
-                r = cx_info_fetch(ctl, infos.items[0], err);
+                r = info_fetch(ctl, infos.items[0], err);
         if (r < 0)
                 return r;
         int64_t deadline = cx_time_monotonic() + timeout;
         for (;;) {
                 json_auto_t *pods = NULL;
-                r = cx_pods_of(ctl, infos.items[0], &pods, err);
+                r = pods_of(ctl, infos.items[0], &pods, err);
                 if (r < 0)
                         return r;
                 json_t *pod = best_pod(pods);
@@ -106,7 +106,7 @@ int cx_pod_of(struct cx_ctl *ctl, const char *word, int64_t timeout, json_t **re
         }
 }
 
-const char *cx_default_container(const json_t *pod, bool quiet)
+const char *default_container(const json_t *pod, bool quiet)
 {
         const json_t *containers = cx_json_get(pod, "spec.containers"),
                      *inits = cx_json_get(pod, "spec.initContainers");
@@ -131,7 +131,7 @@ const char *cx_default_container(const json_t *pod, bool quiet)
         return first;
 }
 
-json_t *cx_pod_template(json_t *object)
+json_t *pod_template(json_t *object)
 {
         json_t *template = cx_json_get(object, "spec.template.spec");
         if (!template)

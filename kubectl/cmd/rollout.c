@@ -5,7 +5,7 @@
 
 #include "kubectl/cmd/describe.h"
 #include "kubectl/printer/tabs.h"
-#include "schema/engine.h"
+#include "libcommon/schema/engine.h"
 
 #include <time.h>
 
@@ -33,7 +33,7 @@ static int compare_revisions(const void *a, const void *b)
         return (x->number > y->number) - (x->number < y->number);
 }
 
-static bool is_deployment(const struct cx_info *info)
+static bool is_deployment(const struct info *info)
 {
         return strcmp(info->mapping->kind, "Deployment") == 0;
 }
@@ -48,10 +48,9 @@ static bool has_owner(const json_t *object, const char *uid)
         return false;
 }
 
-static int list_revisions(struct cx_ctl *ctl, const struct cx_info *info, struct revisions *ret_all,
-                          struct cx_error *err)
+static int list_revisions(struct ctl *ctl, const struct info *info, struct revisions *ret_all, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *selector = cx_selector_of(info->object);
+        CX_CLEANUP(cx_freep) char *selector = selector_of(info->object);
         CX_BUF path = CX_BUF_INIT;
         cx_rest_path(&path,
                      CX_REF(.group = "apps", .version = "v1",
@@ -59,7 +58,7 @@ static int list_revisions(struct cx_ctl *ctl, const struct cx_info *info, struct
                             .namespace = info->namespace),
                      NULL);
         cx_rest_query(&path, "labelSelector", selector);
-        json_auto_t *items = cx_list_objects(ctl, path.data, err);
+        json_auto_t *items = list_objects(ctl, path.data, err);
         if (!items)
                 return err ? err->code : -EIO;
         const char *uid = cx_json_string(info->object, "metadata.uid");
@@ -80,7 +79,7 @@ static int list_revisions(struct cx_ctl *ctl, const struct cx_info *info, struct
         return 0;
 }
 
-static int check_kind(const struct cx_info *info, const char *what, struct cx_error *err)
+static int check_kind(const struct info *info, const char *what, struct cx_error *err)
 {
         static const char *const kinds[] = {"Deployment", "DaemonSet", "StatefulSet"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(kinds); i++)
@@ -92,20 +91,20 @@ static int check_kind(const struct cx_info *info, const char *what, struct cx_er
 }
 
 // What all rollout commands begin with.
-static int begin(struct cx_ctl *ctl, const struct cx_flag *flags, struct cx_builder *builder, struct cx_output *output,
-                 int argc, char **argv, struct cx_infos *infos, struct cx_error *err)
+static int begin(struct ctl *ctl, const struct cx_flag *flags, struct builder *builder, struct output *output, int argc,
+                 char **argv, struct infos *infos, struct cx_error *err)
 {
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_output_begin(ctl, flags, argc, argv, &args, output, NULL, NULL, err);
+        int r = output_begin(ctl, flags, argc, argv, &args, output, NULL, NULL, err);
         if (r < 0)
                 return r;
-        if (cx_builder_empty(builder, &args))
+        if (builder_empty(builder, &args))
                 return cx_error_set(err, -EINVAL, "required resource not specified");
         builder->may_list = true;
-        return cx_builder_objects(ctl, builder, &args, infos, err);
+        return builder_objects(ctl, builder, &args, infos, err);
 }
 #define COMMON_FLAGS                                                                                                   \
-        CX_FILE_FLAGS(&builder), CX_OUTPUT_FLAGS(&output),                                                             \
+        FILE_FLAGS(&builder), OUTPUT_FLAGS(&output),                                                                   \
         {                                                                                                              \
                 "selector", 'l', CX_FLAG_STRING, &builder.selector, "Selector (label query) to filter on."             \
         }
@@ -118,26 +117,26 @@ static const json_t *template_of(const struct revision *revision)
 }
 
 // With the tabs as they are.
-static void put_template(struct cx_ctl *ctl, const struct revision *revision, struct cx_buf *to)
+static void put_template(struct ctl *ctl, const struct revision *revision, struct cx_buf *to)
 {
-        struct cx_describe d = {.ctl = ctl, .to = to, .now = cx_time_now(), .bare_labels = true};
-        cx_line(&d, 0, "Pod Template:\n");
-        cx_describe_template(&d, template_of(revision));
+        struct describe d = {.ctl = ctl, .to = to, .now = cx_time_now(), .bare_labels = true};
+        describe_line(&d, 0, "Pod Template:\n");
+        describe_template(&d, template_of(revision));
 }
 
-static void show_revision(struct cx_ctl *ctl, const struct cx_info *info, const struct revision *revision)
+static void show_revision(struct ctl *ctl, const struct info *info, const struct revision *revision)
 {
         CX_BUF text = CX_BUF_INIT;
         char label[512];
         put_template(ctl, revision, &text);
-        CX_OUT("%s with revision #%lld\n%s\n", cx_info_label(info, label), (long long)revision->number, text.data);
+        OUT("%s with revision #%lld\n%s\n", info_label(info, label), (long long)revision->number, text.data);
 }
 
-CX_COMMAND(rollout_history)
+COMMAND(rollout_history)
 {
-        CX_BUILDER builder = {0};
-        CX_OUTPUT output = {0};
-        CX_INFOS infos = CX_INFOS_INIT;
+        BUILDER builder = {0};
+        OUTPUT output = {0};
+        INFOS infos = INFOS_INIT;
         int64_t wanted = 0;
         const struct cx_flag flags[] = {
                 COMMON_FLAGS,
@@ -145,7 +144,7 @@ CX_COMMAND(rollout_history)
                 {0}};
         int r = begin(ctl, flags, &builder, &output, argc, argv, &infos, err);
         for (size_t i = 0; r == 0 && i < infos.count; i++) {
-                const struct cx_info *info = infos.items[i];
+                const struct info *info = infos.items[i];
                 CX_CLEANUP(release_revisions) struct revisions all = {0};
                 CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
                 char label[512];
@@ -157,7 +156,7 @@ CX_COMMAND(rollout_history)
                 const struct revision *found = NULL;
                 for (size_t j = 0; j < all.count; j++) {
                         const json_t *annotations = cx_json_get(all.items[j].object, "metadata.annotations");
-                        const char *cause = json_string_value(json_object_get(annotations, CX_CHANGE_CAUSE));
+                        const char *cause = json_string_value(json_object_get(annotations, CHANGE_CAUSE));
                         if (all.items[j].number == wanted)
                                 found = &all.items[j];
                         cx_buf_printf(&text, "%lld\t%s\n", (long long)all.items[j].number,
@@ -165,9 +164,9 @@ CX_COMMAND(rollout_history)
                 }
                 if (wanted && !found)
                         return cx_error_set(err, -ENOENT, "unable to find the specified revision");
-                if (wanted && output.form != CX_OUTPUT_DEFAULT) {
+                if (wanted && output.form != OUTPUT_DEFAULT) {
                         CX_BUF shown = CX_BUF_INIT;
-                        r = cx_output_object(&output, found->object, &shown, err);
+                        r = output_object(&output, found->object, &shown, err);
                         fputs(shown.data, stdout);
                         continue;
                 }
@@ -176,9 +175,8 @@ CX_COMMAND(rollout_history)
                         continue;
                 }
                 CX_CLEANUP(cx_freep) char *table = cx_sprintf("REVISION\tCHANGE-CAUSE\n%s", text.data);
-                cx_tabs_align(table, 0, 2, &aligned);
-                CX_OUT("%s \n%s\n", cx_info_label(info, label),
-                       all.count ? aligned.data : "No rollout history found.\n");
+                tabs_align(table, 0, 2, &aligned);
+                OUT("%s \n%s\n", info_label(info, label), all.count ? aligned.data : "No rollout history found.\n");
         }
         return r;
 }
@@ -197,7 +195,7 @@ static const struct revision *pick(const struct revisions *all, int64_t wanted)
 // Annotations after a rollback: the deployment's own bookkeeping stays, the rest comes from the replica set.
 static json_t *rolled_back_annotations(const json_t *deployment, const json_t *rs)
 {
-        static const char *const keep[] = {CX_LAST_APPLIED,
+        static const char *const keep[] = {LAST_APPLIED,
                                            REVISION,
                                            "deployment.kubernetes.io/revision-history",
                                            "deployment.kubernetes.io/desired-replicas",
@@ -221,7 +219,7 @@ static json_t *rolled_back_annotations(const json_t *deployment, const json_t *r
         return result;
 }
 
-static int undo_one(struct cx_ctl *ctl, struct cx_info *info, int64_t wanted, int mode, struct cx_output *output,
+static int undo_one(struct ctl *ctl, struct info *info, int64_t wanted, int mode, struct output *output,
                     struct cx_error *err)
 {
         CX_CLEANUP(release_revisions) struct revisions all = {0};
@@ -249,14 +247,14 @@ static int undo_one(struct cx_ctl *ctl, struct cx_info *info, int64_t wanted, in
                 CX_CLEANUP(cx_freep)
                 char *words = cx_sprintf("skipped rollback (current template already matches revision %lld)",
                                          (long long)to->number);
-                return cx_output_result(output, info, words, CX_DRY_NONE, err);
+                return output_result(output, info, words, DRY_NONE, err);
         }
-        if (mode == CX_DRY_CLIENT && output->form == CX_OUTPUT_DEFAULT) {
+        if (mode == DRY_CLIENT && output->form == OUTPUT_DEFAULT) {
                 CX_BUF shown = CX_BUF_INIT;
                 put_template(ctl, to, &shown);
-                return cx_output_result(output, info, shown.data, mode, err);
+                return output_result(output, info, shown.data, mode, err);
         }
-        if (mode != CX_DRY_CLIENT) {
+        if (mode != DRY_CLIENT) {
                 enum cx_patch_type type = CX_PATCH_STRATEGIC;
                 if (is_deployment(info)) {
                         type = CX_PATCH_JSON;
@@ -266,29 +264,29 @@ static int undo_one(struct cx_ctl *ctl, struct cx_info *info, int64_t wanted, in
                 } else {
                         patch = json_incref(json_object_get(to->object, "data"));
                 }
-                r = cx_info_patch(ctl, info, NULL, type, patch, mode, "kubectl-rollout", err);
+                r = info_patch(ctl, info, NULL, type, patch, mode, "kubectl-rollout", err);
                 if (r < 0)
                         return cx_error_wrap(err, "failed restoring revision %lld", (long long)to->number);
         }
-        return cx_output_result(output, info, "rolled back", mode, err);
+        return output_result(output, info, "rolled back", mode, err);
 }
 
-CX_COMMAND(rollout_undo)
+COMMAND(rollout_undo)
 {
-        CX_BUILDER builder = {0};
-        CX_OUTPUT output = {0};
-        CX_INFOS infos = CX_INFOS_INIT;
+        BUILDER builder = {0};
+        OUTPUT output = {0};
+        INFOS infos = INFOS_INIT;
         int64_t wanted = 0;
         const char *dry_run = NULL;
         int mode = 0;
         const struct cx_flag flags[] = {COMMON_FLAGS,
-                                        CX_DRY_RUN_FLAG(&dry_run),
+                                        DRY_RUN_FLAG(&dry_run),
                                         {"to-revision", 0, CX_FLAG_INT, &wanted,
                                          "The revision to go back to; 0: the one before.", NULL, NULL, 0, INT64_MAX},
                                         {0}};
         int r = begin(ctl, flags, &builder, &output, argc, argv, &infos, err);
         if (r == 0)
-                r = cx_dry_run_parse(dry_run, &mode, err);
+                r = dry_run_parse(dry_run, &mode, err);
         for (size_t i = 0; r == 0 && i < infos.count; i++)
                 r = undo_one(ctl, infos.items[i], wanted, mode, &output, err);
         return r;
@@ -304,13 +302,12 @@ static bool changes_nothing(const json_t *object, const json_t *patch)
                json_equal(wanted, json_object_get(cx_json_get(object, "spec.template.metadata.annotations"), when));
 }
 
-static int change(struct cx_ctl *ctl, int argc, char **argv, const char *operation,
-                  int (*make)(const struct cx_info *info, json_t **ret_patch, struct cx_error *err),
-                  struct cx_error *err)
+static int change(struct ctl *ctl, int argc, char **argv, const char *operation,
+                  int (*make)(const struct info *info, json_t **ret_patch, struct cx_error *err), struct cx_error *err)
 {
-        CX_BUILDER builder = {0};
-        CX_OUTPUT output = {0};
-        CX_INFOS infos = CX_INFOS_INIT;
+        BUILDER builder = {0};
+        OUTPUT output = {0};
+        INFOS infos = INFOS_INIT;
         const char *manager = "kubectl-rollout";
         const struct cx_flag flags[] = {
                 COMMON_FLAGS,
@@ -334,23 +331,23 @@ static int change(struct cx_ctl *ctl, int argc, char **argv, const char *operati
                                 "past second, please wait before attempting to trigger another",
                                 infos.items[i]->name);
                 if (r == 0)
-                        r = cx_info_patch(ctl, infos.items[i], NULL, CX_PATCH_STRATEGIC, patch, CX_DRY_NONE, manager,
-                                          &failure);
+                        r = info_patch(ctl, infos.items[i], NULL, CX_PATCH_STRATEGIC, patch, DRY_NONE, manager,
+                                       &failure);
                 if (r == 0)
-                        r = cx_output_result(&output, infos.items[i], operation, CX_DRY_NONE, &failure);
+                        r = output_result(&output, infos.items[i], operation, DRY_NONE, &failure);
                 if (r < 0)
-                        cx_ctl_report(ctl, &failure);
+                        ctl_report(ctl, &failure);
         }
         return 0;
 }
 
-static int refuse(const struct cx_info *info, const char *why, struct cx_error *err)
+static int refuse(const struct info *info, const char *why, struct cx_error *err)
 {
         return cx_error_set(err, -EINVAL, "%s%s%s \"%s\" %s", info->mapping->resource, *info->mapping->group ? "." : "",
                             info->mapping->group, info->name, why);
 }
 
-static int make_restart(const struct cx_info *info, json_t **ret_patch, struct cx_error *err)
+static int make_restart(const struct info *info, json_t **ret_patch, struct cx_error *err)
 {
         int r = check_kind(info, "restarter", err);
         if (r < 0)
@@ -372,7 +369,7 @@ static int make_restart(const struct cx_info *info, json_t **ret_patch, struct c
         return 0;
 }
 
-static int make_pause(const struct cx_info *info, json_t **ret_patch, struct cx_error *err)
+static int make_pause(const struct info *info, json_t **ret_patch, struct cx_error *err)
 {
         if (!is_deployment(info))
                 return refuse(info, "pausing is not supported", err);
@@ -382,7 +379,7 @@ static int make_pause(const struct cx_info *info, json_t **ret_patch, struct cx_
         return 0;
 }
 
-static int make_resume(const struct cx_info *info, json_t **ret_patch, struct cx_error *err)
+static int make_resume(const struct info *info, json_t **ret_patch, struct cx_error *err)
 {
         if (!is_deployment(info))
                 return refuse(info, "resuming is not supported", err);
@@ -392,17 +389,17 @@ static int make_resume(const struct cx_info *info, json_t **ret_patch, struct cx
         return 0;
 }
 
-CX_COMMAND(rollout_restart)
+COMMAND(rollout_restart)
 {
         return change(ctl, argc, argv, "restarted", make_restart, err);
 }
 
-CX_COMMAND(rollout_pause)
+COMMAND(rollout_pause)
 {
         return change(ctl, argc, argv, "paused", make_pause, err);
 }
 
-CX_COMMAND(rollout_resume)
+COMMAND(rollout_resume)
 {
         return change(ctl, argc, argv, "resumed", make_resume, err);
 }

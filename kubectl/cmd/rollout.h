@@ -5,4 +5,4 @@
 #include "kubectl/cmd/commands.h"
 
 // Writes upstream's line about a Deployment, DaemonSet or StatefulSet. 1: done; 0: not yet; negative: failed.
-int cx_rollout_words(const json_t *object, int64_t revision, struct cx_buf *to, struct cx_error *err) CX_CHECK;
+int rollout_words(const json_t *object, int64_t revision, struct cx_buf *to, struct cx_error *err) CX_CHECK;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl rollout status.
-#include "base/time.h"
 #include "kubectl/cmd/rollout.h"
+#include "libcommon/base/time.h"
 
 static int deployment_words(const json_t *o, int64_t revision, struct cx_buf *to, struct cx_error *err)
 {
@@ -112,7 +112,7 @@ static int stateful_set_words(const json_t *o, struct cx_buf *to, struct cx_erro
         return 1;
 }
 
-int cx_rollout_words(const json_t *object, int64_t revision, struct cx_buf *to, struct cx_error *err)
+int rollout_words(const json_t *object, int64_t revision, struct cx_buf *to, struct cx_error *err)
 {
         const char *kind = cx_json_string_or(object, "kind", "");
         if (strcmp(kind, "Deployment") == 0)
@@ -138,7 +138,7 @@ static int on_object(void *context, const json_t *object, struct cx_error *err)
         json_auto_t *whole = json_copy((json_t *)object); // listed objects lack their kind
         json_object_set_new(whole, "kind", json_string(w->kind));
         CX_BUF words = CX_BUF_INIT;
-        int r = cx_rollout_words(whole, w->revision, &words, err);
+        int r = rollout_words(whole, w->revision, &words, err);
         if (r < 0)
                 return r;
         fputs(words.data, stdout);
@@ -146,13 +146,13 @@ static int on_object(void *context, const json_t *object, struct cx_error *err)
         return r || !w->watch;
 }
 
-CX_COMMAND(rollout_status)
+COMMAND(rollout_status)
 {
-        CX_BUILDER builder = {.may_list = true};
+        BUILDER builder = {.may_list = true};
         struct status_watch watch = {.watch = true};
         int64_t timeout = 0;
         const struct cx_flag flags[] = {
-                CX_FILE_FLAGS(&builder),
+                FILE_FLAGS(&builder),
                 {"selector", 'l', CX_FLAG_STRING, &builder.selector, "Selector (label query) to filter on."},
                 {"watch", 'w', CX_FLAG_BOOL, &watch.watch, "Wait until the rollout is done."},
                 {"timeout", 0, CX_FLAG_DURATION, &timeout, "How long to wait; 0: without an end."},
@@ -160,13 +160,13 @@ CX_COMMAND(rollout_status)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        INFOS infos = INFOS_INIT;
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
-        if (cx_builder_empty(&builder, &args))
+        if (builder_empty(&builder, &args))
                 return cx_error_set(err, -EINVAL, "required resource not specified");
-        r = cx_builder_objects(ctl, &builder, &args, &infos, err);
+        r = builder_objects(ctl, &builder, &args, &infos, err);
         if (r < 0)
                 return r;
         if (!infos.count && !ctl->status) {
@@ -177,7 +177,7 @@ CX_COMMAND(rollout_status)
         for (size_t i = 0; i < infos.count; i++) {
                 watch.kind = infos.items[i]->mapping->kind;
                 int64_t left = timeout > 0 ? deadline - cx_time_monotonic() : -1;
-                r = cx_watch_object(ctl, infos.items[i], timeout > 0 && left < 0 ? 0 : left, on_object, &watch, err);
+                r = watch_object(ctl, infos.items[i], timeout > 0 && left < 0 ? 0 : left, on_object, &watch, err);
                 if (r == -ETIMEDOUT && (!err || !err->code))
                         return cx_error_set(err, r, "timed out waiting for the condition");
                 if (r < 0)

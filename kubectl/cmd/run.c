@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl run: makes a pod, and attaches to it when asked to (-i, --attach). Attached, the container's exit code is
 // kubectl's.
-#include "base/time.h"
 #include "kubectl/cmd/commands.h"
-#include "schema/engine.h"
+#include "libcommon/base/time.h"
+#include "libcommon/schema/engine.h"
 
 struct run {
-        struct cx_create create;
+        struct create create;
         const char *image, *restart, *port, *pull, *labels, *overrides, *override_type;
         bool command, in, tty, attach, attach_given, remove, expose, quiet, leave_stdin, privileged;
         int64_t timeout;
@@ -15,12 +15,12 @@ struct run {
 
 static void release_run(struct run *run)
 {
-        cx_create_release(&run->create);
+        create_release(&run->create);
         cx_strings_release(&run->env);
         cx_strings_release(&run->annotations);
 }
 
-static int check(struct cx_ctl *ctl, const struct run *run, struct cx_error *err)
+static int check(struct ctl *ctl, const struct run *run, struct cx_error *err)
 {
         static const char *const policies[] = {"Always", "OnFailure", "Never"};
         bool known = false;
@@ -29,17 +29,17 @@ static int check(struct cx_ctl *ctl, const struct run *run, struct cx_error *err
         if (strpbrk(run->image, " \t\n") || !*run->image)
                 return cx_error_set(err, -EINVAL, "Invalid image name \"%s\": invalid reference format", run->image);
         if (run->tty && !run->in)
-                return cx_ctl_usage_error(ctl, err, "-i/--stdin is required for containers with -t/--tty=true");
+                return ctl_usage_error(ctl, err, "-i/--stdin is required for containers with -t/--tty=true");
         if (run->expose && !run->port)
-                return cx_ctl_usage_error(ctl, err, "--port must be set when exposing a service");
+                return ctl_usage_error(ctl, err, "--port must be set when exposing a service");
         if (run->remove && !run->attach)
-                return cx_ctl_usage_error(ctl, err, "--rm should only be used for attached containers");
-        if (run->attach && run->create.mode != CX_DRY_NONE)
-                return cx_ctl_usage_error(ctl, err,
-                                          "--dry-run=client or --dry-run=server can't be used with attached "
-                                          "containers options (--attach, --stdin, or --tty)");
+                return ctl_usage_error(ctl, err, "--rm should only be used for attached containers");
+        if (run->attach && run->create.mode != DRY_NONE)
+                return ctl_usage_error(ctl, err,
+                                       "--dry-run=client or --dry-run=server can't be used with attached "
+                                       "containers options (--attach, --stdin, or --tty)");
         if (!known)
-                return cx_ctl_usage_error(ctl, err, "invalid restart policy: %s", run->restart);
+                return ctl_usage_error(ctl, err, "invalid restart policy: %s", run->restart);
         return 0;
 }
 
@@ -109,7 +109,7 @@ static int make_pod(const struct run *run, const struct cx_strings *args, json_t
 {
         const char *name = args->items[0];
         json_auto_t *labels = NULL, *container = NULL;
-        int r = run->labels ? cx_parse_map(run->labels, &labels, err) : 0;
+        int r = run->labels ? parse_map(run->labels, &labels, err) : 0;
         if (!run->labels)
                 labels = json_pack("{s:s}", "run", name);
         if (r == 0)
@@ -171,7 +171,7 @@ static int over(void *context, const json_t *pod, struct cx_error *err)
 }
 
 // The exit code of the container, when it failed.
-static void take_exit_code(struct cx_ctl *ctl, const json_t *pod, struct cx_error *err)
+static void take_exit_code(struct ctl *ctl, const json_t *pod, struct cx_error *err)
 {
         if (cx_streq(cx_json_string(pod, "status.phase"), "Succeeded"))
                 return;
@@ -188,64 +188,64 @@ static void take_exit_code(struct cx_ctl *ctl, const json_t *pod, struct cx_erro
         ctl->status = code > 0 && code <= 255 ? (int)code : 1;
 }
 
-static int attach(struct cx_ctl *ctl, const struct run *run, const struct cx_info *info, struct cx_error *err)
+static int attach(struct ctl *ctl, const struct run *run, const struct info *info, struct cx_error *err)
 {
         json_auto_t *pod = NULL;
-        int r = cx_watch_object(ctl, info, run->timeout, running_or_over, &pod, err);
+        int r = watch_object(ctl, info, run->timeout, running_or_over, &pod, err);
         if (r == -ETIMEDOUT && (!err || !err->code))
                 return cx_error_set(err, r, "timed out waiting for the condition");
         if (r < 0)
                 return r;
-        const char *container = cx_default_container(pod, run->quiet);
+        const char *container = default_container(pod, run->quiet);
         CX_ERROR failure = CX_ERROR_INIT;
         if (is_over(pod)) {
-                r = cx_follow_logs(ctl, pod, container, err);
+                r = follow_logs(ctl, pod, container, err);
         } else {
-                r = cx_attach_pod(ctl, pod, container, run->in, run->tty, run->quiet, &failure);
+                r = attach_pod(ctl, pod, container, run->in, run->tty, run->quiet, &failure);
                 if (r < 0) {
                         fprintf(stderr, "warning: couldn't attach to pod/%s, falling back to streaming logs: %s\n",
                                 info->name, cx_error_text(&failure));
-                        r = cx_follow_logs(ctl, pod, container, err);
+                        r = follow_logs(ctl, pod, container, err);
                 }
         }
         if (r < 0 || run->leave_stdin || strcmp(run->restart, "Always") == 0)
                 return r;
-        r = cx_watch_object(ctl, info, -1, over, &pod, err);
+        r = watch_object(ctl, info, -1, over, &pod, err);
         if (r >= 0)
                 take_exit_code(ctl, pod, err);
         return r < 0 ? r : err && err->code ? err->code : 0;
 }
 
-static int run_attached(struct cx_ctl *ctl, struct run *run, json_t *pod_steal, struct cx_error *err)
+static int run_attached(struct ctl *ctl, struct run *run, json_t *pod_steal, struct cx_error *err)
 {
-        CX_INFOS infos = CX_INFOS_INIT;
-        const struct cx_mapping *mapping;
+        INFOS infos = INFOS_INIT;
+        const struct mapping *mapping;
         json_auto_t *pod = pod_steal;
-        int r = cx_ctl_connect(ctl, err);
+        int r = ctl_connect(ctl, err);
         if (r == 0)
-                r = cx_mapping_by_kind(ctl, "v1", "Pod", &mapping, err);
+                r = mapping_by_kind(ctl, "v1", "Pod", &mapping, err);
         if (r < 0)
                 return r;
-        struct cx_info *info = cx_infos_add(&infos, mapping, ctl->namespace, cx_json_string(pod, "metadata.name"));
+        struct info *info = infos_add(&infos, mapping, ctl->namespace, cx_json_string(pod, "metadata.name"));
         CX_BUF path = CX_BUF_INIT;
-        struct cx_info collection = *info;
+        struct info collection = *info;
         collection.name = NULL;
-        cx_info_path(&collection, NULL, &path);
+        info_path(&collection, NULL, &path);
         cx_rest_query(&path, "fieldManager", run->create.manager);
-        r = cx_ctl_json(ctl, "POST", path.data, NULL, pod, NULL, err);
+        r = ctl_json(ctl, "POST", path.data, NULL, pod, NULL, err);
         if (r < 0)
                 return r;
         r = attach(ctl, run, info, err);
         if (!run->remove)
                 return r;
         CX_ERROR failure = CX_ERROR_INIT;
-        struct cx_deletion how = {.grace = -1, .wait = false, .quiet_output = run->quiet, .ignore_not_found = true};
-        if (cx_delete_infos(ctl, &infos, &how, &failure) < 0 && r == 0)
+        struct deletion how = {.grace = -1, .wait = false, .quiet_output = run->quiet, .ignore_not_found = true};
+        if (delete_infos(ctl, &infos, &how, &failure) < 0 && r == 0)
                 r = cx_error_move(err, &failure);
         return r;
 }
 
-CX_COMMAND(run)
+COMMAND(run)
 {
         CX_CLEANUP(release_run)
         struct run run = {.create = {.manager = "kubectl-run"},
@@ -254,7 +254,7 @@ CX_COMMAND(run)
                           .timeout = 60 * CX_NS_PER_S};
         CX_STRINGS args = CX_STRINGS_INIT;
         const struct cx_flag flags[] = {
-                CX_CREATE_FLAGS(&run.create),
+                CREATE_FLAGS(&run.create),
                 {"image", 0, CX_FLAG_STRING, &run.image, "Image of the container."},
                 {"restart", 0, CX_FLAG_STRING, &run.restart, "Always, OnFailure or Never."},
                 {"port", 0, CX_FLAG_STRING, &run.port, "Port that the container has."},
@@ -277,13 +277,13 @@ CX_COMMAND(run)
                 {"quiet", 'q', CX_FLAG_BOOL, &run.quiet, "Only show what the container writes."},
                 {"pod-running-timeout", 0, CX_FLAG_DURATION, &run.timeout, "How long to wait until the pod runs."},
                 {0}};
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r == 0 && !run.image)
                 r = cx_error_set(err, -EINVAL, "required flag(s) \"image\" not set");
         if (r == 0 && !args.count)
-                r = cx_ctl_usage_error(ctl, err, "NAME is required for run");
+                r = ctl_usage_error(ctl, err, "NAME is required for run");
         if (r == 0)
-                r = cx_create_prepare(ctl, &run.create, err);
+                r = create_prepare(ctl, &run.create, err);
         if (r == 0 && !run.attach_given)
                 run.attach = run.in;
         if (r == 0)
@@ -294,9 +294,9 @@ CX_COMMAND(run)
         if (r < 0)
                 return r;
         if (run.expose)
-                r = cx_create_object(ctl, &run.create, make_service(&run, pod), err);
+                r = create_object(ctl, &run.create, make_service(&run, pod), err);
         if (r < 0)
                 return r;
         return run.attach ? run_attached(ctl, &run, json_incref(pod), err)
-                          : cx_create_object(ctl, &run.create, json_incref(pod), err);
+                          : create_object(ctl, &run.create, json_incref(pod), err);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl scale and autoscale.
-#include "base/time.h"
 #include "kubectl/cmd/commands.h"
+#include "libcommon/base/time.h"
 
 struct scale {
         int64_t replicas, current, timeout;
@@ -15,14 +15,14 @@ static int reached(void *context, const json_t *object, struct cx_error *err CX_
         return !object || cx_json_int(object, "status.replicas", 0) == scale->replicas;
 }
 
-static int scale_one(struct cx_ctl *ctl, const struct scale *scale, struct cx_info *info, struct cx_output *output,
+static int scale_one(struct ctl *ctl, const struct scale *scale, struct info *info, struct output *output,
                      struct cx_error *err)
 {
         CX_BUF path = CX_BUF_INIT;
-        cx_info_path(info, "scale", &path);
+        info_path(info, "scale", &path);
         json_auto_t *now = NULL;
         if (scale->current >= 0 || scale->resource_version) {
-                int r = cx_ctl_json(ctl, "GET", path.data, NULL, NULL, &now, err);
+                int r = ctl_json(ctl, "GET", path.data, NULL, NULL, &now, err);
                 if (r < 0)
                         return r;
                 int64_t is = cx_json_int(now, "spec.replicas", 0);
@@ -34,37 +34,37 @@ static int scale_one(struct cx_ctl *ctl, const struct scale *scale, struct cx_in
                         return cx_error_set(err, -EINVAL, "Expected resource version to be %s, was %s",
                                             scale->resource_version, version);
         }
-        if (scale->mode != CX_DRY_CLIENT) {
+        if (scale->mode != DRY_CLIENT) {
                 json_auto_t *patch = json_pack("{s:{s:I}}", "spec", "replicas", (json_int_t)scale->replicas);
                 if (now)
                         (void)cx_json_set(patch, "metadata.resourceVersion",
                                           json_incref(cx_json_get(now, "metadata.resourceVersion")));
-                cx_rest_query(&path, "dryRun", scale->mode == CX_DRY_SERVER ? "All" : NULL);
-                int r = cx_ctl_json(ctl, "PATCH", path.data, cx_patch_content_type(CX_PATCH_MERGE), patch, NULL, err);
+                cx_rest_query(&path, "dryRun", scale->mode == DRY_SERVER ? "All" : NULL);
+                int r = ctl_json(ctl, "PATCH", path.data, cx_patch_content_type(CX_PATCH_MERGE), patch, NULL, err);
                 if (r < 0)
                         return r;
                 (void)cx_json_set(info->object, "spec.replicas", json_integer(scale->replicas));
         }
-        if (scale->timeout > 0 && scale->mode == CX_DRY_NONE) {
-                int r = cx_watch_object(ctl, info, scale->timeout, reached, (void *)scale, err);
+        if (scale->timeout > 0 && scale->mode == DRY_NONE) {
+                int r = watch_object(ctl, info, scale->timeout, reached, (void *)scale, err);
                 if (r == -ETIMEDOUT && (!err || !err->code))
                         return cx_error_set(err, r, "timed out waiting for the condition");
                 if (r < 0)
                         return r;
         }
-        return cx_output_result(output, info, "scaled", scale->mode, err);
+        return output_result(output, info, "scaled", scale->mode, err);
 }
 
-CX_COMMAND(scale)
+COMMAND(scale)
 {
-        CX_BUILDER builder = {0};
-        CX_OUTPUT output = {0};
+        BUILDER builder = {0};
+        OUTPUT output = {0};
         struct scale scale = {.replicas = -1, .current = -1};
         bool given = false;
         const struct cx_flag flags[] = {
-                CX_FILE_FLAGS(&builder),
-                CX_OUTPUT_FLAGS(&output),
-                CX_DRY_RUN_FLAG(&scale.dry_run),
+                FILE_FLAGS(&builder),
+                OUTPUT_FLAGS(&output),
+                DRY_RUN_FLAG(&scale.dry_run),
                 {"selector", 'l', CX_FLAG_STRING, &builder.selector, "Selector (label query) to filter on."},
                 {"all", 0, CX_FLAG_BOOL, &builder.all, "All objects of the types in the namespace."},
                 {"replicas", 0, CX_FLAG_INT, &scale.replicas, "The new number of replicas.", NULL, &given, INT32_MIN,
@@ -76,8 +76,8 @@ CX_COMMAND(scale)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
-        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, &scale.dry_run, &scale.mode, err);
+        INFOS infos = INFOS_INIT;
+        int r = output_begin(ctl, flags, argc, argv, &args, &output, &scale.dry_run, &scale.mode, err);
         if (r < 0)
                 return r;
         if (!given)
@@ -86,7 +86,7 @@ CX_COMMAND(scale)
                 return cx_error_set(
                         err, -EINVAL,
                         "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0");
-        r = cx_builder_objects(ctl, &builder, &args, &infos, err);
+        r = builder_objects(ctl, &builder, &args, &infos, err);
         if (r < 0)
                 return r;
         if (!infos.count && !ctl->status)
@@ -120,8 +120,8 @@ static int cpu_target(const struct autoscale *a, json_t **ret_target, struct cx_
         return 0;
 }
 
-static int autoscale_one(struct cx_ctl *ctl, struct cx_create *create, const struct autoscale *a,
-                         const struct cx_info *info, struct cx_error *err)
+static int autoscale_one(struct ctl *ctl, struct create *create, const struct autoscale *a, const struct info *info,
+                         struct cx_error *err)
 {
         char version[128];
         json_t *target = NULL;
@@ -141,18 +141,18 @@ static int autoscale_one(struct cx_ctl *ctl, struct cx_create *create, const str
                 (void)cx_json_set(hpa, "spec.minReplicas", json_integer(a->min));
         if (!cx_streq(info->namespace, ctl->namespace))
                 (void)cx_json_set(hpa, "metadata.namespace", json_string(cx_str(info->namespace)));
-        return cx_create_object(ctl, create, hpa, err);
+        return create_object(ctl, create, hpa, err);
 }
 
-CX_COMMAND(autoscale)
+COMMAND(autoscale)
 {
-        CX_BUILDER builder = {0};
-        CX_CREATE create = {.manager = "kubectl-autoscale", .operation = "autoscaled"};
+        BUILDER builder = {0};
+        CREATE create = {.manager = "kubectl-autoscale", .operation = "autoscaled"};
         struct autoscale a = {.min = -1, .max = -1, .cpu = -1};
         bool max_given = false, percent_given = false;
         const struct cx_flag flags[] = {
-                CX_FILE_FLAGS(&builder),
-                CX_CREATE_FLAGS(&create),
+                FILE_FLAGS(&builder),
+                CREATE_FLAGS(&create),
                 {"min", 0, CX_FLAG_INT, &a.min, "The fewest pods.", NULL, NULL, -1, INT32_MAX},
                 {"max", 0, CX_FLAG_INT, &a.max, "The most pods.", NULL, &max_given, -1, INT32_MAX},
                 {"cpu-percent", 0, CX_FLAG_INT, &a.cpu, "Target CPU use in percent of the request.", NULL,
@@ -162,8 +162,8 @@ CX_COMMAND(autoscale)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        INFOS infos = INFOS_INIT;
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r == 0 && percent_given)
                 fprintf(stderr,
                         "Flag --cpu-percent has been deprecated, Use --cpu with percentage or resource quantity "
@@ -171,7 +171,7 @@ CX_COMMAND(autoscale)
         if (r == 0 && !max_given)
                 return cx_error_set(err, -EINVAL, "required flag(s) \"max\" not set");
         if (r == 0)
-                r = cx_create_prepare(ctl, &create, err);
+                r = create_prepare(ctl, &create, err);
         if (r < 0)
                 return r;
         if (a.max < 1)
@@ -181,7 +181,7 @@ CX_COMMAND(autoscale)
                 return cx_error_set(err, -EINVAL,
                                     "--max=MAXPODS must be larger or equal to --min=MINPODS, max: %lld, min: %lld",
                                     (long long)a.max, (long long)a.min);
-        r = cx_builder_objects(ctl, &builder, &args, &infos, err);
+        r = builder_objects(ctl, &builder, &args, &infos, err);
         for (size_t i = 0; r == 0 && i < infos.count; i++)
                 r = autoscale_one(ctl, &create, &a, infos.items[i], err);
         return r;

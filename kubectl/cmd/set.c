@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl set image, set env, set resources: edits the pod template of workloads and sends the difference.
 #include "kubectl/cmd/commands.h"
-#include "schema/engine.h"
+#include "libcommon/schema/engine.h"
 
 struct set {
-        struct cx_builder builder;
-        struct cx_output output;
+        struct builder builder;
+        struct output output;
         const char *dry_run, *container_pattern, *manager;
         bool local;
         int mode;
@@ -13,11 +13,11 @@ struct set {
 
 static void release_set(struct set *set)
 {
-        cx_builder_release(&set->builder);
-        cx_output_release(&set->output);
+        builder_release(&set->builder);
+        output_release(&set->output);
 }
 #define SET_FLAGS(s)                                                                                                   \
-        CX_FILE_FLAGS(&(s)->builder), CX_OUTPUT_FLAGS(&(s)->output), CX_DRY_RUN_FLAG(&(s)->dry_run),                   \
+        FILE_FLAGS(&(s)->builder), OUTPUT_FLAGS(&(s)->output), DRY_RUN_FLAG(&(s)->dry_run),                            \
                 {"selector", 'l', CX_FLAG_STRING, &(s)->builder.selector, "Selector (label query) to filter on."},     \
                 {"all", 0, CX_FLAG_BOOL, &(s)->builder.all, "All objects of the types in the namespace."},             \
                 {"local", 0, CX_FLAG_BOOL, &(s)->local, "Do not contact the server."},                                 \
@@ -35,54 +35,54 @@ static void split(const struct cx_strings *args, bool removals, struct cx_string
         }
 }
 
-static int begin(struct cx_ctl *ctl, struct set *set, const struct cx_flag *flags, int argc, char **argv, bool removals,
-                 struct cx_strings *changes, struct cx_infos *infos, struct cx_error *err)
+static int begin(struct ctl *ctl, struct set *set, const struct cx_flag *flags, int argc, char **argv, bool removals,
+                 struct cx_strings *changes, struct infos *infos, struct cx_error *err)
 {
         CX_STRINGS args = CX_STRINGS_INIT, objects = CX_STRINGS_INIT;
-        int r = cx_output_begin(ctl, flags, argc, argv, &args, &set->output, &set->dry_run, &set->mode, err);
+        int r = output_begin(ctl, flags, argc, argv, &args, &set->output, &set->dry_run, &set->mode, err);
         if (r < 0)
                 return r;
         split(&args, removals, &objects, changes);
-        if (cx_builder_empty(&set->builder, &objects) && strcmp(ctl->path, "set image") != 0)
+        if (builder_empty(&set->builder, &objects) && strcmp(ctl->path, "set image") != 0)
                 return cx_error_set(
                         err, -EINVAL,
                         "one or more resources must be specified as <resource> <name> or <resource>/<name>");
         set->builder.local = set->local;
-        return cx_builder_objects(ctl, &set->builder, &objects, infos, err);
+        return builder_objects(ctl, &set->builder, &objects, infos, err);
 }
 
 // Sends what `now` differs from the object in. Prints the result when there is a difference (or `always`).
-static int finish(struct cx_ctl *ctl, struct set *set, struct cx_info *info, json_t *now, const char *words,
-                  bool always, struct cx_error *err)
+static int finish(struct ctl *ctl, struct set *set, struct info *info, json_t *now, const char *words, bool always,
+                  struct cx_error *err)
 {
         json_auto_t *patch = NULL;
-        int r = cx_info_diff(info, now, &patch, err);
+        int r = info_diff(info, now, &patch, err);
         if (r < 0)
                 return r;
         bool changed = json_object_size(patch) > 0;
-        if (changed && (set->local || set->mode == CX_DRY_CLIENT)) {
+        if (changed && (set->local || set->mode == DRY_CLIENT)) {
                 json_decref(info->object);
                 info->object = json_incref(now);
         } else if (changed) {
-                r = cx_info_patch(ctl, info, NULL, cx_info_patch_type(info), patch, set->mode,
-                                  set->manager ? set->manager : "kubectl-set", err);
+                r = info_patch(ctl, info, NULL, info_patch_type(info), patch, set->mode,
+                               set->manager ? set->manager : "kubectl-set", err);
                 if (r < 0)
                         return r;
         }
-        if (!changed && !always && set->output.form == CX_OUTPUT_DEFAULT)
+        if (!changed && !always && set->output.form == OUTPUT_DEFAULT)
                 return 0;
-        return cx_output_result(&set->output, info, words, set->mode, err);
+        return output_result(&set->output, info, words, set->mode, err);
 }
 
-static int for_each(struct cx_ctl *ctl, struct set *set, struct cx_infos *infos, const char *words,
-                    int (*edit)(void *context, const struct cx_info *info, json_t *pod_spec, struct cx_error *err),
+static int for_each(struct ctl *ctl, struct set *set, struct infos *infos, const char *words,
+                    int (*edit)(void *context, const struct info *info, json_t *pod_spec, struct cx_error *err),
                     void *context, struct cx_error *err)
 {
         (void)err;
         for (size_t i = 0; i < infos->count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
                 json_auto_t *now = json_deep_copy(infos->items[i]->object);
-                json_t *spec = cx_pod_template(now);
+                json_t *spec = pod_template(now);
                 int r = spec ? edit(context, infos->items[i], spec, &failure)
                              : cx_error_set(&failure, -EINVAL,
                                             "%s/%s the object is not a pod or does not have a pod template: *%s.%s",
@@ -91,7 +91,7 @@ static int for_each(struct cx_ctl *ctl, struct set *set, struct cx_infos *infos,
                 if (r == 0)
                         r = finish(ctl, set, infos->items[i], now, words, strcmp(words, "env updated") == 0, &failure);
                 if (r < 0)
-                        cx_ctl_report(ctl, &failure);
+                        ctl_report(ctl, &failure);
         }
         return 0;
 }
@@ -108,7 +108,7 @@ static bool selected(const char *pattern, const char *name)
 }
 
 // --- image ----------------------------------------------------------------------------------------------------------
-static int edit_images(void *context, const struct cx_info *info CX_UNUSED, json_t *spec, struct cx_error *err)
+static int edit_images(void *context, const struct info *info CX_UNUSED, json_t *spec, struct cx_error *err)
 {
         const struct cx_strings *changes = context;
         static const char *const lists[] = {"initContainers", "containers"};
@@ -132,12 +132,12 @@ static int edit_images(void *context, const struct cx_info *info CX_UNUSED, json
         return 0;
 }
 
-CX_COMMAND(set_image)
+COMMAND(set_image)
 {
         CX_CLEANUP(release_set) struct set set = {0};
         const struct cx_flag flags[] = {SET_FLAGS(&set), {0}};
         CX_STRINGS changes = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
+        INFOS infos = INFOS_INIT;
         int r = begin(ctl, &set, flags, argc, argv, false, &changes, &infos, err);
         if (r < 0)
                 return r;
@@ -151,7 +151,7 @@ struct env {
         const struct set *set;
         struct cx_strings changes;
         const char *from, *prefix;
-        struct cx_ctl *ctl;
+        struct ctl *ctl;
         bool overwrite, list;
 };
 
@@ -181,11 +181,11 @@ static void unset_env(json_t *container, const char *name)
 // References to all keys of a config map or secret.
 static int env_from(const struct env *env, json_t *container, struct cx_error *err)
 {
-        CX_BUILDER builder = {0};
+        BUILDER builder = {0};
         CX_STRINGS words = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
+        INFOS infos = INFOS_INIT;
         cx_strings_add(&words, env->from);
-        int r = cx_builder_objects(env->ctl, &builder, &words, &infos, err);
+        int r = builder_objects(env->ctl, &builder, &words, &infos, err);
         if (r < 0 || !infos.count)
                 return r < 0 ? r : cx_error_set(err, -ENOENT, "%s was not found", env->from);
         bool secret = strcmp(infos.items[0]->mapping->kind, "Secret") == 0;
@@ -211,27 +211,27 @@ static int env_from(const struct env *env, json_t *container, struct cx_error *e
         return 0;
 }
 
-static void list_env(const struct cx_info *info, const json_t *container)
+static void list_env(const struct info *info, const json_t *container)
 {
         size_t i;
         json_t *entry;
-        CX_OUT("# %s %s, container %s\n", info->mapping->kind, info->name, cx_json_string_or(container, "name", ""));
+        OUT("# %s %s, container %s\n", info->mapping->kind, info->name, cx_json_string_or(container, "name", ""));
         json_array_foreach (json_object_get(container, "env"), i, entry) {
                 const json_t *from = json_object_get(entry, "valueFrom"), *ref;
                 const char *name = cx_json_string_or(entry, "name", "");
                 if (!from)
-                        CX_OUT("%s=%s\n", name, cx_json_string_or(entry, "value", ""));
+                        OUT("%s=%s\n", name, cx_json_string_or(entry, "value", ""));
                 else if ((ref = json_object_get(from, "secretKeyRef")) ||
                          (ref = json_object_get(from, "configMapKeyRef")))
-                        CX_OUT("# %s from %s %s, key %s\n", name,
-                               json_object_get(from, "secretKeyRef") ? "secret" : "configmap",
-                               cx_json_string_or(ref, "name", ""), cx_json_string_or(ref, "key", ""));
+                        OUT("# %s from %s %s, key %s\n", name,
+                            json_object_get(from, "secretKeyRef") ? "secret" : "configmap",
+                            cx_json_string_or(ref, "name", ""), cx_json_string_or(ref, "key", ""));
                 else if ((ref = json_object_get(from, "fieldRef")))
-                        CX_OUT("# %s from field path %s\n", name, cx_json_string_or(ref, "fieldPath", ""));
+                        OUT("# %s from field path %s\n", name, cx_json_string_or(ref, "fieldPath", ""));
         }
 }
 
-static int edit_env(void *context, const struct cx_info *info, json_t *spec, struct cx_error *err)
+static int edit_env(void *context, const struct info *info, json_t *spec, struct cx_error *err)
 {
         const struct env *env = context;
         size_t i, found = 0;
@@ -266,7 +266,7 @@ static int edit_env(void *context, const struct cx_info *info, json_t *spec, str
         return 0;
 }
 
-CX_COMMAND(set_env)
+COMMAND(set_env)
 {
         CX_CLEANUP(release_set) struct set set = {.container_pattern = "*"};
         struct env env = {.set = &set, .ctl = ctl, .overwrite = true};
@@ -280,7 +280,7 @@ CX_COMMAND(set_env)
                 {"overwrite", 0, CX_FLAG_BOOL, &env.overwrite, "Allow values to be changed."},
                 {"list", 0, CX_FLAG_BOOL, &env.list, "Show what there is."},
                 {0}};
-        CX_INFOS infos = CX_INFOS_INIT;
+        INFOS infos = INFOS_INIT;
         int r = begin(ctl, &set, flags, argc, argv, true, &env.changes, &infos, err);
         for (size_t i = 0; i < more.count; i++)
                 if (strchr(more.items[i], '='))
@@ -289,8 +289,8 @@ CX_COMMAND(set_env)
                 r = cx_error_set(err, -EINVAL, "at least one environment variable must be provided");
         if (r == 0 && env.list) {
                 for (size_t i = 0; r == 0 && i < infos.count; i++)
-                        if (cx_pod_template(infos.items[i]->object))
-                                r = edit_env(&env, infos.items[i], cx_pod_template(infos.items[i]->object), err);
+                        if (pod_template(infos.items[i]->object))
+                                r = edit_env(&env, infos.items[i], pod_template(infos.items[i]->object), err);
         } else if (r == 0) {
                 r = for_each(ctl, &set, &infos, "env updated", edit_env, &env, err);
         }
@@ -321,7 +321,7 @@ static int set_amounts(json_t *container, const char *member, const struct cx_st
         return 0;
 }
 
-static int edit_resources(void *context, const struct cx_info *info CX_UNUSED, json_t *spec, struct cx_error *err)
+static int edit_resources(void *context, const struct info *info CX_UNUSED, json_t *spec, struct cx_error *err)
 {
         const struct amounts *amounts = context;
         size_t i;
@@ -342,7 +342,7 @@ static int edit_resources(void *context, const struct cx_info *info CX_UNUSED, j
                                     cx_str(amounts->set->container_pattern));
 }
 
-CX_COMMAND(set_resources)
+COMMAND(set_resources)
 {
         CX_CLEANUP(release_set) struct set set = {.container_pattern = "*"};
         struct amounts amounts = {.set = &set};
@@ -353,7 +353,7 @@ CX_COMMAND(set_resources)
                 {"requests", 0, CX_FLAG_CSV, &amounts.requests, "RESOURCE=QUANTITY pairs; 0 removes."},
                 {0}};
         CX_STRINGS changes = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
+        INFOS infos = INFOS_INIT;
         int r = begin(ctl, &set, flags, argc, argv, false, &changes, &infos, err);
         if (r == 0 && !amounts.limits.count && !amounts.requests.count)
                 r = cx_error_set(
@@ -367,8 +367,7 @@ CX_COMMAND(set_resources)
 }
 
 // --- service account, selector --------------------------------------------------------------------------------------
-static int edit_account(void *context, const struct cx_info *info CX_UNUSED, json_t *spec,
-                        struct cx_error *err CX_UNUSED)
+static int edit_account(void *context, const struct info *info CX_UNUSED, json_t *spec, struct cx_error *err CX_UNUSED)
 {
         json_object_set_new(spec, "serviceAccountName", json_string(context));
         if (json_object_get(spec, "serviceAccount"))
@@ -385,39 +384,39 @@ static int take_last(struct cx_strings *words, char **ret_last, const char *why,
         return 0;
 }
 
-CX_COMMAND(set_serviceaccount)
+COMMAND(set_serviceaccount)
 {
         CX_CLEANUP(release_set) struct set set = {0};
         const struct cx_flag flags[] = {SET_FLAGS(&set), {0}};
         CX_STRINGS words = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
+        INFOS infos = INFOS_INIT;
         CX_CLEANUP(cx_freep) char *account = NULL;
-        int r = cx_output_begin(ctl, flags, argc, argv, &words, &set.output, &set.dry_run, &set.mode, err);
+        int r = output_begin(ctl, flags, argc, argv, &words, &set.output, &set.dry_run, &set.mode, err);
         if (r == 0)
                 r = take_last(&words, &account, "serviceaccount is required", err);
         set.builder.local = set.local;
         if (r == 0)
-                r = cx_builder_objects(ctl, &set.builder, &words, &infos, err);
+                r = builder_objects(ctl, &set.builder, &words, &infos, err);
         return r < 0 ? r : for_each(ctl, &set, &infos, "serviceaccount updated", edit_account, account, err);
 }
 
-CX_COMMAND(set_selector)
+COMMAND(set_selector)
 {
         CX_CLEANUP(release_set) struct set set = {0};
         const struct cx_flag flags[] = {SET_FLAGS(&set), {0}};
         CX_STRINGS words = CX_STRINGS_INIT;
-        CX_INFOS infos = CX_INFOS_INIT;
+        INFOS infos = INFOS_INIT;
         CX_CLEANUP(cx_freep) char *text = NULL;
         json_auto_t *selector = NULL;
-        int r = cx_output_begin(ctl, flags, argc, argv, &words, &set.output, &set.dry_run, &set.mode, err);
+        int r = output_begin(ctl, flags, argc, argv, &words, &set.output, &set.dry_run, &set.mode, err);
         if (r == 0)
                 r = take_last(&words, &text,
                               "one or more resources must be specified as <resource> <name> or <resource>/<name>", err);
         if (r == 0)
-                r = cx_parse_map(text, &selector, err);
+                r = parse_map(text, &selector, err);
         set.builder.local = set.local;
         if (r == 0)
-                r = cx_builder_objects(ctl, &set.builder, &words, &infos, err);
+                r = builder_objects(ctl, &set.builder, &words, &infos, err);
         for (size_t i = 0; r == 0 && i < infos.count; i++) {
                 json_auto_t *now = json_deep_copy(infos.items[i]->object);
                 if (strcmp(infos.items[i]->mapping->kind, "Service") != 0)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl version, cluster-info and options.
-#include "format/yaml.h"
 #include "kubectl/cmd/commands.h"
+#include "libcommon/format/yaml.h"
 
 #define CLIENT_VERSION "v1.35.0"
 #define KUSTOMIZE_VERSION "v5.7.1" // that kubectl of this version has; its directories (-k) are refused
 
-CX_COMMAND(version)
+COMMAND(version)
 {
         bool client_only = false;
         const char *output = "";
@@ -16,7 +16,7 @@ CX_COMMAND(version)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         if (args.count) {
@@ -28,7 +28,7 @@ CX_COMMAND(version)
         json_auto_t *server = NULL;
         CX_ERROR failure = CX_ERROR_INIT;
         if (!client_only)
-                r = cx_ctl_json(ctl, "GET", "/version", NULL, NULL, &server, &failure);
+                r = ctl_json(ctl, "GET", "/version", NULL, NULL, &server, &failure);
         json_auto_t *all = json_pack("{s:{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s},s:s}", "clientVersion", "major", "1",
                                      "minor", "35", "gitVersion", CLIENT_VERSION, "gitCommit", "", "gitTreeState",
                                      "clean", "buildDate", "1970-01-01T00:00:00Z", "goVersion", "none", "compiler",
@@ -52,16 +52,16 @@ CX_COMMAND(version)
         return failure.code ? cx_error_move(err, &failure) : 0;
 }
 
-CX_COMMAND(cluster_info)
+COMMAND(cluster_info)
 {
         const struct cx_flag flags[] = {{0}};
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r == 0)
-                r = cx_ctl_connect(ctl, err);
+                r = ctl_connect(ctl, err);
         if (r < 0)
                 return r;
-        json_auto_t *services = cx_list_objects(
+        json_auto_t *services = list_objects(
                 ctl, "/api/v1/namespaces/kube-system/services?labelSelector=kubernetes.io%2Fcluster-service%3Dtrue",
                 err);
         if (!services)
@@ -69,8 +69,7 @@ CX_COMMAND(cluster_info)
         bool color = isatty(STDOUT_FILENO);
         const char *green = color ? "\033[0;32m" : "", *yellow = color ? "\033[0;33m" : "",
                    *off = color ? "\033[0m" : "";
-        CX_OUT("%sKubernetes control plane%s is running at %s%s%s\n", green, off, yellow, cx_rest_server(ctl->rest),
-               off);
+        OUT("%sKubernetes control plane%s is running at %s%s%s\n", green, off, yellow, cx_rest_server(ctl->rest), off);
         size_t i;
         json_t *service;
         json_array_foreach (services, i, service) {
@@ -78,21 +77,21 @@ CX_COMMAND(cluster_info)
                 const json_t *labels = cx_json_get(service, "metadata.labels");
                 const char *shown = json_string_value(json_object_get(labels, "kubernetes.io/name"));
                 const char *port = cx_json_string_or(json_array_get(cx_json_get(service, "spec.ports"), 0), "name", "");
-                CX_OUT("%s%s%s is running at %s%s/api/v1/namespaces/kube-system/services/%s%s%s/proxy%s\n", green,
-                       shown ? shown : name, off, yellow, cx_rest_server(ctl->rest), name, *port ? ":" : "", port, off);
+                OUT("%s%s%s is running at %s%s/api/v1/namespaces/kube-system/services/%s%s%s/proxy%s\n", green,
+                    shown ? shown : name, off, yellow, cx_rest_server(ctl->rest), name, *port ? ":" : "", port, off);
         }
-        CX_OUT("\nTo further debug and diagnose cluster problems, use 'kubectl cluster-info dump'.\n");
+        OUT("\nTo further debug and diagnose cluster problems, use 'kubectl cluster-info dump'.\n");
         return 0;
 }
 
-CX_COMMAND(options)
+COMMAND(options)
 {
         (void)argc;
         (void)argv;
         (void)err;
         CX_BUF text = CX_BUF_INIT;
         cx_buf_add(&text, "The following options can be passed to any command:\n\n");
-        cx_flags_help(cx_ctl_global_flags(ctl), &text);
+        cx_flags_help(ctl_global_flags(ctl), &text);
         fputs(text.data, stdout);
         return 0;
 }

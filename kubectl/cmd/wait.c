@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl wait, and watching one object until something is so.
-#include "base/time.h"
 #include "kubectl/cmd/commands.h"
+#include "libcommon/base/time.h"
 
 #include <strings.h>
 
@@ -32,16 +32,16 @@ static int on_event(void *context, const char *type, json_t *object)
 }
 
 // Lists the object by name and decides on it; remembers where to watch from.
-static int look(struct cx_ctl *ctl, const struct cx_info *info, struct waiting *w, struct cx_error *err)
+static int look(struct ctl *ctl, const struct info *info, struct waiting *w, struct cx_error *err)
 {
-        struct cx_info collection = *info;
+        struct info collection = *info;
         collection.name = NULL;
         CX_BUF path = CX_BUF_INIT;
         CX_CLEANUP(cx_freep) char *selector = cx_sprintf("metadata.name=%s", info->name);
-        cx_info_path(&collection, NULL, &path);
+        info_path(&collection, NULL, &path);
         cx_rest_query(&path, "fieldSelector", selector);
         json_auto_t *list = NULL;
-        int r = cx_ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);
+        int r = ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);
         if (r < 0)
                 return r;
         cx_copy_string(w->resource_version, sizeof w->resource_version,
@@ -49,14 +49,14 @@ static int look(struct cx_ctl *ctl, const struct cx_info *info, struct waiting *
         return decide(w, json_array_get(json_object_get(list, "items"), 0));
 }
 
-int cx_watch_object(struct cx_ctl *ctl, const struct cx_info *info, int64_t timeout,
-                    int (*done)(void *context, const json_t *object, struct cx_error *err), void *context,
-                    struct cx_error *err)
+int watch_object(struct ctl *ctl, const struct info *info, int64_t timeout,
+                 int (*done)(void *context, const json_t *object, struct cx_error *err), void *context,
+                 struct cx_error *err)
 {
         struct waiting w = {.done = done, .context = context, .err = err};
         int64_t deadline = cx_time_monotonic() + timeout;
         CX_CLEANUP(cx_freep) char *selector = cx_sprintf("metadata.name=%s", info->name);
-        struct cx_info collection = *info;
+        struct info collection = *info;
         collection.name = NULL;
         int r = look(ctl, info, &w, err);
         while (!w.decided && r == 0) {
@@ -65,12 +65,12 @@ int cx_watch_object(struct cx_ctl *ctl, const struct cx_info *info, int64_t time
                 int64_t left = timeout < 0 ? INT64_C(3600) * CX_NS_PER_S : deadline - cx_time_monotonic();
                 if (left <= 0)
                         return -ETIMEDOUT;
-                cx_info_path(&collection, NULL, &path);
+                info_path(&collection, NULL, &path);
                 cx_rest_query(&path, "fieldSelector", selector);
                 cx_rest_query(&path, "watch", "true");
                 cx_rest_query(&path, "resourceVersion", w.resource_version);
                 cx_rest_query(&path, "timeoutSeconds", CX_INT((left + CX_NS_PER_S - 1) / CX_NS_PER_S));
-                r = cx_ctl_watch(ctl, path.data, NULL, on_event, &w, &failure);
+                r = ctl_watch(ctl, path.data, NULL, on_event, &w, &failure);
                 if (w.decided)
                         break;
                 if (r < 0 && (failure.reason == CX_REASON_EXPIRED || failure.reason == CX_REASON_GONE))
@@ -86,7 +86,7 @@ enum want { WANT_CONDITION, WANT_DELETE, WANT_CREATE, WANT_JSONPATH };
 struct condition {
         enum want want;
         char *name, *value; // condition and its status; expected value of a path, NULL: any
-        struct cx_jsonpath *path;
+        struct jsonpath *path;
         const char *uid;
         json_t *last; // the object when it was last seen
 };
@@ -95,7 +95,7 @@ static void release_condition(struct condition *c)
 {
         free(c->name);
         free(c->value);
-        cx_jsonpath_free(c->path);
+        jsonpath_free(c->path);
         json_decref(c->last);
 }
 
@@ -143,7 +143,7 @@ static int parse_condition(const char *text, struct condition *c, struct cx_erro
                                 c->value[n - 2] = 0;
                         }
                 }
-                return cx_jsonpath_parse_relaxed(only, &c->path, err);
+                return jsonpath_parse_relaxed(only, &c->path, err);
         }
         return cx_error_set(err, -EINVAL, "unrecognized condition: \"%s\"", text);
 }
@@ -168,7 +168,7 @@ static bool has_condition(const struct condition *c, const json_t *object)
 static int has_value(const struct condition *c, const json_t *object, struct cx_error *err)
 {
         json_auto_t *values = NULL;
-        int r = cx_jsonpath_find(c->path, object, true, &values, err);
+        int r = jsonpath_find(c->path, object, true, &values, err);
         if (r < 0)
                 return r;
         size_t n = json_array_size(values);
@@ -182,7 +182,7 @@ static int has_value(const struct condition *c, const json_t *object, struct cx_
         if (json_is_object(value) || json_is_array(value))
                 return cx_error_set(err, -EINVAL, "jsonpath leads to a nested object or list which is not supported");
         CX_BUF text = CX_BUF_INIT;
-        cx_jsonpath_value(value, &text);
+        jsonpath_value(value, &text);
         return strcmp(text.data, c->value) == 0;
 }
 
@@ -202,16 +202,16 @@ static int is_met(void *context, const json_t *object, struct cx_error *err)
         return 0;
 }
 
-static int wait_all(struct cx_ctl *ctl, struct condition *c, struct cx_infos *infos, int64_t timeout,
-                    struct cx_output *output, struct cx_error *err)
+static int wait_all(struct ctl *ctl, struct condition *c, struct infos *infos, int64_t timeout, struct output *output,
+                    struct cx_error *err)
 {
         int64_t deadline = cx_time_monotonic() + timeout;
         for (size_t i = 0; i < infos->count; i++) {
-                struct cx_info *info = infos->items[i];
+                struct info *info = infos->items[i];
                 CX_ERROR failure = CX_ERROR_INIT;
                 int64_t left = timeout < 0 ? INT64_C(604800) * CX_NS_PER_S : deadline - cx_time_monotonic();
                 c->uid = cx_json_string(info->object, "metadata.uid");
-                int r = cx_watch_object(ctl, info, left > 0 ? left : 0, is_met, c, &failure);
+                int r = watch_object(ctl, info, left > 0 ? left : 0, is_met, c, &failure);
                 if (r == -ETIMEDOUT && !failure.code && c->want == WANT_CREATE)
                         cx_error_set(&failure, r, "timed out waiting for the condition");
                 else if (r == -ETIMEDOUT && !failure.code && timeout == 0)
@@ -222,11 +222,10 @@ static int wait_all(struct cx_ctl *ctl, struct condition *c, struct cx_infos *in
                 if (r < 0 && infos->count == 1)
                         return cx_error_move(err, &failure);
                 if (r < 0) {
-                        cx_ctl_report(ctl, &failure);
+                        ctl_report(ctl, &failure);
                         continue;
                 }
-                r = cx_output_result(output, info, c->want == WANT_DELETE ? "deleted" : "condition met", CX_DRY_NONE,
-                                     err);
+                r = output_result(output, info, c->want == WANT_DELETE ? "deleted" : "condition met", DRY_NONE, err);
                 fflush(stdout);
                 if (r < 0)
                         return r;
@@ -234,17 +233,17 @@ static int wait_all(struct cx_ctl *ctl, struct condition *c, struct cx_infos *in
         return 0;
 }
 
-CX_COMMAND(wait)
+COMMAND(wait)
 {
-        CX_BUILDER builder = {.may_list = false};
-        CX_OUTPUT output = {0};
+        BUILDER builder = {.may_list = false};
+        OUTPUT output = {0};
         CX_CLEANUP(release_condition) struct condition condition = {0};
         const char *what = NULL;
         int64_t timeout = 30 * CX_NS_PER_S;
         const struct cx_flag flags[] = {
-                CX_FILE_FLAGS(&builder),
-                CX_SELECTOR_FLAGS(&builder),
-                CX_OUTPUT_FLAGS(&output),
+                FILE_FLAGS(&builder),
+                SELECTOR_FLAGS(&builder),
+                OUTPUT_FLAGS(&output),
                 {"for", 0, CX_FLAG_STRING, &what,
                  "create, delete, condition=NAME[=VALUE], jsonpath='{EXPRESSION}'[=VALUE]."},
                 {"all", 0, CX_FLAG_BOOL, &builder.all, "All objects of the types."},
@@ -253,7 +252,7 @@ CX_COMMAND(wait)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = cx_output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
+        int r = output_begin(ctl, flags, argc, argv, &args, &output, NULL, NULL, err);
         if (r < 0)
                 return r;
         if (!what)
@@ -261,14 +260,14 @@ CX_COMMAND(wait)
         r = parse_condition(what, &condition, err);
         if (r < 0)
                 return r;
-        CX_INFOS infos = CX_INFOS_INIT, targets = CX_INFOS_INIT;
+        INFOS infos = INFOS_INIT, targets = INFOS_INIT;
         if (condition.want == WANT_CREATE) {
-                r = cx_builder_targets(ctl, &builder, &args, &targets, err);
+                r = builder_targets(ctl, &builder, &args, &targets, err);
                 if (r == 0)
-                        r = cx_builder_expand(ctl, &builder, &targets, &infos, err);
+                        r = builder_expand(ctl, &builder, &targets, &infos, err);
         } else {
                 builder.ignore_not_found = condition.want == WANT_DELETE;
-                r = cx_builder_objects(ctl, &builder, &args, &infos, err);
+                r = builder_objects(ctl, &builder, &args, &infos, err);
         }
         if (r < 0)
                 return r;

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parser: recursive descent over the text, into a tree that points into a copy of it.
-#include "base/strings.h"
 #include "kubectl/printer/gotemplate_internal.h"
+#include "libcommon/base/strings.h"
 
 #define MAX_TEXT ((size_t)1 << 20)
 #define MAX_NESTING 64
 
 struct parser {
-        struct cx_gotemplate *t;
+        struct gotemplate *t;
         const char *p, *end;
         int depth, ranges;
         struct cx_strings variables; // in scope
         struct cx_error *err;
 };
 
-static void *keep(struct cx_gotemplate *t, void *memory)
+static void *keep(struct gotemplate *t, void *memory)
 {
         t->memory = cx_realloc_array(t->memory, t->n_memory + 1, sizeof *t->memory);
         return t->memory[t->n_memory++] = memory;
 }
 
 // A copy of `count` elements with room for one more, owned by the template.
-static void *grow(struct cx_gotemplate *t, void *old, size_t count, size_t size)
+static void *grow(struct gotemplate *t, void *old, size_t count, size_t size)
 {
         if (count & (count - 1)) // room is doubled at powers of two
                 return old;
@@ -499,9 +499,9 @@ static int parse_list(struct parser *s, struct gt_list *list, const char **ret_e
         return r;
 }
 
-int cx_gotemplate_parse(const char *text, struct cx_gotemplate **ret_template, struct cx_error *err)
+int gotemplate_parse(const char *text, struct gotemplate **ret_template, struct cx_error *err)
 {
-        CX_CLEANUP(cx_gotemplate_freep) struct cx_gotemplate *t = cx_alloc(sizeof *t);
+        CX_CLEANUP(gotemplate_freep) struct gotemplate *t = cx_alloc(sizeof *t);
         const char *ended_by = NULL;
         if (strlen(text) > MAX_TEXT)
                 return cx_error_set(err, -E2BIG, "the template is too long");
@@ -517,7 +517,7 @@ int cx_gotemplate_parse(const char *text, struct cx_gotemplate **ret_template, s
         return r;
 }
 
-void cx_gotemplate_free(struct cx_gotemplate *t)
+void gotemplate_free(struct gotemplate *t)
 {
         if (!t)
                 return;

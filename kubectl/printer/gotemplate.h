@@ -4,19 +4,19 @@
 // `base64decode`.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
 
 #include <jansson.h>
 
-struct cx_gotemplate;
+struct gotemplate;
 // Compiles a template. The text comes from the user: length and nesting are capped.
-int cx_gotemplate_parse(const char *text, struct cx_gotemplate **ret_template, struct cx_error *err) CX_CHECK;
-void cx_gotemplate_free(struct cx_gotemplate *template);
-CX_DEFINE_CLEANUP(struct cx_gotemplate, cx_gotemplate_freep, cx_gotemplate_free)
+int gotemplate_parse(const char *text, struct gotemplate **ret_template, struct cx_error *err) CX_CHECK;
+void gotemplate_free(struct gotemplate *template);
+CX_DEFINE_CLEANUP(struct gotemplate, gotemplate_freep, gotemplate_free)
 // Writes what the template makes of `data`. A missing key is "<no value>", or an error unless `allow_missing`. What was
 // written before an error stays written.
-int cx_gotemplate_print(const struct cx_gotemplate *template, const json_t *data, bool allow_missing, struct cx_buf *to,
-                        struct cx_error *err) CX_CHECK;
+int gotemplate_print(const struct gotemplate *template, const json_t *data, bool allow_missing, struct cx_buf *to,
+                     struct cx_error *err) CX_CHECK;
 // A value as %v prints it: "map[a:1 b:[x y]]".
-void cx_gotemplate_value(const json_t *value, struct cx_buf *to);
+void gotemplate_value(const json_t *value, struct cx_buf *to);

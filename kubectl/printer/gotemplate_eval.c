@@ -16,7 +16,7 @@ struct variable {
 };
 enum flow { RUNS, BREAKS, CONTINUES }; // positive results of run_list
 struct eval {
-        const struct cx_gotemplate *t;
+        const struct gotemplate *t;
         bool allow_missing;
         struct variable *variables;
         size_t n_variables, work;
@@ -206,7 +206,7 @@ static int run_round(struct eval *e, const struct gt_node *node, json_t *key, js
 
 static int range_object(struct eval *e, const struct gt_node *node, json_t *object)
 {
-        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(object);
+        CX_CLEANUP(cx_freep) const char **keys = sorted_keys(object);
         int r = 0;
         for (size_t i = 0; r == 0 && keys[i]; i++) {
                 json_auto_t *name = json_string(keys[i]);
@@ -242,7 +242,7 @@ static int run_range(struct eval *e, const struct gt_node *node, json_t *over, j
                 }
         } else if (!json_is_null(over)) {
                 CX_BUF text = CX_BUF_INIT;
-                cx_gotemplate_value(over, &text);
+                gotemplate_value(over, &text);
                 return fail(e, &node->pipe->commands[0].operands[0], "range can't iterate over %s", text.data);
         }
         bool empty =
@@ -301,7 +301,7 @@ static int run_node(struct eval *e, const struct gt_node *node, json_t *dot)
                         set_variable(e, node->pipe->variables[i], value, node->pipe->assigns);
         if (node->kind == GT_PIPE) {
                 if (!node->pipe->n_variables)
-                        cx_gotemplate_value(value, e->to);
+                        gotemplate_value(value, e->to);
                 return 0; // a variable lives until the end of the list
         }
         if (node->kind == GT_RANGE)
@@ -326,8 +326,8 @@ static int run_list(struct eval *e, const struct gt_list *list, json_t *dot)
         return r;
 }
 
-int cx_gotemplate_print(const struct cx_gotemplate *template, const json_t *data, bool allow_missing, struct cx_buf *to,
-                        struct cx_error *err)
+int gotemplate_print(const struct gotemplate *template, const json_t *data, bool allow_missing, struct cx_buf *to,
+                     struct cx_error *err)
 {
         struct eval e = {.t = template, .allow_missing = allow_missing, .to = to, .err = err};
         json_auto_t *dot = json_incref((json_t *)data);

@@ -44,7 +44,7 @@ struct gt_definition {
         const char *name;
         struct gt_list body;
 };
-struct cx_gotemplate {
+struct gotemplate {
         char *source;
         struct gt_list root;
         struct gt_definition *definitions;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values of Go templates: truth, how they are printed, and the built-in functions.
-#include "api/quantity.h"
 #include "kubectl/printer/gotemplate_internal.h"
 #include "kubectl/printer/keys.h"
-#include "net/pki.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/net/pki.h"
 
 #include <math.h>
 
@@ -43,7 +43,7 @@ static void print_float(double number, struct cx_buf *to)
 
 static void print_object(const json_t *object, struct cx_buf *to)
 {
-        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(object);
+        CX_CLEANUP(cx_freep) const char **keys = sorted_keys(object);
         cx_buf_add(to, "map[");
         for (size_t i = 0; keys[i]; i++) {
                 const json_t *item = json_object_get(object, keys[i]);
@@ -51,12 +51,12 @@ static void print_object(const json_t *object, struct cx_buf *to)
                 if (json_is_null(item))
                         cx_buf_add(to, "<nil>");
                 else
-                        cx_gotemplate_value(item, to);
+                        gotemplate_value(item, to);
         }
         cx_buf_add_char(to, ']');
 }
 
-void cx_gotemplate_value(const json_t *value, struct cx_buf *to)
+void gotemplate_value(const json_t *value, struct cx_buf *to)
 {
         size_t i;
         json_t *item;
@@ -85,7 +85,7 @@ void cx_gotemplate_value(const json_t *value, struct cx_buf *to)
                         if (json_is_null(item))
                                 cx_buf_add(to, "<nil>");
                         else
-                                cx_gotemplate_value(item, to);
+                                gotemplate_value(item, to);
                 }
                 cx_buf_add_char(to, ']');
                 return;
@@ -188,7 +188,7 @@ static int print_all(json_t *const *args, size_t n, bool line, json_t **ret_valu
                 if (json_is_null(args[i]))
                         cx_buf_add(&text, "<nil>");
                 else
-                        cx_gotemplate_value(args[i], &text);
+                        gotemplate_value(args[i], &text);
         }
         if (line)
                 cx_buf_add_char(&text, '\n');
@@ -235,7 +235,7 @@ static void print_verb(char verb, const char *spec, const json_t *value, struct 
         bool whole = json_is_integer(value), real = json_is_real(value), string = json_is_string(value);
         const char *point = strchr(spec, '.');
         if (verb == 'v' || (verb == 's' && string) || (verb == 't' && json_is_boolean(value))) {
-                cx_gotemplate_value(value, &text);
+                gotemplate_value(value, &text);
                 size_t most = point && string ? strtoul(point + 1, NULL, 10) : text.length;
                 if (most < text.length)
                         cx_buf_truncate(&text, most);
@@ -260,7 +260,7 @@ static void print_verb(char verb, const char *spec, const json_t *value, struct 
                 cx_buf_add_char(&text, (char)json_integer_value(value));
         } else {
                 cx_buf_printf(to, "%%!%c(%s=", verb, type_name(value));
-                cx_gotemplate_value(value, to);
+                gotemplate_value(value, to);
                 cx_buf_add_char(to, ')');
                 return;
         }
@@ -302,7 +302,7 @@ FUNCTION(print_format)
         }
         for (size_t i = next; i < n; i++) {
                 cx_buf_printf(&text, "%s%s=", i == next ? "%!(EXTRA " : ", ", type_name(args[i]));
-                cx_gotemplate_value(args[i], &text);
+                gotemplate_value(args[i], &text);
                 if (i + 1 == n)
                         cx_buf_add_char(&text, ')');
         }

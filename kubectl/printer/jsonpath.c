@@ -13,14 +13,14 @@ struct parser {
         struct cx_error *err;
 };
 
-static struct cx_jp_node *new_node(enum cx_jp_kind kind)
+static struct jp_node *new_node(enum jp_kind kind)
 {
-        struct cx_jp_node *node = cx_alloc(sizeof *node);
+        struct jp_node *node = cx_alloc(sizeof *node);
         node->kind = kind;
         return node;
 }
 
-static void free_node(struct cx_jp_node *node)
+static void free_node(struct jp_node *node)
 {
         for (size_t i = 0; i < node->n_children; i++)
                 free_node(node->children[i]);
@@ -30,9 +30,9 @@ static void free_node(struct cx_jp_node *node)
         free(node);
 }
 
-static void add_child(struct cx_jp_node *node, struct cx_jp_node *child)
+static void add_child(struct jp_node *node, struct jp_node *child)
 {
-        node->children = cx_realloc_array(node->children, node->n_children + 1, sizeof(struct cx_jp_node *));
+        node->children = cx_realloc_array(node->children, node->n_children + 1, sizeof(struct jp_node *));
         node->children[node->n_children++] = child;
 }
 
@@ -53,7 +53,7 @@ static void skip_blanks(struct parser *p)
                 p->at++;
 }
 
-static int parse_pipeline(struct parser *p, struct cx_jp_node *to, const char *ends);
+static int parse_pipeline(struct parser *p, struct jp_node *to, const char *ends);
 
 // A quoted text at p->at; backslash escapes as in Go.
 static int parse_quoted(struct parser *p, char **ret_text)
@@ -80,7 +80,7 @@ static bool ends_field(char c)
         return !c || strchr(" \t\r\n.,[]$@{}()'\"*=!<>|", c) != NULL;
 }
 
-static void parse_field(struct parser *p, struct cx_jp_node *to)
+static void parse_field(struct parser *p, struct jp_node *to)
 {
         CX_BUF name = CX_BUF_INIT;
         while (*p->at && !ends_field(*p->at)) {
@@ -88,18 +88,18 @@ static void parse_field(struct parser *p, struct cx_jp_node *to)
                         p->at++;
                 cx_buf_add_char(&name, *p->at++);
         }
-        struct cx_jp_node *node = new_node(CX_JP_FIELD);
+        struct jp_node *node = new_node(JP_FIELD);
         node->text = cx_buf_detach(&name);
         add_child(to, node);
 }
 
-static int parse_number(struct parser *p, struct cx_jp_node *to)
+static int parse_number(struct parser *p, struct jp_node *to)
 {
         char *end;
         const char *start = p->at;
         errno = 0;
         long long whole = strtoll(start, &end, 10);
-        struct cx_jp_node *node = new_node(CX_JP_VALUE);
+        struct jp_node *node = new_node(JP_VALUE);
         if (*end == '.' || *end == 'e' || *end == 'E') {
                 node->value = json_real(strtod(start, &end));
         } else {
@@ -113,11 +113,11 @@ static int parse_number(struct parser *p, struct cx_jp_node *to)
 }
 
 // The text of one member of a bracket: an index, a slice, "*", or a quoted name; added to `to`.
-static int parse_index(struct parser *p, struct cx_jp_node *to)
+static int parse_index(struct parser *p, struct jp_node *to)
 {
         skip_blanks(p);
         if (*p->at == '\'' || *p->at == '"') {
-                struct cx_jp_node *node = new_node(CX_JP_FIELD);
+                struct jp_node *node = new_node(JP_FIELD);
                 add_child(to, node);
                 int r = parse_quoted(p, &node->text);
                 skip_blanks(p);
@@ -125,11 +125,11 @@ static int parse_index(struct parser *p, struct cx_jp_node *to)
         }
         if (*p->at == '*') {
                 p->at++;
-                add_child(to, new_node(CX_JP_WILDCARD));
+                add_child(to, new_node(JP_WILDCARD));
                 skip_blanks(p);
                 return 0;
         }
-        struct cx_jp_node *node = new_node(CX_JP_ARRAY);
+        struct jp_node *node = new_node(JP_ARRAY);
         add_child(to, node);
         int64_t *const numbers[] = {&node->from, &node->to, &node->step};
         bool *const has[] = {&node->has_from, &node->has_to, &node->has_step};
@@ -159,16 +159,16 @@ static int parse_index(struct parser *p, struct cx_jp_node *to)
         return 0;
 }
 
-static int parse_filter(struct parser *p, struct cx_jp_node *to)
+static int parse_filter(struct parser *p, struct jp_node *to)
 {
         static const char *const operators[] = {"==", "!=", "<=", ">=", "<", ">"};
-        struct cx_jp_node *node = new_node(CX_JP_FILTER);
+        struct jp_node *node = new_node(JP_FILTER);
         add_child(to, node);
         skip_blanks(p);
         if (*p->at != '(')
                 return fail(p, "expected ( after ? in a filter");
         p->at++;
-        struct cx_jp_node *left = new_node(CX_JP_LIST), *right;
+        struct jp_node *left = new_node(JP_LIST), *right;
         add_child(node, left);
         int r = parse_pipeline(p, left, ")=!<>");
         if (r < 0)
@@ -178,7 +178,7 @@ static int parse_filter(struct parser *p, struct cx_jp_node *to)
                         node->text = cx_strdup(operators[i]);
         if (node->text) {
                 p->at += strlen(node->text);
-                right = new_node(CX_JP_LIST);
+                right = new_node(JP_LIST);
                 add_child(node, right);
                 if ((r = parse_pipeline(p, right, ")")) < 0)
                         return r;
@@ -191,7 +191,7 @@ static int parse_filter(struct parser *p, struct cx_jp_node *to)
         return 0;
 }
 
-static int parse_bracket(struct parser *p, struct cx_jp_node *to)
+static int parse_bracket(struct parser *p, struct jp_node *to)
 {
         p->at++;
         skip_blanks(p);
@@ -200,7 +200,7 @@ static int parse_bracket(struct parser *p, struct cx_jp_node *to)
                 p->at++;
                 r = parse_filter(p, to);
         } else {
-                struct cx_jp_node *all = new_node(CX_JP_UNION);
+                struct jp_node *all = new_node(JP_UNION);
                 add_child(to, all);
                 r = parse_index(p, all);
                 while (r == 0 && *p->at == ',') {
@@ -223,11 +223,11 @@ static bool is_word(const char *at, const char *word)
         return strncmp(at, word, n) == 0 && ends_field(at[n]);
 }
 
-static int parse_word(struct parser *p, struct cx_jp_node *to)
+static int parse_word(struct parser *p, struct jp_node *to)
 {
         bool yes = is_word(p->at, "true");
         if (yes || is_word(p->at, "false")) {
-                struct cx_jp_node *node = new_node(CX_JP_VALUE);
+                struct jp_node *node = new_node(JP_VALUE);
                 node->value = json_boolean(yes);
                 add_child(to, node);
                 p->at += yes ? 4 : 5;
@@ -236,11 +236,11 @@ static int parse_word(struct parser *p, struct cx_jp_node *to)
         return fail(p, "unrecognized identifier %.*s", (int)strcspn(p->at, " .[]}"), p->at);
 }
 
-static int parse_step(struct parser *p, struct cx_jp_node *to)
+static int parse_step(struct parser *p, struct jp_node *to)
 {
         char c = *p->at;
         if (c == '$' || c == '@') {
-                struct cx_jp_node *node = new_node(CX_JP_FIELD);
+                struct jp_node *node = new_node(JP_FIELD);
                 node->text = cx_strdup("");
                 if (c == '$')
                         node->value = json_true(); // from the top
@@ -248,24 +248,24 @@ static int parse_step(struct parser *p, struct cx_jp_node *to)
                 p->at++;
         } else if (c == '.' && p->at[1] == '.') {
                 p->at += 2;
-                add_child(to, new_node(CX_JP_RECURSIVE));
+                add_child(to, new_node(JP_RECURSIVE));
                 if (*p->at != '[' && *p->at != '*' && *p->at != '.')
                         parse_field(p, to);
         } else if (c == '.') {
                 p->at++;
                 if (*p->at == '*') {
                         p->at++;
-                        add_child(to, new_node(CX_JP_WILDCARD));
+                        add_child(to, new_node(JP_WILDCARD));
                 } else if (*p->at != '[') {
                         parse_field(p, to);
                 }
         } else if (c == '*') {
                 p->at++;
-                add_child(to, new_node(CX_JP_WILDCARD));
+                add_child(to, new_node(JP_WILDCARD));
         } else if (c == '[') {
                 return parse_bracket(p, to);
         } else if (c == '\'' || c == '"') {
-                struct cx_jp_node *node = new_node(CX_JP_VALUE);
+                struct jp_node *node = new_node(JP_VALUE);
                 add_child(to, node);
                 CX_CLEANUP(cx_freep) char *text = NULL;
                 int r = parse_quoted(p, &text);
@@ -284,7 +284,7 @@ static int parse_step(struct parser *p, struct cx_jp_node *to)
 }
 
 // Steps until one of the characters in `ends` (not taken).
-static int parse_pipeline(struct parser *p, struct cx_jp_node *to, const char *ends)
+static int parse_pipeline(struct parser *p, struct jp_node *to, const char *ends)
 {
         if (++p->depth > MAX_DEPTH)
                 return fail(p, "the template is nested too deep");
@@ -302,9 +302,9 @@ static int parse_pipeline(struct parser *p, struct cx_jp_node *to, const char *e
         return 0;
 }
 
-static int parse_template(struct parser *p, struct cx_jp_node *to, bool in_range);
+static int parse_template(struct parser *p, struct jp_node *to, bool in_range);
 
-static int parse_action(struct parser *p, struct cx_jp_node *to, bool *ret_end)
+static int parse_action(struct parser *p, struct jp_node *to, bool *ret_end)
 {
         p->at++;
         skip_blanks(p);
@@ -319,7 +319,7 @@ static int parse_action(struct parser *p, struct cx_jp_node *to, bool *ret_end)
         }
         if (is_word(p->at, "range")) {
                 p->at += 5;
-                struct cx_jp_node *range = new_node(CX_JP_RANGE), *list = new_node(CX_JP_LIST);
+                struct jp_node *range = new_node(JP_RANGE), *list = new_node(JP_LIST);
                 add_child(to, range);
                 add_child(range, list);
                 int r = parse_pipeline(p, list, "}");
@@ -332,7 +332,7 @@ static int parse_action(struct parser *p, struct cx_jp_node *to, bool *ret_end)
                 p->ranges--;
                 return r;
         }
-        struct cx_jp_node *list = new_node(CX_JP_LIST);
+        struct jp_node *list = new_node(JP_LIST);
         add_child(to, list);
         int r = parse_pipeline(p, list, "}");
         if (r == 0)
@@ -340,12 +340,12 @@ static int parse_action(struct parser *p, struct cx_jp_node *to, bool *ret_end)
         return r;
 }
 
-static int parse_template(struct parser *p, struct cx_jp_node *to, bool in_range)
+static int parse_template(struct parser *p, struct jp_node *to, bool in_range)
 {
         while (*p->at) {
                 if (*p->at != '{') {
                         size_t length = strcspn(p->at, "{");
-                        struct cx_jp_node *node = new_node(CX_JP_TEXT);
+                        struct jp_node *node = new_node(JP_TEXT);
                         node->text = cx_strndup(p->at, length);
                         add_child(to, node);
                         p->at += length;
@@ -363,28 +363,28 @@ static int parse_template(struct parser *p, struct cx_jp_node *to, bool in_range
         return in_range ? fail(p, "unexpected end of template, {end} is missing") : 0;
 }
 
-int cx_jsonpath_parse(const char *text, struct cx_jsonpath **ret_path, struct cx_error *err)
+int jsonpath_parse(const char *text, struct jsonpath **ret_path, struct cx_error *err)
 {
         if (strlen(text) > MAX_TEXT)
                 return cx_error_set(err, -E2BIG, "the template is longer than %d bytes", MAX_TEXT);
         struct parser p = {.at = text, .err = err};
-        struct cx_jsonpath *path = cx_alloc(sizeof *path);
-        path->root = new_node(CX_JP_LIST);
+        struct jsonpath *path = cx_alloc(sizeof *path);
+        path->root = new_node(JP_LIST);
         int r = parse_template(&p, path->root, false);
         if (r < 0) {
-                cx_jsonpath_free(path);
+                jsonpath_free(path);
                 return r;
         }
         *ret_path = path;
         return 0;
 }
 
-int cx_jsonpath_parse_relaxed(const char *text, struct cx_jsonpath **ret_path, struct cx_error *err)
+int jsonpath_parse_relaxed(const char *text, struct jsonpath **ret_path, struct cx_error *err)
 {
         size_t length = strlen(text);
         const char *start = text;
         if (!length)
-                return cx_jsonpath_parse(text, ret_path, err);
+                return jsonpath_parse(text, ret_path, err);
         if (*start == '{') {
                 if (start[length - 1] != '}')
                         return cx_error_set(err, -EINVAL,
@@ -395,10 +395,10 @@ int cx_jsonpath_parse_relaxed(const char *text, struct cx_jsonpath **ret_path, s
         }
         bool dotted = *start == '.' || *start == '[' || *start == '@' || *start == '$';
         CX_CLEANUP(cx_freep) char *whole = cx_sprintf("{%s%.*s}", dotted ? "" : ".", (int)length, start);
-        return cx_jsonpath_parse(whole, ret_path, err);
+        return jsonpath_parse(whole, ret_path, err);
 }
 
-void cx_jsonpath_free(struct cx_jsonpath *path)
+void jsonpath_free(struct jsonpath *path)
 {
         if (!path)
                 return;

@@ -35,9 +35,9 @@ static void release_found(struct found *found)
 }
 #define FOUND CX_CLEANUP(release_found) struct found
 
-static int eval_list(struct eval *e, const struct cx_jp_node *list, const json_t *at, struct found *ret_found);
+static int eval_list(struct eval *e, const struct jp_node *list, const json_t *at, struct found *ret_found);
 
-static int eval_field(struct eval *e, const struct cx_jp_node *node, const struct found *in, struct found *out)
+static int eval_field(struct eval *e, const struct jp_node *node, const struct found *in, struct found *out)
 {
         if (node->text[0] == 0 && (node->value || in->count == 0)) {
                 add(out, e->top);
@@ -57,7 +57,7 @@ static int eval_field(struct eval *e, const struct cx_jp_node *node, const struc
         return 0;
 }
 
-static int eval_array(struct eval *e, const struct cx_jp_node *node, const json_t *value, struct found *out)
+static int eval_array(struct eval *e, const struct jp_node *node, const json_t *value, struct found *out)
 {
         if (!json_is_array(value)) {
                 if (e->allow_missing && (!value || json_is_null(value)))
@@ -131,7 +131,7 @@ static int compare(const json_t *a, const json_t *b, bool *ret_comparable)
 }
 
 // Whether one element passes `left op right`.
-static int passes(struct eval *e, const struct cx_jp_node *node, const json_t *item, bool *ret_pass)
+static int passes(struct eval *e, const struct jp_node *node, const json_t *item, bool *ret_pass)
 {
         bool saved = e->allow_missing;
         e->allow_missing = true;
@@ -165,7 +165,7 @@ static int passes(struct eval *e, const struct cx_jp_node *node, const json_t *i
         return 0;
 }
 
-static int eval_filter(struct eval *e, const struct cx_jp_node *node, const json_t *value, struct found *out)
+static int eval_filter(struct eval *e, const struct jp_node *node, const json_t *value, struct found *out)
 {
         if (!json_is_array(value)) {
                 if (!value || json_is_null(value))
@@ -185,18 +185,18 @@ static int eval_filter(struct eval *e, const struct cx_jp_node *node, const json
         return 0;
 }
 
-static int eval_node(struct eval *e, const struct cx_jp_node *node, const struct found *in, struct found *out)
+static int eval_node(struct eval *e, const struct jp_node *node, const struct found *in, struct found *out)
 {
         int r = 0;
         if (e->work++ > MAX_FOUND)
                 return cx_error_set(e->err, -E2BIG, "the template finds too much");
         switch (node->kind) {
-        case CX_JP_FIELD:
+        case JP_FIELD:
                 return eval_field(e, node, in, out);
-        case CX_JP_VALUE:
+        case JP_VALUE:
                 add(out, node->value);
                 return 0;
-        case CX_JP_UNION:
+        case JP_UNION:
                 for (size_t i = 0; r == 0 && i < node->n_children; i++)
                         r = eval_node(e, node->children[i], in, out);
                 return r;
@@ -205,19 +205,19 @@ static int eval_node(struct eval *e, const struct cx_jp_node *node, const struct
         }
         for (size_t i = 0; r == 0 && i < in->count; i++) {
                 const json_t *value = in->items[i];
-                if (node->kind == CX_JP_ARRAY)
+                if (node->kind == JP_ARRAY)
                         r = eval_array(e, node, value, out);
-                else if (node->kind == CX_JP_FILTER)
+                else if (node->kind == JP_FILTER)
                         r = eval_filter(e, node, value, out);
-                else if (node->kind == CX_JP_WILDCARD)
+                else if (node->kind == JP_WILDCARD)
                         eval_wildcard(value, out);
-                else if (node->kind == CX_JP_RECURSIVE)
+                else if (node->kind == JP_RECURSIVE)
                         eval_recursive(e, value, out);
         }
         return r;
 }
 
-static int eval_list(struct eval *e, const struct cx_jp_node *list, const json_t *at, struct found *ret_found)
+static int eval_list(struct eval *e, const struct jp_node *list, const json_t *at, struct found *ret_found)
 {
         FOUND now = {0};
         add(&now, at);
@@ -225,7 +225,7 @@ static int eval_list(struct eval *e, const struct cx_jp_node *list, const json_t
                 FOUND next = {0};
                 // after "..", fields that some of the objects lack are no error
                 bool saved = e->allow_missing;
-                if (i && list->children[i - 1]->kind == CX_JP_RECURSIVE)
+                if (i && list->children[i - 1]->kind == JP_RECURSIVE)
                         e->allow_missing = true;
                 int r = eval_node(e, list->children[i], &now, &next);
                 e->allow_missing = saved;
@@ -240,7 +240,7 @@ static int eval_list(struct eval *e, const struct cx_jp_node *list, const json_t
         return 0;
 }
 
-void cx_jsonpath_value(const json_t *value, struct cx_buf *to)
+void jsonpath_value(const json_t *value, struct cx_buf *to)
 {
         if (json_is_string(value)) {
                 cx_buf_append(to, json_string_value(value), json_string_length(value));
@@ -253,18 +253,18 @@ void cx_jsonpath_value(const json_t *value, struct cx_buf *to)
         }
 }
 
-static int print_nodes(struct eval *e, struct cx_jp_node *const *nodes, size_t n, const json_t *at, struct cx_buf *to,
+static int print_nodes(struct eval *e, struct jp_node *const *nodes, size_t n, const json_t *at, struct cx_buf *to,
                        json_t *values)
 {
         for (size_t i = 0; i < n; i++) {
-                const struct cx_jp_node *node = nodes[i];
-                if (node->kind == CX_JP_TEXT) {
+                const struct jp_node *node = nodes[i];
+                if (node->kind == JP_TEXT) {
                         if (to)
                                 cx_buf_add(to, node->text);
                         continue;
                 }
                 FOUND found = {0};
-                bool range = node->kind == CX_JP_RANGE;
+                bool range = node->kind == JP_RANGE;
                 int r = eval_list(e, range ? node->children[0] : node, at, &found);
                 for (size_t j = 0; r == 0 && j < found.count; j++) {
                         if (range) {
@@ -277,7 +277,7 @@ static int print_nodes(struct eval *e, struct cx_jp_node *const *nodes, size_t n
                         if (to && j)
                                 cx_buf_add_char(to, ' ');
                         if (to)
-                                cx_jsonpath_value(found.items[j], to);
+                                jsonpath_value(found.items[j], to);
                 }
                 if (r < 0)
                         return r;
@@ -285,15 +285,15 @@ static int print_nodes(struct eval *e, struct cx_jp_node *const *nodes, size_t n
         return 0;
 }
 
-int cx_jsonpath_print(const struct cx_jsonpath *path, const json_t *data, bool allow_missing, struct cx_buf *to,
-                      struct cx_error *err)
+int jsonpath_print(const struct jsonpath *path, const json_t *data, bool allow_missing, struct cx_buf *to,
+                   struct cx_error *err)
 {
         struct eval e = {.top = data, .allow_missing = allow_missing, .err = err};
         return print_nodes(&e, path->root->children, path->root->n_children, data, to, NULL);
 }
 
-int cx_jsonpath_find(const struct cx_jsonpath *path, const json_t *data, bool allow_missing, json_t **ret_values,
-                     struct cx_error *err)
+int jsonpath_find(const struct jsonpath *path, const json_t *data, bool allow_missing, json_t **ret_values,
+                  struct cx_error *err)
 {
         struct eval e = {.top = data, .allow_missing = allow_missing, .err = err};
         json_auto_t *values = json_array();

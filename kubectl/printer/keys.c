@@ -2,14 +2,14 @@
 // Sorted keys.
 #include "kubectl/printer/keys.h"
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 static int compare_keys(const void *a, const void *b)
 {
         return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-const char **cx_sorted_keys(const json_t *object)
+const char **sorted_keys(const json_t *object)
 {
         size_t n = 0;
         const char **keys = cx_alloc_array(json_object_size(object) + 1, sizeof *keys), *key;

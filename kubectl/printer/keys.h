@@ -5,4 +5,4 @@
 #include <jansson.h>
 
 // Sorted, ended by NULL; the array is owned by the caller, the keys are the object's.
-const char **cx_sorted_keys(const json_t *object);
+const char **sorted_keys(const json_t *object);

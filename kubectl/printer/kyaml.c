@@ -60,7 +60,7 @@ static void put(const json_t *json, int depth, struct cx_buf *to);
 static void put_object(const json_t *object, int depth, struct cx_buf *to)
 {
         size_t n = json_object_size(object);
-        CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(object);
+        CX_CLEANUP(cx_freep) const char **keys = sorted_keys(object);
         cx_buf_add(to, n ? "{\n" : "{}");
         for (size_t i = 0; i < n; i++) {
                 indent(to, depth + 1);
@@ -121,7 +121,7 @@ static void put(const json_t *json, int depth, struct cx_buf *to)
         }
 }
 
-void cx_kyaml_dump(const json_t *json, struct cx_buf *to)
+void kyaml_dump(const json_t *json, struct cx_buf *to)
 {
         cx_buf_add(to, "---\n");
         put(json, 0, to);

@@ -2,13 +2,13 @@
 // The forms of -o: reading the flag, and printing objects in them.
 #include "kubectl/printer/output.h"
 
-#include "api/quantity.h"
-#include "format/yaml.h"
 #include "kubectl/printer/keys.h"
 #include "kubectl/printer/kyaml.h"
 #include "kubectl/printer/tabs.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/format/yaml.h"
 
-static int parse_columns(struct cx_output *o, const char *spec, struct cx_error *err)
+static int parse_columns(struct output *o, const char *spec, struct cx_error *err)
 {
         CX_STRINGS parts = CX_STRINGS_INIT;
         if (!*spec)
@@ -22,7 +22,7 @@ static int parse_columns(struct cx_output *o, const char *spec, struct cx_error 
                                             "unexpected custom-columns spec: %s, expected <header>:<json-path-expr>",
                                             parts.items[i]);
                 cx_strings_add_length(&o->headers, parts.items[i], (size_t)(colon - parts.items[i]));
-                int r = cx_jsonpath_parse_relaxed(colon + 1, &o->columns[i], err);
+                int r = jsonpath_parse_relaxed(colon + 1, &o->columns[i], err);
                 if (r < 0)
                         return r;
         }
@@ -30,10 +30,10 @@ static int parse_columns(struct cx_output *o, const char *spec, struct cx_error 
 }
 
 // The file of custom-columns-file: a line of headers and a line of paths, by blanks.
-static int parse_columns_file(struct cx_ctl *ctl, struct cx_output *o, const char *name, struct cx_error *err)
+static int parse_columns_file(struct ctl *ctl, struct output *o, const char *name, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20), spec = CX_BUF_INIT;
-        int r = cx_file_read_text(ctl, name, &text, err);
+        int r = file_read_text(ctl, name, &text, err);
         if (r < 0)
                 return r;
         char *paths = strchr(text.data, '\n');
@@ -50,8 +50,7 @@ static int parse_columns_file(struct cx_ctl *ctl, struct cx_output *o, const cha
 }
 
 // A template, from the flag's value, --template or a file.
-static int take_template(const struct cx_output *o, const char *value, bool file, struct cx_buf *to,
-                         struct cx_error *err)
+static int take_template(const struct output *o, const char *value, bool file, struct cx_buf *to, struct cx_error *err)
 {
         const char *template = value && *value ? value : o->template;
         if (!template || !*template)
@@ -75,42 +74,42 @@ static int blame(struct cx_error *err, const char *what, const char *template)
         return cx_error_move(err, &made);
 }
 
-static int parse_template(struct cx_output *o, const char *value, bool file, struct cx_error *err)
+static int parse_template(struct output *o, const char *value, bool file, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
         int r = take_template(o, value, file, &text, err);
         if (r < 0)
                 return r;
         o->source = cx_strdup(text.data);
-        if (o->form == CX_OUTPUT_GOTEMPLATE) {
-                r = cx_gotemplate_parse(text.data, &o->gotemplate, err);
+        if (o->form == OUTPUT_GOTEMPLATE) {
+                r = gotemplate_parse(text.data, &o->gotemplate, err);
                 return r < 0 ? blame(err, "template", text.data) : 0;
         }
-        r = cx_jsonpath_parse(text.data, &o->path, err);
+        r = jsonpath_parse(text.data, &o->path, err);
         return r < 0 ? blame(err, "jsonpath", text.data) : 0;
 }
 
 static const struct form {
         const char *name;
-        enum cx_output_form form;
+        enum output_form form;
         bool tables; // only for commands that print tables
-} forms[] = {{"", CX_OUTPUT_DEFAULT, false},
-             {"custom-columns", CX_OUTPUT_COLUMNS, true},
-             {"custom-columns-file", CX_OUTPUT_COLUMNS, true},
-             {"go-template", CX_OUTPUT_GOTEMPLATE, false},
-             {"go-template-file", CX_OUTPUT_GOTEMPLATE, false},
-             {"json", CX_OUTPUT_JSON, false},
-             {"jsonpath", CX_OUTPUT_JSONPATH, false},
-             {"jsonpath-as-json", CX_OUTPUT_JSONPATH_AS_JSON, false},
-             {"jsonpath-file", CX_OUTPUT_JSONPATH, false},
-             {"kyaml", CX_OUTPUT_KYAML, false},
-             {"name", CX_OUTPUT_NAME, false},
-             {"template", CX_OUTPUT_GOTEMPLATE, false},
-             {"templatefile", CX_OUTPUT_GOTEMPLATE, false},
-             {"wide", CX_OUTPUT_WIDE, true},
-             {"yaml", CX_OUTPUT_YAML, false}};
+} forms[] = {{"", OUTPUT_DEFAULT, false},
+             {"custom-columns", OUTPUT_COLUMNS, true},
+             {"custom-columns-file", OUTPUT_COLUMNS, true},
+             {"go-template", OUTPUT_GOTEMPLATE, false},
+             {"go-template-file", OUTPUT_GOTEMPLATE, false},
+             {"json", OUTPUT_JSON, false},
+             {"jsonpath", OUTPUT_JSONPATH, false},
+             {"jsonpath-as-json", OUTPUT_JSONPATH_AS_JSON, false},
+             {"jsonpath-file", OUTPUT_JSONPATH, false},
+             {"kyaml", OUTPUT_KYAML, false},
+             {"name", OUTPUT_NAME, false},
+             {"template", OUTPUT_GOTEMPLATE, false},
+             {"templatefile", OUTPUT_GOTEMPLATE, false},
+             {"wide", OUTPUT_WIDE, true},
+             {"yaml", OUTPUT_YAML, false}};
 
-static int no_such_form(const struct cx_output *o, struct cx_error *err)
+static int no_such_form(const struct output *o, struct cx_error *err)
 {
         CX_BUF allowed = CX_BUF_INIT;
         for (size_t i = 1; i < CX_ARRAY_SIZE(forms); i++)
@@ -121,7 +120,7 @@ static int no_such_form(const struct cx_output *o, struct cx_error *err)
                             o->text, allowed.data);
 }
 
-int cx_output_parse(struct cx_ctl *ctl, struct cx_output *o, struct cx_error *err)
+int output_parse(struct ctl *ctl, struct output *o, struct cx_error *err)
 {
         const char *text = cx_str(o->text), *value = strchr(text, '=');
         size_t length = value ? (size_t)(value - text) : strlen(text);
@@ -137,11 +136,11 @@ int cx_output_parse(struct cx_ctl *ctl, struct cx_output *o, struct cx_error *er
                 bool file = cx_has_suffix(forms[i].name, "file");
                 o->form = forms[i].form;
                 switch (o->form) {
-                case CX_OUTPUT_JSONPATH:
-                case CX_OUTPUT_JSONPATH_AS_JSON:
-                case CX_OUTPUT_GOTEMPLATE:
+                case OUTPUT_JSONPATH:
+                case OUTPUT_JSONPATH_AS_JSON:
+                case OUTPUT_GOTEMPLATE:
                         return parse_template(o, value, file, err);
-                case CX_OUTPUT_COLUMNS:
+                case OUTPUT_COLUMNS:
                         return file ? parse_columns_file(ctl, o, cx_str(value), err)
                                     : parse_columns(o, cx_str(value), err);
                 default:
@@ -151,29 +150,29 @@ int cx_output_parse(struct cx_ctl *ctl, struct cx_output *o, struct cx_error *er
         return no_such_form(o, err);
 }
 
-int cx_output_begin(struct cx_ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *args,
-                    struct cx_output *output, const char *const *dry_run, int *ret_mode, struct cx_error *err)
+int output_begin(struct ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *args,
+                 struct output *output, const char *const *dry_run, int *ret_mode, struct cx_error *err)
 {
-        int r = cx_ctl_parse(ctl, flags, argc, argv, args, NULL, err);
+        int r = ctl_parse(ctl, flags, argc, argv, args, NULL, err);
         if (r == 0)
-                r = cx_output_parse(ctl, output, err);
+                r = output_parse(ctl, output, err);
         if (r == 0 && dry_run)
-                r = cx_dry_run_parse(*dry_run, ret_mode, err);
+                r = dry_run_parse(*dry_run, ret_mode, err);
         return r;
 }
 
-void cx_output_release(struct cx_output *o)
+void output_release(struct output *o)
 {
-        cx_jsonpath_free(o->path);
-        cx_gotemplate_free(o->gotemplate);
+        jsonpath_free(o->path);
+        gotemplate_free(o->gotemplate);
         free(o->source);
         for (size_t i = 0; o->columns && i < o->headers.count; i++)
-                cx_jsonpath_free(o->columns[i]);
+                jsonpath_free(o->columns[i]);
         free(o->columns);
         cx_strings_release(&o->headers);
 }
 
-void cx_json_dump_escaped(const json_t *json, size_t flags, struct cx_buf *to)
+void json_dump_escaped(const json_t *json, size_t flags, struct cx_buf *to)
 {
         char *text = json_dumps(json, flags | JSON_SORT_KEYS | JSON_ENCODE_ANY);
         for (const char *p = cx_str(text); *p; p++) {
@@ -185,9 +184,9 @@ void cx_json_dump_escaped(const json_t *json, size_t flags, struct cx_buf *to)
         free(text);
 }
 
-void cx_output_json(const json_t *json, struct cx_buf *to)
+void output_json(const json_t *json, struct cx_buf *to)
 {
-        cx_json_dump_escaped(json, JSON_INDENT(4), to);
+        json_dump_escaped(json, JSON_INDENT(4), to);
         cx_buf_add_char(to, '\n');
 }
 
@@ -203,7 +202,7 @@ static void name_of(const json_t *object, struct cx_buf *to)
         cx_buf_printf(to, "/%s", cx_json_string_or(object, "metadata.name", ""));
 }
 
-void cx_output_name(const json_t *object, struct cx_buf *to)
+void output_name(const json_t *object, struct cx_buf *to)
 {
         name_of(object, to);
         cx_buf_add_char(to, '\n');
@@ -229,10 +228,10 @@ static json_t *without_managed_fields(const json_t *object)
         return copy;
 }
 
-static int column_values(const struct cx_jsonpath *path, const json_t *object, struct cx_buf *to, struct cx_error *err)
+static int column_values(const struct jsonpath *path, const json_t *object, struct cx_buf *to, struct cx_error *err)
 {
         json_auto_t *values = NULL;
-        int r = cx_jsonpath_find(path, object, true, &values, err);
+        int r = jsonpath_find(path, object, true, &values, err);
         if (r < 0)
                 return r;
         if (!json_array_size(values))
@@ -244,7 +243,7 @@ static int column_values(const struct cx_jsonpath *path, const json_t *object, s
                 if (json_is_null(value))
                         cx_buf_add(&text, "<nil>");
                 else
-                        cx_gotemplate_value(value, &text);
+                        gotemplate_value(value, &text);
                 for (char *p = text.data; *p; p++)
                         if (*p == '\t' || *p == '\n')
                                 *p = ' ';
@@ -253,14 +252,14 @@ static int column_values(const struct cx_jsonpath *path, const json_t *object, s
         return 0;
 }
 
-int cx_output_columns(const struct cx_output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
+int output_columns(const struct output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
 {
         const json_t *items = json_object_get(object, "items");
         if (json_is_array(items)) {
                 size_t i;
                 json_t *item;
                 json_array_foreach (items, i, item) {
-                        int r = cx_output_columns(o, item, to, err);
+                        int r = output_columns(o, item, to, err);
                         if (r < 0)
                                 return r;
                 }
@@ -277,16 +276,16 @@ int cx_output_columns(const struct cx_output *o, const json_t *object, struct cx
         return 0;
 }
 
-static int print_columns(struct cx_output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
+static int print_columns(struct output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
 {
         CX_BUF cells = CX_BUF_INIT;
         if (!o->no_headers && !o->n_documents++) {
                 CX_CLEANUP(cx_freep) char *header = cx_strings_join(&o->headers, "\t");
                 cx_buf_printf(&cells, "%s\n", header);
         }
-        int r = cx_output_columns(o, object, &cells, err);
+        int r = output_columns(o, object, &cells, err);
         if (r == 0)
-                cx_tabs_align(cells.data, 6, 3, to);
+                tabs_align(cells.data, 6, 3, to);
         return r;
 }
 
@@ -296,7 +295,7 @@ static void put_go_syntax(const json_t *value, struct cx_buf *to)
         size_t i;
         json_t *item;
         if (json_is_object(value)) {
-                CX_CLEANUP(cx_freep) const char **keys = cx_sorted_keys(value);
+                CX_CLEANUP(cx_freep) const char **keys = sorted_keys(value);
                 cx_buf_add(to, "map[string]interface {}{");
                 for (i = 0; keys[i]; i++) {
                         cx_buf_printf(to, "%s\"%s\":", i ? ", " : "", keys[i]);
@@ -319,7 +318,7 @@ static void put_go_syntax(const json_t *value, struct cx_buf *to)
 }
 
 // Whoever writes a path wants to see what it was given.
-static int blame_jsonpath(const struct cx_output *o, const json_t *object, struct cx_error *err)
+static int blame_jsonpath(const struct output *o, const json_t *object, struct cx_error *err)
 {
         CX_BUF data = CX_BUF_INIT;
         CX_ERROR made = CX_ERROR_INIT;
@@ -334,36 +333,36 @@ static int blame_jsonpath(const struct cx_output *o, const json_t *object, struc
         return cx_error_move(err, &made);
 }
 
-static int print_path(struct cx_output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
+static int print_path(struct output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
 {
         int r;
-        if (o->form == CX_OUTPUT_JSONPATH) {
+        if (o->form == OUTPUT_JSONPATH) {
                 CX_BUF made = CX_BUF_INIT; // nothing is shown of what fails
-                r = cx_jsonpath_print(o->path, object, !o->disallow_missing, &made, err);
+                r = jsonpath_print(o->path, object, !o->disallow_missing, &made, err);
                 if (r == 0)
                         cx_buf_append(to, made.data, made.length);
         } else {
                 json_auto_t *values = NULL;
-                r = cx_jsonpath_find(o->path, object, !o->disallow_missing, &values, err);
+                r = jsonpath_find(o->path, object, !o->disallow_missing, &values, err);
                 if (r == 0)
-                        cx_output_json(values, to);
+                        output_json(values, to);
         }
         return r < 0 ? blame_jsonpath(o, object, err) : 0;
 }
 
-static int print_gotemplate(const struct cx_output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
+static int print_gotemplate(const struct output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
 {
         CX_BUF made = CX_BUF_INIT;
         CX_ERROR why = CX_ERROR_INIT;
-        int r = cx_gotemplate_print(o->gotemplate, object, !o->disallow_missing, &made, &why);
+        int r = gotemplate_print(o->gotemplate, object, !o->disallow_missing, &made, &why);
         if (r == 0) {
                 cx_buf_append(to, made.data, made.length);
                 return 0;
         }
         // Whoever writes a template wants to see what it was given.
         CX_BUF raw = CX_BUF_INIT, data = CX_BUF_INIT;
-        cx_json_dump_escaped(object, JSON_COMPACT, &raw);
-        cx_gotemplate_value(object, &data);
+        json_dump_escaped(object, JSON_COMPACT, &raw);
+        gotemplate_value(object, &data);
         cx_buf_printf(to,
                       "Error executing template: %s. Printing more information for debugging the template:\n\ttemplate "
                       "was:\n\t\t%s\n\traw data was:\n\t\t%s\n\tobject given to template engine was:\n\t\t%s\n\n",
@@ -371,51 +370,50 @@ static int print_gotemplate(const struct cx_output *o, const json_t *object, str
         return cx_error_set(err, r, "error executing template \"%s\": %s", o->source, cx_error_text(&why));
 }
 
-int cx_output_object(struct cx_output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
+int output_object(struct output *o, const json_t *object, struct cx_buf *to, struct cx_error *err)
 {
         json_auto_t *shown = o->show_managed_fields ? json_incref((json_t *)object) : without_managed_fields(object);
         switch (o->form) {
-        case CX_OUTPUT_JSON:
-                cx_output_json(shown, to);
+        case OUTPUT_JSON:
+                output_json(shown, to);
                 return 0;
-        case CX_OUTPUT_YAML:
+        case OUTPUT_YAML:
                 if (o->n_documents++)
                         cx_buf_add(to, "---\n");
                 return cx_yaml_dump(shown, to, err);
-        case CX_OUTPUT_NAME: {
+        case OUTPUT_NAME: {
                 const json_t *items = json_object_get(shown, "items");
                 size_t i;
                 json_t *item;
                 if (!json_is_array(items))
-                        cx_output_name(shown, to);
+                        output_name(shown, to);
                 json_array_foreach (items, i, item)
-                        cx_output_name(item, to);
+                        output_name(item, to);
                 return 0;
         }
-        case CX_OUTPUT_COLUMNS:
+        case OUTPUT_COLUMNS:
                 return print_columns(o, shown, to, err);
-        case CX_OUTPUT_GOTEMPLATE:
+        case OUTPUT_GOTEMPLATE:
                 return print_gotemplate(o, object, to, err);
-        case CX_OUTPUT_KYAML:
-                cx_kyaml_dump(shown, to);
+        case OUTPUT_KYAML:
+                kyaml_dump(shown, to);
                 return 0;
         default:
                 return print_path(o, object, to, err);
         }
 }
 
-int cx_output_result(struct cx_output *o, const struct cx_info *info, const char *operation, int dry_run,
-                     struct cx_error *err)
+int output_result(struct output *o, const struct info *info, const char *operation, int dry_run, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT;
         char label[512];
         int r = 0;
-        if (o->form == CX_OUTPUT_DEFAULT || o->form == CX_OUTPUT_WIDE)
-                cx_buf_printf(&text, "%s %s%s\n", cx_info_label(info, label), operation, cx_dry_run_suffix(dry_run));
-        else if (o->form == CX_OUTPUT_NAME)
-                cx_buf_printf(&text, "%s\n", cx_info_label(info, label));
+        if (o->form == OUTPUT_DEFAULT || o->form == OUTPUT_WIDE)
+                cx_buf_printf(&text, "%s %s%s\n", info_label(info, label), operation, dry_run_suffix(dry_run));
+        else if (o->form == OUTPUT_NAME)
+                cx_buf_printf(&text, "%s\n", info_label(info, label));
         else
-                r = cx_output_object(o, info->object, &text, err);
+                r = output_object(o, info->object, &text, err);
         fputs(text.data, stdout);
         return r;
 }
@@ -444,10 +442,10 @@ static int compare_keys(const void *left, const void *right)
         return c ? c : (a->at > b->at) - (a->at < b->at);
 }
 
-int cx_output_sort(json_t *list, const char *member, const char *by, struct cx_error *err)
+int output_sort(json_t *list, const char *member, const char *by, struct cx_error *err)
 {
-        CX_CLEANUP(cx_jsonpath_freep) struct cx_jsonpath *path = NULL;
-        int r = cx_jsonpath_parse_relaxed(by, &path, err);
+        CX_CLEANUP(jsonpath_freep) struct jsonpath *path = NULL;
+        int r = jsonpath_parse_relaxed(by, &path, err);
         if (r < 0)
                 return r;
         size_t n = json_array_size(list), found_any = 0;
@@ -455,7 +453,7 @@ int cx_output_sort(json_t *list, const char *member, const char *by, struct cx_e
         json_auto_t *keep = json_array(); // holds the found keys
         for (size_t i = 0; i < n; i++) {
                 json_t *item = json_array_get(list, i), *values = NULL;
-                r = cx_jsonpath_find(path, member ? json_object_get(item, member) : item, true, &values, err);
+                r = jsonpath_find(path, member ? json_object_get(item, member) : item, true, &values, err);
                 if (r < 0)
                         return r;
                 json_array_append_new(keep, values);

@@ -2,14 +2,14 @@
 // Tables on the screen: cells to text, columns to widths.
 #include "kubectl/printer/table.h"
 
-#include "api/selector.h"
-#include "format/json.h"
 #include "kubectl/printer/tabs.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/format/json.h"
 
 #define LEAST_WIDTH 6
 #define PADDING 3
 
-void cx_table_printer_release(struct cx_table_printer *printer)
+void table_printer_release(struct table_printer *printer)
 {
         json_decref(printer->columns);
         free(printer->widths);
@@ -46,7 +46,7 @@ static void add_event(struct cx_strings *line, const char *event)
         cx_strings_add(line, padded);
 }
 
-static void add_header(const struct cx_table_printer *p, struct cx_strings *line)
+static void add_header(const struct table_printer *p, struct cx_strings *line)
 {
         size_t i;
         json_t *column;
@@ -73,7 +73,7 @@ static void add_header(const struct cx_table_printer *p, struct cx_strings *line
                 cx_strings_add(line, "LABELS");
 }
 
-static void add_row(const struct cx_table_printer *p, const json_t *row, struct cx_strings *line)
+static void add_row(const struct table_printer *p, const json_t *row, struct cx_strings *line)
 {
         const json_t *object = json_object_get(row, "object"), *cells = json_object_get(row, "cells");
         if (p->event)
@@ -100,7 +100,7 @@ static void add_row(const struct cx_table_printer *p, const json_t *row, struct 
         }
 }
 
-static void measure(struct cx_table_printer *p, const struct cx_strings *line)
+static void measure(struct table_printer *p, const struct cx_strings *line)
 {
         if (line->count > p->n_widths) {
                 p->widths = cx_realloc_array(p->widths, line->count, sizeof *p->widths);
@@ -109,23 +109,23 @@ static void measure(struct cx_table_printer *p, const struct cx_strings *line)
                 p->n_widths = line->count;
         }
         for (size_t i = 0; i + 1 < line->count; i++) {
-                size_t width = cx_text_width(line->items[i], strlen(line->items[i])) + PADDING;
+                size_t width = text_width(line->items[i], strlen(line->items[i])) + PADDING;
                 p->widths[i] = width > p->widths[i] ? width : p->widths[i];
         }
 }
 
-static void write_line(const struct cx_table_printer *p, const struct cx_strings *line, struct cx_buf *to)
+static void write_line(const struct table_printer *p, const struct cx_strings *line, struct cx_buf *to)
 {
         for (size_t i = 0; i < line->count; i++) {
                 cx_buf_add(to, line->items[i]);
-                size_t width = cx_text_width(line->items[i], strlen(line->items[i]));
+                size_t width = text_width(line->items[i], strlen(line->items[i]));
                 for (size_t w = width; i + 1 < line->count && w < p->widths[i]; w++)
                         cx_buf_add_char(to, ' ');
         }
         cx_buf_add_char(to, '\n');
 }
 
-void cx_table_print(struct cx_table_printer *p, const json_t *table, struct cx_buf *to)
+void table_print(struct table_printer *p, const json_t *table, struct cx_buf *to)
 {
         const json_t *columns = json_object_get(table, "columnDefinitions"), *rows = json_object_get(table, "rows");
         if (json_array_size(columns)) {

@@ -3,12 +3,12 @@
 // call to the next (watches).
 #pragma once
 
-#include "base/buf.h"
-#include "base/strings.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/strings.h"
 
 #include <jansson.h>
 
-struct cx_table_printer {
+struct table_printer {
         bool wide, no_headers, show_labels, with_namespace;
         const struct cx_strings *label_columns; // borrowed; may be NULL
         const char *event;                      // not NULL: an EVENT column with this value
@@ -17,5 +17,5 @@ struct cx_table_printer {
         bool header_done;
         size_t *widths, n_widths;
 };
-void cx_table_printer_release(struct cx_table_printer *printer);
-void cx_table_print(struct cx_table_printer *printer, const json_t *table, struct cx_buf *to);
+void table_printer_release(struct table_printer *printer);
+void table_print(struct table_printer *printer, const json_t *table, struct cx_buf *to);

@@ -18,7 +18,7 @@ struct aligner {
         struct cx_buf *to;
 };
 
-size_t cx_text_width(const char *text, size_t length)
+size_t text_width(const char *text, size_t length)
 {
         size_t width = 0;
         for (size_t i = 0; i < length; i++)
@@ -81,13 +81,13 @@ static void split_cells(struct line *line, const char *text, size_t length)
         for (size_t j = 0; j < count; j++) {
                 const char *end = memchr(text, '\t', length);
                 size_t n = end ? (size_t)(end - text) : length;
-                line->cells[j] = (struct cell){text, n, cx_text_width(text, n)};
+                line->cells[j] = (struct cell){text, n, text_width(text, n)};
                 text += n + 1;
                 length -= end ? n + 1 : n;
         }
 }
 
-void cx_tabs_align(const char *text, size_t least, size_t padding, struct cx_buf *to)
+void tabs_align(const char *text, size_t least, size_t padding, struct cx_buf *to)
 {
         struct aligner a = {.least = least, .padding = padding, .to = to};
         size_t count = 1;

@@ -3,9 +3,9 @@
 // at that place, and is as wide as its widest cell.
 #pragma once
 
-#include "base/buf.h"
+#include "libcommon/base/buf.h"
 
 // `least` is the smallest width of a column, `padding` the blanks after its widest cell (counted in it).
-void cx_tabs_align(const char *text, size_t least, size_t padding, struct cx_buf *to);
+void tabs_align(const char *text, size_t least, size_t padding, struct cx_buf *to);
 // Characters of UTF-8 text that take a place on the screen.
-size_t cx_text_width(const char *text, size_t length);
+size_t text_width(const char *text, size_t length);

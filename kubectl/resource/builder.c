@@ -2,11 +2,11 @@
 // From words and files to infos; fetching, listing and patching them.
 #include "kubectl/resource/builder.h"
 
-#include "schema/engine.h"
+#include "libcommon/schema/engine.h"
 
 #include <strings.h>
 
-static void free_info(struct cx_info *info)
+static void free_info(struct info *info)
 {
         free(info->namespace);
         free(info->name);
@@ -15,25 +15,24 @@ static void free_info(struct cx_info *info)
         free(info);
 }
 
-void cx_infos_release(struct cx_infos *infos)
+void infos_release(struct infos *infos)
 {
         for (size_t i = 0; i < infos->count; i++)
                 if (infos->items[i])
                         free_info(infos->items[i]);
         free(infos->items);
-        *infos = (struct cx_infos)CX_INFOS_INIT;
+        *infos = (struct infos)INFOS_INIT;
 }
 
-static void append(struct cx_infos *infos, struct cx_info *info)
+static void append(struct infos *infos, struct info *info)
 {
         infos->items = cx_realloc_array(infos->items, infos->count + 1, sizeof *infos->items);
         infos->items[infos->count++] = info;
 }
 
-struct cx_info *cx_infos_add(struct cx_infos *infos, const struct cx_mapping *mapping, const char *namespace,
-                             const char *name)
+struct info *infos_add(struct infos *infos, const struct mapping *mapping, const char *namespace, const char *name)
 {
-        struct cx_info *info = cx_alloc(sizeof *info);
+        struct info *info = cx_alloc(sizeof *info);
         info->mapping = mapping;
         info->namespace = mapping->namespaced ? cx_strdup(namespace) : NULL;
         info->name = cx_strdup(name);
@@ -41,12 +40,12 @@ struct cx_info *cx_infos_add(struct cx_infos *infos, const struct cx_mapping *ma
         return info;
 }
 
-void cx_builder_release(struct cx_builder *builder)
+void builder_release(struct builder *builder)
 {
         cx_strings_release(&builder->files);
 }
 
-bool cx_builder_empty(const struct cx_builder *builder, const struct cx_strings *args)
+bool builder_empty(const struct builder *builder, const struct cx_strings *args)
 {
         return !args->count && !builder->files.count && !builder->kustomize;
 }
@@ -61,7 +60,7 @@ static int no_such_kind(const char *api_version, const char *kind, const char *n
                             name, namespace, source, kind, api_version);
 }
 
-static int take_namespace(struct cx_ctl *ctl, json_t *object, struct cx_error *err)
+static int take_namespace(struct ctl *ctl, json_t *object, struct cx_error *err)
 {
         const char *said = cx_json_string(object, "metadata.namespace");
         if (!said || !*said) {
@@ -77,7 +76,7 @@ static int take_namespace(struct cx_ctl *ctl, json_t *object, struct cx_error *e
 }
 
 // An object of a file without the name that the command needs.
-static int unnamed(const struct cx_builder *builder, const json_t *document, const struct cx_mapping *mapping,
+static int unnamed(const struct builder *builder, const json_t *document, const struct mapping *mapping,
                    const char *source, struct cx_error *err)
 {
         const char *prefix = cx_json_string_or(document, "metadata.generateName", "");
@@ -91,12 +90,12 @@ static int unnamed(const struct cx_builder *builder, const json_t *document, con
                 err, -EINVAL,
                 "error when retrieving current configuration of:\nResource: \"%s\", GroupVersionKind: "
                 "\"%s\"\nName: \"\", Namespace: \"%s\"\nfrom server for: \"%s\": resource name may not be empty",
-                cx_mapping_resource_text(mapping, resource), cx_mapping_kind_text(mapping, kind),
+                mapping_resource_text(mapping, resource), mapping_kind_text(mapping, kind),
                 cx_json_string_or(document, "metadata.namespace", ""), source);
 }
 
-static int add_document(struct cx_ctl *ctl, const struct cx_builder *builder, json_t *document, const char *source,
-                        struct cx_infos *infos, struct cx_error *err)
+static int add_document(struct ctl *ctl, const struct builder *builder, json_t *document, const char *source,
+                        struct infos *infos, struct cx_error *err)
 {
         if (!json_is_object(document))
                 return cx_error_set(
@@ -133,9 +132,9 @@ static int add_document(struct cx_ctl *ctl, const struct cx_builder *builder, js
                 }
                 return 0;
         }
-        const struct cx_mapping *mapping;
+        const struct mapping *mapping;
         const char *name = cx_json_string_or(document, "metadata.name", "");
-        int r = cx_mapping_by_kind(ctl, api_version, kind, &mapping, err);
+        int r = mapping_by_kind(ctl, api_version, kind, &mapping, err);
         if (r == -ENOENT && (!err || !err->code))
                 return no_such_kind(api_version, kind, name, cx_json_string_or(document, "metadata.namespace", ""),
                                     source, err);
@@ -145,17 +144,17 @@ static int add_document(struct cx_ctl *ctl, const struct cx_builder *builder, js
                 return r;
         if (!*name && !builder->ignore_unnamed)
                 return unnamed(builder, document, mapping, source, err);
-        struct cx_info *info = cx_infos_add(infos, mapping, cx_json_string(document, "metadata.namespace"), name);
+        struct info *info = infos_add(infos, mapping, cx_json_string(document, "metadata.namespace"), name);
         info->source = cx_strdup(source);
         info->object = json_incref(document);
         return 0;
 }
 
-static int from_files(struct cx_ctl *ctl, struct cx_builder *builder, struct cx_infos *infos, struct cx_error *err)
+static int from_files(struct ctl *ctl, struct builder *builder, struct infos *infos, struct cx_error *err)
 {
         json_auto_t *documents = NULL;
         CX_STRINGS sources = CX_STRINGS_INIT;
-        int r = cx_files_read(ctl, builder, &documents, &sources, err);
+        int r = files_read(ctl, builder, &documents, &sources, err);
         if (r < 0)
                 return r;
         size_t i;
@@ -166,13 +165,13 @@ static int from_files(struct cx_ctl *ctl, struct cx_builder *builder, struct cx_
                 if (r < 0 && json_array_size(documents) == 1)
                         return cx_error_move(err, &failure);
                 if (r < 0)
-                        cx_ctl_report(ctl, &failure); // the others go on
+                        ctl_report(ctl, &failure); // the others go on
         }
         return 0;
 }
 
 // --- words ----------------------------------------------------------------------------------------------------------
-static int parse_types(struct cx_ctl *ctl, const char *word, const struct cx_mapping ***ret_list, size_t *ret_count,
+static int parse_types(struct ctl *ctl, const char *word, const struct mapping ***ret_list, size_t *ret_count,
                        struct cx_error *err)
 {
         CX_STRINGS words = CX_STRINGS_INIT;
@@ -180,16 +179,16 @@ static int parse_types(struct cx_ctl *ctl, const char *word, const struct cx_map
         *ret_list = NULL;
         *ret_count = 0;
         for (size_t i = 0; i < words.count; i++) {
-                const struct cx_mapping **category = NULL, *mapping;
+                const struct mapping **category = NULL, *mapping;
                 size_t n = 0;
                 int r = 0;
                 if (!words.items[i][0])
                         r = cx_error_set(err, -EINVAL,
                                          "arguments in resource/name form must have a single resource and name");
                 if (r == 0)
-                        r = cx_mapping_category(ctl, words.items[i], &category, &n, err);
+                        r = mapping_category(ctl, words.items[i], &category, &n, err);
                 if (r == 0 && !n) {
-                        r = cx_mapping_find(ctl, words.items[i], &mapping, err);
+                        r = mapping_find(ctl, words.items[i], &mapping, err);
                         if (r == 0) {
                                 category = cx_alloc(sizeof(void *));
                                 category[0] = mapping;
@@ -209,8 +208,8 @@ static int parse_types(struct cx_ctl *ctl, const char *word, const struct cx_map
         return 0;
 }
 
-static int from_slashes(struct cx_ctl *ctl, const struct cx_builder *builder, const struct cx_strings *args,
-                        struct cx_infos *infos, struct cx_error *err)
+static int from_slashes(struct ctl *ctl, const struct builder *builder, const struct cx_strings *args,
+                        struct infos *infos, struct cx_error *err)
 {
         for (size_t i = 0; i < args->count; i++) {
                 const char *slash = strchr(args->items[i], '/');
@@ -230,20 +229,20 @@ static int from_slashes(struct cx_ctl *ctl, const struct cx_builder *builder, co
                 if (strchr(type, ','))
                         return cx_error_set(err, -EINVAL,
                                             "arguments in resource/name form may not have more than one resource");
-                const struct cx_mapping *mapping;
-                int r = cx_mapping_find(ctl, type, &mapping, err);
+                const struct mapping *mapping;
+                int r = mapping_find(ctl, type, &mapping, err);
                 if (r < 0)
                         return r;
                 if (builder->all_namespaces && mapping->namespaced)
                         return cx_error_set(err, -EINVAL,
                                             "a resource cannot be retrieved by name across all namespaces");
-                cx_infos_add(infos, mapping, ctl->namespace, slash + 1);
+                infos_add(infos, mapping, ctl->namespace, slash + 1);
         }
         return 0;
 }
 
-static int from_words(struct cx_ctl *ctl, const struct cx_builder *builder, const struct cx_strings *args,
-                      struct cx_infos *infos, struct cx_error *err)
+static int from_words(struct ctl *ctl, const struct builder *builder, const struct cx_strings *args,
+                      struct infos *infos, struct cx_error *err)
 {
         bool picks = builder->selector || builder->field_selector || builder->all;
         bool slashes = false;
@@ -255,13 +254,13 @@ static int from_words(struct cx_ctl *ctl, const struct cx_builder *builder, cons
                 return from_slashes(ctl, builder, args, infos, err);
         }
         if (builder->default_type && args->count >= 1 && !picks && args->count == 1) {
-                const struct cx_mapping *mapping;
-                int r = cx_mapping_find(ctl, builder->default_type, &mapping, err);
+                const struct mapping *mapping;
+                int r = mapping_find(ctl, builder->default_type, &mapping, err);
                 if (r == 0)
-                        cx_infos_add(infos, mapping, ctl->namespace, args->items[0]);
+                        infos_add(infos, mapping, ctl->namespace, args->items[0]);
                 return r;
         }
-        CX_CLEANUP(cx_freep) const struct cx_mapping **types = NULL;
+        CX_CLEANUP(cx_freep) const struct mapping **types = NULL;
         size_t n = 0;
         int r = parse_types(ctl, args->items[0], &types, &n, err);
         if (r < 0)
@@ -278,17 +277,17 @@ static int from_words(struct cx_ctl *ctl, const struct cx_builder *builder, cons
                         return cx_error_set(err, -EINVAL,
                                             "a resource cannot be retrieved by name across all namespaces");
                 if (args->count == 1)
-                        cx_infos_add(infos, types[i], builder->all_namespaces ? NULL : ctl->namespace, NULL);
+                        infos_add(infos, types[i], builder->all_namespaces ? NULL : ctl->namespace, NULL);
                 for (size_t j = 1; j < args->count; j++)
-                        cx_infos_add(infos, types[i], ctl->namespace, args->items[j]);
+                        infos_add(infos, types[i], ctl->namespace, args->items[j]);
         }
         return 0;
 }
 
-int cx_builder_targets(struct cx_ctl *ctl, struct cx_builder *builder, const struct cx_strings *args,
-                       struct cx_infos *ret_infos, struct cx_error *err)
+int builder_targets(struct ctl *ctl, struct builder *builder, const struct cx_strings *args, struct infos *ret_infos,
+                    struct cx_error *err)
 {
-        int r = cx_ctl_connect(ctl, err);
+        int r = ctl_connect(ctl, err);
         if (r < 0)
                 return r;
         if (builder->files.count || builder->kustomize) {
@@ -306,12 +305,12 @@ int cx_builder_targets(struct cx_ctl *ctl, struct cx_builder *builder, const str
         return from_words(ctl, builder, args, ret_infos, err);
 }
 
-int cx_builder_list_failure(const struct cx_builder *builder, const struct cx_info *target, int r, struct cx_error *err)
+int builder_list_failure(const struct builder *builder, const struct info *target, int r, struct cx_error *err)
 {
         if (!err || (err->reason != CX_REASON_BAD_REQUEST && err->reason != CX_REASON_NOT_FOUND))
                 return r;
         char resource[256];
-        cx_mapping_resource_text(target->mapping, resource);
+        mapping_resource_text(target->mapping, resource);
         if (!builder->selector && !builder->field_selector)
                 return cx_error_wrap(err, "Unable to list \"%s\"", resource);
         return cx_error_wrap(err, "Unable to find \"%s\" that match label selector \"%s\", field selector \"%s\"",
@@ -319,29 +318,29 @@ int cx_builder_list_failure(const struct cx_builder *builder, const struct cx_in
 }
 
 // --- the server -----------------------------------------------------------------------------------------------------
-static int list_collection(struct cx_ctl *ctl, const struct cx_builder *builder, const struct cx_info *target,
-                           struct cx_infos *infos, struct cx_error *err)
+static int list_collection(struct ctl *ctl, const struct builder *builder, const struct info *target,
+                           struct infos *infos, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *token = NULL;
         do {
                 CX_BUF path = CX_BUF_INIT;
-                cx_info_path(target, NULL, &path);
+                info_path(target, NULL, &path);
                 cx_rest_query(&path, "labelSelector", builder->selector);
                 cx_rest_query(&path, "fieldSelector", builder->field_selector);
                 cx_rest_query(&path, "limit", CX_INT(builder->chunk ? builder->chunk : 500));
                 cx_rest_query(&path, "continue", token);
                 json_auto_t *list = NULL;
-                int r = cx_ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);
+                int r = ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);
                 if (r < 0)
-                        return cx_builder_list_failure(builder, target, r, err);
+                        return builder_list_failure(builder, target, r, err);
                 size_t i;
                 json_t *item;
                 char api_version[128];
                 cx_join_api_version(api_version, target->mapping->group, target->mapping->version);
                 json_array_foreach (json_object_get(list, "items"), i, item) {
-                        struct cx_info *info =
-                                cx_infos_add(infos, target->mapping, cx_json_string(item, "metadata.namespace"),
-                                             cx_json_string_or(item, "metadata.name", ""));
+                        struct info *info =
+                                infos_add(infos, target->mapping, cx_json_string(item, "metadata.namespace"),
+                                          cx_json_string_or(item, "metadata.name", ""));
                         json_object_set_new(item, "apiVersion", json_string(api_version));
                         json_object_set_new(item, "kind", json_string(target->mapping->kind));
                         info->object = json_incref(item);
@@ -353,11 +352,11 @@ static int list_collection(struct cx_ctl *ctl, const struct cx_builder *builder,
         return 0;
 }
 
-int cx_builder_expand(struct cx_ctl *ctl, const struct cx_builder *builder, struct cx_infos *targets,
-                      struct cx_infos *ret_infos, struct cx_error *err)
+int builder_expand(struct ctl *ctl, const struct builder *builder, struct infos *targets, struct infos *ret_infos,
+                   struct cx_error *err)
 {
         for (size_t i = 0; i < targets->count; i++) {
-                struct cx_info *target = targets->items[i];
+                struct info *target = targets->items[i];
                 if (target->name) {
                         targets->items[i] = NULL;
                         append(ret_infos, target);
@@ -370,22 +369,22 @@ int cx_builder_expand(struct cx_ctl *ctl, const struct cx_builder *builder, stru
         return 0;
 }
 
-int cx_builder_objects(struct cx_ctl *ctl, struct cx_builder *builder, const struct cx_strings *args,
-                       struct cx_infos *ret_infos, struct cx_error *err)
+int builder_objects(struct ctl *ctl, struct builder *builder, const struct cx_strings *args, struct infos *ret_infos,
+                    struct cx_error *err)
 {
-        CX_INFOS targets = CX_INFOS_INIT, all = CX_INFOS_INIT;
-        int r = cx_builder_targets(ctl, builder, args, &targets, err);
+        INFOS targets = INFOS_INIT, all = INFOS_INIT;
+        int r = builder_targets(ctl, builder, args, &targets, err);
         if (r == 0)
-                r = cx_builder_expand(ctl, builder, &targets, &all, err);
+                r = builder_expand(ctl, builder, &targets, &all, err);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < all.count; i++) {
-                struct cx_info *info = all.items[i];
+                struct info *info = all.items[i];
                 CX_ERROR failure = CX_ERROR_INIT;
-                if (!builder->local && (info->source || !info->object) && cx_info_fetch(ctl, info, &failure) < 0) {
+                if (!builder->local && (info->source || !info->object) && info_fetch(ctl, info, &failure) < 0) {
                         if (builder->ignore_not_found && cx_error_is(&failure, CX_REASON_NOT_FOUND))
                                 continue;
-                        r = cx_ctl_report_or_end(ctl, &failure, err); // no server, no use going on
+                        r = ctl_report_or_end(ctl, &failure, err); // no server, no use going on
                         if (r < 0)
                                 return r;
                         continue;
@@ -396,21 +395,21 @@ int cx_builder_objects(struct cx_ctl *ctl, struct cx_builder *builder, const str
         return 0;
 }
 
-void cx_info_path(const struct cx_info *info, const char *subresource, struct cx_buf *to)
+void info_path(const struct info *info, const char *subresource, struct cx_buf *to)
 {
-        const struct cx_mapping *m = info->mapping;
+        const struct mapping *m = info->mapping;
         cx_rest_path(to,
                      CX_REF(.group = m->group, .version = m->version, .resource = m->resource,
                             .namespace = info->namespace, .name = info->name),
                      subresource);
 }
 
-int cx_info_fetch(struct cx_ctl *ctl, struct cx_info *info, struct cx_error *err)
+int info_fetch(struct ctl *ctl, struct info *info, struct cx_error *err)
 {
         CX_BUF path = CX_BUF_INIT;
-        cx_info_path(info, NULL, &path);
+        info_path(info, NULL, &path);
         json_t *object = NULL;
-        int r = cx_ctl_json(ctl, "GET", path.data, NULL, NULL, &object, err);
+        int r = ctl_json(ctl, "GET", path.data, NULL, NULL, &object, err);
         if (r < 0)
                 return r;
         json_decref(info->object);
@@ -418,7 +417,7 @@ int cx_info_fetch(struct cx_ctl *ctl, struct cx_info *info, struct cx_error *err
         return 0;
 }
 
-int cx_info_diff(const struct cx_info *info, const json_t *wanted, json_t **ret_patch, struct cx_error *err)
+int info_diff(const struct info *info, const json_t *wanted, json_t **ret_patch, struct cx_error *err)
 {
         if (info->mapping->schema) // a three-way patch whose original is the current object
                 return cx_patch_strategic_three_way(info->mapping->schema->kind->type, info->object, wanted,
@@ -427,20 +426,20 @@ int cx_info_diff(const struct cx_info *info, const json_t *wanted, json_t **ret_
         return 0;
 }
 
-enum cx_patch_type cx_info_patch_type(const struct cx_info *info)
+enum cx_patch_type info_patch_type(const struct info *info)
 {
         return info->mapping->schema ? CX_PATCH_STRATEGIC : CX_PATCH_MERGE;
 }
 
-int cx_info_patch(struct cx_ctl *ctl, struct cx_info *info, const char *subresource, enum cx_patch_type type,
-                  const json_t *patch, int dry_run, const char *manager, struct cx_error *err)
+int info_patch(struct ctl *ctl, struct info *info, const char *subresource, enum cx_patch_type type,
+               const json_t *patch, int dry_run, const char *manager, struct cx_error *err)
 {
         CX_BUF path = CX_BUF_INIT;
-        cx_info_path(info, subresource, &path);
+        info_path(info, subresource, &path);
         cx_rest_query(&path, "fieldManager", manager);
-        cx_rest_query(&path, "dryRun", dry_run == CX_DRY_SERVER ? "All" : NULL);
+        cx_rest_query(&path, "dryRun", dry_run == DRY_SERVER ? "All" : NULL);
         json_t *object = NULL;
-        int r = cx_ctl_json(ctl, "PATCH", path.data, cx_patch_content_type(type), patch, &object, err);
+        int r = ctl_json(ctl, "PATCH", path.data, cx_patch_content_type(type), patch, &object, err);
         if (r < 0)
                 return r;
         json_decref(info->object);
@@ -448,7 +447,7 @@ int cx_info_patch(struct cx_ctl *ctl, struct cx_info *info, const char *subresou
         return 0;
 }
 
-int cx_info_wrap(const struct cx_info *info, const char *verb, struct cx_error *err)
+int info_wrap(const struct info *info, const char *verb, struct cx_error *err)
 {
         if (!info->source || !err)
                 return err ? err->code : -EIO;
@@ -457,9 +456,9 @@ int cx_info_wrap(const struct cx_info *info, const char *verb, struct cx_error *
         return cx_error_wrap(err, "error when %s \"%s\"", verb, info->source);
 }
 
-const char *cx_info_label(const struct cx_info *info, char *to)
+const char *info_label(const struct info *info, char *to)
 {
         char label[256];
-        snprintf(to, 512, "%s/%s", cx_mapping_label(info->mapping, label), cx_str(info->name));
+        snprintf(to, 512, "%s/%s", mapping_label(info->mapping, label), cx_str(info->name));
         return to;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads what -f names: files, folders (*.yaml, *.yml, *.json), http(s) URLs and standard input.
-#include "format/yaml.h"
 #include "kubectl/resource/builder.h"
+#include "libcommon/format/yaml.h"
 
 #include <dirent.h>
 #include <glob.h>
@@ -22,7 +22,7 @@ static int read_url(const char *url, struct cx_buf *to, struct cx_error *err)
                                        .path = url, .accept = "*/*", .follow_redirects = true, .max_reply = MAX_FILE},
                                &reply, err);
         if (r < 0)
-                return cx_ctl_explain_failure(url, r, err);
+                return ctl_explain_failure(url, r, err);
         if (reply.code != 200)
                 return cx_error_set(err, -EIO, "unable to read URL \"%s\", server reported %d, status code=%d", url,
                                     reply.code, reply.code);
@@ -30,7 +30,7 @@ static int read_url(const char *url, struct cx_buf *to, struct cx_error *err)
         return 0;
 }
 
-int cx_file_read_text(struct cx_ctl *ctl CX_UNUSED, const char *name, struct cx_buf *to, struct cx_error *err)
+int file_read_text(struct ctl *ctl CX_UNUSED, const char *name, struct cx_buf *to, struct cx_error *err)
 {
         if (strcmp(name, "-") == 0) {
                 int r = cx_buf_read_fd(to, STDIN_FILENO);
@@ -44,11 +44,11 @@ int cx_file_read_text(struct cx_ctl *ctl CX_UNUSED, const char *name, struct cx_
         return r < 0 ? cx_error_set(err, r, "open %s: %s", name, strerror(-r)) : 0;
 }
 
-static int read_one(struct cx_ctl *ctl, const char *name, json_t *documents, struct cx_strings *sources,
+static int read_one(struct ctl *ctl, const char *name, json_t *documents, struct cx_strings *sources,
                     struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(MAX_FILE);
-        int r = cx_file_read_text(ctl, name, &text, err);
+        int r = file_read_text(ctl, name, &text, err);
         if (r < 0)
                 return r;
         const char *source = strcmp(name, "-") == 0 ? "STDIN" : name;
@@ -80,7 +80,7 @@ static bool is_manifest(const char *name)
         return cx_has_suffix(name, ".yaml") || cx_has_suffix(name, ".yml") || cx_has_suffix(name, ".json");
 }
 
-static int read_folder(struct cx_ctl *ctl, const char *path, bool recursive, int depth, json_t *documents,
+static int read_folder(struct ctl *ctl, const char *path, bool recursive, int depth, json_t *documents,
                        struct cx_strings *sources, struct cx_error *err)
 {
         struct dirent **entries;
@@ -103,7 +103,7 @@ static int read_folder(struct cx_ctl *ctl, const char *path, bool recursive, int
         return r;
 }
 
-static int read_path(struct cx_ctl *ctl, const struct cx_builder *builder, const char *name, json_t *documents,
+static int read_path(struct ctl *ctl, const struct builder *builder, const char *name, json_t *documents,
                      struct cx_strings *sources, struct cx_error *err)
 {
         struct stat st;
@@ -150,8 +150,8 @@ static int refuse_kustomization(const char *folder, struct cx_error *err)
                             whole ? whole : folder);
 }
 
-int cx_files_read(struct cx_ctl *ctl, const struct cx_builder *builder, json_t **ret_documents,
-                  struct cx_strings *ret_sources, struct cx_error *err)
+int files_read(struct ctl *ctl, const struct builder *builder, json_t **ret_documents, struct cx_strings *ret_sources,
+               struct cx_error *err)
 {
         if (builder->kustomize)
                 return refuse_kustomization(builder->kustomize, err);
@@ -163,7 +163,7 @@ int cx_files_read(struct cx_ctl *ctl, const struct cx_builder *builder, json_t *
                 if (r < 0 && (builder->files.count == 1 || r == -ENOENT))
                         return cx_error_move(err, &failure);
                 if (r < 0)
-                        cx_ctl_report(ctl, &failure);
+                        ctl_report(ctl, &failure);
         }
         *ret_documents = cx_steal(&documents);
         return 0;

@@ -2,7 +2,7 @@
 // Resources by name: the schema's tables, then discovery, which is cached in a file.
 #include "kubectl/resource/mapping.h"
 
-#include "base/process.h"
+#include "libcommon/base/process.h"
 
 #include <strings.h>
 #include <sys/stat.h>
@@ -12,17 +12,17 @@
         "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"                                        \
         "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
 
-static struct cx_discovery *discovery(struct cx_ctl *ctl)
+static struct discovery *discovery(struct ctl *ctl)
 {
         if (!ctl->discovery)
                 ctl->discovery = cx_alloc(sizeof *ctl->discovery);
         return ctl->discovery;
 }
 
-static struct cx_mapping *new_mapping(struct cx_discovery *d, const char *group, const char *version,
-                                      const char *resource, const char *singular, const char *kind)
+static struct mapping *new_mapping(struct discovery *d, const char *group, const char *version, const char *resource,
+                                   const char *singular, const char *kind)
 {
-        struct cx_mapping *m = cx_alloc(sizeof *m);
+        struct mapping *m = cx_alloc(sizeof *m);
         m->group = cx_strdup(group);
         m->version = cx_strdup(version);
         m->resource = cx_strdup(resource);
@@ -35,14 +35,14 @@ static struct cx_mapping *new_mapping(struct cx_discovery *d, const char *group,
         return d->known[d->n_known++] = m;
 }
 
-static const struct cx_mapping *from_schema(struct cx_ctl *ctl, const struct cx_resource *resource)
+static const struct mapping *from_schema(struct ctl *ctl, const struct cx_resource *resource)
 {
-        struct cx_discovery *d = discovery(ctl);
+        struct discovery *d = discovery(ctl);
         for (size_t i = 0; i < d->n_known; i++)
                 if (d->known[i]->schema == resource)
                         return d->known[i];
-        struct cx_mapping *m = new_mapping(d, resource->group, resource->version, resource->resource,
-                                           resource->singular, resource->kind->kind);
+        struct mapping *m = new_mapping(d, resource->group, resource->version, resource->resource, resource->singular,
+                                        resource->kind->kind);
         m->namespaced = resource->namespaced;
         m->verbs = resource->verbs;
         return m;
@@ -74,14 +74,14 @@ static void add_strings(struct cx_strings *to, const json_t *list, const char *m
         }
 }
 
-static void add_discovered(struct cx_discovery *d, const char *group, const char *version, const json_t *r, bool v2)
+static void add_discovered(struct discovery *d, const char *group, const char *version, const json_t *r, bool v2)
 {
         const char *name = cx_json_string(r, v2 ? "resource" : "name");
         const char *kind = cx_json_string(r, v2 ? "responseKind.kind" : "kind");
         const char *singular = cx_json_string(r, v2 ? "singularResource" : "singularName");
         if (!name || !kind || strchr(name, '/'))
                 return;
-        struct cx_mapping *m = new_mapping(d, group, version, name, singular, kind);
+        struct mapping *m = new_mapping(d, group, version, name, singular, kind);
         m->namespaced = v2 ? cx_streq(cx_json_string(r, "scope"), "Namespaced") : cx_json_bool(r, "namespaced", false);
         size_t i;
         json_t *verb;
@@ -94,14 +94,14 @@ static void add_discovered(struct cx_discovery *d, const char *group, const char
         d->all[d->n_all++] = m;
 }
 
-static void add_version(struct cx_discovery *d, const char *group, const char *version)
+static void add_version(struct discovery *d, const char *group, const char *version)
 {
         char text[128];
         cx_join_api_version(text, group, version);
         cx_strings_add(&d->versions, text);
 }
 
-static void take_aggregated(struct cx_discovery *d, const json_t *document)
+static void take_aggregated(struct discovery *d, const json_t *document)
 {
         size_t i, j, k;
         json_t *group, *version, *resource;
@@ -116,12 +116,12 @@ static void take_aggregated(struct cx_discovery *d, const json_t *document)
         }
 }
 
-static int take_legacy_version(struct cx_ctl *ctl, const char *group, const char *version, struct cx_error *err)
+static int take_legacy_version(struct ctl *ctl, const char *group, const char *version, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep)
         char *path = *group ? cx_sprintf("/apis/%s/%s", group, version) : cx_sprintf("/api/%s", version);
         json_auto_t *list = NULL;
-        int r = cx_ctl_json(ctl, "GET", path, NULL, NULL, &list, err);
+        int r = ctl_json(ctl, "GET", path, NULL, NULL, &list, err);
         if (r < 0)
                 return r;
         add_version(ctl->discovery, group, version);
@@ -132,7 +132,7 @@ static int take_legacy_version(struct cx_ctl *ctl, const char *group, const char
         return 0;
 }
 
-static int take_legacy(struct cx_ctl *ctl, const json_t *document, struct cx_error *err)
+static int take_legacy(struct ctl *ctl, const json_t *document, struct cx_error *err)
 {
         size_t i, j;
         json_t *group, *version;
@@ -151,7 +151,7 @@ static int take_legacy(struct cx_ctl *ctl, const json_t *document, struct cx_err
         return 0;
 }
 
-static int take(struct cx_ctl *ctl, const json_t *document, struct cx_error *err)
+static int take(struct ctl *ctl, const json_t *document, struct cx_error *err)
 {
         if (cx_streq(cx_json_string(document, "kind"), "APIGroupDiscoveryList")) {
                 take_aggregated(ctl->discovery, document);
@@ -160,7 +160,7 @@ static int take(struct cx_ctl *ctl, const json_t *document, struct cx_error *err
         return take_legacy(ctl, document, err);
 }
 
-static char *cache_path(struct cx_ctl *ctl)
+static char *cache_path(struct ctl *ctl)
 {
         const char *home = getenv("HOME"), *server = strstr(cx_rest_server(ctl->rest), "://");
         if (!server || (!home && !ctl->cache_dir))
@@ -197,13 +197,13 @@ static void write_cache(const char *path, const json_t *documents)
                 (void)!cx_write_file(path, text, strlen(text), 0600, false, NULL); // only a cache
 }
 
-static int fetch(struct cx_ctl *ctl, json_t **ret_documents, struct cx_error *err)
+static int fetch(struct ctl *ctl, json_t **ret_documents, struct cx_error *err)
 {
         json_auto_t *documents = json_array();
         static const char *const paths[] = {"/api", "/apis"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(paths); i++) {
                 CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-                int r = cx_ctl_call(ctl, &(struct cx_ctl_call){.path = paths[i], .accept = ACCEPT_V2}, &reply, err);
+                int r = ctl_call(ctl, &(struct ctl_call){.path = paths[i], .accept = ACCEPT_V2}, &reply, err);
                 json_t *document = NULL;
                 if (r == 0)
                         r = cx_json_parse(reply.body.data, reply.body.length, false, &document, err);
@@ -215,12 +215,12 @@ static int fetch(struct cx_ctl *ctl, json_t **ret_documents, struct cx_error *er
         return 0;
 }
 
-int cx_discovery_load(struct cx_ctl *ctl, bool fresh, struct cx_error *err)
+int discovery_load(struct ctl *ctl, bool fresh, struct cx_error *err)
 {
-        struct cx_discovery *d = discovery(ctl);
+        struct discovery *d = discovery(ctl);
         if (d->loaded && (d->fresh || !fresh))
                 return 0;
-        int r = cx_ctl_connect(ctl, err);
+        int r = ctl_connect(ctl, err);
         if (r < 0)
                 return r;
         CX_CLEANUP(cx_freep) char *path = cache_path(ctl);
@@ -245,7 +245,7 @@ int cx_discovery_load(struct cx_ctl *ctl, bool fresh, struct cx_error *err)
         return 0;
 }
 
-static bool is_called(const struct cx_mapping *m, const char *word)
+static bool is_called(const struct mapping *m, const char *word)
 {
         if (strcasecmp(word, m->resource) == 0 || strcasecmp(word, m->singular) == 0 || strcasecmp(word, m->kind) == 0)
                 return true;
@@ -255,13 +255,13 @@ static bool is_called(const struct cx_mapping *m, const char *word)
         return false;
 }
 
-static const struct cx_mapping *search(const struct cx_discovery *d, const char *word)
+static const struct mapping *search(const struct discovery *d, const char *word)
 {
         size_t length = strcspn(word, ".");
         CX_CLEANUP(cx_freep) char *name = cx_strndup(word, length);
         const char *rest = word[length] ? word + length + 1 : NULL;
         for (size_t i = 0; i < d->n_all; i++) {
-                const struct cx_mapping *m = d->all[i];
+                const struct mapping *m = d->all[i];
                 if (!is_called(m, name))
                         continue;
                 if (!rest || strcmp(rest, m->group) == 0)
@@ -292,7 +292,7 @@ static void warn_shared_short_name(const struct cx_resource *resource, const cha
         }
 }
 
-int cx_mapping_find(struct cx_ctl *ctl, const char *word, const struct cx_mapping **ret_mapping, struct cx_error *err)
+int mapping_find(struct ctl *ctl, const char *word, const struct mapping **ret_mapping, struct cx_error *err)
 {
         const struct cx_resource *resource = cx_schema_find(word);
         if (resource) {
@@ -301,10 +301,10 @@ int cx_mapping_find(struct cx_ctl *ctl, const char *word, const struct cx_mappin
                 return 0;
         }
         for (int fresh = 0; fresh < 2; fresh++) {
-                int r = cx_discovery_load(ctl, fresh, err);
+                int r = discovery_load(ctl, fresh, err);
                 if (r < 0)
                         return r;
-                const struct cx_mapping *found = search(ctl->discovery, word);
+                const struct mapping *found = search(ctl->discovery, word);
                 if (found) {
                         *ret_mapping = found;
                         return 0;
@@ -314,8 +314,8 @@ int cx_mapping_find(struct cx_ctl *ctl, const char *word, const struct cx_mappin
                             word);
 }
 
-int cx_mapping_by_kind(struct cx_ctl *ctl, const char *api_version, const char *kind,
-                       const struct cx_mapping **ret_mapping, struct cx_error *err)
+int mapping_by_kind(struct ctl *ctl, const char *api_version, const char *kind, const struct mapping **ret_mapping,
+                    struct cx_error *err)
 {
         char group[64], version[32];
         if (!cx_split_api_version(api_version, group, version))
@@ -326,11 +326,11 @@ int cx_mapping_by_kind(struct cx_ctl *ctl, const char *api_version, const char *
                 return 0;
         }
         for (int fresh = 0; fresh < 2; fresh++) {
-                int r = cx_discovery_load(ctl, fresh, err);
+                int r = discovery_load(ctl, fresh, err);
                 if (r < 0)
                         return r;
                 for (size_t i = 0; i < ctl->discovery->n_all; i++) {
-                        const struct cx_mapping *m = ctl->discovery->all[i];
+                        const struct mapping *m = ctl->discovery->all[i];
                         if (strcmp(m->group, group) == 0 && strcmp(m->version, version) == 0 &&
                             strcmp(m->kind, kind) == 0) {
                                 *ret_mapping = m;
@@ -341,17 +341,17 @@ int cx_mapping_by_kind(struct cx_ctl *ctl, const char *api_version, const char *
         return -ENOENT;
 }
 
-int cx_mapping_category(struct cx_ctl *ctl, const char *word, const struct cx_mapping ***ret_list, size_t *ret_count,
-                        struct cx_error *err)
+int mapping_category(struct ctl *ctl, const char *word, const struct mapping ***ret_list, size_t *ret_count,
+                     struct cx_error *err)
 {
         *ret_count = 0;
         *ret_list = NULL;
         if (cx_schema_find(word))
                 return 0;
-        int r = cx_discovery_load(ctl, false, err);
+        int r = discovery_load(ctl, false, err);
         if (r < 0)
                 return r;
-        struct cx_discovery *d = ctl->discovery;
+        struct discovery *d = ctl->discovery;
         for (size_t i = 0; i < d->n_all; i++) {
                 bool seen = false; // a resource of several versions counts once
                 for (size_t j = 0; j < *ret_count; j++)
@@ -365,7 +365,7 @@ int cx_mapping_category(struct cx_ctl *ctl, const char *word, const struct cx_ma
         return 0;
 }
 
-const char *cx_mapping_label(const struct cx_mapping *mapping, char *to)
+const char *mapping_label(const struct mapping *mapping, char *to)
 {
         size_t n = 0;
         for (const char *p = mapping->kind; *p && n < 127; p++)
@@ -374,13 +374,13 @@ const char *cx_mapping_label(const struct cx_mapping *mapping, char *to)
         return to;
 }
 
-const char *cx_mapping_resource_text(const struct cx_mapping *mapping, char *to)
+const char *mapping_resource_text(const struct mapping *mapping, char *to)
 {
         snprintf(to, 256, "%s/%s, Resource=%s", mapping->group, mapping->version, mapping->resource);
         return to;
 }
 
-const char *cx_mapping_kind_text(const struct cx_mapping *mapping, char *to)
+const char *mapping_kind_text(const struct mapping *mapping, char *to)
 {
         snprintf(to, 256, "%s/%s, Kind=%s", mapping->group, mapping->version, mapping->kind);
         return to;

@@ -3,13 +3,13 @@
 // layers themselves, each through an unlinked file, since unpacking needs to seek.
 #include "kubelet/image/import.h"
 
-#include "base/buf.h"
-#include "base/log.h"
-#include "base/map.h"
-#include "base/process.h"
-#include "format/json.h"
 #include "kubelet/image/reference.h"
 #include "kubelet/image/unpack.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/process.h"
+#include "libcommon/format/json.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -33,7 +33,7 @@ struct layer {
 };
 
 struct import {
-        struct cx_image_store *store;
+        struct image_store *store;
         const char *archive;
         struct cx_map documents; // path → struct cx_buf *
         struct layer layers[MAX_LAYERS];
@@ -121,7 +121,7 @@ static char *digest_of(const void *data, size_t length)
 
 static char *blob_path(const char *digest)
 {
-        return cx_digest_valid(digest) ? cx_sprintf("blobs/sha256/%s", digest + strlen("sha256:")) : NULL;
+        return digest_valid(digest) ? cx_sprintf("blobs/sha256/%s", digest + strlen("sha256:")) : NULL;
 }
 
 // A JSON document of an OCI layout by its digest, which it must have.
@@ -148,11 +148,11 @@ static int add_layer(struct import *import, const char *path, const char *digest
 
 static int add_tag(struct import *import, const char *text, struct cx_error *err)
 {
-        CX_IMAGE_REF ref = CX_IMAGE_REF_INIT;
-        int r = cx_image_ref_parse(text, &ref, err);
+        IMAGE_REF ref = IMAGE_REF_INIT;
+        int r = image_ref_parse(text, &ref, err);
         if (r < 0)
                 return r;
-        CX_CLEANUP(cx_freep) char *name = cx_image_ref_format(&ref);
+        CX_CLEANUP(cx_freep) char *name = image_ref_format(&ref);
         cx_strings_add(&import->tags, name);
         return 0;
 }
@@ -240,19 +240,19 @@ static int unpack_into_store(struct import *import, const char *digest, int fd, 
 {
         CX_CLEANUP(cx_freep) char *folder = NULL;
         int64_t bytes = 0;
-        int r = cx_image_store_layer_begin(import->store, digest, &folder, err);
+        int r = image_store_layer_begin(import->store, digest, &folder, err);
         if (r != 0)
                 return r < 0 ? r : 0;
         CX_CLEANUP(cx_freep) char *root = cx_sprintf("%s/fs", folder);
         if (lseek(fd, 0, SEEK_SET) < 0)
                 r = cx_error_set(err, -errno, "cannot read a layer again: %s", strerror(errno));
         if (r == 0)
-                r = cx_unpack_layer(fd, root, NULL, &bytes, err);
+                r = unpack_layer(fd, root, NULL, &bytes, err);
         if (r < 0) {
-                cx_image_store_layer_abort(import->store, digest, folder);
+                image_store_layer_abort(import->store, digest, folder);
                 return r;
         }
-        return cx_image_store_layer_commit(import->store, digest, folder, bytes, err);
+        return image_store_layer_commit(import->store, digest, folder, bytes, err);
 }
 
 static int take_layer(struct import *import, struct archive *a, struct layer *layer, struct cx_error *err)
@@ -308,20 +308,20 @@ static int put_record(struct import *import, struct cx_error *err)
                 json_array_append_new(tags, json_string(import->tags.items[i]));
         for (size_t i = 0; i < import->n_layers; i++)
                 json_array_append_new(layers, json_string(import->layers[i].digest));
-        return cx_image_store_put(import->store,
-                                  json_pack("{s:s, s:o, s:[], s:o, s:I, s:o}", "id", import->id, "repoTags", tags,
-                                            "repoDigests", "layers", layers, "size", (json_int_t)import->size, "config",
-                                            json_is_object(inner) ? json_incref(inner) : json_object()),
-                                  err);
+        return image_store_put(import->store,
+                               json_pack("{s:s, s:o, s:[], s:o, s:I, s:o}", "id", import->id, "repoTags", tags,
+                                         "repoDigests", "layers", layers, "size", (json_int_t)import->size, "config",
+                                         json_is_object(inner) ? json_incref(inner) : json_object()),
+                               err);
 }
 
-int cx_image_import(struct cx_image_store *store, const char *archive, struct cx_error *err)
+int image_import(struct image_store *store, const char *archive, struct cx_error *err)
 {
         struct import *import = cx_alloc(sizeof *import);
         import->store = store;
         import->archive = archive;
         import->documents = (struct cx_map)CX_MAP_INIT_FREE(free_document);
-        cx_image_store_hold(store);
+        image_store_hold(store);
         int r = read_documents(import, err);
         json_auto_t *manifests = document(import, "manifest.json");
         json_auto_t *index = document(import, "index.json");
@@ -337,7 +337,7 @@ int cx_image_import(struct cx_image_store *store, const char *archive, struct cx
                 r = take_layers(import, err);
         if (r == 0)
                 r = put_record(import, err);
-        cx_image_store_let_go(store);
+        image_store_let_go(store);
         for (size_t i = 0; i < import->n_layers; i++) {
                 free(import->layers[i].path);
                 free(import->layers[i].digest);
@@ -352,19 +352,19 @@ int cx_image_import(struct cx_image_store *store, const char *archive, struct cx
 
 // --- the folder ---
 
-struct cx_importer {
-        struct cx_image_store *store;
+struct importer {
+        struct image_store *store;
         char *folder;
         int inotify, stop;
         pthread_t thread;
 };
 
-static void take_archive(struct cx_importer *importer, const char *name)
+static void take_archive(struct importer *importer, const char *name)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", importer->folder, name);
         CX_CLEANUP(cx_freep) char *complaint = cx_sprintf("%s.error", path);
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_image_import(importer->store, path, &err) < 0) {
+        if (image_import(importer->store, path, &err) < 0) {
                 CX_ERROR ignored = CX_ERROR_INIT;
                 cx_err(&err, "Image archive was not taken", "archive", path);
                 if (cx_write_file(complaint, cx_error_text(&err), strlen(cx_error_text(&err)), 0600, false, &ignored) <
@@ -376,7 +376,7 @@ static void take_archive(struct cx_importer *importer, const char *name)
         (void)unlink(path);
 }
 
-static void take_all(struct cx_importer *importer)
+static void take_all(struct importer *importer)
 {
         DIR *dir = opendir(importer->folder);
         for (struct dirent *entry; dir && (entry = readdir(dir));)
@@ -388,7 +388,7 @@ static void take_all(struct cx_importer *importer)
 
 static void *importer_main(void *context)
 {
-        struct cx_importer *importer = context;
+        struct importer *importer = context;
         for (;;) {
                 char events[4096];
                 take_all(importer); // whatever woke us: the folder tells
@@ -401,13 +401,12 @@ static void *importer_main(void *context)
         }
 }
 
-int cx_importer_start(struct cx_image_store *store, const char *folder, struct cx_importer **ret_importer,
-                      struct cx_error *err)
+int importer_start(struct image_store *store, const char *folder, struct importer **ret_importer, struct cx_error *err)
 {
         int r = cx_mkdir_all(folder, 0700, err);
         if (r < 0)
                 return r;
-        struct cx_importer *importer = cx_alloc(sizeof *importer);
+        struct importer *importer = cx_alloc(sizeof *importer);
         importer->store = store;
         importer->folder = cx_strdup(folder);
         importer->stop = eventfd(0, EFD_CLOEXEC);
@@ -415,14 +414,14 @@ int cx_importer_start(struct cx_image_store *store, const char *folder, struct c
         if (inotify_add_watch(importer->inotify, folder, IN_MOVED_TO) < 0 ||
             pthread_create(&importer->thread, NULL, importer_main, importer) != 0) {
                 importer->thread = 0;
-                cx_importer_free(importer);
+                importer_free(importer);
                 return cx_error_set(err, -EIO, "cannot watch %s", folder);
         }
         *ret_importer = importer;
         return 0;
 }
 
-void cx_importer_free(struct cx_importer *importer)
+void importer_free(struct importer *importer)
 {
         if (!importer)
                 return;

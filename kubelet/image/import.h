@@ -6,9 +6,9 @@
 #include "kubelet/image/store.h"
 
 // Every digest that the archive states is verified. Blocks; any thread.
-int cx_image_import(struct cx_image_store *store, const char *archive, struct cx_error *err) CX_CHECK;
+int image_import(struct image_store *store, const char *archive, struct cx_error *err) CX_CHECK;
 
-struct cx_importer;
-int cx_importer_start(struct cx_image_store *store, const char *folder, struct cx_importer **ret_importer,
-                      struct cx_error *err) CX_CHECK;
-void cx_importer_free(struct cx_importer *importer);
+struct importer;
+int importer_start(struct image_store *store, const char *folder, struct importer **ret_importer, struct cx_error *err)
+        CX_CHECK;
+void importer_free(struct importer *importer);

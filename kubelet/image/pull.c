@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/image/pull.h"
 
-#include "base/log.h"
-#include "base/random.h"
-#include "client/workqueue.h"
-#include "format/json.h"
 #include "kubelet/image/reference.h"
 #include "kubelet/image/registry.h"
 #include "kubelet/image/unpack.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/random.h"
+#include "libcommon/client/workqueue.h"
+#include "libcommon/format/json.h"
 
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -27,7 +27,7 @@ static char *decode_base64(const char *text)
         return (char *)cx_steal(&out);
 }
 
-json_t *cx_docker_config_from_secret(const json_t *secret)
+json_t *docker_config_from_secret(const json_t *secret)
 {
         const json_t *data = json_object_get(secret, "data");
         const char *modern = json_string_value(json_object_get(data, ".dockerconfigjson"));
@@ -59,8 +59,8 @@ static bool auth_covers(const char *key, const char *registry, const char *repos
         return strncmp(repository, path, length) == 0 && (repository[length] == '/' || !repository[length]);
 }
 
-bool cx_docker_auth_find(const json_t *docker_configs, const char *registry, const char *repository,
-                         struct cx_docker_auth *ret_auth)
+bool docker_auth_find(const json_t *docker_configs, const char *registry, const char *repository,
+                      struct docker_auth *ret_auth)
 {
         size_t i, best = 0;
         json_t *config, *entry, *found = NULL;
@@ -89,17 +89,17 @@ bool cx_docker_auth_find(const json_t *docker_configs, const char *registry, con
         return ret_auth->username || ret_auth->identity_token;
 }
 
-void cx_docker_auth_release(struct cx_docker_auth *auth)
+void docker_auth_release(struct docker_auth *auth)
 {
         free(auth->username);
         free(auth->password);
         free(auth->identity_token);
-        *auth = (struct cx_docker_auth){0};
+        *auth = (struct docker_auth){0};
 }
 
 struct fetch {
-        const struct cx_pull_options *options;
-        struct cx_registry_session *session;
+        const struct pull_options *options;
+        struct registry_session *session;
         const json_t *layers; // descriptors of the manifest
         pthread_mutex_t lock; // guards err
         struct cx_error err;
@@ -113,7 +113,7 @@ static int fetch_to_file(struct fetch *f, const json_t *descriptor, const char *
         if (fd < 0)
                 return cx_error_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
         (void)unlink(path); // gone by itself when we die
-        int r = cx_registry_blob_to_fd(f->session, digest, cx_json_int(descriptor, "size", -1), fd, err);
+        int r = registry_blob_to_fd(f->session, digest, cx_json_int(descriptor, "size", -1), fd, err);
         if (r < 0)
                 return r;
         if (lseek(fd, 0, SEEK_SET) < 0)
@@ -125,10 +125,10 @@ static int fetch_to_file(struct fetch *f, const json_t *descriptor, const char *
 static int fetch_layer(struct fetch *f, const json_t *descriptor, struct cx_error *err)
 {
         const char *digest = cx_json_string(descriptor, "digest");
-        if (!cx_digest_valid(digest))
+        if (!digest_valid(digest))
                 return cx_error_set(err, -EBADMSG, "manifest has a layer without a valid digest");
         CX_CLEANUP(cx_freep) char *folder = NULL;
-        int r = cx_image_store_layer_begin(f->options->store, digest, &folder, err);
+        int r = image_store_layer_begin(f->options->store, digest, &folder, err);
         if (r != 0)
                 return r < 0 ? r : 0;
         CX_CLEANUP(cx_closep) int fd = -1;
@@ -136,12 +136,12 @@ static int fetch_layer(struct fetch *f, const json_t *descriptor, struct cx_erro
         int64_t bytes = 0;
         r = fetch_to_file(f, descriptor, digest, folder, &fd, err);
         if (r == 0)
-                r = cx_unpack_layer(fd, root, NULL, &bytes, err);
+                r = unpack_layer(fd, root, NULL, &bytes, err);
         if (r < 0) {
-                cx_image_store_layer_abort(f->options->store, digest, folder);
+                image_store_layer_abort(f->options->store, digest, folder);
                 return r;
         }
-        return cx_image_store_layer_commit(f->options->store, digest, folder, bytes, err);
+        return image_store_layer_commit(f->options->store, digest, folder, bytes, err);
 }
 
 static void fetch_one(void *context, size_t i)
@@ -161,7 +161,7 @@ static void fetch_one(void *context, size_t i)
         pthread_mutex_unlock(&f->lock);
 }
 
-static json_t *make_record(const struct cx_image_ref *ref, const char *digest, const json_t *manifest,
+static json_t *make_record(const struct image_ref *ref, const char *digest, const json_t *manifest,
                            const json_t *config, int64_t *ret_size)
 {
         json_t *layers = json_array(), *descriptor;
@@ -172,11 +172,11 @@ static json_t *make_record(const struct cx_image_ref *ref, const char *digest, c
                 int64_t bytes = cx_json_int(descriptor, "size", 0);
                 size += bytes > 0 ? bytes : 0;
         }
-        CX_CLEANUP(cx_freep) char *name = cx_image_ref_name(ref);
+        CX_CLEANUP(cx_freep) char *name = image_ref_name(ref);
         CX_CLEANUP(cx_freep) char *by_digest = cx_sprintf("%s@%s", name, digest);
         json_t *tags = json_array();
         if (ref->tag && !ref->digest) {
-                CX_CLEANUP(cx_freep) char *tag = cx_image_ref_format(ref);
+                CX_CLEANUP(cx_freep) char *tag = image_ref_format(ref);
                 json_array_append_new(tags, json_string(tag));
         }
         json_t *inner = json_object_get(config, "config");
@@ -186,28 +186,28 @@ static json_t *make_record(const struct cx_image_ref *ref, const char *digest, c
                          json_is_object(inner) ? json_incref(inner) : json_object());
 }
 
-static int pull_held(const struct cx_pull_options *o, const struct cx_image_ref *ref,
-                     const struct cx_registry_endpoint *endpoint, const struct cx_docker_auth *auth,
-                     json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)
+static int pull_held(const struct pull_options *o, const struct image_ref *ref,
+                     const struct registry_endpoint *endpoint, const struct docker_auth *auth, json_t **ret_record,
+                     int64_t *ret_bytes, struct cx_error *err)
 {
-        CX_CLEANUP(cx_registry_session_freep) struct cx_registry_session *session = NULL;
+        CX_CLEANUP(registry_session_freep) struct registry_session *session = NULL;
         // A pull secret is for the registry that the image names, not for a mirror in front of it.
-        struct cx_registry_credentials credentials = {auth->username, auth->password, auth->identity_token};
-        int r = cx_registry_session_new(endpoint, endpoint->mirror ? NULL : &credentials, &session, err);
+        struct registry_credentials credentials = {auth->username, auth->password, auth->identity_token};
+        int r = registry_session_new(endpoint, endpoint->mirror ? NULL : &credentials, &session, err);
         if (r < 0)
                 return r;
         json_auto_t *manifest = NULL, *config = NULL;
         CX_CLEANUP(cx_freep) char *digest = NULL;
-        r = cx_registry_manifest(session, ref->digest ? ref->digest : ref->tag, &manifest, &digest, err);
+        r = registry_manifest(session, ref->digest ? ref->digest : ref->tag, &manifest, &digest, err);
         if (r < 0)
                 return r;
         const char *id = cx_json_string(manifest, "config.digest");
-        json_auto_t *known = cx_image_store_find(o->store, id);
+        json_auto_t *known = image_store_find(o->store, id);
         if (known) {
                 config = json_pack("{s:O}", "config", json_object_get(known, "config"));
         } else {
                 CX_BUF text = CX_BUF_INIT_MAX(8 << 20);
-                r = cx_registry_blob(session, id, 8 << 20, &text, err);
+                r = registry_blob(session, id, 8 << 20, &text, err);
                 if (r == 0)
                         r = cx_json_parse(text.data, text.length, false, &config, err);
                 if (r < 0)
@@ -226,7 +226,7 @@ static int pull_held(const struct cx_pull_options *o, const struct cx_image_ref 
         if (!record)
                 return cx_error_set(err, -EBADMSG, "the manifest is malformed");
         json_auto_t *keep = json_incref(record);
-        r = cx_image_store_put(o->store, record, err);
+        r = image_store_put(o->store, record, err);
         if (r < 0)
                 return r;
         if (ret_bytes)
@@ -235,27 +235,27 @@ static int pull_held(const struct cx_pull_options *o, const struct cx_image_ref 
         return 0;
 }
 
-static int pull_from(const struct cx_pull_options *o, const struct cx_image_ref *ref,
-                     const struct cx_registry_endpoint *endpoint, const struct cx_docker_auth *auth,
-                     json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)
+static int pull_from(const struct pull_options *o, const struct image_ref *ref,
+                     const struct registry_endpoint *endpoint, const struct docker_auth *auth, json_t **ret_record,
+                     int64_t *ret_bytes, struct cx_error *err)
 {
-        cx_image_store_hold(o->store);
+        image_store_hold(o->store);
         int r = pull_held(o, ref, endpoint, auth, ret_record, ret_bytes, err);
-        cx_image_store_let_go(o->store);
+        image_store_let_go(o->store);
         return r;
 }
 
-int cx_image_pull(const struct cx_pull_options *o, json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)
+int image_pull(const struct pull_options *o, json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)
 {
-        CX_IMAGE_REF ref = CX_IMAGE_REF_INIT;
-        CX_REGISTRY_ENDPOINTS endpoints = {0};
-        int r = cx_image_ref_parse(o->image, &ref, err);
+        IMAGE_REF ref = IMAGE_REF_INIT;
+        REGISTRY_ENDPOINTS endpoints = {0};
+        int r = image_ref_parse(o->image, &ref, err);
         if (r == 0)
-                r = cx_registries_endpoints(o->registries, ref.registry, ref.repository, &endpoints, err);
+                r = registries_endpoints(o->registries, ref.registry, ref.repository, &endpoints, err);
         if (r < 0)
                 return r;
-        struct cx_docker_auth auth = {0};
-        (void)cx_docker_auth_find(o->docker_configs, ref.registry, ref.repository, &auth);
+        struct docker_auth auth = {0};
+        (void)docker_auth_find(o->docker_configs, ref.registry, ref.repository, &auth);
         CX_ERROR last = CX_ERROR_INIT;
         for (size_t i = 0; i < endpoints.count; i++) {
                 cx_error_release(&last);
@@ -265,10 +265,10 @@ int cx_image_pull(const struct cx_pull_options *o, json_t **ret_record, int64_t 
                 cx_debug(2, "Pull from an endpoint failed", "image", o->image, "endpoint", endpoints.items[i].base,
                          "err", cx_error_text(&last));
         }
-        cx_docker_auth_release(&auth);
+        docker_auth_release(&auth);
         if (r == 0)
                 return 0;
-        CX_CLEANUP(cx_freep) char *name = cx_image_ref_format(&ref);
+        CX_CLEANUP(cx_freep) char *name = image_ref_format(&ref);
         (void)cx_error_wrap(&last, "failed to pull and unpack image \"%s\"", name);
         return cx_error_move(err, &last);
 }

@@ -3,11 +3,11 @@
 // registry when it has a dot, a colon, an upper-case letter, or is "localhost".
 #include "kubelet/image/reference.h"
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 #include <ctype.h>
 
-bool cx_digest_valid(const char *text)
+bool digest_valid(const char *text)
 {
         if (!text || strncmp(text, "sha256:", 7) != 0 || strlen(text) != 71)
                 return false;
@@ -76,11 +76,11 @@ static bool valid_tag(const char *text)
         return true;
 }
 
-static int parse(char *text, struct cx_image_ref *ref)
+static int parse(char *text, struct image_ref *ref)
 {
         char *at = strchr(text, '@');
         if (at) {
-                if (!cx_digest_valid(at + 1))
+                if (!digest_valid(at + 1))
                         return -EINVAL;
                 ref->digest = cx_strdup(at + 1);
                 *at = '\0';
@@ -111,35 +111,35 @@ static int parse(char *text, struct cx_image_ref *ref)
         return valid_registry(ref->registry) && valid_repository(ref->repository) ? 0 : -EINVAL;
 }
 
-int cx_image_ref_parse(const char *text, struct cx_image_ref *ret_ref, struct cx_error *err)
+int image_ref_parse(const char *text, struct image_ref *ret_ref, struct cx_error *err)
 {
-        CX_IMAGE_REF ref = CX_IMAGE_REF_INIT;
+        IMAGE_REF ref = IMAGE_REF_INIT;
         CX_CLEANUP(cx_freep) char *copy = cx_strdup(text);
         if (strlen(text) > 512 || parse(copy, &ref) < 0)
                 return cx_error_set(err, -EINVAL, "couldn't parse image name \"%.512s\": invalid reference format",
                                     text);
         *ret_ref = ref;
-        ref = (struct cx_image_ref)CX_IMAGE_REF_INIT;
+        ref = (struct image_ref)IMAGE_REF_INIT;
         return 0;
 }
 
-char *cx_image_ref_name(const struct cx_image_ref *ref)
+char *image_ref_name(const struct image_ref *ref)
 {
         return cx_sprintf("%s/%s", ref->registry, ref->repository);
 }
 
-char *cx_image_ref_format(const struct cx_image_ref *ref)
+char *image_ref_format(const struct image_ref *ref)
 {
         if (ref->digest)
                 return cx_sprintf("%s/%s@%s", ref->registry, ref->repository, ref->digest);
         return cx_sprintf("%s/%s:%s", ref->registry, ref->repository, ref->tag);
 }
 
-void cx_image_ref_release(struct cx_image_ref *ref)
+void image_ref_release(struct image_ref *ref)
 {
         free(ref->registry);
         free(ref->repository);
         free(ref->tag);
         free(ref->digest);
-        *ref = (struct cx_image_ref)CX_IMAGE_REF_INIT;
+        *ref = (struct image_ref)IMAGE_REF_INIT;
 }

@@ -2,26 +2,26 @@
 // Image references: "busybox", "ghcr.io/a/b:v1", "host:5000/x@sha256:…", with Docker Hub's short forms filled in.
 #pragma once
 
-#include "base/error.h"
+#include "libcommon/base/error.h"
 
-struct cx_image_ref {
+struct image_ref {
         char *registry;   // "docker.io", "127.0.0.1:5000"
         char *repository; // "library/busybox"
         char *tag;        // "latest" when neither tag nor digest was given; NULL when only a digest was
         char *digest;     // "sha256:…"; NULL when none
 };
-#define CX_IMAGE_REF_INIT                                                                                              \
+#define IMAGE_REF_INIT                                                                                                 \
         {                                                                                                              \
                 0                                                                                                      \
         }
-#define CX_IMAGE_REF CX_CLEANUP(cx_image_ref_release) struct cx_image_ref
+#define IMAGE_REF CX_CLEANUP(image_ref_release) struct image_ref
 
 // -EINVAL with upstream's sentence when the text is no reference.
-int cx_image_ref_parse(const char *text, struct cx_image_ref *ret_ref, struct cx_error *err) CX_CHECK;
+int image_ref_parse(const char *text, struct image_ref *ret_ref, struct cx_error *err) CX_CHECK;
 // "docker.io/library/busybox:latest"; with a digest "…@sha256:…". Owned by the caller.
-char *cx_image_ref_format(const struct cx_image_ref *ref);
+char *image_ref_format(const struct image_ref *ref);
 // "docker.io/library/busybox". Owned by the caller.
-char *cx_image_ref_name(const struct cx_image_ref *ref);
-void cx_image_ref_release(struct cx_image_ref *ref);
+char *image_ref_name(const struct image_ref *ref);
+void image_ref_release(struct image_ref *ref);
 // True for "sha256:" and 64 lower-case hexadecimal digits.
-bool cx_digest_valid(const char *text);
+bool digest_valid(const char *text);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/image/registries.h"
 
-#include "format/json.h"
-#include "format/yaml.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/yaml.h"
 
 #include <assert.h>
 #include <regex.h>
 
-struct cx_registries {
+struct registries {
         json_t *config;
 };
 
-int cx_registries_parse(const char *text, size_t length, struct cx_registries **ret_registries, struct cx_error *err)
+int registries_parse(const char *text, size_t length, struct registries **ret_registries, struct cx_error *err)
 {
         json_auto_t *documents = NULL;
         int r = cx_yaml_parse(text, length, &documents, err);
@@ -20,13 +20,13 @@ int cx_registries_parse(const char *text, size_t length, struct cx_registries **
         json_t *first = json_array_get(documents, 0);
         if (first && !json_is_object(first))
                 return cx_error_set(err, -EINVAL, "registries.yaml: must be a map");
-        struct cx_registries *registries = cx_alloc(sizeof *registries);
+        struct registries *registries = cx_alloc(sizeof *registries);
         registries->config = first ? json_incref(first) : json_object();
         *ret_registries = registries;
         return 0;
 }
 
-void cx_registries_free(struct cx_registries *registries)
+void registries_free(struct registries *registries)
 {
         if (!registries)
                 return;
@@ -34,7 +34,7 @@ void cx_registries_free(struct cx_registries *registries)
         free(registries);
 }
 
-static void endpoint_release(struct cx_registry_endpoint *e)
+static void endpoint_release(struct registry_endpoint *e)
 {
         char *owned[] = {e->base,           e->host,   e->repository, e->username, e->password,
                          e->identity_token, e->ca_pem, e->cert_pem,   e->key_pem};
@@ -42,12 +42,12 @@ static void endpoint_release(struct cx_registry_endpoint *e)
                 free(owned[i]);
 }
 
-void cx_registry_endpoints_release(struct cx_registry_endpoints *list)
+void registry_endpoints_release(struct registry_endpoints *list)
 {
         for (size_t i = 0; i < list->count; i++)
                 endpoint_release(&list->items[i]);
         free(list->items);
-        *list = (struct cx_registry_endpoints){0};
+        *list = (struct registry_endpoints){0};
 }
 
 // One sed-like replacement: $1 to $9 (and ${1}) in `to` stand for groups. NULL when the pattern does not match.
@@ -116,9 +116,8 @@ static bool is_loopback(const char *host)
 }
 
 // Adds host "h" (whose base URL is given or made) with what `configs` says about it.
-static int add_endpoint(const struct cx_registries *registries, const char *url, const char *repository,
-                        struct cx_registry_endpoints *list, struct cx_registry_endpoint **ret_endpoint,
-                        struct cx_error *err)
+static int add_endpoint(const struct registries *registries, const char *url, const char *repository,
+                        struct registry_endpoints *list, struct registry_endpoint **ret_endpoint, struct cx_error *err)
 {
         const char *scheme = strstr(url, "://");
         const char *host = scheme ? scheme + 3 : url;
@@ -126,8 +125,8 @@ static int add_endpoint(const struct cx_registries *registries, const char *url,
         if (!length || (scheme && !cx_has_prefix(url, "http://") && !cx_has_prefix(url, "https://")))
                 return cx_error_set(err, -EINVAL, "registries.yaml: \"%s\" is no endpoint", url);
         list->items = cx_realloc_array(list->items, list->count + 1, sizeof *list->items);
-        struct cx_registry_endpoint *e = &list->items[list->count++];
-        *e = (struct cx_registry_endpoint){0};
+        struct registry_endpoint *e = &list->items[list->count++];
+        *e = (struct registry_endpoint){0};
         e->host = cx_strndup(host, length);
         const json_t *configs = json_object_get(registries->config, "configs");
         const json_t *config = json_object_get(configs, e->host);
@@ -157,13 +156,13 @@ static int add_endpoint(const struct cx_registries *registries, const char *url,
 }
 
 // Whether an endpoint of the configuration is the registry itself, of which it says how to reach it.
-static bool is_itself(const struct cx_registry_endpoint *e, const char *host)
+static bool is_itself(const struct registry_endpoint *e, const char *host)
 {
         return strcmp(e->host, host) == 0 && cx_streq(strstr(e->base, "://") + 3 + strlen(host), "/v2");
 }
 
-int cx_registries_endpoints(const struct cx_registries *registries, const char *registry, const char *repository,
-                            struct cx_registry_endpoints *ret_list, struct cx_error *err)
+int registries_endpoints(const struct registries *registries, const char *registry, const char *repository,
+                         struct registry_endpoints *ret_list, struct cx_error *err)
 {
         const json_t *mirrors = json_object_get(registries->config, "mirrors");
         const json_t *mirror = json_object_get(mirrors, registry);
@@ -171,12 +170,12 @@ int cx_registries_endpoints(const struct cx_registries *registries, const char *
                 mirror = json_object_get(mirrors, "*");
         const char *self = strcmp(registry, "docker.io") == 0 ? "registry-1.docker.io" : registry;
         CX_CLEANUP(cx_freep) char *rewritten = rewrite(json_object_get(mirror, "rewrite"), repository);
-        CX_REGISTRY_ENDPOINTS list = {0};
+        REGISTRY_ENDPOINTS list = {0};
         bool named = false;
         size_t i;
         json_t *url;
         json_array_foreach (json_object_get(mirror, "endpoint"), i, url) {
-                struct cx_registry_endpoint *e = NULL;
+                struct registry_endpoint *e = NULL;
                 int r = json_is_string(url)
                                 ? add_endpoint(registries, json_string_value(url), rewritten, &list, &e, err)
                                 : cx_error_set(err, -EINVAL, "registries.yaml: endpoint must be a list of strings");
@@ -186,7 +185,7 @@ int cx_registries_endpoints(const struct cx_registries *registries, const char *
                 e->mirror = !is_itself(e, self);
                 named = named || !e->mirror;
         }
-        struct cx_registry_endpoint *last = NULL;
+        struct registry_endpoint *last = NULL;
         int r = named ? 0 : add_endpoint(registries, self, repository, &list, &last, err);
         if (r < 0)
                 return r;
@@ -198,6 +197,6 @@ int cx_registries_endpoints(const struct cx_registries *registries, const char *
                 last->password = dup_member(auth, "password");
         }
         *ret_list = list;
-        list = (struct cx_registry_endpoints){0};
+        list = (struct registry_endpoints){0};
         return 0;
 }

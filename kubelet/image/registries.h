@@ -9,14 +9,14 @@
 // Immutable once loaded; any thread may read.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
 
 #include <jansson.h>
 
-struct cx_registries;
+struct registries;
 
-struct cx_registry_endpoint {
+struct registry_endpoint {
         char *base;                                 // "https://host:port/v2", no slash at the end
         char *host;                                 // "host:port"
         char *repository;                           // after the mirror's rewrite
@@ -25,18 +25,18 @@ struct cx_registry_endpoint {
         bool insecure;
         bool mirror;
 };
-struct cx_registry_endpoints {
-        struct cx_registry_endpoint *items;
+struct registry_endpoints {
+        struct registry_endpoint *items;
         size_t count;
 };
-void cx_registry_endpoints_release(struct cx_registry_endpoints *list);
-#define CX_REGISTRY_ENDPOINTS CX_CLEANUP(cx_registry_endpoints_release) struct cx_registry_endpoints
+void registry_endpoints_release(struct registry_endpoints *list);
+#define REGISTRY_ENDPOINTS CX_CLEANUP(registry_endpoints_release) struct registry_endpoints
 
 // From YAML text ("" for an empty configuration). The error names the line.
-int cx_registries_parse(const char *text, size_t length, struct cx_registries **ret_registries, struct cx_error *err)
+int registries_parse(const char *text, size_t length, struct registries **ret_registries, struct cx_error *err)
         CX_CHECK;
-void cx_registries_free(struct cx_registries *registries);
+void registries_free(struct registries *registries);
 // The endpoints to try, in order: mirrors (or those of "*"), then the registry itself unless one of them is that. Files
 // that `tls` names are read at each call, so that rotated certificates count.
-int cx_registries_endpoints(const struct cx_registries *registries, const char *registry, const char *repository,
-                            struct cx_registry_endpoints *ret_list, struct cx_error *err) CX_CHECK;
+int registries_endpoints(const struct registries *registries, const char *registry, const char *repository,
+                         struct registry_endpoints *ret_list, struct cx_error *err) CX_CHECK;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/image/registry.h"
 
-#include "format/json.h"
 #include "kubelet/image/reference.h"
-#include "net/http_client.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/http_client.h"
 
 #include <ctype.h>
 #include <openssl/evp.h>
@@ -17,7 +17,7 @@
         "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, "           \
         "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
 
-struct cx_registry_session {
+struct registry_session {
         struct cx_http_client *client;
         struct cx_http_client *token_client; // the token server is another host: system trust, no client certificate
         char *base, *repository, *username, *password, *identity_token;
@@ -25,7 +25,7 @@ struct cx_registry_session {
         char *authorization;  // "Authorization: …" or NULL
 };
 
-const char *cx_registry_architecture(void)
+const char *registry_architecture(void)
 {
         static const char *const names[][2] = {{"x86_64", "amd64"},    {"aarch64", "arm64"}, {"armv7l", "arm"},
                                                {"ppc64le", "ppc64le"}, {"s390x", "s390x"},   {"riscv64", "riscv64"}};
@@ -37,7 +37,7 @@ const char *cx_registry_architecture(void)
         return "amd64";
 }
 
-const json_t *cx_registry_pick_platform(const json_t *index, const char *os, const char *architecture)
+const json_t *registry_pick_platform(const json_t *index, const char *os, const char *architecture)
 {
         size_t i;
         json_t *entry;
@@ -52,7 +52,7 @@ const json_t *cx_registry_pick_platform(const json_t *index, const char *os, con
                                                                                                                : NULL;
 }
 
-int cx_registry_parse_challenge(const char *header, char scheme[16], json_t **ret_parameters)
+int registry_parse_challenge(const char *header, char scheme[16], json_t **ret_parameters)
 {
         size_t n = strcspn(header, " \t");
         if (!n || n > 15)
@@ -93,10 +93,10 @@ int cx_registry_parse_challenge(const char *header, char scheme[16], json_t **re
         return 0;
 }
 
-int cx_registry_session_new(const struct cx_registry_endpoint *e, const struct cx_registry_credentials *credentials,
-                            struct cx_registry_session **ret_session, struct cx_error *err)
+int registry_session_new(const struct registry_endpoint *e, const struct registry_credentials *credentials,
+                         struct registry_session **ret_session, struct cx_error *err)
 {
-        CX_CLEANUP(cx_registry_session_freep) struct cx_registry_session *s = cx_alloc(sizeof *s);
+        CX_CLEANUP(registry_session_freep) struct registry_session *s = cx_alloc(sizeof *s);
         pthread_mutex_init(&s->lock, NULL);
         s->base = cx_strdup(e->base);
         s->repository = cx_strdup(e->repository);
@@ -120,7 +120,7 @@ int cx_registry_session_new(const struct cx_registry_endpoint *e, const struct c
         return 0;
 }
 
-void cx_registry_session_free(struct cx_registry_session *s)
+void registry_session_free(struct registry_session *s)
 {
         if (!s)
                 return;
@@ -136,7 +136,7 @@ void cx_registry_session_free(struct cx_registry_session *s)
         free(s);
 }
 
-static char *basic_header(const struct cx_registry_session *s)
+static char *basic_header(const struct registry_session *s)
 {
         CX_CLEANUP(cx_freep) char *plain = cx_sprintf("%s:%s", cx_str(s->username), cx_str(s->password));
         size_t n = strlen(plain);
@@ -146,7 +146,7 @@ static char *basic_header(const struct cx_registry_session *s)
 }
 
 // Gets a token from the realm that the challenge names. The realm comes from the registry: it must be http(s).
-static int fetch_token(struct cx_registry_session *s, const json_t *parameters, char **ret_header, struct cx_error *err)
+static int fetch_token(struct registry_session *s, const json_t *parameters, char **ret_header, struct cx_error *err)
 {
         const char *realm = cx_json_string(parameters, "realm");
         const char *service = cx_json_string(parameters, "service"), *scope = cx_json_string(parameters, "scope");
@@ -200,12 +200,12 @@ static int fetch_token(struct cx_registry_session *s, const json_t *parameters, 
         return 0;
 }
 
-static int authorize(struct cx_registry_session *s, const struct cx_http_reply *reply, struct cx_error *err)
+static int authorize(struct registry_session *s, const struct cx_http_reply *reply, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *challenge = cx_http_reply_header(reply, "WWW-Authenticate");
         char scheme[16] = "";
         json_auto_t *parameters = NULL;
-        if (!challenge || cx_registry_parse_challenge(challenge, scheme, &parameters) < 0)
+        if (!challenge || registry_parse_challenge(challenge, scheme, &parameters) < 0)
                 return cx_error_set(err, -EACCES, "authorization failed: no usable challenge");
         char *header = NULL;
         if (strcmp(scheme, "bearer") == 0) {
@@ -225,7 +225,7 @@ static int authorize(struct cx_registry_session *s, const struct cx_http_reply *
 }
 
 // One GET under the repository, with at most one round of authorization. `call` has everything but path and headers.
-static int get(struct cx_registry_session *s, const char *what, const char *reference, struct cx_http_call *call,
+static int get(struct registry_session *s, const char *what, const char *reference, struct cx_http_call *call,
                const char *extra_header, struct cx_http_reply *ret_reply, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *url = cx_sprintf("%s/%s/%s/%s", s->base, s->repository, what, reference);
@@ -258,7 +258,7 @@ static int get(struct cx_registry_session *s, const char *what, const char *refe
 }
 
 // Turns a bad HTTP status into the error that an event shows.
-static int refuse(const struct cx_registry_session *s, const char *reference, int code, struct cx_error *err)
+static int refuse(const struct registry_session *s, const char *reference, int code, struct cx_error *err)
 {
         if (code == 404)
                 return cx_error_reason(err, CX_REASON_NOT_FOUND, "%s/%s:%s: not found", s->base, s->repository,
@@ -290,7 +290,7 @@ static void digest_of(const void *data, size_t length, char to[72])
         hex(raw, n, to + 7);
 }
 
-static int get_manifest(struct cx_registry_session *s, const char *reference, json_t **ret_json, char to[72],
+static int get_manifest(struct registry_session *s, const char *reference, json_t **ret_json, char to[72],
                         struct cx_error *err)
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
@@ -303,14 +303,14 @@ static int get_manifest(struct cx_registry_session *s, const char *reference, js
         if (reply.code != 200)
                 return refuse(s, reference, reply.code, err);
         digest_of(reply.body.data, reply.body.length, to);
-        if (cx_digest_valid(reference) && strcmp(reference, to) != 0)
+        if (digest_valid(reference) && strcmp(reference, to) != 0)
                 return cx_error_set(err, -EBADMSG, "manifest verification failed: digest is %s, not %s", to, reference);
         r = cx_json_parse(reply.body.data, reply.body.length, false, ret_json, err);
         return r < 0 ? cx_error_wrap(err, "manifest %s", reference) : 0;
 }
 
-int cx_registry_manifest(struct cx_registry_session *s, const char *reference, json_t **ret_manifest, char **ret_digest,
-                         struct cx_error *err)
+int registry_manifest(struct registry_session *s, const char *reference, json_t **ret_manifest, char **ret_digest,
+                      struct cx_error *err)
 {
         char digest[72], inner[72];
         json_auto_t *json = NULL;
@@ -318,9 +318,9 @@ int cx_registry_manifest(struct cx_registry_session *s, const char *reference, j
         if (r < 0)
                 return r;
         if (json_is_array(json_object_get(json, "manifests"))) {
-                const json_t *entry = cx_registry_pick_platform(json, "linux", cx_registry_architecture());
+                const json_t *entry = registry_pick_platform(json, "linux", registry_architecture());
                 const char *child = cx_json_string(entry, "digest");
-                if (!cx_digest_valid(child))
+                if (!digest_valid(child))
                         return cx_error_set(err, -ENOENT, "no match for platform in manifest: not found");
                 CX_CLEANUP(cx_freep) char *wanted = cx_strdup(child);
                 json_decref(json);
@@ -329,15 +329,15 @@ int cx_registry_manifest(struct cx_registry_session *s, const char *reference, j
                 if (r < 0)
                         return r;
         }
-        if (!cx_digest_valid(cx_json_string(json, "config.digest")) || !json_is_array(json_object_get(json, "layers")))
+        if (!digest_valid(cx_json_string(json, "config.digest")) || !json_is_array(json_object_get(json, "layers")))
                 return cx_error_set(err, -EBADMSG, "manifest of %s is no image manifest", s->repository);
         *ret_manifest = cx_steal(&json);
         *ret_digest = cx_strdup(digest);
         return 0;
 }
 
-int cx_registry_blob(struct cx_registry_session *s, const char *digest, size_t max, struct cx_buf *ret_data,
-                     struct cx_error *err)
+int registry_blob(struct registry_session *s, const char *digest, size_t max, struct cx_buf *ret_data,
+                  struct cx_error *err)
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         int r = get(s, "blobs", digest, &(struct cx_http_call){.accept = "*/*", .max_reply = max}, NULL, &reply, err);
@@ -397,7 +397,7 @@ static int on_data_plain(void *context, const struct cx_http_reply *reply, const
         return on_data(context, &as_partial, data, length);
 }
 
-static int transfer_once(struct cx_registry_session *s, const char *digest, struct transfer *t, struct cx_error *err)
+static int transfer_once(struct registry_session *s, const char *digest, struct transfer *t, struct cx_error *err)
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_CLEANUP(cx_freep) char *range = t->done ? cx_sprintf("Range: bytes=%lld-", (long long)t->done) : NULL;
@@ -415,8 +415,7 @@ static int transfer_once(struct cx_registry_session *s, const char *digest, stru
         return 0;
 }
 
-int cx_registry_blob_to_fd(struct cx_registry_session *s, const char *digest, int64_t size, int fd,
-                           struct cx_error *err)
+int registry_blob_to_fd(struct registry_session *s, const char *digest, int64_t size, int fd, struct cx_error *err)
 {
         struct transfer t = {.fd = fd, .size = size, .hash = EVP_MD_CTX_new()};
         EVP_DigestInit_ex(t.hash, EVP_sha256(), NULL);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/image/store.h"
 
-#include "base/buf.h"
-#include "base/log.h"
-#include "base/map.h"
-#include "base/process.h"
-#include "base/random.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@ struct layer {
         int64_t asked; // monotonic ns, when a pull last wanted it
         bool busy;     // being unpacked by some thread
 };
-struct cx_image_store {
+struct image_store {
         char *root;
         pthread_mutex_t lock;   // guards all below
         pthread_cond_t changed; // a layer is no longer busy
@@ -43,7 +43,7 @@ static void image_free(void *p)
         free(image);
 }
 
-static void index_record(struct cx_image_store *s, json_t *record_steal)
+static void index_record(struct image_store *s, json_t *record_steal)
 {
         struct image *image = cx_alloc(sizeof *image);
         image->record = record_steal;
@@ -51,7 +51,7 @@ static void index_record(struct cx_image_store *s, json_t *record_steal)
         cx_map_set(&s->images, cx_json_string(record_steal, "id"), image);
 }
 
-static void load_layer(struct cx_image_store *s, const char *name)
+static void load_layer(struct image_store *s, const char *name)
 {
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/layers/%s", s->root, name);
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/digest", folder);
@@ -73,7 +73,7 @@ static void load_layer(struct cx_image_store *s, const char *name)
 }
 
 // An image whose layers are not all there (a crash, a hand that removed them) is forgotten, to be pulled again.
-static bool complete(const struct cx_image_store *s, const json_t *record)
+static bool complete(const struct image_store *s, const json_t *record)
 {
         size_t i;
         json_t *digest;
@@ -84,7 +84,7 @@ static bool complete(const struct cx_image_store *s, const json_t *record)
         return cx_json_string(record, "id") && json_is_object(json_object_get(record, "config"));
 }
 
-static void load_image(struct cx_image_store *s, const char *name)
+static void load_image(struct image_store *s, const char *name)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/images/%s", s->root, name);
         CX_BUF text = CX_BUF_INIT_MAX(8 << 20);
@@ -98,10 +98,10 @@ static void load_image(struct cx_image_store *s, const char *name)
         (void)unlink(path);
 }
 
-static int each_entry(const struct cx_image_store *store, const char *folder,
-                      void (*each)(struct cx_image_store *, const char *), struct cx_error *err)
+static int each_entry(const struct image_store *store, const char *folder,
+                      void (*each)(struct image_store *, const char *), struct cx_error *err)
 {
-        struct cx_image_store *s = (struct cx_image_store *)store;
+        struct image_store *s = (struct image_store *)store;
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", s->root, folder);
         DIR *dir = opendir(path);
         if (!dir)
@@ -140,7 +140,7 @@ static int make_mount_points(const char *root, struct cx_error *err)
         return 0;
 }
 
-int cx_image_store_open(const char *root, struct cx_image_store **ret_store, struct cx_error *err)
+int image_store_open(const char *root, struct image_store **ret_store, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *layers = cx_sprintf("%s/layers", root);
         CX_CLEANUP(cx_freep) char *images = cx_sprintf("%s/images", root);
@@ -152,7 +152,7 @@ int cx_image_store_open(const char *root, struct cx_image_store **ret_store, str
                 r = make_mount_points(root, err);
         if (r < 0)
                 return r;
-        CX_CLEANUP(cx_image_store_freep) struct cx_image_store *s = cx_alloc(sizeof *s);
+        CX_CLEANUP(image_store_freep) struct image_store *s = cx_alloc(sizeof *s);
         s->root = cx_strdup(root);
         s->images = (struct cx_map)CX_MAP_INIT_FREE(image_free);
         s->layers = (struct cx_map)CX_MAP_INIT_FREE(free);
@@ -168,7 +168,7 @@ int cx_image_store_open(const char *root, struct cx_image_store **ret_store, str
         return 0;
 }
 
-void cx_image_store_free(struct cx_image_store *s)
+void image_store_free(struct image_store *s)
 {
         if (!s)
                 return;
@@ -191,7 +191,7 @@ static bool array_has(const json_t *array, const char *text)
         return false;
 }
 
-static struct image *find(struct cx_image_store *s, const char *reference)
+static struct image *find(struct image_store *s, const char *reference)
 {
         struct image *image = cx_map_get(&s->images, reference);
         if (image)
@@ -205,7 +205,7 @@ static struct image *find(struct cx_image_store *s, const char *reference)
         return NULL;
 }
 
-json_t *cx_image_store_find(struct cx_image_store *s, const char *reference)
+json_t *image_store_find(struct image_store *s, const char *reference)
 {
         pthread_mutex_lock(&s->lock);
         struct image *image = find(s, reference);
@@ -218,7 +218,7 @@ json_t *cx_image_store_find(struct cx_image_store *s, const char *reference)
         return record;
 }
 
-json_t *cx_image_store_list(struct cx_image_store *s)
+json_t *image_store_list(struct image_store *s)
 {
         json_t *list = json_array();
         pthread_mutex_lock(&s->lock);
@@ -229,7 +229,7 @@ json_t *cx_image_store_list(struct cx_image_store *s)
         return list;
 }
 
-static int save_record(const struct cx_image_store *s, const json_t *record, struct cx_error *err)
+static int save_record(const struct image_store *s, const json_t *record, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT;
         cx_json_dump(record, &text);
@@ -239,7 +239,7 @@ static int save_record(const struct cx_image_store *s, const json_t *record, str
 }
 
 // Takes `tag` away from every image but `keep`. Under the lock.
-static int move_tag(struct cx_image_store *s, const char *tag, const char *keep, struct cx_error *err)
+static int move_tag(struct image_store *s, const char *tag, const char *keep, struct cx_error *err)
 {
         CX_MAP_FOREACH (&s->images, entry) {
                 struct image *image = entry->value;
@@ -268,7 +268,7 @@ static void merge_names(json_t *record, const json_t *old, const char *key)
         }
 }
 
-int cx_image_store_put(struct cx_image_store *s, json_t *record_steal, struct cx_error *err)
+int image_store_put(struct image_store *s, json_t *record_steal, struct cx_error *err)
 {
         const char *id = cx_json_string_or(record_steal, "id", "");
         int r = 0;
@@ -294,7 +294,7 @@ int cx_image_store_put(struct cx_image_store *s, json_t *record_steal, struct cx
         return r;
 }
 
-void cx_image_store_hold(struct cx_image_store *s)
+void image_store_hold(struct image_store *s)
 {
         pthread_mutex_lock(&s->lock);
         if (s->holders++ == 0)
@@ -302,14 +302,14 @@ void cx_image_store_hold(struct cx_image_store *s)
         pthread_mutex_unlock(&s->lock);
 }
 
-void cx_image_store_let_go(struct cx_image_store *s)
+void image_store_let_go(struct image_store *s)
 {
         pthread_mutex_lock(&s->lock);
         s->holders--;
         pthread_mutex_unlock(&s->lock);
 }
 
-int cx_image_store_layer_begin(struct cx_image_store *s, const char *digest, char **ret_folder, struct cx_error *err)
+int image_store_layer_begin(struct image_store *s, const char *digest, char **ret_folder, struct cx_error *err)
 {
         pthread_mutex_lock(&s->lock);
         struct layer *layer;
@@ -330,15 +330,15 @@ int cx_image_store_layer_begin(struct cx_image_store *s, const char *digest, cha
         CX_CLEANUP(cx_freep) char *inner = cx_sprintf("%s/fs", folder);
         int r = cx_mkdir_all(inner, 0755, err);
         if (r < 0) {
-                cx_image_store_layer_abort(s, digest, folder);
+                image_store_layer_abort(s, digest, folder);
                 return r;
         }
         *ret_folder = cx_steal(&folder);
         return 0;
 }
 
-int cx_image_store_layer_commit(struct cx_image_store *s, const char *digest, const char *folder, int64_t bytes,
-                                struct cx_error *err)
+int image_store_layer_commit(struct image_store *s, const char *digest, const char *folder, int64_t bytes,
+                             struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/digest", folder);
         CX_CLEANUP(cx_freep) char *text = cx_sprintf("%s %lld\n", digest, (long long)bytes);
@@ -354,11 +354,11 @@ int cx_image_store_layer_commit(struct cx_image_store *s, const char *digest, co
         }
         pthread_mutex_unlock(&s->lock);
         if (r < 0)
-                cx_image_store_layer_abort(s, digest, folder);
+                image_store_layer_abort(s, digest, folder);
         return r;
 }
 
-void cx_image_store_layer_abort(struct cx_image_store *s, const char *digest, const char *folder)
+void image_store_layer_abort(struct image_store *s, const char *digest, const char *folder)
 {
         if (cx_remove_tree(folder, NULL) < 0)
                 cx_warn("Cannot remove an unfinished image layer", "folder", folder);
@@ -385,8 +385,8 @@ static void *mount_thread(void *context)
         return NULL;
 }
 
-int cx_image_store_mount(struct cx_image_store *s, const json_t *record, const char *upper, const char *work,
-                         const char *target, bool token, struct cx_error *err)
+int image_store_mount(struct image_store *s, const json_t *record, const char *upper, const char *work,
+                      const char *target, bool token, struct cx_error *err)
 {
         // No sync of the upper folder: a container's layer never outlives a crash of the machine. (Kernel 5.10.)
         CX_BUF options = CX_BUF_INIT_MAX(4000);
@@ -422,7 +422,7 @@ int cx_image_store_mount(struct cx_image_store *s, const json_t *record, const c
         return r < 0 ? cx_error_set(err, r, "cannot mount the image at %s: %s", target, strerror(-r)) : 0;
 }
 
-static void drop_layers(struct cx_image_store *s, int64_t *freed, struct cx_strings *ret_folders)
+static void drop_layers(struct image_store *s, int64_t *freed, struct cx_strings *ret_folders)
 {
         CX_MAP_FOREACH (&s->layers, entry) {
                 const struct layer *layer = entry->value;
@@ -442,7 +442,7 @@ static void drop_layers(struct cx_image_store *s, int64_t *freed, struct cx_stri
         }
 }
 
-static struct image *oldest(struct cx_image_store *s, const struct cx_strings *in_use, int64_t before)
+static struct image *oldest(struct image_store *s, const struct cx_strings *in_use, int64_t before)
 {
         struct image *best = NULL;
         CX_MAP_FOREACH (&s->images, entry) {
@@ -454,8 +454,8 @@ static struct image *oldest(struct cx_image_store *s, const struct cx_strings *i
         return best;
 }
 
-int cx_image_store_collect(struct cx_image_store *s, const struct cx_strings *in_use, int64_t bytes_to_free,
-                           int64_t min_age, int64_t *ret_freed, struct cx_error *err)
+int image_store_collect(struct image_store *s, const struct cx_strings *in_use, int64_t bytes_to_free, int64_t min_age,
+                        int64_t *ret_freed, struct cx_error *err)
 {
         CX_STRINGS folders = CX_STRINGS_INIT;
         int64_t freed = 0, before = cx_time_monotonic() - min_age;

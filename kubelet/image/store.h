@@ -9,45 +9,45 @@
 // configuration's own (Env, Entrypoint, Cmd, WorkingDir, User, StopSignal). Any thread may call.
 #pragma once
 
-#include "base/error.h"
-#include "base/flags.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/flags.h"
 
 #include <jansson.h>
 #include <stdint.h>
 
-struct cx_image_store;
+struct image_store;
 
-int cx_image_store_open(const char *root, struct cx_image_store **ret_store, struct cx_error *err) CX_CHECK;
-void cx_image_store_free(struct cx_image_store *store);
-CX_DEFINE_CLEANUP(struct cx_image_store, cx_image_store_freep, cx_image_store_free)
+int image_store_open(const char *root, struct image_store **ret_store, struct cx_error *err) CX_CHECK;
+void image_store_free(struct image_store *store);
+CX_DEFINE_CLEANUP(struct image_store, image_store_freep, image_store_free)
 
 // By id ("sha256:…"), normalized tag or normalized digest reference. New reference; NULL when absent. Counts as a use.
-json_t *cx_image_store_find(struct cx_image_store *store, const char *reference);
+json_t *image_store_find(struct image_store *store, const char *reference);
 // All records (new array) for node status.
-json_t *cx_image_store_list(struct cx_image_store *store);
+json_t *image_store_list(struct image_store *store);
 // Adds or replaces a record; a tag that another image had moves to this one.
-int cx_image_store_put(struct cx_image_store *store, json_t *record_steal, struct cx_error *err) CX_CHECK;
+int image_store_put(struct image_store *store, json_t *record_steal, struct cx_error *err) CX_CHECK;
 
 // From before the first layer of an image is asked for until its record is put, the store is to be held: as long as somebody
 // holds it, no layer that was asked for meanwhile goes away, though no image has it (yet).
-void cx_image_store_hold(struct cx_image_store *store);
-void cx_image_store_let_go(struct cx_image_store *store);
+void image_store_hold(struct image_store *store);
+void image_store_let_go(struct image_store *store);
 
 // Layers. begin: returns 1 when the layer is there already, else 0 and a new empty folder to unpack into, after waiting
 // for another thread that is unpacking the same one. Follow 0 with commit or abort.
-int cx_image_store_layer_begin(struct cx_image_store *store, const char *digest, char **ret_folder,
-                               struct cx_error *err) CX_CHECK;
-int cx_image_store_layer_commit(struct cx_image_store *store, const char *digest, const char *folder, int64_t bytes,
-                                struct cx_error *err) CX_CHECK;
-void cx_image_store_layer_abort(struct cx_image_store *store, const char *digest, const char *folder);
+int image_store_layer_begin(struct image_store *store, const char *digest, char **ret_folder, struct cx_error *err)
+        CX_CHECK;
+int image_store_layer_commit(struct image_store *store, const char *digest, const char *folder, int64_t bytes,
+                             struct cx_error *err) CX_CHECK;
+void image_store_layer_abort(struct image_store *store, const char *digest, const char *folder);
 
 // Mounts an image read-write at `target`; `upper` and `work` are empty folders on one file system. token: with the folder
 // that service account tokens are mounted at.
-int cx_image_store_mount(struct cx_image_store *store, const json_t *record, const char *upper, const char *work,
-                         const char *target, bool token, struct cx_error *err) CX_CHECK;
+int image_store_mount(struct image_store *store, const json_t *record, const char *upper, const char *work,
+                      const char *target, bool token, struct cx_error *err) CX_CHECK;
 
 // Frees at least `bytes_to_free`, if it can: removes layers that no image has, then images that are not in `in_use` (ids),
 // least recently used first, none that was in use less than min_age (ns) ago. To be called now and then with 0, too, so
 // that it knows what is in use. ret_freed (may be NULL).
-int cx_image_store_collect(struct cx_image_store *store, const struct cx_strings *in_use, int64_t bytes_to_free,
-                           int64_t min_age, int64_t *ret_freed, struct cx_error *err) CX_CHECK;
+int image_store_collect(struct image_store *store, const struct cx_strings *in_use, int64_t bytes_to_free,
+                        int64_t min_age, int64_t *ret_freed, struct cx_error *err) CX_CHECK;

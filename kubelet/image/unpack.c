@@ -3,7 +3,7 @@
 // link made earlier by the same archive resolves inside the folder, as it will in the container.
 #include "kubelet/image/unpack.h"
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -22,7 +22,7 @@ struct folder_time {
 
 struct unpacker {
         int root;
-        struct cx_unpack_limits limits;
+        struct unpack_limits limits;
         int64_t bytes, entries;
         char parent_path[PATH_MAX]; // of parent_fd
         int parent_fd;
@@ -346,8 +346,7 @@ static int unpack_all(struct unpacker *u, struct archive *a, struct cx_error *er
         }
 }
 
-int cx_unpack_layer(int fd, const char *root, const struct cx_unpack_limits *limits, int64_t *ret_bytes,
-                    struct cx_error *err)
+int unpack_layer(int fd, const char *root, const struct unpack_limits *limits, int64_t *ret_bytes, struct cx_error *err)
 {
         struct unpacker *u = cx_alloc(sizeof *u);
         u->parent_fd = -1;

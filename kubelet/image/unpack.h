@@ -4,14 +4,14 @@
 // the folder; sizes and counts are capped.
 #pragma once
 
-#include "base/error.h"
+#include "libcommon/base/error.h"
 
 #include <stdint.h>
 
-struct cx_unpack_limits {
+struct unpack_limits {
         int64_t max_bytes;   // of file contents; 0: 64 GiB
         int64_t max_entries; // 0: 4,000,000
 };
 // `fd` is read from its current position; `root` must exist. ret_bytes (may be NULL): bytes of file contents.
-int cx_unpack_layer(int fd, const char *root, const struct cx_unpack_limits *limits, int64_t *ret_bytes,
-                    struct cx_error *err) CX_CHECK;
+int unpack_layer(int fd, const char *root, const struct unpack_limits *limits, int64_t *ret_bytes, struct cx_error *err)
+        CX_CHECK;

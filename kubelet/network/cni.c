@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/network/cni.h"
 
-#include "base/buf.h"
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -15,15 +15,15 @@
 #define OWN_NETWORK "cbr0"
 #define LOCK_PATIENCE (2 * CX_NS_PER_S)
 
-struct cx_cni {
+struct cni {
         char *conf_dir, *bin_dir, *state_dir;
         pthread_mutex_t lock; // guards pod_cidr
         char *pod_cidr;
 };
 
-struct cx_cni *cx_cni_new(const struct cx_cni_options *o)
+struct cni *cni_new(const struct cni_options *o)
 {
-        struct cx_cni *cni = cx_alloc(sizeof *cni);
+        struct cni *cni = cx_alloc(sizeof *cni);
         cni->conf_dir = cx_strdup(o->conf_dir);
         cni->bin_dir = cx_strdup(o->bin_dir);
         cni->state_dir = cx_strdup(o->state_dir);
@@ -32,7 +32,7 @@ struct cx_cni *cx_cni_new(const struct cx_cni_options *o)
         return cni;
 }
 
-void cx_cni_free(struct cx_cni *cni)
+void cni_free(struct cni *cni)
 {
         if (!cni)
                 return;
@@ -44,7 +44,7 @@ void cx_cni_free(struct cx_cni *cni)
         free(cni);
 }
 
-void cx_cni_set_pod_cidr(struct cx_cni *cni, const char *pod_cidr)
+void cni_set_pod_cidr(struct cni *cni, const char *pod_cidr)
 {
         pthread_mutex_lock(&cni->lock);
         free(cni->pod_cidr);
@@ -52,7 +52,7 @@ void cx_cni_set_pod_cidr(struct cx_cni *cni, const char *pod_cidr)
         pthread_mutex_unlock(&cni->lock);
 }
 
-json_t *cx_cni_default_config(const char *pod_cidr, const char *state_dir)
+json_t *cni_default_config(const char *pod_cidr, const char *state_dir)
 {
         json_t *ranges = json_array();
         CX_STRINGS cidrs = CX_STRINGS_INIT;
@@ -71,7 +71,7 @@ json_t *cx_cni_default_config(const char *pod_cidr, const char *state_dir)
 }
 
 // The first *.conflist, *.conf or *.json by name, as a conf list. 0 with NULL when there is none.
-static int configured(const struct cx_cni *cni, json_t **ret_config, struct cx_error *err)
+static int configured(const struct cni *cni, json_t **ret_config, struct cx_error *err)
 {
         CX_STRINGS names = CX_STRINGS_INIT;
         DIR *dir = cni->conf_dir ? opendir(cni->conf_dir) : NULL;
@@ -105,7 +105,7 @@ static int configured(const struct cx_cni *cni, json_t **ret_config, struct cx_e
         return 0;
 }
 
-static int current_config(struct cx_cni *cni, json_t **ret_config, bool *ret_own, struct cx_error *err)
+static int current_config(struct cni *cni, json_t **ret_config, bool *ret_own, struct cx_error *err)
 {
         int r = configured(cni, ret_config, err);
         if (r < 0 || *ret_config)
@@ -117,11 +117,11 @@ static int current_config(struct cx_cni *cni, json_t **ret_config, bool *ret_own
                 return cx_error_set(err, -EAGAIN, "network is not ready: the node has no podCIDR yet");
         *ret_own = true;
         CX_CLEANUP(cx_freep) char *leases = cx_sprintf("%s/networks", cni->state_dir);
-        *ret_config = cx_cni_default_config(cidr, leases);
+        *ret_config = cni_default_config(cidr, leases);
         return 0;
 }
 
-const char *cx_cni_not_ready(struct cx_cni *cni)
+const char *cni_not_ready(struct cni *cni)
 {
         json_auto_t *config = NULL;
         bool own = false;
@@ -131,7 +131,7 @@ const char *cx_cni_not_ready(struct cx_cni *cni)
                          "message:Network plugin returns error: cni plugin not initialized";
 }
 
-static char *find_plugin(const struct cx_cni *cni, const char *type)
+static char *find_plugin(const struct cni *cni, const char *type)
 {
         if (!*type || strchr(type, '/'))
                 return NULL;
@@ -162,7 +162,7 @@ static int plugin_error(const char *type, const char *command, int status, const
                             details && *details ? "; " : "", cx_str(details));
 }
 
-static int exec_plugin(const struct cx_cni *cni, const struct cx_cni_pod *pod, const char *command, const char *type,
+static int exec_plugin(const struct cni *cni, const struct cni_pod *pod, const char *command, const char *type,
                        const json_t *conf, json_t **ret_result, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *path = find_plugin(cni, type);
@@ -257,7 +257,7 @@ static bool is_leased_to_one_of(const char *path, const struct cx_strings *ids)
         return cx_strings_has(ids, text.data);
 }
 
-void cx_cni_keep_leases(struct cx_cni *cni, const struct cx_strings *ids)
+void cni_keep_leases(struct cni *cni, const struct cx_strings *ids)
 {
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/networks/" OWN_NETWORK, cni->state_dir);
         CX_CLEANUP(cx_freep) char *lock = cx_sprintf("%s/lock", folder); // host-local's own
@@ -284,13 +284,13 @@ void cx_cni_keep_leases(struct cx_cni *cni, const struct cx_strings *ids)
                 closedir(dir);
 }
 
-bool cx_cni_is_own(const json_t *attachment)
+bool cni_is_own(const json_t *attachment)
 {
         return cx_json_bool(attachment, "own", false);
 }
 
-int cx_cni_add(struct cx_cni *cni, const struct cx_cni_pod *pod, json_t **ret_attachment, struct cx_strings *ret_ips,
-               struct cx_error *err)
+int cni_add(struct cni *cni, const struct cni_pod *pod, json_t **ret_attachment, struct cx_strings *ret_ips,
+            struct cx_error *err)
 {
         json_auto_t *config = NULL, *result = NULL;
         bool own = false;
@@ -308,7 +308,7 @@ int cx_cni_add(struct cx_cni *cni, const struct cx_cni_pod *pod, json_t **ret_at
                 if (r < 0) {
                         json_auto_t *partial = json_pack("{s:O, s:O?}", "config", config, "result", result);
                         CX_ERROR ignored = CX_ERROR_INIT;
-                        if (cx_cni_del(cni, pod, partial, &ignored) < 0)
+                        if (cni_del(cni, pod, partial, &ignored) < 0)
                                 cx_debug(2, "Cannot undo a failed network ADD", "err", cx_error_text(&ignored));
                         return r;
                 }
@@ -324,7 +324,7 @@ int cx_cni_add(struct cx_cni *cni, const struct cx_cni_pod *pod, json_t **ret_at
         return 0;
 }
 
-int cx_cni_del(struct cx_cni *cni, const struct cx_cni_pod *pod, const json_t *attachment, struct cx_error *err)
+int cni_del(struct cni *cni, const struct cni_pod *pod, const json_t *attachment, struct cx_error *err)
 {
         json_auto_t *config = json_incref(json_object_get(attachment, "config"));
         bool own = false;

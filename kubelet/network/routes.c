@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/network/routes.h"
 
-#include "base/alloc.h"
-#include "base/process.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/process.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@ static void write_sysctl(const char *path, const char *value)
                 return; // not there or not ours to set: what needs it will say so
 }
 
-void cx_network_prepare(void)
+void network_prepare(void)
 {
         write_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
         write_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1");
@@ -40,7 +40,7 @@ static void add_attribute(struct message *m, unsigned short type, const void *da
         m->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(m->header.nlmsg_len) + RTA_ALIGN(a->rta_len));
 }
 
-int cx_network_route(const char *cidr, const char *gateway, struct cx_error *err)
+int network_route(const char *cidr, const char *gateway, struct cx_error *err)
 {
         char network[INET_ADDRSTRLEN + 4];
         struct in_addr destination, via = {0};
@@ -81,7 +81,7 @@ int cx_network_route(const char *cidr, const char *gateway, struct cx_error *err
                      : 0;
 }
 
-int cx_network_masquerade(const char *pod_cidr, const char *cluster_cidr, struct cx_error *err)
+int network_masquerade(const char *pod_cidr, const char *cluster_cidr, struct cx_error *err)
 {
         const char *const rule[] = {
                 "POSTROUTING", "-s",        pod_cidr,  "!",         "-d",

@@ -3,11 +3,11 @@
 // masquerading of what leaves the cluster. All in the kubelet's own network namespace.
 #pragma once
 
-#include "base/error.h"
+#include "libcommon/base/error.h"
 
 // Turns on what pods need from this network namespace (forwarding, bridge traffic through iptables). Best effort.
-void cx_network_prepare(void);
+void network_prepare(void);
 // Adds or replaces the route to `cidr` via `gateway` (IPv4); gateway NULL removes it.
-int cx_network_route(const char *cidr, const char *gateway, struct cx_error *err) CX_CHECK;
+int network_route(const char *cidr, const char *gateway, struct cx_error *err) CX_CHECK;
 // Masquerades what pods of `pod_cidr` send to outside of `cluster_cidr`. Idempotent.
-int cx_network_masquerade(const char *pod_cidr, const char *cluster_cidr, struct cx_error *err) CX_CHECK;
+int network_masquerade(const char *pod_cidr, const char *cluster_cidr, struct cx_error *err) CX_CHECK;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/node/log_rotation.h"
 
-#include "base/log.h"
+#include "libcommon/base/log.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -24,16 +24,16 @@ static void remove_old(const char *path, int max_files)
                 closedir(dir);
 }
 
-void cx_logs_rotate(const struct cx_kubelet *k, int64_t max_bytes, int max_files)
+void logs_rotate(const struct kubelet *k, int64_t max_bytes, int max_files)
 {
-        CX_CONTAINERS list = {0};
-        cx_runtime_containers(k->runtime, NULL, &list);
+        CONTAINERS list = {0};
+        runtime_containers(k->runtime, NULL, &list);
         for (size_t i = 0; i < list.count; i++) {
-                const struct cx_container *c = list.items[i];
-                struct cx_container_state state;
+                const struct container *c = list.items[i];
+                struct container_state state;
                 struct stat st;
-                cx_container_state(k->runtime, c, &state);
-                if (state.status != CX_CONTAINER_RUNNING || stat(c->log_path, &st) < 0 || st.st_size < max_bytes)
+                container_state(k->runtime, c, &state);
+                if (state.status != CONTAINER_RUNNING || stat(c->log_path, &st) < 0 || st.st_size < max_bytes)
                         continue;
                 char stamp[32];
                 struct tm tm;
@@ -43,7 +43,7 @@ void cx_logs_rotate(const struct cx_kubelet *k, int64_t max_bytes, int max_files
                 CX_CLEANUP(cx_freep) char *to = cx_sprintf("%s.%s", c->log_path, stamp);
                 if (rename(c->log_path, to) < 0)
                         continue;
-                int r = cx_container_reopen_log(c);
+                int r = container_reopen_log(c);
                 if (r < 0) { // its monitor cannot be told: the old file stays the current one
                         cx_warn("Cannot rotate a container's log", "container", c->name, "err", strerror(-r));
                         (void)!rename(to, c->log_path);

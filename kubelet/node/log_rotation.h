@@ -5,4 +5,4 @@
 
 #include "kubelet/kubelet.h"
 
-void cx_logs_rotate(const struct cx_kubelet *kubelet, int64_t max_bytes, int max_files);
+void logs_rotate(const struct kubelet *kubelet, int64_t max_bytes, int max_files);

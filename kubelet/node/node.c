@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/node/node.h"
 
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/image/registry.h"
 #include "kubelet/network/routes.h"
 #include "kubelet/node/log_rotation.h"
 #include "kubelet/pod/pods.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -18,9 +18,9 @@
 #define LEASE_PERIOD (10 * CX_NS_PER_S)
 #define REPORT_PERIOD (300 * CX_NS_PER_S)
 
-struct cx_node {
-        struct cx_kubelet *kubelet;
-        const struct cx_kubelet_settings *settings;
+struct node {
+        struct kubelet *kubelet;
+        const struct kubelet_settings *settings;
         struct cx_informer *nodes;
         pthread_t thread;
         pthread_mutex_t lock; // guards stopping and woken
@@ -31,14 +31,14 @@ struct cx_node {
         char *pod_cidr; // that the network is set up for
 };
 
-static struct cx_ref node_ref(const struct cx_node *n)
+static struct cx_ref node_ref(const struct node *n)
 {
         return (struct cx_ref){.version = "v1", .resource = "nodes", .name = n->kubelet->node_name};
 }
 
-static json_t *labels_of(const struct cx_node *n)
+static json_t *labels_of(const struct node *n)
 {
-        const char *arch = cx_registry_architecture();
+        const char *arch = registry_architecture();
         json_t *labels = json_pack("{s:s, s:s, s:s, s:s, s:s}", "kubernetes.io/hostname", n->kubelet->node_name,
                                    "kubernetes.io/os", "linux", "kubernetes.io/arch", arch, "beta.kubernetes.io/os",
                                    "linux", "beta.kubernetes.io/arch", arch);
@@ -52,7 +52,7 @@ static json_t *labels_of(const struct cx_node *n)
         return labels;
 }
 
-static json_t *taints_of(const struct cx_node *n)
+static json_t *taints_of(const struct node *n)
 {
         json_t *taints = json_array();
         for (size_t i = 0; i < n->settings->taints.count; i++) {
@@ -72,10 +72,10 @@ static json_t *taints_of(const struct cx_node *n)
         return taints;
 }
 
-static int register_node(struct cx_node *n, struct cx_error *err)
+static int register_node(struct node *n, struct cx_error *err)
 {
         struct cx_ref ref = node_ref(n);
-        json_auto_t *status = cx_node_status(n->kubelet, n->settings, NULL);
+        json_auto_t *status = node_status(n->kubelet, n->settings, NULL);
         json_auto_t *node =
                 json_pack("{s:s, s:s, s:{s:s, s:o, s:{s:s}}, s:{}, s:O}", "apiVersion", "v1", "kind", "Node",
                           "metadata", "name", n->kubelet->node_name, "labels", labels_of(n), "annotations",
@@ -109,7 +109,7 @@ static json_t *comparable(const json_t *status)
         return copy;
 }
 
-static int report(struct cx_node *n, struct cx_error *err)
+static int report(struct node *n, struct cx_error *err)
 {
         struct cx_ref ref = node_ref(n);
         CX_OBJECT *object = cx_informer_get(n->nodes, NULL, n->kubelet->node_name);
@@ -119,7 +119,7 @@ static int report(struct cx_node *n, struct cx_error *err)
                 if (r < 0)
                         return cx_error_wrap(err, "cannot register the node");
         }
-        json_auto_t *status = cx_node_status(n->kubelet, n->settings, old);
+        json_auto_t *status = node_status(n->kubelet, n->settings, old);
         json_auto_t *now = comparable(status);
         bool same = n->said && json_equal(n->said, now) && old;
         if (same && cx_time_monotonic() - n->said_at < REPORT_PERIOD)
@@ -134,9 +134,9 @@ static int report(struct cx_node *n, struct cx_error *err)
         return 0;
 }
 
-static int renew_lease(struct cx_node *n, struct cx_error *err)
+static int renew_lease(struct node *n, struct cx_error *err)
 {
-        struct cx_kubelet *k = n->kubelet;
+        struct kubelet *k = n->kubelet;
         char now[CX_TIME_TEXT];
         cx_time_format_micro(cx_time_now(), now);
         const struct cx_ref ref = {.group = "coordination.k8s.io",
@@ -170,22 +170,22 @@ static const char *address_of(const json_t *node)
         return cx_json_string(cx_json_find(cx_json_get(node, "status.addresses"), "type", "InternalIP"), "address");
 }
 
-static void set_pod_cidr(struct cx_node *n, const char *cidr)
+static void set_pod_cidr(struct node *n, const char *cidr)
 {
         if (!cidr || !*cidr || cx_streq(cidr, n->pod_cidr))
                 return;
         CX_ERROR err = CX_ERROR_INIT;
         const char *outside = n->settings->non_masquerade_cidr;
-        if (outside && *outside && cx_network_masquerade(cidr, outside, &err) < 0)
+        if (outside && *outside && network_masquerade(cidr, outside, &err) < 0)
                 cx_err(&err, "Pods will not reach outside of the cluster");
-        cx_cni_set_pod_cidr(n->kubelet->cni, cidr);
+        cni_set_pod_cidr(n->kubelet->cni, cidr);
         free(n->pod_cidr);
         n->pod_cidr = cx_strdup(cidr);
         cx_info("Pod network is set", "podCIDR", cidr);
 }
 
 // All routes each time one node changed: there are few, and the kernel takes a replacement of the same as nothing.
-static void update_routes(struct cx_node *n)
+static void update_routes(struct node *n)
 {
         CX_OBJECTS list = CX_OBJECTS_INIT;
         cx_informer_list(n->nodes, NULL, &list);
@@ -198,19 +198,19 @@ static void update_routes(struct cx_node *n)
                 }
                 const char *address = address_of(node);
                 CX_ERROR err = CX_ERROR_INIT;
-                if (cidr && address && cx_network_route(cidr, address, &err) < 0)
+                if (cidr && address && network_route(cidr, address, &err) < 0)
                         cx_err(&err, "Pods of another node cannot be reached", "node", list.items[i]->name);
         }
 }
 
 static void on_node(void *context, const struct cx_object *old, const struct cx_object *now)
 {
-        struct cx_node *n = context;
+        struct node *n = context;
         if (old && !now) {
                 json_auto_t *node = cx_object_json(old);
                 const char *cidr = cx_json_string(node, "spec.podCIDR");
                 CX_ERROR err = CX_ERROR_INIT;
-                if (cidr && strcmp(old->name, n->kubelet->node_name) != 0 && cx_network_route(cidr, NULL, &err) < 0)
+                if (cidr && strcmp(old->name, n->kubelet->node_name) != 0 && network_route(cidr, NULL, &err) < 0)
                         cx_err(&err, "Cannot remove a node's route", "node", old->name);
         }
         pthread_mutex_lock(&n->lock);
@@ -219,7 +219,7 @@ static void on_node(void *context, const struct cx_object *old, const struct cx_
         pthread_mutex_unlock(&n->lock);
 }
 
-static void collect_images(struct cx_node *n)
+static void collect_images(struct node *n)
 {
         struct statvfs fs;
         if (statvfs(n->kubelet->root, &fs) < 0 || !fs.f_blocks)
@@ -231,8 +231,8 @@ static void collect_images(struct cx_node *n)
         int64_t wanted = full ? total * (100 - n->settings->image_gc_low) / 100 - free_bytes : 0, freed = 0;
         CX_STRINGS in_use = CX_STRINGS_INIT;
         CX_ERROR err = CX_ERROR_INIT;
-        cx_pods_images_in_use(n->kubelet->pods, &in_use);
-        if (cx_image_store_collect(n->kubelet->images, &in_use, wanted, n->settings->min_image_age, &freed, &err) < 0)
+        pods_images_in_use(n->kubelet->pods, &in_use);
+        if (image_store_collect(n->kubelet->images, &in_use, wanted, n->settings->min_image_age, &freed, &err) < 0)
                 cx_err(&err, "Image garbage collection failed");
         if (!full)
                 return;
@@ -249,7 +249,7 @@ static void collect_images(struct cx_node *n)
                          (long long)wanted, (long long)freed);
 }
 
-static void wait_until(struct cx_node *n, int64_t until)
+static void wait_until(struct node *n, int64_t until)
 {
         struct timespec t = {.tv_sec = until / CX_NS_PER_S, .tv_nsec = until % CX_NS_PER_S};
         pthread_mutex_lock(&n->lock);
@@ -261,7 +261,7 @@ static void wait_until(struct cx_node *n, int64_t until)
 
 static void *run(void *context)
 {
-        struct cx_node *n = context;
+        struct node *n = context;
         int64_t next_report = 0, next_lease = 0, next_collect = cx_time_monotonic() + n->settings->collect_period;
         int64_t next_rotate = cx_time_monotonic() + ROTATE_PERIOD;
         int64_t period = n->settings->status_frequency;
@@ -271,7 +271,7 @@ static void *run(void *context)
                 int64_t now = cx_time_monotonic();
                 if (n->nodes)
                         update_routes(n);
-                bool ready = !cx_cni_not_ready(n->kubelet->cni);
+                bool ready = !cni_not_ready(n->kubelet->cni);
                 if (n->nodes && (now >= next_report || ready != was_ready)) {
                         int r = report(n, &err);
                         if (r < 0)
@@ -292,7 +292,7 @@ static void *run(void *context)
                         next_collect = now + n->settings->collect_period;
                 }
                 if (now >= next_rotate) {
-                        cx_logs_rotate(n->kubelet, n->settings->log_max_bytes, LOG_MAX_FILES);
+                        logs_rotate(n->kubelet, n->settings->log_max_bytes, LOG_MAX_FILES);
                         next_rotate = now + ROTATE_PERIOD;
                 }
                 int64_t until = next_collect < next_rotate ? next_collect : next_rotate;
@@ -305,10 +305,9 @@ static void *run(void *context)
         return NULL;
 }
 
-int cx_node_start(struct cx_kubelet *k, const struct cx_kubelet_settings *settings, struct cx_node **ret_node,
-                  struct cx_error *err)
+int node_start(struct kubelet *k, const struct kubelet_settings *settings, struct node **ret_node, struct cx_error *err)
 {
-        struct cx_node *n = cx_alloc(sizeof *n);
+        struct node *n = cx_alloc(sizeof *n);
         n->kubelet = k;
         n->settings = settings;
         pthread_mutex_init(&n->lock, NULL);
@@ -317,7 +316,7 @@ int cx_node_start(struct cx_kubelet *k, const struct cx_kubelet_settings *settin
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
         pthread_cond_init(&n->wake, &attributes);
         pthread_condattr_destroy(&attributes);
-        cx_network_prepare();
+        network_prepare();
         if (settings->pod_cidr && *settings->pod_cidr)
                 set_pod_cidr(n, settings->pod_cidr);
         if (k->rest) {
@@ -332,7 +331,7 @@ int cx_node_start(struct cx_kubelet *k, const struct cx_kubelet_settings *settin
         return 0;
 }
 
-void cx_node_free(struct cx_node *n)
+void node_free(struct node *n)
 {
         if (!n)
                 return;

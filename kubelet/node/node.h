@@ -6,10 +6,10 @@
 #include "kubelet/config.h"
 #include "kubelet/kubelet.h"
 
-struct cx_node;
-int cx_node_start(struct cx_kubelet *kubelet, const struct cx_kubelet_settings *settings, struct cx_node **ret_node,
-                  struct cx_error *err) CX_CHECK;
-void cx_node_free(struct cx_node *node);
+struct node;
+int node_start(struct kubelet *kubelet, const struct kubelet_settings *settings, struct node **ret_node,
+               struct cx_error *err) CX_CHECK;
+void node_free(struct node *node);
 // Addresses of this machine when --node-ip gives none.
-void cx_node_detect_ips(struct cx_strings *ret_ips);
-json_t *cx_node_status(const struct cx_kubelet *kubelet, const struct cx_kubelet_settings *settings, const json_t *old);
+void node_detect_ips(struct cx_strings *ret_ips);
+json_t *node_status(const struct kubelet *kubelet, const struct kubelet_settings *settings, const json_t *old);

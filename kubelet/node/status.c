@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a Node object says about this machine.
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/image/registry.h"
 #include "kubelet/node/node.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -13,7 +13,7 @@
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 
-void cx_node_detect_ips(struct cx_strings *ret_ips)
+void node_detect_ips(struct cx_strings *ret_ips)
 {
         // The address that traffic to the world would come from; no packet is sent.
         CX_CLEANUP(cx_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -64,14 +64,13 @@ static json_t *node_info(void)
         CX_CLEANUP(cx_freep) char *boot = first_line("/proc/sys/kernel/random/boot_id");
         CX_CLEANUP(cx_freep) char *uuid = first_line("/sys/class/dmi/id/product_uuid");
         CX_CLEANUP(cx_freep) char *image = os_image();
-        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "architecture",
-                         cx_registry_architecture(), "bootID", boot, "containerRuntimeVersion", "coxswain://1.35.0",
-                         "kernelVersion", u.release, "kubeProxyVersion", "", "kubeletVersion", CX_KUBELET_VERSION,
-                         "machineID", machine, "operatingSystem", "linux", "osImage", image, "systemUUID",
-                         *uuid ? uuid : machine);
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "architecture", registry_architecture(),
+                         "bootID", boot, "containerRuntimeVersion", "coxswain://1.35.0", "kernelVersion", u.release,
+                         "kubeProxyVersion", "", "kubeletVersion", KUBELET_VERSION, "machineID", machine,
+                         "operatingSystem", "linux", "osImage", image, "systemUUID", *uuid ? uuid : machine);
 }
 
-static json_t *resources(const struct cx_kubelet *k)
+static json_t *resources(const struct kubelet *k)
 {
         struct statvfs fs = {0};
         (void)statvfs(k->root, &fs);
@@ -127,7 +126,7 @@ static void add_condition(json_t *list, const json_t *old, const char *type, boo
                                               "reason", reason, "message", message));
 }
 
-static json_t *conditions(const struct cx_kubelet *k, const json_t *old)
+static json_t *conditions(const struct kubelet *k, const json_t *old)
 {
         json_t *list = json_array();
         bool memory = memory_low(), disk = disk_low(k->root), pids = pids_low();
@@ -138,15 +137,15 @@ static json_t *conditions(const struct cx_kubelet *k, const json_t *old)
                       disk ? "kubelet has disk pressure" : "kubelet has no disk pressure");
         add_condition(list, old, "PIDPressure", pids, pids ? "KubeletHasInsufficientPID" : "KubeletHasSufficientPID",
                       pids ? "kubelet has insufficient PID available" : "kubelet has sufficient PID available");
-        const char *not_ready = cx_cni_not_ready(k->cni);
+        const char *not_ready = cni_not_ready(k->cni);
         add_condition(list, old, "Ready", !not_ready, not_ready ? "KubeletNotReady" : "KubeletReady",
                       not_ready ? not_ready : "kubelet is posting ready status");
         return list;
 }
 
-static json_t *images(const struct cx_kubelet *k)
+static json_t *images(const struct kubelet *k)
 {
-        json_auto_t *records = cx_image_store_list(k->images);
+        json_auto_t *records = image_store_list(k->images);
         json_t *list = json_array(), *record;
         size_t i, n;
         json_array_foreach (records, i, record) {
@@ -163,7 +162,7 @@ static json_t *images(const struct cx_kubelet *k)
         return list;
 }
 
-json_t *cx_node_status(const struct cx_kubelet *k, const struct cx_kubelet_settings *s, const json_t *old)
+json_t *node_status(const struct kubelet *k, const struct kubelet_settings *s, const json_t *old)
 {
         json_t *addresses = json_array();
         for (size_t i = 0; i < k->node_ips.count; i++)

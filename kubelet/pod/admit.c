@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/pod/admit.h"
 
-#include "api/quantity.h"
-#include "api/selector.h"
-#include "format/json.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/format/json.h"
 
 struct demand {
         int64_t milli_cpu, memory;
@@ -51,7 +51,7 @@ static struct demand demand_of(const json_t *pod)
                                        cx_quantity_value_of(json_object_get(overhead, "memory"))};
 }
 
-static const char *check_resources(const struct cx_admission *a, struct cx_buf *to)
+static const char *check_resources(const struct admission *a, struct cx_buf *to)
 {
         struct demand wanted = demand_of(a->pod), used = {0};
         size_t i;
@@ -98,7 +98,7 @@ static bool term_matches(const json_t *term, const json_t *labels, const json_t 
         return any; // a term without requirements matches nothing
 }
 
-static bool likes_node(const struct cx_admission *a)
+static bool likes_node(const struct admission *a)
 {
         const json_t *labels = cx_json_get(a->node, "metadata.labels");
         const json_t *wanted = cx_json_get(a->pod, "spec.nodeSelector");
@@ -140,7 +140,7 @@ static bool tolerates(const json_t *pod, const json_t *taint)
         return false;
 }
 
-static bool tolerates_node(const struct cx_admission *a)
+static bool tolerates_node(const struct admission *a)
 {
         size_t i;
         json_t *taint;
@@ -183,7 +183,7 @@ static bool collide(const json_t *a, const json_t *b)
                (any_address(ip_a) || any_address(ip_b) || strcmp(ip_a, ip_b) == 0);
 }
 
-static bool ports_free(const struct cx_admission *a)
+static bool ports_free(const struct admission *a)
 {
         json_auto_t *own = json_array(), *taken = json_array();
         collect_ports(a->pod, own);
@@ -232,7 +232,7 @@ static bool allowed(const char *name, const struct cx_strings *more)
         return false;
 }
 
-static const char *check_sysctls(const struct cx_admission *a, struct cx_buf *to)
+static const char *check_sysctls(const struct admission *a, struct cx_buf *to)
 {
         size_t i;
         json_t *item;
@@ -252,7 +252,7 @@ static const char *check_sysctls(const struct cx_admission *a, struct cx_buf *to
         return NULL;
 }
 
-const char *cx_admit(const struct cx_admission *a, struct cx_buf *to)
+const char *admission_refusal(const struct admission *a, struct cx_buf *to)
 {
         const char *reason = check_sysctls(a, to);
         if (!reason && !a->is_static)

@@ -5,7 +5,7 @@
 
 #include "kubelet/kubelet.h"
 
-struct cx_admission {
+struct admission {
         const json_t *pod;
         const json_t *node;                      // NULL: not known yet, its labels and taints are not looked at
         const json_t *others;                    // pods that this node has already (objects)
@@ -14,4 +14,4 @@ struct cx_admission {
         bool is_static;
 };
 // NULL when it is taken; else the reason (constant or owned by `to`) that the pod's status gets, with its sentence in ret_message.
-const char *cx_admit(const struct cx_admission *admission, struct cx_buf *ret_message);
+const char *admission_refusal(const struct admission *admission, struct cx_buf *ret_message);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/pod/conditions.h"
 
-#include "base/buf.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <string.h>
 
@@ -48,7 +48,7 @@ static void add_name(struct cx_buf *names, const json_t *status)
 }
 
 // Sidecars and main containers that are not ready.
-static void find_unready(const json_t *object, const struct cx_condition_facts *facts, struct cx_buf *names)
+static void find_unready(const json_t *object, const struct condition_facts *facts, struct cx_buf *names)
 {
         size_t i;
         json_t *status;
@@ -63,7 +63,7 @@ static void find_unready(const json_t *object, const struct cx_condition_facts *
 }
 
 // Init containers that have not succeeded, and sidecars that have not started.
-static void find_incomplete(const json_t *object, const struct cx_condition_facts *facts, struct cx_buf *names)
+static void find_incomplete(const json_t *object, const struct condition_facts *facts, struct cx_buf *names)
 {
         size_t i;
         json_t *status;
@@ -94,7 +94,7 @@ static void check_gates(const json_t *object, struct cx_buf *closed)
         }
 }
 
-static struct condition containers_ready(const struct cx_condition_facts *facts, const char *unready)
+static struct condition containers_ready(const struct condition_facts *facts, const char *unready)
 {
         struct condition c = {"ContainersReady", true, NULL, NULL};
         if (strcmp(facts->phase, "Succeeded") == 0)
@@ -106,7 +106,7 @@ static struct condition containers_ready(const struct cx_condition_facts *facts,
         return c;
 }
 
-json_t *cx_pod_conditions(const json_t *object, const json_t *last, const struct cx_condition_facts *facts)
+json_t *pod_conditions(const json_t *object, const json_t *last, const struct condition_facts *facts)
 {
         json_t *list = json_array();
         CX_BUF names = CX_BUF_INIT;

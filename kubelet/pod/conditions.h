@@ -5,11 +5,11 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-struct cx_condition_facts {
+struct condition_facts {
         const char *phase;
         bool sandbox;               // it and its network are ready
         bool began;                 // a main container has run, so that initialization is over whatever the records say
         const json_t *init, *mains; // container statuses
 };
 // `last`: the status told before (NULL), for transition times that have not come back in the object yet. New reference.
-json_t *cx_pod_conditions(const json_t *object, const json_t *last, const struct cx_condition_facts *facts);
+json_t *pod_conditions(const json_t *object, const json_t *last, const struct condition_facts *facts);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/pod/env.h"
 
-#include "api/names.h"
-#include "format/json.h"
 #include "kubelet/volume/refs.h"
 #include "kubelet/volume/volumes.h"
+#include "libcommon/api/names.h"
+#include "libcommon/format/json.h"
 
 #include <ctype.h>
 
@@ -30,7 +30,7 @@ static void env_set(struct cx_strings *env, const char *name, const char *value)
         cx_strings_add(env, pair);
 }
 
-char *cx_expand(const char *text, const struct cx_strings *env)
+char *expand(const char *text, const struct cx_strings *env)
 {
         CX_BUF out = CX_BUF_INIT_MAX(4 << 20);
         for (const char *p = text; *p; p++) {
@@ -57,7 +57,7 @@ char *cx_expand(const char *text, const struct cx_strings *env)
         return cx_buf_detach(&out);
 }
 
-char *cx_expand_missing(const char *text, const struct cx_strings *env)
+char *expand_missing(const char *text, const struct cx_strings *env)
 {
         for (const char *p = text; *p; p++) {
                 const char *end = p[0] == '$' && p[1] == '(' ? strchr(p + 2, ')') : NULL;
@@ -125,7 +125,7 @@ static void add_service(struct cx_strings *env, const json_t *service)
 }
 
 // Services of the pod's namespace (unless turned off) and the API's own, which every container gets.
-static void add_services(const struct cx_kubelet *k, const json_t *pod, struct cx_strings *env)
+static void add_services(const struct kubelet *k, const json_t *pod, struct cx_strings *env)
 {
         if (!k->services)
                 return;
@@ -143,13 +143,13 @@ static void add_services(const struct cx_kubelet *k, const json_t *pod, struct c
         }
 }
 
-static int fetch(const struct cx_kubelet *k, const json_t *pod, bool secret, const json_t *ref, json_t **ret_object,
+static int fetch(const struct kubelet *k, const json_t *pod, bool secret, const json_t *ref, json_t **ret_object,
                  struct cx_error *err)
 {
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = cx_refs_get(k->refs, cx_json_string_or(pod, "metadata.uid", ""), secret ? "secrets" : "configmaps",
-                            cx_json_string_or(pod, "metadata.namespace", "default"), cx_json_string_or(ref, "name", ""),
-                            ret_object, &failure);
+        int r = refs_get(k->refs, cx_json_string_or(pod, "metadata.uid", ""), secret ? "secrets" : "configmaps",
+                         cx_json_string_or(pod, "metadata.namespace", "default"), cx_json_string_or(ref, "name", ""),
+                         ret_object, &failure);
         if (r < 0 && failure.reason == CX_REASON_NOT_FOUND && cx_json_bool(ref, "optional", false))
                 return 1;
         return r < 0 ? cx_error_move(err, &failure) : 0;
@@ -159,7 +159,7 @@ static char *secret_value(const char *encoded)
 {
         char *data = NULL;
         size_t length = 0;
-        if (!encoded || cx_decode_bytes(encoded, &data, &length) < 0)
+        if (!encoded || decode_bytes(encoded, &data, &length) < 0)
                 return NULL;
         if (strlen(data) != length) { // a zero byte cannot be in a variable
                 free(data);
@@ -168,7 +168,7 @@ static char *secret_value(const char *encoded)
         return data;
 }
 
-static int add_from(const struct cx_kubelet *k, const json_t *pod, const json_t *from, struct cx_strings *env,
+static int add_from(const struct kubelet *k, const json_t *pod, const json_t *from, struct cx_strings *env,
                     struct cx_error *err)
 {
         const json_t *ref = json_object_get(from, "configMapRef");
@@ -192,18 +192,18 @@ static int add_from(const struct cx_kubelet *k, const json_t *pod, const json_t 
 }
 
 // The value of one `valueFrom`; 1 when it is optional and absent.
-static int value_from(const struct cx_kubelet *k, const json_t *pod, const json_t *container, const json_t *source,
+static int value_from(const struct kubelet *k, const json_t *pod, const json_t *container, const json_t *source,
                       char **ret_value, struct cx_error *err)
 {
         const json_t *ref;
         if ((ref = json_object_get(source, "fieldRef"))) {
-                *ret_value = cx_downward_field(pod, cx_json_string_or(ref, "fieldPath", ""));
+                *ret_value = downward_field(pod, cx_json_string_or(ref, "fieldPath", ""));
                 return *ret_value ? 0
                                   : cx_error_set(err, -EINVAL, "unsupported fieldPath: %s",
                                                  cx_json_string_or(ref, "fieldPath", ""));
         }
         if ((ref = json_object_get(source, "resourceFieldRef")))
-                return cx_downward_resource(k, pod, ref, cx_json_string(container, "name"), ret_value, err);
+                return downward_resource(k, pod, ref, cx_json_string(container, "name"), ret_value, err);
         ref = json_object_get(source, "configMapKeyRef");
         bool secret = !ref;
         if (secret)
@@ -225,8 +225,8 @@ static int value_from(const struct cx_kubelet *k, const json_t *pod, const json_
                             cx_json_string_or(pod, "metadata.namespace", ""), cx_json_string_or(ref, "name", ""));
 }
 
-int cx_env_build(const struct cx_kubelet *k, const json_t *pod, const json_t *container, struct cx_strings *ret_env,
-                 struct cx_error *err)
+int env_build(const struct kubelet *k, const json_t *pod, const json_t *container, struct cx_strings *ret_env,
+              struct cx_error *err)
 {
         CX_STRINGS env = CX_STRINGS_INIT;
         add_services(k, pod, &env);
@@ -245,7 +245,7 @@ int cx_env_build(const struct cx_kubelet *k, const json_t *pod, const json_t *co
                 if (source)
                         r = value_from(k, pod, container, source, &value, err);
                 else
-                        value = cx_expand(cx_json_string_or(item, "value", ""), &env);
+                        value = expand(cx_json_string_or(item, "value", ""), &env);
                 if (r < 0)
                         return r;
                 if (r == 0)
@@ -256,7 +256,7 @@ int cx_env_build(const struct cx_kubelet *k, const json_t *pod, const json_t *co
         return 0;
 }
 
-void cx_env_merge_image(const json_t *image_config, const struct cx_strings *env, struct cx_strings *ret_all)
+void env_merge_image(const json_t *image_config, const struct cx_strings *env, struct cx_strings *ret_all)
 {
         size_t i;
         json_t *item;
@@ -275,14 +275,14 @@ static void add_args(const json_t *list, const struct cx_strings *env, struct cx
         json_t *item;
         json_array_foreach ((json_t *)list, i, item) {
                 CX_CLEANUP(cx_freep)
-                char *text = env ? cx_expand(cx_str(json_string_value(item)), env)
-                                 : cx_strdup(cx_str(json_string_value(item)));
+                char *text =
+                        env ? expand(cx_str(json_string_value(item)), env) : cx_strdup(cx_str(json_string_value(item)));
                 cx_strings_add(ret_args, text);
         }
 }
 
-void cx_args_build(const json_t *container, const json_t *image_config, const struct cx_strings *env,
-                   struct cx_strings *ret_args)
+void args_build(const json_t *container, const json_t *image_config, const struct cx_strings *env,
+                struct cx_strings *ret_args)
 {
         const json_t *command = json_object_get(container, "command"), *args = json_object_get(container, "args");
         if (json_array_size(command))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/pod/grpc_probe.h"
 
-#include "base/flags.h"
-#include "base/time.h"
+#include "libcommon/base/flags.h"
+#include "libcommon/base/time.h"
 
 #include <curl/curl.h>
 #include <string.h>
@@ -93,7 +93,7 @@ static int judge(const struct answer *a, struct cx_buf *ret_output)
         return 1;
 }
 
-int cx_grpc_probe(const char *host, int port, const char *service, int64_t timeout_ns, struct cx_buf *ret_output)
+int grpc_probe(const char *host, int port, const char *service, int64_t timeout_ns, struct cx_buf *ret_output)
 {
         CX_BUF request = CX_BUF_INIT_MAX(SERVICE_MAX + 16);
         struct answer answer = {.body = CX_BUF_INIT_MAX(REPLY_MAX + 1), .status = -1};

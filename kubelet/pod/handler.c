@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a probe or a hook does: a command, an HTTP request, a TCP connection. Plain HTTP is spoken here over a socket, since a
 // probe wants a status code, a few bytes and nothing kept open.
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/pod/grpc_probe.h"
 #include "kubelet/pod/probe.h"
-#include "net/http_client.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/http_client.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -251,7 +251,7 @@ static int run_tcp(const json_t *tcp, const json_t *container, const char *ip, i
         return 1;
 }
 
-static int run_exec(const struct cx_kubelet *k, const json_t *exec, const struct cx_container *running, int64_t timeout,
+static int run_exec(const struct kubelet *k, const json_t *exec, const struct container *running, int64_t timeout,
                     struct cx_buf *ret_output, struct cx_error *err)
 {
         const json_t *command = json_object_get(exec, "command");
@@ -265,7 +265,7 @@ static int run_exec(const struct cx_kubelet *k, const json_t *exec, const struct
                 argv[i] = cx_str(json_string_value(json_array_get(command, i)));
         int status = 0;
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = cx_container_exec(k->runtime, running, argv, timeout, ret_output, &status, &failure);
+        int r = container_exec(k->runtime, running, argv, timeout, ret_output, &status, &failure);
         if (r == -ETIMEDOUT) {
                 char text[CX_TIME_TEXT];
                 cx_duration_format(timeout, text);
@@ -276,9 +276,9 @@ static int run_exec(const struct cx_kubelet *k, const json_t *exec, const struct
         return r < 0 ? cx_error_move(err, &failure) : status != 0;
 }
 
-int cx_handler_run(const struct cx_kubelet *k, const json_t *handler, const json_t *container,
-                   const struct cx_container *running, const char *ip, int64_t timeout, struct cx_buf *ret_output,
-                   struct cx_error *err)
+int handler_run(const struct kubelet *k, const json_t *handler, const json_t *container,
+                const struct container *running, const char *ip, int64_t timeout, struct cx_buf *ret_output,
+                struct cx_error *err)
 {
         const json_t *part;
         if ((part = json_object_get(handler, "exec")))
@@ -289,7 +289,7 @@ int cx_handler_run(const struct cx_kubelet *k, const json_t *handler, const json
                 return run_tcp(part, container, ip, timeout, ret_output);
         if ((part = json_object_get(handler, "grpc"))) {
                 int port = port_of(json_object_get(part, "port"), container);
-                return cx_grpc_probe(ip, port, cx_json_string(part, "service"), timeout, ret_output);
+                return grpc_probe(ip, port, cx_json_string(part, "service"), timeout, ret_output);
         }
         if ((part = json_object_get(handler, "sleep"))) {
                 int64_t seconds = cx_json_int(part, "seconds", 0);

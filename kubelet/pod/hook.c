@@ -2,20 +2,20 @@
 // Lifecycle hooks: a handler run once on the pool, whose end the pod's worker sees in the container's slot.
 #include "kubelet/pod/pods_internal.h"
 
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/pod/pool.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 struct hook_task {
-        struct cx_pod *pod;
+        struct pod *pod;
         json_t *object, *container;
-        struct cx_container *running;
+        struct container *running;
         bool stopping; // preStop, else postStart
         int64_t timeout;
 };
 
 // Where a container's handlers find it.
-const char *cx_pod_address(const struct cx_kubelet *k, const struct cx_sandbox *sandbox)
+const char *pod_address(const struct kubelet *k, const struct sandbox *sandbox)
 {
         const struct cx_strings *ips = sandbox && !sandbox->host_network ? &sandbox->ips : &k->node_ips;
         return ips->count ? ips->items[0] : "127.0.0.1";
@@ -23,45 +23,45 @@ const char *cx_pod_address(const struct cx_kubelet *k, const struct cx_sandbox *
 
 static void tell(const struct hook_task *t, const char *why)
 {
-        const struct cx_kubelet *k = t->pod->pods->kubelet;
+        const struct kubelet *k = t->pod->pods->kubelet;
         if (t->stopping)
-                cx_pod_event(k, t->object, t->running->name, "Warning", "FailedPreStopHook", "PreStopHook failed");
+                pod_event(k, t->object, t->running->name, "Warning", "FailedPreStopHook", "PreStopHook failed");
         else
-                cx_pod_event(k, t->object, t->running->name, "Warning", "FailedPostStartHook",
-                             "PostStartHook failed: %s", why);
+                pod_event(k, t->object, t->running->name, "Warning", "FailedPostStartHook", "PostStartHook failed: %s",
+                          why);
 }
 
 static void run(void *context)
 {
         struct hook_task *t = context;
-        struct cx_pods *pods = t->pod->pods;
+        struct pods *pods = t->pod->pods;
         CX_BUF output = CX_BUF_INIT_MAX(16384);
         CX_ERROR err = CX_ERROR_INIT;
-        CX_CLEANUP(cx_sandbox_unrefp)
-        struct cx_sandbox *sandbox = cx_runtime_sandbox(pods->kubelet->runtime, t->pod->uid);
-        int r = cx_handler_run(
-                pods->kubelet, cx_json_get(t->container, t->stopping ? "lifecycle.preStop" : "lifecycle.postStart"),
-                t->container, t->running, cx_pod_address(pods->kubelet, sandbox), t->timeout, &output, &err);
+        CX_CLEANUP(sandbox_unrefp)
+        struct sandbox *sandbox = runtime_sandbox(pods->kubelet->runtime, t->pod->uid);
+        int r = handler_run(pods->kubelet,
+                            cx_json_get(t->container, t->stopping ? "lifecycle.preStop" : "lifecycle.postStart"),
+                            t->container, t->running, pod_address(pods->kubelet, sandbox), t->timeout, &output, &err);
         if (r != 0)
                 tell(t, r < 0 ? cx_error_text(&err) : output.data);
         pthread_mutex_lock(&pods->lock);
-        struct cx_slot *slot = cx_map_get(&t->pod->slots, t->running->name);
+        struct slot *slot = cx_map_get(&t->pod->slots, t->running->name);
         bool same = slot && cx_streq(slot->run_id, t->running->id); // and no later run of that name
         if (same && t->stopping)
                 slot->kill.hook_done = true;
         else if (same)
-                slot->post_start = r == 0 ? CX_HOOK_DONE : CX_HOOK_FAILED;
+                slot->post_start = r == 0 ? HOOK_DONE : HOOK_FAILED;
         pthread_mutex_unlock(&pods->lock);
-        cx_pods_enqueue(pods, t->pod->uid);
-        cx_pod_unref(t->pod);
+        pods_enqueue(pods, t->pod->uid);
+        pod_unref(t->pod);
         json_decref(t->object);
         json_decref(t->container);
-        cx_container_unref(t->running);
+        container_unref(t->running);
         free(t);
 }
 
-void cx_pod_start_hook(struct cx_pod *pod, const json_t *object, const json_t *container, struct cx_container *running,
-                       bool stopping, int64_t timeout)
+void pod_start_hook(struct pod *pod, const json_t *object, const json_t *container, struct container *running,
+                    bool stopping, int64_t timeout)
 {
         struct hook_task *t = cx_alloc(sizeof *t);
         *t = (struct hook_task){.pod = pod,
@@ -74,5 +74,5 @@ void cx_pod_start_hook(struct cx_pod *pod, const json_t *object, const json_t *c
         pod->refs++;
         pthread_mutex_unlock(&pod->pods->lock);
         __atomic_add_fetch(&running->refs, 1, __ATOMIC_RELAXED);
-        cx_pool_run(pod->pods->kubelet->pool, run, t);
+        pool_run(pod->pods->kubelet->pool, run, t);
 }

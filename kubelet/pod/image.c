@@ -2,23 +2,23 @@
 // Images of a pod's containers: present, pulling, or failing with a growing back-off.
 #include "kubelet/pod/pods_internal.h"
 
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/image/reference.h"
 #include "kubelet/pod/pool.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #define FIRST_DELAY (10 * CX_NS_PER_S)
 #define LAST_DELAY (300 * CX_NS_PER_S)
 
 struct pull_task {
-        struct cx_pod *pod;
+        struct pod *pod;
         json_t *object;
         char *name, *image;
 };
 
 // The Docker configurations in the pod's pull secrets. One that is missing is skipped, as upstream does.
-static json_t *pull_secrets(const struct cx_kubelet *k, const json_t *object)
+static json_t *pull_secrets(const struct kubelet *k, const json_t *object)
 {
         json_t *configs = json_array();
         size_t i;
@@ -34,21 +34,20 @@ static json_t *pull_secrets(const struct cx_kubelet *k, const json_t *object)
                                            .namespace = cx_json_string(object, "metadata.namespace"), .name = name),
                                     &secret, &err);
                 if (r < 0) {
-                        cx_pod_event(
-                                k, object, NULL, "Warning", "FailedToRetrieveImagePullSecret",
-                                "Unable to retrieve some image pull secrets (%s); attempting to pull the image may "
-                                "not succeed.",
-                                name);
+                        pod_event(k, object, NULL, "Warning", "FailedToRetrieveImagePullSecret",
+                                  "Unable to retrieve some image pull secrets (%s); attempting to pull the image may "
+                                  "not succeed.",
+                                  name);
                         continue;
                 }
-                json_t *config = cx_docker_config_from_secret(secret);
+                json_t *config = docker_config_from_secret(secret);
                 if (config)
                         json_array_append_new(configs, config);
         }
         return configs;
 }
 
-static int load_registries(const struct cx_kubelet *k, struct cx_registries **ret_registries, struct cx_error *err)
+static int load_registries(const struct kubelet *k, struct registries **ret_registries, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
         if (k->registry_config && *k->registry_config) {
@@ -56,21 +55,21 @@ static int load_registries(const struct cx_kubelet *k, struct cx_registries **re
                 if (r < 0 && r != -ENOENT)
                         return cx_error_set(err, r, "cannot read %s: %s", k->registry_config, strerror(-r));
         }
-        return cx_registries_parse(text.data, text.length, ret_registries, err);
+        return registries_parse(text.data, text.length, ret_registries, err);
 }
 
 static void pulled(struct pull_task *t, json_t *record, int64_t took, int64_t bytes)
 {
         char text[CX_TIME_TEXT];
         cx_duration_format(took / CX_NS_PER_MS * CX_NS_PER_MS, text);
-        cx_pod_event(t->pod->pods->kubelet, t->object, t->name, "Normal", "Pulled",
-                     "Successfully pulled image \"%s\" in %s (%s including waiting). Image size: %lld bytes.", t->image,
-                     text, text, (long long)bytes);
+        pod_event(t->pod->pods->kubelet, t->object, t->name, "Normal", "Pulled",
+                  "Successfully pulled image \"%s\" in %s (%s including waiting). Image size: %lld bytes.", t->image,
+                  text, text, (long long)bytes);
         pthread_mutex_lock(&t->pod->pods->lock);
-        struct cx_slot *slot = cx_map_get(&t->pod->slots, t->name);
+        struct slot *slot = cx_map_get(&t->pod->slots, t->name);
         json_decref(slot->image);
         slot->image = record;
-        slot->pull = CX_PULL_NONE;
+        slot->pull = PULL_NONE;
         slot->pull_delay = 0;
         free(slot->pull_error);
         slot->pull_error = NULL;
@@ -79,13 +78,13 @@ static void pulled(struct pull_task *t, json_t *record, int64_t took, int64_t by
 
 static void not_pulled(struct pull_task *t, const struct cx_error *err)
 {
-        const struct cx_kubelet *k = t->pod->pods->kubelet;
-        cx_pod_event(k, t->object, t->name, "Warning", "Failed", "Failed to pull image \"%s\": %s", t->image,
-                     cx_error_text(err));
-        cx_pod_event(k, t->object, t->name, "Warning", "Failed", "Error: ErrImagePull");
+        const struct kubelet *k = t->pod->pods->kubelet;
+        pod_event(k, t->object, t->name, "Warning", "Failed", "Failed to pull image \"%s\": %s", t->image,
+                  cx_error_text(err));
+        pod_event(k, t->object, t->name, "Warning", "Failed", "Error: ErrImagePull");
         pthread_mutex_lock(&t->pod->pods->lock);
-        struct cx_slot *slot = cx_map_get(&t->pod->slots, t->name);
-        slot->pull = CX_PULL_FAILED;
+        struct slot *slot = cx_map_get(&t->pod->slots, t->name);
+        slot->pull = PULL_FAILED;
         slot->told_backoff = false;
         slot->pull_delay = slot->pull_delay ? slot->pull_delay * 2 : FIRST_DELAY;
         if (slot->pull_delay > LAST_DELAY)
@@ -99,95 +98,95 @@ static void not_pulled(struct pull_task *t, const struct cx_error *err)
 static void run_pull(void *context)
 {
         struct pull_task *t = context;
-        const struct cx_kubelet *k = t->pod->pods->kubelet;
+        const struct kubelet *k = t->pod->pods->kubelet;
         CX_ERROR err = CX_ERROR_INIT;
-        struct cx_registries *registries = NULL;
+        struct registries *registries = NULL;
         json_auto_t *configs = pull_secrets(k, t->object);
         json_t *record = NULL;
         int64_t bytes = 0, began = cx_time_monotonic();
-        cx_pod_event(k, t->object, t->name, "Normal", "Pulling", "Pulling image \"%s\"", t->image);
+        pod_event(k, t->object, t->name, "Normal", "Pulling", "Pulling image \"%s\"", t->image);
         int r = load_registries(k, &registries, &err);
         if (r == 0)
-                r = cx_image_pull(&(struct cx_pull_options){.store = k->images,
-                                                            .registries = registries,
-                                                            .image = t->image,
-                                                            .docker_configs = configs},
-                                  &record, &bytes, &err);
-        cx_registries_free(registries);
+                r = image_pull(&(struct pull_options){.store = k->images,
+                                                      .registries = registries,
+                                                      .image = t->image,
+                                                      .docker_configs = configs},
+                               &record, &bytes, &err);
+        registries_free(registries);
         if (r == 0)
                 pulled(t, record, cx_time_monotonic() - began, bytes);
         else
                 not_pulled(t, &err);
-        cx_pods_enqueue(t->pod->pods, t->pod->uid);
-        cx_pod_unref(t->pod);
+        pods_enqueue(t->pod->pods, t->pod->uid);
+        pod_unref(t->pod);
         json_decref(t->object);
         free(t->name);
         free(t->image);
         free(t);
 }
 
-static void start_pull(struct cx_pod *pod, const json_t *object, const char *name, const char *image)
+static void start_pull(struct pod *pod, const json_t *object, const char *name, const char *image)
 {
         struct pull_task *t = cx_alloc(sizeof *t);
         pthread_mutex_lock(&pod->pods->lock);
         pod->refs++;
-        cx_pod_slot(pod, name)->pull = CX_PULL_RUNNING;
+        pod_slot(pod, name)->pull = PULL_RUNNING;
         pthread_mutex_unlock(&pod->pods->lock);
         *t = (struct pull_task){.pod = pod,
                                 .object = json_incref((json_t *)object),
                                 .name = cx_strdup(name),
                                 .image = cx_strdup(image)};
-        cx_pool_run(pod->pods->kubelet->pool, run_pull, t);
+        pool_run(pod->pods->kubelet->pool, run_pull, t);
 }
 
 // The state after a failed pull: the failure once, then the back-off until its end.
-static json_t *failed(struct cx_pod *pod, const json_t *object, const char *name, const char *image,
-                      struct cx_slot *slot, const char *error, int64_t retry)
+static json_t *failed(struct pod *pod, const json_t *object, const char *name, const char *image, struct slot *slot,
+                      const char *error, int64_t retry)
 {
         int64_t now = cx_time_monotonic();
         if (now >= retry) {
                 start_pull(pod, object, name, image);
                 return NULL;
         }
-        cx_pod_again(pod, retry - now);
+        pod_again(pod, retry - now);
         if (!slot->told_backoff) {
                 slot->told_backoff = true;
-                cx_slot_waits(slot, "ErrImagePull", "%s", error);
-                cx_pod_again(pod, 2 * CX_NS_PER_S);
+                slot_waits(slot, "ErrImagePull", "%s", error);
+                pod_again(pod, 2 * CX_NS_PER_S);
                 return NULL;
         }
         if (!cx_streq(slot->reason, "ImagePullBackOff")) {
-                cx_pod_event(pod->pods->kubelet, object, name, "Normal", "BackOff", "Back-off pulling image \"%s\"",
-                             image);
-                cx_pod_event(pod->pods->kubelet, object, name, "Warning", "Failed", "Error: ImagePullBackOff");
+                pod_event(pod->pods->kubelet, object, name, "Normal", "BackOff", "Back-off pulling image \"%s\"",
+                          image);
+                pod_event(pod->pods->kubelet, object, name, "Warning", "Failed", "Error: ImagePullBackOff");
         }
-        cx_slot_waits(slot, "ImagePullBackOff", "Back-off pulling image \"%s\": ErrImagePull: %s", image, error);
+        slot_waits(slot, "ImagePullBackOff", "Back-off pulling image \"%s\": ErrImagePull: %s", image, error);
         return NULL;
 }
 
-json_t *cx_pod_image(struct cx_pod *pod, const json_t *object, const json_t *container)
+json_t *pod_image(struct pod *pod, const json_t *object, const json_t *container)
 {
-        const struct cx_kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         const char *name = cx_json_string_or(container, "name", ""), *image = cx_json_string_or(container, "image", "");
         const char *policy = cx_json_string_or(container, "imagePullPolicy", "IfNotPresent");
-        struct cx_slot *slot = cx_pod_slot(pod, name);
-        CX_IMAGE_REF ref = CX_IMAGE_REF_INIT;
+        struct slot *slot = pod_slot(pod, name);
+        IMAGE_REF ref = IMAGE_REF_INIT;
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_image_ref_parse(image, &ref, &err) < 0) {
+        if (image_ref_parse(image, &ref, &err) < 0) {
                 if (!cx_streq(slot->reason, "InvalidImageName")) {
-                        cx_pod_event(k, object, name, "Warning", "InspectFailed",
-                                     "Failed to apply default image tag "
-                                     "\"%s\": %s",
-                                     image, cx_error_text(&err));
-                        cx_pod_event(k, object, name, "Warning", "Failed", "Error: InvalidImageName");
+                        pod_event(k, object, name, "Warning", "InspectFailed",
+                                  "Failed to apply default image tag "
+                                  "\"%s\": %s",
+                                  image, cx_error_text(&err));
+                        pod_event(k, object, name, "Warning", "Failed", "Error: InvalidImageName");
                 }
-                cx_slot_waits(slot, "InvalidImageName", "Failed to apply default image tag \"%s\": %s", image,
-                              cx_error_text(&err));
+                slot_waits(slot, "InvalidImageName", "Failed to apply default image tag \"%s\": %s", image,
+                           cx_error_text(&err));
                 return NULL;
         }
-        CX_CLEANUP(cx_freep) char *full = cx_image_ref_format(&ref);
+        CX_CLEANUP(cx_freep) char *full = image_ref_format(&ref);
         pthread_mutex_lock(&pod->pods->lock);
-        enum cx_pull_phase phase = slot->pull;
+        enum pull_phase phase = slot->pull;
         json_t *ready = slot->image;
         slot->image = NULL;
         CX_CLEANUP(cx_freep) char *error = cx_strdup(slot->pull_error);
@@ -195,26 +194,26 @@ json_t *cx_pod_image(struct cx_pod *pod, const json_t *object, const json_t *con
         pthread_mutex_unlock(&pod->pods->lock);
         if (ready)
                 return ready;
-        if (phase == CX_PULL_RUNNING)
+        if (phase == PULL_RUNNING)
                 return NULL;
-        json_t *present = strcmp(policy, "Always") == 0 ? NULL : cx_image_store_find(k->images, full);
+        json_t *present = strcmp(policy, "Always") == 0 ? NULL : image_store_find(k->images, full);
         if (present) {
-                cx_pod_event(k, object, name, "Normal", "Pulled",
-                             "Container image \"%s\" already present on machine and can be accessed by the pod", image);
+                pod_event(k, object, name, "Normal", "Pulled",
+                          "Container image \"%s\" already present on machine and can be accessed by the pod", image);
                 return present;
         }
         if (strcmp(policy, "Never") == 0) {
                 if (!cx_streq(slot->reason, "ErrImageNeverPull")) {
-                        cx_pod_event(k, object, name, "Warning", "ErrImageNeverPull",
-                                     "Container image \"%s\" is not present with pull policy of Never", image);
-                        cx_pod_event(k, object, name, "Warning", "Failed", "Error: ErrImageNeverPull");
+                        pod_event(k, object, name, "Warning", "ErrImageNeverPull",
+                                  "Container image \"%s\" is not present with pull policy of Never", image);
+                        pod_event(k, object, name, "Warning", "Failed", "Error: ErrImageNeverPull");
                 }
-                cx_slot_waits(slot, "ErrImageNeverPull",
-                              "Container image \"%s\" is not present with pull policy of Never", image);
-                cx_pod_again(pod, 10 * CX_NS_PER_S);
+                slot_waits(slot, "ErrImageNeverPull", "Container image \"%s\" is not present with pull policy of Never",
+                           image);
+                pod_again(pod, 10 * CX_NS_PER_S);
                 return NULL;
         }
-        if (phase == CX_PULL_FAILED)
+        if (phase == PULL_FAILED)
                 return failed(pod, object, name, image, slot, error, retry);
         start_pull(pod, object, name, image);
         return NULL;

@@ -3,40 +3,40 @@
 // returns at once; the exit's event or the deadline's timer brings the worker back.
 #include "kubelet/pod/pods_internal.h"
 
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/volume/volumes.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <signal.h>
 
 #define LEAST_GRACE (2 * CX_NS_PER_S)
 
-static void send_stop(struct cx_pod *pod, struct cx_slot *slot, struct cx_container *c, int64_t now)
+static void send_stop(struct pod *pod, struct slot *slot, struct container *c, int64_t now)
 {
-        slot->kill.phase = CX_KILL_TERM;
+        slot->kill.phase = KILL_TERM;
         if (slot->kill.deadline < now + LEAST_GRACE && slot->kill.deadline > slot->kill.started)
                 slot->kill.deadline = now + LEAST_GRACE; // after a long hook, as upstream
-        (void)cx_container_signal(pod->pods->kubelet->runtime, c, c->stop_signal);
+        (void)container_signal(pod->pods->kubelet->runtime, c, c->stop_signal);
 }
 
-bool cx_pod_kill(struct cx_pod *pod, const json_t *object, struct cx_container *c, int64_t grace, const char *why)
+bool pod_kill(struct pod *pod, const json_t *object, struct container *c, int64_t grace, const char *why)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
-        struct cx_container_state state;
-        cx_container_state(k->runtime, c, &state);
-        if (state.status == CX_CONTAINER_EXITED)
+        struct kubelet *k = pod->pods->kubelet;
+        struct container_state state;
+        container_state(k->runtime, c, &state);
+        if (state.status == CONTAINER_EXITED)
                 return true;
-        struct cx_slot *slot = cx_pod_slot(pod, c->name);
+        struct slot *slot = pod_slot(pod, c->name);
         int64_t now = cx_time_monotonic();
         pthread_mutex_lock(&pod->pods->lock);
         bool hook_done = slot->kill.hook_done;
         pthread_mutex_unlock(&pod->pods->lock);
-        if (slot->kill.phase == CX_KILL_NONE) {
-                cx_pod_event(k, object, c->name, "Normal", "Killing", "%s", why);
-                cx_probes_remove(k->probes, pod->uid, c->name);
+        if (slot->kill.phase == KILL_NONE) {
+                pod_event(k, object, c->name, "Normal", "Killing", "%s", why);
+                probes_remove(k->probes, pod->uid, c->name);
                 slot->kill.started = now;
                 slot->kill.deadline = now + grace * CX_NS_PER_S;
                 pthread_mutex_lock(&pod->pods->lock);
@@ -46,28 +46,28 @@ bool cx_pod_kill(struct cx_pod *pod, const json_t *object, struct cx_container *
                         slot->run_id = cx_strdup(c->id);
                 }
                 pthread_mutex_unlock(&pod->pods->lock);
-                const json_t *spec = cx_pod_container(object, c->name, NULL);
+                const json_t *spec = pod_container(object, c->name, NULL);
                 if (grace > 0 && cx_json_get(spec, "lifecycle.preStop")) {
-                        slot->kill.phase = CX_KILL_HOOK;
-                        cx_pod_start_hook(pod, object, spec, c, true, grace * CX_NS_PER_S);
+                        slot->kill.phase = KILL_HOOK;
+                        pod_start_hook(pod, object, spec, c, true, grace * CX_NS_PER_S);
                 } else if (grace > 0) {
                         send_stop(pod, slot, c, now);
                 } else {
-                        slot->kill.phase = CX_KILL_TERM;
+                        slot->kill.phase = KILL_TERM;
                 }
         } else if (slot->kill.started + grace * CX_NS_PER_S < slot->kill.deadline) {
                 slot->kill.deadline = slot->kill.started + grace * CX_NS_PER_S; // a shorter grace was asked for
         }
-        if (slot->kill.phase == CX_KILL_HOOK && (hook_done || now >= slot->kill.deadline))
+        if (slot->kill.phase == KILL_HOOK && (hook_done || now >= slot->kill.deadline))
                 send_stop(pod, slot, c, now);
-        if (slot->kill.phase >= CX_KILL_TERM && now >= slot->kill.deadline) {
-                slot->kill.phase = CX_KILL_KILL;
-                (void)cx_container_signal(k->runtime, c, SIGKILL);
-                cx_pod_again(pod, CX_NS_PER_S);
-                cx_container_state(k->runtime, c, &state);
-                return state.status == CX_CONTAINER_EXITED;
+        if (slot->kill.phase >= KILL_TERM && now >= slot->kill.deadline) {
+                slot->kill.phase = KILL_KILL;
+                (void)container_signal(k->runtime, c, SIGKILL);
+                pod_again(pod, CX_NS_PER_S);
+                container_state(k->runtime, c, &state);
+                return state.status == CONTAINER_EXITED;
         } else {
-                cx_pod_again(pod, slot->kill.deadline - now);
+                pod_again(pod, slot->kill.deadline - now);
         }
         return false;
 }
@@ -78,10 +78,10 @@ static bool is_main(const json_t *object, const char *name)
         return !json_array_size(containers) || cx_json_find(containers, "name", name);
 }
 
-bool cx_pod_kill_all(struct cx_pod *pod, const json_t *object, int64_t grace)
+bool pod_kill_all(struct pod *pod, const json_t *object, int64_t grace)
 {
-        CX_CONTAINERS list = {0};
-        cx_runtime_containers(pod->pods->kubelet->runtime, pod->uid, &list);
+        CONTAINERS list = {0};
+        runtime_containers(pod->pods->kubelet->runtime, pod->uid, &list);
         if (!pod->kill_began)
                 pod->kill_began = cx_time_monotonic();
         bool mains_ended = true, all_ended = true;
@@ -89,7 +89,7 @@ bool cx_pod_kill_all(struct cx_pod *pod, const json_t *object, int64_t grace)
                 if (!is_main(object, list.items[i]->name))
                         continue;
                 CX_CLEANUP(cx_freep) char *why = cx_sprintf("Stopping container %s", list.items[i]->name);
-                if (!cx_pod_kill(pod, object, list.items[i], grace, why))
+                if (!pod_kill(pod, object, list.items[i], grace, why))
                         mains_ended = all_ended = false;
         }
         // Sidecars go after the containers they serve, the last started first.
@@ -99,7 +99,7 @@ bool cx_pod_kill_all(struct cx_pod *pod, const json_t *object, int64_t grace)
                 if (is_main(object, list.items[i]->name))
                         continue;
                 CX_CLEANUP(cx_freep) char *why = cx_sprintf("Stopping container %s", list.items[i]->name);
-                if (!cx_pod_kill(pod, object, list.items[i], left, why)) {
+                if (!pod_kill(pod, object, list.items[i], left, why)) {
                         all_ended = false;
                         break;
                 }
@@ -107,39 +107,39 @@ bool cx_pod_kill_all(struct cx_pod *pod, const json_t *object, int64_t grace)
         return all_ended;
 }
 
-int cx_pod_tear_down(struct cx_pod *pod, struct cx_error *err)
+int pod_tear_down(struct pod *pod, struct cx_error *err)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
-        cx_probes_remove(k->probes, pod->uid, NULL);
+        struct kubelet *k = pod->pods->kubelet;
+        probes_remove(k->probes, pod->uid, NULL);
         for (;;) {
-                CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox = cx_runtime_sandbox(k->runtime, pod->uid);
+                CX_CLEANUP(sandbox_unrefp) struct sandbox *sandbox = runtime_sandbox(k->runtime, pod->uid);
                 if (!sandbox)
                         break;
-                int r = cx_sandbox_remove(k->runtime, sandbox, err);
+                int r = sandbox_remove(k->runtime, sandbox, err);
                 if (r < 0)
                         return cx_error_wrap(err, "cannot remove the sandbox");
         }
-        int r = cx_volumes_tear_down(k->volumes, pod->uid, err);
+        int r = volumes_tear_down(k->volumes, pod->uid, err);
         if (r < 0)
                 return r;
         // The tier is in the path: with an object that knows no containers (an orphan's) all are tried.
         static const char *const tiers[] = {"", "/burstable", "/besteffort"};
         for (size_t t = 0; t < CX_ARRAY_SIZE(tiers); t++) {
                 CX_CLEANUP(cx_freep)
-                char *path = cx_sprintf("%s/kubepods%s/pod%s", cx_runtime_cgroup_root(k->runtime), tiers[t], pod->uid);
-                r = cx_cgroup_remove(path, err);
+                char *path = cx_sprintf("%s/kubepods%s/pod%s", runtime_cgroup_root(k->runtime), tiers[t], pod->uid);
+                r = cgroup_remove(path, err);
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
-int cx_pod_forget_containers(struct cx_pod *pod, struct cx_error *err)
+int pod_forget_containers(struct pod *pod, struct cx_error *err)
 {
-        CX_CONTAINERS list = {0};
-        cx_runtime_containers(pod->pods->kubelet->runtime, pod->uid, &list);
+        CONTAINERS list = {0};
+        runtime_containers(pod->pods->kubelet->runtime, pod->uid, &list);
         for (size_t i = 0; i < list.count; i++) {
-                int r = cx_container_remove(pod->pods->kubelet->runtime, list.items[i], err);
+                int r = container_remove(pod->pods->kubelet->runtime, list.items[i], err);
                 if (r < 0)
                         return cx_error_wrap(err, "cannot remove container %s", list.items[i]->id);
         }

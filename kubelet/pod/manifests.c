@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/pod/manifests.h"
 
-#include "base/log.h"
-#include "base/map.h"
-#include "base/time.h"
-#include "format/json.h"
-#include "format/yaml.h"
 #include "kubelet/pod/pods.h"
-#include "schema/engine.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/yaml.h"
+#include "libcommon/schema/engine.h"
 
 #include <dirent.h>
 #include <openssl/evp.h>
@@ -17,8 +17,8 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
-struct cx_manifests {
-        const struct cx_kubelet *kubelet;
+struct manifests {
+        const struct kubelet *kubelet;
         char *path;
         struct cx_map known; // uid → "" of what was told
         pthread_t thread;
@@ -57,8 +57,8 @@ static int check_names(const json_t *pod, struct cx_error *err)
         return 0;
 }
 
-int cx_manifest_parse(const char *text, size_t length, const char *source, const char *node, json_t **ret_pod,
-                      struct cx_error *err)
+int manifest_parse(const char *text, size_t length, const char *source, const char *node, json_t **ret_pod,
+                   struct cx_error *err)
 {
         json_auto_t *documents = NULL;
         int r = cx_yaml_parse(text, length, &documents, err);
@@ -102,7 +102,7 @@ int cx_manifest_parse(const char *text, size_t length, const char *source, const
         return 0;
 }
 
-static void read_one(struct cx_manifests *m, const char *path, struct cx_map *seen)
+static void read_one(struct manifests *m, const char *path, struct cx_map *seen)
 {
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
         CX_ERROR err = CX_ERROR_INIT;
@@ -110,7 +110,7 @@ static void read_one(struct cx_manifests *m, const char *path, struct cx_map *se
         struct stat st;
         if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || cx_buf_read_file(&text, path) < 0)
                 return;
-        if (cx_manifest_parse(text.data, text.length, path, m->kubelet->node_name, &pod, &err) < 0) {
+        if (manifest_parse(text.data, text.length, path, m->kubelet->node_name, &pod, &err) < 0) {
                 cx_err(&err, "Cannot use a static pod manifest", "path", path);
                 return;
         }
@@ -121,10 +121,10 @@ static void read_one(struct cx_manifests *m, const char *path, struct cx_map *se
                 return;
         }
         cx_map_set(&m->known, uid, (void *)"");
-        cx_pods_set(m->kubelet->pods, pod, true);
+        pods_set(m->kubelet->pods, pod, true);
 }
 
-static void read_all(struct cx_manifests *m)
+static void read_all(struct manifests *m)
 {
         CX_MAP seen = CX_MAP_INIT;
         DIR *dir = opendir(m->path);
@@ -140,7 +140,7 @@ static void read_all(struct cx_manifests *m)
                 closedir(dir);
         CX_MAP_FOREACH (&m->known, old) {
                 if (!cx_map_has(&seen, old->key)) {
-                        cx_pods_remove(m->kubelet->pods, old->key);
+                        pods_remove(m->kubelet->pods, old->key);
                         cx_map_remove(&m->known, old->key);
                 }
         }
@@ -148,7 +148,7 @@ static void read_all(struct cx_manifests *m)
 
 static void *watch(void *context)
 {
-        struct cx_manifests *m = context;
+        struct manifests *m = context;
         for (;;) {
                 struct pollfd fds[2] = {{m->inotify_fd, POLLIN, 0}, {m->stop_fd, POLLIN, 0}};
                 int n = poll(fds, 2, 20000);
@@ -161,10 +161,10 @@ static void *watch(void *context)
         }
 }
 
-int cx_manifests_start(const struct cx_kubelet *kubelet, const char *path, struct cx_manifests **ret_manifests,
-                       struct cx_error *err)
+int manifests_start(const struct kubelet *kubelet, const char *path, struct manifests **ret_manifests,
+                    struct cx_error *err)
 {
-        struct cx_manifests *m = cx_alloc(sizeof *m);
+        struct manifests *m = cx_alloc(sizeof *m);
         m->kubelet = kubelet;
         m->path = cx_strdup(path);
         m->inotify_fd = inotify_init1(IN_CLOEXEC);
@@ -180,7 +180,7 @@ int cx_manifests_start(const struct cx_kubelet *kubelet, const char *path, struc
         return 0;
 }
 
-void cx_manifests_free(struct cx_manifests *m)
+void manifests_free(struct manifests *m)
 {
         if (!m)
                 return;

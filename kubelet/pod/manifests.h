@@ -4,10 +4,10 @@
 
 #include "kubelet/kubelet.h"
 
-struct cx_manifests;
-int cx_manifests_start(const struct cx_kubelet *kubelet, const char *path, struct cx_manifests **ret_manifests,
-                       struct cx_error *err) CX_CHECK;
-void cx_manifests_free(struct cx_manifests *manifests);
+struct manifests;
+int manifests_start(const struct kubelet *kubelet, const char *path, struct manifests **ret_manifests,
+                    struct cx_error *err) CX_CHECK;
+void manifests_free(struct manifests *manifests);
 // A manifest as a static pod of a node: name, uid and annotations as upstream gives them. New reference.
-int cx_manifest_parse(const char *text, size_t length, const char *source, const char *node, json_t **ret_pod,
-                      struct cx_error *err) CX_CHECK;
+int manifest_parse(const char *text, size_t length, const char *source, const char *node, json_t **ret_pod,
+                   struct cx_error *err) CX_CHECK;

@@ -4,8 +4,8 @@
 // version, of no static pod or marked for deletion is removed (and then made again), a good one gets the status.
 #include "kubelet/pod/pods_internal.h"
 
-#include "base/log.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/format/json.h"
 
 #define HASH "kubernetes.io/config.hash"
 #define MIRROR "kubernetes.io/config.mirror"
@@ -15,7 +15,7 @@ struct mirror {
         bool deleting;
 };
 
-void cx_mirror_free(void *p)
+void mirror_free(void *p)
 {
         struct mirror *mirror = p;
         free(mirror->uid);
@@ -23,13 +23,13 @@ void cx_mirror_free(void *p)
         free(mirror);
 }
 
-static void enqueue(struct cx_pods *pods, const char *key)
+static void enqueue(struct pods *pods, const char *key)
 {
-        CX_CLEANUP(cx_freep) char *item = cx_sprintf(CX_MIRROR_PREFIX "%s", key);
+        CX_CLEANUP(cx_freep) char *item = cx_sprintf(MIRROR_PREFIX "%s", key);
         cx_workqueue_add(pods->status_queue, item);
 }
 
-void cx_pods_mirror(struct cx_pods *pods, const json_t *object, bool gone)
+void pods_mirror(struct pods *pods, const json_t *object, bool gone)
 {
         const json_t *metadata = json_object_get(object, "metadata");
         CX_CLEANUP(cx_freep)
@@ -52,12 +52,12 @@ void cx_pods_mirror(struct cx_pods *pods, const json_t *object, bool gone)
         enqueue(pods, key);
 }
 
-void cx_pod_mirror_changed(struct cx_pod *pod)
+void pod_mirror_changed(struct pod *pod)
 {
         enqueue(pod->pods, pod->key);
 }
 
-void cx_pods_mirror_all(struct cx_pods *pods)
+void pods_mirror_all(struct pods *pods)
 {
         CX_STRINGS keys = CX_STRINGS_INIT;
         pthread_mutex_lock(&pods->lock);
@@ -69,7 +69,7 @@ void cx_pods_mirror_all(struct cx_pods *pods)
                 enqueue(pods, keys.items[i]);
 }
 
-static int create(const struct cx_kubelet *k, const json_t *object, struct cx_error *err)
+static int create(const struct kubelet *k, const json_t *object, struct cx_error *err)
 {
         json_auto_t *copy = json_deep_copy(object);
         json_t *metadata = json_object_get(copy, "metadata"), *annotations = json_object_get(metadata, "annotations");
@@ -89,22 +89,22 @@ static int create(const struct cx_kubelet *k, const json_t *object, struct cx_er
 }
 
 // The static pod of that name; with `lock` held.
-static struct cx_pod *find_static(struct cx_pods *pods, const char *key)
+static struct pod *find_static(struct pods *pods, const char *key)
 {
         CX_MAP_FOREACH (&pods->map, entry) {
-                struct cx_pod *pod = entry->value;
+                struct pod *pod = entry->value;
                 if (pod->is_static && !pod->gone && strcmp(pod->key, key) == 0)
                         return pod;
         }
         return NULL;
 }
 
-int cx_mirror_sync(struct cx_pods *pods, const char *key, struct cx_error *err)
+int mirror_sync(struct pods *pods, const char *key, struct cx_error *err)
 {
         pthread_mutex_lock(&pods->lock);
-        struct cx_pod *pod = find_static(pods, key);
+        struct pod *pod = find_static(pods, key);
         const struct mirror *mirror = cx_map_get(&pods->mirrors, key);
-        if (!pods->sources_ready) { // which static pods there are is not known yet: cx_pods_mirror_all comes
+        if (!pods->sources_ready) { // which static pods there are is not known yet: pods_mirror_all comes
                 pthread_mutex_unlock(&pods->lock);
                 return 0;
         }
@@ -113,7 +113,7 @@ int cx_mirror_sync(struct cx_pods *pods, const char *key, struct cx_error *err)
         CX_CLEANUP(cx_freep) char *uid = mirror ? cx_strdup(mirror->uid) : NULL;
         bool good = pod && mirror && !mirror->deleting && strcmp(mirror->hash, pod->uid) == 0;
         bool write = good && status && (pod->status_dirty || !cx_streq(pod->mirror_uid, uid));
-        CX_CLEANUP(cx_pod_unrefp) struct cx_pod *held = pod;
+        CX_CLEANUP(pod_unrefp) struct pod *held = pod;
         if (pod)
                 pod->refs++;
         if (write)
@@ -122,10 +122,10 @@ int cx_mirror_sync(struct cx_pods *pods, const char *key, struct cx_error *err)
         if (!mirror)
                 return pod ? create(pods->kubelet, object, err) : 0;
         if (!good)
-                return cx_pod_delete_object(pods->kubelet, key, uid, err);
+                return pod_delete_object(pods->kubelet, key, uid, err);
         if (!write)
                 return 0;
-        int r = cx_pod_patch_status(pods->kubelet, object, uid, status, err);
+        int r = pod_patch_status(pods->kubelet, object, uid, status, err);
         pthread_mutex_lock(&pods->lock);
         pod->status_dirty = pod->status_dirty || r < 0;
         free(pod->mirror_uid);

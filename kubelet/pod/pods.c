@@ -2,18 +2,18 @@
 // The pod map, its sources, and the worker that every event leads to.
 #include "kubelet/pod/pods_internal.h"
 
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/volume/volumes.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #define WORKERS 16
 
 static void slot_free(void *p)
 {
-        struct cx_slot *slot = p;
+        struct slot *slot = p;
         free(slot->name);
         json_decref(slot->image);
         free(slot->pull_error);
@@ -23,9 +23,9 @@ static void slot_free(void *p)
         free(slot);
 }
 
-struct cx_slot *cx_pod_slot(struct cx_pod *pod, const char *name)
+struct slot *pod_slot(struct pod *pod, const char *name)
 {
-        struct cx_slot *slot = cx_map_get(&pod->slots, name);
+        struct slot *slot = cx_map_get(&pod->slots, name);
         if (!slot) {
                 slot = cx_alloc(sizeof *slot);
                 slot->name = cx_strdup(name);
@@ -34,7 +34,7 @@ struct cx_slot *cx_pod_slot(struct cx_pod *pod, const char *name)
         return slot;
 }
 
-void cx_slot_waits(struct cx_slot *slot, const char *reason, const char *format, ...)
+void slot_waits(struct slot *slot, const char *reason, const char *format, ...)
 {
         va_list args;
         CX_BUF text = CX_BUF_INIT_MAX(8192);
@@ -46,20 +46,20 @@ void cx_slot_waits(struct cx_slot *slot, const char *reason, const char *format,
         slot->reason = reason;
 }
 
-void cx_slot_ok(struct cx_slot *slot)
+void slot_ok(struct slot *slot)
 {
         free(slot->message);
         slot->message = NULL;
         slot->reason = NULL;
 }
 
-void cx_pod_again(struct cx_pod *pod, int64_t ns)
+void pod_again(struct pod *pod, int64_t ns)
 {
         if (ns < pod->again)
                 pod->again = ns;
 }
 
-void cx_pod_unref(struct cx_pod *pod)
+void pod_unref(struct pod *pod)
 {
         pthread_mutex_lock(&pod->pods->lock);
         bool last = --pod->refs == 0;
@@ -77,25 +77,25 @@ void cx_pod_unref(struct cx_pod *pod)
         free(pod);
 }
 
-struct cx_pod *cx_pod_ref(struct cx_pods *pods, const char *uid)
+struct pod *pod_ref(struct pods *pods, const char *uid)
 {
         pthread_mutex_lock(&pods->lock);
-        struct cx_pod *pod = cx_map_get(&pods->map, uid);
+        struct pod *pod = cx_map_get(&pods->map, uid);
         if (pod)
                 pod->refs++;
         pthread_mutex_unlock(&pods->lock);
         return pod;
 }
 
-void cx_pods_enqueue(struct cx_pods *pods, const char *uid)
+void pods_enqueue(struct pods *pods, const char *uid)
 {
         cx_workqueue_add(pods->queue, uid);
 }
 
 // Under the lock.
-static struct cx_pod *add_pod(struct cx_pods *pods, const char *uid, json_t *object_steal)
+static struct pod *add_pod(struct pods *pods, const char *uid, json_t *object_steal)
 {
-        struct cx_pod *pod = cx_alloc(sizeof *pod);
+        struct pod *pod = cx_alloc(sizeof *pod);
         pod->refs = 1;
         pod->pods = pods;
         pod->uid = cx_strdup(uid);
@@ -109,7 +109,7 @@ static struct cx_pod *add_pod(struct cx_pods *pods, const char *uid, json_t *obj
                 size_t i;
                 json_t *status;
                 json_array_foreach (cx_json_get(object_steal, lists[l]), i, status) {
-                        struct cx_slot *slot = cx_pod_slot(pod, cx_json_string_or(status, "name", ""));
+                        struct slot *slot = pod_slot(pod, cx_json_string_or(status, "name", ""));
                         slot->restarts = (int)cx_json_int(status, "restartCount", 0);
                         if (cx_json_string(status, "containerID"))
                                 slot->restarts++;
@@ -119,7 +119,7 @@ static struct cx_pod *add_pod(struct cx_pods *pods, const char *uid, json_t *obj
         return pod;
 }
 
-void cx_pods_set(struct cx_pods *pods, json_t *object_steal, bool is_static)
+void pods_set(struct pods *pods, json_t *object_steal, bool is_static)
 {
         const char *uid = cx_json_string(object_steal, "metadata.uid");
         if (!uid) {
@@ -128,7 +128,7 @@ void cx_pods_set(struct cx_pods *pods, json_t *object_steal, bool is_static)
         }
         CX_CLEANUP(cx_freep) char *key = cx_strdup(uid);
         pthread_mutex_lock(&pods->lock);
-        struct cx_pod *pod = cx_map_get(&pods->map, key);
+        struct pod *pod = cx_map_get(&pods->map, key);
         if (!pod) {
                 pod = add_pod(pods, key, object_steal);
                 pod->is_static = is_static;
@@ -138,13 +138,13 @@ void cx_pods_set(struct cx_pods *pods, json_t *object_steal, bool is_static)
                 pod->gone = false;
         }
         pthread_mutex_unlock(&pods->lock);
-        cx_pods_enqueue(pods, key);
+        pods_enqueue(pods, key);
 }
 
-void cx_pods_remove(struct cx_pods *pods, const char *uid)
+void pods_remove(struct pods *pods, const char *uid)
 {
         pthread_mutex_lock(&pods->lock);
-        struct cx_pod *pod = cx_map_get(&pods->map, uid);
+        struct pod *pod = cx_map_get(&pods->map, uid);
         if (pod) {
                 pod->gone = true;
                 pod->refs++;
@@ -152,19 +152,19 @@ void cx_pods_remove(struct cx_pods *pods, const char *uid)
         pthread_mutex_unlock(&pods->lock);
         if (!pod)
                 return;
-        cx_pods_enqueue(pods, uid);
+        pods_enqueue(pods, uid);
         if (pod->is_static)
-                cx_pod_mirror_changed(pod);
-        cx_pod_unref(pod);
+                pod_mirror_changed(pod);
+        pod_unref(pod);
 }
 
 // What a pod that nobody knows any more needs to be stopped: its names, from the records of what runs.
-static void adopt_orphan(struct cx_pods *pods, const char *uid)
+static void adopt_orphan(struct pods *pods, const char *uid)
 {
         const char *namespace = "", *name = "";
-        CX_CONTAINERS list = {0};
-        cx_runtime_containers(pods->kubelet->runtime, uid, &list);
-        CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox = cx_runtime_sandbox(pods->kubelet->runtime, uid);
+        CONTAINERS list = {0};
+        runtime_containers(pods->kubelet->runtime, uid, &list);
+        CX_CLEANUP(sandbox_unrefp) struct sandbox *sandbox = runtime_sandbox(pods->kubelet->runtime, uid);
         if (list.count) {
                 namespace = list.items[0]->pod_namespace;
                 name = list.items[0]->pod_name;
@@ -185,51 +185,51 @@ static void adopt_orphan(struct cx_pods *pods, const char *uid)
         }
         cx_info("Removing what is left of a pod that no longer exists", "pod", name, "namespace", namespace, "uid",
                 uid);
-        cx_pods_enqueue(pods, uid);
+        pods_enqueue(pods, uid);
 }
 
 // Control groups of pods that are gone (made before a crash, say) are removed by name.
-static void remove_orphan_cgroups(struct cx_pods *pods)
+static void remove_orphan_cgroups(struct pods *pods)
 {
         static const char *const tiers[] = {"", "/burstable", "/besteffort"};
         for (size_t t = 0; t < CX_ARRAY_SIZE(tiers); t++) {
                 CX_CLEANUP(cx_freep)
-                char *tier = cx_sprintf("%s/kubepods%s", cx_runtime_cgroup_root(pods->kubelet->runtime), tiers[t]);
-                json_auto_t *children = cx_cgroup_children(tier);
+                char *tier = cx_sprintf("%s/kubepods%s", runtime_cgroup_root(pods->kubelet->runtime), tiers[t]);
+                json_auto_t *children = cgroup_children(tier);
                 size_t i;
                 json_t *child;
                 json_array_foreach (children, i, child) {
                         const char *name = json_string_value(child);
-                        CX_CLEANUP(cx_pod_unrefp)
-                        struct cx_pod *pod = cx_has_prefix(name, "pod") ? cx_pod_ref(pods, name + 3) : NULL;
+                        CX_CLEANUP(pod_unrefp)
+                        struct pod *pod = cx_has_prefix(name, "pod") ? pod_ref(pods, name + 3) : NULL;
                         if (pod || !cx_has_prefix(name, "pod"))
                                 continue;
                         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", tier, name);
                         CX_ERROR err = CX_ERROR_INIT;
-                        if (cx_cgroup_remove(path, &err) < 0)
+                        if (cgroup_remove(path, &err) < 0)
                                 cx_err(&err, "Cannot remove an orphaned control group");
                 }
         }
 }
 
-void cx_pods_sources_ready(struct cx_pods *pods)
+void pods_sources_ready(struct pods *pods)
 {
         CX_STRINGS uids = CX_STRINGS_INIT;
-        cx_runtime_pods(pods->kubelet->runtime, &uids);
-        cx_volumes_pods(pods->kubelet->volumes, &uids);
+        runtime_pods(pods->kubelet->runtime, &uids);
+        volumes_pods(pods->kubelet->volumes, &uids);
         for (size_t i = 0; i < uids.count; i++)
                 adopt_orphan(pods, uids.items[i]);
         remove_orphan_cgroups(pods);
         pthread_mutex_lock(&pods->lock);
         pods->sources_ready = true;
         pthread_mutex_unlock(&pods->lock);
-        cx_pods_mirror_all(pods);
+        pods_mirror_all(pods);
 }
 
-static int drop_pod(struct cx_pods *pods, struct cx_pod *pod, struct cx_error *err)
+static int drop_pod(struct pods *pods, struct pod *pod, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *logs = cx_pod_log_folder(pods->kubelet, pod->object);
-        int r = cx_pod_forget_containers(pod, err);
+        CX_CLEANUP(cx_freep) char *logs = pod_log_folder(pods->kubelet, pod->object);
+        int r = pod_forget_containers(pod, err);
         if (r == 0)
                 r = cx_remove_tree(logs, err);
         if (r < 0)
@@ -238,15 +238,15 @@ static int drop_pod(struct cx_pods *pods, struct cx_pod *pod, struct cx_error *e
         cx_map_take(&pods->map, pod->uid);
         pthread_mutex_unlock(&pods->lock);
         cx_debug(2, "Pod removed", "pod", pod->key);
-        cx_pod_unref(pod); // the map's; the caller has its own
+        pod_unref(pod); // the map's; the caller has its own
         return 0;
 }
 
 // One look at one pod.
 static int reconcile(void *context, const char *uid, int64_t *retry_after, struct cx_error *err)
 {
-        struct cx_pods *pods = context;
-        CX_CLEANUP(cx_pod_unrefp) struct cx_pod *pod = cx_pod_ref(pods, uid);
+        struct pods *pods = context;
+        CX_CLEANUP(pod_unrefp) struct pod *pod = pod_ref(pods, uid);
         if (!pod)
                 return 0;
         pthread_mutex_lock(&pods->lock);
@@ -254,7 +254,7 @@ static int reconcile(void *context, const char *uid, int64_t *retry_after, struc
         bool torn_down = pod->torn_down;
         pthread_mutex_unlock(&pods->lock);
         pod->again = INT64_MAX;
-        int r = torn_down ? 0 : cx_pod_sync(pod, object, err);
+        int r = torn_down ? 0 : pod_sync(pod, object, err);
         pthread_mutex_lock(&pods->lock);
         torn_down = pod->torn_down;
         bool gone = pod->gone;
@@ -268,11 +268,11 @@ static int reconcile(void *context, const char *uid, int64_t *retry_after, struc
         return r;
 }
 
-struct cx_pods *cx_pods_new(struct cx_kubelet *kubelet)
+struct pods *pods_new(struct kubelet *kubelet)
 {
-        struct cx_pods *pods = cx_alloc(sizeof *pods);
+        struct pods *pods = cx_alloc(sizeof *pods);
         pods->kubelet = kubelet;
-        pods->mirrors = (struct cx_map)CX_MAP_INIT_FREE(cx_mirror_free);
+        pods->mirrors = (struct cx_map)CX_MAP_INIT_FREE(mirror_free);
         pthread_mutex_init(&pods->lock, NULL);
         pthread_mutex_init(&pods->admission, NULL);
         pods->queue = cx_workqueue_new("pods");
@@ -280,14 +280,14 @@ struct cx_pods *cx_pods_new(struct cx_kubelet *kubelet)
         return pods;
 }
 
-void cx_pods_start(struct cx_pods *pods)
+void pods_start(struct pods *pods)
 {
         pods->workers = cx_workers_start(pods->queue, WORKERS, reconcile, pods);
         if (pods->kubelet->rest)
-                pods->status_workers = cx_workers_start(pods->status_queue, 6, cx_pod_write_status, pods);
+                pods->status_workers = cx_workers_start(pods->status_queue, 6, pod_write_status, pods);
 }
 
-void cx_pods_stop(struct cx_pods *pods)
+void pods_stop(struct pods *pods)
 {
         if (pods->workers)
                 cx_workers_stop(pods->workers);
@@ -296,15 +296,15 @@ void cx_pods_stop(struct cx_pods *pods)
         pods->workers = pods->status_workers = NULL;
 }
 
-void cx_pods_free(struct cx_pods *pods)
+void pods_free(struct pods *pods)
 {
         if (!pods)
                 return;
-        cx_pods_stop(pods);
+        pods_stop(pods);
         cx_workqueue_free(pods->queue);
         cx_workqueue_free(pods->status_queue);
         CX_MAP_FOREACH (&pods->map, entry) {
-                cx_pod_unref(entry->value);
+                pod_unref(entry->value);
         }
         cx_map_release(&pods->map);
         cx_map_release(&pods->mirrors);
@@ -314,7 +314,7 @@ void cx_pods_free(struct cx_pods *pods)
 }
 
 // Under the lock.
-static json_t *with_status(const struct cx_pod *pod)
+static json_t *with_status(const struct pod *pod)
 {
         json_t *copy = json_copy(pod->object);
         if (pod->status)
@@ -324,13 +324,13 @@ static json_t *with_status(const struct cx_pod *pod)
         return copy;
 }
 
-json_t *cx_pods_find(struct cx_pods *pods, const char *namespace, const char *name)
+json_t *pods_find(struct pods *pods, const char *namespace, const char *name)
 {
         CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/%s", namespace, name);
         json_t *found = NULL;
         pthread_mutex_lock(&pods->lock);
         CX_MAP_FOREACH (&pods->map, entry) {
-                struct cx_pod *pod = entry->value;
+                struct pod *pod = entry->value;
                 if (strcmp(pod->key, key) == 0 && (!found || !pod->gone)) {
                         json_decref(found);
                         found = with_status(pod);
@@ -340,7 +340,7 @@ json_t *cx_pods_find(struct cx_pods *pods, const char *namespace, const char *na
         return found;
 }
 
-json_t *cx_pods_list(struct cx_pods *pods)
+json_t *pods_list(struct pods *pods)
 {
         json_t *list = json_array();
         pthread_mutex_lock(&pods->lock);
@@ -351,12 +351,12 @@ json_t *cx_pods_list(struct cx_pods *pods)
         return list;
 }
 
-json_t *cx_pods_others(struct cx_pods *pods, const char *uid)
+json_t *pods_others(struct pods *pods, const char *uid)
 {
         json_t *list = json_array();
         pthread_mutex_lock(&pods->lock);
         CX_MAP_FOREACH (&pods->map, entry) {
-                struct cx_pod *pod = entry->value;
+                struct pod *pod = entry->value;
                 if (pod->admitted && !pod->torn_down && strcmp(pod->uid, uid) != 0)
                         json_array_append(list, pod->object);
         }
@@ -364,17 +364,17 @@ json_t *cx_pods_others(struct cx_pods *pods, const char *uid)
         return list;
 }
 
-void cx_pods_images_in_use(struct cx_pods *pods, struct cx_strings *ret_ids)
+void pods_images_in_use(struct pods *pods, struct cx_strings *ret_ids)
 {
-        CX_CONTAINERS list = {0};
-        cx_runtime_containers(pods->kubelet->runtime, NULL, &list);
+        CONTAINERS list = {0};
+        runtime_containers(pods->kubelet->runtime, NULL, &list);
         for (size_t i = 0; i < list.count; i++)
                 if (!cx_strings_has(ret_ids, list.items[i]->image_id))
                         cx_strings_add(ret_ids, list.items[i]->image_id);
         pthread_mutex_lock(&pods->lock);
         CX_MAP_FOREACH (&pods->map, entry) {
-                CX_MAP_FOREACH (&((struct cx_pod *)entry->value)->slots, other) {
-                        const char *id = cx_json_string(((struct cx_slot *)other->value)->image, "id");
+                CX_MAP_FOREACH (&((struct pod *)entry->value)->slots, other) {
+                        const char *id = cx_json_string(((struct slot *)other->value)->image, "id");
                         if (id)
                                 cx_strings_add(ret_ids, id);
                 }

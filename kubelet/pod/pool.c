@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/pod/pool.h"
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -12,7 +12,7 @@ struct job {
         void (*run)(void *);
         void *context;
 };
-struct cx_pool {
+struct pool {
         pthread_mutex_t lock; // guards all below
         pthread_cond_t work, idle;
         struct job *first, **last;
@@ -20,9 +20,9 @@ struct cx_pool {
         bool stopping;
 };
 
-struct cx_pool *cx_pool_new(int max_threads)
+struct pool *pool_new(int max_threads)
 {
-        struct cx_pool *pool = cx_alloc(sizeof *pool);
+        struct pool *pool = cx_alloc(sizeof *pool);
         pthread_mutex_init(&pool->lock, NULL);
         pthread_condattr_t attributes;
         pthread_condattr_init(&attributes);
@@ -37,7 +37,7 @@ struct cx_pool *cx_pool_new(int max_threads)
 
 static void *work(void *context)
 {
-        struct cx_pool *pool = context;
+        struct pool *pool = context;
         pthread_mutex_lock(&pool->lock);
         for (;;) {
                 struct timespec until;
@@ -65,7 +65,7 @@ static void *work(void *context)
         return NULL;
 }
 
-void cx_pool_run(struct cx_pool *pool, void (*run)(void *), void *context)
+void pool_run(struct pool *pool, void (*run)(void *), void *context)
 {
         struct job *job = cx_alloc(sizeof *job);
         job->run = run;
@@ -91,7 +91,7 @@ void cx_pool_run(struct cx_pool *pool, void (*run)(void *), void *context)
         pthread_attr_destroy(&attributes);
 }
 
-void cx_pool_free(struct cx_pool *pool)
+void pool_free(struct pool *pool)
 {
         if (!pool)
                 return;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/pod/probe.h"
 
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/pod/pool.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <pthread.h>
 
@@ -14,10 +14,10 @@ static const char *const words[] = {"Startup", "Liveness", "Readiness"};
 struct prober {
         struct prober *next;
         unsigned refs; // list and running probe
-        struct cx_probes *probes;
-        enum cx_probe_kind kind;
+        struct probes *probes;
+        enum probe_kind kind;
         json_t *pod, *container, *spec;
-        struct cx_container *running;
+        struct container *running;
         char *ip;
         int64_t due; // monotonic ns
         bool busy, removed;
@@ -25,10 +25,10 @@ struct prober {
         int success_threshold, failure_threshold, streak;
         bool last_ok, first;
         int64_t early; // ns between the silent looks before a readiness probe first succeeds; 0: over
-        enum cx_probe_result result;
+        enum probe_result result;
 };
-struct cx_probes {
-        const struct cx_kubelet *kubelet;
+struct probes {
+        const struct kubelet *kubelet;
         void (*changed)(void *, const char *);
         void *context;
         pthread_mutex_t lock; // guards the list and everything that changes in a prober
@@ -44,20 +44,20 @@ static void prober_unref(struct prober *p) // under the lock, or alone
                 return;
         json_decref(p->pod);
         json_decref(p->container);
-        cx_container_unref(p->running);
+        container_unref(p->running);
         free(p->ip);
         free(p);
 }
 
-static enum cx_probe_result result_of(const struct cx_probes *probes, const char *id, enum cx_probe_kind kind)
+static enum probe_result result_of(const struct probes *probes, const char *id, enum probe_kind kind)
 {
         for (const struct prober *p = probes->list; p; p = p->next)
                 if (p->kind == kind && strcmp(p->running->id, id) == 0)
                         return p->result;
-        return CX_PROBE_UNKNOWN;
+        return PROBE_UNKNOWN;
 }
 
-static bool has(const struct cx_probes *probes, const char *id, enum cx_probe_kind kind)
+static bool has(const struct probes *probes, const char *id, enum probe_kind kind)
 {
         for (const struct prober *p = probes->list; p; p = p->next)
                 if (p->kind == kind && strcmp(p->running->id, id) == 0)
@@ -65,10 +65,10 @@ static bool has(const struct cx_probes *probes, const char *id, enum cx_probe_ki
         return false;
 }
 
-enum cx_probe_result cx_probes_result(struct cx_probes *probes, const char *id, enum cx_probe_kind kind)
+enum probe_result probes_result(struct probes *probes, const char *id, enum probe_kind kind)
 {
         pthread_mutex_lock(&probes->lock);
-        enum cx_probe_result result = result_of(probes, id, kind);
+        enum probe_result result = result_of(probes, id, kind);
         pthread_mutex_unlock(&probes->lock);
         return result;
 }
@@ -81,7 +81,7 @@ static bool count(struct prober *p, bool ok)
         p->last_ok = ok;
         if (p->streak < (ok ? p->success_threshold : p->failure_threshold))
                 return false;
-        enum cx_probe_result result = ok ? CX_PROBE_SUCCESS : CX_PROBE_FAILURE;
+        enum probe_result result = ok ? PROBE_SUCCESS : PROBE_FAILURE;
         bool changed = p->result != result;
         p->result = result;
         return changed;
@@ -90,14 +90,14 @@ static bool count(struct prober *p, bool ok)
 static void run_probe(void *context)
 {
         struct prober *p = context;
-        struct cx_probes *probes = p->probes;
+        struct probes *probes = p->probes;
         CX_BUF output = CX_BUF_INIT_MAX(BUFSIZ + 4096);
         CX_ERROR err = CX_ERROR_INIT;
-        int r = cx_handler_run(probes->kubelet, p->spec, p->container, p->running, p->ip, p->timeout, &output, &err);
-        struct cx_container_state state;
-        cx_container_state(probes->kubelet->runtime, p->running, &state);
+        int r = handler_run(probes->kubelet, p->spec, p->container, p->running, p->ip, p->timeout, &output, &err);
+        struct container_state state;
+        container_state(probes->kubelet->runtime, p->running, &state);
         pthread_mutex_lock(&probes->lock);
-        bool live = !p->removed && state.status == CX_CONTAINER_RUNNING;
+        bool live = !p->removed && state.status == CONTAINER_RUNNING;
         // A container that has just started is often ready a moment later: within its first period it is looked at more
         // often, and what fails is not counted.
         if (live && r != 0 && p->early && p->early < p->period) {
@@ -113,7 +113,7 @@ static void run_probe(void *context)
         bool changed = live && count(p, r == 0);
         bool report = live && r != 0;
         // Nothing more to learn: startup after success, liveness after failure (the container will be killed).
-        bool over = changed && ((p->kind == CX_PROBE_STARTUP) || (p->kind == CX_PROBE_LIVENESS && r != 0));
+        bool over = changed && ((p->kind == PROBE_STARTUP) || (p->kind == PROBE_LIVENESS && r != 0));
         p->busy = false;
         p->due = over ? INT64_MAX : p->due + p->period;
         int64_t now = cx_time_monotonic();
@@ -123,11 +123,11 @@ static void run_probe(void *context)
         pthread_mutex_unlock(&probes->lock);
         const char *name = cx_json_string_or(p->container, "name", "");
         if (report && r > 0)
-                cx_pod_event(probes->kubelet, p->pod, name, "Warning", "Unhealthy", "%s probe failed: %.*s",
-                             words[p->kind], 1024, output.data);
+                pod_event(probes->kubelet, p->pod, name, "Warning", "Unhealthy", "%s probe failed: %.*s",
+                          words[p->kind], 1024, output.data);
         else if (report)
-                cx_pod_event(probes->kubelet, p->pod, name, "Warning", "Unhealthy", "%s probe errored: %s",
-                             words[p->kind], cx_error_text(&err));
+                pod_event(probes->kubelet, p->pod, name, "Warning", "Unhealthy", "%s probe errored: %s", words[p->kind],
+                          cx_error_text(&err));
         if (changed)
                 probes->changed(probes->context, p->running->pod_uid);
         pthread_mutex_lock(&probes->lock);
@@ -136,15 +136,15 @@ static void run_probe(void *context)
 }
 
 // Liveness and readiness wait until the startup probe has succeeded.
-static bool held_back(const struct cx_probes *probes, const struct prober *p)
+static bool held_back(const struct probes *probes, const struct prober *p)
 {
-        return p->kind != CX_PROBE_STARTUP && has(probes, p->running->id, CX_PROBE_STARTUP) &&
-               result_of(probes, p->running->id, CX_PROBE_STARTUP) != CX_PROBE_SUCCESS;
+        return p->kind != PROBE_STARTUP && has(probes, p->running->id, PROBE_STARTUP) &&
+               result_of(probes, p->running->id, PROBE_STARTUP) != PROBE_SUCCESS;
 }
 
 static void *keep_time(void *context)
 {
-        struct cx_probes *probes = context;
+        struct probes *probes = context;
         pthread_mutex_lock(&probes->lock);
         while (!probes->stopping) {
                 int64_t now = cx_time_monotonic(), next = now + 3600 * CX_NS_PER_S;
@@ -156,7 +156,7 @@ static void *keep_time(void *context)
                         } else if (p->due <= now) {
                                 p->busy = true;
                                 p->refs++;
-                                cx_pool_run(probes->kubelet->pool, run_probe, p);
+                                pool_run(probes->kubelet->pool, run_probe, p);
                                 continue;
                         }
                         if (p->due < next)
@@ -169,9 +169,9 @@ static void *keep_time(void *context)
         return NULL;
 }
 
-struct cx_probes *cx_probes_new(const struct cx_kubelet *kubelet, void (*changed)(void *, const char *), void *context)
+struct probes *probes_new(const struct kubelet *kubelet, void (*changed)(void *, const char *), void *context)
 {
-        struct cx_probes *probes = cx_alloc(sizeof *probes);
+        struct probes *probes = cx_alloc(sizeof *probes);
         probes->kubelet = kubelet;
         probes->changed = changed;
         probes->context = context;
@@ -185,7 +185,7 @@ struct cx_probes *cx_probes_new(const struct cx_kubelet *kubelet, void (*changed
         return probes;
 }
 
-static void remove_matching(struct cx_probes *probes, const char *pod_uid, const char *container, const char *keep_id)
+static void remove_matching(struct probes *probes, const char *pod_uid, const char *container, const char *keep_id)
 {
         for (struct prober **at = &probes->list; *at;) {
                 struct prober *p = *at;
@@ -201,14 +201,14 @@ static void remove_matching(struct cx_probes *probes, const char *pod_uid, const
         }
 }
 
-void cx_probes_remove(struct cx_probes *probes, const char *pod_uid, const char *container)
+void probes_remove(struct probes *probes, const char *pod_uid, const char *container)
 {
         pthread_mutex_lock(&probes->lock);
         remove_matching(probes, pod_uid, container, NULL);
         pthread_mutex_unlock(&probes->lock);
 }
 
-void cx_probes_free(struct cx_probes *probes)
+void probes_free(struct probes *probes)
 {
         if (!probes)
                 return;
@@ -223,23 +223,23 @@ void cx_probes_free(struct cx_probes *probes)
         free(probes);
 }
 
-void cx_probes_sync(struct cx_probes *probes, const json_t *pod, const json_t *container,
-                    const struct cx_container *running, int64_t started, const char *ip)
+void probes_sync(struct probes *probes, const json_t *pod, const json_t *container, const struct container *running,
+                 int64_t started, const char *ip)
 {
         pthread_mutex_lock(&probes->lock);
         remove_matching(probes, running->pod_uid, running->name, running->id);
-        for (int kind = 0; kind < CX_PROBE_KINDS; kind++) {
+        for (int kind = 0; kind < PROBE_KINDS; kind++) {
                 json_t *spec = json_object_get(container, names[kind]);
-                if (!json_is_object(spec) || has(probes, running->id, (enum cx_probe_kind)kind))
+                if (!json_is_object(spec) || has(probes, running->id, (enum probe_kind)kind))
                         continue;
                 struct prober *p = cx_alloc(sizeof *p);
                 p->refs = 1;
                 p->probes = probes;
-                p->kind = (enum cx_probe_kind)kind;
+                p->kind = (enum probe_kind)kind;
                 p->pod = json_incref((json_t *)pod);
                 p->container = json_incref((json_t *)container);
                 p->spec = spec;
-                p->running = (struct cx_container *)running;
+                p->running = (struct container *)running;
                 __atomic_add_fetch(&p->running->refs, 1, __ATOMIC_RELAXED);
                 p->ip = cx_strdup(ip);
                 p->period = cx_json_int(spec, "periodSeconds", 10) * CX_NS_PER_S;
@@ -247,7 +247,7 @@ void cx_probes_sync(struct cx_probes *probes, const json_t *pod, const json_t *c
                 p->success_threshold = (int)cx_json_int(spec, "successThreshold", 1);
                 p->failure_threshold = (int)cx_json_int(spec, "failureThreshold", 3);
                 p->first = true;
-                p->early = kind == CX_PROBE_READINESS ? 25 * CX_NS_PER_MS : 0;
+                p->early = kind == PROBE_READINESS ? 25 * CX_NS_PER_MS : 0;
                 int64_t age = (cx_time_now() - started) * 1000;
                 int64_t wait = cx_json_int(spec, "initialDelaySeconds", 0) * CX_NS_PER_S - age;
                 p->due = cx_time_monotonic() + (wait > 0 ? wait : 0);

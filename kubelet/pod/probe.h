@@ -5,24 +5,24 @@
 
 #include "kubelet/kubelet.h"
 
-enum cx_probe_kind { CX_PROBE_STARTUP, CX_PROBE_LIVENESS, CX_PROBE_READINESS, CX_PROBE_KINDS };
-enum cx_probe_result { CX_PROBE_UNKNOWN, CX_PROBE_SUCCESS, CX_PROBE_FAILURE };
+enum probe_kind { PROBE_STARTUP, PROBE_LIVENESS, PROBE_READINESS, PROBE_KINDS };
+enum probe_result { PROBE_UNKNOWN, PROBE_SUCCESS, PROBE_FAILURE };
 
-struct cx_probes;
-struct cx_probes *cx_probes_new(const struct cx_kubelet *kubelet, void (*changed)(void *context, const char *pod_uid),
-                                void *context);
-void cx_probes_free(struct cx_probes *probes);
+struct probes;
+struct probes *probes_new(const struct kubelet *kubelet, void (*changed)(void *context, const char *pod_uid),
+                          void *context);
+void probes_free(struct probes *probes);
 // The probes of a container that runs (since `started`, µs); those of an earlier run of the same name end. Cheap when
 // nothing changed.
-void cx_probes_sync(struct cx_probes *probes, const json_t *pod, const json_t *container,
-                    const struct cx_container *running, int64_t started, const char *ip);
+void probes_sync(struct probes *probes, const json_t *pod, const json_t *container, const struct container *running,
+                 int64_t started, const char *ip);
 // Ends the probes of a container; all of the pod's when the name is NULL.
-void cx_probes_remove(struct cx_probes *probes, const char *pod_uid, const char *container);
+void probes_remove(struct probes *probes, const char *pod_uid, const char *container);
 // UNKNOWN when there is no such probe, or (startup, readiness) it has not succeeded or failed yet.
-enum cx_probe_result cx_probes_result(struct cx_probes *probes, const char *container_id, enum cx_probe_kind kind);
+enum probe_result probes_result(struct probes *probes, const char *container_id, enum probe_kind kind);
 
 // Runs a handler ({"exec"|"httpGet"|"tcpSocket"|"grpc"|"sleep"}) once: 0 when it succeeded, 1 when it failed (ret_output says
 // why), negative when it could not be tried.
-int cx_handler_run(const struct cx_kubelet *kubelet, const json_t *handler, const json_t *container,
-                   const struct cx_container *running, const char *ip, int64_t timeout, struct cx_buf *ret_output,
-                   struct cx_error *err) CX_CHECK;
+int handler_run(const struct kubelet *kubelet, const json_t *handler, const json_t *container,
+                const struct container *running, const char *ip, int64_t timeout, struct cx_buf *ret_output,
+                struct cx_error *err) CX_CHECK;

@@ -2,7 +2,7 @@
 // A pod's resolv.conf from its dnsPolicy and dnsConfig.
 #include "kubelet/pod/pods_internal.h"
 
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 #define MAX_NAMESERVERS 3
 #define MAX_SEARCHES 32
@@ -69,7 +69,7 @@ static void merge_config(const json_t *config, struct resolver *to)
         }
 }
 
-char *cx_pod_resolv_conf(const struct cx_kubelet *k, const json_t *object)
+char *pod_resolv_conf(const struct kubelet *k, const json_t *object)
 {
         struct resolver own = {0}, host = {0};
         const char *policy = cx_json_string_or(object, "spec.dnsPolicy", "ClusterFirst");

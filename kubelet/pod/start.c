@@ -2,13 +2,13 @@
 // Starting one run of a container: image, environment, mounts, runtime, postStart hook; and the crash back-off before it.
 #include "kubelet/pod/pods_internal.h"
 
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/pod/env.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/volume/volumes.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #define FIRST_DELAY (10 * CX_NS_PER_S)
 #define LAST_DELAY (300 * CX_NS_PER_S)
@@ -16,7 +16,7 @@
 #define QUIET_US (600 * CX_US_PER_S)
 
 // True while a container that keeps ending must wait.
-static bool backing_off(struct cx_pod *pod, const json_t *object, struct cx_slot *slot, const struct cx_run *run)
+static bool backing_off(struct pod *pod, const json_t *object, struct slot *slot, const struct run *run)
 {
         if (!run->now)
                 return false;
@@ -25,21 +25,21 @@ static bool backing_off(struct cx_pod *pod, const json_t *object, struct cx_slot
                 slot->delay = 0;
         int64_t left = slot->delay ? (run->state.finished - now) * 1000 + slot->delay : 0;
         if (left > 0) {
-                CX_CLEANUP(cx_freep) char *text = cx_pod_text(object);
+                CX_CLEANUP(cx_freep) char *text = pod_text(object);
                 char delay[CX_TIME_TEXT];
                 cx_duration_format(slot->delay, delay);
                 if (!cx_streq(slot->reason, "CrashLoopBackOff"))
-                        cx_pod_event(pod->pods->kubelet, object, slot->name, "Warning", "BackOff",
-                                     "Back-off restarting failed container %s in pod %s", slot->name, text);
-                cx_slot_waits(slot, "CrashLoopBackOff", "back-off %s restarting failed container=%s pod=%s", delay,
-                              slot->name, text);
-                cx_pod_again(pod, left);
+                        pod_event(pod->pods->kubelet, object, slot->name, "Warning", "BackOff",
+                                  "Back-off restarting failed container %s in pod %s", slot->name, text);
+                slot_waits(slot, "CrashLoopBackOff", "back-off %s restarting failed container=%s pod=%s", delay,
+                           slot->name, text);
+                pod_again(pod, left);
                 return true;
         }
         return false;
 }
 
-static void raise_delay(struct cx_slot *slot)
+static void raise_delay(struct slot *slot)
 {
         slot->delay = slot->delay ? slot->delay * 2 : FIRST_DELAY;
         if (slot->delay > LAST_DELAY)
@@ -47,16 +47,15 @@ static void raise_delay(struct cx_slot *slot)
         slot->delay_set = cx_time_now();
 }
 
-static void config_error(struct cx_pod *pod, const json_t *object, struct cx_slot *slot, const struct cx_error *err)
+static void config_error(struct pod *pod, const json_t *object, struct slot *slot, const struct cx_error *err)
 {
         if (!cx_streq(slot->reason, "CreateContainerConfigError") || !cx_streq(slot->message, cx_error_text(err)))
-                cx_pod_event(pod->pods->kubelet, object, slot->name, "Warning", "Failed", "Error: %s",
-                             cx_error_text(err));
-        cx_slot_waits(slot, "CreateContainerConfigError", "%s", cx_error_text(err));
-        cx_pod_again(pod, 10 * CX_NS_PER_S);
+                pod_event(pod->pods->kubelet, object, slot->name, "Warning", "Failed", "Error: %s", cx_error_text(err));
+        slot_waits(slot, "CreateContainerConfigError", "%s", cx_error_text(err));
+        pod_again(pod, 10 * CX_NS_PER_S);
 }
 
-static json_t *object_with_ips(const json_t *object, const struct cx_kubelet *k, const struct cx_sandbox *sandbox)
+static json_t *object_with_ips(const json_t *object, const struct kubelet *k, const struct sandbox *sandbox)
 {
         json_t *copy = json_copy((json_t *)object), *status = json_copy(json_object_get(object, "status"));
         if (!status)
@@ -78,37 +77,36 @@ static json_t *object_with_ips(const json_t *object, const struct cx_kubelet *k,
 }
 
 // Keeps the newest ended run (for lastState and logs --previous), removes older ones with their logs.
-static void prune(struct cx_pod *pod, const char *name)
+static void prune(struct pod *pod, const char *name)
 {
-        CX_CONTAINERS list = {0};
-        struct cx_runtime *rt = pod->pods->kubelet->runtime;
-        cx_runtime_containers(rt, pod->uid, &list);
+        CONTAINERS list = {0};
+        struct runtime *rt = pod->pods->kubelet->runtime;
+        runtime_containers(rt, pod->uid, &list);
         int kept = 0;
         for (size_t i = list.count; i-- > 0;) {
-                struct cx_container_state state;
-                cx_container_state(rt, list.items[i], &state);
-                if (strcmp(list.items[i]->name, name) != 0 || ++kept <= 2 || state.status != CX_CONTAINER_EXITED)
+                struct container_state state;
+                container_state(rt, list.items[i], &state);
+                if (strcmp(list.items[i]->name, name) != 0 || ++kept <= 2 || state.status != CONTAINER_EXITED)
                         continue;
                 CX_ERROR err = CX_ERROR_INIT;
                 (void)unlink(list.items[i]->log_path);
-                if (cx_container_remove(rt, list.items[i], &err) < 0)
+                if (container_remove(rt, list.items[i], &err) < 0)
                         cx_err(&err, "Cannot remove an old container", "id", list.items[i]->id);
         }
 }
 
-static int run_container(struct cx_pod *pod, const json_t *object, const json_t *container, const json_t *image,
-                         struct cx_sandbox *sandbox, int attempt, struct cx_container **ret_container,
-                         struct cx_error *err)
+static int run_container(struct pod *pod, const json_t *object, const json_t *container, const json_t *image,
+                         struct sandbox *sandbox, int attempt, struct container **ret_container, struct cx_error *err)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
+        struct kubelet *k = pod->pods->kubelet;
         CX_STRINGS own = CX_STRINGS_INIT;
         CX_STRINGS env = CX_STRINGS_INIT;
         CX_STRINGS args = CX_STRINGS_INIT;
         json_auto_t *full = object_with_ips(object, k, sandbox);
-        int r = cx_env_build(k, full, container, &own, err);
+        int r = env_build(k, full, container, &own, err);
         if (r < 0)
                 return r == -ENOENT || r == -EHOSTUNREACH ? -EINVAL : r;
-        cx_env_merge_image(json_object_get(image, "config"), &own, &env);
+        env_merge_image(json_object_get(image, "config"), &own, &env);
         if (!sandbox->host_network) {
                 const char *hostname =
                         cx_json_string_or(object, "spec.hostname", cx_json_string_or(object, "metadata.name", ""));
@@ -119,49 +117,49 @@ static int run_container(struct cx_pod *pod, const json_t *object, const json_t 
                 if (!has)
                         cx_strings_add(&env, pair);
         }
-        cx_args_build(container, json_object_get(image, "config"), &own, &args);
-        struct cx_spec_mount *mounts = NULL;
+        args_build(container, json_object_get(image, "config"), &own, &args);
+        struct spec_mount *mounts = NULL;
         size_t n_mounts = 0;
-        r = cx_volumes_mounts(k->volumes, object, container, &own, &mounts, &n_mounts, err);
+        r = volumes_mounts(k->volumes, object, container, &own, &mounts, &n_mounts, err);
         if (r < 0)
                 return -EINVAL;
-        CX_CLEANUP(cx_freep) char *cgroup = cx_pod_cgroup(k, object);
-        CX_CLEANUP(cx_freep) char *folder = cx_pod_log_folder(k, object);
+        CX_CLEANUP(cx_freep) char *cgroup = pod_cgroup(k, object);
+        CX_CLEANUP(cx_freep) char *folder = pod_log_folder(k, object);
         const char *name = cx_json_string_or(container, "name", "");
         CX_CLEANUP(cx_freep) char *log = cx_sprintf("%s/%s/%d.log", folder, name, attempt);
-        struct cx_container_config config = {.pod = object,
-                                             .container = container,
-                                             .image = image,
-                                             .sandbox = sandbox,
-                                             .attempt = attempt,
-                                             .hash = cx_json_string_or(container, "image", ""),
-                                             .log_path = log,
-                                             .pod_cgroup = cgroup,
-                                             .args = &args,
-                                             .env = &env,
-                                             .mounts = mounts,
-                                             .n_mounts = n_mounts,
-                                             .node_memory = k->node_memory};
-        r = cx_container_run(k->runtime, &config, ret_container, err);
-        cx_spec_mounts_free(mounts, n_mounts);
+        struct container_config config = {.pod = object,
+                                          .container = container,
+                                          .image = image,
+                                          .sandbox = sandbox,
+                                          .attempt = attempt,
+                                          .hash = cx_json_string_or(container, "image", ""),
+                                          .log_path = log,
+                                          .pod_cgroup = cgroup,
+                                          .args = &args,
+                                          .env = &env,
+                                          .mounts = mounts,
+                                          .n_mounts = n_mounts,
+                                          .node_memory = k->node_memory};
+        r = container_run(k->runtime, &config, ret_container, err);
+        spec_mounts_free(mounts, n_mounts);
         return r;
 }
 
-void cx_pod_start_container(struct cx_pod *pod, const json_t *object, const json_t *container,
-                            struct cx_sandbox *sandbox, const struct cx_run *run)
+void pod_start_container(struct pod *pod, const json_t *object, const json_t *container, struct sandbox *sandbox,
+                         const struct run *run)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
+        struct kubelet *k = pod->pods->kubelet;
         const char *name = cx_json_string_or(container, "name", "");
-        struct cx_slot *slot = cx_pod_slot(pod, name);
+        struct slot *slot = pod_slot(pod, name);
         if (backing_off(pod, object, slot, run))
                 return;
-        json_auto_t *image = cx_pod_image(pod, object, container);
+        json_auto_t *image = pod_image(pod, object, container);
         if (!image)
                 return;
         int attempt = run->now ? run->now->attempt + 1 : slot->restarts;
         if (run->now)
                 raise_delay(slot);
-        CX_CLEANUP(cx_container_unrefp) struct cx_container *made = NULL;
+        CX_CLEANUP(container_unrefp) struct container *made = NULL;
         CX_ERROR err = CX_ERROR_INIT;
         int r = run_container(pod, object, container, image, sandbox, attempt, &made, &err);
         if (r == -EINVAL) {
@@ -169,33 +167,33 @@ void cx_pod_start_container(struct cx_pod *pod, const json_t *object, const json
                 return;
         }
         if (r < 0 && !made) {
-                cx_pod_event(k, object, name, "Warning", "Failed", "Error: %s", cx_error_text(&err));
-                cx_slot_waits(slot, "CreateContainerError", "%s", cx_error_text(&err));
-                cx_pod_again(pod, 10 * CX_NS_PER_S);
+                pod_event(k, object, name, "Warning", "Failed", "Error: %s", cx_error_text(&err));
+                slot_waits(slot, "CreateContainerError", "%s", cx_error_text(&err));
+                pod_again(pod, 10 * CX_NS_PER_S);
                 return;
         }
-        cx_slot_ok(slot);
-        cx_pod_event(k, object, name, "Normal", "Created", "Created container: %s", name);
+        slot_ok(slot);
+        pod_event(k, object, name, "Normal", "Created", "Created container: %s", name);
         pthread_mutex_lock(&pod->pods->lock);
         free(slot->run_id);
         slot->run_id = cx_strdup(made->id);
-        slot->kill.phase = CX_KILL_NONE;
+        slot->kill.phase = KILL_NONE;
         slot->rerun = false;
         bool hook = cx_json_get(container, "lifecycle.postStart") != NULL;
-        slot->post_start = hook ? CX_HOOK_RUNNING : CX_HOOK_NONE;
+        slot->post_start = hook ? HOOK_RUNNING : HOOK_NONE;
         pthread_mutex_unlock(&pod->pods->lock);
         if (r < 0) {
-                cx_pod_event(k, object, name, "Warning", "Failed", "Error: %s", cx_error_text(&err));
-                slot->post_start = CX_HOOK_NONE;
+                pod_event(k, object, name, "Warning", "Failed", "Error: %s", cx_error_text(&err));
+                slot->post_start = HOOK_NONE;
                 slot->reason = "RunContainerError";
                 slot->message = cx_strdup(cx_error_text(&err));
-                cx_pod_again(pod, CX_NS_PER_S);
+                pod_again(pod, CX_NS_PER_S);
                 if (!slot->delay)
                         raise_delay(slot);
         } else {
-                cx_pod_event(k, object, name, "Normal", "Started", "Started container %s", name);
+                pod_event(k, object, name, "Normal", "Started", "Started container %s", name);
                 if (hook)
-                        cx_pod_start_hook(pod, object, container, made, false, LONGEST_POST_START);
+                        pod_start_hook(pod, object, container, made, false, LONGEST_POST_START);
         }
         if (run->now)
                 prune(pod, name);

@@ -3,10 +3,10 @@
 // termination messages.
 #include "kubelet/pod/pods_internal.h"
 
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/log_line.h"
 #include "kubelet/pod/conditions.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -39,10 +39,10 @@ static void log_tail(const char *path, struct cx_buf *to)
         const char *line = from ? strchr(block, '\n') : block;
         size_t lines = 0;
         for (const char *end; line && *line; line = end) {
-                struct cx_log_line l;
+                struct log_line l;
                 line += *line == '\n';
                 end = strchr(line, '\n');
-                if (!cx_log_line_parse(line, end ? (size_t)(end - line) : strlen(line), &l))
+                if (!log_line_parse(line, end ? (size_t)(end - line) : strlen(line), &l))
                         continue;
                 cx_buf_append(to, l.text, l.text_length);
                 if (l.full)
@@ -69,7 +69,7 @@ static void file_tail(const char *path, struct cx_buf *to)
 }
 
 // At most `max` bytes: the pod's messages share 12 KiB.
-static json_t *message_of(const json_t *container, const struct cx_container *c, const struct cx_container_state *state,
+static json_t *message_of(const json_t *container, const struct container *c, const struct container_state *state,
                           size_t max)
 {
         if (*state->message)
@@ -95,7 +95,7 @@ static json_t *message_of(const json_t *container, const struct cx_container *c,
         return json_string(text.data);
 }
 
-static json_t *terminated(const json_t *container, const struct cx_container *c, const struct cx_container_state *s,
+static json_t *terminated(const json_t *container, const struct container *c, const struct container_state *s,
                           size_t max)
 {
         const char *reason = *s->reason ? s->reason : s->oom ? "OOMKilled" : s->exit_code == 0 ? "Completed" : "Error";
@@ -130,8 +130,8 @@ static size_t message_share(const json_t *object)
 }
 
 // The present and the last state of one container.
-static void states_of(struct cx_pod *pod, const json_t *object, const json_t *container, const struct cx_run *run,
-                      const struct cx_slot *slot, bool may_start, json_t **ret_state, json_t **ret_last)
+static void states_of(struct pod *pod, const json_t *object, const json_t *container, const struct run *run,
+                      const struct slot *slot, bool may_start, json_t **ret_state, json_t **ret_last)
 {
         bool over = pod->terminating || pod->failed_reason;
         size_t max = message_share(object);
@@ -148,7 +148,7 @@ static void states_of(struct cx_pod *pod, const json_t *object, const json_t *co
                         *ret_state = waiting(may_start ? "ContainerCreating" : "PodInitializing", NULL);
                 return;
         }
-        if (run->state.status != CX_CONTAINER_EXITED) {
+        if (run->state.status != CONTAINER_EXITED) {
                 *ret_state = run->state.started
                                      ? json_pack("{s:{s:o}}", "running", "startedAt", time_json(run->state.started))
                                      : waiting("ContainerCreating", NULL);
@@ -156,7 +156,7 @@ static void states_of(struct cx_pod *pod, const json_t *object, const json_t *co
                         *ret_last = terminated(container, run->before, &run->before_state, max);
                 return;
         }
-        bool again = !over && (slot->rerun || cx_should_restart(object, container, &run->state));
+        bool again = !over && (slot->rerun || should_restart(object, container, &run->state));
         if (again && slot->reason) {
                 *ret_state = waiting(slot->reason, slot->message);
                 *ret_last = terminated(container, run->now, &run->state, max);
@@ -185,9 +185,9 @@ static json_t *mounts_of(const json_t *container)
 }
 
 // How the container was made: resources, mounts, user.
-static void add_made(const struct cx_kubelet *k, const json_t *container, const struct cx_container *made, json_t *out)
+static void add_made(const struct kubelet *k, const json_t *container, const struct container *made, json_t *out)
 {
-        json_auto_t *given = made ? cx_container_resources(k->runtime, made) : NULL;
+        json_auto_t *given = made ? container_resources(k->runtime, made) : NULL;
         const json_t *wanted = json_object_get(container, "resources");
         json_t *requests = json_object_get(wanted, "requests");
         json_object_set_new(out, "resources",
@@ -208,23 +208,23 @@ static void add_made(const struct cx_kubelet *k, const json_t *container, const 
                 json_object_set_new(out, "stopSignal", json_string(stop));
 }
 
-static json_t *container_status(struct cx_pod *pod, const json_t *object, const json_t *container,
-                                const struct cx_containers *list, bool init, bool may_start, struct tally *tally)
+static json_t *container_status(struct pod *pod, const json_t *object, const json_t *container,
+                                const struct containers *list, bool init, bool may_start, struct tally *tally)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
+        struct kubelet *k = pod->pods->kubelet;
         const char *name = cx_json_string_or(container, "name", "");
-        struct cx_run run = cx_run_of(pod, list, name);
-        struct cx_slot *slot = cx_pod_slot(pod, name);
+        struct run run = run_of(pod, list, name);
+        struct slot *slot = pod_slot(pod, name);
         json_t *state = NULL, *last = NULL;
         states_of(pod, object, container, &run, slot, may_start, &state, &last);
-        bool running = run.now && run.state.status == CX_CONTAINER_RUNNING;
-        bool started = cx_slot_started(pod, slot, container, &run);
-        bool sidecar = cx_is_sidecar(container);
+        bool running = run.now && run.state.status == CONTAINER_RUNNING;
+        bool started = slot_started(pod, slot, container, &run);
+        bool sidecar = is_sidecar(container);
         bool ready = started && !pod->terminating;
         if (ready && json_object_get(container, "readinessProbe"))
-                ready = cx_probes_result(k->probes, run.now->id, CX_PROBE_READINESS) == CX_PROBE_SUCCESS;
+                ready = probes_result(k->probes, run.now->id, PROBE_READINESS) == PROBE_SUCCESS;
         if (init && !sidecar)
-                ready = run.now && run.state.status == CX_CONTAINER_EXITED && run.state.exit_code == 0;
+                ready = run.now && run.state.status == CONTAINER_EXITED && run.state.exit_code == 0;
         json_t *terminal = json_object_get(state, "terminated");
         tally->total++;
         tally->ready += ready;
@@ -247,7 +247,7 @@ static json_t *container_status(struct cx_pod *pod, const json_t *object, const 
         return out;
 }
 
-static const char *phase_of(struct cx_pod *pod, const json_t *object, size_t init_left, bool init_failed,
+static const char *phase_of(struct pod *pod, const json_t *object, size_t init_left, bool init_failed,
                             const struct tally *t)
 {
         const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
@@ -286,8 +286,7 @@ static json_t *ip_list(const struct cx_strings *ips)
         return list;
 }
 
-static void add_addresses(const struct cx_kubelet *k, const json_t *object, const struct cx_sandbox *sandbox,
-                          json_t *out)
+static void add_addresses(const struct kubelet *k, const json_t *object, const struct sandbox *sandbox, json_t *out)
 {
         if (k->node_ips.count) {
                 json_object_set_new(out, "hostIP", json_string(k->node_ips.items[0]));
@@ -309,11 +308,11 @@ static void add_addresses(const struct cx_kubelet *k, const json_t *object, cons
 }
 
 // Of a pod that this node did not take: no container of it has a state.
-static json_t *rejected_status(const struct cx_pod *pod, const json_t *object)
+static json_t *rejected_status(const struct pod *pod, const json_t *object)
 {
         json_t *old = pod->status ? json_object_get(pod->status, "startTime") : NULL;
         json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o}", "phase", "Failed", "reason", pod->failed_reason, "message",
-                                pod->failed_message, "qosClass", cx_pod_qos(object), "startTime",
+                                pod->failed_message, "qosClass", pod_qos(object), "startTime",
                                 old ? json_incref(old) : time_json(cx_time_now()));
         json_t *generation = cx_json_get(object, "metadata.generation");
         if (json_is_integer(generation))
@@ -322,20 +321,20 @@ static json_t *rejected_status(const struct cx_pod *pod, const json_t *object)
 }
 
 // Of a pod that was over before this kubelet started, and of which nothing is left to look at: what was said stays.
-static bool is_past(const struct cx_pod *pod, const json_t *object, const struct cx_containers *list)
+static bool is_past(const struct pod *pod, const json_t *object, const struct containers *list)
 {
         const char *phase = cx_json_string_or(object, "status.phase", "");
         return !list->count && !pod->was_up && !pod->failed_reason &&
                (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0);
 }
 
-json_t *cx_pod_make_status(struct cx_pod *pod, const json_t *object, struct cx_sandbox *sandbox)
+json_t *pod_make_status(struct pod *pod, const json_t *object, struct sandbox *sandbox)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
-        CX_CONTAINERS list = {0};
+        struct kubelet *k = pod->pods->kubelet;
+        CONTAINERS list = {0};
         if (pod->rejected)
                 return rejected_status(pod, object);
-        cx_runtime_containers(k->runtime, pod->uid, &list);
+        runtime_containers(k->runtime, pod->uid, &list);
         if (is_past(pod, object, &list))
                 return json_deep_copy(json_object_get(object, "status"));
         json_t *init = json_array(), *main_list = json_array(), *container;
@@ -345,10 +344,10 @@ json_t *cx_pod_make_status(struct cx_pod *pod, const json_t *object, struct cx_s
         const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 json_t *status = container_status(pod, object, container, &list, true, may_start, &init_tally);
-                bool through = cx_is_sidecar(container) ? json_is_true(json_object_get(status, "started"))
-                                                        : json_is_true(json_object_get(status, "ready"));
+                bool through = is_sidecar(container) ? json_is_true(json_object_get(status, "started"))
+                                                     : json_is_true(json_object_get(status, "ready"));
                 int64_t code = cx_json_int(status, "state.terminated.exitCode", 0);
-                if (!cx_is_sidecar(container) && code != 0 && strcmp(policy, "Never") == 0)
+                if (!is_sidecar(container) && code != 0 && strcmp(policy, "Never") == 0)
                         init_failed = true;
                 if (!through) {
                         may_start = false;
@@ -358,22 +357,21 @@ json_t *cx_pod_make_status(struct cx_pod *pod, const json_t *object, struct cx_s
         }
         bool began = false;
         json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
-                began = began || cx_run_of(pod, &list, cx_json_string_or(container, "name", "")).now;
+                began = began || run_of(pod, &list, cx_json_string_or(container, "name", "")).now;
                 json_array_append_new(
                         main_list, container_status(pod, object, container, &list, false, may_start || began, &tally));
         }
         const char *phase = phase_of(pod, object, began ? 0 : init_left, init_failed && !began, &tally);
         bool has_sandbox = sandbox && (sandbox->host_network || sandbox->ips.count);
-        const struct cx_condition_facts facts = {
+        const struct condition_facts facts = {
                 .phase = phase, .sandbox = has_sandbox, .began = began, .init = init, .mains = main_list};
         const char *start = cx_json_string(object, "status.startTime");
         json_t *old = pod->status ? json_object_get(pod->status, "startTime") : NULL;
-        json_t *out =
-                json_pack("{s:s, s:o, s:s, s:o}", "phase", phase, "conditions",
-                          cx_pod_conditions(object, pod->status, &facts), "qosClass", cx_pod_qos(object), "startTime",
-                          start ? json_string(start)
-                          : old ? json_incref(old)
-                                : time_json(cx_time_now()));
+        json_t *out = json_pack("{s:s, s:o, s:s, s:o}", "phase", phase, "conditions",
+                                pod_conditions(object, pod->status, &facts), "qosClass", pod_qos(object), "startTime",
+                                start ? json_string(start)
+                                : old ? json_incref(old)
+                                      : time_json(cx_time_now()));
         add_addresses(k, object, sandbox, out);
         if (json_array_size(init))
                 json_object_set(out, "initContainerStatuses", init);

@@ -3,9 +3,9 @@
 // has, and delete the object of a pod whose end is complete. Several changes in a row become one call.
 #include "kubelet/pod/pods_internal.h"
 
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #define START_PATIENCE (150 * CX_NS_PER_MS)
 
@@ -22,9 +22,9 @@ static bool overruled(const json_t *object, const json_t *status)
         return false;
 }
 
-void cx_pod_publish(struct cx_pod *pod, const json_t *object, struct cx_sandbox *sandbox)
+void pod_publish(struct pod *pod, const json_t *object, struct sandbox *sandbox)
 {
-        json_t *status = cx_pod_make_status(pod, object, sandbox);
+        json_t *status = pod_make_status(pod, object, sandbox);
         bool wrong = overruled(object, status);
         pthread_mutex_lock(&pod->pods->lock);
         bool changed = wrong || !pod->status || !json_equal(pod->status, status);
@@ -36,7 +36,7 @@ void cx_pod_publish(struct cx_pod *pod, const json_t *object, struct cx_sandbox 
         if (!write || !pod->pods->kubelet->rest)
                 return;
         if (pod->is_static) {
-                cx_pod_mirror_changed(pod);
+                pod_mirror_changed(pod);
                 return;
         }
         // That a pod was taken on is news only when its start takes a while: else it goes with what comes next.
@@ -92,8 +92,8 @@ static json_t *make_patch(const json_t *object, const char *uid, const json_t *s
 }
 
 // The pod as the apiserver has it may have another uid under the same name by now.
-int cx_pod_patch_status(const struct cx_kubelet *k, const json_t *object, const char *uid, const json_t *status,
-                        struct cx_error *err)
+int pod_patch_status(const struct kubelet *k, const json_t *object, const char *uid, const json_t *status,
+                     struct cx_error *err)
 {
         json_auto_t *patch = make_patch(object, uid, status);
         CX_ERROR failure = CX_ERROR_INIT;
@@ -107,7 +107,7 @@ int cx_pod_patch_status(const struct cx_kubelet *k, const json_t *object, const 
         return r < 0 ? cx_error_move(err, &failure) : 0;
 }
 
-int cx_pod_delete_object(const struct cx_kubelet *k, const char *key, const char *uid, struct cx_error *err)
+int pod_delete_object(const struct kubelet *k, const char *key, const char *uid, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *namespace = cx_strndup(key, strcspn(key, "/"));
         CX_ERROR failure = CX_ERROR_INIT;
@@ -120,12 +120,12 @@ int cx_pod_delete_object(const struct cx_kubelet *k, const char *key, const char
         return r < 0 ? cx_error_move(err, &failure) : 0;
 }
 
-int cx_pod_write_status(void *context, const char *uid, int64_t *retry_after CX_UNUSED, struct cx_error *err)
+int pod_write_status(void *context, const char *uid, int64_t *retry_after CX_UNUSED, struct cx_error *err)
 {
-        struct cx_pods *pods = context;
-        if (cx_has_prefix(uid, CX_MIRROR_PREFIX))
-                return cx_mirror_sync(pods, uid + strlen(CX_MIRROR_PREFIX), err);
-        CX_CLEANUP(cx_pod_unrefp) struct cx_pod *pod = cx_pod_ref(pods, uid);
+        struct pods *pods = context;
+        if (cx_has_prefix(uid, MIRROR_PREFIX))
+                return mirror_sync(pods, uid + strlen(MIRROR_PREFIX), err);
+        CX_CLEANUP(pod_unrefp) struct pod *pod = pod_ref(pods, uid);
         if (!pod || pod->is_static)
                 return 0;
         pthread_mutex_lock(&pods->lock);
@@ -136,7 +136,7 @@ int cx_pod_write_status(void *context, const char *uid, int64_t *retry_after CX_
         pthread_mutex_unlock(&pods->lock);
         if (!status || gone)
                 return 0;
-        int r = dirty ? cx_pod_patch_status(pods->kubelet, object, uid, status, err) : 0;
+        int r = dirty ? pod_patch_status(pods->kubelet, object, uid, status, err) : 0;
         if (r < 0) {
                 pthread_mutex_lock(&pods->lock);
                 pod->status_dirty = true;
@@ -144,6 +144,6 @@ int cx_pod_write_status(void *context, const char *uid, int64_t *retry_after CX_
                 return cx_error_wrap(err, "cannot report the status of pod %s", pod->key);
         }
         if (torn_down && cx_json_get(object, "metadata.deletionTimestamp"))
-                return cx_pod_delete_object(pods->kubelet, pod->key, uid, err);
+                return pod_delete_object(pods->kubelet, pod->key, uid, err);
         return 0;
 }

@@ -3,79 +3,79 @@
 // after every event about the pod, so it never waits for anything but short calls.
 #include "kubelet/pod/pods_internal.h"
 
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/pod/admit.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/volume/volumes.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
-#include "api/quantity.h"
+#include "libcommon/api/quantity.h"
 
 #include <assert.h>
 
-struct cx_run cx_run_of(struct cx_pod *pod, const struct cx_containers *list, const char *name)
+struct run run_of(struct pod *pod, const struct containers *list, const char *name)
 {
-        struct cx_run run = {0};
+        struct run run = {0};
         for (size_t i = list->count; i-- > 0 && !run.before;) {
                 if (strcmp(list->items[i]->name, name) != 0)
                         continue;
                 *(run.now ? &run.before : &run.now) = list->items[i];
         }
         if (run.now)
-                cx_container_state(pod->pods->kubelet->runtime, run.now, &run.state);
+                container_state(pod->pods->kubelet->runtime, run.now, &run.state);
         if (run.before)
-                cx_container_state(pod->pods->kubelet->runtime, run.before, &run.before_state);
+                container_state(pod->pods->kubelet->runtime, run.before, &run.before_state);
         return run;
 }
 
-bool cx_is_sidecar(const json_t *container)
+bool is_sidecar(const json_t *container)
 {
         return strcmp(cx_json_string_or(container, "restartPolicy", ""), "Always") == 0;
 }
 
-bool cx_should_restart(const json_t *object, const json_t *container, const struct cx_container_state *state)
+bool should_restart(const json_t *object, const json_t *container, const struct container_state *state)
 {
         const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
         bool init = cx_json_find(cx_json_get(object, "spec.initContainers"), "name",
                                  cx_json_string_or(container, "name", "")) != NULL;
-        if (cx_is_sidecar(container))
+        if (is_sidecar(container))
                 return true;
         if (init)
                 return state->exit_code != 0 && strcmp(policy, "Never") != 0;
         return strcmp(policy, "Always") == 0 || (strcmp(policy, "OnFailure") == 0 && state->exit_code != 0);
 }
 
-bool cx_slot_started(struct cx_pod *pod, const struct cx_slot *slot, const json_t *container, const struct cx_run *run)
+bool slot_started(struct pod *pod, const struct slot *slot, const json_t *container, const struct run *run)
 {
-        if (!run->now || run->state.status != CX_CONTAINER_RUNNING)
+        if (!run->now || run->state.status != CONTAINER_RUNNING)
                 return false;
-        if (slot->post_start == CX_HOOK_RUNNING && cx_streq(slot->run_id, run->now->id))
+        if (slot->post_start == HOOK_RUNNING && cx_streq(slot->run_id, run->now->id))
                 return false;
         return !json_object_get(container, "startupProbe") ||
-               cx_probes_result(pod->pods->kubelet->probes, run->now->id, CX_PROBE_STARTUP) == CX_PROBE_SUCCESS;
+               probes_result(pod->pods->kubelet->probes, run->now->id, PROBE_STARTUP) == PROBE_SUCCESS;
 }
 
 // --- preparing -------------------------------------------------------------------------------------------------------
 
-char *cx_pod_cgroup(const struct cx_kubelet *k, const json_t *object)
+char *pod_cgroup(const struct kubelet *k, const json_t *object)
 {
-        const char *qos = cx_pod_qos(object);
-        return cx_sprintf("%s/kubepods%s/pod%s", cx_runtime_cgroup_root(k->runtime),
+        const char *qos = pod_qos(object);
+        return cx_sprintf("%s/kubepods%s/pod%s", runtime_cgroup_root(k->runtime),
                           strcmp(qos, "Guaranteed") == 0  ? ""
                           : strcmp(qos, "Burstable") == 0 ? "/burstable"
                                                           : "/besteffort",
                           cx_json_string_or(object, "metadata.uid", "none"));
 }
 
-char *cx_pod_log_folder(const struct cx_kubelet *k, const json_t *object)
+char *pod_log_folder(const struct kubelet *k, const json_t *object)
 {
         return cx_sprintf("%s/%s_%s_%s", k->log_root, cx_json_string_or(object, "metadata.namespace", ""),
                           cx_json_string_or(object, "metadata.name", ""),
                           cx_json_string_or(object, "metadata.uid", "none"));
 }
 
-static struct cx_cgroup_limits pod_limits(const struct cx_kubelet *k, const json_t *object)
+static struct cgroup_limits pod_limits(const struct kubelet *k, const json_t *object)
 {
         int64_t cpu = 0, cpu_limit = 0, memory = 0;
         bool all_cpu = true, all_memory = true;
@@ -98,35 +98,35 @@ static struct cx_cgroup_limits pod_limits(const struct cx_kubelet *k, const json
                 int64_t bytes = cx_quantity_value_of(json_object_get(limits, "memory"));
                 all_cpu = all_cpu && limit > 0;
                 all_memory = all_memory && bytes > 0;
-                cpu_limit = cx_is_sidecar(container) ? cpu_limit + limit : limit > cpu_limit ? limit : cpu_limit;
-                memory = cx_is_sidecar(container) ? memory + bytes : bytes > memory ? bytes : memory;
+                cpu_limit = is_sidecar(container) ? cpu_limit + limit : limit > cpu_limit ? limit : cpu_limit;
+                memory = is_sidecar(container) ? memory + bytes : bytes > memory ? bytes : memory;
         }
-        return (struct cx_cgroup_limits){.cpu_shares = cx_cgroup_shares(cpu),
-                                         .cpu_quota_us = all_cpu && cpu_limit > 0 ? cx_cgroup_quota(cpu_limit) : 0,
-                                         .memory = all_memory && memory > 0 ? memory : 0,
-                                         .pids = k->pids_limit > 0 ? k->pids_limit : 0};
+        return (struct cgroup_limits){.cpu_shares = cgroup_shares(cpu),
+                                      .cpu_quota_us = all_cpu && cpu_limit > 0 ? cgroup_quota(cpu_limit) : 0,
+                                      .memory = all_memory && memory > 0 ? memory : 0,
+                                      .pids = k->pids_limit > 0 ? k->pids_limit : 0};
 }
 
-static int prepare(struct cx_pod *pod, const json_t *object, struct cx_error *err)
+static int prepare(struct pod *pod, const json_t *object, struct cx_error *err)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
+        struct kubelet *k = pod->pods->kubelet;
         int64_t again = INT64_MAX;
-        int r = cx_volumes_set_up(k->volumes, object, &again, err);
+        int r = volumes_set_up(k->volumes, object, &again, err);
         if (r < 0)
                 return r;
-        cx_pod_again(pod, again);
+        pod_again(pod, again);
         if (pod->was_up)
                 return 0;
-        CX_CLEANUP(cx_freep) char *cgroup = cx_pod_cgroup(k, object);
-        struct cx_cgroup_limits limits = pod_limits(k, object);
-        return cx_cgroup_apply(cgroup, &limits, err);
+        CX_CLEANUP(cx_freep) char *cgroup = pod_cgroup(k, object);
+        struct cgroup_limits limits = pod_limits(k, object);
+        return cgroup_apply(cgroup, &limits, err);
 }
 
-static int make_sandbox(struct cx_pod *pod, const json_t *object, int attempt, struct cx_sandbox **ret_sandbox,
+static int make_sandbox(struct pod *pod, const json_t *object, int attempt, struct sandbox **ret_sandbox,
                         struct cx_error *err)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
-        CX_CLEANUP(cx_freep) char *resolv = cx_pod_resolv_conf(k, object);
+        struct kubelet *k = pod->pods->kubelet;
+        CX_CLEANUP(cx_freep) char *resolv = pod_resolv_conf(k, object);
         CX_CLEANUP(cx_freep)
         char *hostname = cx_strndup(
                 cx_json_string_or(object, "spec.hostname", cx_json_string_or(object, "metadata.name", "")), 63);
@@ -142,67 +142,66 @@ static int make_sandbox(struct cx_pod *pod, const json_t *object, int attempt, s
         CX_BUF hosts = CX_BUF_INIT_MAX(1 << 20);
         if (cx_json_bool(object, "spec.hostNetwork", false) && cx_buf_read_file(&hosts, "/etc/hosts") < 0)
                 cx_buf_clear(&hosts);
-        struct cx_sandbox_config config = {.pod = object,
-                                           .hostname = as_fqdn ? fqdn : hostname,
-                                           .fqdn = fqdn,
-                                           .resolv_conf = resolv,
-                                           .host_hosts = hosts.data,
-                                           .attempt = attempt};
-        return cx_sandbox_create(k->runtime, &config, ret_sandbox, err);
+        struct sandbox_config config = {.pod = object,
+                                        .hostname = as_fqdn ? fqdn : hostname,
+                                        .fqdn = fqdn,
+                                        .resolv_conf = resolv,
+                                        .host_hosts = hosts.data,
+                                        .attempt = attempt};
+        return sandbox_create(k->runtime, &config, ret_sandbox, err);
 }
 
 // The pod's sandbox, made when there is none or it was lost (a reboot); with a lost one its containers are over too.
-static int ensure_sandbox(struct cx_pod *pod, const json_t *object, struct cx_sandbox **ret_sandbox,
-                          struct cx_error *err)
+static int ensure_sandbox(struct pod *pod, const json_t *object, struct sandbox **ret_sandbox, struct cx_error *err)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
-        struct cx_sandbox *sandbox = cx_runtime_sandbox(k->runtime, pod->uid);
+        struct kubelet *k = pod->pods->kubelet;
+        struct sandbox *sandbox = runtime_sandbox(k->runtime, pod->uid);
         int attempt = 0;
-        if (sandbox && cx_sandbox_intact(sandbox)) {
+        if (sandbox && sandbox_intact(sandbox)) {
                 *ret_sandbox = sandbox;
                 return 0;
         }
         if (sandbox) {
                 attempt = sandbox->attempt + 1;
-                cx_pod_event(k, object, NULL, "Normal", "SandboxChanged",
-                             "Pod sandbox changed, it will be killed and re-created.");
-                int r = cx_pod_kill_all(pod, object, 0) ? cx_sandbox_remove(k->runtime, sandbox, err) : -EAGAIN;
-                cx_sandbox_unref(sandbox);
+                pod_event(k, object, NULL, "Normal", "SandboxChanged",
+                          "Pod sandbox changed, it will be killed and re-created.");
+                int r = pod_kill_all(pod, object, 0) ? sandbox_remove(k->runtime, sandbox, err) : -EAGAIN;
+                sandbox_unref(sandbox);
                 if (r < 0)
                         return r == -EAGAIN ? cx_error_set(err, r, "containers of the old sandbox are ending") : r;
         }
         int r = make_sandbox(pod, object, attempt, ret_sandbox, err);
         if (r < 0)
-                cx_pod_event(k, object, NULL, "Warning", "FailedCreatePodSandBox", "Failed to create pod sandbox: %s",
-                             cx_error_text(err));
+                pod_event(k, object, NULL, "Warning", "FailedCreatePodSandBox", "Failed to create pod sandbox: %s",
+                          cx_error_text(err));
         return r;
 }
 
 // --- containers ------------------------------------------------------------------------------------------------------
 
-static void kill_for(struct cx_pod *pod, const json_t *object, const json_t *container, const struct cx_run *run,
+static void kill_for(struct pod *pod, const json_t *object, const json_t *container, const struct run *run,
                      const char *probe, const char *why)
 {
-        struct cx_slot *slot = cx_pod_slot(pod, run->now->name);
+        struct slot *slot = pod_slot(pod, run->now->name);
         slot->rerun = true;
         int64_t grace = cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
         const json_t *own =
                 probe ? json_object_get(json_object_get(container, probe), "terminationGracePeriodSeconds") : NULL;
         if (json_is_integer(own))
                 grace = json_integer_value(own);
-        (void)cx_pod_kill(pod, object, run->now, grace, why);
+        (void)pod_kill(pod, object, run->now, grace, why);
 }
 
 // A container that runs: its probes, and the reasons to end it.
-static void watch_running(struct cx_pod *pod, const json_t *object, const json_t *container, const struct cx_run *run,
+static void watch_running(struct pod *pod, const json_t *object, const json_t *container, const struct run *run,
                           const char *ip)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
+        struct kubelet *k = pod->pods->kubelet;
         const char *name = run->now->name;
-        struct cx_slot *slot = cx_pod_slot(pod, name);
+        struct slot *slot = pod_slot(pod, name);
         CX_CLEANUP(cx_freep) char *why = NULL;
         const char *probe = NULL;
-        if (slot->kill.phase != CX_KILL_NONE) {
+        if (slot->kill.phase != KILL_NONE) {
                 kill_for(pod, object, container, run, NULL, "");
                 return;
         }
@@ -210,19 +209,19 @@ static void watch_running(struct cx_pod *pod, const json_t *object, const json_t
                 pthread_mutex_lock(&pod->pods->lock);
                 free(slot->run_id);
                 slot->run_id = cx_strdup(run->now->id);
-                slot->post_start = CX_HOOK_DONE;
+                slot->post_start = HOOK_DONE;
                 pthread_mutex_unlock(&pod->pods->lock);
         }
         if (strcmp(run->now->hash, cx_json_string_or(container, "image", "")) != 0)
                 why = cx_sprintf("Container %s definition changed, will be restarted", name);
-        else if (slot->post_start == CX_HOOK_FAILED)
+        else if (slot->post_start == HOOK_FAILED)
                 why = cx_strdup("FailedPostStartHook");
-        else if (slot->post_start == CX_HOOK_DONE || slot->post_start == CX_HOOK_NONE) {
-                cx_probes_sync(k->probes, object, container, run->now, run->state.started, ip);
-                if (cx_probes_result(k->probes, run->now->id, CX_PROBE_STARTUP) == CX_PROBE_FAILURE) {
+        else if (slot->post_start == HOOK_DONE || slot->post_start == HOOK_NONE) {
+                probes_sync(k->probes, object, container, run->now, run->state.started, ip);
+                if (probes_result(k->probes, run->now->id, PROBE_STARTUP) == PROBE_FAILURE) {
                         probe = "startupProbe";
                         why = cx_sprintf("Container %s failed startup probe, will be restarted", name);
-                } else if (cx_probes_result(k->probes, run->now->id, CX_PROBE_LIVENESS) == CX_PROBE_FAILURE) {
+                } else if (probes_result(k->probes, run->now->id, PROBE_LIVENESS) == PROBE_FAILURE) {
                         probe = "livenessProbe";
                         why = cx_sprintf("Container %s failed liveness probe, will be restarted", name);
                 }
@@ -232,50 +231,50 @@ static void watch_running(struct cx_pod *pod, const json_t *object, const json_t
 }
 
 // Brings one container to where it should be. True when it has ended for good (or runs, for init: see the caller).
-static void sync_container(struct cx_pod *pod, const json_t *object, const json_t *container,
-                           struct cx_sandbox *sandbox, const struct cx_run *run, const char *ip)
+static void sync_container(struct pod *pod, const json_t *object, const json_t *container, struct sandbox *sandbox,
+                           const struct run *run, const char *ip)
 {
-        struct cx_slot *slot = cx_pod_slot(pod, cx_json_string_or(container, "name", ""));
-        if (run->now && run->state.status != CX_CONTAINER_EXITED) {
+        struct slot *slot = pod_slot(pod, cx_json_string_or(container, "name", ""));
+        if (run->now && run->state.status != CONTAINER_EXITED) {
                 watch_running(pod, object, container, run, ip);
                 return;
         }
-        if (run->now && !slot->rerun && !cx_should_restart(object, container, &run->state))
+        if (run->now && !slot->rerun && !should_restart(object, container, &run->state))
                 return;
         if (run->now)
-                cx_probes_remove(pod->pods->kubelet->probes, pod->uid, slot->name);
-        slot->kill.phase = CX_KILL_NONE;
-        cx_pod_start_container(pod, object, container, sandbox, run);
+                probes_remove(pod->pods->kubelet->probes, pod->uid, slot->name);
+        slot->kill.phase = KILL_NONE;
+        pod_start_container(pod, object, container, sandbox, run);
 }
 
 // Init containers in order. True when all are through and the others may start.
-static bool sync_init(struct cx_pod *pod, const json_t *object, struct cx_sandbox *sandbox,
-                      const struct cx_containers *list, bool mains_began, const char *ip)
+static bool sync_init(struct pod *pod, const json_t *object, struct sandbox *sandbox, const struct containers *list,
+                      bool mains_began, const char *ip)
 {
         size_t i;
         json_t *container;
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 const char *name = cx_json_string_or(container, "name", "");
-                struct cx_run run = cx_run_of(pod, list, name);
-                bool sidecar = cx_is_sidecar(container);
-                if (!sidecar && (mains_began || (run.now && run.state.status == CX_CONTAINER_EXITED &&
-                                                 run.state.exit_code == 0 && !cx_pod_slot(pod, name)->rerun)))
+                struct run run = run_of(pod, list, name);
+                bool sidecar = is_sidecar(container);
+                if (!sidecar && (mains_began || (run.now && run.state.status == CONTAINER_EXITED &&
+                                                 run.state.exit_code == 0 && !pod_slot(pod, name)->rerun)))
                         continue;
                 sync_container(pod, object, container, sandbox, &run, ip);
                 if (!sidecar)
                         return false;
-                if (!mains_began && !cx_slot_started(pod, cx_pod_slot(pod, name), container, &run)) {
-                        CX_CONTAINERS fresh = {0}; // it may have been started just now
-                        cx_runtime_containers(pod->pods->kubelet->runtime, pod->uid, &fresh);
-                        struct cx_run now = cx_run_of(pod, &fresh, name);
-                        if (!cx_slot_started(pod, cx_pod_slot(pod, name), container, &now))
+                if (!mains_began && !slot_started(pod, pod_slot(pod, name), container, &run)) {
+                        CONTAINERS fresh = {0}; // it may have been started just now
+                        runtime_containers(pod->pods->kubelet->runtime, pod->uid, &fresh);
+                        struct run now = run_of(pod, &fresh, name);
+                        if (!slot_started(pod, pod_slot(pod, name), container, &now))
                                 return false;
                 }
         }
         return true;
 }
 
-static bool mains_began(const json_t *object, const struct cx_containers *list)
+static bool mains_began(const json_t *object, const struct containers *list)
 {
         for (size_t i = 0; i < list->count; i++)
                 if (cx_json_find(cx_json_get(object, "spec.containers"), "name", list->items[i]->name))
@@ -285,30 +284,30 @@ static bool mains_began(const json_t *object, const struct cx_containers *list)
 
 // Whether nothing will ever run again: every container has ended and none is to be restarted, or an init container
 // failed for good.
-static bool finished(struct cx_pod *pod, const json_t *object, const struct cx_containers *list)
+static bool finished(struct pod *pod, const json_t *object, const struct containers *list)
 {
         size_t i;
         json_t *container;
         bool all = json_array_size(cx_json_get(object, "spec.containers")) > 0;
         json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
-                struct cx_run run = cx_run_of(pod, list, cx_json_string_or(container, "name", ""));
-                struct cx_slot *slot = cx_pod_slot(pod, cx_json_string_or(container, "name", ""));
-                all = all && run.now && run.state.status == CX_CONTAINER_EXITED && !slot->rerun &&
-                      !cx_should_restart(object, container, &run.state);
+                struct run run = run_of(pod, list, cx_json_string_or(container, "name", ""));
+                struct slot *slot = pod_slot(pod, cx_json_string_or(container, "name", ""));
+                all = all && run.now && run.state.status == CONTAINER_EXITED && !slot->rerun &&
+                      !should_restart(object, container, &run.state);
         }
         if (all)
                 return true;
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
-                struct cx_run run = cx_run_of(pod, list, cx_json_string_or(container, "name", ""));
-                if (!cx_is_sidecar(container) && run.now && run.state.status == CX_CONTAINER_EXITED &&
-                    run.state.exit_code != 0 && !cx_should_restart(object, container, &run.state) &&
+                struct run run = run_of(pod, list, cx_json_string_or(container, "name", ""));
+                if (!is_sidecar(container) && run.now && run.state.status == CONTAINER_EXITED &&
+                    run.state.exit_code != 0 && !should_restart(object, container, &run.state) &&
                     !mains_began(object, list))
                         return true;
         }
         return false;
 }
 
-static bool past_deadline(struct cx_pod *pod, const json_t *object)
+static bool past_deadline(struct pod *pod, const json_t *object)
 {
         int64_t seconds = cx_json_int(object, "spec.activeDeadlineSeconds", 0), start;
         const char *text = cx_json_string(object, "status.startTime");
@@ -316,26 +315,26 @@ static bool past_deadline(struct cx_pod *pod, const json_t *object)
                 return false;
         int64_t left = (start + seconds * CX_US_PER_S - cx_time_now()) * 1000;
         if (left > 0)
-                cx_pod_again(pod, left);
+                pod_again(pod, left);
         return left <= 0;
 }
 
-static int end_pod(struct cx_pod *pod, const json_t *object, int64_t grace, struct cx_error *err)
+static int end_pod(struct pod *pod, const json_t *object, int64_t grace, struct cx_error *err)
 {
         pod->terminating = true;
-        bool ended = cx_pod_kill_all(pod, object, grace);
-        CX_CLEANUP(cx_sandbox_unrefp)
-        struct cx_sandbox *sandbox = cx_runtime_sandbox(pod->pods->kubelet->runtime, pod->uid);
-        cx_pod_publish(pod, object, sandbox);
+        bool ended = pod_kill_all(pod, object, grace);
+        CX_CLEANUP(sandbox_unrefp)
+        struct sandbox *sandbox = runtime_sandbox(pod->pods->kubelet->runtime, pod->uid);
+        pod_publish(pod, object, sandbox);
         if (!ended)
                 return 0;
-        int r = cx_pod_tear_down(pod, err);
+        int r = pod_tear_down(pod, err);
         if (r < 0)
                 return r;
         pthread_mutex_lock(&pod->pods->lock);
         pod->torn_down = true;
         pthread_mutex_unlock(&pod->pods->lock);
-        cx_pod_publish(pod, object, NULL);
+        pod_publish(pod, object, NULL);
         return 0;
 }
 
@@ -346,86 +345,86 @@ static int64_t grace_of(const json_t *object)
 }
 
 // A set-up that failed is tried again after 0.5 s, doubling up to two minutes; events that matter come sooner.
-static int set_up_failed(struct cx_pod *pod, const json_t *object, const char *reason, const struct cx_error *err)
+static int set_up_failed(struct pod *pod, const json_t *object, const char *reason, const struct cx_error *err)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
+        struct kubelet *k = pod->pods->kubelet;
         if (reason)
-                cx_pod_event(k, object, NULL, "Warning", reason, "%s", cx_error_text(err));
+                pod_event(k, object, NULL, "Warning", reason, "%s", cx_error_text(err));
         cx_debug(1, "Pod cannot be set up yet", "pod", pod->key, "err", cx_error_text(err));
         int64_t delay = CX_NS_PER_S / 2;
         for (int i = 0; i < pod->failures && delay < 122 * CX_NS_PER_S; i++)
                 delay *= 2;
         pod->failures++;
-        cx_pod_again(pod, delay);
-        CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox = cx_runtime_sandbox(k->runtime, pod->uid);
-        cx_pod_publish(pod, object, sandbox);
+        pod_again(pod, delay);
+        CX_CLEANUP(sandbox_unrefp) struct sandbox *sandbox = runtime_sandbox(k->runtime, pod->uid);
+        pod_publish(pod, object, sandbox);
         return 0;
 }
 
-static int sync_active(struct cx_pod *pod, const json_t *object, struct cx_error *err CX_UNUSED)
+static int sync_active(struct pod *pod, const json_t *object, struct cx_error *err CX_UNUSED)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
+        struct kubelet *k = pod->pods->kubelet;
         CX_ERROR failure = CX_ERROR_INIT;
         if (prepare(pod, object, &failure) < 0)
                 return set_up_failed(pod, object, "FailedMount", &failure);
-        CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox = NULL;
+        CX_CLEANUP(sandbox_unrefp) struct sandbox *sandbox = NULL;
         if (!pod->was_up && !cx_json_get(object, "status.startTime"))
-                cx_pod_publish(pod, object, NULL); // acknowledged: Pending, ContainerCreating
+                pod_publish(pod, object, NULL); // acknowledged: Pending, ContainerCreating
         if (ensure_sandbox(pod, object, &sandbox, &failure) < 0)
                 return set_up_failed(pod, object, NULL, &failure);
         assert(sandbox);
         pod->failures = 0;
         pod->was_up = true;
-        const char *ip = cx_pod_address(k, sandbox);
-        CX_CONTAINERS list = {0};
-        cx_runtime_containers(k->runtime, pod->uid, &list);
+        const char *ip = pod_address(k, sandbox);
+        CONTAINERS list = {0};
+        runtime_containers(k->runtime, pod->uid, &list);
         if (sync_init(pod, object, sandbox, &list, mains_began(object, &list), ip)) {
                 size_t i;
                 json_t *container;
                 json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
-                        struct cx_run run = cx_run_of(pod, &list, cx_json_string_or(container, "name", ""));
+                        struct run run = run_of(pod, &list, cx_json_string_or(container, "name", ""));
                         sync_container(pod, object, container, sandbox, &run, ip);
                 }
         }
         // What was started just now gets its probes at once.
-        CX_CONTAINERS fresh = {0};
-        cx_runtime_containers(k->runtime, pod->uid, &fresh);
+        CONTAINERS fresh = {0};
+        runtime_containers(k->runtime, pod->uid, &fresh);
         for (size_t i = 0; i < fresh.count; i++) {
-                const json_t *container = cx_pod_container(object, fresh.items[i]->name, NULL);
-                struct cx_run run = cx_run_of(pod, &fresh, fresh.items[i]->name);
-                struct cx_slot *slot = cx_pod_slot(pod, fresh.items[i]->name);
-                if (container && run.now == fresh.items[i] && run.state.status == CX_CONTAINER_RUNNING &&
-                    slot->kill.phase == CX_KILL_NONE)
+                const json_t *container = pod_container(object, fresh.items[i]->name, NULL);
+                struct run run = run_of(pod, &fresh, fresh.items[i]->name);
+                struct slot *slot = pod_slot(pod, fresh.items[i]->name);
+                if (container && run.now == fresh.items[i] && run.state.status == CONTAINER_RUNNING &&
+                    slot->kill.phase == KILL_NONE)
                         watch_running(pod, object, container, &run, ip);
         }
-        cx_pod_publish(pod, object, sandbox);
+        pod_publish(pod, object, sandbox);
         return 0;
 }
 
 // Asks whether this node takes the pod; NULL when it does.
-static const char *refusal(struct cx_pod *pod, const json_t *object, struct cx_buf *ret_message)
+static const char *refusal(struct pod *pod, const json_t *object, struct cx_buf *ret_message)
 {
-        struct cx_kubelet *k = pod->pods->kubelet;
-        CX_CLEANUP(cx_sandbox_unrefp) struct cx_sandbox *sandbox = cx_runtime_sandbox(k->runtime, pod->uid);
+        struct kubelet *k = pod->pods->kubelet;
+        CX_CLEANUP(sandbox_unrefp) struct sandbox *sandbox = runtime_sandbox(k->runtime, pod->uid);
         if (sandbox || cx_json_get(object, "status.startTime"))
                 return NULL; // it was here before this kubelet started
-        json_auto_t *others = cx_pods_others(pod->pods, pod->uid);
+        json_auto_t *others = pods_others(pod->pods, pod->uid);
         CX_OBJECT *node = k->nodes ? cx_informer_get(k->nodes, NULL, k->node_name) : NULL;
         json_auto_t *node_json = node ? cx_object_json(node) : NULL;
-        return cx_admit(&(struct cx_admission){.pod = object,
-                                               .node = node_json,
-                                               .others = others,
-                                               .milli_cpu = k->node_cpus * 1000,
-                                               .memory = k->node_memory,
-                                               .pods = k->max_pods,
-                                               .unsafe_sysctls = &k->unsafe_sysctls,
-                                               .is_static = pod->is_static},
-                        ret_message);
+        return admission_refusal(&(struct admission){.pod = object,
+                                                     .node = node_json,
+                                                     .others = others,
+                                                     .milli_cpu = k->node_cpus * 1000,
+                                                     .memory = k->node_memory,
+                                                     .pods = k->max_pods,
+                                                     .unsafe_sysctls = &k->unsafe_sysctls,
+                                                     .is_static = pod->is_static},
+                                 ret_message);
 }
 
-static bool admit(struct cx_pod *pod, const json_t *object)
+static bool admit(struct pod *pod, const json_t *object)
 {
-        struct cx_pods *pods = pod->pods;
+        struct pods *pods = pod->pods;
         pthread_mutex_lock(&pods->lock);
         bool admitted = pod->admitted;
         pthread_mutex_unlock(&pods->lock);
@@ -443,11 +442,11 @@ static bool admit(struct cx_pod *pod, const json_t *object)
         pod->rejected = true;
         pod->failed_reason = cx_strdup(reason);
         pod->failed_message = cx_sprintf("Pod was rejected: %s", message.data);
-        cx_pod_event(pods->kubelet, object, NULL, "Warning", reason, "%s", message.data);
+        pod_event(pods->kubelet, object, NULL, "Warning", reason, "%s", message.data);
         return false;
 }
 
-int cx_pod_sync(struct cx_pod *pod, const json_t *object, struct cx_error *err)
+int pod_sync(struct pod *pod, const json_t *object, struct cx_error *err)
 {
         pthread_mutex_lock(&pod->pods->lock);
         bool gone = pod->gone;
@@ -462,11 +461,11 @@ int cx_pod_sync(struct cx_pod *pod, const json_t *object, struct cx_error *err)
         if (past_deadline(pod, object)) {
                 pod->failed_reason = cx_strdup("DeadlineExceeded");
                 pod->failed_message = cx_strdup("Pod was active on the node longer than the specified deadline");
-                cx_pod_event(pod->pods->kubelet, object, NULL, "Normal", "DeadlineExceeded", "%s", pod->failed_message);
+                pod_event(pod->pods->kubelet, object, NULL, "Normal", "DeadlineExceeded", "%s", pod->failed_message);
                 return end_pod(pod, object, grace_of(object), err);
         }
-        CX_CONTAINERS list = {0};
-        cx_runtime_containers(pod->pods->kubelet->runtime, pod->uid, &list);
+        CONTAINERS list = {0};
+        runtime_containers(pod->pods->kubelet->runtime, pod->uid, &list);
         if (finished(pod, object, &list))
                 return end_pod(pod, object, grace_of(object), err);
         return sync_active(pod, object, err);

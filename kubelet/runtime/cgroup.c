@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/runtime/cgroup.h"
 
-#include "base/buf.h"
-#include "base/flags.h"
-#include "base/process.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/flags.h"
+#include "libcommon/base/process.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -17,31 +17,31 @@
 static const char *root = "/sys/fs/cgroup";
 static bool pretend_v2;
 
-void cx_cgroup_use(const char *folder, bool v2)
+void cgroup_use(const char *folder, bool v2)
 {
         root = folder;
         pretend_v2 = v2;
 }
 
-bool cx_cgroup_is_v2(void)
+bool cgroup_is_v2(void)
 {
         struct statfs fs;
         return pretend_v2 || (statfs(root, &fs) == 0 && fs.f_type == CGROUP2_MAGIC);
 }
 
-int64_t cx_cgroup_shares(int64_t milli_cpu)
+int64_t cgroup_shares(int64_t milli_cpu)
 {
         int64_t shares = milli_cpu > 0 ? milli_cpu * 1024 / 1000 : 0;
         return shares < 2 ? 2 : shares > 262144 ? 262144 : shares;
 }
 
-int64_t cx_cgroup_quota(int64_t milli_cpu)
+int64_t cgroup_quota(int64_t milli_cpu)
 {
         int64_t quota = milli_cpu * 100;
         return quota < 1000 ? 1000 : quota;
 }
 
-uint64_t cx_cgroup_v2_weight(int64_t shares)
+uint64_t cgroup_v2_weight(int64_t shares)
 {
         return 1 + (uint64_t)((shares - 2) * 9999) / 262142;
 }
@@ -60,7 +60,7 @@ static int write_number(const char *folder, const char *file, int64_t value, str
         return write_value(folder, file, CX_INT(value), err);
 }
 
-static int apply_v1(const char *path, const struct cx_cgroup_limits *limits, struct cx_error *err)
+static int apply_v1(const char *path, const struct cgroup_limits *limits, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *cpu = cx_sprintf("%s/cpu%s", root, path);
         CX_CLEANUP(cx_freep) char *memory = cx_sprintf("%s/memory%s", root, path);
@@ -119,12 +119,12 @@ static int enable_controllers(const char *path, struct cx_error *err)
                        : 0;
 }
 
-static int apply_v2(const char *path, const struct cx_cgroup_limits *limits, struct cx_error *err)
+static int apply_v2(const char *path, const struct cgroup_limits *limits, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s%s", root, path);
         int r = enable_controllers(path, err);
         if (r == 0 && limits->cpu_shares)
-                r = write_number(folder, "cpu.weight", (int64_t)cx_cgroup_v2_weight(limits->cpu_shares), err);
+                r = write_number(folder, "cpu.weight", (int64_t)cgroup_v2_weight(limits->cpu_shares), err);
         if (r == 0 && limits->cpu_quota_us) {
                 CX_CLEANUP(cx_freep)
                 char *text = limits->cpu_quota_us < 0 ? cx_strdup("max 100000")
@@ -137,9 +137,9 @@ static int apply_v2(const char *path, const struct cx_cgroup_limits *limits, str
         return r == 0 && limits->pids ? write_number(folder, "pids.max", limits->pids, err) : r;
 }
 
-int cx_cgroup_apply(const char *path, const struct cx_cgroup_limits *limits, struct cx_error *err)
+int cgroup_apply(const char *path, const struct cgroup_limits *limits, struct cx_error *err)
 {
-        return cx_cgroup_is_v2() ? apply_v2(path, limits, err) : apply_v1(path, limits, err);
+        return cgroup_is_v2() ? apply_v2(path, limits, err) : apply_v1(path, limits, err);
 }
 
 static void signal_tree(const char *folder, int number, int depth)
@@ -190,7 +190,7 @@ static int remove_tree(const char *folder, int depth)
 // Calls `each` with the group's folder in every hierarchy.
 static int in_hierarchies(const char *path, int (*each)(void *context, const char *folder), void *context)
 {
-        if (cx_cgroup_is_v2()) {
+        if (cgroup_is_v2()) {
                 CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s%s", root, path);
                 return each(context, folder);
         }
@@ -215,7 +215,7 @@ static int remove_each(void *context CX_UNUSED, const char *folder)
         return remove_tree(folder, 0);
 }
 
-int cx_cgroup_remove(const char *path, struct cx_error *err)
+int cgroup_remove(const char *path, struct cx_error *err)
 {
         if (path[0] != '/' || !path[1])
                 return cx_error_set(err, -EINVAL, "\"%s\" is no control group to remove", path);
@@ -223,9 +223,9 @@ int cx_cgroup_remove(const char *path, struct cx_error *err)
         return r < 0 ? cx_error_set(err, r, "cannot remove control group %s: %s", path, strerror(-r)) : 0;
 }
 
-void cx_cgroup_kill(const char *path, int number)
+void cgroup_kill(const char *path, int number)
 {
-        CX_CLEANUP(cx_freep) char *folder = cx_sprintf(cx_cgroup_is_v2() ? "%s%s" : "%s/pids%s", root, path);
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf(cgroup_is_v2() ? "%s%s" : "%s/pids%s", root, path);
         signal_tree(folder, number, 0);
 }
 
@@ -242,7 +242,7 @@ static int children_each(void *context, const char *folder)
         return 0;
 }
 
-json_t *cx_cgroup_children(const char *path)
+json_t *cgroup_children(const char *path)
 {
         json_auto_t *set = json_object();
         (void)in_hierarchies(path, children_each, set);
@@ -269,15 +269,15 @@ static uint64_t read_number(const char *folder, const char *file, const char *ke
         return p ? strtoull(p, NULL, 10) : 0;
 }
 
-int cx_cgroup_usage(const char *path, struct cx_cgroup_usage *ret_usage)
+int cgroup_usage(const char *path, struct cgroup_usage *ret_usage)
 {
-        bool v2 = cx_cgroup_is_v2();
+        bool v2 = cgroup_is_v2();
         CX_CLEANUP(cx_freep) char *memory = cx_sprintf(v2 ? "%s%s" : "%s/memory%s", root, path);
         CX_CLEANUP(cx_freep) char *cpu = cx_sprintf(v2 ? "%s%s" : "%s/cpuacct%s", root, path);
         CX_CLEANUP(cx_freep) char *pids = cx_sprintf(v2 ? "%s%s" : "%s/pids%s", root, path);
         if (access(memory, F_OK) < 0)
                 return -ENOENT;
-        struct cx_cgroup_usage u = {0};
+        struct cgroup_usage u = {0};
         u.cpu_ns = v2 ? read_number(cpu, "cpu.stat", "usage_usec") * 1000 : read_number(cpu, "cpuacct.usage", NULL);
         u.memory_usage = read_number(memory, v2 ? "memory.current" : "memory.usage_in_bytes", NULL);
         uint64_t inactive = read_number(memory, "memory.stat", v2 ? "inactive_file" : "total_inactive_file");

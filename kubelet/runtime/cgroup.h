@@ -3,33 +3,33 @@
 // hierarchies' roots: "/kubepods/burstable/pod<uid>". Any thread may call.
 #pragma once
 
-#include "base/error.h"
+#include "libcommon/base/error.h"
 
 #include <jansson.h>
 #include <stdint.h>
 
-struct cx_cgroup_limits {
+struct cgroup_limits {
         int64_t cpu_shares;   // 0: leave
         int64_t cpu_quota_us; // per 100 ms; 0: leave; -1: none
         int64_t memory;       // bytes; 0: leave; -1: none
         int64_t pids;         // 0: leave
 };
-struct cx_cgroup_usage {
+struct cgroup_usage {
         uint64_t cpu_ns, memory_usage, memory_working_set, memory_rss, page_faults, pids;
 };
 
-bool cx_cgroup_is_v2(void);
+bool cgroup_is_v2(void);
 // Another folder (kept by the caller) than /sys/fs/cgroup, for tests; v2: taken for a v2 tree whatever it is.
-void cx_cgroup_use(const char *folder, bool v2);
-int cx_cgroup_apply(const char *path, const struct cx_cgroup_limits *limits, struct cx_error *err) CX_CHECK;
+void cgroup_use(const char *folder, bool v2);
+int cgroup_apply(const char *path, const struct cgroup_limits *limits, struct cx_error *err) CX_CHECK;
 // Kills what still runs below and removes the group with everything under it. Absent is success.
-int cx_cgroup_remove(const char *path, struct cx_error *err) CX_CHECK;
-int cx_cgroup_usage(const char *path, struct cx_cgroup_usage *ret_usage) CX_CHECK;
+int cgroup_remove(const char *path, struct cx_error *err) CX_CHECK;
+int cgroup_usage(const char *path, struct cgroup_usage *ret_usage) CX_CHECK;
 // Sends a signal to every process below.
-void cx_cgroup_kill(const char *path, int signal);
+void cgroup_kill(const char *path, int signal);
 // Names of the groups directly below (folders), added to an array of strings. New reference.
-json_t *cx_cgroup_children(const char *path);
+json_t *cgroup_children(const char *path);
 
-int64_t cx_cgroup_shares(int64_t milli_cpu); // upstream's conversion, at least 2
-int64_t cx_cgroup_quota(int64_t milli_cpu);  // µs per 100 ms, at least 1000
-uint64_t cx_cgroup_v2_weight(int64_t shares);
+int64_t cgroup_shares(int64_t milli_cpu); // upstream's conversion, at least 2
+int64_t cgroup_quota(int64_t milli_cpu);  // µs per 100 ms, at least 1000
+uint64_t cgroup_v2_weight(int64_t shares);

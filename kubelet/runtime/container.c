@@ -4,14 +4,14 @@
 // to open its fifo, so we do that.
 #include "kubelet/runtime/runtime_internal.h"
 
-#include "base/buf.h"
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/runtime/strays.h"
 #include "kubelet/unmount.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -23,7 +23,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-void cx_container_unref(struct cx_container *c)
+void container_unref(struct container *c)
 {
         if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
                 return;
@@ -37,7 +37,7 @@ void cx_container_unref(struct cx_container *c)
         free(c);
 }
 
-json_t *cx_container_resources(struct cx_runtime *rt, const struct cx_container *c)
+json_t *container_resources(struct runtime *rt, const struct container *c)
 {
         pthread_mutex_lock(&rt->lock);
         json_t *resources = json_incref(c->resources);
@@ -45,7 +45,7 @@ json_t *cx_container_resources(struct cx_runtime *rt, const struct cx_container 
         return resources;
 }
 
-void cx_container_state(struct cx_runtime *rt, const struct cx_container *c, struct cx_container_state *ret_state)
+void container_state(struct runtime *rt, const struct container *c, struct container_state *ret_state)
 {
         pthread_mutex_lock(&rt->lock);
         *ret_state = c->state;
@@ -54,10 +54,10 @@ void cx_container_state(struct cx_runtime *rt, const struct cx_container *c, str
 
 // --- records ---------------------------------------------------------------------------------------------------------
 
-int cx_container_save(struct cx_runtime *rt, const struct cx_container *c, bool durable, struct cx_error *err)
+int container_save(struct runtime *rt, const struct container *c, bool durable, struct cx_error *err)
 {
-        struct cx_container_state s;
-        cx_container_state(rt, c, &s);
+        struct container_state s;
+        container_state(rt, c, &s);
         json_auto_t *record = json_pack(
                 "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:b, s:b, s:I}", "id",
                 c->id, "sandbox", c->sandbox_id, "podUID", c->pod_uid, "namespace", c->pod_namespace, "pod",
@@ -66,7 +66,7 @@ int cx_container_save(struct cx_runtime *rt, const struct cx_container *c, bool 
                 c->stop_signal, "tty", c->tty, "stdin", c->stdin, "stdinOnce", c->stdin_once, "ownPidNs", c->own_pid_ns,
                 "created", (json_int_t)c->created);
         json_object_set_new(record, "messagePath", json_string(c->message_path));
-        json_t *resources = cx_container_resources(rt, c);
+        json_t *resources = container_resources(rt, c);
         if (resources)
                 json_object_set_new(record, "resources", resources);
         if (c->user)
@@ -83,7 +83,7 @@ int cx_container_save(struct cx_runtime *rt, const struct cx_container *c, bool 
         return r == 0 && durable ? cx_write_file(kept, text, strlen(text), 0600, false, err) : r;
 }
 
-struct cx_container *cx_container_load(struct cx_runtime *rt, const char *id)
+struct container *container_load(struct runtime *rt, const char *id)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/containers/%s/container.json", rt->state, id);
         CX_CLEANUP(cx_freep) char *kept = cx_sprintf("%s/containers/%s/container.json", rt->root, id);
@@ -95,7 +95,7 @@ struct cx_container *cx_container_load(struct cx_runtime *rt, const char *id)
             !cx_json_string(r, "podUID") || !cx_json_string(r, "cgroup"))
                 return NULL;
         const json_t *s = json_object_get(r, "state");
-        struct cx_container *c = cx_alloc(sizeof *c);
+        struct container *c = cx_alloc(sizeof *c);
         c->refs = 1;
         c->id = cx_strdup(id);
         c->folder = cx_sprintf("%s/containers/%s", rt->state, id);
@@ -118,21 +118,21 @@ struct cx_container *cx_container_load(struct cx_runtime *rt, const char *id)
         c->created = cx_json_int(r, "created", 0);
         c->user = json_incref(json_object_get(r, "user"));
         c->resources = json_incref(json_object_get(r, "resources"));
-        c->state = (struct cx_container_state){.status = (enum cx_container_status)cx_json_int(s, "status", 0),
-                                               .started = cx_json_int(s, "started", 0),
-                                               .finished = cx_json_int(s, "finished", 0),
-                                               .exit_code = (int)cx_json_int(s, "exitCode", 0),
-                                               .oom = cx_json_bool(s, "oom", false),
-                                               .pid = (pid_t)cx_json_int(s, "pid", 0),
-                                               .pid_start = (uint64_t)cx_json_int(s, "pidStart", 0)};
-        if (rebooted && c->state.status != CX_CONTAINER_EXITED) // it ran: that is all that is known
-                c->state = (struct cx_container_state){.status = CX_CONTAINER_RUNNING, .started = c->created};
+        c->state = (struct container_state){.status = (enum container_status)cx_json_int(s, "status", 0),
+                                            .started = cx_json_int(s, "started", 0),
+                                            .finished = cx_json_int(s, "finished", 0),
+                                            .exit_code = (int)cx_json_int(s, "exitCode", 0),
+                                            .oom = cx_json_bool(s, "oom", false),
+                                            .pid = (pid_t)cx_json_int(s, "pid", 0),
+                                            .pid_start = (uint64_t)cx_json_int(s, "pidStart", 0)};
+        if (rebooted && c->state.status != CONTAINER_EXITED) // it ran: that is all that is known
+                c->state = (struct container_state){.status = CONTAINER_RUNNING, .started = c->created};
         (void)cx_copy_string(c->state.reason, sizeof c->state.reason, cx_json_string_or(s, "reason", ""));
         (void)cx_copy_string(c->state.message, sizeof c->state.message, cx_json_string_or(s, "message", ""));
         return c;
 }
 
-bool cx_container_adopt(struct cx_runtime *rt, struct cx_container *c)
+bool container_adopt(struct runtime *rt, struct container *c)
 {
         CX_CLEANUP(cx_freep) char *fifo = cx_sprintf("%s/%s/exec.fifo", rt->runc_root, c->id);
         CX_CLEANUP(cx_freep) char *pidfile = cx_sprintf("%s/pidfile", c->folder);
@@ -146,25 +146,25 @@ bool cx_container_adopt(struct cx_runtime *rt, struct cx_container *c)
         snprintf(path, sizeof path, "/proc/%d/cgroup", (int)pid);
         CX_BUF groups = CX_BUF_INIT_MAX(65536);
         bool alive = cx_buf_read_file(&groups, path) == 0 && strstr(groups.data, c->id);
-        c->state.status = CX_CONTAINER_RUNNING;
+        c->state.status = CONTAINER_RUNNING;
         c->state.started = st.st_mtim.tv_sec * CX_US_PER_S + st.st_mtim.tv_nsec / 1000;
         c->state.pid = (pid_t)pid;
-        c->state.pid_start = alive ? cx_pid_start((pid_t)pid) : 0;
+        c->state.pid_start = alive ? pid_start((pid_t)pid) : 0;
         // Over already, it did run all the same, and is not to run twice: how it ended, its monitor tells, or nobody.
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_container_save(rt, c, false, &err) < 0)
+        if (container_save(rt, c, false, &err) < 0)
                 cx_err(&err, "Cannot keep a container's record", "id", c->id);
         return true;
 }
 
-bool cx_container_has_process(const struct cx_container_state *state)
+bool container_has_process(const struct container_state *state)
 {
         // Of one that had ended when its pid was told, the start is not known; after a reboot neither is the pid.
-        return state->pid_start && cx_pid_start(state->pid) == state->pid_start;
+        return state->pid_start && pid_start(state->pid) == state->pid_start;
 }
 
 // What conmon wrote at the container's end; false when it has not (yet).
-static bool read_exit(const struct cx_runtime *rt, const struct cx_container *c, int *ret_code, int64_t *ret_when)
+static bool read_exit(const struct runtime *rt, const struct container *c, int *ret_code, int64_t *ret_when)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/exits/%s", rt->state, c->id);
         CX_BUF text = CX_BUF_INIT_MAX(64);
@@ -179,7 +179,7 @@ static bool read_exit(const struct cx_runtime *rt, const struct cx_container *c,
 }
 
 // conmon's command line has the container's id.
-bool cx_container_monitored(const struct cx_container *c)
+bool container_monitored(const struct container *c)
 {
         CX_CLEANUP(cx_freep) char *file = cx_sprintf("%s/conmon.pid", c->folder);
         CX_BUF text = CX_BUF_INIT_MAX(32);
@@ -195,26 +195,25 @@ bool cx_container_monitored(const struct cx_container *c)
         return cx_buf_read_file(&line, path) == 0 && memmem(line.data, line.length, c->id, strlen(c->id)) != NULL;
 }
 
-bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
+bool container_take_exit(struct runtime *rt, struct container *c)
 {
         CX_CLEANUP(cx_freep) char *oom = cx_sprintf("%s/oom", c->folder);
-        struct cx_container_state now;
+        struct container_state now;
         int code = 0;
         int64_t when = 0;
         bool told = read_exit(rt, c, &code, &when), lost = false;
-        cx_container_state(rt, c, &now);
+        container_state(rt, c, &now);
         // Between a process's end and conmon's word lies a moment; only without conmon nobody will tell any more.
-        if (!told && now.status == CX_CONTAINER_RUNNING && !cx_container_has_process(&now) &&
-            !cx_container_monitored(c)) {
+        if (!told && now.status == CONTAINER_RUNNING && !container_has_process(&now) && !container_monitored(c)) {
                 told = read_exit(rt, c, &code, &when);
                 lost = !told;
         }
         bool oom_killed = access(oom, F_OK) == 0;
         pthread_mutex_lock(&rt->lock);
-        struct cx_container_state *s = &c->state;
-        bool changed = s->status != CX_CONTAINER_EXITED && (told || lost);
+        struct container_state *s = &c->state;
+        bool changed = s->status != CONTAINER_EXITED && (told || lost);
         if (changed) {
-                s->status = CX_CONTAINER_EXITED;
+                s->status = CONTAINER_EXITED;
                 s->finished = told ? when : cx_time_now();
                 s->exit_code = told ? code : 137;
                 s->oom = oom_killed;
@@ -226,7 +225,7 @@ bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
         }
         pthread_mutex_unlock(&rt->lock);
         CX_ERROR err = CX_ERROR_INIT;
-        if (changed && cx_container_save(rt, c, true, &err) < 0)
+        if (changed && container_save(rt, c, true, &err) < 0)
                 cx_err(&err, "Cannot keep a container's record", "id", c->id);
         return changed;
 }
@@ -236,16 +235,16 @@ bool cx_container_take_exit(struct cx_runtime *rt, struct cx_container *c)
 // What conmon says of a runc that was killed: nothing, for it first reads runc's standard error to its end, and runc's
 // init, which waits for a start that never comes, has that open. So look whether runc is still at work; when it is not,
 // the container's processes are ended, which lets conmon go on. True when there is no more hope.
-static bool runc_was_killed(const struct cx_runtime *rt, const struct cx_container *c, int seconds_idle)
+static bool runc_was_killed(const struct runtime *rt, const struct container *c, int seconds_idle)
 {
-        if (seconds_idle < 2 || cx_strays_exist((const char *const[]){rt->runc, NULL}, c->id))
+        if (seconds_idle < 2 || strays_exist((const char *const[]){rt->runc, NULL}, c->id))
                 return false;
-        cx_cgroup_kill(c->cgroup, SIGKILL);
+        cgroup_kill(c->cgroup, SIGKILL);
         return seconds_idle > 10;
 }
 
 // conmon's report on its sync pipe: {"pid":N} or {"data":N,"message":"why not"}.
-static int read_report(const struct cx_runtime *rt, const struct cx_container *c, int fd, struct cx_buf *to)
+static int read_report(const struct runtime *rt, const struct container *c, int fd, struct cx_buf *to)
 {
         for (int idle = 0;;) {
                 struct pollfd p = {fd, POLLIN, 0};
@@ -276,7 +275,7 @@ static void reap(pid_t pid)
                 ;
 }
 
-static int run_conmon(struct cx_runtime *rt, struct cx_container *c, struct cx_error *err)
+static int run_conmon(struct runtime *rt, struct container *c, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *pidfile = cx_sprintf("%s/pidfile", c->folder);
         CX_CLEANUP(cx_freep) char *conmon_pid = cx_sprintf("%s/conmon.pid", c->folder);
@@ -361,14 +360,14 @@ static int run_conmon(struct cx_runtime *rt, struct cx_container *c, struct cx_e
         }
         pthread_mutex_lock(&rt->lock);
         c->state.pid = (pid_t)container_pid;
-        c->state.pid_start = cx_pid_start((pid_t)container_pid);
+        c->state.pid_start = pid_start((pid_t)container_pid);
         pthread_mutex_unlock(&rt->lock);
         return 0;
 }
 
 // Opens runc's exec fifo, for which its init waits, as `runc start` does, and removes it, which is runc's mark of a
 // running container.
-static int release_init(struct cx_runtime *rt, const struct cx_container *c, struct cx_error *err)
+static int release_init(struct runtime *rt, const struct container *c, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *fifo = cx_sprintf("%s/%s/exec.fifo", rt->runc_root, c->id);
         CX_CLEANUP(cx_closep) int fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -384,7 +383,7 @@ static int release_init(struct cx_runtime *rt, const struct cx_container *c, str
                 ssize_t got = n > 0 && p.revents & POLLIN ? read(fd, &byte, 1) : 0;
                 if (got == 1)
                         break;
-                if (!cx_container_has_process(&c->state) || cx_time_monotonic() > deadline)
+                if (!container_has_process(&c->state) || cx_time_monotonic() > deadline)
                         return cx_error_set(err, -ENOEXEC,
                                             "OCI runtime start failed: container process is already dead");
                 if (n > 0) // hung up: the writer is not there yet
@@ -416,11 +415,11 @@ static int signal_number(const char *name)
         return SIGTERM;
 }
 
-static struct cx_container *new_container(struct cx_runtime *rt, const struct cx_container_config *config)
+static struct container *new_container(struct runtime *rt, const struct container_config *config)
 {
-        struct cx_container *c = cx_alloc(sizeof *c);
+        struct container *c = cx_alloc(sizeof *c);
         char id[65];
-        cx_runtime_new_id(id);
+        runtime_new_id(id);
         c->refs = 1;
         c->id = cx_strdup(id);
         c->folder = cx_sprintf("%s/containers/%s", rt->state, id);
@@ -451,43 +450,42 @@ static struct cx_container *new_container(struct cx_runtime *rt, const struct cx
         return c;
 }
 
-static int write_config(struct cx_runtime *rt, struct cx_container *c, const struct cx_container_config *config,
+static int write_config(struct runtime *rt, struct container *c, const struct container_config *config,
                         const char *rootfs, struct cx_error *err)
 {
-        const struct cx_sandbox *s = config->sandbox;
-        int score = cx_oom_score_adj(config->pod, config->container, config->node_memory);
+        const struct sandbox *s = config->sandbox;
+        int score = oom_score_adj(config->pod, config->container, config->node_memory);
         if (!rt->may_lower_oom && score < rt->own_oom_score)
                 score = rt->own_oom_score;
         size_t n = config->n_mounts;
-        CX_CLEANUP(cx_freep) struct cx_spec_mount *mounts = cx_alloc_array(n + 1, sizeof *mounts);
+        CX_CLEANUP(cx_freep) struct spec_mount *mounts = cx_alloc_array(n + 1, sizeof *mounts);
         if (n)
                 memcpy(mounts, config->mounts, n * sizeof *mounts);
-        mounts[n++] =
-                (struct cx_spec_mount){.source = c->message_path,
-                                       .target = (char *)cx_json_string_or(config->container, "terminationMessagePath",
-                                                                           "/dev/termination-log")};
-        struct cx_spec_input in = {.pod = config->pod,
-                                   .container = config->container,
-                                   .image_config = json_object_get(config->image, "config"),
-                                   .rootfs = rootfs,
-                                   .ns_net = s->ns_net,
-                                   .ns_ipc = s->ns_ipc,
-                                   .ns_uts = s->ns_uts,
-                                   .ns_pid = s->ns_pid,
-                                   .shm = s->shm,
-                                   .resolv_conf = s->resolv_conf,
-                                   .hosts = s->hosts,
-                                   .hostname_file = s->host_network ? NULL : s->hostname_file,
-                                   .args = config->args,
-                                   .env = config->env,
-                                   .mounts = mounts,
-                                   .n_mounts = n,
-                                   .cgroups_path = c->cgroup,
-                                   .oom_score_adj = score,
-                                   .pids_limit = rt->pids_limit,
-                                   .cgroup_v2 = rt->cgroup_v2};
+        mounts[n++] = (struct spec_mount){.source = c->message_path,
+                                          .target = (char *)cx_json_string_or(
+                                                  config->container, "terminationMessagePath", "/dev/termination-log")};
+        struct spec_input in = {.pod = config->pod,
+                                .container = config->container,
+                                .image_config = json_object_get(config->image, "config"),
+                                .rootfs = rootfs,
+                                .ns_net = s->ns_net,
+                                .ns_ipc = s->ns_ipc,
+                                .ns_uts = s->ns_uts,
+                                .ns_pid = s->ns_pid,
+                                .shm = s->shm,
+                                .resolv_conf = s->resolv_conf,
+                                .hosts = s->hosts,
+                                .hostname_file = s->host_network ? NULL : s->hostname_file,
+                                .args = config->args,
+                                .env = config->env,
+                                .mounts = mounts,
+                                .n_mounts = n,
+                                .cgroups_path = c->cgroup,
+                                .oom_score_adj = score,
+                                .pids_limit = rt->pids_limit,
+                                .cgroup_v2 = rt->cgroup_v2};
         json_auto_t *spec = NULL;
-        int r = cx_spec_build(&in, &spec, err);
+        int r = spec_build(&in, &spec, err);
         if (r < 0)
                 return r;
         const json_t *user = cx_json_get(spec, "process.user");
@@ -501,7 +499,7 @@ static int write_config(struct cx_runtime *rt, struct cx_container *c, const str
         return cx_write_file(path, text, strlen(text), 0600, false, err);
 }
 
-static bool mounts_token(const struct cx_container_config *config)
+static bool mounts_token(const struct container_config *config)
 {
         for (size_t i = 0; i < config->n_mounts; i++)
                 if (strcmp(config->mounts[i].target, "/var/run/secrets/kubernetes.io/serviceaccount") == 0)
@@ -509,8 +507,7 @@ static bool mounts_token(const struct cx_container_config *config)
         return false;
 }
 
-static int prepare(struct cx_runtime *rt, struct cx_container *c, const struct cx_container_config *config,
-                   struct cx_error *err)
+static int prepare(struct runtime *rt, struct container *c, const struct container_config *config, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *upper = cx_sprintf("%s/upper", c->data);
         CX_CLEANUP(cx_freep) char *work = cx_sprintf("%s/work", c->data);
@@ -522,13 +519,13 @@ static int prepare(struct cx_runtime *rt, struct cx_container *c, const struct c
                 return cx_error_set(err, -errno, "cannot make the folders of container %s: %s", c->id, strerror(errno));
         int r = cx_mkdir_all(log_folder, 0755, err);
         if (r == 0)
-                r = cx_container_save(rt, c, true, err);
+                r = container_save(rt, c, true, err);
         if (r == 0)
-                r = cx_image_store_mount(rt->images, config->image, upper, work, rootfs, mounts_token(config), err);
+                r = image_store_mount(rt->images, config->image, upper, work, rootfs, mounts_token(config), err);
         return r == 0 ? write_config(rt, c, config, rootfs, err) : r;
 }
 
-static void publish(struct cx_runtime *rt, struct cx_container *c)
+static void publish(struct runtime *rt, struct container *c)
 {
         pthread_mutex_lock(&rt->lock);
         if (!cx_map_has(&rt->containers, c->id)) {
@@ -538,40 +535,40 @@ static void publish(struct cx_runtime *rt, struct cx_container *c)
         pthread_mutex_unlock(&rt->lock);
 }
 
-static void withdraw(struct cx_runtime *rt, const struct cx_container *c)
+static void withdraw(struct runtime *rt, const struct container *c)
 {
         pthread_mutex_lock(&rt->lock);
-        struct cx_container *held = cx_map_take(&rt->containers, c->id);
+        struct container *held = cx_map_take(&rt->containers, c->id);
         pthread_mutex_unlock(&rt->lock);
-        cx_container_unref(held);
+        container_unref(held);
 }
 
-static void end_makers(const struct cx_runtime *rt, const char *id)
+static void end_makers(const struct runtime *rt, const char *id)
 {
-        cx_strays_kill((const char *const[]){rt->conmon, rt->runc, NULL}, id);
+        strays_kill((const char *const[]){rt->conmon, rt->runc, NULL}, id);
 }
 
 // The container exists and has ended: what a user sees of a command that cannot be run.
-static void mark_start_error(struct cx_runtime *rt, struct cx_container *c, const struct cx_error *err)
+static void mark_start_error(struct runtime *rt, struct container *c, const struct cx_error *err)
 {
         end_makers(rt, c->id);
-        cx_cgroup_kill(c->cgroup, SIGKILL); // an init that nobody will start
+        cgroup_kill(c->cgroup, SIGKILL); // an init that nobody will start
         pthread_mutex_lock(&rt->lock);
-        c->state.status = CX_CONTAINER_EXITED;
+        c->state.status = CONTAINER_EXITED;
         c->state.exit_code = 128;
         c->state.finished = cx_time_now();
         (void)cx_copy_string(c->state.reason, sizeof c->state.reason, "StartError");
         (void)cx_copy_string(c->state.message, sizeof c->state.message, cx_error_text(err));
         pthread_mutex_unlock(&rt->lock);
         CX_ERROR saving = CX_ERROR_INIT;
-        if (cx_container_save(rt, c, true, &saving) < 0)
+        if (container_save(rt, c, true, &saving) < 0)
                 cx_err(&saving, "Cannot keep a container's record", "id", c->id);
 }
 
-int cx_container_run(struct cx_runtime *rt, const struct cx_container_config *config,
-                     struct cx_container **ret_container, struct cx_error *err)
+int container_run(struct runtime *rt, const struct container_config *config, struct container **ret_container,
+                  struct cx_error *err)
 {
-        struct cx_container *c = new_container(rt, config);
+        struct container *c = new_container(rt, config);
         int r = prepare(rt, c, config, err);
         if (r == 0) {
                 publish(rt, c); // before it runs, so that no exit is missed
@@ -586,18 +583,18 @@ int cx_container_run(struct cx_runtime *rt, const struct cx_container_config *co
         }
         if (r == 0) {
                 pthread_mutex_lock(&rt->lock);
-                if (c->state.status == CX_CONTAINER_CREATED) // it may have ended by now
-                        c->state.status = CX_CONTAINER_RUNNING;
+                if (c->state.status == CONTAINER_CREATED) // it may have ended by now
+                        c->state.status = CONTAINER_RUNNING;
                 c->state.started = cx_time_now();
                 pthread_mutex_unlock(&rt->lock);
-                r = cx_container_save(rt, c, false, err);
-                (void)cx_container_take_exit(rt, c);
+                r = container_save(rt, c, false, err);
+                (void)container_take_exit(rt, c);
         }
         if (r < 0 && r != -ENOEXEC) {
                 CX_ERROR failure = CX_ERROR_INIT;
-                if (cx_container_remove_files(rt, c->id, c->cgroup, true, &failure) == 0) {
+                if (container_remove_files(rt, c->id, c->cgroup, true, &failure) == 0) {
                         withdraw(rt, c);
-                        cx_container_unref(c);
+                        container_unref(c);
                         return r;
                 }
                 cx_err(&failure, "Cannot remove a half-made container", "id", c->id);
@@ -609,24 +606,23 @@ int cx_container_run(struct cx_runtime *rt, const struct cx_container_config *co
         return r;
 }
 
-int cx_container_signal(struct cx_runtime *rt, struct cx_container *c, int number)
+int container_signal(struct runtime *rt, struct container *c, int number)
 {
-        struct cx_container_state s;
-        cx_container_state(rt, c, &s);
-        if (s.status == CX_CONTAINER_EXITED || s.pid <= 0)
+        struct container_state s;
+        container_state(rt, c, &s);
+        if (s.status == CONTAINER_EXITED || s.pid <= 0)
                 return -ESRCH;
         if (number == SIGKILL && !c->own_pid_ns) // its other processes do not die with it
-                cx_cgroup_kill(c->cgroup, SIGKILL);
+                cgroup_kill(c->cgroup, SIGKILL);
         CX_CLEANUP(cx_closep) int fd = (int)syscall(SYS_pidfd_open, s.pid, 0);
-        if (fd < 0 || !cx_container_has_process(&s)) {
-                (void)cx_container_take_exit(rt, c); // without its monitor nothing else would tell that soon
+        if (fd < 0 || !container_has_process(&s)) {
+                (void)container_take_exit(rt, c); // without its monitor nothing else would tell that soon
                 return -ESRCH;
         }
         return syscall(SYS_pidfd_send_signal, fd, number, NULL, 0) < 0 ? -errno : 0;
 }
 
-int cx_container_remove_files(struct cx_runtime *rt, const char *id, const char *cgroup, bool makers,
-                              struct cx_error *err)
+int container_remove_files(struct runtime *rt, const char *id, const char *cgroup, bool makers, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/containers/%s", rt->state, id);
         CX_CLEANUP(cx_freep) char *data = cx_sprintf("%s/containers/%s", rt->root, id);
@@ -640,12 +636,12 @@ int cx_container_remove_files(struct cx_runtime *rt, const char *id, const char 
                 r = cx_run_ok((const char *[]){rt->runc, "--root", rt->runc_root, "delete", "--force", id, NULL}, NULL,
                               err);
         if (r == 0 && cgroup)
-                r = cx_cgroup_remove(cgroup, err);
+                r = cgroup_remove(cgroup, err);
         if (r == 0)
                 r = cx_remove_tree(state, err);
         if (r < 0)
                 return r;
-        cx_unmount_below(rootfs);
+        unmount_below(rootfs);
         r = cx_remove_tree(data, err);
         if (r == 0)
                 r = cx_remove_tree(folder, err);
@@ -653,13 +649,13 @@ int cx_container_remove_files(struct cx_runtime *rt, const char *id, const char 
         return r;
 }
 
-int cx_container_remove(struct cx_runtime *rt, struct cx_container *c, struct cx_error *err)
+int container_remove(struct runtime *rt, struct container *c, struct cx_error *err)
 {
-        (void)cx_container_signal(rt, c, SIGKILL);
-        struct cx_container_state s;
-        cx_container_state(rt, c, &s);
+        (void)container_signal(rt, c, SIGKILL);
+        struct container_state s;
+        container_state(rt, c, &s);
         // conmon has gone by itself when it wrote the exit file; else it may be about to.
-        int r = cx_container_remove_files(rt, c->id, c->cgroup, s.status != CX_CONTAINER_EXITED || *s.reason, err);
+        int r = container_remove_files(rt, c->id, c->cgroup, s.status != CONTAINER_EXITED || *s.reason, err);
         if (r == 0)
                 withdraw(rt, c);
         return r;
@@ -667,26 +663,26 @@ int cx_container_remove(struct cx_runtime *rt, struct cx_container *c, struct cx
 
 // --- conmon's control files ------------------------------------------------------------------------------------------
 
-static int write_control(const struct cx_container *c, const char *text)
+static int write_control(const struct container *c, const char *text)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/ctl", c->folder);
         CX_CLEANUP(cx_closep) int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
         return fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
 }
 
-int cx_container_reopen_log(const struct cx_container *c)
+int container_reopen_log(const struct container *c)
 {
         return write_control(c, "2 0 0\n");
 }
 
-int cx_container_resize(const struct cx_container *c, int width, int height)
+int container_resize(const struct container *c, int width, int height)
 {
         char text[64];
         snprintf(text, sizeof text, "1 %d %d\n", height, width);
         return write_control(c, text);
 }
 
-int cx_container_attach(const struct cx_container *c)
+int container_attach(const struct container *c)
 {
         // The path may be longer than a socket address holds: it is reached through the folder's descriptor.
         CX_CLEANUP(cx_closep) int folder = open(c->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -3,15 +3,15 @@
 // capabilities and system call filter.
 #include "kubelet/runtime/runtime_internal.h"
 
-#include "base/buf.h"
-#include "base/process.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
 
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
 #include <sys/stat.h>
 
-static void exec_argv(const struct cx_runtime *rt, const struct cx_container *c, const char *pid_file, bool tty,
+static void exec_argv(const struct runtime *rt, const struct container *c, const char *pid_file, bool tty,
                       const char *const *argv, const char **to, size_t max)
 {
         size_t n = 0;
@@ -34,15 +34,15 @@ static size_t count_args(const char *const *argv)
         return n;
 }
 
-static char *pid_file_name(const struct cx_container *c)
+static char *pid_file_name(const struct container *c)
 {
         char id[65];
-        cx_runtime_new_id(id);
+        runtime_new_id(id);
         return cx_sprintf("%s/exec-%.12s.pid", c->folder, id);
 }
 
-int cx_container_exec(struct cx_runtime *rt, const struct cx_container *c, const char *const *argv, int64_t timeout,
-                      struct cx_buf *ret_output, int *ret_status, struct cx_error *err)
+int container_exec(struct runtime *rt, const struct container *c, const char *const *argv, int64_t timeout,
+                   struct cx_buf *ret_output, int *ret_status, struct cx_error *err)
 {
         size_t max = count_args(argv) + 12;
         CX_CLEANUP(cx_freep) const char **full = cx_alloc_array(max, sizeof *full);
@@ -104,8 +104,8 @@ static int spawn_pipes(const char *const *argv, bool use_stdin, int ret_fds[3], 
         return r;
 }
 
-int cx_container_exec_start(struct cx_runtime *rt, const struct cx_container *c, const char *const *argv, bool tty,
-                            bool use_stdin, int ret_fds[3], pid_t *ret_pid, struct cx_error *err)
+int container_exec_start(struct runtime *rt, const struct container *c, const char *const *argv, bool tty,
+                         bool use_stdin, int ret_fds[3], pid_t *ret_pid, struct cx_error *err)
 {
         size_t max = count_args(argv) + 12;
         CX_CLEANUP(cx_freep) const char **full = cx_alloc_array(max, sizeof *full);

@@ -3,12 +3,12 @@
 // thread turns conmon's exit files into events, and every ten seconds looks for containers whose monitor has died.
 #include "kubelet/runtime/runtime_internal.h"
 
-#include "base/buf.h"
-#include "base/log.h"
-#include "base/process.h"
-#include "base/random.h"
-#include "base/time.h"
 #include "kubelet/runtime/cgroup.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 #define LOST_PERIOD (10 * CX_NS_PER_S)
 
-void cx_runtime_new_id(char to[65])
+void runtime_new_id(char to[65])
 {
         unsigned char raw[32];
         cx_random_bytes(raw, sizeof raw);
@@ -27,7 +27,7 @@ void cx_runtime_new_id(char to[65])
                 snprintf(to + 2 * i, 3, "%02x", raw[i]);
 }
 
-uint64_t cx_pid_start(pid_t pid)
+uint64_t pid_start(pid_t pid)
 {
         if (pid <= 0)
                 return 0;
@@ -45,19 +45,19 @@ uint64_t cx_pid_start(pid_t pid)
         return state == 'Z' || state == 'X' ? 0 : start;
 }
 
-struct cx_cni *cx_runtime_cni(struct cx_runtime *rt)
+struct cni *runtime_cni(struct runtime *rt)
 {
         return rt->cni;
 }
 
-const char *cx_runtime_cgroup_root(const struct cx_runtime *rt)
+const char *runtime_cgroup_root(const struct runtime *rt)
 {
         return rt->cgroup_root;
 }
 
 // Calls `each` with the name of every entry of a folder.
-static void each_entry(struct cx_runtime *rt, const char *root, const char *folder,
-                       void (*each)(struct cx_runtime *, const char *))
+static void each_entry(struct runtime *rt, const char *root, const char *folder,
+                       void (*each)(struct runtime *, const char *))
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", root, folder);
         CX_STRINGS names = CX_STRINGS_INIT; // first all, since `each` may remove some
@@ -72,52 +72,52 @@ static void each_entry(struct cx_runtime *rt, const char *root, const char *fold
                 each(rt, names.items[i]);
 }
 
-static void load_sandbox(struct cx_runtime *rt, const char *name)
+static void load_sandbox(struct runtime *rt, const char *name)
 {
         CX_CLEANUP(cx_freep) char *id = cx_strndup(name, strcspn(name, "."));
         if (cx_map_has(&rt->sandboxes, id))
                 return;
-        struct cx_sandbox *sandbox = cx_sandbox_load(rt, id);
+        struct sandbox *sandbox = sandbox_load(rt, id);
         if (sandbox) {
                 cx_map_set(&rt->sandboxes, sandbox->id, sandbox);
                 return;
         }
         cx_info("Removing a sandbox that was never finished", "id", id);
-        cx_sandbox_remove_files(rt, id);
+        sandbox_remove_files(rt, id);
 }
 
-static void load_container(struct cx_runtime *rt, const char *id)
+static void load_container(struct runtime *rt, const char *id)
 {
         if (cx_map_has(&rt->containers, id))
                 return;
-        struct cx_container *container = cx_container_load(rt, id);
-        if (!container || (container->state.status == CX_CONTAINER_CREATED && !cx_container_adopt(rt, container))) {
+        struct container *container = container_load(rt, id);
+        if (!container || (container->state.status == CONTAINER_CREATED && !container_adopt(rt, container))) {
                 cx_info("Removing a container that was never finished", "id", id);
                 CX_ERROR err = CX_ERROR_INIT;
-                if (cx_container_remove_files(rt, id, container ? container->cgroup : NULL, true, &err) < 0)
+                if (container_remove_files(rt, id, container ? container->cgroup : NULL, true, &err) < 0)
                         cx_err(&err, "Cannot remove a container's files", "id", id);
-                cx_container_unref(container);
+                container_unref(container);
                 return;
         }
-        (void)cx_container_take_exit(rt, container);
+        (void)container_take_exit(rt, container);
         cx_map_set(&rt->containers, container->id, container);
 }
 
 // What runc or conmon wrote about a container that is gone by now: they outlive a kubelet that was killed.
-static void drop_leftover(struct cx_runtime *rt, const char *id)
+static void drop_leftover(struct runtime *rt, const char *id)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        if (!cx_map_has(&rt->containers, id) && cx_container_remove_files(rt, id, NULL, true, &err) < 0)
+        if (!cx_map_has(&rt->containers, id) && container_remove_files(rt, id, NULL, true, &err) < 0)
                 cx_err(&err, "Cannot remove what is left of a container", "id", id);
 }
 
-static void drop_leases(struct cx_runtime *rt)
+static void drop_leases(struct runtime *rt)
 {
         CX_STRINGS ids = CX_STRINGS_INIT;
         CX_MAP_FOREACH (&rt->sandboxes, entry) {
                 cx_strings_add(&ids, entry->key);
         }
-        cx_cni_keep_leases(rt->cni, &ids);
+        cni_keep_leases(rt->cni, &ids);
 }
 
 // conmon wants the whole path of the runtime.
@@ -137,7 +137,7 @@ static char *find_program(const char *name)
         return cx_strdup(name);
 }
 
-static int make_folders(const struct cx_runtime_options *o, struct cx_error *err)
+static int make_folders(const struct runtime_options *o, struct cx_error *err)
 {
         static const char *const names[] = {"sandboxes", "containers", "exits", "runc"};
         for (size_t i = 0; i < 2 * CX_ARRAY_SIZE(names); i++) {
@@ -152,12 +152,12 @@ static int make_folders(const struct cx_runtime_options *o, struct cx_error *err
         return 0;
 }
 
-int cx_runtime_open(const struct cx_runtime_options *o, struct cx_runtime **ret_runtime, struct cx_error *err)
+int runtime_open(const struct runtime_options *o, struct runtime **ret_runtime, struct cx_error *err)
 {
         int r = make_folders(o, err);
         if (r < 0)
                 return r;
-        struct cx_runtime *rt = cx_alloc(sizeof *rt);
+        struct runtime *rt = cx_alloc(sizeof *rt);
         rt->root = cx_strdup(o->root);
         rt->state = cx_strdup(o->state);
         rt->cgroup_root = cx_strdup(strcmp(o->cgroup_root, "/") == 0 ? "" : o->cgroup_root);
@@ -169,7 +169,7 @@ int cx_runtime_open(const struct cx_runtime_options *o, struct cx_runtime **ret_
         rt->pids_limit = o->pids_limit;
         rt->on_exit = o->on_exit;
         rt->context = o->context;
-        rt->cgroup_v2 = cx_cgroup_is_v2();
+        rt->cgroup_v2 = cgroup_is_v2();
         rt->inotify_fd = rt->stop_fd = -1;
         pthread_mutex_init(&rt->lock, NULL);
         CX_BUF score = CX_BUF_INIT_MAX(64);
@@ -199,31 +199,31 @@ int cx_runtime_open(const struct cx_runtime_options *o, struct cx_runtime **ret_
         return 0;
 }
 
-static void exited(struct cx_runtime *rt, struct cx_container *container)
+static void exited(struct runtime *rt, struct container *container)
 {
-        if (cx_container_take_exit(rt, container) && rt->on_exit)
+        if (container_take_exit(rt, container) && rt->on_exit)
                 rt->on_exit(rt->context, container->pod_uid, container->id);
 }
 
-static struct cx_container *by_id(struct cx_runtime *rt, const char *id)
+static struct container *by_id(struct runtime *rt, const char *id)
 {
         pthread_mutex_lock(&rt->lock);
-        struct cx_container *container = cx_map_get(&rt->containers, id);
+        struct container *container = cx_map_get(&rt->containers, id);
         if (container)
                 __atomic_add_fetch(&container->refs, 1, __ATOMIC_RELAXED);
         pthread_mutex_unlock(&rt->lock);
         return container;
 }
 
-static void read_events(struct cx_runtime *rt)
+static void read_events(struct runtime *rt)
 {
         char block[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
         ssize_t n = read(rt->inotify_fd, block, sizeof block);
         for (char *p = block; n > 0 && p < block + n;) {
                 struct inotify_event *event = (struct inotify_event *)p;
                 p += sizeof *event + event->len;
-                CX_CLEANUP(cx_container_unrefp)
-                struct cx_container *container = event->len ? by_id(rt, event->name) : NULL;
+                CX_CLEANUP(container_unrefp)
+                struct container *container = event->len ? by_id(rt, event->name) : NULL;
                 if (container)
                         exited(rt, container);
         }
@@ -231,30 +231,30 @@ static void read_events(struct cx_runtime *rt)
 
 // A container whose process is gone without an exit file has lost its monitor, and gets the file's word from us. One that
 // runs on without its monitor has nobody to read its output and to tell how it ends: it is ended.
-static void check_lost(struct cx_runtime *rt)
+static void check_lost(struct runtime *rt)
 {
-        CX_CONTAINERS all = {0};
-        cx_runtime_containers(rt, NULL, &all);
+        CONTAINERS all = {0};
+        runtime_containers(rt, NULL, &all);
         for (size_t i = 0; i < all.count; i++) {
-                struct cx_container *c = all.items[i];
-                struct cx_container_state state;
-                cx_container_state(rt, c, &state);
-                if (state.status != CX_CONTAINER_RUNNING)
+                struct container *c = all.items[i];
+                struct container_state state;
+                container_state(rt, c, &state);
+                if (state.status != CONTAINER_RUNNING)
                         continue;
-                if (cx_container_has_process(&state) && !cx_container_monitored(c)) {
+                if (container_has_process(&state) && !container_monitored(c)) {
                         cx_warn("A container has lost its monitor and is ended", "id", c->id, "pod", c->pod_name);
-                        (void)cx_container_signal(rt, c, SIGKILL);
-                        for (int n = 0; n < 100 && cx_container_has_process(&state); n++)
+                        (void)container_signal(rt, c, SIGKILL);
+                        for (int n = 0; n < 100 && container_has_process(&state); n++)
                                 nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
                 }
-                if (!cx_container_has_process(&state))
+                if (!container_has_process(&state))
                         exited(rt, c);
         }
 }
 
 static void *watch(void *context)
 {
-        struct cx_runtime *rt = context;
+        struct runtime *rt = context;
         int64_t next = cx_time_monotonic() + LOST_PERIOD;
         for (;;) {
                 struct pollfd fds[2] = {{rt->inotify_fd, POLLIN, 0}, {rt->stop_fd, POLLIN, 0}};
@@ -271,7 +271,7 @@ static void *watch(void *context)
         }
 }
 
-int cx_runtime_start(struct cx_runtime *rt, struct cx_error *err)
+int runtime_start(struct runtime *rt, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *exits = cx_sprintf("%s/exits", rt->state);
         rt->inotify_fd = inotify_init1(IN_CLOEXEC);
@@ -279,8 +279,8 @@ int cx_runtime_start(struct cx_runtime *rt, struct cx_error *err)
         if (rt->inotify_fd < 0 || rt->stop_fd < 0 ||
             inotify_add_watch(rt->inotify_fd, exits, IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
                 return cx_error_set(err, -errno, "cannot watch %s: %s", exits, strerror(errno));
-        CX_CONTAINERS all = {0};
-        cx_runtime_containers(rt, NULL, &all);
+        CONTAINERS all = {0};
+        runtime_containers(rt, NULL, &all);
         for (size_t i = 0; i < all.count; i++) // what ended between opening and now
                 exited(rt, all.items[i]);
         int r = -pthread_create(&rt->watcher, NULL, watch, rt);
@@ -290,7 +290,7 @@ int cx_runtime_start(struct cx_runtime *rt, struct cx_error *err)
         return 0;
 }
 
-void cx_runtime_free(struct cx_runtime *rt)
+void runtime_free(struct runtime *rt)
 {
         if (!rt)
                 return;
@@ -300,10 +300,10 @@ void cx_runtime_free(struct cx_runtime *rt)
                 pthread_join(rt->watcher, NULL);
         }
         CX_MAP_FOREACH (&rt->sandboxes, entry) {
-                cx_sandbox_unref(entry->value);
+                sandbox_unref(entry->value);
         }
         CX_MAP_FOREACH (&rt->containers, other) {
-                cx_container_unref(other->value);
+                container_unref(other->value);
         }
         cx_map_release(&rt->sandboxes);
         cx_map_release(&rt->containers);
@@ -323,17 +323,17 @@ void cx_runtime_free(struct cx_runtime *rt)
 
 static int older(const void *a, const void *b)
 {
-        const struct cx_container *x = *(struct cx_container *const *)a, *y = *(struct cx_container *const *)b;
+        const struct container *x = *(struct container *const *)a, *y = *(struct container *const *)b;
         if (x->created != y->created)
                 return x->created < y->created ? -1 : 1;
         return strcmp(x->id, y->id);
 }
 
-void cx_runtime_containers(struct cx_runtime *rt, const char *pod_uid, struct cx_containers *ret_list)
+void runtime_containers(struct runtime *rt, const char *pod_uid, struct containers *ret_list)
 {
         pthread_mutex_lock(&rt->lock);
         CX_MAP_FOREACH (&rt->containers, entry) {
-                struct cx_container *container = entry->value;
+                struct container *container = entry->value;
                 if (pod_uid && strcmp(container->pod_uid, pod_uid) != 0)
                         continue;
                 ret_list->items = cx_realloc_array(ret_list->items, ret_list->count + 1, sizeof *ret_list->items);
@@ -345,18 +345,18 @@ void cx_runtime_containers(struct cx_runtime *rt, const char *pod_uid, struct cx
                 qsort(ret_list->items, ret_list->count, sizeof *ret_list->items, older);
 }
 
-void cx_containers_release(struct cx_containers *list)
+void containers_release(struct containers *list)
 {
         for (size_t i = 0; i < list->count; i++)
-                cx_container_unref(list->items[i]);
+                container_unref(list->items[i]);
         free(list->items);
-        *list = (struct cx_containers){0};
+        *list = (struct containers){0};
 }
 
-struct cx_container *cx_runtime_container(struct cx_runtime *rt, const char *pod_uid, const char *name, bool previous)
+struct container *runtime_container(struct runtime *rt, const char *pod_uid, const char *name, bool previous)
 {
-        CX_CONTAINERS list = {0};
-        cx_runtime_containers(rt, pod_uid, &list);
+        CONTAINERS list = {0};
+        runtime_containers(rt, pod_uid, &list);
         for (size_t i = list.count; i-- > 0;) {
                 if (strcmp(list.items[i]->name, name) != 0)
                         continue;
@@ -370,28 +370,28 @@ struct cx_container *cx_runtime_container(struct cx_runtime *rt, const char *pod
         return NULL;
 }
 
-void cx_runtime_pods(struct cx_runtime *rt, struct cx_strings *ret_uids)
+void runtime_pods(struct runtime *rt, struct cx_strings *ret_uids)
 {
         pthread_mutex_lock(&rt->lock);
         CX_MAP_FOREACH (&rt->sandboxes, entry) {
-                const char *uid = ((struct cx_sandbox *)entry->value)->pod_uid;
+                const char *uid = ((struct sandbox *)entry->value)->pod_uid;
                 if (!cx_strings_has(ret_uids, uid))
                         cx_strings_add(ret_uids, uid);
         }
         CX_MAP_FOREACH (&rt->containers, other) {
-                const char *uid = ((struct cx_container *)other->value)->pod_uid;
+                const char *uid = ((struct container *)other->value)->pod_uid;
                 if (!cx_strings_has(ret_uids, uid))
                         cx_strings_add(ret_uids, uid);
         }
         pthread_mutex_unlock(&rt->lock);
 }
 
-struct cx_sandbox *cx_runtime_sandbox(struct cx_runtime *rt, const char *pod_uid)
+struct sandbox *runtime_sandbox(struct runtime *rt, const char *pod_uid)
 {
-        struct cx_sandbox *best = NULL;
+        struct sandbox *best = NULL;
         pthread_mutex_lock(&rt->lock);
         CX_MAP_FOREACH (&rt->sandboxes, entry) {
-                struct cx_sandbox *sandbox = entry->value;
+                struct sandbox *sandbox = entry->value;
                 if (strcmp(sandbox->pod_uid, pod_uid) == 0 && (!best || sandbox->created > best->created))
                         best = sandbox;
         }

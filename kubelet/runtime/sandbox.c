@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pod sandboxes without a pause process: a thread unshares network, IPC and UTS namespaces and bind-mounts them, which
 // keeps them when the thread ends. Only a shared PID namespace needs a process: its init, this same executable as
-// started with CX_PAUSE_ARGUMENT, which outlives the kubelet.
+// started with PAUSE_ARGUMENT, which outlives the kubelet.
 #include "kubelet/runtime/runtime_internal.h"
 
-#include "base/buf.h"
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/runtime/strays.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@
 #define NSFS_MAGIC 0x6e736673
 #endif
 
-void cx_sandbox_unref(struct cx_sandbox *s)
+void sandbox_unref(struct sandbox *s)
 {
         if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL))
                 return;
@@ -46,7 +46,7 @@ void cx_sandbox_unref(struct cx_sandbox *s)
 
 // --- records ---------------------------------------------------------------------------------------------------------
 
-static int save(struct cx_runtime *rt, const struct cx_sandbox *s, struct cx_error *err)
+static int save(struct runtime *rt, const struct sandbox *s, struct cx_error *err)
 {
         json_t *ips = json_array();
         for (size_t i = 0; i < s->ips.count; i++)
@@ -62,11 +62,11 @@ static int save(struct cx_runtime *rt, const struct cx_sandbox *s, struct cx_err
         CX_CLEANUP(cx_freep) char *text = cx_json_text(record);
         int r = cx_write_file(path, text, strlen(text), 0600, false, err);
         // After a reboot the record is only good for giving back what a network plugin keeps on disk.
-        bool keep = s->complete && s->attachment && !cx_cni_is_own(s->attachment);
+        bool keep = s->complete && s->attachment && !cni_is_own(s->attachment);
         return r == 0 && keep ? cx_write_file(kept, text, strlen(text), 0600, false, err) : r;
 }
 
-static void set_paths(struct cx_sandbox *s, bool shared_pid)
+static void set_paths(struct sandbox *s, bool shared_pid)
 {
         if (!s->host_network) {
                 s->ns_net = cx_sprintf("%s/ns/net", s->folder);
@@ -85,7 +85,7 @@ static void set_paths(struct cx_sandbox *s, bool shared_pid)
 
 // The pause process keeps its own record, "pid start", so that it is found also when the kubelet died before it had heard
 // of it.
-static void read_pause(struct cx_sandbox *s)
+static void read_pause(struct sandbox *s)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/pause.pid", s->folder);
         CX_BUF text = CX_BUF_INIT_MAX(64);
@@ -98,7 +98,7 @@ static void read_pause(struct cx_sandbox *s)
         }
 }
 
-struct cx_sandbox *cx_sandbox_load(struct cx_runtime *rt, const char *id)
+struct sandbox *sandbox_load(struct runtime *rt, const char *id)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/sandboxes/%s/sandbox.json", rt->state, id);
         CX_CLEANUP(cx_freep) char *kept = cx_sprintf("%s/sandboxes/%s.json", rt->root, id);
@@ -108,7 +108,7 @@ struct cx_sandbox *cx_sandbox_load(struct cx_runtime *rt, const char *id)
             cx_json_parse(text.data, text.length, false, &record, NULL) < 0 ||
             !cx_streq(cx_json_string(record, "id"), id) || !cx_json_string(record, "podUID"))
                 return NULL;
-        struct cx_sandbox *s = cx_alloc(sizeof *s);
+        struct sandbox *s = cx_alloc(sizeof *s);
         s->refs = 1;
         s->id = cx_strdup(id);
         s->folder = cx_sprintf("%s/sandboxes/%s", rt->state, id);
@@ -137,7 +137,7 @@ struct cx_sandbox *cx_sandbox_load(struct cx_runtime *rt, const char *id)
 // --- namespaces ------------------------------------------------------------------------------------------------------
 
 struct ns_job {
-        const struct cx_sandbox *sandbox;
+        const struct sandbox *sandbox;
         const char *hostname;
         const json_t *sysctls;
         char failed[256];
@@ -173,7 +173,7 @@ static int write_sysctl(const char *name, const char *value)
 
 static int set_up_namespaces(struct ns_job *job)
 {
-        const struct cx_sandbox *s = job->sandbox;
+        const struct sandbox *s = job->sandbox;
         int flags = (s->ns_net ? CLONE_NEWNET | CLONE_NEWUTS : 0) | (s->ns_ipc ? CLONE_NEWIPC : 0);
         if (flags && unshare(flags) < 0)
                 return -errno;
@@ -222,7 +222,7 @@ static int on_thread(void *(*run)(void *), void *job)
         return r;
 }
 
-void cx_pause_main(const char *pid_file)
+void pause_main(const char *pid_file)
 {
         // Make the PID namespace, write down its init, and leave it. Without a record nobody would ever end it.
         if (unshare(CLONE_NEWPID) < 0)
@@ -232,7 +232,7 @@ void cx_pause_main(const char *pid_file)
                 _exit(1);
         if (child > 0) {
                 char text[64];
-                int length = snprintf(text, sizeof text, "%d %llu\n", child, (unsigned long long)cx_pid_start(child));
+                int length = snprintf(text, sizeof text, "%d %llu\n", child, (unsigned long long)pid_start(child));
                 if (cx_write_file(pid_file, text, (size_t)length, 0600, false, NULL) == 0)
                         _exit(0);
                 kill(child, SIGKILL);
@@ -257,10 +257,10 @@ void cx_pause_main(const char *pid_file)
         }
 }
 
-static int start_pause(struct cx_sandbox *s, struct cx_error *err)
+static int start_pause(struct sandbox *s, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *record = cx_sprintf("%s/pause.pid", s->folder);
-        int r = cx_run_ok((const char *[]){"/proc/self/exe", CX_PAUSE_ARGUMENT, record, NULL}, NULL, err);
+        int r = cx_run_ok((const char *[]){"/proc/self/exe", PAUSE_ARGUMENT, record, NULL}, NULL, err);
         if (r < 0)
                 return cx_error_wrap(err, "cannot make a shared PID namespace");
         read_pause(s);
@@ -273,7 +273,7 @@ static int start_pause(struct cx_sandbox *s, struct cx_error *err)
 
 // --- files -----------------------------------------------------------------------------------------------------------
 
-static int write_hosts(const struct cx_sandbox *s, const struct cx_sandbox_config *config, struct cx_error *err)
+static int write_hosts(const struct sandbox *s, const struct sandbox_config *config, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
         if (s->host_network) {
@@ -330,18 +330,17 @@ static json_t *port_mappings(const json_t *pod)
         return list;
 }
 
-static struct cx_cni_pod cni_pod(const struct cx_sandbox *s)
+static struct cni_pod cni_pod(const struct sandbox *s)
 {
-        return (struct cx_cni_pod){.id = s->id,
-                                   .netns = s->ns_net,
-                                   .namespace = s->pod_namespace,
-                                   .name = s->pod_name,
-                                   .uid = s->pod_uid,
-                                   .port_mappings = s->port_mappings};
+        return (struct cni_pod){.id = s->id,
+                                .netns = s->ns_net,
+                                .namespace = s->pod_namespace,
+                                .name = s->pod_name,
+                                .uid = s->pod_uid,
+                                .port_mappings = s->port_mappings};
 }
 
-static int set_up(struct cx_runtime *rt, struct cx_sandbox *s, const struct cx_sandbox_config *config,
-                  struct cx_error *err)
+static int set_up(struct runtime *rt, struct sandbox *s, const struct sandbox_config *config, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *ns = cx_sprintf("%s/ns", s->folder);
         int r = cx_mkdir_all(ns, 0711, err);
@@ -374,8 +373,8 @@ static int set_up(struct cx_runtime *rt, struct cx_sandbox *s, const struct cx_s
         if (r == 0)
                 r = cx_write_file(s->resolv_conf, config->resolv_conf, strlen(config->resolv_conf), 0644, false, err);
         if (r == 0 && s->ns_net) {
-                struct cx_cni_pod pod = cni_pod(s);
-                r = cx_cni_add(rt->cni, &pod, &s->attachment, &s->ips, err);
+                struct cni_pod pod = cni_pod(s);
+                r = cni_add(rt->cni, &pod, &s->attachment, &s->ips, err);
         }
         if (r == 0)
                 r = write_hosts(s, config, err);
@@ -383,12 +382,12 @@ static int set_up(struct cx_runtime *rt, struct cx_sandbox *s, const struct cx_s
         return r == 0 ? save(rt, s, err) : r;
 }
 
-int cx_sandbox_create(struct cx_runtime *rt, const struct cx_sandbox_config *config, struct cx_sandbox **ret_sandbox,
-                      struct cx_error *err)
+int sandbox_create(struct runtime *rt, const struct sandbox_config *config, struct sandbox **ret_sandbox,
+                   struct cx_error *err)
 {
-        struct cx_sandbox *s = cx_alloc(sizeof *s);
+        struct sandbox *s = cx_alloc(sizeof *s);
         char id[65];
-        cx_runtime_new_id(id);
+        runtime_new_id(id);
         s->refs = 1;
         s->id = cx_strdup(id);
         s->folder = cx_sprintf("%s/sandboxes/%s", rt->state, id);
@@ -404,8 +403,8 @@ int cx_sandbox_create(struct cx_runtime *rt, const struct cx_sandbox_config *con
         set_paths(s, cx_json_bool(config->pod, "spec.shareProcessNamespace", false) && !s->host_pid);
         int r = set_up(rt, s, config, err);
         CX_ERROR failure = CX_ERROR_INIT;
-        if (r < 0 && cx_sandbox_remove(rt, s, &failure) == 0) {
-                cx_sandbox_unref(s);
+        if (r < 0 && sandbox_remove(rt, s, &failure) == 0) {
+                sandbox_unref(s);
                 return r;
         }
         pthread_mutex_lock(&rt->lock);
@@ -414,7 +413,7 @@ int cx_sandbox_create(struct cx_runtime *rt, const struct cx_sandbox_config *con
         pthread_mutex_unlock(&rt->lock);
         if (r < 0) { // kept in the books, incomplete: the pod's next sync or its end tries again
                 cx_err(&failure, "Cannot remove a half-made sandbox", "id", s->id);
-                cx_sandbox_unref(s);
+                sandbox_unref(s);
                 return r;
         }
         *ret_sandbox = s;
@@ -427,14 +426,14 @@ static bool is_nsfs(const char *path)
         return statfs(path, &fs) == 0 && fs.f_type == NSFS_MAGIC;
 }
 
-bool cx_sandbox_intact(const struct cx_sandbox *s)
+bool sandbox_intact(const struct sandbox *s)
 {
         if (!s->complete || (s->ns_net && !is_nsfs(s->ns_net)) || (s->ns_ipc && !is_nsfs(s->ns_ipc)))
                 return false;
-        return !s->ns_pid || (s->pause_pid > 0 && cx_pid_start(s->pause_pid) == s->pause_start);
+        return !s->ns_pid || (s->pause_pid > 0 && pid_start(s->pause_pid) == s->pause_start);
 }
 
-void cx_sandbox_remove_files(struct cx_runtime *rt, const char *id)
+void sandbox_remove_files(struct runtime *rt, const char *id)
 {
         static const char *const mounts[] = {"ns/net", "ns/uts", "ns/ipc", "ns/pid", "own"};
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/sandboxes/%s", rt->state, id);
@@ -452,35 +451,35 @@ void cx_sandbox_remove_files(struct cx_runtime *rt, const char *id)
 
 // A kubelet that died while it made the sandbox may have left a network plugin and the pause process' maker at work: they
 // would finish what is removed here.
-static void end_makers(struct cx_sandbox *s)
+static void end_makers(struct sandbox *s)
 {
         CX_CLEANUP(cx_freep) char *variable = cx_sprintf("CNI_CONTAINERID=%s", s->id);
         CX_CLEANUP(cx_freep) char *record = cx_sprintf("%s/pause.pid", s->folder);
         if (s->ns_net)
-                cx_strays_kill_by_variable(variable);
+                strays_kill_by_variable(variable);
         if (s->ns_pid)
-                cx_strays_kill((const char *const[]){CX_PAUSE_ARGUMENT, NULL}, record);
+                strays_kill((const char *const[]){PAUSE_ARGUMENT, NULL}, record);
 }
 
-int cx_sandbox_remove(struct cx_runtime *rt, struct cx_sandbox *s, struct cx_error *err)
+int sandbox_remove(struct runtime *rt, struct sandbox *s, struct cx_error *err)
 {
         if (!s->complete)
                 end_makers(s);
         if (s->ns_net) {
-                struct cx_cni_pod pod = cni_pod(s);
+                struct cni_pod pod = cni_pod(s);
                 if (!is_nsfs(s->ns_net))
                         pod.netns = "";
-                int r = cx_cni_del(rt->cni, &pod, s->attachment, err);
+                int r = cni_del(rt->cni, &pod, s->attachment, err);
                 if (r < 0)
                         return r;
         }
-        if (s->pause_pid > 0 && cx_pid_start(s->pause_pid) == s->pause_start)
+        if (s->pause_pid > 0 && pid_start(s->pause_pid) == s->pause_start)
                 kill(s->pause_pid, SIGKILL);
-        cx_sandbox_remove_files(rt, s->id);
+        sandbox_remove_files(rt, s->id);
         pthread_mutex_lock(&rt->lock);
-        struct cx_sandbox *held = cx_map_take(&rt->sandboxes, s->id);
+        struct sandbox *held = cx_map_take(&rt->sandboxes, s->id);
         pthread_mutex_unlock(&rt->lock);
-        cx_sandbox_unref(held);
+        sandbox_unref(held);
         return 0;
 }
 
@@ -520,7 +519,7 @@ static void *dial_thread(void *context)
         return NULL;
 }
 
-int cx_sandbox_dial(const struct cx_sandbox *s, int port)
+int sandbox_dial(const struct sandbox *s, int port)
 {
         struct dial_job job = {.netns = s->ns_net, .port = port};
         int r = on_thread(dial_thread, &job);

@@ -2,8 +2,8 @@
 // Capabilities, devices, hidden paths, system call filter and users of a container.
 #include "kubelet/runtime/spec_internal.h"
 
-#include "base/buf.h"
-#include "format/json.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/format/json.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -81,7 +81,7 @@ static bool named(const json_t *list, const char *capability)
         return false;
 }
 
-json_t *cx_spec_capabilities(const struct cx_spec_input *in, bool non_root)
+json_t *spec_capabilities(const struct spec_input *in, bool non_root)
 {
         const json_t *context = json_object_get(in->container, "securityContext");
         const json_t *add = cx_json_get(context, "capabilities.add"), *drop = cx_json_get(context, "capabilities.drop");
@@ -137,27 +137,27 @@ static void add_devices(json_t *list, const char *folder, int depth)
                 closedir(dir);
 }
 
-json_t *cx_spec_host_devices(void)
+json_t *spec_host_devices(void)
 {
         json_t *list = json_array();
         add_devices(list, "/dev", 0);
         return list;
 }
 
-json_t *cx_spec_masked_paths(void)
+json_t *spec_masked_paths(void)
 {
         return json_pack("[s,s,s,s,s,s,s,s,s,s]", "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys",
                          "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
                          "/proc/scsi", "/sys/firmware");
 }
 
-json_t *cx_spec_readonly_paths(void)
+json_t *spec_readonly_paths(void)
 {
         return json_pack("[s,s,s,s,s]", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger");
 }
 
 // RuntimeDefault: everything but the calls that administer the machine. A deny list keeps new kernels' calls working.
-json_t *cx_spec_seccomp(const struct cx_spec_input *in)
+json_t *spec_seccomp(const struct spec_input *in)
 {
         static const char *const denied[] = {"acct",
                                              "add_key",
@@ -214,7 +214,7 @@ json_t *cx_spec_seccomp(const struct cx_spec_input *in)
                                              "ustat",
                                              "vm86",
                                              "vm86old"};
-        const json_t *profile = cx_security_value(in->pod, in->container, "seccompProfile");
+        const json_t *profile = security_value(in->pod, in->container, "seccompProfile");
         if (!cx_streq(cx_json_string(profile, "type"), "RuntimeDefault"))
                 return NULL;
         bool admin = named(cx_json_get(json_object_get(in->container, "securityContext"), "capabilities.add"),
@@ -228,7 +228,7 @@ json_t *cx_spec_seccomp(const struct cx_spec_input *in)
                          "action", "SCMP_ACT_ERRNO", "errnoRet", 1);
 }
 
-int cx_open_in_root(const char *root, const char *path, int flags)
+int open_in_root(const char *root, const char *path, int flags)
 {
         CX_CLEANUP(cx_closep) int at = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (at < 0)
@@ -241,7 +241,7 @@ int cx_open_in_root(const char *root, const char *path, int flags)
 
 static void read_in_root(const char *root, const char *path, struct cx_buf *to)
 {
-        CX_CLEANUP(cx_closep) int fd = cx_open_in_root(root, path, O_RDONLY | O_NONBLOCK);
+        CX_CLEANUP(cx_closep) int fd = open_in_root(root, path, O_RDONLY | O_NONBLOCK);
         struct stat st;
         if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && cx_buf_read_fd(to, fd) < 0)
                 cx_buf_clear(to);
@@ -266,7 +266,7 @@ struct lookup {
         const char *name; // user or group name
         int64_t number;   // or its number; -1
         int64_t uid, gid;
-        struct cx_spec_user *groups_to;
+        struct spec_user *groups_to;
         char user[256];
 };
 
@@ -290,7 +290,7 @@ static bool match_group(void *context, char *const *f, size_t n CX_UNUSED)
         return strcmp(l->name, f[0]) == 0 && cx_parse_int(f[2], 0, UINT32_MAX - 1, &l->gid) == 0;
 }
 
-static void add_group(struct cx_spec_user *user, int64_t gid)
+static void add_group(struct spec_user *user, int64_t gid)
 {
         for (size_t i = 0; i < user->n_groups; i++)
                 if (user->groups[i] == gid)
@@ -340,10 +340,10 @@ static int image_user(const char *text, const char *passwd, const char *group, s
         return 0;
 }
 
-static int check_non_root(const struct cx_spec_input *in, const char *image, const struct cx_spec_user *user,
+static int check_non_root(const struct spec_input *in, const char *image, const struct spec_user *user,
                           const json_t *as_user, struct cx_error *err)
 {
-        if (!json_is_true(cx_security_value(in->pod, in->container, "runAsNonRoot")))
+        if (!json_is_true(security_value(in->pod, in->container, "runAsNonRoot")))
                 return 0;
         CX_CLEANUP(cx_freep)
         char *who = cx_sprintf("(pod: \"%s_%s(%s)\", container: %s)", cx_json_string_or(in->pod, "metadata.name", ""),
@@ -363,16 +363,16 @@ static int check_non_root(const struct cx_spec_input *in, const char *image, con
                          : cx_error_set(err, -EINVAL, "container has runAsNonRoot and image will run as root %s", who);
 }
 
-int cx_spec_user(const struct cx_spec_input *in, struct cx_spec_user *ret_user, struct cx_error *err)
+int spec_user(const struct spec_input *in, struct spec_user *ret_user, struct cx_error *err)
 {
         CX_BUF passwd = CX_BUF_INIT_MAX(4 << 20);
         CX_BUF group = CX_BUF_INIT_MAX(4 << 20);
         read_in_root(in->rootfs, "/etc/passwd", &passwd);
         read_in_root(in->rootfs, "/etc/group", &group);
         const char *image = cx_json_string_or(in->image_config, "User", "");
-        const json_t *as_user = cx_security_value(in->pod, in->container, "runAsUser");
-        const json_t *as_group = cx_security_value(in->pod, in->container, "runAsGroup");
-        struct cx_spec_user user = {0};
+        const json_t *as_user = security_value(in->pod, in->container, "runAsUser");
+        const json_t *as_group = security_value(in->pod, in->container, "runAsGroup");
+        struct spec_user user = {0};
         struct lookup found = {0};
         CX_CLEANUP(cx_freep)
         char *wanted = json_is_integer(as_user) ? cx_sprintf("%lld", (long long)json_integer_value(as_user))

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/runtime/spec.h"
 
-#include "api/quantity.h"
-#include "format/json.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/runtime/spec_internal.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/format/json.h"
 
-const json_t *cx_security_value(const json_t *pod, const json_t *container, const char *key)
+const json_t *security_value(const json_t *pod, const json_t *container, const char *key)
 {
         const json_t *own = json_object_get(json_object_get(container, "securityContext"), key);
         return own && !json_is_null(own) ? own : json_object_get(cx_json_get(pod, "spec.securityContext"), key);
@@ -37,16 +37,16 @@ static int check_resources(const json_t *pod, bool *ret_any, bool *ret_guarantee
         return 0;
 }
 
-const char *cx_pod_qos(const json_t *pod)
+const char *pod_qos(const json_t *pod)
 {
         bool any, guaranteed;
         (void)check_resources(pod, &any, &guaranteed);
         return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
 }
 
-int cx_oom_score_adj(const json_t *pod, const json_t *container, int64_t node_memory)
+int oom_score_adj(const json_t *pod, const json_t *container, int64_t node_memory)
 {
-        const char *qos = cx_pod_qos(pod), *priority = cx_json_string_or(pod, "spec.priorityClassName", "");
+        const char *qos = pod_qos(pod), *priority = cx_json_string_or(pod, "spec.priorityClassName", "");
         if (strcmp(qos, "Guaranteed") == 0 || strcmp(priority, "system-node-critical") == 0)
                 return -997;
         if (strcmp(qos, "BestEffort") == 0)
@@ -56,7 +56,7 @@ int cx_oom_score_adj(const json_t *pod, const json_t *container, int64_t node_me
         return score < 3 ? 3 : score > 999 ? 999 : (int)score;
 }
 
-static bool security_true(const struct cx_spec_input *in, const char *key)
+static bool security_true(const struct spec_input *in, const char *key)
 {
         return json_is_true(json_object_get(json_object_get(in->container, "securityContext"), key));
 }
@@ -77,7 +77,7 @@ static bool has_env(const struct cx_strings *env, const char *prefix)
         return false;
 }
 
-static json_t *process(const struct cx_spec_input *in, const struct cx_spec_user *user)
+static json_t *process(const struct spec_input *in, const struct spec_user *user)
 {
         json_t *env = strings_to_json(in->env), *groups = json_array();
         if (!has_env(in->env, "PATH="))
@@ -93,8 +93,8 @@ static json_t *process(const struct cx_spec_input *in, const struct cx_spec_user
         if (!cwd || !*cwd)
                 cwd = cx_json_string(in->image_config, "WorkingDir");
         bool privileged = security_true(in, "privileged");
-        const json_t *escalate = cx_security_value(NULL, in->container, "allowPrivilegeEscalation");
-        json_t *capabilities = cx_spec_capabilities(in, user->uid != 0);
+        const json_t *escalate = security_value(NULL, in->container, "allowPrivilegeEscalation");
+        json_t *capabilities = spec_capabilities(in, user->uid != 0);
         bool no_new = json_is_false(escalate) && !privileged;
         return json_pack("{s:b, s:{s:I, s:I, s:o}, s:o, s:o, s:s, s:o, s:b, s:i}", "terminal",
                          json_is_true(json_object_get(in->container, "tty")), "user", "uid", (json_int_t)user->uid,
@@ -111,7 +111,7 @@ static void add_mount(json_t *mounts, const char *target, const char *type, cons
                                                 source, "options", strings_to_json(&list)));
 }
 
-static bool has_target(const struct cx_spec_input *in, const char *target)
+static bool has_target(const struct spec_input *in, const char *target)
 {
         for (size_t i = 0; i < in->n_mounts; i++)
                 if (cx_streq(in->mounts[i].target, target))
@@ -119,14 +119,14 @@ static bool has_target(const struct cx_spec_input *in, const char *target)
         return false;
 }
 
-static void add_file(json_t *mounts, const struct cx_spec_input *in, const char *target, const char *source)
+static void add_file(json_t *mounts, const struct spec_input *in, const char *target, const char *source)
 {
         bool read_only = security_true(in, "readOnlyRootFilesystem");
         if (source && !has_target(in, target))
                 add_mount(mounts, target, "bind", source, read_only ? "rbind,rprivate,ro" : "rbind,rprivate,rw");
 }
 
-static json_t *mounts_of(const struct cx_spec_input *in)
+static json_t *mounts_of(const struct spec_input *in)
 {
         json_t *mounts = json_array();
         bool privileged = security_true(in, "privileged");
@@ -150,7 +150,7 @@ static json_t *mounts_of(const struct cx_spec_input *in)
         add_file(mounts, in, "/etc/hostname", in->hostname_file);
         add_file(mounts, in, "/etc/resolv.conf", in->resolv_conf);
         for (size_t i = 0; i < in->n_mounts; i++) {
-                const struct cx_spec_mount *m = &in->mounts[i];
+                const struct spec_mount *m = &in->mounts[i];
                 CX_CLEANUP(cx_freep)
                 char *options = cx_sprintf("rbind,%s,%s", m->propagation ? m->propagation : "rprivate",
                                            m->read_only ? "ro" : "rw");
@@ -159,7 +159,7 @@ static json_t *mounts_of(const struct cx_spec_input *in)
         return mounts;
 }
 
-static json_t *namespaces(const struct cx_spec_input *in)
+static json_t *namespaces(const struct spec_input *in)
 {
         json_t *list = json_pack("[{s:s}]", "type", "mount");
         const char *const paths[][2] = {{"network", in->ns_net}, {"ipc", in->ns_ipc}, {"uts", in->ns_uts}};
@@ -175,7 +175,7 @@ static json_t *namespaces(const struct cx_spec_input *in)
         return list;
 }
 
-static json_t *resources(const struct cx_spec_input *in)
+static json_t *resources(const struct spec_input *in)
 {
         const json_t *limits = cx_json_get(in->container, "resources.limits");
         const json_t *requests = cx_json_get(in->container, "resources.requests");
@@ -183,9 +183,9 @@ static json_t *resources(const struct cx_spec_input *in)
         int64_t cpu_limit = cx_quantity_milli_of(json_object_get(limits, "cpu"));
         int64_t cpu = cpu_asked ? cx_quantity_milli_of(cpu_asked) : cpu_limit;
         int64_t memory = cx_quantity_value_of(json_object_get(limits, "memory"));
-        json_t *cpus = json_pack("{s:I}", "shares", (json_int_t)cx_cgroup_shares(cpu));
+        json_t *cpus = json_pack("{s:I}", "shares", (json_int_t)cgroup_shares(cpu));
         if (cpu_limit > 0) {
-                json_object_set_new(cpus, "quota", json_integer(cx_cgroup_quota(cpu_limit)));
+                json_object_set_new(cpus, "quota", json_integer(cgroup_quota(cpu_limit)));
                 json_object_set_new(cpus, "period", json_integer(100000));
         }
         json_t *out = json_pack("{s:o, s:[o]}", "cpu", cpus, "devices",
@@ -199,22 +199,22 @@ static json_t *resources(const struct cx_spec_input *in)
         return out;
 }
 
-static json_t *linux_part(const struct cx_spec_input *in)
+static json_t *linux_part(const struct spec_input *in)
 {
         json_t *out = json_pack("{s:s, s:o, s:o}", "cgroupsPath", in->cgroups_path, "namespaces", namespaces(in),
                                 "resources", resources(in));
         bool privileged = security_true(in, "privileged");
         if (privileged) {
-                json_object_set_new(out, "devices", cx_spec_host_devices());
+                json_object_set_new(out, "devices", spec_host_devices());
                 json_object_set_new(out, "rootfsPropagation", json_string("rslave"));
         } else {
                 bool unmasked =
-                        cx_streq(json_string_value(cx_security_value(NULL, in->container, "procMount")), "Unmasked");
+                        cx_streq(json_string_value(security_value(NULL, in->container, "procMount")), "Unmasked");
                 if (!unmasked) {
-                        json_object_set_new(out, "maskedPaths", cx_spec_masked_paths());
-                        json_object_set_new(out, "readonlyPaths", cx_spec_readonly_paths());
+                        json_object_set_new(out, "maskedPaths", spec_masked_paths());
+                        json_object_set_new(out, "readonlyPaths", spec_readonly_paths());
                 }
-                json_t *seccomp = cx_spec_seccomp(in);
+                json_t *seccomp = spec_seccomp(in);
                 if (seccomp)
                         json_object_set_new(out, "seccomp", seccomp);
         }
@@ -226,10 +226,10 @@ static json_t *linux_part(const struct cx_spec_input *in)
         return out;
 }
 
-int cx_spec_build(const struct cx_spec_input *in, json_t **ret_spec, struct cx_error *err)
+int spec_build(const struct spec_input *in, json_t **ret_spec, struct cx_error *err)
 {
-        struct cx_spec_user user = {0};
-        int r = cx_spec_user(in, &user, err);
+        struct spec_user user = {0};
+        int r = spec_user(in, &user, err);
         if (r < 0)
                 return r;
         if (!in->args->count)

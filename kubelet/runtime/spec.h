@@ -3,23 +3,23 @@
 // /etc/passwd and /etc/group and, for privileged containers, the host's /dev. Any thread may call.
 #pragma once
 
-#include "base/error.h"
-#include "base/flags.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/flags.h"
 
 #include <jansson.h>
 
-struct cx_spec_mount {
+struct spec_mount {
         char *source, *target;
         bool read_only;
         const char *propagation; // "rprivate", "rslave", "rshared"
 };
-struct cx_spec_input {
+struct spec_input {
         const json_t *pod, *container, *image_config;
         const char *rootfs;                                    // mounted already
         const char *ns_net, *ns_ipc, *ns_uts, *ns_pid;         // NULL: the host's (pid: one of its own)
         const char *shm, *resolv_conf, *hosts, *hostname_file; // bind-mounted; NULL: none
         const struct cx_strings *args, *env;
-        const struct cx_spec_mount *mounts;
+        const struct spec_mount *mounts;
         size_t n_mounts;
         const char *cgroups_path;
         int oom_score_adj;
@@ -28,20 +28,20 @@ struct cx_spec_input {
         bool cgroup_v2;
 };
 // -EINVAL with upstream's sentence for what the user must fix (CreateContainerConfigError).
-int cx_spec_build(const struct cx_spec_input *input, json_t **ret_spec, struct cx_error *err) CX_CHECK;
+int spec_build(const struct spec_input *input, json_t **ret_spec, struct cx_error *err) CX_CHECK;
 
 // The user that a container runs as, from securityContext and the image.
-struct cx_spec_user {
+struct spec_user {
         uint32_t uid, gid;
         uint32_t groups[64];
         size_t n_groups;
         const char *home; // "/root" or "/"; constant
 };
-int cx_spec_user(const struct cx_spec_input *input, struct cx_spec_user *ret_user, struct cx_error *err) CX_CHECK;
+int spec_user(const struct spec_input *input, struct spec_user *ret_user, struct cx_error *err) CX_CHECK;
 // Opens a file of an image without following links out of its root.
-int cx_open_in_root(const char *root, const char *path, int flags) CX_CHECK;
+int open_in_root(const char *root, const char *path, int flags) CX_CHECK;
 // securityContext value: the container's own, else the pod's. Borrowed or NULL.
-const json_t *cx_security_value(const json_t *pod, const json_t *container, const char *key);
+const json_t *security_value(const json_t *pod, const json_t *container, const char *key);
 // "Guaranteed", "Burstable", "BestEffort".
-const char *cx_pod_qos(const json_t *pod);
-int cx_oom_score_adj(const json_t *pod, const json_t *container, int64_t node_memory);
+const char *pod_qos(const json_t *pod);
+int oom_score_adj(const json_t *pod, const json_t *container, int64_t node_memory);

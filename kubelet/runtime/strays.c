@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/runtime/strays.h"
 
-#include "base/buf.h"
-#include "base/flags.h"
-#include "base/time.h"
 #include "kubelet/runtime/runtime_internal.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/flags.h"
+#include "libcommon/base/time.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -53,7 +53,7 @@ static size_t each_stray(const struct wanted *w, int number)
                         continue;
                 if (number)
                         kill((pid_t)pid, number);
-                found += cx_pid_start((pid_t)pid) != 0;
+                found += pid_start((pid_t)pid) != 0;
         }
         if (dir)
                 closedir(dir);
@@ -68,17 +68,17 @@ static void kill_all(const struct wanted *w)
                 nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
 }
 
-bool cx_strays_exist(const char *const *programs, const char *argument)
+bool strays_exist(const char *const *programs, const char *argument)
 {
         return each_stray(&(struct wanted){programs, argument}, 0) > 0;
 }
 
-void cx_strays_kill(const char *const *programs, const char *argument)
+void strays_kill(const char *const *programs, const char *argument)
 {
         kill_all(&(struct wanted){programs, argument});
 }
 
-void cx_strays_kill_by_variable(const char *variable)
+void strays_kill_by_variable(const char *variable)
 {
         kill_all(&(struct wanted){NULL, variable});
 }

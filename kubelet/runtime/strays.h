@@ -4,14 +4,14 @@
 // their environment. Looking walks /proc: for the paths of failure and recovery only.
 #pragma once
 
-#include "base/error.h"
+#include "libcommon/base/error.h"
 
 #include <stdbool.h>
 
 // Whether a process lives that runs one of `programs` (NULL-ended; as argv[0], or as the script that argv[0] interprets)
 // and has `argument` among its arguments.
-bool cx_strays_exist(const char *const *programs, const char *argument);
+bool strays_exist(const char *const *programs, const char *argument);
 // Ends all such, and waits until they are gone (at most five seconds: one may hang in the kernel).
-void cx_strays_kill(const char *const *programs, const char *argument);
+void strays_kill(const char *const *programs, const char *argument);
 // Ends all whose environment has `variable` ("NAME=value"), and waits likewise.
-void cx_strays_kill_by_variable(const char *variable);
+void strays_kill_by_variable(const char *variable);

@@ -3,11 +3,11 @@
 // nodes/<name> with a subresource by path. Answers are remembered: tokens two minutes, permissions five, refusals 30 s.
 #include "kubelet/server/server_internal.h"
 
-#include "api/status.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
-#include "net/pki.h"
+#include "libcommon/api/status.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/pki.h"
 
 struct decision {
         int64_t until; // monotonic ns
@@ -22,7 +22,7 @@ static void decision_free(void *p)
         free(d);
 }
 
-static bool remembered(struct cx_kubelet_server *s, const char *key, bool *ret_good, json_t **ret_user)
+static bool remembered(struct kubelet_server *s, const char *key, bool *ret_good, json_t **ret_user)
 {
         pthread_mutex_lock(&s->lock);
         struct decision *d = cx_map_get(&s->decisions, key);
@@ -36,7 +36,7 @@ static bool remembered(struct cx_kubelet_server *s, const char *key, bool *ret_g
         return found;
 }
 
-static void remember(struct cx_kubelet_server *s, const char *key, bool good, json_t *user, int64_t seconds)
+static void remember(struct kubelet_server *s, const char *key, bool good, json_t *user, int64_t seconds)
 {
         struct decision *d = cx_alloc(sizeof *d);
         *d = (struct decision){.until = cx_time_monotonic() + seconds * CX_NS_PER_S,
@@ -63,7 +63,7 @@ static json_t *user_of_certificate(struct cx_http_request *request)
         return json_pack("{s:s, s:o}", "username", name, "groups", list);
 }
 
-static json_t *user_of_token(struct cx_kubelet_server *s, const char *token)
+static json_t *user_of_token(struct kubelet_server *s, const char *token)
 {
         char hash[65];
         cx_sha256_hex(token, strlen(token), hash);
@@ -114,7 +114,7 @@ static const char *verb_of(const char *method)
         return "get";
 }
 
-static bool review(struct cx_kubelet_server *s, const json_t *user, const char *verb, const char *subresource)
+static bool review(struct kubelet_server *s, const json_t *user, const char *verb, const char *subresource)
 {
         CX_CLEANUP(cx_freep) char *who = cx_json_text(user);
         CX_CLEANUP(cx_freep) char *key = cx_sprintf("access/%s/%s/%s", verb, subresource, who);
@@ -141,7 +141,7 @@ static bool review(struct cx_kubelet_server *s, const json_t *user, const char *
         return good;
 }
 
-bool cx_server_authorize(struct cx_kubelet_server *s, struct cx_http_request *request)
+bool server_authorize(struct kubelet_server *s, struct cx_http_request *request)
 {
         const char *header = cx_http_header(request, "Authorization"), *why = NULL;
         json_auto_t *user = user_of_certificate(request);

@@ -3,11 +3,11 @@
 // file to grow or the container to end, and only wakes the stream; the reading stays in one place.
 #include "kubelet/server/server_internal.h"
 
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/log_line.h"
 #include "kubelet/pod/pods.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -19,8 +19,8 @@
 #define SINCE_MAX (INT64_C(1000) * 365 * 86400) // seconds
 
 struct log_reader {
-        struct cx_runtime *runtime;
-        struct cx_container *container;
+        struct runtime *runtime;
+        struct container *container;
         int fd;
         bool follow, timestamps, done, at_line_start;
         char only[8];  // "stdout" or "stderr"; "" for both
@@ -36,10 +36,10 @@ struct log_reader {
 // Copies one line of the log, without its newline, to the output.
 static void take_line(struct log_reader *r, const char *line, size_t length)
 {
-        struct cx_log_line l;
+        struct log_line l;
         char stamp[64];
         int64_t when = 0;
-        if (!cx_log_line_parse(line, length, &l) || l.stamp_length >= sizeof stamp)
+        if (!log_line_parse(line, length, &l) || l.stamp_length >= sizeof stamp)
                 return;
         if (*r->only && (strlen(r->only) != l.stream_length || memcmp(r->only, l.stream, l.stream_length) != 0))
                 return;
@@ -93,9 +93,9 @@ static bool fill(struct log_reader *r)
 
 static bool still_runs(struct log_reader *r)
 {
-        struct cx_container_state state;
-        cx_container_state(r->runtime, r->container, &state);
-        return state.status != CX_CONTAINER_EXITED;
+        struct container_state state;
+        container_state(r->runtime, r->container, &state);
+        return state.status != CONTAINER_EXITED;
 }
 
 static ssize_t read_log(void *context, uint64_t offset CX_UNUSED, char *to, size_t max)
@@ -130,7 +130,7 @@ static void reader_unref(struct log_reader *r)
                 close(r->stop_fd);
         if (r->fd >= 0)
                 close(r->fd);
-        cx_container_unref(r->container);
+        container_unref(r->container);
         cx_buf_release(&r->in);
         cx_buf_release(&r->out);
         free(r);
@@ -209,8 +209,8 @@ static bool options(struct cx_http_request *request, struct log_reader *r, int64
         int64_t value;
         *ret_tail = -1;
         r->left = -1;
-        r->follow = cx_server_flag(request, "follow", NULL);
-        r->timestamps = cx_server_flag(request, "timestamps", NULL);
+        r->follow = server_flag(request, "follow", NULL);
+        r->timestamps = server_flag(request, "timestamps", NULL);
         if (number(request, "tailLines", 0, INT64_MAX, &value, &bad))
                 *ret_tail = value;
         if (number(request, "limitBytes", 1, INT64_MAX, &value, &bad))
@@ -227,20 +227,20 @@ static bool options(struct cx_http_request *request, struct log_reader *r, int64
         return !bad;
 }
 
-void cx_server_logs(struct cx_kubelet_server *s, struct cx_http_request *request, const char *namespace,
-                    const char *pod, const char *container)
+void server_logs(struct kubelet_server *s, struct cx_http_request *request, const char *namespace, const char *pod,
+                 const char *container)
 {
-        json_auto_t *object = cx_pods_find(s->kubelet->pods, namespace, pod);
+        json_auto_t *object = pods_find(s->kubelet->pods, namespace, pod);
         CX_CLEANUP(cx_freep) char *text = NULL;
-        if (!object || !cx_pod_container(object, container, NULL)) {
+        if (!object || !pod_container(object, container, NULL)) {
                 text = object ? cx_sprintf("container %s not found in pod %s_%s", container, pod, namespace)
                               : cx_sprintf("pod \"%s/%s\" not found\n", namespace, pod);
                 cx_http_respond_text(request, 404, text);
                 return;
         }
-        bool previous = cx_server_flag(request, "previous", NULL);
-        struct cx_container *found =
-                cx_runtime_container(s->kubelet->runtime, cx_json_string(object, "metadata.uid"), container, previous);
+        bool previous = server_flag(request, "previous", NULL);
+        struct container *found =
+                runtime_container(s->kubelet->runtime, cx_json_string(object, "metadata.uid"), container, previous);
         if (!found) {
                 text = previous ? cx_sprintf("previous terminated container \"%s\" in pod \"%s\" not found", container,
                                              pod)

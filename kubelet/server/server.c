@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/server/server_internal.h"
 
-#include "base/log.h"
-#include "base/metrics.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/pod/pods.h"
-#include "net/pki.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/metrics.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/pki.h"
 
 static bool route(const char *path, const char *prefix, struct cx_strings *ret_parts)
 {
@@ -20,8 +20,8 @@ static bool route(const char *path, const char *prefix, struct cx_strings *ret_p
 }
 
 // /exec/NS/POD[/UID]/CONTAINER. The running container (a reference), or NULL after answering why not.
-static struct cx_container *running_container(struct cx_kubelet_server *s, struct cx_http_request *request,
-                                              const struct cx_strings *parts)
+static struct container *running_container(struct kubelet_server *s, struct cx_http_request *request,
+                                           const struct cx_strings *parts)
 {
         CX_CLEANUP(cx_freep) char *why = NULL;
         json_auto_t *pod = NULL;
@@ -29,29 +29,29 @@ static struct cx_container *running_container(struct cx_kubelet_server *s, struc
                 cx_http_respond_text(request, 404, "404 page not found\n");
                 return NULL;
         }
-        pod = cx_pods_find(s->kubelet->pods, parts->items[0], parts->items[1]);
+        pod = pods_find(s->kubelet->pods, parts->items[0], parts->items[1]);
         if (!pod) {
                 why = cx_sprintf("pod does not exist");
                 cx_http_respond_text(request, 404, why);
                 return NULL;
         }
         const char *name = parts->items[parts->count - 1];
-        struct cx_container *c =
-                cx_runtime_container(s->kubelet->runtime, cx_json_string_or(pod, "metadata.uid", ""), name, false);
-        struct cx_container_state state = {.status = CX_CONTAINER_EXITED};
+        struct container *c =
+                runtime_container(s->kubelet->runtime, cx_json_string_or(pod, "metadata.uid", ""), name, false);
+        struct container_state state = {.status = CONTAINER_EXITED};
         if (c)
-                cx_container_state(s->kubelet->runtime, c, &state);
-        if (state.status == CX_CONTAINER_RUNNING)
+                container_state(s->kubelet->runtime, c, &state);
+        if (state.status == CONTAINER_RUNNING)
                 return c;
-        cx_container_unref(c);
+        container_unref(c);
         why = cx_sprintf("container not found (\"%s\")", name);
         cx_http_respond_text(request, 404, why);
         return NULL;
 }
 
-static void run_command(struct cx_kubelet_server *s, struct cx_http_request *request, const struct cx_strings *parts)
+static void run_command(struct kubelet_server *s, struct cx_http_request *request, const struct cx_strings *parts)
 {
-        CX_CLEANUP(cx_container_unrefp) struct cx_container *c = running_container(s, request, parts);
+        CX_CLEANUP(container_unrefp) struct container *c = running_container(s, request, parts);
         if (!c)
                 return;
         CX_STRINGS argv = CX_STRINGS_INIT;
@@ -72,58 +72,58 @@ static void run_command(struct cx_kubelet_server *s, struct cx_http_request *req
         CX_BUF output = CX_BUF_INIT_MAX(1 << 20);
         CX_ERROR err = CX_ERROR_INIT;
         int status = 0;
-        int r = cx_container_exec(s->kubelet->runtime, c, (const char *const *)argv.items, 300 * CX_NS_PER_S, &output,
-                                  &status, &err);
+        int r = container_exec(s->kubelet->runtime, c, (const char *const *)argv.items, 300 * CX_NS_PER_S, &output,
+                               &status, &err);
         if (r < 0)
                 cx_http_respond_text(request, 500, cx_error_text(&err));
         else
                 cx_http_respond(request, status == 0 ? 200 : 500, "text/plain", output.data, output.length);
 }
 
-static void respond_pods(struct cx_kubelet_server *s, struct cx_http_request *request)
+static void respond_pods(struct kubelet_server *s, struct cx_http_request *request)
 {
-        json_t *items = cx_pods_list(s->kubelet->pods);
+        json_t *items = pods_list(s->kubelet->pods);
         cx_http_respond_json(
                 request, 200,
                 json_pack("{s:s, s:s, s:{}, s:o}", "kind", "PodList", "apiVersion", "v1", "metadata", "items", items));
 }
 
-static void respond_metrics(struct cx_kubelet_server *s, struct cx_http_request *request,
-                            void (*write_metrics)(struct cx_kubelet_server *, struct cx_buf *))
+static void respond_metrics(struct kubelet_server *s, struct cx_http_request *request,
+                            void (*write_metrics)(struct kubelet_server *, struct cx_buf *))
 {
         CX_BUF text = CX_BUF_INIT;
         write_metrics(s, &text);
         cx_http_respond_buf(request, 200, CX_METRICS_CONTENT_TYPE, &text);
 }
 
-static void forward(struct cx_kubelet_server *s, struct cx_http_request *request, const struct cx_strings *parts)
+static void forward(struct kubelet_server *s, struct cx_http_request *request, const struct cx_strings *parts)
 {
         json_auto_t *pod = parts->count == 2 || parts->count == 3
-                                   ? cx_pods_find(s->kubelet->pods, parts->items[0], parts->items[1])
+                                   ? pods_find(s->kubelet->pods, parts->items[0], parts->items[1])
                                    : NULL;
         if (pod)
-                cx_server_port_forward(s, request, cx_json_string_or(pod, "metadata.uid", ""));
+                server_port_forward(s, request, cx_json_string_or(pod, "metadata.uid", ""));
         else
                 cx_http_respond_text(request, 404, "pod does not exist");
 }
 
 static void handle(struct cx_http_request *request, void *context)
 {
-        struct cx_kubelet_server *s = context;
+        struct kubelet_server *s = context;
         const char *path = cx_http_path(request);
         CX_STRINGS parts = CX_STRINGS_INIT;
-        if (!cx_server_authorize(s, request))
+        if (!server_authorize(s, request))
                 return;
         if (route(path, "/containerLogs", &parts) && parts.count == 3) {
-                cx_server_logs(s, request, parts.items[0], parts.items[1], parts.items[2]);
+                server_logs(s, request, parts.items[0], parts.items[1], parts.items[2]);
         } else if (route(path, "/exec", &parts)) {
-                struct cx_container *c = running_container(s, request, &parts);
+                struct container *c = running_container(s, request, &parts);
                 if (c)
-                        cx_server_exec(s, request, c);
+                        server_exec(s, request, c);
         } else if (route(path, "/attach", &parts)) {
-                struct cx_container *c = running_container(s, request, &parts);
+                struct container *c = running_container(s, request, &parts);
                 if (c)
-                        cx_server_attach(s, request, c);
+                        server_attach(s, request, c);
         } else if (route(path, "/portForward", &parts)) {
                 forward(s, request, &parts);
         } else if (route(path, "/run", &parts)) {
@@ -133,14 +133,14 @@ static void handle(struct cx_http_request *request, void *context)
         } else if (strcmp(path, "/healthz") == 0 || cx_has_prefix(path, "/healthz/")) {
                 cx_http_respond_text(request, 200, "ok");
         } else if (strcmp(path, "/metrics") == 0) {
-                respond_metrics(s, request, cx_server_metrics);
+                respond_metrics(s, request, server_metrics);
         } else if (strcmp(path, "/metrics/resource") == 0) {
-                respond_metrics(s, request, cx_server_resource_metrics);
+                respond_metrics(s, request, server_resource_metrics);
         } else if (strcmp(path, "/stats/summary") == 0) {
-                cx_http_respond_json(request, 200, cx_server_stats(s));
+                cx_http_respond_json(request, 200, server_stats(s));
         } else if (strcmp(path, "/configz") == 0) {
                 cx_http_respond_json(request, 200,
-                                     json_pack("{s:o}", "kubeletconfig", cx_kubelet_settings_json(s->settings)));
+                                     json_pack("{s:o}", "kubeletconfig", kubelet_settings_json(s->settings)));
         } else {
                 cx_http_respond_text(request, 404, "404 page not found\n");
         }
@@ -163,9 +163,9 @@ static int read_pem(const char *path, char **ret_pem, struct cx_error *err)
 }
 
 // The files given, else a self-signed pair that is kept in the folder of certificates.
-static int serving_pair(struct cx_kubelet_server *s, char **ret_cert, char **ret_key, struct cx_error *err)
+static int serving_pair(struct kubelet_server *s, char **ret_cert, char **ret_key, struct cx_error *err)
 {
-        const struct cx_kubelet_settings *o = s->settings;
+        const struct kubelet_settings *o = s->settings;
         if (o->tls_cert_file && *o->tls_cert_file) {
                 int r = read_pem(o->tls_cert_file, ret_cert, err);
                 return r < 0 ? r : read_pem(o->tls_key_file ? o->tls_key_file : o->tls_cert_file, ret_key, err);
@@ -193,10 +193,10 @@ static int serving_pair(struct cx_kubelet_server *s, char **ret_cert, char **ret
         return r < 0 ? r : cx_write_file(cert, *ret_cert, strlen(*ret_cert), 0644, false, err);
 }
 
-int cx_kubelet_server_start(const struct cx_kubelet *kubelet, const struct cx_kubelet_settings *settings,
-                            struct cx_kubelet_server **ret_server, struct cx_error *err)
+int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_settings *settings,
+                         struct kubelet_server **ret_server, struct cx_error *err)
 {
-        struct cx_kubelet_server *s = cx_alloc(sizeof *s);
+        struct kubelet_server *s = cx_alloc(sizeof *s);
         s->kubelet = kubelet;
         s->settings = settings;
         s->metrics = cx_metrics_new();
@@ -229,14 +229,14 @@ int cx_kubelet_server_start(const struct cx_kubelet *kubelet, const struct cx_ku
                                                                         .handler = handle_health},
                                        &s->healthz, err);
         if (r < 0) {
-                cx_kubelet_server_free(s);
+                kubelet_server_free(s);
                 return r;
         }
         *ret_server = s;
         return 0;
 }
 
-void cx_kubelet_server_free(struct cx_kubelet_server *s)
+void kubelet_server_free(struct kubelet_server *s)
 {
         if (!s)
                 return;

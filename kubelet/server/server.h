@@ -5,7 +5,7 @@
 #include "kubelet/config.h"
 #include "kubelet/kubelet.h"
 
-struct cx_kubelet_server;
-int cx_kubelet_server_start(const struct cx_kubelet *kubelet, const struct cx_kubelet_settings *settings,
-                            struct cx_kubelet_server **ret_server, struct cx_error *err) CX_CHECK;
-void cx_kubelet_server_free(struct cx_kubelet_server *server);
+struct kubelet_server;
+int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_settings *settings,
+                         struct kubelet_server **ret_server, struct cx_error *err) CX_CHECK;
+void kubelet_server_free(struct kubelet_server *server);

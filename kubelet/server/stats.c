@@ -2,20 +2,20 @@
 // /stats/summary and the metrics of containers, read from control groups at the time of asking.
 #include "kubelet/server/server_internal.h"
 
-#include "base/metrics.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/pod/pods.h"
 #include "kubelet/runtime/cgroup.h"
+#include "libcommon/base/metrics.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <sys/statvfs.h>
 
-static json_t *cpu_json(const char *now, const struct cx_cgroup_usage *u)
+static json_t *cpu_json(const char *now, const struct cgroup_usage *u)
 {
         return json_pack("{s:s, s:I}", "time", now, "usageCoreNanoSeconds", (json_int_t)u->cpu_ns);
 }
 
-static json_t *memory_json(const char *now, const struct cx_cgroup_usage *u)
+static json_t *memory_json(const char *now, const struct cgroup_usage *u)
 {
         return json_pack("{s:s, s:I, s:I, s:I, s:I}", "time", now, "usageBytes", (json_int_t)u->memory_usage,
                          "workingSetBytes", (json_int_t)u->memory_working_set, "rssBytes", (json_int_t)u->memory_rss,
@@ -33,18 +33,18 @@ static json_t *fs_json(const char *now, const char *path)
                          (json_int_t)fs.f_files, "inodesFree", (json_int_t)fs.f_ffree);
 }
 
-static json_t *pod_stats(struct cx_kubelet_server *s, const json_t *pod, const char *now)
+static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char *now)
 {
         const char *uid = cx_json_string_or(pod, "metadata.uid", "");
-        CX_CONTAINERS list = {0};
-        cx_runtime_containers(s->kubelet->runtime, uid, &list);
+        CONTAINERS list = {0};
+        runtime_containers(s->kubelet->runtime, uid, &list);
         json_t *containers = json_array();
-        struct cx_cgroup_usage sum = {0};
+        struct cgroup_usage sum = {0};
         for (size_t i = 0; i < list.count; i++) {
-                struct cx_container_state state;
-                struct cx_cgroup_usage u;
-                cx_container_state(s->kubelet->runtime, list.items[i], &state);
-                if (state.status != CX_CONTAINER_RUNNING || cx_cgroup_usage(list.items[i]->cgroup, &u) < 0)
+                struct container_state state;
+                struct cgroup_usage u;
+                container_state(s->kubelet->runtime, list.items[i], &state);
+                if (state.status != CONTAINER_RUNNING || cgroup_usage(list.items[i]->cgroup, &u) < 0)
                         continue;
                 char since[CX_TIME_TEXT];
                 cx_time_format(state.started, since);
@@ -64,9 +64,9 @@ static json_t *pod_stats(struct cx_kubelet_server *s, const json_t *pod, const c
 }
 
 // The node's own use, of the whole machine.
-static struct cx_cgroup_usage node_usage(const struct cx_kubelet *k)
+static struct cgroup_usage node_usage(const struct kubelet *k)
 {
-        struct cx_cgroup_usage u = {0};
+        struct cgroup_usage u = {0};
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
         unsigned long long user = 0, nice_time = 0, sys = 0, available = 0;
         if (cx_buf_read_file(&text, "/proc/stat") == 0 &&
@@ -80,34 +80,34 @@ static struct cx_cgroup_usage node_usage(const struct cx_kubelet *k)
         return u;
 }
 
-json_t *cx_server_stats(struct cx_kubelet_server *s)
+json_t *server_stats(struct kubelet_server *s)
 {
         char now[CX_TIME_TEXT];
         cx_time_format(cx_time_now(), now);
-        json_auto_t *pods = cx_pods_list(s->kubelet->pods);
+        json_auto_t *pods = pods_list(s->kubelet->pods);
         json_t *list = json_array(), *pod;
         size_t i;
         json_array_foreach (pods, i, pod)
                 json_array_append_new(list, pod_stats(s, pod, now));
-        struct cx_cgroup_usage u = node_usage(s->kubelet);
+        struct cgroup_usage u = node_usage(s->kubelet);
         return json_pack("{s:{s:s, s:o, s:o, s:o}, s:o}", "node", "nodeName", s->kubelet->node_name, "cpu",
                          cpu_json(now, &u), "memory", memory_json(now, &u), "fs", fs_json(now, s->kubelet->root),
                          "pods", list);
 }
 
-void cx_server_resource_metrics(struct cx_kubelet_server *s, struct cx_buf *to)
+void server_resource_metrics(struct kubelet_server *s, struct cx_buf *to)
 {
-        CX_CONTAINERS list = {0};
-        cx_runtime_containers(s->kubelet->runtime, NULL, &list);
+        CONTAINERS list = {0};
+        runtime_containers(s->kubelet->runtime, NULL, &list);
         CX_BUF memory = CX_BUF_INIT;
         cx_buf_add(to, "# HELP container_cpu_usage_seconds_total Cumulative cpu time consumed by the container\n"
                        "# TYPE container_cpu_usage_seconds_total counter\n");
         cx_buf_add(&memory, "# HELP container_memory_working_set_bytes Current working set of the container in bytes\n"
                             "# TYPE container_memory_working_set_bytes gauge\n");
         for (size_t i = 0; i < list.count; i++) {
-                const struct cx_container *c = list.items[i];
-                struct cx_cgroup_usage u;
-                if (cx_cgroup_usage(c->cgroup, &u) < 0)
+                const struct container *c = list.items[i];
+                struct cgroup_usage u;
+                if (cgroup_usage(c->cgroup, &u) < 0)
                         continue;
                 cx_buf_printf(to,
                               "container_cpu_usage_seconds_total{container=\"%s\",namespace=\"%s\",pod=\"%s\"} %.9f\n",
@@ -116,7 +116,7 @@ void cx_server_resource_metrics(struct cx_kubelet_server *s, struct cx_buf *to)
                               "container_memory_working_set_bytes{container=\"%s\",namespace=\"%s\",pod=\"%s\"} %llu\n",
                               c->name, c->pod_namespace, c->pod_name, (unsigned long long)u.memory_working_set);
         }
-        struct cx_cgroup_usage u = node_usage(s->kubelet);
+        struct cgroup_usage u = node_usage(s->kubelet);
         cx_buf_append(to, memory.data, memory.length);
         cx_buf_printf(to,
                       "# TYPE node_cpu_usage_seconds_total counter\nnode_cpu_usage_seconds_total %.9f\n"
@@ -124,16 +124,16 @@ void cx_server_resource_metrics(struct cx_kubelet_server *s, struct cx_buf *to)
                       (double)u.cpu_ns / 1e9, (unsigned long long)u.memory_working_set);
 }
 
-void cx_server_metrics(struct cx_kubelet_server *s, struct cx_buf *to)
+void server_metrics(struct kubelet_server *s, struct cx_buf *to)
 {
-        json_auto_t *pods = cx_pods_list(s->kubelet->pods);
-        CX_CONTAINERS list = {0};
+        json_auto_t *pods = pods_list(s->kubelet->pods);
+        CONTAINERS list = {0};
         size_t running = 0;
-        cx_runtime_containers(s->kubelet->runtime, NULL, &list);
+        runtime_containers(s->kubelet->runtime, NULL, &list);
         for (size_t i = 0; i < list.count; i++) {
-                struct cx_container_state state;
-                cx_container_state(s->kubelet->runtime, list.items[i], &state);
-                running += state.status == CX_CONTAINER_RUNNING;
+                struct container_state state;
+                container_state(s->kubelet->runtime, list.items[i], &state);
+                running += state.status == CONTAINER_RUNNING;
         }
         cx_metric_set(cx_metrics_gauge(s->metrics, "kubelet_running_pods", "Number of pods that this node knows", NULL),
                       (double)json_array_size(pods));

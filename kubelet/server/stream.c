@@ -3,10 +3,10 @@
 // another the peer's input to the process; the connection ends with a Status on the error channel.
 #include "kubelet/server/server_internal.h"
 
-#include "base/log.h"
-#include "base/time.h"
-#include "format/json.h"
-#include "net/websocket.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/websocket.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -19,9 +19,9 @@ enum stream_kind { STREAM_EXEC, STREAM_ATTACH, STREAM_FORWARD };
 
 struct session {
         enum stream_kind kind;
-        const struct cx_kubelet *kubelet;
-        struct cx_container *container;
-        struct cx_sandbox *sandbox;
+        const struct kubelet *kubelet;
+        struct container *container;
+        struct sandbox *sandbox;
         struct cx_strings command;
         int ports[16];
         size_t n_ports;
@@ -29,13 +29,13 @@ struct session {
         bool unversioned; // channel.k8s.io: success is not told, failure in words
         // while it runs
         struct cx_websocket *ws;
-        int fds[3];           // of the process; see cx_container_exec_start
+        int fds[3];           // of the process; see container_exec_start
         int sockets[16];      // of forwarded ports
         pthread_mutex_t lock; // guards fds[0] being closed
         bool peer_gone;
 };
 
-bool cx_server_flag(struct cx_http_request *request, const char *name, const char *other)
+bool server_flag(struct cx_http_request *request, const char *name, const char *other)
 {
         const char *value = cx_http_query(request, name);
         if (!value && other)
@@ -46,8 +46,8 @@ bool cx_server_flag(struct cx_http_request *request, const char *name, const cha
 static void session_free(void *context)
 {
         struct session *s = context;
-        cx_container_unref(s->container);
-        cx_sandbox_unref(s->sandbox);
+        container_unref(s->container);
+        sandbox_unref(s->sandbox);
         cx_strings_release(&s->command);
         pthread_mutex_destroy(&s->lock);
         free(s);
@@ -79,7 +79,7 @@ static void resize(struct session *s, const struct cx_buf *data)
         if (width <= 0 || height <= 0 || width > 65535 || height > 65535)
                 return;
         if (s->kind == STREAM_ATTACH) {
-                (void)cx_container_resize(s->container, (int)width, (int)height);
+                (void)container_resize(s->container, (int)width, (int)height);
                 return;
         }
         struct winsize w = {.ws_row = (unsigned short)height, .ws_col = (unsigned short)width};
@@ -168,7 +168,7 @@ static void run_exec(struct session *s)
         for (size_t i = 0; i < s->command.count; i++)
                 argv[i] = s->command.items[i];
         pid_t pid = -1;
-        if (cx_container_exec_start(s->kubelet->runtime, s->container, argv, s->tty, s->use_stdin, s->fds, &pid, &err) <
+        if (container_exec_start(s->kubelet->runtime, s->container, argv, s->tty, s->use_stdin, s->fds, &pid, &err) <
             0) {
                 send_status(s, 0, cx_error_text(&err));
                 return;
@@ -200,7 +200,7 @@ static void run_exec(struct session *s)
 
 static void run_attach(struct session *s)
 {
-        int fd = cx_container_attach(s->container);
+        int fd = container_attach(s->container);
         if (fd < 0) {
                 send_status(s, 0, "cannot attach to the container");
                 return;
@@ -256,7 +256,7 @@ static void run_forward(struct session *s)
                 if (cx_channel_send(s->ws, (int)i * 2, port, 2) < 0 ||
                     cx_channel_send(s->ws, (int)i * 2 + 1, port, 2) < 0)
                         return;
-                s->sockets[i] = cx_sandbox_dial(s->sandbox, s->ports[i]);
+                s->sockets[i] = sandbox_dial(s->sandbox, s->ports[i]);
                 if (s->sockets[i] < 0) {
                         CX_CLEANUP(cx_freep)
                         char *text = cx_sprintf("failed to connect to localhost:%d inside namespace \"%s\": %s",
@@ -335,22 +335,21 @@ static void upgrade(struct cx_http_request *request, struct session *s)
         cx_http_respond_upgrade(request, run_session, s, session_free);
 }
 
-static struct session *new_session(struct cx_kubelet_server *server, struct cx_http_request *request,
+static struct session *new_session(struct kubelet_server *server, struct cx_http_request *request,
                                    enum stream_kind kind)
 {
         struct session *s = cx_alloc(sizeof *s);
         s->kind = kind;
         s->kubelet = server->kubelet;
-        s->tty = cx_server_flag(request, "tty", NULL);
-        s->use_stdin = cx_server_flag(request, "stdin", "input");
+        s->tty = server_flag(request, "tty", NULL);
+        s->use_stdin = server_flag(request, "stdin", "input");
         pthread_mutex_init(&s->lock, NULL);
         for (size_t i = 0; i < CX_ARRAY_SIZE(s->sockets); i++)
                 s->sockets[i] = -1;
         return s;
 }
 
-void cx_server_exec(struct cx_kubelet_server *server, struct cx_http_request *request,
-                    struct cx_container *container_steal)
+void server_exec(struct kubelet_server *server, struct cx_http_request *request, struct container *container_steal)
 {
         struct session *s = new_session(server, request, STREAM_EXEC);
         s->container = container_steal;
@@ -363,8 +362,7 @@ void cx_server_exec(struct cx_kubelet_server *server, struct cx_http_request *re
         upgrade(request, s);
 }
 
-void cx_server_attach(struct cx_kubelet_server *server, struct cx_http_request *request,
-                      struct cx_container *container_steal)
+void server_attach(struct kubelet_server *server, struct cx_http_request *request, struct container *container_steal)
 {
         struct session *s = new_session(server, request, STREAM_ATTACH);
         s->container = container_steal;
@@ -372,12 +370,12 @@ void cx_server_attach(struct cx_kubelet_server *server, struct cx_http_request *
         upgrade(request, s);
 }
 
-void cx_server_port_forward(struct cx_kubelet_server *server, struct cx_http_request *request, const char *pod_uid)
+void server_port_forward(struct kubelet_server *server, struct cx_http_request *request, const char *pod_uid)
 {
         struct session *s = new_session(server, request, STREAM_FORWARD);
         CX_STRINGS lists = CX_STRINGS_INIT;
         CX_STRINGS ports = CX_STRINGS_INIT;
-        s->sandbox = cx_runtime_sandbox(server->kubelet->runtime, pod_uid);
+        s->sandbox = runtime_sandbox(server->kubelet->runtime, pod_uid);
         cx_http_query_all(request, "port", &lists);
         cx_http_query_all(request, "ports", &lists);
         for (size_t i = 0; i < lists.count; i++)

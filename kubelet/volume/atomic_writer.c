@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/volume/atomic_writer.h"
 
-#include "base/flags.h"
-#include "base/process.h"
-#include "base/random.h"
-#include "base/time.h"
+#include "libcommon/base/flags.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-void cx_payload_free_file(void *p)
+void payload_free_file(void *p)
 {
-        struct cx_payload_file *file = p;
+        struct payload_file *file = p;
         free(file->data);
         free(file);
 }
@@ -33,13 +33,13 @@ static bool good_path(const char *path)
         }
 }
 
-int cx_payload_add(struct cx_map *payload, const char *path, const void *data, size_t length, unsigned mode,
-                   struct cx_error *err)
+int payload_add(struct cx_map *payload, const char *path, const void *data, size_t length, unsigned mode,
+                struct cx_error *err)
 {
         if (!good_path(path))
                 return cx_error_set(err, -EINVAL, "invalid path: \"%.200s\" must be relative and must not contain '..'",
                                     path);
-        struct cx_payload_file *file = cx_alloc(sizeof *file);
+        struct payload_file *file = cx_alloc(sizeof *file);
         file->data = cx_alloc(length + 1);
         if (length)
                 memcpy(file->data, data, length);
@@ -50,7 +50,7 @@ int cx_payload_add(struct cx_map *payload, const char *path, const void *data, s
         return 0;
 }
 
-static bool same_file(const char *folder, const char *name, const struct cx_payload_file *file, unsigned mode)
+static bool same_file(const char *folder, const char *name, const struct payload_file *file, unsigned mode)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/..data/%s", folder, name);
         CX_BUF text = CX_BUF_INIT_MAX(file->length + 1);
@@ -76,7 +76,7 @@ static size_t count_files(const char *folder, int depth)
         return n;
 }
 
-static unsigned mode_of(const struct cx_payload_file *file, int64_t gid)
+static unsigned mode_of(const struct payload_file *file, int64_t gid)
 {
         return gid >= 0 ? (file->mode | 0440) & 0777 : file->mode;
 }
@@ -91,7 +91,7 @@ static bool unchanged(const char *folder, const struct cx_map *payload, int64_t 
         return access(data, F_OK) == 0 && count_files(data, 0) == payload->count;
 }
 
-static int write_one(const char *folder, const char *name, const struct cx_payload_file *file, int64_t gid,
+static int write_one(const char *folder, const char *name, const struct payload_file *file, int64_t gid,
                      struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, name);
@@ -180,8 +180,7 @@ static int update_names(const char *folder, const struct cx_map *payload, struct
         return 0;
 }
 
-int cx_atomic_write(const char *folder, const struct cx_map *payload, int64_t gid, bool *ret_changed,
-                    struct cx_error *err)
+int atomic_write(const char *folder, const struct cx_map *payload, int64_t gid, bool *ret_changed, struct cx_error *err)
 {
         if (ret_changed)
                 *ret_changed = false;

@@ -2,12 +2,12 @@
 // The downward API: what a pod may learn about itself through variables and files.
 #include "kubelet/volume/volumes.h"
 
-#include "api/quantity.h"
-#include "format/json.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/format/json.h"
 
 #include <openssl/evp.h>
 
-int cx_decode_bytes(const char *text, char **ret_data, size_t *ret_length)
+int decode_bytes(const char *text, char **ret_data, size_t *ret_length)
 {
         size_t n = strlen(text);
         if (n % 4 || n > (8 << 20))
@@ -63,7 +63,7 @@ static char *format_map(const json_t *map)
         return cx_buf_detach(&text);
 }
 
-char *cx_downward_field(const json_t *pod, const char *path)
+char *downward_field(const json_t *pod, const char *path)
 {
         static const char *const plain[] = {"metadata.name", "metadata.namespace",      "metadata.uid",
                                             "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
@@ -98,11 +98,11 @@ char *cx_downward_field(const json_t *pod, const char *path)
         return NULL;
 }
 
-int cx_downward_resource(const struct cx_kubelet *k, const json_t *pod, const json_t *ref,
-                         const char *default_container, char **ret_text, struct cx_error *err)
+int downward_resource(const struct kubelet *k, const json_t *pod, const json_t *ref, const char *default_container,
+                      char **ret_text, struct cx_error *err)
 {
         const char *name = cx_json_string(ref, "containerName"), *resource = cx_json_string_or(ref, "resource", "");
-        const json_t *container = cx_pod_container(pod, name && *name ? name : cx_str(default_container), NULL);
+        const json_t *container = pod_container(pod, name && *name ? name : cx_str(default_container), NULL);
         const char *dot = strchr(resource, '.');
         if (!container || !dot)
                 return cx_error_set(err, -EINVAL, "invalid container resource reference %s", resource);

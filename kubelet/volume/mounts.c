@@ -3,10 +3,10 @@
 // symbolic links there) and pinned by a bind mount of the opened file, so that what was checked is what gets mounted.
 #include "kubelet/volume/volumes_internal.h"
 
-#include "base/process.h"
-#include "format/json.h"
 #include "kubelet/pod/env.h"
 #include "kubelet/runtime/spec.h"
+#include "libcommon/base/process.h"
+#include "libcommon/format/json.h"
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -23,7 +23,7 @@ static int make_below(const char *root, const char *path)
                 *p = '\0';
                 char *slash = strrchr(part, '/');
                 CX_CLEANUP(cx_freep) char *above = slash ? cx_strndup(part, (size_t)(slash - part)) : cx_strdup(".");
-                CX_CLEANUP(cx_closep) int fd = cx_open_in_root(root, *above ? above : ".", O_PATH | O_DIRECTORY);
+                CX_CLEANUP(cx_closep) int fd = open_in_root(root, *above ? above : ".", O_PATH | O_DIRECTORY);
                 if (fd < 0)
                         return fd;
                 if (mkdirat(fd, slash ? slash + 1 : part, 0750) < 0 && errno != EEXIST)
@@ -34,9 +34,8 @@ static int make_below(const char *root, const char *path)
         }
 }
 
-static int pin_subpath(struct cx_volumes *v, const json_t *pod, const json_t *container, size_t index,
-                       const char *volume, const char *root, const char *sub_path, char **ret_source,
-                       struct cx_error *err)
+static int pin_subpath(struct volumes *v, const json_t *pod, const json_t *container, size_t index, const char *volume,
+                       const char *root, const char *sub_path, char **ret_source, struct cx_error *err)
 {
         for (const char *p = sub_path; *p; p += strcspn(p, "/"), p += *p == '/')
                 if (*sub_path == '/' || (strcspn(p, "/") == 2 && p[0] == '.' && p[1] == '.'))
@@ -44,12 +43,12 @@ static int pin_subpath(struct cx_volumes *v, const json_t *pod, const json_t *co
                                             "failed to prepare subPath for volumeMount \"%s\": must not "
                                             "contain '..' or be absolute",
                                             volume);
-        CX_CLEANUP(cx_closep) int fd = cx_open_in_root(root, sub_path, O_PATH);
+        CX_CLEANUP(cx_closep) int fd = open_in_root(root, sub_path, O_PATH);
         int r = fd;
         if (fd == -ENOENT) {
                 r = make_below(root, sub_path);
                 if (r == 0)
-                        r = fd = cx_open_in_root(root, sub_path, O_PATH);
+                        r = fd = open_in_root(root, sub_path, O_PATH);
         }
         struct stat st;
         if (r < 0 || fstat(fd, &st) < 0)
@@ -85,7 +84,7 @@ static int pin_subpath(struct cx_volumes *v, const json_t *pod, const json_t *co
         return 0;
 }
 
-void cx_spec_mounts_free(struct cx_spec_mount *mounts, size_t count)
+void spec_mounts_free(struct spec_mount *mounts, size_t count)
 {
         for (size_t i = 0; i < count; i++) {
                 free(mounts[i].source);
@@ -102,19 +101,19 @@ static const char *propagation_of(const json_t *mount)
                                                     : "rprivate";
 }
 
-static int one_mount(struct cx_volumes *v, const json_t *pod, const json_t *container, size_t index,
-                     const json_t *mount, const struct cx_strings *env, struct cx_spec_mount *to, struct cx_error *err)
+static int one_mount(struct volumes *v, const json_t *pod, const json_t *container, size_t index, const json_t *mount,
+                     const struct cx_strings *env, struct spec_mount *to, struct cx_error *err)
 {
         const char *name = cx_json_string_or(mount, "name", "");
         bool fixed = false;
-        CX_CLEANUP(cx_freep) char *source = cx_volumes_path(v, pod, name, &fixed);
+        CX_CLEANUP(cx_freep) char *source = volumes_path(v, pod, name, &fixed);
         if (!source)
                 return cx_error_set(err, -EINVAL, "cannot find volume \"%s\" to mount into container \"%s\"", name,
                                     cx_json_string_or(container, "name", ""));
         const char *expression = cx_json_string(mount, "subPathExpr");
         CX_CLEANUP(cx_freep)
-        char *sub_path = expression ? cx_expand(expression, env) : cx_strdup(cx_json_string(mount, "subPath"));
-        CX_CLEANUP(cx_freep) char *missing = expression ? cx_expand_missing(expression, env) : NULL;
+        char *sub_path = expression ? expand(expression, env) : cx_strdup(cx_json_string(mount, "subPath"));
+        CX_CLEANUP(cx_freep) char *missing = expression ? expand_missing(expression, env) : NULL;
         if (missing) // here a name that is unknown does not stay as it is
                 return cx_error_set(err, -EINVAL, "missing value for \"%s\"", missing);
         if (sub_path && *sub_path) {
@@ -130,24 +129,24 @@ static int one_mount(struct cx_volumes *v, const json_t *pod, const json_t *cont
                         return r;
         }
         const char *target = cx_json_string_or(mount, "mountPath", "");
-        *to = (struct cx_spec_mount){.source = cx_steal(&source),
-                                     .target = *target == '/' ? cx_strdup(target) : cx_sprintf("/%s", target),
-                                     .read_only = fixed || cx_json_bool(mount, "readOnly", false),
-                                     .propagation = propagation_of(mount)};
+        *to = (struct spec_mount){.source = cx_steal(&source),
+                                  .target = *target == '/' ? cx_strdup(target) : cx_sprintf("/%s", target),
+                                  .read_only = fixed || cx_json_bool(mount, "readOnly", false),
+                                  .propagation = propagation_of(mount)};
         return 0;
 }
 
-int cx_volumes_mounts(struct cx_volumes *v, const json_t *pod, const json_t *container, const struct cx_strings *env,
-                      struct cx_spec_mount **ret_mounts, size_t *ret_count, struct cx_error *err)
+int volumes_mounts(struct volumes *v, const json_t *pod, const json_t *container, const struct cx_strings *env,
+                   struct spec_mount **ret_mounts, size_t *ret_count, struct cx_error *err)
 {
         const json_t *list = json_object_get(container, "volumeMounts");
-        struct cx_spec_mount *mounts = cx_alloc_array(json_array_size(list) + 1, sizeof *mounts);
+        struct spec_mount *mounts = cx_alloc_array(json_array_size(list) + 1, sizeof *mounts);
         size_t i;
         json_t *mount;
         json_array_foreach ((json_t *)list, i, mount) {
                 int r = one_mount(v, pod, container, i, mount, env, &mounts[i], err);
                 if (r < 0) {
-                        cx_spec_mounts_free(mounts, i);
+                        spec_mounts_free(mounts, i);
                         return r;
                 }
         }

@@ -2,12 +2,12 @@
 // The files of projected volumes, and the service account tokens among them.
 #include "kubelet/volume/volumes_internal.h"
 
-#include "base/log.h"
-#include "base/random.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/volume/atomic_writer.h"
 #include "kubelet/volume/refs.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <assert.h>
 
@@ -16,7 +16,7 @@ struct token {
         int64_t renew; // monotonic ns
 };
 
-void cx_token_free(void *p)
+void token_free(void *p)
 {
         struct token *token = p;
         free(token->text);
@@ -24,7 +24,7 @@ void cx_token_free(void *p)
         free(token);
 }
 
-void cx_tokens_forget(struct cx_volumes *v, const char *pod_uid)
+void tokens_forget(struct volumes *v, const char *pod_uid)
 {
         pthread_mutex_lock(&v->lock);
         CX_MAP_FOREACH (&v->tokens, entry) {
@@ -34,8 +34,8 @@ void cx_tokens_forget(struct cx_volumes *v, const char *pod_uid)
         pthread_mutex_unlock(&v->lock);
 }
 
-static int request_token(struct cx_volumes *v, const json_t *pod, const char *audience, int64_t seconds,
-                         char **ret_token, int64_t *ret_life, struct cx_error *err)
+static int request_token(struct volumes *v, const json_t *pod, const char *audience, int64_t seconds, char **ret_token,
+                         int64_t *ret_life, struct cx_error *err)
 {
         const char *account = cx_json_string_or(pod, "spec.serviceAccountName", "default");
         json_auto_t *body =
@@ -64,8 +64,8 @@ static int request_token(struct cx_volumes *v, const json_t *pod, const char *au
         return 0;
 }
 
-int cx_token_get(struct cx_volumes *v, const json_t *pod, const char *audience, int64_t seconds, char **ret_token,
-                 int64_t *ret_again, struct cx_error *err)
+int token_get(struct volumes *v, const json_t *pod, const char *audience, int64_t seconds, char **ret_token,
+              int64_t *ret_again, struct cx_error *err)
 {
         if (!v->kubelet->rest)
                 return cx_error_set(err, -EHOSTUNREACH, "failed to fetch token: no apiserver");
@@ -110,7 +110,7 @@ int cx_token_get(struct cx_volumes *v, const json_t *pod, const char *audience, 
 }
 
 struct source {
-        struct cx_volume_job *job;
+        struct volume_job *job;
         const json_t *spec; // the configMap, secret, … member
         unsigned mode;
         struct cx_map *payload;
@@ -129,26 +129,26 @@ static int add_value(const struct source *s, bool secret, const json_t *object, 
         const char *plain = json_string_value(json_object_get(json_object_get(object, "data"), key));
         const char *binary = json_string_value(json_object_get(json_object_get(object, "binaryData"), key));
         if (plain && !secret)
-                return cx_payload_add(s->payload, path, plain, strlen(plain), mode, err);
+                return payload_add(s->payload, path, plain, strlen(plain), mode, err);
         const char *encoded = secret ? plain : binary;
         if (!encoded)
                 return 1;
         CX_CLEANUP(cx_freep) char *data = NULL;
         size_t length = 0;
-        if (cx_decode_bytes(encoded, &data, &length) < 0)
+        if (decode_bytes(encoded, &data, &length) < 0)
                 return cx_error_set(err, -EINVAL, "key \"%s\" is not valid base64", key);
-        return cx_payload_add(s->payload, path, data, length, mode, err);
+        return payload_add(s->payload, path, data, length, mode, err);
 }
 
 static int add_object(const struct source *s, bool secret, const char *name, struct cx_error *err)
 {
-        const struct cx_volume_job *job = s->job;
+        const struct volume_job *job = s->job;
         bool optional = cx_json_bool(s->spec, "optional", false);
         const char *namespace = cx_json_string_or(job->pod, "metadata.namespace", "default");
         json_auto_t *object = NULL;
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = cx_refs_get(job->volumes->kubelet->refs, cx_json_string_or(job->pod, "metadata.uid", ""),
-                            secret ? "secrets" : "configmaps", namespace, name, &object, &failure);
+        int r = refs_get(job->volumes->kubelet->refs, cx_json_string_or(job->pod, "metadata.uid", ""),
+                         secret ? "secrets" : "configmaps", namespace, name, &object, &failure);
         if (r < 0)
                 return optional && failure.reason == CX_REASON_NOT_FOUND ? 0 : cx_error_move(err, &failure);
         const json_t *items = json_object_get(s->spec, "items");
@@ -187,17 +187,17 @@ static int add_downward(const struct source *s, struct cx_error *err)
                 CX_CLEANUP(cx_freep) char *text = NULL;
                 const char *field = cx_json_string(item, "fieldRef.fieldPath");
                 if (field) {
-                        text = cx_downward_field(s->job->pod, field);
+                        text = downward_field(s->job->pod, field);
                         if (!text)
                                 return cx_error_set(err, -EINVAL, "unsupported fieldPath: %s", field);
                 } else {
-                        int r = cx_downward_resource(s->job->volumes->kubelet, s->job->pod,
-                                                     json_object_get(item, "resourceFieldRef"), NULL, &text, err);
+                        int r = downward_resource(s->job->volumes->kubelet, s->job->pod,
+                                                  json_object_get(item, "resourceFieldRef"), NULL, &text, err);
                         if (r < 0)
                                 return r;
                 }
-                int r = cx_payload_add(s->payload, cx_json_string_or(item, "path", ""), text, strlen(text),
-                                       mode_or(item, "mode", s->mode), err);
+                int r = payload_add(s->payload, cx_json_string_or(item, "path", ""), text, strlen(text),
+                                    mode_or(item, "mode", s->mode), err);
                 if (r < 0)
                         return r;
         }
@@ -208,8 +208,8 @@ static int add_token(const struct source *s, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *token = NULL;
         int64_t again = INT64_MAX;
-        int r = cx_token_get(s->job->volumes, s->job->pod, cx_json_string_or(s->spec, "audience", ""),
-                             cx_json_int(s->spec, "expirationSeconds", 3600), &token, &again, err);
+        int r = token_get(s->job->volumes, s->job->pod, cx_json_string_or(s->spec, "audience", ""),
+                          cx_json_int(s->spec, "expirationSeconds", 3600), &token, &again, err);
         if (r < 0)
                 return r;
         assert(token);
@@ -218,13 +218,13 @@ static int add_token(const struct source *s, struct cx_error *err)
         // For its reader alone where that one is known: the group (fsGroup adds its bit), or the one user.
         unsigned mode = s->job->gid >= 0 || s->job->uid >= 0 ? 0600 : s->mode;
         const char *path = cx_json_string_or(s->spec, "path", "token");
-        r = cx_payload_add(s->payload, path, token, strlen(token), mode, err);
+        r = payload_add(s->payload, path, token, strlen(token), mode, err);
         if (r == 0)
-                ((struct cx_payload_file *)cx_map_get(s->payload, path))->uid = s->job->uid;
+                ((struct payload_file *)cx_map_get(s->payload, path))->uid = s->job->uid;
         return r;
 }
 
-static int add_source(struct cx_volume_job *job, const json_t *source, const char *name_key, unsigned mode,
+static int add_source(struct volume_job *job, const json_t *source, const char *name_key, unsigned mode,
                       struct cx_map *payload, struct cx_error *err)
 {
         struct source s = {.job = job, .mode = mode, .payload = payload};
@@ -239,7 +239,7 @@ static int add_source(struct cx_volume_job *job, const json_t *source, const cha
         return cx_error_set(err, -ENOTSUP, "projected volume has a source of an unknown kind");
 }
 
-int cx_volume_payload(struct cx_volume_job *job, struct cx_map *payload, struct cx_error *err)
+int volume_payload(struct volume_job *job, struct cx_map *payload, struct cx_error *err)
 {
         const json_t *projected = json_object_get(job->volume, "projected");
         if (!projected) {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/volume/refs.h"
 
-#include "base/map.h"
-#include "base/time.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/time.h"
 
 #include <pthread.h>
 
 struct ref {
-        struct cx_refs *refs;
+        struct refs *refs;
         struct cx_informer *informer;
         struct cx_strings pods; // uids
 };
-struct cx_refs {
+struct refs {
         struct cx_informers *informers;
         void (*changed)(void *, const char *);
         void *context;
@@ -19,9 +19,9 @@ struct cx_refs {
         struct cx_map map;    // "resource/namespace/name" → struct ref
 };
 
-struct cx_refs *cx_refs_new(struct cx_informers *informers, void (*changed)(void *, const char *), void *context)
+struct refs *refs_new(struct cx_informers *informers, void (*changed)(void *, const char *), void *context)
 {
-        struct cx_refs *refs = cx_alloc(sizeof *refs);
+        struct refs *refs = cx_alloc(sizeof *refs);
         refs->informers = informers;
         refs->changed = changed;
         refs->context = context;
@@ -36,7 +36,7 @@ static void ref_free(struct ref *ref)
         free(ref);
 }
 
-void cx_refs_free(struct cx_refs *refs)
+void refs_free(struct refs *refs)
 {
         if (!refs)
                 return;
@@ -60,8 +60,8 @@ static void on_event(void *context, const struct cx_object *old CX_UNUSED, const
                 ref->refs->changed(ref->refs->context, pods.items[i]);
 }
 
-int cx_refs_get(struct cx_refs *refs, const char *pod_uid, const char *resource, const char *namespace,
-                const char *name, json_t **ret_object, struct cx_error *err)
+int refs_get(struct refs *refs, const char *pod_uid, const char *resource, const char *namespace, const char *name,
+             json_t **ret_object, struct cx_error *err)
 {
         if (!refs->informers)
                 return cx_error_set(err, -EHOSTUNREACH, "%s \"%s\" is not available without an apiserver", resource,
@@ -101,7 +101,7 @@ int cx_refs_get(struct cx_refs *refs, const char *pod_uid, const char *resource,
         return *ret_object ? 0 : cx_error_set(err, -EIO, "%s \"%s\" cannot be read", resource, name);
 }
 
-void cx_refs_release(struct cx_refs *refs, const char *pod_uid)
+void refs_release(struct refs *refs, const char *pod_uid)
 {
         for (;;) {
                 struct ref *gone = NULL;

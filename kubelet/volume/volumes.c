@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/volume/volumes.h"
 
-#include "api/quantity.h"
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/runtime/spec.h"
 #include "kubelet/unmount.h"
 #include "kubelet/volume/atomic_writer.h"
 #include "kubelet/volume/refs.h"
 #include "kubelet/volume/volumes_internal.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -18,12 +18,12 @@
 #include <sys/stat.h>
 
 // Which member of a volume says what it is, the plugin's folder, and how it is set up.
-static int empty_dir(struct cx_volume_job *job, struct cx_error *err);
-static int host_path(struct cx_volume_job *job, struct cx_error *err);
-static int projection(struct cx_volume_job *job, struct cx_error *err);
+static int empty_dir(struct volume_job *job, struct cx_error *err);
+static int host_path(struct volume_job *job, struct cx_error *err);
+static int projection(struct volume_job *job, struct cx_error *err);
 static const struct plugin {
         const char *member, *folder;
-        int (*set_up)(struct cx_volume_job *job, struct cx_error *err);
+        int (*set_up)(struct volume_job *job, struct cx_error *err);
 } plugins[] = {
         {"emptyDir", "kubernetes.io~empty-dir", empty_dir},   {"hostPath", NULL, host_path},
         {"configMap", "kubernetes.io~configmap", projection}, {"secret", "kubernetes.io~secret", projection},
@@ -36,18 +36,18 @@ static bool in_memory(const json_t *volume)
         return !empty || strcmp(cx_json_string_or(empty, "medium", ""), "Memory") == 0;
 }
 
-struct cx_volumes *cx_volumes_new(const struct cx_kubelet *kubelet)
+struct volumes *volumes_new(const struct kubelet *kubelet)
 {
-        struct cx_volumes *v = cx_alloc(sizeof *v);
+        struct volumes *v = cx_alloc(sizeof *v);
         v->kubelet = kubelet;
         v->pods = cx_sprintf("%s/pods", kubelet->root);
         v->state_pods = cx_sprintf("%s/pods", kubelet->state);
-        v->tokens = (struct cx_map)CX_MAP_INIT_FREE(cx_token_free);
+        v->tokens = (struct cx_map)CX_MAP_INIT_FREE(token_free);
         pthread_mutex_init(&v->lock, NULL);
         return v;
 }
 
-void cx_volumes_free(struct cx_volumes *v)
+void volumes_free(struct volumes *v)
 {
         if (!v)
                 return;
@@ -66,7 +66,7 @@ static const struct plugin *plugin_of(const json_t *volume)
         return NULL;
 }
 
-static char *folder_of(const struct cx_volumes *v, const json_t *pod, const struct plugin *plugin, const json_t *volume)
+static char *folder_of(const struct volumes *v, const json_t *pod, const struct plugin *plugin, const json_t *volume)
 {
         if (!plugin->folder)
                 return cx_strdup(cx_json_string_or(volume, "hostPath.path", "/"));
@@ -75,7 +75,7 @@ static char *folder_of(const struct cx_volumes *v, const json_t *pod, const stru
                           cx_json_string_or(volume, "name", ""));
 }
 
-char *cx_volumes_path(const struct cx_volumes *v, const json_t *pod, const char *name, bool *ret_read_only)
+char *volumes_path(const struct volumes *v, const json_t *pod, const char *name, bool *ret_read_only)
 {
         const json_t *volume = cx_json_find(cx_json_get(pod, "spec.volumes"), "name", name);
         const struct plugin *plugin = volume ? plugin_of(volume) : NULL;
@@ -108,7 +108,7 @@ static int mount_memory(const char *path, int64_t limit, mode_t mode, struct cx_
 }
 
 // A volume's own folder: everybody's, or also a pod's fsGroup's, which new files in it then get.
-static int own_folder(const struct cx_volume_job *job, struct cx_error *err)
+static int own_folder(const struct volume_job *job, struct cx_error *err)
 {
         bool grouped = job->gid >= 0;
         if ((grouped && chown(job->folder, 0, (gid_t)job->gid) < 0) || chmod(job->folder, grouped ? 02777 : 0777) < 0)
@@ -116,7 +116,7 @@ static int own_folder(const struct cx_volume_job *job, struct cx_error *err)
         return 0;
 }
 
-static int empty_dir(struct cx_volume_job *job, struct cx_error *err)
+static int empty_dir(struct volume_job *job, struct cx_error *err)
 {
         const json_t *source = json_object_get(job->volume, "emptyDir");
         bool memory = in_memory(job->volume);
@@ -147,7 +147,7 @@ static int empty_dir(struct cx_volume_job *job, struct cx_error *err)
         return fd < 0 ? cx_error_set(err, -errno, "cannot make %s: %s", mark, strerror(errno)) : 0;
 }
 
-static int host_path(struct cx_volume_job *job, struct cx_error *err)
+static int host_path(struct volume_job *job, struct cx_error *err)
 {
         const char *type = cx_json_string_or(job->volume, "hostPath.type", "");
         const char *path = job->folder;
@@ -180,16 +180,16 @@ static int host_path(struct cx_volume_job *job, struct cx_error *err)
         return cx_error_set(err, -EINVAL, "hostPath type \"%s\" is unknown", type);
 }
 
-static int projection(struct cx_volume_job *job, struct cx_error *err)
+static int projection(struct volume_job *job, struct cx_error *err)
 {
-        CX_MAP payload = CX_MAP_INIT_FREE(cx_payload_free_file);
-        int r = cx_volume_payload(job, &payload, err);
+        CX_MAP payload = CX_MAP_INIT_FREE(payload_free_file);
+        int r = volume_payload(job, &payload, err);
         if (r < 0)
                 return r;
         r = cx_mkdir_all(job->folder, 0755, err);
         if (r == 0)
                 r = own_folder(job, err);
-        return r < 0 ? r : cx_atomic_write(job->folder, &payload, job->gid, NULL, err);
+        return r < 0 ? r : atomic_write(job->folder, &payload, job->gid, NULL, err);
 }
 
 // The user that all containers of the pod run as; -1 when they differ or an image says it.
@@ -201,7 +201,7 @@ static int64_t common_user(const json_t *pod)
                 size_t i;
                 json_t *container;
                 json_array_foreach (cx_json_get(pod, lists[l]), i, container) {
-                        const json_t *own = cx_security_value(pod, container, "runAsUser");
+                        const json_t *own = security_value(pod, container, "runAsUser");
                         if (!json_is_integer(own) || (user >= 0 && user != json_integer_value(own)))
                                 return -1;
                         user = json_integer_value(own);
@@ -210,7 +210,7 @@ static int64_t common_user(const json_t *pod)
         return user;
 }
 
-int cx_volumes_set_up(struct cx_volumes *v, const json_t *pod, int64_t *ret_again, struct cx_error *err)
+int volumes_set_up(struct volumes *v, const json_t *pod, int64_t *ret_again, struct cx_error *err)
 {
         const json_t *fs_group = cx_json_get(pod, "spec.securityContext.fsGroup");
         *ret_again = INT64_MAX;
@@ -222,13 +222,13 @@ int cx_volumes_set_up(struct cx_volumes *v, const json_t *pod, int64_t *ret_agai
                 if (!plugin)
                         return cx_error_set(err, -ENOTSUP, "no volume plugin matched for volume \"%s\"", name);
                 CX_CLEANUP(cx_freep) char *folder = folder_of(v, pod, plugin, volume);
-                struct cx_volume_job job = {.volumes = v,
-                                            .pod = pod,
-                                            .volume = volume,
-                                            .folder = folder,
-                                            .gid = json_is_integer(fs_group) ? json_integer_value(fs_group) : -1,
-                                            .uid = common_user(pod),
-                                            .again = INT64_MAX};
+                struct volume_job job = {.volumes = v,
+                                         .pod = pod,
+                                         .volume = volume,
+                                         .folder = folder,
+                                         .gid = json_is_integer(fs_group) ? json_integer_value(fs_group) : -1,
+                                         .uid = common_user(pod),
+                                         .again = INT64_MAX};
                 int r = plugin->set_up(&job, err);
                 if (r < 0)
                         return cx_error_wrap(err, "MountVolume.SetUp failed for volume \"%s\" ", name);
@@ -238,25 +238,25 @@ int cx_volumes_set_up(struct cx_volumes *v, const json_t *pod, int64_t *ret_agai
         return 0;
 }
 
-int cx_volumes_tear_down(struct cx_volumes *v, const char *pod_uid, struct cx_error *err)
+int volumes_tear_down(struct volumes *v, const char *pod_uid, struct cx_error *err)
 {
         const char *const roots[] = {v->state_pods, v->pods};
         for (size_t i = 0; i < CX_ARRAY_SIZE(roots); i++) {
                 CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s", roots[i], pod_uid);
                 if (access(folder, F_OK) < 0)
                         continue;
-                cx_unmount_below(folder);
+                unmount_below(folder);
                 int r = cx_remove_tree(folder, err);
                 if (r < 0)
                         return r;
         }
-        cx_tokens_forget(v, pod_uid);
+        tokens_forget(v, pod_uid);
         if (v->kubelet->refs)
-                cx_refs_release(v->kubelet->refs, pod_uid);
+                refs_release(v->kubelet->refs, pod_uid);
         return 0;
 }
 
-void cx_volumes_pods(const struct cx_volumes *v, struct cx_strings *ret_uids)
+void volumes_pods(const struct volumes *v, struct cx_strings *ret_uids)
 {
         const char *const roots[] = {v->state_pods, v->pods};
         for (size_t i = 0; i < CX_ARRAY_SIZE(roots); i++) {

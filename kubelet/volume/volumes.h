@@ -5,29 +5,28 @@
 
 #include "kubelet/kubelet.h"
 
-struct cx_volumes;
-struct cx_volumes *cx_volumes_new(const struct cx_kubelet *kubelet);
-void cx_volumes_free(struct cx_volumes *volumes);
+struct volumes;
+struct volumes *volumes_new(const struct kubelet *kubelet);
+void volumes_free(struct volumes *volumes);
 // Sets up what is missing and brings projected volumes up to date; cheap when nothing changed. The error is the sentence
 // of the FailedMount event. ret_again: ns until a token wants renewal, INT64_MAX for never.
-int cx_volumes_set_up(struct cx_volumes *volumes, const json_t *pod, int64_t *ret_again, struct cx_error *err) CX_CHECK;
+int volumes_set_up(struct volumes *volumes, const json_t *pod, int64_t *ret_again, struct cx_error *err) CX_CHECK;
 // Where a volume of the pod is; owned by the caller, NULL when the pod has no such volume.
-char *cx_volumes_path(const struct cx_volumes *volumes, const json_t *pod, const char *name, bool *ret_read_only);
+char *volumes_path(const struct volumes *volumes, const json_t *pod, const char *name, bool *ret_read_only);
 // The bind mounts of a container. `env` expands subPathExpr.
-int cx_volumes_mounts(struct cx_volumes *volumes, const json_t *pod, const json_t *container,
-                      const struct cx_strings *env, struct cx_spec_mount **ret_mounts, size_t *ret_count,
-                      struct cx_error *err) CX_CHECK;
-void cx_spec_mounts_free(struct cx_spec_mount *mounts, size_t count);
+int volumes_mounts(struct volumes *volumes, const json_t *pod, const json_t *container, const struct cx_strings *env,
+                   struct spec_mount **ret_mounts, size_t *ret_count, struct cx_error *err) CX_CHECK;
+void spec_mounts_free(struct spec_mount *mounts, size_t count);
 // Unmounts and removes the whole folder of a pod.
-int cx_volumes_tear_down(struct cx_volumes *volumes, const char *pod_uid, struct cx_error *err) CX_CHECK;
+int volumes_tear_down(struct volumes *volumes, const char *pod_uid, struct cx_error *err) CX_CHECK;
 // Uids of pods that have a folder.
-void cx_volumes_pods(const struct cx_volumes *volumes, struct cx_strings *ret_uids);
+void volumes_pods(const struct volumes *volumes, struct cx_strings *ret_uids);
 
 // A field of a pod as the downward API names it ("metadata.labels['a']", "status.podIP"); owned, NULL when unknown.
 // `pod` carries the status to be read.
-char *cx_downward_field(const json_t *pod, const char *path);
+char *downward_field(const json_t *pod, const char *path);
 // resourceFieldRef; owned.
-int cx_downward_resource(const struct cx_kubelet *kubelet, const json_t *pod, const json_t *ref,
-                         const char *default_container, char **ret_text, struct cx_error *err) CX_CHECK;
+int downward_resource(const struct kubelet *kubelet, const json_t *pod, const json_t *ref,
+                      const char *default_container, char **ret_text, struct cx_error *err) CX_CHECK;
 // Base64 of a Secret's data (or a ConfigMap's binaryData); owned, terminated. -EINVAL.
-int cx_decode_bytes(const char *text, char **ret_data, size_t *ret_length) CX_CHECK;
+int decode_bytes(const char *text, char **ret_data, size_t *ret_length) CX_CHECK;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // intstr.IntOrString.
-#include "api/intstr.h"
+#include "libcommon/api/intstr.h"
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 #include <errno.h>
 #include <string.h>

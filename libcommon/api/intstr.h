@@ -2,7 +2,7 @@
 // intstr.IntOrString: a count, or a part of a total.
 #pragma once
 
-#include "base/macro.h"
+#include "libcommon/base/macro.h"
 
 #include <jansson.h>
 #include <stdbool.h>

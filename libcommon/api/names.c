@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules for names, character by character.
-#include "api/names.h"
+#include "libcommon/api/names.h"
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

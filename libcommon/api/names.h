@@ -3,7 +3,7 @@
 // that upstream says (a constant). Any thread may call.
 #pragma once
 
-#include "base/macro.h"
+#include "libcommon/base/macro.h"
 
 const char *cx_check_dns1123_label(const char *text);
 const char *cx_check_dns1123_subdomain(const char *text);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decimal and binary suffixes to nanos and back.
-#include "api/quantity.h"
+#include "libcommon/api/quantity.h"
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 // Kept as a whole number of nanos (10^-9, the least that Kubernetes keeps) in 128 bits. Any thread may call.
 #pragma once
 
-#include "base/macro.h"
+#include "libcommon/base/macro.h"
 
 #include <jansson.h>
 #include <stdint.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Selectors: parsed, matched, printed.
-#include "api/selector.h"
+#include "libcommon/api/selector.h"
 
-#include "api/names.h"
-#include "format/json.h"
+#include "libcommon/api/names.h"
+#include "libcommon/format/json.h"
 
 #define MAX_REQUIREMENTS 1000
 #define MAX_VALUES 10000

@@ -3,9 +3,9 @@
 // Immutable once made; any thread may match.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
-#include "base/strings.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/strings.h"
 
 #include <jansson.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Errors to Status objects and back.
-#include "api/status.h"
+#include "libcommon/api/status.h"
 
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 static void set_string(json_t *object, const char *key, const char *value)
 {

@@ -2,7 +2,7 @@
 // metav1.Status ⇄ cx_error.
 #pragma once
 
-#include "base/error.h"
+#include "libcommon/base/error.h"
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory that is there or the process ends.
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -3,7 +3,7 @@
 // and every size that comes from outside is capped before it reaches an allocation. Any thread may call.
 #pragma once
 
-#include "base/macro.h"
+#include "libcommon/base/macro.h"
 
 #include <stdarg.h>
 #include <stdbool.h>

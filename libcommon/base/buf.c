@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The growing byte string.
-#include "base/buf.h"
+#include "libcommon/base/buf.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -6,7 +6,7 @@
 // the end. Not for sharing between threads.
 #pragma once
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 struct cx_buf {
         char *data;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Errors, and the table of Kubernetes' reasons.
-#include "base/error.h"
+#include "libcommon/base/error.h"
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 #include <assert.h>
 #include <stdio.h>

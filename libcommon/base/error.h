@@ -6,7 +6,7 @@
 // An error is a plain value on the caller's stack: `CX_ERROR err = CX_ERROR_INIT;`. Not shared between threads.
 #pragma once
 
-#include "base/macro.h"
+#include "libcommon/base/macro.h"
 
 #include <errno.h>
 #include <stdbool.h>

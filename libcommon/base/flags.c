@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parsing flags, and the words of pflag for what is wrong with them.
-#include "base/flags.h"
+#include "libcommon/base/flags.h"
 
-#include "base/buf.h"
-#include "base/time.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/time.h"
 
 #include <stdio.h>
 

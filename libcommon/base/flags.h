@@ -4,9 +4,9 @@
 // default) when the flag is absent. Called once, before threads.
 #pragma once
 
-#include "base/alloc.h"
-#include "base/error.h"
-#include "base/strings.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/strings.h"
 
 enum cx_flag_kind {
         CX_FLAG_BOOL,     // bool *

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One line, one write: in klog's format or as JSON.
-#include "base/log.h"
+#include "libcommon/base/log.h"
 
-#include "base/buf.h"
-#include "base/time.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/time.h"
 
 #include <errno.h>
 #include <pthread.h>

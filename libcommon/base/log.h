@@ -7,8 +7,8 @@
 // start. Any thread may log: a line is one write.
 #pragma once
 
-#include "base/alloc.h"
-#include "base/error.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/error.h"
 
 enum cx_log_severity { CX_LOG_INFO, CX_LOG_WARNING, CX_LOG_ERROR };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Open addressing with linear probing; removed entries leave a mark until the table is made anew.
-#include "base/map.h"
+#include "libcommon/base/map.h"
 
 #include <pthread.h>
 #include <sys/random.h>

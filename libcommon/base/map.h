@@ -3,7 +3,7 @@
 // threads without a lock. The hash is keyed at random per process, so keys from outside cannot force collisions.
 #pragma once
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 struct cx_map_entry {
         char *key; // owned by the map

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values are doubles changed by compare-and-swap on their bits; a metric's series are found through a map under the
 // registry's lock. Nothing is ever removed but with the registry.
-#include "base/metrics.h"
+#include "libcommon/base/metrics.h"
 
-#include "base/map.h"
-#include "base/time.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/time.h"
 
 #include <dirent.h>
 #include <math.h>

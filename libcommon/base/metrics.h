@@ -3,7 +3,7 @@
 // itself. Metrics are declared once and live as long as their registry; any thread may update and write.
 #pragma once
 
-#include "base/buf.h"
+#include "libcommon/base/buf.h"
 
 struct cx_metrics;
 struct cx_metric;

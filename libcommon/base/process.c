@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signals, children, files: what every executable does alike.
-#include "base/process.h"
+#include "libcommon/base/process.h"
 
-#include "base/random.h"
-#include "base/time.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
 
 #include <fcntl.h>
 #include <ftw.h>

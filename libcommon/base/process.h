@@ -2,8 +2,8 @@
 // How every executable starts and stops, and how it runs other programs without a shell.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
 
 #include <sys/types.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // getrandom.
-#include "base/random.h"
+#include "libcommon/base/random.h"
 
 #include <errno.h>
 #include <stdio.h>

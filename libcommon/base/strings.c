@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A growing list of strings.
-#include "base/strings.h"
+#include "libcommon/base/strings.h"
 
-#include "base/buf.h"
+#include "libcommon/base/buf.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 // A growing list of strings that owns them. Not for sharing between threads without a lock.
 #pragma once
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Condition variables on the monotonic clock.
-#include "base/thread.h"
+#include "libcommon/base/thread.h"
 
-#include "base/time.h"
+#include "libcommon/base/time.h"
 
 #include <errno.h>
 #include <time.h>

@@ -2,7 +2,7 @@
 // Condition variables with deadlines of the monotonic clock (base/time.h): setting the wall clock disturbs no wait.
 #pragma once
 
-#include "base/macro.h"
+#include "libcommon/base/macro.h"
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clocks; RFC 3339 and Go's durations, read and written.
-#include "base/time.h"
+#include "libcommon/base/time.h"
 
 #include <errno.h>
 #include <math.h>

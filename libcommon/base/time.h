@@ -3,7 +3,7 @@
 // nanoseconds, as Go's; deadlines are nanoseconds of the monotonic clock. Any thread may call.
 #pragma once
 
-#include "base/macro.h"
+#include "libcommon/base/macro.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a component: flags, client, port, election, work, end.
-#include "client/component.h"
+#include "libcommon/client/component.h"
 
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "net/pki.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/net/pki.h"
 
 #include <limits.h>
 #include <stdio.h>

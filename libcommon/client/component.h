@@ -6,12 +6,12 @@
 //     int main(int argc, char **argv) { return cx_component_main(&component, argc, argv); }
 #pragma once
 
-#include "base/flags.h"
-#include "base/metrics.h"
-#include "client/events.h"
-#include "client/informer.h"
-#include "client/leader.h"
-#include "net/http_server.h"
+#include "libcommon/base/flags.h"
+#include "libcommon/base/metrics.h"
+#include "libcommon/client/events.h"
+#include "libcommon/client/informer.h"
+#include "libcommon/client/leader.h"
+#include "libcommon/net/http_server.h"
 
 struct cx_component {
         // Set by the component.

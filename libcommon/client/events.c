@@ -2,13 +2,13 @@
 // Recording formats the text and queues; one thread correlates and writes, at a modest pace: when thousands of pods come
 // at once, their events follow a little later instead of taking a third of the API server from the pods themselves. The
 // correlator keeps three small maps, emptied when they grow too large: they only save writes, so forgetting is harmless.
-#include "client/events.h"
+#include "libcommon/client/events.h"
 
-#include "base/log.h"
-#include "base/map.h"
-#include "base/thread.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/thread.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <pthread.h>
 

@@ -5,8 +5,8 @@
 // (refilled one in five minutes) are dropped. Any thread may record.
 #pragma once
 
-#include "client/object.h"
-#include "client/rest.h"
+#include "libcommon/client/object.h"
+#include "libcommon/client/rest.h"
 
 struct cx_events;
 // `host` may be NULL. `component` is the reporting source: "kubelet", "replicaset-controller".

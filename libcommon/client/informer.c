@@ -3,10 +3,10 @@
 //
 //     WAITING (until `due`) → LISTING → WATCHING → (connection ends) → WAITING → WATCHING …
 //                                         └─ 410 Gone, or an ERROR event → LISTING
-#include "base/log.h"
-#include "base/thread.h"
-#include "base/time.h"
-#include "client/informer_internal.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/thread.h"
+#include "libcommon/base/time.h"
+#include "libcommon/client/informer_internal.h"
 
 struct cx_informers *cx_informers_new(struct cx_rest *rest)
 {

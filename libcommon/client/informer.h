@@ -8,8 +8,8 @@
 // handlers of one informer must come before cx_informer_start).
 #pragma once
 
-#include "client/object.h"
-#include "client/rest.h"
+#include "libcommon/client/object.h"
+#include "libcommon/client/rest.h"
 
 struct cx_informers;
 struct cx_informer;

@@ -3,12 +3,12 @@
 // list or a watch from its request to its end).
 #pragma once
 
-#include "base/buf.h"
-#include "base/map.h"
-#include "client/informer.h"
-#include "client/json_scan.h"
-#include "client/store.h"
-#include "format/json_arena.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/map.h"
+#include "libcommon/client/informer.h"
+#include "libcommon/client/json_scan.h"
+#include "libcommon/client/store.h"
+#include "libcommon/format/json_arena.h"
 
 #include <curl/curl.h>
 #include <pthread.h>

@@ -3,12 +3,12 @@
 //
 // A list is cut into items while it arrives; each item is parsed once and goes into the store at once. Items that the new
 // list lacks are taken out when it is complete. A watch event's object is cut out of its line, so it is parsed once too.
-#include "base/log.h"
-#include "base/random.h"
-#include "base/time.h"
-#include "client/informer_internal.h"
-#include "format/json.h"
-#include "net/http_client_internal.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
+#include "libcommon/client/informer_internal.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/http_client_internal.h"
 
 #define FIRST_BACKOFF (50 * CX_NS_PER_MS)
 #define MAX_BACKOFF (10 * CX_NS_PER_S)

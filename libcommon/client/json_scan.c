@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Raw values cut out of JSON that is still arriving.
-#include "client/json_scan.h"
+#include "libcommon/client/json_scan.h"
 
 #include <errno.h>
 

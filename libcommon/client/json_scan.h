@@ -3,7 +3,7 @@
 // the parts of a watch event. Nesting is capped; malformed text is found when the cut-out value is parsed.
 #pragma once
 
-#include "base/buf.h"
+#include "libcommon/base/buf.h"
 
 // The length of the value at the start of text, 0 when it is not complete yet, -EINVAL when it cannot be JSON. A number
 // that runs to the end of the text counts as incomplete unless `end`.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files are kept as the documents they are; `merged` is a copy in which the first file that sets a name or a scalar
 // wins and relative paths are made absolute (they are relative to the file that holds them).
-#include "client/kubeconfig.h"
+#include "libcommon/client/kubeconfig.h"
 
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
-#include "format/yaml.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/yaml.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

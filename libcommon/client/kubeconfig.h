@@ -3,8 +3,8 @@
 // what a client needs, and editing with an atomic save that keeps what it does not know. Not for sharing between threads.
 #pragma once
 
-#include "base/error.h"
-#include "base/strings.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/strings.h"
 
 #include <jansson.h>
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The clocks of different machines are never compared: a lease counts as expired when its record has not changed for its
 // duration by our own monotonic clock.
-#include "client/leader.h"
+#include "libcommon/client/leader.h"
 
-#include "base/log.h"
-#include "base/random.h"
-#include "base/thread.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/thread.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <pthread.h>
 #include <unistd.h>

@@ -3,8 +3,8 @@
 // takes it when it has not seen a renewal for lease_duration of its own clock.
 #pragma once
 
-#include "client/events.h"
-#include "client/rest.h"
+#include "libcommon/client/events.h"
+#include "libcommon/client/rest.h"
 
 struct cx_leader_options {
         const char *namespace, *name;                         // NULL namespace: "kube-system"

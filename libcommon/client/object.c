@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One allocation holds an object: the struct, its arrays, its texts and its bytes. The layout is computed by running the
 // same code twice, first without a target.
-#include "client/object.h"
+#include "libcommon/client/object.h"
 
-#include "api/selector.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <limits.h>
 

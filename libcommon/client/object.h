@@ -3,7 +3,7 @@
 // projection took from it. Immutable and refcounted: any thread may read what it holds a reference to.
 #pragma once
 
-#include "base/strings.h"
+#include "libcommon/base/strings.h"
 
 #include <jansson.h>
 

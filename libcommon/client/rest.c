@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls: paths, limits on their rate, trying again, errors.
-#include "client/rest.h"
+#include "libcommon/client/rest.h"
 
-#include "api/status.h"
-#include "base/random.h"
-#include "base/time.h"
-#include "format/json.h"
+#include "libcommon/api/status.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <pthread.h>
 

@@ -6,10 +6,10 @@
 // says on a refused connection (nothing was sent), or a broken one when the method is idempotent (GET, PUT, DELETE).
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
-#include "client/kubeconfig.h"
-#include "net/http_client.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
+#include "libcommon/client/kubeconfig.h"
+#include "libcommon/net/http_client.h"
 
 #include <jansson.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The map of objects and its indexes.
-#include "client/store.h"
+#include "libcommon/client/store.h"
 
-#include "client/informer.h"
+#include "libcommon/client/informer.h"
 
 struct bucket {
         const struct cx_object **items; // borrowed from the store

@@ -2,8 +2,8 @@
 // The store behind an informer: objects by key, with named indexes. One writer (the informers' thread), any readers.
 #pragma once
 
-#include "base/map.h"
-#include "client/object.h"
+#include "libcommon/base/map.h"
+#include "libcommon/client/object.h"
 
 #include <pthread.h>
 

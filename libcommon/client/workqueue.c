@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every key that is anywhere in the queue is one item: dirty (to be worked on), running (a worker has it), both (came
 // again meanwhile). Delayed keys sit in a heap that the waiting workers themselves watch: no timer thread.
-#include "client/workqueue.h"
+#include "libcommon/client/workqueue.h"
 
-#include "base/log.h"
-#include "base/map.h"
-#include "base/thread.h"
-#include "base/time.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/thread.h"
+#include "libcommon/base/time.h"
 
 #include <pthread.h>
 

@@ -4,8 +4,8 @@
 // Any thread may call anything.
 #pragma once
 
-#include "base/alloc.h"
-#include "base/error.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/error.h"
 
 struct cx_workqueue;
 struct cx_workqueue *cx_workqueue_new(const char *name);

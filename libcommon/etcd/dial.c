@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "etcd/dial.h"
+#include "libcommon/etcd/dial.h"
 
-#include "base/alloc.h"
-#include "base/time.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/time.h"
 
 #include <netdb.h>
 #include <netinet/tcp.h>

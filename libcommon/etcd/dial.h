@@ -2,7 +2,7 @@
 // TLS connections for HTTP/2 (RFC 9113 section 3.2: ALPN "h2"), by OpenSSL.
 #pragma once
 
-#include "base/error.h"
+#include "libcommon/base/error.h"
 
 #include <openssl/ssl.h>
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "etcd/etcd.h"
+#include "libcommon/etcd/etcd.h"
 
-#include "base/log.h"
-#include "base/time.h"
-#include "etcd/grpc.h"
 #include "etcd/rpc.pb-c.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/etcd/grpc.h"
 
 #include <stdatomic.h>
 #include <time.h>

@@ -6,8 +6,8 @@
 // the server. -ETIMEDOUT of a write means that its outcome is unknown.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
 
 struct cx_etcd;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // See grpc.h. All state is guarded by one lock, which is held only for what does not block: packing frames, writing to
 // and reading from a non-blocking socket. Outcomes and messages are handed on by the I/O thread, without the lock.
-#include "base/log.h"
-#include "base/time.h"
-#include "etcd/grpc_internal.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
+#include "libcommon/etcd/grpc_internal.h"
 
 #include <poll.h>
 #include <semaphore.h>

@@ -4,8 +4,8 @@
 // lost or its server is unavailable, the next endpoint gets the next tries.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
 
 struct cx_grpc;
 struct cx_grpc_options {

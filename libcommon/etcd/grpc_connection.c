@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An HTTP/2 connection (RFC 9113, nghttp2) over TLS: packs and sends the frames of transfers, takes apart what comes. What
 // nghttp2 tells is only gathered: bytes into `in`, ended transfers into the channel's `finished`.
-#include "etcd/grpc_internal.h"
+#include "libcommon/etcd/grpc_internal.h"
 
 #include <openssl/err.h>
 #include <sys/eventfd.h>

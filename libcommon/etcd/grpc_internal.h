@@ -3,8 +3,8 @@
 // lock, which is held only for what does not block.
 #pragma once
 
-#include "etcd/dial.h"
-#include "etcd/grpc.h"
+#include "libcommon/etcd/dial.h"
+#include "libcommon/etcd/grpc.h"
 
 #include <nghttp2/nghttp2.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parsing with caps, paths, dumps.
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 // jansson's own limit (JSON_PARSER_MAX_DEPTH) is 2048: documents nest far less, and later walks recurse.
 static int check_depth(const json_t *json, int depth)

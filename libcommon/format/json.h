@@ -3,8 +3,8 @@
 // A `json_t` that was published (cached, handed to another thread) is never changed: json_deep_copy before editing.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
 
 #include <jansson.h>
 

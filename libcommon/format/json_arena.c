@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What does not fit into the block comes from the heap as ever: free() tells the two apart by the address.
-#include "format/json_arena.h"
+#include "libcommon/format/json_arena.h"
 
 #include <jansson.h>
 

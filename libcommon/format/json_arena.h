@@ -6,7 +6,7 @@
 // What was made while the arena was open must be dropped before it is closed; nobody else may keep a reference.
 #pragma once
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 struct cx_json_arena {
         char *block; // made at the first use

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys that a JSON document has twice. The parser only says that there is one; this names them all, as Kubernetes' strict
 // decoder does. It runs on documents that have been found to be good JSON, so it looks at structure alone.
-#include "base/flags.h"
-#include "base/map.h"
-#include "format/json.h"
+#include "libcommon/base/flags.h"
+#include "libcommon/base/map.h"
+#include "libcommon/format/json.h"
 
 struct scan {
         const char *at, *end;

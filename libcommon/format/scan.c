@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walking raw JSON.
-#include "format/scan.h"
+#include "libcommon/format/scan.h"
 
 #define MAX_DEPTH 1000
 

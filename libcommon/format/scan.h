@@ -4,7 +4,7 @@
 // functions return "absent", never read past the end and never loop.
 #pragma once
 
-#include "base/buf.h"
+#include "libcommon/base/buf.h"
 
 struct cx_slice {
         const char *data; // into the scanned text; NULL: absent

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads libyaml's events into a tree and writes trees in go-yaml's style. Aliases copy the anchored value; the number of
 // nodes in all is capped, so that "billion laughs" documents end in an error.
-#include "format/yaml.h"
+#include "libcommon/format/yaml.h"
 
-#include "base/flags.h"
-#include "base/map.h"
-#include "format/json.h"
+#include "libcommon/base/flags.h"
+#include "libcommon/base/map.h"
+#include "libcommon/format/json.h"
 
 #include <math.h>
 #include <yaml.h>

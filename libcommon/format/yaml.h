@@ -4,8 +4,8 @@
 // references.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
 
 #include <jansson.h>
 

@@ -2,11 +2,11 @@
 // The pool: a stack of idle handles, the hottest reused first. Each handle is an easy handle with a multi handle of its
 // own (which is what curl_easy_perform makes as well), so that waiting can be interrupted to look at `cancel`. DNS answers
 // and TLS sessions are in a share; connections are not (libcurl 7.88 does not share them safely between threads).
-#include "net/http_client.h"
+#include "libcommon/net/http_client.h"
 
-#include "base/process.h"
-#include "base/time.h"
-#include "net/http_client_internal.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/net/http_client_internal.h"
 
 #include <pthread.h>
 #include <strings.h>

@@ -3,9 +3,9 @@
 // any number of threads call cx_http_do at once, each with a handle of its own; DNS and TLS sessions are shared.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
-#include "base/flags.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/flags.h"
 
 struct cx_http_client;
 struct cx_http_reply;

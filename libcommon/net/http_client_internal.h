@@ -2,7 +2,7 @@
 // What the parts of the HTTP client share (calls and tunnels), and what the informers' multi handle needs of them.
 #pragma once
 
-#include "net/http_client.h"
+#include "libcommon/net/http_client.h"
 
 #include <curl/curl.h>
 #include <pthread.h>

@@ -10,10 +10,10 @@
 //   in a stream that sleeps        ended when the client has closed its side: nothing else would notice
 //
 // A head that two servers could understand differently is refused before anything is done with it.
-#include "net/http_server_internal.h"
+#include "libcommon/net/http_server_internal.h"
 
-#include "base/log.h"
-#include "base/time.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
 
 #include <arpa/inet.h>
 #include <linux/tcp.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of a request: URI, query, headers, body, and who is at the other end of the connection.
-#include "net/http_server_internal.h"
+#include "libcommon/net/http_server_internal.h"
 
 #include <arpa/inet.h>
 #include <gnutls/gnutls.h>

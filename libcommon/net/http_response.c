@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers: whole bodies, streams that sleep until woken, and connections that switch protocols.
-#include "net/http_server_internal.h"
+#include "libcommon/net/http_server_internal.h"
 
-#include "api/status.h"
-#include "format/json.h"
+#include "libcommon/api/status.h"
+#include "libcommon/format/json.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>

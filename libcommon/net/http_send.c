@@ -2,7 +2,7 @@
 // How TLS records leave a connection. libmicrohttpd 0.9.75 sends the head and the body of an answer as two records, each
 // with a system call and a packet of its own. When an answer is known to have a body, its head is kept back and goes out
 // with the body's record.
-#include "net/http_server_internal.h"
+#include "libcommon/net/http_server_internal.h"
 
 #include <arpa/inet.h>
 #include <gnutls/gnutls.h>

@@ -5,10 +5,10 @@
 // libmicrohttpd 0.9.75 has rules of its own that shape this file: the first call of the access handler must only return
 // MHD_YES (a response queued in it ends keep-alive); a connection must not be suspended when the daemon stops; the
 // content reader may suspend its own connection.
-#include "net/http_server_internal.h"
+#include "libcommon/net/http_server_internal.h"
 
-#include "base/log.h"
-#include "base/time.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/time.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

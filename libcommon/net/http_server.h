@@ -12,9 +12,9 @@
 // at once (http_guard.c).
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
-#include "base/flags.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/flags.h"
 
 #include <jansson.h>
 

@@ -2,7 +2,7 @@
 // What the files of the HTTP server share.
 #pragma once
 
-#include "net/http_server.h"
+#include "libcommon/net/http_server.h"
 
 #include <microhttpd.h>
 #include <pthread.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Upgraded connections: libcurl connects (TCP and TLS, CURLOPT_CONNECT_ONLY), the HTTP/1.1 request and its answer are
 // written and read here, and the rest of the connection is a plain stream.
-#include "base/time.h"
-#include "net/http_client_internal.h"
-#include "net/pki.h"
+#include "libcommon/base/time.h"
+#include "libcommon/net/http_client_internal.h"
+#include "libcommon/net/pki.h"
 
 #include <poll.h>
 #include <strings.h>

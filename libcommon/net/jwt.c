@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "net/jwt.h"
+#include "libcommon/net/jwt.h"
 
-#include "format/json.h"
-#include "net/pki.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/pki.h"
 
 #include <openssl/ecdsa.h>
 #include <openssl/x509.h>

@@ -2,8 +2,8 @@
 // JSON Web Tokens (RFC 7519) as Kubernetes issues them: signed with ES256 or RS256 by the key's kind. Any thread.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
 
 #include <jansson.h>
 #include <openssl/evp.h>

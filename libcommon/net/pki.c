@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "net/pki.h"
+#include "libcommon/net/pki.h"
 
-#include "base/random.h"
+#include "libcommon/base/random.h"
 
 #include <openssl/bio.h>
 #include <openssl/ec.h>

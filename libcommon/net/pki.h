@@ -3,9 +3,9 @@
 // kubeconfigs hold them alike. Keys are ECDSA P-256. Any thread may call.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
-#include "base/flags.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/flags.h"
 
 #include <openssl/evp.h>
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // wslay does the framing over callbacks that read and write without blocking; waiting happens here, outside the lock, so
 // that a sender that waits for room never keeps the reader from reading (two peers that only write would stop for ever).
-#include "net/websocket.h"
+#include "libcommon/net/websocket.h"
 
-#include "base/random.h"
-#include "base/time.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
 
 #include <fcntl.h>
 #include <openssl/evp.h>

@@ -6,9 +6,9 @@
 // Threads: one thread reads; any thread may send or close.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
-#include "net/http_client.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
+#include "libcommon/net/http_client.h"
 
 #define CX_WS_TEXT 1
 #define CX_WS_BINARY 2

@@ -4,9 +4,9 @@
 //
 // Two paths are kept while walking: the decoder's (names of struct fields only, "spec.containers.image") and the strict
 // one (with list indexes, "spec.containers[0].foo"). Depth is bounded by the parser (CX_JSON_MAX_DEPTH).
-#include "api/quantity.h"
-#include "base/time.h"
-#include "schema/engine.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/base/time.h"
+#include "libcommon/schema/engine.h"
 
 #include <ctype.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets absent fields to their defaults: those that the tables declare, then the conditional ones of defaults/. Types
 // without any default below them are never entered, so status and metadata cost nothing.
-#include "schema/defaults/defaults.h"
+#include "libcommon/schema/defaults/defaults.h"
 
-#include "base/alloc.h"
+#include "libcommon/base/alloc.h"
 
 void cx_default_set_new(json_t *object, const char *key, json_t *value)
 {

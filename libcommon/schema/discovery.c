@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Discovery documents, made from the resource table: the legacy ones and the aggregated form (apidiscovery v2). Custom
 // resources and aggregated servers are added by the apiserver.
-#include "base/alloc.h"
-#include "schema/engine.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/schema/engine.h"
 
 static json_t *verbs_of(unsigned verbs)
 {

@@ -3,10 +3,10 @@
 // functions over json_t; any thread may call. Errors are Kubernetes' own: reason, message, field causes.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
-#include "base/strings.h"
-#include "schema/schema.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/error.h"
+#include "libcommon/base/strings.h"
+#include "libcommon/schema/schema.h"
 
 // --- decode.c: what a client sent against the type -----------------------------------------------------------------
 enum cx_field_validation { CX_FIELDS_IGNORE, CX_FIELDS_WARN, CX_FIELDS_STRICT };

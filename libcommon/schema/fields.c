@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets of fields: made of objects, joined, taken apart.
-#include "schema/fields_internal.h"
+#include "libcommon/schema/fields_internal.h"
 
-#include "format/json.h"
+#include "libcommon/format/json.h"
 
 #define HERE "."
 

@@ -5,8 +5,8 @@
 // references that share nothing that anyone changes.
 #pragma once
 
-#include "base/error.h"
-#include "schema/schema.h"
+#include "libcommon/base/error.h"
+#include "libcommon/schema/schema.h"
 
 // All fields that `object` has. -EINVAL (reason BAD_REQUEST) when a list of type map or set holds the same item twice and
 // `strict`; otherwise the first counts.

@@ -2,7 +2,7 @@
 // How server-side apply sees a value: shared by fields.c (sets) and fields_merge.c (objects).
 #pragma once
 
-#include "schema/fields.h"
+#include "libcommon/schema/fields.h"
 
 // What the parts of a value are.
 enum cx_part {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects under server-side apply: laying a configuration over what is there, and taking fields out.
-#include "format/json.h"
-#include "schema/fields_internal.h"
+#include "libcommon/format/json.h"
+#include "libcommon/schema/fields_internal.h"
 
 // --- merging ---
 

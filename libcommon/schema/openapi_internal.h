@@ -2,7 +2,7 @@
 // What OpenAPI v2 and v3 share: schemas of types and operations of resources, which differ in a few spellings.
 #pragma once
 
-#include "schema/engine.h"
+#include "libcommon/schema/engine.h"
 
 struct cx_openapi {
         bool v3;

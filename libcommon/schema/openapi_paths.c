@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenAPI operations of resources. kubectl looks for the operation of a kind (x-kubernetes-group-version-kind) and
 // whether it takes `fieldValidation`; other clients generate themselves from the rest.
-#include "base/alloc.h"
-#include "schema/openapi_internal.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/schema/openapi_internal.h"
 
 struct operation {
         const char *method, *action, *id;

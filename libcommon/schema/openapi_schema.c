@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenAPI schemas of types, under the names that upstream gives them, with the extensions that clients read
 // (x-kubernetes-patch-strategy, -patch-merge-key, -list-type, -list-map-keys, -map-type, -group-version-kind).
-#include "base/alloc.h"
-#include "schema/openapi_internal.h"
-#include "schema/tables.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/schema/openapi_internal.h"
+#include "libcommon/schema/tables.h"
 
 #define MACHINERY "io.k8s.apimachinery.pkg."
 #define QUANTITY MACHINERY "api.resource.Quantity"

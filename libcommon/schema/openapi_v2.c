@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenAPI v2 (Swagger): everything in one document, for older clients.
-#include "schema/openapi_internal.h"
+#include "libcommon/schema/openapi_internal.h"
 
 json_t *cx_openapi_v2(void)
 {

@@ -5,9 +5,9 @@
 // says plainly in messages with one field (a map is a message with a list of named entries, a choice one with its
 // alternatives): `wrap` is the number of the field around a value, `wrap_value` of the one around a named entry's.
 // What JSON leaves open (vendor extensions, defaults) travels as YAML text, of which JSON text is a part.
-#include "base/alloc.h"
-#include "format/json.h"
-#include "schema/openapi_internal.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/format/json.h"
+#include "libcommon/schema/openapi_internal.h"
 
 #define MAX_DEPTH 64
 

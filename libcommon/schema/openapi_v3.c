@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenAPI v3: one document a group and version, and the index that names them with a hash of their text, so that
 // clients keep them until they change. Building takes milliseconds: callers keep the text.
-#include "base/buf.h"
-#include "format/json.h"
-#include "schema/openapi_internal.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/format/json.h"
+#include "libcommon/schema/openapi_internal.h"
 
 static json_t *document(const char *group, const char *version)
 {

@@ -2,7 +2,7 @@
 // What the two halves of strategic merge patch share: where one is in the types, list items and their order.
 #pragma once
 
-#include "schema/engine.h"
+#include "libcommon/schema/engine.h"
 
 #define CX_PATCH_DIRECTIVE "$patch"
 #define CX_PATCH_RETAIN_KEYS "$retainKeys"

@@ -3,9 +3,9 @@
 //
 // A patch is hostile input: its operations are counted, and what `copy` and `add` put in is weighed, since copying a
 // document into itself doubles it each time.
-#include "base/alloc.h"
-#include "format/json.h"
-#include "schema/engine.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/format/json.h"
+#include "libcommon/schema/engine.h"
 
 #define MAX_OPERATIONS 10000
 #define MAX_COPIED (3 * 1024 * 1024)

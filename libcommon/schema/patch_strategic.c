@@ -4,8 +4,8 @@
 //
 // merge_map works in place on a private copy of the original and on a private copy of the patch (whose directives it
 // takes out as it goes). Depth is bounded by the parser.
-#include "base/alloc.h"
-#include "schema/patch_internal.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/schema/patch_internal.h"
 
 #define MAX_LIST_ITEMS 8000 // of both lists together: merging compares all with all
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes the strategic merge patch of `kubectl apply`: what turns the live object into the wanted one, and deletes what
 // was applied before and is wanted no more. Fields that others set on the live object are left alone.
-#include "base/alloc.h"
-#include "schema/patch_internal.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/schema/patch_internal.h"
 
 static json_t *diff_object(struct cx_patch_place place, const json_t *original, const json_t *modified,
                            const json_t *current);

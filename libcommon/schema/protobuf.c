@@ -2,12 +2,12 @@
 // A walk over the wire format (protobuf encoding, proto2) guided by the tags of the schema's fields. Go's generated code
 // writes every field that is no pointer, also when it is empty, so zero values that JSON would leave out are left out
 // here; where zero says something (pointers in Go), the field is in a list below.
-#include "schema/protobuf.h"
+#include "libcommon/schema/protobuf.h"
 
-#include "base/time.h"
-#include "format/json.h"
-#include "net/pki.h"
-#include "schema/schema.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/pki.h"
+#include "libcommon/schema/schema.h"
 
 #define MAX_DEPTH 64
 

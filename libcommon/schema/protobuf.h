@@ -3,7 +3,7 @@
 // typed clients send bodies in it. Input is hostile: every length is checked, depth and sizes are capped.
 #pragma once
 
-#include "base/error.h"
+#include "libcommon/base/error.h"
 
 #include <jansson.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks things up in the generated tables: binary searches over sorted arrays, no state, no allocation.
-#include "schema/schema.h"
+#include "libcommon/schema/schema.h"
 
-#include "base/alloc.h"
-#include "schema/tables.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/schema/tables.h"
 
 #include <strings.h>
 

@@ -4,7 +4,7 @@
 // is immutable and may be read from any thread; CustomResourceDefinitions build the same structs at run time.
 #pragma once
 
-#include "base/macro.h"
+#include "libcommon/base/macro.h"
 
 #include <jansson.h>
 #include <stdbool.h>

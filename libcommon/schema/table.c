@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // meta.k8s.io/v1 Tables, which is what `kubectl get` shows. Columns come from the schema; cells from a printer of the
 // kind (table_*.c), from the columns' paths (custom resources), or are name and creation time.
-#include "api/selector.h"
-#include "base/time.h"
-#include "schema/table_internal.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/base/time.h"
+#include "libcommon/schema/table_internal.h"
 
 void cx_cell(struct cx_row *row, const char *text)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of the core group's other kinds, and of events of both groups.
-#include "schema/table_internal.h"
+#include "libcommon/schema/table_internal.h"
 
 static void print_component_status(struct cx_row *row, const json_t *object)
 {

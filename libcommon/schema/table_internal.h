@@ -3,10 +3,10 @@
 // cell is the value of one, else by a function. The words are upstream's, as kubectl shows them.
 #pragma once
 
-#include "base/alloc.h"
-#include "base/buf.h"
-#include "format/json.h"
-#include "schema/engine.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/format/json.h"
+#include "libcommon/schema/engine.h"
 
 struct cx_row {
         json_t *cells;

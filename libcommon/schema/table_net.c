@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of services, endpoints, endpoint slices, ingresses, network policies and address ranges.
-#include "schema/table_internal.h"
+#include "libcommon/schema/table_internal.h"
 
 #define MAX_SHOWN 3
 

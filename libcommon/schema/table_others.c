@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of roles, storage, admission, certificates, scheduling, flow control and device kinds.
-#include "base/time.h"
-#include "schema/table_internal.h"
+#include "libcommon/base/time.h"
+#include "libcommon/schema/table_internal.h"
 
 static void print_binding(struct cx_row *row, const json_t *object)
 {

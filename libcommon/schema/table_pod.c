@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The row of a pod: what its STATUS, READY and RESTARTS say.
-#include "base/time.h"
-#include "schema/table_internal.h"
+#include "libcommon/base/time.h"
+#include "libcommon/schema/table_internal.h"
 
 struct summary {
         char *reason; // owned

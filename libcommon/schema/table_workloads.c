@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs, autoscalers and disruption budgets.
-#include "base/time.h"
-#include "schema/table_internal.h"
+#include "libcommon/base/time.h"
+#include "libcommon/schema/table_internal.h"
 
 static void print_template(struct cx_row *row, const json_t *object)
 {

@@ -2,7 +2,7 @@
 // What the generator writes (build/<variant>/gen/schema_tables.c). schema.c and validate.c read it.
 #pragma once
 
-#include "schema/schema.h"
+#include "libcommon/schema/schema.h"
 
 extern const struct cx_type cx_schema_table_types[]; // sorted by name
 extern const size_t cx_schema_table_n_types;

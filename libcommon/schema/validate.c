@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Validation: what the tables declare (needed values, enums, bounds, keys of lists), names and labels, and the checks of
 // kinds in validate/. Status is written by components and is not checked. The sentences are those that clients know.
-#include "schema/validate/validate.h"
-#include "api/names.h"
-#include "schema/tables.h"
+#include "libcommon/schema/validate/validate.h"
+#include "libcommon/api/names.h"
+#include "libcommon/schema/tables.h"
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fields that the tables call immutable: those of the object itself and of its spec, where upstream has them.
-#include "format/json.h"
-#include "schema/engine.h"
+#include "libcommon/format/json.h"
+#include "libcommon/schema/engine.h"
 
 #define DEPTH 2
 

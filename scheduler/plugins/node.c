@@ -2,7 +2,7 @@
 // Plugins that look at one node's own fields: unschedulable, taints, selector and affinity, host ports.
 #include "scheduler/framework.h"
 
-#include "base/buf.h"
+#include "libcommon/base/buf.h"
 
 // --- NodeUnschedulable ---
 

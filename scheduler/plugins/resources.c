@@ -2,7 +2,7 @@
 // NodeResourcesFit (and its least-allocated scoring) and NodeResourcesBalancedAllocation.
 #include "scheduler/framework.h"
 
-#include "base/buf.h"
+#include "libcommon/base/buf.h"
 
 static bool lacks(struct cycle *cycle, const char *reason)
 {

@@ -5,15 +5,15 @@
 //     api --kubeconfig FILE --etcd https://… --etcd-ca F --etcd-cert F --etcd-key F [--pods 5000] [--connections 16]
 //
 // Prints "name value unit" lines.
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "client/rest.h"
-#include "client/workqueue.h"
-#include "etcd/etcd.h"
-#include "format/json.h"
-#include "net/http_server.h"
-#include "net/pki.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/client/rest.h"
+#include "libcommon/client/workqueue.h"
+#include "libcommon/etcd/etcd.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/http_server.h"
+#include "libcommon/net/pki.h"
 
 #include <curl/curl.h>
 #include <pthread.h>

@@ -3,12 +3,12 @@
 // until every pod is bound. With --deployment, one Deployment asks for the pods and the controllers make them.
 //
 //     scheduling --kubeconfig FILE [--nodes 500] [--pods 3000] [--connections 16] [--deployment]
-#include "base/log.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "client/informer.h"
-#include "client/workqueue.h"
-#include "format/json.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/client/informer.h"
+#include "libcommon/client/workqueue.h"
+#include "libcommon/format/json.h"
 
 #include <stdio.h>
 

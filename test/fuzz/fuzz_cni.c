@@ -3,8 +3,8 @@
 // configuration's plugins are looked up in a folder that holds nothing else.
 #include "kubelet/network/cni.h"
 
-#include "base/buf.h"
-#include "base/process.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
 
 #include <stdint.h>
 #include <sys/stat.h>
@@ -61,16 +61,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         write_file("answer", answer, size - (size_t)(answer - data), 0600);
         CX_CLEANUP(cx_freep) char *conf = cx_sprintf("%s/conf", folder), *bin = cx_sprintf("%s/bin", folder);
         CX_CLEANUP(cx_freep) char *state = cx_sprintf("%s/state", folder);
-        struct cx_cni_options options = {.conf_dir = conf, .bin_dir = bin, .state_dir = state};
-        struct cx_cni *cni = cx_cni_new(&options);
-        struct cx_cni_pod pod = {
-                .id = "id", .netns = "/proc/self/ns/net", .namespace = "ns", .name = "pod", .uid = "uid"};
+        struct cni_options options = {.conf_dir = conf, .bin_dir = bin, .state_dir = state};
+        struct cni *cni = cni_new(&options);
+        struct cni_pod pod = {.id = "id", .netns = "/proc/self/ns/net", .namespace = "ns", .name = "pod", .uid = "uid"};
         json_auto_t *attachment = NULL;
         CX_STRINGS ips = CX_STRINGS_INIT;
-        if (cx_cni_add(cni, &pod, &attachment, &ips, NULL) == 0) {
-                (void)cx_cni_is_own(attachment);
-                (void)!cx_cni_del(cni, &pod, attachment, NULL);
+        if (cni_add(cni, &pod, &attachment, &ips, NULL) == 0) {
+                (void)cni_is_own(attachment);
+                (void)!cni_del(cni, &pod, attachment, NULL);
         }
-        cx_cni_free(cni);
+        cni_free(cni);
         return 0;
 }

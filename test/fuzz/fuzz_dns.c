@@ -6,18 +6,18 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        static struct cx_resolver *resolver;
-        static struct cx_zone zone = {.domain = "cluster.local", .ttl = 5};
+        static struct resolver *resolver;
+        static struct zone zone = {.domain = "cluster.local", .ttl = 5};
         static const uint8_t query[] = "\1\2\1\0\0\1\0\0\0\0\0\0\1a\2bc\0\0\1\0\1";
         if (!resolver) {
-                cx_zone_init(&zone, cx_informers_new(NULL), "cluster.local");
-                resolver = cx_resolver_new(&zone, NULL);
+                zone_init(&zone, cx_informers_new(NULL), "cluster.local");
+                resolver = resolver_new(&zone, NULL);
         }
         CX_CLEANUP(cx_freep) uint8_t *answer = NULL;
         size_t length = 0;
         if (size && data[0] & 1)
-                (void)!cx_dns_check_answer(query, sizeof query - 1, data + 1, size - 1);
+                (void)!dns_check_answer(query, sizeof query - 1, data + 1, size - 1);
         else if (size)
-                (void)!cx_resolver_answer(resolver, data + 1, size - 1, data[0] & 2, &answer, &length);
+                (void)!resolver_answer(resolver, data + 1, size - 1, data[0] & 2, &answer, &length);
         return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What server-side apply does with objects, and with managedFields that a client sends.
-#include "grammar.h"
-#include "schema/fields.h"
+#include "libcommon/schema/fields.h"
+#include "test/fuzz/grammar.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as what a backend answers: status lines, headers, chunks with extensions, trailers, an early end. A thread
 // plays the backend on a socket in a folder of its own; the client is the one that the apiserver's proxies use.
-#include "net/http_client.h"
+#include "libcommon/net/http_client.h"
 
-#include "base/process.h"
-#include "base/time.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
 
 #include <poll.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON patch and merge patch on documents: the document stays as it was, and a difference, applied, gives what it was
 // made for.
-#include "grammar.h"
+#include "test/fuzz/grammar.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list splitter and the member scanner over any bytes, in blocks whose size the first byte gives.
-#include "client/json_scan.h"
+#include "libcommon/client/json_scan.h"
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "net/jwt.h"
+#include "libcommon/net/jwt.h"
 
-#include "base/alloc.h"
-#include "base/buf.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/buf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

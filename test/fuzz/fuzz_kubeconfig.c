@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "client/kubeconfig.h"
+#include "libcommon/client/kubeconfig.h"
 
 #include <stdint.h>
 

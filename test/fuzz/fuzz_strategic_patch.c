@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Strategic merge patches: with the directives that a client may send, and three-way ones that are made here. Nothing
 // that goes in is changed.
-#include "grammar.h"
+#include "test/fuzz/grammar.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

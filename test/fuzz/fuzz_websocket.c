@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as what a WebSocket peer sends, and as an HTTP answer to an upgrade.
-#include "net/http_client_internal.h"
-#include "net/websocket.h"
+#include "libcommon/net/http_client_internal.h"
+#include "libcommon/net/websocket.h"
 
 #include <stdint.h>
 #include <sys/socket.h>

@@ -3,8 +3,8 @@
 // is a decision instead, and what comes out looks like the objects and patches that the API knows.
 #pragma once
 
-#include "schema/engine.h"
-#include "schema/schema.h"
+#include "libcommon/schema/engine.h"
+#include "libcommon/schema/schema.h"
 
 #include <stddef.h>
 #include <stdint.h>

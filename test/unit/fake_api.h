@@ -3,12 +3,12 @@
 // delete. Cleartext on a free port.
 #pragma once
 
-#include "api/status.h"
-#include "base/map.h"
-#include "base/random.h"
-#include "client/rest.h"
-#include "format/json.h"
-#include "net/http_server.h"
+#include "libcommon/api/status.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/random.h"
+#include "libcommon/client/rest.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/http_server.h"
 
 #include <pthread.h>
 

@@ -2,8 +2,8 @@
 // JSON in C strings of tests: single quotes stand for double ones.
 #pragma once
 
-#include "base/alloc.h"
-#include "base/macro.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/macro.h"
 
 #include <jansson.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conditional defaults of pods, volumes, namespaces, nodes, limit ranges.
-#include "base/alloc.h"
-#include "format/json.h"
-#include "schema/defaults/defaults.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/format/json.h"
+#include "libcommon/schema/defaults/defaults.h"
 
 static void default_requests(json_t *container)
 {

@@ -3,7 +3,7 @@
 // runs after the type's declared defaults and before those of the objects inside it, so that what it makes is filled.
 #pragma once
 
-#include "schema/engine.h"
+#include "libcommon/schema/engine.h"
 
 typedef void cx_default_fn(json_t *object);
 struct cx_conditional_default {

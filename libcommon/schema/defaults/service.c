@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conditional defaults of services and network policies. Cluster IPs and node ports are allocated by the apiserver.
-#include "base/alloc.h"
-#include "format/json.h"
-#include "schema/defaults/defaults.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/format/json.h"
+#include "libcommon/schema/defaults/defaults.h"
 
 static void default_service_port(json_t *port)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What needs all files to have been read: names become indices, and what is missing or there twice is found.
-#include "schema_gen.h"
+#include "libcommon/schema/gen/schema_gen.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a file of API descriptions line by line (docs/schema-format.md).
-#include "schema_gen.h"
+#include "libcommon/schema/gen/schema_gen.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns the API descriptions (libcommon/schema/*.api) into C tables: schema_gen OUTPUT INPUT...
-#include "schema_gen.h"
+#include "libcommon/schema/gen/schema_gen.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

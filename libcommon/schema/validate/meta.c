@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metadata and label selectors, wherever they occur.
-#include "api/names.h"
-#include "schema/validate/validate.h"
+#include "libcommon/api/names.h"
+#include "libcommon/schema/validate/validate.h"
 
 #define MAX_ANNOTATIONS (256 * 1024)
 

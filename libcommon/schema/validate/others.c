@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ingresses, custom resource definitions.
-#include "schema/validate/validate.h"
+#include "libcommon/schema/validate/validate.h"
 
 static void check_ingress(struct cx_validator *v, const json_t *spec)
 {

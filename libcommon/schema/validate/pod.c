@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pod specs, in pods and in templates: names, references between parts, ports, probes, resources.
-#include "api/names.h"
-#include "api/quantity.h"
-#include "schema/validate/validate.h"
+#include "libcommon/api/names.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/schema/validate/validate.h"
 
 static const char *const container_lists[] = {"initContainers", "containers", "ephemeralContainers"};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of pods, each by its own type: where values come from, paths in volumes, handlers, security, DNS, placement.
-#include "api/names.h"
-#include "schema/validate/validate.h"
+#include "libcommon/api/names.h"
+#include "libcommon/schema/validate/validate.h"
 
 #define MAX_NAMESERVERS 3
 #define MAX_SEARCHES 32

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Roles and their bindings.
-#include "schema/validate/validate.h"
+#include "libcommon/schema/validate/validate.h"
 
 static void check_rule(struct cx_validator *v, const json_t *rule, bool namespaced)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services.
-#include "api/names.h"
-#include "schema/validate/validate.h"
+#include "libcommon/api/names.h"
+#include "libcommon/schema/validate/validate.h"
 
 #include <arpa/inet.h>
 

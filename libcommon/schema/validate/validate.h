@@ -3,10 +3,10 @@
 // it is called wherever such an object occurs, after its fields were checked by their declarations.
 #pragma once
 
-#include "base/alloc.h"
-#include "base/buf.h"
-#include "format/json.h"
-#include "schema/engine.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/format/json.h"
+#include "libcommon/schema/engine.h"
 
 struct cx_validator {
         struct cx_error found; // causes only

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, autoscalers, disruption budgets.
-#include "api/intstr.h"
-#include "api/selector.h"
-#include "schema/validate/validate.h"
+#include "libcommon/api/intstr.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/schema/validate/validate.h"
 
 static void check_template(struct cx_validator *v, const json_t *spec)
 {

@@ -8,9 +8,9 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "../fake_api.h"
-#include "base/process.h"
 #include "controller-manager/manager.h"
+#include "libcommon/base/process.h"
+#include "test/unit/fake_api.h"
 
 static const struct controller *const table[] = {
         &deployment_controller,        &replicaset_controller,

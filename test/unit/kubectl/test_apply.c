@@ -15,7 +15,7 @@ static void test_annotation(void **state CX_UNUSED)
                 "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\",\"annotations\":{"
                 "\"kubectl.kubernetes.io/last-applied-configuration\":\"old\"}},\"data\":{\"x\":\"<&>\"}}",
                 0, NULL);
-        CX_CLEANUP(cx_freep) char *text = cx_apply_annotation(object);
+        CX_CLEANUP(cx_freep) char *text = apply_annotation(object);
         assert_string_equal(text,
                             "{\"apiVersion\":\"v1\",\"data\":{\"x\":\"\\u003c\\u0026\\u003e\"},\"kind\":\"ConfigMap\","
                             "\"metadata\":{\"annotations\":{},\"name\":\"a\"}}\n");
@@ -47,7 +47,7 @@ static void test_patches(void **state CX_UNUSED)
                             *expected = json_loads(cases[i].patch, 0, NULL);
                 json_auto_t *patch = NULL;
                 CX_ERROR err = CX_ERROR_INIT;
-                assert_int_equal(cx_apply_patch(schema, original, modified, current, &patch, &err), 0);
+                assert_int_equal(apply_patch(schema, original, modified, current, &patch, &err), 0);
                 CX_CLEANUP(cx_freep) char *text = cx_json_text(patch);
                 if (!json_equal(patch, expected))
                         fail_msg("%s: %s", cases[i].what, text);
@@ -59,7 +59,7 @@ static void test_identity_may_not_change(void **state CX_UNUSED)
         json_auto_t *a = json_loads("{\"kind\":\"F\",\"apiVersion\":\"x/v1\"}", 0, NULL);
         json_auto_t *b = json_loads("{\"kind\":\"G\",\"apiVersion\":\"x/v1\"}", 0, NULL), *patch = NULL;
         CX_ERROR err = CX_ERROR_INIT;
-        assert_true(cx_apply_patch(NULL, NULL, a, b, &patch, &err) < 0);
+        assert_true(apply_patch(NULL, NULL, a, b, &patch, &err) < 0);
 }
 
 int main(void)

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "format/json.h"
 #include "kubectl/printer/gotemplate.h"
+#include "libcommon/format/json.h"
 
 static const char data_text[] =
         "{\"kind\":\"List\",\"n\":3,\"big\":1000000,\"bigger\":123456789,\"small\":0.00001,\"half\":0.5,\"on\":true,"
@@ -91,12 +91,12 @@ static void test_templates(void **state CX_UNUSED)
         json_auto_t *data = json_loads(data_text, 0, NULL);
         assert_non_null(data);
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
-                CX_CLEANUP(cx_gotemplate_freep) struct cx_gotemplate *template = NULL;
+                CX_CLEANUP(gotemplate_freep) struct gotemplate *template = NULL;
                 CX_ERROR err = CX_ERROR_INIT;
                 CX_BUF out = CX_BUF_INIT;
-                int r = cx_gotemplate_parse(cases[i].template, &template, &err);
+                int r = gotemplate_parse(cases[i].template, &template, &err);
                 if (r == 0)
-                        r = cx_gotemplate_print(template, data, true, &out, &err);
+                        r = gotemplate_print(template, data, true, &out, &err);
                 if (!cases[i].text) {
                         if (r == 0)
                                 fail_msg("%s: no error, but \"%s\"", cases[i].template, out.data);
@@ -127,23 +127,23 @@ static void test_messages(void **state CX_UNUSED)
         };
         json_auto_t *data = json_loads(data_text, 0, NULL);
         for (size_t i = 0; i < CX_ARRAY_SIZE(bad); i++) {
-                CX_CLEANUP(cx_gotemplate_freep) struct cx_gotemplate *template = NULL;
+                CX_CLEANUP(gotemplate_freep) struct gotemplate *template = NULL;
                 CX_ERROR err = CX_ERROR_INIT;
                 CX_BUF out = CX_BUF_INIT;
-                if (cx_gotemplate_parse(bad[i].template, &template, &err) == 0)
-                        assert_true(cx_gotemplate_print(template, data, true, &out, &err) < 0);
+                if (gotemplate_parse(bad[i].template, &template, &err) == 0)
+                        assert_true(gotemplate_print(template, data, true, &out, &err) < 0);
                 assert_string_equal(cx_error_text(&err), bad[i].message);
         }
 }
 
 static void test_missing_keys_can_be_errors(void **state CX_UNUSED)
 {
-        CX_CLEANUP(cx_gotemplate_freep) struct cx_gotemplate *template = NULL;
+        CX_CLEANUP(gotemplate_freep) struct gotemplate *template = NULL;
         json_auto_t *data = json_loads(data_text, 0, NULL);
         CX_BUF out = CX_BUF_INIT;
         CX_ERROR err = CX_ERROR_INIT;
-        assert_int_equal(cx_gotemplate_parse("{{.nosuch}}", &template, NULL), 0);
-        assert_true(cx_gotemplate_print(template, data, false, &out, &err) < 0);
+        assert_int_equal(gotemplate_parse("{{.nosuch}}", &template, NULL), 0);
+        assert_true(gotemplate_print(template, data, false, &out, &err) < 0);
 }
 
 static void test_nesting_is_capped(void **state CX_UNUSED)
@@ -151,10 +151,10 @@ static void test_nesting_is_capped(void **state CX_UNUSED)
         static const char *const pieces[] = {"{{if .}}", "{{range .}}", "{{(", "{{print ("};
         for (size_t i = 0; i < CX_ARRAY_SIZE(pieces); i++) {
                 CX_BUF deep = CX_BUF_INIT;
-                struct cx_gotemplate *template = NULL;
+                struct gotemplate *template = NULL;
                 for (int n = 0; n < 100000; n++)
                         cx_buf_add(&deep, n && i >= 2 ? "(" : pieces[i]);
-                assert_true(cx_gotemplate_parse(deep.data, &template, NULL) < 0);
+                assert_true(gotemplate_parse(deep.data, &template, NULL) < 0);
         }
 }
 

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "format/json.h"
 #include "kubectl/printer/jsonpath.h"
+#include "libcommon/format/json.h"
 
 static const char data_text[] = "{\"kind\":\"List\",\"items\":[{\"metadata\":{\"name\":\"a\",\"labels\":{\"app.io/"
                                 "x\":\"1\"}},\"spec\":{\"n\":3,\"on\":true}},"
@@ -56,12 +56,12 @@ static void test_templates(void **state CX_UNUSED)
 {
         json_auto_t *data = json_loads(data_text, 0, NULL);
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
-                CX_CLEANUP(cx_jsonpath_freep) struct cx_jsonpath *path = NULL;
+                CX_CLEANUP(jsonpath_freep) struct jsonpath *path = NULL;
                 CX_ERROR err = CX_ERROR_INIT;
                 CX_BUF text = CX_BUF_INIT;
-                int r = cx_jsonpath_parse(cases[i].template, &path, &err);
+                int r = jsonpath_parse(cases[i].template, &path, &err);
                 if (r == 0)
-                        r = cx_jsonpath_print(path, data, true, &text, &err);
+                        r = jsonpath_print(path, data, true, &text, &err);
                 if ((r < 0) != (cases[i].text == NULL))
                         fail_msg("%s: %d %s", cases[i].template, r, cx_error_text(&err));
                 if (r < 0)
@@ -74,11 +74,11 @@ static void test_templates(void **state CX_UNUSED)
 static void test_missing_key_is_an_error(void **state CX_UNUSED)
 {
         json_auto_t *data = json_loads(data_text, 0, NULL);
-        CX_CLEANUP(cx_jsonpath_freep) struct cx_jsonpath *path = NULL;
+        CX_CLEANUP(jsonpath_freep) struct jsonpath *path = NULL;
         CX_ERROR err = CX_ERROR_INIT;
         CX_BUF text = CX_BUF_INIT;
-        assert_int_equal(cx_jsonpath_parse("{.nosuch}", &path, &err), 0);
-        assert_true(cx_jsonpath_print(path, data, false, &text, &err) < 0);
+        assert_int_equal(jsonpath_parse("{.nosuch}", &path, &err), 0);
+        assert_true(jsonpath_print(path, data, false, &text, &err) < 0);
         assert_string_equal(err.message, "nosuch is not found");
 }
 
@@ -87,10 +87,10 @@ static void test_relaxed_forms(void **state CX_UNUSED)
         static const char *const forms[] = {"kind", ".kind", "{kind}", "{.kind}"};
         json_auto_t *data = json_loads(data_text, 0, NULL);
         for (size_t i = 0; i < CX_ARRAY_SIZE(forms); i++) {
-                CX_CLEANUP(cx_jsonpath_freep) struct cx_jsonpath *path = NULL;
+                CX_CLEANUP(jsonpath_freep) struct jsonpath *path = NULL;
                 CX_BUF text = CX_BUF_INIT;
-                assert_int_equal(cx_jsonpath_parse_relaxed(forms[i], &path, NULL), 0);
-                assert_int_equal(cx_jsonpath_print(path, data, true, &text, NULL), 0);
+                assert_int_equal(jsonpath_parse_relaxed(forms[i], &path, NULL), 0);
+                assert_int_equal(jsonpath_print(path, data, true, &text, NULL), 0);
                 assert_string_equal(text.data, "List");
         }
 }
@@ -98,11 +98,11 @@ static void test_relaxed_forms(void **state CX_UNUSED)
 static void test_deep_templates_end(void **state CX_UNUSED)
 {
         CX_BUF deep = CX_BUF_INIT;
-        CX_CLEANUP(cx_jsonpath_freep) struct cx_jsonpath *path = NULL;
+        CX_CLEANUP(jsonpath_freep) struct jsonpath *path = NULL;
         CX_ERROR err = CX_ERROR_INIT;
         for (int i = 0; i < 1000; i++)
                 cx_buf_add(&deep, "{range .a[?(");
-        assert_true(cx_jsonpath_parse(deep.data, &path, &err) < 0);
+        assert_true(jsonpath_parse(deep.data, &path, &err) < 0);
 }
 
 int main(void)

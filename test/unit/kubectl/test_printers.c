@@ -25,7 +25,7 @@ static void test_align(void **state CX_UNUSED)
         };
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 CX_BUF out = CX_BUF_INIT;
-                cx_tabs_align(cases[i].text, 0, 2, &out);
+                tabs_align(cases[i].text, 0, 2, &out);
                 assert_string_equal(out.data, cases[i].aligned);
         }
 }
@@ -38,29 +38,29 @@ static void test_table(void **state CX_UNUSED)
                                         "\"namespace\":\"ns\",\"labels\":{\"b\":"
                                         "\"2\",\"a\":\"1\"}}}}]}",
                                         0, NULL);
-        struct cx_table_printer plain = {0},
-                                all = {.wide = true, .show_labels = true, .with_namespace = true, .kind = "pod"};
+        struct table_printer plain = {0},
+                             all = {.wide = true, .show_labels = true, .with_namespace = true, .kind = "pod"};
         CX_BUF out = CX_BUF_INIT;
-        cx_table_print(&plain, table, &out);
+        table_print(&plain, table, &out);
         assert_string_equal(out.data, "NAME   AGE\nweb    5s\n");
         cx_buf_clear(&out);
-        cx_table_print(&plain, table, &out); // a second call has no header
+        table_print(&plain, table, &out); // a second call has no header
         assert_string_equal(out.data, "web    5s\n");
         cx_buf_clear(&out);
-        cx_table_print(&all, table, &out);
+        table_print(&all, table, &out);
         assert_string_equal(out.data, "NAMESPACE   NAME      IP        AGE   LABELS\n"
                                       "ns          pod/web   1.2.3.4   5s    a=1,b=2\n");
-        cx_table_printer_release(&plain);
-        cx_table_printer_release(&all);
+        table_printer_release(&plain);
+        table_printer_release(&all);
 }
 
 static void test_custom_columns(void **state CX_UNUSED)
 {
-        CX_OUTPUT output = {.tables = true, .text = "custom-columns=NAME:.metadata.name,N:spec.n,NONE:.x"};
+        OUTPUT output = {.tables = true, .text = "custom-columns=NAME:.metadata.name,N:spec.n,NONE:.x"};
         json_auto_t *object = json_loads("{\"metadata\":{\"name\":\"a\"},\"spec\":{\"n\":3}}", 0, NULL);
         CX_BUF out = CX_BUF_INIT;
-        assert_int_equal(cx_output_parse(NULL, &output, NULL), 0);
-        assert_int_equal(cx_output_object(&output, object, &out, NULL), 0);
+        assert_int_equal(output_parse(NULL, &output, NULL), 0);
+        assert_int_equal(output_object(&output, object, &out, NULL), 0);
         assert_string_equal(out.data, "NAME   N     NONE\na      3     <none>\n");
 }
 
@@ -70,16 +70,16 @@ static void test_json_and_name(void **state CX_UNUSED)
                 json_loads("{\"kind\":\"Deployment\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"<a>\","
                            "\"managedFields\":[]}}",
                            0, NULL);
-        CX_OUTPUT json = {.text = "json"}, name = {.text = "name"};
+        OUTPUT json = {.text = "json"}, name = {.text = "name"};
         CX_BUF out = CX_BUF_INIT;
-        assert_int_equal(cx_output_parse(NULL, &json, NULL), 0);
-        assert_int_equal(cx_output_object(&json, object, &out, NULL), 0);
+        assert_int_equal(output_parse(NULL, &json, NULL), 0);
+        assert_int_equal(output_object(&json, object, &out, NULL), 0);
         assert_string_equal(out.data,
                             "{\n    \"apiVersion\": \"apps/v1\",\n    \"kind\": \"Deployment\",\n    \"metadata\": "
                             "{\n        \"name\": \"\\u003ca\\u003e\"\n    }\n}\n");
         cx_buf_clear(&out);
-        assert_int_equal(cx_output_parse(NULL, &name, NULL), 0);
-        assert_int_equal(cx_output_object(&name, object, &out, NULL), 0);
+        assert_int_equal(output_parse(NULL, &name, NULL), 0);
+        assert_int_equal(output_object(&name, object, &out, NULL), 0);
         assert_string_equal(out.data, "deployment.apps/<a>\n");
 }
 
@@ -88,9 +88,9 @@ static void test_bad_output(void **state CX_UNUSED)
         static const char *const bad[] = {"foo",        "go-template={{", "custom-columns", "custom-columns=a",
                                           "jsonpath={", "jsonpath",       "wide=x",         "json=x"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(bad); i++) {
-                CX_OUTPUT output = {.tables = true, .text = bad[i]};
+                OUTPUT output = {.tables = true, .text = bad[i]};
                 CX_ERROR err = CX_ERROR_INIT;
-                assert_true(cx_output_parse(NULL, &output, &err) < 0);
+                assert_true(output_parse(NULL, &output, &err) < 0);
                 assert_non_null(err.message);
         }
 }
@@ -100,12 +100,12 @@ static void test_sort(void **state CX_UNUSED)
         json_auto_t *list =
                 json_loads("[{\"n\":10,\"q\":\"1Gi\"},{\"n\":9,\"q\":\"500Mi\"},{\"n\":1,\"q\":\"2Gi\"}]", 0, NULL);
         CX_ERROR err = CX_ERROR_INIT;
-        assert_int_equal(cx_output_sort(list, NULL, ".n", NULL), 0);
+        assert_int_equal(output_sort(list, NULL, ".n", NULL), 0);
         assert_int_equal(cx_json_int(json_array_get(list, 0), "n", 0), 1);
         assert_int_equal(cx_json_int(json_array_get(list, 2), "n", 0), 10);
-        assert_int_equal(cx_output_sort(list, NULL, "{.q}", NULL), 0);
+        assert_int_equal(output_sort(list, NULL, "{.q}", NULL), 0);
         assert_int_equal(cx_json_int(json_array_get(list, 0), "n", 0), 9);
-        assert_true(cx_output_sort(list, NULL, ".nosuch", &err) < 0);
+        assert_true(output_sort(list, NULL, ".nosuch", &err) < 0);
 }
 
 static void test_errors(void **state CX_UNUSED)
@@ -118,9 +118,9 @@ static void test_errors(void **state CX_UNUSED)
         cx_error_about(&invalid, "", "Pod", "x");
         cx_error_cause(&invalid, "FieldValueInvalid", "spec.a", "Invalid value: 1");
         cx_error_cause(&invalid, "FieldValueRequired", "spec.b", "Required value");
-        cx_ctl_error_text(NULL, &local, &out);
-        cx_ctl_error_text(NULL, &missing, &out);
-        cx_ctl_error_text(NULL, &invalid, &out);
+        ctl_error_text(NULL, &local, &out);
+        ctl_error_text(NULL, &missing, &out);
+        ctl_error_text(NULL, &invalid, &out);
         assert_string_equal(out.data,
                             "error: no such thing\nError from server (NotFound): pods \"x\" not found\n"
                             "The Pod \"x\" is invalid: \n* spec.a: Invalid value: 1\n* spec.b: Required value\n");
@@ -157,7 +157,7 @@ static void test_rollout_words(void **state CX_UNUSED)
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 json_auto_t *object = json_loads(cases[i].object, 0, NULL);
                 CX_BUF out = CX_BUF_INIT;
-                assert_int_equal(cx_rollout_words(object, 0, &out, NULL), cases[i].done);
+                assert_int_equal(rollout_words(object, 0, &out, NULL), cases[i].done);
                 assert_string_equal(out.data, cases[i].words);
         }
         json_auto_t *late = json_loads(
@@ -166,7 +166,7 @@ static void test_rollout_words(void **state CX_UNUSED)
                 0, NULL);
         CX_BUF out = CX_BUF_INIT;
         CX_ERROR err = CX_ERROR_INIT;
-        assert_true(cx_rollout_words(late, 0, &out, &err) < 0);
+        assert_true(rollout_words(late, 0, &out, &err) < 0);
         assert_string_equal(err.message, "deployment \"w\" exceeded its progress deadline");
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Control groups of v2, in a folder that looks like a v2 tree: what is written into which file, and what is read from them.
-#include "base/buf.h"
-#include "base/process.h"
-#include "format/json.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/runtime/spec.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
+#include "libcommon/format/json.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -46,7 +46,7 @@ static void limits(void **state)
 {
         (void)state;
         static const struct {
-                struct cx_cgroup_limits limits;
+                struct cgroup_limits limits;
                 const char *weight, *cpu_max, *memory, *pids;
         } cases[] = {
                 {{.cpu_shares = 2}, "1", "", "", ""},
@@ -66,7 +66,7 @@ static void limits(void **state)
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 CX_ERROR err = CX_ERROR_INIT;
                 group("/k/podx");
-                assert_int_equal(cx_cgroup_apply("/k/podx", &cases[i].limits, &err), 0);
+                assert_int_equal(cgroup_apply("/k/podx", &cases[i].limits, &err), 0);
                 has("/k/podx", "cpu.weight", cases[i].weight);
                 has("/k/podx", "cpu.max", cases[i].cpu_max);
                 has("/k/podx", "memory.max", cases[i].memory);
@@ -78,32 +78,32 @@ static void controllers(void **state)
 {
         (void)state;
         CX_ERROR err = CX_ERROR_INIT;
-        struct cx_cgroup_limits none = {0};
+        struct cgroup_limits none = {0};
         put("", "cgroup.subtree_control", "cpuset cpu io memory\n");
         put("/c", "cgroup.subtree_control", "cpuset cpu io memory pids\n");
         put("/c/podx", "cgroup.subtree_control", "");
-        assert_int_equal(cx_cgroup_apply("/c/podx", &none, &err), 0);
+        assert_int_equal(cgroup_apply("/c/podx", &none, &err), 0);
         // Only what is missing is asked for (a file takes the words over its beginning), and nothing of the group itself.
         has("", "cgroup.subtree_control", "+pidst cpu io memory\n");
         has("/c", "cgroup.subtree_control", "cpuset cpu io memory pids\n");
         has("/c/podx", "cgroup.subtree_control", "");
         // A file that is not there is an error that names it.
-        struct cx_cgroup_limits memory = {.memory = 4096};
-        assert_int_equal(cx_cgroup_apply("/c/pody", &memory, &err), -ENOENT);
+        struct cgroup_limits memory = {.memory = 4096};
+        assert_int_equal(cgroup_apply("/c/pody", &memory, &err), -ENOENT);
         assert_non_null(strstr(cx_error_text(&err), "/c/pody/memory.max"));
 }
 
 static void usage(void **state)
 {
         (void)state;
-        struct cx_cgroup_usage u = {0};
-        assert_int_equal(cx_cgroup_usage("/none", &u), -ENOENT);
+        struct cgroup_usage u = {0};
+        assert_int_equal(cgroup_usage("/none", &u), -ENOENT);
         put("/u", "cpu.stat", "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n");
         put("/u", "memory.current", "1000000\n");
         put("/u", "memory.stat",
             "anon 400000\nfile 300000\ninactive_file_x 7\ninactive_anon 1\ninactive_file 250000\npgfault 12\n");
         put("/u", "pids.current", "3\n");
-        assert_int_equal(cx_cgroup_usage("/u", &u), 0);
+        assert_int_equal(cgroup_usage("/u", &u), 0);
         assert_int_equal(u.cpu_ns, 1500000);
         assert_int_equal(u.memory_usage, 1000000);
         assert_int_equal(u.memory_working_set, 750000);
@@ -112,7 +112,7 @@ static void usage(void **state)
         assert_int_equal(u.pids, 3);
         // More inactive pages than memory (read a moment later) is a working set of nothing.
         put("/u", "memory.current", "1000\n");
-        assert_int_equal(cx_cgroup_usage("/u", &u), 0);
+        assert_int_equal(cgroup_usage("/u", &u), 0);
         assert_int_equal(u.memory_working_set, 0);
 }
 
@@ -123,13 +123,13 @@ static void tree(void **state)
         CX_CLEANUP(cx_freep) char *inner = cx_sprintf("%s/t/podx/c1/nested", root);
         CX_CLEANUP(cx_freep) char *top = cx_sprintf("%s/t/podx", root);
         assert_int_equal(cx_mkdir_all(inner, 0755, &err), 0);
-        json_auto_t *children = cx_cgroup_children("/t");
+        json_auto_t *children = cgroup_children("/t");
         assert_int_equal(json_array_size(children), 1);
         assert_string_equal(json_string_value(json_array_get(children, 0)), "podx");
-        assert_int_equal(cx_cgroup_remove("/t/podx", &err), 0);
+        assert_int_equal(cgroup_remove("/t/podx", &err), 0);
         assert_int_equal(access(top, F_OK), -1);
-        assert_int_equal(cx_cgroup_remove("/t/podx", &err), 0); // again
-        assert_int_equal(cx_cgroup_remove("/", &err), -EINVAL);
+        assert_int_equal(cgroup_remove("/t/podx", &err), 0); // again
+        assert_int_equal(cgroup_remove("/", &err), -EINVAL);
 }
 
 static void spec(void **state)
@@ -140,22 +140,22 @@ static void spec(void **state)
         json_auto_t *pod = json_pack("{s:{s:[O]}}", "spec", "containers", container), *image = json_object();
         CX_STRINGS args = CX_STRINGS_INIT;
         cx_strings_add(&args, "true");
-        struct cx_spec_input in = {.pod = pod,
-                                   .container = container,
-                                   .image_config = image,
-                                   .rootfs = root,
-                                   .shm = "/dev/shm",
-                                   .resolv_conf = "/etc/resolv.conf",
-                                   .hosts = "/etc/hosts",
-                                   .args = &args,
-                                   .env = &(struct cx_strings){0},
-                                   .cgroups_path = "/k/podx/c",
-                                   .pids_limit = 10};
+        struct spec_input in = {.pod = pod,
+                                .container = container,
+                                .image_config = image,
+                                .rootfs = root,
+                                .shm = "/dev/shm",
+                                .resolv_conf = "/etc/resolv.conf",
+                                .hosts = "/etc/hosts",
+                                .args = &args,
+                                .env = &(struct cx_strings){0},
+                                .cgroups_path = "/k/podx/c",
+                                .pids_limit = 10};
         for (int v2 = 0; v2 < 2; v2++) {
                 CX_ERROR err = CX_ERROR_INIT;
                 json_auto_t *built = NULL;
                 in.cgroup_v2 = v2;
-                assert_int_equal(cx_spec_build(&in, &built, &err), 0);
+                assert_int_equal(spec_build(&in, &built, &err), 0);
                 const json_t *resources = cx_json_get(built, "linux.resources");
                 // runc turns shares and quota into weight and max by itself.
                 assert_int_equal(cx_json_int(resources, "cpu.shares", 0), 102);
@@ -174,7 +174,7 @@ int main(void)
 {
         if (!mkdtemp(root))
                 return 1;
-        cx_cgroup_use(root, true);
+        cgroup_use(root, true);
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(limits), cmocka_unit_test(controllers), cmocka_unit_test(usage),
                 cmocka_unit_test(tree),   cmocka_unit_test(spec),

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Image references, registries.yaml, authentication challenges, credentials and hostile layers.
-#include "base/buf.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/image/pull.h"
 #include "kubelet/image/reference.h"
 #include "kubelet/image/registry.h"
 #include "kubelet/image/store.h"
 #include "kubelet/image/unpack.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -34,16 +34,16 @@ static void references(void **state)
                     {"q.io/a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
                      "q.io/a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(good); i++) {
-                CX_IMAGE_REF ref = CX_IMAGE_REF_INIT;
-                assert_int_equal(cx_image_ref_parse(good[i].text, &ref, NULL), 0);
-                CX_CLEANUP(cx_freep) char *full = cx_image_ref_format(&ref);
+                IMAGE_REF ref = IMAGE_REF_INIT;
+                assert_int_equal(image_ref_parse(good[i].text, &ref, NULL), 0);
+                CX_CLEANUP(cx_freep) char *full = image_ref_format(&ref);
                 assert_string_equal(full, good[i].full);
         }
         static const char *const bad[] = {"",     "UPPER", "a b",    "a:",   "x@sha256:12",
                                           "a//b", "-a",    "a:tag!", "../a", "h.io/"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(bad); i++) {
-                CX_IMAGE_REF ref = CX_IMAGE_REF_INIT;
-                assert_int_equal(cx_image_ref_parse(bad[i], &ref, NULL), -EINVAL);
+                IMAGE_REF ref = IMAGE_REF_INIT;
+                assert_int_equal(image_ref_parse(bad[i], &ref, NULL), -EINVAL);
         }
 }
 
@@ -57,10 +57,10 @@ static void registries(void **state)
                                    "configs:\n"
                                    "  \"m:5000\": {auth: {username: u, password: p}}\n"
                                    "  registry-1.docker.io: {tls: {insecure_skip_verify: true}}\n";
-        struct cx_registries *r = NULL;
-        assert_int_equal(cx_registries_parse(yaml, sizeof yaml - 1, &r, NULL), 0);
-        CX_REGISTRY_ENDPOINTS list = {0};
-        assert_int_equal(cx_registries_endpoints(r, "docker.io", "library/x", &list, NULL), 0);
+        struct registries *r = NULL;
+        assert_int_equal(registries_parse(yaml, sizeof yaml - 1, &r, NULL), 0);
+        REGISTRY_ENDPOINTS list = {0};
+        assert_int_equal(registries_endpoints(r, "docker.io", "library/x", &list, NULL), 0);
         assert_int_equal(list.count, 3);
         assert_string_equal(list.items[0].base, "http://m:5000/v2");
         assert_string_equal(list.items[0].repository, "hub/x");
@@ -69,22 +69,22 @@ static void registries(void **state)
         assert_string_equal(list.items[2].base, "https://registry-1.docker.io/v2");
         assert_string_equal(list.items[2].repository, "library/x");
         assert_true(list.items[2].insecure);
-        CX_REGISTRY_ENDPOINTS plain = {0};
-        assert_int_equal(cx_registries_endpoints(r, "127.0.0.1:5000", "x", &plain, NULL), 0);
+        REGISTRY_ENDPOINTS plain = {0};
+        assert_int_equal(registries_endpoints(r, "127.0.0.1:5000", "x", &plain, NULL), 0);
         assert_string_equal(plain.items[0].base, "http://127.0.0.1:5000/v2");
-        cx_registries_free(r);
+        registries_free(r);
         // An endpoint that is the registry itself says how to reach it: it is tried once, and gets its pull secrets.
         static const char own[] = "mirrors: {\"r:5000\": {endpoint: [\"http://m\", \"http://r:5000\"]}}";
-        CX_REGISTRY_ENDPOINTS itself = {0};
-        assert_int_equal(cx_registries_parse(own, strlen(own), &r, NULL), 0);
-        assert_int_equal(cx_registries_endpoints(r, "r:5000", "x", &itself, NULL), 0);
+        REGISTRY_ENDPOINTS itself = {0};
+        assert_int_equal(registries_parse(own, strlen(own), &r, NULL), 0);
+        assert_int_equal(registries_endpoints(r, "r:5000", "x", &itself, NULL), 0);
         assert_int_equal(itself.count, 2);
         assert_true(itself.items[0].mirror);
         assert_false(itself.items[1].mirror);
         assert_string_equal(itself.items[1].base, "http://r:5000/v2");
-        cx_registries_free(r);
+        registries_free(r);
         CX_ERROR err = CX_ERROR_INIT;
-        assert_true(cx_registries_parse("a: [", 4, &r, &err) < 0);
+        assert_true(registries_parse("a: [", 4, &r, &err) < 0);
 }
 
 static void challenges(void **state)
@@ -93,14 +93,14 @@ static void challenges(void **state)
         char scheme[16];
         json_auto_t *p = NULL;
         assert_int_equal(
-                cx_registry_parse_challenge(
+                registry_parse_challenge(
                         "Bearer realm=\"https://a/token\",service=\"r\", scope=\"repository:x:pull,push\"", scheme, &p),
                 0);
         assert_string_equal(scheme, "bearer");
         assert_string_equal(cx_json_string(p, "scope"), "repository:x:pull,push");
         json_t *q = NULL;
-        assert_true(cx_registry_parse_challenge("Bearer realm=\"open", scheme, &q) < 0);
-        assert_true(cx_registry_parse_challenge("", scheme, &q) < 0);
+        assert_true(registry_parse_challenge("Bearer realm=\"open", scheme, &q) < 0);
+        assert_true(registry_parse_challenge("", scheme, &q) < 0);
 }
 
 static void credentials(void **state)
@@ -108,16 +108,16 @@ static void credentials(void **state)
         (void)state;
         json_auto_t *configs = json_pack("[{s:{s:{s:s}, s:{s:s, s:s}}}]", "auths", "https://index.docker.io/v1/",
                                          "auth", "dTpw", "q.io/team", "username", "t", "password", "s");
-        struct cx_docker_auth auth = {0};
-        assert_true(cx_docker_auth_find(configs, "docker.io", "library/x", &auth));
+        struct docker_auth auth = {0};
+        assert_true(docker_auth_find(configs, "docker.io", "library/x", &auth));
         assert_string_equal(auth.username, "u");
         assert_string_equal(auth.password, "p");
-        cx_docker_auth_release(&auth);
-        assert_true(cx_docker_auth_find(configs, "q.io", "team/x", &auth));
+        docker_auth_release(&auth);
+        assert_true(docker_auth_find(configs, "q.io", "team/x", &auth));
         assert_string_equal(auth.username, "t");
-        cx_docker_auth_release(&auth);
-        assert_false(cx_docker_auth_find(configs, "q.io", "teamwork", &auth));
-        assert_false(cx_docker_auth_find(configs, "other.io", "team/x", &auth));
+        docker_auth_release(&auth);
+        assert_false(docker_auth_find(configs, "q.io", "teamwork", &auth));
+        assert_false(docker_auth_find(configs, "other.io", "team/x", &auth));
 }
 
 static void platforms(void **state)
@@ -126,8 +126,8 @@ static void platforms(void **state)
         json_auto_t *index = json_pack("{s:[{s:s, s:{s:s, s:s}}, {s:s, s:{s:s, s:s}}]}", "manifests", "digest", "a",
                                        "platform", "os", "linux", "architecture", "arm64", "digest", "b", "platform",
                                        "os", "linux", "architecture", "amd64");
-        assert_string_equal(cx_json_string(cx_registry_pick_platform(index, "linux", "amd64"), "digest"), "b");
-        assert_null(cx_registry_pick_platform(index, "linux", "s390x"));
+        assert_string_equal(cx_json_string(registry_pick_platform(index, "linux", "amd64"), "digest"), "b");
+        assert_null(registry_pick_platform(index, "linux", "s390x"));
 }
 
 struct entry {
@@ -136,7 +136,7 @@ struct entry {
         const char *hard;
 };
 
-static int unpack(const char *folder, const struct entry *entries, size_t n, const struct cx_unpack_limits *limits)
+static int unpack(const char *folder, const struct entry *entries, size_t n, const struct unpack_limits *limits)
 {
         CX_CLEANUP(cx_freep) char *file = cx_sprintf("%s.tar", folder);
         struct archive *a = archive_write_new();
@@ -165,7 +165,7 @@ static int unpack(const char *folder, const struct entry *entries, size_t n, con
         archive_write_free(a);
         CX_CLEANUP(cx_closep) int fd = open(file, O_RDONLY | O_CLOEXEC);
         CX_ERROR err = CX_ERROR_INIT;
-        int r = cx_unpack_layer(fd, folder, limits, NULL, &err);
+        int r = unpack_layer(fd, folder, limits, NULL, &err);
         unlink(file);
         return r;
 }
@@ -197,7 +197,7 @@ static void layers(void **state)
         struct stat st;
         assert_int_equal(stat(g, &st), 0);
         assert_int_equal(st.st_nlink, 2);
-        struct cx_unpack_limits small = {.max_bytes = 5};
+        struct unpack_limits small = {.max_bytes = 5};
         static const struct entry two[] = {{"x", NULL, 0, NULL}, {"y", NULL, 0, NULL}};
         assert_int_equal(unpack(root, two, 2, &small), -EFBIG);
         if (geteuid() == 0) {
@@ -210,52 +210,51 @@ static void layers(void **state)
         assert_int_equal(cx_remove_tree(outer, NULL), 0);
 }
 
-static void add_layer(struct cx_image_store *s, const char *digest)
+static void add_layer(struct image_store *s, const char *digest)
 {
         CX_CLEANUP(cx_freep) char *folder = NULL;
         CX_ERROR err = CX_ERROR_INIT;
-        int r = cx_image_store_layer_begin(s, digest, &folder, &err);
+        int r = image_store_layer_begin(s, digest, &folder, &err);
         if (r == 0)
-                r = cx_image_store_layer_commit(s, digest, folder, 1000, &err);
+                r = image_store_layer_commit(s, digest, folder, 1000, &err);
         assert_true(r >= 0);
 }
 
-static void add_image(struct cx_image_store *s, const char *id, const char *tag, const char *shared, const char *own)
+static void add_image(struct image_store *s, const char *id, const char *tag, const char *shared, const char *own)
 {
         CX_ERROR err = CX_ERROR_INIT;
         add_layer(s, shared);
         add_layer(s, own);
-        assert_int_equal(
-                cx_image_store_put(s,
-                                   json_pack("{s:s, s:[s], s:[], s:[s, s], s:i, s:{}}", "id", id, "repoTags", tag,
-                                             "repoDigests", "layers", shared, own, "size", 2000, "config"),
-                                   &err),
-                0);
+        assert_int_equal(image_store_put(s,
+                                         json_pack("{s:s, s:[s], s:[], s:[s, s], s:i, s:{}}", "id", id, "repoTags", tag,
+                                                   "repoDigests", "layers", shared, own, "size", 2000, "config"),
+                                         &err),
+                         0);
 }
 
-static int64_t collect(struct cx_image_store *s, const char *in_use, int64_t bytes, int64_t min_age)
+static int64_t collect(struct image_store *s, const char *in_use, int64_t bytes, int64_t min_age)
 {
         CX_STRINGS used = CX_STRINGS_INIT;
         CX_ERROR err = CX_ERROR_INIT;
         int64_t freed = -1;
         if (in_use)
                 cx_strings_add(&used, in_use);
-        assert_int_equal(cx_image_store_collect(s, &used, bytes, min_age, &freed, &err), 0);
+        assert_int_equal(image_store_collect(s, &used, bytes, min_age, &freed, &err), 0);
         return freed;
 }
 
-static bool has_image(struct cx_image_store *s, const char *id)
+static bool has_image(struct image_store *s, const char *id)
 {
-        json_auto_t *list = cx_image_store_list(s);
+        json_auto_t *list = image_store_list(s);
         return cx_json_find(list, "id", id) != NULL;
 }
 
-static bool has_layer(struct cx_image_store *s, const char *digest)
+static bool has_layer(struct image_store *s, const char *digest)
 {
         CX_CLEANUP(cx_freep) char *folder = NULL;
-        int r = cx_image_store_layer_begin(s, digest, &folder, NULL);
+        int r = image_store_layer_begin(s, digest, &folder, NULL);
         if (r == 0)
-                cx_image_store_layer_abort(s, digest, folder);
+                image_store_layer_abort(s, digest, folder);
         return r == 1;
 }
 
@@ -264,9 +263,9 @@ static void collecting(void **state)
         (void)state;
         char root[] = "/tmp/cx-store-XXXXXX";
         assert_non_null(mkdtemp(root));
-        struct cx_image_store *s = NULL;
+        struct image_store *s = NULL;
         CX_ERROR err = CX_ERROR_INIT;
-        assert_int_equal(cx_image_store_open(root, &s, &err), 0);
+        assert_int_equal(image_store_open(root, &s, &err), 0);
         add_image(s, "sha256:a", "r/a:1", "sha256:base", "sha256:la");
         add_image(s, "sha256:b", "r/b:1", "sha256:base", "sha256:lb");
         add_image(s, "sha256:c", "r/c:1", "sha256:base", "sha256:lc");
@@ -275,7 +274,7 @@ static void collecting(void **state)
         assert_int_equal(collect(s, NULL, 0, 0), 0);
         // The least recently used goes first; being in use when it was last looked at counts as a use.
         assert_int_equal(collect(s, "sha256:a", 0, 0), 0);
-        json_auto_t *used = cx_image_store_find(s, "r/b:1");
+        json_auto_t *used = image_store_find(s, "r/b:1");
         assert_int_equal(collect(s, NULL, 500, 0), 1000); // c; its other layer is others' too
         assert_false(has_image(s, "sha256:c"));
         assert_false(has_layer(s, "sha256:lc"));
@@ -284,17 +283,17 @@ static void collecting(void **state)
         assert_true(has_image(s, "sha256:b"));
         assert_true(has_layer(s, "sha256:base") && has_layer(s, "sha256:lb"));
         // While an image is being pulled, what it asked for stays: layers just made, and those of an image that goes.
-        cx_image_store_hold(s);
+        image_store_hold(s);
         add_layer(s, "sha256:new");
         add_layer(s, "sha256:base");
         assert_int_equal(collect(s, NULL, 100000, 0), 1000); // b and its own layer
         assert_true(has_layer(s, "sha256:new") && has_layer(s, "sha256:base"));
         assert_false(has_layer(s, "sha256:lb"));
-        cx_image_store_let_go(s);
+        image_store_let_go(s);
         // What a pull that failed has left goes when there is need.
         assert_int_equal(collect(s, NULL, 100000, 0), 2000);
         assert_false(has_layer(s, "sha256:new"));
-        cx_image_store_free(s);
+        image_store_free(s);
         assert_int_equal(cx_remove_tree(root, NULL), 0);
 }
 

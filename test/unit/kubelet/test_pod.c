@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Expansion, arguments, downward fields, QoS, resolv.conf, atomic volumes, static pods, CNI configuration, settings.
-#include "base/process.h"
-#include "base/time.h"
-#include "format/json.h"
 #include "kubelet/config.h"
 #include "kubelet/pod/env.h"
 #include "kubelet/pod/manifests.h"
@@ -10,6 +7,9 @@
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/volume/atomic_writer.h"
 #include "kubelet/volume/volumes.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +37,7 @@ static void expansion(void **state)
                 {"$(A)", "1"}, {"$$(A)", "$(A)"}, {"$(B)", "$(B)"}, {"$A", "$A"}, {"a$(LONG)b$(A", "ax yb$(A"},
                 {"$", "$"},    {"$$", "$"},       {"", ""}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
-                CX_CLEANUP(cx_freep) char *out = cx_expand(cases[i][0], &env);
+                CX_CLEANUP(cx_freep) char *out = expand(cases[i][0], &env);
                 assert_string_equal(out, cases[i][1]);
         }
 }
@@ -54,7 +54,7 @@ static void arguments(void **state)
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 json_auto_t *container = parse(cases[i][0]);
                 CX_STRINGS args = CX_STRINGS_INIT;
-                cx_args_build(container, image, &env, &args);
+                args_build(container, image, &env, &args);
                 CX_CLEANUP(cx_freep) char *joined = cx_strings_join(&args, " ");
                 assert_string_equal(joined, cases[i][1]);
         }
@@ -70,10 +70,10 @@ static void downward(void **state)
                                                {"metadata.labels", "a.io/x=\"q\\\"\"\nb=\"2\""},
                                                {"status.podIPs", "1,2"}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
-                CX_CLEANUP(cx_freep) char *out = cx_downward_field(pod, cases[i][0]);
+                CX_CLEANUP(cx_freep) char *out = downward_field(pod, cases[i][0]);
                 assert_string_equal(out, cases[i][1]);
         }
-        assert_null(cx_downward_field(pod, "spec.none"));
+        assert_null(downward_field(pod, "spec.none"));
 }
 
 static void qos(void **state)
@@ -83,18 +83,18 @@ static void qos(void **state)
         json_auto_t *some = parse("{\"spec\":{\"containers\":[{\"resources\":{\"requests\":{\"memory\":\"1Gi\"}}}]}}");
         json_auto_t *all =
                 parse("{\"spec\":{\"containers\":[{\"resources\":{\"limits\":{\"cpu\":\"1\",\"memory\":\"1Gi\"}}}]}}");
-        assert_string_equal(cx_pod_qos(none), "BestEffort");
-        assert_string_equal(cx_pod_qos(some), "Burstable");
-        assert_string_equal(cx_pod_qos(all), "Guaranteed");
+        assert_string_equal(pod_qos(none), "BestEffort");
+        assert_string_equal(pod_qos(some), "Burstable");
+        assert_string_equal(pod_qos(all), "Guaranteed");
         const int64_t node = INT64_C(4) << 30;
-        assert_int_equal(cx_oom_score_adj(none, NULL, node), 1000);
-        assert_int_equal(cx_oom_score_adj(all, NULL, node), -997);
+        assert_int_equal(oom_score_adj(none, NULL, node), 1000);
+        assert_int_equal(oom_score_adj(all, NULL, node), -997);
         json_t *container = json_array_get(cx_json_get(some, "spec.containers"), 0);
-        assert_in_range(cx_oom_score_adj(some, container, node), 749, 751);
-        assert_int_equal(cx_cgroup_shares(500), 512);
-        assert_int_equal(cx_cgroup_shares(0), 2);
-        assert_int_equal(cx_cgroup_quota(250), 25000);
-        assert_int_equal(cx_cgroup_v2_weight(1024), 39);
+        assert_in_range(oom_score_adj(some, container, node), 749, 751);
+        assert_int_equal(cgroup_shares(500), 512);
+        assert_int_equal(cgroup_shares(0), 2);
+        assert_int_equal(cgroup_quota(250), 25000);
+        assert_int_equal(cgroup_v2_weight(1024), 39);
 }
 
 static void restarts(void **state)
@@ -109,8 +109,8 @@ static void restarts(void **state)
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 json_auto_t *pod = json_pack("{s:{s:s, s:[{s:s}]}}", "spec", "restartPolicy", cases[i].policy,
                                              "containers", "name", "c");
-                struct cx_container_state ended = {.status = CX_CONTAINER_EXITED, .exit_code = cases[i].code};
-                assert_int_equal(cx_should_restart(pod, json_array_get(cx_json_get(pod, "spec.containers"), 0), &ended),
+                struct container_state ended = {.status = CONTAINER_EXITED, .exit_code = cases[i].code};
+                assert_int_equal(should_restart(pod, json_array_get(cx_json_get(pod, "spec.containers"), 0), &ended),
                                  cases[i].again);
         }
 }
@@ -118,16 +118,16 @@ static void restarts(void **state)
 static void resolver(void **state)
 {
         (void)state;
-        struct cx_kubelet k = {.cluster_domain = "cluster.local", .resolv_conf = ""};
+        struct kubelet k = {.cluster_domain = "cluster.local", .resolv_conf = ""};
         cx_strings_add(&k.cluster_dns, "10.96.0.10");
         json_auto_t *first =
                 parse("{\"metadata\":{\"namespace\":\"ns\"},\"spec\":{\"dnsConfig\":{\"options\":[{\"name\":"
                       "\"ndots\",\"value\":\"2\"},{\"name\":\"edns0\"}]}}}");
-        CX_CLEANUP(cx_freep) char *text = cx_pod_resolv_conf(&k, first);
+        CX_CLEANUP(cx_freep) char *text = pod_resolv_conf(&k, first);
         assert_string_equal(text, "search ns.svc.cluster.local svc.cluster.local cluster.local\n"
                                   "nameserver 10.96.0.10\noptions ndots:2 edns0\n");
         json_auto_t *none = parse("{\"spec\":{\"dnsPolicy\":\"None\",\"dnsConfig\":{\"nameservers\":[\"1.1.1.1\"]}}}");
-        CX_CLEANUP(cx_freep) char *own = cx_pod_resolv_conf(&k, none);
+        CX_CLEANUP(cx_freep) char *own = pod_resolv_conf(&k, none);
         assert_string_equal(own, "nameserver 1.1.1.1\n");
         cx_strings_release(&k.cluster_dns);
 }
@@ -145,22 +145,22 @@ static void atomic_volumes(void **state)
         (void)state;
         char folder[] = "/tmp/cx-atomic-XXXXXX";
         assert_non_null(mkdtemp(folder));
-        CX_MAP payload = CX_MAP_INIT_FREE(cx_payload_free_file);
+        CX_MAP payload = CX_MAP_INIT_FREE(payload_free_file);
         bool changed = false;
-        assert_int_equal(cx_payload_add(&payload, "a", "1", 1, 0644, NULL), 0);
-        assert_int_equal(cx_payload_add(&payload, "d/b", "2", 1, 0600, NULL), 0);
-        assert_int_equal(cx_payload_add(&payload, "../x", "2", 1, 0600, NULL), -EINVAL);
-        assert_int_equal(cx_payload_add(&payload, "/x", "2", 1, 0600, NULL), -EINVAL);
-        assert_int_equal(cx_payload_add(&payload, "d/../x", "2", 1, 0600, NULL), -EINVAL);
-        assert_int_equal(cx_atomic_write(folder, &payload, -1, &changed, NULL), 0);
+        assert_int_equal(payload_add(&payload, "a", "1", 1, 0644, NULL), 0);
+        assert_int_equal(payload_add(&payload, "d/b", "2", 1, 0600, NULL), 0);
+        assert_int_equal(payload_add(&payload, "../x", "2", 1, 0600, NULL), -EINVAL);
+        assert_int_equal(payload_add(&payload, "/x", "2", 1, 0600, NULL), -EINVAL);
+        assert_int_equal(payload_add(&payload, "d/../x", "2", 1, 0600, NULL), -EINVAL);
+        assert_int_equal(atomic_write(folder, &payload, -1, &changed, NULL), 0);
         assert_true(changed);
         content_is(folder, "a", "1");
         content_is(folder, "d/b", "2");
-        assert_int_equal(cx_atomic_write(folder, &payload, -1, &changed, NULL), 0);
+        assert_int_equal(atomic_write(folder, &payload, -1, &changed, NULL), 0);
         assert_false(changed);
         assert_true(cx_map_remove(&payload, "d/b"));
-        assert_int_equal(cx_payload_add(&payload, "a", "new", 3, 0644, NULL), 0);
-        assert_int_equal(cx_atomic_write(folder, &payload, -1, &changed, NULL), 0);
+        assert_int_equal(payload_add(&payload, "a", "new", 3, 0644, NULL), 0);
+        assert_int_equal(atomic_write(folder, &payload, -1, &changed, NULL), 0);
         assert_true(changed);
         content_is(folder, "a", "new");
         CX_CLEANUP(cx_freep) char *gone = cx_sprintf("%s/d", folder);
@@ -173,20 +173,20 @@ static void manifests(void **state)
         (void)state;
         static const char yaml[] = "kind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: c, image: i}]}\n";
         json_auto_t *pod = NULL, *other = NULL;
-        assert_int_equal(cx_manifest_parse(yaml, sizeof yaml - 1, "f", "n1", &pod, NULL), 0);
+        assert_int_equal(manifest_parse(yaml, sizeof yaml - 1, "f", "n1", &pod, NULL), 0);
         assert_string_equal(cx_json_string(pod, "metadata.name"), "x-n1");
         assert_string_equal(cx_json_string(pod, "metadata.namespace"), "default");
         assert_string_equal(cx_json_string(pod, "spec.restartPolicy"), "Always");
-        assert_int_equal(cx_manifest_parse(yaml, sizeof yaml - 1, "f", "n2", &other, NULL), 0);
+        assert_int_equal(manifest_parse(yaml, sizeof yaml - 1, "f", "n2", &other, NULL), 0);
         assert_string_not_equal(cx_json_string(pod, "metadata.uid"), cx_json_string(other, "metadata.uid"));
         json_t *none = NULL;
-        assert_true(cx_manifest_parse("kind: Service\n", 14, "f", "n1", &none, NULL) < 0);
+        assert_true(manifest_parse("kind: Service\n", 14, "f", "n1", &none, NULL) < 0);
 }
 
 static void cni_config(void **state)
 {
         (void)state;
-        json_auto_t *config = cx_cni_default_config("10.1.0.0/24", "/s");
+        json_auto_t *config = cni_default_config("10.1.0.0/24", "/s");
         json_t *bridge = json_array_get(json_object_get(config, "plugins"), 0);
         assert_string_equal(cx_json_string(bridge, "type"), "bridge");
         assert_string_equal(cx_json_string(bridge, "ipam.dataDir"), "/s");
@@ -204,8 +204,8 @@ static void settings(void **state)
         CX_CLEANUP(cx_closep) int fd = mkstemp(file);
         assert_int_equal(write(fd, yaml, sizeof yaml - 1), sizeof yaml - 1);
         char *argv[] = {(char *)"kubelet", (char *)"--config", file, (char *)"--port=10250", NULL};
-        static struct cx_kubelet_settings s;
-        assert_int_equal(cx_kubelet_settings_load(&s, 4, argv, NULL), 0);
+        static struct kubelet_settings s;
+        assert_int_equal(kubelet_settings_load(&s, 4, argv, NULL), 0);
         assert_int_equal(s.max_pods, 7);
         assert_int_equal(s.port, 10250); // the flag wins
         assert_true(s.anonymous_auth);
@@ -213,8 +213,8 @@ static void settings(void **state)
         unlink(file);
         char *bad[] = {(char *)"kubelet", (char *)"--none", NULL};
         CX_ERROR err = CX_ERROR_INIT;
-        static struct cx_kubelet_settings t;
-        assert_true(cx_kubelet_settings_load(&t, 2, bad, &err) < 0);
+        static struct kubelet_settings t;
+        assert_true(kubelet_settings_load(&t, 2, bad, &err) < 0);
         assert_string_equal(cx_error_text(&err), "unknown flag: --none");
         cx_strings_release(&s.cluster_dns);
         json_decref(s.file);

@@ -2,7 +2,7 @@
 // Helpers of the schema's tests: JSON written with single quotes, compared as values.
 #pragma once
 
-#include "schema/engine.h"
+#include "libcommon/schema/engine.h"
 #include "test/unit/quoted_json.h"
 
 static inline void assert_json(const json_t *got, const char *wanted)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maps, flags, errors, buffers, running programs.
-#include "base/flags.h"
-#include "base/map.h"
-#include "base/process.h"
-#include "base/time.h"
+#include "libcommon/base/flags.h"
+#include "libcommon/base/map.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -9,13 +9,13 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "../fake_api.h"
-#include "base/metrics.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "client/events.h"
-#include "client/json_scan.h"
-#include "client/leader.h"
+#include "libcommon/base/metrics.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/client/events.h"
+#include "libcommon/client/json_scan.h"
+#include "libcommon/client/leader.h"
+#include "test/unit/fake_api.h"
 
 static const char config_text[] = "apiVersion: v1\n"
                                   "kind: Config\n"

@@ -10,11 +10,11 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "base/process.h"
-#include "base/time.h"
-#include "etcd/dial.h"
-#include "etcd/etcd.h"
-#include "net/pki.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/etcd/dial.h"
+#include "libcommon/etcd/etcd.h"
+#include "libcommon/net/pki.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON, YAML and the scanner.
-#include "format/json.h"
-#include "format/scan.h"
-#include "format/yaml.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/scan.h"
+#include "libcommon/format/yaml.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

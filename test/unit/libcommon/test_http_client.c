@@ -9,13 +9,13 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "base/process.h"
-#include "base/time.h"
-#include "net/http_client.h"
-#include "net/http_client_internal.h"
-#include "net/http_server.h"
-#include "net/pki.h"
-#include "net/websocket.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/net/http_client.h"
+#include "libcommon/net/http_client_internal.h"
+#include "libcommon/net/http_server.h"
+#include "libcommon/net/pki.h"
+#include "libcommon/net/websocket.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

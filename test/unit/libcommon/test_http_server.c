@@ -10,9 +10,9 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "base/process.h"
-#include "base/time.h"
-#include "net/http_server.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/net/http_server.h"
 
 #include <arpa/inet.h>
 #include <poll.h>

@@ -8,10 +8,10 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "../fake_api.h"
-#include "base/process.h"
-#include "base/time.h"
-#include "client/informer.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/time.h"
+#include "libcommon/client/informer.h"
+#include "test/unit/fake_api.h"
 
 struct counts {
         int added, changed, removed;

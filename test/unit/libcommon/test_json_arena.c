@@ -8,8 +8,8 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "format/json.h"
-#include "format/json_arena.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/json_arena.h"
 
 #include <pthread.h>
 

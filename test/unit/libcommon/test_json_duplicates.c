@@ -7,8 +7,8 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "base/flags.h"
-#include "format/json.h"
+#include "libcommon/base/flags.h"
+#include "libcommon/format/json.h"
 
 static void test_paths(void **state)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The generated tables and their look-ups.
-#include "base/alloc.h"
-#include "schema/schema.h"
-#include "schema/tables.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/schema/schema.h"
+#include "libcommon/schema/tables.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

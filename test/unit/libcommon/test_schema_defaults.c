@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "schema_test.h"
+#include "test/unit/libcommon/schema_test.h"
 
 #define TEMPLATE                                                                                                       \
         "'template':{'metadata':{},'spec':{'containers':[{'name':'c','image':'i','imagePullPolicy':'Always',"          \

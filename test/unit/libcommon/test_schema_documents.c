@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Discovery and OpenAPI documents.
-#include "format/json.h"
-#include "schema_test.h"
+#include "libcommon/format/json.h"
+#include "test/unit/libcommon/schema_test.h"
 
 static void test_legacy_discovery(void **state)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Field sets and merging of server-side apply.
-#include "schema/fields.h"
-#include "schema_test.h"
+#include "libcommon/schema/fields.h"
+#include "test/unit/libcommon/schema_test.h"
 
 static json_t *fields_of(const char *type, const char *object)
 {

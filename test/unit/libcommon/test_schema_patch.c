@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "schema_test.h"
+#include "test/unit/libcommon/schema_test.h"
 
 static const struct {
         const char *type, *original, *patch, *wanted; // wanted: a result, or an error's message

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/time.h"
-#include "schema_test.h"
+#include "libcommon/base/time.h"
+#include "test/unit/libcommon/schema_test.h"
 
 // Every printer makes a cell for every column, also of an object that has nothing.
 static void test_every_resource_has_a_row(void **state)

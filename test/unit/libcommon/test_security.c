@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Certificates, tokens, base64.
-#include "format/json.h"
-#include "net/jwt.h"
-#include "net/pki.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/jwt.h"
+#include "libcommon/net/pki.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/time.h"
+#include "libcommon/base/time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

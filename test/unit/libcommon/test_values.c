@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantities, selectors, names and numbers-or-percentages.
-#include "api/intstr.h"
-#include "api/names.h"
-#include "api/quantity.h"
-#include "api/selector.h"
-#include "base/alloc.h"
+#include "libcommon/api/intstr.h"
+#include "libcommon/api/names.h"
+#include "libcommon/api/quantity.h"
+#include "libcommon/api/selector.h"
+#include "libcommon/base/alloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "base/time.h"
-#include "client/workqueue.h"
+#include "libcommon/base/time.h"
+#include "libcommon/client/workqueue.h"
 
 #include <pthread.h>
 

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "base/alloc.h"
-#include "format/yaml.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/format/yaml.h"
 
 static void test_unterminated(void **state)
 {

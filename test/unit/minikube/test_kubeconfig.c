@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "base/buf.h"
-#include "base/process.h"
-#include "format/yaml.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
+#include "libcommon/format/yaml.h"
 #include "minikube/commands.h"
 
 static const char own[] = "# mine\napiVersion: v1\nkind: Config\ncurrent-context: mine\n"
@@ -47,30 +47,30 @@ static json_t *read_config(const char *path)
         return json_incref(json_array_get(documents, 0));
 }
 
-static void start(const char *name, struct cx_profile *profile)
+static void start(const char *name, struct profile *profile)
 {
-        assert_int_equal(cx_profile_open(name, profile, NULL), 0);
-        assert_int_equal(cx_profile_save(profile, NULL), 0);
-        assert_int_equal(cx_context_write(profile, NULL), 0);
-        assert_true(cx_context_present(profile));
+        assert_int_equal(profile_open(name, profile, NULL), 0);
+        assert_int_equal(profile_save(profile, NULL), 0);
+        assert_int_equal(context_write(profile, NULL), 0);
+        assert_true(context_present(profile));
 }
 
-static void end(struct cx_profile *profile)
+static void end(struct profile *profile)
 {
-        assert_int_equal(cx_context_remove(profile, NULL), 0);
-        assert_false(cx_context_present(profile));
-        cx_profile_release(profile);
+        assert_int_equal(context_remove(profile, NULL), 0);
+        assert_false(context_present(profile));
+        profile_contents_release(profile);
 }
 
 static void test_users_own_file_is_as_before(void **state CX_UNUSED)
 {
         struct place place;
-        struct cx_profile profile;
+        struct profile profile;
         make_place(&place);
         assert_int_equal(cx_write_file(place.config, own, strlen(own), 0600, false, NULL), 0);
         json_auto_t *before = read_config(place.config);
         start("one", &profile);
-        cx_profile_release(&profile);
+        profile_contents_release(&profile);
         start("one", &profile); // again, as after a stop
         json_auto_t *during = read_config(place.config);
         assert_string_equal(json_string_value(json_object_get(during, "current-context")), "one");
@@ -83,7 +83,7 @@ static void test_users_own_file_is_as_before(void **state CX_UNUSED)
 static void test_own_file_goes_with_the_last_profile(void **state CX_UNUSED)
 {
         struct place place;
-        struct cx_profile one, two;
+        struct profile one, two;
         make_place(&place);
         start("one", &one);
         start("two", &two);
@@ -98,7 +98,7 @@ static void test_own_file_goes_with_the_last_profile(void **state CX_UNUSED)
 static void test_empty_file_of_the_user_stays(void **state CX_UNUSED)
 {
         struct place place;
-        struct cx_profile profile;
+        struct profile profile;
         make_place(&place);
         assert_int_equal(cx_write_file(place.config, "apiVersion: v1\nkind: Config\n", 28, 0600, false, NULL), 0);
         start("one", &profile);
@@ -110,7 +110,7 @@ static void test_empty_file_of_the_user_stays(void **state CX_UNUSED)
 static void test_previous_context_that_is_gone_is_not_set(void **state CX_UNUSED)
 {
         struct place place;
-        struct cx_profile one, two, three;
+        struct profile one, two, three;
         make_place(&place);
         start("one", &one);
         start("two", &two);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every plugin through the framework: which node a pod gets, or what is said when it gets none.
-#include "world.h"
+#include "test/unit/scheduler/world.h"
 
 #define REQUESTS(list) "{'containers': [{'name': 'c', 'resources': {'requests': {" list "}}}]}"
 #define SPEC(more) "{'containers': [{'name': 'c'}], " more "}"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who must leave for whom, and what is said when nobody can.
-#include "world.h"
+#include "test/unit/scheduler/world.h"
 
 #define POD(priority, cpu)                                                                                             \
         "{'priority': " #priority ", 'containers': [{'name': 'c', 'resources': {'requests': {'cpu': '" #cpu "'}}}]}"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "world.h"
+#include "test/unit/scheduler/world.h"
 
-#include "base/time.h"
+#include "libcommon/base/time.h"
 
 struct fixture {
         struct world w;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "world.h"
+#include "test/unit/scheduler/world.h"
 
 static void test_requests(void **state)
 {
