@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// The node's thread: it registers, reports, renews the lease, follows the other nodes, and keeps house.
 #include "kubelet/node/node.h"
 
 #include "kubelet/image/registry.h"
+#include "kubelet/image/store.h"
+#include "kubelet/network/cni.h"
 #include "kubelet/network/routes.h"
 #include "kubelet/node/log_rotation.h"
 #include "kubelet/pod/pods.h"
@@ -19,8 +22,9 @@
 #define REPORT_PERIOD (300 * CX_NS_PER_S)
 
 struct node {
-        struct kubelet *kubelet;
+        const struct kubelet *kubelet;
         const struct kubelet_settings *settings;
+        struct pods *pods;
         struct cx_informer *nodes;
         pthread_t thread;
         pthread_mutex_t lock; // guards stopping and woken
@@ -136,7 +140,7 @@ static int report(struct node *n, struct cx_error *err)
 
 static int renew_lease(struct node *n, struct cx_error *err)
 {
-        struct kubelet *k = n->kubelet;
+        const struct kubelet *k = n->kubelet;
         char now[CX_TIME_TEXT];
         cx_time_format_micro(cx_time_now(), now);
         const struct cx_ref ref = {.group = "coordination.k8s.io",
@@ -231,7 +235,7 @@ static void collect_images(struct node *n)
         int64_t wanted = full ? total * (100 - n->settings->image_gc_low) / 100 - free_bytes : 0, freed = 0;
         CX_STRINGS in_use = CX_STRINGS_INIT;
         CX_ERROR err = CX_ERROR_INIT;
-        pods_images_in_use(n->kubelet->pods, &in_use);
+        pods_images_in_use(n->pods, &in_use);
         if (image_store_collect(n->kubelet->images, &in_use, wanted, n->settings->min_image_age, &freed, &err) < 0)
                 cx_err(&err, "Image garbage collection failed");
         if (!full)
@@ -305,11 +309,13 @@ static void *run(void *context)
         return NULL;
 }
 
-int node_start(struct kubelet *k, const struct kubelet_settings *settings, struct node **ret_node, struct cx_error *err)
+int node_start(const struct kubelet *k, const struct kubelet_settings *settings, struct pods *pods,
+               struct node **ret_node, struct cx_error *err)
 {
         struct node *n = cx_alloc(sizeof *n);
         n->kubelet = k;
         n->settings = settings;
+        n->pods = pods;
         pthread_mutex_init(&n->lock, NULL);
         pthread_condattr_t attributes;
         pthread_condattr_init(&attributes);

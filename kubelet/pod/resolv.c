@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pod's resolv.conf from its dnsPolicy and dnsConfig.
-#include "kubelet/pod/pods_internal.h"
+#include "kubelet/pod/resolv.h"
 
 #include "libcommon/format/json.h"
 

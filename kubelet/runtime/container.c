@@ -4,9 +4,9 @@
 // to open its fifo, so we do that.
 #include "kubelet/runtime/runtime_internal.h"
 
+#include "kubelet/base/unmount.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/runtime/strays.h"
-#include "kubelet/unmount.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
@@ -22,6 +22,12 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+
+struct container *container_ref(struct container *c)
+{
+        __atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+        return c;
+}
 
 void container_unref(struct container *c)
 {
@@ -529,8 +535,7 @@ static void publish(struct runtime *rt, struct container *c)
 {
         pthread_mutex_lock(&rt->lock);
         if (!cx_map_has(&rt->containers, c->id)) {
-                __atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
-                cx_map_set(&rt->containers, c->id, c);
+                cx_map_set(&rt->containers, c->id, container_ref(c));
         }
         pthread_mutex_unlock(&rt->lock);
 }

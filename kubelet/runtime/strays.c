@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// A walk over /proc that compares command lines or environments, and signals what matches until nothing does.
 #include "kubelet/runtime/strays.h"
 
-#include "kubelet/runtime/runtime_internal.h"
+#include "kubelet/runtime/identity.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/flags.h"
 #include "libcommon/base/time.h"

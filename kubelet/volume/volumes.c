@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/volume/volumes.h"
 
+#include "kubelet/base/unmount.h"
 #include "kubelet/runtime/spec.h"
-#include "kubelet/unmount.h"
 #include "kubelet/volume/atomic_writer.h"
 #include "kubelet/volume/refs.h"
 #include "kubelet/volume/volumes_internal.h"
@@ -36,10 +36,11 @@ static bool in_memory(const json_t *volume)
         return !empty || strcmp(cx_json_string_or(empty, "medium", ""), "Memory") == 0;
 }
 
-struct volumes *volumes_new(const struct kubelet *kubelet)
+struct volumes *volumes_new(const struct kubelet *kubelet, struct refs *refs)
 {
         struct volumes *v = cx_alloc(sizeof *v);
         v->kubelet = kubelet;
+        v->refs = refs;
         v->pods = cx_sprintf("%s/pods", kubelet->root);
         v->state_pods = cx_sprintf("%s/pods", kubelet->state);
         v->tokens = (struct cx_map)CX_MAP_INIT_FREE(token_free);
@@ -251,8 +252,7 @@ int volumes_tear_down(struct volumes *v, const char *pod_uid, struct cx_error *e
                         return r;
         }
         tokens_forget(v, pod_uid);
-        if (v->kubelet->refs)
-                refs_release(v->kubelet->refs, pod_uid);
+        refs_release(v->refs, pod_uid);
         return 0;
 }
 

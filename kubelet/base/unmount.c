@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kubelet/unmount.h"
+#include "kubelet/base/unmount.h"
 
 #include "libcommon/base/buf.h"
 #include "libcommon/base/flags.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kubelet/pod/pool.h"
+#include "kubelet/base/pool.h"
 
 #include "libcommon/base/alloc.h"
 
