@@ -10,6 +10,7 @@
 #include "kubelet/volume/volumes.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #define WORKERS 16

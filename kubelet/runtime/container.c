@@ -4,13 +4,14 @@
 // to open its fifo, so we do that.
 #include "kubelet/runtime/runtime_internal.h"
 
-#include "kubelet/base/unmount.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/runtime/strays.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
+#include "libcommon/base/mounts.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #include <fcntl.h>
@@ -646,8 +647,9 @@ int container_remove_files(struct runtime *rt, const char *id, const char *cgrou
                 r = cx_remove_tree(state, err);
         if (r < 0)
                 return r;
-        unmount_below(rootfs);
-        r = cx_remove_tree(data, err);
+        r = cx_unmount_below(rootfs, true, err);
+        if (r == 0)
+                r = cx_remove_tree(data, err);
         if (r == 0)
                 r = cx_remove_tree(folder, err);
         (void)unlink(exit_file);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kubelet/volume/volumes.h"
 
-#include "kubelet/base/unmount.h"
 #include "kubelet/runtime/spec.h"
 #include "kubelet/volume/atomic_writer.h"
 #include "kubelet/volume/refs.h"
 #include "kubelet/volume/volumes_internal.h"
 #include "libcommon/api/quantity.h"
 #include "libcommon/base/log.h"
+#include "libcommon/base/mounts.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #include <dirent.h>
@@ -246,8 +247,9 @@ int volumes_tear_down(struct volumes *v, const char *pod_uid, struct cx_error *e
                 CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s", roots[i], pod_uid);
                 if (access(folder, F_OK) < 0)
                         continue;
-                unmount_below(folder);
-                int r = cx_remove_tree(folder, err);
+                int r = cx_unmount_below(folder, false, err);
+                if (r == 0)
+                        r = cx_remove_tree(folder, err);
                 if (r < 0)
                         return r;
         }

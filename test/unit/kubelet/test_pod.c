@@ -11,6 +11,7 @@
 #include "kubelet/volume/volumes.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #include <setjmp.h>
