@@ -5,8 +5,8 @@
 #include "libcommon/schema/protobuf.h"
 
 #include "libcommon/base/time.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
-#include "libcommon/net/pki.h"
 #include "libcommon/schema/schema.h"
 
 #define MAX_DEPTH 64

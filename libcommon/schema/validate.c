@@ -3,7 +3,7 @@
 // kinds in validate/. Status is written by components and is not checked. The sentences are those that clients know.
 #include "libcommon/schema/validate/validate.h"
 #include "libcommon/api/names.h"
-#include "libcommon/schema/tables.h"
+#include "libcommon/schema/schema_internal.h"
 
 #include <pthread.h>
 

@@ -73,7 +73,7 @@ void read_file(struct api *api, const char *path);
 // which types can have defaults anywhere below them.
 void link_names(struct api *api);
 
-// Writes libcommon/schema/tables.h's tables. The API must be linked.
+// Writes libcommon/schema/schema_internal.h's tables. The API must be linked.
 void print_tables(const struct api *api, FILE *out);
 
 // The order of linked kinds: by group, version and kind.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flags, errors and their words on the screen.
-#include "kubectl/kubectl.h"
+#include "kubectl/ctl/ctl.h"
 
 const struct cx_flag *ctl_global_flags(struct ctl *ctl)
 {

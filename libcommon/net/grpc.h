@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// gRPC over HTTP/2 (nghttp2) and TLS (OpenSSL): every call and stream of a channel shares one connection to one of the
-// endpoints at a time. Whoever calls also sends; one I/O thread receives and runs all callbacks. When a connection is
-// lost or its server is unavailable, the next endpoint gets the next tries.
+// A gRPC client over HTTP/2 (nghttp2), on TLS, cleartext or a Unix socket (dial.h): every call and stream of a channel
+// shares one connection to one of the endpoints at a time. Whoever calls also sends; one I/O thread receives and runs all
+// callbacks. When a connection is lost or its server is unavailable, the next endpoint gets the next tries.
 #pragma once
 
 #include "libcommon/base/buf.h"
 #include "libcommon/base/error.h"
+#include "libcommon/net/dial.h"
+
+#define CX_GRPC_STREAM_HEADERS 4 // at most
 
 struct cx_grpc;
 struct cx_grpc_options {
-        const char *const *endpoints;            // NULL-ended; copied
-        const char *ca_pem, *cert_pem, *key_pem; // copied
+        const char *peer;                       // what errors call the server: "etcd"
+        const char *const *endpoints;           // NULL-ended; copied; see cx_dial
+        struct cx_dialer_options dial;          // http2 is set
+        const char *const (*stream_headers)[2]; // names and values that streams begin with; must outlive the channel
+        size_t n_stream_headers;
+        size_t max_message; // bytes of a message that comes in; longer ones end their call
 };
 int cx_grpc_new(const struct cx_grpc_options *options, struct cx_grpc **ret_grpc, struct cx_error *err) CX_CHECK;
 void cx_grpc_free(struct cx_grpc *grpc); // streams must be freed before; calls under way end without an answer

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Usage texts, from the command table and the flag tables.
-#include "kubectl/kubectl.h"
+#include "kubectl/ctl/ctl.h"
 
 static void list_commands(const struct command *commands, const char *group, struct cx_buf *to)
 {
@@ -13,16 +13,16 @@ static void list_commands(const struct command *commands, const char *group, str
                         cx_buf_printf(to, "  %-*s %s\n", width, c->name, c->summary);
 }
 
-void help_root(struct cx_buf *to)
+void help_root(const struct command *commands, struct cx_buf *to)
 {
         cx_buf_add(to, "kubectl controls the Kubernetes cluster manager.\n");
         CX_STRINGS groups = CX_STRINGS_INIT;
-        for (const struct command *c = kubectl_commands; c->name; c++)
+        for (const struct command *c = commands; c->name; c++)
                 if (c->group && !cx_strings_has(&groups, c->group))
                         cx_strings_add(&groups, c->group);
         for (size_t i = 0; i < groups.count; i++) {
                 cx_buf_printf(to, "\n%s:\n", groups.items[i]);
-                list_commands(kubectl_commands, groups.items[i], to);
+                list_commands(commands, groups.items[i], to);
         }
         cx_buf_add(to,
                    "\nUsage:\n  kubectl [flags] [options]\n\n"

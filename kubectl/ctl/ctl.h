@@ -48,7 +48,6 @@ struct ctl {
         struct discovery *discovery;
 };
 
-extern const struct command kubectl_commands[];
 extern const struct cx_flag *ctl_global_flags(struct ctl *ctl);
 
 // Run by a command first: parses its flags; what is left goes to ret_args. For --help prints the help and returns
@@ -70,7 +69,7 @@ void ctl_release(struct ctl *ctl);
 void ctl_error_text(const struct ctl *ctl, const struct cx_error *err, struct cx_buf *to);
 
 // --- help.c
-void help_root(struct cx_buf *to);
+void help_root(const struct command *commands, struct cx_buf *to);
 void help_command(const struct ctl *ctl, const struct cx_flag *flags, struct cx_buf *to);
 void help_unknown(const char *word, const char *path, const struct command *among, struct cx_buf *to);
 

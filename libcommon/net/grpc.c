@@ -3,13 +3,13 @@
 // and reading from a non-blocking socket. Outcomes and messages are handed on by the I/O thread, without the lock.
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
-#include "libcommon/etcd/grpc_internal.h"
+#include "libcommon/net/grpc_internal.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <sys/eventfd.h>
 
-#define MAX_MESSAGE ((size_t)512 << 20)
 #define PREFIX 5 // a flag byte and the length, big-endian (gRPC over HTTP/2, "Length-Prefixed-Message")
 #define DIAL_TIMEOUT (3 * CX_NS_PER_S)
 #define MAX_SLEEP (10 * CX_NS_PER_S)
@@ -32,13 +32,13 @@ static void frame(struct cx_buf *to, const void *data, size_t length)
 }
 
 // Length of the first message in `in`, -EAGAIN when it is not complete, -EPROTO when it is malformed.
-static int first_message(const struct cx_buf *in, size_t *ret_length)
+static int first_message(const struct cx_buf *in, size_t max, size_t *ret_length)
 {
         if (in->length < PREFIX)
                 return -EAGAIN;
         const unsigned char *p = (const unsigned char *)in->data;
         size_t length = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
-        if (p[0] != 0 || length > MAX_MESSAGE)
+        if (p[0] != 0 || length > max)
                 return -EPROTO;
         if (in->length - PREFIX < length)
                 return -EAGAIN;
@@ -98,14 +98,14 @@ static void connect_locked(struct cx_grpc *grpc)
         c->out = (struct cx_buf)CX_BUF_INIT;
         drain(grpc); // what is left would end the dial; from here on only cx_grpc_free wakes
         pthread_mutex_unlock(&grpc->lock);
-        int r = cx_dial(grpc->dialer, grpc->endpoints[c->endpoint], DIAL_TIMEOUT, grpc->wake_fd, &c->ssl, &err);
+        int r = cx_dial(grpc->dialer, grpc->endpoints[c->endpoint].url, DIAL_TIMEOUT, grpc->wake_fd, &c->link, &err);
         pthread_mutex_lock(&grpc->lock);
         if (r == 0 && cx_connection_open(c) == 0) {
                 grpc->connection = c;
                 return;
         }
         if (r == 0)
-                cx_dial_close(c->ssl);
+                cx_link_close(&c->link);
         free(c);
         if (r == -ECANCELED)
                 return; // it ends
@@ -139,7 +139,7 @@ static void end_call(struct call *call)
         result.status = t->status;
         result.unsent = t->unsent;
         result.text = cx_steal(&t->text);
-        if (t->status == 0 && first_message(&t->in, &length) == 0) {
+        if (t->status == 0 && first_message(&t->in, t->in.max - PREFIX, &length) == 0) {
                 cx_buf_consume(&t->in, PREFIX);
                 result.message = t->in;
                 t->in = (struct cx_buf)CX_BUF_INIT;
@@ -175,7 +175,7 @@ static int take_messages(struct cx_grpc_stream *stream)
         int r;
         for (;;) {
                 struct cx_buf rest = {.data = in->data + done, .length = in->length - done};
-                r = first_message(&rest, &length);
+                r = first_message(&rest, in->max - PREFIX, &length);
                 if (r < 0)
                         break;
                 stream->callbacks.on_message(stream->callbacks.context, rest.data + PREFIX, length);
@@ -286,7 +286,7 @@ static void poll_locked(struct cx_grpc *grpc, int64_t wake_at)
         struct cx_connection *both[] = {grpc->connection, grpc->leaving};
         struct pollfd fds[3] = {{.fd = grpc->wake_fd, .events = POLLIN}};
         for (size_t i = 0; i < 2; i++) {
-                fds[i + 1].fd = both[i] ? SSL_get_fd(both[i]->ssl) : -1;
+                fds[i + 1].fd = both[i] ? both[i]->link.fd : -1;
                 fds[i + 1].events = (short)(POLLIN | (both[i] && both[i]->want_write ? POLLOUT : 0));
         }
         int64_t wait = wake_at - cx_time_monotonic();
@@ -330,7 +330,7 @@ static void *io_main(void *context)
         cx_connection_drop(cx_steal(&grpc->connection));
         cx_connection_drop(cx_steal(&grpc->leaving));
         for (struct cx_transfer *t; (t = grpc->waiting.first);)
-                cx_transfer_finish(grpc, t, -1, "the etcd client ends");
+                cx_transfer_finish(grpc, t, -1, "the client ends");
         deliver_locked(grpc);
         pthread_mutex_unlock(&grpc->lock);
         return NULL;
@@ -338,30 +338,46 @@ static void *io_main(void *context)
 
 // --- public ---
 
+static int add_endpoint(struct cx_grpc *grpc, const char *url, const char *default_port, struct cx_error *err)
+{
+        CX_ENDPOINT endpoint = {0};
+        int r = cx_endpoint_parse(url, default_port, &endpoint, err);
+        if (r < 0)
+                return r;
+        grpc->endpoints = cx_realloc_array(grpc->endpoints, (size_t)grpc->n_endpoints + 1, sizeof *grpc->endpoints);
+        grpc->endpoints[grpc->n_endpoints++] = (struct cx_grpc_endpoint){
+                .url = cx_strdup(url), .authority = cx_steal(&endpoint.authority), .tls = endpoint.tls};
+        return 0;
+}
+
 int cx_grpc_new(const struct cx_grpc_options *options, struct cx_grpc **ret_grpc, struct cx_error *err)
 {
         CX_CLEANUP(cx_grpc_freep) struct cx_grpc *grpc = cx_alloc(sizeof *grpc);
         pthread_mutex_init(&grpc->lock, NULL);
         grpc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        grpc->peer = cx_strdup(options->peer);
+        grpc->stream_headers = options->stream_headers;
+        grpc->n_stream_headers = options->n_stream_headers;
+        grpc->max_message = options->max_message;
+        assert(grpc->n_stream_headers <= CX_GRPC_STREAM_HEADERS);
         for (const char *const *p = options->endpoints; *p; p++) {
-                CX_CLEANUP(cx_freep) char *host = NULL;
-                CX_CLEANUP(cx_freep) char *port = NULL;
-                int r = cx_endpoint_parse(*p, &host, &port, err);
+                int r = add_endpoint(grpc, *p, options->dial.default_port, err);
                 if (r < 0)
                         return r;
-                grpc->endpoints =
-                        cx_realloc_array(grpc->endpoints, (size_t)grpc->n_endpoints + 1, sizeof *grpc->endpoints);
-                grpc->endpoints[grpc->n_endpoints++] = cx_strdup(*p);
         }
         if (!grpc->n_endpoints)
-                return cx_error_set(err, -EINVAL, "no etcd endpoint is given");
-        int r = cx_dialer_new(options->ca_pem, options->cert_pem, options->key_pem, &grpc->dialer, err);
+                return cx_error_set(err, -EINVAL, "no endpoint of %s is given", grpc->peer);
+        struct cx_dialer_options dial = options->dial;
+        dial.http2 = true;
+        int r = cx_dialer_new(&dial, &grpc->dialer, err);
         if (r < 0)
                 return r;
         if (grpc->wake_fd < 0 || pthread_create(&grpc->thread, NULL, io_main, grpc) != 0)
-                return cx_error_set(err, -EAGAIN, "cannot start the etcd client's thread");
+                return cx_error_set(err, -EAGAIN, "cannot start the thread of the connection to %s", grpc->peer);
         grpc->started = true;
-        (void)pthread_setname_np(grpc->thread, "etcd-io");
+        char name[16];
+        (void)snprintf(name, sizeof name, "%.12s-io", grpc->peer);
+        (void)pthread_setname_np(grpc->thread, name);
         *ret_grpc = cx_steal(&grpc);
         return 0;
 }
@@ -377,9 +393,12 @@ void cx_grpc_free(struct cx_grpc *grpc)
                 pthread_mutex_unlock(&grpc->lock);
                 pthread_join(grpc->thread, NULL);
         }
-        for (int i = 0; i < grpc->n_endpoints; i++)
-                free(grpc->endpoints[i]);
+        for (int i = 0; i < grpc->n_endpoints; i++) {
+                free(grpc->endpoints[i].url);
+                free(grpc->endpoints[i].authority);
+        }
         free(grpc->endpoints);
+        free(grpc->peer);
         cx_dialer_free(grpc->dialer);
         cx_closep(&grpc->wake_fd);
         pthread_mutex_destroy(&grpc->lock);
@@ -411,7 +430,8 @@ void cx_grpc_call(struct cx_grpc *grpc, const char *method, const void *message,
                   cx_grpc_done done, void *context)
 {
         struct call *call = cx_alloc(sizeof *call);
-        call->t = (struct cx_transfer){.method = method, .status = -1, .out = CX_BUF_INIT, .in = CX_BUF_INIT};
+        call->t = (struct cx_transfer){
+                .method = method, .status = -1, .out = CX_BUF_INIT, .in = CX_BUF_INIT_MAX(grpc->max_message + PREFIX)};
         call->deadline = cx_time_monotonic() + timeout;
         call->done = done;
         call->context = context;
@@ -462,8 +482,11 @@ struct cx_grpc_stream *cx_grpc_stream_new(struct cx_grpc *grpc, const char *meth
                                           const struct cx_grpc_stream_callbacks *callbacks)
 {
         struct cx_grpc_stream *stream = cx_alloc(sizeof *stream);
-        stream->t = (struct cx_transfer){
-                .is_stream = true, .method = method, .status = -1, .out = CX_BUF_INIT, .in = CX_BUF_INIT};
+        stream->t = (struct cx_transfer){.is_stream = true,
+                                         .method = method,
+                                         .status = -1,
+                                         .out = CX_BUF_INIT,
+                                         .in = CX_BUF_INIT_MAX(grpc->max_message + PREFIX)};
         stream->grpc = grpc;
         stream->callbacks = *callbacks;
         pthread_cond_init(&stream->ended_cond, NULL);

@@ -3,8 +3,8 @@
 // lock, which is held only for what does not block.
 #pragma once
 
-#include "libcommon/etcd/dial.h"
-#include "libcommon/etcd/grpc.h"
+#include "libcommon/net/dial.h"
+#include "libcommon/net/grpc.h"
 
 #include <nghttp2/nghttp2.h>
 #include <pthread.h>
@@ -42,16 +42,25 @@ struct cx_grpc_stream {
 struct cx_connection {
         struct cx_grpc *grpc;
         int endpoint;
-        SSL *ssl;
+        struct cx_link link;
         nghttp2_session *session;
-        struct cx_buf out; // frames that TLS has not taken yet
+        struct cx_buf out; // frames that the link has not taken yet
         size_t out_sent;
         bool want_write, broken;
         struct cx_transfers open;
 };
 
+struct cx_grpc_endpoint {
+        char *url, *authority;
+        bool tls;
+};
+
 struct cx_grpc {
-        char **endpoints;
+        char *peer; // what errors call the server
+        struct cx_grpc_endpoint *endpoints;
+        const char *const (*stream_headers)[2]; // the caller's
+        size_t n_stream_headers;
+        size_t max_message;
         int n_endpoints;
         struct cx_dialer *dialer;
         pthread_t thread;
@@ -73,9 +82,9 @@ void cx_transfer_finish(struct cx_grpc *grpc, struct cx_transfer *t, int status,
 void cx_transfer_cancel(struct cx_transfer *t); // an open one; nghttp2 forgets whose it was
 void cx_grpc_wake_locked(struct cx_grpc *grpc); // the I/O thread, when it polls
 
-int cx_connection_open(struct cx_connection *c) CX_CHECK; // the HTTP/2 session over a shaken TLS connection
+int cx_connection_open(struct cx_connection *c) CX_CHECK; // the HTTP/2 session over a link that stands
 void cx_connection_drop(struct cx_connection *c);         // everything that is open on it ends without an answer
-// Packs what the session wants to send and gives it to TLS, as far as it is taken.
+// Packs what the session wants to send and gives it to the link, as far as it is taken.
 void cx_connection_flush(struct cx_connection *c);
 void cx_connection_receive(struct cx_connection *c);
 bool cx_connection_submit(struct cx_connection *c, struct cx_transfer *t); // false: the next connection has to take it

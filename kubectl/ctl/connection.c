@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the global flags to requests: kubeconfig, impersonation, warnings, timeouts, watches.
-#include "kubectl/kubectl.h"
+#include "kubectl/ctl/ctl.h"
 #include "libcommon/api/status.h"
 #include "libcommon/base/time.h"
 

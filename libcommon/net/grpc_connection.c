@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP/2 connection (RFC 9113, nghttp2) over TLS: packs and sends the frames of transfers, takes apart what comes. What
+// An HTTP/2 connection (RFC 9113, nghttp2): packs and sends the frames of transfers, takes apart what comes. What
 // nghttp2 tells is only gathered: bytes into `in`, ended transfers into the channel's `finished`.
-#include "libcommon/etcd/grpc_internal.h"
+#include "libcommon/net/grpc_internal.h"
 
-#include <openssl/err.h>
 #include <sys/eventfd.h>
 
 #define WINDOW (8 << 20)
@@ -143,10 +142,11 @@ void cx_connection_drop(struct cx_connection *c)
 {
         if (!c)
                 return;
+        CX_CLEANUP(cx_freep) char *why = cx_sprintf("the connection to %s was lost", c->grpc->peer);
         while (c->open.first)
-                cx_transfer_finish(c->grpc, c->open.first, -1, "the connection to etcd was lost");
+                cx_transfer_finish(c->grpc, c->open.first, -1, why);
         nghttp2_session_del(c->session);
-        cx_dial_close(c->ssl);
+        cx_link_close(&c->link);
         cx_buf_release(&c->out);
         free(c);
 }
@@ -171,16 +171,13 @@ void cx_connection_flush(struct cx_connection *c)
                 }
                 if (c->out_sent == c->out.length)
                         return;
-                ERR_clear_error();
-                int n = SSL_write(c->ssl, c->out.data + c->out_sent, (int)(c->out.length - c->out_sent));
-                if (n > 0) {
-                        c->out_sent += (size_t)n;
-                        continue;
+                ssize_t n =
+                        cx_link_write(&c->link, c->out.data + c->out_sent, c->out.length - c->out_sent, &c->want_write);
+                if (n <= 0) {
+                        c->broken = n != -EAGAIN;
+                        return;
                 }
-                int why = SSL_get_error(c->ssl, n);
-                c->want_write = why == SSL_ERROR_WANT_WRITE;
-                c->broken = why != SSL_ERROR_WANT_WRITE && why != SSL_ERROR_WANT_READ;
-                return;
+                c->out_sent += (size_t)n;
         }
 }
 
@@ -188,15 +185,13 @@ void cx_connection_receive(struct cx_connection *c)
 {
         uint8_t block[IN_BLOCK];
         while (!c->broken) {
-                ERR_clear_error();
-                int n = SSL_read(c->ssl, block, sizeof block);
-                if (n > 0) {
-                        c->broken = nghttp2_session_mem_recv(c->session, block, (size_t)n) != n;
-                        continue;
+                bool wants_write;
+                ssize_t n = cx_link_read(&c->link, block, sizeof block, &wants_write);
+                if (n <= 0) {
+                        c->broken = n != -EAGAIN;
+                        break;
                 }
-                int why = SSL_get_error(c->ssl, n);
-                c->broken = why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE;
-                break;
+                c->broken = nghttp2_session_mem_recv(c->session, block, (size_t)n) != n;
         }
         cx_connection_flush(c);
         if (!nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session))
@@ -214,19 +209,20 @@ static nghttp2_nv header(const char *name, const char *value)
 
 bool cx_connection_submit(struct cx_connection *c, struct cx_transfer *t)
 {
-        const char *authority = c->grpc->endpoints[c->endpoint] + strlen("https://");
-        const nghttp2_nv headers[] = {
+        enum { OWN_HEADERS = 6 };
+        const struct cx_grpc *grpc = c->grpc;
+        nghttp2_nv headers[OWN_HEADERS + CX_GRPC_STREAM_HEADERS] = {
                 header(":method", "POST"),
-                header(":scheme", "https"),
+                header(":scheme", grpc->endpoints[c->endpoint].tls ? "https" : "http"),
                 header(":path", t->method),
-                header(":authority", authority),
+                header(":authority", grpc->endpoints[c->endpoint].authority),
                 header("content-type", "application/grpc"),
                 header("te", "trailers"),
-                header("hasleader",
-                       "true"), // a member that has lost its cluster ends the stream instead of being silent
         };
+        size_t count = OWN_HEADERS;
+        for (size_t i = 0; t->is_stream && i < grpc->n_stream_headers; i++)
+                headers[count++] = header(grpc->stream_headers[i][0], grpc->stream_headers[i][1]);
         nghttp2_data_provider body = {.read_callback = on_send_data};
-        size_t count = CX_ARRAY_SIZE(headers) - (t->is_stream ? 0 : 1);
         int32_t id = nghttp2_submit_request(c->session, NULL, headers, count, &body, t);
         if (id < 0)
                 return false; // GOAWAY, or out of stream numbers: the next connection takes it
