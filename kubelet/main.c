@@ -34,7 +34,7 @@ struct parts {
         struct pods_parts of_pods;
         struct importer *importer;
         struct manifests *manifests;
-        struct node *node;
+        struct node_agent *node;
         struct kubelet_server *server;
 };
 

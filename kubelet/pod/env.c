@@ -97,13 +97,13 @@ static void add_services(const struct kubelet *k, const json_t *pod, struct cx_s
 }
 
 // Where the values of a container's variables come from.
-struct source {
+struct env_source {
         const struct kubelet *kubelet;
         struct refs *refs;
         const json_t *pod, *container;
 };
 
-static int fetch(const struct source *s, bool secret, const json_t *ref, json_t **ret_object, struct cx_error *err)
+static int fetch(const struct env_source *s, bool secret, const json_t *ref, json_t **ret_object, struct cx_error *err)
 {
         CX_ERROR failure = CX_ERROR_INIT;
         int r = refs_get(s->refs, cx_json_string_or(s->pod, "metadata.uid", ""), secret ? "secrets" : "configmaps",
@@ -127,7 +127,7 @@ static char *secret_value(const char *encoded)
         return data;
 }
 
-static int add_from(const struct source *s, const json_t *from, struct cx_strings *env, struct cx_error *err)
+static int add_from(const struct env_source *s, const json_t *from, struct cx_strings *env, struct cx_error *err)
 {
         const json_t *ref = json_object_get(from, "configMapRef");
         bool secret = !ref;
@@ -150,7 +150,7 @@ static int add_from(const struct source *s, const json_t *from, struct cx_string
 }
 
 // The value of one `valueFrom`; 1 when it is optional and absent.
-static int value_from(const struct source *s, const json_t *source, char **ret_value, struct cx_error *err)
+static int value_from(const struct env_source *s, const json_t *source, char **ret_value, struct cx_error *err)
 {
         const json_t *ref;
         if ((ref = json_object_get(source, "fieldRef"))) {
@@ -185,7 +185,7 @@ static int value_from(const struct source *s, const json_t *source, char **ret_v
 int env_build(const struct kubelet *k, struct refs *refs, const json_t *pod, const json_t *container,
               struct cx_strings *ret_env, struct cx_error *err)
 {
-        const struct source from = {k, refs, pod, container};
+        const struct env_source from = {k, refs, pod, container};
         CX_STRINGS env = CX_STRINGS_INIT;
         add_services(k, pod, &env);
         size_t i;

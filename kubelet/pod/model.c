@@ -183,9 +183,9 @@ const char *pod_address(const struct kubelet *k, const struct sandbox *sandbox)
 
 // --- runs ------------------------------------------------------------------------------------------------------------
 
-struct run run_of(const struct pod *pod, const struct containers *list, const char *name)
+struct pod_run run_of(const struct pod *pod, const struct containers *list, const char *name)
 {
-        struct run run = {0};
+        struct pod_run run = {0};
         for (size_t i = list->count; i-- > 0 && !run.before;) {
                 if (strcmp(list->items[i]->name, name) != 0)
                         continue;
@@ -198,7 +198,7 @@ struct run run_of(const struct pod *pod, const struct containers *list, const ch
         return run;
 }
 
-bool run_started(struct pod *pod, const struct slot *slot, const json_t *container, const struct run *run)
+bool run_started(struct pod *pod, const struct slot *slot, const json_t *container, const struct pod_run *run)
 {
         enum hook_phase hook;
         if (!run->now || run->state.status != CONTAINER_RUNNING)

@@ -114,13 +114,13 @@ void slot_begin_end(struct pod *pod, struct slot *slot, const char *run_id);
 bool slot_pre_stop_done(struct pod *pod, const struct slot *slot);
 
 // The newest container of a name and the one before it.
-struct run {
+struct pod_run {
         struct container *now, *before; // borrowed from the list; NULL
         struct container_state state, before_state;
 };
-struct run run_of(const struct pod *pod, const struct containers *list, const char *name);
+struct pod_run run_of(const struct pod *pod, const struct containers *list, const char *name);
 // Whether it runs, its postStart hook has ended and its startup probe has succeeded.
-bool run_started(struct pod *pod, const struct slot *slot, const json_t *container, const struct run *run);
+bool run_started(struct pod *pod, const struct slot *slot, const json_t *container, const struct pod_run *run);
 bool is_sidecar(const json_t *container);
 // Whether a run that has ended is to be started again under the pod's policy.
 bool should_restart(const json_t *object, const json_t *container, const struct container_state *state);

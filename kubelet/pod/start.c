@@ -17,7 +17,7 @@
 #define QUIET_US (600 * CX_US_PER_S)
 
 // True while a container that keeps ending must wait.
-static bool backing_off(struct pod *pod, const json_t *object, struct slot *slot, const struct run *run)
+static bool backing_off(struct pod *pod, const json_t *object, struct slot *slot, const struct pod_run *run)
 {
         if (!run->now)
                 return false;
@@ -147,7 +147,7 @@ static int run_container(struct pod *pod, const json_t *object, const json_t *co
 }
 
 void pod_start_container(struct pod *pod, const json_t *object, const json_t *container, struct sandbox *sandbox,
-                         const struct run *run)
+                         const struct pod_run *run)
 {
         const struct kubelet *k = pod->pods->kubelet;
         const char *name = cx_json_string_or(container, "name", "");

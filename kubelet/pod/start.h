@@ -6,4 +6,4 @@
 
 // Starts a run of a container after `run`; when it cannot (yet), the slot says why.
 void pod_start_container(struct pod *pod, const json_t *object, const json_t *container, struct sandbox *sandbox,
-                         const struct run *run);
+                         const struct pod_run *run);

@@ -117,7 +117,7 @@ static json_t *waiting(const char *reason, const char *message)
         return json_pack("{s:o}", "waiting", out);
 }
 
-struct tally {
+struct container_tally {
         size_t total, waiting, running, stopped, succeeded, ready;
         bool unstarted; // a waiting container that never ran
 };
@@ -130,7 +130,7 @@ static size_t message_share(const json_t *object)
 }
 
 // The present and the last state of one container.
-static void states_of(struct pod *pod, const json_t *object, const json_t *container, const struct run *run,
+static void states_of(struct pod *pod, const json_t *object, const json_t *container, const struct pod_run *run,
                       const struct slot *slot, bool may_start, json_t **ret_state, json_t **ret_last)
 {
         bool over = pod->terminating || pod->failed_reason;
@@ -209,11 +209,11 @@ static void add_made(const struct kubelet *k, const json_t *container, const str
 }
 
 static json_t *container_status(struct pod *pod, const json_t *object, const json_t *container,
-                                const struct containers *list, bool init, bool may_start, struct tally *tally)
+                                const struct containers *list, bool init, bool may_start, struct container_tally *tally)
 {
         const struct kubelet *k = pod->pods->kubelet;
         const char *name = cx_json_string_or(container, "name", "");
-        struct run run = run_of(pod, list, name);
+        struct pod_run run = run_of(pod, list, name);
         struct slot *slot = pod_slot(pod, name);
         json_t *state = NULL, *last = NULL;
         states_of(pod, object, container, &run, slot, may_start, &state, &last);
@@ -248,7 +248,7 @@ static json_t *container_status(struct pod *pod, const json_t *object, const jso
 }
 
 static const char *phase_of(struct pod *pod, const json_t *object, size_t init_left, bool init_failed,
-                            const struct tally *t)
+                            const struct container_tally *t)
 {
         const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
         const char *before = cx_json_string_or(object, "status.phase", "");
@@ -338,7 +338,7 @@ json_t *pod_make_status(struct pod *pod, const json_t *object, const struct sand
         if (is_past(pod, object, &list))
                 return json_deep_copy(json_object_get(object, "status"));
         json_t *init = json_array(), *main_list = json_array(), *container;
-        struct tally init_tally = {0}, tally = {0};
+        struct container_tally init_tally = {0}, tally = {0};
         bool may_start = true, init_failed = false;
         size_t i, init_left = 0;
         const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");

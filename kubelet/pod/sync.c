@@ -88,7 +88,7 @@ static int ensure_sandbox(struct pod *pod, const json_t *object, struct sandbox 
 
 // --- containers ------------------------------------------------------------------------------------------------------
 
-static void kill_for(struct pod *pod, const json_t *object, const json_t *container, const struct run *run,
+static void kill_for(struct pod *pod, const json_t *object, const json_t *container, const struct pod_run *run,
                      const char *probe, const char *why)
 {
         struct slot *slot = pod_slot(pod, run->now->name);
@@ -102,7 +102,7 @@ static void kill_for(struct pod *pod, const json_t *object, const json_t *contai
 }
 
 // A container that runs: its probes, and the reasons to end it.
-static void watch_running(struct pod *pod, const json_t *object, const json_t *container, const struct run *run,
+static void watch_running(struct pod *pod, const json_t *object, const json_t *container, const struct pod_run *run,
                           const char *ip)
 {
         const char *name = run->now->name;
@@ -138,7 +138,7 @@ static void watch_running(struct pod *pod, const json_t *object, const json_t *c
 
 // Brings one container to where it should be. True when it has ended for good (or runs, for init: see the caller).
 static void sync_container(struct pod *pod, const json_t *object, const json_t *container, struct sandbox *sandbox,
-                           const struct run *run, const char *ip)
+                           const struct pod_run *run, const char *ip)
 {
         struct slot *slot = pod_slot(pod, cx_json_string_or(container, "name", ""));
         if (run->now && run->state.status != CONTAINER_EXITED) {
@@ -161,7 +161,7 @@ static bool sync_init(struct pod *pod, const json_t *object, struct sandbox *san
         json_t *container;
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 const char *name = cx_json_string_or(container, "name", "");
-                struct run run = run_of(pod, list, name);
+                struct pod_run run = run_of(pod, list, name);
                 bool sidecar = is_sidecar(container);
                 if (!sidecar && (mains_began || (run.now && run.state.status == CONTAINER_EXITED &&
                                                  run.state.exit_code == 0 && !pod_slot(pod, name)->rerun)))
@@ -172,7 +172,7 @@ static bool sync_init(struct pod *pod, const json_t *object, struct sandbox *san
                 if (!mains_began && !run_started(pod, pod_slot(pod, name), container, &run)) {
                         CONTAINERS fresh = {0}; // it may have been started just now
                         runtime_containers(pod->pods->kubelet->runtime, pod->uid, &fresh);
-                        struct run now = run_of(pod, &fresh, name);
+                        struct pod_run now = run_of(pod, &fresh, name);
                         if (!run_started(pod, pod_slot(pod, name), container, &now))
                                 return false;
                 }
@@ -196,7 +196,7 @@ static bool finished(struct pod *pod, const json_t *object, const struct contain
         json_t *container;
         bool all = json_array_size(cx_json_get(object, "spec.containers")) > 0;
         json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
-                struct run run = run_of(pod, list, cx_json_string_or(container, "name", ""));
+                struct pod_run run = run_of(pod, list, cx_json_string_or(container, "name", ""));
                 struct slot *slot = pod_slot(pod, cx_json_string_or(container, "name", ""));
                 all = all && run.now && run.state.status == CONTAINER_EXITED && !slot->rerun &&
                       !should_restart(object, container, &run.state);
@@ -204,7 +204,7 @@ static bool finished(struct pod *pod, const json_t *object, const struct contain
         if (all)
                 return true;
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
-                struct run run = run_of(pod, list, cx_json_string_or(container, "name", ""));
+                struct pod_run run = run_of(pod, list, cx_json_string_or(container, "name", ""));
                 if (!is_sidecar(container) && run.now && run.state.status == CONTAINER_EXITED &&
                     run.state.exit_code != 0 && !should_restart(object, container, &run.state) &&
                     !mains_began(object, list))
@@ -288,7 +288,7 @@ static int sync_active(struct pod *pod, const json_t *object, struct cx_error *e
                 size_t i;
                 json_t *container;
                 json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
-                        struct run run = run_of(pod, &list, cx_json_string_or(container, "name", ""));
+                        struct pod_run run = run_of(pod, &list, cx_json_string_or(container, "name", ""));
                         sync_container(pod, object, container, sandbox, &run, ip);
                 }
         }
@@ -297,7 +297,7 @@ static int sync_active(struct pod *pod, const json_t *object, struct cx_error *e
         runtime_containers(k->runtime, pod->uid, &fresh);
         for (size_t i = 0; i < fresh.count; i++) {
                 const json_t *container = pod_container(object, fresh.items[i]->name, NULL);
-                struct run run = run_of(pod, &fresh, fresh.items[i]->name);
+                struct pod_run run = run_of(pod, &fresh, fresh.items[i]->name);
                 struct slot *slot = pod_slot(pod, fresh.items[i]->name);
                 if (container && run.now == fresh.items[i] && run.state.status == CONTAINER_RUNNING &&
                     slot->kill.phase == KILL_NONE)
