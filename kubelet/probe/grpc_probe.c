@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kubelet/pod/grpc_probe.h"
+#include "kubelet/probe/grpc_probe.h"
 
 #include "libcommon/base/flags.h"
 #include "libcommon/base/time.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kubelet/config.h"
+#include "kubelet/base/config.h"
 
 #include "libcommon/base/buf.h"
 #include "libcommon/base/time.h"

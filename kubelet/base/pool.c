@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kubelet/pod/pool.h"
+#include "kubelet/base/pool.h"
 
 #include "libcommon/base/alloc.h"
 
@@ -7,15 +7,15 @@
 #include <pthread.h>
 #include <time.h>
 
-struct job {
-        struct job *next;
+struct pool_job {
+        struct pool_job *next;
         void (*run)(void *);
         void *context;
 };
 struct pool {
         pthread_mutex_t lock; // guards all below
         pthread_cond_t work, idle;
-        struct job *first, **last;
+        struct pool_job *first, **last;
         int max_threads, threads, waiting;
         bool stopping;
 };
@@ -48,7 +48,7 @@ static void *work(void *context)
                 while (!pool->first && !pool->stopping && r != ETIMEDOUT)
                         r = pthread_cond_timedwait(&pool->work, &pool->lock, &until);
                 pool->waiting--;
-                struct job *job = pool->first;
+                struct pool_job *job = pool->first;
                 if (!job)
                         break;
                 pool->first = job->next;
@@ -67,7 +67,7 @@ static void *work(void *context)
 
 void pool_run(struct pool *pool, void (*run)(void *), void *context)
 {
-        struct job *job = cx_alloc(sizeof *job);
+        struct pool_job *job = cx_alloc(sizeof *job);
         job->run = run;
         job->context = context;
         pthread_mutex_lock(&pool->lock);

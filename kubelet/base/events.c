@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kubelet/kubelet.h"
+// Events about pods, and how messages name them.
+#include "kubelet/base/kubelet.h"
 
 #include "libcommon/base/log.h"
 #include "libcommon/format/json.h"

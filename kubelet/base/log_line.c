@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kubelet/log_line.h"
+#include "kubelet/base/log_line.h"
 
 #include <string.h>
 

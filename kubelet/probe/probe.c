@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kubelet/pod/probe.h"
+// Probers in one list; the time-keeping thread hands those that are due to the pool.
+#include "kubelet/probe/probe.h"
 
-#include "kubelet/pod/pool.h"
+#include "kubelet/base/pool.h"
+#include "kubelet/probe/handler.h"
+#include "kubelet/runtime/runtime.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -223,7 +226,7 @@ void probes_free(struct probes *probes)
         free(probes);
 }
 
-void probes_sync(struct probes *probes, const json_t *pod, const json_t *container, const struct container *running,
+void probes_sync(struct probes *probes, const json_t *pod, const json_t *container, struct container *running,
                  int64_t started, const char *ip)
 {
         pthread_mutex_lock(&probes->lock);
@@ -239,8 +242,7 @@ void probes_sync(struct probes *probes, const json_t *pod, const json_t *contain
                 p->pod = json_incref((json_t *)pod);
                 p->container = json_incref((json_t *)container);
                 p->spec = spec;
-                p->running = (struct container *)running;
-                __atomic_add_fetch(&p->running->refs, 1, __ATOMIC_RELAXED);
+                p->running = container_ref(running);
                 p->ip = cx_strdup(ip);
                 p->period = cx_json_int(spec, "periodSeconds", 10) * CX_NS_PER_S;
                 p->timeout = cx_json_int(spec, "timeoutSeconds", 1) * CX_NS_PER_S;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a probe or a hook does: a command, an HTTP request, a TCP connection. Plain HTTP is spoken here over a socket, since a
 // probe wants a status code, a few bytes and nothing kept open.
-#include "kubelet/pod/grpc_probe.h"
-#include "kubelet/pod/probe.h"
+#include "kubelet/probe/handler.h"
+
+#include "kubelet/probe/grpc_probe.h"
+#include "kubelet/runtime/runtime.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "libcommon/net/http_client.h"
