@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // kube-controller-manager: the table of controllers, their flags, and starting and stopping them. The informers are
 // filled first; then every controller's workers start.
-#include "controller-manager/identity.h"
-#include "controller-manager/manager.h"
+#include "controller-manager/controllers.h"
+#include "controller-manager/core/identity.h"
 
 #include <malloc.h>
 #include <pthread.h>

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "controller-manager/manager.h"
+#include "controller-manager/controllers.h"
 #include "libcommon/base/process.h"
 #include "test/unit/fake_api.h"
 

@@ -8,12 +8,13 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "controller-manager/cidr.h"
-#include "controller-manager/deployment.h"
-#include "controller-manager/endpointslice.h"
-#include "controller-manager/expectations.h"
-#include "controller-manager/pods.h"
-#include "controller-manager/taints.h"
+#include "controller-manager/core/cidr.h"
+#include "controller-manager/workloads/deployment.h"
+#include "controller-manager/endpoints/endpointslice.h"
+#include "controller-manager/pods/expectations.h"
+#include "controller-manager/pods/pods.h"
+#include "controller-manager/nodes/node_zones.h"
+#include "controller-manager/nodes/taints.h"
 
 static void test_fenceposts(void **state)
 {
