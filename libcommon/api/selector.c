@@ -8,7 +8,8 @@
 #define MAX_REQUIREMENTS 1000
 #define MAX_VALUES 10000
 
-static struct cx_requirement *add(struct cx_selector *selector, const char *key, size_t length, enum cx_operator op)
+struct cx_requirement *cx_selector_add(struct cx_selector *selector, const char *key, size_t length,
+                                       enum cx_operator op)
 {
         selector->requirements =
                 cx_realloc_array(selector->requirements, selector->count + 1, sizeof *selector->requirements);
@@ -17,7 +18,7 @@ static struct cx_requirement *add(struct cx_selector *selector, const char *key,
         return requirement;
 }
 
-static void add_value(struct cx_requirement *requirement, const char *value, size_t length)
+void cx_requirement_add_value(struct cx_requirement *requirement, const char *value, size_t length)
 {
         requirement->values =
                 cx_realloc_array(requirement->values, requirement->n_values + 1, sizeof *requirement->values);
@@ -83,7 +84,7 @@ static int parse_value_list(struct lexer *l, struct cx_requirement *requirement,
                 if (requirement->n_values >= MAX_VALUES)
                         return cx_error_reason(err, CX_REASON_BAD_REQUEST, "selector has more than %d values",
                                                MAX_VALUES);
-                add_value(requirement, l->token, l->length);
+                cx_requirement_add_value(requirement, l->token, l->length);
         } while (take(l, ","));
         return take(l, ")") ? 0 : syntax(l, "',', ')' or identifier", err);
 }
@@ -103,7 +104,7 @@ static int parse_requirement(struct lexer *l, struct cx_selector *selector, stru
         size_t key_length = l->length;
         skip_blank(l);
         if (negated || !*l->p || *l->p == ',') {
-                add(selector, key, key_length, negated ? CX_OP_NOT_EXISTS : CX_OP_EXISTS);
+                cx_selector_add(selector, key, key_length, negated ? CX_OP_NOT_EXISTS : CX_OP_EXISTS);
                 return 0;
         }
         static const struct {
@@ -114,7 +115,8 @@ static int parse_requirement(struct lexer *l, struct cx_selector *selector, stru
         for (size_t i = 0; i < CX_ARRAY_SIZE(operators); i++)
                 if (take(l, operators[i].text)) {
                         take_word(l);
-                        add_value(add(selector, key, key_length, operators[i].op), l->token, l->length);
+                        cx_requirement_add_value(cx_selector_add(selector, key, key_length, operators[i].op), l->token,
+                                                 l->length);
                         return 0;
                 }
         take_word(l);
@@ -122,7 +124,8 @@ static int parse_requirement(struct lexer *l, struct cx_selector *selector, stru
                 l->p = l->token;
                 return syntax(l, "in, notin, =, ==, !=, gt, lt", err);
         }
-        return parse_value_list(l, add(selector, key, key_length, is_word(l, "in") ? CX_OP_IN : CX_OP_NOT_IN), err);
+        return parse_value_list(
+                l, cx_selector_add(selector, key, key_length, is_word(l, "in") ? CX_OP_IN : CX_OP_NOT_IN), err);
 }
 
 static int check_labels(const struct cx_selector *selector, struct cx_error *err)
@@ -197,7 +200,7 @@ int cx_selector_parse_fields(const char *text, struct cx_selector *ret_selector,
                 }
                 if (selector.count >= MAX_REQUIREMENTS)
                         return cx_error_reason(err, CX_REASON_BAD_REQUEST, "selector has too many requirements");
-                add_value(add(&selector, key, key_length, op), value.data, value.length);
+                cx_requirement_add_value(cx_selector_add(&selector, key, key_length, op), value.data, value.length);
                 p += *p == ',';
         }
         *ret_selector = selector;
@@ -212,7 +215,8 @@ void cx_selector_from_map(const json_t *map, struct cx_selector *ret_selector)
         json_t *value;
         json_object_foreach ((json_t *)map, key, value) {
                 const char *text = cx_str(json_string_value(value));
-                add_value(add(ret_selector, key, strlen(key), CX_OP_EQUALS), text, strlen(text));
+                cx_requirement_add_value(cx_selector_add(ret_selector, key, strlen(key), CX_OP_EQUALS), text,
+                                         strlen(text));
         }
         ret_selector->nothing = ret_selector->count == 0;
 }
@@ -229,11 +233,11 @@ static int add_expression(struct cx_selector *selector, const json_t *expression
         for (size_t i = 0; key && name && i < CX_ARRAY_SIZE(operators); i++) {
                 if (strcmp(name, operators[i].name) != 0)
                         continue;
-                struct cx_requirement *requirement = add(selector, key, strlen(key), operators[i].op);
+                struct cx_requirement *requirement = cx_selector_add(selector, key, strlen(key), operators[i].op);
                 const json_t *values = json_object_get(expression, "values");
                 for (size_t j = 0; j < json_array_size(values); j++) {
                         const char *value = cx_str(json_string_value(json_array_get(values, j)));
-                        add_value(requirement, value, strlen(value));
+                        cx_requirement_add_value(requirement, value, strlen(value));
                 }
                 return 0;
         }

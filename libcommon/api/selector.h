@@ -42,6 +42,10 @@ int cx_selector_from_json(const json_t *label_selector, struct cx_selector *ret_
         CX_CHECK;
 // From a plain map (Service.spec.selector); NULL or empty selects nothing.
 void cx_selector_from_map(const json_t *map, struct cx_selector *ret_selector);
+// Building one by hand: adds a requirement without values (borrowed, until the next one is added), and a value to it.
+struct cx_requirement *cx_selector_add(struct cx_selector *selector, const char *key, size_t length,
+                                       enum cx_operator op);
+void cx_requirement_add_value(struct cx_requirement *requirement, const char *value, size_t length);
 bool cx_selector_matches(const struct cx_selector *selector, const json_t *labels); // labels may be NULL
 // The general form: `get` returns the value of a key or NULL.
 bool cx_selector_matches_with(const struct cx_selector *selector, const char *(*get)(void *context, const char *key),
