@@ -10,13 +10,21 @@ struct aggregation {
         struct cx_informer *roles;
 };
 
+// Whether a role takes the rules of others (bool).
+static void take_aggregates(void *part, const json_t *role)
+{
+        *(bool *)part = json_object_get(role, "aggregationRule");
+}
+
+static const struct object_part aggregates_part = {sizeof(bool), take_aggregates, NULL};
+
 static void on_role(void *context, const struct cx_object *old CX_UNUSED, const struct cx_object *now CX_UNUSED)
 {
         struct aggregation *self = context;
         CX_OBJECTS all = CX_OBJECTS_INIT;
         cx_informer_list(self->roles, NULL, &all);
         for (size_t i = 0; i < all.count; i++)
-                if (memmem(all.items[i]->bytes, all.items[i]->length, "\"aggregationRule\"", 17))
+                if (*(const bool *)object_part(all.items[i], &aggregates_part))
                         cx_workqueue_add(self->queue, all.items[i]->key);
 }
 
@@ -26,6 +34,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         self->manager = manager;
         self->queue = queue;
         self->roles = manager_informer(manager, "rbac.authorization.k8s.io", "clusterroles");
+        manager_part_informer(manager, "rbac.authorization.k8s.io", "clusterroles", &aggregates_part);
         cx_informer_on_event(self->roles, on_role, self);
         return self;
 }

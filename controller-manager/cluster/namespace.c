@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deletion of namespaces: everything inside is deleted, the pods first, then resource by resource as the schema lists them;
 // when nothing is left, the finalizer goes and with it the namespace.
-#include "controller-manager/core/manager.h"
+#include "controller-manager/pods/pods.h"
 
 #include "libcommon/base/map.h"
 #include "libcommon/schema/schema.h"
@@ -28,7 +28,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         self->manager = manager;
         self->queue = queue;
         self->namespaces = manager_informer(manager, "", "namespaces");
-        self->pods = manager_informer(manager, "", "pods");
+        self->pods = pods_informer(manager);
         manager_enqueue_all(self->namespaces, queue);
         cx_informer_on_event(self->pods, on_pod, self);
         return self;

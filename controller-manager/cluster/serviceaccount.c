@@ -19,13 +19,13 @@ static void on_object(void *context, const struct cx_object *old, const struct c
                 cx_workqueue_add(self->queue, object->namespace);
 }
 
-static struct per_namespace *start(struct manager *manager, struct cx_workqueue *queue, const char *resource)
+static struct per_namespace *start(struct manager *manager, struct cx_workqueue *queue, struct cx_informer *objects)
 {
         struct per_namespace *self = cx_alloc(sizeof *self);
         self->manager = manager;
         self->queue = queue;
         self->namespaces = manager_informer(manager, "", "namespaces");
-        self->objects = manager_informer(manager, "", resource);
+        self->objects = objects;
         manager_enqueue_all(self->namespaces, queue);
         cx_informer_on_event(self->objects, on_object, self);
         return self;
@@ -33,7 +33,7 @@ static struct per_namespace *start(struct manager *manager, struct cx_workqueue 
 
 static void *init_accounts(struct manager *manager, struct cx_workqueue *queue)
 {
-        return start(manager, queue, "serviceaccounts");
+        return start(manager, queue, manager_informer(manager, "", "serviceaccounts"));
 }
 
 static void *init_ca(struct manager *manager, struct cx_workqueue *queue)
@@ -46,7 +46,7 @@ static void *init_ca(struct manager *manager, struct cx_workqueue *queue)
                 cx_err(&err, "The root CA is not published");
                 return NULL;
         }
-        struct per_namespace *self = start(manager, queue, "configmaps");
+        struct per_namespace *self = start(manager, queue, manager_named_informer(manager, "", "configmaps", CA_MAP));
         self->ca = ca;
         return self;
 }
@@ -68,7 +68,7 @@ static bool is_active(struct per_namespace *self, const char *key)
 static int settle(int r, struct cx_error *err)
 {
         if (r < 0 && (cx_error_is(err, CX_REASON_ALREADY_EXISTS) || cx_error_is(err, CX_REASON_NOT_FOUND) ||
-                      (cx_error_is(err, CX_REASON_FORBIDDEN) && strstr(cx_error_text(err), "being terminated")))) {
+                      is_namespace_terminating(err))) {
                 cx_error_release(err);
                 return 0;
         }

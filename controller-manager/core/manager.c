@@ -2,52 +2,82 @@
 // The shared informers, recorders and small helpers.
 #include "controller-manager/core/manager.h"
 
-#include "controller-manager/pods/pods.h"
 #include "libcommon/schema/schema.h"
 
-static struct cx_informer *declare(struct manager *manager, const struct cx_resource *resource, bool metadata_only)
+struct shared_informer {
+        const struct cx_resource *resource;
+        struct cx_informer *informer;
+        struct object_parts *parts;
+};
+
+static struct shared_informer *shared_informer(struct manager *manager, const struct cx_resource *resource)
 {
         manager = manager->whole ? manager->whole : manager;
         for (size_t i = 0; i < manager->n_shared; i++)
                 if (manager->shared[i].resource == resource)
-                        return manager->shared[i].informer;
+                        return &manager->shared[i];
+        struct object_parts *parts = object_parts_new();
         struct cx_informer_options options = {
                 .ref = {resource->group, resource->version, resource->resource},
-                .metadata_only = metadata_only,
-                .drop_bytes = metadata_only,
-                .poll_while_empty = metadata_only ? 30 * CX_NS_PER_S : 0,
+                .metadata_only = true,
+                .drop_bytes = true,
+                .poll_while_empty = 30 * CX_NS_PER_S,
+                .project = object_parts_project,
+                .free_projection = object_parts_free_projection,
+                .context = parts,
         };
-        bool core = !*resource->group;
-        if (!metadata_only && core && cx_streq(resource->resource, "pods")) {
-                options.project = pod_project;
-                options.free_projection = pod_free_projection;
-                options.drop_bytes = true;
-        }
-        // Only the objects that a controller looks at.
-        if (!metadata_only && core && cx_streq(resource->resource, "configmaps"))
-                options.ref.name = "kube-root-ca.crt";
         struct cx_informer *informer = cx_informers_add(manager->informers, &options);
-        if (!metadata_only && core && cx_streq(resource->resource, "pods"))
-                pod_add_indexes(informer);
-        // A restricted informer is no source for the garbage collector, which gets one of its own.
-        bool restricted = options.ref.name != NULL;
         manager->shared = cx_realloc_array(manager->shared, manager->n_shared + 1, sizeof *manager->shared);
-        manager->shared[manager->n_shared++] =
-                (struct manager_informer){restricted ? NULL : resource, informer, metadata_only};
-        return informer;
+        manager->shared[manager->n_shared] = (struct shared_informer){resource, informer, parts};
+        return &manager->shared[manager->n_shared++];
+}
+
+static const struct cx_resource *find_resource(const char *group, const char *resource)
+{
+        const struct cx_resource *found = cx_schema_resource(group, "v1", resource);
+        if (!found)
+                abort(); // the schema has every resource that the controllers name
+        return found;
 }
 
 struct cx_informer *manager_informer(struct manager *manager, const char *group, const char *resource)
 {
-        const struct cx_resource *found = cx_schema_resource(group, "v1", resource);
-        if (!found)
-                abort(); // the schema has every resource of the table of controllers
-        return declare(manager, found, false);
+        struct cx_informer *informer = shared_informer(manager, find_resource(group, resource))->informer;
+        cx_informer_widen(informer, true);
+        return informer;
+}
+
+struct cx_informer *manager_part_informer(struct manager *manager, const char *group, const char *resource,
+                                          const struct object_part *part)
+{
+        struct shared_informer *shared = shared_informer(manager, find_resource(group, resource));
+        object_parts_add(shared->parts, part);
+        cx_informer_widen(shared->informer, false);
+        return shared->informer;
 }
 
 struct cx_informer *manager_metadata_informer(struct manager *manager, const struct cx_resource *resource)
 {
-        return declare(manager, resource, true);
+        return shared_informer(manager, resource)->informer;
+}
+
+struct cx_informer *manager_named_informer(struct manager *manager, const char *group, const char *resource,
+                                           const char *name)
+{
+        struct cx_informer_options options = {.ref = {group, "v1", resource, NULL, name}};
+        return cx_informers_add(manager->informers, &options);
+}
+
+void manager_release(struct manager *manager)
+{
+        for (size_t i = 0; i < manager->n_recorders; i++)
+                cx_events_free(manager->recorders[i]);
+        free(manager->recorders);
+        for (size_t i = 0; i < manager->n_shared; i++)
+                object_parts_free(manager->shared[i].parts);
+        free(manager->shared);
+        cx_strings_release(&manager->options.controllers);
+        cx_strings_release(&manager->options.cluster_cidrs);
 }
 
 struct cx_events *manager_recorder(struct manager *manager, const char *component)
@@ -90,6 +120,14 @@ json_t *find_condition(const json_t *object, const char *type)
 bool condition_is(const json_t *object, const char *type, const char *status)
 {
         return cx_streq(cx_json_string(find_condition(object, type), "status"), status);
+}
+
+bool is_namespace_terminating(const struct cx_error *err)
+{
+        for (size_t i = 0; cx_error_is(err, CX_REASON_FORBIDDEN) && i < err->n_causes; i++)
+                if (cx_streq(err->causes[i].reason, "NamespaceTerminating"))
+                        return true;
+        return false;
 }
 
 int read_whole_file(const char *path, char **ret_text, struct cx_error *err)

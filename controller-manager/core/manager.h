@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the controllers share: the client, informers by resource (one for each, whoever asks first declares it), and the
-// small helpers around them. A controller is an entry of a table: `init` declares what it watches and enqueues keys,
-// `reconcile` brings one key's world to where it should be, straight-line, on a worker of the pool.
+// What the controllers share: the client, one informer a resource, and the small helpers around them. A controller is a row
+// of a table: `init` declares what it watches and enqueues keys, `reconcile` brings one key's world to where it should be,
+// straight-line, on a worker of the pool.
 #pragma once
 
+#include "controller-manager/core/parts.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/client/component.h"
@@ -29,6 +30,8 @@ struct manager_options {
 };
 
 struct manager;
+struct shared_informer;
+struct cx_resource;
 struct controller {
         const char *name;    // upstream's, for --controllers
         const char *account; // the service account that it acts as with --use-service-account-credentials
@@ -46,20 +49,24 @@ struct manager {
         struct cx_informers *informers;
         struct cx_events *events;
         struct manager_options options;
-        struct manager_informer {
-                const struct cx_resource *resource;
-                struct cx_informer *informer;
-                bool metadata_only;
-        } * shared;
+        struct shared_informer *shared;
         size_t n_shared;
         struct cx_events **recorders;
         size_t n_recorders;
 };
 
-// The shared informer of a resource. Asked for in full by anybody, it is full; the garbage collector, which comes last,
-// asks for metadata only.
+void manager_release(struct manager *manager); // after the informers and the controllers; not the client and events
+
+// The shared informer of a resource: all that anybody asked for is kept, in whatever order they ask. Only in `init`.
+// These keep whole objects; a part of each object (core/parts.h; the rest is dropped unless somebody asks for the whole);
+// the metadata alone, for kinds that may not be used at all.
 struct cx_informer *manager_informer(struct manager *manager, const char *group, const char *resource);
+struct cx_informer *manager_part_informer(struct manager *manager, const char *group, const char *resource,
+                                          const struct object_part *part);
 struct cx_informer *manager_metadata_informer(struct manager *manager, const struct cx_resource *resource);
+// An informer of the objects of one name in all namespaces; not shared.
+struct cx_informer *manager_named_informer(struct manager *manager, const char *group, const char *resource,
+                                           const char *name);
 // A recorder, freed with the manager.
 struct cx_events *manager_recorder(struct manager *manager, const char *component);
 // Every event of the informer enqueues its object's key.
@@ -72,4 +79,6 @@ json_t *json_now(void);
 // The condition of a type in status.conditions; borrowed or NULL.
 json_t *find_condition(const json_t *object, const char *type);
 bool condition_is(const json_t *object, const char *type, const char *status);
+// Why a creation was refused: the namespace is being deleted, nothing can be made there any more.
+bool is_namespace_terminating(const struct cx_error *err);
 int read_whole_file(const char *path, char **ret_text, struct cx_error *err) CX_CHECK;

@@ -16,7 +16,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         struct endpoints *self = cx_alloc(sizeof *self);
         self->manager = manager;
         self->services = manager_informer(manager, "", "services");
-        self->pods = manager_informer(manager, "", "pods");
+        self->pods = endpoints_pods(manager);
         self->endpoints = manager_informer(manager, "", "endpoints");
         self->watch = (struct endpoints_watch){queue, self->services};
         cx_informer_index_namespace(self->services);
@@ -28,12 +28,13 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
 
 static json_t *make_address(const struct backend *backend, const char *service_name)
 {
-        const struct pod_info *info = POD_INFO(backend->pod);
+        const struct pod_address *pod = POD_ADDRESS(backend->pod);
+        const char *node_name = POD_STATE(backend->pod)->node;
         json_t *address = json_pack("{s:s, s:o}", "ip", backend->ip, "targetRef", pod_target_ref(backend->pod));
-        if (info->node)
-                json_object_set_new(address, "nodeName", json_string(info->node));
-        if (info->hostname && *info->hostname && cx_streq(info->subdomain, service_name))
-                json_object_set_new(address, "hostname", json_string(info->hostname));
+        if (node_name)
+                json_object_set_new(address, "nodeName", json_string(node_name));
+        if (pod->hostname && *pod->hostname && cx_streq(pod->subdomain, service_name))
+                json_object_set_new(address, "hostname", json_string(pod->hostname));
         return address;
 }
 

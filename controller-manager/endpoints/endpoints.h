@@ -4,6 +4,21 @@
 
 #include "controller-manager/pods/pods.h"
 
+// What endpoints show of a pod.
+struct named_port {
+        char *name, *protocol;
+        int port;
+};
+struct pod_address {
+        char *hostname, *subdomain; // may be NULL
+        struct cx_strings ips;
+        struct named_port *ports; // those with a name; one that is addressed by its number needs no look-up
+        size_t n_ports;
+};
+extern const struct object_part pod_address_part;
+#define POD_ADDRESS(pod) ((const struct pod_address *)object_part(pod, &pod_address_part))
+struct cx_informer *endpoints_pods(struct manager *manager); // the informer of pods, with this part
+
 struct backend {
         const struct cx_object *pod;
         const char *ip; // of the family asked for; borrowed from the pod

@@ -2,7 +2,65 @@
 // Pods to backends: what Endpoints and EndpointSlices share.
 #include "controller-manager/endpoints/endpoints.h"
 
+#include "libcommon/api/pod.h"
 #include "libcommon/api/selector.h"
+
+static void take_port(struct pod_address *address, const json_t *port)
+{
+        const char *name = cx_json_string(port, "name");
+        if (!name)
+                return;
+        address->ports = cx_realloc_array(address->ports, address->n_ports + 1, sizeof *address->ports);
+        address->ports[address->n_ports++] =
+                (struct named_port){cx_strdup(name), cx_strdup(cx_json_string_or(port, "protocol", "TCP")),
+                                    (int)cx_json_int(port, "containerPort", 0)};
+}
+
+static void take_address(void *part, const json_t *pod)
+{
+        struct pod_address *address = part;
+        const json_t *spec = json_object_get(pod, "spec"), *status = json_object_get(pod, "status");
+        address->hostname = cx_strdup(cx_json_string(spec, "hostname"));
+        address->subdomain = cx_strdup(cx_json_string(spec, "subdomain"));
+        size_t i;
+        json_t *entry;
+        json_array_foreach (json_object_get(status, "podIPs"), i, entry) {
+                const char *ip = cx_json_string(entry, "ip");
+                if (ip)
+                        cx_strings_add(&address->ips, ip);
+        }
+        const char *ip = cx_json_string(status, "podIP");
+        if (!address->ips.count && ip && *ip)
+                cx_strings_add(&address->ips, ip);
+        CX_POD_FOREACH(walk, spec, CX_POD_TEMPLATE)
+        {
+                if (walk.list == CX_POD_INIT && !cx_container_is_sidecar(walk.container))
+                        continue;
+                json_array_foreach (json_object_get(walk.container, "ports"), i, entry)
+                        take_port(address, entry);
+        }
+}
+
+static void release_address(void *part)
+{
+        struct pod_address *address = part;
+        free(address->hostname);
+        free(address->subdomain);
+        cx_strings_release(&address->ips);
+        for (size_t i = 0; i < address->n_ports; i++) {
+                free(address->ports[i].name);
+                free(address->ports[i].protocol);
+        }
+        free(address->ports);
+}
+
+const struct object_part pod_address_part = {sizeof(struct pod_address), take_address, release_address};
+
+struct cx_informer *endpoints_pods(struct manager *manager)
+{
+        manager_part_informer(manager, "", "pods", &pod_address_part);
+        return pods_informer(manager);
+}
 
 bool service_is_selecting(const json_t *service)
 {
@@ -24,7 +82,7 @@ json_t *service_families(const json_t *service)
         return json_pack("[s]", strchr(ip, ':') ? "IPv6" : "IPv4");
 }
 
-static int resolve_port(const struct pod_info *info, const json_t *port)
+static int resolve_port(const struct pod_address *address, const json_t *port)
 {
         const json_t *target = json_object_get(port, "targetPort");
         const char *protocol = cx_json_string_or(port, "protocol", "TCP"), *name = json_string_value(target);
@@ -32,19 +90,19 @@ static int resolve_port(const struct pod_info *info, const json_t *port)
                 int64_t number = json_integer_value(target);
                 return (int)(number ? number : cx_json_int(port, "port", 0));
         }
-        for (size_t i = 0; i < info->n_ports; i++)
-                if (cx_streq(info->ports[i].name, name) && cx_streq(info->ports[i].protocol, protocol))
-                        return info->ports[i].port;
+        for (size_t i = 0; i < address->n_ports; i++)
+                if (cx_streq(address->ports[i].name, name) && cx_streq(address->ports[i].protocol, protocol))
+                        return address->ports[i].port;
         return -1;
 }
 
-static char *resolve_ports(const struct pod_info *info, const json_t *service)
+static char *resolve_ports(const struct pod_address *address, const json_t *service)
 {
         json_auto_t *ports = json_array();
         size_t i;
         json_t *port;
         json_array_foreach (cx_json_get(service, "spec.ports"), i, port) {
-                int number = resolve_port(info, port);
+                int number = resolve_port(address, port);
                 if (number < 0)
                         continue;
                 json_t *entry = json_pack("{s:s, s:i, s:s}", "name", cx_json_string_or(port, "name", ""), "port",
@@ -56,12 +114,12 @@ static char *resolve_ports(const struct pod_info *info, const json_t *service)
         return cx_json_text(ports);
 }
 
-static const char *ip_of_family(const struct pod_info *info, const char *family)
+static const char *ip_of_family(const struct pod_address *address, const char *family)
 {
         bool v6 = cx_streq(family, "IPv6");
-        for (size_t i = 0; i < info->ips.count; i++)
-                if ((strchr(info->ips.items[i], ':') != NULL) == v6)
-                        return info->ips.items[i];
+        for (size_t i = 0; i < address->ips.count; i++)
+                if ((strchr(address->ips.items[i], ':') != NULL) == v6)
+                        return address->ips.items[i];
         return NULL;
 }
 
@@ -83,11 +141,11 @@ void backends_find(const struct cx_informer *pods, const json_t *service, const 
         bool headless = service_is_headless(service), portless = !cx_json_count(service, "spec.ports");
         for (size_t i = 0; i < all.count; i++) {
                 const struct cx_object *pod = all.items[i];
-                const struct pod_info *info = POD_INFO(pod);
-                const char *ip = ip_of_family(info, family);
+                bool ready = POD_STATE(pod)->ready;
+                const char *ip = ip_of_family(POD_ADDRESS(pod), family);
                 if (!ip || pod_is_terminal(pod) || !cx_object_matches(pod, &selector))
                         continue;
-                CX_CLEANUP(cx_freep) char *ports = resolve_ports(info, service);
+                CX_CLEANUP(cx_freep) char *ports = resolve_ports(POD_ADDRESS(pod), service);
                 if (strcmp(ports, "[]") == 0 && !(headless && portless))
                         continue;
                 cx_objects_add(&ret->pods, pod);
@@ -95,8 +153,8 @@ void backends_find(const struct cx_informer *pods, const json_t *service, const 
                 bool terminating = pod->deleted != 0;
                 ret->items[ret->count++] = (struct backend){.pod = pod,
                                                             .ip = ip,
-                                                            .ready = (info->ready && !terminating) || publish,
-                                                            .serving = info->ready,
+                                                            .ready = (ready && !terminating) || publish,
+                                                            .serving = ready,
                                                             .terminating = terminating,
                                                             .ports = cx_steal(&ports)};
         }
@@ -115,12 +173,13 @@ void backends_release(struct backends *backends)
 // Nothing of what endpoints show has changed.
 static bool same_to_services(const struct cx_object *a, const struct cx_object *b)
 {
-        const struct pod_info *x = POD_INFO(a), *y = POD_INFO(b);
+        const struct pod_state *x = POD_STATE(a), *y = POD_STATE(b);
+        const struct cx_strings *ips = &POD_ADDRESS(a)->ips, *others = &POD_ADDRESS(b)->ips;
         if (x->ready != y->ready || x->phase != y->phase || !a->deleted != !b->deleted || !cx_streq(x->node, y->node) ||
-            x->ips.count != y->ips.count || !cx_object_same_labels(a, b))
+            ips->count != others->count || !cx_object_same_labels(a, b))
                 return false;
-        for (size_t i = 0; i < x->ips.count; i++)
-                if (strcmp(x->ips.items[i], y->ips.items[i]) != 0)
+        for (size_t i = 0; i < ips->count; i++)
+                if (strcmp(ips->items[i], others->items[i]) != 0)
                         return false;
         return true;
 }
@@ -131,7 +190,7 @@ void endpoints_on_pod(void *context, const struct cx_object *old, const struct c
         const struct cx_object *pod = now ? now : old;
         if (!pod || (old && now && same_to_services(old, now)))
                 return;
-        if (!POD_INFO(pod)->ips.count && !(old && POD_INFO(old)->ips.count))
+        if (!POD_ADDRESS(pod)->ips.count && !(old && POD_ADDRESS(old)->ips.count))
                 return;
         CX_OBJECTS services = CX_OBJECTS_INIT;
         cx_informer_list(watch->services, pod->namespace, &services);

@@ -44,7 +44,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         self->manager = manager;
         self->queue = queue;
         self->services = manager_informer(manager, "", "services");
-        self->pods = manager_informer(manager, "", "pods");
+        self->pods = endpoints_pods(manager);
         self->slices = manager_informer(manager, "discovery.k8s.io", "endpointslices");
         self->nodes = manager_informer(manager, "", "nodes");
         self->watch = (struct endpoints_watch){queue, self->services};
@@ -72,23 +72,24 @@ static json_t *make_hints(const char *distribution, const char *zone, const char
 
 static json_t *make_endpoint(const struct slices *self, const struct backend *backend, const json_t *service)
 {
-        const struct pod_info *info = POD_INFO(backend->pod);
+        const struct pod_address *pod = POD_ADDRESS(backend->pod);
+        const char *node_name = POD_STATE(backend->pod)->node;
         json_t *endpoint = json_pack("{s:[s], s:{s:b, s:b, s:b}, s:o}", "addresses", backend->ip, "conditions", "ready",
                                      backend->ready, "serving", backend->serving, "terminating", backend->terminating,
                                      "targetRef", pod_target_ref(backend->pod));
-        CX_OBJECT *node = info->node ? cx_informer_get(self->nodes, NULL, info->node) : NULL;
+        CX_OBJECT *node = node_name ? cx_informer_get(self->nodes, NULL, node_name) : NULL;
         const char *zone = node ? cx_object_label(node, "topology.kubernetes.io/zone") : NULL;
-        if (info->node)
-                json_object_set_new(endpoint, "nodeName", json_string(info->node));
+        if (node_name)
+                json_object_set_new(endpoint, "nodeName", json_string(node_name));
         if (zone)
                 json_object_set_new(endpoint, "zone", json_string(zone));
         json_t *hints = backend->ready
-                                ? make_hints(cx_json_string(service, "spec.trafficDistribution"), zone, info->node)
+                                ? make_hints(cx_json_string(service, "spec.trafficDistribution"), zone, node_name)
                                 : NULL;
         if (hints)
                 json_object_set_new(endpoint, "hints", hints);
-        if (info->hostname && *info->hostname && cx_streq(info->subdomain, cx_json_string(service, "metadata.name")))
-                json_object_set_new(endpoint, "hostname", json_string(info->hostname));
+        if (pod->hostname && *pod->hostname && cx_streq(pod->subdomain, cx_json_string(service, "metadata.name")))
+                json_object_set_new(endpoint, "hostname", json_string(pod->hostname));
         return endpoint;
 }
 

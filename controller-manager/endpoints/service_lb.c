@@ -14,6 +14,14 @@ struct balancers {
         struct cx_map given; // address -> key of the Service (owned): also what the informer does not show yet
 };
 
+// Whether a Service is of type LoadBalancer (bool).
+static void take_balanced(void *part, const json_t *service)
+{
+        *(bool *)part = cx_streq(cx_json_string(service, "spec.type"), "LoadBalancer");
+}
+
+static const struct object_part balanced_part = {sizeof(bool), take_balanced, NULL};
+
 static void on_service(void *context, const struct cx_object *old, const struct cx_object *now)
 {
         struct balancers *self = context;
@@ -23,7 +31,7 @@ static void on_service(void *context, const struct cx_object *old, const struct 
         CX_OBJECTS all = CX_OBJECTS_INIT; // an address became free: others may be waiting for one
         cx_informer_list(self->services, NULL, &all);
         for (size_t i = 0; i < all.count; i++)
-                if (memmem(all.items[i]->bytes, all.items[i]->length, "\"LoadBalancer\"", 14))
+                if (*(const bool *)object_part(all.items[i], &balanced_part))
                         cx_workqueue_add(self->queue, all.items[i]->key);
 }
 
@@ -43,6 +51,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         self->pool = pool;
         self->given.free_value = free;
         self->services = manager_informer(manager, "", "services");
+        manager_part_informer(manager, "", "services", &balanced_part);
         self->events = manager_recorder(manager, "service-controller");
         cx_informer_on_event(self->services, on_service, self);
         return self;

@@ -43,7 +43,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         self->queue = queue;
         self->nodes = manager_informer(manager, "", "nodes");
         self->leases = manager_informer(manager, "coordination.k8s.io", "leases");
-        self->pods = manager_informer(manager, "", "pods");
+        self->pods = pods_informer(manager);
         self->events = manager_recorder(manager, "node-controller");
         self->heartbeats.free_value = free_heartbeat;
         pthread_mutex_init(&self->lock, NULL);
@@ -287,7 +287,7 @@ static int mark_pods_not_ready(struct lifecycle *self, const char *node, struct 
         cx_informer_by_index(self->pods, POD_INDEX_NODE, node, &pods);
         for (size_t i = 0; i < pods.count; i++) {
                 const struct cx_object *pod = pods.items[i];
-                if (!POD_INFO(pod)->ready || pod_is_terminal(pod))
+                if (!POD_STATE(pod)->ready || pod_is_terminal(pod))
                         continue;
                 json_auto_t *patch =
                         json_pack("{s:{s:s}, s:{s:[{s:s, s:s, s:o}]}}", "metadata", "uid", pod->uid, "status",

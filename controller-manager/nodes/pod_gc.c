@@ -17,6 +17,15 @@ struct sweeper {
         struct cx_map missing; // node -> int64_t *: since when it is known to be missing
 };
 
+// Whether a node is out of service: somebody says so, and it does not answer (bool).
+static void take_out_of_service(void *part, const json_t *node)
+{
+        *(bool *)part = cx_json_find(cx_json_get(node, "spec.taints"), "key", "node.kubernetes.io/out-of-service") &&
+                        !condition_is(node, "Ready", "True");
+}
+
+static const struct object_part out_of_service_part = {sizeof(bool), take_out_of_service, NULL};
+
 static void on_node(void *context, const struct cx_object *old CX_UNUSED, const struct cx_object *now)
 {
         struct sweeper *self = context;
@@ -29,8 +38,8 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         struct sweeper *self = cx_alloc(sizeof *self);
         self->manager = manager;
         self->queue = queue;
-        self->nodes = manager_informer(manager, "", "nodes");
-        self->pods = manager_informer(manager, "", "pods");
+        self->nodes = manager_part_informer(manager, "", "nodes", &out_of_service_part);
+        self->pods = pods_informer(manager);
         self->missing.free_value = free;
         cx_informer_on_event(self->nodes, on_node, self);
         cx_workqueue_add(queue, KEY);
@@ -86,16 +95,6 @@ static bool is_gone(struct sweeper *self, const char *node, int64_t *retry_after
                cx_error_is(&err, CX_REASON_NOT_FOUND);
 }
 
-static bool is_out_of_service(const struct cx_object *node)
-{
-        static const char taint[] = "\"node.kubernetes.io/out-of-service\"";
-        if (!node->bytes || !memmem(node->bytes, node->length, taint, sizeof taint - 1))
-                return false;
-        json_auto_t *json = cx_object_json(node);
-        return cx_json_find(cx_json_get(json, "spec.taints"), "key", "node.kubernetes.io/out-of-service") &&
-               !condition_is(json, "Ready", "True");
-}
-
 static int compare_created(const void *a, const void *b)
 {
         const struct cx_object *x = *(const struct cx_object *const *)a, *y = *(const struct cx_object *const *)b;
@@ -129,7 +128,7 @@ static int reconcile(void *context, const char *key CX_UNUSED, int64_t *retry_af
         int r = remove_terminated(self, &pods, err);
         for (size_t i = 0; i < pods.count && r == 0; i++) {
                 const struct cx_object *pod = pods.items[i];
-                const char *name = POD_INFO(pod)->node;
+                const char *name = POD_STATE(pod)->node;
                 if (!name) {
                         if (pod->deleted)
                                 r = remove_pod(self, pod, "PodGC: terminating and never scheduled", err);
@@ -138,7 +137,7 @@ static int reconcile(void *context, const char *key CX_UNUSED, int64_t *retry_af
                 CX_OBJECT *node = cx_informer_get(self->nodes, NULL, name);
                 if (node) {
                         cx_map_remove(&self->missing, name);
-                        if (pod->deleted && is_out_of_service(node))
+                        if (pod->deleted && *(const bool *)object_part(node, &out_of_service_part))
                                 r = remove_pod(self, pod, "PodGC: node is out of service", err);
                 } else if (is_gone(self, name, retry_after)) {
                         r = remove_pod(self, pod, "PodGC: node no longer exists", err);

@@ -12,7 +12,7 @@ void replica_set_read(struct replica_set *set, json_t *json_steal)
                 .json = json_steal,
                 .name = cx_json_string_or(json_steal, "metadata.name", ""),
                 .uid = cx_json_string_or(json_steal, "metadata.uid", ""),
-                .replicas = cx_json_int(json_steal, "spec.replicas", 1),
+                .replicas = cx_json_int(json_steal, "spec.replicas", 0),
                 .current = cx_json_int(json_steal, "status.replicas", 0),
                 .ready = cx_json_int(json_steal, "status.readyReplicas", 0),
                 .available = cx_json_int(json_steal, "status.availableReplicas", 0),
@@ -30,17 +30,27 @@ void replica_set_release(struct replica_set *set)
         set->json = NULL;
 }
 
+// Whether a Deployment replaces all its pods at once.
+struct deployment_strategy {
+        bool recreate;
+};
+
+static void take_strategy(void *part, const json_t *deployment)
+{
+        ((struct deployment_strategy *)part)->recreate =
+                cx_streq(cx_json_string(deployment, "spec.strategy.type"), "Recreate");
+}
+
+static const struct object_part strategy_part = {sizeof(struct deployment_strategy), take_strategy, NULL};
+
 static void on_set(void *context, const struct cx_object *old, const struct cx_object *now)
 {
         struct deployments *self = context;
         const struct cx_object *both[] = {old, now};
-        for (size_t i = 0; i < 2; i++) {
-                const struct cx_object_owner *owner = both[i] ? cx_object_controller(both[i]) : NULL;
-                if (!owner || !cx_streq(owner->kind, "Deployment"))
-                        continue;
-                CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/%s", both[i]->namespace, owner->name);
-                cx_workqueue_add(self->queue, key);
-        }
+        char key[512];
+        for (size_t i = 0; i < 2; i++)
+                if (both[i] && controller_key(both[i], &deployment_kind, key))
+                        cx_workqueue_add(self->queue, key);
         if (now && !cx_object_controller(now) && !now->deleted) { // an orphan: whoever matches may adopt it
                 CX_OBJECTS all = CX_OBJECTS_INIT;
                 cx_informer_list(self->deployments, now->namespace, &all);
@@ -53,16 +63,14 @@ static void on_set(void *context, const struct cx_object *old, const struct cx_o
 static void on_pod(void *context, const struct cx_object *old, const struct cx_object *now)
 {
         struct deployments *self = context;
-        const struct cx_object_owner *owner = !now ? cx_object_controller(old) : NULL;
-        if (!owner || !cx_streq(owner->kind, "ReplicaSet"))
+        char key[512];
+        if (now || !controller_key(old, &replicaset_kind, key))
                 return;
-        CX_OBJECT *set = cx_informer_get(self->sets, old->namespace, owner->name);
-        const struct cx_object_owner *above = set ? cx_object_controller(set) : NULL;
-        if (!above)
+        CX_OBJECT *set = cx_informer_get_key(self->sets, key);
+        if (!set || !controller_key(set, &deployment_kind, key))
                 return;
-        CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/%s", old->namespace, above->name);
         CX_OBJECT *deployment = cx_informer_get_key(self->deployments, key);
-        if (deployment && deployment->bytes && memmem(deployment->bytes, deployment->length, "\"Recreate\"", 10))
+        if (deployment && ((const struct deployment_strategy *)object_part(deployment, &strategy_part))->recreate)
                 cx_workqueue_add(self->queue, key);
 }
 
@@ -72,8 +80,9 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         self->manager = manager;
         self->queue = queue;
         self->deployments = manager_informer(manager, "apps", "deployments");
+        manager_part_informer(manager, "apps", "deployments", &strategy_part);
         self->sets = manager_informer(manager, "apps", "replicasets");
-        self->pods = manager_informer(manager, "", "pods");
+        self->pods = pods_informer(manager);
         self->events = manager_recorder(manager, "deployment-controller");
         cx_informer_index_controller(self->sets);
         cx_informer_index_namespace(self->sets);
@@ -102,33 +111,23 @@ static int claim_sets(struct rollout *rollout, struct cx_error *err)
 {
         struct deployments *self = rollout->self;
         CX_SELECTOR selector = CX_SELECTOR_INIT;
+        CX_OBJECTS sets = CX_OBJECTS_INIT;
         int r = cx_selector_from_json(cx_json_get(rollout->d.json, "spec.selector"), &selector, err);
+        if (r == 0)
+                r = claim_dependents(&(struct claim){.rest = self->manager->rest,
+                                                     .owner = &rollout->owner,
+                                                     .selector = &selector,
+                                                     .dependents = &replicaset_kind,
+                                                     .informer = self->sets,
+                                                     .orphan_index = CX_INDEX_NAMESPACE},
+                                     &sets, err);
         if (r < 0)
                 return r;
-        CX_OBJECTS all = CX_OBJECTS_INIT;
-        cx_informer_list(self->sets, rollout->d.namespace, &all);
-        for (size_t i = 0; i < all.count; i++) {
-                const struct cx_object *set = all.items[i];
-                const struct cx_object_owner *owner = cx_object_controller(set);
-                if (owner && cx_streq(owner->uid, rollout->d.uid)) {
-                        if (cx_object_matches(set, &selector)) {
-                                take_set(rollout, set);
-                                continue;
-                        }
-                        r = pod_release(self->manager->rest,
-                                        CX_REF("apps", "v1", "replicasets", set->namespace, set->name), set->uid,
-                                        rollout->d.uid, err);
-                        if (r < 0)
-                                return r;
-                } else if (!owner && !set->deleted && !rollout->d.deleted && cx_object_matches(set, &selector)) {
-                        r = pod_adopt(self->manager->rest,
-                                      CX_REF("apps", "v1", "replicasets", set->namespace, set->name), set->uid,
-                                      make_controller_ref("apps/v1", "Deployment", rollout->d.name, rollout->d.uid),
-                                      err);
-                        if (r < 0)
-                                return r;
-                        *rollout->retry_after = CX_NS_PER_S; // it is ours when the informer shows it
-                }
+        for (size_t i = 0; i < sets.count; i++) {
+                if (cx_object_controller(sets.items[i]))
+                        take_set(rollout, sets.items[i]);
+                else
+                        *rollout->retry_after = CX_NS_PER_S; // adopted now: ours when the informer shows it
         }
         if (rollout->sets.count)
                 qsort(rollout->sets.items, rollout->sets.count, sizeof *rollout->sets.items, compare_sets);
@@ -254,7 +253,7 @@ static void read_deployment(struct deployment *d, const struct cx_object *object
                 .namespace = cx_json_string_or(json, "metadata.namespace", ""),
                 .name = cx_json_string_or(json, "metadata.name", ""),
                 .uid = cx_json_string_or(json, "metadata.uid", ""),
-                .replicas = cx_json_int(json, "spec.replicas", 1),
+                .replicas = cx_json_int(json, "spec.replicas", 0),
                 .generation = object->generation,
                 .recreate = cx_streq(cx_json_string(json, "spec.strategy.type"), "Recreate"),
                 .paused = cx_json_bool(json, "spec.paused", false),
@@ -292,7 +291,7 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         CX_OBJECT *object = cx_informer_get_key(self->deployments, key);
         if (!object)
                 return 0;
-        struct rollout rollout = {.self = self, .retry_after = retry_after};
+        struct rollout rollout = {.self = self, .owner = {&deployment_kind, object}, .retry_after = retry_after};
         read_deployment(&rollout.d, object);
         int r = reconcile_rollout(&rollout, err);
         for (size_t i = 0; i < rollout.sets.count; i++)

@@ -3,7 +3,8 @@
 // proportional scaling (pure), revisions, status.
 #pragma once
 
-#include "controller-manager/core/manager.h"
+#include "controller-manager/core/owner.h"
+#include "controller-manager/workloads/kinds.h"
 
 #define REVISION "deployment.kubernetes.io/revision"
 #define REVISION_HISTORY "deployment.kubernetes.io/revision-history"
@@ -39,6 +40,7 @@ struct deployments {
 // One reconcile's world. `fresh` is an index into sets, -1 when there is no ReplicaSet of the current template.
 struct rollout {
         struct deployments *self;
+        struct owner owner;
         struct deployment d;
         struct replica_sets sets;
         int fresh;

@@ -138,11 +138,10 @@ static json_t *make_set(const struct rollout *rollout, const char *hash, int64_t
         json_object_set_new(template_labels, HASH_LABEL, json_string(hash));
         json_t *selector = json_deep_copy(cx_json_get(d->json, "spec.selector"));
         json_object_set_new(cx_json_object_at(selector, "matchLabels"), HASH_LABEL, json_string(hash));
-        json_t *set =
-                json_pack("{s:s, s:s, s:{s:s, s:s, s:O, s:[o]}, s:{s:I, s:o, s:o}}", "apiVersion", "apps/v1", "kind",
-                          "ReplicaSet", "metadata", "name", name, "namespace", d->namespace, "labels", template_labels,
-                          "ownerReferences", make_controller_ref("apps/v1", "Deployment", d->name, d->uid), "spec",
-                          "replicas", (json_int_t)size, "selector", selector, "template", template);
+        json_t *set = json_pack("{s:s, s:s, s:{s:s, s:s, s:O, s:[o]}, s:{s:I, s:o, s:o}}", "apiVersion", "apps/v1",
+                                "kind", "ReplicaSet", "metadata", "name", name, "namespace", d->namespace, "labels",
+                                template_labels, "ownerReferences", owner_reference(&rollout->owner), "spec",
+                                "replicas", (json_int_t)size, "selector", selector, "template", template);
         int64_t min_ready = cx_json_int(d->json, "spec.minReadySeconds", 0);
         if (min_ready)
                 json_object_set_new(json_object_get(set, "spec"), "minReadySeconds", json_integer(min_ready));
@@ -211,10 +210,9 @@ static int create_fresh(struct rollout *rollout, int64_t revision, struct cx_err
                 return cx_error_move(err, &failure);
         }
         add_set(rollout, made);
-        struct cx_event_about about = {"apps/v1", "Deployment", d->namespace, d->name, d->uid, NULL, NULL};
         if (size > 0)
-                cx_event(rollout->self->events, &about, "Normal", "ScalingReplicaSet",
-                         "Scaled up replica set %s from 0 to %" PRId64, name, size);
+                owner_event(rollout->self->events, &rollout->owner, "Normal", "ScalingReplicaSet",
+                            "Scaled up replica set %s from 0 to %" PRId64, name, size);
         if (cx_json_int(d->json, "spec.progressDeadlineSeconds", 600) != INT32_MAX) {
                 CX_CLEANUP(cx_freep) char *message = cx_sprintf("Created new replica set \"%s\"", name);
                 rollout_condition(status, "Progressing", "True", "NewReplicaSetCreated", message);
@@ -253,11 +251,9 @@ int rollout_set_size(struct rollout *rollout, size_t i, int64_t size, struct cx_
         int r = write_set(rollout, set, err);
         if (r < 0 || had == size)
                 return r;
-        const struct deployment *d = &rollout->d;
-        struct cx_event_about about = {"apps/v1", "Deployment", d->namespace, d->name, d->uid, NULL, NULL};
-        cx_event(rollout->self->events, &about, "Normal", "ScalingReplicaSet",
-                 "Scaled %s replica set %s from %" PRId64 " to %" PRId64, size > had ? "up" : "down", set->name, had,
-                 size);
+        owner_event(rollout->self->events, &rollout->owner, "Normal", "ScalingReplicaSet",
+                    "Scaled %s replica set %s from %" PRId64 " to %" PRId64, size > had ? "up" : "down", set->name, had,
+                    size);
         return 0;
 }
 
