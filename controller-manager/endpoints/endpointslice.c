@@ -4,6 +4,7 @@
 // Service, the ports and a number, so that a slice cannot be made twice while the informer is behind.
 #include "controller-manager/endpoints/endpointslice.h"
 
+#include "controller-manager/core/name_hash.h"
 #include "libcommon/base/map.h"
 
 #define MANAGED_BY "endpointslice-controller.k8s.io"
@@ -155,22 +156,13 @@ static bool in_group(const struct slice_group *group, const json_t *slice)
         return have ? json_equal(have, ports) : !json_array_size(ports);
 }
 
-static uint32_t hash_text(uint32_t hash, const char *text)
-{
-        for (; *text; text++)
-                hash = (hash ^ (unsigned char)*text) * 16777619u;
-        return hash;
-}
-
 static char *slice_name(const struct slice_group *group, const struct cx_map *taken)
 {
-        static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
         for (uint32_t number = 0;; number++) {
-                uint32_t hash = hash_text(2166136261u ^ number, group->owner->uid);
-                hash = hash_text(hash_text(hash, group->family), group->ports);
-                char suffix[6] = "";
-                for (int i = 0; i < 5; i++, hash /= 27)
-                        suffix[i] = letters[hash % 27];
+                uint32_t hash = name_hash_text(NAME_HASH_START ^ number, group->owner->uid);
+                hash = name_hash_text(name_hash_text(hash, group->family), group->ports);
+                char suffix[8];
+                name_hash_write_letters(hash, 5, suffix);
                 char *name = cx_sprintf("%.200s-%s", group->owner->name, suffix);
                 if (!cx_map_has(taken, name))
                         return name;

@@ -58,8 +58,9 @@ int64_t rollout_fresh_replicas(const struct deployment *d, const struct replica_
 bool rollout_scale_down_old(const struct deployment *d, const struct replica_sets *sets, int fresh, int64_t *ret_sizes);
 // The new sizes when the Deployment itself was scaled in the middle of a rollout.
 bool rollout_scale(const struct deployment *d, const struct replica_sets *sets, int fresh, int64_t *ret_sizes);
-void template_hash(const json_t *template, int64_t collisions, char to[16]);
+void template_hash(const json_t *template, int64_t collisions, char to[11]);
 bool templates_equal(const json_t *a, const json_t *b); // but for the hash label
+// A number from 0 on, one below the largest of 64 bits at most, so that there is a next one.
 int64_t annotation_int(const json_t *object, const char *name, int64_t fallback);
 const char *annotation(const json_t *object, const char *name);
 

@@ -2,6 +2,7 @@
 // The arithmetic of rollouts, without any I/O.
 #include "controller-manager/workloads/deployment.h"
 
+#include "controller-manager/core/name_hash.h"
 #include "libcommon/api/intstr.h"
 
 #include <math.h>
@@ -186,21 +187,10 @@ bool templates_equal(const json_t *a, const json_t *b)
         return json_equal(x, y);
 }
 
-void template_hash(const json_t *template, int64_t collisions, char to[16])
+void template_hash(const json_t *template, int64_t collisions, char to[11])
 {
-        static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
         json_auto_t *plain = without_hash(template);
-        CX_CLEANUP(cx_freep) char *text = json_dumps(plain, JSON_COMPACT | JSON_SORT_KEYS);
-        uint32_t hash = 2166136261u; // FNV-1a
-        for (const char *p = cx_str(text); *p; p++)
-                hash = (hash ^ (unsigned char)*p) * 16777619u;
-        for (int i = 0; collisions && i < 8; i++)
-                hash = (hash ^ (unsigned char)(collisions >> (8 * i))) * 16777619u;
-        char digits[16];
-        int n = snprintf(digits, sizeof digits, "%u", hash);
-        for (int i = 0; i < n; i++)
-                to[i] = letters[(unsigned char)digits[i] % (sizeof letters - 1)];
-        to[n] = 0;
+        name_hash_write(name_hash_json(plain, collisions), to);
 }
 
 const char *annotation(const json_t *object, const char *name)
@@ -212,5 +202,5 @@ int64_t annotation_int(const json_t *object, const char *name, int64_t fallback)
 {
         const char *text = annotation(object, name);
         int64_t value;
-        return text && cx_parse_int(text, 0, INT32_MAX, &value) == 0 ? value : fallback;
+        return text && cx_parse_int(text, 0, INT64_MAX - 1, &value) == 0 ? value : fallback;
 }

@@ -184,7 +184,7 @@ static int resolve_taken(struct rollout *rollout, const char *name, struct cx_er
 static int create_fresh(struct rollout *rollout, int64_t revision, struct cx_error *err)
 {
         struct deployment *d = &rollout->d;
-        char hash[16];
+        char hash[11];
         template_hash(cx_json_get(d->json, "spec.template"), cx_json_int(d->json, "status.collisionCount", 0), hash);
         int64_t size = rollout_fresh_replicas(d, &rollout->sets, -1);
         json_auto_t *set = make_set(rollout, hash, revision, size);
