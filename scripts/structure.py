@@ -32,7 +32,16 @@ EDGES = {
     },
     "apiserver": {},
     "scheduler": {},
-    "controller-manager": {},
+    "controller-manager": {
+        "core": "",
+        "pods": "core",
+        "workloads": "core pods",
+        "nodes": "core pods",
+        "endpoints": "core pods",
+        "storage": "core pods",
+        "cluster": "core pods",
+        ".": "core workloads nodes endpoints storage cluster",
+    },
     "kubelet": {
         "base": "",
         "image": "",
