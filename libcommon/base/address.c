@@ -51,6 +51,13 @@ int cx_address_compare(const struct cx_address *a, const struct cx_address *b)
         return a->family != b->family ? (int)a->family - (int)b->family : memcmp(a->bytes, b->bytes, sizeof a->bytes);
 }
 
+struct cx_address cx_address_next(struct cx_address address)
+{
+        for (int i = cx_address_bits(address.family) / 8 - 1; i >= 0 && ++address.bytes[i] == 0; i--)
+                ;
+        return address;
+}
+
 static bool is_of_family(const char *text, enum cx_family family)
 {
         struct cx_address address;
@@ -258,15 +265,27 @@ struct cx_address cx_network_at(const struct cx_network *network, uint64_t index
         return cx_network_subnet(network, cx_address_bits(network->base.family), index).base;
 }
 
+// The bits of an address from one position to another as a number.
+static uint64_t bits_between(const struct cx_address *address, int from, int to)
+{
+        uint64_t value = 0;
+        for (int bit = from; bit < to; bit++) {
+                if (value >> 63)
+                        return UINT64_MAX;
+                value = value << 1 | (address->bytes[bit / 8] >> (7 - bit % 8) & 1);
+        }
+        return value;
+}
+
 uint64_t cx_network_index(const struct cx_network *network, const struct cx_address *address)
 {
-        if (!cx_network_has(network, address))
-                return UINT64_MAX;
-        uint64_t index = 0;
-        for (int bit = network->prefix; bit < cx_address_bits(address->family); bit++) {
-                if (index >> 63)
-                        return UINT64_MAX;
-                index = index << 1 | (address->bytes[bit / 8] >> (7 - bit % 8) & 1);
-        }
-        return index;
+        return cx_network_has(network, address)
+                       ? bits_between(address, network->prefix, cx_address_bits(address->family))
+                       : UINT64_MAX;
+}
+
+uint64_t cx_network_subnet_index(const struct cx_network *network, const struct cx_network *subnet)
+{
+        return cx_network_has(network, &subnet->base) ? bits_between(&subnet->base, network->prefix, subnet->prefix)
+                                                      : UINT64_MAX;
 }

@@ -30,6 +30,8 @@ const char *cx_address_format(const struct cx_address *address, char to[CX_ADDRE
 const char *cx_address_format_port(const struct cx_address *address, int port, char to[CX_ENDPOINT_TEXT]);
 // Orders IPv4 before IPv6, then by number.
 int cx_address_compare(const struct cx_address *a, const struct cx_address *b);
+// The next address; after the last of all comes the first.
+struct cx_address cx_address_next(struct cx_address address);
 int cx_address_bits(enum cx_family family); // 32, 128
 bool cx_is_ipv4(const char *text);          // whether it is such an address; NULL is not
 bool cx_is_ipv6(const char *text);
@@ -68,3 +70,4 @@ uint64_t cx_network_subnets(const struct cx_network *network, int prefix);
 struct cx_address cx_network_at(const struct cx_network *network, uint64_t index);
 uint64_t cx_network_index(const struct cx_network *network, const struct cx_address *address);
 struct cx_network cx_network_subnet(const struct cx_network *network, int prefix, uint64_t index);
+uint64_t cx_network_subnet_index(const struct cx_network *network, const struct cx_network *subnet);
