@@ -22,7 +22,7 @@ NOT_KUBERNETES = re.compile(
     r"|libcommon/client/kubeconfig"
     r"|libcommon/client/credentials"     # answers of credential plugins
     r"|apiserver/auth/tokens"            # claims
-    r"|apiserver/registry/(list|continue)"  # continue tokens
+    r"|apiserver/endpoints/selection"  # continue tokens
     r"|kubelet/server/stream|libcommon/net/streams"  # terminal sizes
     r"|kubectl/(cmd/config|cmd/explain|ctl/connection)"
     r"|minikube/|test/)")

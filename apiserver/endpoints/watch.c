@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches: a stream that reads the cache's window from its own position and sleeps while there is nothing new. One
 // reaper thread ends watches whose time is up and sends bookmarks.
-#include "apiserver/registry/watch.h"
+#include "apiserver/endpoints/watch.h"
 
-#include "apiserver/registry/metadata.h"
-#include "apiserver/registry/options.h"
-#include "apiserver/registry/registry.h"
-#include "apiserver/respond.h"
+#include "apiserver/endpoints/selection.h"
+#include "apiserver/request/query.h"
+#include "apiserver/request/respond.h"
 #include "libcommon/api/status.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
@@ -16,7 +15,7 @@
 
 struct watch {
         struct cache_watcher watcher;
-        struct list_options options;
+        struct selection selection;
         struct store *store;
         struct watch_reaper *reaper;
         struct accept_header accept;
@@ -195,7 +194,7 @@ static void free_watch(struct watch *watch)
         free(watch->initial.items);
         stored_unref(watch->object);
         cx_buf_release(&watch->head);
-        list_options_release(&watch->options);
+        selection_release(&watch->selection);
         free(watch);
 }
 
@@ -290,18 +289,18 @@ static int64_t watch_time(struct call *call)
 
 static int register_watch(struct call *call, struct watch *watch, struct cx_error *err)
 {
-        struct cache *cache = store_cache(call->api->store, call->resource);
+        struct cache *cache = store_cache(call->api->store, call->scope.resource);
         int initial_events = query_bool(call, "sendInitialEvents");
         bool send_initial = initial_events > 0;
-        bool from_now = watch->options.revision <= 0;
-        int r = wait_for_revision(call, watch->options.revision, err);
+        bool from_now = watch->selection.revision <= 0;
+        int r = wait_for_revision(call, watch->selection.revision, err);
         if (r < 0)
                 return r;
         watch->initial_end_wanted = send_initial && watch->bookmarks;
         watch->initial_revision = store_revision(call->api->store);
         if (initial_events == 0 && from_now)
                 return cache_watch(cache, &watch->watcher, watch->initial_revision, &watch->initial, err);
-        return cache_watch(cache, &watch->watcher, send_initial || from_now ? -1 : watch->options.revision,
+        return cache_watch(cache, &watch->watcher, send_initial || from_now ? -1 : watch->selection.revision,
                            &watch->initial, err);
 }
 
@@ -311,19 +310,19 @@ void handle_watch(struct call *call)
         struct watch *watch = cx_alloc(sizeof *watch);
         watch->store = call->api->store;
         struct watch_reaper *reaper = watch->reaper = call->api->watches;
-        watch->resource = call->resource;
+        watch->resource = call->scope.resource;
         watch->head = (struct cx_buf)CX_BUF_INIT;
         watch->bookmarks = query_bool(call, "allowWatchBookmarks") > 0;
         int r = accept_header(call, true, &watch->accept, &err);
         if (r == 0)
-                r = list_options(call, &watch->options, &err);
+                r = selection_of(call, &watch->selection, &err);
         if (r == 0) {
                 // The filter outlives the call.
-                cx_copy_string(watch->namespace, sizeof watch->namespace, cx_str(watch->options.filter.namespace));
-                watch->watcher.filter = watch->options.filter;
+                cx_copy_string(watch->namespace, sizeof watch->namespace, cx_str(watch->selection.filter.namespace));
+                watch->watcher.filter = watch->selection.filter;
                 watch->watcher.filter.namespace = *watch->namespace ? watch->namespace : NULL;
-                watch->watcher.filter.labels = watch->options.labels.count ? &watch->options.labels : NULL;
-                watch->watcher.filter.fields = watch->options.fields.count ? &watch->options.fields : NULL;
+                watch->watcher.filter.labels = watch->selection.labels.count ? &watch->selection.labels : NULL;
+                watch->watcher.filter.fields = watch->selection.fields.count ? &watch->selection.fields : NULL;
                 watch->watcher.wake = wake;
                 watch->watcher.context = watch;
                 watch->plain = watch->accept.form == FORM_JSON && !needs_conversion(call);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apiserver/registry/registry.h"
+#include "apiserver/request/decode.h"
+
 #include "libcommon/format/json.h"
 #include "libcommon/format/yaml.h"
 #include "libcommon/schema/protobuf.h"
@@ -104,8 +105,8 @@ int decode_body(struct call *call, const struct cx_kind *kind, json_t **ret_obje
         if (r == 0)
                 r = check_kind(kind, object, err);
         if (r == 0)
-                r = cx_schema_decode(kind->type, object, call->field_validation, &call->duplicates, &call->warnings,
-                                     err);
+                r = cx_schema_decode(kind->type, object, call->scope.field_validation, &call->duplicates,
+                                     &call->warnings, err);
         if (r < 0)
                 return r;
         json_object_set_new(object, "kind", json_string(kind->kind));

@@ -3,7 +3,7 @@
 // bytes, or errors as Status.
 #pragma once
 
-#include "apiserver/apiserver.h"
+#include "apiserver/request/call.h"
 
 enum form { FORM_JSON, FORM_YAML, FORM_TABLE, FORM_METADATA };
 struct accept_header {

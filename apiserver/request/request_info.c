@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apiserver/request_info.h"
+#include "apiserver/request/request_info.h"
 
 // Copies the part of the path up to the next slash and steps behind it. False when there is none or it is too long.
 static bool take_part(const char **path, char *to, size_t size)

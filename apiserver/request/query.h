@@ -3,7 +3,7 @@
 // what is wrong comes back as `ListOptions.meta.k8s.io "" is invalid: …`, every cause at once.
 #pragma once
 
-#include "apiserver/apiserver.h"
+#include "apiserver/request/call.h"
 
 // dryRun, fieldValidation and fieldManager of a create, update or patch, into the call. Other verbs have none.
 int write_options(struct call *call, struct cx_error *err) CX_CHECK;
@@ -16,5 +16,3 @@ int check_delete_options(const struct cx_strings *dry_run, const char *policy, c
 int query_int(const struct call *call, const char *name, int64_t *ret_value, struct cx_error *err) CX_CHECK;
 // A flag in the query: anything but "false" and "0" is true. 0, 1, or -1 when absent.
 int query_bool(const struct call *call, const char *name);
-// An error INVALID about `kind` of meta.k8s.io when there are causes; takes them.
-int options_invalid(const char *kind, struct cx_error *causes, struct cx_error *err) CX_CHECK;

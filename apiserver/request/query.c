@@ -1,24 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apiserver/registry/options.h"
+#include "apiserver/request/query.h"
+
+#include "apiserver/request/errors.h"
 
 #define GROUP "meta.k8s.io"
-#define MAX_MANAGER 128
-
-int options_invalid(const char *kind, struct cx_error *causes, struct cx_error *err)
-{
-        CX_BUF text = CX_BUF_INIT_MAX(16384);
-        bool many = causes->n_causes > 1;
-        if (!causes->n_causes)
-                return 0;
-        for (size_t i = 0; i < causes->n_causes; i++)
-                cx_buf_printf(&text, "%s%s: %s", i ? ", " : "", causes->causes[i].field, causes->causes[i].message);
-        int r = cx_error_reason(err, CX_REASON_INVALID, "%s." GROUP " \"\" is invalid: %s%s%s", kind, many ? "[" : "",
-                                text.data, many ? "]" : "");
-        cx_error_about(err, GROUP, kind, NULL);
-        for (size_t i = 0; i < causes->n_causes; i++)
-                cx_error_cause(err, causes->causes[i].reason, causes->causes[i].field, "%s", causes->causes[i].message);
-        return r;
-}
 
 static void forbidden(struct cx_error *causes, const char *field, const char *why)
 {
@@ -66,13 +51,13 @@ static void check_dry_run(const struct cx_strings *values, struct cx_error *caus
 static void read_validation(struct call *call, struct cx_error *causes)
 {
         const char *text = cx_http_query(call->request, "fieldValidation");
-        call->field_validation = CX_FIELDS_WARN;
+        call->scope.field_validation = CX_FIELDS_WARN;
         if (!text || !*text || strcmp(text, "Warn") == 0)
                 return;
         if (strcmp(text, "Strict") == 0)
-                call->field_validation = CX_FIELDS_STRICT;
+                call->scope.field_validation = CX_FIELDS_STRICT;
         else if (strcmp(text, "Ignore") == 0)
-                call->field_validation = CX_FIELDS_IGNORE;
+                call->scope.field_validation = CX_FIELDS_IGNORE;
         else
                 unsupported(causes, "fieldValidation", text, "\"Ignore\", \"Strict\", \"Warn\"");
 }
@@ -93,6 +78,21 @@ static void check_manager(const struct call *call, struct cx_error *causes)
                 }
 }
 
+// The name that a writer goes by: `fieldManager`, or the first part of its User-Agent.
+static void set_manager(struct call *call)
+{
+        const char *name = cx_str(cx_http_query(call->request, "fieldManager"));
+        int length = MAX_MANAGER;
+        if (!*name) {
+                name = cx_str(cx_http_header(call->request, "User-Agent"));
+                length = (int)strcspn(name, "/");
+        }
+        (void)snprintf(call->manager, sizeof call->manager, "%.*s", length, name);
+        if (!*call->manager)
+                cx_copy_string(call->manager, sizeof call->manager, "unknown");
+        call->scope.manager = call->manager;
+}
+
 int write_options(struct call *call, struct cx_error *err)
 {
         static const struct {
@@ -110,12 +110,13 @@ int write_options(struct call *call, struct cx_error *err)
         check_dry_run(&dry_run, &causes);
         check_manager(call, &causes);
         read_validation(call, &causes);
-        call->dry_run = dry_run.count > 0;
+        set_manager(call);
+        call->scope.dry_run = dry_run.count > 0;
         const char *type = cx_http_header(call->request, "Content-Type");
         if (query_bool(call, "force") >= 0 && cx_streq(kind, "PatchOptions") &&
             !(type && cx_has_prefix(type, "application/apply-patch")))
                 forbidden(&causes, "force", "may not be specified for non-apply patch");
-        return options_invalid(kind, &causes, err);
+        return object_invalid(GROUP, kind, NULL, &causes, err);
 }
 
 // --- reads ---
@@ -169,7 +170,7 @@ int check_list_options(const struct call *call, bool watch, struct cx_error *err
                 if (initial_events)
                         forbidden(&causes, "sendInitialEvents", "sendInitialEvents is forbidden for list");
         }
-        return options_invalid("ListOptions", &causes, err);
+        return object_invalid(GROUP, "ListOptions", NULL, &causes, err);
 }
 
 // --- deletions ---
@@ -187,5 +188,5 @@ int check_delete_options(const struct cx_strings *dry_run, const char *policy, c
                 unsupported(&causes, "propagationPolicy", policy,
                             "\"Foreground\", \"Background\", \"Orphan\", \"nil\"");
         check_dry_run(dry_run, &causes);
-        return options_invalid("DeleteOptions", &causes, err);
+        return object_invalid(GROUP, "DeleteOptions", NULL, &causes, err);
 }

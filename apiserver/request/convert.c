@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apiserver/convert.h"
+#include "apiserver/request/convert.h"
 
 #include "libcommon/format/json.h"
 #include "libcommon/schema/schema.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apiserver/respond.h"
+#include "apiserver/request/respond.h"
 
-#include "apiserver/convert.h"
+#include "apiserver/request/convert.h"
 #include "libcommon/api/status.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/yaml.h"
@@ -139,8 +139,8 @@ static json_t *partial_metadata(const json_t *object)
 // that Table and metadata make sense?
 static bool is_of_resource(const struct call *call, const json_t *object)
 {
-        return call->resource && (call->resource->verbs & CX_VERB_GET) &&
-               cx_streq(cx_json_string(object, "kind"), call->resource->kind->kind);
+        return call->scope.resource && (call->scope.resource->verbs & CX_VERB_GET) &&
+               cx_streq(cx_json_string(object, "kind"), call->scope.resource->kind->kind);
 }
 
 static json_t *transform(const struct call *call, const struct accept_header *accept, json_t *object_steal)
@@ -151,7 +151,7 @@ static json_t *transform(const struct call *call, const struct accept_header *ac
         if (accept->form == FORM_TABLE) {
                 json_auto_t *metadata = json_object();
                 json_object_set(metadata, "resourceVersion", cx_json_get(object, "metadata.resourceVersion"));
-                return cx_table(call->resource, (const json_t *const[]){object}, 1, accept->include, metadata);
+                return cx_table(call->scope.resource, (const json_t *const[]){object}, 1, accept->include, metadata);
         }
         if (accept->form == FORM_METADATA)
                 return partial_metadata(object);
@@ -172,9 +172,9 @@ void respond_object(struct call *call, int code, json_t *object_steal)
 
 bool needs_conversion(struct call *call)
 {
-        const struct cx_resource *stored = store_cache(call->api->store, call->resource)->resource;
-        return strcmp(stored->group, call->resource->group) != 0 ||
-               strcmp(stored->version, call->resource->version) != 0;
+        const struct cx_resource *stored = store_cache(call->api->store, call->scope.resource)->resource;
+        return strcmp(stored->group, call->scope.resource->group) != 0 ||
+               strcmp(stored->version, call->scope.resource->version) != 0;
 }
 
 static json_t *parse_converted(const struct cx_resource *resource, const struct stored *object)
@@ -203,7 +203,7 @@ void respond_stored(struct call *call, int code, struct stored *object_steal)
                 cx_http_respond(call->request, code, NULL, object->json, object->length);
                 return;
         }
-        respond_json(call, code, &accept, transform(call, &accept, parse_converted(call->resource, object)));
+        respond_json(call, code, &accept, transform(call, &accept, parse_converted(call->scope.resource, object)));
 }
 
 void format_stored(const struct cx_resource *resource, const struct stored *object, const struct accept_header *accept,
@@ -306,8 +306,8 @@ static void respond_list_bytes(struct call *call, struct stored_list *list_steal
         source->list = *list_steal;
         *list_steal = (struct stored_list){0};
         cx_buf_printf(&source->header,
-                      "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", call->resource->list_kind,
-                      cx_join_api_version(api_version, call->resource->group, call->resource->version));
+                      "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", call->scope.resource->list_kind,
+                      cx_join_api_version(api_version, call->scope.resource->group, call->scope.resource->version));
         cx_json_dump(metadata, &source->header);
         cx_buf_add(&source->header, ",\"items\":[");
         size_t total = 0;
@@ -334,7 +334,7 @@ static json_t *list_items(struct call *call, const struct stored_list *list, boo
 {
         json_t *items = json_array();
         for (size_t i = 0; i < list->count; i++) {
-                json_auto_t *json = parse_converted(call->resource, list->items[i]);
+                json_auto_t *json = parse_converted(call->scope.resource, list->items[i]);
                 json_array_append_new(items, metadata_only ? partial_metadata(json) : cx_steal(&json));
         }
         return items;
@@ -362,16 +362,16 @@ void respond_list(struct call *call, struct stored_list *list_steal, int64_t rev
                 for (size_t i = 0; i < list.count; i++)
                         objects[i] = json_array_get(items, i);
                 respond_json(call, 200, &accept,
-                             cx_table(call->resource, objects, list.count, accept.include, metadata));
+                             cx_table(call->scope.resource, objects, list.count, accept.include, metadata));
                 return;
         }
         char api_version[128];
         bool partial = accept.form == FORM_METADATA;
-        respond_json(
-                call, 200, &accept,
-                json_pack("{s:s,s:s,s:O,s:O}", "kind",
-                          partial ? "PartialObjectMetadataList" : call->resource->list_kind, "apiVersion",
-                          partial ? "meta.k8s.io/v1"
-                                  : cx_join_api_version(api_version, call->resource->group, call->resource->version),
-                          "metadata", metadata, "items", items));
+        respond_json(call, 200, &accept,
+                     json_pack("{s:s,s:s,s:O,s:O}", "kind",
+                               partial ? "PartialObjectMetadataList" : call->scope.resource->list_kind, "apiVersion",
+                               partial ? "meta.k8s.io/v1"
+                                       : cx_join_api_version(api_version, call->scope.resource->group,
+                                                             call->scope.resource->version),
+                               "metadata", metadata, "items", items));
 }

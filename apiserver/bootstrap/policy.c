@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes the default roles and bindings (bootstrap.policy) into the store: what is missing is made, and roles that are
 // still marked for automatic update get the rules that they lack.
-#include "apiserver/auth/rbac.h"
-#include "libcommon/base/log.h"
+#include "apiserver/bootstrap/bootstrap.h"
+#include "apiserver/bootstrap/ensure.h"
+#include "apiserver/registry/registry.h"
 #include "libcommon/base/map.h"
-#include "libcommon/base/random.h"
-#include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
 #define GROUP "rbac.authorization.k8s.io"
 #define AUTOUPDATE "rbac.authorization.kubernetes.io/autoupdate"
 
 __asm__(".section .rodata\n"
-        "bootstrap_policy: .incbin \"apiserver/auth/bootstrap.policy\"\n"
+        "policy_text: .incbin \"apiserver/bootstrap/bootstrap.policy\"\n"
         ".byte 0\n"
         ".previous\n");
-extern const char bootstrap_policy[];
+extern const char policy_text[];
 
 static const struct {
         const char *kind, *resource;
@@ -124,7 +123,7 @@ static void decref(void *json)
 static void parse_policy(struct cx_map *ret_objects)
 {
         CX_STRINGS lines = CX_STRINGS_INIT;
-        cx_strings_split(&lines, bootstrap_policy, '\n');
+        cx_strings_split(&lines, policy_text, '\n');
         for (size_t i = 0; i < lines.count; i++) {
                 CX_STRINGS cells = CX_STRINGS_INIT;
                 if (lines.items[i][0] == '#')
@@ -151,54 +150,48 @@ static void parse_policy(struct cx_map *ret_objects)
         }
 }
 
-static bool add_missing(json_t *to, const json_t *from, const char *list)
+static void add_missing(json_t *to, const json_t *from, const char *list)
 {
-        bool changed = false;
         const json_t *wanted = json_object_get(from, list);
         for (size_t i = 0; i < json_array_size(wanted); i++) {
                 bool found = false;
                 json_t *present = cx_json_array_at(to, list);
                 for (size_t j = 0; !found && j < json_array_size(present); j++)
                         found = json_equal(json_array_get(present, j), json_array_get(wanted, i));
-                if (!found) {
+                if (!found)
                         json_array_append(present, json_array_get(wanted, i));
-                        changed = true;
-                }
         }
-        return changed;
 }
 
-static int reconcile(struct apiserver *api, const struct cx_resource *resource, json_t *wanted, struct cx_error *err)
+// A role or binding that is there is completed when it is still marked for it.
+static int complete(void *context, const struct scope *scope CX_UNUSED, const json_t *current, json_t **ret_object,
+                    struct cx_error *err CX_UNUSED)
 {
-        const char *name = cx_json_string(wanted, "metadata.name"),
-                   *namespace = cx_json_string(wanted, "metadata.namespace");
-        STORED *stored = store_get(api->store, resource, namespace, name);
-        CX_ERROR why = CX_ERROR_INIT;
-        int r = 0;
-        if (!stored) {
-                char uid[CX_UID_TEXT], now[CX_TIME_TEXT];
-                cx_random_uid(uid);
-                cx_time_format(cx_time_now(), now);
-                cx_json_set_string(wanted, "metadata.uid", uid);
-                cx_json_set_string(wanted, "metadata.creationTimestamp", now);
-                r = store_put(api->store, resource, namespace, name, wanted, 0, 0, NULL, &why);
-        } else {
-                json_auto_t *present = stored_parse(stored);
-                const char *const marked[] = {"metadata", "annotations", AUTOUPDATE};
-                bool update = cx_streq(json_string_value(cx_json_at(present, marked, 3)), "true");
-                bool aggregated = json_object_get(wanted, "aggregationRule") != NULL;
-                update = update && ((!aggregated && add_missing(present, wanted, "rules")) |
-                                    add_missing(present, wanted, "subjects"));
-                if (update)
-                        r = store_put(api->store, resource, namespace, name, present, stored->revision, 0, NULL, &why);
+        const json_t *wanted = context;
+        const char *const marked[] = {"metadata", "annotations", AUTOUPDATE};
+        json_t *object = json_deep_copy(current);
+        if (cx_streq(json_string_value(cx_json_at(current, marked, 3)), "true")) {
+                if (!json_object_get(wanted, "aggregationRule"))
+                        add_missing(object, wanted, "rules");
+                add_missing(object, wanted, "subjects");
         }
-        // Another apiserver may have been faster.
-        if (r < 0 && !cx_error_is(&why, CX_REASON_ALREADY_EXISTS) && !cx_error_is(&why, CX_REASON_CONFLICT))
-                return cx_error_move(err, &why);
+        *ret_object = object;
         return 0;
 }
 
-int rbac_bootstrap(struct apiserver *api, struct cx_error *err)
+static int ensure_or_complete(struct apiserver *api, const struct cx_resource *resource, json_t *wanted,
+                              struct cx_error *err)
+{
+        struct scope scope = scope_own(api, resource, cx_json_string(wanted, "metadata.namespace"),
+                                       cx_json_string(wanted, "metadata.name"));
+        STORED *present = store_get(api->store, resource, scope.namespace, scope.name), *stored = NULL;
+        if (!present)
+                return ensure_object(api, resource, json_incref(wanted), err);
+        struct change change = {.compute = complete, .context = wanted};
+        return registry_update(&scope, &change, &stored, NULL, err);
+}
+
+int bootstrap_policy(struct apiserver *api, struct cx_error *err)
 {
         CX_MAP objects = CX_MAP_INIT_FREE(decref);
         parse_policy(&objects);
@@ -207,7 +200,7 @@ int rbac_bootstrap(struct apiserver *api, struct cx_error *err)
                 CX_MAP_FOREACH (&objects, entry) {
                         if (!cx_streq(cx_json_string(entry->value, "kind"), kinds[k].kind))
                                 continue;
-                        int r = reconcile(api, resource, entry->value, err);
+                        int r = ensure_or_complete(api, resource, entry->value, err);
                         if (r < 0)
                                 return cx_error_wrap(err, "default role or binding %s", entry->key);
                 }
