@@ -5,6 +5,7 @@
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <malloc.h>
@@ -314,4 +315,17 @@ int cx_mkdir_all(const char *path, unsigned mode, struct cx_error *err)
                         return 0;
                 *p = c;
         }
+}
+
+int cx_list_folder(const char *path, struct cx_strings *ret_names, struct cx_error *err)
+{
+        DIR *dir = opendir(path);
+        struct dirent *entry;
+        if (!dir)
+                return errno == ENOENT ? 0 : cx_error_set(err, -errno, "cannot list %s: %s", path, strerror(errno));
+        while ((entry = readdir(dir)))
+                if (entry->d_name[0] != '.')
+                        cx_strings_add(ret_names, entry->d_name);
+        closedir(dir);
+        return 0;
 }
