@@ -5,8 +5,8 @@
 #include "apiserver/registry/metadata.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
-#include "libcommon/net/pki.h"
 
 void user_release(struct user *user)
 {

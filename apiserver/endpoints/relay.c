@@ -4,7 +4,7 @@
 #include "apiserver/endpoints/backend.h"
 #include "apiserver/endpoints/endpoints.h"
 
-#include "libcommon/net/pki.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/net/websocket.h"
 
 #include <poll.h>

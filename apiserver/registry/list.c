@@ -7,8 +7,8 @@
 #include "apiserver/registry/registry.h"
 #include "apiserver/respond.h"
 #include "libcommon/api/status.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
-#include "libcommon/net/pki.h"
 
 // --- options ---
 

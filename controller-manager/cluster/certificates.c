@@ -3,6 +3,7 @@
 // and what is approved is signed for the four built-in signers.
 #include "controller-manager/core/manager.h"
 
+#include "libcommon/format/base64.h"
 #include "libcommon/net/pki.h"
 
 #define CLIENT "kubernetes.io/kube-apiserver-client"

@@ -3,7 +3,7 @@
 // cluster-dns) finds them too.
 #include "controller-manager/endpoints/endpointslice.h"
 
-#include <arpa/inet.h>
+#include "libcommon/base/address.h"
 
 #define MANAGED_BY "endpointslicemirroring-controller.k8s.io"
 #define MAX_ADDRESSES 1000 // of a subset
@@ -55,8 +55,7 @@ static bool is_mirrored(const json_t *endpoints, const json_t *service)
 
 static const char *family_of(const char *ip)
 {
-        struct in6_addr address;
-        return inet_pton(AF_INET, ip, &address) == 1 ? "IPv4" : inet_pton(AF_INET6, ip, &address) == 1 ? "IPv6" : NULL;
+        return cx_is_ipv4(ip) ? "IPv4" : cx_is_ipv6(ip) ? "IPv6" : NULL;
 }
 
 static json_t *make_endpoint(const json_t *address, bool ready)

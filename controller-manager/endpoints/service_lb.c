@@ -149,7 +149,7 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         bool asks = asked && *asked && address_pool_has(&self->pool, asked) && !cx_map_has(&used, asked);
         if (has && !cx_map_has(&used, has) && address_pool_has(&self->pool, has) && (!asks || cx_streq(asked, has)))
                 return 0;
-        char address[16];
+        char address[CX_ADDRESS_TEXT];
         if (asks) {
                 cx_copy_string(address, sizeof address, asked);
         } else if (!address_pool_take(&self->pool, &used, address)) {

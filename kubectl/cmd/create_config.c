@@ -3,6 +3,7 @@
 #include "kubectl/cmd/commands.h"
 #include "libcommon/api/names.h"
 #include "libcommon/base/process.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/net/pki.h"
 
 #include <dirent.h>

@@ -84,7 +84,7 @@ json_t *server_stats(struct kubelet_server *s)
 {
         char now[CX_TIME_TEXT];
         cx_time_format(cx_time_now(), now);
-        json_auto_t *pods = pods_list(s->kubelet->pods);
+        json_auto_t *pods = pods_list(s->pods);
         json_t *list = json_array(), *pod;
         size_t i;
         json_array_foreach (pods, i, pod)
@@ -126,7 +126,7 @@ void server_resource_metrics(struct kubelet_server *s, struct cx_buf *to)
 
 void server_metrics(struct kubelet_server *s, struct cx_buf *to)
 {
-        json_auto_t *pods = pods_list(s->kubelet->pods);
+        json_auto_t *pods = pods_list(s->pods);
         CONTAINERS list = {0};
         size_t running = 0;
         runtime_containers(s->kubelet->runtime, NULL, &list);

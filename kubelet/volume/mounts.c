@@ -3,7 +3,7 @@
 // symbolic links there) and pinned by a bind mount of the opened file, so that what was checked is what gets mounted.
 #include "kubelet/volume/volumes_internal.h"
 
-#include "kubelet/pod/env.h"
+#include "kubelet/base/expand.h"
 #include "kubelet/runtime/spec.h"
 #include "libcommon/base/process.h"
 #include "libcommon/format/json.h"

@@ -147,7 +147,7 @@ static int add_object(const struct source *s, bool secret, const char *name, str
         const char *namespace = cx_json_string_or(job->pod, "metadata.namespace", "default");
         json_auto_t *object = NULL;
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = refs_get(job->volumes->kubelet->refs, cx_json_string_or(job->pod, "metadata.uid", ""),
+        int r = refs_get(job->volumes->refs, cx_json_string_or(job->pod, "metadata.uid", ""),
                          secret ? "secrets" : "configmaps", namespace, name, &object, &failure);
         if (r < 0)
                 return optional && failure.reason == CX_REASON_NOT_FOUND ? 0 : cx_error_move(err, &failure);

@@ -2,14 +2,15 @@
 #include "kubelet/volume/volumes.h"
 
 #include "kubelet/runtime/spec.h"
-#include "kubelet/unmount.h"
 #include "kubelet/volume/atomic_writer.h"
 #include "kubelet/volume/refs.h"
 #include "kubelet/volume/volumes_internal.h"
 #include "libcommon/api/quantity.h"
 #include "libcommon/base/log.h"
+#include "libcommon/base/mounts.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #include <dirent.h>
@@ -36,10 +37,11 @@ static bool in_memory(const json_t *volume)
         return !empty || strcmp(cx_json_string_or(empty, "medium", ""), "Memory") == 0;
 }
 
-struct volumes *volumes_new(const struct kubelet *kubelet)
+struct volumes *volumes_new(const struct kubelet *kubelet, struct refs *refs)
 {
         struct volumes *v = cx_alloc(sizeof *v);
         v->kubelet = kubelet;
+        v->refs = refs;
         v->pods = cx_sprintf("%s/pods", kubelet->root);
         v->state_pods = cx_sprintf("%s/pods", kubelet->state);
         v->tokens = (struct cx_map)CX_MAP_INIT_FREE(token_free);
@@ -245,14 +247,14 @@ int volumes_tear_down(struct volumes *v, const char *pod_uid, struct cx_error *e
                 CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s", roots[i], pod_uid);
                 if (access(folder, F_OK) < 0)
                         continue;
-                unmount_below(folder);
-                int r = cx_remove_tree(folder, err);
+                int r = cx_unmount_below(folder, false, err);
+                if (r == 0)
+                        r = cx_remove_tree(folder, err);
                 if (r < 0)
                         return r;
         }
         tokens_forget(v, pod_uid);
-        if (v->kubelet->refs)
-                refs_release(v->kubelet->refs, pod_uid);
+        refs_release(v->refs, pod_uid);
         return 0;
 }
 

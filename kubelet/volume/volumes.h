@@ -3,10 +3,12 @@
 // configMap, secret, projected, downwardAPI. Calls about one pod come from one thread at a time.
 #pragma once
 
-#include "kubelet/kubelet.h"
+#include "kubelet/base/kubelet.h"
 
+struct refs;
+struct spec_mount;
 struct volumes;
-struct volumes *volumes_new(const struct kubelet *kubelet);
+struct volumes *volumes_new(const struct kubelet *kubelet, struct refs *refs);
 void volumes_free(struct volumes *volumes);
 // Sets up what is missing and brings projected volumes up to date; cheap when nothing changed. The error is the sentence
 // of the FailedMount event. ret_again: ns until a token wants renewal, INT64_MAX for never.

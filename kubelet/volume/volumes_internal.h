@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the files of the volumes share.
 #pragma once
 
 #include "kubelet/volume/volumes.h"
@@ -8,6 +9,7 @@
 
 struct volumes {
         const struct kubelet *kubelet;
+        struct refs *refs;
         char *pods, *state_pods; // folders: of what is kept on disk; of the rest, and secrets, which never reach a disk
         pthread_mutex_t lock;    // guards tokens
         struct cx_map tokens;    // "uid/audience/seconds" → token

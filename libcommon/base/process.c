@@ -6,7 +6,6 @@
 #include "libcommon/base/time.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <poll.h>
@@ -315,18 +314,4 @@ int cx_mkdir_all(const char *path, unsigned mode, struct cx_error *err)
                         return 0;
                 *p = c;
         }
-}
-
-static int remove_one(const char *path, const struct stat *st CX_UNUSED, int flag CX_UNUSED, struct FTW *ftw CX_UNUSED)
-{
-        return remove(path) < 0 && errno != ENOENT ? -1 : 0;
-}
-
-int cx_remove_tree(const char *path, struct cx_error *err)
-{
-        if (nftw(path, remove_one, 64, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT) {
-                int code = -errno;
-                return cx_error_set(err, code, "cannot remove %s: %s", path, strerror(-code));
-        }
-        return 0;
 }

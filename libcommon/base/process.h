@@ -56,4 +56,3 @@ int cx_run_ok(const char *const *argv, struct cx_buf *ret_out, struct cx_error *
 int cx_write_file(const char *path, const void *data, size_t length, unsigned mode, bool durable, struct cx_error *err)
         CX_CHECK;
 int cx_mkdir_all(const char *path, unsigned mode, struct cx_error *err) CX_CHECK; // mkdir -p
-int cx_remove_tree(const char *path, struct cx_error *err) CX_CHECK; // rm -rf, one file system, no symlink followed

@@ -58,7 +58,6 @@ void cx_informer_add_index(struct cx_informer *informer, const char *name,
                            void *context);
 // An index by the uid of the controlling owner, and one by namespace (both use these names).
 #define CX_INDEX_CONTROLLER "controller"
-#define CX_INDEX_NAMESPACE "namespace"
 void cx_informer_index_controller(struct cx_informer *informer);
 void cx_informer_index_namespace(struct cx_informer *informer);
 

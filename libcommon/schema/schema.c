@@ -3,7 +3,7 @@
 #include "libcommon/schema/schema.h"
 
 #include "libcommon/base/alloc.h"
-#include "libcommon/schema/tables.h"
+#include "libcommon/schema/schema_internal.h"
 
 #include <strings.h>
 
