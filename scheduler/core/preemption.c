@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which pods would have to leave, node by node.
-#include "scheduler/preemption.h"
+#include "scheduler/core/preemption.h"
 
 #define MIN_CANDIDATES 100
 
@@ -18,7 +18,8 @@ struct candidate {
                 latest; // of the victims: priorities, how many, when the newest of the highest came
 };
 struct search {
-        struct framework *framework;
+        const struct preemption_search *asked;
+        struct cache *cache;
         struct template *template;
         LIST(struct victim, lower); // by node, the most important first
         struct reasons reasons;
@@ -44,7 +45,7 @@ static bool anybody_is_lower(const struct cache *cache, int64_t priority)
 
 static void gather(struct search *search)
 {
-        const struct cache *cache = search->framework->cache;
+        const struct cache *cache = search->cache;
         if (!anybody_is_lower(cache, search->template->priority))
                 return;
         search->lower.items = cx_alloc_array(cache->pods.count + 1, sizeof *search->lower.items);
@@ -74,7 +75,7 @@ static void find_on(const struct search *search, struct candidate *candidate)
 
 static bool fits(const struct search *search, const struct node *node, struct reasons *reasons)
 {
-        return framework_fits(search->framework, search->template, node, reasons);
+        return cycle_fits(search->cache, search->template, node, reasons);
 }
 
 static void weigh(struct candidate *candidate)
@@ -99,7 +100,7 @@ static void weigh(struct candidate *candidate)
 // True when the pod fits on the node without some of its pods: those whose `stays` is false.
 static bool try_node(struct search *search, struct candidate *candidate)
 {
-        struct cache *cache = search->framework->cache;
+        struct cache *cache = search->cache;
         find_on(search, candidate);
         if (!candidate->n_pods) {
                 reasons_add(&search->reasons, "No preemption victims found for incoming pod");
@@ -137,8 +138,9 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
 }
 
 // An earlier preemption for this pod is still under way.
-static bool is_waiting(const struct search *search, const char *nominated)
+static bool is_waiting(const struct search *search)
 {
+        const char *nominated = search->asked->nominated;
         if (!nominated)
                 return false;
         for (size_t i = 0; i < search->lower.count; i++)
@@ -148,14 +150,14 @@ static bool is_waiting(const struct search *search, const char *nominated)
         return false;
 }
 
-static void choose(struct search *search, struct node *const *hopeful, size_t n_hopeful,
-                   struct preemption *ret_preemption)
+static void choose(struct search *search, struct preemption *ret_preemption)
 {
-        size_t n_nodes = search->framework->cache->n_nodes, found = 0;
+        size_t n_hopeful = search->asked->n_hopeful;
+        size_t n_nodes = search->cache->n_nodes, found = 0;
         size_t enough = n_nodes / 10 > MIN_CANDIDATES ? n_nodes / 10 : MIN_CANDIDATES;
         struct candidate best = {0};
         for (size_t i = 0; i < n_hopeful && found < enough; i++) {
-                struct candidate candidate = {.node = hopeful[i]};
+                struct candidate candidate = {.node = search->asked->hopeful[i]};
                 if (!try_node(search, &candidate))
                         continue;
                 if (!found++ || is_better(&candidate, &best))
@@ -174,22 +176,21 @@ static void choose(struct search *search, struct node *const *hopeful, size_t n_
         ret_preemption->message = cx_sprintf("preemption: %s", why);
 }
 
-void preemption_find(struct framework *framework, struct template *template, struct node *const *hopeful,
-                     size_t n_hopeful, const char *nominated, struct preemption *ret_preemption)
+void preemption_find(const struct preemption_search *asked, struct preemption *ret_preemption)
 {
         *ret_preemption = (struct preemption){0};
-        if (template->never_preempts) {
+        if (asked->template->never_preempts) {
                 ret_preemption->message = cx_strdup("preemption: not eligible due to preemptionPolicy=Never.");
                 return;
         }
-        struct search search = {.framework = framework, .template = template};
+        struct search search = {.asked = asked, .cache = asked->cache, .template = asked->template};
         gather(&search);
-        ret_preemption->waits = is_waiting(&search, nominated);
+        ret_preemption->waits = is_waiting(&search);
         if (ret_preemption->waits)
                 ret_preemption->message =
                         cx_strdup("preemption: not eligible due to a terminating pod on the nominated node.");
         else
-                choose(&search, hopeful, n_hopeful, ret_preemption);
+                choose(&search, ret_preemption);
         reasons_release(&search.reasons);
         free(search.lower.items);
 }

@@ -5,27 +5,30 @@
 // Guarded by the scheduler's lock; nothing here blocks.
 #pragma once
 
+#include "libcommon/api/taints.h"
 #include "libcommon/base/map.h"
-#include "scheduler/template.h"
+#include "scheduler/core/list.h"
+#include "scheduler/core/template.h"
 
-struct node_extended {
+enum { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_EPHEMERAL, RESOURCE_BASE }; // cpu in thousandths, the others in units
+// The place of one of these; -1 for other resources, which are known by a keyed hash of their names.
+int resource_base(const char *name);
+uint64_t resource_id(const char *name);
+
+struct resource_amount {
         uint64_t id;
-        int64_t allocatable, requested;
+        int64_t amount;
 };
 struct node_group { // pods of one template on the node
         int group, count, terminating;
-};
-struct used_port {
-        struct host_port port;
-        int refs;
 };
 // The projection of nodes.
 struct node_info {
         bool unschedulable;
         int64_t allocatable[RESOURCE_BASE];
         int64_t max_pods;
-        LIST(struct node_extended, extended);
-        LIST(struct taint, taints);
+        LIST(struct resource_amount, extended); // allocatable as well
+        struct cx_taints taints;
 };
 #define NODE_INFO(object) ((const struct node_info *)(object)->projection)
 void *node_project(void *context, const json_t *node);
@@ -37,10 +40,8 @@ struct node {
         const struct node_info *info;   // the object's
         int index;                      // in cache.nodes; -1 when absent
         int pods;
-        int64_t requested[RESOURCE_BASE], nonzero[2];
-        LIST(struct node_extended, extended); // sorted by nothing: there are few
         LIST(struct node_group, groups);
-        LIST(struct used_port, ports);
+        char *states; // the plugins'
 };
 
 struct group {                     // a template that has pods on nodes
@@ -66,12 +67,13 @@ struct cached_pod {
 
 struct cache {
         struct templates *templates;
+        const struct plugins *plugins;
         struct cx_map by_name; // node name -> struct node
         struct node **nodes;   // those that exist
         size_t n_nodes;
         struct cx_map pods; // key -> struct cached_pod
         LIST(struct group, groups);
-        int affinity_groups; // groups whose template has pod affinity of any kind
+        int reaching_out[MAX_PLUGINS]; // by plugin: groups whose pods matter to where others may go
         LIST(struct column *, columns);
         uint64_t cycle;
         struct cx_map namespaces; // name -> const struct cx_object *, for namespace selectors

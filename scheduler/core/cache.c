@@ -2,26 +2,27 @@
 // Nodes that exist are dense in an array, so that a cycle is a walk over it. A node that is gone but still has pods, or is
 // not there yet, lives in the map only. Columns are made when a cycle asks for them and dropped when labels change; those
 // that no cycle has used lately make room for others, so that pods cannot grow them without end.
-#include "scheduler/cache.h"
+#include "scheduler/core/cache.h"
 
-#include "libcommon/api/quantity.h"
-#include "libcommon/base/log.h"
+#include "libcommon/api/resources.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
 #define MAX_COLUMNS 16
-#define HOSTNAME "kubernetes.io/hostname"
 
-static void parse_taints(const json_t *spec, struct node_info *to)
+int resource_base(const char *name)
 {
-        size_t i;
-        json_t *from;
-        json_array_foreach (json_object_get(spec, "taints"), i, from) {
-                struct taint *taint = LIST_ADD(&to->taints);
-                taint->key = cx_strdup(cx_json_string_or(from, "key", ""));
-                taint->value = cx_strdup(cx_json_string_or(from, "value", ""));
-                taint->effect = taint_effect_of(cx_json_string(from, "effect"));
-        }
+        static const char *const names[] = {
+                [RESOURCE_CPU] = "cpu", [RESOURCE_MEMORY] = "memory", [RESOURCE_EPHEMERAL] = "ephemeral-storage"};
+        for (int i = 0; i < RESOURCE_BASE; i++)
+                if (strcmp(name, names[i]) == 0)
+                        return i;
+        return -1;
+}
+
+uint64_t resource_id(const char *name)
+{
+        return cx_hash(name, strlen(name));
 }
 
 void *node_project(void *context CX_UNUSED, const json_t *node)
@@ -31,46 +32,28 @@ void *node_project(void *context CX_UNUSED, const json_t *node)
         const char *name;
         json_t *value;
         json_object_foreach (cx_json_get(node, "status.allocatable"), name, value) {
-                if (strcmp(name, "cpu") == 0) {
-                        info->allocatable[RESOURCE_CPU] = cx_quantity_milli_of(value);
-                } else if (strcmp(name, "memory") == 0) {
-                        info->allocatable[RESOURCE_MEMORY] = cx_quantity_value_of(value);
-                } else if (strcmp(name, "ephemeral-storage") == 0) {
-                        info->allocatable[RESOURCE_EPHEMERAL] = cx_quantity_value_of(value);
-                } else if (strcmp(name, "pods") == 0) {
-                        info->max_pods = cx_quantity_value_of(value);
-                } else {
-                        struct node_extended *extended = LIST_ADD(&info->extended);
-                        *extended = (struct node_extended){.id = resource_id(name),
-                                                           .allocatable = cx_quantity_value_of(value)};
-                }
+                struct cx_quantity quantity;
+                if (cx_quantity_from_json(value, &quantity) < 0)
+                        continue;
+                int64_t amount = cx_resource_units(name, &quantity);
+                int base = resource_base(name);
+                if (base >= 0)
+                        info->allocatable[base] = amount;
+                else if (strcmp(name, "pods") == 0)
+                        info->max_pods = amount;
+                else
+                        *LIST_ADD(&info->extended) = (struct resource_amount){resource_id(name), amount};
         }
-        parse_taints(json_object_get(node, "spec"), info);
+        cx_taints_parse(cx_json_get(node, "spec.taints"), &info->taints);
         return info;
 }
 
 void node_free_projection(void *projection)
 {
         struct node_info *info = projection;
-        for (size_t i = 0; i < info->taints.count; i++) {
-                free(info->taints.items[i].key);
-                free(info->taints.items[i].value);
-        }
-        free(info->taints.items);
+        cx_taints_release(&info->taints);
         free(info->extended.items);
         free(info);
-}
-
-static void free_node(void *value)
-{
-        struct node *node = value;
-        if (node->object)
-                cx_object_unref(node->object);
-        free(node->extended.items);
-        free(node->groups.items);
-        free(node->ports.items);
-        free(node->name);
-        free(node);
 }
 
 static void free_object(void *object)
@@ -81,9 +64,22 @@ static void free_object(void *object)
 void cache_init(struct cache *cache, struct templates *templates)
 {
         *cache = (struct cache){.templates = templates,
-                                .by_name = CX_MAP_INIT_FREE(free_node),
+                                .plugins = templates_plugins(templates),
                                 .pods = CX_MAP_INIT_FREE(free),
                                 .namespaces = CX_MAP_INIT_FREE(free_object)};
+}
+
+static void free_node(const struct plugins *plugins, struct node *node)
+{
+        for (size_t i = 0; i < plugins->count; i++)
+                if (plugins->items[i]->release_node)
+                        plugins->items[i]->release_node(node->states + plugins->node_at[i]);
+        if (node->object)
+                cx_object_unref(node->object);
+        free(node->states);
+        free(node->groups.items);
+        free(node->name);
+        free(node);
 }
 
 void cache_release(struct cache *cache)
@@ -102,6 +98,8 @@ void cache_release(struct cache *cache)
         }
         free(cache->columns.items);
         free(cache->nodes);
+        CX_MAP_FOREACH (&cache->by_name, entry)
+                free_node(cache->plugins, entry->value);
         cx_map_release(&cache->by_name);
         cx_map_release(&cache->namespaces);
 }
@@ -120,16 +118,15 @@ static struct node *get_or_make(struct cache *cache, const char *name)
         node = cx_alloc(sizeof *node);
         node->name = cx_strdup(name);
         node->index = -1;
+        node->states = cx_alloc(cache->plugins->node_size + 1);
         cx_map_set(&cache->by_name, name, node);
         return node;
 }
 
 static void drop_if_unused(struct cache *cache, struct node *node)
 {
-        if (node->index < 0 && node->pods == 0) {
-                CX_CLEANUP(cx_freep) char *name = cx_strdup(node->name);
-                cx_map_remove(&cache->by_name, name);
-        }
+        if (node->index < 0 && node->pods == 0)
+                free_node(cache->plugins, cx_map_take(&cache->by_name, node->name));
 }
 
 static bool same_taints(const struct node_info *a, const struct node_info *b)
@@ -137,7 +134,7 @@ static bool same_taints(const struct node_info *a, const struct node_info *b)
         if (a->unschedulable != b->unschedulable || a->taints.count != b->taints.count)
                 return false;
         for (size_t i = 0; i < a->taints.count; i++) {
-                const struct taint *x = &a->taints.items[i], *y = &b->taints.items[i];
+                const struct cx_taint *x = &a->taints.items[i], *y = &b->taints.items[i];
                 if (x->effect != y->effect || strcmp(x->key, y->key) != 0 || strcmp(x->value, y->value) != 0)
                         return false;
         }
@@ -151,28 +148,9 @@ static bool same_allocatable(const struct node_info *a, const struct node_info *
                 return false;
         for (size_t i = 0; i < a->extended.count; i++)
                 if (a->extended.items[i].id != b->extended.items[i].id ||
-                    a->extended.items[i].allocatable != b->extended.items[i].allocatable)
+                    a->extended.items[i].amount != b->extended.items[i].amount)
                         return false;
         return true;
-}
-
-static struct node_extended *extended_of(struct node *node, uint64_t id)
-{
-        for (size_t i = 0; i < node->extended.count; i++)
-                if (node->extended.items[i].id == id)
-                        return &node->extended.items[i];
-        struct node_extended *extended = LIST_ADD(&node->extended);
-        extended->id = id;
-        return extended;
-}
-
-static void take_allocatable(struct node *node)
-{
-        for (size_t i = 0; i < node->extended.count; i++)
-                node->extended.items[i].allocatable = 0;
-        for (size_t i = 0; i < node->info->extended.count; i++)
-                extended_of(node, node->info->extended.items[i].id)->allocatable =
-                        node->info->extended.items[i].allocatable;
 }
 
 unsigned cache_set_node(struct cache *cache, const struct cx_object *object)
@@ -193,8 +171,6 @@ unsigned cache_set_node(struct cache *cache, const struct cx_object *object)
                 changes |= same_allocatable(NODE_INFO(old), node->info) ? 0 : NODE_ALLOCATABLE;
                 cx_object_unref(old);
         }
-        if (changes & (NODE_ADDED | NODE_ALLOCATABLE))
-                take_allocatable(node);
         if (changes & (NODE_ADDED | NODE_LABELS))
                 invalidate_columns(cache);
         return changes;
@@ -222,9 +198,13 @@ struct node *cache_node(struct cache *cache, const char *name)
         return node && node->index >= 0 ? node : NULL;
 }
 
-static bool has_pod_affinity(const struct template *template)
+static void count_outreach(struct cache *cache, const struct template *template, int sign)
 {
-        return template->affinity.count || template->anti_affinity.count || template->preferred_pods.count;
+        const struct plugins *plugins = cache->plugins;
+        for (size_t i = 0; i < plugins->count; i++)
+                if (plugins->items[i]->reaches_out &&
+                    plugins->items[i]->reaches_out(template->states + plugins->pod_at[i]))
+                        cache->reaching_out[i] += sign;
 }
 
 static int group_of(struct cache *cache, struct template *template)
@@ -237,7 +217,7 @@ static int group_of(struct cache *cache, struct template *template)
         if (at == cache->groups.count)
                 LIST_ADD(&cache->groups);
         cache->groups.items[at] = (struct group){.template = template_ref(cache->templates, template)};
-        cache->affinity_groups += has_pod_affinity(template);
+        count_outreach(cache, template, 1);
         return template->group = (int)at;
 }
 
@@ -259,46 +239,23 @@ static void count_group(struct cache *cache, struct node *node, struct template 
         struct group *all = &cache->groups.items[group];
         all->pods += change;
         if (all->pods == 0) {
-                cache->affinity_groups -= has_pod_affinity(template);
+                count_outreach(cache, template, -1);
                 all->template = NULL;
                 template->group = -1;
                 template_unref(cache->templates, template);
         }
 }
 
-static void count_ports(struct node *node, const struct template *template, int change)
-{
-        for (size_t i = 0; i < template->ports.count; i++) {
-                const struct host_port *port = &template->ports.items[i];
-                struct used_port *used = NULL;
-                for (size_t j = 0; j < node->ports.count && !used; j++)
-                        if (node->ports.items[j].port.ip == port->ip && node->ports.items[j].port.port == port->port &&
-                            node->ports.items[j].port.protocol == port->protocol)
-                                used = &node->ports.items[j];
-                if (!used) {
-                        used = LIST_ADD(&node->ports);
-                        used->port = *port;
-                }
-                used->refs += change;
-                if (used->refs == 0)
-                        *used = node->ports.items[--node->ports.count];
-        }
-}
-
 // Adds a pod to its node's figures (sign 1) or takes it away (-1).
 static void account(struct cache *cache, const struct cached_pod *pod, int sign)
 {
+        const struct plugins *plugins = cache->plugins;
         struct node *node = pod->node;
-        const struct template *template = pod->template;
         node->pods += sign;
-        for (int i = 0; i < RESOURCE_BASE; i++)
-                node->requested[i] += sign * template->requests.base[i];
-        for (int i = 0; i < 2; i++)
-                node->nonzero[i] += sign * template->nonzero[i];
-        for (size_t i = 0; i < template->requests.n_extended; i++)
-                extended_of(node, template->requests.extended[i].id)->requested +=
-                        sign * template->requests.extended[i].amount;
-        count_ports(node, template, sign);
+        for (size_t i = 0; i < plugins->count; i++)
+                if (plugins->items[i]->count)
+                        plugins->items[i]->count(node->states + plugins->node_at[i],
+                                                 pod->template->states + plugins->pod_at[i], sign);
         count_group(cache, node, pod->template, sign, pod->terminating ? sign : 0);
 }
 

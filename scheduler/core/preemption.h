@@ -4,7 +4,7 @@
 // one fits beside them. Of the nodes, the one is taken whose losses weigh least. Under the scheduler's lock; nothing blocks.
 #pragma once
 
-#include "scheduler/framework.h"
+#include "scheduler/core/cycle.h"
 
 struct preemption {
         struct node *node;         // NULL: it would not help
@@ -12,8 +12,12 @@ struct preemption {
         char *message;             // why not; NULL with a node
         bool waits;                // for the victims of an earlier preemption
 };
-// `hopeful`: the nodes that rejected the pod for a reason that another pod's end can remove. `nominated` (may be NULL): what
-// an earlier preemption chose for this pod.
-void preemption_find(struct framework *framework, struct template *template, struct node *const *hopeful,
-                     size_t n_hopeful, const char *nominated, struct preemption *ret_preemption);
+struct preemption_search {
+        struct cache *cache;
+        struct template *template;
+        struct node *const *hopeful; // nodes that rejected the pod for a reason that another pod's end can remove
+        size_t n_hopeful;
+        const char *nominated; // what an earlier preemption chose for this pod; NULL: nothing
+};
+void preemption_find(const struct preemption_search *search, struct preemption *ret_preemption);
 void preemption_release(struct preemption *preemption);
