@@ -287,9 +287,9 @@ COMMAND(run)
         if (r < 0)
                 return r;
         if (run.expose)
-                r = create_object(ctl, &run.create, make_service(&run, pod), err);
+                r = ctl_create_object(ctl, &run.create, make_service(&run, pod), err);
         if (r < 0)
                 return r;
         return run.attach ? run_attached(ctl, &run, json_incref(pod), err)
-                          : create_object(ctl, &run.create, json_incref(pod), err);
+                          : ctl_create_object(ctl, &run.create, json_incref(pod), err);
 }
