@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of commands. To add one: a run function in cmd/, its prototype in cmd/commands.h, a row here.
+#include "kubectl/commands.h"
+
 #include "kubectl/cmd/commands.h"
 
 #define BEGINNER "Basic Commands (Beginner)"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl: finds the command among the words, runs it, shows its error, exits.
-#include "kubectl/kubectl.h"
+#include "kubectl/commands.h"
+#include "kubectl/ctl/ctl.h"
 #include "libcommon/base/process.h"
 
 #include <signal.h>
@@ -82,7 +83,7 @@ static const struct command *show_help(struct ctl *ctl, int argc, char **argv, i
         if (ctl->command)
                 help_command(ctl, NULL, &text);
         else
-                help_root(&text);
+                help_root(kubectl_commands, &text);
         fputs(text.data, ctl->command && !asked ? stderr : stdout);
         *ret_status = ctl->command && !asked;
         return NULL;

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kubelet: settings, wiring of its parts, and an orderly end that leaves containers running.
-#include "kubelet/config.h"
+#include "kubelet/base/config.h"
+#include "kubelet/base/kubelet.h"
+#include "kubelet/base/pool.h"
 #include "kubelet/image/import.h"
-#include "kubelet/kubelet.h"
+#include "kubelet/image/store.h"
+#include "kubelet/network/cni.h"
 #include "kubelet/node/node.h"
 #include "kubelet/pod/manifests.h"
 #include "kubelet/pod/pods.h"
-#include "kubelet/pod/pool.h"
-#include "kubelet/pod/probe.h"
+#include "kubelet/probe/probe.h"
+#include "kubelet/runtime/runtime.h"
 #include "kubelet/server/server.h"
+#include "kubelet/volume/plugins/plugins.h"
 #include "kubelet/volume/refs.h"
 #include "kubelet/volume/volumes.h"
 #include "libcommon/base/log.h"
@@ -24,15 +28,24 @@
 #include <sys/sysinfo.h>
 #include <sys/vfs.h>
 
-static void on_exit_of(void *context, const char *pod_uid, const char *container_id CX_UNUSED)
-{
-        pods_enqueue(((struct kubelet *)context)->pods, pod_uid);
-}
+static const struct volume_plugin *const plugins[] = {&empty_dir_plugin,
+                                                      &host_path_plugin,
+                                                      &config_map_plugin,
+                                                      &secret_plugin,
+                                                      &projected_plugin,
+                                                      &downward_api_plugin,
+                                                      NULL};
 
-static void on_change(void *context, const char *pod_uid)
-{
-        pods_enqueue(((struct kubelet *)context)->pods, pod_uid);
-}
+// What main makes of the rest.
+struct parts {
+        struct kubelet kubelet;
+        struct pods *pods;
+        struct pods_parts of_pods;
+        struct importer *importer;
+        struct manifests *manifests;
+        struct node_agent *node;
+        struct kubelet_server *server;
+};
 
 static bool is_mirror(const json_t *object)
 {
@@ -41,27 +54,27 @@ static bool is_mirror(const json_t *object)
 
 static void on_pod(void *context, const struct cx_object *old, const struct cx_object *now)
 {
-        struct kubelet *k = context;
+        struct pods *pods = context;
         if (!now) {
                 json_auto_t *last = cx_object_json(old);
                 if (last && is_mirror(last))
-                        pods_mirror(k->pods, last, true);
-                pods_remove(k->pods, old->uid);
+                        pods_mirror(pods, last, true);
+                pods_remove(pods, old->uid);
                 return;
         }
         if (old && strcmp(old->uid, now->uid) != 0) // deleted and made again between two lists
-                pods_remove(k->pods, old->uid);
+                pods_remove(pods, old->uid);
         json_t *object = cx_object_json(now);
         if (object && !is_mirror(object)) {
-                pods_set(k->pods, object, false);
+                pods_set(pods, object, false);
                 return;
         }
         if (object)
-                pods_mirror(k->pods, object, false);
+                pods_mirror(pods, object, false);
         json_decref(object);
 }
 
-static int watch_pods(struct kubelet *k, struct cx_error *err)
+static int watch_pods(const struct kubelet *k, struct pods *pods, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *selector = cx_sprintf("spec.nodeName=%s", k->node_name);
         cx_informer_start(k->services); // first: their addresses are variables of every container
@@ -71,7 +84,7 @@ static int watch_pods(struct kubelet *k, struct cx_error *err)
         struct cx_informer *informer = cx_informers_add(
                 k->informers, &(struct cx_informer_options){.ref = {.version = "v1", .resource = "pods"},
                                                             .field_selector = selector});
-        cx_informer_on_event(informer, on_pod, k);
+        cx_informer_on_event(informer, on_pod, pods);
         cx_informer_start(informer);
         return cx_informer_wait_synced(informer, -1, err);
 }
@@ -135,11 +148,20 @@ static void unmount_state(const struct kubelet *k)
                 cx_info("Cannot unmount the state folder", "path", k->state, "why", strerror(errno));
 }
 
+// Makes a folder, or gives one that an earlier version made the mode that it should have.
+static int make_folder(const char *path, unsigned mode, struct cx_error *err)
+{
+        int r = cx_mkdir_all(path, mode, err);
+        if (r == 0 && chmod(path, mode) < 0)
+                return cx_error_set(err, -errno, "cannot set the mode of %s: %s", path, strerror(errno));
+        return r;
+}
+
 // Makes a folder of many that have nothing to do with each other, and tells the file system (ext4's "top of a hierarchy") to
 // keep those apart on the disk: in one block group, a new file passes over all that were removed there lately.
 static int make_top(const char *path, unsigned mode, struct cx_error *err)
 {
-        int r = cx_mkdir_all(path, mode, err), flags = 0;
+        int r = make_folder(path, mode, err), flags = 0;
         CX_CLEANUP(cx_closep) int fd = r == 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
         if (fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && !(flags & FS_TOPDIR_FL)) {
                 flags |= FS_TOPDIR_FL;
@@ -148,23 +170,27 @@ static int make_top(const char *path, unsigned mode, struct cx_error *err)
         return r;
 }
 
-static int make_parts(const struct kubelet_settings *s, struct kubelet *k, struct cx_error *err)
+static int make_parts(const struct kubelet_settings *s, struct parts *parts, struct cx_error *err)
 {
+        struct kubelet *k = &parts->kubelet;
         CX_CLEANUP(cx_freep) char *images = cx_sprintf("%s/images", s->root);
         char *state = cx_sprintf("%s/state", s->root);
         k->state = state; // for as long as the process
         CX_CLEANUP(cx_freep) char *cni_state = cx_sprintf("%s/cni", state);
         CX_CLEANUP(cx_freep) char *containers = cx_sprintf("%s/containers", s->root);
         CX_CLEANUP(cx_freep) char *pods = cx_sprintf("%s/pods", s->root);
-        int r = cx_mkdir_all(s->root, 0711, err);
+        CX_CLEANUP(cx_freep) char *state_pods = cx_sprintf("%s/pods", state);
+        int r = make_folder(s->root, 0750, err); // what pods have is nobody's to read
         if (r == 0)
                 r = make_top(containers, 0711, err);
         if (r == 0)
-                r = make_top(pods, 0711, err);
+                r = make_top(pods, 0750, err);
         if (r == 0)
                 r = make_top(s->log_root, 0755, err);
         if (r == 0)
                 r = mount_state(state, err);
+        if (r == 0)
+                r = make_folder(state_pods, 0750, err);
         if (r == 0)
                 r = image_store_open(images, &k->images, err);
         if (r < 0)
@@ -174,7 +200,7 @@ static int make_parts(const struct kubelet_settings *s, struct kubelet *k, struc
                                                .state_dir = cni_state,
                                                .pod_cidr = s->pod_cidr});
         k->pool = pool_new(64);
-        k->pods = pods_new(k);
+        parts->pods = pods_new(k);
         r = runtime_open(&(struct runtime_options){.root = s->root,
                                                    .state = state,
                                                    .cgroup_root = s->cgroup_root,
@@ -183,28 +209,23 @@ static int make_parts(const struct kubelet_settings *s, struct kubelet *k, struc
                                                    .images = k->images,
                                                    .cni = k->cni,
                                                    .pids_limit = s->pids_limit,
-                                                   .on_exit = on_exit_of,
-                                                   .context = k},
+                                                   .on_exit = pods_changed,
+                                                   .context = parts->pods},
                          &k->runtime, err);
         if (r < 0)
                 return r;
-        k->refs = refs_new(k->informers, on_change, k);
-        k->volumes = volumes_new(k);
-        k->probes = probes_new(k, on_change, k);
+        parts->of_pods.refs = refs_new(k->informers, pods_changed, parts->pods);
+        parts->of_pods.volumes = volumes_new(k, parts->of_pods.refs, plugins);
+        parts->of_pods.probes = probes_new(k, pods_changed, parts->pods);
         return runtime_start(k->runtime, err);
 }
 
 static int run(struct kubelet_settings *s, struct cx_error *err)
 {
-        static struct kubelet kubelet;
-        struct kubelet *k = &kubelet;
-        struct manifests *manifests = NULL;
-        struct node *node = NULL;
-        struct kubelet_server *server = NULL;
-        struct importer *importer = NULL;
+        static struct parts parts; // threads that are not waited for still use it at the end
+        struct kubelet *k = &parts.kubelet;
         k->root = s->root;
         k->log_root = s->log_root;
-        k->cgroup_root = s->cgroup_root;
         k->cluster_domain = s->cluster_domain;
         k->resolv_conf = s->resolv_conf;
         k->registry_config = s->registry_config;
@@ -217,35 +238,35 @@ static int run(struct kubelet_settings *s, struct cx_error *err)
                 return cx_error_set(err, r, "cannot learn the machine's name: %s", strerror(-r));
         r = connect_apiserver(s, k, err);
         if (r == 0)
-                r = make_parts(s, k, err);
+                r = make_parts(s, &parts, err);
         CX_CLEANUP(cx_freep) char *imports = cx_sprintf("%s/images/import", s->root);
         if (r == 0)
-                r = importer_start(k->images, imports, &importer, err);
+                r = importer_start(k->images, imports, &parts.importer, err);
         if (r == 0)
-                r = kubelet_server_start(k, s, &server, err);
+                r = kubelet_server_start(k, s, parts.pods, parts.of_pods.volumes, &parts.server, err);
         if (r == 0)
-                r = node_start(k, s, &node, err);
+                r = node_start(k, s, parts.pods, &parts.node, err);
         if (r < 0)
                 return r;
-        pods_start(k->pods);
+        pods_start(parts.pods, &parts.of_pods);
         if (s->manifests && *s->manifests)
-                r = manifests_start(k, s->manifests, &manifests, err);
+                r = manifests_start(parts.pods, k->node_name, s->manifests, &parts.manifests, err);
         if (r == 0 && k->rest)
-                r = watch_pods(k, err);
+                r = watch_pods(k, parts.pods, err);
         if (r < 0)
                 return r;
-        pods_sources_ready(k->pods);
+        pods_sources_ready(parts.pods);
         cx_info("Kubelet is ready", "node", k->node_name, "version", KUBELET_VERSION);
         int number = cx_process_wait_stop();
         cx_info("Kubelet is stopping; containers go on", "signal", CX_INT(number));
-        kubelet_server_free(server);
-        importer_free(importer);
-        node_free(node);
-        manifests_free(manifests);
+        kubelet_server_free(parts.server);
+        importer_free(parts.importer);
+        node_free(parts.node);
+        manifests_free(parts.manifests);
         cx_informers_free(k->informers);
         // Workers may be in the middle of starting a container: they finish, and what they started is on disk. Pulls, probes
         // and hooks are not waited for: a kubelet that starts again takes up what was left.
-        pods_stop(k->pods);
+        pods_stop(parts.pods);
         if (k->events)
                 cx_events_free(k->events);
         unmount_state(k);

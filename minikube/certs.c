@@ -4,6 +4,7 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/net/pki.h"
 
 #define YEAR INT64_C(31536000)

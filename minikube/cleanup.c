@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
+// Finds and removes what a cluster has on this machine, by where it is: processes, mounts, control groups, files.
 #include "minikube/cleanup.h"
 
 #include "libcommon/base/buf.h"
+#include "libcommon/base/log.h"
+#include "libcommon/base/mounts.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -88,44 +90,6 @@ static int kill_ours(const struct profile *profile, bool groups)
         return found;
 }
 
-// --- mounts ---
-
-static void unescape(char *path)
-{
-        char *to = path;
-        for (const char *p = path; *p;) {
-                unsigned code;
-                if (p[0] == '\\' && sscanf(p + 1, "%3o", &code) == 1 && code) {
-                        *to++ = (char)code;
-                        p += 4;
-                } else {
-                        *to++ = *p++;
-                }
-        }
-        *to = '\0';
-}
-
-static void unmount_below(const char *folder)
-{
-        CX_BUF text = CX_BUF_INIT_MAX((size_t)64 << 20);
-        CX_STRINGS mounts = CX_STRINGS_INIT;
-        CX_CLEANUP(cx_freep) char *prefix = cx_sprintf("%s/", folder);
-        if (cx_buf_read_file(&text, "/proc/self/mountinfo") < 0)
-                return;
-        CX_STRINGS lines = CX_STRINGS_INIT;
-        cx_strings_split(&lines, text.data, '\n');
-        for (size_t i = 0; i < lines.count; i++) {
-                char path[PATH_MAX];
-                if (sscanf(lines.items[i], "%*s %*s %*s %*s %4095s", path) != 1)
-                        continue;
-                unescape(path);
-                if (cx_has_prefix(path, prefix))
-                        cx_strings_add(&mounts, path);
-        }
-        for (size_t i = mounts.count; i-- > 0;) // the newest first: they may lie on older ones
-                (void)umount2(mounts.items[i], MNT_DETACH | UMOUNT_NOFOLLOW);
-}
-
 // --- control groups ---
 
 static int remove_group(const char *path, const struct stat *st CX_UNUSED, int flag, struct FTW *ftw CX_UNUSED)
@@ -161,7 +125,9 @@ void cleanup_containers(const struct profile *profile, bool all)
         int64_t deadline = cx_time_monotonic() + PATIENCE;
         while (kill_ours(profile, all) > 0 && cx_time_monotonic() < deadline)
                 pause_ms(20);
-        unmount_below(profile->folder);
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_unmount_below(profile->folder, true, &err) < 0) // what is still mounted is not removed either
+                cx_err(&err, "A mount of the cluster stays");
         if (all)
                 remove_groups(profile);
 }

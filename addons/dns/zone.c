@@ -2,9 +2,8 @@
 // Names taken apart from the right, label by label, and looked up in the informers.
 #include "addons/dns/zone.h"
 
+#include "libcommon/base/address.h"
 #include "libcommon/format/json.h"
-
-#include <arpa/inet.h>
 
 #define BY_SERVICE "service"
 #define BY_ADDRESS "address"
@@ -412,12 +411,11 @@ static enum zone_result lookup_pod(const struct zone *zone, const char *name, co
                 return ZONE_NO_NAME;
         if (l->count == 2)
                 return ZONE_ANSWER;
-        struct in_addr address;
         CX_CLEANUP(cx_freep) char *text = cx_strdup(l->at[0]);
         for (char *p = text; *p; p++)
                 if (*p == '-')
                         *p = '.';
-        if (l->count != 3 || inet_pton(AF_INET, text, &address) != 1)
+        if (l->count != 3 || !cx_is_ipv4(text))
                 return ZONE_NO_NAME;
         if (wants(type, LDNS_RR_TYPE_A))
                 push_address(answers, zone, name, text);

@@ -5,8 +5,8 @@
 #include "apiserver/request/object.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
-#include "libcommon/net/pki.h"
 
 static bool secret_equals(const json_t *data, const char *key, const char *expected)
 {

@@ -4,6 +4,7 @@
 #include "libcommon/base/map.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
 #include "libcommon/net/jwt.h"
 #include "libcommon/net/pki.h"

@@ -3,7 +3,7 @@
 // asked for over a WebSocket: then each block is a message.
 #include "apiserver/endpoints/backend.h"
 #include "apiserver/endpoints/relays.h"
-#include "libcommon/net/pki.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/net/websocket.h"
 
 #include <poll.h>

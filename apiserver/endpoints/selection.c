@@ -3,8 +3,8 @@
 
 #include "apiserver/request/convert.h"
 #include "apiserver/request/query.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
-#include "libcommon/net/pki.h"
 
 int parse_revision(const char *text, int64_t *ret_revision, struct cx_error *err)
 {

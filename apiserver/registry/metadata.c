@@ -10,40 +10,6 @@
 #define SUFFIX_LENGTH 5
 #define MAX_GENERATED 63
 
-// The resources whose changes are counted in metadata.generation: 1 when created, one more with every change of anything
-// but metadata and status.
-static bool counts_generations(const struct cx_resource *resource)
-{
-        static const struct {
-                const char *group, *resource; // NULL: all of the group
-        } counted[] = {
-                {"", "pods"},
-                {"", "podtemplates"},
-                {"", "replicationcontrollers"},
-                {"admissionregistration.k8s.io", NULL},
-                {"apiextensions.k8s.io", NULL},
-                {"apps", "daemonsets"},
-                {"apps", "deployments"},
-                {"apps", "replicasets"},
-                {"apps", "statefulsets"},
-                {"batch", NULL},
-                {"discovery.k8s.io", NULL},
-                {"flowcontrol.apiserver.k8s.io", NULL},
-                {"networking.k8s.io", "ingresses"},
-                {"networking.k8s.io", "ingressclasses"},
-                {"networking.k8s.io", "networkpolicies"},
-                {"policy", "poddisruptionbudgets"},
-                {"resource.k8s.io", "deviceclasses"},
-                {"resource.k8s.io", "resourceslices"},
-                {"scheduling.k8s.io", NULL},
-        };
-        for (size_t i = 0; i < CX_ARRAY_SIZE(counted); i++)
-                if (cx_streq(resource->group, counted[i].group) &&
-                    (!counted[i].resource || cx_streq(resource->resource, counted[i].resource)))
-                        return true;
-        return false;
-}
-
 static int set_name(const struct scope *scope, json_t *metadata, struct cx_error *err)
 {
         const char *name = cx_json_string(metadata, "name"), *base = cx_json_string(metadata, "generateName");
@@ -107,15 +73,9 @@ int metadata_complete_create(const struct scope *scope, json_t *object, struct c
         cx_time_format(cx_time_now(), now);
         json_object_set_new(metadata, "uid", json_string(uid));
         json_object_set_new(metadata, "creationTimestamp", json_string(now));
-        if (counts_generations(scope->resource))
+        if (scope->resource->generation != CX_GENERATION_NONE)
                 json_object_set_new(metadata, "generation", json_integer(1));
         return 0;
-}
-
-// Of a Deployment annotations are asked for as the rest is: its ReplicaSets get them.
-static bool counts_annotations(const struct cx_resource *resource)
-{
-        return cx_streq(resource->group, "apps") && cx_streq(resource->resource, "deployments");
 }
 
 static bool same_annotations(const json_t *object, const json_t *old)
@@ -217,7 +177,8 @@ void metadata_count_generation(const struct scope *scope, json_t *object, const 
         const json_t *generation = cx_json_get(old, "metadata.generation");
         // KEP-5067: a pod that gets its node is as it was asked for.
         bool changed = !same_but_metadata_and_status(object, old) ||
-                       (!scope->subresource && counts_annotations(scope->resource) && !same_annotations(object, old));
+                       (!scope->subresource && scope->resource->generation == CX_GENERATION_ANNOTATIONS &&
+                        !same_annotations(object, old));
         if (generation && changed && !cx_streq(scope->subresource, "binding"))
                 json_object_set_new(json_object_get(object, "metadata"), "generation",
                                     json_integer(json_integer_value(generation) + 1));

@@ -4,6 +4,7 @@
 #include "apiserver/request/errors.h"
 #include "apiserver/strategy/strategy.h"
 #include "libcommon/base/time.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
 #include "libcommon/net/pki.h"
 

@@ -3,8 +3,8 @@
 #include "kubectl/cmd/commands.h"
 #include "kubectl/printer/tabs.h"
 #include "libcommon/base/process.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/yaml.h"
-#include "libcommon/net/pki.h"
 
 static int unexpected(struct ctl *ctl, const struct cx_strings *args, struct cx_error *err)
 {

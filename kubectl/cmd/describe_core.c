@@ -3,7 +3,7 @@
 #include "kubectl/cmd/describe.h"
 #include "kubectl/printer/tabs.h"
 
-#include "libcommon/net/pki.h"
+#include "libcommon/format/base64.h"
 
 static json_t *list_in(struct describe *d, const char *group, const char *resource, const char *namespace,
                        const char *selector)

@@ -3,7 +3,7 @@
 #include "kubectl/printer/gotemplate_internal.h"
 #include "kubectl/printer/keys.h"
 #include "libcommon/api/quantity.h"
-#include "libcommon/net/pki.h"
+#include "libcommon/format/base64.h"
 
 #include <math.h>
 

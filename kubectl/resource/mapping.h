@@ -4,7 +4,7 @@
 // for again when a word is not in it.
 #pragma once
 
-#include "kubectl/kubectl.h"
+#include "kubectl/ctl/ctl.h"
 #include "libcommon/schema/schema.h"
 
 struct mapping { // owned by ctl->discovery

@@ -26,7 +26,7 @@
 #define MAX_LAYERS 500
 #define MAX_LAYER (INT64_C(16) << 30)
 
-struct layer {
+struct archive_layer {
         char *path;   // in the archive
         char *digest; // "sha256:…" of the archive's member; NULL: known once it was read (docker save)
         bool done;
@@ -36,7 +36,7 @@ struct import {
         struct image_store *store;
         const char *archive;
         struct cx_map documents; // path → struct cx_buf *
-        struct layer layers[MAX_LAYERS];
+        struct archive_layer layers[MAX_LAYERS];
         size_t n_layers;
         json_t *config; // the image configuration
         char *id;       // its digest
@@ -142,7 +142,8 @@ static int add_layer(struct import *import, const char *path, const char *digest
 {
         if (import->n_layers == MAX_LAYERS || !path)
                 return cx_error_set(err, -EINVAL, "%s: the image's layers are malformed", import->archive);
-        import->layers[import->n_layers++] = (struct layer){.path = cx_strdup(path), .digest = cx_strdup(digest)};
+        import->layers[import->n_layers++] =
+                (struct archive_layer){.path = cx_strdup(path), .digest = cx_strdup(digest)};
         return 0;
 }
 
@@ -255,7 +256,7 @@ static int unpack_into_store(struct import *import, const char *digest, int fd, 
         return image_store_layer_commit(import->store, digest, folder, bytes, err);
 }
 
-static int take_layer(struct import *import, struct archive *a, struct layer *layer, struct cx_error *err)
+static int take_layer(struct import *import, struct archive *a, struct archive_layer *layer, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s.layer", import->archive);
         CX_CLEANUP(cx_freep) char *actual = NULL;

@@ -353,7 +353,7 @@ int registry_blob(struct registry_session *s, const char *digest, size_t max, st
         return 0;
 }
 
-struct transfer {
+struct blob_transfer {
         int fd;
         int64_t done, size;
         EVP_MD_CTX *hash;
@@ -362,7 +362,7 @@ struct transfer {
 
 static int on_data(void *context, const struct cx_http_reply *reply, const char *data, size_t length)
 {
-        struct transfer *t = context;
+        struct blob_transfer *t = context;
         if (reply->code == 200 && t->done) { // the server ignored our range on the first block of a retry
                 t->error = -ESPIPE;
                 return -1;
@@ -397,7 +397,7 @@ static int on_data_plain(void *context, const struct cx_http_reply *reply, const
         return on_data(context, &as_partial, data, length);
 }
 
-static int transfer_once(struct registry_session *s, const char *digest, struct transfer *t, struct cx_error *err)
+static int transfer_once(struct registry_session *s, const char *digest, struct blob_transfer *t, struct cx_error *err)
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_CLEANUP(cx_freep) char *range = t->done ? cx_sprintf("Range: bytes=%lld-", (long long)t->done) : NULL;
@@ -417,7 +417,7 @@ static int transfer_once(struct registry_session *s, const char *digest, struct 
 
 int registry_blob_to_fd(struct registry_session *s, const char *digest, int64_t size, int fd, struct cx_error *err)
 {
-        struct transfer t = {.fd = fd, .size = size, .hash = EVP_MD_CTX_new()};
+        struct blob_transfer t = {.fd = fd, .size = size, .hash = EVP_MD_CTX_new()};
         EVP_DigestInit_ex(t.hash, EVP_sha256(), NULL);
         int r = 0;
         for (int attempt = 0; attempt < 5; attempt++) {

@@ -7,6 +7,7 @@
 #include "libcommon/base/process.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #include <dirent.h>

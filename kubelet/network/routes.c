@@ -25,13 +25,13 @@ void network_prepare(void)
         write_sysctl("/proc/sys/net/bridge/bridge-nf-call-ip6tables", "1");
 }
 
-struct message {
+struct route_message {
         struct nlmsghdr header;
         struct rtmsg route;
         char attributes[128];
 };
 
-static void add_attribute(struct message *m, unsigned short type, const void *data, size_t length)
+static void add_attribute(struct route_message *m, unsigned short type, const void *data, size_t length)
 {
         struct rtattr *a = (struct rtattr *)((char *)m + NLMSG_ALIGN(m->header.nlmsg_len));
         a->rta_type = type;
@@ -52,16 +52,16 @@ int network_route(const char *cidr, const char *gateway, struct cx_error *err)
         if (inet_pton(AF_INET, network, &destination) != 1 || cx_parse_int(slash + 1, 1, 32, &prefix) < 0 ||
             (gateway && inet_pton(AF_INET, gateway, &via) != 1))
                 return cx_error_set(err, -EINVAL, "no IPv4 route to %s via %s", cidr, cx_str(gateway));
-        struct message m = {.header = {.nlmsg_len = NLMSG_LENGTH(sizeof m.route),
-                                       .nlmsg_type = gateway ? RTM_NEWROUTE : RTM_DELROUTE,
-                                       .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK |
-                                                                 (gateway ? NLM_F_CREATE | NLM_F_REPLACE : 0))},
-                            .route = {.rtm_family = AF_INET,
-                                      .rtm_dst_len = (unsigned char)prefix,
-                                      .rtm_table = RT_TABLE_MAIN,
-                                      .rtm_protocol = RTPROT_STATIC,
-                                      .rtm_scope = gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE,
-                                      .rtm_type = gateway ? RTN_UNICAST : 0}};
+        struct route_message m = {.header = {.nlmsg_len = NLMSG_LENGTH(sizeof m.route),
+                                             .nlmsg_type = gateway ? RTM_NEWROUTE : RTM_DELROUTE,
+                                             .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK |
+                                                                       (gateway ? NLM_F_CREATE | NLM_F_REPLACE : 0))},
+                                  .route = {.rtm_family = AF_INET,
+                                            .rtm_dst_len = (unsigned char)prefix,
+                                            .rtm_table = RT_TABLE_MAIN,
+                                            .rtm_protocol = RTPROT_STATIC,
+                                            .rtm_scope = gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE,
+                                            .rtm_type = gateway ? RTN_UNICAST : 0}};
         add_attribute(&m, RTA_DST, &destination, sizeof destination);
         if (gateway)
                 add_attribute(&m, RTA_GATEWAY, &via, sizeof via);

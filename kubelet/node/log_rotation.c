@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Rotation of container logs by rename.
 #include "kubelet/node/log_rotation.h"
 
+#include "kubelet/runtime/runtime.h"
 #include "libcommon/base/log.h"
 
 #include <dirent.h>

@@ -3,6 +3,6 @@
 // oldest renamed ones go until `max_files` are left (the current one counted).
 #pragma once
 
-#include "kubelet/kubelet.h"
+#include "kubelet/base/kubelet.h"
 
 void logs_rotate(const struct kubelet *kubelet, int64_t max_bytes, int max_files);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// The node's thread: it registers, reports, renews the lease, follows the other nodes, and keeps house.
 #include "kubelet/node/node.h"
 
 #include "kubelet/image/registry.h"
+#include "kubelet/image/store.h"
+#include "kubelet/network/cni.h"
 #include "kubelet/network/routes.h"
 #include "kubelet/node/log_rotation.h"
 #include "kubelet/pod/pods.h"
@@ -18,9 +21,10 @@
 #define LEASE_PERIOD (10 * CX_NS_PER_S)
 #define REPORT_PERIOD (300 * CX_NS_PER_S)
 
-struct node {
-        struct kubelet *kubelet;
+struct node_agent {
+        const struct kubelet *kubelet;
         const struct kubelet_settings *settings;
+        struct pods *pods;
         struct cx_informer *nodes;
         pthread_t thread;
         pthread_mutex_t lock; // guards stopping and woken
@@ -31,12 +35,12 @@ struct node {
         char *pod_cidr; // that the network is set up for
 };
 
-static struct cx_ref node_ref(const struct node *n)
+static struct cx_ref node_ref(const struct node_agent *n)
 {
         return (struct cx_ref){.version = "v1", .resource = "nodes", .name = n->kubelet->node_name};
 }
 
-static json_t *labels_of(const struct node *n)
+static json_t *labels_of(const struct node_agent *n)
 {
         const char *arch = registry_architecture();
         json_t *labels = json_pack("{s:s, s:s, s:s, s:s, s:s}", "kubernetes.io/hostname", n->kubelet->node_name,
@@ -52,7 +56,7 @@ static json_t *labels_of(const struct node *n)
         return labels;
 }
 
-static json_t *taints_of(const struct node *n)
+static json_t *taints_of(const struct node_agent *n)
 {
         json_t *taints = json_array();
         for (size_t i = 0; i < n->settings->taints.count; i++) {
@@ -72,7 +76,7 @@ static json_t *taints_of(const struct node *n)
         return taints;
 }
 
-static int register_node(struct node *n, struct cx_error *err)
+static int register_node(struct node_agent *n, struct cx_error *err)
 {
         struct cx_ref ref = node_ref(n);
         json_auto_t *status = node_status(n->kubelet, n->settings, NULL);
@@ -109,7 +113,7 @@ static json_t *comparable(const json_t *status)
         return copy;
 }
 
-static int report(struct node *n, struct cx_error *err)
+static int report(struct node_agent *n, struct cx_error *err)
 {
         struct cx_ref ref = node_ref(n);
         CX_OBJECT *object = cx_informer_get(n->nodes, NULL, n->kubelet->node_name);
@@ -134,9 +138,9 @@ static int report(struct node *n, struct cx_error *err)
         return 0;
 }
 
-static int renew_lease(struct node *n, struct cx_error *err)
+static int renew_lease(struct node_agent *n, struct cx_error *err)
 {
-        struct kubelet *k = n->kubelet;
+        const struct kubelet *k = n->kubelet;
         char now[CX_TIME_TEXT];
         cx_time_format_micro(cx_time_now(), now);
         const struct cx_ref ref = {.group = "coordination.k8s.io",
@@ -170,7 +174,7 @@ static const char *address_of(const json_t *node)
         return cx_json_string(cx_json_find(cx_json_get(node, "status.addresses"), "type", "InternalIP"), "address");
 }
 
-static void set_pod_cidr(struct node *n, const char *cidr)
+static void set_pod_cidr(struct node_agent *n, const char *cidr)
 {
         if (!cidr || !*cidr || cx_streq(cidr, n->pod_cidr))
                 return;
@@ -185,7 +189,7 @@ static void set_pod_cidr(struct node *n, const char *cidr)
 }
 
 // All routes each time one node changed: there are few, and the kernel takes a replacement of the same as nothing.
-static void update_routes(struct node *n)
+static void update_routes(struct node_agent *n)
 {
         CX_OBJECTS list = CX_OBJECTS_INIT;
         cx_informer_list(n->nodes, NULL, &list);
@@ -205,7 +209,7 @@ static void update_routes(struct node *n)
 
 static void on_node(void *context, const struct cx_object *old, const struct cx_object *now)
 {
-        struct node *n = context;
+        struct node_agent *n = context;
         if (old && !now) {
                 json_auto_t *node = cx_object_json(old);
                 const char *cidr = cx_json_string(node, "spec.podCIDR");
@@ -219,7 +223,7 @@ static void on_node(void *context, const struct cx_object *old, const struct cx_
         pthread_mutex_unlock(&n->lock);
 }
 
-static void collect_images(struct node *n)
+static void collect_images(struct node_agent *n)
 {
         struct statvfs fs;
         if (statvfs(n->kubelet->root, &fs) < 0 || !fs.f_blocks)
@@ -231,7 +235,7 @@ static void collect_images(struct node *n)
         int64_t wanted = full ? total * (100 - n->settings->image_gc_low) / 100 - free_bytes : 0, freed = 0;
         CX_STRINGS in_use = CX_STRINGS_INIT;
         CX_ERROR err = CX_ERROR_INIT;
-        pods_images_in_use(n->kubelet->pods, &in_use);
+        pods_images_in_use(n->pods, &in_use);
         if (image_store_collect(n->kubelet->images, &in_use, wanted, n->settings->min_image_age, &freed, &err) < 0)
                 cx_err(&err, "Image garbage collection failed");
         if (!full)
@@ -249,7 +253,7 @@ static void collect_images(struct node *n)
                          (long long)wanted, (long long)freed);
 }
 
-static void wait_until(struct node *n, int64_t until)
+static void wait_until(struct node_agent *n, int64_t until)
 {
         struct timespec t = {.tv_sec = until / CX_NS_PER_S, .tv_nsec = until % CX_NS_PER_S};
         pthread_mutex_lock(&n->lock);
@@ -261,7 +265,7 @@ static void wait_until(struct node *n, int64_t until)
 
 static void *run(void *context)
 {
-        struct node *n = context;
+        struct node_agent *n = context;
         int64_t next_report = 0, next_lease = 0, next_collect = cx_time_monotonic() + n->settings->collect_period;
         int64_t next_rotate = cx_time_monotonic() + ROTATE_PERIOD;
         int64_t period = n->settings->status_frequency;
@@ -305,11 +309,13 @@ static void *run(void *context)
         return NULL;
 }
 
-int node_start(struct kubelet *k, const struct kubelet_settings *settings, struct node **ret_node, struct cx_error *err)
+int node_start(const struct kubelet *k, const struct kubelet_settings *settings, struct pods *pods,
+               struct node_agent **ret_node, struct cx_error *err)
 {
-        struct node *n = cx_alloc(sizeof *n);
+        struct node_agent *n = cx_alloc(sizeof *n);
         n->kubelet = k;
         n->settings = settings;
+        n->pods = pods;
         pthread_mutex_init(&n->lock, NULL);
         pthread_condattr_t attributes;
         pthread_condattr_init(&attributes);
@@ -331,7 +337,7 @@ int node_start(struct kubelet *k, const struct kubelet_settings *settings, struc
         return 0;
 }
 
-void node_free(struct node *n)
+void node_free(struct node_agent *n)
 {
         if (!n)
                 return;

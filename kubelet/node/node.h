@@ -3,13 +3,14 @@
 // A thread of its own; everything else only asks it.
 #pragma once
 
-#include "kubelet/config.h"
-#include "kubelet/kubelet.h"
+#include "kubelet/base/config.h"
+#include "kubelet/base/kubelet.h"
 
-struct node;
-int node_start(struct kubelet *kubelet, const struct kubelet_settings *settings, struct node **ret_node,
-               struct cx_error *err) CX_CHECK;
-void node_free(struct node *node);
+struct node_agent;
+struct pods;
+int node_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, struct pods *pods,
+               struct node_agent **ret_node, struct cx_error *err) CX_CHECK;
+void node_free(struct node_agent *node);
 // Addresses of this machine when --node-ip gives none.
 void node_detect_ips(struct cx_strings *ret_ips);
 json_t *node_status(const struct kubelet *kubelet, const struct kubelet_settings *settings, const json_t *old);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a Node object says about this machine.
 #include "kubelet/image/registry.h"
+#include "kubelet/image/store.h"
+#include "kubelet/network/cni.h"
 #include "kubelet/node/node.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"

@@ -3,7 +3,7 @@
 // has looked at most of it before; a pod with a node of its own choice, a static pod or a race come through here only.
 #pragma once
 
-#include "kubelet/kubelet.h"
+#include "kubelet/base/kubelet.h"
 
 struct admission {
         const json_t *pod;

@@ -7,13 +7,13 @@
 
 #include <string.h>
 
-struct condition {
+struct pod_condition {
         const char *type;
         bool value;
         const char *reason, *message;
 };
 
-static void add_condition(json_t *list, const json_t *object, const json_t *last, const struct condition *c)
+static void add_condition(json_t *list, const json_t *object, const json_t *last, const struct pod_condition *c)
 {
         const char *value = c->value ? "True" : "False";
         const json_t *old = cx_json_find(cx_json_get(object, "status.conditions"), "type", c->type);
@@ -94,15 +94,15 @@ static void check_gates(const json_t *object, struct cx_buf *closed)
         }
 }
 
-static struct condition containers_ready(const struct condition_facts *facts, const char *unready)
+static struct pod_condition containers_ready(const struct condition_facts *facts, const char *unready)
 {
-        struct condition c = {"ContainersReady", true, NULL, NULL};
+        struct pod_condition c = {"ContainersReady", true, NULL, NULL};
         if (strcmp(facts->phase, "Succeeded") == 0)
-                c = (struct condition){"ContainersReady", false, "PodCompleted", NULL};
+                c = (struct pod_condition){"ContainersReady", false, "PodCompleted", NULL};
         else if (strcmp(facts->phase, "Failed") == 0)
-                c = (struct condition){"ContainersReady", false, "PodFailed", NULL};
+                c = (struct pod_condition){"ContainersReady", false, "PodFailed", NULL};
         else if (*unready)
-                c = (struct condition){"ContainersReady", false, "ContainersNotReady", unready};
+                c = (struct pod_condition){"ContainersReady", false, "ContainersNotReady", unready};
         return c;
 }
 
@@ -122,18 +122,18 @@ json_t *pod_conditions(const json_t *object, const json_t *last, const struct co
                 cx_buf_printf(&incomplete, "containers with incomplete status: [%s]", names.data);
         check_gates(object, &closed);
 
-        const struct condition sandbox = {"PodReadyToStartContainers", facts->sandbox, NULL, NULL};
-        struct condition initialized = {"Initialized", true, NULL, NULL};
+        const struct pod_condition sandbox = {"PodReadyToStartContainers", facts->sandbox, NULL, NULL};
+        struct pod_condition initialized = {"Initialized", true, NULL, NULL};
         if (strcmp(facts->phase, "Succeeded") == 0)
                 initialized.reason = "PodCompleted";
         else if (!facts->began && incomplete.length)
-                initialized = (struct condition){"Initialized", false, "ContainersNotInitialized", incomplete.data};
-        struct condition containers = containers_ready(facts, unready.data), ready = containers;
+                initialized = (struct pod_condition){"Initialized", false, "ContainersNotInitialized", incomplete.data};
+        struct pod_condition containers = containers_ready(facts, unready.data), ready = containers;
         ready.type = "Ready";
         if (ready.value && closed.length)
-                ready = (struct condition){"Ready", false, "ReadinessGatesNotReady", closed.data};
-        const struct condition scheduled = {"PodScheduled", true, NULL, NULL};
-        const struct condition *const all[] = {&sandbox, &initialized, &ready, &containers, &scheduled};
+                ready = (struct pod_condition){"Ready", false, "ReadinessGatesNotReady", closed.data};
+        const struct pod_condition scheduled = {"PodScheduled", true, NULL, NULL};
+        const struct pod_condition *const all[] = {&sandbox, &initialized, &ready, &containers, &scheduled};
         for (size_t i = 0; i < CX_ARRAY_SIZE(all); i++)
                 add_condition(list, object, last, all[i]);
         return list;

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+// Builds the environment: services, envFrom, env with their sources, and what the image says below them.
 #include "kubelet/pod/env.h"
 
+#include "kubelet/base/expand.h"
+#include "kubelet/volume/downward.h"
 #include "kubelet/volume/refs.h"
-#include "kubelet/volume/volumes.h"
 #include "libcommon/api/names.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
 
 #include <ctype.h>
 
-static const char *env_get(const struct cx_strings *env, const char *name, size_t length)
-{
-        for (size_t i = env->count; i-- > 0;)
-                if (strncmp(env->items[i], name, length) == 0 && env->items[i][length] == '=')
-                        return env->items[i] + length + 1;
-        return NULL;
-}
+#define SECRET_MAX ((size_t)4 << 20)
 
 // Sets NAME=value, in place when the name is there already.
 static void env_set(struct cx_strings *env, const char *name, const char *value)
@@ -28,47 +25,6 @@ static void env_set(struct cx_strings *env, const char *name, const char *value)
                 }
         CX_CLEANUP(cx_freep) char *pair = cx_sprintf("%s=%s", name, value);
         cx_strings_add(env, pair);
-}
-
-char *expand(const char *text, const struct cx_strings *env)
-{
-        CX_BUF out = CX_BUF_INIT_MAX(4 << 20);
-        for (const char *p = text; *p; p++) {
-                if (*p != '$' || !p[1]) {
-                        cx_buf_add_char(&out, *p);
-                        continue;
-                }
-                if (p[1] == '$') {
-                        cx_buf_add_char(&out, *p++);
-                        continue;
-                }
-                const char *end = p[1] == '(' ? strchr(p + 2, ')') : NULL;
-                if (!end) {
-                        cx_buf_add_char(&out, *p);
-                        continue;
-                }
-                const char *value = env_get(env, p + 2, (size_t)(end - p - 2));
-                if (value)
-                        cx_buf_add(&out, value);
-                else
-                        cx_buf_append(&out, p, (size_t)(end - p + 1));
-                p = end;
-        }
-        return cx_buf_detach(&out);
-}
-
-char *expand_missing(const char *text, const struct cx_strings *env)
-{
-        for (const char *p = text; *p; p++) {
-                const char *end = p[0] == '$' && p[1] == '(' ? strchr(p + 2, ')') : NULL;
-                if (end && !env_get(env, p + 2, (size_t)(end - p - 2)))
-                        return cx_strndup(p + 2, (size_t)(end - p - 2));
-                if (end)
-                        p = end;
-                else if (p[0] == '$' && p[1] == '$')
-                        p++;
-        }
-        return NULL;
 }
 
 static char *service_name(const char *name)
@@ -143,40 +99,44 @@ static void add_services(const struct kubelet *k, const json_t *pod, struct cx_s
         }
 }
 
-static int fetch(const struct kubelet *k, const json_t *pod, bool secret, const json_t *ref, json_t **ret_object,
-                 struct cx_error *err)
+// Where the values of a container's variables come from.
+struct env_source {
+        const struct kubelet *kubelet;
+        struct refs *refs;
+        const json_t *pod, *container;
+};
+
+static int fetch(const struct env_source *s, bool secret, const json_t *ref, json_t **ret_object, struct cx_error *err)
 {
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = refs_get(k->refs, cx_json_string_or(pod, "metadata.uid", ""), secret ? "secrets" : "configmaps",
-                         cx_json_string_or(pod, "metadata.namespace", "default"), cx_json_string_or(ref, "name", ""),
+        int r = refs_get(s->refs,
+                         &(struct ref_key){.pod_uid = cx_json_string_or(s->pod, "metadata.uid", ""),
+                                           .resource = secret ? "secrets" : "configmaps",
+                                           .namespace = cx_json_string_or(s->pod, "metadata.namespace", ""),
+                                           .name = cx_json_string_or(ref, "name", "")},
                          ret_object, &failure);
         if (r < 0 && failure.reason == CX_REASON_NOT_FOUND && cx_json_bool(ref, "optional", false))
                 return 1;
         return r < 0 ? cx_error_move(err, &failure) : 0;
 }
 
+// The decoded value; NULL when it is not base64, or has a zero byte, which cannot be in a variable.
 static char *secret_value(const char *encoded)
 {
-        char *data = NULL;
-        size_t length = 0;
-        if (!encoded || decode_bytes(encoded, &data, &length) < 0)
+        CX_BUF data = CX_BUF_INIT_MAX(SECRET_MAX);
+        if (!encoded || cx_base64_decode(encoded, strlen(encoded), &data) < 0 || strlen(data.data) != data.length)
                 return NULL;
-        if (strlen(data) != length) { // a zero byte cannot be in a variable
-                free(data);
-                return NULL;
-        }
-        return data;
+        return cx_buf_detach(&data);
 }
 
-static int add_from(const struct kubelet *k, const json_t *pod, const json_t *from, struct cx_strings *env,
-                    struct cx_error *err)
+static int add_from(const struct env_source *s, const json_t *from, struct cx_strings *env, struct cx_error *err)
 {
         const json_t *ref = json_object_get(from, "configMapRef");
         bool secret = !ref;
         if (secret)
                 ref = json_object_get(from, "secretRef");
         json_auto_t *object = NULL;
-        int r = fetch(k, pod, secret, ref, &object, err);
+        int r = fetch(s, secret, ref, &object, err);
         if (r != 0)
                 return r < 0 ? r : 0;
         const char *key;
@@ -192,18 +152,17 @@ static int add_from(const struct kubelet *k, const json_t *pod, const json_t *fr
 }
 
 // The value of one `valueFrom`; 1 when it is optional and absent.
-static int value_from(const struct kubelet *k, const json_t *pod, const json_t *container, const json_t *source,
-                      char **ret_value, struct cx_error *err)
+static int value_from(const struct env_source *s, const json_t *source, char **ret_value, struct cx_error *err)
 {
         const json_t *ref;
         if ((ref = json_object_get(source, "fieldRef"))) {
-                *ret_value = downward_field(pod, cx_json_string_or(ref, "fieldPath", ""));
+                *ret_value = downward_field(s->pod, cx_json_string_or(ref, "fieldPath", ""));
                 return *ret_value ? 0
                                   : cx_error_set(err, -EINVAL, "unsupported fieldPath: %s",
                                                  cx_json_string_or(ref, "fieldPath", ""));
         }
         if ((ref = json_object_get(source, "resourceFieldRef")))
-                return downward_resource(k, pod, ref, cx_json_string(container, "name"), ret_value, err);
+                return downward_resource(s->kubelet, s->pod, ref, cx_json_string(s->container, "name"), ret_value, err);
         ref = json_object_get(source, "configMapKeyRef");
         bool secret = !ref;
         if (secret)
@@ -211,7 +170,7 @@ static int value_from(const struct kubelet *k, const json_t *pod, const json_t *
         if (!ref)
                 return cx_error_set(err, -EINVAL, "a variable has a source of an unknown kind");
         json_auto_t *object = NULL;
-        int r = fetch(k, pod, secret, ref, &object, err);
+        int r = fetch(s, secret, ref, &object, err);
         if (r != 0)
                 return r;
         const char *key = cx_json_string_or(ref, "key", "");
@@ -222,18 +181,19 @@ static int value_from(const struct kubelet *k, const json_t *pod, const json_t *
         if (cx_json_bool(ref, "optional", false))
                 return 1;
         return cx_error_set(err, -ENOENT, "couldn't find key %s in %s %s/%s", key, secret ? "Secret" : "ConfigMap",
-                            cx_json_string_or(pod, "metadata.namespace", ""), cx_json_string_or(ref, "name", ""));
+                            cx_json_string_or(s->pod, "metadata.namespace", ""), cx_json_string_or(ref, "name", ""));
 }
 
-int env_build(const struct kubelet *k, const json_t *pod, const json_t *container, struct cx_strings *ret_env,
-              struct cx_error *err)
+int env_build(const struct kubelet *k, struct refs *refs, const json_t *pod, const json_t *container,
+              struct cx_strings *ret_env, struct cx_error *err)
 {
+        const struct env_source from = {k, refs, pod, container};
         CX_STRINGS env = CX_STRINGS_INIT;
         add_services(k, pod, &env);
         size_t i;
         json_t *item;
         json_array_foreach (json_object_get(container, "envFrom"), i, item) {
-                int r = add_from(k, pod, item, &env, err);
+                int r = add_from(&from, item, &env, err);
                 if (r < 0)
                         return r;
         }
@@ -243,7 +203,7 @@ int env_build(const struct kubelet *k, const json_t *pod, const json_t *containe
                 CX_CLEANUP(cx_freep) char *value = NULL;
                 int r = 0;
                 if (source)
-                        r = value_from(k, pod, container, source, &value, err);
+                        r = value_from(&from, source, &value, err);
                 else
                         value = expand(cx_json_string_or(item, "value", ""), &env);
                 if (r < 0)
@@ -262,7 +222,7 @@ void env_merge_image(const json_t *image_config, const struct cx_strings *env, s
         json_t *item;
         json_array_foreach (json_object_get(image_config, "Env"), i, item) {
                 const char *pair = cx_str(json_string_value(item));
-                if (strchr(pair, '=') && !env_get(env, pair, strcspn(pair, "=")))
+                if (strchr(pair, '=') && !expand_lookup(env, pair, strcspn(pair, "=")))
                         cx_strings_add(ret_all, pair);
         }
         for (i = 0; i < env->count; i++)

@@ -2,16 +2,14 @@
 // The environment, command and arguments of a container.
 #pragma once
 
-#include "kubelet/kubelet.h"
+#include "kubelet/base/kubelet.h"
 
-// Expands $(NAME) from "NAME=value" strings; $$ is a dollar sign; unknown names stay as they are. Owned by the caller.
-char *expand(const char *text, const struct cx_strings *env);
-// The first $(NAME) in it that is unknown; owned by the caller, NULL when all are known.
-char *expand_missing(const char *text, const struct cx_strings *env);
+struct refs;
+
 // What the pod sets for a container: service variables, envFrom, env. `pod` carries the status for field references.
 // -EINVAL and -ENOENT: CreateContainerConfigError.
-int env_build(const struct kubelet *kubelet, const json_t *pod, const json_t *container, struct cx_strings *ret_env,
-              struct cx_error *err) CX_CHECK;
+int env_build(const struct kubelet *kubelet, struct refs *refs, const json_t *pod, const json_t *container,
+              struct cx_strings *ret_env, struct cx_error *err) CX_CHECK;
 // The image's variables under the pod's.
 void env_merge_image(const json_t *image_config, const struct cx_strings *env, struct cx_strings *ret_all);
 // command and args against the image's Entrypoint and Cmd, expanded.

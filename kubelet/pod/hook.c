@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lifecycle hooks: a handler run once on the pool, whose end the pod's worker sees in the container's slot.
-#include "kubelet/pod/pods_internal.h"
+#include "kubelet/pod/hook.h"
 
-#include "kubelet/pod/pool.h"
-#include "libcommon/base/time.h"
+#include "kubelet/base/pool.h"
+#include "kubelet/probe/handler.h"
 #include "libcommon/format/json.h"
 
 struct hook_task {
@@ -13,13 +13,6 @@ struct hook_task {
         bool stopping; // preStop, else postStart
         int64_t timeout;
 };
-
-// Where a container's handlers find it.
-const char *pod_address(const struct kubelet *k, const struct sandbox *sandbox)
-{
-        const struct cx_strings *ips = sandbox && !sandbox->host_network ? &sandbox->ips : &k->node_ips;
-        return ips->count ? ips->items[0] : "127.0.0.1";
-}
 
 static void tell(const struct hook_task *t, const char *why)
 {
@@ -48,11 +41,11 @@ static void run(void *context)
         struct slot *slot = cx_map_get(&t->pod->slots, t->running->name);
         bool same = slot && cx_streq(slot->run_id, t->running->id); // and no later run of that name
         if (same && t->stopping)
-                slot->kill.hook_done = true;
+                slot->pre_stop_done = true;
         else if (same)
                 slot->post_start = r == 0 ? HOOK_DONE : HOOK_FAILED;
         pthread_mutex_unlock(&pods->lock);
-        pods_enqueue(pods, t->pod->uid);
+        pod_enqueue(t->pod);
         pod_unref(t->pod);
         json_decref(t->object);
         json_decref(t->container);
@@ -67,12 +60,9 @@ void pod_start_hook(struct pod *pod, const json_t *object, const json_t *contain
         *t = (struct hook_task){.pod = pod,
                                 .object = json_incref((json_t *)object),
                                 .container = json_incref((json_t *)container),
-                                .running = running,
+                                .running = container_ref(running),
                                 .stopping = stopping,
                                 .timeout = timeout};
-        pthread_mutex_lock(&pod->pods->lock);
-        pod->refs++;
-        pthread_mutex_unlock(&pod->pods->lock);
-        __atomic_add_fetch(&running->refs, 1, __ATOMIC_RELAXED);
+        pod_ref(pod);
         pool_run(pod->pods->kubelet->pool, run, t);
 }

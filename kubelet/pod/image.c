@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images of a pod's containers: present, pulling, or failing with a growing back-off.
-#include "kubelet/pod/pods_internal.h"
+#include "kubelet/pod/image.h"
 
+#include "kubelet/base/pool.h"
+#include "kubelet/image/pull.h"
 #include "kubelet/image/reference.h"
-#include "kubelet/pod/pool.h"
-#include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
@@ -85,7 +85,7 @@ static void not_pulled(struct pull_task *t, const struct cx_error *err)
         pthread_mutex_lock(&t->pod->pods->lock);
         struct slot *slot = cx_map_get(&t->pod->slots, t->name);
         slot->pull = PULL_FAILED;
-        slot->told_backoff = false;
+        slot->pull_told = false;
         slot->pull_delay = slot->pull_delay ? slot->pull_delay * 2 : FIRST_DELAY;
         if (slot->pull_delay > LAST_DELAY)
                 slot->pull_delay = LAST_DELAY;
@@ -117,7 +117,7 @@ static void run_pull(void *context)
                 pulled(t, record, cx_time_monotonic() - began, bytes);
         else
                 not_pulled(t, &err);
-        pods_enqueue(t->pod->pods, t->pod->uid);
+        pod_enqueue(t->pod);
         pod_unref(t->pod);
         json_decref(t->object);
         free(t->name);
@@ -125,43 +125,57 @@ static void run_pull(void *context)
         free(t);
 }
 
-static void start_pull(struct pod *pod, const json_t *object, const char *name, const char *image)
+static void start_pull(struct pod *pod, const json_t *object, struct slot *slot, const char *image)
 {
         struct pull_task *t = cx_alloc(sizeof *t);
         pthread_mutex_lock(&pod->pods->lock);
-        pod->refs++;
-        pod_slot(pod, name)->pull = PULL_RUNNING;
+        slot->pull = PULL_RUNNING;
         pthread_mutex_unlock(&pod->pods->lock);
+        pod_ref(pod);
         *t = (struct pull_task){.pod = pod,
                                 .object = json_incref((json_t *)object),
-                                .name = cx_strdup(name),
+                                .name = cx_strdup(slot->name),
                                 .image = cx_strdup(image)};
         pool_run(pod->pods->kubelet->pool, run_pull, t);
 }
 
-// The state after a failed pull: the failure once, then the back-off until its end.
-static json_t *failed(struct pod *pod, const json_t *object, const char *name, const char *image, struct slot *slot,
-                      const char *error, int64_t retry)
+// A failed pull shows its failure once, then the back-off until its end, and is begun again then.
+static void after_failure(struct pod *pod, const json_t *object, struct slot *slot, const char *image)
 {
-        int64_t now = cx_time_monotonic();
-        if (now >= retry) {
-                start_pull(pod, object, name, image);
-                return NULL;
+        pthread_mutex_lock(&pod->pods->lock);
+        CX_CLEANUP(cx_freep) char *error = cx_strdup(slot->pull_error);
+        int64_t left = slot->pull_retry - cx_time_monotonic();
+        bool told = slot->pull_told;
+        slot->pull_told = true;
+        pthread_mutex_unlock(&pod->pods->lock);
+        if (left <= 0) {
+                start_pull(pod, object, slot, image);
+                return;
         }
-        pod_again(pod, retry - now);
-        if (!slot->told_backoff) {
-                slot->told_backoff = true;
+        pod_again(pod, left);
+        if (!told) {
                 slot_waits(slot, "ErrImagePull", "%s", error);
                 pod_again(pod, 2 * CX_NS_PER_S);
-                return NULL;
+                return;
         }
         if (!cx_streq(slot->reason, "ImagePullBackOff")) {
-                pod_event(pod->pods->kubelet, object, name, "Normal", "BackOff", "Back-off pulling image \"%s\"",
+                pod_event(pod->pods->kubelet, object, slot->name, "Normal", "BackOff", "Back-off pulling image \"%s\"",
                           image);
-                pod_event(pod->pods->kubelet, object, name, "Warning", "Failed", "Error: ImagePullBackOff");
+                pod_event(pod->pods->kubelet, object, slot->name, "Warning", "Failed", "Error: ImagePullBackOff");
         }
         slot_waits(slot, "ImagePullBackOff", "Back-off pulling image \"%s\": ErrImagePull: %s", image, error);
-        return NULL;
+}
+
+// A problem that only a change of the pod or of the node's images mends: told once.
+static void refuse(struct pod *pod, const json_t *object, struct slot *slot, const char *reason, const char *event,
+                   const char *text)
+{
+        const struct kubelet *k = pod->pods->kubelet;
+        if (!cx_streq(slot->reason, reason)) {
+                pod_event(k, object, slot->name, "Warning", event, "%s", text);
+                pod_event(k, object, slot->name, "Warning", "Failed", "Error: %s", reason);
+        }
+        slot_waits(slot, reason, "%s", text);
 }
 
 json_t *pod_image(struct pod *pod, const json_t *object, const json_t *container)
@@ -173,15 +187,9 @@ json_t *pod_image(struct pod *pod, const json_t *object, const json_t *container
         IMAGE_REF ref = IMAGE_REF_INIT;
         CX_ERROR err = CX_ERROR_INIT;
         if (image_ref_parse(image, &ref, &err) < 0) {
-                if (!cx_streq(slot->reason, "InvalidImageName")) {
-                        pod_event(k, object, name, "Warning", "InspectFailed",
-                                  "Failed to apply default image tag "
-                                  "\"%s\": %s",
-                                  image, cx_error_text(&err));
-                        pod_event(k, object, name, "Warning", "Failed", "Error: InvalidImageName");
-                }
-                slot_waits(slot, "InvalidImageName", "Failed to apply default image tag \"%s\": %s", image,
-                           cx_error_text(&err));
+                CX_CLEANUP(cx_freep)
+                char *text = cx_sprintf("Failed to apply default image tag \"%s\": %s", image, cx_error_text(&err));
+                refuse(pod, object, slot, "InvalidImageName", "InspectFailed", text);
                 return NULL;
         }
         CX_CLEANUP(cx_freep) char *full = image_ref_format(&ref);
@@ -189,8 +197,6 @@ json_t *pod_image(struct pod *pod, const json_t *object, const json_t *container
         enum pull_phase phase = slot->pull;
         json_t *ready = slot->image;
         slot->image = NULL;
-        CX_CLEANUP(cx_freep) char *error = cx_strdup(slot->pull_error);
-        int64_t retry = slot->pull_retry;
         pthread_mutex_unlock(&pod->pods->lock);
         if (ready)
                 return ready;
@@ -203,18 +209,14 @@ json_t *pod_image(struct pod *pod, const json_t *object, const json_t *container
                 return present;
         }
         if (strcmp(policy, "Never") == 0) {
-                if (!cx_streq(slot->reason, "ErrImageNeverPull")) {
-                        pod_event(k, object, name, "Warning", "ErrImageNeverPull",
-                                  "Container image \"%s\" is not present with pull policy of Never", image);
-                        pod_event(k, object, name, "Warning", "Failed", "Error: ErrImageNeverPull");
-                }
-                slot_waits(slot, "ErrImageNeverPull", "Container image \"%s\" is not present with pull policy of Never",
-                           image);
+                CX_CLEANUP(cx_freep)
+                char *text = cx_sprintf("Container image \"%s\" is not present with pull policy of Never", image);
+                refuse(pod, object, slot, "ErrImageNeverPull", "ErrImageNeverPull", text);
                 pod_again(pod, 10 * CX_NS_PER_S);
-                return NULL;
+        } else if (phase == PULL_FAILED) {
+                after_failure(pod, object, slot, image);
+        } else {
+                start_pull(pod, object, slot, image);
         }
-        if (phase == PULL_FAILED)
-                return failed(pod, object, name, image, slot, error, retry);
-        start_pull(pod, object, name, image);
         return NULL;
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ending containers and pods, one step at a time: preStop hook, the stop signal, after the grace period SIGKILL. Each step
 // returns at once; the exit's event or the deadline's timer brings the worker back.
-#include "kubelet/pod/pods_internal.h"
+#include "kubelet/pod/kill.h"
 
-#include "kubelet/runtime/cgroup.h"
+#include "kubelet/pod/cgroups.h"
+#include "kubelet/pod/hook.h"
 #include "kubelet/volume/volumes.h"
-#include "libcommon/base/log.h"
-#include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
@@ -24,28 +23,20 @@ static void send_stop(struct pod *pod, struct slot *slot, struct container *c, i
 
 bool pod_kill(struct pod *pod, const json_t *object, struct container *c, int64_t grace, const char *why)
 {
-        struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         struct container_state state;
         container_state(k->runtime, c, &state);
         if (state.status == CONTAINER_EXITED)
                 return true;
         struct slot *slot = pod_slot(pod, c->name);
         int64_t now = cx_time_monotonic();
-        pthread_mutex_lock(&pod->pods->lock);
-        bool hook_done = slot->kill.hook_done;
-        pthread_mutex_unlock(&pod->pods->lock);
+        bool hook_done = slot_pre_stop_done(pod, slot);
         if (slot->kill.phase == KILL_NONE) {
                 pod_event(k, object, c->name, "Normal", "Killing", "%s", why);
-                probes_remove(k->probes, pod->uid, c->name);
+                probes_remove(pod->pods->probes, pod->uid, c->name);
                 slot->kill.started = now;
                 slot->kill.deadline = now + grace * CX_NS_PER_S;
-                pthread_mutex_lock(&pod->pods->lock);
-                slot->kill.hook_done = false;
-                if (!cx_streq(slot->run_id, c->id)) { // found again after our restart
-                        free(slot->run_id);
-                        slot->run_id = cx_strdup(c->id);
-                }
-                pthread_mutex_unlock(&pod->pods->lock);
+                slot_begin_end(pod, slot, c->id);
                 const json_t *spec = pod_container(object, c->name, NULL);
                 if (grace > 0 && cx_json_get(spec, "lifecycle.preStop")) {
                         slot->kill.phase = KILL_HOOK;
@@ -109,8 +100,8 @@ bool pod_kill_all(struct pod *pod, const json_t *object, int64_t grace)
 
 int pod_tear_down(struct pod *pod, struct cx_error *err)
 {
-        struct kubelet *k = pod->pods->kubelet;
-        probes_remove(k->probes, pod->uid, NULL);
+        const struct kubelet *k = pod->pods->kubelet;
+        probes_remove(pod->pods->probes, pod->uid, NULL);
         for (;;) {
                 CX_CLEANUP(sandbox_unrefp) struct sandbox *sandbox = runtime_sandbox(k->runtime, pod->uid);
                 if (!sandbox)
@@ -119,19 +110,10 @@ int pod_tear_down(struct pod *pod, struct cx_error *err)
                 if (r < 0)
                         return cx_error_wrap(err, "cannot remove the sandbox");
         }
-        int r = volumes_tear_down(k->volumes, pod->uid, err);
+        int r = volumes_tear_down(pod->pods->volumes, pod->uid, err);
         if (r < 0)
                 return r;
-        // The tier is in the path: with an object that knows no containers (an orphan's) all are tried.
-        static const char *const tiers[] = {"", "/burstable", "/besteffort"};
-        for (size_t t = 0; t < CX_ARRAY_SIZE(tiers); t++) {
-                CX_CLEANUP(cx_freep)
-                char *path = cx_sprintf("%s/kubepods%s/pod%s", runtime_cgroup_root(k->runtime), tiers[t], pod->uid);
-                r = cgroup_remove(path, err);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return pod_cgroup_remove(k, pod->uid, err);
 }
 
 int pod_forget_containers(struct pod *pod, struct cx_error *err)

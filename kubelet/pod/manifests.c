@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Static pods: manifests are read, made whole and told to the pods, again whenever inotify sees a change.
 #include "kubelet/pod/manifests.h"
 
 #include "kubelet/pod/pods.h"
@@ -18,7 +19,8 @@
 #include <sys/stat.h>
 
 struct manifests {
-        const struct kubelet *kubelet;
+        struct pods *pods;
+        const char *node;
         char *path;
         struct cx_map known; // uid → "" of what was told
         pthread_t thread;
@@ -110,7 +112,7 @@ static void read_one(struct manifests *m, const char *path, struct cx_map *seen)
         struct stat st;
         if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || cx_buf_read_file(&text, path) < 0)
                 return;
-        if (manifest_parse(text.data, text.length, path, m->kubelet->node_name, &pod, &err) < 0) {
+        if (manifest_parse(text.data, text.length, path, m->node, &pod, &err) < 0) {
                 cx_err(&err, "Cannot use a static pod manifest", "path", path);
                 return;
         }
@@ -121,7 +123,7 @@ static void read_one(struct manifests *m, const char *path, struct cx_map *seen)
                 return;
         }
         cx_map_set(&m->known, uid, (void *)"");
-        pods_set(m->kubelet->pods, pod, true);
+        pods_set(m->pods, pod, true);
 }
 
 static void read_all(struct manifests *m)
@@ -140,7 +142,7 @@ static void read_all(struct manifests *m)
                 closedir(dir);
         CX_MAP_FOREACH (&m->known, old) {
                 if (!cx_map_has(&seen, old->key)) {
-                        pods_remove(m->kubelet->pods, old->key);
+                        pods_remove(m->pods, old->key);
                         cx_map_remove(&m->known, old->key);
                 }
         }
@@ -161,11 +163,12 @@ static void *watch(void *context)
         }
 }
 
-int manifests_start(const struct kubelet *kubelet, const char *path, struct manifests **ret_manifests,
+int manifests_start(struct pods *pods, const char *node, const char *path, struct manifests **ret_manifests,
                     struct cx_error *err)
 {
         struct manifests *m = cx_alloc(sizeof *m);
-        m->kubelet = kubelet;
+        m->pods = pods;
+        m->node = node;
         m->path = cx_strdup(path);
         m->inotify_fd = inotify_init1(IN_CLOEXEC);
         m->stop_fd = eventfd(0, EFD_CLOEXEC);

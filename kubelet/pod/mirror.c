@@ -2,9 +2,9 @@
 // Mirror pods: pictures in the apiserver of the static pods that run here, so that users of the API see them. For every
 // "namespace/name" the picture that the watch shows is compared with the static pod: a missing one is made, one of another
 // version, of no static pod or marked for deletion is removed (and then made again), a good one gets the status.
-#include "kubelet/pod/pods_internal.h"
+#include "kubelet/pod/mirror.h"
 
-#include "libcommon/base/log.h"
+#include "kubelet/pod/api.h"
 #include "libcommon/format/json.h"
 
 #define HASH "kubernetes.io/config.hash"
@@ -23,13 +23,15 @@ void mirror_free(void *p)
         free(mirror);
 }
 
+#define PREFIX "mirror:"
+
 static void enqueue(struct pods *pods, const char *key)
 {
-        CX_CLEANUP(cx_freep) char *item = cx_sprintf(MIRROR_PREFIX "%s", key);
+        CX_CLEANUP(cx_freep) char *item = cx_sprintf(PREFIX "%s", key);
         cx_workqueue_add(pods->status_queue, item);
 }
 
-void pods_mirror(struct pods *pods, const json_t *object, bool gone)
+void mirror_seen(struct pods *pods, const json_t *object, bool gone)
 {
         const json_t *metadata = json_object_get(object, "metadata");
         CX_CLEANUP(cx_freep)
@@ -52,12 +54,12 @@ void pods_mirror(struct pods *pods, const json_t *object, bool gone)
         enqueue(pods, key);
 }
 
-void pod_mirror_changed(struct pod *pod)
+void mirror_changed(struct pod *pod)
 {
         enqueue(pod->pods, pod->key);
 }
 
-void pods_mirror_all(struct pods *pods)
+void mirror_all(struct pods *pods)
 {
         CX_STRINGS keys = CX_STRINGS_INIT;
         pthread_mutex_lock(&pods->lock);
@@ -99,12 +101,18 @@ static struct pod *find_static(struct pods *pods, const char *key)
         return NULL;
 }
 
-int mirror_sync(struct pods *pods, const char *key, struct cx_error *err)
+bool mirror_is_key(const char *key)
 {
+        return cx_has_prefix(key, PREFIX);
+}
+
+int mirror_sync(struct pods *pods, const char *item, struct cx_error *err)
+{
+        const char *key = item + strlen(PREFIX);
         pthread_mutex_lock(&pods->lock);
         struct pod *pod = find_static(pods, key);
         const struct mirror *mirror = cx_map_get(&pods->mirrors, key);
-        if (!pods->sources_ready) { // which static pods there are is not known yet: pods_mirror_all comes
+        if (!pods->sources_ready) { // which static pods there are is not known yet: mirror_all comes
                 pthread_mutex_unlock(&pods->lock);
                 return 0;
         }

@@ -1,122 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pod map, its sources, and the worker that every event leads to.
-#include "kubelet/pod/pods_internal.h"
+#include "kubelet/pod/pods.h"
 
-#include "kubelet/runtime/cgroup.h"
+#include "kubelet/pod/cgroups.h"
+#include "kubelet/pod/kill.h"
+#include "kubelet/pod/mirror.h"
+#include "kubelet/pod/publish.h"
+#include "kubelet/pod/sync.h"
 #include "kubelet/volume/volumes.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
-#include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #define WORKERS 16
 
-static void slot_free(void *p)
+void pods_changed(void *context, const char *uid)
 {
-        struct slot *slot = p;
-        free(slot->name);
-        json_decref(slot->image);
-        free(slot->pull_error);
-        free(slot->message);
-        free(slot->seen_exit);
-        free(slot->run_id);
-        free(slot);
-}
-
-struct slot *pod_slot(struct pod *pod, const char *name)
-{
-        struct slot *slot = cx_map_get(&pod->slots, name);
-        if (!slot) {
-                slot = cx_alloc(sizeof *slot);
-                slot->name = cx_strdup(name);
-                cx_map_set(&pod->slots, name, slot);
-        }
-        return slot;
-}
-
-void slot_waits(struct slot *slot, const char *reason, const char *format, ...)
-{
-        va_list args;
-        CX_BUF text = CX_BUF_INIT_MAX(8192);
-        va_start(args, format);
-        cx_buf_vprintf(&text, format, args);
-        va_end(args);
-        free(slot->message);
-        slot->message = cx_buf_detach(&text);
-        slot->reason = reason;
-}
-
-void slot_ok(struct slot *slot)
-{
-        free(slot->message);
-        slot->message = NULL;
-        slot->reason = NULL;
-}
-
-void pod_again(struct pod *pod, int64_t ns)
-{
-        if (ns < pod->again)
-                pod->again = ns;
-}
-
-void pod_unref(struct pod *pod)
-{
-        pthread_mutex_lock(&pod->pods->lock);
-        bool last = --pod->refs == 0;
-        pthread_mutex_unlock(&pod->pods->lock);
-        if (!last)
-                return;
-        free(pod->uid);
-        free(pod->key);
-        free(pod->mirror_uid);
-        json_decref(pod->object);
-        json_decref(pod->status);
-        cx_map_release(&pod->slots);
-        free(pod->failed_reason);
-        free(pod->failed_message);
-        free(pod);
-}
-
-struct pod *pod_ref(struct pods *pods, const char *uid)
-{
-        pthread_mutex_lock(&pods->lock);
-        struct pod *pod = cx_map_get(&pods->map, uid);
-        if (pod)
-                pod->refs++;
-        pthread_mutex_unlock(&pods->lock);
-        return pod;
-}
-
-void pods_enqueue(struct pods *pods, const char *uid)
-{
-        cx_workqueue_add(pods->queue, uid);
-}
-
-// Under the lock.
-static struct pod *add_pod(struct pods *pods, const char *uid, json_t *object_steal)
-{
-        struct pod *pod = cx_alloc(sizeof *pod);
-        pod->refs = 1;
-        pod->pods = pods;
-        pod->uid = cx_strdup(uid);
-        pod->key = cx_sprintf("%s/%s", cx_json_string_or(object_steal, "metadata.namespace", ""),
-                              cx_json_string_or(object_steal, "metadata.name", ""));
-        pod->object = object_steal;
-        pod->slots = (struct cx_map)CX_MAP_INIT_FREE(slot_free);
-        // Restart counts go on from what was last reported, should the records here be lost.
-        static const char *const lists[] = {"status.initContainerStatuses", "status.containerStatuses"};
-        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
-                size_t i;
-                json_t *status;
-                json_array_foreach (cx_json_get(object_steal, lists[l]), i, status) {
-                        struct slot *slot = pod_slot(pod, cx_json_string_or(status, "name", ""));
-                        slot->restarts = (int)cx_json_int(status, "restartCount", 0);
-                        if (cx_json_string(status, "containerID"))
-                                slot->restarts++;
-                }
-        }
-        cx_map_set(&pods->map, uid, pod);
-        return pod;
+        cx_workqueue_add(((struct pods *)context)->queue, uid);
 }
 
 void pods_set(struct pods *pods, json_t *object_steal, bool is_static)
@@ -130,15 +31,16 @@ void pods_set(struct pods *pods, json_t *object_steal, bool is_static)
         pthread_mutex_lock(&pods->lock);
         struct pod *pod = cx_map_get(&pods->map, key);
         if (!pod) {
-                pod = add_pod(pods, key, object_steal);
+                pod = pod_new(pods, key, object_steal);
                 pod->is_static = is_static;
+                cx_map_set(&pods->map, key, pod);
         } else {
                 json_decref(pod->object);
                 pod->object = object_steal;
                 pod->gone = false;
         }
         pthread_mutex_unlock(&pods->lock);
-        pods_enqueue(pods, key);
+        pods_changed(pods, key);
 }
 
 void pods_remove(struct pods *pods, const char *uid)
@@ -152,9 +54,9 @@ void pods_remove(struct pods *pods, const char *uid)
         pthread_mutex_unlock(&pods->lock);
         if (!pod)
                 return;
-        pods_enqueue(pods, uid);
+        pod_enqueue(pod);
         if (pod->is_static)
-                pod_mirror_changed(pod);
+                mirror_changed(pod);
         pod_unref(pod);
 }
 
@@ -174,56 +76,45 @@ static void adopt_orphan(struct pods *pods, const char *uid)
         }
         json_t *object = json_pack("{s:{s:s, s:s, s:s}, s:{s:[], s:i}}", "metadata", "namespace", namespace, "name",
                                    name, "uid", uid, "spec", "containers", "terminationGracePeriodSeconds", 30);
+        struct pod *pod = pod_new(pods, uid, object);
+        pod->gone = true;
         pthread_mutex_lock(&pods->lock);
         bool known = cx_map_has(&pods->map, uid);
         if (!known)
-                add_pod(pods, uid, object)->gone = true;
+                cx_map_set(&pods->map, uid, pod);
         pthread_mutex_unlock(&pods->lock);
         if (known) {
-                json_decref(object);
+                pod_unref(pod);
                 return;
         }
         cx_info("Removing what is left of a pod that no longer exists", "pod", name, "namespace", namespace, "uid",
                 uid);
-        pods_enqueue(pods, uid);
+        pods_changed(pods, uid);
 }
 
-// Control groups of pods that are gone (made before a crash, say) are removed by name.
-static void remove_orphan_cgroups(struct pods *pods)
+static bool knows(void *context, const char *uid)
 {
-        static const char *const tiers[] = {"", "/burstable", "/besteffort"};
-        for (size_t t = 0; t < CX_ARRAY_SIZE(tiers); t++) {
-                CX_CLEANUP(cx_freep)
-                char *tier = cx_sprintf("%s/kubepods%s", runtime_cgroup_root(pods->kubelet->runtime), tiers[t]);
-                json_auto_t *children = cgroup_children(tier);
-                size_t i;
-                json_t *child;
-                json_array_foreach (children, i, child) {
-                        const char *name = json_string_value(child);
-                        CX_CLEANUP(pod_unrefp)
-                        struct pod *pod = cx_has_prefix(name, "pod") ? pod_ref(pods, name + 3) : NULL;
-                        if (pod || !cx_has_prefix(name, "pod"))
-                                continue;
-                        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", tier, name);
-                        CX_ERROR err = CX_ERROR_INIT;
-                        if (cgroup_remove(path, &err) < 0)
-                                cx_err(&err, "Cannot remove an orphaned control group");
-                }
-        }
+        CX_CLEANUP(pod_unrefp) struct pod *pod = pod_find(context, uid);
+        return pod != NULL;
+}
+
+void pods_mirror(struct pods *pods, const json_t *object, bool gone)
+{
+        mirror_seen(pods, object, gone);
 }
 
 void pods_sources_ready(struct pods *pods)
 {
         CX_STRINGS uids = CX_STRINGS_INIT;
         runtime_pods(pods->kubelet->runtime, &uids);
-        volumes_pods(pods->kubelet->volumes, &uids);
+        volumes_pods(pods->volumes, &uids);
         for (size_t i = 0; i < uids.count; i++)
                 adopt_orphan(pods, uids.items[i]);
-        remove_orphan_cgroups(pods);
+        pod_cgroups_remove_orphans(pods->kubelet, knows, pods);
         pthread_mutex_lock(&pods->lock);
         pods->sources_ready = true;
         pthread_mutex_unlock(&pods->lock);
-        pods_mirror_all(pods);
+        mirror_all(pods);
 }
 
 static int drop_pod(struct pods *pods, struct pod *pod, struct cx_error *err)
@@ -246,7 +137,7 @@ static int drop_pod(struct pods *pods, struct pod *pod, struct cx_error *err)
 static int reconcile(void *context, const char *uid, int64_t *retry_after, struct cx_error *err)
 {
         struct pods *pods = context;
-        CX_CLEANUP(pod_unrefp) struct pod *pod = pod_ref(pods, uid);
+        CX_CLEANUP(pod_unrefp) struct pod *pod = pod_find(pods, uid);
         if (!pod)
                 return 0;
         pthread_mutex_lock(&pods->lock);
@@ -268,7 +159,7 @@ static int reconcile(void *context, const char *uid, int64_t *retry_after, struc
         return r;
 }
 
-struct pods *pods_new(struct kubelet *kubelet)
+struct pods *pods_new(const struct kubelet *kubelet)
 {
         struct pods *pods = cx_alloc(sizeof *pods);
         pods->kubelet = kubelet;
@@ -280,8 +171,11 @@ struct pods *pods_new(struct kubelet *kubelet)
         return pods;
 }
 
-void pods_start(struct pods *pods)
+void pods_start(struct pods *pods, const struct pods_parts *parts)
 {
+        pods->refs = parts->refs;
+        pods->volumes = parts->volumes;
+        pods->probes = parts->probes;
         pods->workers = cx_workers_start(pods->queue, WORKERS, reconcile, pods);
         if (pods->kubelet->rest)
                 pods->status_workers = cx_workers_start(pods->status_queue, 6, pod_write_status, pods);
@@ -346,19 +240,6 @@ json_t *pods_list(struct pods *pods)
         pthread_mutex_lock(&pods->lock);
         CX_MAP_FOREACH (&pods->map, entry) {
                 json_array_append_new(list, with_status(entry->value));
-        }
-        pthread_mutex_unlock(&pods->lock);
-        return list;
-}
-
-json_t *pods_others(struct pods *pods, const char *uid)
-{
-        json_t *list = json_array();
-        pthread_mutex_lock(&pods->lock);
-        CX_MAP_FOREACH (&pods->map, entry) {
-                struct pod *pod = entry->value;
-                if (pod->admitted && !pod->torn_down && strcmp(pod->uid, uid) != 0)
-                        json_array_append(list, pod->object);
         }
         pthread_mutex_unlock(&pods->lock);
         return list;

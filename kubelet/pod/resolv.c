@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pod's resolv.conf from its dnsPolicy and dnsConfig.
-#include "kubelet/pod/pods_internal.h"
+#include "kubelet/pod/resolv.h"
 
 #include "libcommon/format/json.h"
 
 #define MAX_NAMESERVERS 3
 #define MAX_SEARCHES 32
 
-struct resolver {
+struct resolv_lists {
         struct cx_strings servers, searches, options;
 };
 
@@ -17,7 +17,7 @@ static void add_unique(struct cx_strings *list, const char *text, size_t max)
                 cx_strings_add(list, text);
 }
 
-static void read_host(const char *path, struct resolver *to)
+static void read_host(const char *path, struct resolv_lists *to)
 {
         CX_BUF text = CX_BUF_INIT_MAX(65536);
         if (!path || !*path || cx_buf_read_file(&text, path) < 0)
@@ -46,7 +46,7 @@ static void read_host(const char *path, struct resolver *to)
         }
 }
 
-static void merge_config(const json_t *config, struct resolver *to)
+static void merge_config(const json_t *config, struct resolv_lists *to)
 {
         size_t i;
         json_t *item;
@@ -71,7 +71,7 @@ static void merge_config(const json_t *config, struct resolver *to)
 
 char *pod_resolv_conf(const struct kubelet *k, const json_t *object)
 {
-        struct resolver own = {0}, host = {0};
+        struct resolv_lists own = {0}, host = {0};
         const char *policy = cx_json_string_or(object, "spec.dnsPolicy", "ClusterFirst");
         bool host_network = cx_json_bool(object, "spec.hostNetwork", false);
         bool cluster = strcmp(policy, "ClusterFirstWithHostNet") == 0 ||
@@ -93,7 +93,7 @@ char *pod_resolv_conf(const struct kubelet *k, const json_t *object)
                 cx_strings_add(&own.options, "ndots:5");
         } else if (strcmp(policy, "None") != 0) {
                 own = host;
-                host = (struct resolver){0};
+                host = (struct resolv_lists){0};
         }
         merge_config(cx_json_get(object, "spec.dnsConfig"), &own);
         CX_BUF text = CX_BUF_INIT_MAX(65536);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starting one run of a container: image, environment, mounts, runtime, postStart hook; and the crash back-off before it.
-#include "kubelet/pod/pods_internal.h"
+#include "kubelet/pod/start.h"
 
+#include "kubelet/pod/cgroups.h"
 #include "kubelet/pod/env.h"
-#include "kubelet/runtime/cgroup.h"
-#include "kubelet/volume/volumes.h"
+#include "kubelet/pod/hook.h"
+#include "kubelet/pod/image.h"
+#include "kubelet/volume/mounts.h"
 #include "libcommon/base/log.h"
-#include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
@@ -16,7 +17,7 @@
 #define QUIET_US (600 * CX_US_PER_S)
 
 // True while a container that keeps ending must wait.
-static bool backing_off(struct pod *pod, const json_t *object, struct slot *slot, const struct run *run)
+static bool backing_off(struct pod *pod, const json_t *object, struct slot *slot, const struct pod_run *run)
 {
         if (!run->now)
                 return false;
@@ -98,12 +99,12 @@ static void prune(struct pod *pod, const char *name)
 static int run_container(struct pod *pod, const json_t *object, const json_t *container, const json_t *image,
                          struct sandbox *sandbox, int attempt, struct container **ret_container, struct cx_error *err)
 {
-        struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         CX_STRINGS own = CX_STRINGS_INIT;
         CX_STRINGS env = CX_STRINGS_INIT;
         CX_STRINGS args = CX_STRINGS_INIT;
         json_auto_t *full = object_with_ips(object, k, sandbox);
-        int r = env_build(k, full, container, &own, err);
+        int r = env_build(k, pod->pods->refs, full, container, &own, err);
         if (r < 0)
                 return r == -ENOENT || r == -EHOSTUNREACH ? -EINVAL : r;
         env_merge_image(json_object_get(image, "config"), &own, &env);
@@ -118,9 +119,8 @@ static int run_container(struct pod *pod, const json_t *object, const json_t *co
                         cx_strings_add(&env, pair);
         }
         args_build(container, json_object_get(image, "config"), &own, &args);
-        struct spec_mount *mounts = NULL;
-        size_t n_mounts = 0;
-        r = volumes_mounts(k->volumes, object, container, &own, &mounts, &n_mounts, err);
+        VOLUME_MOUNTS mounts = {0};
+        r = volume_mounts_make(pod->pods->volumes, object, container, &own, &mounts, err);
         if (r < 0)
                 return -EINVAL;
         CX_CLEANUP(cx_freep) char *cgroup = pod_cgroup(k, object);
@@ -137,18 +137,16 @@ static int run_container(struct pod *pod, const json_t *object, const json_t *co
                                           .pod_cgroup = cgroup,
                                           .args = &args,
                                           .env = &env,
-                                          .mounts = mounts,
-                                          .n_mounts = n_mounts,
+                                          .mounts = mounts.items,
+                                          .n_mounts = mounts.count,
                                           .node_memory = k->node_memory};
-        r = container_run(k->runtime, &config, ret_container, err);
-        spec_mounts_free(mounts, n_mounts);
-        return r;
+        return container_run(k->runtime, &config, ret_container, err);
 }
 
 void pod_start_container(struct pod *pod, const json_t *object, const json_t *container, struct sandbox *sandbox,
-                         const struct run *run)
+                         const struct pod_run *run)
 {
-        struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         const char *name = cx_json_string_or(container, "name", "");
         struct slot *slot = pod_slot(pod, name);
         if (backing_off(pod, object, slot, run))
@@ -174,19 +172,13 @@ void pod_start_container(struct pod *pod, const json_t *object, const json_t *co
         }
         slot_ok(slot);
         pod_event(k, object, name, "Normal", "Created", "Created container: %s", name);
-        pthread_mutex_lock(&pod->pods->lock);
-        free(slot->run_id);
-        slot->run_id = cx_strdup(made->id);
+        bool hook = r == 0 && cx_json_get(container, "lifecycle.postStart");
+        slot_set_run(pod, slot, made->id, hook ? HOOK_RUNNING : HOOK_NONE);
         slot->kill.phase = KILL_NONE;
         slot->rerun = false;
-        bool hook = cx_json_get(container, "lifecycle.postStart") != NULL;
-        slot->post_start = hook ? HOOK_RUNNING : HOOK_NONE;
-        pthread_mutex_unlock(&pod->pods->lock);
         if (r < 0) {
                 pod_event(k, object, name, "Warning", "Failed", "Error: %s", cx_error_text(&err));
-                slot->post_start = HOOK_NONE;
-                slot->reason = "RunContainerError";
-                slot->message = cx_strdup(cx_error_text(&err));
+                slot_waits(slot, "RunContainerError", "%s", cx_error_text(&err));
                 pod_again(pod, CX_NS_PER_S);
                 if (!slot->delay)
                         raise_delay(slot);

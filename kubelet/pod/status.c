@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The status of a pod from its object and what runs: container statuses, phase, conditions, addresses. Pure but for reading
 // termination messages.
-#include "kubelet/pod/pods_internal.h"
+#include "kubelet/pod/status.h"
 
-#include "kubelet/log_line.h"
+#include "kubelet/base/log_line.h"
 #include "kubelet/pod/conditions.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -117,7 +117,7 @@ static json_t *waiting(const char *reason, const char *message)
         return json_pack("{s:o}", "waiting", out);
 }
 
-struct tally {
+struct container_tally {
         size_t total, waiting, running, stopped, succeeded, ready;
         bool unstarted; // a waiting container that never ran
 };
@@ -130,7 +130,7 @@ static size_t message_share(const json_t *object)
 }
 
 // The present and the last state of one container.
-static void states_of(struct pod *pod, const json_t *object, const json_t *container, const struct run *run,
+static void states_of(struct pod *pod, const json_t *object, const json_t *container, const struct pod_run *run,
                       const struct slot *slot, bool may_start, json_t **ret_state, json_t **ret_last)
 {
         bool over = pod->terminating || pod->failed_reason;
@@ -209,20 +209,20 @@ static void add_made(const struct kubelet *k, const json_t *container, const str
 }
 
 static json_t *container_status(struct pod *pod, const json_t *object, const json_t *container,
-                                const struct containers *list, bool init, bool may_start, struct tally *tally)
+                                const struct containers *list, bool init, bool may_start, struct container_tally *tally)
 {
-        struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         const char *name = cx_json_string_or(container, "name", "");
-        struct run run = run_of(pod, list, name);
+        struct pod_run run = run_of(pod, list, name);
         struct slot *slot = pod_slot(pod, name);
         json_t *state = NULL, *last = NULL;
         states_of(pod, object, container, &run, slot, may_start, &state, &last);
         bool running = run.now && run.state.status == CONTAINER_RUNNING;
-        bool started = slot_started(pod, slot, container, &run);
+        bool started = run_started(pod, slot, container, &run);
         bool sidecar = is_sidecar(container);
         bool ready = started && !pod->terminating;
         if (ready && json_object_get(container, "readinessProbe"))
-                ready = probes_result(k->probes, run.now->id, PROBE_READINESS) == PROBE_SUCCESS;
+                ready = probes_result(pod->pods->probes, run.now->id, PROBE_READINESS) == PROBE_SUCCESS;
         if (init && !sidecar)
                 ready = run.now && run.state.status == CONTAINER_EXITED && run.state.exit_code == 0;
         json_t *terminal = json_object_get(state, "terminated");
@@ -248,7 +248,7 @@ static json_t *container_status(struct pod *pod, const json_t *object, const jso
 }
 
 static const char *phase_of(struct pod *pod, const json_t *object, size_t init_left, bool init_failed,
-                            const struct tally *t)
+                            const struct container_tally *t)
 {
         const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
         const char *before = cx_json_string_or(object, "status.phase", "");
@@ -328,9 +328,9 @@ static bool is_past(const struct pod *pod, const json_t *object, const struct co
                (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0);
 }
 
-json_t *pod_make_status(struct pod *pod, const json_t *object, struct sandbox *sandbox)
+json_t *pod_make_status(struct pod *pod, const json_t *object, const struct sandbox *sandbox)
 {
-        struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         CONTAINERS list = {0};
         if (pod->rejected)
                 return rejected_status(pod, object);
@@ -338,7 +338,7 @@ json_t *pod_make_status(struct pod *pod, const json_t *object, struct sandbox *s
         if (is_past(pod, object, &list))
                 return json_deep_copy(json_object_get(object, "status"));
         json_t *init = json_array(), *main_list = json_array(), *container;
-        struct tally init_tally = {0}, tally = {0};
+        struct container_tally init_tally = {0}, tally = {0};
         bool may_start = true, init_failed = false;
         size_t i, init_left = 0;
         const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");

@@ -1,131 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 // sync_pod: straight-line code that looks at what a pod should be and what is there, and does what is missing. It runs again
 // after every event about the pod, so it never waits for anything but short calls.
-#include "kubelet/pod/pods_internal.h"
+#include "kubelet/pod/sync.h"
 
 #include "kubelet/pod/admit.h"
-#include "kubelet/runtime/cgroup.h"
+#include "kubelet/pod/cgroups.h"
+#include "kubelet/pod/kill.h"
+#include "kubelet/pod/publish.h"
+#include "kubelet/pod/resolv.h"
+#include "kubelet/pod/start.h"
 #include "kubelet/volume/volumes.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
-#include "libcommon/api/quantity.h"
-
 #include <assert.h>
-
-struct run run_of(struct pod *pod, const struct containers *list, const char *name)
-{
-        struct run run = {0};
-        for (size_t i = list->count; i-- > 0 && !run.before;) {
-                if (strcmp(list->items[i]->name, name) != 0)
-                        continue;
-                *(run.now ? &run.before : &run.now) = list->items[i];
-        }
-        if (run.now)
-                container_state(pod->pods->kubelet->runtime, run.now, &run.state);
-        if (run.before)
-                container_state(pod->pods->kubelet->runtime, run.before, &run.before_state);
-        return run;
-}
-
-bool is_sidecar(const json_t *container)
-{
-        return strcmp(cx_json_string_or(container, "restartPolicy", ""), "Always") == 0;
-}
-
-bool should_restart(const json_t *object, const json_t *container, const struct container_state *state)
-{
-        const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
-        bool init = cx_json_find(cx_json_get(object, "spec.initContainers"), "name",
-                                 cx_json_string_or(container, "name", "")) != NULL;
-        if (is_sidecar(container))
-                return true;
-        if (init)
-                return state->exit_code != 0 && strcmp(policy, "Never") != 0;
-        return strcmp(policy, "Always") == 0 || (strcmp(policy, "OnFailure") == 0 && state->exit_code != 0);
-}
-
-bool slot_started(struct pod *pod, const struct slot *slot, const json_t *container, const struct run *run)
-{
-        if (!run->now || run->state.status != CONTAINER_RUNNING)
-                return false;
-        if (slot->post_start == HOOK_RUNNING && cx_streq(slot->run_id, run->now->id))
-                return false;
-        return !json_object_get(container, "startupProbe") ||
-               probes_result(pod->pods->kubelet->probes, run->now->id, PROBE_STARTUP) == PROBE_SUCCESS;
-}
 
 // --- preparing -------------------------------------------------------------------------------------------------------
 
-char *pod_cgroup(const struct kubelet *k, const json_t *object)
-{
-        const char *qos = pod_qos(object);
-        return cx_sprintf("%s/kubepods%s/pod%s", runtime_cgroup_root(k->runtime),
-                          strcmp(qos, "Guaranteed") == 0  ? ""
-                          : strcmp(qos, "Burstable") == 0 ? "/burstable"
-                                                          : "/besteffort",
-                          cx_json_string_or(object, "metadata.uid", "none"));
-}
-
-char *pod_log_folder(const struct kubelet *k, const json_t *object)
-{
-        return cx_sprintf("%s/%s_%s_%s", k->log_root, cx_json_string_or(object, "metadata.namespace", ""),
-                          cx_json_string_or(object, "metadata.name", ""),
-                          cx_json_string_or(object, "metadata.uid", "none"));
-}
-
-static struct cgroup_limits pod_limits(const struct kubelet *k, const json_t *object)
-{
-        int64_t cpu = 0, cpu_limit = 0, memory = 0;
-        bool all_cpu = true, all_memory = true;
-        size_t i;
-        json_t *container;
-        json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
-                const json_t *limits = cx_json_get(container, "resources.limits");
-                const json_t *asked = cx_json_get(container, "resources.requests.cpu");
-                int64_t limit = cx_quantity_milli_of(json_object_get(limits, "cpu"));
-                int64_t bytes = cx_quantity_value_of(json_object_get(limits, "memory"));
-                cpu += asked ? cx_quantity_milli_of(asked) : limit;
-                cpu_limit += limit;
-                memory += bytes;
-                all_cpu = all_cpu && limit > 0;
-                all_memory = all_memory && bytes > 0;
-        }
-        json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
-                const json_t *limits = cx_json_get(container, "resources.limits");
-                int64_t limit = cx_quantity_milli_of(json_object_get(limits, "cpu"));
-                int64_t bytes = cx_quantity_value_of(json_object_get(limits, "memory"));
-                all_cpu = all_cpu && limit > 0;
-                all_memory = all_memory && bytes > 0;
-                cpu_limit = is_sidecar(container) ? cpu_limit + limit : limit > cpu_limit ? limit : cpu_limit;
-                memory = is_sidecar(container) ? memory + bytes : bytes > memory ? bytes : memory;
-        }
-        return (struct cgroup_limits){.cpu_shares = cgroup_shares(cpu),
-                                      .cpu_quota_us = all_cpu && cpu_limit > 0 ? cgroup_quota(cpu_limit) : 0,
-                                      .memory = all_memory && memory > 0 ? memory : 0,
-                                      .pids = k->pids_limit > 0 ? k->pids_limit : 0};
-}
-
 static int prepare(struct pod *pod, const json_t *object, struct cx_error *err)
 {
-        struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         int64_t again = INT64_MAX;
-        int r = volumes_set_up(k->volumes, object, &again, err);
+        int r = volumes_set_up(pod->pods->volumes, object, &again, err);
         if (r < 0)
                 return r;
         pod_again(pod, again);
         if (pod->was_up)
                 return 0;
-        CX_CLEANUP(cx_freep) char *cgroup = pod_cgroup(k, object);
-        struct cgroup_limits limits = pod_limits(k, object);
-        return cgroup_apply(cgroup, &limits, err);
+        return pod_cgroup_make(k, object, err);
 }
 
 static int make_sandbox(struct pod *pod, const json_t *object, int attempt, struct sandbox **ret_sandbox,
                         struct cx_error *err)
 {
-        struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         CX_CLEANUP(cx_freep) char *resolv = pod_resolv_conf(k, object);
         CX_CLEANUP(cx_freep)
         char *hostname = cx_strndup(
@@ -154,7 +63,7 @@ static int make_sandbox(struct pod *pod, const json_t *object, int attempt, stru
 // The pod's sandbox, made when there is none or it was lost (a reboot); with a lost one its containers are over too.
 static int ensure_sandbox(struct pod *pod, const json_t *object, struct sandbox **ret_sandbox, struct cx_error *err)
 {
-        struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         struct sandbox *sandbox = runtime_sandbox(k->runtime, pod->uid);
         int attempt = 0;
         if (sandbox && sandbox_intact(sandbox)) {
@@ -179,7 +88,7 @@ static int ensure_sandbox(struct pod *pod, const json_t *object, struct sandbox 
 
 // --- containers ------------------------------------------------------------------------------------------------------
 
-static void kill_for(struct pod *pod, const json_t *object, const json_t *container, const struct run *run,
+static void kill_for(struct pod *pod, const json_t *object, const json_t *container, const struct pod_run *run,
                      const char *probe, const char *why)
 {
         struct slot *slot = pod_slot(pod, run->now->name);
@@ -193,10 +102,9 @@ static void kill_for(struct pod *pod, const json_t *object, const json_t *contai
 }
 
 // A container that runs: its probes, and the reasons to end it.
-static void watch_running(struct pod *pod, const json_t *object, const json_t *container, const struct run *run,
+static void watch_running(struct pod *pod, const json_t *object, const json_t *container, const struct pod_run *run,
                           const char *ip)
 {
-        struct kubelet *k = pod->pods->kubelet;
         const char *name = run->now->name;
         struct slot *slot = pod_slot(pod, name);
         CX_CLEANUP(cx_freep) char *why = NULL;
@@ -205,23 +113,21 @@ static void watch_running(struct pod *pod, const json_t *object, const json_t *c
                 kill_for(pod, object, container, run, NULL, "");
                 return;
         }
-        if (!slot->run_id || strcmp(slot->run_id, run->now->id) != 0) { // found again after our restart
-                pthread_mutex_lock(&pod->pods->lock);
-                free(slot->run_id);
-                slot->run_id = cx_strdup(run->now->id);
-                slot->post_start = HOOK_DONE;
-                pthread_mutex_unlock(&pod->pods->lock);
+        enum hook_phase hook;
+        if (!slot_hook(pod, slot, run->now->id, &hook)) { // found again after our restart
+                hook = HOOK_DONE;
+                slot_set_run(pod, slot, run->now->id, hook);
         }
         if (strcmp(run->now->hash, cx_json_string_or(container, "image", "")) != 0)
                 why = cx_sprintf("Container %s definition changed, will be restarted", name);
-        else if (slot->post_start == HOOK_FAILED)
+        else if (hook == HOOK_FAILED)
                 why = cx_strdup("FailedPostStartHook");
-        else if (slot->post_start == HOOK_DONE || slot->post_start == HOOK_NONE) {
-                probes_sync(k->probes, object, container, run->now, run->state.started, ip);
-                if (probes_result(k->probes, run->now->id, PROBE_STARTUP) == PROBE_FAILURE) {
+        else if (hook != HOOK_RUNNING) {
+                probes_sync(pod->pods->probes, object, container, run->now, run->state.started, ip);
+                if (probes_result(pod->pods->probes, run->now->id, PROBE_STARTUP) == PROBE_FAILURE) {
                         probe = "startupProbe";
                         why = cx_sprintf("Container %s failed startup probe, will be restarted", name);
-                } else if (probes_result(k->probes, run->now->id, PROBE_LIVENESS) == PROBE_FAILURE) {
+                } else if (probes_result(pod->pods->probes, run->now->id, PROBE_LIVENESS) == PROBE_FAILURE) {
                         probe = "livenessProbe";
                         why = cx_sprintf("Container %s failed liveness probe, will be restarted", name);
                 }
@@ -232,7 +138,7 @@ static void watch_running(struct pod *pod, const json_t *object, const json_t *c
 
 // Brings one container to where it should be. True when it has ended for good (or runs, for init: see the caller).
 static void sync_container(struct pod *pod, const json_t *object, const json_t *container, struct sandbox *sandbox,
-                           const struct run *run, const char *ip)
+                           const struct pod_run *run, const char *ip)
 {
         struct slot *slot = pod_slot(pod, cx_json_string_or(container, "name", ""));
         if (run->now && run->state.status != CONTAINER_EXITED) {
@@ -242,7 +148,7 @@ static void sync_container(struct pod *pod, const json_t *object, const json_t *
         if (run->now && !slot->rerun && !should_restart(object, container, &run->state))
                 return;
         if (run->now)
-                probes_remove(pod->pods->kubelet->probes, pod->uid, slot->name);
+                probes_remove(pod->pods->probes, pod->uid, slot->name);
         slot->kill.phase = KILL_NONE;
         pod_start_container(pod, object, container, sandbox, run);
 }
@@ -255,7 +161,7 @@ static bool sync_init(struct pod *pod, const json_t *object, struct sandbox *san
         json_t *container;
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 const char *name = cx_json_string_or(container, "name", "");
-                struct run run = run_of(pod, list, name);
+                struct pod_run run = run_of(pod, list, name);
                 bool sidecar = is_sidecar(container);
                 if (!sidecar && (mains_began || (run.now && run.state.status == CONTAINER_EXITED &&
                                                  run.state.exit_code == 0 && !pod_slot(pod, name)->rerun)))
@@ -263,11 +169,11 @@ static bool sync_init(struct pod *pod, const json_t *object, struct sandbox *san
                 sync_container(pod, object, container, sandbox, &run, ip);
                 if (!sidecar)
                         return false;
-                if (!mains_began && !slot_started(pod, pod_slot(pod, name), container, &run)) {
+                if (!mains_began && !run_started(pod, pod_slot(pod, name), container, &run)) {
                         CONTAINERS fresh = {0}; // it may have been started just now
                         runtime_containers(pod->pods->kubelet->runtime, pod->uid, &fresh);
-                        struct run now = run_of(pod, &fresh, name);
-                        if (!slot_started(pod, pod_slot(pod, name), container, &now))
+                        struct pod_run now = run_of(pod, &fresh, name);
+                        if (!run_started(pod, pod_slot(pod, name), container, &now))
                                 return false;
                 }
         }
@@ -290,7 +196,7 @@ static bool finished(struct pod *pod, const json_t *object, const struct contain
         json_t *container;
         bool all = json_array_size(cx_json_get(object, "spec.containers")) > 0;
         json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
-                struct run run = run_of(pod, list, cx_json_string_or(container, "name", ""));
+                struct pod_run run = run_of(pod, list, cx_json_string_or(container, "name", ""));
                 struct slot *slot = pod_slot(pod, cx_json_string_or(container, "name", ""));
                 all = all && run.now && run.state.status == CONTAINER_EXITED && !slot->rerun &&
                       !should_restart(object, container, &run.state);
@@ -298,7 +204,7 @@ static bool finished(struct pod *pod, const json_t *object, const struct contain
         if (all)
                 return true;
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
-                struct run run = run_of(pod, list, cx_json_string_or(container, "name", ""));
+                struct pod_run run = run_of(pod, list, cx_json_string_or(container, "name", ""));
                 if (!is_sidecar(container) && run.now && run.state.status == CONTAINER_EXITED &&
                     run.state.exit_code != 0 && !should_restart(object, container, &run.state) &&
                     !mains_began(object, list))
@@ -347,7 +253,7 @@ static int64_t grace_of(const json_t *object)
 // A set-up that failed is tried again after 0.5 s, doubling up to two minutes; events that matter come sooner.
 static int set_up_failed(struct pod *pod, const json_t *object, const char *reason, const struct cx_error *err)
 {
-        struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         if (reason)
                 pod_event(k, object, NULL, "Warning", reason, "%s", cx_error_text(err));
         cx_debug(1, "Pod cannot be set up yet", "pod", pod->key, "err", cx_error_text(err));
@@ -363,7 +269,7 @@ static int set_up_failed(struct pod *pod, const json_t *object, const char *reas
 
 static int sync_active(struct pod *pod, const json_t *object, struct cx_error *err CX_UNUSED)
 {
-        struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         CX_ERROR failure = CX_ERROR_INIT;
         if (prepare(pod, object, &failure) < 0)
                 return set_up_failed(pod, object, "FailedMount", &failure);
@@ -382,7 +288,7 @@ static int sync_active(struct pod *pod, const json_t *object, struct cx_error *e
                 size_t i;
                 json_t *container;
                 json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
-                        struct run run = run_of(pod, &list, cx_json_string_or(container, "name", ""));
+                        struct pod_run run = run_of(pod, &list, cx_json_string_or(container, "name", ""));
                         sync_container(pod, object, container, sandbox, &run, ip);
                 }
         }
@@ -391,7 +297,7 @@ static int sync_active(struct pod *pod, const json_t *object, struct cx_error *e
         runtime_containers(k->runtime, pod->uid, &fresh);
         for (size_t i = 0; i < fresh.count; i++) {
                 const json_t *container = pod_container(object, fresh.items[i]->name, NULL);
-                struct run run = run_of(pod, &fresh, fresh.items[i]->name);
+                struct pod_run run = run_of(pod, &fresh, fresh.items[i]->name);
                 struct slot *slot = pod_slot(pod, fresh.items[i]->name);
                 if (container && run.now == fresh.items[i] && run.state.status == CONTAINER_RUNNING &&
                     slot->kill.phase == KILL_NONE)
@@ -401,19 +307,34 @@ static int sync_active(struct pod *pod, const json_t *object, struct cx_error *e
         return 0;
 }
 
+// The objects of the other pods that take a share of this node; a new array.
+static json_t *others(struct pod *pod)
+{
+        struct pods *pods = pod->pods;
+        json_t *list = json_array();
+        pthread_mutex_lock(&pods->lock);
+        CX_MAP_FOREACH (&pods->map, entry) {
+                struct pod *other = entry->value;
+                if (other != pod && other->admitted && !other->torn_down)
+                        json_array_append(list, other->object);
+        }
+        pthread_mutex_unlock(&pods->lock);
+        return list;
+}
+
 // Asks whether this node takes the pod; NULL when it does.
 static const char *refusal(struct pod *pod, const json_t *object, struct cx_buf *ret_message)
 {
-        struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = pod->pods->kubelet;
         CX_CLEANUP(sandbox_unrefp) struct sandbox *sandbox = runtime_sandbox(k->runtime, pod->uid);
         if (sandbox || cx_json_get(object, "status.startTime"))
                 return NULL; // it was here before this kubelet started
-        json_auto_t *others = pods_others(pod->pods, pod->uid);
+        json_auto_t *taken = others(pod);
         CX_OBJECT *node = k->nodes ? cx_informer_get(k->nodes, NULL, k->node_name) : NULL;
         json_auto_t *node_json = node ? cx_object_json(node) : NULL;
         return admission_refusal(&(struct admission){.pod = object,
                                                      .node = node_json,
-                                                     .others = others,
+                                                     .others = taken,
                                                      .milli_cpu = k->node_cpus * 1000,
                                                      .memory = k->node_memory,
                                                      .pods = k->max_pods,

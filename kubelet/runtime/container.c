@@ -6,11 +6,12 @@
 
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/runtime/strays.h"
-#include "kubelet/unmount.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
+#include "libcommon/base/mounts.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #include <fcntl.h>
@@ -22,6 +23,12 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+
+struct container *container_ref(struct container *c)
+{
+        __atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+        return c;
+}
 
 void container_unref(struct container *c)
 {
@@ -529,8 +536,7 @@ static void publish(struct runtime *rt, struct container *c)
 {
         pthread_mutex_lock(&rt->lock);
         if (!cx_map_has(&rt->containers, c->id)) {
-                __atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
-                cx_map_set(&rt->containers, c->id, c);
+                cx_map_set(&rt->containers, c->id, container_ref(c));
         }
         pthread_mutex_unlock(&rt->lock);
 }
@@ -641,8 +647,9 @@ int container_remove_files(struct runtime *rt, const char *id, const char *cgrou
                 r = cx_remove_tree(state, err);
         if (r < 0)
                 return r;
-        unmount_below(rootfs);
-        r = cx_remove_tree(data, err);
+        r = cx_unmount_below(rootfs, true, err);
+        if (r == 0)
+                r = cx_remove_tree(data, err);
         if (r == 0)
                 r = cx_remove_tree(folder, err);
         (void)unlink(exit_file);

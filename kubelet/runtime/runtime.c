@@ -7,7 +7,6 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
-#include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
 
 #include <dirent.h>
@@ -18,32 +17,6 @@
 #include <sys/inotify.h>
 
 #define LOST_PERIOD (10 * CX_NS_PER_S)
-
-void runtime_new_id(char to[65])
-{
-        unsigned char raw[32];
-        cx_random_bytes(raw, sizeof raw);
-        for (size_t i = 0; i < sizeof raw; i++)
-                snprintf(to + 2 * i, 3, "%02x", raw[i]);
-}
-
-uint64_t pid_start(pid_t pid)
-{
-        if (pid <= 0)
-                return 0;
-        char path[40];
-        snprintf(path, sizeof path, "/proc/%d/stat", pid);
-        CX_BUF text = CX_BUF_INIT_MAX(4096);
-        if (cx_buf_read_file(&text, path) < 0)
-                return 0;
-        const char *p = strrchr(text.data, ')'); // the name before may hold anything
-        char state = 0;
-        unsigned long long start = 0;
-        if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                         &state, &start) != 2)
-                return 0;
-        return state == 'Z' || state == 'X' ? 0 : start;
-}
 
 struct cni *runtime_cni(struct runtime *rt)
 {
@@ -202,7 +175,7 @@ int runtime_open(const struct runtime_options *o, struct runtime **ret_runtime, 
 static void exited(struct runtime *rt, struct container *container)
 {
         if (container_take_exit(rt, container) && rt->on_exit)
-                rt->on_exit(rt->context, container->pod_uid, container->id);
+                rt->on_exit(rt->context, container->pod_uid);
 }
 
 static struct container *by_id(struct runtime *rt, const char *id)
@@ -210,7 +183,7 @@ static struct container *by_id(struct runtime *rt, const char *id)
         pthread_mutex_lock(&rt->lock);
         struct container *container = cx_map_get(&rt->containers, id);
         if (container)
-                __atomic_add_fetch(&container->refs, 1, __ATOMIC_RELAXED);
+                container_ref(container);
         pthread_mutex_unlock(&rt->lock);
         return container;
 }
@@ -337,8 +310,7 @@ void runtime_containers(struct runtime *rt, const char *pod_uid, struct containe
                 if (pod_uid && strcmp(container->pod_uid, pod_uid) != 0)
                         continue;
                 ret_list->items = cx_realloc_array(ret_list->items, ret_list->count + 1, sizeof *ret_list->items);
-                ret_list->items[ret_list->count++] = container;
-                __atomic_add_fetch(&container->refs, 1, __ATOMIC_RELAXED);
+                ret_list->items[ret_list->count++] = container_ref(container);
         }
         pthread_mutex_unlock(&rt->lock);
         if (ret_list->count)
@@ -364,8 +336,7 @@ struct container *runtime_container(struct runtime *rt, const char *pod_uid, con
                         previous = false;
                         continue;
                 }
-                __atomic_add_fetch(&list.items[i]->refs, 1, __ATOMIC_RELAXED);
-                return list.items[i];
+                return container_ref(list.items[i]);
         }
         return NULL;
 }

@@ -31,8 +31,8 @@ struct runtime_options {
         struct image_store *images;
         struct cni *cni;
         int64_t pids_limit;
-        // A container has ended; on the watcher's thread, must only enqueue.
-        void (*on_exit)(void *context, const char *pod_uid, const char *container_id);
+        // A container of the pod has ended; on the watcher's thread, must only enqueue.
+        void (*on_exit)(void *context, const char *pod_uid);
         void *context;
 };
 // Loads the records and finds out what became of each container. runtime_start starts watching for exits.
@@ -132,6 +132,7 @@ int container_remove(struct runtime *runtime, struct container *container, struc
 void container_state(struct runtime *runtime, const struct container *container, struct container_state *ret_state);
 // The requests and limits that a container runs with; a new reference, immutable, or NULL.
 json_t *container_resources(struct runtime *runtime, const struct container *container);
+struct container *container_ref(struct container *container);
 void container_unref(struct container *container);
 static inline CX_UNUSED void container_unrefp(struct container **p)
 {

@@ -2,6 +2,7 @@
 // What the files of the runtime share.
 #pragma once
 
+#include "kubelet/runtime/identity.h"
 #include "kubelet/runtime/runtime.h"
 #include "libcommon/base/map.h"
 
@@ -14,7 +15,7 @@ struct runtime {
         int64_t pids_limit;
         int own_oom_score;
         bool may_lower_oom, cgroup_v2;
-        void (*on_exit)(void *, const char *, const char *);
+        void (*on_exit)(void *, const char *);
         void *context;
         pthread_mutex_t lock; // guards the maps, reference counts and container states
         struct cx_map sandboxes, containers;
@@ -23,9 +24,6 @@ struct runtime {
         int inotify_fd, stop_fd;
 };
 
-void runtime_new_id(char to[65]);
-// pid's start time in clock ticks; 0 when there is no such process (or it is a zombie).
-uint64_t pid_start(pid_t pid);
 // Writes the record into state/, and (durable) what of it counts after a reboot to the disk.
 int container_save(struct runtime *runtime, const struct container *container, bool durable, struct cx_error *err)
         CX_CHECK;

@@ -9,6 +9,7 @@
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #include <arpa/inet.h>

@@ -13,6 +13,12 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
+const json_t *security_value(const json_t *pod, const json_t *container, const char *key)
+{
+        const json_t *own = json_object_get(json_object_get(container, "securityContext"), key);
+        return own && !json_is_null(own) ? own : json_object_get(cx_json_get(pod, "spec.securityContext"), key);
+}
+
 static const char *const all_capabilities[] = {"CAP_CHOWN",
                                                "CAP_DAC_OVERRIDE",
                                                "CAP_DAC_READ_SEARCH",

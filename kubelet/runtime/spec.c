@@ -6,12 +6,6 @@
 #include "libcommon/api/quantity.h"
 #include "libcommon/format/json.h"
 
-const json_t *security_value(const json_t *pod, const json_t *container, const char *key)
-{
-        const json_t *own = json_object_get(json_object_get(container, "securityContext"), key);
-        return own && !json_is_null(own) ? own : json_object_get(cx_json_get(pod, "spec.securityContext"), key);
-}
-
 static int check_resources(const json_t *pod, bool *ret_any, bool *ret_guaranteed)
 {
         static const char *const lists[] = {"spec.containers", "spec.initContainers"};

@@ -23,8 +23,7 @@ struct spec_input {
         size_t n_mounts;
         const char *cgroups_path;
         int oom_score_adj;
-        int64_t memory_limit_of_node; // for oom scores
-        int64_t pids_limit;           // 0: none
+        int64_t pids_limit; // 0: none
         bool cgroup_v2;
 };
 // -EINVAL with upstream's sentence for what the user must fix (CreateContainerConfigError).

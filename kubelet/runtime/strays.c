@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// A walk over /proc that compares command lines or environments, and signals what matches until nothing does.
 #include "kubelet/runtime/strays.h"
 
-#include "kubelet/runtime/runtime_internal.h"
+#include "kubelet/runtime/identity.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/flags.h"
 #include "libcommon/base/time.h"
@@ -11,7 +12,7 @@
 
 #define PATIENCE (5 * CX_NS_PER_S)
 
-struct wanted {
+struct stray_wanted {
         const char *const *programs; // NULL: any
         const char *text;
 };
@@ -25,7 +26,7 @@ static bool runs_one_of(const char *const *programs, const char *argument)
 }
 
 // Whether a NUL-separated list (of arguments, of variables) is of a process that is wanted.
-static bool matches(const struct wanted *w, const struct cx_buf *list)
+static bool matches(const struct stray_wanted *w, const struct cx_buf *list)
 {
         bool program = !w->programs, text = false;
         size_t n = 0;
@@ -37,7 +38,7 @@ static bool matches(const struct wanted *w, const struct cx_buf *list)
 }
 
 // How many there are; with `number`, each is sent that signal.
-static size_t each_stray(const struct wanted *w, int number)
+static size_t each_stray(const struct stray_wanted *w, int number)
 {
         size_t found = 0;
         DIR *dir = opendir("/proc");
@@ -60,7 +61,7 @@ static size_t each_stray(const struct wanted *w, int number)
         return found;
 }
 
-static void kill_all(const struct wanted *w)
+static void kill_all(const struct stray_wanted *w)
 {
         // Again and again: one of them may just have started another.
         int64_t deadline = cx_time_monotonic() + PATIENCE;
@@ -70,15 +71,15 @@ static void kill_all(const struct wanted *w)
 
 bool strays_exist(const char *const *programs, const char *argument)
 {
-        return each_stray(&(struct wanted){programs, argument}, 0) > 0;
+        return each_stray(&(struct stray_wanted){programs, argument}, 0) > 0;
 }
 
 void strays_kill(const char *const *programs, const char *argument)
 {
-        kill_all(&(struct wanted){programs, argument});
+        kill_all(&(struct stray_wanted){programs, argument});
 }
 
 void strays_kill_by_variable(const char *variable)
 {
-        kill_all(&(struct wanted){NULL, variable});
+        kill_all(&(struct stray_wanted){NULL, variable});
 }

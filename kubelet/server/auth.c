@@ -9,7 +9,7 @@
 #include "libcommon/format/json.h"
 #include "libcommon/net/pki.h"
 
-struct decision {
+struct auth_decision {
         int64_t until; // monotonic ns
         bool good;
         json_t *user; // of a token
@@ -17,7 +17,7 @@ struct decision {
 
 static void decision_free(void *p)
 {
-        struct decision *d = p;
+        struct auth_decision *d = p;
         json_decref(d->user);
         free(d);
 }
@@ -25,7 +25,7 @@ static void decision_free(void *p)
 static bool remembered(struct kubelet_server *s, const char *key, bool *ret_good, json_t **ret_user)
 {
         pthread_mutex_lock(&s->lock);
-        struct decision *d = cx_map_get(&s->decisions, key);
+        struct auth_decision *d = cx_map_get(&s->decisions, key);
         bool found = d && d->until > cx_time_monotonic();
         if (found) {
                 *ret_good = d->good;
@@ -38,10 +38,10 @@ static bool remembered(struct kubelet_server *s, const char *key, bool *ret_good
 
 static void remember(struct kubelet_server *s, const char *key, bool good, json_t *user, int64_t seconds)
 {
-        struct decision *d = cx_alloc(sizeof *d);
-        *d = (struct decision){.until = cx_time_monotonic() + seconds * CX_NS_PER_S,
-                               .good = good,
-                               .user = user ? json_incref(user) : NULL};
+        struct auth_decision *d = cx_alloc(sizeof *d);
+        *d = (struct auth_decision){.until = cx_time_monotonic() + seconds * CX_NS_PER_S,
+                                    .good = good,
+                                    .user = user ? json_incref(user) : NULL};
         pthread_mutex_lock(&s->lock);
         s->decisions.free_value = decision_free;
         if (s->decisions.count > 4096) // tokens and users from outside must not fill the memory

@@ -3,7 +3,7 @@
 // file to grow or the container to end, and only wakes the stream; the reading stays in one place.
 #include "kubelet/server/server_internal.h"
 
-#include "kubelet/log_line.h"
+#include "kubelet/base/log_line.h"
 #include "kubelet/pod/pods.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
@@ -230,7 +230,7 @@ static bool options(struct cx_http_request *request, struct log_reader *r, int64
 void server_logs(struct kubelet_server *s, struct cx_http_request *request, const char *namespace, const char *pod,
                  const char *container)
 {
-        json_auto_t *object = pods_find(s->kubelet->pods, namespace, pod);
+        json_auto_t *object = pods_find(s->pods, namespace, pod);
         CX_CLEANUP(cx_freep) char *text = NULL;
         if (!object || !pod_container(object, container, NULL)) {
                 text = object ? cx_sprintf("container %s not found in pod %s_%s", container, pod, namespace)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The routes, and the two listeners: TLS for all of them, and plain health on the loopback.
 #include "kubelet/server/server_internal.h"
 
 #include "kubelet/pod/pods.h"
@@ -29,7 +30,7 @@ static struct container *running_container(struct kubelet_server *s, struct cx_h
                 cx_http_respond_text(request, 404, "404 page not found\n");
                 return NULL;
         }
-        pod = pods_find(s->kubelet->pods, parts->items[0], parts->items[1]);
+        pod = pods_find(s->pods, parts->items[0], parts->items[1]);
         if (!pod) {
                 why = cx_sprintf("pod does not exist");
                 cx_http_respond_text(request, 404, why);
@@ -82,7 +83,7 @@ static void run_command(struct kubelet_server *s, struct cx_http_request *reques
 
 static void respond_pods(struct kubelet_server *s, struct cx_http_request *request)
 {
-        json_t *items = pods_list(s->kubelet->pods);
+        json_t *items = pods_list(s->pods);
         cx_http_respond_json(
                 request, 200,
                 json_pack("{s:s, s:s, s:{}, s:o}", "kind", "PodList", "apiVersion", "v1", "metadata", "items", items));
@@ -98,9 +99,8 @@ static void respond_metrics(struct kubelet_server *s, struct cx_http_request *re
 
 static void forward(struct kubelet_server *s, struct cx_http_request *request, const struct cx_strings *parts)
 {
-        json_auto_t *pod = parts->count == 2 || parts->count == 3
-                                   ? pods_find(s->kubelet->pods, parts->items[0], parts->items[1])
-                                   : NULL;
+        json_auto_t *pod =
+                parts->count == 2 || parts->count == 3 ? pods_find(s->pods, parts->items[0], parts->items[1]) : NULL;
         if (pod)
                 server_port_forward(s, request, cx_json_string_or(pod, "metadata.uid", ""));
         else
@@ -193,12 +193,14 @@ static int serving_pair(struct kubelet_server *s, char **ret_cert, char **ret_ke
         return r < 0 ? r : cx_write_file(cert, *ret_cert, strlen(*ret_cert), 0644, false, err);
 }
 
-int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_settings *settings,
-                         struct kubelet_server **ret_server, struct cx_error *err)
+int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, struct pods *pods,
+                         struct volumes *volumes, struct kubelet_server **ret_server, struct cx_error *err)
 {
         struct kubelet_server *s = cx_alloc(sizeof *s);
         s->kubelet = kubelet;
         s->settings = settings;
+        s->pods = pods;
+        s->volumes = volumes;
         s->metrics = cx_metrics_new();
         pthread_mutex_init(&s->lock, NULL);
         CX_CLEANUP(cx_freep) char *cert = NULL;

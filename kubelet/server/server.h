@@ -2,10 +2,12 @@
 // The kubelet's port: logs, exec, attach, port-forward, pods, stats, metrics, health.
 #pragma once
 
-#include "kubelet/config.h"
-#include "kubelet/kubelet.h"
+#include "kubelet/base/config.h"
+#include "kubelet/base/kubelet.h"
 
 struct kubelet_server;
-int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_settings *settings,
-                         struct kubelet_server **ret_server, struct cx_error *err) CX_CHECK;
+struct pods;
+struct volumes;
+int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, struct pods *pods,
+                         struct volumes *volumes, struct kubelet_server **ret_server, struct cx_error *err) CX_CHECK;
 void kubelet_server_free(struct kubelet_server *server);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the files of the server share.
 #pragma once
 
+#include "kubelet/runtime/runtime.h"
 #include "kubelet/server/server.h"
 #include "libcommon/base/map.h"
 #include "libcommon/net/http_server.h"
@@ -10,6 +12,8 @@
 struct kubelet_server {
         const struct kubelet *kubelet;
         const struct kubelet_settings *settings;
+        struct pods *pods;
+        struct volumes *volumes;
         struct cx_http_server *server, *healthz;
         struct cx_metrics *metrics;
         pthread_mutex_t lock;    // guards decisions

@@ -17,7 +17,7 @@
 
 enum stream_kind { STREAM_EXEC, STREAM_ATTACH, STREAM_FORWARD };
 
-struct session {
+struct stream_session {
         enum stream_kind kind;
         const struct kubelet *kubelet;
         struct container *container;
@@ -45,7 +45,7 @@ bool server_flag(struct cx_http_request *request, const char *name, const char *
 
 static void session_free(void *context)
 {
-        struct session *s = context;
+        struct stream_session *s = context;
         container_unref(s->container);
         sandbox_unref(s->sandbox);
         cx_strings_release(&s->command);
@@ -70,7 +70,7 @@ static int write_fully(int fd, const char *data, size_t length)
         return 0;
 }
 
-static void resize(struct session *s, const struct cx_buf *data)
+static void resize(struct stream_session *s, const struct cx_buf *data)
 {
         json_auto_t *size = NULL;
         if (cx_json_parse(data->data, data->length, false, &size, NULL) < 0)
@@ -86,7 +86,7 @@ static void resize(struct session *s, const struct cx_buf *data)
         (void)ioctl(s->fds[0], TIOCSWINSZ, &w);
 }
 
-static void close_stdin(struct session *s)
+static void close_stdin(struct stream_session *s)
 {
         pthread_mutex_lock(&s->lock);
         if (s->kind == STREAM_EXEC && !s->tty && s->fds[0] >= 0) {
@@ -100,7 +100,7 @@ static void close_stdin(struct session *s)
 
 static void *read_peer(void *context)
 {
-        struct session *s = context;
+        struct stream_session *s = context;
         CX_BUF data = CX_BUF_INIT_MAX(CX_WS_MAX_MESSAGE);
         int channel;
         while (cx_channel_recv(s->ws, -1, &channel, &data) == 1) {
@@ -118,7 +118,7 @@ static void *read_peer(void *context)
         return NULL;
 }
 
-static void send_status(struct session *s, int exit_code, const char *failure)
+static void send_status(struct stream_session *s, int exit_code, const char *failure)
 {
         json_auto_t *status = NULL;
         if (failure) {
@@ -138,7 +138,7 @@ static void send_status(struct session *s, int exit_code, const char *failure)
 }
 
 // Moves output until all outputs have ended or the peer has gone.
-static void pump_output(struct session *s)
+static void pump_output(struct stream_session *s)
 {
         int fds[2] = {s->tty ? s->fds[0] : s->fds[1], s->tty ? -1 : s->fds[2]};
         static const int channels[2] = {CX_CHANNEL_STDOUT, CX_CHANNEL_STDERR};
@@ -161,7 +161,7 @@ static void pump_output(struct session *s)
         }
 }
 
-static void run_exec(struct session *s)
+static void run_exec(struct stream_session *s)
 {
         CX_ERROR err = CX_ERROR_INIT;
         CX_CLEANUP(cx_freep) const char **argv = cx_alloc_array(s->command.count + 1, sizeof *argv);
@@ -198,7 +198,7 @@ static void run_exec(struct session *s)
                         close(s->fds[i]);
 }
 
-static void run_attach(struct session *s)
+static void run_attach(struct stream_session *s)
 {
         int fd = container_attach(s->container);
         if (fd < 0) {
@@ -233,7 +233,7 @@ static void run_attach(struct session *s)
 
 static void *read_ports(void *context)
 {
-        struct session *s = context;
+        struct stream_session *s = context;
         CX_BUF data = CX_BUF_INIT_MAX(CX_WS_MAX_MESSAGE);
         int channel;
         while (cx_channel_recv(s->ws, -1, &channel, &data) == 1) {
@@ -248,7 +248,7 @@ static void *read_ports(void *context)
         return NULL;
 }
 
-static void run_forward(struct session *s)
+static void run_forward(struct stream_session *s)
 {
         struct pollfd polls[16] = {0};
         for (size_t i = 0; i < s->n_ports; i++) {
@@ -294,7 +294,7 @@ static void run_forward(struct session *s)
 
 static void run_session(int fd, const char *extra, size_t extra_length, void *context)
 {
-        struct session *s = context;
+        struct stream_session *s = context;
         s->ws = cx_websocket_server(fd, extra, extra_length);
         s->fds[0] = s->fds[1] = s->fds[2] = -1;
         if (s->kind == STREAM_EXEC)
@@ -312,7 +312,7 @@ static const char *get_header(void *context, const char *name)
         return cx_http_header(context, name);
 }
 
-static void upgrade(struct cx_http_request *request, struct session *s)
+static void upgrade(struct cx_http_request *request, struct stream_session *s)
 {
         static const char *const protocols[] = {CX_WS_V5, CX_WS_V4, CX_WS_V1, NULL};
         const char *key = NULL, *offered = cx_http_header(request, "Sec-WebSocket-Protocol");
@@ -335,10 +335,10 @@ static void upgrade(struct cx_http_request *request, struct session *s)
         cx_http_respond_upgrade(request, run_session, s, session_free);
 }
 
-static struct session *new_session(struct kubelet_server *server, struct cx_http_request *request,
-                                   enum stream_kind kind)
+static struct stream_session *new_session(struct kubelet_server *server, struct cx_http_request *request,
+                                          enum stream_kind kind)
 {
-        struct session *s = cx_alloc(sizeof *s);
+        struct stream_session *s = cx_alloc(sizeof *s);
         s->kind = kind;
         s->kubelet = server->kubelet;
         s->tty = server_flag(request, "tty", NULL);
@@ -351,7 +351,7 @@ static struct session *new_session(struct kubelet_server *server, struct cx_http
 
 void server_exec(struct kubelet_server *server, struct cx_http_request *request, struct container *container_steal)
 {
-        struct session *s = new_session(server, request, STREAM_EXEC);
+        struct stream_session *s = new_session(server, request, STREAM_EXEC);
         s->container = container_steal;
         cx_http_query_all(request, "command", &s->command);
         if (!s->command.count) {
@@ -364,7 +364,7 @@ void server_exec(struct kubelet_server *server, struct cx_http_request *request,
 
 void server_attach(struct kubelet_server *server, struct cx_http_request *request, struct container *container_steal)
 {
-        struct session *s = new_session(server, request, STREAM_ATTACH);
+        struct stream_session *s = new_session(server, request, STREAM_ATTACH);
         s->container = container_steal;
         s->tty = container_steal->tty;
         upgrade(request, s);
@@ -372,7 +372,7 @@ void server_attach(struct kubelet_server *server, struct cx_http_request *reques
 
 void server_port_forward(struct kubelet_server *server, struct cx_http_request *request, const char *pod_uid)
 {
-        struct session *s = new_session(server, request, STREAM_FORWARD);
+        struct stream_session *s = new_session(server, request, STREAM_FORWARD);
         CX_STRINGS lists = CX_STRINGS_INIT;
         CX_STRINGS ports = CX_STRINGS_INIT;
         s->sandbox = runtime_sandbox(server->kubelet->runtime, pod_uid);

@@ -5,6 +5,7 @@
 #include "libcommon/base/process.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 
 #include <dirent.h>
 #include <fcntl.h>

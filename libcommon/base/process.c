@@ -5,8 +5,8 @@
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
 
+#include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <poll.h>
@@ -317,16 +317,15 @@ int cx_mkdir_all(const char *path, unsigned mode, struct cx_error *err)
         }
 }
 
-static int remove_one(const char *path, const struct stat *st CX_UNUSED, int flag CX_UNUSED, struct FTW *ftw CX_UNUSED)
+int cx_list_folder(const char *path, struct cx_strings *ret_names, struct cx_error *err)
 {
-        return remove(path) < 0 && errno != ENOENT ? -1 : 0;
-}
-
-int cx_remove_tree(const char *path, struct cx_error *err)
-{
-        if (nftw(path, remove_one, 64, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT) {
-                int code = -errno;
-                return cx_error_set(err, code, "cannot remove %s: %s", path, strerror(-code));
-        }
+        DIR *dir = opendir(path);
+        struct dirent *entry;
+        if (!dir)
+                return errno == ENOENT ? 0 : cx_error_set(err, -errno, "cannot list %s: %s", path, strerror(errno));
+        while ((entry = readdir(dir)))
+                if (entry->d_name[0] != '.')
+                        cx_strings_add(ret_names, entry->d_name);
+        closedir(dir);
         return 0;
 }

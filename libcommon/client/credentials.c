@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a kubeconfig's context (and kubectl's overriding flags), or from a pod's service account, to what a client needs.
 #include "libcommon/client/kubeconfig.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
-#include "libcommon/net/pki.h"
 
 #define MAX_FILE ((size_t)1 << 20)
 #define POD_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"

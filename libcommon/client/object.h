@@ -66,3 +66,5 @@ void cx_objects_add(struct cx_objects *list, const struct cx_object *object); //
 void cx_objects_release(struct cx_objects *list);
 // Splits "namespace/name" (or "name") into fixed buffers of 256 bytes.
 void cx_key_split(const char *key, char namespace[256], char name[256]);
+// The name of the index of objects by their namespace (informer.h).
+#define CX_INDEX_NAMESPACE "namespace"

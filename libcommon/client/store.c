@@ -2,7 +2,6 @@
 // The map of objects and its indexes.
 #include "libcommon/client/store.h"
 
-#include "libcommon/client/informer.h"
 
 struct bucket {
         const struct cx_object **items; // borrowed from the store

@@ -4,10 +4,12 @@
 #include "etcd/rpc.pb-c.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
-#include "libcommon/etcd/grpc.h"
+#include "libcommon/net/grpc.h"
 
 #include <stdatomic.h>
 #include <time.h>
+
+#define MAX_MESSAGE ((size_t)512 << 20) // a page of a list, at the utmost
 
 #define RETRY_DELAY (50 * CX_NS_PER_MS)
 
@@ -26,13 +28,23 @@ void cx_etcd_kv_release(struct cx_etcd_kv *kv)
 
 int cx_etcd_new(const struct cx_etcd_options *options, struct cx_etcd **ret_etcd, struct cx_error *err)
 {
+        // A member that has lost its cluster ends a stream instead of being silent.
+        static const char *const stream_headers[][2] = {{"hasleader", "true"}};
+        for (const char *const *p = options->endpoints; *p; p++)
+                if (!cx_has_prefix(*p, "https://"))
+                        return cx_error_set(err, -EINVAL, "etcd endpoint \"%s\" must start with https://", *p);
         struct cx_etcd *etcd = cx_alloc(sizeof *etcd);
         etcd->timeout = options->timeout ? options->timeout : 10 * CX_NS_PER_S;
-        int r = cx_grpc_new(&(struct cx_grpc_options){.endpoints = options->endpoints,
-                                                      .ca_pem = options->ca_pem,
+        const struct cx_grpc_options grpc = {.peer = "etcd",
+                                             .endpoints = options->endpoints,
+                                             .dial = {.ca_pem = options->ca_pem,
                                                       .cert_pem = options->cert_pem,
-                                                      .key_pem = options->key_pem},
-                            &etcd->grpc, err);
+                                                      .key_pem = options->key_pem,
+                                                      .default_port = "2379"},
+                                             .stream_headers = stream_headers,
+                                             .n_stream_headers = CX_ARRAY_SIZE(stream_headers),
+                                             .max_message = MAX_MESSAGE};
+        int r = cx_grpc_new(&grpc, &etcd->grpc, err);
         if (r < 0) {
                 free(etcd);
                 return r;

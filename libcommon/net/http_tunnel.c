@@ -2,8 +2,8 @@
 // Upgraded connections: libcurl connects (TCP and TLS, CURLOPT_CONNECT_ONLY), the HTTP/1.1 request and its answer are
 // written and read here, and the rest of the connection is a plain stream.
 #include "libcommon/base/time.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/net/http_client_internal.h"
-#include "libcommon/net/pki.h"
 
 #include <poll.h>
 #include <strings.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libcommon/net/jwt.h"
 
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
 #include "libcommon/net/pki.h"
 

@@ -43,8 +43,4 @@ int cx_pki_load_private_key(const char *pem, EVP_PKEY **ret_key, struct cx_error
 // A public key, or the public half of a private key or of a certificate.
 int cx_pki_load_public_key(const char *pem, EVP_PKEY **ret_key, struct cx_error *err) CX_CHECK;
 
-void cx_base64_encode(const void *data, size_t length, struct cx_buf *to);
-void cx_base64url_encode(const void *data, size_t length, struct cx_buf *to); // without padding
-// Standard or URL alphabet, padding optional. 0 or -EINVAL.
-int cx_base64_decode(const char *text, size_t length, struct cx_buf *to) CX_CHECK;
 void cx_sha256_hex(const void *data, size_t length, char to[65]);

@@ -3,7 +3,7 @@
 // (x-kubernetes-patch-strategy, -patch-merge-key, -list-type, -list-map-keys, -map-type, -group-version-kind).
 #include "libcommon/base/alloc.h"
 #include "libcommon/schema/openapi_internal.h"
-#include "libcommon/schema/tables.h"
+#include "libcommon/schema/schema_internal.h"
 
 #define MACHINERY "io.k8s.apimachinery.pkg."
 #define QUANTITY MACHINERY "api.resource.Quantity"

@@ -10,7 +10,7 @@ $(OUT)/gen/schema_gen: $(SCHEMA_GEN) libcommon/schema/gen/schema_gen.h
 $(OUT)/gen/schema_tables.c: $(OUT)/gen/schema_gen $(SCHEMA_API)
 	$(OUT)/gen/schema_gen $@ $(SCHEMA_API)
 
-$(OUT)/gen/schema_tables.o: $(OUT)/gen/schema_tables.c libcommon/schema/schema.h libcommon/schema/tables.h
+$(OUT)/gen/schema_tables.o: $(OUT)/gen/schema_tables.c libcommon/schema/schema.h libcommon/schema/schema_internal.h
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 GEN_OBJ += $(OUT)/gen/schema_tables.o

@@ -2,6 +2,7 @@
 // Image layers, as a registry may send them: unpacked into a scratch folder, with small limits.
 #include "kubelet/image/unpack.h"
 #include "libcommon/base/process.h"
+#include "libcommon/base/tree.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines of containers' logs: the fields lie inside the line.
-#include "kubelet/log_line.h"
+#include "kubelet/base/log_line.h"
 
 #include <stdint.h>
 #include <stdlib.h>

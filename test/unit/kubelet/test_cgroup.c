@@ -4,6 +4,7 @@
 #include "kubelet/runtime/spec.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/process.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #include <fcntl.h>

@@ -8,6 +8,7 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #include <archive.h>

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Expansion, arguments, downward fields, QoS, resolv.conf, atomic volumes, static pods, CNI configuration, settings.
-#include "kubelet/config.h"
+#include "kubelet/base/config.h"
+#include "kubelet/base/expand.h"
 #include "kubelet/pod/env.h"
 #include "kubelet/pod/manifests.h"
-#include "kubelet/pod/pods_internal.h"
+#include "kubelet/pod/model.h"
+#include "kubelet/pod/resolv.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/volume/atomic_writer.h"
-#include "kubelet/volume/volumes.h"
+#include "kubelet/volume/downward.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 
 #include <setjmp.h>

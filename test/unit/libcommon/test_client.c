@@ -12,6 +12,7 @@
 #include "libcommon/base/metrics.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/client/events.h"
 #include "libcommon/client/json_scan.h"
 #include "libcommon/client/leader.h"

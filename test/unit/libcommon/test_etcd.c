@@ -12,8 +12,8 @@
 
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
-#include "libcommon/etcd/dial.h"
 #include "libcommon/etcd/etcd.h"
+#include "libcommon/net/dial.h"
 #include "libcommon/net/pki.h"
 
 #include <arpa/inet.h>
@@ -412,32 +412,45 @@ static void test_trust(void **state)
 static void test_endpoints(void **state)
 {
         static const struct {
-                const char *url, *host, *port; // host NULL: refused
+                const char *url, *host, *port, *authority; // authority NULL: refused; host NULL: a Unix socket
         } table[] = {
-                {"https://127.0.0.1:2379", "127.0.0.1", "2379"},
-                {"https://etcd-0.local", "etcd-0.local", "2379"},
-                {"https://[::1]:4001/", "::1", "4001"},
-                {"https://[fe80::1]", "fe80::1", "2379"},
-                {"http://127.0.0.1:2379", NULL, NULL},
-                {"https://", NULL, NULL},
-                {"https://host:", NULL, NULL},
-                {"https://host:0", NULL, NULL},
-                {"https://host:65536", NULL, NULL},
-                {"https://host:2379/path", NULL, NULL},
-                {"https://[::1", NULL, NULL},
-                {"https://host:12x", NULL, NULL},
+                {"https://127.0.0.1:2379", "127.0.0.1", "2379", "127.0.0.1:2379"},
+                {"https://etcd-0.local", "etcd-0.local", "2379", "etcd-0.local"},
+                {"https://[::1]:4001/", "::1", "4001", "[::1]:4001"},
+                {"https://[fe80::1]", "fe80::1", "2379", "[fe80::1]"},
+                {"http://127.0.0.1:80", "127.0.0.1", "80", "127.0.0.1:80"},
+                {"unix:///run/csi.sock", NULL, NULL, "localhost"},
+                {"unix://csi.sock", NULL, NULL, NULL},
+                {"unix:///"
+                 "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+                 "0123456789",
+                 NULL, NULL, NULL},
+                {"ftp://host:1", NULL, NULL, NULL},
+                {"https://", NULL, NULL, NULL},
+                {"https://host:", NULL, NULL, NULL},
+                {"https://host:0", NULL, NULL, NULL},
+                {"https://host:65536", NULL, NULL, NULL},
+                {"https://host:2379/path", NULL, NULL, NULL},
+                {"https://[::1", NULL, NULL, NULL},
+                {"https://host:12x", NULL, NULL, NULL},
         };
         (void)state;
         for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
-                CX_CLEANUP(cx_freep) char *host = NULL;
-                CX_CLEANUP(cx_freep) char *port = NULL;
-                int r = cx_endpoint_parse(table[i].url, &host, &port, NULL);
-                assert_int_equal(r, table[i].host ? 0 : -EINVAL);
-                if (r == 0) {
-                        assert_string_equal(host, table[i].host);
-                        assert_string_equal(port, table[i].port);
+                CX_ENDPOINT endpoint = {0};
+                int r = cx_endpoint_parse(table[i].url, "2379", &endpoint, NULL);
+                assert_int_equal(r, table[i].authority ? 0 : -EINVAL);
+                if (r < 0)
+                        continue;
+                assert_string_equal(endpoint.authority, table[i].authority);
+                assert_int_equal(endpoint.path != NULL, table[i].host == NULL);
+                if (table[i].host) {
+                        assert_string_equal(endpoint.host, table[i].host);
+                        assert_string_equal(endpoint.port, table[i].port);
                 }
         }
+        struct cx_etcd *client;
+        const struct cx_etcd_options plain = {.endpoints = (const char *[]){"http://127.0.0.1:2379", NULL}};
+        assert_int_equal(cx_etcd_new(&plain, &client, NULL), -EINVAL);
 }
 
 int main(void)

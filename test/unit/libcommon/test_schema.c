@@ -2,7 +2,7 @@
 // The generated tables and their look-ups.
 #include "libcommon/base/alloc.h"
 #include "libcommon/schema/schema.h"
-#include "libcommon/schema/tables.h"
+#include "libcommon/schema/schema_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Certificates, tokens, base64.
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
 #include "libcommon/net/jwt.h"
 #include "libcommon/net/pki.h"

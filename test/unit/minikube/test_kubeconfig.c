@@ -9,6 +9,7 @@
 
 #include "libcommon/base/buf.h"
 #include "libcommon/base/process.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/format/yaml.h"
 #include "minikube/commands.h"
 

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flags, errors and their words on the screen.
+#include "kubectl/ctl/ctl.h"
+
+const struct cx_flag *ctl_global_flags(struct ctl *ctl)
+{
+        static struct cx_flag flags[32];
+        const struct cx_flag table[] = {
+                {"kubeconfig", 0, CX_FLAG_STRING, &ctl->kubeconfig, "Path to the kubeconfig file to use."},
+                {"context", 0, CX_FLAG_STRING, &ctl->context, "The name of the kubeconfig context to use."},
+                {"cluster", 0, CX_FLAG_STRING, &ctl->cluster, "The name of the kubeconfig cluster to use."},
+                {"user", 0, CX_FLAG_STRING, &ctl->user, "The name of the kubeconfig user to use."},
+                {"namespace", 'n', CX_FLAG_STRING, &ctl->namespace_flag, "The namespace of this request."},
+                {"server", 's', CX_FLAG_STRING, &ctl->server, "The address and port of the API server."},
+                {"token", 0, CX_FLAG_STRING, &ctl->token, "Bearer token for authentication to the API server."},
+                {"username", 0, CX_FLAG_STRING, &ctl->username, "User name for basic authentication."},
+                {"password", 0, CX_FLAG_STRING, &ctl->password, "Password for basic authentication."},
+                {"certificate-authority", 0, CX_FLAG_STRING, &ctl->certificate_authority,
+                 "Path to a file with the certificates of authorities that may sign the server's."},
+                {"client-certificate", 0, CX_FLAG_STRING, &ctl->client_certificate, "Path to a client certificate."},
+                {"client-key", 0, CX_FLAG_STRING, &ctl->client_key, "Path to the key of the client certificate."},
+                {"tls-server-name", 0, CX_FLAG_STRING, &ctl->tls_server_name,
+                 "Name that the server's certificate is checked for; default: the host."},
+                {"insecure-skip-tls-verify", 0, CX_FLAG_BOOL, &ctl->insecure,
+                 "Do not check the server's certificate. This makes the connection insecure."},
+                {"request-timeout", 0, CX_FLAG_STRING, &ctl->request_timeout,
+                 "How long to wait for a single request, with a unit (1s, 2m, 3h); 0: no end."},
+                {"as", 0, CX_FLAG_STRING, &ctl->as, "User name to act as."},
+                {"as-group", 0, CX_FLAG_LIST, &ctl->as_groups, "Group to act as; may be repeated."},
+                {"as-uid", 0, CX_FLAG_STRING, &ctl->as_uid, "UID to act as."},
+                {"cache-dir", 0, CX_FLAG_STRING, &ctl->cache_dir, "Folder for cached discovery."},
+                {"v", 'v', CX_FLAG_INT, &ctl->verbosity, "Verbosity of the log."},
+                {"help", 'h', CX_FLAG_BOOL, &ctl->help, "Help for this command."},
+                {0},
+        };
+        _Static_assert(sizeof table <= sizeof flags, "room for the flags");
+        memcpy(flags, table, sizeof table);
+        return flags;
+}
+
+int ctl_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *ret_args,
+              int *ret_dash, struct cx_error *err)
+{
+        const struct cx_flag *tables[] = {flags, ctl_global_flags(ctl)};
+        for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+                if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+                        ctl->help = true;
+        if (ctl->help) {
+                CX_BUF text = CX_BUF_INIT;
+                help_command(ctl, flags, &text);
+                fputs(text.data, stdout);
+                return -ECANCELED;
+        }
+        int r = cx_flags_parse(tables, 2, argc, argv, ret_args, ret_dash, err);
+        if (r < 0 && err) {
+                char *text = cx_sprintf("%s\nSee 'kubectl %s --help' for usage.", cx_error_text(err), ctl->path);
+                free(err->message);
+                err->message = text;
+        }
+        return r;
+}
+
+int ctl_usage_error(struct ctl *ctl, struct cx_error *err, const char *format, ...)
+{
+        CX_BUF text = CX_BUF_INIT;
+        va_list args;
+        va_start(args, format);
+        cx_buf_vprintf(&text, format, args);
+        va_end(args);
+        return cx_error_set(err, -EINVAL, "%s\nSee 'kubectl %s -h' for help and examples", text.data, ctl->path);
+}
+
+// Upstream's sentences for a Status of reason Invalid.
+static void invalid_text(const struct cx_error *err, struct cx_buf *to)
+{
+        if (cx_str(err->kind)[0] || cx_str(err->name)[0])
+                cx_buf_printf(to, "The %s \"%s\" is invalid", cx_str(err->kind), cx_str(err->name));
+        else if (err->n_causes)
+                cx_buf_add(to, "The request is invalid");
+        else
+                cx_buf_printf(to, "The request is invalid: %s", cx_error_text(err));
+        CX_STRINGS lines = CX_STRINGS_INIT;
+        for (size_t i = 0; i < err->n_causes; i++) {
+                CX_CLEANUP(cx_freep)
+                char *line = cx_sprintf("%s: %s", cx_str(err->causes[i].field), cx_str(err->causes[i].message));
+                if (!cx_strings_has(&lines, line))
+                        cx_strings_add(&lines, line);
+        }
+        if (lines.count == 1)
+                cx_buf_printf(to, ": %s", lines.items[0]);
+        else if (lines.count)
+                cx_buf_add(to, ": ");
+        for (size_t i = 0; lines.count > 1 && i < lines.count; i++)
+                cx_buf_printf(to, "\n* %s", lines.items[i]);
+}
+
+void ctl_error_text(const struct ctl *ctl CX_UNUSED, const struct cx_error *err, struct cx_buf *to)
+{
+        static const char *const bare[] = {"The connection to the server ", "Unable to connect to the server",
+                                           "error: ", "Error in configuration: ", NULL};
+        const char *text = cx_error_text(err);
+        bool plain = false;
+        for (const char *const *prefix = bare; *prefix; prefix++)
+                plain = plain || cx_has_prefix(text, *prefix);
+        if (plain && err->reason == CX_REASON_UNKNOWN)
+                cx_buf_add(to, text);
+        else if (err->reason == CX_REASON_INVALID && (err->n_causes || err->kind || err->name))
+                invalid_text(err, to);
+        else if (err->reason == CX_REASON_UNAUTHORIZED)
+                cx_buf_printf(to, "error: You must be logged in to the server (%s)", text);
+        else if (err->reason != CX_REASON_UNKNOWN)
+                cx_buf_printf(to, "Error from server (%s): %s", cx_reason_name(err->reason), text);
+        else
+                cx_buf_printf(to, "error: %s", text);
+        if (!to->length || to->data[to->length - 1] != '\n')
+                cx_buf_add_char(to, '\n');
+}
+
+void ctl_report(struct ctl *ctl, struct cx_error *err)
+{
+        CX_BUF text = CX_BUF_INIT;
+        ctl_error_text(ctl, err, &text);
+        const char *bare = text.data + (cx_has_prefix(text.data, "error: ") ? strlen("error: ") : 0);
+        if (!ctl->errors)
+                ctl->errors = json_array();
+        json_array_append_new(ctl->errors, json_pack("[s,s]", text.data, bare));
+        ctl->status = 1;
+        cx_error_release(err);
+}
+
+int ctl_report_or_end(struct ctl *ctl, struct cx_error *failure, struct cx_error *err)
+{
+        if (failure->reason == CX_REASON_UNKNOWN)
+                return cx_error_move(err, failure);
+        ctl_report(ctl, failure);
+        return 0;
+}
+
+void ctl_show_errors(struct ctl *ctl)
+{
+        size_t n = json_array_size(ctl->errors);
+        fflush(stdout);
+        for (size_t i = 0; i < n; i++)
+                fputs(cx_str(json_string_value(json_array_get(json_array_get(ctl->errors, i), n > 1))), stderr);
+        json_decref(ctl->errors);
+        ctl->errors = NULL;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Startup, liveness and readiness probes: one thread keeps the time, probes run on the pool, a changed result is told. Any
+// thread may call.
+#pragma once
+
+#include "kubelet/base/kubelet.h"
+
+struct container;
+
+enum probe_kind { PROBE_STARTUP, PROBE_LIVENESS, PROBE_READINESS, PROBE_KINDS };
+enum probe_result { PROBE_UNKNOWN, PROBE_SUCCESS, PROBE_FAILURE };
+
+struct probes;
+// `changed` is called on a thread of the pool, without locks.
+struct probes *probes_new(const struct kubelet *kubelet, void (*changed)(void *context, const char *pod_uid),
+                          void *context);
+void probes_free(struct probes *probes);
+// The probes of a container that runs (since `started`, µs); those of an earlier run of the same name end. Cheap when
+// nothing changed.
+void probes_sync(struct probes *probes, const json_t *pod, const json_t *container, struct container *running,
+                 int64_t started, const char *ip);
+// Ends the probes of a container; all of the pod's when the name is NULL.
+void probes_remove(struct probes *probes, const char *pod_uid, const char *container);
+// UNKNOWN when there is no such probe, or (startup, readiness) it has not succeeded or failed yet.
+enum probe_result probes_result(struct probes *probes, const char *container_id, enum probe_kind kind);

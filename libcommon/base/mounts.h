@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is mounted where, as this process's mount table has it. Any thread.
+#pragma once
+
+#include "libcommon/base/error.h"
+#include "libcommon/base/flags.h"
+
+// The mount points at or below a folder, oldest first; none when there is no such folder.
+int cx_mounts_below(const char *folder, struct cx_strings *ret_points, struct cx_error *err) CX_CHECK;
+// Unmounts everything at or below a folder, the newest first. Without `lazy` what is in use stays: the error says what
+// (-EBUSY), and the rest is unmounted all the same.
+int cx_unmount_below(const char *folder, bool lazy, struct cx_error *err) CX_CHECK;
