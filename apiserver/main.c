@@ -308,7 +308,7 @@ int main(int argc, char **argv)
                 cx_strings_add(&o->authorization_modes, "AlwaysAllow");
         if (!o->api_audiences.count)
                 cx_strings_add(&o->api_audiences, o->service_account_issuer);
-        server_metrics(&api);
+        server_counters(&api);
         status = 1;
         if (start(&api, &err) < 0 || listen_on(&api, &server, &err) < 0)
                 cx_err(&err, "kube-apiserver cannot start");

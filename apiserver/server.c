@@ -14,7 +14,7 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
-void server_metrics(struct apiserver *api)
+void server_counters(struct apiserver *api)
 {
         static const char *const of_request[] = {"code", "group", "resource", "subresource", "verb", "version", NULL};
         api->metrics = cx_metrics_new();

@@ -240,7 +240,7 @@ static int apply(const char *manager, const char *text, bool force, json_t **ret
         json_object_set_new(config, "kind", json_string("ConfigMap"));
         json_object_set_new(config, "apiVersion", json_string("v1"));
         scope.manager = manager;
-        struct apply what = {.config = config, .force = force};
+        struct apply_config what = {.config = config, .force = force};
         struct change change = {.compute = apply_compute, .context = &what, .create_if_absent = true, .applying = true};
         struct stored *stored = NULL;
         int r = apply_check(&scope, config, err);
