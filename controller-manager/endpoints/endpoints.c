@@ -26,7 +26,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         return self;
 }
 
-static json_t *make_address(const struct backend *backend, const char *service_name)
+static json_t *make_address(const struct slice_backend *backend, const char *service_name)
 {
         const struct pod_address *pod = POD_ADDRESS(backend->pod);
         const char *node_name = POD_STATE(backend->pod)->node;
@@ -58,7 +58,7 @@ static size_t choose(const struct backends *backends, bool *ret_chosen)
         size_t taken = 0, all = 0;
         for (int ready = 1; ready >= 0; ready--) {
                 for (size_t i = 0; i < backends->count; i++) {
-                        const struct backend *backend = &backends->items[i];
+                        const struct slice_backend *backend = &backends->items[i];
                         if (backend->ready != ready || (backend->terminating && !backend->ready))
                                 continue;
                         all++;
@@ -76,7 +76,7 @@ static json_t *make_subsets(const struct backends *backends, const char *service
         CX_CLEANUP(cx_freep) bool *chosen = cx_alloc_array(backends->count + 1, sizeof *chosen);
         *ret_over = choose(backends, chosen) > MAX_ADDRESSES;
         for (size_t i = 0; i < backends->count; i++) {
-                const struct backend *backend = &backends->items[i];
+                const struct slice_backend *backend = &backends->items[i];
                 if (!chosen[i])
                         continue;
                 if (!ports || strcmp(ports, backend->ports) != 0) {

@@ -19,14 +19,14 @@ extern const struct object_part pod_address_part;
 #define POD_ADDRESS(pod) ((const struct pod_address *)object_part(pod, &pod_address_part))
 struct cx_informer *endpoints_pods(struct manager *manager); // the informer of pods, with this part
 
-struct backend {
+struct slice_backend {
         const struct cx_object *pod;
         const char *ip; // of the family asked for; borrowed from the pod
         bool ready, serving, terminating;
         char *ports; // the resolved ports as JSON text, sorted: what groups backends; owned
 };
 struct backends {
-        struct backend *items; // sorted by ports, then address
+        struct slice_backend *items; // sorted by ports, then address
         size_t count;
         struct cx_objects pods; // keeps the pods
 };

@@ -125,7 +125,7 @@ static const char *ip_of_family(const struct pod_address *address, const char *f
 
 static int compare_backends(const void *a, const void *b)
 {
-        const struct backend *x = a, *y = b;
+        const struct slice_backend *x = a, *y = b;
         int order = strcmp(x->ports, y->ports);
         return order ? order : strcmp(x->ip, y->ip) ? strcmp(x->ip, y->ip) : strcmp(x->pod->uid, y->pod->uid);
 }
@@ -151,12 +151,12 @@ void backends_find(const struct cx_informer *pods, const json_t *service, const 
                 cx_objects_add(&ret->pods, pod);
                 ret->items = cx_realloc_array(ret->items, ret->count + 1, sizeof *ret->items);
                 bool terminating = pod->deleted != 0;
-                ret->items[ret->count++] = (struct backend){.pod = pod,
-                                                            .ip = ip,
-                                                            .ready = (ready && !terminating) || publish,
-                                                            .serving = ready,
-                                                            .terminating = terminating,
-                                                            .ports = cx_steal(&ports)};
+                ret->items[ret->count++] = (struct slice_backend){.pod = pod,
+                                                                  .ip = ip,
+                                                                  .ready = (ready && !terminating) || publish,
+                                                                  .serving = ready,
+                                                                  .terminating = terminating,
+                                                                  .ports = cx_steal(&ports)};
         }
         if (ret->count)
                 qsort(ret->items, ret->count, sizeof *ret->items, compare_backends);

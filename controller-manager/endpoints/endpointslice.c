@@ -71,7 +71,7 @@ static json_t *make_hints(const char *distribution, const char *zone, const char
         return hints;
 }
 
-static json_t *make_endpoint(const struct slices *self, const struct backend *backend, const json_t *service)
+static json_t *make_endpoint(const struct slices *self, const struct slice_backend *backend, const json_t *service)
 {
         const struct pod_address *pod = POD_ADDRESS(backend->pod);
         const char *node_name = POD_STATE(backend->pod)->node;
