@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // kube-controller-manager: the table of controllers, their flags, and starting and stopping them. The informers are
 // filled first; then every controller's workers start.
-#include "controller-manager/identity.h"
-#include "controller-manager/manager.h"
+#include "controller-manager/controllers.h"
+#include "controller-manager/core/identity.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -24,7 +24,7 @@ static const struct controller *const controllers[] = {
         &csr_approving_controller,
         &csr_signing_controller,
         &clusterrole_aggregation_controller,
-        &garbage_collector_controller, // last: it takes the informers that the others asked for in full
+        &garbage_collector_controller,
 };
 
 struct running {
@@ -195,13 +195,8 @@ static void stop(struct cx_component *component)
                 process.running[i].controller->free(process.running[i].self);
                 cx_workqueue_free(process.running[i].queue);
         }
-        for (size_t i = 0; i < process.manager.n_recorders; i++)
-                cx_events_free(process.manager.recorders[i]);
+        manager_release(&process.manager);
         identities_free(process.identities);
-        free(process.manager.recorders);
-        free(process.manager.shared);
-        cx_strings_release(&process.manager.options.controllers);
-        cx_strings_release(&process.manager.options.cluster_cidrs);
 }
 
 static void tend(struct cx_component *component CX_UNUSED)

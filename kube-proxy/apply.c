@@ -5,9 +5,9 @@
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/net/iptables.h"
 
 #define TIMEOUT (30 * CX_NS_PER_S)
-#define MAX_SAVED ((size_t)256 << 20)
 
 static const char *const table_names[TABLE_COUNT] = {"nat", "filter"};
 
@@ -163,35 +163,10 @@ void applier_difference(const struct cx_map written[TABLE_COUNT], const char *sa
 
 static int save(struct cx_buf *ret_text, struct cx_error *err)
 {
-        for (int table = 0; table < TABLE_COUNT; table++) {
-                const char *const argv[] = {"iptables-save", "-t", table_names[table], NULL};
-                CX_BUF problem = CX_BUF_INIT;
-                int status = 0;
-                int r = cx_run(&(struct cx_run_options){.argv = argv, .max_output = MAX_SAVED, .timeout = TIMEOUT},
-                               ret_text, &problem, &status, err);
-                if (r < 0)
-                        return r;
-                if (status)
-                        return cx_error_set(err, -EIO, "iptables-save: %s", problem.data);
-                if (ret_text->length && ret_text->data[ret_text->length - 1] != '\n')
-                        cx_buf_add_char(ret_text, '\n');
-        }
-        return 0;
-}
-
-static int restore(const struct cx_buf *text, struct cx_error *err)
-{
-        static const char *const argv[] = {"iptables-restore", "-w", "5", "--noflush", NULL};
-        CX_BUF out = CX_BUF_INIT, problem = CX_BUF_INIT;
-        int status = 0;
-        cx_debug(9, "Restoring", "rules", text->data);
-        int r = cx_run(
-                &(struct cx_run_options){
-                        .argv = argv, .input = text->data, .input_length = text->length, .timeout = TIMEOUT},
-                &out, &problem, &status, err);
-        if (r < 0)
-                return r;
-        return status ? cx_error_set(err, -EIO, "iptables-restore: %s", problem.data) : 0;
+        int r = 0;
+        for (int table = 0; table < TABLE_COUNT && r == 0; table++)
+                r = cx_iptables_save(CX_IPV4, table_names[table], ret_text, err);
+        return r;
 }
 
 static size_t count_rules(const char *text)
@@ -210,7 +185,7 @@ int applier_apply(struct applier *self, struct ruleset *rules, size_t *ret_writt
                 r = save(&saved, err);
         if (r == 0) {
                 applier_difference(self->known ? self->written : NULL, saved.data, rules, &text);
-                r = text.length ? restore(&text, err) : 0;
+                r = text.length ? cx_iptables_restore(CX_IPV4, &text, err) : 0;
                 *ret_written = count_rules(text.data);
         }
         self->known = r == 0;
@@ -226,14 +201,9 @@ int applier_apply(struct applier *self, struct ruleset *rules, size_t *ret_writt
 
 bool applier_intact(void)
 {
-        for (int table = 0; table < TABLE_COUNT; table++) {
-                const char *const argv[] = {"iptables",          "-w", "5", "-t", table_names[table], "-S",
-                                            "KUBE-PROXY-CANARY", NULL};
-                CX_BUF out = CX_BUF_INIT;
-                CX_ERROR err = CX_ERROR_INIT;
-                if (cx_run_ok(argv, &out, &err) < 0)
+        for (int table = 0; table < TABLE_COUNT; table++)
+                if (!cx_iptables_has_chain(CX_IPV4, table_names[table], "KUBE-PROXY-CANARY"))
                         return false;
-        }
         return true;
 }
 
@@ -282,7 +252,7 @@ int applier_cleanup(struct cx_error *err)
         if (r < 0)
                 return r;
         applier_cleanup_text(saved.data, &text);
-        return text.length ? restore(&text, err) : 0;
+        return text.length ? cx_iptables_restore(CX_IPV4, &text, err) : 0;
 }
 
 // --- connection tracking ---

@@ -3,6 +3,7 @@
 #include "kube-proxy/proxy.h"
 
 #include "kube-proxy/apply.h"
+#include "libcommon/base/address.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
@@ -50,11 +51,12 @@ static int check_options(struct cx_error *err)
                 return cx_error_set(err, -EINVAL, "proxy mode \"%s\" is not supported", mode);
         if (options.cluster_cidr && !*options.cluster_cidr)
                 options.cluster_cidr = NULL;
-        if (options.cluster_cidr && !is_network(options.cluster_cidr))
+        if (options.cluster_cidr && !cx_is_network(options.cluster_cidr, CX_IPV4))
                 return cx_error_set(err, -EINVAL, "--cluster-cidr: \"%s\" is not an IPv4 network",
                                     options.cluster_cidr);
         for (size_t i = 0; i < node_port_addresses.count; i++)
-                if (!is_network(node_port_addresses.items[i]) && strcmp(node_port_addresses.items[i], "primary") != 0)
+                if (!cx_is_network(node_port_addresses.items[i], CX_IPV4) &&
+                    strcmp(node_port_addresses.items[i], "primary") != 0)
                         return cx_error_set(err, -EINVAL, "--nodeport-addresses: \"%s\" is not an IPv4 network",
                                             node_port_addresses.items[i]);
         if (options.sync_period <= 0 || options.min_sync_period < 0)

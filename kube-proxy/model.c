@@ -2,24 +2,12 @@
 // Services and EndpointSlices as the proxy sees them.
 #include "kube-proxy/model.h"
 
+#include "libcommon/base/address.h"
 #include "libcommon/format/json.h"
 
-#include <arpa/inet.h>
-
-bool is_ipv4(const char *text)
+static bool is_ipv4_network(const char *text)
 {
-        struct in_addr address;
-        return text && inet_pton(AF_INET, text, &address) == 1;
-}
-
-bool is_network(const char *text)
-{
-        const char *slash = text ? strchr(text, '/') : NULL;
-        int64_t bits;
-        if (!slash || cx_parse_int(slash + 1, 0, 32, &bits) < 0)
-                return false;
-        CX_CLEANUP(cx_freep) char *address = cx_strndup(text, (size_t)(slash - text));
-        return is_ipv4(address);
+        return cx_is_network(text, CX_IPV4);
 }
 
 static bool is_plain(const char *text)
@@ -100,13 +88,13 @@ static void project_addresses(const json_t *spec, const json_t *status, struct s
         size_t i;
         json_t *from;
         json_array_foreach (json_object_get(spec, "externalIPs"), i, from)
-                add_checked(&to->external_ips, json_string_value(from), is_ipv4);
+                add_checked(&to->external_ips, json_string_value(from), cx_is_ipv4);
         json_array_foreach (json_object_get(spec, "loadBalancerSourceRanges"), i, from)
-                add_checked(&to->source_ranges, json_string_value(from), is_network);
+                add_checked(&to->source_ranges, json_string_value(from), is_ipv4_network);
         // An address in Proxy mode is served by the balancer itself.
         json_array_foreach (cx_json_get(status, "loadBalancer.ingress"), i, from)
                 if (to->balancer && !cx_streq(cx_json_string(from, "ipMode"), "Proxy"))
-                        add_checked(&to->balancer_ips, cx_json_string(from, "ip"), is_ipv4);
+                        add_checked(&to->balancer_ips, cx_json_string(from, "ip"), cx_is_ipv4);
 }
 
 void *service_project(void *context CX_UNUSED, const json_t *json)
@@ -118,9 +106,9 @@ void *service_project(void *context CX_UNUSED, const json_t *json)
                 return self;
         size_t i;
         json_t *other;
-        self->cluster_ip = is_ipv4(ip) ? cx_strdup(ip) : NULL;
+        self->cluster_ip = cx_is_ipv4(ip) ? cx_strdup(ip) : NULL;
         json_array_foreach (json_object_get(spec, "clusterIPs"), i, other)
-                if (!self->cluster_ip && is_ipv4(json_string_value(other)))
+                if (!self->cluster_ip && cx_is_ipv4(json_string_value(other)))
                         self->cluster_ip = cx_strdup(json_string_value(other));
         self->balancer = strcmp(type, "LoadBalancer") == 0;
         project_ports(json_object_get(spec, "ports"), &self->ports, &self->n_ports);
@@ -160,7 +148,7 @@ void *slice_project(void *node_name, const json_t *json)
         json_array_foreach (list, i, from) {
                 // All addresses of an endpoint are the same one; the first counts.
                 const char *ip = json_string_value(json_array_get(json_object_get(from, "addresses"), 0));
-                if (!is_ipv4(ip))
+                if (!cx_is_ipv4(ip))
                         continue;
                 bool ready = cx_json_bool(from, "conditions.ready", true);
                 self->endpoints[self->n_endpoints++] =

@@ -39,6 +39,3 @@ void *service_project(void *context, const json_t *service);
 void service_free(void *projection);
 void *slice_project(void *node_name, const json_t *slice); // context: the name of the own node
 void slice_free(void *projection);
-
-bool is_ipv4(const char *text);
-bool is_network(const char *text); // IPv4 in CIDR notation

@@ -4,15 +4,14 @@
 
 #include "kube-proxy/apply.h"
 #include "kube-proxy/health.h"
+#include "libcommon/base/address.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/thread.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -74,7 +73,7 @@ static void *node_project(void *context CX_UNUSED, const json_t *node)
         view->zone = cx_strdup(json_string_value(
                 json_object_get(cx_json_get(node, "metadata.labels"), "topology.kubernetes.io/zone")));
         json_array_foreach (cx_json_get(node, "status.addresses"), i, from)
-                if (cx_streq(cx_json_string(from, "type"), "InternalIP") && is_ipv4(cx_json_string(from, "address")))
+                if (cx_streq(cx_json_string(from, "type"), "InternalIP") && cx_is_ipv4(cx_json_string(from, "address")))
                         cx_strings_add(&view->addresses, cx_json_string(from, "address"));
         return view;
 }
@@ -104,34 +103,25 @@ static void on_node(void *context, const struct cx_object *old CX_UNUSED, const 
                 mark_dirty(self);
 }
 
-static bool in_network(struct in_addr address, const char *network)
+struct found_addresses {
+        struct cx_network network;
+        struct cx_strings *to;
+};
+
+static void add_if_inside(void *context, const struct cx_interface *interface)
 {
-        CX_STRINGS parts = CX_STRINGS_INIT;
-        struct in_addr base;
-        int64_t bits;
-        cx_strings_split(&parts, network, '/');
-        if (parts.count != 2 || inet_pton(AF_INET, parts.items[0], &base) != 1 ||
-            cx_parse_int(parts.items[1], 0, 32, &bits) < 0)
-                return false;
-        uint32_t mask = bits ? ~UINT32_C(0) << (32 - bits) : 0;
-        return (ntohl(address.s_addr) & mask) == (ntohl(base.s_addr) & mask);
+        struct found_addresses *found = context;
+        char text[CX_ADDRESS_TEXT];
+        if (cx_network_has(&found->network, &interface->address) &&
+            !cx_strings_has(found->to, cx_address_format(&interface->address, text)))
+                cx_strings_add(found->to, text);
 }
 
 static void own_addresses_in(const char *network, struct cx_strings *to)
 {
-        struct ifaddrs *list = NULL;
-        if (getifaddrs(&list) < 0)
-                return;
-        for (const struct ifaddrs *at = list; at; at = at->ifa_next) {
-                if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET)
-                        continue;
-                struct in_addr address = ((const struct sockaddr_in *)(const void *)at->ifa_addr)->sin_addr;
-                char text[INET_ADDRSTRLEN];
-                if (in_network(address, network) && inet_ntop(AF_INET, &address, text, sizeof text) &&
-                    !cx_strings_has(to, text))
-                        cx_strings_add(to, text);
-        }
-        freeifaddrs(list);
+        struct found_addresses found = {.to = to};
+        if (cx_network_parse(network, &found.network) == 0)
+                cx_interfaces_each(add_if_inside, &found);
 }
 
 // The addresses that serve node ports; false: all.

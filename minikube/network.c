@@ -2,6 +2,7 @@
 #include "minikube/network.h"
 
 #include "libcommon/base/process.h"
+#include "libcommon/net/iptables.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -104,18 +105,36 @@ static const char *const rules[][12] = {
         {"filter", "FORWARD", "-o", "BRIDGE", "-j", "ACCEPT", NULL},
 };
 
-static int host_rule(const struct profile *profile, size_t rule, const char *action, struct cx_error *err)
+// Calls `action` with each rule, filled in for the profile.
+static int each_host_rule(const struct profile *profile, int (*action)(const char *const *rule, struct cx_error *err),
+                          struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *bridge = bridge_name(profile);
         CX_CLEANUP(cx_freep) char *host = host_address(profile);
         CX_CLEANUP(cx_freep) char *subnet = cx_sprintf("%.*s.0/24", (int)(strrchr(host, '.') - host), host);
         CX_CLEANUP(cx_freep) char *comment = cx_sprintf("coxswain %s", profile->name);
-        const char *argv[32] = {"iptables",     "-w", "-t",      rules[rule][0], action,
-                                rules[rule][1], "-m", "comment", "--comment",    comment};
-        size_t n = 10;
-        for (const char *const *word = &rules[rule][2]; *word; word++)
-                argv[n++] = strcmp(*word, "BRIDGE") == 0 ? bridge : strcmp(*word, "SUBNET") == 0 ? subnet : *word;
-        return cx_run_ok(argv, NULL, err);
+        int r = 0;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(rules) && r == 0; i++) {
+                const char *rule[32] = {rules[i][0], rules[i][1], "-m", "comment", "--comment", comment};
+                size_t n = 6;
+                for (const char *const *word = &rules[i][2]; *word; word++)
+                        rule[n++] = strcmp(*word, "BRIDGE") == 0   ? bridge
+                                    : strcmp(*word, "SUBNET") == 0 ? subnet
+                                                                   : *word;
+                r = action(rule, err);
+        }
+        return r;
+}
+
+static int add_rule(const char *const *rule, struct cx_error *err)
+{
+        return cx_iptables_ensure(CX_IPV4, rule, true, err);
+}
+
+static int remove_rule(const char *const *rule, struct cx_error *err CX_UNUSED)
+{
+        cx_iptables_remove(CX_IPV4, rule);
+        return 0;
 }
 
 static int host_up(const struct profile *profile, struct cx_error *err)
@@ -135,13 +154,7 @@ static int host_up(const struct profile *profile, struct cx_error *err)
                 if (r < 0)
                         return r;
         }
-        for (size_t i = 0; i < CX_ARRAY_SIZE(rules); i++)
-                if (host_rule(profile, i, "-C", NULL) < 0) {
-                        int r = host_rule(profile, i, "-I", err);
-                        if (r < 0)
-                                return r;
-                }
-        return 0;
+        return each_host_rule(profile, add_rule, err);
 }
 
 static int node_up(const struct profile *profile, int node, struct cx_error *err)
@@ -200,7 +213,5 @@ void network_down(const struct profile *profile)
         }
         if (exists(bridge))
                 (void)!RUN(NULL, "ip", "link", "delete", bridge);
-        for (size_t i = 0; i < CX_ARRAY_SIZE(rules); i++)
-                while (host_rule(profile, i, "-D", NULL) == 0)
-                        ;
+        (void)!each_host_rule(profile, remove_rule, NULL);
 }

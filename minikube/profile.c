@@ -2,13 +2,12 @@
 #include "minikube/profile.h"
 
 #include "libcommon/api/names.h"
+#include "libcommon/base/address.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/process.h"
 #include "libcommon/format/json.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
-#include <ifaddrs.h>
 #include <limits.h>
 #include <stdarg.h>
 
@@ -108,20 +107,23 @@ int profile_list(struct cx_strings *ret_names, struct cx_error *err CX_UNUSED)
         return 0;
 }
 
+struct subnet_search {
+        struct cx_network network;
+        bool found;
+};
+
+static void look_inside(void *context, const struct cx_interface *interface)
+{
+        struct subnet_search *search = context;
+        search->found = search->found || cx_network_has(&search->network, &interface->address);
+}
+
 bool profile_subnet_taken(int index)
 {
-        struct ifaddrs *all = NULL;
-        bool taken = false;
-        if (getifaddrs(&all) < 0)
-                return false;
-        for (const struct ifaddrs *one = all; one; one = one->ifa_next) {
-                if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET)
-                        continue;
-                uint32_t address = ntohl(((const struct sockaddr_in *)(const void *)one->ifa_addr)->sin_addr.s_addr);
-                taken = taken || address >> 8 == (0xc0a800 | (uint32_t)(FIRST_SUBNET + SUBNET_STEP * index));
-        }
-        freeifaddrs(all);
-        return taken;
+        struct subnet_search search = {.network = {.base = {.family = CX_IPV4, .bytes = {192, 168}}, .prefix = 24}};
+        search.network.base.bytes[2] = (unsigned char)(FIRST_SUBNET + SUBNET_STEP * index);
+        cx_interfaces_each(look_inside, &search);
+        return search.found;
 }
 
 int profile_choose_index(struct profile *profile, struct cx_error *err)

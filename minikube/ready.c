@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "libcommon/base/address.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "minikube/certs.h"
 #include "minikube/commands.h"
 #include "minikube/network.h"
 
-#include <arpa/inet.h>
 #include <ldns/ldns.h>
 #include <poll.h>
 
@@ -79,10 +79,13 @@ static int ask(void *context CX_UNUSED)
                                        LDNS_RR_CLASS_IN, LDNS_RD) != LDNS_STATUS_OK)
                 return -ENOMEM;
         ldns_pkt_set_id(query, 4711);
-        struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(53)};
-        inet_pton(AF_INET, DNS_ADDRESS, &server.sin_addr);
-        CX_CLEANUP(cx_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, (struct sockaddr *)&server, sizeof server) == 0 &&
+        struct cx_address address;
+        struct sockaddr_storage server;
+        if (cx_address_parse(DNS_ADDRESS, &address) < 0)
+                abort(); // a constant
+        socklen_t size = cx_address_to_socket(&address, 53, &server);
+        CX_CLEANUP(cx_closep) int fd = socket(server.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, (struct sockaddr *)&server, size) == 0 &&
             ldns_pkt2wire(&wire, query, &length) == LDNS_STATUS_OK && write(fd, wire, length) == (ssize_t)length) {
                 struct pollfd wait = {fd, POLLIN, 0};
                 uint8_t answer[1500];

@@ -3,13 +3,19 @@
 #include "scheduler/scheduler.h"
 
 #include "libcommon/client/component.h"
+#include "scheduler/plugins/plugins.h"
 
 static struct scheduler *scheduler;
 
 static int start(struct cx_component *component, struct cx_error *err)
 {
-        scheduler = scheduler_new(component->rest, component->informers, component->events, component->metrics,
-                                  "default-scheduler");
+        scheduler = scheduler_new(&(struct scheduler_options){.rest = component->rest,
+                                                              .informers = component->informers,
+                                                              .events = component->events,
+                                                              .metrics = component->metrics,
+                                                              .plugins = scheduler_plugins,
+                                                              .n_plugins = n_scheduler_plugins,
+                                                              .name = "default-scheduler"});
         return scheduler_start(scheduler, err);
 }
 

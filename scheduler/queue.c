@@ -147,7 +147,7 @@ static void add(struct queue *queue, const struct cx_object *object, int64_t now
         pod->template = POD_INFO(object)->template;
         cx_map_set(&queue->pods, object->key, pod);
         queue->counts[QUEUE_NOWHERE]++;
-        move(queue, pod, POD_INFO(object)->gates ? QUEUE_GATED : QUEUE_ACTIVE, now);
+        move(queue, pod, POD_INFO(object)->gated ? QUEUE_GATED : QUEUE_ACTIVE, now);
 }
 
 void queue_set(struct queue *queue, const struct cx_object *object, int64_t now)
@@ -167,7 +167,7 @@ void queue_set(struct queue *queue, const struct cx_object *object, int64_t now)
         if (changed && was_active)
                 move(queue, pod, QUEUE_NOWHERE, now);
         replace_object(pod, object);
-        if (POD_INFO(object)->gates) {
+        if (POD_INFO(object)->gated) {
                 if (pod->place != QUEUE_GATED)
                         move(queue, pod, QUEUE_GATED, now);
         } else if (pod->place == QUEUE_GATED || (changed && was_active)) {
@@ -234,14 +234,13 @@ void queue_retry(struct queue *queue, struct queued_pod *pod, const struct cx_ob
         move(queue, pod, QUEUE_BACKOFF, now);
 }
 
-void queue_wake(struct queue *queue, struct framework *framework, unsigned events, const struct node *node, int64_t now)
+void queue_wake(struct queue *queue, struct node_cache *cache, unsigned events, const struct node *node, int64_t now)
 {
         if (!queue->counts[QUEUE_UNSCHEDULABLE])
                 return;
         CX_MAP_FOREACH (&queue->pods, entry) {
                 struct queued_pod *pod = entry->value;
-                if (pod->place == QUEUE_UNSCHEDULABLE &&
-                    framework_helps(framework, pod->template, pod->failed, events, node))
+                if (pod->place == QUEUE_UNSCHEDULABLE && cycle_helps(cache, pod->template, pod->failed, events, node))
                         activate(queue, pod, now);
         }
 }

@@ -19,11 +19,13 @@
 #include <time.h>
 
 #define MAX_BINDERS 16
+#define MAX_SLOW_BINDERS 64
 #define FLUSH_PERIOD (30 * CX_NS_PER_S)
 
 struct task {
-        struct queued_pod *pod; // bind: owned
-        char *node;             // NULL: not a bind, but a report of why there is none
+        struct queued_pod *pod;         // bind: owned
+        char *node;                     // NULL: not a bind, but a report of why there is none
+        struct reservation reservation; // bind: what plugins have to do before, or else to undo
         const struct cx_object *object;
         char *message;
         char *nominated; // of a report: the node that the pod waits for; NULL: none
@@ -36,13 +38,14 @@ struct scheduler {
         struct cx_events *events;
         char *name;
         struct cx_informer *pods, *nodes, *namespaces;
+        struct plugins plugins;
         struct templates *templates;
-        struct binder *binder;
+        struct binder *binder, *slow; // slow: for binds before which plugins may block
         pthread_t thread;
         bool started, synced;       // synced: atomic
         pthread_mutex_t gate, lock; // gate before lock; the lock guards what follows
         pthread_cond_t wake;
-        struct cache cache;
+        struct node_cache cache;
         struct queue queue;
         struct framework framework;
         int64_t flushed;
@@ -64,7 +67,7 @@ static void unlock(struct scheduler *self)
 
 static void wake_pods(struct scheduler *self, unsigned events, const char *node)
 {
-        queue_wake(&self->queue, &self->framework, events, node ? cache_node(&self->cache, node) : NULL,
+        queue_wake(&self->queue, &self->cache, events, node ? cache_node(&self->cache, node) : NULL,
                    cx_time_monotonic());
 }
 
@@ -160,6 +163,7 @@ static void bind_failed(struct scheduler *self, struct task *task, const struct 
         cx_series_add(self->errors, 1);
         CX_OBJECT *latest = cx_informer_get_key(self->pods, pod->key);
         lock(self);
+        reservation_undo(&task->reservation);
         if (cache_forget(&self->cache, pod->key))
                 wake_pods(self, EVENT_POD_GONE, task->node);
         if (latest && !POD_INFO(latest)->node && !latest->deleted && !cx_map_has(&self->cache.pods, latest->key))
@@ -179,9 +183,18 @@ static void write_binding(struct scheduler *self, struct task *task)
                                          "Binding", "metadata", "namespace", pod->namespace, "name", pod->name, "uid",
                                          pod->uid, "target", "kind", "Node", "name", task->node);
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_rest_create_sub(self->rest, &ref, "binding", binding, NULL, &err) < 0) {
+        const struct placement placement = {self->rest, pod, task->node};
+        int r = reservation_pre_bind(&task->reservation, &placement, &err);
+        if (r == 0)
+                r = cx_rest_create_sub(self->rest, &ref, "binding", binding, NULL, &err);
+        if (r < 0) {
                 bind_failed(self, task, &err);
                 return;
+        }
+        if (task->reservation.count) {
+                lock(self);
+                reservation_settle(&task->reservation);
+                unlock(self);
         }
         cx_series_add(self->scheduled, 1);
         cx_debug(2, "Successfully bound pod to node", "pod", pod->key, "node", task->node);
@@ -297,7 +310,9 @@ static void schedule(struct scheduler *self, struct queued_pod *pod)
                 struct task *task = task_new(pod->object);
                 task->node = cx_strdup(decision.node->name);
                 task->pod = queue_take(&self->queue, pod);
-                binder_add(self->binder, task);
+                task->reservation = decision.reservation;
+                decision.reservation = (struct reservation){0};
+                binder_add(task->reservation.count ? self->slow : self->binder, task);
         } else {
                 report_failure(self, pod, &decision);
                 queue_park(&self->queue, pod, decision.failed, start);
@@ -395,15 +410,15 @@ static void add_informers(struct scheduler *self)
         cx_informer_on_event(self->namespaces, on_namespace, self);
 }
 
-struct scheduler *scheduler_new(struct cx_rest *rest, struct cx_informers *informers, struct cx_events *events,
-                                struct cx_metrics *metrics, const char *name)
+struct scheduler *scheduler_new(const struct scheduler_options *options)
 {
         struct scheduler *self = cx_alloc(sizeof *self);
-        self->rest = rest;
-        self->informers = informers;
-        self->name = cx_strdup(name);
-        self->events = cx_events_for(events, name);
-        self->templates = templates_new();
+        self->rest = options->rest;
+        self->informers = options->informers;
+        self->name = cx_strdup(options->name);
+        self->events = cx_events_for(options->events, options->name);
+        plugins_init(&self->plugins, options->plugins, options->n_plugins);
+        self->templates = templates_new(&self->plugins);
         cache_init(&self->cache, self->templates);
         queue_init(&self->queue);
         framework_init(&self->framework, &self->cache);
@@ -411,7 +426,8 @@ struct scheduler *scheduler_new(struct cx_rest *rest, struct cx_informers *infor
         pthread_mutex_init(&self->lock, NULL);
         cx_cond_init(&self->wake);
         self->binder = binder_new(MAX_BINDERS, run_task, self);
-        declare_metrics(self, metrics);
+        self->slow = binder_new(MAX_SLOW_BINDERS, run_task, self);
+        declare_metrics(self, options->metrics);
         add_informers(self);
         return self;
 }
@@ -441,7 +457,8 @@ void scheduler_stop(struct scheduler *self)
                 pthread_join(self->thread, NULL);
         self->started = false;
         binder_free(self->binder);
-        self->binder = NULL;
+        binder_free(self->slow);
+        self->binder = self->slow = NULL;
 }
 
 void scheduler_free(struct scheduler *self)

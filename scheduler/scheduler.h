@@ -7,10 +7,18 @@
 #include "libcommon/client/events.h"
 #include "libcommon/client/informer.h"
 
+struct plugin;
 struct scheduler;
-// All are borrowed and must outlive the scheduler. `name`: pods with this spec.schedulerName are ours.
-struct scheduler *scheduler_new(struct cx_rest *rest, struct cx_informers *informers, struct cx_events *events,
-                                struct cx_metrics *metrics, const char *name);
+struct scheduler_options { // all are borrowed and must outlive the scheduler
+        struct cx_rest *rest;
+        struct cx_informers *informers;
+        struct cx_events *events;
+        struct cx_metrics *metrics;
+        const struct plugin *const *plugins;
+        size_t n_plugins;
+        const char *name; // pods with this spec.schedulerName are ours
+};
+struct scheduler *scheduler_new(const struct scheduler_options *options);
 int scheduler_start(struct scheduler *scheduler, struct cx_error *err) CX_CHECK;
 bool scheduler_synced(const struct scheduler *scheduler);
 // Ends the scheduling thread and waits for the writes. The informers must be freed before scheduler_free: they hold what

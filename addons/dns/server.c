@@ -2,10 +2,10 @@
 // Sockets, the receiving thread and the pool that forwards.
 #include "addons/dns/server.h"
 
+#include "libcommon/base/address.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -24,7 +24,7 @@ struct job {
         struct job *next;
         int fd; // UDP socket (shared), or an own duplicate of a TCP connection
         bool udp;
-        struct sockaddr_in to;
+        struct sockaddr_storage to;
         size_t length;
         uint8_t query[];
 };
@@ -53,7 +53,7 @@ struct dns_server {
 
 // --- sending ---
 
-static void send_answer(int fd, bool udp, const struct sockaddr_in *to, const uint8_t *answer, size_t length)
+static void send_answer(int fd, bool udp, const struct sockaddr_storage *to, const uint8_t *answer, size_t length)
 {
         if (udp) {
                 (void)!sendto(fd, answer, length, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)to, sizeof *to);
@@ -95,8 +95,8 @@ static void *forward_main(void *context)
         }
 }
 
-static void forward(struct dns_server *server, int fd, bool udp, const struct sockaddr_in *to, const uint8_t *query,
-                    size_t length)
+static void forward(struct dns_server *server, int fd, bool udp, const struct sockaddr_storage *to,
+                    const uint8_t *query, size_t length)
 {
         struct job *job = cx_alloc(sizeof *job + length);
         job->fd = udp ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -121,7 +121,7 @@ static void forward(struct dns_server *server, int fd, bool udp, const struct so
         }
 }
 
-static void serve(struct dns_server *server, int fd, bool udp, const struct sockaddr_in *to, const uint8_t *query,
+static void serve(struct dns_server *server, int fd, bool udp, const struct sockaddr_storage *to, const uint8_t *query,
                   size_t length)
 {
         CX_CLEANUP(cx_freep) uint8_t *answer = NULL;
@@ -139,7 +139,7 @@ static void receive_udp(struct dns_server *server, int fd)
 {
         uint8_t query[UDP_QUERY_MAX];
         for (int i = 0; i < 64; i++) {
-                struct sockaddr_in from;
+                struct sockaddr_storage from;
                 socklen_t size = sizeof from;
                 ssize_t n = recvfrom(fd, query, sizeof query, MSG_DONTWAIT, (struct sockaddr *)&from, &size);
                 if (n < 0)
@@ -240,14 +240,16 @@ static void *receive_main(void *context)
 
 static int open_socket(const char *address, int port, int type, int *ret_fd, struct cx_error *err)
 {
-        struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+        struct cx_address parsed;
+        struct sockaddr_storage name;
         int one = 1;
-        if (inet_pton(AF_INET, address, &name.sin_addr) != 1)
-                return cx_error_set(err, -EINVAL, "--address: \"%s\" is no IPv4 address", address);
-        CX_CLEANUP(cx_closep) int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (cx_address_parse(address, &parsed) < 0)
+                return cx_error_set(err, -EINVAL, "--address: \"%s\" is not an IP address", address);
+        socklen_t size = cx_address_to_socket(&parsed, port, &name);
+        CX_CLEANUP(cx_closep) int fd = socket(name.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
             setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof one) < 0 ||
-            bind(fd, (struct sockaddr *)&name, sizeof name) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0))
+            bind(fd, (struct sockaddr *)&name, size) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0))
                 return cx_error_set(err, -errno, "cannot listen on %s port %d: %s", address, port, strerror(errno));
         *ret_fd = cx_steal_fd(&fd);
         return 0;

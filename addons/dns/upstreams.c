@@ -2,12 +2,12 @@
 // Asking name servers over UDP and TCP, with random ids and ports.
 #include "addons/dns/upstreams.h"
 
+#include "libcommon/base/address.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
 
-#include <arpa/inet.h>
 #include <ldns/ldns.h>
 #include <poll.h>
 #include <pthread.h>
@@ -20,7 +20,8 @@
 #define QUESTION_AT LDNS_HEADER_SIZE
 
 struct server {
-        struct sockaddr_in address;
+        struct cx_address address;
+        int port;
         int64_t resting_until;
 };
 struct upstreams {
@@ -35,19 +36,23 @@ struct upstreams {
 
 // --- who they are ---
 
+// "10.0.0.1", "10.0.0.1:5353", "fd00::1", "[fd00::1]:5353"
 static int add_server(struct upstreams *u, const char *text)
 {
-        CX_CLEANUP(cx_freep) char *host = cx_strdup(text);
-        char *colon = strchr(host, ':');
-        int64_t port = 53;
-        struct sockaddr_in address = {.sin_family = AF_INET};
-        if (colon)
-                *colon = '\0';
-        if ((colon && cx_parse_int(colon + 1, 1, 65535, &port) < 0) || inet_pton(AF_INET, host, &address.sin_addr) != 1)
-                return -EINVAL;
-        address.sin_port = htons((uint16_t)port);
+        struct server server = {.port = 53};
+        if (cx_address_parse(text, &server.address) < 0) {
+                CX_CLEANUP(cx_freep) char *host = cx_strdup(*text == '[' ? text + 1 : text);
+                char *colon = strrchr(host, ':');
+                int64_t port;
+                if (!colon || cx_parse_int(colon + 1, 1, 65535, &port) < 0)
+                        return -EINVAL;
+                colon[*text == '[' && colon > host && colon[-1] == ']' ? -1 : 0] = '\0';
+                if (cx_address_parse(host, &server.address) < 0 || (server.address.family == CX_IPV6) != (*text == '['))
+                        return -EINVAL;
+                server.port = (int)port;
+        }
         if (u->count < MAX_SERVERS)
-                u->servers[u->count++] = (struct server){.address = address};
+                u->servers[u->count++] = server;
         return 0;
 }
 
@@ -181,15 +186,16 @@ static ssize_t receive(int fd, bool udp, uint8_t *to, size_t max, int64_t deadli
 }
 
 // One question to one server, under a fresh random id from a fresh random port.
-static ssize_t ask(const struct sockaddr_in *server, const uint8_t *query, size_t length, bool udp, uint8_t *to,
-                   size_t max)
+static ssize_t ask(const struct server *server, const uint8_t *query, size_t length, bool udp, uint8_t *to, size_t max)
 {
-        CX_CLEANUP(cx_closep) int fd = socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+        struct sockaddr_storage to_server;
+        socklen_t size = cx_address_to_socket(&server->address, server->port, &to_server);
+        CX_CLEANUP(cx_closep) int fd = socket(to_server.ss_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
         CX_CLEANUP(cx_freep) uint8_t *sent = cx_alloc(length + 2);
         struct timeval timeout = {.tv_sec = PATIENCE / CX_NS_PER_S};
         int64_t deadline = cx_time_monotonic() + PATIENCE;
         if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) < 0 ||
-            connect(fd, (const struct sockaddr *)server, sizeof *server) < 0)
+            connect(fd, (const struct sockaddr *)&to_server, size) < 0)
                 return -errno;
         sent[0] = (uint8_t)(length >> 8);
         sent[1] = (uint8_t)length;
@@ -213,6 +219,11 @@ static ssize_t ask(const struct sockaddr_in *server, const uint8_t *query, size_
         }
 }
 
+static bool is_same(const struct server *a, const struct server *b)
+{
+        return cx_address_compare(&a->address, &b->address) == 0 && a->port == b->port;
+}
+
 ssize_t upstreams_ask(struct upstreams *u, const uint8_t *query, size_t length, bool udp, uint8_t *to, size_t max)
 {
         struct server servers[MAX_SERVERS];
@@ -228,10 +239,10 @@ ssize_t upstreams_ask(struct upstreams *u, const uint8_t *query, size_t length, 
                 for (size_t i = 0; i < count; i++) {
                         if ((servers[i].resting_until > now) != (resting == 1))
                                 continue;
-                        n = ask(&servers[i].address, query, length, udp, to, max);
+                        n = ask(&servers[i], query, length, udp, to, max);
                         pthread_mutex_lock(&u->lock);
                         for (size_t k = 0; k < u->count; k++)
-                                if (memcmp(&u->servers[k].address, &servers[i].address, sizeof servers[i].address) == 0)
+                                if (is_same(&u->servers[k], &servers[i]))
                                         u->servers[k].resting_until = n < 0 ? cx_time_monotonic() + REST : 0;
                         pthread_mutex_unlock(&u->lock);
                         if (n >= 0)

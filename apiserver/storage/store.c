@@ -29,28 +29,6 @@ struct store {
         int64_t lease, lease_ttl, lease_until;
 };
 
-// Where upstream keeps what does not follow "/registry/<resource>/".
-static const struct {
-        const char *group, *resource, *prefix;
-} prefixes[] = {
-        {"", "nodes", "minions"},
-        {"", "services", "services/specs"},
-        {"", "endpoints", "services/endpoints"},
-        {"", "replicationcontrollers", "controllers"},
-        {"networking.k8s.io", "ingresses", "ingress"},
-        {"apiextensions.k8s.io", "customresourcedefinitions", "apiextensions.k8s.io/customresourcedefinitions"},
-        {"apiregistration.k8s.io", "apiservices", "apiregistration.k8s.io/apiservices"},
-};
-
-static const char *prefix_of(const struct cx_resource *resource)
-{
-        for (size_t i = 0; i < CX_ARRAY_SIZE(prefixes); i++)
-                if (strcmp(prefixes[i].resource, resource->resource) == 0 &&
-                    strcmp(prefixes[i].group, resource->group) == 0)
-                        return prefixes[i].prefix;
-        return resource->resource;
-}
-
 static void free_cache(void *cache)
 {
         cache_free(cache);
@@ -74,10 +52,10 @@ static void make_caches(struct store *store)
                 const struct cx_resource *stored = storage_resource(&resources[i]);
                 if (!(stored->verbs & CX_VERB_WATCH) || strcmp(stored->resource, "componentstatuses") == 0)
                         continue;
-                struct cache *cache = cx_map_get(&store->by_prefix, prefix_of(stored));
+                struct cache *cache = cx_map_get(&store->by_prefix, stored->prefix);
                 if (!cache) {
                         cache = cache_new(stored);
-                        cx_map_set(&store->by_prefix, prefix_of(stored), cache);
+                        cx_map_set(&store->by_prefix, stored->prefix, cache);
                 }
                 store->caches[i] = cache;
         }
@@ -114,7 +92,7 @@ static struct cache *route(struct store *store, const char *etcd_key, const char
 static char *etcd_key(struct store *store, const struct cx_resource *resource, const char *namespace, const char *name)
 {
         struct cache *cache = store_cache(store, resource);
-        const char *prefix = prefix_of(cache ? cache->resource : resource);
+        const char *prefix = (cache ? cache->resource : resource)->prefix;
         return namespace && *namespace ? cx_sprintf(ROOT "%s/%s/%s", prefix, namespace, name)
                                        : cx_sprintf(ROOT "%s/%s", prefix, name);
 }
@@ -591,7 +569,7 @@ int store_page(struct store *store, const struct cx_resource *resource, const st
                struct cx_error *err)
 {
         struct cache *cache = store_cache(store, resource);
-        const char *prefix = prefix_of(cache->resource);
+        const char *prefix = cache->resource->prefix;
         bool one_namespace = filter->namespace && *filter->namespace;
         CX_CLEANUP(cx_freep)
         char *root =

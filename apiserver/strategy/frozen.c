@@ -5,39 +5,10 @@
 
 #include "libcommon/format/json.h"
 
-#define MAX_EXCEPTIONS 12
-
-static const struct {
-        const char *group, *resource, *path, *message;
-        const char *except[MAX_EXCEPTIONS]; // members that may change; with a '?' behind: that may be set once
-} rules[] = {
-        {"apps",
-         "statefulsets",
-         "spec",
-         "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-         "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
-         {"replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit",
-          "persistentVolumeClaimRetentionPolicy", "minReadySeconds"}},
-        {"",
-         "persistentvolumeclaims",
-         "spec",
-         "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
-         {"resources", "volumeAttributesClassName", "volumeName?", "storageClassName?"}},
-        {"",
-         "persistentvolumes",
-         "spec",
-         "spec.persistentvolumesource is immutable after creation",
-         {"accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity", "persistentVolumeReclaimPolicy",
-          "storageClassName", "volumeAttributesClassName"}},
-        {"storage.k8s.io", "storageclasses", "parameters", "updates to parameters are forbidden.", {0}},
-        {"storage.k8s.io", "storageclasses", "provisioner", "updates to provisioner are forbidden.", {0}},
-        {"storage.k8s.io", "storageclasses", "reclaimPolicy", "updates to reclaimPolicy are forbidden.", {0}},
-};
-
 static json_t *without_exceptions(const json_t *value, const json_t *old, const char *const *except)
 {
         json_t *copy = json_copy((json_t *)value);
-        for (size_t i = 0; i < MAX_EXCEPTIONS && except[i]; i++) {
+        for (size_t i = 0; except[i]; i++) {
                 size_t length = strcspn(except[i], "?");
                 CX_CLEANUP(cx_freep) char *name = cx_strndup(except[i], length);
                 if (!except[i][length] || !json_object_get(old, name))
@@ -82,12 +53,10 @@ static void check_job(const json_t *object, const json_t *old, struct cx_error *
 
 void check_frozen(const struct cx_resource *resource, const json_t *object, const json_t *old, struct cx_error *causes)
 {
-        for (size_t i = 0; i < CX_ARRAY_SIZE(rules); i++) {
-                if (strcmp(rules[i].resource, resource->resource) != 0 || strcmp(rules[i].group, resource->group) != 0)
-                        continue;
-                const json_t *now = cx_json_get(object, rules[i].path), *before = cx_json_get(old, rules[i].path);
-                if (!is_same(now, before, rules[i].except))
-                        cx_error_cause(causes, "FieldValueForbidden", rules[i].path, "Forbidden: %s", rules[i].message);
+        for (const struct cx_frozen *part = resource->frozen; part->path; part++) {
+                const json_t *now = cx_json_get(object, part->path), *before = cx_json_get(old, part->path);
+                if (!is_same(now, before, part->except))
+                        cx_error_cause(causes, "FieldValueForbidden", part->path, "Forbidden: %s", part->message);
         }
         if (strcmp(resource->resource, "jobs") == 0 && strcmp(resource->group, "batch") == 0)
                 check_job(object, old, causes);

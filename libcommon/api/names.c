@@ -2,9 +2,9 @@
 // Rules for names, character by character.
 #include "libcommon/api/names.h"
 
+#include "libcommon/base/address.h"
 #include "libcommon/base/alloc.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 
 static bool lower_or_digit(char c)
@@ -174,8 +174,5 @@ const char *cx_check_port_name(const char *text)
 
 const char *cx_check_ip(const char *text)
 {
-        unsigned char address[16];
-        return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1
-                       ? NULL
-                       : "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+        return cx_is_address(text) ? NULL : "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 }

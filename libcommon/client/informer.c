@@ -264,6 +264,14 @@ void cx_informer_on_event(struct cx_informer *informer, cx_informer_handler hand
         informer->handlers[informer->n_handlers++] = (struct cx_informer_callback){handler, context};
 }
 
+void cx_informer_widen(struct cx_informer *informer, bool keep_bytes)
+{
+        informer->options.metadata_only = false;
+        informer->options.poll_while_empty = 0;
+        if (keep_bytes)
+                informer->options.drop_bytes = false;
+}
+
 void cx_informer_add_index(struct cx_informer *informer, const char *name,
                            void (*keys)(void *context, const struct cx_object *object, struct cx_strings *ret_keys),
                            void *context)

@@ -34,6 +34,9 @@ struct cx_informers *cx_informers_new(struct cx_rest *rest);
 void cx_informers_free(struct cx_informers *set); // stops the thread and all informers
 // Returns the informer, owned by the set. Not started yet.
 struct cx_informer *cx_informers_add(struct cx_informers *set, const struct cx_informer_options *options);
+// Before it starts: the options asked only for metadata, and somebody needs more. Objects come whole to `project` then;
+// with `keep_bytes` they are kept whole, too.
+void cx_informer_widen(struct cx_informer *informer, bool keep_bytes);
 void cx_informers_start(struct cx_informers *set);       // starts all that were added
 void cx_informer_start(struct cx_informer *informer);    // starts one (and the set's thread, when needed)
 void cx_informer_stop(struct cx_informer *informer);     // forgets it; frees it; no handler runs after the return

@@ -2,9 +2,9 @@
 // How TLS records leave a connection. libmicrohttpd 0.9.75 sends the head and the body of an answer as two records, each
 // with a system call and a packet of its own. When an answer is known to have a body, its head is kept back and goes out
 // with the body's record.
+#include "libcommon/base/address.h"
 #include "libcommon/net/http_server_internal.h"
 
-#include <arpa/inet.h>
 #include <gnutls/gnutls.h>
 #include <sys/socket.h>
 
@@ -54,12 +54,9 @@ static ssize_t push(gnutls_transport_ptr_t context, const giovec_t *parts, int c
 static void read_address(struct cx_http_peer *peer, struct MHD_Connection *connection)
 {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-        if (info && info->client_addr->sa_family == AF_INET)
-                inet_ntop(AF_INET, &((struct sockaddr_in *)info->client_addr)->sin_addr, peer->address,
-                          sizeof peer->address);
-        else if (info && info->client_addr->sa_family == AF_INET6)
-                inet_ntop(AF_INET6, &((struct sockaddr_in6 *)info->client_addr)->sin6_addr, peer->address,
-                          sizeof peer->address);
+        struct cx_address address;
+        if (info && cx_address_from_socket(info->client_addr, &address, NULL) == 0)
+                cx_address_format(&address, peer->address);
 }
 
 void cx_http_peer_attach(struct cx_http_peer *peer, struct MHD_Connection *connection)

@@ -7,10 +7,11 @@
 // content reader may suspend its own connection.
 #include "libcommon/net/http_server_internal.h"
 
+#include "libcommon/base/address.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 
-#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
@@ -269,39 +270,18 @@ static void on_log(void *context CX_UNUSED, const char *format, va_list args)
 
 // --- start and stop ---
 
-static int parse_address(const struct cx_http_server_options *options, struct sockaddr_storage *ret_address,
-                         socklen_t *ret_length)
-{
-        struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;
-        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_address;
-        const char *text = options->address ? options->address : "0.0.0.0";
-        memset(ret_address, 0, sizeof *ret_address);
-        if (options->port < 0 || options->port > 65535)
-                return -ERANGE;
-        if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-                v4->sin_family = AF_INET;
-                v4->sin_port = htons((uint16_t)options->port);
-                *ret_length = sizeof *v4;
-                return 0;
-        }
-        if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
-                v6->sin6_family = AF_INET6;
-                v6->sin6_port = htons((uint16_t)options->port);
-                *ret_length = sizeof *v6;
-                return 0;
-        }
-        return -EINVAL;
-}
-
 // Binds and listens ourselves: libmicrohttpd says only "failed" when it cannot.
 static int open_listener(const struct cx_http_server_options *options, int *ret_fd, int *ret_port, struct cx_error *err)
 {
+        struct cx_address bound;
         struct sockaddr_storage address;
-        socklen_t length;
-        int r = parse_address(options, &address, &length);
+        int r = options->port < 0 || options->port > 65535
+                        ? -ERANGE
+                        : cx_address_parse(options->address ? options->address : "0.0.0.0", &bound);
         if (r < 0)
                 return cx_error_set(err, r, "cannot listen on \"%s\" port %d: not an IP address and port",
                                     cx_str(options->address), options->port);
+        socklen_t length = cx_address_to_socket(&bound, options->port, &address);
         CX_CLEANUP(cx_closep) int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         int one = 1, idle = 30, interval = 10; // inherited by every connection: a client that has vanished is noticed
         if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
@@ -314,7 +294,9 @@ static int open_listener(const struct cx_http_server_options *options, int *ret_
                 return cx_error_set(err, r, "cannot listen on %s port %d: %s", cx_str(options->address), options->port,
                                     strerror(-r));
         }
-        *ret_port = ntohs(((struct sockaddr_in *)&address)->sin_port); // same offset in sockaddr_in6
+        r = cx_address_from_socket((struct sockaddr *)&address, &bound, ret_port);
+        if (r < 0)
+                return cx_error_set(err, r, "cannot read the address of the listening socket");
         *ret_fd = fd;
         fd = -1;
         return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A walk over the wire format (protobuf encoding, proto2) guided by the tags of the schema's fields. Go's generated code
 // writes every field that is no pointer, also when it is empty, so zero values that JSON would leave out are left out
-// here; where zero says something (pointers in Go), the field is in a list below.
+// here, but for fields whose presence says something (`presence` in the .api files).
 #include "libcommon/schema/protobuf.h"
 
 #include "libcommon/base/time.h"
@@ -73,85 +73,6 @@ static int read_value(struct reader *r, struct value *ret_value)
         default:
                 return -EPROTO;
         }
-}
-
-// Pointers in upstream's Go types: their zero differs from their absence.
-static bool zero_counts(const char *name)
-{
-        static const char *const names[] = {
-                "activeDeadlineSeconds",
-                "allocateLoadBalancerNodePorts",
-                "allowPrivilegeEscalation",
-                "automountServiceAccountToken",
-                "averageUtilization",
-                "backoffLimit",
-                "backoffLimitPerIndex",
-                "blockOwnerDeletion",
-                "completions",
-                "controller",
-                "currentCPUUtilizationPercentage",
-                "defaultMode",
-                "deletionGracePeriodSeconds",
-                "enableServiceLinks",
-                "expirationSeconds",
-                "failedJobsHistoryLimit",
-                "fsGroup",
-                "gracePeriodSeconds",
-                "hostUsers",
-                "immutable",
-                "leaseDurationSeconds",
-                "leaseTransitions",
-                "maxFailedIndexes",
-                "minReplicas",
-                "mode",
-                "observedGeneration",
-                "optional",
-                "ordinals",
-                "orphanDependents",
-                "parallelism",
-                "partition",
-                "podPidsLimit",
-                "port",
-                "priority",
-                "privileged",
-                "progressDeadlineSeconds",
-                "readOnlyRootFilesystem",
-                "ready",
-                "replicas",
-                "revisionHistoryLimit",
-                "runAsGroup",
-                "runAsNonRoot",
-                "runAsUser",
-                "serving",
-                "setHostnameAsFQDN",
-                "shareProcessNamespace",
-                "stabilizationWindowSeconds",
-                "startingDeadlineSeconds",
-                "successfulJobsHistoryLimit",
-                "suspend",
-                "targetCPUUtilizationPercentage",
-                "terminating",
-                "terminationGracePeriodSeconds",
-                "timeoutSeconds",
-                "tolerationSeconds",
-                "ttlSecondsAfterFinished",
-                "value",
-                "weight",
-                "started",
-        };
-        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
-                if (strcmp(names[i], name) == 0)
-                        return true;
-        return false;
-}
-
-static bool empty_string_counts(const char *name)
-{
-        static const char *const names[] = {"storageClassName", "holderIdentity", "loadBalancerClass"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
-                if (strcmp(names[i], name) == 0)
-                        return true;
-        return false;
 }
 
 static json_t *string_of(struct reader bytes)
@@ -359,8 +280,7 @@ static int decode_field(const struct cx_field *field, const struct value *value,
                         json_array_append_new(list, item);
                 return r;
         }
-        bool keep_zero = field->of == CX_OF_STRING ? empty_string_counts(field->name) : zero_counts(field->name);
-        int r = decode_one(field, value, keep_zero, depth, &item);
+        int r = decode_one(field, value, field->flags & CX_FIELD_PRESENCE, depth, &item);
         if (r == 0 && item)
                 json_object_set_new(into, field->name, item);
         return r;

@@ -36,6 +36,7 @@ enum {                         // cx_field.flags
         CX_FIELD_NONEMPTY = 32,         // validation: absent, "", {} or [] is "Required value"
         CX_FIELD_PRESENT = 64,          // validation: absent is "Required value" (custom resources)
         CX_FIELD_DUPLICATES = 128,      // a list that may hold the same key twice, although its type says not
+        CX_FIELD_PRESENCE = 256,        // protobuf: a zero value that is there says something (a pointer upstream)
 };
 
 struct cx_type;
@@ -44,7 +45,7 @@ struct cx_field {
         enum cx_value_type of;
         enum cx_shape shape;
         enum cx_list_type list_type; // CX_SHAPE_LIST
-        uint8_t flags;
+        uint16_t flags;
         // 0: not in protobuf. A field that protobuf nests has the tags from the outermost message to its own.
         uint16_t proto_tag, proto_inner_tag, proto_inmost_tag;
         const struct cx_type *type;     // CX_OF_OBJECT
@@ -94,6 +95,18 @@ struct cx_subresource {
         const char *group, *version, *kind; // of what it takes and gives
         unsigned verbs;
 };
+// When metadata.generation counts.
+enum cx_generation {
+        CX_GENERATION_SPEC, // with every change of anything but metadata and status
+        CX_GENERATION_NONE,
+        CX_GENERATION_ANNOTATIONS // with changes of annotations, too
+};
+enum cx_naming { CX_NAMES_SUBDOMAIN, CX_NAMES_LABEL, CX_NAMES_LABEL_1035, CX_NAMES_SEGMENT }; // api/names.h
+// A part of an object that may not change once it is stored, in a sentence that clients know.
+struct cx_frozen {
+        const char *path, *message;
+        const char *const *except; // members that may change; with a '?' behind: that may be set once. NULL-ended
+};
 struct cx_resource {
         const char *group, *version, *resource; // "apps", "v1", "deployments"
         const char *singular;
@@ -105,8 +118,12 @@ struct cx_resource {
         const struct cx_subresource *subresources;          // ended by an entry without name, never NULL
         const struct cx_column *columns;                    // ended by an entry without name; never NULL
         const char *const *selectable_fields;               // besides metadata.name and metadata.namespace
-        const char *storage_group;   // group that names the etcd prefix: /registry/<resource>/<ns>/<name>, as upstream
-        const char *storage_version; // of the stored encoding
+        const char *storage_group, *storage_version;        // of the stored encoding
+        const char *prefix;                                 // etcd: /registry/<prefix>/[<namespace>/]<name>
+        enum cx_generation generation;
+        enum cx_naming naming;
+        const struct cx_frozen *frozen; // ended by an entry without path; never NULL
+        const char *template_path;      // of the pod template: "spec.template"; NULL: none
 };
 
 // Looks up; NULL when there is none. `resource` may be plural only.
@@ -120,6 +137,9 @@ const struct cx_subresource *cx_resource_subresource(const struct cx_resource *r
 const struct cx_resource *cx_schema_resources(size_t *ret_count);
 // What a user types: plural, singular, short name or kind, optionally ".group" or ".version.group". NULL when unknown.
 const struct cx_resource *cx_schema_find(const char *word);
+// The pod template of an object, or the pod itself: what has metadata and spec of a pod. Borrowed; NULL when its kind (by
+// apiVersion and kind) has none.
+json_t *cx_schema_pod_template(const json_t *object);
 // "apps/v1" → group and version (fixed buffers); "v1" has group "". False when malformed.
 bool cx_split_api_version(const char *api_version, char group[64], char version[32]);
 // "apps/v1" into `to` (128 bytes).

@@ -235,17 +235,19 @@ static void check_object(struct cx_validator *v, const struct cx_type *type, con
 }
 
 // --- names ----------------------------------------------------------------------------------------------------------
-static const char *(*name_rule(const struct cx_kind *kind))(const char *)
+static const char *check_named(enum cx_naming naming, const char *name)
 {
-        if (strcmp(kind->group, "rbac.authorization.k8s.io") == 0)
-                return cx_check_path_segment;
-        if (*kind->group == 0 && strcmp(kind->kind, "Service") == 0)
-                return cx_check_dns1035_label;
-        if (*kind->group == 0 && strcmp(kind->kind, "Namespace") == 0)
-                return cx_check_dns1123_label;
-        if (strcmp(kind->kind, "IPAddress") == 0) // an address in canonical form: the apiserver's strategy looks at it
-                return cx_check_path_segment;
-        return cx_check_dns1123_subdomain;
+        switch (naming) {
+        case CX_NAMES_SEGMENT:
+                return cx_check_path_segment(name);
+        case CX_NAMES_LABEL:
+                return cx_check_dns1123_label(name);
+        case CX_NAMES_LABEL_1035:
+                return cx_check_dns1035_label(name);
+        case CX_NAMES_SUBDOMAIN:
+                break;
+        }
+        return cx_check_dns1123_subdomain(name);
 }
 
 static void check_name(struct cx_validator *v, const struct cx_kind *kind, const json_t *object)
@@ -255,11 +257,11 @@ static void check_name(struct cx_validator *v, const struct cx_kind *kind, const
         bool stored = !resource || (resource->verbs & CX_VERB_GET);
         if (!metadata || !stored || !metadata->type || strcmp(metadata->type->name, "meta.v1.ObjectMeta") != 0)
                 return;
-        const char *name = cx_json_string_or(object, "metadata.name", "");
+        const char *name = cx_json_string_or(object, "metadata.name", ""), *wrong;
         if (!*name && !*cx_json_string_or(object, "metadata.generateName", ""))
                 cx_required(v, "metadata.name", "name or generateName is required");
-        else
-                cx_check_text(v, object, "metadata.name", name_rule(kind));
+        else if (*name && (wrong = check_named(resource ? resource->naming : CX_NAMES_SUBDOMAIN, name)))
+                cx_invalid_text(v, "metadata.name", name, wrong);
         const char *namespace = cx_json_string_or(object, "metadata.namespace", "");
         if (resource && !resource->namespaced && *namespace)
                 cx_forbidden(v, "metadata.namespace", "not allowed on this type");

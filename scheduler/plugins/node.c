@@ -1,19 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plugins that look at one node's own fields: unschedulable, taints, selector and affinity, host ports.
-#include "scheduler/framework.h"
-
+// Plugins that look at one node's own fields: unschedulable, taints, selector and affinity.
 #include "libcommon/base/buf.h"
+#include "libcommon/format/json.h"
+#include "scheduler/plugins/plugins.h"
+#include "scheduler/plugins/terms.h"
 
-// --- NodeUnschedulable ---
+static const char *const toleration_fields[] = {"spec.tolerations", NULL};
+
+static void parse_tolerations(void *state, const json_t *pod)
+{
+        cx_tolerations_parse(cx_json_get(pod, "spec.tolerations"), state);
+}
+
+static void release_tolerations(void *state)
+{
+        cx_tolerations_release(state);
+}
+
+// --- NodeUnschedulable -----------------------------------------------------------------------------------------------
 
 static bool filter_unschedulable(struct cycle *cycle, const struct node *node)
 {
-        static const struct taint cordon = {(char *)"node.kubernetes.io/unschedulable", (char *)"", EFFECT_NO_SCHEDULE};
-        if (!node->info->unschedulable)
+        static const struct cx_taint cordon = {(char *)"node.kubernetes.io/unschedulable", (char *)"",
+                                               CX_EFFECT_NO_SCHEDULE};
+        if (!node->info->unschedulable || cx_tolerations_find(state_of_pod(cycle), &cordon))
                 return true;
-        for (size_t i = 0; i < cycle->template->tolerations.count; i++)
-                if (tolerates(&cycle->template->tolerations.items[i], &cordon))
-                        return true;
         cycle_reject_for_good(cycle, "node(s) were unschedulable");
         return false;
 }
@@ -22,37 +33,19 @@ const struct plugin node_unschedulable_plugin = {
         .name = "NodeUnschedulable",
         .events = EVENT_ON_NODE,
         .node_local = true,
+        .fields = toleration_fields,
+        .pod_size = sizeof(struct cx_tolerations),
+        .parse = parse_tolerations,
+        .release_pod = release_tolerations,
         .filter = filter_unschedulable,
 };
 
-// --- TaintToleration ---
-
-static bool is_tolerated(const struct template *template, const struct taint *taint, bool preferences)
-{
-        for (size_t i = 0; i < template->tolerations.count; i++) {
-                const struct toleration *toleration = &template->tolerations.items[i];
-                if (preferences && toleration->effect != EFFECT_ALL && toleration->effect != EFFECT_PREFER_NO_SCHEDULE)
-                        continue;
-                if (tolerates(toleration, taint))
-                        return true;
-        }
-        return false;
-}
-
-const struct taint *untolerated_taint(const struct template *template, const struct node *node)
-{
-        for (size_t i = 0; i < node->info->taints.count; i++) {
-                const struct taint *taint = &node->info->taints.items[i];
-                if ((taint->effect == EFFECT_NO_SCHEDULE || taint->effect == EFFECT_NO_EXECUTE) &&
-                    !is_tolerated(template, taint, false))
-                        return taint;
-        }
-        return NULL;
-}
+// --- TaintToleration -------------------------------------------------------------------------------------------------
 
 static bool filter_taints(struct cycle *cycle, const struct node *node)
 {
-        const struct taint *taint = untolerated_taint(cycle->template, node);
+        const struct cx_taint *taint = cx_taints_untolerated(&node->info->taints, state_of_pod(cycle),
+                                                             1U << CX_EFFECT_NO_SCHEDULE | 1U << CX_EFFECT_NO_EXECUTE);
         if (!taint)
                 return true;
         cycle->for_good = true;
@@ -74,10 +67,11 @@ static bool any_preference(struct cycle *cycle)
 
 static int64_t score_taints(struct cycle *cycle, const struct node *node)
 {
+        const struct cx_taints *taints = &node->info->taints;
         int64_t count = 0;
-        for (size_t i = 0; i < node->info->taints.count; i++)
-                count += node->info->taints.items[i].effect == EFFECT_PREFER_NO_SCHEDULE &&
-                         !is_tolerated(cycle->template, &node->info->taints.items[i], true);
+        for (size_t i = 0; i < taints->count; i++)
+                count += taints->items[i].effect == CX_EFFECT_PREFER_NO_SCHEDULE &&
+                         !cx_tolerations_find(state_of_pod(cycle), &taints->items[i]);
         return count;
 }
 
@@ -90,52 +84,41 @@ const struct plugin taint_toleration_plugin = {
         .name = "TaintToleration",
         .events = EVENT_ON_NODE,
         .node_local = true,
+        .weight = 3,
+        .fields = toleration_fields,
+        .pod_size = sizeof(struct cx_tolerations),
+        .parse = parse_tolerations,
+        .release_pod = release_tolerations,
         .filter = filter_taints,
         .pre_score = any_preference,
         .score = score_taints,
         .normalize = normalize_taints,
-        .weight = 3,
 };
 
-// --- NodeAffinity ---
+// --- NodeAffinity ----------------------------------------------------------------------------------------------------
 
-static const char *get_label(void *node, const char *key)
+static const char *const affinity_fields[] = {"spec.nodeSelector", "spec.affinity.nodeAffinity", NULL};
+
+static void parse_affinity(void *state, const json_t *pod)
 {
-        return node_label(node, key);
+        cx_node_affinity_parse(json_object_get(pod, "spec"), state);
 }
 
-static const char *get_field(void *context, const char *key)
+static void release_affinity(void *state)
 {
-        const struct node *node = context;
-        return strcmp(key, "metadata.name") == 0 ? node->name : NULL;
-}
-
-static bool node_term_matches(const struct node_term *term, const struct node *node)
-{
-        return cx_selector_matches_with(&term->labels, get_label, (void *)node) &&
-               cx_selector_matches_with(&term->fields, get_field, (void *)node);
-}
-
-bool node_matches_affinity(const struct template *template, const struct node *node)
-{
-        if (!cx_selector_matches_with(&template->node_selector, get_label, (void *)node))
-                return false;
-        if (!template->has_node_terms)
-                return true;
-        for (size_t i = 0; i < template->node_terms.count; i++)
-                if (node_term_matches(&template->node_terms.items[i], node))
-                        return true;
-        return false;
+        cx_node_affinity_release(state);
 }
 
 static bool has_affinity(struct cycle *cycle)
 {
-        return cycle->template->node_selector.count || cycle->template->has_node_terms;
+        const struct cx_node_affinity *affinity = state_of_pod(cycle);
+        return affinity->selector.count || affinity->has_required;
 }
 
 static bool filter_affinity(struct cycle *cycle, const struct node *node)
 {
-        if (node_matches_affinity(cycle->template, node))
+        const struct cx_node_facts facts = terms_node_facts(node);
+        if (cx_node_affinity_matches(state_of_pod(cycle), &facts))
                 return true;
         cycle_reject_for_good(cycle, "node(s) didn't match Pod's node affinity/selector");
         return false;
@@ -143,15 +126,17 @@ static bool filter_affinity(struct cycle *cycle, const struct node *node)
 
 static bool prefers_nodes(struct cycle *cycle)
 {
-        return cycle->template->preferred_nodes.count;
+        return ((const struct cx_node_affinity *)state_of_pod(cycle))->preferred.count;
 }
 
 static int64_t score_affinity(struct cycle *cycle, const struct node *node)
 {
+        const struct cx_node_terms *preferred = &((const struct cx_node_affinity *)state_of_pod(cycle))->preferred;
+        const struct cx_node_facts facts = terms_node_facts(node);
         int64_t score = 0;
-        for (size_t i = 0; i < cycle->template->preferred_nodes.count; i++)
-                if (node_term_matches(&cycle->template->preferred_nodes.items[i], node))
-                        score += cycle->template->preferred_nodes.items[i].weight;
+        for (size_t i = 0; i < preferred->count; i++)
+                if (cx_node_term_matches(&preferred->items[i], &facts))
+                        score += preferred->items[i].weight;
         return score;
 }
 
@@ -164,41 +149,14 @@ const struct plugin node_affinity_plugin = {
         .name = "NodeAffinity",
         .events = EVENT_ON_NODE,
         .node_local = true,
+        .weight = 2,
+        .fields = affinity_fields,
+        .pod_size = sizeof(struct cx_node_affinity),
+        .parse = parse_affinity,
+        .release_pod = release_affinity,
         .pre_filter = has_affinity,
         .filter = filter_affinity,
         .pre_score = prefers_nodes,
         .score = score_affinity,
         .normalize = normalize_affinity,
-        .weight = 2,
-};
-
-// --- NodePorts ---
-
-static bool has_ports(struct cycle *cycle)
-{
-        return cycle->template->ports.count;
-}
-
-static bool ports_collide(const struct host_port *a, const struct host_port *b)
-{
-        return a->port == b->port && a->protocol == b->protocol && (!a->ip || !b->ip || a->ip == b->ip);
-}
-
-static bool filter_ports(struct cycle *cycle, const struct node *node)
-{
-        for (size_t i = 0; i < cycle->template->ports.count; i++)
-                for (size_t j = 0; j < node->ports.count; j++)
-                        if (ports_collide(&cycle->template->ports.items[i], &node->ports.items[j].port)) {
-                                cycle_reject(cycle, "node(s) didn't have free ports for the requested pod ports");
-                                return false;
-                        }
-        return true;
-}
-
-const struct plugin node_ports_plugin = {
-        .name = "NodePorts",
-        .events = EVENT_ON_NODE,
-        .node_local = true,
-        .pre_filter = has_ports,
-        .filter = filter_ports,
 };

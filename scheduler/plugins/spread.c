@@ -4,21 +4,149 @@
 //
 // Pods are counted by template: a constraint marks the templates that it counts, and a node's count is the sum over its
 // groups.
-#include "scheduler/framework.h"
+#include "libcommon/format/json.h"
+#include "scheduler/plugins/plugins.h"
+#include "scheduler/plugins/terms.h"
 
 #include <math.h>
 
 #define HOSTNAME "kubernetes.io/hostname"
+#define MAX_NUMBER 1000000
 
+struct spread_constraint {
+        char *topology;
+        int max_skew, min_domains;
+        bool required; // DoNotSchedule
+        bool honor_affinity, honor_taints;
+        bool self_match, by_owner; // by_owner: counts the pods of the same controller, not those of the selector
+        struct cx_selector selector;
+};
+struct spreading { // of a pod
+        LIST(struct spread_constraint, constraints);
+        bool is_default; // the constraints are the system's own
+        char *owner_uid; // "" when no controller spreads it
+        // What decides which nodes count.
+        struct cx_node_affinity affinity;
+        struct cx_tolerations tolerations;
+};
+
+struct spread_state { // of one constraint in a cycle
+        const struct spread_constraint *constraint;
+        const struct column *column;
+        uint8_t *match; // by group
+        int64_t *counts;
+        int64_t minimum;
+        double weight;
+};
+struct spread_cycle {
+        LIST(struct spread_state, filter);
+        LIST(struct spread_state, score);
+};
+
+// --- of the pod ------------------------------------------------------------------------------------------------------
+
+static const char *const fields[] = {"metadata.labels",
+                                     "metadata.ownerReferences",
+                                     "spec.topologySpreadConstraints",
+                                     "spec.nodeSelector",
+                                     "spec.affinity.nodeAffinity",
+                                     "spec.tolerations",
+                                     NULL};
+
+// The uid of the controller whose pods the system spreads; "" for others (Jobs and DaemonSets are not spread).
+static const char *spreading_owner(const json_t *pod)
+{
+        static const char *const kinds[] = {"ReplicaSet", "StatefulSet", "ReplicationController"};
+        size_t i;
+        json_t *owner;
+        json_array_foreach (cx_json_get(pod, "metadata.ownerReferences"), i, owner) {
+                if (!json_is_true(json_object_get(owner, "controller")))
+                        continue;
+                for (size_t k = 0; k < CX_ARRAY_SIZE(kinds); k++)
+                        if (cx_streq(cx_json_string(owner, "kind"), kinds[k]))
+                                return cx_json_string_or(owner, "uid", "");
+        }
+        return "";
+}
+
+static int limited(const json_t *from, const char *field, int fallback)
+{
+        int64_t value = cx_json_int(from, field, fallback);
+        return value < 0 ? fallback : value > MAX_NUMBER ? MAX_NUMBER : (int)value;
+}
+
+static void parse_constraint(const json_t *from, const json_t *labels, struct spread_constraint *to)
+{
+        to->topology = cx_strdup(cx_json_string_or(from, "topologyKey", ""));
+        to->max_skew = limited(from, "maxSkew", 1);
+        to->min_domains = limited(from, "minDomains", 1);
+        to->required = !cx_streq(cx_json_string(from, "whenUnsatisfiable"), "ScheduleAnyway");
+        to->honor_affinity = !cx_streq(cx_json_string(from, "nodeAffinityPolicy"), "Ignore");
+        to->honor_taints = cx_streq(cx_json_string(from, "nodeTaintsPolicy"), "Honor");
+        terms_parse_selector(json_object_get(from, "labelSelector"), &to->selector);
+        terms_add_label_keys(json_object_get(from, "matchLabelKeys"), labels, CX_OP_IN, &to->selector);
+        to->self_match = cx_selector_matches(&to->selector, labels);
+}
+
+// What the system asks for on behalf of pods with a controller that do not ask for themselves.
+static void add_default(struct spreading *to, const char *topology, int max_skew)
+{
+        struct spread_constraint *constraint = LIST_ADD(&to->constraints);
+        constraint->topology = cx_strdup(topology);
+        constraint->max_skew = max_skew;
+        constraint->by_owner = constraint->self_match = constraint->honor_affinity = true;
+}
+
+static void parse(void *state, const json_t *pod)
+{
+        struct spreading *to = state;
+        const json_t *spec = json_object_get(pod, "spec"), *labels = cx_json_get(pod, "metadata.labels");
+        size_t i;
+        json_t *from;
+        to->owner_uid = cx_strdup(spreading_owner(pod));
+        json_array_foreach (json_object_get(spec, "topologySpreadConstraints"), i, from)
+                parse_constraint(from, labels, LIST_ADD(&to->constraints));
+        if (!to->constraints.count && *to->owner_uid) {
+                to->is_default = true;
+                add_default(to, "topology.kubernetes.io/zone", 5);
+                add_default(to, HOSTNAME, 3);
+        }
+        cx_node_affinity_parse(spec, &to->affinity);
+        cx_tolerations_parse(json_object_get(spec, "tolerations"), &to->tolerations);
+}
+
+static void release_constraint(struct spread_constraint *constraint)
+{
+        free(constraint->topology);
+        cx_selector_release(&constraint->selector);
+}
+
+static void release_pod(void *state)
+{
+        struct spreading *spreading = state;
+        LIST_RELEASE(&spreading->constraints, release_constraint);
+        cx_node_affinity_release(&spreading->affinity);
+        cx_tolerations_release(&spreading->tolerations);
+        free(spreading->owner_uid);
+}
+
+// --- counting --------------------------------------------------------------------------------------------------------
+
+// Marks the groups whose pods the constraint counts.
 static uint8_t *match_groups(struct cycle *cycle, const struct spread_constraint *constraint)
 {
-        if (!constraint->by_owner)
-                return cycle_match_groups(cycle, cycle->template->namespace, &constraint->selector);
-        const struct cache *cache = cycle->cache;
+        const struct spreading *own = state_of_pod(cycle);
+        const struct node_cache *cache = cycle->cache;
         uint8_t *match = cx_alloc(cache->groups.count + 1);
-        for (size_t i = 0; i < cache->groups.count; i++)
-                match[i] = cache->groups.items[i].template &&
-                           strcmp(cache->groups.items[i].template->owner_uid, cycle->template->owner_uid) == 0;
+        for (size_t i = 0; i < cache->groups.count; i++) {
+                const struct template *other = cache->groups.items[i].template;
+                if (!other)
+                        continue;
+                const struct spreading *theirs = state_of_template(cycle, other);
+                match[i] = constraint->by_owner ? strcmp(theirs->owner_uid, own->owner_uid) == 0
+                                                : strcmp(other->namespace, cycle->template->namespace) == 0 &&
+                                                          template_matches(other, &constraint->selector);
+        }
         return match;
 }
 
@@ -33,8 +161,12 @@ static int64_t matching_pods(const struct node *node, const uint8_t *match)
 
 static bool counts_node(const struct cycle *cycle, const struct spread_constraint *constraint, const struct node *node)
 {
-        return (!constraint->honor_affinity || node_matches_affinity(cycle->template, node)) &&
-               (!constraint->honor_taints || !untolerated_taint(cycle->template, node));
+        const struct spreading *own = state_of_pod(cycle);
+        const struct cx_node_facts facts = terms_node_facts(node);
+        return (!constraint->honor_affinity || cx_node_affinity_matches(&own->affinity, &facts)) &&
+               (!constraint->honor_taints ||
+                !cx_taints_untolerated(&node->info->taints, &own->tolerations,
+                                       1U << CX_EFFECT_NO_SCHEDULE | 1U << CX_EFFECT_NO_EXECUTE));
 }
 
 static bool has_all_topologies(const struct spread_state *states, size_t count, const struct node *node)
@@ -62,32 +194,34 @@ static void release_states(struct spread_state *states, size_t count)
         free(states);
 }
 
-// --- filter ---
+// --- filter ---------------------------------------------------------------------------------------------------------
 
 static bool pre_filter(struct cycle *cycle)
 {
-        for (size_t i = 0; i < cycle->template->spread.count; i++)
-                if (cycle->template->spread.items[i].required) {
-                        struct spread_state *state = LIST_ADD(&cycle->spread);
-                        add_state(cycle, &cycle->template->spread.items[i], state);
+        const struct spreading *own = state_of_pod(cycle);
+        struct spread_cycle *kept = state_of_cycle(cycle);
+        for (size_t i = 0; i < own->constraints.count; i++)
+                if (own->constraints.items[i].required) {
+                        struct spread_state *state = LIST_ADD(&kept->filter);
+                        add_state(cycle, &own->constraints.items[i], state);
                         for (int v = 0; v < state->column->n_values; v++)
                                 state->counts[v] = -1; // no node of this domain counts
                 }
-        const struct cache *cache = cycle->cache;
-        for (size_t i = 0; i < cache->n_nodes && cycle->spread.count; i++) {
+        const struct node_cache *cache = cycle->cache;
+        for (size_t i = 0; i < cache->n_nodes && kept->filter.count; i++) {
                 const struct node *node = cache->nodes[i];
-                if (!has_all_topologies(cycle->spread.items, cycle->spread.count, node))
+                if (!has_all_topologies(kept->filter.items, kept->filter.count, node))
                         continue;
-                for (size_t j = 0; j < cycle->spread.count; j++) {
-                        struct spread_state *state = &cycle->spread.items[j];
+                for (size_t j = 0; j < kept->filter.count; j++) {
+                        struct spread_state *state = &kept->filter.items[j];
                         if (!counts_node(cycle, state->constraint, node))
                                 continue;
                         int64_t *count = &state->counts[column_value(state->column, node)];
                         *count = (*count < 0 ? 0 : *count) + matching_pods(node, state->match);
                 }
         }
-        for (size_t j = 0; j < cycle->spread.count; j++) {
-                struct spread_state *state = &cycle->spread.items[j];
+        for (size_t j = 0; j < kept->filter.count; j++) {
+                struct spread_state *state = &kept->filter.items[j];
                 int domains = 0;
                 state->minimum = INT64_MAX;
                 for (int v = 0; v < state->column->n_values; v++) {
@@ -99,13 +233,14 @@ static bool pre_filter(struct cycle *cycle)
                 if (domains < state->constraint->min_domains || domains == 0)
                         state->minimum = 0;
         }
-        return cycle->spread.count;
+        return kept->filter.count;
 }
 
 static bool filter(struct cycle *cycle, const struct node *node)
 {
-        for (size_t i = 0; i < cycle->spread.count; i++) {
-                const struct spread_state *state = &cycle->spread.items[i];
+        const struct spread_cycle *kept = state_of_cycle(cycle);
+        for (size_t i = 0; i < kept->filter.count; i++) {
+                const struct spread_state *state = &kept->filter.items[i];
                 int value = column_value(state->column, node);
                 if (value < 0) {
                         cycle_reject_for_good(cycle, "node(s) didn't match pod topology spread constraints (missing "
@@ -121,7 +256,7 @@ static bool filter(struct cycle *cycle, const struct node *node)
         return true;
 }
 
-// --- scoring ---
+// --- scoring --------------------------------------------------------------------------------------------------------
 
 static bool is_hostname(const struct spread_state *state)
 {
@@ -131,8 +266,9 @@ static bool is_hostname(const struct spread_state *state)
 // Nodes without a constraint's label have no part in it, unless the constraints are the system's own.
 static bool takes_part(const struct cycle *cycle, const struct node *node)
 {
-        return cycle->template->default_spread ||
-               has_all_topologies(cycle->spread_score.items, cycle->spread_score.count, node);
+        const struct spread_cycle *kept = state_of_cycle(cycle);
+        return ((const struct spreading *)state_of_pod(cycle))->is_default ||
+               has_all_topologies(kept->score.items, kept->score.count, node);
 }
 
 static void weigh(struct cycle *cycle, struct spread_state *state)
@@ -155,12 +291,14 @@ static void weigh(struct cycle *cycle, struct spread_state *state)
 
 static bool pre_score(struct cycle *cycle)
 {
-        const struct cache *cache = cycle->cache;
-        for (size_t i = 0; i < cycle->template->spread.count; i++)
-                if (!cycle->template->spread.items[i].required)
-                        add_state(cycle, &cycle->template->spread.items[i], LIST_ADD(&cycle->spread_score));
-        for (size_t j = 0; j < cycle->spread_score.count; j++) {
-                struct spread_state *state = &cycle->spread_score.items[j];
+        const struct spreading *own = state_of_pod(cycle);
+        struct spread_cycle *kept = state_of_cycle(cycle);
+        const struct node_cache *cache = cycle->cache;
+        for (size_t i = 0; i < own->constraints.count; i++)
+                if (!own->constraints.items[i].required)
+                        add_state(cycle, &own->constraints.items[i], LIST_ADD(&kept->score));
+        for (size_t j = 0; j < kept->score.count; j++) {
+                struct spread_state *state = &kept->score.items[j];
                 weigh(cycle, state);
                 for (size_t i = 0; i < cache->n_nodes && !is_hostname(state); i++) {
                         const struct node *node = cache->nodes[i];
@@ -169,17 +307,18 @@ static bool pre_score(struct cycle *cycle)
                                 state->counts[value] += matching_pods(node, state->match);
                 }
         }
-        return cycle->spread_score.count;
+        return kept->score.count;
 }
 
 // Lower is better here; -1: the node takes no part.
 static int64_t score(struct cycle *cycle, const struct node *node)
 {
+        const struct spread_cycle *kept = state_of_cycle(cycle);
         if (!takes_part(cycle, node))
                 return -1;
         double sum = 0;
-        for (size_t i = 0; i < cycle->spread_score.count; i++) {
-                const struct spread_state *state = &cycle->spread_score.items[i];
+        for (size_t i = 0; i < kept->score.count; i++) {
+                const struct spread_state *state = &kept->score.items[i];
                 int value = column_value(state->column, node);
                 if (value < 0)
                         continue;
@@ -206,20 +345,26 @@ static void normalize(struct cycle *cycle, int64_t *scores)
         }
 }
 
-static void release(struct cycle *cycle)
+static void release_cycle(void *state)
 {
-        release_states(cycle->spread.items, cycle->spread.count);
-        release_states(cycle->spread_score.items, cycle->spread_score.count);
+        struct spread_cycle *kept = state;
+        release_states(kept->filter.items, kept->filter.count);
+        release_states(kept->score.items, kept->score.count);
 }
 
 const struct plugin pod_topology_spread_plugin = {
         .name = "PodTopologySpread",
         .events = EVENT_ON_NODE | EVENT_POD_ADDED | EVENT_POD_LABELS,
+        .weight = 2,
+        .fields = fields,
+        .pod_size = sizeof(struct spreading),
+        .parse = parse,
+        .release_pod = release_pod,
+        .cycle_size = sizeof(struct spread_cycle),
+        .release_cycle = release_cycle,
         .pre_filter = pre_filter,
         .filter = filter,
         .pre_score = pre_score,
         .score = score,
         .normalize = normalize,
-        .weight = 2,
-        .release = release,
 };

@@ -47,11 +47,11 @@ static void put_field(FILE *out, const struct field *f, size_t keys, size_t valu
 {
         fputs("        {", out);
         put_string(out, f->name);
-        fprintf(out, ", .of = %s, .shape = %s, .list_type = %s, .flags = %s%s%s%s%s%s%s", f->of, f->shape, f->list_type,
-                f->required ? "CX_FIELD_REQUIRED" : "0", f->immutable ? " | CX_FIELD_IMMUTABLE" : "",
+        fprintf(out, ", .of = %s, .shape = %s, .list_type = %s, .flags = %s%s%s%s%s%s%s%s", f->of, f->shape,
+                f->list_type, f->required ? "CX_FIELD_REQUIRED" : "0", f->immutable ? " | CX_FIELD_IMMUTABLE" : "",
                 f->merge ? " | CX_FIELD_PATCH_MERGE" : "", f->retain_keys ? " | CX_FIELD_PATCH_RETAIN_KEYS" : "",
                 f->atomic_map ? " | CX_FIELD_ATOMIC_MAP" : "", f->nonempty ? " | CX_FIELD_NONEMPTY" : "",
-                f->duplicates ? " | CX_FIELD_DUPLICATES" : "");
+                f->duplicates ? " | CX_FIELD_DUPLICATES" : "", f->presence ? " | CX_FIELD_PRESENCE" : "");
         if (f->type >= 0)
                 fprintf(out, ", .type = &cx_schema_table_types[%d]", f->type);
         if (f->map_keys.count)
@@ -146,6 +146,16 @@ static void put_resource_parts(FILE *out, const struct resource *r, size_t i)
                 fputs("},\n", out);
         }
         fputs("        {0},\n};\n", out);
+        size_t *excepts = calloc(r->n_frozen + 1, sizeof *excepts);
+        for (size_t j = 0; j < r->n_frozen; j++)
+                excepts[j] = put_list(out, &r->frozen[j].except);
+        fprintf(out, "static const struct cx_frozen frozen_%zu[] = {\n", i);
+        for (size_t j = 0; j < r->n_frozen; j++) {
+                fprintf(out, "        {\"%s\", ", r->frozen[j].path);
+                put_string(out, r->frozen[j].message);
+                fprintf(out, ", list_%zu},\n", excepts[j]);
+        }
+        fputs("        {0},\n};\n", out);
 }
 
 static int compare_resource_names(const void *a, const void *b, void *context)
@@ -172,10 +182,15 @@ static void put_resources(const struct api *api, FILE *out)
                 const struct resource *r = &api->resources[i];
                 fprintf(out,
                         "        {\"%s\", \"%s\", \"%s\", \"%s\", &cx_schema_table_kinds[%d], \"%sList\", %s, %s,\n"
-                        "         list_%zu, list_%zu, subresources_%zu, columns_%zu, list_%zu, \"%s\", \"%s\"},\n",
+                        "         list_%zu, list_%zu, subresources_%zu, columns_%zu, list_%zu, \"%s\", \"%s\", "
+                        "\"%s\",\n"
+                        "         %s, %s, frozen_%zu, ",
                         r->group, r->version, r->resource, r->singular, r->kind_index, r->kind,
                         r->namespaced ? "true" : "false", r->verbs, lists[i][0], lists[i][1], i, i, lists[i][2],
-                        r->storage_group, r->storage_version);
+                        r->storage_group, r->storage_version, r->prefix ? r->prefix : r->resource, r->generation,
+                        r->naming, i);
+                put_string(out, r->template);
+                fputs("},\n", out);
         }
         fputs("};\n", out);
         qsort_r(sorted, api->n_resources, sizeof *sorted, compare_resource_names, (void *)api);

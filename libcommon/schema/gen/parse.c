@@ -141,7 +141,7 @@ static const struct {
         {"required", offsetof(struct field, required)},      {"nonempty", offsetof(struct field, nonempty)},
         {"duplicates", offsetof(struct field, duplicates)},  {"immutable", offsetof(struct field, immutable)},
         {"retainKeys", offsetof(struct field, retain_keys)}, {"merge", offsetof(struct field, merge)},
-        {"atomic", offsetof(struct field, atomic_map)},
+        {"atomic", offsetof(struct field, atomic_map)},      {"presence", offsetof(struct field, presence)},
 };
 
 static void set_attribute(const struct parser *p, struct field *field, const char *word)
@@ -303,6 +303,36 @@ static void add_column(const struct parser *p, struct resource *resource, char *
         }
 }
 
+// The enumerator that a word of a small vocabulary stands for.
+static const char *choose(const struct parser *p, const char *const (*words)[2], size_t n, const char *word)
+{
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(words[i][0], word) == 0)
+                        return words[i][1];
+        fail(p->here, "\"%s\" is not known here", word);
+}
+
+static const char *const generations[][2] = {
+        {"spec", "CX_GENERATION_SPEC"}, {"none", "CX_GENERATION_NONE"}, {"annotations", "CX_GENERATION_ANNOTATIONS"}};
+static const char *const namings[][2] = {{"subdomain", "CX_NAMES_SUBDOMAIN"},
+                                         {"label", "CX_NAMES_LABEL"},
+                                         {"label1035", "CX_NAMES_LABEL_1035"},
+                                         {"segment", "CX_NAMES_SEGMENT"}};
+
+static void add_frozen(const struct parser *p, struct resource *resource, char **words, int n, const char *description)
+{
+        if (n < 1 || n > 2 || !description)
+                fail(p->here, "a frozen line is: frozen PATH [except=A,B?] -- MESSAGE");
+        struct frozen *frozen = &PUSH(resource->frozen, resource->n_frozen);
+        frozen->path = text("%s", words[0]);
+        frozen->message = text("%s", description);
+        const char *except = n == 2 ? value_of(words[1], "except") : NULL;
+        if (n == 2 && !except)
+                fail(p->here, "\"%s\" is no attribute of a frozen part", words[1]);
+        if (except)
+                split(&frozen->except, except, ',');
+}
+
 static void resource_line(const struct parser *p, struct resource *resource, char **words, int n,
                           const char *description)
 {
@@ -321,6 +351,16 @@ static void resource_line(const struct parser *p, struct resource *resource, cha
         } else if (strcmp(what, "storage") == 0 && n == 3) {
                 resource->storage_group = text("%s", strcmp(words[1], "-") == 0 ? "" : words[1]);
                 resource->storage_version = text("%s", words[2]);
+        } else if (strcmp(what, "prefix") == 0 && n == 2) {
+                resource->prefix = text("%s", words[1]);
+        } else if (strcmp(what, "template") == 0 && n == 2) {
+                resource->template = text("%s", words[1]);
+        } else if (strcmp(what, "generation") == 0 && n == 2) {
+                resource->generation = choose(p, generations, sizeof generations / sizeof *generations, words[1]);
+        } else if (strcmp(what, "names") == 0 && n == 2) {
+                resource->naming = choose(p, namings, sizeof namings / sizeof *namings, words[1]);
+        } else if (strcmp(what, "frozen") == 0) {
+                add_frozen(p, resource, words + 1, n - 1, description);
         } else if (strcmp(what, "subresource") == 0) {
                 add_subresource(p, resource, words + 1, n - 1);
         } else if (strcmp(what, "column") == 0) {
@@ -346,6 +386,8 @@ static struct resource *new_resource(const struct parser *p, char **words, int n
         resource->singular = text("%s", words[2]);
         for (char *c = resource->singular; *c; c++)
                 *c = (char)tolower((unsigned char)*c);
+        resource->generation = generations[0][1];
+        resource->naming = namings[0][1];
         resource->order = p->order * 1000 + (int)p->api->n_resources;
         return resource;
 }

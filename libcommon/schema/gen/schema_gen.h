@@ -23,7 +23,7 @@ struct field {
         char *name, *type_name, *merge_key, *default_json, *min, *max, *proto_type, *description;
         const char *of, *shape, *list_type;
         struct list map_keys, enum_values;
-        bool required, immutable, merge, retain_keys, atomic_map, nonempty, duplicates, has_enum;
+        bool required, immutable, merge, retain_keys, atomic_map, nonempty, duplicates, presence, has_enum;
         unsigned tags[3];
         int type; // index into the types, -1: none (a scalar)
 };
@@ -46,9 +46,17 @@ struct subresource {
 struct column {
         char *name, *type, *format, *priority, *description;
 };
+struct frozen {
+        char *path, *message;
+        struct list except;
+};
 struct resource {
         struct where at;
         char *group, *version, *resource, *singular, *kind, *verbs, *storage_group, *storage_version;
+        char *prefix, *template;         // NULL: as the resource is named; none
+        const char *generation, *naming; // enumerators of schema.h
+        struct frozen *frozen;
+        size_t n_frozen;
         struct list short_names, categories, selectable;
         bool namespaced;
         int order, kind_index;

@@ -1,43 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services.
 #include "libcommon/api/names.h"
+#include "libcommon/base/address.h"
 #include "libcommon/schema/validate/validate.h"
-
-#include <arpa/inet.h>
 
 static const char *check_external_ip(const char *text)
 {
-        struct in6_addr six;
-        struct in_addr four;
-        if (inet_pton(AF_INET, text, &four) == 1) {
-                uint32_t a = ntohl(four.s_addr);
-                six = (struct in6_addr){0};
-                return a == 0               ? "may not be unspecified (0.0.0.0 or ::)"
-                       : a >> 24 == 127     ? "may not be in the loopback range (127.0.0.0/8, ::1/128)"
-                       : a >> 16 == 0xa9fe  ? "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
-                       : a >> 8 == 0xe00000 ? "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
-                                            : NULL;
-        }
-        if (inet_pton(AF_INET6, text, &six) != 1)
+        static const struct cx_network local_multicast[] = {{{CX_IPV4, {224}}, 24}, {{CX_IPV6, {0xff, 0x02}}, 16}};
+        struct cx_address address;
+        if (cx_address_parse(text, &address) < 0)
                 return cx_check_ip(text);
-        return IN6_IS_ADDR_UNSPECIFIED(&six) ? "may not be unspecified (0.0.0.0 or ::)"
-               : IN6_IS_ADDR_LOOPBACK(&six)  ? "may not be in the loopback range (127.0.0.0/8, ::1/128)"
-               : IN6_IS_ADDR_LINKLOCAL(&six) ? "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
-               : IN6_IS_ADDR_MC_LINKLOCAL(&six)
+        return cx_address_is_unspecified(&address)  ? "may not be unspecified (0.0.0.0 or ::)"
+               : cx_address_is_loopback(&address)   ? "may not be in the loopback range (127.0.0.0/8, ::1/128)"
+               : cx_address_is_link_local(&address) ? "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
+               : cx_network_has(&local_multicast[0], &address) || cx_network_has(&local_multicast[1], &address)
                        ? "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
                        : NULL;
-}
-
-static bool is_cidr(const char *text)
-{
-        char address[64];
-        const char *slash = strchr(text, '/');
-        int64_t bits;
-        if (!slash || (size_t)(slash - text) >= sizeof address)
-                return false;
-        memcpy(address, text, (size_t)(slash - text));
-        address[slash - text] = 0;
-        return !cx_check_ip(address) && cx_parse_int(slash + 1, 0, strchr(address, ':') ? 128 : 32, &bits) == 0;
 }
 
 static void check_service_port(struct cx_validator *v, const json_t *port, const char *type, bool several)
@@ -91,7 +69,7 @@ static void check_balancer(struct cx_validator *v, const json_t *spec, bool bala
         }
         json_array_foreach (json_object_get(spec, "loadBalancerSourceRanges"), i, value) {
                 CX_CLEANUP(cx_freep) char *field = cx_sprintf("LoadBalancerSourceRanges[%zu]", i);
-                if (!is_cidr(cx_str(json_string_value(value))))
+                if (!cx_is_network(json_string_value(value), CX_FAMILY_NONE))
                         cx_invalid(v, field, value, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
         }
 }

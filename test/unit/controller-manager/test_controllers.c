@@ -8,7 +8,7 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "controller-manager/manager.h"
+#include "controller-manager/controllers.h"
 #include "libcommon/base/process.h"
 #include "test/unit/fake_api.h"
 
@@ -70,12 +70,8 @@ static int teardown(void **state)
                 table[i]->free(w->selves[i]);
                 cx_workqueue_free(w->queues[i]);
         }
-        for (size_t i = 0; i < w->manager.n_recorders; i++)
-                cx_events_free(w->manager.recorders[i]);
+        manager_release(&w->manager);
         cx_events_free(w->manager.events);
-        free(w->manager.recorders);
-        free(w->manager.shared);
-        cx_strings_release(&w->manager.options.cluster_cidrs);
         fake_api_free(w->api);
         free(w);
         return 0;

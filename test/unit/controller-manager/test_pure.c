@@ -8,12 +8,13 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "controller-manager/cidr.h"
-#include "controller-manager/deployment.h"
-#include "controller-manager/endpointslice.h"
-#include "controller-manager/expectations.h"
-#include "controller-manager/pods.h"
-#include "controller-manager/taints.h"
+#include "controller-manager/core/cidr.h"
+#include "controller-manager/endpoints/endpointslice.h"
+#include "controller-manager/nodes/node_zones.h"
+#include "controller-manager/nodes/taints.h"
+#include "controller-manager/pods/expectations.h"
+#include "controller-manager/pods/pods.h"
+#include "controller-manager/workloads/deployment.h"
 
 static void test_fenceposts(void **state)
 {
@@ -148,8 +149,13 @@ static struct cx_object *make_pod(const char *text)
         json_auto_t *json = json_loads(text, 0, NULL);
         assert_non_null(json);
         struct cx_object *object = cx_object_new(json, NULL, 0);
-        object->projection = pod_project(NULL, json);
-        object->free_projection = pod_free_projection;
+        static struct object_parts *parts; // freed with the process
+        if (!parts) {
+                parts = object_parts_new();
+                object_parts_add(parts, &pod_state_part);
+        }
+        object->projection = object_parts_project(parts, json);
+        object->free_projection = object_parts_free_projection;
         return object;
 }
 
@@ -256,7 +262,7 @@ static void test_cidr(void **state)
         cx_error_release(&err);
 
         struct address_pool pool;
-        char address[16];
+        char address[CX_ADDRESS_TEXT];
         CX_MAP used = CX_MAP_INIT;
         assert_int_equal(address_pool_parse("192.168.9.250-192.168.9.251", &pool, &err), 0);
         for (int i = 0; i < 2; i++) {
@@ -270,16 +276,25 @@ static void test_cidr(void **state)
         assert_string_equal(address, "10.9.0.1");
         assert_true(address_pool_has(&pool, "10.9.0.2"));
         assert_false(address_pool_has(&pool, "10.9.0.3"));
+        assert_int_equal(address_pool_parse("fd00::/126", &pool, &err), 0);
+        assert_true(address_pool_take(&pool, &used, address));
+        assert_string_equal(address, "fd00::1");
+        assert_true(address_pool_has(&pool, "fd00::3") && !address_pool_has(&pool, "fd00::4"));
         assert_int_equal(address_pool_parse("10.9.0.9-10.9.0.1", &pool, &err), -EINVAL);
+        cx_error_release(&err);
+        assert_int_equal(address_pool_parse("10.9.0.1-fd00::1", &pool, &err), -EINVAL);
 }
 
 static void test_taints(void **state)
 {
         (void)state;
-        struct cx_object *pod = make_pod("{\"metadata\":{},\"spec\":{\"tolerations\":[{\"key\":\"node.kubernetes.io/"
-                                         "unreachable\",\"operator\":\"Exists\","
-                                         "\"effect\":\"NoExecute\",\"tolerationSeconds\":300},{\"key\":\"a\",\"value\":"
-                                         "\"b\",\"effect\":\"NoExecute\"}]}}");
+        json_auto_t *list =
+                json_loads("[{\"key\":\"node.kubernetes.io/unreachable\",\"operator\":\"Exists\",\"effect\":"
+                           "\"NoExecute\",\"tolerationSeconds\":300},{\"key\":\"a\",\"value\":\"b\","
+                           "\"effect\":\"NoExecute\"}]",
+                           0, NULL);
+        CX_TOLERATIONS tolerations;
+        cx_tolerations_parse(list, &tolerations);
         static const struct {
                 const char *taints;
                 int64_t want; // seconds
@@ -297,10 +312,9 @@ static void test_taints(void **state)
         assert_int_equal(cx_time_parse("2026-01-01T00:01:40Z", &now), 0);
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 json_auto_t *taints = json_loads(cases[i].taints, 0, NULL);
-                int64_t left = taints_until_eviction(taints, POD_INFO(pod), now);
+                int64_t left = taints_until_eviction(taints, &tolerations, now);
                 assert_int_equal(left, cases[i].want > 0 ? cases[i].want * CX_NS_PER_S : cases[i].want);
         }
-        cx_object_unref(pod);
 }
 
 static void test_zones(void **state)

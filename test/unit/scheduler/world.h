@@ -2,22 +2,29 @@
 // Nodes and pods for tests of the scheduler, written as JSON5-like text: single quotes stand for double ones.
 #pragma once
 
+#include "scheduler/plugins/plugins.h"
 #include "scheduler/queue.h"
 #include "test/unit/quoted_json.h"
 
 struct world {
+        struct plugins plugins;
         struct templates *templates;
-        struct cache cache;
+        struct node_cache cache;
         struct framework framework;
 };
 
-static CX_UNUSED void world_init(struct world *w)
+static CX_UNUSED void world_init_with(struct world *w, const struct plugin *const *plugins, size_t n_plugins)
 {
-        *w = (struct world){
-                .templates = templates_new(),
-        };
+        *w = (struct world){0};
+        plugins_init(&w->plugins, plugins, n_plugins);
+        w->templates = templates_new(&w->plugins);
         cache_init(&w->cache, w->templates);
         framework_init(&w->framework, &w->cache);
+}
+
+static CX_UNUSED void world_init(struct world *w)
+{
+        world_init_with(w, scheduler_plugins, n_scheduler_plugins);
 }
 
 static CX_UNUSED void world_release(struct world *w)

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// CertificateSigningRequests: nodes' client certificates are approved when the requester may ask for them (RBAC says so),
+// and what is approved is signed for the four built-in signers.
+#include "controller-manager/core/manager.h"
+
+#include "libcommon/format/base64.h"
+#include "libcommon/net/pki.h"
+
+#define CLIENT "kubernetes.io/kube-apiserver-client"
+#define KUBELET_CLIENT "kubernetes.io/kube-apiserver-client-kubelet"
+#define KUBELET_SERVING "kubernetes.io/kubelet-serving"
+#define NODE_PREFIX "system:node:"
+
+struct signer {
+        struct manager *manager;
+        struct cx_informer *requests;
+        char *ca_cert, *ca_key;
+};
+
+static struct signer *start(struct manager *manager, struct cx_workqueue *queue)
+{
+        struct signer *self = cx_alloc(sizeof *self);
+        self->manager = manager;
+        self->requests = manager_informer(manager, "certificates.k8s.io", "certificatesigningrequests");
+        manager_enqueue_all(self->requests, queue);
+        return self;
+}
+
+static void *init_approving(struct manager *manager, struct cx_workqueue *queue)
+{
+        return manager->options.signing_cert_file ? start(manager, queue) : NULL;
+}
+
+static void release(void *context)
+{
+        struct signer *self = context;
+        free(self->ca_cert);
+        if (self->ca_key)
+                explicit_bzero(self->ca_key, strlen(self->ca_key));
+        free(self->ca_key);
+        free(self);
+}
+
+static void *init_signing(struct manager *manager, struct cx_workqueue *queue)
+{
+        const struct manager_options *options = &manager->options;
+        if (!options->signing_cert_file || !options->signing_key_file)
+                return NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        char *cert = NULL, *key = NULL;
+        if (read_whole_file(options->signing_cert_file, &cert, &err) < 0 ||
+            read_whole_file(options->signing_key_file, &key, &err) < 0) {
+                cx_err(&err, "Certificates are not signed");
+                free(cert);
+                return NULL;
+        }
+        struct signer *self = start(manager, queue);
+        self->ca_cert = cert;
+        self->ca_key = key;
+        return self;
+}
+
+static bool has_usage(const json_t *request, const char *usage)
+{
+        size_t i;
+        json_t *entry;
+        json_array_foreach (cx_json_get(request, "spec.usages"), i, entry) {
+                if (cx_streq(json_string_value(entry), usage))
+                        return true;
+        }
+        return false;
+}
+
+static bool only_usages(const json_t *request, const char *main)
+{
+        size_t i;
+        json_t *entry;
+        json_array_foreach (cx_json_get(request, "spec.usages"), i, entry) {
+                const char *usage = json_string_value(entry);
+                if (!cx_streq(usage, main) && !cx_streq(usage, "digital signature") &&
+                    !cx_streq(usage, "key encipherment"))
+                        return false;
+        }
+        return has_usage(request, main) && has_usage(request, "digital signature");
+}
+
+static int parse_request(const json_t *request, char **ret_pem, struct cx_csr_info *ret_info, struct cx_error *err)
+{
+        const char *encoded = cx_json_string_or(request, "spec.request", "");
+        CX_BUF pem = CX_BUF_INIT_MAX(1 << 20);
+        if (cx_base64_decode(encoded, strlen(encoded), &pem) < 0)
+                return cx_error_set(err, -EINVAL, "the request is not base64");
+        int r = cx_pki_parse_csr(pem.data, ret_info, err);
+        if (r == 0)
+                *ret_pem = cx_buf_detach(&pem);
+        return r;
+}
+
+static bool is_node(const struct cx_csr_info *info)
+{
+        return cx_has_prefix(info->common_name, NODE_PREFIX) && info->organizations.count == 1 &&
+               cx_streq(info->organizations.items[0], "system:nodes");
+}
+
+static int may_ask(struct signer *self, const json_t *request, const char *subresource, bool *ret_allowed,
+                   struct cx_error *err)
+{
+        json_auto_t *review = json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:s, s:s, s:s, s:s}}}", "apiVersion",
+                                        "authorization.k8s.io/v1", "kind", "SubjectAccessReview", "spec", "user",
+                                        cx_json_string_or(request, "spec.username", ""), "resourceAttributes", "group",
+                                        "certificates.k8s.io", "resource", "certificatesigningrequests", "verb",
+                                        "create", "subresource", subresource, "version", "*");
+        json_t *spec = json_object_get(review, "spec");
+        const json_t *groups = cx_json_get(request, "spec.groups"), *extra = cx_json_get(request, "spec.extra");
+        if (groups)
+                json_object_set_new(spec, "groups", json_deep_copy(groups));
+        if (extra)
+                json_object_set_new(spec, "extra", json_deep_copy(extra));
+        json_auto_t *answer = NULL;
+        int r = cx_rest_create(self->manager->rest, CX_REF("authorization.k8s.io", "v1", "subjectaccessreviews"),
+                               review, &answer, err);
+        *ret_allowed = r == 0 && cx_json_bool(answer, "status.allowed", false);
+        return r;
+}
+
+static int reconcile_approving(void *context, const char *key, int64_t *retry_after CX_UNUSED, struct cx_error *err)
+{
+        struct signer *self = context;
+        CX_OBJECT *object = cx_informer_get_key(self->requests, key);
+        if (!object)
+                return 0;
+        json_auto_t *request = cx_object_json(object);
+        if (cx_json_count(request, "status.conditions") || cx_json_string(request, "status.certificate") ||
+            !cx_streq(cx_json_string(request, "spec.signerName"), KUBELET_CLIENT))
+                return 0;
+        struct cx_csr_info info = {0};
+        CX_CLEANUP(cx_freep) char *pem = NULL;
+        CX_ERROR bad = CX_ERROR_INIT;
+        if (parse_request(request, &pem, &info, &bad) < 0)
+                return 0; // nobody's to approve
+        bool node = is_node(&info) && !info.dns_names.count && !info.ip_addresses.count &&
+                    only_usages(request, "client auth");
+        bool self_asked = node && cx_streq(info.common_name, cx_json_string(request, "spec.username"));
+        cx_csr_info_release(&info);
+        bool allowed = false;
+        int r = 0;
+        if (self_asked)
+                r = may_ask(self, request, "selfnodeclient", &allowed, err);
+        if (r == 0 && node && !allowed)
+                r = may_ask(self, request, "nodeclient", &allowed, err);
+        if (r < 0 || !allowed)
+                return r;
+        json_object_set_new(request, "apiVersion", json_string("certificates.k8s.io/v1"));
+        json_object_set_new(request, "kind", json_string("CertificateSigningRequest"));
+        json_array_append_new(cx_json_array_at(cx_json_object_at(request, "status"), "conditions"),
+                              json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "type", "Approved", "status", "True",
+                                        "reason", "AutoApproved", "message",
+                                        "Auto approving kubelet client certificate after SubjectAccessReview.",
+                                        "lastUpdateTime", json_now(), "lastTransitionTime", json_now()));
+        return cx_rest_update_sub(self->manager->rest,
+                                  CX_REF("certificates.k8s.io", "v1", "certificatesigningrequests", NULL, key),
+                                  "approval", request, NULL, err);
+}
+
+// What the signer would refuse; NULL when it signs.
+static const char *why_not(const json_t *request, const char *signer, const struct cx_csr_info *info)
+{
+        if (cx_streq(signer, CLIENT))
+                return only_usages(request, "client auth") ? NULL : "invalid usages for a client certificate";
+        if (!is_node(info))
+                return "the subject is not that of a node";
+        if (cx_streq(signer, KUBELET_CLIENT)) {
+                if (info->dns_names.count || info->ip_addresses.count)
+                        return "subject alternative names are not allowed";
+                return only_usages(request, "client auth") ? NULL : "invalid usages for a client certificate";
+        }
+        if (!info->dns_names.count && !info->ip_addresses.count)
+                return "a serving certificate needs DNS names or addresses";
+        return only_usages(request, "server auth") ? NULL : "invalid usages for a serving certificate";
+}
+
+static int write_result(struct signer *self, const char *key, json_t *request, struct cx_error *err)
+{
+        json_object_set_new(request, "apiVersion", json_string("certificates.k8s.io/v1"));
+        json_object_set_new(request, "kind", json_string("CertificateSigningRequest"));
+        return cx_rest_update_status(self->manager->rest,
+                                     CX_REF("certificates.k8s.io", "v1", "certificatesigningrequests", NULL, key),
+                                     request, NULL, err);
+}
+
+static int reconcile_signing(void *context, const char *key, int64_t *retry_after CX_UNUSED, struct cx_error *err)
+{
+        struct signer *self = context;
+        CX_OBJECT *object = cx_informer_get_key(self->requests, key);
+        if (!object)
+                return 0;
+        json_auto_t *request = cx_object_json(object);
+        const char *signer = cx_json_string_or(request, "spec.signerName", "");
+        if (!cx_streq(signer, CLIENT) && !cx_streq(signer, KUBELET_CLIENT) && !cx_streq(signer, KUBELET_SERVING))
+                return 0;
+        const char *have = cx_json_string_or(request, "status.certificate", "");
+        if (*have || !condition_is(request, "Approved", "True") || find_condition(request, "Denied") ||
+            find_condition(request, "Failed"))
+                return 0;
+        struct cx_csr_info info = {0};
+        CX_CLEANUP(cx_freep) char *pem = NULL;
+        CX_CLEANUP(cx_freep) char *cert = NULL;
+        CX_ERROR bad = CX_ERROR_INIT;
+        const char *refusal = NULL;
+        if (parse_request(request, &pem, &info, &bad) < 0)
+                refusal = cx_error_text(&bad);
+        else
+                refusal = why_not(request, signer, &info);
+        cx_csr_info_release(&info);
+        if (refusal) {
+                json_t *conditions = cx_json_array_at(cx_json_object_at(request, "status"), "conditions");
+                json_array_append_new(conditions, json_pack("{s:s, s:s, s:s, s:s, s:o}", "type", "Failed", "status",
+                                                            "True", "reason", "SignerValidationFailure", "message",
+                                                            refusal, "lastUpdateTime", json_now()));
+                return write_result(self, key, request, err);
+        }
+        bool server = cx_streq(signer, KUBELET_SERVING);
+        int64_t lifetime = self->manager->options.signing_duration / CX_NS_PER_S;
+        int64_t asked = cx_json_int(request, "spec.expirationSeconds", lifetime);
+        if (asked >= 600 && asked < lifetime)
+                lifetime = asked;
+        int r = cx_pki_sign_csr(pem, self->ca_cert, self->ca_key, server, !server, lifetime, &cert, err);
+        if (r < 0)
+                return r;
+        CX_BUF encoded = CX_BUF_INIT;
+        cx_base64_encode(cert, strlen(cert), &encoded);
+        json_object_set_new(json_object_get(request, "status"), "certificate", json_string(encoded.data));
+        return write_result(self, key, request, err);
+}
+
+const struct controller csr_approving_controller = {.name = "certificatesigningrequest-approving-controller",
+                                                    .account = "certificate-controller",
+                                                    .workers = 1,
+                                                    .init = init_approving,
+                                                    .reconcile = reconcile_approving,
+                                                    .free = release};
+const struct controller csr_signing_controller = {.name = "certificatesigningrequest-signing-controller",
+                                                  .account = "certificate-controller",
+                                                  .workers = 1,
+                                                  .init = init_signing,
+                                                  .reconcile = reconcile_signing,
+                                                  .free = release};

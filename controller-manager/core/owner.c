@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// References, and who adopts and releases. Patches carry the uid of what they are for, so that another object of the same
+// name is never taken.
+#include "controller-manager/core/owner.h"
+
+#include <stdarg.h>
+
+static void api_version(const struct owner_kind *type, char to[128])
+{
+        snprintf(to, 128, "%s%s%s", type->group, *type->group ? "/" : "", type->version);
+}
+
+bool controller_key(const struct cx_object *object, const struct owner_kind *type, char to[512])
+{
+        const struct cx_object_owner *owner = cx_object_controller(object);
+        if (!owner || !cx_streq(owner->kind, type->kind))
+                return false;
+        const char *slash = strchr(owner->api_version, '/');
+        size_t length = slash ? (size_t)(slash - owner->api_version) : 0;
+        if (strlen(type->group) != length || strncmp(owner->api_version, type->group, length) != 0)
+                return false;
+        snprintf(to, 512, "%s/%s", object->namespace, owner->name);
+        return true;
+}
+
+json_t *owner_reference(const struct owner *owner)
+{
+        char version[128];
+        api_version(owner->type, version);
+        return make_controller_ref(version, owner->type->kind, owner->object->name, owner->object->uid);
+}
+
+void owner_event(struct cx_events *events, const struct owner *owner, const char *type, const char *reason,
+                 const char *format, ...)
+{
+        char version[128];
+        api_version(owner->type, version);
+        CX_BUF message = CX_BUF_INIT;
+        va_list arguments;
+        va_start(arguments, format);
+        cx_buf_vprintf(&message, format, arguments);
+        va_end(arguments);
+        cx_event_object(events, version, owner->type->kind, owner->object, type, reason, "%s", message.data);
+}
+
+// The informer may be behind: an owner that was deleted, or made anew under its name, must not take anything.
+static int check_owner(const struct claim *claim, struct cx_error *err)
+{
+        const struct owner *owner = claim->owner;
+        json_auto_t *live = NULL;
+        int r = cx_rest_get(claim->rest,
+                            CX_REF(owner->type->group, owner->type->version, owner->type->resource,
+                                   owner->object->namespace, owner->object->name),
+                            &live, err);
+        if (r < 0)
+                return r;
+        const char *uid = cx_json_string_or(live, "metadata.uid", "");
+        if (strcmp(uid, owner->object->uid) != 0)
+                return cx_error_set(err, -EAGAIN, "%s %s is gone: its uid is %s, not %s", owner->type->kind,
+                                    owner->object->key, uid, owner->object->uid);
+        if (cx_json_string(live, "metadata.deletionTimestamp"))
+                return cx_error_set(err, -EAGAIN, "%s %s has just been deleted", owner->type->kind, owner->object->key);
+        return 0;
+}
+
+static int patch_dependent(const struct claim *claim, const struct cx_object *object, const json_t *patch,
+                           struct cx_error *err)
+{
+        const struct owner_kind *type = claim->dependents;
+        return cx_rest_patch(claim->rest,
+                             CX_REF(type->group, type->version, type->resource, object->namespace, object->name), NULL,
+                             CX_PATCH_STRATEGIC, patch, NULL, err);
+}
+
+// *ret_adopted is false when it has gone in the meantime.
+static int adopt(const struct claim *claim, const struct cx_object *object, bool *ret_adopted, struct cx_error *err)
+{
+        json_auto_t *patch = json_pack("{s:{s:[o], s:s}}", "metadata", "ownerReferences", owner_reference(claim->owner),
+                                       "uid", object->uid);
+        if (claim->finalizer)
+                json_object_set_new(json_object_get(patch, "metadata"), "finalizers",
+                                    json_pack("[s]", claim->finalizer));
+        int r = patch_dependent(claim, object, patch, err);
+        *ret_adopted = r == 0;
+        if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
+                cx_error_release(err);
+                return 0;
+        }
+        return r;
+}
+
+static int release(const struct claim *claim, const struct cx_object *object, struct cx_error *err)
+{
+        json_auto_t *patch = json_pack("{s:{s:[{s:s, s:s}], s:s}}", "metadata", "ownerReferences", "$patch", "delete",
+                                       "uid", claim->owner->object->uid, "uid", object->uid);
+        if (claim->finalizer)
+                json_object_set_new(json_object_get(patch, "metadata"), "$deleteFromPrimitiveList/finalizers",
+                                    json_pack("[s]", claim->finalizer));
+        int r = patch_dependent(claim, object, patch, err);
+        if (r < 0 && (cx_error_is(err, CX_REASON_NOT_FOUND) || cx_error_is(err, CX_REASON_INVALID))) {
+                cx_error_release(err); // it is gone, or it is another object already
+                return 0;
+        }
+        return r;
+}
+
+static bool fits(const struct claim *claim, const struct cx_object *object)
+{
+        return cx_object_matches(object, claim->selector) && (!claim->fits || claim->fits(claim->owner, object));
+}
+
+static bool considers(const struct claim *claim, const struct cx_object *object)
+{
+        return !claim->considers || claim->considers(object);
+}
+
+static int claim_owned(const struct claim *claim, struct cx_objects *ret_dependents, struct cx_error *err)
+{
+        const struct cx_object *owner = claim->owner->object;
+        CX_OBJECTS owned = CX_OBJECTS_INIT;
+        cx_informer_by_index(claim->informer, CX_INDEX_CONTROLLER, owner->uid, &owned);
+        for (size_t i = 0; i < owned.count; i++) {
+                const struct cx_object *object = owned.items[i];
+                if (!considers(claim, object) || !cx_streq(object->namespace, owner->namespace))
+                        continue;
+                if (fits(claim, object)) {
+                        cx_objects_add(ret_dependents, object);
+                } else if (!owner->deleted && !object->deleted) {
+                        int r = release(claim, object, err);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
+int claim_dependents(const struct claim *claim, struct cx_objects *ret_dependents, struct cx_error *err)
+{
+        const struct cx_object *owner = claim->owner->object;
+        int r = claim_owned(claim, ret_dependents, err);
+        if (r < 0 || owner->deleted)
+                return r;
+        CX_OBJECTS others = CX_OBJECTS_INIT;
+        cx_informer_by_index(claim->informer, claim->orphan_index, owner->namespace, &others);
+        bool checked = false;
+        for (size_t i = 0; i < others.count; i++) {
+                const struct cx_object *object = others.items[i];
+                if (cx_object_controller(object) || object->deleted || !considers(claim, object) ||
+                    !fits(claim, object))
+                        continue;
+                if (!checked) {
+                        r = check_owner(claim, err);
+                        if (r < 0)
+                                return r;
+                        checked = true;
+                }
+                bool adopted;
+                r = adopt(claim, object, &adopted, err);
+                if (r < 0)
+                        return r;
+                if (adopted)
+                        cx_objects_add(ret_dependents, object);
+        }
+        return 0;
+}

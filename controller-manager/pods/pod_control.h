@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a controller makes and ends the pods that it owns, and follows them: its handler of pod events, expectations, creation
+// in batches that double, deletion in parallel, events about both. One for each controller; any of its workers may call.
+#pragma once
+
+#include "controller-manager/core/owner.h"
+#include "controller-manager/pods/expectations.h"
+#include "controller-manager/pods/pods.h"
+
+extern const struct owner_kind pod_kind;
+
+#define POD_BURST 500 // pods that are made or ended in one go, so that one owner does not hold up the others
+
+struct pod_control {
+        const struct owner_kind *type; // of the owners
+        struct cx_rest *rest;
+        struct cx_events *events;
+        struct cx_workqueue *queue;
+        struct cx_informer *owners, *pods;
+        struct expectations expectations;
+};
+// Declares the informers of the owners (whole objects, indexed by controller and by namespace) and of pods, whose events
+// enqueue owners. `events` is the name that the controller has in events.
+void pod_control_init(struct pod_control *self, struct manager *manager, struct cx_workqueue *queue,
+                      const struct owner_kind *type, const char *events);
+void pod_control_release(struct pod_control *self);
+
+// The owner's pods: claim_dependents for pods. `considers` as there.
+int pod_control_claim(struct pod_control *self, const struct owner *owner, const struct cx_selector *selector,
+                      bool (*considers)(const struct cx_object *pod), struct cx_objects *ret_pods, struct cx_error *err)
+        CX_CHECK;
+
+// Makes `count` pods of which `body` writes the JSON (of the i-th; any thread, several at once). Batches of 1, 2, 4, … end
+// with the first that has a failure, so that pods that nobody accepts cost one call and not thousands. The first failure
+// is returned; that the namespace is being deleted is none.
+struct pod_batch {
+        size_t count;
+        void (*body)(void *context, size_t i, struct cx_buf *to);
+        void *context;
+};
+int pod_control_create(struct pod_control *self, const struct owner *owner, const struct pod_batch *batch,
+                       struct cx_error *err) CX_CHECK;
+// Deletes the first `count` pods of the list. A pod that is gone is no failure.
+int pod_control_delete(struct pod_control *self, const struct owner *owner, const struct cx_objects *pods, size_t count,
+                       struct cx_error *err) CX_CHECK;
+
+// The body that creates a pod of a template: its labels, annotations, finalizers and spec. New reference.
+json_t *pod_from_template(const json_t *template, const char *generate_name, json_t *owner_steal);

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the table of plugins.
+#include "scheduler/core/cycle.h"
+
+#include "libcommon/base/random.h"
+#include "libcommon/base/strings.h"
+
+void reasons_add(struct reasons *reasons, const char *text)
+{
+        for (size_t i = 0; i < reasons->count; i++)
+                if (strcmp(reasons->items[i].text, text) == 0) {
+                        reasons->items[i].count++;
+                        return;
+                }
+        *LIST_ADD(reasons) = (struct reason){cx_strdup(text), 1};
+}
+
+char *reasons_explain(const struct reasons *reasons, size_t nodes)
+{
+        CX_STRINGS parts = CX_STRINGS_INIT;
+        for (size_t i = 0; i < reasons->count; i++) {
+                CX_CLEANUP(cx_freep)
+                char *part = cx_sprintf("%d %s", reasons->items[i].count, reasons->items[i].text);
+                cx_strings_add(&parts, part);
+        }
+        cx_strings_sort(&parts);
+        CX_CLEANUP(cx_freep) char *list = cx_strings_join(&parts, ", ");
+        return cx_sprintf("0/%zu nodes are available: %s.", nodes, list);
+}
+
+void reasons_release(struct reasons *reasons)
+{
+        for (size_t i = 0; i < reasons->count; i++)
+                free(reasons->items[i].text);
+        free(reasons->items);
+        *reasons = (struct reasons){0};
+}
+
+void cycle_reject(struct cycle *cycle, const char *text)
+{
+        if (!cycle->quiet)
+                reasons_add(&cycle->reasons, text);
+}
+
+void cycle_reject_for_good(struct cycle *cycle, const char *text)
+{
+        cycle->for_good = true;
+        cycle_reject(cycle, text);
+}
+
+void normalize_by_maximum(struct cycle *cycle, int64_t *scores, bool reverse)
+{
+        int64_t maximum = 0;
+        for (size_t i = 0; i < cycle->n_feasible; i++)
+                maximum = scores[i] > maximum ? scores[i] : maximum;
+        for (size_t i = 0; i < cycle->n_feasible; i++) {
+                int64_t score = maximum ? scores[i] * MAX_SCORE / maximum : 0;
+                scores[i] = reverse ? MAX_SCORE - score : score;
+        }
+}
+
+void cycle_init(struct cycle *cycle, struct node_cache *cache, struct template *template)
+{
+        *cycle = (struct cycle){.cache = cache,
+                                .plugins = cache->plugins,
+                                .template = template,
+                                .states = cx_alloc(cache->plugins->cycle_size + 1)};
+}
+
+void cycle_release(struct cycle *cycle)
+{
+        const struct plugins *plugins = cycle->plugins;
+        for (size_t i = 0; i < plugins->count; i++)
+                if (plugins->items[i]->release_cycle)
+                        plugins->items[i]->release_cycle(cycle->states + plugins->cycle_at[i]);
+        reasons_release(&cycle->reasons);
+        free(cycle->states);
+        free(cycle->feasible);
+        free(cycle->hopeful);
+}
+
+// Makes the i-th plugin the one that is called.
+static const struct plugin *call(struct cycle *cycle, size_t i)
+{
+        cycle->at = i;
+        return cycle->plugins->items[i];
+}
+
+unsigned cycle_pre_filter(struct cycle *cycle)
+{
+        unsigned active = 0;
+        for (size_t i = 0; i < cycle->plugins->count; i++) {
+                const struct plugin *plugin = call(cycle, i);
+                if (plugin->filter && (!plugin->pre_filter || plugin->pre_filter(cycle)))
+                        active |= 1U << i;
+        }
+        return active;
+}
+
+bool cycle_passes(struct cycle *cycle, unsigned active, const struct node *node)
+{
+        cycle->for_good = false;
+        for (size_t i = 0; i < cycle->plugins->count; i++)
+                if (active & (1U << i) && !call(cycle, i)->filter(cycle, node)) {
+                        cycle->failed |= 1U << i;
+                        return false;
+                }
+        return true;
+}
+
+static void add_scores(struct cycle *cycle, int64_t *totals)
+{
+        CX_CLEANUP(cx_freep) int64_t *scores = cx_alloc_array(cycle->n_feasible, sizeof *scores);
+        for (size_t i = 0; i < cycle->plugins->count; i++) {
+                const struct plugin *plugin = call(cycle, i);
+                if (!plugin->score || (plugin->pre_score && !plugin->pre_score(cycle)))
+                        continue;
+                for (size_t j = 0; j < cycle->n_feasible; j++)
+                        scores[j] = plugin->score(cycle, cycle->feasible[j]);
+                if (plugin->normalize)
+                        plugin->normalize(cycle, scores);
+                for (size_t j = 0; j < cycle->n_feasible; j++)
+                        totals[j] += scores[j] * plugin->weight;
+        }
+}
+
+static uint64_t next_random(uint64_t *random)
+{
+        if (!*random)
+                cx_random_bytes(random, sizeof *random);
+        *random |= !*random;
+        *random ^= *random << 13;
+        *random ^= *random >> 7;
+        *random ^= *random << 17;
+        return *random;
+}
+
+struct node *cycle_choose(struct cycle *cycle, uint64_t *random)
+{
+        if (cycle->n_feasible == 1)
+                return cycle->feasible[0];
+        CX_CLEANUP(cx_freep) int64_t *totals = cx_alloc_array(cycle->n_feasible, sizeof *totals);
+        add_scores(cycle, totals);
+        size_t best = 0, ties = 1;
+        for (size_t i = 1; i < cycle->n_feasible; i++) {
+                if (totals[i] > totals[best]) {
+                        best = i;
+                        ties = 1;
+                } else if (totals[i] == totals[best] && next_random(random) % ++ties == 0) {
+                        best = i;
+                }
+        }
+        return cycle->feasible[best];
+}
+
+bool cycle_fits(struct node_cache *cache, struct template *template, const struct node *node, struct reasons *reasons)
+{
+        CX_CLEANUP(cycle_release) struct cycle cycle;
+        cycle_init(&cycle, cache, template);
+        cycle.quiet = !reasons;
+        cache->cycle++;
+        bool fit = cycle_passes(&cycle, cycle_pre_filter(&cycle), node);
+        for (size_t i = 0; reasons && i < cycle.reasons.count; i++)
+                reasons_add(reasons, cycle.reasons.items[i].text);
+        return fit;
+}
+
+// Plugins that look only at the node are asked whether it would do now; so a pod that wants a GPU does not wake up for
+// every pod that ends elsewhere.
+static bool passes_locally(struct node_cache *cache, struct template *template, const struct node *node)
+{
+        CX_CLEANUP(cycle_release) struct cycle cycle;
+        cycle_init(&cycle, cache, template);
+        cycle.quiet = true;
+        for (size_t i = 0; i < cycle.plugins->count; i++) {
+                const struct plugin *plugin = call(&cycle, i);
+                if (plugin->node_local && plugin->filter && (!plugin->pre_filter || plugin->pre_filter(&cycle)) &&
+                    !plugin->filter(&cycle, node))
+                        return false;
+        }
+        return true;
+}
+
+bool cycle_helps(struct node_cache *cache, struct template *template, unsigned failed, unsigned events,
+                 const struct node *node)
+{
+        bool local_only = true, interested = false;
+        for (size_t i = 0; i < cache->plugins->count; i++) {
+                if (!(failed & (1U << i)))
+                        continue;
+                interested |= cache->plugins->items[i]->events & events;
+                local_only &= cache->plugins->items[i]->node_local;
+        }
+        if (!interested || !local_only || !node)
+                return interested;
+        return passes_locally(cache, template, node);
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// One look at the nodes for one pod: runs the plugins' filters and scores, and collects why nodes were rejected. Also what
+// plugins are given to work with. Under the scheduler's lock; nothing blocks.
+#pragma once
+
+#include "scheduler/core/cache.h"
+
+struct reasons { // and how many nodes gave each
+        struct reason {
+                char *text;
+                int count;
+        } * items;
+        size_t count;
+};
+void reasons_add(struct reasons *reasons, const char *text);
+// "0/3 nodes are available: …."; owned by the caller
+char *reasons_explain(const struct reasons *reasons, size_t nodes);
+void reasons_release(struct reasons *reasons);
+
+struct cycle {
+        struct node_cache *cache;
+        const struct plugins *plugins;
+        struct template *template;
+        const char *key; // the pod's; NULL: only tried
+        size_t at;       // the plugin that is being called
+        char *states;    // the plugins'
+        unsigned failed; // plugins (bits of the table) that rejected a node
+        bool quiet;      // reasons are not wanted
+        bool for_good;   // the node was rejected for what no other pod's end can change
+        struct reasons reasons;
+        struct node **hopeful; // nodes that were rejected, but not for good
+        size_t n_hopeful;
+        struct node **feasible;
+        size_t n_feasible;
+};
+void cycle_init(struct cycle *cycle, struct node_cache *cache, struct template *template);
+void cycle_release(struct cycle *cycle);
+// The plugins that have something to filter for the pod, as bits of the table. Once, before cycle_passes.
+unsigned cycle_pre_filter(struct cycle *cycle);
+bool cycle_passes(struct cycle *cycle, unsigned active, const struct node *node);
+// The best of the feasible nodes; one of the best at random when there are several.
+struct node *cycle_choose(struct cycle *cycle, uint64_t *random);
+
+// Whether the pod could run on the node as things are; the reasons against are added to `reasons` (may be NULL).
+bool cycle_fits(struct node_cache *cache, struct template *template, const struct node *node, struct reasons *reasons);
+// Whether one of these events may help a pod that these plugins rejected; `node`, when the event was about one.
+bool cycle_helps(struct node_cache *cache, struct template *template, unsigned failed, unsigned events,
+                 const struct node *node);
+
+// --- for plugins: their own states -----------------------------------------------------------------------------------
+static inline const void *state_of_pod(const struct cycle *cycle)
+{
+        return cycle->template->states + cycle->plugins->pod_at[cycle->at];
+}
+static inline const void *state_of_template(const struct cycle *cycle, const struct template *template)
+{
+        return template->states + cycle->plugins->pod_at[cycle->at];
+}
+static inline const void *state_of_node(const struct cycle *cycle, const struct node *node)
+{
+        return node->states + cycle->plugins->node_at[cycle->at];
+}
+static inline void *state_of_cycle(const struct cycle *cycle)
+{
+        return cycle->states + cycle->plugins->cycle_at[cycle->at];
+}
+// Whether any pod on a node is one for which the plugin's reaches_out said so.
+static inline bool cycle_has_outreach(const struct cycle *cycle)
+{
+        return cycle->cache->reaching_out[cycle->at];
+}
+void cycle_reject(struct cycle *cycle, const char *reason);
+void cycle_reject_for_good(struct cycle *cycle, const char *reason); // another pod's end will not help
+void normalize_by_maximum(struct cycle *cycle, int64_t *scores, bool reverse);
