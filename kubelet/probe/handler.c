@@ -268,7 +268,8 @@ static int run_exec(const struct kubelet *k, const json_t *exec, const struct co
                 argv[i] = cx_str(json_string_value(json_array_get(command, i)));
         int status = 0;
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = container_exec(k->runtime, running, argv, timeout, ret_output, &status, &failure);
+        int r = container_exec(k->runtime, running, &(struct exec_options){.argv = argv, .timeout = timeout},
+                               ret_output, &status, &failure);
         if (r == -ETIMEDOUT) {
                 char text[CX_TIME_TEXT];
                 cx_duration_format(timeout, text);
