@@ -234,7 +234,7 @@ void queue_retry(struct queue *queue, struct queued_pod *pod, const struct cx_ob
         move(queue, pod, QUEUE_BACKOFF, now);
 }
 
-void queue_wake(struct queue *queue, struct cache *cache, unsigned events, const struct node *node, int64_t now)
+void queue_wake(struct queue *queue, struct node_cache *cache, unsigned events, const struct node *node, int64_t now)
 {
         if (!queue->counts[QUEUE_UNSCHEDULABLE])
                 return;

@@ -45,7 +45,7 @@ struct scheduler {
         bool started, synced;       // synced: atomic
         pthread_mutex_t gate, lock; // gate before lock; the lock guards what follows
         pthread_cond_t wake;
-        struct cache cache;
+        struct node_cache cache;
         struct queue queue;
         struct framework framework;
         int64_t flushed;

@@ -31,7 +31,11 @@ EDGES = {
         "client": "base format api net schema",
     },
     "apiserver": {},
-    "scheduler": {},
+    "scheduler": {
+        "core": "",
+        "plugins": "core",
+        ".": "core plugins",
+    },
     "controller-manager": {
         "core": "",
         "pods": "core",

@@ -11,7 +11,7 @@
 #define ORPHAN "orphan"
 
 struct collector;
-struct source {
+struct collected_kind {
         struct collector *collector;
         const struct cx_resource *resource;
         struct cx_informer *informer;
@@ -20,7 +20,7 @@ struct source {
 struct collector {
         struct manager *manager;
         struct cx_workqueue *queue;
-        struct source *sources;
+        struct collected_kind *sources;
         size_t n_sources;
 };
 
@@ -30,7 +30,7 @@ static void owner_keys(void *context CX_UNUSED, const struct cx_object *object, 
                 cx_strings_add(ret_keys, object->owners[i].uid);
 }
 
-static void enqueue(struct collector *self, const struct source *source, const struct cx_object *object)
+static void enqueue(struct collector *self, const struct collected_kind *source, const struct cx_object *object)
 {
         CX_CLEANUP(cx_freep) char *key = cx_sprintf("%zu|%s", source->number, object->key);
         cx_workqueue_add(self->queue, key);
@@ -46,7 +46,7 @@ static void enqueue_dependents(struct collector *self, const char *uid)
         }
 }
 
-static struct source *source_of_kind(struct collector *self, const char *api_version, const char *kind)
+static struct collected_kind *source_of_kind(struct collector *self, const char *api_version, const char *kind)
 {
         char group[64], version[32];
         if (!cx_split_api_version(api_version, group, version))
@@ -63,7 +63,7 @@ static struct source *source_of_kind(struct collector *self, const char *api_ver
 static const struct cx_object *cached_owner(struct collector *self, const struct cx_object *object,
                                             const struct cx_object_owner *owner)
 {
-        const struct source *source = source_of_kind(self, owner->api_version, owner->kind);
+        const struct collected_kind *source = source_of_kind(self, owner->api_version, owner->kind);
         if (!source)
                 return NULL;
         const struct cx_object *found =
@@ -88,7 +88,7 @@ static bool needs_look(struct collector *self, const struct cx_object *object)
 
 static void on_event(void *context, const struct cx_object *old, const struct cx_object *now)
 {
-        const struct source *source = context;
+        const struct collected_kind *source = context;
         struct collector *self = source->collector;
         const struct cx_object *object = now ? now : old;
         if (!now || (now->deleted && (!old || !old->deleted)))
@@ -98,7 +98,7 @@ static void on_event(void *context, const struct cx_object *old, const struct cx
         if (!now) // an owner in foreground deletion waits for the last of its dependents
                 for (size_t i = 0; i < old->n_owners; i++) {
                         CX_OBJECT *owner = cached_owner(self, old, &old->owners[i]);
-                        const struct source *above =
+                        const struct collected_kind *above =
                                 source_of_kind(self, old->owners[i].api_version, old->owners[i].kind);
                         if (owner && above && owner->deleted)
                                 enqueue(self, above, owner);
@@ -128,9 +128,9 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
                                         cx_streq(self->sources[j].resource->resource, resources[i].resource));
                 if (seen)
                         continue;
-                struct source *source = &self->sources[self->n_sources];
-                *source = (struct source){self, &resources[i], manager_metadata_informer(manager, &resources[i]),
-                                          self->n_sources};
+                struct collected_kind *source = &self->sources[self->n_sources];
+                *source = (struct collected_kind){self, &resources[i],
+                                                  manager_metadata_informer(manager, &resources[i]), self->n_sources};
                 self->n_sources++;
         }
         for (size_t i = 0; i < self->n_sources; i++) {
@@ -210,7 +210,7 @@ static int check_unwatched(struct collector *self, struct cx_error *err)
 {
         bool found = false;
         for (size_t i = 0; i < self->n_sources; i++) {
-                const struct source *source = &self->sources[i];
+                const struct collected_kind *source = &self->sources[i];
                 if (cx_informer_count(source->informer))
                         continue;
                 json_auto_t *list = NULL;
@@ -231,7 +231,7 @@ static int check_unwatched(struct collector *self, struct cx_error *err)
 static int orphan_dependents(struct collector *self, const char *uid, struct cx_error *err)
 {
         for (size_t i = 0; i < self->n_sources; i++) {
-                const struct source *source = &self->sources[i];
+                const struct collected_kind *source = &self->sources[i];
                 CX_OBJECTS dependents = CX_OBJECTS_INIT;
                 cx_informer_by_index(source->informer, INDEX_OWNER, uid, &dependents);
                 for (size_t j = 0; j < dependents.count; j++) {
@@ -291,7 +291,7 @@ static int look_at_owner(struct collector *self, const struct cx_object *object,
                 *ret_state = cached->deleted && cx_object_has_finalizer(cached, FOREGROUND) ? OWNER_GOING : OWNER_SOLID;
                 return 0;
         }
-        const struct source *source = source_of_kind(self, owner->api_version, owner->kind);
+        const struct collected_kind *source = source_of_kind(self, owner->api_version, owner->kind);
         // Of a kind that we do not know, or in a namespace that nothing names: never a reason to delete.
         *ret_state = OWNER_SOLID;
         if (!source || (source->resource->namespaced && !*object->namespace))

@@ -71,7 +71,7 @@ static json_t *make_hints(const char *distribution, const char *zone, const char
         return hints;
 }
 
-static json_t *make_endpoint(const struct slices *self, const struct backend *backend, const json_t *service)
+static json_t *make_endpoint(const struct slices *self, const struct pod_backend *backend, const json_t *service)
 {
         const struct pod_address *pod = POD_ADDRESS(backend->pod);
         const char *node_name = POD_STATE(backend->pod)->node;
@@ -265,7 +265,7 @@ int slice_group_sync(const struct slice_group *group, json_t *existing, json_t *
 static int sync_family(struct slices *self, const json_t *service, const char *family, json_t *existing, json_t *labels,
                        struct cx_map *taken, struct cx_error *err)
 {
-        struct backends backends;
+        struct pod_backends backends;
         backends_find(self->pods, service, family, &backends);
         const struct slice_owner owner = {self->manager->rest, "Service", cx_json_string(service, "metadata.namespace"),
                                           cx_json_string(service, "metadata.name"),

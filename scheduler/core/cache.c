@@ -61,12 +61,12 @@ static void free_object(void *object)
         cx_object_unref(object);
 }
 
-void cache_init(struct cache *cache, struct templates *templates)
+void cache_init(struct node_cache *cache, struct templates *templates)
 {
-        *cache = (struct cache){.templates = templates,
-                                .plugins = templates_plugins(templates),
-                                .pods = CX_MAP_INIT_FREE(free),
-                                .namespaces = CX_MAP_INIT_FREE(free_object)};
+        *cache = (struct node_cache){.templates = templates,
+                                     .plugins = templates_plugins(templates),
+                                     .pods = CX_MAP_INIT_FREE(free),
+                                     .namespaces = CX_MAP_INIT_FREE(free_object)};
 }
 
 static void free_node(const struct plugins *plugins, struct node *node)
@@ -82,7 +82,7 @@ static void free_node(const struct plugins *plugins, struct node *node)
         free(node);
 }
 
-void cache_release(struct cache *cache)
+void cache_release(struct node_cache *cache)
 {
         CX_MAP_FOREACH (&cache->pods, entry)
                 template_unref(cache->templates, ((struct cached_pod *)entry->value)->template);
@@ -104,13 +104,13 @@ void cache_release(struct cache *cache)
         cx_map_release(&cache->namespaces);
 }
 
-static void invalidate_columns(struct cache *cache)
+static void invalidate_columns(struct node_cache *cache)
 {
         for (size_t i = 0; i < cache->columns.count; i++)
                 cache->columns.items[i]->valid = false;
 }
 
-static struct node *get_or_make(struct cache *cache, const char *name)
+static struct node *get_or_make(struct node_cache *cache, const char *name)
 {
         struct node *node = cx_map_get(&cache->by_name, name);
         if (node)
@@ -123,7 +123,7 @@ static struct node *get_or_make(struct cache *cache, const char *name)
         return node;
 }
 
-static void drop_if_unused(struct cache *cache, struct node *node)
+static void drop_if_unused(struct node_cache *cache, struct node *node)
 {
         if (node->index < 0 && node->pods == 0)
                 free_node(cache->plugins, cx_map_take(&cache->by_name, node->name));
@@ -153,7 +153,7 @@ static bool same_allocatable(const struct node_info *a, const struct node_info *
         return true;
 }
 
-unsigned cache_set_node(struct cache *cache, const struct cx_object *object)
+unsigned cache_set_node(struct node_cache *cache, const struct cx_object *object)
 {
         struct node *node = get_or_make(cache, object->name);
         const struct cx_object *old = node->object;
@@ -176,7 +176,7 @@ unsigned cache_set_node(struct cache *cache, const struct cx_object *object)
         return changes;
 }
 
-void cache_remove_node(struct cache *cache, const char *name)
+void cache_remove_node(struct node_cache *cache, const char *name)
 {
         struct node *node = cx_map_get(&cache->by_name, name);
         if (!node || node->index < 0)
@@ -192,13 +192,13 @@ void cache_remove_node(struct cache *cache, const char *name)
         drop_if_unused(cache, node);
 }
 
-struct node *cache_node(struct cache *cache, const char *name)
+struct node *cache_node(struct node_cache *cache, const char *name)
 {
         struct node *node = cx_map_get(&cache->by_name, name);
         return node && node->index >= 0 ? node : NULL;
 }
 
-static void count_outreach(struct cache *cache, const struct template *template, int sign)
+static void count_outreach(struct node_cache *cache, const struct template *template, int sign)
 {
         const struct plugins *plugins = cache->plugins;
         for (size_t i = 0; i < plugins->count; i++)
@@ -207,7 +207,7 @@ static void count_outreach(struct cache *cache, const struct template *template,
                         cache->reaching_out[i] += sign;
 }
 
-static int group_of(struct cache *cache, struct template *template)
+static int group_of(struct node_cache *cache, struct template *template)
 {
         if (template->group >= 0)
                 return template->group;
@@ -221,7 +221,8 @@ static int group_of(struct cache *cache, struct template *template)
         return template->group = (int)at;
 }
 
-static void count_group(struct cache *cache, struct node *node, struct template *template, int change, int terminating)
+static void count_group(struct node_cache *cache, struct node *node, struct template *template, int change,
+                        int terminating)
 {
         int group = group_of(cache, template);
         struct node_group *entry = NULL;
@@ -247,7 +248,7 @@ static void count_group(struct cache *cache, struct node *node, struct template 
 }
 
 // Adds a pod to its node's figures (sign 1) or takes it away (-1).
-static void account(struct cache *cache, const struct cached_pod *pod, int sign)
+static void account(struct node_cache *cache, const struct cached_pod *pod, int sign)
 {
         const struct plugins *plugins = cache->plugins;
         struct node *node = pod->node;
@@ -259,7 +260,7 @@ static void account(struct cache *cache, const struct cached_pod *pod, int sign)
         count_group(cache, node, pod->template, sign, pod->terminating ? sign : 0);
 }
 
-static void put_pod(struct cache *cache, const char *key, struct cached_pod pod)
+static void put_pod(struct node_cache *cache, const char *key, struct cached_pod pod)
 {
         struct cached_pod *entry = cx_alloc(sizeof *entry);
         *entry = pod;
@@ -268,7 +269,7 @@ static void put_pod(struct cache *cache, const char *key, struct cached_pod pod)
         account(cache, entry, 1);
 }
 
-bool cache_remove_pod(struct cache *cache, const char *key)
+bool cache_remove_pod(struct node_cache *cache, const char *key)
 {
         struct cached_pod *pod = cx_map_take(&cache->pods, key);
         if (!pod)
@@ -280,18 +281,18 @@ bool cache_remove_pod(struct cache *cache, const char *key)
         return true;
 }
 
-void cache_hide(struct cache *cache, const struct cached_pod *pod)
+void cache_hide(struct node_cache *cache, const struct cached_pod *pod)
 {
         account(cache, pod, -1);
 }
 
-void cache_show(struct cache *cache, const struct cached_pod *pod)
+void cache_show(struct node_cache *cache, const struct cached_pod *pod)
 {
         account(cache, pod, 1);
 }
 
-void cache_set_pod(struct cache *cache, const char *key, struct template *template, const char *node, bool terminating,
-                   int64_t created)
+void cache_set_pod(struct node_cache *cache, const char *key, struct template *template, const char *node,
+                   bool terminating, int64_t created)
 {
         struct cached_pod *pod = cx_map_get(&cache->pods, key);
         if (pod && pod->template == template && strcmp(pod->node->name, node) == 0 && pod->terminating == terminating) {
@@ -309,18 +310,18 @@ void cache_set_pod(struct cache *cache, const char *key, struct template *templa
         }
 }
 
-void cache_assume(struct cache *cache, const char *key, struct template *template, struct node *node)
+void cache_assume(struct node_cache *cache, const char *key, struct template *template, struct node *node)
 {
         put_pod(cache, key, (struct cached_pod){template, node, true, false, cx_time_now()});
 }
 
-bool cache_forget(struct cache *cache, const char *key)
+bool cache_forget(struct node_cache *cache, const char *key)
 {
         const struct cached_pod *pod = cx_map_get(&cache->pods, key);
         return pod && pod->assumed && cache_remove_pod(cache, key);
 }
 
-void cache_set_namespace(struct cache *cache, const char *name, const struct cx_object *object)
+void cache_set_namespace(struct node_cache *cache, const char *name, const struct cx_object *object)
 {
         if (object)
                 cx_map_set(&cache->namespaces, name, (void *)cx_object_ref(object));
@@ -333,7 +334,7 @@ const char *node_label(const struct node *node, const char *key)
         return cx_object_label(node->object, key);
 }
 
-static void fill_column(struct cache *cache, struct column *column)
+static void fill_column(struct node_cache *cache, struct column *column)
 {
         CX_MAP numbers = CX_MAP_INIT;
         free(column->values);
@@ -355,7 +356,7 @@ static void fill_column(struct cache *cache, struct column *column)
         column->valid = true;
 }
 
-const struct column *cache_column(struct cache *cache, const char *key)
+const struct column *cache_column(struct node_cache *cache, const char *key)
 {
         struct column *column = NULL, *oldest = NULL;
         for (size_t i = 0; i < cache->columns.count; i++) {

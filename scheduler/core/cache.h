@@ -65,7 +65,7 @@ struct cached_pod {
         int64_t created; // µs
 };
 
-struct cache {
+struct node_cache {
         struct templates *templates;
         const struct plugins *plugins;
         struct cx_map by_name; // node name -> struct node
@@ -79,29 +79,30 @@ struct cache {
         struct cx_map namespaces; // name -> const struct cx_object *, for namespace selectors
 };
 
-void cache_init(struct cache *cache, struct templates *templates);
-void cache_release(struct cache *cache);
+void cache_init(struct node_cache *cache, struct templates *templates);
+void cache_release(struct node_cache *cache);
 
 // What changed about a node, for those who wait.
 enum node_change { NODE_ADDED = 1, NODE_ALLOCATABLE = 2, NODE_LABELS = 4, NODE_TAINTS = 8 };
-unsigned cache_set_node(struct cache *cache, const struct cx_object *object);
-void cache_remove_node(struct cache *cache, const char *name);
-struct node *cache_node(struct cache *cache, const char *name); // NULL when there is none
+unsigned cache_set_node(struct node_cache *cache, const struct cx_object *object);
+void cache_remove_node(struct node_cache *cache, const char *name);
+struct node *cache_node(struct node_cache *cache, const char *name); // NULL when there is none
 
 // A pod that runs on a node, from the informer: confirms an assumed one, moves one that is elsewhere.
-void cache_set_pod(struct cache *cache, const char *key, struct template *template, const char *node, bool terminating,
-                   int64_t created);
-void cache_assume(struct cache *cache, const char *key, struct template *template, struct node *node);
-bool cache_forget(struct cache *cache, const char *key); // only while assumed; false when it was confirmed or is gone
-bool cache_remove_pod(struct cache *cache, const char *key);
-void cache_set_namespace(struct cache *cache, const char *name, const struct cx_object *object); // NULL removes
+void cache_set_pod(struct node_cache *cache, const char *key, struct template *template, const char *node,
+                   bool terminating, int64_t created);
+void cache_assume(struct node_cache *cache, const char *key, struct template *template, struct node *node);
+bool cache_forget(struct node_cache *cache,
+                  const char *key); // only while assumed; false when it was confirmed or is gone
+bool cache_remove_pod(struct node_cache *cache, const char *key);
+void cache_set_namespace(struct node_cache *cache, const char *name, const struct cx_object *object); // NULL removes
 
 // For trying things out: as if the pod were not there, and back. The pod need not be one of the cache's: shown first and
 // hidden afterwards it is counted in between (a nominated pod).
-void cache_hide(struct cache *cache, const struct cached_pod *pod);
-void cache_show(struct cache *cache, const struct cached_pod *pod);
+void cache_hide(struct node_cache *cache, const struct cached_pod *pod);
+void cache_show(struct node_cache *cache, const struct cached_pod *pod);
 
-const struct column *cache_column(struct cache *cache, const char *key);
+const struct column *cache_column(struct node_cache *cache, const char *key);
 const char *node_label(const struct node *node, const char *key);
 static inline int column_value(const struct column *column, const struct node *node)
 {

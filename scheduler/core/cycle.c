@@ -59,7 +59,7 @@ void normalize_by_maximum(struct cycle *cycle, int64_t *scores, bool reverse)
         }
 }
 
-void cycle_init(struct cycle *cycle, struct cache *cache, struct template *template)
+void cycle_init(struct cycle *cycle, struct node_cache *cache, struct template *template)
 {
         *cycle = (struct cycle){.cache = cache,
                                 .plugins = cache->plugins,
@@ -153,7 +153,7 @@ struct node *cycle_choose(struct cycle *cycle, uint64_t *random)
         return cycle->feasible[best];
 }
 
-bool cycle_fits(struct cache *cache, struct template *template, const struct node *node, struct reasons *reasons)
+bool cycle_fits(struct node_cache *cache, struct template *template, const struct node *node, struct reasons *reasons)
 {
         CX_CLEANUP(cycle_release) struct cycle cycle;
         cycle_init(&cycle, cache, template);
@@ -167,7 +167,7 @@ bool cycle_fits(struct cache *cache, struct template *template, const struct nod
 
 // Plugins that look only at the node are asked whether it would do now; so a pod that wants a GPU does not wake up for
 // every pod that ends elsewhere.
-static bool passes_locally(struct cache *cache, struct template *template, const struct node *node)
+static bool passes_locally(struct node_cache *cache, struct template *template, const struct node *node)
 {
         CX_CLEANUP(cycle_release) struct cycle cycle;
         cycle_init(&cycle, cache, template);
@@ -181,7 +181,7 @@ static bool passes_locally(struct cache *cache, struct template *template, const
         return true;
 }
 
-bool cycle_helps(struct cache *cache, struct template *template, unsigned failed, unsigned events,
+bool cycle_helps(struct node_cache *cache, struct template *template, unsigned failed, unsigned events,
                  const struct node *node)
 {
         bool local_only = true, interested = false;

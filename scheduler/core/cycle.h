@@ -18,7 +18,7 @@ char *reasons_explain(const struct reasons *reasons, size_t nodes);
 void reasons_release(struct reasons *reasons);
 
 struct cycle {
-        struct cache *cache;
+        struct node_cache *cache;
         const struct plugins *plugins;
         struct template *template;
         const char *key; // the pod's; NULL: only tried
@@ -33,7 +33,7 @@ struct cycle {
         struct node **feasible;
         size_t n_feasible;
 };
-void cycle_init(struct cycle *cycle, struct cache *cache, struct template *template);
+void cycle_init(struct cycle *cycle, struct node_cache *cache, struct template *template);
 void cycle_release(struct cycle *cycle);
 // The plugins that have something to filter for the pod, as bits of the table. Once, before cycle_passes.
 unsigned cycle_pre_filter(struct cycle *cycle);
@@ -42,9 +42,9 @@ bool cycle_passes(struct cycle *cycle, unsigned active, const struct node *node)
 struct node *cycle_choose(struct cycle *cycle, uint64_t *random);
 
 // Whether the pod could run on the node as things are; the reasons against are added to `reasons` (may be NULL).
-bool cycle_fits(struct cache *cache, struct template *template, const struct node *node, struct reasons *reasons);
+bool cycle_fits(struct node_cache *cache, struct template *template, const struct node *node, struct reasons *reasons);
 // Whether one of these events may help a pod that these plugins rejected; `node`, when the event was about one.
-bool cycle_helps(struct cache *cache, struct template *template, unsigned failed, unsigned events,
+bool cycle_helps(struct node_cache *cache, struct template *template, unsigned failed, unsigned events,
                  const struct node *node);
 
 // --- for plugins: their own states -----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ static size_t enough(size_t nodes)
 
 static void find_feasible(struct framework *framework, struct cycle *cycle, unsigned active)
 {
-        struct cache *cache = framework->cache;
+        struct node_cache *cache = framework->cache;
         size_t wanted = enough(cache->n_nodes), seen = 0;
         cycle->feasible = cx_alloc_array(wanted, sizeof *cycle->feasible);
         cycle->hopeful = cx_alloc_array(cache->n_nodes, sizeof *cycle->hopeful);
@@ -53,7 +53,7 @@ static void free_nomination(void *value)
         free(nomination);
 }
 
-void framework_init(struct framework *framework, struct cache *cache)
+void framework_init(struct framework *framework, struct node_cache *cache)
 {
         *framework = (struct framework){.cache = cache, .nominations = CX_MAP_INIT_FREE(free_nomination)};
 }

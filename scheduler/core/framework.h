@@ -18,14 +18,14 @@ struct decision {
 };
 
 struct framework {
-        struct cache *cache;
+        struct node_cache *cache;
         size_t next_start; // where the search goes on, so that every node is looked at in turn
         uint64_t random;
         // Pods that wait for others to leave a node (key -> struct nomination): less important ones must not take the
         // room away.
         struct cx_map nominations;
 };
-void framework_init(struct framework *framework, struct cache *cache);
+void framework_init(struct framework *framework, struct node_cache *cache);
 void framework_release(struct framework *framework); // before the cache
 void framework_schedule(struct framework *framework, const char *key, struct template *template,
                         struct decision *ret_decision);

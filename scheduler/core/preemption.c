@@ -19,7 +19,7 @@ struct candidate {
 };
 struct search {
         const struct preemption_search *asked;
-        struct cache *cache;
+        struct node_cache *cache;
         struct template *template;
         LIST(struct victim, lower); // by node, the most important first
         struct reasons reasons;
@@ -35,7 +35,7 @@ static int compare_victims(const void *a, const void *b)
         return x->pod->created < y->pod->created ? -1 : x->pod->created > y->pod->created;
 }
 
-static bool anybody_is_lower(const struct cache *cache, int64_t priority)
+static bool anybody_is_lower(const struct node_cache *cache, int64_t priority)
 {
         for (size_t i = 0; i < cache->groups.count; i++)
                 if (cache->groups.items[i].template && cache->groups.items[i].template->priority < priority)
@@ -45,7 +45,7 @@ static bool anybody_is_lower(const struct cache *cache, int64_t priority)
 
 static void gather(struct search *search)
 {
-        const struct cache *cache = search->cache;
+        const struct node_cache *cache = search->cache;
         if (!anybody_is_lower(cache, search->template->priority))
                 return;
         search->lower.items = cx_alloc_array(cache->pods.count + 1, sizeof *search->lower.items);
@@ -100,7 +100,7 @@ static void weigh(struct candidate *candidate)
 // True when the pod fits on the node without some of its pods: those whose `stays` is false.
 static bool try_node(struct search *search, struct candidate *candidate)
 {
-        struct cache *cache = search->cache;
+        struct node_cache *cache = search->cache;
         find_on(search, candidate);
         if (!candidate->n_pods) {
                 reasons_add(&search->reasons, "No preemption victims found for incoming pod");

@@ -13,7 +13,7 @@ struct preemption {
         bool waits;                // for the victims of an earlier preemption
 };
 struct preemption_search {
-        struct cache *cache;
+        struct node_cache *cache;
         struct template *template;
         struct node *const *hopeful; // nodes that rejected the pod for a reason that another pod's end can remove
         size_t n_hopeful;

@@ -99,7 +99,7 @@ static bool reaches_out(const void *state)
 
 // --- counting --------------------------------------------------------------------------------------------------------
 
-static bool term_matches(const struct cache *cache, const struct pod_term *term, const struct template *template)
+static bool term_matches(const struct node_cache *cache, const struct pod_term *term, const struct template *template)
 {
         bool in_namespace = cx_strings_has(&term->namespaces, template->namespace);
         if (!in_namespace && term->has_namespace_selector) {
@@ -119,7 +119,7 @@ static struct topology_count make_counts(struct cycle *cycle, const char *topolo
 // Adds `weight` for each pod of the marked groups to its node's topology value.
 static void count_pods(const struct cycle *cycle, const uint8_t *match, int64_t weight, struct topology_count *to)
 {
-        const struct cache *cache = cycle->cache;
+        const struct node_cache *cache = cycle->cache;
         for (size_t i = 0; i < cache->n_nodes; i++) {
                 const struct node *node = cache->nodes[i];
                 int value = column_value(to->column, node);
@@ -133,7 +133,7 @@ static void count_pods(const struct cycle *cycle, const uint8_t *match, int64_t 
 
 static uint8_t *groups_of_term(const struct cycle *cycle, const struct pod_term *term)
 {
-        const struct cache *cache = cycle->cache;
+        const struct node_cache *cache = cycle->cache;
         uint8_t *match = cx_alloc(cache->groups.count + 1);
         for (size_t i = 0; i < cache->groups.count; i++)
                 match[i] =
@@ -152,7 +152,7 @@ static uint8_t *one_group(const struct cycle *cycle, size_t group)
 
 static void forbid_by_existing(struct cycle *cycle)
 {
-        const struct cache *cache = cycle->cache;
+        const struct node_cache *cache = cycle->cache;
         struct inter_pod_cycle *kept = state_of_cycle(cycle);
         for (size_t i = 0; i < cache->groups.count && cycle_has_outreach(cycle); i++) {
                 const struct template *other = cache->groups.items[i].template;
@@ -189,7 +189,7 @@ static void want(struct cycle *cycle)
 {
         const struct pod_rules *own = state_of_pod(cycle);
         struct inter_pod_cycle *kept = state_of_cycle(cycle);
-        const struct cache *cache = cycle->cache;
+        const struct node_cache *cache = cycle->cache;
         CX_CLEANUP(cx_freep) uint8_t *match = cx_alloc(cache->groups.count + 1);
         memset(match, 1, cache->groups.count);
         bool matches_self = true, any = false;

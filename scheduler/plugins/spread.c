@@ -136,7 +136,7 @@ static void release_pod(void *state)
 static uint8_t *match_groups(struct cycle *cycle, const struct spread_constraint *constraint)
 {
         const struct spreading *own = state_of_pod(cycle);
-        const struct cache *cache = cycle->cache;
+        const struct node_cache *cache = cycle->cache;
         uint8_t *match = cx_alloc(cache->groups.count + 1);
         for (size_t i = 0; i < cache->groups.count; i++) {
                 const struct template *other = cache->groups.items[i].template;
@@ -207,7 +207,7 @@ static bool pre_filter(struct cycle *cycle)
                         for (int v = 0; v < state->column->n_values; v++)
                                 state->counts[v] = -1; // no node of this domain counts
                 }
-        const struct cache *cache = cycle->cache;
+        const struct node_cache *cache = cycle->cache;
         for (size_t i = 0; i < cache->n_nodes && kept->filter.count; i++) {
                 const struct node *node = cache->nodes[i];
                 if (!has_all_topologies(kept->filter.items, kept->filter.count, node))
@@ -293,7 +293,7 @@ static bool pre_score(struct cycle *cycle)
 {
         const struct spreading *own = state_of_pod(cycle);
         struct spread_cycle *kept = state_of_cycle(cycle);
-        const struct cache *cache = cycle->cache;
+        const struct node_cache *cache = cycle->cache;
         for (size_t i = 0; i < own->constraints.count; i++)
                 if (!own->constraints.items[i].required)
                         add_state(cycle, &own->constraints.items[i], LIST_ADD(&kept->score));

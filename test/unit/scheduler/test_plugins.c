@@ -290,7 +290,7 @@ static void test_helps(void **state)
         CX_CLEANUP(cx_freep) char *message = world_schedule(&w, "", spec, &failed);
         json_auto_t *pod = world_pod_json("new", "", spec);
         struct template *template = templates_get(w.templates, pod);
-        struct cache *c = &w.cache;
+        struct node_cache *c = &w.cache;
         assert_false(cycle_helps(c, template, failed, EVENT_POD_ADDED, NULL));
         assert_false(cycle_helps(c, template, failed, EVENT_NODE, cache_node(&w.cache, "n")));
         world_node(&w, "m", "", "", "{'allocatable': {'cpu': '6', 'memory': '8Gi', 'pods': '10'}}");

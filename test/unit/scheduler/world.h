@@ -9,7 +9,7 @@
 struct world {
         struct plugins plugins;
         struct templates *templates;
-        struct cache cache;
+        struct node_cache cache;
         struct framework framework;
 };
 
