@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deletes what has lost its owners. There is no graph beside the informers: every informer has an index by the uids of
-// owners, so the dependents of an object are one look-up in each. Kinds that are not used are polled, not watched. An object whose owners are all in the informers costs no
-// call; whether an owner is really gone is asked of the API server.
+// Deletes objects whose owners are gone. There is no graph beside the informers: every informer has an index by the
+// uids of owners, so finding the dependents of an object is one look-up in each. Kinds without objects are polled, not
+// watched. An object whose owners are all in the informers costs no call. Whether an owner is really gone, the API
+// server is asked.
 #include "controller-manager/core/manager.h"
 
 #include "libcommon/schema/schema.h"
@@ -204,8 +205,8 @@ static int drop_owner(struct collector *self, const struct cx_ref *ref, const js
         return patch_metadata(self, ref, object, "ownerReferences", kept, err);
 }
 
-// Kinds without objects are not watched all the time (see poll_while_empty). Where it matters that there are no dependents,
-// they are asked for: -EAGAIN when one has objects now, which the informer will know at the next try.
+// Kinds without objects are not watched (see poll_while_empty). Where it matters that nothing depends on an object,
+// these kinds are listed: -EAGAIN when one has objects now, which the informer will know at the next try.
 static int check_unwatched(struct collector *self, struct cx_error *err)
 {
         bool found = false;
@@ -251,7 +252,7 @@ static int orphan_dependents(struct collector *self, const char *uid, struct cx_
         return 0;
 }
 
-// Foreground deletion: the dependents that block go first; without any left, the object itself may.
+// Foreground deletion: the dependents that block it go first; when none is left, the object itself goes.
 static int delete_foreground(struct collector *self, const struct cx_ref *ref, const json_t *object, const char *uid,
                              struct cx_error *err)
 {
@@ -292,7 +293,7 @@ static int look_at_owner(struct collector *self, const struct cx_object *object,
                 return 0;
         }
         const struct collected_kind *source = source_of_kind(self, owner->api_version, owner->kind);
-        // Of a kind that we do not know, or in a namespace that nothing names: never a reason to delete.
+        // An owner of an unknown kind, or in a namespace that nothing names, is never a reason to delete.
         *ret_state = OWNER_SOLID;
         if (!source || (source->resource->namespaced && !*object->namespace))
                 return 0;
@@ -327,7 +328,7 @@ static bool has_dependents(struct collector *self, const char *uid, bool *ret_cy
         return any;
 }
 
-// Owners that wait for each other would wait for ever: this object holds up none of its owners any more.
+// Owners that wait for each other would wait for ever, so this object no longer blocks the deletion of its owners.
 static int unblock_owners(struct collector *self, const struct cx_ref *ref, json_t **live, struct cx_error *err)
 {
         json_t *owners = json_deep_copy(cx_json_get(*live, "metadata.ownerReferences"));
@@ -364,7 +365,7 @@ static int collect(struct collector *self, const struct cx_ref *ref, const struc
         int r = get_metadata(self, ref, &live, err);
         if (r == 0 && !cx_streq(cx_json_string(live, "metadata.uid"), object->uid))
                 return 0;
-        if (r == 0 && solid) { // somebody still owns it: only the dead references go
+        if (r == 0 && solid) { // it still has an owner: only the references to others go
                 for (size_t i = 0; i < object->n_owners && r == 0; i++) {
                         enum owner_state state;
                         r = look_at_owner(self, object, &object->owners[i], &state, err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pods to backends: what Endpoints and EndpointSlices share.
+// Finds the pods behind a Service, with their addresses and ports, for Endpoints and EndpointSlices.
 #include "controller-manager/endpoints/endpoints.h"
 
 #include "libcommon/api/pod.h"
@@ -170,7 +170,7 @@ void backends_release(struct pod_backends *backends)
         cx_objects_release(&backends->pods);
 }
 
-// Nothing of what endpoints show has changed.
+// Whether the two versions of a pod look the same in endpoints.
 static bool same_to_services(const struct cx_object *a, const struct cx_object *b)
 {
         const struct pod_state *x = POD_STATE(a), *y = POD_STATE(b);
