@@ -5,6 +5,8 @@
 
 #include "kubelet/base/log_line.h"
 #include "kubelet/pod/conditions.h"
+#include "libcommon/api/pod.h"
+#include "libcommon/api/resources.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
@@ -219,7 +221,7 @@ static json_t *container_status(struct pod *pod, const json_t *object, const jso
         states_of(pod, object, container, &run, slot, may_start, &state, &last);
         bool running = run.now && run.state.status == CONTAINER_RUNNING;
         bool started = run_started(pod, slot, container, &run);
-        bool sidecar = is_sidecar(container);
+        bool sidecar = cx_container_is_sidecar(container);
         bool ready = started && !pod->terminating;
         if (ready && json_object_get(container, "readinessProbe"))
                 ready = probes_result(pod->pods->probes, run.now->id, PROBE_READINESS) == PROBE_SUCCESS;
@@ -251,9 +253,9 @@ static const char *phase_of(struct pod *pod, const json_t *object, size_t init_l
                             const struct container_tally *t)
 {
         const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
-        const char *before = cx_json_string_or(object, "status.phase", "");
-        if (strcmp(before, "Failed") == 0 || strcmp(before, "Succeeded") == 0)
-                return strcmp(before, "Failed") == 0 ? "Failed" : "Succeeded";
+        const char *before = cx_pod_phase(object);
+        if (cx_pod_is_terminal(object))
+                return before;
         if (pod->failed_reason)
                 return "Failed";
         if (pod->terminating && pod->torn_down)
@@ -312,8 +314,8 @@ static json_t *rejected_status(const struct pod *pod, const json_t *object)
 {
         json_t *old = pod->status ? json_object_get(pod->status, "startTime") : NULL;
         json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o}", "phase", "Failed", "reason", pod->failed_reason, "message",
-                                pod->failed_message, "qosClass", pod_qos(object), "startTime",
-                                old ? json_incref(old) : time_json(cx_time_now()));
+                                pod->failed_message, "qosClass", cx_pod_qos(json_object_get(object, "spec")),
+                                "startTime", old ? json_incref(old) : time_json(cx_time_now()));
         json_t *generation = cx_json_get(object, "metadata.generation");
         if (json_is_integer(generation))
                 json_object_set(out, "observedGeneration", generation);
@@ -323,9 +325,7 @@ static json_t *rejected_status(const struct pod *pod, const json_t *object)
 // Of a pod that was over before this kubelet started, and of which nothing is left to look at: what was said stays.
 static bool is_past(const struct pod *pod, const json_t *object, const struct containers *list)
 {
-        const char *phase = cx_json_string_or(object, "status.phase", "");
-        return !list->count && !pod->was_up && !pod->failed_reason &&
-               (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0);
+        return !list->count && !pod->was_up && !pod->failed_reason && cx_pod_is_terminal(object);
 }
 
 json_t *pod_make_status(struct pod *pod, const json_t *object, const struct sandbox *sandbox)
@@ -344,10 +344,10 @@ json_t *pod_make_status(struct pod *pod, const json_t *object, const struct sand
         const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 json_t *status = container_status(pod, object, container, &list, true, may_start, &init_tally);
-                bool through = is_sidecar(container) ? json_is_true(json_object_get(status, "started"))
-                                                     : json_is_true(json_object_get(status, "ready"));
+                bool through = cx_container_is_sidecar(container) ? json_is_true(json_object_get(status, "started"))
+                                                                  : json_is_true(json_object_get(status, "ready"));
                 int64_t code = cx_json_int(status, "state.terminated.exitCode", 0);
-                if (!is_sidecar(container) && code != 0 && strcmp(policy, "Never") == 0)
+                if (!cx_container_is_sidecar(container) && code != 0 && strcmp(policy, "Never") == 0)
                         init_failed = true;
                 if (!through) {
                         may_start = false;
@@ -368,7 +368,8 @@ json_t *pod_make_status(struct pod *pod, const json_t *object, const struct sand
         const char *start = cx_json_string(object, "status.startTime");
         json_t *old = pod->status ? json_object_get(pod->status, "startTime") : NULL;
         json_t *out = json_pack("{s:s, s:o, s:s, s:o}", "phase", phase, "conditions",
-                                pod_conditions(object, pod->status, &facts), "qosClass", pod_qos(object), "startTime",
+                                pod_conditions(object, pod->status, &facts), "qosClass",
+                                cx_pod_qos(json_object_get(object, "spec")), "startTime",
                                 start ? json_string(start)
                                 : old ? json_incref(old)
                                       : time_json(cx_time_now()));
