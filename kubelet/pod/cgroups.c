@@ -20,7 +20,7 @@ char *pod_cgroup(const struct kubelet *k, const json_t *object)
         while (strcmp(tiers[t].qos, qos) != 0)
                 t++;
         return cx_sprintf("%s/kubepods%s/pod%s", runtime_cgroup_root(k->runtime), tiers[t].folder,
-                          cx_json_string_or(object, "metadata.uid", "none"));
+                          cx_json_string_or(object, "metadata.uid", ""));
 }
 
 // Whether the pod as a whole has a limit: its own, or one of every container.

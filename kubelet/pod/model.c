@@ -173,7 +173,7 @@ char *pod_log_folder(const struct kubelet *k, const json_t *object)
 {
         return cx_sprintf("%s/%s_%s_%s", k->log_root, cx_json_string_or(object, "metadata.namespace", ""),
                           cx_json_string_or(object, "metadata.name", ""),
-                          cx_json_string_or(object, "metadata.uid", "none"));
+                          cx_json_string_or(object, "metadata.uid", ""));
 }
 
 const char *pod_address(const struct kubelet *k, const struct sandbox *sandbox)

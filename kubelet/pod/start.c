@@ -3,6 +3,7 @@
 #include "kubelet/pod/start.h"
 
 #include "kubelet/pod/cgroups.h"
+#include "kubelet/pod/definition.h"
 #include "kubelet/pod/env.h"
 #include "kubelet/pod/hook.h"
 #include "kubelet/pod/image.h"
@@ -127,12 +128,13 @@ static int run_container(struct pod *pod, const json_t *object, const json_t *co
         CX_CLEANUP(cx_freep) char *folder = pod_log_folder(k, object);
         const char *name = cx_json_string_or(container, "name", "");
         CX_CLEANUP(cx_freep) char *log = cx_sprintf("%s/%s/%d.log", folder, name, attempt);
+        CX_CLEANUP(cx_freep) char *hash = definition_hash(container);
         struct container_config config = {.pod = object,
                                           .container = container,
                                           .image = image,
                                           .sandbox = sandbox,
                                           .attempt = attempt,
-                                          .hash = cx_json_string_or(container, "image", ""),
+                                          .definition = {hash, cx_json_int(object, "metadata.generation", 0)},
                                           .log_path = log,
                                           .pod_cgroup = cgroup,
                                           .args = &args,

@@ -78,8 +78,7 @@ static json_t *message_of(const json_t *container, const struct container *c, co
                 return json_string(state->message);
         CX_BUF text = CX_BUF_INIT_MAX(65536);
         file_tail(c->message_path, &text);
-        bool fall_back =
-                strcmp(cx_json_string_or(container, "terminationMessagePolicy", "File"), "FallbackToLogsOnError") == 0;
+        bool fall_back = cx_streq(cx_json_string(container, "terminationMessagePolicy"), "FallbackToLogsOnError");
         if (!text.length && fall_back && state->exit_code != 0)
                 log_tail(c->log_path, &text);
         if (!text.length)
@@ -252,7 +251,7 @@ static json_t *container_status(struct pod *pod, const json_t *object, const jso
 static const char *phase_of(struct pod *pod, const json_t *object, size_t init_left, bool init_failed,
                             const struct container_tally *t)
 {
-        const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
+        const char *policy = cx_json_string(object, "spec.restartPolicy");
         const char *before = cx_pod_phase(object);
         if (cx_pod_is_terminal(object))
                 return before;
@@ -269,11 +268,11 @@ static const char *phase_of(struct pod *pod, const json_t *object, size_t init_l
         if (t->running)
                 return "Running";
         if (t->stopped) {
-                if (strcmp(policy, "Always") == 0)
+                if (cx_streq(policy, "Always"))
                         return "Running";
                 if (t->succeeded == t->total)
                         return "Succeeded";
-                if (strcmp(policy, "Never") == 0)
+                if (cx_streq(policy, "Never"))
                         return "Failed";
                 return "Running";
         }
@@ -341,13 +340,13 @@ json_t *pod_make_status(struct pod *pod, const json_t *object, const struct sand
         struct container_tally init_tally = {0}, tally = {0};
         bool may_start = true, init_failed = false;
         size_t i, init_left = 0;
-        const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
+        const char *policy = cx_json_string(object, "spec.restartPolicy");
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 json_t *status = container_status(pod, object, container, &list, true, may_start, &init_tally);
                 bool through = cx_container_is_sidecar(container) ? json_is_true(json_object_get(status, "started"))
                                                                   : json_is_true(json_object_get(status, "ready"));
                 int64_t code = cx_json_int(status, "state.terminated.exitCode", 0);
-                if (!cx_container_is_sidecar(container) && code != 0 && strcmp(policy, "Never") == 0)
+                if (!cx_container_is_sidecar(container) && code != 0 && cx_streq(policy, "Never"))
                         init_failed = true;
                 if (!through) {
                         may_start = false;

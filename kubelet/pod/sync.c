@@ -5,6 +5,7 @@
 
 #include "kubelet/pod/admit.h"
 #include "kubelet/pod/cgroups.h"
+#include "kubelet/pod/definition.h"
 #include "kubelet/pod/kill.h"
 #include "kubelet/pod/publish.h"
 #include "kubelet/pod/resolv.h"
@@ -94,7 +95,7 @@ static void kill_for(struct pod *pod, const json_t *object, const json_t *contai
 {
         struct slot *slot = pod_slot(pod, run->now->name);
         slot->rerun = true;
-        int64_t grace = cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
+        int64_t grace = cx_json_int(object, "spec.terminationGracePeriodSeconds", 0);
         const json_t *own =
                 probe ? json_object_get(json_object_get(container, probe), "terminationGracePeriodSeconds") : NULL;
         if (json_is_integer(own))
@@ -119,7 +120,7 @@ static void watch_running(struct pod *pod, const json_t *object, const json_t *c
                 hook = HOOK_DONE;
                 slot_set_run(pod, slot, run->now->id, hook);
         }
-        if (strcmp(run->now->hash, cx_json_string_or(container, "image", "")) != 0)
+        if (definition_changed(pod->pods->kubelet, object, container, run->now))
                 why = cx_sprintf("Container %s definition changed, will be restarted", name);
         else if (hook == HOOK_FAILED)
                 why = cx_strdup("FailedPostStartHook");
@@ -247,7 +248,7 @@ static int end_pod(struct pod *pod, const json_t *object, int64_t grace, struct 
 
 static int64_t grace_of(const json_t *object)
 {
-        int64_t spec = cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
+        int64_t spec = cx_json_int(object, "spec.terminationGracePeriodSeconds", 0);
         return cx_json_int(object, "metadata.deletionGracePeriodSeconds", spec);
 }
 

@@ -79,7 +79,7 @@ static bool clean_header(const char *text)
 
 static void http_request(const json_t *get, const char *host, int port, struct cx_buf *to)
 {
-        const char *path = cx_json_string_or(get, "path", "/");
+        const char *path = cx_json_string_or(get, "path", "");
         bool has_host = false, has_agent = false, has_accept = false;
         cx_buf_printf(to, "GET %s%s HTTP/1.1\r\n", *path == '/' ? "" : "/", path);
         size_t i;
@@ -186,13 +186,13 @@ static int get_plain(const json_t *get, const char *host, int port, int64_t dead
 static int run_http(const json_t *get, const json_t *container, const char *ip, int64_t timeout,
                     struct cx_buf *ret_output)
 {
-        const char *host = cx_json_string_or(get, "host", ip), *scheme = cx_json_string_or(get, "scheme", "HTTP");
+        const char *host = cx_json_string_or(get, "host", ip), *scheme = cx_json_string_or(get, "scheme", "");
         int port = port_of(json_object_get(get, "port"), container);
         if (!port || !*host) {
                 cx_buf_add(ret_output, "no such port");
                 return 1;
         }
-        const char *path = cx_json_string_or(get, "path", "/");
+        const char *path = cx_json_string_or(get, "path", "");
         CX_CLEANUP(cx_freep)
         char *url = cx_sprintf(strchr(host, ':') ? "%s://[%s]:%d%s%s" : "%s://%s:%d%s%s",
                                strcasecmp(scheme, "HTTPS") == 0 ? "https" : "http", host, port, *path == '/' ? "" : "/",

@@ -121,9 +121,9 @@ static void resolver(void **state)
         (void)state;
         struct kubelet k = {.cluster_domain = "cluster.local", .resolv_conf = ""};
         cx_strings_add(&k.cluster_dns, "10.96.0.10");
-        json_auto_t *first =
-                parse("{\"metadata\":{\"namespace\":\"ns\"},\"spec\":{\"dnsConfig\":{\"options\":[{\"name\":"
-                      "\"ndots\",\"value\":\"2\"},{\"name\":\"edns0\"}]}}}");
+        json_auto_t *first = parse("{\"metadata\":{\"namespace\":\"ns\"},\"spec\":{\"dnsPolicy\":\"ClusterFirst\","
+                                   "\"dnsConfig\":{\"options\":[{\"name\":"
+                                   "\"ndots\",\"value\":\"2\"},{\"name\":\"edns0\"}]}}}");
         CX_CLEANUP(cx_freep) char *text = pod_resolv_conf(&k, first);
         assert_string_equal(text, "search ns.svc.cluster.local svc.cluster.local cluster.local\n"
                                   "nameserver 10.96.0.10\noptions ndots:2 edns0\n");
