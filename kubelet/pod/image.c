@@ -3,6 +3,7 @@
 #include "kubelet/pod/image.h"
 
 #include "kubelet/base/pool.h"
+#include "kubelet/image/docker_auth.h"
 #include "kubelet/image/pull.h"
 #include "kubelet/image/reference.h"
 #include "libcommon/base/time.h"

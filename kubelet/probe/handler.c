@@ -279,24 +279,23 @@ static int run_exec(const struct kubelet *k, const json_t *exec, const struct co
         return r < 0 ? cx_error_move(err, &failure) : status != 0;
 }
 
-int handler_run(const struct kubelet *k, const json_t *handler, const json_t *container,
-                const struct container *running, const char *ip, int64_t timeout, struct cx_buf *ret_output,
+int handler_run(const struct kubelet *k, const struct handler_call *call, struct cx_buf *ret_output,
                 struct cx_error *err)
 {
         const json_t *part;
-        if ((part = json_object_get(handler, "exec")))
-                return run_exec(k, part, running, timeout, ret_output, err);
-        if ((part = json_object_get(handler, "httpGet")))
-                return run_http(part, container, ip, timeout, ret_output);
-        if ((part = json_object_get(handler, "tcpSocket")))
-                return run_tcp(part, container, ip, timeout, ret_output);
-        if ((part = json_object_get(handler, "grpc"))) {
-                int port = port_of(json_object_get(part, "port"), container);
-                return grpc_probe(ip, port, cx_json_string(part, "service"), timeout, ret_output);
+        if ((part = json_object_get(call->handler, "exec")))
+                return run_exec(k, part, call->running, call->timeout, ret_output, err);
+        if ((part = json_object_get(call->handler, "httpGet")))
+                return run_http(part, call->container, call->ip, call->timeout, ret_output);
+        if ((part = json_object_get(call->handler, "tcpSocket")))
+                return run_tcp(part, call->container, call->ip, call->timeout, ret_output);
+        if ((part = json_object_get(call->handler, "grpc"))) {
+                int port = port_of(json_object_get(part, "port"), call->container);
+                return grpc_probe(call->ip, port, cx_json_string(part, "service"), call->timeout, ret_output);
         }
-        if ((part = json_object_get(handler, "sleep"))) {
+        if ((part = json_object_get(call->handler, "sleep"))) {
                 int64_t seconds = cx_json_int(part, "seconds", 0);
-                int64_t limit = timeout / CX_NS_PER_S;
+                int64_t limit = call->timeout / CX_NS_PER_S;
                 struct timespec t = {.tv_sec = seconds < limit ? seconds : limit};
                 while (nanosleep(&t, &t) < 0 && errno == EINTR)
                         ;

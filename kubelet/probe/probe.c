@@ -96,7 +96,13 @@ static void run_probe(void *context)
         struct probes *probes = p->probes;
         CX_BUF output = CX_BUF_INIT_MAX(BUFSIZ + 4096);
         CX_ERROR err = CX_ERROR_INIT;
-        int r = handler_run(probes->kubelet, p->spec, p->container, p->running, p->ip, p->timeout, &output, &err);
+        int r = handler_run(probes->kubelet,
+                            &(struct handler_call){.handler = p->spec,
+                                                   .container = p->container,
+                                                   .running = p->running,
+                                                   .ip = p->ip,
+                                                   .timeout = p->timeout},
+                            &output, &err);
         struct container_state state;
         container_state(probes->kubelet->runtime, p->running, &state);
         pthread_mutex_lock(&probes->lock);

@@ -556,7 +556,11 @@ static int prepare(struct runtime *rt, struct container *c, const struct contain
         if (r == 0)
                 r = container_save(rt, c, true, err);
         if (r == 0)
-                r = image_store_mount(rt->images, config->image, upper, work, rootfs, mounts_token(config), err);
+                r = image_store_mount(
+                        rt->images, config->image,
+                        &(struct image_mount){
+                                .upper = upper, .work = work, .target = rootfs, .token = mounts_token(config)},
+                        err);
         return r == 0 ? write_config(rt, c, config, rootfs, err) : r;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The OCI configuration: process, root, mounts, and what Linux adds, each from its own function.
 #include "kubelet/runtime/spec.h"
 
 #include "kubelet/runtime/cgroup.h"
