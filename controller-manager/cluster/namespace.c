@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deletion of namespaces: everything inside is deleted, the pods first, then resource by resource as the schema lists them;
-// when nothing is left, the finalizer goes and with it the namespace.
+// Deletion of namespaces: everything inside is deleted, the pods first, then resource by resource as the schema lists
+// them; when nothing is left, the finalizer goes and with it the namespace.
 #include "controller-manager/pods/pods.h"
 
 #include "libcommon/base/map.h"
@@ -185,7 +185,7 @@ static void empty_one(struct namespaces *self, const char *name, const struct cx
                 cx_strings_add(failures, cx_error_text(&err));
 }
 
-// Pods go first, and nothing else before the last of them: what they still use while they end stays as long.
+// Pods go first, and nothing else before the last of them has gone: they may still use it while they end.
 static void empty_all(struct namespaces *self, const char *name, struct remains *remains, struct cx_strings *failures)
 {
         size_t n;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// References, and who adopts and releases. Patches carry the uid of what they are for, so that another object of the same
-// name is never taken.
+// Owner references, and adopting and releasing by patches. A patch carries the uid of the object that it is for, so
+// another object of the same name is never changed.
 #include "controller-manager/core/owner.h"
 
 #include <stdarg.h>
@@ -43,7 +43,7 @@ void owner_event(struct cx_events *events, const struct owner *owner, const char
         cx_event_object(events, version, owner->type->kind, owner->object, type, reason, "%s", message.data);
 }
 
-// The informer may be behind: an owner that was deleted, or made anew under its name, must not take anything.
+// The informer may be behind: an owner that was deleted, or created anew under its name, must not adopt anything.
 static int check_owner(const struct claim *claim, struct cx_error *err)
 {
         const struct owner *owner = claim->owner;
@@ -72,7 +72,7 @@ static int patch_dependent(const struct claim *claim, const struct cx_object *ob
                              CX_PATCH_STRATEGIC, patch, NULL, err);
 }
 
-// *ret_adopted is false when it has gone in the meantime.
+// *ret_adopted is false when the object has gone in the meantime.
 static int adopt(const struct claim *claim, const struct cx_object *object, bool *ret_adopted, struct cx_error *err)
 {
         json_auto_t *patch = json_pack("{s:{s:[o], s:s}}", "metadata", "ownerReferences", owner_reference(claim->owner),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Objects that own others: who they are, as events and references name them, and taking over what is theirs. A dependent is
-// claimed when its controller reference has the owner's uid; one that no longer fits is released, and one without a
-// controller that fits is adopted, once it is certain that the owner still exists.
+// Objects that own others: who they are, as events and references name them, and taking over what is theirs. A
+// dependent is claimed when its controller reference has the owner's uid; one that no longer fits is released, and one
+// without a controller that fits is adopted, once it is certain that the owner still exists.
 #pragma once
 
 #include "controller-manager/core/manager.h"
@@ -37,6 +37,6 @@ struct claim {
         bool (*fits)(const struct owner *owner, const struct cx_object *object);
         const char *finalizer; // put on what is adopted, taken off what is released; NULL: none
 };
-// The owner's dependents. While the owner is being deleted nothing is adopted or released, and no dependent that is being
-// deleted itself is. An adopted one is returned as the informer has it: without the reference.
+// The owner's dependents. While the owner is being deleted nothing is adopted or released, and no dependent that is
+// being deleted itself is. An adopted one is returned as the informer has it: without the reference.
 int claim_dependents(const struct claim *claim, struct cx_objects *ret_dependents, struct cx_error *err) CX_CHECK;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches the nodes' heartbeats (their leases, and their status): a node that is silent for the grace period becomes
 // Unknown, its conditions become taints, its pods become NotReady. What then leaves the node is the taint-eviction
-// controller's matter; how fast nodes are given up follows from the health of their zones (node_zones.h). Silence is
-// measured by our own clock from the last change that we saw.
+// controller's business; how fast nodes are given up follows from the health of their zones (node_zones.h). Silence is
+// measured by our own clock, from the last change that we saw.
 #include "controller-manager/core/manager.h"
 #include "controller-manager/nodes/node_zones.h"
 #include "controller-manager/pods/pods.h"
@@ -75,7 +75,7 @@ static void note_health(struct lifecycle *self, const struct cx_object *object, 
         node_zones_note(&self->zones, object->name, zone, condition_is(node, "Ready", "True"));
 }
 
-// Before the first node is judged all must be known, or the first would be taken for all.
+// All nodes must be known before the first is judged, or a silent one would look like all of them.
 static void prime(struct lifecycle *self)
 {
         pthread_mutex_lock(&self->priming);
@@ -148,7 +148,7 @@ static int64_t silence(struct lifecycle *self, const struct cx_object *object, c
         return silent;
 }
 
-// Our own write is no heartbeat of the node.
+// Our own write is not a heartbeat of the node.
 static void forget_own_write(struct lifecycle *self, const char *name, const json_t *node)
 {
         char *status = status_beat(node);
@@ -206,7 +206,7 @@ struct wanted_taint {
         bool wanted;
 };
 
-// Whether the node is to be given up: it is at once when it is already, or when it is its zone's turn.
+// Whether the node is to be given up: it was already, or its zone may lose one now.
 static bool give_up(struct lifecycle *self, const struct cx_object *object, const json_t *node, const char *key,
                     int64_t *retry_after)
 {

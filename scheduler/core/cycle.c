@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the table of plugins.
+// Runs the hooks of all plugins. cycle.at says which plugin is being called, which is how it finds its own states.
 #include "scheduler/core/cycle.h"
 
 #include "libcommon/base/random.h"

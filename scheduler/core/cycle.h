@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One look at the nodes for one pod: runs the plugins' filters and scores, and collects why nodes were rejected. Also what
-// plugins are given to work with. Under the scheduler's lock; nothing blocks.
+// One look at the nodes for one pod: runs the plugins' filters and scores, and collects why nodes were rejected. Also
+// what plugins are given to work with. Under the scheduler's lock; nothing blocks.
 #pragma once
 
 #include "scheduler/core/cache.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks along paths.
+// Walks along paths, one name at a time.
 #include "scheduler/core/fields.h"
 
 #include "libcommon/format/json.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decisions: the walk over the nodes, and who counts before he runs.
+// The walk over the nodes, and the pods that count on a node before they run there.
 #include "scheduler/core/framework.h"
 
 #include "scheduler/core/preemption.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls the hooks around a bind.
+// Calls the hooks around a bind, in the order of the table; undoing goes backwards.
 #include "scheduler/core/reservation.h"
 
 int reservation_make(struct cycle *cycle, const struct node *node, struct reservation *ret_reservation,

@@ -174,6 +174,51 @@ static void test_adoption_asks(void **state)
         fixture_release(&f);
 }
 
+static bool is_numbered(const struct owner *owner, const struct cx_object *pod)
+{
+        return cx_has_prefix(pod->name, owner->object->name);
+}
+
+// Beyond the selector: who does not fit is let go of, and loses the finalizer that members have.
+static void test_claim_options(void **state)
+{
+        (void)state;
+        struct fixture f;
+        fixture_init(&f);
+        world_put(&f.w, PODS "web-0",
+                  "{'metadata': {'name': 'web-0', 'namespace': 'a', 'uid': 'u0', 'labels': {'app': 'web'}}}");
+        world_put(&f.w, PODS "other-0",
+                  "{'metadata': {'name': 'other-0', 'namespace': 'a', 'uid': 'u1', 'labels': {'app': 'web'}}}");
+        world_put(&f.w, PODS "other-1",
+                  "{'metadata': {'name': 'other-1', 'namespace': 'a', 'uid': 'u2', 'labels': {'app': 'web'}, " OWNED(
+                          "set") "}}");
+        fixture_start(&f);
+        json_auto_t *labels = quoted_json("{'app': 'web'}");
+        CX_SELECTOR selector = CX_SELECTOR_INIT;
+        cx_selector_from_map(labels, &selector);
+        const struct owner owner = {&set_kind, f.set};
+        const struct claim options = {.rest = f.w.api->rest,
+                                      .owner = &owner,
+                                      .selector = &selector,
+                                      .dependents = &pod_kind,
+                                      .informer = f.control.pods,
+                                      .orphan_index = POD_INDEX_ORPHANS,
+                                      .fits = is_numbered,
+                                      .finalizer = "example.com/track"};
+        CX_ERROR err = CX_ERROR_INIT;
+        CX_OBJECTS pods = CX_OBJECTS_INIT;
+        assert_int_equal(claim_dependents(&options, &pods, &err), 0);
+        CX_CLEANUP(cx_freep) char *claimed = names(&pods);
+        assert_string_equal(claimed, "web-0");
+        expect_text(&f, PODS "web-0", "metadata.finalizers", "[\"example.com/track\"]");
+        expect_text(&f, PODS "other-0", "metadata.ownerReferences", "");
+        CX_CLEANUP(cx_freep) char *released = world_text(&f.w, PODS "other-1", "metadata");
+        assert_non_null(strstr(released, "\"$deleteFromPrimitiveList/finalizers\":[\"example.com/track\"]"));
+        assert_non_null(strstr(released, "\"$patch\":\"delete\""));
+        cx_objects_release(&pods);
+        fixture_release(&f);
+}
+
 static void write_named(void *context CX_UNUSED, size_t i, struct cx_buf *to)
 {
         cx_buf_printf(to,
@@ -296,8 +341,9 @@ int main(void)
         cx_process_init();
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_claim),          cmocka_unit_test(test_adoption_asks),
-                cmocka_unit_test(test_slow_start),     cmocka_unit_test(test_delete),
-                cmocka_unit_test(test_namespace_goes), cmocka_unit_test(test_controller_key),
+                cmocka_unit_test(test_claim_options),  cmocka_unit_test(test_slow_start),
+                cmocka_unit_test(test_delete),         cmocka_unit_test(test_namespace_goes),
+                cmocka_unit_test(test_controller_key),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which pods share a template: those that no plugin can tell apart. A plugin is given the fields that it declares and no
-// other, so one that reads more finds nothing and fails its own tests.
+// Which pods share a template: those that no plugin can tell apart. A plugin is given the fields that it declares and
+// no other, so one that reads more finds nothing and fails its own tests.
 #include "test/unit/scheduler/world.h"
 
 #include "libcommon/format/json.h"
