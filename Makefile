@@ -59,7 +59,7 @@ $(OUT)/obj/%.o: %.c | $(GEN_HEADERS)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(OUT)/obj/apiserver/auth/bootstrap.o: apiserver/auth/bootstrap.policy
+$(OUT)/obj/apiserver/bootstrap/policy.o: apiserver/bootstrap/bootstrap.policy
 
 $(COMMON_LIB): $(COMMON_OBJ) $(GEN_OBJ)
 	@mkdir -p $(@D)

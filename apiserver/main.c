@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // kube-apiserver: flags, wiring, and the beat that keeps what needs keeping.
+#include "apiserver/admission/admission.h"
 #include "apiserver/auth/rbac.h"
 #include "apiserver/auth/tokens.h"
-#include "apiserver/endpoints/endpoints.h"
-#include "apiserver/registry/watch.h"
+#include "apiserver/bootstrap/bootstrap.h"
+#include "apiserver/endpoints/documents.h"
+#include "apiserver/endpoints/relays.h"
+#include "apiserver/endpoints/watch.h"
+#include "apiserver/registry/registry.h"
 #include "apiserver/server.h"
 #include "apiserver/strategy/allocator.h"
 #include "libcommon/base/log.h"
@@ -20,32 +24,6 @@
 #define HEARTBEAT (5 * CX_NS_PER_S)
 #define REPAIR (180 * CX_NS_PER_S)
 #define WORKERS 32
-
-static int parse_network(struct apiserver *api, struct cx_error *err)
-{
-        const char *text = api->options.service_cluster_ip_range, *slash = strchr(text, '/');
-        CX_CLEANUP(cx_freep) char *address = cx_strndup(text, slash ? (size_t)(slash - text) : strlen(text));
-        struct in_addr parsed;
-        int64_t bits;
-        if (!slash || inet_pton(AF_INET, address, &parsed) != 1 || cx_parse_int(slash + 1, 8, 28, &bits) < 0)
-                return cx_error_set(err, -EINVAL,
-                                    "--service-cluster-ip-range: \"%s\" must be an IPv4 network, /8 to /28", text);
-        api->service_mask = 0xffffffffu << (32 - bits);
-        api->service_network = ntohl(parsed.s_addr) & api->service_mask;
-        return 0;
-}
-
-static int parse_node_ports(struct apiserver *api, struct cx_error *err)
-{
-        const char *text = api->options.service_node_port_range, *dash = strchr(text, '-');
-        CX_CLEANUP(cx_freep) char *first = cx_strndup(text, dash ? (size_t)(dash - text) : strlen(text));
-        int64_t from, to;
-        if (!dash || cx_parse_int(first, 1, 65535, &from) < 0 || cx_parse_int(dash + 1, from, 65535, &to) < 0)
-                return cx_error_set(err, -EINVAL, "--service-node-port-range: \"%s\" must be like 30000-32767", text);
-        api->node_port_first = (int)from;
-        api->node_port_last = (int)to;
-        return 0;
-}
 
 // The address of the first interface that is up and no loopback; loopback when there is none.
 static char *default_address(void)
@@ -91,7 +69,7 @@ static int connect_etcd(struct apiserver *api, struct cx_error *err)
         return cx_etcd_new(&options, &api->etcd, err);
 }
 
-static int listen_on(struct apiserver *api, struct cx_error *err)
+static int listen_on(struct apiserver *api, struct cx_http_server **ret_server, struct cx_error *err)
 {
         const struct apiserver_options *o = &api->options;
         CX_BUF ca = CX_BUF_INIT_MAX(1 << 20), cert = CX_BUF_INIT_MAX(1 << 20), key = CX_BUF_INIT_MAX(1 << 20);
@@ -112,33 +90,37 @@ static int listen_on(struct apiserver *api, struct cx_error *err)
                                                  .handler_inline = serve_inline,
                                                  .handler = serve,
                                                  .context = api};
-        return cx_http_server_new(&options, &api->server, err);
+        return cx_http_server_new(&options, ret_server, err);
 }
 
 static int start(struct apiserver *api, struct cx_error *err)
 {
-        int r = parse_network(api, err);
-        if (r == 0)
-                r = parse_node_ports(api, err);
-        if (r == 0 && (!api->options.tls_cert_file || !api->options.tls_key_file))
+        const struct apiserver_options *o = &api->options;
+        int r = 0;
+        api->writes = &registry_writes;
+        api->admission = admission_chain_new(admission_plugins, &o->enable_admission, &o->disable_admission);
+        api->relays = relays_new();
+        api->documents = documents_new();
+        if (!o->tls_cert_file || !o->tls_key_file)
                 r = cx_error_set(err, -EINVAL, "--tls-cert-file and --tls-private-key-file are needed");
+        if (r == 0)
+                r = allocator_new(o, &api->allocator, err);
         if (r == 0)
                 r = token_service_new(api, &api->tokens, err);
         if (r == 0)
                 r = connect_etcd(api, err);
         if (r == 0)
                 r = store_new(api->etcd, &api->store, err);
+        if (r < 0)
+                return r;
+        api->rbac = rbac_new(api->store);
+        r = watch_reaper_new(&api->watches, err);
         if (r == 0)
-                r = rbac_new(api, &api->rbac, err);
+                r = bootstrap_objects(api, err);
         if (r == 0)
-                r = watch_reaper_new(&api->watches, err);
-        api->relays = relays_new();
+                r = bootstrap_policy(api, err);
         if (r == 0)
-                r = system_objects(api, err);
-        if (r == 0)
-                r = rbac_bootstrap(api, err);
-        if (r == 0)
-                r = listen_on(api, err);
+                r = bootstrap_service(api, err);
         return r;
 }
 
@@ -158,7 +140,7 @@ static void *keeper_main(void *context)
         pthread_mutex_lock(&keeper->lock);
         while (!keeper->stopping) {
                 pthread_mutex_unlock(&keeper->lock);
-                system_heartbeat(keeper->api);
+                service_heartbeat(keeper->api);
                 if (cx_time_monotonic() >= repair_at) {
                         allocator_repair(keeper->api);
                         repair_at = cx_time_monotonic() + REPAIR;
@@ -174,7 +156,7 @@ static void *keeper_main(void *context)
         return NULL;
 }
 
-static int run(struct apiserver *api)
+static int run(struct apiserver *api, struct cx_http_server *server)
 {
         struct keeper keeper = {.api = api, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
         if (pthread_create(&keeper.thread, NULL, keeper_main, &keeper) != 0) {
@@ -182,12 +164,11 @@ static int run(struct apiserver *api)
                 return 1;
         }
         atomic_store(&api->ready, true);
-        cx_info("Serving securely", "address", api->options.bind_address, "port",
-                CX_INT(cx_http_server_port(api->server)));
+        cx_info("Serving securely", "address", api->options.bind_address, "port", CX_INT(cx_http_server_port(server)));
         int number = cx_process_wait_stop();
         cx_info("Shutting down", "signal", CX_INT(number));
         atomic_store(&api->stopping, true);
-        cx_http_server_stop_accepting(api->server);
+        cx_http_server_stop_accepting(server);
         store_stop(api->store);
         relays_cancel(api->relays);
         pthread_mutex_lock(&keeper.lock);
@@ -195,22 +176,22 @@ static int run(struct apiserver *api)
         pthread_cond_signal(&keeper.wake);
         pthread_mutex_unlock(&keeper.lock);
         pthread_join(keeper.thread, NULL);
-        system_goodbye(api);
+        service_goodbye(api);
         return 0;
 }
 
 static void finish(struct apiserver *api)
 {
-        cx_http_server_free(api->server);
         relays_free(api->relays);
         watch_reaper_free(api->watches);
         rbac_free(api->rbac);
         store_free(api->store);
         cx_etcd_free(api->etcd);
         token_service_free(api->tokens);
+        allocator_free(api->allocator);
+        documents_free(api->documents);
+        admission_chain_free(api->admission);
         cx_metrics_free(api->metrics);
-        cx_map_release(&api->documents);
-        pthread_mutex_destroy(&api->documents_lock);
 }
 
 static void make_metrics(struct apiserver *api)
@@ -323,7 +304,8 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, int *r
 
 int main(int argc, char **argv)
 {
-        struct apiserver api = {.documents = CX_MAP_INIT_FREE(document_free)};
+        struct apiserver api = {0};
+        struct cx_http_server *server = NULL;
         struct apiserver_options *o = &api.options;
         CX_ERROR err = CX_ERROR_INIT;
         int status = 1;
@@ -337,13 +319,13 @@ int main(int argc, char **argv)
                 cx_strings_add(&o->authorization_modes, "AlwaysAllow");
         if (!o->api_audiences.count)
                 cx_strings_add(&o->api_audiences, o->service_account_issuer);
-        pthread_mutex_init(&api.documents_lock, NULL);
         make_metrics(&api);
         status = 1;
-        if (start(&api, &err) < 0)
+        if (start(&api, &err) < 0 || listen_on(&api, &server, &err) < 0)
                 cx_err(&err, "kube-apiserver cannot start");
         else
-                status = run(&api);
+                status = run(&api, server);
+        cx_http_server_free(server);
         finish(&api);
         cx_strings_release(&o->etcd_servers);
         cx_strings_release(&o->service_account_key_files);

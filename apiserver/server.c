@@ -2,12 +2,14 @@
 #include "apiserver/server.h"
 
 #include "apiserver/auth/authenticator.h"
+#include "apiserver/auth/authorizer.h"
 #include "apiserver/auth/impersonation.h"
-#include "apiserver/auth/rbac.h"
 #include "apiserver/endpoints/endpoints.h"
-#include "apiserver/registry/options.h"
-#include "apiserver/registry/registry.h"
-#include "apiserver/respond.h"
+#include "apiserver/endpoints/verbs.h"
+#include "apiserver/endpoints/watch.h"
+#include "apiserver/request/errors.h"
+#include "apiserver/request/query.h"
+#include "apiserver/request/respond.h"
 #include "libcommon/base/metrics.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -16,9 +18,10 @@
 static void count_request(const struct call *call)
 {
         const struct request_info *info = &call->info;
-        bool known = call->resource != NULL; // what is not served is counted as one, however it was spelled
+        bool known = call->scope.resource != NULL; // what is not served is counted as one, however it was spelled
         const char *group = known ? info->group : "", *version = known ? info->version : "";
-        const char *resource = known ? info->resource : "", *subresource = call->subresource ? info->subresource : "";
+        const char *resource = known ? info->resource : "",
+                   *subresource = call->scope.subresource ? info->subresource : "";
         cx_metric_add(call->api->requests, 1, CX_INT(cx_http_response_code(call->request)), group, resource,
                       subresource, info->verb, version);
         if (!cx_streq(info->verb, "watch"))
@@ -27,7 +30,7 @@ static void count_request(const struct call *call)
                                   resource, subresource, info->verb, version);
 }
 
-void call_free(void *context)
+static void free_call(void *context)
 {
         struct call *call = context;
         count_request(call);
@@ -37,53 +40,29 @@ void call_free(void *context)
         free(call);
 }
 
-void qualified_resource(const struct cx_resource *resource, char to[512])
-{
-        (void)snprintf(to, 512, "%s%s%s", resource->resource, *resource->group ? "." : "", resource->group);
-}
-
-int call_not_found(const struct call *call, const char *name, struct cx_error *err)
-{
-        char resource[512];
-        qualified_resource(call->resource, resource);
-        int r = cx_error_reason(err, CX_REASON_NOT_FOUND, "%s \"%s\" not found", resource, name);
-        cx_error_about(err, call->resource->group, call->resource->resource, name);
-        return r;
-}
-
-int call_forbidden(const struct call *call, const char *name, const char *why, struct cx_error *err)
-{
-        char resource[512];
-        qualified_resource(call->resource, resource);
-        int r = cx_error_reason(err, CX_REASON_FORBIDDEN, "%s \"%s\" is forbidden: %s", resource, name, why);
-        cx_error_about(err, call->resource->group, call->resource->resource, name);
-        return r;
-}
-
 // --- dispatch ---
-
-static int not_served(struct cx_error *err)
-{
-        return cx_error_reason(err, CX_REASON_NOT_FOUND, "the server could not find the requested resource");
-}
 
 static int find_resource(struct call *call, struct cx_error *err)
 {
         const struct request_info *info = &call->info;
-        call->resource = cx_schema_resource(info->group, info->version, info->resource);
-        if (!call->resource) {
+        const struct cx_resource *resource = cx_schema_resource(info->group, info->version, info->resource);
+        call->scope.resource = resource;
+        if (!resource) {
                 json_auto_t *served = cx_discovery_resources(info->group, info->version);
                 call->no_page = !served;
                 return not_served(err);
         }
         if (*info->subresource) {
-                call->subresource = cx_resource_subresource(call->resource, info->subresource);
-                if (!call->subresource)
+                const struct cx_subresource *part = cx_resource_subresource(resource, info->subresource);
+                if (!part)
                         return not_served(err);
+                call->scope.subresource = part->name;
         }
         // "namespaces" keeps its own name in info->namespace; other cluster-scoped kinds have no namespace
-        if (!call->resource->namespaced && *info->namespace && strcmp(info->resource, "namespaces") != 0)
+        if (!resource->namespaced && *info->namespace && strcmp(info->resource, "namespaces") != 0)
                 return not_served(err);
+        call->scope.namespace = resource->namespaced ? info->namespace : "";
+        call->scope.name = info->name;
         return 0;
 }
 
@@ -102,29 +81,37 @@ static const struct {
         {"deletecollection", CX_VERB_DELETE_COLLECTION, handle_delete_collection},
 };
 
+// Is it the object itself, or a subresource that is a part of it?
+static bool is_plain(const struct scope *scope)
+{
+        return !scope->subresource || cx_streq(scope->subresource, "status") ||
+               cx_streq(scope->subresource, "approval");
+}
+
+static unsigned allowed_verbs(const struct scope *scope)
+{
+        return scope->subresource ? cx_resource_subresource(scope->resource, scope->subresource)->verbs
+                                  : scope->resource->verbs;
+}
+
 static int dispatch_resource(struct call *call, struct cx_error *err)
 {
-        unsigned allowed = call->subresource ? call->subresource->verbs : call->resource->verbs;
-        bool of_one = cx_streq(call->info.verb, "update") || cx_streq(call->info.verb, "patch");
-        if (of_one && !*call->info.name)
-                allowed = 0;
-        else if (serve_review(call) || serve_connect(call) || serve_subresource(call))
+        const char *verb = call->info.verb;
+        bool of_one = cx_streq(verb, "update") || cx_streq(verb, "patch");
+        unsigned allowed = of_one && !*call->info.name ? 0 : allowed_verbs(&call->scope);
+        if (allowed && serve_connect(call)) // whatever the method
                 return 0;
         for (size_t i = 0; i < CX_ARRAY_SIZE(verbs); i++) {
-                if (!cx_streq(verbs[i].verb, call->info.verb) || !(allowed & verbs[i].bit))
+                if (!cx_streq(verbs[i].verb, verb) || !(allowed & verbs[i].bit))
                         continue;
-                if (!store_cache(call->api->store, call->resource))
-                        return not_served(err);
-                // Subresources that are a part of the object: status and the like.
-                bool part = !call->subresource || cx_streq(call->info.subresource, "status") ||
-                            cx_streq(call->info.subresource, "approval");
-                if (!part)
+                if (serve_review(call) || serve_subresource(call))
+                        return 0;
+                if (!is_plain(&call->scope) || !store_cache(call->api->store, call->scope.resource))
                         return not_served(err);
                 verbs[i].handle(call);
                 return 0;
         }
-        return cx_error_reason(err, CX_REASON_METHOD_NOT_ALLOWED,
-                               "the server does not allow this method on the requested resource");
+        return method_not_allowed(err);
 }
 
 // Everything up to the handler that cannot block. 0: go on; negative: err is the answer.
@@ -157,13 +144,16 @@ bool serve_inline(struct cx_http_request *request, void *context)
         CX_ERROR err = CX_ERROR_INIT;
         call->api = context;
         call->request = request;
-        cx_http_set_user_data(request, call, call_free);
+        call->scope = (struct scope){
+                .api = call->api, .user = &call->user, .namespace = "", .name = "", .warnings = &call->warnings};
+        cx_http_set_user_data(request, call, free_call);
         request_info(request, &call->info);
         if (enter(call, &err) < 0) {
                 refuse(call, &err);
                 return true;
         }
-        bool read = call->info.is_resource && !call->subresource && store_cache(call->api->store, call->resource);
+        bool read = call->info.is_resource && !call->scope.subresource &&
+                    store_cache(call->api->store, call->scope.resource);
         return read &&
                (cx_streq(call->info.verb, "get") || cx_streq(call->info.verb, "list") ||
                 cx_streq(call->info.verb, "watch")) &&

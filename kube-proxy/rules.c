@@ -64,7 +64,7 @@ void chain_name(const char *prefix, const char *service_port, const char *protoc
 
 // --- the state of a walk ---
 
-struct builder {
+struct rule_builder {
         const struct rules_config *config;
         struct ruleset *out;
         struct cx_map slices; // "namespace/service" -> struct cx_objects *, borrowed objects
@@ -72,13 +72,13 @@ struct builder {
         struct cx_buf services, node_ports, filter_services, external_services, filter_node_ports, firewall;
 };
 
-struct target { // an endpoint of a port
+struct rule_target { // an endpoint of a port
         char name[32], address[64];
         const char *ip;
         bool local;
 };
 struct targets {
-        struct target *items;
+        struct rule_target *items;
         size_t count;
 };
 
@@ -104,7 +104,7 @@ static void free_slice_list(void *list)
         free(list);
 }
 
-static void group_slices(struct builder *b, const struct cx_objects *slices)
+static void group_slices(struct rule_builder *b, const struct cx_objects *slices)
 {
         b->slices.free_value = free_slice_list;
         for (size_t i = 0; i < slices->count; i++) {
@@ -124,12 +124,12 @@ static void group_slices(struct builder *b, const struct cx_objects *slices)
 
 static int compare_targets(const void *a, const void *b)
 {
-        return strcmp(((const struct target *)a)->address, ((const struct target *)b)->address);
+        return strcmp(((const struct rule_target *)a)->address, ((const struct rule_target *)b)->address);
 }
 
 static void add_target(const struct port_context *c, const struct endpoint *endpoint, int port, struct targets *to)
 {
-        struct target target = {.ip = endpoint->ip, .local = endpoint->local};
+        struct rule_target target = {.ip = endpoint->ip, .local = endpoint->local};
         snprintf(target.address, sizeof target.address, "%s:%d", endpoint->ip, port);
         for (size_t i = 0; i < to->count; i++)
                 if (strcmp(to->items[i].address, target.address) == 0) // in two slices while it moves
@@ -139,7 +139,7 @@ static void add_target(const struct port_context *c, const struct endpoint *endp
         to->items[to->count++] = target;
 }
 
-static bool hinted(const struct builder *b, const struct port_context *c, const struct endpoint *endpoint)
+static bool hinted(const struct rule_builder *b, const struct port_context *c, const struct endpoint *endpoint)
 {
         return c->hints == HINTS_NONE ||
                (c->hints == HINTS_ZONE ? cx_strings_has(&endpoint->zones, b->config->zone)
@@ -147,7 +147,7 @@ static bool hinted(const struct builder *b, const struct port_context *c, const 
 }
 
 // Hints count when every ready endpoint has them and one of them is meant for this node: else traffic would be lost.
-static void choose_hints(const struct builder *b, struct port_context *c)
+static void choose_hints(const struct rule_builder *b, struct port_context *c)
 {
         const struct cx_objects *list = cx_map_get(&b->slices, c->object->key);
         bool all_zones = b->config->zone, all_nodes = b->config->node_name, my_zone = false, my_node = false;
@@ -167,7 +167,7 @@ static void choose_hints(const struct builder *b, struct port_context *c)
 }
 
 // The endpoints that take traffic: ready ones, else (`fallback`) those that terminate but still serve.
-static void collect(const struct builder *b, const struct port_context *c, bool local, bool fallback,
+static void collect(const struct rule_builder *b, const struct port_context *c, bool local, bool fallback,
                     struct targets *to)
 {
         const struct cx_objects *list = cx_map_get(&b->slices, c->object->key);
@@ -189,7 +189,7 @@ static void collect(const struct builder *b, const struct port_context *c, bool 
                 qsort(to->items, to->count, sizeof *to->items, compare_targets);
 }
 
-static void collect_both(const struct builder *b, struct port_context *c)
+static void collect_both(const struct rule_builder *b, struct port_context *c)
 {
         choose_hints(b, c);
         collect(b, c, false, false, &c->all);
@@ -224,7 +224,7 @@ static void distribute(const struct port_context *c, const char *chain, const st
         }
 }
 
-static void write_endpoint(struct builder *b, const struct port_context *c, const struct target *target)
+static void write_endpoint(struct rule_builder *b, const struct port_context *c, const struct rule_target *target)
 {
         if (cx_map_has(&b->out->chains[TABLE_NAT], target->name))
                 return;
@@ -241,7 +241,7 @@ static void write_endpoint(struct builder *b, const struct port_context *c, cons
         b->out->endpoints++;
 }
 
-static void write_service_chain(struct builder *b, const struct port_context *c)
+static void write_service_chain(struct rule_builder *b, const struct port_context *c)
 {
         const struct service *service = c->service;
         CX_BUF text = CX_BUF_INIT;
@@ -258,7 +258,7 @@ static void write_service_chain(struct builder *b, const struct port_context *c)
         put_chain(b->out, TABLE_NAT, c->chain, &text);
 }
 
-static void write_local_chain(struct builder *b, const struct port_context *c)
+static void write_local_chain(struct rule_builder *b, const struct port_context *c)
 {
         CX_BUF text = CX_BUF_INIT;
         const char *outside = b->config->masquerade_all ? "" : b->config->cluster_cidr;
@@ -274,7 +274,7 @@ static void write_local_chain(struct builder *b, const struct port_context *c)
         put_chain(b->out, TABLE_NAT, c->local_chain, &text);
 }
 
-static void write_external_chain(struct builder *b, const struct port_context *c)
+static void write_external_chain(struct rule_builder *b, const struct port_context *c)
 {
         CX_BUF text = CX_BUF_INIT;
         const char *chain = c->external_chain, *name = c->full_name;
@@ -303,7 +303,7 @@ static void write_external_chain(struct builder *b, const struct port_context *c
         put_chain(b->out, TABLE_NAT, chain, &text);
 }
 
-static void write_firewall_chain(struct builder *b, const struct port_context *c)
+static void write_firewall_chain(struct rule_builder *b, const struct port_context *c)
 {
         CX_BUF text = CX_BUF_INIT;
         for (size_t i = 0; i < c->service->source_ranges.count; i++)
@@ -321,7 +321,7 @@ static void enter(struct cx_buf *to, const char *chain, const struct port_contex
                       c->full_name, what, c->port->protocol, c->port->protocol, ip, c->port->port, target);
 }
 
-static void note_udp(struct builder *b, const struct port_context *c, const char *address)
+static void note_udp(struct rule_builder *b, const struct port_context *c, const char *address)
 {
         if (strcmp(c->port->protocol, "udp") != 0 || !c->all.count)
                 return;
@@ -332,7 +332,7 @@ static void note_udp(struct builder *b, const struct port_context *c, const char
         }
 }
 
-static void enter_cluster_ip(struct builder *b, const struct port_context *c)
+static void enter_cluster_ip(struct rule_builder *b, const struct port_context *c)
 {
         const struct service *service = c->service;
         const char *ip = service->cluster_ip;
@@ -347,7 +347,7 @@ static void enter_cluster_ip(struct builder *b, const struct port_context *c)
 }
 
 // An address that outsiders use.
-static void enter_external(struct builder *b, const struct port_context *c, const char *ip, const char *what,
+static void enter_external(struct rule_builder *b, const struct port_context *c, const char *ip, const char *what,
                            const char *target)
 {
         note_udp(b, c, ip);
@@ -360,7 +360,7 @@ static void enter_external(struct builder *b, const struct port_context *c, cons
                 enter(&b->external_services, "KUBE-EXTERNAL-SERVICES", c, "has no local endpoints", ip, "DROP");
 }
 
-static void enter_balancer(struct builder *b, const struct port_context *c)
+static void enter_balancer(struct rule_builder *b, const struct port_context *c)
 {
         bool restricted = c->service->source_ranges.count;
         for (size_t i = 0; i < c->service->balancer_ips.count; i++) {
@@ -376,7 +376,7 @@ static void enter_balancer(struct builder *b, const struct port_context *c)
                 write_firewall_chain(b, c);
 }
 
-static void enter_node_port(struct builder *b, const struct port_context *c)
+static void enter_node_port(struct rule_builder *b, const struct port_context *c)
 {
         const char *protocol = c->port->protocol;
         int port = c->port->node_port;
@@ -396,7 +396,7 @@ static void enter_node_port(struct builder *b, const struct port_context *c)
                               c->all.count ? "DROP" : "REJECT");
 }
 
-static void add_port(struct builder *b, const struct cx_object *object, const struct proxy_port *port)
+static void add_port(struct rule_builder *b, const struct cx_object *object, const struct proxy_port *port)
 {
         struct port_context c = {.object = object, .service = SERVICE(object), .port = port};
         snprintf(c.full_name, sizeof c.full_name, "%s%s%s", object->key, *port->name ? ":" : "", port->name);
@@ -426,7 +426,7 @@ static void add_port(struct builder *b, const struct cx_object *object, const st
         free(c.local.items);
 }
 
-static void add_health_check(struct builder *b, const struct cx_object *object)
+static void add_health_check(struct rule_builder *b, const struct cx_object *object)
 {
         const struct service *service = SERVICE(object);
         CX_MAP ips = CX_MAP_INIT;
@@ -450,7 +450,7 @@ static void add_health_check(struct builder *b, const struct cx_object *object)
 
 // --- what every node has ---
 
-static void jump_to_node_ports(struct builder *b)
+static void jump_to_node_ports(struct rule_builder *b)
 {
         static const char *const comment = "-A KUBE-SERVICES -m comment --comment \"kubernetes service nodeports; "
                                            "NOTE: this must be the last rule "
@@ -470,7 +470,7 @@ static void put_text(struct ruleset *rules, int table, const char *name, const c
         cx_map_set(&rules->chains[table], name, cx_strdup(text));
 }
 
-static void put_shared(struct builder *b)
+static void put_shared(struct rule_builder *b)
 {
         struct ruleset *out = b->out;
         jump_to_node_ports(b);
@@ -512,14 +512,14 @@ void rules_build(const struct rules_config *config, const struct cx_objects *ser
                  struct ruleset *ret_rules)
 {
         *ret_rules = (struct ruleset){.chains = {CX_MAP_INIT_FREE(free), CX_MAP_INIT_FREE(free)}};
-        struct builder b = {.config = config,
-                            .out = ret_rules,
-                            .services = CX_BUF_INIT,
-                            .node_ports = CX_BUF_INIT,
-                            .filter_services = CX_BUF_INIT,
-                            .external_services = CX_BUF_INIT,
-                            .filter_node_ports = CX_BUF_INIT,
-                            .firewall = CX_BUF_INIT};
+        struct rule_builder b = {.config = config,
+                                 .out = ret_rules,
+                                 .services = CX_BUF_INIT,
+                                 .node_ports = CX_BUF_INIT,
+                                 .filter_services = CX_BUF_INIT,
+                                 .external_services = CX_BUF_INIT,
+                                 .filter_node_ports = CX_BUF_INIT,
+                                 .firewall = CX_BUF_INIT};
         group_slices(&b, slices);
         // In one order always, so that what has not changed compares equal.
         CX_CLEANUP(cx_freep) const struct cx_object **sorted = cx_alloc_array(services->count + 1, sizeof *sorted);

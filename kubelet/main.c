@@ -12,6 +12,7 @@
 #include "kubelet/probe/probe.h"
 #include "kubelet/runtime/runtime.h"
 #include "kubelet/server/server.h"
+#include "kubelet/volume/plugins/plugins.h"
 #include "kubelet/volume/refs.h"
 #include "kubelet/volume/volumes.h"
 #include "libcommon/base/log.h"
@@ -26,6 +27,14 @@
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/vfs.h>
+
+static const struct volume_plugin *const plugins[] = {&empty_dir_plugin,
+                                                      &host_path_plugin,
+                                                      &config_map_plugin,
+                                                      &secret_plugin,
+                                                      &projected_plugin,
+                                                      &downward_api_plugin,
+                                                      NULL};
 
 // What main makes of the rest.
 struct parts {
@@ -139,11 +148,20 @@ static void unmount_state(const struct kubelet *k)
                 cx_info("Cannot unmount the state folder", "path", k->state, "why", strerror(errno));
 }
 
+// Makes a folder, or gives one that an earlier version made the mode that it should have.
+static int make_folder(const char *path, unsigned mode, struct cx_error *err)
+{
+        int r = cx_mkdir_all(path, mode, err);
+        if (r == 0 && chmod(path, mode) < 0)
+                return cx_error_set(err, -errno, "cannot set the mode of %s: %s", path, strerror(errno));
+        return r;
+}
+
 // Makes a folder of many that have nothing to do with each other, and tells the file system (ext4's "top of a hierarchy") to
 // keep those apart on the disk: in one block group, a new file passes over all that were removed there lately.
 static int make_top(const char *path, unsigned mode, struct cx_error *err)
 {
-        int r = cx_mkdir_all(path, mode, err), flags = 0;
+        int r = make_folder(path, mode, err), flags = 0;
         CX_CLEANUP(cx_closep) int fd = r == 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
         if (fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && !(flags & FS_TOPDIR_FL)) {
                 flags |= FS_TOPDIR_FL;
@@ -161,15 +179,18 @@ static int make_parts(const struct kubelet_settings *s, struct parts *parts, str
         CX_CLEANUP(cx_freep) char *cni_state = cx_sprintf("%s/cni", state);
         CX_CLEANUP(cx_freep) char *containers = cx_sprintf("%s/containers", s->root);
         CX_CLEANUP(cx_freep) char *pods = cx_sprintf("%s/pods", s->root);
-        int r = cx_mkdir_all(s->root, 0711, err);
+        CX_CLEANUP(cx_freep) char *state_pods = cx_sprintf("%s/pods", state);
+        int r = make_folder(s->root, 0750, err); // what pods have is nobody's to read
         if (r == 0)
                 r = make_top(containers, 0711, err);
         if (r == 0)
-                r = make_top(pods, 0711, err);
+                r = make_top(pods, 0750, err);
         if (r == 0)
                 r = make_top(s->log_root, 0755, err);
         if (r == 0)
                 r = mount_state(state, err);
+        if (r == 0)
+                r = make_folder(state_pods, 0750, err);
         if (r == 0)
                 r = image_store_open(images, &k->images, err);
         if (r < 0)
@@ -194,7 +215,7 @@ static int make_parts(const struct kubelet_settings *s, struct parts *parts, str
         if (r < 0)
                 return r;
         parts->of_pods.refs = refs_new(k->informers, pods_changed, parts->pods);
-        parts->of_pods.volumes = volumes_new(k, parts->of_pods.refs);
+        parts->of_pods.volumes = volumes_new(k, parts->of_pods.refs, plugins);
         parts->of_pods.probes = probes_new(k, pods_changed, parts->pods);
         return runtime_start(k->runtime, err);
 }
@@ -222,7 +243,7 @@ static int run(struct kubelet_settings *s, struct cx_error *err)
         if (r == 0)
                 r = importer_start(k->images, imports, &parts.importer, err);
         if (r == 0)
-                r = kubelet_server_start(k, s, parts.pods, &parts.server, err);
+                r = kubelet_server_start(k, s, parts.pods, parts.of_pods.volumes, &parts.server, err);
         if (r == 0)
                 r = node_start(k, s, parts.pods, &parts.node, err);
         if (r < 0)

@@ -26,7 +26,7 @@ enum {
         VERSION = 1 << 11
 };
 
-static const struct command {
+static const struct minikube_command {
         const char *name;
         unsigned bit, max_args;
         const char *help;
@@ -89,7 +89,7 @@ static int fail(const struct cx_error *err)
         return statuses[i].status;
 }
 
-static int run(struct minikube *m, const struct command *command, const char *profile)
+static int run(struct minikube *m, const struct minikube_command *command, const char *profile)
 {
         CX_ERROR err = CX_ERROR_INIT;
         if (!command->run)

@@ -5,16 +5,16 @@
 
 #include <stdarg.h>
 
-static struct service *add(struct services *services, int node, const char *name)
+static struct cluster_service *add(struct services *services, int node, const char *name)
 {
         services->items = cx_realloc_array(services->items, services->count + 1, sizeof *services->items);
-        struct service *service = &services->items[services->count++];
-        *service = (struct service){.name = cx_strdup(name), .node = node};
+        struct cluster_service *service = &services->items[services->count++];
+        *service = (struct cluster_service){.name = cx_strdup(name), .node = node};
         return service;
 }
 
-static void arg(struct service *service, const char *format, ...) CX_PRINTF(2, 3);
-static void arg(struct service *service, const char *format, ...)
+static void arg(struct cluster_service *service, const char *format, ...) CX_PRINTF(2, 3);
+static void arg(struct cluster_service *service, const char *format, ...)
 {
         CX_BUF text = CX_BUF_INIT;
         va_list args;
@@ -24,14 +24,14 @@ static void arg(struct service *service, const char *format, ...)
         cx_strings_add(&service->argv, text.data);
 }
 
-static void executable(struct service *service, const struct profile *p, const char *name)
+static void executable(struct cluster_service *service, const struct profile *p, const char *name)
 {
         arg(service, "%s/%s", p->binaries, name);
 }
 
 static void add_etcd(const struct profile *p, struct services *services)
 {
-        struct service *s = add(services, 0, "etcd");
+        struct cluster_service *s = add(services, 0, "etcd");
         const char *f = p->folder;
         CX_CLEANUP(cx_freep) char *address = node_address(p, 0);
         arg(s, "etcd");
@@ -54,7 +54,7 @@ static void add_etcd(const struct profile *p, struct services *services)
 
 static void add_apiserver(const struct profile *p, struct services *services)
 {
-        struct service *s = add(services, 0, "kube-apiserver");
+        struct cluster_service *s = add(services, 0, "kube-apiserver");
         const char *f = p->folder;
         CX_CLEANUP(cx_freep) char *address = node_address(p, 0);
         executable(s, p, "kube-apiserver");
@@ -82,7 +82,7 @@ static void add_managers(const struct profile *p, struct services *services)
 {
         const char *f = p->folder;
         CX_CLEANUP(cx_freep) char *balancers = balancer_cidr(p);
-        struct service *s = add(services, 0, "kube-controller-manager");
+        struct cluster_service *s = add(services, 0, "kube-controller-manager");
         executable(s, p, "kube-controller-manager");
         arg(s, "--kubeconfig=%s/kubeconfigs/controller-manager.kubeconfig", f);
         arg(s, "--leader-elect=false");
@@ -111,7 +111,7 @@ static void add_node(const struct profile *p, int node, struct services *service
         CX_CLEANUP(cx_freep) char *kubelet = cx_sprintf("kubelet-%s", name);
         CX_CLEANUP(cx_freep) char *proxy = cx_sprintf("kube-proxy-%s", name);
         CX_CLEANUP(cx_freep) char *dns = cx_sprintf("cluster-dns-%s", name);
-        struct service *s = add(services, node, kubelet);
+        struct cluster_service *s = add(services, node, kubelet);
         executable(s, p, "kubelet");
         arg(s, "--kubeconfig=%s/kubeconfigs/kubelet-%s.kubeconfig", f, name);
         arg(s, "--root-dir=%s/nodes/%s", f, name);
@@ -160,7 +160,7 @@ bool services_takes_extra(const char *text)
         return false;
 }
 
-static void add_extra(const struct profile *profile, struct service *service)
+static void add_extra(const struct profile *profile, struct cluster_service *service)
 {
         for (size_t i = 0; i < profile->extra.count; i++)
                 if (is_for(profile->extra.items[i], service->name))

@@ -5,13 +5,13 @@
 
 #include "minikube/profile.h"
 
-struct service {
+struct cluster_service {
         char *name; // "etcd", "kube-apiserver", "kubelet-minikube-m02", …
         int node;
         struct cx_strings argv; // argv[0] is a path or is found in PATH
 };
 struct services {
-        struct service *items;
+        struct cluster_service *items;
         size_t count;
 };
 void services_of(const struct profile *profile, struct services *ret_services);

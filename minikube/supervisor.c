@@ -72,7 +72,7 @@ static void record(const struct profile *profile, const char *name, pid_t pid)
 
 // Does the process run this service? On each node the same command may run: the network namespace tells them apart. nsenter
 // names it, with the command at its end, until it becomes the command.
-static bool runs(const struct profile *profile, pid_t pid, const struct service *service)
+static bool runs(const struct profile *profile, pid_t pid, const struct cluster_service *service)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("/proc/%d/cmdline", (int)pid);
         CX_CLEANUP(cx_freep) char *namespace = network_namespace(profile, service->node);
@@ -90,7 +90,7 @@ static bool runs(const struct profile *profile, pid_t pid, const struct service 
 }
 
 // A process of this service that is not recorded, since its supervisor was killed before it could; 0: there is none.
-static pid_t find(const struct profile *profile, const struct service *service)
+static pid_t find(const struct profile *profile, const struct cluster_service *service)
 {
         DIR *dir = opendir("/proc");
         pid_t found = 0;
@@ -135,7 +135,7 @@ static int spawn(const struct profile *profile, const char *name, const char *co
 }
 
 struct supervised {
-        const struct service *service;
+        const struct cluster_service *service;
         int fd; // pidfd; -1 while it does not run
         pid_t pid;
         int64_t started, start_at, pause;
@@ -252,7 +252,7 @@ static struct supervised *take_up(const struct profile *profile, const struct se
 {
         struct supervised *list = cx_alloc_array(services->count, sizeof *list);
         for (size_t i = 0; i < services->count; i++) {
-                const struct service *service = &services->items[i];
+                const struct cluster_service *service = &services->items[i];
                 pid_t pid = service_pid(profile, service->name);
                 if (pid && !runs(profile, pid, service)) {
                         end_process(pid, true);

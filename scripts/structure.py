@@ -30,7 +30,17 @@ EDGES = {
         "schema": "base format api",
         "client": "base format api net schema",
     },
-    "apiserver": {},
+    "apiserver": {
+        "storage": "",
+        "request": "storage",
+        "auth": "storage request",
+        "strategy": "storage request auth",
+        "admission": "storage request auth",
+        "registry": "storage request auth strategy admission",
+        "bootstrap": "storage request strategy registry",
+        "endpoints": "storage request auth strategy admission registry",
+        ".": "storage request auth strategy admission registry bootstrap endpoints",
+    },
     "scheduler": {
         "core": "",
         "plugins": "core",

@@ -16,16 +16,16 @@ struct port {
         char *name, *protocol; // lower case; name may be ""
         uint16_t number;
 };
-struct service {
+struct zone_service {
         char *cluster_ip, *external_name; // NULL when there is none; a headless service has neither
         struct port *ports;
         size_t n_ports;
 };
-struct endpoint {
+struct zone_endpoint {
         char *address, *hostname; // hostname NULL: the address with dashes
 };
-struct slice {
-        struct endpoint *endpoints; // those that are ready
+struct zone_slice {
+        struct zone_endpoint *endpoints; // those that are ready
         size_t n_endpoints;
         struct port *ports;
         size_t n_ports;
@@ -66,7 +66,7 @@ static void free_ports(struct port *ports, size_t count)
 
 static void *project_service(void *context CX_UNUSED, const json_t *object)
 {
-        struct service *service = cx_alloc(sizeof *service);
+        struct zone_service *service = cx_alloc(sizeof *service);
         const char *ip = cx_json_string(object, "spec.clusterIP");
         if (cx_streq(cx_json_string(object, "spec.type"), "ExternalName"))
                 service->external_name = lower(cx_json_string_or(object, "spec.externalName", ""));
@@ -78,7 +78,7 @@ static void *project_service(void *context CX_UNUSED, const json_t *object)
 
 static void free_service(void *projection)
 {
-        struct service *service = projection;
+        struct zone_service *service = projection;
         free(service->cluster_ip);
         free(service->external_name);
         free_ports(service->ports, service->n_ports);
@@ -87,7 +87,7 @@ static void free_service(void *projection)
 
 static void *project_slice(void *context CX_UNUSED, const json_t *object)
 {
-        struct slice *slice = cx_alloc(sizeof *slice);
+        struct zone_slice *slice = cx_alloc(sizeof *slice);
         const json_t *endpoints = json_object_get(object, "endpoints");
         slice->ports = read_ports(json_object_get(object, "ports"), &slice->n_ports);
         if (!cx_streq(cx_json_string(object, "addressType"), "IPv4"))
@@ -99,7 +99,7 @@ static void *project_slice(void *context CX_UNUSED, const json_t *object)
                         continue;
                 slice->endpoints = cx_realloc_array(slice->endpoints, slice->n_endpoints + 1, sizeof *slice->endpoints);
                 const char *hostname = cx_json_string(endpoint, "hostname");
-                slice->endpoints[slice->n_endpoints++] = (struct endpoint){
+                slice->endpoints[slice->n_endpoints++] = (struct zone_endpoint){
                         .address = cx_strdup(address), .hostname = hostname && *hostname ? lower(hostname) : NULL};
         }
         return slice;
@@ -107,7 +107,7 @@ static void *project_slice(void *context CX_UNUSED, const json_t *object)
 
 static void free_slice(void *projection)
 {
-        struct slice *slice = projection;
+        struct zone_slice *slice = projection;
         for (size_t i = 0; i < slice->n_endpoints; i++) {
                 free(slice->endpoints[i].address);
                 free(slice->endpoints[i].hostname);
@@ -127,14 +127,14 @@ static void slice_service(void *context CX_UNUSED, const struct cx_object *objec
 
 static void slice_addresses(void *context CX_UNUSED, const struct cx_object *object, struct cx_strings *keys)
 {
-        const struct slice *slice = object->projection;
+        const struct zone_slice *slice = object->projection;
         for (size_t i = 0; i < slice->n_endpoints; i++)
                 cx_strings_add(keys, slice->endpoints[i].address);
 }
 
 static void service_address(void *context CX_UNUSED, const struct cx_object *object, struct cx_strings *keys)
 {
-        const struct service *service = object->projection;
+        const struct zone_service *service = object->projection;
         if (service->cluster_ip)
                 cx_strings_add(keys, service->cluster_ip);
 }
@@ -247,7 +247,7 @@ static char *dashed(const char *address)
         return text;
 }
 
-static bool is_named(const struct endpoint *endpoint, const char *host)
+static bool is_named(const struct zone_endpoint *endpoint, const char *host)
 {
         if (endpoint->hostname)
                 return strcmp(endpoint->hostname, host) == 0;
@@ -275,7 +275,7 @@ static bool wants(ldns_rr_type asked, ldns_rr_type type)
 static enum zone_result answer_service(const struct zone *zone, const char *name, const struct cx_object *object,
                                        ldns_rr_type type, ldns_rr_list *answers)
 {
-        const struct service *service = object->projection;
+        const struct zone_service *service = object->projection;
         if (service->external_name) {
                 push_name(answers, zone, name, LDNS_RR_TYPE_CNAME, service->external_name);
                 return ZONE_ANSWER;
@@ -289,7 +289,7 @@ static enum zone_result answer_service(const struct zone *zone, const char *name
         size_t found = 0;
         slices_of(zone, object, &slices);
         for (size_t i = 0; i < slices.count; i++) {
-                const struct slice *slice = slices.items[i]->projection;
+                const struct zone_slice *slice = slices.items[i]->projection;
                 for (size_t j = 0; j < slice->n_endpoints; j++, found++)
                         if (wants(type, LDNS_RR_TYPE_A))
                                 push_address(answers, zone, name, slice->endpoints[j].address);
@@ -301,14 +301,14 @@ static enum zone_result answer_service(const struct zone *zone, const char *name
 static enum zone_result answer_endpoint(const struct zone *zone, const char *name, const struct cx_object *object,
                                         const char *host, ldns_rr_type type, ldns_rr_list *answers)
 {
-        const struct service *service = object->projection;
+        const struct zone_service *service = object->projection;
         CX_OBJECTS slices = CX_OBJECTS_INIT;
         enum zone_result result = ZONE_NO_NAME;
         if (service->cluster_ip || service->external_name)
                 return ZONE_NO_NAME;
         slices_of(zone, object, &slices);
         for (size_t i = 0; i < slices.count; i++) {
-                const struct slice *slice = slices.items[i]->projection;
+                const struct zone_slice *slice = slices.items[i]->projection;
                 for (size_t j = 0; j < slice->n_endpoints; j++) {
                         if (!is_named(&slice->endpoints[j], host))
                                 continue;
@@ -320,11 +320,11 @@ static enum zone_result answer_endpoint(const struct zone *zone, const char *nam
         return result;
 }
 
-static void headless_srv(const struct zone *zone, const char *name, const char *base, const struct slice *slice,
+static void headless_srv(const struct zone *zone, const char *name, const char *base, const struct zone_slice *slice,
                          const struct port *port, ldns_rr_list *answers, ldns_rr_list *extra)
 {
         for (size_t j = 0; j < slice->n_endpoints; j++) {
-                const struct endpoint *endpoint = &slice->endpoints[j];
+                const struct zone_endpoint *endpoint = &slice->endpoints[j];
                 CX_CLEANUP(cx_freep)
                 char *host = endpoint->hostname ? cx_strdup(endpoint->hostname) : dashed(endpoint->address);
                 CX_CLEANUP(cx_freep) char *target = cx_sprintf("%s.%s", host, base);
@@ -338,7 +338,7 @@ static enum zone_result answer_srv(const struct zone *zone, const char *name, co
                                    const struct cx_object *object, const char *port, const char *protocol, bool asked,
                                    ldns_rr_list *answers, ldns_rr_list *extra)
 {
-        const struct service *service = object->projection;
+        const struct zone_service *service = object->projection;
         enum zone_result result = ZONE_NO_NAME;
         if (service->cluster_ip) {
                 for (size_t i = 0; i < service->n_ports; i++) {
@@ -355,7 +355,7 @@ static enum zone_result answer_srv(const struct zone *zone, const char *name, co
         CX_OBJECTS slices = CX_OBJECTS_INIT;
         slices_of(zone, object, &slices);
         for (size_t i = 0; i < slices.count; i++) {
-                const struct slice *slice = slices.items[i]->projection;
+                const struct zone_slice *slice = slices.items[i]->projection;
                 for (size_t j = 0; j < slice->n_ports; j++) {
                         if (!*slice->ports[j].name || !port_matches(&slice->ports[j], port, protocol))
                                 continue;
@@ -444,10 +444,10 @@ static enum zone_result lookup_reverse(const struct zone *zone, const char *name
                 return ZONE_ANSWER;
         cx_informer_by_index(zone->slices, BY_ADDRESS, address, &found);
         for (size_t i = 0; i < found.count; i++) {
-                const struct slice *slice = found.items[i]->projection;
+                const struct zone_slice *slice = found.items[i]->projection;
                 const char *service = cx_object_label(found.items[i], "kubernetes.io/service-name");
                 for (size_t j = 0; service && j < slice->n_endpoints; j++) {
-                        const struct endpoint *endpoint = &slice->endpoints[j];
+                        const struct zone_endpoint *endpoint = &slice->endpoints[j];
                         if (strcmp(endpoint->address, address) != 0 || !endpoint->hostname)
                                 continue;
                         CX_CLEANUP(cx_freep)

@@ -1,53 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/admission/admission.h"
 
-#include "libcommon/format/json.h"
-
-// In upstream's order.
-static const struct admission_plugin *const plugins[] = {
-        &admission_namespace_lifecycle,        &admission_service_account,  &admission_taint_nodes, &admission_priority,
-        &admission_default_toleration_seconds, &admission_node_restriction,
+struct admission_chain {
+        const struct admission_plugin **plugins;
+        size_t count;
 };
 
-static bool is_on(const struct apiserver_options *o, const struct admission_plugin *plugin)
+struct admission_chain *admission_chain_new(const struct admission_plugin *const *plugins,
+                                            const struct cx_strings *enabled, const struct cx_strings *disabled)
 {
-        if (cx_strings_has(&o->disable_admission, plugin->name))
-                return false;
-        return !plugin->off_by_default || cx_strings_has(&o->enable_admission, plugin->name);
+        struct admission_chain *chain = cx_alloc(sizeof *chain);
+        size_t count = 0;
+        while (plugins[count])
+                count++;
+        chain->plugins = cx_alloc_array(count, sizeof *chain->plugins);
+        for (size_t i = 0; i < count; i++)
+                if (!cx_strings_has(disabled, plugins[i]->name) &&
+                    (!plugins[i]->off_by_default || cx_strings_has(enabled, plugins[i]->name)))
+                        chain->plugins[chain->count++] = plugins[i];
+        return chain;
 }
 
-int admit_mutating(struct admission_request *request, struct cx_error *err)
+void admission_chain_free(struct admission_chain *chain)
 {
-        for (size_t i = 0; i < CX_ARRAY_SIZE(plugins); i++) {
-                if (!plugins[i]->mutate || !(plugins[i]->operations & request->operation) ||
-                    !is_on(&request->call->api->options, plugins[i]))
+        if (!chain)
+                return;
+        free(chain->plugins);
+        free(chain);
+}
+
+static bool is_any_or(const char *wanted, const char *given)
+{
+        return strcmp(wanted, "*") == 0 || strcmp(wanted, given) == 0;
+}
+
+static bool wants(const struct admission_plugin *plugin, const struct admission_request *request)
+{
+        const struct scope *scope = request->scope;
+        for (const struct admission_want *want = plugin->wants; want->operations; want++)
+                if ((want->operations & request->operation) && is_any_or(want->resource, scope->resource->resource) &&
+                    is_any_or(want->group, scope->resource->group) &&
+                    is_any_or(want->subresource, cx_str(scope->subresource)))
+                        return true;
+        return false;
+}
+
+// Asks the plugins that mutate; ret_outside: one from outside has changed the object.
+static int mutate(const struct admission_request *request, bool own_only, bool *ret_outside, struct cx_error *err)
+{
+        const struct admission_chain *chain = request->scope->api->admission;
+        for (size_t i = 0; i < chain->count; i++) {
+                const struct admission_plugin *plugin = chain->plugins[i];
+                if (!plugin->mutate || (own_only && plugin->outside) || !wants(plugin, request))
                         continue;
-                int r = plugins[i]->mutate(request, err);
+                json_auto_t *before = plugin->outside ? json_deep_copy(request->object) : NULL;
+                int r = plugin->mutate(request, err);
+                if (r < 0)
+                        return r;
+                *ret_outside |= plugin->outside && !json_equal(before, request->object);
+        }
+        return 0;
+}
+
+int admit_mutating(const struct admission_request *request, struct cx_error *err)
+{
+        bool again = false, ignored = false;
+        int r = mutate(request, false, &again, err);
+        return r == 0 && again ? mutate(request, true, &ignored, err) : r;
+}
+
+int admit_validating(const struct admission_request *request, struct cx_error *err)
+{
+        const struct admission_chain *chain = request->scope->api->admission;
+        for (size_t i = 0; i < chain->count; i++) {
+                if (!chain->plugins[i]->validate || !wants(chain->plugins[i], request))
+                        continue;
+                int r = chain->plugins[i]->validate(request, err);
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
-int admit_validating(struct admission_request *request, struct cx_error *err)
+int admit(const struct admission_request *request, struct cx_error *err)
 {
-        for (size_t i = 0; i < CX_ARRAY_SIZE(plugins); i++) {
-                if (!plugins[i]->validate || !(plugins[i]->operations & request->operation) ||
-                    !is_on(&request->call->api->options, plugins[i]))
-                        continue;
-                int r = plugins[i]->validate(request, err);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-int admission_forbid(const struct admission_request *request, const char *why, struct cx_error *err)
-{
-        const char *name = request->name;
-        if (!name || !*name)
-                name = cx_json_string(request->object, "metadata.name");
-        if (!name || !*name)
-                name = cx_json_string_or(request->object, "metadata.generateName", "");
-        return call_forbidden(request->call, name, why, err);
+        int r = admit_mutating(request, err);
+        return r < 0 ? r : admit_validating(request, err);
 }

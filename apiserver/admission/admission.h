@@ -1,33 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-// Admission plugins as a table. Mutating ones run before defaults and validation, validating ones after. They may read
-// the caches but block on nothing else.
+// Admission: plugins that may complete or refuse what somebody wants to do, as a table. Each says which operations on which
+// resources and subresources it wants. First all that mutate are asked, then, when the object has its defaults and is
+// valid, all that validate. They run on workers and may block.
+//
+// An object may come to a plugin twice: it is tried again when somebody else was faster, and when a plugin from outside
+// the server (`outside`) has changed it, the server's own are asked once more. A plugin leaves alone what it has done.
 #pragma once
 
-#include "apiserver/apiserver.h"
+#include "apiserver/request/write.h"
 
 enum admission_operation { ADMIT_CREATE = 1, ADMIT_UPDATE = 2, ADMIT_DELETE = 4, ADMIT_CONNECT = 8 };
+#define ADMIT_ALL (ADMIT_CREATE | ADMIT_UPDATE | ADMIT_DELETE | ADMIT_CONNECT)
 
 struct admission_request {
-        struct call *call;
+        const struct scope *scope; // who, where, the subresource, dry run
         enum admission_operation operation;
-        const char *subresource; // NULL: the object itself
-        const char *name;        // may be NULL for generated names
-        json_t *object;          // new object; NULL for deletions
-        const json_t *old;       // NULL for creations
+        json_t *object;                        // new object; of CONNECT its options; NULL for deletions
+        const json_t *old;                     // NULL for creations and CONNECT
+        const struct delete_options *deletion; // of deletions
 };
 
+// "*": any. subresource "": the object itself.
+struct admission_want {
+        unsigned operations;
+        const char *group, *resource, *subresource;
+};
 struct admission_plugin {
         const char *name;
-        unsigned operations;
-        int (*mutate)(struct admission_request *request, struct cx_error *err);
-        int (*validate)(struct admission_request *request, struct cx_error *err);
+        const struct admission_want *wants;                                           // ended by one without operations
+        int (*mutate)(const struct admission_request *request, struct cx_error *err); // may be NULL
+        int (*validate)(const struct admission_request *request, struct cx_error *err); // may be NULL
         bool off_by_default;
+        bool outside; // changes what the server's own plugins may have to look at again
 };
+// The server's own in upstream's order, ended by NULL.
+extern const struct admission_plugin *const admission_plugins[];
 
-// Forbids the request; the sentence names the object, as far as it has a name yet. Always negative.
-int admission_forbid(const struct admission_request *request, const char *why, struct cx_error *err);
-int admit_mutating(struct admission_request *request, struct cx_error *err) CX_CHECK;
-int admit_validating(struct admission_request *request, struct cx_error *err) CX_CHECK;
+// The plugins of the list that are on. Neither the list nor the names are copied.
+struct admission_chain *admission_chain_new(const struct admission_plugin *const *plugins,
+                                            const struct cx_strings *enabled, const struct cx_strings *disabled);
+void admission_chain_free(struct admission_chain *chain);
 
-extern const struct admission_plugin admission_namespace_lifecycle, admission_service_account,
-        admission_default_toleration_seconds, admission_node_restriction, admission_priority, admission_taint_nodes;
+int admit_mutating(const struct admission_request *request, struct cx_error *err) CX_CHECK;
+int admit_validating(const struct admission_request *request, struct cx_error *err) CX_CHECK;
+// Both, for what is not stored as it comes (Binding, Scale, reviews, deletions, connections).
+int admit(const struct admission_request *request, struct cx_error *err) CX_CHECK;

@@ -1,46 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 // NamespaceLifecycle: nothing new in a namespace that is absent or going away, and the system's namespaces stay.
-#include "apiserver/admission/admission.h"
-#include "apiserver/registry/metadata.h"
+#include "apiserver/admission/plugin.h"
+#include "apiserver/request/errors.h"
+#include "apiserver/request/object.h"
 #include "libcommon/format/json.h"
 
-static bool is_system(const char *name)
+static bool is_immortal(const char *name)
 {
         return cx_streq(name, "default") || cx_streq(name, "kube-system") || cx_streq(name, "kube-public");
 }
 
-static int validate(struct admission_request *request, struct cx_error *err)
+// Whether somebody may do something in a namespace can be asked before it is there.
+static bool is_review(const struct scope *scope)
 {
-        struct call *call = request->call;
-        bool is_namespace = !*call->resource->group && cx_streq(call->resource->resource, "namespaces");
-        if (request->operation == ADMIT_DELETE) {
-                if (is_namespace && is_system(request->name))
-                        return admission_forbid(request, "this namespace may not be deleted", err);
-                return 0;
-        }
-        if (!call->resource->namespaced)
+        return cx_streq(scope->resource->group, "authorization.k8s.io");
+}
+
+static int mutate(const struct admission_request *request, struct cx_error *err)
+{
+        const struct scope *scope = request->scope;
+        if (request->operation == ADMIT_DELETE)
+                return is_immortal(scope->name) ? admission_forbid(request, "this namespace may not be deleted", err)
+                                                : 0;
+        if (!scope->resource->namespaced || is_review(scope))
                 return 0;
         const struct cx_resource *namespaces = cx_schema_resource("", "v1", "namespaces");
-        const char *name = call->info.namespace;
-        STORED *stored = store_get(call->api->store, namespaces, NULL, name);
-        // The cache may be behind by the namespace's own creation.
-        if (!stored && store_read(call->api->store, namespaces, NULL, name, &stored, NULL) < 0) {
-                int r = cx_error_reason(err, CX_REASON_NOT_FOUND, "namespaces \"%s\" not found", name);
-                cx_error_about(err, "", "namespaces", name);
-                return r;
-        }
-        json_auto_t *namespace = stored_parse(stored);
-        if (request->operation != ADMIT_CREATE || !is_being_deleted(namespace) || request->subresource)
+        STORED *stored = admission_lookup(request, namespaces, NULL, scope->namespace);
+        if (!stored)
+                return object_not_found(namespaces, scope->namespace, err);
+        if (request->operation != ADMIT_CREATE || scope->subresource || !stored_is_being_deleted(stored))
                 return 0;
         CX_CLEANUP(cx_freep)
-        char *why = cx_sprintf("unable to create new content in namespace %s because it is being terminated", name);
+        char *why = cx_sprintf("unable to create new content in namespace %s because it is being terminated",
+                               scope->namespace);
         int r = admission_forbid(request, why, err);
-        cx_error_cause(err, "NamespaceTerminating", "metadata.namespace", "namespace %s is being terminated", name);
+        cx_error_cause(err, "NamespaceTerminating", "metadata.namespace", "namespace %s is being terminated",
+                       scope->namespace);
         return r;
 }
 
+static const struct admission_want wants[] = {
+        {ADMIT_CREATE | ADMIT_UPDATE, "*", "*", "*"}, {ADMIT_DELETE, "", "namespaces", ""}, {0}};
 const struct admission_plugin admission_namespace_lifecycle = {
-        .name = "NamespaceLifecycle",
-        .operations = ADMIT_CREATE | ADMIT_UPDATE | ADMIT_DELETE,
-        .validate = validate,
-};
+        .name = "NamespaceLifecycle", .wants = wants, .mutate = mutate};

@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plugins that complete pods: ServiceAccount, DefaultTolerationSeconds, Priority; and TaintNodesByCondition for nodes.
-#include "apiserver/admission/admission.h"
-#include "apiserver/registry/metadata.h"
+#include "apiserver/admission/plugin.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/base/random.h"
 #include "libcommon/format/json.h"
 
 #define TOKEN_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
 #define TOKEN_SECONDS 3607 // upstream's: an hour, recognisably the default
 
-static bool is_new_pod(const struct admission_request *request)
-{
-        const struct cx_resource *resource = request->call->resource;
-        return request->operation == ADMIT_CREATE && !request->subresource && !*resource->group &&
-               strcmp(resource->resource, "pods") == 0;
-}
-
-static bool is_mirror_pod(const json_t *pod)
-{
-        return json_object_get(cx_json_get(pod, "metadata.annotations"), "kubernetes.io/config.mirror");
-}
+static const struct admission_want new_pods[] = {{ADMIT_CREATE, "", "pods", ""}, {0}};
 
 // --- ServiceAccount ---
 
@@ -37,35 +27,47 @@ static json_t *token_volume(const char *name)
                          "apiVersion", "v1", "fieldPath", "metadata.namespace");
 }
 
+#define VOLUME_PREFIX "kube-api-access-"
+
+// The volume of the token, when the pod has come here before; owned.
+static char *present_volume(const json_t *spec)
+{
+        size_t i;
+        const json_t *volume;
+        json_array_foreach (json_object_get(spec, "volumes"), i, volume)
+                if (cx_has_prefix(cx_json_string_or(volume, "name", ""), VOLUME_PREFIX))
+                        return cx_strdup(cx_json_string(volume, "name"));
+        return NULL;
+}
+
 static void mount_token(json_t *pod)
 {
-        static const char *const lists[] = {"initContainers", "containers"};
-        char suffix[6];
-        cx_random_suffix(suffix, 5);
-        CX_CLEANUP(cx_freep) char *volume = cx_sprintf("kube-api-access-%s", suffix);
         json_t *spec = cx_json_object_at(pod, "spec");
-        bool used = false;
-        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
-                json_t *containers = json_object_get(spec, lists[l]);
-                for (size_t i = 0; i < json_array_size(containers); i++) {
-                        json_t *container = json_array_get(containers, i);
-                        if (!json_is_object(container) || mounts_at(container, TOKEN_PATH))
-                                continue;
-                        json_array_append_new(
-                                cx_json_array_at(container, "volumeMounts"),
-                                json_pack("{s:s,s:b,s:s}", "name", volume, "readOnly", 1, "mountPath", TOKEN_PATH));
-                        used = true;
-                }
+        CX_CLEANUP(cx_freep) char *volume = present_volume(spec);
+        bool present = volume, used = false;
+        if (!present) {
+                char suffix[6];
+                cx_random_suffix(suffix, 5);
+                volume = cx_sprintf(VOLUME_PREFIX "%s", suffix);
         }
-        if (used)
+        CX_POD_FOREACH(walk, spec, CX_POD_TEMPLATE)
+        {
+                if (mounts_at(walk.container, TOKEN_PATH))
+                        continue;
+                json_array_append_new(
+                        cx_json_array_at(walk.container, "volumeMounts"),
+                        json_pack("{s:s,s:b,s:s}", "name", volume, "readOnly", 1, "mountPath", TOKEN_PATH));
+                used = true;
+        }
+        if (used && !present)
                 json_array_append_new(cx_json_array_at(spec, "volumes"), token_volume(volume));
 }
 
-static int mutate_service_account(struct admission_request *request, struct cx_error *err)
+static int mutate_service_account(const struct admission_request *request, struct cx_error *err)
 {
-        struct call *call = request->call;
+        const char *namespace = request->scope->namespace;
         json_t *pod = request->object;
-        if (!is_new_pod(request) || is_mirror_pod(pod))
+        if (cx_pod_is_mirror(pod))
                 return 0;
         json_t *spec = cx_json_object_at(pod, "spec");
         const char *name = cx_json_string(spec, "serviceAccountName");
@@ -74,13 +76,11 @@ static int mutate_service_account(struct admission_request *request, struct cx_e
         json_object_set_new(spec, "serviceAccountName", json_string(name));
         name = cx_json_string(spec, "serviceAccountName");
         json_object_set_new(spec, "serviceAccount", json_string(name));
-        const struct cx_resource *accounts = cx_schema_resource("", "v1", "serviceaccounts");
-        STORED *stored = store_get(call->api->store, accounts, call->info.namespace, name);
-        if (!stored && store_read(call->api->store, accounts, call->info.namespace, name, &stored, NULL) < 0) {
+        STORED *stored = admission_lookup(request, cx_schema_resource("", "v1", "serviceaccounts"), namespace, name);
+        if (!stored) {
                 CX_CLEANUP(cx_freep)
-                char *why = cx_sprintf("error looking up service account %s/%s: serviceaccount \"%s\" "
-                                       "not found",
-                                       call->info.namespace, name, name);
+                char *why = cx_sprintf("error looking up service account %s/%s: serviceaccount \"%s\" not found",
+                                       namespace, name, name);
                 return admission_forbid(request, why, err);
         }
         json_auto_t *account = stored_parse(stored);
@@ -94,7 +94,7 @@ static int mutate_service_account(struct admission_request *request, struct cx_e
 }
 
 const struct admission_plugin admission_service_account = {
-        .name = "ServiceAccount", .operations = ADMIT_CREATE, .mutate = mutate_service_account};
+        .name = "ServiceAccount", .wants = new_pods, .mutate = mutate_service_account};
 
 // --- DefaultTolerationSeconds ---
 
@@ -110,11 +110,9 @@ static bool tolerates(const json_t *tolerations, const char *key)
         return false;
 }
 
-static int mutate_tolerations(struct admission_request *request, struct cx_error *err CX_UNUSED)
+static int mutate_tolerations(const struct admission_request *request, struct cx_error *err CX_UNUSED)
 {
         static const char *const keys[] = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"};
-        if (!is_new_pod(request))
-                return 0;
         json_t *spec = cx_json_object_at(request->object, "spec");
         for (size_t i = 0; i < CX_ARRAY_SIZE(keys); i++)
                 if (!tolerates(json_object_get(spec, "tolerations"), keys[i]))
@@ -125,7 +123,7 @@ static int mutate_tolerations(struct admission_request *request, struct cx_error
 }
 
 const struct admission_plugin admission_default_toleration_seconds = {
-        .name = "DefaultTolerationSeconds", .operations = ADMIT_CREATE, .mutate = mutate_tolerations};
+        .name = "DefaultTolerationSeconds", .wants = new_pods, .mutate = mutate_tolerations};
 
 // --- Priority ---
 
@@ -143,23 +141,21 @@ static json_t *default_class(struct apiserver *api)
         return NULL;
 }
 
-static int mutate_priority(struct admission_request *request, struct cx_error *err)
+static int mutate_priority(const struct admission_request *request, struct cx_error *err)
 {
-        if (!is_new_pod(request))
-                return 0;
-        struct call *call = request->call;
+        struct apiserver *api = request->scope->api;
         json_t *spec = cx_json_object_at(request->object, "spec");
         const char *name = cx_json_string(spec, "priorityClassName");
         json_auto_t *class = NULL;
         if (name && *name) {
-                class = store_get_json(call->api->store,
-                                       cx_schema_resource("scheduling.k8s.io", "v1", "priorityclasses"), NULL, name);
+                class = store_get_json(api->store, cx_schema_resource("scheduling.k8s.io", "v1", "priorityclasses"),
+                                       NULL, name);
                 if (!class) {
                         CX_CLEANUP(cx_freep) char *why = cx_sprintf("no PriorityClass with name %s was found", name);
                         return admission_forbid(request, why, err);
                 }
         } else {
-                class = default_class(call->api);
+                class = default_class(api);
                 if (class)
                         json_object_set(spec, "priorityClassName", cx_json_get(class, "metadata.name"));
         }
@@ -177,16 +173,12 @@ static int mutate_priority(struct admission_request *request, struct cx_error *e
         return 0;
 }
 
-const struct admission_plugin admission_priority = {
-        .name = "Priority", .operations = ADMIT_CREATE, .mutate = mutate_priority};
+const struct admission_plugin admission_priority = {.name = "Priority", .wants = new_pods, .mutate = mutate_priority};
 
 // --- TaintNodesByCondition: a node that registers is not ready yet ---
 
-static int mutate_node(struct admission_request *request, struct cx_error *err CX_UNUSED)
+static int mutate_node(const struct admission_request *request, struct cx_error *err CX_UNUSED)
 {
-        const struct cx_resource *resource = request->call->resource;
-        if (*resource->group || strcmp(resource->resource, "nodes") != 0 || request->subresource)
-                return 0;
         json_t *taints = cx_json_array_at(cx_json_object_at(request->object, "spec"), "taints");
         if (!cx_json_find(taints, "key", "node.kubernetes.io/not-ready"))
                 json_array_append_new(
@@ -194,5 +186,6 @@ static int mutate_node(struct admission_request *request, struct cx_error *err C
         return 0;
 }
 
+static const struct admission_want new_nodes[] = {{ADMIT_CREATE, "", "nodes", ""}, {0}};
 const struct admission_plugin admission_taint_nodes = {
-        .name = "TaintNodesByCondition", .operations = ADMIT_CREATE, .mutate = mutate_node};
+        .name = "TaintNodesByCondition", .wants = new_nodes, .mutate = mutate_node};

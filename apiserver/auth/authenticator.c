@@ -2,25 +2,11 @@
 #include "apiserver/auth/authenticator.h"
 
 #include "apiserver/auth/tokens.h"
-#include "apiserver/registry/metadata.h"
+#include "apiserver/request/object.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
-
-void user_release(struct user *user)
-{
-        free(user->name);
-        free(user->uid);
-        cx_strings_release(&user->groups);
-        json_decref(user->extra);
-        *user = (struct user)USER_INIT;
-}
-
-bool user_in_group(const struct user *user, const char *group)
-{
-        return cx_strings_has(&user->groups, group);
-}
 
 static bool secret_equals(const json_t *data, const char *key, const char *expected)
 {

@@ -3,9 +3,8 @@
 // anonymous. Never blocks, so that it runs on I/O threads.
 #pragma once
 
-#include "apiserver/apiserver.h"
+#include "apiserver/request/call.h"
 
-struct authenticator;
 int authenticate(struct call *call, struct cx_error *err) CX_CHECK;
 // For TokenReview: the user behind a bearer token. ret_audiences gets the audiences that both sides share.
 int authenticate_token(struct apiserver *api, const char *token, const struct cx_strings *audiences,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/auth/impersonation.h"
 
-#include "apiserver/auth/rbac.h"
+#include "apiserver/auth/authorizer.h"
 #include "libcommon/format/json.h"
 
 #define AUTHENTICATION "authentication.k8s.io"
@@ -50,8 +50,8 @@ static void collect(void *context, const char *name, const char *value)
         }
 }
 
-static int may(struct call *call, const char *group, const char *resource, const char *subresource,
-               const char *namespace, const char *name, struct cx_error *err)
+static int may_impersonate(struct call *call, const char *group, const char *resource, const char *subresource,
+                           const char *namespace, const char *name, struct cx_error *err)
 {
         struct attributes attributes = {.user = &call->user,
                                         .is_resource = true,
@@ -92,16 +92,16 @@ static int may_all(struct call *call, const struct wanted *wanted, struct cx_err
         const char *account, *key;
         json_t *values;
         int r = split_account(wanted->name, namespace, &account)
-                        ? may(call, "", "serviceaccounts", "", namespace, account, err)
-                        : may(call, "", "users", "", "", wanted->name, err);
+                        ? may_impersonate(call, "", "serviceaccounts", "", namespace, account, err)
+                        : may_impersonate(call, "", "users", "", "", wanted->name, err);
         for (size_t i = 0; r == 0 && i < wanted->groups.count; i++)
-                r = may(call, "", "groups", "", "", wanted->groups.items[i], err);
+                r = may_impersonate(call, "", "groups", "", "", wanted->groups.items[i], err);
         json_object_foreach (wanted->extra, key, values)
                 for (size_t i = 0; r == 0 && i < json_array_size(values); i++)
-                        r = may(call, AUTHENTICATION, "userextras", key, "",
-                                cx_str(json_string_value(json_array_get(values, i))), err);
+                        r = may_impersonate(call, AUTHENTICATION, "userextras", key, "",
+                                            cx_str(json_string_value(json_array_get(values, i))), err);
         if (r == 0 && wanted->uid)
-                r = may(call, AUTHENTICATION, "uids", "", "", wanted->uid, err);
+                r = may_impersonate(call, AUTHENTICATION, "uids", "", "", wanted->uid, err);
         return r;
 }
 

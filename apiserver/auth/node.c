@@ -2,15 +2,9 @@
 // The node authorizer: a kubelet (user system:node:<name> in group system:nodes) may read the Secrets, ConfigMaps, claims
 // and volumes that pods bound to its node refer to, ask tokens for those pods' service accounts, and keep its own lease.
 // Everything else that kubelets need is in the role system:node's rules, applied here as upstream applies them.
-#include "apiserver/auth/rbac.h"
-#include "libcommon/format/json.h"
+#include "apiserver/auth/node.h"
 
-static const char *node_name_of(const struct user *user)
-{
-        return cx_has_prefix(user->name, "system:node:") && user_in_group(user, "system:nodes")
-                       ? user->name + strlen("system:node:")
-                       : NULL;
-}
+#include "libcommon/format/json.h"
 
 static bool source_refers(const json_t *source, const char *resource, const char *name)
 {
@@ -85,7 +79,7 @@ static bool pod_refers(const json_t *pod, const char *resource, const char *name
 }
 
 // Is there a pod on the node, in the namespace, that refers to the object?
-static bool node_uses(struct apiserver *api, const char *node, const char *namespace, const char *resource,
+static bool node_uses(struct store *store, const char *node, const char *namespace, const char *resource,
                       const char *name)
 {
         const struct cx_resource *pods = cx_schema_resource("", "v1", "pods");
@@ -95,7 +89,7 @@ static bool node_uses(struct apiserver *api, const char *node, const char *names
         if (cx_selector_parse_fields(text, &fields, NULL) < 0)
                 return false;
         struct filter filter = {.resource = pods, .namespace = namespace, .fields = &fields};
-        cache_list(store_cache(api->store, pods), &filter, &list);
+        cache_list(store_cache(store, pods), &filter, &list);
         for (size_t i = 0; i < list.count; i++) {
                 // Most pods do not even hold the name: spare the parsing.
                 if (!memmem(list.items[i]->json, list.items[i]->length, name, strlen(name)) &&
@@ -116,13 +110,12 @@ static bool is_one_of(const char *text, const char *const *list)
         return false;
 }
 
-static bool claim_of_volume(struct apiserver *api, const char *node, const char *volume)
+static bool claim_of_volume(struct store *store, const char *node, const char *volume)
 {
-        json_auto_t *object =
-                store_get_json(api->store, cx_schema_resource("", "v1", "persistentvolumes"), NULL, volume);
+        json_auto_t *object = store_get_json(store, cx_schema_resource("", "v1", "persistentvolumes"), NULL, volume);
         const char *namespace = cx_json_string(object, "spec.claimRef.namespace");
         const char *name = cx_json_string(object, "spec.claimRef.name");
-        return namespace && name && node_uses(api, node, namespace, "persistentvolumeclaims", name);
+        return namespace && name && node_uses(store, node, namespace, "persistentvolumeclaims", name);
 }
 
 // Rules of upstream's system:node role that need no look at pods.
@@ -161,10 +154,10 @@ static bool fixed_rule(const struct attributes *a)
         return false;
 }
 
-bool authorize_node(struct apiserver *api, const struct attributes *a)
+bool authorize_node(struct store *store, const struct attributes *a)
 {
-        const char *node = node_name_of(a->user);
-        if (!node || !*node || !a->is_resource)
+        const char *node = user_node(a->user);
+        if (!node || !a->is_resource)
                 return false;
         if (fixed_rule(a))
                 return true;
@@ -176,15 +169,15 @@ bool authorize_node(struct apiserver *api, const struct attributes *a)
         bool reads = is_one_of(a->verb, VERBS("get", "list", "watch"));
         if (strcmp(a->resource, "serviceaccounts") == 0)
                 return (strcmp(a->subresource, "token") == 0 ? strcmp(a->verb, "create") == 0 : reads) &&
-                       node_uses(api, node, a->namespace, a->resource, a->name);
+                       node_uses(store, node, a->namespace, a->resource, a->name);
         if (*a->subresource)
                 return strcmp(a->resource, "persistentvolumeclaims") == 0 && strcmp(a->subresource, "status") == 0 &&
                        is_one_of(a->verb, VERBS("get", "update", "patch")) &&
-                       node_uses(api, node, a->namespace, a->resource, a->name);
+                       node_uses(store, node, a->namespace, a->resource, a->name);
         if (!reads)
                 return false;
         if (strcmp(a->resource, "persistentvolumes") == 0)
-                return claim_of_volume(api, node, a->name);
+                return claim_of_volume(store, node, a->name);
         return is_one_of(a->resource, VERBS("secrets", "configmaps", "persistentvolumeclaims")) &&
-               node_uses(api, node, a->namespace, a->resource, a->name);
+               node_uses(store, node, a->namespace, a->resource, a->name);
 }

@@ -3,7 +3,6 @@
 // request after a change compiles a new one.
 #include "apiserver/auth/rbac.h"
 
-#include "apiserver/registry/metadata.h"
 #include "libcommon/api/selector.h"
 #include "libcommon/base/map.h"
 #include "libcommon/format/json.h"
@@ -27,7 +26,6 @@ struct rule_set {
 };
 
 struct rbac {
-        struct apiserver *api;
         struct cache *caches[N_KINDS];
         pthread_mutex_t lock; // guards set
         struct rule_set *set;
@@ -46,16 +44,14 @@ static void unref_set(struct rule_set *set)
         free(set);
 }
 
-int rbac_new(struct apiserver *api, struct rbac **ret_rbac, struct cx_error *err CX_UNUSED)
+struct rbac *rbac_new(struct store *store)
 {
         struct rbac *rbac = cx_alloc(sizeof *rbac);
-        rbac->api = api;
         pthread_mutex_init(&rbac->lock, NULL);
         for (int i = 0; i < N_KINDS; i++)
                 rbac->caches[i] =
-                        store_cache(api->store, cx_schema_resource("rbac.authorization.k8s.io", "v1", resources[i]));
-        *ret_rbac = rbac;
-        return 0;
+                        store_cache(store, cx_schema_resource("rbac.authorization.k8s.io", "v1", resources[i]));
+        return rbac;
 }
 
 void rbac_free(struct rbac *rbac)
@@ -257,18 +253,9 @@ static bool set_allows(const struct rule_set *set, const struct attributes *a, c
         return false;
 }
 
-bool authorize(struct apiserver *api, const struct attributes *a, char **ret_why)
+bool rbac_allows(struct rbac *rbac, const struct attributes *a, char **ret_why)
 {
-        const struct cx_strings *modes = &api->options.authorization_modes;
-        if (ret_why)
-                *ret_why = NULL;
-        if (user_in_group(a->user, "system:masters") || cx_strings_has(modes, "AlwaysAllow"))
-                return true;
-        if (cx_strings_has(modes, "Node") && authorize_node(api, a))
-                return true;
-        if (!cx_strings_has(modes, "RBAC"))
-                return false;
-        struct rule_set *set = current_set(api->rbac);
+        struct rule_set *set = current_set(rbac);
         const char *binding = NULL;
         bool allowed = set_allows(set, a, &binding);
         if (allowed && ret_why)
@@ -277,60 +264,12 @@ bool authorize(struct apiserver *api, const struct attributes *a, char **ret_why
         return allowed;
 }
 
-// The name that a list or watch is narrowed to by its field selector: reading one object so needs no more than to get it.
-static const char *selected_name(const struct call *call, struct cx_selector *selector)
-{
-        const char *text = cx_http_query(call->request, "fieldSelector");
-        if (*call->info.name || !text || cx_selector_parse_fields(text, selector, NULL) < 0)
-                return call->info.name;
-        for (size_t i = 0; i < selector->count; i++) {
-                const struct cx_requirement *r = &selector->requirements[i];
-                if (r->op == CX_OP_EQUALS && r->n_values == 1 && strcmp(r->key, "metadata.name") == 0)
-                        return r->values[0];
-        }
-        return call->info.name;
-}
-
-bool authorize_call(struct call *call, struct cx_error *err)
-{
-        const struct request_info *info = &call->info;
-        CX_SELECTOR selector = CX_SELECTOR_INIT;
-        struct attributes attributes = {.user = &call->user,
-                                        .is_resource = info->is_resource,
-                                        .verb = info->verb,
-                                        .group = info->group,
-                                        .resource = info->resource,
-                                        .subresource = info->subresource,
-                                        .namespace = info->namespace,
-                                        .name = selected_name(call, &selector),
-                                        .path = info->path};
-        if (authorize(call->api, &attributes, NULL))
-                return true;
-        if (!info->is_resource) {
-                (void)cx_error_reason(err, CX_REASON_FORBIDDEN, "forbidden: User \"%s\" cannot %s path \"%s\"",
-                                      call->user.name, info->verb, info->path);
-                return false;
-        }
-        CX_CLEANUP(cx_freep)
-        char *where = *info->namespace ? cx_sprintf("in the namespace \"%s\"", info->namespace)
-                                       : cx_strdup("at the cluster scope");
-        (void)cx_error_reason(
-                err, CX_REASON_FORBIDDEN,
-                "%s%s%s%s%s%s%s is forbidden: User \"%s\" cannot %s resource \"%s%s%s\" in API group \"%s\" "
-                "%s",
-                info->resource, *info->group ? "." : "", info->group, *info->name ? " \"" : "", info->name,
-                *info->name ? "\"" : "", "", call->user.name, info->verb, info->resource, *info->subresource ? "/" : "",
-                info->subresource, info->group, where);
-        cx_error_about(err, info->group, info->resource, info->name);
-        return false;
-}
-
 // --- rules of a user ---
 
-json_t *rbac_rules(struct apiserver *api, const struct user *user, const char *namespace)
+json_t *rbac_rules(struct rbac *rbac, const struct user *user, const char *namespace)
 {
         json_t *rules = json_array();
-        struct rule_set *set = current_set(api->rbac);
+        struct rule_set *set = current_set(rbac);
         if (user_in_group(user, "system:masters"))
                 json_array_append_new(
                         rules, json_pack("{s:[s],s:[s],s:[s]}", "verbs", "*", "apiGroups", "*", "resources", "*"));
@@ -339,65 +278,4 @@ json_t *rbac_rules(struct apiserver *api, const struct user *user, const char *n
                         json_array_extend(rules, (json_t *)set->bindings[i].rules);
         unref_set(set);
         return rules;
-}
-
-// Does one of the user's rules allow everything that the single (verb, group, resource) of a rule asks for?
-static bool user_has(struct apiserver *api, const struct user *user, const char *namespace, const char *verb,
-                     const char *group, const char *resource, const char *name, const char *path)
-{
-        char plain[INFO_PART];
-        cx_copy_string(plain, sizeof plain, cx_str(resource));
-        char *slash = strchr(plain, '/');
-        if (slash)
-                *slash = '\0';
-        struct attributes attributes = {.user = user,
-                                        .is_resource = path == NULL,
-                                        .verb = verb,
-                                        .group = cx_str(group),
-                                        .resource = plain,
-                                        .subresource = slash ? slash + 1 : "",
-                                        .namespace = namespace,
-                                        .name = cx_str(name),
-                                        .path = path};
-        return authorize(api, &attributes, NULL);
-}
-
-static const char *item(const json_t *list, size_t i)
-{
-        return cx_str(json_string_value(json_array_get(list, i)));
-}
-
-static char *missing_in_rule(struct apiserver *api, const struct user *user, const char *namespace, const json_t *rule)
-{
-        const json_t *verbs = json_object_get(rule, "verbs"), *groups = json_object_get(rule, "apiGroups");
-        const json_t *kinds = json_object_get(rule, "resources"), *names = json_object_get(rule, "resourceNames");
-        const json_t *paths = json_object_get(rule, "nonResourceURLs");
-        size_t n_names = json_array_size(names) ? json_array_size(names) : 1;
-        for (size_t v = 0; v < json_array_size(verbs); v++) {
-                for (size_t p = 0; p < json_array_size(paths); p++)
-                        if (!user_has(api, user, namespace, item(verbs, v), NULL, NULL, NULL, item(paths, p)))
-                                return cx_sprintf("{NonResourceURLs:[\"%s\"], Verbs:[\"%s\"]}", item(paths, p),
-                                                  item(verbs, v));
-                for (size_t g = 0; g < json_array_size(groups); g++)
-                        for (size_t k = 0; k < json_array_size(kinds); k++)
-                                for (size_t n = 0; n < n_names; n++)
-                                        if (!user_has(api, user, namespace, item(verbs, v), item(groups, g),
-                                                      item(kinds, k), item(names, n), NULL))
-                                                return cx_sprintf(
-                                                        "{APIGroups:[\"%s\"], Resources:[\"%s\"], Verbs:[\"%s\"]}",
-                                                        item(groups, g), item(kinds, k), item(verbs, v));
-        }
-        return NULL;
-}
-
-char *rbac_escalation(struct apiserver *api, const struct user *user, const char *namespace, const json_t *rules)
-{
-        if (user_in_group(user, "system:masters"))
-                return NULL;
-        for (size_t i = 0; i < json_array_size(rules); i++) {
-                char *missing = missing_in_rule(api, user, namespace, json_array_get(rules, i));
-                if (missing)
-                        return missing;
-        }
-        return NULL;
 }

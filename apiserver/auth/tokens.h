@@ -3,7 +3,8 @@
 // bound to. Verified signatures are remembered until they expire. Any thread.
 #pragma once
 
-#include "apiserver/apiserver.h"
+#include "apiserver/request/apiserver.h"
+#include "apiserver/request/user.h"
 
 int token_service_new(struct apiserver *api, struct token_service **ret_service, struct cx_error *err) CX_CHECK;
 void token_service_free(struct token_service *service);

@@ -2,7 +2,7 @@
 // A kubelet, pod, service or node that a request goes on to.
 #pragma once
 
-#include "apiserver/apiserver.h"
+#include "apiserver/request/call.h"
 #include "libcommon/net/http_client.h"
 
 struct backend {

@@ -1,66 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that goes on to somewhere else: logs and streams of containers (to the kubelet), and the proxies to nodes,
 // pods and services. This file finds out where to; relay.c and join.c pass it on.
+#include "apiserver/admission/admission.h"
 #include "apiserver/endpoints/backend.h"
 #include "apiserver/endpoints/endpoints.h"
-#include "apiserver/respond.h"
-#include "libcommon/api/status.h"
-#include "libcommon/base/log.h"
-#include "libcommon/base/time.h"
+#include "apiserver/request/errors.h"
+#include "apiserver/request/query.h"
+#include "apiserver/request/respond.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/format/json.h"
-
-// --- backends ---
-
-void backend_release(struct backend *backend)
-{
-        free(backend->base_url);
-        free(backend->path);
-}
-
-static int read_pem(const char *path, struct cx_buf *to, struct cx_error *err)
-{
-        int r = path ? cx_buf_read_file(to, path) : 0;
-        return r < 0 ? cx_error_set(err, r, "cannot read %s: %s", path, strerror(-r)) : 0;
-}
-
-int backend_client(struct call *call, const struct backend *backend, struct cx_http_client **ret_client,
-                   struct cx_error *err)
-{
-        const struct apiserver_options *o = &call->api->options;
-        CX_BUF ca = CX_BUF_INIT_MAX(1 << 20), cert = CX_BUF_INIT_MAX(1 << 20), key = CX_BUF_INIT_MAX(1 << 20);
-        int r = 0;
-        if (backend->kubelet) {
-                r = read_pem(o->kubelet_ca_file, &ca, err);
-                if (r == 0)
-                        r = read_pem(o->kubelet_client_cert_file, &cert, err);
-                if (r == 0)
-                        r = read_pem(o->kubelet_client_key_file, &key, err);
-        }
-        if (r < 0)
-                return r;
-        struct cx_http_client_options options = {
-                .base_url = backend->base_url,
-                .ca_pem = ca.length ? ca.data : NULL,
-                .cert_pem = cert.length ? cert.data : NULL,
-                .key_pem = key.length ? key.data : NULL,
-                .insecure = !ca.length, // as upstream without --kubelet-certificate-authority
-        };
-        return cx_http_client_new(&options, ret_client, err);
-}
-
-int start_thread(void *(*run)(void *), void *context)
-{
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, (size_t)512 << 10);
-        int r = pthread_create(&thread, &attributes, run, context);
-        pthread_attr_destroy(&attributes);
-        return -r;
-}
-
-// --- where to ---
 
 static int node_backend(struct call *call, const char *name, struct backend *backend, struct cx_error *err)
 {
@@ -77,28 +25,23 @@ static int node_backend(struct call *call, const char *name, struct backend *bac
         return 0;
 }
 
-static json_t *find_pod(struct call *call, struct cx_error *err)
+static json_t *find_pod(const struct scope *scope, const char *name, struct cx_error *err)
 {
-        STORED *stored = store_get(call->api->store, cx_schema_resource("", "v1", "pods"), call->info.namespace,
-                                   call->info.name);
-        if (stored)
-                return stored_parse(stored);
-        (void)call_not_found(call, call->info.name, err);
-        return NULL;
+        json_t *pod = store_get_json(scope->api->store, scope->resource, scope->namespace, name);
+        if (!pod)
+                (void)object_not_found(scope->resource, name, err);
+        return pod;
 }
 
 // The container that the query names, or the pod's only one (or its default by annotation).
 static int choose_container(struct call *call, const json_t *pod, const char **ret_name, struct cx_error *err)
 {
-        static const char *const lists[] = {"spec.containers", "spec.initContainers", "spec.ephemeralContainers"};
         const char *asked = cx_http_query(call->request, "container");
         const json_t *containers = cx_json_get(pod, "spec.containers");
         if (asked && *asked) {
-                for (size_t i = 0; i < CX_ARRAY_SIZE(lists); i++)
-                        if (cx_json_find(cx_json_get(pod, lists[i]), "name", asked)) {
-                                *ret_name = asked;
-                                return 0;
-                        }
+                *ret_name = asked;
+                if (cx_pod_container(json_object_get(pod, "spec"), asked, CX_POD_ALL, NULL))
+                        return 0;
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST, "container %s is not valid for pod %s", asked,
                                        call->info.name);
         }
@@ -152,7 +95,7 @@ static int container_backend(struct call *call, struct backend *backend, struct 
         for (size_t i = 0; i < CX_ARRAY_SIZE(paths); i++)
                 if (cx_streq(paths[i][0], call->info.subresource))
                         what = paths[i][1];
-        json_auto_t *pod = find_pod(call, err);
+        json_auto_t *pod = find_pod(&call->scope, call->scope.name, err);
         if (!pod)
                 return -ENOENT;
         bool forward = cx_streq(what, "portForward"), log = cx_streq(what, "containerLogs");
@@ -211,7 +154,7 @@ static int service_backend(struct call *call, const char *name, const char *port
         json_auto_t *endpoints =
                 store_get_json(call->api->store, cx_schema_resource("", "v1", "endpoints"), call->info.namespace, name);
         if (!service)
-                return call_not_found(call, name, err);
+                return object_not_found(call->scope.resource, name, err);
         const json_t *ports = cx_json_get(service, "spec.ports"), *chosen = NULL;
         for (size_t i = 0; i < json_array_size(ports); i++) {
                 const json_t *candidate = json_array_get(ports, i);
@@ -249,8 +192,7 @@ static int proxy_backend(struct call *call, struct backend *backend, struct cx_e
                 if (r < 0)
                         return r;
         } else {
-                cx_copy_string(call->info.name, sizeof call->info.name, name);
-                json_auto_t *pod = find_pod(call, err);
+                json_auto_t *pod = find_pod(&call->scope, name, err);
                 if (!pod)
                         return -ENOENT;
                 host = cx_strdup(cx_json_string(pod, "status.podIP"));
@@ -266,6 +208,49 @@ static int proxy_backend(struct call *call, struct backend *backend, struct cx_e
         return 0;
 }
 
+// --- admission ---
+
+// What is connected to, as admission sees it: PodExecOptions and the like, from the query by the fields of their type.
+static json_t *connect_options(const struct call *call)
+{
+        const struct cx_subresource *part =
+                cx_resource_subresource(call->scope.resource, cx_str(call->scope.subresource));
+        const struct cx_kind *kind = cx_schema_kind(part->group, part->version, part->kind);
+        char api_version[128];
+        json_t *options = json_pack("{s:s,s:s}", "kind", part->kind, "apiVersion",
+                                    cx_join_api_version(api_version, part->group, part->version));
+        for (size_t i = 0; kind && i < kind->type->n_fields; i++) {
+                const struct cx_field *field = &kind->type->fields[i];
+                CX_STRINGS values = CX_STRINGS_INIT;
+                cx_http_query_all(call->request, field->name, &values);
+                for (size_t j = 0; j < values.count; j++) {
+                        int64_t number = 0;
+                        (void)!cx_parse_int(values.items[j], INT32_MIN, INT32_MAX, &number);
+                        json_t *value = field->of == CX_OF_BOOL ? json_boolean(query_bool(call, field->name) > 0)
+                                        : field->of == CX_OF_INT32 || field->of == CX_OF_INT64
+                                                ? json_integer(number)
+                                                : json_string(values.items[j]);
+                        if (field->shape == CX_SHAPE_LIST)
+                                json_array_append_new(cx_json_array_at(options, field->name), value);
+                        else
+                                json_object_set_new(options, field->name, value);
+                }
+        }
+        if (cx_streq(call->scope.subresource, "proxy") && *call->info.rest)
+                json_object_set_new(options, "path", json_string(call->info.rest));
+        return options;
+}
+
+// Reading a log is no connection; what only reads is not asked about.
+static int admit_connect(const struct call *call, struct cx_error *err)
+{
+        if (cx_streq(call->scope.subresource, "log"))
+                return 0;
+        json_auto_t *options = connect_options(call);
+        struct admission_request admission = {.scope = &call->scope, .operation = ADMIT_CONNECT, .object = options};
+        return admit(&admission, err);
+}
+
 bool serve_connect(struct call *call)
 {
         static const char *const of_container[] = {"log", "exec", "attach", "portforward"};
@@ -277,7 +262,9 @@ bool serve_connect(struct call *call)
                 return false;
         struct backend backend = {0};
         CX_ERROR err = CX_ERROR_INIT;
-        int r = container ? container_backend(call, &backend, &err) : proxy_backend(call, &backend, &err);
+        int r = admit_connect(call, &err);
+        if (r == 0)
+                r = container ? container_backend(call, &backend, &err) : proxy_backend(call, &backend, &err);
         bool upgrade = !cx_streq(sub, "log") && cx_http_header(call->request, "Upgrade") != NULL;
         if (r == 0 && container && !cx_streq(sub, "log") && !upgrade)
                 r = cx_error_reason(&err, CX_REASON_BAD_REQUEST, "Upgrade request required");

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// Documents about the server and its API: health, version, discovery, metrics, keys. The big ones are in openapi.c.
+#include "apiserver/endpoints/documents.h"
 #include "apiserver/auth/tokens.h"
 #include "apiserver/endpoints/endpoints.h"
-#include "apiserver/respond.h"
+#include "apiserver/request/respond.h"
 #include "libcommon/base/metrics.h"
 #include "libcommon/base/version.h"
 #include "libcommon/format/json.h"

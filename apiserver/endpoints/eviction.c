@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Eviction: the deletion of a pod that has to be allowed by its disruption budget. What a budget allows is taken from it
-// before the pod goes, in one write that fails when somebody else was faster: two evictions never share one allowance.
-#include "apiserver/endpoints/endpoints.h"
-#include "apiserver/registry/metadata.h"
+#include "apiserver/endpoints/eviction.h"
+
+#include "apiserver/admission/admission.h"
 #include "apiserver/registry/registry.h"
-#include "apiserver/respond.h"
+#include "apiserver/request/decode.h"
+#include "apiserver/request/errors.h"
+#include "apiserver/request/respond.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/api/selector.h"
 #include "libcommon/api/status.h"
 #include "libcommon/base/time.h"
@@ -13,28 +15,20 @@
 #define MAX_DISRUPTED 2000 // pods that a budget remembers
 #define PENDING_RETRY 10   // seconds until a budget has been looked at again
 
-static bool is_ready(const json_t *pod)
-{
-        const json_t *ready = cx_json_find(cx_json_get(pod, "status.conditions"), "type", "Ready");
-        return cx_streq(cx_json_string(ready, "status"), "True");
-}
-
 // Pods that are over, going, or have not begun serve nobody.
 static bool needs_no_budget(const json_t *pod)
 {
-        const char *phase = cx_json_string(pod, "status.phase");
-        return cx_streq(phase, "Succeeded") || cx_streq(phase, "Failed") || cx_streq(phase, "Pending") ||
-               is_being_deleted(pod);
+        return cx_pod_is_terminal(pod) || cx_pod_is_terminating(pod) || strcmp(cx_pod_phase(pod), "Pending") == 0;
 }
 
 // The pod's budget in *ret_name (owned; NULL: none). Two budgets are an error, as upstream has it.
-static int find_budget(struct call *call, const struct cx_resource *budgets, const json_t *pod, char **ret_name,
+static int find_budget(const struct scope *scope, const struct cx_resource *budgets, const json_t *pod, char **ret_name,
                        struct cx_error *err)
 {
         STORED_LIST list = {0};
-        struct filter filter = {.resource = budgets, .namespace = call->info.namespace};
+        struct filter filter = {.resource = budgets, .namespace = scope->namespace};
         CX_CLEANUP(cx_freep) char *name = NULL;
-        cache_list(store_cache(call->api->store, budgets), &filter, &list);
+        cache_list(store_cache(scope->api->store, budgets), &filter, &list);
         for (size_t i = 0; i < list.count; i++) {
                 json_auto_t *budget = stored_parse(list.items[i]);
                 CX_SELECTOR selector = CX_SELECTOR_INIT;
@@ -100,58 +94,73 @@ static int take_allowance(json_t *budget, const char *pod, struct cx_error *err)
 static bool may_go_unready(const json_t *budget, const json_t *pod)
 {
         int64_t desired = cx_json_int(budget, "status.desiredHealthy", 0);
-        if (is_ready(pod))
+        if (cx_pod_is_ready(pod))
                 return false;
         return cx_streq(cx_json_string(budget, "spec.unhealthyPodEvictionPolicy"), "AlwaysAllow") ||
                (desired > 0 && cx_json_int(budget, "status.currentHealthy", 0) >= desired);
 }
 
-static int charge(struct call *call, const struct cx_resource *budgets, const char *name, const json_t *pod,
-                  bool dry_run, struct cx_error *err)
+struct charge {
+        const json_t *pod;
+        const char *name; // of the pod
+};
+
+static int charge_budget(void *context, const struct scope *scope CX_UNUSED, const json_t *current, json_t **ret_object,
+                         struct cx_error *err)
 {
-        for (int tries = 0; tries < 10; tries++) {
-                STORED *stored = NULL;
-                CX_ERROR why = CX_ERROR_INIT;
-                if (store_read(call->api->store, budgets, call->info.namespace, name, &stored, &why) < 0)
-                        return cx_error_is(&why, CX_REASON_NOT_FOUND) ? 0 : cx_error_move(err, &why);
-                json_auto_t *budget = stored_parse(stored);
-                if (may_go_unready(budget, pod))
-                        return 0;
-                int r = take_allowance(budget, call->info.name, err);
-                if (r < 0 || dry_run)
-                        return r;
-                if (store_put(call->api->store, budgets, call->info.namespace, name, budget, stored->revision, 0, NULL,
-                              &why) == 0)
-                        return 0;
-                if (!cx_error_is(&why, CX_REASON_CONFLICT))
-                        return cx_error_move(err, &why);
-        }
-        return refuse(err, PENDING_RETRY);
+        const struct charge *charge = context;
+        json_auto_t *budget = json_deep_copy(current);
+        int r = may_go_unready(budget, charge->pod) ? 0 : take_allowance(budget, charge->name, err);
+        if (r == 0)
+                *ret_object = cx_steal(&budget);
+        return r;
 }
 
-static int evict(struct call *call, const json_t *eviction, struct cx_error *err)
+// In one write that fails when somebody else was faster.
+static int charge(const struct scope *scope, const struct cx_resource *budgets, const char *name, const json_t *pod,
+                  struct cx_error *err)
+{
+        struct scope status = scope_own(scope->api, budgets, scope->namespace, name);
+        struct charge charge = {.pod = pod, .name = scope->name};
+        struct change change = {.compute = charge_budget, .context = &charge, .fresh = true};
+        STORED *stored = NULL;
+        CX_ERROR why = CX_ERROR_INIT;
+        status.subresource = "status";
+        status.dry_run = scope->dry_run;
+        int r = registry_update(&status, &change, &stored, NULL, &why);
+        if (cx_error_is(&why, CX_REASON_NOT_FOUND))
+                return 0;
+        if (cx_error_is(&why, CX_REASON_CONFLICT))
+                return refuse(err, PENDING_RETRY);
+        return r < 0 ? cx_error_move(err, &why) : 0;
+}
+
+static int evict(const struct scope *as_asked, json_t *eviction, struct cx_error *err)
 {
         const struct cx_resource *budgets = cx_schema_resource("policy", "v1", "poddisruptionbudgets");
         const char *name = cx_json_string_or(eviction, "metadata.name", "");
-        struct delete_options options = {0};
-        CX_CLEANUP(cx_freep) char *budget = NULL, *uid = NULL;
+        struct scope scope = *as_asked;
+        CX_CLEANUP(delete_options_release) struct delete_options options = DELETE_OPTIONS_INIT;
+        CX_CLEANUP(cx_freep) char *budget = NULL;
         STORED *left = NULL;
-        if (*name && strcmp(name, call->info.name) != 0)
+        if (*name && strcmp(name, scope.name) != 0)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "name in URL does not match name in Eviction object");
-        json_auto_t *pod = store_get_json(call->api->store, call->resource, call->info.namespace, call->info.name);
+        struct admission_request admission = {.scope = &scope, .operation = ADMIT_CREATE, .object = eviction};
+        json_auto_t *pod = store_get_json(scope.api->store, scope.resource, scope.namespace, scope.name);
         if (!pod)
-                return call_not_found(call, call->info.name, err);
-        int r = delete_options_from(json_object_get(eviction, "deleteOptions"), &options, err);
-        options.dry_run |= call->dry_run;
-        if (r == 0 && !needs_no_budget(pod))
-                r = find_budget(call, budgets, pod, &budget, err);
-        if (r == 0 && budget)
-                r = charge(call, budgets, budget, pod, options.dry_run, err);
+                return object_not_found(scope.resource, scope.name, err);
+        int r = admit(&admission, err);
         if (r == 0)
-                r = registry_delete(call, call->info.name, &options, &left, &uid, err);
-        delete_options_release(&options);
-        return r;
+                r = delete_options_from(json_object_get(eviction, "deleteOptions"), &options, err);
+        scope.subresource = NULL;
+        scope.dry_run |= options.dry_run;
+        options.admitted = true;
+        if (r == 0 && !needs_no_budget(pod))
+                r = find_budget(&scope, budgets, pod, &budget, err);
+        if (r == 0 && budget)
+                r = charge(&scope, budgets, budget, pod, err);
+        return r == 0 ? registry_delete(&scope, &options, &left, NULL, err) : r;
 }
 
 void serve_eviction(struct call *call)
@@ -160,7 +169,7 @@ void serve_eviction(struct call *call)
         json_auto_t *body = NULL;
         int r = decode_body(call, cx_schema_kind("policy", "v1", "Eviction"), &body, &err);
         if (r == 0)
-                r = evict(call, body, &err);
+                r = evict(&call->scope, body, &err);
         if (r < 0)
                 respond_error(call, &err);
         else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Upgraded connections of a client and of a backend, joined byte by byte, so that WebSocket and SPDY pass alike.
 #include "apiserver/endpoints/backend.h"
-#include "apiserver/respond.h"
+#include "apiserver/request/respond.h"
 
 #include <poll.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Documents that are big and do not change while the server runs: OpenAPI and aggregated discovery. Each is made when it
-// is first asked for and kept with a hash of its bytes, which is its ETag.
-#include "apiserver/endpoints/endpoints.h"
-#include "apiserver/respond.h"
+#include "apiserver/endpoints/documents.h"
+
+#include "apiserver/request/respond.h"
+#include "libcommon/base/map.h"
 #include "libcommon/format/json.h"
 
 #include <time.h>
@@ -13,12 +13,34 @@ struct document {
         char hash[17];
 };
 
-void document_free(void *document)
+static void document_free(void *document)
 {
         struct document *self = document;
         if (self)
                 free(self->bytes);
         free(self);
+}
+
+struct documents {
+        pthread_mutex_t lock; // guards made
+        struct cx_map made;
+};
+
+struct documents *documents_new(void)
+{
+        struct documents *documents = cx_alloc(sizeof *documents);
+        pthread_mutex_init(&documents->lock, NULL);
+        documents->made = (struct cx_map)CX_MAP_INIT_FREE(document_free);
+        return documents;
+}
+
+void documents_free(struct documents *documents)
+{
+        if (!documents)
+                return;
+        cx_map_release(&documents->made);
+        pthread_mutex_destroy(&documents->lock);
+        free(documents);
 }
 
 // --- making ---
@@ -58,19 +80,19 @@ static int make(const char *key, struct cx_buf *to)
 }
 
 // Borrowed, for as long as the server runs; NULL when there is no such document.
-static const struct document *find(struct apiserver *api, const char *key)
+static const struct document *find(struct documents *documents, const char *key)
 {
-        pthread_mutex_lock(&api->documents_lock);
-        struct document *document = cx_map_get(&api->documents, key);
+        pthread_mutex_lock(&documents->lock);
+        struct document *document = cx_map_get(&documents->made, key);
         CX_BUF bytes = CX_BUF_INIT;
         if (!document && make(key, &bytes) == 0) {
                 document = cx_alloc(sizeof *document);
                 document->length = bytes.length;
                 document->bytes = cx_buf_detach(&bytes);
                 cx_openapi_hash(document->bytes, document->length, document->hash);
-                cx_map_set(&api->documents, key, document);
+                cx_map_set(&documents->made, key, document);
         }
-        pthread_mutex_unlock(&api->documents_lock);
+        pthread_mutex_unlock(&documents->lock);
         return document;
 }
 
@@ -97,7 +119,7 @@ static void send_document(struct call *call, const struct document *document, co
 
 void serve_aggregated_discovery(struct call *call, bool core)
 {
-        send_document(call, find(call->api, core ? "discovery/api" : "discovery/apis"),
+        send_document(call, find(call->api->documents, core ? "discovery/api" : "discovery/apis"),
                       "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
 }
 
@@ -173,7 +195,7 @@ bool serve_openapi(struct call *call)
                 respond_error(call, &err);
                 return true;
         }
-        const struct document *document = find(call->api, form == DOCUMENT_PROTOBUF ? "v2+protobuf" : path);
+        const struct document *document = find(call->api->documents, form == DOCUMENT_PROTOBUF ? "v2+protobuf" : path);
         if (!document)
                 return false;
         if (v2 || !handle_hash(call, document))

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Questions that are asked by creating an object which is answered and not stored.
+#include "apiserver/admission/admission.h"
 #include "apiserver/auth/authenticator.h"
+#include "apiserver/auth/authorizer.h"
 #include "apiserver/auth/rbac.h"
 #include "apiserver/endpoints/endpoints.h"
-#include "apiserver/registry/metadata.h"
-#include "apiserver/registry/registry.h"
-#include "apiserver/respond.h"
+#include "apiserver/request/decode.h"
+#include "apiserver/request/errors.h"
+#include "apiserver/request/respond.h"
 #include "libcommon/format/json.h"
 
 static void add_list(struct cx_strings *to, const json_t *list)
@@ -106,7 +108,7 @@ static int check_question(const struct call *call, const json_t *review, bool se
         if (local && path)
                 cx_error_cause(&causes, "FieldValueInvalid", "spec.nonResourceAttributes",
                                "Invalid value: disallowed on this kind of request");
-        return call_invalid(call, "", &causes, err);
+        return object_invalid(call->scope.resource->kind->group, call->scope.resource->kind->kind, "", &causes, err);
 }
 
 static int review_access(struct call *call, json_t *review, struct cx_error *err)
@@ -133,7 +135,7 @@ static int review_rules(struct call *call, json_t *review, struct cx_error *err)
         const char *namespace = cx_json_string(review, "spec.namespace");
         if (!namespace || !*namespace)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST, "no namespace on request");
-        json_auto_t *rules = rbac_rules(call->api, &call->user, namespace);
+        json_auto_t *rules = rbac_rules(call->api->rbac, &call->user, namespace);
         json_t *resources = json_array(), *paths = json_array();
         for (size_t i = 0; i < json_array_size(rules); i++) {
                 json_t *rule = json_array_get(rules, i);
@@ -173,10 +175,13 @@ bool serve_review(struct call *call)
                 json_auto_t *review = NULL;
                 int r = 0;
                 if (!cx_streq(call->info.verb, "create"))
-                        r = cx_error_reason(&err, CX_REASON_METHOD_NOT_ALLOWED,
-                                            "the server does not allow this method on the requested resource");
+                        r = method_not_allowed(&err);
                 if (r == 0)
-                        r = decode_body(call, call->resource->kind, &review, &err);
+                        r = decode_body(call, call->scope.resource->kind, &review, &err);
+                struct admission_request admission = {
+                        .scope = &call->scope, .operation = ADMIT_CREATE, .object = review};
+                if (r == 0)
+                        r = admit(&admission, &err);
                 if (r == 0)
                         r = reviews[i].answer(call, review, &err);
                 if (r < 0)

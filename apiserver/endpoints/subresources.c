@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Subresources with a shape of their own, as a table from resource and subresource to a function.
 #include "apiserver/admission/admission.h"
-#include "apiserver/auth/tokens.h"
 #include "apiserver/endpoints/endpoints.h"
-#include "apiserver/registry/metadata.h"
+#include "apiserver/endpoints/eviction.h"
+#include "apiserver/endpoints/token.h"
 #include "apiserver/registry/registry.h"
-#include "apiserver/respond.h"
+#include "apiserver/request/decode.h"
+#include "apiserver/request/errors.h"
+#include "apiserver/request/object.h"
+#include "apiserver/request/respond.h"
 #include "libcommon/api/selector.h"
 #include "libcommon/api/status.h"
 #include "libcommon/base/time.h"
@@ -16,33 +19,9 @@ static bool is_verb(const struct call *call, const char *verb)
         return cx_streq(call->info.verb, verb);
 }
 
-static void finish(struct call *call, int r, const struct cx_error *err, struct stored **stored)
-{
-        if (r < 0)
-                respond_error(call, err);
-        else
-                respond_stored(call, 200, cx_steal(stored));
-}
-
-static void not_allowed(struct call *call)
-{
-        CX_ERROR err = CX_ERROR_INIT;
-        (void)cx_error_reason(&err, CX_REASON_METHOD_NOT_ALLOWED,
-                              "the server does not allow this method on the requested resource");
-        respond_error(call, &err);
-}
-
-static int invalid(const char *group, const char *kind, const char *name, struct cx_error *causes, struct cx_error *err)
-{
-        const struct cx_kind of = {.group = group, .kind = kind};
-        const struct cx_resource resource = {.kind = &of};
-        const struct call call = {.resource = &resource};
-        return call_invalid(&call, name, causes, err);
-}
-
 // --- scale ---
 
-static json_t *scale_of(const struct call *call, const json_t *object)
+static json_t *scale_of(const struct scope *scope, const json_t *object)
 {
         json_t *scale = json_pack("{s:s,s:s,s:{},s:{},s:{}}", "kind", "Scale", "apiVersion", "autoscaling/v1",
                                   "metadata", "spec", "status");
@@ -57,7 +36,7 @@ static json_t *scale_of(const struct call *call, const json_t *object)
         CX_SELECTOR selector = CX_SELECTOR_INIT;
         CX_BUF text = CX_BUF_INIT;
         const json_t *labels = cx_json_get(object, "spec.selector");
-        if (cx_streq(call->resource->resource, "replicationcontrollers"))
+        if (cx_streq(scope->resource->resource, "replicationcontrollers"))
                 cx_selector_from_map(labels, &selector);
         else if (cx_selector_from_json(labels, &selector, NULL) < 0)
                 return scale;
@@ -71,30 +50,34 @@ struct scale_change {
         enum { SCALE_PUT, SCALE_MERGE, SCALE_JSON } how;
 };
 
-static int change_scale(void *context, struct call *call, const json_t *current, json_t **ret_object,
+static int change_scale(void *context, const struct scope *scope, const json_t *current, json_t **ret_object,
                         struct cx_error *err)
 {
         const struct scale_change *change = context;
-        json_auto_t *before = scale_of(call, current);
+        json_auto_t *before = scale_of(scope, current);
         json_auto_t *scale = NULL;
         int r = 0;
         if (change->how == SCALE_PUT)
-                scale = json_incref(change->body);
+                scale = json_deep_copy(change->body);
         else if (change->how == SCALE_MERGE)
                 scale = cx_patch_merge(before, change->body);
         else
                 r = cx_patch_json(before, change->body, &scale, err);
         if (r < 0)
                 return r;
-        int64_t replicas = cx_json_int(scale, "spec.replicas", 0);
-        if (replicas < 0 || replicas > INT32_MAX) {
-                r = cx_error_reason(err, CX_REASON_INVALID,
-                                    "Scale.autoscaling \"%s\" is invalid: spec.replicas: Invalid value: %ld: must be "
-                                    "greater than or equal to 0",
-                                    call->info.name, (long)replicas);
-                cx_error_about(err, "autoscaling", "Scale", call->info.name);
+        struct admission_request admission = {
+                .scope = scope, .operation = ADMIT_UPDATE, .object = scale, .old = before};
+        r = admit(&admission, err);
+        if (r < 0)
                 return r;
-        }
+        int64_t replicas = cx_json_int(scale, "spec.replicas", 0);
+        CX_ERROR causes = CX_ERROR_INIT;
+        if (replicas < 0 || replicas > INT32_MAX)
+                cx_error_cause(&causes, "FieldValueInvalid", "spec.replicas",
+                               "Invalid value: %ld: must be greater than or equal to 0", (long)replicas);
+        r = object_invalid("autoscaling", "Scale", scope->name, &causes, err);
+        if (r < 0)
+                return r;
         json_auto_t *object = json_deep_copy(current);
         (void)cx_json_set(object, "spec.replicas", json_integer(replicas));
         const char *version = cx_json_string(scale, "metadata.resourceVersion");
@@ -106,11 +89,12 @@ static int change_scale(void *context, struct call *call, const json_t *current,
 static void respond_scale(struct call *call, const struct stored *stored)
 {
         json_auto_t *object = stored_parse(stored);
-        respond_object(call, 200, scale_of(call, object));
+        respond_object(call, 200, scale_of(&call->scope, object));
 }
 
 static void serve_scale(struct call *call)
 {
+        const struct scope *scope = &call->scope;
         CX_ERROR err = CX_ERROR_INIT;
         STORED *stored = NULL;
         json_auto_t *body = NULL;
@@ -119,9 +103,9 @@ static void serve_scale(struct call *call)
         if (is_verb(call, "get")) {
                 r = store_sync(call->api->store, &err);
                 if (r == 0)
-                        stored = store_get(call->api->store, call->resource, call->info.namespace, call->info.name);
+                        stored = store_get(call->api->store, scope->resource, scope->namespace, scope->name);
                 if (r == 0 && !stored)
-                        r = call_not_found(call, call->info.name, &err);
+                        r = object_not_found(scope->resource, scope->name, &err);
         } else {
                 const char *type = cx_str(cx_http_header(call->request, "Content-Type"));
                 if (is_verb(call, "patch"))
@@ -130,10 +114,9 @@ static void serve_scale(struct call *call)
                             ? decode_any(call, &body, &err)
                             : decode_body(call, cx_schema_kind("autoscaling", "v1", "Scale"), &body, &err);
                 change.body = body;
-                struct update update = {
-                        .compute = change_scale, .context = &change, .name = call->info.name, .subresource = "scale"};
+                struct change update = {.compute = change_scale, .context = &change, .admitted = true};
                 if (r == 0)
-                        r = registry_update(call, &update, &stored, NULL, &err);
+                        r = registry_update(scope, &update, &stored, NULL, &err);
         }
         if (r < 0)
                 respond_error(call, &err);
@@ -143,26 +126,27 @@ static void serve_scale(struct call *call)
 
 // --- binding ---
 
-static int bind_pod(void *context, struct call *call, const json_t *current, json_t **ret_object, struct cx_error *err)
+static int cannot_bind(const char *name, const char *why, struct cx_error *err)
+{
+        return cx_error_reason(err, CX_REASON_CONFLICT, "Operation cannot be fulfilled on pods/binding \"%s\": %s",
+                               name, why);
+}
+
+static int bind_pod(void *context, const struct scope *scope, const json_t *current, json_t **ret_object,
+                    struct cx_error *err)
 {
         const json_t *binding = context;
         const char *node = cx_json_string(binding, "target.name"), *bound = cx_json_string(current, "spec.nodeName");
         const char *uid = cx_json_string(binding, "metadata.uid");
+        CX_CLEANUP(cx_freep) char *why = NULL;
         if (uid && *uid && !cx_streq(uid, cx_json_string(current, "metadata.uid")))
-                return cx_error_reason(err, CX_REASON_CONFLICT,
-                                       "Operation cannot be fulfilled on pods/binding \"%s\": the pod was replaced",
-                                       call->info.name);
-        if (is_being_deleted(current))
-                return cx_error_reason(err, CX_REASON_CONFLICT,
-                                       "Operation cannot be fulfilled on pods/binding \"%s\": pod %s is being deleted, "
-                                       "cannot be assigned to a host",
-                                       call->info.name, call->info.name);
-        if (bound && *bound)
-                return cx_error_reason(
-                        err, CX_REASON_CONFLICT,
-                        "Operation cannot be fulfilled on pods/binding \"%s\": pod %s is already assigned "
-                        "to node \"%s\"",
-                        call->info.name, call->info.name, bound);
+                why = cx_strdup("the pod was replaced");
+        else if (is_being_deleted(current))
+                why = cx_sprintf("pod %s is being deleted, cannot be assigned to a host", scope->name);
+        else if (bound && *bound)
+                why = cx_sprintf("pod %s is already assigned to node \"%s\"", scope->name, bound);
+        if (why)
+                return cannot_bind(scope->name, why, err);
         json_t *object = json_deep_copy(current);
         cx_json_remove(object, "metadata.resourceVersion");
         (void)cx_json_set(object, "spec.nodeName", json_string(node));
@@ -187,36 +171,36 @@ static int bind_pod(void *context, struct call *call, const json_t *current, jso
         return 0;
 }
 
-static int check_binding(const struct call *call, const json_t *binding, struct cx_error *err)
+static int check_binding(const struct scope *scope, const json_t *binding, struct cx_error *err)
 {
         CX_ERROR causes = CX_ERROR_INIT;
         const char *kind = cx_json_string_or(binding, "target.kind", "");
         const char *name = cx_json_string_or(binding, "metadata.name", "");
-        if (strcmp(name, call->info.name) != 0)
+        if (strcmp(name, scope->name) != 0)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST, "name in URL does not match name in Binding object");
         if (*kind && strcmp(kind, "Node") != 0)
                 cx_error_cause(&causes, "FieldValueNotSupported", "target.kind",
                                "Unsupported value: \"%s\": supported values: \"Node\", \"<empty>\"", kind);
         if (!*cx_json_string_or(binding, "target.name", ""))
                 cx_error_cause(&causes, "FieldValueRequired", "target.name", "Required value");
-        return invalid("", "Binding", name, &causes, err);
+        return object_invalid("", "Binding", name, &causes, err);
 }
 
 static void serve_binding(struct call *call)
 {
+        const struct scope *scope = &call->scope;
         CX_ERROR err = CX_ERROR_INIT;
         STORED *stored = NULL;
         json_auto_t *body = NULL;
         int r = decode_body(call, cx_schema_kind("", "v1", "Binding"), &body, &err);
         if (r == 0)
-                r = check_binding(call, body, &err);
-        struct update update = {.compute = bind_pod,
-                                .context = body,
-                                .name = call->info.name,
-                                .subresource = "binding",
-                                .internal = true};
+                r = check_binding(scope, body, &err);
+        struct admission_request admission = {.scope = scope, .operation = ADMIT_CREATE, .object = body};
         if (r == 0)
-                r = registry_update(call, &update, &stored, NULL, &err);
+                r = admit(&admission, &err);
+        struct change change = {.compute = bind_pod, .context = body, .admitted = true};
+        if (r == 0)
+                r = registry_update(scope, &change, &stored, NULL, &err);
         if (r < 0)
                 respond_error(call, &err);
         else
@@ -234,119 +218,16 @@ static void serve_bindings(struct call *call)
                 respond_error(call, &err);
                 return;
         }
-        cx_copy_string(call->info.name, sizeof call->info.name, cx_json_string_or(body, "metadata.name", ""));
-        call->resource = cx_schema_resource("", "v1", "pods");
+        call->scope.name = cx_json_string_or(body, "metadata.name", "");
+        call->scope.resource = cx_schema_resource("", "v1", "pods");
+        call->scope.subresource = "binding";
         serve_binding(call);
-}
-
-// --- service account tokens ---
-
-static int bind_token(struct call *call, const json_t *body, struct token_request *request, json_t **ret_object,
-                      struct cx_error *err)
-{
-        const json_t *ref = cx_json_get(body, "spec.boundObjectRef");
-        const char *kind = cx_json_string(ref, "kind"), *name = cx_json_string(ref, "name");
-        if (!ref || json_is_null(ref))
-                return 0;
-        const char *resource = cx_streq(kind, "Pod")      ? "pods"
-                               : cx_streq(kind, "Secret") ? "secrets"
-                               : cx_streq(kind, "Node")   ? "nodes"
-                                                          : NULL;
-        if (!resource || !name)
-                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
-                                       "cannot bind token for serviceaccount \"%s\" to this "
-                                       "kind of object",
-                                       call->info.name);
-        const struct cx_resource *found = cx_schema_resource("", "v1", resource);
-        *ret_object = store_get_json(call->api->store, found, found->namespaced ? call->info.namespace : NULL, name);
-        const char *uid = cx_json_string(*ret_object, "metadata.uid"), *asked = cx_json_string(ref, "uid");
-        if (!uid) {
-                int r = cx_error_reason(err, CX_REASON_NOT_FOUND, "%s \"%s\" not found", resource, name);
-                cx_error_about(err, "", resource, name);
-                return r;
-        }
-        if (asked && *asked && strcmp(asked, uid) != 0)
-                return cx_error_reason(
-                        err, CX_REASON_CONFLICT,
-                        "the UID in the bound object reference (%s) does not match the UID in record. The "
-                        "object might have been deleted and then recreated",
-                        asked);
-        request->bound_kind = kind;
-        request->bound_name = name;
-        request->bound_uid = uid;
-        request->node_name = cx_json_string(*ret_object, "spec.nodeName");
-        return 0;
-}
-
-static int check_token_request(const struct call *call, const json_t *body, int64_t seconds, struct cx_error *err)
-{
-        CX_ERROR causes = CX_ERROR_INIT;
-        const char *name = cx_json_string_or(body, "metadata.name", "");
-        if (*name && strcmp(name, call->info.name) != 0)
-                cx_error_cause(&causes, "FieldValueInvalid", "metadata.name",
-                               "Invalid value: \"%s\": must match the service account name if specified", name);
-        if (seconds < 600)
-                cx_error_cause(&causes, "FieldValueInvalid", "spec.expirationSeconds",
-                               "Invalid value: %ld: may not specify a duration less than 10 minutes", (long)seconds);
-        if (seconds > INT64_C(1) << 32)
-                cx_error_cause(&causes, "FieldValueInvalid", "spec.expirationSeconds",
-                               "Invalid value: %ld: may not specify a duration larger than 2^32 seconds",
-                               (long)seconds);
-        return invalid("authentication.k8s.io", "TokenRequest", name, &causes, err);
-}
-
-static void serve_token(struct call *call)
-{
-        CX_ERROR err = CX_ERROR_INIT;
-        json_auto_t *body = NULL;
-        json_auto_t *bound = NULL;
-        CX_STRINGS audiences = CX_STRINGS_INIT;
-        CX_CLEANUP(cx_freep) char *token = NULL;
-        int64_t expires = 0;
-        int r = decode_body(call, cx_schema_kind("authentication.k8s.io", "v1", "TokenRequest"), &body, &err);
-        json_auto_t *account = store_get_json(call->api->store, call->resource, call->info.namespace, call->info.name);
-        if (r == 0 && !account)
-                r = call_not_found(call, call->info.name, &err);
-        struct token_request request = {.namespace = call->info.namespace,
-                                        .service_account = call->info.name,
-                                        .uid = cx_json_string(account, "metadata.uid"),
-                                        .audiences = &audiences,
-                                        .seconds = cx_json_int(body, "spec.expirationSeconds", 3600)};
-        const json_t *asked = cx_json_get(body, "spec.audiences");
-        for (size_t i = 0; i < json_array_size(asked); i++)
-                cx_strings_add(&audiences, cx_str(json_string_value(json_array_get(asked, i))));
-        for (size_t i = 0; !audiences.count && i < call->api->options.api_audiences.count; i++)
-                cx_strings_add(&audiences, call->api->options.api_audiences.items[i]);
-        if (r == 0)
-                r = check_token_request(call, body, request.seconds, &err);
-        int64_t most = call->api->options.service_account_max_token_expiration / CX_NS_PER_S;
-        if (most && request.seconds > most)
-                request.seconds = most;
-        if (r == 0)
-                r = bind_token(call, body, &request, &bound, &err);
-        if (r == 0)
-                r = token_issue(call->api->tokens, &request, &token, &expires, &err);
-        if (r < 0) {
-                respond_error(call, &err);
-                return;
-        }
-        char until[CX_TIME_TEXT];
-        cx_time_format(expires * CX_US_PER_S, until);
-        (void)cx_json_set(body, "status", json_pack("{s:s,s:s}", "token", token, "expirationTimestamp", until));
-        (void)cx_json_set(body, "spec.expirationSeconds", json_integer(request.seconds));
-        json_t *answered = json_array();
-        for (size_t i = 0; i < audiences.count; i++)
-                json_array_append_new(answered, json_string(audiences.items[i]));
-        (void)cx_json_set(body, "spec.audiences", answered);
-        (void)cx_json_set(body, "metadata.name", json_string(call->info.name));
-        (void)cx_json_set(body, "metadata.namespace", json_string(call->info.namespace));
-        respond_object(call, 201, cx_steal(&body));
 }
 
 // --- namespaces/finalize ---
 
-static int set_finalizers(void *context, struct call *call CX_UNUSED, const json_t *current, json_t **ret_object,
-                          struct cx_error *err CX_UNUSED)
+static int set_finalizers(void *context, const struct scope *scope CX_UNUSED, const json_t *current,
+                          json_t **ret_object, struct cx_error *err CX_UNUSED)
 {
         const json_t *body = context;
         json_t *object = json_deep_copy(current);
@@ -364,41 +245,37 @@ static void serve_finalize(struct call *call)
         CX_ERROR err = CX_ERROR_INIT;
         STORED *stored = NULL;
         json_auto_t *body = NULL;
-        int r = decode_body(call, call->resource->kind, &body, &err);
-        struct update update = {
-                .compute = set_finalizers, .context = body, .name = call->info.name, .subresource = "finalize"};
+        int r = decode_body(call, call->scope.resource->kind, &body, &err);
+        struct change change = {.compute = set_finalizers, .context = body};
         if (r == 0)
-                r = registry_update(call, &update, &stored, NULL, &err);
-        finish(call, r, &err, &stored);
+                r = registry_update(&call->scope, &change, &stored, NULL, &err);
+        if (r < 0)
+                respond_error(call, &err);
+        else
+                respond_stored(call, 200, cx_steal(&stored));
 }
 
 // --- table ---
 
 static const struct {
         const char *group, *resource, *subresource; // resource NULL: any
-        const char *verbs;
         void (*serve)(struct call *call);
 } served[] = {
-        {NULL, NULL, "scale", "get update patch", serve_scale},
-        {"", "pods", "binding", "create", serve_binding},
-        {"", "bindings", "", "create", serve_bindings},
-        {"", "pods", "eviction", "create", serve_eviction},
-        {"", "serviceaccounts", "token", "create", serve_token},
-        {"", "namespaces", "finalize", "update", serve_finalize},
+        {NULL, NULL, "scale", serve_scale},
+        {"", "pods", "binding", serve_binding},
+        {"", "bindings", NULL, serve_bindings},
+        {"", "pods", "eviction", serve_eviction},
+        {"", "serviceaccounts", "token", serve_token},
+        {"", "namespaces", "finalize", serve_finalize},
 };
 
 bool serve_subresource(struct call *call)
 {
-        for (size_t i = 0; i < CX_ARRAY_SIZE(served); i++) {
-                if (strcmp(served[i].subresource, call->info.subresource) != 0 ||
-                    (served[i].resource && (strcmp(served[i].resource, call->resource->resource) != 0 ||
-                                            strcmp(served[i].group, call->resource->group) != 0)))
-                        continue;
-                if (strstr(served[i].verbs, call->info.verb))
+        for (size_t i = 0; i < CX_ARRAY_SIZE(served); i++)
+                if (cx_streq(served[i].subresource, call->scope.subresource) &&
+                    (!served[i].resource || is_resource(call->scope.resource, served[i].group, served[i].resource))) {
                         served[i].serve(call);
-                else
-                        not_allowed(call);
-                return true;
-        }
+                        return true;
+                }
         return false;
 }

@@ -6,17 +6,6 @@
 #include "libcommon/schema/fields.h"
 
 #define BEFORE_FIRST_APPLY "before-first-apply"
-#define MAX_MANAGER 128
-
-char *managed_manager(const struct call *call)
-{
-        const char *given = cx_http_query(call->request, "fieldManager");
-        if (given && *given)
-                return cx_strdup(given);
-        const char *agent = cx_http_header(call->request, "User-Agent");
-        size_t length = agent ? strcspn(agent, "/") : 0;
-        return length ? cx_strndup(agent, length < MAX_MANAGER ? length : MAX_MANAGER) : cx_strdup("unknown");
-}
 
 // --- entries ---
 
@@ -25,13 +14,13 @@ static json_t *entries_of(const json_t *object)
         return cx_json_get(object, "metadata.managedFields");
 }
 
-static json_t *new_entry(const struct call *call, const char *manager, const char *operation, const char *subresource,
+static json_t *new_entry(const struct scope *scope, const char *manager, const char *operation, const char *subresource,
                          json_t *fields_steal)
 {
         char api_version[128], now[CX_TIME_TEXT];
         cx_time_format(cx_time_now(), now);
         json_t *entry = json_pack("{s:s,s:s,s:s,s:s,s:s,s:o}", "manager", manager, "operation", operation, "apiVersion",
-                                  cx_join_api_version(api_version, call->resource->group, call->resource->version),
+                                  cx_join_api_version(api_version, scope->resource->group, scope->resource->version),
                                   "time", now, "fieldsType", "FieldsV1", "fieldsV1", fields_steal);
         if (subresource)
                 json_object_set_new(entry, "subresource", json_string(subresource));
@@ -88,7 +77,7 @@ static void forget(json_t *fields, const char *const *names, size_t count)
 }
 
 // What nobody owns: identity, what the server keeps, and what the other endpoint of the object is for.
-static void strip(const struct call *call, json_t *fields, const char *subresource)
+static void strip(const struct scope *scope, json_t *fields, const char *subresource)
 {
         static const char *const top[] = {"f:apiVersion", "f:kind"};
         static const char *const meta[] = {
@@ -101,14 +90,15 @@ static void strip(const struct call *call, json_t *fields, const char *subresour
                 json_object_del(fields, "f:metadata");
         if (cx_streq(subresource, "status"))
                 json_object_del(fields, "f:spec");
-        else if (cx_resource_subresource(call->resource, "status"))
+        else if (cx_resource_subresource(scope->resource, "status"))
                 json_object_del(fields, "f:status");
 }
 
-static json_t *changed_fields(const struct call *call, const json_t *object, const json_t *old, const char *subresource)
+static json_t *changed_fields(const struct scope *scope, const json_t *object, const json_t *old,
+                              const char *subresource)
 {
-        json_t *fields = cx_fields_changed(call->resource->kind->type, object, old);
-        strip(call, fields, subresource);
+        json_t *fields = cx_fields_changed(scope->resource->kind->type, object, old);
+        strip(scope, fields, subresource);
         return fields;
 }
 
@@ -134,16 +124,17 @@ static void drop_empty(json_t *entries)
 
 // --- writes that are no apply ---
 
-void managed_update(struct call *call, json_t *object, const json_t *old, const char *subresource)
+void managed_update(const struct scope *scope, json_t *object, const json_t *old)
 {
+        const char *subresource = scope->subresource;
         json_t *stored = entries_of(object);
         if (!json_array_size(stored))
                 return;
         json_auto_t *entries = json_deep_copy(stored);
-        json_auto_t *fields = changed_fields(call, object, old, subresource);
-        json_auto_t *gone = changed_fields(call, old, object, subresource); // with what only has another value
+        json_auto_t *fields = changed_fields(scope, object, old, subresource);
+        json_auto_t *gone = changed_fields(scope, old, object, subresource); // with what only has another value
         json_auto_t *lost = cx_fields_minus(gone, fields);
-        CX_CLEANUP(cx_freep) char *manager = managed_manager(call);
+        const char *manager = scope->manager;
         json_t *own = find_entry(entries, manager, "Update", subresource);
         for (size_t i = 0; i < json_array_size(entries); i++) {
                 json_t *entry = json_array_get(entries, i);
@@ -153,7 +144,7 @@ void managed_update(struct call *call, json_t *object, const json_t *old, const 
         if (own)
                 set_fields(own, cx_fields_union(json_object_get(own, "fieldsV1"), fields), true);
         else if (!cx_fields_empty(fields))
-                json_array_append_new(entries, new_entry(call, manager, "Update", subresource, json_incref(fields)));
+                json_array_append_new(entries, new_entry(scope, manager, "Update", subresource, json_incref(fields)));
         drop_empty(entries);
         json_object_set(json_object_get(object, "metadata"), "managedFields", entries);
 }
@@ -255,16 +246,16 @@ static void add_applied(json_t *entries, json_t *entry_steal)
         json_array_insert_new(entries, at, entry_steal);
 }
 
-int managed_apply(struct call *call, const json_t *live, const json_t *config, const char *manager, bool force,
-                  json_t **ret_object, struct cx_error *err)
+int managed_apply(const struct scope *scope, const json_t *live, const json_t *config, bool force, json_t **ret_object,
+                  struct cx_error *err)
 {
-        const struct cx_type *type = call->resource->kind->type;
-        const char *subresource = call->subresource ? call->subresource->name : NULL;
+        const struct cx_type *type = scope->resource->kind->type;
+        const char *subresource = scope->subresource, *manager = scope->manager;
         json_auto_t *fields = NULL;
         int r = cx_fields_of(type, config, true, &fields, err);
         if (r < 0)
                 return r;
-        strip(call, fields, subresource);
+        strip(scope, fields, subresource);
         json_t *stored = entries_of(live);
         json_auto_t *entries = stored ? json_deep_copy(stored) : json_array();
         if (live && !json_array_size(stored)) {
@@ -273,8 +264,8 @@ int managed_apply(struct call *call, const json_t *live, const json_t *config, c
                 if (r < 0)
                         return r;
                 json_object_del(all, "f:status");
-                strip(call, all, subresource);
-                json_array_append_new(entries, new_entry(call, BEFORE_FIRST_APPLY, "Update", NULL, json_incref(all)));
+                strip(scope, all, subresource);
+                json_array_append_new(entries, new_entry(scope, BEFORE_FIRST_APPLY, "Update", NULL, json_incref(all)));
         }
         json_t *own = find_entry(entries, manager, "Apply", subresource);
         json_auto_t *merged = live ? cx_fields_merge(type, live, config) : json_deep_copy(config);
@@ -284,14 +275,14 @@ int managed_apply(struct call *call, const json_t *live, const json_t *config, c
                 json_decref(merged);
                 merged = pruned;
         }
-        json_auto_t *changed = live ? changed_fields(call, merged, live, subresource) : json_object();
+        json_auto_t *changed = live ? changed_fields(scope, merged, live, subresource) : json_object();
         r = settle_conflicts(entries, own, changed, force, err);
         if (r < 0)
                 return r;
         if (own)
                 set_fields(own, json_incref(fields), true);
         else
-                add_applied(entries, new_entry(call, manager, "Apply", subresource, json_incref(fields)));
+                add_applied(entries, new_entry(scope, manager, "Apply", subresource, json_incref(fields)));
         drop_empty(entries);
         json_object_set(cx_json_object_at(merged, "metadata"), "managedFields", entries);
         *ret_object = cx_steal(&merged);

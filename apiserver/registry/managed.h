@@ -4,18 +4,15 @@
 // does for objects from before its time; writes to other objects cost nothing.
 #pragma once
 
-#include "apiserver/apiserver.h"
+#include "apiserver/request/scope.h"
 
-// The name that a writer goes by: `fieldManager`, or the first part of its User-Agent. Owned by the caller.
-char *managed_manager(const struct call *call);
-
-// For a write that is no apply: the request's managedFields count when they are an empty list (ownership is forgotten) or
+// For a write that is not an apply: the request's managedFields count when they are an empty list (ownership is forgotten) or
 // a well-formed list; else what is stored stays.
 void managed_keep(json_t *metadata, const json_t *old_metadata);
-// What the write has changed is the writer's from now on.
-void managed_update(struct call *call, json_t *object, const json_t *old, const char *subresource);
+// What the write has changed belongs to the scope's manager from now on.
+void managed_update(const struct scope *scope, json_t *object, const json_t *old);
 
-// The object that follows when `config` is applied to `live` (NULL: there is none), with its managedFields. Conflicts with
+// The object that follows when the scope's manager applies `config` to `live` (NULL: there is none), with its managedFields. Conflicts with
 // other owners are an error (409, a cause a field) unless `force`.
-int managed_apply(struct call *call, const json_t *live, const json_t *config, const char *manager, bool force,
-                  json_t **ret_object, struct cx_error *err) CX_CHECK;
+int managed_apply(const struct scope *scope, const json_t *live, const json_t *config, bool force, json_t **ret_object,
+                  struct cx_error *err) CX_CHECK;

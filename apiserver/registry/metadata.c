@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/registry/metadata.h"
 
-#include "apiserver/registry/managed.h"
+#include "apiserver/request/errors.h"
+#include "apiserver/request/object.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -9,22 +10,7 @@
 #define SUFFIX_LENGTH 5
 #define MAX_GENERATED 63
 
-bool resource_has_status(const struct cx_resource *resource)
-{
-        return cx_resource_subresource(resource, "status") != NULL;
-}
-
-bool has_finalizers(const json_t *object)
-{
-        return cx_json_count(object, "metadata.finalizers") > 0;
-}
-
-bool is_being_deleted(const json_t *object)
-{
-        return cx_json_get(object, "metadata.deletionTimestamp") != NULL;
-}
-
-static int set_name(struct call *call, json_t *metadata, struct cx_error *err)
+static int set_name(const struct scope *scope, json_t *metadata, struct cx_error *err)
 {
         const char *name = cx_json_string(metadata, "name"), *base = cx_json_string(metadata, "generateName");
         if (name && *name)
@@ -33,7 +19,7 @@ static int set_name(struct call *call, json_t *metadata, struct cx_error *err)
                 CX_ERROR causes = CX_ERROR_INIT;
                 cx_error_cause(&causes, "FieldValueRequired", "metadata.name",
                                "Required value: name or generateName is required");
-                return call_invalid(call, "", &causes, err);
+                return object_invalid(scope->resource->kind->group, scope->resource->kind->kind, "", &causes, err);
         }
         char suffix[SUFFIX_LENGTH + 1];
         cx_random_suffix(suffix, SUFFIX_LENGTH);
@@ -44,22 +30,22 @@ static int set_name(struct call *call, json_t *metadata, struct cx_error *err)
         return 0;
 }
 
-static int set_namespace(struct call *call, json_t *metadata, struct cx_error *err)
+static int set_namespace(const struct scope *scope, json_t *metadata, struct cx_error *err)
 {
         const char *given = cx_json_string(metadata, "namespace");
-        if (!call->resource->namespaced) {
+        if (!scope->resource->namespaced) {
                 json_object_del(metadata, "namespace");
                 return 0;
         }
-        if (given && *given && strcmp(given, call->info.namespace) != 0)
+        if (given && *given && strcmp(given, scope->namespace) != 0)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "the namespace of the provided object does not match the namespace sent on the "
                                        "request");
-        json_object_set_new(metadata, "namespace", json_string(call->info.namespace));
+        json_object_set_new(metadata, "namespace", json_string(scope->namespace));
         return 0;
 }
 
-int metadata_prepare_create(struct call *call, json_t *object, struct cx_error *err)
+int metadata_begin_create(const struct scope *scope, json_t *object, struct cx_error *err)
 {
         static const char *const owned[] = {"uid",      "creationTimestamp",          "deletionTimestamp",
                                             "selfLink", "deletionGracePeriodSeconds", "generation"};
@@ -71,11 +57,15 @@ int metadata_prepare_create(struct call *call, json_t *object, struct cx_error *
         json_object_del(metadata, "resourceVersion");
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
                 json_object_del(metadata, owned[i]);
-        if (!call->applying)
-                json_object_del(metadata, "managedFields");
-        int r = set_namespace(call, metadata, err);
+        return set_namespace(scope, metadata, err);
+}
+
+int metadata_complete_create(const struct scope *scope, json_t *object, struct cx_error *err)
+{
+        json_t *metadata = cx_json_object_at(object, "metadata");
+        int r = set_namespace(scope, metadata, err);
         if (r == 0)
-                r = set_name(call, metadata, err);
+                r = set_name(scope, metadata, err);
         if (r < 0)
                 return r;
         char uid[CX_UID_TEXT], now[CX_TIME_TEXT];
@@ -83,7 +73,7 @@ int metadata_prepare_create(struct call *call, json_t *object, struct cx_error *
         cx_time_format(cx_time_now(), now);
         json_object_set_new(metadata, "uid", json_string(uid));
         json_object_set_new(metadata, "creationTimestamp", json_string(now));
-        if (call->resource->generation != CX_GENERATION_NONE)
+        if (scope->resource->generation != CX_GENERATION_NONE)
                 json_object_set_new(metadata, "generation", json_integer(1));
         return 0;
 }
@@ -138,14 +128,10 @@ static void keep_all_but_status(json_t *object, const json_t *old)
         json_object_update(object, result);
 }
 
-int metadata_prepare_update(struct call *call, json_t *object, const json_t *old, const char *subresource,
-                            struct cx_error *err)
+int metadata_begin_update(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err)
 {
-        static const char *const owned[] = {"uid",        "creationTimestamp",          "deletionTimestamp",
-                                            "generation", "deletionGracePeriodSeconds", "generateName"};
         json_t *metadata = cx_json_object_at(object, "metadata");
-        const json_t *old_metadata = json_object_get(old, "metadata");
-        int r = set_namespace(call, metadata, err);
+        int r = set_namespace(scope, metadata, err);
         if (r < 0)
                 return r;
         const char *name = cx_json_string(old, "metadata.name"), *asked = cx_json_string(metadata, "name");
@@ -153,51 +139,47 @@ int metadata_prepare_update(struct call *call, json_t *object, const json_t *old
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "the name of the object (%s) does not match the name on the URL (%s)", asked,
                                        name);
-        const char *uid = cx_json_string(metadata, "uid"), *old_uid = cx_json_string(old_metadata, "uid");
-        if (uid && *uid && !cx_streq(uid, old_uid)) {
-                char resource[512];
-                qualified_resource(call->resource, resource);
-                return cx_error_reason(err, CX_REASON_CONFLICT,
-                                       "Operation cannot be fulfilled on %s \"%s\": StorageError: invalid object: "
-                                       "Precondition failed: UID in precondition: %s, UID in object meta: %s",
-                                       resource, name, uid, cx_str(old_uid));
-        }
-        json_object_set(metadata, "name", json_object_get(old_metadata, "name"));
+        const char *uid = cx_json_string(metadata, "uid"), *old_uid = cx_json_string(old, "metadata.uid");
+        if (!uid || !*uid || cx_streq(uid, old_uid))
+                return 0;
+        CX_CLEANUP(cx_freep)
+        char *why = cx_sprintf("StorageError: invalid object: Precondition failed: UID in precondition: %s, UID in "
+                               "object meta: %s",
+                               uid, cx_str(old_uid));
+        return object_conflict(scope->resource, name, why, err);
+}
+
+int metadata_complete_update(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err)
+{
+        static const char *const owned[] = {"name",
+                                            "uid",
+                                            "creationTimestamp",
+                                            "deletionTimestamp",
+                                            "generation",
+                                            "deletionGracePeriodSeconds",
+                                            "generateName"};
+        json_t *metadata = cx_json_object_at(object, "metadata");
+        int r = set_namespace(scope, metadata, err);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
-                keep(metadata, old_metadata, owned[i]);
-        if (!call->applying)
-                managed_keep(metadata, old_metadata);
+                keep(metadata, json_object_get(old, "metadata"), owned[i]);
         json_object_del(metadata, "selfLink");
-        if (cx_streq(subresource, "status") || cx_streq(subresource, "approval"))
+        if (cx_streq(scope->subresource, "status") || cx_streq(scope->subresource, "approval"))
                 keep_all_but_status(object, old);
-        else if (!subresource && resource_has_status(call->resource))
+        else if (!scope->subresource && resource_has_status(scope->resource))
                 keep(object, old, "status");
-        const json_t *generation = json_object_get(old_metadata, "generation");
-        // KEP-5067: a pod that gets its node is as it was asked for.
-        bool changed = !same_but_metadata_and_status(object, old) ||
-                       (!subresource && call->resource->generation == CX_GENERATION_ANNOTATIONS &&
-                        !same_annotations(object, old));
-        if (generation && !cx_streq(subresource, "binding") && changed)
-                json_object_set_new(json_object_get(object, "metadata"), "generation",
-                                    json_integer(json_integer_value(generation) + 1));
         return 0;
 }
 
-int call_invalid(const struct call *call, const char *name, struct cx_error *causes, struct cx_error *err)
+void metadata_count_generation(const struct scope *scope, json_t *object, const json_t *old)
 {
-        if (!causes->n_causes)
-                return 0;
-        CX_BUF text = CX_BUF_INIT_MAX(65536);
-        const struct cx_kind *kind = call->resource->kind;
-        cx_buf_printf(&text, "%s%s%s \"%s\" is invalid: %s", kind->kind, *kind->group ? "." : "", kind->group,
-                      cx_str(name), causes->n_causes > 1 ? "[" : "");
-        for (size_t i = 0; i < causes->n_causes; i++)
-                cx_buf_printf(&text, "%s%s: %s", i ? ", " : "", cx_str(causes->causes[i].field),
-                              causes->causes[i].message);
-        cx_buf_add(&text, causes->n_causes > 1 ? "]" : "");
-        int r = cx_error_reason(err, CX_REASON_INVALID, "%s", text.data);
-        cx_error_about(err, kind->group, kind->kind, name);
-        for (size_t i = 0; err && i < causes->n_causes; i++)
-                cx_error_cause(err, causes->causes[i].reason, causes->causes[i].field, "%s", causes->causes[i].message);
-        return r;
+        const json_t *generation = cx_json_get(old, "metadata.generation");
+        // KEP-5067: a pod that gets its node is as it was asked for.
+        bool changed = !same_but_metadata_and_status(object, old) ||
+                       (!scope->subresource && scope->resource->generation == CX_GENERATION_ANNOTATIONS &&
+                        !same_annotations(object, old));
+        if (generation && changed && !cx_streq(scope->subresource, "binding"))
+                json_object_set_new(json_object_get(object, "metadata"), "generation",
+                                    json_integer(json_integer_value(generation) + 1));
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules of ObjectMeta that hold for every kind.
+// The rules of ObjectMeta that hold for every kind. `begin` comes before mutating admission and refuses what the request
+// has wrong, `complete` after it: what clients and plugins may not choose is as the server has it.
 #pragma once
 
-#include "apiserver/apiserver.h"
+#include "apiserver/request/scope.h"
 
-// Fills what the server owns in a new object; makes a name from generateName.
-int metadata_prepare_create(struct call *call, json_t *object, struct cx_error *err) CX_CHECK;
-// Keeps what clients may not change; bumps generation when anything but metadata and status differs.
-int metadata_prepare_update(struct call *call, json_t *object, const json_t *old, const char *subresource,
-                            struct cx_error *err) CX_CHECK;
-bool resource_has_status(const struct cx_resource *resource);
-bool has_finalizers(const json_t *object);
-bool is_being_deleted(const json_t *object);
-// Turns collected causes into one Invalid error; 0 when there are none.
-int call_invalid(const struct call *call, const char *name, struct cx_error *causes, struct cx_error *err) CX_CHECK;
+int metadata_begin_create(const struct scope *scope, json_t *object, struct cx_error *err) CX_CHECK;
+// Makes a name from generateName, uid and time.
+int metadata_complete_create(const struct scope *scope, json_t *object, struct cx_error *err) CX_CHECK;
+int metadata_begin_update(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err) CX_CHECK;
+// Leaves to a subresource what is its own to change, and to the object the rest.
+int metadata_complete_update(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err)
+        CX_CHECK;
+// One more when anything but metadata and status differs.
+void metadata_count_generation(const struct scope *scope, json_t *object, const json_t *old);

@@ -167,6 +167,12 @@ json_t *stored_parse(const struct stored *object)
         return json_loadb(object->json, object->length, 0, NULL);
 }
 
+bool stored_is_being_deleted(const struct stored *object)
+{
+        struct cx_slice json = {object->json, object->length};
+        return cx_scan_path(cx_scan_path(json, "metadata"), "deletionTimestamp").data != NULL;
+}
+
 const char *stored_label(const struct stored *object, const char *key)
 {
         for (size_t i = 0; i < object->n_labels; i++)

@@ -40,6 +40,7 @@ CX_DEFINE_CLEANUP(struct stored, stored_unrefp, stored_unref)
 #define STORED CX_CLEANUP(stored_unrefp) struct stored
 
 json_t *stored_parse(const struct stored *object); // new reference
+bool stored_is_being_deleted(const struct stored *object);
 const char *stored_label(const struct stored *object, const char *key);
 const char *stored_field(const struct cx_resource *resource, const struct stored *object, const char *name);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/strategy/allocator.h"
 
+#include "apiserver/request/write.h"
+#include "libcommon/base/flags.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
@@ -11,67 +13,125 @@
 #define PORT_PREFIX "/registry/ranges/nodeports/"
 #define TRIES 128
 
+struct allocator {
+        const char *range;      // as the flag says it
+        uint32_t network, mask; // host order
+        int first_port, last_port;
+        int64_t repair_revision; // store's revision at the last repair
+};
+
+static int parse_network(const char *text, struct allocator *allocator, struct cx_error *err)
+{
+        const char *slash = strchr(text, '/');
+        CX_CLEANUP(cx_freep) char *address = cx_strndup(text, slash ? (size_t)(slash - text) : strlen(text));
+        struct in_addr parsed;
+        int64_t bits;
+        if (!slash || inet_pton(AF_INET, address, &parsed) != 1 || cx_parse_int(slash + 1, 8, 28, &bits) < 0)
+                return cx_error_set(err, -EINVAL,
+                                    "--service-cluster-ip-range: \"%s\" must be an IPv4 network, /8 to /28", text);
+        allocator->range = text;
+        allocator->mask = 0xffffffffu << (32 - bits);
+        allocator->network = ntohl(parsed.s_addr) & allocator->mask;
+        return 0;
+}
+
+static int parse_ports(const char *text, struct allocator *allocator, struct cx_error *err)
+{
+        const char *dash = strchr(text, '-');
+        CX_CLEANUP(cx_freep) char *first = cx_strndup(text, dash ? (size_t)(dash - text) : strlen(text));
+        int64_t from, to;
+        if (!dash || cx_parse_int(first, 1, 65535, &from) < 0 || cx_parse_int(dash + 1, from, 65535, &to) < 0)
+                return cx_error_set(err, -EINVAL, "--service-node-port-range: \"%s\" must be like 30000-32767", text);
+        allocator->first_port = (int)from;
+        allocator->last_port = (int)to;
+        return 0;
+}
+
+int allocator_new(const struct apiserver_options *options, struct allocator **ret_allocator, struct cx_error *err)
+{
+        struct allocator *allocator = cx_alloc(sizeof *allocator);
+        int r = parse_network(options->service_cluster_ip_range, allocator, err);
+        if (r == 0)
+                r = parse_ports(options->service_node_port_range, allocator, err);
+        if (r < 0) {
+                allocator_free(allocator);
+                return r;
+        }
+        *ret_allocator = allocator;
+        return 0;
+}
+
+void allocator_free(struct allocator *allocator)
+{
+        free(allocator);
+}
+
+// --- addresses ---
+
 static const struct cx_resource *addresses(void)
 {
         return cx_schema_resource("networking.k8s.io", "v1", "ipaddresses");
 }
 
-// --- addresses ---
-
-static bool in_network(const struct apiserver *api, uint32_t address)
+void allocator_first_address(const struct allocator *allocator, char to[16])
 {
-        return (address & api->service_mask) == api->service_network;
+        struct in_addr address = {.s_addr = htonl(allocator->network + 1)};
+        inet_ntop(AF_INET, &address, to, 16);
 }
 
-static int take_address(struct apiserver *api, const char *address, const char *namespace, const char *service,
-                        struct cx_error *err)
+static bool is_reserved(const struct allocator *allocator, const char *address, const struct holder *holder)
 {
-        char uid[CX_UID_TEXT], now[CX_TIME_TEXT];
-        cx_random_uid(uid);
-        cx_time_format(cx_time_now(), now);
-        json_auto_t *object = json_pack(
-                "{s:s,s:s,s:{s:s,s:s,s:s,s:{s:s,s:s}},s:{s:{s:s,s:s,s:s,s:s}}}", "kind", "IPAddress", "apiVersion",
-                "networking.k8s.io/v1", "metadata", "name", address, "uid", uid, "creationTimestamp", now, "labels",
-                "ipaddress.kubernetes.io/ip-family", "IPv4", "ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io",
-                "spec", "parentRef", "group", "", "resource", "services", "namespace", namespace, "name", service);
-        return store_put(api->store, addresses(), NULL, address, object, 0, 0, NULL, err);
+        char first[16];
+        allocator_first_address(allocator, first);
+        return strcmp(address, first) == 0 && cx_streq(holder->namespace, "default") &&
+               cx_streq(holder->name, "kubernetes");
 }
 
-static bool holds_address(struct apiserver *api, const char *address, const char *namespace, const char *service)
+json_t *address_object(const char *address, const struct holder *holder)
 {
-        json_auto_t *object = store_get_json(api->store, addresses(), NULL, address);
-        return cx_streq(cx_json_string(object, "spec.parentRef.namespace"), namespace) &&
-               cx_streq(cx_json_string(object, "spec.parentRef.name"), service);
+        return json_pack("{s:s,s:s,s:{s:s,s:{s:s,s:s}},s:{s:{s:s,s:s,s:s,s:s}}}", "kind", "IPAddress", "apiVersion",
+                         "networking.k8s.io/v1", "metadata", "name", address, "labels",
+                         "ipaddress.kubernetes.io/ip-family", "IPv4", "ipaddress.kubernetes.io/managed-by",
+                         "ipallocator.k8s.io", "spec", "parentRef", "group", "", "resource", "services", "namespace",
+                         holder->namespace, "name", holder->name);
 }
 
-int allocate_address(struct apiserver *api, const char *address, const char *namespace, const char *service,
-                     struct cx_error *err)
+static int take_address(struct apiserver *api, const char *address, const struct holder *holder, struct cx_error *err)
 {
+        struct scope scope = scope_own(api, addresses(), NULL, address);
+        STORED *stored = NULL;
+        return api->writes->create(&scope, address_object(address, holder), &stored, err);
+}
+
+int allocate_address(struct apiserver *api, const char *address, const struct holder *holder, struct cx_error *err)
+{
+        const struct allocator *a = api->allocator;
         struct in_addr parsed;
         CX_ERROR why = CX_ERROR_INIT;
-        if (inet_pton(AF_INET, address, &parsed) != 1 || !in_network(api, ntohl(parsed.s_addr)))
+        if (inet_pton(AF_INET, address, &parsed) != 1 || (ntohl(parsed.s_addr) & a->mask) != a->network)
                 return cx_error_reason(err, CX_REASON_INVALID,
                                        "failed to allocate IP %s: the provided IP (%s) is not in the valid range. The "
                                        "range of valid IPs is %s",
-                                       address, address, api->options.service_cluster_ip_range);
-        int r = take_address(api, address, namespace, service, &why);
+                                       address, address, a->range);
+        if (is_reserved(a, address, holder))
+                return 0;
+        int r = take_address(api, address, holder, &why);
         if (cx_error_is(&why, CX_REASON_ALREADY_EXISTS))
                 return cx_error_reason(err, CX_REASON_INVALID,
                                        "failed to allocate IP %s: provided IP is already allocated", address);
         return r < 0 ? cx_error_move(err, &why) : 0;
 }
 
-int allocate_any_address(struct apiserver *api, const char *namespace, const char *service, char to[16],
-                         struct cx_error *err)
+int allocate_any_address(struct apiserver *api, const struct holder *holder, char to[16], struct cx_error *err)
 {
-        uint32_t size = ~api->service_mask;
+        const struct allocator *a = api->allocator;
         for (int i = 0; i < TRIES; i++) {
                 // Neither the network's own address, nor the first (the apiserver's service), nor broadcast.
-                uint32_t offset = 2 + (uint32_t)cx_random_below(size - 2);
-                struct in_addr address = {.s_addr = htonl(api->service_network + offset)};
+                uint32_t offset = 2 + (uint32_t)cx_random_below(~a->mask - 2);
+                struct in_addr address = {.s_addr = htonl(a->network + offset)};
                 CX_ERROR why = CX_ERROR_INIT;
                 inet_ntop(AF_INET, &address, to, 16);
-                int r = take_address(api, to, namespace, service, &why);
+                int r = take_address(api, to, holder, &why);
                 if (r == 0)
                         return 0;
                 if (!cx_error_is(&why, CX_REASON_ALREADY_EXISTS))
@@ -80,47 +140,63 @@ int allocate_any_address(struct apiserver *api, const char *namespace, const cha
         return cx_error_reason(err, CX_REASON_INTERNAL, "failed to allocate a serviceIP: range is full");
 }
 
-void release_address(struct apiserver *api, const char *address, const char *namespace, const char *service)
+void release_address(struct apiserver *api, const char *address, const struct holder *holder)
 {
-        STORED *stored = store_get(api->store, addresses(), NULL, address);
-        CX_ERROR err = CX_ERROR_INIT;
-        if (!stored || !holds_address(api, address, namespace, service))
+        json_auto_t *object = store_get_json(api->store, addresses(), NULL, address);
+        if (is_reserved(api->allocator, address, holder) ||
+            !cx_streq(cx_json_string(object, "spec.parentRef.namespace"), holder->namespace) ||
+            !cx_streq(cx_json_string(object, "spec.parentRef.name"), holder->name))
                 return;
-        if (store_delete(api->store, addresses(), NULL, address, stored->revision, NULL, &err) < 0)
+        struct scope scope = scope_own(api, addresses(), NULL, address);
+        CX_CLEANUP(delete_options_release) struct delete_options options = DELETE_OPTIONS_INIT;
+        options.uid = cx_strdup(cx_json_string(object, "metadata.uid"));
+        STORED *left = NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        if (api->writes->remove(&scope, &options, &left, NULL, &err) < 0 && !cx_error_is(&err, CX_REASON_NOT_FOUND))
                 cx_err(&err, "Cannot give back a cluster IP; the repair loop will", "address", address);
 }
 
 // --- ports ---
 
-static int take_port(struct apiserver *api, int port, const char *namespace, const char *service, struct cx_error *err)
+static char *port_key(int port)
 {
-        CX_CLEANUP(cx_freep) char *key = cx_sprintf(PORT_PREFIX "%d", port);
-        CX_CLEANUP(cx_freep) char *holder = cx_sprintf("%s/%s", namespace, service);
-        return cx_etcd_put(api->etcd, key, holder, strlen(holder), 0, 0, NULL, NULL, err);
+        return cx_sprintf(PORT_PREFIX "%d", port);
 }
 
-int allocate_port(struct apiserver *api, int port, const char *namespace, const char *service, struct cx_error *err)
+static char *port_value(const struct holder *holder)
 {
+        return cx_sprintf("%s/%s", holder->namespace, holder->name);
+}
+
+static int take_port(struct apiserver *api, int port, const struct holder *holder, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *key = port_key(port);
+        CX_CLEANUP(cx_freep) char *value = port_value(holder);
+        return cx_etcd_put(api->etcd, key, value, strlen(value), 0, 0, NULL, NULL, err);
+}
+
+int allocate_port(struct apiserver *api, int port, const struct holder *holder, struct cx_error *err)
+{
+        const struct allocator *a = api->allocator;
         CX_ERROR why = CX_ERROR_INIT;
-        if (port < api->node_port_first || port > api->node_port_last)
+        if (port < a->first_port || port > a->last_port)
                 return cx_error_reason(err, CX_REASON_INVALID,
                                        "provided port is not in the valid range. The range of valid ports is %d-%d",
-                                       api->node_port_first, api->node_port_last);
-        int r = take_port(api, port, namespace, service, &why);
+                                       a->first_port, a->last_port);
+        int r = take_port(api, port, holder, &why);
         if (cx_error_is(&why, CX_REASON_CONFLICT))
                 return cx_error_reason(err, CX_REASON_INVALID, "provided port is already allocated");
         return r < 0 ? cx_error_move(err, &why) : 0;
 }
 
-int allocate_any_port(struct apiserver *api, const char *namespace, const char *service, int *ret_port,
-                      struct cx_error *err)
+int allocate_any_port(struct apiserver *api, const struct holder *holder, int *ret_port, struct cx_error *err)
 {
-        int count = api->node_port_last - api->node_port_first + 1;
-        int start = (int)cx_random_below((uint64_t)count);
+        const struct allocator *a = api->allocator;
+        int count = a->last_port - a->first_port + 1, start = (int)cx_random_below((uint64_t)count);
         for (int i = 0; i < count; i++) {
-                int port = api->node_port_first + (start + i) % count;
+                int port = a->first_port + (start + i) % count;
                 CX_ERROR why = CX_ERROR_INIT;
-                if (take_port(api, port, namespace, service, &why) == 0) {
+                if (take_port(api, port, holder, &why) == 0) {
                         *ret_port = port;
                         return 0;
                 }
@@ -130,14 +206,14 @@ int allocate_any_port(struct apiserver *api, const char *namespace, const char *
         return cx_error_reason(err, CX_REASON_INTERNAL, "failed to allocate a nodePort: range is full");
 }
 
-void release_port(struct apiserver *api, int port, const char *namespace, const char *service)
+void release_port(struct apiserver *api, int port, const struct holder *holder)
 {
-        CX_CLEANUP(cx_freep) char *key = cx_sprintf(PORT_PREFIX "%d", port);
-        CX_CLEANUP(cx_freep) char *holder = cx_sprintf("%s/%s", namespace, service);
+        CX_CLEANUP(cx_freep) char *key = port_key(port);
+        CX_CLEANUP(cx_freep) char *value = port_value(holder);
         struct cx_etcd_kv kv = {0};
         CX_ERROR err = CX_ERROR_INIT;
         int r = cx_etcd_get(api->etcd, key, &kv, NULL, &err);
-        if (r == 0 && cx_streq(kv.value, holder))
+        if (r == 0 && cx_streq(kv.value, value))
                 r = cx_etcd_delete(api->etcd, key, kv.mod_revision, NULL, NULL, &err);
         if (r < 0 && !cx_error_is(&err, CX_REASON_NOT_FOUND))
                 cx_err(&err, "Cannot give back a node port; the repair loop will", "port", CX_INT(port));
@@ -147,27 +223,26 @@ void release_port(struct apiserver *api, int port, const char *namespace, const 
 // --- repair ---
 
 struct held_ports {
-        struct apiserver *api;
+        const struct allocator *allocator;
         struct cx_strings ports, holders;
 };
 
 static void note_port(void *context, struct cx_etcd_kv *kv)
 {
         struct held_ports *held = context;
-        if (kv->mod_revision > held->api->repair_revision)
+        if (kv->mod_revision > held->allocator->repair_revision)
                 return; // its service may be about to be written
         cx_strings_add(&held->ports, kv->key + strlen(PORT_PREFIX));
         cx_strings_add(&held->holders, kv->value);
 }
 
 // Does the service (still) use the address or port? Asked of etcd: the cache may lag behind a creation.
-static bool service_uses(struct apiserver *api, const char *namespace, const char *name, const char *address,
-                         int64_t port)
+static bool service_uses(struct apiserver *api, const struct holder *holder, const char *address, int64_t port)
 {
         STORED *stored = NULL;
         CX_ERROR err = CX_ERROR_INIT;
         const struct cx_resource *services = cx_schema_resource("", "v1", "services");
-        if (store_read(api->store, services, namespace, name, &stored, &err) < 0)
+        if (store_read(api->store, services, holder->namespace, holder->name, &stored, &err) < 0)
                 return !cx_error_is(&err, CX_REASON_NOT_FOUND); // not known: keep
         json_auto_t *service = stored_parse(stored);
         if (address)
@@ -193,19 +268,20 @@ static void repair_addresses(struct apiserver *api)
         cache_list(store_cache(api->store, addresses()), &all, &list);
         for (size_t i = 0; i < list.count; i++) {
                 json_auto_t *object = stored_parse(list.items[i]);
-                const char *namespace = cx_json_string_or(object, "spec.parentRef.namespace", "");
-                const char *name = cx_json_string_or(object, "spec.parentRef.name", "");
+                struct holder holder = {cx_json_string_or(object, "spec.parentRef.namespace", ""),
+                                        cx_json_string_or(object, "spec.parentRef.name", "")};
                 // A young one may belong to a service that is being written right now.
-                if (is_young(object) || service_uses(api, namespace, name, list.items[i]->name, 0))
+                if (is_young(object) || service_uses(api, &holder, list.items[i]->name, 0) ||
+                    is_reserved(api->allocator, list.items[i]->name, &holder))
                         continue;
                 cx_info("Giving back a cluster IP whose service is gone", "address", list.items[i]->name);
-                release_address(api, list.items[i]->name, namespace, name);
+                release_address(api, list.items[i]->name, &holder);
         }
 }
 
 static void repair_ports(struct apiserver *api)
 {
-        struct held_ports held = {.api = api};
+        struct held_ports held = {.allocator = api->allocator};
         CX_ERROR err = CX_ERROR_INIT;
         if (cx_etcd_range(api->etcd, PORT_PREFIX, "/registry/ranges/nodeports0", 0, 0, note_port, &held, NULL, NULL,
                           &err) < 0)
@@ -216,8 +292,9 @@ static void repair_ports(struct apiserver *api)
                 if (!slash || cx_parse_int(held.ports.items[i], 1, 65535, &port) < 0)
                         continue;
                 *slash = '\0';
-                if (!service_uses(api, held.holders.items[i], slash + 1, NULL, port))
-                        release_port(api, (int)port, held.holders.items[i], slash + 1);
+                struct holder holder = {held.holders.items[i], slash + 1};
+                if (!service_uses(api, &holder, NULL, port))
+                        release_port(api, (int)port, &holder);
         }
         cx_strings_release(&held.ports);
         cx_strings_release(&held.holders);
@@ -227,7 +304,7 @@ void allocator_repair(struct apiserver *api)
 {
         int64_t revision = store_revision(api->store);
         repair_addresses(api);
-        if (api->repair_revision)
+        if (api->allocator->repair_revision)
                 repair_ports(api);
-        api->repair_revision = revision;
+        api->allocator->repair_revision = revision;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The smaller kinds of the core group and their like: namespaces, nodes, config maps, secrets, events, leases, endpoints,
 // volumes and claims, priority classes, certificate signing requests.
-#include "apiserver/registry/metadata.h"
+#include "apiserver/request/errors.h"
 #include "apiserver/strategy/strategy.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/base64.h"
@@ -18,7 +18,7 @@ static void keep(json_t *to, const json_t *from, const char *key)
 
 // --- namespaces ---
 
-static int create_namespace(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+static int create_namespace(const struct scope *scope CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         json_object_set_new(object, "spec", json_pack("{s:[s]}", "finalizers", "kubernetes"));
         json_object_set_new(object, "status", json_pack("{s:s}", "phase", "Active"));
@@ -28,10 +28,10 @@ static int create_namespace(struct call *call CX_UNUSED, json_t *object, struct 
         return 0;
 }
 
-static int update_namespace(struct call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+static int update_namespace(const struct scope *scope CX_UNUSED, json_t *object, const json_t *old,
                             struct cx_error *err CX_UNUSED)
 {
-        if (!cx_streq(subresource, "finalize"))
+        if (!cx_streq(scope->subresource, "finalize"))
                 keep(object, old, "spec");
         json_t *metadata = json_object_get(object, "metadata");
         json_object_set(cx_json_object_at(metadata, "labels"), "kubernetes.io/metadata.name",
@@ -45,8 +45,8 @@ static bool delete_namespace(json_t *object)
         return cx_json_count(object, "spec.finalizers") > 0;
 }
 
-static void validate_namespace(struct call *call CX_UNUSED, const json_t *object, const json_t *old CX_UNUSED,
-                               const char *subresource CX_UNUSED, struct cx_error *causes)
+static void validate_namespace(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old CX_UNUSED,
+                               struct cx_error *causes)
 {
         const char *name = cx_json_string_or(object, "metadata.name", "");
         if (strchr(name, '.') || strlen(name) > 63)
@@ -66,11 +66,11 @@ const struct strategy strategy_namespaces = {.group = "",
 
 // --- nodes ---
 
-static void validate_node(struct call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
+static void validate_node(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
                           struct cx_error *causes)
 {
         const char *before = cx_json_string(old, "spec.podCIDR"), *now = cx_json_string(object, "spec.podCIDR");
-        if (!subresource && before && *before && !cx_streq(before, now))
+        if (!scope->subresource && before && *before && !cx_streq(before, now))
                 cx_error_cause(causes, "FieldValueForbidden", "spec.podCIDRs",
                                "Forbidden: node updates may not change podCIDR except from \"\" to valid");
 }
@@ -80,8 +80,8 @@ const struct strategy strategy_nodes = {
 
 // --- config maps and secrets ---
 
-static void validate_immutable(struct call *call CX_UNUSED, const json_t *object, const json_t *old,
-                               const char *subresource CX_UNUSED, struct cx_error *causes)
+static void validate_immutable(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
+                               struct cx_error *causes)
 {
         static const char *const parts[] = {"data", "binaryData"};
         if (!old || !cx_json_bool(old, "immutable", false))
@@ -113,14 +113,14 @@ static void fold_string_data(json_t *object)
         json_object_del(object, "stringData");
 }
 
-static int create_secret(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+static int create_secret(const struct scope *scope CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         fold_string_data(object);
         return 0;
 }
 
-static int update_secret(struct call *call CX_UNUSED, json_t *object, const json_t *old,
-                         const char *subresource CX_UNUSED, struct cx_error *err CX_UNUSED)
+static int update_secret(const struct scope *scope CX_UNUSED, json_t *object, const json_t *old,
+                         struct cx_error *err CX_UNUSED)
 {
         fold_string_data(object);
         if (!json_object_get(object, "type"))
@@ -128,8 +128,7 @@ static int update_secret(struct call *call CX_UNUSED, json_t *object, const json
         return 0;
 }
 
-static void validate_secret(struct call *call, const json_t *object, const json_t *old, const char *subresource,
-                            struct cx_error *causes)
+static void validate_secret(const struct scope *scope, const json_t *object, const json_t *old, struct cx_error *causes)
 {
         static const struct {
                 const char *type, *key;
@@ -147,7 +146,7 @@ static void validate_secret(struct call *call, const json_t *object, const json_
                         CX_CLEANUP(cx_freep) char *field = cx_sprintf("data[%s]", needed[i].key);
                         cx_error_cause(causes, "FieldValueRequired", field, "Required value");
                 }
-        validate_immutable(call, object, old, subresource, causes);
+        validate_immutable(scope, object, old, causes);
 }
 
 const struct strategy strategy_secrets = {.group = "",
@@ -158,9 +157,9 @@ const struct strategy strategy_secrets = {.group = "",
 
 // --- kinds with a word or two ---
 
-static int64_t event_ttl(struct call *call)
+static int64_t event_ttl(const struct apiserver *api)
 {
-        return call->api->options.event_ttl / 1000000000;
+        return api->options.event_ttl / CX_NS_PER_S;
 }
 
 static void require(const json_t *object, const char *field, size_t most, struct cx_error *causes)
@@ -173,8 +172,8 @@ static void require(const json_t *object, const char *field, size_t most, struct
 }
 
 // What events.k8s.io/v1 asks of a new event and the core group does not.
-static void validate_event_v1(struct call *call CX_UNUSED, const json_t *object, const json_t *old,
-                              const char *subresource CX_UNUSED, struct cx_error *causes)
+static void validate_event_v1(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
+                              struct cx_error *causes)
 {
         static const char *const legacy[] = {"deprecatedSource", "deprecatedFirstTimestamp", "deprecatedLastTimestamp",
                                              "deprecatedCount"};
@@ -208,7 +207,7 @@ const struct strategy strategy_leases = {
         .group = "coordination.k8s.io", .resource = "leases", .create_on_update = true};
 const struct strategy strategy_endpoints = {.group = "", .resource = "endpoints", .create_on_update = true};
 
-static int create_pending(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+static int create_pending(const struct scope *scope CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         json_object_set_new(object, "status", json_pack("{s:s}", "phase", "Pending"));
         return 0;
@@ -219,8 +218,8 @@ const struct strategy strategy_claims = {
 const struct strategy strategy_volumes = {
         .group = "", .resource = "persistentvolumes", .prepare_create = create_pending};
 
-static void validate_priority_class(struct call *call CX_UNUSED, const json_t *object, const json_t *old,
-                                    const char *subresource CX_UNUSED, struct cx_error *causes)
+static void validate_priority_class(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
+                                    struct cx_error *causes)
 {
         int64_t value = cx_json_int(object, "value", 0);
         if (old && value != cx_json_int(old, "value", 0))
@@ -235,20 +234,20 @@ const struct strategy strategy_priority_classes = {
 
 // --- certificate signing requests: who asked is what the server saw ---
 
-static int create_csr(struct call *call, json_t *object, struct cx_error *err CX_UNUSED)
+static int create_csr(const struct scope *scope, json_t *object, struct cx_error *err CX_UNUSED)
 {
         json_t *spec = cx_json_object_at(object, "spec");
         json_t *groups = json_array();
-        for (size_t i = 0; i < call->user.groups.count; i++)
-                json_array_append_new(groups, json_string(call->user.groups.items[i]));
-        json_object_set_new(spec, "username", json_string(call->user.name));
+        for (size_t i = 0; i < scope->user->groups.count; i++)
+                json_array_append_new(groups, json_string(scope->user->groups.items[i]));
+        json_object_set_new(spec, "username", json_string(scope->user->name));
         json_object_set_new(spec, "groups", groups);
         json_object_del(spec, "uid");
         json_object_del(spec, "extra");
-        if (call->user.uid)
-                json_object_set_new(spec, "uid", json_string(call->user.uid));
-        if (call->user.extra)
-                json_object_set_new(spec, "extra", json_deep_copy(call->user.extra));
+        if (scope->user->uid)
+                json_object_set_new(spec, "uid", json_string(scope->user->uid));
+        if (scope->user->extra)
+                json_object_set_new(spec, "extra", json_deep_copy(scope->user->extra));
         return 0;
 }
 
@@ -273,11 +272,11 @@ static void date_conditions(json_t *object, const json_t *old)
         }
 }
 
-static int update_csr(struct call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+static int update_csr(const struct scope *scope CX_UNUSED, json_t *object, const json_t *old,
                       struct cx_error *err CX_UNUSED)
 {
         keep(object, old, "spec");
-        if (cx_streq(subresource, "approval")) {
+        if (cx_streq(scope->subresource, "approval")) {
                 // approval changes the conditions and nothing else of the status
                 json_auto_t *conditions = json_incref(cx_json_get(object, "status.conditions"));
                 json_object_set_new(object, "status", json_deep_copy(json_object_get(old, "status")));
@@ -286,20 +285,20 @@ static int update_csr(struct call *call CX_UNUSED, json_t *object, const json_t 
                 else
                         cx_json_remove(object, "status.conditions");
         }
-        if (subresource)
+        if (scope->subresource)
                 date_conditions(object, old);
         return 0;
 }
 
 // What has been decided stays, and only through /approval is it decided.
-static void validate_decisions(const json_t *object, const json_t *old, const char *subresource,
+static void validate_decisions(const struct scope *scope, const json_t *object, const json_t *old,
                                struct cx_error *causes)
 {
         static const char *const decisions[] = {"Approved", "Denied", "Failed"};
         const json_t *now = cx_json_get(object, "status.conditions"), *before = cx_json_get(old, "status.conditions");
         for (size_t i = 0; i < CX_ARRAY_SIZE(decisions); i++) {
                 bool has = cx_json_find(now, "type", decisions[i]), had = cx_json_find(before, "type", decisions[i]);
-                bool may_add = strcmp(decisions[i], "Failed") == 0 || cx_streq(subresource, "approval");
+                bool may_add = strcmp(decisions[i], "Failed") == 0 || cx_streq(scope->subresource, "approval");
                 if (had != has && (had || !may_add))
                         cx_error_cause(causes, "FieldValueForbidden", "status.conditions",
                                        "Forbidden: updates may not %s a condition of type \"%s\"",
@@ -314,11 +313,11 @@ static void validate_decisions(const json_t *object, const json_t *old, const ch
                                "Forbidden: updates may not modify existing certificate content");
 }
 
-static void validate_csr(struct call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
+static void validate_csr(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
                          struct cx_error *causes)
 {
-        if (old && subresource)
-                validate_decisions(object, old, subresource, causes);
+        if (old && scope->subresource)
+                validate_decisions(scope, object, old, causes);
         if (old)
                 return;
         const char *request = cx_json_string_or(object, "spec.request", "");

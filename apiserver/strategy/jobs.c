@@ -4,7 +4,7 @@
 
 // A Job's pods are its own by its uid, which nobody can choose: labels of the template and the selector are made here,
 // unless the client says that it knows better.
-static int prepare_create(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+static int prepare_create(const struct scope *scope CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         static const char *const labels[][2] = {{"batch.kubernetes.io/controller-uid", "uid"},
                                                 {"controller-uid", "uid"},

@@ -1,43 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apiserver/registry/metadata.h"
+// Pods: what of a new one the server says (phase, quality of service), the few parts of a spec that may change, and how
+// long a deletion waits.
 #include "apiserver/strategy/strategy.h"
-#include "libcommon/api/quantity.h"
+#include "libcommon/api/pod.h"
+#include "libcommon/api/resources.h"
 #include "libcommon/format/json.h"
 
-// --- quality of service (KEP-less classic rules: Guaranteed, Burstable, BestEffort) ---
-
-static bool is_positive(const json_t *resources, const char *list, const char *name)
+static int prepare_create(const struct scope *scope CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
-        const json_t *value = json_object_get(json_object_get(resources, list), name);
-        return value && cx_quantity_milli_of(value) > 0;
-}
-
-static const char *quality_of_service(const json_t *pod)
-{
-        static const char *const lists[] = {"initContainers", "containers"};
-        static const char *const names[] = {"cpu", "memory"};
-        bool any = false, guaranteed = true;
-        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
-                const json_t *containers = json_object_get(json_object_get(pod, "spec"), lists[l]);
-                for (size_t i = 0; i < json_array_size(containers); i++) {
-                        const json_t *resources = json_object_get(json_array_get(containers, i), "resources");
-                        for (size_t n = 0; n < CX_ARRAY_SIZE(names); n++) {
-                                bool request = is_positive(resources, "requests", names[n]);
-                                bool limit = is_positive(resources, "limits", names[n]);
-                                any |= request || limit;
-                                const json_t *a = json_object_get(json_object_get(resources, "requests"), names[n]);
-                                const json_t *b = json_object_get(json_object_get(resources, "limits"), names[n]);
-                                guaranteed &= limit && (!request || cx_quantity_milli_of(a) == cx_quantity_milli_of(b));
-                        }
-                }
-        }
-        return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
-}
-
-static int prepare_create(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
-{
-        json_object_set_new(object, "status",
-                            json_pack("{s:s,s:s}", "phase", "Pending", "qosClass", quality_of_service(object)));
+        json_object_set_new(
+                object, "status",
+                json_pack("{s:s,s:s}", "phase", "Pending", "qosClass", cx_pod_qos(json_object_get(object, "spec"))));
         if (cx_json_count(object, "spec.schedulingGates"))
                 json_object_set_new(json_object_get(object, "status"), "conditions",
                                     json_pack("[{s:s,s:s,s:s,s:s}]", "type", "PodScheduled", "status", "False",
@@ -46,11 +19,11 @@ static int prepare_create(struct call *call CX_UNUSED, json_t *object, struct cx
         return 0;
 }
 
-static int prepare_update(struct call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+static int prepare_update(const struct scope *scope CX_UNUSED, json_t *object, const json_t *old,
                           struct cx_error *err CX_UNUSED)
 {
-        if (cx_streq(subresource, "status") && !cx_json_string(object, "status.qosClass"))
-                (void)cx_json_set(object, "status.qosClass", json_string(quality_of_service(old)));
+        if (cx_streq(scope->subresource, "status") && !cx_json_string(object, "status.qosClass"))
+                (void)cx_json_set(object, "status.qosClass", json_string(cx_pod_qos(json_object_get(old, "spec"))));
         return 0;
 }
 
@@ -87,10 +60,10 @@ static bool has_all(const json_t *list, const json_t *wanted)
         return true;
 }
 
-static void validate(struct call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
+static void validate(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
                      struct cx_error *causes)
 {
-        if (!old || subresource || json_equal(json_object_get(object, "spec"), json_object_get(old, "spec")))
+        if (!old || scope->subresource || json_equal(json_object_get(object, "spec"), json_object_get(old, "spec")))
                 return;
         json_auto_t *a = masked(object);
         json_auto_t *b = masked(old);
@@ -109,13 +82,13 @@ static void validate(struct call *call CX_UNUSED, const json_t *object, const js
 }
 
 // A pod that no kubelet has, or that has ended, goes at once.
-static void grace(const json_t *object, int64_t asked, int64_t *ret_seconds)
+static int64_t grace(const json_t *object, int64_t asked)
 {
         int64_t seconds = asked >= 0 ? asked : cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
-        const char *node = cx_json_string(object, "spec.nodeName"), *phase = cx_json_string(object, "status.phase");
-        if (!node || !*node || cx_streq(phase, "Succeeded") || cx_streq(phase, "Failed"))
+        const char *node = cx_json_string(object, "spec.nodeName");
+        if (!node || !*node || cx_pod_is_terminal(object))
                 seconds = 0;
-        *ret_seconds = seconds < 0 ? 1 : seconds;
+        return seconds < 0 ? 1 : seconds;
 }
 
 const struct strategy strategy_pods = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services take addresses and node ports that no other service has. An address is taken by creating its IPAddress object,
 // a port by creating its key: both succeed once in etcd, so any number of apiservers agree without state of their own.
-#include "apiserver/registry/metadata.h"
+#include "apiserver/request/errors.h"
 #include "apiserver/strategy/allocator.h"
 #include "apiserver/strategy/strategy.h"
 #include "libcommon/format/json.h"
@@ -32,7 +32,7 @@ static const char *address_of(const json_t *service)
 
 // --- clearing and carrying over before the rules are checked ---
 
-static int prepare_create(struct call *call CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
+static int prepare_create(const struct scope *scope CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
         json_object_set_new(object, "status", json_pack("{s:{}}", "loadBalancer"));
         return 0;
@@ -96,10 +96,10 @@ static void drop_type_dependent(json_t *object, const json_t *old)
         }
 }
 
-static int prepare_update(struct call *call CX_UNUSED, json_t *object, const json_t *old, const char *subresource,
+static int prepare_update(const struct scope *scope CX_UNUSED, json_t *object, const json_t *old,
                           struct cx_error *err CX_UNUSED)
 {
-        if (subresource)
+        if (scope->subresource)
                 return 0;
         drop_type_dependent(object, old);
         if (!has_cluster_ip(object))
@@ -144,11 +144,11 @@ static void validate_families(const json_t *object, struct cx_error *causes)
         }
 }
 
-static void validate(struct call *call CX_UNUSED, const json_t *object, const json_t *old, const char *subresource,
+static void validate(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
                      struct cx_error *causes)
 {
         const char *before = cx_json_string(old, "spec.clusterIP"), *now = cx_json_string(object, "spec.clusterIP");
-        if (old && !subresource && has_cluster_ip(old) && has_cluster_ip(object) && before && *before &&
+        if (old && !scope->subresource && has_cluster_ip(old) && has_cluster_ip(object) && before && *before &&
             !cx_streq(before, now))
                 cx_error_cause(causes, "FieldValueInvalid", "spec.clusterIPs[0]",
                                "Invalid value: [\"%s\"]: may not change once set", cx_str(now));
@@ -157,18 +157,17 @@ static void validate(struct call *call CX_UNUSED, const json_t *object, const js
 
 // --- taking and giving back ---
 
-static int invalid(struct call *call, const json_t *object, const char *field, const char *value, const char *why,
-                   struct cx_error *err)
+static int invalid(const json_t *object, const char *field, const char *value, const char *why, struct cx_error *err)
 {
         CX_ERROR causes = CX_ERROR_INIT;
         cx_error_cause(&causes, "FieldValueInvalid", field, "Invalid value: %s: %s", value, why);
-        return call_invalid(call, cx_json_string(object, "metadata.name"), &causes, err);
+        return object_invalid("", "Service", cx_json_string(object, "metadata.name"), &causes, err);
 }
 
-static int take_address(struct call *call, json_t *object, const json_t *old, struct cx_error *err)
+static int take_address(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err)
 {
         const char *asked = cx_json_string(object, "spec.clusterIP"), *before = old ? address_of(old) : NULL;
-        const char *namespace = call->info.namespace, *name = cx_json_string(object, "metadata.name");
+        struct holder holder = {scope->namespace, cx_json_string(object, "metadata.name")};
         json_t *spec = json_object_get(object, "spec");
         if (!has_cluster_ip(object))
                 return 0;
@@ -177,11 +176,11 @@ static int take_address(struct call *call, json_t *object, const json_t *old, st
         } else if (!before || !cx_streq(before, asked)) {
                 char address[16];
                 CX_ERROR why = CX_ERROR_INIT;
-                int r = asked && *asked ? allocate_address(call->api, asked, namespace, name, &why)
-                                        : allocate_any_address(call->api, namespace, name, address, &why);
+                int r = asked && *asked ? allocate_address(scope->api, asked, &holder, &why)
+                                        : allocate_any_address(scope->api, &holder, address, &why);
                 if (r < 0 && cx_error_is(&why, CX_REASON_INVALID)) {
                         CX_CLEANUP(cx_freep) char *value = cx_sprintf("[\"%s\"]", cx_str(asked));
-                        return invalid(call, object, "spec.clusterIPs", value, cx_error_text(&why), err);
+                        return invalid(object, "spec.clusterIPs", value, cx_error_text(&why), err);
                 }
                 if (r < 0)
                         return cx_error_move(err, &why);
@@ -205,27 +204,27 @@ static bool has_port(const json_t *service, int64_t number)
         return cx_json_int(service, "spec.healthCheckNodePort", 0) == number;
 }
 
-// Takes the port that `holder` asks for at `key`, or any when it asks for none.
-static int take_port(struct call *call, json_t *object, const json_t *old, json_t *holder, const char *key,
+// Takes the port that `part` asks for at `key`, or any when it asks for none.
+static int take_port(const struct scope *scope, json_t *object, const json_t *old, json_t *part, const char *key,
                      const char *field, struct cx_error *err)
 {
-        const char *namespace = call->info.namespace, *name = cx_json_string(object, "metadata.name");
-        int64_t asked = cx_json_int(holder, key, 0);
+        struct holder holder = {scope->namespace, cx_json_string(object, "metadata.name")};
+        int64_t asked = cx_json_int(part, key, 0);
         if (asked && old && has_port(old, asked))
                 return 0;
         int port = (int)asked;
         CX_ERROR why = CX_ERROR_INIT;
-        int r = asked ? allocate_port(call->api, (int)asked, namespace, name, &why)
-                      : allocate_any_port(call->api, namespace, name, &port, &why);
+        int r = asked ? allocate_port(scope->api, (int)asked, &holder, &why)
+                      : allocate_any_port(scope->api, &holder, &port, &why);
         if (r < 0 && cx_error_is(&why, CX_REASON_INVALID))
-                return invalid(call, object, field, CX_INT(asked), cx_error_text(&why), err);
+                return invalid(object, field, CX_INT(asked), cx_error_text(&why), err);
         if (r < 0)
                 return cx_error_move(err, &why);
-        json_object_set_new(holder, key, json_integer(port));
+        json_object_set_new(part, key, json_integer(port));
         return 0;
 }
 
-static int take_ports(struct call *call, json_t *object, const json_t *old, struct cx_error *err)
+static int take_ports(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err)
 {
         json_t *ports = cx_json_get(object, "spec.ports");
         for (size_t i = 0; wants_node_ports(object) && i < json_array_size(ports); i++) {
@@ -236,40 +235,41 @@ static int take_ports(struct call *call, json_t *object, const json_t *old, stru
                 bool shared = false;
                 for (size_t j = 0; asked && j < i; j++)
                         shared |= cx_json_int(json_array_get(ports, j), "nodePort", 0) == asked;
-                int r = shared ? 0 : take_port(call, object, old, port, "nodePort", field, err);
+                int r = shared ? 0 : take_port(scope, object, old, port, "nodePort", field, err);
                 if (r < 0)
                         return r;
         }
         if (wants_health_port(object))
-                return take_port(call, object, old, json_object_get(object, "spec"), "healthCheckNodePort",
+                return take_port(scope, object, old, json_object_get(object, "spec"), "healthCheckNodePort",
                                  "spec.healthCheckNodePort", err);
         return 0;
 }
 
 static void release(struct apiserver *api, const json_t *object, const json_t *kept)
 {
-        const char *address = address_of(object), *name = cx_json_string_or(object, "metadata.name", "");
-        const char *namespace = cx_json_string_or(object, "metadata.namespace", "");
+        const char *address = address_of(object);
+        struct holder holder = {cx_json_string_or(object, "metadata.namespace", ""),
+                                cx_json_string_or(object, "metadata.name", "")};
         if (address && !(kept && cx_streq(address_of(kept), address)))
-                release_address(api, address, namespace, name);
+                release_address(api, address, &holder);
         const json_t *ports = cx_json_get(object, "spec.ports");
         for (size_t i = 0; i < json_array_size(ports); i++) {
                 int64_t port = cx_json_int(json_array_get(ports, i), "nodePort", 0);
                 if (port && !(kept && has_port(kept, port)))
-                        release_port(api, (int)port, namespace, name);
+                        release_port(api, (int)port, &holder);
         }
         int64_t health = cx_json_int(object, "spec.healthCheckNodePort", 0);
         if (health && !(kept && has_port(kept, health)))
-                release_port(api, (int)health, namespace, name);
+                release_port(api, (int)health, &holder);
 }
 
-static int allocate(struct call *call, json_t *object, const json_t *old, struct cx_error *err)
+static int allocate(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err)
 {
-        int r = take_address(call, object, old, err);
+        int r = take_address(scope, object, old, err);
         if (r == 0)
-                r = take_ports(call, object, old, err);
+                r = take_ports(scope, object, old, err);
         if (r < 0)
-                release(call->api, object, old); // only what this service holds is given back
+                release(scope->api, object, old); // only what this service holds is given back
         return r;
 }
 

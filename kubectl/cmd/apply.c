@@ -7,7 +7,7 @@
 
 #define MAX_CONFLICTS 5
 
-struct apply {
+struct apply_run {
         struct ctl *ctl;
         struct builder builder;
         struct output output;
@@ -67,7 +67,7 @@ static int last_applied(const json_t *current, json_t **ret_original, struct cx_
         return r;
 }
 
-static int send(struct apply *apply, const char *method, struct info *info, const json_t *body,
+static int send(struct apply_run *apply, const char *method, struct info *info, const json_t *body,
                 const char *content_type, bool by_name, struct cx_error *err)
 {
         CX_BUF path = CX_BUF_INIT;
@@ -92,7 +92,7 @@ static int send(struct apply *apply, const char *method, struct info *info, cons
         return 0;
 }
 
-static int show(struct apply *apply, const struct info *info, const char *operation, struct cx_error *err)
+static int show(struct apply_run *apply, const struct info *info, const char *operation, struct cx_error *err)
 {
         if (apply->output.form == OUTPUT_DEFAULT || apply->output.form == OUTPUT_NAME)
                 return output_result(&apply->output, info, operation, apply->mode, err);
@@ -100,7 +100,7 @@ static int show(struct apply *apply, const struct info *info, const char *operat
         return 0;
 }
 
-static int create(struct apply *apply, struct info *info, struct cx_error *err)
+static int create(struct apply_run *apply, struct info *info, struct cx_error *err)
 {
         if (apply->mode != DRY_CLIENT) {
                 json_auto_t *body = json_incref(info->object);
@@ -122,7 +122,7 @@ static void warn_unmanaged(const struct info *info)
                 info->mapping->resource, info->name, LAST_APPLIED);
 }
 
-static int replace_by_force(struct apply *apply, struct info *info, json_t *modified, struct cx_error *err)
+static int replace_by_force(struct apply_run *apply, struct info *info, json_t *modified, struct cx_error *err)
 {
         INFOS one = INFOS_INIT;
         infos_add(&one, info->mapping, info->namespace, info->name);
@@ -135,7 +135,7 @@ static int replace_by_force(struct apply *apply, struct info *info, json_t *modi
         return send(apply, "POST", info, modified, NULL, false, err);
 }
 
-static int patch(struct apply *apply, struct info *info, json_t *modified, struct cx_error *err)
+static int patch(struct apply_run *apply, struct info *info, json_t *modified, struct cx_error *err)
 {
         for (int attempt = 1;; attempt++) {
                 json_auto_t *original = NULL, *change = NULL;
@@ -186,7 +186,7 @@ static int patch(struct apply *apply, struct info *info, json_t *modified, struc
         }
 }
 
-static int apply_one(struct apply *apply, struct info *info, struct cx_error *err)
+static int apply_one(struct apply_run *apply, struct info *info, struct cx_error *err)
 {
         if (apply->server_side) {
                 json_auto_t *body = json_incref(info->object);
@@ -211,7 +211,7 @@ static int apply_one(struct apply *apply, struct info *info, struct cx_error *er
         return patch(apply, info, modified, err);
 }
 
-static int show_printed(struct apply *apply, struct cx_error *err)
+static int show_printed(struct apply_run *apply, struct cx_error *err)
 {
         if (!json_array_size(apply->printed))
                 return 0;
@@ -225,7 +225,7 @@ static int show_printed(struct apply *apply, struct cx_error *err)
         return r;
 }
 
-static void release_apply(struct apply *apply)
+static void release_apply(struct apply_run *apply)
 {
         builder_release(&apply->builder);
         output_release(&apply->output);
@@ -235,7 +235,7 @@ static void release_apply(struct apply *apply)
 COMMAND(apply)
 {
         CX_CLEANUP(release_apply)
-        struct apply apply = {
+        struct apply_run apply = {
                 .ctl = ctl, .builder = {.applies = true}, .deletion = {.grace = -1}, .printed = json_array()};
         const struct cx_flag flags[] = {
                 FILE_FLAGS(&apply.builder),

@@ -135,7 +135,7 @@ int create_begin(struct ctl *ctl, struct create *create, const struct cx_flag *f
 json_t *words_after(const struct cx_strings *args, int dash);
 json_t *strings_json(const struct cx_strings *list); // new array
 // Sends (or only prints) a new object and prints the result. Consumes `object`.
-int create_object(struct ctl *ctl, struct create *create, json_t *object_steal, struct cx_error *err) CX_CHECK;
+int ctl_create_object(struct ctl *ctl, struct create *create, json_t *object_steal, struct cx_error *err) CX_CHECK;
 int create_info(struct ctl *ctl, struct create *create, struct info *info, struct cx_error *err) CX_CHECK;
 const char *field_validation(const char *flag);                        // the query parameter
 int check_validation(const char *flag, struct cx_error *err) CX_CHECK; // of --validate

@@ -146,7 +146,7 @@ static int name_failure(const struct ctl *ctl, const json_t *object, struct cx_e
         return err->code;
 }
 
-int create_object(struct ctl *ctl, struct create *create, json_t *object_steal, struct cx_error *err)
+int ctl_create_object(struct ctl *ctl, struct create *create, json_t *object_steal, struct cx_error *err)
 {
         json_auto_t *object = object_steal;
         const struct mapping *mapping = NULL;

@@ -198,7 +198,7 @@ COMMAND(create_configmap)
         r = fill_data(&from, object, err);
         if (r == 0 && from.append_hash)
                 append_hash(object);
-        return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
+        return r < 0 ? r : ctl_create_object(ctl, &create, json_incref(object), err);
 }
 
 COMMAND(create_secret_generic)
@@ -221,7 +221,7 @@ COMMAND(create_secret_generic)
         r = fill_data(&from, object, err);
         if (r == 0 && from.append_hash)
                 append_hash(object);
-        return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
+        return r < 0 ? r : ctl_create_object(ctl, &create, json_incref(object), err);
 }
 
 static int read_pem(const char *path, struct cx_buf *to, struct cx_error *err)
@@ -286,7 +286,7 @@ COMMAND(create_secret_tls)
                 r = add_data(&from, object, "tls.key", private_key.data, private_key.length, err);
         if (r == 0 && from.append_hash)
                 append_hash(object);
-        return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
+        return r < 0 ? r : ctl_create_object(ctl, &create, json_incref(object), err);
 }
 
 COMMAND(create_secret_registry)
@@ -314,7 +314,7 @@ COMMAND(create_secret_registry)
                 r = add_file(&from, object, ".dockerconfigjson", equals ? equals + 1 : file, err);
                 if (r == 0 && from.append_hash)
                         append_hash(object);
-                return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
+                return r < 0 ? r : ctl_create_object(ctl, &create, json_incref(object), err);
         }
         if (!user || !password)
                 return cx_error_set(err, -EINVAL,
@@ -332,5 +332,5 @@ COMMAND(create_secret_registry)
         r = add_data(&from, object, ".dockerconfigjson", text, strlen(text), err);
         if (r == 0 && from.append_hash)
                 append_hash(object);
-        return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
+        return r < 0 ? r : ctl_create_object(ctl, &create, json_incref(object), err);
 }

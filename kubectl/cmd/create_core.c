@@ -15,7 +15,7 @@ static int create_named(struct ctl *ctl, int argc, char **argv, json_t *object_s
         if (r < 0)
                 return r;
         (void)cx_json_set(object, "metadata.name", json_string(args.items[0]));
-        return create_object(ctl, &create, cx_steal(&object), err);
+        return ctl_create_object(ctl, &create, cx_steal(&object), err);
 }
 
 COMMAND(create_namespace)
@@ -60,7 +60,7 @@ COMMAND(create_quota)
                 (void)cx_json_set(object, "spec.hard", json_incref(limits));
         if (scopes.count)
                 (void)cx_json_set(object, "spec.scopes", json_incref(list));
-        return create_object(ctl, &create, object, err);
+        return ctl_create_object(ctl, &create, object, err);
 }
 
 // A number, or text such as "50%".
@@ -123,7 +123,7 @@ COMMAND(create_pdb)
                                         int_or_text(minimum ? minimum : maximum), "status", "currentHealthy", 0,
                                         "desiredHealthy", 0, "disruptionsAllowed", 0, "expectedPods", 0);
         json_object_set_new(json_object_get(object, "spec"), "selector", label_selector(&parsed));
-        return create_object(ctl, &create, json_incref(object), err);
+        return ctl_create_object(ctl, &create, json_incref(object), err);
 }
 
 COMMAND(create_priorityclass)
@@ -150,7 +150,7 @@ COMMAND(create_priorityclass)
                 json_object_set_new(object, "globalDefault", json_true());
         if (description)
                 json_object_set_new(object, "description", json_string(description));
-        return create_object(ctl, &create, object, err);
+        return ctl_create_object(ctl, &create, object, err);
 }
 
 static int check_token_flags(int64_t duration, const char *kind, const char *name, const char *uid,

@@ -68,7 +68,7 @@ static int create_service(struct ctl *ctl, int argc, char **argv, const char *ty
                 json_object_set_new(spec, "clusterIP", json_string(cluster_ip));
         if (strcmp(type, "ExternalName") == 0)
                 json_object_set_new(spec, "externalName", json_string(external));
-        return create_object(ctl, &create, json_incref(object), err);
+        return ctl_create_object(ctl, &create, json_incref(object), err);
 }
 
 COMMAND(create_service_clusterip)
@@ -209,5 +209,5 @@ COMMAND(create_ingress)
                 return cx_error_set(err, -EINVAL, "default-backend should be in format servicename:serviceport");
         if (all)
                 json_object_set_new(spec, "defaultBackend", all);
-        return r < 0 ? r : create_object(ctl, &create, json_incref(object), err);
+        return r < 0 ? r : ctl_create_object(ctl, &create, json_incref(object), err);
 }

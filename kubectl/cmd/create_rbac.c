@@ -158,7 +158,7 @@ static int create_any_role(struct ctl *ctl, int argc, char **argv, const char *k
                 json_object_set_new(object, "rules", json_null());
                 json_object_set_new(object, "aggregationRule",
                                     json_pack("{s:[{s:o}]}", "clusterRoleSelectors", "matchLabels", labels));
-                return create_object(ctl, &create, object, err);
+                return ctl_create_object(ctl, &create, object, err);
         }
         if (!f.verbs.count)
                 r = cx_error_set(err, -EINVAL, "at least one verb must be specified");
@@ -172,7 +172,7 @@ static int create_any_role(struct ctl *ctl, int argc, char **argv, const char *k
                 json_decref(object);
                 return r;
         }
-        return create_object(ctl, &create, object, err);
+        return ctl_create_object(ctl, &create, object, err);
 }
 
 COMMAND(create_role)
@@ -226,7 +226,7 @@ static int create_binding(struct ctl *ctl, int argc, char **argv, bool cluster, 
                                    role ? "Role" : "ClusterRole", "name", role ? role : cluster_role);
         if (json_array_size(subjects))
                 json_object_set(object, "subjects", subjects);
-        return create_object(ctl, &create, object, err);
+        return ctl_create_object(ctl, &create, object, err);
 }
 
 COMMAND(create_rolebinding)

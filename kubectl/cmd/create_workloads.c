@@ -47,7 +47,7 @@ COMMAND(create_deployment)
                         json_object_set_new(c, "ports", json_pack("[{s:I}]", "containerPort", (json_int_t)port));
                 json_array_append_new(containers, c);
         }
-        return create_object(
+        return ctl_create_object(
                 ctl, &create,
                 json_pack("{s:s,s:s,s:{s:s,s:{s:s}},s:{s:I,s:{s:{s:s}},s:{},s:{s:{s:{s:s}},s:{s:o}}},s:{}}",
                           "apiVersion", "apps/v1", "kind", "Deployment", "metadata", "name", name, "labels", "app",
@@ -115,7 +115,7 @@ COMMAND(create_job)
                 job = json_pack("{s:s,s:s,s:{s:s},s:o,s:{}}", "apiVersion", "batch/v1", "kind", "Job", "metadata",
                                 "name", args.items[0], "spec", job_spec(args.items[0], image, command, "Never"),
                                 "status");
-        return r < 0 ? r : create_object(ctl, &create, job, err);
+        return r < 0 ? r : ctl_create_object(ctl, &create, job, err);
 }
 
 COMMAND(create_cronjob)
@@ -134,10 +134,10 @@ COMMAND(create_cronjob)
         if (r < 0)
                 return r;
         json_auto_t *command = words_after(&args, dash);
-        return create_object(ctl, &create,
-                             json_pack("{s:s,s:s,s:{s:s},s:{s:s,s:{s:{s:s},s:o}},s:{}}", "apiVersion", "batch/v1",
-                                       "kind", "CronJob", "metadata", "name", args.items[0], "spec", "schedule",
-                                       schedule, "jobTemplate", "metadata", "name", args.items[0], "spec",
-                                       job_spec(args.items[0], image, command, restart), "status"),
-                             err);
+        return ctl_create_object(ctl, &create,
+                                 json_pack("{s:s,s:s,s:{s:s},s:{s:s,s:{s:{s:s},s:o}},s:{}}", "apiVersion", "batch/v1",
+                                           "kind", "CronJob", "metadata", "name", args.items[0], "spec", "schedule",
+                                           schedule, "jobTemplate", "metadata", "name", args.items[0], "spec",
+                                           job_spec(args.items[0], image, command, restart), "status"),
+                                 err);
 }

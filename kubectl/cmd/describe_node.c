@@ -2,6 +2,7 @@
 // Nodes, with their pods and what these ask for.
 #include "kubectl/cmd/describe.h"
 #include "libcommon/api/quantity.h"
+#include "libcommon/api/resources.h"
 
 static void describe_roles(struct describe *d, const json_t *node)
 {
@@ -116,55 +117,22 @@ static void describe_status(struct describe *d, const json_t *node)
 }
 
 // --- what the pods ask for ------------------------------------------------------------------------------------------
-enum { CPU, MEMORY, EPHEMERAL, HUGE_1G, HUGE_2M, N_RESOURCES };
 static const char *const resource_names[] = {"cpu", "memory", "ephemeral-storage", "hugepages-1Gi", "hugepages-2Mi"};
-struct asked {
-        struct cx_quantity requests[N_RESOURCES], limits[N_RESOURCES];
-};
+enum { COMMON_RESOURCES = 3 }; // of resource_names: those that every node has
 
-static void add_amounts(struct cx_quantity to[N_RESOURCES], const json_t *map, bool at_least)
+static const char *amount_text(const struct cx_resource_list *list, const json_t *allocatable, const char *resource,
+                               char to[80])
 {
-        for (size_t i = 0; i < N_RESOURCES; i++) {
-                struct cx_quantity amount;
-                const json_t *value = json_object_get(map, resource_names[i]);
-                if (!value || cx_quantity_from_json(value, &amount) < 0)
-                        continue;
-                if (to[i].nano == 0)
-                        to[i].format = amount.format;
-                if (!at_least)
-                        cx_quantity_add(&to[i], &amount);
-                else if (cx_quantity_compare(&amount, &to[i]) > 0)
-                        to[i] = amount;
-        }
-}
-
-static void pod_amounts(const json_t *pod, struct asked *asked)
-{
-        *asked = (struct asked){0};
-        size_t i;
-        json_t *container;
-        json_array_foreach (cx_json_get(pod, "spec.containers"), i, container) {
-                add_amounts(asked->requests, cx_json_get(container, "resources.requests"), false);
-                add_amounts(asked->limits, cx_json_get(container, "resources.limits"), false);
-        }
-        json_array_foreach (cx_json_get(pod, "spec.initContainers"), i, container) {
-                bool sidecar = cx_streq(cx_json_string(container, "restartPolicy"), "Always");
-                add_amounts(asked->requests, cx_json_get(container, "resources.requests"), !sidecar);
-                add_amounts(asked->limits, cx_json_get(container, "resources.limits"), !sidecar);
-        }
-        add_amounts(asked->requests, cx_json_get(pod, "spec.overhead"), false);
-}
-
-static const char *amount_text(const struct cx_quantity *amount, const json_t *allocatable, size_t resource, char *to,
-                               size_t size)
-{
+        static const struct cx_quantity nothing;
+        const struct cx_quantity *amount = cx_resource_list_get(list, resource);
         struct cx_quantity whole;
         char text[CX_QUANTITY_TEXT];
         int64_t percent = 0;
+        amount = amount ? amount : &nothing;
         cx_quantity_format(amount, text);
-        if (cx_quantity_from_json(json_object_get(allocatable, resource_names[resource]), &whole) == 0 && whole.nano)
+        if (cx_quantity_from_json(json_object_get(allocatable, resource), &whole) == 0 && whole.nano)
                 percent = (int64_t)((double)cx_quantity_milli(amount) / (double)cx_quantity_milli(&whole) * 100);
-        snprintf(to, size, "%s (%lld%%)", text, (long long)percent);
+        snprintf(to, 80, "%s (%lld%%)", text, (long long)percent);
         return to;
 }
 
@@ -182,7 +150,7 @@ static int describe_pods(struct describe *d, const json_t *node, struct cx_error
         json_auto_t *pods = list_objects(d->ctl, path.data, err);
         if (!pods)
                 return err ? err->code : -EIO;
-        struct asked total = {0};
+        CX_RESOURCE_LIST requests = {0}, limits = {0};
         char a[80], b[80], c[80], e[80];
         size_t i;
         json_t *pod;
@@ -190,33 +158,29 @@ static int describe_pods(struct describe *d, const json_t *node, struct cx_error
         describe_line(d, 1, "Namespace\tName\t\tCPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge\n");
         describe_line(d, 1, "---------\t----\t\t------------\t----------\t---------------\t-------------\t---\n");
         json_array_foreach (pods, i, pod) {
-                struct asked asked;
-                pod_amounts(pod, &asked);
-                for (size_t k = 0; k < N_RESOURCES; k++) {
-                        if (!total.requests[k].nano)
-                                total.requests[k].format = asked.requests[k].format;
-                        if (!total.limits[k].nano)
-                                total.limits[k].format = asked.limits[k].format;
-                        cx_quantity_add(&total.requests[k], &asked.requests[k]);
-                        cx_quantity_add(&total.limits[k], &asked.limits[k]);
-                }
+                CX_RESOURCE_LIST own_requests = {0}, own_limits = {0};
+                cx_pod_resources(json_object_get(pod, "spec"), NULL, &own_requests);
+                cx_pod_resources(json_object_get(pod, "spec"), &(struct cx_pod_resources_options){.limits = true},
+                                 &own_limits);
+                cx_resource_list_add(&requests, &own_requests);
+                cx_resource_list_add(&limits, &own_limits);
                 CX_CLEANUP(cx_freep)
                 char *age = describe_since(d->now, cx_json_string(pod, "metadata.creationTimestamp"));
                 describe_line(d, 1, "%s\t%s\t\t%s\t%s\t%s\t%s\t%s\n", cx_json_string_or(pod, "metadata.namespace", ""),
                               cx_json_string_or(pod, "metadata.name", ""),
-                              amount_text(&asked.requests[CPU], allocatable, CPU, a, sizeof a),
-                              amount_text(&asked.limits[CPU], allocatable, CPU, b, sizeof b),
-                              amount_text(&asked.requests[MEMORY], allocatable, MEMORY, c, sizeof c),
-                              amount_text(&asked.limits[MEMORY], allocatable, MEMORY, e, sizeof e), age);
+                              amount_text(&own_requests, allocatable, "cpu", a),
+                              amount_text(&own_limits, allocatable, "cpu", b),
+                              amount_text(&own_requests, allocatable, "memory", c),
+                              amount_text(&own_limits, allocatable, "memory", e), age);
         }
         describe_line(d, 0, "Allocated resources:\n  (Total limits may be over 100 percent, i.e., overcommitted.)\n");
         describe_line(d, 1, "Resource\tRequests\tLimits\n");
         describe_line(d, 1, "--------\t--------\t------\n");
-        for (size_t k = 0; k < N_RESOURCES; k++)
-                if (k < HUGE_1G || json_object_get(allocatable, resource_names[k]))
+        for (size_t k = 0; k < CX_ARRAY_SIZE(resource_names); k++)
+                if (k < COMMON_RESOURCES || json_object_get(allocatable, resource_names[k]))
                         describe_line(d, 1, "%s\t%s\t%s\n", resource_names[k],
-                                      amount_text(&total.requests[k], allocatable, k, a, sizeof a),
-                                      amount_text(&total.limits[k], allocatable, k, b, sizeof b));
+                                      amount_text(&requests, allocatable, resource_names[k], a),
+                                      amount_text(&limits, allocatable, resource_names[k], b));
         return 0;
 }
 

@@ -2,7 +2,7 @@
 // Roles and their bindings. Rules are shown one resource a line, those of the same resource joined.
 #include "kubectl/cmd/describe.h"
 
-struct rule {
+struct described_rule {
         char *shown;      // "deployments.apps/scale"
         json_t *verbs;    // array
         const char *only; // resource name; NULL: any
@@ -10,7 +10,7 @@ struct rule {
         char *order; // what rules are sorted by
 };
 struct rules {
-        struct rule *items;
+        struct described_rule *items;
         size_t count;
 };
 
@@ -62,8 +62,9 @@ static void add_rule(struct rules *rules, const json_t *verbs, const char *group
                         return;
                 }
         rules->items = cx_realloc_array(rules->items, rules->count + 1, sizeof *rules->items);
-        struct rule *made = &rules->items[rules->count++];
-        *made = (struct rule){.shown = cx_buf_detach(&shown), .verbs = json_array(), .only = only, .url = url};
+        struct described_rule *made = &rules->items[rules->count++];
+        *made = (struct described_rule){
+                .shown = cx_buf_detach(&shown), .verbs = json_array(), .only = only, .url = url};
         add_verbs(made->verbs, verbs);
         CX_BUF order = CX_BUF_INIT;
         cx_buf_printf(&order, ",[%s],[%s],[%s],[%s]", cx_str(group), cx_str(resource), cx_str(only), cx_str(url));
@@ -90,7 +91,7 @@ static void break_down(const json_t *rule, struct rules *to)
 
 static int compare_rules(const void *left, const void *right)
 {
-        const struct rule *a = left, *b = right;
+        const struct described_rule *a = left, *b = right;
         CX_BUF x = CX_BUF_INIT, y = CX_BUF_INIT;
         put_words(a->verbs, &x);
         put_words(b->verbs, &y);
@@ -108,7 +109,7 @@ void rule_rows(struct describe *d, int level, const json_t *list)
         if (rules.count)
                 qsort(rules.items, rules.count, sizeof *rules.items, compare_rules);
         for (i = 0; i < rules.count; i++) {
-                const struct rule *one = &rules.items[i];
+                const struct described_rule *one = &rules.items[i];
                 CX_BUF verbs = CX_BUF_INIT;
                 put_words(one->verbs, &verbs);
                 describe_line(d, level, "%s\t[%s]\t[%s]\t%s\n", one->shown, cx_str(one->url), cx_str(one->only),

@@ -2,6 +2,7 @@
 // kubectl exec and attach: a WebSocket with the channels of v5.channel.k8s.io. The main thread reads; a thread sends what
 // comes from standard input; another sends the terminal's size when it changes.
 #include "kubectl/cmd/commands.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/api/status.h"
 #include "libcommon/base/time.h"
 #include "libcommon/net/websocket.h"
@@ -211,10 +212,10 @@ static void stream_path(const json_t *pod, const char *verb, const char *contain
 static int find_container(const json_t *pod, const char *wanted, bool quiet, bool checks, const char **ret_name,
                           struct cx_error *err)
 {
-        const char *phase = cx_json_string_or(pod, "status.phase", "");
-        if (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0)
+        if (cx_pod_is_terminal(pod))
                 return cx_error_set(err, -EINVAL,
-                                    "cannot exec into a container in a completed pod; current phase is %s", phase);
+                                    "cannot exec into a container in a completed pod; current phase is %s",
+                                    cx_pod_phase(pod));
         if (!wanted || !*wanted) {
                 *ret_name = default_container(pod, quiet);
                 return 0;
@@ -223,12 +224,10 @@ static int find_container(const json_t *pod, const char *wanted, bool quiet, boo
                 *ret_name = wanted;
                 return 0;
         }
-        static const char *const lists[] = {"spec.containers", "spec.initContainers", "spec.ephemeralContainers"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(lists); i++)
-                if (cx_json_find(cx_json_get(pod, lists[i]), "name", wanted)) {
-                        *ret_name = wanted;
-                        return 0;
-                }
+        if (cx_pod_container(json_object_get(pod, "spec"), wanted, CX_POD_ALL, NULL)) {
+                *ret_name = wanted;
+                return 0;
+        }
         return cx_error_set(err, -ENOENT, "container %s not found in pod %s", wanted,
                             cx_json_string_or(pod, "metadata.name", ""));
 }

@@ -153,7 +153,7 @@ COMMAND(expose)
                 if (r == 0 && infos.items[i]->namespace && !cx_streq(infos.items[i]->namespace, ctl->namespace))
                         (void)cx_json_set(service, "metadata.namespace", json_string(infos.items[i]->namespace));
                 if (r == 0)
-                        r = create_object(ctl, &create, service, err);
+                        r = ctl_create_object(ctl, &create, service, err);
         }
         return r;
 }

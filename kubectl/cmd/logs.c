@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl logs. Several containers are read one after the other; with -f each has a thread, and lines are written whole.
 #include "kubectl/cmd/commands.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/api/status.h"
 #include "libcommon/base/time.h"
 
@@ -103,25 +104,21 @@ static void add_stream(struct ctl *ctl, const struct logs *logs, const json_t *p
 static int add_pod(struct ctl *ctl, const struct logs *logs, const json_t *pod, struct stream **streams, size_t *count,
                    struct cx_error *err)
 {
-        static const char *const lists[] = {"spec.initContainers", "spec.containers", "spec.ephemeralContainers"};
-        size_t i;
-        json_t *container;
+        const json_t *spec = json_object_get(pod, "spec");
         const char *name = cx_json_string_or(pod, "metadata.name", "");
         if (logs->all_containers) {
-                for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++)
-                        json_array_foreach (cx_json_get(pod, lists[l]), i, container)
-                                add_stream(ctl, logs, pod, cx_json_string_or(container, "name", ""), streams, count);
+                CX_POD_FOREACH(walk, spec, CX_POD_ALL)
+                add_stream(ctl, logs, pod, walk.name, streams, count);
                 return 0;
         }
         if (!logs->container) {
                 add_stream(ctl, logs, pod, default_container(pod, false), streams, count);
                 return 0;
         }
-        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++)
-                if (cx_json_find(cx_json_get(pod, lists[l]), "name", logs->container)) {
-                        add_stream(ctl, logs, pod, logs->container, streams, count);
-                        return 0;
-                }
+        if (cx_pod_container(spec, logs->container, CX_POD_ALL, NULL)) {
+                add_stream(ctl, logs, pod, logs->container, streams, count);
+                return 0;
+        }
         return cx_error_set(err, -ENOENT, "container %s is not valid for pod %s", logs->container, name);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl cordon, uncordon, drain and taint.
 #include "kubectl/cmd/commands.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/base/time.h"
 
 static int find_nodes(struct ctl *ctl, struct builder *builder, const struct cx_strings *args, struct infos *infos,
@@ -89,11 +90,9 @@ enum verdict { EVICT, SKIP, SKIP_DAEMON, REFUSE_DAEMON, REFUSE_LOCAL, REFUSE_BAR
 static enum verdict judge(const struct drain *drain, const json_t *pod)
 {
         const json_t *owner = controller_of(pod);
-        const json_t *annotations = cx_json_get(pod, "metadata.annotations");
-        const char *phase = cx_json_string_or(pod, "status.phase", "");
-        if (json_object_get(annotations, "kubernetes.io/config.mirror"))
+        if (cx_pod_is_mirror(pod))
                 return SKIP;
-        bool over = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
+        bool over = cx_pod_is_terminal(pod);
         if (cx_streq(cx_json_string(owner, "kind"), "DaemonSet") && !over)
                 return drain->ignore_daemon_sets ? SKIP_DAEMON : REFUSE_DAEMON;
         size_t i;

@@ -3,7 +3,9 @@
 #include "kubectl/cmd/commands.h"
 #include "libcommon/base/time.h"
 
+#include "libcommon/api/pod.h"
 #include "libcommon/api/selector.h"
+#include "libcommon/schema/schema.h"
 
 json_t *list_objects(struct ctl *ctl, const char *path, struct cx_error *err)
 {
@@ -50,12 +52,6 @@ int pods_of(struct ctl *ctl, const struct info *info, json_t **ret_pods, struct 
         return *ret_pods ? 0 : err ? err->code : -EIO;
 }
 
-static bool is_ready(const json_t *pod)
-{
-        const json_t *ready = cx_json_find(cx_json_get(pod, "status.conditions"), "type", "Ready");
-        return cx_streq(cx_json_string(ready, "status"), "True");
-}
-
 // The best pod to talk to: running and ready before others.
 static json_t *best_pod(const json_t *pods)
 {
@@ -64,10 +60,10 @@ static json_t *best_pod(const json_t *pods)
         size_t i;
         json_t *pod;
         json_array_foreach (pods, i, pod) {
-                bool running = cx_streq(cx_json_string(pod, "status.phase"), "Running");
-                int rank = running ? 2 + is_ready(pod) : cx_streq(cx_json_string(pod, "status.phase"), "Pending");
-                if (cx_json_string(pod, "metadata.deletionTimestamp"))
-                        rank = 0;
+                const char *phase = cx_pod_phase(pod);
+                int rank = cx_pod_is_terminating(pod)      ? 0
+                           : strcmp(phase, "Running") == 0 ? 2 + cx_pod_is_ready(pod)
+                                                           : strcmp(phase, "Pending") == 0;
                 if (rank > best_rank) {
                         best = pod;
                         best_rank = rank;
@@ -108,23 +104,18 @@ int pod_of(struct ctl *ctl, const char *word, int64_t timeout, json_t **ret_pod,
 
 const char *default_container(const json_t *pod, bool quiet)
 {
-        const json_t *containers = cx_json_get(pod, "spec.containers"),
-                     *inits = cx_json_get(pod, "spec.initContainers");
+        const json_t *spec = json_object_get(pod, "spec"), *containers = json_object_get(spec, "containers");
         const json_t *annotations = cx_json_get(pod, "metadata.annotations");
         const char *named = json_string_value(json_object_get(annotations, "kubectl.kubernetes.io/default-container"));
         if (named && cx_json_find(containers, "name", named))
                 return named;
         const char *first = cx_json_string_or(json_array_get(containers, 0), "name", "");
-        if (json_array_size(containers) + json_array_size(inits) > 1 && !quiet) {
+        if (json_array_size(containers) + cx_json_count(spec, "initContainers") > 1 && !quiet) {
                 CX_BUF names = CX_BUF_INIT;
-                size_t i;
-                json_t *container;
-                json_array_foreach (containers, i, container)
-                        cx_buf_printf(&names, "%s%s", names.length ? ", " : "",
-                                      cx_json_string_or(container, "name", ""));
-                json_array_foreach (inits, i, container)
-                        cx_buf_printf(&names, "%s%s (init)", names.length ? ", " : "",
-                                      cx_json_string_or(container, "name", ""));
+                CX_POD_FOREACH(walk, spec, CX_POD_MAIN)
+                cx_buf_printf(&names, "%s%s", names.length ? ", " : "", walk.name);
+                CX_POD_FOREACH(walk, spec, CX_POD_INIT)
+                cx_buf_printf(&names, "%s%s (init)", names.length ? ", " : "", walk.name);
                 fflush(stdout);
                 fprintf(stderr, "Defaulted container \"%s\" out of: %s\n", first, names.data);
         }
@@ -133,10 +124,5 @@ const char *default_container(const json_t *pod, bool quiet)
 
 json_t *pod_template(json_t *object)
 {
-        json_t *template = cx_json_get(object, "spec.template.spec");
-        if (!template)
-                template = cx_json_get(object, "spec.jobTemplate.spec.template.spec");
-        if (!template && cx_json_get(object, "spec.containers"))
-                template = json_object_get(object, "spec");
-        return template;
+        return json_object_get(cx_schema_pod_template(object), "spec");
 }

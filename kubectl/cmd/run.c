@@ -2,6 +2,7 @@
 // kubectl run: makes a pod, and attaches to it when asked to (-i, --attach). Attached, the container's exit code is
 // kubectl's.
 #include "kubectl/cmd/commands.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/base/time.h"
 #include "libcommon/schema/engine.h"
 
@@ -146,12 +147,6 @@ static json_t *make_service(const struct run *run, const json_t *pod)
 }
 
 // --- attached -------------------------------------------------------------------------------------------------------
-static bool is_over(const json_t *pod)
-{
-        const char *phase = cx_json_string_or(pod, "status.phase", "");
-        return strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
-}
-
 static int running_or_over(void *context, const json_t *pod, struct cx_error *err)
 {
         json_t **last = context;
@@ -159,15 +154,13 @@ static int running_or_over(void *context, const json_t *pod, struct cx_error *er
                 return cx_error_set(err, -ENOENT, "pod was deleted");
         json_decref(*last);
         *last = json_incref((json_t *)pod);
-        const json_t *ready = cx_json_find(cx_json_get(pod, "status.conditions"), "type", "Ready");
-        return is_over(pod) || (cx_streq(cx_json_string(pod, "status.phase"), "Running") &&
-                                cx_streq(cx_json_string(ready, "status"), "True"));
+        return cx_pod_is_terminal(pod) || (strcmp(cx_pod_phase(pod), "Running") == 0 && cx_pod_is_ready(pod));
 }
 
 static int over(void *context, const json_t *pod, struct cx_error *err)
 {
         int r = running_or_over(context, pod, err);
-        return r < 0 ? r : is_over(pod);
+        return r < 0 ? r : cx_pod_is_terminal(pod);
 }
 
 // The exit code of the container, when it failed.
@@ -198,7 +191,7 @@ static int attach(struct ctl *ctl, const struct run *run, const struct info *inf
                 return r;
         const char *container = default_container(pod, run->quiet);
         CX_ERROR failure = CX_ERROR_INIT;
-        if (is_over(pod)) {
+        if (cx_pod_is_terminal(pod)) {
                 r = follow_logs(ctl, pod, container, err);
         } else {
                 r = attach_pod(ctl, pod, container, run->in, run->tty, run->quiet, &failure);
@@ -294,9 +287,9 @@ COMMAND(run)
         if (r < 0)
                 return r;
         if (run.expose)
-                r = create_object(ctl, &run.create, make_service(&run, pod), err);
+                r = ctl_create_object(ctl, &run.create, make_service(&run, pod), err);
         if (r < 0)
                 return r;
         return run.attach ? run_attached(ctl, &run, json_incref(pod), err)
-                          : create_object(ctl, &run.create, json_incref(pod), err);
+                          : ctl_create_object(ctl, &run.create, json_incref(pod), err);
 }

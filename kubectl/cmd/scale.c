@@ -141,7 +141,7 @@ static int autoscale_one(struct ctl *ctl, struct create *create, const struct au
                 (void)cx_json_set(hpa, "spec.minReplicas", json_integer(a->min));
         if (!cx_streq(info->namespace, ctl->namespace))
                 (void)cx_json_set(hpa, "metadata.namespace", json_string(cx_str(info->namespace)));
-        return create_object(ctl, create, hpa, err);
+        return ctl_create_object(ctl, create, hpa, err);
 }
 
 COMMAND(autoscale)

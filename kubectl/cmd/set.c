@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl set image, set env, set resources: edits the pod template of workloads and sends the difference.
 #include "kubectl/cmd/commands.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/schema/engine.h"
 
 struct set {
@@ -111,20 +112,16 @@ static bool selected(const char *pattern, const char *name)
 static int edit_images(void *context, const struct info *info CX_UNUSED, json_t *spec, struct cx_error *err)
 {
         const struct cx_strings *changes = context;
-        static const char *const lists[] = {"initContainers", "containers"};
         for (size_t i = 0; i < changes->count; i++) {
                 const char *equals = strchr(changes->items[i], '=');
                 CX_CLEANUP(cx_freep) char *name = cx_strndup(changes->items[i], (size_t)(equals - changes->items[i]));
                 bool found = false;
-                for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
-                        size_t j;
-                        json_t *container;
-                        json_array_foreach (json_object_get(spec, lists[l]), j, container) {
-                                if (strcmp(name, "*") != 0 && !cx_streq(cx_json_string(container, "name"), name))
-                                        continue;
-                                json_object_set_new(container, "image", json_string(equals + 1));
-                                found = true;
-                        }
+                CX_POD_FOREACH(walk, spec, CX_POD_TEMPLATE)
+                {
+                        if (strcmp(name, "*") != 0 && strcmp(walk.name, name) != 0)
+                                continue;
+                        json_object_set_new(walk.container, "image", json_string(equals + 1));
+                        found = true;
                 }
                 if (!found)
                         return cx_error_set(err, -ENOENT, "unable to find container named \"%s\"", name);

@@ -226,7 +226,7 @@ int ctl_json(struct ctl *ctl, const char *method, const char *path, const char *
         return r < 0 ? cx_error_wrap(err, "the server's answer to %s %s", method, path) : 0;
 }
 
-struct watching {
+struct watch_stream {
         struct cx_buf pending;
         int (*event)(void *context, const char *type, json_t *object);
         void *context;
@@ -234,7 +234,7 @@ struct watching {
         int result;
 };
 
-static int watch_line(struct watching *w, const char *line, size_t length)
+static int watch_line(struct watch_stream *w, const char *line, size_t length)
 {
         json_auto_t *event = NULL;
         int r = cx_json_parse(line, length, false, &event, w->err);
@@ -253,7 +253,7 @@ static int watch_line(struct watching *w, const char *line, size_t length)
 
 static int watch_data(void *context, const struct cx_http_reply *reply, const char *data, size_t length)
 {
-        struct watching *w = context;
+        struct watch_stream *w = context;
         cx_buf_append(&w->pending, data, length);
         if (reply->code >= 400)
                 return 0;
@@ -273,7 +273,7 @@ int ctl_watch(struct ctl *ctl, const char *path, const char *accept,
               int (*event)(void *context, const char *type, json_t *object), void *context, struct cx_error *err)
 {
         CX_ERROR inside = CX_ERROR_INIT, failure = CX_ERROR_INIT;
-        struct watching w = {
+        struct watch_stream w = {
                 .pending = CX_BUF_INIT_MAX((size_t)64 << 20), .event = event, .context = context, .err = &inside};
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         int r = ctl_call(ctl,

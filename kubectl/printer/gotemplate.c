@@ -6,7 +6,7 @@
 #define MAX_TEXT ((size_t)1 << 20)
 #define MAX_NESTING 64
 
-struct parser {
+struct template_parser {
         struct gotemplate *t;
         const char *p, *end;
         int depth, ranges;
@@ -31,8 +31,8 @@ static void *grow(struct gotemplate *t, void *old, size_t count, size_t size)
         return bigger;
 }
 
-static int fail(struct parser *s, const char *format, ...) CX_PRINTF(2, 3);
-static int fail(struct parser *s, const char *format, ...)
+static int fail(struct template_parser *s, const char *format, ...) CX_PRINTF(2, 3);
+static int fail(struct template_parser *s, const char *format, ...)
 {
         CX_BUF why = CX_BUF_INIT;
         va_list args;
@@ -55,13 +55,13 @@ static bool blank(char c)
         return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static void skip_blanks(struct parser *s)
+static void skip_blanks(struct template_parser *s)
 {
         while (s->p < s->end && blank(*s->p))
                 s->p++;
 }
 
-static const char *take_word(struct parser *s)
+static const char *take_word(struct template_parser *s)
 {
         const char *from = s->p;
         while (s->p < s->end && word_char(*s->p))
@@ -70,12 +70,12 @@ static const char *take_word(struct parser *s)
 }
 
 // "}}" or " -}}": the end of the action.
-static bool at_close(const struct parser *s)
+static bool at_close(const struct template_parser *s)
 {
         return cx_has_prefix(s->p, "}}") || cx_has_prefix(s->p, "-}}");
 }
 
-static int close_action(struct parser *s)
+static int close_action(struct template_parser *s)
 {
         skip_blanks(s);
         bool trims = cx_has_prefix(s->p, "-}}") && blank(s->p[-1]);
@@ -87,7 +87,7 @@ static int close_action(struct parser *s)
         return 0;
 }
 
-static int parse_escape(struct parser *s, struct cx_buf *to)
+static int parse_escape(struct template_parser *s, struct cx_buf *to)
 {
         static const char names[] = "abfnrtv\\'\"", values[] = "\a\b\f\n\r\t\v\\'\"";
         const char *known = *s->p ? strchr(names, *s->p) : NULL;
@@ -126,7 +126,7 @@ static int parse_escape(struct parser *s, struct cx_buf *to)
 }
 
 // "…", `…` or '…' (a rune, which is a number).
-static int parse_quoted(struct parser *s, struct cx_buf *to)
+static int parse_quoted(struct template_parser *s, struct cx_buf *to)
 {
         char quote = *s->p++;
         while (s->p < s->end && *s->p != quote) {
@@ -149,7 +149,7 @@ static int parse_quoted(struct parser *s, struct cx_buf *to)
         return 0;
 }
 
-static int parse_literal(struct parser *s, struct gt_operand *o)
+static int parse_literal(struct template_parser *s, struct gt_operand *o)
 {
         o->kind = GT_LITERAL;
         if (strchr("\"`'", *s->p)) {
@@ -185,9 +185,9 @@ static int parse_literal(struct parser *s, struct gt_operand *o)
         return 0;
 }
 
-static int parse_pipe(struct parser *s, struct gt_pipe **ret_pipe);
+static int parse_pipe(struct template_parser *s, struct gt_pipe **ret_pipe);
 
-static int parse_word_operand(struct parser *s, struct gt_operand *o)
+static int parse_word_operand(struct template_parser *s, struct gt_operand *o)
 {
         const char *word = o->name = take_word(s);
         bool yes = strcmp(word, "true") == 0;
@@ -200,7 +200,7 @@ static int parse_word_operand(struct parser *s, struct gt_operand *o)
         return gt_function_find(word, strlen(word)) ? 0 : fail(s, "function \"%s\" not defined", word);
 }
 
-static int parse_start(struct parser *s, struct gt_operand *o)
+static int parse_start(struct template_parser *s, struct gt_operand *o)
 {
         if (*s->p == '(') {
                 s->p++;
@@ -233,7 +233,7 @@ static int parse_start(struct parser *s, struct gt_operand *o)
         return fail(s, "unexpected \"%.1s\" in operand", s->p);
 }
 
-static int parse_operand(struct parser *s, struct gt_operand *o)
+static int parse_operand(struct template_parser *s, struct gt_operand *o)
 {
         o->at = s->p;
         int r = parse_start(s, o);
@@ -248,12 +248,12 @@ static int parse_operand(struct parser *s, struct gt_operand *o)
         return r;
 }
 
-static bool at_command_end(const struct parser *s)
+static bool at_command_end(const struct template_parser *s)
 {
         return s->p >= s->end || *s->p == '|' || *s->p == ')' || at_close(s);
 }
 
-static int parse_command(struct parser *s, struct gt_command *command)
+static int parse_command(struct template_parser *s, struct gt_command *command)
 {
         for (skip_blanks(s); !at_command_end(s); skip_blanks(s)) {
                 command->operands = grow(s->t, command->operands, command->n_operands, sizeof *command->operands);
@@ -273,7 +273,7 @@ static int parse_command(struct parser *s, struct gt_command *command)
 }
 
 // "$x :=", "$i, $x :=", "$x =": leaves the position when there is none.
-static void parse_declaration(struct parser *s, struct gt_pipe *pipe)
+static void parse_declaration(struct template_parser *s, struct gt_pipe *pipe)
 {
         const char *start = s->p, *names[2] = {0};
         size_t n = 0;
@@ -297,7 +297,7 @@ static void parse_declaration(struct parser *s, struct gt_pipe *pipe)
                 pipe->variables[pipe->n_variables++] = names[i];
 }
 
-static int parse_pipe(struct parser *s, struct gt_pipe **ret_pipe)
+static int parse_pipe(struct template_parser *s, struct gt_pipe **ret_pipe)
 {
         struct gt_pipe *pipe = *ret_pipe = keep(s->t, cx_alloc(sizeof *pipe));
         skip_blanks(s);
@@ -321,16 +321,16 @@ static int parse_pipe(struct parser *s, struct gt_pipe **ret_pipe)
         return 0;
 }
 
-static void drop_variables(struct parser *s, size_t count)
+static void drop_variables(struct template_parser *s, size_t count)
 {
         while (s->variables.count > count)
                 free(s->variables.items[--s->variables.count]);
 }
 
-static int parse_list(struct parser *s, struct gt_list *list, const char **ret_ended_by);
+static int parse_list(struct template_parser *s, struct gt_list *list, const char **ret_ended_by);
 
 // What follows the keyword of if, range and with, up to its end. "else if X" is an else with an if in it.
-static int parse_branch(struct parser *s, struct gt_node *node)
+static int parse_branch(struct template_parser *s, struct gt_node *node)
 {
         const char *ended_by = NULL;
         size_t variables = s->variables.count;
@@ -367,7 +367,7 @@ static int parse_branch(struct parser *s, struct gt_node *node)
         return r < 0 ? r : close_action(s);
 }
 
-static int parse_name(struct parser *s, const char **ret_name)
+static int parse_name(struct template_parser *s, const char **ret_name)
 {
         CX_BUF text = CX_BUF_INIT;
         skip_blanks(s);
@@ -379,7 +379,7 @@ static int parse_name(struct parser *s, const char **ret_name)
 }
 
 // {{define "x"}}…{{end}} and {{block "x" pipe}}…{{end}}.
-static int parse_definition(struct parser *s, const char *name)
+static int parse_definition(struct template_parser *s, const char *name)
 {
         struct gt_definition made = {.name = name};
         const char *ended_by;
@@ -400,7 +400,7 @@ static int parse_definition(struct parser *s, const char *name)
         return r;
 }
 
-static int parse_template(struct parser *s, struct gt_node *node, bool block)
+static int parse_template(struct template_parser *s, struct gt_node *node, bool block)
 {
         node->kind = GT_TEMPLATE;
         int r = parse_name(s, &node->text);
@@ -413,7 +413,7 @@ static int parse_template(struct parser *s, struct gt_node *node, bool block)
 }
 
 // One action, behind its "{{". An `else` or `end` is left to the caller, up to its close.
-static int parse_action(struct parser *s, struct gt_list *list, const char **ret_ended_by)
+static int parse_action(struct template_parser *s, struct gt_list *list, const char **ret_ended_by)
 {
         static const struct {
                 const char *word;
@@ -454,7 +454,7 @@ static int parse_action(struct parser *s, struct gt_list *list, const char **ret
         return 0;
 }
 
-static void add_text(struct parser *s, struct gt_list *list, const char *from, const char *to)
+static void add_text(struct template_parser *s, struct gt_list *list, const char *from, const char *to)
 {
         if (from >= to)
                 return;
@@ -462,7 +462,7 @@ static void add_text(struct parser *s, struct gt_list *list, const char *from, c
         list->nodes[list->n_nodes++] = (struct gt_node){.kind = GT_TEXT, .text = from, .length = (size_t)(to - from)};
 }
 
-static int skip_comment(struct parser *s)
+static int skip_comment(struct template_parser *s)
 {
         const char *end = strstr(s->p + 2, "*/");
         if (!end)
@@ -471,7 +471,7 @@ static int skip_comment(struct parser *s)
         return close_action(s) < 0 ? -EINVAL : 0;
 }
 
-static int parse_list(struct parser *s, struct gt_list *list, const char **ret_ended_by)
+static int parse_list(struct template_parser *s, struct gt_list *list, const char **ret_ended_by)
 {
         int r = 0;
         *ret_ended_by = NULL;
@@ -507,7 +507,7 @@ int gotemplate_parse(const char *text, struct gotemplate **ret_template, struct 
                 return cx_error_set(err, -E2BIG, "the template is too long");
         t->source = cx_strdup(text);
         t->literals = json_array();
-        struct parser s = {.t = t, .p = t->source, .end = t->source + strlen(text), .err = err};
+        struct template_parser s = {.t = t, .p = t->source, .end = t->source + strlen(text), .err = err};
         int r = parse_list(&s, &t->root, &ended_by);
         if (r == 0 && ended_by)
                 r = fail(&s, "unexpected {{%s}}", ended_by);

@@ -15,7 +15,7 @@ struct variable {
         json_t *value;
 };
 enum flow { RUNS, BREAKS, CONTINUES }; // positive results of run_list
-struct eval {
+struct template_eval {
         const struct gotemplate *t;
         bool allow_missing;
         struct variable *variables;
@@ -25,8 +25,8 @@ struct eval {
         struct cx_error *err;
 };
 
-static int fail(const struct eval *e, const struct gt_operand *at, const char *format, ...) CX_PRINTF(3, 4);
-static int fail(const struct eval *e, const struct gt_operand *at, const char *format, ...)
+static int fail(const struct template_eval *e, const struct gt_operand *at, const char *format, ...) CX_PRINTF(3, 4);
+static int fail(const struct template_eval *e, const struct gt_operand *at, const char *format, ...)
 {
         CX_BUF why = CX_BUF_INIT;
         va_list args;
@@ -44,7 +44,7 @@ static int fail(const struct eval *e, const struct gt_operand *at, const char *f
                             (int)(at->at - start) + (line > 1), (int)at->length, at->at, why.data);
 }
 
-static void set_variable(struct eval *e, const char *name, json_t *value, bool assigns)
+static void set_variable(struct template_eval *e, const char *name, json_t *value, bool assigns)
 {
         for (size_t i = e->n_variables; assigns && i-- > 0;)
                 if (strcmp(e->variables[i].name, name) == 0) {
@@ -56,13 +56,13 @@ static void set_variable(struct eval *e, const char *name, json_t *value, bool a
         e->variables[e->n_variables++] = (struct variable){name, json_incref(value)};
 }
 
-static void drop_variables(struct eval *e, size_t count)
+static void drop_variables(struct template_eval *e, size_t count)
 {
         while (e->n_variables > count)
                 json_decref(e->variables[--e->n_variables].value);
 }
 
-static json_t *variable(const struct eval *e, const char *name)
+static json_t *variable(const struct template_eval *e, const char *name)
 {
         for (size_t i = e->n_variables; i-- > 0;)
                 if (strcmp(e->variables[i].name, name) == 0)
@@ -70,7 +70,7 @@ static json_t *variable(const struct eval *e, const char *name)
         return json_null();
 }
 
-static int eval_path(const struct eval *e, const struct gt_operand *o, json_t *from, json_t **ret_value)
+static int eval_path(const struct template_eval *e, const struct gt_operand *o, json_t *from, json_t **ret_value)
 {
         json_auto_t *value = json_incref(from);
         bool missing = false;
@@ -93,10 +93,11 @@ static int eval_path(const struct eval *e, const struct gt_operand *o, json_t *f
         return 0;
 }
 
-static int eval_pipe(struct eval *e, const struct gt_pipe *pipe, json_t *dot, json_t **ret_value);
-static int call(struct eval *e, const struct gt_command *command, json_t *dot, json_t *last, json_t **ret_value);
+static int eval_pipe(struct template_eval *e, const struct gt_pipe *pipe, json_t *dot, json_t **ret_value);
+static int call(struct template_eval *e, const struct gt_command *command, json_t *dot, json_t *last,
+                json_t **ret_value);
 
-static int eval_operand(struct eval *e, const struct gt_operand *o, json_t *dot, json_t **ret_value)
+static int eval_operand(struct template_eval *e, const struct gt_operand *o, json_t *dot, json_t **ret_value)
 {
         json_auto_t *nested = NULL;
         switch (o->kind) {
@@ -121,7 +122,8 @@ static int eval_operand(struct eval *e, const struct gt_operand *o, json_t *dot,
 }
 
 // and, or: the first argument that decides.
-static int call_logic(struct eval *e, const struct gt_command *command, json_t *dot, json_t *last, json_t **ret_value)
+static int call_logic(struct template_eval *e, const struct gt_command *command, json_t *dot, json_t *last,
+                      json_t **ret_value)
 {
         bool until = command->operands[0].name[0] == 'o';
         size_t n = command->n_operands;
@@ -141,7 +143,8 @@ static int call_logic(struct eval *e, const struct gt_command *command, json_t *
         return 0;
 }
 
-static int call(struct eval *e, const struct gt_command *command, json_t *dot, json_t *last, json_t **ret_value)
+static int call(struct template_eval *e, const struct gt_command *command, json_t *dot, json_t *last,
+                json_t **ret_value)
 {
         const struct gt_operand *first = &command->operands[0];
         const struct gt_function *function = gt_function_find(first->name, strlen(first->name));
@@ -165,7 +168,7 @@ static int call(struct eval *e, const struct gt_command *command, json_t *dot, j
         return r;
 }
 
-static int eval_pipe(struct eval *e, const struct gt_pipe *pipe, json_t *dot, json_t **ret_value)
+static int eval_pipe(struct template_eval *e, const struct gt_pipe *pipe, json_t *dot, json_t **ret_value)
 {
         json_auto_t *value = NULL;
         for (size_t i = 0; i < pipe->n_commands; i++) {
@@ -188,9 +191,9 @@ static int eval_pipe(struct eval *e, const struct gt_pipe *pipe, json_t *dot, js
         return 0;
 }
 
-static int run_list(struct eval *e, const struct gt_list *list, json_t *dot);
+static int run_list(struct template_eval *e, const struct gt_list *list, json_t *dot);
 
-static int run_round(struct eval *e, const struct gt_node *node, json_t *key, json_t *item)
+static int run_round(struct template_eval *e, const struct gt_node *node, json_t *key, json_t *item)
 {
         size_t mark = e->n_variables;
         const struct gt_pipe *pipe = node->pipe;
@@ -204,7 +207,7 @@ static int run_round(struct eval *e, const struct gt_node *node, json_t *key, js
         return r == CONTINUES ? 0 : r;
 }
 
-static int range_object(struct eval *e, const struct gt_node *node, json_t *object)
+static int range_object(struct template_eval *e, const struct gt_node *node, json_t *object)
 {
         CX_CLEANUP(cx_freep) const char **keys = sorted_keys(object);
         int r = 0;
@@ -215,7 +218,7 @@ static int range_object(struct eval *e, const struct gt_node *node, json_t *obje
         return r;
 }
 
-static int run_range(struct eval *e, const struct gt_node *node, json_t *over, json_t *dot)
+static int run_range(struct template_eval *e, const struct gt_node *node, json_t *over, json_t *dot)
 {
         int r = 0;
         if (json_is_object(over)) {
@@ -252,7 +255,7 @@ static int run_range(struct eval *e, const struct gt_node *node, json_t *over, j
         return r == BREAKS ? 0 : r;
 }
 
-static int run_template(struct eval *e, const struct gt_node *node, json_t *dot)
+static int run_template(struct template_eval *e, const struct gt_node *node, json_t *dot)
 {
         const struct gt_definition *found = NULL;
         for (size_t i = 0; i < e->t->n_definitions; i++)
@@ -269,12 +272,12 @@ static int run_template(struct eval *e, const struct gt_node *node, json_t *dot)
                 return r;
         if (!value)
                 value = json_null();
-        struct eval inner = {.t = e->t,
-                             .allow_missing = e->allow_missing,
-                             .work = e->work,
-                             .calls = e->calls + 1,
-                             .to = e->to,
-                             .err = e->err};
+        struct template_eval inner = {.t = e->t,
+                                      .allow_missing = e->allow_missing,
+                                      .work = e->work,
+                                      .calls = e->calls + 1,
+                                      .to = e->to,
+                                      .err = e->err};
         set_variable(&inner, "", value, false);
         r = run_list(&inner, &found->body, value);
         drop_variables(&inner, 0);
@@ -283,7 +286,7 @@ static int run_template(struct eval *e, const struct gt_node *node, json_t *dot)
         return r;
 }
 
-static int run_node(struct eval *e, const struct gt_node *node, json_t *dot)
+static int run_node(struct template_eval *e, const struct gt_node *node, json_t *dot)
 {
         if (node->kind == GT_TEXT)
                 return cx_buf_append(e->to, node->text, node->length), 0;
@@ -313,7 +316,7 @@ static int run_node(struct eval *e, const struct gt_node *node, json_t *dot)
         return r;
 }
 
-static int run_list(struct eval *e, const struct gt_list *list, json_t *dot)
+static int run_list(struct template_eval *e, const struct gt_list *list, json_t *dot)
 {
         size_t mark = e->n_variables;
         int r = 0;
@@ -329,7 +332,7 @@ static int run_list(struct eval *e, const struct gt_list *list, json_t *dot)
 int gotemplate_print(const struct gotemplate *template, const json_t *data, bool allow_missing, struct cx_buf *to,
                      struct cx_error *err)
 {
-        struct eval e = {.t = template, .allow_missing = allow_missing, .to = to, .err = err};
+        struct template_eval e = {.t = template, .allow_missing = allow_missing, .to = to, .err = err};
         json_auto_t *dot = json_incref((json_t *)data);
         set_variable(&e, "", dot, false);
         int r = run_list(&e, &template->root, dot);

@@ -7,7 +7,7 @@
 #define MAX_TEXT 65536
 #define MAX_DEPTH 40
 
-struct parser {
+struct path_parser {
         const char *at;
         int depth, ranges;
         struct cx_error *err;
@@ -36,8 +36,8 @@ static void add_child(struct jp_node *node, struct jp_node *child)
         node->children[node->n_children++] = child;
 }
 
-static int fail(struct parser *p, const char *format, ...) CX_PRINTF(2, 3);
-static int fail(struct parser *p, const char *format, ...)
+static int fail(struct path_parser *p, const char *format, ...) CX_PRINTF(2, 3);
+static int fail(struct path_parser *p, const char *format, ...)
 {
         CX_BUF text = CX_BUF_INIT;
         va_list args;
@@ -47,16 +47,16 @@ static int fail(struct parser *p, const char *format, ...)
         return cx_error_set(p->err, -EINVAL, "%s", text.data);
 }
 
-static void skip_blanks(struct parser *p)
+static void skip_blanks(struct path_parser *p)
 {
         while (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' || *p->at == '\r')
                 p->at++;
 }
 
-static int parse_pipeline(struct parser *p, struct jp_node *to, const char *ends);
+static int parse_pipeline(struct path_parser *p, struct jp_node *to, const char *ends);
 
 // A quoted text at p->at; backslash escapes as in Go.
-static int parse_quoted(struct parser *p, char **ret_text)
+static int parse_quoted(struct path_parser *p, char **ret_text)
 {
         char quote = *p->at++;
         CX_BUF text = CX_BUF_INIT;
@@ -80,7 +80,7 @@ static bool ends_field(char c)
         return !c || strchr(" \t\r\n.,[]$@{}()'\"*=!<>|", c) != NULL;
 }
 
-static void parse_field(struct parser *p, struct jp_node *to)
+static void parse_field(struct path_parser *p, struct jp_node *to)
 {
         CX_BUF name = CX_BUF_INIT;
         while (*p->at && !ends_field(*p->at)) {
@@ -93,7 +93,7 @@ static void parse_field(struct parser *p, struct jp_node *to)
         add_child(to, node);
 }
 
-static int parse_number(struct parser *p, struct jp_node *to)
+static int parse_number(struct path_parser *p, struct jp_node *to)
 {
         char *end;
         const char *start = p->at;
@@ -113,7 +113,7 @@ static int parse_number(struct parser *p, struct jp_node *to)
 }
 
 // The text of one member of a bracket: an index, a slice, "*", or a quoted name; added to `to`.
-static int parse_index(struct parser *p, struct jp_node *to)
+static int parse_index(struct path_parser *p, struct jp_node *to)
 {
         skip_blanks(p);
         if (*p->at == '\'' || *p->at == '"') {
@@ -159,7 +159,7 @@ static int parse_index(struct parser *p, struct jp_node *to)
         return 0;
 }
 
-static int parse_filter(struct parser *p, struct jp_node *to)
+static int parse_filter(struct path_parser *p, struct jp_node *to)
 {
         static const char *const operators[] = {"==", "!=", "<=", ">=", "<", ">"};
         struct jp_node *node = new_node(JP_FILTER);
@@ -191,7 +191,7 @@ static int parse_filter(struct parser *p, struct jp_node *to)
         return 0;
 }
 
-static int parse_bracket(struct parser *p, struct jp_node *to)
+static int parse_bracket(struct path_parser *p, struct jp_node *to)
 {
         p->at++;
         skip_blanks(p);
@@ -223,7 +223,7 @@ static bool is_word(const char *at, const char *word)
         return strncmp(at, word, n) == 0 && ends_field(at[n]);
 }
 
-static int parse_word(struct parser *p, struct jp_node *to)
+static int parse_word(struct path_parser *p, struct jp_node *to)
 {
         bool yes = is_word(p->at, "true");
         if (yes || is_word(p->at, "false")) {
@@ -236,7 +236,7 @@ static int parse_word(struct parser *p, struct jp_node *to)
         return fail(p, "unrecognized identifier %.*s", (int)strcspn(p->at, " .[]}"), p->at);
 }
 
-static int parse_step(struct parser *p, struct jp_node *to)
+static int parse_step(struct path_parser *p, struct jp_node *to)
 {
         char c = *p->at;
         if (c == '$' || c == '@') {
@@ -284,7 +284,7 @@ static int parse_step(struct parser *p, struct jp_node *to)
 }
 
 // Steps until one of the characters in `ends` (not taken).
-static int parse_pipeline(struct parser *p, struct jp_node *to, const char *ends)
+static int parse_pipeline(struct path_parser *p, struct jp_node *to, const char *ends)
 {
         if (++p->depth > MAX_DEPTH)
                 return fail(p, "the template is nested too deep");
@@ -302,9 +302,9 @@ static int parse_pipeline(struct parser *p, struct jp_node *to, const char *ends
         return 0;
 }
 
-static int parse_template(struct parser *p, struct jp_node *to, bool in_range);
+static int parse_template(struct path_parser *p, struct jp_node *to, bool in_range);
 
-static int parse_action(struct parser *p, struct jp_node *to, bool *ret_end)
+static int parse_action(struct path_parser *p, struct jp_node *to, bool *ret_end)
 {
         p->at++;
         skip_blanks(p);
@@ -340,7 +340,7 @@ static int parse_action(struct parser *p, struct jp_node *to, bool *ret_end)
         return r;
 }
 
-static int parse_template(struct parser *p, struct jp_node *to, bool in_range)
+static int parse_template(struct path_parser *p, struct jp_node *to, bool in_range)
 {
         while (*p->at) {
                 if (*p->at != '{') {
@@ -367,7 +367,7 @@ int jsonpath_parse(const char *text, struct jsonpath **ret_path, struct cx_error
 {
         if (strlen(text) > MAX_TEXT)
                 return cx_error_set(err, -E2BIG, "the template is longer than %d bytes", MAX_TEXT);
-        struct parser p = {.at = text, .err = err};
+        struct path_parser p = {.at = text, .err = err};
         struct jsonpath *path = cx_alloc(sizeof *path);
         path->root = new_node(JP_LIST);
         int r = parse_template(&p, path->root, false);

@@ -12,7 +12,7 @@ struct found {
         const json_t **items;
         size_t count, capacity;
 };
-struct eval {
+struct path_eval {
         const json_t *top;
         bool allow_missing;
         struct cx_error *err;
@@ -35,9 +35,9 @@ static void release_found(struct found *found)
 }
 #define FOUND CX_CLEANUP(release_found) struct found
 
-static int eval_list(struct eval *e, const struct jp_node *list, const json_t *at, struct found *ret_found);
+static int eval_list(struct path_eval *e, const struct jp_node *list, const json_t *at, struct found *ret_found);
 
-static int eval_field(struct eval *e, const struct jp_node *node, const struct found *in, struct found *out)
+static int eval_field(struct path_eval *e, const struct jp_node *node, const struct found *in, struct found *out)
 {
         if (node->text[0] == 0 && (node->value || in->count == 0)) {
                 add(out, e->top);
@@ -57,7 +57,7 @@ static int eval_field(struct eval *e, const struct jp_node *node, const struct f
         return 0;
 }
 
-static int eval_array(struct eval *e, const struct jp_node *node, const json_t *value, struct found *out)
+static int eval_array(struct path_eval *e, const struct jp_node *node, const json_t *value, struct found *out)
 {
         if (!json_is_array(value)) {
                 if (e->allow_missing && (!value || json_is_null(value)))
@@ -101,7 +101,7 @@ static void eval_wildcard(const json_t *value, struct found *out)
                 add(out, item);
 }
 
-static void eval_recursive(struct eval *e, const json_t *value, struct found *out)
+static void eval_recursive(struct path_eval *e, const json_t *value, struct found *out)
 {
         size_t i;
         json_t *item;
@@ -131,7 +131,7 @@ static int compare(const json_t *a, const json_t *b, bool *ret_comparable)
 }
 
 // Whether one element passes `left op right`.
-static int passes(struct eval *e, const struct jp_node *node, const json_t *item, bool *ret_pass)
+static int passes(struct path_eval *e, const struct jp_node *node, const json_t *item, bool *ret_pass)
 {
         bool saved = e->allow_missing;
         e->allow_missing = true;
@@ -165,7 +165,7 @@ static int passes(struct eval *e, const struct jp_node *node, const json_t *item
         return 0;
 }
 
-static int eval_filter(struct eval *e, const struct jp_node *node, const json_t *value, struct found *out)
+static int eval_filter(struct path_eval *e, const struct jp_node *node, const json_t *value, struct found *out)
 {
         if (!json_is_array(value)) {
                 if (!value || json_is_null(value))
@@ -185,7 +185,7 @@ static int eval_filter(struct eval *e, const struct jp_node *node, const json_t 
         return 0;
 }
 
-static int eval_node(struct eval *e, const struct jp_node *node, const struct found *in, struct found *out)
+static int eval_node(struct path_eval *e, const struct jp_node *node, const struct found *in, struct found *out)
 {
         int r = 0;
         if (e->work++ > MAX_FOUND)
@@ -217,7 +217,7 @@ static int eval_node(struct eval *e, const struct jp_node *node, const struct fo
         return r;
 }
 
-static int eval_list(struct eval *e, const struct jp_node *list, const json_t *at, struct found *ret_found)
+static int eval_list(struct path_eval *e, const struct jp_node *list, const json_t *at, struct found *ret_found)
 {
         FOUND now = {0};
         add(&now, at);
@@ -253,7 +253,7 @@ void jsonpath_value(const json_t *value, struct cx_buf *to)
         }
 }
 
-static int print_nodes(struct eval *e, struct jp_node *const *nodes, size_t n, const json_t *at, struct cx_buf *to,
+static int print_nodes(struct path_eval *e, struct jp_node *const *nodes, size_t n, const json_t *at, struct cx_buf *to,
                        json_t *values)
 {
         for (size_t i = 0; i < n; i++) {
@@ -288,14 +288,14 @@ static int print_nodes(struct eval *e, struct jp_node *const *nodes, size_t n, c
 int jsonpath_print(const struct jsonpath *path, const json_t *data, bool allow_missing, struct cx_buf *to,
                    struct cx_error *err)
 {
-        struct eval e = {.top = data, .allow_missing = allow_missing, .err = err};
+        struct path_eval e = {.top = data, .allow_missing = allow_missing, .err = err};
         return print_nodes(&e, path->root->children, path->root->n_children, data, to, NULL);
 }
 
 int jsonpath_find(const struct jsonpath *path, const json_t *data, bool allow_missing, json_t **ret_values,
                   struct cx_error *err)
 {
-        struct eval e = {.top = data, .allow_missing = allow_missing, .err = err};
+        struct path_eval e = {.top = data, .allow_missing = allow_missing, .err = err};
         json_auto_t *values = json_array();
         int r = print_nodes(&e, path->root->children, path->root->n_children, data, NULL, values);
         if (r < 0)

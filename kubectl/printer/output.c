@@ -89,7 +89,7 @@ static int parse_template(struct output *o, const char *value, bool file, struct
         return r < 0 ? blame(err, "jsonpath", text.data) : 0;
 }
 
-static const struct form {
+static const struct named_form {
         const char *name;
         enum output_form form;
         bool tables; // only for commands that print tables

@@ -3,12 +3,15 @@
 #include "kubelet/pod/env.h"
 
 #include "kubelet/base/expand.h"
+#include "kubelet/volume/downward.h"
 #include "kubelet/volume/refs.h"
-#include "kubelet/volume/volumes.h"
 #include "libcommon/api/names.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
 
 #include <ctype.h>
+
+#define SECRET_MAX ((size_t)4 << 20)
 
 // Sets NAME=value, in place when the name is there already.
 static void env_set(struct cx_strings *env, const char *name, const char *value)
@@ -106,25 +109,24 @@ struct env_source {
 static int fetch(const struct env_source *s, bool secret, const json_t *ref, json_t **ret_object, struct cx_error *err)
 {
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = refs_get(s->refs, cx_json_string_or(s->pod, "metadata.uid", ""), secret ? "secrets" : "configmaps",
-                         cx_json_string_or(s->pod, "metadata.namespace", "default"), cx_json_string_or(ref, "name", ""),
+        int r = refs_get(s->refs,
+                         &(struct ref_key){.pod_uid = cx_json_string_or(s->pod, "metadata.uid", ""),
+                                           .resource = secret ? "secrets" : "configmaps",
+                                           .namespace = cx_json_string_or(s->pod, "metadata.namespace", ""),
+                                           .name = cx_json_string_or(ref, "name", "")},
                          ret_object, &failure);
         if (r < 0 && failure.reason == CX_REASON_NOT_FOUND && cx_json_bool(ref, "optional", false))
                 return 1;
         return r < 0 ? cx_error_move(err, &failure) : 0;
 }
 
+// The decoded value; NULL when it is not base64, or has a zero byte, which cannot be in a variable.
 static char *secret_value(const char *encoded)
 {
-        char *data = NULL;
-        size_t length = 0;
-        if (!encoded || decode_bytes(encoded, &data, &length) < 0)
+        CX_BUF data = CX_BUF_INIT_MAX(SECRET_MAX);
+        if (!encoded || cx_base64_decode(encoded, strlen(encoded), &data) < 0 || strlen(data.data) != data.length)
                 return NULL;
-        if (strlen(data) != length) { // a zero byte cannot be in a variable
-                free(data);
-                return NULL;
-        }
-        return data;
+        return cx_buf_detach(&data);
 }
 
 static int add_from(const struct env_source *s, const json_t *from, struct cx_strings *env, struct cx_error *err)

@@ -6,7 +6,7 @@
 #include "kubelet/pod/env.h"
 #include "kubelet/pod/hook.h"
 #include "kubelet/pod/image.h"
-#include "kubelet/volume/volumes.h"
+#include "kubelet/volume/mounts.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -119,9 +119,8 @@ static int run_container(struct pod *pod, const json_t *object, const json_t *co
                         cx_strings_add(&env, pair);
         }
         args_build(container, json_object_get(image, "config"), &own, &args);
-        struct spec_mount *mounts = NULL;
-        size_t n_mounts = 0;
-        r = volumes_mounts(pod->pods->volumes, object, container, &own, &mounts, &n_mounts, err);
+        VOLUME_MOUNTS mounts = {0};
+        r = volume_mounts_make(pod->pods->volumes, object, container, &own, &mounts, err);
         if (r < 0)
                 return -EINVAL;
         CX_CLEANUP(cx_freep) char *cgroup = pod_cgroup(k, object);
@@ -138,12 +137,10 @@ static int run_container(struct pod *pod, const json_t *object, const json_t *co
                                           .pod_cgroup = cgroup,
                                           .args = &args,
                                           .env = &env,
-                                          .mounts = mounts,
-                                          .n_mounts = n_mounts,
+                                          .mounts = mounts.items,
+                                          .n_mounts = mounts.count,
                                           .node_memory = k->node_memory};
-        r = container_run(k->runtime, &config, ret_container, err);
-        spec_mounts_free(mounts, n_mounts);
-        return r;
+        return container_run(k->runtime, &config, ret_container, err);
 }
 
 void pod_start_container(struct pod *pod, const json_t *object, const json_t *container, struct sandbox *sandbox,

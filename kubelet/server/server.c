@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The routes, and the two listeners: TLS for all of them, and plain health on the loopback.
 #include "kubelet/server/server_internal.h"
 
 #include "kubelet/pod/pods.h"
@@ -193,12 +194,13 @@ static int serving_pair(struct kubelet_server *s, char **ret_cert, char **ret_ke
 }
 
 int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, struct pods *pods,
-                         struct kubelet_server **ret_server, struct cx_error *err)
+                         struct volumes *volumes, struct kubelet_server **ret_server, struct cx_error *err)
 {
         struct kubelet_server *s = cx_alloc(sizeof *s);
         s->kubelet = kubelet;
         s->settings = settings;
         s->pods = pods;
+        s->volumes = volumes;
         s->metrics = cx_metrics_new();
         pthread_mutex_init(&s->lock, NULL);
         CX_CLEANUP(cx_freep) char *cert = NULL;

@@ -7,6 +7,7 @@
 
 struct kubelet_server;
 struct pods;
+struct volumes;
 int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, struct pods *pods,
-                         struct kubelet_server **ret_server, struct cx_error *err) CX_CHECK;
+                         struct volumes *volumes, struct kubelet_server **ret_server, struct cx_error *err) CX_CHECK;
 void kubelet_server_free(struct kubelet_server *server);

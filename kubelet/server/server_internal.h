@@ -13,6 +13,7 @@ struct kubelet_server {
         const struct kubelet *kubelet;
         const struct kubelet_settings *settings;
         struct pods *pods;
+        struct volumes *volumes;
         struct cx_http_server *server, *healthz;
         struct cx_metrics *metrics;
         pthread_mutex_t lock;    // guards decisions

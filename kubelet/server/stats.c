@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// /stats/summary and the metrics of containers, read from control groups at the time of asking.
+// /stats/summary and the metrics of containers, read from control groups at the time of asking; and how full volumes
+// are.
 #include "kubelet/server/server_internal.h"
 
 #include "kubelet/pod/pods.h"
 #include "kubelet/runtime/cgroup.h"
+#include "kubelet/volume/volumes.h"
 #include "libcommon/base/metrics.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -33,6 +35,26 @@ static json_t *fs_json(const char *now, const char *path)
                          (json_int_t)fs.f_files, "inodesFree", (json_int_t)fs.f_ffree);
 }
 
+static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const char *now)
+{
+        json_t *list = json_array(), *volume;
+        size_t i;
+        json_array_foreach (cx_json_get(pod, "spec.volumes"), i, volume) {
+                const char *name = cx_json_string_or(volume, "name", "");
+                struct volume_usage u;
+                CX_ERROR err = CX_ERROR_INIT;
+                if (volumes_stats(s->volumes, pod, name, &u, &err) < 0)
+                        continue; // one that is not measured, or not set up (any more)
+                json_array_append_new(list,
+                                      json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", name, "time", now,
+                                                "capacityBytes", (json_int_t)u.capacity, "availableBytes",
+                                                (json_int_t)u.available, "usedBytes", (json_int_t)u.used, "inodes",
+                                                (json_int_t)u.inodes, "inodesFree", (json_int_t)u.inodes_free,
+                                                "inodesUsed", (json_int_t)u.inodes_used));
+        }
+        return list;
+}
+
 static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char *now)
 {
         const char *uid = cx_json_string_or(pod, "metadata.uid", "");
@@ -57,10 +79,11 @@ static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char
                 sum.memory_rss += u.memory_rss;
                 sum.page_faults += u.page_faults;
         }
-        return json_pack("{s:{s:O?, s:O?, s:O?}, s:s, s:o, s:o, s:o}", "podRef", "name",
+        return json_pack("{s:{s:O?, s:O?, s:O?}, s:s, s:o, s:o, s:o, s:o}", "podRef", "name",
                          cx_json_get(pod, "metadata.name"), "namespace", cx_json_get(pod, "metadata.namespace"), "uid",
                          cx_json_get(pod, "metadata.uid"), "startTime", cx_json_string_or(pod, "status.startTime", now),
-                         "containers", containers, "cpu", cpu_json(now, &sum), "memory", memory_json(now, &sum));
+                         "containers", containers, "cpu", cpu_json(now, &sum), "memory", memory_json(now, &sum),
+                         "volume", volume_stats(s, pod, now));
 }
 
 // The node's own use, of the whole machine.

@@ -1,28 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The downward API: what a pod may learn about itself through variables and files.
-#include "kubelet/volume/volumes.h"
+#include "kubelet/volume/downward.h"
 
 #include "libcommon/api/quantity.h"
 #include "libcommon/format/json.h"
-
-#include <openssl/evp.h>
-
-int decode_bytes(const char *text, char **ret_data, size_t *ret_length)
-{
-        size_t n = strlen(text);
-        if (n % 4 || n > (8 << 20))
-                return -EINVAL;
-        CX_CLEANUP(cx_freep) unsigned char *out = cx_alloc(n / 4 * 3 + 4);
-        int length = EVP_DecodeBlock(out, (const unsigned char *)text, (int)n);
-        if (length < 0)
-                return -EINVAL;
-        for (size_t i = n; i > 0 && text[i - 1] == '=' && length > 0; i--)
-                length--; // EVP_DecodeBlock counts the padding
-        out[length] = '\0';
-        *ret_data = (char *)cx_steal(&out);
-        *ret_length = (size_t)length;
-        return 0;
-}
 
 static void add_escaped(struct cx_buf *to, const char *text)
 {

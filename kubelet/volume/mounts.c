@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // From volumeMounts to bind mounts. A subPath is opened inside its volume without leaving it (the container may write
 // symbolic links there) and pinned by a bind mount of the opened file, so that what was checked is what gets mounted.
-#include "kubelet/volume/volumes_internal.h"
+#include "kubelet/volume/mounts.h"
 
 #include "kubelet/base/expand.h"
-#include "kubelet/runtime/spec.h"
 #include "libcommon/base/process.h"
 #include "libcommon/format/json.h"
 
@@ -34,48 +33,69 @@ static int make_below(const char *root, const char *path)
         }
 }
 
-static int pin_subpath(struct volumes *v, const json_t *pod, const json_t *container, size_t index, const char *volume,
-                       const char *root, const char *sub_path, char **ret_source, struct cx_error *err)
+// One volumeMount of a container.
+struct wish {
+        struct volumes *volumes;
+        const json_t *pod, *container, *mount;
+        const char *name; // of the volume
+        size_t index;
+        const struct cx_strings *env;
+};
+
+static int check_subpath(const struct wish *w, const char *path, struct cx_error *err)
 {
-        for (const char *p = sub_path; *p; p += strcspn(p, "/"), p += *p == '/')
-                if (*sub_path == '/' || (strcspn(p, "/") == 2 && p[0] == '.' && p[1] == '.'))
+        for (const char *p = path; *p; p += strcspn(p, "/"), p += *p == '/')
+                if (*path == '/' || (strcspn(p, "/") == 2 && p[0] == '.' && p[1] == '.'))
                         return cx_error_set(err, -EINVAL,
-                                            "failed to prepare subPath for volumeMount \"%s\": must not "
-                                            "contain '..' or be absolute",
-                                            volume);
+                                            "failed to prepare subPath for volumeMount \"%s\": must not contain '..' "
+                                            "or be absolute",
+                                            w->name);
+        return 0;
+}
+
+// Makes the file or folder that something like what is opened can be mounted on.
+static int make_target(const char *target, int fd, struct cx_error *err)
+{
+        struct stat st;
+        while (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) == 0) // of the container's last run
+                ;
+        if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+                (void)unlink(target);
+                if (mkdir(target, 0750) < 0 && errno != EEXIST)
+                        return cx_error_set(err, -errno, "cannot make %s: %s", target, strerror(errno));
+                return 0;
+        }
+        (void)rmdir(target);
+        CX_CLEANUP(cx_closep) int file = open(target, O_CREAT | O_RDONLY | O_CLOEXEC, 0640);
+        return file < 0 ? cx_error_set(err, -errno, "cannot make %s: %s", target, strerror(errno)) : 0;
+}
+
+static int pin_subpath(const struct wish *w, const char *root, const char *sub_path, char **ret_source,
+                       struct cx_error *err)
+{
+        const char *container = cx_json_string_or(w->container, "name", "");
+        int r = check_subpath(w, sub_path, err);
+        if (r < 0)
+                return r;
         CX_CLEANUP(cx_closep) int fd = open_in_root(root, sub_path, O_PATH);
-        int r = fd;
+        r = fd;
         if (fd == -ENOENT) {
                 r = make_below(root, sub_path);
                 if (r == 0)
                         r = fd = open_in_root(root, sub_path, O_PATH);
         }
-        struct stat st;
-        if (r < 0 || fstat(fd, &st) < 0)
-                return cx_error_set(err, r < 0 ? r : -errno,
-                                    "failed to prepare subPath for volumeMount \"%s\" of "
-                                    "container \"%s\"",
-                                    volume, cx_json_string_or(container, "name", ""));
+        if (r < 0)
+                return cx_error_set(err, r, "failed to prepare subPath for volumeMount \"%s\" of container \"%s\"",
+                                    w->name, container);
         CX_CLEANUP(cx_freep)
-        char *folder =
-                cx_sprintf("%s/%s/volume-subpaths/%s/%s", v->state_pods, cx_json_string_or(pod, "metadata.uid", ""),
-                           volume, cx_json_string_or(container, "name", ""));
-        CX_CLEANUP(cx_freep) char *target = cx_sprintf("%s/%zu", folder, index);
+        char *subpaths = volumes_subpaths(w->volumes, cx_json_string_or(w->pod, "metadata.uid", ""));
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s/%s", subpaths, w->name, container);
+        CX_CLEANUP(cx_freep) char *target = cx_sprintf("%s/%zu", folder, w->index);
         r = cx_mkdir_all(folder, 0750, err);
+        if (r == 0)
+                r = make_target(target, fd, err);
         if (r < 0)
                 return r;
-        while (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) == 0) // of the container's last run
-                ;
-        if (S_ISDIR(st.st_mode)) {
-                (void)unlink(target);
-                if (mkdir(target, 0750) < 0 && errno != EEXIST)
-                        return cx_error_set(err, -errno, "cannot make %s: %s", target, strerror(errno));
-        } else {
-                (void)rmdir(target);
-                CX_CLEANUP(cx_closep) int file = open(target, O_CREAT | O_RDONLY | O_CLOEXEC, 0640);
-                if (file < 0)
-                        return cx_error_set(err, -errno, "cannot make %s: %s", target, strerror(errno));
-        }
         char source[40];
         snprintf(source, sizeof source, "/proc/self/fd/%d", fd);
         if (mount(source, target, NULL, MS_BIND | MS_REC, NULL) < 0)
@@ -84,73 +104,95 @@ static int pin_subpath(struct volumes *v, const json_t *pod, const json_t *conta
         return 0;
 }
 
-void spec_mounts_free(struct spec_mount *mounts, size_t count)
+void volume_mounts_release(struct volume_mounts *mounts)
 {
-        for (size_t i = 0; i < count; i++) {
-                free(mounts[i].source);
-                free(mounts[i].target);
+        for (size_t i = 0; i < mounts->count; i++) {
+                free(mounts->items[i].source);
+                free(mounts->items[i].target);
         }
-        free(mounts);
+        free(mounts->items);
+        *mounts = (struct volume_mounts){0};
 }
 
 static const char *propagation_of(const json_t *mount)
 {
-        const char *mode = cx_json_string_or(mount, "mountPropagation", "None");
-        return strcmp(mode, "HostToContainer") == 0 ? "rslave"
-               : strcmp(mode, "Bidirectional") == 0 ? "rshared"
-                                                    : "rprivate";
+        const char *mode = cx_json_string(mount, "mountPropagation");
+        return cx_streq(mode, "HostToContainer") ? "rslave" : cx_streq(mode, "Bidirectional") ? "rshared" : "rprivate";
 }
 
-static int one_mount(struct volumes *v, const json_t *pod, const json_t *container, size_t index, const json_t *mount,
-                     const struct cx_strings *env, struct spec_mount *to, struct cx_error *err)
+// The path below the volume that is wanted; NULL for the volume itself.
+static int sub_path_of(const struct wish *w, char **ret_path, struct cx_error *err)
 {
-        const char *name = cx_json_string_or(mount, "name", "");
-        bool fixed = false;
-        CX_CLEANUP(cx_freep) char *source = volumes_path(v, pod, name, &fixed);
-        if (!source)
-                return cx_error_set(err, -EINVAL, "cannot find volume \"%s\" to mount into container \"%s\"", name,
-                                    cx_json_string_or(container, "name", ""));
-        const char *expression = cx_json_string(mount, "subPathExpr");
-        CX_CLEANUP(cx_freep)
-        char *sub_path = expression ? expand(expression, env) : cx_strdup(cx_json_string(mount, "subPath"));
-        CX_CLEANUP(cx_freep) char *missing = expression ? expand_missing(expression, env) : NULL;
+        const char *expression = cx_json_string(w->mount, "subPathExpr");
+        CX_CLEANUP(cx_freep) char *missing = expression ? expand_missing(expression, w->env) : NULL;
         if (missing) // here a name that is unknown does not stay as it is
                 return cx_error_set(err, -EINVAL, "missing value for \"%s\"", missing);
-        if (sub_path && *sub_path) {
-                char *pinned = NULL;
-                int r = pin_subpath(v, pod, container, index, name, source, sub_path, &pinned, err);
-                if (r < 0)
-                        return r;
-                free(source);
-                source = pinned;
-        } else if (access(source, F_OK) < 0) { // a hostPath without a type is made, as container runtimes do
-                int r = cx_mkdir_all(source, 0755, err);
-                if (r < 0)
-                        return r;
-        }
-        const char *target = cx_json_string_or(mount, "mountPath", "");
-        *to = (struct spec_mount){.source = cx_steal(&source),
-                                  .target = *target == '/' ? cx_strdup(target) : cx_sprintf("/%s", target),
-                                  .read_only = fixed || cx_json_bool(mount, "readOnly", false),
-                                  .propagation = propagation_of(mount)};
+        CX_CLEANUP(cx_freep)
+        char *path = expression ? expand(expression, w->env) : cx_strdup(cx_json_string(w->mount, "subPath"));
+        *ret_path = path && *path ? cx_steal(&path) : NULL;
         return 0;
 }
 
-int volumes_mounts(struct volumes *v, const json_t *pod, const json_t *container, const struct cx_strings *env,
-                   struct spec_mount **ret_mounts, size_t *ret_count, struct cx_error *err)
+static int one_mount(const struct wish *w, struct spec_mount *to, struct cx_error *err)
+{
+        bool fixed = false;
+        CX_CLEANUP(cx_freep) char *source = NULL;
+        CX_CLEANUP(cx_freep) char *sub_path = NULL;
+        CX_ERROR failure = CX_ERROR_INIT;
+        int r = volumes_path(w->volumes, w->pod, w->name, &source, &fixed, &failure);
+        if (r < 0)
+                return cx_error_set(err, r, "cannot find volume \"%s\" to mount into container \"%s\"", w->name,
+                                    cx_json_string_or(w->container, "name", ""));
+        r = sub_path_of(w, &sub_path, err);
+        if (r == 0 && sub_path) {
+                char *pinned = NULL;
+                r = pin_subpath(w, source, sub_path, &pinned, err);
+                if (r == 0) {
+                        free(source);
+                        source = pinned;
+                }
+        } else if (r == 0 && access(source, F_OK) < 0) { // a hostPath without a type is made, as runtimes do
+                r = cx_mkdir_all(source, 0755, err);
+        }
+        if (r < 0)
+                return r;
+        const char *target = cx_json_string_or(w->mount, "mountPath", "");
+        *to = (struct spec_mount){.source = cx_steal(&source),
+                                  .target = *target == '/' ? cx_strdup(target) : cx_sprintf("/%s", target),
+                                  .read_only = fixed || cx_json_bool(w->mount, "readOnly", false),
+                                  .propagation = propagation_of(w->mount)};
+        return 0;
+}
+
+// Containers cannot be given devices yet: what asks for one says so instead of starting without it.
+static int check_devices(struct volumes *v, const json_t *pod, const json_t *container, struct cx_error *err)
+{
+        const json_t *device = json_array_get(json_object_get(container, "volumeDevices"), 0);
+        CX_CLEANUP(cx_freep) char *path = NULL;
+        int r = device ? volumes_device(v, pod, cx_json_string_or(device, "name", ""), &path, err) : 0;
+        if (r == 0 && device)
+                r = cx_error_set(err, -ENOTSUP, "volumeDevices are not supported");
+        return r;
+}
+
+int volume_mounts_make(struct volumes *v, const json_t *pod, const json_t *container, const struct cx_strings *env,
+                       struct volume_mounts *ret_mounts, struct cx_error *err)
 {
         const json_t *list = json_object_get(container, "volumeMounts");
-        struct spec_mount *mounts = cx_alloc_array(json_array_size(list) + 1, sizeof *mounts);
+        int r = check_devices(v, pod, container, err);
+        if (r < 0)
+                return r;
+        VOLUME_MOUNTS mounts = {.items = cx_alloc_array(json_array_size(list) + 1, sizeof *mounts.items)};
         size_t i;
         json_t *mount;
         json_array_foreach ((json_t *)list, i, mount) {
-                int r = one_mount(v, pod, container, i, mount, env, &mounts[i], err);
-                if (r < 0) {
-                        spec_mounts_free(mounts, i);
+                const struct wish wish = {v, pod, container, mount, cx_json_string_or(mount, "name", ""), i, env};
+                r = one_mount(&wish, &mounts.items[i], err);
+                if (r < 0)
                         return r;
-                }
+                mounts.count++;
         }
         *ret_mounts = mounts;
-        *ret_count = json_array_size(list);
+        mounts = (struct volume_mounts){0};
         return 0;
 }

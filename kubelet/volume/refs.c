@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// One informer for each object that is referred to, by name, kept for as long as one of its pods is there.
 #include "kubelet/volume/refs.h"
 
 #include "libcommon/base/map.h"
@@ -60,9 +61,9 @@ static void on_event(void *context, const struct cx_object *old CX_UNUSED, const
                 ref->refs->changed(ref->refs->context, pods.items[i]);
 }
 
-int refs_get(struct refs *refs, const char *pod_uid, const char *resource, const char *namespace, const char *name,
-             json_t **ret_object, struct cx_error *err)
+int refs_get(struct refs *refs, const struct ref_key *of, json_t **ret_object, struct cx_error *err)
 {
+        const char *resource = of->resource, *namespace = of->namespace, *name = of->name;
         if (!refs->informers)
                 return cx_error_set(err, -EHOSTUNREACH, "%s \"%s\" is not available without an apiserver", resource,
                                     name);
@@ -74,16 +75,14 @@ int refs_get(struct refs *refs, const char *pod_uid, const char *resource, const
                 fresh = true;
                 ref = cx_alloc(sizeof *ref);
                 ref->refs = refs;
-                ref->informer =
-                        cx_informers_add(refs->informers, &(struct cx_informer_options){.ref = {.group = "",
-                                                                                                .version = "v1",
-                                                                                                .resource = resource,
-                                                                                                .namespace = namespace,
-                                                                                                .name = name}});
+                ref->informer = cx_informers_add(
+                        refs->informers,
+                        &(struct cx_informer_options){
+                                .ref = {.version = "v1", .resource = resource, .namespace = namespace, .name = name}});
                 cx_map_set(&refs->map, key, ref);
         }
-        if (!cx_strings_has(&ref->pods, pod_uid))
-                cx_strings_add(&ref->pods, pod_uid);
+        if (!cx_strings_has(&ref->pods, of->pod_uid))
+                cx_strings_add(&ref->pods, of->pod_uid);
         struct cx_informer *informer = ref->informer;
         pthread_mutex_unlock(&refs->lock);
         if (fresh) {

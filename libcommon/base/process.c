@@ -5,6 +5,7 @@
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <malloc.h>
@@ -73,13 +74,13 @@ void cx_process_request_stop(void)
 
 // A mapping of /proc/self/smaps that may be dropped: of a file, not writable, and without pages of our own (relocated
 // constants are such: dropping them would undo the relocation).
-struct mapping {
+struct mapped_range {
         void *start;
         size_t length;
         bool droppable;
 };
 
-static void finish_mapping(struct mapping *mapping)
+static void finish_mapping(struct mapped_range *mapping)
 {
         if (mapping->droppable)
                 (void)madvise(mapping->start, mapping->length, MADV_DONTNEED);
@@ -90,14 +91,14 @@ void cx_process_trim(void)
 {
         malloc_trim(0);
         FILE *file = fopen("/proc/self/smaps", "re");
-        struct mapping mapping = {0};
+        struct mapped_range mapping = {0};
         char line[1024];
         while (file && fgets(line, sizeof line, file)) {
                 unsigned long start, end, inode, anonymous;
                 char access[8];
                 if (sscanf(line, "%lx-%lx %7s %*s %*s %lu", &start, &end, access, &inode) == 4) {
-                        mapping = (struct mapping){(void *)start, end - start,
-                                                   inode && access[1] == '-' && access[3] == 'p'};
+                        mapping = (struct mapped_range){(void *)start, end - start,
+                                                        inode && access[1] == '-' && access[3] == 'p'};
                 } else if (sscanf(line, "Anonymous: %lu", &anonymous) == 1) {
                         mapping.droppable &= anonymous == 0;
                         finish_mapping(&mapping);
@@ -314,4 +315,17 @@ int cx_mkdir_all(const char *path, unsigned mode, struct cx_error *err)
                         return 0;
                 *p = c;
         }
+}
+
+int cx_list_folder(const char *path, struct cx_strings *ret_names, struct cx_error *err)
+{
+        DIR *dir = opendir(path);
+        struct dirent *entry;
+        if (!dir)
+                return errno == ENOENT ? 0 : cx_error_set(err, -errno, "cannot list %s: %s", path, strerror(errno));
+        while ((entry = readdir(dir)))
+                if (entry->d_name[0] != '.')
+                        cx_strings_add(ret_names, entry->d_name);
+        closedir(dir);
+        return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "libcommon/base/buf.h"
 #include "libcommon/base/error.h"
+#include "libcommon/base/flags.h"
 
 #include <sys/types.h>
 
@@ -55,4 +56,6 @@ int cx_run_ok(const char *const *argv, struct cx_buf *ret_out, struct cx_error *
 // Writes a file by a temporary name in the same folder, fsync when `durable`, and a rename. Mode e.g. 0600.
 int cx_write_file(const char *path, const void *data, size_t length, unsigned mode, bool durable, struct cx_error *err)
         CX_CHECK;
+// The names in a folder but for those that begin with a dot; none when there is no such folder.
+int cx_list_folder(const char *path, struct cx_strings *ret_names, struct cx_error *err) CX_CHECK;
 int cx_mkdir_all(const char *path, unsigned mode, struct cx_error *err) CX_CHECK; // mkdir -p

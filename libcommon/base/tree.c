@@ -19,7 +19,7 @@ struct place {
         uint32_t major, minor;
         uint64_t mount, number; // mount: 0 where the kernel does not tell; number: the inode's
 };
-struct walk {
+struct tree_walk {
         DIR *dir;
         struct place here;
         uint64_t *above; // the inodes of the folders that lead here
@@ -45,7 +45,7 @@ static bool same_mount(const struct place *a, const struct place *b)
 }
 
 // Makes the folder `name` of `at` the one that is looked at.
-static int enter(struct walk *w, int at, const char *name)
+static int enter(struct tree_walk *w, int at, const char *name)
 {
         CX_CLEANUP(cx_closep) int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         struct place place;
@@ -65,7 +65,7 @@ static int enter(struct walk *w, int at, const char *name)
         return 0;
 }
 
-static int go_down(struct walk *w, const char *name)
+static int go_down(struct tree_walk *w, const char *name)
 {
         uint64_t number = w->here.number;
         int r = enter(w, dirfd(w->dir), name);
@@ -79,7 +79,7 @@ static int go_down(struct walk *w, const char *name)
         return 0;
 }
 
-static int go_up(struct walk *w)
+static int go_up(struct tree_walk *w)
 {
         w->left = w->here.number;
         int r = enter(w, dirfd(w->dir), "..");
@@ -99,7 +99,7 @@ static int remove_entry(int at, const char *name, bool maybe_folder)
 }
 
 // Removes the folder's entries up to the first folder that is not empty, whose name is in `to` then (-ENOTEMPTY).
-static int sweep(struct walk *w, char to[NAME_MAX + 1])
+static int sweep(struct tree_walk *w, char to[NAME_MAX + 1])
 {
         struct dirent *entry;
         while ((entry = readdir(w->dir))) {
@@ -117,7 +117,7 @@ static int sweep(struct walk *w, char to[NAME_MAX + 1])
 
 static int empty_folder(const char *path)
 {
-        struct walk w = {0};
+        struct tree_walk w = {0};
         char name[NAME_MAX + 1];
         int r = enter(&w, AT_FDCWD, path);
         while (r == 0) {

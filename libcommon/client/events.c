@@ -36,7 +36,7 @@ struct similar { // different messages with the same reason about the same objec
         int64_t last;
         struct cx_map messages;
 };
-struct bucket {
+struct event_bucket {
         double tokens;
         int64_t refilled;
 };
@@ -53,7 +53,7 @@ struct core {
         pthread_t thread;
         // The thread's own.
         struct cx_map written, similar, buckets;
-        struct bucket pace;
+        struct event_bucket pace;
 };
 
 struct cx_events {
@@ -120,7 +120,7 @@ struct cx_events *cx_events_for(struct cx_events *events, const char *component)
         return other;
 }
 
-static void refill(struct bucket *bucket, int64_t now, double each, double most)
+static void refill(struct event_bucket *bucket, int64_t now, double each, double most)
 {
         bucket->tokens += (double)(now - bucket->refilled) / each;
         if (bucket->tokens > most)
@@ -137,10 +137,10 @@ static bool take_token(struct core *core, const struct event *event)
         if (core->buckets.count > CACHE_MAX)
                 cx_map_clear(&core->buckets);
         int64_t now = cx_time_monotonic();
-        struct bucket *bucket = cx_map_get(&core->buckets, key);
+        struct event_bucket *bucket = cx_map_get(&core->buckets, key);
         if (!bucket) {
                 bucket = cx_alloc(sizeof *bucket);
-                *bucket = (struct bucket){BURST, now};
+                *bucket = (struct event_bucket){BURST, now};
                 cx_map_set(&core->buckets, key, bucket);
         }
         refill(bucket, now, (double)REFILL, BURST);

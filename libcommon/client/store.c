@@ -2,15 +2,14 @@
 // The map of objects and its indexes.
 #include "libcommon/client/store.h"
 
-
-struct bucket {
+struct index_bucket {
         const struct cx_object **items; // borrowed from the store
         size_t count;
 };
 
 static void free_bucket(void *value)
 {
-        struct bucket *bucket = value;
+        struct index_bucket *bucket = value;
         free(bucket->items);
         free(bucket);
 }
@@ -49,7 +48,7 @@ void cx_store_add_index(struct cx_store *store, const char *name, cx_store_index
 
 static void bucket_add(struct cx_map *buckets, const char *key, const struct cx_object *object)
 {
-        struct bucket *bucket = cx_map_get(buckets, key);
+        struct index_bucket *bucket = cx_map_get(buckets, key);
         if (!bucket) {
                 bucket = cx_alloc(sizeof *bucket);
                 cx_map_set(buckets, key, bucket);
@@ -62,7 +61,7 @@ static void bucket_add(struct cx_map *buckets, const char *key, const struct cx_
 
 static void bucket_remove(struct cx_map *buckets, const char *key, const struct cx_object *object)
 {
-        struct bucket *bucket = cx_map_get(buckets, key);
+        struct index_bucket *bucket = cx_map_get(buckets, key);
         for (size_t i = 0; bucket && i < bucket->count; i++) {
                 if (bucket->items[i] != object)
                         continue;
@@ -155,7 +154,7 @@ void cx_store_by_index(const struct cx_store *store, const char *index, const ch
         for (size_t i = 0; i < store->n_indexes; i++) {
                 if (!cx_streq(store->indexes[i].name, index))
                         continue;
-                const struct bucket *bucket = cx_map_get(&store->indexes[i].buckets, key);
+                const struct index_bucket *bucket = cx_map_get(&store->indexes[i].buckets, key);
                 for (size_t j = 0; bucket && j < bucket->count; j++)
                         cx_objects_add(ret_list, bucket->items[j]);
         }

@@ -14,7 +14,7 @@
 #define MAX_NODES 2000000
 #define MAX_SIZE ((size_t)64 << 20)
 
-struct reader {
+struct yaml_reader {
         yaml_parser_t parser;
         struct cx_map anchors; // name → json_t, owned
         size_t nodes;
@@ -29,13 +29,13 @@ static void decref(void *json)
         json_decref(json);
 }
 
-static int fail(struct reader *r, const yaml_mark_t *mark, const char *why)
+static int fail(struct yaml_reader *r, const yaml_mark_t *mark, const char *why)
 {
         return cx_error_reason(r->err, CX_REASON_BAD_REQUEST, "invalid YAML at line %zu, column %zu: %s",
                                mark->line + 1, mark->column + 1, why);
 }
 
-static int next_event(struct reader *r, yaml_event_t *event)
+static int next_event(struct yaml_reader *r, yaml_event_t *event)
 {
         if (yaml_parser_parse(&r->parser, event))
                 return 0;
@@ -99,9 +99,9 @@ static json_t *plain(const char *text, size_t length)
         return value ? value : json_stringn(text, length);
 }
 
-static int read_node(struct reader *r, yaml_event_t *event, int depth, json_t **ret_node);
+static int read_node(struct yaml_reader *r, yaml_event_t *event, int depth, json_t **ret_node);
 
-static int read_scalar(struct reader *r, yaml_event_t *event, json_t **ret_node)
+static int read_scalar(struct yaml_reader *r, yaml_event_t *event, json_t **ret_node)
 {
         const char *text = (const char *)event->data.scalar.value;
         size_t length = event->data.scalar.length;
@@ -119,7 +119,7 @@ static int read_scalar(struct reader *r, yaml_event_t *event, json_t **ret_node)
         return 0;
 }
 
-static int read_sequence(struct reader *r, int depth, json_t **ret_node)
+static int read_sequence(struct yaml_reader *r, int depth, json_t **ret_node)
 {
         json_auto_t *array = json_array();
         for (;;) {
@@ -142,7 +142,7 @@ static int read_sequence(struct reader *r, int depth, json_t **ret_node)
         return 0;
 }
 
-static int merge_key(struct reader *r, const yaml_mark_t *mark, json_t *into, json_t *value)
+static int merge_key(struct yaml_reader *r, const yaml_mark_t *mark, json_t *into, json_t *value)
 {
         json_auto_t *owned = value;
         if (json_is_object(owned)) {
@@ -167,7 +167,7 @@ static char *key_text(const yaml_event_t *event, bool is_plain)
         return cx_strdup(json_is_true(value) ? "true" : "false");
 }
 
-static int read_mapping(struct reader *r, int depth, json_t **ret_node)
+static int read_mapping(struct yaml_reader *r, int depth, json_t **ret_node)
 {
         json_auto_t *object = json_object();
         for (;;) {
@@ -240,7 +240,7 @@ static const yaml_char_t *anchor_of(const yaml_event_t *event)
                                                           : NULL;
 }
 
-static int read_alias(struct reader *r, yaml_event_t *event, json_t **ret_node)
+static int read_alias(struct yaml_reader *r, yaml_event_t *event, json_t **ret_node)
 {
         const char *name = (const char *)event->data.alias.anchor;
         json_t *target = cx_map_get(&r->anchors, name);
@@ -255,7 +255,7 @@ static int read_alias(struct reader *r, yaml_event_t *event, json_t **ret_node)
         return 0;
 }
 
-static int read_node(struct reader *r, yaml_event_t *event, int depth, json_t **ret_node)
+static int read_node(struct yaml_reader *r, yaml_event_t *event, int depth, json_t **ret_node)
 {
         if (depth > MAX_DEPTH)
                 return fail(r, &event->start_mark, "exceeded max depth");
@@ -282,7 +282,7 @@ static int read_node(struct reader *r, yaml_event_t *event, int depth, json_t **
         return 0;
 }
 
-static int read_stream(struct reader *r, json_t *documents)
+static int read_stream(struct yaml_reader *r, json_t *documents)
 {
         for (;;) {
                 yaml_event_t event;
@@ -330,11 +330,11 @@ static int parse(const char *text, size_t length, bool lax, size_t most, json_t 
                         return 0;
                 }
         }
-        struct reader r = {.anchors = CX_MAP_INIT_FREE(decref),
-                           .lax = lax,
-                           .most = most,
-                           .duplicates = ret_duplicates,
-                           .err = err};
+        struct yaml_reader r = {.anchors = CX_MAP_INIT_FREE(decref),
+                                .lax = lax,
+                                .most = most,
+                                .duplicates = ret_duplicates,
+                                .err = err};
         if (!yaml_parser_initialize(&r.parser))
                 abort();
         yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, length);

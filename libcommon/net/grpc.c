@@ -14,7 +14,7 @@
 #define DIAL_TIMEOUT (3 * CX_NS_PER_S)
 #define MAX_SLEEP (10 * CX_NS_PER_S)
 
-struct call {
+struct grpc_call {
         struct cx_transfer t;
         int64_t deadline;
         cx_grpc_done done;
@@ -131,7 +131,7 @@ static void submit_waiting(struct cx_grpc *grpc)
 
 // --- outcomes, handed on without the lock ---
 
-static void end_call(struct call *call)
+static void end_call(struct grpc_call *call)
 {
         struct cx_transfer *t = &call->t;
         struct cx_grpc_result result = CX_GRPC_RESULT_INIT;
@@ -207,7 +207,7 @@ static void deliver_locked(struct cx_grpc *grpc)
                 if (t->is_stream)
                         end_stream(grpc, (struct cx_grpc_stream *)t);
                 else
-                        end_call((struct call *)t);
+                        end_call((struct grpc_call *)t);
                 pthread_mutex_lock(&grpc->lock);
         }
 }
@@ -267,7 +267,7 @@ static int64_t expire(struct cx_grpc *grpc, struct cx_transfers *list, int64_t n
                 next = t->next;
                 if (t->is_stream)
                         continue;
-                int64_t deadline = ((struct call *)t)->deadline;
+                int64_t deadline = ((struct grpc_call *)t)->deadline;
                 if (grpc->limit && grpc->limit < deadline)
                         deadline = grpc->limit;
                 if (deadline <= now) {
@@ -429,7 +429,7 @@ static void send_locked(struct cx_grpc *grpc, struct cx_transfer *t)
 void cx_grpc_call(struct cx_grpc *grpc, const char *method, const void *message, size_t length, int64_t timeout,
                   cx_grpc_done done, void *context)
 {
-        struct call *call = cx_alloc(sizeof *call);
+        struct grpc_call *call = cx_alloc(sizeof *call);
         call->t = (struct cx_transfer){
                 .method = method, .status = -1, .out = CX_BUF_INIT, .in = CX_BUF_INIT_MAX(grpc->max_message + PREFIX)};
         call->deadline = cx_time_monotonic() + timeout;

@@ -14,8 +14,8 @@
 #include <sys/socket.h>
 #include <wslay/wslay.h>
 
-struct message {
-        struct message *next;
+struct websocket_message {
+        struct websocket_message *next;
         int opcode;
         size_t length;
         char data[];
@@ -28,7 +28,7 @@ struct cx_websocket {
         struct cx_http_tunnel *tunnel;
         bool owns_tunnel;
         struct cx_buf early;
-        struct message *first, **last;
+        struct websocket_message *first, **last;
         bool ended;   // the stream is over
         int broken;   // negative errno
         bool closing; // we sent a close frame
@@ -165,7 +165,7 @@ static void on_message(wslay_event_context_ptr context CX_UNUSED, const struct w
         }
         if (arg->opcode != WSLAY_TEXT_FRAME && arg->opcode != WSLAY_BINARY_FRAME)
                 return;
-        struct message *message = cx_alloc(sizeof *message + arg->msg_length + 1);
+        struct websocket_message *message = cx_alloc(sizeof *message + arg->msg_length + 1);
         message->opcode = arg->opcode;
         message->length = arg->msg_length;
         if (arg->msg_length)
@@ -220,7 +220,7 @@ void cx_websocket_free(struct cx_websocket *ws)
                 return;
         wslay_event_context_free(ws->context);
         while (ws->first) {
-                struct message *message = ws->first;
+                struct websocket_message *message = ws->first;
                 ws->first = message->next;
                 free(message);
         }
@@ -351,7 +351,7 @@ static int take_message(struct cx_websocket *ws, int *ret_opcode, struct cx_buf 
                 if (wslay_event_want_write(ws->context) && wslay_event_send(ws->context) && !ws->broken)
                         ws->broken = -EPROTO;
         }
-        struct message *message = ws->first;
+        struct websocket_message *message = ws->first;
         if (message) {
                 ws->first = message->next;
                 if (!ws->first)

@@ -25,42 +25,42 @@ enum how {
         AS_SCHEMA_OR_BOOL,
 };
 
-struct message;
-struct rule {
+struct proto_message;
+struct proto_rule {
         const char *key;
         uint32_t number;
         enum how how;
-        const struct message *of;
+        const struct proto_message *of;
         uint32_t wrap, wrap_value; // 0: none
 };
-struct message {
-        const struct rule *rules;
+struct proto_message {
+        const struct proto_rule *rules;
         size_t n_rules;
         uint32_t extensions; // number of vendor_extension; 0: none
 };
 
-static const struct message schema;
+static const struct proto_message schema;
 
-static const struct rule documentation_rules[] = {
+static const struct proto_rule documentation_rules[] = {
         {"description", 1, AS_STRING},
         {"url", 2, AS_STRING},
 };
-static const struct message documentation = {documentation_rules, CX_ARRAY_SIZE(documentation_rules), 3};
+static const struct proto_message documentation = {documentation_rules, CX_ARRAY_SIZE(documentation_rules), 3};
 
-static const struct rule license_rules[] = {
+static const struct proto_rule license_rules[] = {
         {"name", 1, AS_STRING},
         {"url", 2, AS_STRING},
 };
-static const struct message license = {license_rules, CX_ARRAY_SIZE(license_rules), 3};
+static const struct proto_message license = {license_rules, CX_ARRAY_SIZE(license_rules), 3};
 
-static const struct rule contact_rules[] = {
+static const struct proto_rule contact_rules[] = {
         {"name", 1, AS_STRING},
         {"url", 2, AS_STRING},
         {"email", 3, AS_STRING},
 };
-static const struct message contact = {contact_rules, CX_ARRAY_SIZE(contact_rules), 4};
+static const struct proto_message contact = {contact_rules, CX_ARRAY_SIZE(contact_rules), 4};
 
-static const struct rule info_rules[] = {
+static const struct proto_rule info_rules[] = {
         {"title", 1, AS_STRING},
         {"version", 2, AS_STRING},
         {"description", 3, AS_STRING},
@@ -68,9 +68,9 @@ static const struct rule info_rules[] = {
         {"contact", 5, AS_MESSAGE, &contact},
         {"license", 6, AS_MESSAGE, &license},
 };
-static const struct message info = {info_rules, CX_ARRAY_SIZE(info_rules), 7};
+static const struct proto_message info = {info_rules, CX_ARRAY_SIZE(info_rules), 7};
 
-static const struct rule schema_rules[] = {
+static const struct proto_rule schema_rules[] = {
         {"$ref", 1, AS_STRING},
         {"format", 2, AS_STRING},
         {"title", 3, AS_STRING},
@@ -101,10 +101,10 @@ static const struct rule schema_rules[] = {
         {"externalDocs", 29, AS_MESSAGE, &documentation},
         {"example", 30, AS_ANY},
 };
-static const struct message schema = {schema_rules, CX_ARRAY_SIZE(schema_rules), 31};
+static const struct proto_message schema = {schema_rules, CX_ARRAY_SIZE(schema_rules), 31};
 
-static const struct message items;
-static const struct rule items_rules[] = {
+static const struct proto_message items;
+static const struct proto_rule items_rules[] = {
         {"type", 1, AS_STRING},           {"format", 2, AS_STRING},
         {"items", 3, AS_MESSAGE, &items}, {"collectionFormat", 4, AS_STRING},
         {"default", 5, AS_ANY},           {"maximum", 6, AS_DOUBLE},
@@ -115,10 +115,10 @@ static const struct rule items_rules[] = {
         {"uniqueItems", 15, AS_BOOL},     {"enum", 16, AS_ANYS},
         {"multipleOf", 17, AS_DOUBLE},
 };
-static const struct message items = {items_rules, CX_ARRAY_SIZE(items_rules), 18};
+static const struct proto_message items = {items_rules, CX_ARRAY_SIZE(items_rules), 18};
 
 // Parameters in header and path look the same; those in query and form may be empty besides.
-static const struct rule plain_parameter_rules[] = {
+static const struct proto_rule plain_parameter_rules[] = {
         {"required", 1, AS_BOOL},
         {"in", 2, AS_STRING},
         {"description", 3, AS_STRING},
@@ -141,9 +141,9 @@ static const struct rule plain_parameter_rules[] = {
         {"enum", 20, AS_ANYS},
         {"multipleOf", 21, AS_DOUBLE},
 };
-static const struct message plain_parameter = {plain_parameter_rules, CX_ARRAY_SIZE(plain_parameter_rules), 22};
+static const struct proto_message plain_parameter = {plain_parameter_rules, CX_ARRAY_SIZE(plain_parameter_rules), 22};
 
-static const struct rule query_parameter_rules[] = {
+static const struct proto_rule query_parameter_rules[] = {
         {"required", 1, AS_BOOL},
         {"in", 2, AS_STRING},
         {"description", 3, AS_STRING},
@@ -167,27 +167,27 @@ static const struct rule query_parameter_rules[] = {
         {"enum", 21, AS_ANYS},
         {"multipleOf", 22, AS_DOUBLE},
 };
-static const struct message query_parameter = {query_parameter_rules, CX_ARRAY_SIZE(query_parameter_rules), 23};
+static const struct proto_message query_parameter = {query_parameter_rules, CX_ARRAY_SIZE(query_parameter_rules), 23};
 
-static const struct rule body_parameter_rules[] = {
+static const struct proto_rule body_parameter_rules[] = {
         {"description", 1, AS_STRING},      {"name", 2, AS_STRING}, {"in", 3, AS_STRING}, {"required", 4, AS_BOOL},
         {"schema", 5, AS_MESSAGE, &schema},
 };
-static const struct message body_parameter = {body_parameter_rules, CX_ARRAY_SIZE(body_parameter_rules), 6};
+static const struct proto_message body_parameter = {body_parameter_rules, CX_ARRAY_SIZE(body_parameter_rules), 6};
 
-static const struct rule reference_rules[] = {
+static const struct proto_rule reference_rules[] = {
         {"$ref", 1, AS_STRING},
         {"description", 2, AS_STRING},
 };
-static const struct message reference = {reference_rules, CX_ARRAY_SIZE(reference_rules), 0};
+static const struct proto_message reference = {reference_rules, CX_ARRAY_SIZE(reference_rules), 0};
 
-static const struct rule response_rules[] = {
+static const struct proto_rule response_rules[] = {
         {"description", 1, AS_STRING},
         {"schema", 2, AS_MESSAGE, &schema, 1},
 };
-static const struct message response = {response_rules, CX_ARRAY_SIZE(response_rules), 5};
+static const struct proto_message response = {response_rules, CX_ARRAY_SIZE(response_rules), 5};
 
-static const struct rule operation_rules[] = {
+static const struct proto_rule operation_rules[] = {
         {"tags", 1, AS_STRINGS},
         {"summary", 2, AS_STRING},
         {"description", 3, AS_STRING},
@@ -200,9 +200,9 @@ static const struct rule operation_rules[] = {
         {"schemes", 10, AS_STRINGS},
         {"deprecated", 11, AS_BOOL},
 };
-static const struct message operation = {operation_rules, CX_ARRAY_SIZE(operation_rules), 13};
+static const struct proto_message operation = {operation_rules, CX_ARRAY_SIZE(operation_rules), 13};
 
-static const struct rule path_item_rules[] = {
+static const struct proto_rule path_item_rules[] = {
         {"$ref", 1, AS_STRING},
         {"get", 2, AS_MESSAGE, &operation},
         {"put", 3, AS_MESSAGE, &operation},
@@ -213,9 +213,9 @@ static const struct rule path_item_rules[] = {
         {"patch", 8, AS_MESSAGE, &operation},
         {"parameters", 9, AS_PARAMETERS},
 };
-static const struct message path_item = {path_item_rules, CX_ARRAY_SIZE(path_item_rules), 10};
+static const struct proto_message path_item = {path_item_rules, CX_ARRAY_SIZE(path_item_rules), 10};
 
-static const struct rule document_rules[] = {
+static const struct proto_rule document_rules[] = {
         {"swagger", 1, AS_STRING},
         {"info", 2, AS_MESSAGE, &info},
         {"host", 3, AS_STRING},
@@ -227,11 +227,11 @@ static const struct rule document_rules[] = {
         {"definitions", 9, AS_NAMED, &schema, 1},
         {"externalDocs", 15, AS_MESSAGE, &documentation},
 };
-static const struct message document = {document_rules, CX_ARRAY_SIZE(document_rules), 16};
+static const struct proto_message document = {document_rules, CX_ARRAY_SIZE(document_rules), 16};
 
 static const struct {
         const char *in; // NULL: any other
-        const struct message *message;
+        const struct proto_message *message;
         uint32_t choice, choice_of_non_body;
 } parameters[] = {
         {"body", &body_parameter, 1, 0},   {"header", &plain_parameter, 2, 1}, {"formData", &query_parameter, 2, 2},
@@ -289,7 +289,7 @@ static void put_any(struct cx_buf *to, uint32_t number, const json_t *value)
 
 // --- the walk ---
 
-static int encode(const struct message *message, const json_t *object, int depth, struct cx_buf *to,
+static int encode(const struct proto_message *message, const json_t *object, int depth, struct cx_buf *to,
                   struct cx_error *err);
 
 static int malformed(const char *key, struct cx_error *err)
@@ -297,7 +297,7 @@ static int malformed(const char *key, struct cx_error *err)
         return cx_error_set(err, -EINVAL, "OpenAPI v2: \"%s\" cannot be said in protobuf", key);
 }
 
-static int encode_strings(const struct rule *rule, const json_t *value, struct cx_buf *to, struct cx_error *err)
+static int encode_strings(const struct proto_rule *rule, const json_t *value, struct cx_buf *to, struct cx_error *err)
 {
         CX_BUF list = CX_BUF_INIT;
         uint32_t number = rule->wrap ? rule->wrap : rule->number;
@@ -315,7 +315,7 @@ static int encode_strings(const struct rule *rule, const json_t *value, struct c
         return 0;
 }
 
-static int encode_messages(const struct rule *rule, const json_t *value, int depth, struct cx_buf *to,
+static int encode_messages(const struct proto_rule *rule, const json_t *value, int depth, struct cx_buf *to,
                            struct cx_error *err)
 {
         size_t n = json_is_array(value) ? json_array_size(value) : 1;
@@ -329,7 +329,7 @@ static int encode_messages(const struct rule *rule, const json_t *value, int dep
         return 0;
 }
 
-static int encode_named(const struct rule *rule, const json_t *object, int depth, struct cx_buf *to,
+static int encode_named(const struct proto_rule *rule, const json_t *object, int depth, struct cx_buf *to,
                         struct cx_error *err)
 {
         CX_BUF list = CX_BUF_INIT;
@@ -351,7 +351,7 @@ static int encode_named(const struct rule *rule, const json_t *object, int depth
         return 0;
 }
 
-static int encode_parameter(const struct rule *rule, const json_t *value, int depth, struct cx_buf *to,
+static int encode_parameter(const struct proto_rule *rule, const json_t *value, int depth, struct cx_buf *to,
                             struct cx_error *err)
 {
         CX_BUF one = CX_BUF_INIT;
@@ -375,7 +375,7 @@ static int encode_parameter(const struct rule *rule, const json_t *value, int de
         return malformed(rule->key, err);
 }
 
-static int encode_schema_or_bool(const struct rule *rule, const json_t *value, int depth, struct cx_buf *to,
+static int encode_schema_or_bool(const struct proto_rule *rule, const json_t *value, int depth, struct cx_buf *to,
                                  struct cx_error *err)
 {
         CX_BUF item = CX_BUF_INIT;
@@ -392,7 +392,8 @@ static int encode_schema_or_bool(const struct rule *rule, const json_t *value, i
         return r;
 }
 
-static int encode_list(const struct rule *rule, const json_t *list, int depth, struct cx_buf *to, struct cx_error *err)
+static int encode_list(const struct proto_rule *rule, const json_t *list, int depth, struct cx_buf *to,
+                       struct cx_error *err)
 {
         size_t i;
         json_t *item;
@@ -406,7 +407,7 @@ static int encode_list(const struct rule *rule, const json_t *list, int depth, s
         return r;
 }
 
-static int encode_scalar(const struct rule *rule, const json_t *value, struct cx_buf *to, struct cx_error *err)
+static int encode_scalar(const struct proto_rule *rule, const json_t *value, struct cx_buf *to, struct cx_error *err)
 {
         if (rule->how == AS_STRING && json_is_string(value)) {
                 put_bytes(to, rule->number, json_string_value(value), json_string_length(value));
@@ -422,7 +423,7 @@ static int encode_scalar(const struct rule *rule, const json_t *value, struct cx
         return 0;
 }
 
-static int encode_field(const struct rule *rule, const json_t *value, int depth, struct cx_buf *to,
+static int encode_field(const struct proto_rule *rule, const json_t *value, int depth, struct cx_buf *to,
                         struct cx_error *err)
 {
         switch (rule->how) {
@@ -445,7 +446,7 @@ static int encode_field(const struct rule *rule, const json_t *value, int depth,
         }
 }
 
-static const struct rule *find_rule(const struct message *message, const char *key)
+static const struct proto_rule *find_rule(const struct proto_message *message, const char *key)
 {
         for (size_t i = 0; i < message->n_rules; i++)
                 if (strcmp(message->rules[i].key, key) == 0)
@@ -453,7 +454,7 @@ static const struct rule *find_rule(const struct message *message, const char *k
         return NULL;
 }
 
-static int encode(const struct message *message, const json_t *object, int depth, struct cx_buf *to,
+static int encode(const struct proto_message *message, const json_t *object, int depth, struct cx_buf *to,
                   struct cx_error *err)
 {
         const char *key;
@@ -461,7 +462,7 @@ static int encode(const struct message *message, const json_t *object, int depth
         if (!json_is_object(object) || depth > MAX_DEPTH)
                 return cx_error_set(err, -EINVAL, "OpenAPI v2: not an object, or too deep");
         json_object_foreach ((json_t *)object, key, value) {
-                const struct rule *rule = find_rule(message, key);
+                const struct proto_rule *rule = find_rule(message, key);
                 if (rule) {
                         int r = encode_field(rule, value, depth + 1, to, err);
                         if (r < 0)

@@ -10,14 +10,14 @@
 #define MAX_OPERATIONS 10000
 #define MAX_COPIED (3 * 1024 * 1024)
 
-struct patcher {
+struct json_patcher {
         json_t *document; // owned
         size_t copied;
         struct cx_error *err;
 };
 
-static int rejected(struct patcher *p, const char *format, ...) CX_PRINTF(2, 3);
-static int rejected(struct patcher *p, const char *format, ...)
+static int rejected(struct json_patcher *p, const char *format, ...) CX_PRINTF(2, 3);
+static int rejected(struct json_patcher *p, const char *format, ...)
 {
         va_list args;
         va_start(args, format);
@@ -114,13 +114,13 @@ static json_t *find(json_t *document, const char *pointer)
 }
 
 // --- operations -----------------------------------------------------------------------------------------------------
-static int missing(struct patcher *p, const char *op, const char *path)
+static int missing(struct json_patcher *p, const char *op, const char *path)
 {
         return rejected(p, "jsonpatch %s operation does not apply: doc is missing path: \"%.500s\": missing value", op,
                         path);
 }
 
-static int add(struct patcher *p, const char *op, const char *path, const json_t *value)
+static int add(struct json_patcher *p, const char *op, const char *path, const json_t *value)
 {
         p->copied += weight(value, MAX_COPIED);
         if (p->copied > MAX_COPIED)
@@ -148,7 +148,7 @@ static int add(struct patcher *p, const char *op, const char *path, const json_t
         return 0;
 }
 
-static int take_out(struct patcher *p, const char *op, const char *path, json_t **ret_value)
+static int take_out(struct json_patcher *p, const char *op, const char *path, json_t **ret_value)
 {
         CX_CLEANUP(cx_freep) char *last = NULL;
         json_t *parent = find_parent(p->document, path, &last);
@@ -164,7 +164,7 @@ static int take_out(struct patcher *p, const char *op, const char *path, json_t 
         return 0;
 }
 
-static int replace(struct patcher *p, const char *path, const json_t *value)
+static int replace(struct json_patcher *p, const char *path, const json_t *value)
 {
         if (!*path)
                 return add(p, "replace", path, value);
@@ -180,14 +180,14 @@ static int replace(struct patcher *p, const char *path, const json_t *value)
         return 0;
 }
 
-static int test(struct patcher *p, const char *path, const json_t *value)
+static int test(struct json_patcher *p, const char *path, const json_t *value)
 {
         json_t *found = find(p->document, path);
         bool equal = found ? value && json_equal(found, value) : !value || json_is_null(value);
         return equal ? 0 : rejected(p, "testing value %.500s failed", path);
 }
 
-static int move_or_copy(struct patcher *p, const char *op, const char *from, const char *path)
+static int move_or_copy(struct json_patcher *p, const char *op, const char *from, const char *path)
 {
         json_auto_t *value = NULL;
         if (strcmp(op, "copy") == 0) {
@@ -202,7 +202,7 @@ static int move_or_copy(struct patcher *p, const char *op, const char *from, con
         return r < 0 ? r : add(p, op, path, value);
 }
 
-static int apply(struct patcher *p, const json_t *operation)
+static int apply(struct json_patcher *p, const json_t *operation)
 {
         const char *op = cx_str(json_string_value(json_object_get(operation, "op")));
         const char *path = json_string_value(json_object_get(operation, "path"));
@@ -234,7 +234,7 @@ int cx_patch_json(const json_t *original, const json_t *operations, json_t **ret
                 return cx_error_reason(err, CX_REASON_TOO_LARGE,
                                        "The allowed maximum operations in a JSON patch is %d, got %zu", MAX_OPERATIONS,
                                        json_array_size(operations));
-        struct patcher p = {.document = json_deep_copy(original), .err = err};
+        struct json_patcher p = {.document = json_deep_copy(original), .err = err};
         size_t i;
         json_t *operation;
         int r = 0;

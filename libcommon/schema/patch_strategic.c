@@ -88,7 +88,7 @@ static bool drop_directives(json_t *value)
 }
 
 // --- order ----------------------------------------------------------------------------------------------------------
-struct ranked {
+struct ordered_item {
         ssize_t rank;
         size_t place;
         json_t *item;
@@ -96,22 +96,22 @@ struct ranked {
 
 static int compare_ranked(const void *a, const void *b)
 {
-        const struct ranked *x = a, *y = b;
+        const struct ordered_item *x = a, *y = b;
         if (x->rank != y->rank)
                 return x->rank < y->rank ? -1 : 1;
         return (x->place > y->place) - (x->place < y->place);
 }
 
 // The items of `list` that are (or are not) in `order`, sorted by their place in `rank_by`.
-static struct ranked *pick(const json_t *list, const json_t *order, const json_t *rank_by, const char *key,
-                           bool present, size_t *ret_count)
+static struct ordered_item *pick(const json_t *list, const json_t *order, const json_t *rank_by, const char *key,
+                                 bool present, size_t *ret_count)
 {
-        struct ranked *picked = cx_alloc_array(json_array_size(list) + 1, sizeof *picked);
+        struct ordered_item *picked = cx_alloc_array(json_array_size(list) + 1, sizeof *picked);
         size_t n = 0, i;
         json_t *item;
         json_array_foreach (list, i, item)
                 if ((cx_patch_index(order, item, key) >= 0) == present) {
-                        picked[n] = (struct ranked){cx_patch_index(rank_by, item, key), n, item};
+                        picked[n] = (struct ordered_item){cx_patch_index(rank_by, item, key), n, item};
                         n++;
                 }
         qsort(picked, n, sizeof *picked, compare_ranked);
@@ -123,8 +123,8 @@ static struct ranked *pick(const json_t *list, const json_t *order, const json_t
 static json_t *ordered(const json_t *merged, const json_t *order, const json_t *server, const char *key)
 {
         size_t n_left, n_right, i = 0, j = 0;
-        CX_CLEANUP(cx_freep) struct ranked *left = pick(merged, order, server, key, false, &n_left);
-        CX_CLEANUP(cx_freep) struct ranked *right = pick(merged, order, order, key, true, &n_right);
+        CX_CLEANUP(cx_freep) struct ordered_item *left = pick(merged, order, server, key, false, &n_left);
+        CX_CLEANUP(cx_freep) struct ordered_item *right = pick(merged, order, order, key, true, &n_right);
         json_t *result = json_array();
         while (i < n_left || j < n_right) {
                 bool take_left = j == n_right;

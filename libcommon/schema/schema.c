@@ -3,6 +3,7 @@
 #include "libcommon/schema/schema.h"
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/format/json.h"
 #include "libcommon/schema/schema_internal.h"
 
 #include <strings.h>
@@ -163,4 +164,16 @@ const char *cx_join_api_version(char *to, const char *group, const char *version
 {
         snprintf(to, 128, "%s%s%s", group, *group ? "/" : "", version);
         return to;
+}
+
+json_t *cx_schema_pod_template(const json_t *object)
+{
+        char group[64], version[32];
+        if (!cx_split_api_version(cx_json_string_or(object, "apiVersion", ""), group, version))
+                return NULL;
+        const char *kind = cx_json_string_or(object, "kind", "");
+        if (!*group && strcmp(kind, "Pod") == 0)
+                return (json_t *)object;
+        const struct cx_resource *resource = cx_schema_resource_by_kind(group, version, kind);
+        return resource && resource->template_path ? cx_json_get(object, resource->template_path) : NULL;
 }

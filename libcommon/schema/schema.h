@@ -137,6 +137,9 @@ const struct cx_subresource *cx_resource_subresource(const struct cx_resource *r
 const struct cx_resource *cx_schema_resources(size_t *ret_count);
 // What a user types: plural, singular, short name or kind, optionally ".group" or ".version.group". NULL when unknown.
 const struct cx_resource *cx_schema_find(const char *word);
+// The pod template of an object, or the pod itself: what has metadata and spec of a pod. Borrowed; NULL when its kind (by
+// apiVersion and kind) has none.
+json_t *cx_schema_pod_template(const json_t *object);
 // "apps/v1" → group and version (fixed buffers); "v1" has group "". False when malformed.
 bool cx_split_api_version(const char *api_version, char group[64], char version[32]);
 // "apps/v1" into `to` (128 bytes).

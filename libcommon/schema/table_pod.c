@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The row of a pod: what its STATUS, READY and RESTARTS say.
+#include "libcommon/api/pod.h"
 #include "libcommon/base/time.h"
 #include "libcommon/schema/table_internal.h"
 
@@ -14,18 +15,6 @@ static void set_reason(struct summary *s, char *reason_steal)
 {
         free(s->reason);
         s->reason = reason_steal;
-}
-
-static bool condition_is(const json_t *pod, const char *type, const char *status)
-{
-        const json_t *condition = cx_json_find(cx_json_get(pod, "status.conditions"), "type", type);
-        return condition && cx_streq(cx_json_string(condition, "status"), status);
-}
-
-static bool is_sidecar(const json_t *pod, const char *name)
-{
-        const json_t *container = cx_json_find(cx_json_get(pod, "spec.initContainers"), "name", cx_str(name));
-        return cx_streq(cx_json_string_or(container, "restartPolicy", ""), "Always");
 }
 
 static int64_t last_finish(const json_t *status)
@@ -56,7 +45,8 @@ static bool look_at_init(struct summary *s, const json_t *pod)
         json_array_foreach (statuses, i, status) {
                 const json_t *terminated = cx_json_get(status, "state.terminated");
                 const char *waiting = cx_json_string_or(status, "state.waiting.reason", "");
-                bool sidecar = is_sidecar(pod, cx_json_string(status, "name"));
+                bool sidecar = cx_container_is_sidecar(cx_pod_container(
+                        json_object_get(pod, "spec"), cx_json_string(status, "name"), CX_POD_INIT, NULL));
                 int64_t finish = last_finish(status), restarts = cx_json_int(status, "restartCount", 0);
                 s->restarts += restarts;
                 s->last_restart = finish > s->last_restart ? finish : s->last_restart;
@@ -106,31 +96,24 @@ static void look_at_containers(struct summary *s, const json_t *pod)
                 }
         }
         if (running && strcmp(s->reason, "Completed") == 0)
-                set_reason(s, cx_strdup(condition_is(pod, "Ready", "True") ? "Running" : "NotReady"));
+                set_reason(s, cx_strdup(cx_pod_condition_is(pod, "Ready", "True") ? "Running" : "NotReady"));
 }
 
 static void summarize(struct summary *s, const json_t *pod)
 {
-        size_t i;
-        json_t *container;
-        s->total = cx_json_count(pod, "spec.containers");
-        json_array_foreach (cx_json_get(pod, "spec.initContainers"), i, container)
-                if (is_sidecar(pod, cx_json_string(container, "name")))
-                        s->total++;
+        CX_POD_FOREACH(walk, json_object_get(pod, "spec"), CX_POD_TEMPLATE)
+        s->total += walk.list == CX_POD_MAIN || cx_container_is_sidecar(walk.container);
         const char *status_reason = cx_json_string_or(pod, "status.reason", "");
-        const char *phase = cx_json_string_or(pod, "status.phase", "");
-        s->reason = cx_strdup(*status_reason ? status_reason : phase);
-        const json_t *scheduled = cx_json_find(cx_json_get(pod, "status.conditions"), "type", "PodScheduled");
-        if (cx_streq(cx_json_string_or(scheduled, "reason", ""), "SchedulingGated"))
+        s->reason = cx_strdup(*status_reason ? status_reason : cx_pod_phase(pod));
+        if (cx_streq(cx_json_string(cx_pod_condition(pod, "PodScheduled"), "reason"), "SchedulingGated"))
                 set_reason(s, cx_strdup("SchedulingGated"));
-        if (!look_at_init(s, pod) || condition_is(pod, "Initialized", "True"))
+        if (!look_at_init(s, pod) || cx_pod_condition_is(pod, "Initialized", "True"))
                 look_at_containers(s, pod);
-        bool over = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
-        if (!cx_json_string(pod, "metadata.deletionTimestamp"))
+        if (!cx_pod_is_terminating(pod))
                 return;
         if (strcmp(status_reason, "NodeLost") == 0)
                 set_reason(s, cx_strdup("Unknown"));
-        else if (!over)
+        else if (!cx_pod_is_terminal(pod))
                 set_reason(s, cx_strdup("Terminating"));
 }
 
@@ -147,7 +130,7 @@ static void print_gates(struct cx_row *row, const json_t *pod)
         size_t i, passed = 0;
         json_t *gate;
         json_array_foreach (gates, i, gate)
-                if (condition_is(pod, cx_json_string_or(gate, "conditionType", ""), "True"))
+                if (cx_pod_condition_is(pod, cx_json_string_or(gate, "conditionType", ""), "True"))
                         passed++;
         if (json_array_size(gates))
                 cx_cell_printf(row, "%zu/%zu", passed, json_array_size(gates));

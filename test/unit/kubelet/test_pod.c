@@ -8,7 +8,7 @@
 #include "kubelet/pod/resolv.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/volume/atomic_writer.h"
-#include "kubelet/volume/volumes.h"
+#include "kubelet/volume/downward.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
 #include "libcommon/base/tree.h"

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apiserver/admission/plugin.h"
+
+#include "apiserver/request/errors.h"
+#include "libcommon/format/json.h"
+
+const struct admission_plugin *const admission_plugins[] = {
+        &admission_namespace_lifecycle,
+        &admission_service_account,
+        &admission_taint_nodes,
+        &admission_priority,
+        &admission_default_toleration_seconds,
+        &admission_node_restriction,
+        NULL,
+};
+
+int admission_forbid(const struct admission_request *request, const char *why, struct cx_error *err)
+{
+        const char *name = request->scope->name;
+        if (!*name)
+                name = cx_json_string_or(request->object, "metadata.name", "");
+        if (!*name)
+                name = cx_json_string_or(request->object, "metadata.generateName", "");
+        return object_forbidden(request->scope->resource, name, why, err);
+}
+
+struct stored *admission_lookup(const struct admission_request *request, const struct cx_resource *resource,
+                                const char *namespace, const char *name)
+{
+        struct store *store = request->scope->api->store;
+        struct stored *stored = store_get(store, resource, namespace, name);
+        if (!stored)
+                (void)!store_read(store, resource, namespace, name, &stored, NULL);
+        return stored;
+}

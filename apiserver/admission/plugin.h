@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the plugins share.
+#pragma once
+
+#include "apiserver/admission/admission.h"
+
+// Forbids the request; the sentence names the object, as far as it has a name yet. Always negative.
+int admission_forbid(const struct admission_request *request, const char *why, struct cx_error *err);
+// A stored object that a plugin has to know: from the cache, else from etcd, as the cache may be behind by its creation.
+// NULL when there is none.
+struct stored *admission_lookup(const struct admission_request *request, const struct cx_resource *resource,
+                                const char *namespace, const char *name);
+
+extern const struct admission_plugin admission_namespace_lifecycle, admission_service_account,
+        admission_default_toleration_seconds, admission_node_restriction, admission_priority, admission_taint_nodes;

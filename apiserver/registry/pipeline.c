@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apiserver/registry/pipeline.h"
+
+#include "apiserver/admission/admission.h"
+#include "apiserver/registry/check.h"
+#include "apiserver/registry/managed.h"
+#include "apiserver/registry/metadata.h"
+#include "apiserver/request/convert.h"
+#include "apiserver/request/object.h"
+#include "apiserver/strategy/strategy.h"
+#include "libcommon/format/json.h"
+
+static struct admission_request admission_of(const struct passage *passage)
+{
+        return (struct admission_request){.scope = passage->scope,
+                                          .operation = passage->old ? ADMIT_UPDATE : ADMIT_CREATE,
+                                          .object = passage->object,
+                                          .old = passage->old};
+}
+
+int passage_mutate(const struct passage *passage, struct cx_error *err)
+{
+        const struct scope *scope = passage->scope;
+        int r = passage->old ? metadata_begin_update(scope, passage->object, passage->old, err)
+                             : metadata_begin_create(scope, passage->object, err);
+        if (r < 0)
+                return r;
+        json_t *metadata = json_object_get(passage->object, "metadata");
+        if (!passage->applying && passage->old)
+                managed_keep(metadata, json_object_get(passage->old, "metadata"));
+        else if (!passage->applying)
+                json_object_del(metadata, "managedFields");
+        cx_schema_default(scope->resource->kind, passage->object);
+        if (passage->admitted)
+                return 0;
+        struct admission_request admission = admission_of(passage);
+        r = admit_mutating(&admission, err);
+        if (r == 0)
+                cx_schema_default(scope->resource->kind, passage->object);
+        return r;
+}
+
+static int prepare(const struct passage *passage, struct cx_error *err)
+{
+        const struct scope *scope = passage->scope;
+        const struct strategy *strategy = strategy_of(scope->resource);
+        json_t *object = passage->object;
+        int r;
+        if (passage->old) {
+                r = metadata_complete_update(scope, object, passage->old, err);
+                if (r == 0 && strategy->prepare_update)
+                        r = strategy->prepare_update(scope, object, passage->old, err);
+        } else {
+                r = metadata_complete_create(scope, object, err);
+                if (resource_has_status(scope->resource) && !strategy->keeps_status_on_create)
+                        json_object_set_new(object, "status", json_object());
+                if (r == 0 && strategy->prepare_create)
+                        r = strategy->prepare_create(scope, object, err);
+        }
+        return r;
+}
+
+int passage_check(const struct passage *passage, struct cx_error *err)
+{
+        int r = prepare(passage, err);
+        if (r < 0)
+                return r;
+        cx_schema_default(passage->scope->resource->kind, passage->object);
+        if (passage->old)
+                metadata_count_generation(passage->scope, passage->object, passage->old);
+        struct admission_request admission = admission_of(passage);
+        r = check_object(passage->scope, passage->object, passage->old, err);
+        return r < 0 || passage->admitted ? r : admit_validating(&admission, err);
+}
+
+// What a dry run answers with: the object as it would be, never written.
+static struct stored *unwritten(const struct cx_resource *kept, json_t *encoded, const struct stored *present)
+{
+        json_object_del(json_object_get(encoded, "metadata"), "resourceVersion"); // spliced in again
+        CX_CLEANUP(cx_freep) char *text = cx_json_text(encoded);
+        return stored_new(kept, present ? present->key : "dry-run", text, strlen(text),
+                          present ? present->revision : 0);
+}
+
+int passage_store(const struct passage *passage, const struct stored *present, struct stored **ret_stored,
+                  struct cx_error *err)
+{
+        const struct scope *scope = passage->scope;
+        struct apiserver *api = scope->api;
+        const struct strategy *strategy = strategy_of(scope->resource);
+        const struct cx_resource *kept = store_cache(api->store, scope->resource)->resource;
+        if (strategy->allocate && !scope->dry_run) {
+                int r = strategy->allocate(scope, passage->object, passage->old, err);
+                if (r < 0)
+                        return r;
+        }
+        json_auto_t *encoded = converted(passage->object, scope->resource, kept);
+        if (scope->dry_run) {
+                *ret_stored = unwritten(kept, encoded, present);
+                return 0;
+        }
+        int r = store_put(api->store, kept, scope->namespace, cx_json_string(passage->object, "metadata.name"), encoded,
+                          present ? present->revision : 0, strategy->ttl ? strategy->ttl(api) : 0, ret_stored, err);
+        if (strategy->release && r == 0 && passage->old)
+                strategy->release(api, passage->old, passage->object);
+        // A write whose outcome is unknown keeps what it took; the repair loop gives it back if the object is not there.
+        if (strategy->release && r < 0 && r != -ETIMEDOUT)
+                strategy->release(api, passage->object, passage->old);
+        return r;
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apiserver/registry/registry.h"
+
+const struct writes registry_writes = {
+        .create = registry_create,
+        .update = registry_update,
+        .remove = registry_delete,
+};

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// A request over HTTP on its way through the chain: its transport, and the scope that it comes to.
+#pragma once
+
+#include "apiserver/request/request_info.h"
+#include "apiserver/request/scope.h"
+
+#define MAX_MANAGER 128
+
+struct call {
+        struct apiserver *api;
+        struct cx_http_request *request;
+        struct request_info info;
+        struct user user;
+        struct scope scope; // of a resource that is served; its resource is NULL on other paths
+        bool no_page;       // nothing of the API has this path
+        char manager[MAX_MANAGER + 1];
+        struct cx_strings warnings;
+        struct cx_duplicates duplicates; // keys that the body has twice
+        struct waiter waiter;            // of a read that waits for the cache
+};
