@@ -54,6 +54,13 @@ GEN_OBJ :=
 -include libcommon/schema/schema.mk
 -include libcommon/etcd/etcd.mk
 
+# The commit and its date, for version_info.c: remade only when they change.
+BUILD_INFO := $(OUT)/gen/build_info.h
+$(BUILD_INFO): FORCE
+	@scripts/build-info $@
+$(OUT)/obj/libcommon/api/version_info.o: $(BUILD_INFO)
+FORCE:
+
 $(OUT)/obj/%.o: %.c | $(GEN_HEADERS)
 	@mkdir -p $(@D)
 	@echo "  CC    $<"

@@ -194,17 +194,6 @@ static void finish(struct apiserver *api)
         cx_metrics_free(api->metrics);
 }
 
-static void make_metrics(struct apiserver *api)
-{
-        static const char *const of_request[] = {"code", "group", "resource", "subresource", "verb", "version", NULL};
-        api->metrics = cx_metrics_new();
-        api->requests = cx_metrics_counter(api->metrics, "apiserver_request_total",
-                                           "Requests by verb, resource and code.", of_request);
-        api->durations =
-                cx_metrics_histogram(api->metrics, "apiserver_request_duration_seconds",
-                                     "Time from the whole request to the end of its answer.", of_request + 1, NULL, 0);
-}
-
 // 0: go on; else the process is over with *ret_status.
 static int read_flags(int argc, char **argv, struct apiserver_options *o, int *ret_status)
 {
@@ -319,7 +308,7 @@ int main(int argc, char **argv)
                 cx_strings_add(&o->authorization_modes, "AlwaysAllow");
         if (!o->api_audiences.count)
                 cx_strings_add(&o->api_audiences, o->service_account_issuer);
-        make_metrics(&api);
+        server_counters(&api);
         status = 1;
         if (start(&api, &err) < 0 || listen_on(&api, &server, &err) < 0)
                 cx_err(&err, "kube-apiserver cannot start");

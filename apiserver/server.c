@@ -14,6 +14,17 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
+void server_counters(struct apiserver *api)
+{
+        static const char *const of_request[] = {"code", "group", "resource", "subresource", "verb", "version", NULL};
+        api->metrics = cx_metrics_new();
+        api->requests = cx_metrics_counter(api->metrics, "apiserver_request_total",
+                                           "Requests by verb, resource and code.", of_request);
+        api->durations =
+                cx_metrics_histogram(api->metrics, "apiserver_request_duration_seconds",
+                                     "Time from the whole request to the end of its answer.", of_request + 1, NULL, 0);
+}
+
 // Counts a request that is over. Watches have no duration worth knowing.
 static void count_request(const struct call *call)
 {

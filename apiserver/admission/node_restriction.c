@@ -133,6 +133,12 @@ static int check_labels(const struct admission_request *request, const char *nod
         return 0;
 }
 
+static bool same_taints(const json_t *object, const json_t *old)
+{
+        const json_t *now = cx_json_get(object, "spec.taints"), *before = cx_json_get(old, "spec.taints");
+        return json_array_size(now) + json_array_size(before) == 0 || json_equal(now, before);
+}
+
 static int check_node(const struct admission_request *request, const char *node, struct cx_error *err)
 {
         const char *name = request->scope->name;
@@ -145,7 +151,7 @@ static int check_node(const struct admission_request *request, const char *node,
         if (request->operation == ADMIT_DELETE || request->operation == ADMIT_CONNECT)
                 return 0;
         if (request->operation == ADMIT_UPDATE && !request->scope->subresource &&
-            !json_equal(cx_json_get(request->object, "spec.taints"), cx_json_get(request->old, "spec.taints")))
+            !same_taints(request->object, request->old))
                 return refuse(request, node, "is not allowed to modify taints", err);
         return check_labels(request, node, err);
 }

@@ -140,7 +140,7 @@ static void handle_apply(struct call *call)
                 r = decode_body(call, scope->resource->kind, &config, &err);
         if (r == 0)
                 r = apply_check(scope, config, &err);
-        struct apply apply = {.config = config, .force = cx_streq(force, "true") || cx_streq(force, "1")};
+        struct apply_config apply = {.config = config, .force = cx_streq(force, "true") || cx_streq(force, "1")};
         struct change change = {
                 .compute = apply_compute, .context = &apply, .create_if_absent = !scope->subresource, .applying = true};
         if (r == 0)

@@ -25,7 +25,7 @@ int apply_check(const struct scope *scope, json_t *config, struct cx_error *err)
 int apply_compute(void *context, const struct scope *scope, const json_t *current, json_t **ret_object,
                   struct cx_error *err)
 {
-        const struct apply *apply = context;
+        const struct apply_config *apply = context;
         // To apply what is not there is to create it.
         if (!current && !scope_may(scope, "create", scope->name))
                 return object_forbidden(scope->resource, scope->name,

@@ -15,8 +15,8 @@ static int create_once(const struct passage *passage, struct stored **ret_stored
         return r < 0 ? r : passage_store(passage, NULL, ret_stored, err);
 }
 
-int create_object(const struct scope *scope, json_t *object_steal, bool applying, struct stored **ret_stored,
-                  struct cx_error *err)
+int create_new(const struct scope *scope, json_t *object_steal, bool applying, struct stored **ret_stored,
+               struct cx_error *err)
 {
         json_auto_t *object = object_steal;
         struct passage passage = {.scope = scope, .object = object, .applying = applying};
@@ -39,5 +39,5 @@ int create_object(const struct scope *scope, json_t *object_steal, bool applying
 
 int registry_create(const struct scope *scope, json_t *object_steal, struct stored **ret_stored, struct cx_error *err)
 {
-        return create_object(scope, object_steal, false, ret_stored, err);
+        return create_new(scope, object_steal, false, ret_stored, err);
 }

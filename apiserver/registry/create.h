@@ -4,5 +4,5 @@
 #include "apiserver/request/write.h"
 
 // As registry_create (registry.h). `applying`: the object comes with the managedFields that it is to have.
-int create_object(const struct scope *scope, json_t *object_steal, bool applying, struct stored **ret_stored,
-                  struct cx_error *err) CX_CHECK;
+int create_new(const struct scope *scope, json_t *object_steal, bool applying, struct stored **ret_stored,
+               struct cx_error *err) CX_CHECK;

@@ -82,7 +82,7 @@ static int create_absent(const struct scope *scope, const struct change *change,
         if (r < 0)
                 return r;
         json_object_set_new(cx_json_object_at(object, "metadata"), "name", json_string(scope->name));
-        return create_object(scope, object, change->applying, ret_stored, err);
+        return create_new(scope, object, change->applying, ret_stored, err);
 }
 
 // One try. 1: the object has changed meanwhile, try again.

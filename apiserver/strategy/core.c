@@ -119,12 +119,10 @@ static int create_secret(const struct scope *scope CX_UNUSED, json_t *object, st
         return 0;
 }
 
-static int update_secret(const struct scope *scope CX_UNUSED, json_t *object, const json_t *old,
+static int update_secret(const struct scope *scope CX_UNUSED, json_t *object, const json_t *old CX_UNUSED,
                          struct cx_error *err CX_UNUSED)
 {
         fold_string_data(object);
-        if (!json_object_get(object, "type"))
-                keep(object, old, "type");
         return 0;
 }
 

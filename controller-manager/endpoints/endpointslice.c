@@ -71,7 +71,7 @@ static json_t *make_hints(const char *distribution, const char *zone, const char
         return hints;
 }
 
-static json_t *make_endpoint(const struct slices *self, const struct slice_backend *backend, const json_t *service)
+static json_t *make_endpoint(const struct slices *self, const struct pod_backend *backend, const json_t *service)
 {
         const struct pod_address *pod = POD_ADDRESS(backend->pod);
         const char *node_name = POD_STATE(backend->pod)->node;
@@ -273,7 +273,7 @@ struct service_slices {
 static int sync_family(struct service_slices *job, const char *family, struct cx_error *err)
 {
         const json_t *service = job->service;
-        struct backends backends;
+        struct pod_backends backends;
         backends_find(job->self->pods, service, family, &backends);
         const struct slice_owner owner = {
                 job->self->manager->rest, "Service", cx_json_string(service, "metadata.namespace"),

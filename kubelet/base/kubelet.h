@@ -5,11 +5,12 @@
 #pragma once
 
 #include "libcommon/base/flags.h"
+#include "libcommon/base/version.h"
 #include "libcommon/client/events.h"
 #include "libcommon/client/informer.h"
 #include "libcommon/client/rest.h"
 
-#define KUBELET_VERSION "v1.35.0"
+#define KUBELET_VERSION CX_VERSION_API
 
 struct cni;
 struct image_store;

@@ -6,6 +6,7 @@
 #include "kubelet/probe/grpc_probe.h"
 #include "kubelet/runtime/runtime.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/version.h"
 #include "libcommon/format/json.h"
 #include "libcommon/net/http_client.h"
 
@@ -97,7 +98,7 @@ static void http_request(const json_t *get, const char *host, int port, struct c
         if (!has_host)
                 cx_buf_printf(to, strchr(host, ':') ? "Host: [%s]:%d\r\n" : "Host: %s:%d\r\n", host, port);
         if (!has_agent)
-                cx_buf_add(to, "User-Agent: kube-probe/1.35\r\n");
+                cx_buf_add(to, "User-Agent: kube-probe/" CX_VERSION_SERIES "\r\n");
         if (!has_accept)
                 cx_buf_add(to, "Accept: */*\r\n");
         cx_buf_add(to, "Connection: close\r\n\r\n");
@@ -206,9 +207,9 @@ static int run_http(const json_t *get, const json_t *container, const char *ip, 
                 CX_CLEANUP(cx_http_client_freep) struct cx_http_client *client = NULL;
                 CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
                 CX_ERROR err = CX_ERROR_INIT;
-                r = cx_http_client_new(
-                        &(struct cx_http_client_options){.insecure = true, .user_agent = "kube-probe/1.35"}, &client,
-                        &err);
+                r = cx_http_client_new(&(struct cx_http_client_options){.insecure = true,
+                                                                        .user_agent = "kube-probe/" CX_VERSION_SERIES},
+                                       &client, &err);
                 if (r == 0)
                         r = cx_http_do(client,
                                        &(struct cx_http_call){
@@ -267,7 +268,8 @@ static int run_exec(const struct kubelet *k, const json_t *exec, const struct co
                 argv[i] = cx_str(json_string_value(json_array_get(command, i)));
         int status = 0;
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = container_exec(k->runtime, running, argv, timeout, ret_output, &status, &failure);
+        int r = container_exec(k->runtime, running, &(struct exec_options){.argv = argv, .timeout = timeout},
+                               ret_output, &status, &failure);
         if (r == -ETIMEDOUT) {
                 char text[CX_TIME_TEXT];
                 cx_duration_format(timeout, text);

@@ -159,10 +159,15 @@ int container_resize(const struct container *container, int width, int height);
 const char *runtime_cgroup_root(const struct runtime *runtime);
 
 // --- exec ------------------------------------------------------------------------------------------------------------
+struct exec_options {
+        const char *const *argv; // NULL-ended
+        int64_t timeout;         // ns, of container_exec
+        bool tty, use_stdin;     // of container_exec_start
+};
 // Runs a command in a running container, output (both streams) capped at ret_output's max. -ETIMEDOUT kills it.
-int container_exec(struct runtime *runtime, const struct container *container, const char *const *argv, int64_t timeout,
+int container_exec(struct runtime *runtime, const struct container *container, const struct exec_options *options,
                    struct cx_buf *ret_output, int *ret_status, struct cx_error *err) CX_CHECK;
 // Starts a command with streams of the caller: tty: one master fd in ret_fds[0], others -1; else stdin (when asked),
 // stdout, stderr ends. The caller waits for *ret_pid (runc, whose exit status is the command's).
-int container_exec_start(struct runtime *runtime, const struct container *container, const char *const *argv, bool tty,
-                         bool use_stdin, int ret_fds[3], pid_t *ret_pid, struct cx_error *err) CX_CHECK;
+int container_exec_start(struct runtime *runtime, const struct container *container, const struct exec_options *options,
+                         int ret_fds[3], pid_t *ret_pid, struct cx_error *err) CX_CHECK;

@@ -469,7 +469,7 @@ t_reviews() {
 t_health_checks() {
         req GET /livez/etcd && [ "$code $body" = "200 ok" ] && req GET '/readyz?verbose&exclude=etcd' && [[ $body == *'[+]etcd excluded: ok'*'readyz check passed'* ]] &&
                 req GET '/healthz?verbose&exclude=nothing' && [[ $body == *'warn: some health checks cannot be excluded: no matches for "nothing"'* ]] && req GET /metrics && grep -qi '^content-type: text/plain; version=0.0.4' "$work/headers" &&
-                req GET /version && want 200 '(.major + "." + .minor) == "1.35" and (.gitVersion | startswith("v1.35.")) and has("gitCommit") and has("gitTreeState") and has("buildDate") and has("goVersion") and has("compiler") and .platform == "linux/amd64"' && ANON=1 req GET /version && want 200
+                req GET /version && want 200 '(.major + "." + .minor) == "1.35" and (.gitVersion | startswith("v1.35.")) and (.gitCommit | test("^[0-9a-f]{40}$")) and (.gitTreeState | test("^(clean|dirty)$")) and (.buildDate | test("^20[0-9-]{8}T[0-9:]{8}Z$")) and has("goVersion") and has("compiler") and .platform == "linux/amd64"' && ANON=1 req GET /version && want 200
 }
 # Bytes as they are, until the server closes.
 raw() { timeout 10 openssl s_client -quiet -connect "${api#https://}" -CAfile "$work/ca.crt" -cert "$work/admin.crt" -key "$work/admin.key" 2>/dev/null; }

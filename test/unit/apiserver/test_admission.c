@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// Admission: what a plugin wants, how often it is asked, and what the server's own plugins do and refuse, on objects and
+// on every subresource.
+#include "apiserver/admission/plugin.h"
+#include "test/unit/apiserver/fixture.h"
+
+static struct fixture fixture;
+
+// --- the chain ---
+
+static int asked[4]; // how often each of the test's plugins was
+
+static int count_own(const struct admission_request *request, struct cx_error *err CX_UNUSED)
+{
+        asked[0]++;
+        cx_json_set_string(request->object, "metadata.annotations.own", "seen");
+        return 0;
+}
+
+static int change_from_outside(const struct admission_request *request, struct cx_error *err CX_UNUSED)
+{
+        asked[1]++;
+        if (json_object_get(cx_json_get(request->object, "metadata.annotations"), "outside"))
+                return 0;
+        cx_json_set_string(request->object, "metadata.annotations.outside", "was here");
+        return 0;
+}
+
+static int forbid_by_label(const struct admission_request *request, struct cx_error *err)
+{
+        asked[2]++;
+        return cx_json_get(request->object, "metadata.labels.bad") ? admission_forbid(request, "it is bad", err) : 0;
+}
+
+static int never(const struct admission_request *request, struct cx_error *err)
+{
+        asked[3]++;
+        return admission_forbid(request, "off", err);
+}
+
+static const struct admission_want config_maps[] = {{ADMIT_CREATE, "", "configmaps", ""}, {0}};
+static const struct admission_want statuses[] = {{ADMIT_UPDATE, "*", "*", "status"}, {0}};
+static const struct admission_plugin own = {.name = "Own", .wants = config_maps, .mutate = count_own};
+static const struct admission_plugin outside = {
+        .name = "Outside", .wants = config_maps, .mutate = change_from_outside, .outside = true};
+static const struct admission_plugin label = {.name = "Label", .wants = config_maps, .validate = forbid_by_label};
+static const struct admission_plugin off = {
+        .name = "Off", .wants = config_maps, .validate = never, .off_by_default = true};
+static const struct admission_plugin status = {.name = "Status", .wants = statuses, .validate = never};
+static const struct admission_plugin *const test_plugins[] = {&own, &outside, &label, &off, &status, NULL};
+
+static void test_chain(void **state CX_UNUSED)
+{
+        fixture_start(&fixture, test_plugins);
+        memset(asked, 0, sizeof asked);
+        json_auto_t *object = must_create(&fixture, "configmaps", "{'metadata':{'name':'a'}}");
+        assert_string_at(object, "metadata.annotations.own", "seen");
+        assert_string_at(object, "metadata.annotations.outside", "was here");
+        assert_int_equal(asked[0], 2); // again, as one from outside changed the object
+        assert_int_equal(asked[1], 1);
+        assert_int_equal(asked[2], 1);
+        CX_ERROR err = CX_ERROR_INIT, of_status = CX_ERROR_INIT;
+        struct scope scope = scope_of(&fixture, "configmaps", "");
+        assert_true(create(&scope, "{'metadata':{'generateName':'b-','labels':{'bad':''}}}", NULL, &err) < 0);
+        assert_true(cx_error_is(&err, CX_REASON_FORBIDDEN));
+        assert_int_equal(asked[3], 0); // what is off, and what wants something else
+        json_decref(must_create(&fixture, "nodes", "{'metadata':{'name':'n'}}"));
+        scope = scope_of(&fixture, "nodes/status", "n");
+        assert_true(patch(&scope, PATCH_MERGE, "{'status':{'phase':'x'}}", NULL, &of_status) < 0);
+        assert_string_equal(cx_error_text(&of_status), "nodes \"n\" is forbidden: off");
+        fixture_end(&fixture);
+}
+
+// --- the server's own plugins ---
+
+static int start(void **state CX_UNUSED)
+{
+        fixture_start(&fixture, NULL);
+        json_decref(must_create(&fixture, "serviceaccounts",
+                                "{'metadata':{'name':'default'},'imagePullSecrets':[{'name':'pull'}]}"));
+        json_decref(must_create(&fixture, "priorityclasses", "{'metadata':{'name':'high'},'value':1000}"));
+        json_decref(must_create(&fixture, "pods",
+                                "{'metadata':{'name':'on-a'},'spec':{'nodeName':'a','containers':[{'name':'c','image':"
+                                "'i'}]}}"));
+        json_decref(must_create(&fixture, "pods",
+                                "{'metadata':{'name':'on-b'},'spec':{'nodeName':'b','containers':[{'name':'c','image':"
+                                "'i'}]}}"));
+        json_decref(must_create(&fixture, "nodes", "{'metadata':{'name':'a'}}"));
+        json_decref(must_create(&fixture, "nodes", "{'metadata':{'name':'b'}}"));
+        return 0;
+}
+
+static int end(void **state CX_UNUSED)
+{
+        fixture_end(&fixture);
+        return 0;
+}
+
+static void test_pods_are_completed(void **state CX_UNUSED)
+{
+        json_auto_t *pod = must_create(&fixture, "pods",
+                                       "{'metadata':{'name':'whole'},'spec':{'priorityClassName':'high','containers':[{"
+                                       "'name':'c','image':'i'}]}}");
+        assert_string_at(pod, "spec.serviceAccountName", "default");
+        assert_int_equal(cx_json_int(pod, "spec.priority", 0), 1000);
+        assert_int_equal(cx_json_count(pod, "spec.tolerations"), 2);
+        assert_int_equal(cx_json_count(pod, "spec.imagePullSecrets"), 1);
+        const json_t *volume = json_array_get(cx_json_get(pod, "spec.volumes"), 0);
+        const json_t *container = json_array_get(cx_json_get(pod, "spec.containers"), 0);
+        const json_t *mount = json_array_get(json_object_get(container, "volumeMounts"), 0);
+        assert_string_equal(cx_json_string(volume, "name"), cx_json_string(mount, "name"));
+        assert_string_at(pod, "status.qosClass", "BestEffort");
+}
+
+// A plugin from outside may make them look again: they must leave alone what they have done.
+static void test_plugins_may_run_twice(void **state CX_UNUSED)
+{
+        struct scope scope = scope_of(&fixture, "pods", "");
+        json_auto_t *pod = parse("{'metadata':{'name':'twice'},'spec':{'containers':[{'name':'c','image':'i'}]}}");
+        struct admission_request request = {.scope = &scope, .operation = ADMIT_CREATE, .object = pod};
+        assert_int_equal(admit_mutating(&request, NULL), 0);
+        json_auto_t *once = json_deep_copy(pod);
+        assert_int_equal(admit_mutating(&request, NULL), 0);
+        assert_true(json_equal(pod, once));
+        json_array_append_new(cx_json_get(pod, "spec.containers"), parse("{'name':'late','image':'i'}"));
+        assert_int_equal(admit_mutating(&request, NULL), 0);
+        assert_int_equal(cx_json_count(pod, "spec.volumes"), 1); // the late one mounts the same volume
+        const json_t *late = json_array_get(cx_json_get(pod, "spec.containers"), 1);
+        assert_int_equal(json_array_size(json_object_get(late, "volumeMounts")), 1);
+}
+
+static void test_namespaces(void **state CX_UNUSED)
+{
+        struct scope scope = scope_of(&fixture, "pods", "");
+        struct delete_options options = DELETE_OPTIONS_INIT;
+        STORED *left = NULL;
+        CX_ERROR absent = CX_ERROR_INIT, immortal = CX_ERROR_INIT, ending = CX_ERROR_INIT;
+        scope.namespace = "nowhere"; // before anything else is looked for there
+        assert_true(create(&scope, "{'metadata':{'name':'x'},'spec':{'containers':[{'name':'c','image':'i'}]}}", NULL,
+                           &absent) < 0);
+        assert_string_equal(cx_error_text(&absent), "namespaces \"nowhere\" not found");
+        struct scope kube_system = scope_of(&fixture, "namespaces", "kube-system");
+        assert_true(registry_delete(&kube_system, &options, &left, NULL, &immortal) < 0);
+        assert_true(cx_error_is(&immortal, CX_REASON_FORBIDDEN));
+        json_decref(must_create(&fixture, "namespaces", "{'metadata':{'name':'ends'}}"));
+        struct scope ends = scope_of(&fixture, "namespaces", "ends");
+        assert_int_equal(registry_delete(&ends, &options, &left, NULL, NULL), 0);
+        assert_non_null(left);
+        struct scope in_it = scope_of(&fixture, "configmaps", "");
+        in_it.namespace = "ends";
+        assert_true(create(&in_it, "{'metadata':{'name':'x'}}", NULL, &ending) < 0);
+        assert_true(cx_error_is(&ending, CX_REASON_FORBIDDEN));
+        assert_string_equal(ending.causes[0].reason, "NamespaceTerminating");
+}
+
+// --- NodeRestriction ---
+
+static void test_kubelets(void **state CX_UNUSED)
+{
+        static const struct {
+                const char *what, *name;
+                enum admission_operation operation;
+                const char *object, *old;
+                bool allowed;
+        } cases[] = {
+                {"nodes", "a", ADMIT_UPDATE, "{}", "{}", true},
+                {"nodes", "b", ADMIT_UPDATE, "{}", "{}", false},
+                {"nodes/status", "b", ADMIT_UPDATE, "{}", "{}", false},
+                {"nodes/proxy", "b", ADMIT_CONNECT, "{}", NULL, false},
+                {"nodes", "", ADMIT_CREATE, "{'metadata':{'name':'a'}}", NULL, true},
+                {"nodes", "a", ADMIT_UPDATE, "{'spec':{'taints':[{'key':'k'}]}}", "{}", false},
+                {"nodes", "a", ADMIT_UPDATE, "{'metadata':{'labels':{'kubernetes.io/hostname':'h'}}}", "{}", true},
+                {"nodes", "a", ADMIT_UPDATE, "{'metadata':{'labels':{'node-role.kubernetes.io/master':''}}}", "{}",
+                 false},
+                {"pods", "", ADMIT_CREATE,
+                 "{'metadata':{'annotations':{'kubernetes.io/config.mirror':'x'}},'spec':{'nodeName':'a'}}", NULL,
+                 true},
+                {"pods", "", ADMIT_CREATE,
+                 "{'metadata':{'annotations':{'kubernetes.io/config.mirror':'x'}},'spec':{'nodeName':'b'}}", NULL,
+                 false},
+                {"pods", "", ADMIT_CREATE, "{'spec':{'nodeName':'a'}}", NULL, false},
+                {"pods", "on-a", ADMIT_UPDATE, "{'spec':{'nodeName':'a'}}", "{'spec':{'nodeName':'a'}}", false},
+                {"pods", "on-a", ADMIT_DELETE, NULL, "{'spec':{'nodeName':'a'}}", true},
+                {"pods", "on-b", ADMIT_DELETE, NULL, "{'spec':{'nodeName':'b'}}", false},
+                {"pods/status", "on-a", ADMIT_UPDATE, "{}", "{'spec':{'nodeName':'a'}}", true},
+                {"pods/status", "on-a", ADMIT_UPDATE, "{'metadata':{'labels':{'x':'y'}}}", "{'spec':{'nodeName':'a'}}",
+                 false},
+                {"pods/status", "on-b", ADMIT_UPDATE, "{}", "{'spec':{'nodeName':'b'}}", false},
+                {"pods/eviction", "on-a", ADMIT_CREATE, "{}", NULL, true},
+                {"pods/eviction", "on-b", ADMIT_CREATE, "{}", NULL, false},
+                {"pods/binding", "on-a", ADMIT_CREATE, "{}", NULL, false},
+                {"pods/ephemeralcontainers", "on-a", ADMIT_UPDATE, "{}", "{}", false},
+                {"pods/exec", "on-a", ADMIT_CONNECT, "{}", NULL, false},
+                {"pods/attach", "on-a", ADMIT_CONNECT, "{}", NULL, false},
+                {"pods/portforward", "on-a", ADMIT_CONNECT, "{}", NULL, false},
+                {"pods/proxy", "on-a", ADMIT_CONNECT, "{}", NULL, false},
+                {"serviceaccounts/token", "default", ADMIT_CREATE, "{}", NULL, false},
+                {"serviceaccounts/token", "default", ADMIT_CREATE,
+                 "{'spec':{'boundObjectRef':{'kind':'Pod','name':'on-a','uid':'u'}}}", NULL, true},
+                {"serviceaccounts/token", "default", ADMIT_CREATE,
+                 "{'spec':{'boundObjectRef':{'kind':'Pod','name':'on-a'}}}", NULL, false},
+                {"serviceaccounts/token", "default", ADMIT_CREATE,
+                 "{'spec':{'boundObjectRef':{'kind':'Pod','name':'on-b','uid':'u'}}}", NULL, false},
+                {"leases", "a", ADMIT_UPDATE, "{}", "{}", true},
+                {"leases", "b", ADMIT_UPDATE, "{}", "{}", false},
+                {"configmaps", "x", ADMIT_UPDATE, "{}", "{}", true},
+        };
+        struct user kubelet = {.name = cx_strdup("system:node:a")};
+        cx_strings_add(&kubelet.groups, "system:nodes");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct scope scope = scope_of(&fixture, cases[i].what, cases[i].name);
+                json_auto_t *object = cases[i].object ? parse(cases[i].object) : NULL;
+                json_auto_t *old = cases[i].old ? parse(cases[i].old) : NULL;
+                CX_ERROR err = CX_ERROR_INIT;
+                struct admission_request request = {
+                        .scope = &scope, .operation = cases[i].operation, .object = object, .old = old};
+                scope.user = &kubelet;
+                int r = admit_validating(&request, &err);
+                if ((r == 0) != cases[i].allowed)
+                        fail_msg("%s %s, case %zu: %s", cases[i].what, cases[i].name, i, cx_error_text(&err));
+                if (r < 0)
+                        assert_true(cx_error_is(&err, CX_REASON_FORBIDDEN));
+                scope.user = &fixture.user; // others are not restricted
+                assert_int_equal(admit_validating(&request, NULL), 0);
+        }
+        user_release(&kubelet);
+}
+
+int main(void)
+{
+        const struct CMUnitTest chain[] = {cmocka_unit_test(test_chain)};
+        const struct CMUnitTest plugins[] = {cmocka_unit_test(test_pods_are_completed),
+                                             cmocka_unit_test(test_plugins_may_run_twice),
+                                             cmocka_unit_test(test_namespaces), cmocka_unit_test(test_kubelets)};
+        int failed = cmocka_run_group_tests(chain, NULL, NULL);
+        return failed + cmocka_run_group_tests(plugins, start, end);
+}

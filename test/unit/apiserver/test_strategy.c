@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// What kinds do beyond their tables: what is taken and given back, what the server says instead of the client, what may
+// not change.
+#include "test/unit/apiserver/fixture.h"
+
+static struct fixture fixture;
+
+static int start(void **state CX_UNUSED)
+{
+        fixture_start(&fixture, NULL);
+        CX_ERROR err = CX_ERROR_INIT;
+        if (bootstrap_service(&fixture.api, &err) < 0)
+                fail_msg("%s", cx_error_text(&err));
+        return 0;
+}
+
+static int end(void **state CX_UNUSED)
+{
+        fixture_end(&fixture);
+        return 0;
+}
+
+static void remove_it(const char *what, const char *name)
+{
+        struct scope scope = scope_of(&fixture, what, name);
+        struct delete_options options = DELETE_OPTIONS_INIT;
+        STORED *left = NULL;
+        assert_int_equal(registry_delete(&scope, &options, &left, NULL, NULL), 0);
+}
+
+static void test_addresses(void **state CX_UNUSED)
+{
+        json_auto_t *service =
+                must_create(&fixture, "services", "{'metadata':{'name':'s'},'spec':{'ports':[{'port':80}]}}");
+        CX_CLEANUP(cx_freep) char *address = cx_strdup(cx_json_string(service, "spec.clusterIP"));
+        json_auto_t *taken = get(&fixture, "ipaddresses", address);
+        assert_string_at(taken, "spec.parentRef.name", "s");
+        assert_non_null(cx_json_string(taken, "metadata.uid")); // it came the way of every object
+        struct scope scope = scope_of(&fixture, "services", "");
+        CX_CLEANUP(cx_freep)
+        char *same = cx_sprintf("{'metadata':{'name':'t'},'spec':{'clusterIP':'%s','ports':[{'port':80}]}}", address);
+        CX_ERROR err = CX_ERROR_INIT, outside = CX_ERROR_INIT;
+        assert_true(create(&scope, same, NULL, &err) < 0);
+        assert_true(cx_error_is(&err, CX_REASON_INVALID));
+        assert_string_equal(err.causes[0].field, "spec.clusterIPs");
+        assert_true(create(&scope, "{'metadata':{'name':'t'},'spec':{'clusterIP':'10.0.0.1','ports':[{'port':80}]}}",
+                           NULL, &outside) < 0);
+        remove_it("services", "s");
+        assert_null(get(&fixture, "ipaddresses", address));
+        assert_int_equal(create(&scope, same, NULL, NULL), 0);
+        remove_it("services", "t");
+}
+
+static void test_failed_writes_give_back(void **state CX_UNUSED)
+{
+        struct scope scope = scope_of(&fixture, "services", "");
+        static const char text[] = "{'metadata':{'name':'port'},'spec':{'type':'NodePort','clusterIP':'10.96.0.77',"
+                                   "'ports':[{'port':80,'nodePort':30005}]}}";
+        CX_ERROR err = CX_ERROR_INIT;
+        json_decref(must_create(&fixture, "services",
+                                "{'metadata':{'name':'holder'},'spec':{'type':'NodePort','clusterIP':'10.96.0.78','"
+                                "ports':[{'port':80,'nodePort'"
+                                ":30006}]}}"));
+        // the second port is another's: the address and the first port go back
+        assert_true(create(&scope,
+                           "{'metadata':{'name':'port'},'spec':{'type':'NodePort','clusterIP':'10.96.0.77','ports':[{"
+                           "'name':'a','port':80,'nodePort':30005},{'name':'b','port':81,'nodePort':30006}]}}",
+                           NULL, &err) < 0);
+        assert_null(get(&fixture, "ipaddresses", "10.96.0.77"));
+        fixture.api.etcd->fail_at = 3; // address, port, and then the service itself
+        assert_true(create(&scope, text, NULL, NULL) < 0);
+        assert_null(get(&fixture, "ipaddresses", "10.96.0.77"));
+        assert_int_equal(create(&scope, text, NULL, NULL), 0);
+}
+
+static void test_the_first_address_is_reserved(void **state CX_UNUSED)
+{
+        json_auto_t *service = get(&fixture, "services", "kubernetes");
+        assert_string_at(service, "spec.clusterIP", "10.96.0.1");
+        assert_string_at(service, "spec.internalTrafficPolicy", "Cluster"); // by the schema, as of any other
+        struct scope scope = scope_of(&fixture, "services", "");
+        assert_true(create(&scope,
+                           "{'metadata':{'name':'thief'},'spec':{'clusterIP':'10.96.0.1','ports':[{'port':80}]}"
+                           "}",
+                           NULL, NULL) < 0);
+        remove_it("services", "kubernetes");
+        json_auto_t *kept = get(&fixture, "ipaddresses", "10.96.0.1");
+        assert_non_null(kept);
+        assert_int_equal(bootstrap_service(&fixture.api, NULL), 0);
+        json_auto_t *again = get(&fixture, "services", "kubernetes");
+        assert_string_at(again, "spec.clusterIP", "10.96.0.1");
+}
+
+static void test_service_types(void **state CX_UNUSED)
+{
+        json_auto_t *service = must_create(&fixture, "services",
+                                           "{'metadata':{'name':'typed'},'spec':{'type':'NodePort','ports':[{'port':80}"
+                                           "]}}");
+        int64_t port = cx_json_int(json_array_get(cx_json_get(service, "spec.ports"), 0), "nodePort", 0);
+        assert_in_range(port, 30000, 30009);
+        struct scope scope = scope_of(&fixture, "services", "typed");
+        json_auto_t *plain = NULL;
+        assert_int_equal(patch(&scope, PATCH_MERGE, "{'spec':{'type':'ClusterIP'}}", &plain, NULL), 0);
+        assert_null(json_object_get(json_array_get(cx_json_get(plain, "spec.ports"), 0), "nodePort"));
+        assert_string_at(plain, "spec.clusterIP", cx_json_string(service, "spec.clusterIP"));
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_true(patch(&scope, PATCH_MERGE, "{'spec':{'clusterIP':'10.96.0.99'}}", NULL, &err) < 0);
+        assert_true(cx_error_is(&err, CX_REASON_INVALID));
+}
+
+static void test_namespaces(void **state CX_UNUSED)
+{
+        json_auto_t *namespace = must_create(&fixture, "namespaces", "{'metadata':{'name':'n'}}");
+        assert_string_at(namespace, "status.phase", "Active");
+        assert_int_equal(cx_json_count(namespace, "spec.finalizers"), 1);
+        const char *const label[] = {"metadata", "labels", "kubernetes.io/metadata.name"};
+        assert_string_equal(json_string_value(cx_json_at(namespace, label, 3)), "n");
+        struct scope scope = scope_of(&fixture, "namespaces", "n");
+        json_auto_t *patched = NULL;
+        assert_int_equal(patch(&scope, PATCH_MERGE, "{'spec':{'finalizers':[]}}", &patched, NULL), 0);
+        assert_int_equal(cx_json_count(patched, "spec.finalizers"), 1); // only through /finalize
+}
+
+static void test_secrets(void **state CX_UNUSED)
+{
+        json_auto_t *secret = must_create(&fixture, "secrets",
+                                          "{'metadata':{'name':'s'},'stringData':{'k':'v'},'data':{'d':'ZA=='}}");
+        assert_string_at(secret, "data.k", "dg==");
+        assert_string_at(secret, "data.d", "ZA==");
+        assert_null(json_object_get(secret, "stringData"));
+        struct scope scope = scope_of(&fixture, "secrets", "");
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_true(create(&scope, "{'metadata':{'name':'t'},'type':'kubernetes.io/tls'}", NULL, &err) < 0);
+        assert_string_equal(err.causes[0].field, "data[tls.crt]");
+}
+
+static void test_jobs(void **state CX_UNUSED)
+{
+        json_auto_t *job = must_create(&fixture, "jobs",
+                                       "{'metadata':{'name':'j'},'spec':{'template':{'spec':{'restartPolicy':'Never',"
+                                       "'containers':[{'name':'c','image':'i'}]}}}}");
+        const char *const selector[] = {"spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"};
+        assert_string_equal(json_string_value(cx_json_at(job, selector, 4)), cx_json_string(job, "metadata.uid"));
+        struct scope scope = scope_of(&fixture, "jobs", "j");
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_true(patch(&scope, PATCH_MERGE, "{'spec':{'completions':5}}", NULL, &err) < 0);
+        assert_string_equal(err.causes[0].field, "spec.completions");
+}
+
+static void test_csrs(void **state CX_UNUSED)
+{
+        struct scope scope = scope_of(&fixture, "certificatesigningrequests", "");
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_true(create(&scope,
+                           "{'metadata':{'name':'c'},'spec':{'request':'bm8=','signerName':'a.b/c','usages':['client "
+                           "auth'],'username':'somebody-else'}}",
+                           NULL, &err) < 0);
+        assert_string_equal(err.causes[0].field, "spec.request");
+}
+
+// Started again, or beside another: what is there stays, what is missing comes.
+static void test_bootstrap_twice(void **state CX_UNUSED)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_int_equal(bootstrap_policy(&fixture.api, &err), 0);
+        int64_t before = store_revision(fixture.api.store);
+        assert_int_equal(bootstrap_objects(&fixture.api, &err), 0);
+        assert_int_equal(bootstrap_policy(&fixture.api, &err), 0);
+        assert_int_equal(bootstrap_service(&fixture.api, &err), 0);
+        assert_int_equal(store_revision(fixture.api.store), before);
+        struct scope scope = scope_of(&fixture, "clusterroles", "view");
+        json_auto_t *role = get(&fixture, "clusterroles", "system:discovery");
+        assert_non_null(role);
+        scope.name = "system:discovery";
+        assert_int_equal(patch(&scope, PATCH_MERGE, "{'rules':[]}", NULL, NULL), 0);
+        assert_int_equal(bootstrap_policy(&fixture.api, &err), 0);
+        json_auto_t *completed = get(&fixture, "clusterroles", "system:discovery");
+        assert_true(json_equal(json_object_get(completed, "rules"), json_object_get(role, "rules")));
+        service_heartbeat(&fixture.api);
+        json_auto_t *endpoints = get(&fixture, "endpoints", "kubernetes");
+        const json_t *subset = json_array_get(json_object_get(endpoints, "subsets"), 0);
+        assert_string_equal(cx_json_string(json_array_get(json_object_get(subset, "addresses"), 0), "ip"),
+                            "192.168.1.1");
+        before = store_revision(fixture.api.store);
+        service_heartbeat(&fixture.api);
+        assert_int_equal(store_revision(fixture.api.store), before + 1); // its own lease, nothing else
+        service_goodbye(&fixture.api);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_addresses),
+                cmocka_unit_test(test_failed_writes_give_back),
+                cmocka_unit_test(test_service_types),
+                cmocka_unit_test(test_the_first_address_is_reserved),
+                cmocka_unit_test(test_namespaces),
+                cmocka_unit_test(test_secrets),
+                cmocka_unit_test(test_jobs),
+                cmocka_unit_test(test_csrs),
+                cmocka_unit_test(test_bootstrap_twice),
+        };
+        return cmocka_run_group_tests(tests, start, end);
+}
