@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct field field_parse(const char *path)
+struct field_path field_parse(const char *path)
 {
-        struct field field = {.path = path};
+        struct field_path field = {.path = path};
         while (*path) {
                 if (field.count == FIELD_STEPS)
                         abort(); // paths are written by us
@@ -29,7 +29,7 @@ bool field_covers(const char *outer, const char *inner)
         return strncmp(outer, inner, length) == 0 && (!inner[length] || inner[length] == '.' || inner[length] == '[');
 }
 
-static void write_from(const struct field *field, size_t at, const json_t *object, struct cx_buf *to)
+static void write_from(const struct field_path *field, size_t at, const json_t *object, struct cx_buf *to)
 {
         const json_t *value = object;
         while (at < field->count) {
@@ -49,7 +49,7 @@ static void write_from(const struct field *field, size_t at, const json_t *objec
         cx_buf_add_char(to, '\n'); // JSON on one line has none
 }
 
-void field_write(const struct field *field, const json_t *object, struct cx_buf *to)
+void field_write(const struct field_path *field, const json_t *object, struct cx_buf *to)
 {
         write_from(field, 0, object, to);
 }
@@ -64,7 +64,7 @@ static json_t *child_of(json_t *view, const struct field_step *step, json_t *(*m
         return child;
 }
 
-static void add_to_view(const struct field *field, size_t at, const json_t *object, json_t *view)
+static void add_to_view(const struct field_path *field, size_t at, const json_t *object, json_t *view)
 {
         const struct field_step *step = &field->steps[at++];
         json_t *value = json_object_getn(object, step->name, step->length);
@@ -90,7 +90,7 @@ json_t *fields_view(const char *const *paths, const json_t *object)
 {
         json_t *view = json_object();
         for (; paths && *paths; paths++) {
-                const struct field field = field_parse(*paths);
+                const struct field_path field = field_parse(*paths);
                 add_to_view(&field, 0, object, view);
         }
         return view;

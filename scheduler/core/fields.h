@@ -12,7 +12,7 @@
 bool field_covers(const char *outer, const char *inner);
 // A path taken apart. It borrows from the text.
 #define FIELD_STEPS 8
-struct field {
+struct field_path {
         const char *path;
         struct field_step {
                 const char *name;
@@ -21,8 +21,8 @@ struct field {
         } steps[FIELD_STEPS];
         size_t count;
 };
-struct field field_parse(const char *path);
+struct field_path field_parse(const char *path);
 // Adds the text of what a path names: two objects give the same text only when they have the same there.
-void field_write(const struct field *field, const json_t *object, struct cx_buf *to);
+void field_write(const struct field_path *field, const json_t *object, struct cx_buf *to);
 // An object that has what these paths name, and nothing else. New; its leaves are those of `object`.
 json_t *fields_view(const char *const *paths, const json_t *object);

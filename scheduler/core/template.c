@@ -17,8 +17,8 @@ static const char *const common_fields[] = {"metadata.labels",    "metadata.name
 
 struct templates {
         const struct plugins *plugins;
-        LIST(struct field, fields); // everybody's; none is below another
-        pthread_mutex_t lock;       // guards the map and the reference counts
+        LIST(struct field_path, fields); // everybody's; none is below another
+        pthread_mutex_t lock;            // guards the map and the reference counts
         struct cx_map by_key;
 };
 

@@ -50,7 +50,7 @@ static void test_texts(void **state)
                 json_auto_t *object = quoted_json(objects[i]);
                 CX_BUF text = CX_BUF_INIT;
                 for (size_t j = 0; j < CX_ARRAY_SIZE(paths); j++) {
-                        const struct field field = field_parse(paths[j]);
+                        const struct field_path field = field_parse(paths[j]);
                         field_write(&field, object, &text);
                 }
                 assert_false(cx_strings_has(&texts, text.data));
