@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects that own others: who they are, as events and references name them, and taking over what is theirs. A
 // dependent is claimed when its controller reference has the owner's uid; one that no longer fits is released, and one
-// without a controller that fits is adopted, once it is certain that the owner still exists.
+// without a controller that fits is adopted. The API server is asked before whether the owner still exists.
 #pragma once
 
 #include "controller-manager/core/manager.h"

@@ -29,6 +29,8 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
         struct pod_control *self = context;
         const struct cx_object *pod = now ? now : old;
         char key[512], before[512];
+        if (!pod)
+                return; // an event has at least one of the two
         bool owned = controller_key(pod, self->type, key);
         if (owned) {
                 if (!old)
