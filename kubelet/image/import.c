@@ -331,7 +331,8 @@ int image_import(struct image_store *store, const char *archive, struct cx_error
         else if (r == 0 && index)
                 r = read_oci(import, index, err);
         else if (r == 0)
-                r = cx_error_set(err, -EINVAL, "%s is not an image: it has neither manifest.json nor index.json", archive);
+                r = cx_error_set(err, -EINVAL, "%s is not an image: it has neither manifest.json nor index.json",
+                                 archive);
         if (r == 0 && !import->n_layers)
                 r = cx_error_set(err, -EINVAL, "%s: the image has no layers", archive);
         if (r == 0)
