@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 
+#define PARALLEL_LAYERS 3
+
 struct fetch {
         const struct pull_options *options;
         struct registry_session *session;
@@ -142,7 +144,7 @@ static int pull_held(const struct attempt *a, json_t **ret_record, int64_t *ret_
         if (json_array_size(f.layers) > 500 || !json_array_size(f.layers))
                 return cx_error_set(err, -EBADMSG, "the image has %zu layers", json_array_size(f.layers));
         pthread_mutex_init(&f.lock, NULL);
-        cx_parallel(json_array_size(f.layers), o->parallel > 0 ? o->parallel : 3, fetch_one, &f);
+        cx_parallel(json_array_size(f.layers), PARALLEL_LAYERS, fetch_one, &f);
         pthread_mutex_destroy(&f.lock);
         if (f.err.code)
                 return cx_error_move(err, &f.err);

@@ -11,7 +11,6 @@ struct pull_options {
         const struct registries *registries;
         const char *image;            // as the pod says it
         const json_t *docker_configs; // array of Docker configs ({"auths": …}) from pull secrets; may be NULL
-        int parallel;                 // layers at a time, 0: 3
 };
 // ret_record: the image's record, a new reference. ret_bytes (may be NULL): size of the compressed layers.
 int image_pull(const struct pull_options *options, json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)

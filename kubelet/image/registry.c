@@ -333,7 +333,7 @@ int registry_manifest(struct registry_session *s, const char *reference, json_t 
                         return r;
         }
         if (!digest_valid(cx_json_string(json, "config.digest")) || !json_is_array(json_object_get(json, "layers")))
-                return cx_error_set(err, -EBADMSG, "manifest of %s is no image manifest", s->repository);
+                return cx_error_set(err, -EBADMSG, "manifest of %s is not an image manifest", s->repository);
         *ret_manifest = cx_steal(&json);
         *ret_digest = cx_strdup(digest);
         return 0;

@@ -219,7 +219,7 @@ json_t *container_status(const struct status_subject *subject, const json_t *con
         bool started = run_started(pod, slot, container, &run);
         bool sidecar = cx_container_is_sidecar(container);
         bool ready = started && !pod->terminating;
-        if (ready && json_object_get(container, "readinessProbe"))
+        if (ready && run.now && json_object_get(container, "readinessProbe"))
                 ready = probes_result(pod->pods->probes, run.now->id, PROBE_READINESS) == PROBE_SUCCESS;
         if (init && !sidecar)
                 ready = run.now && run.state.status == CONTAINER_EXITED && run.state.exit_code == 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// sync_pod: straight-line code that looks at what a pod should be and what is there, and does what is missing. It runs again
+// pod_sync: straight-line code that looks at what a pod should be and what is there, and does what is missing. It runs again
 // after every event about the pod, so it never waits for anything but short calls.
 #include "kubelet/pod/sync.h"
 

@@ -135,7 +135,7 @@ static int plain_http(const json_t *get, const char *host, int port, int64_t dea
                 if (n > 0)
                         cx_buf_append(answer, block, (size_t)n);
         }
-        // A status line is all that is needed: a body that never ends is no failure.
+        // A status line is all that is needed: a body that never ends is not a failure.
         return strncmp(answer->data, "HTTP/", 5) == 0 ? 0 : r < 0 ? r : -EPROTO;
 }
 
