@@ -41,5 +41,3 @@ void pod_event(const struct kubelet *kubelet, const json_t *pod, const char *con
                const char *reason, const char *format, ...) CX_PRINTF(6, 7);
 // "name_namespace(uid)", as upstream writes pods; owned by the caller.
 char *pod_text(const json_t *pod);
-// The container of that name in either list, and whether it is in "spec.initContainers"; borrowed or NULL.
-const json_t *pod_container(const json_t *pod, const char *name, bool *ret_init);

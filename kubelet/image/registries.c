@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// registries.yaml: parsed once, and asked for the endpoints of each image.
 #include "kubelet/image/registries.h"
 
 #include "libcommon/format/json.h"

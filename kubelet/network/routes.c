@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Routes by netlink, forwarding by sysctl files, masquerading by iptables.
 #include "kubelet/network/routes.h"
 
 #include "libcommon/base/alloc.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Control groups as folders: one for each v1 hierarchy that is there, or a single one of v2.
 #include "kubelet/runtime/cgroup.h"
 
 #include "libcommon/base/buf.h"

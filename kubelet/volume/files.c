@@ -18,7 +18,7 @@
 struct files files_of(struct volume_job *job)
 {
         return (struct files){.job = job,
-                              .mode = (unsigned)cx_json_int(job->source, "defaultMode", 0644) & 0777,
+                              .mode = (unsigned)cx_json_int(job->source, "defaultMode", 0) & 0777,
                               .payload = CX_MAP_INIT_FREE(payload_free_file)};
 }
 
