@@ -5,6 +5,8 @@
 
 #include <stdarg.h>
 
+#define INDEX_ORPHANS "orphans"
+
 static void api_version(const struct owner_kind *type, char to[128])
 {
         snprintf(to, 128, "%s%s%s", type->group, *type->group ? "/" : "", type->version);
@@ -41,6 +43,18 @@ void owner_event(struct cx_events *events, const struct owner *owner, const char
         cx_buf_vprintf(&message, format, arguments);
         va_end(arguments);
         cx_event_object(events, version, owner->type->kind, owner->object, type, reason, "%s", message.data);
+}
+
+static void orphan_keys(void *context CX_UNUSED, const struct cx_object *object, struct cx_strings *ret_keys)
+{
+        if (!cx_object_controller(object))
+                cx_strings_add(ret_keys, object->namespace);
+}
+
+void owner_index_dependents(struct cx_informer *informer)
+{
+        cx_informer_index_controller(informer);
+        cx_informer_add_index(informer, INDEX_ORPHANS, orphan_keys, NULL);
 }
 
 // The informer may be behind: an owner that was deleted, or created anew under its name, must not adopt anything, nor
@@ -148,12 +162,11 @@ int claim_dependents(const struct claim *claim, struct cx_objects *ret_dependent
         int r = claim_owned(claim, &checked, ret_dependents, err);
         if (r < 0 || owner->deleted)
                 return r;
-        CX_OBJECTS others = CX_OBJECTS_INIT;
-        cx_informer_by_index(claim->informer, claim->orphan_index, owner->namespace, &others);
-        for (size_t i = 0; i < others.count; i++) {
-                const struct cx_object *object = others.items[i];
-                if (cx_object_controller(object) || object->deleted || !considers(claim, object) ||
-                    !fits(claim, object))
+        CX_OBJECTS orphans = CX_OBJECTS_INIT;
+        cx_informer_by_index(claim->informer, INDEX_ORPHANS, owner->namespace, &orphans);
+        for (size_t i = 0; i < orphans.count; i++) {
+                const struct cx_object *object = orphans.items[i];
+                if (object->deleted || !considers(claim, object) || !fits(claim, object))
                         continue;
                 bool adopted = false;
                 r = check_owner(claim, &checked, err);

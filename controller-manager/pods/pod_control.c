@@ -75,7 +75,6 @@ int pod_control_claim(struct pod_control *self, const struct owner *owner, const
                                                 .selector = selector,
                                                 .dependents = &pod_kind,
                                                 .informer = self->pods,
-                                                .orphan_index = POD_INDEX_ORPHANS,
                                                 .considers = considers},
                                 ret_pods, err);
 }

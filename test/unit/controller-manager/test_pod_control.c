@@ -214,7 +214,6 @@ static void test_claim_options(void **state)
                                       .selector = &selector,
                                       .dependents = &pod_kind,
                                       .informer = f.control.pods,
-                                      .orphan_index = POD_INDEX_ORPHANS,
                                       .fits = is_numbered,
                                       .finalizer = "example.com/track"};
         CX_ERROR err = CX_ERROR_INIT;
