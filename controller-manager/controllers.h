@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The controllers that main.c has a table of. Nothing below it includes this.
+// The controllers, for the table in main.c. No other component file includes this.
 #pragma once
 
 #include "controller-manager/core/manager.h"

@@ -15,6 +15,7 @@
 #include "kubelet/volume/plugins/plugins.h"
 #include "kubelet/volume/refs.h"
 #include "kubelet/volume/volumes.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
@@ -47,17 +48,12 @@ struct parts {
         struct kubelet_server *server;
 };
 
-static bool is_mirror(const json_t *object)
-{
-        return json_object_get(cx_json_get(object, "metadata.annotations"), "kubernetes.io/config.mirror") != NULL;
-}
-
 static void on_pod(void *context, const struct cx_object *old, const struct cx_object *now)
 {
         struct pods *pods = context;
         if (!now) {
                 json_auto_t *last = cx_object_json(old);
-                if (last && is_mirror(last))
+                if (last && cx_pod_is_mirror(last))
                         pods_mirror(pods, last, true);
                 pods_remove(pods, old->uid);
                 return;
@@ -65,7 +61,7 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
         if (old && strcmp(old->uid, now->uid) != 0) // deleted and made again between two lists
                 pods_remove(pods, old->uid);
         json_t *object = cx_object_json(now);
-        if (object && !is_mirror(object)) {
+        if (object && !cx_pod_is_mirror(object)) {
                 pods_set(pods, object, false);
                 return;
         }

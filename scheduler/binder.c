@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The queue of tasks and its threads.
+// The queue of tasks, and the threads that work them off.
 #include "scheduler/binder.h"
 
 #include "libcommon/base/thread.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes what was decided, so that scheduling never waits for the network: tasks are worked off by threads that start when
-// there is work and end when there is none for a while. Any thread may add.
+// Writes what was decided, so that scheduling never waits for the network: tasks are worked off by threads that start
+// when there is work and end when there is none for a while. Any thread may add.
 #pragma once
 
 #include "libcommon/base/alloc.h"

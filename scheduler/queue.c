@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The heaps, and what moves pods between them.
+// Two heaps, for active pods and for those that back off; the others are only in the map.
 #include "scheduler/queue.h"
 
 #include "libcommon/base/time.h"

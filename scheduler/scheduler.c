@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A decision counts the pod on its node at once (assumed), so the next pod is decided without waiting for the bind to be
-// written. The informer's word confirms it later; a bind that fails takes it back.
+// A decision counts the pod on its node at once (assumed), so the next pod is decided without waiting for the bind to
+// be written. The informer's word confirms it later; a bind that fails takes it back.
 //
-// glibc's mutexes are not fair: the scheduling thread, which takes the lock again right after giving it up, could keep the
-// informers' thread out for as long as there are pods. Everybody therefore passes a second mutex (the gate) on the way to
-// the lock, where one who waits is next.
+// glibc's mutexes are not fair: the scheduling thread, which takes the lock again right after giving it up, could keep
+// the informers' thread out for as long as there are pods. Everybody therefore passes a second mutex (the gate) on the
+// way to the lock, where one who waits is next.
 #include "scheduler/scheduler.h"
 
 #include "libcommon/base/log.h"

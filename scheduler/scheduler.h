@@ -21,7 +21,7 @@ struct scheduler_options { // all are borrowed and must outlive the scheduler
 struct scheduler *scheduler_new(const struct scheduler_options *options);
 int scheduler_start(struct scheduler *scheduler, struct cx_error *err) CX_CHECK;
 bool scheduler_synced(const struct scheduler *scheduler);
-// Ends the scheduling thread and waits for the writes. The informers must be freed before scheduler_free: they hold what
-// belongs to it.
+// Ends the scheduling thread and waits for the writes. The informers must be freed before scheduler_free: they hold
+// what belongs to it.
 void scheduler_stop(struct scheduler *scheduler);
 void scheduler_free(struct scheduler *scheduler);

@@ -5,7 +5,7 @@
 - A folder uses only the folders that the table below allows it: by an include, or by a function or a variable that the
   other folder defines, whatever the header says. Subfolders are folders of their own, but for those of libcommon.
 - No file includes itself by way of others; foo.h, foo_internal.h and foo.c count as one.
-- Includes start at the root of the repository.
+- Includes start at the root of the repository, but for headers that the build makes.
 - cx_ and CX_ are libcommon's, and all that libcommon exports begins so. No exported name and no struct is defined twice.
 
 Symbols are read from the objects of the release build, which therefore has to be up to date.
@@ -112,7 +112,7 @@ def includes_of(path, complaints):
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
-            if not match or match[1].endswith(".pb-c.h"):
+            if not match or match[1].endswith((".pb-c.h", "build_info.h")):
                 continue
             if os.path.exists(match[1]):
                 found.append(match[1])

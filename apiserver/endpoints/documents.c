@@ -4,6 +4,7 @@
 #include "apiserver/auth/tokens.h"
 #include "apiserver/endpoints/endpoints.h"
 #include "apiserver/request/respond.h"
+#include "libcommon/api/version_info.h"
 #include "libcommon/base/metrics.h"
 #include "libcommon/base/version.h"
 #include "libcommon/format/json.h"
@@ -89,9 +90,7 @@ static void serve_health(struct call *call, const char *name, const char *rest)
 
 static json_t *version_document(void)
 {
-        return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "major", CX_VERSION_MAJOR, "minor", CX_VERSION_MINOR,
-                         "gitVersion", CX_VERSION, "gitCommit", "", "gitTreeState", "clean", "buildDate",
-                         "1970-01-01T00:00:00Z", "goVersion", "none", "compiler", "gcc", "platform", CX_PLATFORM);
+        return cx_version_info(CX_VERSION);
 }
 
 // Always for people to read, whoever asks.

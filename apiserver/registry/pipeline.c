@@ -62,7 +62,9 @@ static int prepare(const struct passage *passage, struct cx_error *err)
 
 int passage_check(const struct passage *passage, struct cx_error *err)
 {
-        int r = prepare(passage, err);
+        int r = cx_json_check_weight(passage->object, err);
+        if (r == 0)
+                r = prepare(passage, err);
         if (r < 0)
                 return r;
         cx_schema_default(passage->scope->resource->kind, passage->object);

@@ -52,7 +52,7 @@ static int parse_json(struct call *call, const char *text, size_t length, json_t
         return r;
 }
 
-int decode_any(struct call *call, json_t **ret_json, struct cx_error *err)
+static int decode_by_type(struct call *call, json_t **ret_json, struct cx_error *err)
 {
         size_t length;
         const char *text = cx_http_body(call->request, &length);
@@ -71,6 +71,17 @@ int decode_any(struct call *call, json_t **ret_json, struct cx_error *err)
         return cx_error_reason(err, CX_REASON_UNSUPPORTED_MEDIA,
                                "the body of the request was in an unknown format - accepted media types include: "
                                "application/json, application/yaml, " CX_PROTOBUF_TYPE);
+}
+
+int decode_any(struct call *call, json_t **ret_json, struct cx_error *err)
+{
+        json_auto_t *json = NULL;
+        int r = decode_by_type(call, &json, err);
+        if (r == 0)
+                r = cx_json_check_weight(json, err);
+        if (r == 0)
+                *ret_json = cx_steal(&json);
+        return r;
 }
 
 static int check_kind(const struct cx_kind *kind, const json_t *object, struct cx_error *err)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CertificateSigningRequests: nodes' client certificates are approved when the requester may ask for them (RBAC says so),
-// and what is approved is signed for the four built-in signers.
+// CertificateSigningRequests: nodes' client certificates are approved when the requester may ask for them (RBAC says
+// so), and what is approved is signed for the four built-in signers.
 #include "controller-manager/core/manager.h"
 
 #include "libcommon/format/base64.h"
@@ -137,7 +137,7 @@ static int reconcile_approving(void *context, const char *key, int64_t *retry_af
         CX_CLEANUP(cx_freep) char *pem = NULL;
         CX_ERROR bad = CX_ERROR_INIT;
         if (parse_request(request, &pem, &info, &bad) < 0)
-                return 0; // nobody's to approve
+                return 0; // not ours to approve
         bool node = is_node(&info) && !info.dns_names.count && !info.ip_addresses.count &&
                     only_usages(request, "client auth");
         bool self_asked = node && cx_streq(info.common_name, cx_json_string(request, "spec.username"));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deletes what has lost its owners. There is no graph beside the informers: every informer has an index by the uids of
-// owners, so the dependents of an object are one look-up in each. Kinds that are not used are polled, not watched. An object whose owners are all in the informers costs no
-// call; whether an owner is really gone is asked of the API server.
+// Deletes objects whose owners are gone. There is no graph beside the informers: every informer has an index by the
+// uids of owners, so finding the dependents of an object is one look-up in each. Kinds without objects are polled, not
+// watched. An object whose owners are all in the informers costs no call. Whether an owner is really gone, the API
+// server is asked.
 #include "controller-manager/core/manager.h"
 
 #include "libcommon/schema/schema.h"
@@ -11,7 +12,7 @@
 #define ORPHAN "orphan"
 
 struct collector;
-struct source {
+struct collected_kind {
         struct collector *collector;
         const struct cx_resource *resource;
         struct cx_informer *informer;
@@ -20,7 +21,7 @@ struct source {
 struct collector {
         struct manager *manager;
         struct cx_workqueue *queue;
-        struct source *sources;
+        struct collected_kind *sources;
         size_t n_sources;
 };
 
@@ -30,7 +31,7 @@ static void owner_keys(void *context CX_UNUSED, const struct cx_object *object, 
                 cx_strings_add(ret_keys, object->owners[i].uid);
 }
 
-static void enqueue(struct collector *self, const struct source *source, const struct cx_object *object)
+static void enqueue(struct collector *self, const struct collected_kind *source, const struct cx_object *object)
 {
         CX_CLEANUP(cx_freep) char *key = cx_sprintf("%zu|%s", source->number, object->key);
         cx_workqueue_add(self->queue, key);
@@ -46,7 +47,7 @@ static void enqueue_dependents(struct collector *self, const char *uid)
         }
 }
 
-static struct source *source_of_kind(struct collector *self, const char *api_version, const char *kind)
+static struct collected_kind *source_of_kind(struct collector *self, const char *api_version, const char *kind)
 {
         char group[64], version[32];
         if (!cx_split_api_version(api_version, group, version))
@@ -63,7 +64,7 @@ static struct source *source_of_kind(struct collector *self, const char *api_ver
 static const struct cx_object *cached_owner(struct collector *self, const struct cx_object *object,
                                             const struct cx_object_owner *owner)
 {
-        const struct source *source = source_of_kind(self, owner->api_version, owner->kind);
+        const struct collected_kind *source = source_of_kind(self, owner->api_version, owner->kind);
         if (!source)
                 return NULL;
         const struct cx_object *found =
@@ -88,7 +89,7 @@ static bool needs_look(struct collector *self, const struct cx_object *object)
 
 static void on_event(void *context, const struct cx_object *old, const struct cx_object *now)
 {
-        const struct source *source = context;
+        const struct collected_kind *source = context;
         struct collector *self = source->collector;
         const struct cx_object *object = now ? now : old;
         if (!now || (now->deleted && (!old || !old->deleted)))
@@ -98,7 +99,7 @@ static void on_event(void *context, const struct cx_object *old, const struct cx
         if (!now) // an owner in foreground deletion waits for the last of its dependents
                 for (size_t i = 0; i < old->n_owners; i++) {
                         CX_OBJECT *owner = cached_owner(self, old, &old->owners[i]);
-                        const struct source *above =
+                        const struct collected_kind *above =
                                 source_of_kind(self, old->owners[i].api_version, old->owners[i].kind);
                         if (owner && above && owner->deleted)
                                 enqueue(self, above, owner);
@@ -128,9 +129,9 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
                                         cx_streq(self->sources[j].resource->resource, resources[i].resource));
                 if (seen)
                         continue;
-                struct source *source = &self->sources[self->n_sources];
-                *source = (struct source){self, &resources[i], manager_metadata_informer(manager, &resources[i]),
-                                          self->n_sources};
+                struct collected_kind *source = &self->sources[self->n_sources];
+                *source = (struct collected_kind){self, &resources[i],
+                                                  manager_metadata_informer(manager, &resources[i]), self->n_sources};
                 self->n_sources++;
         }
         for (size_t i = 0; i < self->n_sources; i++) {
@@ -204,13 +205,13 @@ static int drop_owner(struct collector *self, const struct cx_ref *ref, const js
         return patch_metadata(self, ref, object, "ownerReferences", kept, err);
 }
 
-// Kinds without objects are not watched all the time (see poll_while_empty). Where it matters that there are no dependents,
-// they are asked for: -EAGAIN when one has objects now, which the informer will know at the next try.
+// Kinds without objects are not watched (see poll_while_empty). Where it matters that nothing depends on an object,
+// these kinds are listed: -EAGAIN when one has objects now, which the informer will know at the next try.
 static int check_unwatched(struct collector *self, struct cx_error *err)
 {
         bool found = false;
         for (size_t i = 0; i < self->n_sources; i++) {
-                const struct source *source = &self->sources[i];
+                const struct collected_kind *source = &self->sources[i];
                 if (cx_informer_count(source->informer))
                         continue;
                 json_auto_t *list = NULL;
@@ -231,7 +232,7 @@ static int check_unwatched(struct collector *self, struct cx_error *err)
 static int orphan_dependents(struct collector *self, const char *uid, struct cx_error *err)
 {
         for (size_t i = 0; i < self->n_sources; i++) {
-                const struct source *source = &self->sources[i];
+                const struct collected_kind *source = &self->sources[i];
                 CX_OBJECTS dependents = CX_OBJECTS_INIT;
                 cx_informer_by_index(source->informer, INDEX_OWNER, uid, &dependents);
                 for (size_t j = 0; j < dependents.count; j++) {
@@ -251,7 +252,7 @@ static int orphan_dependents(struct collector *self, const char *uid, struct cx_
         return 0;
 }
 
-// Foreground deletion: the dependents that block go first; without any left, the object itself may.
+// Foreground deletion: the dependents that block it go first; when none is left, the object itself goes.
 static int delete_foreground(struct collector *self, const struct cx_ref *ref, const json_t *object, const char *uid,
                              struct cx_error *err)
 {
@@ -291,8 +292,8 @@ static int look_at_owner(struct collector *self, const struct cx_object *object,
                 *ret_state = cached->deleted && cx_object_has_finalizer(cached, FOREGROUND) ? OWNER_GOING : OWNER_SOLID;
                 return 0;
         }
-        const struct source *source = source_of_kind(self, owner->api_version, owner->kind);
-        // Of a kind that we do not know, or in a namespace that nothing names: never a reason to delete.
+        const struct collected_kind *source = source_of_kind(self, owner->api_version, owner->kind);
+        // An owner of an unknown kind, or in a namespace that nothing names, is never a reason to delete.
         *ret_state = OWNER_SOLID;
         if (!source || (source->resource->namespaced && !*object->namespace))
                 return 0;
@@ -327,7 +328,7 @@ static bool has_dependents(struct collector *self, const char *uid, bool *ret_cy
         return any;
 }
 
-// Owners that wait for each other would wait for ever: this object holds up none of its owners any more.
+// Owners that wait for each other would wait for ever, so this object no longer blocks the deletion of its owners.
 static int unblock_owners(struct collector *self, const struct cx_ref *ref, json_t **live, struct cx_error *err)
 {
         json_t *owners = json_deep_copy(cx_json_get(*live, "metadata.ownerReferences"));
@@ -343,54 +344,58 @@ static int unblock_owners(struct collector *self, const struct cx_ref *ref, json
         return get_metadata(self, ref, live, err);
 }
 
+// The references to owners that are there stay; the others go.
+static int drop_dead_owners(struct collector *self, const struct cx_ref *ref, const struct cx_object *object,
+                            const enum owner_state *states, const json_t *live, struct cx_error *err)
+{
+        json_t *kept = json_array();
+        for (size_t i = 0; i < object->n_owners; i++) {
+                json_t *reference =
+                        cx_json_find(cx_json_get(live, "metadata.ownerReferences"), "uid", object->owners[i].uid);
+                if (reference && states[i] == OWNER_SOLID)
+                        json_array_append(kept, reference);
+        }
+        return patch_metadata(self, ref, live, "ownerReferences", kept, err);
+}
+
+// `going`: an owner waits for the object to go.
+static int delete_object(struct collector *self, const struct cx_ref *ref, const struct cx_object *object, bool going,
+                         json_t **live, struct cx_error *err)
+{
+        bool cycle = false, foreground = going && has_dependents(self, object->uid, &cycle);
+        int r = foreground && cycle ? unblock_owners(self, ref, live, err) : 0;
+        if (r < 0)
+                return r;
+        struct cx_delete_options options = {
+                .grace = -1, .uid = object->uid, .resource_version = cx_json_string(*live, "metadata.resourceVersion")};
+        options.propagation = foreground                                    ? "Foreground"
+                              : cx_object_has_finalizer(object, ORPHAN)     ? "Orphan"
+                              : cx_object_has_finalizer(object, FOREGROUND) ? "Foreground"
+                                                                            : "Background";
+        return cx_rest_delete(self->manager->rest, ref, &options, err);
+}
+
 static int collect(struct collector *self, const struct cx_ref *ref, const struct cx_object *object,
                    struct cx_error *err)
 {
-        size_t solid = 0, going = 0, gone = 0;
-        json_auto_t *kept = json_array();
+        size_t count[] = {[OWNER_SOLID] = 0, [OWNER_GOING] = 0, [OWNER_GONE] = 0};
+        CX_CLEANUP(cx_freep) enum owner_state *states = cx_alloc_array(object->n_owners, sizeof *states);
         for (size_t i = 0; i < object->n_owners; i++) {
-                const struct cx_object_owner *owner = &object->owners[i];
-                enum owner_state state;
-                int r = look_at_owner(self, object, owner, &state, err);
+                int r = look_at_owner(self, object, &object->owners[i], &states[i], err);
                 if (r < 0)
                         return r;
-                solid += state == OWNER_SOLID;
-                going += state == OWNER_GOING;
-                gone += state == OWNER_GONE;
+                count[states[i]]++;
         }
-        if (!going && !gone)
+        if (count[OWNER_SOLID] == object->n_owners)
                 return 0;
         json_auto_t *live = NULL;
         int r = get_metadata(self, ref, &live, err);
         if (r == 0 && !cx_streq(cx_json_string(live, "metadata.uid"), object->uid))
                 return 0;
-        if (r == 0 && solid) { // somebody still owns it: only the dead references go
-                for (size_t i = 0; i < object->n_owners && r == 0; i++) {
-                        enum owner_state state;
-                        r = look_at_owner(self, object, &object->owners[i], &state, err);
-                        if (r == 0 && state == OWNER_SOLID) {
-                                json_t *reference = cx_json_find(cx_json_get(live, "metadata.ownerReferences"), "uid",
-                                                                 object->owners[i].uid);
-                                if (reference)
-                                        json_array_append(kept, reference);
-                        }
-                }
-                return r < 0 ? r : patch_metadata(self, ref, live, "ownerReferences", json_incref(kept), err);
-        }
-        bool cycle = false, foreground = going && has_dependents(self, object->uid, &cycle);
-        if (r == 0 && foreground && cycle)
-                r = unblock_owners(self, ref, &live, err);
-        if (r == 0) {
-                struct cx_delete_options options = {.grace = -1,
-                                                    .uid = object->uid,
-                                                    .resource_version =
-                                                            cx_json_string(live, "metadata.resourceVersion")};
-                options.propagation = foreground                                    ? "Foreground"
-                                      : cx_object_has_finalizer(object, ORPHAN)     ? "Orphan"
-                                      : cx_object_has_finalizer(object, FOREGROUND) ? "Foreground"
-                                                                                    : "Background";
-                r = cx_rest_delete(self->manager->rest, ref, &options, err);
-        }
+        if (r == 0 && count[OWNER_SOLID])
+                return drop_dead_owners(self, ref, object, states, live, err);
+        if (r == 0)
+                r = delete_object(self, ref, object, count[OWNER_GOING] > 0, &live, err);
         if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
                 cx_error_release(err);
                 return 0;

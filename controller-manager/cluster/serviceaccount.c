@@ -64,7 +64,7 @@ static bool is_active(struct per_namespace *self, const char *key)
         return namespace && !namespace->deleted;
 }
 
-// What a race with another writer or with the namespace's end gives is no failure.
+// Losing a race, with another writer or with the end of the namespace, is not a failure.
 static int settle(int r, struct cx_error *err)
 {
         if (r < 0 && (cx_error_is(err, CX_REASON_ALREADY_EXISTS) || cx_error_is(err, CX_REASON_NOT_FOUND) ||

@@ -54,6 +54,19 @@ bool cidr_set_mark(struct cidr_set *set, const char *subnet, bool used)
         return true;
 }
 
+int cidr_set_exclude(struct cidr_set *set, const char *network, struct cx_error *err)
+{
+        struct cx_network other;
+        if (cx_network_parse(network, &other) < 0)
+                return cx_error_set(err, -EINVAL, "invalid CIDR address: %s", network);
+        for (size_t i = 0; i < set->count && cx_network_overlaps(&set->network, &other); i++) {
+                struct cx_network subnet = cx_network_subnet(&set->network, set->node_prefix, i);
+                if (cx_network_overlaps(&subnet, &other))
+                        set->used[i / 8] |= (unsigned char)(1 << (i % 8));
+        }
+        return 0;
+}
+
 static struct address_pool pool_of_network(const struct cx_network *network)
 {
         struct address_pool pool = {network->base, network->base};

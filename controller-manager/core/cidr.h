@@ -17,6 +17,8 @@ int cidr_set_init(struct cidr_set *set, const char *network, int node_prefix, st
 void cidr_set_release(struct cidr_set *set);
 bool cidr_set_take(struct cidr_set *set, char to[CX_NETWORK_TEXT]);      // the next free one; false when full
 bool cidr_set_mark(struct cidr_set *set, const char *subnet, bool used); // false when it is not of this set
+// No subnet that has an address of `network` in it is given out. -EINVAL when that is not a network.
+int cidr_set_exclude(struct cidr_set *set, const char *network, struct cx_error *err) CX_CHECK;
 
 // "10.0.0.10-10.0.0.20" or "10.0.0.0/28". Of an IPv4 network the first and the last address (its own and broadcast) are
 // left out, of an IPv6 network the first (the routers').

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What --use-service-account-credentials means: every controller acts as a service account of its own in kube-system,
-// which the bootstrap roles give what it needs and no more. The process asks for their tokens by its own right (which is
-// just about all that it has then), makes an account that is missing, and asks again before a token expires.
+// which the bootstrap roles give what it needs and no more. The process asks for their tokens by its own right (which
+// is just about all that it has then), makes an account that is missing, and asks again before a token expires.
 #pragma once
 
 #include "libcommon/client/component.h"

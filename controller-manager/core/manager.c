@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shared informers, recorders and small helpers.
+// The shared informers, the event recorders, and small helpers.
 #include "controller-manager/core/manager.h"
 
 #include "libcommon/schema/schema.h"
@@ -78,6 +78,7 @@ void manager_release(struct manager *manager)
         free(manager->shared);
         cx_strings_release(&manager->options.controllers);
         cx_strings_release(&manager->options.cluster_cidrs);
+        cx_strings_release(&manager->options.service_cidrs);
 }
 
 struct cx_events *manager_recorder(struct manager *manager, const char *component)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the controllers share: the client, one informer a resource, and the small helpers around them. A controller is a row
-// of a table: `init` declares what it watches and enqueues keys, `reconcile` brings one key's world to where it should be,
-// straight-line, on a worker of the pool.
+// What the controllers share: the client, one informer a resource, and the small helpers around them. A controller is a
+// row of a table: `init` declares what it watches and enqueues keys, `reconcile` brings one key's world to where it
+// should be, straight-line, on a worker of the pool.
 #pragma once
 
 #include "controller-manager/core/parts.h"
@@ -20,8 +20,8 @@ struct node_zones_options {
 };
 
 struct manager_options {
-        struct cx_strings controllers, cluster_cidrs;
-        const char *root_ca_file, *signing_cert_file, *signing_key_file, *service_lb_pool, *service_cluster_cidr;
+        struct cx_strings controllers, cluster_cidrs, service_cidrs;
+        const char *root_ca_file, *signing_cert_file, *signing_key_file, *service_lb_pool;
         bool allocate_node_cidrs, use_service_accounts;
         int64_t node_mask_v4, node_mask_v6;
         int64_t monitor_grace, monitor_period, startup_grace;
@@ -58,8 +58,8 @@ struct manager {
 void manager_release(struct manager *manager); // after the informers and the controllers; not the client and events
 
 // The shared informer of a resource: all that anybody asked for is kept, in whatever order they ask. Only in `init`.
-// These keep whole objects; a part of each object (core/parts.h; the rest is dropped unless somebody asks for the whole);
-// the metadata alone, for kinds that may not be used at all.
+// These keep whole objects; a part of each object (core/parts.h; the rest is dropped unless somebody asks for the
+// whole); the metadata alone, for kinds that may not be used at all.
 struct cx_informer *manager_informer(struct manager *manager, const char *group, const char *resource);
 struct cx_informer *manager_part_informer(struct manager *manager, const char *group, const char *resource,
                                           const struct object_part *part);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FNV-1a and its spelling.
+// FNV-1a, and how its value is spelled in letters.
 #include "controller-manager/core/name_hash.h"
 
 #include "libcommon/base/alloc.h"

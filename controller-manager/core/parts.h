@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the shared informers keep of an object in place of its JSON. Controllers share an informer and need different things
-// of its objects, so each declares the part that it needs, and the informer keeps all parts that were declared: no
-// controller drops what another needs, and nothing is kept for one that does not run.
+// What the shared informers keep of an object in place of its JSON. Controllers share an informer and need different
+// things of its objects, so each declares the part that it needs, and the informer keeps all parts that were declared:
+// no controller drops what another needs, and nothing is kept for one that does not run.
 //
 // Parts are declared before the informer starts and read by any thread.
 #pragma once

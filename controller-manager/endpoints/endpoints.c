@@ -26,7 +26,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         return self;
 }
 
-static json_t *make_address(const struct slice_backend *backend, const char *service_name)
+static json_t *make_address(const struct pod_backend *backend, const char *service_name)
 {
         const struct pod_address *pod = POD_ADDRESS(backend->pod);
         const char *node_name = POD_STATE(backend->pod)->node;
@@ -53,12 +53,12 @@ static json_t *make_ports(const char *text)
 }
 
 // When there are too many, those that are ready come first.
-static size_t choose(const struct backends *backends, bool *ret_chosen)
+static size_t choose(const struct pod_backends *backends, bool *ret_chosen)
 {
         size_t taken = 0, all = 0;
         for (int ready = 1; ready >= 0; ready--) {
                 for (size_t i = 0; i < backends->count; i++) {
-                        const struct slice_backend *backend = &backends->items[i];
+                        const struct pod_backend *backend = &backends->items[i];
                         if (backend->ready != ready || (backend->terminating && !backend->ready))
                                 continue;
                         all++;
@@ -69,14 +69,14 @@ static size_t choose(const struct backends *backends, bool *ret_chosen)
         return all;
 }
 
-static json_t *make_subsets(const struct backends *backends, const char *service_name, bool *ret_over)
+static json_t *make_subsets(const struct pod_backends *backends, const char *service_name, bool *ret_over)
 {
         json_t *subsets = json_array(), *subset = NULL;
         const char *ports = NULL;
         CX_CLEANUP(cx_freep) bool *chosen = cx_alloc_array(backends->count + 1, sizeof *chosen);
         *ret_over = choose(backends, chosen) > MAX_ADDRESSES;
         for (size_t i = 0; i < backends->count; i++) {
-                const struct slice_backend *backend = &backends->items[i];
+                const struct pod_backend *backend = &backends->items[i];
                 if (!chosen[i])
                         continue;
                 if (!ports || strcmp(ports, backend->ports) != 0) {
@@ -158,7 +158,7 @@ static int reconcile(void *context, const char *key, int64_t *retry_after CX_UNU
         if (!service_is_selecting(service) || object->deleted)
                 return 0;
         json_auto_t *families = service_families(service);
-        struct backends backends;
+        struct pod_backends backends;
         backends_find(self->pods, service, json_string_value(json_array_get(families, 0)), &backends);
         bool over = false;
         json_auto_t *subsets = make_subsets(&backends, object->name, &over);

@@ -19,20 +19,20 @@ extern const struct object_part pod_address_part;
 #define POD_ADDRESS(pod) ((const struct pod_address *)object_part(pod, &pod_address_part))
 struct cx_informer *endpoints_pods(struct manager *manager); // the informer of pods, with this part
 
-struct slice_backend {
+struct pod_backend {
         const struct cx_object *pod;
         const char *ip; // of the family asked for; borrowed from the pod
         bool ready, serving, terminating;
         char *ports; // the resolved ports as JSON text, sorted: what groups backends; owned
 };
-struct backends {
-        struct slice_backend *items; // sorted by ports, then address
+struct pod_backends {
+        struct pod_backend *items; // sorted by ports, then address
         size_t count;
         struct cx_objects pods; // keeps the pods
 };
 // Backends of a Service in one address family ("IPv4", "IPv6"). A Service without a selector has none: check before.
-void backends_find(const struct cx_informer *pods, const json_t *service, const char *family, struct backends *ret);
-void backends_release(struct backends *backends);
+void backends_find(const struct cx_informer *pods, const json_t *service, const char *family, struct pod_backends *ret);
+void backends_release(struct pod_backends *backends);
 json_t *service_families(const json_t *service); // new array of "IPv4"/"IPv6"
 bool service_is_selecting(const json_t *service);
 bool service_is_headless(const json_t *service);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pods to backends: what Endpoints and EndpointSlices share.
+// Finds the pods behind a Service, with their addresses and ports, for Endpoints and EndpointSlices.
 #include "controller-manager/endpoints/endpoints.h"
 
 #include "libcommon/api/pod.h"
@@ -125,14 +125,14 @@ static const char *ip_of_family(const struct pod_address *address, const char *f
 
 static int compare_backends(const void *a, const void *b)
 {
-        const struct slice_backend *x = a, *y = b;
+        const struct pod_backend *x = a, *y = b;
         int order = strcmp(x->ports, y->ports);
         return order ? order : strcmp(x->ip, y->ip) ? strcmp(x->ip, y->ip) : strcmp(x->pod->uid, y->pod->uid);
 }
 
-void backends_find(const struct cx_informer *pods, const json_t *service, const char *family, struct backends *ret)
+void backends_find(const struct cx_informer *pods, const json_t *service, const char *family, struct pod_backends *ret)
 {
-        *ret = (struct backends){0};
+        *ret = (struct pod_backends){0};
         CX_SELECTOR selector = CX_SELECTOR_INIT;
         cx_selector_from_map(cx_json_get(service, "spec.selector"), &selector);
         CX_OBJECTS all = CX_OBJECTS_INIT;
@@ -151,18 +151,18 @@ void backends_find(const struct cx_informer *pods, const json_t *service, const 
                 cx_objects_add(&ret->pods, pod);
                 ret->items = cx_realloc_array(ret->items, ret->count + 1, sizeof *ret->items);
                 bool terminating = pod->deleted != 0;
-                ret->items[ret->count++] = (struct slice_backend){.pod = pod,
-                                                                  .ip = ip,
-                                                                  .ready = (ready && !terminating) || publish,
-                                                                  .serving = ready,
-                                                                  .terminating = terminating,
-                                                                  .ports = cx_steal(&ports)};
+                ret->items[ret->count++] = (struct pod_backend){.pod = pod,
+                                                                .ip = ip,
+                                                                .ready = (ready && !terminating) || publish,
+                                                                .serving = ready,
+                                                                .terminating = terminating,
+                                                                .ports = cx_steal(&ports)};
         }
         if (ret->count)
                 qsort(ret->items, ret->count, sizeof *ret->items, compare_backends);
 }
 
-void backends_release(struct backends *backends)
+void backends_release(struct pod_backends *backends)
 {
         for (size_t i = 0; i < backends->count; i++)
                 free(backends->items[i].ports);
@@ -170,7 +170,7 @@ void backends_release(struct backends *backends)
         cx_objects_release(&backends->pods);
 }
 
-// Nothing of what endpoints show has changed.
+// Whether the two versions of a pod look the same in endpoints.
 static bool same_to_services(const struct cx_object *a, const struct cx_object *b)
 {
         const struct pod_state *x = POD_STATE(a), *y = POD_STATE(b);

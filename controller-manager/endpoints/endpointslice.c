@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// EndpointSlices of every Service with a selector: at most a hundred endpoints each. An endpoint stays in the slice that
-// has it, freed places are filled first, so that a change of one pod is a change of one slice. Names follow from the
-// Service, the ports and a number, so that a slice cannot be made twice while the informer is behind.
+// EndpointSlices of every Service with a selector, with at most a hundred endpoints each. An endpoint stays in its
+// slice, and free places are filled first, so a change of one pod changes one slice. The name of a slice is made from
+// the Service, the ports and a number, so the same slice is not created twice while the informer is behind.
 #include "controller-manager/endpoints/endpointslice.h"
 
 #include "controller-manager/core/name_hash.h"
@@ -71,7 +71,7 @@ static json_t *make_hints(const char *distribution, const char *zone, const char
         return hints;
 }
 
-static json_t *make_endpoint(const struct slices *self, const struct slice_backend *backend, const json_t *service)
+static json_t *make_endpoint(const struct slices *self, const struct pod_backend *backend, const json_t *service)
 {
         const struct pod_address *pod = POD_ADDRESS(backend->pod);
         const char *node_name = POD_STATE(backend->pod)->node;
@@ -262,15 +262,23 @@ int slice_group_sync(const struct slice_group *group, json_t *existing, json_t *
         return r;
 }
 
-static int sync_family(struct slices *self, const json_t *service, const char *family, json_t *existing, json_t *labels,
-                       struct cx_map *taken, struct cx_error *err)
+// What one Service's reconcile works on.
+struct service_slices {
+        struct slices *self;
+        const json_t *service;
+        json_t *existing, *labels;
+        struct cx_map taken; // names of slices that are not free
+};
+
+static int sync_family(struct service_slices *job, const char *family, struct cx_error *err)
 {
-        struct backends backends;
-        backends_find(self->pods, service, family, &backends);
-        const struct slice_owner owner = {self->manager->rest, "Service", cx_json_string(service, "metadata.namespace"),
-                                          cx_json_string(service, "metadata.name"),
-                                          cx_json_string(service, "metadata.uid")};
-        struct slice_group group = {.owner = &owner, .family = family, .ports = "[]", .labels = labels};
+        const json_t *service = job->service;
+        struct pod_backends backends;
+        backends_find(job->self->pods, service, family, &backends);
+        const struct slice_owner owner = {
+                job->self->manager->rest, "Service", cx_json_string(service, "metadata.namespace"),
+                cx_json_string(service, "metadata.name"), cx_json_string(service, "metadata.uid")};
+        struct slice_group group = {.owner = &owner, .family = family, .ports = "[]", .labels = job->labels};
         int r = 0;
         size_t i = 0;
         do { // at least once: without backends, for the empty slice
@@ -278,10 +286,20 @@ static int sync_family(struct slices *self, const json_t *service, const char *f
                 if (backends.count)
                         group.ports = backends.items[i].ports;
                 for (; i < backends.count && strcmp(backends.items[i].ports, group.ports) == 0; i++)
-                        json_array_append_new(wanted, make_endpoint(self, &backends.items[i], service));
-                r = slice_group_sync(&group, existing, wanted, taken, err);
+                        json_array_append_new(wanted, make_endpoint(job->self, &backends.items[i], service));
+                r = slice_group_sync(&group, job->existing, wanted, &job->taken, err);
         } while (r == 0 && i < backends.count);
         backends_release(&backends);
+        return r;
+}
+
+static int sync_service(struct service_slices *job, struct cx_error *err)
+{
+        json_auto_t *families = service_families(job->service), *labels = make_labels(job->service);
+        job->labels = labels;
+        int r = 0;
+        for (size_t i = 0; i < json_array_size(families) && r == 0; i++)
+                r = sync_family(job, json_string_value(json_array_get(families, i)), err);
         return r;
 }
 
@@ -289,33 +307,26 @@ static int reconcile(void *context, const char *key, int64_t *retry_after CX_UNU
 {
         struct slices *self = context;
         CX_OBJECT *object = cx_informer_get_key(self->services, key);
+        json_auto_t *service = object ? cx_object_json(object) : NULL;
+        if (object && (object->deleted || !service_is_selecting(service)))
+                return 0; // what slices there are without a selector are somebody else's
         CX_OBJECTS list = CX_OBJECTS_INIT;
         cx_informer_by_index(self->slices, "service", key, &list);
         json_auto_t *existing = json_array();
-        CX_MAP taken = CX_MAP_INIT;
+        struct service_slices job = {.self = self, .service = service, .existing = existing};
         for (size_t i = 0; i < list.count; i++) {
-                cx_map_set(&taken, list.items[i]->name, self);
+                cx_map_set(&job.taken, list.items[i]->name, self);
                 if (!list.items[i]->deleted)
                         json_array_append_new(existing, cx_object_json(list.items[i]));
         }
-        int r = 0;
-        json_auto_t *service = object ? cx_object_json(object) : NULL;
-        if (object && object->deleted)
-                return 0;
-        if (service && service_is_selecting(service)) {
-                json_auto_t *families = service_families(service), *labels = make_labels(service);
-                for (size_t i = 0; i < json_array_size(families) && r == 0; i++)
-                        r = sync_family(self, service, json_string_value(json_array_get(families, i)), existing, labels,
-                                        &taken, err);
-        } else if (service) {
-                return 0; // somebody else's slices, if any
-        }
+        int r = service ? sync_service(&job, err) : 0;
         size_t i;
         json_t *slice;
         json_array_foreach (existing, i, slice) {
-                if (r == 0 && json_is_object(slice)) // of ports or of a family that are no longer
+                if (r == 0 && json_is_object(slice)) // of ports, of a family or of a Service that is gone
                         r = slice_delete(self->manager->rest, slice, err);
         }
+        cx_map_release(&job.taken);
         return r;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// EndpointSlices for Endpoints that somebody wrote for a Service without a selector: who only reads slices (kube-proxy,
-// cluster-dns) finds them too.
+// EndpointSlices for Endpoints that somebody wrote for a Service without a selector, so that those who read only slices
+// (kube-proxy, cluster-dns) find them too.
 #include "controller-manager/endpoints/endpointslice.h"
 
 #include "libcommon/base/address.h"

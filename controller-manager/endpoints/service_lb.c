@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stands in for a cloud provider: Services of type LoadBalancer get an address of the pool (--service-lb-pool) in
-// status.loadBalancer, which kube-proxy then serves on every node. One worker; what is given out is read off the Services
-// each time, so nothing can be forgotten or leak.
+// status.loadBalancer, which kube-proxy then serves on every node. There is one worker. Which addresses are in use is
+// read from the Services each time, so none can leak.
 #include "controller-manager/core/cidr.h"
 #include "controller-manager/core/manager.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives every node its podCIDR (one of each cluster CIDR). One worker, so the sets need no lock; what nodes have already is
-// marked before the first one is given out.
+// Gives every node its podCIDRs, one of each cluster CIDR. There is one worker, so the sets need no lock. What nodes
+// have already is marked before the first subnet is given out.
 #include "controller-manager/core/cidr.h"
 #include "controller-manager/core/manager.h"
 
@@ -23,6 +23,25 @@ static void release(void *context)
         free(self);
 }
 
+static int init_sets(struct ipam *self, const struct manager_options *options, struct cx_error *err)
+{
+        for (size_t i = 0; i < options->cluster_cidrs.count && self->n_sets < CX_ARRAY_SIZE(self->sets); i++) {
+                const char *network = options->cluster_cidrs.items[i];
+                struct cidr_set *set = &self->sets[self->n_sets];
+                int mask = (int)(strchr(network, ':') ? options->node_mask_v6 : options->node_mask_v4);
+                int r = cidr_set_init(set, network, mask, err);
+                if (r < 0)
+                        return r;
+                self->n_sets++;
+                for (size_t j = 0; j < options->service_cidrs.count; j++) {
+                        r = cidr_set_exclude(set, options->service_cidrs.items[j], err);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
 static void *init(struct manager *manager, struct cx_workqueue *queue)
 {
         const struct manager_options *options = &manager->options;
@@ -31,16 +50,11 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         struct ipam *self = cx_alloc(sizeof *self);
         self->manager = manager;
         self->given.free_value = free;
-        for (size_t i = 0; i < options->cluster_cidrs.count && self->n_sets < 2; i++) {
-                CX_ERROR err = CX_ERROR_INIT;
-                const char *network = options->cluster_cidrs.items[i];
-                int mask = (int)(strchr(network, ':') ? options->node_mask_v6 : options->node_mask_v4);
-                if (cidr_set_init(&self->sets[self->n_sets], network, mask, &err) < 0) {
-                        cx_err(&err, "Node addresses are not allocated");
-                        release(self);
-                        return NULL;
-                }
-                self->n_sets++;
+        CX_ERROR err = CX_ERROR_INIT;
+        if (init_sets(self, options, &err) < 0) {
+                cx_err(&err, "Node addresses are not allocated");
+                release(self);
+                return NULL;
         }
         self->nodes = manager_informer(manager, "", "nodes");
         self->events = manager_recorder(manager, "cidrAllocator");

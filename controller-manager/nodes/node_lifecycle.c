@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches the nodes' heartbeats (their leases, and their status): a node that is silent for the grace period becomes
 // Unknown, its conditions become taints, its pods become NotReady. What then leaves the node is the taint-eviction
-// controller's matter; how fast nodes are given up follows from the health of their zones (node_zones.h). Silence is
-// measured by our own clock from the last change that we saw.
+// controller's business; how fast nodes are given up follows from the health of their zones (node_zones.h). Silence is
+// measured by our own clock, from the last change that we saw.
 #include "controller-manager/core/manager.h"
 #include "controller-manager/nodes/node_zones.h"
 #include "controller-manager/pods/pods.h"
@@ -75,7 +75,7 @@ static void note_health(struct lifecycle *self, const struct cx_object *object, 
         node_zones_note(&self->zones, object->name, zone, condition_is(node, "Ready", "True"));
 }
 
-// Before the first node is judged all must be known, or the first would be taken for all.
+// All nodes must be known before the first is judged, or a silent one would look like all of them.
 static void prime(struct lifecycle *self)
 {
         pthread_mutex_lock(&self->priming);
@@ -148,7 +148,7 @@ static int64_t silence(struct lifecycle *self, const struct cx_object *object, c
         return silent;
 }
 
-// Our own write is no heartbeat of the node.
+// Our own write is not a heartbeat of the node.
 static void forget_own_write(struct lifecycle *self, const char *name, const json_t *node)
 {
         char *status = status_beat(node);
@@ -206,7 +206,7 @@ struct wanted_taint {
         bool wanted;
 };
 
-// Whether the node is to be given up: it is at once when it is already, or when it is its zone's turn.
+// Whether the node is to be given up: it was already, or its zone may lose one now.
 static bool give_up(struct lifecycle *self, const struct cx_object *object, const json_t *node, const char *key,
                     int64_t *retry_after)
 {
@@ -224,6 +224,38 @@ static bool give_up(struct lifecycle *self, const struct cx_object *object, cons
                 return true;
         *retry_after = wait < *retry_after ? wait : *retry_after;
         return false;
+}
+
+// The node's taints with those of the table as they should be, and the others as they are; NULL when that is how they
+// are.
+static json_t *merge_taints(const json_t *node, const struct wanted_taint *taints, size_t n_taints)
+{
+        json_auto_t *next = json_array();
+        bool changed = false;
+        size_t i;
+        json_t *taint;
+        CX_CLEANUP(cx_freep) bool *have = cx_alloc_array(n_taints, sizeof *have);
+        json_array_foreach (cx_json_get(node, "spec.taints"), i, taint) {
+                bool drop = false;
+                for (size_t j = 0; j < n_taints; j++) {
+                        if (!cx_streq(cx_json_string(taint, "key"), taints[j].key) ||
+                            !cx_streq(cx_json_string(taint, "effect"), taints[j].effect))
+                                continue;
+                        have[j] = true;
+                        drop = !taints[j].wanted;
+                }
+                changed = changed || drop;
+                if (!drop)
+                        json_array_append(next, taint);
+        }
+        for (size_t j = 0; j < n_taints; j++) {
+                if (!taints[j].wanted || have[j])
+                        continue;
+                changed = true;
+                json_array_append_new(next, json_pack("{s:s, s:s, s:o}", "key", taints[j].key, "effect",
+                                                      taints[j].effect, "timeAdded", json_now()));
+        }
+        return changed ? json_incref(next) : NULL;
 }
 
 // Sets and removes the taints that follow from the conditions; the others stay.
@@ -248,31 +280,8 @@ static int sync_taints(struct lifecycle *self, const struct cx_object *object, c
                  condition_is(node, "NetworkUnavailable", "True")},
                 {"node.kubernetes.io/unschedulable", "NoSchedule", cx_json_bool(node, "spec.unschedulable", false)},
         };
-        json_auto_t *next = json_array();
-        bool changed = false, have[CX_ARRAY_SIZE(taints)] = {false};
-        size_t i;
-        json_t *taint;
-        json_array_foreach (cx_json_get(node, "spec.taints"), i, taint) {
-                bool drop = false;
-                for (size_t j = 0; j < CX_ARRAY_SIZE(taints); j++) {
-                        if (!cx_streq(cx_json_string(taint, "key"), taints[j].key) ||
-                            !cx_streq(cx_json_string(taint, "effect"), taints[j].effect))
-                                continue;
-                        have[j] = true;
-                        drop = !taints[j].wanted;
-                }
-                changed = changed || drop;
-                if (!drop)
-                        json_array_append(next, taint);
-        }
-        for (size_t j = 0; j < CX_ARRAY_SIZE(taints); j++) {
-                if (!taints[j].wanted || have[j])
-                        continue;
-                changed = true;
-                json_array_append_new(next, json_pack("{s:s, s:s, s:o}", "key", taints[j].key, "effect",
-                                                      taints[j].effect, "timeAdded", json_now()));
-        }
-        if (!changed)
+        json_auto_t *next = merge_taints(node, taints, CX_ARRAY_SIZE(taints));
+        if (!next)
                 return 0;
         json_auto_t *patch = json_pack("{s:{s:s}, s:{s:O}}", "metadata", "resourceVersion", object->resource_version,
                                        "spec", "taints", json_array_size(next) ? next : json_null());

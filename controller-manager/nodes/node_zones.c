@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Zones, their state, and a token bucket each.
+// Counts nodes by zone; each zone has a token bucket.
 #include "controller-manager/nodes/node_zones.h"
 
 #include "libcommon/base/time.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How healthy the zones are, and therefore how fast pods may be driven from silent nodes. One node that stops is the node's
-// fault; when many of a zone stop at once it is more likely the network's, and evicting everything would do the harm. So
-// nodes are given up one by one at a rate; in a zone that is mostly gone slowly, or not at all when it is small; and when no
-// node anywhere is well, it is we who are cut off, and nothing is given up. Any thread.
+// How healthy the zones are, and so how fast pods may be evicted from silent nodes. One node that stops is probably
+// broken. When many nodes of a zone stop at once, it is more likely the network, and evicting everything would do harm.
+// So nodes are given up one by one, at a rate. In a zone that is mostly silent the rate is low, and zero when the zone
+// is small. When no node anywhere is well, it is we who are cut off, and nothing is given up. Any thread.
 #pragma once
 
 #include "controller-manager/core/manager.h"

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Removes pods that nobody will finish: on nodes that are gone, deleted before they were scheduled, on nodes out of service,
-// and terminated ones beyond the threshold. One key, worked every twenty seconds and when a node goes.
-#include "controller-manager/core/manager.h"
-#include "controller-manager/pods/pods.h"
+// Removes pods that nobody will finish: on nodes that are gone, deleted before they were scheduled, on nodes out of
+// service, and terminated ones beyond the threshold. One key, worked every twenty seconds and when a node goes.
+#include "controller-manager/pods/disruption.h"
 
 #include "libcommon/base/map.h"
 
@@ -53,26 +52,10 @@ static void release(void *context)
         free(self);
 }
 
-// Nobody is left to confirm the end, so the pod is marked failed and deleted without grace.
 static int remove_pod(struct sweeper *self, const struct cx_object *pod, const char *message, struct cx_error *err)
 {
-        const struct cx_ref *ref = CX_REF("", "v1", "pods", pod->namespace, pod->name);
-        int r = 0;
-        if (!pod_is_terminal(pod)) {
-                json_auto_t *patch = json_pack("{s:{s:s}, s:{s:s, s:[{s:s, s:s, s:s, s:s, s:o}]}}", "metadata", "uid",
-                                               pod->uid, "status", "phase", "Failed", "conditions", "type",
-                                               "DisruptionTarget", "status", "True", "reason", "DeletionByPodGC",
-                                               "message", message, "lastTransitionTime", json_now());
-                r = cx_rest_patch(self->manager->rest, ref, "status", CX_PATCH_STRATEGIC, patch, NULL, err);
-        }
-        struct cx_delete_options options = {.grace = 0, .uid = pod->uid};
-        if (r == 0)
-                r = cx_rest_delete(self->manager->rest, ref, &options, err);
-        if (r < 0 && (cx_error_is(err, CX_REASON_NOT_FOUND) || cx_error_is(err, CX_REASON_CONFLICT))) {
-                cx_error_release(err);
-                return 0;
-        }
-        return r;
+        const struct disruption end = {.reason = "DeletionByPodGC", .message = message, .failed = true, .grace = 0};
+        return pod_disrupt(self->manager->rest, pod, &end, err);
 }
 
 // True when the node has been missing for long enough and the API server confirms it.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deletes pods from nodes with NoExecute taints: at once when they do not tolerate one, after their tolerationSeconds when
-// they tolerate it for a while.
+// Deletes pods from nodes with NoExecute taints: at once when they do not tolerate one, after their tolerationSeconds
+// when they tolerate it for a while.
 #include "controller-manager/core/manager.h"
 #include "controller-manager/nodes/taints.h"
-#include "controller-manager/pods/pods.h"
+#include "controller-manager/pods/disruption.h"
 
 struct evictions {
         struct manager *manager;
@@ -123,22 +123,12 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
 
 static int evict(struct evictions *self, const struct cx_object *pod, struct cx_error *err)
 {
-        const struct cx_ref *ref = CX_REF("", "v1", "pods", pod->namespace, pod->name);
+        static const struct disruption end = {.reason = "DeletionByTaintManager",
+                                              .message = "Taint manager: deleting due to NoExecute taint",
+                                              .grace = -1};
         cx_event_object(self->events, "v1", "Pod", pod, "Normal", "TaintManagerEviction", "Marking for deletion Pod %s",
                         pod->key);
-        json_auto_t *patch = json_pack(
-                "{s:{s:s}, s:{s:[{s:s, s:s, s:s, s:s, s:o}]}}", "metadata", "uid", pod->uid, "status", "conditions",
-                "type", "DisruptionTarget", "status", "True", "reason", "DeletionByTaintManager", "message",
-                "Taint manager: deleting due to NoExecute taint", "lastTransitionTime", json_now());
-        struct cx_delete_options options = {.grace = -1, .uid = pod->uid};
-        int r = cx_rest_patch(self->manager->rest, ref, "status", CX_PATCH_STRATEGIC, patch, NULL, err);
-        if (r == 0)
-                r = cx_rest_delete(self->manager->rest, ref, &options, err);
-        if (r < 0 && (cx_error_is(err, CX_REASON_NOT_FOUND) || cx_error_is(err, CX_REASON_CONFLICT))) {
-                cx_error_release(err);
-                return 0;
-        }
-        return r;
+        return pod_disrupt(self->manager->rest, pod, &end, err);
 }
 
 static int reconcile(void *context, const char *key, int64_t *retry_after, struct cx_error *err)

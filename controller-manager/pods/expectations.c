@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts of creations and names of deletions, by key.
+// For each key, how many creations and which deletions have not been seen yet.
 #include "controller-manager/pods/expectations.h"
 
 #include "libcommon/base/time.h"

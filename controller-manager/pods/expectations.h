@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a controller has just done and its informer has not shown yet, so that it does not do it twice. Any thread.
+// Creations and deletions that a controller has made and its informer has not shown yet, so that nothing is done twice.
+// Any thread.
 #pragma once
 
 #include "libcommon/base/map.h"

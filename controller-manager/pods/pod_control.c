@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pods by the batch. What was announced to the expectations and then failed is taken back at once; what worked is counted
-// off when the informer shows it.
+// Creates and deletes pods in batches. A call that fails is taken back from the expectations at once; one that worked
+// counts until the informer shows its result.
 #include "controller-manager/pods/pod_control.h"
 
 #include "libcommon/format/scan.h"
@@ -29,6 +29,8 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
         struct pod_control *self = context;
         const struct cx_object *pod = now ? now : old;
         char key[512], before[512];
+        if (!pod)
+                return; // an event has at least one of the two
         bool owned = controller_key(pod, self->type, key);
         if (owned) {
                 if (!old)
@@ -73,7 +75,6 @@ int pod_control_claim(struct pod_control *self, const struct owner *owner, const
                                                 .selector = selector,
                                                 .dependents = &pod_kind,
                                                 .informer = self->pods,
-                                                .orphan_index = POD_INDEX_ORPHANS,
                                                 .considers = considers},
                                 ret_pods, err);
 }
@@ -129,7 +130,7 @@ static void create_one(void *context, size_t i)
                 return;
         }
         expectations_created(&self->expectations, job->owner->object->key, 1);
-        if (is_namespace_terminating(&err)) { // nothing can be made there any more, and that is nobody's failure
+        if (is_namespace_terminating(&err)) { // nothing can be created there, and that is not a failure
                 pthread_mutex_lock(&job->lock);
                 job->namespace_goes = true;
                 pthread_mutex_unlock(&job->lock);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a controller makes and ends the pods that it owns, and follows them: its handler of pod events, expectations, creation
-// in batches that double, deletion in parallel, events about both. One for each controller; any of its workers may call.
+// How a controller creates and deletes the pods that it owns: a handler for the events of pods, expectations, creation
+// in batches that double, deletion in parallel, events about both. Each controller has one; any of its workers may
+// call.
 #pragma once
 
 #include "controller-manager/core/owner.h"
@@ -9,7 +10,7 @@
 
 extern const struct owner_kind pod_kind;
 
-#define POD_BURST 500 // pods that are made or ended in one go, so that one owner does not hold up the others
+#define POD_BURST 500 // pods created or deleted in one go, so that one owner does not hold up the others
 
 struct pod_control {
         const struct owner_kind *type; // of the owners
@@ -19,8 +20,8 @@ struct pod_control {
         struct cx_informer *owners, *pods;
         struct expectations expectations;
 };
-// Declares the informers of the owners (whole objects, indexed by controller and by namespace) and of pods, whose events
-// enqueue owners. `events` is the name that the controller has in events.
+// Declares the informers of the owners (whole objects, indexed by controller and by namespace) and of pods, whose
+// events enqueue owners. `events` is the name that the controller has in events.
 void pod_control_init(struct pod_control *self, struct manager *manager, struct cx_workqueue *queue,
                       const struct owner_kind *type, const char *events);
 void pod_control_release(struct pod_control *self);
@@ -30,9 +31,9 @@ int pod_control_claim(struct pod_control *self, const struct owner *owner, const
                       bool (*considers)(const struct cx_object *pod), struct cx_objects *ret_pods, struct cx_error *err)
         CX_CHECK;
 
-// Makes `count` pods of which `body` writes the JSON (of the i-th; any thread, several at once). Batches of 1, 2, 4, … end
-// with the first that has a failure, so that pods that nobody accepts cost one call and not thousands. The first failure
-// is returned; that the namespace is being deleted is none.
+// Creates `count` pods; `body` writes the JSON of the i-th (on any thread, several at once). They go out in batches of
+// 1, 2, 4, …, and a batch with a failure is the last, so pods that the server refuses cost one call and not thousands.
+// Returns the first failure. A namespace that is being deleted is not one.
 struct pod_batch {
         size_t count;
         void (*body)(void *context, size_t i, struct cx_buf *to);
@@ -40,7 +41,7 @@ struct pod_batch {
 };
 int pod_control_create(struct pod_control *self, const struct owner *owner, const struct pod_batch *batch,
                        struct cx_error *err) CX_CHECK;
-// Deletes the first `count` pods of the list. A pod that is gone is no failure.
+// Deletes the first `count` pods of the list. A pod that is gone already is not a failure.
 int pod_control_delete(struct pod_control *self, const struct owner *owner, const struct cx_objects *pods, size_t count,
                        struct cx_error *err) CX_CHECK;
 

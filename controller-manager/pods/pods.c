@@ -52,19 +52,12 @@ static void node_keys(void *context CX_UNUSED, const struct cx_object *pod, stru
                 cx_strings_add(ret_keys, POD_STATE(pod)->node);
 }
 
-static void orphan_keys(void *context CX_UNUSED, const struct cx_object *pod, struct cx_strings *ret_keys)
-{
-        if (!cx_object_controller(pod))
-                cx_strings_add(ret_keys, pod->namespace);
-}
-
 struct cx_informer *pods_informer(struct manager *manager)
 {
         struct cx_informer *pods = manager_part_informer(manager, "", "pods", &pod_state_part);
-        cx_informer_index_controller(pods);
+        owner_index_dependents(pods);
         cx_informer_index_namespace(pods);
         cx_informer_add_index(pods, POD_INDEX_NODE, node_keys, NULL);
-        cx_informer_add_index(pods, POD_INDEX_ORPHANS, orphan_keys, NULL);
         return pods;
 }
 
@@ -132,7 +125,7 @@ int pod_compare_for_deletion(const struct cx_object *a, int rank_a, const struct
         return order ? order : strcmp(a->uid, b->uid);
 }
 
-struct ranked {
+struct ranked_pod {
         const struct cx_object *pod;
         int rank;
         int64_t now;
@@ -140,7 +133,7 @@ struct ranked {
 
 static int compare_ranked(const void *a, const void *b)
 {
-        const struct ranked *x = a, *y = b;
+        const struct ranked_pod *x = a, *y = b;
         return pod_compare_for_deletion(x->pod, x->rank, y->pod, y->rank, x->now);
 }
 
@@ -152,12 +145,12 @@ void pods_rank_for_deletion(struct cx_objects *pods, const struct cx_objects *si
                 if (node)
                         cx_map_set(&by_node, node, (void *)((uintptr_t)cx_map_get(&by_node, node) + 1));
         }
-        CX_CLEANUP(cx_freep) struct ranked *ranked = cx_alloc_array(pods->count + 1, sizeof *ranked);
+        CX_CLEANUP(cx_freep) struct ranked_pod *ranked = cx_alloc_array(pods->count + 1, sizeof *ranked);
         int64_t now = cx_time_now();
         for (size_t i = 0; i < pods->count; i++) {
                 const char *node = POD_STATE(pods->items[i])->node;
                 int rank = node ? (int)(uintptr_t)cx_map_get(&by_node, node) : 0;
-                ranked[i] = (struct ranked){pods->items[i], rank, now};
+                ranked[i] = (struct ranked_pod){pods->items[i], rank, now};
         }
         qsort(ranked, pods->count, sizeof *ranked, compare_ranked);
         for (size_t i = 0; i < pods->count; i++)

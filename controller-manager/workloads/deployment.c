@@ -84,8 +84,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         self->sets = manager_informer(manager, "apps", "replicasets");
         self->pods = pods_informer(manager);
         self->events = manager_recorder(manager, "deployment-controller");
-        cx_informer_index_controller(self->sets);
-        cx_informer_index_namespace(self->sets);
+        owner_index_dependents(self->sets);
         manager_enqueue_all(self->deployments, queue);
         cx_informer_on_event(self->sets, on_set, self);
         cx_informer_on_event(self->pods, on_pod, self);
@@ -118,8 +117,7 @@ static int claim_sets(struct rollout *rollout, struct cx_error *err)
                                                      .owner = &rollout->owner,
                                                      .selector = &selector,
                                                      .dependents = &replicaset_kind,
-                                                     .informer = self->sets,
-                                                     .orphan_index = CX_INDEX_NAMESPACE},
+                                                     .informer = self->sets},
                                      &sets, err);
         if (r < 0)
                 return r;
@@ -231,8 +229,7 @@ static int note_pause(struct rollout *rollout, struct cx_error *err)
 {
         const json_t *condition = find_condition(rollout->d.json, "Progressing");
         const char *reason = cx_json_string_or(condition, "reason", "");
-        if (cx_json_int(rollout->d.json, "spec.progressDeadlineSeconds", 600) == INT32_MAX ||
-            cx_streq(reason, "ProgressDeadlineExceeded"))
+        if (rollout->d.progress_deadline == NO_DEADLINE || cx_streq(reason, "ProgressDeadlineExceeded"))
                 return 0;
         bool noted = cx_streq(reason, "DeploymentPaused");
         if (noted == rollout->d.paused)
@@ -255,6 +252,9 @@ static void read_deployment(struct deployment *d, const struct cx_object *object
                 .uid = cx_json_string_or(json, "metadata.uid", ""),
                 .replicas = cx_json_int(json, "spec.replicas", 0),
                 .generation = object->generation,
+                .min_ready = cx_json_int(json, "spec.minReadySeconds", 0),
+                .history_limit = cx_json_int(json, "spec.revisionHistoryLimit", INT32_MAX),
+                .progress_deadline = cx_json_int(json, "spec.progressDeadlineSeconds", NO_DEADLINE),
                 .recreate = cx_streq(cx_json_string(json, "spec.strategy.type"), "Recreate"),
                 .paused = cx_json_bool(json, "spec.paused", false),
                 .deleted = object->deleted != 0,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Deployment controller's parts: views of a Deployment and its ReplicaSets, the arithmetic of rolling updates and of
-// proportional scaling (pure), revisions, status.
+// What the files of the Deployment controller share: views of a Deployment and its ReplicaSets, the arithmetic of
+// rolling updates and of proportional scaling, writing ReplicaSets, and the status.
 #pragma once
 
 #include "controller-manager/core/owner.h"
@@ -11,6 +11,7 @@
 #define DESIRED "deployment.kubernetes.io/desired-replicas"
 #define MAX_REPLICAS "deployment.kubernetes.io/max-replicas"
 #define HASH_LABEL "pod-template-hash"
+#define NO_DEADLINE INT32_MAX
 
 struct replica_set {
         json_t *json;                      // owned
@@ -29,6 +30,8 @@ struct deployment {
         const char *namespace, *name, *uid;
         int64_t replicas, generation;
         int64_t max_surge, max_unavailable; // resolved
+        int64_t min_ready, history_limit;
+        int64_t progress_deadline; // seconds; NO_DEADLINE: it may take for ever
         bool recreate, paused, deleted;
 };
 struct deployments {

@@ -14,12 +14,9 @@ static int64_t least(int64_t a, int64_t b)
 
 void rollout_fenceposts(const json_t *rolling_update, int64_t replicas, int64_t *ret_surge, int64_t *ret_unavailable)
 {
-        const json_t *surge = json_object_get(rolling_update, "maxSurge");
-        const json_t *unavailable = json_object_get(rolling_update, "maxUnavailable");
-        json_auto_t *standard = json_string("25%");
-        if (cx_int_or_percent(surge ? surge : standard, replicas, true, ret_surge) < 0)
+        if (cx_int_or_percent(json_object_get(rolling_update, "maxSurge"), replicas, true, ret_surge) < 0)
                 *ret_surge = 0;
-        if (cx_int_or_percent(unavailable ? unavailable : standard, replicas, false, ret_unavailable) < 0)
+        if (cx_int_or_percent(json_object_get(rolling_update, "maxUnavailable"), replicas, false, ret_unavailable) < 0)
                 *ret_unavailable = 0;
         if (!*ret_surge && !*ret_unavailable) // both zero (by rounding): there would be no way forward
                 *ret_unavailable = 1;

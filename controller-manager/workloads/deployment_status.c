@@ -107,7 +107,7 @@ static bool is_progressing(const json_t *old, const json_t *now)
 static int64_t until_deadline(const struct deployment *d, const json_t *condition)
 {
         const char *since = cx_json_string(condition, "lastUpdateTime");
-        int64_t from = 0, deadline = cx_json_int(d->json, "spec.progressDeadlineSeconds", 600);
+        int64_t from = 0, deadline = d->progress_deadline;
         if (!since || cx_time_parse(since, &from) < 0)
                 return deadline * CX_NS_PER_S;
         return (from + deadline * CX_US_PER_S - cx_time_now()) * 1000;
@@ -168,7 +168,7 @@ int rollout_sync_status(struct rollout *rollout, bool progress, struct cx_error 
 {
         json_t *status = make_status(rollout);
         if (progress) {
-                if (cx_json_int(rollout->d.json, "spec.progressDeadlineSeconds", 600) == INT32_MAX)
+                if (rollout->d.progress_deadline == NO_DEADLINE)
                         drop_condition(status, "Progressing");
                 else
                         sync_progress(rollout, status);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the Deployment controller writes to ReplicaSets: making the one of the current template, revisions, sizes, and
-// removing old ones beyond the history limit.
+// What the Deployment controller writes to ReplicaSets: it creates the one of the current template, numbers revisions,
+// sets sizes, and deletes old ones beyond the history limit.
 #include "controller-manager/workloads/deployment.h"
 
 #include <inttypes.h>
@@ -27,7 +27,7 @@ static bool set_size_annotations(const struct deployment *d, json_t *set)
         return set_annotation(set, MAX_REPLICAS, CX_INT(most)) || changed;
 }
 
-// The Deployment's annotations, but for those that are about the Deployment alone.
+// Copies the Deployment's annotations, except those that are about the Deployment alone.
 static bool copy_annotations(const struct deployment *d, json_t *set)
 {
         static const char *const own[] = {"kubectl.kubernetes.io/last-applied-configuration",
@@ -107,7 +107,7 @@ static int adopt_fresh(struct rollout *rollout, int64_t revision, struct cx_erro
         struct replica_set *set = &rollout->sets.items[rollout->fresh];
         bool changed = copy_annotations(&rollout->d, set->json);
         changed = set_revision(set->json, revision) || changed;
-        int64_t min_ready = cx_json_int(rollout->d.json, "spec.minReadySeconds", 0);
+        int64_t min_ready = rollout->d.min_ready;
         if (cx_json_int(set->json, "spec.minReadySeconds", 0) != min_ready) {
                 if (cx_json_set(set->json, "spec.minReadySeconds", json_integer(min_ready)) == 0)
                         changed = true;
@@ -117,8 +117,7 @@ static int adopt_fresh(struct rollout *rollout, int64_t revision, struct cx_erro
                 if (r < 0)
                         return r;
         }
-        if (!find_condition(rollout->d.json, "Progressing") &&
-            cx_json_int(rollout->d.json, "spec.progressDeadlineSeconds", 600) != INT32_MAX) {
+        if (!find_condition(rollout->d.json, "Progressing") && rollout->d.progress_deadline != NO_DEADLINE) {
                 json_t *status = json_deep_copy(json_object_get(rollout->d.json, "status"));
                 CX_CLEANUP(cx_freep) char *message = cx_sprintf("Found new replica set \"%s\"", set->name);
                 rollout_condition(status, "Progressing", "True", "FoundNewReplicaSet", message);
@@ -142,9 +141,8 @@ static json_t *make_set(const struct rollout *rollout, const char *hash, int64_t
                                 "kind", "ReplicaSet", "metadata", "name", name, "namespace", d->namespace, "labels",
                                 template_labels, "ownerReferences", owner_reference(&rollout->owner), "spec",
                                 "replicas", (json_int_t)size, "selector", selector, "template", template);
-        int64_t min_ready = cx_json_int(d->json, "spec.minReadySeconds", 0);
-        if (min_ready)
-                json_object_set_new(json_object_get(set, "spec"), "minReadySeconds", json_integer(min_ready));
+        if (d->min_ready)
+                json_object_set_new(json_object_get(set, "spec"), "minReadySeconds", json_integer(d->min_ready));
         copy_annotations(d, set);
         set_revision(set, revision);
         set_size_annotations(d, set);
@@ -213,7 +211,7 @@ static int create_fresh(struct rollout *rollout, int64_t revision, struct cx_err
         if (size > 0)
                 owner_event(rollout->self->events, &rollout->owner, "Normal", "ScalingReplicaSet",
                             "Scaled up replica set %s from 0 to %" PRId64, name, size);
-        if (cx_json_int(d->json, "spec.progressDeadlineSeconds", 600) != INT32_MAX) {
+        if (d->progress_deadline != NO_DEADLINE) {
                 CX_CLEANUP(cx_freep) char *message = cx_sprintf("Created new replica set \"%s\"", name);
                 rollout_condition(status, "Progressing", "True", "NewReplicaSetCreated", message);
         }
@@ -273,14 +271,13 @@ static bool is_in_use(const struct replica_set *set)
 
 int rollout_clean_up(struct rollout *rollout, struct cx_error *err)
 {
-        int64_t limit = cx_json_int(rollout->d.json, "spec.revisionHistoryLimit", 10);
         size_t n = 0;
         CX_CLEANUP(cx_freep) struct replica_set **old = cx_alloc_array(rollout->sets.count + 1, sizeof(void *));
         for (size_t i = 0; i < rollout->sets.count; i++)
                 if ((int)i != rollout->fresh && !cx_json_get(rollout->sets.items[i].json, "metadata.deletionTimestamp"))
                         old[n++] = &rollout->sets.items[i];
         qsort(old, n, sizeof *old, compare_revisions);
-        for (size_t i = 0; (int64_t)(n - i) > limit; i++) {
+        for (size_t i = 0; (int64_t)(n - i) > rollout->d.history_limit; i++) {
                 if (is_in_use(old[i]))
                         continue;
                 struct cx_ref ref;

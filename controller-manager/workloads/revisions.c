@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Equal data is the same revision whatever it is called: the name has a hash of the data and the collisions so far, so one
-// that was made after a collision, or by another implementation, has another hash. The name only keeps two controllers,
-// or one with a late informer, from making the same revision twice.
+// Revisions with the same data are the same, whatever their names are. A name has a hash of the data and of the number
+// of collisions, so a revision that was made after a collision, or by another implementation, has another hash. The
+// name only keeps a controller whose informer is behind from creating the same revision twice.
 #include "controller-manager/workloads/revisions.h"
 
 #include "controller-manager/core/name_hash.h"
@@ -13,8 +13,7 @@ const struct owner_kind revision_kind = {"apps", "v1", "controllerrevisions", "C
 struct cx_informer *revisions_informer(struct manager *manager)
 {
         struct cx_informer *informer = manager_informer(manager, revision_kind.group, revision_kind.resource);
-        cx_informer_index_controller(informer);
-        cx_informer_index_namespace(informer);
+        owner_index_dependents(informer);
         return informer;
 }
 
@@ -66,8 +65,7 @@ int revisions_claim(const struct revision_history *history, struct controller_re
                                                  .owner = history->owner,
                                                  .selector = history->selector,
                                                  .dependents = &revision_kind,
-                                                 .informer = history->informer,
-                                                 .orphan_index = CX_INDEX_NAMESPACE},
+                                                 .informer = history->informer},
                                  &objects, err);
         if (r < 0)
                 return r;
@@ -112,7 +110,8 @@ static json_t *make(const struct revision_history *history, const struct revisio
                          json_deep_copy(content->data), "revision", (json_int_t)number);
 }
 
-// Makes the revision. A name that is taken is ours when it holds the same data, else a collision: another name is tried.
+// Makes the revision. A name that is taken is ours when it holds the same data, else a collision: another name is
+// tried.
 static int create(const struct revision_history *history, const struct revision_content *content, int64_t number,
                   int64_t *collisions, json_t **ret_object, struct cx_error *err)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ControllerRevisions: the history of what the pods of a StatefulSet or DaemonSet are made of. A revision holds a piece of
-// JSON and a number; the newest number is the one in force, so going back to an old state gives its revision a new number.
-// One reconcile owns a struct revisions; nothing is shared.
+// ControllerRevisions: the history of what the pods of a StatefulSet or DaemonSet are made of. A revision holds a piece
+// of JSON and a number; the newest number is the one in force, so going back to an old state gives its revision a new
+// number. One reconcile owns a struct revisions; nothing is shared.
 #pragma once
 
 #include "controller-manager/core/owner.h"
@@ -34,9 +34,10 @@ int revisions_claim(const struct revision_history *history, struct controller_re
                     struct cx_error *err) CX_CHECK;
 void revisions_release(struct controller_revisions *revisions);
 
-// Makes `data` the newest: finds the revision that holds it, gives it the next number when it is not the newest, or makes
-// one with `labels` when there is none. A name that is taken by other data is a collision, which *collisions counts (it is
-// the status.collisionCount of the owner, to be written by the caller). `ret_index` is its place in `revisions`.
+// Makes `data` the newest: finds the revision that holds it, gives it the next number when it is not the newest, or
+// makes one with `labels` when there is none. A name that is taken by other data is a collision, which *collisions
+// counts (it is the status.collisionCount of the owner, to be written by the caller). `ret_index` is its place in
+// `revisions`.
 struct revision_content {
         const json_t *data, *labels;
 };

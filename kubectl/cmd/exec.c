@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// kubectl exec and attach: a WebSocket with the channels of v5.channel.k8s.io. The main thread reads; a thread sends what
+// kubectl exec and attach: a session of channels (libcommon/net/streams.h). The main thread receives; a thread sends what
 // comes from standard input; another sends the terminal's size when it changes.
 #include "kubectl/cmd/commands.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/api/status.h"
 #include "libcommon/base/time.h"
-#include "libcommon/net/websocket.h"
+#include "libcommon/net/streams.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -13,9 +13,9 @@
 #include <termios.h>
 
 struct session {
-        struct cx_websocket *ws;
+        struct cx_streams *streams;
+        pthread_mutex_t lock; // held by the thread that sends
         bool in, tty, quiet;
-        bool closes_stdin; // v5: the end of standard input can be said
 };
 static struct termios saved_terminal;
 static bool terminal_is_raw;
@@ -57,9 +57,9 @@ static void send_size(struct session *session)
         struct winsize size;
         if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0)
                 return;
-        char text[64];
-        int n = snprintf(text, sizeof text, "{\"Width\":%u,\"Height\":%u}", size.ws_col, size.ws_row);
-        (void)!cx_channel_send(session->ws, CX_CHANNEL_RESIZE, text, (size_t)n);
+        pthread_mutex_lock(&session->lock);
+        (void)!cx_streams_send_size(session->streams, size.ws_col, size.ws_row);
+        pthread_mutex_unlock(&session->lock);
 }
 
 static void *watch_size(void *context)
@@ -83,12 +83,15 @@ static void *send_input(void *context)
                         continue;
                 if (n <= 0)
                         break;
-                if (cx_channel_send(session->ws, CX_CHANNEL_STDIN, block, (size_t)n) < 0)
+                pthread_mutex_lock(&session->lock);
+                int r = cx_streams_send(session->streams, CX_STREAM_STDIN, block, (size_t)n);
+                pthread_mutex_unlock(&session->lock);
+                if (r < 0)
                         return NULL;
         }
-        const char stdin_channel = CX_CHANNEL_STDIN;
-        if (session->closes_stdin)
-                (void)!cx_channel_send(session->ws, CX_CHANNEL_CLOSE, &stdin_channel, 1);
+        pthread_mutex_lock(&session->lock);
+        (void)cx_streams_end(session->streams, CX_STREAM_STDIN);
+        pthread_mutex_unlock(&session->lock);
         return NULL;
 }
 
@@ -105,57 +108,48 @@ static void write_all(int fd, const char *data, size_t length)
         }
 }
 
-// The Status that ends a session: the command's exit code goes to ctl->status.
+// The status that ends a session: the command's exit code goes to ctl->status.
 static int take_status(struct ctl *ctl, const struct cx_buf *text, struct cx_error *err)
 {
-        json_auto_t *status = NULL;
-        if (cx_json_parse(text->data, text->length, false, &status, NULL) < 0)
-                return cx_error_set(err, -EIO, "%s", text->data);
-        if (cx_streq(cx_json_string(status, "status"), "Success"))
-                return 0;
-        const char *message = cx_json_string_or(status, "message", "unknown error");
-        if (!cx_streq(cx_json_string(status, "reason"), "NonZeroExitCode"))
-                return cx_error_set(err, -EIO, "Internal error occurred: %s", message);
-        const json_t *cause = cx_json_find(cx_json_get(status, "details.causes"), "reason", "ExitCode");
-        int64_t code = 1;
-        (void)!cx_parse_int(cx_json_string_or(cause, "message", "1"), 0, 255, &code);
-        ctl->status = (int)code;
+        int r = cx_stream_status_parse(text, &ctl->status, err);
+        if (r < 0 || ctl->status == 0)
+                return r;
         restore_terminal();
         fflush(stdout);
-        fprintf(stderr, "command terminated with exit code %lld\n", (long long)code);
+        fprintf(stderr, "command terminated with exit code %d\n", ctl->status);
         return 0;
 }
 
 static int receive(struct ctl *ctl, struct session *session, struct cx_error *err)
 {
-        CX_BUF data = CX_BUF_INIT_MAX(CX_WS_MAX_MESSAGE);
+        CX_BUF data = CX_BUF_INIT_MAX(CX_STREAM_DATA_MAX);
         for (;;) {
-                int channel;
-                int r = cx_channel_recv(session->ws, -1, &channel, &data);
+                struct cx_stream_event event;
+                int r = cx_streams_receive(session->streams, &event, &data);
                 if (r == 0)
                         return 0;
                 if (r < 0)
                         return cx_error_set(err, r, "error reading from the server: %s", strerror(-r));
-                if (channel == CX_CHANNEL_STDOUT)
+                if (event.kind != CX_STREAM_DATA)
+                        continue;
+                if (event.channel == CX_STREAM_STDOUT)
                         write_all(STDOUT_FILENO, data.data, data.length);
-                else if (channel == CX_CHANNEL_STDERR)
+                else if (event.channel == CX_STREAM_STDERR)
                         write_all(STDERR_FILENO, data.data, data.length);
-                else if (channel == CX_CHANNEL_ERROR)
+                else if (event.channel == CX_STREAM_ERROR)
                         return take_status(ctl, &data, err);
         }
 }
 
 static int stream(struct ctl *ctl, const char *path, struct session *session, struct cx_error *err)
 {
-        static const char *const protocols[] = {CX_WS_V5, CX_WS_V4, NULL};
         CX_HTTP_REPLY refusal = CX_HTTP_REPLY_INIT;
-        CX_CLEANUP(cx_freep) char *protocol = NULL;
         const char *headers[32];
         CX_BUF storage = CX_BUF_INIT;
         ctl_impersonation(ctl, headers, &storage);
-        int r = cx_websocket_connect(cx_rest_http(ctl->rest),
-                                     &(struct cx_http_call){.path = path, .headers = headers, .timeout = -1}, protocols,
-                                     &session->ws, &protocol, &refusal, err);
+        int r = cx_streams_connect(cx_rest_http(ctl->rest),
+                                   &(struct cx_http_call){.path = path, .headers = headers, .timeout = -1},
+                                   &session->streams, &refusal, err);
         if (r < 0 && refusal.code >= 400 && refusal.body.length) { // the server said why
                 cx_error_release(err);
                 if (*refusal.body.data != '{')
@@ -164,7 +158,7 @@ static int stream(struct ctl *ctl, const char *path, struct session *session, st
         }
         if (r < 0)
                 return r;
-        session->closes_stdin = cx_streq(protocol, CX_WS_V5);
+        pthread_mutex_init(&session->lock, NULL);
         pthread_t thread;
         if (session->tty) {
                 sigset_t signals;
@@ -180,7 +174,7 @@ static int stream(struct ctl *ctl, const char *path, struct session *session, st
                 pthread_detach(thread);
         r = receive(ctl, session, err);
         restore_terminal();
-        cx_websocket_close(session->ws, 1000, "");
+        cx_streams_close(session->streams);
         // the detached threads may still be in a send: the process ends with the command, the socket with it
         return r;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl version, cluster-info and options.
+#include "libcommon/base/version.h"
 #include "kubectl/cmd/commands.h"
+#include "libcommon/api/version_info.h"
 #include "libcommon/format/yaml.h"
 
-#define CLIENT_VERSION "v1.35.0"
 #define KUSTOMIZE_VERSION "v5.7.1" // that kubectl of this version has; its directories (-k) are refused
 
 COMMAND(version)
@@ -29,10 +30,8 @@ COMMAND(version)
         CX_ERROR failure = CX_ERROR_INIT;
         if (!client_only)
                 r = ctl_json(ctl, "GET", "/version", NULL, NULL, &server, &failure);
-        json_auto_t *all = json_pack("{s:{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s},s:s}", "clientVersion", "major", "1",
-                                     "minor", "35", "gitVersion", CLIENT_VERSION, "gitCommit", "", "gitTreeState",
-                                     "clean", "buildDate", "1970-01-01T00:00:00Z", "goVersion", "none", "compiler",
-                                     "gcc", "platform", "linux/amd64", "kustomizeVersion", KUSTOMIZE_VERSION);
+        json_auto_t *all = json_pack("{s:o,s:s}", "clientVersion", cx_version_info(CX_VERSION_API), "kustomizeVersion",
+                                     KUSTOMIZE_VERSION);
         if (server)
                 json_object_set(all, "serverVersion", server);
         CX_BUF text = CX_BUF_INIT;
@@ -44,7 +43,7 @@ COMMAND(version)
                 r = cx_yaml_dump(all, &text, err);
                 cx_buf_add_char(&text, '\n');
         } else {
-                cx_buf_add(&text, "Client Version: " CLIENT_VERSION "\nKustomize Version: " KUSTOMIZE_VERSION "\n");
+                cx_buf_add(&text, "Client Version: " CX_VERSION_API "\nKustomize Version: " KUSTOMIZE_VERSION "\n");
                 if (server)
                         cx_buf_printf(&text, "Server Version: %s\n", cx_json_string_or(server, "gitVersion", ""));
         }

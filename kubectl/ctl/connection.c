@@ -3,6 +3,7 @@
 #include "kubectl/ctl/ctl.h"
 #include "libcommon/api/status.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/version.h"
 
 int ctl_config(struct ctl *ctl, struct cx_error *err)
 {
@@ -73,7 +74,8 @@ int ctl_connect(struct ctl *ctl, struct cx_error *err)
                 ctl->namespace_flag && *ctl->namespace_flag ? ctl->namespace_flag : credentials.namespace;
         free(ctl->namespace);
         ctl->namespace = cx_strdup(namespace && *namespace ? namespace : "default");
-        struct cx_rest_options options = {.user_agent = "kubectl/v1.35.0 (linux/amd64) coxswain", .timeout = timeout};
+        struct cx_rest_options options = {.user_agent = "kubectl/" CX_VERSION_API " (" CX_PLATFORM ") coxswain",
+                                          .timeout = timeout};
         return cx_rest_new(&credentials, &options, &ctl->rest, err);
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// One table of settings, each with its flag and its field of the configuration file.
 #include "kubelet/base/config.h"
 
 #include "libcommon/base/buf.h"

@@ -2,6 +2,7 @@
 // Events about pods, and how messages name them.
 #include "kubelet/base/kubelet.h"
 
+#include "libcommon/api/pod.h"
 #include "libcommon/base/log.h"
 #include "libcommon/format/json.h"
 
@@ -18,10 +19,11 @@ void pod_event(const struct kubelet *k, const json_t *pod, const char *container
         cx_debug(2, "Event", "pod", name, "namespace", namespace, "type", type, "reason", reason, "message", text.data);
         if (!k->events)
                 return;
-        bool init = false;
-        (void)pod_container(pod, cx_str(container), &init);
+        enum cx_pod_list list = CX_POD_MAIN;
+        if (container)
+                (void)cx_pod_container(json_object_get(pod, "spec"), container, CX_POD_ALL, &list);
         CX_CLEANUP(cx_freep)
-        char *path = container ? cx_sprintf("spec.%s{%s}", init ? "initContainers" : "containers", container) : NULL;
+        char *path = container ? cx_sprintf("spec.%s{%s}", cx_pod_list_name(list), container) : NULL;
         cx_event(k->events,
                  &(struct cx_event_about){.api_version = "v1",
                                           .kind = "Pod",
@@ -37,15 +39,4 @@ char *pod_text(const json_t *pod)
 {
         return cx_sprintf("%s_%s(%s)", cx_json_string_or(pod, "metadata.name", ""),
                           cx_json_string_or(pod, "metadata.namespace", ""), cx_json_string_or(pod, "metadata.uid", ""));
-}
-
-const json_t *pod_container(const json_t *pod, const char *name, bool *ret_init)
-{
-        const json_t *found = cx_json_find(cx_json_get(pod, "spec.containers"), "name", name);
-        bool init = !found;
-        if (!found)
-                found = cx_json_find(cx_json_get(pod, "spec.initContainers"), "name", name);
-        if (ret_init)
-                *ret_init = init && found;
-        return found;
 }

@@ -5,11 +5,12 @@
 #pragma once
 
 #include "libcommon/base/flags.h"
+#include "libcommon/base/version.h"
 #include "libcommon/client/events.h"
 #include "libcommon/client/informer.h"
 #include "libcommon/client/rest.h"
 
-#define KUBELET_VERSION "v1.35.0"
+#define KUBELET_VERSION CX_VERSION_API
 
 struct cni;
 struct image_store;
@@ -40,5 +41,3 @@ void pod_event(const struct kubelet *kubelet, const json_t *pod, const char *con
                const char *reason, const char *format, ...) CX_PRINTF(6, 7);
 // "name_namespace(uid)", as upstream writes pods; owned by the caller.
 char *pod_text(const json_t *pod);
-// The container of that name in either list, and whether it is in "spec.initContainers"; borrowed or NULL.
-const json_t *pod_container(const json_t *pod, const char *name, bool *ret_init);

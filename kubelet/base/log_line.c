@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The four parts of a line, by the first three blanks.
 #include "kubelet/base/log_line.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A queue of jobs; threads come with the work and go when there is none for ten seconds.
 #include "kubelet/base/pool.h"
 
 #include "libcommon/base/alloc.h"

@@ -58,7 +58,7 @@ static int open_archive(const char *path, struct archive **ret_archive, struct c
         archive_read_support_format_tar(a);
         archive_read_support_filter_all(a);
         if (archive_read_open_filename(a, path, 131072) != ARCHIVE_OK) {
-                int r = cx_error_set(err, -EINVAL, "%s is no archive: %s", path, cx_str(archive_error_string(a)));
+                int r = cx_error_set(err, -EINVAL, "%s is not an archive: %s", path, cx_str(archive_error_string(a)));
                 archive_read_free(a);
                 return r;
         }
@@ -331,7 +331,8 @@ int image_import(struct image_store *store, const char *archive, struct cx_error
         else if (r == 0 && index)
                 r = read_oci(import, index, err);
         else if (r == 0)
-                r = cx_error_set(err, -EINVAL, "%s is no image: it has neither manifest.json nor index.json", archive);
+                r = cx_error_set(err, -EINVAL, "%s is not an image: it has neither manifest.json nor index.json",
+                                 archive);
         if (r == 0 && !import->n_layers)
                 r = cx_error_set(err, -EINVAL, "%s: the image has no layers", archive);
         if (r == 0)

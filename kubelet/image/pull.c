@@ -1,101 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+// A pull from one endpoint after the other; with each, the manifest, the configuration, then layers side by side.
 #include "kubelet/image/pull.h"
 
+#include "kubelet/image/docker_auth.h"
 #include "kubelet/image/reference.h"
 #include "kubelet/image/registry.h"
 #include "kubelet/image/unpack.h"
 #include "libcommon/base/log.h"
-#include "libcommon/base/random.h"
 #include "libcommon/client/workqueue.h"
 #include "libcommon/format/json.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <pthread.h>
 
-// Base64 to a string; NULL when it is none or holds a zero byte.
-static char *decode_base64(const char *text)
-{
-        size_t n = strlen(text);
-        if (n > (1 << 22) || n % 4)
-                return NULL;
-        CX_CLEANUP(cx_freep) unsigned char *out = cx_alloc(n / 4 * 3 + 4);
-        int length = EVP_DecodeBlock(out, (const unsigned char *)text, (int)n);
-        if (length < 0)
-                return NULL;
-        out[length] = '\0';
-        return (char *)cx_steal(&out);
-}
-
-json_t *docker_config_from_secret(const json_t *secret)
-{
-        const json_t *data = json_object_get(secret, "data");
-        const char *modern = json_string_value(json_object_get(data, ".dockerconfigjson"));
-        const char *legacy = json_string_value(json_object_get(data, ".dockercfg"));
-        CX_CLEANUP(cx_freep) char *text = modern ? decode_base64(modern) : legacy ? decode_base64(legacy) : NULL;
-        json_t *config = NULL;
-        if (!text || cx_json_parse(text, strlen(text), false, &config, NULL) < 0)
-                return NULL;
-        return modern ? config : json_pack("{s:o}", "auths", config);
-}
-
-// "https://index.docker.io/v1/" and "docker.io" are the same place; "host/path" covers what lies below it.
-static bool auth_covers(const char *key, const char *registry, const char *repository)
-{
-        const char *scheme = strstr(key, "://");
-        if (scheme)
-                key = scheme + 3;
-        size_t n = strcspn(key, "/");
-        bool hub = strcmp(registry, "docker.io") == 0 && ((n == 15 && memcmp(key, "index.docker.io", n) == 0) ||
-                                                          (n == 20 && memcmp(key, "registry-1.docker.io", n) == 0));
-        if (!hub && (strlen(registry) != n || memcmp(key, registry, n) != 0))
-                return false;
-        const char *path = key + n + (key[n] == '/');
-        size_t length = strlen(path);
-        while (length && path[length - 1] == '/')
-                length--;
-        if (!length || (length == 2 && path[0] == 'v' && (path[1] == '1' || path[1] == '2')))
-                return true;
-        return strncmp(repository, path, length) == 0 && (repository[length] == '/' || !repository[length]);
-}
-
-bool docker_auth_find(const json_t *docker_configs, const char *registry, const char *repository,
-                      struct docker_auth *ret_auth)
-{
-        size_t i, best = 0;
-        json_t *config, *entry, *found = NULL;
-        const char *key;
-        json_array_foreach ((json_t *)docker_configs, i, config) {
-                json_object_foreach (json_object_get(config, "auths"), key, entry) {
-                        if (strlen(key) + 1 > best && auth_covers(key, registry, repository)) {
-                                best = strlen(key) + 1;
-                                found = entry;
-                        }
-                }
-        }
-        if (!found)
-                return false;
-        const char *auth = json_string_value(json_object_get(found, "auth"));
-        CX_CLEANUP(cx_freep) char *pair = auth && *auth ? decode_base64(auth) : NULL;
-        char *colon = pair ? strchr(pair, ':') : NULL;
-        if (colon) {
-                ret_auth->username = cx_strndup(pair, (size_t)(colon - pair));
-                ret_auth->password = cx_strdup(colon + 1);
-        } else {
-                ret_auth->username = cx_strdup(json_string_value(json_object_get(found, "username")));
-                ret_auth->password = cx_strdup(json_string_value(json_object_get(found, "password")));
-        }
-        ret_auth->identity_token = cx_strdup(json_string_value(json_object_get(found, "identitytoken")));
-        return ret_auth->username || ret_auth->identity_token;
-}
-
-void docker_auth_release(struct docker_auth *auth)
-{
-        free(auth->username);
-        free(auth->password);
-        free(auth->identity_token);
-        *auth = (struct docker_auth){0};
-}
+#define PARALLEL_LAYERS 3
 
 struct fetch {
         const struct pull_options *options;
@@ -186,14 +104,23 @@ static json_t *make_record(const struct image_ref *ref, const char *digest, cons
                          json_is_object(inner) ? json_incref(inner) : json_object());
 }
 
-static int pull_held(const struct pull_options *o, const struct image_ref *ref,
-                     const struct registry_endpoint *endpoint, const struct docker_auth *auth, json_t **ret_record,
-                     int64_t *ret_bytes, struct cx_error *err)
+// One endpoint that is tried.
+struct attempt {
+        const struct pull_options *options;
+        const struct image_ref *ref;
+        const struct registry_endpoint *endpoint;
+        const struct docker_auth *auth;
+};
+
+// With the store held.
+static int pull_held(const struct attempt *a, json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)
 {
+        const struct pull_options *o = a->options;
+        const struct image_ref *ref = a->ref;
         CX_CLEANUP(registry_session_freep) struct registry_session *session = NULL;
         // A pull secret is for the registry that the image names, not for a mirror in front of it.
-        struct registry_credentials credentials = {auth->username, auth->password, auth->identity_token};
-        int r = registry_session_new(endpoint, endpoint->mirror ? NULL : &credentials, &session, err);
+        struct registry_credentials credentials = {a->auth->username, a->auth->password, a->auth->identity_token};
+        int r = registry_session_new(a->endpoint, a->endpoint->mirror ? NULL : &credentials, &session, err);
         if (r < 0)
                 return r;
         json_auto_t *manifest = NULL, *config = NULL;
@@ -217,7 +144,7 @@ static int pull_held(const struct pull_options *o, const struct image_ref *ref,
         if (json_array_size(f.layers) > 500 || !json_array_size(f.layers))
                 return cx_error_set(err, -EBADMSG, "the image has %zu layers", json_array_size(f.layers));
         pthread_mutex_init(&f.lock, NULL);
-        cx_parallel(json_array_size(f.layers), o->parallel > 0 ? o->parallel : 3, fetch_one, &f);
+        cx_parallel(json_array_size(f.layers), PARALLEL_LAYERS, fetch_one, &f);
         pthread_mutex_destroy(&f.lock);
         if (f.err.code)
                 return cx_error_move(err, &f.err);
@@ -235,13 +162,11 @@ static int pull_held(const struct pull_options *o, const struct image_ref *ref,
         return 0;
 }
 
-static int pull_from(const struct pull_options *o, const struct image_ref *ref,
-                     const struct registry_endpoint *endpoint, const struct docker_auth *auth, json_t **ret_record,
-                     int64_t *ret_bytes, struct cx_error *err)
+static int pull_from(const struct attempt *a, json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)
 {
-        image_store_hold(o->store);
-        int r = pull_held(o, ref, endpoint, auth, ret_record, ret_bytes, err);
-        image_store_let_go(o->store);
+        image_store_hold(a->options->store);
+        int r = pull_held(a, ret_record, ret_bytes, err);
+        image_store_let_go(a->options->store);
         return r;
 }
 
@@ -259,7 +184,7 @@ int image_pull(const struct pull_options *o, json_t **ret_record, int64_t *ret_b
         CX_ERROR last = CX_ERROR_INIT;
         for (size_t i = 0; i < endpoints.count; i++) {
                 cx_error_release(&last);
-                r = pull_from(o, &ref, &endpoints.items[i], &auth, ret_record, ret_bytes, &last);
+                r = pull_from(&(struct attempt){o, &ref, &endpoints.items[i], &auth}, ret_record, ret_bytes, &last);
                 if (r == 0)
                         break;
                 cx_debug(2, "Pull from an endpoint failed", "image", o->image, "endpoint", endpoints.items[i].base,

@@ -11,18 +11,7 @@ struct pull_options {
         const struct registries *registries;
         const char *image;            // as the pod says it
         const json_t *docker_configs; // array of Docker configs ({"auths": …}) from pull secrets; may be NULL
-        int parallel;                 // layers at a time, 0: 3
 };
 // ret_record: the image's record, a new reference. ret_bytes (may be NULL): size of the compressed layers.
 int image_pull(const struct pull_options *options, json_t **ret_record, int64_t *ret_bytes, struct cx_error *err)
         CX_CHECK;
-
-// Credentials for registry/repository in a list of Docker configs; owned strings, NULL when there are none.
-struct docker_auth {
-        char *username, *password, *identity_token;
-};
-bool docker_auth_find(const json_t *docker_configs, const char *registry, const char *repository,
-                      struct docker_auth *ret_auth);
-void docker_auth_release(struct docker_auth *auth);
-// What a Secret of type kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg holds; a new reference or NULL.
-json_t *docker_config_from_secret(const json_t *secret);

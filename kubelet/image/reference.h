@@ -16,7 +16,7 @@ struct image_ref {
         }
 #define IMAGE_REF CX_CLEANUP(image_ref_release) struct image_ref
 
-// -EINVAL with upstream's sentence when the text is no reference.
+// -EINVAL with upstream's sentence when the text is not a reference.
 int image_ref_parse(const char *text, struct image_ref *ret_ref, struct cx_error *err) CX_CHECK;
 // "docker.io/library/busybox:latest"; with a digest "…@sha256:…". Owned by the caller.
 char *image_ref_format(const struct image_ref *ref);

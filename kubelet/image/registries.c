@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// registries.yaml: parsed once, and asked for the endpoints of each image.
 #include "kubelet/image/registries.h"
 
 #include "libcommon/format/json.h"
@@ -123,7 +124,7 @@ static int add_endpoint(const struct registries *registries, const char *url, co
         const char *host = scheme ? scheme + 3 : url;
         size_t length = strcspn(host, "/");
         if (!length || (scheme && !cx_has_prefix(url, "http://") && !cx_has_prefix(url, "https://")))
-                return cx_error_set(err, -EINVAL, "registries.yaml: \"%s\" is no endpoint", url);
+                return cx_error_set(err, -EINVAL, "registries.yaml: \"%s\" is not an endpoint", url);
         list->items = cx_realloc_array(list->items, list->count + 1, sizeof *list->items);
         struct registry_endpoint *e = &list->items[list->count++];
         *e = (struct registry_endpoint){0};

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The registry protocol over HTTP: challenges are answered once, blobs verified as they stream and resumed.
 #include "kubelet/image/registry.h"
 
 #include "kubelet/image/reference.h"
@@ -225,10 +226,11 @@ static int authorize(struct registry_session *s, const struct cx_http_reply *rep
 }
 
 // One GET under the repository, with at most one round of authorization. `call` has everything but path and headers.
-static int get(struct registry_session *s, const char *what, const char *reference, struct cx_http_call *call,
-               const char *extra_header, struct cx_http_reply *ret_reply, struct cx_error *err)
+// `path`: "manifests/…" or "blobs/…"; extra_header: NULL for none.
+static int get(struct registry_session *s, const char *path, struct cx_http_call *call, const char *extra_header,
+               struct cx_http_reply *ret_reply, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *url = cx_sprintf("%s/%s/%s/%s", s->base, s->repository, what, reference);
+        CX_CLEANUP(cx_freep) char *url = cx_sprintf("%s/%s/%s", s->base, s->repository, path);
         for (int attempt = 0;; attempt++) {
                 pthread_mutex_lock(&s->lock);
                 CX_CLEANUP(cx_freep) char *authorization = cx_strdup(s->authorization);
@@ -294,7 +296,8 @@ static int get_manifest(struct registry_session *s, const char *reference, json_
                         struct cx_error *err)
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-        int r = get(s, "manifests", reference,
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("manifests/%s", reference);
+        int r = get(s, path,
                     &(struct cx_http_call){
                             .accept = ACCEPT_MANIFESTS, .max_reply = MANIFEST_MAX, .timeout = 60 * INT64_C(1000000000)},
                     NULL, &reply, err);
@@ -330,7 +333,7 @@ int registry_manifest(struct registry_session *s, const char *reference, json_t 
                         return r;
         }
         if (!digest_valid(cx_json_string(json, "config.digest")) || !json_is_array(json_object_get(json, "layers")))
-                return cx_error_set(err, -EBADMSG, "manifest of %s is no image manifest", s->repository);
+                return cx_error_set(err, -EBADMSG, "manifest of %s is not an image manifest", s->repository);
         *ret_manifest = cx_steal(&json);
         *ret_digest = cx_strdup(digest);
         return 0;
@@ -340,7 +343,8 @@ int registry_blob(struct registry_session *s, const char *digest, size_t max, st
                   struct cx_error *err)
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-        int r = get(s, "blobs", digest, &(struct cx_http_call){.accept = "*/*", .max_reply = max}, NULL, &reply, err);
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("blobs/%s", digest);
+        int r = get(s, path, &(struct cx_http_call){.accept = "*/*", .max_reply = max}, NULL, &reply, err);
         if (r < 0)
                 return r;
         if (reply.code != 200)
@@ -401,7 +405,8 @@ static int transfer_once(struct registry_session *s, const char *digest, struct 
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_CLEANUP(cx_freep) char *range = t->done ? cx_sprintf("Range: bytes=%lld-", (long long)t->done) : NULL;
-        int r = get(s, "blobs", digest,
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("blobs/%s", digest);
+        int r = get(s, path,
                     &(struct cx_http_call){.accept = "*/*",
                                            .timeout = -1,
                                            .stall_timeout = STALL_TIMEOUT,

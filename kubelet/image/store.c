@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Layers by digest and records by id, indexed in memory; what is on disk is the truth after a restart.
 #include "kubelet/image/store.h"
 
 #include "libcommon/base/buf.h"
@@ -386,12 +387,11 @@ static void *mount_thread(void *context)
         return NULL;
 }
 
-int image_store_mount(struct image_store *s, const json_t *record, const char *upper, const char *work,
-                      const char *target, bool token, struct cx_error *err)
+int image_store_mount(struct image_store *s, const json_t *record, const struct image_mount *to, struct cx_error *err)
 {
         // No sync of the upper folder: a container's layer never outlives a crash of the machine. (Kernel 5.10.)
         CX_BUF options = CX_BUF_INIT_MAX(4000);
-        cx_buf_printf(&options, "volatile,upperdir=%s,workdir=%s,lowerdir=", upper, work);
+        cx_buf_printf(&options, "volatile,upperdir=%s,workdir=%s,lowerdir=", to->upper, to->work);
         const json_t *layers = json_object_get(record, "layers");
         pthread_mutex_lock(&s->lock);
         for (size_t i = json_array_size(layers); i-- > 0;) {
@@ -409,18 +409,18 @@ int image_store_mount(struct image_store *s, const json_t *record, const char *u
                         cx_buf_printf(&options, "%lld/fs:", (long long)layer->number);
         }
         pthread_mutex_unlock(&s->lock);
-        cx_buf_printf(&options, "%s../mount-points", token ? "../token-mount-points:" : "");
+        cx_buf_printf(&options, "%s../mount-points", to->token ? "../token-mount-points:" : "");
         if (!json_array_size(layers) || options.overflow)
                 return cx_error_set(err, -EINVAL, "the image has %zu layers", json_array_size(layers));
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/layers", s->root);
-        struct mount_job job = {.folder = folder, .target = target, .options = options.data};
+        struct mount_job job = {.folder = folder, .target = to->target, .options = options.data};
         pthread_t thread;
         int r = -pthread_create(&thread, NULL, mount_thread, &job);
         if (r == 0) {
                 pthread_join(thread, NULL);
                 r = job.result;
         }
-        return r < 0 ? cx_error_set(err, r, "cannot mount the image at %s: %s", target, strerror(-r)) : 0;
+        return r < 0 ? cx_error_set(err, r, "cannot mount the image at %s: %s", to->target, strerror(-r)) : 0;
 }
 
 static void drop_layers(struct image_store *s, int64_t *freed, struct cx_strings *ret_folders)

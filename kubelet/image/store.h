@@ -43,8 +43,12 @@ void image_store_layer_abort(struct image_store *store, const char *digest, cons
 
 // Mounts an image read-write at `target`; `upper` and `work` are empty folders on one file system. token: with the folder
 // that service account tokens are mounted at.
-int image_store_mount(struct image_store *store, const json_t *record, const char *upper, const char *work,
-                      const char *target, bool token, struct cx_error *err) CX_CHECK;
+struct image_mount {
+        const char *upper, *work, *target;
+        bool token;
+};
+int image_store_mount(struct image_store *store, const json_t *record, const struct image_mount *mount,
+                      struct cx_error *err) CX_CHECK;
 
 // Frees at least `bytes_to_free`, if it can: removes layers that no image has, then images that are not in `in_use` (ids),
 // least recently used first, none that was in use less than min_age (ns) ago. To be called now and then with 0, too, so

@@ -368,7 +368,7 @@ int unpack_layer(int fd, const char *root, const struct unpack_limits *limits, i
         if (u->root < 0)
                 r = cx_error_set(err, -errno, "cannot open %s: %s", root, strerror(errno));
         else if (archive_read_open_fd(a, fd, 131072) != ARCHIVE_OK)
-                r = cx_error_set(err, -EBADMSG, "layer is no archive: %s", cx_str(archive_error_string(a)));
+                r = cx_error_set(err, -EBADMSG, "layer is not an archive: %s", cx_str(archive_error_string(a)));
         else
                 r = unpack_all(u, a, err);
         if (r == 0)

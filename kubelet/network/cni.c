@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The exec protocol of network plugins: a chain of programs, each given the result of the one before.
 #include "kubelet/network/cni.h"
 
 #include "libcommon/base/buf.h"
@@ -162,9 +163,18 @@ static int plugin_error(const char *type, const char *command, int status, const
                             details && *details ? "; " : "", cx_str(details));
 }
 
-static int exec_plugin(const struct cni *cni, const struct cni_pod *pod, const char *command, const char *type,
-                       const json_t *conf, json_t **ret_result, struct cx_error *err)
+struct plugin_call {
+        const struct cni_pod *pod;
+        const char *command, *type; // "ADD" or "DEL"; the plugin
+        const json_t *conf;
+};
+
+// ret_result: NULL when there is none to be expected.
+static int exec_plugin(const struct cni *cni, const struct plugin_call *call, json_t **ret_result, struct cx_error *err)
 {
+        const struct cni_pod *pod = call->pod;
+        const char *command = call->command, *type = call->type;
+        const json_t *conf = call->conf;
         CX_CLEANUP(cx_freep) char *path = find_plugin(cni, type);
         if (!path)
                 return cx_error_set(err, -ENOENT, "failed to find plugin \"%s\" in path [%s]", type, cni->bin_dir);
@@ -304,7 +314,7 @@ int cni_add(struct cni *cni, const struct cni_pod *pod, json_t **ret_attachment,
                 if (idle_plugin(type, pod->port_mappings))
                         continue;
                 json_auto_t *conf = plugin_conf(config, plugin, result, pod->port_mappings), *next = NULL;
-                r = exec_plugin(cni, pod, "ADD", type, conf, &next, err);
+                r = exec_plugin(cni, &(struct plugin_call){pod, "ADD", type, conf}, &next, err);
                 if (r < 0) {
                         json_auto_t *partial = json_pack("{s:O, s:O?}", "config", config, "result", result);
                         CX_ERROR ignored = CX_ERROR_INIT;
@@ -339,7 +349,7 @@ int cni_del(struct cni *cni, const struct cni_pod *pod, const json_t *attachment
                         continue;
                 json_auto_t *conf =
                         plugin_conf(config, plugin, json_object_get(attachment, "result"), pod->port_mappings);
-                r = exec_plugin(cni, pod, "DEL", type, conf, NULL, err);
+                r = exec_plugin(cni, &(struct plugin_call){pod, "DEL", type, conf}, NULL, err);
                 if (r < 0)
                         return r;
         }

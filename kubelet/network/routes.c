@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Routes by netlink, forwarding by sysctl files, masquerading by iptables.
 #include "kubelet/network/routes.h"
 
 #include "libcommon/base/alloc.h"
@@ -47,7 +48,7 @@ int network_route(const char *cidr, const char *gateway, struct cx_error *err)
         int64_t prefix = 0;
         const char *slash = strchr(cidr, '/');
         if (!slash || !cx_copy_string(network, sizeof network, cidr))
-                return cx_error_set(err, -EINVAL, "\"%s\" is no IPv4 range", cidr);
+                return cx_error_set(err, -EINVAL, "\"%s\" is not an IPv4 range", cidr);
         network[slash - cidr] = '\0';
         if (inet_pton(AF_INET, network, &destination) != 1 || cx_parse_int(slash + 1, 1, 32, &prefix) < 0 ||
             (gateway && inet_pton(AF_INET, gateway, &via) != 1))

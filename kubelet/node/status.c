@@ -6,6 +6,7 @@
 #include "kubelet/node/node.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/version.h"
 #include "libcommon/format/json.h"
 
 #include <arpa/inet.h>
@@ -67,8 +68,8 @@ static json_t *node_info(void)
         CX_CLEANUP(cx_freep) char *uuid = first_line("/sys/class/dmi/id/product_uuid");
         CX_CLEANUP(cx_freep) char *image = os_image();
         return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "architecture", registry_architecture(),
-                         "bootID", boot, "containerRuntimeVersion", "coxswain://1.35.0", "kernelVersion", u.release,
-                         "kubeProxyVersion", "", "kubeletVersion", KUBELET_VERSION, "machineID", machine,
+                         "bootID", boot, "containerRuntimeVersion", "coxswain://" CX_VERSION_NUMBER, "kernelVersion",
+                         u.release, "kubeProxyVersion", "", "kubeletVersion", KUBELET_VERSION, "machineID", machine,
                          "operatingSystem", "linux", "osImage", image, "systemUUID", *uuid ? uuid : machine);
 }
 

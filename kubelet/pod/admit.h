@@ -13,5 +13,5 @@ struct admission {
         const struct cx_strings *unsafe_sysctls; // allowed ones; a trailing "*" stands for any end
         bool is_static;
 };
-// NULL when it is taken; else the reason (constant or owned by `to`) that the pod's status gets, with its sentence in ret_message.
+// NULL when it is taken; else the reason (a constant) that the pod's status gets, with its sentence in ret_message.
 const char *admission_refusal(const struct admission *admission, struct cx_buf *ret_message);

@@ -4,7 +4,7 @@
 
 #include "kubelet/base/kubelet.h"
 
-// Patches the status of the pod that has this uid, from what `object` shows now. A pod that is gone is no error.
+// Patches the status of the pod that has this uid, from what `object` shows now. That the pod is gone is not an error.
 int pod_patch_status(const struct kubelet *kubelet, const json_t *object, const char *uid, const json_t *status,
                      struct cx_error *err) CX_CHECK;
 // Deletes "namespace/name" at once if it (still) has that uid.

@@ -2,9 +2,10 @@
 // Control groups of pods: their place among the tiers, and their limits from those of the containers.
 #include "kubelet/pod/cgroups.h"
 
-#include "kubelet/pod/model.h"
 #include "kubelet/runtime/cgroup.h"
-#include "libcommon/api/quantity.h"
+#include "kubelet/runtime/runtime.h"
+#include "libcommon/api/pod.h"
+#include "libcommon/api/resources.h"
 #include "libcommon/base/log.h"
 #include "libcommon/format/json.h"
 
@@ -14,50 +15,46 @@ static const struct {
 
 char *pod_cgroup(const struct kubelet *k, const json_t *object)
 {
-        const char *qos = pod_qos(object);
+        const char *qos = cx_pod_qos(json_object_get(object, "spec"));
         size_t t = 0;
         while (strcmp(tiers[t].qos, qos) != 0)
                 t++;
         return cx_sprintf("%s/kubepods%s/pod%s", runtime_cgroup_root(k->runtime), tiers[t].folder,
-                          cx_json_string_or(object, "metadata.uid", "none"));
+                          cx_json_string_or(object, "metadata.uid", ""));
 }
 
-static struct cgroup_limits pod_limits(const struct kubelet *k, const json_t *object)
+// Whether the pod as a whole has a limit: its own, or one of every container.
+static bool is_limited(const json_t *spec, const char *resource)
 {
-        int64_t cpu = 0, cpu_limit = 0, memory = 0;
-        bool all_cpu = true, all_memory = true;
-        size_t i;
-        json_t *container;
-        json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
-                const json_t *limits = cx_json_get(container, "resources.limits");
-                const json_t *asked = cx_json_get(container, "resources.requests.cpu");
-                int64_t limit = cx_quantity_milli_of(json_object_get(limits, "cpu"));
-                int64_t bytes = cx_quantity_value_of(json_object_get(limits, "memory"));
-                cpu += asked ? cx_quantity_milli_of(asked) : limit;
-                cpu_limit += limit;
-                memory += bytes;
-                all_cpu = all_cpu && limit > 0;
-                all_memory = all_memory && bytes > 0;
+        const json_t *own = cx_json_get(spec, "resources.limits");
+        if (cx_quantity_milli_of(json_object_get(own, resource)) > 0)
+                return true;
+        CX_POD_FOREACH(walk, spec, CX_POD_TEMPLATE)
+        {
+                const json_t *limits = cx_json_get(walk.container, "resources.limits");
+                if (cx_quantity_milli_of(json_object_get(limits, resource)) <= 0)
+                        return false;
         }
-        json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
-                const json_t *limits = cx_json_get(container, "resources.limits");
-                int64_t limit = cx_quantity_milli_of(json_object_get(limits, "cpu"));
-                int64_t bytes = cx_quantity_value_of(json_object_get(limits, "memory"));
-                all_cpu = all_cpu && limit > 0;
-                all_memory = all_memory && bytes > 0;
-                cpu_limit = is_sidecar(container) ? cpu_limit + limit : limit > cpu_limit ? limit : cpu_limit;
-                memory = is_sidecar(container) ? memory + bytes : bytes > memory ? bytes : memory;
-        }
-        return (struct cgroup_limits){.cpu_shares = cgroup_shares(cpu),
-                                      .cpu_quota_us = all_cpu && cpu_limit > 0 ? cgroup_quota(cpu_limit) : 0,
-                                      .memory = all_memory && memory > 0 ? memory : 0,
+        return true;
+}
+
+static struct cgroup_limits pod_limits(const struct kubelet *k, const json_t *spec)
+{
+        CX_RESOURCE_LIST requests = {0};
+        CX_RESOURCE_LIST limits = {0};
+        cx_pod_resources(spec, NULL, &requests);
+        cx_pod_resources(spec, &(struct cx_pod_resources_options){.limits = true}, &limits);
+        int64_t cpu = cx_resource_list_units(&limits, "cpu"), memory = cx_resource_list_units(&limits, "memory");
+        return (struct cgroup_limits){.cpu_shares = cgroup_shares(cx_resource_list_units(&requests, "cpu")),
+                                      .cpu_quota_us = cpu > 0 && is_limited(spec, "cpu") ? cgroup_quota(cpu) : 0,
+                                      .memory = is_limited(spec, "memory") ? memory : 0,
                                       .pids = k->pids_limit > 0 ? k->pids_limit : 0};
 }
 
 int pod_cgroup_make(const struct kubelet *k, const json_t *object, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *path = pod_cgroup(k, object);
-        struct cgroup_limits limits = pod_limits(k, object);
+        struct cgroup_limits limits = pod_limits(k, json_object_get(object, "spec"));
         return cgroup_apply(path, &limits, err);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// What each condition says, from container statuses; transition times stay while the value does.
 #include "kubelet/pod/conditions.h"
 
+#include "libcommon/api/pod.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -16,7 +18,7 @@ struct pod_condition {
 static void add_condition(json_t *list, const json_t *object, const json_t *last, const struct pod_condition *c)
 {
         const char *value = c->value ? "True" : "False";
-        const json_t *old = cx_json_find(cx_json_get(object, "status.conditions"), "type", c->type);
+        const json_t *old = cx_pod_condition(object, c->type);
         if (!cx_streq(cx_json_string(old, "status"), value)) // what we said last may not have come back yet
                 old = cx_json_find(json_object_get(last, "conditions"), "type", c->type);
         bool same = cx_streq(cx_json_string(old, "status"), value);
@@ -37,9 +39,8 @@ static void add_condition(json_t *list, const json_t *object, const json_t *last
 
 static bool is_sidecar(const json_t *object, const json_t *status)
 {
-        const json_t *spec =
-                cx_json_find(cx_json_get(object, "spec.initContainers"), "name", cx_json_string_or(status, "name", ""));
-        return cx_streq(cx_json_string(spec, "restartPolicy"), "Always");
+        return cx_container_is_sidecar(cx_pod_container(json_object_get(object, "spec"),
+                                                        cx_json_string_or(status, "name", ""), CX_POD_INIT, NULL));
 }
 
 static void add_name(struct cx_buf *names, const json_t *status)
@@ -80,7 +81,7 @@ static void check_gates(const json_t *object, struct cx_buf *closed)
         json_t *gate;
         json_array_foreach (cx_json_get(object, "spec.readinessGates"), i, gate) {
                 const char *type = cx_json_string_or(gate, "conditionType", "");
-                const json_t *c = cx_json_find(cx_json_get(object, "status.conditions"), "type", type);
+                const json_t *c = cx_pod_condition(object, type);
                 const char *value = cx_json_string(c, "status");
                 if (cx_streq(value, "True"))
                         continue;

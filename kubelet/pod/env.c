@@ -63,7 +63,7 @@ static void add_service(struct cx_strings *env, const json_t *service)
                 SET(CX_INT(cx_json_int(port, "port", 0)), "%s_SERVICE_PORT_%s", prefix, upper);
         }
         json_array_foreach ((json_t *)ports, i, port) {
-                const char *protocol = cx_json_string_or(port, "protocol", "TCP");
+                const char *protocol = cx_json_string_or(port, "protocol", "");
                 CX_CLEANUP(cx_freep) char *lower = cx_strdup(protocol);
                 for (char *p = lower; *p; p++)
                         *p = (char)tolower((unsigned char)*p);
@@ -85,11 +85,11 @@ static void add_services(const struct kubelet *k, const json_t *pod, struct cx_s
 {
         if (!k->services)
                 return;
-        const char *namespace = cx_json_string_or(pod, "metadata.namespace", "default");
+        const char *namespace = cx_json_string_or(pod, "metadata.namespace", "");
         CX_OBJECT *api = cx_informer_get(k->services, "default", "kubernetes");
         json_auto_t *api_json = api ? cx_object_json(api) : NULL;
         add_service(env, api_json);
-        if (!cx_json_bool(pod, "spec.enableServiceLinks", true))
+        if (!cx_json_bool(pod, "spec.enableServiceLinks", false))
                 return;
         CX_OBJECTS list = CX_OBJECTS_INIT;
         cx_informer_list(k->services, namespace, &list);

@@ -32,9 +32,15 @@ static void run(void *context)
         CX_ERROR err = CX_ERROR_INIT;
         CX_CLEANUP(sandbox_unrefp)
         struct sandbox *sandbox = runtime_sandbox(pods->kubelet->runtime, t->pod->uid);
-        int r = handler_run(pods->kubelet,
-                            cx_json_get(t->container, t->stopping ? "lifecycle.preStop" : "lifecycle.postStart"),
-                            t->container, t->running, pod_address(pods->kubelet, sandbox), t->timeout, &output, &err);
+        int r = handler_run(
+                pods->kubelet,
+                &(struct handler_call){
+                        .handler = cx_json_get(t->container, t->stopping ? "lifecycle.preStop" : "lifecycle.postStart"),
+                        .container = t->container,
+                        .running = t->running,
+                        .ip = pod_address(pods->kubelet, sandbox),
+                        .timeout = t->timeout},
+                &output, &err);
         if (r != 0)
                 tell(t, r < 0 ? cx_error_text(&err) : output.data);
         pthread_mutex_lock(&pods->lock);

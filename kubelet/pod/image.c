@@ -3,6 +3,7 @@
 #include "kubelet/pod/image.h"
 
 #include "kubelet/base/pool.h"
+#include "kubelet/image/docker_auth.h"
 #include "kubelet/image/pull.h"
 #include "kubelet/image/reference.h"
 #include "libcommon/base/time.h"
@@ -182,7 +183,7 @@ json_t *pod_image(struct pod *pod, const json_t *object, const json_t *container
 {
         const struct kubelet *k = pod->pods->kubelet;
         const char *name = cx_json_string_or(container, "name", ""), *image = cx_json_string_or(container, "image", "");
-        const char *policy = cx_json_string_or(container, "imagePullPolicy", "IfNotPresent");
+        const char *policy = cx_json_string(container, "imagePullPolicy");
         struct slot *slot = pod_slot(pod, name);
         IMAGE_REF ref = IMAGE_REF_INIT;
         CX_ERROR err = CX_ERROR_INIT;
@@ -202,13 +203,13 @@ json_t *pod_image(struct pod *pod, const json_t *object, const json_t *container
                 return ready;
         if (phase == PULL_RUNNING)
                 return NULL;
-        json_t *present = strcmp(policy, "Always") == 0 ? NULL : image_store_find(k->images, full);
+        json_t *present = cx_streq(policy, "Always") ? NULL : image_store_find(k->images, full);
         if (present) {
                 pod_event(k, object, name, "Normal", "Pulled",
                           "Container image \"%s\" already present on machine and can be accessed by the pod", image);
                 return present;
         }
-        if (strcmp(policy, "Never") == 0) {
+        if (cx_streq(policy, "Never")) {
                 CX_CLEANUP(cx_freep)
                 char *text = cx_sprintf("Container image \"%s\" is not present with pull policy of Never", image);
                 refuse(pod, object, slot, "ErrImageNeverPull", "ErrImageNeverPull", text);

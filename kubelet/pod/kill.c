@@ -6,6 +6,7 @@
 #include "kubelet/pod/cgroups.h"
 #include "kubelet/pod/hook.h"
 #include "kubelet/volume/volumes.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
@@ -37,7 +38,7 @@ bool pod_kill(struct pod *pod, const json_t *object, struct container *c, int64_
                 slot->kill.started = now;
                 slot->kill.deadline = now + grace * CX_NS_PER_S;
                 slot_begin_end(pod, slot, c->id);
-                const json_t *spec = pod_container(object, c->name, NULL);
+                const json_t *spec = cx_pod_container(json_object_get(object, "spec"), c->name, CX_POD_TEMPLATE, NULL);
                 if (grace > 0 && cx_json_get(spec, "lifecycle.preStop")) {
                         slot->kill.phase = KILL_HOOK;
                         pod_start_hook(pod, object, spec, c, true, grace * CX_NS_PER_S);

@@ -3,6 +3,7 @@
 #include "kubelet/pod/manifests.h"
 
 #include "kubelet/pod/pods.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/map.h"
 #include "libcommon/base/time.h"
@@ -46,15 +47,18 @@ static int check_names(const json_t *pod, struct cx_error *err)
 {
         const char *namespace = cx_json_string(pod, "metadata.namespace");
         if (!is_name(cx_json_string(pod, "metadata.name")) || (namespace && !is_name(namespace)))
-                return cx_error_set(err, -EINVAL, "metadata.name or metadata.namespace is no name");
-        static const char *const lists[] = {"spec.containers", "spec.initContainers", "spec.volumes"};
-        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
-                size_t i;
-                json_t *item;
-                json_array_foreach (cx_json_get(pod, lists[l]), i, item) {
-                        if (!is_name(cx_json_string(item, "name")))
-                                return cx_error_set(err, -EINVAL, "%s[%zu].name is no name", lists[l], i);
-                }
+                return cx_error_set(err, -EINVAL, "metadata.name or metadata.namespace is not a name");
+        CX_POD_FOREACH(walk, json_object_get(pod, "spec"), CX_POD_ALL)
+        {
+                if (!is_name(walk.name))
+                        return cx_error_set(err, -EINVAL, "spec.%s[%zu].name is not a name",
+                                            cx_pod_list_name(walk.list), walk.index);
+        }
+        size_t i;
+        json_t *volume;
+        json_array_foreach (cx_json_get(pod, "spec.volumes"), i, volume) {
+                if (!is_name(cx_json_string(volume, "name")))
+                        return cx_error_set(err, -EINVAL, "spec.volumes[%zu].name is not a name", i);
         }
         return 0;
 }
@@ -69,7 +73,7 @@ int manifest_parse(const char *text, size_t length, const char *source, const ch
         json_auto_t *pod = json_incref(json_array_get(documents, 0));
         const char *name = cx_json_string(pod, "metadata.name");
         if (!cx_streq(cx_json_string(pod, "kind"), "Pod") || !name || !json_is_object(json_object_get(pod, "spec")))
-                return cx_error_set(err, -EINVAL, "%s: no Pod", source);
+                return cx_error_set(err, -EINVAL, "%s: not a Pod", source);
         r = check_names(pod, err);
         if (r < 0)
                 return cx_error_wrap(err, "%s", source);

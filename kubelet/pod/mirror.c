@@ -5,6 +5,7 @@
 #include "kubelet/pod/mirror.h"
 
 #include "kubelet/pod/api.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/format/json.h"
 
 #define HASH "kubernetes.io/config.hash"
@@ -47,7 +48,7 @@ void mirror_seen(struct pods *pods, const json_t *object, bool gone)
                 mirror->uid = cx_strdup(uid);
                 mirror->hash = cx_strdup(
                         cx_str(json_string_value(json_object_get(json_object_get(metadata, "annotations"), MIRROR))));
-                mirror->deleting = json_object_get(metadata, "deletionTimestamp") != NULL;
+                mirror->deleting = cx_pod_is_terminating(object);
                 cx_map_set(&pods->mirrors, key, mirror);
         }
         pthread_mutex_unlock(&pods->lock);

@@ -2,6 +2,7 @@
 // Pods and their containers by name: references, what is remembered, and what follows from a run's state.
 #include "kubelet/pod/model.h"
 
+#include "libcommon/api/pod.h"
 #include "libcommon/format/json.h"
 
 // --- containers by name ----------------------------------------------------------------------------------------------
@@ -172,7 +173,7 @@ char *pod_log_folder(const struct kubelet *k, const json_t *object)
 {
         return cx_sprintf("%s/%s_%s_%s", k->log_root, cx_json_string_or(object, "metadata.namespace", ""),
                           cx_json_string_or(object, "metadata.name", ""),
-                          cx_json_string_or(object, "metadata.uid", "none"));
+                          cx_json_string_or(object, "metadata.uid", ""));
 }
 
 const char *pod_address(const struct kubelet *k, const struct sandbox *sandbox)
@@ -209,19 +210,13 @@ bool run_started(struct pod *pod, const struct slot *slot, const json_t *contain
                probes_result(pod->pods->probes, run->now->id, PROBE_STARTUP) == PROBE_SUCCESS;
 }
 
-bool is_sidecar(const json_t *container)
-{
-        return strcmp(cx_json_string_or(container, "restartPolicy", ""), "Always") == 0;
-}
-
 bool should_restart(const json_t *object, const json_t *container, const struct container_state *state)
 {
-        const char *policy = cx_json_string_or(object, "spec.restartPolicy", "Always");
-        bool init = cx_json_find(cx_json_get(object, "spec.initContainers"), "name",
-                                 cx_json_string_or(container, "name", "")) != NULL;
-        if (is_sidecar(container))
+        const json_t *spec = json_object_get(object, "spec");
+        const char *policy = cx_json_string(spec, "restartPolicy");
+        if (cx_container_is_sidecar(container))
                 return true;
-        if (init)
-                return state->exit_code != 0 && strcmp(policy, "Never") != 0;
-        return strcmp(policy, "Always") == 0 || (strcmp(policy, "OnFailure") == 0 && state->exit_code != 0);
+        if (cx_pod_container(spec, cx_json_string_or(container, "name", ""), CX_POD_INIT, NULL))
+                return state->exit_code != 0 && !cx_streq(policy, "Never");
+        return cx_streq(policy, "Always") || (cx_streq(policy, "OnFailure") && state->exit_code != 0);
 }

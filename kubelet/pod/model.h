@@ -121,6 +121,5 @@ struct pod_run {
 struct pod_run run_of(const struct pod *pod, const struct containers *list, const char *name);
 // Whether it runs, its postStart hook has ended and its startup probe has succeeded.
 bool run_started(struct pod *pod, const struct slot *slot, const json_t *container, const struct pod_run *run);
-bool is_sidecar(const json_t *container);
 // Whether a run that has ended is to be started again under the pod's policy.
 bool should_restart(const json_t *object, const json_t *container, const struct container_state *state);

@@ -6,6 +6,7 @@
 #include "kubelet/pod/api.h"
 #include "kubelet/pod/mirror.h"
 #include "kubelet/pod/status.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
@@ -15,9 +16,9 @@
 static bool overruled(const json_t *object, const json_t *status)
 {
         size_t i;
-        const json_t *condition, *shown = cx_json_get(object, "status.conditions");
+        const json_t *condition;
         json_array_foreach (json_object_get(status, "conditions"), i, condition) {
-                const json_t *other = cx_json_find(shown, "type", cx_json_string_or(condition, "type", ""));
+                const json_t *other = cx_pod_condition(object, cx_json_string_or(condition, "type", ""));
                 if (other && !cx_streq(cx_json_string(other, "status"), cx_json_string(condition, "status")))
                         return true;
         }
@@ -72,7 +73,7 @@ int pod_write_status(void *context, const char *uid, int64_t *retry_after CX_UNU
                 pthread_mutex_unlock(&pods->lock);
                 return cx_error_wrap(err, "cannot report the status of pod %s", pod->key);
         }
-        if (torn_down && cx_json_get(object, "metadata.deletionTimestamp"))
+        if (torn_down && cx_pod_is_terminating(object))
                 return pod_delete_object(pods->kubelet, pod->key, uid, err);
         return 0;
 }

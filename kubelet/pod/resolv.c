@@ -72,13 +72,13 @@ static void merge_config(const json_t *config, struct resolv_lists *to)
 char *pod_resolv_conf(const struct kubelet *k, const json_t *object)
 {
         struct resolv_lists own = {0}, host = {0};
-        const char *policy = cx_json_string_or(object, "spec.dnsPolicy", "ClusterFirst");
+        const char *policy = cx_json_string(object, "spec.dnsPolicy");
         bool host_network = cx_json_bool(object, "spec.hostNetwork", false);
-        bool cluster = strcmp(policy, "ClusterFirstWithHostNet") == 0 ||
-                       (strcmp(policy, "ClusterFirst") == 0 && !host_network);
+        bool cluster =
+                cx_streq(policy, "ClusterFirstWithHostNet") || (cx_streq(policy, "ClusterFirst") && !host_network);
         read_host(k->resolv_conf, &host);
         if (cluster && k->cluster_dns.count) {
-                const char *namespace = cx_json_string_or(object, "metadata.namespace", "default");
+                const char *namespace = cx_json_string_or(object, "metadata.namespace", "");
                 for (size_t i = 0; i < k->cluster_dns.count; i++)
                         add_unique(&own.servers, k->cluster_dns.items[i], MAX_NAMESERVERS);
                 for (int i = 0; i < 3; i++) {
@@ -91,7 +91,7 @@ char *pod_resolv_conf(const struct kubelet *k, const json_t *object)
                 for (size_t i = 0; i < host.searches.count; i++)
                         add_unique(&own.searches, host.searches.items[i], MAX_SEARCHES);
                 cx_strings_add(&own.options, "ndots:5");
-        } else if (strcmp(policy, "None") != 0) {
+        } else if (!cx_streq(policy, "None")) {
                 own = host;
                 host = (struct resolv_lists){0};
         }

@@ -2,7 +2,9 @@
 // Starting one run of a container: image, environment, mounts, runtime, postStart hook; and the crash back-off before it.
 #include "kubelet/pod/start.h"
 
+#include "kubelet/base/expand.h"
 #include "kubelet/pod/cgroups.h"
+#include "kubelet/pod/definition.h"
 #include "kubelet/pod/env.h"
 #include "kubelet/pod/hook.h"
 #include "kubelet/pod/image.h"
@@ -96,43 +98,57 @@ static void prune(struct pod *pod, const char *name)
         }
 }
 
-static int run_container(struct pod *pod, const json_t *object, const json_t *container, const json_t *image,
-                         struct sandbox *sandbox, int attempt, struct container **ret_container, struct cx_error *err)
+// One run that is about to start.
+struct start {
+        struct pod *pod;
+        const json_t *object, *container, *image;
+        const struct sandbox *sandbox;
+        int attempt;
+};
+
+// The variables that the pod sets (`ret_own`, by which arguments and paths are expanded), and those with the image's.
+static int make_env(const struct start *s, struct cx_strings *ret_own, struct cx_strings *ret_all, struct cx_error *err)
 {
-        const struct kubelet *k = pod->pods->kubelet;
+        const struct kubelet *k = s->pod->pods->kubelet;
+        json_auto_t *full = object_with_ips(s->object, k, s->sandbox);
+        int r = env_build(k, s->pod->pods->refs, full, s->container, ret_own, err);
+        if (r < 0)
+                return r == -ENOENT || r == -EHOSTUNREACH ? -EINVAL : r;
+        env_merge_image(json_object_get(s->image, "config"), ret_own, ret_all);
+        if (s->sandbox->host_network || expand_lookup(ret_all, "HOSTNAME", strlen("HOSTNAME")))
+                return 0;
+        const char *name = cx_json_string_or(s->object, "metadata.name", "");
+        CX_CLEANUP(cx_freep)
+        char *pair = cx_sprintf("HOSTNAME=%s", cx_json_string_or(s->object, "spec.hostname", name));
+        cx_strings_add(ret_all, pair);
+        return 0;
+}
+
+static int run_container(const struct start *s, struct container **ret_container, struct cx_error *err)
+{
+        const struct kubelet *k = s->pod->pods->kubelet;
         CX_STRINGS own = CX_STRINGS_INIT;
         CX_STRINGS env = CX_STRINGS_INIT;
         CX_STRINGS args = CX_STRINGS_INIT;
-        json_auto_t *full = object_with_ips(object, k, sandbox);
-        int r = env_build(k, pod->pods->refs, full, container, &own, err);
+        int r = make_env(s, &own, &env, err);
         if (r < 0)
-                return r == -ENOENT || r == -EHOSTUNREACH ? -EINVAL : r;
-        env_merge_image(json_object_get(image, "config"), &own, &env);
-        if (!sandbox->host_network) {
-                const char *hostname =
-                        cx_json_string_or(object, "spec.hostname", cx_json_string_or(object, "metadata.name", ""));
-                CX_CLEANUP(cx_freep) char *pair = cx_sprintf("HOSTNAME=%s", hostname);
-                bool has = false;
-                for (size_t i = 0; i < env.count; i++)
-                        has = has || cx_has_prefix(env.items[i], "HOSTNAME=");
-                if (!has)
-                        cx_strings_add(&env, pair);
-        }
-        args_build(container, json_object_get(image, "config"), &own, &args);
+                return r;
+        args_build(s->container, json_object_get(s->image, "config"), &own, &args);
         VOLUME_MOUNTS mounts = {0};
-        r = volume_mounts_make(pod->pods->volumes, object, container, &own, &mounts, err);
+        r = volume_mounts_make(s->pod->pods->volumes, s->object, s->container, &own, &mounts, err);
         if (r < 0)
                 return -EINVAL;
-        CX_CLEANUP(cx_freep) char *cgroup = pod_cgroup(k, object);
-        CX_CLEANUP(cx_freep) char *folder = pod_log_folder(k, object);
-        const char *name = cx_json_string_or(container, "name", "");
-        CX_CLEANUP(cx_freep) char *log = cx_sprintf("%s/%s/%d.log", folder, name, attempt);
-        struct container_config config = {.pod = object,
-                                          .container = container,
-                                          .image = image,
-                                          .sandbox = sandbox,
-                                          .attempt = attempt,
-                                          .hash = cx_json_string_or(container, "image", ""),
+        CX_CLEANUP(cx_freep) char *cgroup = pod_cgroup(k, s->object);
+        CX_CLEANUP(cx_freep) char *folder = pod_log_folder(k, s->object);
+        const char *name = cx_json_string_or(s->container, "name", "");
+        CX_CLEANUP(cx_freep) char *log = cx_sprintf("%s/%s/%d.log", folder, name, s->attempt);
+        CX_CLEANUP(cx_freep) char *hash = definition_hash(s->container);
+        struct container_config config = {.pod = s->object,
+                                          .container = s->container,
+                                          .image = s->image,
+                                          .sandbox = s->sandbox,
+                                          .attempt = s->attempt,
+                                          .definition = {hash, cx_json_int(s->object, "metadata.generation", 0)},
                                           .log_path = log,
                                           .pod_cgroup = cgroup,
                                           .args = &args,
@@ -159,7 +175,7 @@ void pod_start_container(struct pod *pod, const json_t *object, const json_t *co
                 raise_delay(slot);
         CX_CLEANUP(container_unrefp) struct container *made = NULL;
         CX_ERROR err = CX_ERROR_INIT;
-        int r = run_container(pod, object, container, image, sandbox, attempt, &made, &err);
+        int r = run_container(&(struct start){pod, object, container, image, sandbox, attempt}, &made, &err);
         if (r == -EINVAL) {
                 config_error(pod, object, slot, &err);
                 return;

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// sync_pod: straight-line code that looks at what a pod should be and what is there, and does what is missing. It runs again
+// pod_sync: straight-line code that looks at what a pod should be and what is there, and does what is missing. It runs again
 // after every event about the pod, so it never waits for anything but short calls.
 #include "kubelet/pod/sync.h"
 
 #include "kubelet/pod/admit.h"
 #include "kubelet/pod/cgroups.h"
+#include "kubelet/pod/definition.h"
 #include "kubelet/pod/kill.h"
 #include "kubelet/pod/publish.h"
 #include "kubelet/pod/resolv.h"
 #include "kubelet/pod/start.h"
 #include "kubelet/volume/volumes.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -93,7 +95,7 @@ static void kill_for(struct pod *pod, const json_t *object, const json_t *contai
 {
         struct slot *slot = pod_slot(pod, run->now->name);
         slot->rerun = true;
-        int64_t grace = cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
+        int64_t grace = cx_json_int(object, "spec.terminationGracePeriodSeconds", 0);
         const json_t *own =
                 probe ? json_object_get(json_object_get(container, probe), "terminationGracePeriodSeconds") : NULL;
         if (json_is_integer(own))
@@ -118,7 +120,7 @@ static void watch_running(struct pod *pod, const json_t *object, const json_t *c
                 hook = HOOK_DONE;
                 slot_set_run(pod, slot, run->now->id, hook);
         }
-        if (strcmp(run->now->hash, cx_json_string_or(container, "image", "")) != 0)
+        if (definition_changed(pod->pods->kubelet, object, container, run->now))
                 why = cx_sprintf("Container %s definition changed, will be restarted", name);
         else if (hook == HOOK_FAILED)
                 why = cx_strdup("FailedPostStartHook");
@@ -162,7 +164,7 @@ static bool sync_init(struct pod *pod, const json_t *object, struct sandbox *san
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 const char *name = cx_json_string_or(container, "name", "");
                 struct pod_run run = run_of(pod, list, name);
-                bool sidecar = is_sidecar(container);
+                bool sidecar = cx_container_is_sidecar(container);
                 if (!sidecar && (mains_began || (run.now && run.state.status == CONTAINER_EXITED &&
                                                  run.state.exit_code == 0 && !pod_slot(pod, name)->rerun)))
                         continue;
@@ -183,7 +185,7 @@ static bool sync_init(struct pod *pod, const json_t *object, struct sandbox *san
 static bool mains_began(const json_t *object, const struct containers *list)
 {
         for (size_t i = 0; i < list->count; i++)
-                if (cx_json_find(cx_json_get(object, "spec.containers"), "name", list->items[i]->name))
+                if (cx_pod_container(json_object_get(object, "spec"), list->items[i]->name, CX_POD_MAIN, NULL))
                         return true;
         return false;
 }
@@ -205,7 +207,7 @@ static bool finished(struct pod *pod, const json_t *object, const struct contain
                 return true;
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
                 struct pod_run run = run_of(pod, list, cx_json_string_or(container, "name", ""));
-                if (!is_sidecar(container) && run.now && run.state.status == CONTAINER_EXITED &&
+                if (!cx_container_is_sidecar(container) && run.now && run.state.status == CONTAINER_EXITED &&
                     run.state.exit_code != 0 && !should_restart(object, container, &run.state) &&
                     !mains_began(object, list))
                         return true;
@@ -246,7 +248,7 @@ static int end_pod(struct pod *pod, const json_t *object, int64_t grace, struct 
 
 static int64_t grace_of(const json_t *object)
 {
-        int64_t spec = cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
+        int64_t spec = cx_json_int(object, "spec.terminationGracePeriodSeconds", 0);
         return cx_json_int(object, "metadata.deletionGracePeriodSeconds", spec);
 }
 
@@ -296,7 +298,8 @@ static int sync_active(struct pod *pod, const json_t *object, struct cx_error *e
         CONTAINERS fresh = {0};
         runtime_containers(k->runtime, pod->uid, &fresh);
         for (size_t i = 0; i < fresh.count; i++) {
-                const json_t *container = pod_container(object, fresh.items[i]->name, NULL);
+                const json_t *container =
+                        cx_pod_container(json_object_get(object, "spec"), fresh.items[i]->name, CX_POD_TEMPLATE, NULL);
                 struct pod_run run = run_of(pod, &fresh, fresh.items[i]->name);
                 struct slot *slot = pod_slot(pod, fresh.items[i]->name);
                 if (container && run.now == fresh.items[i] && run.state.status == CONTAINER_RUNNING &&
@@ -372,10 +375,7 @@ int pod_sync(struct pod *pod, const json_t *object, struct cx_error *err)
         pthread_mutex_lock(&pod->pods->lock);
         bool gone = pod->gone;
         pthread_mutex_unlock(&pod->pods->lock);
-        if (gone || cx_json_get(object, "metadata.deletionTimestamp"))
-                return end_pod(pod, object, grace_of(object), err);
-        const char *phase = cx_json_string_or(object, "status.phase", "");
-        if (pod->failed_reason || strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0)
+        if (gone || cx_pod_is_terminating(object) || pod->failed_reason || cx_pod_is_terminal(object))
                 return end_pod(pod, object, grace_of(object), err);
         if (!admit(pod, object))
                 return end_pod(pod, object, 0, err);

@@ -6,6 +6,7 @@
 #include "kubelet/probe/grpc_probe.h"
 #include "kubelet/runtime/runtime.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/version.h"
 #include "libcommon/format/json.h"
 #include "libcommon/net/http_client.h"
 
@@ -79,7 +80,7 @@ static bool clean_header(const char *text)
 
 static void http_request(const json_t *get, const char *host, int port, struct cx_buf *to)
 {
-        const char *path = cx_json_string_or(get, "path", "/");
+        const char *path = cx_json_string_or(get, "path", "");
         bool has_host = false, has_agent = false, has_accept = false;
         cx_buf_printf(to, "GET %s%s HTTP/1.1\r\n", *path == '/' ? "" : "/", path);
         size_t i;
@@ -97,7 +98,7 @@ static void http_request(const json_t *get, const char *host, int port, struct c
         if (!has_host)
                 cx_buf_printf(to, strchr(host, ':') ? "Host: [%s]:%d\r\n" : "Host: %s:%d\r\n", host, port);
         if (!has_agent)
-                cx_buf_add(to, "User-Agent: kube-probe/1.35\r\n");
+                cx_buf_add(to, "User-Agent: kube-probe/" CX_VERSION_SERIES "\r\n");
         if (!has_accept)
                 cx_buf_add(to, "Accept: */*\r\n");
         cx_buf_add(to, "Connection: close\r\n\r\n");
@@ -134,7 +135,7 @@ static int plain_http(const json_t *get, const char *host, int port, int64_t dea
                 if (n > 0)
                         cx_buf_append(answer, block, (size_t)n);
         }
-        // A status line is all that is needed: a body that never ends is no failure.
+        // A status line is all that is needed: a body that never ends is not a failure.
         return strncmp(answer->data, "HTTP/", 5) == 0 ? 0 : r < 0 ? r : -EPROTO;
 }
 
@@ -186,13 +187,13 @@ static int get_plain(const json_t *get, const char *host, int port, int64_t dead
 static int run_http(const json_t *get, const json_t *container, const char *ip, int64_t timeout,
                     struct cx_buf *ret_output)
 {
-        const char *host = cx_json_string_or(get, "host", ip), *scheme = cx_json_string_or(get, "scheme", "HTTP");
+        const char *host = cx_json_string_or(get, "host", ip), *scheme = cx_json_string_or(get, "scheme", "");
         int port = port_of(json_object_get(get, "port"), container);
         if (!port || !*host) {
                 cx_buf_add(ret_output, "no such port");
                 return 1;
         }
-        const char *path = cx_json_string_or(get, "path", "/");
+        const char *path = cx_json_string_or(get, "path", "");
         CX_CLEANUP(cx_freep)
         char *url = cx_sprintf(strchr(host, ':') ? "%s://[%s]:%d%s%s" : "%s://%s:%d%s%s",
                                strcasecmp(scheme, "HTTPS") == 0 ? "https" : "http", host, port, *path == '/' ? "" : "/",
@@ -206,9 +207,9 @@ static int run_http(const json_t *get, const json_t *container, const char *ip, 
                 CX_CLEANUP(cx_http_client_freep) struct cx_http_client *client = NULL;
                 CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
                 CX_ERROR err = CX_ERROR_INIT;
-                r = cx_http_client_new(
-                        &(struct cx_http_client_options){.insecure = true, .user_agent = "kube-probe/1.35"}, &client,
-                        &err);
+                r = cx_http_client_new(&(struct cx_http_client_options){.insecure = true,
+                                                                        .user_agent = "kube-probe/" CX_VERSION_SERIES},
+                                       &client, &err);
                 if (r == 0)
                         r = cx_http_do(client,
                                        &(struct cx_http_call){
@@ -267,7 +268,8 @@ static int run_exec(const struct kubelet *k, const json_t *exec, const struct co
                 argv[i] = cx_str(json_string_value(json_array_get(command, i)));
         int status = 0;
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = container_exec(k->runtime, running, argv, timeout, ret_output, &status, &failure);
+        int r = container_exec(k->runtime, running, &(struct exec_options){.argv = argv, .timeout = timeout},
+                               ret_output, &status, &failure);
         if (r == -ETIMEDOUT) {
                 char text[CX_TIME_TEXT];
                 cx_duration_format(timeout, text);
@@ -278,24 +280,23 @@ static int run_exec(const struct kubelet *k, const json_t *exec, const struct co
         return r < 0 ? cx_error_move(err, &failure) : status != 0;
 }
 
-int handler_run(const struct kubelet *k, const json_t *handler, const json_t *container,
-                const struct container *running, const char *ip, int64_t timeout, struct cx_buf *ret_output,
+int handler_run(const struct kubelet *k, const struct handler_call *call, struct cx_buf *ret_output,
                 struct cx_error *err)
 {
         const json_t *part;
-        if ((part = json_object_get(handler, "exec")))
-                return run_exec(k, part, running, timeout, ret_output, err);
-        if ((part = json_object_get(handler, "httpGet")))
-                return run_http(part, container, ip, timeout, ret_output);
-        if ((part = json_object_get(handler, "tcpSocket")))
-                return run_tcp(part, container, ip, timeout, ret_output);
-        if ((part = json_object_get(handler, "grpc"))) {
-                int port = port_of(json_object_get(part, "port"), container);
-                return grpc_probe(ip, port, cx_json_string(part, "service"), timeout, ret_output);
+        if ((part = json_object_get(call->handler, "exec")))
+                return run_exec(k, part, call->running, call->timeout, ret_output, err);
+        if ((part = json_object_get(call->handler, "httpGet")))
+                return run_http(part, call->container, call->ip, call->timeout, ret_output);
+        if ((part = json_object_get(call->handler, "tcpSocket")))
+                return run_tcp(part, call->container, call->ip, call->timeout, ret_output);
+        if ((part = json_object_get(call->handler, "grpc"))) {
+                int port = port_of(json_object_get(part, "port"), call->container);
+                return grpc_probe(call->ip, port, cx_json_string(part, "service"), call->timeout, ret_output);
         }
-        if ((part = json_object_get(handler, "sleep"))) {
+        if ((part = json_object_get(call->handler, "sleep"))) {
                 int64_t seconds = cx_json_int(part, "seconds", 0);
-                int64_t limit = timeout / CX_NS_PER_S;
+                int64_t limit = call->timeout / CX_NS_PER_S;
                 struct timespec t = {.tv_sec = seconds < limit ? seconds : limit};
                 while (nanosleep(&t, &t) < 0 && errno == EINTR)
                         ;

@@ -6,8 +6,13 @@
 
 struct container;
 
-// Runs a handler ({"exec"|"httpGet"|"tcpSocket"|"grpc"|"sleep"}) once: 0 when it succeeded, 1 when it failed (ret_output says
-// why), negative when it could not be tried.
-int handler_run(const struct kubelet *kubelet, const json_t *handler, const json_t *container,
-                const struct container *running, const char *ip, int64_t timeout, struct cx_buf *ret_output,
+struct handler_call {
+        const json_t *handler;   // {"exec"|"httpGet"|"tcpSocket"|"grpc"|"sleep"}
+        const json_t *container; // whose ports may be named
+        const struct container *running;
+        const char *ip;  // where it listens
+        int64_t timeout; // ns
+};
+// Runs a handler once: 0 when it succeeded, 1 when it failed (ret_output says why), negative when it could not be tried.
+int handler_run(const struct kubelet *kubelet, const struct handler_call *call, struct cx_buf *ret_output,
                 struct cx_error *err) CX_CHECK;

@@ -96,7 +96,13 @@ static void run_probe(void *context)
         struct probes *probes = p->probes;
         CX_BUF output = CX_BUF_INIT_MAX(BUFSIZ + 4096);
         CX_ERROR err = CX_ERROR_INIT;
-        int r = handler_run(probes->kubelet, p->spec, p->container, p->running, p->ip, p->timeout, &output, &err);
+        int r = handler_run(probes->kubelet,
+                            &(struct handler_call){.handler = p->spec,
+                                                   .container = p->container,
+                                                   .running = p->running,
+                                                   .ip = p->ip,
+                                                   .timeout = p->timeout},
+                            &output, &err);
         struct container_state state;
         container_state(probes->kubelet->runtime, p->running, &state);
         pthread_mutex_lock(&probes->lock);
@@ -244,10 +250,10 @@ void probes_sync(struct probes *probes, const json_t *pod, const json_t *contain
                 p->spec = spec;
                 p->running = container_ref(running);
                 p->ip = cx_strdup(ip);
-                p->period = cx_json_int(spec, "periodSeconds", 10) * CX_NS_PER_S;
-                p->timeout = cx_json_int(spec, "timeoutSeconds", 1) * CX_NS_PER_S;
-                p->success_threshold = (int)cx_json_int(spec, "successThreshold", 1);
-                p->failure_threshold = (int)cx_json_int(spec, "failureThreshold", 3);
+                p->period = cx_json_int(spec, "periodSeconds", 0) * CX_NS_PER_S;
+                p->timeout = cx_json_int(spec, "timeoutSeconds", 0) * CX_NS_PER_S;
+                p->success_threshold = (int)cx_json_int(spec, "successThreshold", 0);
+                p->failure_threshold = (int)cx_json_int(spec, "failureThreshold", 0);
                 p->first = true;
                 p->early = kind == PROBE_READINESS ? 25 * CX_NS_PER_MS : 0;
                 int64_t age = (cx_time_now() - started) * 1000;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Control groups as folders: one for each v1 hierarchy that is there, or a single one of v2.
 #include "kubelet/runtime/cgroup.h"
 
 #include "libcommon/base/buf.h"
@@ -218,7 +219,7 @@ static int remove_each(void *context CX_UNUSED, const char *folder)
 int cgroup_remove(const char *path, struct cx_error *err)
 {
         if (path[0] != '/' || !path[1])
-                return cx_error_set(err, -EINVAL, "\"%s\" is no control group to remove", path);
+                return cx_error_set(err, -EINVAL, "\"%s\" is not a control group to remove", path);
         int r = in_hierarchies(path, remove_each, NULL);
         return r < 0 ? cx_error_set(err, r, "cannot remove control group %s: %s", path, strerror(-r)) : 0;
 }

@@ -35,7 +35,7 @@ void container_unref(struct container *c)
         if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
                 return;
         char *owned[] = {c->id,       c->folder, c->data,        c->sandbox_id, c->pod_uid,   c->pod_namespace,
-                         c->pod_name, c->name,   c->image,       c->image_id,   c->image_ref, c->hash,
+                         c->pod_name, c->name,   c->image,       c->image_id,   c->image_ref, c->definition.hash,
                          c->log_path, c->cgroup, c->message_path};
         for (size_t i = 0; i < CX_ARRAY_SIZE(owned); i++)
                 free(owned[i]);
@@ -59,20 +59,46 @@ void container_state(struct runtime *rt, const struct container *c, struct conta
         pthread_mutex_unlock(&rt->lock);
 }
 
+void container_definition(struct runtime *rt, const struct container *c, struct container_definition *ret_definition)
+{
+        pthread_mutex_lock(&rt->lock);
+        *ret_definition = (struct container_definition){cx_strdup(c->definition.hash), c->definition.generation};
+        pthread_mutex_unlock(&rt->lock);
+}
+
+int container_define(struct runtime *rt, struct container *c, const struct container_definition *definition,
+                     struct cx_error *err)
+{
+        pthread_mutex_lock(&rt->lock);
+        free(c->definition.hash);
+        c->definition = (struct container_definition){cx_strdup(definition->hash), definition->generation};
+        pthread_mutex_unlock(&rt->lock);
+        return container_save(rt, c, true, err);
+}
+
+void container_definition_release(struct container_definition *definition)
+{
+        free(definition->hash);
+        *definition = (struct container_definition){0};
+}
+
 // --- records ---------------------------------------------------------------------------------------------------------
 
 int container_save(struct runtime *rt, const struct container *c, bool durable, struct cx_error *err)
 {
         struct container_state s;
         container_state(rt, c, &s);
+        CX_CLEANUP(container_definition_release) struct container_definition definition = {0};
+        container_definition(rt, c, &definition);
         json_auto_t *record = json_pack(
                 "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:b, s:b, s:I}", "id",
                 c->id, "sandbox", c->sandbox_id, "podUID", c->pod_uid, "namespace", c->pod_namespace, "pod",
                 c->pod_name, "name", c->name, "image", c->image, "imageID", c->image_id, "imageRef", c->image_ref,
-                "hash", c->hash, "log", c->log_path, "cgroup", c->cgroup, "attempt", c->attempt, "stopSignal",
+                "hash", definition.hash, "log", c->log_path, "cgroup", c->cgroup, "attempt", c->attempt, "stopSignal",
                 c->stop_signal, "tty", c->tty, "stdin", c->stdin, "stdinOnce", c->stdin_once, "ownPidNs", c->own_pid_ns,
                 "created", (json_int_t)c->created);
         json_object_set_new(record, "messagePath", json_string(c->message_path));
+        json_object_set_new(record, "generation", json_integer(definition.generation));
         json_t *resources = container_resources(rt, c);
         if (resources)
                 json_object_set_new(record, "resources", resources);
@@ -112,10 +138,11 @@ struct container *container_load(struct runtime *rt, const char *id)
                 const char *key;
         } const texts[] = {{&c->sandbox_id, "sandbox"}, {&c->pod_uid, "podUID"},     {&c->pod_namespace, "namespace"},
                            {&c->pod_name, "pod"},       {&c->name, "name"},          {&c->image, "image"},
-                           {&c->image_id, "imageID"},   {&c->image_ref, "imageRef"}, {&c->hash, "hash"},
+                           {&c->image_id, "imageID"},   {&c->image_ref, "imageRef"}, {&c->definition.hash, "hash"},
                            {&c->log_path, "log"},       {&c->cgroup, "cgroup"},      {&c->message_path, "messagePath"}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(texts); i++)
                 *texts[i].to = cx_strdup(cx_json_string_or(r, texts[i].key, ""));
+        c->definition.generation = cx_json_int(r, "generation", DEFINITION_IS_IMAGE);
         c->attempt = (int)cx_json_int(r, "attempt", 0);
         c->stop_signal = (int)cx_json_int(r, "stopSignal", SIGTERM);
         c->tty = cx_json_bool(r, "tty", false);
@@ -440,7 +467,8 @@ static struct container *new_container(struct runtime *rt, const struct containe
         c->image_id = cx_strdup(cx_json_string_or(config->image, "id", ""));
         const char *by_digest = json_string_value(json_array_get(json_object_get(config->image, "repoDigests"), 0));
         c->image_ref = cx_strdup(by_digest ? by_digest : c->image_id);
-        c->hash = cx_strdup(config->hash);
+        c->definition.hash = cx_strdup(config->definition.hash);
+        c->definition.generation = config->definition.generation;
         c->log_path = cx_strdup(config->log_path);
         c->cgroup = cx_sprintf("%s/%s", config->pod_cgroup, id);
         c->message_path = cx_sprintf("%s/termination-log", c->data);
@@ -528,7 +556,11 @@ static int prepare(struct runtime *rt, struct container *c, const struct contain
         if (r == 0)
                 r = container_save(rt, c, true, err);
         if (r == 0)
-                r = image_store_mount(rt->images, config->image, upper, work, rootfs, mounts_token(config), err);
+                r = image_store_mount(
+                        rt->images, config->image,
+                        &(struct image_mount){
+                                .upper = upper, .work = work, .target = rootfs, .token = mounts_token(config)},
+                        err);
         return r == 0 ? write_config(rt, c, config, rootfs, err) : r;
 }
 

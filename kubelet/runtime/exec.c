@@ -11,27 +11,25 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-static void exec_argv(const struct runtime *rt, const struct container *c, const char *pid_file, bool tty,
-                      const char *const *argv, const char **to, size_t max)
+#define EXEC_OUTPUT_MAX 16384
+
+// runc's arguments and the command's; a new array.
+static const char **exec_argv(const struct runtime *rt, const struct container *c, const char *pid_file,
+                              const struct exec_options *o)
 {
-        size_t n = 0;
         const char *const head[] = {rt->runc, "--root", rt->runc_root, "exec", "--pid-file", pid_file};
+        size_t count = 0, n = 0;
+        while (o->argv[count])
+                count++;
+        const char **to = cx_alloc_array(CX_ARRAY_SIZE(head) + count + 3, sizeof *to);
         for (size_t i = 0; i < CX_ARRAY_SIZE(head); i++)
                 to[n++] = head[i];
-        if (tty)
+        if (o->tty)
                 to[n++] = "-t";
         to[n++] = c->id;
-        while (*argv && n + 1 < max)
-                to[n++] = *argv++;
-        to[n] = NULL;
-}
-
-static size_t count_args(const char *const *argv)
-{
-        size_t n = 0;
-        while (argv[n])
-                n++;
-        return n;
+        for (size_t i = 0; i < count; i++)
+                to[n++] = o->argv[i];
+        return to;
 }
 
 static char *pid_file_name(const struct container *c)
@@ -41,18 +39,15 @@ static char *pid_file_name(const struct container *c)
         return cx_sprintf("%s/exec-%.12s.pid", c->folder, id);
 }
 
-int container_exec(struct runtime *rt, const struct container *c, const char *const *argv, int64_t timeout,
+int container_exec(struct runtime *rt, const struct container *c, const struct exec_options *o,
                    struct cx_buf *ret_output, int *ret_status, struct cx_error *err)
 {
-        size_t max = count_args(argv) + 12;
-        CX_CLEANUP(cx_freep) const char **full = cx_alloc_array(max, sizeof *full);
         CX_CLEANUP(cx_freep) char *pid_file = pid_file_name(c);
-        exec_argv(rt, c, pid_file, false, argv, full, max);
+        CX_CLEANUP(cx_freep) const char **full = exec_argv(rt, c, pid_file, o);
         CX_BUF complaint = CX_BUF_INIT;
-        size_t cap = ret_output ? ret_output->max : 16384;
-        int r = cx_run(
-                &(struct cx_run_options){.argv = full, .timeout = timeout, .max_output = cap < 16384 ? cap : 16384},
-                ret_output, &complaint, ret_status, err);
+        size_t cap = ret_output->max < EXEC_OUTPUT_MAX ? ret_output->max : EXEC_OUTPUT_MAX;
+        int r = cx_run(&(struct cx_run_options){.argv = full, .timeout = o->timeout, .max_output = cap}, ret_output,
+                       &complaint, ret_status, err);
         if (r == -ETIMEDOUT) { // runc was killed; the command itself lives in the container
                 CX_BUF text = CX_BUF_INIT_MAX(32);
                 int64_t pid;
@@ -60,8 +55,7 @@ int container_exec(struct runtime *rt, const struct container *c, const char *co
                         kill((pid_t)pid, SIGKILL);
         }
         (void)unlink(pid_file);
-        if (ret_output)
-                cx_buf_append(ret_output, complaint.data, complaint.length);
+        cx_buf_append(ret_output, complaint.data, complaint.length);
         return r;
 }
 
@@ -104,13 +98,11 @@ static int spawn_pipes(const char *const *argv, bool use_stdin, int ret_fds[3], 
         return r;
 }
 
-int container_exec_start(struct runtime *rt, const struct container *c, const char *const *argv, bool tty,
-                         bool use_stdin, int ret_fds[3], pid_t *ret_pid, struct cx_error *err)
+int container_exec_start(struct runtime *rt, const struct container *c, const struct exec_options *o, int ret_fds[3],
+                         pid_t *ret_pid, struct cx_error *err)
 {
-        size_t max = count_args(argv) + 12;
-        CX_CLEANUP(cx_freep) const char **full = cx_alloc_array(max, sizeof *full);
         CX_CLEANUP(cx_freep) char *pid_file = pid_file_name(c);
-        exec_argv(rt, c, pid_file, tty, argv, full, max);
-        int r = tty ? spawn_tty(full, ret_fds, ret_pid) : spawn_pipes(full, use_stdin, ret_fds, ret_pid);
+        CX_CLEANUP(cx_freep) const char **full = exec_argv(rt, c, pid_file, o);
+        int r = o->tty ? spawn_tty(full, ret_fds, ret_pid) : spawn_pipes(full, o->use_stdin, ret_fds, ret_pid);
         return r < 0 ? cx_error_set(err, r, "cannot run %s: %s", rt->runc, strerror(-r)) : 0;
 }

@@ -9,7 +9,6 @@
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -34,13 +33,9 @@ static void each_entry(struct runtime *rt, const char *root, const char *folder,
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", root, folder);
         CX_STRINGS names = CX_STRINGS_INIT; // first all, since `each` may remove some
-        DIR *dir = opendir(path);
-        struct dirent *entry;
-        while (dir && (entry = readdir(dir)))
-                if (entry->d_name[0] != '.')
-                        cx_strings_add(&names, entry->d_name);
-        if (dir)
-                closedir(dir);
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_list_folder(path, &names, &err) < 0)
+                cx_err(&err, "Some of what was here before stays unknown");
         for (size_t i = 0; i < names.count; i++)
                 each(rt, names.items[i]);
 }

@@ -97,24 +97,32 @@ struct container_state { // guarded by the runtime's lock
         uint64_t pid_start;
         char reason[64], message[1024]; // when set by us (StartError, …)
 };
+// What a container was made from.
+struct container_definition {
+        char *hash;
+        int64_t generation; // of the pod; or:
+};
+#define DEFINITION_IS_IMAGE (-1) // the record is of an earlier kubelet, and the hash the image's name
 struct container {
         unsigned refs;
         char *id, *folder, *data; // folder: in state/; data: on disk
         char *sandbox_id, *pod_uid, *pod_namespace, *pod_name, *name;
         char *image, *image_id, *image_ref; // as the pod says it; config digest; repo digest
-        char *hash, *log_path, *cgroup, *message_path;
+        char *log_path, *cgroup, *message_path;
         int attempt, stop_signal;
         bool tty, stdin, stdin_once, own_pid_ns;
         int64_t created;   // µs
         json_t *user;      // {"uid", "gid", "supplementalGroups"}; NULL: not known
         json_t *resources; // requests and limits that it runs with, replaced under the runtime's lock; NULL: not known
+        struct container_definition definition; // guarded by the runtime's lock: read it with container_definition
         struct container_state state;
 };
 struct container_config {
         const json_t *pod, *container, *image; // image: the store's record
         const struct sandbox *sandbox;
         int attempt;
-        const char *hash, *log_path, *pod_cgroup;
+        struct container_definition definition; // borrowed
+        const char *log_path, *pod_cgroup;
         const struct cx_strings *args, *env;
         const struct spec_mount *mounts;
         size_t n_mounts;
@@ -130,6 +138,12 @@ int container_signal(struct runtime *runtime, struct container *container, int n
 // can be removed again.
 int container_remove(struct runtime *runtime, struct container *container, struct cx_error *err) CX_CHECK;
 void container_state(struct runtime *runtime, const struct container *container, struct container_state *ret_state);
+void container_definition(struct runtime *runtime, const struct container *container,
+                          struct container_definition *ret_definition); // a copy
+// Puts another definition into the container's record, of which a copy is made.
+int container_define(struct runtime *runtime, struct container *container,
+                     const struct container_definition *definition, struct cx_error *err) CX_CHECK;
+void container_definition_release(struct container_definition *definition);
 // The requests and limits that a container runs with; a new reference, immutable, or NULL.
 json_t *container_resources(struct runtime *runtime, const struct container *container);
 struct container *container_ref(struct container *container);
@@ -159,10 +173,15 @@ int container_resize(const struct container *container, int width, int height);
 const char *runtime_cgroup_root(const struct runtime *runtime);
 
 // --- exec ------------------------------------------------------------------------------------------------------------
+struct exec_options {
+        const char *const *argv; // NULL-ended
+        int64_t timeout;         // ns, of container_exec
+        bool tty, use_stdin;     // of container_exec_start
+};
 // Runs a command in a running container, output (both streams) capped at ret_output's max. -ETIMEDOUT kills it.
-int container_exec(struct runtime *runtime, const struct container *container, const char *const *argv, int64_t timeout,
+int container_exec(struct runtime *runtime, const struct container *container, const struct exec_options *options,
                    struct cx_buf *ret_output, int *ret_status, struct cx_error *err) CX_CHECK;
 // Starts a command with streams of the caller: tty: one master fd in ret_fds[0], others -1; else stdin (when asked),
 // stdout, stderr ends. The caller waits for *ret_pid (runc, whose exit status is the command's).
-int container_exec_start(struct runtime *runtime, const struct container *container, const char *const *argv, bool tty,
-                         bool use_stdin, int ret_fds[3], pid_t *ret_pid, struct cx_error *err) CX_CHECK;
+int container_exec_start(struct runtime *runtime, const struct container *container, const struct exec_options *options,
+                         int ret_fds[3], pid_t *ret_pid, struct cx_error *err) CX_CHECK;

@@ -5,6 +5,7 @@
 #include "kubelet/runtime/runtime_internal.h"
 
 #include "kubelet/runtime/strays.h"
+#include "libcommon/api/pod.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
@@ -305,28 +306,27 @@ static int write_hosts(const struct sandbox *s, const struct sandbox_config *con
         return cx_write_file(s->hosts, text.data, text.length, 0644, false, err);
 }
 
+static void add_port_mapping(json_t *list, const json_t *port)
+{
+        int64_t host = cx_json_int(port, "hostPort", 0);
+        if (host <= 0)
+                return;
+        CX_CLEANUP(cx_freep) char *protocol = cx_strdup(cx_json_string_or(port, "protocol", ""));
+        for (char *c = protocol; *c; c++)
+                *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
+        json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:s}", "hostPort", (json_int_t)host, "containerPort",
+                                              (json_int_t)cx_json_int(port, "containerPort", 0), "protocol", protocol,
+                                              "hostIP", cx_json_string_or(port, "hostIP", "")));
+}
+
 static json_t *port_mappings(const json_t *pod)
 {
-        json_t *list = json_array();
-        static const char *const paths[] = {"spec.containers", "spec.initContainers"};
-        for (size_t p = 0; p < CX_ARRAY_SIZE(paths); p++) {
-                size_t i, k;
-                json_t *container, *port;
-                json_array_foreach (cx_json_get(pod, paths[p]), i, container)
-                        json_array_foreach (json_object_get(container, "ports"), k, port) {
-                                int64_t host = cx_json_int(port, "hostPort", 0);
-                                if (host <= 0)
-                                        continue;
-                                CX_CLEANUP(cx_freep)
-                                char *protocol = cx_strdup(cx_json_string_or(port, "protocol", "TCP"));
-                                for (char *c = protocol; *c; c++)
-                                        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
-                                json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:s}", "hostPort",
-                                                                      (json_int_t)host, "containerPort",
-                                                                      (json_int_t)cx_json_int(port, "containerPort", 0),
-                                                                      "protocol", protocol, "hostIP",
-                                                                      cx_json_string_or(port, "hostIP", "")));
-                        }
+        json_t *list = json_array(), *port;
+        size_t i;
+        CX_POD_FOREACH(walk, json_object_get(pod, "spec"), CX_POD_TEMPLATE)
+        {
+                json_array_foreach (json_object_get(walk.container, "ports"), i, port)
+                        add_port_mapping(list, port);
         }
         return list;
 }

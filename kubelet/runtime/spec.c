@@ -1,46 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+// The OCI configuration: process, root, mounts, and what Linux adds, each from its own function.
 #include "kubelet/runtime/spec.h"
 
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/runtime/spec_internal.h"
-#include "libcommon/api/quantity.h"
+#include "libcommon/api/resources.h"
 #include "libcommon/format/json.h"
-
-static int check_resources(const json_t *pod, bool *ret_any, bool *ret_guaranteed)
-{
-        static const char *const lists[] = {"spec.containers", "spec.initContainers"};
-        static const char *const names[] = {"cpu", "memory"};
-        *ret_any = false;
-        *ret_guaranteed = true;
-        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
-                size_t i;
-                json_t *container;
-                json_array_foreach (cx_json_get(pod, lists[l]), i, container) {
-                        for (size_t n = 0; n < CX_ARRAY_SIZE(names); n++) {
-                                const json_t *limits = cx_json_get(container, "resources.limits");
-                                const json_t *requests = cx_json_get(container, "resources.requests");
-                                int64_t limit = cx_quantity_milli_of(json_object_get(limits, names[n]));
-                                const json_t *asked = json_object_get(requests, names[n]);
-                                int64_t request = asked ? cx_quantity_milli_of(asked) : limit;
-                                *ret_any = *ret_any || limit > 0 || request > 0;
-                                if (limit <= 0 || request != limit)
-                                        *ret_guaranteed = false;
-                        }
-                }
-        }
-        return 0;
-}
-
-const char *pod_qos(const json_t *pod)
-{
-        bool any, guaranteed;
-        (void)check_resources(pod, &any, &guaranteed);
-        return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
-}
 
 int oom_score_adj(const json_t *pod, const json_t *container, int64_t node_memory)
 {
-        const char *qos = pod_qos(pod), *priority = cx_json_string_or(pod, "spec.priorityClassName", "");
+        const char *qos = cx_pod_qos(json_object_get(pod, "spec")),
+                   *priority = cx_json_string_or(pod, "spec.priorityClassName", "");
         if (strcmp(qos, "Guaranteed") == 0 || strcmp(priority, "system-node-critical") == 0)
                 return -997;
         if (strcmp(qos, "BestEffort") == 0)

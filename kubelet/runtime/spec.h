@@ -41,6 +41,5 @@ int spec_user(const struct spec_input *input, struct spec_user *ret_user, struct
 int open_in_root(const char *root, const char *path, int flags) CX_CHECK;
 // securityContext value: the container's own, else the pod's. Borrowed or NULL.
 const json_t *security_value(const json_t *pod, const json_t *container, const char *key);
-// "Guaranteed", "Burstable", "BestEffort".
-const char *pod_qos(const json_t *pod);
+// By quality of service and, of burstable pods, by the container's share of the node's memory (bytes).
 int oom_score_adj(const json_t *pod, const json_t *container, int64_t node_memory);

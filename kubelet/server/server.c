@@ -10,6 +10,14 @@
 #include "libcommon/format/json.h"
 #include "libcommon/net/pki.h"
 
+bool server_flag(struct cx_http_request *request, const char *name, const char *other)
+{
+        const char *value = cx_http_query(request, name);
+        if (!value && other)
+                value = cx_http_query(request, other);
+        return value && *value && strcmp(value, "0") != 0 && strcasecmp(value, "false") != 0;
+}
+
 static bool route(const char *path, const char *prefix, struct cx_strings *ret_parts)
 {
         size_t n = strlen(prefix);
@@ -73,8 +81,10 @@ static void run_command(struct kubelet_server *s, struct cx_http_request *reques
         CX_BUF output = CX_BUF_INIT_MAX(1 << 20);
         CX_ERROR err = CX_ERROR_INIT;
         int status = 0;
-        int r = container_exec(s->kubelet->runtime, c, (const char *const *)argv.items, 300 * CX_NS_PER_S, &output,
-                               &status, &err);
+        int r = container_exec(
+                s->kubelet->runtime, c,
+                &(struct exec_options){.argv = (const char *const *)argv.items, .timeout = 300 * CX_NS_PER_S}, &output,
+                &status, &err);
         if (r < 0)
                 cx_http_respond_text(request, 500, cx_error_text(&err));
         else

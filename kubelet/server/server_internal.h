@@ -20,17 +20,17 @@ struct kubelet_server {
         struct cx_map decisions; // tokens and reviews that were asked about lately
 };
 
+// server.c: the query's flag under either name ("stdin" of the API, "input" of the kubelet; NULL: only one).
+bool server_flag(struct cx_http_request *request, const char *name, const char *other);
 // auth.c: answers 401 or 403 itself and returns false when the request may not pass.
 bool server_authorize(struct kubelet_server *server, struct cx_http_request *request);
 // logs.c
 void server_logs(struct kubelet_server *server, struct cx_http_request *request, const char *namespace, const char *pod,
                  const char *container);
-// stream.c
+// stream.c: exec, attach and port-forward, which answer the request themselves
 void server_exec(struct kubelet_server *server, struct cx_http_request *request, struct container *container_steal);
 void server_attach(struct kubelet_server *server, struct cx_http_request *request, struct container *container_steal);
 void server_port_forward(struct kubelet_server *server, struct cx_http_request *request, const char *pod_uid);
-// The query's flag under either name ("stdin" of the API, "input" of the kubelet).
-bool server_flag(struct cx_http_request *request, const char *name, const char *other);
 // stats.c
 json_t *server_stats(struct kubelet_server *server);
 void server_metrics(struct kubelet_server *server, struct cx_buf *to);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A version is a new folder; one rename of the link "..data" makes it the one that is seen.
 #include "kubelet/volume/atomic_writer.h"
 
 #include "libcommon/base/flags.h"

@@ -2,6 +2,7 @@
 // The downward API: what a pod may learn about itself through variables and files.
 #include "kubelet/volume/downward.h"
 
+#include "libcommon/api/pod.h"
 #include "libcommon/api/quantity.h"
 #include "libcommon/format/json.h"
 
@@ -83,7 +84,8 @@ int downward_resource(const struct kubelet *k, const json_t *pod, const json_t *
                       char **ret_text, struct cx_error *err)
 {
         const char *name = cx_json_string(ref, "containerName"), *resource = cx_json_string_or(ref, "resource", "");
-        const json_t *container = pod_container(pod, name && *name ? name : cx_str(default_container), NULL);
+        const json_t *container = cx_pod_container(
+                json_object_get(pod, "spec"), name && *name ? name : cx_str(default_container), CX_POD_TEMPLATE, NULL);
         const char *dot = strchr(resource, '.');
         if (!container || !dot)
                 return cx_error_set(err, -EINVAL, "invalid container resource reference %s", resource);

@@ -18,7 +18,7 @@
 struct files files_of(struct volume_job *job)
 {
         return (struct files){.job = job,
-                              .mode = (unsigned)cx_json_int(job->source, "defaultMode", 0644) & 0777,
+                              .mode = (unsigned)cx_json_int(job->source, "defaultMode", 0) & 0777,
                               .payload = CX_MAP_INIT_FREE(payload_free_file)};
 }
 
@@ -131,11 +131,12 @@ int files_add_downward(struct files *f, const json_t *source, struct cx_error *e
                 else
                         r = downward_resource(f->job->kubelet, f->job->pod, json_object_get(item, "resourceFieldRef"),
                                               NULL, &text, err);
-                if (r == 0 && !text)
-                        r = cx_error_set(err, -EINVAL, "unsupported fieldPath: %s", field);
-                if (r == 0)
-                        r = payload_add(&f->payload, cx_json_string_or(item, "path", ""), text, strlen(text),
-                                        mode_of(f, item), err);
+                if (r < 0)
+                        return r;
+                if (!text)
+                        return cx_error_set(err, -EINVAL, "unsupported fieldPath: %s", cx_str(field));
+                r = payload_add(&f->payload, cx_json_string_or(item, "path", ""), text, strlen(text), mode_of(f, item),
+                                err);
                 if (r < 0)
                         return r;
         }

@@ -72,7 +72,7 @@ static int request_token(const struct tokens *t, const struct token_wish *wish, 
         json_auto_t *answer = NULL;
         int r = cx_rest_create_sub(t->kubelet->rest,
                                    CX_REF(.version = "v1", .resource = "serviceaccounts",
-                                          .namespace = cx_json_string_or(pod, "metadata.namespace", "default"),
+                                          .namespace = cx_json_string_or(pod, "metadata.namespace", ""),
                                           .name = account),
                                    "token", body, &answer, err);
         if (r < 0)

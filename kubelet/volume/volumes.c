@@ -105,8 +105,10 @@ static int describe(const struct volumes *v, const json_t *pod, const json_t *vo
 {
         const char *name = cx_json_string_or(volume, "name", ""), *uid = cx_json_string_or(pod, "metadata.uid", "");
         const struct volume_plugin *plugin = plugin_of(v, volume);
-        if (!plugin || !*name || !*uid)
-                return cx_error_set(err, -ENOTSUP, "no volume plugin matched for volume \"%s\"", name);
+        if (!plugin || !*name || !*uid) {
+                (void)cx_error_set(err, -ENOTSUP, "no volume plugin matched for volume \"%s\"", name);
+                return -ENOTSUP;
+        }
         const json_t *source = json_object_get(volume, plugin->source);
         const char *root = plugin->in_memory && plugin->in_memory(source) ? v->state_pods : v->pods;
         if (plugin->folder) {
@@ -134,8 +136,10 @@ static int find(const struct volumes *v, const json_t *pod, const char *name, st
                 struct cx_error *err)
 {
         const json_t *volume = cx_json_find(cx_json_get(pod, "spec.volumes"), "name", name);
-        if (!volume)
-                return cx_error_set(err, -ENOENT, "the pod has no volume \"%s\"", name);
+        if (!volume) {
+                (void)cx_error_set(err, -ENOENT, "the pod has no volume \"%s\"", name);
+                return -ENOENT;
+        }
         return describe(v, pod, volume, ret, err);
 }
 

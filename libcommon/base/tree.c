@@ -8,6 +8,7 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/base/mounts.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -48,7 +49,7 @@ static bool same_mount(const struct place *a, const struct place *b)
 static int enter(struct tree_walk *w, int at, const char *name)
 {
         CX_CLEANUP(cx_closep) int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        struct place place;
+        struct place place = {0};
         int r = fd < 0 ? -errno : place_of(fd, &place);
         if (r < 0)
                 return r;
@@ -102,6 +103,7 @@ static int remove_entry(int at, const char *name, bool maybe_folder)
 static int sweep(struct tree_walk *w, char to[NAME_MAX + 1])
 {
         struct dirent *entry;
+        assert(w->dir);
         while ((entry = readdir(w->dir))) {
                 if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
                         continue;

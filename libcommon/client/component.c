@@ -5,12 +5,12 @@
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/version.h"
 #include "libcommon/net/pki.h"
 
 #include <limits.h>
 #include <stdio.h>
 
-#define VERSION "v1.35.0+coxswain"
 #define MAX_PEM ((size_t)1 << 20)
 
 static bool ignored_bool;
@@ -84,7 +84,7 @@ static int parse_flags(struct cx_component *component, int argc, char **argv, st
         if (r < 0)
                 return r;
         if (version) {
-                printf("Kubernetes " VERSION "\n");
+                printf("Kubernetes " CX_VERSION "\n");
                 return 1;
         }
         if (help) {
@@ -135,7 +135,7 @@ static int make_rest(const struct cx_component *component, bool anonymous, struc
                 for (size_t i = 0; i < CX_ARRAY_SIZE(secrets); i++)
                         drop_secret(secrets[i]);
         }
-        CX_CLEANUP(cx_freep) char *agent = cx_sprintf("%s/" VERSION, component->name);
+        CX_CLEANUP(cx_freep) char *agent = cx_sprintf("%s/" CX_VERSION, component->name);
         return cx_rest_new(&credentials,
                            &(struct cx_rest_options){.user_agent = agent,
                                                      .qps = (double)component->qps,
@@ -289,7 +289,8 @@ static int run(struct cx_component *component, struct cx_error *err)
         pthread_t stop_thread;
         if (pthread_create(&stop_thread, NULL, wait_for_stop, component))
                 return cx_error_set(err, -EAGAIN, "cannot start a thread");
-        cx_info("Started", "component", component->name, "version", VERSION, "server", cx_rest_server(component->rest));
+        cx_info("Started", "component", component->name, "version", CX_VERSION, "server",
+                cx_rest_server(component->rest));
         return lead_and_work(component, stop_thread, err);
 }
 

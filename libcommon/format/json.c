@@ -2,43 +2,77 @@
 // Parsing with caps, paths, dumps.
 #include "libcommon/format/json.h"
 
-// jansson's own limit (JSON_PARSER_MAX_DEPTH) is 2048: documents nest far less, and later walks recurse.
-static int check_depth(const json_t *json, int depth)
+// Whether the text nests deeper than we read. Looked at before it is parsed: jansson goes down 2048 levels, and threads have
+// small stacks.
+static bool nests_too_deep(const char *text, size_t length)
 {
-        if (depth > CX_JSON_MAX_DEPTH)
-                return -E2BIG;
-        if (json_is_object(json)) {
-                const char *key;
-                json_t *value;
-                json_object_foreach ((json_t *)json, key, value) {
-                        if ((json_is_object(value) || json_is_array(value)) && check_depth(value, depth + 1) < 0)
-                                return -E2BIG;
-                }
-        } else if (json_is_array(json)) {
-                size_t i;
-                json_t *value;
-                json_array_foreach ((json_t *)json, i, value) {
-                        if ((json_is_object(value) || json_is_array(value)) && check_depth(value, depth + 1) < 0)
-                                return -E2BIG;
+        int depth = 0;
+        for (size_t i = 0; i < length; i++) {
+                if (text[i] == '"') {
+                        for (i++; i < length && text[i] != '"'; i++)
+                                i += text[i] == '\\';
+                } else if (text[i] == '{' || text[i] == '[') {
+                        if (++depth > CX_JSON_MAX_DEPTH)
+                                return true;
+                } else if (text[i] == '}' || text[i] == ']') {
+                        depth--;
                 }
         }
-        return 0;
+        return false;
 }
 
 int cx_json_parse(const char *text, size_t length, bool strict, json_t **ret_json, struct cx_error *err)
 {
         json_error_t where;
+        if (nests_too_deep(text, length))
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST, "invalid JSON: nested deeper than %d",
+                                       CX_JSON_MAX_DEPTH);
         size_t flags = JSON_DECODE_ANY | (strict ? JSON_REJECT_DUPLICATES : 0);
         json_auto_t *json = json_loadb(text, length, flags, &where);
         if (!json)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST, "invalid JSON at line %d, column %d: %s", where.line,
                                        where.column, where.text);
-        if (check_depth(json, 1) < 0)
-                return cx_error_reason(err, CX_REASON_BAD_REQUEST, "invalid JSON: nested deeper than %d",
-                                       CX_JSON_MAX_DEPTH);
         *ret_json = cx_steal(&json);
         return 0;
 }
+
+// --- weight ---
+
+size_t cx_json_weight(const json_t *json, int max_depth, size_t most)
+{
+        size_t sum = CX_JSON_VALUE_WEIGHT, i;
+        const char *key;
+        json_t *member;
+        if (max_depth < 0)
+                return most + 1;
+        if (json_is_string(json))
+                return sum + json_string_length(json);
+        json_array_foreach (json, i, member) {
+                if (sum > most)
+                        return sum;
+                sum += cx_json_weight(member, max_depth - 1, most - sum);
+        }
+        json_object_foreach ((json_t *)json, key, member) {
+                if (sum > most)
+                        return sum;
+                sum += strlen(key);
+                sum += sum > most ? 0 : cx_json_weight(member, max_depth - 1, most - sum);
+        }
+        return sum;
+}
+
+int cx_json_check_weight(const json_t *json, struct cx_error *err)
+{
+        return cx_json_weight(json, CX_JSON_MAX_DEPTH, CX_JSON_MAX_WEIGHT) > CX_JSON_MAX_WEIGHT
+                       ? cx_error_reason(
+                                 err, CX_REASON_TOO_LARGE,
+                                 "the object nests deeper than %d or holds more than the server keeps in memory "
+                                 "for one request",
+                                 CX_JSON_MAX_DEPTH)
+                       : 0;
+}
+
+// --- dumps ---
 
 static int dump_block(const char *data, size_t length, void *to)
 {

@@ -17,6 +17,14 @@ int cx_json_parse(const char *text, size_t length, bool strict, json_t **ret_jso
 // The dotted paths ("spec.containers[0].image") of keys that are there twice, each once, `most` at most. The text is one
 // that cx_json_parse takes.
 void cx_json_duplicates(const char *text, size_t length, size_t most, struct cx_strings *ret_paths);
+// One budget for all that requests are decoded to, and for all that patches and merges make, whatever the content type.
+#define CX_JSON_VALUE_WEIGHT 16               // what a value weighs besides its text
+#define CX_JSON_MAX_WEIGHT ((size_t)16 << 20) // of one request
+// What a tree weighs, its keys and strings included; more than `most` when it weighs more or nests deeper than max_depth.
+// Ends as soon as that is clear. Recurses max_depth levels at most.
+size_t cx_json_weight(const json_t *json, int max_depth, size_t most);
+// TOO_LARGE when it is beyond the budget.
+int cx_json_check_weight(const json_t *json, struct cx_error *err) CX_CHECK;
 // Compact text, keys in insertion order.
 void cx_json_dump(const json_t *json, struct cx_buf *to);
 void cx_json_dump_indented(const json_t *json, struct cx_buf *to); // for people: two blanks a level

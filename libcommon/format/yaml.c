@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads libyaml's events into a tree and writes trees in go-yaml's style. Aliases copy the anchored value; the number of
-// nodes in all is capped, so that "billion laughs" documents end in an error.
+// Reads libyaml's events into a tree and writes trees in go-yaml's style. Aliases copy the anchored value; what all copies
+// weigh is capped, so that "billion laughs" documents end in an error, as are the number of values and the depth of the
+// tree that aliases make.
 #include "libcommon/format/yaml.h"
 
 #include "libcommon/base/flags.h"
@@ -13,11 +14,12 @@
 #define MAX_DEPTH 100
 #define MAX_NODES 2000000
 #define MAX_SIZE ((size_t)64 << 20)
+#define MAX_COPIED ((size_t)4 << 20) // of what aliases copy, as cx_json_weight counts
 
 struct yaml_reader {
         yaml_parser_t parser;
         struct cx_map anchors; // name → json_t, owned
-        size_t nodes;
+        size_t nodes, copied;
         bool lax; // keys may be there twice
         size_t most;
         struct cx_strings *duplicates; // sentences about them, `most` at most; or NULL
@@ -217,21 +219,6 @@ static int read_mapping(struct yaml_reader *r, int depth, json_t **ret_node)
         return 0;
 }
 
-static size_t count_nodes(const json_t *json)
-{
-        size_t count = 1, i;
-        const char *key;
-        json_t *value;
-        if (json_is_object(json)) {
-                json_object_foreach ((json_t *)json, key, value)
-                        count += count_nodes(value);
-        } else {
-                json_array_foreach ((json_t *)json, i, value)
-                        count += count_nodes(value);
-        }
-        return count;
-}
-
 static const yaml_char_t *anchor_of(const yaml_event_t *event)
 {
         return event->type == YAML_SCALAR_EVENT           ? event->data.scalar.anchor
@@ -240,7 +227,7 @@ static const yaml_char_t *anchor_of(const yaml_event_t *event)
                                                           : NULL;
 }
 
-static int read_alias(struct yaml_reader *r, yaml_event_t *event, json_t **ret_node)
+static int read_alias(struct yaml_reader *r, yaml_event_t *event, int depth, json_t **ret_node)
 {
         const char *name = (const char *)event->data.alias.anchor;
         json_t *target = cx_map_get(&r->anchors, name);
@@ -248,8 +235,8 @@ static int read_alias(struct yaml_reader *r, yaml_event_t *event, json_t **ret_n
                 CX_CLEANUP(cx_freep) char *why = cx_sprintf("unknown anchor '%s' referenced", name);
                 return fail(r, &event->start_mark, why);
         }
-        r->nodes += count_nodes(target);
-        if (r->nodes > MAX_NODES)
+        r->copied += cx_json_weight(target, MAX_DEPTH - depth, MAX_COPIED);
+        if (r->copied > MAX_COPIED)
                 return fail(r, &event->start_mark, "document contains excessive aliasing");
         *ret_node = json_deep_copy(target);
         return 0;
@@ -262,7 +249,7 @@ static int read_node(struct yaml_reader *r, yaml_event_t *event, int depth, json
         if (++r->nodes > MAX_NODES)
                 return fail(r, &event->start_mark, "too many values");
         if (event->type == YAML_ALIAS_EVENT)
-                return read_alias(r, event, ret_node);
+                return read_alias(r, event, depth, ret_node);
         json_t *node = NULL;
         int result;
         if (event->type == YAML_SCALAR_EVENT)
@@ -277,7 +264,7 @@ static int read_node(struct yaml_reader *r, yaml_event_t *event, int depth, json
                 return result;
         const char *anchor = (const char *)anchor_of(event);
         if (anchor)
-                cx_map_set(&r->anchors, anchor, json_deep_copy(node));
+                cx_map_set(&r->anchors, anchor, json_incref(node)); // nobody edits it before the anchors go
         *ret_node = node;
         return 0;
 }
@@ -322,9 +309,9 @@ static int parse(const char *text, size_t length, bool lax, size_t most, json_t 
         while (blank < length && memchr(" \t\r\n", text[blank], 4))
                 blank++;
         if (blank < length && (text[blank] == '{' || text[blank] == '[')) {
-                json_error_t where;
-                json_t *json = json_loadb(text, length, lax && !ret_duplicates ? 0 : JSON_REJECT_DUPLICATES, &where);
-                if (json) {
+                json_t *json;
+                CX_ERROR ignored = CX_ERROR_INIT;
+                if (cx_json_parse(text, length, !lax || ret_duplicates, &json, &ignored) == 0) {
                         *ret_documents = json_array();
                         json_array_append_new(*ret_documents, json);
                         return 0;

@@ -3,6 +3,7 @@
 // and reading from a non-blocking socket. Outcomes and messages are handed on by the I/O thread, without the lock.
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/version.h"
 #include "libcommon/net/grpc_internal.h"
 
 #include <assert.h>
@@ -345,8 +346,10 @@ static int add_endpoint(struct cx_grpc *grpc, const char *url, const char *defau
         if (r < 0)
                 return r;
         grpc->endpoints = cx_realloc_array(grpc->endpoints, (size_t)grpc->n_endpoints + 1, sizeof *grpc->endpoints);
-        grpc->endpoints[grpc->n_endpoints++] = (struct cx_grpc_endpoint){
-                .url = cx_strdup(url), .authority = cx_steal(&endpoint.authority), .tls = endpoint.tls};
+        struct cx_grpc_endpoint *added = &grpc->endpoints[grpc->n_endpoints++];
+        added->url = cx_strdup(url);
+        added->authority = cx_steal(&endpoint.authority);
+        added->tls = endpoint.tls;
         return 0;
 }
 
@@ -356,6 +359,7 @@ int cx_grpc_new(const struct cx_grpc_options *options, struct cx_grpc **ret_grpc
         pthread_mutex_init(&grpc->lock, NULL);
         grpc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         grpc->peer = cx_strdup(options->peer);
+        grpc->user_agent = cx_strdup(options->user_agent ? options->user_agent : "coxswain/" CX_VERSION);
         grpc->stream_headers = options->stream_headers;
         grpc->n_stream_headers = options->n_stream_headers;
         grpc->max_message = options->max_message;
@@ -399,6 +403,7 @@ void cx_grpc_free(struct cx_grpc *grpc)
         }
         free(grpc->endpoints);
         free(grpc->peer);
+        free(grpc->user_agent);
         cx_dialer_free(grpc->dialer);
         cx_closep(&grpc->wake_fd);
         pthread_mutex_destroy(&grpc->lock);

@@ -13,6 +13,7 @@
 struct cx_grpc;
 struct cx_grpc_options {
         const char *peer;                       // what errors call the server: "etcd"
+        const char *user_agent;                 // NULL: "coxswain/<version>"
         const char *const *endpoints;           // NULL-ended; copied; see cx_dial
         struct cx_dialer_options dial;          // http2 is set
         const char *const (*stream_headers)[2]; // names and values that streams begin with; must outlive the channel

@@ -209,7 +209,7 @@ static nghttp2_nv header(const char *name, const char *value)
 
 bool cx_connection_submit(struct cx_connection *c, struct cx_transfer *t)
 {
-        enum { OWN_HEADERS = 6 };
+        enum { OWN_HEADERS = 7 };
         const struct cx_grpc *grpc = c->grpc;
         nghttp2_nv headers[OWN_HEADERS + CX_GRPC_STREAM_HEADERS] = {
                 header(":method", "POST"),
@@ -218,6 +218,7 @@ bool cx_connection_submit(struct cx_connection *c, struct cx_transfer *t)
                 header(":authority", grpc->endpoints[c->endpoint].authority),
                 header("content-type", "application/grpc"),
                 header("te", "trailers"),
+                header("user-agent", grpc->user_agent),
         };
         size_t count = OWN_HEADERS;
         for (size_t i = 0; t->is_stream && i < grpc->n_stream_headers; i++)

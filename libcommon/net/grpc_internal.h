@@ -57,6 +57,7 @@ struct cx_grpc_endpoint {
 
 struct cx_grpc {
         char *peer; // what errors call the server
+        char *user_agent;
         struct cx_grpc_endpoint *endpoints;
         const char *const (*stream_headers)[2]; // the caller's
         size_t n_stream_headers;

@@ -6,13 +6,14 @@
 
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
+#include "libcommon/base/version.h"
 #include "libcommon/net/http_client_internal.h"
 
 #include <pthread.h>
 #include <strings.h>
 #include <sys/stat.h>
 
-#define USER_AGENT "coxswain/1.35"
+#define USER_AGENT "coxswain/" CX_VERSION_SERIES
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 

@@ -14,6 +14,9 @@
 #include <sys/socket.h>
 #include <wslay/wslay.h>
 
+#define CLOSE_PATIENCE (10 * CX_NS_PER_S)
+#define LOOK_PERIOD CX_NS_PER_S
+
 struct websocket_message {
         struct websocket_message *next;
         int opcode;
@@ -29,9 +32,10 @@ struct cx_websocket {
         bool owns_tunnel;
         struct cx_buf early;
         struct websocket_message *first, **last;
-        bool ended;   // the stream is over
-        int broken;   // negative errno
-        bool closing; // we sent a close frame
+        bool ended;            // the stream is over
+        int broken;            // negative errno
+        bool closing;          // we sent a close frame
+        int64_t closing_since; // monotonic ns
         bool got_close;
         int close_code;
 };
@@ -122,7 +126,8 @@ static ssize_t raw_write(struct cx_websocket *ws, const void *data, size_t lengt
 static ssize_t on_recv(wslay_event_context_ptr context, uint8_t *to, size_t max, int flags CX_UNUSED, void *user)
 {
         struct cx_websocket *ws = user;
-        ssize_t n = raw_read(ws, to, max);
+        // With a message at hand no more is read: a peer that sends faster than it is listened to has to wait.
+        ssize_t n = ws->first ? -EAGAIN : raw_read(ws, to, max);
         if (n > 0)
                 return n;
         if (n == -EAGAIN) {
@@ -291,6 +296,8 @@ static int flush(struct cx_websocket *ws)
                         return ws->broken ? ws->broken : -EPROTO;
                 if (!wslay_event_want_write(ws->context))
                         return 0;
+                if (ws->closing && cx_time_monotonic() - ws->closing_since > CLOSE_PATIENCE)
+                        return -ETIMEDOUT;
                 pthread_mutex_unlock(&ws->lock);
                 struct pollfd entry = {.fd = ws->fd, .events = POLLOUT};
                 int n = poll(&entry, 1, 1000);
@@ -327,6 +334,7 @@ void cx_websocket_close(struct cx_websocket *ws, int code, const char *reason)
         pthread_mutex_lock(&ws->lock);
         if (!ws->closing) {
                 ws->closing = true;
+                ws->closing_since = cx_time_monotonic();
                 size_t length = strlen(cx_str(reason));
                 if (wslay_event_queue_close(ws->context, (uint16_t)code, (const uint8_t *)cx_str(reason),
                                             length > 120 ? 120 : length) == 0)
@@ -373,46 +381,22 @@ static int take_message(struct cx_websocket *ws, int *ret_opcode, struct cx_buf 
 
 int cx_websocket_recv(struct cx_websocket *ws, int64_t timeout, int *ret_opcode, struct cx_buf *ret_message)
 {
-        int64_t deadline = timeout < 0 ? 0 : cx_time_monotonic() + timeout;
+        int64_t deadline = timeout < 0 ? INT64_MAX : cx_time_monotonic() + timeout;
         for (;;) {
                 pthread_mutex_lock(&ws->lock);
                 int r = take_message(ws, ret_opcode, ret_message);
                 bool want_write = r == -EAGAIN && wslay_event_want_write(ws->context);
+                int64_t patience = ws->closing ? ws->closing_since + CLOSE_PATIENCE : INT64_MAX;
                 pthread_mutex_unlock(&ws->lock);
                 if (r != -EAGAIN)
                         return r;
-                int ms = -1;
-                if (timeout >= 0) {
-                        int64_t left = deadline - cx_time_monotonic();
-                        if (left <= 0)
-                                return -ETIMEDOUT;
-                        ms = left > 3600 * CX_NS_PER_S ? 3600000 : (int)(left / CX_NS_PER_MS) + 1;
-                }
+                int64_t until = patience < deadline ? patience : deadline, left = until - cx_time_monotonic();
+                if (left <= 0)
+                        return -ETIMEDOUT;
+                // Now and then it looks whether the connection is being closed: another thread may have begun that.
+                int ms = left > LOOK_PERIOD ? (int)(LOOK_PERIOD / CX_NS_PER_MS) : (int)(left / CX_NS_PER_MS) + 1;
                 struct pollfd entry = {.fd = ws->fd, .events = (short)(POLLIN | (want_write ? POLLOUT : 0))};
                 if (poll(&entry, 1, ms) < 0 && errno != EINTR)
                         return -errno;
-        }
-}
-
-int cx_channel_send(struct cx_websocket *ws, int channel, const void *data, size_t length)
-{
-        CX_BUF message = CX_BUF_INIT;
-        cx_buf_add_char(&message, (char)channel);
-        cx_buf_append(&message, data, length);
-        return cx_websocket_send(ws, CX_WS_BINARY, message.data, message.length);
-}
-
-int cx_channel_recv(struct cx_websocket *ws, int64_t timeout, int *ret_channel, struct cx_buf *ret_data)
-{
-        for (;;) {
-                int opcode = 0;
-                int r = cx_websocket_recv(ws, timeout, &opcode, ret_data);
-                if (r <= 0)
-                        return r;
-                if (!ret_data->length)
-                        continue;
-                *ret_channel = (unsigned char)ret_data->data[0];
-                cx_buf_consume(ret_data, 1);
-                return 1;
         }
 }

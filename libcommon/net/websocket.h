@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // WebSocket connections (RFC 6455, frames by wslay) over a connected socket (server side, after cx_http_respond_upgrade)
-// or an upgraded client connection, and on top of them the channels that Kubernetes streams exec, attach and
-// port-forward through: a binary message is one channel byte and its data.
+// or an upgraded client connection. Of what the peer sends, one message is kept at a time (and what came in the same few
+// kilobytes); sending waits for a peer that does not read.
 //
 // Threads: one thread reads; any thread may send or close.
 #pragma once
@@ -13,19 +13,6 @@
 #define CX_WS_TEXT 1
 #define CX_WS_BINARY 2
 #define CX_WS_MAX_MESSAGE ((size_t)4 << 20)
-
-// v4.channel.k8s.io and v5.channel.k8s.io. v5 adds CX_CHANNEL_CLOSE: its data is the number of the channel that ends.
-enum cx_channel {
-        CX_CHANNEL_STDIN = 0,
-        CX_CHANNEL_STDOUT = 1,
-        CX_CHANNEL_STDERR = 2,
-        CX_CHANNEL_ERROR = 3,  // a metav1.Status as JSON ends the session
-        CX_CHANNEL_RESIZE = 4, // {"Width":80,"Height":24}
-        CX_CHANNEL_CLOSE = 255,
-};
-#define CX_WS_V1 "channel.k8s.io"
-#define CX_WS_V4 "v4.channel.k8s.io"
-#define CX_WS_V5 "v5.channel.k8s.io"
 
 // Sec-WebSocket-Accept for a Sec-WebSocket-Key; `to` takes 29 bytes.
 void cx_websocket_accept(const char *key, char to[29]);
@@ -56,10 +43,7 @@ int cx_websocket_recv(struct cx_websocket *ws, int64_t timeout, int *ret_opcode,
 // Sends a whole message and returns once the socket has taken it. 0 or a negative errno.
 int cx_websocket_send(struct cx_websocket *ws, int opcode, const void *data, size_t length) CX_CHECK;
 int cx_websocket_ping(struct cx_websocket *ws) CX_CHECK;
-// Sends a close frame (1000 is normal) if none went before. Does not wait for the peer's.
+// Sends a close frame (1000 is normal) if none went before. Does not wait for the peer's; who reads does so for ten seconds
+// at most, and then gets -ETIMEDOUT.
 void cx_websocket_close(struct cx_websocket *ws, int code, const char *reason);
 int cx_websocket_close_code(const struct cx_websocket *ws); // the peer's code; 1006 when there was none
-
-// Channel messages. `recv` returns as cx_websocket_recv does; an empty message is skipped.
-int cx_channel_send(struct cx_websocket *ws, int channel, const void *data, size_t length) CX_CHECK;
-int cx_channel_recv(struct cx_websocket *ws, int64_t timeout, int *ret_channel, struct cx_buf *ret_data) CX_CHECK;

@@ -2,6 +2,7 @@
 // OpenAPI schemas of types, under the names that upstream gives them, with the extensions that clients read
 // (x-kubernetes-patch-strategy, -patch-merge-key, -list-type, -list-map-keys, -map-type, -group-version-kind).
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/version.h"
 #include "libcommon/schema/openapi_internal.h"
 #include "libcommon/schema/schema_internal.h"
 
@@ -14,7 +15,7 @@
 
 json_t *cx_openapi_info(void)
 {
-        return json_pack("{s:s,s:s}", "title", "Kubernetes", "version", "v1.35.0");
+        return json_pack("{s:s,s:s}", "title", "Kubernetes", "version", CX_VERSION_API);
 }
 
 static char *full_name(const struct cx_type *type)

@@ -30,25 +30,19 @@ static int rejected(struct json_patcher *p, const char *format, ...)
         return r;
 }
 
-// Roughly the size of the value as text, but no more than `limit`.
-static size_t weight(const json_t *value, size_t limit)
+// Takes note of a value that goes in at `path`: how much has been put in, and how deep the document becomes.
+static int weigh(struct json_patcher *p, const char *path, const json_t *value)
 {
-        size_t sum = 8, i;
-        const char *key;
-        json_t *member;
-        if (json_is_string(value))
-                return sum + json_string_length(value);
-        json_array_foreach (value, i, member) {
-                if (sum > limit)
-                        return sum;
-                sum += weight(member, limit);
-        }
-        json_object_foreach ((json_t *)value, key, member) {
-                if (sum > limit)
-                        return sum;
-                sum += strlen(key) + weight(member, limit);
-        }
-        return sum;
+        int levels = 0;
+        for (const char *c = path; *c; c++)
+                levels += *c == '/';
+        if (cx_json_weight(value, CX_JSON_MAX_DEPTH - levels, MAX_COPIED - p->copied) > MAX_COPIED - p->copied)
+                return rejected(p,
+                                "Unable to complete the copy, the accumulated size increase of copy is over %d bytes, "
+                                "or the document would nest deeper than %d",
+                                MAX_COPIED, CX_JSON_MAX_DEPTH);
+        p->copied += cx_json_weight(value, CX_JSON_MAX_DEPTH, MAX_COPIED);
+        return 0;
 }
 
 // --- pointers -------------------------------------------------------------------------------------------------------
@@ -122,11 +116,9 @@ static int missing(struct json_patcher *p, const char *op, const char *path)
 
 static int add(struct json_patcher *p, const char *op, const char *path, const json_t *value)
 {
-        p->copied += weight(value, MAX_COPIED);
-        if (p->copied > MAX_COPIED)
-                return rejected(p,
-                                "Unable to complete the copy, the accumulated size increase of copy is over %d bytes",
-                                MAX_COPIED);
+        int r = weigh(p, path, value);
+        if (r < 0)
+                return r;
         if (!*path) {
                 json_decref(p->document);
                 p->document = json_deep_copy(value);
@@ -168,6 +160,9 @@ static int replace(struct json_patcher *p, const char *path, const json_t *value
 {
         if (!*path)
                 return add(p, "replace", path, value);
+        int r = weigh(p, path, value);
+        if (r < 0)
+                return r;
         CX_CLEANUP(cx_freep) char *last = NULL;
         json_t *parent = find_parent(p->document, path, &last);
         if (!parent || !child(parent, last))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nodes that exist are dense in an array, so that a cycle is a walk over it. A node that is gone but still has pods, or is
-// not there yet, lives in the map only. Columns are made when a cycle asks for them and dropped when labels change; those
-// that no cycle has used lately make room for others, so that pods cannot grow them without end.
+// Nodes that exist are dense in an array, so that a cycle is a walk over it. A node that is gone but still has pods, or
+// is not there yet, lives in the map only. Columns are made when a cycle asks for them and dropped when labels change;
+// those that no cycle has used lately make room for others, so that pods cannot grow them without end.
 #include "scheduler/core/cache.h"
 
 #include "libcommon/api/resources.h"

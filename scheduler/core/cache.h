@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scheduler's picture of the nodes: what they have, what their pods ask for, how many pods of which template they run,
-// as integers that events add to and take from. Pods that were given a node but are not bound yet count as well (assumed).
+// The scheduler's picture of the nodes: what they have, what their pods ask for, how many pods of which template they
+// run, as integers that events add to and take from. Pods that were given a node but are not bound yet count as well
+// (assumed).
 //
 // Guarded by the scheduler's lock; nothing here blocks.
 #pragma once
@@ -97,8 +98,8 @@ bool cache_forget(struct node_cache *cache,
 bool cache_remove_pod(struct node_cache *cache, const char *key);
 void cache_set_namespace(struct node_cache *cache, const char *name, const struct cx_object *object); // NULL removes
 
-// For trying things out: as if the pod were not there, and back. The pod need not be one of the cache's: shown first and
-// hidden afterwards it is counted in between (a nominated pod).
+// For trying things out: as if the pod were not there, and back. The pod need not be one of the cache's: shown first
+// and hidden afterwards it is counted in between (a nominated pod).
 void cache_hide(struct node_cache *cache, const struct cached_pod *pod);
 void cache_show(struct node_cache *cache, const struct cached_pod *pod);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lays out the blocks of state.
+// Lays out the blocks of the plugins' states, aligned for any type.
 #include "scheduler/core/plugin.h"
 
 #include <stdalign.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A scheduling plugin, as a row of a table: what it reads of a pod, what it counts on a node, what it keeps for a cycle, and
-// its hooks. Each state is a struct that only the plugin knows; the framework keeps the blocks and passes them around.
+// A scheduling plugin, as a row of a table: what it reads of a pod, what it counts on a node, what it keeps for a
+// cycle, and its hooks. Each state is a struct that only the plugin knows; the framework keeps the blocks and passes
+// them around.
 //
 // But for pre_bind, hooks run under the scheduler's lock and must not block.
 #pragma once
@@ -20,8 +21,8 @@ enum cluster_event {
         EVENT_POD_LABELS = 32, // a pod on a node changed
         EVENT_NAMESPACE = 64,
         EVENT_ALL = 127,
-        // What can make one node acceptable. A filter that looks at nothing but the node names them all: a node says only
-        // what is first in its way, so a later event may remove what was second.
+        // What can make one node acceptable. A filter that looks at nothing but the node names them all: a node says
+        // only what is first in its way, so a later event may remove what was second.
         EVENT_ON_NODE = EVENT_NODE | EVENT_NODE_LABELS | EVENT_NODE_TAINTS | EVENT_POD_GONE,
 };
 
@@ -38,9 +39,9 @@ struct plugin {
         bool node_local; // the filter looks at nothing but the node
         int64_t weight;  // of the score
 
-        // What it needs of a pod, parsed once and shared by all pods that are alike (template.h). `fields` are the paths
-        // (fields.h) that `parse` reads: it is given a pod that has nothing else, so that pods which differ in something
-        // that a plugin reads can never be taken for alike. The state is zeroed before.
+        // What it needs of a pod, parsed once and shared by all pods that are alike (template.h). `fields` are the
+        // paths (fields.h) that `parse` reads: it is given a pod that has nothing else, so that pods which differ in
+        // something that a plugin reads can never be taken for alike. The state is zeroed before.
         const char *const *fields;
         size_t pod_size;
         void (*parse)(void *pod_state, const json_t *pod);
@@ -64,8 +65,8 @@ struct plugin {
         // Brings the scores of cycle.feasible into [0, MAX_SCORE]; NULL: they are.
         void (*normalize)(struct cycle *cycle, int64_t *scores);
 
-        // Takes what the pod will need on the node that was chosen. What it returns 0 for is followed by unreserve or by
-        // post_bind, exactly one of them, which frees the reservation. When it fails the pod waits, as one that fits
+        // Takes what the pod will need on the node that was chosen. What it returns 0 for is followed by unreserve or
+        // by post_bind, exactly one of them, which frees the reservation. When it fails the pod waits, as one that fits
         // nowhere, for the plugin's events.
         int (*reserve)(struct cycle *cycle, const struct node *node, void **ret_reservation, struct cx_error *err);
         // On a thread of the binder, without the lock: may block, and write. When it fails the pod is scheduled anew.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which pods would have to leave, node by node.
+// Finds, node by node, the pods that would have to leave.
 #include "scheduler/core/preemption.h"
 
 #define MIN_CANDIDATES 100

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Preemption: a pod that fits nowhere may take the place of less important ones. Every node where that might help is tried
-// in the cache: all pods of lower priority leave, and come back one by one, the most important first, as long as the new
-// one fits beside them. Of the nodes, the one is taken whose losses weigh least. Under the scheduler's lock; nothing blocks.
+// Preemption: a pod that fits nowhere may take the place of less important ones. Every node where that might help is
+// tried in the cache: all pods of lower priority leave, and come back one by one, the most important first, as long as
+// the new one fits beside them. Of the nodes, the one is taken whose losses weigh least. Under the scheduler's lock;
+// nothing blocks.
 #pragma once
 
 #include "scheduler/core/cycle.h"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What scheduling needs to know of a pod, parsed once. Pods made from one template differ in nothing that matters here, so
-// everything is kept in a template that they share. A node then counts its pods by template, and a selector is tried once
-// a template instead of once a pod.
+// What scheduling needs to know of a pod, parsed once. Pods made from one template differ in nothing that matters here,
+// so everything is kept in a template that they share. A node then counts its pods by template, and a selector is tried
+// once a template instead of once a pod.
 //
-// Which pods are alike follows from the fields that the plugins declare: a template is found by the text of exactly these.
+// Which pods are alike follows from the fields that the plugins declare: a template is found by the text of exactly
+// these.
 //
 // A template is immutable and refcounted; the table that holds them has a lock of its own, so the informers' thread may
 // make them while the scheduling thread works. `group` belongs to the cache (cache.h).

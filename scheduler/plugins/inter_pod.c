@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// InterPodAffinity: pods that want to be near or far from others, in both directions: what the pod asks for, and what those
-// that run already ask of it. A term becomes a count for every value of its topology label.
+// InterPodAffinity: pods that want to be near or far from others, in both directions: what the pod asks for, and what
+// those that run already ask of it. A term becomes a count for every value of its topology label.
 #include "libcommon/format/json.h"
 #include "scheduler/plugins/plugins.h"
 #include "scheduler/plugins/terms.h"
@@ -183,8 +183,8 @@ static void forbid_by_own(struct cycle *cycle)
         }
 }
 
-// Only pods that match all terms at once count. When there is none anywhere, a pod that matches its own terms may be the
-// first.
+// Only pods that match all terms at once count. When there is none anywhere, a pod that matches its own terms may be
+// the first.
 static void want(struct cycle *cycle)
 {
         const struct pod_rules *own = state_of_pod(cycle);

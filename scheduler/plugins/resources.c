@@ -5,7 +5,8 @@
 #include "libcommon/format/json.h"
 #include "scheduler/plugins/plugins.h"
 
-// Larger amounts are cut: so the sum over more pods than a node can have does not overflow, and none that is real is cut.
+// Larger amounts are cut: so the sum over more pods than a node can have does not overflow, and none that is real is
+// cut.
 #define LARGEST (INT64_MAX >> 12)
 
 struct wanted_resource {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// PodTopologySpread: required constraints keep the difference between the fullest and the emptiest domain small; the others
-// (and, for pods with a controller that ask for none, the system's own by host name and zone) only say where it is better.
+// PodTopologySpread: required constraints keep the difference between the fullest and the emptiest domain small; the
+// others (and, for pods with a controller that ask for none, the system's own by host name and zone) only say where it
+// is better.
 //
 // Pods are counted by template: a constraint marks the templates that it counts, and a node's count is the sum over its
 // groups.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which plugins run.
+// Which plugins run, and in which order.
 #include "scheduler/plugins/plugins.h"
 
 const struct plugin *const scheduler_plugins[] = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Selectors and facts.
+// Parsing selectors, and the facts of a node.
 #include "scheduler/plugins/terms.h"
 
 #include "libcommon/format/json.h"

@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         shutdown(pair[1], SHUT_WR);
         struct cx_websocket *ws = cx_websocket_server(pair[0], (const char *)data, size);
         CX_BUF message = CX_BUF_INIT;
-        int channel;
-        while (cx_channel_recv(ws, 0, &channel, &message) == 1)
+        int opcode;
+        while (cx_websocket_recv(ws, 0, &opcode, &message) == 1)
                 ;
         cx_websocket_free(ws);
         close(pair[0]);

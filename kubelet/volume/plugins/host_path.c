@@ -9,7 +9,7 @@
 
 static const char *path_of(const json_t *source)
 {
-        return cx_json_string_or(source, "path", "/");
+        return cx_json_string_or(source, "path", "");
 }
 
 // Every type: what is there must be of the format, and what is not there is made when `make` does that.

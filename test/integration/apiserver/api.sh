@@ -469,7 +469,7 @@ t_reviews() {
 t_health_checks() {
         req GET /livez/etcd && [ "$code $body" = "200 ok" ] && req GET '/readyz?verbose&exclude=etcd' && [[ $body == *'[+]etcd excluded: ok'*'readyz check passed'* ]] &&
                 req GET '/healthz?verbose&exclude=nothing' && [[ $body == *'warn: some health checks cannot be excluded: no matches for "nothing"'* ]] && req GET /metrics && grep -qi '^content-type: text/plain; version=0.0.4' "$work/headers" &&
-                req GET /version && want 200 '(.major + "." + .minor) == "1.35" and (.gitVersion | startswith("v1.35.")) and has("gitCommit") and has("gitTreeState") and has("buildDate") and has("goVersion") and has("compiler") and .platform == "linux/amd64"' && ANON=1 req GET /version && want 200
+                req GET /version && want 200 '(.major + "." + .minor) == "1.35" and (.gitVersion | startswith("v1.35.")) and (.gitCommit | test("^[0-9a-f]{40}$")) and (.gitTreeState | test("^(clean|dirty)$")) and (.buildDate | test("^20[0-9-]{8}T[0-9:]{8}Z$")) and has("goVersion") and has("compiler") and .platform == "linux/amd64"' && ANON=1 req GET /version && want 200
 }
 # Bytes as they are, until the server closes.
 raw() { timeout 10 openssl s_client -quiet -connect "${api#https://}" -CAfile "$work/ca.crt" -cert "$work/admin.crt" -key "$work/admin.key" 2>/dev/null; }
@@ -489,7 +489,7 @@ t_protobuf() { # ConfigMap "pb" with data a=b, in Kubernetes' protobuf
 }
 t_two() { # a second apiserver beside the first: what one acknowledges the other shows
         "$BIN/kube-apiserver" --bind-address 127.0.0.1 --advertise-address 127.0.0.2 --secure-port $((port + 5)) \
-                --etcd-servers "https://127.0.0.1:$((port + 1))" --etcd-cafile "$work/ca.crt" --etcd-certfile "$work/client.crt" --etcd-keyfile "$work/client.key" \
+                --etcd-servers "https://127.0.0.1:$((port + 1))" --etcd-cafile "$work/etcd-ca.crt" --etcd-certfile "$work/client.crt" --etcd-keyfile "$work/client.key" \
                 --tls-cert-file "$work/server.crt" --tls-private-key-file "$work/server.key" --client-ca-file "$work/ca.crt" --authorization-mode Node,RBAC \
                 --service-account-key-file "$work/sa.key" --service-account-signing-key-file "$work/sa.key" --service-cluster-ip-range 10.96.0.0/16 >"$work/second.log" 2>&1 &
         second=$!

@@ -23,7 +23,8 @@ static void test_fenceposts(void **state)
                 const char *json;
                 int64_t replicas, surge, unavailable;
         } cases[] = {
-                {"{}", 10, 3, 2},
+                {"{}", 10, 0, 1}, // the schema fills in 25 %
+                {"{\"maxSurge\":\"25%\",\"maxUnavailable\":\"25%\"}", 10, 3, 2},
                 {"{\"maxSurge\":0,\"maxUnavailable\":0}", 10, 0, 1},
                 {"{\"maxSurge\":\"0%\",\"maxUnavailable\":\"10%\"}", 5, 0, 1},
                 {"{\"maxSurge\":1,\"maxUnavailable\":0}", 3, 1, 0},
@@ -255,6 +256,17 @@ static void test_cidr(void **state)
         assert_true(cidr_set_take(&set, subnet));
         assert_true(cidr_set_take(&set, subnet));
         assert_string_equal(subnet, "fd00:1:0:1::/64");
+        cidr_set_release(&set);
+        // Nothing of the Services' range is given to a node.
+        assert_int_equal(cidr_set_init(&set, "10.96.0.0/14", 16, &err), 0);
+        assert_int_equal(cidr_set_exclude(&set, "10.97.128.0/17", &err), 0);
+        assert_int_equal(cidr_set_exclude(&set, "10.99.0.0/15", &err), 0);
+        assert_int_equal(cidr_set_exclude(&set, "fd00::/108", &err), 0); // another family
+        assert_true(cidr_set_take(&set, subnet));
+        assert_string_equal(subnet, "10.96.0.0/16");
+        assert_false(cidr_set_take(&set, subnet));
+        assert_int_equal(cidr_set_exclude(&set, "services", &err), -EINVAL);
+        cx_error_release(&err);
         cidr_set_release(&set);
         assert_int_equal(cidr_set_init(&set, "10.0.0.0/24", 16, &err), -EINVAL);
         cx_error_release(&err);

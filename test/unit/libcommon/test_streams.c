@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions of channels over WebSocket: data both ways, half-closes, sizes, statuses, forwarded ports, refusals, and a peer
+// that sends faster than it is listened to.
+#include "libcommon/net/streams.h"
+
+#include "libcommon/base/flags.h"
+#include "libcommon/net/websocket.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+struct place {
+        struct cx_http_server *server;
+        struct cx_http_client *client;
+        int released;
+};
+
+static void release(void *context)
+{
+        __atomic_add_fetch(&((struct place *)context)->released, 1, __ATOMIC_RELEASE);
+}
+
+static void drain(struct cx_streams *streams)
+{
+        struct cx_stream_event event;
+        CX_BUF data = CX_BUF_INIT;
+        while (cx_streams_receive(streams, &event, &data) == 1)
+                ;
+}
+
+// A command that writes what it reads, the size of its terminal to standard error, and ends with its input.
+static void command(struct cx_streams *streams, void *context)
+{
+        struct cx_stream_event event;
+        CX_BUF data = CX_BUF_INIT_MAX(CX_STREAM_DATA_MAX);
+        (void)context;
+        int width, height;
+        while (cx_streams_receive(streams, &event, &data) == 1 && event.kind != CX_STREAM_ENDED) {
+                if (event.channel == CX_STREAM_STDIN) {
+                        (void)!cx_streams_send(streams, CX_STREAM_STDOUT, data.data, data.length);
+                } else if (event.channel == CX_STREAM_RESIZE && cx_stream_size_parse(&data, &width, &height)) {
+                        char text[32];
+                        int n = snprintf(text, sizeof text, "%dx%d", width, height);
+                        (void)!cx_streams_send(streams, CX_STREAM_STDERR, text, (size_t)n);
+                }
+        }
+        (void)!cx_streams_send_status(streams, event.kind == CX_STREAM_ENDED ? 3 : 0, NULL);
+        cx_streams_close(streams);
+        drain(streams);
+}
+
+static void failing(struct cx_streams *streams, void *context)
+{
+        (void)context;
+        (void)!cx_streams_send_status(streams, 0, "no such thing");
+}
+
+// Answers every forwarded connection with its port.
+static void forward(struct cx_streams *streams, void *context)
+{
+        struct cx_stream_event event;
+        CX_BUF data = CX_BUF_INIT;
+        (void)context;
+        while (cx_streams_receive(streams, &event, &data) == 1) {
+                if (event.kind == CX_STREAM_OPENED && event.port == 99) {
+                        (void)!cx_streams_send(streams, event.channel + 1, "refused", 7);
+                } else if (event.kind == CX_STREAM_OPENED) {
+                        (void)!cx_streams_send(streams, event.channel, CX_INT(event.port), strlen(CX_INT(event.port)));
+                } else if (event.kind == CX_STREAM_DATA) {
+                        (void)!cx_streams_send(streams, event.channel, data.data, data.length);
+                } else {
+                        (void)cx_streams_end(streams, event.channel);
+                }
+        }
+}
+
+static void handle(struct cx_http_request *request, void *context)
+{
+        static const int ports[] = {80, 99, 8080};
+        const char *path = cx_http_path(request);
+        bool forwards = strcmp(path, "/forward") == 0;
+        cx_streams_upgrade(request, &(struct cx_streams_session){.ports = ports,
+                                                                 .n_ports = forwards ? 3 : 0,
+                                                                 .run = forwards                        ? forward
+                                                                        : strcmp(path, "/command") == 0 ? command
+                                                                                                        : failing,
+                                                                 .release = release,
+                                                                 .context = context});
+}
+
+static int set_up(void **state)
+{
+        struct place *p = cx_alloc(sizeof *p);
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_http_server_new(
+                    &(struct cx_http_server_options){
+                            .address = "127.0.0.1", .handler = handle, .context = p, .workers = 2},
+                    &p->server, &err) < 0)
+                return -1;
+        CX_CLEANUP(cx_freep) char *url = cx_sprintf("http://127.0.0.1:%d", cx_http_server_port(p->server));
+        *state = p;
+        return cx_http_client_new(&(struct cx_http_client_options){.base_url = url}, &p->client, &err);
+}
+
+static int tear_down(void **state)
+{
+        struct place *p = *state;
+        cx_http_client_free(p->client);
+        cx_http_server_free(p->server);
+        free(p);
+        return 0;
+}
+
+static struct cx_streams *connect_to(struct place *p, const char *path)
+{
+        struct cx_streams *streams = NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_streams_connect(p->client, &(struct cx_http_call){.path = path, .timeout = -1}, &streams, NULL, &err) <
+            0)
+                fail_msg("%s", cx_error_text(&err));
+        return streams;
+}
+
+static void expect(struct cx_streams *streams, int channel, const void *data, size_t length)
+{
+        struct cx_stream_event event;
+        CX_BUF got = CX_BUF_INIT_MAX(CX_STREAM_DATA_MAX);
+        assert_int_equal(cx_streams_receive(streams, &event, &got), 1);
+        assert_int_equal(event.kind, CX_STREAM_DATA);
+        assert_int_equal(event.channel, channel);
+        assert_int_equal(got.length, length);
+        assert_memory_equal(got.data, data, length);
+}
+
+static void commands(void **state)
+{
+        struct place *p = *state;
+        CX_CLEANUP(cx_streams_freep) struct cx_streams *streams = connect_to(p, "/command");
+        CX_CLEANUP(cx_freep) char *big = malloc(1 << 20);
+        memset(big, 'b', 1 << 20);
+        assert_int_equal(cx_streams_send(streams, CX_STREAM_STDIN, "abc", 3), 0);
+        expect(streams, CX_STREAM_STDOUT, "abc", 3);
+        assert_int_equal(cx_streams_send(streams, CX_STREAM_STDIN, big, 1 << 20), 0);
+        expect(streams, CX_STREAM_STDOUT, big, 1 << 20);
+        assert_int_equal(cx_streams_send_size(streams, 100, 40), 0);
+        expect(streams, CX_STREAM_STDERR, "100x40", 6);
+        assert_int_equal(cx_streams_send_size(streams, 0, 40), 0); // is not one, and is passed over
+        // The end of input is told, and output goes on.
+        assert_true(cx_streams_end(streams, CX_STREAM_STDIN));
+        struct cx_stream_event event;
+        CX_BUF data = CX_BUF_INIT;
+        assert_int_equal(cx_streams_receive(streams, &event, &data), 1);
+        assert_int_equal(event.channel, CX_STREAM_ERROR);
+        int code = 0;
+        assert_int_equal(cx_stream_status_parse(&data, &code, NULL), 0);
+        assert_int_equal(code, 3);
+        assert_int_equal(cx_streams_receive(streams, &event, &data), 0);
+}
+
+static void failures(void **state)
+{
+        struct place *p = *state;
+        CX_CLEANUP(cx_streams_freep) struct cx_streams *streams = connect_to(p, "/failing");
+        struct cx_stream_event event;
+        CX_BUF data = CX_BUF_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        int code = 0;
+        assert_int_equal(cx_streams_receive(streams, &event, &data), 1);
+        assert_true(cx_stream_status_parse(&data, &code, &err) < 0);
+        assert_string_equal(cx_error_text(&err), "Internal error occurred: no such thing");
+        CX_HTTP_REPLY refusal = CX_HTTP_REPLY_INIT;
+        CX_ERROR other = CX_ERROR_INIT;
+        assert_int_equal(cx_http_do(p->client, &(struct cx_http_call){.path = "/command"}, &refusal, &other), 0);
+        assert_int_equal(refusal.code, 400);
+        assert_string_equal(refusal.body.data, "the request does not ask for a WebSocket");
+}
+
+static void forwards(void **state)
+{
+        struct place *p = *state;
+        static const char *const protocols[] = {"v4.channel.k8s.io", NULL};
+        CX_CLEANUP(cx_websocket_freep) struct cx_websocket *ws = NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        CX_BUF data = CX_BUF_INIT;
+        int opcode;
+        assert_int_equal(cx_websocket_connect(p->client, &(struct cx_http_call){.path = "/forward", .timeout = -1},
+                                              protocols, &ws, NULL, NULL, &err),
+                         0);
+        // Both channels of every port begin with its number; then come the answers, in order.
+        static const struct {
+                char channel;
+                const char *data;
+                size_t length;
+        } wanted[] = {{0, "\x50\0", 2},   {1, "\x50\0", 2}, {2, "\x63\0", 2},  {3, "\x63\0", 2}, {4, "\x90\x1f", 2},
+                      {5, "\x90\x1f", 2}, {0, "80", 2},     {3, "refused", 7}, {4, "8080", 4}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(wanted); i++) {
+                assert_int_equal(cx_websocket_recv(ws, -1, &opcode, &data), 1);
+                assert_int_equal(data.data[0], wanted[i].channel);
+                assert_int_equal(data.length, wanted[i].length + 1);
+                assert_memory_equal(data.data + 1, wanted[i].data, wanted[i].length);
+        }
+        // In the fourth protocol 255 is a channel as any other, and nobody's.
+        assert_int_equal(cx_websocket_send(ws, CX_WS_BINARY, "\xff\0", 2), 0);
+        assert_int_equal(cx_websocket_send(ws, CX_WS_BINARY, "\4hello", 6), 0);
+        assert_int_equal(cx_websocket_recv(ws, -1, &opcode, &data), 1);
+        assert_int_equal((unsigned char)data.data[0], 255);
+        assert_int_equal(cx_websocket_recv(ws, -1, &opcode, &data), 1);
+        assert_string_equal(data.data, "\4hello");
+        cx_websocket_close(ws, 1000, "");
+        assert_int_equal(cx_websocket_recv(ws, -1, &opcode, &data), 0);
+}
+
+// A peer that floods: what is not received yet stays in the socket, so that it has to wait.
+static void floods(void **state)
+{
+        (void)state;
+        int pair[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        CX_CLEANUP(cx_websocket_freep) struct cx_websocket *ws = cx_websocket_server(pair[0], NULL, 0);
+        char frame[8 + 1024] = {(char)0x82, (char)(0x80 | 126), 4, 0}; // binary, masked by zeros, 1024 bytes
+        size_t before = 0, after = 0;
+        while (send(pair[1], frame, sizeof frame, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof frame)
+                before++;
+        assert_true(before > 20);
+        CX_BUF data = CX_BUF_INIT;
+        int opcode;
+        assert_int_equal(cx_websocket_recv(ws, -1, &opcode, &data), 1);
+        assert_int_equal(data.length, 1024);
+        while (send(pair[1], frame, sizeof frame, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+                after++;
+        assert_true(after < before / 2);
+        for (size_t i = 0; i < before; i++) // all of it arrives
+                if (i)
+                        assert_int_equal(cx_websocket_recv(ws, -1, &opcode, &data), 1);
+        close(pair[0]);
+        close(pair[1]);
+}
+
+static void sizes(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text;
+                bool good;
+        } cases[] = {{"{\"Width\":80,\"Height\":24}", true},
+                     {"{\"Width\":80}", false},
+                     {"{\"Width\":-1,\"Height\":24}", false},
+                     {"{\"Width\":65536,\"Height\":24}", false},
+                     {"80x24", false},
+                     {"", false}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                CX_BUF data = CX_BUF_INIT;
+                int width, height;
+                cx_buf_add(&data, cases[i].text);
+                assert_int_equal(cx_stream_size_parse(&data, &width, &height), cases[i].good);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {cmocka_unit_test(commands), cmocka_unit_test(failures),
+                                           cmocka_unit_test(forwards), cmocka_unit_test(floods),
+                                           cmocka_unit_test(sizes)};
+        return cmocka_run_group_tests(tests, set_up, tear_down);
+}
