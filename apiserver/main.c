@@ -111,6 +111,8 @@ static int start(struct apiserver *api, struct cx_error *err)
                 r = connect_etcd(api, err);
         if (r == 0)
                 api->store = store_new(api->etcd);
+        if (r == 0 && o->encryption_provider_config)
+                r = store_encrypt(api->store, o->encryption_provider_config, o->encryption_reload, err);
         if (r == 0)
                 r = kinds_new(api->store, strategy_of, &api->kinds, err);
         if (r == 0)
@@ -268,6 +270,10 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, int *r
                 {"event-ttl", 0, CX_FLAG_DURATION, &o->event_ttl, "how long events are kept", NULL, NULL, 0, 0},
                 {"min-request-timeout", 0, CX_FLAG_INT, &o->min_request_timeout, "seconds that a watch lives at least",
                  NULL, NULL, 1, 86400},
+                {"encryption-provider-config", 0, CX_FLAG_STRING, &o->encryption_provider_config,
+                 "how objects are encrypted in etcd"},
+                {"encryption-provider-config-automatic-reload", 0, CX_FLAG_BOOL, &o->encryption_reload,
+                 "read that file again when it changes"},
                 {"max-request-bytes", 0, CX_FLAG_INT, &o->max_request_bytes, "largest request body", NULL, NULL, 1024,
                  256 << 20},
                 {"v", 'v', CX_FLAG_INT, &verbosity, "log verbosity", NULL, NULL, 0, 10},
