@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules
 Q := $(if $(V),,@)
 .SUFFIXES:
 
-PACKAGES := libcurl libnghttp2 libmicrohttpd gnutls jansson yaml-0.1 libprotobuf-c openssl libarchive zlib libzstd libwslay libldns
+PACKAGES := libcurl libnghttp2 libmicrohttpd gnutls jansson yaml-0.1 libprotobuf-c openssl libarchive zlib libzstd libwslay libldns libsodium
 PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libwslay libldns,$(PACKAGES)) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wno-missing-field-initializers -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings -Wvla
@@ -25,7 +25,7 @@ CPPFLAGS := -I. -I$(OUT)/gen -include libcommon/base/banned.h
 LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(filter -fsanitize%,$(CFLAGS_$(BUILD)))
 
 # Libraries a component needs beyond those of libcommon; the linker drops what is not used.
-LIBS := -lcurl -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lm
+LIBS := -lcurl -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lsodium -lm
 
 # component folder -> executable
 EXE_apiserver := kube-apiserver

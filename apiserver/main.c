@@ -10,6 +10,7 @@
 #include "apiserver/registry/registry.h"
 #include "apiserver/server.h"
 #include "apiserver/strategy/allocator.h"
+#include "apiserver/strategy/strategy.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/metrics.h"
 #include "libcommon/base/process.h"
@@ -100,7 +101,6 @@ static int start(struct apiserver *api, struct cx_error *err)
         api->writes = &registry_writes;
         api->admission = admission_chain_new(admission_plugins, &o->enable_admission, &o->disable_admission);
         api->relays = relays_new();
-        api->documents = documents_new();
         if (!o->tls_cert_file || !o->tls_key_file)
                 r = cx_error_set(err, -EINVAL, "--tls-cert-file and --tls-private-key-file are needed");
         if (r == 0)
@@ -110,10 +110,15 @@ static int start(struct apiserver *api, struct cx_error *err)
         if (r == 0)
                 r = connect_etcd(api, err);
         if (r == 0)
-                r = store_new(api->etcd, &api->store, err);
+                api->store = store_new(api->etcd);
+        if (r == 0)
+                r = kinds_new(api->store, strategy_of, &api->kinds, err);
+        if (r == 0)
+                r = store_start(api->store, err);
         if (r < 0)
                 return r;
-        api->rbac = rbac_new(api->store);
+        api->rbac = rbac_new(api->kinds);
+        api->documents = documents_new(api->kinds);
         r = watch_reaper_new(&api->watches, err);
         if (r == 0)
                 r = bootstrap_objects(api, err);
@@ -185,11 +190,12 @@ static void finish(struct apiserver *api)
         relays_free(api->relays);
         watch_reaper_free(api->watches);
         rbac_free(api->rbac);
+        documents_free(api->documents);
+        kinds_free(api->kinds);
         store_free(api->store);
         cx_etcd_free(api->etcd);
         token_service_free(api->tokens);
         allocator_free(api->allocator);
-        documents_free(api->documents);
         admission_chain_free(api->admission);
         cx_metrics_free(api->metrics);
 }

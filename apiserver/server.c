@@ -46,6 +46,7 @@ static void free_call(void *context)
         struct call *call = context;
         count_request(call);
         user_release(&call->user);
+        served_kind_unref(call->kind);
         cx_strings_release(&call->warnings);
         cx_duplicates_release(&call->duplicates);
         free(call);
@@ -56,13 +57,14 @@ static void free_call(void *context)
 static int find_resource(struct call *call, struct cx_error *err)
 {
         const struct request_info *info = &call->info;
-        const struct cx_resource *resource = cx_schema_resource(info->group, info->version, info->resource);
-        call->scope.resource = resource;
-        if (!resource) {
-                json_auto_t *served = cx_discovery_resources(info->group, info->version);
-                call->no_page = !served;
+        call->kind = kinds_find(call->api->kinds, info->group, info->version, info->resource);
+        if (!call->kind) {
+                call->no_page = !kinds_serve(call->api->kinds, info->group, info->version);
                 return not_served(err);
         }
+        const struct cx_resource *resource = call->kind->resource;
+        call->scope.kind = call->kind;
+        call->scope.resource = resource;
         if (*info->subresource) {
                 const struct cx_subresource *part = cx_resource_subresource(resource, info->subresource);
                 if (!part)
@@ -117,7 +119,7 @@ static int dispatch_resource(struct call *call, struct cx_error *err)
                         continue;
                 if (serve_review(call) || serve_subresource(call))
                         return 0;
-                if (!is_plain(&call->scope) || !store_cache(call->api->store, call->scope.resource))
+                if (!is_plain(&call->scope) || !call->scope.kind->cache)
                         return not_served(err);
                 verbs[i].handle(call);
                 return 0;
@@ -163,8 +165,7 @@ bool serve_inline(struct cx_http_request *request, void *context)
                 refuse(call, &err);
                 return true;
         }
-        bool read = call->info.is_resource && !call->scope.subresource &&
-                    store_cache(call->api->store, call->scope.resource);
+        bool read = call->info.is_resource && !call->scope.subresource && call->scope.kind->cache;
         return read &&
                (cx_streq(call->info.verb, "get") || cx_streq(call->info.verb, "list") ||
                 cx_streq(call->info.verb, "watch")) &&

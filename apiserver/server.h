@@ -6,4 +6,4 @@
 
 bool serve_inline(struct cx_http_request *request, void *api); // on an I/O thread; false: for a worker
 void serve(struct cx_http_request *request, void *api);        // on a worker
-void server_counters(struct apiserver *api);                    // makes its counters
+void server_counters(struct apiserver *api);                   // makes its counters

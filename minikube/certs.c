@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Two authorities: the one of all profiles signs for everybody who speaks to an apiserver or a kubelet, and also what a
+// cluster signs for others (requests for certificates). etcd trusts only an authority of its own, one a profile, which
+// signs etcd and the apiserver's client certificate and nothing else; its key signs for nobody from outside.
 #include "minikube/certs.h"
 
 #include "libcommon/base/buf.h"
@@ -13,6 +16,12 @@
 struct authority {
         char *cert, *key;
 };
+
+static void authority_release(struct authority *ca)
+{
+        free(ca->cert);
+        free(ca->key);
+}
 
 int certs_read(const char *path, char **ret_text, struct cx_error *err)
 {
@@ -40,17 +49,14 @@ static int write_pair(const char *stem, const char *cert, const char *key, struc
         return r < 0 ? r : cx_write_file(cert_path, cert, strlen(cert), 0644, false, err);
 }
 
-// The authority of all profiles, made once.
-static int load_authority(const struct profile *profile, struct authority *ca, struct cx_error *err)
+// The authority at `stem`, made when it is not there.
+static int load_authority(const char *stem, const char *name, struct authority *ca, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *stem = cx_sprintf("%s/ca", profile->home);
         CX_CLEANUP(cx_freep) char *cert_path = cx_sprintf("%s.crt", stem);
         CX_CLEANUP(cx_freep) char *key_path = cx_sprintf("%s.key", stem);
         if (!is_good(cert_path)) {
-                struct cx_certificate_spec spec = {.common_name = "minikubeCA", .is_ca = true, .lifetime = 10 * YEAR};
-                int r = cx_mkdir_all(profile->home, 0700, err);
-                if (r == 0)
-                        r = cx_pki_issue(&spec, NULL, NULL, &ca->cert, &ca->key, err);
+                struct cx_certificate_spec spec = {.common_name = name, .is_ca = true, .lifetime = 10 * YEAR};
+                int r = cx_pki_issue(&spec, NULL, NULL, &ca->cert, &ca->key, err);
                 return r < 0 ? r : write_pair(stem, ca->cert, ca->key, err);
         }
         int r = certs_read(cert_path, &ca->cert, err);
@@ -139,14 +145,33 @@ static int make_server_certificates(const struct profile *profile, const struct 
                                     .dns_names = &dns,
                                     .addresses = &addresses,
                                     .server = true};
-        struct request etcd = {.file = "etcd",
-                               .common_name = "etcd",
-                               .dns_names = &dns,
-                               .addresses = &addresses,
-                               .server = true,
-                               .client = true};
-        int r = issue(profile, ca, &apiserver, err);
-        return r < 0 ? r : issue(profile, ca, &etcd, err);
+        return issue(profile, ca, &apiserver, err);
+}
+
+static int make_etcd_certificates(const struct profile *profile, struct cx_error *err)
+{
+        CX_CLEANUP(authority_release) struct authority ca = {0};
+        CX_CLEANUP(cx_freep) char *stem = profile_path(profile, "certs/etcd/ca");
+        CX_STRINGS dns = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
+        cx_strings_add(&dns, "localhost");
+        cx_strings_add(&addresses, "127.0.0.1");
+        const struct request requests[] = {
+                {.file = "etcd/server",
+                 .common_name = "etcd",
+                 .dns_names = &dns,
+                 .addresses = &addresses,
+                 .server = true},
+                {.file = "etcd/peer",
+                 .common_name = "etcd",
+                 .dns_names = &dns,
+                 .addresses = &addresses,
+                 .server = true,
+                 .client = true},
+                {.file = "etcd/apiserver", .common_name = "kube-apiserver-etcd-client", .client = true}};
+        int r = load_authority(stem, "etcd-ca", &ca, err);
+        for (size_t i = 0; r == 0 && i < CX_ARRAY_SIZE(requests); i++)
+                r = issue(profile, &ca, &requests[i], err);
+        return r;
 }
 
 static int make_node_certificates(const struct profile *profile, const struct authority *ca, int node,
@@ -194,17 +219,19 @@ int certs_make(const struct profile *profile, struct cx_error *err)
                        {"scheduler", "system:kube-scheduler", NULL, true},
                        {"kube-proxy", "system:kube-proxy", NULL, true},
                        {"cluster-dns", "system:cluster-dns", NULL, true},
-                       {"apiserver-etcd-client", "kube-apiserver-etcd-client", NULL, false},
                        {"apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters", false}};
-        static const char *const folders[] = {"certs", "kubeconfigs", "logs", "run", "nodes"};
-        struct authority ca = {0};
+        static const char *const folders[] = {"certs/etcd", "kubeconfigs", "logs", "run", "nodes"};
+        CX_CLEANUP(authority_release) struct authority ca = {0};
+        CX_CLEANUP(cx_freep) char *stem = cx_sprintf("%s/ca", profile->home);
         int r = 0;
         for (size_t i = 0; r == 0 && i < CX_ARRAY_SIZE(folders); i++) {
                 CX_CLEANUP(cx_freep) char *path = profile_path(profile, "%s", folders[i]);
                 r = cx_mkdir_all(path, 0700, err);
         }
         if (r == 0)
-                r = load_authority(profile, &ca, err);
+                r = load_authority(stem, "minikubeCA", &ca, err);
+        if (r == 0)
+                r = make_etcd_certificates(profile, err);
         if (r == 0)
                 r = make_server_certificates(profile, &ca, err);
         if (r == 0)
@@ -220,7 +247,5 @@ int certs_make(const struct profile *profile, struct cx_error *err)
         }
         for (int node = 0; r == 0 && node < profile->nodes; node++)
                 r = make_node_certificates(profile, &ca, node, err);
-        free(ca.cert);
-        free(ca.key);
         return r;
 }

@@ -33,19 +33,23 @@ static void add_etcd(const struct profile *p, struct services *services)
 {
         struct cluster_service *s = add(services, 0, "etcd");
         const char *f = p->folder;
-        CX_CLEANUP(cx_freep) char *address = node_address(p, 0);
         arg(s, "etcd");
         arg(s, "--name=%s", p->name);
         arg(s, "--data-dir=%s/etcd", f);
-        arg(s, "--listen-client-urls=https://127.0.0.1:2379,https://%s:2379", address);
-        arg(s, "--advertise-client-urls=https://%s:2379", address);
-        arg(s, "--listen-peer-urls=http://127.0.0.1:2380");
-        arg(s, "--initial-advertise-peer-urls=http://127.0.0.1:2380");
-        arg(s, "--initial-cluster=%s=http://127.0.0.1:2380", p->name);
-        arg(s, "--cert-file=%s/certs/etcd.crt", f);
-        arg(s, "--key-file=%s/certs/etcd.key", f);
-        arg(s, "--trusted-ca-file=%s/ca.crt", p->home);
+        // One member: it and the apiserver meet on the node's loopback, and nobody else has to reach it.
+        arg(s, "--listen-client-urls=https://127.0.0.1:2379");
+        arg(s, "--advertise-client-urls=https://127.0.0.1:2379");
+        arg(s, "--listen-peer-urls=https://127.0.0.1:2380");
+        arg(s, "--initial-advertise-peer-urls=https://127.0.0.1:2380");
+        arg(s, "--initial-cluster=%s=https://127.0.0.1:2380", p->name);
+        arg(s, "--cert-file=%s/certs/etcd/server.crt", f);
+        arg(s, "--key-file=%s/certs/etcd/server.key", f);
+        arg(s, "--trusted-ca-file=%s/certs/etcd/ca.crt", f);
         arg(s, "--client-cert-auth");
+        arg(s, "--peer-cert-file=%s/certs/etcd/peer.crt", f);
+        arg(s, "--peer-key-file=%s/certs/etcd/peer.key", f);
+        arg(s, "--peer-trusted-ca-file=%s/certs/etcd/ca.crt", f);
+        arg(s, "--peer-client-cert-auth");
         arg(s, "--snapshot-count=10000");
         arg(s, "--quota-backend-bytes=2147483648");
         arg(s, "--logger=zap");
@@ -61,9 +65,9 @@ static void add_apiserver(const struct profile *p, struct services *services)
         arg(s, "--advertise-address=%s", address);
         arg(s, "--secure-port=%d", API_PORT);
         arg(s, "--etcd-servers=https://127.0.0.1:2379");
-        arg(s, "--etcd-cafile=%s/ca.crt", p->home);
-        arg(s, "--etcd-certfile=%s/certs/apiserver-etcd-client.crt", f);
-        arg(s, "--etcd-keyfile=%s/certs/apiserver-etcd-client.key", f);
+        arg(s, "--etcd-cafile=%s/certs/etcd/ca.crt", f);
+        arg(s, "--etcd-certfile=%s/certs/etcd/apiserver.crt", f);
+        arg(s, "--etcd-keyfile=%s/certs/etcd/apiserver.key", f);
         arg(s, "--tls-cert-file=%s/certs/apiserver.crt", f);
         arg(s, "--tls-private-key-file=%s/certs/apiserver.key", f);
         arg(s, "--client-ca-file=%s/ca.crt", p->home);

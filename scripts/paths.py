@@ -23,6 +23,7 @@ NOT_KUBERNETES = re.compile(
     r"|libcommon/client/credentials"     # answers of credential plugins
     r"|apiserver/auth/tokens"            # claims
     r"|apiserver/endpoints/selection"  # continue tokens
+    r"|apiserver/storage/encryption_config"  # a configuration file
     r"|kubelet/server/stream|libcommon/net/streams"  # terminal sizes
     r"|kubectl/(cmd/config|cmd/explain|ctl/connection)"
     r"|minikube/|test/)")

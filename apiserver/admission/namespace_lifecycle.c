@@ -24,10 +24,10 @@ static int mutate(const struct admission_request *request, struct cx_error *err)
                                                 : 0;
         if (!scope->resource->namespaced || is_review(scope))
                 return 0;
-        const struct cx_resource *namespaces = cx_schema_resource("", "v1", "namespaces");
+        const struct served_kind *namespaces = builtin(scope->api, "", "v1", "namespaces");
         STORED *stored = admission_lookup(request, namespaces, NULL, scope->namespace);
         if (!stored)
-                return object_not_found(namespaces, scope->namespace, err);
+                return object_not_found(namespaces->resource, scope->namespace, err);
         if (request->operation != ADMIT_CREATE || scope->subresource || !stored_is_being_deleted(stored))
                 return 0;
         CX_CLEANUP(cx_freep)

@@ -48,8 +48,8 @@ static int check_pod_status(const struct admission_request *request, const char 
 
 static json_t *find_pod(const struct admission_request *request, const char *name)
 {
-        STORED *stored =
-                admission_lookup(request, cx_schema_resource("", "v1", "pods"), request->scope->namespace, name);
+        STORED *stored = admission_lookup(request, builtin(request->scope->api, "", "v1", "pods"),
+                                          request->scope->namespace, name);
         return stored ? stored_parse(stored) : NULL;
 }
 

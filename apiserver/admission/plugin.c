@@ -24,12 +24,11 @@ int admission_forbid(const struct admission_request *request, const char *why, s
         return object_forbidden(request->scope->resource, name, why, err);
 }
 
-struct stored *admission_lookup(const struct admission_request *request, const struct cx_resource *resource,
+struct stored *admission_lookup(const struct admission_request *request, const struct served_kind *kind,
                                 const char *namespace, const char *name)
 {
-        struct store *store = request->scope->api->store;
-        struct stored *stored = store_get(store, resource, namespace, name);
+        struct stored *stored = cache_find(kind->cache, namespace, name);
         if (!stored)
-                (void)!store_read(store, resource, namespace, name, &stored, NULL);
+                (void)!store_read(request->scope->api->store, kind->cache, namespace, name, &stored, NULL);
         return stored;
 }

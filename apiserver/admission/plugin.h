@@ -8,7 +8,7 @@
 int admission_forbid(const struct admission_request *request, const char *why, struct cx_error *err);
 // A stored object that a plugin has to know: from the cache, else from etcd, as the cache may be behind by its creation.
 // NULL when there is none.
-struct stored *admission_lookup(const struct admission_request *request, const struct cx_resource *resource,
+struct stored *admission_lookup(const struct admission_request *request, const struct served_kind *kind,
                                 const char *namespace, const char *name);
 
 extern const struct admission_plugin admission_namespace_lifecycle, admission_service_account,

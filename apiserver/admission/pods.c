@@ -76,7 +76,8 @@ static int mutate_service_account(const struct admission_request *request, struc
         json_object_set_new(spec, "serviceAccountName", json_string(name));
         name = cx_json_string(spec, "serviceAccountName");
         json_object_set_new(spec, "serviceAccount", json_string(name));
-        STORED *stored = admission_lookup(request, cx_schema_resource("", "v1", "serviceaccounts"), namespace, name);
+        STORED *stored =
+                admission_lookup(request, builtin(request->scope->api, "", "v1", "serviceaccounts"), namespace, name);
         if (!stored) {
                 CX_CLEANUP(cx_freep)
                 char *why = cx_sprintf("error looking up service account %s/%s: serviceaccount \"%s\" not found",
@@ -127,12 +128,11 @@ const struct admission_plugin admission_default_toleration_seconds = {
 
 // --- Priority ---
 
-static json_t *default_class(struct apiserver *api)
+static json_t *default_class(struct cache *classes)
 {
-        const struct cx_resource *classes = cx_schema_resource("scheduling.k8s.io", "v1", "priorityclasses");
-        struct filter all = {.resource = classes};
+        struct filter all = {0};
         STORED_LIST list = {0};
-        cache_list(store_cache(api->store, classes), &all, &list);
+        cache_list(classes, &all, &list);
         for (size_t i = 0; i < list.count; i++) {
                 struct cx_slice text = {list.items[i]->json, list.items[i]->length};
                 if (cx_slice_equals(cx_scan_path(text, "globalDefault"), "true"))
@@ -143,19 +143,18 @@ static json_t *default_class(struct apiserver *api)
 
 static int mutate_priority(const struct admission_request *request, struct cx_error *err)
 {
-        struct apiserver *api = request->scope->api;
+        struct cache *classes = builtin(request->scope->api, "scheduling.k8s.io", "v1", "priorityclasses")->cache;
         json_t *spec = cx_json_object_at(request->object, "spec");
         const char *name = cx_json_string(spec, "priorityClassName");
         json_auto_t *class = NULL;
         if (name && *name) {
-                class = store_get_json(api->store, cx_schema_resource("scheduling.k8s.io", "v1", "priorityclasses"),
-                                       NULL, name);
+                class = cache_find_json(classes, NULL, name);
                 if (!class) {
                         CX_CLEANUP(cx_freep) char *why = cx_sprintf("no PriorityClass with name %s was found", name);
                         return admission_forbid(request, why, err);
                 }
         } else {
-                class = default_class(api);
+                class = default_class(classes);
                 if (class)
                         json_object_set(spec, "priorityClassName", cx_json_get(class, "metadata.name"));
         }

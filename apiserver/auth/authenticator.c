@@ -36,7 +36,7 @@ static int check_bootstrap_token(struct apiserver *api, const char *token, struc
         if (strlen(token) != 23 || token[6] != '.' || strspn(token, alphabet) != 6 || strspn(token + 7, alphabet) != 16)
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "not a bootstrap token");
         CX_CLEANUP(cx_freep) char *name = cx_sprintf("bootstrap-token-%.6s", token);
-        json_auto_t *secret = store_get_json(api->store, cx_schema_resource("", "v1", "secrets"), "kube-system", name);
+        json_auto_t *secret = cache_find_json(builtin(api, "", "v1", "secrets")->cache, "kube-system", name);
         const json_t *data = json_object_get(secret, "data");
         if (!secret || !cx_streq(cx_json_string(secret, "type"), "bootstrap.kubernetes.io/token") ||
             is_being_deleted(secret) || !secret_equals(data, "token-secret", token + 7) || has_expired(data) ||

@@ -12,7 +12,7 @@ bool authorize(struct apiserver *api, const struct attributes *a, char **ret_why
                 *ret_why = NULL;
         if (user_in_group(a->user, "system:masters") || cx_strings_has(modes, "AlwaysAllow"))
                 return true;
-        if (cx_strings_has(modes, "Node") && authorize_node(api->store, a))
+        if (cx_strings_has(modes, "Node") && authorize_node(api, a))
                 return true;
         return cx_strings_has(modes, "RBAC") && rbac_allows(api->rbac, a, ret_why);
 }

@@ -79,17 +79,16 @@ static bool pod_refers(const json_t *pod, const char *resource, const char *name
 }
 
 // Is there a pod on the node, in the namespace, that refers to the object?
-static bool node_uses(struct store *store, const char *node, const char *namespace, const char *resource,
+static bool node_uses(const struct apiserver *api, const char *node, const char *namespace, const char *resource,
                       const char *name)
 {
-        const struct cx_resource *pods = cx_schema_resource("", "v1", "pods");
         CX_SELECTOR fields = CX_SELECTOR_INIT;
         STORED_LIST list = {0};
         CX_CLEANUP(cx_freep) char *text = cx_sprintf("spec.nodeName=%s", node);
         if (cx_selector_parse_fields(text, &fields, NULL) < 0)
                 return false;
-        struct filter filter = {.resource = pods, .namespace = namespace, .fields = &fields};
-        cache_list(store_cache(store, pods), &filter, &list);
+        struct filter filter = {.namespace = namespace, .fields = &fields};
+        cache_list(builtin(api, "", "v1", "pods")->cache, &filter, &list);
         for (size_t i = 0; i < list.count; i++) {
                 // Most pods do not even hold the name: spare the parsing.
                 if (!memmem(list.items[i]->json, list.items[i]->length, name, strlen(name)) &&
@@ -110,12 +109,12 @@ static bool is_one_of(const char *text, const char *const *list)
         return false;
 }
 
-static bool claim_of_volume(struct store *store, const char *node, const char *volume)
+static bool claim_of_volume(const struct apiserver *api, const char *node, const char *volume)
 {
-        json_auto_t *object = store_get_json(store, cx_schema_resource("", "v1", "persistentvolumes"), NULL, volume);
+        json_auto_t *object = cache_find_json(builtin(api, "", "v1", "persistentvolumes")->cache, NULL, volume);
         const char *namespace = cx_json_string(object, "spec.claimRef.namespace");
         const char *name = cx_json_string(object, "spec.claimRef.name");
-        return namespace && name && node_uses(store, node, namespace, "persistentvolumeclaims", name);
+        return namespace && name && node_uses(api, node, namespace, "persistentvolumeclaims", name);
 }
 
 // Rules of upstream's system:node role that need no look at pods.
@@ -154,7 +153,7 @@ static bool fixed_rule(const struct attributes *a)
         return false;
 }
 
-bool authorize_node(struct store *store, const struct attributes *a)
+bool authorize_node(const struct apiserver *api, const struct attributes *a)
 {
         const char *node = user_node(a->user);
         if (!node || !a->is_resource)
@@ -169,15 +168,15 @@ bool authorize_node(struct store *store, const struct attributes *a)
         bool reads = is_one_of(a->verb, VERBS("get", "list", "watch"));
         if (strcmp(a->resource, "serviceaccounts") == 0)
                 return (strcmp(a->subresource, "token") == 0 ? strcmp(a->verb, "create") == 0 : reads) &&
-                       node_uses(store, node, a->namespace, a->resource, a->name);
+                       node_uses(api, node, a->namespace, a->resource, a->name);
         if (*a->subresource)
                 return strcmp(a->resource, "persistentvolumeclaims") == 0 && strcmp(a->subresource, "status") == 0 &&
                        is_one_of(a->verb, VERBS("get", "update", "patch")) &&
-                       node_uses(store, node, a->namespace, a->resource, a->name);
+                       node_uses(api, node, a->namespace, a->resource, a->name);
         if (!reads)
                 return false;
         if (strcmp(a->resource, "persistentvolumes") == 0)
-                return claim_of_volume(store, node, a->name);
+                return claim_of_volume(api, node, a->name);
         return is_one_of(a->resource, VERBS("secrets", "configmaps", "persistentvolumeclaims")) &&
-               node_uses(store, node, a->namespace, a->resource, a->name);
+               node_uses(api, node, a->namespace, a->resource, a->name);
 }

@@ -3,6 +3,6 @@
 #pragma once
 
 #include "apiserver/auth/attributes.h"
-#include "apiserver/storage/store.h"
+#include "apiserver/request/apiserver.h"
 
-bool authorize_node(struct store *store, const struct attributes *attributes);
+bool authorize_node(const struct apiserver *api, const struct attributes *attributes);

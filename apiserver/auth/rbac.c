@@ -44,13 +44,12 @@ static void unref_set(struct rule_set *set)
         free(set);
 }
 
-struct rbac *rbac_new(struct store *store)
+struct rbac *rbac_new(const struct kinds *kinds)
 {
         struct rbac *rbac = cx_alloc(sizeof *rbac);
         pthread_mutex_init(&rbac->lock, NULL);
         for (int i = 0; i < N_KINDS; i++)
-                rbac->caches[i] =
-                        store_cache(store, cx_schema_resource("rbac.authorization.k8s.io", "v1", resources[i]));
+                rbac->caches[i] = kinds_builtin(kinds, "rbac.authorization.k8s.io", "v1", resources[i])->cache;
         return rbac;
 }
 
@@ -65,19 +64,10 @@ void rbac_free(struct rbac *rbac)
 
 // --- compiling ---
 
-// Events and reloads so far: changes whenever the cache's contents do.
-static uint64_t generation_of(struct cache *cache)
-{
-        pthread_rwlock_rdlock(&cache->lock);
-        uint64_t generation = cache->next_event + (cache->generation << 40) + 1;
-        pthread_rwlock_unlock(&cache->lock);
-        return generation;
-}
-
 static json_t *load(struct rule_set *set, struct cache *cache)
 {
         STORED_LIST list = {0};
-        struct filter all = {.resource = cache->resource};
+        struct filter all = {0};
         json_t *objects = json_array();
         cache_list(cache, &all, &list);
         for (size_t i = 0; i < list.count; i++)
@@ -126,7 +116,7 @@ static struct rule_set *compile(struct rbac *rbac)
         atomic_init(&set->references, 1);
         set->objects = json_array();
         for (int i = 0; i < N_KINDS; i++) {
-                set->generations[i] = generation_of(rbac->caches[i]);
+                set->generations[i] = cache_version(rbac->caches[i]);
                 objects[i] = load(set, rbac->caches[i]);
         }
         index_roles(&roles, objects[ROLES]);
@@ -141,7 +131,7 @@ static struct rule_set *current_set(struct rbac *rbac)
         pthread_mutex_lock(&rbac->lock);
         bool fresh = rbac->set != NULL;
         for (int i = 0; fresh && i < N_KINDS; i++)
-                fresh = rbac->set->generations[i] == generation_of(rbac->caches[i]);
+                fresh = rbac->set->generations[i] == cache_version(rbac->caches[i]);
         if (!fresh) {
                 unref_set(rbac->set);
                 rbac->set = compile(rbac);

@@ -4,9 +4,9 @@
 #pragma once
 
 #include "apiserver/auth/attributes.h"
-#include "apiserver/storage/store.h"
+#include "apiserver/request/kinds.h"
 
-struct rbac *rbac_new(struct store *store);
+struct rbac *rbac_new(const struct kinds *kinds);
 void rbac_free(struct rbac *rbac);
 // ret_why (owned by the caller, may be NULL): by what.
 bool rbac_allows(struct rbac *rbac, const struct attributes *attributes, char **ret_why);

@@ -185,7 +185,7 @@ static int verify(struct token_service *service, const char *token, struct remem
 static bool same_uid(struct apiserver *api, const char *resource, const char *namespace, const char *name,
                      const char *uid)
 {
-        json_auto_t *object = store_get_json(api->store, cx_schema_resource("", "v1", resource), namespace, name);
+        json_auto_t *object = cache_find_json(builtin(api, "", "v1", resource)->cache, namespace, name);
         return object && cx_streq(cx_json_string(object, "metadata.uid"), uid);
 }
 

@@ -4,5 +4,5 @@
 #include "apiserver/request/scope.h"
 
 // Creates the object (kind and apiVersion are filled in) where there is none. Takes the reference.
-int ensure_object(struct apiserver *api, const struct cx_resource *resource, json_t *object_steal, struct cx_error *err)
+int ensure_object(struct apiserver *api, const struct served_kind *kind, json_t *object_steal, struct cx_error *err)
         CX_CHECK;

@@ -18,10 +18,10 @@ int bootstrap_objects(struct apiserver *api, struct cx_error *err)
                  "Used for system critical pods that must not be moved from their current node.", 2000001000}};
         int r = 0;
         for (size_t i = 0; r == 0 && i < CX_ARRAY_SIZE(namespaces); i++)
-                r = ensure_object(api, cx_schema_resource("", "v1", "namespaces"),
+                r = ensure_object(api, builtin(api, "", "v1", "namespaces"),
                                   json_pack("{s:{s:s}}", "metadata", "name", namespaces[i]), err);
         for (size_t i = 0; r == 0 && i < CX_ARRAY_SIZE(classes); i++)
-                r = ensure_object(api, cx_schema_resource("scheduling.k8s.io", "v1", "priorityclasses"),
+                r = ensure_object(api, builtin(api, "scheduling.k8s.io", "v1", "priorityclasses"),
                                   json_pack("{s:{s:s},s:i,s:s}", "metadata", "name", classes[i].name, "value",
                                             classes[i].value, "description", classes[i].description),
                                   err);

@@ -179,14 +179,14 @@ static int complete(void *context, const struct scope *scope CX_UNUSED, const js
         return 0;
 }
 
-static int ensure_or_complete(struct apiserver *api, const struct cx_resource *resource, json_t *wanted,
+static int ensure_or_complete(struct apiserver *api, const struct served_kind *kind, json_t *wanted,
                               struct cx_error *err)
 {
-        struct scope scope = scope_own(api, resource, cx_json_string(wanted, "metadata.namespace"),
+        struct scope scope = scope_own(api, kind, cx_json_string(wanted, "metadata.namespace"),
                                        cx_json_string(wanted, "metadata.name"));
-        STORED *present = store_get(api->store, resource, scope.namespace, scope.name), *stored = NULL;
+        STORED *present = scope_find(&scope), *stored = NULL;
         if (!present)
-                return ensure_object(api, resource, json_incref(wanted), err);
+                return ensure_object(api, kind, json_incref(wanted), err);
         struct change change = {.compute = complete, .context = wanted};
         return registry_update(&scope, &change, &stored, NULL, err);
 }
@@ -196,11 +196,11 @@ int bootstrap_policy(struct apiserver *api, struct cx_error *err)
         CX_MAP objects = CX_MAP_INIT_FREE(decref);
         parse_policy(&objects);
         for (size_t k = 0; k < CX_ARRAY_SIZE(kinds); k++) {
-                const struct cx_resource *resource = cx_schema_resource(GROUP, "v1", kinds[k].resource);
+                const struct served_kind *kind = builtin(api, GROUP, "v1", kinds[k].resource);
                 CX_MAP_FOREACH (&objects, entry) {
                         if (!cx_streq(cx_json_string(entry->value, "kind"), kinds[k].kind))
                                 continue;
-                        int r = ensure_or_complete(api, resource, entry->value, err);
+                        int r = ensure_or_complete(api, kind, entry->value, err);
                         if (r < 0)
                                 return cx_error_wrap(err, "default role or binding %s", entry->key);
                 }

@@ -16,16 +16,16 @@ int bootstrap_service(struct apiserver *api, struct cx_error *err)
 {
         char address[16];
         allocator_first_address(api->allocator, address);
-        int r = ensure_object(api, cx_schema_resource("networking.k8s.io", "v1", "servicecidrs"),
+        int r = ensure_object(api, builtin(api, "networking.k8s.io", "v1", "servicecidrs"),
                               json_pack("{s:{s:s},s:{s:[s]}}", "metadata", "name", "kubernetes", "spec", "cidrs",
                                         api->options.service_cluster_ip_range),
                               err);
         if (r == 0)
-                r = ensure_object(api, cx_schema_resource("networking.k8s.io", "v1", "ipaddresses"),
+                r = ensure_object(api, builtin(api, "networking.k8s.io", "v1", "ipaddresses"),
                                   address_object(address, &(struct holder){"default", "kubernetes"}), err);
         if (r < 0)
                 return r;
-        return ensure_object(api, cx_schema_resource("", "v1", "services"),
+        return ensure_object(api, builtin(api, "", "v1", "services"),
                              json_pack("{s:{s:s,s:s,s:{s:s,s:s}},s:{s:s,s:[s],s:s,s:[{s:s,s:i,s:I,s:s}]}}", "metadata",
                                        "name", "kubernetes", "namespace", "default", "labels", "component", "apiserver",
                                        "provider", "kubernetes", "spec", "clusterIP", address, "ipFamilies", "IPv4",
@@ -57,10 +57,10 @@ static int set_part(void *context, const struct scope *scope CX_UNUSED, const js
         return 0;
 }
 
-static int keep_part(struct apiserver *api, const struct cx_resource *resource, const json_t *wanted, const char *name,
+static int keep_part(struct apiserver *api, const struct served_kind *kind, const json_t *wanted, const char *name,
                      struct cx_error *err)
 {
-        struct scope scope = scope_own(api, resource, "default", "kubernetes");
+        struct scope scope = scope_own(api, kind, "default", "kubernetes");
         struct part part = {.wanted = wanted, .name = name};
         struct change change = {.compute = set_part, .context = &part, .create_if_absent = true};
         STORED *stored = NULL;
@@ -86,10 +86,9 @@ static int write_endpoints(struct apiserver *api, const struct cx_strings *maste
                           "apiVersion", "discovery.k8s.io/v1", "metadata", "name", "kubernetes", "namespace", "default",
                           "labels", "kubernetes.io/service-name", "kubernetes", "addressType", "IPv4", "endpoints",
                           endpoints, "ports", "name", "https", "port", port, "protocol", "TCP");
-        int r = keep_part(api, cx_schema_resource("", "v1", "endpoints"), list, "subsets", err);
+        int r = keep_part(api, builtin(api, "", "v1", "endpoints"), list, "subsets", err);
         if (r == 0)
-                r = keep_part(api, cx_schema_resource("discovery.k8s.io", "v1", "endpointslices"), slice, "endpoints",
-                              err);
+                r = keep_part(api, builtin(api, "discovery.k8s.io", "v1", "endpointslices"), slice, "endpoints", err);
         return r;
 }
 

@@ -12,7 +12,7 @@
 
 static int node_backend(struct call *call, const char *name, struct backend *backend, struct cx_error *err)
 {
-        json_auto_t *node = store_get_json(call->api->store, cx_schema_resource("", "v1", "nodes"), NULL, name);
+        json_auto_t *node = cache_find_json(builtin(call->api, "", "v1", "nodes")->cache, NULL, name);
         const json_t *addresses = cx_json_get(node, "status.addresses");
         const json_t *address = cx_json_find(addresses, "type", "InternalIP");
         if (!address)
@@ -27,7 +27,7 @@ static int node_backend(struct call *call, const char *name, struct backend *bac
 
 static json_t *find_pod(const struct scope *scope, const char *name, struct cx_error *err)
 {
-        json_t *pod = store_get_json(scope->api->store, scope->resource, scope->namespace, name);
+        json_t *pod = cache_find_json(scope->kind->cache, scope->namespace, name);
         if (!pod)
                 (void)object_not_found(scope->resource, name, err);
         return pod;
@@ -150,9 +150,9 @@ static int service_backend(struct call *call, const char *name, const char *port
                            struct cx_error *err)
 {
         json_auto_t *service =
-                store_get_json(call->api->store, cx_schema_resource("", "v1", "services"), call->info.namespace, name);
+                cache_find_json(builtin(call->api, "", "v1", "services")->cache, call->info.namespace, name);
         json_auto_t *endpoints =
-                store_get_json(call->api->store, cx_schema_resource("", "v1", "endpoints"), call->info.namespace, name);
+                cache_find_json(builtin(call->api, "", "v1", "endpoints")->cache, call->info.namespace, name);
         if (!service)
                 return object_not_found(call->scope.resource, name, err);
         const json_t *ports = cx_json_get(service, "spec.ports"), *chosen = NULL;

@@ -120,6 +120,8 @@ static void respond_or_404(struct call *call, json_t *document_steal)
 
 static bool serve_discovery(struct call *call, const char *path)
 {
+        KIND_SET *served = kinds_snapshot(call->api->kinds);
+        const struct cx_resource_set *all = &served->resources;
         char group[INFO_PART], version[64];
         if (strcmp(path, "/api") == 0 || strcmp(path, "/api/") == 0) {
                 if (wants_aggregated(call)) {
@@ -136,11 +138,11 @@ static bool serve_discovery(struct call *call, const char *path)
                 if (wants_aggregated(call))
                         serve_aggregated_discovery(call, false);
                 else
-                        respond_object(call, 200, cx_discovery_groups());
+                        respond_object(call, 200, cx_discovery_groups(all));
                 return true;
         }
         if (strcmp(path, "/api/v1") == 0 || strcmp(path, "/api/v1/") == 0) {
-                respond_or_404(call, cx_discovery_resources("", "v1"));
+                respond_or_404(call, cx_discovery_resources(all, "", "v1"));
                 return true;
         }
         if (!cx_has_prefix(path, "/apis/"))
@@ -153,7 +155,7 @@ static bool serve_discovery(struct call *call, const char *path)
         group[length] = '\0';
         path += length + (path[length] == '/');
         if (!*path) {
-                respond_or_404(call, cx_discovery_group(group));
+                respond_or_404(call, cx_discovery_group(all, group));
                 return true;
         }
         length = strcspn(path, "/");
@@ -161,7 +163,7 @@ static bool serve_discovery(struct call *call, const char *path)
                 return false;
         memcpy(version, path, length);
         version[length] = '\0';
-        respond_or_404(call, cx_discovery_resources(group, version));
+        respond_or_404(call, cx_discovery_resources(all, group, version));
         return true;
 }
 

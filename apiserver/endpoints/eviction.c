@@ -22,13 +22,13 @@ static bool needs_no_budget(const json_t *pod)
 }
 
 // The pod's budget in *ret_name (owned; NULL: none). Two budgets are an error, as upstream has it.
-static int find_budget(const struct scope *scope, const struct cx_resource *budgets, const json_t *pod, char **ret_name,
+static int find_budget(const struct scope *scope, const struct served_kind *budgets, const json_t *pod, char **ret_name,
                        struct cx_error *err)
 {
         STORED_LIST list = {0};
-        struct filter filter = {.resource = budgets, .namespace = scope->namespace};
+        struct filter filter = {.namespace = scope->namespace};
         CX_CLEANUP(cx_freep) char *name = NULL;
-        cache_list(store_cache(scope->api->store, budgets), &filter, &list);
+        cache_list(budgets->cache, &filter, &list);
         for (size_t i = 0; i < list.count; i++) {
                 json_auto_t *budget = stored_parse(list.items[i]);
                 CX_SELECTOR selector = CX_SELECTOR_INIT;
@@ -117,7 +117,7 @@ static int charge_budget(void *context, const struct scope *scope CX_UNUSED, con
 }
 
 // In one write that fails when somebody else was faster.
-static int charge(const struct scope *scope, const struct cx_resource *budgets, const char *name, const json_t *pod,
+static int charge(const struct scope *scope, const struct served_kind *budgets, const char *name, const json_t *pod,
                   struct cx_error *err)
 {
         struct scope status = scope_own(scope->api, budgets, scope->namespace, name);
@@ -137,7 +137,7 @@ static int charge(const struct scope *scope, const struct cx_resource *budgets, 
 
 static int evict(const struct scope *as_asked, json_t *eviction, struct cx_error *err)
 {
-        const struct cx_resource *budgets = cx_schema_resource("policy", "v1", "poddisruptionbudgets");
+        const struct served_kind *budgets = builtin(as_asked->api, "policy", "v1", "poddisruptionbudgets");
         const char *name = cx_json_string_or(eviction, "metadata.name", "");
         struct scope scope = *as_asked;
         CX_CLEANUP(delete_options_release) struct delete_options options = DELETE_OPTIONS_INIT;
@@ -147,7 +147,7 @@ static int evict(const struct scope *as_asked, json_t *eviction, struct cx_error
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "name in URL does not match name in Eviction object");
         struct admission_request admission = {.scope = &scope, .operation = ADMIT_CREATE, .object = eviction};
-        json_auto_t *pod = store_get_json(scope.api->store, scope.resource, scope.namespace, scope.name);
+        json_auto_t *pod = scope_find_json(&scope);
         if (!pod)
                 return object_not_found(scope.resource, scope.name, err);
         int r = admit(&admission, err);

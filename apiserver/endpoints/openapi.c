@@ -8,29 +8,60 @@
 #include <time.h>
 
 struct document {
+        atomic_int references;
         char *bytes;
         size_t length;
         char hash[17];
 };
 
-static void document_free(void *document)
+static void unref_document(void *document)
 {
         struct document *self = document;
-        if (self)
-                free(self->bytes);
+        if (!self || atomic_fetch_sub(&self->references, 1) != 1)
+                return;
+        free(self->bytes);
         free(self);
 }
+static void unref_documentp(struct document **document)
+{
+        unref_document(*document);
+}
+#define DOCUMENT CX_CLEANUP(unref_documentp) struct document
 
 struct documents {
+        struct kind_follower follower; // first, so that it is the same pointer
+        struct kinds *kinds;
         pthread_mutex_t lock; // guards made
         struct cx_map made;
 };
 
-struct documents *documents_new(void)
+// Drops what speaks of the kind. What is made next is made of what is served then: a document that was begun before the
+// change has been kept by now, as both hold the lock.
+static void on_change(struct kind_follower *follower, enum kind_change change CX_UNUSED, const struct served_kind *kind)
+{
+        static const char *const of_all[] = {"v2", "v2+protobuf", "v3"};
+        struct documents *documents = (struct documents *)follower;
+        const struct cx_resource *r = kind->resource;
+        char version[128];
+        CX_CLEANUP(cx_freep)
+        char *of_version =
+                cx_sprintf("v3/%s/%s", *r->group ? "apis" : "api", cx_join_api_version(version, r->group, r->version));
+        pthread_mutex_lock(&documents->lock);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(of_all); i++)
+                cx_map_remove(&documents->made, of_all[i]);
+        cx_map_remove(&documents->made, of_version);
+        cx_map_remove(&documents->made, *r->group ? "discovery/apis" : "discovery/api");
+        pthread_mutex_unlock(&documents->lock);
+}
+
+struct documents *documents_new(struct kinds *kinds)
 {
         struct documents *documents = cx_alloc(sizeof *documents);
+        documents->kinds = kinds;
         pthread_mutex_init(&documents->lock, NULL);
-        documents->made = (struct cx_map)CX_MAP_INIT_FREE(document_free);
+        documents->made = (struct cx_map)CX_MAP_INIT_FREE(unref_document);
+        documents->follower.changed = on_change;
+        kinds_follow(kinds, &documents->follower);
         return documents;
 }
 
@@ -38,6 +69,7 @@ void documents_free(struct documents *documents)
 {
         if (!documents)
                 return;
+        kinds_unfollow(documents->kinds, &documents->follower);
         cx_map_release(&documents->made);
         pthread_mutex_destroy(&documents->lock);
         free(documents);
@@ -54,44 +86,50 @@ static int make_json(json_t *json_steal, struct cx_buf *to)
         return 0;
 }
 
-static int make_v2_protobuf(struct cx_buf *to)
+static int make_v2_protobuf(const struct cx_resource_set *all, struct cx_buf *to)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        json_auto_t *json = cx_openapi_v2();
+        json_auto_t *json = cx_openapi_v2(all);
         return cx_openapi_v2_protobuf(json, to, &err);
 }
 
 // The keys: "v2", "v2+protobuf", "v3", "v3/apis/apps/v1", "discovery/api", "discovery/apis".
-static int make(const char *key, struct cx_buf *to)
+static int make(const struct cx_resource_set *all, const char *key, struct cx_buf *to)
 {
         if (strcmp(key, "v2") == 0)
-                return make_json(cx_openapi_v2(), to);
+                return make_json(cx_openapi_v2(all), to);
         if (strcmp(key, "v2+protobuf") == 0)
-                return make_v2_protobuf(to);
+                return make_v2_protobuf(all, to);
         if (strcmp(key, "v3") == 0)
-                return make_json(cx_openapi_v3_index(), to);
+                return make_json(cx_openapi_v3_index(all), to);
         if (cx_has_prefix(key, "v3/"))
-                return make_json(cx_openapi_v3(key + strlen("v3/")), to);
+                return make_json(cx_openapi_v3(all, key + strlen("v3/")), to);
         if (strcmp(key, "discovery/api") == 0)
-                return make_json(cx_discovery_aggregated(true), to);
+                return make_json(cx_discovery_aggregated(all, true), to);
         if (strcmp(key, "discovery/apis") == 0)
-                return make_json(cx_discovery_aggregated(false), to);
+                return make_json(cx_discovery_aggregated(all, false), to);
         return -ENOENT;
 }
 
-// Borrowed, for as long as the server runs; NULL when there is no such document.
-static const struct document *find(struct documents *documents, const char *key)
+// New reference; NULL when there is no such document.
+static struct document *find(struct documents *documents, const char *key)
 {
         pthread_mutex_lock(&documents->lock);
         struct document *document = cx_map_get(&documents->made, key);
-        CX_BUF bytes = CX_BUF_INIT;
-        if (!document && make(key, &bytes) == 0) {
-                document = cx_alloc(sizeof *document);
-                document->length = bytes.length;
-                document->bytes = cx_buf_detach(&bytes);
-                cx_openapi_hash(document->bytes, document->length, document->hash);
-                cx_map_set(&documents->made, key, document);
+        if (!document) {
+                KIND_SET *served = kinds_snapshot(documents->kinds);
+                CX_BUF bytes = CX_BUF_INIT;
+                if (make(&served->resources, key, &bytes) == 0) {
+                        document = cx_alloc(sizeof *document);
+                        atomic_init(&document->references, 1);
+                        document->length = bytes.length;
+                        document->bytes = cx_buf_detach(&bytes);
+                        cx_openapi_hash(document->bytes, document->length, document->hash);
+                        cx_map_set(&documents->made, key, document);
+                }
         }
+        if (document)
+                atomic_fetch_add(&document->references, 1);
         pthread_mutex_unlock(&documents->lock);
         return document;
 }
@@ -119,8 +157,8 @@ static void send_document(struct call *call, const struct document *document, co
 
 void serve_aggregated_discovery(struct call *call, bool core)
 {
-        send_document(call, find(call->api->documents, core ? "discovery/api" : "discovery/apis"),
-                      "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+        DOCUMENT *document = find(call->api->documents, core ? "discovery/api" : "discovery/apis");
+        send_document(call, document, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
 }
 
 // --- OpenAPI ---
@@ -195,7 +233,7 @@ bool serve_openapi(struct call *call)
                 respond_error(call, &err);
                 return true;
         }
-        const struct document *document = find(call->api->documents, form == DOCUMENT_PROTOBUF ? "v2+protobuf" : path);
+        DOCUMENT *document = find(call->api->documents, form == DOCUMENT_PROTOBUF ? "v2+protobuf" : path);
         if (!document)
                 return false;
         if (v2 || !handle_hash(call, document))

@@ -13,8 +13,7 @@
 
 static void respond_get(struct call *call)
 {
-        struct stored *stored =
-                store_get(call->api->store, call->scope.resource, call->scope.namespace, call->scope.name);
+        struct stored *stored = scope_find(&call->scope);
         if (stored) {
                 respond_stored(call, 200, stored);
                 return;
@@ -47,7 +46,7 @@ static void respond_cached(struct call *call, struct selection *o)
         int64_t remaining = -1;
         // Taken before the objects: a list may be newer than it says, never older.
         int64_t revision = store_revision(call->api->store);
-        cache_list(store_cache(call->api->store, call->scope.resource), &o->filter, &list);
+        cache_list(call->scope.kind->cache, &o->filter, &list);
         if (o->limit && list.count > (size_t)o->limit) {
                 remaining = (int64_t)list.count - o->limit;
                 stored_list_truncate(&list, (size_t)o->limit);
@@ -79,13 +78,15 @@ static int respond_history(struct call *call, struct selection *o, struct cx_err
         CX_CLEANUP(cx_freep) char *token = NULL;
         bool more = false;
         int64_t revision = o->after ? o->continue_revision : o->revision;
-        size_t limit = o->limit ? (size_t)o->limit : SIZE_MAX;
         CX_ERROR why = CX_ERROR_INIT;
         int r = wait_for_revision(call, revision, err);
         if (r < 0)
                 return r;
-        r = store_page(call->api->store, call->scope.resource, &o->filter, revision, o->after, limit, &list, &revision,
-                       &more, &why);
+        struct page_request page = {.filter = &o->filter,
+                                    .revision = revision,
+                                    .after = o->after,
+                                    .limit = o->limit ? (size_t)o->limit : SIZE_MAX};
+        r = store_page(call->api->store, call->scope.kind->cache, &page, &list, &revision, &more, &why);
         if (cx_error_is(&why, CX_REASON_EXPIRED) && o->after) {
                 respond_page_expired(call, o);
                 return 0;

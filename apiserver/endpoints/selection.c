@@ -54,11 +54,12 @@ static int check_fields(const struct call *call, const struct cx_selector *field
         return 0;
 }
 
-// From the call's version to the one that objects are stored in.
-static void convert_fields(const struct call *call, const struct cx_resource *stored, struct cx_selector *fields)
+// From the version that is asked for to the one that objects are stored in.
+static void convert_fields(const struct served_kind *kind, struct cx_selector *fields)
 {
-        for (size_t i = 0; i < fields->count; i++) {
-                char *name = convert_field(fields->requirements[i].key, call->scope.resource, stored);
+        bool same = is_same_version(kind->resource, kind->stored);
+        for (size_t i = 0; !same && kind->conversion && kind->conversion->field && i < fields->count; i++) {
+                char *name = kind->conversion->field(fields->requirements[i].key, kind->stored);
                 free(fields->requirements[i].key);
                 fields->requirements[i].key = name;
         }
@@ -107,12 +108,10 @@ int selection_of(struct call *call, struct selection *o, struct cx_error *err)
         if (o->after && o->revision > 0)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "specifying resource version is not allowed when using continue");
-        const struct cx_resource *stored = store_cache(call->api->store, call->scope.resource)->resource;
-        convert_fields(call, stored, &o->fields);
+        convert_fields(call->scope.kind, &o->fields);
         o->exact = cx_streq(match, "Exact");
         o->not_older_than = cx_streq(match, "NotOlderThan");
         o->filter = (struct filter){
-                .resource = stored,
                 .namespace = call->scope.namespace,
                 .labels = o->labels.count ? &o->labels : NULL,
                 .fields = o->fields.count ? &o->fields : NULL,

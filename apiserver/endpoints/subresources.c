@@ -103,7 +103,7 @@ static void serve_scale(struct call *call)
         if (is_verb(call, "get")) {
                 r = store_sync(call->api->store, &err);
                 if (r == 0)
-                        stored = store_get(call->api->store, scope->resource, scope->namespace, scope->name);
+                        stored = scope_find(scope);
                 if (r == 0 && !stored)
                         r = object_not_found(scope->resource, scope->name, &err);
         } else {
@@ -219,7 +219,8 @@ static void serve_bindings(struct call *call)
                 return;
         }
         call->scope.name = cx_json_string_or(body, "metadata.name", "");
-        call->scope.resource = cx_schema_resource("", "v1", "pods");
+        call->scope.kind = builtin(call->api, "", "v1", "pods");
+        call->scope.resource = call->scope.kind->resource;
         call->scope.subresource = "binding";
         serve_binding(call);
 }

@@ -25,11 +25,11 @@ static int bind_token(const struct scope *scope, const json_t *body, struct toke
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
                                        "cannot bind token for serviceaccount \"%s\" to this kind of object",
                                        scope->name);
-        const struct cx_resource *found = cx_schema_resource("", "v1", resource);
-        *ret_object = store_get_json(scope->api->store, found, found->namespaced ? scope->namespace : NULL, name);
+        const struct served_kind *found = builtin(scope->api, "", "v1", resource);
+        *ret_object = cache_find_json(found->cache, found->resource->namespaced ? scope->namespace : NULL, name);
         const char *uid = cx_json_string(*ret_object, "metadata.uid"), *asked = cx_json_string(ref, "uid");
         if (!uid)
-                return object_not_found(found, name, err);
+                return object_not_found(found->resource, name, err);
         if (asked && *asked && strcmp(asked, uid) != 0)
                 return cx_error_reason(
                         err, CX_REASON_CONFLICT,
@@ -88,7 +88,7 @@ static void fill_answer(const struct scope *scope, const struct token_request *r
 static int issue(const struct scope *scope, json_t *body, struct cx_error *err)
 {
         const struct apiserver *api = scope->api;
-        json_auto_t *account = store_get_json(api->store, scope->resource, scope->namespace, scope->name);
+        json_auto_t *account = scope_find_json(scope);
         json_auto_t *bound = NULL;
         if (!account)
                 return object_not_found(scope->resource, scope->name, err);

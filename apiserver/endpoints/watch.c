@@ -19,8 +19,8 @@ struct watch {
         struct store *store;
         struct watch_reaper *reaper;
         struct accept_header accept;
-        const struct cx_resource *resource; // as the client asked for
-        bool plain;                         // events are the stored bytes
+        struct served_kind *kind; // reference; as the client asked for
+        bool plain;               // events are the stored bytes
         bool columns_sent;
         char namespace[INFO_PART];
         struct cx_http_stream *stream;
@@ -60,7 +60,7 @@ static void begin_event(struct watch *watch, const char *type, struct stored *ob
                 watch->object = object_steal;
                 return;
         }
-        format_stored(watch->resource, object_steal, &watch->accept, !watch->columns_sent, &watch->head);
+        format_stored(watch->kind, object_steal, &watch->accept, !watch->columns_sent, &watch->head);
         watch->columns_sent = true;
         cx_buf_add(&watch->head, "}\n");
         stored_unref(object_steal);
@@ -72,19 +72,20 @@ static void begin_bookmark(struct watch *watch, int64_t revision, bool initial_e
         bool partial = watch->accept.form == FORM_METADATA, table = watch->accept.form == FORM_TABLE;
         cx_buf_clear(&watch->head);
         watch->sent = 0;
-        cx_buf_printf(
-                &watch->head,
-                "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{"
-                "\"resourceVersion\":\"%ld\"%s}%s}}\n",
-                partial ? "PartialObjectMetadata"
-                : table ? "Table"
-                        : watch->resource->kind->kind,
-                partial || table ? "meta.k8s.io/v1"
-                                 : cx_join_api_version(api_version, watch->resource->group, watch->resource->version),
-                (long)revision,
-                initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"},\"creationTimestamp\":null"
-                            : ",\"creationTimestamp\":null",
-                table ? ",\"columnDefinitions\":[],\"rows\":[]" : "");
+        cx_buf_printf(&watch->head,
+                      "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{"
+                      "\"resourceVersion\":\"%ld\"%s}%s}}\n",
+                      partial ? "PartialObjectMetadata"
+                      : table ? "Table"
+                              : watch->kind->resource->kind->kind,
+                      partial || table ? "meta.k8s.io/v1"
+                                       : cx_join_api_version(api_version, watch->kind->resource->group,
+                                                             watch->kind->resource->version),
+                      (long)revision,
+                      initial_end
+                              ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"},\"creationTimestamp\":null"
+                              : ",\"creationTimestamp\":null",
+                      table ? ",\"columnDefinitions\":[],\"rows\":[]" : "");
 }
 
 static void begin_error(struct watch *watch, const struct cx_error *err)
@@ -179,8 +180,12 @@ static ssize_t read_watch(void *context, uint64_t offset CX_UNUSED, char *to, si
                         break;
                 if (watch->ended || atomic_load(&watch->expired))
                         return filled ? (ssize_t)filled : CX_HTTP_STREAM_END;
-                if (!next_event(watch))
+                bool over = served_kind_is_over(watch->kind); // asked first: what came before is sent
+                if (next_event(watch))
+                        continue;
+                if (!over)
                         break;
+                watch->ended = true;
         }
         return filled ? (ssize_t)filled : CX_HTTP_STREAM_WAIT;
 }
@@ -195,6 +200,7 @@ static void free_watch(struct watch *watch)
         stored_unref(watch->object);
         cx_buf_release(&watch->head);
         selection_release(&watch->selection);
+        served_kind_unref(watch->kind);
         free(watch);
 }
 
@@ -289,7 +295,7 @@ static int64_t watch_time(struct call *call)
 
 static int register_watch(struct call *call, struct watch *watch, struct cx_error *err)
 {
-        struct cache *cache = store_cache(call->api->store, call->scope.resource);
+        struct cache *cache = call->scope.kind->cache;
         int initial_events = query_bool(call, "sendInitialEvents");
         bool send_initial = initial_events > 0;
         bool from_now = watch->selection.revision <= 0;
@@ -310,7 +316,7 @@ void handle_watch(struct call *call)
         struct watch *watch = cx_alloc(sizeof *watch);
         watch->store = call->api->store;
         struct watch_reaper *reaper = watch->reaper = call->api->watches;
-        watch->resource = call->scope.resource;
+        watch->kind = served_kind_ref(call->scope.kind);
         watch->head = (struct cx_buf)CX_BUF_INIT;
         watch->bookmarks = query_bool(call, "allowWatchBookmarks") > 0;
         int r = accept_header(call, true, &watch->accept, &err);
@@ -325,7 +331,7 @@ void handle_watch(struct call *call)
                 watch->watcher.filter.fields = watch->selection.fields.count ? &watch->selection.fields : NULL;
                 watch->watcher.wake = wake;
                 watch->watcher.context = watch;
-                watch->plain = watch->accept.form == FORM_JSON && !needs_conversion(call);
+                watch->plain = watch->accept.form == FORM_JSON && !needs_conversion(call->scope.kind);
                 r = register_watch(call, watch, &err);
         }
         if (cx_error_is(&err, CX_REASON_EXPIRED)) { // said as an event, as clients expect once a watch is granted

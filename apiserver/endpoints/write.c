@@ -73,8 +73,7 @@ void handle_update(struct call *call)
                 r = check_name(scope, body, &err);
         struct change change = {.compute = take_body,
                                 .context = body,
-                                .create_if_absent =
-                                        !scope->subresource && strategy_of(scope->resource)->create_on_update};
+                                .create_if_absent = !scope->subresource && scope->kind->strategy->create_on_update};
         if (r == 0)
                 r = registry_update(scope, &change, &stored, &created, &err);
         finish(call, r, &err, created ? 201 : 200, &stored);
@@ -218,7 +217,7 @@ void handle_delete_collection(struct call *call)
         if (r == 0)
                 r = store_sync(call->api->store, &err);
         if (r == 0)
-                cache_list(store_cache(call->api->store, call->scope.resource), &selection.filter, &list);
+                cache_list(call->scope.kind->cache, &selection.filter, &list);
         if (selection.limit > 0 && list.count > (size_t)selection.limit)
                 stored_list_truncate(&list, (size_t)selection.limit);
         for (size_t i = 0; r == 0 && i < list.count; i++)

@@ -35,7 +35,7 @@ static void check_policy(const struct scope *scope, const json_t *object, struct
 
 int check_object(const struct scope *scope, const json_t *object, const json_t *old, struct cx_error *err)
 {
-        const struct strategy *strategy = strategy_of(scope->resource);
+        const struct strategy *strategy = scope->kind->strategy;
         const struct cx_kind *kind = scope->resource->kind;
         CX_ERROR causes = CX_ERROR_INIT;
         int r = cx_schema_validate(kind, object, err);

@@ -47,7 +47,7 @@ static void set_finalizer(json_t *object, const char *finalizer, bool wanted)
 // Makes the object say that it is being deleted. True when it must stay until something else has happened.
 static bool begin(const struct scope *scope, json_t *object, const struct delete_options *o)
 {
-        const struct strategy *strategy = strategy_of(scope->resource);
+        const struct strategy *strategy = scope->kind->strategy;
         json_t *metadata = cx_json_object_at(object, "metadata");
         int64_t grace = strategy->grace ? strategy->grace(object, o->grace_period) : 0;
         if (o->propagation) {
@@ -77,7 +77,7 @@ static int delete_once(const struct scope *scope, const struct delete_options *o
                        struct stored **ret_stored, char **ret_uid, struct cx_error *err)
 {
         struct store *store = scope->api->store;
-        const struct strategy *strategy = strategy_of(scope->resource);
+        const struct strategy *strategy = scope->kind->strategy;
         json_auto_t *current = stored_parse(stored);
         int r = check_preconditions(scope, current, o, err);
         struct admission_request admission = {.scope = scope, .operation = ADMIT_DELETE, .old = current, .deletion = o};
@@ -92,11 +92,11 @@ static int delete_once(const struct scope *scope, const struct delete_options *o
                 *ret_stored = stored_ref((struct stored *)stored);
                 return 0;
         }
+        struct stored_place place = {scope->kind->cache, scope->namespace, scope->name, stored->revision};
         if (stays)
-                r = store_put(store, store_cache(store, scope->resource)->resource, scope->namespace, scope->name,
-                              object, stored->revision, 0, ret_stored, &why);
+                r = store_put(store, &place, object, 0, ret_stored, &why);
         else if (!scope->dry_run)
-                r = store_delete(store, scope->resource, scope->namespace, scope->name, stored->revision, NULL, &why);
+                r = store_delete(store, &place, NULL, &why);
         if (cx_error_is(&why, CX_REASON_CONFLICT))
                 return 1;
         if (r < 0)
@@ -111,17 +111,13 @@ static int delete_once(const struct scope *scope, const struct delete_options *o
 int registry_delete(const struct scope *scope, const struct delete_options *options, struct stored **ret_stored,
                     char **ret_uid, struct cx_error *err)
 {
-        struct store *store = scope->api->store;
         for (int i = 0; i < TRIES; i++) {
                 // Preconditions must be checked against what is, not against what the cache still shows.
-                STORED *stored = i || options->uid || options->resource_version
-                                         ? NULL
-                                         : store_get(store, scope->resource, scope->namespace, scope->name);
-                CX_ERROR why = CX_ERROR_INIT;
-                if (!stored && store_read(store, scope->resource, scope->namespace, scope->name, &stored, &why) < 0) {
-                        if (cx_error_is(&why, CX_REASON_NOT_FOUND))
-                                return object_not_found(scope->resource, scope->name, err);
-                        return cx_error_move(err, &why);
+                STORED *stored = i || options->uid || options->resource_version ? NULL : scope_find(scope);
+                if (!stored) {
+                        int r = scope_read(scope, &stored, err);
+                        if (r < 0)
+                                return r;
                 }
                 *ret_stored = NULL;
                 int r = delete_once(scope, options, stored, ret_stored, ret_uid, err);

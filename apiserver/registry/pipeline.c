@@ -43,7 +43,7 @@ int passage_mutate(const struct passage *passage, struct cx_error *err)
 static int prepare(const struct passage *passage, struct cx_error *err)
 {
         const struct scope *scope = passage->scope;
-        const struct strategy *strategy = strategy_of(scope->resource);
+        const struct strategy *strategy = scope->kind->strategy;
         json_t *object = passage->object;
         int r;
         if (passage->old) {
@@ -76,11 +76,11 @@ int passage_check(const struct passage *passage, struct cx_error *err)
 }
 
 // What a dry run answers with: the object as it would be, never written.
-static struct stored *unwritten(const struct cx_resource *kept, json_t *encoded, const struct stored *present)
+static struct stored *unwritten(const struct cache *cache, json_t *encoded, const struct stored *present)
 {
         json_object_del(json_object_get(encoded, "metadata"), "resourceVersion"); // spliced in again
         CX_CLEANUP(cx_freep) char *text = cx_json_text(encoded);
-        return stored_new(kept, present ? present->key : "dry-run", text, strlen(text),
+        return stored_new(&cache->selectable, present ? present->key : "dry-run", text, strlen(text),
                           present ? present->revision : 0);
 }
 
@@ -89,20 +89,21 @@ int passage_store(const struct passage *passage, const struct stored *present, s
 {
         const struct scope *scope = passage->scope;
         struct apiserver *api = scope->api;
-        const struct strategy *strategy = strategy_of(scope->resource);
-        const struct cx_resource *kept = store_cache(api->store, scope->resource)->resource;
+        const struct strategy *strategy = scope->kind->strategy;
+        const struct served_kind *kind = scope->kind;
         if (strategy->allocate && !scope->dry_run) {
                 int r = strategy->allocate(scope, passage->object, passage->old, err);
                 if (r < 0)
                         return r;
         }
-        json_auto_t *encoded = converted(passage->object, scope->resource, kept);
+        json_auto_t *encoded = converted(kind->conversion, passage->object, kind->stored);
         if (scope->dry_run) {
-                *ret_stored = unwritten(kept, encoded, present);
+                *ret_stored = unwritten(kind->cache, encoded, present);
                 return 0;
         }
-        int r = store_put(api->store, kept, scope->namespace, cx_json_string(passage->object, "metadata.name"), encoded,
-                          present ? present->revision : 0, strategy->ttl ? strategy->ttl(api) : 0, ret_stored, err);
+        struct stored_place place = {kind->cache, scope->namespace, cx_json_string(passage->object, "metadata.name"),
+                                     present ? present->revision : 0};
+        int r = store_put(api->store, &place, encoded, strategy->ttl ? strategy->ttl(api) : 0, ret_stored, err);
         if (strategy->release && r == 0 && passage->old)
                 strategy->release(api, passage->old, passage->object);
         // A write whose outcome is unknown keeps what it took; the repair loop gives it back if the object is not there.

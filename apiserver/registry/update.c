@@ -24,24 +24,14 @@ static int modified(const struct scope *scope, struct cx_error *err)
 // The present object: from the cache at first, from etcd once the cache proved to be behind.
 static int fetch(const struct scope *scope, bool fresh, struct stored **ret_stored, struct cx_error *err)
 {
-        struct store *store = scope->api->store;
-        struct stored *stored = fresh ? NULL : store_get(store, scope->resource, scope->namespace, scope->name);
-        if (stored) {
-                *ret_stored = stored;
-                return 0;
-        }
-        CX_ERROR why = CX_ERROR_INIT;
-        if (store_read(store, scope->resource, scope->namespace, scope->name, ret_stored, &why) == 0)
-                return 0;
-        if (cx_error_is(&why, CX_REASON_NOT_FOUND))
-                return object_not_found(scope->resource, scope->name, err);
-        return cx_error_move(err, &why);
+        *ret_stored = fresh ? NULL : scope_find(scope);
+        return *ret_stored ? 0 : scope_read(scope, ret_stored, err);
 }
 
 static json_t *in_scope_version(const struct scope *scope, const struct stored *stored)
 {
         json_t *object = stored_parse(stored);
-        convert(object, store_cache(scope->api->store, scope->resource)->resource, scope->resource);
+        convert(scope->kind->conversion, object, scope->resource);
         return object;
 }
 
@@ -56,10 +46,10 @@ static bool is_finished(const json_t *object)
 static int finish_delete(const struct scope *scope, const struct stored *stored, const json_t *object,
                          struct stored **ret_stored, struct cx_error *err)
 {
-        const struct strategy *strategy = strategy_of(scope->resource);
+        const struct strategy *strategy = scope->kind->strategy;
+        struct stored_place place = {scope->kind->cache, scope->namespace, scope->name, stored->revision};
         int64_t revision = 0;
-        int r = store_delete(scope->api->store, scope->resource, scope->namespace, scope->name, stored->revision,
-                             &revision, err);
+        int r = store_delete(scope->api->store, &place, &revision, err);
         if (r < 0)
                 return r;
         if (strategy->release)

@@ -2,7 +2,7 @@
 // What the layers of one kube-apiserver share: its flags, and a part for each layer that is opaque to the others.
 #pragma once
 
-#include "apiserver/storage/store.h"
+#include "apiserver/request/kinds.h"
 #include "libcommon/base/strings.h"
 
 struct cx_metrics;
@@ -29,6 +29,7 @@ struct apiserver {
         struct apiserver_options options;
         struct cx_etcd *etcd;
         struct store *store;
+        struct kinds *kinds;
         const struct writes *writes;       // the registry, for the layers below it (request/write.h)
         struct token_service *tokens;      // auth
         struct rbac *rbac;                 // auth
@@ -41,3 +42,10 @@ struct apiserver {
         struct cx_metric *requests, *durations; // apiserver_request_total, apiserver_request_duration_seconds
         atomic_bool stopping, ready;
 };
+
+// A kind of the schema, for good.
+static inline const struct served_kind *builtin(const struct apiserver *api, const char *group, const char *version,
+                                                const char *resource)
+{
+        return kinds_builtin(api->kinds, group, version, resource);
+}

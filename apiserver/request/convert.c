@@ -78,43 +78,63 @@ static void convert_autoscaler_to_v1(json_t *object)
         json_object_del(status, "conditions");
 }
 
-static bool is_same_version(const struct cx_resource *from, const struct cx_resource *to)
+static void object_event(json_t *object, const struct cx_resource *to)
 {
-        return from == to || (strcmp(from->group, to->group) == 0 && strcmp(from->version, to->version) == 0);
+        convert_event(object, !*to->group);
 }
 
-void convert(json_t *object, const struct cx_resource *from, const struct cx_resource *to)
+static char *field_event(const char *field, const struct cx_resource *to)
 {
-        if (is_same_version(from, to))
-                return;
-        char api_version[128];
-        json_object_set_new(object, "apiVersion",
-                            json_string(cx_join_api_version(api_version, to->group, to->version)));
-        if (strcmp(to->resource, "events") == 0)
-                convert_event(object, !*to->group);
-        else if (strcmp(to->resource, "horizontalpodautoscalers") == 0)
-                (strcmp(to->version, "v2") == 0 ? convert_autoscaler_to_v2 : convert_autoscaler_to_v1)(object);
-}
-
-char *convert_field(const char *field, const struct cx_resource *from, const struct cx_resource *to)
-{
-        if (!is_same_version(from, to) && strcmp(to->resource, "events") == 0) {
-                size_t length = strcspn(field, ".");
-                for (size_t i = 0; i < CX_ARRAY_SIZE(event_names); i++) {
-                        const char *had = *to->group ? event_names[i].core : event_names[i].events;
-                        if (strlen(had) == length && strncmp(had, field, length) == 0)
-                                return cx_sprintf("%s%s", *to->group ? event_names[i].events : event_names[i].core,
-                                                  field + length);
-                }
+        size_t length = strcspn(field, ".");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(event_names); i++) {
+                const char *had = *to->group ? event_names[i].core : event_names[i].events;
+                if (strlen(had) == length && strncmp(had, field, length) == 0)
+                        return cx_sprintf("%s%s", *to->group ? event_names[i].events : event_names[i].core,
+                                          field + length);
         }
         return cx_strdup(field);
 }
 
-json_t *converted(json_t *object, const struct cx_resource *from, const struct cx_resource *to)
+static void object_autoscaler(json_t *object, const struct cx_resource *to)
 {
-        if (is_same_version(from, to))
+        if (strcmp(to->version, "v2") == 0)
+                convert_autoscaler_to_v2(object);
+        else
+                convert_autoscaler_to_v1(object);
+}
+
+const struct conversion *conversion_of(const struct cx_resource *resource)
+{
+        static const struct conversion events = {.object = object_event, .field = field_event};
+        static const struct conversion autoscalers = {.object = object_autoscaler};
+        if (strcmp(resource->resource, "events") == 0)
+                return &events;
+        return strcmp(resource->resource, "horizontalpodautoscalers") == 0 ? &autoscalers : NULL;
+}
+
+bool is_same_version(const struct cx_resource *a, const struct cx_resource *b)
+{
+        return a == b || (strcmp(a->group, b->group) == 0 && strcmp(a->version, b->version) == 0);
+}
+
+void convert(const struct conversion *conversion, json_t *object, const struct cx_resource *to)
+{
+        char api_version[128];
+        cx_join_api_version(api_version, to->group, to->version);
+        if (cx_streq(cx_json_string(object, "apiVersion"), api_version))
+                return;
+        json_object_set_new(object, "apiVersion", json_string(api_version));
+        if (conversion)
+                conversion->object(object, to);
+}
+
+json_t *converted(const struct conversion *conversion, json_t *object, const struct cx_resource *to)
+{
+        char api_version[128];
+        cx_join_api_version(api_version, to->group, to->version);
+        if (cx_streq(cx_json_string(object, "apiVersion"), api_version))
                 return json_incref(object);
         json_t *copy = json_deep_copy(object);
-        convert(copy, from, to);
+        convert(conversion, copy, to);
         return copy;
 }

@@ -170,22 +170,15 @@ void respond_object(struct call *call, int code, json_t *object_steal)
         respond_json(call, code, &accept, transform(call, &accept, cx_steal(&object)));
 }
 
-bool needs_conversion(struct call *call)
+bool needs_conversion(const struct served_kind *kind)
 {
-        const struct cx_resource *stored = store_cache(call->api->store, call->scope.resource)->resource;
-        return strcmp(stored->group, call->scope.resource->group) != 0 ||
-               strcmp(stored->version, call->scope.resource->version) != 0;
+        return !is_same_version(kind->stored, kind->resource);
 }
 
-static json_t *parse_converted(const struct cx_resource *resource, const struct stored *object)
+static json_t *parse_converted(const struct served_kind *kind, const struct stored *object)
 {
         json_t *json = stored_parse(object);
-        char group[64], version[32];
-        const struct cx_resource *from = NULL;
-        if (cx_split_api_version(cx_str(cx_json_string(json, "apiVersion")), group, version))
-                from = cx_schema_resource(group, version, resource->resource);
-        if (from)
-                convert(json, from, resource);
+        convert(kind->conversion, json, kind->resource);
         return json;
 }
 
@@ -198,23 +191,23 @@ void respond_stored(struct call *call, int code, struct stored *object_steal)
                 respond_error(call, &err);
                 return;
         }
-        if (accept.form == FORM_JSON && !accept.pretty && !needs_conversion(call)) {
+        if (accept.form == FORM_JSON && !accept.pretty && !needs_conversion(call->scope.kind)) {
                 add_common_headers(call);
                 cx_http_respond(call->request, code, NULL, object->json, object->length);
                 return;
         }
-        respond_json(call, code, &accept, transform(call, &accept, parse_converted(call->scope.resource, object)));
+        respond_json(call, code, &accept, transform(call, &accept, parse_converted(call->scope.kind, object)));
 }
 
-void format_stored(const struct cx_resource *resource, const struct stored *object, const struct accept_header *accept,
+void format_stored(const struct served_kind *kind, const struct stored *object, const struct accept_header *accept,
                    bool with_columns, struct cx_buf *to)
 {
-        json_auto_t *json = parse_converted(resource, object);
+        json_auto_t *json = parse_converted(kind, object);
         json_auto_t *result = NULL;
         if (accept->form == FORM_TABLE) {
                 json_auto_t *metadata = json_object();
                 json_object_set(metadata, "resourceVersion", cx_json_get(json, "metadata.resourceVersion"));
-                result = cx_table(resource, (const json_t *const[]){json}, 1, accept->include, metadata);
+                result = cx_table(kind->resource, (const json_t *const[]){json}, 1, accept->include, metadata);
                 if (!with_columns)
                         json_object_del(result, "columnDefinitions");
         } else if (accept->form == FORM_METADATA) {
@@ -334,7 +327,7 @@ static json_t *list_items(struct call *call, const struct stored_list *list, boo
 {
         json_t *items = json_array();
         for (size_t i = 0; i < list->count; i++) {
-                json_auto_t *json = parse_converted(call->scope.resource, list->items[i]);
+                json_auto_t *json = parse_converted(call->scope.kind, list->items[i]);
                 json_array_append_new(items, metadata_only ? partial_metadata(json) : cx_steal(&json));
         }
         return items;
@@ -352,7 +345,7 @@ void respond_list(struct call *call, struct stored_list *list_steal, int64_t rev
                 return;
         }
         json_auto_t *metadata = list_metadata(revision, continue_token, remaining);
-        if (accept.form == FORM_JSON && !accept.pretty && !needs_conversion(call)) {
+        if (accept.form == FORM_JSON && !accept.pretty && !needs_conversion(call->scope.kind)) {
                 respond_list_bytes(call, &list, metadata);
                 return;
         }

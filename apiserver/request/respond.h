@@ -22,7 +22,7 @@ void respond_stored(struct call *call, int code, struct stored *object_steal);
 void respond_list(struct call *call, struct stored_list *list_steal, int64_t revision, const char *continue_token,
                   int64_t remaining);
 // One object in the form of a watch event or a list item, appended to `to`.
-void format_stored(const struct cx_resource *resource, const struct stored *object, const struct accept_header *accept,
+void format_stored(const struct served_kind *kind, const struct stored *object, const struct accept_header *accept,
                    bool with_columns, struct cx_buf *to);
 // Needs a conversion from the stored version to the one asked for?
-bool needs_conversion(struct call *call);
+bool needs_conversion(const struct served_kind *kind);

@@ -11,16 +11,21 @@
 struct scope {
         struct apiserver *api;
         const struct user *user;
-        const struct cx_resource *resource;
-        const char *subresource; // NULL: the object itself
-        const char *namespace;   // "": cluster-scoped, or all namespaces
-        const char *name;        // "": many objects, or a new one that has no name yet
-        const char *manager;     // who owns the fields that are written (metadata.managedFields)
+        const struct served_kind *kind;
+        const struct cx_resource *resource; // of the kind
+        const char *subresource;            // NULL: the object itself
+        const char *namespace;              // "": cluster-scoped, or all namespaces
+        const char *name;                   // "": many objects, or a new one that has no name yet
+        const char *manager;                // who owns the fields that are written (metadata.managedFields)
         enum cx_field_validation field_validation;
         bool dry_run;
         struct cx_strings *warnings; // for whoever asked; NULL: nobody reads them
 };
 
 // What the server itself does, as upstream's system:apiserver. `namespace` may be NULL.
-struct scope scope_own(struct apiserver *api, const struct cx_resource *resource, const char *namespace,
-                       const char *name);
+struct scope scope_own(struct apiserver *api, const struct served_kind *kind, const char *namespace, const char *name);
+// The cached object that the scope names; new reference or NULL.
+struct stored *scope_find(const struct scope *scope);
+json_t *scope_find_json(const struct scope *scope);
+// As it is in etcd now. NOT_FOUND in upstream's sentence.
+int scope_read(const struct scope *scope, struct stored **ret_stored, struct cx_error *err) CX_CHECK;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apiserver/storage/cache.h"
 
-struct cache *cache_new(const struct cx_resource *resource)
+struct cache *cache_new(const char *prefix, const struct cx_resource *resource)
 {
         struct cache *cache = cx_alloc(sizeof *cache);
-        cache->resource = resource;
+        atomic_init(&cache->references, 1);
+        cache->prefix = cx_strdup(prefix);
+        selectable_copy(&cache->selectable, resource);
         pthread_rwlock_init(&cache->lock, NULL);
         return cache;
 }
@@ -29,14 +31,32 @@ static void clear_items(struct cache *cache)
         cache->count = 0;
 }
 
-void cache_free(struct cache *cache)
+static void clear_waiting(struct cache *cache)
 {
-        if (!cache)
+        for (size_t i = 0; i < cache->n_waiting; i++)
+                clear_event(&cache->waiting[i]);
+        free(cache->waiting);
+        cache->waiting = NULL;
+        cache->n_waiting = 0;
+}
+
+struct cache *cache_ref(struct cache *cache)
+{
+        atomic_fetch_add_explicit(&cache->references, 1, memory_order_relaxed);
+        return cache;
+}
+
+void cache_unref(struct cache *cache)
+{
+        if (!cache || atomic_fetch_sub_explicit(&cache->references, 1, memory_order_acq_rel) != 1)
                 return;
         clear_window(cache);
         clear_items(cache);
+        clear_waiting(cache);
         cache_unload(cache);
         free(cache->items);
+        selectable_release(&cache->selectable);
+        free(cache->prefix);
         pthread_rwlock_destroy(&cache->lock);
         free(cache);
 }
@@ -87,16 +107,23 @@ void cache_load(struct cache *cache, struct stored *object_steal)
         cache->loading[cache->n_loading++] = object_steal;
 }
 
-void cache_replace(struct cache *cache, int64_t revision)
+static void take_loaded(struct cache *cache, int64_t revision)
 {
-        pthread_rwlock_wrlock(&cache->lock);
         clear_window(cache);
         clear_items(cache);
         for (size_t i = 0; i < cache->n_loading; i++)
                 insert(cache, cache->loading[i]);
         cache->n_loading = 0;
         cache->floor = revision;
+        cache->filled = true;
         cache->generation++;
+}
+
+void cache_replace(struct cache *cache, int64_t revision)
+{
+        pthread_rwlock_wrlock(&cache->lock);
+        take_loaded(cache, revision);
+        clear_waiting(cache);
         wake_all(cache);
         pthread_rwlock_unlock(&cache->lock);
         cache_unload(cache);
@@ -114,9 +141,10 @@ void cache_unload(struct cache *cache)
 static bool event_matters(const struct cache_watcher *watcher, const struct cache_event *event,
                           enum event_type *ret_type)
 {
+        const struct selectable *fields = &watcher->cache->selectable;
         // An object that comes into or goes out of what a watcher selects is added or deleted to it.
-        bool now = event->type != EVENT_DELETED && filter_matches(&watcher->filter, event->object);
-        bool before = event->previous && filter_matches(&watcher->filter, event->previous);
+        bool now = event->type != EVENT_DELETED && filter_matches(&watcher->filter, fields, event->object);
+        bool before = event->previous && filter_matches(&watcher->filter, fields, event->previous);
         *ret_type = now && before ? EVENT_MODIFIED : now ? EVENT_ADDED : EVENT_DELETED;
         return now || before;
 }
@@ -138,9 +166,8 @@ static void append(struct cache *cache, enum event_type type, struct stored *obj
                         watcher->wake(watcher->context);
 }
 
-void cache_put(struct cache *cache, struct stored *object_steal)
+static void apply_put(struct cache *cache, struct stored *object_steal)
 {
-        pthread_rwlock_wrlock(&cache->lock);
         struct stored **place = find(cache, object_steal->key);
         struct stored *previous = place ? *place : NULL;
         stored_ref(object_steal);
@@ -149,21 +176,67 @@ void cache_put(struct cache *cache, struct stored *object_steal)
         else
                 insert(cache, object_steal);
         append(cache, previous ? EVENT_MODIFIED : EVENT_ADDED, object_steal, previous);
+}
+
+static void apply_delete(struct cache *cache, const char *key, int64_t revision)
+{
+        struct stored **place = find(cache, key);
+        if (!place)
+                return;
+        struct stored *previous = *place;
+        size_t i = (size_t)(place - cache->items);
+        memmove(place, place + 1, (cache->count - i - 1) * sizeof *place);
+        cache->count--;
+        append(cache, EVENT_DELETED, stored_with_revision(previous, revision), previous);
+}
+
+// Takes the reference. Of a deletion it is a name for what has gone, with the revision.
+static void let_wait(struct cache *cache, enum event_type type, struct stored *object)
+{
+        cache->waiting = cx_realloc_array(cache->waiting, cache->n_waiting + 1, sizeof *cache->waiting);
+        cache->waiting[cache->n_waiting++] = (struct cache_event){.type = type, .object = object};
+}
+
+void cache_put(struct cache *cache, struct stored *object_steal)
+{
+        pthread_rwlock_wrlock(&cache->lock);
+        if (!cache->filled)
+                let_wait(cache, EVENT_MODIFIED, object_steal);
+        else if (object_steal->revision > cache->floor)
+                apply_put(cache, object_steal);
+        else
+                stored_unref(object_steal); // the contents came with it
         pthread_rwlock_unlock(&cache->lock);
 }
 
 void cache_delete(struct cache *cache, const char *key, int64_t revision)
 {
+        static const char nothing[] = "{\"metadata\":{}}";
         pthread_rwlock_wrlock(&cache->lock);
-        struct stored **place = find(cache, key);
-        if (place) {
-                struct stored *previous = *place;
-                size_t i = (size_t)(place - cache->items);
-                memmove(place, place + 1, (cache->count - i - 1) * sizeof *place);
-                cache->count--;
-                append(cache, EVENT_DELETED, stored_with_revision(previous, revision), previous);
-        }
+        if (!cache->filled)
+                let_wait(cache, EVENT_DELETED,
+                         stored_new(&(struct selectable){0}, key, nothing, sizeof nothing - 1, revision));
+        else if (revision > cache->floor)
+                apply_delete(cache, key, revision);
         pthread_rwlock_unlock(&cache->lock);
+}
+
+void cache_fill(struct cache *cache, int64_t revision)
+{
+        pthread_rwlock_wrlock(&cache->lock);
+        take_loaded(cache, revision);
+        for (size_t i = 0; i < cache->n_waiting; i++) {
+                struct cache_event *event = &cache->waiting[i];
+                if (event->object->revision <= revision)
+                        continue;
+                if (event->type == EVENT_DELETED)
+                        apply_delete(cache, event->object->key, event->object->revision);
+                else
+                        apply_put(cache, cx_steal(&event->object));
+        }
+        clear_waiting(cache);
+        pthread_rwlock_unlock(&cache->lock);
+        cache_unload(cache);
 }
 
 struct stored *cache_get(struct cache *cache, const char *key)
@@ -173,6 +246,28 @@ struct stored *cache_get(struct cache *cache, const char *key)
         struct stored *object = place ? stored_ref(*place) : NULL;
         pthread_rwlock_unlock(&cache->lock);
         return object;
+}
+
+struct stored *cache_find(struct cache *cache, const char *namespace, const char *name)
+{
+        char key[600];
+        int n = namespace && *namespace ? snprintf(key, sizeof key, "%s/%s", namespace, name)
+                                        : snprintf(key, sizeof key, "%s", name);
+        return n < (int)sizeof key ? cache_get(cache, key) : NULL;
+}
+
+json_t *cache_find_json(struct cache *cache, const char *namespace, const char *name)
+{
+        STORED *object = cache_find(cache, namespace, name);
+        return object ? stored_parse(object) : NULL;
+}
+
+uint64_t cache_version(struct cache *cache)
+{
+        pthread_rwlock_rdlock(&cache->lock);
+        uint64_t version = cache->next_event + (cache->generation << 40);
+        pthread_rwlock_unlock(&cache->lock);
+        return version;
 }
 
 size_t cache_count(struct cache *cache)
@@ -212,7 +307,7 @@ static void list_locked(struct cache *cache, const struct filter *filter, struct
         ret_list->items = cx_alloc_array(to - from, sizeof(struct stored *));
         ret_list->count = 0;
         for (size_t i = from; i < to; i++)
-                if (filter_matches(filter, cache->items[i]))
+                if (filter_matches(filter, &cache->selectable, cache->items[i]))
                         ret_list->items[ret_list->count++] = stored_ref(cache->items[i]);
 }
 
@@ -255,7 +350,7 @@ int cache_watch(struct cache *cache, struct cache_watcher *watcher, int64_t revi
                 watcher->position = position_after(cache, revision);
         }
         if (r == 0) {
-                watcher->cache = cache;
+                watcher->cache = cache_ref(cache);
                 watcher->next = cache->watchers;
                 if (watcher->next)
                         watcher->next->previous = watcher;
@@ -275,6 +370,14 @@ void cache_unwatch(struct cache_watcher *watcher)
                 cache->watchers = watcher->next;
         if (watcher->next)
                 watcher->next->previous = watcher->previous;
+        pthread_rwlock_unlock(&cache->lock);
+        cache_unref(cache);
+}
+
+void cache_wake(struct cache *cache)
+{
+        pthread_rwlock_rdlock(&cache->lock);
+        wake_all(cache);
         pthread_rwlock_unlock(&cache->lock);
 }
 

@@ -3,7 +3,10 @@
 // one etcd watch, read by everything else. Watchers walk the window with a position of their own, so an event is kept
 // once however many watch; a watcher that falls out of the window is ended and starts again.
 //
-// Locks: a cache's rwlock guards items, window and watchers; a watcher's own state belongs to its reader.
+// A cache that is opened while the server runs is filled beside the events that come meanwhile: those wait, and what the
+// contents hold already is dropped.
+//
+// Locks: a cache's rwlock guards items, window, what waits, and watchers; a watcher's own state belongs to its reader.
 #pragma once
 
 #include "apiserver/storage/stored.h"
@@ -23,8 +26,14 @@ struct cache_event {
 struct cache_watcher;
 
 struct cache {
-        const struct cx_resource *resource;
+        atomic_int references;
+        struct cache *next; // the store's: another one of the same prefix
+        char *prefix;       // etcd: /registry/<prefix>/[<namespace>/]<name>
+        struct selectable selectable;
         pthread_rwlock_t lock;
+        bool filled;
+        struct cache_event *waiting; // events since before it is filled
+        size_t n_waiting;
         struct stored **items; // sorted by key
         size_t count, capacity;
         struct stored **loading; // what the next contents will be; the loading thread's only
@@ -37,13 +46,16 @@ struct cache {
         uint64_t generation; // bumped by a reload: positions of older generations are void
 };
 
-struct cache *cache_new(const struct cx_resource *resource);
-void cache_free(struct cache *cache);
+struct cache *cache_new(const char *prefix, const struct cx_resource *resource);
+struct cache *cache_ref(struct cache *cache);
+void cache_unref(struct cache *cache);
 
-// --- filling; the store's thread only ---
+// --- filling; the store's threads only ---
 // New contents are gathered beside the old ones, which are read until all is there. Then they take their place as of
 // `revision`, and all watchers of before are ended.
 void cache_load(struct cache *cache, struct stored *object_steal);
+// The first contents, as of `revision`, and on top of them the events that have waited.
+void cache_fill(struct cache *cache, int64_t revision);
 void cache_replace(struct cache *cache, int64_t revision);
 void cache_unload(struct cache *cache); // what was gathered is dropped
 void cache_put(struct cache *cache, struct stored *object_steal);
@@ -51,6 +63,9 @@ void cache_delete(struct cache *cache, const char *key, int64_t revision);
 
 // --- reading ---
 struct stored *cache_get(struct cache *cache, const char *key); // new reference or NULL
+// By namespace (NULL or "" for cluster-scoped) and name; decoded.
+struct stored *cache_find(struct cache *cache, const char *namespace, const char *name);
+json_t *cache_find_json(struct cache *cache, const char *namespace, const char *name);
 struct stored_list {
         struct stored **items; // references
         size_t count;
@@ -60,6 +75,7 @@ void stored_list_truncate(struct stored_list *list, size_t count); // keeps the 
 #define STORED_LIST CX_CLEANUP(stored_list_release) struct stored_list
 void cache_list(struct cache *cache, const struct filter *filter, struct stored_list *ret_list);
 size_t cache_count(struct cache *cache);
+uint64_t cache_version(struct cache *cache); // changes whenever the contents do
 
 // --- watching ---
 struct cache_watcher {
@@ -75,6 +91,7 @@ struct cache_watcher {
 int cache_watch(struct cache *cache, struct cache_watcher *watcher, int64_t revision, struct stored_list *ret_initial,
                 struct cx_error *err) CX_CHECK;
 void cache_unwatch(struct cache_watcher *watcher);
+void cache_wake(struct cache *cache); // all watchers
 // The next event that matters to the watcher: 1 with ret_type and a reference in ret_object, 0 when there is none yet,
 // -ESTALE when the watcher was too slow or the cache was reloaded.
 int cache_watch_next(struct cache_watcher *watcher, enum event_type *ret_type, struct stored **ret_object);

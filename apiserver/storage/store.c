@@ -9,6 +9,7 @@
 #include <semaphore.h>
 
 #define ROOT "/registry/"
+#define MAX_PREFIX 256
 #define LOAD_PAGE 500
 #define STOP_LIMIT (2 * CX_NS_PER_S)
 #define TICK (CX_NS_PER_S / 2)
@@ -18,8 +19,10 @@
 struct store {
         struct cx_etcd *etcd;
         struct cx_etcd_watch *watch;
-        struct cx_map by_prefix; // "pods", "services/specs" → cache (owned)
-        struct cache **caches;   // of each resource of the schema, by its place there (borrowed); NULL: not stored
+        pthread_rwlock_t routes; // guards by_prefix; taken before a cache's lock
+        struct cx_map by_prefix; // "pods", "services/specs" → the caches of that prefix (references), linked
+        pthread_mutex_t loading; // held by whoever fills caches; taken before routes
+        bool started;            // under loading
         struct progress *progress;
         pthread_t keeper;
         bool keeper_started;
@@ -29,52 +32,24 @@ struct store {
         int64_t lease, lease_ttl, lease_until;
 };
 
-static void free_cache(void *cache)
-{
-        cache_free(cache);
-}
+// --- which cache a key belongs to ---
 
-static const struct cx_resource *storage_resource(const struct cx_resource *resource)
+static void free_caches(void *first)
 {
-        if (!resource->storage_version)
-                return resource;
-        const char *group = strcmp(resource->storage_group, "-") == 0 ? "" : resource->storage_group;
-        const struct cx_resource *found = cx_schema_resource(group, resource->storage_version, resource->resource);
-        return found ? found : resource;
-}
-
-static void make_caches(struct store *store)
-{
-        size_t count;
-        const struct cx_resource *resources = cx_schema_resources(&count);
-        store->caches = cx_alloc_array(count, sizeof(struct cache *));
-        for (size_t i = 0; i < count; i++) {
-                const struct cx_resource *stored = storage_resource(&resources[i]);
-                if (!(stored->verbs & CX_VERB_WATCH) || strcmp(stored->resource, "componentstatuses") == 0)
-                        continue;
-                struct cache *cache = cx_map_get(&store->by_prefix, stored->prefix);
-                if (!cache) {
-                        cache = cache_new(stored);
-                        cx_map_set(&store->by_prefix, stored->prefix, cache);
-                }
-                store->caches[i] = cache;
+        for (struct cache *cache = first, *next; cache; cache = next) {
+                next = cache->next;
+                cache_unref(cache);
         }
 }
 
-struct cache *store_cache(struct store *store, const struct cx_resource *resource)
-{
-        size_t count;
-        return store->caches[resource - cx_schema_resources(&count)];
-}
-
-// The cache that an etcd key belongs to, and the map key within it. NULL: none of ours.
-static struct cache *route(struct store *store, const char *etcd_key, const char **ret_key)
+// The caches that an etcd key belongs to, and the map key within them. NULL: none of ours. Under the lock of routes.
+static struct cache *route_locked(struct store *store, const char *etcd_key, const char **ret_key)
 {
         if (!cx_has_prefix(etcd_key, ROOT))
                 return NULL;
         const char *path = etcd_key + strlen(ROOT), *end = strchr(path, '/');
         for (int parts = 1; parts <= 2 && end; parts++, end = strchr(end + 1, '/')) {
-                char prefix[256];
+                char prefix[MAX_PREFIX];
                 size_t length = (size_t)(end - path);
                 if (length >= sizeof prefix)
                         return NULL;
@@ -89,36 +64,48 @@ static struct cache *route(struct store *store, const char *etcd_key, const char
         return NULL;
 }
 
-static char *etcd_key(struct store *store, const struct cx_resource *resource, const char *namespace, const char *name)
+static struct stored *read_value(const struct cache *cache, const char *key, const struct cx_etcd_kv *kv)
 {
-        struct cache *cache = store_cache(store, resource);
-        const char *prefix = (cache ? cache->resource : resource)->prefix;
-        return namespace && *namespace ? cx_sprintf(ROOT "%s/%s/%s", prefix, namespace, name)
-                                       : cx_sprintf(ROOT "%s/%s", prefix, name);
+        struct stored *object = stored_new(&cache->selectable, key, kv->value, kv->value_length, kv->mod_revision);
+        if (!object)
+                cx_warn("Stored object is not readable and is left out", "key", kv->key);
+        return object;
+}
+
+static char *etcd_key(const struct cache *cache, const char *namespace, const char *name)
+{
+        return namespace && *namespace ? cx_sprintf(ROOT "%s/%s/%s", cache->prefix, namespace, name)
+                                       : cx_sprintf(ROOT "%s/%s", cache->prefix, name);
+}
+
+static const char *map_key(const struct cache *cache, const char *etcd_key)
+{
+        return etcd_key + strlen(ROOT) + strlen(cache->prefix) + 1;
 }
 
 // --- following etcd ---
 
-static void on_events(void *context, struct cx_etcd_event *events, size_t count, int64_t revision)
+static void on_event(struct store *store, const struct cx_etcd_event *event)
 {
-        struct store *store = context;
-        for (size_t i = 0; i < count; i++) {
-                struct cx_etcd_event *event = &events[i];
-                const char *key;
-                struct cache *cache = route(store, event->kv.key, &key);
-                if (!cache)
-                        continue;
+        const char *key;
+        for (struct cache *cache = route_locked(store, event->kv.key, &key); cache; cache = cache->next) {
                 if (event->is_delete) {
                         cache_delete(cache, key, event->kv.mod_revision);
                         continue;
                 }
-                struct stored *object = stored_new(cache->resource, key, event->kv.value, event->kv.value_length,
-                                                   event->kv.mod_revision);
+                struct stored *object = read_value(cache, key, &event->kv);
                 if (object)
                         cache_put(cache, object);
-                else
-                        cx_warn("Stored object is not readable and is left out", "key", event->kv.key);
         }
+}
+
+static void on_events(void *context, struct cx_etcd_event *events, size_t count, int64_t revision)
+{
+        struct store *store = context;
+        pthread_rwlock_rdlock(&store->routes);
+        for (size_t i = 0; i < count; i++)
+                on_event(store, &events[i]);
+        pthread_rwlock_unlock(&store->routes);
         progress_advance(store->progress, revision);
 }
 
@@ -139,51 +126,73 @@ static void on_watch_end(void *context, int64_t compact_revision CX_UNUSED, cons
         pthread_mutex_unlock(&store->lock);
 }
 
+// --- filling caches ---
+
 struct load {
         struct store *store;
+        struct cache *only; // NULL: all
         char *last_key;
 };
+
+static void load_into(struct cache *cache, const char *key, const struct cx_etcd_kv *kv)
+{
+        struct stored *object = read_value(cache, key, kv);
+        if (object)
+                cache_load(cache, object);
+}
 
 static void load_one(void *context, struct cx_etcd_kv *kv)
 {
         struct load *load = context;
+        struct store *store = load->store;
         const char *key;
-        struct cache *cache = route(load->store, kv->key, &key);
-        if (cache) {
-                struct stored *object = stored_new(cache->resource, key, kv->value, kv->value_length, kv->mod_revision);
-                if (object)
-                        cache_load(cache, object);
-                else
-                        cx_warn("Stored object is not readable and is left out", "key", kv->key);
+        if (load->only) {
+                load_into(load->only, map_key(load->only, kv->key), kv);
+        } else {
+                pthread_rwlock_rdlock(&store->routes);
+                for (struct cache *cache = route_locked(store, kv->key, &key); cache; cache = cache->next)
+                        load_into(cache, key, kv);
+                pthread_rwlock_unlock(&store->routes);
         }
         free(load->last_key);
         load->last_key = cx_steal(&kv->key);
 }
 
-// Reads everything below /registry/ at one revision and starts the watch behind it. Until all has been read the caches
-// stay as they were: a read that may be old must not find half of what there is.
-static int load_all(struct store *store, struct cx_error *err)
+// Reads [from, to) as of one revision, page by page.
+static int load_range(struct load *load, const char *from, const char *to, int64_t *ret_revision, struct cx_error *err)
 {
-        struct load load = {.store = store};
-        int64_t revision = 0;
-        int r = cx_etcd_revision(store->etcd, &revision, err);
-        CX_CLEANUP(cx_freep) char *start = cx_strdup(ROOT);
+        int r = cx_etcd_revision(load->store->etcd, ret_revision, err);
+        CX_CLEANUP(cx_freep) char *start = cx_strdup(from);
         for (bool more = true; r == 0 && more;) {
-                r = cx_etcd_range(store->etcd, start, "/registry0", revision, LOAD_PAGE, load_one, &load, NULL, &more,
+                r = cx_etcd_range(load->store->etcd, start, to, *ret_revision, LOAD_PAGE, load_one, load, NULL, &more,
                                   err);
                 // "\x01" would skip keys that go on with a smaller byte; none exist in names
                 if (r == 0 && more) {
                         free(start);
-                        start = cx_sprintf("%s\x01", load.last_key);
+                        start = cx_sprintf("%s\x01", load->last_key);
                 }
         }
-        free(load.last_key);
+        free(cx_steal(&load->last_key));
+        return r;
+}
+
+// Reads everything below /registry/ at one revision and starts the watch behind it. Until all has been read the caches
+// stay as they were: a read that may be old must not find half of what there is.
+static int load_all_locked(struct store *store, struct cx_error *err)
+{
+        struct load load = {.store = store};
+        int64_t revision = 0;
+        int r = load_range(&load, ROOT, "/registry0", &revision, err);
+        pthread_rwlock_rdlock(&store->routes);
         CX_MAP_FOREACH (&store->by_prefix, entry) {
-                if (r < 0)
-                        cache_unload(entry->value);
-                else
-                        cache_replace(entry->value, revision);
+                for (struct cache *cache = entry->value; cache; cache = cache->next) {
+                        if (r < 0)
+                                cache_unload(cache);
+                        else
+                                cache_replace(cache, revision);
+                }
         }
+        pthread_rwlock_unlock(&store->routes);
         if (r < 0)
                 return r;
         struct cx_etcd_watch_callbacks callbacks = {
@@ -195,6 +204,75 @@ static int load_all(struct store *store, struct cx_error *err)
         store->watch = watch;
         pthread_mutex_unlock(&store->lock);
         return r;
+}
+
+static int load_all(struct store *store, struct cx_error *err)
+{
+        pthread_mutex_lock(&store->loading);
+        int r = load_all_locked(store, err);
+        store->started = store->started || r == 0;
+        pthread_mutex_unlock(&store->loading);
+        return r;
+}
+
+static void add_route(struct store *store, struct cache *cache)
+{
+        pthread_rwlock_wrlock(&store->routes);
+        cache->next = cx_map_take(&store->by_prefix, cache->prefix);
+        cx_map_set(&store->by_prefix, cache->prefix, cache_ref(cache));
+        pthread_rwlock_unlock(&store->routes);
+}
+
+void store_close(struct store *store, struct cache *cache)
+{
+        pthread_rwlock_wrlock(&store->routes);
+        struct cache *first = cx_map_take(&store->by_prefix, cache->prefix), **at = &first;
+        while (*at && *at != cache)
+                at = &(*at)->next;
+        bool found = *at;
+        if (found)
+                *at = cache->next;
+        if (first)
+                cx_map_set(&store->by_prefix, cache->prefix, first);
+        pthread_rwlock_unlock(&store->routes);
+        if (found)
+                cache_unref(cache);
+}
+
+// Fills one cache while events for it wait.
+static int load_cache(struct store *store, struct cache *cache, int64_t *ret_revision, struct cx_error *err)
+{
+        struct load load = {.store = store, .only = cache};
+        CX_CLEANUP(cx_freep) char *from = cx_sprintf(ROOT "%s/", cache->prefix);
+        CX_CLEANUP(cx_freep) char *to = cx_sprintf(ROOT "%s0", cache->prefix);
+        int r = load_range(&load, from, to, ret_revision, err);
+        if (r < 0)
+                cache_unload(cache);
+        else
+                cache_fill(cache, *ret_revision);
+        return r;
+}
+
+int store_open(struct store *store, const struct cx_resource *resource, struct cache **ret_cache, struct cx_error *err)
+{
+        struct cache *cache = cache_new(resource->prefix, resource);
+        int64_t revision = 0;
+        int r = 0;
+        pthread_mutex_lock(&store->loading);
+        add_route(store, cache);
+        if (store->started)
+                r = load_cache(store, cache, &revision, err);
+        pthread_mutex_unlock(&store->loading);
+        // Who reads the cache and then watches it begins where the others are.
+        if (r == 0 && revision)
+                r = store_wait(store, revision, err);
+        if (r < 0) {
+                store_close(store, cache);
+                cache_unref(cache);
+                return r;
+        }
+        *ret_cache = cache;
+        return 0;
 }
 
 // --- waiting ---
@@ -323,11 +401,13 @@ static void *keeper_main(void *context)
 
 // --- life ---
 
-int store_new(struct cx_etcd *etcd, struct store **ret_store, struct cx_error *err)
+struct store *store_new(struct cx_etcd *etcd)
 {
         struct store *store = cx_alloc(sizeof *store);
         store->etcd = etcd;
-        store->by_prefix = (struct cx_map)CX_MAP_INIT_FREE(free_cache);
+        store->by_prefix = (struct cx_map)CX_MAP_INIT_FREE(free_caches);
+        pthread_rwlock_init(&store->routes, NULL);
+        pthread_mutex_init(&store->loading, NULL);
         pthread_mutex_init(&store->lock, NULL);
         pthread_condattr_t monotonic;
         pthread_condattr_init(&monotonic);
@@ -335,20 +415,18 @@ int store_new(struct cx_etcd *etcd, struct store **ret_store, struct cx_error *e
         pthread_cond_init(&store->wake, &monotonic);
         pthread_condattr_destroy(&monotonic);
         store->progress = progress_new(etcd, nudge, store);
-        make_caches(store);
+        return store;
+}
+
+int store_start(struct store *store, struct cx_error *err)
+{
         int r = load_all(store, err);
-        if (r == 0) {
-                store->keeper_started = pthread_create(&store->keeper, NULL, keeper_main, store) == 0;
-                if (store->keeper_started)
-                        (void)pthread_setname_np(store->keeper, "store-keeper");
-                else
-                        r = cx_error_set(err, -EAGAIN, "cannot start the store's thread");
-        }
-        if (r < 0) {
-                store_free(store);
+        if (r < 0)
                 return r;
-        }
-        *ret_store = store;
+        store->keeper_started = pthread_create(&store->keeper, NULL, keeper_main, store) == 0;
+        if (!store->keeper_started)
+                return cx_error_set(err, -EAGAIN, "cannot start the store's thread");
+        (void)pthread_setname_np(store->keeper, "store-keeper");
         return 0;
 }
 
@@ -372,8 +450,9 @@ void store_free(struct store *store)
                 pthread_join(store->keeper, NULL);
         cx_etcd_watch_free(store->watch);
         progress_free(store->progress);
-        free(store->caches);
         cx_map_release(&store->by_prefix);
+        pthread_rwlock_destroy(&store->routes);
+        pthread_mutex_destroy(&store->loading);
         pthread_mutex_destroy(&store->lock);
         pthread_cond_destroy(&store->wake);
         free(store);
@@ -389,11 +468,6 @@ struct progress *store_progress(struct store *store)
         return store->progress;
 }
 
-struct cx_etcd *store_etcd(struct store *store)
-{
-        return store->etcd;
-}
-
 int64_t store_revision(struct store *store)
 {
         return progress_revision(store->progress);
@@ -401,34 +475,15 @@ int64_t store_revision(struct store *store)
 
 // --- objects ---
 
-struct stored *store_get(struct store *store, const struct cx_resource *resource, const char *namespace,
-                         const char *name)
-{
-        struct cache *cache = store_cache(store, resource);
-        char key[600];
-        int n = namespace && *namespace ? snprintf(key, sizeof key, "%s/%s", namespace, name)
-                                        : snprintf(key, sizeof key, "%s", name);
-        return cache && n < (int)sizeof key ? cache_get(cache, key) : NULL;
-}
-
-json_t *store_get_json(struct store *store, const struct cx_resource *resource, const char *namespace, const char *name)
-{
-        STORED *object = store_get(store, resource, namespace, name);
-        return object ? stored_parse(object) : NULL;
-}
-
-int store_read(struct store *store, const struct cx_resource *resource, const char *namespace, const char *name,
+int store_read(struct store *store, struct cache *cache, const char *namespace, const char *name,
                struct stored **ret_object, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *key = etcd_key(store, resource, namespace, name);
+        CX_CLEANUP(cx_freep) char *key = etcd_key(cache, namespace, name);
         struct cx_etcd_kv kv = {0};
         int r = cx_etcd_get(store->etcd, key, &kv, NULL, err);
         if (r < 0)
                 return r;
-        const char *map_key;
-        struct cache *cache = route(store, key, &map_key);
-        struct stored *object =
-                cache ? stored_new(cache->resource, map_key, kv.value, kv.value_length, kv.mod_revision) : NULL;
+        struct stored *object = read_value(cache, map_key(cache, key), &kv);
         cx_etcd_kv_release(&kv);
         if (!object)
                 return cx_error_reason(err, CX_REASON_INTERNAL, "stored object %s is not readable", key);
@@ -487,22 +542,18 @@ static void wait_after_write(struct store *store, int64_t revision)
 }
 
 // What was just written: the cache's own copy, unless it has moved on or has not come so far.
-static struct stored *written(struct store *store, const char *key, const struct cx_buf *value, int64_t revision)
+static struct stored *written(struct cache *cache, const char *key, const struct cx_buf *value, int64_t revision)
 {
-        const char *map_key = NULL;
-        struct cache *cache = route(store, key, &map_key);
-        if (!cache)
-                return NULL; // a resource that is not kept in memory
-        STORED *cached = cache_get(cache, map_key);
+        STORED *cached = cache_get(cache, key);
         if (cached && cached->revision == revision)
                 return cx_steal(&cached);
-        return stored_new(cache->resource, map_key, value->data, value->length, revision);
+        return stored_new(&cache->selectable, key, value->data, value->length, revision);
 }
 
-int store_put(struct store *store, const struct cx_resource *resource, const char *namespace, const char *name,
-              const json_t *object, int64_t expected, int64_t ttl, struct stored **ret_object, struct cx_error *err)
+int store_put(struct store *store, const struct stored_place *place, const json_t *object, int64_t ttl,
+              struct stored **ret_object, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *key = etcd_key(store, resource, namespace, name);
+        CX_CLEANUP(cx_freep) char *key = etcd_key(place->cache, place->namespace, place->name);
         CX_BUF value = CX_BUF_INIT;
         int64_t lease = 0, revision = 0;
         encode(object, &value);
@@ -510,23 +561,21 @@ int store_put(struct store *store, const struct cx_resource *resource, const cha
         if (r < 0)
                 return r;
         CX_ERROR why = CX_ERROR_INIT;
-        r = cx_etcd_put(store->etcd, key, value.data, value.length, expected, lease, &revision, NULL, &why);
-        if (cx_error_is(&why, CX_REASON_CONFLICT) && expected == 0)
+        r = cx_etcd_put(store->etcd, key, value.data, value.length, place->expected, lease, &revision, NULL, &why);
+        if (cx_error_is(&why, CX_REASON_CONFLICT) && place->expected == 0)
                 return cx_error_reason(err, CX_REASON_ALREADY_EXISTS, "%s already exists", key);
         if (r < 0)
                 return cx_error_move(err, &why);
         wait_after_write(store, revision);
-        if (ret_object)
-                *ret_object = written(store, key, &value, revision);
+        *ret_object = written(place->cache, map_key(place->cache, key), &value, revision);
         return 0;
 }
 
-int store_delete(struct store *store, const struct cx_resource *resource, const char *namespace, const char *name,
-                 int64_t expected, int64_t *ret_revision, struct cx_error *err)
+int store_delete(struct store *store, const struct stored_place *place, int64_t *ret_revision, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *key = etcd_key(store, resource, namespace, name);
+        CX_CLEANUP(cx_freep) char *key = etcd_key(place->cache, place->namespace, place->name);
         int64_t revision = 0;
-        int r = cx_etcd_delete(store->etcd, key, expected, &revision, NULL, err);
+        int r = cx_etcd_delete(store->etcd, key, place->expected, &revision, NULL, err);
         if (r < 0)
                 return r;
         wait_after_write(store, revision);
@@ -538,7 +587,7 @@ int store_delete(struct store *store, const struct cx_resource *resource, const 
 // --- pages of the past ---
 
 struct page {
-        struct store *store;
+        struct cache *cache;
         const struct filter *filter;
         struct stored_list *list;
         size_t limit, capacity;
@@ -548,15 +597,12 @@ struct page {
 static void add_to_page(void *context, struct cx_etcd_kv *kv)
 {
         struct page *page = context;
-        const char *key;
-        struct cache *cache = route(page->store, kv->key, &key);
         if (page->list->count == page->limit)
                 return;
-        struct stored *object =
-                cache ? stored_new(cache->resource, key, kv->value, kv->value_length, kv->mod_revision) : NULL;
+        struct stored *object = read_value(page->cache, map_key(page->cache, kv->key), kv);
         free(page->last_key);
         page->last_key = cx_steal(&kv->key);
-        if (!object || !filter_matches(page->filter, object)) {
+        if (!object || !filter_matches(page->filter, &page->cache->selectable, object)) {
                 stored_unref(object);
                 return;
         }
@@ -564,20 +610,21 @@ static void add_to_page(void *context, struct cx_etcd_kv *kv)
         page->list->items[page->list->count++] = object;
 }
 
-int store_page(struct store *store, const struct cx_resource *resource, const struct filter *filter, int64_t revision,
-               const char *after_key, size_t limit, struct stored_list *ret_list, int64_t *ret_revision, bool *ret_more,
-               struct cx_error *err)
+int store_page(struct store *store, struct cache *cache, const struct page_request *request,
+               struct stored_list *ret_list, int64_t *ret_revision, bool *ret_more, struct cx_error *err)
 {
-        struct cache *cache = store_cache(store, resource);
-        const char *prefix = cache->resource->prefix;
+        const struct filter *filter = request->filter;
+        const char *prefix = cache->prefix;
+        int64_t revision = request->revision;
+        size_t limit = request->limit;
         bool one_namespace = filter->namespace && *filter->namespace;
         CX_CLEANUP(cx_freep)
         char *root =
                 one_namespace ? cx_sprintf(ROOT "%s/%s/", prefix, filter->namespace) : cx_sprintf(ROOT "%s/", prefix);
         CX_CLEANUP(cx_freep) char *end = cx_sprintf("%.*s0", (int)strlen(root) - 1, root);
         CX_CLEANUP(cx_freep)
-        char *start = after_key ? cx_sprintf(ROOT "%s/%s\x01", prefix, after_key) : cx_strdup(root);
-        struct page page = {.store = store, .filter = filter, .list = ret_list, .limit = limit};
+        char *start = request->after ? cx_sprintf(ROOT "%s/%s\x01", prefix, request->after) : cx_strdup(root);
+        struct page page = {.cache = cache, .filter = filter, .list = ret_list, .limit = limit};
         int r = 0;
         bool more = true;
         while (r == 0 && more && ret_list->count < limit) {

@@ -11,6 +11,31 @@ static size_t count_selectable(const struct cx_resource *resource)
         return n;
 }
 
+void selectable_copy(struct selectable *to, const struct cx_resource *resource)
+{
+        to->count = count_selectable(resource);
+        to->paths = cx_alloc_array(to->count, sizeof *to->paths);
+        for (size_t i = 0; i < to->count; i++)
+                to->paths[i] = cx_strdup(resource->selectable_fields[i]);
+        to->of_events = !*resource->group && strcmp(resource->resource, "events") == 0;
+}
+
+bool selectable_is_of(const struct selectable *selectable, const struct cx_resource *resource)
+{
+        bool same = selectable->count == count_selectable(resource);
+        for (size_t i = 0; same && i < selectable->count; i++)
+                same = strcmp(selectable->paths[i], resource->selectable_fields[i]) == 0;
+        return same;
+}
+
+void selectable_release(struct selectable *selectable)
+{
+        for (size_t i = 0; i < selectable->count; i++)
+                free(selectable->paths[i]);
+        free(selectable->paths);
+        *selectable = (struct selectable){0};
+}
+
 static void read_labels(struct stored *object, struct cx_slice labels)
 {
         struct cx_scan scan;
@@ -66,11 +91,6 @@ static void set_key(struct stored *object, const char *key)
 }
 
 // Events are selected by "source", which is a member of their source, or of newer events the controller.
-static bool is_event_source(const struct cx_resource *resource, const char *path)
-{
-        return strcmp(path, "source") == 0 && !*resource->group && strcmp(resource->resource, "events") == 0;
-}
-
 static char *event_source(struct cx_slice json)
 {
         char *component = cx_scan_scalar(cx_scan_path(cx_scan_path(json, "source"), "component"));
@@ -80,7 +100,7 @@ static char *event_source(struct cx_slice json)
         return cx_scan_scalar(cx_scan_path(json, "reportingComponent"));
 }
 
-struct stored *stored_new(const struct cx_resource *resource, const char *key, const char *value, size_t length,
+struct stored *stored_new(const struct selectable *selectable, const char *key, const char *value, size_t length,
                           int64_t revision)
 {
         struct cx_slice json = {value, length};
@@ -90,13 +110,13 @@ struct stored *stored_new(const struct cx_resource *resource, const char *key, c
         struct stored *object = splice(json, metadata.data, revision);
         set_key(object, key);
         read_labels(object, cx_scan_path(metadata, "labels"));
-        size_t n = count_selectable(resource);
+        size_t n = selectable->count;
         object->fields = n ? cx_alloc_array(n, sizeof *object->fields) : NULL;
         object->n_fields = (uint32_t)n;
         const char *part = "";
         struct cx_slice inner = {0};
         for (size_t i = 0; i < n; i++) {
-                const char *path = resource->selectable_fields[i], *dot = strchr(path, '.');
+                const char *path = selectable->paths[i], *dot = strchr(path, '.');
                 if (dot && strncmp(part, path, (size_t)(dot - path) + 1) != 0) {
                         // neighbours share their first part: it is looked up once
                         char name[64];
@@ -104,7 +124,7 @@ struct stored *stored_new(const struct cx_resource *resource, const char *key, c
                         inner = cx_scan_path(json, name);
                         part = path;
                 }
-                char *text = is_event_source(resource, path)
+                char *text = selectable->of_events && strcmp(path, "source") == 0
                                      ? event_source(json)
                                      : cx_scan_scalar(dot ? cx_scan_path(inner, dot + 1) : cx_scan_path(json, path));
                 object->fields[i] = text ? text : cx_strdup("");
@@ -181,12 +201,12 @@ const char *stored_label(const struct stored *object, const char *key)
         return NULL;
 }
 
-const char *stored_field(const struct cx_resource *resource, const struct stored *object, const char *name)
+const char *stored_field(const struct selectable *selectable, const struct stored *object, const char *name)
 {
         if (strcmp(name, "metadata.name") == 0)
                 return object->name;
         for (size_t i = 0; i < object->n_fields; i++)
-                if (strcmp(resource->selectable_fields[i], name) == 0)
+                if (strcmp(selectable->paths[i], name) == 0)
                         return object->fields[i];
         return NULL;
 }
@@ -207,7 +227,7 @@ static const char *get_label(void *object, const char *key)
 }
 
 // metadata.namespace is a part of the key, not a string of its own: compared by hand.
-static bool field_matches(const struct filter *filter, const struct cx_requirement *requirement,
+static bool field_matches(const struct selectable *selectable, const struct cx_requirement *requirement,
                           const struct stored *object)
 {
         const char *wanted = requirement->values[0];
@@ -216,18 +236,18 @@ static bool field_matches(const struct filter *filter, const struct cx_requireme
                 equal = strlen(wanted) == object->namespace_length &&
                         strncmp(wanted, object->key, object->namespace_length) == 0;
         else
-                equal = strcmp(cx_str(stored_field(filter->resource, object, requirement->key)), wanted) == 0;
+                equal = strcmp(cx_str(stored_field(selectable, object, requirement->key)), wanted) == 0;
         return equal == (requirement->op != CX_OP_NOT_EQUALS);
 }
 
-bool filter_matches(const struct filter *filter, const struct stored *object)
+bool filter_matches(const struct filter *filter, const struct selectable *selectable, const struct stored *object)
 {
         if (filter->namespace && *filter->namespace &&
             (strlen(filter->namespace) != object->namespace_length ||
              strncmp(filter->namespace, object->key, object->namespace_length) != 0))
                 return false;
         for (size_t i = 0; filter->fields && i < filter->fields->count; i++)
-                if (!field_matches(filter, &filter->fields->requirements[i], object))
+                if (!field_matches(selectable, &filter->fields->requirements[i], object))
                         return false;
         return !filter->labels || cx_selector_matches_with(filter->labels, get_label, (void *)object);
 }

@@ -22,15 +22,25 @@ struct stored {
         struct stored_label *labels;
         uint32_t n_labels;
         uint32_t n_fields;
-        char **fields;         // values of the resource's selectable fields, "" when absent
+        char **fields;         // values of the selectable fields, "" when absent
         size_t length;         // of json
         size_t version_offset; // of the digits of resourceVersion in json
         uint32_t version_length;
         char json[]; // terminated
 };
 
+// The fields that objects of one kind can be selected by, besides name and namespace.
+struct selectable {
+        char **paths;
+        size_t count;
+        bool of_events; // "source" is not a path but a rule of its own
+};
+void selectable_copy(struct selectable *to, const struct cx_resource *resource);
+bool selectable_is_of(const struct selectable *selectable, const struct cx_resource *resource);
+void selectable_release(struct selectable *selectable);
+
 // From a stored value (without resourceVersion). NULL when it is not an object that we can read.
-struct stored *stored_new(const struct cx_resource *resource, const char *key, const char *value, size_t length,
+struct stored *stored_new(const struct selectable *selectable, const char *key, const char *value, size_t length,
                           int64_t revision);
 // The same object under another revision: what a DELETED event carries.
 struct stored *stored_with_revision(const struct stored *object, int64_t revision);
@@ -42,13 +52,12 @@ CX_DEFINE_CLEANUP(struct stored, stored_unrefp, stored_unref)
 json_t *stored_parse(const struct stored *object); // new reference
 bool stored_is_being_deleted(const struct stored *object);
 const char *stored_label(const struct stored *object, const char *key);
-const char *stored_field(const struct cx_resource *resource, const struct stored *object, const char *name);
+const char *stored_field(const struct selectable *selectable, const struct stored *object, const char *name);
 
 struct filter {
-        const struct cx_resource *resource;
         const char *namespace; // NULL or "": all
         const struct cx_selector *labels, *fields;
 };
-bool filter_matches(const struct filter *filter, const struct stored *object);
+bool filter_matches(const struct filter *filter, const struct selectable *selectable, const struct stored *object);
 // Whether the field can be selected by for this resource.
 bool resource_selects_field(const struct cx_resource *resource, const char *field);

@@ -68,9 +68,9 @@ void allocator_free(struct allocator *allocator)
 
 // --- addresses ---
 
-static const struct cx_resource *addresses(void)
+static const struct served_kind *addresses(const struct apiserver *api)
 {
-        return cx_schema_resource("networking.k8s.io", "v1", "ipaddresses");
+        return builtin(api, "networking.k8s.io", "v1", "ipaddresses");
 }
 
 void allocator_first_address(const struct allocator *allocator, char to[16])
@@ -98,7 +98,7 @@ json_t *address_object(const char *address, const struct holder *holder)
 
 static int take_address(struct apiserver *api, const char *address, const struct holder *holder, struct cx_error *err)
 {
-        struct scope scope = scope_own(api, addresses(), NULL, address);
+        struct scope scope = scope_own(api, addresses(api), NULL, address);
         STORED *stored = NULL;
         return api->writes->create(&scope, address_object(address, holder), &stored, err);
 }
@@ -142,12 +142,12 @@ int allocate_any_address(struct apiserver *api, const struct holder *holder, cha
 
 void release_address(struct apiserver *api, const char *address, const struct holder *holder)
 {
-        json_auto_t *object = store_get_json(api->store, addresses(), NULL, address);
+        json_auto_t *object = cache_find_json(addresses(api)->cache, NULL, address);
         if (is_reserved(api->allocator, address, holder) ||
             !cx_streq(cx_json_string(object, "spec.parentRef.namespace"), holder->namespace) ||
             !cx_streq(cx_json_string(object, "spec.parentRef.name"), holder->name))
                 return;
-        struct scope scope = scope_own(api, addresses(), NULL, address);
+        struct scope scope = scope_own(api, addresses(api), NULL, address);
         CX_CLEANUP(delete_options_release) struct delete_options options = DELETE_OPTIONS_INIT;
         options.uid = cx_strdup(cx_json_string(object, "metadata.uid"));
         STORED *left = NULL;
@@ -241,7 +241,7 @@ static bool service_uses(struct apiserver *api, const struct holder *holder, con
 {
         STORED *stored = NULL;
         CX_ERROR err = CX_ERROR_INIT;
-        const struct cx_resource *services = cx_schema_resource("", "v1", "services");
+        struct cache *services = builtin(api, "", "v1", "services")->cache;
         if (store_read(api->store, services, holder->namespace, holder->name, &stored, &err) < 0)
                 return !cx_error_is(&err, CX_REASON_NOT_FOUND); // not known: keep
         json_auto_t *service = stored_parse(stored);
@@ -264,8 +264,8 @@ static bool is_young(const json_t *object)
 static void repair_addresses(struct apiserver *api)
 {
         STORED_LIST list = {0};
-        struct filter all = {.resource = addresses()};
-        cache_list(store_cache(api->store, addresses()), &all, &list);
+        struct filter all = {0};
+        cache_list(addresses(api)->cache, &all, &list);
         for (size_t i = 0; i < list.count; i++) {
                 json_auto_t *object = stored_parse(list.items[i]);
                 struct holder holder = {cx_json_string_or(object, "spec.parentRef.namespace", ""),

@@ -31,10 +31,11 @@ static int check_binding(const struct scope *scope, const json_t *binding, struc
         bool cluster = cx_streq(cx_json_string(binding, "roleRef.kind"), "ClusterRole");
         const char *name = cx_json_string_or(binding, "roleRef.name", "");
         struct scope bound = *scope;
-        bound.resource = cx_schema_resource(GROUP, "v1", cluster ? "clusterroles" : "roles");
+        bound.kind = builtin(scope->api, GROUP, "v1", cluster ? "clusterroles" : "roles");
+        bound.resource = bound.kind->resource;
         if (scope_may(&bound, "bind", name))
                 return 0;
-        json_auto_t *role = store_get_json(scope->api->store, bound.resource, cluster ? NULL : scope->namespace, name);
+        json_auto_t *role = cache_find_json(bound.kind->cache, cluster ? NULL : scope->namespace, name);
         if (!role)
                 return object_not_found(bound.resource, name, err);
         return refuse_more(scope, binding, json_object_get(role, "rules"), err);

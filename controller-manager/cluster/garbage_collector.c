@@ -344,54 +344,58 @@ static int unblock_owners(struct collector *self, const struct cx_ref *ref, json
         return get_metadata(self, ref, live, err);
 }
 
+// The references to owners that are there stay; the others go.
+static int drop_dead_owners(struct collector *self, const struct cx_ref *ref, const struct cx_object *object,
+                            const enum owner_state *states, const json_t *live, struct cx_error *err)
+{
+        json_t *kept = json_array();
+        for (size_t i = 0; i < object->n_owners; i++) {
+                json_t *reference =
+                        cx_json_find(cx_json_get(live, "metadata.ownerReferences"), "uid", object->owners[i].uid);
+                if (reference && states[i] == OWNER_SOLID)
+                        json_array_append(kept, reference);
+        }
+        return patch_metadata(self, ref, live, "ownerReferences", kept, err);
+}
+
+// `going`: an owner waits for the object to go.
+static int delete_object(struct collector *self, const struct cx_ref *ref, const struct cx_object *object, bool going,
+                         json_t **live, struct cx_error *err)
+{
+        bool cycle = false, foreground = going && has_dependents(self, object->uid, &cycle);
+        int r = foreground && cycle ? unblock_owners(self, ref, live, err) : 0;
+        if (r < 0)
+                return r;
+        struct cx_delete_options options = {
+                .grace = -1, .uid = object->uid, .resource_version = cx_json_string(*live, "metadata.resourceVersion")};
+        options.propagation = foreground                                    ? "Foreground"
+                              : cx_object_has_finalizer(object, ORPHAN)     ? "Orphan"
+                              : cx_object_has_finalizer(object, FOREGROUND) ? "Foreground"
+                                                                            : "Background";
+        return cx_rest_delete(self->manager->rest, ref, &options, err);
+}
+
 static int collect(struct collector *self, const struct cx_ref *ref, const struct cx_object *object,
                    struct cx_error *err)
 {
-        size_t solid = 0, going = 0, gone = 0;
-        json_auto_t *kept = json_array();
+        size_t count[] = {[OWNER_SOLID] = 0, [OWNER_GOING] = 0, [OWNER_GONE] = 0};
+        CX_CLEANUP(cx_freep) enum owner_state *states = cx_alloc_array(object->n_owners, sizeof *states);
         for (size_t i = 0; i < object->n_owners; i++) {
-                const struct cx_object_owner *owner = &object->owners[i];
-                enum owner_state state;
-                int r = look_at_owner(self, object, owner, &state, err);
+                int r = look_at_owner(self, object, &object->owners[i], &states[i], err);
                 if (r < 0)
                         return r;
-                solid += state == OWNER_SOLID;
-                going += state == OWNER_GOING;
-                gone += state == OWNER_GONE;
+                count[states[i]]++;
         }
-        if (!going && !gone)
+        if (count[OWNER_SOLID] == object->n_owners)
                 return 0;
         json_auto_t *live = NULL;
         int r = get_metadata(self, ref, &live, err);
         if (r == 0 && !cx_streq(cx_json_string(live, "metadata.uid"), object->uid))
                 return 0;
-        if (r == 0 && solid) { // it still has an owner: only the references to others go
-                for (size_t i = 0; i < object->n_owners && r == 0; i++) {
-                        enum owner_state state;
-                        r = look_at_owner(self, object, &object->owners[i], &state, err);
-                        if (r == 0 && state == OWNER_SOLID) {
-                                json_t *reference = cx_json_find(cx_json_get(live, "metadata.ownerReferences"), "uid",
-                                                                 object->owners[i].uid);
-                                if (reference)
-                                        json_array_append(kept, reference);
-                        }
-                }
-                return r < 0 ? r : patch_metadata(self, ref, live, "ownerReferences", json_incref(kept), err);
-        }
-        bool cycle = false, foreground = going && has_dependents(self, object->uid, &cycle);
-        if (r == 0 && foreground && cycle)
-                r = unblock_owners(self, ref, &live, err);
-        if (r == 0) {
-                struct cx_delete_options options = {.grace = -1,
-                                                    .uid = object->uid,
-                                                    .resource_version =
-                                                            cx_json_string(live, "metadata.resourceVersion")};
-                options.propagation = foreground                                    ? "Foreground"
-                                      : cx_object_has_finalizer(object, ORPHAN)     ? "Orphan"
-                                      : cx_object_has_finalizer(object, FOREGROUND) ? "Foreground"
-                                                                                    : "Background";
-                r = cx_rest_delete(self->manager->rest, ref, &options, err);
-        }
+        if (r == 0 && count[OWNER_SOLID])
+                return drop_dead_owners(self, ref, object, states, live, err);
+        if (r == 0)
+                r = delete_object(self, ref, object, count[OWNER_GOING] > 0, &live, err);
         if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
                 cx_error_release(err);
                 return 0;

@@ -106,8 +106,8 @@ static char *sentence(const char *start, struct cx_strings *parts)
         return cx_sprintf("%s: %s", start, list);
 }
 
-static int report(struct namespaces *self, json_t *namespace, struct remains *remains, const char *failure,
-                  struct cx_error *err)
+// The conditions that say what is left.
+static json_t *make_conditions(struct remains *remains, const char *failure)
 {
         CX_CLEANUP(cx_freep) char *content = sentence("Some resources are remaining", &remains->content);
         CX_STRINGS held = CX_STRINGS_INIT;
@@ -118,24 +118,44 @@ static int report(struct namespaces *self, json_t *namespace, struct remains *re
         }
         CX_CLEANUP(cx_freep)
         char *finalizers = sentence("Some content in the namespace has finalizers remaining", &held);
+        const struct {
+                const char *type;
+                bool value;
+                const char *reasons[2], *messages[2]; // when false, when true
+        } table[] = {
+                {"NamespaceDeletionDiscoveryFailure",
+                 false,
+                 {"ResourcesDiscovered"},
+                 {"All resources successfully discovered"}},
+                {"NamespaceDeletionGroupVersionParsingFailure",
+                 false,
+                 {"ParsedGroupVersions"},
+                 {"All legacy kube types successfully parsed"}},
+                {"NamespaceDeletionContentFailure",
+                 failure != NULL,
+                 {"ContentDeleted", "ContentDeletionFailed"},
+                 {"All content successfully deleted, may be waiting on finalization", failure}},
+                {"NamespaceContentRemaining",
+                 remains->count > 0,
+                 {"ContentRemoved", "SomeResourcesRemain"},
+                 {"All content successfully removed", content}},
+                {"NamespaceFinalizersRemaining",
+                 held.count > 0,
+                 {"ContentHasNoFinalizers", "SomeFinalizersRemain"},
+                 {"All content-preserving finalizers finished", finalizers}},
+        };
         json_t *conditions = json_array();
-        json_array_append_new(conditions, condition("NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered",
-                                                    "All resources successfully discovered"));
-        json_array_append_new(conditions,
-                              condition("NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions",
-                                        "All legacy kube types successfully parsed"));
-        json_array_append_new(
-                conditions,
-                condition("NamespaceDeletionContentFailure", failure != NULL,
-                          failure ? "ContentDeletionFailed" : "ContentDeleted",
-                          failure ? failure : "All content successfully deleted, may be waiting on finalization"));
-        json_array_append_new(conditions, condition("NamespaceContentRemaining", remains->count > 0,
-                                                    remains->count ? "SomeResourcesRemain" : "ContentRemoved",
-                                                    remains->count ? content : "All content successfully removed"));
-        json_array_append_new(conditions,
-                              condition("NamespaceFinalizersRemaining", held.count > 0,
-                                        held.count ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
-                                        held.count ? finalizers : "All content-preserving finalizers finished"));
+        for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++)
+                json_array_append_new(conditions,
+                                      condition(table[i].type, table[i].value, table[i].reasons[table[i].value],
+                                                table[i].messages[table[i].value]));
+        return conditions;
+}
+
+static int report(struct namespaces *self, json_t *namespace, struct remains *remains, const char *failure,
+                  struct cx_error *err)
+{
+        json_auto_t *conditions = make_conditions(remains, failure);
         size_t i;
         json_t *fresh;
         bool changed = false;
@@ -147,11 +167,9 @@ static int report(struct namespaces *self, json_t *namespace, struct remains *re
                         json_array_set_new(conditions, i, json_deep_copy(old));
                 changed = changed || !same;
         }
-        if (!changed) {
-                json_decref(conditions);
+        if (!changed)
                 return 0;
-        }
-        json_object_set_new(cx_json_object_at(namespace, "status"), "conditions", conditions);
+        json_object_set(cx_json_object_at(namespace, "status"), "conditions", conditions);
         json_object_set_new(namespace, "apiVersion", json_string("v1"));
         json_object_set_new(namespace, "kind", json_string("Namespace"));
         return cx_rest_update_status(self->manager->rest,

@@ -5,6 +5,8 @@
 
 #include <stdarg.h>
 
+#define INDEX_ORPHANS "orphans"
+
 static void api_version(const struct owner_kind *type, char to[128])
 {
         snprintf(to, 128, "%s%s%s", type->group, *type->group ? "/" : "", type->version);
@@ -43,10 +45,25 @@ void owner_event(struct cx_events *events, const struct owner *owner, const char
         cx_event_object(events, version, owner->type->kind, owner->object, type, reason, "%s", message.data);
 }
 
-// The informer may be behind: an owner that was deleted, or created anew under its name, must not adopt anything.
-static int check_owner(const struct claim *claim, struct cx_error *err)
+static void orphan_keys(void *context CX_UNUSED, const struct cx_object *object, struct cx_strings *ret_keys)
+{
+        if (!cx_object_controller(object))
+                cx_strings_add(ret_keys, object->namespace);
+}
+
+void owner_index_dependents(struct cx_informer *informer)
+{
+        cx_informer_index_controller(informer);
+        cx_informer_add_index(informer, INDEX_ORPHANS, orphan_keys, NULL);
+}
+
+// The informer may be behind: an owner that was deleted, or created anew under its name, must not adopt anything, nor
+// let go what the garbage collector is about to delete. Asks once.
+static int check_owner(const struct claim *claim, bool *checked, struct cx_error *err)
 {
         const struct owner *owner = claim->owner;
+        if (*checked)
+                return 0;
         json_auto_t *live = NULL;
         int r = cx_rest_get(claim->rest,
                             CX_REF(owner->type->group, owner->type->version, owner->type->resource,
@@ -60,6 +77,7 @@ static int check_owner(const struct claim *claim, struct cx_error *err)
                                     owner->object->key, uid, owner->object->uid);
         if (cx_json_string(live, "metadata.deletionTimestamp"))
                 return cx_error_set(err, -EAGAIN, "%s %s has just been deleted", owner->type->kind, owner->object->key);
+        *checked = true;
         return 0;
 }
 
@@ -114,7 +132,8 @@ static bool considers(const struct claim *claim, const struct cx_object *object)
         return !claim->considers || claim->considers(object);
 }
 
-static int claim_owned(const struct claim *claim, struct cx_objects *ret_dependents, struct cx_error *err)
+static int claim_owned(const struct claim *claim, bool *checked, struct cx_objects *ret_dependents,
+                       struct cx_error *err)
 {
         const struct cx_object *owner = claim->owner->object;
         CX_OBJECTS owned = CX_OBJECTS_INIT;
@@ -126,7 +145,9 @@ static int claim_owned(const struct claim *claim, struct cx_objects *ret_depende
                 if (fits(claim, object)) {
                         cx_objects_add(ret_dependents, object);
                 } else if (!owner->deleted && !object->deleted) {
-                        int r = release(claim, object, err);
+                        int r = check_owner(claim, checked, err);
+                        if (r == 0)
+                                r = release(claim, object, err);
                         if (r < 0)
                                 return r;
                 }
@@ -137,25 +158,20 @@ static int claim_owned(const struct claim *claim, struct cx_objects *ret_depende
 int claim_dependents(const struct claim *claim, struct cx_objects *ret_dependents, struct cx_error *err)
 {
         const struct cx_object *owner = claim->owner->object;
-        int r = claim_owned(claim, ret_dependents, err);
+        bool checked = false;
+        int r = claim_owned(claim, &checked, ret_dependents, err);
         if (r < 0 || owner->deleted)
                 return r;
-        CX_OBJECTS others = CX_OBJECTS_INIT;
-        cx_informer_by_index(claim->informer, claim->orphan_index, owner->namespace, &others);
-        bool checked = false;
-        for (size_t i = 0; i < others.count; i++) {
-                const struct cx_object *object = others.items[i];
-                if (cx_object_controller(object) || object->deleted || !considers(claim, object) ||
-                    !fits(claim, object))
+        CX_OBJECTS orphans = CX_OBJECTS_INIT;
+        cx_informer_by_index(claim->informer, INDEX_ORPHANS, owner->namespace, &orphans);
+        for (size_t i = 0; i < orphans.count; i++) {
+                const struct cx_object *object = orphans.items[i];
+                if (object->deleted || !considers(claim, object) || !fits(claim, object))
                         continue;
-                if (!checked) {
-                        r = check_owner(claim, err);
-                        if (r < 0)
-                                return r;
-                        checked = true;
-                }
-                bool adopted;
-                r = adopt(claim, object, &adopted, err);
+                bool adopted = false;
+                r = check_owner(claim, &checked, err);
+                if (r == 0)
+                        r = adopt(claim, object, &adopted, err);
                 if (r < 0)
                         return r;
                 if (adopted)

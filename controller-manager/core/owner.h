@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects that own others: who they are, as events and references name them, and taking over what is theirs. A
 // dependent is claimed when its controller reference has the owner's uid; one that no longer fits is released, and one
-// without a controller that fits is adopted, once it is certain that the owner still exists.
+// without a controller that fits is adopted. The API server is asked before whether the owner still exists.
 #pragma once
 
 #include "controller-manager/core/manager.h"
@@ -24,13 +24,15 @@ json_t *owner_reference(const struct owner *owner);
 void owner_event(struct cx_events *events, const struct owner *owner, const char *type, const char *reason,
                  const char *format, ...) CX_PRINTF(5, 6);
 
+// Gives the informer of dependents what claiming needs: indexes by controller, and of those without one by namespace.
+void owner_index_dependents(struct cx_informer *informer);
+
 struct claim {
         struct cx_rest *rest;
         const struct owner *owner;
         const struct cx_selector *selector;
         const struct owner_kind *dependents;
-        struct cx_informer *informer; // of the dependents, with an index by controller
-        const char *orphan_index;     // by namespace: of all, or better of those without a controller
+        struct cx_informer *informer; // of the dependents, with their indexes
         // Dependents that this refuses are left as they are (NULL: none is).
         bool (*considers)(const struct cx_object *object);
         // Beyond the selector: what it refuses is released, and not adopted (NULL: the selector decides).

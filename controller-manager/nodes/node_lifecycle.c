@@ -226,6 +226,38 @@ static bool give_up(struct lifecycle *self, const struct cx_object *object, cons
         return false;
 }
 
+// The node's taints with those of the table as they should be, and the others as they are; NULL when that is how they
+// are.
+static json_t *merge_taints(const json_t *node, const struct wanted_taint *taints, size_t n_taints)
+{
+        json_auto_t *next = json_array();
+        bool changed = false;
+        size_t i;
+        json_t *taint;
+        CX_CLEANUP(cx_freep) bool *have = cx_alloc_array(n_taints, sizeof *have);
+        json_array_foreach (cx_json_get(node, "spec.taints"), i, taint) {
+                bool drop = false;
+                for (size_t j = 0; j < n_taints; j++) {
+                        if (!cx_streq(cx_json_string(taint, "key"), taints[j].key) ||
+                            !cx_streq(cx_json_string(taint, "effect"), taints[j].effect))
+                                continue;
+                        have[j] = true;
+                        drop = !taints[j].wanted;
+                }
+                changed = changed || drop;
+                if (!drop)
+                        json_array_append(next, taint);
+        }
+        for (size_t j = 0; j < n_taints; j++) {
+                if (!taints[j].wanted || have[j])
+                        continue;
+                changed = true;
+                json_array_append_new(next, json_pack("{s:s, s:s, s:o}", "key", taints[j].key, "effect",
+                                                      taints[j].effect, "timeAdded", json_now()));
+        }
+        return changed ? json_incref(next) : NULL;
+}
+
 // Sets and removes the taints that follow from the conditions; the others stay.
 static int sync_taints(struct lifecycle *self, const struct cx_object *object, const json_t *node, int64_t *retry_after,
                        struct cx_error *err)
@@ -248,31 +280,8 @@ static int sync_taints(struct lifecycle *self, const struct cx_object *object, c
                  condition_is(node, "NetworkUnavailable", "True")},
                 {"node.kubernetes.io/unschedulable", "NoSchedule", cx_json_bool(node, "spec.unschedulable", false)},
         };
-        json_auto_t *next = json_array();
-        bool changed = false, have[CX_ARRAY_SIZE(taints)] = {false};
-        size_t i;
-        json_t *taint;
-        json_array_foreach (cx_json_get(node, "spec.taints"), i, taint) {
-                bool drop = false;
-                for (size_t j = 0; j < CX_ARRAY_SIZE(taints); j++) {
-                        if (!cx_streq(cx_json_string(taint, "key"), taints[j].key) ||
-                            !cx_streq(cx_json_string(taint, "effect"), taints[j].effect))
-                                continue;
-                        have[j] = true;
-                        drop = !taints[j].wanted;
-                }
-                changed = changed || drop;
-                if (!drop)
-                        json_array_append(next, taint);
-        }
-        for (size_t j = 0; j < CX_ARRAY_SIZE(taints); j++) {
-                if (!taints[j].wanted || have[j])
-                        continue;
-                changed = true;
-                json_array_append_new(next, json_pack("{s:s, s:s, s:o}", "key", taints[j].key, "effect",
-                                                      taints[j].effect, "timeAdded", json_now()));
-        }
-        if (!changed)
+        json_auto_t *next = merge_taints(node, taints, CX_ARRAY_SIZE(taints));
+        if (!next)
                 return 0;
         json_auto_t *patch = json_pack("{s:{s:s}, s:{s:O}}", "metadata", "resourceVersion", object->resource_version,
                                        "spec", "taints", json_array_size(next) ? next : json_null());

@@ -29,6 +29,8 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
         struct pod_control *self = context;
         const struct cx_object *pod = now ? now : old;
         char key[512], before[512];
+        if (!pod)
+                return; // an event has at least one of the two
         bool owned = controller_key(pod, self->type, key);
         if (owned) {
                 if (!old)
@@ -73,7 +75,6 @@ int pod_control_claim(struct pod_control *self, const struct owner *owner, const
                                                 .selector = selector,
                                                 .dependents = &pod_kind,
                                                 .informer = self->pods,
-                                                .orphan_index = POD_INDEX_ORPHANS,
                                                 .considers = considers},
                                 ret_pods, err);
 }

@@ -52,19 +52,12 @@ static void node_keys(void *context CX_UNUSED, const struct cx_object *pod, stru
                 cx_strings_add(ret_keys, POD_STATE(pod)->node);
 }
 
-static void orphan_keys(void *context CX_UNUSED, const struct cx_object *pod, struct cx_strings *ret_keys)
-{
-        if (!cx_object_controller(pod))
-                cx_strings_add(ret_keys, pod->namespace);
-}
-
 struct cx_informer *pods_informer(struct manager *manager)
 {
         struct cx_informer *pods = manager_part_informer(manager, "", "pods", &pod_state_part);
-        cx_informer_index_controller(pods);
+        owner_index_dependents(pods);
         cx_informer_index_namespace(pods);
         cx_informer_add_index(pods, POD_INDEX_NODE, node_keys, NULL);
-        cx_informer_add_index(pods, POD_INDEX_ORPHANS, orphan_keys, NULL);
         return pods;
 }
 

@@ -3,7 +3,7 @@
 // it, and in which order pods are given up.
 #pragma once
 
-#include "controller-manager/core/manager.h"
+#include "controller-manager/core/owner.h"
 
 enum pod_phase { POD_PENDING, POD_RUNNING, POD_SUCCEEDED, POD_FAILED, POD_UNKNOWN };
 struct pod_state {
@@ -18,8 +18,7 @@ extern const struct object_part pod_state_part;
 #define POD_STATE(pod) ((const struct pod_state *)object_part(pod, &pod_state_part))
 
 #define POD_INDEX_NODE "node"
-#define POD_INDEX_ORPHANS "orphans" // pods without a controller, by namespace
-// The shared informer of pods, with pod_state_part, these indexes, and those by namespace and by controller.
+// The shared informer of pods, with pod_state_part, this index, the one by namespace, and those for claims.
 struct cx_informer *pods_informer(struct manager *manager);
 
 bool pod_is_terminal(const struct cx_object *pod); // Succeeded or Failed

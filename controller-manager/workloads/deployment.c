@@ -84,8 +84,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         self->sets = manager_informer(manager, "apps", "replicasets");
         self->pods = pods_informer(manager);
         self->events = manager_recorder(manager, "deployment-controller");
-        cx_informer_index_controller(self->sets);
-        cx_informer_index_namespace(self->sets);
+        owner_index_dependents(self->sets);
         manager_enqueue_all(self->deployments, queue);
         cx_informer_on_event(self->sets, on_set, self);
         cx_informer_on_event(self->pods, on_pod, self);
@@ -118,8 +117,7 @@ static int claim_sets(struct rollout *rollout, struct cx_error *err)
                                                      .owner = &rollout->owner,
                                                      .selector = &selector,
                                                      .dependents = &replicaset_kind,
-                                                     .informer = self->sets,
-                                                     .orphan_index = CX_INDEX_NAMESPACE},
+                                                     .informer = self->sets},
                                      &sets, err);
         if (r < 0)
                 return r;

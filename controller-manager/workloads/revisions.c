@@ -13,8 +13,7 @@ const struct owner_kind revision_kind = {"apps", "v1", "controllerrevisions", "C
 struct cx_informer *revisions_informer(struct manager *manager)
 {
         struct cx_informer *informer = manager_informer(manager, revision_kind.group, revision_kind.resource);
-        cx_informer_index_controller(informer);
-        cx_informer_index_namespace(informer);
+        owner_index_dependents(informer);
         return informer;
 }
 
@@ -66,8 +65,7 @@ int revisions_claim(const struct revision_history *history, struct controller_re
                                                  .owner = history->owner,
                                                  .selector = history->selector,
                                                  .dependents = &revision_kind,
-                                                 .informer = history->informer,
-                                                 .orphan_index = CX_INDEX_NAMESPACE},
+                                                 .informer = history->informer},
                                  &objects, err);
         if (r < 0)
                 return r;

@@ -3,9 +3,8 @@
 #include "kubelet/network/routes.h"
 
 #include "libcommon/base/alloc.h"
-#include "libcommon/base/process.h"
+#include "libcommon/net/iptables.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -43,29 +42,25 @@ static void add_attribute(struct route_message *m, unsigned short type, const vo
 
 int network_route(const char *cidr, const char *gateway, struct cx_error *err)
 {
-        char network[INET_ADDRSTRLEN + 4];
-        struct in_addr destination, via = {0};
-        int64_t prefix = 0;
-        const char *slash = strchr(cidr, '/');
-        if (!slash || !cx_copy_string(network, sizeof network, cidr))
-                return cx_error_set(err, -EINVAL, "\"%s\" is not an IPv4 range", cidr);
-        network[slash - cidr] = '\0';
-        if (inet_pton(AF_INET, network, &destination) != 1 || cx_parse_int(slash + 1, 1, 32, &prefix) < 0 ||
-            (gateway && inet_pton(AF_INET, gateway, &via) != 1))
-                return cx_error_set(err, -EINVAL, "no IPv4 route to %s via %s", cidr, cx_str(gateway));
+        struct cx_network destination;
+        struct cx_address via = {0};
+        if (cx_network_parse(cidr, &destination) < 0 || destination.prefix == 0 ||
+            (gateway && (cx_address_parse(gateway, &via) < 0 || via.family != destination.base.family)))
+                return cx_error_set(err, -EINVAL, "no route to %s via %s can be made", cidr, cx_str(gateway));
+        size_t size = (size_t)cx_address_bits(destination.base.family) / 8;
         struct route_message m = {.header = {.nlmsg_len = NLMSG_LENGTH(sizeof m.route),
                                              .nlmsg_type = gateway ? RTM_NEWROUTE : RTM_DELROUTE,
                                              .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK |
                                                                        (gateway ? NLM_F_CREATE | NLM_F_REPLACE : 0))},
-                                  .route = {.rtm_family = AF_INET,
-                                            .rtm_dst_len = (unsigned char)prefix,
+                                  .route = {.rtm_family = destination.base.family == CX_IPV6 ? AF_INET6 : AF_INET,
+                                            .rtm_dst_len = (unsigned char)destination.prefix,
                                             .rtm_table = RT_TABLE_MAIN,
                                             .rtm_protocol = RTPROT_STATIC,
                                             .rtm_scope = gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE,
                                             .rtm_type = gateway ? RTN_UNICAST : 0}};
-        add_attribute(&m, RTA_DST, &destination, sizeof destination);
+        add_attribute(&m, RTA_DST, destination.base.bytes, size);
         if (gateway)
-                add_attribute(&m, RTA_GATEWAY, &via, sizeof via);
+                add_attribute(&m, RTA_GATEWAY, via.bytes, size);
         CX_CLEANUP(cx_closep) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
         struct {
                 struct nlmsghdr header;
@@ -84,15 +79,19 @@ int network_route(const char *cidr, const char *gateway, struct cx_error *err)
 
 int network_masquerade(const char *pod_cidr, const char *cluster_cidr, struct cx_error *err)
 {
-        const char *const rule[] = {
-                "POSTROUTING", "-s",        pod_cidr,  "!",         "-d",
-                cluster_cidr,  "-m",        "comment", "--comment", "pods to outside of the cluster",
-                "-j",          "MASQUERADE"};
-        const char *argv[24] = {"iptables", "-w", "-t", "nat", "-C"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(rule); i++)
-                argv[5 + i] = rule[i];
-        if (cx_run_ok(argv, NULL, NULL) == 0)
-                return 0;
-        argv[4] = "-A";
-        return cx_run_ok(argv, NULL, err);
+        const char *const rule[] = {"nat",
+                                    "POSTROUTING",
+                                    "-s",
+                                    pod_cidr,
+                                    "!",
+                                    "-d",
+                                    cluster_cidr,
+                                    "-m",
+                                    "comment",
+                                    "--comment",
+                                    "pods to outside of the cluster",
+                                    "-j",
+                                    "MASQUERADE",
+                                    NULL};
+        return cx_iptables_ensure(cx_is_network(pod_cidr, CX_IPV6) ? CX_IPV6 : CX_IPV4, rule, false, err);
 }

@@ -4,40 +4,40 @@
 #include "kubelet/image/store.h"
 #include "kubelet/network/cni.h"
 #include "kubelet/node/node.h"
+#include "libcommon/base/address.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/base/version.h"
 #include "libcommon/format/json.h"
 
-#include <arpa/inet.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 
+static void add_first(void *context, const struct cx_interface *interface)
+{
+        struct cx_strings *ips = context;
+        char text[CX_ADDRESS_TEXT];
+        if (!ips->count && interface->address.family == CX_IPV4 && !(interface->flags & IFF_LOOPBACK))
+                cx_strings_add(ips, cx_address_format(&interface->address, text));
+}
+
 void node_detect_ips(struct cx_strings *ret_ips)
 {
         // The address that traffic to the world would come from; no packet is sent.
-        CX_CLEANUP(cx_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        struct sockaddr_in far = {.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(0x08080808)},
-                           own;
-        socklen_t length = sizeof own;
-        char text[INET_ADDRSTRLEN];
-        if (fd >= 0 && connect(fd, (struct sockaddr *)&far, sizeof far) == 0 &&
-            getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
-            inet_ntop(AF_INET, &own.sin_addr, text, sizeof text)) {
-                cx_strings_add(ret_ips, text);
-                return;
-        }
-        struct ifaddrs *list = NULL;
-        if (getifaddrs(&list) < 0)
-                return;
-        for (struct ifaddrs *i = list; i && !ret_ips->count; i = i->ifa_next)
-                if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET && !(i->ifa_flags & IFF_LOOPBACK) &&
-                    inet_ntop(AF_INET, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, text, sizeof text))
-                        cx_strings_add(ret_ips, text);
-        freeifaddrs(list);
+        const struct cx_address far = {CX_IPV4, {8, 8, 8, 8}};
+        struct sockaddr_storage address;
+        struct cx_address own;
+        char text[CX_ADDRESS_TEXT];
+        socklen_t length = cx_address_to_socket(&far, 53, &address);
+        CX_CLEANUP(cx_closep) int fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, (struct sockaddr *)&address, length) == 0 &&
+            getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+            cx_address_from_socket((struct sockaddr *)&address, &own, NULL) == 0)
+                cx_strings_add(ret_ips, cx_address_format(&own, text));
+        else
+                cx_interfaces_each(add_first, ret_ips);
 }
 
 static char *first_line(const char *path)

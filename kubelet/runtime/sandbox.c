@@ -6,6 +6,7 @@
 
 #include "kubelet/runtime/strays.h"
 #include "libcommon/api/pod.h"
+#include "libcommon/base/address.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
@@ -499,16 +500,12 @@ static void *dial_thread(void *context)
                 job->result = -errno;
                 return NULL;
         }
-        struct sockaddr_in v4 = {.sin_family = AF_INET,
-                                 .sin_port = htons((uint16_t)job->port),
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        struct sockaddr_in6 v6 = {
-                .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)job->port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-        const struct sockaddr *const targets[] = {(struct sockaddr *)&v4, (struct sockaddr *)&v6};
-        const socklen_t lengths[] = {sizeof v4, sizeof v6};
-        for (int i = 0; i < 2; i++) {
-                int fd = socket(targets[i]->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-                if (fd >= 0 && connect(fd, targets[i], lengths[i]) == 0) {
+        static const struct cx_address loopbacks[] = {{CX_IPV4, {127, 0, 0, 1}}, {CX_IPV6, {[15] = 1}}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(loopbacks); i++) {
+                struct sockaddr_storage target;
+                socklen_t length = cx_address_to_socket(&loopbacks[i], job->port, &target);
+                int fd = socket(target.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+                if (fd >= 0 && connect(fd, (struct sockaddr *)&target, length) == 0) {
                         job->result = fd;
                         return NULL;
                 }

@@ -10,7 +10,7 @@
 
 #define TIMEOUT (30 * CX_NS_PER_S)
 #define MAX_SAVED ((size_t)256 << 20)
-#define LOCK_SECONDS "5"
+#define LOCK_SECONDS "20"
 
 static const char *program(enum cx_family family, const char *four, const char *six)
 {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Discovery documents, made from the resource table: the legacy ones and the aggregated form (apidiscovery v2). Custom
-// resources and aggregated servers are added by the apiserver.
+// Discovery documents of a set of resources: the legacy ones and the aggregated form (apidiscovery v2).
 #include "libcommon/base/alloc.h"
 #include "libcommon/schema/engine.h"
 
@@ -30,14 +29,14 @@ static void add_names(json_t *to, const char *key, const char *const *names)
         json_object_set_new(to, key, list);
 }
 
-static bool is_first_of_group(const struct cx_resource *all, size_t i)
+static bool is_first_of_group(const struct cx_resource_set *all, size_t i)
 {
-        return i == 0 || strcmp(all[i].group, all[i - 1].group) != 0;
+        return i == 0 || strcmp(all->items[i]->group, all->items[i - 1]->group) != 0;
 }
 
-static bool is_first_of_version(const struct cx_resource *all, size_t i)
+static bool is_first_of_version(const struct cx_resource_set *all, size_t i)
 {
-        return is_first_of_group(all, i) || strcmp(all[i].version, all[i - 1].version) != 0;
+        return is_first_of_group(all, i) || strcmp(all->items[i]->version, all->items[i - 1]->version) != 0;
 }
 
 json_t *cx_discovery_api_versions(const char *server_address)
@@ -53,41 +52,37 @@ static json_t *version_entry(const struct cx_resource *resource)
                          "version", resource->version);
 }
 
-// The group that begins at all[i].
-static json_t *group_at(const struct cx_resource *all, size_t count, size_t i)
+// The group that begins at all->items[i]->
+static json_t *group_at(const struct cx_resource_set *all, size_t i)
 {
-        json_t *group = json_pack("{s:s}", "name", all[i].group), *versions = json_array();
+        json_t *group = json_pack("{s:s}", "name", all->items[i]->group), *versions = json_array();
         size_t first = i;
         do {
                 if (is_first_of_version(all, i))
-                        json_array_append_new(versions, version_entry(&all[i]));
+                        json_array_append_new(versions, version_entry(all->items[i]));
                 i++;
-        } while (i < count && !is_first_of_group(all, i));
+        } while (i < all->count && !is_first_of_group(all, i));
         json_object_set_new(group, "versions", versions);
-        json_object_set_new(group, "preferredVersion", version_entry(&all[first]));
+        json_object_set_new(group, "preferredVersion", version_entry(all->items[first]));
         return group;
 }
 
-json_t *cx_discovery_groups(void)
+json_t *cx_discovery_groups(const struct cx_resource_set *all)
 {
-        size_t count;
-        const struct cx_resource *all = cx_schema_resources(&count);
         json_t *groups = json_array();
-        for (size_t i = 0; i < count; i++)
-                if (*all[i].group && is_first_of_group(all, i))
-                        json_array_append_new(groups, group_at(all, count, i));
+        for (size_t i = 0; i < all->count; i++)
+                if (*all->items[i]->group && is_first_of_group(all, i))
+                        json_array_append_new(groups, group_at(all, i));
         return json_pack("{s:s,s:s,s:o}", "kind", "APIGroupList", "apiVersion", "v1", "groups", groups);
 }
 
-json_t *cx_discovery_group(const char *group)
+json_t *cx_discovery_group(const struct cx_resource_set *all, const char *group)
 {
-        size_t count;
-        const struct cx_resource *all = cx_schema_resources(&count);
-        for (size_t i = 0; i < count && *group; i++) {
-                if (strcmp(all[i].group, group) != 0)
+        for (size_t i = 0; i < all->count && *group; i++) {
+                if (strcmp(all->items[i]->group, group) != 0)
                         continue;
                 json_t *found = json_pack("{s:s,s:s}", "kind", "APIGroup", "apiVersion", "v1");
-                json_object_update_new(found, group_at(all, count, i));
+                json_object_update_new(found, group_at(all, i));
                 return found;
         }
         return NULL;
@@ -115,14 +110,12 @@ static void add_legacy(json_t *list, const struct cx_resource *r)
         }
 }
 
-json_t *cx_discovery_resources(const char *group, const char *version)
+json_t *cx_discovery_resources(const struct cx_resource_set *all, const char *group, const char *version)
 {
-        size_t count;
-        const struct cx_resource *all = cx_schema_resources(&count);
         json_auto_t *list = json_array();
-        for (size_t i = 0; i < count; i++)
-                if (strcmp(all[i].group, group) == 0 && strcmp(all[i].version, version) == 0)
-                        add_legacy(list, &all[i]);
+        for (size_t i = 0; i < all->count; i++)
+                if (strcmp(all->items[i]->group, group) == 0 && strcmp(all->items[i]->version, version) == 0)
+                        add_legacy(list, all->items[i]);
         if (!json_array_size(list))
                 return NULL;
         char text[128];
@@ -158,32 +151,30 @@ static json_t *aggregated_resource(const struct cx_resource *r)
         return entry;
 }
 
-static json_t *aggregated_group(const struct cx_resource *all, size_t count, size_t i)
+static json_t *aggregated_group(const struct cx_resource_set *all, size_t i)
 {
         json_t *metadata = json_object(), *versions = json_array(), *resources = NULL;
-        if (*all[i].group)
-                json_object_set_new(metadata, "name", json_string(all[i].group));
+        if (*all->items[i]->group)
+                json_object_set_new(metadata, "name", json_string(all->items[i]->group));
         size_t first = i;
         do {
                 if (i == first || is_first_of_version(all, i)) {
                         resources = json_array();
-                        json_array_append_new(versions, json_pack("{s:s,s:o,s:s}", "version", all[i].version,
+                        json_array_append_new(versions, json_pack("{s:s,s:o,s:s}", "version", all->items[i]->version,
                                                                   "resources", resources, "freshness", "Current"));
                 }
-                json_array_append_new(resources, aggregated_resource(&all[i]));
+                json_array_append_new(resources, aggregated_resource(all->items[i]));
                 i++;
-        } while (i < count && !is_first_of_group(all, i));
+        } while (i < all->count && !is_first_of_group(all, i));
         return json_pack("{s:o,s:o}", "metadata", metadata, "versions", versions);
 }
 
-json_t *cx_discovery_aggregated(bool core)
+json_t *cx_discovery_aggregated(const struct cx_resource_set *all, bool core)
 {
-        size_t count;
-        const struct cx_resource *all = cx_schema_resources(&count);
         json_t *items = json_array();
-        for (size_t i = 0; i < count; i++)
-                if (is_first_of_group(all, i) && (*all[i].group == 0) == core)
-                        json_array_append_new(items, aggregated_group(all, count, i));
+        for (size_t i = 0; i < all->count; i++)
+                if (is_first_of_group(all, i) && (*all->items[i]->group == 0) == core)
+                        json_array_append_new(items, aggregated_group(all, i));
         return json_pack("{s:s,s:s,s:{},s:o}", "kind", "APIGroupDiscoveryList", "apiVersion", "apidiscovery.k8s.io/v2",
                          "metadata", "items", items);
 }

@@ -52,16 +52,24 @@ json_t *cx_table(const struct cx_resource *resource, const json_t *const *object
                  enum cx_include_object include, const json_t *list_metadata);
 // The STATUS cell of a pod ("Running", "CrashLoopBackOff", "Init:0/1", "Terminating"): kubectl uses it as well.
 char *cx_pod_status_text(const json_t *pod);
+// --- what documents are made of: the resources that are served, in discovery order (core first, the versions of a group
+// together, the preferred one first).
+struct cx_resource_set {
+        const struct cx_resource *const *items;
+        size_t count;
+};
 // --- discovery.c ----------------------------------------------------------------------------------------------------
-json_t *cx_discovery_api_versions(const char *server_address);          // /api      APIVersions
-json_t *cx_discovery_groups(void);                                      // /apis     APIGroupList
-json_t *cx_discovery_group(const char *group);                          // /apis/G   APIGroup or NULL
-json_t *cx_discovery_resources(const char *group, const char *version); // APIResourceList or NULL
-json_t *cx_discovery_aggregated(bool core);                             // apidiscovery.k8s.io/v2 APIGroupDiscoveryList
+json_t *cx_discovery_api_versions(const char *server_address);                    // /api      APIVersions
+json_t *cx_discovery_groups(const struct cx_resource_set *all);                   // /apis     APIGroupList
+json_t *cx_discovery_group(const struct cx_resource_set *all, const char *group); // /apis/G   APIGroup or NULL
+json_t *cx_discovery_resources(const struct cx_resource_set *all, const char *group, const char *version); // or NULL
+json_t *cx_discovery_aggregated(const struct cx_resource_set *all,
+                                bool core); // apidiscovery.k8s.io/v2 GroupDiscoveryList
 // --- openapi_v3.c, openapi_v2.c -------------------------------------------------------------------------------------
-json_t *cx_openapi_v3_index(void);                     // {"paths":{"api/v1":{"serverRelativeURL":…?hash=…}}}
-json_t *cx_openapi_v3(const char *group_version_path); // "api/v1", "apis/apps/v1"; NULL when unknown
-json_t *cx_openapi_v2(void);
+json_t *cx_openapi_v3_index(const struct cx_resource_set *all); // {"paths":{"api/v1":{"serverRelativeURL":…?hash=…}}}
+// "api/v1", "apis/apps/v1"; NULL when unknown
+json_t *cx_openapi_v3(const struct cx_resource_set *all, const char *group_version_path);
+json_t *cx_openapi_v2(const struct cx_resource_set *all);
 void cx_openapi_hash(const void *data, size_t length, char ret_hash[17]); // what the index says of a document's text
 // --- openapi_v2_proto.c: an OpenAPI v2 document as gnostic's openapi.v2.Document, appended. -EINVAL when it holds
 // something that the message has no place for.

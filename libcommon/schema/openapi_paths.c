@@ -118,11 +118,15 @@ static json_t *operation_of(struct cx_openapi *api, const struct operation *op, 
         for (const char *const *name = op->query; *name; name++)
                 json_array_append_new(parameters, parameter(api, *name, "query"));
         const struct cx_type *object = target->kind->type, *answer = object;
+        json_t *list_of = NULL;
         bool patch = strcmp(op->method, "patch") == 0;
         if (op->list) {
                 const struct cx_kind *list =
                         cx_schema_kind(target->kind->group, target->kind->version, target->resource->list_kind);
-                answer = list ? list->type : object;
+                if (list)
+                        answer = list->type;
+                else
+                        list_of = cx_openapi_list(api, target->resource);
         } else if (op->options) {
                 answer = cx_schema_type("meta.v1.Status");
         }
@@ -132,7 +136,7 @@ static json_t *operation_of(struct cx_openapi *api, const struct operation *op, 
                 add_body(api, operation, cx_openapi_ref(api, object), false);
         else if (op->options)
                 add_body(api, operation, cx_openapi_ref(api, cx_schema_type("meta.v1.DeleteOptions")), false);
-        json_object_set_new(operation, "responses", response(api, cx_openapi_ref(api, answer)));
+        json_object_set_new(operation, "responses", response(api, list_of ? list_of : cx_openapi_ref(api, answer)));
         json_object_set_new(operation, "x-kubernetes-action", json_string(op->action));
         json_object_set_new(operation, "x-kubernetes-group-version-kind",
                             json_pack("{s:s,s:s,s:s}", "group", target->kind->group, "kind", target->kind->kind,
@@ -161,13 +165,20 @@ static void add_path(struct cx_openapi *api, const char *path, const struct targ
         json_decref(item);
 }
 
+static const struct cx_kind *kind_of(const struct cx_resource *r, const struct cx_subresource *sub)
+{
+        bool own = strcmp(sub->kind, r->kind->kind) == 0 && strcmp(sub->group, r->group) == 0 &&
+                   strcmp(sub->version, r->version) == 0;
+        return own ? r->kind : cx_schema_kind(sub->group, sub->version, sub->kind);
+}
+
 static void add_subresource(struct cx_openapi *api, const struct cx_resource *r, const struct cx_subresource *sub,
                             const char *item, const char *scope)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", item, sub->name);
         CX_CLEANUP(cx_freep)
         char *suffix = cx_sprintf("%s%s%c%s", scope, r->kind->kind, sub->name[0] - 32, sub->name + 1);
-        struct target target = {r, cx_schema_kind(sub->group, sub->version, sub->kind), suffix};
+        struct target target = {r, kind_of(r, sub), suffix};
         // Creating in a subresource is a post to the item's path, reading it a get.
         add_path(api, path, &target, sub->verbs, false);
         if (sub->verbs & CX_VERB_CREATE) {

@@ -18,8 +18,9 @@ json_t *cx_openapi_info(void)
         return json_pack("{s:s,s:s}", "title", "Kubernetes", "version", CX_VERSION_API);
 }
 
-static char *full_name(const char *name)
+static char *full_name(const struct cx_type *type)
 {
+        const char *name = type->name;
         static const struct {
                 const char *package, *prefix;
         } packages[] = {
@@ -28,6 +29,8 @@ static char *full_name(const char *name)
                 {"apiextensions.", "io.k8s.apiextensions-apiserver.pkg.apis."},
                 {"apiregistration.", "io.k8s.kube-aggregator.pkg.apis."},
         };
+        if (!type->id) // made at run time, under the name that it is to have
+                return cx_strdup(name);
         for (size_t i = 0; i < CX_ARRAY_SIZE(packages); i++)
                 if (cx_has_prefix(name, packages[i].package))
                         return cx_sprintf("%s%s", packages[i].prefix, name);
@@ -42,7 +45,7 @@ static json_t *ref_to(const struct cx_openapi *api, const char *name)
 
 json_t *cx_openapi_ref(struct cx_openapi *api, const struct cx_type *type)
 {
-        CX_CLEANUP(cx_freep) char *name = full_name(type->name);
+        CX_CLEANUP(cx_freep) char *name = full_name(type);
         cx_openapi_add_type(api, type);
         return ref_to(api, name);
 }
@@ -161,15 +164,20 @@ static json_t *property(struct cx_openapi *api, const struct cx_type *owner, con
         return schema;
 }
 
-static void add_kinds(json_t *schema, const struct cx_type *type)
+static void add_kind(json_t *list, const struct cx_kind *kind, const struct cx_type *type)
+{
+        if (kind->type == type)
+                json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "group", kind->group, "kind", kind->kind,
+                                                      "version", kind->version));
+}
+
+static void add_kinds(const struct cx_openapi *api, json_t *schema, const struct cx_type *type)
 {
         json_t *list = json_array();
-        for (size_t i = 0; i < cx_schema_table_n_kinds; i++) {
-                const struct cx_kind *k = &cx_schema_table_kinds[i];
-                if (k->type == type)
-                        json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "group", k->group, "kind", k->kind,
-                                                              "version", k->version));
-        }
+        for (size_t i = 0; type->id && i < cx_schema_table_n_kinds; i++)
+                add_kind(list, &cx_schema_table_kinds[i], type);
+        for (size_t i = 0; !type->id && i < api->all->count; i++)
+                add_kind(list, api->all->items[i]->kind, type);
         if (json_array_size(list))
                 json_object_set(schema, "x-kubernetes-group-version-kind", list);
         json_decref(list);
@@ -177,7 +185,7 @@ static void add_kinds(json_t *schema, const struct cx_type *type)
 
 void cx_openapi_add_type(struct cx_openapi *api, const struct cx_type *type)
 {
-        CX_CLEANUP(cx_freep) char *name = full_name(type->name);
+        CX_CLEANUP(cx_freep) char *name = full_name(type);
         if (json_object_get(api->schemas, name))
                 return;
         json_t *schema = json_pack("{s:s}", "type", "object"), *required = json_array(), *properties = json_object();
@@ -196,7 +204,26 @@ void cx_openapi_add_type(struct cx_openapi *api, const struct cx_type *type)
                 json_object_set(schema, "properties", properties);
         if (type->atomic)
                 json_object_set_new(schema, "x-kubernetes-map-type", json_string("atomic"));
-        add_kinds(schema, type);
+        add_kinds(api, schema, type);
         json_decref(required);
         json_decref(properties);
+}
+
+json_t *cx_openapi_list(struct cx_openapi *api, const struct cx_resource *resource)
+{
+        const struct cx_kind *kind = resource->kind;
+        CX_CLEANUP(cx_freep) char *item = full_name(kind->type);
+        CX_CLEANUP(cx_freep) char *name = cx_sprintf("%sList", item);
+        if (!json_object_get(api->schemas, name)) {
+                json_t *meta = cx_openapi_ref(api, cx_schema_type("meta.v1.ListMeta"));
+                json_object_set_new(api->schemas, name,
+                                    json_pack("{s:s,s:[s],s:{s:{s:s},s:{s:s},s:o,s:{s:s,s:o}},s:[{s:s,s:s,s:s}]}",
+                                              "type", "object", "required", "items", "properties", "apiVersion", "type",
+                                              "string", "kind", "type", "string", "metadata", wrapped(api, meta, false),
+                                              "items", "type", "array", "items",
+                                              wrapped(api, cx_openapi_ref(api, kind->type), false),
+                                              "x-kubernetes-group-version-kind", "group", kind->group, "kind",
+                                              resource->list_kind, "version", kind->version));
+        }
+        return ref_to(api, name);
 }

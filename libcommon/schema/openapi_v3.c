@@ -5,14 +5,12 @@
 #include "libcommon/format/json.h"
 #include "libcommon/schema/openapi_internal.h"
 
-static json_t *document(const char *group, const char *version)
+static json_t *document(const struct cx_resource_set *all, const char *group, const char *version)
 {
-        struct cx_openapi api = {.v3 = true, .schemas = json_object(), .paths = json_object()};
-        size_t count;
-        const struct cx_resource *all = cx_schema_resources(&count);
-        for (size_t i = 0; i < count; i++)
-                if (strcmp(all[i].group, group) == 0 && strcmp(all[i].version, version) == 0)
-                        cx_openapi_add_resource(&api, &all[i]);
+        struct cx_openapi api = {.all = all, .v3 = true, .schemas = json_object(), .paths = json_object()};
+        for (size_t i = 0; i < all->count; i++)
+                if (strcmp(all->items[i]->group, group) == 0 && strcmp(all->items[i]->version, version) == 0)
+                        cx_openapi_add_resource(&api, all->items[i]);
         if (!json_object_size(api.paths)) {
                 json_decref(api.schemas);
                 json_decref(api.paths);
@@ -22,7 +20,7 @@ static json_t *document(const char *group, const char *version)
                          "components", "schemas", api.schemas);
 }
 
-json_t *cx_openapi_v3(const char *path)
+json_t *cx_openapi_v3(const struct cx_resource_set *all, const char *path)
 {
         char group[64], version[32];
         if (cx_has_prefix(path, "apis/")) {
@@ -31,7 +29,7 @@ json_t *cx_openapi_v3(const char *path)
         } else if (!cx_has_prefix(path, "api/") || !cx_split_api_version(path + 4, group, version) || *group) {
                 return NULL;
         }
-        return document(group, version);
+        return document(all, group, version);
 }
 
 void cx_openapi_hash(const void *data, size_t length, char ret_hash[17]) // FNV-1a
@@ -43,19 +41,17 @@ void cx_openapi_hash(const void *data, size_t length, char ret_hash[17]) // FNV-
         (void)snprintf(ret_hash, 17, "%016llX", (unsigned long long)hash);
 }
 
-json_t *cx_openapi_v3_index(void)
+json_t *cx_openapi_v3_index(const struct cx_resource_set *all)
 {
         json_t *paths = json_object();
-        size_t count;
-        const struct cx_resource *all = cx_schema_resources(&count);
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < all->count; i++) {
                 char version[128];
                 CX_CLEANUP(cx_freep)
-                char *path = cx_sprintf("%s/%s", *all[i].group ? "apis" : "api",
-                                        cx_join_api_version(version, all[i].group, all[i].version));
+                char *path = cx_sprintf("%s/%s", *all->items[i]->group ? "apis" : "api",
+                                        cx_join_api_version(version, all->items[i]->group, all->items[i]->version));
                 if (json_object_get(paths, path))
                         continue;
-                json_auto_t *content = document(all[i].group, all[i].version);
+                json_auto_t *content = document(all, all->items[i]->group, all->items[i]->version);
                 CX_CLEANUP(cx_freep) char *text = cx_json_text(content);
                 char hash[17];
                 cx_openapi_hash(text, strlen(text), hash);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The description of the Kubernetes API as constant tables, and how to find things in them. The tables are generated
 // from the *.api files in this folder (format: docs/schema-format.md); the engines in engine.h walk them. Everything here
-// is immutable and may be read from any thread; CustomResourceDefinitions build the same structs at run time.
+// is immutable and may be read from any thread. The lookups find what is generated; who builds the same structs at run
+// time (the apiserver for custom resources) keeps and finds them itself.
 #pragma once
 
 #include "libcommon/base/macro.h"
@@ -66,6 +67,7 @@ struct cx_type {
         bool conditional; // defaults/ has a function for it
         bool defaulted;   // it, or something below it, has defaults
         const char *description;
+        uint16_t id; // its place in the generated table, from 1 on; 0: made at run time
 };
 
 struct cx_column {

@@ -213,14 +213,14 @@ static void find_checks(void)
         checks = cx_alloc_array(cx_schema_table_n_types, sizeof *checks);
         for (size_t i = 0; i < CX_ARRAY_SIZE(tables); i++)
                 for (const struct cx_check *check = tables[i]; check->type; check++)
-                        checks[cx_schema_type(check->type) - cx_schema_table_types] = check->check;
+                        checks[cx_schema_type(check->type)->id - 1] = check->check;
 }
 
 static void run_checks(struct cx_validator *v, const struct cx_type *type, const json_t *object)
 {
         static pthread_once_t once = PTHREAD_ONCE_INIT;
         pthread_once(&once, find_checks);
-        cx_check_fn *check = checks[type - cx_schema_table_types];
+        cx_check_fn *check = type->id ? checks[type->id - 1] : NULL;
         if (check)
                 check(v, object);
 }

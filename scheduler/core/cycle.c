@@ -79,30 +79,21 @@ void cycle_release(struct cycle *cycle)
         free(cycle->hopeful);
 }
 
-// Makes the i-th plugin the one that is called.
-static const struct plugin *call(struct cycle *cycle, size_t i)
+void cycle_pre_filter(struct cycle *cycle)
 {
-        cycle->at = i;
-        return cycle->plugins->items[i];
-}
-
-unsigned cycle_pre_filter(struct cycle *cycle)
-{
-        unsigned active = 0;
         for (size_t i = 0; i < cycle->plugins->count; i++) {
-                const struct plugin *plugin = call(cycle, i);
+                const struct plugin *plugin = cycle_call(cycle, i);
                 if (plugin->filter && (!plugin->pre_filter || plugin->pre_filter(cycle)))
-                        active |= 1U << i;
+                        cycle->filters[cycle->n_filters++] = (uint8_t)i;
         }
-        return active;
 }
 
-bool cycle_passes(struct cycle *cycle, unsigned active, const struct node *node)
+bool cycle_passes(struct cycle *cycle, const struct node *node)
 {
         cycle->for_good = false;
-        for (size_t i = 0; i < cycle->plugins->count; i++)
-                if (active & (1U << i) && !call(cycle, i)->filter(cycle, node)) {
-                        cycle->failed |= 1U << i;
+        for (size_t i = 0; i < cycle->n_filters; i++)
+                if (!cycle_call(cycle, cycle->filters[i])->filter(cycle, node)) {
+                        cycle->failed |= 1U << cycle->filters[i];
                         return false;
                 }
         return true;
@@ -112,7 +103,7 @@ static void add_scores(struct cycle *cycle, int64_t *totals)
 {
         CX_CLEANUP(cx_freep) int64_t *scores = cx_alloc_array(cycle->n_feasible, sizeof *scores);
         for (size_t i = 0; i < cycle->plugins->count; i++) {
-                const struct plugin *plugin = call(cycle, i);
+                const struct plugin *plugin = cycle_call(cycle, i);
                 if (!plugin->score || (plugin->pre_score && !plugin->pre_score(cycle)))
                         continue;
                 for (size_t j = 0; j < cycle->n_feasible; j++)
@@ -159,7 +150,8 @@ bool cycle_fits(struct node_cache *cache, struct template *template, const struc
         cycle_init(&cycle, cache, template);
         cycle.quiet = !reasons;
         cache->cycle++;
-        bool fit = cycle_passes(&cycle, cycle_pre_filter(&cycle), node);
+        cycle_pre_filter(&cycle);
+        bool fit = cycle_passes(&cycle, node);
         for (size_t i = 0; reasons && i < cycle.reasons.count; i++)
                 reasons_add(reasons, cycle.reasons.items[i].text);
         return fit;
@@ -173,7 +165,7 @@ static bool passes_locally(struct node_cache *cache, struct template *template, 
         cycle_init(&cycle, cache, template);
         cycle.quiet = true;
         for (size_t i = 0; i < cycle.plugins->count; i++) {
-                const struct plugin *plugin = call(&cycle, i);
+                const struct plugin *plugin = cycle_call(&cycle, i);
                 if (plugin->node_local && plugin->filter && (!plugin->pre_filter || plugin->pre_filter(&cycle)) &&
                     !plugin->filter(&cycle, node))
                         return false;

@@ -21,8 +21,11 @@ struct cycle {
         struct node_cache *cache;
         const struct plugins *plugins;
         struct template *template;
-        const char *key; // the pod's; NULL: only tried
-        size_t at;       // the plugin that is being called
+        const char *key;              // the pod's; NULL: only tried
+        size_t at;                    // the plugin that is being called
+        const void *pod_state;        // its state of the pod
+        uint8_t filters[MAX_PLUGINS]; // plugins that have something to filter for the pod
+        size_t n_filters;
         char *states;    // the plugins'
         unsigned failed; // plugins (bits of the table) that rejected a node
         bool quiet;      // reasons are not wanted
@@ -35,9 +38,8 @@ struct cycle {
 };
 void cycle_init(struct cycle *cycle, struct node_cache *cache, struct template *template);
 void cycle_release(struct cycle *cycle);
-// The plugins that have something to filter for the pod, as bits of the table. Once, before cycle_passes.
-unsigned cycle_pre_filter(struct cycle *cycle);
-bool cycle_passes(struct cycle *cycle, unsigned active, const struct node *node);
+void cycle_pre_filter(struct cycle *cycle); // once, before cycle_passes
+bool cycle_passes(struct cycle *cycle, const struct node *node);
 // The best of the feasible nodes; one of the best at random when there are several.
 struct node *cycle_choose(struct cycle *cycle, uint64_t *random);
 
@@ -47,10 +49,18 @@ bool cycle_fits(struct node_cache *cache, struct template *template, const struc
 bool cycle_helps(struct node_cache *cache, struct template *template, unsigned failed, unsigned events,
                  const struct node *node);
 
+// Makes the i-th plugin of the table the one that is called, and gives it.
+static inline const struct plugin *cycle_call(struct cycle *cycle, size_t i)
+{
+        cycle->at = i;
+        cycle->pod_state = cycle->template->states + cycle->plugins->pod_at[i];
+        return cycle->plugins->items[i];
+}
+
 // --- for plugins: their own states -----------------------------------------------------------------------------------
 static inline const void *state_of_pod(const struct cycle *cycle)
 {
-        return cycle->template->states + cycle->plugins->pod_at[cycle->at];
+        return cycle->pod_state;
 }
 static inline const void *state_of_template(const struct cycle *cycle, const struct template *template)
 {

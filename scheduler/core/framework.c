@@ -16,7 +16,7 @@ static size_t enough(size_t nodes)
         return wanted < MIN_FEASIBLE ? MIN_FEASIBLE : wanted;
 }
 
-static void find_feasible(struct framework *framework, struct cycle *cycle, unsigned active)
+static void find_feasible(struct framework *framework, struct cycle *cycle)
 {
         struct node_cache *cache = framework->cache;
         size_t wanted = enough(cache->n_nodes), seen = 0;
@@ -27,7 +27,7 @@ static void find_feasible(struct framework *framework, struct cycle *cycle, unsi
         size_t at = framework->next_start;
         while (seen < cache->n_nodes && cycle->n_feasible < wanted) {
                 struct node *node = cache->nodes[at];
-                if (cycle_passes(cycle, active, node))
+                if (cycle_passes(cycle, node))
                         cycle->feasible[cycle->n_feasible++] = node;
                 else if (!cycle->for_good)
                         cycle->hopeful[cycle->n_hopeful++] = node;
@@ -146,7 +146,8 @@ void framework_schedule(struct framework *framework, const char *key, struct tem
         cycle.key = key;
         count_nominated(framework, key, template, 1);
         framework->cache->cycle++;
-        find_feasible(framework, &cycle, cycle_pre_filter(&cycle));
+        cycle_pre_filter(&cycle);
+        find_feasible(framework, &cycle);
         if (cycle.n_feasible)
                 place(framework, &cycle, ret_decision);
         else

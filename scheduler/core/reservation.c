@@ -7,10 +7,9 @@ int reservation_make(struct cycle *cycle, const struct node *node, struct reserv
 {
         struct reservation made = {0};
         for (size_t i = 0; i < cycle->plugins->count; i++) {
-                const struct plugin *plugin = cycle->plugins->items[i];
+                const struct plugin *plugin = cycle_call(cycle, i);
                 if (!plugin->reserve)
                         continue;
-                cycle->at = i;
                 void *state = NULL;
                 int r = plugin->reserve(cycle, node, &state, err);
                 if (r < 0) {

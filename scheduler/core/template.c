@@ -17,8 +17,8 @@ static const char *const common_fields[] = {"metadata.labels",    "metadata.name
 
 struct templates {
         const struct plugins *plugins;
-        LIST(const char *, fields); // everybody's; none is below another
-        pthread_mutex_t lock;       // guards the map and the reference counts
+        LIST(struct field_path, fields); // everybody's; none is below another
+        pthread_mutex_t lock;            // guards the map and the reference counts
         struct cx_map by_key;
 };
 
@@ -27,14 +27,14 @@ static void add_fields(struct templates *self, const char *const *paths)
         for (; paths && *paths; paths++) {
                 bool covered = false;
                 for (size_t i = 0; i < self->fields.count; i++)
-                        covered = covered || field_covers(self->fields.items[i], *paths);
+                        covered = covered || field_covers(self->fields.items[i].path, *paths);
                 for (size_t i = 0; i < self->fields.count && !covered;)
-                        if (field_covers(*paths, self->fields.items[i]))
+                        if (field_covers(*paths, self->fields.items[i].path))
                                 self->fields.items[i] = self->fields.items[--self->fields.count];
                         else
                                 i++;
                 if (!covered)
-                        *LIST_ADD(&self->fields) = *paths;
+                        *LIST_ADD(&self->fields) = field_parse(*paths);
         }
 }
 
@@ -128,7 +128,7 @@ struct template *templates_get(struct templates *self, const json_t *pod)
 {
         CX_BUF key = CX_BUF_INIT;
         for (size_t i = 0; i < self->fields.count; i++)
-                field_write(self->fields.items[i], pod, &key);
+                field_write(&self->fields.items[i], pod, &key);
         pthread_mutex_lock(&self->lock);
         struct template *template = cx_map_get(&self->by_key, key.data);
         if (!template) {

@@ -50,7 +50,7 @@ YAML
         until_true 60 curl -sf "http://127.0.0.1:$port/v2/" &&
                 "$top/test/images/build" "$work/images" "127.0.0.1:$port"
         # a second registry in front of the same images, with a certificate and a password of its own
-        _pki_ca "$work" && _pki_cert "$work" registry /CN=registry serverAuth "IP:127.0.0.1,IP:$host" &&
+        _pki_ca "$work" ca && _pki_cert "$work" registry /CN=registry serverAuth "IP:127.0.0.1,IP:$host" &&
                 htpasswd -Bbn somebody secret >"$work/htpasswd" || return 1
         sed "s|^http:.*|http: {addr: \"0.0.0.0:$((port + 1))\", tls: {certificate: $work/registry.crt, key: $work/registry.key}}|" \
                 "$work/registry.yml" >"$work/private.yml"

@@ -11,16 +11,16 @@
 # BIN is where the executables are (default build/release/bin).
 export BIN=${BIN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/release/bin}
 
-_pki_ca() { # FOLDER
-        openssl ecparam -name prime256v1 -genkey -noout -out "$1/ca.key" 2>/dev/null
-        openssl req -x509 -new -key "$1/ca.key" -days 2 -subj /CN=test-ca -out "$1/ca.crt" 2>/dev/null
+_pki_ca() { # FOLDER NAME
+        openssl ecparam -name prime256v1 -genkey -noout -out "$1/$2.key" 2>/dev/null
+        openssl req -x509 -new -key "$1/$2.key" -days 2 -subj "/CN=test-$2" -out "$1/$2.crt" 2>/dev/null
 }
 
-_pki_cert() { # FOLDER NAME SUBJECT USAGE SAN
+_pki_cert() { # FOLDER NAME SUBJECT USAGE SAN [CA]
         openssl ecparam -name prime256v1 -genkey -noout -out "$1/$2.key" 2>/dev/null
         openssl req -new -key "$1/$2.key" -subj "$3" -out "$1/$2.csr" 2>/dev/null
         printf 'extendedKeyUsage=%s\n%s\n' "$4" "${5:+subjectAltName=$5}" >"$1/$2.ext"
-        openssl x509 -req -in "$1/$2.csr" -CA "$1/ca.crt" -CAkey "$1/ca.key" -set_serial "0x$(openssl rand -hex 8)" \
+        openssl x509 -req -in "$1/$2.csr" -CA "$1/${6:-ca}.crt" -CAkey "$1/${6:-ca}.key" -set_serial "0x$(openssl rand -hex 8)" \
                 -days 2 -extfile "$1/$2.ext" -out "$1/$2.crt" 2>/dev/null
 }
 
@@ -54,8 +54,8 @@ etcd_start() { # FOLDER PORT
                 --listen-peer-urls "http://127.0.0.1:$((port + 2))" \
                 --initial-advertise-peer-urls "http://127.0.0.1:$((port + 2))" \
                 --initial-cluster "test=http://127.0.0.1:$((port + 2))" \
-                --cert-file "$folder/server.crt" --key-file "$folder/server.key" \
-                --client-cert-auth --trusted-ca-file "$folder/ca.crt" >>"$folder/etcd.log" 2>&1 3>&- &
+                --cert-file "$folder/etcd.crt" --key-file "$folder/etcd.key" \
+                --client-cert-auth --trusted-ca-file "$folder/etcd-ca.crt" >>"$folder/etcd.log" 2>&1 3>&- &
         echo $! >"$folder/etcd.pid"
 }
 
@@ -63,7 +63,7 @@ apiserver_start() { # FOLDER PORT [FLAG...]
         local folder=$1 port=$2
         shift 2
         "$BIN/kube-apiserver" --bind-address 127.0.0.1 --advertise-address 127.0.0.1 --secure-port "$port" \
-                --etcd-servers "https://127.0.0.1:$(($(cat "$folder/port") + 1))" --etcd-cafile "$folder/ca.crt" \
+                --etcd-servers "https://127.0.0.1:$(($(cat "$folder/port") + 1))" --etcd-cafile "$folder/etcd-ca.crt" \
                 --etcd-certfile "$folder/client.crt" --etcd-keyfile "$folder/client.key" \
                 --tls-cert-file "$folder/server.crt" --tls-private-key-file "$folder/server.key" \
                 --client-ca-file "$folder/ca.crt" --authorization-mode Node,RBAC --enable-bootstrap-token-auth \
@@ -112,9 +112,11 @@ control_plane_start() { # FOLDER PORT
         local folder=$1 port=$2
         mkdir -p "$folder"
         echo "$port" >"$folder/port"
-        _pki_ca "$folder"
+        _pki_ca "$folder" ca
+        _pki_ca "$folder" etcd-ca
         _pki_cert "$folder" server /CN=server serverAuth,clientAuth "IP:127.0.0.1,DNS:localhost"
-        _pki_cert "$folder" client /CN=etcd-client clientAuth ""
+        _pki_cert "$folder" etcd /CN=etcd serverAuth "IP:127.0.0.1,DNS:localhost" etcd-ca
+        _pki_cert "$folder" client /CN=etcd-client clientAuth "" etcd-ca
         openssl ecparam -name prime256v1 -genkey -noout -out "$folder/sa.key" 2>/dev/null
         kubeconfig_for "$folder" admin admin system:masters
         etcd_start "$folder" "$port"

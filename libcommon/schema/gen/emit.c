@@ -110,7 +110,7 @@ static void put_types(const struct api *api, FILE *out)
                         fputs(", NULL, 0", out);
                 fprintf(out, ", CX_OF_OBJECT, %d, %d, %d, ", type->atomic, type->conditional, type->defaulted);
                 put_string(out, type->description);
-                fputs("},\n", out);
+                fprintf(out, ", %zu},\n", i + 1);
         }
         fputs("};\n", out);
 }

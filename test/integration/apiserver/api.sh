@@ -489,7 +489,7 @@ t_protobuf() { # ConfigMap "pb" with data a=b, in Kubernetes' protobuf
 }
 t_two() { # a second apiserver beside the first: what one acknowledges the other shows
         "$BIN/kube-apiserver" --bind-address 127.0.0.1 --advertise-address 127.0.0.2 --secure-port $((port + 5)) \
-                --etcd-servers "https://127.0.0.1:$((port + 1))" --etcd-cafile "$work/ca.crt" --etcd-certfile "$work/client.crt" --etcd-keyfile "$work/client.key" \
+                --etcd-servers "https://127.0.0.1:$((port + 1))" --etcd-cafile "$work/etcd-ca.crt" --etcd-certfile "$work/client.crt" --etcd-keyfile "$work/client.key" \
                 --tls-cert-file "$work/server.crt" --tls-private-key-file "$work/server.key" --client-ca-file "$work/ca.crt" --authorization-mode Node,RBAC \
                 --service-account-key-file "$work/sa.key" --service-account-signing-key-file "$work/sa.key" --service-cluster-ip-range 10.96.0.0/16 >"$work/second.log" 2>&1 &
         second=$!

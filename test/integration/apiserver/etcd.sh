@@ -27,7 +27,7 @@ want() { # CODE [JQ FILTER]
 }
 cm() { printf '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"%s","labels":{"set":"%s"}},"data":{"k":"%s"}}' "$1" "${2:-none}" "${3:-v}"; }
 ctl() {
-        ETCDCTL_API=3 etcdctl --endpoints "https://127.0.0.1:$((port + 1))" --cacert "$work/ca.crt" --cert "$work/client.crt" \
+        ETCDCTL_API=3 etcdctl --endpoints "https://127.0.0.1:$((port + 1))" --cacert "$work/etcd-ca.crt" --cert "$work/client.crt" \
                 --key "$work/client.key" --command-timeout 60s "$@"
 }
 ready() { apiserver_ready "$work"; }

@@ -207,11 +207,74 @@ print(json.dumps(config, sort_keys=True))' "$1" "$P"
         nodes_are 2
 }
 
+# What a request to a port answers, from inside the first node's network: an HTTP status, or 000 when no connection is made.
+knock() { # CERTIFICATE ADDRESS:PORT/PATH
+        local flags=()
+        [ "$1" = none ] || flags=(--cert "$FOLDER/certs/$1.crt" --key "$FOLDER/certs/$1.key")
+        h ip netns exec "$P" curl -sk --max-time 20 "${flags[@]}" -o /dev/null -w '%{http_code}' "https://$2" || :
+}
+
+@test "a certificate opens the ports that it is for: etcd trusts nobody but its members and the apiserver" {
+        local node=$(kc get node "$P" -o 'jsonpath={.status.addresses[0].address}') cert port want have wrong=
+        [ -n "$node" ]
+        # made for anybody who asks the cluster for a certificate
+        openssl req -new -newkey rsa:2048 -nodes -keyout "$FOLDER/certs/asked.key" -subj /CN=eve 2>/dev/null >"$MK/eve.csr"
+        kc apply -f - <<-END
+		apiVersion: certificates.k8s.io/v1
+		kind: CertificateSigningRequest
+		metadata: {name: eve}
+		spec: {signerName: kubernetes.io/kube-apiserver-client, usages: [client auth], request: $(base64 -w0 "$MK/eve.csr")}
+		END
+        kc certificate approve eve 2>/dev/null || kc get csr eve -o json |
+                jq '.status.conditions = [{type: "Approved", status: "True", reason: "test", message: "test"}]' |
+                kc replace --raw /apis/certificates.k8s.io/v1/certificatesigningrequests/eve/approval -f - >/dev/null
+        signed() { [ -n "$(kc get csr eve -o 'jsonpath={.status.certificate}')" ]; }
+        wait_for signed
+        kc get csr eve -o 'jsonpath={.status.certificate}' | base64 -d >"$FOLDER/certs/asked.crt"
+        while read -r port cert want; do
+                have=$(knock "$cert" "$port")
+                [ "$have" = "$want" ] || wrong+="$port with $cert: $have, not $want"$'\n'
+        done <<-END
+		127.0.0.1:2379/health none 000
+		127.0.0.1:2379/health kubelet-$P 000
+		127.0.0.1:2379/health kube-proxy 000
+		127.0.0.1:2379/health admin 000
+		127.0.0.1:2379/health apiserver-kubelet-client 000
+		127.0.0.1:2379/health asked 000
+		127.0.0.1:2379/health etcd/apiserver 200
+		127.0.0.1:2380/version none 000
+		127.0.0.1:2380/version kubelet-$P 000
+		127.0.0.1:2380/version asked 000
+		127.0.0.1:2380/version etcd/peer 200
+		$node:2379/health etcd/apiserver 000
+		$node:2380/version etcd/peer 000
+		$node:8443/api/v1/nodes/$P none 403
+		$node:8443/api/v1/nodes/$P admin 200
+		$node:8443/api/v1/nodes/$P kubelet-$P 200
+		$node:8443/api/v1/nodes/$P kubelet-$P-m02 403
+		$node:8443/api/v1/nodes/$P asked 403
+		$node:10250/pods none 401
+		$node:10250/pods admin 200
+		$node:10250/pods apiserver-kubelet-client 200
+		$node:10250/pods kube-proxy 403
+		$node:10250/pods asked 403
+		END
+        printf '%s' "$wrong"
+        [ -z "$wrong" ]
+        # a certificate of etcd's authority is nobody to the cluster
+        for port in "$node:8443/api/v1/nodes" "$node:10250/pods"; do
+                have=$(knock etcd/apiserver "$port")
+                [[ $have == 000 || $have == 401 || $have == 403 ]]
+        done
+        kc delete csr eve
+        rm "$FOLDER"/certs/asked.*
+}
+
 @test "start again changes nothing" {
-        local before=$(pids; md5sum "$FOLDER"/certs/* "$FOLDER"/config.json "$KUBECONFIG"; h iptables-save | grep -v '^[#:]'; h ip -o addr)
+        local before=$(pids; md5sum "$FOLDER"/certs/*.* "$FOLDER"/certs/etcd/* "$FOLDER"/config.json "$KUBECONFIG"; h iptables-save | grep -v '^[#:]'; h ip -o addr)
         exits 0 mk start
         grep -qF "🏃  Updating the running \"$P\" cluster" <<<"$output"
-        [ "$before" = "$(pids; md5sum "$FOLDER"/certs/* "$FOLDER"/config.json "$KUBECONFIG"; h iptables-save | grep -v '^[#:]'; h ip -o addr)" ]
+        [ "$before" = "$(pids; md5sum "$FOLDER"/certs/*.* "$FOLDER"/certs/etcd/* "$FOLDER"/config.json "$KUBECONFIG"; h iptables-save | grep -v '^[#:]'; h ip -o addr)" ]
 }
 
 @test "what a start is told anew reaches those whom it concerns, and nobody else" {

@@ -9,6 +9,7 @@
 #include "apiserver/registry/patch.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/strategy/allocator.h"
+#include "apiserver/strategy/strategy.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "test/unit/apiserver/memory_etcd.h"
@@ -46,8 +47,10 @@ static void fixture_start(struct fixture *fixture, const struct admission_plugin
                                              &api->options.disable_admission);
         assert_int_equal(allocator_new(&api->options, &api->allocator, &err), 0);
         assert_int_equal(cx_etcd_new(NULL, &api->etcd, &err), 0);
-        assert_int_equal(store_new(api->etcd, &api->store, &err), 0);
-        api->rbac = rbac_new(api->store);
+        api->store = store_new(api->etcd);
+        assert_int_equal(kinds_new(api->store, strategy_of, &api->kinds, &err), 0);
+        assert_int_equal(store_start(api->store, &err), 0);
+        api->rbac = rbac_new(api->kinds);
         assert_int_equal(bootstrap_objects(api, &err), 0);
 }
 
@@ -55,6 +58,7 @@ static void fixture_end(struct fixture *fixture)
 {
         struct apiserver *api = &fixture->api;
         rbac_free(api->rbac);
+        kinds_free(api->kinds);
         store_free(api->store);
         cx_etcd_free(api->etcd);
         allocator_free(api->allocator);
@@ -73,6 +77,7 @@ CX_UNUSED static struct scope scope_of(struct fixture *fixture, const char *what
         assert_non_null(resource);
         return (struct scope){.api = &fixture->api,
                               .user = &fixture->user,
+                              .kind = builtin(&fixture->api, resource->group, resource->version, resource->resource),
                               .resource = resource,
                               .subresource = slash ? slash + 1 : NULL,
                               .namespace = resource->namespaced ? "default" : "",
@@ -146,7 +151,7 @@ CX_UNUSED static int patch(const struct scope *scope, enum patch_kind kind, cons
 CX_UNUSED static json_t *get(struct fixture *fixture, const char *what, const char *name)
 {
         struct scope scope = scope_of(fixture, what, name);
-        return store_get_json(fixture->api.store, scope.resource, scope.namespace, name);
+        return scope_find_json(&scope);
 }
 
 CX_UNUSED static void assert_string_at(const json_t *object, const char *path, const char *expected)

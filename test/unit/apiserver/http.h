@@ -24,7 +24,7 @@ static void served_start(struct served *served, const struct admission_plugin *c
         cx_strings_add(&api->options.authorization_modes, "AlwaysAllow");
         api->options.anonymous_auth = true;
         api->relays = relays_new();
-        api->documents = documents_new();
+        api->documents = documents_new(api->kinds);
         server_counters(api);
         assert_int_equal(watch_reaper_new(&api->watches, NULL), 0);
         struct cx_http_server_options options = {.address = "127.0.0.1",

@@ -14,13 +14,15 @@ static const struct cx_resource *configmaps(void)
         return cx_schema_resource("", "v1", "configmaps");
 }
 
+static struct selectable fields = {0}; // of config maps: none
+
 static struct stored *object(const char *key, const char *label, int64_t revision)
 {
         CX_CLEANUP(cx_freep)
         char *text = cx_sprintf("{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\","
                                 "\"labels\":{\"l\":\"%s\"}}}",
                                 strchr(key, '/') + 1, label);
-        return stored_new(configmaps(), key, text, strlen(text), revision);
+        return stored_new(&fields, key, text, strlen(text), revision);
 }
 
 static void test_splice(void **state)
@@ -35,7 +37,7 @@ static void test_splice(void **state)
                             "1234567");
         assert_string_equal(stored->name, "a");
         assert_string_equal(stored_label(stored, "l"), "x");
-        assert_null(stored_new(configmaps(), "a", "no json", 7, 1));
+        assert_null(stored_new(&fields, "a", "no json", 7, 1));
 }
 
 static void wake(void *context)
@@ -57,14 +59,13 @@ static void expect(struct cache_watcher *watcher, int result, enum event_type ty
 
 static void test_selected_events(void **state)
 {
-        struct cache *cache = cache_new(configmaps());
+        struct cache *cache = cache_new("configmaps", configmaps());
         CX_SELECTOR selector = CX_SELECTOR_INIT;
         int woken = 0;
         (void)state;
         assert_int_equal(cx_selector_parse_labels("l=x", &selector, NULL), 0);
-        struct cache_watcher watcher = {.filter = {.resource = configmaps(), .namespace = "ns", .labels = &selector},
-                                        .wake = wake,
-                                        .context = &woken};
+        struct cache_watcher watcher = {
+                .filter = {.namespace = "ns", .labels = &selector}, .wake = wake, .context = &woken};
         cache_replace(cache, 10);
         assert_int_equal(cache_watch(cache, &watcher, 10, NULL, NULL), 0);
         cache_put(cache, object("ns/a", "x", 11));
@@ -85,15 +86,15 @@ static void test_selected_events(void **state)
         cache_unwatch(&watcher);
         CX_ERROR err = CX_ERROR_INIT;
         assert_int_equal(cache_watch(cache, &watcher, 9, NULL, &err), -ESTALE);
-        cache_free(cache);
+        cache_unref(cache);
 }
 
 static void test_falling_behind(void **state)
 {
-        struct cache *cache = cache_new(configmaps());
+        struct cache *cache = cache_new("configmaps", configmaps());
         int woken = 0;
         (void)state;
-        struct cache_watcher watcher = {.filter = {.resource = configmaps()}, .wake = wake, .context = &woken};
+        struct cache_watcher watcher = {.wake = wake, .context = &woken};
         struct stored_list initial = {0};
         cache_load(cache, object("ns/b", "x", 1));
         cache_load(cache, object("ns/a", "x", 1));
@@ -117,12 +118,45 @@ static void test_falling_behind(void **state)
         assert_non_null(present);
         assert_int_equal(cache_count(cache), 1);
         cache_unwatch(&watcher);
-        cache_free(cache);
+        cache_unref(cache);
+}
+
+// Opened while the server runs: what comes while the contents are read is applied on top of them.
+static void test_filling_beside_events(void **state)
+{
+        struct cache *cache = cache_new("configmaps", configmaps());
+        int woken = 0;
+        (void)state;
+        struct cache_watcher watcher = {.wake = wake, .context = &woken};
+        cache_put(cache, object("ns/early", "x", 5)); // the contents have it
+        cache_put(cache, object("ns/new", "x", 11));
+        cache_put(cache, object("ns/kept", "y", 12));
+        cache_delete(cache, "ns/gone", 13);
+        cache_delete(cache, "ns/unknown", 14);
+        assert_int_equal(cache_count(cache), 0);
+        cache_load(cache, object("ns/early", "x", 5));
+        cache_load(cache, object("ns/kept", "x", 6));
+        cache_load(cache, object("ns/gone", "x", 7));
+        cache_fill(cache, 10);
+        cache_put(cache, object("ns/late", "x", 9)); // the watch was behind: the contents have it, or it has gone since
+        cache_delete(cache, "ns/early", 8);
+        assert_int_equal(cache_count(cache), 3);
+        STORED *late = cache_get(cache, "ns/late"), *early = cache_get(cache, "ns/early");
+        assert_null(late);
+        assert_non_null(early);
+        assert_int_equal(cache_watch(cache, &watcher, 10, NULL, NULL), 0);
+        expect(&watcher, 1, EVENT_ADDED, 11);
+        expect(&watcher, 1, EVENT_MODIFIED, 12);
+        expect(&watcher, 1, EVENT_DELETED, 13);
+        expect(&watcher, 0, 0, 0);
+        cache_unwatch(&watcher);
+        cache_unref(cache);
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_splice), cmocka_unit_test(test_selected_events),
-                                           cmocka_unit_test(test_falling_behind)};
+                                           cmocka_unit_test(test_falling_behind),
+                                           cmocka_unit_test(test_filling_beside_events)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,8 +9,7 @@
 // clang-format on
 
 #include "controller-manager/controllers.h"
-#include "libcommon/base/process.h"
-#include "test/unit/fake_api.h"
+#include "test/unit/controller-manager/world.h"
 
 static const struct controller *const table[] = {
         &deployment_controller,        &replicaset_controller,
@@ -22,9 +21,8 @@ static const struct controller *const table[] = {
         &garbage_collector_controller,
 };
 
-struct world {
-        struct fake_api *api;
-        struct manager manager;
+struct fixture {
+        struct world w; // first: what the tests get is this one
         struct cx_workqueue *queues[CX_ARRAY_SIZE(table)];
         struct cx_workers *workers[CX_ARRAY_SIZE(table)];
         void *selves[CX_ARRAY_SIZE(table)];
@@ -32,48 +30,44 @@ struct world {
 
 static int setup(void **state)
 {
-        struct world *w = cx_alloc(sizeof *w);
-        CX_ERROR err = CX_ERROR_INIT;
-        w->api = fake_api_new();
-        w->manager = (struct manager){.rest = w->api->rest,
-                                      .informers = cx_informers_new(w->api->rest),
-                                      .events = cx_events_new(w->api->rest, "t", NULL),
-                                      .options = {.allocate_node_cidrs = true,
-                                                  .node_mask_v4 = 24,
-                                                  .node_mask_v6 = 64,
-                                                  .service_lb_pool = "192.168.9.10-192.168.9.11",
-                                                  .zones = {.rate = 10, .unhealthy_threshold = 0.55},
-                                                  .monitor_grace = CX_NS_PER_S,
-                                                  .startup_grace = CX_NS_PER_S,
-                                                  .monitor_period = CX_NS_PER_S / 5}};
-        cx_strings_add(&w->manager.options.cluster_cidrs, "10.1.0.0/16");
+        struct fixture *f = cx_alloc(sizeof *f);
+        struct manager *manager = &f->w.manager;
+        world_init(&f->w);
+        manager->options = (struct manager_options){.allocate_node_cidrs = true,
+                                                    .node_mask_v4 = 24,
+                                                    .node_mask_v6 = 64,
+                                                    .service_lb_pool = "192.168.9.10-192.168.9.11",
+                                                    .zones = {.rate = 10, .unhealthy_threshold = 0.55},
+                                                    .monitor_grace = CX_NS_PER_S,
+                                                    .startup_grace = CX_NS_PER_S,
+                                                    .monitor_period = CX_NS_PER_S / 5};
+        cx_strings_add(&manager->options.cluster_cidrs, "10.1.0.0/16");
         for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
-                w->queues[i] = cx_workqueue_new(table[i]->name);
-                w->selves[i] = table[i]->init(&w->manager, w->queues[i]);
-                assert_non_null(w->selves[i]);
+                f->queues[i] = cx_workqueue_new(table[i]->name);
+                f->selves[i] = table[i]->init(manager, f->queues[i]);
+                assert_non_null(f->selves[i]);
         }
-        cx_informers_start(w->manager.informers);
-        assert_int_equal(cx_informers_wait_synced(w->manager.informers, 20 * CX_NS_PER_S, &err), 0);
+        world_start(&f->w, 0);
         for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++)
-                w->workers[i] = cx_workers_start(w->queues[i], table[i]->workers, table[i]->reconcile, w->selves[i]);
-        *state = w;
+                f->workers[i] = cx_workers_start(f->queues[i], table[i]->workers, table[i]->reconcile, f->selves[i]);
+        *state = f;
         return 0;
 }
 
 static int teardown(void **state)
 {
-        struct world *w = *state;
+        struct fixture *f = *state;
         for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++)
-                cx_workers_stop(w->workers[i]);
-        cx_informers_free(w->manager.informers);
+                cx_workers_stop(f->workers[i]);
+        cx_informers_free(f->w.manager.informers);
+        f->w.manager.informers = NULL;
         for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
-                table[i]->free(w->selves[i]);
-                cx_workqueue_free(w->queues[i]);
+                table[i]->free(f->selves[i]);
+                cx_workqueue_free(f->queues[i]);
         }
-        manager_release(&w->manager);
-        cx_events_free(w->manager.events);
-        fake_api_free(w->api);
-        free(w);
+        world_stop(&f->w);
+        world_release(&f->w);
+        free(f);
         return 0;
 }
 
@@ -151,17 +145,6 @@ static bool has_balancer_address(struct world *w, const char *service, const cha
         return equal;
 }
 
-static size_t count_of(struct world *w, const char *prefix)
-{
-        size_t count = 0;
-        pthread_mutex_lock(&w->api->lock);
-        CX_MAP_FOREACH (&w->api->objects, entry) {
-                count += cx_has_prefix(entry->key, prefix);
-        }
-        pthread_mutex_unlock(&w->api->lock);
-        return count;
-}
-
 #define DEPLOYMENT "/apis/apps/v1/namespaces/a/deployments/web"
 #define PODS "/api/v1/namespaces/a/pods/"
 #define SETS "/apis/apps/v1/namespaces/a/replicasets/"
@@ -182,15 +165,15 @@ static void test_deployment(void **state)
         FAKE_WAIT(run_pods(w, PODS, "v1") == 3 && number_at(w, DEPLOYMENT, "status.availableReplicas") == 3);
         FAKE_WAIT(has_balancer_address(w, "/api/v1/namespaces/a/services/web", "192.168.9.10"));
         // Nothing more happens once it is there.
-        assert_int_equal(count_of(w, SETS), 1);
-        assert_int_equal(count_of(w, PODS), 3);
-        FAKE_WAIT(count_of(w, "/apis/discovery.k8s.io/v1/namespaces/a/endpointslices/") == 1);
-        FAKE_WAIT(count_of(w, "/api/v1/namespaces/a/endpoints/web") == 1);
+        assert_int_equal(world_count(w, SETS), 1);
+        assert_int_equal(world_count(w, PODS), 3);
+        FAKE_WAIT(world_count(w, "/apis/discovery.k8s.io/v1/namespaces/a/endpointslices/") == 1);
+        FAKE_WAIT(world_count(w, "/api/v1/namespaces/a/endpoints/web") == 1);
         // A pod that is deleted is replaced.
         patch(w, CX_REF("apps", "v1", "deployments", "a", "web"), "{\"spec\":{\"replicas\":120}}");
         FAKE_WAIT(run_pods(w, PODS, "v1") == 120 && number_at(w, DEPLOYMENT, "status.availableReplicas") == 120);
-        FAKE_WAIT(count_of(w, "/apis/discovery.k8s.io/v1/namespaces/a/endpointslices/") == 2);
-        assert_int_equal(count_of(w, PODS), 120);
+        FAKE_WAIT(world_count(w, "/apis/discovery.k8s.io/v1/namespaces/a/endpointslices/") == 2);
+        assert_int_equal(world_count(w, PODS), 120);
         patch(w, CX_REF("apps", "v1", "deployments", "a", "web"), "{\"spec\":{\"replicas\":4}}");
         FAKE_WAIT(run_pods(w, PODS, NULL) == 4 && number_at(w, DEPLOYMENT, "status.availableReplicas") == 4);
         // A new image rolls out, one at a time.
@@ -200,32 +183,32 @@ static void test_deployment(void **state)
               "\"v2\",\"ports\":[{\"name\":\"http\",\"containerPort\":8080}]}]}}}}");
         FAKE_WAIT(run_pods(w, PODS, NULL) <= 5 && run_pods(w, PODS, "v2") == 4 && run_pods(w, PODS, "v1") == 0);
         FAKE_WAIT(number_at(w, DEPLOYMENT, "status.updatedReplicas") == 4);
-        assert_int_equal(count_of(w, SETS), 2);
+        assert_int_equal(world_count(w, SETS), 2);
         // And back: the first ReplicaSet is used again.
         patch(w, CX_REF("apps", "v1", "deployments", "a", "web"),
               "{\"metadata\":{\"generation\":3},\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\","
               "\"image\":"
               "\"v1\",\"ports\":[{\"name\":\"http\",\"containerPort\":8080}]}]}}}}");
         FAKE_WAIT(run_pods(w, PODS, "v1") == 4 && run_pods(w, PODS, "v2") == 0);
-        assert_int_equal(count_of(w, SETS), 2);
+        assert_int_equal(world_count(w, SETS), 2);
         // Its end takes everything along.
         CX_ERROR err = CX_ERROR_INIT;
         assert_int_equal(cx_rest_delete(w->api->rest, CX_REF("apps", "v1", "deployments", "a", "web"), NULL, &err), 0);
-        FAKE_WAIT(count_of(w, SETS) == 0 && count_of(w, PODS) == 0);
+        FAKE_WAIT(world_count(w, SETS) == 0 && world_count(w, PODS) == 0);
         assert_int_equal(cx_rest_delete(w->api->rest, CX_REF("", "v1", "services", "a", "web"), NULL, &err), 0);
-        FAKE_WAIT(count_of(w, "/apis/discovery.k8s.io/v1/namespaces/a/endpointslices/") == 0);
-        FAKE_WAIT(count_of(w, "/api/v1/namespaces/a/endpoints/web") == 0);
+        FAKE_WAIT(world_count(w, "/apis/discovery.k8s.io/v1/namespaces/a/endpointslices/") == 0);
+        FAKE_WAIT(world_count(w, "/api/v1/namespaces/a/endpoints/web") == 0);
 }
 
 static void test_namespace(void **state)
 {
         struct world *w = *state;
         create(w, CX_REF("", "v1", "namespaces"), "{\"metadata\":{\"name\":\"n1\"}}");
-        FAKE_WAIT(count_of(w, "/api/v1/namespaces/n1/serviceaccounts/default") == 1);
+        FAKE_WAIT(world_count(w, "/api/v1/namespaces/n1/serviceaccounts/default") == 1);
         CX_ERROR err = CX_ERROR_INIT;
         assert_int_equal(cx_rest_delete(w->api->rest, CX_REF("", "v1", "serviceaccounts", "n1", "default"), NULL, &err),
                          0);
-        FAKE_WAIT(count_of(w, "/api/v1/namespaces/n1/serviceaccounts/default") == 1);
+        FAKE_WAIT(world_count(w, "/api/v1/namespaces/n1/serviceaccounts/default") == 1);
 }
 
 static const json_t *condition(struct world *w, const char *object, const char *type)
@@ -288,8 +271,8 @@ static void test_node(void **state)
                "\"Exists\"}]},"
                "\"status\":{\"phase\":\"Running\"}}");
         FAKE_WAIT(is_unknown(w, "/api/v1/nodes/m1")); // it stays silent
-        FAKE_WAIT(count_of(w, "/api/v1/namespaces/b/pods/p") == 0);
-        assert_int_equal(count_of(w, "/api/v1/namespaces/b/pods/tolerant"), 1);
+        FAKE_WAIT(world_count(w, "/api/v1/namespaces/b/pods/p") == 0);
+        assert_int_equal(world_count(w, "/api/v1/namespaces/b/pods/tolerant"), 1);
         __atomic_store_n(&beat, false, __ATOMIC_RELEASE);
         pthread_join(beating, NULL);
         // With the last node gone silent, nobody is given up any more: it may be us.

@@ -130,37 +130,49 @@ static void test_claim(void **state)
         fixture_release(&f);
 }
 
-// The informer still has an owner that is gone, was made anew, or is being deleted: nothing is adopted.
-static void test_adoption_asks(void **state)
+// The informer still has an owner that is gone, was made anew, or is being deleted.
+static void expect_refusals(struct fixture *f)
 {
-        (void)state;
         static const char *const now[] = {
                 "{'metadata': {'name': 'web', 'namespace': 'a', 'uid': 'new'}}",
                 "{'metadata': {'name': 'web', 'namespace': 'a', 'uid': 'set', 'deletionTimestamp': "
                 "'2026-01-01T00:00:00Z'}}",
                 NULL,
         };
-        struct fixture f;
-        fixture_init(&f);
-        put_pods(&f);
-        fixture_start(&f);
         for (size_t i = 0; i < CX_ARRAY_SIZE(now); i++) {
                 CX_ERROR err = CX_ERROR_INIT;
                 CX_CLEANUP(cx_freep) char *claimed = NULL;
                 if (now[i]) {
-                        world_put(&f.w, SET, now[i]);
+                        world_put(&f->w, SET, now[i]);
                 } else {
-                        pthread_mutex_lock(&f.w.api->lock);
-                        cx_map_remove(&f.w.api->objects, SET);
-                        pthread_mutex_unlock(&f.w.api->lock);
+                        pthread_mutex_lock(&f->w.api->lock);
+                        cx_map_remove(&f->w.api->objects, SET);
+                        pthread_mutex_unlock(&f->w.api->lock);
                 }
-                assert_true(claim(&f, &(struct owner){&set_kind, f.set}, &claimed, &err) < 0);
-                expect_text(&f, PODS "orphan", "metadata.ownerReferences", "");
+                assert_true(claim(f, &(struct owner){&set_kind, f->set}, &claimed, &err) < 0);
+                expect_text(f, PODS "orphan", "metadata.ownerReferences", "");
+                CX_CLEANUP(cx_freep) char *kept = world_text(&f->w, PODS "strayed", "metadata.ownerReferences");
+                assert_non_null(strstr(kept, "\"controller\":true"));
         }
-        // One that the informer knows to be going takes nothing, and lets nothing go.
+}
+
+static void test_claim_asks(void **state)
+{
+        (void)state;
+        struct fixture f;
+        fixture_init(&f);
+        put_pods(&f);
+        fixture_start(&f);
+        expect_refusals(&f); // there is one to release, and one to adopt
         world_put(&f.w, PODS "strayed",
-                  "{'metadata': {'name': 'strayed', 'namespace': 'a', 'uid': 'u-strayed', 'labels': {}, " OWNED(
-                          "set") "}}");
+                  "{'metadata': {'name': 'strayed', 'namespace': 'a', 'uid': 'u-strayed', 'labels': {'app': "
+                  "'web'}, " OWNED("set") "}}");
+        FAKE_WAIT(({
+                CX_OBJECT *pod = cx_informer_get(f.control.pods, "a", "strayed");
+                cx_streq(cx_object_label(pod, "app"), "web");
+        }));
+        expect_refusals(&f); // only one to adopt
+        // An owner that the informer knows to be going takes nothing, lets nothing go, and asks nobody.
         json_auto_t *going = quoted_json("{'metadata': {'name': 'web', 'namespace': 'a', 'uid': 'set', "
                                          "'deletionTimestamp': '2026-01-01T00:00:00Z'}}");
         struct cx_object *object = cx_object_new(going, NULL, 0);
@@ -168,7 +180,7 @@ static void test_adoption_asks(void **state)
         CX_CLEANUP(cx_freep) char *claimed = NULL;
         int before = world_requests(&f.w);
         assert_int_equal(claim(&f, &(struct owner){&set_kind, object}, &claimed, &err), 0);
-        assert_string_equal(claimed, "mine");
+        assert_string_equal(claimed, "mine strayed");
         assert_int_equal(world_requests(&f.w), before);
         cx_object_unref(object);
         fixture_release(&f);
@@ -202,7 +214,6 @@ static void test_claim_options(void **state)
                                       .selector = &selector,
                                       .dependents = &pod_kind,
                                       .informer = f.control.pods,
-                                      .orphan_index = POD_INDEX_ORPHANS,
                                       .fits = is_numbered,
                                       .finalizer = "example.com/track"};
         CX_ERROR err = CX_ERROR_INIT;
@@ -340,7 +351,7 @@ int main(void)
 {
         cx_process_init();
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_claim),          cmocka_unit_test(test_adoption_asks),
+                cmocka_unit_test(test_claim),          cmocka_unit_test(test_claim_asks),
                 cmocka_unit_test(test_claim_options),  cmocka_unit_test(test_slow_start),
                 cmocka_unit_test(test_delete),         cmocka_unit_test(test_namespace_goes),
                 cmocka_unit_test(test_controller_key),

@@ -3,10 +3,30 @@
 #include "libcommon/format/json.h"
 #include "test/unit/libcommon/schema_test.h"
 
+static struct cx_resource_set all; // that is generated
+
+static int list_all(void **state)
+{
+        size_t count;
+        const struct cx_resource *resources = cx_schema_resources(&count),
+                                 **items = cx_alloc_array(count, sizeof *items);
+        for (size_t i = 0; i < count; i++)
+                items[i] = &resources[i];
+        all = (struct cx_resource_set){items, count};
+        *state = items;
+        return 0;
+}
+
+static int free_list(void **state)
+{
+        free(*state);
+        return 0;
+}
+
 static void test_legacy_discovery(void **state)
 {
         (void)state;
-        json_auto_t *groups = cx_discovery_groups(), *core = cx_discovery_resources("", "v1");
+        json_auto_t *groups = cx_discovery_groups(&all), *core = cx_discovery_resources(&all, "", "v1");
         const json_t *autoscaling = cx_json_find(json_object_get(groups, "groups"), "name", "autoscaling");
         assert_json(
                 autoscaling,
@@ -21,17 +41,17 @@ static void test_legacy_discovery(void **state)
                 cx_json_find(json_object_get(core, "resources"), "name", "pods/eviction"),
                 "{'name':'pods/eviction','singularName':'','namespaced':true,'group':'policy','version':'v1','kind':"
                 "'Eviction','verbs':['create']}");
-        assert_null(cx_discovery_resources("apps", "v2"));
-        assert_null(cx_discovery_group("nothing"));
-        assert_null(cx_discovery_group(""));
-        json_auto_t *apps = cx_discovery_group("apps");
+        assert_null(cx_discovery_resources(&all, "apps", "v2"));
+        assert_null(cx_discovery_group(&all, "nothing"));
+        assert_null(cx_discovery_group(&all, ""));
+        json_auto_t *apps = cx_discovery_group(&all, "apps");
         assert_string_equal(cx_json_string(apps, "kind"), "APIGroup");
 }
 
 static void test_aggregated_discovery(void **state)
 {
         (void)state;
-        json_auto_t *list = cx_discovery_aggregated(false), *core = cx_discovery_aggregated(true);
+        json_auto_t *list = cx_discovery_aggregated(&all, false), *core = cx_discovery_aggregated(&all, true);
         assert_int_equal(cx_json_count(core, "items"), 1);
         const json_t *apps = NULL, *item;
         size_t i;
@@ -73,20 +93,20 @@ static size_t check_refs(const json_t *node, const json_t *schemas, const char *
 static void test_openapi_v3(void **state)
 {
         (void)state;
-        json_auto_t *index = cx_openapi_v3_index();
+        json_auto_t *index = cx_openapi_v3_index(&all);
         const char *path;
         json_t *entry;
         json_object_foreach (json_object_get(index, "paths"), path, entry) {
-                json_auto_t *document = cx_openapi_v3(path);
+                json_auto_t *document = cx_openapi_v3(&all, path);
                 assert_non_null(document);
                 assert_true(cx_has_prefix(cx_json_string(entry, "serverRelativeURL"), "/openapi/v3/"));
                 assert_true(check_refs(document, cx_json_get(document, "components.schemas"), "#/components/schemas/") >
                             10);
         }
-        assert_null(cx_openapi_v3("apis/apps/v9"));
-        assert_null(cx_openapi_v3("api/apps/v1"));
-        assert_null(cx_openapi_v3(""));
-        json_auto_t *apps = cx_openapi_v3("apis/apps/v1");
+        assert_null(cx_openapi_v3(&all, "apis/apps/v9"));
+        assert_null(cx_openapi_v3(&all, "api/apps/v1"));
+        assert_null(cx_openapi_v3(&all, ""));
+        json_auto_t *apps = cx_openapi_v3(&all, "apis/apps/v1");
         const json_t *schemas = cx_json_get(apps, "components.schemas");
         const json_t *spec = json_object_get(schemas, "io.k8s.api.core.v1.PodSpec");
         assert_json(cx_json_get(spec, "properties.volumes"),
@@ -112,7 +132,7 @@ static void test_openapi_v3(void **state)
 static void test_openapi_v2(void **state)
 {
         (void)state;
-        json_auto_t *document = cx_openapi_v2();
+        json_auto_t *document = cx_openapi_v2(&all);
         const json_t *definitions = json_object_get(document, "definitions");
         assert_true(check_refs(document, definitions, "#/definitions/") > 1000);
         assert_json(
@@ -206,7 +226,7 @@ static size_t count_fields(struct wire w, unsigned number)
 static void test_openapi_v2_protobuf(void **state)
 {
         (void)state;
-        json_auto_t *document = cx_openapi_v2();
+        json_auto_t *document = cx_openapi_v2(&all);
         CX_BUF bytes = CX_BUF_INIT;
         assert_int_equal(cx_openapi_v2_protobuf(document, &bytes, NULL), 0);
         struct wire root = {(unsigned char *)bytes.data, (unsigned char *)bytes.data + bytes.length};
@@ -280,5 +300,5 @@ int main(void)
                 cmocka_unit_test(test_openapi_v3),          cmocka_unit_test(test_openapi_v2),
                 cmocka_unit_test(test_openapi_v2_protobuf), cmocka_unit_test(test_openapi_v2_protobuf_refuses),
         };
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return cmocka_run_group_tests(tests, list_all, free_list);
 }

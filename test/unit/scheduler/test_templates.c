@@ -49,8 +49,10 @@ static void test_texts(void **state)
         for (size_t i = 0; i < CX_ARRAY_SIZE(objects); i++) {
                 json_auto_t *object = quoted_json(objects[i]);
                 CX_BUF text = CX_BUF_INIT;
-                for (size_t j = 0; j < CX_ARRAY_SIZE(paths); j++)
-                        field_write(paths[j], object, &text);
+                for (size_t j = 0; j < CX_ARRAY_SIZE(paths); j++) {
+                        const struct field_path field = field_parse(paths[j]);
+                        field_write(&field, object, &text);
+                }
                 assert_false(cx_strings_has(&texts, text.data));
                 cx_strings_add(&texts, text.data);
         }
