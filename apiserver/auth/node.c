@@ -5,6 +5,7 @@
 // them.
 #include "apiserver/auth/node.h"
 
+#include "libcommon/api/pod.h"
 #include "libcommon/format/json.h"
 
 static bool source_refers(const json_t *source, const char *resource, const char *name)
@@ -59,7 +60,6 @@ static bool container_refers(const json_t *container, const char *resource, cons
 
 static bool pod_refers(const json_t *pod, const char *resource, const char *name)
 {
-        static const char *const lists[] = {"spec.containers", "spec.initContainers", "spec.ephemeralContainers"};
         if (strcmp(resource, "serviceaccounts") == 0)
                 return cx_streq(cx_json_string(pod, "spec.serviceAccountName"), name);
         const json_t *volumes = cx_json_get(pod, "spec.volumes");
@@ -69,12 +69,9 @@ static bool pod_refers(const json_t *pod, const char *resource, const char *name
                         return true;
         if (strcmp(resource, "persistentvolumeclaims") == 0)
                 return false;
-        for (size_t l = 0; l < CX_ARRAY_SIZE(lists); l++) {
-                const json_t *containers = cx_json_get(pod, lists[l]);
-                for (size_t i = 0; i < json_array_size(containers); i++)
-                        if (container_refers(json_array_get(containers, i), resource, name))
-                                return true;
-        }
+        CX_POD_FOREACH(walk, json_object_get(pod, "spec"), CX_POD_ALL)
+        if (container_refers(walk.container, resource, name))
+                return true;
         const json_t *pull = cx_json_get(pod, "spec.imagePullSecrets");
         return strcmp(resource, "secrets") == 0 && cx_json_find(pull, "name", name);
 }

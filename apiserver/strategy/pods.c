@@ -29,20 +29,13 @@ static int prepare_update(const struct scope *scope CX_UNUSED, json_t *object, c
 
 // --- what may change in a pod's spec ---
 
-static void mask_images(json_t *spec, const char *list)
-{
-        json_t *containers = json_object_get(spec, list);
-        for (size_t i = 0; i < json_array_size(containers); i++)
-                json_object_del(json_array_get(containers, i), "image");
-}
-
 static json_t *masked(const json_t *object)
 {
         static const char *const changeable[] = {"activeDeadlineSeconds", "tolerations",
                                                  "terminationGracePeriodSeconds", "schedulingGates"};
         json_t *spec = json_deep_copy(json_object_get(object, "spec"));
-        mask_images(spec, "containers");
-        mask_images(spec, "initContainers");
+        CX_POD_FOREACH(walk, spec, CX_POD_TEMPLATE)
+        json_object_del(walk.container, "image");
         for (size_t i = 0; i < CX_ARRAY_SIZE(changeable); i++)
                 json_object_del(spec, changeable[i]);
         return spec;
