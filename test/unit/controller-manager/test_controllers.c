@@ -200,6 +200,40 @@ static void test_deployment(void **state)
         FAKE_WAIT(world_count(w, "/api/v1/namespaces/a/endpoints/web") == 0);
 }
 
+// The revision of the ReplicaSet whose path begins so; "" when there is none. Owned.
+static char *revision_of(struct world *w, const char *prefix)
+{
+        static const char *const path[] = {"metadata", "annotations", "deployment.kubernetes.io/revision"};
+        const json_t *value = NULL;
+        pthread_mutex_lock(&w->api->lock);
+        CX_MAP_FOREACH (&w->api->objects, entry) {
+                if (cx_has_prefix(entry->key, prefix))
+                        value = cx_json_at(entry->value, path, CX_ARRAY_SIZE(path));
+        }
+        char *revision = cx_strdup(cx_str(json_string_value(value)));
+        pthread_mutex_unlock(&w->api->lock);
+        return revision;
+}
+
+// A revision is one more than the highest there is, in 64 bits, also when that one was adopted.
+static void test_adopted_revision(void **state)
+{
+        struct world *w = *state;
+        world_put(
+                w, "/apis/apps/v1/namespaces/r/replicasets/old",
+                "{'apiVersion':'apps/v1','kind':'ReplicaSet','metadata':{'name':'old','namespace':'r','uid':'old-uid',"
+                "'labels':{'app':'r'},'annotations':{'deployment.kubernetes.io/revision':'3546343826724305832'}},"
+                "'spec':{'replicas':0,'selector':{'matchLabels':{'app':'r'}},'template':{'metadata':{'labels':"
+                "{'app':'r'}},'spec':{'containers':[{'name':'c','image':'v0'}]}}}}");
+        create(w, CX_REF("apps", "v1", "deployments", "r"),
+               "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"replicas\":0,\"revisionHistoryLimit\":10,\"selector\":"
+               "{\"matchLabels\":{\"app\":\"r\"}},\"strategy\":{\"type\":\"RollingUpdate\"},\"template\":{\"metadata\":"
+               "{\"labels\":{\"app\":\"r\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"v1\"}]}}}}");
+        FAKE_WAIT(world_count(w, "/apis/apps/v1/namespaces/r/replicasets/") == 2);
+        CX_CLEANUP(cx_freep) char *revision = revision_of(w, "/apis/apps/v1/namespaces/r/replicasets/r-");
+        assert_string_equal(revision, "3546343826724305833");
+}
+
 static void test_namespace(void **state)
 {
         struct world *w = *state;
@@ -288,6 +322,7 @@ int main(void)
         cx_process_init();
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_deployment),
+                cmocka_unit_test(test_adopted_revision),
                 cmocka_unit_test(test_namespace),
                 cmocka_unit_test(test_node),
         };
