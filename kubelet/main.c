@@ -259,12 +259,12 @@ static int run(struct kubelet_settings *s, struct cx_error *err)
         importer_free(parts.importer);
         node_free(parts.node);
         manifests_free(parts.manifests);
-        cx_informers_free(k->informers);
         // Workers may be in the middle of starting a container: they finish, and what they started is on disk. Pulls, probes
         // and hooks are not waited for: a kubelet that starts again takes up what was left.
         pods_stop(parts.pods);
+        cx_informers_free(k->informers);
         if (k->events)
-                cx_events_free(k->events);
+                cx_events_stop(k->events);
         unmount_state(k);
         _exit(0);
 }

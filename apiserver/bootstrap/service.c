@@ -14,7 +14,7 @@
 
 int bootstrap_service(struct apiserver *api, struct cx_error *err)
 {
-        char address[16];
+        char address[CX_ADDRESS_TEXT];
         allocator_first_address(api->allocator, address);
         int r = ensure_object(api, builtin(api, "networking.k8s.io", "v1", "servicecidrs"),
                               json_pack("{s:{s:s},s:{s:[s]}}", "metadata", "name", "kubernetes", "spec", "cidrs",

@@ -11,6 +11,11 @@
 struct store;
 
 struct store *store_new(struct cx_etcd *etcd);
+// Values are encrypted as an EncryptionConfiguration says. With `reload` the file is read again whenever it changes; one that
+// cannot be read then changes nothing. Before the store starts.
+int store_encrypt(struct store *store, const char *path, bool reload, struct cx_error *err) CX_CHECK;
+// Whether a write would store the value anew although the object stays the same: it was sealed with another key.
+bool store_would_rewrite(struct store *store, const struct cache *cache, const struct stored *object);
 int store_start(struct store *store, struct cx_error *err)
         CX_CHECK; // loads all that was opened and follows etcd; blocks
 // For a process that ends: waits for the caches are over at once, and etcd gets two more seconds for what is under way.

@@ -15,6 +15,7 @@ struct stored_label {
 
 struct stored {
         atomic_int references;
+        uint32_t writer;         // who sealed the value in etcd (encryption.h); 0: it is plain
         int64_t revision;        // mod revision; of a deletion: the revision that deleted it
         char *key;               // "namespace/name", or "name" for cluster-scoped: order of the map
         const char *name;        // into key

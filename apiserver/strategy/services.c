@@ -174,7 +174,7 @@ static int take_address(const struct scope *scope, json_t *object, const json_t 
         if (cx_streq(asked, "None")) {
                 json_object_set_new(spec, "clusterIPs", json_pack("[s]", "None"));
         } else if (!before || !cx_streq(before, asked)) {
-                char address[16];
+                char address[CX_ADDRESS_TEXT];
                 CX_ERROR why = CX_ERROR_INIT;
                 int r = asked && *asked ? allocate_address(scope->api, asked, &holder, &why)
                                         : allocate_any_address(scope->api, &holder, address, &why);

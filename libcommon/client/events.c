@@ -290,25 +290,33 @@ static void *run(void *argument)
         return NULL;
 }
 
-void cx_events_free(struct cx_events *events)
+void cx_events_stop(struct cx_events *events)
 {
-        if (!events)
-                return;
         struct core *core = events->core;
-        bool owner = events->owner;
-        free(events->component);
-        free(events);
-        if (!owner)
-                return;
         pthread_mutex_lock(&core->lock);
         core->stop = true;
         core->give_up = cx_time_monotonic() + 2 * CX_NS_PER_S;
         pthread_cond_signal(&core->wake);
         pthread_cond_signal(&core->pause);
         bool running = core->running;
+        core->running = false;
         pthread_mutex_unlock(&core->lock);
         if (running)
                 pthread_join(core->thread, NULL);
+}
+
+void cx_events_free(struct cx_events *events)
+{
+        if (!events)
+                return;
+        struct core *core = events->core;
+        bool owner = events->owner;
+        if (owner)
+                cx_events_stop(events);
+        free(events->component);
+        free(events);
+        if (!owner)
+                return;
         while (core->first) {
                 struct event *event = core->first;
                 core->first = event->next;

@@ -11,7 +11,9 @@
 struct cx_events;
 // `host` may be NULL. `component` is the reporting source: "kubelet", "replicaset-controller".
 struct cx_events *cx_events_new(struct cx_rest *rest, const char *component, const char *host);
-void cx_events_free(struct cx_events *events); // gives what is queued two seconds to get out
+// Gives what is queued two seconds to get out. What is recorded later, which it may be, is dropped.
+void cx_events_stop(struct cx_events *events);
+void cx_events_free(struct cx_events *events); // stops first
 
 struct cx_event_about { // all but kind and name may be NULL
         const char *api_version, *kind, *namespace, *name, *uid, *resource_version, *field_path;

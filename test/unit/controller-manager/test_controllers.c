@@ -47,6 +47,7 @@ static int setup(void **state)
                 f->selves[i] = table[i]->init(manager, f->queues[i]);
                 assert_non_null(f->selves[i]);
         }
+        world_serve(&f->w, false);
         world_start(&f->w, 0);
         for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++)
                 f->workers[i] = cx_workers_start(f->queues[i], table[i]->workers, table[i]->reconcile, f->selves[i]);
@@ -389,6 +390,68 @@ static void test_node(void **state)
         FAKE_WAIT(!is_unknown(w, "/api/v1/nodes/m1"));
 }
 
+#define WIDGETS "/apis/example.io/v1/namespaces/a/widgets"
+
+static bool is_watched(struct world *w, const char *collection)
+{
+        bool found = false;
+        pthread_mutex_lock(&w->api->lock);
+        for (struct fake_watch *watch = w->api->watches; watch; watch = watch->next)
+                found |= cx_streq(watch->path, collection);
+        pthread_mutex_unlock(&w->api->lock);
+        return found;
+}
+
+// A kind that the schema does not know comes, is collected and emptied like the others, and leaves.
+static void test_kinds_at_run_time(void **state)
+{
+        struct world *w = *state;
+        struct fixture *f = *state;
+        struct cx_workqueue *collector = f->queues[CX_ARRAY_SIZE(table) - 1];
+        create(w, CX_REF("", "v1", "namespaces"), "{\"metadata\":{\"name\":\"a\"}}");
+        create(w, CX_REF("", "v1", "namespaces"), "{\"metadata\":{\"name\":\"c\"}}");
+        world_put(w, WIDGETS "/owner",
+                  "{'kind':'Widget','apiVersion':'example.io/v1','metadata':{'name':'owner',"
+                  "'namespace':'a','uid':'u-owner'}}");
+        world_put(w, WIDGETS "/part",
+                  "{'kind':'Widget','apiVersion':'example.io/v1','metadata':{'name':'part',"
+                  "'namespace':'a','uid':'u-part','ownerReferences':[{'apiVersion':'example.io/v1',"
+                  "'kind':'Widget','name':'owner','uid':'u-owner'}]}}");
+        world_put(w, "/api/v1/namespaces/a/serviceaccounts/of-widget",
+                  "{'metadata':{'name':'of-widget','namespace':'a','uid':'u-cm','ownerReferences':[{'apiVersion':"
+                  "'example.io/v1','kind':'Widget','name':'owner','uid':'u-owner'}]}}");
+        world_put(w, "/apis/example.io/v1/namespaces/c/widgets/in-c",
+                  "{'kind':'Widget','apiVersion':'example.io/v1','metadata':{'name':'in-c','namespace':'c','uid':'u-c'}"
+                  "}");
+        world_serve(w, true);
+        cx_workqueue_add(collector, "sync");
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_rest_delete(w->api->rest, CX_REF("example.io", "v1", "widgets", "a", "owner"), NULL, &err) < 0)
+                fail_msg("%s", cx_error_text(&err));
+        FAKE_WAIT(world_count(w, WIDGETS) == 0);
+        FAKE_WAIT(world_count(w, "/api/v1/namespaces/a/serviceaccounts/of-widget") == 0);
+        patch(w, CX_REF("", "v1", "namespaces", NULL, "c"),
+              "{\"metadata\":{\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"},\"spec\":{\"finalizers\":["
+              "\"kubernetes\"]}}");
+        FAKE_WAIT(world_count(w, "/apis/example.io/v1/namespaces/c/widgets/") == 0);
+        world_put(w, WIDGETS "/stays",
+                  "{'kind':'Widget','apiVersion':'example.io/v1','metadata':{'name':'stays',"
+                  "'namespace':'a','uid':'u-stays'}}");
+        FAKE_WAIT(is_watched(w, "/apis/example.io/v1/widgets"));
+        world_serve(w, false);
+        cx_workqueue_add(collector, "sync");
+        FAKE_WAIT(!is_watched(w, "/apis/example.io/v1/widgets"));
+        // an owner of a kind that is not known is never a reason to delete
+        world_put(w, "/api/v1/namespaces/a/serviceaccounts/of-widget",
+                  "{'metadata':{'name':'of-widget','namespace':'a','uid':'u-cm2','ownerReferences':[{'apiVersion':"
+                  "'example.io/v1','kind':'Widget','name':'owner','uid':'u-owner'}]}}");
+        create(w, CX_REF("", "v1", "serviceaccounts", "a"),
+               "{\"metadata\":{\"name\":\"late\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":"
+               "\"ConfigMap\",\"name\":\"none\",\"uid\":\"none\"}]}}");
+        FAKE_WAIT(world_count(w, "/api/v1/namespaces/a/serviceaccounts/late") == 0);
+        assert_int_equal(world_count(w, "/api/v1/namespaces/a/serviceaccounts/of-widget"), 1);
+}
+
 int main(void)
 {
         cx_process_init();
@@ -397,6 +460,7 @@ int main(void)
                 cmocka_unit_test(test_adopted_revision),
                 cmocka_unit_test(test_terminating_endpoints),
                 cmocka_unit_test(test_namespace),
+                cmocka_unit_test(test_kinds_at_run_time),
                 cmocka_unit_test(test_node),
         };
         return cmocka_run_group_tests(tests, setup, teardown);
