@@ -11,14 +11,13 @@
 #include "apiserver/server.h"
 #include "apiserver/strategy/allocator.h"
 #include "apiserver/strategy/strategy.h"
+#include "libcommon/base/address.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/metrics.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
 #include "libcommon/base/version.h"
 
-#include <arpa/inet.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
 
@@ -26,21 +25,20 @@
 #define REPAIR (180 * CX_NS_PER_S)
 #define WORKERS 32
 
-// The address of the first interface that is up and no loopback; loopback when there is none.
+static void take_first(void *context, const struct cx_interface *interface)
+{
+        char *to = context;
+        if (!*to && interface->address.family == CX_IPV4 && (interface->flags & IFF_UP) &&
+            !(interface->flags & IFF_LOOPBACK))
+                cx_address_format(&interface->address, to);
+}
+
+// The address of the first interface that is up and not the loopback; the loopback's when there is none.
 static char *default_address(void)
 {
-        struct ifaddrs *list = NULL;
-        char text[INET_ADDRSTRLEN] = "127.0.0.1";
-        if (getifaddrs(&list) < 0)
-                return cx_strdup(text);
-        for (struct ifaddrs *i = list; i; i = i->ifa_next)
-                if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET && (i->ifa_flags & IFF_UP) &&
-                    !(i->ifa_flags & IFF_LOOPBACK)) {
-                        inet_ntop(AF_INET, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, text, sizeof text);
-                        break;
-                }
-        freeifaddrs(list);
-        return cx_strdup(text);
+        char text[CX_ADDRESS_TEXT] = "";
+        cx_interfaces_each(take_first, text);
+        return cx_strdup(*text ? text : "127.0.0.1");
 }
 
 static int read_file(const char *flag, const char *path, struct cx_buf *to, struct cx_error *err)
@@ -111,6 +109,8 @@ static int start(struct apiserver *api, struct cx_error *err)
                 r = connect_etcd(api, err);
         if (r == 0)
                 api->store = store_new(api->etcd);
+        if (r == 0 && o->encryption_provider_config)
+                r = store_encrypt(api->store, o->encryption_provider_config, o->encryption_reload, err);
         if (r == 0)
                 r = kinds_new(api->store, strategy_of, &api->kinds, err);
         if (r == 0)
@@ -268,6 +268,10 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, int *r
                 {"event-ttl", 0, CX_FLAG_DURATION, &o->event_ttl, "how long events are kept", NULL, NULL, 0, 0},
                 {"min-request-timeout", 0, CX_FLAG_INT, &o->min_request_timeout, "seconds that a watch lives at least",
                  NULL, NULL, 1, 86400},
+                {"encryption-provider-config", 0, CX_FLAG_STRING, &o->encryption_provider_config,
+                 "how objects are encrypted in etcd"},
+                {"encryption-provider-config-automatic-reload", 0, CX_FLAG_BOOL, &o->encryption_reload,
+                 "read that file again when it changes"},
                 {"max-request-bytes", 0, CX_FLAG_INT, &o->max_request_bytes, "largest request body", NULL, NULL, 1024,
                  256 << 20},
                 {"v", 'v', CX_FLAG_INT, &verbosity, "log verbosity", NULL, NULL, 0, 10},

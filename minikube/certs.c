@@ -6,6 +6,7 @@
 
 #include "libcommon/base/buf.h"
 #include "libcommon/base/process.h"
+#include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/base64.h"
 #include "libcommon/net/pki.h"
@@ -209,6 +210,24 @@ static int make_service_account_key(const struct profile *profile, struct cx_err
         return r < 0 ? r : cx_write_file(path, key, strlen(key), 0600, false, err);
 }
 
+// Secrets are encrypted from the first start on. The key is made once: a cluster that lost it has lost its Secrets.
+static int make_encryption_config(const struct profile *profile, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *path = profile_path(profile, "certs/encryption.yaml");
+        unsigned char key[32];
+        CX_BUF secret = CX_BUF_INIT, text = CX_BUF_INIT;
+        if (access(path, F_OK) == 0)
+                return 0;
+        cx_random_bytes(key, sizeof key);
+        cx_base64_encode(key, sizeof key, &secret);
+        cx_buf_printf(&text,
+                      "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n"
+                      "- resources: [secrets]\n  providers:\n  - secretbox:\n      keys:\n      - name: key1\n"
+                      "        secret: %s\n  - identity: {}\n",
+                      secret.data);
+        return cx_write_file(path, text.data, text.length, 0600, true, err);
+}
+
 int certs_make(const struct profile *profile, struct cx_error *err)
 {
         static const struct {
@@ -236,6 +255,8 @@ int certs_make(const struct profile *profile, struct cx_error *err)
                 r = make_server_certificates(profile, &ca, err);
         if (r == 0)
                 r = make_service_account_key(profile, err);
+        if (r == 0)
+                r = make_encryption_config(profile, err);
         for (size_t i = 0; r == 0 && i < CX_ARRAY_SIZE(clients); i++) {
                 struct request q = {.file = clients[i].file,
                                     .common_name = clients[i].user,

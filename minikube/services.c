@@ -68,6 +68,8 @@ static void add_apiserver(const struct profile *p, struct services *services)
         arg(s, "--etcd-cafile=%s/certs/etcd/ca.crt", f);
         arg(s, "--etcd-certfile=%s/certs/etcd/apiserver.crt", f);
         arg(s, "--etcd-keyfile=%s/certs/etcd/apiserver.key", f);
+        arg(s, "--encryption-provider-config=%s/certs/encryption.yaml", f);
+        arg(s, "--encryption-provider-config-automatic-reload");
         arg(s, "--tls-cert-file=%s/certs/apiserver.crt", f);
         arg(s, "--tls-private-key-file=%s/certs/apiserver.key", f);
         arg(s, "--client-ca-file=%s/ca.crt", p->home);

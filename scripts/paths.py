@@ -24,6 +24,7 @@ NOT_KUBERNETES = re.compile(
     r"|apiserver/auth/tokens"            # claims
     r"|apiserver/endpoints/selection"  # continue tokens
     r"|apiserver/storage/encryption_config"  # a configuration file
+    r"|controller-manager/core/discovery"  # discovery documents
     r"|kubelet/server/stream|libcommon/net/streams"  # terminal sizes
     r"|kubectl/(cmd/config|cmd/explain|ctl/connection)"
     r"|minikube/|test/)")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NodeRestriction: a kubelet changes its own Node, its own pods and its own lease, evicts and gets tokens for its own pods
-// only, and reaches into none of them through the API.
+// NodeRestriction: a kubelet changes its own Node, its own pods and its own lease, evicts and gets tokens for its own
+// pods only, and reaches into none of them through the API.
 #include "apiserver/admission/plugin.h"
 #include "apiserver/request/object.h"
 #include "libcommon/api/pod.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Asks the modes in turn (Node, RBAC; AlwaysAllow says yes to all) and words the refusal.
 #include "apiserver/auth/authorizer.h"
 
 #include "apiserver/auth/node.h"
@@ -30,7 +31,8 @@ bool scope_may(const struct scope *scope, const char *verb, const char *name)
         return authorize(scope->api, &attributes, NULL);
 }
 
-// The name that a list or watch is narrowed to by its field selector: reading one object so needs no more than to get it.
+// The name that a list or watch is narrowed to by its field selector: reading one object so needs no more than to get
+// it.
 static const char *selected_name(const struct call *call, struct cx_selector *selector)
 {
         const char *text = cx_http_query(call->request, "fieldSelector");

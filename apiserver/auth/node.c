@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The node authorizer: a kubelet (user system:node:<name> in group system:nodes) may read the Secrets, ConfigMaps, claims
-// and volumes that pods bound to its node refer to, ask tokens for those pods' service accounts, and keep its own lease.
-// Everything else that kubelets need is in the role system:node's rules, applied here as upstream applies them.
+// The node authorizer: a kubelet (user system:node:<name> in group system:nodes) may read the Secrets, ConfigMaps,
+// claims and volumes that pods bound to its node refer to, ask tokens for those pods' service accounts, and keep its
+// own lease. Everything else that kubelets need is in the role system:node's rules, applied here as upstream applies
+// them.
 #include "apiserver/auth/node.h"
 
 #include "libcommon/format/json.h"

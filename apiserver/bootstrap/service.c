@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The service "kubernetes". Each apiserver keeps a leased key with its address; the endpoints of the service are the keys
-// that live (upstream's lease reconciler).
+// The service "kubernetes". Each apiserver keeps a leased key with its address; the endpoints of the service are the
+// keys that live (upstream's lease reconciler).
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/bootstrap/ensure.h"
 #include "apiserver/registry/registry.h"
@@ -14,7 +14,7 @@
 
 int bootstrap_service(struct apiserver *api, struct cx_error *err)
 {
-        char address[16];
+        char address[CX_ADDRESS_TEXT];
         allocator_first_address(api->allocator, address);
         int r = ensure_object(api, builtin(api, "networking.k8s.io", "v1", "servicecidrs"),
                               json_pack("{s:{s:s},s:{s:[s]}}", "metadata", "name", "kubernetes", "spec", "cidrs",

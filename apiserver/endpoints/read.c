@@ -19,7 +19,8 @@ static void respond_get(struct call *call)
                 return;
         }
         CX_ERROR err = CX_ERROR_INIT;
-        (void)object_not_found(call->scope.resource, call->scope.name, &err);
+        if (cache_check_readable(call->scope.kind->cache, call->scope.namespace, call->scope.name, &err) == 0)
+                (void)object_not_found(call->scope.resource, call->scope.name, &err);
         respond_error(call, &err);
 }
 
@@ -110,6 +111,8 @@ void handle_list(struct call *call)
                 r = respond_history(call, &o, &err);
         } else if (r == 0) {
                 r = wait_for_revision(call, o.revision, &err);
+                if (r == 0)
+                        r = cache_check_readable(call->scope.kind->cache, o.filter.namespace, NULL, &err);
                 if (r == 0)
                         respond_cached(call, &o);
         }

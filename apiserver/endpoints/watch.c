@@ -300,6 +300,8 @@ static int register_watch(struct call *call, struct watch *watch, struct cx_erro
         bool send_initial = initial_events > 0;
         bool from_now = watch->selection.revision <= 0;
         int r = wait_for_revision(call, watch->selection.revision, err);
+        if (r == 0 && from_now)
+                r = cache_check_readable(cache, watch->selection.filter.namespace, NULL, err);
         if (r < 0)
                 return r;
         watch->initial_end_wanted = send_initial && watch->bookmarks;

@@ -217,6 +217,8 @@ void handle_delete_collection(struct call *call)
         if (r == 0)
                 r = store_sync(call->api->store, &err);
         if (r == 0)
+                r = cache_check_readable(call->scope.kind->cache, selection.filter.namespace, NULL, &err);
+        if (r == 0)
                 cache_list(call->scope.kind->cache, &selection.filter, &list);
         if (selection.limit > 0 && list.count > (size_t)selection.limit)
                 stored_list_truncate(&list, (size_t)selection.limit);

@@ -102,7 +102,7 @@ static int update_once(const struct scope *scope, const struct change *change, c
         if (!change->applying && !same)
                 managed_update(scope, object, current);
         bool finished = is_finished(object) && !scope->dry_run;
-        if (same && !finished) {
+        if (same && !finished && !store_would_rewrite(scope->api->store, scope->kind->cache, stored)) {
                 *ret_stored = stored_ref((struct stored *)stored);
                 return 0;
         }

@@ -22,6 +22,8 @@ struct apiserver_options {
         const char *kubelet_client_cert_file, *kubelet_client_key_file, *kubelet_ca_file;
         const char *token_auth_file;
         bool enable_bootstrap_token_auth, anonymous_auth, allow_privileged;
+        const char *encryption_provider_config;
+        bool encryption_reload;
         int64_t event_ttl, min_request_timeout, max_request_bytes, service_account_max_token_expiration;
 };
 

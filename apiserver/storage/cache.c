@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Items are a sorted array: found by halving, listed by walking, and a namespace is a stretch of it. The window is a
+// ring.
 #include "apiserver/storage/cache.h"
 
 struct cache *cache_new(const char *prefix, const struct cx_resource *resource)
@@ -6,6 +8,9 @@ struct cache *cache_new(const char *prefix, const struct cx_resource *resource)
         struct cache *cache = cx_alloc(sizeof *cache);
         atomic_init(&cache->references, 1);
         cache->prefix = cx_strdup(prefix);
+        cache->group = cx_strdup(resource->storage_group);
+        cache->resource = cx_strdup(resource->resource);
+        cache->unreadable = cache->loading_unreadable = (struct cx_map)CX_MAP_INIT_FREE(free);
         selectable_copy(&cache->selectable, resource);
         pthread_rwlock_init(&cache->lock, NULL);
         return cache;
@@ -57,6 +62,10 @@ void cache_unref(struct cache *cache)
         free(cache->items);
         selectable_release(&cache->selectable);
         free(cache->prefix);
+        cx_map_release(&cache->unreadable);
+        cx_map_release(&cache->loading_unreadable);
+        free(cache->group);
+        free(cache->resource);
         pthread_rwlock_destroy(&cache->lock);
         free(cache);
 }
@@ -114,6 +123,9 @@ static void take_loaded(struct cache *cache, int64_t revision)
         for (size_t i = 0; i < cache->n_loading; i++)
                 insert(cache, cache->loading[i]);
         cache->n_loading = 0;
+        cx_map_release(&cache->unreadable);
+        cache->unreadable = cache->loading_unreadable;
+        cache->loading_unreadable = (struct cx_map)CX_MAP_INIT_FREE(free);
         cache->floor = revision;
         cache->filled = true;
         cache->generation++;
@@ -133,6 +145,7 @@ void cache_unload(struct cache *cache)
 {
         for (size_t i = 0; i < cache->n_loading; i++)
                 stored_unref(cache->loading[i]);
+        cx_map_clear(&cache->loading_unreadable);
         free(cache->loading);
         cache->loading = NULL;
         cache->n_loading = 0;
@@ -168,6 +181,7 @@ static void append(struct cache *cache, enum event_type type, struct stored *obj
 
 static void apply_put(struct cache *cache, struct stored *object_steal)
 {
+        (void)cx_map_remove(&cache->unreadable, object_steal->key);
         struct stored **place = find(cache, object_steal->key);
         struct stored *previous = place ? *place : NULL;
         stored_ref(object_steal);
@@ -180,6 +194,7 @@ static void apply_put(struct cache *cache, struct stored *object_steal)
 
 static void apply_delete(struct cache *cache, const char *key, int64_t revision)
 {
+        (void)cx_map_remove(&cache->unreadable, key);
         struct stored **place = find(cache, key);
         if (!place)
                 return;
@@ -219,6 +234,44 @@ void cache_delete(struct cache *cache, const char *key, int64_t revision)
         else if (revision > cache->floor)
                 apply_delete(cache, key, revision);
         pthread_rwlock_unlock(&cache->lock);
+}
+
+void cache_load_unreadable(struct cache *cache, const char *key, const char *why)
+{
+        cx_map_set(&cache->loading_unreadable, key, cx_strdup(why));
+}
+
+void cache_put_unreadable(struct cache *cache, const char *key, const char *why, int64_t revision)
+{
+        cache_delete(cache, key, revision); // nobody goes on with what it was before
+        pthread_rwlock_wrlock(&cache->lock);
+        cx_map_set(&cache->unreadable, key, cx_strdup(why));
+        pthread_rwlock_unlock(&cache->lock);
+}
+
+static const char *why_unreadable(const struct cache *cache, const char *namespace, const char *name)
+{
+        if (name) {
+                CX_CLEANUP(cx_freep)
+                char *key = *cx_str(namespace) ? cx_sprintf("%s/%s", namespace, name) : cx_strdup(name);
+                return cx_map_get(&cache->unreadable, key);
+        }
+        CX_CLEANUP(cx_freep) char *within = *cx_str(namespace) ? cx_sprintf("%s/", namespace) : cx_strdup("");
+        CX_MAP_FOREACH (&cache->unreadable, entry)
+                if (cx_has_prefix(entry->key, within))
+                        return entry->value;
+        return NULL;
+}
+
+int cache_check_readable(struct cache *cache, const char *namespace, const char *name, struct cx_error *err)
+{
+        int r = 0;
+        pthread_rwlock_rdlock(&cache->lock);
+        const char *why = cache->unreadable.count ? why_unreadable(cache, namespace, name) : NULL;
+        if (why)
+                r = cx_error_reason(err, CX_REASON_INTERNAL, "Internal error occurred: %s", why);
+        pthread_rwlock_unlock(&cache->lock);
+        return r;
 }
 
 void cache_fill(struct cache *cache, int64_t revision)

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+// etcd behind one watch: what is loaded and what the watch tells goes to the caches of its prefix; writes are
+// conditional transactions. Values are sealed and opened on their way (encryption.h).
 #include "apiserver/storage/store.h"
 
+#include "apiserver/storage/encryption.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/map.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
 #include <semaphore.h>
+#include <sys/stat.h>
 
 #define ROOT "/registry/"
 #define MAX_PREFIX 256
@@ -19,10 +23,14 @@
 struct store {
         struct cx_etcd *etcd;
         struct cx_etcd_watch *watch;
-        pthread_rwlock_t routes; // guards by_prefix; taken before a cache's lock
-        struct cx_map by_prefix; // "pods", "services/specs" → the caches of that prefix (references), linked
-        pthread_mutex_t loading; // held by whoever fills caches; taken before routes
-        bool started;            // under loading
+        pthread_rwlock_t routes;       // guards by_prefix; taken before a cache's lock
+        struct cx_map by_prefix;       // "pods", "services/specs" → the caches of that prefix (references), linked
+        pthread_mutex_t loading;       // held by whoever fills caches; taken before routes
+        bool started;                  // under loading
+        pthread_rwlock_t keys;         // guards encryption; the last lock
+        struct encryption *encryption; // NULL: values are plain
+        char *encryption_path;         // read again when it changes; NULL: never. It and the next: the keeper's
+        struct timespec encryption_read;
         struct progress *progress;
         pthread_t keeper;
         bool keeper_started;
@@ -64,11 +72,29 @@ static struct cache *route_locked(struct store *store, const char *etcd_key, con
         return NULL;
 }
 
-static struct stored *read_value(const struct cache *cache, const char *key, const struct cx_etcd_kv *kv)
+// The object that a value of etcd holds; NULL with the reason when it cannot be read.
+static struct stored *read_value(struct store *store, const struct cache *cache, const char *key,
+                                 const struct cx_etcd_kv *kv, struct cx_error *err)
 {
-        struct stored *object = stored_new(&cache->selectable, key, kv->value, kv->value_length, kv->mod_revision);
-        if (!object)
-                cx_warn("Stored object is not readable and is left out", "key", kv->key);
+        CX_BUF plain = CX_BUF_INIT;
+        const char *value = kv->value;
+        size_t length = kv->value_length;
+        uint32_t writer = 0;
+        if (encryption_is_sealed(value, length)) {
+                pthread_rwlock_rdlock(&store->keys);
+                int r = encryption_open(store->encryption, cache->group, cache->resource, kv->key, value, length,
+                                        &plain, &writer, err);
+                pthread_rwlock_unlock(&store->keys);
+                if (r < 0)
+                        return NULL;
+                value = plain.data;
+                length = plain.length;
+        }
+        struct stored *object = stored_new(&cache->selectable, key, value, length, kv->mod_revision);
+        if (object)
+                object->writer = writer;
+        else
+                (void)cx_error_reason(err, CX_REASON_INTERNAL, "the value of %s is not an object", kv->key);
         return object;
 }
 
@@ -93,9 +119,14 @@ static void on_event(struct store *store, const struct cx_etcd_event *event)
                         cache_delete(cache, key, event->kv.mod_revision);
                         continue;
                 }
-                struct stored *object = read_value(cache, key, &event->kv);
-                if (object)
+                CX_ERROR err = CX_ERROR_INIT;
+                struct stored *object = read_value(store, cache, key, &event->kv, &err);
+                if (object) {
                         cache_put(cache, object);
+                } else {
+                        cx_err(&err, "A stored object is not readable", "key", event->kv.key);
+                        cache_put_unreadable(cache, key, cx_error_text(&err), event->kv.mod_revision);
+                }
         }
 }
 
@@ -134,11 +165,16 @@ struct load {
         char *last_key;
 };
 
-static void load_into(struct cache *cache, const char *key, const struct cx_etcd_kv *kv)
+static void load_into(struct store *store, struct cache *cache, const char *key, const struct cx_etcd_kv *kv)
 {
-        struct stored *object = read_value(cache, key, kv);
-        if (object)
+        CX_ERROR err = CX_ERROR_INIT;
+        struct stored *object = read_value(store, cache, key, kv, &err);
+        if (object) {
                 cache_load(cache, object);
+        } else {
+                cx_err(&err, "A stored object is not readable", "key", kv->key);
+                cache_load_unreadable(cache, key, cx_error_text(&err));
+        }
 }
 
 static void load_one(void *context, struct cx_etcd_kv *kv)
@@ -147,11 +183,11 @@ static void load_one(void *context, struct cx_etcd_kv *kv)
         struct store *store = load->store;
         const char *key;
         if (load->only) {
-                load_into(load->only, map_key(load->only, kv->key), kv);
+                load_into(store, load->only, map_key(load->only, kv->key), kv);
         } else {
                 pthread_rwlock_rdlock(&store->routes);
                 for (struct cache *cache = route_locked(store, kv->key, &key); cache; cache = cache->next)
-                        load_into(cache, key, kv);
+                        load_into(store, cache, key, kv);
                 pthread_rwlock_unlock(&store->routes);
         }
         free(load->last_key);
@@ -371,6 +407,54 @@ static void compact(struct store *store, int64_t revision)
                 cx_debug(3, "Compaction was not done", "why", cx_error_text(&err));
 }
 
+// --- keys that change while the server runs ---
+
+static struct timespec changed_at(const char *path)
+{
+        struct stat info;
+        return path && stat(path, &info) == 0 ? info.st_mtim : (struct timespec){0};
+}
+
+// Takes over a configuration that has changed. What could not be read before may be readable now.
+static void look_at_keys(struct store *store)
+{
+        struct timespec now = changed_at(store->encryption_path);
+        struct encryption *encryption = NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        if (!now.tv_sec ||
+            (now.tv_sec == store->encryption_read.tv_sec && now.tv_nsec == store->encryption_read.tv_nsec))
+                return;
+        store->encryption_read = now;
+        if (encryption_load(store->encryption_path, &encryption, &err) < 0) {
+                cx_err(&err, "The changed encryption configuration is not taken over", "file", store->encryption_path);
+                return;
+        }
+        pthread_rwlock_wrlock(&store->keys);
+        struct encryption *before = store->encryption;
+        store->encryption = encryption;
+        pthread_rwlock_unlock(&store->keys);
+        encryption_free(before);
+        cx_info("Encryption configuration was read again", "file", store->encryption_path);
+        bool missing = false;
+        pthread_rwlock_rdlock(&store->routes);
+        CX_MAP_FOREACH (&store->by_prefix, entry)
+                for (struct cache *cache = entry->value; cache && !missing; cache = cache->next) {
+                        CX_ERROR ignored = CX_ERROR_INIT;
+                        missing = cache_check_readable(cache, NULL, NULL, &ignored) < 0;
+                }
+        pthread_rwlock_unlock(&store->routes);
+        pthread_mutex_lock(&store->lock);
+        store->reload = store->reload || missing;
+        pthread_mutex_unlock(&store->lock);
+}
+
+int store_encrypt(struct store *store, const char *path, bool reload, struct cx_error *err)
+{
+        store->encryption_read = changed_at(path);
+        store->encryption_path = reload ? cx_strdup(path) : NULL;
+        return encryption_load(path, &store->encryption, err);
+}
+
 static void *keeper_main(void *context)
 {
         struct store *store = context;
@@ -387,6 +471,7 @@ static void *keeper_main(void *context)
                 pthread_mutex_unlock(&store->lock);
                 if (again)
                         reload(store);
+                look_at_keys(store);
                 progress_tick(store->progress);
                 if (cx_time_monotonic() >= compact_at) {
                         compact(store, compact_to);
@@ -407,6 +492,7 @@ struct store *store_new(struct cx_etcd *etcd)
         store->etcd = etcd;
         store->by_prefix = (struct cx_map)CX_MAP_INIT_FREE(free_caches);
         pthread_rwlock_init(&store->routes, NULL);
+        pthread_rwlock_init(&store->keys, NULL);
         pthread_mutex_init(&store->loading, NULL);
         pthread_mutex_init(&store->lock, NULL);
         pthread_condattr_t monotonic;
@@ -452,6 +538,9 @@ void store_free(struct store *store)
         progress_free(store->progress);
         cx_map_release(&store->by_prefix);
         pthread_rwlock_destroy(&store->routes);
+        pthread_rwlock_destroy(&store->keys);
+        encryption_free(store->encryption);
+        free(store->encryption_path);
         pthread_mutex_destroy(&store->loading);
         pthread_mutex_destroy(&store->lock);
         pthread_cond_destroy(&store->wake);
@@ -483,10 +572,10 @@ int store_read(struct store *store, struct cache *cache, const char *namespace, 
         int r = cx_etcd_get(store->etcd, key, &kv, NULL, err);
         if (r < 0)
                 return r;
-        struct stored *object = read_value(cache, map_key(cache, key), &kv);
+        struct stored *object = read_value(store, cache, map_key(cache, key), &kv, err);
         cx_etcd_kv_release(&kv);
         if (!object)
-                return cx_error_reason(err, CX_REASON_INTERNAL, "stored object %s is not readable", key);
+                return -EIO;
         *ret_object = object;
         return 0;
 }
@@ -542,32 +631,59 @@ static void wait_after_write(struct store *store, int64_t revision)
 }
 
 // What was just written: the cache's own copy, unless it has moved on or has not come so far.
-static struct stored *written(struct cache *cache, const char *key, const struct cx_buf *value, int64_t revision)
+static struct stored *written(struct store *store, struct cache *cache, const char *key, const struct cx_buf *value,
+                              int64_t revision)
 {
         STORED *cached = cache_get(cache, key);
         if (cached && cached->revision == revision)
                 return cx_steal(&cached);
-        return stored_new(&cache->selectable, key, value->data, value->length, revision);
+        struct stored *object = stored_new(&cache->selectable, key, value->data, value->length, revision);
+        if (object) {
+                pthread_rwlock_rdlock(&store->keys);
+                object->writer = encryption_writer(store->encryption, cache->group, cache->resource);
+                pthread_rwlock_unlock(&store->keys);
+        }
+        return object;
+}
+
+static int seal(struct store *store, const struct cache *cache, const char *key, const struct cx_buf *value,
+                struct cx_buf *to, struct cx_error *err)
+{
+        pthread_rwlock_rdlock(&store->keys);
+        int r = encryption_seal(store->encryption, cache->group, cache->resource, key, value->data, value->length, to,
+                                err);
+        pthread_rwlock_unlock(&store->keys);
+        return r;
+}
+
+bool store_would_rewrite(struct store *store, const struct cache *cache, const struct stored *object)
+{
+        pthread_rwlock_rdlock(&store->keys);
+        uint32_t writer = encryption_writer(store->encryption, cache->group, cache->resource);
+        pthread_rwlock_unlock(&store->keys);
+        return object->writer != writer;
 }
 
 int store_put(struct store *store, const struct stored_place *place, const json_t *object, int64_t ttl,
               struct stored **ret_object, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *key = etcd_key(place->cache, place->namespace, place->name);
-        CX_BUF value = CX_BUF_INIT;
+        CX_BUF value = CX_BUF_INIT, sealed = CX_BUF_INIT;
         int64_t lease = 0, revision = 0;
         encode(object, &value);
         int r = lease_for(store, ttl, &lease, err);
+        if (r == 0)
+                r = seal(store, place->cache, key, &value, &sealed, err);
         if (r < 0)
                 return r;
         CX_ERROR why = CX_ERROR_INIT;
-        r = cx_etcd_put(store->etcd, key, value.data, value.length, place->expected, lease, &revision, NULL, &why);
+        r = cx_etcd_put(store->etcd, key, sealed.data, sealed.length, place->expected, lease, &revision, NULL, &why);
         if (cx_error_is(&why, CX_REASON_CONFLICT) && place->expected == 0)
                 return cx_error_reason(err, CX_REASON_ALREADY_EXISTS, "%s already exists", key);
         if (r < 0)
                 return cx_error_move(err, &why);
         wait_after_write(store, revision);
-        *ret_object = written(place->cache, map_key(place->cache, key), &value, revision);
+        *ret_object = written(store, place->cache, map_key(place->cache, key), &value, revision);
         return 0;
 }
 
@@ -587,11 +703,13 @@ int store_delete(struct store *store, const struct stored_place *place, int64_t 
 // --- pages of the past ---
 
 struct page {
+        struct store *store;
         struct cache *cache;
         const struct filter *filter;
         struct stored_list *list;
-        size_t limit, capacity;
+        size_t limit;
         char *last_key;
+        struct cx_error why; // something could not be read
 };
 
 static void add_to_page(void *context, struct cx_etcd_kv *kv)
@@ -599,7 +717,8 @@ static void add_to_page(void *context, struct cx_etcd_kv *kv)
         struct page *page = context;
         if (page->list->count == page->limit)
                 return;
-        struct stored *object = read_value(page->cache, map_key(page->cache, kv->key), kv);
+        struct stored *object = read_value(page->store, page->cache, map_key(page->cache, kv->key), kv,
+                                           page->why.code ? NULL : &page->why);
         free(page->last_key);
         page->last_key = cx_steal(&kv->key);
         if (!object || !filter_matches(page->filter, &page->cache->selectable, object)) {
@@ -624,7 +743,12 @@ int store_page(struct store *store, struct cache *cache, const struct page_reque
         CX_CLEANUP(cx_freep) char *end = cx_sprintf("%.*s0", (int)strlen(root) - 1, root);
         CX_CLEANUP(cx_freep)
         char *start = request->after ? cx_sprintf(ROOT "%s/%s\x01", prefix, request->after) : cx_strdup(root);
-        struct page page = {.cache = cache, .filter = filter, .list = ret_list, .limit = limit};
+        struct page page = {.store = store,
+                            .cache = cache,
+                            .filter = filter,
+                            .list = ret_list,
+                            .limit = limit,
+                            .why = CX_ERROR_INIT};
         int r = 0;
         bool more = true;
         while (r == 0 && more && ret_list->count < limit) {
@@ -637,6 +761,9 @@ int store_page(struct store *store, struct cache *cache, const struct page_reque
                 }
         }
         free(page.last_key);
+        if (r == 0 && page.why.code)
+                r = cx_error_move(err, &page.why);
+        cx_error_release(&page.why);
         if (r < 0) {
                 stored_list_release(ret_list);
                 return r;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Takes from the encoded text what is needed, without decoding it.
 #include "apiserver/storage/stored.h"
 
 #include "libcommon/base/alloc.h"
@@ -11,28 +12,58 @@ static size_t count_selectable(const struct cx_resource *resource)
         return n;
 }
 
+// Fields that are not called by where they are.
+static const struct {
+        const char *group, *resource, *name, *path, *instead;
+} renamed[] = {
+        {"", "events", "source", "source.component", "reportingComponent"},
+        {"batch", "jobs", "status.successful", "status.succeeded", NULL},
+};
+
+// Of custom resources what is absent is "", whatever its type.
+static const char *absent_text(const struct cx_type *type, const char *path)
+{
+        const struct cx_field *field = type->id ? cx_type_field_at(type, path) : NULL;
+        if (!field || field->shape != CX_SHAPE_ONE)
+                return "";
+        return field->of == CX_OF_BOOL ? "false" : field->of == CX_OF_INT32 || field->of == CX_OF_INT64 ? "0" : "";
+}
+
+static struct selectable_field field_of(const struct cx_resource *resource, const char *name)
+{
+        struct selectable_field field = {.name = cx_strdup(name)};
+        field.path = field.name;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(renamed); i++)
+                if (strcmp(renamed[i].group, resource->group) == 0 &&
+                    strcmp(renamed[i].resource, resource->resource) == 0 && strcmp(renamed[i].name, name) == 0) {
+                        field.path = renamed[i].path;
+                        field.instead = renamed[i].instead;
+                }
+        field.absent = absent_text(resource->kind->type, field.path);
+        return field;
+}
+
 void selectable_copy(struct selectable *to, const struct cx_resource *resource)
 {
         to->count = count_selectable(resource);
-        to->paths = cx_alloc_array(to->count, sizeof *to->paths);
+        to->fields = cx_alloc_array(to->count, sizeof *to->fields);
         for (size_t i = 0; i < to->count; i++)
-                to->paths[i] = cx_strdup(resource->selectable_fields[i]);
-        to->of_events = !*resource->group && strcmp(resource->resource, "events") == 0;
+                to->fields[i] = field_of(resource, resource->selectable_fields[i]);
 }
 
 bool selectable_is_of(const struct selectable *selectable, const struct cx_resource *resource)
 {
         bool same = selectable->count == count_selectable(resource);
         for (size_t i = 0; same && i < selectable->count; i++)
-                same = strcmp(selectable->paths[i], resource->selectable_fields[i]) == 0;
+                same = strcmp(selectable->fields[i].name, resource->selectable_fields[i]) == 0;
         return same;
 }
 
 void selectable_release(struct selectable *selectable)
 {
         for (size_t i = 0; i < selectable->count; i++)
-                free(selectable->paths[i]);
-        free(selectable->paths);
+                free(selectable->fields[i].name);
+        free(selectable->fields);
         *selectable = (struct selectable){0};
 }
 
@@ -90,14 +121,34 @@ static void set_key(struct stored *object, const char *key)
         object->namespace_length = slash ? (size_t)(slash - object->key) : 0;
 }
 
-// Events are selected by "source", which is a member of their source, or of newer events the controller.
-static char *event_source(struct cx_slice json)
+// Reads the fields of an object. Neighbours share their first part: it is looked up once.
+struct field_reader {
+        struct cx_slice json, inner;
+        const char *part; // a path that begins with the name of `inner`
+};
+
+static char *read_path(struct field_reader *reader, const char *path)
 {
-        char *component = cx_scan_scalar(cx_scan_path(cx_scan_path(json, "source"), "component"));
-        if (component && *component)
-                return component;
-        free(component);
-        return cx_scan_scalar(cx_scan_path(json, "reportingComponent"));
+        const char *dot = strchr(path, '.');
+        if (!dot)
+                return cx_scan_scalar(cx_scan_path(reader->json, path));
+        if (strncmp(reader->part, path, (size_t)(dot - path) + 1) != 0) {
+                char name[64];
+                (void)snprintf(name, sizeof name, "%.*s", (int)(dot - path), path);
+                reader->inner = cx_scan_path(reader->json, name);
+                reader->part = path;
+        }
+        return cx_scan_scalar(cx_scan_path(reader->inner, dot + 1));
+}
+
+static char *read_field(struct field_reader *reader, const struct selectable_field *field)
+{
+        char *text = read_path(reader, field->path);
+        if (field->instead && (!text || !*text)) {
+                free(text);
+                text = read_path(reader, field->instead);
+        }
+        return text ? text : cx_strdup(field->absent);
 }
 
 struct stored *stored_new(const struct selectable *selectable, const char *key, const char *value, size_t length,
@@ -113,22 +164,9 @@ struct stored *stored_new(const struct selectable *selectable, const char *key, 
         size_t n = selectable->count;
         object->fields = n ? cx_alloc_array(n, sizeof *object->fields) : NULL;
         object->n_fields = (uint32_t)n;
-        const char *part = "";
-        struct cx_slice inner = {0};
-        for (size_t i = 0; i < n; i++) {
-                const char *path = selectable->paths[i], *dot = strchr(path, '.');
-                if (dot && strncmp(part, path, (size_t)(dot - path) + 1) != 0) {
-                        // neighbours share their first part: it is looked up once
-                        char name[64];
-                        (void)snprintf(name, sizeof name, "%.*s", (int)(dot - path), path);
-                        inner = cx_scan_path(json, name);
-                        part = path;
-                }
-                char *text = selectable->of_events && strcmp(path, "source") == 0
-                                     ? event_source(json)
-                                     : cx_scan_scalar(dot ? cx_scan_path(inner, dot + 1) : cx_scan_path(json, path));
-                object->fields[i] = text ? text : cx_strdup("");
-        }
+        struct field_reader reader = {.json = json, .part = ""};
+        for (size_t i = 0; i < n; i++)
+                object->fields[i] = read_field(&reader, &selectable->fields[i]);
         return object;
 }
 
@@ -206,7 +244,7 @@ const char *stored_field(const struct selectable *selectable, const struct store
         if (strcmp(name, "metadata.name") == 0)
                 return object->name;
         for (size_t i = 0; i < object->n_fields; i++)
-                if (strcmp(selectable->paths[i], name) == 0)
+                if (strcmp(selectable->fields[i].name, name) == 0)
                         return object->fields[i];
         return NULL;
 }

@@ -15,6 +15,7 @@ struct stored_label {
 
 struct stored {
         atomic_int references;
+        uint32_t writer;         // who sealed the value in etcd (encryption.h); 0: it is plain
         int64_t revision;        // mod revision; of a deletion: the revision that deleted it
         char *key;               // "namespace/name", or "name" for cluster-scoped: order of the map
         const char *name;        // into key
@@ -22,7 +23,7 @@ struct stored {
         struct stored_label *labels;
         uint32_t n_labels;
         uint32_t n_fields;
-        char **fields;         // values of the selectable fields, "" when absent
+        char **fields;         // values of the selectable fields
         size_t length;         // of json
         size_t version_offset; // of the digits of resourceVersion in json
         uint32_t version_length;
@@ -30,10 +31,15 @@ struct stored {
 };
 
 // The fields that objects of one kind can be selected by, besides name and namespace.
+struct selectable_field {
+        char *name;          // as clients say it
+        const char *path;    // where it is; name, unless upstream calls it otherwise
+        const char *instead; // where it is looked for when it is not there; NULL: nowhere
+        const char *absent;  // its text when it is absent: the zero value of its type
+};
 struct selectable {
-        char **paths;
+        struct selectable_field *fields;
         size_t count;
-        bool of_events; // "source" is not a path but a rule of its own
 };
 void selectable_copy(struct selectable *to, const struct cx_resource *resource);
 bool selectable_is_of(const struct selectable *selectable, const struct cx_resource *resource);

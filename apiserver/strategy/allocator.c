@@ -1,37 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
+// Addresses are IPAddress objects, created and deleted through the registry; ports are keys of their own.
 #include "apiserver/strategy/allocator.h"
 
 #include "apiserver/request/write.h"
+#include "libcommon/base/address.h"
 #include "libcommon/base/flags.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
-#include <arpa/inet.h>
-
 #define PORT_PREFIX "/registry/ranges/nodeports/"
 #define TRIES 128
 
 struct allocator {
-        const char *range;      // as the flag says it
-        uint32_t network, mask; // host order
+        const char *range; // as the flag says it
+        struct cx_network network;
         int first_port, last_port;
         int64_t repair_revision; // store's revision at the last repair
 };
 
 static int parse_network(const char *text, struct allocator *allocator, struct cx_error *err)
 {
-        const char *slash = strchr(text, '/');
-        CX_CLEANUP(cx_freep) char *address = cx_strndup(text, slash ? (size_t)(slash - text) : strlen(text));
-        struct in_addr parsed;
-        int64_t bits;
-        if (!slash || inet_pton(AF_INET, address, &parsed) != 1 || cx_parse_int(slash + 1, 8, 28, &bits) < 0)
+        if (cx_network_parse(text, &allocator->network) < 0 || allocator->network.base.family != CX_IPV4 ||
+            allocator->network.prefix < 8 || allocator->network.prefix > 28)
                 return cx_error_set(err, -EINVAL,
                                     "--service-cluster-ip-range: \"%s\" must be an IPv4 network, /8 to /28", text);
         allocator->range = text;
-        allocator->mask = 0xffffffffu << (32 - bits);
-        allocator->network = ntohl(parsed.s_addr) & allocator->mask;
         return 0;
 }
 
@@ -73,15 +68,15 @@ static const struct served_kind *addresses(const struct apiserver *api)
         return builtin(api, "networking.k8s.io", "v1", "ipaddresses");
 }
 
-void allocator_first_address(const struct allocator *allocator, char to[16])
+void allocator_first_address(const struct allocator *allocator, char to[CX_ADDRESS_TEXT])
 {
-        struct in_addr address = {.s_addr = htonl(allocator->network + 1)};
-        inet_ntop(AF_INET, &address, to, 16);
+        struct cx_address address = cx_network_at(&allocator->network, 1);
+        cx_address_format(&address, to);
 }
 
 static bool is_reserved(const struct allocator *allocator, const char *address, const struct holder *holder)
 {
-        char first[16];
+        char first[CX_ADDRESS_TEXT];
         allocator_first_address(allocator, first);
         return strcmp(address, first) == 0 && cx_streq(holder->namespace, "default") &&
                cx_streq(holder->name, "kubernetes");
@@ -106,9 +101,9 @@ static int take_address(struct apiserver *api, const char *address, const struct
 int allocate_address(struct apiserver *api, const char *address, const struct holder *holder, struct cx_error *err)
 {
         const struct allocator *a = api->allocator;
-        struct in_addr parsed;
+        struct cx_address parsed;
         CX_ERROR why = CX_ERROR_INIT;
-        if (inet_pton(AF_INET, address, &parsed) != 1 || (ntohl(parsed.s_addr) & a->mask) != a->network)
+        if (cx_address_parse(address, &parsed) < 0 || !cx_network_has(&a->network, &parsed))
                 return cx_error_reason(err, CX_REASON_INVALID,
                                        "failed to allocate IP %s: the provided IP (%s) is not in the valid range. The "
                                        "range of valid IPs is %s",
@@ -122,15 +117,16 @@ int allocate_address(struct apiserver *api, const char *address, const struct ho
         return r < 0 ? cx_error_move(err, &why) : 0;
 }
 
-int allocate_any_address(struct apiserver *api, const struct holder *holder, char to[16], struct cx_error *err)
+int allocate_any_address(struct apiserver *api, const struct holder *holder, char to[CX_ADDRESS_TEXT],
+                         struct cx_error *err)
 {
         const struct allocator *a = api->allocator;
         for (int i = 0; i < TRIES; i++) {
                 // Neither the network's own address, nor the first (the apiserver's service), nor broadcast.
-                uint32_t offset = 2 + (uint32_t)cx_random_below(~a->mask - 2);
-                struct in_addr address = {.s_addr = htonl(a->network + offset)};
+                uint64_t offset = 2 + cx_random_below(cx_network_size(&a->network) - 3);
+                struct cx_address address = cx_network_at(&a->network, offset);
                 CX_ERROR why = CX_ERROR_INIT;
-                inet_ntop(AF_INET, &address, to, 16);
+                cx_address_format(&address, to);
                 int r = take_address(api, to, holder, &why);
                 if (r == 0)
                         return 0;

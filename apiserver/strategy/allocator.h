@@ -6,12 +6,13 @@
 #pragma once
 
 #include "apiserver/request/apiserver.h"
+#include "libcommon/base/address.h"
 
 // From --service-cluster-ip-range and --service-node-port-range.
 int allocator_new(const struct apiserver_options *options, struct allocator **ret_allocator, struct cx_error *err)
         CX_CHECK;
 void allocator_free(struct allocator *allocator);
-void allocator_first_address(const struct allocator *allocator, char to[16]);
+void allocator_first_address(const struct allocator *allocator, char to[CX_ADDRESS_TEXT]);
 
 // The holder of what is taken: a Service.
 struct holder {
@@ -20,8 +21,8 @@ struct holder {
 // INVALID when out of range or taken, with upstream's sentence.
 int allocate_address(struct apiserver *api, const char *address, const struct holder *holder, struct cx_error *err)
         CX_CHECK;
-int allocate_any_address(struct apiserver *api, const struct holder *holder, char to[16], struct cx_error *err)
-        CX_CHECK;
+int allocate_any_address(struct apiserver *api, const struct holder *holder, char to[CX_ADDRESS_TEXT],
+                         struct cx_error *err) CX_CHECK;
 void release_address(struct apiserver *api, const char *address, const struct holder *holder);
 int allocate_port(struct apiserver *api, int port, const struct holder *holder, struct cx_error *err) CX_CHECK;
 int allocate_any_port(struct apiserver *api, const struct holder *holder, int *ret_port, struct cx_error *err) CX_CHECK;

@@ -70,8 +70,8 @@ static void validate(const struct scope *scope CX_UNUSED, const json_t *object, 
         bool same = json_equal(a, b) &&
                     has_all(cx_json_get(object, "spec.tolerations"), cx_json_get(old, "spec.tolerations")) &&
                     has_all(cx_json_get(old, "spec.schedulingGates"), cx_json_get(object, "spec.schedulingGates"));
-        int64_t before = cx_json_int(old, "spec.terminationGracePeriodSeconds", 30);
-        int64_t after = cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
+        int64_t before = cx_json_int(old, "spec.terminationGracePeriodSeconds", 0);
+        int64_t after = cx_json_int(object, "spec.terminationGracePeriodSeconds", 0);
         if (!same || (before != after && !(before < 0 && after == 1)))
                 cx_error_cause(
                         causes, "FieldValueForbidden", "spec",
@@ -84,7 +84,7 @@ static void validate(const struct scope *scope CX_UNUSED, const json_t *object, 
 // A pod that no kubelet has, or that has ended, goes at once.
 static int64_t grace(const json_t *object, int64_t asked)
 {
-        int64_t seconds = asked >= 0 ? asked : cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
+        int64_t seconds = asked >= 0 ? asked : cx_json_int(object, "spec.terminationGracePeriodSeconds", 0);
         const char *node = cx_json_string(object, "spec.nodeName");
         if (!node || !*node || cx_pod_is_terminal(object))
                 seconds = 0;

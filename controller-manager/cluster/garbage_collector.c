@@ -3,27 +3,127 @@
 // uids of owners, so finding the dependents of an object is one look-up in each. Kinds without objects are polled, not
 // watched. An object whose owners are all in the informers costs no call. Whether an owner is really gone, the API
 // server is asked.
+//
+// The kinds of the schema are there from the start, in the shared informers. Others follow discovery, which is looked at
+// now and then: each has an informer of its own for as long as its kind is served.
+#include "controller-manager/core/discovery.h"
 #include "controller-manager/core/manager.h"
 
-#include "libcommon/schema/schema.h"
+#include <pthread.h>
+#include <stdatomic.h>
 
 #define INDEX_OWNER "owner"
+#define SYNC "sync" // the key under which discovery is looked at
+#define SYNC_PERIOD (30 * CX_NS_PER_S)
 #define FOREGROUND "foregroundDeletion"
 #define ORPHAN "orphan"
 
 struct collector;
 struct collected_kind {
+        atomic_int references;
         struct collector *collector;
-        const struct cx_resource *resource;
-        struct cx_informer *informer;
-        size_t number;
+        char *group, *version, *resource, *kind;
+        bool namespaced, shared;      // shared: of the schema, stays
+        size_t number;                // its place; never given again
+        struct cx_informer *informer; // under the collector's lock; NULL: no longer served
 };
 struct collector {
         struct manager *manager;
         struct cx_workqueue *queue;
-        struct collected_kind *sources;
+        pthread_rwlock_t lock;           // guards sources and their informers
+        struct collected_kind **sources; // references; NULL: no longer served
         size_t n_sources;
 };
+
+// --- sources ---
+
+static void unref_source(struct collected_kind *source)
+{
+        if (!source || atomic_fetch_sub(&source->references, 1) != 1)
+                return;
+        free(source->group);
+        free(source->version);
+        free(source->resource);
+        free(source->kind);
+        free(source);
+}
+CX_DEFINE_CLEANUP(struct collected_kind, unref_sourcep, unref_source)
+#define SOURCE CX_CLEANUP(unref_sourcep) struct collected_kind
+
+static size_t count_sources(struct collector *self)
+{
+        pthread_rwlock_rdlock(&self->lock);
+        size_t count = self->n_sources;
+        pthread_rwlock_unlock(&self->lock);
+        return count;
+}
+
+// New reference; NULL when the kind is no longer served.
+static struct collected_kind *source_at(struct collector *self, size_t number)
+{
+        pthread_rwlock_rdlock(&self->lock);
+        struct collected_kind *source = number < self->n_sources ? self->sources[number] : NULL;
+        if (source)
+                atomic_fetch_add(&source->references, 1);
+        pthread_rwlock_unlock(&self->lock);
+        return source;
+}
+
+static struct collected_kind *source_of_kind(struct collector *self, const char *api_version, const char *kind)
+{
+        char group[64], version[32];
+        struct collected_kind *found = NULL;
+        if (!cx_split_api_version(api_version, group, version))
+                return NULL;
+        pthread_rwlock_rdlock(&self->lock);
+        for (size_t i = 0; !found && i < self->n_sources; i++)
+                if (self->sources[i] && strcmp(self->sources[i]->group, group) == 0 &&
+                    strcmp(self->sources[i]->kind, kind) == 0)
+                        found = self->sources[i];
+        if (found)
+                atomic_fetch_add(&found->references, 1);
+        pthread_rwlock_unlock(&self->lock);
+        return found;
+}
+
+// What the informer of a source has; nothing when the kind is no longer served.
+static void dependents_in(const struct collected_kind *source, const char *uid, struct cx_objects *ret_dependents)
+{
+        pthread_rwlock_rdlock(&source->collector->lock);
+        if (source->informer)
+                cx_informer_by_index(source->informer, INDEX_OWNER, uid, ret_dependents);
+        pthread_rwlock_unlock(&source->collector->lock);
+}
+
+static const struct cx_object *object_in(const struct collected_kind *source, const char *key)
+{
+        const struct cx_object *object = NULL;
+        pthread_rwlock_rdlock(&source->collector->lock);
+        if (source->informer)
+                object = cx_informer_get_key(source->informer, key);
+        pthread_rwlock_unlock(&source->collector->lock);
+        return object;
+}
+
+static size_t count_in(const struct collected_kind *source)
+{
+        size_t count = 0;
+        pthread_rwlock_rdlock(&source->collector->lock);
+        if (source->informer)
+                count = cx_informer_count(source->informer);
+        pthread_rwlock_unlock(&source->collector->lock);
+        return count;
+}
+
+static void look_again(const struct collected_kind *source)
+{
+        pthread_rwlock_rdlock(&source->collector->lock);
+        if (source->informer)
+                cx_informer_poll_now(source->informer);
+        pthread_rwlock_unlock(&source->collector->lock);
+}
+
+// --- events ---
 
 static void owner_keys(void *context CX_UNUSED, const struct cx_object *object, struct cx_strings *ret_keys)
 {
@@ -39,36 +139,27 @@ static void enqueue(struct collector *self, const struct collected_kind *source,
 
 static void enqueue_dependents(struct collector *self, const char *uid)
 {
-        for (size_t i = 0; i < self->n_sources; i++) {
+        for (size_t i = 0, n = count_sources(self); i < n; i++) {
+                SOURCE *source = source_at(self, i);
                 CX_OBJECTS dependents = CX_OBJECTS_INIT;
-                cx_informer_by_index(self->sources[i].informer, INDEX_OWNER, uid, &dependents);
+                if (source)
+                        dependents_in(source, uid, &dependents);
                 for (size_t j = 0; j < dependents.count; j++)
-                        enqueue(self, &self->sources[i], dependents.items[j]);
+                        enqueue(self, source, dependents.items[j]);
         }
-}
-
-static struct collected_kind *source_of_kind(struct collector *self, const char *api_version, const char *kind)
-{
-        char group[64], version[32];
-        if (!cx_split_api_version(api_version, group, version))
-                return NULL;
-        for (size_t i = 0; i < self->n_sources; i++) {
-                const struct cx_resource *resource = self->sources[i].resource;
-                if (cx_streq(resource->group, group) && cx_streq(resource->kind->kind, kind))
-                        return &self->sources[i];
-        }
-        return NULL;
 }
 
 // The owner as the informer has it; NULL when it does not have it (or has another of that name).
 static const struct cx_object *cached_owner(struct collector *self, const struct cx_object *object,
                                             const struct cx_object_owner *owner)
 {
-        const struct collected_kind *source = source_of_kind(self, owner->api_version, owner->kind);
+        SOURCE *source = source_of_kind(self, owner->api_version, owner->kind);
         if (!source)
                 return NULL;
-        const struct cx_object *found =
-                cx_informer_get(source->informer, source->resource->namespaced ? object->namespace : NULL, owner->name);
+        CX_CLEANUP(cx_freep)
+        char *key = source->namespaced && *object->namespace ? cx_sprintf("%s/%s", object->namespace, owner->name)
+                                                             : cx_strdup(owner->name);
+        const struct cx_object *found = object_in(source, key);
         if (found && strcmp(found->uid, owner->uid) == 0)
                 return found;
         cx_object_unref(found);
@@ -99,17 +190,105 @@ static void on_event(void *context, const struct cx_object *old, const struct cx
         if (!now) // an owner in foreground deletion waits for the last of its dependents
                 for (size_t i = 0; i < old->n_owners; i++) {
                         CX_OBJECT *owner = cached_owner(self, old, &old->owners[i]);
-                        const struct collected_kind *above =
-                                source_of_kind(self, old->owners[i].api_version, old->owners[i].kind);
+                        SOURCE *above = source_of_kind(self, old->owners[i].api_version, old->owners[i].kind);
                         if (owner && above && owner->deleted)
                                 enqueue(self, above, owner);
                 }
 }
 
-static bool is_collected(const struct cx_resource *resource)
+static bool is_collected(const char *resource, unsigned verbs)
 {
         unsigned needed = CX_VERB_LIST | CX_VERB_WATCH | CX_VERB_DELETE;
-        return (resource->verbs & needed) == needed && !cx_streq(resource->resource, "events");
+        return (verbs & needed) == needed && strcmp(resource, "events") != 0;
+}
+
+// --- which kinds there are ---
+
+static bool has_source(const struct collector *self, const char *group, const char *resource)
+{
+        for (size_t i = 0; i < self->n_sources; i++)
+                if (self->sources[i] && strcmp(self->sources[i]->group, group) == 0 &&
+                    strcmp(self->sources[i]->resource, resource) == 0)
+                        return true;
+        return false;
+}
+
+// Sources are added before there are workers, and then by the one that looks at discovery.
+static void add_source(struct collector *self, const struct discovered *what, struct cx_informer *informer, bool shared)
+{
+        struct collected_kind *source = cx_alloc(sizeof *source);
+        atomic_init(&source->references, 1);
+        source->collector = self;
+        source->group = cx_strdup(what->group);
+        source->version = cx_strdup(what->version);
+        source->resource = cx_strdup(what->resource);
+        source->kind = cx_strdup(what->kind);
+        source->namespaced = what->namespaced;
+        source->shared = shared;
+        source->informer = informer;
+        cx_informer_add_index(informer, INDEX_OWNER, owner_keys, NULL);
+        cx_informer_on_event(informer, on_event, source);
+        pthread_rwlock_wrlock(&self->lock);
+        source->number = self->n_sources;
+        self->sources = cx_realloc_array(self->sources, self->n_sources + 1, sizeof(struct collected_kind *));
+        self->sources[self->n_sources++] = source;
+        pthread_rwlock_unlock(&self->lock);
+}
+
+static void remove_source(struct collector *self, size_t number)
+{
+        pthread_rwlock_wrlock(&self->lock);
+        SOURCE *source = cx_steal(&self->sources[number]);
+        struct cx_informer *informer = cx_steal(&source->informer);
+        pthread_rwlock_unlock(&self->lock);
+        cx_informer_stop(informer); // its handlers look at the sources, too
+}
+
+static bool is_owned_by(const struct cx_object *object, const struct discovered *kind)
+{
+        char group[64], version[32];
+        for (size_t i = 0; i < object->n_owners; i++)
+                if (strcmp(object->owners[i].kind, kind->kind) == 0 &&
+                    cx_split_api_version(object->owners[i].api_version, group, version) &&
+                    strcmp(group, kind->group) == 0)
+                        return true;
+        return false;
+}
+
+// What names an owner of a kind that was not known could not be judged before.
+static void enqueue_owned(struct collector *self, const struct discovered *kind)
+{
+        for (size_t i = 0; i < self->n_sources; i++) {
+                CX_OBJECTS objects = CX_OBJECTS_INIT;
+                if (self->sources[i])
+                        cx_informer_list(self->sources[i]->informer, NULL, &objects);
+                for (size_t j = 0; j < objects.count; j++)
+                        if (is_owned_by(objects.items[j], kind))
+                                enqueue(self, self->sources[i], objects.items[j]);
+        }
+}
+
+static int follow_discovery(struct collector *self, struct cx_error *err)
+{
+        DISCOVERY served = {0};
+        int r = discovery_fetch(self->manager->rest, &served, err);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < self->n_sources; i++)
+                if (self->sources[i] && !self->sources[i]->shared &&
+                    !discovery_find(&served, self->sources[i]->group, self->sources[i]->resource))
+                        remove_source(self, i);
+        for (size_t i = 0; i < served.count; i++) {
+                const struct discovered *what = &served.items[i];
+                if (!is_collected(what->resource, what->verbs) || has_source(self, what->group, what->resource))
+                        continue;
+                struct cx_informer *informer =
+                        manager_kind_informer(self->manager, CX_REF(what->group, what->version, what->resource));
+                add_source(self, what, informer, false);
+                cx_informer_start(informer);
+                enqueue_owned(self, what);
+        }
+        return 0;
 }
 
 static void *init(struct manager *manager, struct cx_workqueue *queue)
@@ -117,36 +296,36 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         struct collector *self = cx_alloc(sizeof *self);
         self->manager = manager;
         self->queue = queue;
+        pthread_rwlock_init(&self->lock, NULL);
         size_t n;
         const struct cx_resource *resources = cx_schema_resources(&n);
-        self->sources = cx_alloc_array(n, sizeof *self->sources);
         for (size_t i = 0; i < n; i++) {
-                if (!is_collected(&resources[i]))
+                const struct cx_resource *r = &resources[i];
+                // one version of a resource is enough
+                if (!is_collected(r->resource, r->verbs) || has_source(self, r->group, r->resource))
                         continue;
-                bool seen = false; // one version of a resource is enough
-                for (size_t j = 0; j < self->n_sources; j++)
-                        seen = seen || (cx_streq(self->sources[j].resource->group, resources[i].group) &&
-                                        cx_streq(self->sources[j].resource->resource, resources[i].resource));
-                if (seen)
-                        continue;
-                struct collected_kind *source = &self->sources[self->n_sources];
-                *source = (struct collected_kind){self, &resources[i],
-                                                  manager_metadata_informer(manager, &resources[i]), self->n_sources};
-                self->n_sources++;
+                struct discovered what = {.group = (char *)r->group,
+                                          .version = (char *)r->version,
+                                          .resource = (char *)r->resource,
+                                          .kind = (char *)r->kind->kind,
+                                          .namespaced = r->namespaced};
+                add_source(self, &what, manager_metadata_informer(manager, r), true);
         }
-        for (size_t i = 0; i < self->n_sources; i++) {
-                cx_informer_add_index(self->sources[i].informer, INDEX_OWNER, owner_keys, NULL);
-                cx_informer_on_event(self->sources[i].informer, on_event, &self->sources[i]);
-        }
+        cx_workqueue_add(queue, SYNC);
         return self;
 }
 
 static void release(void *context)
 {
         struct collector *self = context;
+        for (size_t i = 0; i < self->n_sources; i++)
+                unref_source(self->sources[i]);
         free(self->sources);
+        pthread_rwlock_destroy(&self->lock);
         free(self);
 }
+
+// --- what is done ---
 
 static int get_metadata(struct collector *self, const struct cx_ref *ref, json_t **ret_object, struct cx_error *err)
 {
@@ -210,20 +389,19 @@ static int drop_owner(struct collector *self, const struct cx_ref *ref, const js
 static int check_unwatched(struct collector *self, struct cx_error *err)
 {
         bool found = false;
-        for (size_t i = 0; i < self->n_sources; i++) {
-                const struct collected_kind *source = &self->sources[i];
-                if (cx_informer_count(source->informer))
+        for (size_t i = 0, n = count_sources(self); i < n; i++) {
+                SOURCE *source = source_at(self, i);
+                if (!source || count_in(source))
                         continue;
                 json_auto_t *list = NULL;
-                const struct cx_ref *ref =
-                        CX_REF(source->resource->group, source->resource->version, source->resource->resource);
+                const struct cx_ref *ref = CX_REF(source->group, source->version, source->resource);
                 int r = cx_rest_list(self->manager->rest, ref, &(struct cx_list_options){.limit = 1}, &list, err);
                 if (r < 0 && !cx_error_is(err, CX_REASON_NOT_FOUND))
                         return r;
                 cx_error_release(err);
                 if (!json_array_size(json_object_get(list, "items")))
                         continue;
-                cx_informer_poll_now(source->informer);
+                look_again(source);
                 found = true;
         }
         return found ? cx_error_set(err, -EAGAIN, "kinds came into use") : 0;
@@ -231,15 +409,15 @@ static int check_unwatched(struct collector *self, struct cx_error *err)
 
 static int orphan_dependents(struct collector *self, const char *uid, struct cx_error *err)
 {
-        for (size_t i = 0; i < self->n_sources; i++) {
-                const struct collected_kind *source = &self->sources[i];
+        for (size_t i = 0, n = count_sources(self); i < n; i++) {
+                SOURCE *source = source_at(self, i);
                 CX_OBJECTS dependents = CX_OBJECTS_INIT;
-                cx_informer_by_index(source->informer, INDEX_OWNER, uid, &dependents);
+                if (source)
+                        dependents_in(source, uid, &dependents);
                 for (size_t j = 0; j < dependents.count; j++) {
                         const struct cx_object *dependent = dependents.items[j];
-                        const struct cx_ref *ref =
-                                CX_REF(source->resource->group, source->resource->version, source->resource->resource,
-                                       dependent->namespace, dependent->name);
+                        const struct cx_ref *ref = CX_REF(source->group, source->version, source->resource,
+                                                          dependent->namespace, dependent->name);
                         json_auto_t *live = NULL;
                         int r = get_metadata(self, ref, &live, err);
                         if (r == 0)
@@ -257,16 +435,18 @@ static int delete_foreground(struct collector *self, const struct cx_ref *ref, c
                              struct cx_error *err)
 {
         size_t blocking = 0;
-        for (size_t i = 0; i < self->n_sources; i++) {
+        for (size_t i = 0, n = count_sources(self); i < n; i++) {
+                SOURCE *source = source_at(self, i);
                 CX_OBJECTS dependents = CX_OBJECTS_INIT;
-                cx_informer_by_index(self->sources[i].informer, INDEX_OWNER, uid, &dependents);
+                if (source)
+                        dependents_in(source, uid, &dependents);
                 for (size_t j = 0; j < dependents.count; j++) {
                         const struct cx_object *dependent = dependents.items[j];
                         for (size_t k = 0; k < dependent->n_owners; k++)
                                 blocking += strcmp(dependent->owners[k].uid, uid) == 0 &&
                                             dependent->owners[k].block_deletion;
                         if (!dependent->deleted)
-                                enqueue(self, &self->sources[i], dependent);
+                                enqueue(self, source, dependent);
                 }
         }
         return blocking ? 0 : remove_finalizer(self, ref, object, FOREGROUND, err);
@@ -292,15 +472,15 @@ static int look_at_owner(struct collector *self, const struct cx_object *object,
                 *ret_state = cached->deleted && cx_object_has_finalizer(cached, FOREGROUND) ? OWNER_GOING : OWNER_SOLID;
                 return 0;
         }
-        const struct collected_kind *source = source_of_kind(self, owner->api_version, owner->kind);
+        SOURCE *source = source_of_kind(self, owner->api_version, owner->kind);
         // An owner of an unknown kind, or in a namespace that nothing names, is never a reason to delete.
         *ret_state = OWNER_SOLID;
-        if (!source || (source->resource->namespaced && !*object->namespace))
+        if (!source || (source->namespaced && !*object->namespace))
                 return 0;
         json_auto_t *live = NULL;
         int r = get_metadata(self,
-                             CX_REF(source->resource->group, source->resource->version, source->resource->resource,
-                                    source->resource->namespaced ? object->namespace : NULL, owner->name),
+                             CX_REF(source->group, source->version, source->resource,
+                                    source->namespaced ? object->namespace : NULL, owner->name),
                              &live, err);
         if (r < 0 && !cx_error_is(err, CX_REASON_NOT_FOUND))
                 return r;
@@ -317,9 +497,11 @@ static int look_at_owner(struct collector *self, const struct cx_object *object,
 static bool has_dependents(struct collector *self, const char *uid, bool *ret_cycle)
 {
         bool any = false;
-        for (size_t i = 0; i < self->n_sources; i++) {
+        for (size_t i = 0, n = count_sources(self); i < n; i++) {
+                SOURCE *source = source_at(self, i);
                 CX_OBJECTS dependents = CX_OBJECTS_INIT;
-                cx_informer_by_index(self->sources[i].informer, INDEX_OWNER, uid, &dependents);
+                if (source)
+                        dependents_in(source, uid, &dependents);
                 any |= dependents.count > 0;
                 for (size_t j = 0; j < dependents.count; j++)
                         *ret_cycle |= dependents.items[j]->deleted &&
@@ -403,19 +585,20 @@ static int collect(struct collector *self, const struct cx_ref *ref, const struc
         return r;
 }
 
-static int reconcile(void *context, const char *key, int64_t *retry_after CX_UNUSED, struct cx_error *err)
+static int reconcile(void *context, const char *key, int64_t *retry_after, struct cx_error *err)
 {
         struct collector *self = context;
+        if (strcmp(key, SYNC) == 0) {
+                *retry_after = SYNC_PERIOD;
+                return follow_discovery(self, err);
+        }
         const char *bar = strchr(key, '|');
-        size_t number = strtoul(key, NULL, 10);
-        if (!bar || number >= self->n_sources)
-                return 0;
-        const struct cx_resource *resource = self->sources[number].resource;
-        CX_OBJECT *object = cx_informer_get_key(self->sources[number].informer, bar + 1);
+        SOURCE *source = source_at(self, strtoul(key, NULL, 10));
+        CX_OBJECT *object = bar && source ? object_in(source, bar + 1) : NULL;
         if (!object)
                 return 0;
         const struct cx_ref *ref =
-                CX_REF(resource->group, resource->version, resource->resource, object->namespace, object->name);
+                CX_REF(source->group, source->version, source->resource, object->namespace, object->name);
         if (!object->deleted)
                 return object->n_owners ? collect(self, ref, object, err) : 0;
         bool foreground = cx_object_has_finalizer(object, FOREGROUND), orphan = cx_object_has_finalizer(object, ORPHAN);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deletion of namespaces: everything inside is deleted, the pods first, then resource by resource as the schema lists
-// them; when nothing is left, the finalizer goes and with it the namespace.
+// Deletion of namespaces: everything inside is deleted, the pods first, then resource by resource of what the API server
+// serves at that moment; when nothing is left, the finalizer goes and with it the namespace.
+#include "controller-manager/core/discovery.h"
 #include "controller-manager/pods/pods.h"
-
 #include "libcommon/base/map.h"
-#include "libcommon/schema/schema.h"
 
 struct namespaces {
         struct manager *manager;
@@ -50,13 +49,14 @@ static int list_names(struct namespaces *self, const struct cx_ref *ref, json_t 
 }
 
 struct remains {
+        char *unknown; // why not all kinds are known; owned
         struct cx_strings content;
         struct cx_map finalizers; // name -> how many objects have it
         size_t count;
 };
 
 // Deletes what a resource has in the namespace and notes what will take time.
-static int empty_resource(struct namespaces *self, const char *namespace, const struct cx_resource *resource,
+static int empty_resource(struct namespaces *self, const char *namespace, const struct discovered *resource,
                           struct remains *remains, struct cx_error *err)
 {
         const struct cx_ref *ref = CX_REF(resource->group, resource->version, resource->resource, namespace);
@@ -124,9 +124,9 @@ static json_t *make_conditions(struct remains *remains, const char *failure)
                 const char *reasons[2], *messages[2]; // when false, when true
         } table[] = {
                 {"NamespaceDeletionDiscoveryFailure",
-                 false,
-                 {"ResourcesDiscovered"},
-                 {"All resources successfully discovered"}},
+                 remains->unknown,
+                 {"ResourcesDiscovered", "DiscoveryFailed"},
+                 {"All resources successfully discovered", remains->unknown}},
                 {"NamespaceDeletionGroupVersionParsingFailure",
                  false,
                  {"ParsedGroupVersions"},
@@ -195,7 +195,7 @@ static int finalize(struct namespaces *self, json_t *namespace, struct cx_error 
         return r;
 }
 
-static void empty_one(struct namespaces *self, const char *name, const struct cx_resource *resource,
+static void empty_one(struct namespaces *self, const char *name, const struct discovered *resource,
                       struct remains *remains, struct cx_strings *failures)
 {
         CX_ERROR err = CX_ERROR_INIT;
@@ -206,15 +206,22 @@ static void empty_one(struct namespaces *self, const char *name, const struct cx
 // Pods go first, and nothing else before the last of them has gone: they may still use it while they end.
 static void empty_all(struct namespaces *self, const char *name, struct remains *remains, struct cx_strings *failures)
 {
-        size_t n;
-        const struct cx_resource *resources = cx_schema_resources(&n), *pods = cx_schema_resource("", "v1", "pods");
-        empty_one(self, name, pods, remains, failures);
+        static const unsigned needed = CX_VERB_LIST | CX_VERB_DELETE_COLLECTION;
+        DISCOVERY served = {0};
+        CX_ERROR err = CX_ERROR_INIT;
+        if (discovery_fetch(self->manager->rest, &served, &err) < 0) {
+                remains->unknown = cx_strdup(cx_error_text(&err));
+                return;
+        }
+        const struct discovered *pods = discovery_find(&served, "", "pods");
+        if (pods)
+                empty_one(self, name, pods, remains, failures);
         if (remains->count || failures->count)
                 return;
-        for (size_t i = 0; i < n; i++) {
-                unsigned needed = CX_VERB_LIST | CX_VERB_DELETE_COLLECTION;
-                if (resources[i].namespaced && (resources[i].verbs & needed) == needed && &resources[i] != pods)
-                        empty_one(self, name, &resources[i], remains, failures);
+        for (size_t i = 0; i < served.count; i++) {
+                const struct discovered *resource = &served.items[i];
+                if (resource->namespaced && (resource->verbs & needed) == needed && resource != pods)
+                        empty_one(self, name, resource, remains, failures);
         }
 }
 
@@ -225,7 +232,7 @@ static int empty_namespace(struct namespaces *self, json_t *namespace, int64_t *
         CX_STRINGS failures = CX_STRINGS_INIT;
         empty_all(self, name, &remains, &failures);
         int r;
-        if (!remains.count && !failures.count) {
+        if (!remains.count && !failures.count && !remains.unknown) {
                 r = finalize(self, namespace, err);
         } else {
                 CX_CLEANUP(cx_freep)
@@ -240,6 +247,7 @@ static int empty_namespace(struct namespaces *self, json_t *namespace, int64_t *
         }
         cx_strings_release(&remains.content);
         cx_map_release(&remains.finalizers);
+        free(remains.unknown);
         return r;
 }
 

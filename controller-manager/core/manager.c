@@ -68,6 +68,13 @@ struct cx_informer *manager_named_informer(struct manager *manager, const char *
         return cx_informers_add(manager->informers, &options);
 }
 
+struct cx_informer *manager_kind_informer(struct manager *manager, const struct cx_ref *ref)
+{
+        struct cx_informer_options options = {
+                .ref = *ref, .metadata_only = true, .drop_bytes = true, .poll_while_empty = 30 * CX_NS_PER_S};
+        return cx_informers_add(manager->informers, &options);
+}
+
 void manager_release(struct manager *manager)
 {
         for (size_t i = 0; i < manager->n_recorders; i++)

@@ -67,6 +67,8 @@ struct cx_informer *manager_metadata_informer(struct manager *manager, const str
 // An informer of the objects of one name in all namespaces; not shared.
 struct cx_informer *manager_named_informer(struct manager *manager, const char *group, const char *resource,
                                            const char *name);
+// An informer of the metadata of a kind that the schema does not have; not shared. The caller starts it.
+struct cx_informer *manager_kind_informer(struct manager *manager, const struct cx_ref *ref);
 // A recorder, freed with the manager.
 struct cx_events *manager_recorder(struct manager *manager, const char *component);
 // Every event of the informer enqueues its object's key.

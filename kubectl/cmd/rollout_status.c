@@ -22,7 +22,7 @@ static int deployment_words(const json_t *o, int64_t revision, struct cx_buf *to
         const json_t *progress = cx_json_find(cx_json_get(o, "status.conditions"), "type", "Progressing");
         if (cx_streq(cx_json_string(progress, "reason"), "ProgressDeadlineExceeded"))
                 return cx_error_set(err, -ETIMEDOUT, "deployment \"%s\" exceeded its progress deadline", name);
-        int64_t wanted = cx_json_int(o, "spec.replicas", 1), all = cx_json_int(o, "status.replicas", 0);
+        int64_t wanted = cx_json_int(o, "spec.replicas", 0), all = cx_json_int(o, "status.replicas", 0);
         int64_t updated = cx_json_int(o, "status.updatedReplicas", 0);
         int64_t available = cx_json_int(o, "status.availableReplicas", 0);
         if (updated < wanted)
@@ -81,7 +81,7 @@ static int stateful_set_words(const json_t *o, struct cx_buf *to, struct cx_erro
                 cx_buf_add(to, "Waiting for statefulset spec update to be observed...\n");
                 return 0;
         }
-        int64_t wanted = cx_json_int(o, "spec.replicas", 1), ready = cx_json_int(o, "status.readyReplicas", 0);
+        int64_t wanted = cx_json_int(o, "spec.replicas", 0), ready = cx_json_int(o, "status.readyReplicas", 0);
         int64_t updated = cx_json_int(o, "status.updatedReplicas", 0);
         int64_t partition = cx_json_int(o, "spec.updateStrategy.rollingUpdate.partition", 0);
         const char *update = cx_json_string_or(o, "status.updateRevision", "");

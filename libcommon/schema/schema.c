@@ -40,6 +40,23 @@ const struct cx_field *cx_type_field(const struct cx_type *type, const char *nam
         return NULL;
 }
 
+const struct cx_field *cx_type_field_at(const struct cx_type *type, const char *path)
+{
+        const struct cx_field *field = NULL;
+        char name[64];
+        do {
+                size_t length = strcspn(path, ".");
+                if (!type || length >= sizeof name)
+                        return NULL;
+                memcpy(name, path, length);
+                name[length] = 0;
+                field = cx_type_field(type, name);
+                type = field ? field->type : NULL;
+                path += length;
+        } while (field && *path++);
+        return field;
+}
+
 const struct cx_kind *cx_schema_kind(const char *group, const char *version, const char *kind)
 {
         size_t low = 0, high = cx_schema_table_n_kinds;

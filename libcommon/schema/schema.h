@@ -134,6 +134,8 @@ const struct cx_resource *cx_schema_resource_by_kind(const char *group, const ch
 const struct cx_kind *cx_schema_kind(const char *group, const char *version, const char *kind);
 const struct cx_type *cx_schema_type(const char *name); // "core.v1.PodSpec"
 const struct cx_field *cx_type_field(const struct cx_type *type, const char *name);
+// The field at a path of members, "spec.unschedulable"; NULL when there is none.
+const struct cx_field *cx_type_field_at(const struct cx_type *type, const char *path);
 const struct cx_subresource *cx_resource_subresource(const struct cx_resource *resource, const char *name);
 // All resources, in discovery order (core first, then groups as upstream orders them).
 const struct cx_resource *cx_schema_resources(size_t *ret_count);

@@ -222,6 +222,46 @@ static json_t *fake_create(struct fake_api *api, const char *path, json_t *body)
         return body;
 }
 
+// An update is the whole object, but for its status.
+static void fake_replace(json_t *to, const json_t *body)
+{
+        json_t *status = json_incref(json_object_get(to, "status"));
+        json_object_clear(to);
+        json_object_update(to, (json_t *)body);
+        json_object_del(to, "status");
+        if (status)
+                json_object_set_new(to, "status", status);
+}
+
+static bool fake_is_collection(const struct fake_api *api, const char *path)
+{
+        (void)api;
+        int parts = 0;
+        for (const char *p = path; *p; p++)
+                parts += *p == '/';
+        if (strncmp(path, "/apis/", 6) == 0)
+                parts--;
+        const char *ns = strstr(path, "/namespaces/");
+        if (ns && strchr(ns + 12, '/'))
+                parts -= 2;
+        return parts == 3;
+}
+
+// Deletes all of a collection.
+static json_t *fake_delete_all(struct fake_api *api, const char *collection)
+{
+        CX_STRINGS paths = CX_STRINGS_INIT;
+        CX_MAP_FOREACH (&api->objects, entry) {
+                if (fake_belongs(entry->key, collection))
+                        cx_strings_add(&paths, entry->key);
+        }
+        for (size_t i = 0; i < paths.count; i++) {
+                fake_record(api, "DELETED", paths.items[i], cx_map_get(&api->objects, paths.items[i]));
+                cx_map_remove(&api->objects, paths.items[i]);
+        }
+        return json_pack("{s:s}", "kind", "Status");
+}
+
 static void fake_write(struct fake_api *api, struct cx_http_request *request)
 {
         const char *method = cx_http_method(request);
@@ -242,6 +282,8 @@ static void fake_write(struct fake_api *api, struct cx_http_request *request)
         if (cx_streq(method, "POST")) {
                 answer = fake_create(api, path, body);
                 reason = CX_REASON_ALREADY_EXISTS;
+        } else if (!have && cx_streq(method, "DELETE") && fake_is_collection(api, path)) {
+                answer = fake_delete_all(api, path);
         } else if (have && cx_streq(method, "DELETE")) {
                 const char *uid = cx_json_string(body, "preconditions.uid");
                 if (uid && !cx_streq(uid, cx_json_string(have, "metadata.uid"))) {
@@ -262,7 +304,7 @@ static void fake_write(struct fake_api *api, struct cx_http_request *request)
                         else if (status)
                                 json_object_set(next, "status", json_object_get(body, "status"));
                         else
-                                json_object_update(next, body);
+                                fake_replace(next, body);
                         cx_map_set(&api->objects, path, next);
                         fake_record(api, "MODIFIED", path, next);
                         answer = next;
@@ -278,20 +320,6 @@ static void fake_write(struct fake_api *api, struct cx_http_request *request)
                 cx_http_respond_json(request, cx_streq(method, "POST") ? 201 : 200, copy);
         else
                 fake_status(request, reason, path);
-}
-
-static bool fake_is_collection(const struct fake_api *api, const char *path)
-{
-        (void)api;
-        int parts = 0;
-        for (const char *p = path; *p; p++)
-                parts += *p == '/';
-        if (strncmp(path, "/apis/", 6) == 0)
-                parts--;
-        const char *ns = strstr(path, "/namespaces/");
-        if (ns && strchr(ns + 12, '/'))
-                parts -= 2;
-        return parts == 3;
 }
 
 static void fake_handle(struct cx_http_request *request, void *context)

@@ -270,6 +270,17 @@ knock() { # CERTIFICATE ADDRESS:PORT/PATH
         rm "$FOLDER"/certs/asked.*
 }
 
+@test "a Secret is not in plain text in etcd" {
+        kc create secret generic veiled --from-literal=password=correct-horse
+        [ "$(kc get secret veiled -o 'jsonpath={.data.password}' | base64 -d)" = correct-horse ]
+        h ip netns exec "$P" env ETCDCTL_API=3 etcdctl --endpoints https://127.0.0.1:2379 --cacert "$FOLDER/certs/etcd/ca.crt" \
+                --cert "$FOLDER/certs/etcd/apiserver.crt" --key "$FOLDER/certs/etcd/apiserver.key" \
+                get --print-value-only /registry/secrets/default/veiled >"$MK/veiled"
+        grep -aq '^k8s:enc:secretbox:v1:key1:' "$MK/veiled"
+        ! grep -aqE "correct-horse|password|$(printf correct-horse | base64)" "$MK/veiled" || false
+        kc delete secret veiled
+}
+
 @test "start again changes nothing" {
         local before=$(pids; md5sum "$FOLDER"/certs/*.* "$FOLDER"/certs/etcd/* "$FOLDER"/config.json "$KUBECONFIG"; h iptables-save | grep -v '^[#:]'; h ip -o addr)
         exits 0 mk start

@@ -40,6 +40,49 @@ static void test_splice(void **state)
         assert_null(stored_new(&fields, "a", "no json", 7, 1));
 }
 
+// What is absent has the text of its type's zero value; some fields are not called by where they are.
+static void test_selectable_fields(void **state)
+{
+        static const struct {
+                const char *group, *version, *resource, *json, *field, *text;
+        } cases[] = {
+                {"", "v1", "nodes", "{}", "spec.unschedulable", "false"},
+                {"", "v1", "nodes", "{\"spec\":{}}", "spec.unschedulable", "false"},
+                {"", "v1", "nodes", "{\"spec\":{\"unschedulable\":true}}", "spec.unschedulable", "true"},
+                {"", "v1", "pods", "{\"spec\":{}}", "spec.hostNetwork", "false"},
+                {"", "v1", "pods", "{\"spec\":{\"hostNetwork\":true}}", "spec.hostNetwork", "true"},
+                {"", "v1", "pods", "{\"spec\":{}}", "spec.nodeName", ""},
+                {"", "v1", "pods", "{\"status\":{\"podIPs\":[{\"ip\":\"10.0.0.1\"}]}}", "status.podIPs", ""},
+                {"", "v1", "pods", "{}", "status.phase", ""},
+                {"", "v1", "replicationcontrollers", "{}", "status.replicas", "0"},
+                {"apps", "v1", "replicasets", "{\"status\":{\"replicas\":3}}", "status.replicas", "3"},
+                {"apps", "v1", "replicasets", "{}", "status.replicas", "0"},
+                {"batch", "v1", "jobs", "{\"status\":{}}", "status.successful", "0"},
+                {"batch", "v1", "jobs", "{\"status\":{\"succeeded\":2}}", "status.successful", "2"},
+                {"", "v1", "namespaces", "{}", "status.phase", ""},
+                {"", "v1", "secrets", "{}", "type", ""},
+                {"", "v1", "services", "{}", "spec.clusterIP", ""},
+                {"certificates.k8s.io", "v1", "certificatesigningrequests", "{}", "spec.signerName", ""},
+                {"", "v1", "events", "{\"source\":{\"component\":\"a\"},\"reportingComponent\":\"b\"}", "source", "a"},
+                {"", "v1", "events", "{\"source\":{},\"reportingComponent\":\"b\"}", "source", "b"},
+                {"", "v1", "events", "{}", "source", ""},
+        };
+        (void)state;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                const struct cx_resource *resource =
+                        cx_schema_resource(cases[i].group, cases[i].version, cases[i].resource);
+                struct selectable selectable;
+                selectable_copy(&selectable, resource);
+                const char *rest = cases[i].json + 1;
+                CX_CLEANUP(cx_freep)
+                char *text = cx_sprintf("{\"metadata\":{}%s%s", *rest == '}' ? "" : ",", rest);
+                STORED *stored = stored_new(&selectable, "a", text, strlen(text), 1);
+                assert_true(resource_selects_field(resource, cases[i].field));
+                assert_string_equal(stored_field(&selectable, stored, cases[i].field), cases[i].text);
+                selectable_release(&selectable);
+        }
+}
+
 static void wake(void *context)
 {
         ++*(int *)context;
@@ -155,7 +198,8 @@ static void test_filling_beside_events(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_splice), cmocka_unit_test(test_selected_events),
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_splice), cmocka_unit_test(test_selectable_fields),
+                                           cmocka_unit_test(test_selected_events),
                                            cmocka_unit_test(test_falling_behind),
                                            cmocka_unit_test(test_filling_beside_events)};
         return cmocka_run_group_tests(tests, NULL, NULL);

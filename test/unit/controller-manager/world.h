@@ -5,6 +5,7 @@
 
 #include "controller-manager/core/manager.h"
 #include "libcommon/base/process.h"
+#include "libcommon/schema/engine.h"
 #include "test/unit/quoted_json.h"
 
 #include "test/unit/fake_api.h"
@@ -91,4 +92,28 @@ static CX_UNUSED size_t world_count(struct world *w, const char *prefix)
         }
         pthread_mutex_unlock(&w->api->lock);
         return count;
+}
+
+// What the server says that it serves: the kinds of the schema, and with `widgets` those of example.io.
+static CX_UNUSED void world_serve(struct world *w, bool widgets)
+{
+        size_t count;
+        const struct cx_resource *resources = cx_schema_resources(&count);
+        const struct cx_resource **items = cx_alloc_array(count, sizeof *items);
+        for (size_t i = 0; i < count; i++)
+                items[i] = &resources[i];
+        struct cx_resource_set all = {items, count};
+        json_t *core = cx_discovery_aggregated(&all, true), *groups = cx_discovery_aggregated(&all, false);
+        free(items);
+        if (widgets)
+                json_array_append_new(
+                        json_object_get(groups, "items"),
+                        quoted_json("{'metadata':{'name':'example.io'},'versions':[{'version':'v1','resources':[{"
+                                    "'resource':'widgets','scope':'Namespaced','responseKind':{'kind':'Widget'},'verbs'"
+                                    ":['get','list','watch','create','update','patch','delete','deletecollection']}]}]"
+                                    "}"));
+        pthread_mutex_lock(&w->api->lock);
+        cx_map_set(&w->api->objects, "/api", core);
+        cx_map_set(&w->api->objects, "/apis", groups);
+        pthread_mutex_unlock(&w->api->lock);
 }
