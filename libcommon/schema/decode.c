@@ -156,13 +156,16 @@ static int check_bytes(struct decoder *d, const struct cx_field *field, const js
         return bad(d, message);
 }
 
-// Replaces the quantity by its canonical text, which is what the object would carry after a round through upstream.
-static int check_quantity(struct decoder *d, json_t *value, json_t **ret_new)
+// Replaces the quantity by its canonical text, which is what the object would carry after a round through upstream. In
+// lists of resources what is less than a thousandth is rounded up.
+static int check_quantity(struct decoder *d, const struct cx_field *field, json_t *value, json_t **ret_new)
 {
         struct cx_quantity quantity;
         if (cx_quantity_from_json(value, &quantity) < 0)
                 return bad(d, "quantities must match the regular expression "
                               "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+        if (field->shape == CX_SHAPE_MAP && !(field->flags & CX_FIELD_EXACT))
+                cx_quantity_round_milli(&quantity);
         char text[CX_QUANTITY_TEXT];
         cx_quantity_format(&quantity, text);
         if (!cx_streq(json_string_value(value), text))
@@ -223,7 +226,7 @@ static int decode_value(struct decoder *d, const struct cx_field *field, json_t 
         case CX_OF_DURATION:
                 return check_duration(d, value);
         case CX_OF_QUANTITY:
-                return check_quantity(d, value, ret_new);
+                return check_quantity(d, field, value, ret_new);
         case CX_OF_INT_OR_STRING:
                 return check_int_or_string(d, value);
         case CX_OF_ANY:
