@@ -121,6 +121,111 @@ static void test_escalation(void **state CX_UNUSED)
         user_release(&user);
 }
 
+static void bind_cluster_role(const char *name, const char *user, const char *rules)
+{
+        CX_CLEANUP(cx_freep) char *role = cx_sprintf("{'metadata':{'name':'%s'},'rules':[%s]}", name, rules);
+        CX_CLEANUP(cx_freep)
+        char *binding = cx_sprintf("{'metadata':{'name':'%s'},'roleRef':{'apiGroup':'rbac.authorization.k8s.io','kind':"
+                                   "'ClusterRole','name':'%s'},'subjects':[{'kind':'User','name':'%s'}]}",
+                                   name, name, user);
+        json_decref(must_create(&fixture, "clusterroles", role));
+        json_decref(must_create(&fixture, "clusterrolebindings", binding));
+}
+
+#define RBAC_WRITES "{'verbs':['create','update','patch'],'apiGroups':['rbac.authorization.k8s.io'],'resources':['*']}"
+#define EVERYTHING "{'verbs':['*'],'apiGroups':['*'],'resources':['*']},{'verbs':['*'],'nonResourceURLs':['*']}"
+
+// What a writer of roles, who may read pods and scale everything, can and cannot make of a new role.
+static void test_escalation_rules(void **state CX_UNUSED)
+{
+        bind_cluster_role("writer", "writer",
+                          RBAC_WRITES ",{'verbs':['get'],'apiGroups':[''],'resources':['pods','pods/log']},"
+                                      "{'verbs':['update'],'apiGroups':['*'],'resources':['*/scale']},"
+                                      "{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],'resourceNames':['a',"
+                                      "'b']},{'verbs':['get'],'nonResourceURLs':['/logs/*']}");
+        bind_cluster_role("writer-of-all", "root", EVERYTHING);
+        struct user writer = user_of("writer", NULL), root = user_of("root", NULL);
+        static const struct {
+                const char *role; // behind its metadata
+                bool allowed;
+        } cases[] = {
+                {"'rules':[]", true},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['pods','pods/log']}]", true},
+                {"'rules':[{'verbs':['get','list'],'apiGroups':[''],'resources':['pods']}]", false},
+                {"'rules':[{'verbs':['*'],'apiGroups':[''],'resources':['pods']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':['*'],'resources':['pods']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['*']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['pods/exec']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['*/log']}]", false},
+                {"'rules':[{'verbs':['update'],'apiGroups':['apps'],'resources':['deployments/scale']}]", true},
+                {"'rules':[{'verbs':['update'],'apiGroups':['*'],'resources':['*/scale']}]", true},
+                {"'rules':[{'verbs':['update'],'apiGroups':['apps'],'resources':['deployments']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],'resourceNames':['a']}]", true},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],'resourceNames':['a','c']}]",
+                 false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['secrets']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],'resourceNames':[]}]", false},
+                {"'rules':[{'verbs':['get'],'nonResourceURLs':['/logs/x','/logs/*']}]", true},
+                {"'rules':[{'verbs':['get'],'nonResourceURLs':['/logs']}]", false},
+                {"'rules':[{'verbs':['get'],'nonResourceURLs':['*']}]", false},
+                {"'aggregationRule':{'clusterRoleSelectors':[{}]}", false},
+                {"'aggregationRule':{'clusterRoleSelectors':[{'matchLabels':{'a':'b'}}]}", false},
+                {"'aggregationRule':{'clusterRoleSelectors':[]}", true},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct scope scope = scope_of(&fixture, "clusterroles", "");
+                CX_CLEANUP(cx_freep)
+                char *text = cx_sprintf("{'metadata':{'generateName':'made-'},%s}", cases[i].role);
+                scope.user = &writer;
+                if ((create(&scope, text, NULL, NULL) == 0) != cases[i].allowed)
+                        fail_msg("%s", cases[i].role);
+                scope.user = &root;
+                assert_int_equal(create(&scope, text, NULL, NULL), 0);
+        }
+        user_release(&writer);
+        user_release(&root);
+}
+
+// A role that is there already must not become more, nor be gathered into others, by who could not have made it.
+static void test_escalation_by_change(void **state CX_UNUSED)
+{
+        bind_cluster_role("changer", "changer", RBAC_WRITES);
+        bind_cluster_role("escalator", "escalator",
+                          RBAC_WRITES ",{'verbs':['escalate'],'apiGroups':['*'],'resources':['clusterroles'],"
+                                      "'resourceNames':['strong']}");
+        json_decref(must_create(&fixture, "clusterroles", "{'metadata':{'name':'empty'},'rules':[]}"));
+        json_decref(must_create(&fixture, "clusterroles", "{'metadata':{'name':'strong'},'rules':[" EVERYTHING "]}"));
+        json_decref(
+                must_create(&fixture, "clusterroles",
+                            "{'metadata':{'name':'gathers'},'aggregationRule':{'clusterRoleSelectors':[{'matchLabels'"
+                            ":{'x':'y'}}]}}"));
+        struct user changer = user_of("changer", NULL), escalator = user_of("escalator", NULL);
+        static const struct {
+                const char *role, *patch;
+                bool changer, escalator;
+        } cases[] = {
+                {"empty", "{'aggregationRule':{'clusterRoleSelectors':[{}]}}", false, false},
+                {"empty", "{'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['pods']}]}", false, false},
+                {"empty", "{'metadata':{'labels':{'a':'b'}}}", true, true},
+                {"strong", "{'metadata':{'labels':{'rbac.authorization.k8s.io/aggregate-to-view':'true'}}}", false,
+                 true},
+                {"strong", "{'metadata':{'finalizers':['example.com/x']}}", true, true},
+                {"gathers", "{'aggregationRule':null}", false, false},
+                {"gathers", "{'metadata':{'annotations':{'a':'b'}}}", false, false},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct scope scope = scope_of(&fixture, "clusterroles", cases[i].role);
+                scope.user = &changer;
+                if ((patch(&scope, PATCH_MERGE, cases[i].patch, NULL, NULL) == 0) != cases[i].changer)
+                        fail_msg("changer: %s", cases[i].patch);
+                scope.user = &escalator;
+                if ((patch(&scope, PATCH_MERGE, cases[i].patch, NULL, NULL) == 0) != cases[i].escalator)
+                        fail_msg("escalator: %s", cases[i].patch);
+        }
+        user_release(&changer);
+        user_release(&escalator);
+}
+
 static void test_nodes(void **state CX_UNUSED)
 {
         json_decref(must_create(&fixture, "serviceaccounts", "{'metadata':{'name':'default'}}"));
@@ -247,7 +352,11 @@ static void test_creating_by_update(void **state CX_UNUSED)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_roles), cmocka_unit_test(test_escalation),
-                                           cmocka_unit_test(test_nodes), cmocka_unit_test(test_creating_by_update)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_roles),
+                                           cmocka_unit_test(test_escalation),
+                                           cmocka_unit_test(test_escalation_rules),
+                                           cmocka_unit_test(test_escalation_by_change),
+                                           cmocka_unit_test(test_nodes),
+                                           cmocka_unit_test(test_creating_by_update)};
         return cmocka_run_group_tests(tests, start, end);
 }
