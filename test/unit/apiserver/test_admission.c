@@ -79,9 +79,13 @@ static int start(void **state CX_UNUSED)
         json_decref(must_create(&fixture, "serviceaccounts",
                                 "{'metadata':{'name':'default'},'imagePullSecrets':[{'name':'pull'}]}"));
         json_decref(must_create(&fixture, "priorityclasses", "{'metadata':{'name':'high'},'value':1000}"));
-        json_decref(must_create(&fixture, "pods",
-                                "{'metadata':{'name':'on-a'},'spec':{'nodeName':'a','containers':[{'name':'c','image':"
-                                "'i'}]}}"));
+        json_decref(
+                must_create(&fixture, "pods",
+                            "{'metadata':{'name':'on-a'},'spec':{'nodeName':'a','volumes':[{'name':'t','projected':{"
+                            "'sources':[{'serviceAccountToken':{'path':'v','audience':'vault'}}]}},{'name':'d',"
+                            "'csi':{'driver':'d.example.com'}}],'containers':[{'name':'c','image':'i'}]}}"));
+        json_decref(must_create(&fixture, "csidrivers",
+                                "{'metadata':{'name':'d.example.com'},'spec':{'tokenRequests':[{'audience':'csi'}]}}"));
         json_decref(must_create(&fixture, "pods",
                                 "{'metadata':{'name':'on-b'},'spec':{'nodeName':'b','containers':[{'name':'c','image':"
                                 "'i'}]}}"));
@@ -155,6 +159,36 @@ static void test_namespaces(void **state CX_UNUSED)
 
 // --- NodeRestriction ---
 
+#define M "{'kubernetes.io/config.mirror':'x'}"
+#define OWNER "{'apiVersion':'v1','kind':'Node','name':'a','uid':'?','controller':true}"
+#define MIRROR(spec, volume, allowed)                                                                                  \
+        {                                                                                                              \
+                "pods", "", ADMIT_CREATE,                                                                              \
+                        "{'metadata':{'annotations':" M ",'ownerReferences':[" OWNER "]},'spec':{'nodeName':'a'" spec  \
+                        ",'volumes':[{'name':'v'},{" volume "}]}}",                                                    \
+                        NULL, allowed                                                                                  \
+        }
+#define LABEL(key, allowed)                                                                                            \
+        {                                                                                                              \
+                "nodes", "a", ADMIT_UPDATE, "{'metadata':{'labels':{'" key "':'x'}}}", "{}", allowed                   \
+        }
+#define TOKEN(ref, audiences, allowed)                                                                                 \
+        {                                                                                                              \
+                "serviceaccounts/token", "default", ADMIT_CREATE,                                                      \
+                        "{'spec':{'boundObjectRef':{" ref "},'audiences':[" audiences "]}}", NULL, allowed             \
+        }
+
+// "?" stands for the uid of the object that is named beside it.
+static void fill_uid(json_t *ref)
+{
+        if (!cx_streq(cx_json_string(ref, "uid"), "?"))
+                return;
+        bool node = cx_streq(cx_json_string(ref, "kind"), "Node");
+        struct scope scope = scope_of(&fixture, node ? "nodes" : "pods", cx_json_string(ref, "name"));
+        json_auto_t *object = scope_find_json(&scope);
+        json_object_set(ref, "uid", cx_json_get(object, "metadata.uid"));
+}
+
 static void test_kubelets(void **state CX_UNUSED)
 {
         static const struct {
@@ -167,17 +201,78 @@ static void test_kubelets(void **state CX_UNUSED)
                 {"nodes", "b", ADMIT_UPDATE, "{}", "{}", false},
                 {"nodes/status", "b", ADMIT_UPDATE, "{}", "{}", false},
                 {"nodes/proxy", "b", ADMIT_CONNECT, "{}", NULL, false},
+                {"nodes", "a", ADMIT_DELETE, NULL, "{}", false},
+                {"nodes", "b", ADMIT_DELETE, NULL, "{}", false},
                 {"nodes", "", ADMIT_CREATE, "{'metadata':{'name':'a'}}", NULL, true},
+                {"nodes", "", ADMIT_CREATE, "{'metadata':{'name':'b'}}", NULL, false},
+                {"nodes", "", ADMIT_CREATE, "{'metadata':{'name':'a'},'spec':{'taints':[{'key':'k'}]}}", NULL, true},
+                {"nodes", "", ADMIT_CREATE, "{'metadata':{'name':'a','labels':{'node-role.kubernetes.io/x':''}}}", NULL,
+                 false},
+                {"nodes", "", ADMIT_CREATE, "{'metadata':{'name':'a','ownerReferences':[{'kind':'Node'}]}}", NULL,
+                 false},
+                {"nodes", "a", ADMIT_UPDATE, "{'metadata':{'ownerReferences':[{'kind':'Node'}]}}", "{}", false},
+                {"nodes/status", "a", ADMIT_UPDATE, "{'metadata':{'ownerReferences':[{'kind':'Node'}]}}", "{}", false},
                 {"nodes", "a", ADMIT_UPDATE, "{'spec':{'taints':[{'key':'k'}]}}", "{}", false},
-                {"nodes", "a", ADMIT_UPDATE, "{'metadata':{'labels':{'kubernetes.io/hostname':'h'}}}", "{}", true},
-                {"nodes", "a", ADMIT_UPDATE, "{'metadata':{'labels':{'node-role.kubernetes.io/master':''}}}", "{}",
+                {"nodes/status", "a", ADMIT_UPDATE, "{'spec':{'taints':[{'key':'k'}]}}", "{}", false},
+                {"nodes", "a", ADMIT_UPDATE, "{'spec':{'taints':[]}}", "{}", true},
+                {"nodes", "a", ADMIT_UPDATE, "{}", "{'spec':{'taints':[{'key':'k'}]}}", false},
+                LABEL("foo", true),
+                LABEL("example.com/foo", true),
+                LABEL("kubernetes.io/hostname", true),
+                LABEL("topology.kubernetes.io/zone", true),
+                LABEL("topology.kubernetes.io/rack", false),
+                LABEL("node.kubernetes.io/x", true),
+                LABEL("sub.node.kubernetes.io/x", true),
+                LABEL("kubelet.kubernetes.io/x", true),
+                LABEL("xnode.kubernetes.io/x", false),
+                LABEL("xkubelet.kubernetes.io/x", false),
+                LABEL("xkubernetes.io/x", true),
+                LABEL("xk8s.io/x", true),
+                LABEL("kubernetes.io/x", false),
+                LABEL("k8s.io/x", false),
+                LABEL("a.k8s.io/x", false),
+                LABEL("node-role.kubernetes.io/master", false),
+                LABEL("node-restriction.kubernetes.io/x", false),
+                LABEL("a.node-restriction.kubernetes.io/x", false),
+                {"nodes", "a", ADMIT_UPDATE, "{}", "{'metadata':{'labels':{'node-restriction.kubernetes.io/x':''}}}",
+                 false}, // taking one away is a change, too
+                MIRROR("", "", true),
+                {"pods", "", ADMIT_CREATE, "{'metadata':{'annotations':" M "},'spec':{'nodeName':'a'}}", NULL, false},
+                {"pods", "", ADMIT_CREATE,
+                 "{'metadata':{'annotations':" M ",'ownerReferences':[" OWNER "]},'spec':{'nodeName':'b'}}", NULL,
                  false},
                 {"pods", "", ADMIT_CREATE,
-                 "{'metadata':{'annotations':{'kubernetes.io/config.mirror':'x'}},'spec':{'nodeName':'a'}}", NULL,
-                 true},
+                 "{'metadata':{'annotations':" M ",'ownerReferences':[" OWNER "," OWNER "]},'spec':{'nodeName':'a'}}",
+                 NULL, false},
                 {"pods", "", ADMIT_CREATE,
-                 "{'metadata':{'annotations':{'kubernetes.io/config.mirror':'x'}},'spec':{'nodeName':'b'}}", NULL,
-                 false},
+                 "{'metadata':{'annotations':" M ",'ownerReferences':[{'apiVersion':'v1','kind':'Node','name':'a','uid'"
+                 ":'other','controller':true}]},'spec':{'nodeName':'a'}}",
+                 NULL, false},
+                {"pods", "", ADMIT_CREATE,
+                 "{'metadata':{'annotations':" M ",'ownerReferences':[{'apiVersion':'v1','kind':'Node','name':'a','uid'"
+                 ":'?','controller':true,'blockOwnerDeletion':true}]},'spec':{'nodeName':'a'}}",
+                 NULL, false},
+                MIRROR(",'serviceAccountName':'default'", "", false),
+                MIRROR(",'imagePullSecrets':[{'name':'s'}]", "", false),
+                MIRROR(",'resourceClaims':[{'name':'r','resourceClaimTemplateName':'t'}]", "", false),
+                MIRROR(",'containers':[{'env':[{'name':'E','value':'v'}]}]", "", true),
+                MIRROR(",'containers':[{'env':[{'name':'E','valueFrom':{'secretKeyRef':{'name':'s'}}}]}]", "", false),
+                MIRROR(",'initContainers':[{'env':[{'name':'E','valueFrom':{'configMapKeyRef':{'name':'s'}}}]}]", "",
+                       false),
+                MIRROR(",'containers':[{'envFrom':[{'secretRef':{'name':'s'}}]}]", "", false),
+                MIRROR("", "'hostPath':{'path':'/'}", true),
+                MIRROR("", "'secret':{'secretName':'s'}", false),
+                MIRROR("", "'configMap':{'name':'s'}", false),
+                MIRROR("", "'persistentVolumeClaim':{'claimName':'s'}", false),
+                MIRROR("", "'ephemeral':{'volumeClaimTemplate':{}}", false),
+                MIRROR("", "'csi':{'driver':'d','nodePublishSecretRef':{'name':'s'}}", false),
+                MIRROR("", "'azureFile':{'secretName':'s'}", false),
+                MIRROR("", "'flexVolume':{'secretRef':{'name':'s'}}", false),
+                MIRROR("", "'projected':{'sources':[{'downwardAPI':{}}]}", true),
+                MIRROR("", "'projected':{'sources':[{'downwardAPI':{}},{'secret':{'name':'s'}}]}", false),
+                MIRROR("", "'projected':{'sources':[{'configMap':{'name':'s'}}]}", false),
+                MIRROR("", "'projected':{'sources':[{'serviceAccountToken':{'path':'t'}}]}", false),
+                MIRROR("", "'projected':{'sources':[{'clusterTrustBundle':{'path':'t'}}]}", false),
                 {"pods", "", ADMIT_CREATE, "{'spec':{'nodeName':'a'}}", NULL, false},
                 {"pods", "on-a", ADMIT_UPDATE, "{'spec':{'nodeName':'a'}}", "{'spec':{'nodeName':'a'}}", false},
                 {"pods", "on-a", ADMIT_DELETE, NULL, "{'spec':{'nodeName':'a'}}", true},
@@ -185,6 +280,10 @@ static void test_kubelets(void **state CX_UNUSED)
                 {"pods/status", "on-a", ADMIT_UPDATE, "{}", "{'spec':{'nodeName':'a'}}", true},
                 {"pods/status", "on-a", ADMIT_UPDATE, "{'metadata':{'labels':{'x':'y'}}}", "{'spec':{'nodeName':'a'}}",
                  false},
+                {"pods/status", "on-a", ADMIT_UPDATE, "{'metadata':{'ownerReferences':[{'kind':'Node'}]}}",
+                 "{'spec':{'nodeName':'a'}}", false},
+                {"pods/status", "on-a", ADMIT_UPDATE, "{'status':{'resourceClaimStatuses':[{'name':'r'}]}}",
+                 "{'spec':{'nodeName':'a'}}", false},
                 {"pods/status", "on-b", ADMIT_UPDATE, "{}", "{'spec':{'nodeName':'b'}}", false},
                 {"pods/eviction", "on-a", ADMIT_CREATE, "{}", NULL, true},
                 {"pods/eviction", "on-b", ADMIT_CREATE, "{}", NULL, false},
@@ -195,14 +294,35 @@ static void test_kubelets(void **state CX_UNUSED)
                 {"pods/portforward", "on-a", ADMIT_CONNECT, "{}", NULL, false},
                 {"pods/proxy", "on-a", ADMIT_CONNECT, "{}", NULL, false},
                 {"serviceaccounts/token", "default", ADMIT_CREATE, "{}", NULL, false},
-                {"serviceaccounts/token", "default", ADMIT_CREATE,
-                 "{'spec':{'boundObjectRef':{'kind':'Pod','name':'on-a','uid':'u'}}}", NULL, true},
-                {"serviceaccounts/token", "default", ADMIT_CREATE,
-                 "{'spec':{'boundObjectRef':{'kind':'Pod','name':'on-a'}}}", NULL, false},
-                {"serviceaccounts/token", "default", ADMIT_CREATE,
-                 "{'spec':{'boundObjectRef':{'kind':'Pod','name':'on-b','uid':'u'}}}", NULL, false},
-                {"leases", "a", ADMIT_UPDATE, "{}", "{}", true},
-                {"leases", "b", ADMIT_UPDATE, "{}", "{}", false},
+                TOKEN("'apiVersion':'v1','kind':'Pod','name':'on-a','uid':'?'", "", true),
+                TOKEN("'apiVersion':'v1','kind':'Pod','name':'on-a','uid':'other'", "", false),
+                TOKEN("'apiVersion':'v1','kind':'Pod','name':'on-a'", "", false),
+                TOKEN("'apiVersion':'v1','kind':'Pod','name':'nowhere','uid':'u'", "", false),
+                TOKEN("'apiVersion':'v1','kind':'Node','name':'a','uid':'u'", "", false),
+                TOKEN("'apiVersion':'v1','kind':'Pod','name':'on-b','uid':'?'", "", false),
+                TOKEN("'apiVersion':'v1','kind':'Pod','name':'on-a','uid':'?'", "'vault'", true),
+                TOKEN("'apiVersion':'v1','kind':'Pod','name':'on-a','uid':'?'", "'csi'", true),
+                TOKEN("'apiVersion':'v1','kind':'Pod','name':'on-a','uid':'?'", "'other'", false),
+                TOKEN("'apiVersion':'v1','kind':'Pod','name':'on-a','uid':'?'", "'vault','csi'", false),
+                {"leases", "a", ADMIT_UPDATE, "{}", "{}", false}, // in another namespace than kube-node-lease
+                {"csinodes", "a", ADMIT_UPDATE, "{}", "{}", true},
+                {"csinodes", "b", ADMIT_UPDATE, "{}", "{}", false},
+                {"csinodes", "", ADMIT_CREATE, "{'metadata':{'name':'b'}}", NULL, false},
+                {"csinodes", "b", ADMIT_DELETE, NULL, "{}", false},
+                {"resourceslices", "", ADMIT_CREATE, "{'spec':{'nodeName':'a'}}", NULL, true},
+                {"resourceslices", "", ADMIT_CREATE, "{'spec':{'nodeName':'b'}}", NULL, false},
+                {"resourceslices", "x", ADMIT_DELETE, NULL, "{'spec':{'nodeName':'b'}}", false},
+                {"persistentvolumeclaims", "x", ADMIT_UPDATE, "{}", "{}", false},
+                {"persistentvolumeclaims/status", "x", ADMIT_UPDATE, "{'status':{'capacity':{'storage':'2Gi'}}}",
+                 "{'status':{}}", true},
+                {"persistentvolumeclaims/status", "x", ADMIT_UPDATE, "{'status':{'phase':'Lost'}}", "{}", false},
+                {"persistentvolumeclaims/status", "x", ADMIT_UPDATE, "{'metadata':{'finalizers':['x']}}", "{}", false},
+                {"certificatesigningrequests", "", ADMIT_CREATE,
+                 "{'spec':{'signerName':'kubernetes.io/kubelet-serving',"
+                 "'request':'eA=='}}",
+                 NULL, false},
+                {"certificatesigningrequests", "", ADMIT_CREATE,
+                 "{'spec':{'signerName':'example.com/x','request':'x'}}", NULL, true},
                 {"configmaps", "x", ADMIT_UPDATE, "{}", "{}", true},
         };
         struct user kubelet = {.name = cx_strdup("system:node:a")};
@@ -211,6 +331,8 @@ static void test_kubelets(void **state CX_UNUSED)
                 struct scope scope = scope_of(&fixture, cases[i].what, cases[i].name);
                 json_auto_t *object = cases[i].object ? parse(cases[i].object) : NULL;
                 json_auto_t *old = cases[i].old ? parse(cases[i].old) : NULL;
+                fill_uid(json_array_get(cx_json_get(object, "metadata.ownerReferences"), 0));
+                fill_uid(cx_json_get(object, "spec.boundObjectRef"));
                 CX_ERROR err = CX_ERROR_INIT;
                 struct admission_request request = {
                         .scope = &scope, .operation = cases[i].operation, .object = object, .old = old};
@@ -219,19 +341,40 @@ static void test_kubelets(void **state CX_UNUSED)
                 if ((r == 0) != cases[i].allowed)
                         fail_msg("%s %s, case %zu: %s", cases[i].what, cases[i].name, i, cx_error_text(&err));
                 if (r < 0)
-                        assert_true(cx_error_is(&err, CX_REASON_FORBIDDEN));
+                        assert_true(cx_error_is(&err, CX_REASON_FORBIDDEN) || cx_error_is(&err, CX_REASON_NOT_FOUND));
                 scope.user = &fixture.user; // others are not restricted
                 assert_int_equal(admit_validating(&request, NULL), 0);
         }
         user_release(&kubelet);
 }
 
+// Through the whole pipeline: defaults, and what a mutating plugin adds, are nothing that the node has changed.
+static void test_own_labels(void **state CX_UNUSED)
+{
+        struct user kubelet = {.name = cx_strdup("system:node:a")};
+        cx_strings_add(&kubelet.groups, "system:nodes");
+        struct scope node = scope_of(&fixture, "nodes", "a"), of_status = scope_of(&fixture, "nodes/status", "a");
+        struct scope lease = scope_of(&fixture, "leases", "");
+        node.user = of_status.user = lease.user = &kubelet;
+        lease.namespace = "kube-node-lease";
+        CX_ERROR err = CX_ERROR_INIT;
+        if (patch(&node, PATCH_MERGE, "{'metadata':{'labels':{'foo':'bar'}}}", NULL, &err) < 0)
+                fail_msg("%s", cx_error_text(&err));
+        if (patch(&of_status, PATCH_STRATEGIC, "{'status':{'conditions':[{'type':'Ready','status':'True'}]}}", NULL,
+                  &err) < 0)
+                fail_msg("%s", cx_error_text(&err));
+        assert_true(patch(&node, PATCH_MERGE, "{'metadata':{'labels':{'k8s.io/foo':'bar'}}}", NULL, NULL) < 0);
+        assert_int_equal(create(&lease, "{'metadata':{'name':'a'}}", NULL, NULL), 0);
+        assert_true(create(&lease, "{'metadata':{'name':'b'}}", NULL, NULL) < 0);
+        user_release(&kubelet);
+}
+
 int main(void)
 {
         const struct CMUnitTest chain[] = {cmocka_unit_test(test_chain)};
-        const struct CMUnitTest plugins[] = {cmocka_unit_test(test_pods_are_completed),
-                                             cmocka_unit_test(test_plugins_may_run_twice),
-                                             cmocka_unit_test(test_namespaces), cmocka_unit_test(test_kubelets)};
+        const struct CMUnitTest plugins[] = {
+                cmocka_unit_test(test_pods_are_completed), cmocka_unit_test(test_plugins_may_run_twice),
+                cmocka_unit_test(test_namespaces), cmocka_unit_test(test_kubelets), cmocka_unit_test(test_own_labels)};
         int failed = cmocka_run_group_tests(chain, NULL, NULL);
         return failed + cmocka_run_group_tests(plugins, start, end);
 }
