@@ -4,9 +4,7 @@
 #include "apiserver/admission/node_restriction.h"
 
 #include "apiserver/request/object.h"
-#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
-#include "libcommon/net/pki.h"
 
 int node_refuse(const struct admission_request *request, const char *node, const char *what, struct cx_error *err)
 {
@@ -133,13 +131,11 @@ static int check_slice(const struct admission_request *request, const char *node
 static int check_certificate(const struct admission_request *request, const char *node, struct cx_error *err)
 {
         const char *signer = cx_json_string_or(request->object, "spec.signerName", "");
-        const char *encoded = cx_json_string_or(request->object, "spec.request", "");
         if (strcmp(signer, "kubernetes.io/kubelet-serving") != 0 &&
             strcmp(signer, "kubernetes.io/kube-apiserver-client-kubelet") != 0)
                 return 0;
-        CX_BUF pem = CX_BUF_INIT_MAX(1 << 20);
         CX_CLEANUP(cx_csr_info_release) struct cx_csr_info info = {0};
-        if (cx_base64_decode(encoded, strlen(encoded), &pem) < 0 || cx_pki_parse_csr(pem.data, &info, NULL) < 0)
+        if (admission_read_csr(request->object, &info) < 0)
                 return node_refuse(request, node, "sent a request for a certificate that cannot be read", err);
         CX_CLEANUP(cx_freep) char *own = cx_sprintf("system:node:%s", node);
         return cx_streq(info.common_name, own)

@@ -2,6 +2,8 @@
 // Admission: what a plugin wants, how often it is asked, and what the server's own plugins do and refuse, on objects and
 // on every subresource.
 #include "apiserver/admission/plugin.h"
+#include "libcommon/format/base64.h"
+#include "libcommon/net/pki.h"
 #include "test/unit/apiserver/fixture.h"
 
 static struct fixture fixture;
@@ -369,12 +371,91 @@ static void test_own_labels(void **state CX_UNUSED)
         user_release(&kubelet);
 }
 
+// --- certificates ---
+
+static char *request_of(const char *name, const char *organization)
+{
+        CX_CLEANUP(cx_freep) char *key = NULL, *csr = NULL;
+        CX_STRINGS organizations = CX_STRINGS_INIT;
+        cx_strings_add(&organizations, organization);
+        struct cx_certificate_spec spec = {.common_name = name, .organizations = &organizations};
+        assert_int_equal(cx_pki_new_key(&key, NULL), 0);
+        assert_int_equal(cx_pki_new_csr(&spec, key, &csr, NULL), 0);
+        CX_BUF text = CX_BUF_INIT;
+        cx_base64_encode(csr, strlen(csr), &text);
+        return cx_buf_detach(&text);
+}
+
+static int ask(const struct user *user, const char *name, const char *signer, const char *encoded)
+{
+        struct scope scope = scope_of(&fixture, "certificatesigningrequests", "");
+        CX_CLEANUP(cx_freep)
+        char *text = cx_sprintf("{'metadata':{'name':'%s'},'spec':{'signerName':'%s','request':'%s','usages':['digital "
+                                "signature','client auth']}}",
+                                name, signer, encoded);
+        scope.user = user;
+        return create(&scope, text, NULL, NULL);
+}
+
+static void test_certificates(void **state CX_UNUSED)
+{
+        CX_CLEANUP(cx_freep)
+        char *plain = request_of("jane", "people"),
+             *masters = request_of("jane", "system:masters");
+        CX_CLEANUP(cx_freep) char *of_a = request_of("system:node:a", "system:nodes");
+        CX_CLEANUP(cx_freep) char *of_b = request_of("system:node:b", "system:nodes");
+        struct user kubelet = {.name = cx_strdup("system:node:a")}, approver = {.name = cx_strdup("approver")};
+        cx_strings_add(&kubelet.groups, "system:nodes");
+        json_decref(must_create(&fixture, "clusterroles",
+                                "{'metadata':{'name':'approver'},'rules':[{'verbs':['approve'],'apiGroups':["
+                                "'certificates.k8s.io'],'resources':['signers'],'resourceNames':['example.com/*']},{"
+                                "'verbs':['sign'],'apiGroups':['certificates.k8s.io'],'resources':['signers'],"
+                                "'resourceNames':['example.com/b']}]}"));
+        json_decref(must_create(&fixture, "clusterrolebindings",
+                                "{'metadata':{'name':'approver'},'roleRef':{'apiGroup':'rbac.authorization.k8s.io',"
+                                "'kind':'ClusterRole','name':'approver'},'subjects':[{'kind':'User','name':'approver'}"
+                                "]}"));
+        const struct user *admin = &fixture.user;
+        assert_int_equal(ask(admin, "client", "kubernetes.io/kube-apiserver-client", plain), 0);
+        assert_true(ask(admin, "masters", "kubernetes.io/kube-apiserver-client", masters) < 0);
+        assert_int_equal(ask(admin, "a", "example.com/a", masters),
+                         0); // what that signer makes of it is its own affair
+        assert_int_equal(ask(admin, "b", "example.com/b", plain), 0);
+        assert_int_equal(ask(&kubelet, "own", "kubernetes.io/kubelet-serving", of_a), 0);
+        assert_true(ask(&kubelet, "others", "kubernetes.io/kubelet-serving", of_b) < 0);
+        static const struct {
+                const char *what, *name, *patch;
+                bool allowed;
+        } cases[] = {
+#define APPROVE "{'status':{'conditions':[{'type':'Approved','status':'True'}]}}"
+#define FAIL "{'status':{'conditions':[{'type':'Failed','status':'True'}]}}"
+#define SIGN "{'status':{'certificate':'eA=='}}"
+                {"certificatesigningrequests/approval", "client", APPROVE, false},
+                {"certificatesigningrequests/approval", "own", APPROVE, false},
+                {"certificatesigningrequests/status", "a", "{'status':{}}", true}, // which says nothing
+                {"certificatesigningrequests/status", "a", SIGN, false},
+                {"certificatesigningrequests/status", "a", FAIL, false},
+                {"certificatesigningrequests/approval", "a", APPROVE, true},
+                {"certificatesigningrequests/status", "b", SIGN, true},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct scope scope = scope_of(&fixture, cases[i].what, cases[i].name);
+                CX_ERROR err = CX_ERROR_INIT;
+                scope.user = &approver;
+                if ((patch(&scope, PATCH_MERGE, cases[i].patch, NULL, &err) == 0) != cases[i].allowed)
+                        fail_msg("%s %s: %s", cases[i].what, cases[i].name, cx_error_text(&err));
+        }
+        user_release(&kubelet);
+        user_release(&approver);
+}
+
 int main(void)
 {
         const struct CMUnitTest chain[] = {cmocka_unit_test(test_chain)};
         const struct CMUnitTest plugins[] = {
                 cmocka_unit_test(test_pods_are_completed), cmocka_unit_test(test_plugins_may_run_twice),
-                cmocka_unit_test(test_namespaces), cmocka_unit_test(test_kubelets), cmocka_unit_test(test_own_labels)};
+                cmocka_unit_test(test_namespaces),         cmocka_unit_test(test_kubelets),
+                cmocka_unit_test(test_own_labels),         cmocka_unit_test(test_certificates)};
         int failed = cmocka_run_group_tests(chain, NULL, NULL);
         return failed + cmocka_run_group_tests(plugins, start, end);
 }
