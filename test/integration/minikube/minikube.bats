@@ -225,9 +225,8 @@ knock() { # CERTIFICATE ADDRESS:PORT/PATH
 		metadata: {name: eve}
 		spec: {signerName: kubernetes.io/kube-apiserver-client, usages: [client auth], request: $(base64 -w0 "$MK/eve.csr")}
 		END
-        kc certificate approve eve 2>/dev/null || kc get csr eve -o json |
-                jq '.status.conditions = [{type: "Approved", status: "True", reason: "test", message: "test"}]' |
-                kc replace --raw /apis/certificates.k8s.io/v1/certificatesigningrequests/eve/approval -f - >/dev/null
+        kc patch csr eve --subresource=approval --type=merge \
+                -p '{"status":{"conditions":[{"type":"Approved","status":"True","reason":"test","message":"test"}]}}'
         signed() { [ -n "$(kc get csr eve -o 'jsonpath={.status.certificate}')" ]; }
         wait_for signed
         kc get csr eve -o 'jsonpath={.status.certificate}' | base64 -d >"$FOLDER/certs/asked.crt"
