@@ -162,7 +162,8 @@ static void check_resources(struct cx_validator *v, const json_t *resources)
                                 cx_invalid_text(v, field, name, "must be a standard resource type or fully qualified");
                                 cx_invalid_text(v, field, name, "must be a standard resource for containers");
                         }
-                        if (strchr(name, '/') && !cx_has_prefix(name, "kubernetes.io/") && quantity.nano % 1000000000)
+                        if (strchr(name, '/') && !cx_has_prefix(name, "kubernetes.io/") &&
+                            !cx_quantity_is_whole(&quantity))
                                 cx_invalid(v, field, value, "must be an integer");
                         if (quantity.nano < 0)
                                 cx_invalid(v, field, value, "must be greater than or equal to 0");

@@ -195,6 +195,27 @@ static const struct validate_case bounds[] = {
         ",'volumeClaimTemplates':[{'metadata':{'name':'data'},'spec':{'accessModes':['ReadWriteOnce'],'resources':"    \
         "{'requests':{'storage':'1Gi'}}}}]"
 
+// Resources that come in whole units.
+static const struct validate_case amounts[] = {
+        {"", "Pod", POD(CONTAINER(",'resources':{'limits':{'cpu':'1500u','memory':'0.5','example.com/gpu':'2'}}")),
+         NULL},
+        {"", "Pod", POD(CONTAINER(",'resources':{'limits':{'example.com/gpu':'1500m'}}")),
+         "Pod \"p\" is invalid: [spec.containers[0].resources.limits[example.com/gpu]: Invalid value: \"1500m\": must "
+         "be "
+         "an integer, spec.containers[0].resources.requests[example.com/gpu]: Invalid value: \"1500m\": must be an "
+         "integer]"},
+        {"", "ResourceQuota",
+         "{'metadata':{'name':'q'},'spec':{'hard':{'pods':'10','cpu':'1500m','count/jobs.batch':'3',"
+         "'requests.nvidia.com/gpu':'4'}}}",
+         NULL},
+        {"", "ResourceQuota", "{'metadata':{'name':'q'},'spec':{'hard':{'pods':'1500m'}}}",
+         "ResourceQuota \"q\" is invalid: spec.hard[pods]: Invalid value: \"1500m\": must be an integer"},
+        {"", "ResourceQuota", "{'metadata':{'name':'q'},'spec':{'hard':{'count/jobs.batch':'500u'}}}",
+         "ResourceQuota \"q\" is invalid: spec.hard[count/jobs.batch]: Invalid value: \"1m\": must be an integer"},
+        {"", "ResourceQuota", "{'metadata':{'name':'q'},'spec':{'hard':{'cpu':'-1'}}}",
+         "ResourceQuota \"q\" is invalid: spec.hard[cpu]: Invalid value: \"-1\": must be greater than or equal to 0"},
+};
+
 // What an owner adds to its pods, and what it cannot have in them.
 static const struct validate_case templates[] = {
         {"apps", "StatefulSet", TEMPLATE(CLAIMS, CONTAINER(",'volumeMounts':[{'name':'data','mountPath':'/x'}]")),
@@ -244,6 +265,7 @@ static void test_messages(void **state)
         (void)state;
         check_messages(cases, CX_ARRAY_SIZE(cases));
         check_messages(bounds, CX_ARRAY_SIZE(bounds));
+        check_messages(amounts, CX_ARRAY_SIZE(amounts));
         check_messages(templates, CX_ARRAY_SIZE(templates));
 }
 
