@@ -201,6 +201,14 @@ static void test_deployment(void **state)
         FAKE_WAIT(world_count(w, "/api/v1/namespaces/a/endpoints/web") == 0);
 }
 
+static bool has_part(struct world *w, const char *object, const char *path)
+{
+        pthread_mutex_lock(&w->api->lock);
+        bool has = cx_json_get(cx_map_get(&w->api->objects, object), path);
+        pthread_mutex_unlock(&w->api->lock);
+        return has;
+}
+
 // The revision of the ReplicaSet whose path begins so; "" when there is none. Owned.
 static char *revision_of(struct world *w, const char *prefix)
 {
@@ -226,6 +234,8 @@ static void test_adopted_revision(void **state)
                 "'labels':{'app':'r'},'annotations':{'deployment.kubernetes.io/revision':'3546343826724305832'}},"
                 "'spec':{'replicas':0,'selector':{'matchLabels':{'app':'r'}},'template':{'metadata':{'labels':"
                 "{'app':'r'}},'spec':{'containers':[{'name':'c','image':'v0'}]}}}}");
+        // Its controller has seen it: so the informer has it.
+        FAKE_WAIT(has_part(w, "/apis/apps/v1/namespaces/r/replicasets/old", "status"));
         create(w, CX_REF("apps", "v1", "deployments", "r"),
                "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"replicas\":0,\"revisionHistoryLimit\":10,\"selector\":"
                "{\"matchLabels\":{\"app\":\"r\"}},\"strategy\":{\"type\":\"RollingUpdate\"},\"template\":{\"metadata\":"
