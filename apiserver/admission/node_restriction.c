@@ -1,99 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// NodeRestriction: a kubelet changes its own Node, its own pods and its own lease, evicts and gets tokens for its own pods
-// only, and reaches into none of them through the API.
-#include "apiserver/admission/plugin.h"
+// NodeRestriction: a kubelet changes its own Node and what else has its name, and of that nothing by which it could draw
+// other pods to itself; its own pods are in node_pods.c. It reaches into none of them through the API.
+#include "apiserver/admission/node_restriction.h"
+
 #include "apiserver/request/object.h"
-#include "libcommon/api/pod.h"
 #include "libcommon/format/json.h"
 
-static int refuse(const struct admission_request *request, const char *node, const char *what, struct cx_error *err)
+int node_refuse(const struct admission_request *request, const char *node, const char *what, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *why = cx_sprintf("node \"%s\" %s", node, what);
         return admission_forbid(request, why, err);
 }
 
-static bool is_on_node(const json_t *pod, const char *node)
+static const char *name_of(const struct admission_request *request)
 {
-        return cx_streq(cx_json_string(pod, "spec.nodeName"), node);
-}
-
-// --- pods ---
-
-static int check_pod(const struct admission_request *request, const char *node, struct cx_error *err)
-{
-        if (request->operation == ADMIT_UPDATE)
-                return refuse(request, node, "may only update pod status", err);
-        if (request->operation == ADMIT_DELETE)
-                return is_on_node(request->old, node)
-                               ? 0
-                               : refuse(request, node, "can only delete pods with spec.nodeName set to itself", err);
-        if (!cx_pod_is_mirror(request->object))
-                return refuse(request, node, "can only create mirror pods", err);
-        if (!is_on_node(request->object, node))
-                return refuse(request, node, "can only create pods with spec.nodeName set to itself", err);
-        return 0;
-}
-
-static int check_pod_status(const struct admission_request *request, const char *node, struct cx_error *err)
-{
-        if (!is_on_node(request->old, node))
-                return refuse(request, node, "can only update pod status for pods with spec.nodeName set to itself",
-                              err);
-        const json_t *before = cx_json_get(request->old, "metadata.labels");
-        const json_t *after = cx_json_get(request->object, "metadata.labels");
-        if (json_object_size(before) + json_object_size(after) && !json_equal(before, after))
-                return refuse(request, node, "cannot update labels through pod status", err);
-        return 0;
-}
-
-static json_t *find_pod(const struct admission_request *request, const char *name)
-{
-        STORED *stored = admission_lookup(request, builtin(request->scope->api, "", "v1", "pods"),
-                                          request->scope->namespace, name);
-        return stored ? stored_parse(stored) : NULL;
-}
-
-static int check_eviction(const struct admission_request *request, const char *node, struct cx_error *err)
-{
-        json_auto_t *pod = find_pod(request, request->scope->name);
-        if (pod && !is_on_node(pod, node)) // of one that is not there others will say so
-                return refuse(request, node, "can only evict pods with spec.nodeName set to itself", err);
-        return 0;
-}
-
-static int check_pod_part(const struct admission_request *request, const char *node, struct cx_error *err)
-{
-        const char *subresource = request->scope->subresource;
-        if (!subresource)
-                return check_pod(request, node, err);
-        if (strcmp(subresource, "status") == 0)
-                return check_pod_status(request, node, err);
-        if (strcmp(subresource, "eviction") == 0)
-                return check_eviction(request, node, err);
-        CX_CLEANUP(cx_freep)
-        char *what =
-                cx_sprintf("may use no other subresource of pods than status and eviction, not \"%s\"", subresource);
-        return refuse(request, node, what, err);
-}
-
-// --- tokens ---
-
-// A token that a kubelet asks for is for a pod that runs on its node.
-static int check_token(const struct admission_request *request, const char *node, struct cx_error *err)
-{
-        const json_t *bound = cx_json_get(request->object, "spec.boundObjectRef");
-        const char *name = cx_json_string_or(bound, "name", ""), *uid = cx_json_string_or(bound, "uid", "");
-        if (!cx_streq(cx_json_string(bound, "kind"), "Pod") || !*name)
-                return refuse(request, node, "requested token not bound to a pod", err);
-        if (!*uid)
-                return refuse(request, node, "requested token with a pod binding without a uid", err);
-        json_auto_t *pod = find_pod(request, name);
-        if (pod && !is_on_node(pod, node))
-                return refuse(request, node, "requested token bound to a pod scheduled on a different node", err);
-        return 0;
+        const char *name = request->scope->name;
+        return *name ? name : cx_json_string_or(request->object, "metadata.name", "");
 }
 
 // --- nodes ---
+
+// "example.com" and what ends in ".example.com".
+static bool is_domain(const char *prefix, const char *domain)
+{
+        size_t length = strlen(prefix), wanted = strlen(domain);
+        return length >= wanted && strcmp(prefix + length - wanted, domain) == 0 &&
+               (length == wanted || prefix[length - wanted - 1] == '.');
+}
 
 static bool may_set_label(const char *key)
 {
@@ -113,79 +46,154 @@ static bool may_set_label(const char *key)
                         return true;
         const char *slash = strchr(key, '/');
         CX_CLEANUP(cx_freep) char *prefix = slash ? cx_strndup(key, (size_t)(slash - key)) : cx_strdup("");
-        bool reserved = cx_has_suffix(prefix, "kubernetes.io") || cx_has_suffix(prefix, "k8s.io");
-        return !reserved || cx_has_suffix(prefix, "kubelet.kubernetes.io") ||
-               cx_has_suffix(prefix, "node.kubernetes.io");
+        if (is_domain(prefix, "node-restriction.kubernetes.io"))
+                return false;
+        bool reserved = is_domain(prefix, "kubernetes.io") || is_domain(prefix, "k8s.io");
+        return !reserved || is_domain(prefix, "kubelet.kubernetes.io") || is_domain(prefix, "node.kubernetes.io");
+}
+
+// Adds the labels of `from` that `other` has not, or has otherwise, and that a node may not choose.
+static void add_forbidden(const json_t *from, const json_t *other, struct cx_strings *to)
+{
+        const char *key;
+        json_t *value;
+        json_object_foreach ((json_t *)from, key, value)
+                if (!json_equal(value, json_object_get(other, key)) && !may_set_label(key) && !cx_strings_has(to, key))
+                        cx_strings_add(to, key);
 }
 
 static int check_labels(const struct admission_request *request, const char *node, struct cx_error *err)
 {
         const json_t *labels = cx_json_get(request->object, "metadata.labels");
         const json_t *old = cx_json_get(request->old, "metadata.labels");
-        const char *key;
-        json_t *value;
-        json_object_foreach ((json_t *)labels, key, value) {
-                if (json_equal(value, json_object_get(old, key)) || may_set_label(key))
-                        continue;
-                CX_CLEANUP(cx_freep) char *what = cx_sprintf("is not allowed to modify labels: %s", key);
-                return refuse(request, node, what, err);
-        }
-        return 0;
+        CX_STRINGS forbidden = CX_STRINGS_INIT;
+        add_forbidden(labels, old, &forbidden);
+        add_forbidden(old, labels, &forbidden);
+        if (!forbidden.count)
+                return 0;
+        cx_strings_sort(&forbidden);
+        CX_CLEANUP(cx_freep) char *keys = cx_strings_join(&forbidden, ", ");
+        CX_CLEANUP(cx_freep)
+        char *what = cx_sprintf(request->old ? "is not allowed to modify labels: %s"
+                                             : "is not allowed to set the following labels: %s",
+                                keys);
+        return node_refuse(request, node, what, err);
 }
 
-static bool same_taints(const json_t *object, const json_t *old)
+static bool is_same_list(const struct admission_request *request, const char *path)
 {
-        const json_t *now = cx_json_get(object, "spec.taints"), *before = cx_json_get(old, "spec.taints");
+        const json_t *now = cx_json_get(request->object, path), *before = cx_json_get(request->old, path);
         return json_array_size(now) + json_array_size(before) == 0 || json_equal(now, before);
 }
 
 static int check_node(const struct admission_request *request, const char *node, struct cx_error *err)
 {
-        const char *name = request->scope->name;
-        if (!*name)
-                name = cx_json_string_or(request->object, "metadata.name", "");
+        const char *name = name_of(request);
         if (strcmp(name, node) != 0) {
                 CX_CLEANUP(cx_freep) char *what = cx_sprintf("is not allowed to modify node \"%s\"", name);
-                return refuse(request, node, what, err);
+                return node_refuse(request, node, what, err);
         }
-        if (request->operation == ADMIT_DELETE || request->operation == ADMIT_CONNECT)
+        if (request->operation == ADMIT_DELETE)
+                return node_refuse(request, node, "is not allowed to delete itself", err);
+        if (request->operation == ADMIT_CONNECT)
                 return 0;
-        if (request->operation == ADMIT_UPDATE && !request->scope->subresource &&
-            !same_taints(request->object, request->old))
-                return refuse(request, node, "is not allowed to modify taints", err);
+        if (!is_same_list(request, "metadata.ownerReferences")) // the garbage collector would delete it
+                return node_refuse(request, node, "is not allowed to modify ownerReferences", err);
+        if (request->operation == ADMIT_UPDATE && !is_same_list(request, "spec.taints"))
+                return node_refuse(request, node, "is not allowed to modify taints", err);
         return check_labels(request, node, err);
+}
+
+// --- what has the node's name, or its name in it ---
+
+static int check_named(const struct admission_request *request, const char *node, struct cx_error *err)
+{
+        return strcmp(name_of(request), node) == 0
+                       ? 0
+                       : node_refuse(request, node, "can only access an object with the same name as itself", err);
 }
 
 static int check_lease(const struct admission_request *request, const char *node, struct cx_error *err)
 {
-        const char *name = request->scope->name;
-        if (!*name)
-                name = cx_json_string_or(request->object, "metadata.name", "");
-        return strcmp(name, node) == 0
-                       ? 0
-                       : refuse(request, node, "can only access node lease with the same name as the requesting node",
-                                err);
+        return strcmp(request->scope->namespace, "kube-node-lease") == 0
+                       ? check_named(request, node, err)
+                       : node_refuse(request, node, "can only access leases in the namespace \"kube-node-lease\"", err);
 }
+
+static int check_slice(const struct admission_request *request, const char *node, struct cx_error *err)
+{
+        const json_t *slice = request->operation == ADMIT_DELETE ? request->old : request->object;
+        return cx_streq(cx_json_string(slice, "spec.nodeName"), node)
+                       ? 0
+                       : node_refuse(request, node, "can only access ResourceSlices with its own nodeName", err);
+}
+
+static int check_certificate(const struct admission_request *request, const char *node, struct cx_error *err)
+{
+        const char *signer = cx_json_string_or(request->object, "spec.signerName", "");
+        if (strcmp(signer, "kubernetes.io/kubelet-serving") != 0 &&
+            strcmp(signer, "kubernetes.io/kube-apiserver-client-kubelet") != 0)
+                return 0;
+        CX_CLEANUP(cx_csr_info_release) struct cx_csr_info info = {0};
+        if (admission_read_csr(request->object, &info) < 0)
+                return node_refuse(request, node, "sent a request for a certificate that cannot be read", err);
+        CX_CLEANUP(cx_freep) char *own = cx_sprintf("system:node:%s", node);
+        return cx_streq(info.common_name, own)
+                       ? 0
+                       : node_refuse(request, node, "can only ask for a certificate of its own name", err);
+}
+
+// --- the status of a claim, whose volume grows on the node ---
+
+static json_t *without_sizes(const json_t *claim)
+{
+        static const char *const own[] = {"status.capacity",           "status.conditions",
+                                          "status.allocatedResources", "status.allocatedResourceStatuses",
+                                          "metadata.resourceVersion",  "metadata.managedFields"};
+        json_t *copy = json_deep_copy(claim);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(own); i++)
+                cx_json_remove(copy, own[i]);
+        return copy;
+}
+
+static int check_claim(const struct admission_request *request, const char *node, struct cx_error *err)
+{
+        if (!cx_streq(request->scope->subresource, "status") || request->operation != ADMIT_UPDATE)
+                return node_refuse(request, node, "may only update PVC status", err);
+        json_auto_t *now = without_sizes(request->object), *before = without_sizes(request->old);
+        return json_equal(now, before) ? 0
+                                       : node_refuse(request, node,
+                                                     "is not allowed to update fields other than status.capacity and "
+                                                     "status.conditions",
+                                                     err);
+}
+
+// --- the table ---
+
+#define ADMIT_WRITES (ADMIT_CREATE | ADMIT_UPDATE | ADMIT_DELETE)
+static const struct admission_want wants[] = {{ADMIT_ALL, "", "pods", "*"},
+                                              {ADMIT_ALL, "", "nodes", "*"},
+                                              {ADMIT_CREATE, "", "serviceaccounts", "token"},
+                                              {ADMIT_WRITES, "", "persistentvolumeclaims", "*"},
+                                              {ADMIT_WRITES, "coordination.k8s.io", "leases", ""},
+                                              {ADMIT_WRITES, "storage.k8s.io", "csinodes", ""},
+                                              {ADMIT_WRITES, "resource.k8s.io", "resourceslices", ""},
+                                              {ADMIT_CREATE, "certificates.k8s.io", "certificatesigningrequests", ""},
+                                              {0}};
+// In the order of wants.
+static int (*const checks[])(const struct admission_request *request, const char *node, struct cx_error *err) = {
+        node_check_pod, check_node,  node_check_token, check_claim,
+        check_lease,    check_named, check_slice,      check_certificate,
+};
 
 static int validate(const struct admission_request *request, struct cx_error *err)
 {
         const char *node = user_node(request->scope->user);
-        const struct cx_resource *resource = request->scope->resource;
-        if (!node)
-                return 0;
-        if (is_resource(resource, "", "pods"))
-                return check_pod_part(request, node, err);
-        if (is_resource(resource, "", "nodes"))
-                return check_node(request, node, err);
-        if (is_resource(resource, "", "serviceaccounts"))
-                return check_token(request, node, err);
-        return check_lease(request, node, err);
+        for (size_t i = 0; node && i < CX_ARRAY_SIZE(checks); i++)
+                if (is_resource(request->scope->resource, wants[i].group, wants[i].resource))
+                        return checks[i](request, node, err);
+        return 0;
 }
 
-static const struct admission_want wants[] = {{ADMIT_ALL, "", "pods", "*"},
-                                              {ADMIT_ALL, "", "nodes", "*"},
-                                              {ADMIT_CREATE, "", "serviceaccounts", "token"},
-                                              {ADMIT_ALL, "coordination.k8s.io", "leases", ""},
-                                              {0}};
 const struct admission_plugin admission_node_restriction = {
         .name = "NodeRestriction", .wants = wants, .validate = validate};

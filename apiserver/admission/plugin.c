@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table of the server's own plugins, and what they share.
 #include "apiserver/admission/plugin.h"
 
 #include "apiserver/request/errors.h"
@@ -11,6 +12,9 @@ const struct admission_plugin *const admission_plugins[] = {
         &admission_priority,
         &admission_default_toleration_seconds,
         &admission_node_restriction,
+        &admission_certificate_approval,
+        &admission_certificate_signing,
+        &admission_certificate_subject,
         NULL,
 };
 

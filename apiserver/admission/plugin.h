@@ -3,13 +3,18 @@
 #pragma once
 
 #include "apiserver/admission/admission.h"
+#include "libcommon/net/pki.h"
 
 // Forbids the request; the sentence names the object, as far as it has a name yet. Always negative.
 int admission_forbid(const struct admission_request *request, const char *why, struct cx_error *err);
-// A stored object that a plugin has to know: from the cache, else from etcd, as the cache may be behind by its creation.
-// NULL when there is none.
+// A stored object that a plugin has to know: from the cache, else from etcd, as the cache may be behind by its
+// creation. NULL when there is none.
 struct stored *admission_lookup(const struct admission_request *request, const struct served_kind *kind,
                                 const char *namespace, const char *name);
 
+// What a CertificateSigningRequest asks for. ret_info is released by the caller in any case.
+int admission_read_csr(const json_t *request, struct cx_csr_info *ret_info) CX_CHECK;
+
 extern const struct admission_plugin admission_namespace_lifecycle, admission_service_account,
-        admission_default_toleration_seconds, admission_node_restriction, admission_priority, admission_taint_nodes;
+        admission_default_toleration_seconds, admission_node_restriction, admission_priority, admission_taint_nodes,
+        admission_certificate_approval, admission_certificate_signing, admission_certificate_subject;

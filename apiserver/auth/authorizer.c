@@ -17,31 +17,71 @@ bool authorize(struct apiserver *api, const struct attributes *a, char **ret_why
         return cx_strings_has(modes, "RBAC") && rbac_allows(api->rbac, a, ret_why);
 }
 
+static struct attributes attributes_of(const struct scope *scope, const char *verb, const char *name)
+{
+        return (struct attributes){.user = scope->user,
+                                   .is_resource = true,
+                                   .verb = verb,
+                                   .group = scope->resource->group,
+                                   .resource = scope->resource->resource,
+                                   .subresource = cx_str(scope->subresource),
+                                   .namespace = scope->namespace,
+                                   .name = name};
+}
+
 bool scope_may(const struct scope *scope, const char *verb, const char *name)
 {
-        struct attributes attributes = {.user = scope->user,
-                                        .is_resource = true,
-                                        .verb = verb,
-                                        .group = scope->resource->group,
-                                        .resource = scope->resource->resource,
-                                        .subresource = cx_str(scope->subresource),
-                                        .namespace = scope->namespace,
-                                        .name = name};
+        const struct attributes attributes = attributes_of(scope, verb, name);
         return authorize(scope->api, &attributes, NULL);
 }
 
-// The name that a list or watch is narrowed to by its field selector: reading one object so needs no more than to get it.
-static const char *selected_name(const struct call *call, struct cx_selector *selector)
+// Upstream's sentence. Always negative.
+static int forbidden(const struct attributes *a, struct cx_error *err)
 {
-        const char *text = cx_http_query(call->request, "fieldSelector");
-        if (*call->info.name || !text || cx_selector_parse_fields(text, selector, NULL) < 0)
-                return call->info.name;
+        if (!a->is_resource)
+                return cx_error_reason(err, CX_REASON_FORBIDDEN, "forbidden: User \"%s\" cannot %s path \"%s\"",
+                                       a->user->name, a->verb, a->path);
+        CX_CLEANUP(cx_freep)
+        char *where =
+                *a->namespace ? cx_sprintf("in the namespace \"%s\"", a->namespace) : cx_strdup("at the cluster scope");
+        int r = cx_error_reason(err, CX_REASON_FORBIDDEN,
+                                "%s%s%s%s%s%s is forbidden: User \"%s\" cannot %s resource \"%s%s%s\" in API group "
+                                "\"%s\" %s",
+                                a->resource, *a->group ? "." : "", a->group, *a->name ? " \"" : "", a->name,
+                                *a->name ? "\"" : "", a->user->name, a->verb, a->resource, *a->subresource ? "/" : "",
+                                a->subresource, a->group, where);
+        cx_error_about(err, a->group, a->resource, a->name);
+        return r;
+}
+
+int scope_check(const struct scope *scope, const char *verb, struct cx_error *err)
+{
+        const struct attributes attributes = attributes_of(scope, verb, scope->name);
+        return authorize(scope->api, &attributes, NULL) ? 0 : forbidden(&attributes, err);
+}
+
+// The name that a list or watch is narrowed to by its field selector: reading one object so needs no more than to get it.
+static const char *selected_name(const struct cx_selector *selector)
+{
         for (size_t i = 0; i < selector->count; i++) {
                 const struct cx_requirement *r = &selector->requirements[i];
                 if (r->op == CX_OP_EQUALS && r->n_values == 1 && strcmp(r->key, "metadata.name") == 0)
                         return r->values[0];
         }
-        return call->info.name;
+        return "";
+}
+
+// A selector counts for what it narrows, and for nothing that is done to one object or makes one.
+static void add_selector(const struct call *call, struct cx_selector *selector, struct attributes *a)
+{
+        bool reads = strcmp(a->verb, "list") == 0 || strcmp(a->verb, "watch") == 0;
+        const char *text = cx_http_query(call->request, "fieldSelector");
+        if (!a->is_resource || (!reads && strcmp(a->verb, "deletecollection") != 0) || !text ||
+            cx_selector_parse_fields(text, selector, NULL) < 0)
+                return;
+        a->fields = selector;
+        if (reads && !*a->name)
+                a->name = selected_name(selector);
 }
 
 bool authorize_call(struct call *call, struct cx_error *err)
@@ -55,25 +95,11 @@ bool authorize_call(struct call *call, struct cx_error *err)
                                         .resource = info->resource,
                                         .subresource = info->subresource,
                                         .namespace = info->namespace,
-                                        .name = selected_name(call, &selector),
+                                        .name = info->name,
                                         .path = info->path};
+        add_selector(call, &selector, &attributes);
         if (authorize(call->api, &attributes, NULL))
                 return true;
-        if (!info->is_resource) {
-                (void)cx_error_reason(err, CX_REASON_FORBIDDEN, "forbidden: User \"%s\" cannot %s path \"%s\"",
-                                      call->user.name, info->verb, info->path);
-                return false;
-        }
-        CX_CLEANUP(cx_freep)
-        char *where = *info->namespace ? cx_sprintf("in the namespace \"%s\"", info->namespace)
-                                       : cx_strdup("at the cluster scope");
-        (void)cx_error_reason(
-                err, CX_REASON_FORBIDDEN,
-                "%s%s%s%s%s%s%s is forbidden: User \"%s\" cannot %s resource \"%s%s%s\" in API group \"%s\" "
-                "%s",
-                info->resource, *info->group ? "." : "", info->group, *info->name ? " \"" : "", info->name,
-                *info->name ? "\"" : "", "", call->user.name, info->verb, info->resource, *info->subresource ? "/" : "",
-                info->subresource, info->group, where);
-        cx_error_about(err, info->group, info->resource, info->name);
-        return false;
+        attributes.name = info->name; // as it was asked for
+        return forbidden(&attributes, err) == 0;
 }

@@ -9,5 +9,7 @@
 bool authorize(struct apiserver *api, const struct attributes *attributes, char **ret_why);
 // Whether the scope's user may do `verb` to its resource or subresource under this name.
 bool scope_may(const struct scope *scope, const char *verb, const char *name);
+// The same under the scope's own name: FORBIDDEN in upstream's sentence when not.
+int scope_check(const struct scope *scope, const char *verb, struct cx_error *err) CX_CHECK;
 // False: err is FORBIDDEN in upstream's sentence.
 bool authorize_call(struct call *call, struct cx_error *err);

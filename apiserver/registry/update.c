@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changing an object: compute the new one from the present one, take it through the pipeline, write it if nobody was
 // faster, else again.
+#include "apiserver/auth/authorizer.h"
 #include "apiserver/registry/create.h"
 #include "apiserver/registry/managed.h"
 #include "apiserver/registry/pipeline.h"
@@ -68,7 +69,9 @@ static int create_absent(const struct scope *scope, const struct change *change,
                          struct cx_error *err)
 {
         json_t *object = NULL;
-        int r = change->compute(change->context, scope, NULL, &object, err);
+        int r = scope_check(scope, "create", err); // so far only `update` or `patch` was asked for
+        if (r == 0)
+                r = change->compute(change->context, scope, NULL, &object, err);
         if (r < 0)
                 return r;
         json_object_set_new(cx_json_object_at(object, "metadata"), "name", json_string(scope->name));

@@ -8,6 +8,11 @@
 
 #define GROUP "rbac.authorization.k8s.io"
 
+static int refuse(const struct scope *scope, const json_t *object, const char *why, struct cx_error *err)
+{
+        return object_forbidden(scope->resource, cx_json_string_or(object, "metadata.name", ""), why, err);
+}
+
 static int refuse_more(const struct scope *scope, const json_t *object, const json_t *rules, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *missing = rbac_escalation(scope->api, scope->user, scope->namespace, rules);
@@ -16,14 +21,42 @@ static int refuse_more(const struct scope *scope, const json_t *object, const js
         CX_CLEANUP(cx_freep)
         char *why = cx_sprintf("user \"%s\" is attempting to grant RBAC permissions not currently held:\n%s",
                                scope->user->name, missing);
-        return object_forbidden(scope->resource, cx_json_string_or(object, "metadata.name", ""), why, err);
+        return refuse(scope, object, why, err);
 }
 
-static int check_role(const struct scope *scope, const json_t *role, struct cx_error *err)
+// What decides nothing about rights: whoever may write the object may change it, as the garbage collector must.
+static bool changes_rights(const json_t *object, const json_t *old)
 {
-        if (scope_may(scope, "escalate", cx_json_string_or(role, "metadata.name", "")))
+        static const char *const harmless[] = {"metadata.ownerReferences",   "metadata.finalizers",
+                                               "metadata.managedFields",     "metadata.resourceVersion",
+                                               "metadata.deletionTimestamp", "metadata.deletionGracePeriodSeconds",
+                                               "metadata.generation"};
+        json_auto_t *now = json_deep_copy(object), *before = json_deep_copy(old);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(harmless); i++) {
+                cx_json_remove(now, harmless[i]);
+                cx_json_remove(before, harmless[i]);
+        }
+        return !json_equal(now, before);
+}
+
+// A role that gathers others' rules may come to have any, and gathers them behind the back of who would take them away.
+static int check_aggregation(const struct scope *scope, const json_t *role, const json_t *old, struct cx_error *err)
+{
+        if (!cx_json_count(role, "aggregationRule.clusterRoleSelectors") &&
+            !cx_json_count(old, "aggregationRule.clusterRoleSelectors"))
                 return 0;
-        return refuse_more(scope, role, json_object_get(role, "rules"), err);
+        json_auto_t *everything = json_pack("[{s:[s],s:[s],s:[s]},{s:[s],s:[s]}]", "verbs", "*", "apiGroups", "*",
+                                            "resources", "*", "verbs", "*", "nonResourceURLs", "*");
+        CX_CLEANUP(cx_freep) char *missing = rbac_escalation(scope->api, scope->user, scope->namespace, everything);
+        return missing ? refuse(scope, role, "must have cluster-admin privileges to use the aggregationRule", err) : 0;
+}
+
+static int check_role(const struct scope *scope, const json_t *role, const json_t *old, struct cx_error *err)
+{
+        if (scope_may(scope, "escalate", scope->name))
+                return 0;
+        int r = refuse_more(scope, role, json_object_get(role, "rules"), err);
+        return r < 0 ? r : check_aggregation(scope, role, old, err);
 }
 
 static int check_binding(const struct scope *scope, const json_t *binding, struct cx_error *err)
@@ -43,14 +76,13 @@ static int check_binding(const struct scope *scope, const json_t *binding, struc
 
 static int create_role(const struct scope *scope, json_t *object, struct cx_error *err)
 {
-        return check_role(scope, object, err);
+        return check_role(scope, object, NULL, err);
 }
 
+// Labels are looked at, too: by them a role's rules are gathered into others.
 static int update_role(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err)
 {
-        return json_equal(json_object_get(object, "rules"), json_object_get(old, "rules"))
-                       ? 0
-                       : check_role(scope, object, err);
+        return changes_rights(object, old) ? check_role(scope, object, old, err) : 0;
 }
 
 static void default_subjects(json_t *binding)
@@ -73,9 +105,7 @@ static int create_binding(const struct scope *scope, json_t *object, struct cx_e
 static int update_binding(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err)
 {
         default_subjects(object);
-        return json_equal(json_object_get(object, "subjects"), json_object_get(old, "subjects"))
-                       ? 0
-                       : check_binding(scope, object, err);
+        return changes_rights(object, old) ? check_binding(scope, object, err) : 0;
 }
 
 static void validate_binding(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,

@@ -74,9 +74,15 @@ void mirror_all(struct pods *pods)
 
 static int create(const struct kubelet *k, const json_t *object, struct cx_error *err)
 {
+        CX_OBJECT *node = cx_informer_get(k->nodes, NULL, k->node_name);
+        if (!node)
+                return cx_error_set(err, -EAGAIN, "node \"%s\" is not there yet to own its mirror pods", k->node_name);
         json_auto_t *copy = json_deep_copy(object);
         json_t *metadata = json_object_get(copy, "metadata"), *annotations = json_object_get(metadata, "annotations");
         json_object_set(annotations, MIRROR, json_object_get(annotations, HASH));
+        json_object_set_new(metadata, "ownerReferences",
+                            json_pack("[{s:s, s:s, s:s, s:s, s:b}]", "apiVersion", "v1", "kind", "Node", "name",
+                                      k->node_name, "uid", node->uid, "controller", 1));
         json_object_del(metadata, "uid");
         json_object_del(copy, "status");
         CX_ERROR failure = CX_ERROR_INIT;

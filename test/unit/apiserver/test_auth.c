@@ -2,6 +2,7 @@
 // Who may do what: roles and bindings, the node authorizer, and that nobody gives away more than they have.
 #include "apiserver/auth/authorizer.h"
 #include "apiserver/auth/escalation.h"
+#include "libcommon/api/selector.h"
 #include "test/unit/apiserver/fixture.h"
 
 static struct fixture fixture;
@@ -120,43 +121,242 @@ static void test_escalation(void **state CX_UNUSED)
         user_release(&user);
 }
 
+static void bind_cluster_role(const char *name, const char *user, const char *rules)
+{
+        CX_CLEANUP(cx_freep) char *role = cx_sprintf("{'metadata':{'name':'%s'},'rules':[%s]}", name, rules);
+        CX_CLEANUP(cx_freep)
+        char *binding = cx_sprintf("{'metadata':{'name':'%s'},'roleRef':{'apiGroup':'rbac.authorization.k8s.io','kind':"
+                                   "'ClusterRole','name':'%s'},'subjects':[{'kind':'User','name':'%s'}]}",
+                                   name, name, user);
+        json_decref(must_create(&fixture, "clusterroles", role));
+        json_decref(must_create(&fixture, "clusterrolebindings", binding));
+}
+
+#define RBAC_WRITES "{'verbs':['create','update','patch'],'apiGroups':['rbac.authorization.k8s.io'],'resources':['*']}"
+#define EVERYTHING "{'verbs':['*'],'apiGroups':['*'],'resources':['*']},{'verbs':['*'],'nonResourceURLs':['*']}"
+
+// What a writer of roles, who may read pods and scale everything, can and cannot make of a new role.
+static void test_escalation_rules(void **state CX_UNUSED)
+{
+        bind_cluster_role("writer", "writer",
+                          RBAC_WRITES ",{'verbs':['get'],'apiGroups':[''],'resources':['pods','pods/log']},"
+                                      "{'verbs':['update'],'apiGroups':['*'],'resources':['*/scale']},"
+                                      "{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],'resourceNames':['a',"
+                                      "'b']},{'verbs':['get'],'nonResourceURLs':['/logs/*']}");
+        bind_cluster_role("writer-of-all", "root", EVERYTHING);
+        struct user writer = user_of("writer", NULL), root = user_of("root", NULL);
+        static const struct {
+                const char *role; // behind its metadata
+                bool allowed;
+        } cases[] = {
+                {"'rules':[]", true},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['pods','pods/log']}]", true},
+                {"'rules':[{'verbs':['get','list'],'apiGroups':[''],'resources':['pods']}]", false},
+                {"'rules':[{'verbs':['*'],'apiGroups':[''],'resources':['pods']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':['*'],'resources':['pods']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['*']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['pods/exec']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['*/log']}]", false},
+                {"'rules':[{'verbs':['update'],'apiGroups':['apps'],'resources':['deployments/scale']}]", true},
+                {"'rules':[{'verbs':['update'],'apiGroups':['*'],'resources':['*/scale']}]", true},
+                {"'rules':[{'verbs':['update'],'apiGroups':['apps'],'resources':['deployments']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],'resourceNames':['a']}]", true},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],'resourceNames':['a','c']}]",
+                 false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['secrets']}]", false},
+                {"'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],'resourceNames':[]}]", false},
+                {"'rules':[{'verbs':['get'],'nonResourceURLs':['/logs/x','/logs/*']}]", true},
+                {"'rules':[{'verbs':['get'],'nonResourceURLs':['/logs']}]", false},
+                {"'rules':[{'verbs':['get'],'nonResourceURLs':['*']}]", false},
+                {"'aggregationRule':{'clusterRoleSelectors':[{}]}", false},
+                {"'aggregationRule':{'clusterRoleSelectors':[{'matchLabels':{'a':'b'}}]}", false},
+                {"'aggregationRule':{'clusterRoleSelectors':[]}", true},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct scope scope = scope_of(&fixture, "clusterroles", "");
+                CX_CLEANUP(cx_freep)
+                char *text = cx_sprintf("{'metadata':{'generateName':'made-'},%s}", cases[i].role);
+                scope.user = &writer;
+                if ((create(&scope, text, NULL, NULL) == 0) != cases[i].allowed)
+                        fail_msg("%s", cases[i].role);
+                scope.user = &root;
+                assert_int_equal(create(&scope, text, NULL, NULL), 0);
+        }
+        user_release(&writer);
+        user_release(&root);
+}
+
+// A role that is there already must not become more, nor be gathered into others, by who could not have made it.
+static void test_escalation_by_change(void **state CX_UNUSED)
+{
+        bind_cluster_role("changer", "changer", RBAC_WRITES);
+        bind_cluster_role("escalator", "escalator",
+                          RBAC_WRITES ",{'verbs':['escalate'],'apiGroups':['*'],'resources':['clusterroles'],"
+                                      "'resourceNames':['strong']}");
+        json_decref(must_create(&fixture, "clusterroles", "{'metadata':{'name':'empty'},'rules':[]}"));
+        json_decref(must_create(&fixture, "clusterroles", "{'metadata':{'name':'strong'},'rules':[" EVERYTHING "]}"));
+        json_decref(
+                must_create(&fixture, "clusterroles",
+                            "{'metadata':{'name':'gathers'},'aggregationRule':{'clusterRoleSelectors':[{'matchLabels'"
+                            ":{'x':'y'}}]}}"));
+        struct user changer = user_of("changer", NULL), escalator = user_of("escalator", NULL);
+        static const struct {
+                const char *role, *patch;
+                bool changer, escalator;
+        } cases[] = {
+                {"empty", "{'aggregationRule':{'clusterRoleSelectors':[{}]}}", false, false},
+                {"empty", "{'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['pods']}]}", false, false},
+                {"empty", "{'metadata':{'labels':{'a':'b'}}}", true, true},
+                {"strong", "{'metadata':{'labels':{'rbac.authorization.k8s.io/aggregate-to-view':'true'}}}", false,
+                 true},
+                {"strong", "{'metadata':{'finalizers':['example.com/x']}}", true, true},
+                {"gathers", "{'aggregationRule':null}", false, false},
+                {"gathers", "{'metadata':{'annotations':{'a':'b'}}}", false, false},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct scope scope = scope_of(&fixture, "clusterroles", cases[i].role);
+                scope.user = &changer;
+                if ((patch(&scope, PATCH_MERGE, cases[i].patch, NULL, NULL) == 0) != cases[i].changer)
+                        fail_msg("changer: %s", cases[i].patch);
+                scope.user = &escalator;
+                if ((patch(&scope, PATCH_MERGE, cases[i].patch, NULL, NULL) == 0) != cases[i].escalator)
+                        fail_msg("escalator: %s", cases[i].patch);
+        }
+        user_release(&changer);
+        user_release(&escalator);
+}
+
 static void test_nodes(void **state CX_UNUSED)
 {
         json_decref(must_create(&fixture, "serviceaccounts", "{'metadata':{'name':'default'}}"));
+        json_decref(must_create(&fixture, "serviceaccounts", "{'metadata':{'name':'other'}}"));
         json_decref(
                 must_create(&fixture, "pods",
                             "{'metadata':{'name':'p'},'spec':{'nodeName':'a','volumes':[{'name':'v','secret':{"
-                            "'secretName':'by-volume'}},{'name':'c','persistentVolumeClaim':{'claimName':'claim'}}],"
+                            "'secretName':'by-volume'}},{'name':'c','persistentVolumeClaim':{'claimName':'claim'}},{"
+                            "'name':'e','ephemeral':{'volumeClaimTemplate':{'spec':{'accessModes':['ReadWriteOnce'],"
+                            "'resources':{'requests':{'storage':'1Gi'}}}}}}],"
                             "'containers':[{'name':'c','image':'i','env':[{'name':'E','valueFrom':{"
                             "'configMapKeyRef':{'name':'by-env','key':'k'}}}]}]}}"));
+        json_decref(
+                must_create(&fixture, "pods",
+                            "{'metadata':{'name':'mirror','annotations':{'kubernetes.io/config.mirror':'x'}},'spec':"
+                            "{'nodeName':'a','volumes':[{'name':'v','secret':{'secretName':'by-mirror'}}],"
+                            "'containers':[{'name':'c','image':'i'}]}}"));
+        json_decref(must_create(&fixture, "persistentvolumes",
+                                "{'metadata':{'name':'volume'},'spec':{'capacity':{'storage':'1Gi'},'accessModes':["
+                                "'ReadWriteOnce'],'claimRef':{'namespace':'default','name':'claim'},'csi':{'driver':"
+                                "'d','volumeHandle':'h','nodeStageSecretRef':{'name':'by-stage','namespace':'default'},"
+                                "'controllerExpandSecretRef':{'name':'by-expand','namespace':'default'}}}}"));
         struct user a = user_of("system:node:a", "system:nodes"), b = user_of("system:node:b", "system:nodes");
         static const struct {
                 const char *verb, *group, *resource, *name;
                 bool a, b;
         } cases[] = {
                 {"get", "", "secrets", "by-volume", true, false},
+                {"watch", "", "secrets", "by-volume", true, false},
+                {"list", "", "secrets", "", false, false},
                 {"get", "", "secrets", "other", false, false},
                 {"update", "", "secrets", "by-volume", false, false},
+                {"get", "", "secrets", "by-mirror", false, false}, // a node cannot give itself what it names
+                {"get", "", "secrets", "by-stage", true, false},
+                {"get", "", "secrets", "by-expand", false, false}, // the controller's
                 {"get", "", "configmaps", "by-env", true, false},
                 {"get", "", "persistentvolumeclaims", "claim", true, false},
+                {"get", "", "persistentvolumeclaims", "p-e", true, false},
+                {"list", "", "persistentvolumeclaims", "claim", false, false},
+                {"patch", "", "persistentvolumeclaims/status", "claim", true, false},
+                {"get", "", "persistentvolumes", "volume", true, false},
+                {"get", "", "serviceaccounts", "default", true, false},
                 {"create", "", "serviceaccounts/token", "default", true, false},
+                {"create", "", "serviceaccounts/token", "other", false, false},
                 {"update", "", "pods/status", "p", true, true}, // which pod is admission's to say
+                {"get", "", "pods", "p", true, false},
+                {"list", "", "pods", "", false, false},
+                {"update", "", "pods", "p", false, false},
                 {"create", "", "pods/binding", "p", false, false},
                 {"create", "", "pods/exec", "p", false, false},
+                {"delete", "", "nodes", "a", false, false},
+                {"get", "storage.k8s.io", "csinodes", "a", true, false},
+                {"create", "storage.k8s.io", "csinodes", "", true, true},
+                {"list", "storage.k8s.io", "csinodes", "", false, false},
+                {"list", "resource.k8s.io", "resourceslices", "", false, false},
+                {"get", "coordination.k8s.io", "leases", "a", false, false}, // in another namespace
         };
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
-                assert_int_equal(allowed(&a, cases[i].verb, cases[i].group, cases[i].resource, cases[i].name),
-                                 cases[i].a);
-                assert_int_equal(allowed(&b, cases[i].verb, cases[i].group, cases[i].resource, cases[i].name),
-                                 cases[i].b);
+                if (allowed(&a, cases[i].verb, cases[i].group, cases[i].resource, cases[i].name) != cases[i].a ||
+                    allowed(&b, cases[i].verb, cases[i].group, cases[i].resource, cases[i].name) != cases[i].b)
+                        fail_msg("%s %s %s", cases[i].verb, cases[i].resource, cases[i].name);
         }
+        // What is there in one namespace is not there in all of them.
+        struct attributes attributes = {.user = &a,
+                                        .is_resource = true,
+                                        .verb = "list",
+                                        .group = "",
+                                        .resource = "secrets",
+                                        .subresource = "",
+                                        .namespace = "",
+                                        .name = "by-volume"};
+        assert_false(authorize(&fixture.api, &attributes, NULL));
+        CX_SELECTOR own = CX_SELECTOR_INIT, others = CX_SELECTOR_INIT;
+        assert_int_equal(cx_selector_parse_fields("spec.nodeName=a", &own, NULL), 0);
+        assert_int_equal(cx_selector_parse_fields("spec.nodeName!=a", &others, NULL), 0);
+        attributes.resource = "pods";
+        attributes.name = "";
+        attributes.fields = &others;
+        assert_false(authorize(&fixture.api, &attributes, NULL));
+        attributes.fields = &own;
+        assert_true(authorize(&fixture.api, &attributes, NULL));
+        attributes.user = &b;
+        assert_false(authorize(&fixture.api, &attributes, NULL));
         user_release(&a);
         user_release(&b);
 }
 
+static int give(void *context, const struct scope *scope CX_UNUSED, const json_t *current CX_UNUSED,
+                json_t **ret_object, struct cx_error *err CX_UNUSED)
+{
+        *ret_object = parse(context);
+        return 0;
+}
+
+static int put(const struct scope *scope, const char *text, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *copy = cx_strdup(text);
+        struct change change = {.compute = give, .context = copy, .create_if_absent = true};
+        STORED *stored = NULL;
+        return registry_update(scope, &change, &stored, NULL, err);
+}
+
+// PUT and apply make an object that is absent: that asks for `create`, too.
+static void test_creating_by_update(void **state CX_UNUSED)
+{
+        json_decref(must_create(&fixture, "roles",
+                                "{'metadata':{'name':'updater'},'rules':[{'verbs':['update','patch'],'apiGroups':["
+                                "'coordination.k8s.io'],'resources':['leases']}]}"));
+        json_decref(must_create(&fixture, "rolebindings",
+                                "{'metadata':{'name':'updater'},'roleRef':{'apiGroup':'rbac.authorization.k8s.io',"
+                                "'kind':'Role','name':'updater'},'subjects':[{'kind':'User','name':'updater'}]}"));
+        struct user user = user_of("updater", NULL);
+        struct scope scope = scope_of(&fixture, "leases", "absent");
+        scope.user = &user;
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_true(put(&scope, "{'metadata':{'name':'absent'}}", &err) < 0);
+        assert_string_equal(cx_error_text(&err),
+                            "leases.coordination.k8s.io \"absent\" is forbidden: User \"updater\" cannot create "
+                            "resource \"leases\" in API group \"coordination.k8s.io\" in the namespace \"default\"");
+        json_decref(must_create(&fixture, "leases", "{'metadata':{'name':'absent'}}"));
+        assert_int_equal(put(&scope, "{'metadata':{'name':'absent','labels':{'a':'b'}}}", NULL), 0);
+        user_release(&user);
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_roles), cmocka_unit_test(test_escalation),
-                                           cmocka_unit_test(test_nodes)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_roles),
+                                           cmocka_unit_test(test_escalation),
+                                           cmocka_unit_test(test_escalation_rules),
+                                           cmocka_unit_test(test_escalation_by_change),
+                                           cmocka_unit_test(test_nodes),
+                                           cmocka_unit_test(test_creating_by_update)};
         return cmocka_run_group_tests(tests, start, end);
 }
