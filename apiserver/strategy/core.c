@@ -203,7 +203,6 @@ const struct strategy strategy_events_v1 = {.group = "events.k8s.io",
                                             .validate = validate_event_v1};
 const struct strategy strategy_leases = {
         .group = "coordination.k8s.io", .resource = "leases", .create_on_update = true};
-const struct strategy strategy_endpoints = {.group = "", .resource = "endpoints", .create_on_update = true};
 
 static int create_pending(const struct scope *scope CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {

@@ -31,4 +31,4 @@ const struct strategy *strategy_of(const struct cx_resource *resource); // never
 extern const struct strategy strategy_pods, strategy_services, strategy_namespaces, strategy_nodes, strategy_configmaps,
         strategy_secrets, strategy_events, strategy_events_v1, strategy_leases, strategy_endpoints, strategy_csrs,
         strategy_priority_classes, strategy_claims, strategy_volumes, strategy_clusterroles, strategy_roles,
-        strategy_clusterrolebindings, strategy_rolebindings, strategy_jobs;
+        strategy_clusterrolebindings, strategy_rolebindings, strategy_jobs, strategy_endpoint_slices;
