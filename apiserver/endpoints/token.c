@@ -49,7 +49,7 @@ static int bind_token(const struct scope *scope, const json_t *body, struct toke
                                : cx_streq(kind, "Secret") ? "secrets"
                                : cx_streq(kind, "Node")   ? "nodes"
                                                           : NULL;
-        if (!resource || !name || !cx_streq(cx_json_string(ref, "apiVersion"), "v1"))
+        if (!resource || !name || !cx_streq(cx_json_string_or(ref, "apiVersion", "v1"), "v1"))
                 return cannot_bind(scope, "this kind of object", err);
         const struct served_kind *found = builtin(scope->api, "", "v1", resource);
         bound->object = cache_find_json(found->cache, found->resource->namespaced ? scope->namespace : NULL, name);

@@ -244,7 +244,7 @@ static void test_nodes(void **state CX_UNUSED)
         json_decref(
                 must_create(&fixture, "pods",
                             "{'metadata':{'name':'mirror','annotations':{'kubernetes.io/config.mirror':'x'}},'spec':"
-                            "{'nodeName':'a','volumes':[{'name':'v','secret':{'secretName':'by-mirror'}}],"
+                            "{'nodeName':'a','volumes':[{'name':'v','configMap':{'name':'by-mirror'}}],"
                             "'containers':[{'name':'c','image':'i'}]}}"));
         json_decref(must_create(&fixture, "persistentvolumes",
                                 "{'metadata':{'name':'volume'},'spec':{'capacity':{'storage':'1Gi'},'accessModes':["
@@ -261,7 +261,7 @@ static void test_nodes(void **state CX_UNUSED)
                 {"list", "", "secrets", "", false, false},
                 {"get", "", "secrets", "other", false, false},
                 {"update", "", "secrets", "by-volume", false, false},
-                {"get", "", "secrets", "by-mirror", false, false}, // a node cannot give itself what it names
+                {"get", "", "configmaps", "by-mirror", false, false}, // a node cannot give itself what it names
                 {"get", "", "secrets", "by-stage", true, false},
                 {"get", "", "secrets", "by-expand", false, false}, // the controller's
                 {"get", "", "configmaps", "by-env", true, false},
