@@ -14,7 +14,7 @@ struct strategy {
         // Adds one cause per violated rule: across fields, and between old (NULL for a new object) and new.
         void (*validate)(const struct scope *scope, const json_t *object, const json_t *old, struct cx_error *causes);
         // Takes what must be unique in the cluster (addresses, ports) just before the write, and gives it back when the
-        // write failed or the object has gone. `kept` (NULL: nothing) goes on holding what it holds.
+        // write failed or the object has gone. A dry run shows what it would get, and takes nothing. `kept` (NULL: nothing) goes on holding what it holds.
         int (*allocate)(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err);
         void (*release)(struct apiserver *api, const json_t *object, const json_t *kept);
         // Seconds of grace for a deletion; 0: at once. `asked`: -1 when the client did not say.
