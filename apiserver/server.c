@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// From a request to its handler: who it is, whether they may, what it is about; then the handler of its verb.
 #include "apiserver/server.h"
 
 #include "apiserver/auth/authenticator.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Asks the plugins that want a request, one after the other.
 #include "apiserver/admission/admission.h"
 
 struct admission_chain {
@@ -45,8 +46,12 @@ static bool wants(const struct admission_plugin *plugin, const struct admission_
         return false;
 }
 
-// Asks the plugins that mutate; ret_outside: one from outside has changed the object.
-static int mutate(const struct admission_request *request, bool own_only, bool *ret_outside, struct cx_error *err)
+struct touch {
+        bool any;     // some plugin may have changed the object
+        bool outside; // one from outside has
+};
+
+static int mutate(const struct admission_request *request, bool own_only, struct touch *touch, struct cx_error *err)
 {
         const struct admission_chain *chain = request->scope->api->admission;
         for (size_t i = 0; i < chain->count; i++) {
@@ -57,16 +62,21 @@ static int mutate(const struct admission_request *request, bool own_only, bool *
                 int r = plugin->mutate(request, err);
                 if (r < 0)
                         return r;
-                *ret_outside |= plugin->outside && !json_equal(before, request->object);
+                touch->any |= !plugin->only_refuses;
+                touch->outside |= plugin->outside && !json_equal(before, request->object);
         }
         return 0;
 }
 
-int admit_mutating(const struct admission_request *request, struct cx_error *err)
+int admit_mutating(const struct admission_request *request, bool *ret_touched, struct cx_error *err)
 {
-        bool again = false, ignored = false;
-        int r = mutate(request, false, &again, err);
-        return r == 0 && again ? mutate(request, true, &ignored, err) : r;
+        struct touch touch = {0};
+        int r = mutate(request, false, &touch, err);
+        if (r == 0 && touch.outside)
+                r = mutate(request, true, &touch, err);
+        if (ret_touched)
+                *ret_touched = touch.any;
+        return r;
 }
 
 int admit_validating(const struct admission_request *request, struct cx_error *err)
@@ -84,6 +94,6 @@ int admit_validating(const struct admission_request *request, struct cx_error *e
 
 int admit(const struct admission_request *request, struct cx_error *err)
 {
-        int r = admit_mutating(request, err);
+        int r = admit_mutating(request, NULL, err);
         return r < 0 ? r : admit_validating(request, err);
 }

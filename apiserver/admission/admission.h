@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Admission: plugins that may complete or refuse what somebody wants to do, as a table. Each says which operations on which
-// resources and subresources it wants. First all that mutate are asked, then, when the object has its defaults and is
-// valid, all that validate. They run on workers and may block.
+// Admission: plugins that may complete or refuse what somebody wants to do, as a table. Each says which operations on
+// which resources and subresources it wants. First all that mutate are asked, then, when the object has its defaults
+// and is valid, all that validate. They run on workers and may block.
 //
-// An object may come to a plugin twice: it is tried again when somebody else was faster, and when a plugin from outside
-// the server (`outside`) has changed it, the server's own are asked once more. A plugin leaves alone what it has done.
+// An object may come to a plugin twice: it is tried again when somebody else was faster, and when a plugin from
+// outside the server (`outside`) has changed it, the server's own are asked once more. A plugin leaves alone what it
+// has done.
 #pragma once
 
 #include "apiserver/request/write.h"
@@ -31,7 +32,8 @@ struct admission_plugin {
         int (*mutate)(const struct admission_request *request, struct cx_error *err); // may be NULL
         int (*validate)(const struct admission_request *request, struct cx_error *err); // may be NULL
         bool off_by_default;
-        bool outside; // changes what the server's own plugins may have to look at again
+        bool only_refuses; // its mutate hook changes nothing
+        bool outside;      // changes what the server's own plugins may have to look at again
 };
 // The server's own in upstream's order, ended by NULL.
 extern const struct admission_plugin *const admission_plugins[];
@@ -41,7 +43,8 @@ struct admission_chain *admission_chain_new(const struct admission_plugin *const
                                             const struct cx_strings *enabled, const struct cx_strings *disabled);
 void admission_chain_free(struct admission_chain *chain);
 
-int admit_mutating(const struct admission_request *request, struct cx_error *err) CX_CHECK;
+// ret_touched (may be NULL): a plugin was asked that may have changed the object.
+int admit_mutating(const struct admission_request *request, bool *ret_touched, struct cx_error *err) CX_CHECK;
 int admit_validating(const struct admission_request *request, struct cx_error *err) CX_CHECK;
 // Both, for what is not stored as it comes (Binding, Scale, reviews, deletions, connections).
 int admit(const struct admission_request *request, struct cx_error *err) CX_CHECK;

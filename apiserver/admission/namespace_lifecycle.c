@@ -42,4 +42,4 @@ static int mutate(const struct admission_request *request, struct cx_error *err)
 static const struct admission_want wants[] = {
         {ADMIT_CREATE | ADMIT_UPDATE, "*", "*", "*"}, {ADMIT_DELETE, "", "namespaces", ""}, {0}};
 const struct admission_plugin admission_namespace_lifecycle = {
-        .name = "NamespaceLifecycle", .wants = wants, .mutate = mutate};
+        .name = "NamespaceLifecycle", .wants = wants, .mutate = mutate, .only_refuses = true};

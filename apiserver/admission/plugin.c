@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table of the server's own plugins, and what they share.
 #include "apiserver/admission/plugin.h"
 
 #include "apiserver/request/errors.h"

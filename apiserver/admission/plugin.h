@@ -7,8 +7,8 @@
 
 // Forbids the request; the sentence names the object, as far as it has a name yet. Always negative.
 int admission_forbid(const struct admission_request *request, const char *why, struct cx_error *err);
-// A stored object that a plugin has to know: from the cache, else from etcd, as the cache may be behind by its creation.
-// NULL when there is none.
+// A stored object that a plugin has to know: from the cache, else from etcd, as the cache may be behind by its
+// creation. NULL when there is none.
 struct stored *admission_lookup(const struct admission_request *request, const struct served_kind *kind,
                                 const char *namespace, const char *name);
 

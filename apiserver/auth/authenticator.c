@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Credentials of a request: certificate, then token. What is not known is anonymous, what is wrong is refused.
 #include "apiserver/auth/authenticator.h"
 
 #include "apiserver/auth/tokens.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Takes rules apart into single verbs on single resources and asks the authorizer for each: wildcards need no
+// arithmetic of their own then, as who has a wildcard is allowed the wildcard's name.
 #include "apiserver/auth/escalation.h"
 
 #include "apiserver/auth/authorizer.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Every part of the identity that is asked for (user, groups, uid, extras) is a permission of its own.
 #include "apiserver/auth/impersonation.h"
 
 #include "apiserver/auth/authorizer.h"

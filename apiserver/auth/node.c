@@ -9,13 +9,13 @@
 #include "libcommon/api/selector.h"
 #include "libcommon/format/json.h"
 
-struct wanted {
+struct wanted_object {
         const char *resource, *namespace, *name;
 };
 
 static bool is_wanted(void *context, const char *resource, const char *namespace, const char *name)
 {
-        const struct wanted *wanted = context;
+        const struct wanted_object *wanted = context;
         return strcmp(resource, wanted->resource) == 0 && strcmp(name, wanted->name) == 0 &&
                (!namespace || strcmp(namespace, wanted->namespace) == 0);
 }
@@ -32,7 +32,7 @@ static bool node_uses(const struct apiserver *api, const char *node, const char 
                 return false;
         bool claim = strcmp(resource, "persistentvolumeclaims") == 0;
         struct filter filter = {.namespace = namespace, .fields = &fields};
-        struct wanted wanted = {resource, namespace, name};
+        struct wanted_object wanted = {resource, namespace, name};
         cache_list(builtin(api, "", "v1", "pods")->cache, &filter, &list);
         for (size_t i = 0; i < list.count; i++) {
                 // Most pods do not even hold the name: spare the parsing. Of an ephemeral claim it is put together.
@@ -69,7 +69,7 @@ static bool volume_on_node_uses(const struct apiserver *api, const char *node, c
 {
         STORED_LIST list = {0};
         struct filter all = {0};
-        struct wanted wanted = {"secrets", namespace, secret};
+        struct wanted_object wanted = {"secrets", namespace, secret};
         cache_list(builtin(api, "", "v1", "persistentvolumes")->cache, &all, &list);
         for (size_t i = 0; i < list.count; i++) {
                 if (!memmem(list.items[i]->json, list.items[i]->length, secret, strlen(secret)))
@@ -122,19 +122,19 @@ static bool fixed_rule(const struct attributes *a)
 
 // --- rules that look at the object ---
 
-struct question {
+struct node_question {
         const struct apiserver *api;
         const struct attributes *a;
         const char *node;
 };
 
-static json_t *find(const struct question *q, const char *group, const char *resource, const char *namespace)
+static json_t *find(const struct node_question *q, const char *group, const char *resource, const char *namespace)
 {
         return cache_find_json(builtin(q->api, group, "v1", resource)->cache, namespace, q->a->name);
 }
 
 // Does the request ask for nothing but what this field of says of the node?
-static bool is_selected(const struct question *q, const char *field)
+static bool is_selected(const struct node_question *q, const char *field)
 {
         const struct cx_selector *fields = q->a->fields;
         for (size_t i = 0; fields && i < fields->count; i++) {
@@ -146,47 +146,47 @@ static bool is_selected(const struct question *q, const char *field)
         return false;
 }
 
-static bool may_use(const struct question *q)
+static bool may_use(const struct node_question *q)
 {
         return *q->a->name && node_uses(q->api, q->node, q->a->namespace, q->a->resource, q->a->name);
 }
 
-static bool may_read_secret(const struct question *q)
+static bool may_read_secret(const struct node_question *q)
 {
         return may_use(q) ||
                (*q->a->name && *q->a->namespace && volume_on_node_uses(q->api, q->node, q->a->namespace, q->a->name));
 }
 
-static bool may_read_volume(const struct question *q)
+static bool may_read_volume(const struct node_question *q)
 {
         json_auto_t *volume = find(q, "", "persistentvolumes", NULL);
         return volume && node_uses_volume(q->api, q->node, volume);
 }
 
-static bool may_read_pod(const struct question *q)
+static bool may_read_pod(const struct node_question *q)
 {
         json_auto_t *pod = *q->a->name && *q->a->namespace ? find(q, "", "pods", q->a->namespace) : NULL;
         return is_selected(q, "spec.nodeName") || cx_streq(cx_json_string(pod, "spec.nodeName"), q->node);
 }
 
-static bool may_read_attachment(const struct question *q)
+static bool may_read_attachment(const struct node_question *q)
 {
         json_auto_t *attachment = find(q, "storage.k8s.io", "volumeattachments", NULL);
         return cx_streq(cx_json_string(attachment, "spec.nodeName"), q->node);
 }
 
 // Of a new object only admission knows the name.
-static bool is_own_name(const struct question *q)
+static bool is_own_name(const struct node_question *q)
 {
         return strcmp(q->a->verb, "create") == 0 || strcmp(q->a->name, q->node) == 0;
 }
 
-static bool is_own_lease(const struct question *q)
+static bool is_own_lease(const struct node_question *q)
 {
         return cx_streq(q->a->namespace, "kube-node-lease") && is_own_name(q);
 }
 
-static bool is_own_slice(const struct question *q)
+static bool is_own_slice(const struct node_question *q)
 {
         if (strcmp(q->a->verb, "create") == 0 || is_selected(q, "spec.nodeName"))
                 return true;
@@ -197,7 +197,7 @@ static bool is_own_slice(const struct question *q)
 static const struct {
         const char *group, *resource, *subresource;
         const char *const *verbs;
-        bool (*allows)(const struct question *q);
+        bool (*allows)(const struct node_question *q);
 } rules_by_object[] = {
         {"", "pods", "", VERBS("get", "list", "watch"), may_read_pod},
         {"", "secrets", "", VERBS("get", "list", "watch"), may_read_secret},
@@ -217,7 +217,7 @@ static const struct {
 
 bool authorize_node(const struct apiserver *api, const struct attributes *a)
 {
-        const struct question question = {api, a, user_node(a->user)};
+        const struct node_question question = {api, a, user_node(a->user)};
         if (!question.node || !a->is_resource)
                 return false;
         if (fixed_rule(a))

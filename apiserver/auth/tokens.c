@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// JSON web tokens with the claims that Kubernetes puts into them. Checking a signature costs more than all the rest, so
+// what was verified is remembered for a minute; the objects that a token names are looked at each time.
 #include "apiserver/auth/tokens.h"
 
 #include "libcommon/base/map.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a cluster has from the start and keeps: namespaces, priority classes, default roles, the service "kubernetes" and
-// who stands behind it. All of it is written through the registry, as the server's own doing. Functions block.
+// What a cluster has from the start and keeps: namespaces, priority classes, default roles, the service "kubernetes"
+// and who stands behind it. All of it is written through the registry, as the server's own doing. Functions block.
 #pragma once
 
 #include "apiserver/request/apiserver.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Creates what is missing, through the registry.
 #include "apiserver/bootstrap/ensure.h"
 
 #include "apiserver/registry/registry.h"

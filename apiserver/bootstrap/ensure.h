@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Making one of the system's objects.
 #pragma once
 
 #include "apiserver/request/scope.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The system's namespaces and priority classes.
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/bootstrap/ensure.h"
 #include "libcommon/format/json.h"

@@ -143,7 +143,7 @@ static void parse_policy(struct cx_map *ret_objects)
                         cx_map_set(ret_objects, key, object);
                 }
                 add_labels(object, cells.items[3]);
-                if (strstr(cells.items[0], "Binding"))
+                if (cx_has_suffix(cells.items[0], "Binding"))
                         add_subjects(object, cells.items[4]);
                 else
                         add_rule(object, cells.items[4]);

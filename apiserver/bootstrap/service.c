@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The service "kubernetes". Each apiserver keeps a leased key with its address; the endpoints of the service are the keys
-// that live (upstream's lease reconciler).
+// The service "kubernetes". Each apiserver keeps a leased key with its address; the endpoints of the service are the
+// keys that live (upstream's lease reconciler).
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/bootstrap/ensure.h"
 #include "apiserver/registry/registry.h"

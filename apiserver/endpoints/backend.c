@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Clients for kubelets, and for what runs behind pods and services.
 #include "apiserver/endpoints/backend.h"
 
 #include "libcommon/base/address.h"

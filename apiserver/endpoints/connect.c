@@ -241,7 +241,7 @@ static json_t *connect_options(const struct call *call)
         return options;
 }
 
-// Reading a log is no connection; what only reads is not asked about.
+// Admission is asked about connections; reading a log is not one.
 static int admit_connect(const struct call *call, struct cx_error *err)
 {
         if (cx_streq(call->scope.subresource, "log"))

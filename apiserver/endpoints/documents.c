@@ -3,6 +3,7 @@
 #include "apiserver/endpoints/documents.h"
 #include "apiserver/auth/tokens.h"
 #include "apiserver/endpoints/endpoints.h"
+#include "apiserver/request/media.h"
 #include "apiserver/request/respond.h"
 #include "libcommon/api/version_info.h"
 #include "libcommon/base/metrics.h"
@@ -104,9 +105,13 @@ static void serve_version(struct call *call)
 
 static bool wants_aggregated(const struct call *call)
 {
-        const char *accept = cx_http_header(call->request, "Accept");
-        const char *wanted = accept ? strstr(accept, "as=APIGroupDiscoveryList") : NULL;
-        return wanted && strstr(accept, "g=apidiscovery.k8s.io") && strstr(accept, "v=v2;");
+        const char *accept = cx_str(cx_http_header(call->request, "Accept"));
+        struct media media;
+        while (media_next(&accept, &media))
+                if (strcmp(media.as, "APIGroupDiscoveryList") == 0 && strcmp(media.group, "apidiscovery.k8s.io") == 0 &&
+                    strcmp(media.version, "v2") == 0)
+                        return true;
+        return false;
 }
 
 static void respond_or_404(struct call *call, json_t *document_steal)

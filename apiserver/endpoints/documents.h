@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Documents that are big and seldom change: OpenAPI and aggregated discovery. Each is made when it is first asked for and
-// kept, with a hash of its bytes, which is its ETag, until a kind changes that it speaks of.
+// Documents that are big and seldom change: OpenAPI and aggregated discovery. Each is made when it is first asked for
+// and kept, with a hash of its bytes, which is its ETag, until a kind changes that it speaks of.
 #pragma once
 
 #include "apiserver/request/call.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is served besides plain objects: documents about the API itself, subresources with a shape of their own, reviews,
-// and everything that goes on to a kubelet, a pod or a service. Each returns false when it is none of its.
+// What is served besides plain objects: documents about the API itself, subresources with a shape of their own,
+// reviews, and everything that goes on to a kubelet, a pod or a service. Each returns false when it is none of its.
 #pragma once
 
 #include "apiserver/request/call.h"

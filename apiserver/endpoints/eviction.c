@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// A budget is looked for by its selector, charged in its status, and only then does the pod go. What is not ready may
+// go for nothing when the budget says so.
 #include "apiserver/endpoints/eviction.h"
 
 #include "apiserver/admission/admission.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Keeping and sending documents: by form (JSON, protobuf), by hash (conditional requests, URLs that never change).
 #include "apiserver/endpoints/documents.h"
 
+#include "apiserver/request/media.h"
 #include "apiserver/request/respond.h"
 #include "libcommon/base/map.h"
 #include "libcommon/format/json.h"
@@ -167,27 +169,19 @@ enum document_form { DOCUMENT_NONE, DOCUMENT_JSON, DOCUMENT_PROTOBUF };
 
 #define PROTOBUF_TYPE "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
-static bool is_type(const char *part, size_t length, const char *type)
-{
-        return length == strlen(type) && strncasecmp(part, type, length) == 0;
-}
-
 // The first type of the Accept header that can be had. The spelling with an @ is how clients before 1.24 ask.
 static enum document_form accepted_form(const struct call *call, bool protobuf)
 {
         const char *header = cx_http_header(call->request, "Accept");
         if (!header || !*header)
                 return DOCUMENT_JSON;
-        for (const char *part = header; *part; part += *part == ',') {
-                part += strspn(part, " ");
-                size_t length = strcspn(part, ";, ");
-                if (is_type(part, length, "application/json") || is_type(part, length, "application/*") ||
-                    is_type(part, length, "*/*"))
+        struct media media;
+        while (media_next(&header, &media)) {
+                if (media_is_json(&media))
                         return DOCUMENT_JSON;
-                if (protobuf && (is_type(part, length, PROTOBUF_TYPE) ||
-                                 is_type(part, length, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")))
+                if (protobuf && (media_is(&media, PROTOBUF_TYPE) ||
+                                 media_is(&media, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")))
                         return DOCUMENT_PROTOBUF;
-                part += strcspn(part, ",");
         }
         return DOCUMENT_NONE;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plain answers of backends, passed on block by block through a bounded buffer, each by a thread of its own. Logs may be
-// asked for over a WebSocket: then each block is a message.
+// Plain answers of backends, passed on block by block through a bounded buffer, each by a thread of its own. Logs may
+// be asked for over a WebSocket: then each block is a message.
 #include "apiserver/endpoints/backend.h"
 #include "apiserver/endpoints/relays.h"
 #include "libcommon/format/base64.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads the query of a list: selectors, limits, continue tokens, and which revision is meant.
 #include "apiserver/endpoints/selection.h"
 
 #include "apiserver/request/convert.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Checks what is asked for, binds the token to an object that is there, and issues it.
 #include "apiserver/endpoints/token.h"
 
 #include "apiserver/admission/admission.h"
@@ -122,6 +123,7 @@ static int issue(const struct scope *scope, json_t *body, struct cx_error *err)
         CX_CLEANUP(release_bound) struct bound bound = {0};
         if (!account)
                 return object_not_found(scope->resource, scope->name, err);
+        cx_schema_default(cx_schema_kind("authentication.k8s.io", "v1", "TokenRequest"), body);
         struct admission_request admission = {.scope = scope, .operation = ADMIT_CREATE, .object = body};
         int r = admit(&admission, err);
         CX_STRINGS audiences = CX_STRINGS_INIT;
@@ -130,7 +132,7 @@ static int issue(const struct scope *scope, json_t *body, struct cx_error *err)
                                         .service_account = scope->name,
                                         .uid = cx_json_string(account, "metadata.uid"),
                                         .audiences = &audiences,
-                                        .seconds = cx_json_int(body, "spec.expirationSeconds", 3600)};
+                                        .seconds = cx_json_int(body, "spec.expirationSeconds", 0)};
         if (r == 0)
                 r = check(scope, body, request.seconds, err);
         int64_t most = api->options.service_account_max_token_expiration / CX_NS_PER_S;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Watches, and the thread that ends those whose time is up and makes bookmarks due: one per process, freed after the HTTP
-// server.
+// Watches, and the thread that ends those whose time is up and makes bookmarks due: one per process, freed after the
+// HTTP server.
 #pragma once
 
 #include "apiserver/request/call.h"

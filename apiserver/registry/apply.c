@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What an apply is allowed to be. Merging and ownership are in managed.c.
 #include "apiserver/registry/apply.h"
 
 #include "apiserver/auth/authorizer.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Collects the causes of all rules, so that a client hears of everything at once.
 #include "apiserver/registry/check.h"
 
 #include "apiserver/request/errors.h"

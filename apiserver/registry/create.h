@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Creating with an option that only updates need; for the files of the registry.
 #pragma once
 
 #include "apiserver/request/write.h"

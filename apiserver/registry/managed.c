@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Sets of fields (libcommon/schema/fields.h) by manager: what a write changed is taken from the others and given to the
+// writer; what an applier no longer names goes from the object when nobody else owns it.
 #include "apiserver/registry/managed.h"
 
 #include "libcommon/base/time.h"
@@ -122,7 +124,7 @@ static void drop_empty(json_t *entries)
                         json_array_remove(entries, i);
 }
 
-// --- writes that are no apply ---
+// --- writes other than apply ---
 
 void managed_update(const struct scope *scope, json_t *object, const json_t *old)
 {

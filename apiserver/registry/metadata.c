@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Names, uids, times, generations: the parts of ObjectMeta that clients may look at and not choose.
 #include "apiserver/registry/metadata.h"
 
 #include "apiserver/request/errors.h"

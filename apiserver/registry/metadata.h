@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules of ObjectMeta that hold for every kind. `begin` comes before mutating admission and refuses what the request
-// has wrong, `complete` after it: what clients and plugins may not choose is as the server has it.
+// The rules of ObjectMeta that hold for every kind. `begin` comes before mutating admission and refuses what the
+// request has wrong, `complete` after it: what clients and plugins may not choose is as the server has it.
 #pragma once
 
 #include "apiserver/request/scope.h"

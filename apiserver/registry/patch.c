@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A patch is applied to the object as it is now, and the result decoded as if a client had sent it.
 #include "apiserver/registry/patch.h"
 
 #include "libcommon/format/json.h"

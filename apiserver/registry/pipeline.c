@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Each step once, for all that write. The order is what it is about: see the header.
 #include "apiserver/registry/pipeline.h"
 
 #include "apiserver/admission/admission.h"
@@ -34,8 +35,9 @@ int passage_mutate(const struct passage *passage, struct cx_error *err)
         if (passage->admitted)
                 return 0;
         struct admission_request admission = admission_of(passage);
-        r = admit_mutating(&admission, err);
-        if (r == 0)
+        bool touched = false;
+        r = admit_mutating(&admission, &touched, err);
+        if (r == 0 && touched)
                 cx_schema_default(scope->resource->kind, passage->object);
         return r;
 }
@@ -106,7 +108,8 @@ int passage_store(const struct passage *passage, const struct stored *present, s
         int r = store_put(api->store, &place, encoded, strategy->ttl ? strategy->ttl(api) : 0, ret_stored, err);
         if (strategy->release && r == 0 && passage->old)
                 strategy->release(api, passage->old, passage->object);
-        // A write whose outcome is unknown keeps what it took; the repair loop gives it back if the object is not there.
+        // A write whose outcome is unknown keeps what it took; the repair loop gives it back if the object is not
+        // there.
         if (strategy->release && r < 0 && r != -ETIMEDOUT)
                 strategy->release(api, passage->object, passage->old);
         return r;

@@ -4,8 +4,8 @@
 //     defaults → mutating admission → defaults → what the server decides (metadata, strategy) → defaults →
 //     validation → validating admission → what must be unique → etcd
 //
-// A create goes through the last part again when the name that was made for it is taken, an update through all of it when
-// somebody else was faster.
+// A create goes through the last part again when the name that was made for it is taken, an update through all of it
+// when somebody else was faster.
 #pragma once
 
 #include "apiserver/request/write.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The generic registry: how objects of every kind are created, changed and deleted. What a kind does beyond that is a
 // strategy (apiserver/strategy); what a cluster adds is admission (apiserver/admission). It knows nothing of HTTP: the
-// handlers (apiserver/endpoints), the server's own objects (apiserver/bootstrap) and allocators all call it with a scope.
-// Functions block; they run on workers.
+// handlers (apiserver/endpoints), the server's own objects (apiserver/bootstrap) and allocators all call it with a
+// scope. Functions block; they run on workers.
 #pragma once
 
 #include "apiserver/request/write.h"

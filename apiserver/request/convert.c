@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What events and autoscalers call differently in their versions.
 #include "apiserver/request/convert.h"
 
 #include "libcommon/format/json.h"

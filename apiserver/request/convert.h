@@ -17,5 +17,6 @@ const struct conversion *conversion_of(const struct cx_resource *resource);
 bool is_same_version(const struct cx_resource *a, const struct cx_resource *b);
 // In place, from whatever version the object says it has. Does nothing when that is the one of `to`.
 void convert(const struct conversion *conversion, json_t *object, const struct cx_resource *to);
-// The same for an object that must not change: a new reference to it where nothing is to be done, else a converted copy.
+// The same for an object that must not change: a new reference to it where nothing is to be done, else a converted
+// copy.
 json_t *converted(const struct conversion *conversion, json_t *object, const struct cx_resource *to);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// JSON, YAML or protobuf by the content type; then the checks of kind and schema.
 #include "apiserver/request/decode.h"
 
 #include "libcommon/format/json.h"

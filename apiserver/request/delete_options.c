@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// DeleteOptions of the body, or the same in the query.
 #include "apiserver/request/delete_options.h"
 
 #include "apiserver/request/decode.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Upstream's sentences, which clients compare and people search for.
 #include "apiserver/request/errors.h"
 
 #include "libcommon/base/buf.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A set of kinds is immutable; a change makes a new one beside it and puts it in its place. Lookups take a reference under
-// a lock that is never held for longer than that.
+// A set of kinds is immutable; a change makes a new one beside it and puts it in its place. Lookups take a reference
+// under a lock that is never held for longer than that.
 #include "apiserver/request/kinds.h"
 
 #include "apiserver/request/errors.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kinds that are served, in the versions that they are served in. Those of the schema are there from the start and
-// never leave; others are added, replaced and removed while clients read, write and watch. Routing looks them up with each
-// request; discovery and OpenAPI are made from a snapshot; who keeps something made of them follows the changes.
+// never leave; others are added, replaced and removed while clients read, write and watch. Routing looks them up with
+// each request; discovery and OpenAPI are made from a snapshot; who keeps something made of them follows the changes.
 //
 // A kind is reference-counted and never changes. Its cx_resource, and all that hangs on it, lives as long as somebody
 // holds the kind. Any thread may look up; changes block.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Small questions to objects and resources.
 #include "apiserver/request/object.h"
 
 #include "libcommon/format/json.h"

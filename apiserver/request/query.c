@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Options of the query. What is wrong with them is collected and said at once, as upstream's validation does.
 #include "apiserver/request/query.h"
 
 #include "apiserver/request/errors.h"

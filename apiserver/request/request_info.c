@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Takes paths apart: /api/VERSION/… and /apis/GROUP/VERSION/…, with or without a namespace.
 #include "apiserver/request/request_info.h"
 
 // Copies the part of the path up to the next slash and steps behind it. False when there is none or it is too long.
@@ -34,7 +35,7 @@ static const char *verb_of(const struct cx_http_request *request, const struct r
         return *info->name ? "get" : "list";
 }
 
-// /api/v1/… or /apis/group/version/… behind the prefix: the resource part. False when it is no resource path.
+// /api/v1/… or /apis/group/version/… behind the prefix: the resource part. False when it is not a resource path.
 static bool parse_resource(const char *path, struct request_info *info)
 {
         if (!take_part(&path, info->resource, sizeof info->resource))

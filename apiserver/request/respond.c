@@ -1,37 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
+// Objects and lists as they are kept are sent as they are; other forms are made from them on the way out.
 #include "apiserver/request/respond.h"
 
 #include "apiserver/request/convert.h"
+#include "apiserver/request/media.h"
 #include "libcommon/api/status.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/yaml.h"
 
 // --- what the client accepts ---
 
-static bool part_has(const char *part, size_t length, const char *word)
+static bool accept_part(const struct media *media, bool allow_transform, struct accept_header *ret_accept)
 {
-        return memmem(part, length, word, strlen(word)) != NULL;
-}
-
-static bool accept_part(const char *part, size_t length, bool allow_transform, struct accept_header *ret_accept)
-{
-        while (length && *part == ' ') {
-                part++;
-                length--;
-        }
-        size_t type = strcspn(part, ";,");
-        bool json = (type == 16 && strncasecmp(part, "application/json", 16) == 0) ||
-                    (type == 3 && strncmp(part, "*/*", 3) == 0) ||
-                    (type == 13 && strncmp(part, "application/*", 13) == 0);
-        bool yaml = type == 16 && strncasecmp(part, "application/yaml", 16) == 0;
-        if (!json && !yaml)
+        bool yaml = media_is(media, "application/yaml");
+        if (!yaml && !media_is_json(media))
                 return false;
-        bool table = part_has(part, length, "as=Table");
-        bool metadata = part_has(part, length, "as=PartialObjectMetadata");
-        if ((table || metadata) && (!allow_transform || !part_has(part, length, "g=meta.k8s.io") ||
-                                    !part_has(part, length, "v=v1") || part_has(part, length, "v=v1beta1")))
-                return false;
-        if (part_has(part, length, ";as=") && !table && !metadata)
+        bool table = strcmp(media->as, "Table") == 0;
+        bool metadata = cx_has_prefix(media->as, "PartialObjectMetadata"); // or …List
+        if (*media->as && ((!table && !metadata) || !allow_transform || strcmp(media->group, "meta.k8s.io") != 0 ||
+                           strcmp(media->version, "v1") != 0))
                 return false;
         ret_accept->form = table ? FORM_TABLE : metadata ? FORM_METADATA : yaml ? FORM_YAML : FORM_JSON;
         return true;
@@ -61,12 +48,10 @@ int accept_header(const struct call *call, bool allow_transform, struct accept_h
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST, "unrecognized includeObject value: \"%s\"", include);
         if (!header || !*header)
                 return 0;
-        for (const char *part = header; *part;) {
-                size_t length = strcspn(part, ",");
-                if (accept_part(part, length, allow_transform, ret_accept))
+        struct media media;
+        while (media_next(&header, &media))
+                if (accept_part(&media, allow_transform, ret_accept))
                         return 0;
-                part += length + (part[length] == ',');
-        }
         return cx_error_reason(err, CX_REASON_NOT_ACCEPTABLE,
                                "only the following media types are accepted: application/json, application/yaml");
 }

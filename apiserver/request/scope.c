@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Scopes of the server itself, and what a scope names.
 #include "apiserver/request/scope.h"
 
 #include "apiserver/request/errors.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One action on the API without its transport: who acts, on what, where, and under which options. Strategies, admission
-// and the registry work on this alone, so that a client's request and the server's own writes go through the same chain.
-// It is a plain value whose parts are borrowed: copy it to act on something else.
+// One action on the API without its transport: who acts, on what, where, and under which options. Strategies,
+// admission and the registry work on this alone, so that a client's request and the server's own writes go through the
+// same chain. It is a plain value whose parts are borrowed: copy it to act on something else.
 #pragma once
 
 #include "apiserver/request/apiserver.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Users and their groups.
 #include "apiserver/request/user.h"
 
 #define NODE "system:node:"

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// How objects are written, whoever writes: admission, defaults, validation, ownership of fields, etcd. The registry does
-// it; the layers below it (what allocates an address, a quota that counts) reach it through apiserver->writes. All block.
+// How objects are written, whoever writes: admission, defaults, validation, ownership of fields, etcd. The registry
+// does it; the layers below it (what allocates an address, a quota that counts) reach it through apiserver->writes.
+// All block.
 #pragma once
 
 #include "apiserver/request/delete_options.h"
 #include "apiserver/request/scope.h"
 
-// Makes the new object from the present one (both in the scope's version; NULL: there is none). May be called again when
-// somebody else was faster.
+// Makes the new object from the present one (both in the scope's version; NULL: there is none). May be called again
+// when somebody else was faster.
 typedef int (*change_fn)(void *context, const struct scope *scope, const json_t *current, json_t **ret_object,
                          struct cx_error *err);
 struct change {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Items are a sorted array: found by halving, listed by walking, and a namespace is a stretch of it. The window is a
+// ring.
 #include "apiserver/storage/cache.h"
 
 struct cache *cache_new(const char *prefix, const struct cx_resource *resource)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The watch cache of one stored resource: a sorted map of its objects and a window of past events. Filled by the store's
-// one etcd watch, read by everything else. Watchers walk the window with a position of their own, so an event is kept
-// once however many watch; a watcher that falls out of the window is ended and starts again.
+// The watch cache of one stored resource: a sorted map of its objects and a window of past events. Filled by the
+// store's one etcd watch, read by everything else. Watchers walk the window with a position of their own, so an event
+// is kept once however many watch; a watcher that falls out of the window is ended and starts again.
 //
-// A cache that is opened while the server runs is filled beside the events that come meanwhile: those wait, and what the
-// contents hold already is dropped.
+// A cache that is opened while the server runs is filled beside the events that come meanwhile: those wait, and what
+// the contents hold already is dropped.
 //
 // Locks: a cache's rwlock guards items, window, what waits, and watchers; a watcher's own state belongs to its reader.
 #pragma once
@@ -41,8 +41,8 @@ struct cache {
         size_t count, capacity;
         struct stored **loading; // what the next contents will be; the loading thread's only
         size_t n_loading;
-        // Objects that are there and cannot be read (their key of encryption is not there): why, by key. They are no part of
-        // the items, and whoever asks for them is told.
+        // Objects that are there and cannot be read (their key of encryption is not there): why, by key. They are no
+        // part of the items, and whoever asks for them is told.
         struct cx_map unreadable, loading_unreadable;
         struct cache_event window[CACHE_WINDOW];
         uint64_t next_event;  // number of the next event; event n is at window[n % CACHE_WINDOW]
@@ -82,8 +82,8 @@ struct stored_list {
 void stored_list_release(struct stored_list *list);
 void stored_list_truncate(struct stored_list *list, size_t count); // keeps the first
 #define STORED_LIST CX_CLEANUP(stored_list_release) struct stored_list
-// INTERNAL when something that is asked for cannot be read: the object `name`, or any of the namespace (name NULL), or any
-// at all (namespace NULL or "", too).
+// INTERNAL when something that is asked for cannot be read: the object `name`, or any of the namespace (name NULL), or
+// any at all (namespace NULL or "", too).
 int cache_check_readable(struct cache *cache, const char *namespace, const char *name, struct cx_error *err) CX_CHECK;
 void cache_list(struct cache *cache, const struct filter *filter, struct stored_list *ret_list);
 size_t cache_count(struct cache *cache);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encryption at rest: what --encryption-provider-config says (apiserver.config.k8s.io/v1 EncryptionConfiguration), applied
-// to the values of etcd. A value that a provider wrote begins with "k8s:enc:<provider>:v1:<key name>:"; other values are
-// plain. The formats are upstream's, so that either server reads what the other wrote with the same keys.
+// Encryption at rest: what --encryption-provider-config says (apiserver.config.k8s.io/v1 EncryptionConfiguration),
+// applied to the values of etcd. A value that a provider wrote begins with "k8s:enc:<provider>:v1:<key name>:"; other
+// values are plain. The formats are upstream's, so that either server reads what the other wrote with the same keys.
 //
 // Immutable once loaded; any thread may seal and open.
 #pragma once

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Waiters in three lists: for a revision, for the probe under way, for the next one. Whoever brings the news tells
+// them.
 #include "apiserver/storage/progress.h"
 
 #include "libcommon/base/time.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// etcd behind one watch: what is loaded and what the watch tells goes to the caches of its prefix; writes are conditional
-// transactions. Values are sealed and opened on their way (encryption.h).
+// etcd behind one watch: what is loaded and what the watch tells goes to the caches of its prefix; writes are
+// conditional transactions. Values are sealed and opened on their way (encryption.h).
 #include "apiserver/storage/store.h"
 
 #include "apiserver/storage/encryption.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// All objects of the cluster: etcd behind one watch, and a cache for each kind of objects. Writes go to etcd and return when the
-// cache has seen them; consistent reads ask etcd for its revision (one probe serves all readers that wait) and answer
-// from memory. Any thread may call; calls that say so block.
+// All objects of the cluster: etcd behind one watch, and a cache for each kind of objects. Writes go to etcd and
+// return when the cache has seen them; consistent reads ask etcd for its revision (one probe serves all readers that
+// wait) and answer from memory. Any thread may call; calls that say so block.
 #pragma once
 
 #include "apiserver/storage/cache.h"
@@ -11,8 +11,8 @@
 struct store;
 
 struct store *store_new(struct cx_etcd *etcd);
-// Values are encrypted as an EncryptionConfiguration says. With `reload` the file is read again whenever it changes; one that
-// cannot be read then changes nothing. Before the store starts.
+// Values are encrypted as an EncryptionConfiguration says. With `reload` the file is read again whenever it changes;
+// one that cannot be read then changes nothing. Before the store starts.
 int store_encrypt(struct store *store, const char *path, bool reload, struct cx_error *err) CX_CHECK;
 // Whether a write would store the value anew although the object stays the same: it was sealed with another key.
 bool store_would_rewrite(struct store *store, const struct cache *cache, const struct stored *object);
@@ -23,8 +23,8 @@ void store_stop(struct store *store);
 void store_free(struct store *store);
 bool store_ready(struct store *store); // the caches are filled and follow etcd
 
-// A cache of the objects that are kept under the resource's prefix, selectable by its fields. Before the store has started
-// it is only noted; later it is filled when this returns, which blocks. New reference.
+// A cache of the objects that are kept under the resource's prefix, selectable by its fields. Before the store has
+// started it is only noted; later it is filled when this returns, which blocks. New reference.
 int store_open(struct store *store, const struct cx_resource *resource, struct cache **ret_cache, struct cx_error *err)
         CX_CHECK;
 // The cache hears of nothing any more. Who holds it may go on reading what it was.
@@ -49,8 +49,8 @@ struct stored_place {
         const char *namespace, *name; // namespace "" for cluster-scoped
         int64_t expected;
 };
-// Writes an object (metadata.resourceVersion is ignored and not stored); reason ALREADY_EXISTS or CONFLICT when something
-// else is there. ttl: seconds until it expires, 0: never. Returns when the cache has seen it. Blocks.
+// Writes an object (metadata.resourceVersion is ignored and not stored); reason ALREADY_EXISTS or CONFLICT when
+// something else is there. ttl: seconds until it expires, 0: never. Returns when the cache has seen it. Blocks.
 int store_put(struct store *store, const struct stored_place *place, const json_t *object, int64_t ttl,
               struct stored **ret_object, struct cx_error *err) CX_CHECK;
 // Deletes; ret_revision may be NULL. The same otherwise.

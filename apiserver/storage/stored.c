@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Takes from the encoded text what is needed, without decoding it.
 #include "apiserver/storage/stored.h"
 
 #include "libcommon/base/alloc.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Addresses are IPAddress objects, created and deleted through the registry; ports are keys of their own.
 #include "apiserver/strategy/allocator.h"
 
 #include "apiserver/request/write.h"

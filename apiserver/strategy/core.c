@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The smaller kinds of the core group and their like: namespaces, nodes, config maps, secrets, events, leases, endpoints,
-// volumes and claims, priority classes, certificate signing requests.
+// The smaller kinds of the core group and their like: namespaces, nodes, config maps, secrets, events, leases,
+// endpoints, volumes and claims, priority classes, certificate signing requests.
 #include "apiserver/request/errors.h"
 #include "apiserver/strategy/strategy.h"
 #include "libcommon/base/time.h"
@@ -135,8 +135,8 @@ static void validate_secret(const struct scope *scope, const json_t *object, con
                       {"kubernetes.io/tls", "tls.crt"},
                       {"kubernetes.io/tls", "tls.key"},
                       {"kubernetes.io/ssh-auth", "ssh-privatekey"}};
-        const char *type = cx_json_string_or(object, "type", "Opaque");
-        if (old && !cx_streq(type, cx_json_string_or(old, "type", "Opaque")))
+        const char *type = cx_json_string_or(object, "type", "");
+        if (old && !cx_streq(type, cx_json_string(old, "type")))
                 cx_error_cause(causes, "FieldValueInvalid", "type", "Invalid value: \"%s\": field is immutable", type);
         for (size_t i = 0; i < CX_ARRAY_SIZE(needed); i++)
                 if (strcmp(type, needed[i].type) == 0 &&

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parts of objects that may not change once they are stored, and for which clients know a sentence of their own. What is
-// simply "field is immutable" stands in the schema.
+// Parts of objects that may not change once they are stored, and for which clients know a sentence of their own. What
+// is simply "field is immutable" stands in the schema.
 #include "apiserver/strategy/frozen.h"
 
 #include "libcommon/format/json.h"

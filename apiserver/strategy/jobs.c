@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Jobs: the labels and the selector by which a Job's pods are its own.
 #include "apiserver/strategy/strategy.h"
 #include "libcommon/format/json.h"
 

@@ -29,20 +29,13 @@ static int prepare_update(const struct scope *scope CX_UNUSED, json_t *object, c
 
 // --- what may change in a pod's spec ---
 
-static void mask_images(json_t *spec, const char *list)
-{
-        json_t *containers = json_object_get(spec, list);
-        for (size_t i = 0; i < json_array_size(containers); i++)
-                json_object_del(json_array_get(containers, i), "image");
-}
-
 static json_t *masked(const json_t *object)
 {
         static const char *const changeable[] = {"activeDeadlineSeconds", "tolerations",
                                                  "terminationGracePeriodSeconds", "schedulingGates"};
         json_t *spec = json_deep_copy(json_object_get(object, "spec"));
-        mask_images(spec, "containers");
-        mask_images(spec, "initContainers");
+        CX_POD_FOREACH(walk, spec, CX_POD_TEMPLATE)
+        json_object_del(walk.container, "image");
         for (size_t i = 0; i < CX_ARRAY_SIZE(changeable); i++)
                 json_object_del(spec, changeable[i]);
         return spec;
@@ -70,8 +63,8 @@ static void validate(const struct scope *scope CX_UNUSED, const json_t *object, 
         bool same = json_equal(a, b) &&
                     has_all(cx_json_get(object, "spec.tolerations"), cx_json_get(old, "spec.tolerations")) &&
                     has_all(cx_json_get(old, "spec.schedulingGates"), cx_json_get(object, "spec.schedulingGates"));
-        int64_t before = cx_json_int(old, "spec.terminationGracePeriodSeconds", 30);
-        int64_t after = cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
+        int64_t before = cx_json_int(old, "spec.terminationGracePeriodSeconds", 0);
+        int64_t after = cx_json_int(object, "spec.terminationGracePeriodSeconds", 0);
         if (!same || (before != after && !(before < 0 && after == 1)))
                 cx_error_cause(
                         causes, "FieldValueForbidden", "spec",
@@ -84,7 +77,7 @@ static void validate(const struct scope *scope CX_UNUSED, const json_t *object, 
 // A pod that no kubelet has, or that has ended, goes at once.
 static int64_t grace(const json_t *object, int64_t asked)
 {
-        int64_t seconds = asked >= 0 ? asked : cx_json_int(object, "spec.terminationGracePeriodSeconds", 30);
+        int64_t seconds = asked >= 0 ? asked : cx_json_int(object, "spec.terminationGracePeriodSeconds", 0);
         const char *node = cx_json_string(object, "spec.nodeName");
         if (!node || !*node || cx_pod_is_terminal(object))
                 seconds = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Services take addresses and node ports that no other service has. An address is taken by creating its IPAddress object,
-// a port by creating its key: both succeed once in etcd, so any number of apiservers agree without state of their own.
+// Services take addresses and node ports that no other service has. An address is taken by creating its IPAddress
+// object, a port by creating its key: both succeed once in etcd, so any number of apiservers agree without state of
+// their own.
 #include "apiserver/request/errors.h"
 #include "apiserver/strategy/allocator.h"
 #include "apiserver/strategy/strategy.h"
@@ -15,7 +16,7 @@ static bool wants_node_ports(const json_t *service)
 {
         const char *type = cx_json_string(service, "spec.type");
         return cx_streq(type, "NodePort") ||
-               (cx_streq(type, "LoadBalancer") && cx_json_bool(service, "spec.allocateLoadBalancerNodePorts", true));
+               (cx_streq(type, "LoadBalancer") && cx_json_bool(service, "spec.allocateLoadBalancerNodePorts", false));
 }
 
 static bool wants_health_port(const json_t *service)
@@ -43,7 +44,7 @@ static const json_t *same_port(const json_t *ports, const json_t *port)
         for (size_t i = 0; i < json_array_size(ports); i++) {
                 const json_t *other = json_array_get(ports, i);
                 if (cx_json_int(other, "port", 0) == cx_json_int(port, "port", 0) &&
-                    cx_streq(cx_json_string_or(other, "protocol", "TCP"), cx_json_string_or(port, "protocol", "TCP")))
+                    cx_streq(cx_json_string(other, "protocol"), cx_json_string(port, "protocol")))
                         return other;
         }
         return NULL;

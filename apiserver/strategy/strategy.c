@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table of strategies.
 #include "apiserver/strategy/strategy.h"
 
 static const struct strategy *const strategies[] = {

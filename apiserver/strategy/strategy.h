@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the schema's tables cannot say about a kind: small sets of functions, looked up by group and resource. Each may be
-// NULL. They run on workers and may block (allocations).
+// What the schema's tables cannot say about a kind: small sets of functions, looked up by group and resource. Each may
+// be NULL. They run on workers and may block (allocations).
 #pragma once
 
 #include "apiserver/request/scope.h"

@@ -106,7 +106,8 @@ static void take_set(struct rollout *rollout, const struct cx_object *object)
         replica_set_read(&sets->items[sets->count++], cx_object_json(object));
 }
 
-static int claim_sets(struct rollout *rollout, struct cx_error *err)
+// `ret_adopted`: some were adopted just now. They are ours, with their revisions and sizes, when the informer shows them.
+static int claim_sets(struct rollout *rollout, bool *ret_adopted, struct cx_error *err)
 {
         struct deployments *self = rollout->self;
         CX_SELECTOR selector = CX_SELECTOR_INIT;
@@ -125,7 +126,7 @@ static int claim_sets(struct rollout *rollout, struct cx_error *err)
                 if (cx_object_controller(sets.items[i]))
                         take_set(rollout, sets.items[i]);
                 else
-                        *rollout->retry_after = CX_NS_PER_S; // adopted now: ours when the informer shows it
+                        *ret_adopted = true;
         }
         if (rollout->sets.count)
                 qsort(rollout->sets.items, rollout->sets.count, sizeof *rollout->sets.items, compare_sets);
@@ -266,9 +267,14 @@ static void read_deployment(struct deployment *d, const struct cx_object *object
 
 static int reconcile_rollout(struct rollout *rollout, struct cx_error *err)
 {
-        int r = claim_sets(rollout, err);
+        bool adopted = false;
+        int r = claim_sets(rollout, &adopted, err);
         if (r < 0)
                 return r;
+        if (adopted) { // a decision without them would be wrong
+                *rollout->retry_after = CX_NS_PER_S;
+                return 0;
+        }
         rollout->fresh = -1;
         if (rollout->d.deleted) {
                 for (size_t i = 0; i < rollout->sets.count; i++)

@@ -189,6 +189,18 @@ int64_t cx_quantity_milli(const struct cx_quantity *quantity)
         return round_up(quantity->nano, NANO / 1000);
 }
 
+bool cx_quantity_is_whole(const struct cx_quantity *quantity)
+{
+        return quantity->nano % NANO == 0;
+}
+
+void cx_quantity_round_milli(struct cx_quantity *quantity)
+{
+        __int128 rest = quantity->nano % (NANO / 1000);
+        if (rest)
+                quantity->nano += (rest > 0 ? NANO / 1000 : -NANO / 1000) - rest;
+}
+
 int cx_quantity_compare(const struct cx_quantity *a, const struct cx_quantity *b)
 {
         return a->nano < b->nano ? -1 : a->nano > b->nano;

@@ -6,6 +6,7 @@
 #include "libcommon/base/macro.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum cx_quantity_format { CX_QUANTITY_DECIMAL, CX_QUANTITY_BINARY, CX_QUANTITY_EXPONENT };
@@ -20,6 +21,8 @@ int cx_quantity_from_json(const json_t *value, struct cx_quantity *ret_quantity)
 void cx_quantity_format(const struct cx_quantity *quantity, char to[CX_QUANTITY_TEXT]);    // canonical
 int64_t cx_quantity_value(const struct cx_quantity *quantity); // rounded up to whole units, saturating
 int64_t cx_quantity_milli(const struct cx_quantity *quantity); // rounded up to thousandths, saturating
+bool cx_quantity_is_whole(const struct cx_quantity *quantity);
+void cx_quantity_round_milli(struct cx_quantity *quantity); // to thousandths, away from zero
 int cx_quantity_compare(const struct cx_quantity *a, const struct cx_quantity *b);
 void cx_quantity_add(struct cx_quantity *to, const struct cx_quantity *other);
 void cx_quantity_subtract(struct cx_quantity *from, const struct cx_quantity *other);

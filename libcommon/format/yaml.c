@@ -6,11 +6,14 @@
 
 #include "libcommon/base/flags.h"
 #include "libcommon/base/map.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
+#include "libcommon/format/yaml_scalar.h"
 
 #include <math.h>
 #include <yaml.h>
 
+#define BINARY_TAG "tag:yaml.org,2002:binary"
 #define MAX_DEPTH 100
 #define MAX_NODES 2000000
 #define MAX_SIZE ((size_t)64 << 20)
@@ -45,78 +48,86 @@ static int next_event(struct yaml_reader *r, yaml_event_t *event)
         return fail(r, &mark, r->parser.problem ? r->parser.problem : "not readable");
 }
 
-static bool is_one_of(const char *text, const char *const *words)
+// JSON has no infinities, and one kind of number: 1e3 is 1000.
+static json_t *number(double real)
 {
-        for (; *words; words++)
-                if (strcmp(text, *words) == 0)
-                        return true;
-        return false;
+        if (!isfinite(real))
+                return NULL;
+        bool whole = real == trunc(real) && fabs(real) < 9e18;
+        return whole ? json_integer((json_int_t)real) : json_real(real);
 }
 
-static json_t *number(const char *text)
-{
-        const char *p = text + (*text == '-' || *text == '+');
-        if (!*p)
-                return NULL;
-        errno = 0;
-        char *end;
-        int base = p[0] == '0' && (p[1] == 'x' || p[1] == 'X') ? 16
-                   : p[0] == '0' && (p[1] == 'o')              ? 8
-                   : p[0] == '0' && (p[1] == 'b')              ? 2
-                   : p[0] == '0' && p[1]                       ? 8
-                                                               : 10;
-        const char *start = base != 10 && (p[1] == 'o' || p[1] == 'x' || p[1] == 'X' || p[1] == 'b') ? p + 2 : p;
-        if (*start >= '0' && *start != '-' && *start != '+') {
-                long long value = strtoll(start, &end, base);
-                if (!*end && !errno)
-                        return json_integer(*text == '-' ? -value : value);
-        }
-        if (strspn(p, "0123456789.eE+-") != strlen(p) || !strpbrk(p, "0123456789") || p[0] == 'e' || p[0] == 'E' ||
-            p[0] == '-' || p[0] == '+')
-                return NULL;
-        errno = 0;
-        double value = strtod(text, &end);
-        if (*end || !isfinite(value))
-                return NULL;
-        return json_real(value);
-}
-
-// A plain scalar by YAML's core rules as go-yaml reads them.
+// NULL: JSON cannot hold it.
 static json_t *plain(const char *text, size_t length)
 {
-        static const char *const null_words[] = {"", "~", "null", "Null", "NULL", NULL};
-        static const char *const true_words[] = {"true", "True", "TRUE", "yes", "Yes", "YES",
-                                                 "on",   "On",   "ON",   "y",   "Y",   NULL};
-        static const char *const false_words[] = {"false", "False", "FALSE", "no", "No", "NO",
-                                                  "off",   "Off",   "OFF",   "n",  "N",  NULL};
-        if (strlen(text) != length)
-                return json_stringn(text, length);
-        if (is_one_of(text, null_words))
+        struct cx_yaml_scalar is = cx_yaml_resolve(text, length);
+        switch (is.kind) {
+        case CX_YAML_NULL:
                 return json_null();
-        if (is_one_of(text, true_words))
-                return json_true();
-        if (is_one_of(text, false_words))
-                return json_false();
-        json_t *value = number(text);
-        return value ? value : json_stringn(text, length);
+        case CX_YAML_BOOL:
+                return json_boolean(is.integer);
+        case CX_YAML_INT:
+                return json_integer(is.integer);
+        case CX_YAML_FLOAT:
+                return number(is.real);
+        case CX_YAML_TEXT:
+        case CX_YAML_MERGE:
+                break;
+        }
+        return json_stringn(text, length);
 }
 
 static int read_node(struct yaml_reader *r, yaml_event_t *event, int depth, json_t **ret_node);
+
+static const struct {
+        const char *tag;
+        enum cx_yaml_kind kind;
+} tags[] = {{YAML_NULL_TAG, CX_YAML_NULL},
+            {YAML_BOOL_TAG, CX_YAML_BOOL},
+            {YAML_INT_TAG, CX_YAML_INT},
+            {YAML_FLOAT_TAG, CX_YAML_FLOAT}};
+
+// A scalar whose tag says what it is, quoted or not. Tags that are not known say nothing: it is text.
+static int read_tagged(struct yaml_reader *r, const yaml_event_t *event, json_t **ret_node)
+{
+        const char *text = (const char *)event->data.scalar.value, *tag = (const char *)event->data.scalar.tag;
+        size_t length = event->data.scalar.length;
+        CX_BUF bytes = CX_BUF_INIT;
+        if (strcmp(tag, BINARY_TAG) == 0) {
+                if (cx_base64_decode(text, length, &bytes) < 0)
+                        return fail(r, &event->start_mark, "!!binary value contains invalid base64 data");
+                *ret_node = json_stringn(bytes.data, bytes.length);
+                return 0;
+        }
+        for (size_t i = 0; i < CX_ARRAY_SIZE(tags); i++) {
+                if (strcmp(tag, tags[i].tag) != 0)
+                        continue;
+                enum cx_yaml_kind kind = cx_yaml_resolve(text, length).kind;
+                if (kind != tags[i].kind && !(kind == CX_YAML_INT && tags[i].kind == CX_YAML_FLOAT))
+                        return fail(r, &event->start_mark, "the value is not what its tag says");
+                *ret_node = plain(text, length);
+                return 0;
+        }
+        *ret_node = json_stringn(text, length);
+        return 0;
+}
 
 static int read_scalar(struct yaml_reader *r, yaml_event_t *event, json_t **ret_node)
 {
         const char *text = (const char *)event->data.scalar.value;
         size_t length = event->data.scalar.length;
-        const char *tag = (const char *)event->data.scalar.tag;
-        json_t *node;
-        if (tag && strcmp(tag, YAML_STR_TAG) == 0)
-                node = json_stringn(text, length);
+        json_t *node = NULL;
+        int result = 0;
+        if (event->data.scalar.tag)
+                result = read_tagged(r, event, &node);
         else if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
                 node = plain(text, length);
         else
                 node = json_stringn(text, length);
+        if (result < 0)
+                return result;
         if (!node)
-                return fail(r, &event->start_mark, "text is not valid UTF-8");
+                return fail(r, &event->start_mark, "JSON has no such value, or it is not valid UTF-8");
         *ret_node = node;
         return 0;
 }
@@ -158,15 +169,31 @@ static int merge_key(struct yaml_reader *r, const yaml_mark_t *mark, json_t *int
         return 0;
 }
 
-// JSON's keys are text: `on:` is the key "true", as for any reader that goes through YAML's own types.
+// JSON's keys are text: `on:` is the key "true" and `0x10:` is "16", as for any reader that goes through YAML's own types.
+// NULL: null is no key.
 static char *key_text(const yaml_event_t *event, bool is_plain)
 {
-        char *text = cx_strndup((const char *)event->data.scalar.value, event->data.scalar.length);
-        json_auto_t *value = is_plain ? plain(text, event->data.scalar.length) : NULL;
-        if (!json_is_boolean(value))
-                return text;
-        free(text);
-        return cx_strdup(json_is_true(value) ? "true" : "false");
+        const char *text = (const char *)event->data.scalar.value;
+        size_t length = event->data.scalar.length;
+        struct cx_yaml_scalar is = {.kind = CX_YAML_TEXT};
+        if (is_plain)
+                is = cx_yaml_resolve(text, length);
+        switch (is.kind) {
+        case CX_YAML_NULL:
+                return NULL;
+        case CX_YAML_BOOL:
+                return cx_strdup(is.integer ? "true" : "false");
+        case CX_YAML_INT:
+                return cx_sprintf("%lld", (long long)is.integer);
+        case CX_YAML_FLOAT:
+                if (!isfinite(is.real))
+                        return cx_strdup(isnan(is.real) ? ".nan" : is.real > 0 ? ".inf" : "-.inf");
+                return cx_sprintf("%.7g", is.real);
+        case CX_YAML_TEXT:
+        case CX_YAML_MERGE:
+                break;
+        }
+        return cx_strndup(text, length);
 }
 
 static int read_mapping(struct yaml_reader *r, int depth, json_t **ret_node)
@@ -188,8 +215,10 @@ static int read_mapping(struct yaml_reader *r, int depth, json_t **ret_node)
                 }
                 bool is_plain = event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !event.data.scalar.tag;
                 CX_CLEANUP(cx_freep) char *key = key_text(&event, is_plain);
-                bool is_merge = is_plain && strcmp(key, "<<") == 0;
+                bool is_merge = is_plain && cx_streq(key, "<<");
                 yaml_event_delete(&event);
+                if (!key)
+                        return fail(r, &mark, "a key must not be null");
                 if ((result = next_event(r, &event)) < 0)
                         return result;
                 json_t *value = NULL;
@@ -369,16 +398,9 @@ static bool emit_scalar(yaml_emitter_t *emitter, const char *text, size_t length
 
 static bool emit_string(yaml_emitter_t *emitter, const char *text, size_t length)
 {
-        yaml_scalar_style_t style = YAML_PLAIN_SCALAR_STYLE;
-        json_auto_t *as_plain = plain(text, length);
-        if (!json_is_string(as_plain) || strcmp(text, "y") == 0 || strcmp(text, "n") == 0 || strcmp(text, "Y") == 0 ||
-            strcmp(text, "N") == 0)
-                style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
-        else if (memchr(text, '\n', length))
-                style = YAML_LITERAL_SCALAR_STYLE;
-        // timestamps stay strings for readers that resolve them
-        else if (length >= 10 && text[4] == '-' && text[7] == '-' && strspn(text, "0123456789") == 4)
-                style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+        yaml_scalar_style_t style = memchr(text, '\n', length)       ? YAML_LITERAL_SCALAR_STYLE
+                                    : cx_yaml_is_taken(text, length) ? YAML_DOUBLE_QUOTED_SCALAR_STYLE
+                                                                     : YAML_PLAIN_SCALAR_STYLE;
         return emit_scalar(emitter, text, length, style);
 }
 

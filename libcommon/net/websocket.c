@@ -31,6 +31,8 @@ struct cx_websocket {
         struct cx_http_tunnel *tunnel;
         bool owns_tunnel;
         struct cx_buf early;
+        char out[16384]; // handed over by wslay, and not written yet from out_from to out_to
+        size_t out_from, out_to;
         struct websocket_message *first, **last;
         bool ended;            // the stream is over
         int broken;            // negative errno
@@ -140,17 +142,52 @@ static ssize_t on_recv(wslay_event_context_ptr context, uint8_t *to, size_t max,
         return -1;
 }
 
+// Writes what wslay has handed over; -EAGAIN when the connection has no room for all of it.
+static int drain(struct cx_websocket *ws)
+{
+        while (ws->out_from < ws->out_to) {
+                ssize_t n = raw_write(ws, ws->out + ws->out_from, ws->out_to - ws->out_from);
+                if (n < 0 && n != -EAGAIN)
+                        ws->broken = (int)n;
+                if (n <= 0)
+                        return n < 0 ? (int)n : -EAGAIN;
+                ws->out_from += (size_t)n;
+        }
+        ws->out_from = ws->out_to = 0;
+        return 0;
+}
+
+// wslay masks into its stack. TLS wants a write that it could not finish again with the same bytes at the same place, from
+// whichever thread that is: so they are kept in a place of their own.
 static ssize_t on_send(wslay_event_context_ptr context, const uint8_t *data, size_t length, int flags CX_UNUSED,
                        void *user)
 {
         struct cx_websocket *ws = user;
-        ssize_t n = raw_write(ws, data, length);
-        if (n > 0)
-                return n;
-        if (n < 0 && n != -EAGAIN)
-                ws->broken = (int)n;
-        wslay_event_set_error(context, n == -EAGAIN || n == 0 ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
+        int r = drain(ws);
+        if (r == 0) {
+                ws->out_to = length < sizeof ws->out ? length : sizeof ws->out;
+                memcpy(ws->out, data, ws->out_to);
+                length = ws->out_to;
+                r = drain(ws) == -EAGAIN ? 0 : ws->broken;
+        }
+        if (r == 0)
+                return (ssize_t)length;
+        wslay_event_set_error(context, r == -EAGAIN ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
         return -1;
+}
+
+static bool wants_write(const struct cx_websocket *ws)
+{
+        return ws->out_from < ws->out_to || wslay_event_want_write(ws->context);
+}
+
+// Sends what there is room for.
+static int send_some(struct cx_websocket *ws)
+{
+        if (wslay_event_send(ws->context) && !ws->broken)
+                ws->broken = -EPROTO;
+        (void)drain(ws);
+        return ws->broken;
 }
 
 static int on_mask(wslay_event_context_ptr context CX_UNUSED, uint8_t *to, size_t length, void *user CX_UNUSED)
@@ -291,11 +328,9 @@ static int flush(struct cx_websocket *ws)
         for (;;) {
                 if (ws->broken)
                         return ws->broken;
-                int r = wslay_event_send(ws->context);
-                if (r)
-                        return ws->broken ? ws->broken : -EPROTO;
-                if (!wslay_event_want_write(ws->context))
-                        return 0;
+                int r = send_some(ws);
+                if (r < 0 || !wants_write(ws))
+                        return r;
                 if (ws->closing && cx_time_monotonic() - ws->closing_since > CLOSE_PATIENCE)
                         return -ETIMEDOUT;
                 pthread_mutex_unlock(&ws->lock);
@@ -356,8 +391,8 @@ static int take_message(struct cx_websocket *ws, int *ret_opcode, struct cx_buf 
                 if (r && !ws->ended && !ws->broken)
                         ws->broken = -EPROTO;
                 // Pongs, and the echo of a close frame; a full socket is left to the next call.
-                if (wslay_event_want_write(ws->context) && wslay_event_send(ws->context) && !ws->broken)
-                        ws->broken = -EPROTO;
+                if (wants_write(ws))
+                        (void)send_some(ws);
         }
         struct websocket_message *message = ws->first;
         if (message) {
@@ -385,7 +420,7 @@ int cx_websocket_recv(struct cx_websocket *ws, int64_t timeout, int *ret_opcode,
         for (;;) {
                 pthread_mutex_lock(&ws->lock);
                 int r = take_message(ws, ret_opcode, ret_message);
-                bool want_write = r == -EAGAIN && wslay_event_want_write(ws->context);
+                bool want_write = r == -EAGAIN && wants_write(ws);
                 int64_t patience = ws->closing ? ws->closing_since + CLOSE_PATIENCE : INT64_MAX;
                 pthread_mutex_unlock(&ws->lock);
                 if (r != -EAGAIN)

@@ -156,13 +156,16 @@ static int check_bytes(struct decoder *d, const struct cx_field *field, const js
         return bad(d, message);
 }
 
-// Replaces the quantity by its canonical text, which is what the object would carry after a round through upstream.
-static int check_quantity(struct decoder *d, json_t *value, json_t **ret_new)
+// Replaces the quantity by its canonical text, which is what the object would carry after a round through upstream. In
+// lists of resources what is less than a thousandth is rounded up.
+static int check_quantity(struct decoder *d, const struct cx_field *field, json_t *value, json_t **ret_new)
 {
         struct cx_quantity quantity;
         if (cx_quantity_from_json(value, &quantity) < 0)
                 return bad(d, "quantities must match the regular expression "
                               "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+        if (field->shape == CX_SHAPE_MAP && !(field->flags & CX_FIELD_EXACT))
+                cx_quantity_round_milli(&quantity);
         char text[CX_QUANTITY_TEXT];
         cx_quantity_format(&quantity, text);
         if (!cx_streq(json_string_value(value), text))
@@ -223,7 +226,7 @@ static int decode_value(struct decoder *d, const struct cx_field *field, json_t 
         case CX_OF_DURATION:
                 return check_duration(d, value);
         case CX_OF_QUANTITY:
-                return check_quantity(d, value, ret_new);
+                return check_quantity(d, field, value, ret_new);
         case CX_OF_INT_OR_STRING:
                 return check_int_or_string(d, value);
         case CX_OF_ANY:
@@ -330,7 +333,25 @@ static int decode_field(struct decoder *d, const struct cx_field *field, json_t 
         return r;
 }
 
-// Lists and maps that a Go client would leave out when they are empty: all that are optional, but for these.
+// What says nothing in a struct that is no pointer: "", 0 and false.
+static bool is_zero(const struct cx_field *field, const json_t *value)
+{
+        switch (field->of) {
+        case CX_OF_STRING:
+        case CX_OF_BYTES:
+                return json_string_length(value) == 0;
+        case CX_OF_INT32:
+        case CX_OF_INT64:
+        case CX_OF_NUMBER:
+                return json_number_value(value) == 0;
+        case CX_OF_BOOL:
+                return json_is_false(value);
+        default:
+                return false;
+        }
+}
+
+// What upstream's structs leave out when it is empty: all that is optional and no pointer, but for these lists.
 static bool is_left_out(const struct cx_type *type, const struct cx_field *field, const json_t *value)
 {
         static const struct {
@@ -339,8 +360,12 @@ static bool is_left_out(const struct cx_type *type, const struct cx_field *field
                     {"rbac.v1.ClusterRole", "rules"},
                     {"discovery.v1.EndpointSlice", "endpoints"},
                     {"discovery.v1.EndpointSlice", "ports"}};
-        bool empty = json_is_array(value) ? !json_array_size(value) : !json_object_size(value);
-        if (field->shape == CX_SHAPE_ONE || (field->flags & CX_FIELD_REQUIRED) || !empty)
+        bool made_at_run_time = !type->id;
+        if (made_at_run_time || (field->flags & CX_FIELD_REQUIRED))
+                return false;
+        if (field->shape == CX_SHAPE_ONE)
+                return !(field->flags & CX_FIELD_PRESENCE) && is_zero(field, value);
+        if (json_is_array(value) ? json_array_size(value) : json_object_size(value))
                 return false;
         for (size_t i = 0; i < CX_ARRAY_SIZE(kept); i++)
                 if (strcmp(kept[i].type, type->name) == 0 && strcmp(kept[i].field, field->name) == 0)

@@ -38,6 +38,7 @@ enum {                         // cx_field.flags
         CX_FIELD_PRESENT = 64,          // validation: absent is "Required value" (custom resources)
         CX_FIELD_DUPLICATES = 128,      // a list that may hold the same key twice, although its type says not
         CX_FIELD_PRESENCE = 256,        // protobuf: a zero value that is there says something (a pointer upstream)
+        CX_FIELD_EXACT = 512,           // a map of quantities that is not rounded to thousandths
 };
 
 struct cx_type;

@@ -96,6 +96,18 @@ void cx_check_text(struct cx_validator *v, const json_t *object, const char *fie
                 cx_invalid_text(v, field, text, wrong);
 }
 
+void cx_check_texts(struct cx_validator *v, const json_t *object, const char *field, const char *(*rule)(const char *))
+{
+        size_t i;
+        const json_t *item;
+        json_array_foreach (json_object_get(object, field), i, item) {
+                CX_CLEANUP(cx_freep) char *name = cx_sprintf("%s[%zu]", field, i);
+                const char *wrong = rule(cx_str(json_string_value(item)));
+                if (wrong)
+                        cx_invalid(v, name, item, wrong);
+        }
+}
+
 // --- what fields declare --------------------------------------------------------------------------------------------
 static void check_object(struct cx_validator *v, const struct cx_type *type, const json_t *object);
 
@@ -207,9 +219,9 @@ static cx_check_fn **checks; // of every type, in the order of the tables; NULL:
 
 static void find_checks(void)
 {
-        static const struct cx_check *const tables[] = {cx_checks_meta,      cx_checks_pod,   cx_checks_pod_parts,
-                                                        cx_checks_workloads, cx_checks_core,  cx_checks_service,
-                                                        cx_checks_rbac,      cx_checks_others};
+        static const struct cx_check *const tables[] = {cx_checks_meta,      cx_checks_pod,       cx_checks_pod_parts,
+                                                        cx_checks_workloads, cx_checks_core,      cx_checks_service,
+                                                        cx_checks_rbac,      cx_checks_placement, cx_checks_others};
         checks = cx_alloc_array(cx_schema_table_n_types, sizeof *checks);
         for (size_t i = 0; i < CX_ARRAY_SIZE(tables); i++)
                 for (const struct cx_check *check = tables[i]; check->type; check++)
@@ -291,7 +303,7 @@ static int to_error(struct cx_validator *v, const struct cx_kind *kind, const js
 
 int cx_schema_validate(const struct cx_kind *kind, const json_t *object, struct cx_error *err)
 {
-        struct cx_validator v = {.found = CX_ERROR_INIT, .path = CX_BUF_INIT};
+        struct cx_validator v = {.found = CX_ERROR_INIT, .path = CX_BUF_INIT, .root = object};
         check_name(&v, kind, object);
         check_object(&v, kind->type, object);
         int r = v.found.n_causes ? to_error(&v, kind, object, err) : 0;

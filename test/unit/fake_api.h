@@ -222,6 +222,17 @@ static json_t *fake_create(struct fake_api *api, const char *path, json_t *body)
         return body;
 }
 
+// An update is the whole object, but for its status.
+static void fake_replace(json_t *to, const json_t *body)
+{
+        json_t *status = json_incref(json_object_get(to, "status"));
+        json_object_clear(to);
+        json_object_update(to, (json_t *)body);
+        json_object_del(to, "status");
+        if (status)
+                json_object_set_new(to, "status", status);
+}
+
 static bool fake_is_collection(const struct fake_api *api, const char *path)
 {
         (void)api;
@@ -293,7 +304,7 @@ static void fake_write(struct fake_api *api, struct cx_http_request *request)
                         else if (status)
                                 json_object_set(next, "status", json_object_get(body, "status"));
                         else
-                                json_object_update(next, body);
+                                fake_replace(next, body);
                         cx_map_set(&api->objects, path, next);
                         fake_record(api, "MODIFIED", path, next);
                         answer = next;

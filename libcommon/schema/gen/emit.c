@@ -47,11 +47,12 @@ static void put_field(FILE *out, const struct field *f, size_t keys, size_t valu
 {
         fputs("        {", out);
         put_string(out, f->name);
-        fprintf(out, ", .of = %s, .shape = %s, .list_type = %s, .flags = %s%s%s%s%s%s%s%s", f->of, f->shape,
+        fprintf(out, ", .of = %s, .shape = %s, .list_type = %s, .flags = %s%s%s%s%s%s%s%s%s", f->of, f->shape,
                 f->list_type, f->required ? "CX_FIELD_REQUIRED" : "0", f->immutable ? " | CX_FIELD_IMMUTABLE" : "",
                 f->merge ? " | CX_FIELD_PATCH_MERGE" : "", f->retain_keys ? " | CX_FIELD_PATCH_RETAIN_KEYS" : "",
                 f->atomic_map ? " | CX_FIELD_ATOMIC_MAP" : "", f->nonempty ? " | CX_FIELD_NONEMPTY" : "",
-                f->duplicates ? " | CX_FIELD_DUPLICATES" : "", f->presence ? " | CX_FIELD_PRESENCE" : "");
+                f->duplicates ? " | CX_FIELD_DUPLICATES" : "", f->presence ? " | CX_FIELD_PRESENCE" : "",
+                f->exact ? " | CX_FIELD_EXACT" : "");
         if (f->type >= 0)
                 fprintf(out, ", .type = &cx_schema_table_types[%d]", f->type);
         if (f->map_keys.count)

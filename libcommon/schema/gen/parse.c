@@ -138,10 +138,15 @@ static const struct {
         const char *word;
         size_t member;
 } switches[] = {
-        {"required", offsetof(struct field, required)},      {"nonempty", offsetof(struct field, nonempty)},
-        {"duplicates", offsetof(struct field, duplicates)},  {"immutable", offsetof(struct field, immutable)},
-        {"retainKeys", offsetof(struct field, retain_keys)}, {"merge", offsetof(struct field, merge)},
-        {"atomic", offsetof(struct field, atomic_map)},      {"presence", offsetof(struct field, presence)},
+        {"required", offsetof(struct field, required)},
+        {"nonempty", offsetof(struct field, nonempty)},
+        {"duplicates", offsetof(struct field, duplicates)},
+        {"immutable", offsetof(struct field, immutable)},
+        {"retainKeys", offsetof(struct field, retain_keys)},
+        {"merge", offsetof(struct field, merge)},
+        {"atomic", offsetof(struct field, atomic_map)},
+        {"presence", offsetof(struct field, presence)},
+        {"exact", offsetof(struct field, exact)},
 };
 
 static void set_attribute(const struct parser *p, struct field *field, const char *word)

@@ -23,7 +23,7 @@ struct field {
         char *name, *type_name, *merge_key, *default_json, *min, *max, *proto_type, *description;
         const char *of, *shape, *list_type;
         struct list map_keys, enum_values;
-        bool required, immutable, merge, retain_keys, atomic_map, nonempty, duplicates, presence, has_enum;
+        bool required, immutable, merge, retain_keys, atomic_map, nonempty, duplicates, presence, exact, has_enum;
         unsigned tags[3];
         int type; // index into the types, -1: none (a scalar)
 };

@@ -41,6 +41,7 @@ static void check_requirement(struct cx_validator *v, const json_t *requirement)
         if ((strcmp(op, "Exists") == 0 || strcmp(op, "DoesNotExist") == 0) && has)
                 cx_forbidden(v, "values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
         cx_check_text(v, requirement, "key", cx_check_qualified_name);
+        cx_check_texts(v, requirement, "values", cx_check_label_value);
 }
 
 static void check_label_selector(struct cx_validator *v, const json_t *selector)

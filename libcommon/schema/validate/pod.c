@@ -61,15 +61,26 @@ static void check_env(struct cx_validator *v, const json_t *container)
         }
 }
 
-static void check_mounts(struct cx_validator *v, const json_t *spec, const json_t *container)
+// A StatefulSet gives its pods a volume of each of its claims' names.
+static bool is_claim_template(const struct cx_validator *v, const char *name)
+{
+        size_t i;
+        const json_t *claim;
+        json_array_foreach (cx_json_get(v->root, "spec.volumeClaimTemplates"), i, claim)
+                if (cx_streq(cx_json_string(claim, "metadata.name"), name))
+                        return true;
+        return false;
+}
+
+static void check_mounts(struct cx_validator *v, const json_t *spec, const json_t *container, const char *list)
 {
         const json_t *volumes = json_object_get(spec, "volumes");
         size_t i;
         json_t *mount;
-        json_array_foreach (json_object_get(container, "volumeMounts"), i, mount) {
+        json_array_foreach (json_object_get(container, list), i, mount) {
                 const char *name = cx_json_string_or(mount, "name", "");
-                size_t length = cx_enter(v, ".volumeMounts[%zu]", i);
-                if (*name && !cx_json_find(volumes, "name", name))
+                size_t length = cx_enter(v, ".%s[%zu]", list, i);
+                if (*name && !cx_json_find(volumes, "name", name) && !is_claim_template(v, name))
                         cx_not_found(v, "name", name);
                 cx_leave(v, length);
         }
@@ -151,7 +162,8 @@ static void check_resources(struct cx_validator *v, const json_t *resources)
                                 cx_invalid_text(v, field, name, "must be a standard resource type or fully qualified");
                                 cx_invalid_text(v, field, name, "must be a standard resource for containers");
                         }
-                        if (strchr(name, '/') && !cx_has_prefix(name, "kubernetes.io/") && quantity.nano % 1000000000)
+                        if (strchr(name, '/') && !cx_has_prefix(name, "kubernetes.io/") &&
+                            !cx_quantity_is_whole(&quantity))
                                 cx_invalid(v, field, value, "must be an integer");
                         if (quantity.nano < 0)
                                 cx_invalid(v, field, value, "must be greater than or equal to 0");
@@ -184,7 +196,8 @@ static void check_container(struct cx_validator *v, const json_t *spec, const js
                            "must not have leading or trailing whitespace");
         check_ports(v, spec, container, host_ports);
         check_env(v, container);
-        check_mounts(v, spec, container);
+        check_mounts(v, spec, container, "volumeMounts");
+        check_mounts(v, spec, container, "volumeDevices");
         check_sleep(v, spec, container);
         if (strcmp(list, "initContainers") == 0)
                 check_init_container(v, container);

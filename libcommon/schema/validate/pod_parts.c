@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of pods, each by its own type: where values come from, paths in volumes, handlers, security, DNS, placement.
+// The parts of pods, each by its own type: where values come from, paths in volumes, handlers, security, DNS.
 #include "libcommon/api/names.h"
 #include "libcommon/schema/validate/validate.h"
 
@@ -286,21 +286,6 @@ static void check_scheduling_gate(struct cx_validator *v, const json_t *gate)
         cx_check_text(v, gate, "name", cx_check_qualified_name);
 }
 
-// --- placement ---
-
-static void check_node_requirement(struct cx_validator *v, const json_t *requirement)
-{
-        const char *op = cx_json_string_or(requirement, "operator", "");
-        size_t values = cx_json_count(requirement, "values");
-        cx_check_text(v, requirement, "key", cx_check_qualified_name);
-        if ((strcmp(op, "In") == 0 || strcmp(op, "NotIn") == 0) && values == 0)
-                cx_required(v, "values", "must be specified when `operator` is 'In' or 'NotIn'");
-        else if ((strcmp(op, "Exists") == 0 || strcmp(op, "DoesNotExist") == 0) && values > 0)
-                cx_forbidden(v, "values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-        else if ((strcmp(op, "Gt") == 0 || strcmp(op, "Lt") == 0) && values != 1)
-                cx_required(v, "values", "must be specified single value when `operator` is 'Lt' or 'Gt'");
-}
-
 const struct cx_check cx_checks_pod_parts[] = {
         {"core.v1.EnvVarSource", check_env_source},
         {"core.v1.ConfigMapKeySelector", check_key_selector},
@@ -321,6 +306,5 @@ const struct cx_check cx_checks_pod_parts[] = {
         {"core.v1.HostAlias", check_host_alias},
         {"core.v1.PodReadinessGate", check_readiness_gate},
         {"core.v1.PodSchedulingGate", check_scheduling_gate},
-        {"core.v1.NodeSelectorRequirement", check_node_requirement},
         {NULL, NULL},
 };

@@ -11,6 +11,7 @@
 struct cx_validator {
         struct cx_error found; // causes only
         struct cx_buf path;    // of the object that is being checked
+        const json_t *root;    // the whole of what is validated
 };
 typedef void cx_check_fn(struct cx_validator *v, const json_t *object);
 struct cx_check {
@@ -19,7 +20,7 @@ struct cx_check {
 };
 // Ended by an entry without type.
 extern const struct cx_check cx_checks_meta[], cx_checks_pod[], cx_checks_pod_parts[], cx_checks_workloads[],
-        cx_checks_core[], cx_checks_service[], cx_checks_rbac[], cx_checks_others[];
+        cx_checks_core[], cx_checks_service[], cx_checks_rbac[], cx_checks_placement[], cx_checks_others[];
 
 // Goes to a part of the object: ".ports[2]"; give the result to cx_leave.
 size_t cx_enter(struct cx_validator *v, const char *format, ...) CX_PRINTF(2, 3);
@@ -36,3 +37,5 @@ void cx_not_found(struct cx_validator *v, const char *field, const char *value);
 void cx_too_long(struct cx_validator *v, const char *field, size_t bytes);
 // Invalid when `rule` (api/names.h) says so; absent and "" are fine.
 void cx_check_text(struct cx_validator *v, const json_t *object, const char *field, const char *(*rule)(const char *));
+// The same of each text in a list.
+void cx_check_texts(struct cx_validator *v, const json_t *object, const char *field, const char *(*rule)(const char *));

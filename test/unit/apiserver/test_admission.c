@@ -124,12 +124,12 @@ static void test_plugins_may_run_twice(void **state CX_UNUSED)
         struct scope scope = scope_of(&fixture, "pods", "");
         json_auto_t *pod = parse("{'metadata':{'name':'twice'},'spec':{'containers':[{'name':'c','image':'i'}]}}");
         struct admission_request request = {.scope = &scope, .operation = ADMIT_CREATE, .object = pod};
-        assert_int_equal(admit_mutating(&request, NULL), 0);
+        assert_int_equal(admit_mutating(&request, NULL, NULL), 0);
         json_auto_t *once = json_deep_copy(pod);
-        assert_int_equal(admit_mutating(&request, NULL), 0);
+        assert_int_equal(admit_mutating(&request, NULL, NULL), 0);
         assert_true(json_equal(pod, once));
         json_array_append_new(cx_json_get(pod, "spec.containers"), parse("{'name':'late','image':'i'}"));
-        assert_int_equal(admit_mutating(&request, NULL), 0);
+        assert_int_equal(admit_mutating(&request, NULL, NULL), 0);
         assert_int_equal(cx_json_count(pod, "spec.volumes"), 1); // the late one mounts the same volume
         const json_t *late = json_array_get(cx_json_get(pod, "spec.containers"), 1);
         assert_int_equal(json_array_size(json_object_get(late, "volumeMounts")), 1);

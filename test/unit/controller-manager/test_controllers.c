@@ -201,6 +201,112 @@ static void test_deployment(void **state)
         FAKE_WAIT(world_count(w, "/api/v1/namespaces/a/endpoints/web") == 0);
 }
 
+// The revision of the ReplicaSet whose path begins so; "" when there is none. Owned.
+static char *revision_of(struct world *w, const char *prefix)
+{
+        static const char *const path[] = {"metadata", "annotations", "deployment.kubernetes.io/revision"};
+        const json_t *value = NULL;
+        pthread_mutex_lock(&w->api->lock);
+        CX_MAP_FOREACH (&w->api->objects, entry) {
+                if (cx_has_prefix(entry->key, prefix))
+                        value = cx_json_at(entry->value, path, CX_ARRAY_SIZE(path));
+        }
+        char *revision = cx_strdup(cx_str(json_string_value(value)));
+        pthread_mutex_unlock(&w->api->lock);
+        return revision;
+}
+
+// A revision is one more than the highest there is, in 64 bits, also when that one was adopted.
+static void test_adopted_revision(void **state)
+{
+        struct world *w = *state;
+        world_put(
+                w, "/apis/apps/v1/namespaces/r/replicasets/old",
+                "{'apiVersion':'apps/v1','kind':'ReplicaSet','metadata':{'name':'old','namespace':'r','uid':'old-uid',"
+                "'labels':{'app':'r'},'annotations':{'deployment.kubernetes.io/revision':'3546343826724305832'}},"
+                "'spec':{'replicas':0,'selector':{'matchLabels':{'app':'r'}},'template':{'metadata':{'labels':"
+                "{'app':'r'}},'spec':{'containers':[{'name':'c','image':'v0'}]}}}}");
+        create(w, CX_REF("apps", "v1", "deployments", "r"),
+               "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"replicas\":0,\"revisionHistoryLimit\":10,\"selector\":"
+               "{\"matchLabels\":{\"app\":\"r\"}},\"strategy\":{\"type\":\"RollingUpdate\"},\"template\":{\"metadata\":"
+               "{\"labels\":{\"app\":\"r\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"v1\"}]}}}}");
+        FAKE_WAIT(world_count(w, "/apis/apps/v1/namespaces/r/replicasets/") == 2);
+        CX_CLEANUP(cx_freep) char *revision = revision_of(w, "/apis/apps/v1/namespaces/r/replicasets/r-");
+        assert_string_equal(revision, "3546343826724305833");
+}
+
+static void put_pod(struct world *w, const char *name, const char *deleted, const char *ready)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("/api/v1/namespaces/t/pods/%s", name);
+        CX_CLEANUP(cx_freep)
+        char *text =
+                cx_sprintf("{'apiVersion':'v1','kind':'Pod','metadata':{'name':'%s','namespace':'t','uid':'uid-%s',"
+                           "'labels':{'app':'t'}%s},'spec':{'nodeName':'m9','containers':[{'name':'c'}]},'status':{"
+                           "'phase':'Running','podIPs':[{'ip':'10.1.0.%s'}],'conditions':[{'type':'Ready',"
+                           "'status':'%s'}]}}",
+                           name, name, deleted, name, ready);
+        world_put(w, path, text);
+}
+
+// The conditions of the endpoint with this address in the namespace's slices: "-" when it is in none, else a letter for
+// each that holds.
+static bool endpoint_is(struct world *w, const char *address, const char *want)
+{
+        static const char *const names[] = {"ready", "serving", "terminating"};
+        char got[4] = "-";
+        pthread_mutex_lock(&w->api->lock);
+        CX_MAP_FOREACH (&w->api->objects, entry) {
+                size_t i, n = 0;
+                const json_t *endpoint;
+                if (!cx_has_prefix(entry->key, "/apis/discovery.k8s.io/v1/namespaces/t/endpointslices/"))
+                        continue;
+                json_array_foreach (json_object_get(entry->value, "endpoints"), i, endpoint) {
+                        const json_t *conditions = json_object_get(endpoint, "conditions");
+                        if (!cx_streq(json_string_value(json_array_get(json_object_get(endpoint, "addresses"), 0)),
+                                      address))
+                                continue;
+                        for (size_t k = 0; k < CX_ARRAY_SIZE(names); k++)
+                                if (cx_json_bool(conditions, names[k], false))
+                                        got[n++] = *names[k];
+                        got[n] = 0;
+                }
+        }
+        pthread_mutex_unlock(&w->api->lock);
+        return strcmp(got, want) == 0;
+}
+
+// How many addresses of the Endpoints are ready.
+static size_t count_addresses(struct world *w)
+{
+        pthread_mutex_lock(&w->api->lock);
+        const json_t *subsets =
+                cx_json_get(cx_map_get(&w->api->objects, "/api/v1/namespaces/t/endpoints/t"), "subsets");
+        size_t count = cx_json_count(json_array_get(subsets, 0), "addresses");
+        pthread_mutex_unlock(&w->api->lock);
+        return count;
+}
+
+static void test_terminating_endpoints(void **state)
+{
+        static const char deleted[] = ",'deletionTimestamp':'2026-01-01T00:00:00Z'";
+        struct world *w = *state;
+        create(w, CX_REF("", "v1", "services", "t"),
+               "{\"metadata\":{\"name\":\"t\"},\"spec\":{\"clusterIP\":\"10.96.0.8\",\"selector\":{\"app\":\"t\"},"
+               "\"ports\":[{\"port\":80,\"protocol\":\"TCP\"}]}}");
+        put_pod(w, "1", "", "True");
+        put_pod(w, "2", "", "False");
+        FAKE_WAIT(endpoint_is(w, "10.1.0.1", "rs") && endpoint_is(w, "10.1.0.2", ""));
+        FAKE_WAIT(count_addresses(w) == 1);
+        put_pod(w, "1", deleted, "True");
+        put_pod(w, "2", deleted, "False");
+        FAKE_WAIT(endpoint_is(w, "10.1.0.1", "st") && endpoint_is(w, "10.1.0.2", "t"));
+        FAKE_WAIT(count_addresses(w) == 0);
+        put_pod(w, "1", deleted, "False"); // its readiness is still followed
+        FAKE_WAIT(endpoint_is(w, "10.1.0.1", "t"));
+        patch(w, CX_REF("", "v1", "services", "t", "t"), "{\"spec\":{\"publishNotReadyAddresses\":true}}");
+        FAKE_WAIT(endpoint_is(w, "10.1.0.1", "rt") && count_addresses(w) == 2);
+}
+
 static void test_namespace(void **state)
 {
         struct world *w = *state;
@@ -351,6 +457,8 @@ int main(void)
         cx_process_init();
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_deployment),
+                cmocka_unit_test(test_adopted_revision),
+                cmocka_unit_test(test_terminating_endpoints),
                 cmocka_unit_test(test_namespace),
                 cmocka_unit_test(test_kinds_at_run_time),
                 cmocka_unit_test(test_node),

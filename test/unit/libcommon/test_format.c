@@ -50,7 +50,7 @@ static void test_yaml(void **state)
                 {"x: &a {k: v}\nw: *a\nz: {<<: *a, m: o}\n",
                  "[{\"x\":{\"k\":\"v\"},\"w\":{\"k\":\"v\"},\"z\":{\"k\":\"v\",\"m\":\"o\"}}]"},
                 {"a: yes\nb: no\nc: null\nd: ~\ne: '1'\nf: 0x10\ng: 1.5\nh: 1e3\ni: y\n",
-                 "[{\"a\":true,\"b\":false,\"c\":null,\"d\":null,\"e\":\"1\",\"f\":16,\"g\":1.5,\"h\":1000.0,\"i\":"
+                 "[{\"a\":true,\"b\":false,\"c\":null,\"d\":null,\"e\":\"1\",\"f\":16,\"g\":1.5,\"h\":1000,\"i\":"
                  "true}]"},
                 {"a: |\n  one\n  two\nb: >\n  one\n  two\n", "[{\"a\":\"one\\ntwo\\n\",\"b\":\"one two\\n\"}]"},
                 {"a: 1\na: 2\n", NULL},

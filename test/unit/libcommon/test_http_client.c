@@ -261,6 +261,41 @@ static void test_websocket(void **state)
         assert_int_equal(cx_websocket_close_code(ws), 1000);
 }
 
+#define BOTH_WAYS 64
+#define BLOCK ((size_t)128 << 10)
+
+static void *send_blocks(void *context)
+{
+        CX_CLEANUP(cx_freep) char *block = calloc(1, BLOCK);
+        for (int i = 0; i < BOTH_WAYS; i++)
+                if (cx_websocket_send(context, CX_WS_BINARY, block, BLOCK) < 0)
+                        return context;
+        return NULL;
+}
+
+// One thread sends what TLS cannot take at once while another receives: neither disturbs the other.
+static void test_both_ways(void **state)
+{
+        struct fixture *f = *state;
+        static const char *const protocols[] = {"v2.test", NULL};
+        CX_ERROR err = CX_ERROR_INIT;
+        CX_CLEANUP(cx_websocket_freep) struct cx_websocket *ws = NULL;
+        assert_int_equal(cx_websocket_connect(f->client, &(struct cx_http_call){.path = "/ws", .timeout = -1},
+                                              protocols, &ws, NULL, NULL, &err),
+                         0);
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, send_blocks, ws), 0);
+        CX_BUF message = CX_BUF_INIT;
+        for (int i = 0; i < BOTH_WAYS; i++) {
+                int opcode;
+                assert_int_equal(cx_websocket_recv(ws, 20 * CX_NS_PER_S, &opcode, &message), 1);
+                assert_int_equal(message.length, BLOCK);
+        }
+        void *failed = NULL;
+        pthread_join(thread, &failed);
+        assert_null(failed);
+}
+
 static void test_refused_upgrade(void **state)
 {
         struct fixture *f = *state;
@@ -308,9 +343,11 @@ int main(void)
 {
         cx_process_init();
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_methods),         cmocka_unit_test(test_failures),  cmocka_unit_test(test_cancel),
-                cmocka_unit_test(test_threads),         cmocka_unit_test(test_websocket), cmocka_unit_test(test_pieces),
-                cmocka_unit_test(test_refused_upgrade), cmocka_unit_test(test_trim),
+                cmocka_unit_test(test_methods),   cmocka_unit_test(test_failures),
+                cmocka_unit_test(test_cancel),    cmocka_unit_test(test_threads),
+                cmocka_unit_test(test_websocket), cmocka_unit_test(test_both_ways),
+                cmocka_unit_test(test_pieces),    cmocka_unit_test(test_refused_upgrade),
+                cmocka_unit_test(test_trim),
         };
         return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -111,10 +111,45 @@ static void test_values_are_normalised(void **state)
         }
 }
 
+// Lists of resources are kept in thousandths, rounded up; a quantity by itself and those of devices are exact.
+static void test_resource_lists(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *type, *object, *stored;
+        } cases[] = {
+                {"core.v1.ResourceRequirements",
+                 "{'limits':{'cpu':'500u'},'requests':{'cpu':'100.0005','memory':'1Gi'}}",
+                 "{'limits':{'cpu':'1m'},'requests':{'cpu':'100001m','memory':'1Gi'}}"},
+                {"core.v1.ResourceRequirements", "{'limits':{'cpu':'1n','memory':'0.1Ki','a/b':'-500u'}}",
+                 "{'limits':{'cpu':'1m','memory':'102400m','a/b':'-1m'}}"},
+                {"core.v1.PodSpec", "{'overhead':{'cpu':'1100u'}}", "{'overhead':{'cpu':'2m'}}"},
+                {"core.v1.NodeStatus", "{'capacity':{'cpu':'1n'},'allocatable':{'cpu':1e-6}}",
+                 "{'capacity':{'cpu':'1m'},'allocatable':{'cpu':'1m'}}"},
+                {"core.v1.LimitRangeItem", "{'max':{'cpu':'1u'},'min':{'cpu':'1u'},'default':{'cpu':'1u'}}",
+                 "{'max':{'cpu':'1m'},'min':{'cpu':'1m'},'default':{'cpu':'1m'}}"},
+                {"core.v1.ResourceQuotaSpec", "{'hard':{'cpu':'1001u'}}", "{'hard':{'cpu':'2m'}}"},
+                {"core.v1.PersistentVolumeSpec", "{'capacity':{'storage':'1u'}}", "{'capacity':{'storage':'1m'}}"},
+                {"core.v1.VolumeResourceRequirements", "{'requests':{'storage':'1u'}}",
+                 "{'requests':{'storage':'1m'}}"},
+                {"node.v1.Overhead", "{'podFixed':{'cpu':'1u'}}", "{'podFixed':{'cpu':'1m'}}"},
+                {"core.v1.EmptyDirVolumeSource", "{'sizeLimit':'1u'}", "{'sizeLimit':'1u'}"},
+                {"resource.v1.CapacityRequirements", "{'requests':{'a':'1u'}}", "{'requests':{'a':'1u'}}"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                CX_ERROR err = CX_ERROR_INIT;
+                json_auto_t *object = quoted_json(cases[i].object);
+                if (cx_schema_decode(cx_schema_type(cases[i].type), object, CX_FIELDS_STRICT, NULL, NULL, &err) < 0)
+                        fail_msg("%s: %s", cases[i].object, err.message);
+                assert_json(object, cases[i].stored);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_wrong_types),
+                cmocka_unit_test(test_resource_lists),
                 cmocka_unit_test(test_unknown_fields),
                 cmocka_unit_test(test_values_are_normalised),
         };
