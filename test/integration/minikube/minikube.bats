@@ -507,6 +507,20 @@ restored() { # the same objects, and the web server answers
         ! pgrep -f -- "supervise -p $P /" | grep -vx "$(pid_of supervisor)" || false
 }
 
+@test "a process that another user gave the command line of a service is not taken for it" {
+        local etcd=$(pid_of etcd) line
+        mapfile -d '' -t line <"/proc/$etcd/cmdline"
+        kill_hard "$(pid_of supervisor)" "$etcd"
+        rm "$FOLDER/run/etcd.pid"
+        h setpriv --reuid=65534 --clear-groups sh -c 'exec 3>&- 4>&-; while :; do sleep 1; done' "/run/netns/$P" "${line[@]}" >/dev/null 2>&1 &
+        local poser=$!
+        wait_for grep -qaF -- "--data-dir=$FOLDER/etcd" "/proc/$poser/cmdline"
+        mk start
+        mk status
+        [ "$(pid_of etcd)" != "$poser" ]
+        kill "$poser"
+}
+
 @test "start after kill -9 of everything, and after somebody's deletion of the bridge" {
         local uid=$(web_uid)
         kill_hard $(inhabitants)
