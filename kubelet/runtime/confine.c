@@ -3,7 +3,7 @@
 // container is refused rather than run with less than its pod asks for.
 #include "kubelet/runtime/confine.h"
 
-#include "kubelet/runtime/security.h"
+#include "kubelet/runtime/privileges.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/format/json.h"
 

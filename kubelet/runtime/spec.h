@@ -3,7 +3,7 @@
 // /etc/passwd and /etc/group and, for privileged containers, the host's /dev. Any thread may call.
 #pragma once
 
-#include "kubelet/runtime/security.h"
+#include "kubelet/runtime/privileges.h"
 #include "libcommon/base/error.h"
 #include "libcommon/base/flags.h"
 
