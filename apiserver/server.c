@@ -72,6 +72,9 @@ static int find_resource(struct call *call, struct cx_error *err)
                         return not_served(err);
                 call->scope.subresource = part->name;
         }
+        // No namespace means all of them, and that is for lists and watches: one object is in a namespace of its own
+        if (resource->namespaced && *info->name && !*info->namespace && !info->watch_path)
+                return not_served(err);
         // "namespaces" keeps its own name in info->namespace; other cluster-scoped kinds have no namespace
         if (!resource->namespaced && *info->namespace && strcmp(info->resource, "namespaces") != 0)
                 return not_served(err);

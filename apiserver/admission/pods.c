@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plugins that complete pods: ServiceAccount, DefaultTolerationSeconds, Priority; and TaintNodesByCondition for nodes.
 #include "apiserver/admission/plugin.h"
+#include "apiserver/auth/references.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/base/random.h"
 #include "libcommon/format/json.h"
@@ -63,12 +64,21 @@ static void mount_token(json_t *pod)
                 json_array_append_new(cx_json_array_at(spec, "volumes"), token_volume(volume));
 }
 
+static bool is_secret(void *context CX_UNUSED, const char *resource, const char *namespace CX_UNUSED,
+                      const char *name CX_UNUSED)
+{
+        return strcmp(resource, "serviceaccounts") == 0 || strcmp(resource, "secrets") == 0;
+}
+
 static int mutate_service_account(const struct admission_request *request, struct cx_error *err)
 {
         const char *namespace = request->scope->namespace;
         json_t *pod = request->object;
         if (cx_pod_is_mirror(pod))
-                return 0;
+                return pod_references(pod, is_secret, NULL)
+                               ? admission_forbid(request, "a mirror pod may not reference service accounts or secrets",
+                                                  err)
+                               : 0;
         json_t *spec = cx_json_object_at(pod, "spec");
         const char *name = cx_json_string(spec, "serviceAccountName");
         if (!name || !*name)

@@ -23,11 +23,40 @@ static bool decode_data(const json_t *data, const char *key, struct cx_buf *to)
         return encoded && cx_base64_decode(encoded, strlen(encoded), to) == 0;
 }
 
+// When it cannot be read, it is over, too.
 static bool has_expired(const json_t *data)
 {
         CX_BUF text = CX_BUF_INIT_MAX(64);
         int64_t when;
-        return decode_data(data, "expiration", &text) && (cx_time_parse(text.data, &when) < 0 || when <= cx_time_now());
+        return json_object_get(data, "expiration") && (!decode_data(data, "expiration", &text) ||
+                                                       cx_time_parse(text.data, &when) < 0 || when <= cx_time_now());
+}
+
+// "system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]": a token must lead to no group but those for joining.
+static bool is_bootstrap_group(const char *group)
+{
+        static const char prefix[] = "system:bootstrappers:", letters[] = "abcdefghijklmnopqrstuvwxyz0123456789:-";
+        const char *rest = cx_has_prefix(group, prefix) ? group + strlen(prefix) : "";
+        size_t length = strlen(rest);
+        return length && length <= 256 && strspn(rest, letters) == length && !strchr(":-", rest[length - 1]);
+}
+
+static bool add_bootstrap_groups(const json_t *data, struct cx_strings *to)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(4096);
+        CX_STRINGS groups = CX_STRINGS_INIT;
+        if (!json_object_get(data, "auth-extra-groups"))
+                return true;
+        if (!decode_data(data, "auth-extra-groups", &text))
+                return false;
+        if (text.length)
+                cx_strings_split(&groups, text.data, ',');
+        for (size_t i = 0; i < groups.count; i++) {
+                if (!is_bootstrap_group(groups.items[i]))
+                        return false;
+                cx_strings_add(to, groups.items[i]);
+        }
+        return true;
 }
 
 // "id.secret": Secret kube-system/bootstrap-token-<id> (kubeadm's bootstrap tokens).
@@ -36,18 +65,17 @@ static int check_bootstrap_token(struct apiserver *api, const char *token, struc
         static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789";
         if (strlen(token) != 23 || token[6] != '.' || strspn(token, alphabet) != 6 || strspn(token + 7, alphabet) != 16)
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "not a bootstrap token");
-        CX_CLEANUP(cx_freep) char *name = cx_sprintf("bootstrap-token-%.6s", token);
+        CX_CLEANUP(cx_freep) char *id = cx_strndup(token, 6), *name = cx_sprintf("bootstrap-token-%s", id);
         json_auto_t *secret = cache_find_json(builtin(api, "", "v1", "secrets")->cache, "kube-system", name);
         const json_t *data = json_object_get(secret, "data");
         if (!secret || !cx_streq(cx_json_string(secret, "type"), "bootstrap.kubernetes.io/token") ||
-            is_being_deleted(secret) || !secret_equals(data, "token-secret", token + 7) || has_expired(data) ||
-            !secret_equals(data, "usage-bootstrap-authentication", "true"))
+            is_being_deleted(secret) || !secret_equals(data, "token-secret", token + 7) ||
+            !secret_equals(data, "token-id", id) || has_expired(data) ||
+            !secret_equals(data, "usage-bootstrap-authentication", "true") ||
+            !add_bootstrap_groups(data, &ret_user->groups))
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "bootstrap token is not valid");
-        ret_user->name = cx_sprintf("system:bootstrap:%.6s", token);
+        ret_user->name = cx_sprintf("system:bootstrap:%s", id);
         cx_strings_add(&ret_user->groups, "system:bootstrappers");
-        CX_BUF groups = CX_BUF_INIT_MAX(4096);
-        if (decode_data(data, "auth-extra-groups", &groups) && groups.length)
-                cx_strings_split(&ret_user->groups, groups.data, ',');
         return 0;
 }
 
@@ -80,18 +108,36 @@ static int check_token_file(struct apiserver *api, const char *token, struct use
         return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is not in the token file");
 }
 
+// A token that names no audience is for the API server: for those of the server's own that are accepted.
+static int check_own_audience(const struct apiserver *api, const struct cx_strings *accepted,
+                              struct cx_strings *ret_audiences, struct cx_error *err)
+{
+        const struct cx_strings *own = &api->options.api_audiences;
+        bool shared = accepted == own;
+        for (size_t i = 0; i < own->count; i++) {
+                if (!cx_strings_has(accepted, own->items[i]))
+                        continue;
+                shared = true;
+                if (ret_audiences)
+                        cx_strings_add(ret_audiences, own->items[i]);
+        }
+        return shared ? 0 : cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is for other audiences");
+}
+
 int authenticate_token(struct apiserver *api, const char *token, const struct cx_strings *audiences,
                        struct user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err)
 {
         const struct cx_strings *accepted = audiences && audiences->count ? audiences : &api->options.api_audiences;
-        if (strchr(token, '.') && strchr(strchr(token, '.') + 1, '.'))
-                return token_check(api->tokens, token, accepted, ret_user, ret_audiences, err);
         CX_ERROR ignored = CX_ERROR_INIT;
-        if (check_token_file(api, token, ret_user, &ignored) == 0)
-                return 0;
-        if (!api->options.enable_bootstrap_token_auth)
+        int r = check_token_file(api, token, ret_user, &ignored);
+        const char *dot = strchr(token, '.');
+        if (r < 0 && dot && strchr(dot + 1, '.'))
+                return token_check(api->tokens, token, accepted, ret_user, ret_audiences, err);
+        if (r < 0 && !api->options.enable_bootstrap_token_auth)
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is not known");
-        return check_bootstrap_token(api, token, ret_user, err);
+        if (r < 0)
+                r = check_bootstrap_token(api, token, ret_user, err);
+        return r < 0 ? r : check_own_audience(api, accepted, ret_audiences, err);
 }
 
 static int unauthorized(struct cx_error *err)

@@ -16,6 +16,7 @@
 
 #define MAX_KEYS 16
 #define MAX_REMEMBERED 4096
+#define DELETION_LEEWAY (60 * CX_US_PER_S)
 #define REMEMBER_FOR 60 // seconds: the limit for a removed object to go unnoticed is the check at each use, not this
 
 // The claims of a token that was verified, shared by the threads that check it: never changed, and held by this and not
@@ -184,29 +185,35 @@ static int verify(struct token_service *service, const char *token, struct remem
         return r;
 }
 
-static bool same_uid(struct apiserver *api, const char *resource, const char *namespace, const char *name,
-                     const char *uid)
+// Is the object the one that the token was made for, and not deleted for longer than it takes to see that?
+static bool is_alive(struct apiserver *api, const char *resource, const char *namespace, const json_t *ref)
 {
-        json_auto_t *object = cache_find_json(builtin(api, "", "v1", resource)->cache, namespace, name);
-        return object && cx_streq(cx_json_string(object, "metadata.uid"), uid);
+        json_auto_t *object =
+                cache_find_json(builtin(api, "", "v1", resource)->cache, namespace, cx_json_string_or(ref, "name", ""));
+        const char *deleted = cx_json_string(object, "metadata.deletionTimestamp");
+        int64_t when;
+        return object && cx_streq(cx_json_string(object, "metadata.uid"), cx_json_string(ref, "uid")) &&
+               (!deleted || (cx_time_parse(deleted, &when) == 0 && when > cx_time_now() - DELETION_LEEWAY));
 }
 
-// The objects that the token names must still be the ones it was made for.
+// The objects that the token names must still be the ones it was made for. Of a pod's token the node says where it runs;
+// without a pod it is what the token is bound to.
 static int check_objects(struct apiserver *api, const json_t *claims, struct cx_error *err)
 {
+        static const struct {
+                const char *claim, *resource;
+                bool namespaced;
+        } bound[] = {{"pod", "pods", true}, {"secret", "secrets", true}, {"node", "nodes", false}};
         const json_t *mine = json_object_get(claims, "kubernetes.io");
-        const char *namespace = cx_json_string(mine, "namespace"), *name = cx_json_string(mine, "serviceaccount.name");
-        static const char *const bound[] = {"pod", "secret"};
-        static const char *const resources[] = {"pods", "secrets"};
-        if (!namespace || !name ||
-            !same_uid(api, "serviceaccounts", namespace, name, cx_json_string(mine, "serviceaccount.uid")))
+        const char *namespace = cx_json_string_or(mine, "namespace", "");
+        if (!*namespace || !is_alive(api, "serviceaccounts", namespace, json_object_get(mine, "serviceaccount")))
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "service account has been deleted");
         for (size_t i = 0; i < CX_ARRAY_SIZE(bound); i++) {
-                const json_t *object = json_object_get(mine, bound[i]);
-                if (object && !same_uid(api, resources[i], namespace, cx_str(cx_json_string(object, "name")),
-                                        cx_json_string(object, "uid")))
+                const json_t *ref = json_object_get(mine, bound[i].claim);
+                bool tells = !bound[i].namespaced && json_object_get(mine, "pod");
+                if (ref && !tells && !is_alive(api, bound[i].resource, bound[i].namespaced ? namespace : NULL, ref))
                         return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "the %s that the token is bound to is gone",
-                                               bound[i]);
+                                               bound[i].claim);
         }
         return 0;
 }

@@ -10,8 +10,36 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
-// The object that the token is to die with, in *ret_object (NULL: none); `request` borrows from it.
-static int bind_token(const struct scope *scope, const json_t *body, struct token_request *request, json_t **ret_object,
+// What a token is bound to; the token_request borrows from it.
+struct bound {
+        json_t *object, *node; // NULL: none
+};
+
+static void release_bound(struct bound *bound)
+{
+        json_decref(bound->object);
+        json_decref(bound->node);
+}
+
+static int cannot_bind(const struct scope *scope, const char *why, struct cx_error *err)
+{
+        return cx_error_reason(err, CX_REASON_BAD_REQUEST, "cannot bind token for serviceaccount \"%s\" to %s",
+                               scope->name, why);
+}
+
+// A pod's token tells where the pod runs.
+static void note_node(const struct scope *scope, struct bound *bound, struct token_request *request)
+{
+        const char *name = cx_json_string_or(bound->object, "spec.nodeName", "");
+        if (!*name)
+                return;
+        bound->node = cache_find_json(builtin(scope->api, "", "v1", "nodes")->cache, NULL, name);
+        request->node_name = name;
+        request->node_uid = cx_json_string(bound->node, "metadata.uid");
+}
+
+// The object that the token is to die with.
+static int bind_token(const struct scope *scope, const json_t *body, struct token_request *request, struct bound *bound,
                       struct cx_error *err)
 {
         const json_t *ref = cx_json_get(body, "spec.boundObjectRef");
@@ -22,15 +50,16 @@ static int bind_token(const struct scope *scope, const json_t *body, struct toke
                                : cx_streq(kind, "Secret") ? "secrets"
                                : cx_streq(kind, "Node")   ? "nodes"
                                                           : NULL;
-        if (!resource || !name)
-                return cx_error_reason(err, CX_REASON_BAD_REQUEST,
-                                       "cannot bind token for serviceaccount \"%s\" to this kind of object",
-                                       scope->name);
+        if (!resource || !name || !cx_streq(cx_json_string_or(ref, "apiVersion", "v1"), "v1"))
+                return cannot_bind(scope, "this kind of object", err);
         const struct served_kind *found = builtin(scope->api, "", "v1", resource);
-        *ret_object = cache_find_json(found->cache, found->resource->namespaced ? scope->namespace : NULL, name);
-        const char *uid = cx_json_string(*ret_object, "metadata.uid"), *asked = cx_json_string(ref, "uid");
+        bound->object = cache_find_json(found->cache, found->resource->namespaced ? scope->namespace : NULL, name);
+        const char *uid = cx_json_string(bound->object, "metadata.uid"), *asked = cx_json_string(ref, "uid");
         if (!uid)
                 return object_not_found(found->resource, name, err);
+        bool pod = cx_streq(kind, "Pod");
+        if (pod && !cx_streq(cx_json_string(bound->object, "spec.serviceAccountName"), scope->name))
+                return cannot_bind(scope, "pod running with different serviceaccount name.", err);
         if (asked && *asked && strcmp(asked, uid) != 0)
                 return cx_error_reason(
                         err, CX_REASON_CONFLICT,
@@ -40,7 +69,8 @@ static int bind_token(const struct scope *scope, const json_t *body, struct toke
         request->bound_kind = kind;
         request->bound_name = name;
         request->bound_uid = uid;
-        request->node_name = cx_json_string(*ret_object, "spec.nodeName");
+        if (pod)
+                note_node(scope, bound, request);
         return 0;
 }
 
@@ -90,7 +120,7 @@ static int issue(const struct scope *scope, json_t *body, struct cx_error *err)
 {
         const struct apiserver *api = scope->api;
         json_auto_t *account = scope_find_json(scope);
-        json_auto_t *bound = NULL;
+        CX_CLEANUP(release_bound) struct bound bound = {0};
         if (!account)
                 return object_not_found(scope->resource, scope->name, err);
         cx_schema_default(cx_schema_kind("authentication.k8s.io", "v1", "TokenRequest"), body);

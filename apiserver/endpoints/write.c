@@ -210,7 +210,10 @@ void handle_delete_collection(struct call *call)
         CX_CLEANUP(delete_options_release) struct delete_options options = DELETE_OPTIONS_INIT;
         struct selection selection = {0};
         STORED_LIST list = {0};
-        int r = delete_options(call, &options, &err);
+        // No namespace would mean all of them.
+        int r = call->scope.resource->namespaced && !*call->scope.namespace ? method_not_allowed(&err) : 0;
+        if (r == 0)
+                r = delete_options(call, &options, &err);
         call->scope.dry_run = options.dry_run;
         if (r == 0)
                 r = selection_of(call, &selection, &err);

@@ -4,6 +4,7 @@
 
 #include "apiserver/request/errors.h"
 #include "apiserver/request/object.h"
+#include "apiserver/strategy/strategy.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -111,15 +112,15 @@ static void keep(json_t *to, const json_t *from, const char *key)
                 json_object_del(to, key);
 }
 
-// A write of the status subresource changes status, labels and annotations, and nothing else.
-static void keep_all_but_status(json_t *object, const json_t *old)
+// A write of the status subresource changes status, labels and annotations as far as the kind allows, and nothing else.
+static void keep_all_but_status(const struct strategy *strategy, json_t *object, const json_t *old)
 {
         json_auto_t *result = json_copy((json_t *)old);
         json_auto_t *metadata = json_deep_copy(json_object_get(old, "metadata"));
         const json_t *asked = json_object_get(object, "metadata");
-        if (json_object_get(asked, "annotations"))
+        if (json_object_get(asked, "annotations") && !strategy->status_keeps_annotations)
                 keep(metadata, asked, "annotations");
-        if (json_object_get(asked, "labels"))
+        if (json_object_get(asked, "labels") && !strategy->status_keeps_labels)
                 keep(metadata, asked, "labels");
         keep(metadata, asked, "resourceVersion");
         keep(metadata, asked, "managedFields");
@@ -167,7 +168,7 @@ int metadata_complete_update(const struct scope *scope, json_t *object, const js
                 keep(metadata, json_object_get(old, "metadata"), owned[i]);
         json_object_del(metadata, "selfLink");
         if (cx_streq(scope->subresource, "status") || cx_streq(scope->subresource, "approval"))
-                keep_all_but_status(object, old);
+                keep_all_but_status(scope->kind->strategy, object, old);
         else if (!scope->subresource && resource_has_status(scope->resource))
                 keep(object, old, "status");
         return 0;

@@ -93,7 +93,7 @@ int passage_store(const struct passage *passage, const struct stored *present, s
         struct apiserver *api = scope->api;
         const struct strategy *strategy = scope->kind->strategy;
         const struct served_kind *kind = scope->kind;
-        if (strategy->allocate && !scope->dry_run) {
+        if (strategy->allocate) {
                 int r = strategy->allocate(scope, passage->object, passage->old, err);
                 if (r < 0)
                         return r;

@@ -91,10 +91,21 @@ json_t *address_object(const char *address, const struct holder *holder)
                          holder->namespace, "name", holder->name);
 }
 
+// What a dry run asks of etcd: 0 when nobody holds it.
+static int is_free(int r, enum cx_reason held, struct cx_error *why_steal, struct cx_error *err)
+{
+        if (r == 0)
+                return cx_error_reason(err, held, "it is held already");
+        return cx_error_is(why_steal, CX_REASON_NOT_FOUND) ? 0 : cx_error_move(err, why_steal);
+}
+
 static int take_address(struct apiserver *api, const char *address, const struct holder *holder, struct cx_error *err)
 {
         struct scope scope = scope_own(api, addresses(api), NULL, address);
         STORED *stored = NULL;
+        CX_ERROR why = CX_ERROR_INIT;
+        if (holder->dry_run)
+                return is_free(scope_read(&scope, &stored, &why), CX_REASON_ALREADY_EXISTS, &why, err);
         return api->writes->create(&scope, address_object(address, holder), &stored, err);
 }
 
@@ -168,6 +179,13 @@ static int take_port(struct apiserver *api, int port, const struct holder *holde
 {
         CX_CLEANUP(cx_freep) char *key = port_key(port);
         CX_CLEANUP(cx_freep) char *value = port_value(holder);
+        struct cx_etcd_kv kv = {0};
+        CX_ERROR why = CX_ERROR_INIT;
+        if (holder->dry_run) {
+                int r = cx_etcd_get(api->etcd, key, &kv, NULL, &why);
+                cx_etcd_kv_release(&kv);
+                return is_free(r, CX_REASON_CONFLICT, &why, err);
+        }
         return cx_etcd_put(api->etcd, key, value, strlen(value), 0, 0, NULL, NULL, err);
 }
 

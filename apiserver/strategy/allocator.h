@@ -17,6 +17,7 @@ void allocator_first_address(const struct allocator *allocator, char to[CX_ADDRE
 // The holder of what is taken: a Service.
 struct holder {
         const char *namespace, *name;
+        bool dry_run; // looks what is free, and takes nothing
 };
 // INVALID when out of range or taken, with upstream's sentence.
 int allocate_address(struct apiserver *api, const char *address, const struct holder *holder, struct cx_error *err)

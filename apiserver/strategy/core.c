@@ -203,7 +203,6 @@ const struct strategy strategy_events_v1 = {.group = "events.k8s.io",
                                             .validate = validate_event_v1};
 const struct strategy strategy_leases = {
         .group = "coordination.k8s.io", .resource = "leases", .create_on_update = true};
-const struct strategy strategy_endpoints = {.group = "", .resource = "endpoints", .create_on_update = true};
 
 static int create_pending(const struct scope *scope CX_UNUSED, json_t *object, struct cx_error *err CX_UNUSED)
 {
@@ -229,6 +228,21 @@ static void validate_priority_class(const struct scope *scope CX_UNUSED, const j
 
 const struct strategy strategy_priority_classes = {
         .group = "scheduling.k8s.io", .resource = "priorityclasses", .validate = validate_priority_class};
+
+// --- kinds whose status is all that a write of the status changes: upstream's other strategies let labels through ---
+
+const struct strategy strategy_deployments = {.group = "apps", .resource = "deployments", .status_keeps_labels = true};
+#define KEEPS_METADATA(name, of_group, of_resource)                                                                    \
+        const struct strategy strategy_##name = {.group = (of_group),                                                  \
+                                                 .resource = (of_resource),                                            \
+                                                 .status_keeps_labels = true,                                          \
+                                                 .status_keeps_annotations = true}
+KEEPS_METADATA(crds, "apiextensions.k8s.io", "customresourcedefinitions");
+KEEPS_METADATA(flow_schemas, "flowcontrol.apiserver.k8s.io", "flowschemas");
+KEEPS_METADATA(priority_levels, "flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations");
+KEEPS_METADATA(attachments, "storage.k8s.io", "volumeattachments");
+KEEPS_METADATA(resource_claims, "resource.k8s.io", "resourceclaims");
+KEEPS_METADATA(api_services, "apiregistration.k8s.io", "apiservices");
 
 // --- certificate signing requests: who asked is what the server saw ---
 

@@ -168,7 +168,7 @@ static int invalid(const json_t *object, const char *field, const char *value, c
 static int take_address(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err)
 {
         const char *asked = cx_json_string(object, "spec.clusterIP"), *before = old ? address_of(old) : NULL;
-        struct holder holder = {scope->namespace, cx_json_string(object, "metadata.name")};
+        struct holder holder = {scope->namespace, cx_json_string(object, "metadata.name"), scope->dry_run};
         json_t *spec = json_object_get(object, "spec");
         if (!has_cluster_ip(object))
                 return 0;
@@ -205,18 +205,23 @@ static bool has_port(const json_t *service, int64_t number)
         return cx_json_int(service, "spec.healthCheckNodePort", 0) == number;
 }
 
+#define TRIES 100
+
 // Takes the port that `part` asks for at `key`, or any when it asks for none.
 static int take_port(const struct scope *scope, json_t *object, const json_t *old, json_t *part, const char *key,
                      const char *field, struct cx_error *err)
 {
-        struct holder holder = {scope->namespace, cx_json_string(object, "metadata.name")};
+        struct holder holder = {scope->namespace, cx_json_string(object, "metadata.name"), scope->dry_run};
         int64_t asked = cx_json_int(part, key, 0);
         if (asked && old && has_port(old, asked))
                 return 0;
         int port = (int)asked;
         CX_ERROR why = CX_ERROR_INIT;
-        int r = asked ? allocate_port(scope->api, (int)asked, &holder, &why)
-                      : allocate_any_port(scope->api, &holder, &port, &why);
+        int r = 0, tries = 0;
+        do { // nothing holds what a dry run has shown for another port
+                r = asked ? allocate_port(scope->api, (int)asked, &holder, &why)
+                          : allocate_any_port(scope->api, &holder, &port, &why);
+        } while (r == 0 && !asked && scope->dry_run && has_port(object, port) && ++tries < TRIES);
         if (r < 0 && cx_error_is(&why, CX_REASON_INVALID))
                 return invalid(object, field, CX_INT(asked), cx_error_text(&why), err);
         if (r < 0)
@@ -269,7 +274,7 @@ static int allocate(const struct scope *scope, json_t *object, const json_t *old
         int r = take_address(scope, object, old, err);
         if (r == 0)
                 r = take_ports(scope, object, old, err);
-        if (r < 0)
+        if (r < 0 && !scope->dry_run)
                 release(scope->api, object, old); // only what this service holds is given back
         return r;
 }

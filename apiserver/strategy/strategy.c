@@ -3,11 +3,33 @@
 #include "apiserver/strategy/strategy.h"
 
 static const struct strategy *const strategies[] = {
-        &strategy_pods,         &strategy_services,         &strategy_namespaces, &strategy_nodes,
-        &strategy_configmaps,   &strategy_secrets,          &strategy_events,     &strategy_events_v1,
-        &strategy_leases,       &strategy_endpoints,        &strategy_csrs,       &strategy_claims,
-        &strategy_volumes,      &strategy_clusterroles,     &strategy_roles,      &strategy_clusterrolebindings,
-        &strategy_rolebindings, &strategy_priority_classes, &strategy_jobs,
+        &strategy_pods,
+        &strategy_services,
+        &strategy_namespaces,
+        &strategy_nodes,
+        &strategy_configmaps,
+        &strategy_secrets,
+        &strategy_events,
+        &strategy_events_v1,
+        &strategy_leases,
+        &strategy_endpoints,
+        &strategy_endpoint_slices,
+        &strategy_deployments,
+        &strategy_crds,
+        &strategy_flow_schemas,
+        &strategy_priority_levels,
+        &strategy_attachments,
+        &strategy_resource_claims,
+        &strategy_api_services,
+        &strategy_csrs,
+        &strategy_claims,
+        &strategy_volumes,
+        &strategy_clusterroles,
+        &strategy_roles,
+        &strategy_clusterrolebindings,
+        &strategy_rolebindings,
+        &strategy_priority_classes,
+        &strategy_jobs,
 };
 
 const struct strategy *strategy_of(const struct cx_resource *resource)

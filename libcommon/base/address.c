@@ -123,6 +123,21 @@ void cx_address_unmap(struct cx_address *address)
         *address = four;
 }
 
+const char *cx_address_why_special(const struct cx_address *given)
+{
+        static const struct cx_network local_multicast[] = {{{CX_IPV4, {224}}, 24}, {{CX_IPV6, {0xff, 0x02}}, 16}};
+        static const struct cx_network metadata = {{CX_IPV6, {0xfd, 0, 0x0e, 0xc2, [14] = 2, 0x54}}, 128};
+        struct cx_address address = *given;
+        cx_address_unmap(&address);
+        return cx_address_is_unspecified(&address)  ? "may not be unspecified (0.0.0.0 or ::)"
+               : cx_address_is_loopback(&address)   ? "may not be in the loopback range (127.0.0.0/8, ::1/128)"
+               : cx_address_is_link_local(&address) ? "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
+               : cx_network_has(&local_multicast[0], &address) || cx_network_has(&local_multicast[1], &address)
+                       ? "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
+               : cx_network_has(&metadata, &address) ? "may not be that of a metadata service (fd00:ec2::254)"
+                                                     : NULL;
+}
+
 // --- sockets ---------------------------------------------------------------------------------------------------------
 
 socklen_t cx_address_to_socket(const struct cx_address *address, int port, struct sockaddr_storage *ret_address)

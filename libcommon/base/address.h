@@ -44,6 +44,10 @@ bool cx_address_is_multicast(const struct cx_address *address);   // 224.0.0.0/4
 // An IPv6 address that stands for an IPv4 one (::ffff:0:0/96) becomes that; others stay.
 void cx_address_unmap(struct cx_address *address);
 
+// Why it is no address of an endpoint: "may not be in the loopback range …"; NULL when it can be one. What stands for an
+// IPv4 address is looked at as that.
+const char *cx_address_why_special(const struct cx_address *address);
+
 // For sockets: the length of what was written, and back. -EAFNOSUPPORT for other families.
 socklen_t cx_address_to_socket(const struct cx_address *address, int port, struct sockaddr_storage *ret_address);
 int cx_address_from_socket(const struct sockaddr *from, struct cx_address *ret_address, int *ret_port) CX_CHECK;

@@ -59,6 +59,8 @@ int cx_http_client_new(const struct cx_http_client_options *options, struct cx_h
         client->insecure = options->insecure;
         client->connect_timeout = options->connect_timeout ? options->connect_timeout : 10 * CX_NS_PER_S;
         client->max_idle = options->max_idle ? options->max_idle : 16;
+        client->may_connect = options->may_connect;
+        client->connect_context = options->connect_context;
         pthread_mutex_init(&client->lock, NULL);
         for (size_t i = 0; i < CX_ARRAY_SIZE(client->share_locks); i++)
                 pthread_mutex_init(&client->share_locks[i], NULL);
@@ -279,6 +281,14 @@ static char *with_server_name(CURL *easy, const struct cx_http_client *client, c
         return result ? result : cx_strdup(url);
 }
 
+static curl_socket_t open_socket(void *context, curlsocktype purpose CX_UNUSED, struct curl_sockaddr *address)
+{
+        const struct cx_http_client *client = context;
+        if (!client->may_connect(client->connect_context, &address->addr))
+                return CURL_SOCKET_BAD;
+        return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_http_call *call,
                    struct cx_http_setup *ret_setup)
 {
@@ -303,6 +313,10 @@ void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_ht
         // With TLS libcurl keeps a send buffer of this size for as long as a transfer lasts; a watch lasts for ever.
         curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, call->body_length > 16384 ? 65536L : 16384L);
         set_tls(easy, client);
+        if (client->may_connect) {
+                curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+                curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
+        }
         if (client->unix_socket)
                 curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, client->unix_socket);
         if (client->username) {

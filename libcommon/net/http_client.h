@@ -8,6 +8,7 @@
 #include "libcommon/base/flags.h"
 
 struct cx_http_client;
+struct sockaddr;
 struct cx_http_reply;
 
 struct cx_http_client_options {
@@ -23,6 +24,9 @@ struct cx_http_client_options {
         bool insecure;                   // skip verification of the server's certificate
         int64_t connect_timeout;         // ns, 0: 10 s
         int max_idle;                    // pooled handles, 0: 16
+        // Asked with each address, after names are resolved, before it is connected to; NULL: all may be. Any thread.
+        bool (*may_connect)(void *context, const struct sockaddr *address);
+        void *connect_context;
 };
 
 struct cx_http_call {

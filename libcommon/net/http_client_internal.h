@@ -21,6 +21,8 @@ struct cx_http_client {
         bool insecure;
         int64_t connect_timeout;
         int max_idle;
+        bool (*may_connect)(void *context, const struct sockaddr *address);
+        void *connect_context;
         CURLSH *share;
         pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST];
 

@@ -6,16 +6,8 @@
 
 static const char *check_external_ip(const char *text)
 {
-        static const struct cx_network local_multicast[] = {{{CX_IPV4, {224}}, 24}, {{CX_IPV6, {0xff, 0x02}}, 16}};
         struct cx_address address;
-        if (cx_address_parse(text, &address) < 0)
-                return cx_check_ip(text);
-        return cx_address_is_unspecified(&address)  ? "may not be unspecified (0.0.0.0 or ::)"
-               : cx_address_is_loopback(&address)   ? "may not be in the loopback range (127.0.0.0/8, ::1/128)"
-               : cx_address_is_link_local(&address) ? "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
-               : cx_network_has(&local_multicast[0], &address) || cx_network_has(&local_multicast[1], &address)
-                       ? "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
-                       : NULL;
+        return cx_address_parse(text, &address) < 0 ? cx_check_ip(text) : cx_address_why_special(&address);
 }
 
 static void check_service_port(struct cx_validator *v, const json_t *port, const char *type, bool several)

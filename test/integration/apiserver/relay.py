@@ -19,6 +19,16 @@ import time
 FOLDER, PORT = sys.argv[1], int(sys.argv[2])
 WAIT = 60
 
+
+def own_address():
+    """One of this machine's that is not the loopback's: the server goes on to no other of its own."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("203.0.113.1", 9))  # sends nothing
+        return probe.getsockname()[0]
+
+
+HERE = own_address()
+
 ANSWERS = {
     "plain": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\nX-Own: yes\r\nKeep-Alive: timeout=9\r\n"
              b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\nhello",
@@ -73,7 +83,7 @@ def serve_one(client):
 
 
 def backend(tls):
-    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    listener = socket.create_server((HERE, 0), backlog=64)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(FOLDER + "/server.crt", FOLDER + "/server.key")
 
@@ -239,19 +249,58 @@ def logs_as_messages(_):
     expect(head.split("\r\n")[0], "HTTP/1.1 400 Bad Request")
 
 
+MERGE = "application/merge-patch+json"
+
+
+def set_addresses(address, port):
+    status = {"status": {"podIP": address, "podIPs": [{"ip": address}], "phase": "Running"}}
+    expect(ask("PATCH", "/api/v1/namespaces/default/pods/backend/status", status, None, MERGE)[0], 200)
+    status = {"status": {"addresses": [{"type": "InternalIP", "address": address}],
+                         "daemonEndpoints": {"kubeletEndpoint": {"Port": port}}}}
+    expect(ask("PATCH", "/api/v1/nodes/backend/status", status, None, MERGE)[0], 200)
+
+
+def kept_in(_):
+    """Addresses that a kubelet, or whoever writes endpoints, must not get the server to call."""
+    listener = socket.create_server(("0.0.0.0", 0), backlog=64)
+    listener.settimeout(1)
+    port = listener.getsockname()[1]
+    loopbacks = ("127.0.0.1", "127.9.9.9", "localhost", "0.0.0.0", "::ffff:127.0.0.1", "[::ffff:127.0.0.1]",
+                 "2130706433", "0x7f000001", "169.254.169.254", "224.0.0.1")
+    for address in loopbacks:
+        set_addresses(address, port)
+        for path in (f"/api/v1/nodes/backend/proxy/plain", f"/api/v1/namespaces/default/pods/backend:{port}/proxy/",
+                     "/api/v1/namespaces/default/pods/logged/log?container=c"):
+            code = ask("GET", path)[0]
+            assert code in (500, 503), (address, path, code)
+    set_addresses(HERE, PORT)  # the server itself, with its own certificate
+    expect(ask("GET", "/api/v1/nodes/backend/proxy/api/v1/secrets")[0], 503)
+    try:
+        listener.accept()
+        assert False, "somebody came"
+    except socket.timeout:
+        pass
+    endpoints = "/api/v1/namespaces/default/endpoints"
+    slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    for count, address in enumerate(("127.0.0.1", "::1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "::ffff:127.0.0.1",
+                                     "fd00:ec2::254", "nonsense")):
+        for part in ("addresses", "notReadyAddresses"):
+            body = {"metadata": {"name": f"e{count}"}, "subsets": [{part: [{"ip": address}], "ports": [{"port": 1}]}]}
+            expect(ask("POST", endpoints, body)[0], 422)
+        body = {"metadata": {"name": f"e{count}"}, "addressType": "IPv6" if ":" in address else "IPv4",
+                "endpoints": [{"addresses": [address]}]}
+        expect(ask("POST", slices, body)[0], 422)
+    expect(ask("POST", endpoints, {"metadata": {"name": "e"}, "subsets": [{"addresses": [{"ip": "10.0.0.1"}]}]})[0], 201)
+
+
 def main():
     plain, tls = backend(False), backend(True)
     expect(ask("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})[0], 201)
     pod = {"metadata": {"name": "backend"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     code, _, body = ask("POST", "/api/v1/namespaces/default/pods", pod)
     expect((code, body if code != 201 else b""), (201, b""))
-    status = {"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}], "phase": "Running"}}
-    merge = "application/merge-patch+json"
-    expect(ask("PATCH", "/api/v1/namespaces/default/pods/backend/status", status, None, merge)[0], 200)
     expect(ask("POST", "/api/v1/nodes", {"metadata": {"name": "backend"}})[0], 201)
-    status = {"status": {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
-                         "daemonEndpoints": {"kubeletEndpoint": {"Port": tls}}}}
-    expect(ask("PATCH", "/api/v1/nodes/backend/status", status, None, merge)[0], 200)
+    set_addresses(HERE, tls)
     pod = {"metadata": {"name": "logged"}, "spec": {**pod["spec"], "nodeName": "backend"}}
     expect(ask("POST", "/api/v1/namespaces/default/pods", pod)[0], 201)
     proxies = {"pod": f"/api/v1/namespaces/default/pods/backend:{plain}/proxy/",
@@ -270,6 +319,13 @@ def main():
             except Exception as error:  # whatever it is, the test has failed
                 failed += 1
                 print(f"not ok {count} - {where}: {name}\n# {type(error).__name__}: {error}", flush=True)
+    count += 1
+    try:
+        kept_in(None)
+        print(f"ok {count} - goes on to no address that only it can reach", flush=True)
+    except Exception as error:
+        failed += 1
+        print(f"not ok {count} - goes on to no address that only it can reach\n# {type(error).__name__}: {error}")
     print(f"1..{count}")
     return 1 if failed else 0
 

@@ -400,8 +400,7 @@ static int ask(const struct user *user, const char *name, const char *signer, co
 static void test_certificates(void **state CX_UNUSED)
 {
         CX_CLEANUP(cx_freep)
-        char *plain = request_of("jane", "people"),
-             *masters = request_of("jane", "system:masters");
+        char *plain = request_of("jane", "people"), *masters = request_of("jane", "system:masters");
         CX_CLEANUP(cx_freep) char *of_a = request_of("system:node:a", "system:nodes");
         CX_CLEANUP(cx_freep) char *of_b = request_of("system:node:b", "system:nodes");
         struct user kubelet = {.name = cx_strdup("system:node:a")}, approver = {.name = cx_strdup("approver")};

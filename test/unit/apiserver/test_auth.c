@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may do what: roles and bindings, the node authorizer, and that nobody gives away more than they have.
+#include "apiserver/auth/authenticator.h"
 #include "apiserver/auth/authorizer.h"
 #include "apiserver/auth/escalation.h"
+#include "apiserver/auth/tokens.h"
 #include "libcommon/api/selector.h"
+#include "libcommon/net/pki.h"
 #include "test/unit/apiserver/fixture.h"
 
 static struct fixture fixture;
@@ -241,7 +244,7 @@ static void test_nodes(void **state CX_UNUSED)
         json_decref(
                 must_create(&fixture, "pods",
                             "{'metadata':{'name':'mirror','annotations':{'kubernetes.io/config.mirror':'x'}},'spec':"
-                            "{'nodeName':'a','volumes':[{'name':'v','secret':{'secretName':'by-mirror'}}],"
+                            "{'nodeName':'a','volumes':[{'name':'v','configMap':{'name':'by-mirror'}}],"
                             "'containers':[{'name':'c','image':'i'}]}}"));
         json_decref(must_create(&fixture, "persistentvolumes",
                                 "{'metadata':{'name':'volume'},'spec':{'capacity':{'storage':'1Gi'},'accessModes':["
@@ -258,7 +261,7 @@ static void test_nodes(void **state CX_UNUSED)
                 {"list", "", "secrets", "", false, false},
                 {"get", "", "secrets", "other", false, false},
                 {"update", "", "secrets", "by-volume", false, false},
-                {"get", "", "secrets", "by-mirror", false, false}, // a node cannot give itself what it names
+                {"get", "", "configmaps", "by-mirror", false, false}, // a node cannot give itself what it names
                 {"get", "", "secrets", "by-stage", true, false},
                 {"get", "", "secrets", "by-expand", false, false}, // the controller's
                 {"get", "", "configmaps", "by-env", true, false},
@@ -350,6 +353,168 @@ static void test_creating_by_update(void **state CX_UNUSED)
         user_release(&user);
 }
 
+// --- tokens ---
+
+#define BOOTSTRAP_ID "abcdef"
+#define BOOTSTRAP_SECRET "0123456789abcdef"
+#define BOOTSTRAP BOOTSTRAP_ID "." BOOTSTRAP_SECRET
+
+static bool authenticates(const char *token, const char *audience, struct user *ret_user)
+{
+        struct user user = USER_INIT;
+        CX_STRINGS wanted = CX_STRINGS_INIT, shared = CX_STRINGS_INIT;
+        if (audience)
+                cx_strings_add(&wanted, audience);
+        bool known = authenticate_token(&fixture.api, token, &wanted, &user, &shared, NULL) == 0;
+        if (known && audience)
+                assert_true(shared.count == 1 && cx_strings_has(&shared, audience));
+        if (known && ret_user)
+                *ret_user = user;
+        else
+                user_release(&user);
+        return known;
+}
+
+static void test_bootstrap_tokens(void **state CX_UNUSED)
+{
+        static const struct {
+                const char *key, *value; // changed from a good token; NULL: as it is
+                bool good;
+        } cases[] = {
+                {NULL, NULL, true},
+                {"usage-bootstrap-authentication", "false", false},
+                {"token-secret", "fedcba9876543210", false},
+                {"token-id", "fedcba", false},
+                {"token-id", NULL, false},
+                {"expiration", "2999-01-01T00:00:00Z", true},
+                {"expiration", "2020-01-01T00:00:00Z", false},
+                {"expiration", "tomorrow", false},
+                {"expiration", "", false},
+                {"expiration", "2999-01-01T00:00:00Z and much more than fits where a time is expected to be", false},
+                {"auth-extra-groups", "system:bootstrappers:a,system:bootstrappers:b-c:d", true},
+                {"auth-extra-groups", "system:masters", false},
+                {"auth-extra-groups", "system:bootstrappers:a,system:masters", false},
+                {"auth-extra-groups", "system:bootstrappers", false},
+                {"auth-extra-groups", "system:bootstrappers:", false},
+                {"auth-extra-groups", "system:bootstrappers:A", false},
+                {"auth-extra-groups", "system:bootstrappers:a-", false},
+                {"type", "Opaque", false},
+        };
+        fixture.api.options.enable_bootstrap_token_auth = true;
+        cx_strings_add(&fixture.api.options.api_audiences, "api");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct scope scope = scope_of(&fixture, "secrets", "bootstrap-token-" BOOTSTRAP_ID);
+                scope.namespace = "kube-system";
+                json_auto_t *data = json_pack("{s:s,s:s,s:s}", "token-id", BOOTSTRAP_ID, "token-secret",
+                                              BOOTSTRAP_SECRET, "usage-bootstrap-authentication", "true");
+                bool type = cx_streq(cases[i].key, "type");
+                if (cases[i].key && !type && cases[i].value)
+                        json_object_set_new(data, cases[i].key, json_string(cases[i].value));
+                else if (cases[i].key && !type)
+                        json_object_del(data, cases[i].key);
+                json_auto_t *secret = json_pack("{s:{s:s},s:s,s:O}", "metadata", "name", scope.name, "type",
+                                                type ? "Opaque" : "bootstrap.kubernetes.io/token", "stringData", data);
+                CX_CLEANUP(cx_freep) char *text = json_dumps(secret, 0);
+                scope.name = "";
+                assert_int_equal(create(&scope, text, NULL, NULL), 0);
+                if (authenticates(BOOTSTRAP, NULL, NULL) != cases[i].good)
+                        fail_msg("%s: %s", cx_str(cases[i].key), cx_str(cases[i].value));
+                // It is for the API server and for nobody else
+                assert_int_equal(authenticates(BOOTSTRAP, "api", NULL), cases[i].good);
+                assert_false(authenticates(BOOTSTRAP, "vault", NULL));
+                struct delete_options options = DELETE_OPTIONS_INIT;
+                STORED *left = NULL;
+                scope.name = "bootstrap-token-" BOOTSTRAP_ID;
+                assert_int_equal(registry_delete(&scope, &options, &left, NULL, NULL), 0);
+        }
+}
+
+static const char *uid_of(const json_t *object)
+{
+        return cx_json_string(object, "metadata.uid");
+}
+
+static char *issue(const char *account_uid, const char *kind, const json_t *bound, const json_t *node)
+{
+        CX_STRINGS audiences = CX_STRINGS_INIT;
+        cx_strings_add(&audiences, "api");
+        struct token_request request = {.namespace = "default",
+                                        .service_account = "bound",
+                                        .uid = account_uid,
+                                        .audiences = &audiences,
+                                        .seconds = 3600,
+                                        .bound_kind = kind,
+                                        .bound_name = cx_json_string(bound, "metadata.name"),
+                                        .bound_uid = uid_of(bound),
+                                        .node_name = cx_json_string(node, "metadata.name"),
+                                        .node_uid = uid_of(node)};
+        char *token = NULL;
+        int64_t until;
+        assert_int_equal(token_issue(fixture.api.tokens, &request, &token, &until, NULL), 0);
+        return token;
+}
+
+static void remove_object(const char *what, const char *name)
+{
+        struct scope scope = scope_of(&fixture, what, name);
+        struct delete_options options = DELETE_OPTIONS_INIT;
+        STORED *left = NULL;
+        options.grace_period = 0;
+        assert_int_equal(registry_delete(&scope, &options, &left, NULL, NULL), 0);
+        assert_null(left);
+}
+
+// A token lives as long as what it is bound to, and no longer than its service account.
+static void test_bound_tokens(void **state CX_UNUSED)
+{
+        char path[] = "/tmp/test_auth.XXXXXX";
+        CX_CLEANUP(cx_freep) char *key = NULL;
+        int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        assert_int_equal(cx_pki_new_key(&key, NULL), 0);
+        assert_int_equal(write(fd, key, strlen(key)), (ssize_t)strlen(key));
+        close(fd);
+        struct apiserver_options *o = &fixture.api.options;
+        o->service_account_issuer = "https://issuer";
+        o->service_account_signing_key_file = path;
+        cx_strings_add(&o->service_account_key_files, path);
+        assert_int_equal(token_service_new(&fixture.api, &fixture.api.tokens, NULL), 0);
+        unlink(path);
+        json_auto_t *account = must_create(&fixture, "serviceaccounts", "{'metadata':{'name':'bound'}}");
+        json_auto_t *node = must_create(&fixture, "nodes", "{'metadata':{'name':'n'}}");
+        json_auto_t *secret = must_create(&fixture, "secrets", "{'metadata':{'name':'s'}}");
+        json_auto_t *pod =
+                must_create(&fixture, "pods",
+                            "{'metadata':{'name':'bound'},'spec':{'nodeName':'n','serviceAccountName':'bound',"
+                            "'containers':[{'name':'c','image':'i'}]}}");
+        CX_CLEANUP(cx_freep) char *free_token = issue(uid_of(account), NULL, NULL, NULL);
+        CX_CLEANUP(cx_freep) char *of_pod = issue(uid_of(account), "Pod", pod, node);
+        CX_CLEANUP(cx_freep) char *of_secret = issue(uid_of(account), "Secret", secret, NULL);
+        CX_CLEANUP(cx_freep) char *of_node = issue(uid_of(account), "Node", node, NULL);
+        const char *tokens[] = {free_token, of_secret, of_node, of_pod};
+        static const char *const gone[][2] = {{NULL, NULL}, {"secrets", "s"}, {"nodes", "n"}, {"pods", "bound"}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(tokens); i++) {
+                assert_true(authenticates(tokens[i], NULL, NULL));
+                assert_true(authenticates(tokens[i], "api", NULL));
+                assert_false(authenticates(tokens[i], "vault", NULL));
+        }
+        for (size_t i = 0; i < CX_ARRAY_SIZE(gone); i++) {
+                if (gone[i][0])
+                        remove_object(gone[i][0], gone[i][1]);
+                for (size_t j = 1; j < CX_ARRAY_SIZE(tokens); j++) // the pod's outlives its node: the pod is looked at
+                        if (authenticates(tokens[j], NULL, NULL) != (j > i))
+                                fail_msg("token %zu after deletion %zu", j, i);
+        }
+        // A node of the same name is another one
+        json_decref(must_create(&fixture, "nodes", "{'metadata':{'name':'n'}}"));
+        assert_false(authenticates(of_node, NULL, NULL));
+        assert_true(authenticates(free_token, NULL, NULL));
+        remove_object("serviceaccounts", "bound");
+        assert_false(authenticates(free_token, NULL, NULL));
+        token_service_free(fixture.api.tokens);
+        fixture.api.tokens = NULL;
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_roles),
@@ -357,6 +522,8 @@ int main(void)
                                            cmocka_unit_test(test_escalation_rules),
                                            cmocka_unit_test(test_escalation_by_change),
                                            cmocka_unit_test(test_nodes),
-                                           cmocka_unit_test(test_creating_by_update)};
+                                           cmocka_unit_test(test_creating_by_update),
+                                           cmocka_unit_test(test_bootstrap_tokens),
+                                           cmocka_unit_test(test_bound_tokens)};
         return cmocka_run_group_tests(tests, start, end);
 }

@@ -187,6 +187,78 @@ static void test_bootstrap_twice(void **state CX_UNUSED)
         service_goodbye(&fixture.api);
 }
 
+static void test_dry_run_of_services(void **state CX_UNUSED)
+{
+        struct scope scope = scope_of(&fixture, "services", "");
+        scope.dry_run = true;
+        for (int i = 0; i < 20; i++) { // there are ten ports: nothing is taken, nor shown twice
+                json_auto_t *shown = NULL;
+                CX_ERROR err = CX_ERROR_INIT;
+                if (create(&scope,
+                           "{'metadata':{'name':'dry'},'spec':{'type':'NodePort','ports':[{'name':'a','port':80},{'"
+                           "name':"
+                           "'b','port':81}]}}",
+                           &shown, &err) < 0)
+                        fail_msg("%s", cx_error_text(&err));
+                const json_t *ports = cx_json_get(shown, "spec.ports");
+                int64_t first = cx_json_int(json_array_get(ports, 0), "nodePort", 0);
+                int64_t second = cx_json_int(json_array_get(ports, 1), "nodePort", 0);
+                assert_true(first >= 30000 && first <= 30009 && second >= 30000 && second <= 30009 && first != second);
+                json_auto_t *taken = get(&fixture, "ipaddresses", cx_json_string(shown, "spec.clusterIP"));
+                assert_non_null(cx_json_string(shown, "spec.clusterIP"));
+                assert_null(taken);
+        }
+        json_decref(
+                must_create(&fixture, "services",
+                            "{'metadata':{'name':'held'},'spec':{'type':'NodePort','clusterIP':'10.96.0.203','ports':["
+                            "{'port':80,'nodePort':30003}]}}"));
+        assert_true(create(&scope,
+                           "{'metadata':{'name':'dry'},'spec':{'clusterIP':'10.96.0.203','ports':[{'port':80}]}}", NULL,
+                           NULL) < 0);
+        assert_true(
+                create(&scope,
+                       "{'metadata':{'name':'dry'},'spec':{'type':'NodePort','ports':[{'port':80,'nodePort':30003}]}}",
+                       NULL, NULL) < 0);
+        remove_it("services", "held");
+}
+
+// Labels and annotations sent with a status: kept out where upstream's strategy keeps them out.
+static void test_status_writes(void **state CX_UNUSED)
+{
+        static const struct {
+                const char *what, *name, *object;
+                bool labels, annotations; // are changed
+        } cases[] = {
+                {"deployments.apps", "d",
+                 "'spec':{'selector':{'matchLabels':{'a':'b'}},'template':{'metadata':{'labels':{'a':'b'}},'spec':{"
+                 "'containers':[{'name':'c','image':'i'}]}}}",
+                 false, true},
+                {"replicasets.apps", "r",
+                 "'spec':{'selector':{'matchLabels':{'a':'b'}},'template':{'metadata':{'labels':{'a':'b'}},'spec':{"
+                 "'containers':[{'name':'c','image':'i'}]}}}",
+                 true, true},
+                {"nodes", "status-of-node", "'spec':{}", true, true},
+                {"volumeattachments.storage.k8s.io", "v",
+                 "'spec':{'attacher':'d','nodeName':'n','source':{'persistentVolumeName':'v'}}", false, false},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                CX_CLEANUP(cx_freep)
+                char *text = cx_sprintf("{'metadata':{'name':'%s'},%s}", cases[i].name, cases[i].object);
+                CX_CLEANUP(cx_freep) char *part = cx_sprintf("%s/status", cases[i].what);
+                struct scope scope = scope_of(&fixture, part, cases[i].name);
+                json_auto_t *now = NULL;
+                json_decref(must_create(&fixture, cases[i].what, text));
+                assert_int_equal(patch(&scope, PATCH_MERGE,
+                                       "{'metadata':{'labels':{'new':'l'},'annotations':{'new':'a'},'finalizers':["
+                                       "'example.com/x']}}",
+                                       &now, NULL),
+                                 0);
+                assert_int_equal(cx_json_get(now, "metadata.labels.new") != NULL, cases[i].labels);
+                assert_int_equal(cx_json_get(now, "metadata.annotations.new") != NULL, cases[i].annotations);
+                assert_null(cx_json_get(now, "metadata.finalizers"));
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -198,6 +270,8 @@ int main(void)
                 cmocka_unit_test(test_secrets),
                 cmocka_unit_test(test_jobs),
                 cmocka_unit_test(test_csrs),
+                cmocka_unit_test(test_status_writes),
+                cmocka_unit_test(test_dry_run_of_services),
                 cmocka_unit_test(test_bootstrap_twice),
         };
         return cmocka_run_group_tests(tests, start, end);

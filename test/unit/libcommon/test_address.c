@@ -90,6 +90,21 @@ static void test_kinds(void **state)
                     cx_address_is_multicast(&a) != cases[i].multicast)
                         fail_msg("%s", cases[i].text);
         }
+        static const char *const special[] = {
+                "0.0.0.0",       "::",        "127.1.2.3", "::1",           "169.254.1.1",
+                "fe80::1",       "224.0.0.9", "ff02::1",   "fd00:ec2::254", "::ffff:127.0.0.1",
+                "::ffff:0.0.0.0"};
+        static const char *const plain[] = {"10.0.0.1", "fd00::1", "239.1.1.1", "::ffff:10.0.0.1", "fd00:ec2::255"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(special); i++) {
+                struct cx_address a = address(special[i]);
+                if (!cx_address_why_special(&a))
+                        fail_msg("%s", special[i]);
+        }
+        for (size_t i = 0; i < CX_ARRAY_SIZE(plain); i++) {
+                struct cx_address a = address(plain[i]);
+                if (cx_address_why_special(&a))
+                        fail_msg("%s", plain[i]);
+        }
         struct cx_address mapped = address("::ffff:127.0.0.1"), other = address("::fffe:127.0.0.1");
         cx_address_unmap(&mapped);
         cx_address_unmap(&other);
