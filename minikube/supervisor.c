@@ -43,6 +43,24 @@ static unsigned long long start_time(pid_t pid)
         return p ? strtoull(p + 1, NULL, 10) : 0;
 }
 
+// Does the process run as we do, and where we do? Anybody may give a process the command line of a service: a user of the
+// machine, whose ids tell, and root of a container, whose mounts tell.
+static bool is_own(pid_t pid)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("/proc/%d/status", (int)pid);
+        CX_CLEANUP(cx_freep) char *mounts = cx_sprintf("/proc/%d/ns/mnt", (int)pid);
+        CX_BUF text = CX_BUF_INIT_MAX(65536);
+        struct stat its, ours;
+        unsigned uid[4];
+        const char *line = cx_buf_read_file(&text, path) == 0 ? strstr(text.data, "\nUid:") : NULL;
+        if (!line || sscanf(line, "\nUid: %u %u %u %u", &uid[0], &uid[1], &uid[2], &uid[3]) != 4)
+                return false;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(uid); i++)
+                if (uid[i] != geteuid())
+                        return false;
+        return stat(mounts, &its) == 0 && stat("/proc/self/ns/mnt", &ours) == 0 && its.st_ino == ours.st_ino;
+}
+
 static char *pid_path(const struct profile *profile, const char *name)
 {
         return profile_path(profile, "run/%s.pid", name);
@@ -56,7 +74,7 @@ pid_t service_pid(const struct profile *profile, const char *name)
         unsigned long long started;
         if (cx_buf_read_file(&text, path) < 0 || sscanf(text.data, "%d %llu", &pid, &started) != 2 || pid <= 1)
                 return 0;
-        return start_time(pid) == started ? pid : 0;
+        return start_time(pid) == started && is_own(pid) ? pid : 0;
 }
 
 static void record(const struct profile *profile, const char *name, pid_t pid)
@@ -70,6 +88,23 @@ static void record(const struct profile *profile, const char *name, pid_t pid)
 
 // --- what runs ---
 
+// Is that the executable of the process, or the nsenter that becomes it? It may have been built anew meanwhile.
+static bool executes(pid_t pid, const char *program)
+{
+        CX_CLEANUP(cx_freep) char *link = cx_sprintf("/proc/%d/exe", (int)pid);
+        CX_CLEANUP(cx_freep) char *real = realpath(program, NULL);
+        char path[PATH_MAX];
+        ssize_t n = readlink(link, path, sizeof path - 1);
+        path[n > 0 ? n : 0] = '\0';
+        char *deleted = strstr(path, " (deleted)");
+        if (deleted)
+                *deleted = '\0';
+        const char *name = strrchr(path, '/');
+        if (cx_streq(name, "/nsenter"))
+                return true;
+        return strchr(program, '/') ? cx_streq(path, real ? real : program) : name && cx_streq(name + 1, program);
+}
+
 // Does the process run this service? On each node the same command may run: the network namespace tells them apart. nsenter
 // names it, with the command at its end, until it becomes the command.
 static bool runs(const struct profile *profile, pid_t pid, const struct cluster_service *service)
@@ -81,7 +116,8 @@ static bool runs(const struct profile *profile, pid_t pid, const struct cluster_
         struct stat node, its;
         for (size_t i = 0; i < service->argv.count; i++)
                 cx_buf_append(&wanted, service->argv.items[i], strlen(service->argv.items[i]) + 1);
-        if (cx_buf_read_file(&actual, path) < 0 || actual.length < wanted.length ||
+        if (!is_own(pid) || !executes(pid, service->argv.items[0]) || cx_buf_read_file(&actual, path) < 0 ||
+            actual.length < wanted.length ||
             memcmp(actual.data + actual.length - wanted.length, wanted.data, wanted.length) != 0)
                 return false;
         if (memmem(actual.data, actual.length - wanted.length, namespace, strlen(namespace) + 1))

@@ -1,53 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// Queries and answers with ldns; the cache of forwarded answers.
+// Queries and answers with ldns; what is forwarded is kept for a while.
 #include "addons/dns/resolver.h"
 
-#include "libcommon/base/map.h"
+#include "addons/dns/cache.h"
+#include "libcommon/base/alloc.h"
 #include "libcommon/base/random.h"
-#include "libcommon/base/time.h"
 
-#include <pthread.h>
-
-#define MAX_CACHED 10000
-#define MAX_TTL 30 // seconds that a forwarded answer is kept at most
+#define MAX_CACHED ((size_t)4 << 20) // bytes of forwarded answers
+#define MAX_TTL 30                   // seconds that a forwarded answer is kept at most
 #define NEGATIVE_TTL 5
-
-struct cached {
-        uint8_t *wire;
-        size_t length;
-        int64_t since, until; // monotonic ns
-};
 
 struct resolver {
         const struct zone *zone;
         struct upstreams *upstreams;
-        pthread_mutex_t lock; // guards cache
-        struct cx_map cache;  // see cache_key → struct cached
+        struct answer_cache *cache; // see cache_key
 };
-
-static void free_cached(void *value)
-{
-        struct cached *cached = value;
-        free(cached->wire);
-        free(cached);
-}
 
 struct resolver *resolver_new(const struct zone *zone, struct upstreams *upstreams)
 {
         struct resolver *resolver = cx_alloc(sizeof *resolver);
-        resolver->zone = zone;
-        resolver->upstreams = upstreams;
-        resolver->cache = (struct cx_map)CX_MAP_INIT_FREE(free_cached);
-        pthread_mutex_init(&resolver->lock, NULL);
+        *resolver = (struct resolver){zone, upstreams, answer_cache_new(MAX_CACHED)};
         return resolver;
 }
 
 void resolver_free(struct resolver *resolver)
 {
-        if (!resolver)
-                return;
-        cx_map_release(&resolver->cache);
-        pthread_mutex_destroy(&resolver->lock);
+        if (resolver)
+                answer_cache_free(resolver->cache);
         free(resolver);
 }
 
@@ -183,26 +162,22 @@ static bool from_cache(struct resolver *resolver, const ldns_pkt *query, bool ud
                        size_t *ret_length)
 {
         CX_CLEANUP(cx_freep) char *key = cache_key(query);
+        CX_CLEANUP(cx_freep) uint8_t *wire = NULL;
         ldns_pkt *packet = NULL;
-        int64_t now = cx_time_monotonic(), since = 0;
-        pthread_mutex_lock(&resolver->lock);
-        const struct cached *cached = cx_map_get(&resolver->cache, key);
-        if (cached && cached->until > now && cached->length <= room(query, udp)) {
-                since = cached->since;
-                if (ldns_wire2pkt(&packet, cached->wire, cached->length) != LDNS_STATUS_OK)
-                        packet = NULL;
-        }
-        pthread_mutex_unlock(&resolver->lock);
-        if (!packet)
+        size_t length;
+        int64_t seconds;
+        if (!answer_cache_get(resolver->cache, key, room(query, udp), &wire, &length, &seconds) ||
+            ldns_wire2pkt(&packet, wire, length) != LDNS_STATUS_OK)
                 return false;
-        age(ldns_pkt_answer(packet), (now - since) / CX_NS_PER_S);
-        age(ldns_pkt_authority(packet), (now - since) / CX_NS_PER_S);
-        age(ldns_pkt_additional(packet), (now - since) / CX_NS_PER_S);
+        age(ldns_pkt_answer(packet), seconds);
+        age(ldns_pkt_authority(packet), seconds);
+        age(ldns_pkt_additional(packet), seconds);
         ldns_pkt_set_id(packet, ldns_pkt_id(query));
         return encode(packet, query, udp, ret_wire, ret_length) > 0;
 }
 
-static void into_cache(struct resolver *resolver, const ldns_pkt *query, const uint8_t *wire, size_t length)
+static void into_cache(struct resolver *resolver, const ldns_pkt *query, uint64_t client, const uint8_t *wire,
+                       size_t length)
 {
         ldns_pkt *packet = NULL;
         if (ldns_wire2pkt(&packet, wire, length) != LDNS_STATUS_OK)
@@ -215,20 +190,9 @@ static void into_cache(struct resolver *resolver, const ldns_pkt *query, const u
         }
         bool keep = (code == LDNS_RCODE_NOERROR || code == LDNS_RCODE_NXDOMAIN) && !ldns_pkt_tc(packet) && ttl;
         ldns_pkt_free(packet);
-        if (!keep)
-                return;
-        struct cached *cached = cx_alloc(sizeof *cached);
-        cached->wire = cx_alloc(length);
-        memcpy(cached->wire, wire, length);
-        cached->length = length;
-        cached->since = cx_time_monotonic();
-        cached->until = cached->since + ttl * CX_NS_PER_S;
         CX_CLEANUP(cx_freep) char *key = cache_key(query);
-        pthread_mutex_lock(&resolver->lock);
-        if (resolver->cache.count >= MAX_CACHED)
-                cx_map_clear(&resolver->cache);
-        cx_map_set(&resolver->cache, key, cached);
-        pthread_mutex_unlock(&resolver->lock);
+        if (keep)
+                answer_cache_put(resolver->cache, key, client, wire, length, ttl);
 }
 
 // --- answering ---
@@ -274,30 +238,29 @@ static int answer_query(struct resolver *resolver, const ldns_pkt *query, bool u
         return outside ? 0 : from_cache(resolver, query, udp, ret_answer, ret_length);
 }
 
-int resolver_answer(struct resolver *resolver, const uint8_t *bytes, size_t length, bool udp, uint8_t **ret_answer,
-                    size_t *ret_length)
+int resolver_answer(struct resolver *resolver, const struct dns_query *query, uint8_t **ret_answer, size_t *ret_length)
 {
-        ldns_pkt *query = parse_query(bytes, length);
-        if (!query)
+        ldns_pkt *packet = parse_query(query->bytes, query->length);
+        if (!packet)
                 return -EPROTO;
-        int r = answer_query(resolver, query, udp, ret_answer, ret_length);
-        ldns_pkt_free(query);
+        int r = answer_query(resolver, packet, query->udp, ret_answer, ret_length);
+        ldns_pkt_free(packet);
         return r;
 }
 
 // --- forwarding ---
 
 // From the cache or the upstream servers; negative when nobody answers.
-static int ask_others(struct resolver *resolver, const ldns_pkt *query, const uint8_t *bytes, size_t length, bool udp,
+static int ask_others(struct resolver *resolver, const ldns_pkt *packet, const struct dns_query *query,
                       uint8_t **ret_answer, size_t *ret_length)
 {
-        if (from_cache(resolver, query, udp, ret_answer, ret_length))
+        if (from_cache(resolver, packet, query->udp, ret_answer, ret_length))
                 return 1;
         CX_CLEANUP(cx_freep) uint8_t *buffer = cx_alloc(DNS_MAX);
-        ssize_t n = upstreams_ask(resolver->upstreams, bytes, length, udp, buffer, DNS_MAX);
+        ssize_t n = upstreams_ask(resolver->upstreams, query->bytes, query->length, query->udp, buffer, DNS_MAX);
         if (n < 0)
                 return (int)n;
-        into_cache(resolver, query, buffer, (size_t)n);
+        into_cache(resolver, packet, query->client, buffer, (size_t)n);
         *ret_answer = cx_alloc((size_t)n);
         memcpy(*ret_answer, buffer, (size_t)n);
         *ret_length = (size_t)n;
@@ -305,7 +268,7 @@ static int ask_others(struct resolver *resolver, const ldns_pkt *query, const ui
 }
 
 // Asks for a name of ours' target. NULL when nobody answers.
-static ldns_pkt *ask_target(struct resolver *resolver, const char *target, ldns_rr_type type)
+static ldns_pkt *ask_target(struct resolver *resolver, uint64_t client, const char *target, ldns_rr_type type)
 {
         ldns_rdf *name = ldns_dname_new_frm_str(target);
         ldns_pkt *query = name ? ldns_pkt_query_new(name, type, LDNS_RR_CLASS_IN, LDNS_RD) : NULL, *reply = NULL;
@@ -321,7 +284,8 @@ static ldns_pkt *ask_target(struct resolver *resolver, const char *target, ldns_
                         size_t n = 0;
                         ldns_pkt_free(reply);
                         reply = NULL;
-                        if (ask_others(resolver, query, wire, length, udp, &answer, &n) < 0 ||
+                        const struct dns_query own = {wire, length, udp, client};
+                        if (ask_others(resolver, query, &own, &answer, &n) < 0 ||
                             ldns_wire2pkt(&reply, answer, n) != LDNS_STATUS_OK)
                                 break;
                 }
@@ -336,12 +300,17 @@ static int servfail(const ldns_pkt *query, bool udp, uint8_t **ret_answer, size_
 }
 
 // An alias of ours (ExternalName) with what the others know of its target: stub resolvers do not ask a second time.
-static int forward_alias(struct resolver *resolver, const ldns_pkt *query, bool udp, ldns_rr_list *answers,
-                         ldns_rr_list *extra, const char *target, uint8_t **ret_answer, size_t *ret_length)
+struct alias {
+        ldns_rr_list *answers, *extra; // owned by what answers
+        const char *target;
+};
+
+static int forward_alias(struct resolver *resolver, const ldns_pkt *packet, const struct dns_query *query,
+                         const struct alias *alias, uint8_t **ret_answer, size_t *ret_length)
 {
-        ldns_rr_type type = ldns_rr_get_type(ldns_rr_list_rr(ldns_pkt_question(query), 0));
-        ldns_pkt *reply = ask_target(resolver, target, type);
-        ldns_pkt *answer = zone_answer(resolver->zone, query, ZONE_ANSWER, answers, extra);
+        ldns_rr_type type = ldns_rr_get_type(ldns_rr_list_rr(ldns_pkt_question(packet), 0));
+        ldns_pkt *reply = ask_target(resolver, query->client, alias->target, type);
+        ldns_pkt *answer = zone_answer(resolver->zone, packet, ZONE_ANSWER, alias->answers, alias->extra);
         if (reply) {
                 push_all(answer, LDNS_SECTION_ANSWER, ldns_pkt_answer(reply));
                 ldns_pkt_set_rcode(answer, ldns_pkt_get_rcode(reply));
@@ -349,16 +318,15 @@ static int forward_alias(struct resolver *resolver, const ldns_pkt *query, bool 
                 ldns_pkt_set_rcode(answer, LDNS_RCODE_SERVFAIL);
         }
         ldns_pkt_free(reply);
-        return encode(answer, query, udp, ret_answer, ret_length);
+        return encode(answer, packet, query->udp, ret_answer, ret_length);
 }
 
-int resolver_forward(struct resolver *resolver, const uint8_t *bytes, size_t length, bool udp, uint8_t **ret_answer,
-                     size_t *ret_length)
+int resolver_forward(struct resolver *resolver, const struct dns_query *query, uint8_t **ret_answer, size_t *ret_length)
 {
-        ldns_pkt *query = parse_query(bytes, length);
-        if (!query)
+        ldns_pkt *packet = parse_query(query->bytes, query->length);
+        if (!packet)
                 return -EPROTO;
-        ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(query), 0);
+        ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(packet), 0);
         CX_CLEANUP(cx_freep) char *name = name_of(question);
         CX_CLEANUP(cx_freep) char *outside = NULL;
         ldns_rr_list *answers = ldns_rr_list_new(), *extra = ldns_rr_list_new();
@@ -366,14 +334,15 @@ int resolver_forward(struct resolver *resolver, const uint8_t *bytes, size_t len
                 outside = follow_alias(resolver->zone, ldns_rr_get_type(question), answers, extra);
         int r;
         if (outside) {
-                r = forward_alias(resolver, query, udp, answers, extra, outside, ret_answer, ret_length);
+                r = forward_alias(resolver, packet, query, &(struct alias){answers, extra, outside}, ret_answer,
+                                  ret_length);
         } else {
                 ldns_rr_list_deep_free(answers);
                 ldns_rr_list_deep_free(extra);
-                r = ask_others(resolver, query, bytes, length, udp, ret_answer, ret_length);
+                r = ask_others(resolver, packet, query, ret_answer, ret_length);
         }
         if (r < 0)
-                r = servfail(query, udp, ret_answer, ret_length);
-        ldns_pkt_free(query);
+                r = servfail(packet, query->udp, ret_answer, ret_length);
+        ldns_pkt_free(packet);
         return r;
 }

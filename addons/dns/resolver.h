@@ -13,10 +13,15 @@ struct resolver;
 struct resolver *resolver_new(const struct zone *zone, struct upstreams *upstreams); // borrows both
 void resolver_free(struct resolver *resolver);
 
+struct dns_query {
+        const uint8_t *bytes;
+        size_t length;
+        bool udp;        // the answer must fit a datagram, or is marked as truncated
+        uint64_t client; // who asks: what is kept is on its account
+};
 // Answers at once what the zone or the cache knows: 1 with *ret_answer (malloc'd), 0 when it must be forwarded, negative
-// when the query deserves no answer. `udp`: the answer must fit a datagram, or is marked as truncated. Any thread.
-int resolver_answer(struct resolver *resolver, const uint8_t *query, size_t length, bool udp, uint8_t **ret_answer,
-                    size_t *ret_length);
+// when the query deserves no answer. Any thread.
+int resolver_answer(struct resolver *resolver, const struct dns_query *query, uint8_t **ret_answer, size_t *ret_length);
 // Asks the upstream servers; blocks for some seconds at most. Always gives an answer (SERVFAIL at worst) or negative.
-int resolver_forward(struct resolver *resolver, const uint8_t *query, size_t length, bool udp, uint8_t **ret_answer,
+int resolver_forward(struct resolver *resolver, const struct dns_query *query, uint8_t **ret_answer,
                      size_t *ret_length);

@@ -4,6 +4,7 @@
 
 #include "libcommon/base/address.h"
 #include "libcommon/base/log.h"
+#include "libcommon/base/map.h"
 #include "libcommon/base/time.h"
 
 #include <fcntl.h>
@@ -68,6 +69,14 @@ static void send_answer(int fd, bool udp, const struct sockaddr_storage *to, con
 
 // --- forwarders ---
 
+// The address as a hash that nobody can aim at, whatever the port.
+static uint64_t client_of(const struct sockaddr_storage *from)
+{
+        if (from->ss_family == AF_INET6)
+                return cx_hash(&((const struct sockaddr_in6 *)from)->sin6_addr, sizeof(struct in6_addr));
+        return cx_hash(&((const struct sockaddr_in *)from)->sin_addr, sizeof(struct in_addr));
+}
+
 static void *forward_main(void *context)
 {
         struct dns_server *server = context;
@@ -87,7 +96,8 @@ static void *forward_main(void *context)
                         return NULL;
                 CX_CLEANUP(cx_freep) uint8_t *answer = NULL;
                 size_t length = 0;
-                if (resolver_forward(server->resolver, job->query, job->length, job->udp, &answer, &length) > 0)
+                const struct dns_query query = {job->query, job->length, job->udp, client_of(&job->to)};
+                if (resolver_forward(server->resolver, &query, &answer, &length) > 0)
                         send_answer(job->fd, job->udp, &job->to, answer, length);
                 if (!job->udp)
                         close(job->fd);
@@ -103,8 +113,11 @@ static void forward(struct dns_server *server, int fd, bool udp, const struct so
         job->udp = udp;
         job->length = length;
         memcpy(job->query, query, length);
+        socklen_t size = sizeof job->to;
         if (to)
                 job->to = *to;
+        else
+                (void)!getpeername(fd, (struct sockaddr *)&job->to, &size);
         pthread_mutex_lock(&server->lock);
         bool full = server->queued >= MAX_QUEUED || job->fd < 0;
         if (!full) {
@@ -126,7 +139,7 @@ static void serve(struct dns_server *server, int fd, bool udp, const struct sock
 {
         CX_CLEANUP(cx_freep) uint8_t *answer = NULL;
         size_t n = 0;
-        int r = resolver_answer(server->resolver, query, length, udp, &answer, &n);
+        int r = resolver_answer(server->resolver, &(struct dns_query){query, length, udp, 0}, &answer, &n);
         if (r > 0)
                 send_answer(fd, udp, to, answer, n);
         else if (r == 0)

@@ -376,12 +376,14 @@ int kinds_new(struct store *store, const struct strategy *(*strategy_of)(const s
         }
         kinds->builtin = new_set(list, count);
         int r = find_caches(kinds, kinds->builtin, err);
-        atomic_fetch_add(&kinds->builtin->references, 1);
-        kinds->set = kinds->builtin;
         if (r < 0) {
                 kinds_free(kinds);
                 return r;
         }
+        list = cx_alloc_array(count, sizeof *list);
+        for (size_t i = 0; i < count; i++)
+                list[i] = served_kind_ref(kinds->builtin->kinds[i]);
+        kinds->set = new_set(list, count);
         *ret_kinds = kinds;
         return 0;
 }

@@ -1,44 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// etcd behind one watch: what is loaded and what the watch tells goes to the caches of its prefix; writes are
-// conditional transactions. Values are sealed and opened on their way (encryption.h).
-#include "apiserver/storage/store.h"
-
-#include "apiserver/storage/encryption.h"
+// etcd behind one watch: what is loaded and what the watch tells goes to the caches of its prefix. One thread reads all
+// again when the watch was lost, compacts, and looks whether the keys of encryption have changed.
+#include "apiserver/storage/store_internal.h"
 #include "libcommon/base/log.h"
-#include "libcommon/base/map.h"
-#include "libcommon/base/time.h"
-#include "libcommon/format/json.h"
 
 #include <semaphore.h>
 #include <sys/stat.h>
 
-#define ROOT "/registry/"
 #define MAX_PREFIX 256
-#define LOAD_PAGE 500
 #define STOP_LIMIT (2 * CX_NS_PER_S)
 #define TICK (CX_NS_PER_S / 2)
 #define COMPACT_INTERVAL (300 * CX_NS_PER_S)
-#define LEASE_SHARE (60 * CX_NS_PER_S) // objects that expire share a lease for so long
-
-struct store {
-        struct cx_etcd *etcd;
-        struct cx_etcd_watch *watch;
-        pthread_rwlock_t routes;       // guards by_prefix; taken before a cache's lock
-        struct cx_map by_prefix;       // "pods", "services/specs" → the caches of that prefix (references), linked
-        pthread_mutex_t loading;       // held by whoever fills caches; taken before routes
-        bool started;                  // under loading
-        pthread_rwlock_t keys;         // guards encryption; the last lock
-        struct encryption *encryption; // NULL: values are plain
-        char *encryption_path;         // read again when it changes; NULL: never. It and the next: the keeper's
-        struct timespec encryption_read;
-        struct progress *progress;
-        pthread_t keeper;
-        bool keeper_started;
-        pthread_mutex_t lock; // guards all below
-        pthread_cond_t wake;  // stopping or reload is set
-        bool stopping, reload;
-        int64_t lease, lease_ttl, lease_until;
-};
 
 // --- which cache a key belongs to ---
 
@@ -53,9 +25,9 @@ static void free_caches(void *first)
 // The caches that an etcd key belongs to, and the map key within them. NULL: none of ours. Under the lock of routes.
 static struct cache *route_locked(struct store *store, const char *etcd_key, const char **ret_key)
 {
-        if (!cx_has_prefix(etcd_key, ROOT))
+        if (!cx_has_prefix(etcd_key, STORE_ROOT))
                 return NULL;
-        const char *path = etcd_key + strlen(ROOT), *end = strchr(path, '/');
+        const char *path = etcd_key + strlen(STORE_ROOT), *end = strchr(path, '/');
         for (int parts = 1; parts <= 2 && end; parts++, end = strchr(end + 1, '/')) {
                 char prefix[MAX_PREFIX];
                 size_t length = (size_t)(end - path);
@@ -72,43 +44,6 @@ static struct cache *route_locked(struct store *store, const char *etcd_key, con
         return NULL;
 }
 
-// The object that a value of etcd holds; NULL with the reason when it cannot be read.
-static struct stored *read_value(struct store *store, const struct cache *cache, const char *key,
-                                 const struct cx_etcd_kv *kv, struct cx_error *err)
-{
-        CX_BUF plain = CX_BUF_INIT;
-        const char *value = kv->value;
-        size_t length = kv->value_length;
-        uint32_t writer = 0;
-        if (encryption_is_sealed(value, length)) {
-                pthread_rwlock_rdlock(&store->keys);
-                int r = encryption_open(store->encryption, cache->group, cache->resource, kv->key, value, length,
-                                        &plain, &writer, err);
-                pthread_rwlock_unlock(&store->keys);
-                if (r < 0)
-                        return NULL;
-                value = plain.data;
-                length = plain.length;
-        }
-        struct stored *object = stored_new(&cache->selectable, key, value, length, kv->mod_revision);
-        if (object)
-                object->writer = writer;
-        else
-                (void)cx_error_reason(err, CX_REASON_INTERNAL, "the value of %s is not an object", kv->key);
-        return object;
-}
-
-static char *etcd_key(const struct cache *cache, const char *namespace, const char *name)
-{
-        return namespace && *namespace ? cx_sprintf(ROOT "%s/%s/%s", cache->prefix, namespace, name)
-                                       : cx_sprintf(ROOT "%s/%s", cache->prefix, name);
-}
-
-static const char *map_key(const struct cache *cache, const char *etcd_key)
-{
-        return etcd_key + strlen(ROOT) + strlen(cache->prefix) + 1;
-}
-
 // --- following etcd ---
 
 static void on_event(struct store *store, const struct cx_etcd_event *event)
@@ -120,7 +55,7 @@ static void on_event(struct store *store, const struct cx_etcd_event *event)
                         continue;
                 }
                 CX_ERROR err = CX_ERROR_INIT;
-                struct stored *object = read_value(store, cache, key, &event->kv, &err);
+                struct stored *object = store_value(store, cache, key, &event->kv, &err);
                 if (object) {
                         cache_put(cache, object);
                 } else {
@@ -168,7 +103,7 @@ struct load {
 static void load_into(struct store *store, struct cache *cache, const char *key, const struct cx_etcd_kv *kv)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        struct stored *object = read_value(store, cache, key, kv, &err);
+        struct stored *object = store_value(store, cache, key, kv, &err);
         if (object) {
                 cache_load(cache, object);
         } else {
@@ -183,7 +118,7 @@ static void load_one(void *context, struct cx_etcd_kv *kv)
         struct store *store = load->store;
         const char *key;
         if (load->only) {
-                load_into(store, load->only, map_key(load->only, kv->key), kv);
+                load_into(store, load->only, store_map_key(load->only, kv->key), kv);
         } else {
                 pthread_rwlock_rdlock(&store->routes);
                 for (struct cache *cache = route_locked(store, kv->key, &key); cache; cache = cache->next)
@@ -200,7 +135,7 @@ static int load_range(struct load *load, const char *from, const char *to, int64
         int r = cx_etcd_revision(load->store->etcd, ret_revision, err);
         CX_CLEANUP(cx_freep) char *start = cx_strdup(from);
         for (bool more = true; r == 0 && more;) {
-                r = cx_etcd_range(load->store->etcd, start, to, *ret_revision, LOAD_PAGE, load_one, load, NULL, &more,
+                r = cx_etcd_range(load->store->etcd, start, to, *ret_revision, STORE_PAGE, load_one, load, NULL, &more,
                                   err);
                 // "\x01" would skip keys that go on with a smaller byte; none exist in names
                 if (r == 0 && more) {
@@ -218,7 +153,7 @@ static int load_all_locked(struct store *store, struct cx_error *err)
 {
         struct load load = {.store = store};
         int64_t revision = 0;
-        int r = load_range(&load, ROOT, "/registry0", &revision, err);
+        int r = load_range(&load, STORE_ROOT, "/registry0", &revision, err);
         pthread_rwlock_rdlock(&store->routes);
         CX_MAP_FOREACH (&store->by_prefix, entry) {
                 for (struct cache *cache = entry->value; cache; cache = cache->next) {
@@ -235,7 +170,7 @@ static int load_all_locked(struct store *store, struct cx_error *err)
                 .on_events = on_events, .on_progress = on_progress, .on_end = on_watch_end, .context = store};
         progress_follow(store->progress, true, revision);
         struct cx_etcd_watch *watch = NULL;
-        r = cx_etcd_watch_new(store->etcd, ROOT, "/registry0", revision + 1, false, &callbacks, &watch, err);
+        r = cx_etcd_watch_new(store->etcd, STORE_ROOT, "/registry0", revision + 1, false, &callbacks, &watch, err);
         pthread_mutex_lock(&store->lock);
         store->watch = watch;
         pthread_mutex_unlock(&store->lock);
@@ -279,8 +214,8 @@ void store_close(struct store *store, struct cache *cache)
 static int load_cache(struct store *store, struct cache *cache, int64_t *ret_revision, struct cx_error *err)
 {
         struct load load = {.store = store, .only = cache};
-        CX_CLEANUP(cx_freep) char *from = cx_sprintf(ROOT "%s/", cache->prefix);
-        CX_CLEANUP(cx_freep) char *to = cx_sprintf(ROOT "%s0", cache->prefix);
+        CX_CLEANUP(cx_freep) char *from = cx_sprintf(STORE_ROOT "%s/", cache->prefix);
+        CX_CLEANUP(cx_freep) char *to = cx_sprintf(STORE_ROOT "%s0", cache->prefix);
         int r = load_range(&load, from, to, ret_revision, err);
         if (r < 0)
                 cache_unload(cache);
@@ -560,215 +495,4 @@ struct progress *store_progress(struct store *store)
 int64_t store_revision(struct store *store)
 {
         return progress_revision(store->progress);
-}
-
-// --- objects ---
-
-int store_read(struct store *store, struct cache *cache, const char *namespace, const char *name,
-               struct stored **ret_object, struct cx_error *err)
-{
-        CX_CLEANUP(cx_freep) char *key = etcd_key(cache, namespace, name);
-        struct cx_etcd_kv kv = {0};
-        int r = cx_etcd_get(store->etcd, key, &kv, NULL, err);
-        if (r < 0)
-                return r;
-        struct stored *object = read_value(store, cache, map_key(cache, key), &kv, err);
-        cx_etcd_kv_release(&kv);
-        if (!object)
-                return -EIO;
-        *ret_object = object;
-        return 0;
-}
-
-// Text for etcd: kind and apiVersion first, as upstream writes, and no resourceVersion.
-static void encode(const json_t *object, struct cx_buf *to)
-{
-        json_auto_t *ordered = json_object();
-        json_auto_t *metadata = json_copy(json_object_get(object, "metadata"));
-        json_object_del(metadata, "resourceVersion");
-        json_object_del(metadata, "selfLink");
-        json_object_set(ordered, "kind", json_object_get(object, "kind"));
-        json_object_set(ordered, "apiVersion", json_object_get(object, "apiVersion"));
-        json_object_set(ordered, "metadata", metadata);
-        const char *key;
-        json_t *value;
-        json_object_foreach ((json_t *)object, key, value) {
-                if (!json_object_get(ordered, key))
-                        json_object_set(ordered, key, value);
-        }
-        cx_json_dump(ordered, to);
-}
-
-static int lease_for(struct store *store, int64_t ttl, int64_t *ret_lease, struct cx_error *err)
-{
-        *ret_lease = 0;
-        if (!ttl)
-                return 0;
-        pthread_mutex_lock(&store->lock);
-        bool usable = store->lease && store->lease_ttl == ttl && cx_time_monotonic() < store->lease_until;
-        int64_t lease = store->lease;
-        pthread_mutex_unlock(&store->lock);
-        if (!usable) {
-                int r = cx_etcd_lease_grant(store->etcd, ttl + LEASE_SHARE / CX_NS_PER_S, &lease, err);
-                if (r < 0)
-                        return r;
-                pthread_mutex_lock(&store->lock);
-                store->lease = lease;
-                store->lease_ttl = ttl;
-                store->lease_until = cx_time_monotonic() + LEASE_SHARE;
-                pthread_mutex_unlock(&store->lock);
-        }
-        *ret_lease = lease;
-        return 0;
-}
-
-// The write is acknowledged by etcd already: not seeing it in the cache in time is worth a line, not an error.
-static void wait_after_write(struct store *store, int64_t revision)
-{
-        CX_ERROR err = CX_ERROR_INIT;
-        if (store_wait(store, revision, &err) < 0 && !cx_error_is(&err, CX_REASON_UNAVAILABLE))
-                cx_err(&err, "A write is not visible yet", "revision", CX_INT(revision));
-}
-
-// What was just written: the cache's own copy, unless it has moved on or has not come so far.
-static struct stored *written(struct store *store, struct cache *cache, const char *key, const struct cx_buf *value,
-                              int64_t revision)
-{
-        STORED *cached = cache_get(cache, key);
-        if (cached && cached->revision == revision)
-                return cx_steal(&cached);
-        struct stored *object = stored_new(&cache->selectable, key, value->data, value->length, revision);
-        if (object) {
-                pthread_rwlock_rdlock(&store->keys);
-                object->writer = encryption_writer(store->encryption, cache->group, cache->resource);
-                pthread_rwlock_unlock(&store->keys);
-        }
-        return object;
-}
-
-static int seal(struct store *store, const struct cache *cache, const char *key, const struct cx_buf *value,
-                struct cx_buf *to, struct cx_error *err)
-{
-        pthread_rwlock_rdlock(&store->keys);
-        int r = encryption_seal(store->encryption, cache->group, cache->resource, key, value->data, value->length, to,
-                                err);
-        pthread_rwlock_unlock(&store->keys);
-        return r;
-}
-
-bool store_would_rewrite(struct store *store, const struct cache *cache, const struct stored *object)
-{
-        pthread_rwlock_rdlock(&store->keys);
-        uint32_t writer = encryption_writer(store->encryption, cache->group, cache->resource);
-        pthread_rwlock_unlock(&store->keys);
-        return object->writer != writer;
-}
-
-int store_put(struct store *store, const struct stored_place *place, const json_t *object, int64_t ttl,
-              struct stored **ret_object, struct cx_error *err)
-{
-        CX_CLEANUP(cx_freep) char *key = etcd_key(place->cache, place->namespace, place->name);
-        CX_BUF value = CX_BUF_INIT, sealed = CX_BUF_INIT;
-        int64_t lease = 0, revision = 0;
-        encode(object, &value);
-        int r = lease_for(store, ttl, &lease, err);
-        if (r == 0)
-                r = seal(store, place->cache, key, &value, &sealed, err);
-        if (r < 0)
-                return r;
-        CX_ERROR why = CX_ERROR_INIT;
-        r = cx_etcd_put(store->etcd, key, sealed.data, sealed.length, place->expected, lease, &revision, NULL, &why);
-        if (cx_error_is(&why, CX_REASON_CONFLICT) && place->expected == 0)
-                return cx_error_reason(err, CX_REASON_ALREADY_EXISTS, "%s already exists", key);
-        if (r < 0)
-                return cx_error_move(err, &why);
-        wait_after_write(store, revision);
-        *ret_object = written(store, place->cache, map_key(place->cache, key), &value, revision);
-        return 0;
-}
-
-int store_delete(struct store *store, const struct stored_place *place, int64_t *ret_revision, struct cx_error *err)
-{
-        CX_CLEANUP(cx_freep) char *key = etcd_key(place->cache, place->namespace, place->name);
-        int64_t revision = 0;
-        int r = cx_etcd_delete(store->etcd, key, place->expected, &revision, NULL, err);
-        if (r < 0)
-                return r;
-        wait_after_write(store, revision);
-        if (ret_revision)
-                *ret_revision = revision;
-        return 0;
-}
-
-// --- pages of the past ---
-
-struct page {
-        struct store *store;
-        struct cache *cache;
-        const struct filter *filter;
-        struct stored_list *list;
-        size_t limit;
-        char *last_key;
-        struct cx_error why; // something could not be read
-};
-
-static void add_to_page(void *context, struct cx_etcd_kv *kv)
-{
-        struct page *page = context;
-        if (page->list->count == page->limit)
-                return;
-        struct stored *object = read_value(page->store, page->cache, map_key(page->cache, kv->key), kv,
-                                           page->why.code ? NULL : &page->why);
-        free(page->last_key);
-        page->last_key = cx_steal(&kv->key);
-        if (!object || !filter_matches(page->filter, &page->cache->selectable, object)) {
-                stored_unref(object);
-                return;
-        }
-        page->list->items = cx_realloc_array(page->list->items, page->list->count + 1, sizeof(struct stored *));
-        page->list->items[page->list->count++] = object;
-}
-
-int store_page(struct store *store, struct cache *cache, const struct page_request *request,
-               struct stored_list *ret_list, int64_t *ret_revision, bool *ret_more, struct cx_error *err)
-{
-        const struct filter *filter = request->filter;
-        const char *prefix = cache->prefix;
-        int64_t revision = request->revision;
-        size_t limit = request->limit;
-        bool one_namespace = filter->namespace && *filter->namespace;
-        CX_CLEANUP(cx_freep)
-        char *root =
-                one_namespace ? cx_sprintf(ROOT "%s/%s/", prefix, filter->namespace) : cx_sprintf(ROOT "%s/", prefix);
-        CX_CLEANUP(cx_freep) char *end = cx_sprintf("%.*s0", (int)strlen(root) - 1, root);
-        CX_CLEANUP(cx_freep)
-        char *start = request->after ? cx_sprintf(ROOT "%s/%s\x01", prefix, request->after) : cx_strdup(root);
-        struct page page = {.store = store,
-                            .cache = cache,
-                            .filter = filter,
-                            .list = ret_list,
-                            .limit = limit,
-                            .why = CX_ERROR_INIT};
-        int r = 0;
-        bool more = true;
-        while (r == 0 && more && ret_list->count < limit) {
-                size_t wanted = limit - ret_list->count;
-                r = cx_etcd_range(store->etcd, start, end, revision, wanted < LOAD_PAGE ? (int64_t)wanted : LOAD_PAGE,
-                                  add_to_page, &page, revision ? NULL : &revision, &more, err);
-                if (r == 0 && page.last_key) {
-                        free(start);
-                        start = cx_sprintf("%s\x01", page.last_key);
-                }
-        }
-        free(page.last_key);
-        if (r == 0 && page.why.code)
-                r = cx_error_move(err, &page.why);
-        cx_error_release(&page.why);
-        if (r < 0) {
-                stored_list_release(ret_list);
-                return r;
-        }
-        *ret_revision = revision;
-        *ret_more = more;
-        return 0;
 }

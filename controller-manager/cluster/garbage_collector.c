@@ -343,14 +343,14 @@ static int get_metadata(struct collector *self, const struct cx_ref *ref, json_t
 
 // Sets a list in the metadata, by a patch that is bound to the version that was looked at.
 static int patch_metadata(struct collector *self, const struct cx_ref *ref, const json_t *object, const char *field,
-                          json_t *value_steal, struct cx_error *err)
+                          json_t *value_steal, json_t **ret_written, struct cx_error *err)
 {
         json_auto_t *value = value_steal; // an empty list goes altogether
         json_auto_t *patch =
                 json_pack("{s:{s:s, s:s, s:o}}", "metadata", "uid", cx_json_string_or(object, "metadata.uid", ""),
                           "resourceVersion", cx_json_string_or(object, "metadata.resourceVersion", ""), field,
                           json_array_size(value) ? json_incref(value) : json_null());
-        int r = cx_rest_patch(self->manager->rest, ref, NULL, CX_PATCH_MERGE, patch, NULL, err);
+        int r = cx_rest_patch(self->manager->rest, ref, NULL, CX_PATCH_MERGE, patch, ret_written, err);
         if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
                 cx_error_release(err);
                 return 0;
@@ -368,7 +368,7 @@ static int remove_finalizer(struct collector *self, const struct cx_ref *ref, co
                 if (!cx_streq(json_string_value(finalizer), name))
                         json_array_append(kept, finalizer);
         }
-        return patch_metadata(self, ref, object, "finalizers", kept, err);
+        return patch_metadata(self, ref, object, "finalizers", kept, NULL, err);
 }
 
 static int drop_owner(struct collector *self, const struct cx_ref *ref, const json_t *object, const char *uid,
@@ -381,7 +381,7 @@ static int drop_owner(struct collector *self, const struct cx_ref *ref, const js
                 if (!cx_streq(cx_json_string(owner, "uid"), uid))
                         json_array_append(kept, owner);
         }
-        return patch_metadata(self, ref, object, "ownerReferences", kept, err);
+        return patch_metadata(self, ref, object, "ownerReferences", kept, NULL, err);
 }
 
 // Kinds without objects are not watched (see poll_while_empty). Where it matters that nothing depends on an object,
@@ -462,20 +462,18 @@ static bool has_finalizer(const json_t *object, const char *name)
         return false;
 }
 
-enum owner_state { OWNER_SOLID, OWNER_GOING, OWNER_GONE };
+enum owner_state { OWNER_SOLID, OWNER_GOING, OWNER_GONE, OWNER_STATES };
 
+// An owner that the informer has is there. Whether another is, and whether one waits for its dependents, the API server is
+// asked.
 static int look_at_owner(struct collector *self, const struct cx_object *object, const struct cx_object_owner *owner,
                          enum owner_state *ret_state, struct cx_error *err)
 {
         CX_OBJECT *cached = cached_owner(self, object, owner);
-        if (cached) {
-                *ret_state = cached->deleted && cx_object_has_finalizer(cached, FOREGROUND) ? OWNER_GOING : OWNER_SOLID;
-                return 0;
-        }
         SOURCE *source = source_of_kind(self, owner->api_version, owner->kind);
         // An owner of an unknown kind, or in a namespace that nothing names, is never a reason to delete.
         *ret_state = OWNER_SOLID;
-        if (!source || (source->namespaced && !*object->namespace))
+        if ((cached && !cached->deleted) || !source || (source->namespaced && !*object->namespace))
                 return 0;
         json_auto_t *live = NULL;
         int r = get_metadata(self,
@@ -490,6 +488,33 @@ static int look_at_owner(struct collector *self, const struct cx_object *object,
                 *ret_state = OWNER_GONE;
         else if (cx_json_string(live, "metadata.deletionTimestamp") && has_finalizer(live, FOREGROUND))
                 *ret_state = OWNER_GOING;
+        return 0;
+}
+
+// What the owners are that an object has on the server.
+struct owners {
+        size_t count[OWNER_STATES];
+        json_t *solid; // the references to those that are there; owned
+};
+
+static int look_at_owners(struct collector *self, const struct cx_object *object, const json_t *live,
+                          struct owners *ret_owners, struct cx_error *err)
+{
+        size_t i;
+        const json_t *reference;
+        json_array_foreach (cx_json_get(live, "metadata.ownerReferences"), i, reference) {
+                const struct cx_object_owner owner = {.api_version = cx_json_string_or(reference, "apiVersion", ""),
+                                                      .kind = cx_json_string_or(reference, "kind", ""),
+                                                      .name = cx_json_string_or(reference, "name", ""),
+                                                      .uid = cx_json_string_or(reference, "uid", "")};
+                enum owner_state state;
+                int r = look_at_owner(self, object, &owner, &state, err);
+                if (r < 0)
+                        return r;
+                ret_owners->count[state]++;
+                if (state == OWNER_SOLID)
+                        json_array_append(ret_owners->solid, (json_t *)reference);
+        }
         return 0;
 }
 
@@ -510,74 +535,74 @@ static bool has_dependents(struct collector *self, const char *uid, bool *ret_cy
         return any;
 }
 
-// Owners that wait for each other would wait for ever, so this object no longer blocks the deletion of its owners.
+// Owners that wait for each other would wait for ever, so this object no longer blocks the deletion of its owners. What
+// was written takes the place of `live`.
 static int unblock_owners(struct collector *self, const struct cx_ref *ref, json_t **live, struct cx_error *err)
 {
-        json_t *owners = json_deep_copy(cx_json_get(*live, "metadata.ownerReferences"));
+        json_t *owners = json_deep_copy(cx_json_get(*live, "metadata.ownerReferences")), *written = NULL;
         size_t i;
         json_t *owner;
         json_array_foreach (owners, i, owner)
                 json_object_set_new(owner, "blockOwnerDeletion", json_false());
-        int r = patch_metadata(self, ref, *live, "ownerReferences", owners, err);
+        int r = patch_metadata(self, ref, *live, "ownerReferences", owners, &written, err);
+        if (r == 0 && !written)
+                r = cx_error_reason(err, CX_REASON_NOT_FOUND, "it has gone");
         if (r < 0)
                 return r;
         json_decref(*live);
-        *live = NULL;
-        return get_metadata(self, ref, live, err);
-}
-
-// The references to owners that are there stay; the others go.
-static int drop_dead_owners(struct collector *self, const struct cx_ref *ref, const struct cx_object *object,
-                            const enum owner_state *states, const json_t *live, struct cx_error *err)
-{
-        json_t *kept = json_array();
-        for (size_t i = 0; i < object->n_owners; i++) {
-                json_t *reference =
-                        cx_json_find(cx_json_get(live, "metadata.ownerReferences"), "uid", object->owners[i].uid);
-                if (reference && states[i] == OWNER_SOLID)
-                        json_array_append(kept, reference);
-        }
-        return patch_metadata(self, ref, live, "ownerReferences", kept, err);
+        *live = written;
+        return 0;
 }
 
 // `going`: an owner waits for the object to go.
-static int delete_object(struct collector *self, const struct cx_ref *ref, const struct cx_object *object, bool going,
-                         json_t **live, struct cx_error *err)
+static int delete_object(struct collector *self, const struct cx_ref *ref, bool going, json_t **live,
+                         struct cx_error *err)
 {
-        bool cycle = false, foreground = going && has_dependents(self, object->uid, &cycle);
+        bool cycle = false;
+        bool foreground = going && has_dependents(self, cx_json_string_or(*live, "metadata.uid", ""), &cycle);
         int r = foreground && cycle ? unblock_owners(self, ref, live, err) : 0;
         if (r < 0)
                 return r;
-        struct cx_delete_options options = {
-                .grace = -1, .uid = object->uid, .resource_version = cx_json_string(*live, "metadata.resourceVersion")};
-        options.propagation = foreground                                    ? "Foreground"
-                              : cx_object_has_finalizer(object, ORPHAN)     ? "Orphan"
-                              : cx_object_has_finalizer(object, FOREGROUND) ? "Foreground"
-                                                                            : "Background";
+        struct cx_delete_options options = {.grace = -1,
+                                            .uid = cx_json_string(*live, "metadata.uid"),
+                                            .resource_version = cx_json_string(*live, "metadata.resourceVersion")};
+        options.propagation = foreground                         ? "Foreground"
+                              : has_finalizer(*live, ORPHAN)     ? "Orphan"
+                              : has_finalizer(*live, FOREGROUND) ? "Foreground"
+                                                                 : "Background";
         return cx_rest_delete(self->manager->rest, ref, &options, err);
 }
 
+// Whether an owner is not where the informers would have it.
+static bool is_suspect(struct collector *self, const struct cx_object *object)
+{
+        for (size_t i = 0; i < object->n_owners; i++) {
+                CX_OBJECT *owner = cached_owner(self, object, &object->owners[i]);
+                if (!owner || (owner->deleted && cx_object_has_finalizer(owner, FOREGROUND)))
+                        return true;
+        }
+        return false;
+}
+
+// The informers only say what to look at: the object may have been orphaned or adopted since. What becomes of it is
+// decided by the references that it has on the server, and holds for that version of it alone.
 static int collect(struct collector *self, const struct cx_ref *ref, const struct cx_object *object,
                    struct cx_error *err)
 {
-        size_t count[] = {[OWNER_SOLID] = 0, [OWNER_GOING] = 0, [OWNER_GONE] = 0};
-        CX_CLEANUP(cx_freep) enum owner_state *states = cx_alloc_array(object->n_owners, sizeof *states);
-        for (size_t i = 0; i < object->n_owners; i++) {
-                int r = look_at_owner(self, object, &object->owners[i], &states[i], err);
-                if (r < 0)
-                        return r;
-                count[states[i]]++;
-        }
-        if (count[OWNER_SOLID] == object->n_owners)
+        if (!is_suspect(self, object))
                 return 0;
-        json_auto_t *live = NULL;
+        json_auto_t *live = NULL, *solid = json_array();
+        struct owners owners = {.solid = solid};
         int r = get_metadata(self, ref, &live, err);
         if (r == 0 && !cx_streq(cx_json_string(live, "metadata.uid"), object->uid))
                 return 0;
-        if (r == 0 && count[OWNER_SOLID])
-                return drop_dead_owners(self, ref, object, states, live, err);
         if (r == 0)
-                r = delete_object(self, ref, object, count[OWNER_GOING] > 0, &live, err);
+                r = look_at_owners(self, object, live, &owners, err);
+        bool garbage = owners.count[OWNER_GOING] || owners.count[OWNER_GONE];
+        if (r == 0 && garbage && owners.count[OWNER_SOLID])
+                return patch_metadata(self, ref, live, "ownerReferences", cx_steal(&solid), NULL, err);
+        if (r == 0 && garbage)
+                r = delete_object(self, ref, owners.count[OWNER_GOING] > 0, &live, err);
         if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
                 cx_error_release(err);
                 return 0;

@@ -23,6 +23,7 @@
 
 #define MAX_DOCUMENT ((size_t)4 << 20)
 #define MAX_DOCUMENTS 2000
+#define ALL_DOCUMENTS ((size_t)64 << 20)
 #define MAX_LAYERS 500
 #define MAX_LAYER (INT64_C(16) << 30)
 
@@ -40,7 +41,7 @@ struct import {
         size_t n_layers;
         json_t *config; // the image configuration
         char *id;       // its digest
-        struct cx_strings tags;
+        struct cx_strings tags, digests;
         int64_t size;
 };
 
@@ -56,7 +57,12 @@ static int open_archive(const char *path, struct archive **ret_archive, struct c
 {
         struct archive *a = archive_read_new();
         archive_read_support_format_tar(a);
-        archive_read_support_filter_all(a);
+        // Those that need no external program.
+        archive_read_support_filter_none(a);
+        archive_read_support_filter_gzip(a);
+        archive_read_support_filter_bzip2(a);
+        archive_read_support_filter_xz(a);
+        archive_read_support_filter_zstd(a);
         if (archive_read_open_filename(a, path, 131072) != ARCHIVE_OK) {
                 int r = cx_error_set(err, -EINVAL, "%s is not an archive: %s", path, cx_str(archive_error_string(a)));
                 archive_read_free(a);
@@ -78,6 +84,7 @@ static int read_documents(struct import *import, struct cx_error *err)
 {
         CX_CLEANUP(archive_freep) struct archive *a = NULL;
         struct archive_entry *entry;
+        size_t total = 0;
         int r = open_archive(import->archive, &a, err), status;
         if (r < 0)
                 return r;
@@ -95,6 +102,13 @@ static int read_documents(struct import *import, struct cx_error *err)
                 if (n != size)
                         return cx_error_set(err, -EINVAL, "%s is cut short", import->archive);
                 cx_buf_advance(text, (size_t)size);
+                if (*text->data != '{' && *text->data != '[') { // a small layer, most likely
+                        cx_map_remove(&import->documents, member_path(entry));
+                        continue;
+                }
+                total += (size_t)size;
+                if (total > ALL_DOCUMENTS)
+                        return cx_error_set(err, -EFBIG, "%s has documents that are too large", import->archive);
         }
         return status == ARCHIVE_EOF
                        ? 0
@@ -147,14 +161,23 @@ static int add_layer(struct import *import, const char *path, const char *digest
         return 0;
 }
 
-static int add_tag(struct import *import, const char *text, struct cx_error *err)
+// digest: of the image's manifest, where the archive has one; else NULL.
+static int add_tag(struct import *import, const char *text, const char *digest, struct cx_error *err)
 {
         IMAGE_REF ref = IMAGE_REF_INIT;
         int r = image_ref_parse(text, &ref, err);
         if (r < 0)
                 return r;
-        CX_CLEANUP(cx_freep) char *name = image_ref_format(&ref);
-        cx_strings_add(&import->tags, name);
+        CX_CLEANUP(cx_freep) char *tag = image_ref_format(&ref);
+        if (ref.digest && !cx_streq(ref.digest, digest))
+                return cx_error_set(err, -EBADMSG, "%s: the image that is named %s is another", import->archive, tag);
+        if (!ref.digest)
+                cx_strings_add(&import->tags, tag);
+        if (digest) {
+                CX_CLEANUP(cx_freep) char *name = image_ref_name(&ref);
+                CX_CLEANUP(cx_freep) char *by_digest = cx_sprintf("%s@%s", name, digest);
+                cx_strings_add(&import->digests, by_digest);
+        }
         return 0;
 }
 
@@ -171,7 +194,7 @@ static int read_oci(struct import *import, const json_t *index, struct cx_error 
                 r = cx_error_set(err, -EINVAL, "%s does not say its image's name (annotation io.containerd.image.name)",
                                  import->archive);
         if (r == 0)
-                r = add_tag(import, name ? name : reference, err);
+                r = add_tag(import, name ? name : reference, cx_json_string(entry, "digest"), err);
         if (r < 0)
                 return r;
         import->id = cx_strdup(cx_json_string(manifest, "config.digest"));
@@ -197,7 +220,7 @@ static int read_docker(struct import *import, const json_t *manifests, struct cx
         int r = cx_json_parse(text->data, text->length, false, &import->config, err);
         const json_t *tags = json_object_get(manifest, "RepoTags"), *layers = json_object_get(manifest, "Layers");
         for (size_t i = 0; r == 0 && i < json_array_size(tags); i++)
-                r = add_tag(import, cx_str(json_string_value(json_array_get(tags, i))), err);
+                r = add_tag(import, cx_str(json_string_value(json_array_get(tags, i))), NULL, err);
         for (size_t i = 0; r == 0 && i < json_array_size(layers); i++)
                 r = add_layer(import, json_string_value(json_array_get(layers, i)), NULL, err);
         return r;
@@ -240,7 +263,7 @@ static int spool(struct import *import, struct archive *a, int fd, char **ret_di
 static int unpack_into_store(struct import *import, const char *digest, int fd, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *folder = NULL;
-        int64_t bytes = 0;
+        struct layer_content content;
         int r = image_store_layer_begin(import->store, digest, &folder, err);
         if (r != 0)
                 return r < 0 ? r : 0;
@@ -248,12 +271,12 @@ static int unpack_into_store(struct import *import, const char *digest, int fd, 
         if (lseek(fd, 0, SEEK_SET) < 0)
                 r = cx_error_set(err, -errno, "cannot read a layer again: %s", strerror(errno));
         if (r == 0)
-                r = unpack_layer(fd, root, NULL, &bytes, err);
+                r = unpack_layer(fd, root, NULL, &content, err);
         if (r < 0) {
                 image_store_layer_abort(import->store, digest, folder);
                 return r;
         }
-        return image_store_layer_commit(import->store, digest, folder, bytes, err);
+        return image_store_layer_commit(import->store, digest, folder, &content, err);
 }
 
 static int take_layer(struct import *import, struct archive *a, struct archive_layer *layer, struct cx_error *err)
@@ -304,14 +327,19 @@ static int take_layers(struct import *import, struct cx_error *err)
 
 static int put_record(struct import *import, struct cx_error *err)
 {
-        json_t *tags = json_array(), *layers = json_array(), *inner = json_object_get(import->config, "config");
+        json_t *tags = json_array(), *digests = json_array(), *layers = json_array();
+        json_t *inner = json_object_get(import->config, "config");
         for (size_t i = 0; i < import->tags.count; i++)
                 json_array_append_new(tags, json_string(import->tags.items[i]));
+        for (size_t i = 0; i < import->digests.count; i++)
+                json_array_append_new(digests, json_string(import->digests.items[i]));
         for (size_t i = 0; i < import->n_layers; i++)
                 json_array_append_new(layers, json_string(import->layers[i].digest));
         return image_store_put(import->store,
-                               json_pack("{s:s, s:o, s:[], s:o, s:I, s:o}", "id", import->id, "repoTags", tags,
-                                         "repoDigests", "layers", layers, "size", (json_int_t)import->size, "config",
+                               json_pack("{s:s, s:o, s:o, s:o, s:O*, s:I, s:o}", "id", import->id, "repoTags", tags,
+                                         "repoDigests", digests, "layers", layers, "diffIDs",
+                                         cx_json_get(import->config, "rootfs.diff_ids"), "size",
+                                         (json_int_t)import->size, "config",
                                          json_is_object(inner) ? json_incref(inner) : json_object()),
                                err);
 }
@@ -347,6 +375,7 @@ int image_import(struct image_store *store, const char *archive, struct cx_error
         json_decref(import->config);
         free(import->id);
         cx_strings_release(&import->tags);
+        cx_strings_release(&import->digests);
         cx_map_release(&import->documents);
         free(import);
         return r;

@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #define PARALLEL_LAYERS 3
+#define LARGEST_LAYER (INT64_C(64) << 30)
 
 struct fetch {
         const struct pull_options *options;
@@ -43,23 +44,24 @@ static int fetch_to_file(struct fetch *f, const json_t *descriptor, const char *
 static int fetch_layer(struct fetch *f, const json_t *descriptor, struct cx_error *err)
 {
         const char *digest = cx_json_string(descriptor, "digest");
-        if (!digest_valid(digest))
-                return cx_error_set(err, -EBADMSG, "manifest has a layer without a valid digest");
+        int64_t size = cx_json_int(descriptor, "size", -1);
+        if (!digest_valid(digest) || size < 0 || size > LARGEST_LAYER)
+                return cx_error_set(err, -EBADMSG, "manifest has a layer without a valid digest and size");
         CX_CLEANUP(cx_freep) char *folder = NULL;
         int r = image_store_layer_begin(f->options->store, digest, &folder, err);
         if (r != 0)
                 return r < 0 ? r : 0;
         CX_CLEANUP(cx_closep) int fd = -1;
         CX_CLEANUP(cx_freep) char *root = cx_sprintf("%s/fs", folder);
-        int64_t bytes = 0;
+        struct layer_content content;
         r = fetch_to_file(f, descriptor, digest, folder, &fd, err);
         if (r == 0)
-                r = unpack_layer(fd, root, NULL, &bytes, err);
+                r = unpack_layer(fd, root, NULL, &content, err);
         if (r < 0) {
                 image_store_layer_abort(f->options->store, digest, folder);
                 return r;
         }
-        return image_store_layer_commit(f->options->store, digest, folder, bytes, err);
+        return image_store_layer_commit(f->options->store, digest, folder, &content, err);
 }
 
 static void fetch_one(void *context, size_t i)
@@ -88,7 +90,7 @@ static json_t *make_record(const struct image_ref *ref, const char *digest, cons
         json_array_foreach (json_object_get(manifest, "layers"), i, descriptor) {
                 json_array_append(layers, json_object_get(descriptor, "digest"));
                 int64_t bytes = cx_json_int(descriptor, "size", 0);
-                size += bytes > 0 ? bytes : 0;
+                size += bytes;
         }
         CX_CLEANUP(cx_freep) char *name = image_ref_name(ref);
         CX_CLEANUP(cx_freep) char *by_digest = cx_sprintf("%s@%s", name, digest);
@@ -99,8 +101,9 @@ static json_t *make_record(const struct image_ref *ref, const char *digest, cons
         }
         json_t *inner = json_object_get(config, "config");
         *ret_size = size;
-        return json_pack("{s:O, s:o, s:[s], s:o, s:I, s:o}", "id", cx_json_get(manifest, "config.digest"), "repoTags",
-                         tags, "repoDigests", by_digest, "layers", layers, "size", (json_int_t)size, "config",
+        return json_pack("{s:O, s:o, s:[s], s:o, s:O*, s:I, s:o}", "id", cx_json_get(manifest, "config.digest"),
+                         "repoTags", tags, "repoDigests", by_digest, "layers", layers, "diffIDs",
+                         cx_json_get(config, "rootfs.diff_ids"), "size", (json_int_t)size, "config",
                          json_is_object(inner) ? json_incref(inner) : json_object());
 }
 
@@ -130,8 +133,9 @@ static int pull_held(const struct attempt *a, json_t **ret_record, int64_t *ret_
                 return r;
         const char *id = cx_json_string(manifest, "config.digest");
         json_auto_t *known = image_store_find(o->store, id);
-        if (known) {
-                config = json_pack("{s:O}", "config", json_object_get(known, "config"));
+        if (json_is_array(json_object_get(known, "diffIDs"))) {
+                config = json_pack("{s:O, s:{s:O}}", "config", json_object_get(known, "config"), "rootfs", "diff_ids",
+                                   json_object_get(known, "diffIDs"));
         } else {
                 CX_BUF text = CX_BUF_INIT_MAX(8 << 20);
                 r = registry_blob(session, id, 8 << 20, &text, err);

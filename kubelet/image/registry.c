@@ -320,7 +320,7 @@ int registry_manifest(struct registry_session *s, const char *reference, json_t 
         int r = get_manifest(s, reference, &json, digest, err);
         if (r < 0)
                 return r;
-        if (json_is_array(json_object_get(json, "manifests"))) {
+        if (json_is_array(json_object_get(json, "manifests")) && !json_object_get(json, "layers")) {
                 const json_t *entry = registry_pick_platform(json, "linux", registry_architecture());
                 const char *child = cx_json_string(entry, "digest");
                 if (!digest_valid(child))
@@ -332,7 +332,9 @@ int registry_manifest(struct registry_session *s, const char *reference, json_t 
                 if (r < 0)
                         return r;
         }
-        if (!digest_valid(cx_json_string(json, "config.digest")) || !json_is_array(json_object_get(json, "layers")))
+        // What is a list and an image at once would be read as one here and as the other elsewhere.
+        if (!digest_valid(cx_json_string(json, "config.digest")) || !json_is_array(json_object_get(json, "layers")) ||
+            json_object_get(json, "manifests"))
                 return cx_error_set(err, -EBADMSG, "manifest of %s is not an image manifest", s->repository);
         *ret_manifest = cx_steal(&json);
         *ret_digest = cx_strdup(digest);

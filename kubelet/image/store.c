@@ -2,6 +2,7 @@
 // Layers by digest and records by id, indexed in memory; what is on disk is the truth after a restart.
 #include "kubelet/image/store.h"
 
+#include "kubelet/image/reference.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/map.h"
@@ -23,9 +24,10 @@ struct image {
         int64_t last_used; // monotonic ns
 };
 struct layer {
-        int64_t number, bytes;
-        int64_t asked; // monotonic ns, when a pull last wanted it
-        bool busy;     // being unpacked by some thread
+        int64_t number;
+        struct layer_content content; // no diff ID: kept by an older version, good for the images that have it
+        int64_t asked;                // monotonic ns, when a pull last wanted it
+        bool busy;                    // being unpacked by some thread
 };
 struct image_store {
         char *root;
@@ -60,18 +62,22 @@ static void load_layer(struct image_store *s, const char *name)
         int64_t number;
         CX_BUF text = CX_BUF_INIT_MAX(4096);
         char digest[80] = "";
+        struct layer_content content = {0};
         long long bytes = 0;
         if (cx_parse_int(name, 0, INT64_MAX / 2, &number) < 0 || cx_buf_read_file(&text, path) < 0 ||
-            sscanf(text.data, "%79s %lld", digest, &bytes) != 2) {
+            sscanf(text.data, "%79s %lld %71s", digest, &bytes, content.diff_id) < 2) {
                 if (cx_remove_tree(folder, NULL) < 0)
                         cx_warn("Cannot remove an unfinished image layer", "folder", folder);
                 return;
         }
-        struct layer *layer = cx_alloc(sizeof *layer);
-        *layer = (struct layer){.number = number, .bytes = bytes};
-        cx_map_set(&s->layers, digest, layer);
         if (number >= s->next_layer)
                 s->next_layer = number + 1;
+        if (!*content.diff_id && cx_map_has(&s->layers, digest))
+                return; // unpacked anew since; something may still run on this one
+        struct layer *layer = cx_alloc(sizeof *layer);
+        content.bytes = bytes;
+        *layer = (struct layer){.number = number, .content = content};
+        cx_map_set(&s->layers, digest, layer);
 }
 
 // An image whose layers are not all there (a crash, a hand that removed them) is forgotten, to be pulled again.
@@ -270,13 +276,51 @@ static void merge_names(json_t *record, const json_t *old, const char *key)
         }
 }
 
+// Whether the layers hold what the image's configuration says. Under the lock.
+static int check_layers(const struct image_store *s, const json_t *record, struct cx_error *err)
+{
+        const char *id = cx_json_string_or(record, "id", "");
+        const json_t *layers = json_object_get(record, "layers"), *wanted = json_object_get(record, "diffIDs");
+        if (!json_is_array(wanted) || json_array_size(wanted) != json_array_size(layers))
+                return cx_error_set(err, -EBADMSG, "image %s has %zu layers, and its configuration names %zu", id,
+                                    json_array_size(layers), json_array_size(wanted));
+        for (size_t i = 0; i < json_array_size(layers); i++) {
+                const char *digest = cx_str(json_string_value(json_array_get(layers, i)));
+                const char *diff_id = json_string_value(json_array_get(wanted, i));
+                const struct layer *layer = cx_map_get(&s->layers, digest);
+                if (!layer || layer->busy)
+                        return cx_error_set(err, -ENOENT, "layer %s of image %s is missing", digest, id);
+                if (!cx_streq(diff_id, layer->content.diff_id))
+                        return cx_error_set(err, -EBADMSG,
+                                            "layer %s of image %s unpacks to %s, and its configuration says %s", digest,
+                                            id, layer->content.diff_id, cx_str(diff_id));
+        }
+        return 0;
+}
+
+const char *image_record_digest(const json_t *record, const char *image)
+{
+        IMAGE_REF ref = IMAGE_REF_INIT;
+        size_t i;
+        json_t *item;
+        if (image_ref_parse(image, &ref, NULL) == 0) {
+                CX_CLEANUP(cx_freep) char *name = image_ref_name(&ref);
+                json_array_foreach (json_object_get(record, "repoDigests"), i, item) {
+                        const char *by_digest = cx_str(json_string_value(item));
+                        if (cx_has_prefix(by_digest, name) && by_digest[strlen(name)] == '@')
+                                return by_digest;
+                }
+        }
+        return cx_json_string_or(record, "id", "");
+}
+
 int image_store_put(struct image_store *s, json_t *record_steal, struct cx_error *err)
 {
         const char *id = cx_json_string_or(record_steal, "id", "");
-        int r = 0;
         size_t i;
         json_t *tag;
         pthread_mutex_lock(&s->lock);
+        int r = check_layers(s, record_steal, err);
         json_array_foreach (json_object_get(record_steal, "repoTags"), i, tag) {
                 if (r == 0)
                         r = move_tag(s, json_string_value(tag), id, err);
@@ -317,7 +361,7 @@ int image_store_layer_begin(struct image_store *s, const char *digest, char **re
         struct layer *layer;
         while ((layer = cx_map_get(&s->layers, digest)) && layer->busy)
                 pthread_cond_wait(&s->changed, &s->lock);
-        if (layer) {
+        if (layer && *layer->content.diff_id) {
                 layer->asked = cx_time_monotonic();
                 pthread_mutex_unlock(&s->lock);
                 return 1;
@@ -339,11 +383,12 @@ int image_store_layer_begin(struct image_store *s, const char *digest, char **re
         return 0;
 }
 
-int image_store_layer_commit(struct image_store *s, const char *digest, const char *folder, int64_t bytes,
-                             struct cx_error *err)
+int image_store_layer_commit(struct image_store *s, const char *digest, const char *folder,
+                             const struct layer_content *content, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/digest", folder);
-        CX_CLEANUP(cx_freep) char *text = cx_sprintf("%s %lld\n", digest, (long long)bytes);
+        CX_CLEANUP(cx_freep)
+        char *text = cx_sprintf("%s %lld %s\n", digest, (long long)content->bytes, content->diff_id);
         int r = cx_write_file(path, text, strlen(text), 0600, false, err);
         pthread_mutex_lock(&s->lock);
         CX_CLEANUP(cx_freep) char *final = cx_sprintf("%s/layers/%lld", s->root, (long long)s->next_layer);
@@ -351,7 +396,7 @@ int image_store_layer_commit(struct image_store *s, const char *digest, const ch
                 r = cx_error_set(err, -errno, "cannot keep layer %s: %s", digest, strerror(errno));
         if (r == 0) {
                 struct layer *layer = cx_map_get(&s->layers, digest);
-                *layer = (struct layer){.number = s->next_layer++, .bytes = bytes, .asked = cx_time_monotonic()};
+                *layer = (struct layer){.number = s->next_layer++, .content = *content, .asked = cx_time_monotonic()};
                 pthread_cond_broadcast(&s->changed);
         }
         pthread_mutex_unlock(&s->lock);
@@ -438,7 +483,7 @@ static void drop_layers(struct image_store *s, int64_t *freed, struct cx_strings
                 CX_CLEANUP(cx_freep) char *to = cx_sprintf("%s/layers/tmp-gc-%lld", s->root, (long long)layer->number);
                 if (rename(from, to) == 0)
                         cx_strings_add(ret_folders, to);
-                *freed += layer->bytes;
+                *freed += layer->content.bytes;
                 cx_map_remove(&s->layers, entry->key);
         }
 }

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The node's images: unpacked layers and a record for each image, under one folder.
 //
-//     layers/<n>/fs, layers/<n>/digest     an unpacked layer; <n> keeps overlayfs' option string short
+//     layers/<n>/fs, layers/<n>/digest     an unpacked layer (its digest as it came, its bytes, its diff ID); <n> keeps
+//                                          overlayfs' option string short
 //     layers/tmp-*                         being unpacked; removed at the next start
 //     images/<config digest>.json          a record
 //
-// A record is an immutable json_t: {"id","repoTags","repoDigests","layers","size","config"}; `config` is the image
-// configuration's own (Env, Entrypoint, Cmd, WorkingDir, User, StopSignal). Any thread may call.
+// A record is an immutable json_t: {"id","repoTags","repoDigests","layers","diffIDs","size","config"}; `config` is the image
+// configuration's own (Env, Entrypoint, Cmd, WorkingDir, User, StopSignal), `diffIDs` its rootfs.diff_ids. The id is the digest
+// of the configuration, and the configuration says by diffIDs what the layers hold: so an id stands for one content, whatever
+// a manifest says. Any thread may call.
 #pragma once
 
+#include "kubelet/image/unpack.h"
 #include "libcommon/base/error.h"
 #include "libcommon/base/flags.h"
 
@@ -25,7 +29,8 @@ CX_DEFINE_CLEANUP(struct image_store, image_store_freep, image_store_free)
 json_t *image_store_find(struct image_store *store, const char *reference);
 // All records (new array) for node status.
 json_t *image_store_list(struct image_store *store);
-// Adds or replaces a record; a tag that another image had moves to this one.
+// Adds or replaces a record; a tag that another image had moves to this one. -EBADMSG when the layers are not those that its
+// diffIDs name, one for each.
 int image_store_put(struct image_store *store, json_t *record_steal, struct cx_error *err) CX_CHECK;
 
 // From before the first layer of an image is asked for until its record is put, the store is to be held: as long as somebody
@@ -33,12 +38,16 @@ int image_store_put(struct image_store *store, json_t *record_steal, struct cx_e
 void image_store_hold(struct image_store *store);
 void image_store_let_go(struct image_store *store);
 
+// The repository digest of an image under the name that it was asked for; its id when it was never pulled by that name.
+// Borrowed from the record.
+const char *image_record_digest(const json_t *record, const char *image);
+
 // Layers. begin: returns 1 when the layer is there already, else 0 and a new empty folder to unpack into, after waiting
 // for another thread that is unpacking the same one. Follow 0 with commit or abort.
 int image_store_layer_begin(struct image_store *store, const char *digest, char **ret_folder, struct cx_error *err)
         CX_CHECK;
-int image_store_layer_commit(struct image_store *store, const char *digest, const char *folder, int64_t bytes,
-                             struct cx_error *err) CX_CHECK;
+int image_store_layer_commit(struct image_store *store, const char *digest, const char *folder,
+                             const struct layer_content *content, struct cx_error *err) CX_CHECK;
 void image_store_layer_abort(struct image_store *store, const char *digest, const char *folder);
 
 // Mounts an image read-write at `target`; `upper` and `work` are empty folders on one file system. token: with the folder

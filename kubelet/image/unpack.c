@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every path is taken apart here: "..": refused. Parents are opened with openat2(RESOLVE_IN_ROOT), so that a symbolic
-// link made earlier by the same archive resolves inside the folder, as it will in the container.
+// link made earlier by the same archive resolves inside the folder, as it will in the container. The archive is read
+// through a stream that decompresses and digests, for an image is known by what its layers hold, not by how they came.
 #include "kubelet/image/unpack.h"
 
 #include "libcommon/base/alloc.h"
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -18,6 +20,14 @@
 struct folder_time {
         char *path;
         struct timespec mtime;
+};
+
+// The layer without its compression.
+struct stream {
+        struct archive *from; // one entry, as it comes
+        EVP_MD_CTX *hash;
+        int64_t bytes, max;
+        bool empty;
 };
 
 struct unpacker {
@@ -323,6 +333,13 @@ static void set_folder_times(struct unpacker *u)
         }
 }
 
+static int unreadable(struct archive *a, struct cx_error *err)
+{
+        return archive_errno(a) == EFBIG
+                       ? cx_error_set(err, -EFBIG, "layer is too large")
+                       : cx_error_set(err, -EBADMSG, "layer is damaged: %s", cx_str(archive_error_string(a)));
+}
+
 static int unpack_all(struct unpacker *u, struct archive *a, struct cx_error *err)
 {
         struct archive_entry *e;
@@ -331,7 +348,7 @@ static int unpack_all(struct unpacker *u, struct archive *a, struct cx_error *er
                 if (r == ARCHIVE_EOF)
                         return 0;
                 if (r == ARCHIVE_FATAL || r == ARCHIVE_FAILED)
-                        return cx_error_set(err, -EBADMSG, "layer is damaged: %s", cx_str(archive_error_string(a)));
+                        return unreadable(a, err);
                 if (r == ARCHIVE_RETRY)
                         continue;
                 if (++u->entries > u->limits.max_entries)
@@ -346,7 +363,79 @@ static int unpack_all(struct unpacker *u, struct archive *a, struct cx_error *er
         }
 }
 
-int unpack_layer(int fd, const char *root, const struct unpack_limits *limits, int64_t *ret_bytes, struct cx_error *err)
+// --- the stream ---
+
+static int stream_open(struct stream *s, int fd, int64_t max, struct cx_error *err)
+{
+        struct archive_entry *entry;
+        s->from = archive_read_new();
+        s->hash = EVP_MD_CTX_new();
+        s->max = max;
+        EVP_DigestInit_ex(s->hash, EVP_sha256(), NULL);
+        // Only what OCI names: other filters of libarchive may run external programs.
+        archive_read_support_filter_none(s->from);
+        archive_read_support_filter_gzip(s->from);
+        archive_read_support_filter_zstd(s->from);
+        archive_read_support_format_raw(s->from);
+        archive_read_support_format_empty(s->from);
+        int r = archive_read_open_fd(s->from, fd, 131072);
+        if (r == ARCHIVE_OK)
+                r = archive_read_next_header(s->from, &entry);
+        s->empty = r == ARCHIVE_EOF;
+        return r == ARCHIVE_OK || s->empty ? 0
+                                           : cx_error_set(err, -EBADMSG, "layer is not an archive: %s",
+                                                          cx_str(archive_error_string(s->from)));
+}
+
+// For libarchive: the length of the next block, 0 at the end, below 0 when the layer is damaged or too large.
+static la_ssize_t stream_read(struct archive *a, void *context, const void **ret_block)
+{
+        struct stream *s = context;
+        size_t length = 0;
+        la_int64_t offset;
+        int r = ARCHIVE_EOF;
+        while (!s->empty && (r = archive_read_data_block(s->from, ret_block, &length, &offset)) == ARCHIVE_OK &&
+               !length)
+                ;
+        if (r == ARCHIVE_EOF)
+                return 0;
+        s->bytes += (int64_t)length;
+        if (r != ARCHIVE_OK)
+                archive_set_error(a, EBADMSG, "%s", cx_str(archive_error_string(s->from)));
+        else if (s->bytes > s->max)
+                archive_set_error(a, EFBIG, "it is too large");
+        else
+                return EVP_DigestUpdate(s->hash, *ret_block, length) ? (la_ssize_t)length : -1;
+        return -1;
+}
+
+// Reads what follows the archive, which counts for the digest too.
+static int stream_end(struct stream *s, struct archive *a, char ret_digest[72], struct cx_error *err)
+{
+        static const char prefix[] = "sha256:";
+        unsigned char raw[EVP_MAX_MD_SIZE];
+        const void *block;
+        la_ssize_t n;
+        unsigned length = 0;
+        while ((n = stream_read(a, s, &block)) > 0)
+                ;
+        if (n < 0)
+                return unreadable(a, err);
+        EVP_DigestFinal_ex(s->hash, raw, &length);
+        memcpy(ret_digest, prefix, sizeof prefix);
+        for (unsigned i = 0; i < length; i++)
+                snprintf(ret_digest + strlen(prefix) + (size_t)2 * i, 3, "%02x", raw[i]);
+        return 0;
+}
+
+static void stream_release(struct stream *s)
+{
+        archive_read_free(s->from);
+        EVP_MD_CTX_free(s->hash);
+}
+
+int unpack_layer(int fd, const char *root, const struct unpack_limits *limits, struct layer_content *ret_content,
+                 struct cx_error *err)
 {
         struct unpacker *u = cx_alloc(sizeof *u);
         u->parent_fd = -1;
@@ -356,26 +445,28 @@ int unpack_layer(int fd, const char *root, const struct unpack_limits *limits, i
                 u->limits.max_bytes = INT64_C(64) << 30;
         if (u->limits.max_entries <= 0)
                 u->limits.max_entries = 4000000;
-        int r = 0;
+        struct stream stream = {0};
+        struct layer_content content = {0};
+        int r = stream_open(&stream, fd, u->limits.max_bytes, err);
         struct archive *a = archive_read_new();
-        // Only what OCI names: other filters of libarchive may run external programs.
-        archive_read_support_filter_none(a);
-        archive_read_support_filter_gzip(a);
-        archive_read_support_filter_zstd(a);
         archive_read_support_format_tar(a);
         archive_read_support_format_empty(a);
         u->root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (u->root < 0)
+        if (r == 0 && u->root < 0)
                 r = cx_error_set(err, -errno, "cannot open %s: %s", root, strerror(errno));
-        else if (archive_read_open_fd(a, fd, 131072) != ARCHIVE_OK)
-                r = cx_error_set(err, -EBADMSG, "layer is not an archive: %s", cx_str(archive_error_string(a)));
-        else
+        if (r == 0 && archive_read_open(a, &stream, NULL, stream_read, NULL) != ARCHIVE_OK)
+                r = unreadable(a, err);
+        if (r == 0)
                 r = unpack_all(u, a, err);
         if (r == 0)
+                r = stream_end(&stream, a, content.diff_id, err);
+        if (r == 0) {
                 set_folder_times(u);
-        if (r == 0 && ret_bytes)
-                *ret_bytes = u->bytes;
+                content.bytes = u->bytes;
+                *ret_content = content;
+        }
         archive_read_free(a);
+        stream_release(&stream);
         forget_parent(u);
         if (u->root >= 0)
                 close(u->root);

@@ -76,7 +76,8 @@ static json_t *taints_of(const struct node_agent *n)
         return taints;
 }
 
-static int register_node(struct node_agent *n, struct cx_error *err)
+// Makes the Node, or brings our labels on it up to date. ret_node: as it was, when it was there; else NULL.
+static int register_node(struct node_agent *n, json_t **ret_node, struct cx_error *err)
 {
         struct cx_ref ref = node_ref(n);
         json_auto_t *status = node_status(n->kubelet, n->settings, NULL);
@@ -98,8 +99,9 @@ static int register_node(struct node_agent *n, struct cx_error *err)
                 return cx_error_move(err, &failure);
         if (r < 0) { // it was there: our labels are brought up to date, others' stay
                 json_auto_t *patch = json_pack("{s:{s:o}}", "metadata", "labels", labels_of(n));
-                return cx_rest_patch(n->kubelet->rest, &ref, NULL, CX_PATCH_STRATEGIC, patch, NULL, err);
+                return cx_rest_patch(n->kubelet->rest, &ref, NULL, CX_PATCH_STRATEGIC, patch, ret_node, err);
         }
+        *ret_node = NULL;
         return 0;
 }
 
@@ -113,15 +115,31 @@ static json_t *comparable(const json_t *status)
         return copy;
 }
 
+static void set_pod_cidr(struct node_agent *n, const char *cidr)
+{
+        if (!cidr || !*cidr || cx_streq(cidr, n->pod_cidr))
+                return;
+        CX_ERROR err = CX_ERROR_INIT;
+        const char *outside = n->settings->non_masquerade_cidr;
+        if (outside && *outside && network_masquerade(cidr, outside, &err) < 0)
+                cx_err(&err, "Pods will not reach outside of the cluster");
+        cni_set_pod_cidr(n->kubelet->cni, cidr);
+        free(n->pod_cidr);
+        n->pod_cidr = cx_strdup(cidr);
+        cx_info("Pod network is set", "podCIDR", cidr);
+}
+
 static int report(struct node_agent *n, struct cx_error *err)
 {
         struct cx_ref ref = node_ref(n);
         CX_OBJECT *object = cx_informer_get(n->nodes, NULL, n->kubelet->node_name);
         json_auto_t *old = object ? cx_object_json(object) : NULL;
         if (!old && n->settings->register_node) {
-                int r = register_node(n, err);
+                int r = register_node(n, &old, err);
                 if (r < 0)
                         return cx_error_wrap(err, "cannot register the node");
+                // A kubelet that starts again knows its network at once: its node need not be unready in between.
+                set_pod_cidr(n, cx_json_string(old, "spec.podCIDR"));
         }
         json_auto_t *status = node_status(n->kubelet, n->settings, old);
         json_auto_t *now = comparable(status);
@@ -172,20 +190,6 @@ static int renew_lease(struct node_agent *n, struct cx_error *err)
 static const char *address_of(const json_t *node)
 {
         return cx_json_string(cx_json_find(cx_json_get(node, "status.addresses"), "type", "InternalIP"), "address");
-}
-
-static void set_pod_cidr(struct node_agent *n, const char *cidr)
-{
-        if (!cidr || !*cidr || cx_streq(cidr, n->pod_cidr))
-                return;
-        CX_ERROR err = CX_ERROR_INIT;
-        const char *outside = n->settings->non_masquerade_cidr;
-        if (outside && *outside && network_masquerade(cidr, outside, &err) < 0)
-                cx_err(&err, "Pods will not reach outside of the cluster");
-        cni_set_pod_cidr(n->kubelet->cni, cidr);
-        free(n->pod_cidr);
-        n->pod_cidr = cx_strdup(cidr);
-        cx_info("Pod network is set", "podCIDR", cidr);
 }
 
 // All routes each time one node changed: there are few, and the kernel takes a replacement of the same as nothing.

@@ -2,18 +2,10 @@
 // The status of one container: its states, with the message that it left, and how it was made.
 #include "kubelet/pod/container_status.h"
 
-#include "kubelet/base/log_line.h"
+#include "kubelet/pod/message.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#define MESSAGE_MAX 4096
-#define ALL_MESSAGES_MAX 12288
-#define LOG_MESSAGE_MAX 2048
-#define LOG_MESSAGE_LINES 80
 
 json_t *status_time(int64_t us)
 {
@@ -24,75 +16,6 @@ json_t *status_time(int64_t us)
         return json_string(text);
 }
 
-// The last lines of a CRI log without their stamps, at most LOG_MESSAGE_MAX bytes and LOG_MESSAGE_LINES lines.
-static void log_tail(const char *path, struct cx_buf *to)
-{
-        CX_CLEANUP(cx_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-        struct stat st;
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return;
-        char block[LOG_MESSAGE_MAX * 2 + 1];
-        off_t from = st.st_size > (off_t)sizeof block - 1 ? st.st_size - (off_t)sizeof block + 1 : 0;
-        ssize_t n = pread(fd, block, sizeof block - 1, from);
-        block[n > 0 ? n : 0] = '\0';
-        const char *line = from ? strchr(block, '\n') : block;
-        size_t lines = 0;
-        for (const char *end; line && *line; line = end) {
-                struct log_line l;
-                line += *line == '\n';
-                end = strchr(line, '\n');
-                if (!log_line_parse(line, end ? (size_t)(end - line) : strlen(line), &l))
-                        continue;
-                cx_buf_append(to, l.text, l.text_length);
-                if (l.full)
-                        cx_buf_add_char(to, '\n');
-                lines += l.full;
-        }
-        for (; lines > LOG_MESSAGE_LINES; lines--)
-                cx_buf_consume(to, (size_t)((const char *)memchr(to->data, '\n', to->length) - to->data) + 1);
-        if (to->length > LOG_MESSAGE_MAX)
-                cx_buf_consume(to, to->length - LOG_MESSAGE_MAX);
-}
-
-// The end of what the container wrote to its file.
-static void file_tail(const char *path, struct cx_buf *to)
-{
-        CX_CLEANUP(cx_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        struct stat st;
-        char block[MESSAGE_MAX];
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return;
-        ssize_t n = pread(fd, block, sizeof block, st.st_size > MESSAGE_MAX ? st.st_size - MESSAGE_MAX : 0);
-        if (n > 0)
-                cx_buf_append(to, block, (size_t)n);
-}
-
-// At most `max` bytes.
-static json_t *message_of(const json_t *container, const struct container *c, const struct container_state *state,
-                          size_t max)
-{
-        if (*state->message)
-                return json_string(state->message);
-        CX_BUF text = CX_BUF_INIT_MAX(65536);
-        file_tail(c->message_path, &text);
-        bool fall_back = cx_streq(cx_json_string(container, "terminationMessagePolicy"), "FallbackToLogsOnError");
-        if (!text.length && fall_back && state->exit_code != 0)
-                log_tail(c->log_path, &text);
-        if (!text.length)
-                return NULL;
-        if (text.length > max) {
-                text.length = max;
-                text.data[max] = '\0';
-        }
-        json_t *json = json_string(text.data);
-        if (json)
-                return json;
-        for (char *p = text.data; *p; p++) // what is not UTF-8 cannot be in JSON
-                if ((unsigned char)*p >= 0x80)
-                        *p = '?';
-        return json_string(text.data);
-}
-
 static json_t *terminated(const json_t *container, const struct container *c, const struct container_state *s,
                           size_t max)
 {
@@ -101,7 +24,13 @@ static json_t *terminated(const json_t *container, const struct container *c, co
                                 status_time(s->started), "finishedAt", status_time(s->finished));
         CX_CLEANUP(cx_freep) char *id = cx_sprintf("coxswain://%s", c->id);
         json_object_set_new(out, "containerID", json_string(id));
-        json_t *message = message_of(container, c, s, max);
+        json_t *message = *s->message ? json_string(s->message)
+                                      : termination_message(&(struct termination){
+                                                .file = c->message_path,
+                                                .log = c->log_path,
+                                                .policy = cx_json_string(container, "terminationMessagePolicy"),
+                                                .failed = s->exit_code != 0,
+                                                .max = max});
         if (message)
                 json_object_set_new(out, "message", message);
         return json_pack("{s:o}", "terminated", out);
@@ -115,22 +44,16 @@ static json_t *waiting(const char *reason, const char *message)
         return json_pack("{s:o}", "waiting", out);
 }
 
-// The pod's messages share 12 KiB.
-static size_t message_share(const json_t *object)
-{
-        size_t n = 0;
-        CX_POD_FOREACH(walk, json_object_get(object, "spec"), CX_POD_TEMPLATE)
-        {
-                n++;
-        }
-        return n > 0 ? ALL_MESSAGES_MAX / n : ALL_MESSAGES_MAX;
-}
-
 struct states {
         json_t *now, *last; // last: NULL when there is none
 };
 
-static struct states states_without_run(const struct pod *pod, const struct slot *slot, bool may_start)
+const char *default_waiting_reason(const json_t *object)
+{
+        return json_array_size(cx_json_get(object, "spec.initContainers")) ? "PodInitializing" : "ContainerCreating";
+}
+
+static struct states states_without_run(const struct pod *pod, const json_t *object, const struct slot *slot)
 {
         bool over = pod->terminating || pod->failed_reason;
         if (over && pod->torn_down)
@@ -141,14 +64,14 @@ static struct states states_without_run(const struct pod *pod, const struct slot
                                          "finishedAt")};
         if (slot->reason)
                 return (struct states){.now = waiting(slot->reason, slot->message)};
-        return (struct states){.now = waiting(may_start ? "ContainerCreating" : "PodInitializing", NULL)};
+        return (struct states){.now = waiting(default_waiting_reason(object), NULL)};
 }
 
 // The present and the last state of a container that has run.
 static struct states states_of_run(const struct pod *pod, const json_t *object, const json_t *container,
                                    const struct pod_run *run, const struct slot *slot)
 {
-        size_t max = message_share(object);
+        size_t max = termination_message_share(object);
         bool over = pod->terminating || pod->failed_reason, ended = run->state.status == CONTAINER_EXITED;
         bool again = ended && !over && (slot->rerun || should_restart(object, container, &run->state));
         if (again && slot->reason)
@@ -157,7 +80,7 @@ static struct states states_of_run(const struct pod *pod, const json_t *object, 
         return (struct states){ended ? terminated(container, run->now, &run->state, max)
                                : run->state.started
                                        ? json_pack("{s:{s:o}}", "running", "startedAt", status_time(run->state.started))
-                                       : waiting("ContainerCreating", NULL),
+                                       : waiting(default_waiting_reason(object), NULL),
                                run->before ? terminated(container, run->before, &run->before_state, max) : NULL};
 }
 
@@ -202,8 +125,7 @@ static void add_made(const struct kubelet *k, const json_t *container, const str
                 json_object_set_new(out, "stopSignal", json_string(stop));
 }
 
-json_t *container_status(const struct status_subject *subject, const json_t *container, bool may_start,
-                         struct container_tally *tally)
+json_t *container_status(const struct status_subject *subject, const json_t *container, struct container_tally *tally)
 {
         struct pod *pod = subject->pod;
         const json_t *object = subject->object;
@@ -213,7 +135,7 @@ json_t *container_status(const struct status_subject *subject, const json_t *con
         struct pod_run run = run_of(pod, subject->list, name);
         struct slot *slot = pod_slot(pod, name);
         struct states states =
-                run.now ? states_of_run(pod, object, container, &run, slot) : states_without_run(pod, slot, may_start);
+                run.now ? states_of_run(pod, object, container, &run, slot) : states_without_run(pod, object, slot);
         json_t *state = states.now, *last = states.last;
         bool running = run.now && run.state.status == CONTAINER_RUNNING;
         bool started = run_started(pod, slot, container, &run);

@@ -15,7 +15,9 @@ struct container_tally {
         size_t total, waiting, running, stopped, succeeded, ready;
         bool unstarted; // a waiting container that never ran
 };
-// A new status, which is added to the tally. may_start: nothing that has to come before it is missing.
-json_t *container_status(const struct status_subject *subject, const json_t *container, bool may_start,
-                         struct container_tally *tally);
+// A new status, which is added to the tally.
+json_t *container_status(const struct status_subject *subject, const json_t *container, struct container_tally *tally);
+// Of a container that has not run and of which there is nothing else to say: as upstream, it depends on whether the pod has
+// init containers, and not on how far they are.
+const char *default_waiting_reason(const json_t *object);
 json_t *status_time(int64_t us); // JSON's null for 0

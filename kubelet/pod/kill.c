@@ -17,9 +17,14 @@
 static void send_stop(struct pod *pod, struct slot *slot, struct container *c, int64_t now)
 {
         slot->kill.phase = KILL_TERM;
-        if (slot->kill.deadline < now + LEAST_GRACE && slot->kill.deadline > slot->kill.started)
-                slot->kill.deadline = now + LEAST_GRACE; // after a long hook, as upstream
+        slot->kill.stopped = now;
         (void)container_signal(pod->pods->kubelet->runtime, c, c->stop_signal);
+}
+
+int64_t kill_deadline(const struct ending *end)
+{
+        int64_t asked = end->started + end->grace, least = end->stopped + LEAST_GRACE;
+        return end->grace > 0 && end->stopped && least > asked ? least : asked;
 }
 
 bool pod_kill(struct pod *pod, const json_t *object, struct container *c, int64_t grace, const char *why)
@@ -35,8 +40,7 @@ bool pod_kill(struct pod *pod, const json_t *object, struct container *c, int64_
         if (slot->kill.phase == KILL_NONE) {
                 pod_event(k, object, c->name, "Normal", "Killing", "%s", why);
                 probes_remove(pod->pods->probes, pod->uid, c->name);
-                slot->kill.started = now;
-                slot->kill.deadline = now + grace * CX_NS_PER_S;
+                slot->kill = (struct ending){.started = now, .grace = grace * CX_NS_PER_S};
                 slot_begin_end(pod, slot, c->id);
                 const json_t *spec = cx_pod_container(json_object_get(object, "spec"), c->name, CX_POD_TEMPLATE, NULL);
                 if (grace > 0 && cx_json_get(spec, "lifecycle.preStop")) {
@@ -47,19 +51,19 @@ bool pod_kill(struct pod *pod, const json_t *object, struct container *c, int64_
                 } else {
                         slot->kill.phase = KILL_TERM;
                 }
-        } else if (slot->kill.started + grace * CX_NS_PER_S < slot->kill.deadline) {
-                slot->kill.deadline = slot->kill.started + grace * CX_NS_PER_S; // a shorter grace was asked for
+        } else if (grace * CX_NS_PER_S < slot->kill.grace) {
+                slot->kill.grace = grace * CX_NS_PER_S; // a shorter one was asked for
         }
-        if (slot->kill.phase == KILL_HOOK && (hook_done || now >= slot->kill.deadline))
+        if (slot->kill.phase == KILL_HOOK && (hook_done || now >= kill_deadline(&slot->kill)))
                 send_stop(pod, slot, c, now);
-        if (slot->kill.phase >= KILL_TERM && now >= slot->kill.deadline) {
+        if (slot->kill.phase >= KILL_TERM && now >= kill_deadline(&slot->kill)) {
                 slot->kill.phase = KILL_KILL;
                 (void)container_signal(k->runtime, c, SIGKILL);
                 pod_again(pod, CX_NS_PER_S);
                 container_state(k->runtime, c, &state);
                 return state.status == CONTAINER_EXITED;
         } else {
-                pod_again(pod, slot->kill.deadline - now);
+                pod_again(pod, kill_deadline(&slot->kill) - now);
         }
         return false;
 }
@@ -68,6 +72,14 @@ static bool is_main(const json_t *object, const char *name)
 {
         const json_t *containers = cx_json_get(object, "spec.containers");
         return !json_array_size(containers) || cx_json_find(containers, "name", name);
+}
+
+// What of the pod's grace period (s) was left for a sidecar when its end began.
+static int64_t grace_left(const struct pod *pod, const struct slot *slot, int64_t grace)
+{
+        int64_t began = slot->kill.phase == KILL_NONE ? cx_time_monotonic() : slot->kill.started;
+        int64_t left = grace - (began - pod->kill_began) / CX_NS_PER_S, least = LEAST_GRACE / CX_NS_PER_S;
+        return grace > 0 && left < least ? least : left;
 }
 
 bool pod_kill_all(struct pod *pod, const json_t *object, int64_t grace)
@@ -85,12 +97,11 @@ bool pod_kill_all(struct pod *pod, const json_t *object, int64_t grace)
                         mains_ended = all_ended = false;
         }
         // Sidecars go after the containers they serve, the last started first.
-        int64_t spent = (cx_time_monotonic() - pod->kill_began) / CX_NS_PER_S;
-        int64_t left = grace > spent ? grace - spent : 0;
         for (size_t i = list.count; i-- > 0 && mains_ended;) {
                 if (is_main(object, list.items[i]->name))
                         continue;
                 CX_CLEANUP(cx_freep) char *why = cx_sprintf("Stopping container %s", list.items[i]->name);
+                int64_t left = grace_left(pod, pod_slot(pod, list.items[i]->name), grace);
                 if (!pod_kill(pod, object, list.items[i], left, why)) {
                         all_ended = false;
                         break;

@@ -43,9 +43,10 @@ struct slot {
         int restarts;      // at least this many (from the status before the records were lost)
         bool rerun;        // killed by us to be started again (liveness, another definition)
         // the worker's: its end
-        struct {
+        struct ending {
                 enum kill_phase phase;
-                int64_t started, deadline; // monotonic ns
+                int64_t started, stopped; // monotonic ns: when its end began, when it got its stop signal (0: not yet)
+                int64_t grace;            // ns from when its end began; only ever less
         } kill;
 };
 

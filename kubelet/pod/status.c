@@ -100,28 +100,25 @@ json_t *pod_make_status(struct pod *pod, const json_t *object, const struct sand
                 return json_deep_copy(json_object_get(object, "status"));
         json_t *init = json_array(), *main_list = json_array(), *container;
         struct container_tally init_tally = {0}, tally = {0};
-        bool may_start = true, init_failed = false;
+        bool init_failed = false;
         size_t i, init_left = 0;
         const char *policy = cx_json_string(object, "spec.restartPolicy");
         json_array_foreach (cx_json_get(object, "spec.initContainers"), i, container) {
-                json_t *status = container_status(&(struct status_subject){pod, object, &list, true}, container,
-                                                  may_start, &init_tally);
+                json_t *status =
+                        container_status(&(struct status_subject){pod, object, &list, true}, container, &init_tally);
                 bool through = cx_container_is_sidecar(container) ? json_is_true(json_object_get(status, "started"))
                                                                   : json_is_true(json_object_get(status, "ready"));
                 int64_t code = cx_json_int(status, "state.terminated.exitCode", 0);
                 if (!cx_container_is_sidecar(container) && code != 0 && cx_streq(policy, "Never"))
                         init_failed = true;
-                if (!through) {
-                        may_start = false;
-                        init_left++;
-                }
+                init_left += !through;
                 json_array_append_new(init, status);
         }
         bool began = false;
         json_array_foreach (cx_json_get(object, "spec.containers"), i, container) {
                 began = began || run_of(pod, &list, cx_json_string_or(container, "name", "")).now;
                 json_array_append_new(main_list, container_status(&(struct status_subject){pod, object, &list, false},
-                                                                  container, may_start || began, &tally));
+                                                                  container, &tally));
         }
         const char *phase = phase_of(pod, object, began ? 0 : init_left, init_failed && !began, &tally);
         bool has_sandbox = sandbox && (sandbox->host_network || sandbox->ips.count);

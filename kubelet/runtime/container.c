@@ -465,8 +465,7 @@ static struct container *new_container(struct runtime *rt, const struct containe
         c->name = cx_strdup(cx_json_string_or(config->container, "name", ""));
         c->image = cx_strdup(cx_json_string_or(config->container, "image", ""));
         c->image_id = cx_strdup(cx_json_string_or(config->image, "id", ""));
-        const char *by_digest = json_string_value(json_array_get(json_object_get(config->image, "repoDigests"), 0));
-        c->image_ref = cx_strdup(by_digest ? by_digest : c->image_id);
+        c->image_ref = cx_strdup(image_record_digest(config->image, c->image));
         c->definition.hash = cx_strdup(config->definition.hash);
         c->definition.generation = config->definition.generation;
         c->log_path = cx_strdup(config->log_path);
@@ -499,6 +498,7 @@ static int write_config(struct runtime *rt, struct container *c, const struct co
         mounts[n++] = (struct spec_mount){.source = c->message_path,
                                           .target = (char *)cx_json_string_or(
                                                   config->container, "terminationMessagePath", "/dev/termination-log")};
+        CX_CLEANUP(cx_freep) char *seccomp = cx_sprintf("%s/seccomp", rt->root);
         struct spec_input in = {.pod = config->pod,
                                 .container = config->container,
                                 .image_config = json_object_get(config->image, "config"),
@@ -518,7 +518,8 @@ static int write_config(struct runtime *rt, struct container *c, const struct co
                                 .cgroups_path = c->cgroup,
                                 .oom_score_adj = score,
                                 .pids_limit = rt->pids_limit,
-                                .cgroup_v2 = rt->cgroup_v2};
+                                .cgroup_v2 = rt->cgroup_v2,
+                                .seccomp_folder = seccomp};
         json_auto_t *spec = NULL;
         int r = spec_build(&in, &spec, err);
         if (r < 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Capabilities, devices, hidden paths, system call filter and users of a container.
+// Capabilities, devices, hidden paths, which system call filter, and users of a container.
+#include "kubelet/runtime/seccomp.h"
 #include "kubelet/runtime/spec_internal.h"
 
 #include "libcommon/base/buf.h"
@@ -87,6 +88,14 @@ static bool named(const json_t *list, const char *capability)
         return false;
 }
 
+bool spec_capability_known(const char *name)
+{
+        for (size_t i = 0; i < CX_ARRAY_SIZE(all_capabilities); i++)
+                if (strcasecmp(name, all_capabilities[i]) == 0 || strcasecmp(name, all_capabilities[i] + 4) == 0)
+                        return true;
+        return strcasecmp(name, "ALL") == 0;
+}
+
 json_t *spec_capabilities(const struct spec_input *in, bool non_root)
 {
         const json_t *context = json_object_get(in->container, "securityContext");
@@ -152,9 +161,9 @@ json_t *spec_host_devices(void)
 
 json_t *spec_masked_paths(void)
 {
-        return json_pack("[s,s,s,s,s,s,s,s,s,s]", "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys",
-                         "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-                         "/proc/scsi", "/sys/firmware");
+        return json_pack("[s,s,s,s,s,s,s,s,s,s,s,s]", "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore",
+                         "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+                         "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap");
 }
 
 json_t *spec_readonly_paths(void)
@@ -162,76 +171,17 @@ json_t *spec_readonly_paths(void)
         return json_pack("[s,s,s,s,s]", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger");
 }
 
-// RuntimeDefault: everything but the calls that administer the machine. A deny list keeps new kernels' calls working.
-json_t *spec_seccomp(const struct spec_input *in)
+int spec_seccomp(const struct spec_input *in, const json_t *capabilities, json_t **ret_profile, struct cx_error *err)
 {
-        static const char *const denied[] = {"acct",
-                                             "add_key",
-                                             "bpf",
-                                             "clock_adjtime",
-                                             "clock_settime",
-                                             "create_module",
-                                             "delete_module",
-                                             "finit_module",
-                                             "fsconfig",
-                                             "fsmount",
-                                             "fsopen",
-                                             "fspick",
-                                             "get_kernel_syms",
-                                             "get_mempolicy",
-                                             "init_module",
-                                             "ioperm",
-                                             "iopl",
-                                             "kcmp",
-                                             "kexec_file_load",
-                                             "kexec_load",
-                                             "keyctl",
-                                             "lookup_dcookie",
-                                             "mbind",
-                                             "mount",
-                                             "mount_setattr",
-                                             "move_mount",
-                                             "move_pages",
-                                             "nfsservctl",
-                                             "open_by_handle_at",
-                                             "open_tree",
-                                             "perf_event_open",
-                                             "pivot_root",
-                                             "process_vm_readv",
-                                             "process_vm_writev",
-                                             "query_module",
-                                             "quotactl",
-                                             "quotactl_fd",
-                                             "reboot",
-                                             "request_key",
-                                             "set_mempolicy",
-                                             "setns",
-                                             "settimeofday",
-                                             "stime",
-                                             "swapon",
-                                             "swapoff",
-                                             "sysfs",
-                                             "_sysctl",
-                                             "umount",
-                                             "umount2",
-                                             "unshare",
-                                             "uselib",
-                                             "userfaultfd",
-                                             "ustat",
-                                             "vm86",
-                                             "vm86old"};
         const json_t *profile = security_value(in->pod, in->container, "seccompProfile");
-        if (!cx_streq(cx_json_string(profile, "type"), "RuntimeDefault"))
-                return NULL;
-        bool admin = named(cx_json_get(json_object_get(in->container, "securityContext"), "capabilities.add"),
-                           "CAP_SYS_ADMIN");
-        if (admin)
-                return NULL;
-        json_t *names = json_array();
-        for (size_t i = 0; i < CX_ARRAY_SIZE(denied); i++)
-                json_array_append_new(names, json_string(denied[i]));
-        return json_pack("{s:s, s:[{s:o, s:s, s:i}]}", "defaultAction", "SCMP_ACT_ALLOW", "syscalls", "names", names,
-                         "action", "SCMP_ACT_ERRNO", "errnoRet", 1);
+        const char *type = cx_json_string_or(profile, "type", "Unconfined");
+        *ret_profile = NULL;
+        if (strcmp(type, "Localhost") == 0)
+                return seccomp_load(in->seccomp_folder, cx_json_string_or(profile, "localhostProfile", ""), ret_profile,
+                                    err);
+        if (strcmp(type, "RuntimeDefault") == 0)
+                *ret_profile = seccomp_default(capabilities);
+        return 0;
 }
 
 int open_in_root(const char *root, const char *path, int flags)
@@ -301,8 +251,10 @@ static void add_group(struct spec_user *user, int64_t gid)
         for (size_t i = 0; i < user->n_groups; i++)
                 if (user->groups[i] == gid)
                         return;
-        if (gid >= 0 && gid < UINT32_MAX && user->n_groups < CX_ARRAY_SIZE(user->groups))
+        if (user->n_groups < CX_ARRAY_SIZE(user->groups))
                 user->groups[user->n_groups++] = (uint32_t)gid;
+        else
+                user->too_many = true;
 }
 
 static bool collect_member(void *context, char *const *f, size_t n)
@@ -405,6 +357,8 @@ int spec_user(const struct spec_input *in, struct spec_user *ret_user, struct cx
         json_array_foreach (json_object_get(pod_context, "supplementalGroups"), i, gid) {
                 add_group(&user, json_integer_value(gid));
         }
+        if (user.too_many)
+                return cx_error_set(err, -EINVAL, "container has more than %zu groups", CX_ARRAY_SIZE(user.groups));
         *ret_user = user;
         return 0;
 }

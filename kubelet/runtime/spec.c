@@ -3,6 +3,7 @@
 #include "kubelet/runtime/spec.h"
 
 #include "kubelet/runtime/cgroup.h"
+#include "kubelet/runtime/confine.h"
 #include "kubelet/runtime/spec_internal.h"
 #include "libcommon/api/resources.h"
 #include "libcommon/format/json.h"
@@ -98,16 +99,10 @@ static json_t *mounts_of(const struct spec_input *in)
         add_mount(mounts, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
         add_mount(mounts, "/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
         add_mount(mounts, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
-        // A sysfs of another network namespace cannot be mounted afresh by everyone; the host's own is bound instead.
-        if (in->ns_net)
-                add_mount(mounts, "/sys", "sysfs", "sysfs",
-                          privileged ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
-        else
-                add_mount(mounts, "/sys", "bind", "/sys",
-                          privileged ? "rbind,rslave,rw" : "rbind,rslave,nosuid,noexec,nodev,ro");
-        if (in->ns_net)
-                add_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup",
-                          privileged ? "nosuid,noexec,nodev,relatime,rw" : "nosuid,noexec,nodev,relatime,ro");
+        // Mounted afresh, also in the host's network: read-only counts for one mount, and below the host's are more.
+        add_mount(mounts, "/sys", "sysfs", "sysfs", privileged ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
+        add_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup",
+                  privileged ? "nosuid,noexec,nodev,relatime,rw" : "nosuid,noexec,nodev,relatime,ro");
         if (in->shm && !has_target(in, "/dev/shm"))
                 add_mount(mounts, "/dev/shm", "bind", in->shm, "rbind,rprivate,nosuid,noexec,nodev,rw");
         add_file(mounts, in, "/etc/hosts", in->hosts);
@@ -172,15 +167,8 @@ static json_t *linux_part(const struct spec_input *in)
                 json_object_set_new(out, "devices", spec_host_devices());
                 json_object_set_new(out, "rootfsPropagation", json_string("rslave"));
         } else {
-                bool unmasked =
-                        cx_streq(json_string_value(security_value(NULL, in->container, "procMount")), "Unmasked");
-                if (!unmasked) {
-                        json_object_set_new(out, "maskedPaths", spec_masked_paths());
-                        json_object_set_new(out, "readonlyPaths", spec_readonly_paths());
-                }
-                json_t *seccomp = spec_seccomp(in);
-                if (seccomp)
-                        json_object_set_new(out, "seccomp", seccomp);
+                json_object_set_new(out, "maskedPaths", spec_masked_paths());
+                json_object_set_new(out, "readonlyPaths", spec_readonly_paths());
         }
         for (size_t i = 0; i < in->n_mounts; i++)
                 if (cx_streq(in->mounts[i].propagation, "rshared"))
@@ -190,24 +178,50 @@ static json_t *linux_part(const struct spec_input *in)
         return out;
 }
 
+// System call filter and AppArmor profile; of privileged containers neither, as upstream, unless AppArmor's is named.
+static int add_profiles(const struct spec_input *in, json_t *spec, struct cx_error *err)
+{
+        json_t *process = json_object_get(spec, "process"), *filter = NULL;
+        const json_t *profile = security_value(in->pod, in->container, "appArmorProfile");
+        bool privileged = security_true(in, "privileged");
+        CX_BUF loaded = CX_BUF_INIT_MAX(4 << 20);
+        bool armor = cx_buf_read_file(&loaded, "/sys/kernel/security/apparmor/profiles") == 0;
+        const char *name = NULL;
+        int r = privileged && cx_streq(cx_json_string(profile, "type"), "RuntimeDefault")
+                        ? 0
+                        : confine_apparmor(profile, armor ? loaded.data : NULL, &name, err);
+        if (r == 0 && name)
+                json_object_set_new(process, "apparmorProfile", json_string(name));
+        if (r == 0 && !privileged)
+                r = spec_seccomp(in, cx_json_get(process, "capabilities.bounding"), &filter, err);
+        if (r == 0 && filter)
+                json_object_set_new(json_object_get(spec, "linux"), "seccomp", filter);
+        return r;
+}
+
 int spec_build(const struct spec_input *in, json_t **ret_spec, struct cx_error *err)
 {
         struct spec_user user = {0};
-        int r = spec_user(in, &user, err);
+        int r = confine_check(in->pod, in->container, err);
+        if (r == 0)
+                r = spec_user(in, &user, err);
         if (r < 0)
                 return r;
         if (!in->args->count)
                 return cx_error_set(err, -EINVAL, "no command specified");
-        json_t *spec = json_pack("{s:s, s:o, s:{s:s, s:b}, s:o, s:o, s:{s:s, s:s, s:s, s:s}}", "ociVersion", "1.0.2",
-                                 "process", process(in, &user), "root", "path", in->rootfs, "readonly",
-                                 security_true(in, "readOnlyRootFilesystem"), "mounts", mounts_of(in), "linux",
-                                 linux_part(in), "annotations", "io.kubernetes.pod.namespace",
-                                 cx_json_string_or(in->pod, "metadata.namespace", ""), "io.kubernetes.pod.name",
-                                 cx_json_string_or(in->pod, "metadata.name", ""), "io.kubernetes.pod.uid",
-                                 cx_json_string_or(in->pod, "metadata.uid", ""), "io.kubernetes.container.name",
-                                 cx_json_string_or(in->container, "name", ""));
+        json_auto_t *spec = json_pack("{s:s, s:o, s:{s:s, s:b}, s:o, s:o, s:{s:s, s:s, s:s, s:s}}", "ociVersion",
+                                      "1.0.2", "process", process(in, &user), "root", "path", in->rootfs, "readonly",
+                                      security_true(in, "readOnlyRootFilesystem"), "mounts", mounts_of(in), "linux",
+                                      linux_part(in), "annotations", "io.kubernetes.pod.namespace",
+                                      cx_json_string_or(in->pod, "metadata.namespace", ""), "io.kubernetes.pod.name",
+                                      cx_json_string_or(in->pod, "metadata.name", ""), "io.kubernetes.pod.uid",
+                                      cx_json_string_or(in->pod, "metadata.uid", ""), "io.kubernetes.container.name",
+                                      cx_json_string_or(in->container, "name", ""));
         if (!spec)
                 return cx_error_set(err, -EINVAL, "the container's texts are not valid UTF-8");
-        *ret_spec = spec;
+        r = add_profiles(in, spec, err);
+        if (r < 0)
+                return r;
+        *ret_spec = cx_steal(&spec);
         return 0;
 }

@@ -25,15 +25,18 @@ struct spec_input {
         int oom_score_adj;
         int64_t pids_limit; // 0: none
         bool cgroup_v2;
+        const char *seccomp_folder; // of the node's own profiles
 };
-// -EINVAL with upstream's sentence for what the user must fix (CreateContainerConfigError).
+// -EINVAL with upstream's sentence for what the user must fix (CreateContainerConfigError), also for what a pod asks for its
+// security that cannot be enforced here.
 int spec_build(const struct spec_input *input, json_t **ret_spec, struct cx_error *err) CX_CHECK;
 
 // The user that a container runs as, from securityContext and the image.
 struct spec_user {
         uint32_t uid, gid;
-        uint32_t groups[64];
+        uint32_t groups[256];
         size_t n_groups;
+        bool too_many;
         const char *home; // "/root" or "/"; constant
 };
 int spec_user(const struct spec_input *input, struct spec_user *ret_user, struct cx_error *err) CX_CHECK;

@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (size && data[0] & 1)
                 (void)!dns_check_answer(query, sizeof query - 1, data + 1, size - 1);
         else if (size)
-                (void)!resolver_answer(resolver, data + 1, size - 1, data[0] & 2, &answer, &length);
+                (void)!resolver_answer(resolver, &(struct dns_query){data + 1, size - 1, data[0] & 2, 0}, &answer,
+                                       &length);
         return 0;
 }

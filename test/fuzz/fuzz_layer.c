@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 abort();
         const struct unpack_limits limits = {.max_bytes = 1 << 20, .max_entries = 100};
         CX_ERROR err = CX_ERROR_INIT;
-        (void)!unpack_layer(fd, root, &limits, NULL, &err);
+        struct layer_content content;
+        (void)!unpack_layer(fd, root, &limits, &content, &err);
         cx_error_release(&err);
         if (cx_remove_tree(root, &err) < 0)
                 abort();

@@ -225,9 +225,8 @@ knock() { # CERTIFICATE ADDRESS:PORT/PATH
 		metadata: {name: eve}
 		spec: {signerName: kubernetes.io/kube-apiserver-client, usages: [client auth], request: $(base64 -w0 "$MK/eve.csr")}
 		END
-        kc certificate approve eve 2>/dev/null || kc get csr eve -o json |
-                jq '.status.conditions = [{type: "Approved", status: "True", reason: "test", message: "test"}]' |
-                kc replace --raw /apis/certificates.k8s.io/v1/certificatesigningrequests/eve/approval -f - >/dev/null
+        kc patch csr eve --subresource=approval --type=merge \
+                -p '{"status":{"conditions":[{"type":"Approved","status":"True","reason":"test","message":"test"}]}}'
         signed() { [ -n "$(kc get csr eve -o 'jsonpath={.status.certificate}')" ]; }
         wait_for signed
         kc get csr eve -o 'jsonpath={.status.certificate}' | base64 -d >"$FOLDER/certs/asked.crt"
@@ -506,6 +505,20 @@ restored() { # the same objects, and the web server answers
         [ "$(pid_of etcd)" = "$etcd" ]
         [ "$(pid_of "kubelet-$P-m02")" = "$kubelet" ]
         ! pgrep -f -- "supervise -p $P /" | grep -vx "$(pid_of supervisor)" || false
+}
+
+@test "a process that another user gave the command line of a service is not taken for it" {
+        local etcd=$(pid_of etcd) line
+        mapfile -d '' -t line <"/proc/$etcd/cmdline"
+        kill_hard "$(pid_of supervisor)" "$etcd"
+        rm "$FOLDER/run/etcd.pid"
+        h setpriv --reuid=65534 --clear-groups sh -c 'exec 3>&- 4>&-; while :; do sleep 1; done' "/run/netns/$P" "${line[@]}" >/dev/null 2>&1 &
+        local poser=$!
+        wait_for grep -qaF -- "--data-dir=$FOLDER/etcd" "/proc/$poser/cmdline"
+        mk start
+        mk status
+        [ "$(pid_of etcd)" != "$poser" ]
+        kill "$poser"
 }
 
 @test "start after kill -9 of everything, and after somebody's deletion of the bridge" {

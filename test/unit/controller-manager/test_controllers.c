@@ -201,6 +201,14 @@ static void test_deployment(void **state)
         FAKE_WAIT(world_count(w, "/api/v1/namespaces/a/endpoints/web") == 0);
 }
 
+static bool has_part(struct world *w, const char *object, const char *path)
+{
+        pthread_mutex_lock(&w->api->lock);
+        bool has = cx_json_get(cx_map_get(&w->api->objects, object), path);
+        pthread_mutex_unlock(&w->api->lock);
+        return has;
+}
+
 // The revision of the ReplicaSet whose path begins so; "" when there is none. Owned.
 static char *revision_of(struct world *w, const char *prefix)
 {
@@ -226,6 +234,8 @@ static void test_adopted_revision(void **state)
                 "'labels':{'app':'r'},'annotations':{'deployment.kubernetes.io/revision':'3546343826724305832'}},"
                 "'spec':{'replicas':0,'selector':{'matchLabels':{'app':'r'}},'template':{'metadata':{'labels':"
                 "{'app':'r'}},'spec':{'containers':[{'name':'c','image':'v0'}]}}}}");
+        // Its controller has seen it: so the informer has it.
+        FAKE_WAIT(has_part(w, "/apis/apps/v1/namespaces/r/replicasets/old", "status"));
         create(w, CX_REF("apps", "v1", "deployments", "r"),
                "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"replicas\":0,\"revisionHistoryLimit\":10,\"selector\":"
                "{\"matchLabels\":{\"app\":\"r\"}},\"strategy\":{\"type\":\"RollingUpdate\"},\"template\":{\"metadata\":"
@@ -390,6 +400,78 @@ static void test_node(void **state)
         FAKE_WAIT(!is_unknown(w, "/api/v1/nodes/m1"));
 }
 
+#define ACCOUNTS "/api/v1/namespaces/g/serviceaccounts/"
+#define OWNER(name) "{'apiVersion':'v1','kind':'ServiceAccount','name':'" name "','uid':'u-" name "'}"
+
+static json_t *account(const char *name, const char *owners)
+{
+        CX_CLEANUP(cx_freep)
+        char *text = cx_sprintf("{'apiVersion':'v1','kind':'ServiceAccount','metadata':{'name':'%s','namespace':'g',"
+                                "'uid':'u-%s','ownerReferences':[%s]}}",
+                                name, name, owners);
+        return quoted_json(text);
+}
+
+static void put_account(struct world *w, const char *name, const char *owners)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf(ACCOUNTS "%s", name);
+        json_auto_t *object = account(name, owners);
+        CX_CLEANUP(cx_freep) char *text = json_dumps(object, 0);
+        world_put(w, path, text);
+}
+
+// Changes it without telling anybody who watches.
+static void change_silently(struct world *w, const char *name, const char *owners)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf(ACCOUNTS "%s", name);
+        pthread_mutex_lock(&w->api->lock);
+        json_t *object = account(name, owners);
+        cx_json_set_string(object, "metadata.resourceVersion", "7");
+        cx_map_set(&w->api->objects, path, object);
+        pthread_mutex_unlock(&w->api->lock);
+}
+
+static bool has_owners(struct world *w, const char *name, const char *uids)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf(ACCOUNTS "%s", name);
+        CX_BUF got = CX_BUF_INIT;
+        size_t i;
+        const json_t *owner;
+        pthread_mutex_lock(&w->api->lock);
+        const json_t *object = cx_map_get(&w->api->objects, path);
+        json_array_foreach (cx_json_get(object, "metadata.ownerReferences"), i, owner)
+                cx_buf_printf(&got, "%s ", cx_json_string_or(owner, "uid", ""));
+        pthread_mutex_unlock(&w->api->lock);
+        return object && strcmp(got.data, uids) == 0;
+}
+
+// The collector's watch lags behind: what it knows is no reason to delete what was orphaned or adopted meanwhile.
+static void test_garbage_under_lag(void **state)
+{
+        struct world *w = *state;
+        static const char *const owners[] = {"o", "p", "q"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(owners); i++)
+                put_account(w, owners[i], "");
+        put_account(w, "garbage", OWNER("o"));
+        put_account(w, "orphaned", OWNER("o"));
+        put_account(w, "adopted", OWNER("o"));
+        put_account(w, "shared", OWNER("o") "," OWNER("p"));
+        put_account(w, "marker", OWNER("none"));
+        FAKE_WAIT(world_count(w, ACCOUNTS "marker") == 0); // it has seen the others, too
+        change_silently(w, "orphaned", "");
+        change_silently(w, "adopted", OWNER("p"));
+        change_silently(w, "shared", OWNER("o") "," OWNER("p") "," OWNER("q"));
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_rest_delete(w->api->rest, CX_REF("", "v1", "serviceaccounts", "g", "o"), NULL, &err) < 0)
+                fail_msg("%s", cx_error_text(&err));
+        FAKE_WAIT(world_count(w, ACCOUNTS "garbage") == 0);
+        FAKE_WAIT(has_owners(w, "shared", "u-p u-q "));
+        put_account(w, "marker", OWNER("none"));
+        FAKE_WAIT(world_count(w, ACCOUNTS "marker") == 0);
+        assert_true(has_owners(w, "orphaned", ""));
+        assert_true(has_owners(w, "adopted", "u-p "));
+}
+
 #define WIDGETS "/apis/example.io/v1/namespaces/a/widgets"
 
 static bool is_watched(struct world *w, const char *collection)
@@ -460,6 +542,7 @@ int main(void)
                 cmocka_unit_test(test_adopted_revision),
                 cmocka_unit_test(test_terminating_endpoints),
                 cmocka_unit_test(test_namespace),
+                cmocka_unit_test(test_garbage_under_lag),
                 cmocka_unit_test(test_kinds_at_run_time),
                 cmocka_unit_test(test_node),
         };

@@ -167,9 +167,55 @@ static int unpack(const char *folder, const struct entry *entries, size_t n, con
         archive_write_free(a);
         CX_CLEANUP(cx_closep) int fd = open(file, O_RDONLY | O_CLOEXEC);
         CX_ERROR err = CX_ERROR_INIT;
-        int r = unpack_layer(fd, folder, limits, NULL, &err);
+        struct layer_content content;
+        int r = unpack_layer(fd, folder, limits, &content, &err);
         unlink(file);
         return r;
+}
+
+// Packs `length` bytes as gzip does, and unpacks them as a layer.
+static int unpack_packed(const char *folder, const void *data, size_t length, bool gzip, struct layer_content *ret)
+{
+        CX_CLEANUP(cx_freep) char *file = cx_sprintf("%s.raw", folder);
+        struct archive *a = archive_write_new();
+        archive_write_set_format_raw(a);
+        if (gzip)
+                archive_write_add_filter_gzip(a);
+        assert_int_equal(archive_write_open_filename(a, file), ARCHIVE_OK);
+        struct archive_entry *e = archive_entry_new();
+        archive_entry_set_filetype(e, AE_IFREG);
+        archive_write_header(a, e);
+        assert_int_equal(archive_write_data(a, data, length), (int)length);
+        archive_entry_free(e);
+        archive_write_close(a);
+        archive_write_free(a);
+        CX_CLEANUP(cx_closep) int fd = open(file, O_RDONLY | O_CLOEXEC);
+        CX_ERROR err = CX_ERROR_INIT;
+        const struct unpack_limits limits = {.max_bytes = 1 << 20};
+        int r = unpack_layer(fd, folder, &limits, ret, &err);
+        unlink(file);
+        return r;
+}
+
+// A layer is known by what it holds, however it is compressed and whatever follows its archive; that counts for its size too.
+static void diff_ids(void **state)
+{
+        (void)state;
+        char root[] = "/tmp/cx-diff-XXXXXX";
+        assert_non_null(mkdtemp(root));
+        static char data[4 << 20];
+        struct layer_content plain, packed, longer;
+        assert_int_equal(unpack_packed(root, data, 1024, false, &plain), 0);
+        // sha256 of 1,024 zeros
+        assert_string_equal(plain.diff_id, "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef");
+        assert_int_equal(unpack_packed(root, data, 1024, true, &packed), 0);
+        assert_string_equal(plain.diff_id, packed.diff_id);
+        assert_int_equal(unpack_packed(root, data, 400000, true, &longer), 0);
+        assert_string_not_equal(plain.diff_id, longer.diff_id);
+        assert_int_equal(unpack_packed(root, data, sizeof data, true, &longer), -EFBIG); // a few kB when packed
+        assert_int_equal(unpack_packed(root, data, 0, false, &plain), 0);
+        assert_string_equal(plain.diff_id, "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_int_equal(cx_remove_tree(root, NULL), 0);
 }
 
 static void layers(void **state)
@@ -216,10 +262,82 @@ static void add_layer(struct image_store *s, const char *digest)
 {
         CX_CLEANUP(cx_freep) char *folder = NULL;
         CX_ERROR err = CX_ERROR_INIT;
+        struct layer_content content = {.bytes = 1000};
+        snprintf(content.diff_id, sizeof content.diff_id, "diff %s", digest);
+        for (char *p = content.diff_id; *p; p++)
+                *p = *p == ' ' ? '-' : *p;
         int r = image_store_layer_begin(s, digest, &folder, &err);
         if (r == 0)
-                r = image_store_layer_commit(s, digest, folder, 1000, &err);
+                r = image_store_layer_commit(s, digest, folder, &content, &err);
         assert_true(r >= 0);
+}
+
+static json_t *record(const char *id, const char *tag, const char *layers, const char *diff_ids)
+{
+        json_t *list = json_loads(layers, 0, NULL), *diffs = json_loads(diff_ids, 0, NULL);
+        return json_pack("{s:s, s:[s], s:[], s:o, s:o, s:i, s:{}}", "id", id, "repoTags", tag, "repoDigests", "layers",
+                         list, "diffIDs", diffs, "size", 2000, "config");
+}
+
+static bool has_layer(struct image_store *s, const char *digest)
+{
+        CX_CLEANUP(cx_freep) char *folder = NULL;
+        int r = image_store_layer_begin(s, digest, &folder, NULL);
+        if (r == 0)
+                image_store_layer_abort(s, digest, folder);
+        return r == 1;
+}
+
+// The id of an image is public, so anybody's manifest may claim it: its layers must be what the configuration says.
+static void claims(void **state)
+{
+        (void)state;
+        char root[] = "/tmp/cx-store-XXXXXX";
+        assert_non_null(mkdtemp(root));
+        struct image_store *s = NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_int_equal(image_store_open(root, &s, &err), 0);
+        add_layer(s, "sha256:good");
+        add_layer(s, "sha256:evil");
+        const char *good = "[\"sha256:good\"]", *its_diff = "[\"diff-sha256:good\"]";
+        assert_int_equal(image_store_put(s, record("sha256:id", "docker.io/library/nginx:1", good, its_diff), &err), 0);
+        static const char *const wrong[][2] = {{"[\"sha256:evil\"]", "[\"diff-sha256:good\"]"},
+                                               {"[\"sha256:good\", \"sha256:evil\"]", "[\"diff-sha256:good\"]"},
+                                               {"[\"sha256:good\"]", "[\"diff-sha256:good\", \"x\"]"},
+                                               {"[\"sha256:good\"]", "[7]"},
+                                               {"[\"sha256:good\"]", "{}"}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(wrong); i++) {
+                CX_ERROR told = CX_ERROR_INIT;
+                json_t *mine = record("sha256:id", "evil.io/x:1", wrong[i][0], wrong[i][1]);
+                assert_int_equal(image_store_put(s, mine, &told), -EBADMSG);
+                json_auto_t *nginx = image_store_find(s, "docker.io/library/nginx:1");
+                assert_string_equal(json_string_value(json_array_get(json_object_get(nginx, "layers"), 0)),
+                                    "sha256:good");
+                assert_null(image_store_find(s, "evil.io/x:1"));
+        }
+        image_store_free(s);
+        // What layers hold is known after a restart too; a layer of which it is not known counts for no new image.
+        assert_int_equal(image_store_open(root, &s, &err), 0);
+        assert_true(has_layer(s, "sha256:good"));
+        CX_CLEANUP(cx_freep) char *old = cx_sprintf("%s/layers/1/digest", root);
+        assert_int_equal(cx_write_file(old, "sha256:good 1000\n", 17, 0600, false, &err), 0);
+        image_store_free(s);
+        assert_int_equal(image_store_open(root, &s, &err), 0);
+        json_auto_t *kept = image_store_find(s, "sha256:id");
+        assert_non_null(kept);
+        assert_false(has_layer(s, "sha256:good"));
+        image_store_free(s);
+        assert_int_equal(cx_remove_tree(root, NULL), 0);
+}
+
+static void digests_of_names(void **state)
+{
+        (void)state;
+        json_auto_t *image = json_pack("{s:s, s:[s, s]}", "id", "sha256:i", "repoDigests", "evil.io/x@sha256:1",
+                                       "docker.io/library/nginx@sha256:2");
+        assert_string_equal(image_record_digest(image, "nginx:1"), "docker.io/library/nginx@sha256:2");
+        assert_string_equal(image_record_digest(image, "evil.io/x"), "evil.io/x@sha256:1");
+        assert_string_equal(image_record_digest(image, "evil.io/xx"), "sha256:i");
 }
 
 static void add_image(struct image_store *s, const char *id, const char *tag, const char *shared, const char *own)
@@ -227,11 +345,9 @@ static void add_image(struct image_store *s, const char *id, const char *tag, co
         CX_ERROR err = CX_ERROR_INIT;
         add_layer(s, shared);
         add_layer(s, own);
-        assert_int_equal(image_store_put(s,
-                                         json_pack("{s:s, s:[s], s:[], s:[s, s], s:i, s:{}}", "id", id, "repoTags", tag,
-                                                   "repoDigests", "layers", shared, own, "size", 2000, "config"),
-                                         &err),
-                         0);
+        CX_CLEANUP(cx_freep) char *layers = cx_sprintf("[\"%s\", \"%s\"]", shared, own);
+        CX_CLEANUP(cx_freep) char *diffs = cx_sprintf("[\"diff-%s\", \"diff-%s\"]", shared, own);
+        assert_int_equal(image_store_put(s, record(id, tag, layers, diffs), &err), 0);
 }
 
 static int64_t collect(struct image_store *s, const char *in_use, int64_t bytes, int64_t min_age)
@@ -249,15 +365,6 @@ static bool has_image(struct image_store *s, const char *id)
 {
         json_auto_t *list = image_store_list(s);
         return cx_json_find(list, "id", id) != NULL;
-}
-
-static bool has_layer(struct image_store *s, const char *digest)
-{
-        CX_CLEANUP(cx_freep) char *folder = NULL;
-        int r = image_store_layer_begin(s, digest, &folder, NULL);
-        if (r == 0)
-                image_store_layer_abort(s, digest, folder);
-        return r == 1;
 }
 
 static void collecting(void **state)
@@ -304,6 +411,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(references),  cmocka_unit_test(registries), cmocka_unit_test(challenges),
                 cmocka_unit_test(credentials), cmocka_unit_test(platforms),  cmocka_unit_test(layers),
+                cmocka_unit_test(diff_ids),    cmocka_unit_test(claims),     cmocka_unit_test(digests_of_names),
                 cmocka_unit_test(collecting),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

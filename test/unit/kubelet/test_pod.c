@@ -2,8 +2,11 @@
 // Expansion, arguments, downward fields, QoS, resolv.conf, atomic volumes, static pods, CNI configuration, settings.
 #include "kubelet/base/config.h"
 #include "kubelet/base/expand.h"
+#include "kubelet/pod/container_status.h"
 #include "kubelet/pod/env.h"
+#include "kubelet/pod/kill.h"
 #include "kubelet/pod/manifests.h"
+#include "kubelet/pod/message.h"
 #include "kubelet/pod/model.h"
 #include "kubelet/pod/resolv.h"
 #include "kubelet/runtime/cgroup.h"
@@ -116,6 +119,103 @@ static void restarts(void **state)
         }
 }
 
+// What a container waits for that nothing else is known of: upstream's word depends on the pod alone.
+static void waiting_reasons(void **state)
+{
+        (void)state;
+        static const char *const cases[][2] = {
+                {"{\"spec\":{\"containers\":[{}]}}", "ContainerCreating"},
+                {"{\"spec\":{\"initContainers\":[],\"containers\":[{}]}}", "ContainerCreating"},
+                {"{\"spec\":{\"initContainers\":[{}],\"containers\":[{}]}}", "PodInitializing"},
+                {"{\"spec\":{\"initContainers\":[{\"restartPolicy\":\"Always\"}],\"containers\":[{}]}}",
+                 "PodInitializing"}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                json_auto_t *pod = parse(cases[i][0]);
+                assert_string_equal(default_waiting_reason(pod), cases[i][1]);
+        }
+}
+
+static void deadlines(void **state)
+{
+        (void)state;
+        static const struct {
+                int64_t started, stopped, grace, deadline; // s
+        } cases[] = {{100, 0, 30, 130},                    // the hook runs
+                     {100, 100, 30, 130},                  // no hook
+                     {100, 110, 30, 130}, {100, 129, 30, 131},
+                     {100, 130, 30, 132}, {100, 100, 1, 102}, // never at once after the signal
+                     {100, 105, 0, 100}};                     // but by force
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct ending end = {.phase = KILL_TERM,
+                                     .started = cases[i].started * CX_NS_PER_S,
+                                     .stopped = cases[i].stopped * CX_NS_PER_S,
+                                     .grace = cases[i].grace * CX_NS_PER_S};
+                assert_int_equal(kill_deadline(&end), cases[i].deadline * CX_NS_PER_S);
+        }
+}
+
+static void put_file(const char *path, const struct cx_buf *text)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_int_equal(cx_write_file(path, text->data, text->length, 0600, false, &err), 0);
+}
+
+static void messages(void **state)
+{
+        (void)state;
+        char root[] = "/tmp/cx-message-XXXXXX";
+        assert_non_null(mkdtemp(root));
+        CX_CLEANUP(cx_freep) char *file = cx_sprintf("%s/file", root);
+        CX_CLEANUP(cx_freep) char *log = cx_sprintf("%s/log", root);
+        struct termination end = {
+                .file = file, .log = log, .policy = "FallbackToLogsOnError", .failed = true, .max = 12288};
+        CX_BUF text = CX_BUF_INIT;
+        static const char stamp[] = "2026-01-01T00:00:00.000000000+00:00 stdout";
+        for (int i = 0; i < 200; i++)
+                cx_buf_printf(&text, "%s F line %d\n", stamp, i);
+        put_file(log, &text);
+        json_auto_t *lines = termination_message(&end);
+        assert_true(cx_has_prefix(json_string_value(lines), "line 120\nline 121\n")); // 80 lines
+        assert_true(cx_has_suffix(json_string_value(lines), "\nline 199\n"));
+        cx_buf_clear(&text);
+        for (int i = 0; i < 90; i++)
+                cx_buf_printf(&text, "%s F %0100d\n", stamp, i);
+        put_file(log, &text);
+        json_auto_t *bytes = termination_message(&end);
+        assert_int_equal(strlen(json_string_value(bytes)), 2048);
+        cx_buf_clear(&text);
+        for (int i = 0; i < 1000; i++) // a line that was flushed letter by letter
+                cx_buf_printf(&text, "%s P x\n", stamp);
+        put_file(log, &text);
+        json_auto_t *pieces = termination_message(&end);
+        assert_int_equal(strlen(json_string_value(pieces)), 1000);
+        end.failed = false;
+        assert_null(termination_message(&end));
+        cx_buf_clear(&text);
+        for (int i = 0; i < 3000; i++)
+                cx_buf_add(&text, "\xc3\xa4");
+        put_file(file, &text);
+        end.max = 1001; // between the two bytes of a letter
+        json_auto_t *letters = termination_message(&end);
+        assert_int_equal(strlen(json_string_value(letters)), 1000);
+        assert_true(cx_has_prefix(json_string_value(letters), "\xc3\xa4"));
+        // A link to elsewhere is not read.
+        assert_int_equal(unlink(file), 0);
+        assert_int_equal(symlink("/etc/passwd", file), 0);
+        assert_null(termination_message(&end));
+        static const struct {
+                const char *spec;
+                size_t share;
+        } shares[] = {{"{\"containers\":[{}]}", 12288},
+                      {"{\"containers\":[{},{}],\"initContainers\":[{}]}", 4096},
+                      {"{\"containers\":[{},{}],\"initContainers\":[{}],\"ephemeralContainers\":[{}]}", 3072}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(shares); i++) {
+                json_auto_t *pod = json_pack("{s:o}", "spec", parse(shares[i].spec));
+                assert_int_equal(termination_message_share(pod), shares[i].share);
+        }
+        assert_int_equal(cx_remove_tree(root, NULL), 0);
+}
+
 static void resolver(void **state)
 {
         (void)state;
@@ -226,7 +326,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(expansion), cmocka_unit_test(arguments),      cmocka_unit_test(downward),
-                cmocka_unit_test(qos),       cmocka_unit_test(restarts),       cmocka_unit_test(resolver),
+                cmocka_unit_test(qos),       cmocka_unit_test(restarts),       cmocka_unit_test(waiting_reasons),
+                cmocka_unit_test(deadlines), cmocka_unit_test(messages),       cmocka_unit_test(resolver),
                 cmocka_unit_test(manifests), cmocka_unit_test(atomic_volumes), cmocka_unit_test(cni_config),
                 cmocka_unit_test(settings),
         };
