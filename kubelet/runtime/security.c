@@ -88,7 +88,7 @@ static bool named(const json_t *list, const char *capability)
         return false;
 }
 
-bool spec_capability_known(const char *name)
+bool capability_known(const char *name)
 {
         for (size_t i = 0; i < CX_ARRAY_SIZE(all_capabilities); i++)
                 if (strcasecmp(name, all_capabilities[i]) == 0 || strcasecmp(name, all_capabilities[i] + 4) == 0)
