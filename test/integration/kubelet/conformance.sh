@@ -111,7 +111,7 @@ make_pods() {
 		  containers: [{name: c, image: "$box", command: [sleep, "1000"]}]
 		END
         pod_yaml safe <<-END
-		  securityContext: {sysctls: [{name: kernel.shm_rmid_forced, value: "1"}]}
+		  securityContext: {sysctls: [{name: kernel/shm_rmid_forced, value: "1"}]}
 		  containers: [{name: c, image: "$box", command: [sh, -c, "cat /proc/sys/kernel/shm_rmid_forced; sleep 1000"]}]
 		END
         for i in 1 2; do
