@@ -146,13 +146,19 @@ static char *basic_header(const struct registry_session *s)
         return cx_sprintf("Authorization: Basic %s", (char *)encoded);
 }
 
-// Gets a token from the realm that the challenge names. The realm comes from the registry: it must be http(s).
+bool registry_realm_good(const char *base, const char *realm)
+{
+        return realm && (cx_has_prefix(realm, "https://") ||
+                         (cx_has_prefix(realm, "http://") && !cx_has_prefix(base, "https://")));
+}
+
+// Gets a token from the realm that the challenge names.
 static int fetch_token(struct registry_session *s, const json_t *parameters, char **ret_header, struct cx_error *err)
 {
         const char *realm = cx_json_string(parameters, "realm");
         const char *service = cx_json_string(parameters, "service"), *scope = cx_json_string(parameters, "scope");
-        if (!realm || (!cx_has_prefix(realm, "https://") && !cx_has_prefix(realm, "http://")))
-                return cx_error_set(err, -EPROTO, "the registry's challenge names no token server");
+        if (!registry_realm_good(s->base, realm))
+                return cx_error_set(err, -EPROTO, "the registry's challenge names no token server that can be trusted");
         CX_BUF url = CX_BUF_INIT_MAX(8192);
         cx_buf_printf(&url, "%s%cscope=", realm, strchr(realm, '?') ? '&' : '?');
         CX_CLEANUP(cx_freep) char *own_scope = cx_sprintf("repository:%s:pull", s->repository);

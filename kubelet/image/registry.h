@@ -31,6 +31,8 @@ int registry_blob_to_fd(struct registry_session *session, const char *digest, in
 
 // Parts of a WWW-Authenticate header, for tests and the fuzzer: scheme ("bearer"/"basic", lower case) and parameters.
 int registry_parse_challenge(const char *header, char scheme[16], json_t **ret_parameters) CX_CHECK;
+// Whether the token server that a challenge names may see the credentials for the registry at `base`: over TLS when it does.
+bool registry_realm_good(const char *base, const char *realm);
 // Picks the manifest of this machine's architecture from an index; NULL when there is none.
 const json_t *registry_pick_platform(const json_t *index, const char *os, const char *architecture);
 const char *registry_architecture(void); // Go's name: "amd64"

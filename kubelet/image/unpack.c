@@ -23,7 +23,7 @@ struct folder_time {
 };
 
 // The layer without its compression.
-struct stream {
+struct layer_stream {
         struct archive *from; // one entry, as it comes
         EVP_MD_CTX *hash;
         int64_t bytes, max;
@@ -365,7 +365,7 @@ static int unpack_all(struct unpacker *u, struct archive *a, struct cx_error *er
 
 // --- the stream ---
 
-static int stream_open(struct stream *s, int fd, int64_t max, struct cx_error *err)
+static int stream_open(struct layer_stream *s, int fd, int64_t max, struct cx_error *err)
 {
         struct archive_entry *entry;
         s->from = archive_read_new();
@@ -390,7 +390,7 @@ static int stream_open(struct stream *s, int fd, int64_t max, struct cx_error *e
 // For libarchive: the length of the next block, 0 at the end, below 0 when the layer is damaged or too large.
 static la_ssize_t stream_read(struct archive *a, void *context, const void **ret_block)
 {
-        struct stream *s = context;
+        struct layer_stream *s = context;
         size_t length = 0;
         la_int64_t offset;
         int r = ARCHIVE_EOF;
@@ -410,7 +410,7 @@ static la_ssize_t stream_read(struct archive *a, void *context, const void **ret
 }
 
 // Reads what follows the archive, which counts for the digest too.
-static int stream_end(struct stream *s, struct archive *a, char ret_digest[72], struct cx_error *err)
+static int stream_end(struct layer_stream *s, struct archive *a, char ret_digest[72], struct cx_error *err)
 {
         static const char prefix[] = "sha256:";
         unsigned char raw[EVP_MAX_MD_SIZE];
@@ -428,7 +428,7 @@ static int stream_end(struct stream *s, struct archive *a, char ret_digest[72], 
         return 0;
 }
 
-static void stream_release(struct stream *s)
+static void stream_release(struct layer_stream *s)
 {
         archive_read_free(s->from);
         EVP_MD_CTX_free(s->hash);
@@ -445,7 +445,7 @@ int unpack_layer(int fd, const char *root, const struct unpack_limits *limits, s
                 u->limits.max_bytes = INT64_C(64) << 30;
         if (u->limits.max_entries <= 0)
                 u->limits.max_entries = 4000000;
-        struct stream stream = {0};
+        struct layer_stream stream = {0};
         struct layer_content content = {0};
         int r = stream_open(&stream, fd, u->limits.max_bytes, err);
         struct archive *a = archive_read_new();

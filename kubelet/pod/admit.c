@@ -2,6 +2,7 @@
 // The checks, one after the other; the first that fails tells.
 #include "kubelet/pod/admit.h"
 
+#include "kubelet/runtime/runtime.h"
 #include "libcommon/api/node_affinity.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/api/resources.h"
@@ -142,9 +143,7 @@ static const char *check_sysctls(const struct admission *a, struct cx_buf *to)
         size_t i;
         json_t *item;
         json_array_foreach (cx_json_get(a->pod, "spec.securityContext.sysctls"), i, item) {
-                CX_CLEANUP(cx_freep) char *name = cx_strdup(cx_json_string_or(item, "name", ""));
-                for (char *p = strchr(name, '.') ? name + strlen(name) : name; *p; p++) // "kernel/x" is "kernel.x"
-                        *p = *p == '/' ? '.' : *p;
+                CX_CLEANUP(cx_freep) char *name = sandbox_sysctl_name(cx_json_string_or(item, "name", ""));
                 if (!allowed(name, a->unsafe_sysctls))
                         cx_buf_printf(to, "forbidden sysctl: \"%s\" not allowlisted", name);
                 else if (cx_has_prefix(name, "net.") && cx_json_bool(a->pod, "spec.hostNetwork", false))
@@ -159,6 +158,10 @@ static const char *check_sysctls(const struct admission *a, struct cx_buf *to)
 
 const char *admission_refusal(const struct admission *a, struct cx_buf *to)
 {
+        if (!cx_streq(cx_json_string_or(a->pod, "spec.os.name", "linux"), "linux")) {
+                cx_buf_add(to, "Failed to admit pod as the OS field doesn't match node OS");
+                return "PodOSNotSupported";
+        }
         const char *reason = check_sysctls(a, to);
         if (!reason && !a->is_static)
                 reason = check_resources(a, to);

@@ -63,6 +63,8 @@ struct sandbox_config {
         const char *host_hosts;      // text of /etc/hosts for host-network pods
         int attempt;
 };
+// The name of a kernel parameter with dots between its parts, from either spelling ("a/b.c" is "a.b/c"). Owned by the caller.
+char *sandbox_sysctl_name(const char *name);
 int sandbox_create(struct runtime *runtime, const struct sandbox_config *config, struct sandbox **ret_sandbox,
                    struct cx_error *err) CX_CHECK;
 // Removes the network, namespaces, mounts and files. Containers in it must be gone. Idempotent after a crash. Does not

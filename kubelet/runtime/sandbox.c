@@ -162,14 +162,28 @@ static int loopback_up(void)
         return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
 }
 
+// Dots for slashes and slashes for dots, in place.
+static void swap_separators(char *name)
+{
+        for (char *p = name; *p; p++)
+                *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
+}
+
+char *sandbox_sysctl_name(const char *name)
+{
+        char *copy = cx_strdup(name);
+        if (name[strcspn(name, "./")] == '/')
+                swap_separators(copy);
+        return copy;
+}
+
+// `name` with dots between its parts.
 static int write_sysctl(const char *name, const char *value)
 {
-        if (strstr(name, ".."))
-                return -EINVAL;
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("/proc/sys/%s", name);
-        for (char *p = path + strlen("/proc/sys/"); *p; p++)
-                if (*p == '.')
-                        *p = '/';
+        swap_separators(path + strlen("/proc/sys/"));
+        if (strstr(path, ".."))
+                return -EINVAL;
         CX_CLEANUP(cx_closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
         return fd < 0 || write(fd, value, strlen(value)) < 0 ? -errno : 0;
 }
@@ -191,7 +205,7 @@ static int set_up_namespaces(struct ns_job *job)
         size_t i;
         json_t *item;
         json_array_foreach ((json_t *)job->sysctls, i, item) {
-                const char *name = cx_json_string_or(item, "name", "");
+                CX_CLEANUP(cx_freep) char *name = sandbox_sysctl_name(cx_json_string_or(item, "name", ""));
                 // Only what is private to the namespaces just made; anything else would change the machine.
                 bool net = cx_has_prefix(name, "net.") && s->ns_net;
                 bool ipc = (cx_has_prefix(name, "kernel.shm") || cx_has_prefix(name, "kernel.msg") ||

@@ -88,6 +88,13 @@ make_pods() {
 		  - {name: long, image: "$box", command: [sh, -c, "i=0; while [ \$i -lt 1000 ]; do echo \$i-012345 >>/dev/termination-log; i=\$((i+1)); done; exit 1"]}
 		  - {name: log, image: "$box", terminationMessagePolicy: FallbackToLogsOnError, command: [sh, -c, "i=0; while [ \$i -lt 200 ]; do echo \$i; i=\$((i+1)); done; exit 1"]}
 		END
+        pod_yaml slow-hook <<-END
+		  containers:
+		  - name: c
+		    image: "$box"
+		    command: [sh, -c, "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done"]
+		    lifecycle: {preStop: {exec: {command: [sleep, "100"]}}}
+		END
         pod_yaml big <<-END
 		  containers: [{name: c, image: "$box", command: [sleep, "1000"], resources: {requests: {cpu: "5000"}}}]
 		END
@@ -104,7 +111,7 @@ make_pods() {
 		  containers: [{name: c, image: "$box", command: [sleep, "1000"]}]
 		END
         pod_yaml safe <<-END
-		  securityContext: {sysctls: [{name: kernel.shm_rmid_forced, value: "1"}]}
+		  securityContext: {sysctls: [{name: kernel/shm_rmid_forced, value: "1"}]}
 		  containers: [{name: c, image: "$box", command: [sh, -c, "cat /proc/sys/kernel/shm_rmid_forced; sleep 1000"]}]
 		END
         for i in 1 2; do
@@ -205,6 +212,14 @@ ok "of a log the last 80 lines" $?
 until_true 60 phase_is crowd Succeeded
 is crowd "[len(c['state']['terminated']['message']) for c in p['status']['containerStatuses']]" "[2048, 2048, 2048, 2048, 2048, 2048]"
 ok "a pod's messages share 12 KiB" $?
+
+# A preStop hook that outlasts the grace period is given up: the container gets its signal, and time to heed it.
+until_true 60 says slow-hook ready
+api PATCH /api/v1/namespaces/default/pods/slow-hook '{"metadata":{"finalizers":["test.example/look"]}}' >/dev/null
+api DELETE /api/v1/namespaces/default/pods/slow-hook >/dev/null
+until_true 60 is slow-hook "$container['state']['terminated']['exitCode']" 7
+ok "after a long hook a container still gets its signal" $?
+api PATCH /api/v1/namespaces/default/pods/slow-hook '{"metadata":{"finalizers":null}}' >/dev/null
 
 # What a node refuses
 refused() { until_true 60 phase_is "$1" Failed && is "$1" 'p["status"].get("reason")' "$2" && field "$1" 'p["status"].get("message")' | grep -qE "^Pod was rejected: $3\$" && is "$1" '"containerStatuses" in p["status"]' False; }

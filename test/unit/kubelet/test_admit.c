@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which pods a node takes: resources, node affinity, host ports, taints, sysctls.
 #include "kubelet/pod/admit.h"
+#include "kubelet/runtime/runtime.h"
 #include "libcommon/format/json.h"
 
 #include <setjmp.h>
@@ -82,6 +83,10 @@ static const struct {
         {"\"securityContext\":{\"sysctls\":[{\"name\":\"net/core/somaxconn\",\"value\":\"1\"}]}," TOLERANT, NULL},
         {"\"hostNetwork\":true,\"securityContext\":{\"sysctls\":[{\"name\":\"net.core.somaxconn\"}]}," TOLERANT,
          "SysctlForbidden"},
+        {"\"securityContext\":{\"sysctls\":[{\"name\":\"kernel/net.core.x\"}]}," TOLERANT, "SysctlForbidden"},
+        // what it is made for
+        {"\"os\":{\"name\":\"linux\"}," TOLERANT, NULL},
+        {"\"os\":{\"name\":\"windows\"}," TOLERANT, "PodOSNotSupported"},
 };
 
 static const char *ask(const json_t *pod, bool is_static)
@@ -114,6 +119,21 @@ static void table(void **state)
 }
 
 // What the node itself was told to run is not asked about taints and resources.
+// Two spellings of a kernel parameter: the first separator tells which it is.
+static void sysctl_names(void **state)
+{
+        (void)state;
+        static const char *const names[][2] = {{"kernel.shmmax", "kernel.shmmax"},
+                                               {"net/core/somaxconn", "net.core.somaxconn"},
+                                               {"net.ipv4.conf.eth0/1.mtu", "net.ipv4.conf.eth0/1.mtu"},
+                                               {"net/ipv4/conf/eth0.1/mtu", "net.ipv4.conf.eth0/1.mtu"},
+                                               {"", ""}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++) {
+                CX_CLEANUP(cx_freep) char *name = sandbox_sysctl_name(names[i][0]);
+                assert_string_equal(name, names[i][1]);
+        }
+}
+
 static void static_pods(void **state)
 {
         (void)state;
@@ -124,6 +144,7 @@ static void static_pods(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(static_pods)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(sysctl_names),
+                                           cmocka_unit_test(static_pods)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

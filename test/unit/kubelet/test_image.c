@@ -103,6 +103,17 @@ static void challenges(void **state)
         json_t *q = NULL;
         assert_true(registry_parse_challenge("Bearer realm=\"open", scheme, &q) < 0);
         assert_true(registry_parse_challenge("", scheme, &q) < 0);
+        static const struct {
+                const char *base, *realm;
+                bool good;
+        } realms[] = {{"https://r/v2", "https://t/token", true},
+                      {"https://r/v2", "http://t/token", false},
+                      {"http://r/v2", "http://t/token", true},
+                      {"http://r/v2", "file:///etc/passwd", false},
+                      {"https://r/v2", NULL, false},
+                      {"http://r/v2", "", false}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(realms); i++)
+                assert_true(registry_realm_good(realms[i].base, realms[i].realm) == realms[i].good);
 }
 
 static void credentials(void **state)
