@@ -14,14 +14,15 @@ struct strategy {
         // Adds one cause per violated rule: across fields, and between old (NULL for a new object) and new.
         void (*validate)(const struct scope *scope, const json_t *object, const json_t *old, struct cx_error *causes);
         // Takes what must be unique in the cluster (addresses, ports) just before the write, and gives it back when the
-        // write failed or the object has gone. A dry run shows what it would get, and takes nothing. `kept` (NULL: nothing) goes on holding what it holds.
+        // write failed or the object has gone. `kept` (NULL: nothing) goes on holding what it holds. A dry run shows what
+        // it would get, and takes nothing.
         int (*allocate)(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err);
         void (*release)(struct apiserver *api, const json_t *object, const json_t *kept);
         // Seconds of grace for a deletion; 0: at once. `asked`: -1 when the client did not say.
         int64_t (*grace)(const json_t *object, int64_t asked);
         // Begins a deletion that ends only through a subresource (namespaces): true when the object must stay.
         bool (*begin_delete)(json_t *object);
-        bool status_keeps_labels, status_keeps_annotations; // a write of the status changes them not
+        bool status_keeps_labels, status_keeps_annotations; // a write of the status leaves them
         bool create_on_update;                              // PUT makes an absent object
         bool keeps_status_on_create;                        // status of a new object is the client's (nodes)
         int64_t (*ttl)(const struct apiserver *api);        // seconds to live (events)

@@ -84,6 +84,20 @@ static bool only_usages(const json_t *request, const char *main)
         return has_usage(request, main) && has_usage(request, "digital signature");
 }
 
+// A user's certificate needs "client auth" alone; what else a client may have is optional.
+static const char *why_no_client(const json_t *request)
+{
+        size_t i;
+        json_t *entry;
+        json_array_foreach (cx_json_get(request, "spec.usages"), i, entry) {
+                const char *usage = cx_str(json_string_value(entry));
+                if (strcmp(usage, "client auth") != 0 && strcmp(usage, "digital signature") != 0 &&
+                    strcmp(usage, "key encipherment") != 0)
+                        return "invalid usage for client certificate";
+        }
+        return has_usage(request, "client auth") ? NULL : "missing required usage for client certificate: client auth";
+}
+
 static int parse_request(const json_t *request, char **ret_pem, struct cx_csr_info *ret_info, struct cx_error *err)
 {
         const char *encoded = cx_json_string_or(request, "spec.request", "");
@@ -166,7 +180,7 @@ static int reconcile_approving(void *context, const char *key, int64_t *retry_af
 static const char *why_not(const json_t *request, const char *signer, const struct cx_csr_info *info)
 {
         if (cx_streq(signer, CLIENT))
-                return only_usages(request, "client auth") ? NULL : "invalid usages for a client certificate";
+                return why_no_client(request);
         if (!is_node(info))
                 return "the subject is not that of a node";
         if (cx_streq(signer, KUBELET_CLIENT)) {

@@ -12,7 +12,7 @@ struct logs {
         const char *container, *selector, *since_time;
         int64_t tail, since, limit, max_requests, running_timeout;
 };
-struct stream {
+struct log_stream {
         struct ctl *ctl;
         char *path, *prefix;
         struct cx_buf pending;
@@ -21,7 +21,7 @@ struct stream {
 };
 static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER; // guards standard output
 
-static void write_line(const struct stream *stream, const char *line, size_t length)
+static void write_line(const struct log_stream *stream, const char *line, size_t length)
 {
         pthread_mutex_lock(&out_lock);
         if (stream->prefix)
@@ -33,7 +33,7 @@ static void write_line(const struct stream *stream, const char *line, size_t len
 
 static int on_data(void *context, const struct cx_http_reply *reply, const char *data, size_t length)
 {
-        struct stream *stream = context;
+        struct log_stream *stream = context;
         if (reply->code < 400 && !stream->prefix) {
                 write_line(stream, data, length);
                 return 0;
@@ -53,7 +53,7 @@ static int on_data(void *context, const struct cx_http_reply *reply, const char 
 
 static void *run_stream(void *context)
 {
-        struct stream *stream = context;
+        struct log_stream *stream = context;
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_ERROR failure = CX_ERROR_INIT;
         int r = ctl_call(
@@ -74,7 +74,7 @@ static void *run_stream(void *context)
 }
 
 static void add_stream(struct ctl *ctl, const struct logs *logs, const json_t *pod, const char *container,
-                       struct stream **streams, size_t *count)
+                       struct log_stream **streams, size_t *count)
 {
         CX_BUF path = CX_BUF_INIT;
         const char *name = cx_json_string_or(pod, "metadata.name", "");
@@ -93,7 +93,7 @@ static void add_stream(struct ctl *ctl, const struct logs *logs, const json_t *p
                       logs->since > 0 ? CX_INT((logs->since + CX_NS_PER_S - 1) / CX_NS_PER_S) : NULL);
         cx_rest_query(&path, "sinceTime", logs->since_time);
         *streams = cx_realloc_array(*streams, *count + 1, sizeof **streams);
-        (*streams)[(*count)++] = (struct stream){
+        (*streams)[(*count)++] = (struct log_stream){
                 .ctl = ctl,
                 .path = cx_buf_detach(&path),
                 .prefix = logs->prefix ? cx_sprintf("[pod/%s/%s] ", name, container) : NULL,
@@ -101,8 +101,8 @@ static void add_stream(struct ctl *ctl, const struct logs *logs, const json_t *p
         };
 }
 
-static int add_pod(struct ctl *ctl, const struct logs *logs, const json_t *pod, struct stream **streams, size_t *count,
-                   struct cx_error *err)
+static int add_pod(struct ctl *ctl, const struct logs *logs, const json_t *pod, struct log_stream **streams,
+                   size_t *count, struct cx_error *err)
 {
         const json_t *spec = json_object_get(pod, "spec");
         const char *name = cx_json_string_or(pod, "metadata.name", "");
@@ -123,7 +123,7 @@ static int add_pod(struct ctl *ctl, const struct logs *logs, const json_t *pod, 
 }
 
 static int find_streams(struct ctl *ctl, const struct logs *logs, const struct cx_strings *args,
-                        struct stream **streams, size_t *count, struct cx_error *err)
+                        struct log_stream **streams, size_t *count, struct cx_error *err)
 {
         int r = 0;
         if (logs->selector) {
@@ -181,7 +181,7 @@ static int find_streams(struct ctl *ctl, const struct logs *logs, const struct c
         return add_pod(ctl, logs, pod, streams, count, err);
 }
 
-static void release_streams(struct stream *streams, size_t count)
+static void release_streams(struct log_stream *streams, size_t count)
 {
         for (size_t i = 0; i < count; i++) {
                 cx_error_release(&streams[i].err);
@@ -192,7 +192,7 @@ static void release_streams(struct stream *streams, size_t count)
         free(streams);
 }
 
-static void run_all(const struct logs *logs, struct stream *streams, size_t count)
+static void run_all(const struct logs *logs, struct log_stream *streams, size_t count)
 {
         if (!logs->follow || count < 2) {
                 for (size_t i = 0; i < count; i++)
@@ -225,7 +225,7 @@ static int check(const struct logs *logs, struct cx_error *err)
 int follow_logs(struct ctl *ctl, const json_t *pod, const char *container, struct cx_error *err)
 {
         const struct logs logs = {.follow = true, .tail = -1, .container = container};
-        struct stream *streams = NULL;
+        struct log_stream *streams = NULL;
         size_t count = 0;
         add_stream(ctl, &logs, pod, container, &streams, &count);
         run_all(&logs, streams, count);
@@ -274,7 +274,7 @@ COMMAND(logs)
         }
         if (logs.selector && !tail_given)
                 logs.tail = 10;
-        struct stream *streams = NULL;
+        struct log_stream *streams = NULL;
         size_t count = 0;
         r = find_streams(ctl, &logs, &args, &streams, &count, err);
         if (r == 0)

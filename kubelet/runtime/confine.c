@@ -3,7 +3,7 @@
 // container is refused rather than run with less than its pod asks for.
 #include "kubelet/runtime/confine.h"
 
-#include "kubelet/runtime/spec_internal.h"
+#include "kubelet/runtime/privileges.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/format/json.h"
 
@@ -29,8 +29,8 @@ static void ids(const json_t *value, struct cx_buf *ret_why)
 {
         size_t i;
         json_t *item;
-        if (!json_is_array(value) || json_array_size(value) > CX_ARRAY_SIZE(((struct spec_user *)0)->groups))
-                cx_buf_printf(ret_why, "takes at most %zu groups", CX_ARRAY_SIZE(((struct spec_user *)0)->groups));
+        if (!json_is_array(value) || json_array_size(value) > (size_t)SUPPLEMENTAL_GROUPS_MAX)
+                cx_buf_printf(ret_why, "takes at most %zu groups", (size_t)SUPPLEMENTAL_GROUPS_MAX);
         json_array_foreach ((json_t *)value, i, item) {
                 if (!ret_why->length)
                         id(item, ret_why);
@@ -104,7 +104,7 @@ static void capabilities(const json_t *value, struct cx_buf *ret_why)
                 size_t i;
                 json_t *name;
                 json_array_foreach (json_object_get(value, lists[l]), i, name) {
-                        if (!ret_why->length && !spec_capability_known(cx_str(json_string_value(name))))
+                        if (!ret_why->length && !capability_known(cx_str(json_string_value(name))))
                                 cx_buf_printf(ret_why, "names \"%s\", which is no capability",
                                               cx_str(json_string_value(name)));
                 }

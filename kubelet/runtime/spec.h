@@ -3,6 +3,7 @@
 // /etc/passwd and /etc/group and, for privileged containers, the host's /dev. Any thread may call.
 #pragma once
 
+#include "kubelet/runtime/privileges.h"
 #include "libcommon/base/error.h"
 #include "libcommon/base/flags.h"
 
@@ -34,7 +35,7 @@ int spec_build(const struct spec_input *input, json_t **ret_spec, struct cx_erro
 // The user that a container runs as, from securityContext and the image.
 struct spec_user {
         uint32_t uid, gid;
-        uint32_t groups[256];
+        uint32_t groups[SUPPLEMENTAL_GROUPS_MAX];
         size_t n_groups;
         bool too_many;
         const char *home; // "/root" or "/"; constant

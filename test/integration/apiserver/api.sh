@@ -88,6 +88,7 @@ t_watch() {
         equals "$(jq -r '.type + " " + .object.metadata.name' "$work/events" | tr '\n' ,)" "ADDED w1,MODIFIED w1,DELETED w1,ADDED w2,DELETED w2," || return 1
         # resumed from the second event: the rest comes again
         v=$(jq -r 'select(.type == "MODIFIED") | .object.metadata.resourceVersion' "$work/events")
+        : >"$work/events" # the watch below may begin to write late
         watching "$ns/configmaps?watch=1&resourceVersion=$v&labelSelector=w%3D1" 120 >"$work/events" &
         pid=$!
         until_true 60 events_are 3

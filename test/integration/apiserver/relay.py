@@ -290,7 +290,8 @@ def kept_in(_):
         body = {"metadata": {"name": f"e{count}"}, "addressType": "IPv6" if ":" in address else "IPv4",
                 "endpoints": [{"addresses": [address]}]}
         expect(ask("POST", slices, body)[0], 422)
-    expect(ask("POST", endpoints, {"metadata": {"name": "e"}, "subsets": [{"addresses": [{"ip": "10.0.0.1"}]}]})[0], 201)
+    body = {"metadata": {"name": "e"}, "subsets": [{"addresses": [{"ip": "10.0.0.1"}]}]}
+    expect(ask("POST", endpoints, body)[0], 201)
 
 
 def main():
