@@ -139,7 +139,7 @@ bench: all
 	@scripts/deps test
 	@test/bench/run
 
-# Fuzzers with libFuzzer: built by clang with sanitizers, each run for FUZZ_SECONDS.
+# Fuzzers with libFuzzer: built by clang with sanitizers, each run for FUZZ_SECONDS with little memory and a small stack.
 FUZZ_SECONDS ?= 10
 FUZZ_SRC := $(sort $(wildcard test/fuzz/fuzz_*.c))
 FUZZ_BIN := $(patsubst test/fuzz/%.c,$(OUT)/fuzz/%,$(FUZZ_SRC))
@@ -153,8 +153,8 @@ fuzz-build: $(FUZZ_BIN)
 fuzz-smoke:
 	@scripts/deps test
 	@$(MAKE) --no-print-directory BUILD=fuzz fuzz-build
-	@for f in build/fuzz/fuzz/fuzz_*; do echo "$$f"; \
-		$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 -artifact_prefix=build/fuzz/ || exit 1; done
+	@ulimit -s 1024; for f in build/fuzz/fuzz/fuzz_*; do echo "$$f"; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -malloc_limit_mb=256 -print_final_stats=0 -verbosity=0 -artifact_prefix=build/fuzz/ || exit 1; done
 
 # compile_commands.json for editors and clang-tidy
 compdb:
