@@ -140,7 +140,7 @@ json_t *container_status(const struct status_subject *subject, const json_t *con
         bool running = run.now && run.state.status == CONTAINER_RUNNING;
         bool started = run_started(pod, slot, container, &run);
         bool sidecar = cx_container_is_sidecar(container);
-        bool ready = started && !pod->terminating;
+        bool ready = started;
         if (ready && run.now && json_object_get(container, "readinessProbe"))
                 ready = probes_result(pod->pods->probes, run.now->id, PROBE_READINESS) == PROBE_SUCCESS;
         if (init && !sidecar)

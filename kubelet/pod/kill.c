@@ -39,7 +39,10 @@ bool pod_kill(struct pod *pod, const json_t *object, struct container *c, int64_
         bool hook_done = slot_pre_stop_done(pod, slot);
         if (slot->kill.phase == KILL_NONE) {
                 pod_event(k, object, c->name, "Normal", "Killing", "%s", why);
-                probes_remove(pod->pods->probes, pod->uid, c->name);
+                if (pod->terminating)
+                        probes_stand_down(pod->pods->probes, pod->uid, c->name);
+                else
+                        probes_remove(pod->pods->probes, pod->uid, c->name);
                 slot->kill = (struct ending){.started = now, .grace = grace * CX_NS_PER_S};
                 slot_begin_end(pod, slot, c->id);
                 const json_t *spec = cx_pod_container(json_object_get(object, "spec"), c->name, CX_POD_TEMPLATE, NULL);

@@ -22,8 +22,8 @@ struct prober {
         json_t *pod, *container, *spec;
         struct container *running;
         char *ip;
-        int64_t due; // monotonic ns
-        bool busy, removed;
+        int64_t due;                 // monotonic ns
+        bool busy, removed, resting; // resting: not run any more
         int64_t period, timeout;
         int success_threshold, failure_threshold, streak;
         bool last_ok, first;
@@ -158,7 +158,7 @@ static void *keep_time(void *context)
         while (!probes->stopping) {
                 int64_t now = cx_time_monotonic(), next = now + 3600 * CX_NS_PER_S;
                 for (struct prober *p = probes->list; p; p = p->next) {
-                        if (p->busy || p->due == INT64_MAX)
+                        if (p->busy || p->resting || p->due == INT64_MAX)
                                 continue;
                         if (p->due <= now && held_back(probes, p)) {
                                 p->due = now + 100 * CX_NS_PER_MS;
@@ -214,6 +214,16 @@ void probes_remove(struct probes *probes, const char *pod_uid, const char *conta
 {
         pthread_mutex_lock(&probes->lock);
         remove_matching(probes, pod_uid, container, NULL);
+        pthread_mutex_unlock(&probes->lock);
+}
+
+void probes_stand_down(struct probes *probes, const char *pod_uid, const char *container)
+{
+        pthread_mutex_lock(&probes->lock);
+        for (struct prober *p = probes->list; p; p = p->next)
+                if (p->kind != PROBE_READINESS && strcmp(p->running->pod_uid, pod_uid) == 0 &&
+                    strcmp(p->running->name, container) == 0)
+                        p->resting = true;
         pthread_mutex_unlock(&probes->lock);
 }
 

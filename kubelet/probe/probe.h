@@ -19,6 +19,9 @@ void probes_free(struct probes *probes);
 // nothing changed.
 void probes_sync(struct probes *probes, const json_t *pod, const json_t *container, struct container *running,
                  int64_t started, const char *ip);
+// The container is being ended with its pod: its readiness goes on being probed, as whoever still sends to it wants to know;
+// the others keep their last result.
+void probes_stand_down(struct probes *probes, const char *pod_uid, const char *container);
 // Ends the probes of a container; all of the pod's when the name is NULL.
 void probes_remove(struct probes *probes, const char *pod_uid, const char *container);
 // UNKNOWN when there is no such probe, or (startup, readiness) it has not succeeded or failed yet.

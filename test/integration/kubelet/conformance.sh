@@ -256,6 +256,27 @@ ok "an HTTP probe follows a redirect within the server" $?
 until_true 60 is redirect-away "$(condition Ready)" "('True', None, None)"
 ok "and takes one that leads away as success" $?
 
+# A pod that is being deleted is ready as long as its containers are: what serves until the end goes on serving.
+k apply -f - >/dev/null <<-END
+	apiVersion: v1
+	kind: Pod
+	metadata: {name: leaving}
+	spec:
+	  nodeName: n1
+	  terminationGracePeriodSeconds: 600
+	  containers:
+	  - {name: c, image: "$box", command: [sh, -c, "trap '' TERM; touch /ready; while :; do sleep 1; done"], readinessProbe: {exec: {command: [test, -f, /ready]}, periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 20}}
+END
+until_true 60 is leaving "$(condition Ready)[0]" True
+k delete pod leaving --wait=false >/dev/null
+killing() { k get events --field-selector reason=Killing,involvedObject.name=leaving -o name | grep -q .; }
+until_true 60 killing && is leaving "$container['ready']" True && is leaving "$(condition Ready)[0]" True
+ok "a pod that is being deleted is ready while its containers are" $?
+k exec leaving -- rm /ready
+until_true 60 is leaving "$container['ready']" False && until_true 60 is leaving "$(condition Ready)[0]" False
+ok "and not when they are not any more" $?
+k delete pod leaving --grace-period=0 --force >/dev/null 2>&1
+
 # What was said of pods that are over outlives the kubelet's memory of them.
 before=$(field big 'p["status"]')
 stop "$kubelet_pid"
