@@ -99,6 +99,7 @@ static int start(struct apiserver *api, struct cx_error *err)
         api->writes = &registry_writes;
         api->admission = admission_chain_new(admission_plugins, &o->enable_admission, &o->disable_admission);
         api->relays = relays_new();
+        api->backends = backends_new();
         if (!o->tls_cert_file || !o->tls_key_file)
                 r = cx_error_set(err, -EINVAL, "--tls-cert-file and --tls-private-key-file are needed");
         if (r == 0)
@@ -146,6 +147,7 @@ static void *keeper_main(void *context)
         while (!keeper->stopping) {
                 pthread_mutex_unlock(&keeper->lock);
                 service_heartbeat(keeper->api);
+                backends_trim(keeper->api->backends);
                 if (cx_time_monotonic() >= repair_at) {
                         allocator_repair(keeper->api);
                         repair_at = cx_time_monotonic() + REPAIR;
@@ -188,6 +190,7 @@ static int run(struct apiserver *api, struct cx_http_server *server)
 static void finish(struct apiserver *api)
 {
         relays_free(api->relays);
+        backends_free(api->backends);
         watch_reaper_free(api->watches);
         rbac_free(api->rbac);
         documents_free(api->documents);

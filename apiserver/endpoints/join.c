@@ -6,7 +6,7 @@
 #include <poll.h>
 
 struct join {
-        struct cx_http_client *client;
+        struct backend_client *client;
         struct cx_http_tunnel *tunnel;
 };
 
@@ -71,7 +71,7 @@ static void release_join(void *context)
 {
         struct join *join = context;
         cx_http_tunnel_free(join->tunnel);
-        cx_http_client_free(join->client);
+        backend_client_unref(join->client);
         free(join);
 }
 
@@ -121,8 +121,9 @@ int join_upgraded(struct call *call, const struct backend *backend, struct cx_er
         CX_CLEANUP(cx_freep) const char **lines = cx_alloc_array(passed.count + 1, sizeof(char *));
         for (size_t i = 0; i < passed.count; i++)
                 lines[i] = passed.items[i];
-        struct cx_http_call http = {.method = cx_http_method(call->request), .path = backend->path, .headers = lines};
-        if (cx_http_upgrade(join->client, &http, &join->tunnel, &headers, &refusal, &why) < 0) {
+        CX_CLEANUP(cx_freep) char *url = backend_url(backend);
+        struct cx_http_call http = {.method = cx_http_method(call->request), .path = url, .headers = lines};
+        if (cx_http_upgrade(join->client->http, &http, &join->tunnel, &headers, &refusal, &why) < 0) {
                 relay_refusal(call, &refusal, &why);
                 release_join(join);
                 return 0;

@@ -22,7 +22,7 @@ struct relay {
         const char *protocol; // of a WebSocket: "" when none was asked for; NULL: no WebSocket
         char accept_key[29];
         int wake; // eventfd of the WebSocket's thread, or -1
-        struct cx_http_client *client;
+        struct backend_client *client;
         struct cx_http_request *request; // until the answer has begun
         struct backend backend;
         char *method, *content_type, *accept;
@@ -121,7 +121,7 @@ static void unref_relay(struct relay *relay)
         if (!last)
                 return;
         unlist(relay);
-        cx_http_client_free(relay->client);
+        backend_client_unref(relay->client);
         backend_release(&relay->backend);
         cx_http_stream_unref(relay->stream);
         cx_buf_release(&relay->buffer);
@@ -386,9 +386,10 @@ static void *relay_main(void *context)
         const char **lines = cx_alloc_array(relay->headers.count + 1, sizeof *lines);
         for (size_t i = 0; i < relay->headers.count; i++)
                 lines[i] = relay->headers.items[i];
+        CX_CLEANUP(cx_freep) char *url = backend_url(&relay->backend);
         struct cx_http_call http = {.method = relay->method,
                                     .headers = lines,
-                                    .path = relay->backend.path,
+                                    .path = url,
                                     .body = relay->body.length ? relay->body.data : NULL,
                                     .body_length = relay->body.length,
                                     .content_type = relay->content_type,
@@ -398,7 +399,7 @@ static void *relay_main(void *context)
                                     .on_headers = begin_answer,
                                     .context = relay,
                                     .cancel = &relay->gone};
-        int r = cx_http_do(relay->client, &http, &reply, &err);
+        int r = cx_http_do(relay->client->http, &http, &reply, &err);
         free(lines);
         if (relay->request)
                 cx_http_notice_leaving(relay->request, NULL);
@@ -425,7 +426,7 @@ static void *relay_main(void *context)
 
 int relay(struct call *call, struct backend *backend, struct cx_error *err)
 {
-        struct cx_http_client *client = NULL;
+        struct backend_client *client = NULL;
         int r = backend_client(call, backend, &client, err);
         if (r < 0)
                 return r;

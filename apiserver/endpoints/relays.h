@@ -5,3 +5,8 @@
 struct relays *relays_new(void);
 void relays_cancel(struct relays *relays);
 void relays_free(struct relays *relays); // waits for them to end
+
+// The clients that backends are asked by (backend.h). Freed after the relays.
+struct backends *backends_new(void);
+void backends_free(struct backends *backends);
+void backends_trim(struct backends *backends); // closes connections that nobody has used for a while

@@ -39,6 +39,7 @@ struct apiserver {
         struct admission_chain *admission; // admission
         struct watch_reaper *watches;      // endpoints
         struct relays *relays;             // endpoints
+        struct backends *backends;         // endpoints
         struct documents *documents;       // endpoints
         struct cx_metrics *metrics;
         struct cx_metric *requests, *durations; // apiserver_request_total, apiserver_request_duration_seconds
