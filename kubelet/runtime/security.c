@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Capabilities, devices, hidden paths, which system call filter, and users of a container.
-#include "kubelet/runtime/confine.h"
 #include "kubelet/runtime/seccomp.h"
 #include "kubelet/runtime/spec_internal.h"
 
@@ -172,8 +171,7 @@ json_t *spec_readonly_paths(void)
         return json_pack("[s,s,s,s,s]", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger");
 }
 
-static int seccomp_of(const struct spec_input *in, const json_t *capabilities, json_t **ret_profile,
-                      struct cx_error *err)
+int spec_seccomp(const struct spec_input *in, const json_t *capabilities, json_t **ret_profile, struct cx_error *err)
 {
         const json_t *profile = security_value(in->pod, in->container, "seccompProfile");
         const char *type = cx_json_string_or(profile, "type", "Unconfined");
@@ -184,32 +182,6 @@ static int seccomp_of(const struct spec_input *in, const json_t *capabilities, j
         if (strcmp(type, "RuntimeDefault") == 0)
                 *ret_profile = seccomp_default(capabilities);
         return 0;
-}
-
-int spec_check(const struct spec_input *in, struct cx_error *err)
-{
-        return confine_check(in->pod, in->container, err);
-}
-
-// System call filter and AppArmor profile; of privileged containers neither, as upstream, unless AppArmor's is named.
-int spec_profiles(const struct spec_input *in, json_t *spec, struct cx_error *err)
-{
-        json_t *process = json_object_get(spec, "process"), *filter = NULL;
-        const json_t *profile = security_value(in->pod, in->container, "appArmorProfile");
-        bool privileged = json_is_true(cx_json_get(in->container, "securityContext.privileged"));
-        CX_BUF loaded = CX_BUF_INIT_MAX(4 << 20);
-        bool armor = cx_buf_read_file(&loaded, "/sys/kernel/security/apparmor/profiles") == 0;
-        const char *name = NULL;
-        int r = privileged && cx_streq(cx_json_string(profile, "type"), "RuntimeDefault")
-                        ? 0
-                        : confine_apparmor(profile, armor ? loaded.data : NULL, &name, err);
-        if (r == 0 && name)
-                json_object_set_new(process, "apparmorProfile", json_string(name));
-        if (r == 0 && !privileged)
-                r = seccomp_of(in, cx_json_get(process, "capabilities.bounding"), &filter, err);
-        if (r == 0 && filter)
-                json_object_set_new(json_object_get(spec, "linux"), "seccomp", filter);
-        return r;
 }
 
 int open_in_root(const char *root, const char *path, int flags)

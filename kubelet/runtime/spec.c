@@ -3,6 +3,7 @@
 #include "kubelet/runtime/spec.h"
 
 #include "kubelet/runtime/cgroup.h"
+#include "kubelet/runtime/confine.h"
 #include "kubelet/runtime/spec_internal.h"
 #include "libcommon/api/resources.h"
 #include "libcommon/format/json.h"
@@ -177,10 +178,31 @@ static json_t *linux_part(const struct spec_input *in)
         return out;
 }
 
+// System call filter and AppArmor profile; of privileged containers neither, as upstream, unless AppArmor's is named.
+static int add_profiles(const struct spec_input *in, json_t *spec, struct cx_error *err)
+{
+        json_t *process = json_object_get(spec, "process"), *filter = NULL;
+        const json_t *profile = security_value(in->pod, in->container, "appArmorProfile");
+        bool privileged = security_true(in, "privileged");
+        CX_BUF loaded = CX_BUF_INIT_MAX(4 << 20);
+        bool armor = cx_buf_read_file(&loaded, "/sys/kernel/security/apparmor/profiles") == 0;
+        const char *name = NULL;
+        int r = privileged && cx_streq(cx_json_string(profile, "type"), "RuntimeDefault")
+                        ? 0
+                        : confine_apparmor(profile, armor ? loaded.data : NULL, &name, err);
+        if (r == 0 && name)
+                json_object_set_new(process, "apparmorProfile", json_string(name));
+        if (r == 0 && !privileged)
+                r = spec_seccomp(in, cx_json_get(process, "capabilities.bounding"), &filter, err);
+        if (r == 0 && filter)
+                json_object_set_new(json_object_get(spec, "linux"), "seccomp", filter);
+        return r;
+}
+
 int spec_build(const struct spec_input *in, json_t **ret_spec, struct cx_error *err)
 {
         struct spec_user user = {0};
-        int r = spec_check(in, err);
+        int r = confine_check(in->pod, in->container, err);
         if (r == 0)
                 r = spec_user(in, &user, err);
         if (r < 0)
@@ -197,7 +219,7 @@ int spec_build(const struct spec_input *in, json_t **ret_spec, struct cx_error *
                                       cx_json_string_or(in->container, "name", ""));
         if (!spec)
                 return cx_error_set(err, -EINVAL, "the container's texts are not valid UTF-8");
-        r = spec_profiles(in, spec, err);
+        r = add_profiles(in, spec, err);
         if (r < 0)
                 return r;
         *ret_spec = cx_steal(&spec);
