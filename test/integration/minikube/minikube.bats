@@ -512,7 +512,7 @@ restored() { # the same objects, and the web server answers
         mapfile -d '' -t line <"/proc/$etcd/cmdline"
         kill_hard "$(pid_of supervisor)" "$etcd"
         rm "$FOLDER/run/etcd.pid"
-        h setpriv --reuid=65534 --clear-groups sh -c 'exec 3>&- 4>&-; while :; do sleep 1; done' "/run/netns/$P" "${line[@]}" >/dev/null 2>&1 &
+        background /dev/null setpriv --reuid=65534 --clear-groups sh -c 'while :; do sleep 1; done' "/run/netns/$P" "${line[@]}"
         local poser=$!
         wait_for grep -qaF -- "--data-dir=$FOLDER/etcd" "/proc/$poser/cmdline"
         mk start
