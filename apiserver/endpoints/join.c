@@ -3,7 +3,14 @@
 #include "apiserver/endpoints/backend.h"
 #include "apiserver/request/respond.h"
 
+#include "libcommon/base/time.h"
+
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#define HANGUP_PATIENCE (3 * CX_NS_PER_S)
 
 struct join {
         struct backend_client *client;
@@ -24,13 +31,15 @@ static bool write_all(int fd, const char *data, size_t length)
         return true;
 }
 
-static bool tunnel_write_all(struct cx_http_tunnel *tunnel, const char *data, size_t length)
+// Gives up when the client behind `fd` has left.
+static bool tunnel_write_all(struct cx_http_tunnel *tunnel, int fd, const char *data, size_t length)
 {
         while (length) {
                 ssize_t n = cx_http_tunnel_write(tunnel, data, length);
                 if (n == -EAGAIN) {
-                        struct pollfd wait = {cx_http_tunnel_fd(tunnel), POLLOUT, 0};
-                        (void)poll(&wait, 1, 1000);
+                        struct pollfd wait[2] = {{cx_http_tunnel_fd(tunnel), POLLOUT, 0}, {fd, 0, 0}};
+                        if (poll(wait, 2, -1) > 0 && wait[1].revents)
+                                return false;
                         continue;
                 }
                 if (n <= 0)
@@ -45,7 +54,7 @@ static void run_join(int fd, const char *extra, size_t extra_length, void *conte
 {
         struct join *join = context;
         char block[32768];
-        bool open = tunnel_write_all(join->tunnel, extra, extra_length);
+        bool open = tunnel_write_all(join->tunnel, fd, extra, extra_length);
         while (open) {
                 // What TLS has decrypted already does not show in poll: read first, then wait.
                 ssize_t n = cx_http_tunnel_read(join->tunnel, block, sizeof block);
@@ -63,13 +72,28 @@ static void run_join(int fd, const char *extra, size_t extra_length, void *conte
                 n = read(fd, block, sizeof block);
                 if (n <= 0)
                         break;
-                open = tunnel_write_all(join->tunnel, block, (size_t)n);
+                open = tunnel_write_all(join->tunnel, fd, block, (size_t)n);
         }
+}
+
+// A backend that does not take what it was sent never hears that the client has left: the end would come behind that. It is
+// given a while, and then told at once.
+static void hang_up(struct cx_http_tunnel *tunnel)
+{
+        int fd = cx_http_tunnel_fd(tunnel), unsent = 0;
+        int64_t deadline = cx_time_monotonic() + HANGUP_PATIENCE;
+        while (ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0 && cx_time_monotonic() < deadline)
+                (void)poll(NULL, 0, 50);
+        const struct linger at_once = {.l_onoff = 1};
+        if (unsent > 0)
+                (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 static void release_join(void *context)
 {
         struct join *join = context;
+        if (join->tunnel)
+                hang_up(join->tunnel);
         cx_http_tunnel_free(join->tunnel);
         backend_client_unref(join->client);
         free(join);

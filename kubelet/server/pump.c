@@ -79,8 +79,10 @@ int pump_write(const struct pump *pump, int fd, const void *data, size_t length)
                 }
                 if (n < 0 && errno != EINTR && errno != EAGAIN)
                         return -errno;
-                struct pollfd p[2] = {{fd, POLLOUT, 0}, {pump->over_fd, POLLIN, 0}};
-                if (poll(p, 2, -1) > 0 && p[1].revents)
+                // A peer that has left is not waited for, even when what it sent before is not taken.
+                struct pollfd p[3] = {
+                        {fd, POLLOUT, 0}, {pump->over_fd, POLLIN, 0}, {cx_streams_fd(pump->streams), 0, 0}};
+                if (poll(p, 3, -1) > 0 && (p[1].revents || p[2].revents))
                         return -ECANCELED;
         }
         return 0;

@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#define DESERTED_LOOKS 3 // seconds, until an upgraded connection ends whose client has left
 #define TICK CX_NS_PER_S
 #define TCP_OPEN 1 // TCP_ESTABLISHED in <netinet/tcp.h>, which does not go with <linux/tcp.h>
 #define BODY_RATE ((int64_t)32 << 10)
@@ -105,6 +106,21 @@ static void end_deserted_streams(struct cx_http_server *server)
         pthread_mutex_unlock(&server->lock);
 }
 
+// Whoever runs an upgraded connection may be waiting for something else than its client. What the client sent before it left
+// has a few looks' time to be taken.
+static void end_deserted_upgrades(struct cx_http_server *server)
+{
+        pthread_mutex_lock(&server->lock);
+        for (struct cx_http_upgrade *upgrade = server->upgrades; upgrade; upgrade = upgrade->next) {
+                struct tcp_info info;
+                bool left = upgrade->socket >= 0 && tcp_info(upgrade->socket, &info) && info.tcpi_state != TCP_OPEN;
+                upgrade->deserted = left ? upgrade->deserted + 1 : 0;
+                if (upgrade->deserted >= DESERTED_LOOKS)
+                        (void)shutdown(upgrade->fd, SHUT_RDWR);
+        }
+        pthread_mutex_unlock(&server->lock);
+}
+
 static void look(struct cx_http_server *server)
 {
         int64_t now = cx_time_monotonic();
@@ -121,6 +137,7 @@ static void look(struct cx_http_server *server)
         }
         pthread_mutex_unlock(&server->peers_lock);
         end_deserted_streams(server);
+        end_deserted_upgrades(server);
 }
 
 // What a crowd of connections has left behind goes back to the system once they are gone.

@@ -194,6 +194,9 @@ static void end_upgrade(struct cx_http_upgrade *upgrade)
         struct cx_http_server *server = upgrade->server;
         if (upgrade->release)
                 upgrade->release(upgrade->context);
+        pthread_mutex_lock(&server->lock);
+        upgrade->socket = -1;
+        pthread_mutex_unlock(&server->lock);
         MHD_upgrade_action(upgrade->handle, MHD_UPGRADE_ACTION_CLOSE);
         pthread_mutex_lock(&server->lock);
         if (upgrade->previous)
@@ -216,13 +219,14 @@ static void *upgrade_main(void *context)
         return NULL;
 }
 
-static void on_upgraded(void *context, struct MHD_Connection *connection CX_UNUSED, void *con_cls CX_UNUSED,
-                        const char *extra, size_t extra_length, MHD_socket fd, struct MHD_UpgradeResponseHandle *handle)
+static void on_upgraded(void *context, struct MHD_Connection *connection, void *con_cls CX_UNUSED, const char *extra,
+                        size_t extra_length, MHD_socket fd, struct MHD_UpgradeResponseHandle *handle)
 {
         struct cx_http_upgrade *upgrade = context;
         struct cx_http_server *server = upgrade->server;
         upgrade->handle = handle;
         upgrade->fd = fd;
+        upgrade->socket = cx_http_connection_peer(connection)->fd;
         upgrade->extra = extra_length ? cx_alloc(extra_length) : NULL;
         upgrade->extra_length = extra_length;
         if (extra_length)

@@ -16,7 +16,9 @@ struct cx_http_upgrade {
         struct cx_http_upgrade *next, *previous;
         struct cx_http_server *server;
         struct MHD_UpgradeResponseHandle *handle;
-        int fd;
+        int fd;       // the stream: without TLS the socket itself
+        int socket;   // -1 when it is about to be closed; guarded by the server's lock, as is the next
+        int deserted; // how often in a row the guard found that the client has left
         char *extra;
         size_t extra_length;
         cx_http_upgraded run;

@@ -47,6 +47,11 @@ void cx_streams_close(struct cx_streams *s)
         s->transport->close(s->carrier);
 }
 
+int cx_streams_fd(const struct cx_streams *s)
+{
+        return s->transport->fd(s->carrier);
+}
+
 void cx_streams_free(struct cx_streams *s)
 {
         if (!s)

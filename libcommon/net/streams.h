@@ -56,6 +56,9 @@ int cx_streams_send(struct cx_streams *streams, int channel, const void *data, s
 bool cx_streams_end(struct cx_streams *streams, int channel);
 // Ends the session in good order, once; receiving goes on until the peer answers, ten seconds at most.
 void cx_streams_close(struct cx_streams *streams);
+// At a server: the descriptor that poll() says POLLHUP of when the peer has left, whatever it has sent before. Not to be read.
+// -1 at a client.
+int cx_streams_fd(const struct cx_streams *streams);
 void cx_streams_free(struct cx_streams *streams);
 CX_DEFINE_CLEANUP(struct cx_streams, cx_streams_freep, cx_streams_free)
 

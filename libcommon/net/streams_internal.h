@@ -9,6 +9,7 @@ struct cx_streams_transport {
         int (*send)(void *carrier, int channel, const void *data, size_t length);
         bool (*end)(void *carrier, int channel);
         void (*close)(void *carrier);
+        int (*fd)(void *carrier);
         void (*free)(void *carrier);
 };
 struct cx_streams {

@@ -15,6 +15,7 @@
 #define END_CHANNEL 255
 
 struct ws_carrier {
+        int fd; // -1 at a client
         struct cx_websocket *ws;
         bool tells_ends;
         int ports[CX_FORWARDS_MAX];
@@ -82,6 +83,11 @@ static void close_carrier(void *carrier)
         cx_websocket_close(((struct ws_carrier *)carrier)->ws, 1000, "");
 }
 
+static int carrier_fd(void *carrier)
+{
+        return ((struct ws_carrier *)carrier)->fd;
+}
+
 static void free_carrier(void *carrier)
 {
         struct ws_carrier *c = carrier;
@@ -89,8 +95,12 @@ static void free_carrier(void *carrier)
         free(c);
 }
 
-static const struct cx_streams_transport websocket = {
-        .receive = receive, .send = send_data, .end = end_channel, .close = close_carrier, .free = free_carrier};
+static const struct cx_streams_transport websocket = {.receive = receive,
+                                                      .send = send_data,
+                                                      .end = end_channel,
+                                                      .close = close_carrier,
+                                                      .fd = carrier_fd,
+                                                      .free = free_carrier};
 
 static struct cx_streams streams_over(struct ws_carrier *carrier, const char *protocol)
 {
@@ -130,6 +140,7 @@ static void run_upgrade(int fd, const char *extra, size_t extra_length, void *co
 {
         struct ws_upgrade *u = context;
         u->carrier->ws = cx_websocket_server(fd, extra, extra_length);
+        u->carrier->fd = fd;
         CX_CLEANUP(cx_streams_freep) struct cx_streams *streams = cx_alloc(sizeof *streams);
         *streams = streams_over(cx_steal(&u->carrier), u->protocol);
         if (tell_ports(streams->carrier) == 0)
@@ -181,6 +192,7 @@ int cx_streams_websocket_connect(struct cx_http_client *client, const struct cx_
         if (r < 0)
                 return r;
         struct ws_carrier *carrier = cx_alloc(sizeof *carrier);
+        carrier->fd = -1;
         carrier->ws = ws;
         *streams = streams_over(carrier, protocol);
         return 0;

@@ -186,6 +186,20 @@ t_look() {
                 k describe pod "$pod" | grep -q 'Started container\|Container started' &&
                 k get events | grep -q Scheduled && ! k exec "$pod" -- sh -c 'exit 3'
 }
+# Clients that are killed, some of them in the middle of a flood that nobody reads: threads and commands end with them.
+threads() { ls "/proc/$(pid_of kube-apiserver)/task" "/proc/$(pid_of kubelet-$profile)/task" "/proc/$(pid_of kubelet-$profile-m02)/task" | wc -l; }
+t_exec_killed() {
+        local pod before i
+        pod=$(k get pods -l app=web -o 'jsonpath={.items[0].metadata.name}')
+        k exec "$pod" -- true && before=$(threads) || return 1
+        for i in $(seq 10); do
+                timeout -s KILL 2 "$KUBECTL" exec -i "$pod" -- sleep 98765 </dev/zero >/dev/null 2>&1 &
+                timeout -s KILL 2 "$KUBECTL" exec -i "$pod" -- sleep 98765 < <(exec sleep 3) >/dev/null 2>&1 &
+        done
+        wait $(jobs -p)
+        ended() { ! pgrep -fx 'sleep 98765' && [ "$(threads)" -le $((before + 8)) ]; }
+        until_true 60 ended
+}
 t_exec_code() {
         local pod
         pod=$(k get pods -l app=web -o 'jsonpath={.items[0].metadata.name}')
@@ -335,6 +349,7 @@ ok "rollout undo --to-revision" t_undo_to
 ok "rollout pause, resume, restart" t_pause
 ok "logs, exec, describe, events" t_look
 ok "exec passes the exit code on" t_exec_code
+ok "exec ends with a client that was killed" t_exec_killed
 ok "pod to pod across nodes" t_cross
 ok "names resolve in pods" t_dns
 ok "apply -f folder twice: unchanged" t_folder
