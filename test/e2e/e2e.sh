@@ -191,7 +191,7 @@ threads() { ls "/proc/$(pid_of kube-apiserver)/task" "/proc/$(pid_of kubelet-$pr
 t_exec_killed() {
         local pod before i
         pod=$(k get pods -l app=web -o 'jsonpath={.items[0].metadata.name}')
-        k exec "$pod" -- true && before=$(threads) || return 1
+        k exec "$pod" -- id && before=$(threads) || return 1
         for i in $(seq 10); do
                 timeout -s KILL 2 "$KUBECTL" exec -i "$pod" -- sleep 98765 </dev/zero >/dev/null 2>&1 &
                 timeout -s KILL 2 "$KUBECTL" exec -i "$pod" -- sleep 98765 < <(exec sleep 3) >/dev/null 2>&1 &
