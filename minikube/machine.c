@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the clusters of a machine have to agree on: names and networks that are taken, locks, and forwarding.
 #include "minikube/machine.h"
 
 #include "libcommon/base/buf.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The cluster's network: a bridge on the host, a namespace and a veth pair a node, and a few rules.
 #include "minikube/network.h"
 
 #include "libcommon/base/process.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Profiles: their configuration on disk, the names of what belongs to them, and the first network that is free.
 #include "minikube/profile.h"
 
 #include "libcommon/api/names.h"

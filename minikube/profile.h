@@ -34,7 +34,7 @@ struct profile {
 };
 #define PROFILE_CONTENTS CX_CLEANUP(profile_contents_release) struct profile
 
-// `name` as given by -p; checks it. Loads config.json when there is one; that it cannot be read is no error here.
+// `name` as given by -p; checks it. Loads config.json when there is one; one that cannot be read is not an error here.
 int profile_open(const char *name, struct profile *ret_profile, struct cx_error *err) CX_CHECK;
 int profile_save(const struct profile *profile, struct cx_error *err) CX_CHECK;
 void profile_contents_release(struct profile *profile);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Waiting until a cluster works: the apiserver answers, the nodes are Ready, names resolve as pods would ask for them.
 #include "libcommon/base/address.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"

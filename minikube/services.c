@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table of processes that make up a cluster, with the command line of each.
 #include "minikube/services.h"
 
 #include "libcommon/base/buf.h"

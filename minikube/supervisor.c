@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The process that starts the others, starts again what ends, and takes up those that still run when it is itself new.
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"

@@ -103,7 +103,7 @@ int upstreams_new(const struct cx_strings *fixed, const char *resolv_conf, struc
                 if (add_server(u, fixed->items[i]) == 0)
                         continue;
                 upstreams_free(u);
-                return cx_error_set(err, -EINVAL, "name server \"%s\" is no IPv4 address", fixed->items[i]);
+                return cx_error_set(err, -EINVAL, "name server \"%s\" is not an IPv4 address", fixed->items[i]);
         }
         look_again(u);
         *ret_upstreams = u;

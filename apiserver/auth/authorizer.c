@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// What a request is about as authorization sees it, and the sentence for whoever may not. Asked in turn are
+// the node authorizer and RBAC.
 #include "apiserver/auth/authorizer.h"
 
 #include "apiserver/auth/node.h"

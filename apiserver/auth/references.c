@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The one walk over all that a pod refers to: Secrets, ConfigMaps, claims and service accounts, wherever in its spec.
 #include "apiserver/auth/references.h"
 
 #include "libcommon/api/pod.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the server serves now, from its aggregated discovery: who works on every kind asks here.
 #include "controller-manager/core/discovery.h"
 
 #include "libcommon/format/json.h"

@@ -163,7 +163,7 @@ COMMAND(delete)
                 {"cascade", 0, CX_FLAG_STRING, &how.cascade, "background, foreground or orphan.", "background"},
                 {"force", 0, CX_FLAG_BOOL, &how.force, "Delete at once, without a graceful end."},
                 {"grace-period", 0, CX_FLAG_INT, &how.grace, "Seconds for a graceful end.", NULL, NULL, -1, INT32_MAX},
-                {"ignore-not-found", 0, CX_FLAG_BOOL, &how.ignore_not_found, "A missing object is no error."},
+                {"ignore-not-found", 0, CX_FLAG_BOOL, &how.ignore_not_found, "A missing object is not an error."},
                 {"interactive", 'i', CX_FLAG_BOOL, &interactive, "Ask before deleting."},
                 {"now", 0, CX_FLAG_BOOL, &how.now, "End after one second."},
                 {"output", 'o', CX_FLAG_STRING, &output.text, "\"name\" for shorter output."},

@@ -122,7 +122,7 @@ FUNCTION(length_of)
         return 0;
 }
 
-// index x 1 "key": a missing key of a map is no value.
+// index x 1 "key": a missing key of a map is not a value.
 FUNCTION(index_of)
 {
         json_auto_t *at = json_incref(args[0]);

@@ -159,7 +159,7 @@ int files_read(struct ctl *ctl, const struct builder *builder, json_t **ret_docu
         for (size_t i = 0; i < builder->files.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
                 int r = read_path(ctl, builder, builder->files.items[i], documents, ret_sources, &failure);
-                // A name that is no file ends it all; of files that cannot be read, the others are still used.
+                // A name that is not a file ends it all; of files that cannot be read, the others are still used.
                 if (r < 0 && (builder->files.count == 1 || r == -ENOENT))
                         return cx_error_move(err, &failure);
                 if (r < 0)

@@ -63,7 +63,7 @@ static void notify(struct cx_informer *informer, const struct cx_object *old, co
                 informer->handlers[i].call(informer->handlers[i].context, old, now);
 }
 
-// Makes an object of its raw text; NULL when the text is no object.
+// Makes an object of its raw text; NULL when the text is not an object.
 static struct cx_object *decode(const struct cx_informer *informer, const char *text, size_t length)
 {
         const struct cx_informer_options *options = &informer->options;
@@ -82,7 +82,7 @@ static struct cx_object *decode(const struct cx_informer *informer, const char *
         return object;
 }
 
-// Takes in an object's raw text. A negative result means that the text is no object.
+// Takes in an object's raw text. A negative result means that the text is not an object.
 static int apply(struct cx_informer *informer, const char *text, size_t length, bool deleted)
 {
         struct cx_object *object = decode(informer, text, length);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// etcd's KV, Watch, Lease and Maintenance services over gRPC (etcd API reference v3): requests packed with protobuf-c,
+// repeated where that is safe, and a watch that goes on where it was interrupted.
 #include "libcommon/etcd/etcd.h"
 
 #include "etcd/rpc.pb-c.h"

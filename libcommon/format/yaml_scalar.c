@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What a plain scalar of YAML 1.1 means, by the rules of go-yaml v2, and which texts need quotes to stay texts.
 #include "libcommon/format/yaml_scalar.h"
 
 #include "libcommon/base/alloc.h"

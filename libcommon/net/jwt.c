@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// JSON Web Tokens (RFC 7519) as compact JWS (RFC 7515): RS256 and ES256 by OpenSSL; nothing else is signed or believed.
 #include "libcommon/net/jwt.h"
 
 #include "libcommon/format/base64.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Keys, certificates and signing requests by OpenSSL: what a cluster makes for itself, and what it signs for others.
 #include "libcommon/net/pki.h"
 
 #include "libcommon/base/random.h"

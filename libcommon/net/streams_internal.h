@@ -18,7 +18,7 @@ struct cx_streams {
         bool plain_status; // the first protocols: success is not told, and a failure in words
 };
 
-// WebSocket. `cx_streams_websocket_upgrade` returns why the request is no good one, with nothing answered and the context
+// WebSocket. `cx_streams_websocket_upgrade` returns why the request is not a good one, with nothing answered and the context
 // still the caller's; NULL when it has taken over.
 const char *cx_streams_websocket_upgrade(struct cx_http_request *request, const struct cx_streams_session *session);
 int cx_streams_websocket_connect(struct cx_http_client *client, const struct cx_http_call *call,

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-// A new reference to what the text says; the test fails when it is no JSON.
+// A new reference to what the text says; the test fails when it is not JSON.
 static inline json_t *quoted_json(const char *text)
 {
         CX_CLEANUP(cx_freep) char *copy = cx_strdup(text);

@@ -39,7 +39,7 @@ static int find_type(const struct api *api, const char *name, struct where at)
         struct type key = {.name = (char *)name};
         struct type *found = bsearch(&key, api->types, api->n_types, sizeof *api->types, compare_types);
         if (!found)
-                fail(at, "there is no type %s", name);
+                fail(at, "there is not a type %s", name);
         return (int)(found - api->types);
 }
 

@@ -105,7 +105,7 @@ static void set_type(const struct parser *p, struct field *field, const char *wo
                         return;
                 }
         if (!isupper((unsigned char)*word) && !strchr(word, '.'))
-                fail(p->here, "\"%s\" is no type", word);
+                fail(p->here, "\"%s\" is not a type", word);
         field->of = "CX_OF_OBJECT";
         field->type_name = qualified(p, word);
 }
@@ -115,14 +115,14 @@ static void set_tags(const struct parser *p, struct field *field, const char *wo
         int n = sscanf(word, "%u.%u.%u", &field->tags[0], &field->tags[1], &field->tags[2]);
         for (int i = 0; i < 3; i++)
                 if (n < 1 || field->tags[i] > 65535)
-                        fail(p->here, "\"@%s\" is no protobuf tag", word);
+                        fail(p->here, "\"@%s\" is not a protobuf tag", word);
 }
 
 static void check_json(const struct parser *p, const char *json)
 {
         json_error_t error;
         if (!json_loads(json, JSON_DECODE_ANY, &error))
-                fail(p->here, "the default is no JSON: %s", error.text);
+                fail(p->here, "the default is not JSON: %s", error.text);
 }
 
 static void check_number(const struct parser *p, const char *number)
@@ -131,7 +131,7 @@ static void check_number(const struct parser *p, const char *number)
         errno = 0;
         strtoll(number, &end, 10);
         if (errno || *end || end == number)
-                fail(p->here, "\"%s\" is no whole number", number);
+                fail(p->here, "\"%s\" is not a whole number", number);
 }
 
 static const struct {
@@ -182,7 +182,7 @@ static void set_attribute(const struct parser *p, struct field *field, const cha
                 field->list_type = "CX_LIST_MAP";
                 split(&field->map_keys, text("%.*s", (int)strlen(word) - 10, word + 9), ',');
         } else
-                fail(p->here, "\"%s\" is no attribute of a field", word);
+                fail(p->here, "\"%s\" is not an attribute of a field", word);
 }
 
 static void add_field(const struct parser *p, struct type *type, char **tokens, int n, const char *description)
@@ -213,7 +213,7 @@ static struct type *new_type(const struct parser *p, const char *name, char **at
                 else if (strcmp(attributes[i], "conditional") == 0)
                         type->conditional = true;
                 else
-                        fail(p->here, "\"%s\" is no attribute of a type", attributes[i]);
+                        fail(p->here, "\"%s\" is not an attribute of a type", attributes[i]);
         }
         return type;
 }
@@ -259,7 +259,7 @@ static char *verbs_of(const struct parser *p, char **words, int n)
                 while (j < 8 && strcmp(known[j][0], words[i]) != 0)
                         j++;
                 if (j == 8)
-                        fail(p->here, "\"%s\" is no verb", words[i]);
+                        fail(p->here, "\"%s\" is not a verb", words[i]);
                 verbs = text("%s | %s", verbs, known[j][1]);
         }
         return verbs;
@@ -304,7 +304,7 @@ static void add_column(const struct parser *p, struct resource *resource, char *
                         check_number(p, value);
                         column->priority = text("%s", value);
                 } else
-                        fail(p->here, "\"%s\" is no attribute of a column", words[i]);
+                        fail(p->here, "\"%s\" is not an attribute of a column", words[i]);
         }
 }
 
@@ -333,7 +333,7 @@ static void add_frozen(const struct parser *p, struct resource *resource, char *
         frozen->message = text("%s", description);
         const char *except = n == 2 ? value_of(words[1], "except") : NULL;
         if (n == 2 && !except)
-                fail(p->here, "\"%s\" is no attribute of a frozen part", words[1]);
+                fail(p->here, "\"%s\" is not an attribute of a frozen part", words[1]);
         if (except)
                 split(&frozen->except, except, ',');
 }
@@ -371,7 +371,7 @@ static void resource_line(const struct parser *p, struct resource *resource, cha
         } else if (strcmp(what, "column") == 0) {
                 add_column(p, resource, words + 1, n - 1, description);
         } else {
-                fail(p->here, "\"%s\" is no line of a resource", what);
+                fail(p->here, "\"%s\" is not a line of a resource", what);
         }
 }
 
@@ -386,7 +386,7 @@ static struct resource *new_resource(const struct parser *p, char **words, int n
         resource->resource = text("%s", words[0]);
         resource->namespaced = strcmp(words[1], "namespaced") == 0;
         if (!resource->namespaced && strcmp(words[1], "cluster") != 0)
-                fail(p->here, "\"%s\" is no scope", words[1]);
+                fail(p->here, "\"%s\" is not a scope", words[1]);
         resource->kind = text("%s", words[2]);
         resource->singular = text("%s", words[2]);
         for (char *c = resource->singular; *c; c++)
@@ -412,7 +412,7 @@ static void group_line(struct parser *p, char **words, int n)
                         check_number(p, value);
                         p->order = (int)strtol(value, NULL, 10);
                 } else {
-                        fail(p->here, "\"%s\" is no attribute of a group", words[i]);
+                        fail(p->here, "\"%s\" is not an attribute of a group", words[i]);
                 }
         }
         if (!p->package)
