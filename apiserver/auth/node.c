@@ -95,7 +95,7 @@ static const struct {
         const char *const *verbs;
 } fixed_rules[] = {
 #define VERBS(...) ((const char *const[]){__VA_ARGS__, NULL})
-        {"", "nodes", "", VERBS("create", "get", "list", "watch", "update", "patch")}, // no kubelet deletes a node
+        {"", "nodes", "", VERBS("create", "list", "watch", "update", "patch")}, // no kubelet deletes a node
         {"", "nodes", "status", VERBS("update", "patch")},
         {"", "services", "", VERBS("get", "list", "watch")},
         {"", "pods", "", VERBS("create", "delete")},
@@ -199,6 +199,7 @@ static const struct {
         const char *const *verbs;
         bool (*allows)(const struct node_question *q);
 } rules_by_object[] = {
+        {"", "nodes", "", VERBS("get"), is_own_name},
         {"", "pods", "", VERBS("get", "list", "watch"), may_read_pod},
         {"", "secrets", "", VERBS("get", "list", "watch"), may_read_secret},
         {"", "configmaps", "", VERBS("get", "list", "watch"), may_use},

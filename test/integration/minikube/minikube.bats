@@ -211,7 +211,7 @@ print(json.dumps(config, sort_keys=True))' "$1" "$P"
 knock() { # CERTIFICATE ADDRESS:PORT/PATH
         local flags=()
         [ "$1" = none ] || flags=(--cert "$FOLDER/certs/$1.crt" --key "$FOLDER/certs/$1.key")
-        h ip netns exec "$P" curl -sk --max-time 20 "${flags[@]}" -o /dev/null -w '%{http_code}' "https://$2" || :
+        h ip netns exec "$P" curl -sk --http1.1 --max-time 20 "${flags[@]}" -o /dev/null -w '%{http_code}' "https://$2" || :
 }
 
 @test "a certificate opens the ports that it is for: etcd trusts nobody but its members and the apiserver" {
