@@ -43,3 +43,19 @@ static CX_UNUSED void check_messages(const struct validate_case *cases, size_t c
                 assert_true(err.n_causes >= 1);
         }
 }
+
+// What is stored of an object that decodes without complaint.
+struct stored_case {
+        const char *type, *object, *stored;
+};
+
+static CX_UNUSED void check_stored(const struct stored_case *cases, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                CX_ERROR err = CX_ERROR_INIT;
+                json_auto_t *object = quoted_json(cases[i].object);
+                if (cx_schema_decode(cx_schema_type(cases[i].type), object, CX_FIELDS_STRICT, NULL, NULL, &err) < 0)
+                        fail_msg("%s: %s", cases[i].object, err.message);
+                assert_json(object, cases[i].stored);
+        }
+}

@@ -115,9 +115,7 @@ static void test_values_are_normalised(void **state)
 static void test_resource_lists(void **state)
 {
         (void)state;
-        static const struct {
-                const char *type, *object, *stored;
-        } cases[] = {
+        static const struct stored_case cases[] = {
                 {"core.v1.ResourceRequirements",
                  "{'limits':{'cpu':'500u'},'requests':{'cpu':'100.0005','memory':'1Gi'}}",
                  "{'limits':{'cpu':'1m'},'requests':{'cpu':'100001m','memory':'1Gi'}}"},
@@ -136,13 +134,7 @@ static void test_resource_lists(void **state)
                 {"core.v1.EmptyDirVolumeSource", "{'sizeLimit':'1u'}", "{'sizeLimit':'1u'}"},
                 {"resource.v1.CapacityRequirements", "{'requests':{'a':'1u'}}", "{'requests':{'a':'1u'}}"},
         };
-        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
-                CX_ERROR err = CX_ERROR_INIT;
-                json_auto_t *object = quoted_json(cases[i].object);
-                if (cx_schema_decode(cx_schema_type(cases[i].type), object, CX_FIELDS_STRICT, NULL, NULL, &err) < 0)
-                        fail_msg("%s: %s", cases[i].object, err.message);
-                assert_json(object, cases[i].stored);
-        }
+        check_stored(cases, CX_ARRAY_SIZE(cases));
 }
 
 int main(void)

@@ -226,9 +226,7 @@ static void test_parts(void **state)
 
 static void test_zero_values(void **state)
 {
-        static const struct {
-                const char *type, *object, *stored;
-        } cases[] = {
+        static const struct stored_case cases[] = {
                 {"core.v1.PodSpec", "{'serviceAccount':'','serviceAccountName':'','hostNetwork':false,'nodeName':''}",
                  "{}"},
                 {"core.v1.PodSpec",
@@ -251,13 +249,7 @@ static void test_zero_values(void **state)
                  "{'holderIdentity':'','leaseTransitions':0}"},
         };
         (void)state;
-        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
-                CX_ERROR err = CX_ERROR_INIT;
-                json_auto_t *object = quoted_json(cases[i].object);
-                if (cx_schema_decode(cx_schema_type(cases[i].type), object, CX_FIELDS_STRICT, NULL, NULL, &err) < 0)
-                        fail_msg("%s: %s", cases[i].object, err.message);
-                assert_json(object, cases[i].stored);
-        }
+        check_stored(cases, CX_ARRAY_SIZE(cases));
 }
 
 int main(void)
