@@ -1,86 +1,112 @@
 // SPDX-License-Identifier: Apache-2.0
-// Upgraded connections of a client and of a backend, joined byte by byte, so that WebSocket and SPDY pass alike.
+// Upgraded connections of a client and of a backend, joined byte by byte, so that WebSocket and SPDY pass alike. Both
+// directions go on whatever the other one waits for, each with one block in hand.
 #include "apiserver/endpoints/backend.h"
-#include "apiserver/request/respond.h"
 
 #include "libcommon/base/time.h"
 
 #include <linux/sockios.h>
 #include <poll.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define HANGUP_PATIENCE (3 * CX_NS_PER_S)
+#define BLOCK 32768
 
 struct join {
         struct backend_client *client;
-        struct cx_http_tunnel *tunnel;
+        struct cx_http_call http; // with the next two
+        char *url;
+        struct cx_strings headers;
+        struct cx_wire *backend; // once it is connected
 };
 
-static bool write_all(int fd, const char *data, size_t length)
+// --- two directions --------------------------------------------------------------------------------------------------
+
+struct lane {
+        struct cx_wire *from, *to;
+        bool ended;  // nothing more comes
+        bool broken; // nothing more is taken
+        size_t start, end;
+        char block[BLOCK];
+};
+
+static bool is_empty(const struct lane *lane)
 {
-        while (length) {
-                ssize_t n = write(fd, data, length);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return false;
-                data += n;
-                length -= (size_t)n;
-        }
-        return true;
+        return lane->start == lane->end;
 }
 
-// Gives up when the client behind `fd` has left.
-static bool tunnel_write_all(struct cx_http_tunnel *tunnel, int fd, const char *data, size_t length)
+static bool wants_read(const struct lane *lane)
 {
-        while (length) {
-                ssize_t n = cx_http_tunnel_write(tunnel, data, length);
-                if (n == -EAGAIN) {
-                        struct pollfd wait[2] = {{cx_http_tunnel_fd(tunnel), POLLOUT, 0}, {fd, 0, 0}};
-                        if (poll(wait, 2, -1) > 0 && wait[1].revents)
-                                return false;
-                        continue;
-                }
-                if (n <= 0)
-                        return false;
-                data += n;
-                length -= (size_t)n;
-        }
-        return true;
+        return is_empty(lane) && !lane->ended && !lane->broken;
 }
 
-static void run_join(int fd, const char *extra, size_t extra_length, void *context)
+static bool wants_write(const struct lane *lane)
+{
+        return !is_empty(lane) && !lane->broken;
+}
+
+static bool is_through(const struct lane *lane)
+{
+        return lane->ended && !wants_write(lane);
+}
+
+// What can be moved without waiting; false when that is nothing.
+static bool move(struct lane *lane)
+{
+        bool moved = false;
+        if (wants_read(lane)) {
+                ssize_t n = cx_wire_read(lane->from, lane->block, sizeof lane->block);
+                lane->start = 0;
+                lane->end = n > 0 ? (size_t)n : 0;
+                lane->ended = n <= 0 && n != -EAGAIN;
+                moved = n != -EAGAIN;
+        }
+        if (wants_write(lane)) {
+                ssize_t n = cx_wire_write(lane->to, lane->block + lane->start, lane->end - lane->start);
+                lane->start += n > 0 ? (size_t)n : 0;
+                lane->broken = n <= 0 && n != -EAGAIN;
+                moved |= n != -EAGAIN;
+        }
+        return moved;
+}
+
+static short events(const struct lane *from, const struct lane *to)
+{
+        return (short)((wants_read(from) ? POLLIN : 0) | (wants_write(to) ? POLLOUT : 0));
+}
+
+static void run_join(struct cx_wire *client, void *context)
 {
         struct join *join = context;
-        char block[32768];
-        bool open = tunnel_write_all(join->tunnel, fd, extra, extra_length);
-        while (open) {
+        struct lane *up = cx_alloc(sizeof *up), *down = cx_alloc(sizeof *down);
+        *up = (struct lane){.from = client, .to = join->backend};
+        *down = (struct lane){.from = join->backend, .to = client};
+        // The client has what the backend said last, or has left.
+        while (!is_through(down) && !is_through(up) && !down->broken) {
                 // What TLS has decrypted already does not show in poll: read first, then wait.
-                ssize_t n = cx_http_tunnel_read(join->tunnel, block, sizeof block);
-                if (n > 0) {
-                        open = write_all(fd, block, (size_t)n);
+                bool moved = move(up);
+                moved |= move(down);
+                if (moved)
                         continue;
-                }
-                if (n != -EAGAIN)
-                        break;
-                struct pollfd fds[2] = {{fd, POLLIN, 0}, {cx_http_tunnel_fd(join->tunnel), POLLIN, 0}};
+                short at_backend = events(down, up);
+                struct pollfd fds[2] = {{client->fd, events(up, down), 0},
+                                        {at_backend ? join->backend->fd : -1, at_backend, 0}};
                 if (poll(fds, 2, -1) < 0 && errno != EINTR)
                         break;
-                if (!(fds[0].revents & (POLLIN | POLLHUP | POLLERR)))
-                        continue;
-                n = read(fd, block, sizeof block);
-                if (n <= 0)
+                if ((fds[0].revents & (POLLHUP | POLLERR)) && !(fds[0].events & POLLIN))
                         break;
-                open = tunnel_write_all(join->tunnel, fd, block, (size_t)n);
         }
+        free(up);
+        free(down);
 }
 
 // A backend that does not take what it was sent never hears that the client has left: the end would come behind that. It is
 // given a while, and then told at once.
-static void hang_up(struct cx_http_tunnel *tunnel)
+static void hang_up(const struct cx_wire *backend)
 {
-        int fd = cx_http_tunnel_fd(tunnel), unsent = 0;
+        int fd = backend->fd, unsent = 0;
         int64_t deadline = cx_time_monotonic() + HANGUP_PATIENCE;
         while (ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0 && cx_time_monotonic() < deadline)
                 (void)poll(NULL, 0, 50);
@@ -92,12 +118,17 @@ static void hang_up(struct cx_http_tunnel *tunnel)
 static void release_join(void *context)
 {
         struct join *join = context;
-        if (join->tunnel)
-                hang_up(join->tunnel);
-        cx_http_tunnel_free(join->tunnel);
+        if (join->backend)
+                hang_up(join->backend);
+        cx_wire_free(join->backend);
         backend_client_unref(join->client);
+        cx_strings_release(&join->headers);
+        free((void *)join->http.headers);
+        free(join->url);
         free(join);
 }
+
+// --- the request -----------------------------------------------------------------------------------------------------
 
 static void add_upgrade_header(void *context, const char *name, const char *value)
 {
@@ -117,48 +148,57 @@ static void add_upgrade_header(void *context, const char *name, const char *valu
                 }
 }
 
-static void relay_refusal(struct call *call, const struct cx_http_reply *refusal, struct cx_error *why)
+static void relay_refusal(struct cx_http_request *request, const struct cx_http_reply *refusal, struct cx_error *why)
 {
         if (refusal->code >= 300) {
                 CX_CLEANUP(cx_freep) char *type = cx_http_reply_header(refusal, "Content-Type");
-                cx_http_respond(call->request, refusal->code, type ? type : "text/plain", refusal->body.data,
+                cx_http_respond(request, refusal->code, type ? type : "text/plain", refusal->body.data,
                                 refusal->body.length);
                 return;
         }
         CX_ERROR err = CX_ERROR_INIT;
         (void)cx_error_reason(&err, CX_REASON_INTERNAL, "error dialing backend: %s", cx_error_text(why));
-        respond_error(call, &err);
+        cx_http_respond_error(request, &err);
+}
+
+static bool connect_backend(struct cx_http_request *request, const bool *cancel, void *context)
+{
+        static const char *const answered[] = {"Upgrade", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol",
+                                               "X-Stream-Protocol-Version"};
+        struct join *join = context;
+        CX_HTTP_REPLY headers = CX_HTTP_REPLY_INIT, refusal = CX_HTTP_REPLY_INIT;
+        CX_ERROR why = CX_ERROR_INIT;
+        join->http.cancel = cancel;
+        if (cx_http_upgrade(join->client->http, &join->http, &join->backend, &headers, &refusal, &why) < 0) {
+                relay_refusal(request, &refusal, &why);
+                return false;
+        }
+        for (size_t i = 0; i < CX_ARRAY_SIZE(answered); i++) {
+                CX_CLEANUP(cx_freep) char *value = cx_http_reply_header(&headers, answered[i]);
+                if (value)
+                        cx_http_add_header(request, answered[i], value);
+        }
+        return true;
 }
 
 int join_upgraded(struct call *call, const struct backend *backend, struct cx_error *err)
 {
         struct join *join = cx_alloc(sizeof *join);
-        CX_HTTP_REPLY headers = CX_HTTP_REPLY_INIT, refusal = CX_HTTP_REPLY_INIT;
-        CX_STRINGS passed = CX_STRINGS_INIT;
-        CX_ERROR why = CX_ERROR_INIT;
         int r = backend_client(call, backend, &join->client, err);
         if (r < 0) {
                 free(join);
                 return r;
         }
-        cx_http_headers(call->request, add_upgrade_header, &passed);
-        CX_CLEANUP(cx_freep) const char **lines = cx_alloc_array(passed.count + 1, sizeof(char *));
-        for (size_t i = 0; i < passed.count; i++)
-                lines[i] = passed.items[i];
-        CX_CLEANUP(cx_freep) char *url = backend_url(backend);
-        struct cx_http_call http = {.method = cx_http_method(call->request), .path = url, .headers = lines};
-        if (cx_http_upgrade(join->client->http, &http, &join->tunnel, &headers, &refusal, &why) < 0) {
-                relay_refusal(call, &refusal, &why);
-                release_join(join);
-                return 0;
-        }
-        static const char *const answered[] = {"Upgrade", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol",
-                                               "X-Stream-Protocol-Version"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(answered); i++) {
-                CX_CLEANUP(cx_freep) char *value = cx_http_reply_header(&headers, answered[i]);
-                if (value)
-                        cx_http_add_header(call->request, answered[i], value);
-        }
-        cx_http_respond_upgrade(call->request, run_join, join, release_join);
+        cx_http_headers(call->request, add_upgrade_header, &join->headers);
+        const char **lines = cx_alloc_array(join->headers.count + 1, sizeof(char *));
+        for (size_t i = 0; i < join->headers.count; i++)
+                lines[i] = join->headers.items[i];
+        join->url = backend_url(backend);
+        join->http =
+                (struct cx_http_call){.method = cx_http_method(call->request), .path = join->url, .headers = lines};
+        cx_http_respond_upgrade(call->request, &(struct cx_http_upgrade_plan){.prepare = connect_backend,
+                                                                              .run = run_join,
+                                                                              .release = release_join,
+                                                                              .context = join});
         return 0;
 }

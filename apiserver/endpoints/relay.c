@@ -207,13 +207,13 @@ static int next_block(struct relay *relay, struct cx_websocket *ws, int fd, stru
         }
 }
 
-static void run_log_socket(int fd, const char *extra, size_t extra_length, void *context)
+static void run_log_socket(struct cx_wire *wire, void *context)
 {
         struct relay *relay = context;
-        struct cx_websocket *ws = cx_websocket_server(fd, extra, extra_length);
+        struct cx_websocket *ws = cx_websocket_server(wire);
         CX_BUF block = CX_BUF_INIT;
         int r;
-        while ((r = next_block(relay, ws, fd, &block)) > 0)
+        while ((r = next_block(relay, ws, wire->fd, &block)) > 0)
                 if (send_block(relay, ws, &block) < 0)
                         break;
         cx_websocket_close(ws, r == 0 && relay->failed ? 1011 : 1000, "");
@@ -244,7 +244,8 @@ static void begin_socket(struct relay *relay)
         cx_http_add_header(request, "Sec-WebSocket-Accept", relay->accept_key);
         if (*relay->protocol)
                 cx_http_add_header(request, "Sec-WebSocket-Protocol", relay->protocol);
-        cx_http_respond_upgrade(request, run_log_socket, relay, release_relay);
+        cx_http_respond_upgrade(request, &(struct cx_http_upgrade_plan){
+                                                 .run = run_log_socket, .release = release_relay, .context = relay});
 }
 
 // --- headers ---

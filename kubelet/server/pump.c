@@ -7,7 +7,8 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
-#define PIECE 16384 // what a packet socket's reader (conmon) takes at once
+#define PIECE 16384      // what a packet socket's reader (conmon) takes at once
+#define PING_PERIOD 5000 // ms
 #define FDS_MAX (CX_FORWARDS_MAX + 2)
 
 static void set(int fd)
@@ -51,7 +52,7 @@ bool pump_peer_gone(const struct pump *pump)
         return is_set(pump->gone_fd);
 }
 
-bool pump_wait(const struct pump *pump, struct pollfd *fds, size_t count, int ms)
+bool pump_wait(const struct pump *pump, struct pollfd *fds, size_t count)
 {
         struct pollfd all[FDS_MAX];
         assert(count < FDS_MAX);
@@ -59,9 +60,11 @@ bool pump_wait(const struct pump *pump, struct pollfd *fds, size_t count, int ms
                 all[i] = (struct pollfd){fds[i].fd, fds[i].events, 0};
         all[count] = (struct pollfd){pump->gone_fd, POLLIN, 0};
         int n;
-        do
-                n = poll(all, count + 1, ms);
-        while (n < 0 && errno == EINTR);
+        do {
+                n = poll(all, count + 1, PING_PERIOD);
+                if (n == 0 && cx_streams_ping(pump->streams) < 0)
+                        return false;
+        } while (n == 0 || (n < 0 && errno == EINTR));
         for (size_t i = 0; i < count; i++)
                 fds[i].revents = all[i].revents;
         return n > 0 && !all[count].revents;

@@ -21,9 +21,9 @@ struct pump {
 int pump_start(struct pump *pump) CX_CHECK; // 0 or a negative errno
 // Whether the peer has gone.
 bool pump_peer_gone(const struct pump *pump);
-// Waits until one of the descriptors (-1: none) is readable or has ended; false when the peer has gone, or after `ms`
-// (negative: no limit).
-bool pump_wait(const struct pump *pump, struct pollfd *fds, size_t count, int ms);
+// Waits until one of the descriptors (-1: none) is readable or has ended; false when the peer has gone. A peer that
+// is quiet for long is pinged meanwhile.
+bool pump_wait(const struct pump *pump, struct pollfd *fds, size_t count);
 // On the second thread: writes all of it to a descriptor that does not block. Gives up when the session is over or the peer
 // has left.
 int pump_write(const struct pump *pump, int fd, const void *data, size_t length) CX_CHECK;

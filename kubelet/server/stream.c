@@ -97,7 +97,7 @@ static void pump_output(struct stream_session *s)
         struct pollfd p[2] = {{s->tty ? s->fds[0] : s->fds[1], POLLIN, 0}, {s->tty ? -1 : s->fds[2], POLLIN, 0}};
         static const int channels[2] = {CX_STREAM_STDOUT, CX_STREAM_STDERR};
         char block[BLOCK];
-        while ((p[0].fd >= 0 || p[1].fd >= 0) && pump_wait(&s->pump, p, 2, -1)) {
+        while ((p[0].fd >= 0 || p[1].fd >= 0) && pump_wait(&s->pump, p, 2)) {
                 for (int i = 0; i < 2; i++) {
                         if (p[i].fd < 0 || !p[i].revents)
                                 continue;
@@ -117,7 +117,7 @@ static int end_command(struct stream_session *s, pid_t pid)
 {
         CX_CLEANUP(cx_closep) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
         struct pollfd p = {fd, POLLIN, 0};
-        if (!pump_wait(&s->pump, &p, 1, -1)) {
+        if (!pump_wait(&s->pump, &p, 1)) {
                 kill(s->tty ? pid : -pid, s->tty ? SIGHUP : SIGTERM);
                 if (poll(&p, 1, HANGUP_PATIENCE) <= 0)
                         kill(pid, SIGKILL);
@@ -186,7 +186,7 @@ static void run_attach(struct cx_streams *streams, void *context)
         char block[BLOCK + 1];
         struct pollfd p = {fd, POLLIN, 0};
         bool more = pump_start(&s->pump) == 0;
-        while (more && pump_wait(&s->pump, &p, 1, -1)) {
+        while (more && pump_wait(&s->pump, &p, 1)) {
                 ssize_t n = recv(fd, block, sizeof block, 0); // a packet: a byte that names the stream, then data
                 if (n < 0 && (errno == EINTR || errno == EAGAIN))
                         continue;
@@ -280,7 +280,7 @@ static void run_forward(struct cx_streams *streams, void *context)
         bool more = pump_start(&s->pump) == 0 && s->more_fd >= 0;
         while (more && (count < wanted || any_open(polls, count))) {
                 polls[count] = (struct pollfd){s->more_fd, POLLIN, 0};
-                if (!pump_wait(&s->pump, polls, count + 1, -1))
+                if (!pump_wait(&s->pump, polls, count + 1))
                         break;
                 bool news = polls[count].revents;
                 for (size_t i = 0; i < count; i++)

@@ -6,6 +6,7 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/base/error.h"
 #include "libcommon/base/flags.h"
+#include "libcommon/net/wire.h"
 
 struct cx_http_client;
 struct sockaddr;
@@ -79,17 +80,11 @@ CX_DEFINE_CLEANUP(struct cx_http_client, cx_http_client_freep, cx_http_client_fr
 int cx_http_do(struct cx_http_client *client, const struct cx_http_call *call, struct cx_http_reply *ret_reply,
                struct cx_error *err) CX_CHECK;
 
-// Connects, sends an upgrade request with `headers` and waits for the 101. Returns a blocking stream to read and write
-// (TLS underneath). When the server answers anything but 101, fails and fills ret_refusal (may be NULL).
-struct cx_http_tunnel;
-int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *call, struct cx_http_tunnel **ret_tunnel,
+// Connects, sends an upgrade request with `headers` and waits for the 101. When the server answers anything else, fails and
+// fills ret_refusal (may be NULL).
+int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *call, struct cx_wire **ret_wire,
                     struct cx_http_reply *ret_headers, struct cx_http_reply *ret_refusal, struct cx_error *err)
         CX_CHECK;
-int cx_http_tunnel_fd(const struct cx_http_tunnel *tunnel); // for poll(); readable may still mean "again"
-ssize_t cx_http_tunnel_read(struct cx_http_tunnel *tunnel, void *to, size_t max); // bytes, 0 at end, -EAGAIN, -errno
-ssize_t cx_http_tunnel_write(struct cx_http_tunnel *tunnel, const void *data, size_t length); // bytes, -EAGAIN, -errno
-void cx_http_tunnel_free(struct cx_http_tunnel *tunnel);
-CX_DEFINE_CLEANUP(struct cx_http_tunnel, cx_http_tunnel_freep, cx_http_tunnel_free)
 
 // The curl easy handle options of a client, for the informers' multi handle (libcommon/client only).
 void *cx_http_client_easy(struct cx_http_client *client, const struct cx_http_call *call, void **ret_header_list);

@@ -22,7 +22,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#define DESERTED_LOOKS 3 // seconds, until an upgraded connection ends whose client has left
 #define TICK CX_NS_PER_S
 #define TCP_OPEN 1 // TCP_ESTABLISHED in <netinet/tcp.h>, which does not go with <linux/tcp.h>
 #define BODY_RATE ((int64_t)32 << 10)
@@ -38,6 +37,12 @@ static bool tcp_info(int fd, struct tcp_info *ret_info)
         socklen_t length = sizeof *ret_info;
         *ret_info = (struct tcp_info){0};
         return getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret_info, &length) == 0;
+}
+
+bool cx_http_has_left(int fd)
+{
+        struct tcp_info info;
+        return fd >= 0 && tcp_info(fd, &info) && info.tcpi_state != TCP_OPEN;
 }
 
 // Why a connection must end; NULL: it may go on.
@@ -93,10 +98,8 @@ static void end_deserted_streams(struct cx_http_server *server)
 {
         pthread_mutex_lock(&server->lock);
         for (struct cx_http_stream *stream = server->streams; stream; stream = stream->next) {
-                struct tcp_info info;
                 pthread_mutex_lock(&stream->lock);
-                bool deserted = stream->connection && stream->suspended && tcp_info(stream->fd, &info) &&
-                                info.tcpi_state != TCP_OPEN;
+                bool deserted = stream->connection && stream->suspended && cx_http_has_left(stream->fd);
                 if (deserted)
                         stream->aborted = true;
                 pthread_mutex_unlock(&stream->lock);
@@ -106,28 +109,12 @@ static void end_deserted_streams(struct cx_http_server *server)
         pthread_mutex_unlock(&server->lock);
 }
 
-// Whoever runs an upgraded connection may be waiting for something else than its client. What the client sent before it left
-// has a few looks' time to be taken.
-static void end_deserted_upgrades(struct cx_http_server *server)
-{
-        pthread_mutex_lock(&server->lock);
-        for (struct cx_http_upgrade *upgrade = server->upgrades; upgrade; upgrade = upgrade->next) {
-                struct tcp_info info;
-                bool left = upgrade->socket >= 0 && tcp_info(upgrade->socket, &info) && info.tcpi_state != TCP_OPEN;
-                upgrade->deserted = left ? upgrade->deserted + 1 : 0;
-                if (upgrade->deserted >= DESERTED_LOOKS)
-                        (void)shutdown(upgrade->fd, SHUT_RDWR);
-        }
-        pthread_mutex_unlock(&server->lock);
-}
-
 static void look(struct cx_http_server *server)
 {
         int64_t now = cx_time_monotonic();
         pthread_mutex_lock(&server->peers_lock);
         for (struct cx_http_peer *peer = server->peers; peer; peer = peer->next) {
-                struct tcp_info info;
-                if (peer->left && tcp_info(peer->fd, &info) && info.tcpi_state != TCP_OPEN)
+                if (peer->left && cx_http_has_left(peer->fd))
                         __atomic_store_n(peer->left, true, __ATOMIC_RELEASE);
                 const char *where = peer->cut ? NULL : too_slow(&server->options, peer, now);
                 if (where) {
@@ -137,7 +124,7 @@ static void look(struct cx_http_server *server)
         }
         pthread_mutex_unlock(&server->peers_lock);
         end_deserted_streams(server);
-        end_deserted_upgrades(server);
+        cx_http_upgrades_end_deserted(server);
 }
 
 // What a crowd of connections has left behind goes back to the system once they are gone.

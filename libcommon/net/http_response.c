@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Answers: whole bodies, streams that sleep until woken, and connections that switch protocols.
+// Answers: whole bodies, and streams that sleep until woken.
 #include "libcommon/net/http_server_internal.h"
 
 #include "libcommon/api/status.h"
 #include "libcommon/format/json.h"
-
-#include <fcntl.h>
-#include <sys/socket.h>
 
 void cx_http_add_header(struct cx_http_request *request, const char *name, const char *value)
 {
@@ -25,7 +22,7 @@ static void answer(struct cx_http_request *request, int code, const char *conten
         request->code = code;
         request->response = response;
         struct MHD_Connection *connection = request->connection;
-        if (atomic_exchange(&request->state, CX_HTTP_ANSWERED) == CX_HTTP_SUSPENDED)
+        if (atomic_exchange(&request->state, CX_HTTP_ANSWERED) != CX_HTTP_RUNNING)
                 MHD_resume_connection(connection);
 }
 
@@ -184,90 +181,5 @@ void cx_http_streams_abort(struct cx_http_server *server)
                 pthread_mutex_unlock(&stream->lock);
                 cx_http_stream_wake(stream);
         }
-        pthread_mutex_unlock(&server->lock);
-}
-
-// --- switching protocols ---
-
-static void end_upgrade(struct cx_http_upgrade *upgrade)
-{
-        struct cx_http_server *server = upgrade->server;
-        if (upgrade->release)
-                upgrade->release(upgrade->context);
-        pthread_mutex_lock(&server->lock);
-        upgrade->socket = -1;
-        pthread_mutex_unlock(&server->lock);
-        MHD_upgrade_action(upgrade->handle, MHD_UPGRADE_ACTION_CLOSE);
-        pthread_mutex_lock(&server->lock);
-        if (upgrade->previous)
-                upgrade->previous->next = upgrade->next;
-        else if (server->upgrades == upgrade)
-                server->upgrades = upgrade->next;
-        if (upgrade->next)
-                upgrade->next->previous = upgrade->previous;
-        pthread_cond_broadcast(&server->gone);
-        pthread_mutex_unlock(&server->lock);
-        free(upgrade->extra);
-        free(upgrade);
-}
-
-static void *upgrade_main(void *context)
-{
-        struct cx_http_upgrade *upgrade = context;
-        upgrade->run(upgrade->fd, upgrade->extra, upgrade->extra_length, upgrade->context);
-        end_upgrade(upgrade);
-        return NULL;
-}
-
-static void on_upgraded(void *context, struct MHD_Connection *connection, void *con_cls CX_UNUSED, const char *extra,
-                        size_t extra_length, MHD_socket fd, struct MHD_UpgradeResponseHandle *handle)
-{
-        struct cx_http_upgrade *upgrade = context;
-        struct cx_http_server *server = upgrade->server;
-        upgrade->handle = handle;
-        upgrade->fd = fd;
-        upgrade->socket = cx_http_connection_peer(connection)->fd;
-        upgrade->extra = extra_length ? cx_alloc(extra_length) : NULL;
-        upgrade->extra_length = extra_length;
-        if (extra_length)
-                memcpy(upgrade->extra, extra, extra_length);
-        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-        pthread_mutex_lock(&server->lock);
-        bool stopping = server->stopping;
-        if (!stopping) {
-                upgrade->next = server->upgrades;
-                if (upgrade->next)
-                        upgrade->next->previous = upgrade;
-                server->upgrades = upgrade;
-        }
-        pthread_mutex_unlock(&server->lock);
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, (size_t)512 << 10);
-        if (stopping || pthread_create(&thread, &attributes, upgrade_main, upgrade) != 0)
-                end_upgrade(upgrade);
-        pthread_attr_destroy(&attributes);
-}
-
-void cx_http_respond_upgrade(struct cx_http_request *request, cx_http_upgraded run, void *context,
-                             void (*release)(void *))
-{
-        struct cx_http_upgrade *upgrade = cx_alloc(sizeof *upgrade);
-        upgrade->server = request->server;
-        upgrade->run = run;
-        upgrade->release = release;
-        upgrade->context = context;
-        answer(request, MHD_HTTP_SWITCHING_PROTOCOLS, NULL, MHD_create_response_for_upgrade(on_upgraded, upgrade));
-}
-
-void cx_http_upgrades_end(struct cx_http_server *server)
-{
-        pthread_mutex_lock(&server->lock);
-        for (struct cx_http_upgrade *upgrade = server->upgrades; upgrade; upgrade = upgrade->next)
-                shutdown(upgrade->fd, SHUT_RDWR);
-        while (server->upgrades)
-                pthread_cond_wait(&server->gone, &server->lock);
         pthread_mutex_unlock(&server->lock);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lifecycle of the server and of a request: from libmicrohttpd's access handler to the inline handler or the worker pool
-// and back. Responses are in http_response.c, the request's parts in http_request.c.
+// and back. Responses are in http_response.c and http_upgrade.c, the request's parts in http_request.c.
 //
 // libmicrohttpd 0.9.75 has rules of its own that shape this file: the first call of the access handler must only return
 // MHD_YES (a response queued in it ends keep-alive); a connection must not be suspended when the daemon stops; the
@@ -18,6 +18,7 @@
 #define DEFAULT_MAX_BODY ((size_t)3 << 20)
 #define DRAIN_SECONDS 2
 #define MAX_BODIES ((size_t)128 << 20)
+#define MAX_UPGRADES 1024
 
 // --- worker pool ---
 
@@ -136,8 +137,7 @@ static enum MHD_Result queue_response(struct cx_http_request *request)
                 atomic_store_explicit(&peer->patient, true, memory_order_relaxed);
                 MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
         }
-        bool upgrade = request->code == MHD_HTTP_SWITCHING_PROTOCOLS;
-        cx_http_peer_enter(peer, upgrade ? CX_HTTP_PHASE_BUSY : CX_HTTP_PHASE_SEND);
+        cx_http_peer_enter(peer, CX_HTTP_PHASE_SEND);
         enum MHD_Result result = MHD_queue_response(request->connection, (unsigned)request->code, response);
         MHD_destroy_response(response);
         return result;
@@ -147,9 +147,20 @@ static enum MHD_Result queue_response(struct cx_http_request *request)
 static void wait_for_answer(struct cx_http_request *request)
 {
         MHD_suspend_connection(request->connection);
-        int expected = CX_HTTP_RUNNING;
-        if (!atomic_compare_exchange_strong(&request->state, &expected, CX_HTTP_SUSPENDED))
+        int state = CX_HTTP_RUNNING;
+        if (atomic_compare_exchange_strong(&request->state, &state, CX_HTTP_SUSPENDED))
+                return;
+        if (state == CX_HTTP_UPGRADING)
+                cx_http_upgrade_start(request);
+        else
                 MHD_resume_connection(request->connection);
+}
+
+void cx_http_request_close(struct cx_http_request *request)
+{
+        struct MHD_Connection *connection = request->connection;
+        atomic_store(&request->state, CX_HTTP_CLOSING);
+        MHD_resume_connection(connection);
 }
 
 static void say_too_large(struct cx_http_request *request)
@@ -254,9 +265,10 @@ static enum MHD_Result on_access(void *context CX_UNUSED, struct MHD_Connection 
         }
         if (!request->dispatched)
                 return dispatch(request);
-        if (atomic_load(&request->state) == CX_HTTP_ANSWERED && request->response)
+        int state = atomic_load(&request->state);
+        if (state == CX_HTTP_ANSWERED && request->response)
                 return queue_response(request);
-        return MHD_YES;
+        return state == CX_HTTP_CLOSING ? MHD_NO : MHD_YES;
 }
 
 static void on_log(void *context CX_UNUSED, const char *format, va_list args)
@@ -307,8 +319,8 @@ static int start_daemon(struct cx_http_server *server, int fd, struct cx_error *
         const struct cx_http_server_options *o = &server->options;
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         unsigned threads = o->io_threads > 0 ? (unsigned)o->io_threads : cores > 1 ? (unsigned)cores : 1;
-        unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
-                         MHD_USE_ERROR_LOG | (o->cert_pem ? MHD_USE_TLS : 0);
+        unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                         (o->cert_pem ? MHD_USE_TLS : 0);
         struct MHD_OptionItem items[8];
         int n = 0;
         if (threads > 1)
@@ -341,6 +353,8 @@ static void set_limits(struct cx_http_server_options *o)
                 o->max_bodies = o->max_body * 8 > MAX_BODIES ? o->max_body * 8 : MAX_BODIES;
         if (!o->max_connections)
                 o->max_connections = cx_http_guard_max_connections();
+        if (!o->max_upgrades)
+                o->max_upgrades = MAX_UPGRADES;
         if (!o->head_timeout)
                 o->head_timeout = 32 * CX_NS_PER_S;
         if (!o->body_timeout)

@@ -15,6 +15,7 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/base/error.h"
 #include "libcommon/base/flags.h"
+#include "libcommon/net/wire.h"
 
 #include <jansson.h>
 
@@ -34,6 +35,7 @@ struct cx_http_server_options {
         size_t max_body;                       // 0: 3 MiB
         size_t max_bodies;                     // 0: 128 MiB, or 8 of the largest
         size_t max_connections;                // 0: 8192, or half of the limit of open files
+        size_t max_upgrades;                   // 0: 1024; each has a thread
         int idle_timeout;                      // seconds, 0: 120; does not end a stream
         int64_t head_timeout;                  // ns, 0: 32 s
         int64_t body_timeout;                  // ns, 0: 60 s, and a second more for every 32 KiB
@@ -112,9 +114,16 @@ void cx_http_respond_stream_into(struct cx_http_request *request, int code, cons
 void cx_http_stream_wake(struct cx_http_stream *stream);
 void cx_http_stream_unref(struct cx_http_stream *stream);
 
-// Switches protocols: answers 101 with the headers added so far and hands a connected stream socket (plain bytes, TLS
-// is handled underneath) to `run` on a thread of its own. `extra` are bytes already received. `run` owns the fd's use
-// until it returns; the connection is closed then.
-typedef void (*cx_http_upgraded)(int fd, const char *extra, size_t extra_length, void *context);
-void cx_http_respond_upgrade(struct cx_http_request *request, cx_http_upgraded run, void *context,
-                             void (*release)(void *));
+// Switches protocols, on a thread of its own. `prepare` (may be NULL) runs before the answer, adds its headers and returns
+// true; or it answers the request in another way and returns false. Then 101 is sent with the headers added so far, and
+// `run` has the connection until it returns; it is closed then. `*cancel` becomes true when nobody waits any more: the
+// client has left, or the server stops. `release` comes at the end in any case. Over the limit of streams: 429.
+//
+// What a client sends before it has the answer may be lost (RFC 6455, section 4.1, has it wait).
+struct cx_http_upgrade_plan {
+        bool (*prepare)(struct cx_http_request *request, const bool *cancel, void *context);
+        void (*run)(struct cx_wire *wire, void *context);
+        void (*release)(void *context);
+        void *context;
+};
+void cx_http_respond_upgrade(struct cx_http_request *request, const struct cx_http_upgrade_plan *plan);

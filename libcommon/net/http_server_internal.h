@@ -8,23 +8,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { CX_HTTP_RUNNING, CX_HTTP_SUSPENDED, CX_HTTP_ANSWERED };
+// What has become of a request. UPGRADING: it is, or will be, a thread's (http_upgrade.c); CLOSING: that is through.
+enum { CX_HTTP_RUNNING, CX_HTTP_SUSPENDED, CX_HTTP_ANSWERED, CX_HTTP_UPGRADING, CX_HTTP_CLOSING };
 
 #define CX_HTTP_MAX_DISCARD ((size_t)64 << 20) // of a body that is too large, so that its sender reads the answer
-
-struct cx_http_upgrade {
-        struct cx_http_upgrade *next, *previous;
-        struct cx_http_server *server;
-        struct MHD_UpgradeResponseHandle *handle;
-        int fd;       // the stream: without TLS the socket itself
-        int socket;   // -1 when it is about to be closed; guarded by the server's lock, as is the next
-        int deserted; // how often in a row the guard found that the client has left
-        char *extra;
-        size_t extra_length;
-        cx_http_upgraded run;
-        void (*release)(void *);
-        void *context;
-};
 
 struct cx_http_server {
         struct cx_http_server_options options;
@@ -34,10 +21,11 @@ struct cx_http_server {
         int n_workers;
         pthread_mutex_t lock; // guards queue_*, streams, upgrades, stopping
         pthread_cond_t queue_filled;
-        pthread_cond_t gone; // an upgraded connection, or the last request while draining
+        pthread_cond_t gone; // the last upgraded connection, or the last request while draining
         struct cx_http_request *queue_head, *queue_tail;
         struct cx_http_stream *streams;
         struct cx_http_upgrade *upgrades;
+        size_t n_upgrades;
         bool stopping;
         atomic_bool draining; // set with stopping; may be read without the lock
         atomic_int running;   // requests that were dispatched and are not completed
@@ -108,7 +96,8 @@ struct cx_http_request {
         atomic_int state;
         int code;
         struct MHD_Response *response;
-        struct cx_http_header *headers; // of the response to come
+        struct cx_http_upgrade *upgrade; // to be started once the connection is suspended
+        struct cx_http_header *headers;  // of the response to come
         size_t n_headers;
         void *user_data;
         void (*free_user_data)(void *);
@@ -152,4 +141,9 @@ size_t cx_http_guard_max_connections(void);              // that the limit of op
 // 0, or the HTTP status that refuses a request for its head, and why.
 int cx_http_guard_head(const struct cx_http_request *request, const char *version, const char **ret_why);
 void cx_http_streams_abort(struct cx_http_server *server); // and waits for nothing: MHD_stop_daemon does
-void cx_http_upgrades_end(struct cx_http_server *server);  // shuts the sockets and waits for the threads
+
+void cx_http_request_close(struct cx_http_request *request); // of a suspended one that has its answer
+void cx_http_upgrade_start(struct cx_http_request *request); // its connection is suspended
+void cx_http_upgrades_end(struct cx_http_server *server);    // shuts the sockets and waits for the threads
+void cx_http_upgrades_end_deserted(struct cx_http_server *server);
+bool cx_http_has_left(int fd); // whether the other end has closed its side; false for -1

@@ -11,15 +11,15 @@
 #define MAX_ANSWER_HEADERS 65536
 #define MAX_REFUSAL (1 << 20)
 
-struct cx_http_tunnel {
+struct tunnel {
+        struct cx_wire wire;
         CURL *easy;
         struct cx_http_setup setup;
-        curl_socket_t fd;
         pthread_mutex_t lock; // curl_easy_send and _recv use one TLS state
         struct cx_buf early;  // bytes that came with the answer's headers
 };
 
-static ssize_t tunnel_recv(struct cx_http_tunnel *tunnel, void *to, size_t max)
+static ssize_t tunnel_recv(struct tunnel *tunnel, void *to, size_t max)
 {
         size_t got = 0;
         pthread_mutex_lock(&tunnel->lock);
@@ -32,8 +32,9 @@ static ssize_t tunnel_recv(struct cx_http_tunnel *tunnel, void *to, size_t max)
         return (ssize_t)got;
 }
 
-ssize_t cx_http_tunnel_read(struct cx_http_tunnel *tunnel, void *to, size_t max)
+static ssize_t tunnel_read(struct cx_wire *wire, void *to, size_t max)
 {
+        struct tunnel *tunnel = (struct tunnel *)wire;
         if (tunnel->early.length) {
                 size_t n = tunnel->early.length < max ? tunnel->early.length : max;
                 memcpy(to, tunnel->early.data, n);
@@ -43,8 +44,9 @@ ssize_t cx_http_tunnel_read(struct cx_http_tunnel *tunnel, void *to, size_t max)
         return tunnel_recv(tunnel, to, max);
 }
 
-ssize_t cx_http_tunnel_write(struct cx_http_tunnel *tunnel, const void *data, size_t length)
+static ssize_t tunnel_write(struct cx_wire *wire, const void *data, size_t length)
 {
+        struct tunnel *tunnel = (struct tunnel *)wire;
         size_t sent = 0;
         pthread_mutex_lock(&tunnel->lock);
         CURLcode code = curl_easy_send(tunnel->easy, data, length, &sent);
@@ -56,15 +58,9 @@ ssize_t cx_http_tunnel_write(struct cx_http_tunnel *tunnel, const void *data, si
         return (ssize_t)sent;
 }
 
-int cx_http_tunnel_fd(const struct cx_http_tunnel *tunnel)
+static void tunnel_free(struct cx_wire *wire)
 {
-        return (int)tunnel->fd;
-}
-
-void cx_http_tunnel_free(struct cx_http_tunnel *tunnel)
-{
-        if (!tunnel)
-                return;
+        struct tunnel *tunnel = (struct tunnel *)wire;
         curl_easy_cleanup(tunnel->easy);
         curl_slist_free_all(tunnel->setup.headers);
         curl_slist_free_all(tunnel->setup.connect_to);
@@ -74,7 +70,7 @@ void cx_http_tunnel_free(struct cx_http_tunnel *tunnel)
 }
 
 // Waits for the socket; -ETIMEDOUT at the deadline, -ECANCELED when asked to.
-static int wait_for(struct cx_http_tunnel *tunnel, short events, int64_t deadline, const bool *cancel)
+static int wait_for(struct tunnel *tunnel, short events, int64_t deadline, const bool *cancel)
 {
         for (;;) {
                 int64_t left = deadline - cx_time_monotonic();
@@ -82,7 +78,7 @@ static int wait_for(struct cx_http_tunnel *tunnel, short events, int64_t deadlin
                         return -ETIMEDOUT;
                 if (cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED))
                         return -ECANCELED;
-                struct pollfd entry = {.fd = tunnel->fd, .events = events};
+                struct pollfd entry = {.fd = tunnel->wire.fd, .events = events};
                 int ms = (int)(left / CX_NS_PER_MS) + 1;
                 int n = poll(&entry, 1, cancel && ms > 100 ? 100 : ms);
                 if (n > 0)
@@ -147,10 +143,10 @@ int cx_http_parse_answer(const char *text, size_t length, struct cx_http_reply *
         return ret_reply->headers.overflow ? -EPROTO : 0;
 }
 
-static int send_all(struct cx_http_tunnel *tunnel, const struct cx_buf *data, int64_t deadline, const bool *cancel)
+static int send_all(struct tunnel *tunnel, const struct cx_buf *data, int64_t deadline, const bool *cancel)
 {
         for (size_t done = 0; done < data->length;) {
-                ssize_t n = cx_http_tunnel_write(tunnel, data->data + done, data->length - done);
+                ssize_t n = tunnel_write(&tunnel->wire, data->data + done, data->length - done);
                 if (n == -EAGAIN) {
                         int r = wait_for(tunnel, POLLOUT, deadline, cancel);
                         if (r < 0)
@@ -165,8 +161,7 @@ static int send_all(struct cx_http_tunnel *tunnel, const struct cx_buf *data, in
 }
 
 // Reads up to and with the empty line; what follows stays in tunnel->early.
-static int read_answer(struct cx_http_tunnel *tunnel, struct cx_http_reply *ret_reply, int64_t deadline,
-                       const bool *cancel)
+static int read_answer(struct tunnel *tunnel, struct cx_http_reply *ret_reply, int64_t deadline, const bool *cancel)
 {
         CX_BUF text = CX_BUF_INIT_MAX(MAX_ANSWER_HEADERS + 16384);
         for (;;) {
@@ -204,8 +199,7 @@ static int read_answer(struct cx_http_tunnel *tunnel, struct cx_http_reply *ret_
 }
 
 // The body of a refusal, as far as Content-Length says, or till the end when chunked or unknown (kept raw and capped).
-static void read_refusal(struct cx_http_tunnel *tunnel, struct cx_http_reply *refusal, int64_t deadline,
-                         const bool *cancel)
+static void read_refusal(struct tunnel *tunnel, struct cx_http_reply *refusal, int64_t deadline, const bool *cancel)
 {
         CX_CLEANUP(cx_freep) char *header = cx_http_reply_header(refusal, "Content-Length");
         int64_t length = MAX_REFUSAL;
@@ -217,7 +211,7 @@ static void read_refusal(struct cx_http_tunnel *tunnel, struct cx_http_reply *re
                 if (max > 16384)
                         max = 16384;
                 char *to = cx_buf_reserve(&refusal->body, max);
-                ssize_t n = to ? cx_http_tunnel_read(tunnel, to, max) : -EMSGSIZE;
+                ssize_t n = to ? tunnel_read(&tunnel->wire, to, max) : -EMSGSIZE;
                 if (n == -EAGAIN && wait_for(tunnel, POLLIN, deadline, cancel) == 0)
                         continue;
                 if (n <= 0)
@@ -226,10 +220,13 @@ static void read_refusal(struct cx_http_tunnel *tunnel, struct cx_http_reply *re
         }
 }
 
-int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *call, struct cx_http_tunnel **ret_tunnel,
+int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *call, struct cx_wire **ret_wire,
                     struct cx_http_reply *ret_headers, struct cx_http_reply *ret_refusal, struct cx_error *err)
 {
-        CX_CLEANUP(cx_http_tunnel_freep) struct cx_http_tunnel *tunnel = cx_alloc(sizeof *tunnel);
+        static const struct cx_wire_type type = {tunnel_read, tunnel_write, tunnel_free};
+        struct tunnel *tunnel = cx_alloc(sizeof *tunnel);
+        CX_CLEANUP(cx_wire_freep) struct cx_wire *wire = &tunnel->wire;
+        wire->type = &type;
         tunnel->early = (struct cx_buf)CX_BUF_INIT;
         pthread_mutex_init(&tunnel->lock, NULL);
         tunnel->easy = curl_easy_init();
@@ -247,7 +244,7 @@ int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *ca
         curl_easy_setopt(tunnel->easy, CURLOPT_ERRORBUFFER, NULL);
         if (code != CURLE_OK)
                 return cx_http_curl_error(code, detail, what, err);
-        curl_easy_getinfo(tunnel->easy, CURLINFO_ACTIVESOCKET, &tunnel->fd);
+        curl_easy_getinfo(tunnel->easy, CURLINFO_ACTIVESOCKET, &wire->fd);
 
         int64_t timeout = call->timeout > 0 ? call->timeout : 60 * CX_NS_PER_S;
         int64_t deadline = cx_time_monotonic() + timeout;
@@ -278,6 +275,6 @@ int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *ca
                 *ret_headers = reply;
                 reply = (struct cx_http_reply)CX_HTTP_REPLY_INIT;
         }
-        *ret_tunnel = cx_steal(&tunnel);
+        *ret_wire = cx_steal(&wire);
         return 0;
 }

@@ -42,6 +42,11 @@ bool cx_streams_end(struct cx_streams *s, int channel)
         return s->transport->end(s->carrier, channel);
 }
 
+int cx_streams_ping(struct cx_streams *s)
+{
+        return s->transport->ping(s->carrier);
+}
+
 void cx_streams_close(struct cx_streams *s)
 {
         s->transport->close(s->carrier);

@@ -54,6 +54,9 @@ int cx_streams_receive(struct cx_streams *streams, struct cx_stream_event *ret_e
 int cx_streams_send(struct cx_streams *streams, int channel, const void *data, size_t length) CX_CHECK;
 // Says that no more comes on a channel. True when the peer gets to know that: older protocols have no word for it.
 bool cx_streams_end(struct cx_streams *streams, int channel);
+// Sends a little that means nothing. A peer that was killed while it sent what we do not take cannot say that it has gone:
+// its end waits behind the rest. Its kernel answers this with a reset.
+int cx_streams_ping(struct cx_streams *streams) CX_CHECK;
 // Ends the session in good order, once; receiving goes on until the peer answers, ten seconds at most.
 void cx_streams_close(struct cx_streams *streams);
 // At a server: the descriptor that poll() says POLLHUP of when the peer has left, whatever it has sent before. Not to be read.

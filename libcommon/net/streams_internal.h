@@ -8,6 +8,7 @@ struct cx_streams_transport {
         int (*receive)(void *carrier, struct cx_stream_event *ret_event, struct cx_buf *ret_data);
         int (*send)(void *carrier, int channel, const void *data, size_t length);
         bool (*end)(void *carrier, int channel);
+        int (*ping)(void *carrier);
         void (*close)(void *carrier);
         int (*fd)(void *carrier);
         void (*free)(void *carrier);

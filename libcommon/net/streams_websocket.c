@@ -78,6 +78,11 @@ static bool end_channel(void *carrier, int channel)
         return c->tells_ends && send_message(c, END_CHANNEL, &number, 1) == 0;
 }
 
+static int ping(void *carrier)
+{
+        return cx_websocket_ping(((struct ws_carrier *)carrier)->ws);
+}
+
 static void close_carrier(void *carrier)
 {
         cx_websocket_close(((struct ws_carrier *)carrier)->ws, 1000, "");
@@ -98,6 +103,7 @@ static void free_carrier(void *carrier)
 static const struct cx_streams_transport websocket = {.receive = receive,
                                                       .send = send_data,
                                                       .end = end_channel,
+                                                      .ping = ping,
                                                       .close = close_carrier,
                                                       .fd = carrier_fd,
                                                       .free = free_carrier};
@@ -136,11 +142,11 @@ static int tell_ports(struct ws_carrier *c)
         return r;
 }
 
-static void run_upgrade(int fd, const char *extra, size_t extra_length, void *context)
+static void run_upgrade(struct cx_wire *wire, void *context)
 {
         struct ws_upgrade *u = context;
-        u->carrier->ws = cx_websocket_server(fd, extra, extra_length);
-        u->carrier->fd = fd;
+        u->carrier->ws = cx_websocket_server(wire);
+        u->carrier->fd = wire->fd;
         CX_CLEANUP(cx_streams_freep) struct cx_streams *streams = cx_alloc(sizeof *streams);
         *streams = streams_over(cx_steal(&u->carrier), u->protocol);
         if (tell_ports(streams->carrier) == 0)
@@ -176,7 +182,8 @@ const char *cx_streams_websocket_upgrade(struct cx_http_request *request, const 
         cx_http_add_header(request, "Sec-WebSocket-Accept", accept);
         if (offered)
                 cx_http_add_header(request, "Sec-WebSocket-Protocol", chosen);
-        cx_http_respond_upgrade(request, run_upgrade, u, release_upgrade);
+        cx_http_respond_upgrade(
+                request, &(struct cx_http_upgrade_plan){.run = run_upgrade, .release = release_upgrade, .context = u});
         return NULL;
 }
 

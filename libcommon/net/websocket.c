@@ -6,12 +6,10 @@
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
 
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <wslay/wslay.h>
 
 #define CLOSE_PATIENCE (10 * CX_NS_PER_S)
@@ -25,12 +23,10 @@ struct websocket_message {
 };
 
 struct cx_websocket {
-        wslay_event_context_ptr context; // guarded by lock, as is all that follows but fd and tunnel
+        wslay_event_context_ptr context; // guarded by lock, as is all that follows but the wire
         pthread_mutex_t lock;
-        int fd;
-        struct cx_http_tunnel *tunnel;
-        bool owns_tunnel;
-        struct cx_buf early;
+        struct cx_wire *wire;
+        bool owns_wire;
         char out[16384]; // handed over by wslay, and not written yet from out_from to out_to
         size_t out_from, out_to;
         struct websocket_message *first, **last;
@@ -97,39 +93,11 @@ const char *cx_websocket_check(const char *(*get)(void *context, const char *nam
         return NULL;
 }
 
-static ssize_t raw_read(struct cx_websocket *ws, void *to, size_t max)
-{
-        if (ws->early.length) {
-                size_t n = ws->early.length < max ? ws->early.length : max;
-                memcpy(to, ws->early.data, n);
-                cx_buf_consume(&ws->early, n);
-                return (ssize_t)n;
-        }
-        if (ws->tunnel)
-                return cx_http_tunnel_read(ws->tunnel, to, max);
-        ssize_t n;
-        do
-                n = recv(ws->fd, to, max, MSG_DONTWAIT);
-        while (n < 0 && errno == EINTR);
-        return n < 0 ? (errno == EWOULDBLOCK ? -EAGAIN : -errno) : n;
-}
-
-static ssize_t raw_write(struct cx_websocket *ws, const void *data, size_t length)
-{
-        if (ws->tunnel)
-                return cx_http_tunnel_write(ws->tunnel, data, length);
-        ssize_t n;
-        do
-                n = send(ws->fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-        while (n < 0 && errno == EINTR);
-        return n < 0 ? (errno == EWOULDBLOCK ? -EAGAIN : -errno) : n;
-}
-
 static ssize_t on_recv(wslay_event_context_ptr context, uint8_t *to, size_t max, int flags CX_UNUSED, void *user)
 {
         struct cx_websocket *ws = user;
         // With a message at hand no more is read: a peer that sends faster than it is listened to has to wait.
-        ssize_t n = ws->first ? -EAGAIN : raw_read(ws, to, max);
+        ssize_t n = ws->first ? -EAGAIN : cx_wire_read(ws->wire, to, max);
         if (n > 0)
                 return n;
         if (n == -EAGAIN) {
@@ -146,7 +114,7 @@ static ssize_t on_recv(wslay_event_context_ptr context, uint8_t *to, size_t max,
 static int drain(struct cx_websocket *ws)
 {
         while (ws->out_from < ws->out_to) {
-                ssize_t n = raw_write(ws, ws->out + ws->out_from, ws->out_to - ws->out_from);
+                ssize_t n = cx_wire_write(ws->wire, ws->out + ws->out_from, ws->out_to - ws->out_from);
                 if (n < 0 && n != -EAGAIN)
                         ws->broken = (int)n;
                 if (n <= 0)
@@ -216,7 +184,7 @@ static void on_message(wslay_event_context_ptr context CX_UNUSED, const struct w
         ws->last = &message->next;
 }
 
-static struct cx_websocket *make(bool server)
+static struct cx_websocket *make(struct cx_wire *wire, bool server)
 {
         struct cx_websocket *ws = cx_alloc(sizeof *ws);
         static const struct wslay_event_callbacks callbacks = {
@@ -225,10 +193,9 @@ static struct cx_websocket *make(bool server)
                 .genmask_callback = on_mask,
                 .on_msg_recv_callback = on_message,
         };
-        ws->early = (struct cx_buf)CX_BUF_INIT;
+        ws->wire = wire;
         ws->last = &ws->first;
         ws->close_code = 1006;
-        ws->fd = -1;
         pthread_mutex_init(&ws->lock, NULL);
         int r = server ? wslay_event_context_server_init(&ws->context, &callbacks, ws)
                        : wslay_event_context_client_init(&ws->context, &callbacks, ws);
@@ -238,22 +205,9 @@ static struct cx_websocket *make(bool server)
         return ws;
 }
 
-struct cx_websocket *cx_websocket_server(int fd, const char *extra, size_t extra_length)
+struct cx_websocket *cx_websocket_server(struct cx_wire *wire)
 {
-        struct cx_websocket *ws = make(true);
-        ws->fd = fd;
-        if (extra_length)
-                cx_buf_append(&ws->early, extra, extra_length);
-        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-        return ws;
-}
-
-struct cx_websocket *cx_websocket_client(struct cx_http_tunnel *tunnel)
-{
-        struct cx_websocket *ws = make(false);
-        ws->tunnel = tunnel;
-        ws->fd = cx_http_tunnel_fd(tunnel);
-        return ws;
+        return make(wire, true);
 }
 
 void cx_websocket_free(struct cx_websocket *ws)
@@ -266,10 +220,9 @@ void cx_websocket_free(struct cx_websocket *ws)
                 ws->first = message->next;
                 free(message);
         }
-        cx_buf_release(&ws->early);
         pthread_mutex_destroy(&ws->lock);
-        if (ws->owns_tunnel)
-                cx_http_tunnel_free(ws->tunnel);
+        if (ws->owns_wire)
+                cx_wire_free(ws->wire);
         free(ws);
 }
 
@@ -302,8 +255,8 @@ int cx_websocket_connect(struct cx_http_client *client, const struct cx_http_cal
         upgrade.headers = (const char *const *)headers.items;
 
         CX_HTTP_REPLY answer = CX_HTTP_REPLY_INIT;
-        CX_CLEANUP(cx_http_tunnel_freep) struct cx_http_tunnel *tunnel = NULL;
-        int r = cx_http_upgrade(client, &upgrade, &tunnel, &answer, ret_refusal, err);
+        CX_CLEANUP(cx_wire_freep) struct cx_wire *wire = NULL;
+        int r = cx_http_upgrade(client, &upgrade, &wire, &answer, ret_refusal, err);
         if (r < 0)
                 return r;
         CX_CLEANUP(cx_freep) char *accept = cx_http_reply_header(&answer, "Sec-WebSocket-Accept");
@@ -313,9 +266,8 @@ int cx_websocket_connect(struct cx_http_client *client, const struct cx_http_cal
         if (protocols && protocols[0] && !cx_websocket_protocol(chosen, protocols))
                 return cx_error_set(err, -EPROTO, "the server chose a protocol that was not offered: %s",
                                     chosen ? chosen : "none");
-        struct cx_websocket *ws = cx_websocket_client(tunnel);
-        ws->owns_tunnel = true;
-        tunnel = NULL;
+        struct cx_websocket *ws = make(cx_steal(&wire), false);
+        ws->owns_wire = true;
         if (ret_protocol)
                 *ret_protocol = cx_steal(&chosen);
         *ret_ws = ws;
@@ -334,7 +286,7 @@ static int flush(struct cx_websocket *ws)
                 if (ws->closing && cx_time_monotonic() - ws->closing_since > CLOSE_PATIENCE)
                         return -ETIMEDOUT;
                 pthread_mutex_unlock(&ws->lock);
-                struct pollfd entry = {.fd = ws->fd, .events = POLLOUT};
+                struct pollfd entry = {.fd = ws->wire->fd, .events = POLLOUT};
                 int n = poll(&entry, 1, 1000);
                 int failed = n < 0 && errno != EINTR ? -errno : 0;
                 pthread_mutex_lock(&ws->lock);
@@ -430,7 +382,7 @@ int cx_websocket_recv(struct cx_websocket *ws, int64_t timeout, int *ret_opcode,
                         return -ETIMEDOUT;
                 // Now and then it looks whether the connection is being closed: another thread may have begun that.
                 int ms = left > LOOK_PERIOD ? (int)(LOOK_PERIOD / CX_NS_PER_MS) : (int)(left / CX_NS_PER_MS) + 1;
-                struct pollfd entry = {.fd = ws->fd, .events = (short)(POLLIN | (want_write ? POLLOUT : 0))};
+                struct pollfd entry = {.fd = ws->wire->fd, .events = (short)(POLLIN | (want_write ? POLLOUT : 0))};
                 if (poll(&entry, 1, ms) < 0 && errno != EINTR)
                         return -errno;
         }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// WebSocket connections (RFC 6455, frames by wslay) over a connected socket (server side, after cx_http_respond_upgrade)
-// or an upgraded client connection. Of what the peer sends, one message is kept at a time (and what came in the same few
+// WebSocket connections (RFC 6455, frames by wslay) over a wire, at either end. Of what the peer sends, one message is kept at a time (and what came in the same few
 // kilobytes); sending waits for a peer that does not read.
 //
 // Threads: one thread reads; any thread may send or close.
@@ -24,14 +23,13 @@ const char *cx_websocket_check(const char *(*get)(void *context, const char *nam
                                const char **ret_key);
 
 struct cx_websocket;
-// Takes over neither the fd nor the tunnel: the caller closes them after cx_websocket_free. Makes the fd non-blocking.
-struct cx_websocket *cx_websocket_server(int fd, const char *extra, size_t extra_length);
-struct cx_websocket *cx_websocket_client(struct cx_http_tunnel *tunnel);
+// The server's end. The wire stays the caller's and has to outlive it.
+struct cx_websocket *cx_websocket_server(struct cx_wire *wire);
 void cx_websocket_free(struct cx_websocket *ws);
 CX_DEFINE_CLEANUP(struct cx_websocket, cx_websocket_freep, cx_websocket_free)
 
 // Connects as a client: does the handshake for call->path with the protocols offered (NULL-ended), checks the answer.
-// ret_protocol (may be NULL) is the one that the server chose, owned. The tunnel belongs to the websocket.
+// ret_protocol (may be NULL) is the one that the server chose, owned. The wire belongs to the websocket.
 int cx_websocket_connect(struct cx_http_client *client, const struct cx_http_call *call, const char *const *protocols,
                          struct cx_websocket **ret_ws, char **ret_protocol, struct cx_http_reply *ret_refusal,
                          struct cx_error *err) CX_CHECK;
@@ -40,7 +38,7 @@ int cx_websocket_connect(struct cx_http_client *client, const struct cx_http_cal
 // has closed; -ETIMEDOUT after timeout (ns; negative: none); another negative errno when the connection broke.
 // Pings are answered meanwhile.
 int cx_websocket_recv(struct cx_websocket *ws, int64_t timeout, int *ret_opcode, struct cx_buf *ret_message) CX_CHECK;
-// Sends a whole message and returns once the socket has taken it. 0 or a negative errno.
+// Sends a whole message and returns once the wire has taken it. 0 or a negative errno.
 int cx_websocket_send(struct cx_websocket *ws, int opcode, const void *data, size_t length) CX_CHECK;
 int cx_websocket_ping(struct cx_websocket *ws) CX_CHECK;
 // Sends a close frame (1000 is normal) if none went before. Does not wait for the peer's; who reads does so for ten seconds

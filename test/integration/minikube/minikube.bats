@@ -280,11 +280,19 @@ knock() { # CERTIFICATE ADDRESS:PORT/PATH
         kc delete secret veiled
 }
 
+# What is there of the cluster. Addresses of IPv6 come by themselves, a while after their interface.
+state() {
+        pids
+        md5sum "$FOLDER"/certs/*.* "$FOLDER"/certs/etcd/* "$FOLDER"/config.json "$KUBECONFIG"
+        h iptables-save | grep -v '^[#:]'
+        h ip -4 -o addr
+}
+
 @test "start again changes nothing" {
-        local before=$(pids; md5sum "$FOLDER"/certs/*.* "$FOLDER"/certs/etcd/* "$FOLDER"/config.json "$KUBECONFIG"; h iptables-save | grep -v '^[#:]'; h ip -o addr)
+        state >"$MK/state"
         exits 0 mk start
         grep -qF "🏃  Updating the running \"$P\" cluster" <<<"$output"
-        [ "$before" = "$(pids; md5sum "$FOLDER"/certs/*.* "$FOLDER"/certs/etcd/* "$FOLDER"/config.json "$KUBECONFIG"; h iptables-save | grep -v '^[#:]'; h ip -o addr)" ]
+        diff "$MK/state" <(state)
 }
 
 @test "what a start is told anew reaches those whom it concerns, and nobody else" {

@@ -28,10 +28,10 @@ struct fixture {
         char *ca_cert, *ca_key, *cert, *key, *url;
 };
 
-static void echo(int fd, const char *extra, size_t length, void *context)
+static void echo(struct cx_wire *wire, void *context)
 {
         (void)context;
-        struct cx_websocket *ws = cx_websocket_server(fd, extra, length);
+        struct cx_websocket *ws = cx_websocket_server(wire);
         CX_BUF message = CX_BUF_INIT;
         int opcode;
         while (cx_websocket_recv(ws, 5 * CX_NS_PER_S, &opcode, &message) == 1) {
@@ -65,10 +65,9 @@ static void handle(struct cx_http_request *request, void *context)
                 cx_websocket_accept(key, accept);
                 cx_http_add_header(request, "Sec-WebSocket-Accept", accept);
                 cx_http_add_header(request, "Upgrade", "websocket");
-                cx_http_add_header(request, "Connection", "Upgrade");
                 cx_http_add_header(request, "Sec-WebSocket-Protocol",
                                    cx_websocket_protocol(cx_http_header(request, "Sec-WebSocket-Protocol"), supported));
-                cx_http_respond_upgrade(request, echo, NULL, NULL);
+                cx_http_respond_upgrade(request, &(struct cx_http_upgrade_plan){.run = echo});
         } else if (cx_streq(path, "/big")) {
                 char *text = malloc(1000000);
                 memset(text, 'x', 1000000);
@@ -301,9 +300,9 @@ static void test_refused_upgrade(void **state)
         struct fixture *f = *state;
         CX_ERROR err = CX_ERROR_INIT;
         CX_HTTP_REPLY refusal = CX_HTTP_REPLY_INIT;
-        struct cx_http_tunnel *tunnel = NULL;
+        struct cx_wire *wire = NULL;
         struct cx_http_call call = {.path = "/ws"};
-        assert_true(cx_http_upgrade(f->client, &call, &tunnel, NULL, &refusal, &err) < 0);
+        assert_true(cx_http_upgrade(f->client, &call, &wire, NULL, &refusal, &err) < 0);
         assert_int_equal(refusal.code, 400);
         assert_string_equal(refusal.body.data, "the request does not ask for a WebSocket");
 }

@@ -6,6 +6,8 @@
 #include "libcommon/base/flags.h"
 #include "libcommon/net/websocket.h"
 
+#include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,6 +83,14 @@ static void forward(struct cx_streams *streams, void *context)
         }
 }
 
+// Takes nothing of what is sent; ends when the peer has gone.
+static void deaf(struct cx_streams *streams, void *context)
+{
+        (void)context;
+        while (cx_streams_ping(streams) == 0)
+                (void)poll(NULL, 0, 20);
+}
+
 static void handle(struct cx_http_request *request, void *context)
 {
         static const int ports[] = {80, 99, 8080};
@@ -90,6 +100,7 @@ static void handle(struct cx_http_request *request, void *context)
                                                                  .n_ports = forwards ? 3 : 0,
                                                                  .run = forwards                        ? forward
                                                                         : strcmp(path, "/command") == 0 ? command
+                                                                        : strcmp(path, "/deaf") == 0    ? deaf
                                                                                                         : failing,
                                                                  .release = release,
                                                                  .context = context});
@@ -223,7 +234,8 @@ static void floods(void **state)
         (void)state;
         int pair[2];
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-        CX_CLEANUP(cx_websocket_freep) struct cx_websocket *ws = cx_websocket_server(pair[0], NULL, 0);
+        CX_CLEANUP(cx_wire_freep) struct cx_wire *wire = cx_wire_socket(pair[0], true);
+        CX_CLEANUP(cx_websocket_freep) struct cx_websocket *ws = cx_websocket_server(wire);
         char frame[8 + 1024] = {(char)0x82, (char)(0x80 | 126), 4, 0}; // binary, masked by zeros, 1024 bytes
         size_t before = 0, after = 0;
         while (send(pair[1], frame, sizeof frame, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof frame)
@@ -239,8 +251,35 @@ static void floods(void **state)
         for (size_t i = 0; i < before; i++) // all of it arrives
                 if (i)
                         assert_int_equal(cx_websocket_recv(ws, -1, &opcode, &data), 1);
-        close(pair[0]);
         close(pair[1]);
+}
+
+// Of a client that is killed in a flood that nobody takes only its kernel is left, with the end behind the flood.
+static void killed_in_a_flood(void **state)
+{
+        struct place *p = *state;
+        static const char request[] =
+                "GET /deaf HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        struct sockaddr_in to = {.sin_family = AF_INET,
+                                 .sin_port = htons((uint16_t)cx_http_server_port(p->server)),
+                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        char answer[1024], block[65536] = {0};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+            released = __atomic_load_n(&p->released, __ATOMIC_ACQUIRE);
+        assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+        assert_int_equal(send(fd, request, sizeof request - 1, 0), sizeof request - 1);
+        ssize_t n = recv(fd, answer, sizeof answer, 0);
+        assert_true(n > 12 && memcmp(answer, "HTTP/1.1 101", 12) == 0);
+        while (send(fd, block, sizeof block, MSG_DONTWAIT) > 0)
+                ;
+        (void)shutdown(fd, SHUT_RD); // what it did not read must not count: that alone would be a reset
+        while (recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0)
+                ;
+        close(fd);
+        for (int i = 0; i < 60000 && __atomic_load_n(&p->released, __ATOMIC_ACQUIRE) == released; i++)
+                (void)poll(NULL, 0, 1);
+        assert_int_equal(__atomic_load_n(&p->released, __ATOMIC_ACQUIRE), released + 1);
 }
 
 static void sizes(void **state)
@@ -266,7 +305,7 @@ static void sizes(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(commands), cmocka_unit_test(failures),
-                                           cmocka_unit_test(forwards), cmocka_unit_test(floods),
-                                           cmocka_unit_test(sizes)};
+                                           cmocka_unit_test(forwards), cmocka_unit_test(killed_in_a_flood),
+                                           cmocka_unit_test(floods),   cmocka_unit_test(sizes)};
         return cmocka_run_group_tests(tests, set_up, tear_down);
 }
