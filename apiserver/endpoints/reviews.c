@@ -8,6 +8,7 @@
 #include "apiserver/request/decode.h"
 #include "apiserver/request/errors.h"
 #include "apiserver/request/respond.h"
+#include "libcommon/api/selector.h"
 #include "libcommon/format/json.h"
 
 static void add_list(struct cx_strings *to, const json_t *list)
@@ -60,8 +61,63 @@ static int review_token(struct call *call, json_t *review, struct cx_error *err)
         return 0;
 }
 
+// The selector of a question. What cannot be read of it is left out, which asks for more; false says that there was such.
+static bool read_fields(const json_t *attributes, struct cx_selector *ret_fields)
+{
+        static const struct {
+                const char *word;
+                enum cx_operator op;
+        } operators[] = {{"In", CX_OP_EQUALS}, {"NotIn", CX_OP_NOT_EQUALS}};
+        const char *raw = cx_json_string_or(attributes, "fieldSelector.rawSelector", "");
+        const json_t *requirements = cx_json_get(attributes, "fieldSelector.requirements");
+        bool good = true;
+        if (*raw && !json_array_size(requirements))
+                return cx_selector_parse_fields(raw, ret_fields, NULL) == 0;
+        for (size_t i = 0; i < json_array_size(requirements); i++) {
+                const json_t *requirement = json_array_get(requirements, i);
+                const json_t *values = json_object_get(requirement, "values");
+                const char *key = cx_json_string_or(requirement, "key", ""), *value = NULL;
+                size_t op = 0;
+                while (op < CX_ARRAY_SIZE(operators) &&
+                       !cx_streq(cx_json_string(requirement, "operator"), operators[op].word))
+                        op++;
+                if (json_array_size(values) == 1)
+                        value = json_string_value(json_array_get(values, 0));
+                good = good && value && op < CX_ARRAY_SIZE(operators);
+                if (value && op < CX_ARRAY_SIZE(operators))
+                        cx_requirement_add_value(cx_selector_add(ret_fields, key, strlen(key), operators[op].op), value,
+                                                 strlen(value));
+        }
+        return good;
+}
+
+// Nothing here decides by labels.
+static bool are_labels_good(const json_t *attributes)
+{
+        const char *raw = cx_json_string_or(attributes, "labelSelector.rawSelector", "");
+        const json_t *requirements = cx_json_get(attributes, "labelSelector.requirements");
+        CX_SELECTOR labels = CX_SELECTOR_INIT;
+        if (!json_array_size(requirements))
+                return cx_selector_parse_labels(raw, &labels, NULL) == 0;
+        json_auto_t *selector = json_pack("{s:O}", "matchExpressions", requirements);
+        return cx_selector_from_json(selector, &labels, NULL) == 0;
+}
+
+static json_t *evaluation_error(const json_t *attributes, bool fields_good, const struct cx_selector *fields)
+{
+        CX_BUF text = CX_BUF_INIT;
+        if (!fields_good)
+                cx_buf_printf(&text, "spec.resourceAttributes.fieldSelector %signored due to parse error",
+                              fields->count ? "partially " : "");
+        if (!are_labels_good(attributes))
+                cx_buf_printf(&text, "%sspec.resourceAttributes.labelSelector ignored due to parse error",
+                              text.length ? "; " : "");
+        return text.length ? json_string(text.data) : NULL;
+}
+
 static json_t *decide(struct call *call, const json_t *spec, const struct user *user)
 {
+        CX_SELECTOR fields = CX_SELECTOR_INIT;
         const json_t *resource = json_object_get(spec, "resourceAttributes");
         const json_t *path = json_object_get(spec, "nonResourceAttributes");
         const json_t *from = resource ? resource : path;
@@ -74,11 +130,17 @@ static json_t *decide(struct call *call, const json_t *spec, const struct user *
                                         .namespace = cx_json_string_or(resource, "namespace", ""),
                                         .name = cx_json_string_or(resource, "name", ""),
                                         .path = cx_json_string_or(path, "path", "")};
+        bool fields_good = read_fields(resource, &fields);
+        if (fields.count)
+                attributes.fields = &fields;
         CX_CLEANUP(cx_freep) char *why = NULL;
         bool allowed = authorize(call->api, &attributes, &why);
+        json_t *not_read = evaluation_error(resource, fields_good, &fields);
         json_t *status = json_pack("{s:b}", "allowed", allowed);
         if (why)
                 json_object_set_new(status, "reason", json_string(why));
+        if (not_read)
+                json_object_set_new(status, "evaluationError", not_read);
         return status;
 }
 

@@ -22,6 +22,9 @@ struct cx_streams {
 // WebSocket. `cx_streams_websocket_upgrade` returns why the request is not a good one, with nothing answered and the context
 // still the caller's; NULL when it has taken over.
 const char *cx_streams_websocket_upgrade(struct cx_http_request *request, const struct cx_streams_session *session);
+// The server's end over a wire, which stays the caller's. The protocol is one of those that an upgrade chooses from.
+struct cx_streams *cx_streams_websocket_server(struct cx_wire *wire, const char *protocol, const int *ports,
+                                               size_t n_ports);
 int cx_streams_websocket_connect(struct cx_http_client *client, const struct cx_http_call *call,
                                  struct cx_streams *streams, struct cx_http_reply *ret_refusal, struct cx_error *err)
         CX_CHECK;

@@ -118,7 +118,6 @@ static struct cx_streams streams_over(struct ws_carrier *carrier, const char *pr
 
 struct ws_upgrade {
         struct cx_streams_session session;
-        struct ws_carrier *carrier;
         const char *protocol;
 };
 
@@ -126,7 +125,6 @@ static void release_upgrade(void *context)
 {
         struct ws_upgrade *u = context;
         u->session.release(u->session.context);
-        free(u->carrier);
         free(u);
 }
 
@@ -142,13 +140,26 @@ static int tell_ports(struct ws_carrier *c)
         return r;
 }
 
+struct cx_streams *cx_streams_websocket_server(struct cx_wire *wire, const char *protocol, const int *ports,
+                                               size_t n_ports)
+{
+        struct ws_carrier *carrier = cx_alloc(sizeof *carrier);
+        assert(n_ports <= CX_FORWARDS_MAX);
+        carrier->ws = cx_websocket_server(wire);
+        carrier->fd = wire->fd;
+        for (size_t i = 0; i < n_ports; i++)
+                carrier->ports[carrier->n_ports++] = ports[i];
+        struct cx_streams *streams = cx_alloc(sizeof *streams);
+        *streams = streams_over(carrier, protocol);
+        return streams;
+}
+
 static void run_upgrade(struct cx_wire *wire, void *context)
 {
         struct ws_upgrade *u = context;
-        u->carrier->ws = cx_websocket_server(wire);
-        u->carrier->fd = wire->fd;
-        CX_CLEANUP(cx_streams_freep) struct cx_streams *streams = cx_alloc(sizeof *streams);
-        *streams = streams_over(cx_steal(&u->carrier), u->protocol);
+        CX_CLEANUP(cx_streams_freep)
+        struct cx_streams *streams =
+                cx_streams_websocket_server(wire, u->protocol, u->session.ports, u->session.n_ports);
         if (tell_ports(streams->carrier) == 0)
                 u->session.run(streams, u->session.context);
         cx_streams_close(streams);
@@ -172,10 +183,6 @@ const char *cx_streams_websocket_upgrade(struct cx_http_request *request, const 
         struct ws_upgrade *u = cx_alloc(sizeof *u);
         u->session = *session;
         u->protocol = chosen;
-        u->carrier = cx_alloc(sizeof *u->carrier);
-        assert(session->n_ports <= CX_FORWARDS_MAX);
-        for (size_t i = 0; i < session->n_ports; i++)
-                u->carrier->ports[u->carrier->n_ports++] = session->ports[i];
         char accept[29];
         cx_websocket_accept(key, accept);
         cx_http_add_header(request, "Upgrade", "websocket");

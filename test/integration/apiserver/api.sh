@@ -467,6 +467,24 @@ t_reviews() {
                 req POST $a/selfsubjectaccessreviews '{"spec":{'"$can"'}}' && want 201 '.status.allowed' && req POST $a/selfsubjectrulesreviews '{"spec":{"namespace":"default"}}' && want 201 '.status.resourceRules[0].verbs == ["*"] and (.status.nonResourceRules | length) > 0' &&
                 req POST $a/selfsubjectrulesreviews '{"spec":{}}' && want 400 '.message == "no namespace on request"' && req GET $a/subjectaccessreviews && want 405 && whoami && want 201 '.status.userInfo.username == "admin"' && ANON=1 whoami && want 403
 }
+t_review_selectors() {
+        local selector allowed ignored a=/apis/authorization.k8s.io/v1/subjectaccessreviews
+        while IFS='|' read -r selector allowed ignored; do
+                req POST $a '{"spec":{"user":"system:node:n1","groups":["system:nodes"],"resourceAttributes":{"verb":"list","resource":"pods"'"$selector"'}}}' &&
+                        want 201 ".status.allowed == $allowed and ((.status.evaluationError // \"\") == \"$ignored\")" || return 1
+        done <<'END'
+|false|
+,"fieldSelector":{"rawSelector":"spec.nodeName=n1"}|true|
+,"fieldSelector":{"rawSelector":"spec.nodeName=n2"}|false|
+,"fieldSelector":{"rawSelector":"spec.nodeName"}|false|spec.resourceAttributes.fieldSelector ignored due to parse error
+,"fieldSelector":{"requirements":[{"key":"spec.nodeName","operator":"In","values":["n1"]}]}|true|
+,"fieldSelector":{"requirements":[{"key":"spec.nodeName","operator":"NotIn","values":["n1"]}]}|false|
+,"fieldSelector":{"requirements":[{"key":"spec.nodeName","operator":"In","values":["n1","n2"]}]}|false|spec.resourceAttributes.fieldSelector ignored due to parse error
+,"fieldSelector":{"requirements":[{"key":"spec.nodeName","operator":"In","values":["n1"]},{"key":"x","operator":"Exists"}]}|true|spec.resourceAttributes.fieldSelector partially ignored due to parse error
+,"labelSelector":{"rawSelector":"a in ("}|false|spec.resourceAttributes.labelSelector ignored due to parse error
+,"labelSelector":{"rawSelector":"a in (b)"}|false|
+END
+}
 t_health_checks() {
         req GET /livez/etcd && [ "$code $body" = "200 ok" ] && req GET '/readyz?verbose&exclude=etcd' && [[ $body == *'[+]etcd excluded: ok'*'readyz check passed'* ]] &&
                 req GET '/healthz?verbose&exclude=nothing' && [[ $body == *'warn: some health checks cannot be excluded: no matches for "nothing"'* ]] && req GET /metrics && grep -qi '^content-type: text/plain; version=0.0.4' "$work/headers" &&
@@ -552,7 +570,7 @@ ok "a service account to begin with" account
 for t in create dry_run update patch subresources defaults list forms watch watch_list delete grace binding services \
         bad_json unknown_field invalid apply immutable privileged too_large missing credentials tokens bootstrap rbac nodes namespace events discovery \
         service_rules pod_rules rbac_rules empties impersonation methods pretty accept documents no_page watch_paths list_options delete_options binding_errors \
-        eviction token_edges reviews health_checks http \
+        eviction token_edges reviews review_selectors health_checks http \
         protobuf two killed shutdown_without_etcd shutdown; do
         ok "$t" "t_$t"
 done

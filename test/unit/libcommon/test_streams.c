@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#define MOST 3 // streams at once
+
 struct place {
         struct cx_http_server *server;
         struct cx_http_client *client;
@@ -110,10 +112,12 @@ static int set_up(void **state)
 {
         struct place *p = cx_alloc(sizeof *p);
         CX_ERROR err = CX_ERROR_INIT;
-        if (cx_http_server_new(
-                    &(struct cx_http_server_options){
-                            .address = "127.0.0.1", .handler = handle, .context = p, .workers = 2},
-                    &p->server, &err) < 0)
+        if (cx_http_server_new(&(struct cx_http_server_options){.address = "127.0.0.1",
+                                                                .handler = handle,
+                                                                .context = p,
+                                                                .workers = 2,
+                                                                .max_upgrades = MOST},
+                               &p->server, &err) < 0)
                 return -1;
         CX_CLEANUP(cx_freep) char *url = cx_sprintf("http://127.0.0.1:%d", cx_http_server_port(p->server));
         *state = p;
@@ -282,6 +286,36 @@ static void killed_in_a_flood(void **state)
         assert_int_equal(__atomic_load_n(&p->released, __ATOMIC_ACQUIRE), released + 1);
 }
 
+// Streams that others had here end when the server has seen that their peers left.
+static struct cx_streams *connect_soon(struct place *p, const struct cx_http_call *call)
+{
+        struct cx_streams *streams = NULL;
+        for (int i = 0; i < 60000 && !streams; i++) {
+                CX_ERROR again = CX_ERROR_INIT;
+                if (cx_streams_connect(p->client, call, &streams, NULL, &again) < 0)
+                        (void)poll(NULL, 0, 1);
+        }
+        assert_non_null(streams);
+        return streams;
+}
+
+static void too_many(void **state)
+{
+        struct place *p = *state;
+        struct cx_streams *streams[MOST], *one_more = NULL;
+        const struct cx_http_call call = {.path = "/command", .timeout = -1};
+        CX_HTTP_REPLY refusal = CX_HTTP_REPLY_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        for (size_t i = 0; i < MOST; i++)
+                streams[i] = connect_soon(p, &call);
+        assert_true(cx_streams_connect(p->client, &call, &one_more, &refusal, &err) < 0);
+        assert_int_equal(refusal.code, 429);
+        assert_non_null(strstr(refusal.body.data, "too many streams at once"));
+        for (size_t i = 0; i < MOST; i++)
+                cx_streams_free(streams[i]);
+        cx_streams_free(connect_soon(p, &call));
+}
+
 static void sizes(void **state)
 {
         (void)state;
@@ -306,6 +340,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(commands), cmocka_unit_test(failures),
                                            cmocka_unit_test(forwards), cmocka_unit_test(killed_in_a_flood),
-                                           cmocka_unit_test(floods),   cmocka_unit_test(sizes)};
+                                           cmocka_unit_test(floods),   cmocka_unit_test(too_many),
+                                           cmocka_unit_test(sizes)};
         return cmocka_run_group_tests(tests, set_up, tear_down);
 }
