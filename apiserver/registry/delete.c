@@ -85,16 +85,16 @@ static int delete_once(const struct scope *scope, const struct delete_options *o
                 r = admit(&admission, err);
         if (r < 0)
                 return r;
-        json_auto_t *object = json_deep_copy(current);
-        bool stays = begin(scope, object, o);
+        bool stays = begin(scope, current, o);
+        json_auto_t *before = stays ? stored_parse(stored) : NULL;
         CX_ERROR why = CX_ERROR_INIT;
-        if (stays && (scope->dry_run || json_equal(object, current))) {
+        if (stays && (scope->dry_run || json_equal(current, before))) {
                 *ret_stored = stored_ref((struct stored *)stored);
                 return 0;
         }
         struct stored_place place = {scope->kind->cache, scope->namespace, scope->name, stored->revision};
         if (stays)
-                r = store_put(store, &place, object, 0, ret_stored, &why);
+                r = store_put(store, &place, current, 0, ret_stored, &why);
         else if (!scope->dry_run)
                 r = store_delete(store, &place, NULL, &why);
         if (cx_error_is(&why, CX_REASON_CONFLICT))
