@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// kube-scheduler: flags and wiring.
+// kube-scheduler: flags, configuration and wiring.
 #include "scheduler/scheduler.h"
 
 #include "libcommon/client/component.h"
+#include "scheduler/config.h"
 #include "scheduler/plugins/plugins.h"
 
+static const char *config_file;
+static struct scheduler_config config;
 static struct scheduler *scheduler;
+
+static int configure(struct cx_component *component, struct cx_error *err)
+{
+        int r = scheduler_config_load(config_file, scheduler_plugins, n_scheduler_plugins, &config, err);
+        return r < 0 ? r
+                     : cx_component_take(component, json_object_get(config.json, "clientConnection"),
+                                         json_object_get(config.json, "leaderElection"), err);
+}
 
 static int start(struct cx_component *component, struct cx_error *err)
 {
@@ -13,9 +24,9 @@ static int start(struct cx_component *component, struct cx_error *err)
                                                               .informers = component->informers,
                                                               .events = component->events,
                                                               .metrics = component->metrics,
-                                                              .plugins = scheduler_plugins,
-                                                              .n_plugins = n_scheduler_plugins,
-                                                              .name = "default-scheduler"});
+                                                              .profiles = &config.profiles,
+                                                              .backoff_first = config.backoff_first,
+                                                              .backoff_max = config.backoff_max});
         return scheduler_start(scheduler, err);
 }
 
@@ -26,6 +37,7 @@ static void stop(struct cx_component *component)
         component->informers = NULL;
         scheduler_free(scheduler);
         scheduler = NULL;
+        scheduler_config_release(&config);
 }
 
 static bool ready(struct cx_component *component CX_UNUSED)
@@ -36,11 +48,16 @@ static bool ready(struct cx_component *component CX_UNUSED)
 
 int main(int argc, char **argv)
 {
+        static const struct cx_flag flags[] = {{"config", 0, CX_FLAG_STRING, &config_file,
+                                                "Path to a KubeSchedulerConfiguration; flags go before it."},
+                                               {0}};
         static struct cx_component component = {
                 .name = "kube-scheduler",
                 .description = "Gives every pod a node that has what the pod asks for.",
                 .secure_port = 10259,
                 .elects = true,
+                .flags = flags,
+                .configure = configure,
                 .start = start,
                 .stop = stop,
                 .ready = ready,

@@ -74,8 +74,23 @@ static void heap_remove(struct pod_heap *heap, struct queued_pod *pod)
 
 // --- places ---
 
-static void move(struct queue *queue, struct queued_pod *pod, enum queue_place place, int64_t now)
+static void count_rejection(struct queue *queue, const struct queued_pod *pod, bool comes)
 {
+        const struct profile *profile = pod->template->profile;
+        for (size_t i = 0; i < MAX_PLUGINS && profile; i++)
+                if (pod->failed & (1U << i))
+                        queue->rejected[profile->index][i] += comes ? 1 : -(size_t)1;
+}
+
+static void move(struct queue *queue, struct queued_pod *pod, enum queue_place place, enum queue_cause cause,
+                 int64_t now)
+{
+        if (pod->place == QUEUE_UNSCHEDULABLE)
+                count_rejection(queue, pod, false);
+        if (place == QUEUE_UNSCHEDULABLE)
+                count_rejection(queue, pod, true);
+        if (place != pod->place)
+                queue->came[place][cause]++;
         if (pod->place == QUEUE_ACTIVE)
                 heap_remove(&queue->active, pod);
         else if (pod->place == QUEUE_BACKOFF)
@@ -92,17 +107,17 @@ static void move(struct queue *queue, struct queued_pod *pod, enum queue_place p
         }
 }
 
-static void activate(struct queue *queue, struct queued_pod *pod, int64_t now)
+static void activate(struct queue *queue, struct queued_pod *pod, enum queue_cause cause, int64_t now)
 {
-        move(queue, pod, pod->backoff_until > now ? QUEUE_BACKOFF : QUEUE_ACTIVE, now);
+        move(queue, pod, pod->backoff_until > now ? QUEUE_BACKOFF : QUEUE_ACTIVE, cause, now);
 }
 
-static void back_off(struct queued_pod *pod, int64_t now)
+static void back_off(const struct queue *queue, struct queued_pod *pod, int64_t now)
 {
-        int64_t delay = QUEUE_BACKOFF_FIRST;
-        for (int i = 1; i < pod->attempts && delay < QUEUE_BACKOFF_MAX; i++)
+        int64_t delay = queue->backoff_first;
+        for (int i = 1; i < pod->attempts && delay < queue->backoff_max; i++)
                 delay *= 2;
-        pod->backoff_until = now + (delay < QUEUE_BACKOFF_MAX ? delay : QUEUE_BACKOFF_MAX);
+        pod->backoff_until = now + (delay < queue->backoff_max ? delay : queue->backoff_max);
 }
 
 void queued_pod_free(struct queued_pod *pod)
@@ -119,10 +134,13 @@ static void free_pod(void *pod)
         queued_pod_free(pod);
 }
 
-void queue_init(struct queue *queue)
+void queue_init(struct queue *queue, int64_t backoff_first, int64_t backoff_max)
 {
-        *queue = (struct queue){
-                .pods = CX_MAP_INIT_FREE(free_pod), .active.before = before_active, .backoff.before = before_backoff};
+        *queue = (struct queue){.pods = CX_MAP_INIT_FREE(free_pod),
+                                .active.before = before_active,
+                                .backoff.before = before_backoff,
+                                .backoff_first = backoff_first,
+                                .backoff_max = backoff_max};
 }
 
 void queue_release(struct queue *queue)
@@ -147,7 +165,8 @@ static void add(struct queue *queue, const struct cx_object *object, int64_t now
         pod->template = POD_INFO(object)->template;
         cx_map_set(&queue->pods, object->key, pod);
         queue->counts[QUEUE_NOWHERE]++;
-        move(queue, pod, POD_INFO(object)->gated ? QUEUE_GATED : QUEUE_ACTIVE, now);
+        pod->queued = now;
+        move(queue, pod, POD_INFO(object)->gated ? QUEUE_GATED : QUEUE_ACTIVE, CAUSE_ADDED, now);
 }
 
 void queue_set(struct queue *queue, const struct cx_object *object, int64_t now)
@@ -165,15 +184,15 @@ void queue_set(struct queue *queue, const struct cx_object *object, int64_t now)
         bool changed = pod->template != POD_INFO(object)->template;
         bool was_active = pod->place == QUEUE_ACTIVE;
         if (changed && was_active)
-                move(queue, pod, QUEUE_NOWHERE, now);
+                move(queue, pod, QUEUE_NOWHERE, CAUSE_UPDATED, now);
+        if (changed && pod->place == QUEUE_UNSCHEDULABLE)
+                activate(queue, pod, CAUSE_UPDATED, now);
         replace_object(pod, object);
         if (POD_INFO(object)->gated) {
                 if (pod->place != QUEUE_GATED)
-                        move(queue, pod, QUEUE_GATED, now);
+                        move(queue, pod, QUEUE_GATED, CAUSE_UPDATED, now);
         } else if (pod->place == QUEUE_GATED || (changed && was_active)) {
-                move(queue, pod, QUEUE_ACTIVE, now);
-        } else if (changed && pod->place == QUEUE_UNSCHEDULABLE) {
-                activate(queue, pod, now);
+                move(queue, pod, QUEUE_ACTIVE, CAUSE_UPDATED, now);
         }
 }
 
@@ -191,7 +210,7 @@ void queue_remove(struct queue *queue, const char *key)
 
 struct queued_pod *queue_take(struct queue *queue, struct queued_pod *pod)
 {
-        move(queue, pod, QUEUE_NOWHERE, 0);
+        move(queue, pod, QUEUE_NOWHERE, CAUSE_UPDATED, 0);
         queue->counts[QUEUE_NOWHERE]--;
         return cx_map_take(&queue->pods, pod->object->key);
 }
@@ -199,7 +218,7 @@ struct queued_pod *queue_take(struct queue *queue, struct queued_pod *pod)
 struct queued_pod *queue_pop(struct queue *queue, int64_t now)
 {
         while (queue->backoff.count && queue->backoff.items[0]->backoff_until <= now)
-                move(queue, queue->backoff.items[0], QUEUE_ACTIVE, now);
+                move(queue, queue->backoff.items[0], QUEUE_ACTIVE, CAUSE_BACKOFF_OVER, now);
         struct queued_pod *pod = queue->active.count ? queue->active.items[0] : NULL;
         // With nothing else to do there is no reason to wait, except after errors.
         for (size_t i = 0; !pod && i < queue->backoff.count; i++)
@@ -207,7 +226,7 @@ struct queued_pod *queue_pop(struct queue *queue, int64_t now)
                         pod = queue->backoff.items[i];
         if (!pod)
                 return NULL;
-        move(queue, pod, QUEUE_NOWHERE, now);
+        move(queue, pod, QUEUE_NOWHERE, CAUSE_UPDATED, now);
         pod->attempts++;
         pod->error = false;
         return pod;
@@ -216,8 +235,8 @@ struct queued_pod *queue_pop(struct queue *queue, int64_t now)
 void queue_park(struct queue *queue, struct queued_pod *pod, unsigned failed, int64_t now)
 {
         pod->failed = failed;
-        back_off(pod, now);
-        move(queue, pod, QUEUE_UNSCHEDULABLE, now);
+        back_off(queue, pod, now);
+        move(queue, pod, QUEUE_UNSCHEDULABLE, CAUSE_FAILED, now);
 }
 
 void queue_retry(struct queue *queue, struct queued_pod *pod, const struct cx_object *object, int64_t now)
@@ -228,20 +247,21 @@ void queue_retry(struct queue *queue, struct queued_pod *pod, const struct cx_ob
         }
         replace_object(pod, object);
         pod->error = true;
-        back_off(pod, now);
+        back_off(queue, pod, now);
         cx_map_set(&queue->pods, object->key, pod);
         queue->counts[QUEUE_NOWHERE]++;
-        move(queue, pod, QUEUE_BACKOFF, now);
+        move(queue, pod, QUEUE_BACKOFF, CAUSE_FAILED, now);
 }
 
 void queue_wake(struct queue *queue, struct node_cache *cache, unsigned events, const struct node *node, int64_t now)
 {
-        if (!queue->counts[QUEUE_UNSCHEDULABLE])
+        if (!queue->counts[QUEUE_UNSCHEDULABLE] || !events)
                 return;
+        enum queue_cause cause = CAUSE_EVENT + (enum queue_cause)__builtin_ctz(events);
         CX_MAP_FOREACH (&queue->pods, entry) {
                 struct queued_pod *pod = entry->value;
                 if (pod->place == QUEUE_UNSCHEDULABLE && cycle_helps(cache, pod->template, pod->failed, events, node))
-                        activate(queue, pod, now);
+                        activate(queue, pod, cause, now);
         }
 }
 
@@ -250,7 +270,7 @@ void queue_flush(struct queue *queue, int64_t now)
         CX_MAP_FOREACH (&queue->pods, entry) {
                 struct queued_pod *pod = entry->value;
                 if (pod->place == QUEUE_UNSCHEDULABLE && now - pod->since >= QUEUE_UNSCHEDULABLE_MAX)
-                        activate(queue, pod, now);
+                        activate(queue, pod, CAUSE_TIMEOUT, now);
         }
 }
 

@@ -5,17 +5,26 @@
 
 #include "scheduler/core/framework.h"
 
-#define QUEUE_BACKOFF_FIRST (1 * CX_NS_PER_S)
-#define QUEUE_BACKOFF_MAX (10 * CX_NS_PER_S)
 #define QUEUE_UNSCHEDULABLE_MAX (300 * CX_NS_PER_S)
 
-enum queue_place { QUEUE_NOWHERE, QUEUE_ACTIVE, QUEUE_BACKOFF, QUEUE_UNSCHEDULABLE, QUEUE_GATED };
+enum queue_place { QUEUE_NOWHERE, QUEUE_ACTIVE, QUEUE_BACKOFF, QUEUE_UNSCHEDULABLE, QUEUE_GATED, QUEUE_PLACES };
+// Why a pod came to its place. From CAUSE_EVENT on it is the event that woke it, by the number of its bit.
+enum queue_cause {
+        CAUSE_ADDED,
+        CAUSE_UPDATED,
+        CAUSE_FAILED,
+        CAUSE_BACKOFF_OVER,
+        CAUSE_TIMEOUT,
+        CAUSE_EVENT,
+        QUEUE_CAUSES = CAUSE_EVENT + EVENT_BITS
+};
 struct queued_pod {
         const struct cx_object *object; // a reference
         struct template *template;      // the object's
         enum queue_place place;
         size_t heap_index;
         uint64_t sequence;     // order of arrival among equals
+        int64_t queued;        // monotonic: when it first came
         int64_t since;         // monotonic: when it came to its place
         int64_t backoff_until; // monotonic
         int attempts;
@@ -32,11 +41,14 @@ struct pod_heap {
 struct queue {
         struct cx_map pods; // key -> struct queued_pod
         struct pod_heap active, backoff;
-        size_t counts[QUEUE_GATED + 1]; // by place
+        size_t counts[QUEUE_PLACES];                // by place
+        uint64_t came[QUEUE_PLACES][QUEUE_CAUSES];  // how often a pod came to a place
+        size_t rejected[MAX_PROFILES][MAX_PLUGINS]; // unschedulable pods that a plugin rejected
+        int64_t backoff_first, backoff_max;         // ns
         uint64_t sequence;
 };
 
-void queue_init(struct queue *queue);
+void queue_init(struct queue *queue, int64_t backoff_first, int64_t backoff_max);
 void queue_release(struct queue *queue);
 void queued_pod_free(struct queued_pod *pod);
 

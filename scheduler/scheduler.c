@@ -12,6 +12,7 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "scheduler/binder.h"
+#include "scheduler/metrics.h"
 #include "scheduler/queue.h"
 
 #include <malloc.h>
@@ -23,6 +24,8 @@
 #define FLUSH_PERIOD (30 * CX_NS_PER_S)
 
 struct task {
+        const struct profile *profile;
+        int64_t started;                // monotonic: the attempt
         struct queued_pod *pod;         // bind: owned
         char *node;                     // NULL: not a bind, but a report of why there is none
         struct reservation reservation; // bind: what plugins have to do before, or else to undo
@@ -35,10 +38,9 @@ struct task {
 struct scheduler {
         struct cx_rest *rest;
         struct cx_informers *informers;
-        struct cx_events *events;
-        char *name;
+        const struct profiles *profiles;
+        struct cx_events **events; // by profile
         struct cx_informer *pods, *nodes, *namespaces;
-        struct plugins plugins;
         struct templates *templates;
         struct binder *binder, *slow; // slow: for binds before which plugins may block
         pthread_t thread;
@@ -50,7 +52,7 @@ struct scheduler {
         struct framework framework;
         int64_t flushed;
         bool stop;
-        struct cx_series *scheduled, *unschedulable, *errors, *duration, *pending[QUEUE_GATED + 1];
+        struct scheduler_metrics *metrics;
 };
 
 static void lock(struct scheduler *self)
@@ -63,6 +65,11 @@ static void lock(struct scheduler *self)
 static void unlock(struct scheduler *self)
 {
         pthread_mutex_unlock(&self->lock);
+}
+
+static struct cx_events *events_of(const struct scheduler *self, const struct profile *profile)
+{
+        return self->events[profile->index];
 }
 
 static void wake_pods(struct scheduler *self, unsigned events, const char *node)
@@ -110,7 +117,7 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
                 drop_pod(self, now ? now : old);
         } else if (POD_INFO(now)->node) {
                 place_pod(self, old, now);
-        } else if (strcmp(POD_INFO(now)->template->scheduler, self->name) == 0) {
+        } else if (POD_INFO(now)->template->profile) {
                 if (now->deleted)
                         drop_pod(self, now);
                 else if (!cx_map_has(&self->cache.pods, now->key)) // else its bind is under way
@@ -160,7 +167,7 @@ static void bind_failed(struct scheduler *self, struct task *task, const struct 
 {
         const struct cx_object *pod = task->object;
         cx_err(err, "Cannot bind pod", "pod", pod->key, "node", task->node);
-        cx_series_add(self->errors, 1);
+        metrics_attempt(self->metrics, task->profile, ATTEMPT_ERROR, task->started);
         CX_OBJECT *latest = cx_informer_get_key(self->pods, pod->key);
         lock(self);
         reservation_undo(&task->reservation);
@@ -171,7 +178,7 @@ static void bind_failed(struct scheduler *self, struct task *task, const struct 
         pthread_cond_signal(&self->wake);
         unlock(self);
         if (latest && cx_streq(latest->uid, task->object->uid))
-                cx_event_object(self->events, "v1", "Pod", latest, "Warning", "FailedScheduling",
+                cx_event_object(events_of(self, task->profile), "v1", "Pod", latest, "Warning", "FailedScheduling",
                                 "binding rejected: %s", cx_error_text(err));
 }
 
@@ -184,9 +191,14 @@ static void write_binding(struct scheduler *self, struct task *task)
                                          pod->uid, "target", "kind", "Node", "name", task->node);
         CX_ERROR err = CX_ERROR_INIT;
         const struct placement placement = {self->rest, pod, task->node};
+        int64_t began = cx_time_monotonic();
         int r = reservation_pre_bind(&task->reservation, &placement, &err);
-        if (r == 0)
+        metrics_point(self->metrics, task->profile, POINT_PRE_BIND, r == 0, began);
+        if (r == 0) {
+                began = cx_time_monotonic();
                 r = cx_rest_create_sub(self->rest, &ref, "binding", binding, NULL, &err);
+                metrics_point(self->metrics, task->profile, POINT_BIND, r == 0, began);
+        }
         if (r < 0) {
                 bind_failed(self, task, &err);
                 return;
@@ -196,10 +208,11 @@ static void write_binding(struct scheduler *self, struct task *task)
                 reservation_settle(&task->reservation);
                 unlock(self);
         }
-        cx_series_add(self->scheduled, 1);
+        metrics_attempt(self->metrics, task->profile, ATTEMPT_SCHEDULED, task->started);
+        metrics_bound(self->metrics, task->pod->attempts, task->pod->queued);
         cx_debug(2, "Successfully bound pod to node", "pod", pod->key, "node", task->node);
-        cx_event_object(self->events, "v1", "Pod", pod, "Normal", "Scheduled", "Successfully assigned %s to %s",
-                        pod->key, task->node);
+        cx_event_object(events_of(self, task->profile), "v1", "Pod", pod, "Normal", "Scheduled",
+                        "Successfully assigned %s to %s", pod->key, task->node);
 }
 
 static void evict(struct scheduler *self, const struct task *task, const char *key)
@@ -211,7 +224,7 @@ static void evict(struct scheduler *self, const struct task *task, const char *k
         char moment[CX_TIME_TEXT];
         cx_time_format(cx_time_now(), moment);
         CX_CLEANUP(cx_freep)
-        char *message = cx_sprintf("%s: preempting to accommodate a higher priority pod", self->name);
+        char *message = cx_sprintf("%s: preempting to accommodate a higher priority pod", task->profile->name);
         json_auto_t *patch = json_pack("{s:{s:s}, s:{s:[{s:s, s:s, s:s, s:s, s:s}]}}", "metadata", "uid", victim->uid,
                                        "status", "conditions", "type", "DisruptionTarget", "status", "True", "reason",
                                        "PreemptionByScheduler", "message", message, "lastTransitionTime", moment);
@@ -221,7 +234,7 @@ static void evict(struct scheduler *self, const struct task *task, const char *k
         if (r == 0)
                 r = cx_rest_delete(self->rest, &ref, &options, &err);
         if (r == 0)
-                cx_event_object(self->events, "v1", "Pod", victim, "Normal", "Preempted",
+                cx_event_object(events_of(self, task->profile), "v1", "Pod", victim, "Normal", "Preempted",
                                 "Preempted by pod %s on node %s", task->object->uid, task->nominated);
         else if (!cx_error_is(&err, CX_REASON_NOT_FOUND) && !cx_error_is(&err, CX_REASON_CONFLICT))
                 cx_err(&err, "Cannot preempt pod", "pod", key);
@@ -267,29 +280,34 @@ static void run_task(void *context, void *argument)
         free(task);
 }
 
-static struct task *task_new(const struct cx_object *object)
+static struct task *task_new(const struct queued_pod *pod, int64_t started)
 {
         struct task *task = cx_alloc(sizeof *task);
-        task->object = cx_object_ref(object);
+        task->object = cx_object_ref(pod->object);
+        task->profile = pod->template->profile;
+        task->started = started;
         return task;
 }
 
 // --- deciding ---
 
-static void report_failure(struct scheduler *self, struct queued_pod *pod, const struct decision *decision)
+static void report_failure(struct scheduler *self, struct queued_pod *pod, const struct decision *decision,
+                           int64_t started)
 {
         const char *key = pod->object->key, *before = framework_nominated(&self->framework, key);
         // A preemption that is under way stays so until it is over or another is found.
         const char *node = decision->nominated ? decision->nominated->name : decision->waits ? before : NULL;
         bool same = cx_streq(pod->message, decision->message) && (before == node || cx_streq(before, node)) &&
                     !decision->victims.count;
-        cx_series_add(self->unschedulable, 1);
-        cx_event_object(self->events, "v1", "Pod", pod->object, "Warning", "FailedScheduling", "%s", decision->message);
+        const struct profile *profile = pod->template->profile;
+        metrics_attempt(self->metrics, profile, ATTEMPT_UNSCHEDULABLE, started);
+        cx_event_object(events_of(self, profile), "v1", "Pod", pod->object, "Warning", "FailedScheduling", "%s",
+                        decision->message);
         if (same)
                 return;
         free(pod->message);
         pod->message = cx_strdup(decision->message);
-        struct task *task = task_new(pod->object);
+        struct task *task = task_new(pod, started);
         task->message = cx_strdup(decision->message);
         task->nominated = cx_strdup(node);
         for (size_t i = 0; i < decision->victims.count; i++)
@@ -304,27 +322,21 @@ static void schedule(struct scheduler *self, struct queued_pod *pod)
         int64_t start = cx_time_monotonic();
         struct decision decision;
         framework_schedule(&self->framework, pod->object->key, pod->template, &decision);
+        metrics_decision(self->metrics, pod->template->profile, &decision, start);
         if (decision.node) {
                 framework_nominate(&self->framework, pod->object->key, NULL, NULL);
                 cache_assume(&self->cache, pod->object->key, pod->template, decision.node);
-                struct task *task = task_new(pod->object);
+                struct task *task = task_new(pod, start);
                 task->node = cx_strdup(decision.node->name);
                 task->pod = queue_take(&self->queue, pod);
                 task->reservation = decision.reservation;
                 decision.reservation = (struct reservation){0};
                 binder_add(task->reservation.count ? self->slow : self->binder, task);
         } else {
-                report_failure(self, pod, &decision);
+                report_failure(self, pod, &decision, start);
                 queue_park(&self->queue, pod, decision.failed, start);
         }
         decision_release(&decision);
-        cx_series_observe(self->duration, (double)(cx_time_monotonic() - start) / 1e9);
-}
-
-static void show_counts(struct scheduler *self)
-{
-        for (int place = QUEUE_ACTIVE; place <= QUEUE_GATED; place++)
-                cx_series_set(self->pending[place], (double)self->queue.counts[place]);
 }
 
 static void wait_for_event(struct scheduler *self)
@@ -332,7 +344,7 @@ static void wait_for_event(struct scheduler *self)
         int64_t deadline = queue_deadline(&self->queue);
         if (self->queue.counts[QUEUE_UNSCHEDULABLE] && deadline > self->flushed + FLUSH_PERIOD)
                 deadline = self->flushed + FLUSH_PERIOD;
-        show_counts(self);
+        metrics_show(self->metrics, &self->queue, &self->cache);
         (void)cx_cond_wait_until(&self->wake, &self->lock, deadline);
 }
 
@@ -343,7 +355,8 @@ static void *run(void *argument)
                 return NULL; // stopped
         malloc_trim(0);      // the first lists are not needed again soon
         __atomic_store_n(&self->synced, true, __ATOMIC_RELEASE);
-        cx_info("Scheduling", "scheduler", self->name);
+        for (size_t i = 0; i < self->profiles->count; i++)
+                cx_info("Scheduling", "scheduler", self->profiles->items[i].name);
         lock(self);
         while (!self->stop) {
                 int64_t now = cx_time_monotonic();
@@ -365,28 +378,6 @@ static void *run(void *argument)
 }
 
 // --- life ---
-
-static void declare_metrics(struct scheduler *self, struct cx_metrics *metrics)
-{
-        static const char *const result[] = {"result", "profile", NULL}, *const queue[] = {"queue", NULL};
-        static const char *const places[] = {[QUEUE_ACTIVE] = "active",
-                                             [QUEUE_BACKOFF] = "backoff",
-                                             [QUEUE_UNSCHEDULABLE] = "unschedulable",
-                                             [QUEUE_GATED] = "gated"};
-        struct cx_metric *attempts = cx_metrics_counter(metrics, "scheduler_schedule_attempts_total",
-                                                        "Attempts to find nodes for pods, by result.", result);
-        self->scheduled = cx_metric_series(attempts, (const char *const[]){"scheduled", self->name});
-        self->unschedulable = cx_metric_series(attempts, (const char *const[]){"unschedulable", self->name});
-        self->errors = cx_metric_series(attempts, (const char *const[]){"error", self->name});
-        self->duration =
-                cx_metric_series(cx_metrics_histogram(metrics, "scheduler_scheduling_algorithm_duration_seconds",
-                                                      "Time to decide on one pod.", NULL, NULL, 0),
-                                 NULL);
-        struct cx_metric *pending =
-                cx_metrics_gauge(metrics, "scheduler_pending_pods", "Pods that wait, by queue.", queue);
-        for (int place = QUEUE_ACTIVE; place <= QUEUE_GATED; place++)
-                self->pending[place] = cx_metric_series(pending, (const char *const[]){places[place]});
-}
 
 static void add_informers(struct scheduler *self)
 {
@@ -415,19 +406,20 @@ struct scheduler *scheduler_new(const struct scheduler_options *options)
         struct scheduler *self = cx_alloc(sizeof *self);
         self->rest = options->rest;
         self->informers = options->informers;
-        self->name = cx_strdup(options->name);
-        self->events = cx_events_for(options->events, options->name);
-        plugins_init(&self->plugins, options->plugins, options->n_plugins);
-        self->templates = templates_new(&self->plugins);
+        self->profiles = options->profiles;
+        self->events = cx_alloc_array(self->profiles->count, sizeof(struct cx_events *));
+        for (size_t i = 0; i < self->profiles->count; i++)
+                self->events[i] = cx_events_for(options->events, self->profiles->items[i].name);
+        self->templates = templates_new(self->profiles);
         cache_init(&self->cache, self->templates);
-        queue_init(&self->queue);
+        queue_init(&self->queue, options->backoff_first, options->backoff_max);
         framework_init(&self->framework, &self->cache);
         pthread_mutex_init(&self->gate, NULL);
         pthread_mutex_init(&self->lock, NULL);
         cx_cond_init(&self->wake);
         self->binder = binder_new(MAX_BINDERS, run_task, self);
         self->slow = binder_new(MAX_SLOW_BINDERS, run_task, self);
-        declare_metrics(self, options->metrics);
+        self->metrics = scheduler_metrics_new(options->metrics, self->profiles);
         add_informers(self);
         return self;
 }
@@ -469,10 +461,12 @@ void scheduler_free(struct scheduler *self)
         framework_release(&self->framework);
         cache_release(&self->cache);
         templates_free(self->templates);
-        cx_events_free(self->events);
+        for (size_t i = 0; i < self->profiles->count; i++)
+                cx_events_free(self->events[i]);
+        free(self->events);
+        scheduler_metrics_free(self->metrics);
         pthread_cond_destroy(&self->wake);
         pthread_mutex_destroy(&self->lock);
         pthread_mutex_destroy(&self->gate);
-        free(self->name);
         free(self);
 }

@@ -7,16 +7,15 @@
 #include "libcommon/client/events.h"
 #include "libcommon/client/informer.h"
 
-struct plugin;
+struct profiles;
 struct scheduler;
 struct scheduler_options { // all are borrowed and must outlive the scheduler
         struct cx_rest *rest;
         struct cx_informers *informers;
         struct cx_events *events;
         struct cx_metrics *metrics;
-        const struct plugin *const *plugins;
-        size_t n_plugins;
-        const char *name; // pods with this spec.schedulerName are ours
+        const struct profiles *profiles;    // pods with their names as spec.schedulerName are ours
+        int64_t backoff_first, backoff_max; // ns
 };
 struct scheduler *scheduler_new(const struct scheduler_options *options);
 int scheduler_start(struct scheduler *scheduler, struct cx_error *err) CX_CHECK;

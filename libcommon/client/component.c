@@ -6,6 +6,7 @@
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
 #include "libcommon/base/version.h"
+#include "libcommon/format/json.h"
 #include "libcommon/net/pki.h"
 
 #include <limits.h>
@@ -22,7 +23,8 @@ static size_t common_flags(struct cx_component *component, struct cx_flag *to)
         size_t n = 0;
 #define FLAG(...) to[n++] = (struct cx_flag){__VA_ARGS__}
         FLAG("kubeconfig", 0, CX_FLAG_STRING, &component->kubeconfig,
-             "Path to a kubeconfig file; without one the pod's service account is used.");
+             "Path to a kubeconfig file; without one the pod's service account is used.",
+             .changed = &component->given.kubeconfig);
         FLAG("master", 0, CX_FLAG_STRING, &component->master, "Address of the API server; overrides the kubeconfig's.");
         FLAG("bind-address", 0, CX_FLAG_STRING, &component->bind_address, "Address that the secure port listens on.");
         FLAG("secure-port", 0, CX_FLAG_INT, &component->port, "Port for HTTPS; 0 serves none.", .min = 0, .max = 65535);
@@ -32,23 +34,28 @@ static size_t common_flags(struct cx_component *component, struct cx_flag *to)
         FLAG("client-ca-file", 0, CX_FLAG_STRING, &component->client_ca_file,
              "Authorities of client certificates; /metrics then needs one.");
         FLAG("kube-api-qps", 0, CX_FLAG_INT, &component->qps, "Limit of calls to the API server a second; 0: none.",
-             .min = 0, .max = 1000000);
-        FLAG("kube-api-burst", 0, CX_FLAG_INT, &component->burst, "Burst of the limit.", .min = 0, .max = 1000000);
+             .min = 0, .max = 1000000, .changed = &component->given.qps);
+        FLAG("kube-api-burst", 0, CX_FLAG_INT, &component->burst, "Burst of the limit.", .min = 0, .max = 1000000,
+             .changed = &component->given.burst);
         FLAG("v", 'v', CX_FLAG_INT, &component->verbosity, "Verbosity of the log, 0 to 10.", .min = 0, .max = 10);
         FLAG("logging-format", 0, CX_FLAG_STRING, &component->logging_format, "text or json.");
         FLAG("authentication-kubeconfig", 0, CX_FLAG_STRING, &ignored_text, "Accepted; the port needs no delegation.");
         FLAG("authorization-kubeconfig", 0, CX_FLAG_STRING, &ignored_text, "Accepted; the port needs no delegation.");
         FLAG("profiling", 0, CX_FLAG_BOOL, &ignored_bool, "Accepted; there is no profiling endpoint.");
         if (component->elects) {
-                FLAG("leader-elect", 0, CX_FLAG_BOOL, &component->leader_elect, "Run only while holding the lease.");
+                FLAG("leader-elect", 0, CX_FLAG_BOOL, &component->leader_elect, "Run only while holding the lease.",
+                     .changed = &component->given.leader_elect);
                 FLAG("leader-elect-lease-duration", 0, CX_FLAG_DURATION, &component->lease_duration,
-                     "How long others wait for a renewal.");
+                     "How long others wait for a renewal.", .changed = &component->given.lease_duration);
                 FLAG("leader-elect-renew-deadline", 0, CX_FLAG_DURATION, &component->renew_deadline,
-                     "How long the leader tries to renew before it gives up.");
-                FLAG("leader-elect-retry-period", 0, CX_FLAG_DURATION, &component->retry_period, "Time between tries.");
-                FLAG("leader-elect-resource-name", 0, CX_FLAG_STRING, &component->lease_name, "Name of the lease.");
+                     "How long the leader tries to renew before it gives up.",
+                     .changed = &component->given.renew_deadline);
+                FLAG("leader-elect-retry-period", 0, CX_FLAG_DURATION, &component->retry_period, "Time between tries.",
+                     .changed = &component->given.retry_period);
+                FLAG("leader-elect-resource-name", 0, CX_FLAG_STRING, &component->lease_name, "Name of the lease.",
+                     .changed = &component->given.lease_name);
                 FLAG("leader-elect-resource-namespace", 0, CX_FLAG_STRING, &component->lease_namespace,
-                     "Namespace of the lease.");
+                     "Namespace of the lease.", .changed = &component->given.lease_namespace);
                 FLAG("leader-elect-resource-lock", 0, CX_FLAG_STRING, &ignored_text, "Only leases are supported.");
         }
 #undef FLAG
@@ -101,6 +108,61 @@ static int parse_flags(struct cx_component *component, int argc, char **argv, st
                 return cx_error_set(err, -EINVAL, "unknown command \"%s\" for \"%s\"", args.items[0], component->name);
         cx_log_settings.verbosity = (int)component->verbosity;
         cx_log_settings.json = cx_streq(component->logging_format, "json");
+        return 0;
+}
+
+static void take_text(const char **to, bool given, const json_t *from, const char *field)
+{
+        const char *text = cx_json_string(from, field);
+        if (!given && text && *text)
+                *to = text;
+}
+
+static int take_duration(int64_t *to, bool given, const json_t *from, const char *field, struct cx_error *err)
+{
+        const char *text = cx_json_string(from, field);
+        int64_t duration;
+        if (given || !text)
+                return 0;
+        if (cx_duration_parse(text, &duration) < 0 || duration <= 0)
+                return cx_error_set(err, -EINVAL, "%s: \"%s\" must be a duration above zero", field, text);
+        *to = duration;
+        return 0;
+}
+
+int cx_component_take(struct cx_component *component, const json_t *client, const json_t *election,
+                      struct cx_error *err)
+{
+        take_text(&component->kubeconfig, component->given.kubeconfig, client, "kubeconfig");
+        take_text(&component->lease_name, component->given.lease_name, election, "resourceName");
+        take_text(&component->lease_namespace, component->given.lease_namespace, election, "resourceNamespace");
+        const json_t *qps = json_object_get(client, "qps");
+        if (!component->given.qps && json_is_number(qps))
+                component->qps = json_number_value(qps) > 1e6 ? 1000000 : (int64_t)json_number_value(qps);
+        if (!component->given.burst)
+                component->burst = cx_json_int(client, "burst", component->burst);
+        if (!component->given.leader_elect)
+                component->leader_elect = cx_json_bool(election, "leaderElect", component->leader_elect);
+        int r = take_duration(&component->lease_duration, component->given.lease_duration, election, "leaseDuration",
+                              err);
+        if (r == 0)
+                r = take_duration(&component->renew_deadline, component->given.renew_deadline, election,
+                                  "renewDeadline", err);
+        if (r == 0)
+                r = take_duration(&component->retry_period, component->given.retry_period, election, "retryPeriod",
+                                  err);
+        return r;
+}
+
+// The leader has to know that it leads no more before others may take over.
+static int check_election(const struct cx_component *component, struct cx_error *err)
+{
+        if (!component->elects || !component->leader_elect)
+                return 0;
+        if (component->lease_duration <= component->renew_deadline)
+                return cx_error_set(err, -EINVAL, "the lease duration must be longer than the renew deadline");
+        if (component->renew_deadline <= component->retry_period + component->retry_period / 5)
+                return cx_error_set(err, -EINVAL, "the renew deadline must be longer than 1.2 retry periods");
         return 0;
 }
 
@@ -302,6 +364,10 @@ int cx_component_main(struct cx_component *component, int argc, char **argv)
         int r = parse_flags(component, argc, argv, &err);
         if (r > 0)
                 return 0;
+        if (r == 0 && component->configure)
+                r = component->configure(component, &err);
+        if (r == 0)
+                r = check_election(component, &err);
         if (r < 0) {
                 fprintf(stderr, "Error: %s\n", cx_error_text(&err));
                 return 1;

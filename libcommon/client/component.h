@@ -13,12 +13,16 @@
 #include "libcommon/client/leader.h"
 #include "libcommon/net/http_server.h"
 
+#include <jansson.h>
+
 struct cx_component {
         // Set by the component.
         const char *name, *description;
         int64_t secure_port;         // default of --secure-port; 0: none is served unless the flag says so
         bool elects;                 // has the --leader-elect flags
         const struct cx_flag *flags; // the component's own; ended by an entry without name; may be NULL
+        // Called once the flags are known, before anything is made of them: reads configuration files. May be NULL.
+        int (*configure)(struct cx_component *component, struct cx_error *err);
         // Starts the work, returns at once; called after the election was won. On failure the process exits with 1.
         int (*start)(struct cx_component *component, struct cx_error *err);
         void (*stop)(struct cx_component *component);  // called at the end, if start succeeded; may be NULL
@@ -41,7 +45,15 @@ struct cx_component {
         const char *lease_name, *lease_namespace, *master;
         int64_t port, verbosity, qps, burst, lease_duration, renew_deadline, retry_period;
         bool leader_elect;
+        struct {
+                bool kubeconfig, qps, burst, leader_elect, lease_duration, renew_deadline, retry_period, lease_name,
+                        lease_namespace;
+        } given; // on the command line
 };
+// Takes over what a configuration file says of the client and of leader election (ClientConnectionConfiguration and
+// LeaderElectionConfiguration, checked; NULL: nothing), but for what was given as a flag. Texts are borrowed.
+int cx_component_take(struct cx_component *component, const json_t *client, const json_t *election,
+                      struct cx_error *err) CX_CHECK;
 int cx_component_main(struct cx_component *component, int argc, char **argv);
 // A client like component->rest that has no credentials: what identities share (cx_rest_derive).
 int cx_component_anonymous(const struct cx_component *component, struct cx_rest **ret_rest, struct cx_error *err)

@@ -25,6 +25,24 @@ uint64_t resource_id(const char *name)
         return cx_hash(name, strlen(name));
 }
 
+uint64_t image_id(const char *name)
+{
+        const char *slash = strrchr(name, '/');
+        CX_CLEANUP(cx_freep)
+        char *tagged = cx_sprintf("%s%s", name, strchr(slash ? slash : name, ':') ? "" : ":latest");
+        return cx_hash(tagged, strlen(tagged));
+}
+
+static void parse_images(const json_t *images, struct node_info *to)
+{
+        size_t i, j;
+        json_t *image, *name;
+        json_array_foreach (images, i, image)
+                json_array_foreach (json_object_get(image, "names"), j, name)
+                        *LIST_ADD(&to->images) = (struct resource_amount){image_id(cx_str(json_string_value(name))),
+                                                                          cx_json_int(image, "sizeBytes", 0)};
+}
+
 void *node_project(void *context CX_UNUSED, const json_t *node)
 {
         struct node_info *info = cx_alloc(sizeof *info);
@@ -45,6 +63,7 @@ void *node_project(void *context CX_UNUSED, const json_t *node)
                         *LIST_ADD(&info->extended) = (struct resource_amount){resource_id(name), amount};
         }
         cx_taints_parse(cx_json_get(node, "spec.taints"), &info->taints);
+        parse_images(cx_json_get(node, "status.images"), info);
         return info;
 }
 
@@ -53,6 +72,7 @@ void node_free_projection(void *projection)
         struct node_info *info = projection;
         cx_taints_release(&info->taints);
         free(info->extended.items);
+        free(info->images.items);
         free(info);
 }
 
@@ -97,6 +117,7 @@ void cache_release(struct node_cache *cache)
                 free(cache->columns.items[i]);
         }
         free(cache->columns.items);
+        free(cache->images.items);
         free(cache->nodes);
         CX_MAP_FOREACH (&cache->by_name, entry)
                 free_node(cache->plugins, entry->value);
@@ -153,6 +174,49 @@ static bool same_allocatable(const struct node_info *a, const struct node_info *
         return true;
 }
 
+// The place of an image in the list, or where it belongs.
+static size_t image_place(const struct node_cache *cache, uint64_t id)
+{
+        size_t low = 0, high = cache->images.count;
+        while (low < high) {
+                size_t middle = (low + high) / 2;
+                if (cache->images.items[middle].id < id)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+static bool has_image_at(const struct node_cache *cache, size_t at, uint64_t id)
+{
+        return at < cache->images.count && cache->images.items[at].id == id;
+}
+
+static void count_images(struct node_cache *cache, const struct node_info *info, int sign)
+{
+        for (size_t i = 0; i < info->images.count; i++) {
+                uint64_t id = info->images.items[i].id;
+                size_t at = image_place(cache, id);
+                if (!has_image_at(cache, at, id)) {
+                        (void)LIST_ADD(&cache->images);
+                        memmove(&cache->images.items[at + 1], &cache->images.items[at],
+                                (cache->images.count - 1 - at) * sizeof *cache->images.items);
+                        cache->images.items[at] = (struct image_count){id, 0};
+                }
+                struct image_count *image = &cache->images.items[at];
+                image->nodes += sign;
+                if (!image->nodes)
+                        memmove(image, image + 1, (--cache->images.count - at) * sizeof *image);
+        }
+}
+
+int cache_image_nodes(const struct node_cache *cache, uint64_t id)
+{
+        size_t at = image_place(cache, id);
+        return has_image_at(cache, at, id) ? cache->images.items[at].nodes : 0;
+}
+
 unsigned cache_set_node(struct node_cache *cache, const struct cx_object *object)
 {
         struct node *node = get_or_make(cache, object->name);
@@ -160,6 +224,9 @@ unsigned cache_set_node(struct node_cache *cache, const struct cx_object *object
         unsigned changes = 0;
         node->object = cx_object_ref(object);
         node->info = object->projection;
+        count_images(cache, node->info, 1);
+        if (old)
+                count_images(cache, NODE_INFO(old), -1);
         if (!old) {
                 node->index = (int)cache->n_nodes;
                 cache->nodes = cx_realloc_array(cache->nodes, cache->n_nodes + 1, sizeof(struct node *));
@@ -185,6 +252,7 @@ void cache_remove_node(struct node_cache *cache, const char *name)
         cache->nodes[node->index] = last;
         last->index = node->index;
         node->index = -1;
+        count_images(cache, node->info, -1);
         cx_object_unref(node->object);
         node->object = NULL;
         node->info = NULL;
@@ -266,6 +334,7 @@ static void put_pod(struct node_cache *cache, const char *key, struct cached_pod
         *entry = pod;
         template_ref(cache->templates, pod.template);
         cx_map_set(&cache->pods, key, entry);
+        cache->n_assumed += pod.assumed;
         account(cache, entry, 1);
 }
 
@@ -274,6 +343,7 @@ bool cache_remove_pod(struct node_cache *cache, const char *key)
         struct cached_pod *pod = cx_map_take(&cache->pods, key);
         if (!pod)
                 return false;
+        cache->n_assumed -= pod->assumed;
         account(cache, pod, -1);
         template_unref(cache->templates, pod->template);
         drop_if_unused(cache, pod->node);
@@ -296,6 +366,7 @@ void cache_set_pod(struct node_cache *cache, const char *key, struct template *t
 {
         struct cached_pod *pod = cx_map_get(&cache->pods, key);
         if (pod && pod->template == template && strcmp(pod->node->name, node) == 0 && pod->terminating == terminating) {
+                cache->n_assumed -= pod->assumed;
                 pod->assumed = false;
                 return;
         }
@@ -303,6 +374,7 @@ void cache_set_pod(struct node_cache *cache, const char *key, struct template *t
         struct cached_pod *old = cx_map_take(&cache->pods, key);
         put_pod(cache, key, (struct cached_pod){template, get_or_make(cache, node), false, terminating, created});
         if (old) {
+                cache->n_assumed -= old->assumed;
                 account(cache, old, -1);
                 template_unref(cache->templates, old->template);
                 drop_if_unused(cache, old->node);

@@ -15,6 +15,7 @@ enum { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_EPHEMERAL, RESOURCE_BASE }; // cp
 // The place of one of these; -1 for other resources, which are known by a keyed hash of their names.
 int resource_base(const char *name);
 uint64_t resource_id(const char *name);
+uint64_t image_id(const char *name); // "x" is "x:latest"
 
 struct resource_amount {
         uint64_t id;
@@ -29,6 +30,7 @@ struct node_info {
         int64_t allocatable[RESOURCE_BASE];
         int64_t max_pods;
         LIST(struct resource_amount, extended); // allocatable as well
+        LIST(struct resource_amount, images);   // those that it has, by image_id, with their sizes in bytes
         struct cx_taints taints;
 };
 #define NODE_INFO(object) ((const struct node_info *)(object)->projection)
@@ -59,6 +61,11 @@ struct column {
         int n_values;
 };
 
+struct image_count { // how many nodes have an image
+        uint64_t id;
+        int nodes;
+};
+
 struct cached_pod {
         struct template *template;
         struct node *node;
@@ -73,9 +80,11 @@ struct node_cache {
         struct node **nodes;   // those that exist
         size_t n_nodes;
         struct cx_map pods; // key -> struct cached_pod
+        size_t n_assumed;
         LIST(struct group, groups);
         int reaching_out[MAX_PLUGINS]; // by plugin: groups whose pods matter to where others may go
         LIST(struct column *, columns);
+        LIST(struct image_count, images); // by id
         uint64_t cycle;
         struct cx_map namespaces; // name -> const struct cx_object *, for namespace selectors
 };
@@ -103,6 +112,7 @@ void cache_set_namespace(struct node_cache *cache, const char *name, const struc
 void cache_hide(struct node_cache *cache, const struct cached_pod *pod);
 void cache_show(struct node_cache *cache, const struct cached_pod *pod);
 
+int cache_image_nodes(const struct node_cache *cache, uint64_t id);
 const struct column *cache_column(struct node_cache *cache, const char *key);
 const char *node_label(const struct node *node, const char *key);
 static inline int column_value(const struct column *column, const struct node *node)

@@ -63,6 +63,7 @@ void cycle_init(struct cycle *cycle, struct node_cache *cache, struct template *
 {
         *cycle = (struct cycle){.cache = cache,
                                 .plugins = cache->plugins,
+                                .profile = template->profile,
                                 .template = template,
                                 .states = cx_alloc(cache->plugins->cycle_size + 1)};
 }
@@ -83,7 +84,7 @@ void cycle_pre_filter(struct cycle *cycle)
 {
         for (size_t i = 0; i < cycle->plugins->count; i++) {
                 const struct plugin *plugin = cycle_call(cycle, i);
-                if (plugin->filter && (!plugin->pre_filter || plugin->pre_filter(cycle)))
+                if (cycle->profile->plugins[i].filters && (!plugin->pre_filter || plugin->pre_filter(cycle)))
                         cycle->filters[cycle->n_filters++] = (uint8_t)i;
         }
 }
@@ -104,14 +105,15 @@ static void add_scores(struct cycle *cycle, int64_t *totals)
         CX_CLEANUP(cx_freep) int64_t *scores = cx_alloc_array(cycle->n_feasible, sizeof *scores);
         for (size_t i = 0; i < cycle->plugins->count; i++) {
                 const struct plugin *plugin = cycle_call(cycle, i);
-                if (!plugin->score || (plugin->pre_score && !plugin->pre_score(cycle)))
+                int64_t weight = cycle->profile->plugins[i].weight;
+                if (!weight || (plugin->pre_score && !plugin->pre_score(cycle)))
                         continue;
                 for (size_t j = 0; j < cycle->n_feasible; j++)
                         scores[j] = plugin->score(cycle, cycle->feasible[j]);
                 if (plugin->normalize)
                         plugin->normalize(cycle, scores);
                 for (size_t j = 0; j < cycle->n_feasible; j++)
-                        totals[j] += scores[j] * plugin->weight;
+                        totals[j] += scores[j] * weight;
         }
 }
 
@@ -166,8 +168,8 @@ static bool passes_locally(struct node_cache *cache, struct template *template, 
         cycle.quiet = true;
         for (size_t i = 0; i < cycle.plugins->count; i++) {
                 const struct plugin *plugin = cycle_call(&cycle, i);
-                if (plugin->node_local && plugin->filter && (!plugin->pre_filter || plugin->pre_filter(&cycle)) &&
-                    !plugin->filter(&cycle, node))
+                if (plugin->node_local && cycle.profile->plugins[i].filters &&
+                    (!plugin->pre_filter || plugin->pre_filter(&cycle)) && !plugin->filter(&cycle, node))
                         return false;
         }
         return true;

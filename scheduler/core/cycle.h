@@ -20,6 +20,7 @@ void reasons_release(struct reasons *reasons);
 struct cycle {
         struct node_cache *cache;
         const struct plugins *plugins;
+        const struct profile *profile; // the template's
         struct template *template;
         const char *key;              // the pod's; NULL: only tried
         size_t at;                    // the plugin that is being called
@@ -57,10 +58,14 @@ static inline const struct plugin *cycle_call(struct cycle *cycle, size_t i)
         return cycle->plugins->items[i];
 }
 
-// --- for plugins: their own states -----------------------------------------------------------------------------------
+// --- for plugins: their own states and arguments ---------------------------------------------------------------------
 static inline const void *state_of_pod(const struct cycle *cycle)
 {
         return cycle->pod_state;
+}
+static inline const void *args_of_plugin(const struct cycle *cycle)
+{
+        return cycle->profile->plugins[cycle->at].args;
 }
 static inline const void *state_of_template(const struct cycle *cycle, const struct template *template)
 {

@@ -2,16 +2,18 @@
 // The walk over the nodes, and the pods that count on a node before they run there.
 #include "scheduler/core/framework.h"
 
+#include "libcommon/base/time.h"
 #include "scheduler/core/preemption.h"
 
 #define MIN_FEASIBLE 100 // nodes; below, all are looked at
 
-// How many nodes are enough to choose from: all of a small cluster, down to 5 % of a huge one, never less than 100.
-static size_t enough(size_t nodes)
+// How many nodes are enough to choose from: all of a small cluster, down to 5 % of a huge one unless the profile says how
+// many, never less than 100.
+static size_t enough(const struct profile *profile, size_t nodes)
 {
         if (nodes < MIN_FEASIBLE)
                 return nodes;
-        size_t percent = nodes / 125 < 45 ? 50 - nodes / 125 : 5;
+        size_t percent = profile->percentage ? (size_t)profile->percentage : nodes / 125 < 45 ? 50 - nodes / 125 : 5;
         size_t wanted = nodes * percent / 100;
         return wanted < MIN_FEASIBLE ? MIN_FEASIBLE : wanted;
 }
@@ -19,7 +21,7 @@ static size_t enough(size_t nodes)
 static void find_feasible(struct framework *framework, struct cycle *cycle)
 {
         struct node_cache *cache = framework->cache;
-        size_t wanted = enough(cache->n_nodes), seen = 0;
+        size_t wanted = enough(cycle->profile, cache->n_nodes), seen = 0;
         cycle->feasible = cx_alloc_array(wanted, sizeof *cycle->feasible);
         cycle->hopeful = cx_alloc_array(cache->n_nodes, sizeof *cycle->hopeful);
         if (framework->next_start >= cache->n_nodes)
@@ -104,6 +106,8 @@ static void preempt(struct framework *framework, const char *key, struct templat
 {
         struct preemption preemption;
         decision->message = reasons_explain(&cycle->reasons, framework->cache->n_nodes);
+        if (!cycle->profile->preempts)
+                return;
         preemption_find(&(struct preemption_search){.cache = framework->cache,
                                                     .template = template,
                                                     .hopeful = cycle->hopeful,
@@ -122,14 +126,25 @@ static void preempt(struct framework *framework, const char *key, struct templat
         preemption_release(&preemption);
 }
 
+// Since the last call, which `at` remembers.
+static int64_t lap(int64_t *at)
+{
+        int64_t now = cx_time_monotonic(), passed = now - *at;
+        *at = now;
+        return passed ? passed : 1;
+}
+
 static void place(struct framework *framework, struct cycle *cycle, struct decision *decision)
 {
+        int64_t at = cx_time_monotonic();
         struct node *node = cycle_choose(cycle, &framework->random);
         CX_ERROR err = CX_ERROR_INIT;
+        decision->times[POINT_SCORE] = lap(&at);
         if (reservation_make(cycle, node, &decision->reservation, &err) == 0)
                 decision->node = node;
         else
                 decision->message = cx_strdup(cx_error_text(&err));
+        decision->times[POINT_RESERVE] = lap(&at);
 }
 
 void framework_schedule(struct framework *framework, const char *key, struct template *template,
@@ -146,12 +161,17 @@ void framework_schedule(struct framework *framework, const char *key, struct tem
         cycle.key = key;
         count_nominated(framework, key, template, 1);
         framework->cache->cycle++;
+        int64_t at = cx_time_monotonic();
         cycle_pre_filter(&cycle);
+        ret_decision->times[POINT_PRE_FILTER] = lap(&at);
         find_feasible(framework, &cycle);
-        if (cycle.n_feasible)
+        ret_decision->times[POINT_FILTER] = lap(&at);
+        if (cycle.n_feasible) {
                 place(framework, &cycle, ret_decision);
-        else
+        } else {
                 preempt(framework, key, template, &cycle, ret_decision);
+                ret_decision->times[POINT_POST_FILTER] = lap(&at);
+        }
         ret_decision->failed = cycle.failed;
         count_nominated(framework, key, template, -1);
 }

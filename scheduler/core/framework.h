@@ -5,6 +5,17 @@
 
 #include "scheduler/core/reservation.h"
 
+enum extension_point {
+        POINT_PRE_FILTER,
+        POINT_FILTER,
+        POINT_POST_FILTER,
+        POINT_SCORE,
+        POINT_RESERVE,
+        POINT_PRE_BIND, // those of binding: not the framework's
+        POINT_BIND,
+        EXTENSION_POINTS
+};
+
 // What became of a pod.
 struct decision {
         struct node *node;              // NULL: none
@@ -13,8 +24,9 @@ struct decision {
         // And the node that will have room when these pods (keys) have ended; NULL when there is none.
         struct node *nominated;
         struct cx_strings victims;
-        bool waits;      // for those of an earlier decision
-        unsigned failed; // and the plugins that said so
+        bool waits;                      // for those of an earlier decision
+        unsigned failed;                 // and the plugins that said so
+        int64_t times[EXTENSION_POINTS]; // ns that each took; 0: it was not come to
 };
 
 struct framework {

@@ -20,7 +20,8 @@ enum cluster_event {
         EVENT_POD_ADDED = 16,  // a pod got a node
         EVENT_POD_LABELS = 32, // a pod on a node changed
         EVENT_NAMESPACE = 64,
-        EVENT_ALL = 127,
+        EVENT_BITS = 7,
+        EVENT_ALL = (1 << EVENT_BITS) - 1,
         // What can make one node acceptable. A filter that looks at nothing but the node names them all: a node says
         // only what is first in its way, so a later event may remove what was second.
         EVENT_ON_NODE = EVENT_NODE | EVENT_NODE_LABELS | EVENT_NODE_TAINTS | EVENT_POD_GONE,
@@ -37,7 +38,12 @@ struct plugin {
         const char *name;
         unsigned events;
         bool node_local; // the filter looks at nothing but the node
-        int64_t weight;  // of the score
+        int64_t weight;  // of the score, unless a profile says otherwise
+
+        // Its arguments in a profile (core/profile.h): from its <name>Args, checked and complete. The state is zeroed before.
+        size_t args_size; // 0: it takes none
+        int (*parse_args)(void *args, const json_t *json, struct cx_error *err);
+        void (*release_args)(void *args);
 
         // What it needs of a pod, parsed once and shared by all pods that are alike (template.h). `fields` are the
         // paths (fields.h) that `parse` reads: it is given a pod that has nothing else, so that pods which differ in

@@ -2,8 +2,6 @@
 // Finds, node by node, the pods that would have to leave.
 #include "scheduler/core/preemption.h"
 
-#define MIN_CANDIDATES 100
-
 struct victim {
         struct node *node;
         const char *key; // the cache's
@@ -154,7 +152,9 @@ static void choose(struct search *search, struct preemption *ret_preemption)
 {
         size_t n_hopeful = search->asked->n_hopeful;
         size_t n_nodes = search->cache->n_nodes, found = 0;
-        size_t enough = n_nodes / 10 > MIN_CANDIDATES ? n_nodes / 10 : MIN_CANDIDATES;
+        const struct profile *profile = search->template->profile;
+        size_t part = n_nodes * (size_t)profile->candidates_percentage / 100, least = (size_t)profile->candidates_least;
+        size_t enough = part > least ? part : least;
         struct candidate best = {0};
         for (size_t i = 0; i < n_hopeful && found < enough; i++) {
                 struct candidate candidate = {.node = search->asked->hopeful[i]};

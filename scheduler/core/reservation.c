@@ -8,7 +8,7 @@ int reservation_make(struct cycle *cycle, const struct node *node, struct reserv
         struct reservation made = {0};
         for (size_t i = 0; i < cycle->plugins->count; i++) {
                 const struct plugin *plugin = cycle_call(cycle, i);
-                if (!plugin->reserve)
+                if (!cycle->profile->plugins[i].reserves)
                         continue;
                 void *state = NULL;
                 int r = plugin->reserve(cycle, node, &state, err);

@@ -16,6 +16,7 @@ static const char *const common_fields[] = {"metadata.labels",    "metadata.name
                                             "spec.schedulerName", "spec.preemptionPolicy", NULL};
 
 struct templates {
+        const struct profiles *profiles;
         const struct plugins *plugins;
         LIST(struct field_path, fields); // everybody's; none is below another
         pthread_mutex_t lock;            // guards the map and the reference counts
@@ -38,9 +39,11 @@ static void add_fields(struct templates *self, const char *const *paths)
         }
 }
 
-struct templates *templates_new(const struct plugins *plugins)
+struct templates *templates_new(const struct profiles *profiles)
 {
         struct templates *self = cx_alloc(sizeof *self);
+        const struct plugins *plugins = profiles->plugins;
+        self->profiles = profiles;
         self->plugins = plugins;
         add_fields(self, common_fields);
         for (size_t i = 0; i < plugins->count; i++)
@@ -77,7 +80,6 @@ static void template_free(const struct plugins *plugins, struct template *self)
         free(self->states);
         free(self->key);
         free(self->namespace);
-        free(self->scheduler);
         free(self);
 }
 
@@ -97,23 +99,24 @@ static void parse_labels(const json_t *labels, struct template *to)
         qsort(to->labels, to->n_labels, sizeof *to->labels, compare_pairs);
 }
 
-static void parse_common(const json_t *whole, struct template *to)
+static void parse_common(const struct profiles *profiles, const json_t *whole, struct template *to)
 {
         json_auto_t *pod = fields_view(common_fields, whole);
         const json_t *spec = json_object_get(pod, "spec");
         to->namespace = cx_strdup(cx_json_string_or(pod, "metadata.namespace", ""));
-        to->scheduler = cx_strdup(cx_json_string_or(spec, "schedulerName", "default-scheduler"));
+        to->profile = profiles_find(profiles, cx_json_string_or(spec, "schedulerName", "default-scheduler"));
         to->priority = cx_json_int(spec, "priority", 0);
         to->never_preempts = cx_streq(cx_json_string(spec, "preemptionPolicy"), "Never");
         parse_labels(cx_json_get(pod, "metadata.labels"), to);
 }
 
-static struct template *parse(const struct plugins *plugins, const json_t *pod, const char *key)
+static struct template *parse(const struct templates *templates, const json_t *pod, const char *key)
 {
+        const struct plugins *plugins = templates->plugins;
         struct template *self = cx_alloc(sizeof *self);
         self->key = cx_strdup(key);
         self->group = -1;
-        parse_common(pod, self);
+        parse_common(templates->profiles, pod, self);
         self->states = cx_alloc(plugins->pod_size + 1);
         for (size_t i = 0; i < plugins->count; i++) {
                 if (!plugins->items[i]->parse)
@@ -132,7 +135,7 @@ struct template *templates_get(struct templates *self, const json_t *pod)
         pthread_mutex_lock(&self->lock);
         struct template *template = cx_map_get(&self->by_key, key.data);
         if (!template) {
-                template = parse(self->plugins, pod, key.data);
+                template = parse(self, pod, key.data);
                 cx_map_set(&self->by_key, template->key, template);
         }
         template->refs++;
@@ -203,7 +206,8 @@ void *pod_project(void *context, const json_t *pod)
         const char *nominated = cx_json_string(pod, "status.nominatedNodeName");
         info->nominated = nominated && *nominated ? cx_strdup(nominated) : NULL;
         info->terminal = cx_pod_is_terminal(pod);
-        info->gated = cx_json_count(pod, "spec.schedulingGates") > 0;
+        const struct profile *profile = info->template->profile;
+        info->gated = (!profile || profile->gates) && cx_json_count(pod, "spec.schedulingGates") > 0;
         return info;
 }
 

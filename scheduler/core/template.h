@@ -12,7 +12,7 @@
 
 #include "libcommon/api/selector.h"
 #include "libcommon/client/object.h"
-#include "scheduler/core/plugin.h"
+#include "scheduler/core/profile.h"
 
 struct template
 {
@@ -20,7 +20,7 @@ struct template
         char *key, *namespace;
         struct cx_object_pair *labels; // sorted by key
         size_t n_labels;
-        char *scheduler;
+        const struct profile *profile; // by its spec.schedulerName; NULL: another scheduler's
         int64_t priority;
         bool never_preempts; // preemptionPolicy
         int group;           // guarded by the scheduler's lock; -1: no pod on a node
@@ -28,8 +28,8 @@ struct template
 };
 
 struct templates;
-struct templates *templates_new(const struct plugins *plugins);
-void templates_free(struct templates *templates); // all references must be gone
+struct templates *templates_new(const struct profiles *profiles); // borrowed, with their plugins
+void templates_free(struct templates *templates);                 // all references must be gone
 const struct plugins *templates_plugins(const struct templates *templates);
 // The template of a pod: a reference for the caller. Any thread.
 struct template *templates_get(struct templates *templates, const json_t *pod);
@@ -46,7 +46,8 @@ struct pod_info {
         struct template *template;
         char *node;      // NULL: not bound
         char *nominated; // status.nominatedNodeName; NULL: none
-        bool terminal, gated;
+        bool terminal;
+        bool gated; // and its profile heeds that
 };
 #define POD_INFO(object) ((const struct pod_info *)(object)->projection)
 void *pod_project(void *context, const json_t *pod);

@@ -5,8 +5,10 @@
 #include "scheduler/plugins/plugins.h"
 #include "scheduler/plugins/terms.h"
 
-#define HARD_AFFINITY_WEIGHT 1 // what a required term of a running pod adds to the score of a pod that it matches
-
+struct inter_pod_args {
+        int64_t hard_weight;  // what a required term of a running pod adds to the score of a pod that it matches
+        bool ignores_running; // what those that run prefer does not count
+};
 struct pod_term {
         char *topology;
         struct cx_selector selector, namespace_selector;
@@ -30,6 +32,14 @@ struct inter_pod_cycle {
         bool first_of_kind;                  // nothing matches yet but the pod itself
         LIST(struct topology_count, preferred);
 };
+
+static int parse_args(void *state, const json_t *json, struct cx_error *err CX_UNUSED)
+{
+        struct inter_pod_args *args = state;
+        args->hard_weight = cx_json_int(json, "hardPodAffinityWeight", 1);
+        args->ignores_running = cx_json_bool(json, "ignorePreferredTermsOfExistingPods", false);
+        return 0;
+}
 
 // --- of the pod ------------------------------------------------------------------------------------------------------
 
@@ -266,16 +276,18 @@ static void add_preferences_of(struct cycle *cycle, size_t group)
         if (!other)
                 return;
         const struct pod_rules *rules = state_of_template(cycle, other);
-        if (!rules->preferred.count && !rules->affinity.count)
+        const struct inter_pod_args *args = args_of_plugin(cycle);
+        bool prefers = rules->preferred.count && !args->ignores_running;
+        if (!prefers && (!rules->affinity.count || !args->hard_weight))
                 return;
         CX_CLEANUP(cx_freep) uint8_t *match = one_group(cycle, group);
-        for (size_t i = 0; i < rules->preferred.count; i++)
+        for (size_t i = 0; prefers && i < rules->preferred.count; i++)
                 if (term_matches(cycle->cache, &rules->preferred.items[i], cycle->template))
                         add_preference(cycle, rules->preferred.items[i].topology, match,
                                        rules->preferred.items[i].weight);
-        for (size_t i = 0; i < rules->affinity.count; i++)
+        for (size_t i = 0; args->hard_weight && i < rules->affinity.count; i++)
                 if (term_matches(cycle->cache, &rules->affinity.items[i], cycle->template))
-                        add_preference(cycle, rules->affinity.items[i].topology, match, HARD_AFFINITY_WEIGHT);
+                        add_preference(cycle, rules->affinity.items[i].topology, match, args->hard_weight);
 }
 
 static bool pre_score(struct cycle *cycle)
@@ -333,6 +345,8 @@ const struct plugin inter_pod_affinity_plugin = {
         .name = "InterPodAffinity",
         .events = EVENT_ON_NODE | EVENT_POD_ADDED | EVENT_POD_LABELS | EVENT_NAMESPACE,
         .weight = 2,
+        .args_size = sizeof(struct inter_pod_args),
+        .parse_args = parse_args,
         .fields = fields,
         .pod_size = sizeof(struct pod_rules),
         .parse = parse,

@@ -99,6 +99,15 @@ const struct plugin taint_toleration_plugin = {
 
 static const char *const affinity_fields[] = {"spec.nodeSelector", "spec.affinity.nodeAffinity", NULL};
 
+// What a profile asks of every node, beside the pod's own.
+static int parse_added_affinity(void *args, const json_t *json, struct cx_error *err CX_UNUSED)
+{
+        const json_t *added = json_object_get(json, "addedAffinity");
+        json_auto_t *spec = json_pack("{s:{s:O?}}", "affinity", "nodeAffinity", added);
+        cx_node_affinity_parse(spec, args);
+        return 0;
+}
+
 static void parse_affinity(void *state, const json_t *pod)
 {
         cx_node_affinity_parse(json_object_get(pod, "spec"), state);
@@ -111,13 +120,17 @@ static void release_affinity(void *state)
 
 static bool has_affinity(struct cycle *cycle)
 {
-        const struct cx_node_affinity *affinity = state_of_pod(cycle);
-        return affinity->selector.count || affinity->has_required;
+        const struct cx_node_affinity *affinity = state_of_pod(cycle), *added = args_of_plugin(cycle);
+        return affinity->selector.count || affinity->has_required || added->has_required;
 }
 
 static bool filter_affinity(struct cycle *cycle, const struct node *node)
 {
         const struct cx_node_facts facts = terms_node_facts(node);
+        if (!cx_node_affinity_matches(args_of_plugin(cycle), &facts)) {
+                cycle_reject_for_good(cycle, "node(s) didn't match scheduler-enforced node affinity");
+                return false;
+        }
         if (cx_node_affinity_matches(state_of_pod(cycle), &facts))
                 return true;
         cycle_reject_for_good(cycle, "node(s) didn't match Pod's node affinity/selector");
@@ -126,18 +139,24 @@ static bool filter_affinity(struct cycle *cycle, const struct node *node)
 
 static bool prefers_nodes(struct cycle *cycle)
 {
-        return ((const struct cx_node_affinity *)state_of_pod(cycle))->preferred.count;
+        const struct cx_node_affinity *affinity = state_of_pod(cycle), *added = args_of_plugin(cycle);
+        return affinity->preferred.count || added->preferred.count;
+}
+
+static int64_t weigh(const struct cx_node_affinity *affinity, const struct cx_node_facts *facts)
+{
+        const struct cx_node_terms *preferred = &affinity->preferred;
+        int64_t score = 0;
+        for (size_t i = 0; i < preferred->count; i++)
+                if (cx_node_term_matches(&preferred->items[i], facts))
+                        score += preferred->items[i].weight;
+        return score;
 }
 
 static int64_t score_affinity(struct cycle *cycle, const struct node *node)
 {
-        const struct cx_node_terms *preferred = &((const struct cx_node_affinity *)state_of_pod(cycle))->preferred;
         const struct cx_node_facts facts = terms_node_facts(node);
-        int64_t score = 0;
-        for (size_t i = 0; i < preferred->count; i++)
-                if (cx_node_term_matches(&preferred->items[i], &facts))
-                        score += preferred->items[i].weight;
-        return score;
+        return weigh(state_of_pod(cycle), &facts) + weigh(args_of_plugin(cycle), &facts);
 }
 
 static void normalize_affinity(struct cycle *cycle, int64_t *scores)
@@ -150,6 +169,9 @@ const struct plugin node_affinity_plugin = {
         .events = EVENT_ON_NODE,
         .node_local = true,
         .weight = 2,
+        .args_size = sizeof(struct cx_node_affinity),
+        .parse_args = parse_added_affinity,
+        .release_args = release_affinity,
         .fields = affinity_fields,
         .pod_size = sizeof(struct cx_node_affinity),
         .parse = parse_affinity,

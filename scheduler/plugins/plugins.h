@@ -7,7 +7,8 @@
 #include "scheduler/core/cycle.h"
 
 extern const struct plugin node_unschedulable_plugin, taint_toleration_plugin, node_affinity_plugin, node_ports_plugin,
-        node_resources_fit_plugin, balanced_allocation_plugin, pod_topology_spread_plugin, inter_pod_affinity_plugin;
+        node_resources_fit_plugin, balanced_allocation_plugin, pod_topology_spread_plugin, inter_pod_affinity_plugin,
+        image_locality_plugin;
 
 // In the order in which filters run: the cheap ones and those that reject most go first.
 extern const struct plugin *const scheduler_plugins[];

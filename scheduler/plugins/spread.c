@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // PodTopologySpread: required constraints keep the difference between the fullest and the emptiest domain small; the
-// others (and, for pods with a controller that ask for none, the system's own by host name and zone) only say where it
-// is better.
+// others only say where it is better. A pod with a controller that has no constraints of its own is given the profile's:
+// those that it lists, or the system's by host name and zone.
 //
 // Pods are counted by template: a constraint marks the templates that it counts, and a node's count is the sum over its
 // groups.
@@ -22,9 +22,12 @@ struct spread_constraint {
         bool self_match, by_owner; // by_owner: counts the pods of the same controller, not those of the selector
         struct cx_selector selector;
 };
+struct spread_args {
+        LIST(struct spread_constraint, constraints); // of pods that have none
+        bool is_system;                              // they are not anybody's wish
+};
 struct spreading { // of a pod
         LIST(struct spread_constraint, constraints);
-        bool is_default; // the constraints are the system's own
         char *owner_uid; // "" when no controller spreads it
         // What decides which nodes count.
         struct cx_node_affinity affinity;
@@ -89,15 +92,6 @@ static void parse_constraint(const json_t *from, const json_t *labels, struct sp
         to->self_match = cx_selector_matches(&to->selector, labels);
 }
 
-// What the system asks for on behalf of pods with a controller that do not ask for themselves.
-static void add_default(struct spreading *to, const char *topology, int max_skew)
-{
-        struct spread_constraint *constraint = LIST_ADD(&to->constraints);
-        constraint->topology = cx_strdup(topology);
-        constraint->max_skew = max_skew;
-        constraint->by_owner = constraint->self_match = constraint->honor_affinity = true;
-}
-
 static void parse(void *state, const json_t *pod)
 {
         struct spreading *to = state;
@@ -107,11 +101,6 @@ static void parse(void *state, const json_t *pod)
         to->owner_uid = cx_strdup(spreading_owner(pod));
         json_array_foreach (json_object_get(spec, "topologySpreadConstraints"), i, from)
                 parse_constraint(from, labels, LIST_ADD(&to->constraints));
-        if (!to->constraints.count && *to->owner_uid) {
-                to->is_default = true;
-                add_default(to, "topology.kubernetes.io/zone", 5);
-                add_default(to, HOSTNAME, 3);
-        }
         cx_node_affinity_parse(spec, &to->affinity);
         cx_tolerations_parse(json_object_get(spec, "tolerations"), &to->tolerations);
 }
@@ -129,6 +118,61 @@ static void release_pod(void *state)
         cx_node_affinity_release(&spreading->affinity);
         cx_tolerations_release(&spreading->tolerations);
         free(spreading->owner_uid);
+}
+
+// --- the profile's ---------------------------------------------------------------------------------------------------
+
+static const char system_constraints[] =
+        "[{\"topologyKey\": \"topology.kubernetes.io/zone\", \"maxSkew\": 5, \"whenUnsatisfiable\": "
+        "\"ScheduleAnyway\"},"
+        " {\"topologyKey\": \"" HOSTNAME "\", \"maxSkew\": 3, \"whenUnsatisfiable\": \"ScheduleAnyway\"}]";
+
+static int parse_args(void *state, const json_t *json, struct cx_error *err)
+{
+        struct spread_args *args = state;
+        const json_t *given = json_object_get(json, "defaultConstraints");
+        args->is_system = cx_streq(cx_json_string(json, "defaultingType"), "System");
+        if (args->is_system && json_array_size(given))
+                return cx_error_set(err, -EINVAL, "defaultConstraints: must be empty when defaultingType is System");
+        json_auto_t *list = args->is_system ? json_loads(system_constraints, 0, NULL) : json_incref((json_t *)given);
+        size_t i;
+        json_t *from;
+        json_array_foreach (list, i, from) {
+                if (json_object_get(from, "labelSelector") || json_object_get(from, "matchLabelKeys"))
+                        return cx_error_set(
+                                err, -EINVAL,
+                                "defaultConstraints[%zu].labelSelector: constraints of a profile have none, "
+                                "it follows from each pod's controller",
+                                i);
+                if (!*cx_json_string_or(from, "topologyKey", "") || cx_json_int(from, "maxSkew", 0) < 1)
+                        return cx_error_set(err, -EINVAL,
+                                            "defaultConstraints[%zu]: topologyKey and a maxSkew above 0 are required",
+                                            i);
+                struct spread_constraint *constraint = LIST_ADD(&args->constraints);
+                parse_constraint(from, NULL, constraint);
+                constraint->by_owner = constraint->self_match = true;
+        }
+        return 0;
+}
+
+static void release_args(void *state)
+{
+        struct spread_args *args = state;
+        LIST_RELEASE(&args->constraints, release_constraint);
+}
+
+static bool is_defaulted(const struct cycle *cycle)
+{
+        return !((const struct spreading *)state_of_pod(cycle))->constraints.count;
+}
+
+// Those that hold for the pod; the profile's only where it has a controller.
+static const struct spread_constraint *constraints_of(const struct cycle *cycle, size_t *ret_count)
+{
+        const struct spreading *own = state_of_pod(cycle);
+        const struct spread_args *args = args_of_plugin(cycle);
+        *ret_count = own->constraints.count ? own->constraints.count : *own->owner_uid ? args->constraints.count : 0;
+        return own->constraints.count ? own->constraints.items : args->constraints.items;
 }
 
 // --- counting --------------------------------------------------------------------------------------------------------
@@ -199,12 +243,13 @@ static void release_states(struct spread_state *states, size_t count)
 
 static bool pre_filter(struct cycle *cycle)
 {
-        const struct spreading *own = state_of_pod(cycle);
         struct spread_cycle *kept = state_of_cycle(cycle);
-        for (size_t i = 0; i < own->constraints.count; i++)
-                if (own->constraints.items[i].required) {
+        size_t count;
+        const struct spread_constraint *constraints = constraints_of(cycle, &count);
+        for (size_t i = 0; i < count; i++)
+                if (constraints[i].required) {
                         struct spread_state *state = LIST_ADD(&kept->filter);
-                        add_state(cycle, &own->constraints.items[i], state);
+                        add_state(cycle, &constraints[i], state);
                         for (int v = 0; v < state->column->n_values; v++)
                                 state->counts[v] = -1; // no node of this domain counts
                 }
@@ -217,8 +262,8 @@ static bool pre_filter(struct cycle *cycle)
                         struct spread_state *state = &kept->filter.items[j];
                         if (!counts_node(cycle, state->constraint, node))
                                 continue;
-                        int64_t *count = &state->counts[column_value(state->column, node)];
-                        *count = (*count < 0 ? 0 : *count) + matching_pods(node, state->match);
+                        int64_t *sum = &state->counts[column_value(state->column, node)];
+                        *sum = (*sum < 0 ? 0 : *sum) + matching_pods(node, state->match);
                 }
         }
         for (size_t j = 0; j < kept->filter.count; j++) {
@@ -268,7 +313,7 @@ static bool is_hostname(const struct spread_state *state)
 static bool takes_part(const struct cycle *cycle, const struct node *node)
 {
         const struct spread_cycle *kept = state_of_cycle(cycle);
-        return ((const struct spreading *)state_of_pod(cycle))->is_default ||
+        return (is_defaulted(cycle) && ((const struct spread_args *)args_of_plugin(cycle))->is_system) ||
                has_all_topologies(kept->score.items, kept->score.count, node);
 }
 
@@ -292,12 +337,13 @@ static void weigh(struct cycle *cycle, struct spread_state *state)
 
 static bool pre_score(struct cycle *cycle)
 {
-        const struct spreading *own = state_of_pod(cycle);
         struct spread_cycle *kept = state_of_cycle(cycle);
         const struct node_cache *cache = cycle->cache;
-        for (size_t i = 0; i < own->constraints.count; i++)
-                if (!own->constraints.items[i].required)
-                        add_state(cycle, &own->constraints.items[i], LIST_ADD(&kept->score));
+        size_t count;
+        const struct spread_constraint *constraints = constraints_of(cycle, &count);
+        for (size_t i = 0; i < count; i++)
+                if (!constraints[i].required)
+                        add_state(cycle, &constraints[i], LIST_ADD(&kept->score));
         for (size_t j = 0; j < kept->score.count; j++) {
                 struct spread_state *state = &kept->score.items[j];
                 weigh(cycle, state);
@@ -357,6 +403,9 @@ const struct plugin pod_topology_spread_plugin = {
         .name = "PodTopologySpread",
         .events = EVENT_ON_NODE | EVENT_POD_ADDED | EVENT_POD_LABELS,
         .weight = 2,
+        .args_size = sizeof(struct spread_args),
+        .parse_args = parse_args,
+        .release_args = release_args,
         .fields = fields,
         .pod_size = sizeof(struct spreading),
         .parse = parse,

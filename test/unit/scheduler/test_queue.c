@@ -11,7 +11,7 @@ struct fixture {
 static void begin(struct fixture *f)
 {
         world_init(&f->w);
-        queue_init(&f->queue);
+        queue_init(&f->queue, CX_NS_PER_S, 10 * CX_NS_PER_S);
 }
 
 static void end(struct fixture *f)

@@ -168,13 +168,17 @@ static void test_scheduler(void **state)
         CX_ERROR err = CX_ERROR_INIT;
         put(api, "/api/v1/nodes/n",
             "{'metadata': {'name': 'n', 'uid': 'n'}, 'status': {'allocatable': {'pods': '10'}}}");
+        struct plugins table;
+        struct profiles profiles;
+        plugins_init(&table, plugins, CX_ARRAY_SIZE(plugins));
+        assert_int_equal(profiles_init(&profiles, &table, NULL, &err), 0);
         struct scheduler *scheduler = scheduler_new(&(struct scheduler_options){.rest = api->rest,
                                                                                 .informers = informers,
                                                                                 .events = events,
                                                                                 .metrics = metrics,
-                                                                                .plugins = plugins,
-                                                                                .n_plugins = CX_ARRAY_SIZE(plugins),
-                                                                                .name = "default-scheduler"});
+                                                                                .profiles = &profiles,
+                                                                                .backoff_first = CX_NS_PER_S,
+                                                                                .backoff_max = 10 * CX_NS_PER_S});
         journal.hold = true;
         journal.failures = 1;
         assert_int_equal(scheduler_start(scheduler, &err), 0);
@@ -199,6 +203,7 @@ static void test_scheduler(void **state)
         scheduler_stop(scheduler);
         cx_informers_free(informers);
         scheduler_free(scheduler);
+        profiles_release(&profiles);
         cx_events_free(events);
         cx_metrics_free(metrics);
         fake_api_free(api);

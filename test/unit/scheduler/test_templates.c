@@ -184,11 +184,15 @@ static char *decide(struct world *w, const json_t *pod)
 {
         struct template *template = templates_get(w->templates, pod);
         struct decision decision;
+        if (!template->profile) {
+                template_unref(w->templates, template);
+                return cx_strdup("another scheduler's");
+        }
         w->framework.next_start = 0;
         w->framework.random = 1; // among equals always the same
         framework_schedule(&w->framework, "new", template, &decision);
         char *answer = decision.node ? cx_strdup(decision.node->name) : cx_strdup(decision.message);
-        char *full = cx_sprintf("%s (%s, %s, priority %ld)", answer, template->namespace, template->scheduler,
+        char *full = cx_sprintf("%s (%s, %s, priority %ld)", answer, template->namespace, template->profile->name,
                                 (long)template->priority);
         free(answer);
         decision_release(&decision);

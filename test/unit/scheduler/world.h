@@ -8,18 +8,27 @@
 
 struct world {
         struct plugins plugins;
+        struct profiles profiles;
         struct templates *templates;
         struct node_cache cache;
         struct framework framework;
 };
 
-static CX_UNUSED void world_init_with(struct world *w, const struct plugin *const *plugins, size_t n_plugins)
+static CX_UNUSED void world_init_config(struct world *w, const struct plugin *const *plugins, size_t n_plugins,
+                                        const json_t *config)
 {
         *w = (struct world){0};
         plugins_init(&w->plugins, plugins, n_plugins);
-        w->templates = templates_new(&w->plugins);
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_int_equal(profiles_init(&w->profiles, &w->plugins, config, &err), 0);
+        w->templates = templates_new(&w->profiles);
         cache_init(&w->cache, w->templates);
         framework_init(&w->framework, &w->cache);
+}
+
+static CX_UNUSED void world_init_with(struct world *w, const struct plugin *const *plugins, size_t n_plugins)
+{
+        world_init_config(w, plugins, n_plugins, NULL);
 }
 
 static CX_UNUSED void world_init(struct world *w)
@@ -33,6 +42,7 @@ static CX_UNUSED void world_release(struct world *w)
         cache_release(&w->cache);
         assert_int_equal(templates_count(w->templates), 0);
         templates_free(w->templates);
+        profiles_release(&w->profiles);
 }
 
 // `spec`, `status` and `labels` are JSON objects; 4 cpu, 8Gi and 10 pods unless status says otherwise.
