@@ -56,7 +56,7 @@ struct scheduler_metrics {
         uint64_t shown[QUEUE_PLACES][QUEUE_CAUSES]; // of incoming; under the scheduler's lock
 };
 
-static struct profile_series *series_of(struct scheduler_metrics *self, const struct profile *profile)
+static struct profile_series *series_of(struct scheduler_metrics *self, const struct scheduler_profile *profile)
 {
         return &self->series[profile - self->profiles->items];
 }
@@ -149,8 +149,8 @@ static double since(int64_t started)
         return (double)(cx_time_monotonic() - started) / 1e9;
 }
 
-void metrics_attempt(struct scheduler_metrics *self, const struct profile *profile, enum attempt_result result,
-                     int64_t started)
+void metrics_attempt(struct scheduler_metrics *self, const struct scheduler_profile *profile,
+                     enum attempt_result result, int64_t started)
 {
         struct profile_series *series = series_of(self, profile);
         cx_series_add(series->attempts[result], 1);
@@ -163,8 +163,8 @@ void metrics_bound(struct scheduler_metrics *self, int n, int64_t queued)
         cx_metric_observe(self->sli, since(queued), n < 15 ? CX_INT(n) : "15+");
 }
 
-void metrics_decision(struct scheduler_metrics *self, const struct profile *profile, const struct decision *decision,
-                      int64_t started)
+void metrics_decision(struct scheduler_metrics *self, const struct scheduler_profile *profile,
+                      const struct decision *decision, int64_t started)
 {
         struct profile_series *series = series_of(self, profile);
         cx_series_observe(self->algorithm, since(started));
@@ -177,7 +177,7 @@ void metrics_decision(struct scheduler_metrics *self, const struct profile *prof
                 cx_series_observe(self->victims, (double)decision->victims.count);
 }
 
-void metrics_point(struct scheduler_metrics *self, const struct profile *profile, enum extension_point point,
+void metrics_point(struct scheduler_metrics *self, const struct scheduler_profile *profile, enum extension_point point,
                    bool success, int64_t started)
 {
         cx_series_observe(series_of(self, profile)->points[point][success], since(started));

@@ -76,7 +76,7 @@ static void heap_remove(struct pod_heap *heap, struct queued_pod *pod)
 
 static void count_rejection(struct queue *queue, const struct queued_pod *pod, bool comes)
 {
-        const struct profile *profile = pod->template->profile;
+        const struct scheduler_profile *profile = pod->template->profile;
         for (size_t i = 0; i < MAX_PLUGINS && profile; i++)
                 if (pod->failed & (1U << i))
                         queue->rejected[profile->index][i] += comes ? 1 : -(size_t)1;

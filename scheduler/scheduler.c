@@ -24,7 +24,7 @@
 #define FLUSH_PERIOD (30 * CX_NS_PER_S)
 
 struct task {
-        const struct profile *profile;
+        const struct scheduler_profile *profile;
         int64_t started;                // monotonic: the attempt
         struct queued_pod *pod;         // bind: owned
         char *node;                     // NULL: not a bind, but a report of why there is none
@@ -67,7 +67,7 @@ static void unlock(struct scheduler *self)
         pthread_mutex_unlock(&self->lock);
 }
 
-static struct cx_events *events_of(const struct scheduler *self, const struct profile *profile)
+static struct cx_events *events_of(const struct scheduler *self, const struct scheduler_profile *profile)
 {
         return self->events[profile->index];
 }
@@ -299,7 +299,7 @@ static void report_failure(struct scheduler *self, struct queued_pod *pod, const
         const char *node = decision->nominated ? decision->nominated->name : decision->waits ? before : NULL;
         bool same = cx_streq(pod->message, decision->message) && (before == node || cx_streq(before, node)) &&
                     !decision->victims.count;
-        const struct profile *profile = pod->template->profile;
+        const struct scheduler_profile *profile = pod->template->profile;
         metrics_attempt(self->metrics, profile, ATTEMPT_UNSCHEDULABLE, started);
         cx_event_object(events_of(self, profile), "v1", "Pod", pod->object, "Warning", "FailedScheduling", "%s",
                         decision->message);

@@ -20,7 +20,7 @@ void reasons_release(struct reasons *reasons);
 struct cycle {
         struct node_cache *cache;
         const struct plugins *plugins;
-        const struct profile *profile; // the template's
+        const struct scheduler_profile *profile; // the template's
         struct template *template;
         const char *key;              // the pod's; NULL: only tried
         size_t at;                    // the plugin that is being called

@@ -9,7 +9,7 @@
 
 // How many nodes are enough to choose from: all of a small cluster, down to 5 % of a huge one unless the profile says how
 // many, never less than 100.
-static size_t enough(const struct profile *profile, size_t nodes)
+static size_t enough(const struct scheduler_profile *profile, size_t nodes)
 {
         if (nodes < MIN_FEASIBLE)
                 return nodes;

@@ -152,7 +152,7 @@ static void choose(struct search *search, struct preemption *ret_preemption)
 {
         size_t n_hopeful = search->asked->n_hopeful;
         size_t n_nodes = search->cache->n_nodes, found = 0;
-        const struct profile *profile = search->template->profile;
+        const struct scheduler_profile *profile = search->template->profile;
         size_t part = n_nodes * (size_t)profile->candidates_percentage / 100, least = (size_t)profile->candidates_least;
         size_t enough = part > least ? part : least;
         struct candidate best = {0};

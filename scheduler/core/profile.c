@@ -10,7 +10,7 @@
 #define GROUP "kubescheduler.config.k8s.io"
 #define VERSION "v1"
 
-enum part { AT_FILTER = 1, AT_SCORE = 2, AT_RESERVE = 4, AT_PREEMPT = 8, AT_GATE = 16, AT_FIXED = 32 };
+enum { AT_FILTER = 1, AT_SCORE = 2, AT_RESERVE = 4, AT_PREEMPT = 8, AT_GATE = 16, AT_FIXED = 32 };
 static const struct {
         const char *name;
         unsigned points;
@@ -59,7 +59,7 @@ static unsigned points_of(const struct plugin *plugin)
         return (plugin->filter ? AT_FILTER : 0) | (plugin->score ? AT_SCORE : 0) | (plugin->reserve ? AT_RESERVE : 0);
 }
 
-static void turn(struct profile *profile, const struct plugins *plugins, size_t i, unsigned points, bool on)
+static void turn(struct scheduler_profile *profile, const struct plugins *plugins, size_t i, unsigned points, bool on)
 {
         struct profile_plugin *to = &profile->plugins[i];
         points &= points_of(plugins->items[i]);
@@ -71,7 +71,7 @@ static void turn(struct profile *profile, const struct plugins *plugins, size_t 
                 to->reserves = on;
 }
 
-static void turn_builtin(struct profile *profile, unsigned points, bool on)
+static void turn_builtin(struct scheduler_profile *profile, unsigned points, bool on)
 {
         if (points & AT_GATE)
                 profile->gates = on;
@@ -95,7 +95,7 @@ static const struct builtin *find_builtin(const char *name)
         return NULL;
 }
 
-static int disable(struct profile *profile, const struct plugins *plugins, const char *name, unsigned points,
+static int disable(struct scheduler_profile *profile, const struct plugins *plugins, const char *name, unsigned points,
                    const char *path, struct cx_error *err)
 {
         bool all = strcmp(name, "*") == 0;
@@ -112,8 +112,8 @@ static int disable(struct profile *profile, const struct plugins *plugins, const
         return 0;
 }
 
-static int enable(struct profile *profile, const struct plugins *plugins, const json_t *plugin, unsigned points,
-                  const char *path, struct cx_error *err)
+static int enable(struct scheduler_profile *profile, const struct plugins *plugins, const json_t *plugin,
+                  unsigned points, const char *path, struct cx_error *err)
 {
         const char *name = cx_json_string_or(plugin, "name", "");
         int64_t weight = cx_json_int(plugin, "weight", 0);
@@ -136,7 +136,7 @@ static int enable(struct profile *profile, const struct plugins *plugins, const 
         return 0;
 }
 
-static int read_set(struct profile *profile, const struct plugins *plugins, const json_t *set, size_t point,
+static int read_set(struct scheduler_profile *profile, const struct plugins *plugins, const json_t *set, size_t point,
                     const char *at, struct cx_error *err)
 {
         size_t i;
@@ -159,7 +159,7 @@ static int read_set(struct profile *profile, const struct plugins *plugins, cons
 
 // --- arguments -------------------------------------------------------------------------------------------------------
 
-static void read_preemption(struct profile *profile, const json_t *args)
+static void read_preemption(struct scheduler_profile *profile, const json_t *args)
 {
         profile->candidates_percentage = (int)cx_json_int(args, "minCandidateNodesPercentage", 10);
         profile->candidates_least = (int)cx_json_int(args, "minCandidateNodesAbsolute", 100);
@@ -185,7 +185,8 @@ static int find_args(const json_t *config, const char *plugin, json_t **ret_args
         return 0;
 }
 
-static int read_args(struct profile *profile, const struct plugins *plugins, const json_t *config, struct cx_error *err)
+static int read_args(struct scheduler_profile *profile, const struct plugins *plugins, const json_t *config,
+                     struct cx_error *err)
 {
         json_auto_t *preemption = NULL;
         size_t i;
@@ -217,13 +218,14 @@ static int read_args(struct profile *profile, const struct plugins *plugins, con
 
 // --- all of them -----------------------------------------------------------------------------------------------------
 
-static int read_profile(struct profile *profile, const struct plugins *plugins, const json_t *config, const char *at,
-                        struct cx_error *err)
+static int read_profile(struct scheduler_profile *profile, const struct plugins *plugins, const json_t *config,
+                        const char *at, struct cx_error *err)
 {
-        *profile = (struct profile){.name = cx_strdup(cx_json_string_or(config, "schedulerName", "default-scheduler")),
-                                    .percentage = (int)cx_json_int(config, "percentageOfNodesToScore", 0),
-                                    .gates = true,
-                                    .preempts = true};
+        *profile = (struct scheduler_profile){
+                .name = cx_strdup(cx_json_string_or(config, "schedulerName", "default-scheduler")),
+                .percentage = (int)cx_json_int(config, "percentageOfNodesToScore", 0),
+                .gates = true,
+                .preempts = true};
         for (size_t i = 0; i < plugins->count; i++)
                 turn(profile, plugins, i, ~0U, true);
         int r = 0;
@@ -278,7 +280,7 @@ void profiles_release(struct profiles *self)
         *self = (struct profiles){0};
 }
 
-const struct profile *profiles_find(const struct profiles *self, const char *name)
+const struct scheduler_profile *profiles_find(const struct profiles *self, const char *name)
 {
         for (size_t i = 0; i < self->count; i++)
                 if (strcmp(self->items[i].name, name) == 0)

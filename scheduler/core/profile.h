@@ -7,7 +7,7 @@
 
 #define MAX_PROFILES 16
 
-struct profile {
+struct scheduler_profile {
         char *name;     // the spec.schedulerName of its pods
         size_t index;   // in the list
         int percentage; // of the nodes, that are looked for; 0: what suits the size of the cluster
@@ -22,7 +22,7 @@ struct profile {
 };
 struct profiles {
         const struct plugins *plugins;
-        struct profile *items;
+        struct scheduler_profile *items;
         size_t count;
 };
 // `config` is a checked KubeSchedulerConfiguration; NULL, or one without profiles: that of default-scheduler as upstream has
@@ -30,4 +30,4 @@ struct profiles {
 int profiles_init(struct profiles *self, const struct plugins *plugins, const json_t *config, struct cx_error *err)
         CX_CHECK;
 void profiles_release(struct profiles *self);
-const struct profile *profiles_find(const struct profiles *self, const char *name); // NULL: not ours
+const struct scheduler_profile *profiles_find(const struct profiles *self, const char *name); // NULL: not ours

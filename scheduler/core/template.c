@@ -206,7 +206,7 @@ void *pod_project(void *context, const json_t *pod)
         const char *nominated = cx_json_string(pod, "status.nominatedNodeName");
         info->nominated = nominated && *nominated ? cx_strdup(nominated) : NULL;
         info->terminal = cx_pod_is_terminal(pod);
-        const struct profile *profile = info->template->profile;
+        const struct scheduler_profile *profile = info->template->profile;
         info->gated = (!profile || profile->gates) && cx_json_count(pod, "spec.schedulingGates") > 0;
         return info;
 }

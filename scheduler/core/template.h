@@ -20,7 +20,7 @@ struct template
         char *key, *namespace;
         struct cx_object_pair *labels; // sorted by key
         size_t n_labels;
-        const struct profile *profile; // by its spec.schedulerName; NULL: another scheduler's
+        const struct scheduler_profile *profile; // by its spec.schedulerName; NULL: another scheduler's
         int64_t priority;
         bool never_preempts; // preemptionPolicy
         int group;           // guarded by the scheduler's lock; -1: no pod on a node

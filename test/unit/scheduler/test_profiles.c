@@ -90,7 +90,7 @@ static void test_plugins(void **state)
                           "    preEnqueue: {disabled: [{name: SchedulingGates}]}\n",
                      &config, &err),
                 0);
-        const struct profile *packing = &config.profiles.items[0], *bare = &config.profiles.items[1];
+        const struct scheduler_profile *packing = &config.profiles.items[0], *bare = &config.profiles.items[1];
         assert_int_equal(config.backoff_max, 4000000000);
         assert_int_equal(packing->percentage, 70);
         assert_int_equal(bare->percentage, 30);
