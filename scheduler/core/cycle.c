@@ -100,7 +100,7 @@ bool cycle_passes(struct cycle *cycle, const struct node *node)
         return true;
 }
 
-static void add_scores(struct cycle *cycle, int64_t *totals)
+void cycle_score(struct cycle *cycle, int64_t *totals)
 {
         CX_CLEANUP(cx_freep) int64_t *scores = cx_alloc_array(cycle->n_feasible, sizeof *scores);
         for (size_t i = 0; i < cycle->plugins->count; i++) {
@@ -133,7 +133,7 @@ struct node *cycle_choose(struct cycle *cycle, uint64_t *random)
         if (cycle->n_feasible == 1)
                 return cycle->feasible[0];
         CX_CLEANUP(cx_freep) int64_t *totals = cx_alloc_array(cycle->n_feasible, sizeof *totals);
-        add_scores(cycle, totals);
+        cycle_score(cycle, totals);
         size_t best = 0, ties = 1;
         for (size_t i = 1; i < cycle->n_feasible; i++) {
                 if (totals[i] > totals[best]) {

@@ -41,6 +41,8 @@ void cycle_init(struct cycle *cycle, struct node_cache *cache, struct template *
 void cycle_release(struct cycle *cycle);
 void cycle_pre_filter(struct cycle *cycle); // once, before cycle_passes
 bool cycle_passes(struct cycle *cycle, const struct node *node);
+// Adds to `totals` what all plugins together give each feasible node, by their weights.
+void cycle_score(struct cycle *cycle, int64_t *totals);
 // The best of the feasible nodes; one of the best at random when there are several.
 struct node *cycle_choose(struct cycle *cycle, uint64_t *random);
 
