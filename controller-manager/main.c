@@ -24,6 +24,7 @@ static const struct controller *const controllers[] = {
         &csr_approving_controller,
         &csr_signing_controller,
         &clusterrole_aggregation_controller,
+        &resourcequota_controller,
         &garbage_collector_controller,
 };
 
