@@ -25,6 +25,7 @@ static const struct controller *const controllers[] = {
         &csr_signing_controller,
         &clusterrole_aggregation_controller,
         &resourcequota_controller,
+        &disruption_controller,
         &garbage_collector_controller,
 };
 
