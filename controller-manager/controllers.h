@@ -8,4 +8,6 @@ extern const struct controller deployment_controller, replicaset_controller, end
         endpointslice_controller, endpointslice_mirroring_controller, namespace_controller, serviceaccount_controller,
         root_ca_controller, node_ipam_controller, node_lifecycle_controller, taint_eviction_controller,
         garbage_collector_controller, pod_gc_controller, service_lb_controller, csr_approving_controller,
-        csr_signing_controller, clusterrole_aggregation_controller;
+        csr_signing_controller, clusterrole_aggregation_controller, resourcequota_controller, disruption_controller,
+        ttl_controller, csr_cleaner_controller, token_secret_controller, token_cleaner_controller,
+        bootstrap_signer_controller;

@@ -24,6 +24,13 @@ static const struct controller *const controllers[] = {
         &csr_approving_controller,
         &csr_signing_controller,
         &clusterrole_aggregation_controller,
+        &resourcequota_controller,
+        &disruption_controller,
+        &ttl_controller,
+        &csr_cleaner_controller,
+        &token_secret_controller,
+        &token_cleaner_controller,
+        &bootstrap_signer_controller,
         &garbage_collector_controller,
 };
 
@@ -74,6 +81,8 @@ static const struct cx_flag flags[] = {
         {"service-lb-pool", 0, CX_FLAG_STRING, OPTION(service_lb_pool),
          "Addresses for Services of type LoadBalancer: a CIDR or first-last."},
         {"root-ca-file", 0, CX_FLAG_STRING, OPTION(root_ca_file), "The authority published to every namespace."},
+        {"service-account-private-key-file", 0, CX_FLAG_STRING, OPTION(account_key_file),
+         "Key that signs the tokens of Secrets of type kubernetes.io/service-account-token."},
         {"cluster-signing-cert-file", 0, CX_FLAG_STRING, OPTION(signing_cert_file),
          "Certificate of the authority that signs requests."},
         {"cluster-signing-key-file", 0, CX_FLAG_STRING, OPTION(signing_key_file),
@@ -100,8 +109,9 @@ static const struct cx_flag flags[] = {
         {0},
 };
 
-static bool is_enabled(const struct manager_options *options, const char *name)
+static bool is_enabled(const struct manager_options *options, const struct controller *controller)
 {
+        const char *name = controller->name;
         bool all = options->controllers.count == 0;
         for (size_t i = 0; i < options->controllers.count; i++) {
                 const char *item = options->controllers.items[i];
@@ -111,7 +121,7 @@ static bool is_enabled(const struct manager_options *options, const char *name)
                         return false;
                 all = all || strcmp(item, "*") == 0;
         }
-        return all;
+        return all && !controller->off_by_default;
 }
 
 static void *start_workers(void *argument CX_UNUSED)
@@ -165,12 +175,12 @@ static int start(struct cx_component *component, struct cx_error *err)
         }
         for (size_t i = 0; i < CX_ARRAY_SIZE(controllers); i++) {
                 const struct controller *controller = controllers[i];
-                if (!is_enabled(&manager->options, controller->name))
+                if (!is_enabled(&manager->options, controller))
                         continue;
                 struct running *running = &process.running[process.n_running];
                 *running = (struct running){controller, *manager, cx_workqueue_new(controller->name), NULL, NULL};
                 running->manager.whole = manager;
-                if (process.identities)
+                if (process.identities && controller->account)
                         running->manager.rest = identities_rest(process.identities, controller->account);
                 running->self = controller->init(&running->manager, running->queue);
                 if (running->self)

@@ -102,6 +102,8 @@ static void add_managers(const struct profile *p, struct services *services)
         arg(s, "--service-cluster-ip-range=" SERVICE_CIDR);
         arg(s, "--service-lb-pool=%s", balancers);
         arg(s, "--root-ca-file=%s/ca.crt", p->home);
+        arg(s, "--controllers=*,bootstrap-signer-controller,token-cleaner-controller");
+        arg(s, "--service-account-private-key-file=%s/certs/sa.key", f);
         arg(s, "--cluster-signing-cert-file=%s/ca.crt", p->home);
         arg(s, "--cluster-signing-key-file=%s/ca.key", p->home);
         s = add(services, 0, "kube-scheduler");

@@ -12,6 +12,7 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "scheduler/binder.h"
+#include "scheduler/core/preemption.h"
 #include "scheduler/metrics.h"
 #include "scheduler/queue.h"
 
@@ -396,6 +397,11 @@ static void add_informers(struct scheduler *self)
                                               .context = self->templates});
         self->namespaces = cx_informers_add(
                 self->informers, &(struct cx_informer_options){.ref = {"", "v1", "namespaces"}, .drop_bytes = true});
+        self->framework.budgets = cx_informers_add(
+                self->informers, &(struct cx_informer_options){.ref = {"policy", "v1", "poddisruptionbudgets"},
+                                                               .drop_bytes = true,
+                                                               .project = preemption_budget_project,
+                                                               .free_projection = preemption_budget_free});
         cx_informer_on_event(self->nodes, on_node, self);
         cx_informer_on_event(self->pods, on_pod, self);
         cx_informer_on_event(self->namespaces, on_namespace, self);

@@ -54,7 +54,8 @@ EDGES = {
         "endpoints": "core pods",
         "storage": "core pods",
         "cluster": "core pods",
-        ".": "core workloads nodes endpoints storage cluster",
+        "quota": "core pods",
+        ".": "core workloads nodes endpoints storage cluster quota",
     },
     "kubelet": {
         "base": "",

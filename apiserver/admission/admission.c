@@ -2,9 +2,14 @@
 // Asks the plugins that want a request, one after the other.
 #include "apiserver/admission/admission.h"
 
+#include "libcommon/base/map.h"
+
+#define LEDGERS 32
+
 struct admission_chain {
         const struct admission_plugin **plugins;
         size_t count;
+        pthread_mutex_t ledgers[LEDGERS]; // by namespace: held while its accounts are changed; guard nothing else
 };
 
 struct admission_chain *admission_chain_new(const struct admission_plugin *const *plugins,
@@ -12,6 +17,8 @@ struct admission_chain *admission_chain_new(const struct admission_plugin *const
 {
         struct admission_chain *chain = cx_alloc(sizeof *chain);
         size_t count = 0;
+        for (size_t i = 0; i < LEDGERS; i++)
+                pthread_mutex_init(&chain->ledgers[i], NULL);
         while (plugins[count])
                 count++;
         chain->plugins = cx_alloc_array(count, sizeof *chain->plugins);
@@ -26,6 +33,8 @@ void admission_chain_free(struct admission_chain *chain)
 {
         if (!chain)
                 return;
+        for (size_t i = 0; i < LEDGERS; i++)
+                pthread_mutex_destroy(&chain->ledgers[i]);
         free(chain->plugins);
         free(chain);
 }
@@ -86,6 +95,43 @@ int admit_validating(const struct admission_request *request, struct cx_error *e
                 if (!chain->plugins[i]->validate || !wants(chain->plugins[i], request))
                         continue;
                 int r = chain->plugins[i]->validate(request, err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+void admission_charge_drop(struct admission_charge *charge)
+{
+        json_decref(charge->object);
+        json_decref(charge->before);
+}
+
+void admission_charges_release(struct admission_charges *charges)
+{
+        while (charges->count)
+                admission_charge_drop(&charges->items[--charges->count]);
+        if (charges->held)
+                pthread_mutex_unlock(cx_steal(&charges->held));
+}
+
+void admission_charges_hold(struct admission_charges *charges, const struct scope *scope)
+{
+        const char *namespace = scope->namespace;
+        if (charges->held)
+                return;
+        charges->held = &scope->api->admission->ledgers[cx_hash(namespace, strlen(namespace)) % LEDGERS];
+        pthread_mutex_lock(charges->held);
+}
+
+int admit_charge(const struct admission_request *request, bool fresh, struct admission_charges *ret_charges,
+                 struct cx_error *err)
+{
+        const struct admission_chain *chain = request->scope->api->admission;
+        for (size_t i = 0; i < chain->count; i++) {
+                if (!chain->plugins[i]->charge || !wants(chain->plugins[i], request))
+                        continue;
+                int r = chain->plugins[i]->charge(request, fresh, ret_charges, err);
                 if (r < 0)
                         return r;
         }

@@ -10,6 +10,8 @@
 
 #include "apiserver/request/write.h"
 
+#include <pthread.h>
+
 enum admission_operation { ADMIT_CREATE = 1, ADMIT_UPDATE = 2, ADMIT_DELETE = 4, ADMIT_CONNECT = 8 };
 #define ADMIT_ALL (ADMIT_CREATE | ADMIT_UPDATE | ADMIT_DELETE | ADMIT_CONNECT)
 
@@ -26,11 +28,34 @@ struct admission_want {
         unsigned operations;
         const char *group, *resource, *subresource;
 };
+// What else is written in the transaction that writes the object (quotas that it uses).
+struct admission_charge {
+        struct store_write write;
+        json_t *object; // write.object, owned
+        json_t *before; // what it replaces, owned
+        const struct served_kind *kind;
+};
+void admission_charge_drop(struct admission_charge *charge); // releases what it owns
+struct admission_charges {
+        struct admission_charge items[STORE_MAX_WRITES - 1];
+        size_t count;
+        pthread_mutex_t *held; // who charges the same waits meanwhile; NULL: nothing is held
+};
+#define ADMISSION_CHARGES CX_CLEANUP(admission_charges_release) struct admission_charges
+void admission_charges_release(struct admission_charges *charges);
+// For a plugin that charges accounts of the scope's namespace: who does the same waits from here until the release, so
+// that they do not meet in etcd. Once held, it stays so.
+void admission_charges_hold(struct admission_charges *charges, const struct scope *scope);
+
 struct admission_plugin {
         const char *name;
         const struct admission_want *wants;                                           // ended by one without operations
         int (*mutate)(const struct admission_request *request, struct cx_error *err); // may be NULL
         int (*validate)(const struct admission_request *request, struct cx_error *err); // may be NULL
+        // Refuses, or adds what the object costs; after all that validate, again when the charges met something newer.
+        // `fresh`: etcd is asked, not the cache. May be NULL.
+        int (*charge)(const struct admission_request *request, bool fresh, struct admission_charges *charges,
+                      struct cx_error *err);
         bool off_by_default;
         bool only_refuses; // its mutate hook changes nothing
         bool outside;      // changes what the server's own plugins may have to look at again
@@ -46,5 +71,7 @@ void admission_chain_free(struct admission_chain *chain);
 // ret_touched (may be NULL): a plugin was asked that may have changed the object.
 int admit_mutating(const struct admission_request *request, bool *ret_touched, struct cx_error *err) CX_CHECK;
 int admit_validating(const struct admission_request *request, struct cx_error *err) CX_CHECK;
-// Both, for what is not stored as it comes (Binding, Scale, reviews, deletions, connections).
+int admit_charge(const struct admission_request *request, bool fresh, struct admission_charges *ret_charges,
+                 struct cx_error *err) CX_CHECK;
+// The first two, for what is not stored as it comes (Binding, Scale, reviews, deletions, connections).
 int admit(const struct admission_request *request, struct cx_error *err) CX_CHECK;

@@ -7,6 +7,7 @@
 
 const struct admission_plugin *const admission_plugins[] = {
         &admission_namespace_lifecycle,
+        &admission_limit_ranger,
         &admission_service_account,
         &admission_taint_nodes,
         &admission_priority,
@@ -15,6 +16,7 @@ const struct admission_plugin *const admission_plugins[] = {
         &admission_certificate_approval,
         &admission_certificate_signing,
         &admission_certificate_subject,
+        &admission_resource_quota,
         NULL,
 };
 

@@ -108,22 +108,6 @@ static int check_token_file(struct apiserver *api, const char *token, struct use
         return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is not in the token file");
 }
 
-// A token that names no audience is for the API server: for those of the server's own that are accepted.
-static int check_own_audience(const struct apiserver *api, const struct cx_strings *accepted,
-                              struct cx_strings *ret_audiences, struct cx_error *err)
-{
-        const struct cx_strings *own = &api->options.api_audiences;
-        bool shared = accepted == own;
-        for (size_t i = 0; i < own->count; i++) {
-                if (!cx_strings_has(accepted, own->items[i]))
-                        continue;
-                shared = true;
-                if (ret_audiences)
-                        cx_strings_add(ret_audiences, own->items[i]);
-        }
-        return shared ? 0 : cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is for other audiences");
-}
-
 int authenticate_token(struct apiserver *api, const char *token, const struct cx_strings *audiences,
                        struct user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err)
 {
@@ -137,7 +121,7 @@ int authenticate_token(struct apiserver *api, const char *token, const struct cx
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is not known");
         if (r < 0)
                 r = check_bootstrap_token(api, token, ret_user, err);
-        return r < 0 ? r : check_own_audience(api, accepted, ret_audiences, err);
+        return r < 0 ? r : token_own_audience(api, accepted, ret_audiences, err);
 }
 
 static int unauthorized(struct cx_error *err)

@@ -3,6 +3,7 @@
 // what was verified is remembered for a minute; the objects that a token names are looked at each time.
 #include "apiserver/auth/tokens.h"
 
+#include "apiserver/auth/legacy_tokens.h"
 #include "libcommon/base/map.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
@@ -157,8 +158,8 @@ static struct remembered *recall(struct token_service *service, const char *dige
 static struct remembered *remember(struct token_service *service, const char *digest, json_t *claims_steal, int64_t now)
 {
         struct remembered *remembered = cx_alloc(sizeof *remembered);
-        int64_t expires = cx_json_int(claims_steal, "exp", 0);
-        atomic_init(&remembered->references, 2); // the map's and the caller's
+        int64_t expires = cx_json_int(claims_steal, "exp", INT64_MAX); // tokens in Secrets have no end
+        atomic_init(&remembered->references, 2);                       // the map's and the caller's
         remembered->claims = claims_steal;
         remembered->until = expires < now + REMEMBER_FOR ? expires : now + REMEMBER_FOR;
         pthread_mutex_lock(&service->lock);
@@ -235,6 +236,21 @@ static bool share_audience(const json_t *aud, const struct cx_strings *accepted,
         return shared;
 }
 
+int token_own_audience(const struct apiserver *api, const struct cx_strings *accepted, struct cx_strings *ret_audiences,
+                       struct cx_error *err)
+{
+        const struct cx_strings *own = &api->options.api_audiences;
+        bool shared = accepted == own;
+        for (size_t i = 0; i < own->count; i++) {
+                if (!cx_strings_has(accepted, own->items[i]))
+                        continue;
+                shared = true;
+                if (ret_audiences)
+                        cx_strings_add(ret_audiences, own->items[i]);
+        }
+        return shared ? 0 : cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token is for other audiences");
+}
+
 static void add_extra(struct user *user, const char *key, const char *value)
 {
         if (!value)
@@ -269,6 +285,10 @@ int token_check(struct token_service *service, const char *token, const struct c
         if (r < 0)
                 return r;
         const json_t *claims = verified->claims;
+        if (legacy_token_is(claims)) {
+                r = token_own_audience(service->api, audiences, ret_audiences, err);
+                return r < 0 ? r : legacy_token_check(service->api, claims, token, ret_user, err);
+        }
         if (!cx_streq(cx_json_string(claims, "iss"), service->api->options.service_account_issuer))
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "token was issued by someone else");
         if (!share_audience(json_object_get(claims, "aud"), audiences, ret_audiences))

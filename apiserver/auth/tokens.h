@@ -20,6 +20,9 @@ int token_issue(struct token_service *service, const struct token_request *reque
                 int64_t *ret_expires, struct cx_error *err) CX_CHECK;
 int token_check(struct token_service *service, const char *token, const struct cx_strings *audiences,
                 struct user *ret_user, struct cx_strings *ret_audiences, struct cx_error *err) CX_CHECK;
+// A token that names no audience is for the API server: for those of the server's own that are accepted.
+int token_own_audience(const struct apiserver *api, const struct cx_strings *accepted, struct cx_strings *ret_audiences,
+                       struct cx_error *err) CX_CHECK;
 // OpenID discovery: the configuration document and the key set (RFC 7517).
 json_t *token_openid_configuration(struct token_service *service);
 json_t *token_key_set(struct token_service *service);

@@ -12,8 +12,8 @@
 #define FINALIZER_ORPHAN "orphan"
 #define FINALIZER_FOREGROUND "foregroundDeletion"
 
-static int check_preconditions(const struct scope *scope, const json_t *object, const struct delete_options *o,
-                               struct cx_error *err)
+int delete_preconditions(const struct scope *scope, const json_t *object, const struct delete_options *o,
+                         struct cx_error *err)
 {
         const char *uid = cx_json_string(object, "metadata.uid");
         const char *version = cx_json_string(object, "metadata.resourceVersion");
@@ -79,7 +79,7 @@ static int delete_once(const struct scope *scope, const struct delete_options *o
         struct store *store = scope->api->store;
         const struct strategy *strategy = scope->kind->strategy;
         json_auto_t *current = stored_parse(stored);
-        int r = check_preconditions(scope, current, o, err);
+        int r = delete_preconditions(scope, current, o, err);
         struct admission_request admission = {.scope = scope, .operation = ADMIT_DELETE, .old = current, .deletion = o};
         if (r == 0 && !o->admitted)
                 r = admit(&admission, err);

@@ -11,6 +11,8 @@
 #include "apiserver/strategy/strategy.h"
 #include "libcommon/format/json.h"
 
+#define CHARGE_TRIES 50
+
 static struct admission_request admission_of(const struct passage *passage)
 {
         return (struct admission_request){.scope = passage->scope,
@@ -86,6 +88,51 @@ static struct stored *unwritten(const struct cache *cache, json_t *encoded, cons
                           present ? present->revision : 0);
 }
 
+// Who charged an account is the server; an account that was applied knows it.
+static void own_charges(const struct scope *scope, struct admission_charges *charges)
+{
+        for (size_t i = 0; i < charges->count; i++) {
+                struct admission_charge *charge = &charges->items[i];
+                const struct stored_place *place = &charge->write.place;
+                struct scope own = scope_own(scope->api, charge->kind, place->namespace, place->name);
+                own.subresource = "status";
+                managed_update(&own, charge->object, charge->before);
+        }
+}
+
+// In one transaction with what the object costs. Whoever meets a newer account looks at it and tries again.
+static int write_charged(const struct passage *passage, const struct store_write *write, struct stored **ret_stored,
+                         struct cx_error *err)
+{
+        const struct admission_request admission = admission_of(passage);
+        for (int i = 0;; i++) {
+                ADMISSION_CHARGES charges = {0};
+                struct store_write writes[STORE_MAX_WRITES] = {*write};
+                size_t conflict = 0;
+                CX_ERROR why = CX_ERROR_INIT;
+                int r = passage->admitted ? 0 : admit_charge(&admission, i > 0, &charges, err);
+                if (r < 0)
+                        return r;
+                own_charges(passage->scope, &charges);
+                for (size_t j = 0; j < charges.count; j++)
+                        writes[j + 1] = charges.items[j].write;
+                r = store_put_all(passage->scope->api->store, writes, charges.count + 1, ret_stored, &conflict, &why);
+                if (r == 0 || conflict == 0 || i == CHARGE_TRIES)
+                        return cx_error_move(err, &why);
+        }
+}
+
+static int dry_run(const struct passage *passage, const struct stored *present, json_t *encoded,
+                   struct stored **ret_stored, struct cx_error *err)
+{
+        const struct admission_request admission = admission_of(passage);
+        ADMISSION_CHARGES charges = {0};
+        int r = passage->admitted ? 0 : admit_charge(&admission, false, &charges, err);
+        if (r == 0)
+                *ret_stored = unwritten(passage->scope->kind->cache, encoded, present);
+        return r;
+}
+
 int passage_store(const struct passage *passage, const struct stored *present, struct stored **ret_stored,
                   struct cx_error *err)
 {
@@ -99,13 +146,14 @@ int passage_store(const struct passage *passage, const struct stored *present, s
                         return r;
         }
         json_auto_t *encoded = converted(kind->conversion, passage->object, kind->stored);
-        if (scope->dry_run) {
-                *ret_stored = unwritten(kind->cache, encoded, present);
-                return 0;
-        }
-        struct stored_place place = {kind->cache, scope->namespace, cx_json_string(passage->object, "metadata.name"),
-                                     present ? present->revision : 0};
-        int r = store_put(api->store, &place, encoded, strategy->ttl ? strategy->ttl(api) : 0, ret_stored, err);
+        if (scope->dry_run)
+                return dry_run(passage, present, encoded, ret_stored, err);
+        const struct store_write write = {.place = {kind->cache, scope->namespace,
+                                                    cx_json_string(passage->object, "metadata.name"),
+                                                    present ? present->revision : 0},
+                                          .object = encoded,
+                                          .ttl = strategy->ttl ? strategy->ttl(api) : 0};
+        int r = write_charged(passage, &write, ret_stored, err);
         if (strategy->release && r == 0 && passage->old)
                 strategy->release(api, passage->old, passage->object);
         // A write whose outcome is unknown keeps what it took; the repair loop gives it back if the object is not

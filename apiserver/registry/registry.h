@@ -14,4 +14,7 @@ int registry_update(const struct scope *scope, const struct change *change, stru
                     bool *ret_created, struct cx_error *err) CX_CHECK;
 int registry_delete(const struct scope *scope, const struct delete_options *options, struct stored **ret_stored,
                     char **ret_uid, struct cx_error *err) CX_CHECK;
+// CONFLICT when the object is not the one that the options speak of.
+int delete_preconditions(const struct scope *scope, const json_t *object, const struct delete_options *options,
+                         struct cx_error *err) CX_CHECK;
 extern const struct writes registry_writes;

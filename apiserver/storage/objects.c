@@ -5,6 +5,8 @@
 #include "libcommon/base/log.h"
 #include "libcommon/format/json.h"
 
+#include <assert.h>
+
 #define LEASE_SHARE (60 * CX_NS_PER_S) // objects that expire share a lease for so long
 
 // --- keys and values ---
@@ -147,27 +149,71 @@ bool store_would_rewrite(struct store *store, const struct cache *cache, const s
         return object->writer != writer;
 }
 
+// What goes to etcd, and the plain text of it.
+struct encoded {
+        char *key;
+        struct cx_buf value, sealed;
+};
+
+static void encoded_release(struct encoded *encoded, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                free(encoded[i].key);
+                cx_buf_release(&encoded[i].value);
+                cx_buf_release(&encoded[i].sealed);
+        }
+}
+
+static int encode_write(struct store *store, const struct store_write *write, struct encoded *to,
+                        struct cx_etcd_write *ret_write, struct cx_error *err)
+{
+        const struct stored_place *place = &write->place;
+        int64_t lease = 0;
+        to->key = store_etcd_key(place->cache, place->namespace, place->name);
+        encode(write->object, &to->value);
+        int r = lease_for(store, write->ttl, &lease, err);
+        if (r == 0)
+                r = seal(store, place->cache, to->key, &to->value, &to->sealed, err);
+        *ret_write = (struct cx_etcd_write){to->key, to->sealed.data, to->sealed.length, place->expected, lease};
+        return r;
+}
+
+int store_put_all(struct store *store, const struct store_write *writes, size_t count, struct stored **ret_first,
+                  size_t *ret_conflict, struct cx_error *err)
+{
+        struct encoded encoded[STORE_MAX_WRITES];
+        struct cx_etcd_write raw[STORE_MAX_WRITES];
+        int64_t revision = 0;
+        size_t conflict = 0;
+        int r = 0;
+        assert(count > 0 && count <= STORE_MAX_WRITES);
+        for (size_t i = 0; i < count; i++) {
+                encoded[i] = (struct encoded){.value = CX_BUF_INIT, .sealed = CX_BUF_INIT};
+                if (r == 0)
+                        r = encode_write(store, &writes[i], &encoded[i], &raw[i], err);
+        }
+        CX_ERROR why = CX_ERROR_INIT;
+        if (r == 0)
+                r = cx_etcd_put_all(store->etcd, raw, count, &revision, &conflict, &why);
+        if (cx_error_is(&why, CX_REASON_CONFLICT) && writes[conflict].place.expected == 0)
+                r = cx_error_reason(err, CX_REASON_ALREADY_EXISTS, "%s already exists", encoded[conflict].key);
+        else if (why.code)
+                r = cx_error_move(err, &why);
+        if (r == 0)
+                wait_after_write(store, revision);
+        if (r == 0 && ret_first)
+                *ret_first = written(store, writes->place.cache, store_map_key(writes->place.cache, encoded->key),
+                                     &encoded->value, revision);
+        encoded_release(encoded, count);
+        if (ret_conflict)
+                *ret_conflict = conflict;
+        return r;
+}
+
 int store_put(struct store *store, const struct stored_place *place, const json_t *object, int64_t ttl,
               struct stored **ret_object, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *key = store_etcd_key(place->cache, place->namespace, place->name);
-        CX_BUF value = CX_BUF_INIT, sealed = CX_BUF_INIT;
-        int64_t lease = 0, revision = 0;
-        encode(object, &value);
-        int r = lease_for(store, ttl, &lease, err);
-        if (r == 0)
-                r = seal(store, place->cache, key, &value, &sealed, err);
-        if (r < 0)
-                return r;
-        CX_ERROR why = CX_ERROR_INIT;
-        r = cx_etcd_put(store->etcd, key, sealed.data, sealed.length, place->expected, lease, &revision, NULL, &why);
-        if (cx_error_is(&why, CX_REASON_CONFLICT) && place->expected == 0)
-                return cx_error_reason(err, CX_REASON_ALREADY_EXISTS, "%s already exists", key);
-        if (r < 0)
-                return cx_error_move(err, &why);
-        wait_after_write(store, revision);
-        *ret_object = written(store, place->cache, store_map_key(place->cache, key), &value, revision);
-        return 0;
+        return store_put_all(store, &(struct store_write){*place, object, ttl}, 1, ret_object, NULL, err);
 }
 
 int store_delete(struct store *store, const struct stored_place *place, int64_t *ret_revision, struct cx_error *err)

@@ -53,6 +53,16 @@ struct stored_place {
 // something else is there. ttl: seconds until it expires, 0: never. Returns when the cache has seen it. Blocks.
 int store_put(struct store *store, const struct stored_place *place, const json_t *object, int64_t ttl,
               struct stored **ret_object, struct cx_error *err) CX_CHECK;
+// Several objects in one transaction: all are written, each over what it expects, or none is. ret_first (may be NULL) is
+// the first as it is now. ret_conflict: the one that met something else.
+#define STORE_MAX_WRITES CX_ETCD_MAX_WRITES
+struct store_write {
+        struct stored_place place;
+        const json_t *object;
+        int64_t ttl;
+};
+int store_put_all(struct store *store, const struct store_write *writes, size_t count, struct stored **ret_first,
+                  size_t *ret_conflict, struct cx_error *err) CX_CHECK;
 // Deletes; ret_revision may be NULL. The same otherwise.
 int store_delete(struct store *store, const struct stored_place *place, int64_t *ret_revision, struct cx_error *err)
         CX_CHECK;

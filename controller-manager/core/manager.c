@@ -68,6 +68,12 @@ struct cx_informer *manager_named_informer(struct manager *manager, const char *
         return cx_informers_add(manager->informers, &options);
 }
 
+struct cx_informer *manager_selected_informer(struct manager *manager, const struct cx_ref *ref, const char *selector)
+{
+        struct cx_informer_options options = {.ref = *ref, .field_selector = selector};
+        return cx_informers_add(manager->informers, &options);
+}
+
 struct cx_informer *manager_kind_informer(struct manager *manager, const struct cx_ref *ref)
 {
         struct cx_informer_options options = {

@@ -21,7 +21,7 @@ struct node_zones_options {
 
 struct manager_options {
         struct cx_strings controllers, cluster_cidrs, service_cidrs;
-        const char *root_ca_file, *signing_cert_file, *signing_key_file, *service_lb_pool;
+        const char *root_ca_file, *signing_cert_file, *signing_key_file, *account_key_file, *service_lb_pool;
         bool allocate_node_cidrs, use_service_accounts;
         int64_t node_mask_v4, node_mask_v6;
         int64_t monitor_grace, monitor_period, startup_grace;
@@ -34,7 +34,8 @@ struct shared_informer;
 struct cx_resource;
 struct controller {
         const char *name;    // upstream's, for --controllers
-        const char *account; // the service account that it acts as with --use-service-account-credentials
+        const char *account; // the service account that it acts as with --use-service-account-credentials; NULL: none
+        bool off_by_default; // runs only when --controllers names it
         int workers;
         // Returns the controller's state, or NULL when the flags leave it nothing to do.
         void *(*init)(struct manager *manager, struct cx_workqueue *queue);
@@ -67,6 +68,8 @@ struct cx_informer *manager_metadata_informer(struct manager *manager, const str
 // An informer of the objects of one name in all namespaces; not shared.
 struct cx_informer *manager_named_informer(struct manager *manager, const char *group, const char *resource,
                                            const char *name);
+// An informer of whole objects that the reference and the field selector (NULL: none) select; not shared.
+struct cx_informer *manager_selected_informer(struct manager *manager, const struct cx_ref *ref, const char *selector);
 // An informer of the metadata of a kind that the schema does not have; not shared. The caller starts it.
 struct cx_informer *manager_kind_informer(struct manager *manager, const struct cx_ref *ref);
 // A recorder, freed with the manager.

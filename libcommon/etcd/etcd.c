@@ -8,6 +8,7 @@
 #include "libcommon/base/time.h"
 #include "libcommon/net/grpc.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -258,26 +259,70 @@ void cx_etcd_revision_async(struct cx_etcd *etcd, void (*done)(void *context, in
         cx_grpc_call(etcd->grpc, "/etcdserverpb.KV/Range", bytes, length, etcd->timeout, on_revision, probe);
 }
 
-// `op` when the key's mod revision is `expected`; else reads what is there.
-static int conditional(struct cx_etcd *etcd, const char *key, int64_t expected, Etcdserverpb__RequestOp *op,
-                       int64_t *ret_revision, struct cx_etcd_kv *ret_current, struct cx_error *err)
+// What happens to a key when its mod revision is `expected`.
+struct conditional {
+        const char *key;
+        int64_t expected;
+        Etcdserverpb__RequestOp op;
+};
+
+struct mismatch {
+        size_t index;
+        struct cx_etcd_kv current; // key NULL: nothing is there
+};
+
+// The first key that is not at its expected revision, by what was read when the transaction failed.
+static void find_mismatch(const Etcdserverpb__TxnResponse *reply, const struct conditional *all, size_t count,
+                          struct mismatch *ret_mismatch)
+{
+        const Etcdserverpb__KeyValue *found = NULL;
+        for (size_t i = 0; i < count && i < reply->n_responses; i++) {
+                const Etcdserverpb__ResponseOp *response = reply->responses[i];
+                if (response->response_case != ETCDSERVERPB__RESPONSE_OP__RESPONSE_RESPONSE_RANGE)
+                        continue;
+                const Etcdserverpb__RangeResponse *range = response->response_range;
+                ret_mismatch->index = i;
+                found = range->n_kvs ? range->kvs[0] : NULL;
+                if ((found ? found->mod_revision : 0) != all[i].expected)
+                        break;
+        }
+        if (found)
+                fill_kv(&ret_mismatch->current, found);
+}
+
+// All of them when all keys are as expected; else reads what is there.
+static int conditional(struct cx_etcd *etcd, struct conditional *all, size_t count, int64_t *ret_revision,
+                       struct mismatch *ret_mismatch, struct cx_error *err)
 {
         Etcdserverpb__TxnRequest txn = ETCDSERVERPB__TXN_REQUEST__INIT;
-        Etcdserverpb__Compare compare = ETCDSERVERPB__COMPARE__INIT;
-        Etcdserverpb__RequestOp read = ETCDSERVERPB__REQUEST_OP__INIT;
-        Etcdserverpb__RangeRequest range = ETCDSERVERPB__RANGE_REQUEST__INIT;
         Etcdserverpb__TxnResponse *reply = NULL;
-        compare.result = ETCDSERVERPB__COMPARE__COMPARE_RESULT__EQUAL;
-        compare.target = ETCDSERVERPB__COMPARE__COMPARE_TARGET__MOD;
-        compare.key = range.key = bytes_of(key);
-        compare.target_union_case = ETCDSERVERPB__COMPARE__TARGET_UNION_MOD_REVISION;
-        compare.mod_revision = expected;
-        read.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_RANGE;
-        read.request_range = &range;
-        txn.n_compare = txn.n_success = txn.n_failure = 1;
-        txn.compare = (Etcdserverpb__Compare *[]){&compare};
-        txn.success = (Etcdserverpb__RequestOp *[]){op};
-        txn.failure = (Etcdserverpb__RequestOp *[]){&read};
+        struct {
+                Etcdserverpb__Compare compare;
+                Etcdserverpb__RequestOp read;
+                Etcdserverpb__RangeRequest range;
+        } parts[CX_ETCD_MAX_WRITES];
+        Etcdserverpb__Compare *compares[CX_ETCD_MAX_WRITES];
+        Etcdserverpb__RequestOp *ops[CX_ETCD_MAX_WRITES], *reads[CX_ETCD_MAX_WRITES];
+        assert(count <= CX_ETCD_MAX_WRITES);
+        for (size_t i = 0; i < count; i++) {
+                etcdserverpb__compare__init(&parts[i].compare);
+                etcdserverpb__request_op__init(&parts[i].read);
+                etcdserverpb__range_request__init(&parts[i].range);
+                compares[i] = &parts[i].compare;
+                compares[i]->result = ETCDSERVERPB__COMPARE__COMPARE_RESULT__EQUAL;
+                compares[i]->target = ETCDSERVERPB__COMPARE__COMPARE_TARGET__MOD;
+                compares[i]->key = parts[i].range.key = bytes_of(all[i].key);
+                compares[i]->target_union_case = ETCDSERVERPB__COMPARE__TARGET_UNION_MOD_REVISION;
+                compares[i]->mod_revision = all[i].expected;
+                reads[i] = &parts[i].read;
+                reads[i]->request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_RANGE;
+                reads[i]->request_range = &parts[i].range;
+                ops[i] = &all[i].op;
+        }
+        txn.n_compare = txn.n_success = txn.n_failure = count;
+        txn.compare = compares;
+        txn.success = ops;
+        txn.failure = reads;
         int r = call(etcd, "/etcdserverpb.KV/Txn", &txn.base, false, &etcdserverpb__txn_response__descriptor,
                      (ProtobufCMessage **)&reply, err);
         if (r < 0)
@@ -286,44 +331,73 @@ static int conditional(struct cx_etcd *etcd, const char *key, int64_t expected, 
                 if (ret_revision)
                         *ret_revision = reply->header ? reply->header->revision : 0;
         } else {
-                const Etcdserverpb__RangeResponse *found =
-                        reply->n_responses && reply->responses[0]->response_case ==
-                                                      ETCDSERVERPB__RESPONSE_OP__RESPONSE_RESPONSE_RANGE
-                                ? reply->responses[0]->response_range
-                                : NULL;
-                if (ret_current) {
-                        *ret_current = (struct cx_etcd_kv){0};
-                        if (found && found->n_kvs)
-                                fill_kv(ret_current, found->kvs[0]);
-                }
-                r = cx_error_reason(err, CX_REASON_CONFLICT, "key %s was changed by someone else", key);
+                *ret_mismatch = (struct mismatch){0};
+                find_mismatch(reply, all, count, ret_mismatch);
+                r = cx_error_reason(err, CX_REASON_CONFLICT, "key %s was changed by someone else",
+                                    all[ret_mismatch->index].key);
         }
         etcdserverpb__txn_response__free_unpacked(reply, NULL);
+        return r;
+}
+
+static struct conditional put_of(const struct cx_etcd_write *write, Etcdserverpb__PutRequest *put)
+{
+        struct conditional one = {write->key, write->expected, ETCDSERVERPB__REQUEST_OP__INIT};
+        etcdserverpb__put_request__init(put);
+        put->key = bytes_of(write->key);
+        put->value = (ProtobufCBinaryData){.data = (uint8_t *)write->value, .len = write->length};
+        put->lease = write->lease;
+        one.op.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_PUT;
+        one.op.request_put = put;
+        return one;
+}
+
+int cx_etcd_put_all(struct cx_etcd *etcd, const struct cx_etcd_write *writes, size_t count, int64_t *ret_revision,
+                    size_t *ret_conflict, struct cx_error *err)
+{
+        struct conditional all[CX_ETCD_MAX_WRITES];
+        Etcdserverpb__PutRequest puts[CX_ETCD_MAX_WRITES];
+        struct mismatch mismatch = {0};
+        assert(count <= CX_ETCD_MAX_WRITES);
+        for (size_t i = 0; i < count; i++)
+                all[i] = put_of(&writes[i], &puts[i]);
+        int r = conditional(etcd, all, count, ret_revision, &mismatch, err);
+        cx_etcd_kv_release(&mismatch.current);
+        if (ret_conflict)
+                *ret_conflict = mismatch.index;
+        return r;
+}
+
+// The end of a call about one key.
+static int conditional_one(struct cx_etcd *etcd, struct conditional *one, int64_t *ret_revision,
+                           struct cx_etcd_kv *ret_current, struct cx_error *err)
+{
+        struct mismatch mismatch = {0};
+        int r = conditional(etcd, one, 1, ret_revision, &mismatch, err);
+        if (ret_current && r == -EAGAIN)
+                *ret_current = mismatch.current;
+        else
+                cx_etcd_kv_release(&mismatch.current);
         return r;
 }
 
 int cx_etcd_put(struct cx_etcd *etcd, const char *key, const void *value, size_t length, int64_t expected,
                 int64_t lease, int64_t *ret_revision, struct cx_etcd_kv *ret_current, struct cx_error *err)
 {
-        Etcdserverpb__RequestOp op = ETCDSERVERPB__REQUEST_OP__INIT;
-        Etcdserverpb__PutRequest put = ETCDSERVERPB__PUT_REQUEST__INIT;
-        put.key = bytes_of(key);
-        put.value = (ProtobufCBinaryData){.data = (uint8_t *)value, .len = length};
-        put.lease = lease;
-        op.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_PUT;
-        op.request_put = &put;
-        return conditional(etcd, key, expected, &op, ret_revision, ret_current, err);
+        Etcdserverpb__PutRequest put;
+        struct conditional one = put_of(&(struct cx_etcd_write){key, value, length, expected, lease}, &put);
+        return conditional_one(etcd, &one, ret_revision, ret_current, err);
 }
 
 int cx_etcd_delete(struct cx_etcd *etcd, const char *key, int64_t expected, int64_t *ret_revision,
                    struct cx_etcd_kv *ret_current, struct cx_error *err)
 {
-        Etcdserverpb__RequestOp op = ETCDSERVERPB__REQUEST_OP__INIT;
         Etcdserverpb__DeleteRangeRequest range = ETCDSERVERPB__DELETE_RANGE_REQUEST__INIT;
+        struct conditional one = {key, expected, ETCDSERVERPB__REQUEST_OP__INIT};
         range.key = bytes_of(key);
-        op.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE;
-        op.request_delete_range = &range;
-        return conditional(etcd, key, expected, &op, ret_revision, ret_current, err);
+        one.op.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE;
+        one.op.request_delete_range = &range;
+        return conditional_one(etcd, &one, ret_revision, ret_current, err);
 }
 
 int cx_etcd_lease_grant(struct cx_etcd *etcd, int64_t ttl_seconds, int64_t *ret_lease, struct cx_error *err)

@@ -105,10 +105,14 @@ static void preempt(struct framework *framework, const char *key, struct templat
                     struct decision *decision)
 {
         struct preemption preemption;
+        CX_OBJECTS budgets = CX_OBJECTS_INIT;
+        if (framework->budgets)
+                cx_informer_list(framework->budgets, NULL, &budgets);
         decision->message = reasons_explain(&cycle->reasons, framework->cache->n_nodes);
         if (!cycle->profile->preempts)
                 return;
         preemption_find(&(struct preemption_search){.cache = framework->cache,
+                                                    .budgets = &budgets,
                                                     .template = template,
                                                     .hopeful = cycle->hopeful,
                                                     .n_hopeful = cycle->n_hopeful,

@@ -3,6 +3,7 @@
 // leave. Pods that wait for others to leave a node are nominated for it. Under the scheduler's lock; nothing blocks.
 #pragma once
 
+#include "libcommon/client/informer.h"
 #include "scheduler/core/reservation.h"
 
 enum extension_point {
@@ -31,7 +32,8 @@ struct decision {
 
 struct framework {
         struct node_cache *cache;
-        size_t next_start; // where the search goes on, so that every node is looked at in turn
+        struct cx_informer *budgets; // projections: struct preemption_budget; NULL: there are none
+        size_t next_start;           // where the search goes on, so that every node is looked at in turn
         uint64_t random;
         // Pods that wait for others to leave a node (key -> struct nomination): less important ones must not take the
         // room away.

@@ -2,18 +2,20 @@
 // Finds, node by node, the pods that would have to leave.
 #include "scheduler/core/preemption.h"
 
+#include "libcommon/format/json.h"
+
 struct victim {
         struct node *node;
         const char *key; // the cache's
         struct cached_pod *pod;
-        bool stays;
+        bool stays, overdraws; // overdraws: its budget has nothing left for it
 };
 struct candidate {
         struct node *node;
         struct victim *pods; // those of lower priority on the node
         size_t n_pods;
-        int64_t highest, sum, count,
-                latest; // of the victims: priorities, how many, when the newest of the highest came
+        // Of the victims: how many overdraw a budget, priorities, how many, when the newest of the highest came.
+        int64_t overdrawn, highest, sum, count, latest;
 };
 struct search {
         const struct preemption_search *asked;
@@ -22,6 +24,55 @@ struct search {
         LIST(struct victim, lower); // by node, the most important first
         struct reasons reasons;
 };
+
+// --- budgets ---------------------------------------------------------------------------------------------------------
+
+void *preemption_budget_project(void *context CX_UNUSED, const json_t *budget)
+{
+        struct preemption_budget *self = cx_alloc(sizeof *self);
+        const char *name;
+        json_t *time;
+        if (cx_selector_from_json(cx_json_get(budget, "spec.selector"), &self->selector, NULL) < 0) {
+                cx_selector_release(&self->selector);
+                self->selector.nothing = true;
+        }
+        self->allowed = cx_json_int(budget, "status.disruptionsAllowed", 0);
+        json_object_foreach (cx_json_get(budget, "status.disruptedPods"), name, time)
+                cx_strings_add(&self->disrupted, name);
+        return self;
+}
+
+void preemption_budget_free(void *projection)
+{
+        struct preemption_budget *self = projection;
+        cx_selector_release(&self->selector);
+        cx_strings_release(&self->disrupted);
+        free(self);
+}
+
+// Whether a budget is for the pod and was not charged for it yet. One with an empty selector is for nobody here.
+static bool is_charged(const struct cx_object *object, const struct victim *victim)
+{
+        const struct preemption_budget *budget = object->projection;
+        const struct template *template = victim->pod->template;
+        const char *slash = strrchr(victim->key, '/');
+        return template->n_labels && budget->selector.count && strcmp(object->namespace, template->namespace) == 0 &&
+               template_matches(template, &budget->selector) &&
+               !cx_strings_has(&budget->disrupted, slash ? slash + 1 : victim->key);
+}
+
+// Marks the pods of a node that more of them would leave than their budgets allow: the most important ones still may.
+static void mark_overdrawing(const struct cx_objects *budgets, struct candidate *candidate)
+{
+        for (size_t i = 0; budgets && i < budgets->count; i++) {
+                int64_t left = ((const struct preemption_budget *)budgets->items[i]->projection)->allowed;
+                for (size_t j = 0; j < candidate->n_pods; j++)
+                        if (is_charged(budgets->items[i], &candidate->pods[j]))
+                                candidate->pods[j].overdraws |= left-- <= 0;
+        }
+}
+
+// --- victims ---------------------------------------------------------------------------------------------------------
 
 static int compare_victims(const void *a, const void *b)
 {
@@ -50,7 +101,8 @@ static void gather(struct search *search)
         CX_MAP_FOREACH (&cache->pods, entry) {
                 struct cached_pod *pod = entry->value;
                 if (pod->template->priority < search->template->priority && pod->node->index >= 0)
-                        search->lower.items[search->lower.count++] = (struct victim){pod->node, entry->key, pod, false};
+                        search->lower.items[search->lower.count++] =
+                                (struct victim){pod->node, entry->key, pod, false, false};
         }
         qsort(search->lower.items, search->lower.count, sizeof *search->lower.items, compare_victims);
 }
@@ -85,6 +137,7 @@ static void weigh(struct candidate *candidate)
                         continue;
                 int64_t priority = pod->template->priority;
                 candidate->count++;
+                candidate->overdrawn += candidate->pods[i].overdraws;
                 candidate->sum += priority + INT32_MAX + 1; // so that fewer weigh less also below zero
                 if (priority > candidate->highest) {
                         candidate->highest = priority;
@@ -92,6 +145,20 @@ static void weigh(struct candidate *candidate)
                 } else if (priority == candidate->highest && pod->created < candidate->latest) {
                         candidate->latest = pod->created;
                 }
+        }
+}
+
+// Those of the node's pods that may stay beside the new one come back.
+static void reprieve(struct search *search, struct candidate *candidate, bool overdrawing)
+{
+        for (size_t i = 0; i < candidate->n_pods; i++) {
+                struct victim *victim = &candidate->pods[i];
+                if (victim->pod->terminating || victim->overdraws != overdrawing) // it goes anyway; not its turn
+                        continue;
+                cache_show(search->cache, victim->pod);
+                victim->stays = fits(search, candidate->node, NULL);
+                if (!victim->stays)
+                        cache_hide(search->cache, victim->pod);
         }
 }
 
@@ -107,14 +174,10 @@ static bool try_node(struct search *search, struct candidate *candidate)
         for (size_t i = 0; i < candidate->n_pods; i++)
                 cache_hide(cache, candidate->pods[i].pod);
         bool fit = fits(search, candidate->node, &search->reasons);
-        for (size_t i = 0; i < candidate->n_pods && fit; i++) {
-                struct victim *victim = &candidate->pods[i];
-                if (victim->pod->terminating) // it goes anyway
-                        continue;
-                cache_show(cache, victim->pod);
-                victim->stays = fits(search, candidate->node, NULL);
-                if (!victim->stays)
-                        cache_hide(cache, victim->pod);
+        mark_overdrawing(search->asked->budgets, candidate);
+        if (fit) {
+                reprieve(search, candidate, true);
+                reprieve(search, candidate, false);
         }
         for (size_t i = 0; i < candidate->n_pods; i++)
                 if (!candidate->pods[i].stays)
@@ -126,6 +189,8 @@ static bool try_node(struct search *search, struct candidate *candidate)
 
 static bool is_better(const struct candidate *a, const struct candidate *b)
 {
+        if (a->overdrawn != b->overdrawn)
+                return a->overdrawn < b->overdrawn;
         if (a->highest != b->highest)
                 return a->highest < b->highest;
         if (a->sum != b->sum)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ConfigMaps, Secrets, claims, quotas.
+// ConfigMaps, Secrets, claims.
 #include "libcommon/api/names.h"
 #include "libcommon/api/quantity.h"
 #include "libcommon/schema/validate/validate.h"
@@ -61,44 +61,9 @@ static void check_claim(struct cx_validator *v, const json_t *spec)
                 cx_required(v, "resources[storage]", NULL);
 }
 
-// Counts of objects and resources with a domain of their own come in whole units.
-static bool is_counted(const char *resource)
-{
-        static const char *const objects[] = {"pods",
-                                              "services",
-                                              "replicationcontrollers",
-                                              "resourcequotas",
-                                              "secrets",
-                                              "configmaps",
-                                              "persistentvolumeclaims",
-                                              "services.nodeports",
-                                              "services.loadbalancers"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(objects); i++)
-                if (strcmp(objects[i], resource) == 0)
-                        return true;
-        return strchr(resource, '/') && !strstr(resource, "kubernetes.io/") && !cx_has_prefix(resource, "requests.");
-}
-
-static void check_quota(struct cx_validator *v, const json_t *spec)
-{
-        const char *name;
-        const json_t *value;
-        json_object_foreach ((json_t *)json_object_get(spec, "hard"), name, value) {
-                struct cx_quantity quantity;
-                CX_CLEANUP(cx_freep) char *field = cx_sprintf("hard[%s]", name);
-                if (cx_quantity_from_json(value, &quantity) < 0)
-                        continue;
-                if (quantity.nano < 0)
-                        cx_invalid(v, field, value, "must be greater than or equal to 0");
-                if (is_counted(name) && !cx_quantity_is_whole(&quantity))
-                        cx_invalid(v, field, value, "must be an integer");
-        }
-}
-
 const struct cx_check cx_checks_core[] = {
         {"core.v1.ConfigMap", check_config_map},
         {"core.v1.Secret", check_secret},
         {"core.v1.PersistentVolumeClaimSpec", check_claim},
-        {"core.v1.ResourceQuotaSpec", check_quota},
         {NULL, NULL},
 };

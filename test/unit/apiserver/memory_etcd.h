@@ -161,29 +161,43 @@ static void tell_watches(struct cx_etcd *etcd, const struct version *version)
         }
 }
 
-static int write_version(struct cx_etcd *etcd, const char *key, const char *value, size_t length, int64_t expected,
-                         int64_t *ret_revision, struct cx_error *err)
+// One of them, when all are as expected. A value NULL deletes.
+static void write_version(struct cx_etcd *etcd, const struct cx_etcd_write *write, int64_t revision)
+{
+        struct version *before = present(etcd, write->key), *version = cx_alloc(sizeof *version);
+        version->key = cx_strdup(write->key);
+        version->value = write->value ? cx_strndup(write->value, write->length) : NULL;
+        version->length = write->length;
+        version->revision = revision;
+        version->created = before ? before->created : revision;
+        etcd->versions = cx_realloc_array(etcd->versions, etcd->count + 1, sizeof *etcd->versions);
+        etcd->versions[etcd->count++] = version;
+        cx_map_set(&etcd->latest, write->key, version);
+        tell_watches(etcd, version);
+}
+
+int cx_etcd_put_all(struct cx_etcd *etcd, const struct cx_etcd_write *writes, size_t count, int64_t *ret_revision,
+                    size_t *ret_conflict, struct cx_error *err)
 {
         int r = 0;
         pthread_mutex_lock(&etcd->lock);
-        struct version *before = present(etcd, key);
-        if (etcd->fail_at && --etcd->fail_at == 0) {
+        if (etcd->fail_at && --etcd->fail_at == 0)
                 r = cx_error_reason(err, CX_REASON_UNAVAILABLE, "etcd is away");
-        } else if ((before ? before->revision : 0) != expected) {
-                r = cx_error_reason(err, CX_REASON_CONFLICT, "%s is not at revision %ld", key, (long)expected);
-        } else {
-                struct version *version = cx_alloc(sizeof *version);
-                version->key = cx_strdup(key);
-                version->value = value ? cx_strndup(value, length) : NULL;
-                version->length = length;
-                version->revision = ++etcd->revision;
-                version->created = before ? before->created : version->revision;
-                etcd->versions = cx_realloc_array(etcd->versions, etcd->count + 1, sizeof *etcd->versions);
-                etcd->versions[etcd->count++] = version;
-                cx_map_set(&etcd->latest, key, version);
+        for (size_t i = 0; i < count && r == 0; i++) {
+                struct version *before = present(etcd, writes[i].key);
+                if ((before ? before->revision : 0) == writes[i].expected)
+                        continue;
+                r = cx_error_reason(err, CX_REASON_CONFLICT, "%s is not at revision %ld", writes[i].key,
+                                    (long)writes[i].expected);
+                if (ret_conflict)
+                        *ret_conflict = i;
+        }
+        if (r == 0) {
+                int64_t revision = ++etcd->revision;
+                for (size_t i = 0; i < count; i++)
+                        write_version(etcd, &writes[i], revision);
                 if (ret_revision)
-                        *ret_revision = version->revision;
-                tell_watches(etcd, version);
+                        *ret_revision = revision;
         }
         pthread_mutex_unlock(&etcd->lock);
         return r;
@@ -193,13 +207,14 @@ int cx_etcd_put(struct cx_etcd *etcd, const char *key, const void *value, size_t
                 int64_t lease CX_UNUSED, int64_t *ret_revision, struct cx_etcd_kv *ret_current CX_UNUSED,
                 struct cx_error *err)
 {
-        return write_version(etcd, key, value, length, expected, ret_revision, err);
+        return cx_etcd_put_all(etcd, &(struct cx_etcd_write){key, value, length, expected, 0}, 1, ret_revision, NULL,
+                               err);
 }
 
 int cx_etcd_delete(struct cx_etcd *etcd, const char *key, int64_t expected, int64_t *ret_revision,
                    struct cx_etcd_kv *ret_current CX_UNUSED, struct cx_error *err)
 {
-        return write_version(etcd, key, NULL, 0, expected, ret_revision, err);
+        return cx_etcd_put_all(etcd, &(struct cx_etcd_write){key, NULL, 0, expected, 0}, 1, ret_revision, NULL, err);
 }
 
 int cx_etcd_lease_grant(struct cx_etcd *etcd CX_UNUSED, int64_t ttl_seconds CX_UNUSED, int64_t *ret_lease,

@@ -8,10 +8,13 @@
 #include <cmocka.h>
 // clang-format on
 
+#include "controller-manager/cluster/bootstrap_tokens.h"
+#include "controller-manager/cluster/csr_cleaner.h"
 #include "controller-manager/core/cidr.h"
 #include "controller-manager/endpoints/endpointslice.h"
 #include "controller-manager/nodes/node_zones.h"
 #include "controller-manager/nodes/taints.h"
+#include "controller-manager/nodes/ttl.h"
 #include "controller-manager/pods/expectations.h"
 #include "controller-manager/pods/pods.h"
 #include "controller-manager/workloads/deployment.h"
@@ -389,6 +392,63 @@ static void test_expectations(void **state)
         expectations_release(&self);
 }
 
+// Up and down by steps that overlap.
+static void test_ttl(void **state)
+{
+        (void)state;
+        static const int64_t path[][2] = {{1, 0},    {100, 0},  {101, 15},   {90, 15},    {89, 0},    {501, 30},
+                                          {450, 30}, {449, 15}, {5000, 300}, {1800, 300}, {1799, 60}, {0, 0}};
+        size_t step = 0;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(path); i++) {
+                step = ttl_step(step, path[i][0]);
+                assert_int_equal(ttl_seconds(step), path[i][1]);
+        }
+}
+
+static void test_requests_end(void **state)
+{
+        (void)state;
+#define MADE "\"metadata\":{\"creationTimestamp\":\"2026-01-01T00:00:00Z\"}"
+#define SAYS(type) "{\"type\":\"" type "\",\"lastUpdateTime\":\"2026-01-01T10:00:00Z\"}"
+        static const struct {
+                const char *json, *ends; // "": never
+        } cases[] = {
+                {"{" MADE "}", "2026-01-02T00:00:00Z"},
+                {"{" MADE ",\"status\":{\"conditions\":[" SAYS("Approved") "]}}", "2026-01-01T11:00:00Z"},
+                {"{" MADE ",\"status\":{\"conditions\":[" SAYS("Denied") "]}}", "2026-01-01T11:00:00Z"},
+                {"{" MADE ",\"status\":{\"conditions\":[" SAYS("Failed") "]}}", "2026-01-01T11:00:00Z"},
+                {"{" MADE ",\"status\":{\"conditions\":[" SAYS("Other") "]}}", ""},
+                {"{" MADE ",\"status\":{\"conditions\":[" SAYS("Approved") "],\"certificate\":\"eA==\"}}",
+                 "2026-01-01T11:00:00Z"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                json_auto_t *request = json_loads(cases[i].json, 0, NULL);
+                int64_t expected = INT64_MAX;
+                if (*cases[i].ends)
+                        assert_int_equal(cx_time_parse(cases[i].ends, &expected), 0);
+                assert_true(csr_ends_at(request) == expected);
+        }
+}
+
+static void test_bootstrap_tokens(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *expiration; // base64
+                int64_t expires;
+        } cases[] = {{"", INT64_MAX}, {"c29vbg==", 0}, {"MTk3MC0wMS0wMVQwMDowMTowMFo=", 60 * CX_US_PER_S}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                json_auto_t *secret = json_pack("{s:{s:s}}", "data", "expiration", cases[i].expiration);
+                assert_true(bootstrap_token_expires(secret) == cases[i].expires);
+        }
+        json_auto_t *none = json_object();
+        assert_true(bootstrap_token_expires(none) == INT64_MAX);
+        // As openssl and python's hmac make it of the same.
+        CX_CLEANUP(cx_freep) char *signature = bootstrap_token_sign("Hello", "abcdef", "0123456789abcdef");
+        assert_string_equal(signature,
+                            "eyJhbGciOiJIUzI1NiIsImtpZCI6ImFiY2RlZiJ9..XBmA6aTtrN7IfbFPAQ7YEwkx07LGABNzsDGqOK2wNPg");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -397,7 +457,8 @@ int main(void)
                 cmocka_unit_test(test_hash),         cmocka_unit_test(test_ranking),
                 cmocka_unit_test(test_packing),      cmocka_unit_test(test_cidr),
                 cmocka_unit_test(test_taints),       cmocka_unit_test(test_zones),
-                cmocka_unit_test(test_expectations),
+                cmocka_unit_test(test_expectations), cmocka_unit_test(test_ttl),
+                cmocka_unit_test(test_requests_end), cmocka_unit_test(test_bootstrap_tokens),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

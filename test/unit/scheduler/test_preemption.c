@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who must leave for whom, and what is said when nobody can.
+#include "scheduler/core/preemption.h"
 #include "test/unit/scheduler/world.h"
 
 #define POD(priority, cpu)                                                                                             \
@@ -92,6 +93,87 @@ static void test_choice(void **state)
         world_release(&w);
 }
 
+struct budget_case {
+        const char *spec, *budgets[2], *node, *victims; // budgets: JSON, "" for none
+};
+
+static void expect_with_budgets(struct world *w, const struct budget_case *wanted)
+{
+        struct cx_objects budgets = CX_OBJECTS_INIT;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(wanted->budgets) && *wanted->budgets[i]; i++) {
+                json_auto_t *json = quoted_json(wanted->budgets[i]);
+                CX_OBJECT *budget = cx_object_new(json, NULL, 0);
+                ((struct cx_object *)budget)->projection = preemption_budget_project(NULL, json);
+                ((struct cx_object *)budget)->free_projection = preemption_budget_free;
+                cx_objects_add(&budgets, budget);
+        }
+        json_auto_t *pod = world_pod_json("new", "", wanted->spec);
+        struct template *template = templates_get(w->templates, pod);
+        struct preemption preemption;
+        preemption_find(&(struct preemption_search){.cache = &w->cache,
+                                                    .budgets = &budgets,
+                                                    .template = template,
+                                                    .hopeful = w->cache.nodes,
+                                                    .n_hopeful = w->cache.n_nodes},
+                        &preemption);
+        cx_strings_sort(&preemption.victims);
+        CX_CLEANUP(cx_freep) char *victims = cx_strings_join(&preemption.victims, " ");
+        assert_string_equal(preemption.node ? preemption.node->name : "", wanted->node);
+        assert_string_equal(victims, wanted->victims);
+        preemption_release(&preemption);
+        cx_objects_release(&budgets);
+        template_unref(w->templates, template);
+}
+
+// Budgets that would be overdrawn decide before all else, but nobody is spared who has to go.
+static void test_budgets(void **state)
+{
+        (void)state;
+#define BUDGET(namespace, selector, status)                                                                            \
+        "{'metadata':{'name':'b','namespace':'" namespace "'},'spec':{'selector':" selector "},'status':" status "}"
+#define OF(app) "{'matchLabels':{'app':'" app "'}}"
+        static const struct budget_case table[] = {
+                {POD(10, 1), {"", ""}, "b", "default/b1"}, // less important than those on a
+                {POD(10, 1), {BUDGET("default", OF("b"), "{'disruptionsAllowed':1}"), ""}, "b", "default/b1"},
+                {POD(10, 1), {BUDGET("default", OF("b"), "{'disruptionsAllowed':0}"), ""}, "a", "default/a2"},
+                {POD(10, 1), {BUDGET("other", OF("b"), "{'disruptionsAllowed':0}"), ""}, "b", "default/b1"},
+                {POD(10, 1), {BUDGET("default", "{}", "{'disruptionsAllowed':0}"), ""}, "b", "default/b1"},
+                {POD(10, 1),
+                 {BUDGET("default", OF("b"), "{'disruptionsAllowed':0,'disruptedPods':{'b1':'x'}}"), ""},
+                 "b",
+                 "default/b1"}, // charged already
+                {POD(10, 1),
+                 {BUDGET("default", OF("b"), "{}"),
+                  BUDGET("default", "{'matchLabels':{'app':'a','kind':'small'}}", "{}")},
+                 "a",
+                 "default/a1"}, // the one without a budget, although it is more important
+                {POD(10, 4),
+                 {BUDGET("default", OF("b"), "{}"), BUDGET("default", OF("a"), "{'disruptionsAllowed':1}")},
+                 "b",
+                 "default/b1"}, // one overdraft on either: then as ever
+        };
+        struct world w;
+        world_init(&w);
+        world_node(&w, "a", "", "", "");
+        world_node(&w, "b", "", "", "");
+        static const struct {
+                const char *key, *labels, *spec, *node;
+        } pods[] = {
+                {"default/a1", "{'app':'a'}", POD(3, 2), "a"},
+                {"default/a2", "{'app':'a','kind':'small'}", POD(2, 2), "a"},
+                {"default/b1", "{'app':'b'}", POD(1, 4), "b"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(pods); i++) {
+                json_auto_t *pod = world_pod_json(pods[i].key, pods[i].labels, pods[i].spec);
+                struct template *template = templates_get(w.templates, pod);
+                cache_set_pod(&w.cache, pods[i].key, template, pods[i].node, false, 1);
+                template_unref(w.templates, template);
+        }
+        for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++)
+                expect_with_budgets(&w, &table[i]);
+        world_release(&w);
+}
+
 // While the victims end: the pod waits for them, and nobody who is less important takes the room.
 static void test_nominated(void **state)
 {
@@ -129,6 +211,7 @@ int main(void)
                 cmocka_unit_test(test_messages),
                 cmocka_unit_test(test_choice),
                 cmocka_unit_test(test_nominated),
+                cmocka_unit_test(test_budgets),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
