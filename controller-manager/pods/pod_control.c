@@ -18,8 +18,7 @@ static void enqueue_matching(struct pod_control *self, const struct cx_object *p
         for (size_t i = 0; i < owners.count; i++) {
                 json_auto_t *owner = cx_object_json(owners.items[i]);
                 CX_SELECTOR selector = CX_SELECTOR_INIT;
-                if (cx_selector_from_json(cx_json_get(owner, "spec.selector"), &selector, NULL) == 0 &&
-                    cx_object_matches(pod, &selector))
+                if (owner_selector(self->type, owner, &selector, NULL) == 0 && cx_object_matches(pod, &selector))
                         cx_workqueue_add(self->queue, owners.items[i]->key);
         }
 }
