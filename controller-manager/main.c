@@ -11,6 +11,7 @@ static const struct controller *const controllers[] = {
         &deployment_controller,
         &replicaset_controller,
         &replication_controller,
+        &stateful_set_controller,
         &endpoints_controller,
         &endpointslice_controller,
         &endpointslice_mirroring_controller,

@@ -42,6 +42,18 @@ json_t *owner_reference(const struct owner *owner)
         return make_controller_ref(version, owner->type->kind, owner->object->name, owner->object->uid);
 }
 
+json_t *metadata_of_template(const json_t *template)
+{
+        static const char *const kept[] = {"labels", "annotations", "finalizers"};
+        json_t *metadata = json_object();
+        for (size_t i = 0; i < CX_ARRAY_SIZE(kept); i++) {
+                const json_t *value = json_object_get(json_object_get(template, "metadata"), kept[i]);
+                if (value)
+                        json_object_set_new(metadata, kept[i], json_deep_copy(value));
+        }
+        return metadata;
+}
+
 void owner_event(struct cx_events *events, const struct owner *owner, const char *type, const char *reason,
                  const char *format, ...)
 {

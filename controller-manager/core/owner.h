@@ -24,6 +24,8 @@ int owner_selector(const struct owner_kind *type, const json_t *owner, struct cx
                    struct cx_error *err) CX_CHECK;
 // The reference that makes the owner the controller of something. New.
 json_t *owner_reference(const struct owner *owner);
+// The metadata of what is made from a template of it: its labels, annotations and finalizers. New.
+json_t *metadata_of_template(const json_t *template);
 // An event about the owner.
 void owner_event(struct cx_events *events, const struct owner *owner, const char *type, const char *reason,
                  const char *format, ...) CX_PRINTF(5, 6);

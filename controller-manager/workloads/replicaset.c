@@ -36,10 +36,11 @@ static void release(void *context)
         free(self);
 }
 
-static void write_body(void *context, size_t i CX_UNUSED, struct cx_buf *to)
+static int write_body(void *context, size_t i CX_UNUSED, struct cx_buf *to, struct cx_error *err CX_UNUSED)
 {
         const struct cx_buf *body = context; // the server adds a random suffix to the name
         cx_buf_append(to, body->data, body->length);
+        return 0;
 }
 
 static int create_pods(struct replicasets *self, const struct owner *owner, const json_t *json, size_t count,

@@ -154,3 +154,257 @@ EOF
         wait_for said ReplicationController refused FailedCreate "Error creating: pods \"refused-\" is forbidden"
         k delete rc refused
 }
+
+# --- StatefulSets ---------------------------------------------------------------------------------------------------
+stateful_set() { # NAME REPLICAS IMAGE [MORE OF THE SPEC]
+        cat <<EOF
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: $1}
+spec:
+  replicas: $2
+  serviceName: $1
+  selector: {matchLabels: {app: $1}}
+  template: {metadata: {labels: {app: $1}}, spec: {containers: [{name: c, image: $3}]}}
+  ${4:-}
+EOF
+}
+
+names() { # LABEL
+        k get pods -l app="$1" --sort-by=.metadata.name -o jsonpath='{.items[*].metadata.name}'
+}
+
+rolled_out() { # NAME REPLICAS IMAGE: all members run it, and the status says so
+        kubelets
+        is "$2 $2 $2 $2" status statefulset "$1" replicas readyReplicas updatedReplicas currentReplicas &&
+                is "" k get pods -l app="$1" -o jsonpath='{.items[?(@.spec.containers[0].image!="'"$3"'")].metadata.name}' &&
+                is true bash -c "$(declare -f k); k get statefulset $1 -o go-template='{{eq .status.currentRevision .status.updateRevision}}'"
+}
+
+@test "a stateful set starts its members one after another, each with its name" {
+        stateful_set web 3 v1 | k create -f -
+        wait_for is web-0 names web
+        wait_for is "1 0" status statefulset web replicas availableReplicas
+        k rollout status statefulset/web --watch=false | grep -q "Waiting for 3 pods to be ready"
+        wait_for k get pod web-0 -o jsonpath='{.spec.nodeName}'
+        [ "$(k get pod web-0 -o jsonpath='{.spec.hostname}.{.spec.subdomain} {.metadata.labels.statefulset\.kubernetes\.io/pod-name} {.metadata.labels.apps\.kubernetes\.io/pod-index}')" = "web-0.web web-0 0" ]
+        wait_for rolled_out web 3 v1
+        [ "$(names web)" = "web-0 web-1 web-2" ]
+        [ "$(k get pod web-2 -o jsonpath='{.metadata.labels.controller-revision-hash}')" = "$(k get statefulset web -o jsonpath='{.status.updateRevision}')" ]
+        k rollout status statefulset/web
+        wait_for said StatefulSet web SuccessfulCreate "create Pod web-0 in StatefulSet web successful"
+        # The next began when the one before was ready.
+        k get pods -l app=web -o json | python3 -c '
+import json, sys
+pods = sorted(json.load(sys.stdin)["items"], key=lambda p: p["metadata"]["name"])
+for before, pod in zip(pods, pods[1:]):
+    assert pod["metadata"]["creationTimestamp"] >= before["status"]["conditions"][0]["lastTransitionTime"]'
+}
+
+@test "a member that goes comes back under its name; one that is ending keeps it" {
+        local was
+        was=$(k get pod web-1 -o jsonpath='{.metadata.uid}')
+        k patch pod web-1 --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
+        k delete pod web-1 --force --grace-period=0 --wait=false
+        wait_for is "3 2" status statefulset web replicas updatedReplicas # it was looked at since
+        [ "$(k get pod web-1 -o jsonpath='{.metadata.uid}')" = "$was" ]
+        k patch pod web-1 --type=merge -p '{"metadata":{"finalizers":null}}'
+        back() { kubelets; [ "$(k get pod web-1 -o jsonpath='{.metadata.uid}')" != "$was" ]; }
+        wait_for back
+        wait_for rolled_out web 3 v1
+        # It failed, or it ended well: it is made anew all the same.
+        for phase in Failed Succeeded; do
+                was=$(k get pod web-0 -o jsonpath='{.metadata.uid}')
+                set_phase web-0 $phase
+                anew() { kubelets; [ -n "$(k get pod web-0 -o name)" ] && [ "$(k get pod web-0 -o jsonpath='{.metadata.uid}')" != "$was" ]; }
+                wait_for anew
+                wait_for rolled_out web 3 v1
+        done
+        wait_for said StatefulSet web SuccessfulDelete "delete Pod web-0 in StatefulSet web successful"
+}
+
+@test "a stateful set grows and shrinks in order, and waits for members that are not ready" {
+        k scale statefulset web --replicas=5
+        wait_for rolled_out web 5 v1
+        # One of those that stay is not ready: nobody goes.
+        set_ready web-1 False
+        wait_for is 4 k get statefulset web -o jsonpath='{.status.readyReplicas}'
+        k scale statefulset web --replicas=2
+        wait_for is 5 status statefulset web replicas
+        [ "$(names web)" = "web-0 web-1 web-2 web-3 web-4" ]
+        # Then the last one first, and the next when it has gone.
+        set_ready web-1 True
+        ending() { k get pods -l app=web -o jsonpath='{.items[?(@.metadata.deletionTimestamp)].metadata.name}'; }
+        wait_for is web-4 ending
+        wait_for is "5 4" status statefulset web replicas updatedReplicas
+        [ "$(ending)" = web-4 ]
+        wait_for rolled_out web 2 v1
+        [ "$(names web)" = "web-0 web-1" ]
+}
+
+@test "an update goes from the last member to the first, as far as the partition" {
+        k scale statefulset web --replicas=3
+        wait_for rolled_out web 3 v1
+        k patch statefulset web --type=merge -p '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}}}}'
+        image statefulset/web v2
+        partitioned() { kubelets; [ "$(images web)" = "$1" ] && is "$2" status statefulset web readyReplicas updatedReplicas currentReplicas; }
+        wait_for partitioned "v1 v1 v2" "3 1 2"
+        k rollout status statefulset/web | grep -q "partitioned roll out complete: 1 new pods have been updated"
+        [ "$(k get statefulset web -o go-template='{{eq .status.currentRevision .status.updateRevision}}')" = false ]
+        # One before the partition comes back as it was, one after it as it is to be.
+        k delete pod web-0 web-2 --force --grace-period=0
+        wait_for partitioned "v1 v1 v2" "3 1 2"
+        k patch statefulset web --type=merge -p '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}'
+        # web-1 before web-0.
+        going() { [ "$(k get pods -l app=web -o jsonpath='{.items[?(@.metadata.deletionTimestamp)].metadata.name}')" = "$1" ]; }
+        wait_for going web-1
+        wait_for rolled_out web 3 v2
+        k rollout status statefulset/web | grep -q "statefulset rolling update complete 3 pods at revision web-"
+}
+
+@test "the history of a stateful set: listed, shown, gone back to, and cut" {
+        k rollout history statefulset/web | sed '/^$/d' | sed 1,2d | awk '{print $1}' | xargs | grep -qx "1 2"
+        k rollout history statefulset/web --revision=1 | grep -q "Image:.*v1"
+        local first
+        first=$(k get controllerrevisions -l app=web -o jsonpath='{.items[?(@.revision==1)].metadata.name}')
+        k rollout undo statefulset/web
+        wait_for rolled_out web 3 v1
+        [ "$(k get statefulset web -o jsonpath='{.status.updateRevision}')" = "$first" ] # the same again, renumbered
+        [ "$(k get controllerrevision "$first" -o jsonpath='{.revision}')" = 3 ]
+        k rollout undo statefulset/web --to-revision=2
+        wait_for rolled_out web 3 v2
+        k rollout restart statefulset/web
+        restarted() { rolled_out web 3 v2 && [ "$(k get statefulset web -o jsonpath='{.status.updateRevision}')" != "$first" ]; }
+        wait_for restarted
+        k patch statefulset web --type=merge -p '{"spec":{"revisionHistoryLimit":1}}'
+        wait_for is 2 count controllerrevisions -l app=web
+        [ -z "$(k get controllerrevision "$first" -o name --ignore-not-found)" ]
+}
+
+@test "a broken update in order stays stuck until its pod is deleted by hand; in parallel it mends by itself" {
+        image statefulset/web broken
+        stuck() { kubelets; [ "$(k get pod "$1" -o jsonpath='{.spec.containers[0].image}/{.status.phase}')" = broken/Pending ]; }
+        wait_for stuck web-2
+        image statefulset/web v3
+        wait_for is "3 2 2" status statefulset web replicas readyReplicas availableReplicas
+        stuck web-2
+        k delete pod web-2 --force --grace-period=0
+        wait_for rolled_out web 3 v3
+        k delete statefulset web
+        gone() { kubelets; [ "$(count pods -l app=web)" = 0 ]; }
+        wait_for gone
+        stateful_set par 3 v1 "podManagementPolicy: Parallel" | k create -f -
+        wait_for rolled_out par 3 v1
+        image statefulset/par broken
+        wait_for stuck par-2
+        image statefulset/par v2
+        wait_for rolled_out par 3 v2
+}
+
+@test "in parallel members start and end together; maxUnavailable of them are updated at a time" {
+        k scale statefulset par --replicas=6
+        wait_for is 6 count pods -l app=par # nobody plays the kubelets
+        wait_for rolled_out par 6 v2
+        k patch statefulset par --type=merge -p '{"spec":{"updateStrategy":{"rollingUpdate":{"maxUnavailable":2}}}}'
+        image statefulset/par v3
+        ending() { k get pods -l app=par --sort-by=.metadata.name -o jsonpath='{.items[?(@.metadata.deletionTimestamp)].metadata.name}'; }
+        wait_for is "par-4 par-5" ending
+        wait_for rolled_out par 6 v3
+        k scale statefulset par --replicas=2
+        wait_for is "par-2 par-3 par-4 par-5" ending
+        wait_for rolled_out par 2 v3
+        k delete statefulset par
+        gone() { kubelets; [ "$(count pods -l app=par)" = 0 ]; }
+        wait_for gone
+}
+
+@test "OnDelete leaves members as they are; minReadySeconds and ordinals.start are kept" {
+        stateful_set od 2 v1 'podManagementPolicy: Parallel
+  updateStrategy: {type: OnDelete}
+  ordinals: {start: 3}' | k create -f -
+        ready() { kubelets; is "2 2 2" status statefulset od replicas readyReplicas updatedReplicas; }
+        wait_for ready
+        [ "$(names od)" = "od-3 od-4" ]
+        [ "$(k get pod od-4 -o jsonpath='{.metadata.labels.apps\.kubernetes\.io/pod-index}')" = 4 ]
+        image statefulset/od v2
+        wait_for is "2 2" status statefulset od replicas readyReplicas
+        [ "$(images od)" = "v1 v1" ]
+        k delete pod od-3 --force --grace-period=0
+        updated() { kubelets; [ "$(images od)" = "v2 v1" ] && is "2 1" status statefulset od readyReplicas updatedReplicas; }
+        wait_for updated
+        k rollout status statefulset/od 2>&1 | grep -q "rollout status is only available for RollingUpdate strategy type"
+        k patch statefulset od --type=merge -p '{"spec":{"minReadySeconds":3600,"ordinals":{"start":0}}}'
+        moved() { kubelets; [ "$(names od)" = "od-0 od-1" ] && is "2 2 0" status statefulset od replicas readyReplicas availableReplicas; }
+        wait_for moved
+        k patch statefulset od --type=merge -p '{"spec":{"minReadySeconds":1}}'
+        wait_for is "2 2 2" status statefulset od replicas readyReplicas availableReplicas
+        k delete statefulset od
+        gone() { kubelets; [ "$(count pods -l app=od)" = 0 ]; }
+        wait_for gone
+}
+
+@test "a stateful set that was orphaned is taken up again with its pods and its history" {
+        stateful_set or 2 v1 | k create -f -
+        wait_for rolled_out or 2 v1
+        local was revision
+        was=$(uids or)
+        revision=$(k get statefulset or -o jsonpath='{.status.updateRevision}')
+        k delete statefulset or --cascade=orphan
+        wait_for is "" k get pods,controllerrevisions -l app=or -o jsonpath='{.items[*].metadata.ownerReferences[*].name}'
+        k label pod or-1 statefulset.kubernetes.io/pod-name-
+        # Not a member's name: it stays an orphan.
+        k run or-01 --image=v1 --labels=app=or
+        stateful_set or 2 v1 | k create -f -
+        wait_for rolled_out or 2 v1
+        wait_for is "or or" k get pods or-0 or-1 -o jsonpath='{.items[*].metadata.ownerReferences[*].name}'
+        wait_for is or-1 k get pod or-1 -o jsonpath='{.metadata.labels.statefulset\.kubernetes\.io/pod-name}'
+        [ "$(uids or | cut -d' ' -f1)" = "${was% *}" ]
+        [ "$(k get statefulset or -o jsonpath='{.status.updateRevision}')" = "$revision" ]
+        [ "$(count controllerrevisions -l app=or)" = 1 ]
+        [ -z "$(k get pod or-01 -o jsonpath='{.metadata.ownerReferences}')" ]
+        k delete pod or-01 --force --grace-period=0
+        k delete statefulset or --cascade=foreground --wait=false
+        gone() { kubelets; [ "$(count pods -l app=or)/$(count statefulset or)" = 0/0 ]; }
+        wait_for gone
+        wait_for is 0 count controllerrevisions -l app=or
+}
+
+claims() { # LABEL: name, owner
+        k get pvc -l app="$1" --sort-by=.metadata.name -o jsonpath='{range .items[*]}{.metadata.name}={.metadata.ownerReferences[*].kind} {end}' | sed 's/ $//'
+}
+
+@test "claims are made before the pod, outlive it, and go as the retention policy says" {
+        stateful_set db 2 v1 'podManagementPolicy: Parallel
+  volumeClaimTemplates: [{metadata: {name: data, labels: {tier: a}}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]' | k create -f -
+        wait_for is "db-0 db-1" names db
+        [ "$(claims db)" = "data-db-0= data-db-1=" ]
+        [ "$(k get pvc data-db-0 -o jsonpath='{.metadata.labels.tier} {.metadata.labels.app} {.spec.resources.requests.storage}')" = "a db 1Gi" ]
+        [ "$(k get pod db-1 -o jsonpath='{.spec.volumes[?(@.name=="data")].persistentVolumeClaim.claimName}')" = data-db-1 ]
+        wait_for said StatefulSet db SuccessfulCreate "create Claim data-db-0 Pod db-0 in StatefulSet db success"
+        # A pod that waits gets a claim that somebody deleted again.
+        k delete pvc data-db-1 --wait=false
+        k patch pvc data-db-1 --type=merge -p '{"metadata":{"finalizers":null}}' || :
+        wait_for k get pvc data-db-1
+        policy() { k patch statefulset db --type=merge -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"'"$1"'","whenScaled":"'"$2"'"}}}'; }
+        policy Delete Retain
+        wait_for is "data-db-0=StatefulSet data-db-1=StatefulSet" claims db
+        policy Retain Delete
+        wait_for is "data-db-0= data-db-1=" claims db
+        k scale statefulset db --replicas=1
+        scaled() { for p in $(k get pods -l app=db -o jsonpath='{.items[?(@.metadata.deletionTimestamp)].metadata.name}'); do k delete pod "$p" --force --grace-period=0; done; [ "$(claims db)" = "data-db-0=" ]; }
+        wait_for scaled
+        # The claim of a pod that was scaled away waits until it has gone, and its successor until then.
+        k scale statefulset db --replicas=2
+        wait_for is "data-db-0= data-db-1=" claims db
+        policy Delete Delete
+        wait_for is "data-db-0=StatefulSet data-db-1=StatefulSet" claims db
+        k delete statefulset db
+        deleted() { for p in $(k get pods -l app=db -o name); do k delete "$p" --force --grace-period=0; done; [ -z "$(claims db)" ]; }
+        wait_for deleted
+}
+
+@test "a stateful set says why it cannot make a member" {
+        stateful_set refused 1 v1 | sed 's/containers:/serviceAccountName: nobody, containers:/' | k create -f -
+        wait_for said StatefulSet refused FailedCreate "create Pod refused-0 in StatefulSet refused failed error: pods \"refused-0\" is forbidden"
+        k delete statefulset refused
+}
