@@ -5,7 +5,8 @@
 #include "controller-manager/core/manager.h"
 
 extern const struct controller deployment_controller, replicaset_controller, replication_controller,
-        stateful_set_controller, endpoints_controller, endpointslice_controller, endpointslice_mirroring_controller,
-        namespace_controller, serviceaccount_controller, root_ca_controller, node_ipam_controller,
-        node_lifecycle_controller, taint_eviction_controller, garbage_collector_controller, pod_gc_controller,
-        service_lb_controller, csr_approving_controller, csr_signing_controller, clusterrole_aggregation_controller;
+        stateful_set_controller, daemon_set_controller, endpoints_controller, endpointslice_controller,
+        endpointslice_mirroring_controller, namespace_controller, serviceaccount_controller, root_ca_controller,
+        node_ipam_controller, node_lifecycle_controller, taint_eviction_controller, garbage_collector_controller,
+        pod_gc_controller, service_lb_controller, csr_approving_controller, csr_signing_controller,
+        clusterrole_aggregation_controller;

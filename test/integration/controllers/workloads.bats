@@ -408,3 +408,185 @@ claims() { # LABEL: name, owner
         wait_for said StatefulSet refused FailedCreate "create Pod refused-0 in StatefulSet refused failed error: pods \"refused-0\" is forbidden"
         k delete statefulset refused
 }
+
+# --- DaemonSets -----------------------------------------------------------------------------------------------------
+daemon_set() { # NAME IMAGE [MORE OF THE SPEC] [MORE OF THE POD]
+        cat <<EOF
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: $1, annotations: {kubernetes.io/change-cause: first}}
+spec:
+  selector: {matchLabels: {app: $1}}
+  template: {metadata: {labels: {app: $1}}, spec: {${4:-} containers: [{name: c, image: $2}]}}
+  ${3:-}
+EOF
+}
+
+nodes() { # LABEL: with a pod of it, sorted
+        k get pods -l app="$1" -o jsonpath='{range .items[*]}{.spec.nodeName}{"\n"}{end}' | sort | xargs
+}
+
+# The set has so many pods, all of the image, available and up to date, and nothing else runs.
+serves() { # NAME PODS IMAGE
+        kubelets
+        is "$2 $2 $2 $2 $2" status daemonset "$1" desiredNumberScheduled currentNumberScheduled numberReady numberAvailable updatedNumberScheduled &&
+                is "$(yes "$3" | head -"$2" | xargs)" images "$1"
+}
+
+@test "a daemon set has a pod on every node, and follows nodes that come and go" {
+        daemon_set ds v1 | k create -f -
+        wait_for serves ds 3 v1
+        [ "$(nodes ds)" = "n1 n2 n3" ]
+        [ "$(k get daemonset ds -o jsonpath='{.status.numberMisscheduled}{.status.numberUnavailable}')" = 0 ]
+        wait_for said DaemonSet ds SuccessfulCreate "Created pod: ds-"
+        [ "$(k get events --field-selector involvedObject.kind=DaemonSet -o jsonpath='{.items[0].source.component}')" = daemonset-controller ]
+        # What all daemons tolerate, and the revision that they are of.
+        [ "$(k get pods -l app=ds -o jsonpath='{range .items[0].spec.tolerations[*]}{.key}:{.effect} {end}' | sed 's/node.kubernetes.io.//g')" = \
+                "not-ready:NoExecute unreachable:NoExecute disk-pressure:NoSchedule memory-pressure:NoSchedule pid-pressure:NoSchedule unschedulable:NoSchedule " ]
+        [ "$(k get pods -l app=ds -o jsonpath='{.items[0].metadata.labels.controller-revision-hash}')" = "$(k get controllerrevisions -l app=ds -o jsonpath='{.items[0].metadata.labels.controller-revision-hash}')" ]
+        [ "$(k get pods -l app=ds -o jsonpath='{.items[0].metadata.labels.pod-template-generation}')" = 1 ]
+        k rollout status daemonset/ds | grep -q 'daemon set "ds" successfully rolled out'
+        add_node n4
+        wait_for serves ds 4 v1
+        k delete node n4
+        wait_for is 3 status daemonset ds desiredNumberScheduled
+        k delete pod "$(k get pods -l app=ds --field-selector spec.nodeName=n4 -o jsonpath='{.items[0].metadata.name}')" --force --grace-period=0
+        wait_for serves ds 3 v1
+        [ "$(nodes ds)" = "n1 n2 n3" ]
+        # One that is gone comes back on its node.
+        k delete pod "$(k get pods -l app=ds --field-selector spec.nodeName=n2 -o jsonpath='{.items[0].metadata.name}')" --force --grace-period=0
+        wait_for serves ds 3 v1
+        [ "$(nodes ds)" = "n1 n2 n3" ]
+}
+
+@test "taints, labels and cordons decide where daemons run, as they do upstream" {
+        k taint node n2 away=now:NoSchedule
+        wait_for is "2 1" status daemonset ds desiredNumberScheduled numberMisscheduled
+        [ "$(nodes ds)" = "n1 n2 n3" ] # one that runs goes on
+        k delete pod "$(k get pods -l app=ds --field-selector spec.nodeName=n2 -o jsonpath='{.items[0].metadata.name}')" --force --grace-period=0
+        wait_for serves ds 2 v1
+        [ "$(nodes ds)" = "n1 n3" ]
+        k taint node n2 away-
+        wait_for serves ds 3 v1
+        k taint node n2 away=now:NoExecute
+        wait_for serves ds 2 v1
+        k taint node n2 away-
+        wait_for serves ds 3 v1
+        # What the system says of a node keeps no daemon away.
+        k cordon n2
+        k taint node n2 node.kubernetes.io/not-ready=:NoExecute node.kubernetes.io/memory-pressure=:NoSchedule
+        k delete pod "$(k get pods -l app=ds --field-selector spec.nodeName=n2 -o jsonpath='{.items[0].metadata.name}')" --force --grace-period=0
+        wait_for serves ds 3 v1
+        [ "$(nodes ds)" = "n1 n2 n3" ]
+        k uncordon n2
+        k taint node n2 node.kubernetes.io/not-ready- node.kubernetes.io/memory-pressure- || :
+        # By labels and affinity.
+        daemon_set picky v1 "" "nodeSelector: {disk: ssd}, affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: NotIn, values: [n3]}]}]}}}," | k create -f -
+        wait_for is "0 0" status daemonset picky desiredNumberScheduled currentNumberScheduled
+        k label nodes n1 n3 disk=ssd
+        wait_for serves picky 1 v1
+        [ "$(nodes picky)" = n1 ]
+        k label nodes n1 n3 disk-
+        none() { kubelets; is "0 0" status daemonset picky desiredNumberScheduled currentNumberScheduled && is 0 count pods -l app=picky; }
+        wait_for none
+        k delete daemonset picky
+        # On one node by its name.
+        daemon_set one v1 "" "nodeName: n3," | k create -f -
+        wait_for serves one 1 v1
+        [ "$(nodes one)" = n3 ]
+        k delete daemonset one
+}
+
+@test "a rolling update replaces one daemon at a time, stops when it breaks, and goes back" {
+        local n
+        image daemonset/ds v2
+        ending() { k get pods -l app=ds -o jsonpath='{.items[?(@.metadata.deletionTimestamp)].metadata.name}' | wc -w; }
+        wait_for is 1 ending
+        k patch daemonset ds --type=merge -p '{"spec":{"revisionHistoryLimit":9}}'
+        wait_for is 3 status daemonset ds desiredNumberScheduled # it was looked at since
+        [ "$(ending)" = 1 ]
+        k rollout status daemonset/ds --watch=false | grep -q "out of 3 new pods have been updated"
+        wait_for serves ds 3 v2
+        [ "$(k get daemonset ds -o jsonpath='{.metadata.annotations.deprecated\.daemonset\.template\.generation}')" = 2 ]
+        image daemonset/ds broken
+        broken() { kubelets; [ "$(k get pods -l app=ds --field-selector status.phase=Pending -o jsonpath='{.items[*].spec.containers[0].image}')" = broken ]; }
+        wait_for broken
+        wait_for is "3 2 1 1" status daemonset ds desiredNumberScheduled numberAvailable numberUnavailable updatedNumberScheduled
+        k rollout history daemonset/ds | grep -E '^3 +first'
+        k rollout history daemonset/ds --revision=2 | grep -q "Image:.*v2"
+        k rollout undo daemonset/ds
+        wait_for serves ds 3 v2
+        k rollout undo daemonset/ds --to-revision=1
+        wait_for serves ds 3 v1
+        [ "$(count controllerrevisions -l app=ds)" = 3 ]
+        k patch daemonset ds --type=merge -p '{"spec":{"revisionHistoryLimit":1}}'
+        wait_for is 2 count controllerrevisions -l app=ds
+        k rollout pause daemonset/ds 2>&1 | grep -q "pausing is not supported"
+        k rollout restart daemonset/ds
+        wait_for serves ds 3 v1
+}
+
+@test "with surge the new daemon runs before the old one goes" {
+        k patch daemonset ds --type=merge -p '{"spec":{"updateStrategy":{"rollingUpdate":{"maxSurge":1,"maxUnavailable":0}}}}'
+        wait_for serves ds 3 v1
+        image daemonset/ds broken
+        # One more, and nobody has gone.
+        wait_for is 4 count pods -l app=ds
+        wait_for is "3 3 3" status daemonset ds desiredNumberScheduled numberReady numberAvailable
+        [ "$(k get pods -l app=ds --field-selector status.phase=Running -o name | wc -l)" = 3 ]
+        image daemonset/ds v2
+        wait_for serves ds 3 v2
+        k patch daemonset ds --type=merge -p '{"spec":{"updateStrategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":"100%"}}}}'
+        image daemonset/ds v3
+        wait_for serves ds 3 v3
+}
+
+@test "OnDelete leaves daemons as they are; minReadySeconds are waited for" {
+        k patch daemonset ds --type=json -p '[{"op":"replace","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]'
+        image daemonset/ds v4
+        wait_for is "3 3 " status daemonset ds desiredNumberScheduled numberReady updatedNumberScheduled
+        [ "$(images ds)" = "v3 v3 v3" ]
+        k delete pod "$(k get pods -l app=ds -o jsonpath='{.items[0].metadata.name}')" --force --grace-period=0
+        updated() { kubelets; is "3 3 1" status daemonset ds desiredNumberScheduled numberReady updatedNumberScheduled; }
+        wait_for updated
+        k patch daemonset ds --type=merge -p '{"spec":{"minReadySeconds":3600}}'
+        wait_for is "3 3 " status daemonset ds desiredNumberScheduled numberReady numberAvailable
+        k patch daemonset ds --type=merge -p '{"spec":{"minReadySeconds":1}}'
+        wait_for is "3 3 3" status daemonset ds desiredNumberScheduled numberReady numberAvailable
+}
+
+@test "daemons that failed or ended are replaced, with an event" {
+        local pod was
+        daemon_set over v1 | k create -f -
+        wait_for serves over 3 v1
+        for phase in Failed Succeeded; do
+                was=$(uids over)
+                pod=$(k get pods -l app=over --field-selector spec.nodeName=n1 -o jsonpath='{.items[0].metadata.name}')
+                set_phase "$pod" $phase
+                replaced() { [ "$(uids over)" != "$was" ] && serves over 3 v1; }
+                wait_for replaced
+                [ "$(nodes over)" = "n1 n2 n3" ]
+        done
+        wait_for said DaemonSet over FailedDaemonPod "on node n1, will try to kill it"
+        wait_for said DaemonSet over SucceededDaemonPod "on node n1, will try to delete it"
+        k delete daemonset over
+}
+
+@test "daemons that were orphaned are taken up without a restart, and go with their set" {
+        local was
+        was=$(uids ds)
+        k delete daemonset ds --cascade=orphan
+        wait_for is "" k get pods,controllerrevisions -l app=ds -o jsonpath='{.items[*].metadata.ownerReferences[*].name}'
+        daemon_set ds v4 | k create -f -
+        image_is() { kubelets; is "ds ds ds" k get pods -l app=ds -o jsonpath='{.items[*].metadata.ownerReferences[*].name}' && serves ds 3 v4; }
+        wait_for image_is
+        k delete daemonset ds --cascade=foreground --wait=false
+        gone() { kubelets; [ "$(count pods -l app=ds)/$(count daemonset ds)/$(count controllerrevisions -l app=ds)" = 0/0/0 ]; }
+        wait_for gone
+}
+
+@test "the controllers did all that with nothing but the bootstrap roles" {
+        run forbidden
+        echo "$output" | grep -v nobody
+        [ -z "$(echo "$output" | grep -v '"refused-')" ]
+}
