@@ -104,6 +104,13 @@ static struct cx_ref ref_of(const struct revision_history *history, const char *
                                history->owner->object->namespace, name};
 }
 
+// The same with its keys in order: upstream compares the texts of data.
+static json_t *sorted_copy(const json_t *data)
+{
+        CX_CLEANUP(cx_freep) char *text = json_dumps(data, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+        return json_loads(text, JSON_DECODE_ANY, NULL);
+}
+
 static json_t *make(const struct revision_history *history, const struct revision_content *content, const char *name,
                     int64_t number)
 {
@@ -113,7 +120,7 @@ static json_t *make(const struct revision_history *history, const struct revisio
                 json_pack("{s:s, s:s, s:{s:s, s:s, s:o, s:[o]}, s:o, s:I}", "apiVersion", "apps/v1", "kind",
                           revision_kind.kind, "metadata", "name", name, "namespace", history->owner->object->namespace,
                           "labels", labels, "ownerReferences", owner_reference(history->owner), "data",
-                          json_deep_copy(content->data), "revision", (json_int_t)number);
+                          sorted_copy(content->data), "revision", (json_int_t)number);
         if (content->annotations)
                 json_object_set_new(json_object_get(object, "metadata"), "annotations",
                                     json_deep_copy(content->annotations));
