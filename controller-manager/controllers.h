@@ -4,10 +4,19 @@
 
 #include "controller-manager/core/manager.h"
 
-extern const struct controller deployment_controller, replicaset_controller, endpoints_controller,
-        endpointslice_controller, endpointslice_mirroring_controller, namespace_controller, serviceaccount_controller,
-        root_ca_controller, node_ipam_controller, node_lifecycle_controller, taint_eviction_controller,
-        garbage_collector_controller, pod_gc_controller, service_lb_controller, csr_approving_controller,
-        csr_signing_controller, clusterrole_aggregation_controller, resourcequota_controller, disruption_controller,
-        ttl_controller, csr_cleaner_controller, token_secret_controller, token_cleaner_controller,
+// workloads/
+extern const struct controller deployment_controller, replicaset_controller, replication_controller,
+        stateful_set_controller, daemon_set_controller;
+// endpoints/
+extern const struct controller endpoints_controller, endpointslice_controller, endpointslice_mirroring_controller,
+        service_lb_controller;
+// nodes/
+extern const struct controller node_ipam_controller, node_lifecycle_controller, taint_eviction_controller,
+        pod_gc_controller, ttl_controller;
+// quota/
+extern const struct controller resourcequota_controller, disruption_controller;
+// cluster/
+extern const struct controller namespace_controller, serviceaccount_controller, root_ca_controller,
+        garbage_collector_controller, csr_approving_controller, csr_signing_controller, csr_cleaner_controller,
+        clusterrole_aggregation_controller, token_secret_controller, token_cleaner_controller,
         bootstrap_signer_controller;

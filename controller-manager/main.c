@@ -10,6 +10,9 @@
 static const struct controller *const controllers[] = {
         &deployment_controller,
         &replicaset_controller,
+        &replication_controller,
+        &stateful_set_controller,
+        &daemon_set_controller,
         &endpoints_controller,
         &endpointslice_controller,
         &endpointslice_mirroring_controller,

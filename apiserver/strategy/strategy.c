@@ -15,6 +15,7 @@ static const struct strategy *const strategies[] = {
         &strategy_endpoints,
         &strategy_endpoint_slices,
         &strategy_deployments,
+        &strategy_daemon_sets,
         &strategy_crds,
         &strategy_flow_schemas,
         &strategy_priority_levels,

@@ -34,5 +34,5 @@ extern const struct strategy strategy_pods, strategy_services, strategy_namespac
         strategy_secrets, strategy_events, strategy_events_v1, strategy_leases, strategy_endpoints, strategy_csrs,
         strategy_priority_classes, strategy_claims, strategy_volumes, strategy_clusterroles, strategy_roles,
         strategy_clusterrolebindings, strategy_rolebindings, strategy_jobs, strategy_endpoint_slices,
-        strategy_deployments, strategy_crds, strategy_flow_schemas, strategy_priority_levels, strategy_attachments,
-        strategy_resource_claims, strategy_api_services;
+        strategy_deployments, strategy_daemon_sets, strategy_crds, strategy_flow_schemas, strategy_priority_levels,
+        strategy_attachments, strategy_resource_claims, strategy_api_services;

@@ -25,11 +25,33 @@ bool controller_key(const struct cx_object *object, const struct owner_kind *typ
         return true;
 }
 
+int owner_selector(const struct owner_kind *type, const json_t *owner, struct cx_selector *ret_selector,
+                   struct cx_error *err)
+{
+        const json_t *selector = cx_json_get(owner, "spec.selector");
+        if (!type->plain_selector)
+                return cx_selector_from_json(selector, ret_selector, err);
+        cx_selector_from_map(selector, ret_selector);
+        return 0;
+}
+
 json_t *owner_reference(const struct owner *owner)
 {
         char version[128];
         api_version(owner->type, version);
         return make_controller_ref(version, owner->type->kind, owner->object->name, owner->object->uid);
+}
+
+json_t *metadata_of_template(const json_t *template)
+{
+        static const char *const kept[] = {"labels", "annotations", "finalizers"};
+        json_t *metadata = json_object();
+        for (size_t i = 0; i < CX_ARRAY_SIZE(kept); i++) {
+                const json_t *value = json_object_get(json_object_get(template, "metadata"), kept[i]);
+                if (value)
+                        json_object_set_new(metadata, kept[i], json_deep_copy(value));
+        }
+        return metadata;
 }
 
 void owner_event(struct cx_events *events, const struct owner *owner, const char *type, const char *reason,
@@ -43,6 +65,38 @@ void owner_event(struct cx_events *events, const struct owner *owner, const char
         cx_buf_vprintf(&message, format, arguments);
         va_end(arguments);
         cx_event_object(events, version, owner->type->kind, owner->object, type, reason, "%s", message.data);
+}
+
+json_t *status_of_counts(const struct status_count *counts, size_t count)
+{
+        json_t *status = json_object();
+        for (size_t i = 0; i < count; i++)
+                if (counts[i].value || counts[i].always)
+                        json_object_set_new(status, counts[i].name, json_integer(counts[i].value));
+        return status;
+}
+
+int owner_write_status(struct cx_rest *rest, const struct owner *owner, json_t *json, json_t *status_steal,
+                       struct cx_error *err)
+{
+        const struct owner_kind *type = owner->type;
+        const struct cx_object *object = owner->object;
+        json_auto_t *status = status_steal;
+        char version[128];
+        if (json_equal(status, json_object_get(json, "status")))
+                return 0;
+        api_version(type, version);
+        json_object_set(json, "status", status);
+        json_object_set_new(json, "apiVersion", json_string(version));
+        json_object_set_new(json, "kind", json_string(type->kind));
+        int r = cx_rest_update_status(
+                rest, CX_REF(type->group, type->version, type->resource, object->namespace, object->name), json, NULL,
+                err);
+        if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
+                cx_error_release(err);
+                return 0;
+        }
+        return r;
 }
 
 static void orphan_keys(void *context CX_UNUSED, const struct cx_object *object, struct cx_strings *ret_keys)

@@ -18,8 +18,7 @@ static void enqueue_matching(struct pod_control *self, const struct cx_object *p
         for (size_t i = 0; i < owners.count; i++) {
                 json_auto_t *owner = cx_object_json(owners.items[i]);
                 CX_SELECTOR selector = CX_SELECTOR_INIT;
-                if (cx_selector_from_json(cx_json_get(owner, "spec.selector"), &selector, NULL) == 0 &&
-                    cx_object_matches(pod, &selector))
+                if (owner_selector(self->type, owner, &selector, NULL) == 0 && cx_object_matches(pod, &selector))
                         cx_workqueue_add(self->queue, owners.items[i]->key);
         }
 }
@@ -46,10 +45,25 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
                 cx_workqueue_add(self->queue, before);
 }
 
+static void tell(struct pod_control *self, const struct owner *owner, enum pod_verb verb, const char *pod,
+                 const struct cx_error *failure)
+{
+        static const struct {
+                const char *done, *said, *failed, *error;
+        } words[] = {[POD_CREATE] = {"SuccessfulCreate", "Created pod", "FailedCreate", "Error creating"},
+                     [POD_DELETE] = {"SuccessfulDelete", "Deleted pod", "FailedDelete", "Error deleting"}};
+        if (failure)
+                owner_event(self->events, owner, "Warning", words[verb].failed, "%s: %s", words[verb].error,
+                            cx_error_text(failure));
+        else
+                owner_event(self->events, owner, "Normal", words[verb].done, "%s: %s", words[verb].said, pod);
+}
+
 void pod_control_init(struct pod_control *self, struct manager *manager, struct cx_workqueue *queue,
                       const struct owner_kind *type, const char *events)
 {
         *self = (struct pod_control){.type = type,
+                                     .tell = tell,
                                      .rest = manager->rest,
                                      .events = manager_recorder(manager, events),
                                      .queue = queue,
@@ -75,7 +89,8 @@ int pod_control_claim(struct pod_control *self, const struct owner *owner, const
                                                 .selector = selector,
                                                 .dependents = &pod_kind,
                                                 .informer = self->pods,
-                                                .considers = considers},
+                                                .considers = considers,
+                                                .fits = self->fits},
                                 ret_pods, err);
 }
 
@@ -109,24 +124,30 @@ static int job_end(struct batch_job *job, struct cx_error *err)
         return job->err.code ? cx_error_move(err, &job->err) : 0;
 }
 
+static char *name_of(const struct cx_buf *pod)
+{
+        char *name = cx_scan_string(cx_scan_path((struct cx_slice){pod->data, pod->length}, "metadata.name"));
+        return name ? name : cx_strdup("");
+}
+
 static void create_one(void *context, size_t i)
 {
         struct batch_job *job = context;
         struct pod_control *self = job->self;
         CX_ERROR err = CX_ERROR_INIT;
         CX_BUF body = CX_BUF_INIT;
-        job->batch->body(job->batch->context, job->done + i, &body);
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-        int r = cx_rest_do(self->rest,
-                           &(struct cx_rest_call){
-                                   .method = "POST", .path = job->path, .body = body.data, .body_length = body.length},
-                           &reply, &err);
+        int r = job->batch->body(job->batch->context, job->done + i, &body, &err);
+        bool has_body = r == 0;
+        if (has_body)
+                r = cx_rest_do(
+                        self->rest,
+                        &(struct cx_rest_call){
+                                .method = "POST", .path = job->path, .body = body.data, .body_length = body.length},
+                        &reply, &err);
+        CX_CLEANUP(cx_freep) char *name = name_of(r == 0 ? &reply.body : &body);
         if (r == 0) {
-                CX_CLEANUP(cx_freep)
-                char *name = cx_scan_string(
-                        cx_scan_path((struct cx_slice){reply.body.data, reply.body.length}, "metadata.name"));
-                if (name)
-                        owner_event(self->events, job->owner, "Normal", "SuccessfulCreate", "Created pod: %s", name);
+                self->tell(self, job->owner, POD_CREATE, name, NULL);
                 return;
         }
         expectations_created(&self->expectations, job->owner->object->key, 1);
@@ -136,7 +157,8 @@ static void create_one(void *context, size_t i)
                 pthread_mutex_unlock(&job->lock);
                 return;
         }
-        owner_event(self->events, job->owner, "Warning", "FailedCreate", "Error creating: %s", cx_error_text(&err));
+        if (has_body)
+                self->tell(self, job->owner, POD_CREATE, name, &err);
         job_failed(job, &err);
 }
 
@@ -165,13 +187,13 @@ static void delete_one(void *context, size_t i)
         CX_ERROR err = CX_ERROR_INIT;
         struct cx_delete_options options = {.grace = -1, .uid = pod->uid};
         if (cx_rest_delete(self->rest, CX_REF("", "v1", "pods", pod->namespace, pod->name), &options, &err) == 0) {
-                owner_event(self->events, job->owner, "Normal", "SuccessfulDelete", "Deleted pod: %s", pod->name);
+                self->tell(self, job->owner, POD_DELETE, pod->name, NULL);
                 return;
         }
         expectations_deleted(&self->expectations, job->owner->object->key, pod->uid);
         if (cx_error_is(&err, CX_REASON_NOT_FOUND))
                 return;
-        owner_event(self->events, job->owner, "Warning", "FailedDelete", "Error deleting: %s", cx_error_text(&err));
+        self->tell(self, job->owner, POD_DELETE, pod->name, &err);
         job_failed(job, &err);
 }
 
@@ -187,13 +209,10 @@ int pod_control_delete(struct pod_control *self, const struct owner *owner, cons
 
 json_t *pod_from_template(const json_t *template, const char *generate_name, json_t *owner_steal)
 {
-        json_t *metadata = json_pack("{s:s, s:[o]}", "generateName", generate_name, "ownerReferences", owner_steal);
-        static const char *const kept[] = {"labels", "annotations", "finalizers"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(kept); i++) {
-                json_t *value = json_object_get(json_object_get(template, "metadata"), kept[i]);
-                if (value)
-                        json_object_set_new(metadata, kept[i], json_deep_copy(value));
-        }
+        json_t *metadata = metadata_of_template(template);
+        if (generate_name)
+                json_object_set_new(metadata, "generateName", json_string(generate_name));
+        json_object_set_new(metadata, "ownerReferences", json_pack("[o]", owner_steal));
         return json_pack("{s:s, s:s, s:o, s:o}", "apiVersion", "v1", "kind", "Pod", "metadata", metadata, "spec",
                          json_deep_copy(json_object_get(template, "spec")));
 }

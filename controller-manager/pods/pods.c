@@ -80,6 +80,20 @@ bool pod_is_available(const struct cx_object *pod, int64_t min_ready_seconds, in
                (state->ready_since && state->ready_since + min_ready_seconds * CX_US_PER_S <= now);
 }
 
+int64_t pods_wait(const struct cx_objects *pods, int64_t min_ready_seconds, int64_t now)
+{
+        int64_t wait = 0;
+        for (size_t i = 0; i < pods->count; i++) {
+                const struct pod_state *state = POD_STATE(pods->items[i]);
+                if (!state->ready || !state->ready_since || pod_is_available(pods->items[i], min_ready_seconds, now))
+                        continue;
+                int64_t whole = min_ready_seconds * CX_US_PER_S, left = state->ready_since - now + whole;
+                left = left < whole ? left : whole; // whatever time the status claims
+                wait = !wait || left < wait ? left : wait;
+        }
+        return wait ? wait * 1000 + CX_NS_PER_S / 100 : 0;
+}
+
 void pods_filter(const struct cx_objects *pods, bool (*keep)(const struct cx_object *pod), struct cx_objects *ret_kept)
 {
         for (size_t i = 0; i < pods->count; i++)

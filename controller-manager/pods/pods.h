@@ -24,6 +24,8 @@ struct cx_informer *pods_informer(struct manager *manager);
 bool pod_is_terminal(const struct cx_object *pod); // Succeeded or Failed
 bool pod_is_active(const struct cx_object *pod);   // neither terminal nor being deleted
 bool pod_is_available(const struct cx_object *pod, int64_t min_ready_seconds, int64_t now);
+// ns until the next of the pods that are ready but not available will be, and a bit; 0 when there is none.
+int64_t pods_wait(const struct cx_objects *pods, int64_t min_ready_seconds, int64_t now);
 void pods_filter(const struct cx_objects *pods, bool (*keep)(const struct cx_object *pod), struct cx_objects *ret_kept);
 
 // Which of two pods goes first when a controller scales down: negative when a. `rank_*` is how many pods of the same

@@ -1,17 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReplicaSets: as many pods as asked for, all made of one template.
+// ReplicaSets and ReplicationControllers: as many pods as asked for, all made of one template. The two differ in how they
+// select, and in what their status can say.
 #include "controller-manager/pods/pod_control.h"
 #include "controller-manager/workloads/kinds.h"
 
 struct replicasets {
         struct pod_control control;
+        bool counts_terminating; // the status has a number for pods that end
 };
 
-static void *init(struct manager *manager, struct cx_workqueue *queue)
+static struct replicasets *make(struct manager *manager, struct cx_workqueue *queue, const struct owner_kind *type,
+                                const char *events)
 {
         struct replicasets *self = cx_alloc(sizeof *self);
-        pod_control_init(&self->control, manager, queue, &replicaset_kind, "replicaset-controller");
+        pod_control_init(&self->control, manager, queue, type, events);
         return self;
+}
+
+static void *init_sets(struct manager *manager, struct cx_workqueue *queue)
+{
+        struct replicasets *self = make(manager, queue, &replicaset_kind, "replicaset-controller");
+        self->counts_terminating = true;
+        return self;
+}
+
+static void *init_controllers(struct manager *manager, struct cx_workqueue *queue)
+{
+        return make(manager, queue, &replication_controller_kind, "replication-controller");
 }
 
 static void release(void *context)
@@ -21,10 +36,11 @@ static void release(void *context)
         free(self);
 }
 
-static void write_body(void *context, size_t i CX_UNUSED, struct cx_buf *to)
+static int write_body(void *context, size_t i CX_UNUSED, struct cx_buf *to, struct cx_error *err CX_UNUSED)
 {
         const struct cx_buf *body = context; // the server adds a random suffix to the name
         cx_buf_append(to, body->data, body->length);
+        return 0;
 }
 
 static int create_pods(struct replicasets *self, const struct owner *owner, const json_t *json, size_t count,
@@ -64,7 +80,7 @@ static int delete_pods(struct replicasets *self, const struct owner *owner, stru
 
 struct tally {
         int64_t replicas, labeled, ready, available, terminating;
-        int64_t waiting;                      // ready, not yet for min_ready seconds
+        int64_t wait;                         // ns until one more is available; 0: none will be by waiting
         const char *failure_reason, *failure; // why pods could not be made or ended; NULL: nothing failed
 };
 
@@ -80,10 +96,9 @@ static struct tally count_pods(const struct cx_objects *active, const json_t *js
                 const struct cx_object *pod = active->items[i];
                 tally.labeled += !json_object_size(wanted) || cx_object_matches(pod, &labels);
                 tally.ready += POD_STATE(pod)->ready;
-                bool available = pod_is_available(pod, min_ready, now);
-                tally.available += available;
-                tally.waiting += POD_STATE(pod)->ready && !available;
+                tally.available += pod_is_available(pod, min_ready, now);
         }
+        tally.wait = pods_wait(active, min_ready, now);
         return tally;
 }
 
@@ -114,30 +129,18 @@ static void set_failure(json_t *status, const json_t *old, const struct tally *t
                 json_decref(conditions);
 }
 
-static int update_status(struct replicasets *self, const struct cx_object *set, json_t *json, const struct tally *tally,
+static int update_status(struct replicasets *self, const struct owner *owner, json_t *json, const struct tally *tally,
                          struct cx_error *err)
 {
-        const json_t *old = json_object_get(json, "status");
-        json_auto_t *status = json_pack("{s:I}", "replicas", (json_int_t)tally->replicas);
-        const struct {
-                const char *name;
-                int64_t value;
-        } counts[] = {{"fullyLabeledReplicas", tally->labeled},
-                      {"readyReplicas", tally->ready},
-                      {"availableReplicas", tally->available},
-                      {"observedGeneration", set->generation}};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(counts); i++)
-                if (counts[i].value)
-                        json_object_set_new(status, counts[i].name, json_integer(counts[i].value));
-        json_object_set_new(status, "terminatingReplicas", json_integer(tally->terminating));
-        set_failure(status, old, tally);
-        if (json_equal(status, old))
-                return 0;
-        json_object_set(json, "status", status);
-        json_object_set_new(json, "apiVersion", json_string("apps/v1"));
-        json_object_set_new(json, "kind", json_string("ReplicaSet"));
-        return cx_rest_update_status(self->control.rest, CX_REF("apps", "v1", "replicasets", set->namespace, set->name),
-                                     json, NULL, err);
+        const struct status_count counts[] = {{"replicas", tally->replicas, .always = true},
+                                              {"fullyLabeledReplicas", tally->labeled},
+                                              {"readyReplicas", tally->ready},
+                                              {"availableReplicas", tally->available},
+                                              {"observedGeneration", owner->object->generation},
+                                              {"terminatingReplicas", tally->terminating, .always = true}};
+        json_t *status = status_of_counts(counts, CX_ARRAY_SIZE(counts) - !self->counts_terminating);
+        set_failure(status, json_object_get(json, "status"), tally);
+        return owner_write_status(self->control.rest, owner, json, status, err);
 }
 
 static int manage(struct replicasets *self, const struct owner *owner, const json_t *json, struct cx_objects *active,
@@ -170,10 +173,10 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         }
         bool act = expectations_met(&self->control.expectations, key);
         json_auto_t *json = cx_object_json(set);
-        const struct owner owner = {&replicaset_kind, set};
+        const struct owner owner = {self->control.type, set};
         CX_SELECTOR selector = CX_SELECTOR_INIT;
         CX_OBJECTS pods = CX_OBJECTS_INIT, active = CX_OBJECTS_INIT;
-        int r = cx_selector_from_json(cx_json_get(json, "spec.selector"), &selector, err);
+        int r = owner_selector(owner.type, json, &selector, err);
         if (r == 0)
                 r = pod_control_claim(&self->control, &owner, &selector, is_live, &pods, err);
         if (r < 0)
@@ -190,23 +193,25 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         tally.terminating = (int64_t)(pods.count - active.count);
         tally.failure_reason = reason;
         tally.failure = cx_error_text(&failure);
-        r = update_status(self, set, json, &tally, err);
-        if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) { // it has just gone
-                cx_error_release(err);
-                r = 0;
-        }
+        r = update_status(self, &owner, json, &tally, err);
         if (failure.code) {
                 cx_error_release(err);
                 return cx_error_move(err, &failure);
         }
-        if (tally.waiting)
-                *retry_after = CX_NS_PER_S;
+        if (tally.wait)
+                *retry_after = tally.wait;
         return r;
 }
 
 const struct controller replicaset_controller = {.name = "replicaset-controller",
                                                  .account = "replicaset-controller",
                                                  .workers = 5,
-                                                 .init = init,
+                                                 .init = init_sets,
                                                  .reconcile = reconcile,
                                                  .free = release};
+const struct controller replication_controller = {.name = "replicationcontroller-controller",
+                                                  .account = "replication-controller",
+                                                  .workers = 5,
+                                                  .init = init_controllers,
+                                                  .reconcile = reconcile,
+                                                  .free = release};

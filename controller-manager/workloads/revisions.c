@@ -17,7 +17,12 @@ struct cx_informer *revisions_informer(struct manager *manager)
         return informer;
 }
 
-static struct controller_revision read_revision(json_t *object_steal)
+static const char *hash_label(const struct revision_history *history)
+{
+        return history->hash_label ? history->hash_label : REVISION_HASH_LABEL;
+}
+
+static struct controller_revision read_revision(const struct revision_history *history, json_t *object_steal)
 {
         struct controller_revision revision = {
                 .object = object_steal,
@@ -26,7 +31,7 @@ static struct controller_revision read_revision(json_t *object_steal)
                 .number = cx_json_int(object_steal, "revision", 0),
         };
         const json_t *labels = cx_json_get(object_steal, "metadata.labels");
-        revision.hash = cx_str(json_string_value(json_object_get(labels, REVISION_HASH_LABEL)));
+        revision.hash = cx_str(json_string_value(json_object_get(labels, hash_label(history))));
         const char *created = cx_json_string(object_steal, "metadata.creationTimestamp");
         if (!created || cx_time_parse(created, &revision.created) < 0)
                 revision.created = 0;
@@ -43,10 +48,10 @@ static int compare(const void *a, const void *b)
         return strcmp(x->name, y->name);
 }
 
-static void add(struct controller_revisions *to, json_t *object_steal)
+static void add(const struct revision_history *history, struct controller_revisions *to, json_t *object_steal)
 {
         to->items = cx_realloc_array(to->items, to->count + 1, sizeof *to->items);
-        to->items[to->count++] = read_revision(object_steal);
+        to->items[to->count++] = read_revision(history, object_steal);
 }
 
 void revisions_release(struct controller_revisions *revisions)
@@ -71,7 +76,7 @@ int revisions_claim(const struct revision_history *history, struct controller_re
                 return r;
         *ret_revisions = (struct controller_revisions){0};
         for (size_t i = 0; i < objects.count; i++)
-                add(ret_revisions, cx_object_json(objects.items[i]));
+                add(history, ret_revisions, cx_object_json(objects.items[i]));
         if (ret_revisions->count)
                 qsort(ret_revisions->items, ret_revisions->count, sizeof *ret_revisions->items, compare);
         return 0;
@@ -99,15 +104,44 @@ static struct cx_ref ref_of(const struct revision_history *history, const char *
                                history->owner->object->namespace, name};
 }
 
+// The same with its keys in order: upstream compares the texts of data.
+static json_t *sorted_copy(const json_t *data)
+{
+        CX_CLEANUP(cx_freep) char *text = json_dumps(data, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+        return json_loads(text, JSON_DECODE_ANY, NULL);
+}
+
 static json_t *make(const struct revision_history *history, const struct revision_content *content, const char *name,
                     int64_t number)
 {
         json_t *labels = content->labels ? json_deep_copy(content->labels) : json_object();
-        json_object_set_new(labels, REVISION_HASH_LABEL, json_string(strrchr(name, '-') + 1));
-        return json_pack("{s:s, s:s, s:{s:s, s:s, s:o, s:[o]}, s:o, s:I}", "apiVersion", "apps/v1", "kind",
-                         revision_kind.kind, "metadata", "name", name, "namespace", history->owner->object->namespace,
-                         "labels", labels, "ownerReferences", owner_reference(history->owner), "data",
-                         json_deep_copy(content->data), "revision", (json_int_t)number);
+        json_object_set_new(labels, hash_label(history), json_string(strrchr(name, '-') + 1));
+        json_t *object =
+                json_pack("{s:s, s:s, s:{s:s, s:s, s:o, s:[o]}, s:o, s:I}", "apiVersion", "apps/v1", "kind",
+                          revision_kind.kind, "metadata", "name", name, "namespace", history->owner->object->namespace,
+                          "labels", labels, "ownerReferences", owner_reference(history->owner), "data",
+                          sorted_copy(content->data), "revision", (json_int_t)number);
+        if (content->annotations)
+                json_object_set_new(json_object_get(object, "metadata"), "annotations",
+                                    json_deep_copy(content->annotations));
+        return object;
+}
+
+json_t *revision_data(const json_t *template)
+{
+        json_t *whole = json_deep_copy(template);
+        json_object_set_new(whole, "$patch", json_string("replace"));
+        return json_pack("{s:{s:o}}", "spec", "template", whole);
+}
+
+json_t *revision_template(const json_t *data)
+{
+        const json_t *template = cx_json_get(data, "spec.template");
+        if (!json_is_object(template))
+                return NULL;
+        json_t *whole = json_deep_copy(template);
+        json_object_del(whole, "$patch");
+        return whole;
 }
 
 // Makes the revision. A name that is taken is ours when it holds the same data, else a collision: another name is
@@ -148,7 +182,7 @@ static int renumber(const struct revision_history *history, struct controller_re
         if (r < 0)
                 return r;
         json_decref(revision->object);
-        *revision = read_revision(written);
+        *revision = read_revision(history, written);
         return 0;
 }
 
@@ -179,7 +213,7 @@ int revisions_update(const struct revision_history *history, const struct revisi
         r = create(history, content, number, collisions, &object, err);
         if (r < 0)
                 return r;
-        add(revisions, object);
+        add(history, revisions, object);
         *ret_index = last;
         return 0;
 }

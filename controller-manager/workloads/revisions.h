@@ -25,6 +25,7 @@ struct revision_history {
         struct cx_informer *informer; // revisions_informer
         const struct owner *owner;
         const struct cx_selector *selector;
+        const char *hash_label; // of revisions; NULL: REVISION_HASH_LABEL
 };
 
 // The shared informer of ControllerRevisions, with its indexes.
@@ -35,11 +36,11 @@ int revisions_claim(const struct revision_history *history, struct controller_re
 void revisions_release(struct controller_revisions *revisions);
 
 // Makes `data` the newest: finds the revision that holds it, gives it the next number when it is not the newest, or
-// makes one with `labels` when there is none. A name that is taken by other data is a collision, which *collisions
+// makes one with `labels` and `annotations` (both may be NULL) when there is none. A name that is taken by other data is a collision, which *collisions
 // counts (it is the status.collisionCount of the owner, to be written by the caller). `ret_index` is its place in
 // `revisions`.
 struct revision_content {
-        const json_t *data, *labels;
+        const json_t *data, *labels, *annotations;
 };
 int revisions_update(const struct revision_history *history, const struct revision_content *content,
                      int64_t *collisions, struct controller_revisions *revisions, size_t *ret_index,
@@ -49,6 +50,10 @@ int revisions_update(const struct revision_history *history, const struct revisi
 int revisions_truncate(const struct revision_history *history, const struct cx_strings *in_use, int64_t limit,
                        struct controller_revisions *revisions, struct cx_error *err) CX_CHECK;
 
+// The data of a revision that holds a template of pods: a patch that puts the template back. And the template of such
+// data; NULL when there is none in it. New references.
+json_t *revision_data(const json_t *template);
+json_t *revision_template(const json_t *data);
 // The next number; -EOVERFLOW when there is none.
 int revisions_next(const struct controller_revisions *revisions, int64_t *ret_number, struct cx_error *err) CX_CHECK;
 // "prefix-hash", as upstream names them.

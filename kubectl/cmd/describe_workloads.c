@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deployments, ReplicaSets, DaemonSets, StatefulSets, Jobs.
+// Deployments, ReplicaSets, ReplicationControllers, DaemonSets, StatefulSets.
 #include "kubectl/cmd/describe.h"
 #include "libcommon/schema/engine.h"
 
@@ -145,13 +145,8 @@ static int describe_deployment(struct describe *d, const json_t *o, struct cx_er
         return 0;
 }
 
-static int describe_replica_set(struct describe *d, const json_t *o, struct cx_error *err CX_UNUSED)
+static void describe_replicas(struct describe *d, const json_t *o)
 {
-        describe_name(d, o);
-        describe_selector(d, o);
-        describe_labels(d, 0, "Labels", cx_json_get(o, "metadata.labels"));
-        describe_annotations(d, o);
-        describe_controller(d, o);
         describe_line(d, 0, "Replicas:\t%lld current / %lld desired\n", (long long)cx_json_int(o, "status.replicas", 0),
                       (long long)cx_json_int(o, "spec.replicas", 0));
         describe_pods_status(d, o);
@@ -159,6 +154,26 @@ static int describe_replica_set(struct describe *d, const json_t *o, struct cx_e
         describe_template(d, cx_json_get(o, "spec.template"));
         describe_conditions(d, o);
         describe_events(d, o);
+}
+
+static int describe_replica_set(struct describe *d, const json_t *o, struct cx_error *err CX_UNUSED)
+{
+        describe_name(d, o);
+        describe_selector(d, o);
+        describe_labels(d, 0, "Labels", cx_json_get(o, "metadata.labels"));
+        describe_annotations(d, o);
+        describe_controller(d, o);
+        describe_replicas(d, o);
+        return 0;
+}
+
+static int describe_replication_controller(struct describe *d, const json_t *o, struct cx_error *err CX_UNUSED)
+{
+        describe_name(d, o);
+        describe_selector(d, o);
+        describe_labels(d, 0, "Labels", cx_json_get(o, "metadata.labels"));
+        describe_annotations(d, o);
+        describe_replicas(d, o);
         return 0;
 }
 
@@ -195,9 +210,13 @@ static int describe_stateful_set(struct describe *d, const json_t *o, struct cx_
         describe_line(d, 0, "Replicas:\t%lld desired | %lld total\n", (long long)cx_json_int(o, "spec.replicas", 0),
                       (long long)cx_json_int(o, "status.replicas", 0));
         describe_line(d, 0, "Update Strategy:\t%s\n", cx_json_string_or(o, "spec.updateStrategy.type", ""));
-        const json_t *partition = cx_json_get(o, "spec.updateStrategy.rollingUpdate.partition");
-        if (partition)
-                describe_line(d, 1, "Partition:\t%lld\n", (long long)json_integer_value(partition));
+        const json_t *rolling = cx_json_get(o, "spec.updateStrategy.rollingUpdate");
+        if (json_object_get(rolling, "partition")) {
+                CX_CLEANUP(cx_freep) char *unavailable = text_of(json_object_get(rolling, "maxUnavailable"));
+                describe_line(d, 1, "Partition:\t%lld\n", (long long)cx_json_int(rolling, "partition", 0));
+                if (unavailable && *unavailable)
+                        describe_line(d, 1, "MaxUnavailable:\t%s\n", unavailable);
+        }
         describe_pods_status(d, o);
         describe_line(d, 0, "Pod Template:\n");
         describe_template(d, cx_json_get(o, "spec.template"));
@@ -228,6 +247,7 @@ const struct describer describers_workloads[] = {
         {"apps", "ReplicaSet", describe_replica_set},
         {"apps", "DaemonSet", describe_daemon_set},
         {"apps", "StatefulSet", describe_stateful_set},
+        {"", "ReplicationController", describe_replication_controller},
         {"", "Pod", describe_pod},
         {0},
 };

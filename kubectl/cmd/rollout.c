@@ -79,15 +79,36 @@ static int list_revisions(struct ctl *ctl, const struct info *info, struct revis
         return 0;
 }
 
+static const struct revision *find_revision(const struct revisions *all, int64_t number)
+{
+        for (size_t i = 0; i < all->count; i++)
+                if (all->items[i].number == number)
+                        return &all->items[i];
+        return NULL;
+}
+
+static bool is_one_of(const char *kind, const char *const *kinds, size_t count)
+{
+        for (size_t i = 0; i < count; i++)
+                if (strcmp(kind, kinds[i]) == 0)
+                        return true;
+        return false;
+}
+
+// Whether the kind has rollouts; `what` it would be asked for.
 static int check_kind(const struct info *info, const char *what, struct cx_error *err)
 {
         static const char *const kinds[] = {"Deployment", "DaemonSet", "StatefulSet"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(kinds); i++)
-                if (strcmp(info->mapping->kind, kinds[i]) == 0)
-                        return 0;
+        static const char *const without[] = {"CronJob", "Job", "Pod", "ReplicaSet", "ReplicationController"};
+        const struct mapping *mapping = info->mapping;
+        if (is_one_of(mapping->kind, kinds, CX_ARRAY_SIZE(kinds)))
+                return 0;
+        const char *dot = *mapping->group ? "." : "";
+        if (is_one_of(mapping->kind, without, CX_ARRAY_SIZE(without)))
+                return cx_error_set(err, -EINVAL, "no %s%s has been implemented for \"%s%s%s\"", what,
+                                    strcmp(what, "history") == 0 ? " viewer" : "", mapping->kind, dot, mapping->group);
         return cx_error_set(err, -EINVAL, "error retrieving %s for \"%s%s%s\", no visitor method exists for {%s %s}",
-                            what, info->mapping->kind, *info->mapping->group ? "." : "", info->mapping->group,
-                            info->mapping->group, info->mapping->kind);
+                            what, mapping->kind, dot, mapping->group, mapping->group, mapping->kind);
 }
 
 // What all rollout commands begin with.
@@ -132,6 +153,64 @@ static void show_revision(struct ctl *ctl, const struct info *info, const struct
         OUT("%s with revision #%lld\n%s\n", info_label(info, label), (long long)revision->number, text.data);
 }
 
+// As objects a Deployment's revisions are its ReplicaSets, a StatefulSet's its ControllerRevisions, and a DaemonSet's the set
+// as it was.
+static int put_revision(const struct info *info, const struct revision *revision, struct output *output,
+                        struct cx_error *err)
+{
+        CX_BUF shown = CX_BUF_INIT;
+        json_auto_t *object = json_incref(revision->object);
+        if (strcmp(info->mapping->kind, "DaemonSet") == 0) {
+                json_t *template = json_deep_copy(template_of(revision));
+                json_object_del(template, "$patch");
+                json_decref(object);
+                object = json_deep_copy(info->object);
+                (void)!cx_json_set(object, "spec.template", template);
+        }
+        int r = output_object(output, object, &shown, err);
+        fputs(shown.data, stdout);
+        return r;
+}
+
+static void put_history(const struct info *info, const struct revisions *all)
+{
+        CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
+        char label[512];
+        for (size_t i = 0; i < all->count; i++) {
+                const json_t *annotations = cx_json_get(all->items[i].object, "metadata.annotations");
+                const char *cause = json_string_value(json_object_get(annotations, CHANGE_CAUSE));
+                cx_buf_printf(&text, "%lld\t%s\n", (long long)all->items[i].number, cause && *cause ? cause : "<none>");
+        }
+        CX_CLEANUP(cx_freep) char *table = cx_sprintf("REVISION\tCHANGE-CAUSE\n%s", text.data);
+        tabs_align(table, 0, 2, &aligned);
+        OUT("%s \n%s\n", info_label(info, label), all->count ? aligned.data : "No rollout history found.\n");
+}
+
+static int history_of(struct ctl *ctl, const struct info *info, int64_t wanted, struct output *output,
+                      struct cx_error *err)
+{
+        CX_CLEANUP(release_revisions) struct revisions all = {0};
+        int r = check_kind(info, "history", err);
+        if (r == 0)
+                r = list_revisions(ctl, info, &all, err);
+        if (r < 0)
+                return r;
+        const struct revision *found = wanted ? find_revision(&all, wanted) : NULL;
+        if (wanted && !found)
+                return cx_error_set(err, -ENOENT, "unable to find the specified revision");
+        if (output->form == OUTPUT_DEFAULT) {
+                if (found)
+                        show_revision(ctl, info, found);
+                else
+                        put_history(info, &all);
+                return 0;
+        }
+        for (size_t i = 0; r == 0 && i < all.count; i++)
+                if (!found || found == &all.items[i])
+                        r = put_revision(info, &all.items[i], output, err);
+        return r;
+}
+
 COMMAND(rollout_history)
 {
         BUILDER builder = {0};
@@ -143,55 +222,12 @@ COMMAND(rollout_history)
                 {"revision", 0, CX_FLAG_INT, &wanted, "Show this revision in full.", NULL, NULL, 0, INT64_MAX},
                 {0}};
         int r = begin(ctl, flags, &builder, &output, argc, argv, &infos, err);
-        for (size_t i = 0; r == 0 && i < infos.count; i++) {
-                const struct info *info = infos.items[i];
-                CX_CLEANUP(release_revisions) struct revisions all = {0};
-                CX_BUF text = CX_BUF_INIT, aligned = CX_BUF_INIT;
-                char label[512];
-                r = check_kind(info, "history", err);
-                if (r == 0)
-                        r = list_revisions(ctl, info, &all, err);
-                if (r < 0)
-                        return r;
-                const struct revision *found = NULL;
-                for (size_t j = 0; j < all.count; j++) {
-                        const json_t *annotations = cx_json_get(all.items[j].object, "metadata.annotations");
-                        const char *cause = json_string_value(json_object_get(annotations, CHANGE_CAUSE));
-                        if (all.items[j].number == wanted)
-                                found = &all.items[j];
-                        cx_buf_printf(&text, "%lld\t%s\n", (long long)all.items[j].number,
-                                      cause && *cause ? cause : "<none>");
-                }
-                if (wanted && !found)
-                        return cx_error_set(err, -ENOENT, "unable to find the specified revision");
-                if (wanted && output.form != OUTPUT_DEFAULT) {
-                        CX_BUF shown = CX_BUF_INIT;
-                        r = output_object(&output, found->object, &shown, err);
-                        fputs(shown.data, stdout);
-                        continue;
-                }
-                if (wanted) {
-                        show_revision(ctl, info, found);
-                        continue;
-                }
-                CX_CLEANUP(cx_freep) char *table = cx_sprintf("REVISION\tCHANGE-CAUSE\n%s", text.data);
-                tabs_align(table, 0, 2, &aligned);
-                OUT("%s \n%s\n", info_label(info, label), all.count ? aligned.data : "No rollout history found.\n");
-        }
+        for (size_t i = 0; r == 0 && i < infos.count; i++)
+                r = history_of(ctl, infos.items[i], wanted, &output, err);
         return r;
 }
 
 // --- undo -----------------------------------------------------------------------------------------------------------
-static const struct revision *pick(const struct revisions *all, int64_t wanted)
-{
-        if (!wanted)
-                return all->count > 1 ? &all->items[all->count - 2] : NULL;
-        for (size_t i = 0; i < all->count; i++)
-                if (all->items[i].number == wanted)
-                        return &all->items[i];
-        return NULL;
-}
-
 // Annotations after a rollback: the deployment's own bookkeeping stays, the rest comes from the replica set.
 static json_t *rolled_back_annotations(const json_t *deployment, const json_t *rs)
 {
@@ -228,10 +264,13 @@ static int undo_one(struct ctl *ctl, struct info *info, int64_t wanted, int mode
                 r = list_revisions(ctl, info, &all, err);
         if (r < 0)
                 return r;
-        const struct revision *to = pick(&all, wanted);
+        const struct revision *before = all.count > 1 ? &all.items[all.count - 2] : NULL;
+        const struct revision *to = wanted ? find_revision(&all, wanted) : before;
         if (!to && wanted)
                 return cx_error_set(err, -ENOENT, "unable to find specified revision %lld in history",
                                     (long long)wanted);
+        if (!to && !is_deployment(info))
+                return cx_error_set(err, -ENOENT, "no last revision to roll back to");
         if (!to)
                 return cx_error_set(err, -ENOENT, "no rollout history found for %s \"%s\"", info->mapping->singular,
                                     info->name);

@@ -134,6 +134,39 @@ static void test_secrets(void **state CX_UNUSED)
         assert_string_equal(err.causes[0].field, "data[tls.crt]");
 }
 
+static void assert_generation(const json_t *set, const char *wanted)
+{
+        const json_t *annotations = cx_json_get(set, "metadata.annotations");
+        const json_t *have = json_object_get(annotations, "deprecated.daemonset.template.generation");
+        assert_string_equal(json_string_value(have), wanted);
+}
+
+// Templates are counted, whatever clients say.
+static void test_daemon_sets(void **state CX_UNUSED)
+{
+        static const struct {
+                const char *patch, *wanted;
+        } table[] = {
+                {"{'spec':{'minReadySeconds':1}}", "1"},
+                {"{'spec':{'template':{'spec':{'hostNetwork':true}}}}", "2"},
+                {"{'metadata':{'annotations':{'deprecated.daemonset.template.generation':'7'}}}", "2"},
+                {"{'metadata':{'annotations':null}}", "2"},
+                {"{'spec':{'template':{'metadata':{'labels':{'b':'c'}}}}}", "3"},
+        };
+        json_auto_t *set =
+                must_create(&fixture, "daemonsets",
+                            "{'metadata':{'name':'d','annotations':{'deprecated.daemonset.template.generation'"
+                            ":'9'}},'spec':{'selector':{'matchLabels':{'a':'b'}},'template':{'metadata':{"
+                            "'labels':{'a':'b'}},'spec':{'containers':[{'name':'c','image':'i'}]}}}}");
+        assert_generation(set, "1");
+        struct scope scope = scope_of(&fixture, "daemonsets", "d");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
+                assert_int_equal(patch(&scope, PATCH_MERGE, table[i].patch, NULL, NULL), 0);
+                json_auto_t *now = get(&fixture, "daemonsets", "d");
+                assert_generation(now, table[i].wanted);
+        }
+}
+
 static void test_jobs(void **state CX_UNUSED)
 {
         json_auto_t *job = must_create(&fixture, "jobs",
@@ -268,6 +301,7 @@ int main(void)
                 cmocka_unit_test(test_the_first_address_is_reserved),
                 cmocka_unit_test(test_namespaces),
                 cmocka_unit_test(test_secrets),
+                cmocka_unit_test(test_daemon_sets),
                 cmocka_unit_test(test_jobs),
                 cmocka_unit_test(test_csrs),
                 cmocka_unit_test(test_status_writes),

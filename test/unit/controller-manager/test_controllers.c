@@ -12,12 +12,21 @@
 #include "test/unit/controller-manager/world.h"
 
 static const struct controller *const table[] = {
-        &deployment_controller,        &replicaset_controller,
-        &endpoints_controller,         &endpointslice_controller,
-        &namespace_controller,         &serviceaccount_controller,
-        &node_ipam_controller,         &node_lifecycle_controller,
-        &taint_eviction_controller,    &pod_gc_controller,
-        &service_lb_controller,        &clusterrole_aggregation_controller,
+        &deployment_controller,
+        &replicaset_controller,
+        &replication_controller,
+        &stateful_set_controller,
+        &daemon_set_controller,
+        &endpoints_controller,
+        &endpointslice_controller,
+        &namespace_controller,
+        &serviceaccount_controller,
+        &node_ipam_controller,
+        &node_lifecycle_controller,
+        &taint_eviction_controller,
+        &pod_gc_controller,
+        &service_lb_controller,
+        &clusterrole_aggregation_controller,
         &garbage_collector_controller,
 };
 
@@ -534,12 +543,94 @@ static void test_kinds_at_run_time(void **state)
         assert_int_equal(world_count(w, "/api/v1/namespaces/a/serviceaccounts/of-widget"), 1);
 }
 
+#define TEMPLATE(image)                                                                                                \
+        "\"template\":{\"metadata\":{\"labels\":{\"app\":\"x\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":" \
+        "\"" image "\"}]}}"
+#define MEMBERS "/api/v1/namespaces/s/pods/"
+#define STATEFUL "/apis/apps/v1/namespaces/s/statefulsets/db"
+
+static void test_stateful_set(void **state)
+{
+        struct world *w = *state;
+        create(w, CX_REF("apps", "v1", "statefulsets", "s"),
+               "{\"metadata\":{\"name\":\"db\"},\"spec\":{\"replicas\":60,\"serviceName\":\"db\","
+               "\"podManagementPolicy\":"
+               "\"Parallel\",\"selector\":{\"matchLabels\":{\"app\":\"x\"}},\"updateStrategy\":{\"type\":"
+               "\"RollingUpdate\","
+               "\"rollingUpdate\":{\"partition\":0,\"maxUnavailable\":\"50%\"}},"
+               "\"persistentVolumeClaimRetentionPolicy\":{"
+               "\"whenDeleted\":\"Delete\",\"whenScaled\":\"Delete\"},\"volumeClaimTemplates\":[{\"metadata\":{"
+               "\"name\":"
+               "\"data\"},\"spec\":{}}]," TEMPLATE("v1") "}}");
+        FAKE_WAIT(run_pods(w, MEMBERS, "v1") == 60 && number_at(w, STATEFUL, "status.availableReplicas") == 60);
+        FAKE_WAIT(number_at(w, STATEFUL, "status.currentReplicas") == 60);
+        assert_int_equal(world_count(w, "/api/v1/namespaces/s/persistentvolumeclaims/data-db-"), 60);
+        assert_int_equal(world_count(w, "/apis/apps/v1/namespaces/s/controllerrevisions/"), 1);
+        patch(w, CX_REF("apps", "v1", "statefulsets", "s", "db"),
+              "{\"metadata\":{\"generation\":2},\"spec\":{" TEMPLATE("v2") "}}");
+        FAKE_WAIT(run_pods(w, MEMBERS, "v2") == 60 && number_at(w, STATEFUL, "status.updatedReplicas") == 60);
+        // The claims of members that go are their pods' then, and go with them.
+        patch(w, CX_REF("apps", "v1", "statefulsets", "s", "db"), "{\"spec\":{\"replicas\":2}}");
+        FAKE_WAIT(run_pods(w, MEMBERS, "v2") == 2 && number_at(w, STATEFUL, "status.currentReplicas") == 2);
+        FAKE_WAIT(world_count(w, "/api/v1/namespaces/s/persistentvolumeclaims/") == 2);
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_int_equal(cx_rest_delete(w->api->rest, CX_REF("apps", "v1", "statefulsets", "s", "db"), NULL, &err), 0);
+        FAKE_WAIT(world_count(w, "/api/v1/namespaces/s/") == 0);
+}
+
+#define DAEMONS "/api/v1/namespaces/d/pods/"
+#define DAEMON "/apis/apps/v1/namespaces/d/daemonsets/log"
+
+static void test_daemon_set(void **state)
+{
+        struct world *w = *state;
+        for (int i = 0; i < 30; i++) {
+                CX_CLEANUP(cx_freep) char *node = cx_sprintf("{\"metadata\":{\"name\":\"dn%d\"}}", i);
+                create(w, CX_REF("", "v1", "nodes"), node);
+        }
+        create(w, CX_REF("apps", "v1", "daemonsets", "d"),
+               "{\"metadata\":{\"name\":\"log\"},\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"x\"}},"
+               "\"updateStrategy\":{"
+               "\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxUnavailable\":\"50%\"}}," TEMPLATE("v1") "}}");
+        FAKE_WAIT(run_pods(w, DAEMONS, "v1") == number_at(w, DAEMON, "status.numberAvailable") &&
+                  number_at(w, DAEMON, "status.numberAvailable") >= 30);
+        patch(w, CX_REF("apps", "v1", "daemonsets", "d", "log"),
+              "{\"metadata\":{\"generation\":2},\"spec\":{" TEMPLATE("v2") "}}");
+        FAKE_WAIT(run_pods(w, DAEMONS, "v2") >= 30 &&
+                  number_at(w, DAEMON, "status.updatedNumberScheduled") == run_pods(w, DAEMONS, NULL));
+        CX_ERROR err = CX_ERROR_INIT;
+        for (int i = 0; i < 30; i++) {
+                CX_CLEANUP(cx_freep) char *node = cx_sprintf("dn%d", i);
+                assert_int_equal(cx_rest_delete(w->api->rest, CX_REF("", "v1", "nodes", NULL, node), NULL, &err), 0);
+        }
+        FAKE_WAIT(number_at(w, DAEMON, "status.desiredNumberScheduled") <= run_pods(w, DAEMONS, NULL));
+        assert_int_equal(cx_rest_delete(w->api->rest, CX_REF("apps", "v1", "daemonsets", "d", "log"), NULL, &err), 0);
+        FAKE_WAIT(world_count(w, "/api/v1/namespaces/d/") == 0);
+}
+
+static void test_replication_controller(void **state)
+{
+        struct world *w = *state;
+        create(w, CX_REF("", "v1", "replicationcontrollers", "r"),
+               "{\"metadata\":{\"name\":\"rc\"},\"spec\":{\"replicas\":3,\"selector\":{\"app\":\"x\"}," TEMPLATE(
+                       "v1") "}}");
+        FAKE_WAIT(run_pods(w, "/api/v1/namespaces/r/pods/rc-", "v1") == 3 &&
+                  number_at(w, "/api/v1/namespaces/r/replicationcontrollers/rc", "status.availableReplicas") == 3);
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_int_equal(
+                cx_rest_delete(w->api->rest, CX_REF("", "v1", "replicationcontrollers", "r", "rc"), NULL, &err), 0);
+        FAKE_WAIT(world_count(w, "/api/v1/namespaces/r/") == 0);
+}
+
 int main(void)
 {
         cx_process_init();
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_deployment),
                 cmocka_unit_test(test_adopted_revision),
+                cmocka_unit_test(test_replication_controller),
+                cmocka_unit_test(test_stateful_set),
+                cmocka_unit_test(test_daemon_set),
                 cmocka_unit_test(test_terminating_endpoints),
                 cmocka_unit_test(test_namespace),
                 cmocka_unit_test(test_garbage_under_lag),

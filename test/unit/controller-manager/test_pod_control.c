@@ -230,13 +230,14 @@ static void test_claim_options(void **state)
         fixture_release(&f);
 }
 
-static void write_named(void *context CX_UNUSED, size_t i, struct cx_buf *to)
+static int write_named(void *context CX_UNUSED, size_t i, struct cx_buf *to, struct cx_error *err CX_UNUSED)
 {
         cx_buf_printf(to,
                       "{\"metadata\":{\"name\":\"p%zu\",\"namespace\":\"a\",\"labels\":{\"app\":\"web\"},"
                       "\"ownerReferences\":[{\"apiVersion\":\"apps/v1\",\"kind\":\"ReplicaSet\",\"name\":\"web\","
                       "\"uid\":\"set\",\"controller\":true}]}}",
                       i);
+        return 0;
 }
 
 static void test_slow_start(void **state)

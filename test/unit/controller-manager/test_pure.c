@@ -196,6 +196,15 @@ static void test_ranking(void **state)
         assert_true(pod_compare_for_deletion(objects[6], 3, objects[5], 1, now) < 0);
         assert_true(pod_is_available(objects[6], 3600, now));
         assert_false(pod_is_available(objects[4], 3600, now));
+        // How long it takes until one more is: the fifth has been ready for ten minutes.
+        struct cx_objects some = {(const struct cx_object **)objects, CX_ARRAY_SIZE(objects)};
+        assert_int_equal(pods_wait(&some, 0, now), 0);
+        assert_int_equal(pods_wait(&some, 600, now), 0);
+        assert_int_equal(pods_wait(&some, 660, now) / CX_NS_PER_S, 60);
+        assert_int_equal(pods_wait(&some, 3600, now) / CX_NS_PER_S, 3000);
+        // A status from the future makes nobody wait longer.
+        assert_int_equal(pods_wait(&some, 5, now - 1000000 * CX_US_PER_S) / CX_NS_PER_S, 5);
+        assert_true(pods_wait(&some, INT32_MAX, 0) > 0);
         for (size_t i = 0; i < CX_ARRAY_SIZE(pods); i++)
                 cx_object_unref(objects[i]);
 }
