@@ -10,6 +10,7 @@
 static const struct controller *const controllers[] = {
         &deployment_controller,
         &replicaset_controller,
+        &job_controller,
         &endpoints_controller,
         &endpointslice_controller,
         &endpointslice_mirroring_controller,

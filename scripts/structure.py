@@ -50,11 +50,12 @@ EDGES = {
         "core": "",
         "pods": "core",
         "workloads": "core pods",
+        "batch": "core pods",
         "nodes": "core pods",
         "endpoints": "core pods",
         "storage": "core pods",
         "cluster": "core pods",
-        ".": "core workloads nodes endpoints storage cluster",
+        ".": "core workloads batch nodes endpoints storage cluster",
     },
     "kubelet": {
         "base": "",
