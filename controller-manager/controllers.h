@@ -8,4 +8,5 @@ extern const struct controller deployment_controller, replicaset_controller, end
         endpointslice_controller, endpointslice_mirroring_controller, namespace_controller, serviceaccount_controller,
         root_ca_controller, node_ipam_controller, node_lifecycle_controller, taint_eviction_controller,
         garbage_collector_controller, pod_gc_controller, service_lb_controller, csr_approving_controller,
-        csr_signing_controller, clusterrole_aggregation_controller, job_controller;
+        csr_signing_controller, clusterrole_aggregation_controller, job_controller, job_ttl_controller,
+        cronjob_controller;

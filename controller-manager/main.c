@@ -11,6 +11,8 @@ static const struct controller *const controllers[] = {
         &deployment_controller,
         &replicaset_controller,
         &job_controller,
+        &job_ttl_controller,
+        &cronjob_controller,
         &endpoints_controller,
         &endpointslice_controller,
         &endpointslice_mirroring_controller,

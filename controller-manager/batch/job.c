@@ -37,6 +37,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
 {
         struct jobs *self = cx_alloc(sizeof *self);
         job_records_init(&self->records);
+        own_writes_init(&self->writes);
         manager_part_informer(manager, "", "pods", &job_pod_part);
         pod_control_init(&self->control, manager, queue, &job_kind, "job-controller");
         self->control.finalizer = JOB_FINALIZER;
@@ -51,6 +52,7 @@ static void release(void *context)
         struct jobs *self = context;
         pod_control_release(&self->control);
         job_records_release(&self->records);
+        own_writes_release(&self->writes);
         free(self);
 }
 
@@ -172,7 +174,7 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         const char *manager = cx_json_string_or(json, "spec.managedBy", OWN_NAME);
         if (strcmp(manager, OWN_NAME) != 0)
                 return 0;
-        bool over = !job || job_finished(json);
+        bool over = !job || job_end(json);
         int r = release_leftovers(self, key, over ? NULL : job->uid, err);
         if (r < 0)
                 return r;
@@ -180,9 +182,10 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
                 if (!job)
                         expectations_forget(&self->control.expectations, key);
                 job_records_forget(&self->records, key);
+                own_writes_forget(&self->writes, key);
                 return 0;
         }
-        if (job_records_behind(&self->records, job)) { // the event that is to come brings it back
+        if (own_writes_behind(&self->writes, job)) { // the event that is to come brings it back
                 *retry_after = CX_NS_PER_S;
                 return 0;
         }

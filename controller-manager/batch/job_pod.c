@@ -54,7 +54,7 @@ static int64_t take_finished(const json_t *pod)
         return finished;
 }
 
-static json_t *take_outcome(const json_t *pod)
+static char *take_outcome(const json_t *pod)
 {
         json_t *exits = json_array(), *conditions = json_array();
         size_t i;
@@ -71,7 +71,8 @@ static json_t *take_outcome(const json_t *pod)
         json_array_foreach (cx_json_get(pod, "status.conditions"), i, item)
                 json_array_append_new(conditions, json_pack("{s:s, s:s}", "type", cx_json_string_or(item, "type", ""),
                                                             "status", cx_json_string_or(item, "status", "")));
-        return json_pack("{s:o, s:o}", "exits", exits, "conditions", conditions);
+        json_auto_t *outcome = json_pack("{s:o, s:o}", "exits", exits, "conditions", conditions);
+        return cx_json_text(outcome);
 }
 
 static void take_job_pod(void *part, const json_t *pod)
@@ -88,7 +89,7 @@ static void take_job_pod(void *part, const json_t *pod)
 
 static void release_job_pod(void *part)
 {
-        json_decref(((struct job_pod *)part)->outcome);
+        free(((struct job_pod *)part)->outcome);
 }
 
 const struct object_part job_pod_part = {sizeof(struct job_pod), take_job_pod, release_job_pod};
@@ -192,5 +193,7 @@ enum failure_action match_failure_policy(const json_t *policy, const json_t *out
 
 enum failure_action job_failure_action(const json_t *policy, const struct cx_object *pod, char **ret_message)
 {
-        return match_failure_policy(policy, JOB_POD(pod)->outcome, pod->key, ret_message);
+        const char *text = policy ? JOB_POD(pod)->outcome : NULL;
+        json_auto_t *outcome = text ? json_loads(text, 0, NULL) : NULL;
+        return match_failure_policy(policy, outcome, pod->key, ret_message);
 }

@@ -14,7 +14,7 @@ struct job_pod {
         int32_t failures, ignored; // of earlier pods of the index: those that count, and those that do not
         int32_t restarts;          // of all containers
         int64_t finished;          // µs; 0: not known
-        json_t *outcome;           // of a failed pod: its "exits" and "conditions"; else NULL
+        char *outcome;             // of a failed pod: its "exits" and "conditions", as JSON; else NULL
 };
 extern const struct object_part job_pod_part;
 #define JOB_POD(pod) ((const struct job_pod *)object_part(pod, &job_pod_part))

@@ -3,7 +3,6 @@
 
 struct job_record {
         char *uid;               // of the Job
-        int64_t written;         // its resourceVersion after the last write
         struct cx_map releasing; // uids of pods
         struct job_backoff backoff;
         bool has_backoff;
@@ -54,26 +53,6 @@ static struct job_record *lock(struct job_records *self, const struct cx_object 
 static void unlock(struct job_records *self)
 {
         pthread_mutex_unlock(&self->lock);
-}
-
-static int64_t version_of(const char *text)
-{
-        int64_t version;
-        return cx_parse_int(cx_str(text), 0, INT64_MAX, &version) == 0 ? version : 0;
-}
-
-bool job_records_behind(struct job_records *self, const struct cx_object *job)
-{
-        const struct job_record *record = lock(self, job, false);
-        bool behind = record && version_of(job->resource_version) < record->written;
-        unlock(self);
-        return behind;
-}
-
-void job_records_wrote(struct job_records *self, const struct cx_object *job, const char *resource_version)
-{
-        lock(self, job, true)->written = version_of(resource_version);
-        unlock(self);
 }
 
 void job_records_releasing(struct job_records *self, const struct cx_object *job, const char *pod_uid)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the controller knows of Jobs beyond what the informers show: which of its own writes they have not shown yet,
-// and how often pods failed in a row. Lost when the process ends, and then nothing is counted wrong: the informers
+// What the controller knows of Jobs beyond what the informers show: which pods it has let go that they still show as
+// they were, and how often pods failed in a row. Lost when the process ends, and then nothing is counted wrong: the informers
 // begin with what was written last. Any thread.
 #pragma once
 
@@ -17,10 +17,6 @@ struct job_records {
 void job_records_init(struct job_records *self);
 void job_records_release(struct job_records *self);
 void job_records_forget(struct job_records *self, const char *key);
-
-// The informer's Job is older than what the controller wrote last: nothing may be decided by it.
-bool job_records_behind(struct job_records *self, const struct cx_object *job);
-void job_records_wrote(struct job_records *self, const struct cx_object *job, const char *resource_version);
 
 // Pods whose finalizer is being taken off: remembered from before the request until they are seen without.
 void job_records_releasing(struct job_records *self, const struct cx_object *job, const char *pod_uid);

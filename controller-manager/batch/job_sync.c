@@ -21,13 +21,6 @@ void job_spec_read(const json_t *job, struct job_spec *ret_spec)
                 ret_spec->failure_policy || cx_streq(cx_json_string(spec, "podReplacementPolicy"), "Failed");
 }
 
-const char *job_finished(const json_t *job)
-{
-        return condition_is(job, "Complete", "True") ? "Complete"
-               : condition_is(job, "Failed", "True") ? "Failed"
-                                                     : NULL;
-}
-
 void job_sync_later(struct job_sync *s, int64_t ns)
 {
         ns = ns > 0 ? ns : 1;

@@ -10,12 +10,14 @@
 #include "controller-manager/batch/job_pod.h"
 #include "controller-manager/batch/job_records.h"
 #include "controller-manager/batch/kinds.h"
+#include "controller-manager/core/own_writes.h"
 #include "controller-manager/pods/pod_control.h"
 #include "libcommon/api/indexes.h"
 
 struct jobs {
         struct pod_control control;
         struct job_records records;
+        struct own_writes writes; // of Jobs
 };
 
 struct job_spec {
@@ -52,7 +54,6 @@ struct job_sync {
 
 // --- what the Job and its pods say (job_sync.c) ---
 void job_spec_read(const json_t *job, struct job_spec *ret_spec);
-const char *job_finished(const json_t *job);                          // "Complete" or "Failed"; NULL: not yet
 int job_sync_list(struct job_sync *s, struct cx_error *err) CX_CHECK; // fills in the pods; adopts and releases some
 void job_sync_read(struct job_sync *s);                               // and then all that follows from them; pure
 void job_sync_release(struct job_sync *s);

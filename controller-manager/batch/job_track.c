@@ -231,7 +231,7 @@ static int flush(struct job_sync *s, struct cx_error *err)
         s->json = written;
         job_spec_read(s->json, &s->spec);
         cx_json_object_at(cx_json_object_at(s->json, "status"), "uncountedTerminatedPods");
-        job_records_wrote(&s->jobs->records, job, cx_json_string(s->json, "metadata.resourceVersion"));
+        own_writes_note(&s->jobs->writes, job, s->json);
         job_records_set_backoff(&s->jobs->records, job, &s->backoff);
         s->changed = false;
         return 0;

@@ -342,22 +342,6 @@ static void test_awaited(void **state CX_UNUSED)
         fixture_release(&f);
 }
 
-static void test_behind(void **state CX_UNUSED)
-{
-        struct fixture f;
-        fixture_init(&f);
-        json_auto_t *json =
-                quoted_json("{'metadata': {'name': 'j', 'namespace': 'a', 'uid': 'u', 'resourceVersion': '9'}}");
-        CX_OBJECT *job = cx_object_new(json, NULL, 0);
-        assert_false(job_records_behind(&f.jobs.records, job));
-        job_records_wrote(&f.jobs.records, job, "10");
-        assert_true(job_records_behind(&f.jobs.records, job));
-        cx_json_set_string(json, "metadata.resourceVersion", "10");
-        CX_OBJECT *later = cx_object_new(json, NULL, 0);
-        assert_false(job_records_behind(&f.jobs.records, later));
-        fixture_release(&f);
-}
-
 // --- parts -----------------------------------------------------------------------------------------------------------
 
 static void test_backoff(void **state CX_UNUSED)
@@ -464,8 +448,8 @@ static void test_made_pods(void **state CX_UNUSED)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_looks),   cmocka_unit_test(test_awaited),        cmocka_unit_test(test_behind),
-                cmocka_unit_test(test_backoff), cmocka_unit_test(test_failure_policy), cmocka_unit_test(test_made_pods),
+                cmocka_unit_test(test_looks),          cmocka_unit_test(test_awaited),   cmocka_unit_test(test_backoff),
+                cmocka_unit_test(test_failure_policy), cmocka_unit_test(test_made_pods),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
