@@ -7,6 +7,8 @@
 // workloads/
 extern const struct controller deployment_controller, replicaset_controller, replication_controller,
         stateful_set_controller, daemon_set_controller;
+// batch/
+extern const struct controller job_controller, job_ttl_controller, cronjob_controller;
 // endpoints/
 extern const struct controller endpoints_controller, endpointslice_controller, endpointslice_mirroring_controller,
         service_lb_controller;

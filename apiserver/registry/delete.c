@@ -29,6 +29,16 @@ int delete_preconditions(const struct scope *scope, const json_t *object, const 
         return why ? object_conflict(scope->resource, scope->name, why, err) : 0;
 }
 
+static bool has_finalizer(const json_t *object, const char *finalizer)
+{
+        size_t i;
+        const json_t *item;
+        json_array_foreach (cx_json_get(object, "metadata.finalizers"), i, item)
+                if (cx_streq(json_string_value(item), finalizer))
+                        return true;
+        return false;
+}
+
 static void set_finalizer(json_t *object, const char *finalizer, bool wanted)
 {
         json_t *metadata = cx_json_object_at(object, "metadata"), *list = json_object_get(metadata, "finalizers");
@@ -50,9 +60,12 @@ static bool begin(const struct scope *scope, json_t *object, const struct delete
         const struct strategy *strategy = scope->kind->strategy;
         json_t *metadata = cx_json_object_at(object, "metadata");
         int64_t grace = strategy->grace ? strategy->grace(object, o->grace_period) : 0;
-        if (o->propagation) {
-                set_finalizer(object, FINALIZER_ORPHAN, cx_streq(o->propagation, "Orphan"));
-                set_finalizer(object, FINALIZER_FOREGROUND, cx_streq(o->propagation, "Foreground"));
+        const char *propagation = o->propagation;
+        if (!propagation && strategy->orphans_dependents && !has_finalizer(object, FINALIZER_FOREGROUND))
+                propagation = "Orphan";
+        if (propagation) {
+                set_finalizer(object, FINALIZER_ORPHAN, strcmp(propagation, "Orphan") == 0);
+                set_finalizer(object, FINALIZER_FOREGROUND, strcmp(propagation, "Foreground") == 0);
         }
         bool waits = strategy->begin_delete && strategy->begin_delete(object);
         waits |= has_finalizers(object) || grace > 0;

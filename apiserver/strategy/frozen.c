@@ -26,31 +26,6 @@ static bool is_same(const json_t *now, const json_t *before, const char *const *
         return json_equal(a, b);
 }
 
-// A Job's size and template are fixed, but for indexed jobs that grow with their parallelism and for jobs that have not
-// begun.
-static void check_job(const json_t *object, const json_t *old, struct cx_error *causes)
-{
-        const json_t *spec = json_object_get(object, "spec"), *before = json_object_get(old, "spec");
-        const json_t *completions = json_object_get(spec, "completions");
-        const json_t *completions_before = json_object_get(before, "completions");
-        bool elastic = completions && completions_before &&
-                       cx_streq(cx_json_string(spec, "completionMode"), "Indexed") &&
-                       json_equal(completions, json_object_get(spec, "parallelism"));
-        bool same = completions == completions_before ||
-                    (completions && completions_before && json_equal(completions, completions_before));
-        if (!same && !elastic) {
-                CX_CLEANUP(cx_freep) char *text = completions ? cx_json_text(completions) : cx_strdup("null");
-                cx_error_cause(causes, "FieldValueInvalid", "spec.completions", "Invalid value: %s: field is immutable",
-                               text);
-        }
-        bool waits = cx_json_bool(before, "suspend", false) && !cx_json_string(old, "status.startTime");
-        if (!waits && !json_equal(json_object_get(spec, "template"), json_object_get(before, "template"))) {
-                CX_CLEANUP(cx_freep) char *text = cx_json_text(json_object_get(spec, "template"));
-                cx_error_cause(causes, "FieldValueInvalid", "spec.template",
-                               "Invalid value: %.4096s: field is immutable", text);
-        }
-}
-
 void check_frozen(const struct cx_resource *resource, const json_t *object, const json_t *old, struct cx_error *causes)
 {
         for (const struct cx_frozen *part = resource->frozen; part->path; part++) {
@@ -58,6 +33,4 @@ void check_frozen(const struct cx_resource *resource, const json_t *object, cons
                 if (!is_same(now, before, part->except))
                         cx_error_cause(causes, "FieldValueForbidden", part->path, "Forbidden: %s", part->message);
         }
-        if (strcmp(resource->resource, "jobs") == 0 && strcmp(resource->group, "batch") == 0)
-                check_job(object, old, causes);
 }

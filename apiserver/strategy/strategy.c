@@ -31,6 +31,7 @@ static const struct strategy *const strategies[] = {
         &strategy_rolebindings,
         &strategy_priority_classes,
         &strategy_jobs,
+        &strategy_cronjobs,
 };
 
 const struct strategy *strategy_of(const struct cx_resource *resource)

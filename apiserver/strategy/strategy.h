@@ -24,6 +24,7 @@ struct strategy {
         bool (*begin_delete)(json_t *object);
         bool status_keeps_labels, status_keeps_annotations; // a write of the status leaves them
         bool create_on_update;                              // PUT makes an absent object
+        bool orphans_dependents;                            // when a deletion does not say what becomes of them
         bool keeps_status_on_create;                        // status of a new object is the client's (nodes)
         int64_t (*ttl)(const struct apiserver *api);        // seconds to live (events)
 };
@@ -33,6 +34,6 @@ const struct strategy *strategy_of(const struct cx_resource *resource); // never
 extern const struct strategy strategy_pods, strategy_services, strategy_namespaces, strategy_nodes, strategy_configmaps,
         strategy_secrets, strategy_events, strategy_events_v1, strategy_leases, strategy_endpoints, strategy_csrs,
         strategy_priority_classes, strategy_claims, strategy_volumes, strategy_clusterroles, strategy_roles,
-        strategy_clusterrolebindings, strategy_rolebindings, strategy_jobs, strategy_endpoint_slices,
+        strategy_clusterrolebindings, strategy_rolebindings, strategy_jobs, strategy_cronjobs, strategy_endpoint_slices,
         strategy_deployments, strategy_daemon_sets, strategy_crds, strategy_flow_schemas, strategy_priority_levels,
         strategy_attachments, strategy_resource_claims, strategy_api_services;

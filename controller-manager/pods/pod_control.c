@@ -11,6 +11,14 @@ const struct owner_kind pod_kind = {"", "v1", "pods", "Pod"};
 
 // --- following -------------------------------------------------------------------------------------------------------
 
+static void enqueue_owner(struct pod_control *self, const char *key)
+{
+        if (self->gather)
+                cx_workqueue_add_after(self->queue, key, self->gather);
+        else
+                cx_workqueue_add(self->queue, key);
+}
+
 static void enqueue_matching(struct pod_control *self, const struct cx_object *pod)
 {
         CX_OBJECTS owners = CX_OBJECTS_INIT;
@@ -19,7 +27,7 @@ static void enqueue_matching(struct pod_control *self, const struct cx_object *p
                 json_auto_t *owner = cx_object_json(owners.items[i]);
                 CX_SELECTOR selector = CX_SELECTOR_INIT;
                 if (owner_selector(self->type, owner, &selector, NULL) == 0 && cx_object_matches(pod, &selector))
-                        cx_workqueue_add(self->queue, owners.items[i]->key);
+                        enqueue_owner(self, owners.items[i]->key);
         }
 }
 
@@ -36,13 +44,13 @@ static void on_pod(void *context, const struct cx_object *old, const struct cx_o
                         expectations_created(&self->expectations, key, 1);
                 if (!now || now->deleted)
                         expectations_deleted(&self->expectations, key, pod->uid);
-                cx_workqueue_add(self->queue, key);
+                enqueue_owner(self, key);
         } else if (now && !now->deleted && !cx_object_controller(now) &&
                    (!old || cx_object_controller(old) || !cx_object_same_labels(old, now))) {
                 enqueue_matching(self, now);
         }
         if (old && now && controller_key(old, self->type, before) && (!owned || strcmp(key, before) != 0))
-                cx_workqueue_add(self->queue, before);
+                enqueue_owner(self, before);
 }
 
 static void tell(struct pod_control *self, const struct owner *owner, enum pod_verb verb, const char *pod,
@@ -90,7 +98,8 @@ int pod_control_claim(struct pod_control *self, const struct owner *owner, const
                                                 .dependents = &pod_kind,
                                                 .informer = self->pods,
                                                 .considers = considers,
-                                                .fits = self->fits},
+                                                .fits = self->fits,
+                                                .finalizer = self->finalizer},
                                 ret_pods, err);
 }
 

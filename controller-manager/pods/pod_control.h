@@ -28,6 +28,9 @@ struct pod_control {
         struct cx_workqueue *queue;
         struct cx_informer *owners, *pods;
         struct expectations expectations;
+        // What init leaves empty and an owner may set before the informers start:
+        const char *finalizer; // put on pods that are adopted, taken off those that are released; NULL: none
+        int64_t gather;        // ns that the events of pods are gathered before their owner is looked at
 };
 // Declares the informers of the owners (whole objects, indexed by controller and by namespace) and of pods, whose
 // events enqueue owners. `events` is the name that the controller has in events.

@@ -49,6 +49,12 @@ void cx_invalid(struct cx_validator *v, const char *field, const json_t *value, 
         add_value(v, "FieldValueInvalid", field, "Invalid value", value, detail);
 }
 
+void cx_invalid_part(struct cx_validator *v, const char *field, const char *detail)
+{
+        CX_CLEANUP(cx_freep) char *message = cx_sprintf("Invalid value: %s", detail);
+        add(v, "FieldValueInvalid", field, message);
+}
+
 void cx_invalid_text(struct cx_validator *v, const char *field, const char *value, const char *detail)
 {
         json_auto_t *text = json_string(value);
@@ -86,6 +92,13 @@ void cx_too_long(struct cx_validator *v, const char *field, size_t bytes)
 {
         CX_CLEANUP(cx_freep) char *message = cx_sprintf("Too long: may not be more than %zu bytes", bytes);
         add(v, "FieldValueTooLong", field, message);
+}
+
+void cx_too_many(struct cx_validator *v, const char *field, size_t count, size_t most)
+{
+        CX_CLEANUP(cx_freep)
+        char *message = cx_sprintf("Too many: %zu: must have at most %zu item%s", count, most, most == 1 ? "" : "s");
+        add(v, "FieldValueTooMany", field, message);
 }
 
 void cx_check_text(struct cx_validator *v, const json_t *object, const char *field, const char *(*rule)(const char *))
@@ -219,9 +232,10 @@ static cx_check_fn **checks; // of every type, in the order of the tables; NULL:
 
 static void find_checks(void)
 {
-        static const struct cx_check *const tables[] = {
-                cx_checks_meta,    cx_checks_pod,  cx_checks_pod_parts, cx_checks_workloads, cx_checks_core,
-                cx_checks_service, cx_checks_rbac, cx_checks_placement, cx_checks_quota,     cx_checks_others};
+        static const struct cx_check *const tables[] = {cx_checks_meta,      cx_checks_pod,   cx_checks_pod_parts,
+                                                        cx_checks_workloads, cx_checks_batch, cx_checks_core,
+                                                        cx_checks_service,   cx_checks_rbac,  cx_checks_placement,
+                                                        cx_checks_quota,     cx_checks_others};
         checks = cx_alloc_array(cx_schema_table_n_types, sizeof *checks);
         for (size_t i = 0; i < CX_ARRAY_SIZE(tables); i++)
                 for (const struct cx_check *check = tables[i]; check->type; check++)

@@ -20,8 +20,8 @@ struct cx_check {
 };
 // Ended by an entry without type.
 extern const struct cx_check cx_checks_meta[], cx_checks_pod[], cx_checks_pod_parts[], cx_checks_workloads[],
-        cx_checks_core[], cx_checks_service[], cx_checks_rbac[], cx_checks_placement[], cx_checks_quota[],
-        cx_checks_others[];
+        cx_checks_batch[], cx_checks_core[], cx_checks_service[], cx_checks_rbac[], cx_checks_placement[],
+        cx_checks_quota[], cx_checks_others[];
 
 // Goes to a part of the object: ".ports[2]"; give the result to cx_leave.
 size_t cx_enter(struct cx_validator *v, const char *format, ...) CX_PRINTF(2, 3);
@@ -30,12 +30,14 @@ void cx_leave(struct cx_validator *v, size_t length);
 // `field` is relative to the path; "" is the object itself.
 void cx_required(struct cx_validator *v, const char *field, const char *detail); // detail may be NULL
 void cx_invalid(struct cx_validator *v, const char *field, const json_t *value, const char *detail);
+void cx_invalid_part(struct cx_validator *v, const char *field, const char *detail); // without showing it
 void cx_invalid_text(struct cx_validator *v, const char *field, const char *value, const char *detail);
 void cx_unsupported(struct cx_validator *v, const char *field, const char *value, const char *const *supported);
 void cx_duplicate(struct cx_validator *v, const char *field, const json_t *value);
 void cx_forbidden(struct cx_validator *v, const char *field, const char *detail);
 void cx_not_found(struct cx_validator *v, const char *field, const char *value);
 void cx_too_long(struct cx_validator *v, const char *field, size_t bytes);
+void cx_too_many(struct cx_validator *v, const char *field, size_t count, size_t most);
 // Invalid when `rule` (api/names.h) says so; absent and "" are fine.
 void cx_check_text(struct cx_validator *v, const json_t *object, const char *field, const char *(*rule)(const char *));
 // The same of each text in a list.

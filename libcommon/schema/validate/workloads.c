@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, autoscalers, disruption budgets.
+// Deployments, ReplicaSets, StatefulSets, DaemonSets, autoscalers, disruption budgets.
 #include "libcommon/api/intstr.h"
 #include "libcommon/api/selector.h"
 #include "libcommon/schema/validate/validate.h"
@@ -129,16 +129,6 @@ static void check_replication_controller(struct cx_validator *v, const json_t *s
         check_lasting(v, spec, "ReplicationController");
 }
 
-static void check_job(struct cx_validator *v, const json_t *spec)
-{
-        const char *policy = cx_json_string_or(spec, "template.spec.restartPolicy", "");
-        if (strcmp(policy, "OnFailure") != 0 && strcmp(policy, "Never") != 0)
-                cx_required(v, "template.spec.restartPolicy", "valid values: \"OnFailure\", \"Never\"");
-        if (strcmp(cx_json_string_or(spec, "completionMode", ""), "Indexed") == 0 &&
-            !json_object_get(spec, "completions"))
-                cx_required(v, "completions", "when completion mode is Indexed");
-}
-
 static void check_autoscaler(struct cx_validator *v, const json_t *spec)
 {
         const json_t *max = json_object_get(spec, "maxReplicas");
@@ -163,7 +153,6 @@ const struct cx_check cx_checks_workloads[] = {
         {"apps.v1.DaemonSetSpec", check_daemon_set},
         {"core.v1.PodTemplateSpec", check_pod_template},
         {"core.v1.ReplicationControllerSpec", check_replication_controller},
-        {"batch.v1.JobSpec", check_job},
         {"autoscaling.v1.HorizontalPodAutoscalerSpec", check_autoscaler},
         {"autoscaling.v2.HorizontalPodAutoscalerSpec", check_autoscaler},
         {"policy.v1.PodDisruptionBudgetSpec", check_budget},

@@ -167,17 +167,178 @@ static void test_daemon_sets(void **state CX_UNUSED)
         }
 }
 
+#define JOB(name, spec)                                                                                                \
+        "{'metadata':{'name':'" name "'},'spec':{" spec                                                                \
+        "'template':{'spec':{'restartPolicy':'Never','containers':[{'name':'c','image':'i'}]}}}}"
+
+// The message of a refusal, or "" when the write went through.
+static char *refusal(int r, struct cx_error *err)
+{
+        return cx_strdup(r < 0 ? cx_error_text(err) : "");
+}
+
+static void expect_part(const char *text, const char *part)
+{
+        if (*part ? !strstr(text, part) : *text)
+                fail_msg("\"%s\" has no \"%s\"", text, part);
+}
+
 static void test_jobs(void **state CX_UNUSED)
 {
-        json_auto_t *job = must_create(&fixture, "jobs",
-                                       "{'metadata':{'name':'j'},'spec':{'template':{'spec':{'restartPolicy':'Never',"
-                                       "'containers':[{'name':'c','image':'i'}]}}}}");
+        json_auto_t *job = must_create(&fixture, "jobs", JOB("j", ""));
         const char *const selector[] = {"spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"};
         assert_string_equal(json_string_value(cx_json_at(job, selector, 4)), cx_json_string(job, "metadata.uid"));
-        struct scope scope = scope_of(&fixture, "jobs", "j");
-        CX_ERROR err = CX_ERROR_INIT;
-        assert_true(patch(&scope, PATCH_MERGE, "{'spec':{'completions':5}}", NULL, &err) < 0);
-        assert_string_equal(err.causes[0].field, "spec.completions");
+        static const struct {
+                const char *job, *refusal;
+        } created[] = {
+                {JOB("a", "'selector':{'matchLabels':{'x':'y'}},"), "spec.selector: Invalid value: "},
+                {JOB("b", "'selector':{'matchLabels':{'batch.kubernetes.io/controller-uid':'mine'}},"),
+                 "`selector` not auto-generated"},
+                {"{'metadata':{'name':'c'},'spec':{'template':{'metadata':{'labels':{'job-name':'other'}},'spec':{"
+                 "'restartPolicy':'Never','containers':[{'name':'c','image':'i'}]}}}}",
+                 "spec.template.metadata.labels[job-name]: Invalid value: "},
+                {JOB("d", "'manualSelector':true,"), "spec.selector: Required value"},
+                {JOB("e", "'manualSelector':true,'selector':{'matchLabels':{'x':'y'}},"),
+                 "`selector` does not match template `labels`"},
+                {JOB("a-name-of-sixty-characters-is-fine-as-long-as-nothing-is-added",
+                     "'completionMode':'Indexed','completions':10,"),
+                 "will not able to create pod with invalid DNS label: a-name-of"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(created); i++) {
+                struct scope scope = scope_of(&fixture, "jobs", "");
+                CX_ERROR err = CX_ERROR_INIT;
+                CX_CLEANUP(cx_freep) char *text = refusal(create(&scope, created[i].job, NULL, &err), &err);
+                expect_part(text, created[i].refusal);
+        }
+}
+
+static void test_changed_jobs(void **state CX_UNUSED)
+{
+        json_decref(must_create(&fixture, "jobs", JOB("fixed", "")));
+        json_decref(must_create(&fixture, "jobs",
+                                JOB("grows", "'completionMode':'Indexed','completions':3,'parallelism':3,")));
+        json_decref(must_create(&fixture, "jobs", JOB("waits", "'suspend':true,")));
+        static const struct {
+                const char *name, *patch, *refusal;
+        } cases[] = {
+                {"fixed", "{'spec':{'completions':5}}", "spec.completions: Invalid value: 5: field is immutable"},
+                {"fixed", "{'spec':{'parallelism':5}}", ""},
+                {"fixed", "{'spec':{'backoffLimitPerIndex':5}}", "spec.backoffLimitPerIndex: Invalid value: 5"},
+                {"fixed", "{'spec':{'template':{'spec':{'nodeSelector':{'a':'b'}}}}}", "field is immutable"},
+                {"grows", "{'spec':{'completions':5}}",
+                 "spec.completions: Invalid value: 5: can only be modified in tandem with spec.parallelism"},
+                {"grows", "{'spec':{'completions':5,'parallelism':5}}", ""},
+                {"waits",
+                 "{'spec':{'template':{'metadata':{'annotations':{'a':'b'}},'spec':{'nodeSelector':{'a':'b'},"
+                 "'affinity':{'nodeAffinity':{'requiredDuringSchedulingIgnoredDuringExecution':{'nodeSelectorTerms'"
+                 ":[{'matchExpressions':[{'key':'a','operator':'Exists'}]}]}}},'schedulingGates':[{'name':'a/b'}]"
+                 "}}}}",
+                 ""},
+                {"waits", "{'spec':{'template':{'spec':{'hostNetwork':true}}}}", "field is immutable"},
+                {"waits", "{'spec':{'template':{'metadata':{'labels':{'job-name':'x'}}}}}", "must be 'waits'"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct scope scope = scope_of(&fixture, "jobs", cases[i].name);
+                CX_ERROR err = CX_ERROR_INIT;
+                CX_CLEANUP(cx_freep) char *text = refusal(patch(&scope, PATCH_MERGE, cases[i].patch, NULL, &err), &err);
+                expect_part(text, cases[i].refusal);
+        }
+}
+
+#define CONDITION(type) "{'type':'" type "','status':'True'}"
+
+// One status after another; what is refused leaves the one before.
+static void test_status_of_jobs(void **state CX_UNUSED)
+{
+        json_decref(must_create(
+                &fixture, "jobs",
+                JOB("st", "'completionMode':'Indexed','completions':5,'parallelism':2,'backoffLimitPerIndex':1,")));
+        static const struct {
+                const char *status, *refusal;
+        } cases[] = {
+                {"'active':-1", "status.active: Invalid value: -1: must be greater than or equal to 0"},
+                {"'active':1,'ready':2", "cannot set more ready pods than active"},
+                {"'active':2,'ready':1,'succeeded':2,'failed':2,'startTime':'2026-01-01T00:00:00Z'", ""},
+                {"'failed':1", "cannot decrease the failed counter"},
+                {"'succeeded':1", "cannot decrease the succeeded counter"},
+                {"'completedIndexes':'7'", "error parsing completedIndexes: too large index"},
+                {"'completedIndexes':'1,3','failedIndexes':'3'", "failedIndexes and completedIndexes overlap"},
+                {"'completedIndexes':'1,3','failedIndexes':'2'", ""},
+                {"'uncountedTerminatedPods':{'succeeded':['a'],'failed':['a']}", "Duplicate value: \"a\""},
+                {"'uncountedTerminatedPods':{'succeeded':['']}", "must not be empty"},
+                {"'completionTime':'2026-01-02T00:00:00Z'",
+                 "cannot set completionTime when there is no Complete=True condition"},
+                {"'conditions':[" CONDITION("Failed") "]", "without the FailureTarget=true condition"},
+                {"'conditions':[" CONDITION("SuccessCriteriaMet") "," CONDITION("FailureTarget") "]",
+                 "cannot set SuccessCriteriaMet=True and FailureTarget=true conditions"},
+                {"'conditions':[" CONDITION("SuccessCriteriaMet") "]", ""},
+                {"'conditions':[]", "cannot disable the SuccessCriteriaMet=True condition"},
+                {"'conditions':[" CONDITION("SuccessCriteriaMet") "," CONDITION("Complete") "]",
+                 "completionTime is required for Complete jobs"},
+                {"'active':1,'ready':0,'completionTime':'2026-01-02T00:00:00Z','conditions':[" CONDITION(
+                         "SuccessCriteriaMet") "," CONDITION("Complete") "]",
+                 "active>0 is invalid for finished job"},
+                {"'active':0,'ready':0,'completionTime':'2025-01-02T00:00:00Z','conditions':[" CONDITION(
+                         "SuccessCriteriaMet") "," CONDITION("Complete") "]",
+                 "completionTime cannot be set before startTime"},
+                {"'active':0,'ready':0,'uncountedTerminatedPods':{'failed':['a']},'completionTime':'2026-01-02T00:00:"
+                 "00Z','conditions':[" CONDITION("SuccessCriteriaMet") "," CONDITION("Complete") "]",
+                 "uncountedTerminatedPods needs to be empty for finished job"},
+                {"'active':0,'ready':0,'completionTime':'2026-01-02T00:00:00Z','conditions':[" CONDITION(
+                         "SuccessCriteriaMet") "," CONDITION("Complete") "]",
+                 ""},
+                {"'completionTime':'2026-01-03T00:00:00Z'", "completionTime cannot be mutated"},
+                {"'terminating':1", "terminating>0 is invalid for finished job"},
+                {"'startTime':null", "startTime is required for finished job"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct scope scope = scope_of(&fixture, "jobs/status", "st");
+                CX_ERROR err = CX_ERROR_INIT;
+                CX_CLEANUP(cx_freep) char *body = cx_sprintf("{'status':{%s}}", cases[i].status);
+                CX_CLEANUP(cx_freep) char *text = refusal(patch(&scope, PATCH_MERGE, body, NULL, &err), &err);
+                expect_part(text, cases[i].refusal);
+        }
+}
+
+// Who deletes a Job and says nothing about its pods leaves them there.
+static void test_deleted_jobs(void **state CX_UNUSED)
+{
+        json_decref(must_create(&fixture, "jobs", JOB("left", "")));
+        struct scope scope = scope_of(&fixture, "jobs", "left");
+        struct delete_options plain = DELETE_OPTIONS_INIT;
+        STORED *left = NULL;
+        assert_int_equal(registry_delete(&scope, &plain, &left, NULL, NULL), 0);
+        json_auto_t *job = get(&fixture, "jobs", "left");
+        assert_string_equal(json_string_value(json_array_get(cx_json_get(job, "metadata.finalizers"), 0)), "orphan");
+}
+
+static void test_cronjobs(void **state CX_UNUSED)
+{
+        static const struct {
+                const char *name, *zone, *refusal;
+        } cases[] = {
+                {"ok", "Europe/Berlin", ""},
+                {"ok2", "Etc/GMT+5", ""},
+                {"a", "", "spec.timeZone: Invalid value: \"\": timeZone must be nil or non-empty string"},
+                {"b", "Mars/Base", "spec.timeZone: Invalid value: \"Mars/Base\": unknown time zone Mars/Base"},
+                {"c", "../etc/passwd", "unknown time zone ../etc/passwd"},
+                {"d", "/etc/localtime", "unknown time zone /etc/localtime"},
+                {"e", "local", "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"},
+                {"f", "Europe//Berlin", "unknown time zone Europe//Berlin"},
+                {"a-name-of-fifty-three-characters-is-one-over-the-most", "UTC", "must be no more than 52 characters"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct scope scope = scope_of(&fixture, "cronjobs", "");
+                CX_ERROR err = CX_ERROR_INIT;
+                CX_CLEANUP(cx_freep)
+                char *body =
+                        cx_sprintf("{'metadata':{'name':'%s'},'spec':{'schedule':'* * * * *','timeZone':'%s',"
+                                   "'jobTemplate':{'spec':{'template':{'spec':{'restartPolicy':'Never','containers':[{"
+                                   "'name':'c','image':'i'}]}}}}}}",
+                                   cases[i].name, cases[i].zone);
+                CX_CLEANUP(cx_freep) char *text = refusal(create(&scope, body, NULL, &err), &err);
+                expect_part(text, cases[i].refusal);
+        }
 }
 
 static void test_csrs(void **state CX_UNUSED)
@@ -303,6 +464,10 @@ int main(void)
                 cmocka_unit_test(test_secrets),
                 cmocka_unit_test(test_daemon_sets),
                 cmocka_unit_test(test_jobs),
+                cmocka_unit_test(test_changed_jobs),
+                cmocka_unit_test(test_status_of_jobs),
+                cmocka_unit_test(test_deleted_jobs),
+                cmocka_unit_test(test_cronjobs),
                 cmocka_unit_test(test_csrs),
                 cmocka_unit_test(test_status_writes),
                 cmocka_unit_test(test_dry_run_of_services),

@@ -11,6 +11,7 @@
 #include "controller-manager/cluster/bootstrap_tokens.h"
 #include "controller-manager/cluster/csr_cleaner.h"
 #include "controller-manager/core/cidr.h"
+#include "controller-manager/core/own_writes.h"
 #include "controller-manager/endpoints/endpointslice.h"
 #include "controller-manager/nodes/node_zones.h"
 #include "controller-manager/nodes/taints.h"
@@ -458,16 +459,52 @@ static void test_bootstrap_tokens(void **state)
                             "eyJhbGciOiJIUzI1NiIsImtpZCI6ImFiY2RlZiJ9..XBmA6aTtrN7IfbFPAQ7YEwkx07LGABNzsDGqOK2wNPg");
 }
 
+// An informer's object is too old to act on until it shows what was written; another of its name is not.
+static void test_own_writes(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *uid, *version;
+                bool behind;
+        } cases[] = {{"u", "9", true}, {"u", "10", false}, {"u", "11", false}, {"other", "9", false}, {"u", "", true}};
+        struct own_writes writes;
+        own_writes_init(&writes);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                json_auto_t *json = json_pack("{s:{s:s, s:s, s:s, s:s}}", "metadata", "namespace", "a", "name", "o",
+                                              "uid", cases[i].uid, "resourceVersion", cases[i].version);
+                json_auto_t *written = json_pack("{s:{s:s}}", "metadata", "resourceVersion", "10");
+                CX_OBJECT *object = cx_object_new(json, NULL, 0);
+                if (i == 0) {
+                        assert_false(own_writes_behind(&writes, object));
+                        own_writes_note(&writes, object, written);
+                }
+                assert_int_equal(own_writes_behind(&writes, object), cases[i].behind);
+                if (i + 1 == CX_ARRAY_SIZE(cases)) {
+                        own_writes_forget(&writes, object->key);
+                        assert_false(own_writes_behind(&writes, object));
+                }
+        }
+        own_writes_release(&writes);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_fenceposts),   cmocka_unit_test(test_rolling),
-                cmocka_unit_test(test_broken_old),   cmocka_unit_test(test_proportional),
-                cmocka_unit_test(test_hash),         cmocka_unit_test(test_ranking),
-                cmocka_unit_test(test_packing),      cmocka_unit_test(test_cidr),
-                cmocka_unit_test(test_taints),       cmocka_unit_test(test_zones),
-                cmocka_unit_test(test_expectations), cmocka_unit_test(test_ttl),
-                cmocka_unit_test(test_requests_end), cmocka_unit_test(test_bootstrap_tokens),
+                cmocka_unit_test(test_own_writes),
+                cmocka_unit_test(test_fenceposts),
+                cmocka_unit_test(test_rolling),
+                cmocka_unit_test(test_broken_old),
+                cmocka_unit_test(test_proportional),
+                cmocka_unit_test(test_hash),
+                cmocka_unit_test(test_ranking),
+                cmocka_unit_test(test_packing),
+                cmocka_unit_test(test_cidr),
+                cmocka_unit_test(test_taints),
+                cmocka_unit_test(test_zones),
+                cmocka_unit_test(test_expectations),
+                cmocka_unit_test(test_ttl),
+                cmocka_unit_test(test_requests_end),
+                cmocka_unit_test(test_bootstrap_tokens),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,6 +260,97 @@ static const struct validate_case templates[] = {
          "allowed in pod template"},
 };
 
+#define JOB(spec)                                                                                                      \
+        "{'metadata':{'name':'j'},'spec':{" spec "'template':{'spec':{" CONTAINER("") ",'restartPolicy':'Never'}}}}"
+#define CODES(codes) "'podFailurePolicy':{'rules':[{'action':'Count','onExitCodes':{" codes "}}]},"
+#define RULES "Job.batch \"j\" is invalid: spec.podFailurePolicy.rules[0]"
+#define INDEXED(rest) "'completionMode':'Indexed','completions':5," rest
+#define SUCCESS(rule) INDEXED("'successPolicy':{'rules':[{" rule "}]},")
+#define SUCCESSES "Job.batch \"j\" is invalid: spec.successPolicy.rules[0]"
+#define CRON(schedule, job)                                                                                            \
+        "{'metadata':{'name':'c'},'spec':{'schedule':'" schedule "','jobTemplate':{'spec':{" job                       \
+        "'template':{'spec':{" CONTAINER("") ",'restartPolicy':'Never'}}}}}}"
+static const struct validate_case jobs[] = {
+        {"batch", "Job", JOB("'completionMode':'Indexed','parallelism':2,"),
+         "Job.batch \"j\" is invalid: spec.completions: Required value: when completion mode is Indexed"},
+        {"batch", "Job", JOB(INDEXED("'parallelism':100001,")),
+         "Job.batch \"j\" is invalid: spec.parallelism: Invalid value: 100001: must be less than or equal to 100000 "
+         "when completion mode is Indexed"},
+        {"batch", "Job", JOB(INDEXED("'maxFailedIndexes':6,'backoffLimitPerIndex':1,")),
+         "Job.batch \"j\" is invalid: spec.maxFailedIndexes: Invalid value: 6: must be less than or equal to "
+         "completions"},
+        {"batch", "Job", JOB(INDEXED("'maxFailedIndexes':1,")),
+         "Job.batch \"j\" is invalid: spec.backoffLimitPerIndex: Required value: when maxFailedIndexes is specified"},
+        {"batch", "Job", JOB("'backoffLimitPerIndex':1,"),
+         "Job.batch \"j\" is invalid: spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode"},
+        {"batch", "Job",
+         JOB("'completionMode':'Indexed','completions':100001,'parallelism':10001,'backoffLimitPerIndex':1,'"
+             "maxFailedIndexes':10001,"),
+         "Job.batch \"j\" is invalid: [spec.parallelism: Invalid value: 10001: must be less than or equal to 10000 "
+         "when "
+         "completions are above 100000 and used with backoff limit per index, spec.maxFailedIndexes: Invalid value: "
+         "10001: must be less than or equal to 10000 when completions are above 100000 and used with backoff limit per "
+         "index]"},
+        {"batch", "Job", JOB("'managedBy':'example.com/x',"), NULL},
+        {"batch", "Job", JOB("'managedBy':'me',"),
+         "Job.batch \"j\" is invalid: spec.managedBy: Invalid value: \"me\": must be a domain-prefixed path (such as "
+         "\"acme.io/foo\")"},
+        {"batch", "Job", JOB(CODES("'operator':'In','values':[1,2]")), NULL},
+        {"batch", "Job", JOB(CODES("'operator':'In','values':[0,2]")),
+         RULES ".onExitCodes.values[0]: Invalid value: 0: must not be 0 for the In operator"},
+        {"batch", "Job", JOB(CODES("'operator':'NotIn','values':[2,1]")),
+         RULES ".onExitCodes.values: Invalid value: [2,1]: must be ordered"},
+        {"batch", "Job", JOB(CODES("'operator':'NotIn','values':[1],'containerName':'other'")),
+         RULES ".onExitCodes.containerName: Invalid value: \"other\": must be one of the container or initContainer "
+               "names in the pod template"},
+        {"batch", "Job", JOB("'podFailurePolicy':{'rules':[{'action':'Ignore'}]},"),
+         RULES ": Invalid value: specifying one of OnExitCodes and OnPodConditions is required"},
+        {"batch", "Job",
+         JOB("'podFailurePolicy':{'rules':[{'action':'FailIndex','onPodConditions':[{'type':'X','status':'Maybe'}]}]}"
+             ","),
+         "Job.batch \"j\" is invalid: [spec.podFailurePolicy.rules[0].action: Invalid value: \"FailIndex\": requires "
+         "the "
+         "backoffLimitPerIndex to be set, spec.podFailurePolicy.rules[0].onPodConditions[0].status: Unsupported value: "
+         "\"Maybe\": supported values: \"False\", \"True\", \"Unknown\"]"},
+        {"batch", "Job", JOB(CODES("'operator':'In','values':[1]") "'podReplacementPolicy':'TerminatingOrFailed',"),
+         "Job.batch \"j\" is invalid: spec.podReplacementPolicy: Unsupported value: \"TerminatingOrFailed\": supported "
+         "values: \"Failed\""},
+        {"batch", "Job",
+         "{'metadata':{'name':'j'},'spec':{" CODES("'operator':'In','values':[1]") "'template':{'spec':{" CONTAINER(
+                 "") ",'restartPolicy':'OnFailure'}}}}",
+         "Job.batch \"j\" is invalid: spec.template.spec.restartPolicy: Invalid value: \"OnFailure\": only \"Never\" "
+         "is "
+         "supported when podFailurePolicy is specified"},
+        {"batch", "Job", JOB(SUCCESS("'succeededIndexes':'0,2-4','succeededCount':2")), NULL},
+        {"batch", "Job", JOB(SUCCESS("")),
+         SUCCESSES ": Required value: at least one of succeededCount or succeededIndexes must be specified"},
+        {"batch", "Job", JOB(SUCCESS("'succeededIndexes':'0,9'")),
+         SUCCESSES ".succeededIndexes: Invalid value: \"0,9\": error parsing succeededIndexes: too large index: \"9\""},
+        {"batch", "Job", JOB(SUCCESS("'succeededIndexes':'0,2','succeededCount':3")),
+         SUCCESSES ".succeededCount: Invalid value: 3: must be less than or equal to 2 (the number of indexes in the "
+                   "specified succeededIndexes field)"},
+        {"batch", "Job", JOB("'successPolicy':{'rules':[{'succeededCount':1}]},"),
+         "Job.batch \"j\" is invalid: spec.successPolicy: Invalid value: {\"rules\":[{\"succeededCount\":1}]}: "
+         "requires "
+         "indexed completion mode"},
+        {"batch", "CronJob", CRON("*/5 9-17 * * mon-fri", ""), NULL},
+        {"batch", "CronJob", CRON("@hourly", ""), NULL},
+        {"batch", "CronJob", CRON("* * * *", ""),
+         "CronJob.batch \"c\" is invalid: spec.schedule: Invalid value: \"* * * *\": expected exactly 5 fields, found "
+         "4: "
+         "[* * * *]"},
+        {"batch", "CronJob", CRON("CRON_TZ=UTC 0 * * * *", ""),
+         "CronJob.batch \"c\" is invalid: spec.schedule: Invalid value: \"CRON_TZ=UTC 0 * * * *\": cannot use TZ or "
+         "CRON_TZ in schedule, use timeZone field instead"},
+        {"batch", "CronJob", CRON("@hourly", "'selector':{'matchLabels':{'a':'b'}},"),
+         "CronJob.batch \"c\" is invalid: spec.jobTemplate.spec.selector: Invalid value: "
+         "{\"matchLabels\":{\"a\":\"b\"}}: `selector` will be auto-generated"},
+        {"batch", "CronJob", CRON("@hourly", "'backoffLimitPerIndex':1,"),
+         "CronJob.batch \"c\" is invalid: spec.jobTemplate.spec.backoffLimitPerIndex: Invalid value: 1: requires "
+         "indexed "
+         "completion mode"},
+};
+
 static void test_messages(void **state)
 {
         (void)state;
@@ -267,6 +358,7 @@ static void test_messages(void **state)
         check_messages(bounds, CX_ARRAY_SIZE(bounds));
         check_messages(amounts, CX_ARRAY_SIZE(amounts));
         check_messages(templates, CX_ARRAY_SIZE(templates));
+        check_messages(jobs, CX_ARRAY_SIZE(jobs));
 }
 
 static void test_causes(void **state)
