@@ -170,11 +170,11 @@ answer() { jq -r "$1" "$CP/answer"; }
         [ "$(evict bare)" = 500 ]
         [ "$(answer .message)" = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support." ]
         n delete pdb number
-        printf 'apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d}\nspec: {selector: {matchLabels: {a: d}}, template: {metadata: {labels: {a: d}}, spec: {containers: [{name: c, image: i}]}}}\n' | n apply -f -
-        n patch pod bare --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"DaemonSet","name":"d","uid":"'"$(n get daemonset d -o jsonpath='{.metadata.uid}')"'","controller":true}]}}'
+        printf 'apiVersion: apps/v1\nkind: ControllerRevision\nmetadata: {name: r}\nrevision: 1\n' | n apply -f -
+        n patch pod bare --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"ControllerRevision","name":"r","uid":"'"$(n get controllerrevision r -o jsonpath='{.metadata.uid}')"'","controller":true}]}}'
         n patch pod bare --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Ready","status":"False"}]}}'
         wait_for is SyncFailed n get pdb percent -o jsonpath='{.status.conditions[0].reason}'
-        [ "$(n get pdb percent -o jsonpath='{.status.conditions[0].message}')" = "daemonsets.apps does not implement the scale subresource" ]
+        [ "$(n get pdb percent -o jsonpath='{.status.conditions[0].message}')" = "controllerrevisions.apps does not implement the scale subresource" ]
 }
 
 @test "the controller did all that with nothing but its role" {
