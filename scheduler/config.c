@@ -18,29 +18,64 @@ static int read_backoff(const json_t *json, struct scheduler_config *config, str
         return 0;
 }
 
+// Resources that an extender looks after do not count for NodeResourcesFit, in any profile.
+static void ignore_managed(json_t *config)
+{
+        json_t *profiles = cx_json_array_at(config, "profiles"), *extender, *resource, *profile;
+        size_t i, j, k;
+        json_auto_t *ignored = json_array();
+        json_array_foreach (json_object_get(config, "extenders"), i, extender)
+                json_array_foreach (json_object_get(extender, "managedResources"), j, resource)
+                        if (cx_json_bool(resource, "ignoredByScheduler", false))
+                                json_array_append(ignored, json_object_get(resource, "name"));
+        if (!json_array_size(ignored))
+                return;
+        if (!json_array_size(profiles))
+                json_array_append_new(profiles, json_object());
+        json_array_foreach (profiles, k, profile) {
+                json_t *list = cx_json_array_at(profile, "pluginConfig");
+                json_t *fit = cx_json_find(list, "name", "NodeResourcesFit");
+                if (!fit) {
+                        fit = json_pack("{s:s}", "name", "NodeResourcesFit");
+                        json_array_append_new(list, fit);
+                }
+                json_array_extend(cx_json_array_at(cx_json_object_at(fit, "args"), "ignoredResources"), ignored);
+        }
+}
+
+static int take(const struct plugin *const *plugins, size_t n_plugins, struct scheduler_config *config,
+                struct cx_error *err)
+{
+        int r = read_backoff(config->json, config, err);
+        if (r == 0)
+                r = extenders_new(json_object_get(config->json, "extenders"), &config->extenders, err);
+        if (r == 0 && config->json)
+                ignore_managed(config->json);
+        plugins_init(&config->plugins, plugins, n_plugins);
+        return r < 0 ? r : profiles_init(&config->profiles, &config->plugins, config->json, err);
+}
+
 int scheduler_config_load(const char *path, const struct plugin *const *plugins, size_t n_plugins,
                           struct scheduler_config *ret_config, struct cx_error *err)
 {
-        struct scheduler_config config = {0};
-        int r = 0;
-        if (path)
-                r = cx_config_load(path,
-                                   cx_schema_kind("kubescheduler.config.k8s.io", "v1", "KubeSchedulerConfiguration"),
-                                   &config.json, err);
-        if (r == 0)
-                r = read_backoff(config.json, &config, err);
-        if (r == 0) {
-                *ret_config = config;
-                plugins_init(&ret_config->plugins, plugins, n_plugins);
-                r = profiles_init(&ret_config->profiles, &ret_config->plugins, config.json, err);
-        }
+        const struct cx_kind *kind = cx_schema_kind("kubescheduler.config.k8s.io", "v1", "KubeSchedulerConfiguration");
+        json_t *json = NULL;
+        int r = path ? cx_config_load(path, kind, &json, err) : 0;
         if (r < 0)
-                json_decref(config.json);
-        return r < 0 && path ? cx_error_wrap(err, "configuration %s", path) : r;
+                return r;
+        *ret_config = (struct scheduler_config){.json = json};
+        r = take(plugins, n_plugins, ret_config, err);
+        if (r < 0) {
+                extenders_free(ret_config->extenders);
+                json_decref(json);
+                return path ? cx_error_wrap(err, "configuration %s", path) : r;
+        }
+        return 0;
 }
 
 void scheduler_config_release(struct scheduler_config *config)
 {
         profiles_release(&config->profiles);
+        extenders_free(config->extenders);
         json_decref(config->json);
 }

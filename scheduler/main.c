@@ -25,6 +25,7 @@ static int start(struct cx_component *component, struct cx_error *err)
                                                               .events = component->events,
                                                               .metrics = component->metrics,
                                                               .profiles = &config.profiles,
+                                                              .extenders = config.extenders,
                                                               .backoff_first = config.backoff_first,
                                                               .backoff_max = config.backoff_max});
         return scheduler_start(scheduler, err);

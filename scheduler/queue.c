@@ -201,6 +201,12 @@ bool queue_has(const struct queue *queue, const char *key)
         return cx_map_has(&queue->pods, key);
 }
 
+struct queued_pod *queue_find_popped(const struct queue *queue, const struct cx_object *object)
+{
+        struct queued_pod *pod = cx_map_get(&queue->pods, object->key);
+        return pod && pod->place == QUEUE_NOWHERE && strcmp(pod->object->uid, object->uid) == 0 ? pod : NULL;
+}
+
 void queue_remove(struct queue *queue, const char *key)
 {
         struct queued_pod *pod = cx_map_get(&queue->pods, key);
@@ -229,6 +235,7 @@ struct queued_pod *queue_pop(struct queue *queue, int64_t now)
         move(queue, pod, QUEUE_NOWHERE, CAUSE_UPDATED, now);
         pod->attempts++;
         pod->error = false;
+        queue->missed = 0;
         return pod;
 }
 
@@ -237,6 +244,8 @@ void queue_park(struct queue *queue, struct queued_pod *pod, unsigned failed, in
         pod->failed = failed;
         back_off(queue, pod, now);
         move(queue, pod, QUEUE_UNSCHEDULABLE, CAUSE_FAILED, now);
+        if (queue->missed) // what the decision did not see
+                activate(queue, pod, CAUSE_EVENT + (enum queue_cause)__builtin_ctz(queue->missed), now);
 }
 
 void queue_retry(struct queue *queue, struct queued_pod *pod, const struct cx_object *object, int64_t now)
@@ -255,6 +264,7 @@ void queue_retry(struct queue *queue, struct queued_pod *pod, const struct cx_ob
 
 void queue_wake(struct queue *queue, struct node_cache *cache, unsigned events, const struct node *node, int64_t now)
 {
+        queue->missed |= events;
         if (!queue->counts[QUEUE_UNSCHEDULABLE] || !events)
                 return;
         enum queue_cause cause = CAUSE_EVENT + (enum queue_cause)__builtin_ctz(events);

@@ -46,6 +46,7 @@ struct queue {
         size_t rejected[MAX_PROFILES][MAX_PLUGINS]; // unschedulable pods that a plugin rejected
         int64_t backoff_first, backoff_max;         // ns
         uint64_t sequence;
+        unsigned missed; // events since the last pod was popped: it may be decided on without the lock
 };
 
 void queue_init(struct queue *queue, int64_t backoff_first, int64_t backoff_max);
@@ -56,6 +57,8 @@ void queued_pod_free(struct queued_pod *pod);
 void queue_set(struct queue *queue, const struct cx_object *object, int64_t now);
 void queue_remove(struct queue *queue, const char *key);
 bool queue_has(const struct queue *queue, const char *key);
+// The pod that was popped and is still to be dealt with; NULL when it has gone, or is another by now.
+struct queued_pod *queue_find_popped(const struct queue *queue, const struct cx_object *object);
 // The next pod to schedule, or NULL. It stays known to the queue, in no place, until one of the following is called.
 struct queued_pod *queue_pop(struct queue *queue, int64_t now);
 void queue_park(struct queue *queue, struct queued_pod *pod, unsigned failed, int64_t now); // unschedulable

@@ -13,6 +13,7 @@
 #include "libcommon/format/json.h"
 #include "scheduler/binder.h"
 #include "scheduler/core/preemption.h"
+#include "scheduler/extender.h"
 #include "scheduler/metrics.h"
 #include "scheduler/queue.h"
 
@@ -22,6 +23,7 @@
 
 #define MAX_BINDERS 16
 #define MAX_SLOW_BINDERS 64
+#define MAX_PREEMPTIONS 8 // that extenders are asked about for a pod
 #define FLUSH_PERIOD (30 * CX_NS_PER_S)
 
 struct task {
@@ -39,6 +41,7 @@ struct task {
 struct scheduler {
         struct cx_rest *rest;
         struct cx_informers *informers;
+        const struct extenders *extenders; // NULL: none
         const struct profiles *profiles;
         struct cx_events **events; // by profile
         struct cx_informer *pods, *nodes, *namespaces;
@@ -197,7 +200,9 @@ static void write_binding(struct scheduler *self, struct task *task)
         metrics_point(self->metrics, task->profile, POINT_PRE_BIND, r == 0, began);
         if (r == 0) {
                 began = cx_time_monotonic();
-                r = cx_rest_create_sub(self->rest, &ref, "binding", binding, NULL, &err);
+                json_auto_t *json = self->extenders ? cx_object_json(pod) : NULL;
+                if (!json || !extenders_bind(self->extenders, json, task->node, &r, &err))
+                        r = cx_rest_create_sub(self->rest, &ref, "binding", binding, NULL, &err);
                 metrics_point(self->metrics, task->profile, POINT_BIND, r == 0, began);
         }
         if (r < 0) {
@@ -318,25 +323,132 @@ static void report_failure(struct scheduler *self, struct queued_pod *pod, const
         binder_add(self->binder, task);
 }
 
+static void act(struct scheduler *self, struct queued_pod *pod, struct decision *decision, int64_t start)
+{
+        if (!decision->node) {
+                report_failure(self, pod, decision, start);
+                queue_park(&self->queue, pod, decision->failed, start);
+                return;
+        }
+        framework_nominate(&self->framework, pod->object->key, NULL, NULL);
+        cache_assume(&self->cache, pod->object->key, pod->template, decision->node);
+        struct task *task = task_new(pod, start);
+        task->node = cx_strdup(decision->node->name);
+        task->pod = queue_take(&self->queue, pod);
+        task->reservation = decision->reservation;
+        decision->reservation = (struct reservation){0};
+        binder_add(task->reservation.count || self->extenders ? self->slow : self->binder, task);
+}
+
+// --- with extenders: asked without the lock, so the pod is looked up again afterwards ---
+
+static json_t *node_json(void *context, const char *name)
+{
+        struct scheduler *self = context;
+        CX_OBJECT *node = cx_informer_get_key(self->nodes, name);
+        return node ? cx_object_json(node) : NULL;
+}
+
+static void fail(struct scheduler *self, struct queued_pod *pod, const struct cx_error *err, int64_t start)
+{
+        const struct scheduler_profile *profile = pod->template->profile;
+        metrics_attempt(self->metrics, profile, ATTEMPT_ERROR, start);
+        cx_err(err, "Cannot schedule pod", "pod", pod->object->key);
+        cx_event_object(events_of(self, profile), "v1", "Pod", pod->object, "Warning", "FailedScheduling", "%s",
+                        cx_error_text(err));
+        CX_OBJECT *object = cx_object_ref(pod->object);
+        queue_retry(&self->queue, queue_take(&self->queue, pod), object, cx_time_monotonic());
+}
+
+// What the extenders say of the candidates. The pod, or NULL when nothing is left to be done for it.
+static struct queued_pod *consult(struct scheduler *self, struct queued_pod *pod, const json_t *json,
+                                  struct verdicts *verdicts, int64_t start)
+{
+        CX_STRINGS nodes = CX_STRINGS_INIT;
+        CX_OBJECT *object = cx_object_ref(pod->object);
+        CX_ERROR err = CX_ERROR_INIT;
+        framework_candidates(&self->framework, object->key, pod->template, &nodes);
+        unlock(self);
+        int r = extenders_judge(
+                self->extenders,
+                &(struct extender_question){.pod = json, .nodes = &nodes, .node = node_json, .context = self}, verdicts,
+                &err);
+        lock(self);
+        pod = queue_find_popped(&self->queue, object);
+        if (pod && r < 0)
+                fail(self, pod, &err, start);
+        return r < 0 ? NULL : pod;
+}
+
+// Asks whether the victims of a decision may leave. The pod, or NULL; *ret_agreed tells whether the decision stands.
+static struct queued_pod *consult_on_victims(struct scheduler *self, struct queued_pod *pod, const json_t *json,
+                                             struct decision *decision, bool *ret_agreed, int64_t start)
+{
+        CX_CLEANUP(cx_freep) char *node = cx_strdup(decision->nominated->name);
+        CX_OBJECT *object = cx_object_ref(pod->object);
+        json_auto_t *victims = json_array();
+        CX_ERROR err = CX_ERROR_INIT;
+        for (size_t i = 0; i < decision->victims.count; i++) {
+                CX_OBJECT *victim = cx_informer_get_key(self->pods, decision->victims.items[i]);
+                if (victim)
+                        json_array_append_new(victims, cx_object_json(victim));
+        }
+        unlock(self);
+        int r = extenders_preempt(self->extenders, json, node, victims, ret_agreed, &err);
+        lock(self);
+        pod = queue_find_popped(&self->queue, object);
+        if (pod && r < 0)
+                fail(self, pod, &err, start);
+        cx_strings_release(&decision->victims);
+        for (size_t i = 0; i < json_array_size(victims); i++) {
+                const json_t *victim = json_array_get(victims, i);
+                CX_CLEANUP(cx_freep)
+                char *key = cx_sprintf("%s/%s", cx_json_string_or(victim, "metadata.namespace", ""),
+                                       cx_json_string_or(victim, "metadata.name", ""));
+                cx_strings_add(&decision->victims, key);
+        }
+        decision->nominated = cache_node(&self->cache, node);
+        *ret_agreed = *ret_agreed && decision->nominated;
+        return r < 0 ? NULL : pod;
+}
+
+static void schedule_with(struct scheduler *self, struct queued_pod *pod, const json_t *json, int64_t start)
+{
+        CX_CLEANUP(verdicts_release) struct verdicts verdicts;
+        verdicts_init(&verdicts);
+        pod = consult(self, pod, json, &verdicts, start);
+        for (int tries = 0; pod; tries++) {
+                struct decision decision;
+                bool agreed = true;
+                framework_schedule(&self->framework, pod->object->key, pod->template, &verdicts, &decision);
+                metrics_decision(self->metrics, pod->template->profile, &decision, start);
+                if (decision.nominated && tries == MAX_PREEMPTIONS) {
+                        decision.nominated = NULL;
+                        cx_strings_release(&decision.victims);
+                } else if (decision.nominated) {
+                        verdicts_of(&verdicts, decision.nominated->name)->spared = true; // the next time
+                        pod = consult_on_victims(self, pod, json, &decision, &agreed, start);
+                }
+                if (pod && agreed)
+                        act(self, pod, &decision, start);
+                if (agreed)
+                        pod = NULL;
+                decision_release(&decision);
+        }
+}
+
 static void schedule(struct scheduler *self, struct queued_pod *pod)
 {
         int64_t start = cx_time_monotonic();
-        struct decision decision;
-        framework_schedule(&self->framework, pod->object->key, pod->template, &decision);
-        metrics_decision(self->metrics, pod->template->profile, &decision, start);
-        if (decision.node) {
-                framework_nominate(&self->framework, pod->object->key, NULL, NULL);
-                cache_assume(&self->cache, pod->object->key, pod->template, decision.node);
-                struct task *task = task_new(pod, start);
-                task->node = cx_strdup(decision.node->name);
-                task->pod = queue_take(&self->queue, pod);
-                task->reservation = decision.reservation;
-                decision.reservation = (struct reservation){0};
-                binder_add(task->reservation.count ? self->slow : self->binder, task);
-        } else {
-                report_failure(self, pod, &decision, start);
-                queue_park(&self->queue, pod, decision.failed, start);
+        json_auto_t *json = self->extenders ? cx_object_json(pod->object) : NULL;
+        if (json && extenders_care(self->extenders, json)) {
+                schedule_with(self, pod, json, start);
+                return;
         }
+        struct decision decision;
+        framework_schedule(&self->framework, pod->object->key, pod->template, NULL, &decision);
+        metrics_decision(self->metrics, pod->template->profile, &decision, start);
+        act(self, pod, &decision, start);
         decision_release(&decision);
 }
 
@@ -384,14 +496,14 @@ static void add_informers(struct scheduler *self)
 {
         self->nodes = cx_informers_add(self->informers,
                                        &(struct cx_informer_options){.ref = {"", "v1", "nodes"},
-                                                                     .drop_bytes = true,
+                                                                     .drop_bytes = !self->extenders,
                                                                      .project = node_project,
                                                                      .free_projection = node_free_projection});
         self->pods = cx_informers_add(
                 self->informers,
                 &(struct cx_informer_options){.ref = {"", "v1", "pods"},
                                               .field_selector = "status.phase!=Succeeded,status.phase!=Failed",
-                                              .drop_bytes = true,
+                                              .drop_bytes = !self->extenders, // which are given whole objects
                                               .project = pod_project,
                                               .free_projection = pod_free_projection,
                                               .context = self->templates});
@@ -412,6 +524,7 @@ struct scheduler *scheduler_new(const struct scheduler_options *options)
         struct scheduler *self = cx_alloc(sizeof *self);
         self->rest = options->rest;
         self->informers = options->informers;
+        self->extenders = options->extenders;
         self->profiles = options->profiles;
         self->events = cx_alloc_array(self->profiles->count, sizeof(struct cx_events *));
         for (size_t i = 0; i < self->profiles->count; i++)

@@ -7,6 +7,7 @@
 #include "libcommon/client/events.h"
 #include "libcommon/client/informer.h"
 
+struct extenders;
 struct profiles;
 struct scheduler;
 struct scheduler_options { // all are borrowed and must outlive the scheduler
@@ -14,6 +15,7 @@ struct scheduler_options { // all are borrowed and must outlive the scheduler
         struct cx_informers *informers;
         struct cx_events *events;
         struct cx_metrics *metrics;
+        const struct extenders *extenders;  // NULL: none
         const struct profiles *profiles;    // pods with their names as spec.schedulerName are ours
         int64_t backoff_first, backoff_max; // ns
 };

@@ -36,6 +36,33 @@ void reasons_release(struct reasons *reasons)
         *reasons = (struct reasons){0};
 }
 
+static void free_verdict(void *value)
+{
+        struct verdict *verdict = value;
+        free(verdict->reason);
+        free(verdict);
+}
+
+void verdicts_init(struct verdicts *verdicts)
+{
+        *verdicts = (struct verdicts){.by_node = CX_MAP_INIT_FREE(free_verdict)};
+}
+
+void verdicts_release(struct verdicts *verdicts)
+{
+        cx_map_release(&verdicts->by_node);
+}
+
+struct verdict *verdicts_of(struct verdicts *verdicts, const char *node)
+{
+        struct verdict *verdict = cx_map_get(&verdicts->by_node, node);
+        if (!verdict) {
+                verdict = cx_alloc(sizeof *verdict);
+                cx_map_set(&verdicts->by_node, node, verdict);
+        }
+        return verdict;
+}
+
 void cycle_reject(struct cycle *cycle, const char *text)
 {
         if (!cycle->quiet)
@@ -89,6 +116,21 @@ void cycle_pre_filter(struct cycle *cycle)
         }
 }
 
+// One that came after the others were asked is not for this time.
+static bool is_accepted(struct cycle *cycle, const struct node *node)
+{
+        const struct verdict *verdict = cx_map_get(&cycle->verdicts->by_node, node->name);
+        bool asked = verdict && verdict->candidate;
+        if (asked && !verdict->reason)
+                return true;
+        cycle->for_good = !asked || verdict->for_good;
+        if (asked) {
+                cycle_reject(cycle, verdict->reason);
+                cycle->failed |= REJECTED_BY_OTHERS;
+        }
+        return false;
+}
+
 bool cycle_passes(struct cycle *cycle, const struct node *node)
 {
         cycle->for_good = false;
@@ -97,7 +139,7 @@ bool cycle_passes(struct cycle *cycle, const struct node *node)
                         cycle->failed |= 1U << cycle->filters[i];
                         return false;
                 }
-        return true;
+        return !cycle->verdicts || is_accepted(cycle, node);
 }
 
 void cycle_score(struct cycle *cycle, int64_t *totals)
@@ -114,6 +156,10 @@ void cycle_score(struct cycle *cycle, int64_t *totals)
                         plugin->normalize(cycle, scores);
                 for (size_t j = 0; j < cycle->n_feasible; j++)
                         totals[j] += scores[j] * weight;
+        }
+        for (size_t j = 0; cycle->verdicts && j < cycle->n_feasible; j++) {
+                const struct verdict *verdict = cx_map_get(&cycle->verdicts->by_node, cycle->feasible[j]->name);
+                totals[j] += verdict ? verdict->score : 0;
         }
 }
 
@@ -179,6 +225,8 @@ bool cycle_helps(struct node_cache *cache, struct template *template, unsigned f
                  const struct node *node)
 {
         bool local_only = true, interested = false;
+        if (failed & REJECTED_BY_OTHERS)
+                return true;
         for (size_t i = 0; i < cache->plugins->count; i++) {
                 if (!(failed & (1U << i)))
                         continue;

@@ -17,10 +17,26 @@ void reasons_add(struct reasons *reasons, const char *text);
 char *reasons_explain(const struct reasons *reasons, size_t nodes);
 void reasons_release(struct reasons *reasons);
 
+// What others than plugins say of nodes (scheduler/extender.h), by name; a second look at the pod heeds it.
+struct verdict {
+        bool candidate; // they were asked about it
+        char *reason;   // why it is refused; NULL: it is not
+        bool for_good;  // and no other pod's end would help
+        bool spared;    // it is not to be freed by preemption
+        int64_t score;  // comes to the plugins'
+};
+struct verdicts {
+        struct cx_map by_node; // values: struct verdict
+};
+void verdicts_init(struct verdicts *verdicts);
+void verdicts_release(struct verdicts *verdicts);
+struct verdict *verdicts_of(struct verdicts *verdicts, const char *node); // made when it is not there
+
 struct cycle {
         struct node_cache *cache;
         const struct plugins *plugins;
         const struct scheduler_profile *profile; // the template's
+        const struct verdicts *verdicts;         // NULL: nobody else is asked
         struct template *template;
         const char *key;              // the pod's; NULL: only tried
         size_t at;                    // the plugin that is being called

@@ -18,10 +18,16 @@ static size_t enough(const struct scheduler_profile *profile, size_t nodes)
         return wanted < MIN_FEASIBLE ? MIN_FEASIBLE : wanted;
 }
 
+static bool is_spared(const struct cycle *cycle, const struct node *node)
+{
+        const struct verdict *verdict = cycle->verdicts ? cx_map_get(&cycle->verdicts->by_node, node->name) : NULL;
+        return verdict && verdict->spared;
+}
+
 static void find_feasible(struct framework *framework, struct cycle *cycle)
 {
         struct node_cache *cache = framework->cache;
-        size_t wanted = enough(cycle->profile, cache->n_nodes), seen = 0;
+        size_t wanted = cycle->verdicts ? cache->n_nodes : enough(cycle->profile, cache->n_nodes), seen = 0;
         cycle->feasible = cx_alloc_array(wanted, sizeof *cycle->feasible);
         cycle->hopeful = cx_alloc_array(cache->n_nodes, sizeof *cycle->hopeful);
         if (framework->next_start >= cache->n_nodes)
@@ -31,7 +37,7 @@ static void find_feasible(struct framework *framework, struct cycle *cycle)
                 struct node *node = cache->nodes[at];
                 if (cycle_passes(cycle, node))
                         cycle->feasible[cycle->n_feasible++] = node;
-                else if (!cycle->for_good)
+                else if (!cycle->for_good && !is_spared(cycle, node))
                         cycle->hopeful[cycle->n_hopeful++] = node;
                 at = at + 1 == cache->n_nodes ? 0 : at + 1;
                 seen++;
@@ -151,8 +157,24 @@ static void place(struct framework *framework, struct cycle *cycle, struct decis
         decision->times[POINT_RESERVE] = lap(&at);
 }
 
+void framework_candidates(struct framework *framework, const char *key, struct template *template,
+                          struct cx_strings *ret_nodes)
+{
+        CX_CLEANUP(cycle_release) struct cycle cycle;
+        cycle_init(&cycle, framework->cache, template);
+        cycle.key = key;
+        cycle.quiet = true;
+        count_nominated(framework, key, template, 1);
+        framework->cache->cycle++;
+        cycle_pre_filter(&cycle);
+        find_feasible(framework, &cycle);
+        for (size_t i = 0; i < cycle.n_feasible; i++)
+                cx_strings_add(ret_nodes, cycle.feasible[i]->name);
+        count_nominated(framework, key, template, -1);
+}
+
 void framework_schedule(struct framework *framework, const char *key, struct template *template,
-                        struct decision *ret_decision)
+                        const struct verdicts *verdicts, struct decision *ret_decision)
 {
         *ret_decision = (struct decision){0};
         if (framework->cache->n_nodes == 0) {
@@ -163,6 +185,7 @@ void framework_schedule(struct framework *framework, const char *key, struct tem
         CX_CLEANUP(cycle_release) struct cycle cycle;
         cycle_init(&cycle, framework->cache, template);
         cycle.key = key;
+        cycle.verdicts = verdicts;
         count_nominated(framework, key, template, 1);
         framework->cache->cycle++;
         int64_t at = cx_time_monotonic();

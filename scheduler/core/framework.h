@@ -41,8 +41,12 @@ struct framework {
 };
 void framework_init(struct framework *framework, struct node_cache *cache);
 void framework_release(struct framework *framework); // before the cache
+// `verdicts` (may be NULL) are heeded; with them all nodes are looked at.
 void framework_schedule(struct framework *framework, const char *key, struct template *template,
-                        struct decision *ret_decision);
+                        const struct verdicts *verdicts, struct decision *ret_decision);
+// The nodes that the plugins find feasible, for asking others: as many as would be chosen from.
+void framework_candidates(struct framework *framework, const char *key, struct template *template,
+                          struct cx_strings *ret_nodes);
 void decision_release(struct decision *decision);
 // `node` NULL: it waits for none (any more).
 void framework_nominate(struct framework *framework, const char *key, struct template *template, const char *node);

@@ -81,7 +81,8 @@ struct plugin {
         void (*post_bind)(void *reservation);
 };
 #define MAX_SCORE 100
-#define MAX_PLUGINS 32 // one bit each
+#define MAX_PLUGINS 31                         // one bit each
+#define REJECTED_BY_OTHERS (1U << MAX_PLUGINS) // beside those bits: nobody knows what may help
 
 // The table, and where each plugin's states are in the blocks. Immutable, and outlives everything that is made with it.
 struct plugins {

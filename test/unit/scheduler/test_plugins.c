@@ -225,7 +225,7 @@ static void test_default_spread(void **state)
         }
         for (int i = 0; i < 8; i++) {
                 struct decision decision;
-                framework_schedule(&w.framework, "new", template, &decision);
+                framework_schedule(&w.framework, "new", template, NULL, &decision);
                 assert_non_null(decision.node);
                 CX_CLEANUP(cx_freep) char *key = cx_sprintf("p%d", i);
                 cache_assume(&w.cache, key, template, decision.node);

@@ -15,7 +15,7 @@ static void expect(struct world *w, const struct wanted *wanted)
         json_auto_t *pod = world_pod_json("new", "", wanted->spec);
         struct template *template = templates_get(w->templates, pod);
         struct decision decision;
-        framework_schedule(&w->framework, "new", template, &decision);
+        framework_schedule(&w->framework, "new", template, NULL, &decision);
         template_unref(w->templates, template);
         assert_null(decision.node);
         cx_strings_sort(&decision.victims);
@@ -187,7 +187,7 @@ static void test_nominated(void **state)
         framework_nominate(&w.framework, "high", template, "a");
         run(&w, "old", POD(0, 4), "a", true, 1);
         struct decision decision;
-        framework_schedule(&w.framework, "high", template, &decision);
+        framework_schedule(&w.framework, "high", template, NULL, &decision);
         assert_true(decision.waits);
         assert_string_equal(decision.message,
                             "0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible due "
@@ -196,7 +196,7 @@ static void test_nominated(void **state)
         cache_remove_pod(&w.cache, "old");
         world_expect(&w, "", POD(5, 1), "0/1 nodes are available: 1 Insufficient cpu.");
         world_expect(&w, "", POD(11, 1), "a"); // more important: not held up
-        framework_schedule(&w.framework, "high", template, &decision);
+        framework_schedule(&w.framework, "high", template, NULL, &decision);
         assert_string_equal(decision.node->name, "a");
         decision_release(&decision);
         framework_nominate(&w.framework, "high", NULL, NULL);

@@ -268,7 +268,7 @@ static void test_default_spread(void **state)
         struct template *template = templates_get(w.templates, pod);
         cache_set_pod(&w.cache, "default/first", template, "a", false, 0);
         struct decision decision;
-        framework_schedule(&w.framework, "default/owned", template, &decision);
+        framework_schedule(&w.framework, "default/owned", template, NULL, &decision);
         assert_null(decision.node);
         assert_non_null(strstr(decision.message, "1 node(s) didn't match pod topology spread constraints"));
         decision_release(&decision);

@@ -103,18 +103,18 @@ static void test_order(void **state)
         json_auto_t *pod = world_pod_json("p", "", "");
         struct template *template = templates_get(w.templates, pod);
         struct decision decision;
-        framework_schedule(&w.framework, "p", template, &decision);
+        framework_schedule(&w.framework, "p", template, NULL, &decision);
         assert_string_equal(decision.node->name, "n");
         assert_int_equal(decision.reservation.count, 2);
         decision_release(&decision); // nobody took it
         expect_journal("reserved first p on n\nreserved second p on n\nundone second p on n\nundone first p on n\n");
-        framework_schedule(&w.framework, "p", template, &decision);
+        framework_schedule(&w.framework, "p", template, NULL, &decision);
         reservation_settle(&decision.reservation);
         decision_release(&decision);
         expect_journal("reserved first p on n\nreserved second p on n\nsettled first p on n\nsettled second p on n\n");
         // One that fails: the others are undone, and the pod waits for what may help this plugin.
         journal.refuse = true;
-        framework_schedule(&w.framework, "p", template, &decision);
+        framework_schedule(&w.framework, "p", template, NULL, &decision);
         journal.refuse = false;
         assert_null(decision.node);
         assert_string_equal(decision.message, "running Reserve plugin \"Second\": no more of it");

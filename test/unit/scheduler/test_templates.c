@@ -190,7 +190,7 @@ static char *decide(struct world *w, const json_t *pod)
         }
         w->framework.next_start = 0;
         w->framework.random = 1; // among equals always the same
-        framework_schedule(&w->framework, "new", template, &decision);
+        framework_schedule(&w->framework, "new", template, NULL, &decision);
         char *answer = decision.node ? cx_strdup(decision.node->name) : cx_strdup(decision.message);
         char *full = cx_sprintf("%s (%s, %s, priority %ld)", answer, template->namespace, template->profile->name,
                                 (long)template->priority);

@@ -94,7 +94,7 @@ static CX_UNUSED char *world_schedule(struct world *w, const char *labels, const
         json_auto_t *pod = world_pod_json("new", labels, spec);
         struct template *template = templates_get(w->templates, pod);
         struct decision decision;
-        framework_schedule(&w->framework, "new", template, &decision);
+        framework_schedule(&w->framework, "new", template, NULL, &decision);
         template_unref(w->templates, template);
         if (ret_failed)
                 *ret_failed = decision.failed;
