@@ -258,7 +258,7 @@ static void refuse(struct verdicts *verdicts, const json_t *failed, const struct
         json_object_foreach ((json_t *)failed, node, why) {
                 if (!cx_strings_has(asked, node))
                         continue;
-                struct verdict *verdict = verdicts_of(verdicts, node);
+                struct node_verdict *verdict = verdicts_of(verdicts, node);
                 free(verdict->reason);
                 verdict->reason = cx_strdup(cx_str(json_string_value(why)));
                 verdict->for_good = for_good;
@@ -279,7 +279,7 @@ static int filter(const struct extender *extender, const struct extender_questio
         refuse(verdicts, member(answer, "FailedNodes"), nodes, false);
         refuse(verdicts, member(answer, "FailedAndUnresolvableNodes"), nodes, true);
         for (size_t i = 0; i < nodes->count; i++) {
-                struct verdict *verdict = verdicts_of(verdicts, nodes->items[i]);
+                struct node_verdict *verdict = verdicts_of(verdicts, nodes->items[i]);
                 if (!cx_strings_has(&left, nodes->items[i]) && !verdict->reason)
                         verdict->reason = cx_sprintf("node(s) were refused by extender %s", extender->url);
         }

@@ -38,7 +38,7 @@ void reasons_release(struct reasons *reasons)
 
 static void free_verdict(void *value)
 {
-        struct verdict *verdict = value;
+        struct node_verdict *verdict = value;
         free(verdict->reason);
         free(verdict);
 }
@@ -53,9 +53,9 @@ void verdicts_release(struct verdicts *verdicts)
         cx_map_release(&verdicts->by_node);
 }
 
-struct verdict *verdicts_of(struct verdicts *verdicts, const char *node)
+struct node_verdict *verdicts_of(struct verdicts *verdicts, const char *node)
 {
-        struct verdict *verdict = cx_map_get(&verdicts->by_node, node);
+        struct node_verdict *verdict = cx_map_get(&verdicts->by_node, node);
         if (!verdict) {
                 verdict = cx_alloc(sizeof *verdict);
                 cx_map_set(&verdicts->by_node, node, verdict);
@@ -119,7 +119,7 @@ void cycle_pre_filter(struct cycle *cycle)
 // One that came after the others were asked is not for this time.
 static bool is_accepted(struct cycle *cycle, const struct node *node)
 {
-        const struct verdict *verdict = cx_map_get(&cycle->verdicts->by_node, node->name);
+        const struct node_verdict *verdict = cx_map_get(&cycle->verdicts->by_node, node->name);
         bool asked = verdict && verdict->candidate;
         if (asked && !verdict->reason)
                 return true;
@@ -158,7 +158,7 @@ void cycle_score(struct cycle *cycle, int64_t *totals)
                         totals[j] += scores[j] * weight;
         }
         for (size_t j = 0; cycle->verdicts && j < cycle->n_feasible; j++) {
-                const struct verdict *verdict = cx_map_get(&cycle->verdicts->by_node, cycle->feasible[j]->name);
+                const struct node_verdict *verdict = cx_map_get(&cycle->verdicts->by_node, cycle->feasible[j]->name);
                 totals[j] += verdict ? verdict->score : 0;
         }
 }

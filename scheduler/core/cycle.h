@@ -18,7 +18,7 @@ char *reasons_explain(const struct reasons *reasons, size_t nodes);
 void reasons_release(struct reasons *reasons);
 
 // What others than plugins say of nodes (scheduler/extender.h), by name; a second look at the pod heeds it.
-struct verdict {
+struct node_verdict {
         bool candidate; // they were asked about it
         char *reason;   // why it is refused; NULL: it is not
         bool for_good;  // and no other pod's end would help
@@ -26,11 +26,11 @@ struct verdict {
         int64_t score;  // comes to the plugins'
 };
 struct verdicts {
-        struct cx_map by_node; // values: struct verdict
+        struct cx_map by_node; // values: struct node_verdict
 };
 void verdicts_init(struct verdicts *verdicts);
 void verdicts_release(struct verdicts *verdicts);
-struct verdict *verdicts_of(struct verdicts *verdicts, const char *node); // made when it is not there
+struct node_verdict *verdicts_of(struct verdicts *verdicts, const char *node); // made when it is not there
 
 struct cycle {
         struct node_cache *cache;

@@ -20,7 +20,7 @@ static size_t enough(const struct scheduler_profile *profile, size_t nodes)
 
 static bool is_spared(const struct cycle *cycle, const struct node *node)
 {
-        const struct verdict *verdict = cycle->verdicts ? cx_map_get(&cycle->verdicts->by_node, node->name) : NULL;
+        const struct node_verdict *verdict = cycle->verdicts ? cx_map_get(&cycle->verdicts->by_node, node->name) : NULL;
         return verdict && verdict->spared;
 }
 
