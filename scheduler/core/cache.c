@@ -81,11 +81,18 @@ static void free_object(void *object)
         cx_object_unref(object);
 }
 
+static void free_pod(void *value)
+{
+        struct cached_pod *pod = value;
+        free(pod->key);
+        free(pod);
+}
+
 void cache_init(struct node_cache *cache, struct templates *templates)
 {
         *cache = (struct node_cache){.templates = templates,
                                      .plugins = templates_plugins(templates),
-                                     .pods = CX_MAP_INIT_FREE(free),
+                                     .pods = CX_MAP_INIT_FREE(free_pod),
                                      .namespaces = CX_MAP_INIT_FREE(free_object)};
 }
 
@@ -98,6 +105,7 @@ static void free_node(const struct plugins *plugins, struct node *node)
                 cx_object_unref(node->object);
         free(node->states);
         free(node->groups.items);
+        free(node->running.items);
         free(node->name);
         free(node);
 }
@@ -331,24 +339,37 @@ static void account(struct node_cache *cache, const struct cached_pod *pod, int 
 static void put_pod(struct node_cache *cache, const char *key, struct cached_pod pod)
 {
         struct cached_pod *entry = cx_alloc(sizeof *entry);
+        struct node *node = pod.node;
         *entry = pod;
+        entry->key = cx_strdup(key);
+        entry->place = node->running.count;
+        *LIST_ADD(&node->running) = entry;
         template_ref(cache->templates, pod.template);
         cx_map_set(&cache->pods, key, entry);
         cache->n_assumed += pod.assumed;
         account(cache, entry, 1);
 }
 
-bool cache_remove_pod(struct node_cache *cache, const char *key)
+// Of one that was taken out of the map.
+static void drop_pod(struct node_cache *cache, struct cached_pod *pod)
 {
-        struct cached_pod *pod = cx_map_take(&cache->pods, key);
-        if (!pod)
-                return false;
+        struct node *node = pod->node;
+        struct cached_pod *last = node->running.items[--node->running.count];
+        node->running.items[pod->place] = last;
+        last->place = pod->place;
         cache->n_assumed -= pod->assumed;
         account(cache, pod, -1);
         template_unref(cache->templates, pod->template);
-        drop_if_unused(cache, pod->node);
-        free(pod);
-        return true;
+        drop_if_unused(cache, node);
+        free_pod(pod);
+}
+
+bool cache_remove_pod(struct node_cache *cache, const char *key)
+{
+        struct cached_pod *pod = cx_map_take(&cache->pods, key);
+        if (pod)
+                drop_pod(cache, pod);
+        return pod;
 }
 
 void cache_hide(struct node_cache *cache, const struct cached_pod *pod)
@@ -372,19 +393,19 @@ void cache_set_pod(struct node_cache *cache, const char *key, struct template *t
         }
         // The new one first, so that neither node nor group is dropped in between.
         struct cached_pod *old = cx_map_take(&cache->pods, key);
-        put_pod(cache, key, (struct cached_pod){template, get_or_make(cache, node), false, terminating, created});
-        if (old) {
-                cache->n_assumed -= old->assumed;
-                account(cache, old, -1);
-                template_unref(cache->templates, old->template);
-                drop_if_unused(cache, old->node);
-                free(old);
-        }
+        put_pod(cache, key,
+                (struct cached_pod){.template = template,
+                                    .node = get_or_make(cache, node),
+                                    .terminating = terminating,
+                                    .created = created});
+        if (old)
+                drop_pod(cache, old);
 }
 
 void cache_assume(struct node_cache *cache, const char *key, struct template *template, struct node *node)
 {
-        put_pod(cache, key, (struct cached_pod){template, node, true, false, cx_time_now()});
+        put_pod(cache, key,
+                (struct cached_pod){.template = template, .node = node, .assumed = true, .created = cx_time_now()});
 }
 
 bool cache_forget(struct node_cache *cache, const char *key)

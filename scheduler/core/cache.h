@@ -44,7 +44,8 @@ struct node {
         int index;                      // in cache.nodes; -1 when absent
         int pods;
         LIST(struct node_group, groups);
-        char *states; // the plugins'
+        LIST(struct cached_pod *, running); // the cache's pods that are there, in no order
+        char *states;                       // the plugins'
 };
 
 struct group {                     // a template that has pods on nodes
@@ -71,6 +72,8 @@ struct cached_pod {
         struct node *node;
         bool assumed, terminating;
         int64_t created; // µs
+        char *key;       // of one of the cache's, as are those below
+        size_t place;    // in node->running
 };
 
 struct node_cache {

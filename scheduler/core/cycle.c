@@ -142,6 +142,14 @@ bool cycle_passes(struct cycle *cycle, const struct node *node)
         return !cycle->verdicts || is_accepted(cycle, node);
 }
 
+bool cycle_is_local(const struct cycle *cycle)
+{
+        for (size_t i = 0; i < cycle->n_filters; i++)
+                if (!cycle->plugins->items[cycle->filters[i]]->node_local)
+                        return false;
+        return true;
+}
+
 void cycle_score(struct cycle *cycle, int64_t *totals)
 {
         CX_CLEANUP(cx_freep) int64_t *scores = cx_alloc_array(cycle->n_feasible, sizeof *scores);

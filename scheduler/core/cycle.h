@@ -57,6 +57,8 @@ void cycle_init(struct cycle *cycle, struct node_cache *cache, struct template *
 void cycle_release(struct cycle *cycle);
 void cycle_pre_filter(struct cycle *cycle); // once, before cycle_passes
 bool cycle_passes(struct cycle *cycle, const struct node *node);
+// Whether what filters the pod looks at nothing but the node: then pods may be hidden and shown between cycle_passes.
+bool cycle_is_local(const struct cycle *cycle);
 // Adds to `totals` what all plugins together give each feasible node, by their weights.
 void cycle_score(struct cycle *cycle, int64_t *totals);
 // The best of the feasible nodes; one of the best at random when there are several.

@@ -30,6 +30,14 @@ static void find_feasible(struct framework *framework, struct cycle *cycle)
         size_t wanted = cycle->verdicts ? cache->n_nodes : enough(cycle->profile, cache->n_nodes), seen = 0;
         cycle->feasible = cx_alloc_array(wanted, sizeof *cycle->feasible);
         cycle->hopeful = cx_alloc_array(cache->n_nodes, sizeof *cycle->hopeful);
+        // What another pod left for this one.
+        const char *nominated = cycle->key ? framework_nominated(framework, cycle->key) : NULL;
+        struct node *kept = nominated ? cache_node(cache, nominated) : NULL;
+        if (kept && cycle_passes(cycle, kept)) {
+                cycle->feasible[cycle->n_feasible++] = kept;
+                return;
+        }
+        reasons_release(&cycle->reasons); // it is looked at again, in its turn
         if (framework->next_start >= cache->n_nodes)
                 framework->next_start = 0;
         size_t at = framework->next_start;

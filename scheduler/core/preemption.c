@@ -5,14 +5,12 @@
 #include "libcommon/format/json.h"
 
 struct victim {
-        struct node *node;
-        const char *key; // the cache's
         struct cached_pod *pod;
         bool stays, overdraws; // overdraws: its budget has nothing left for it
 };
 struct candidate {
         struct node *node;
-        struct victim *pods; // those of lower priority on the node
+        struct victim *pods; // those of lower priority on the node, the most important first; owned
         size_t n_pods;
         // Of the victims: how many overdraw a budget, priorities, how many, when the newest of the highest came.
         int64_t overdrawn, highest, sum, count, latest;
@@ -21,7 +19,9 @@ struct search {
         const struct preemption_search *asked;
         struct node_cache *cache;
         struct template *template;
-        LIST(struct victim, lower); // by node, the most important first
+        bool anybody_is_lower;
+        struct cycle cycle; // when `local`: what filters the pod looks at nothing but the node, so one look is enough
+        bool local;
         struct reasons reasons;
 };
 
@@ -55,10 +55,10 @@ static bool is_charged(const struct cx_object *object, const struct victim *vict
 {
         const struct preemption_budget *budget = object->projection;
         const struct template *template = victim->pod->template;
-        const char *slash = strrchr(victim->key, '/');
+        const char *key = victim->pod->key, *slash = strrchr(key, '/');
         return template->n_labels && budget->selector.count && strcmp(object->namespace, template->namespace) == 0 &&
                template_matches(template, &budget->selector) &&
-               !cx_strings_has(&budget->disrupted, slash ? slash + 1 : victim->key);
+               !cx_strings_has(&budget->disrupted, slash ? slash + 1 : key);
 }
 
 // Marks the pods of a node that more of them would leave than their budgets allow: the most important ones still may.
@@ -76,15 +76,15 @@ static void mark_overdrawing(const struct cx_objects *budgets, struct candidate 
 
 static int compare_victims(const void *a, const void *b)
 {
-        const struct victim *x = a, *y = b;
-        if (x->node != y->node)
-                return x->node->index < y->node->index ? -1 : 1;
-        if (x->pod->template->priority != y->pod->template->priority)
-                return x->pod->template->priority > y->pod->template->priority ? -1 : 1;
-        return x->pod->created < y->pod->created ? -1 : x->pod->created > y->pod->created;
+        const struct cached_pod *x = ((const struct victim *)a)->pod, *y = ((const struct victim *)b)->pod;
+        if (x->template->priority != y->template->priority)
+                return x->template->priority > y->template->priority ? -1 : 1;
+        if (x->created != y->created)
+                return x->created < y->created ? -1 : 1;
+        return strcmp(x->key, y->key);
 }
 
-static bool anybody_is_lower(const struct node_cache *cache, int64_t priority)
+static bool is_anybody_lower(const struct node_cache *cache, int64_t priority)
 {
         for (size_t i = 0; i < cache->groups.count; i++)
                 if (cache->groups.items[i].template && cache->groups.items[i].template->priority < priority)
@@ -92,40 +92,28 @@ static bool anybody_is_lower(const struct node_cache *cache, int64_t priority)
         return false;
 }
 
-static void gather(struct search *search)
-{
-        const struct node_cache *cache = search->cache;
-        if (!anybody_is_lower(cache, search->template->priority))
-                return;
-        search->lower.items = cx_alloc_array(cache->pods.count + 1, sizeof *search->lower.items);
-        CX_MAP_FOREACH (&cache->pods, entry) {
-                struct cached_pod *pod = entry->value;
-                if (pod->template->priority < search->template->priority && pod->node->index >= 0)
-                        search->lower.items[search->lower.count++] =
-                                (struct victim){pod->node, entry->key, pod, false, false};
-        }
-        qsort(search->lower.items, search->lower.count, sizeof *search->lower.items, compare_victims);
-}
-
 static void find_on(const struct search *search, struct candidate *candidate)
 {
-        size_t low = 0, high = search->lower.count;
-        while (low < high) {
-                size_t middle = (low + high) / 2;
-                if (search->lower.items[middle].node->index < candidate->node->index)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        candidate->pods = search->lower.items ? &search->lower.items[low] : NULL;
-        while (low + candidate->n_pods < search->lower.count &&
-               search->lower.items[low + candidate->n_pods].node == candidate->node)
-                candidate->n_pods++;
+        const struct node *node = candidate->node;
+        if (!search->anybody_is_lower)
+                return;
+        candidate->pods = cx_alloc_array(node->running.count + 1, sizeof *candidate->pods);
+        for (size_t i = 0; i < node->running.count; i++)
+                if (node->running.items[i]->template->priority < search->template->priority)
+                        candidate->pods[candidate->n_pods++].pod = node->running.items[i];
+        qsort(candidate->pods, candidate->n_pods, sizeof *candidate->pods, compare_victims);
 }
 
-static bool fits(const struct search *search, const struct node *node, struct reasons *reasons)
+static bool fits(struct search *search, const struct node *node, struct reasons *reasons)
 {
-        return cycle_fits(search->cache, search->template, node, reasons);
+        if (!search->local)
+                return cycle_fits(search->cache, search->template, node, reasons);
+        reasons_release(&search->cycle.reasons);
+        search->cycle.quiet = !reasons;
+        bool fit = cycle_passes(&search->cycle, node);
+        for (size_t i = 0; reasons && i < search->cycle.reasons.count; i++)
+                reasons_add(reasons, search->cycle.reasons.items[i].text);
+        return fit;
 }
 
 static void weigh(struct candidate *candidate)
@@ -204,11 +192,10 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
 static bool is_waiting(const struct search *search)
 {
         const char *nominated = search->asked->nominated;
-        if (!nominated)
-                return false;
-        for (size_t i = 0; i < search->lower.count; i++)
-                if (search->lower.items[i].pod->terminating &&
-                    strcmp(search->lower.items[i].node->name, nominated) == 0)
+        const struct node *node = nominated ? cache_node(search->cache, nominated) : NULL;
+        for (size_t i = 0; node && i < node->running.count; i++)
+                if (node->running.items[i]->terminating &&
+                    node->running.items[i]->template->priority < search->template->priority)
                         return true;
         return false;
 }
@@ -223,16 +210,17 @@ static void choose(struct search *search, struct preemption *ret_preemption)
         struct candidate best = {0};
         for (size_t i = 0; i < n_hopeful && found < enough; i++) {
                 struct candidate candidate = {.node = search->asked->hopeful[i]};
-                if (!try_node(search, &candidate))
-                        continue;
-                if (!found++ || is_better(&candidate, &best))
+                bool better = try_node(search, &candidate) && (!found++ || is_better(&candidate, &best));
+                free(better ? best.pods : candidate.pods);
+                if (better)
                         best = candidate;
         }
         if (found) {
                 ret_preemption->node = best.node;
                 for (size_t i = 0; i < best.n_pods; i++)
                         if (!best.pods[i].stays && !best.pods[i].pod->terminating)
-                                cx_strings_add(&ret_preemption->victims, best.pods[i].key);
+                                cx_strings_add(&ret_preemption->victims, best.pods[i].pod->key);
+                free(best.pods);
                 return;
         }
         for (size_t i = n_hopeful; i < n_nodes; i++)
@@ -249,7 +237,11 @@ void preemption_find(const struct preemption_search *asked, struct preemption *r
                 return;
         }
         struct search search = {.asked = asked, .cache = asked->cache, .template = asked->template};
-        gather(&search);
+        search.anybody_is_lower = is_anybody_lower(asked->cache, asked->template->priority);
+        cycle_init(&search.cycle, asked->cache, asked->template);
+        asked->cache->cycle++;
+        cycle_pre_filter(&search.cycle);
+        search.local = cycle_is_local(&search.cycle);
         ret_preemption->waits = is_waiting(&search);
         if (ret_preemption->waits)
                 ret_preemption->message =
@@ -257,7 +249,7 @@ void preemption_find(const struct preemption_search *asked, struct preemption *r
         else
                 choose(&search, ret_preemption);
         reasons_release(&search.reasons);
-        free(search.lower.items);
+        cycle_release(&search.cycle);
 }
 
 void preemption_release(struct preemption *preemption)
