@@ -152,6 +152,8 @@ EOF
         replication_controller refused 1 | sed 's/containers:/serviceAccountName: nobody, containers:/' | k create -f -
         wait_for is "ReplicaFailure=True/FailedCreate" k get rc refused -o jsonpath='{.status.conditions[0].type}={.status.conditions[0].status}/{.status.conditions[0].reason}'
         wait_for said ReplicationController refused FailedCreate "Error creating: pods \"refused-\" is forbidden"
+        k patch rc refused --type=merge -p '{"spec":{"replicas":0}}'
+        wait_for is "0 " status rc refused replicas conditions
         k delete rc refused
 }
 
@@ -226,9 +228,11 @@ for before, pod in zip(pods, pods[1:]):
 @test "a stateful set grows and shrinks in order, and waits for members that are not ready" {
         k scale statefulset web --replicas=5
         wait_for rolled_out web 5 v1
-        # One of those that stay is not ready: nobody goes.
+        # One of those that stay is not ready: nobody comes, and nobody goes.
         set_ready web-1 False
         wait_for is 4 k get statefulset web -o jsonpath='{.status.readyReplicas}'
+        k scale statefulset web --replicas=6
+        wait_for is 5 status statefulset web replicas
         k scale statefulset web --replicas=2
         wait_for is 5 status statefulset web replicas
         [ "$(names web)" = "web-0 web-1 web-2 web-3 web-4" ]
