@@ -65,10 +65,12 @@ json_t *cni_default_config(const char *pod_cidr, const char *state_dir)
                                       json_pack("{s:s}", "dst", strchr(cidrs.items[i], ':') ? "::/0" : "0.0.0.0/0"));
         }
         // No ipMasq: it would also hide pods from pods of other nodes. The kubelet masquerades what leaves the cluster.
-        return json_pack("{s:s, s:s, s:[{s:s, s:s, s:b, s:b, s:{s:s, s:s, s:o, s:o}}, {s:s, s:{s:b}, s:b}]}",
+        // forceAddress: a node that was deleted and comes back has another range, and the bridge moves to it.
+        return json_pack("{s:s, s:s, s:[{s:s, s:s, s:b, s:b, s:b, s:{s:s, s:s, s:o, s:o}}, {s:s, s:{s:b}, s:b}]}",
                          "cniVersion", "1.0.0", "name", OWN_NETWORK, "plugins", "type", "bridge", "bridge", "cni0",
-                         "isGateway", 1, "hairpinMode", 1, "ipam", "type", "host-local", "dataDir", state_dir, "ranges",
-                         ranges, "routes", routes, "type", "portmap", "capabilities", "portMappings", 1, "snat", 1);
+                         "isGateway", 1, "forceAddress", 1, "hairpinMode", 1, "ipam", "type", "host-local", "dataDir",
+                         state_dir, "ranges", ranges, "routes", routes, "type", "portmap", "capabilities",
+                         "portMappings", 1, "snat", 1);
 }
 
 // The first *.conflist, *.conf or *.json by name, as a conf list. 0 with NULL when there is none.

@@ -3,39 +3,13 @@
 # A two-node cluster under real clients, real registry and fire. Prints TAP.
 #   test/e2e/e2e.sh [KUBECTL]       KUBECTL: ours by default; upstream's judges the same
 set -u
-here=$(cd "$(dirname "$0")" && pwd)
-top=$(cd "$here/../.." && pwd)
-bin=$top/build/release/bin
-KUBECTL=${1:-$bin/kubectl}
-. "$top/test/lib/tap.sh"
-. "$top/test/lib/control-plane.sh"
+. "$(dirname "$0")/../lib/cluster.sh"
 
-work=$(mktemp -d /tmp/coxswain-e2e.XXXXXX)
-export MINIKUBE_HOME=$work HOME=$work KUBECONFIG=$work/kubeconfig
-profile=e2e
+cluster_begin e2e "${1:-}"
 index=0
 while [ -e "/sys/class/net/mk-$index" ]; do index=$((index + 1)); done
 host=192.168.$((49 + 9 * index)).1
 port=$((20000 + RANDOM % 10000))
-load_pid=
-mk() { "$bin/minikube" "$@" -p $profile; }
-k() { "$KUBECTL" "$@"; }
-pid_of() { cut -d' ' -f1 "$work/.minikube/profiles/$profile/run/$1.pid"; }
-
-finish() {
-        touch "$work/load.stop"
-        mk delete >/dev/null 2>&1
-        kill "$(cat "$work/registry.pid")" "$(cat "$work/private.pid")" 2>/dev/null
-        rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 1' INT TERM
-
-on_failure() {
-        k get nodes,pods,services,deployments -A -o wide
-        tail -qn 5 "$work"/.minikube/profiles/$profile/logs/*.log
-}
-TAP_ON_FAILURE=on_failure
 
 start_registry() {
         mkdir -p "$work/registry"
@@ -60,30 +34,6 @@ YAML
         printf 'mirrors:\n  registry.test:\n    endpoint: ["http://%s:%s"]\n' "$host" "$port" >"$work/registries.yaml"
         printf 'configs:\n  "%s:%s":\n    auth: {username: somebody, password: secret}\n    tls: {ca_file: %s}\n' \
                 "$host" $((port + 1)) "$work/ca.crt" >>"$work/registries.yaml"
-}
-
-# --- load: one request after another; failures are counted ---
-load_start() {
-        rm -f "$work/load.stop" "$work/load.failed"
-        echo 0 >"$work/load.count"
-        (
-                n=0
-                while [ ! -e "$work/load.stop" ]; do
-                        curl -sf --max-time 15 "$url" >/dev/null || echo "$EPOCHREALTIME" >>"$work/load.failed"
-                        n=$((n + 1))
-                        echo "$n" >"$work/load.count"
-                done
-        ) &
-        load_pid=$!
-}
-enough_load() { [ "$(cat "$work/load.count")" -ge 20 ]; }
-load_stop() { # fails when any request failed
-        until_true 120 enough_load # what is over sooner than that proves nothing
-        touch "$work/load.stop"
-        wait "$load_pid"
-        load_pid=
-        echo "requests: $(cat "$work/load.count"), failed: $(wc -l 2>/dev/null <"$work/load.failed" || echo 0)"
-        enough_load && [ ! -s "$work/load.failed" ]
 }
 
 ready_pods() { k get pods -l "app=$1" -o 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' | grep -c True; }
@@ -213,10 +163,6 @@ t_cross() {
         ip=$(echo "$a" | awk '$1 == "e2e-m02" {print $3; exit}')
         k exec "$from" -- wget -q -O - "http://$ip:8080/" | grep -q Hello
 }
-# busybox is static: its wget cannot look names up, its nslookup can.
-looked_up() { # POD NAME: the last address that the answer names
-        k exec "$1" -- nslookup "$2" | awk '/^Address/ {a = $NF; sub(/:.*/, "", a)} END {print a}'
-}
 t_dns() {
         local pod service
         pod=$(k get pods -l app=web -o 'jsonpath={.items[0].metadata.name}')
@@ -276,7 +222,6 @@ t_delete_folder() { k delete -f "$work/app" && until_true 60 nothing_left; }
 # --- fire ---
 alive_again() { local pid; pid=$(pid_of "$1") && [ "$pid" != "$2" ] && kill -0 "$pid"; }
 api_answers() { k get --raw /readyz; }
-nodes_ready() { equals "$(k get nodes --no-headers | grep -cw Ready)" 2; }
 writes() { k create configmap fire --from-literal=a=b && k delete configmap fire; }
 converges() {
         k scale deployment web --replicas="$1" && until_true 60 ready_is web "$1" && until_true 60 pods_exactly web "$1"
@@ -287,11 +232,10 @@ t_kill() { # SERVICE REPLICAS
         load_start
         kill -9 "$before"
         local r=0
-        until_true 60 alive_again "$1" "$before" && until_true 60 api_answers && until_true 60 nodes_ready &&
+        until_true 60 alive_again "$1" "$before" && until_true 60 api_answers && until_true 60 nodes_ready 2 &&
                 until_true 60 writes && converges "$2" || r=1
         load_stop && [ $r -eq 0 ]
 }
-node_not_ready() { k get node e2e-m02 --no-headers | grep -q NotReady; }
 all_on_first() { ready_is web 4 && equals "$(k get pods -l app=web --field-selector spec.nodeName=e2e-m02 -o name --no-headers | grep -c .)" "$1"; }
 moved() { equals "$(k get pods -l app=web --field-selector spec.nodeName=e2e --no-headers | grep -c Running)" 4; }
 t_node_lost() {
@@ -301,9 +245,9 @@ t_node_lost() {
         kill -STOP "$(pid_of supervisor)"
         kill -9 "$(pid_of kubelet-e2e-m02)" "$(pid_of kube-proxy-e2e-m02)" "$(pid_of cluster-dns-e2e-m02)"
         local r=0
-        until_true 60 node_not_ready && until_true 60 moved && until_true 60 answers Hello || r=1
+        until_true 60 node_not_ready e2e-m02 && until_true 60 moved && until_true 60 answers Hello || r=1
         kill -CONT "$(pid_of supervisor)"
-        until_true 60 nodes_ready && until_true 90 pods_exactly web 4 && [ $r -eq 0 ]
+        until_true 60 nodes_ready 2 && until_true 90 pods_exactly web 4 && [ $r -eq 0 ]
 }
 t_again() { mk start && equals "$(pid_of kube-apiserver)" "$1"; }
 # What was ours is gone: by name, by folder, by address.
@@ -324,7 +268,7 @@ t_delete() {
 ok "a registry serves the test images" start_registry
 ok "minikube start --nodes 2" mk start --nodes 2 --registry-config "$work/registries.yaml" \
         --extra-config controller-manager.node-monitor-grace-period=24s
-ok "kubectl is configured and both nodes are Ready" nodes_ready
+ok "kubectl is configured and both nodes are Ready" nodes_ready 2
 t_minikube() {
         equals "$(mk ip)" "${host%.1}.2" && mk status | grep -q 'apiserver: Running' && mk profile list | grep -q '^e2e ' &&
                 equals "$("$bin/minikube" kubectl -p $profile -- get nodes -o name | grep -c .)" 2 && mk logs | grep -q '==> kube-apiserver <==' &&

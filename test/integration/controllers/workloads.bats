@@ -152,6 +152,8 @@ EOF
         replication_controller refused 1 | sed 's/containers:/serviceAccountName: nobody, containers:/' | k create -f -
         wait_for is "ReplicaFailure=True/FailedCreate" k get rc refused -o jsonpath='{.status.conditions[0].type}={.status.conditions[0].status}/{.status.conditions[0].reason}'
         wait_for said ReplicationController refused FailedCreate "Error creating: pods \"refused-\" is forbidden"
+        k patch rc refused --type=merge -p '{"spec":{"replicas":0}}'
+        wait_for is "0 " status rc refused replicas conditions
         k delete rc refused
 }
 
@@ -226,9 +228,11 @@ for before, pod in zip(pods, pods[1:]):
 @test "a stateful set grows and shrinks in order, and waits for members that are not ready" {
         k scale statefulset web --replicas=5
         wait_for rolled_out web 5 v1
-        # One of those that stay is not ready: nobody goes.
+        # One of those that stay is not ready: nobody comes, and nobody goes.
         set_ready web-1 False
         wait_for is 4 k get statefulset web -o jsonpath='{.status.readyReplicas}'
+        k scale statefulset web --replicas=6
+        wait_for is 5 status statefulset web replicas
         k scale statefulset web --replicas=2
         wait_for is 5 status statefulset web replicas
         [ "$(names web)" = "web-0 web-1 web-2 web-3 web-4" ]
@@ -583,6 +587,83 @@ serves() { # NAME PODS IMAGE
         k delete daemonset ds --cascade=foreground --wait=false
         gone() { kubelets; [ "$(count pods -l app=ds)/$(count daemonset ds)/$(count controllerrevisions -l app=ds)" = 0/0/0 ]; }
         wait_for gone
+}
+
+# --- all of them ----------------------------------------------------------------------------------------------------
+@test "a status that somebody wrote is put right, but for its conditions" {
+        replication_controller st 2 | k create -f -
+        stateful_set st 2 v1 "podManagementPolicy: Parallel" | sed 's/app: st/app: st-set/g' | k create -f -
+        daemon_set st v1 | sed 's/app: st/app: st-daemon/g' | k create -f -
+        rc_is() { reaches "2 2 2" rc st replicas readyReplicas availableReplicas; }
+        set_is() { reaches "2 2 2 2" statefulset st replicas readyReplicas availableReplicas updatedReplicas; }
+        daemon_is() { reaches "3 3 3 3" daemonset st desiredNumberScheduled numberReady numberAvailable updatedNumberScheduled; }
+        for is in rc_is set_is daemon_is; do wait_for $is; done
+        local condition='"conditions":[{"type":"Looked","status":"True","reason":"E2E","message":"by hand"}]'
+        k patch rc st --subresource=status --type=merge -p '{"status":{"replicas":99,"readyReplicas":7,'"$condition"'}}'
+        k patch statefulset st --subresource=status --type=merge -p '{"status":{"replicas":99,"updatedReplicas":0,"currentRevision":"none",'"$condition"'}}'
+        k patch daemonset st --subresource=status --type=merge -p '{"status":{"desiredNumberScheduled":99,"numberReady":0,'"$condition"'}}'
+        for is in rc_is set_is daemon_is; do wait_for $is; done
+        for kind in rc statefulset daemonset; do
+                [ "$(k get $kind st -o jsonpath='{.status.conditions[0].type}/{.status.conditions[0].message}')" = "Looked/by hand" ]
+        done
+        [ "$(k get statefulset st -o go-template='{{eq .status.currentRevision .status.updateRevision}}')" = true ]
+}
+
+@test "a copy of a revision, and the end of the first, disturb nobody" {
+        local was first
+        was=$(uids st-daemon)
+        first=$(k get controllerrevisions -l app=st-daemon -o jsonpath='{.items[0].metadata.name}')
+        k get controllerrevision "$first" -o json | python3 -c '
+import json, sys
+revision = json.load(sys.stdin)
+for field in "uid", "resourceVersion", "creationTimestamp", "managedFields": revision["metadata"].pop(field, None)
+revision["metadata"]["name"] += "-copy"
+revision["revision"] += 1
+json.dump(revision, sys.stdout)' | k create -f -
+        # Another reconcile sees it.
+        k patch daemonset st --type=merge -p '{"spec":{"revisionHistoryLimit":3}}'
+        wait_for reaches "3 3 3" daemonset st desiredNumberScheduled numberReady updatedNumberScheduled
+        k delete controllerrevision "$first"
+        k patch daemonset st --type=merge -p '{"spec":{"revisionHistoryLimit":4}}'
+        wait_for reaches "3 3 3" daemonset st desiredNumberScheduled numberReady updatedNumberScheduled
+        [ "$(uids st-daemon)" = "$was" ]
+        [ "$(k get controllerrevisions -l app=st-daemon -o name)" = "controllerrevision.apps/$first-copy" ]
+        # Collections are listed and deleted as such.
+        k delete --raw "/apis/apps/v1/namespaces/default/daemonsets?fieldSelector=metadata.name=st" >/dev/null
+        k delete --raw "/apis/apps/v1/namespaces/default/statefulsets?fieldSelector=metadata.name=st" >/dev/null
+        k delete --raw "/api/v1/namespaces/default/replicationcontrollers?fieldSelector=metadata.name=st" >/dev/null
+        gone() { kubelets; [ "$(count pods -l 'app in (st,st-set,st-daemon)')/$(count controllerrevisions)" = 0/0 ]; }
+        wait_for gone
+}
+
+@test "a manager that is killed again and again loses nothing and doubles nothing" {
+        restart() {
+                kill -9 "$(cat "$CP/kube-controller-manager.pid")"
+                component_start "$CP" kube-controller-manager --node-monitor-grace-period 1h
+        }
+        local i
+        stateful_set many 40 v1 'podManagementPolicy: Parallel
+  updateStrategy: {rollingUpdate: {maxUnavailable: 100%}}
+  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]' | k create -f -
+        daemon_set every v1 "updateStrategy: {rollingUpdate: {maxUnavailable: 100%}}" | k create -f -
+        stateful_set row 4 v1 | k create -f -
+        for i in 1 2 3; do
+                wait_for k get pod many-$((i * 7))
+                restart
+                kubelets
+        done
+        image statefulset/many v2
+        image statefulset/row v2
+        image daemonset/every v2
+        for i in 1 2 3; do
+                kubelets
+                restart
+        done
+        settled() { rolled_out many 40 v2 && rolled_out row 4 v2 && serves every 3 v2; }
+        wait_for settled
+        [ "$(count pvc -l app=many)" = 40 ]
+        [ "$(names row)" = "row-0 row-1 row-2 row-3" ]
+        [ "$(count controllerrevisions -l app=many)/$(count controllerrevisions -l app=every)" = 2/2 ]
 }
 
 @test "the controllers did all that with nothing but the bootstrap roles" {

@@ -292,6 +292,7 @@ static void cni_config(void **state)
         assert_string_equal(cx_json_string(bridge, "type"), "bridge");
         assert_string_equal(cx_json_string(bridge, "ipam.dataDir"), "/s");
         assert_true(cx_json_bool(bridge, "hairpinMode", false));
+        assert_true(cx_json_bool(bridge, "forceAddress", false));
         json_t *range = json_array_get(json_array_get(cx_json_get(bridge, "ipam.ranges"), 0), 0);
         assert_string_equal(cx_json_string(range, "subnet"), "10.1.0.0/24");
 }
