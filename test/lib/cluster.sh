@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# For end-to-end tests, sourced by bash: a profile of minikube in a home of its own, clients for it, and load on it. Sources
+# tap.sh and control-plane.sh.
+#
+#   cluster_begin PROFILE [KUBECTL]   prepares $work (the home) and $profile; all of it goes when the script ends
+#   mk WORDS..., k WORDS...           minikube and kubectl for the profile
+#   pid_of SERVICE                    the process of a service that the profile supervises
+#   nodes_ready COUNT                 there are so many nodes, and all are Ready
+#   load_start, load_stop             one request to $url after the other; load_stop fails when any of them did
+#   looked_up POD NAME                the last address that the pod's nslookup finds (busybox is static: its wget finds none)
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+bin=$top/build/release/bin
+. "$top/test/lib/tap.sh"
+. "$top/test/lib/control-plane.sh"
+
+cluster_begin() {
+        profile=$1
+        KUBECTL=${2:-$bin/kubectl}
+        work=$(mktemp -d "/tmp/coxswain-$profile.XXXXXX")
+        export MINIKUBE_HOME=$work HOME=$work KUBECONFIG=$work/kubeconfig
+        load_pid=
+        trap cluster_end EXIT
+        trap 'exit 1' INT TERM
+        TAP_ON_FAILURE=cluster_show
+}
+cluster_end() {
+        touch "$work/load.stop"
+        mk delete >/dev/null 2>&1
+        kill $(cat "$work"/*.pid 2>/dev/null) 2>/dev/null
+        rm -rf "$work"
+}
+cluster_show() {
+        k get nodes,pods,services,deployments,statefulsets,daemonsets -A -o wide
+        tail -qn 5 "$work/.minikube/profiles/$profile/logs"/*.log
+}
+mk() { "$bin/minikube" "$@" -p "$profile"; }
+k() { "$KUBECTL" "$@"; }
+pid_of() { cut -d' ' -f1 "$work/.minikube/profiles/$profile/run/$1.pid"; }
+nodes_ready() { equals "$(k get nodes --no-headers | grep -cw Ready)" "$1"; }
+node_not_ready() { k get node "$1" --no-headers | grep -q NotReady; }
+
+load_start() {
+        rm -f "$work/load.stop" "$work/load.failed"
+        echo 0 >"$work/load.count"
+        (
+                n=0
+                while [ ! -e "$work/load.stop" ]; do
+                        curl -sf --max-time 15 "$url" >/dev/null || echo "$EPOCHREALTIME" >>"$work/load.failed"
+                        n=$((n + 1))
+                        echo "$n" >"$work/load.count"
+                done
+        ) &
+        load_pid=$!
+}
+enough_load() { [ "$(cat "$work/load.count")" -ge 20 ]; }
+load_stop() { # fails when any request failed
+        until_true 120 enough_load # what is over sooner than that proves nothing
+        touch "$work/load.stop"
+        wait "$load_pid"
+        load_pid=
+        echo "requests: $(cat "$work/load.count"), failed: $(wc -l 2>/dev/null <"$work/load.failed" || echo 0)"
+        enough_load && [ ! -s "$work/load.failed" ]
+}
+looked_up() {
+        k exec "$1" -- nslookup "$2" | awk '/^Address/ {a = $NF; sub(/:.*/, "", a)} END {print a}'
+}
