@@ -176,6 +176,14 @@ static bool is_wanted(struct quotas *self, const struct cx_quota_kind *kind)
         return false;
 }
 
+static bool has_kinds_beyond(const struct quotas *self)
+{
+        for (size_t i = 0; i < self->n_kinds; i++)
+                if (!self->kinds[i]->builtin)
+                        return true;
+        return false;
+}
+
 static void remove_unwanted(struct quotas *self, const struct discovered_list *served)
 {
         for (size_t i = self->n_kinds; i-- > 0;) {
@@ -218,9 +226,10 @@ static int follow_kinds(struct quotas *self, struct cx_error *err)
                         cx_workqueue_add(self->queue, quotas.items[i]->key);
                 }
         }
-        if (served.items)
+        int r = served.items || !has_kinds_beyond(self) ? 0 : discovery_fetch(self->manager->rest, &served, err);
+        if (r == 0)
                 remove_unwanted(self, &served);
-        return 0;
+        return r;
 }
 
 static void *init(struct manager *manager, struct cx_workqueue *queue)

@@ -218,6 +218,28 @@ remove() { n delete "$@" --grace-period=0 --force >/dev/null 2>&1; }
         wait_for settled
 }
 
+@test "an API server that is killed in the middle has charged what it has written, and nothing else" {
+        quota a '{secrets: "1000"}'
+        wait_for is secrets=0 used a
+        kill -STOP "$(cat "$CP/kube-controller-manager.pid")" # nobody counts again
+        local folder=$CP port=$OTHER i
+        storm() { # by the second server
+                seq "$1" "$2" | xargs -P 8 -I{} curl -s -o /dev/null --cacert "$folder/ca.crt" --cert "$folder/admin.crt" --key "$folder/admin.key" \
+                        -H 'Content-Type: application/json' -d '{"metadata":{"name":"k{}"}}' "https://127.0.0.1:$port/api/v1/namespaces/$NS/secrets" || :
+        }
+        some() { [ "$(n get secrets -o name | wc -l)" -ge "$1" ]; }
+        for i in 1 2 3; do
+                storm $((i * 1000)) $((i * 1000 + 200)) 3>&- &
+                wait_for some $((i * 15))
+                kill -9 "$(cat "$CP/second.pid")"
+                wait $!
+                apiserver_second
+        done
+        echo "$(used a) of $(n get secrets -o name | wc -l)"
+        [ "$(used a)" = "secrets=$(n get secrets -o name | wc -l)" ]
+        kill -CONT "$(cat "$CP/kube-controller-manager.pid")"
+}
+
 @test "limits complete containers and bound them and claims" {
         n apply -f - <<YAML
 apiVersion: v1
