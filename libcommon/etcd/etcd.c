@@ -350,7 +350,9 @@ static int conditional(struct cx_etcd *etcd, struct conditional *all, size_t cou
         } else {
                 find_mismatch(reply, all, count, ret_committed);
                 r = cx_error_reason(err, CX_REASON_CONFLICT, "key %s was changed by someone else",
-                                    ret_committed->conflict < count ? all[ret_committed->conflict].key : guard->key);
+                                    ret_committed->conflict < count ? all[ret_committed->conflict].key
+                                    : guard                         ? guard->key
+                                                                    : "");
         }
         etcdserverpb__txn_response__free_unpacked(reply, NULL);
         return r;

@@ -24,6 +24,10 @@ setup() {
         wait_for n get serviceaccount default
 }
 
+teardown() { # a test may have stopped it
+        kill -CONT "$(cat "$CP/kube-controller-manager.pid")" 2>/dev/null || :
+}
+
 n() { k -n "$NS" "$@"; }
 
 is() { # is WANTED command…
