@@ -63,6 +63,7 @@ static struct process {
                      .startup_grace = 60 * CX_NS_PER_S,
                      .terminated_pod_threshold = 12500,
                      .signing_duration = 8760 * 3600 * CX_NS_PER_S,
+                     .quota_sync_period = 300 * CX_NS_PER_S,
                      .zones.large = 50,
              }};
 
@@ -95,6 +96,8 @@ static const struct cx_flag flags[] = {
          "Key of the authority that signs requests."},
         {"cluster-signing-duration", 0, CX_FLAG_DURATION, OPTION(signing_duration),
          "Longest validity of signed certificates."},
+        {"resource-quota-sync-period", 0, CX_FLAG_DURATION, OPTION(quota_sync_period),
+         "How often what quotas limit is counted although nothing has changed."},
         {"node-monitor-grace-period", 0, CX_FLAG_DURATION, OPTION(monitor_grace),
          "How long a node may be silent before it counts as unhealthy."},
         {"node-monitor-period", 0, CX_FLAG_DURATION, OPTION(monitor_period), "How often nodes are looked at."},

@@ -101,16 +101,14 @@ int admit_validating(const struct admission_request *request, struct cx_error *e
         return 0;
 }
 
-void admission_charge_drop(struct admission_charge *charge)
-{
-        json_decref(charge->object);
-        json_decref(charge->before);
-}
-
 void admission_charges_release(struct admission_charges *charges)
 {
-        while (charges->count)
-                admission_charge_drop(&charges->items[--charges->count]);
+        for (; charges->count; charges->count--) {
+                json_decref(charges->items[charges->count - 1].object);
+                json_decref(charges->items[charges->count - 1].before);
+        }
+        charges->accounts = NULL;
+        charges->newest = 0;
         if (charges->held)
                 pthread_mutex_unlock(cx_steal(&charges->held));
 }

@@ -35,14 +35,16 @@ struct admission_charge {
         json_t *before; // what it replaces, owned
         const struct served_kind *kind;
 };
-void admission_charge_drop(struct admission_charge *charge); // releases what it owns
 struct admission_charges {
         struct admission_charge items[STORE_MAX_WRITES - 1];
         size_t count;
+        // The accounts that there are, of the request's namespace: it is written only if none is newer than `newest`.
+        struct cache *accounts; // NULL: there are none to charge
+        int64_t newest;
         pthread_mutex_t *held; // who charges the same waits meanwhile; NULL: nothing is held
 };
 #define ADMISSION_CHARGES CX_CLEANUP(admission_charges_release) struct admission_charges
-void admission_charges_release(struct admission_charges *charges);
+void admission_charges_release(struct admission_charges *charges); // leaves none
 // For a plugin that charges accounts of the scope's namespace: who does the same waits from here until the release, so
 // that they do not meet in etcd. Once held, it stays so.
 void admission_charges_hold(struct admission_charges *charges, const struct scope *scope);
@@ -52,8 +54,8 @@ struct admission_plugin {
         const struct admission_want *wants;                                           // ended by one without operations
         int (*mutate)(const struct admission_request *request, struct cx_error *err); // may be NULL
         int (*validate)(const struct admission_request *request, struct cx_error *err); // may be NULL
-        // Refuses, or adds what the object costs; after all that validate, again when the charges met something newer.
-        // `fresh`: etcd is asked, not the cache. May be NULL.
+        // Refuses, or adds what the object costs; after all that validate, again when the charges met something newer:
+        // `fresh`, the cache has caught up then. May be NULL; one plugin has it.
         int (*charge)(const struct admission_request *request, bool fresh, struct admission_charges *charges,
                       struct cx_error *err);
         bool off_by_default;

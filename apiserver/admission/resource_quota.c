@@ -182,25 +182,16 @@ static int add_charge(const struct demand *demand, const struct stored *stored, 
         return 0;
 }
 
-static int charge_all(const struct demand *demand, const struct stored_list *quotas, bool fresh,
-                      struct admission_charges *charges, struct cx_error *err)
+static int charge_all(const struct demand *demand, const struct stored_list *quotas, struct admission_charges *charges,
+                      struct cx_error *err)
 {
-        const struct scope *scope = demand->request->scope;
-        struct cache *cache = builtin(scope->api, "", "v1", "resourcequotas")->cache;
-        for (size_t i = 0; i < quotas->count; i++) {
-                STORED *quota = fresh ? NULL : stored_ref(quotas->items[i]);
-                CX_ERROR why = CX_ERROR_INIT;
-                if (!quota &&
-                    store_read(scope->api->store, cache, scope->namespace, quotas->items[i]->name, &quota, &why) < 0) {
-                        if (cx_error_is(&why, CX_REASON_NOT_FOUND))
-                                continue; // it has just gone
-                        return cx_error_move(err, &why);
-                }
-                int r = add_charge(demand, quota, charges, err);
-                if (r < 0)
-                        return r;
+        int r = 0;
+        for (size_t i = 0; i < quotas->count && r == 0; i++) {
+                if (quotas->items[i]->revision > charges->newest)
+                        charges->newest = quotas->items[i]->revision;
+                r = add_charge(demand, quotas->items[i], charges, err);
         }
-        return 0;
+        return r;
 }
 
 static bool is_measured(const struct admission_request *request)
@@ -212,6 +203,7 @@ static bool is_measured(const struct admission_request *request)
 static int charge(const struct admission_request *request, bool fresh, struct admission_charges *charges,
                   struct cx_error *err)
 {
+        struct store *store = request->scope->api->store;
         struct cache *cache = builtin(request->scope->api, "", "v1", "resourcequotas")->cache;
         const struct filter filter = {.namespace = request->scope->namespace};
         STORED_LIST present = {0}, quotas = {0};
@@ -219,19 +211,19 @@ static int charge(const struct admission_request *request, bool fresh, struct ad
         CX_ERROR why = CX_ERROR_INIT;
         if (!is_measured(request))
                 return 0;
+        charges->accounts = cache;
+        if (fresh && store_sync(store, err) < 0)
+                return err ? err->code : -EIO;
         cache_list(cache, &filter, &present);
         if (!present.count)
                 return 0;
         admission_charges_hold(charges, request->scope);
         cache_list(cache, &filter, &quotas); // as the one before has left them
         measure(request, &demand);
-        size_t before = charges->count;
-        int r = charge_all(&demand, &quotas, fresh, charges, &why);
+        int r = charge_all(&demand, &quotas, charges, &why);
         if (r < 0 && !fresh) { // the cache may be behind: nobody is refused for what was
-                cx_error_release(&why);
-                while (charges->count > before)
-                        admission_charge_drop(&charges->items[--charges->count]);
-                r = charge_all(&demand, &quotas, true, charges, &why);
+                admission_charges_release(charges);
+                return charge(request, true, charges, err);
         }
         return r < 0 ? cx_error_move(err, &why) : 0;
 }

@@ -116,9 +116,17 @@ static int write_charged(const struct passage *passage, const struct store_write
                 own_charges(passage->scope, &charges);
                 for (size_t j = 0; j < charges.count; j++)
                         writes[j + 1] = charges.items[j].write;
-                r = store_put_all(passage->scope->api->store, writes, charges.count + 1, ret_stored, &conflict, &why);
-                if (r == 0 || conflict == 0 || i == CHARGE_TRIES)
+                const struct store_transaction transaction = {.writes = writes,
+                                                              .count = charges.count + 1,
+                                                              .guarded = charges.accounts,
+                                                              .guarded_namespace = passage->scope->namespace,
+                                                              .newest = charges.newest};
+                r = store_commit(passage->scope->api->store, &transaction, ret_stored, &conflict, &why);
+                if (r == 0 || conflict == 0 || !cx_error_is(&why, CX_REASON_CONFLICT))
                         return cx_error_move(err, &why);
+                if (i == CHARGE_TRIES)
+                        return cx_error_reason(err, CX_REASON_SERVER_TIMEOUT,
+                                               "the quotas of namespace %s change too fast", passage->scope->namespace);
         }
 }
 

@@ -178,13 +178,15 @@ static int encode_write(struct store *store, const struct store_write *write, st
         return r;
 }
 
-int store_put_all(struct store *store, const struct store_write *writes, size_t count, struct stored **ret_first,
-                  size_t *ret_conflict, struct cx_error *err)
+int store_commit(struct store *store, const struct store_transaction *transaction, struct stored **ret_first,
+                 size_t *ret_conflict, struct cx_error *err)
 {
+        const struct store_write *writes = transaction->writes;
+        size_t count = transaction->count, conflict = 0;
         struct encoded encoded[STORE_MAX_WRITES];
         struct cx_etcd_write raw[STORE_MAX_WRITES];
+        CX_CLEANUP(cx_freep) char *guarded = NULL;
         int64_t revision = 0;
-        size_t conflict = 0;
         int r = 0;
         assert(count > 0 && count <= STORE_MAX_WRITES);
         for (size_t i = 0; i < count; i++) {
@@ -192,10 +194,13 @@ int store_put_all(struct store *store, const struct store_write *writes, size_t 
                 if (r == 0)
                         r = encode_write(store, &writes[i], &encoded[i], &raw[i], err);
         }
+        if (transaction->guarded)
+                guarded = store_etcd_key(transaction->guarded, transaction->guarded_namespace, "");
         CX_ERROR why = CX_ERROR_INIT;
         if (r == 0)
-                r = cx_etcd_put_all(store->etcd, raw, count, &revision, &conflict, &why);
-        if (cx_error_is(&why, CX_REASON_CONFLICT) && writes[conflict].place.expected == 0)
+                r = cx_etcd_commit(store->etcd, &(struct cx_etcd_transaction){raw, count, guarded, transaction->newest},
+                                   &revision, &conflict, &why);
+        if (cx_error_is(&why, CX_REASON_CONFLICT) && conflict < count && writes[conflict].place.expected == 0)
                 r = cx_error_reason(err, CX_REASON_ALREADY_EXISTS, "%s already exists", encoded[conflict].key);
         else if (why.code)
                 r = cx_error_move(err, &why);
@@ -213,7 +218,8 @@ int store_put_all(struct store *store, const struct store_write *writes, size_t 
 int store_put(struct store *store, const struct stored_place *place, const json_t *object, int64_t ttl,
               struct stored **ret_object, struct cx_error *err)
 {
-        return store_put_all(store, &(struct store_write){*place, object, ttl}, 1, ret_object, NULL, err);
+        const struct store_write write = {*place, object, ttl};
+        return store_commit(store, &(struct store_transaction){.writes = &write, .count = 1}, ret_object, NULL, err);
 }
 
 int store_delete(struct store *store, const struct stored_place *place, int64_t *ret_revision, struct cx_error *err)

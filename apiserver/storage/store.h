@@ -53,16 +53,26 @@ struct stored_place {
 // something else is there. ttl: seconds until it expires, 0: never. Returns when the cache has seen it. Blocks.
 int store_put(struct store *store, const struct stored_place *place, const json_t *object, int64_t ttl,
               struct stored **ret_object, struct cx_error *err) CX_CHECK;
-// Several objects in one transaction: all are written, each over what it expects, or none is. ret_first (may be NULL) is
-// the first as it is now. ret_conflict: the one that met something else.
+// Several objects in one transaction: all are written, each over what it expects, or none is. With a `guarded` cache
+// nothing in it (in the guarded namespace) may be newer than `newest`, either: who has decided by what it saw there knows
+// that it has seen everything.
 #define STORE_MAX_WRITES CX_ETCD_MAX_WRITES
 struct store_write {
         struct stored_place place;
         const json_t *object;
         int64_t ttl;
 };
-int store_put_all(struct store *store, const struct store_write *writes, size_t count, struct stored **ret_first,
-                  size_t *ret_conflict, struct cx_error *err) CX_CHECK;
+struct store_transaction {
+        const struct store_write *writes;
+        size_t count;
+        const struct cache *guarded; // NULL: nothing is
+        const char *guarded_namespace;
+        int64_t newest;
+};
+// ret_first (may be NULL) is the first as it is now. ret_conflict (may be NULL): the one that met something else, or
+// `count` for the guard.
+int store_commit(struct store *store, const struct store_transaction *transaction, struct stored **ret_first,
+                 size_t *ret_conflict, struct cx_error *err) CX_CHECK;
 // Deletes; ret_revision may be NULL. The same otherwise.
 int store_delete(struct store *store, const struct stored_place *place, int64_t *ret_revision, struct cx_error *err)
         CX_CHECK;

@@ -25,7 +25,7 @@ struct manager_options {
         bool allocate_node_cidrs, use_service_accounts;
         int64_t node_mask_v4, node_mask_v6;
         int64_t monitor_grace, monitor_period, startup_grace;
-        int64_t terminated_pod_threshold, signing_duration;
+        int64_t terminated_pod_threshold, signing_duration, quota_sync_period;
         struct node_zones_options zones;
 };
 

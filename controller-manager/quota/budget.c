@@ -203,7 +203,7 @@ static int reconcile_budget(struct budgets *self, const struct cx_object *object
         if (!pods.count)
                 owner_event(self->events, &owner, "Normal", "NoPods", "No matching pods found");
         json_auto_t *disrupted = budget_disrupted(json_object_get(budget, "status"), &pods, now, &next, &late);
-        struct budget_counts counts;
+        struct budget_counts counts = {0};
         int r = count_expected(self, &owner, spec, &pods, &count, &why);
         if (r == 0)
                 r = budget_count(spec, count, budget_healthy(&pods, disrupted), &counts, &why);

@@ -30,8 +30,19 @@ static int missing(const struct cx_object *pod, struct cx_error *err)
         return cx_error_set(err, -ENOENT, "found no controllers for pod \"%s\"", pod->name);
 }
 
+struct kind_names {
+        char version[64], resource[256];
+};
+
+static int found(struct kind_names *names, const char *version, const char *resource)
+{
+        cx_copy_string(names->version, sizeof names->version, version);
+        cx_copy_string(names->resource, sizeof names->resource, resource);
+        return 0;
+}
+
 // What discovery or the schema knows of a kind by its name.
-static int find_resource(const struct scales *self, const char *group, const char *kind, struct cx_strings *ret_words,
+static int find_resource(const struct scales *self, const char *group, const char *kind, struct kind_names *ret_names,
                          struct cx_error *err)
 {
         size_t n;
@@ -42,20 +53,15 @@ static int find_resource(const struct scales *self, const char *group, const cha
                 if (!cx_resource_subresource(&resources[i], "scale"))
                         return cx_error_set(err, -EINVAL, "%s%s%s does not implement the scale subresource",
                                             resources[i].resource, *group ? "." : "", group);
-                cx_strings_add(ret_words, resources[i].version);
-                cx_strings_add(ret_words, resources[i].resource);
-                return 0;
+                return found(ret_names, resources[i].version, resources[i].resource);
         }
         DISCOVERY served = {0};
         int r = discovery_fetch(self->manager->rest, &served, err);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < served.count; i++)
-                if (strcmp(served.items[i].group, group) == 0 && strcmp(served.items[i].kind, kind) == 0) {
-                        cx_strings_add(ret_words, served.items[i].version);
-                        cx_strings_add(ret_words, served.items[i].resource);
-                        return 0;
-                }
+                if (strcmp(served.items[i].group, group) == 0 && strcmp(served.items[i].kind, kind) == 0)
+                        return found(ret_names, served.items[i].version, served.items[i].resource);
         return cx_error_set(err, -ENOENT, "no matches for kind \"%s\" in group \"%s\"", kind, group);
 }
 
@@ -63,17 +69,17 @@ static int ask_scale(const struct scales *self, const struct cx_object *pod, con
                      int64_t *ret_scale, struct cx_error *err)
 {
         char group[64], version[32];
-        CX_STRINGS words = CX_STRINGS_INIT; // version, resource
+        struct kind_names names;
         if (!cx_split_api_version(owner->api_version, group, version))
                 return missing(pod, err);
-        int r = find_resource(self, group, owner->kind, &words, err);
+        int r = find_resource(self, group, owner->kind, &names, err);
         if (r < 0)
                 return r;
         CX_BUF path = CX_BUF_INIT;
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_ERROR why = CX_ERROR_INIT;
         json_auto_t *scale = NULL;
-        cx_rest_path(&path, CX_REF(group, words.items[0], words.items[1], pod->namespace, owner->name), "scale");
+        cx_rest_path(&path, CX_REF(group, names.version, names.resource, pod->namespace, owner->name), "scale");
         r = cx_rest_do(self->manager->rest, &(struct cx_rest_call){.path = path.data, .accept = "application/json"},
                        &reply, &why);
         if (cx_error_is(&why, CX_REASON_NOT_FOUND))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts what quotas limit: when a quota is new or its limits change, when something that it counts goes or shrinks, and
-// every five minutes. What is made is charged by the API server as it is made.
+// now and then. What is made is charged by the API server as it is made.
 //
 // A count is as exact as the charges: the objects are listed after the quota was seen, and the count is written over that
 // version of the quota. A charge in between makes a newer one, and the count is done again. While nothing is known about
@@ -16,7 +16,6 @@
 
 #include <pthread.h>
 
-#define RESYNC (300 * CX_NS_PER_S)
 #define GATHER (CX_NS_PER_S / 5)   // what goes together is counted together
 #define CATCH_UP (3 * CX_NS_PER_S) // until a watch that had nothing to see shows what there is
 #define BUSY (CX_NS_PER_S / 2)     // between rounds against those who charge
@@ -176,6 +175,14 @@ static bool is_wanted(struct quotas *self, const struct cx_quota_kind *kind)
         return false;
 }
 
+static bool has_kinds_beyond(const struct quotas *self)
+{
+        for (size_t i = 0; i < self->n_kinds; i++)
+                if (!self->kinds[i]->builtin)
+                        return true;
+        return false;
+}
+
 static void remove_unwanted(struct quotas *self, const struct discovered_list *served)
 {
         for (size_t i = self->n_kinds; i-- > 0;) {
@@ -218,9 +225,10 @@ static int follow_kinds(struct quotas *self, struct cx_error *err)
                         cx_workqueue_add(self->queue, quotas.items[i]->key);
                 }
         }
-        if (served.items)
+        int r = served.items || !has_kinds_beyond(self) ? 0 : discovery_fetch(self->manager->rest, &served, err);
+        if (r == 0)
                 remove_unwanted(self, &served);
-        return 0;
+        return r;
 }
 
 static void *init(struct manager *manager, struct cx_workqueue *queue)
@@ -420,7 +428,7 @@ static int reconcile_quota(struct quotas *self, const struct cx_object *object, 
         cx_resource_list_release(&count.usage);
         if (r == 0)
                 r = write_status(self, object, quota, used, err);
-        *retry_after = count.unseen ? CATCH_UP : RESYNC;
+        *retry_after = count.unseen ? CATCH_UP : self->manager->options.quota_sync_period;
         if (r < 0 && cx_error_is(err, CX_REASON_CONFLICT) && failures >= ROUND) {
                 cx_error_release(err);
                 *retry_after = BUSY;

@@ -123,22 +123,26 @@ int create_info(struct ctl *ctl, struct create *create, struct info *info, struc
 // For some kinds upstream words the server's answer anew: "failed to create deployment: ...".
 static int name_failure(const struct ctl *ctl, const json_t *object, struct cx_error *err)
 {
-        static const char *const kinds[] = {"Deployment", "ConfigMap",      "Secret",
-                                            "Service",    "ServiceAccount", "Job",
-                                            "CronJob",    "RoleBinding",    "ClusterRoleBinding"};
+        static const char *const kinds[][2] = {{"Deployment", "deployment"},
+                                               {"ConfigMap", "configmap"},
+                                               {"Secret", "secret"},
+                                               {"Service", "service"},
+                                               {"ServiceAccount", "serviceaccount"},
+                                               {"Job", "job"},
+                                               {"CronJob", "cronjob"},
+                                               {"RoleBinding", "rolebinding"},
+                                               {"ClusterRoleBinding", "clusterrolebinding"},
+                                               {"ResourceQuota", "quota"}};
         const char *kind = cx_json_string_or(object, "kind", "");
         if (!err || err->reason == CX_REASON_UNKNOWN || !cx_has_prefix(ctl->path, "create "))
                 return err ? err->code : -EIO;
         for (size_t i = 0; i < CX_ARRAY_SIZE(kinds); i++) {
-                if (strcmp(kind, kinds[i]) != 0)
+                if (strcmp(kind, kinds[i][0]) != 0)
                         continue;
                 bool service = strcmp(kind, "Service") == 0, secret = strcmp(kind, "Secret") == 0;
-                CX_CLEANUP(cx_freep) char *word = cx_strdup(kind);
-                for (char *p = word; *p; p++)
-                        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
                 CX_ERROR local = CX_ERROR_INIT;
                 cx_error_set(&local, err->code, "failed to create %s%s%s%s %s",
-                             service ? cx_json_string_or(object, "spec.type", "") : "", service ? " " : "", word,
+                             service ? cx_json_string_or(object, "spec.type", "") : "", service ? " " : "", kinds[i][1],
                              secret ? "" : ":", cx_error_text(err));
                 cx_error_release(err);
                 return cx_error_move(err, &local);

@@ -70,13 +70,26 @@ static json_t *int_or_text(const char *text)
         return cx_parse_int(text, INT32_MIN, INT32_MAX, &number) == 0 ? json_integer(number) : json_string(text);
 }
 
+// Label selectors have no inequality of their own.
+static int check_operators(const struct cx_selector *selector, struct cx_error *err)
+{
+        for (size_t i = 0; i < selector->count; i++) {
+                enum cx_operator op = selector->requirements[i].op;
+                if (op == CX_OP_NOT_EQUALS)
+                        return cx_error_set(err, -EINVAL, "\"!=\" is not a valid label selector operator");
+                if (op == CX_OP_GT || op == CX_OP_LT)
+                        return cx_error_set(err, -EINVAL, "\"%s\" isn't supported in label selectors",
+                                            op == CX_OP_GT ? "gt" : "lt");
+        }
+        return 0;
+}
+
 static json_t *label_selector(const struct cx_selector *selector)
 {
         static const char *const names[] = {[CX_OP_IN] = "In",
                                             [CX_OP_NOT_IN] = "NotIn",
                                             [CX_OP_EXISTS] = "Exists",
-                                            [CX_OP_NOT_EXISTS] = "DoesNotExist",
-                                            [CX_OP_NOT_EQUALS] = "NotIn"};
+                                            [CX_OP_NOT_EXISTS] = "DoesNotExist"};
         json_t *made = json_object();
         for (size_t i = 0; i < selector->count; i++) {
                 const struct cx_requirement *r = &selector->requirements[i];
@@ -115,7 +128,10 @@ COMMAND(create_pdb)
                 return cx_error_set(err, -EINVAL, "one of min-available or max-unavailable must be specified");
         if (minimum && maximum)
                 return cx_error_set(err, -EINVAL, "min-available and max-unavailable cannot be both specified");
-        if ((r = cx_selector_parse_labels(selector, &parsed, err)) < 0)
+        r = cx_selector_parse_labels(selector, &parsed, err);
+        if (r == 0)
+                r = check_operators(&parsed, err);
+        if (r < 0)
                 return r;
         json_auto_t *object = json_pack("{s:s,s:s,s:{s:s},s:{s:o},s:{s:i,s:i,s:i,s:i}}", "apiVersion", "policy/v1",
                                         "kind", "PodDisruptionBudget", "metadata", "name", args.items[0], "spec",

@@ -214,15 +214,17 @@ static int describe_quota(struct describe *d, const json_t *quota, struct cx_err
         describe_name(d, quota);
         size_t i;
         json_t *scope;
-        if (json_array_size(scopes)) {
-                CX_BUF names = CX_BUF_INIT;
-                json_array_foreach (scopes, i, scope)
-                        cx_buf_printf(&names, "%s%s", i ? ", " : "", cx_str(json_string_value(scope)));
-                describe_line(d, 0, "Scopes:\t%s\n", names.data);
-                json_array_foreach (scopes, i, scope)
-                        if (scope_meaning(cx_str(json_string_value(scope))))
-                                describe_line(d, 0, " * %s\n", scope_meaning(cx_str(json_string_value(scope))));
+        CX_STRINGS names = CX_STRINGS_INIT;
+        json_array_foreach (scopes, i, scope)
+                cx_strings_add(&names, cx_str(json_string_value(scope)));
+        cx_strings_sort(&names);
+        if (names.count) {
+                CX_CLEANUP(cx_freep) char *joined = cx_strings_join(&names, ", ");
+                describe_line(d, 0, "Scopes:\t%s\n", joined);
         }
+        for (i = 0; i < names.count; i++)
+                if (scope_meaning(names.items[i]))
+                        describe_line(d, 0, " * %s\n", scope_meaning(names.items[i]));
         describe_line(d, 0, "Resource\tUsed\tHard\n");
         describe_line(d, 0, "--------\t----\t----\n");
         CX_CLEANUP(cx_freep) const char **keys = sorted_keys(hard);

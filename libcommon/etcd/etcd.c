@@ -266,33 +266,52 @@ struct conditional {
         Etcdserverpb__RequestOp op;
 };
 
-struct mismatch {
-        size_t index;
-        struct cx_etcd_kv current; // key NULL: nothing is there
+// What became of it: the new revision; or the first that does not hold (as many as there are: the guard), and what is
+// there instead (key NULL: nothing).
+struct committed {
+        int64_t revision;
+        size_t conflict;
+        struct cx_etcd_kv current;
+};
+// Nothing in [key, end) may be newer.
+struct guard {
+        const char *key, *end;
+        int64_t newest;
 };
 
 // The first key that is not at its expected revision, by what was read when the transaction failed.
 static void find_mismatch(const Etcdserverpb__TxnResponse *reply, const struct conditional *all, size_t count,
-                          struct mismatch *ret_mismatch)
+                          struct committed *ret_committed)
 {
-        const Etcdserverpb__KeyValue *found = NULL;
+        ret_committed->conflict = count;
         for (size_t i = 0; i < count && i < reply->n_responses; i++) {
                 const Etcdserverpb__ResponseOp *response = reply->responses[i];
                 if (response->response_case != ETCDSERVERPB__RESPONSE_OP__RESPONSE_RESPONSE_RANGE)
                         continue;
                 const Etcdserverpb__RangeResponse *range = response->response_range;
-                ret_mismatch->index = i;
-                found = range->n_kvs ? range->kvs[0] : NULL;
-                if ((found ? found->mod_revision : 0) != all[i].expected)
-                        break;
+                const Etcdserverpb__KeyValue *found = range->n_kvs ? range->kvs[0] : NULL;
+                if ((found ? found->mod_revision : 0) == all[i].expected)
+                        continue;
+                ret_committed->conflict = i;
+                if (found)
+                        fill_kv(&ret_committed->current, found);
+                return;
         }
-        if (found)
-                fill_kv(&ret_mismatch->current, found);
+}
+
+static void compare_mod(Etcdserverpb__Compare *compare, const char *key, int64_t revision)
+{
+        etcdserverpb__compare__init(compare);
+        compare->result = ETCDSERVERPB__COMPARE__COMPARE_RESULT__EQUAL;
+        compare->target = ETCDSERVERPB__COMPARE__COMPARE_TARGET__MOD;
+        compare->key = bytes_of(key);
+        compare->target_union_case = ETCDSERVERPB__COMPARE__TARGET_UNION_MOD_REVISION;
+        compare->mod_revision = revision;
 }
 
 // All of them when all keys are as expected; else reads what is there.
-static int conditional(struct cx_etcd *etcd, struct conditional *all, size_t count, int64_t *ret_revision,
-                       struct mismatch *ret_mismatch, struct cx_error *err)
+static int conditional(struct cx_etcd *etcd, struct conditional *all, size_t count, const struct guard *guard,
+                       struct committed *ret_committed, struct cx_error *err)
 {
         Etcdserverpb__TxnRequest txn = ETCDSERVERPB__TXN_REQUEST__INIT;
         Etcdserverpb__TxnResponse *reply = NULL;
@@ -301,25 +320,24 @@ static int conditional(struct cx_etcd *etcd, struct conditional *all, size_t cou
                 Etcdserverpb__RequestOp read;
                 Etcdserverpb__RangeRequest range;
         } parts[CX_ETCD_MAX_WRITES];
-        Etcdserverpb__Compare *compares[CX_ETCD_MAX_WRITES];
+        Etcdserverpb__Compare guarded, *compares[CX_ETCD_MAX_WRITES + 1];
         Etcdserverpb__RequestOp *ops[CX_ETCD_MAX_WRITES], *reads[CX_ETCD_MAX_WRITES];
         assert(count <= CX_ETCD_MAX_WRITES);
         for (size_t i = 0; i < count; i++) {
-                etcdserverpb__compare__init(&parts[i].compare);
-                etcdserverpb__request_op__init(&parts[i].read);
+                compare_mod(compares[i] = &parts[i].compare, all[i].key, all[i].expected);
+                etcdserverpb__request_op__init(reads[i] = &parts[i].read);
                 etcdserverpb__range_request__init(&parts[i].range);
-                compares[i] = &parts[i].compare;
-                compares[i]->result = ETCDSERVERPB__COMPARE__COMPARE_RESULT__EQUAL;
-                compares[i]->target = ETCDSERVERPB__COMPARE__COMPARE_TARGET__MOD;
-                compares[i]->key = parts[i].range.key = bytes_of(all[i].key);
-                compares[i]->target_union_case = ETCDSERVERPB__COMPARE__TARGET_UNION_MOD_REVISION;
-                compares[i]->mod_revision = all[i].expected;
-                reads[i] = &parts[i].read;
+                parts[i].range.key = bytes_of(all[i].key);
                 reads[i]->request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_RANGE;
                 reads[i]->request_range = &parts[i].range;
                 ops[i] = &all[i].op;
         }
         txn.n_compare = txn.n_success = txn.n_failure = count;
+        if (guard) {
+                compare_mod(compares[txn.n_compare++] = &guarded, guard->key, guard->newest + 1);
+                guarded.result = ETCDSERVERPB__COMPARE__COMPARE_RESULT__LESS;
+                guarded.range_end = bytes_of(guard->end);
+        }
         txn.compare = compares;
         txn.success = ops;
         txn.failure = reads;
@@ -328,13 +346,13 @@ static int conditional(struct cx_etcd *etcd, struct conditional *all, size_t cou
         if (r < 0)
                 return r;
         if (reply->succeeded) {
-                if (ret_revision)
-                        *ret_revision = reply->header ? reply->header->revision : 0;
+                ret_committed->revision = reply->header ? reply->header->revision : 0;
         } else {
-                *ret_mismatch = (struct mismatch){0};
-                find_mismatch(reply, all, count, ret_mismatch);
+                find_mismatch(reply, all, count, ret_committed);
                 r = cx_error_reason(err, CX_REASON_CONFLICT, "key %s was changed by someone else",
-                                    all[ret_mismatch->index].key);
+                                    ret_committed->conflict < count ? all[ret_committed->conflict].key
+                                    : guard                         ? guard->key
+                                                                    : "");
         }
         etcdserverpb__txn_response__free_unpacked(reply, NULL);
         return r;
@@ -352,19 +370,24 @@ static struct conditional put_of(const struct cx_etcd_write *write, Etcdserverpb
         return one;
 }
 
-int cx_etcd_put_all(struct cx_etcd *etcd, const struct cx_etcd_write *writes, size_t count, int64_t *ret_revision,
-                    size_t *ret_conflict, struct cx_error *err)
+int cx_etcd_commit(struct cx_etcd *etcd, const struct cx_etcd_transaction *transaction, int64_t *ret_revision,
+                   size_t *ret_conflict, struct cx_error *err)
 {
         struct conditional all[CX_ETCD_MAX_WRITES];
         Etcdserverpb__PutRequest puts[CX_ETCD_MAX_WRITES];
-        struct mismatch mismatch = {0};
-        assert(count <= CX_ETCD_MAX_WRITES);
-        for (size_t i = 0; i < count; i++)
-                all[i] = put_of(&writes[i], &puts[i]);
-        int r = conditional(etcd, all, count, ret_revision, &mismatch, err);
-        cx_etcd_kv_release(&mismatch.current);
+        struct committed committed = {0};
+        const char *guarded = transaction->guarded;
+        assert(transaction->count <= CX_ETCD_MAX_WRITES);
+        for (size_t i = 0; i < transaction->count; i++)
+                all[i] = put_of(&transaction->writes[i], &puts[i]);
+        CX_CLEANUP(cx_freep) char *end = guarded ? cx_sprintf("%.*s0", (int)strlen(guarded) - 1, guarded) : NULL;
+        const struct guard guard = {guarded, end, transaction->newest};
+        int r = conditional(etcd, all, transaction->count, guarded ? &guard : NULL, &committed, err);
+        cx_etcd_kv_release(&committed.current);
+        if (ret_revision)
+                *ret_revision = committed.revision;
         if (ret_conflict)
-                *ret_conflict = mismatch.index;
+                *ret_conflict = committed.conflict;
         return r;
 }
 
@@ -372,12 +395,14 @@ int cx_etcd_put_all(struct cx_etcd *etcd, const struct cx_etcd_write *writes, si
 static int conditional_one(struct cx_etcd *etcd, struct conditional *one, int64_t *ret_revision,
                            struct cx_etcd_kv *ret_current, struct cx_error *err)
 {
-        struct mismatch mismatch = {0};
-        int r = conditional(etcd, one, 1, ret_revision, &mismatch, err);
+        struct committed committed = {0};
+        int r = conditional(etcd, one, 1, NULL, &committed, err);
+        if (ret_revision && r == 0)
+                *ret_revision = committed.revision;
         if (ret_current && r == -EAGAIN)
-                *ret_current = mismatch.current;
+                *ret_current = committed.current;
         else
-                cx_etcd_kv_release(&mismatch.current);
+                cx_etcd_kv_release(&committed.current);
         return r;
 }
 

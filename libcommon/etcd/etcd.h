@@ -49,8 +49,8 @@ void cx_etcd_revision_async(struct cx_etcd *etcd, void (*done)(void *context, in
 // ret_current (may be NULL) is what is there (key NULL when nothing). ret_revision: the new mod revision.
 int cx_etcd_put(struct cx_etcd *etcd, const char *key, const void *value, size_t length, int64_t expected,
                 int64_t lease, int64_t *ret_revision, struct cx_etcd_kv *ret_current, struct cx_error *err) CX_CHECK;
-// Several writes in one transaction, each under its condition: all happen, or none. They share a revision. On a mismatch
-// ret_conflict (may be NULL) is the first that does not hold.
+// Several writes in one transaction, each under its condition: all happen, or none. They share a revision. With a
+// `guarded` prefix nothing that begins with it may be newer than `newest`, either.
 #define CX_ETCD_MAX_WRITES 32
 struct cx_etcd_write {
         const char *key;
@@ -58,8 +58,15 @@ struct cx_etcd_write {
         size_t length;
         int64_t expected, lease;
 };
-int cx_etcd_put_all(struct cx_etcd *etcd, const struct cx_etcd_write *writes, size_t count, int64_t *ret_revision,
-                    size_t *ret_conflict, struct cx_error *err) CX_CHECK;
+struct cx_etcd_transaction {
+        const struct cx_etcd_write *writes;
+        size_t count;
+        const char *guarded; // ends with '/'; NULL: nothing is
+        int64_t newest;
+};
+// On a mismatch ret_conflict (may be NULL) is the first write that does not hold; `count`: the guard does not.
+int cx_etcd_commit(struct cx_etcd *etcd, const struct cx_etcd_transaction *transaction, int64_t *ret_revision,
+                   size_t *ret_conflict, struct cx_error *err) CX_CHECK;
 // Deletes under the same condition (expected must be > 0).
 int cx_etcd_delete(struct cx_etcd *etcd, const char *key, int64_t expected, int64_t *ret_revision,
                    struct cx_etcd_kv *ret_current, struct cx_error *err) CX_CHECK;

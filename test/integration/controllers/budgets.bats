@@ -24,6 +24,10 @@ setup() {
         wait_for n get serviceaccount default
 }
 
+teardown() { # a test may have stopped it
+        kill -CONT "$(cat "$CP/kube-controller-manager.pid")" 2>/dev/null || :
+}
+
 n() { k -n "$NS" "$@"; }
 
 is() { # is WANTED command…
@@ -124,7 +128,7 @@ answer() { jq -r "$1" "$CP/answer"; }
         export NS
         # The manager sleeps, so that nothing is given back.
         kill -STOP "$(cat "$CP/kube-controller-manager.pid")"
-        codes=$(for pod in $(names); do echo "$pod"; done | xargs -P 6 -I{} bash -c 'evict {}; echo' | sort | uniq -c | xargs)
+        codes=$(for pod in $(names); do echo "$pod"; done | xargs -P 6 -I{} bash -c 'echo "$(evict {})"' | sort | uniq -c | xargs)
         kill -CONT "$(cat "$CP/kube-controller-manager.pid")"
         echo "$codes"
         [ "$codes" = "2 201 4 429" ]
@@ -175,6 +179,19 @@ answer() { jq -r "$1" "$CP/answer"; }
         n patch pod bare --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Ready","status":"False"}]}}'
         wait_for is SyncFailed n get pdb percent -o jsonpath='{.status.conditions[0].reason}'
         [ "$(n get pdb percent -o jsonpath='{.status.conditions[0].message}')" = "controllerrevisions.apps does not implement the scale subresource" ]
+}
+
+@test "a pod that was said to be disrupted and was not is told so" {
+        web 2
+        local fresh stale
+        read -r fresh stale <<<"$(names)"
+        said() { n patch pod "$1" --subresource=status -p '{"status":{"conditions":[{"type":"DisruptionTarget","status":"True","reason":"'"$3"'","message":"m","lastTransitionTime":"'"$2"'"}]}}'; }
+        of() { n get pod "$1" -o jsonpath='{.status.conditions[?(@.type=="DisruptionTarget")].status}{.status.conditions[?(@.type=="DisruptionTarget")].reason}'; }
+        said "$fresh" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" PreemptionByScheduler
+        said "$stale" 2020-01-01T00:00:00Z TerminationByKubelet
+        said "$stale" 2020-01-01T00:00:00Z PreemptionByScheduler
+        wait_for is False of "$stale"
+        is TruePreemptionByScheduler of "$fresh"
 }
 
 @test "the controller did all that with nothing but its role" {

@@ -37,6 +37,10 @@ setup() {
         wait_for n get configmap kube-root-ca.crt
 }
 
+teardown() { # a test may have stopped it
+        kill -CONT "$(cat "$CP/kube-controller-manager.pid")" 2>/dev/null || :
+}
+
 n() { k -n "$NS" "$@"; }
 
 is() { # is WANTED command…
@@ -126,6 +130,12 @@ remove() { n delete "$@" --grace-period=0 --force >/dev/null 2>&1; }
         is 1 n get resourcequota a -o jsonpath='{.status.used.count/replicasets\.apps}'
         n delete replicaset r
         wait_for is 0 n get resourcequota a -o jsonpath='{.status.used.count/replicasets\.apps}'
+
+        rc() { printf 'apiVersion: v1\nkind: ReplicationController\nmetadata: {name: %s}\nspec: {replicas: 0, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}\n' "$1" | n apply -f -; }
+        rc one
+        refused "exceeded quota: a, requested: replicationcontrollers=1, used: replicationcontrollers=1, limited: replicationcontrollers=1" rc two
+        n delete replicationcontroller one
+        wait_for is 0 n get resourcequota a -o jsonpath='{.status.used.replicationcontrollers}'
 }
 
 @test "pods that have ended use nothing but their place" {
@@ -175,6 +185,9 @@ remove() { n delete "$@" --grace-period=0 --force >/dev/null 2>&1; }
         n create configmap y --dry-run=server
         refused "already exists" n create configmap x
         is configmaps=2 used a
+        n delete configmap x
+        wait_for is configmaps=1 used a
+        n create configmap x
         refused "exceeded quota" bash -c "$(declare -f k n); NS=$NS; n create configmap z1 && n create configmap z2 && n create configmap z3 --dry-run=server"
 }
 
@@ -216,6 +229,29 @@ remove() { n delete "$@" --grace-period=0 --force >/dev/null 2>&1; }
         wait "${pids[@]}"
         settled() { [ "$(used a)" = "configmaps=$(n get configmaps -o name | wc -l)" ]; }
         wait_for settled
+}
+
+@test "an API server that is killed in the middle has charged what it has written, and nothing else" {
+        quota a '{secrets: "1000"}'
+        wait_for is secrets=0 used a
+        kill -STOP "$(cat "$CP/kube-controller-manager.pid")" # nobody counts again
+        local folder=$CP port=$OTHER i clients
+        storm() { # by the second server
+                seq "$1" "$2" | xargs -P 8 -I{} curl -s -o /dev/null --cacert "$folder/ca.crt" --cert "$folder/admin.crt" --key "$folder/admin.key" \
+                        -H 'Content-Type: application/json' -d '{"metadata":{"name":"k{}"}}' "https://127.0.0.1:$port/api/v1/namespaces/$NS/secrets" || :
+        }
+        some() { [ "$(n get secrets -o name | wc -l)" -ge "$1" ]; }
+        for i in 1 2 3; do
+                storm $((i * 1000)) $((i * 1000 + 200)) 3>&- &
+                clients=$!
+                wait_for some $((i * 15))
+                kill -9 "$(cat "$CP/second.pid")"
+                wait "$clients"
+                apiserver_second
+        done
+        echo "$(used a) of $(n get secrets -o name | wc -l)"
+        [ "$(used a)" = "secrets=$(n get secrets -o name | wc -l)" ]
+        kill -CONT "$(cat "$CP/kube-controller-manager.pid")"
 }
 
 @test "limits complete containers and bound them and claims" {

@@ -182,6 +182,28 @@ says() { # says POD MESSAGE
         k delete priorityclass vital polite
 }
 
+@test "who preempts spares those whose disruption budget is spent" {
+        k create priorityclass vital --value=1000000
+        pod guarded-1 3 'nodeSelector: {kubernetes.io/hostname: n1}'
+        pod plain-1 3 'nodeSelector: {kubernetes.io/hostname: n2}' 'terminationGracePeriodSeconds: 0'
+        pod plain-2 500m 'nodeSelector: {kubernetes.io/hostname: n2}' 'terminationGracePeriodSeconds: 0'
+        wait_for bound guarded-1
+        wait_for bound plain-1
+        wait_for bound plain-2
+        k create pdb guarded --selector=app=guarded --min-available=1 # nobody counts: it allows nothing
+        for pod in guarded-1 plain-1 plain-2; do k patch pod $pod --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'; done
+        pod vital 4 "priorityClassName: vital"
+        leaving() { [ -n "$(k get pod "$1" -o jsonpath='{.metadata.deletionTimestamp}')" ]; }
+        # Two have to go from n2, where one would do on n1.
+        wait_for leaving plain-1
+        wait_for leaving plain-2
+        ! leaving guarded-1 || false
+        for pod in guarded-1 plain-1 plain-2; do k patch pod $pod --type=merge -p '{"metadata":{"finalizers":null}}'; done
+        wait_for on vital n2
+        k delete pdb guarded
+        k delete priorityclass vital
+}
+
 @test "a scheduler that is killed and started again goes on, with leader election" {
         kill -9 "$(cat "$CP/kube-scheduler.pid")"
         pod waiting 1

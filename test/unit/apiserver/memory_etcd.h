@@ -176,26 +176,39 @@ static void write_version(struct cx_etcd *etcd, const struct cx_etcd_write *writ
         tell_watches(etcd, version);
 }
 
-int cx_etcd_put_all(struct cx_etcd *etcd, const struct cx_etcd_write *writes, size_t count, int64_t *ret_revision,
-                    size_t *ret_conflict, struct cx_error *err)
+// The first write whose key is not as expected; `count`: the guard does not hold; SIZE_MAX: all is well.
+static size_t find_conflict(struct cx_etcd *etcd, const struct cx_etcd_transaction *transaction)
+{
+        for (size_t i = 0; i < transaction->count; i++) {
+                struct version *before = present(etcd, transaction->writes[i].key);
+                if ((before ? before->revision : 0) != transaction->writes[i].expected)
+                        return i;
+        }
+        CX_MAP_FOREACH (&etcd->latest, entry) {
+                const struct version *version = entry->value;
+                if (transaction->guarded && cx_has_prefix(entry->key, transaction->guarded) && version->value &&
+                    version->revision > transaction->newest)
+                        return transaction->count;
+        }
+        return SIZE_MAX;
+}
+
+int cx_etcd_commit(struct cx_etcd *etcd, const struct cx_etcd_transaction *transaction, int64_t *ret_revision,
+                   size_t *ret_conflict, struct cx_error *err)
 {
         int r = 0;
         pthread_mutex_lock(&etcd->lock);
-        if (etcd->fail_at && --etcd->fail_at == 0)
+        size_t conflict = find_conflict(etcd, transaction);
+        if (etcd->fail_at && --etcd->fail_at == 0) {
                 r = cx_error_reason(err, CX_REASON_UNAVAILABLE, "etcd is away");
-        for (size_t i = 0; i < count && r == 0; i++) {
-                struct version *before = present(etcd, writes[i].key);
-                if ((before ? before->revision : 0) == writes[i].expected)
-                        continue;
-                r = cx_error_reason(err, CX_REASON_CONFLICT, "%s is not at revision %ld", writes[i].key,
-                                    (long)writes[i].expected);
+        } else if (conflict != SIZE_MAX) {
+                r = cx_error_reason(err, CX_REASON_CONFLICT, "write %zu met something else", conflict);
                 if (ret_conflict)
-                        *ret_conflict = i;
-        }
-        if (r == 0) {
+                        *ret_conflict = conflict;
+        } else {
                 int64_t revision = ++etcd->revision;
-                for (size_t i = 0; i < count; i++)
-                        write_version(etcd, &writes[i], revision);
+                for (size_t i = 0; i < transaction->count; i++)
+                        write_version(etcd, &transaction->writes[i], revision);
                 if (ret_revision)
                         *ret_revision = revision;
         }
@@ -203,18 +216,24 @@ int cx_etcd_put_all(struct cx_etcd *etcd, const struct cx_etcd_write *writes, si
         return r;
 }
 
+static int commit_one(struct cx_etcd *etcd, const struct cx_etcd_write *write, int64_t *ret_revision,
+                      struct cx_error *err)
+{
+        return cx_etcd_commit(etcd, &(struct cx_etcd_transaction){.writes = write, .count = 1}, ret_revision, NULL,
+                              err);
+}
+
 int cx_etcd_put(struct cx_etcd *etcd, const char *key, const void *value, size_t length, int64_t expected,
                 int64_t lease CX_UNUSED, int64_t *ret_revision, struct cx_etcd_kv *ret_current CX_UNUSED,
                 struct cx_error *err)
 {
-        return cx_etcd_put_all(etcd, &(struct cx_etcd_write){key, value, length, expected, 0}, 1, ret_revision, NULL,
-                               err);
+        return commit_one(etcd, &(struct cx_etcd_write){key, value, length, expected, 0}, ret_revision, err);
 }
 
 int cx_etcd_delete(struct cx_etcd *etcd, const char *key, int64_t expected, int64_t *ret_revision,
                    struct cx_etcd_kv *ret_current CX_UNUSED, struct cx_error *err)
 {
-        return cx_etcd_put_all(etcd, &(struct cx_etcd_write){key, NULL, 0, expected, 0}, 1, ret_revision, NULL, err);
+        return commit_one(etcd, &(struct cx_etcd_write){key, NULL, 0, expected, 0}, ret_revision, err);
 }
 
 int cx_etcd_lease_grant(struct cx_etcd *etcd CX_UNUSED, int64_t ttl_seconds CX_UNUSED, int64_t *ret_lease,

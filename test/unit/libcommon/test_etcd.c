@@ -191,6 +191,38 @@ static void test_conditions(void **state)
         assert_int_equal(cx_etcd_get(f->client, "/c/a", &kv, NULL, &gone), -ENOENT);
 }
 
+// Several writes happen together or not at all; a guard refuses what is newer than somebody has seen.
+static void test_transactions(void **state)
+{
+        struct fixture *f = *state;
+        int64_t before = 0, together = 0;
+        assert_int_equal(put(f->client, "/t/a", "1", 0, &before, NULL), 0);
+        const struct cx_etcd_write writes[] = {{"/t/b", "1", 1, 0, 0}, {"/t/a", "2", 1, before, 0}};
+        struct cx_etcd_transaction t = {.writes = writes, .count = 2};
+        size_t conflict = 99;
+        assert_int_equal(cx_etcd_commit(f->client, &t, &together, &conflict, NULL), 0);
+        struct cx_etcd_kv a = {0}, b = {0};
+        assert_int_equal(cx_etcd_get(f->client, "/t/a", &a, NULL, NULL), 0);
+        assert_int_equal(cx_etcd_get(f->client, "/t/b", &b, NULL, NULL), 0);
+        assert_true(a.mod_revision == together && b.mod_revision == together && strcmp(a.value, "2") == 0);
+        cx_etcd_kv_release(&a);
+        cx_etcd_kv_release(&b);
+        const struct cx_etcd_write late[] = {{"/t/c", "1", 1, 0, 0}, {"/t/a", "3", 1, before, 0}};
+        t.writes = late;
+        assert_int_equal(cx_etcd_commit(f->client, &t, NULL, &conflict, NULL), -EAGAIN);
+        assert_int_equal(conflict, 1);
+        assert_int_equal(cx_etcd_get(f->client, "/t/c", &a, NULL, NULL), -ENOENT);
+        const struct cx_etcd_write other[] = {{"/u/a", "1", 1, 0, 0}};
+        t = (struct cx_etcd_transaction){.writes = other, .count = 1, .guarded = "/t/", .newest = together - 1};
+        assert_int_equal(cx_etcd_commit(f->client, &t, NULL, &conflict, NULL), -EAGAIN);
+        assert_int_equal(conflict, 1); // as many as there are: the guard
+        t.newest = together;
+        assert_int_equal(cx_etcd_commit(f->client, &t, NULL, &conflict, NULL), 0);
+        const struct cx_etcd_write more[] = {{"/u/b", "1", 1, 0, 0}};
+        t = (struct cx_etcd_transaction){.writes = more, .count = 1, .guarded = "/nothing/", .newest = 0};
+        assert_int_equal(cx_etcd_commit(f->client, &t, NULL, NULL, NULL), 0);
+}
+
 struct seen {
         pthread_mutex_t lock;
         int64_t last, count, out_of_order;
@@ -458,6 +490,8 @@ int main(void)
         cx_process_init();
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_endpoints),    cmocka_unit_test(test_conditions),
+
+                cmocka_unit_test(test_endpoints),    cmocka_unit_test(test_transactions),
                 cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_large),
                 cmocka_unit_test(test_killed),       cmocka_unit_test(test_silent),
                 cmocka_unit_test(test_async),        cmocka_unit_test(test_fail_over),
