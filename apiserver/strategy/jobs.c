@@ -6,6 +6,7 @@
 #include "apiserver/strategy/strategy.h"
 #include "libcommon/api/names.h"
 #include "libcommon/api/selector.h"
+#include "libcommon/base/strings.h"
 #include "libcommon/base/timezone.h"
 #include "libcommon/format/json.h"
 
@@ -82,6 +83,17 @@ static void check_selector(const json_t *object, struct cx_error *causes)
                 invalid(causes, "spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
 }
 
+static void warn_of_name(const struct scope *scope, const json_t *object)
+{
+        const char *wrong = cx_check_dns1123_label(cx_json_string_or(object, "metadata.name", ""));
+        CX_CLEANUP(cx_freep)
+        char *warning = cx_sprintf("metadata.name: this is used in Pod names and hostnames, which can result in "
+                                   "surprising behavior; a DNS label is recommended: [%s]",
+                                   cx_str(wrong));
+        if (wrong && scope->warnings && !cx_strings_has(scope->warnings, warning))
+                cx_strings_add(scope->warnings, warning);
+}
+
 // The host name of the pod of the last index has to be one.
 static void check_host_names(const json_t *object, struct cx_error *causes)
 {
@@ -149,8 +161,10 @@ static void validate_job(const struct scope *scope, const json_t *object, const 
         }
         check_selector(object, causes);
         check_host_names(object, causes);
-        if (!old)
+        if (!old) {
+                warn_of_name(scope, object);
                 return;
+        }
         check_completions(object, old, causes);
         check_template(object, old, causes);
 }
@@ -203,6 +217,8 @@ static void validate_cronjob(const struct scope *scope, const json_t *object, co
                 return;
         if (json_is_string(zone) && !(before && json_equal(zone, before)))
                 check_zone(zone, causes);
+        if (!old)
+                warn_of_name(scope, object);
         if (!old && strlen(cx_json_string_or(object, "metadata.name", "")) > LONGEST_NAME)
                 invalid(causes, "metadata.name", cx_json_get(object, "metadata.name"),
                         "must be no more than 52 characters");

@@ -77,8 +77,10 @@ static int job_from_cron(struct ctl *ctl, const char *name, const char *from, js
         if (r < 0 || !infos.count)
                 return r < 0 ? r : -ECANCELED;
         const json_t *cron = infos.items[0]->object, *template = cx_json_get(cron, "spec.jobTemplate");
+        const char *version = cx_json_string_or(cron, "apiVersion", ""), *slash = strchr(version, '/');
         if (!cx_streq(cx_json_string(cron, "kind"), "CronJob"))
-                return cx_error_set(err, -EINVAL, "from must be an existing cronjob");
+                return cx_error_set(err, -EINVAL, "unknown object type *%s.%s", slash ? slash + 1 : version,
+                                    cx_json_string_or(cron, "kind", ""));
         json_t *job = json_pack("{s:s,s:s,s:{s:s,s:{s:s},s:[{s:s,s:s,s:s,s:s,s:b}]},s:O,s:{}}", "apiVersion",
                                 "batch/v1", "kind", "Job", "metadata", "name", name, "annotations",
                                 "cronjob.kubernetes.io/instantiate", "manual", "ownerReferences", "apiVersion",
@@ -88,6 +90,7 @@ static int job_from_cron(struct ctl *ctl, const char *name, const char *from, js
         const json_t *labels = cx_json_get(template, "metadata.labels");
         if (labels)
                 (void)cx_json_set(job, "metadata.labels", json_deep_copy(labels));
+        json_object_update(cx_json_get(job, "metadata.annotations"), cx_json_get(template, "metadata.annotations"));
         *ret_job = job;
         return 0;
 }

@@ -82,8 +82,6 @@ static int describe_cronjob(struct describe *d, const json_t *cron, struct cx_er
         const json_t *job = cx_json_get(cron, "spec.jobTemplate");
         describe_head(d, cron, true);
         describe_line(d, 0, "Schedule:\t%s\n", cx_json_string_or(cron, "spec.schedule", ""));
-        if (cx_json_string(cron, "spec.timeZone"))
-                describe_line(d, 0, "Time Zone:\t%s\n", cx_json_string(cron, "spec.timeZone"));
         describe_line(d, 0, "Concurrency Policy:\t%s\n", cx_json_string_or(cron, "spec.concurrencyPolicy", ""));
         describe_line(d, 0, "Suspend:\t%s\n", cx_json_bool(cron, "spec.suspend", false) ? "True" : "False");
         put_number(d, "Successful Job History Limit", cron, "spec.successfulJobsHistoryLimit");

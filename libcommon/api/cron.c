@@ -10,6 +10,8 @@
 
 #define STAR (UINT64_C(1) << 63) // the field was "*"
 #define SPACE " \t\n\v\f\r"
+#define FAR (INT64_C(1) << 40) // seconds from the epoch beyond which nothing is looked for
+#define MOST_STEPS 10000       // of a search; five years take less, in a zone whose clocks behave
 
 struct field_bounds {
         int min, max;
@@ -88,7 +90,8 @@ static int parse_range(const char *text, const struct field_bounds *bounds, uint
                 r = check_range(bounds, start, end, step, text, err);
         if (r < 0)
                 return r;
-        for (int64_t value = start; value <= end; value += step <= bounds->max ? step : bounds->max + 1)
+        step = step <= bounds->max ? step : bounds->max + 1;
+        for (int64_t value = start; value <= end && value < 63; value += step)
                 *bits |= UINT64_C(1) << value;
         if (star && step == 1)
                 *bits |= STAR;
@@ -178,12 +181,14 @@ struct cron_search {
         int64_t moment;
         struct cx_wall_clock clock; // at the moment
         bool moved;                 // from where the search began: the smaller fields are at their beginning
+        int steps;
 };
 
 static void go_to(struct cron_search *s, int64_t moment)
 {
         s->moment = moment;
         s->clock = cx_wall_clock_at(s->zone, moment);
+        s->steps++;
 }
 
 static void set_clock(struct cron_search *s, struct cx_wall_clock clock)
@@ -207,6 +212,8 @@ static bool day_fits(const struct cron_search *s)
 static bool find_month(struct cron_search *s)
 {
         while (!fits(s->cron->months, s->clock.month)) {
+                if (s->steps > MOST_STEPS)
+                        return false;
                 struct cx_wall_clock next = s->clock;
                 if (!s->moved)
                         next = (struct cx_wall_clock){.year = s->clock.year, .month = s->clock.month, .day = 1};
@@ -222,6 +229,8 @@ static bool find_month(struct cron_search *s)
 static bool find_day(struct cron_search *s)
 {
         while (!day_fits(s)) {
+                if (s->steps > MOST_STEPS)
+                        return false;
                 struct cx_wall_clock next = s->clock;
                 if (!s->moved)
                         next.hour = next.minute = next.second = 0;
@@ -240,6 +249,8 @@ static bool find_day(struct cron_search *s)
 static bool find_hour(struct cron_search *s)
 {
         while (!fits(s->cron->hours, s->clock.hour)) {
+                if (s->steps > MOST_STEPS)
+                        return false;
                 if (!s->moved) {
                         struct cx_wall_clock full = s->clock;
                         full.minute = full.second = 0;
@@ -256,6 +267,8 @@ static bool find_hour(struct cron_search *s)
 static bool find_minute(struct cron_search *s)
 {
         while (!fits(s->cron->minutes, s->clock.minute)) {
+                if (s->steps > MOST_STEPS)
+                        return false;
                 if (!s->moved)
                         go_to(s, s->moment - (s->moment % 60 + 60) % 60);
                 s->moved = true;
@@ -269,6 +282,8 @@ static bool find_minute(struct cron_search *s)
 static bool find_second(struct cron_search *s)
 {
         while (s->clock.second != 0) {
+                if (s->steps > MOST_STEPS)
+                        return false;
                 s->moved = true;
                 go_to(s, s->moment + 1);
                 if (s->clock.second == 0)
@@ -283,10 +298,12 @@ bool cx_cron_next(const struct cx_cron *cron, const struct cx_timezone *zone, in
                 *ret_next = after > INT64_MAX - cron->every ? INT64_MAX : after + cron->every;
                 return true;
         }
+        if (after < -FAR || after > FAR)
+                return false;
         struct cron_search search = {.cron = cron, .zone = zone};
         go_to(&search, after + 1);
         int64_t last_year = search.clock.year + 5;
-        while (search.clock.year <= last_year) {
+        while (search.clock.year <= last_year && search.steps <= MOST_STEPS) {
                 if (find_month(&search) && find_day(&search) && find_hour(&search) && find_minute(&search) &&
                     find_second(&search)) {
                         *ret_next = search.moment;

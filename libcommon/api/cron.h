@@ -12,5 +12,6 @@ struct cx_cron {
         int64_t every;                                   // seconds; 0: the fields say when
 };
 int cx_cron_parse(const char *text, struct cx_cron *ret_cron, struct cx_error *err) CX_CHECK;
-// The first time after `after` (seconds since the epoch). False when there is none within five years.
+// The first time after `after` (seconds since the epoch). False when there is none within five years, or the moment is
+// thousands of years away.
 bool cx_cron_next(const struct cx_cron *cron, const struct cx_timezone *zone, int64_t after, int64_t *ret_next);
