@@ -181,6 +181,23 @@ YAML
         k delete job f
 }
 
+@test "a failure policy gives up an index, or counts and replaces only what has failed" {
+        job fi 'completions: 3, parallelism: 3, completionMode: Indexed, backoffLimitPerIndex: 5, podFailurePolicy: {rules: [{action: FailIndex, onExitCodes: {operator: NotIn, values: [1]}}]},'
+        wait_for is 3 active fi
+        [ "$(of job/fi '{.spec.podReplacementPolicy} {.spec.backoffLimit}')" = "Failed 2147483647" ]
+        pod_of() { pods fi --field-selector status.phase=Pending | grep "^fi-$1-"; }
+        end "$(pod_of 0)" Failed 42 # at once
+        wait_for is 0 of job/fi '{.status.failedIndexes}'
+        end "$(pod_of 1)" Failed 1 # by its own limit: it has another try
+        wait_for is "2//2/0" counts fi
+        wait_for is 2 active fi
+        end "$(pod_of 1)" Succeeded
+        end "$(pod_of 2)" Succeeded
+        wait_for has Failed fi FailedIndexes
+        is "1,2 0" of job/fi '{.status.completedIndexes} {.status.failedIndexes}'
+        k delete job fi
+}
+
 @test "a job is suspended and resumed; its pods do not count as failed" {
         job p 'parallelism: 2, completions: 2, suspend: true,'
         wait_for has Suspended p JobSuspended
@@ -309,6 +326,28 @@ YAML
         wait_for is 0 stray
         k delete job del
         k delete pods --all
+}
+
+@test "jobs are listed, changed and deleted together, and their status is written by itself" {
+        job l1 'managedBy: example.com/other,'
+        job l2 'managedBy: example.com/other,'
+        k label job l1 l2 set=l
+        [ "$(k get jobs -l set=l -o name | xargs)" = "job.batch/l1 job.batch/l2" ]
+        k patch job l1 --subresource=status --type=merge -p '{"metadata":{"annotations":{"patched":"yes"}},"spec":{"parallelism":9},"status":{"startTime":"2026-01-01T00:00:00Z","conditions":[{"type":"CustomConditionType","status":"True"}]}}'
+        [ "$(of job/l1 '{.metadata.annotations.patched} {.spec.parallelism} {.status.conditions[0].type} {.metadata.generation}')" = "yes 1 CustomConditionType 1" ]
+        k patch job l1 -p '{"spec":{"parallelism":3},"status":{"active":3}}'
+        [ "$(of job/l1 '{.spec.parallelism} {.status.active} {.metadata.generation}')" = "3  2" ]
+        not k patch job l1 --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Complete","status":"True"}]}}'
+        k delete jobs -l set=l
+        wait_for gone jobs -l set=l
+        # Who says nothing about the pods keeps them.
+        job l3 ''
+        wait_for is 1 active l3
+        k delete --raw /apis/batch/v1/namespaces/default/jobs/l3
+        wait_for gone job l3
+        wait_for is 0 holds l3
+        [ "$(pods l3 | wc -l)" = 1 ]
+        k delete pods -l job-name=l3
 }
 
 @test "what somebody writes into a status does no harm" {
