@@ -66,15 +66,39 @@ static int release_orphan(struct jobs *self, const char *key, struct cx_error *e
         return job_release_stray(self, pod, err);
 }
 
-// Those that name the Job but belong to one that is over: deleted, replaced by another of its name, or finished.
-static int release_leftovers(struct jobs *self, const char *key, const char *live_uid, struct cx_error *err)
+// The Job of that name as the server has it, when it goes on. NULL: there is none.
+static int live_job(struct jobs *self, const char *key, json_t **ret_job, struct cx_error *err)
+{
+        char namespace[256], name[256];
+        cx_key_split(key, namespace, name);
+        json_auto_t *job = NULL;
+        int r = cx_rest_get(self->control.rest, CX_REF("batch", "v1", "jobs", namespace, name), &job, err);
+        if (r < 0 && !cx_error_is(err, CX_REASON_NOT_FOUND))
+                return r;
+        cx_error_release(err);
+        *ret_job = job && !job_end(job) ? json_incref(job) : NULL;
+        return 0;
+}
+
+// Those that name the Job but belong to one that is over: deleted, replaced by another of its name, or finished. `job`
+// is what the informer shows (NULL: nothing), which may not have come as far as that of the pods: the server is asked
+// before a pod is let go that nobody would count then.
+static int release_leftovers(struct jobs *self, const char *key, const struct cx_object *job, bool over,
+                             struct cx_error *err)
 {
         CX_OBJECTS pods = CX_OBJECTS_INIT;
+        json_auto_t *live = NULL;
+        bool asked = false;
         cx_informer_by_index(self->control.pods, INDEX_TRACKED, key, &pods);
         for (size_t i = 0; i < pods.count; i++) {
-                int r = cx_streq(cx_object_controller(pods.items[i])->uid, live_uid)
-                                ? 0
-                                : job_release_stray(self, pods.items[i], err);
+                const char *uid = cx_object_controller(pods.items[i])->uid;
+                bool shown = job && strcmp(uid, job->uid) == 0;
+                if (shown && !over)
+                        continue;
+                int r = shown || asked ? 0 : live_job(self, key, &live, err);
+                asked = asked || !shown;
+                if (r == 0 && (shown || !cx_streq(cx_json_string(live, "metadata.uid"), uid)))
+                        r = job_release_stray(self, pods.items[i], err);
                 if (r < 0)
                         return r;
         }
@@ -175,7 +199,7 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         if (strcmp(manager, OWN_NAME) != 0)
                 return 0;
         bool over = !job || job_end(json);
-        int r = release_leftovers(self, key, over ? NULL : job->uid, err);
+        int r = release_leftovers(self, key, job, over, err);
         if (r < 0)
                 return r;
         if (over) {

@@ -32,7 +32,7 @@ no_finalizers() { equals "$(k get pods -l job-name="$1" -o jsonpath='{.items[*].
 manager_dies() {
         while [ ! -e "$work/calm" ]; do
                 read -rt $((RANDOM % 6 + 2)).$((RANDOM % 10)) <> <(:) || :
-                kill -9 "$(pid_of kube-controller-manager)" 2>/dev/null && echo . >>"$work/deaths"
+                kill -9 "$(pid_of kube-controller-manager 2>/dev/null)" 2>/dev/null && echo . >>"$work/deaths"
         done
 }
 calm() {

@@ -10,8 +10,9 @@
 // clang-format on
 
 #include "controller-manager/batch/job_sync.h"
+#include "controller-manager/controllers.h"
 #include "libcommon/base/buf.h"
-#include "test/unit/quoted_json.h"
+#include "test/unit/controller-manager/world.h"
 
 #define NOW INT64_C(1795235340) // 2026-11-21T04:29:00Z
 #define JOB_UID "job-uid"
@@ -445,11 +446,72 @@ static void test_made_pods(void **state CX_UNUSED)
         fixture_release(&f);
 }
 
+// --- pods that nobody will count -------------------------------------------------------------------------------------
+
+#define HELD "/api/v1/namespaces/a/pods/p"
+#define RELEASED "metadata.$deleteFromPrimitiveList/finalizers" // how the server in memory shows the patch
+
+// The server has a Job that no event tells of, as if the informer were late.
+static void put_silently(struct world *w, const char *uid)
+{
+        CX_CLEANUP(cx_freep)
+        char *text = cx_sprintf("{'metadata': {'name': 'j', 'namespace': 'a', 'uid': '%s'}, 'status': {}}", uid);
+        json_t *job = quoted_json(text);
+        cx_json_set_string(job, "metadata.resourceVersion", "1");
+        pthread_mutex_lock(&w->api->lock);
+        cx_map_set(&w->api->objects, "/apis/batch/v1/namespaces/a/jobs/j", job);
+        pthread_mutex_unlock(&w->api->lock);
+}
+
+static bool is_released(struct world *w)
+{
+        CX_CLEANUP(cx_freep) char *text = world_text(w, HELD, RELEASED);
+        return *text;
+}
+
+static void look_again(void *self)
+{
+        int64_t later = 0;
+        CX_ERROR err = CX_ERROR_INIT;
+        if (job_controller.reconcile(self, "a/j", &later, &err) < 0)
+                fail_msg("%s", cx_error_text(&err));
+}
+
+// A pod is let go when its Job is gone, and not while the informer has only not seen the Job yet.
+static void test_leftovers(void **state CX_UNUSED)
+{
+        struct world w;
+        world_init(&w);
+        struct cx_workqueue *queue = cx_workqueue_new("test");
+        void *self = job_controller.init(&w.manager, queue);
+        world_start(&w, 2);
+        put_silently(&w, "job");
+        world_put(&w, HELD,
+                  "{'metadata': {'name': 'p', 'namespace': 'a', 'uid': 'p', 'finalizers': "
+                  "['batch.kubernetes.io/job-tracking'], 'ownerReferences': [{'apiVersion': 'batch/v1', 'kind': 'Job', "
+                  "'name': 'j', 'uid': 'job', 'controller': true}]}}");
+        char *key = cx_workqueue_get(queue, 20 * CX_NS_PER_S); // the informer shows it
+        assert_string_equal(key, "a/j");
+        cx_workqueue_done(queue, key);
+        look_again(self);
+        assert_false(is_released(&w));
+        put_silently(&w, "another");
+        look_again(self);
+        assert_true(is_released(&w));
+        cx_informers_free(w.manager.informers);
+        w.manager.informers = NULL;
+        job_controller.free(self);
+        cx_workqueue_free(queue);
+        world_stop(&w);
+        world_release(&w);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_looks),          cmocka_unit_test(test_awaited),   cmocka_unit_test(test_backoff),
-                cmocka_unit_test(test_failure_policy), cmocka_unit_test(test_made_pods),
+                cmocka_unit_test(test_looks),     cmocka_unit_test(test_awaited),
+                cmocka_unit_test(test_backoff),   cmocka_unit_test(test_failure_policy),
+                cmocka_unit_test(test_made_pods), cmocka_unit_test(test_leftovers),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
