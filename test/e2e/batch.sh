@@ -28,18 +28,19 @@ ended() { k wait --for=condition="$2" "job/$1" --timeout=240s; }
 reason_is() { equals "$(of "job/$1" "{.status.conditions[?(@.type==\"$2\")].reason}")" "$3"; }
 no_finalizers() { equals "$(k get pods -l job-name="$1" -o jsonpath='{.items[*].metadata.finalizers}')" ""; }
 
-# The manager dies every few seconds, at whatever it is doing.
+# The manager dies every few seconds, at whatever it is doing, until the calm.
 manager_dies() {
-        while [ ! -e "$work/calm" ]; do
+        while [ -d "$work" ] && [ ! -e "$work/calm" ]; do
                 read -rt $((RANDOM % 6 + 2)).$((RANDOM % 10)) <> <(:) || :
                 kill -9 "$(pid_of kube-controller-manager 2>/dev/null)" 2>/dev/null && echo . >>"$work/deaths"
         done
 }
 calm() {
         touch "$work/calm"
-        wait "$killer"
+        until_true 60 ended_process "$killer"
         [ "$(wc -l <"$work/deaths")" -ge 5 ]
 }
+ended_process() { ! kill -0 "$1"; }
 
 t_third_time_lucky() { # two pods that fail at once would leave more lines
         job lucky 'backoffLimit: 4,' 'echo x >>/shared/lucky; [ $(wc -l </shared/lucky) -gt 3 ]' && ended lucky complete &&

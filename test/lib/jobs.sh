@@ -51,3 +51,4 @@ events() { k get events --field-selector involvedObject.name="$1" -o jsonpath='{
 told() { events "$1" | grep -qxF "$2"; } # told OBJECT "Type Reason: message"
 gone() { [ -z "$(k get "$@" --ignore-not-found -o name)" ]; }
 holds() { k get pods -l job-name="$1" -o yaml | grep -c batch.kubernetes.io/job-tracking; } # how many finalizers there are
+number() { "$@" | grep -c .; } # number COMMAND...: of lines

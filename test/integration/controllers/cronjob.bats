@@ -36,7 +36,6 @@ YAML
 # ran NAME MOMENT: lets it believe that it ran last then.
 ran() { k patch cronjob "$1" --subresource=status --type=merge -p '{"status":{"lastScheduleTime":"'"$(date -u -d "$2" +%FT%TZ)"'"}}'; }
 jobs() { k get jobs -l cron="$1" -o jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}'; }
-number() { "$@" | grep -c .; }
 last() { echo $((($(date +%s) / 60 - 10#$MINUTE) / 60 * 60 + 10#$MINUTE)); } # the last time, in minutes since the epoch
 
 @test "a cron job makes the job of its time once, and follows it" {
