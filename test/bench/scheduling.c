@@ -4,6 +4,7 @@
 // says that they are.
 //
 //     scheduling --kubeconfig FILE [--nodes 500] [--pods 3000] [--connections 16] [--owner KIND] [--shape SHAPE]
+//     scheduling --kubeconfig FILE --nodes N --quiet SECONDS      only renews the nodes' leases, each every ten seconds
 //
 //     KIND      none, deployment, statefulset (Parallel), job
 //     SHAPE     plain, anti-affinity (one on each host), spreading (over zones), node-affinity (a zone of three),
@@ -20,7 +21,7 @@
 #define PATIENCE (300 * CX_NS_PER_S)
 
 static const char *kubeconfig, *owner = "none", *shape = "plain";
-static int64_t n_nodes = 500, n_pods = 3000, connections = 16;
+static int64_t n_nodes = 500, n_pods = 3000, connections = 16, quiet;
 
 struct bench {
         struct cx_rest *rest;
@@ -240,6 +241,38 @@ static int64_t done(const struct bench *bench)
                                 : __atomic_load_n(&bench->bound, __ATOMIC_ACQUIRE);
 }
 
+static void renew(void *context, size_t i)
+{
+        struct bench *bench = context;
+        char name[32], now[CX_TIME_TEXT];
+        snprintf(name, sizeof name, "node-%zu", i);
+        cx_time_format_micro(cx_time_now(), now);
+        json_auto_t *patch = json_pack("{s:{s:s}}", "spec", "renewTime", now);
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_rest_patch(bench->rest, CX_REF("coordination.k8s.io", "v1", "leases", "kube-node-lease", name), NULL,
+                          CX_PATCH_MERGE, patch, NULL, &err) == 0 ||
+            !cx_error_is(&err, CX_REASON_NOT_FOUND))
+                return;
+        create(bench, CX_REF("coordination.k8s.io", "v1", "leases", "kube-node-lease"),
+               json_pack("{s:s, s:s, s:{s:s}, s:{s:s, s:s, s:i}}", "apiVersion", "coordination.k8s.io/v1", "kind",
+                         "Lease", "metadata", "name", name, "spec", "holderIdentity", name, "renewTime", now,
+                         "leaseDurationSeconds", 40));
+}
+
+static void stay_quiet(struct bench *bench)
+{
+        create(bench, CX_REF("", "v1", "namespaces"),
+               json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Namespace", "metadata", "name",
+                         "kube-node-lease"));
+        int64_t start = cx_time_monotonic(), step = 10 * CX_NS_PER_S / n_nodes;
+        for (int64_t i = 0; cx_time_monotonic() - start < quiet * CX_NS_PER_S; i++) {
+                renew(bench, (size_t)(i % n_nodes));
+                int64_t wait = start + (i + 1) * step - cx_time_monotonic();
+                if (wait > 0)
+                        usleep((unsigned)(wait / 1000));
+        }
+}
+
 static int run(struct cx_error *err)
 {
         struct bench bench = {0};
@@ -249,6 +282,11 @@ static int run(struct cx_error *err)
         if (r < 0)
                 return r;
         prepare(&bench);
+        if (quiet) {
+                stay_quiet(&bench);
+                cx_rest_free(bench.rest);
+                return 0;
+        }
         if (is(owner, "job")) {
                 bench.ending = cx_workqueue_new("ending");
                 workers = cx_workers_start(bench.ending, (int)connections, end_pod, &bench);
@@ -289,6 +327,7 @@ int main(int argc, char **argv)
                 {"owner", 0, CX_FLAG_STRING, &owner, "What makes the pods: none, deployment, statefulset, job."},
                 {"shape", 0, CX_FLAG_STRING, &shape,
                  "What they ask for: plain, anti-affinity, spreading, node-affinity, preemption."},
+                {"quiet", 0, CX_FLAG_INT, &quiet, "Only speak for the nodes, for so many seconds."},
                 {0}};
         cx_process_init();
         cx_process_unblock_signals();
