@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Upgraded connections of a client and of a backend, joined byte by byte, so that WebSocket and SPDY pass alike. Both
-// directions go on whatever the other one waits for, each with one block in hand.
+// directions go on whatever the other one waits for, each with one block in hand. Only SPDY in the messages of a WebSocket,
+// which clients use to get port-forwards through proxies, is unwrapped here: kubelets are spoken to in SPDY.
 #include "apiserver/endpoints/backend.h"
 
 #include "libcommon/base/time.h"
+#include "libcommon/net/websocket.h"
 
 #include <linux/sockios.h>
 #include <poll.h>
@@ -13,12 +15,15 @@
 
 #define HANGUP_PATIENCE (3 * CX_NS_PER_S)
 #define BLOCK 32768
+#define TUNNEL "SPDY/3.1+portforward.k8s.io"
 
 struct join {
         struct backend_client *client;
         struct cx_http_call http; // with the next two
         char *url;
         struct cx_strings headers;
+        bool tunnel;             // a WebSocket whose messages carry SPDY
+        char accept_key[29];     // of a tunnel
         struct cx_wire *backend; // once it is connected
 };
 
@@ -77,12 +82,11 @@ static short events(const struct lane *from, const struct lane *to)
         return (short)((wants_read(from) ? POLLIN : 0) | (wants_write(to) ? POLLOUT : 0));
 }
 
-static void run_join(struct cx_wire *client, void *context)
+static void join_wires(struct cx_wire *client, struct cx_wire *backend)
 {
-        struct join *join = context;
         struct lane *up = cx_alloc(sizeof *up), *down = cx_alloc(sizeof *down);
-        *up = (struct lane){.from = client, .to = join->backend};
-        *down = (struct lane){.from = join->backend, .to = client};
+        *up = (struct lane){.from = client, .to = backend};
+        *down = (struct lane){.from = backend, .to = client};
         // The client has what the backend said last, or has left.
         while (!is_through(down) && !is_through(up) && !down->broken) {
                 // What TLS has decrypted already does not show in poll: read first, then wait.
@@ -92,7 +96,7 @@ static void run_join(struct cx_wire *client, void *context)
                         continue;
                 short at_backend = events(down, up);
                 struct pollfd fds[2] = {{client->fd, events(up, down), 0},
-                                        {at_backend ? join->backend->fd : -1, at_backend, 0}};
+                                        {at_backend ? backend->fd : -1, at_backend, 0}};
                 if (poll(fds, 2, -1) < 0 && errno != EINTR)
                         break;
                 if ((fds[0].revents & (POLLHUP | POLLERR)) && !(fds[0].events & POLLIN))
@@ -100,6 +104,18 @@ static void run_join(struct cx_wire *client, void *context)
         }
         free(up);
         free(down);
+}
+
+static void run_join(struct cx_wire *client, void *context)
+{
+        struct join *join = context;
+        if (!join->tunnel) {
+                join_wires(client, join->backend);
+                return;
+        }
+        CX_CLEANUP(cx_websocket_freep) struct cx_websocket *ws = cx_websocket_server(client);
+        CX_CLEANUP(cx_wire_freep) struct cx_wire *tunnel = cx_websocket_wire(ws);
+        join_wires(tunnel, join->backend);
 }
 
 // A backend that does not take what it was sent never hears that the client has left: the end would come behind that. It is
@@ -173,7 +189,12 @@ static bool connect_backend(struct cx_http_request *request, const bool *cancel,
                 relay_refusal(request, &refusal, &why);
                 return false;
         }
-        for (size_t i = 0; i < CX_ARRAY_SIZE(answered); i++) {
+        if (join->tunnel) {
+                cx_http_add_header(request, "Upgrade", "websocket");
+                cx_http_add_header(request, "Sec-WebSocket-Accept", join->accept_key);
+                cx_http_add_header(request, "Sec-WebSocket-Protocol", TUNNEL);
+        }
+        for (size_t i = 0; !join->tunnel && i < CX_ARRAY_SIZE(answered); i++) {
                 CX_CLEANUP(cx_freep) char *value = cx_http_reply_header(&headers, answered[i]);
                 if (value)
                         cx_http_add_header(request, answered[i], value);
@@ -181,21 +202,48 @@ static bool connect_backend(struct cx_http_request *request, const bool *cancel,
         return true;
 }
 
+static const char *get_header(void *context, const char *name)
+{
+        return cx_http_header(context, name);
+}
+
+// What the backend is asked for: what the client asks for, or SPDY out of its tunnel.
+static int choose_protocol(struct join *join, struct call *call, struct cx_error *err)
+{
+        static const char *const tunnels[] = {TUNNEL, NULL};
+        join->tunnel = cx_streq(call->info.subresource, "portforward") &&
+                       cx_websocket_protocol(cx_http_header(call->request, "Sec-WebSocket-Protocol"), tunnels);
+        if (!join->tunnel) {
+                cx_http_headers(call->request, add_upgrade_header, &join->headers);
+                return 0;
+        }
+        const char *key = NULL, *why = cx_websocket_check(get_header, call->request, &key);
+        if (why)
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST, "%s", why);
+        cx_websocket_accept(key, join->accept_key);
+        cx_strings_add(&join->headers, "Connection: Upgrade");
+        cx_strings_add(&join->headers, "Upgrade: SPDY/3.1");
+        cx_strings_add(&join->headers, "X-Stream-Protocol-Version: portforward.k8s.io");
+        return 0;
+}
+
 int join_upgraded(struct call *call, const struct backend *backend, struct cx_error *err)
 {
         struct join *join = cx_alloc(sizeof *join);
-        int r = backend_client(call, backend, &join->client, err);
+        int r = choose_protocol(join, call, err);
+        if (r == 0)
+                r = backend_client(call, backend, &join->client, err);
         if (r < 0) {
+                cx_strings_release(&join->headers);
                 free(join);
                 return r;
         }
-        cx_http_headers(call->request, add_upgrade_header, &join->headers);
         const char **lines = cx_alloc_array(join->headers.count + 1, sizeof(char *));
         for (size_t i = 0; i < join->headers.count; i++)
                 lines[i] = join->headers.items[i];
         join->url = backend_url(backend);
-        join->http =
-                (struct cx_http_call){.method = cx_http_method(call->request), .path = join->url, .headers = lines};
+        join->http = (struct cx_http_call){
+                .method = join->tunnel ? "POST" : cx_http_method(call->request), .path = join->url, .headers = lines};
         cx_http_respond_upgrade(call->request, &(struct cx_http_upgrade_plan){.prepare = connect_backend,
                                                                               .run = run_join,
                                                                               .release = release_join,

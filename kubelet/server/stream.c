@@ -2,13 +2,13 @@
 // exec, attach and port-forward over channels (libcommon/net/streams.h). The session's thread moves output to the peer and
 // is the only one that sends; the pump's (pump.h) moves what the peer sends to the process. An exec or attach ends with a
 // status on the error channel.
-#include "kubelet/server/pump.h"
 #include "kubelet/server/server_internal.h"
 #include "libcommon/base/log.h"
+#include "libcommon/net/forwards.h"
+#include "libcommon/net/pump.h"
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -22,15 +22,13 @@ struct stream_session {
         struct container *container;
         struct sandbox *sandbox;
         struct cx_strings command;
+        char *pod_uid; // of a port-forward, as is the next
         int ports[CX_FORWARDS_MAX];
         size_t n_ports;
-        bool tty, use_stdin;
+        bool tty, use_stdin, use_stdout, use_stderr;
         // while it runs
-        struct pump pump;
-        int fds[3];                   // of the process, see container_exec_start; or [0]: conmon's socket
-        int sockets[CX_FORWARDS_MAX]; // of forwarded connections, or why there is none; set by the pump's thread
-        unsigned n_sockets;           // atomic; what is below is set for good
-        int more_fd;                  // readable: there are more of them
+        struct cx_pump pump;
+        int fds[3]; // of the process, see container_exec_start; or [0]: conmon's socket
 };
 
 static void session_free(void *context)
@@ -39,6 +37,7 @@ static void session_free(void *context)
         container_unref(s->container);
         sandbox_unref(s->sandbox);
         cx_strings_release(&s->command);
+        free(s->pod_uid);
         free(s);
 }
 
@@ -72,7 +71,7 @@ static void close_stdin(struct stream_session *s)
         s->fds[0] = -1;
 }
 
-static void on_exec_event(struct pump *pump, const struct cx_stream_event *event, const struct cx_buf *data)
+static void on_exec_event(struct cx_pump *pump, const struct cx_stream_event *event, const struct cx_buf *data)
 {
         struct stream_session *s = pump->context;
         struct winsize size = {0};
@@ -82,7 +81,7 @@ static void on_exec_event(struct pump *pump, const struct cx_stream_event *event
         } else if (event->kind != CX_STREAM_DATA) {
                 return;
         } else if (event->channel == CX_STREAM_STDIN && s->use_stdin && s->fds[0] >= 0) {
-                if (pump_write(pump, s->fds[0], data->data, data->length) < 0)
+                if (cx_pump_write(pump, s->fds[0], data->data, data->length) < 0)
                         close_stdin(s);
         } else if (event->channel == CX_STREAM_RESIZE && s->tty && cx_stream_size_parse(data, &width, &height)) {
                 size.ws_col = (unsigned short)width;
@@ -96,8 +95,9 @@ static void pump_output(struct stream_session *s)
 {
         struct pollfd p[2] = {{s->tty ? s->fds[0] : s->fds[1], POLLIN, 0}, {s->tty ? -1 : s->fds[2], POLLIN, 0}};
         static const int channels[2] = {CX_STREAM_STDOUT, CX_STREAM_STDERR};
+        const bool wanted[2] = {s->use_stdout, s->use_stderr};
         char block[BLOCK];
-        while ((p[0].fd >= 0 || p[1].fd >= 0) && pump_wait(&s->pump, p, 2)) {
+        while ((p[0].fd >= 0 || p[1].fd >= 0) && cx_pump_wait(&s->pump, p, 2)) {
                 for (int i = 0; i < 2; i++) {
                         if (p[i].fd < 0 || !p[i].revents)
                                 continue;
@@ -106,7 +106,7 @@ static void pump_output(struct stream_session *s)
                                 continue;
                         if (n <= 0) // a terminal says EIO at its end
                                 p[i].fd = -1;
-                        else if (cx_streams_send(s->pump.streams, channels[i], block, (size_t)n) < 0)
+                        else if (wanted[i] && cx_streams_send(s->pump.streams, channels[i], block, (size_t)n) < 0)
                                 return;
                 }
         }
@@ -117,7 +117,7 @@ static int end_command(struct stream_session *s, pid_t pid)
 {
         CX_CLEANUP(cx_closep) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
         struct pollfd p = {fd, POLLIN, 0};
-        if (!pump_wait(&s->pump, &p, 1)) {
+        if (!cx_pump_wait(&s->pump, &p, 1)) {
                 kill(s->tty ? pid : -pid, s->tty ? SIGHUP : SIGTERM);
                 if (poll(&p, 1, HANGUP_PATIENCE) <= 0)
                         kill(pid, SIGKILL);
@@ -131,7 +131,7 @@ static int end_command(struct stream_session *s, pid_t pid)
 static void run_exec(struct cx_streams *streams, void *context)
 {
         struct stream_session *s = context;
-        s->pump = (struct pump){.streams = streams, .on_event = on_exec_event, .context = s};
+        s->pump = (struct cx_pump){.streams = streams, .on_event = on_exec_event, .context = s};
         CX_ERROR err = CX_ERROR_INIT;
         CX_CLEANUP(cx_freep) const char **argv = cx_alloc_array(s->command.count + 1, sizeof *argv);
         for (size_t i = 0; i < s->command.count; i++)
@@ -144,20 +144,20 @@ static void run_exec(struct cx_streams *streams, void *context)
                 return;
         }
         unblock(s->fds[0]);
-        if (pump_start(&s->pump) == 0)
+        if (cx_pump_start(&s->pump) == 0)
                 pump_output(s);
         else
                 kill(-pid, SIGKILL);
         int code = end_command(s, pid);
-        if (!pump_peer_gone(&s->pump))
+        if (!cx_pump_peer_gone(&s->pump))
                 send_status(s, code, NULL);
-        pump_end(&s->pump);
+        cx_pump_end(&s->pump);
         close_all(s->fds, CX_ARRAY_SIZE(s->fds));
 }
 
 // --- attach ----------------------------------------------------------------------------------------------------------
 
-static void on_attach_event(struct pump *pump, const struct cx_stream_event *event, const struct cx_buf *data)
+static void on_attach_event(struct cx_pump *pump, const struct cx_stream_event *event, const struct cx_buf *data)
 {
         struct stream_session *s = pump->context;
         int width, height;
@@ -166,7 +166,7 @@ static void on_attach_event(struct pump *pump, const struct cx_stream_event *eve
         else if (event->kind != CX_STREAM_DATA)
                 return;
         else if (event->channel == CX_STREAM_STDIN && s->use_stdin) {
-                if (pump_write(pump, s->fds[0], data->data, data->length) < 0)
+                if (cx_pump_write(pump, s->fds[0], data->data, data->length) < 0)
                         shutdown(s->fds[0], SHUT_WR);
         } else if (event->channel == CX_STREAM_RESIZE && s->tty && cx_stream_size_parse(data, &width, &height))
                 (void)container_resize(s->container, width, height);
@@ -175,7 +175,7 @@ static void on_attach_event(struct pump *pump, const struct cx_stream_event *eve
 static void run_attach(struct cx_streams *streams, void *context)
 {
         struct stream_session *s = context;
-        s->pump = (struct pump){.streams = streams, .on_event = on_attach_event, .context = s};
+        s->pump = (struct cx_pump){.streams = streams, .on_event = on_attach_event, .context = s};
         CX_CLEANUP(cx_closep) int fd = container_attach(s->container);
         if (fd < 0) {
                 send_status(s, 0, "cannot attach to the container");
@@ -185,113 +185,39 @@ static void run_attach(struct cx_streams *streams, void *context)
         unblock(fd);
         char block[BLOCK + 1];
         struct pollfd p = {fd, POLLIN, 0};
-        bool more = pump_start(&s->pump) == 0;
-        while (more && pump_wait(&s->pump, &p, 1)) {
+        bool more = cx_pump_start(&s->pump) == 0;
+        while (more && cx_pump_wait(&s->pump, &p, 1)) {
                 ssize_t n = recv(fd, block, sizeof block, 0); // a packet: a byte that names the stream, then data
                 if (n < 0 && (errno == EINTR || errno == EAGAIN))
                         continue;
                 int channel = block[0] == 3 ? CX_STREAM_STDERR : CX_STREAM_STDOUT;
-                more = n > 0 && (n == 1 || cx_streams_send(streams, channel, block + 1, (size_t)n - 1) == 0);
+                bool wanted = channel == CX_STREAM_STDERR ? s->use_stderr : s->use_stdout;
+                more = n > 0 && (n == 1 || !wanted || cx_streams_send(streams, channel, block + 1, (size_t)n - 1) == 0);
         }
-        if (!pump_peer_gone(&s->pump))
+        if (!cx_pump_peer_gone(&s->pump))
                 send_status(s, 0, NULL);
-        pump_end(&s->pump);
+        cx_pump_end(&s->pump);
 }
 
 // --- port-forward ----------------------------------------------------------------------------------------------------
 
-static void open_forward(struct stream_session *s, int port)
+static int dial_sandbox(void *context, int port, struct cx_buf *why)
 {
-        unsigned n = __atomic_load_n(&s->n_sockets, __ATOMIC_RELAXED);
-        if (n == CX_FORWARDS_MAX)
-                return;
-        s->sockets[n] = sandbox_dial(s->sandbox, port);
-        s->ports[n] = port;
-        unblock(s->sockets[n]);
-        __atomic_store_n(&s->n_sockets, n + 1, __ATOMIC_RELEASE);
-        const uint64_t one = 1;
-        (void)!write(s->more_fd, &one, sizeof one);
-}
-
-static void on_forward_event(struct pump *pump, const struct cx_stream_event *event, const struct cx_buf *data)
-{
-        struct stream_session *s = pump->context;
-        if (!event)
-                return;
-        if (event->kind == CX_STREAM_OPENED) {
-                open_forward(s, event->port);
-                return;
-        }
-        unsigned n = (unsigned)event->channel / 2;
-        if (event->channel % 2 != 0 || n >= s->n_sockets || s->sockets[n] < 0)
-                return;
-        if (event->kind == CX_STREAM_ENDED)
-                shutdown(s->sockets[n], SHUT_WR);
-        else if (pump_write(pump, s->sockets[n], data->data, data->length) < 0)
-                shutdown(s->sockets[n], SHUT_RDWR);
-}
-
-// Takes note of connections that were made since. Those that failed say so on their error channel.
-static size_t take_forwards(struct stream_session *s, struct pollfd *polls, size_t known)
-{
-        uint64_t ignored;
-        (void)!read(s->more_fd, &ignored, sizeof ignored);
-        size_t count = __atomic_load_n(&s->n_sockets, __ATOMIC_ACQUIRE);
-        for (size_t i = known; i < count; i++) {
-                polls[i] = (struct pollfd){s->sockets[i] >= 0 ? s->sockets[i] : -1, POLLIN, 0};
-                if (s->sockets[i] >= 0)
-                        continue;
-                CX_CLEANUP(cx_freep)
-                char *text = cx_sprintf("failed to connect to localhost:%d inside namespace \"%s\": %s", s->ports[i],
-                                        s->sandbox->id, strerror(-s->sockets[i]));
-                (void)!cx_streams_send(s->pump.streams, CX_FORWARD_ERROR((int)i), text, strlen(text));
-        }
-        return count;
-}
-
-// Moves what a forwarded connection has; false when it has ended.
-static bool move_forward(struct stream_session *s, int fd, int n)
-{
-        char block[BLOCK];
-        ssize_t got = read(fd, block, sizeof block);
-        if (got < 0 && (errno == EINTR || errno == EAGAIN))
-                return true;
-        if (got > 0)
-                return cx_streams_send(s->pump.streams, CX_FORWARD_DATA(n), block, (size_t)got) == 0;
-        (void)cx_streams_end(s->pump.streams, CX_FORWARD_DATA(n));
-        return false;
-}
-
-static bool any_open(const struct pollfd *polls, size_t count)
-{
-        for (size_t i = 0; i < count; i++)
-                if (polls[i].fd >= 0)
-                        return true;
-        return false;
+        const struct stream_session *s = context;
+        int fd = sandbox_dial(s->sandbox, port);
+        if (fd < 0)
+                cx_buf_printf(why,
+                              "error forwarding port %d to pod %s, uid %s: failed to connect to localhost:%d inside "
+                              "namespace \"%s\": %s",
+                              port, s->sandbox->id, s->pod_uid, port, s->sandbox->id, strerror(-fd));
+        return fd;
 }
 
 static void run_forward(struct cx_streams *streams, void *context)
 {
         struct stream_session *s = context;
-        s->pump = (struct pump){.streams = streams, .on_event = on_forward_event, .context = s};
-        s->more_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        struct pollfd polls[CX_FORWARDS_MAX + 1];
-        size_t count = 0, wanted = s->n_ports;
-        bool more = pump_start(&s->pump) == 0 && s->more_fd >= 0;
-        while (more && (count < wanted || any_open(polls, count))) {
-                polls[count] = (struct pollfd){s->more_fd, POLLIN, 0};
-                if (!pump_wait(&s->pump, polls, count + 1))
-                        break;
-                bool news = polls[count].revents;
-                for (size_t i = 0; i < count; i++)
-                        if (polls[i].fd >= 0 && polls[i].revents && !move_forward(s, polls[i].fd, (int)i))
-                                polls[i].fd = -1;
-                if (news)
-                        count = take_forwards(s, polls, count);
-        }
-        pump_end(&s->pump);
-        close_all(s->sockets, s->n_sockets);
-        close_all(&s->more_fd, 1);
+        cx_forwards_run(&(struct cx_forwards_options){
+                .streams = streams, .wanted = s->n_ports, .dial = dial_sandbox, .context = s});
 }
 
 // --- requests --------------------------------------------------------------------------------------------------------
@@ -302,17 +228,21 @@ static struct stream_session *new_session(struct kubelet_server *server, struct 
         s->kubelet = server->kubelet;
         s->tty = server_flag(request, "tty", NULL);
         s->use_stdin = server_flag(request, "stdin", "input");
+        s->use_stdout = server_flag(request, "stdout", "output");
+        s->use_stderr = server_flag(request, "stderr", "error");
         s->fds[0] = s->fds[1] = s->fds[2] = -1;
         return s;
 }
 
-static void upgrade(struct cx_http_request *request, struct stream_session *s,
+static void upgrade(struct cx_http_request *request, struct stream_session *s, bool forwards,
                     void (*run)(struct cx_streams *streams, void *context))
 {
-        cx_streams_upgrade(
-                request,
-                &(struct cx_streams_session){
-                        .ports = s->ports, .n_ports = s->n_ports, .run = run, .release = session_free, .context = s});
+        cx_streams_upgrade(request, &(struct cx_streams_session){.forwards = forwards,
+                                                                 .ports = s->ports,
+                                                                 .n_ports = s->n_ports,
+                                                                 .run = run,
+                                                                 .release = session_free,
+                                                                 .context = s});
 }
 
 void server_exec(struct kubelet_server *server, struct cx_http_request *request, struct container *container_steal)
@@ -321,7 +251,7 @@ void server_exec(struct kubelet_server *server, struct cx_http_request *request,
         s->container = container_steal;
         cx_http_query_all(request, "command", &s->command);
         if (s->command.count) {
-                upgrade(request, s, run_exec);
+                upgrade(request, s, false, run_exec);
                 return;
         }
         cx_http_respond_text(request, 400, "you must specify at least 1 command");
@@ -333,7 +263,7 @@ void server_attach(struct kubelet_server *server, struct cx_http_request *reques
         struct stream_session *s = new_session(server, request);
         s->container = container_steal;
         s->tty = container_steal->tty;
-        upgrade(request, s, run_attach);
+        upgrade(request, s, false, run_attach);
 }
 
 void server_port_forward(struct kubelet_server *server, struct cx_http_request *request, const char *pod_uid)
@@ -346,7 +276,8 @@ void server_port_forward(struct kubelet_server *server, struct cx_http_request *
         cx_http_query_all(request, "ports", &lists);
         for (size_t i = 0; i < lists.count; i++)
                 cx_strings_split(&ports, lists.items[i], ',');
-        bool bad = !ports.count || ports.count > CX_ARRAY_SIZE(s->ports) || !s->sandbox;
+        s->pod_uid = cx_strdup(pod_uid);
+        bool bad = ports.count > CX_ARRAY_SIZE(s->ports) || !s->sandbox;
         for (size_t i = 0; i < ports.count && !bad; i++) {
                 int64_t port;
                 bad = cx_parse_int(ports.items[i], 1, 65535, &port) < 0;
@@ -355,9 +286,9 @@ void server_port_forward(struct kubelet_server *server, struct cx_http_request *
         }
         if (bad) {
                 cx_http_respond_text(request, 400,
-                                     s->sandbox ? "query parameter \"port\" is required" : "pod is not running");
+                                     s->sandbox ? "query parameter \"port\" is invalid" : "pod is not running");
                 session_free(s);
                 return;
         }
-        upgrade(request, s, run_forward);
+        upgrade(request, s, true, run_forward);
 }

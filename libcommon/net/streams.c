@@ -6,8 +6,26 @@
 #include "libcommon/format/json.h"
 #include "libcommon/net/streams_internal.h"
 
+static void release_upgrade(void *context)
+{
+        struct cx_streams_upgrade *upgrade = context;
+        upgrade->session.release(upgrade->session.context);
+        free(upgrade);
+}
+
+void cx_streams_upgrade_to(struct cx_http_request *request, const struct cx_streams_session *session,
+                           const char *protocol, void (*run)(struct cx_wire *wire, void *context))
+{
+        struct cx_streams_upgrade *upgrade = cx_alloc(sizeof *upgrade);
+        *upgrade = (struct cx_streams_upgrade){*session, protocol};
+        cx_http_respond_upgrade(
+                request, &(struct cx_http_upgrade_plan){.run = run, .release = release_upgrade, .context = upgrade});
+}
+
 void cx_streams_upgrade(struct cx_http_request *request, const struct cx_streams_session *session)
 {
+        if (cx_streams_spdy_upgrade(request, session))
+                return;
         const char *why = cx_streams_websocket_upgrade(request, session);
         if (!why)
                 return;
@@ -25,6 +43,28 @@ int cx_streams_connect(struct cx_http_client *client, const struct cx_http_call 
         *ret_streams = cx_alloc(sizeof streams);
         **ret_streams = streams;
         return 0;
+}
+
+int cx_streams_connect_forward(struct cx_http_client *client, const struct cx_http_call *call,
+                               struct cx_streams **ret_streams, struct cx_http_reply *ret_refusal, struct cx_error *err)
+{
+        return cx_streams_spdy_connect(client, call, ret_streams, ret_refusal, err);
+}
+
+int cx_streams_open(struct cx_streams *s, int port, int *ret_n)
+{
+        return s->transport->open ? s->transport->open(s->carrier, port, ret_n) : -EOPNOTSUPP;
+}
+
+bool cx_streams_may_grow(const struct cx_streams *s)
+{
+        return s->transport->open != NULL;
+}
+
+void cx_streams_cut(struct cx_streams *s, int channel)
+{
+        if (s->transport->cut)
+                s->transport->cut(s->carrier, channel);
 }
 
 int cx_streams_receive(struct cx_streams *s, struct cx_stream_event *ret_event, struct cx_buf *ret_data)

@@ -2,7 +2,8 @@
 // Sessions of several channels over one connection: exec and attach (standard input, output and error, the terminal's size,
 // the status at the end) and port-forward (for each forwarded connection a channel of data and one of errors). Who runs a
 // session works on channels and events; what carries them is a transport, chosen from the upgrade request: WebSocket with
-// Kubernetes' channel protocols (streams_websocket.c). Another one is a table of functions (streams_internal.h).
+// Kubernetes' channel protocols (streams_websocket.c), or SPDY/3.1 (streams_spdy.c). Another one is a table of functions
+// (streams_internal.h).
 //
 // Threads: one thread receives, and one sends at a time; both may go on at once. Nothing is kept for a peer that does not
 // read: sending waits until it does, and so does what feeds it.
@@ -14,38 +15,50 @@
 #include "libcommon/net/http_server.h"
 
 enum cx_stream_channel { CX_STREAM_STDIN, CX_STREAM_STDOUT, CX_STREAM_STDERR, CX_STREAM_ERROR, CX_STREAM_RESIZE };
-// Of a port-forward: the channels of its n-th connection.
+// Of a port-forward: the channels of its n-th connection. A number is not used again in its session.
 #define CX_FORWARD_DATA(n) (2 * (n))
 #define CX_FORWARD_ERROR(n) (2 * (n) + 1)
-#define CX_FORWARDS_MAX 16
+#define CX_FORWARD_OF(channel) ((channel) / 2)
+#define CX_FORWARDS_MAX 1024 // at once
 // Of one event, and of one message that is sent.
 #define CX_STREAM_DATA_MAX ((size_t)4 << 20)
 
 enum cx_stream_event_kind {
-        CX_STREAM_OPENED, // a forwarded connection is wanted: `channel` is that of its data
+        // At a server: a forwarded connection is wanted; at a client: the peer has taken it. `channel` is that of its data.
+        CX_STREAM_OPENED,
         CX_STREAM_DATA,
         CX_STREAM_ENDED, // the peer sends no more on this channel
+        CX_STREAM_CUT,   // nor does it take any more
 };
 struct cx_stream_event {
         enum cx_stream_event_kind kind;
         int channel;
-        int port; // of OPENED
+        int port; // of OPENED at a server
 };
 
 struct cx_streams;
 struct cx_streams_session {
-        const int *ports; // of a port-forward: those that the request names, for transports that do not name them later
+        bool forwards; // a port-forward; else exec or attach
+        // Of a port-forward: those that the request names, for transports that do not name them later.
+        const int *ports;
         size_t n_ports;
         void (*run)(struct cx_streams *streams, void *context); // on a thread of its own; the session ends with it
         void (*release)(void *context);
         void *context;
 };
-// Answers a request for a session: with the upgrade, or with 400 and the reason. The context is released in either case.
+// Answers a request for a session: with the upgrade, or with a refusal. The context is released in either case.
 void cx_streams_upgrade(struct cx_http_request *request, const struct cx_streams_session *session);
 
 // Asks a server for a session. When it answers anything but 101, fails and fills ret_refusal (may be NULL).
 int cx_streams_connect(struct cx_http_client *client, const struct cx_http_call *call, struct cx_streams **ret_streams,
                        struct cx_http_reply *ret_refusal, struct cx_error *err) CX_CHECK;
+
+// Asks for a session of forwarded connections, which are opened later.
+int cx_streams_connect_forward(struct cx_http_client *client, const struct cx_http_call *call,
+                               struct cx_streams **ret_streams, struct cx_http_reply *ret_refusal, struct cx_error *err)
+        CX_CHECK;
+// Asks for a connection to a port. Nothing may be sent on its channels before OPENED comes for it.
+int cx_streams_open(struct cx_streams *streams, int port, int *ret_n) CX_CHECK;
 
 // Waits for the next event; DATA comes in ret_data. 1; 0 when the peer has closed the session; a negative errno when the
 // connection broke, or when the peer did not answer our close in time.
@@ -54,6 +67,10 @@ int cx_streams_receive(struct cx_streams *streams, struct cx_stream_event *ret_e
 int cx_streams_send(struct cx_streams *streams, int channel, const void *data, size_t length) CX_CHECK;
 // Says that no more comes on a channel. True when the peer gets to know that: older protocols have no word for it.
 bool cx_streams_end(struct cx_streams *streams, int channel);
+// Says that what comes on a channel is not taken either.
+void cx_streams_cut(struct cx_streams *streams, int channel);
+// Whether forwarded connections may still come, or only those that the request named.
+bool cx_streams_may_grow(const struct cx_streams *streams);
 // Sends a little that means nothing. A peer that was killed while it sent what we do not take cannot say that it has gone:
 // its end waits behind the rest. Its kernel answers this with a reset.
 int cx_streams_ping(struct cx_streams *streams) CX_CHECK;

@@ -13,12 +13,13 @@
 #define V4 "v4.channel.k8s.io"
 #define V5 "v5.channel.k8s.io"
 #define END_CHANNEL 255
+#define PORTS_MAX 127 // a channel is a byte
 
 struct ws_carrier {
         int fd; // -1 at a client
         struct cx_websocket *ws;
         bool tells_ends;
-        int ports[CX_FORWARDS_MAX];
+        int ports[PORTS_MAX];
         size_t n_ports, opened; // opened: of the ports, those that were told
 };
 
@@ -116,18 +117,6 @@ static struct cx_streams streams_over(struct ws_carrier *carrier, const char *pr
 
 // --- the server's side -----------------------------------------------------------------------------------------------
 
-struct ws_upgrade {
-        struct cx_streams_session session;
-        const char *protocol;
-};
-
-static void release_upgrade(void *context)
-{
-        struct ws_upgrade *u = context;
-        u->session.release(u->session.context);
-        free(u);
-}
-
 static int tell_ports(struct ws_carrier *c)
 {
         int r = 0;
@@ -144,7 +133,7 @@ struct cx_streams *cx_streams_websocket_server(struct cx_wire *wire, const char 
                                                size_t n_ports)
 {
         struct ws_carrier *carrier = cx_alloc(sizeof *carrier);
-        assert(n_ports <= CX_FORWARDS_MAX);
+        assert(n_ports <= PORTS_MAX);
         carrier->ws = cx_websocket_server(wire);
         carrier->fd = wire->fd;
         for (size_t i = 0; i < n_ports; i++)
@@ -156,7 +145,7 @@ struct cx_streams *cx_streams_websocket_server(struct cx_wire *wire, const char 
 
 static void run_upgrade(struct cx_wire *wire, void *context)
 {
-        struct ws_upgrade *u = context;
+        struct cx_streams_upgrade *u = context;
         CX_CLEANUP(cx_streams_freep)
         struct cx_streams *streams =
                 cx_streams_websocket_server(wire, u->protocol, u->session.ports, u->session.n_ports);
@@ -178,19 +167,19 @@ const char *cx_streams_websocket_upgrade(struct cx_http_request *request, const 
         const char *chosen = offered ? cx_websocket_protocol(offered, protocols) : V1;
         if (!why && !chosen)
                 why = "no supported subprotocol was offered";
+        if (!why && session->forwards && !session->n_ports)
+                why = "query parameter \"port\" is required";
+        if (!why && session->n_ports > PORTS_MAX)
+                why = "too many ports";
         if (why)
                 return why;
-        struct ws_upgrade *u = cx_alloc(sizeof *u);
-        u->session = *session;
-        u->protocol = chosen;
         char accept[29];
         cx_websocket_accept(key, accept);
         cx_http_add_header(request, "Upgrade", "websocket");
         cx_http_add_header(request, "Sec-WebSocket-Accept", accept);
         if (offered)
                 cx_http_add_header(request, "Sec-WebSocket-Protocol", chosen);
-        cx_http_respond_upgrade(
-                request, &(struct cx_http_upgrade_plan){.run = run_upgrade, .release = release_upgrade, .context = u});
+        cx_streams_upgrade_to(request, session, chosen, run_upgrade);
         return NULL;
 }
 

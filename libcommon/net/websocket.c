@@ -387,3 +387,67 @@ int cx_websocket_recv(struct cx_websocket *ws, int64_t timeout, int *ret_opcode,
                         return -errno;
         }
 }
+
+// --- as a wire -------------------------------------------------------------------------------------------------------
+
+struct websocket_wire {
+        struct cx_wire wire;
+        struct cx_websocket *ws;
+        struct cx_buf message;
+        size_t taken; // of it
+        size_t begun;          // bytes of a write whose message is not all sent
+};
+
+static ssize_t read_message(struct cx_wire *wire, void *to, size_t max)
+{
+        struct websocket_wire *w = (struct websocket_wire *)wire;
+        while (w->taken == w->message.length) {
+                w->taken = 0;
+                cx_buf_clear(&w->message);
+                int opcode, r = cx_websocket_recv(w->ws, 0, &opcode, &w->message);
+                if (r <= 0)
+                        return r == -ETIMEDOUT ? -EAGAIN : r;
+        }
+        size_t left = w->message.length - w->taken, n = left < max ? left : max;
+        memcpy(to, w->message.data + w->taken, n);
+        w->taken += n;
+        return (ssize_t)n;
+}
+
+// A write is done when its message is sent: who gets -EAGAIN comes again with the same bytes when there is room.
+static ssize_t write_message(struct cx_wire *wire, const void *data, size_t length)
+{
+        struct websocket_wire *w = (struct websocket_wire *)wire;
+        struct cx_websocket *ws = w->ws;
+        const struct wslay_event_msg message = {WSLAY_BINARY_FRAME, data, length};
+        pthread_mutex_lock(&ws->lock);
+        ssize_t r = ws->closing || ws->got_close ? -EPIPE : ws->broken;
+        if (r == 0 && !w->begun) {
+                r = wslay_event_queue_msg(ws->context, &message) ? -EPIPE : 0;
+                w->begun = length;
+        }
+        if (r == 0)
+                r = send_some(ws);
+        if (r == 0)
+                r = wants_write(ws) ? -EAGAIN : (ssize_t)w->begun;
+        if (r > 0)
+                w->begun = 0;
+        pthread_mutex_unlock(&ws->lock);
+        return r;
+}
+
+static void free_websocket_wire(struct cx_wire *wire)
+{
+        struct websocket_wire *w = (struct websocket_wire *)wire;
+        cx_websocket_close(w->ws, 1000, "");
+        cx_buf_release(&w->message);
+        free(w);
+}
+
+struct cx_wire *cx_websocket_wire(struct cx_websocket *ws)
+{
+        static const struct cx_wire_type type = {read_message, write_message, free_websocket_wire};
+        struct websocket_wire *w = cx_alloc(sizeof *w);
+        *w = (struct websocket_wire){{&type, ws->wire->fd}, ws, CX_BUF_INIT_MAX(CX_WS_MAX_MESSAGE), 0, 0};
+        return &w->wire;
+}

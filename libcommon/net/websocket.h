@@ -28,6 +28,10 @@ struct cx_websocket *cx_websocket_server(struct cx_wire *wire);
 void cx_websocket_free(struct cx_websocket *ws);
 CX_DEFINE_CLEANUP(struct cx_websocket, cx_websocket_freep, cx_websocket_free)
 
+// A stream of bytes in binary messages. The websocket stays the caller's and has to outlive the wire, which sends and receives
+// all there is; freeing the wire closes it in good order.
+struct cx_wire *cx_websocket_wire(struct cx_websocket *ws);
+
 // Connects as a client: does the handshake for call->path with the protocols offered (NULL-ended), checks the answer.
 // ret_protocol (may be NULL) is the one that the server chose, owned. The wire belongs to the websocket.
 int cx_websocket_connect(struct cx_http_client *client, const struct cx_http_call *call, const char *const *protocols,

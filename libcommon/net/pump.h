@@ -8,24 +8,26 @@
 #include <poll.h>
 #include <pthread.h>
 
-struct pump {
+#define CX_PUMP_FDS_MAX (CX_FORWARDS_MAX + 256)
+
+struct cx_pump {
         struct cx_streams *streams;
         // Called on the second thread for every event of the peer; and once, with `event` NULL, when it has gone.
-        void (*on_event)(struct pump *pump, const struct cx_stream_event *event, const struct cx_buf *data);
+        void (*on_event)(struct cx_pump *pump, const struct cx_stream_event *event, const struct cx_buf *data);
         void *context;
         // the pump's own
         pthread_t thread;
         int gone_fd, over_fd; // readable: the peer has gone; the session is over
         bool started;
 };
-int pump_start(struct pump *pump) CX_CHECK; // 0 or a negative errno
+int cx_pump_start(struct cx_pump *pump) CX_CHECK; // 0 or a negative errno
 // Whether the peer has gone.
-bool pump_peer_gone(const struct pump *pump);
+bool cx_pump_peer_gone(const struct cx_pump *pump);
 // Waits until one of the descriptors (-1: none) is readable or has ended; false when the peer has gone. A peer that
-// is quiet for long is pinged meanwhile.
-bool pump_wait(const struct pump *pump, struct pollfd *fds, size_t count);
+// is quiet for long is pinged meanwhile. At most CX_PUMP_FDS_MAX.
+bool cx_pump_wait(const struct cx_pump *pump, struct pollfd *fds, size_t count);
 // On the second thread: writes all of it to a descriptor that does not block. Gives up when the session is over or the peer
 // has left.
-int pump_write(const struct pump *pump, int fd, const void *data, size_t length) CX_CHECK;
+int cx_pump_write(const struct cx_pump *pump, int fd, const void *data, size_t length) CX_CHECK;
 // Ends the session with the peer and the second thread.
-void pump_end(struct pump *pump);
+void cx_pump_end(struct cx_pump *pump);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two event descriptors: one that the receiving thread sets when the peer has gone, one that the session's thread sets when
 // it is through.
-#include "kubelet/server/pump.h"
+#include "libcommon/net/pump.h"
 
 #include <assert.h>
 #include <poll.h>
@@ -9,7 +9,7 @@
 
 #define PIECE 16384      // what a packet socket's reader (conmon) takes at once
 #define PING_PERIOD 5000 // ms
-#define FDS_MAX (CX_FORWARDS_MAX + 2)
+#define FDS_MAX (CX_PUMP_FDS_MAX + 1)
 
 static void set(int fd)
 {
@@ -25,7 +25,7 @@ static bool is_set(int fd)
 
 static void *receive(void *context)
 {
-        struct pump *pump = context;
+        struct cx_pump *pump = context;
         CX_BUF data = CX_BUF_INIT_MAX(CX_STREAM_DATA_MAX);
         struct cx_stream_event event;
         while (cx_streams_receive(pump->streams, &event, &data) == 1)
@@ -36,7 +36,7 @@ static void *receive(void *context)
         return NULL;
 }
 
-int pump_start(struct pump *pump)
+int cx_pump_start(struct cx_pump *pump)
 {
         pump->gone_fd = eventfd(0, EFD_CLOEXEC);
         pump->over_fd = eventfd(0, EFD_CLOEXEC);
@@ -47,12 +47,12 @@ int pump_start(struct pump *pump)
         return r;
 }
 
-bool pump_peer_gone(const struct pump *pump)
+bool cx_pump_peer_gone(const struct cx_pump *pump)
 {
         return is_set(pump->gone_fd);
 }
 
-bool pump_wait(const struct pump *pump, struct pollfd *fds, size_t count)
+bool cx_pump_wait(const struct cx_pump *pump, struct pollfd *fds, size_t count)
 {
         struct pollfd all[FDS_MAX];
         assert(count < FDS_MAX);
@@ -70,7 +70,7 @@ bool pump_wait(const struct pump *pump, struct pollfd *fds, size_t count)
         return n > 0 && !all[count].revents;
 }
 
-int pump_write(const struct pump *pump, int fd, const void *data, size_t length)
+int cx_pump_write(const struct cx_pump *pump, int fd, const void *data, size_t length)
 {
         const char *from = data;
         while (length) {
@@ -91,7 +91,7 @@ int pump_write(const struct pump *pump, int fd, const void *data, size_t length)
         return 0;
 }
 
-void pump_end(struct pump *pump)
+void cx_pump_end(struct cx_pump *pump)
 {
         if (pump->over_fd >= 0)
                 set(pump->over_fd);
