@@ -15,6 +15,8 @@ COMMAND(delete);
 COMMAND(logs);
 COMMAND(exec);
 COMMAND(attach);
+COMMAND(port_forward);
+
 COMMAND(scale);
 COMMAND(autoscale);
 COMMAND(expose);
@@ -171,6 +173,9 @@ int watch_object(struct ctl *ctl, const struct info *info, int64_t timeout,
 // --- pods.c: pods behind a name
 // The pod that TYPE/NAME (a pod, or what has pods by a selector) stands for; new reference. Waits for none to appear.
 int pod_of(struct ctl *ctl, const char *word, int64_t timeout, json_t **ret_pod, struct cx_error *err) CX_CHECK;
+// The same, with the object itself; new references, the object's also when there is no pod.
+int pod_behind(struct ctl *ctl, const char *word, int64_t timeout, json_t **ret_object, json_t **ret_pod,
+               struct cx_error *err) CX_CHECK;
 // All pods of it, as an array.
 int pods_of(struct ctl *ctl, const struct info *info, json_t **ret_pods, struct cx_error *err) CX_CHECK;
 // "a=b,c in (d)" of an object that selects pods; owned; NULL when it selects none.

@@ -74,6 +74,13 @@ static json_t *best_pod(const json_t *pods)
 
 int pod_of(struct ctl *ctl, const char *word, int64_t timeout, json_t **ret_pod, struct cx_error *err)
 {
+        json_auto_t *object = NULL;
+        return pod_behind(ctl, word, timeout, &object, ret_pod, err);
+}
+
+int pod_behind(struct ctl *ctl, const char *word, int64_t timeout, json_t **ret_object, json_t **ret_pod,
+               struct cx_error *err)
+{
         BUILDER builder = {.default_type = "pods"};
         CX_STRINGS words = CX_STRINGS_INIT;
         INFOS infos = INFOS_INIT;
@@ -83,6 +90,7 @@ int pod_of(struct ctl *ctl, const char *word, int64_t timeout, json_t **ret_pod,
                 r = info_fetch(ctl, infos.items[0], err);
         if (r < 0)
                 return r;
+        *ret_object = json_incref(infos.items[0]->object);
         int64_t deadline = cx_time_monotonic() + timeout;
         for (;;) {
                 json_auto_t *pods = NULL;

@@ -23,6 +23,7 @@ struct forward {
         const struct cx_forward_listener *listener; // of a client
         bool pending;                               // the peer has yet to take it
         bool in_over, out_over;                     // what comes from the peer; what goes to it
+        bool told;                                  // of a client: the error channel has ended
         bool busy;                                  // the pump's thread writes to it
         struct cx_buf message;                      // of the error channel: to be sent, or received
 };
@@ -117,11 +118,12 @@ static void on_message(struct forwards *f, const struct cx_stream_event *event, 
         struct forward *forward = f->options->dial ? NULL : find(f, CX_FORWARD_OF(event->channel));
         if (forward && event->kind == CX_STREAM_DATA)
                 cx_buf_append(&forward->message, data->data, data->length);
-        bool told = forward && event->kind != CX_STREAM_DATA && forward->message.length;
-        if (told && f->options->failed(f->options->context, forward->listener, forward->message.data))
-                f->over = true;
-        if (told)
-                cx_buf_clear(&forward->message);
+        if (forward && event->kind != CX_STREAM_DATA) {
+                forward->told = true;
+                if (forward->message.length &&
+                    f->options->failed(f->options->context, forward->listener, forward->message.data))
+                        f->over = true;
+        }
         pthread_mutex_unlock(&f->lock);
 }
 
@@ -149,6 +151,7 @@ static void on_data(struct forwards *f, const struct cx_stream_event *event, con
                 cx_streams_cut(f->options->streams, event->channel);
                 (void)shutdown(forward->fd, SHUT_RDWR);
                 forward->in_over = forward->out_over = true;
+                forward->told |= forward->pending; // refused
         }
         pthread_mutex_unlock(&f->lock);
 }
@@ -214,6 +217,8 @@ static void settle(struct forwards *f)
         for (size_t i = 0; i < f->count;) {
                 struct forward *forward = f->all[i];
                 bool gone = forward->fd < 0 || (forward->in_over && forward->out_over);
+                if (!f->options->dial)
+                        gone = gone && forward->told;
                 if (!gone || forward->busy) {
                         i++;
                         continue;
