@@ -85,6 +85,8 @@ const struct command kubectl_commands[] = {
          "(POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [args...]", cmd_exec},
         {"port-forward", TROUBLE, "Forward one or more local ports to a pod",
          "TYPE/NAME [options] [LOCAL_PORT:]REMOTE_PORT [...[LOCAL_PORT_N:]REMOTE_PORT_N]", cmd_port_forward},
+        {"cp", TROUBLE, "Copy files and directories to and from containers", "<file-spec-src> <file-spec-dest>",
+         cmd_cp},
         {"auth", TROUBLE, "Inspect authorization", "", NULL, auth_commands},
         {"events", TROUBLE, "List events", "[--for TYPE/NAME] [--watch] [--types=Normal,Warning]", cmd_events},
         {"apply", ADVANCED, "Apply a configuration to a resource by file name or stdin", "(-f FILENAME)", cmd_apply,

@@ -16,6 +16,7 @@ COMMAND(logs);
 COMMAND(exec);
 COMMAND(attach);
 COMMAND(port_forward);
+COMMAND(cp);
 
 COMMAND(scale);
 COMMAND(autoscale);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl exec and attach.
 #include "kubectl/cmd/session.h"
-#include "libcommon/api/pod.h"
 #include "libcommon/api/status.h"
 #include "libcommon/base/time.h"
 
@@ -25,30 +24,6 @@ static void check_tty(struct session *session)
                 fprintf(stderr, "Unable to use a TTY - input is not a terminal or the right kind of file\n");
                 session->tty = false;
         }
-}
-
-// A name is looked for here when it is to be attached to; for a command the server does that.
-static int find_container(const json_t *pod, const char *wanted, bool quiet, bool checks, const char **ret_name,
-                          struct cx_error *err)
-{
-        if (cx_pod_is_terminal(pod))
-                return cx_error_set(err, -EINVAL,
-                                    "cannot exec into a container in a completed pod; current phase is %s",
-                                    cx_pod_phase(pod));
-        if (!wanted || !*wanted) {
-                *ret_name = default_container(pod, quiet);
-                return 0;
-        }
-        if (!checks) {
-                *ret_name = wanted;
-                return 0;
-        }
-        if (cx_pod_container(json_object_get(pod, "spec"), wanted, CX_POD_ALL, NULL)) {
-                *ret_name = wanted;
-                return 0;
-        }
-        return cx_error_set(err, -ENOENT, "container %s not found in pod %s", wanted,
-                            cx_json_string_or(pod, "metadata.name", ""));
 }
 
 COMMAND(exec)
@@ -97,7 +72,7 @@ COMMAND(exec)
         }
         const char *name = NULL;
         if (r == 0)
-                r = find_container(pod, container, session.quiet, false, &name, err);
+                r = session_container(pod, container, session.quiet, false, &name, err);
         if (r < 0)
                 return r;
         check_tty(&session);
@@ -153,7 +128,7 @@ COMMAND(attach)
         char *word = args.count == 2 ? cx_sprintf("%s/%s", args.items[0], args.items[1]) : cx_strdup(args.items[0]);
         r = pod_of(ctl, word, timeout, &pod, err);
         if (r == 0)
-                r = find_container(pod, container, session.quiet, true, &name, err);
+                r = session_container(pod, container, session.quiet, true, &name, err);
         if (r < 0)
                 return r;
         return attach_pod(ctl, pod, name, session.in, session.tty, session.quiet, err);

@@ -3,6 +3,7 @@
 // input; another sends the terminal's size when it changes.
 #include "kubectl/cmd/session.h"
 
+#include "libcommon/api/pod.h"
 #include "libcommon/api/status.h"
 
 #include <pthread.h>
@@ -87,17 +88,19 @@ static void *send_input(void *context)
         return NULL;
 }
 
-static void write_all(int fd, const char *data, size_t length)
+// False when nobody takes it.
+static bool write_all(int fd, const char *data, size_t length)
 {
         while (length) {
                 ssize_t n = write(fd, data, length);
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n <= 0)
-                        return;
+                        return false;
                 data += n;
                 length -= (size_t)n;
         }
+        return true;
 }
 
 // Until the status comes that ends a session. Without one it was cut off.
@@ -112,11 +115,14 @@ static int receive(struct session *session, int *ret_code, struct cx_error *err)
                                             r < 0 ? strerror(-r) : "unexpected EOF");
                 if (event.kind != CX_STREAM_DATA)
                         continue;
+                int fd = event.channel == CX_STREAM_STDOUT   ? session->fds[1]
+                         : event.channel == CX_STREAM_STDERR ? session->fds[2]
+                                                             : -1;
+                if (fd >= 0 && !write_all(fd, data.data, data.length))
+                        return cx_error_set(err, -EPIPE, "cannot write the output: %s", strerror(errno));
                 if (event.channel == CX_STREAM_STDOUT)
-                        write_all(session->fds[1], data.data, data.length);
-                else if (event.channel == CX_STREAM_STDERR)
-                        write_all(session->fds[2], data.data, data.length);
-                else if (event.channel == CX_STREAM_ERROR)
+                        session->written += data.length;
+                if (event.channel == CX_STREAM_ERROR)
                         return cx_stream_status_parse(&data, ret_code, err);
         }
 }
@@ -153,11 +159,14 @@ static void start_threads(struct session *session, pthread_t *ret_input, bool *r
                 if (pthread_create(&thread, NULL, watch_size, session) == 0)
                         pthread_detach(thread);
         }
-        if (!session->in || pthread_create(ret_input, NULL, send_input, session) != 0)
+        if (!session->in)
                 return;
-        *ret_joins = session->fds[0] != STDIN_FILENO;
-        if (!*ret_joins)
+        bool started = pthread_create(ret_input, NULL, send_input, session) == 0, own = session->fds[0] != STDIN_FILENO;
+        *ret_joins = started && own;
+        if (started && !own)
                 pthread_detach(*ret_input);
+        else if (!started && own)
+                close(session->fds[0]);
 }
 
 int session_run(struct ctl *ctl, const char *path, struct session *session, int *ret_code, struct cx_error *err)
@@ -192,4 +201,27 @@ void session_path(const json_t *pod, const char *verb, const char *container, co
         cx_rest_query(path, "stdout", "true");
         cx_rest_query(path, "stderr", session->tty ? NULL : "true");
         cx_rest_query(path, "tty", session->tty ? "true" : NULL);
+}
+
+int session_container(const json_t *pod, const char *wanted, bool quiet, bool checks, const char **ret_name,
+                      struct cx_error *err)
+{
+        if (cx_pod_is_terminal(pod))
+                return cx_error_set(err, -EINVAL,
+                                    "cannot exec into a container in a completed pod; current phase is %s",
+                                    cx_pod_phase(pod));
+        if (!wanted || !*wanted) {
+                *ret_name = default_container(pod, quiet);
+                return 0;
+        }
+        if (!checks) {
+                *ret_name = wanted;
+                return 0;
+        }
+        if (cx_pod_container(json_object_get(pod, "spec"), wanted, CX_POD_ALL, NULL)) {
+                *ret_name = wanted;
+                return 0;
+        }
+        return cx_error_set(err, -ENOENT, "container %s not found in pod %s", wanted,
+                            cx_json_string_or(pod, "metadata.name", ""));
 }
