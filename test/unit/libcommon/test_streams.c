@@ -98,7 +98,8 @@ static void handle(struct cx_http_request *request, void *context)
         static const int ports[] = {80, 99, 8080};
         const char *path = cx_http_path(request);
         bool forwards = strcmp(path, "/forward") == 0;
-        cx_streams_upgrade(request, &(struct cx_streams_session){.ports = ports,
+        cx_streams_upgrade(request, &(struct cx_streams_session){.forwards = forwards,
+                                                                 .ports = ports,
                                                                  .n_ports = forwards ? 3 : 0,
                                                                  .run = forwards                        ? forward
                                                                         : strcmp(path, "/command") == 0 ? command
