@@ -32,6 +32,7 @@ struct relay {
         pthread_mutex_t lock; // guards the rest
         pthread_cond_t drained;
         struct cx_buf buffer;
+        size_t taken; // of the buffer, from its beginning
         bool finished, failed;
         bool gone; // the client has left
         struct cx_http_stream *stream;
@@ -137,16 +138,33 @@ static void unref_relay(struct relay *relay)
         free(relay);
 }
 
+// --- the buffer; called with the lock ---
+
+static size_t waiting(const struct relay *relay)
+{
+        return relay->buffer.length - relay->taken;
+}
+
+// What is left moves to the front once it is the lesser part: each byte moves once at most.
+static void take(struct relay *relay, size_t length)
+{
+        relay->taken += length;
+        if (relay->taken > relay->buffer.length / 2) {
+                cx_buf_consume(&relay->buffer, relay->taken);
+                relay->taken = 0;
+        }
+        pthread_cond_signal(&relay->drained);
+}
+
 static ssize_t read_relay(void *context, uint64_t offset CX_UNUSED, char *to, size_t max)
 {
         struct relay *relay = context;
         pthread_mutex_lock(&relay->lock);
         ssize_t n = relay->finished ? relay->failed ? CX_HTTP_STREAM_ABORT : CX_HTTP_STREAM_END : CX_HTTP_STREAM_WAIT;
-        if (relay->buffer.length) {
-                n = (ssize_t)(relay->buffer.length < max ? relay->buffer.length : max);
-                memcpy(to, relay->buffer.data, (size_t)n);
-                cx_buf_consume(&relay->buffer, (size_t)n);
-                pthread_cond_signal(&relay->drained);
+        if (waiting(relay)) {
+                n = (ssize_t)(waiting(relay) < max ? waiting(relay) : max);
+                memcpy(to, relay->buffer.data + relay->taken, (size_t)n);
+                take(relay, (size_t)n);
         }
         pthread_mutex_unlock(&relay->lock);
         return n;
@@ -189,9 +207,8 @@ static int next_block(struct relay *relay, struct cx_websocket *ws, int fd, stru
                 pthread_mutex_lock(&relay->lock);
                 bool finished = relay->finished, gone = relay->gone;
                 cx_buf_truncate(block, 0);
-                cx_buf_append(block, relay->buffer.data, relay->buffer.length);
-                cx_buf_truncate(&relay->buffer, 0);
-                pthread_cond_signal(&relay->drained);
+                cx_buf_append(block, relay->buffer.data + relay->taken, waiting(relay));
+                take(relay, waiting(relay));
                 pthread_mutex_unlock(&relay->lock);
                 if (block->length || finished || gone)
                         return block->length ? 1 : gone ? -EPIPE : 0;
@@ -348,7 +365,7 @@ static int on_relay_data(void *context, const struct cx_http_reply *reply CX_UNU
                 pthread_mutex_unlock(&relay->lock);
                 return 0;
         }
-        while (relay->buffer.length > RELAY_BUFFER && !relay->gone)
+        while (waiting(relay) > RELAY_BUFFER && !relay->gone)
                 pthread_cond_wait(&relay->drained, &relay->lock);
         bool gone = relay->gone;
         if (!gone)
