@@ -31,7 +31,7 @@ static int port_behind(const json_t *service, const json_t *pod, int64_t number,
                 return 0;
         json_array_foreach (cx_json_get(service, "spec.ports"), i, port) {
                 const json_t *target = json_object_get(port, "targetPort");
-                if (cx_json_int(port, "port", 0) != number)
+                if (cx_json_int(port, "port", 0) != number || cx_streq(cx_json_string(port, "protocol"), "UDP"))
                         continue;
                 if (json_is_string(target))
                         return pod_port_by_name(pod, json_string_value(target), ret_port, err);
