@@ -136,7 +136,7 @@ int archive_pack(const char *path, const char *name, int fd, struct cx_error *er
 
 // --- unpacking -------------------------------------------------------------------------------------------------------
 
-struct unpacker {
+struct archive_reader {
         const struct archive_place *place;
         int base;   // a folder that everything is beneath
         char *root; // what all paths begin with, below it; "" when the destination is the folder
@@ -158,7 +158,7 @@ static bool leads_out(int r)
 }
 
 // The folder that a path is in, made when it is missing, and the path's last part. A descriptor or a negative errno.
-static int open_parent(const struct unpacker *u, const char *path, const char **ret_last)
+static int open_parent(const struct archive_reader *u, const char *path, const char **ret_last)
 {
         CX_CLEANUP(cx_closep) int at = fcntl(u->base, F_DUPFD_CLOEXEC, 0);
         for (const char *slash; at >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
@@ -175,7 +175,7 @@ static int open_parent(const struct unpacker *u, const char *path, const char **
         return at < 0 ? -errno : cx_steal_fd(&at);
 }
 
-static int write_file(struct archive *a, const struct unpacker *u, const char *path, struct cx_error *err)
+static int write_file(struct archive *a, const struct archive_reader *u, const char *path, struct cx_error *err)
 {
         const char *last = path;
         if (!*path)
@@ -188,7 +188,7 @@ static int write_file(struct archive *a, const struct unpacker *u, const char *p
         return archive_read_data_into_fd(a, fd) == ARCHIVE_OK ? 0 : failure(a, err);
 }
 
-static int make_folder(const struct unpacker *u, const char *path, struct cx_error *err)
+static int make_folder(const struct archive_reader *u, const char *path, struct cx_error *err)
 {
         const char *last = path;
         CX_CLEANUP(cx_freep) char *with_end = cx_sprintf("%s/", path);
@@ -197,7 +197,7 @@ static int make_folder(const struct unpacker *u, const char *path, struct cx_err
 }
 
 // A second name of a file that the archive brought.
-static int link_file(const struct unpacker *u, const char *path, const char *target, struct cx_error *err)
+static int link_file(const struct archive_reader *u, const char *path, const char *target, struct cx_error *err)
 {
         const char *last = path;
         CX_CLEANUP(cx_closep) int parent = open_parent(u, path, &last);
@@ -214,7 +214,7 @@ static int link_file(const struct unpacker *u, const char *path, const char *tar
 
 // Where a name of the archive belongs, below the base. NULL, with false, when it has not the prefix; with true, when it leads
 // out of the destination.
-static char *place_of(const struct unpacker *u, const char *name, bool *ret_known)
+static char *place_of(const struct archive_reader *u, const char *name, bool *ret_known)
 {
         size_t length = strlen(u->place->prefix);
         const char *rest = name + length;
@@ -237,14 +237,14 @@ static char *place_of(const struct unpacker *u, const char *name, bool *ret_know
         return cx_buf_detach(&path);
 }
 
-static void warn_link(struct unpacker *u, const char *path, const char *target)
+static void warn_link(struct archive_reader *u, const char *path, const char *target)
 {
         fprintf(stderr, "warning: skipping symlink: \"%s\" -> \"%s\"%s\n", path, target,
                 u->linked ? "" : cx_str(u->place->hint));
         u->linked = true;
 }
 
-static int unpack_entry(struct archive *a, struct archive_entry *entry, struct unpacker *u, struct cx_error *err)
+static int unpack_entry(struct archive *a, struct archive_entry *entry, struct archive_reader *u, struct cx_error *err)
 {
         const char *name = cx_str(archive_entry_pathname(entry)), *hard = archive_entry_hardlink(entry);
         bool known;
@@ -273,7 +273,7 @@ static int unpack_entry(struct archive *a, struct archive_entry *entry, struct u
 }
 
 // Everything is beneath the destination when that is a folder; else beneath the folder that it is in.
-static int open_base(struct unpacker *u, struct cx_error *err)
+static int open_base(struct archive_reader *u, struct cx_error *err)
 {
         struct stat info;
         CX_CLEANUP(cx_freep) char *folder = cx_strdup(u->place->destination);
@@ -299,7 +299,7 @@ static int open_base(struct unpacker *u, struct cx_error *err)
 
 int archive_unpack(int fd, const struct archive_place *place, struct cx_error *err)
 {
-        struct unpacker u = {.place = place, .base = -1};
+        struct archive_reader u = {.place = place, .base = -1};
         struct archive *a = archive_read_new();
         struct archive_entry *entry;
         archive_read_support_format_tar(a);

@@ -395,7 +395,7 @@ struct websocket_wire {
         struct cx_websocket *ws;
         struct cx_buf message;
         size_t taken; // of it
-        size_t begun;          // bytes of a write whose message is not all sent
+        size_t begun; // bytes of a write whose message is not all sent
 };
 
 static ssize_t read_message(struct cx_wire *wire, void *to, size_t max)

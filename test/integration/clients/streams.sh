@@ -79,8 +79,58 @@ for client in ${CLIENTS:-ours 1.20 1.24 1.28 1.35}; do
                 k cp "x:/tmp/of-$client" "$work/back" >/dev/null 2>"$work/err" && diff -r "$work/there" "$work/back"
         ok "$client: cp of a folder there and back" $?
 done
+
+client=ours
+# A service and a deployment stand for a pod; the service's port for the pod's.
+api PATCH /api/v1/namespaces/default/pods/x '{"metadata":{"labels":{"app":"x"}}}' >/dev/null
+api POST /api/v1/namespaces/default/services '{"metadata":{"name":"s"},"spec":{"selector":{"app":"x"},"ports":[{"name":"echo","port":80,"targetPort":7000}]}}' >/dev/null
+for words in "service/s :80" "svc/s :echo" "x :7000" "pods/x :7000"; do
+        # shellcheck disable=SC2086
+        forward_start $words && timeout 100 python3 "$clients/forward.py" "$port" 3 100000
+        ok "port-forward $words" $?
+        kill "$forwarder"
+        wait "$forwarder" 2>/dev/null
+done
+forward_start x :7000 :7001 --address 127.0.0.1,127.0.0.2
+[ "$(grep -c '^Forwarding from 127.0.0.[12]:[0-9]* -> 700[01]$' "$work/forward.out")" = 4 ]
+ok "several ports on several addresses" $?
+k port-forward x "$port:7000" --address 127.0.0.1 >"$work/out" 2>&1
+[ $? -eq 1 ] && grep -q "^Unable to listen on port $port: .*ddress already in use" "$work/out" &&
+        grep -q "^error: unable to listen on any of the requested ports: \[{$port 7000}\]" "$work/out"
+ok "a port that is taken" $?
+kill "$forwarder"
+wait "$forwarder" 2>/dev/null
+
+# Of tar in a container that means harm nothing is written outside, and no link is made.
+k exec x -- sh -c 'mkdir -p /tmp/evil/d && cd /tmp/evil && ln -s /etc d/link && echo bad >escaped && tar cf d/../e.tar d escaped' 2>/dev/null
+rm -rf "$work/place" && mkdir "$work/place" && k cp x:/tmp/evil "$work/place/got" 2>"$work/err" >/dev/null &&
+        grep -q 'warning: skipping symlink: "got/d/link" -> "/etc"' "$work/err" && [ ! -e "$work/place/got/d/link" ] && [ -f "$work/place/got/escaped" ]
+ok "cp leaves links out" $?
+k cp --retries=3 "x:/tmp/evil/escaped" "$work/place/one" && [ "$(cat "$work/place/one")" = bad ]
+ok "cp of a file, with retries" $?
+chmod 600 "$work/there/small" && k cp --no-preserve "$work/there/small" x:/tmp/evil -c c && [ "$(k exec x -- cat /tmp/evil/small)" = small ]
+ok "cp into a folder, by container" $?
+k cp "$work/nothing" x:/tmp/a 2>"$work/err"
+[ $? -eq 1 ] && [ "$(cat "$work/err")" = "error: $work/nothing doesn't exist in local filesystem" ]
+ok "cp of what is not there" $?
+k cp x:/nothing "$work/place/two" >/dev/null 2>"$work/err"
+[ $? -eq 1 ] && grep -q "command terminated with exit code 1" "$work/err"
+ok "cp of what is not in the container" $?
+
 none() { [ -z "$(pgrep -f "$work/kubelet/state/runc exec")" ]; }
 until_true 30 none
 ok "no command is left" $?
-stop "$kubelet_pid"
+
+# A stream that is cut is an error.
+"$bin/kubectl" exec x -- sh -c 'echo begun; sleep 1000' >"$work/out" 2>"$work/err" &
+cut=$!
+forward_start x :7000
+until_true 30 grep -q begun "$work/out"
+kill -9 "$kubelet_pid"
+wait "$cut"
+[ $? -eq 1 ] && grep -q '^error: error reading from error stream: ' "$work/err"
+ok "exec that is cut off exits with 1 and says so" $?
+wait "$forwarder"
+[ $? -eq 1 ] && grep -q '^error: lost connection to pod$' "$work/forward.out"
+ok "port-forward that is cut off exits with 1 and says so" $?
 finish
