@@ -501,6 +501,8 @@ int sandbox_remove(struct runtime *rt, struct sandbox *s, struct cx_error *err)
 
 // --- dialing in ------------------------------------------------------------------------------------------------------
 
+#define DIAL_PATIENCE 5 // seconds
+
 struct dial_job {
         const char *netns;
         int port, result;
@@ -514,12 +516,17 @@ static void *dial_thread(void *context)
                 job->result = -errno;
                 return NULL;
         }
+        const struct timeval patience = {.tv_sec = DIAL_PATIENCE}, none = {0};
         static const struct cx_address loopbacks[] = {{CX_IPV4, {127, 0, 0, 1}}, {CX_IPV6, {[15] = 1}}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(loopbacks); i++) {
                 struct sockaddr_storage target;
                 socklen_t length = cx_address_to_socket(&loopbacks[i], job->port, &target);
                 int fd = socket(target.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+                // Who listens may have more waiting than it takes: others of the session are not held up for minutes.
+                if (fd >= 0)
+                        (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
                 if (fd >= 0 && connect(fd, (struct sockaddr *)&target, length) == 0) {
+                        (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none);
                         job->result = fd;
                         return NULL;
                 }
