@@ -27,8 +27,10 @@ struct cx_websocket {
         pthread_mutex_t lock;
         struct cx_wire *wire;
         bool owns_wire;
-        char out[16384]; // handed over by wslay, and not written yet from out_from to out_to
+        char out[65536]; // handed over by wslay, and not written yet from out_from to out_to
         size_t out_from, out_to;
+        char in[32768]; // read, and not given to wslay yet, which asks for little at a time
+        size_t in_from, in_to;
         struct websocket_message *first, **last;
         bool ended;            // the stream is over
         int broken;            // negative errno
@@ -97,9 +99,19 @@ static ssize_t on_recv(wslay_event_context_ptr context, uint8_t *to, size_t max,
 {
         struct cx_websocket *ws = user;
         // With a message at hand no more is read: a peer that sends faster than it is listened to has to wait.
-        ssize_t n = ws->first ? -EAGAIN : cx_wire_read(ws->wire, to, max);
-        if (n > 0)
+        ssize_t n = ws->first ? -EAGAIN : (ssize_t)(ws->in_to - ws->in_from);
+        if (n == 0) {
+                n = cx_wire_read(ws->wire, ws->in, sizeof ws->in);
+                ws->in_from = 0;
+                ws->in_to = n > 0 ? (size_t)n : 0;
+        }
+        if (n > 0) {
+                if ((size_t)n > max)
+                        n = (ssize_t)max;
+                memcpy(to, ws->in + ws->in_from, (size_t)n);
+                ws->in_from += (size_t)n;
                 return n;
+        }
         if (n == -EAGAIN) {
                 wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
                 return -1;
@@ -125,21 +137,21 @@ static int drain(struct cx_websocket *ws)
         return 0;
 }
 
-// wslay masks into its stack. TLS wants a write that it could not finish again with the same bytes at the same place, from
-// whichever thread that is: so they are kept in a place of their own.
+// wslay masks into its stack, and hands over the head of a frame by itself. All is gathered, so that it makes few records;
+// and TLS wants a write that it could not finish again with the same bytes at the same place, from whichever thread that is.
 static ssize_t on_send(wslay_event_context_ptr context, const uint8_t *data, size_t length, int flags CX_UNUSED,
                        void *user)
 {
         struct cx_websocket *ws = user;
-        int r = drain(ws);
+        int r = ws->out_to == sizeof ws->out ? drain(ws) : 0;
         if (r == 0) {
-                ws->out_to = length < sizeof ws->out ? length : sizeof ws->out;
-                memcpy(ws->out, data, ws->out_to);
-                length = ws->out_to;
-                r = drain(ws) == -EAGAIN ? 0 : ws->broken;
-        }
-        if (r == 0)
+                size_t room = sizeof ws->out - ws->out_to;
+                if (length > room)
+                        length = room;
+                memcpy(ws->out + ws->out_to, data, length);
+                ws->out_to += length;
                 return (ssize_t)length;
+        }
         wslay_event_set_error(context, r == -EAGAIN ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
         return -1;
 }
