@@ -155,16 +155,15 @@ static void logs_that_are_not(void **state)
                  "container \"c\" in pod \"p\" is waiting to start: trying and failing to pull image"},
                 {"{\"name\":\"c\",\"state\":{}}", false,
                  "container \"c\" in pod \"p\" is waiting to start - no logs yet"},
-                {"{\"name\":\"c\",\"state\":{\"terminated\":{}}}", false,
-                 "container \"c\" in pod \"p\" is terminated"},
+                {"{\"name\":\"c\",\"state\":{\"terminated\":{}}}", false, "container \"c\" in pod \"p\" is terminated"},
                 {"{\"name\":\"c\",\"state\":{\"waiting\":{}},\"lastState\":{\"terminated\":{}}}", false,
                  "container \"c\" in pod \"p\" is terminated"},
                 {"{\"name\":\"c\",\"state\":{\"running\":{}}}", true,
                  "previous terminated container \"c\" in pod \"p\" not found"},
         };
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
-                json_auto_t *pod = json_pack("{s:{s:s},s:{s:[]}}", "metadata", "name", "p", "status",
-                                             "containerStatuses");
+                json_auto_t *pod =
+                        json_pack("{s:{s:s},s:{s:[]}}", "metadata", "name", "p", "status", "containerStatuses");
                 if (cases[i].status)
                         json_array_append_new(cx_json_get(pod, "status.containerStatuses"), parse(cases[i].status));
                 CX_CLEANUP(cx_freep) char *text = why_no_logs(pod, "c", cases[i].previous);
@@ -363,11 +362,13 @@ static void settings(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(expansion), cmocka_unit_test(arguments),      cmocka_unit_test(downward),
-                cmocka_unit_test(qos),       cmocka_unit_test(restarts),       cmocka_unit_test(waiting_reasons), cmocka_unit_test(logs_that_are_not),
-                cmocka_unit_test(deadlines), cmocka_unit_test(messages),       cmocka_unit_test(resolver),
-                cmocka_unit_test(manifests), cmocka_unit_test(atomic_volumes), cmocka_unit_test(cni_config),
-                cmocka_unit_test(settings),
+                cmocka_unit_test(expansion),         cmocka_unit_test(arguments),
+                cmocka_unit_test(downward),          cmocka_unit_test(qos),
+                cmocka_unit_test(restarts),          cmocka_unit_test(waiting_reasons),
+                cmocka_unit_test(logs_that_are_not), cmocka_unit_test(deadlines),
+                cmocka_unit_test(messages),          cmocka_unit_test(resolver),
+                cmocka_unit_test(manifests),         cmocka_unit_test(atomic_volumes),
+                cmocka_unit_test(cni_config),        cmocka_unit_test(settings),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
