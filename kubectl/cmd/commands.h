@@ -138,6 +138,7 @@ json_t *strings_json(const struct cx_strings *list); // new array
 int ctl_create_object(struct ctl *ctl, struct create *create, json_t *object_steal, struct cx_error *err) CX_CHECK;
 int create_info(struct ctl *ctl, struct create *create, struct info *info, struct cx_error *err) CX_CHECK;
 const char *field_validation(const char *flag);                        // the query parameter
+bool validates(const char *flag);                                      // whether files are looked through before
 int check_validation(const char *flag, struct cx_error *err) CX_CHECK; // of --validate
 
 // --- delete.c

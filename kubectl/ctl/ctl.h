@@ -38,7 +38,9 @@ struct ctl {
         const struct command *command; // the one that runs
         char path[128];                // its words: "rollout status"
         int status;                    // exit code when run returned 0
-        json_t *errors;                // reported so far: [text, bare text]; shown at the end
+        json_t *errors;                // reported so far: [text, bare text, position]; shown at the end, by position
+        bool bare;                     // errors are shown as those of a list, also one alone
+        int64_t position;              // in the files, of the object that is worked on: where its errors are shown
 
         // Made on first use.
         struct cx_kubeconfig config;
@@ -64,6 +66,8 @@ void ctl_report(struct ctl *ctl, struct cx_error *err);
 // when there is no server, is moved to err and ends the command.
 int ctl_report_or_end(struct ctl *ctl, struct cx_error *failure, struct cx_error *err) CX_CHECK;
 void ctl_show_errors(struct ctl *ctl); // those kept
+// Makes one error of the first n, when there are others: "[a, b]", as upstream shows a list within a list.
+void ctl_join_errors(struct ctl *ctl, size_t n);
 void ctl_release(struct ctl *ctl);
 // The text that is shown for an error, with its prefix and newline.
 void ctl_error_text(const struct ctl *ctl, const struct cx_error *err, struct cx_buf *to);
