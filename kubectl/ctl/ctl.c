@@ -42,6 +42,10 @@ int ctl_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, char **arg
               int *ret_dash, struct cx_error *err)
 {
         const struct cx_flag *tables[] = {flags, ctl_global_flags(ctl)};
+        if (ctl->on_parse) {
+                ctl->on_parse(ctl, flags, argc, argv);
+                return -ECANCELED;
+        }
         for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
                         ctl->help = true;
@@ -53,7 +57,9 @@ int ctl_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, char **arg
         }
         int r = cx_flags_parse(tables, 2, argc, argv, ret_args, ret_dash, err);
         if (r < 0 && err) {
-                char *text = cx_sprintf("%s\nSee 'kubectl %s --help' for usage.", cx_error_text(err), ctl->path);
+                char *text = cx_sprintf(ctl->failure_status ? "%s\nSee 'kubectl %s -h' for help and examples"
+                                                            : "%s\nSee 'kubectl %s --help' for usage.",
+                                        cx_error_text(err), ctl->path);
                 free(err->message);
                 err->message = text;
         }
@@ -136,7 +142,7 @@ void ctl_report(struct ctl *ctl, struct cx_error *err)
         while (at && json_integer_value(json_array_get(json_array_get(ctl->errors, at - 1), 2)) > ctl->position)
                 at--;
         json_array_insert_new(ctl->errors, at, json_pack("[s,s,I]", text.data, bare.data, (json_int_t)ctl->position));
-        ctl->status = 1;
+        ctl->status = ctl->failure_status ? ctl->failure_status : 1;
         cx_error_release(err);
 }
 
@@ -167,7 +173,8 @@ void ctl_show_errors(struct ctl *ctl)
         size_t n = json_array_size(ctl->errors);
         fflush(stdout);
         for (size_t i = 0; i < n; i++)
-                fputs(cx_str(json_string_value(json_array_get(json_array_get(ctl->errors, i), ctl->bare || n > 1))), stderr);
+                fputs(cx_str(json_string_value(json_array_get(json_array_get(ctl->errors, i), ctl->bare || n > 1))),
+                      stderr);
         json_decref(ctl->errors);
         ctl->errors = NULL;
 }

@@ -196,7 +196,7 @@ static int from_files(struct ctl *ctl, struct builder *builder, struct infos *in
                         r = add_document(ctl, builder, document->object, document->source, infos, &failure);
                 if (r == 0)
                         continue;
-                if (documents.count == 1)
+                if (documents.count == 1 || builder->stops)
                         return cx_error_move(err, &failure);
                 ctl_report(ctl, &failure); // the others go on, but for a file that is not valid
                 bool ends = builder->validates && check_document(builder, document->object, "", NULL) < 0;

@@ -33,6 +33,7 @@ struct builder {
         bool may_list;            // a type without a name is its whole collection
         bool validates;           // a file is checked and ends at what is wrong; else it is only decoded
         bool ignore_unnamed;      // objects of files may lack a name (create)
+        bool stops;               // the first document that is wrong ends it
         bool applies;             // for apply, which has its own words for that
         const char *verb;         // "replacing", for errors
         const char *default_type; // a single word is a name of this type ("pod"); NULL: none
