@@ -16,6 +16,9 @@
 static const struct command apply_commands[] = {
         {"view-last-applied", "", "View the latest last-applied-configuration annotations",
          "(TYPE [NAME] | TYPE/NAME | -f FILE)", cmd_apply_view_last},
+        {"set-last-applied", "",
+         "Set the last-applied-configuration annotation on a live object to match the contents of a file",
+         "-f FILENAME", cmd_apply_set_last},
         {0},
 };
 
@@ -37,6 +40,10 @@ static const struct command set_commands[] = {
         {"resources", "", "Update resource requests/limits on objects with pod templates",
          "(-f FILENAME | TYPE NAME) ([--limits=LIMITS & --requests=REQUESTS]", cmd_set_resources},
         {"selector", "", "Set the selector on a service", "(-f FILENAME | TYPE NAME) EXPRESSIONS", cmd_set_selector},
+        {"subject", "", "Update the user, group, or service account in a role binding or cluster role binding",
+         "(-f FILENAME | TYPE NAME) [--user=username] [--group=groupname] "
+         "[--serviceaccount=namespace:serviceaccountname] [--dry-run=server|client|none]",
+         cmd_set_subject},
         {"serviceaccount", "", "Update the service account of a pod template",
          "(-f FILENAME | TYPE NAME) SERVICE_ACCOUNT", cmd_set_serviceaccount, .aliases = " sa "},
         {0},
@@ -44,6 +51,22 @@ static const struct command set_commands[] = {
 static const struct command auth_commands[] = {
         {"can-i", "", "Check whether an action is allowed", "VERB [TYPE | TYPE/NAME | NONRESOURCEURL]", cmd_auth_can_i},
         {"whoami", "", "Show self user attributes", "", cmd_auth_whoami},
+        {0},
+};
+
+static const struct command certificate_commands[] = {
+        {"approve", "", "Approve a certificate signing request", "(-f FILENAME | NAME)", cmd_certificate_approve},
+        {"deny", "", "Deny a certificate signing request", "(-f FILENAME | NAME)", cmd_certificate_deny},
+        {0},
+};
+
+static const struct command cluster_info_commands[] = {
+        {"dump", "", "Dump relevant information for debugging and diagnosis", "[flags]", cmd_cluster_info_dump},
+        {0},
+};
+
+static const struct command plugin_commands[] = {
+        {"list", "", "List all visible plugin executables on a user's PATH", "[flags]", cmd_plugin_list},
         {0},
 };
 
@@ -70,7 +93,8 @@ const struct command kubectl_commands[] = {
          cmd_scale},
         {"autoscale", DEPLOY, "Auto-scale a deployment, replica set, stateful set, or replication controller",
          "(-f FILENAME | TYPE NAME | TYPE/NAME) [--min=MINPODS] --max=MAXPODS [--cpu-percent=CPU]", cmd_autoscale},
-        {"cluster-info", CLUSTER, "Display cluster information", "", cmd_cluster_info},
+        {"certificate", CLUSTER, "Modify certificate resources", "", NULL, certificate_commands},
+        {"cluster-info", CLUSTER, "Display cluster information", "", cmd_cluster_info, cluster_info_commands},
         {"cordon", CLUSTER, "Mark node as unschedulable", "NODE", cmd_cordon},
         {"uncordon", CLUSTER, "Mark node as schedulable", "NODE", cmd_uncordon},
         {"drain", CLUSTER, "Drain node in preparation for maintenance", "NODE", cmd_drain},
@@ -89,6 +113,7 @@ const struct command kubectl_commands[] = {
          cmd_cp},
         {"auth", TROUBLE, "Inspect authorization", "", NULL, auth_commands},
         {"events", TROUBLE, "List events", "[--for TYPE/NAME] [--watch] [--types=Normal,Warning]", cmd_events},
+        {"diff", ADVANCED, "Diff the live version against a would-be applied version", "-f FILENAME", cmd_diff},
         {"apply", ADVANCED, "Apply a configuration to a resource by file name or stdin", "(-f FILENAME)", cmd_apply,
          apply_commands},
         {"replace", ADVANCED, "Replace a resource by file name or stdin", "-f FILENAME", cmd_replace},
@@ -101,10 +126,14 @@ const struct command kubectl_commands[] = {
         {"annotate", SETTINGS, "Update the annotations on a resource",
          "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
          cmd_annotate},
+        {"completion", SETTINGS,
+         "Output shell completion code for the specified shell (bash, zsh, fish, or powershell)", "SHELL",
+         cmd_completion},
         {"api-resources", OTHER, "Print the supported API resources on the server", "[flags]", cmd_api_resources},
         {"api-versions", OTHER, "Print the supported API versions on the server, in the form of \"group/version\"", "",
          cmd_api_versions},
         {"config", OTHER, "Modify kubeconfig files", "", NULL, config_commands},
+        {"plugin", OTHER, "Provides utilities for interacting with plugins", "[flags]", NULL, plugin_commands},
         {"options", NULL, "Print the list of flags inherited by all commands", "", cmd_options},
         {"version", OTHER, "Print the client and server version information", "[flags]", cmd_version},
         {0},

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl: finds the command among the words, runs it, shows its error, exits.
 #include "kubectl/commands.h"
+#include "kubectl/complete.h"
 #include "kubectl/ctl/ctl.h"
+#include "kubectl/ctl/plugin.h"
 #include "libcommon/base/process.h"
 
 #include <signal.h>
@@ -107,6 +109,8 @@ static const struct command *take_command(struct ctl *ctl, int *argc, char **arg
                 if (!found && command && command->run)
                         break;
                 if (!found) {
+                        if (!command && !help)
+                                plugin_exec(*argc, argv);
                         if (command && !help)
                                 unknown_subcommand(ctl, *argc, argv, from, &text);
                         else
@@ -145,6 +149,12 @@ int main(int argc, char **argv)
         signal(SIGPIPE, SIG_DFL);
         static struct ctl ctl;
         int status = 0;
+        ctl.commands = kubectl_commands;
+        if (argc > 1 && (strcmp(argv[1], "__complete") == 0 || strcmp(argv[1], "__completeNoDesc") == 0)) {
+                complete(&ctl, argc - 2, argv + 2);
+                ctl_release(&ctl);
+                return 0;
+        }
         const struct command *command = take_command(&ctl, &argc, argv, &status);
         if (!command)
                 return status;

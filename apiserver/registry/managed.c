@@ -3,6 +3,7 @@
 // writer; what an applier no longer names goes from the object when nobody else owns it.
 #include "apiserver/registry/managed.h"
 
+#include "apiserver/registry/last_applied.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "libcommon/schema/fields.h"
@@ -203,8 +204,8 @@ static int report(struct conflicts *found, struct cx_error *err)
         return r;
 }
 
-// Others lose what the apply changes, or it fails.
-static int settle_conflicts(const json_t *entries, const json_t *own, const json_t *changed, bool force,
+// Others lose what the apply changes, or it fails where that is not allowed.
+static int settle_conflicts(const json_t *entries, const json_t *own, const json_t *changed, const json_t *allowed,
                             struct cx_error *err)
 {
         struct conflicts found = {.causes = CX_ERROR_INIT, .text = CX_BUF_INIT};
@@ -216,10 +217,11 @@ static int settle_conflicts(const json_t *entries, const json_t *own, const json
                 json_auto_t *both = cx_fields_both(fields, changed);
                 if (cx_fields_empty(both))
                         continue;
-                if (force)
+                json_auto_t *refused = allowed ? cx_fields_minus(both, allowed) : json_incref(both);
+                if (cx_fields_empty(refused))
                         set_fields(entry, cx_fields_minus(fields, both), false);
                 else
-                        add_conflicts(&found, entry, both);
+                        add_conflicts(&found, entry, refused);
         }
         return report(&found, err);
 }
@@ -248,6 +250,27 @@ static void add_applied(json_t *entries, json_t *entry_steal)
         json_array_insert_new(entries, at, entry_steal);
 }
 
+// Who owns what of an object that has no entries yet: what `kubectl apply` says that it applied is its own.
+static int first_entries(const struct scope *scope, const json_t *live, json_t *entries, struct cx_error *err)
+{
+        json_auto_t *all = NULL, *client = last_applied_fields(scope, live);
+        int r = cx_fields_of(scope->resource->kind->type, live, false, &all, err);
+        if (r < 0)
+                return r;
+        json_object_del(all, "f:status");
+        strip(scope, all, scope->subresource);
+        if (client) {
+                json_t *rest = cx_fields_minus(all, client);
+                strip(scope, client, scope->subresource);
+                json_array_append_new(entries,
+                                      new_entry(scope, CLIENT_SIDE_APPLY, "Update", NULL, json_incref(client)));
+                json_decref(all);
+                all = rest;
+        }
+        json_array_append_new(entries, new_entry(scope, BEFORE_FIRST_APPLY, "Update", NULL, json_incref(all)));
+        return 0;
+}
+
 int managed_apply(const struct scope *scope, const json_t *live, const json_t *config, bool force, json_t **ret_object,
                   struct cx_error *err)
 {
@@ -260,15 +283,8 @@ int managed_apply(const struct scope *scope, const json_t *live, const json_t *c
         strip(scope, fields, subresource);
         json_t *stored = entries_of(live);
         json_auto_t *entries = stored ? json_deep_copy(stored) : json_array();
-        if (live && !json_array_size(stored)) {
-                json_auto_t *all = NULL;
-                r = cx_fields_of(type, live, false, &all, err);
-                if (r < 0)
-                        return r;
-                json_object_del(all, "f:status");
-                strip(scope, all, subresource);
-                json_array_append_new(entries, new_entry(scope, BEFORE_FIRST_APPLY, "Update", NULL, json_incref(all)));
-        }
+        if (live && !json_array_size(stored) && (r = first_entries(scope, live, entries, err)) < 0)
+                return r;
         json_t *own = find_entry(entries, manager, "Apply", subresource);
         json_auto_t *merged = live ? cx_fields_merge(type, live, config) : json_deep_copy(config);
         if (own) {
@@ -278,7 +294,10 @@ int managed_apply(const struct scope *scope, const json_t *live, const json_t *c
                 merged = pruned;
         }
         json_auto_t *changed = live ? changed_fields(scope, merged, live, subresource) : json_object();
-        r = settle_conflicts(entries, own, changed, force, err);
+        json_auto_t *allowed = force                        ? json_incref(changed)
+                               : last_applied_allows(scope) ? last_applied_fields(scope, live)
+                                                            : NULL;
+        r = settle_conflicts(entries, own, changed, allowed, err);
         if (r < 0)
                 return r;
         if (own)
@@ -287,6 +306,7 @@ int managed_apply(const struct scope *scope, const json_t *live, const json_t *c
                 add_applied(entries, new_entry(scope, manager, "Apply", subresource, json_incref(fields)));
         drop_empty(entries);
         json_object_set(cx_json_object_at(merged, "metadata"), "managedFields", entries);
+        last_applied_refresh(scope, config, merged);
         *ret_object = cx_steal(&merged);
         return 0;
 }

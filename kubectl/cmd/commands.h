@@ -9,6 +9,14 @@ COMMAND(get);
 COMMAND(describe);
 COMMAND(apply);
 COMMAND(apply_view_last);
+COMMAND(apply_set_last);
+COMMAND(diff);
+COMMAND(certificate_approve);
+COMMAND(certificate_deny);
+COMMAND(cluster_info_dump);
+COMMAND(plugin_list);
+COMMAND(completion);
+COMMAND(set_subject);
 COMMAND(create);
 COMMAND(replace);
 COMMAND(delete);
@@ -108,18 +116,19 @@ struct create {
         bool save_config;
         int mode;
 };
-#define CREATE_FLAGS(c)                                                                                                \
+// Of commands that make an object, and of those that send what a file says.
+#define MAKE_FLAGS(c)                                                                                                  \
         OUTPUT_FLAGS(&(c)->output), DRY_RUN_FLAG(&(c)->dry_run),                                                       \
                 {"field-manager", 0, CX_FLAG_STRING, &(c)->manager, "Name of the manager of the fields."},             \
-                {"validate",                                                                                           \
-                 0,                                                                                                    \
-                 CX_FLAG_STRING,                                                                                       \
-                 &(c)->validate,                                                                                       \
-                 "Field validation by the server: strict, warn or ignore.",                                            \
-                 "strict"},                                                                                            \
         {                                                                                                              \
                 "save-config", 0, CX_FLAG_BOOL, &(c)->save_config, "Keep the configuration in an annotation."          \
         }
+#define VALIDATE_FLAG(target)                                                                                          \
+        {                                                                                                              \
+                "validate", 0, CX_FLAG_STRING, (target), "Field validation by the server: strict, warn or ignore.",    \
+                        "strict"                                                                                       \
+        }
+#define CREATE_FLAGS(c) MAKE_FLAGS(c), VALIDATE_FLAG(&(c)->validate)
 void create_release(struct create *create);
 #define CREATE CX_CLEANUP(create_release) struct create
 // Parses --output and --dry-run.
@@ -141,6 +150,7 @@ json_t *strings_json(const struct cx_strings *list); // new array
 int ctl_create_object(struct ctl *ctl, struct create *create, json_t *object_steal, struct cx_error *err) CX_CHECK;
 int create_info(struct ctl *ctl, struct create *create, struct info *info, struct cx_error *err) CX_CHECK;
 const char *field_validation(const char *flag);                        // the query parameter
+bool validates(const char *flag);                                      // whether files are looked through before
 int check_validation(const char *flag, struct cx_error *err) CX_CHECK; // of --validate
 
 // --- delete.c

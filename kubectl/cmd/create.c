@@ -11,6 +11,11 @@ const char *field_validation(const char *flag)
         return "Ignore";
 }
 
+bool validates(const char *flag)
+{
+        return strcmp(field_validation(flag), "Ignore") != 0;
+}
+
 int check_validation(const char *flag, struct cx_error *err)
 {
         static const char *const values[] = {"strict", "true", "warn", "ignore", "false"};
@@ -198,11 +203,12 @@ COMMAND(create)
 {
         BUILDER builder = {.local = true, .ignore_unnamed = true};
         CREATE create = {0};
-        const char *raw = NULL, *selector = NULL;
+        const char *raw = NULL;
         const struct cx_flag flags[] = {
                 FILE_FLAGS(&builder),
                 CREATE_FLAGS(&create),
-                {"selector", 'l', CX_FLAG_STRING, &selector, "Only the objects of the files with these labels."},
+                {"selector", 'l', CX_FLAG_STRING, &builder.selector,
+                 "Only the objects of the files with these labels."},
                 {"raw", 0, CX_FLAG_STRING, &raw, "URI to POST the file to as it is."},
                 {0},
         };
@@ -220,6 +226,7 @@ COMMAND(create)
         if (raw)
                 return create_raw(ctl, &builder, raw, "POST", err);
         INFOS infos = INFOS_INIT;
+        builder.validates = validates(create.validate);
         r = builder_targets(ctl, &builder, &args, &infos, err);
         if (r < 0)
                 return r;
@@ -227,6 +234,7 @@ COMMAND(create)
                 return cx_error_set(err, -EINVAL, "no objects passed to create");
         for (size_t i = 0; r == 0 && i < infos.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
+                ctl->position = -1; // before what could not be read
                 if (create_info(ctl, &create, infos.items[i], &failure) < 0)
                         r = ctl_report_or_end(ctl, &failure, err);
         }
@@ -296,6 +304,7 @@ COMMAND(replace)
         if (raw)
                 return create_raw(ctl, &builder, raw, "PUT", err);
         INFOS infos = INFOS_INIT;
+        builder.validates = validates(create.validate);
         r = builder_targets(ctl, &builder, &args, &infos, err);
         if (r < 0)
                 return r;
@@ -303,6 +312,7 @@ COMMAND(replace)
                 return force_replace(ctl, &create, &infos, &how, err);
         for (size_t i = 0; r == 0 && i < infos.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
+                ctl->position = -1; // before what could not be read
                 if (replace_one(ctl, &create, infos.items[i], subresource, &failure) < 0)
                         r = ctl_report_or_end(ctl, &failure, err);
         }

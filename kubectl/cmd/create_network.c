@@ -38,13 +38,17 @@ static int create_service(struct ctl *ctl, int argc, char **argv, const char *ty
         CX_STRINGS args = CX_STRINGS_INIT, tcp = CX_STRINGS_INIT;
         const char *cluster_ip = NULL, *external = NULL;
         int64_t node_port = 0;
+        struct cx_flag special = {0}; // the flag of the type
+        if (strcmp(type, "ClusterIP") == 0)
+                special = (struct cx_flag){"clusterip", 0, CX_FLAG_STRING, &cluster_ip, "The cluster IP, or None."};
+        else if (strcmp(type, "NodePort") == 0)
+                special = (struct cx_flag){"node-port", 0,    CX_FLAG_INT, &node_port, "The node port.",
+                                           NULL,        NULL, 0,           65535};
+        else if (strcmp(type, "ExternalName") == 0)
+                special =
+                        (struct cx_flag){"external-name", 0, CX_FLAG_STRING, &external, "The name that it stands for."};
         const struct cx_flag flags[] = {
-                CREATE_FLAGS(&create),
-                {"tcp", 0, CX_FLAG_CSV, &tcp, "PORT:TARGET pairs."},
-                {"clusterip", 0, CX_FLAG_STRING, &cluster_ip, "The cluster IP, or None."},
-                {"node-port", 0, CX_FLAG_INT, &node_port, "The node port.", NULL, NULL, 0, 65535},
-                {"external-name", 0, CX_FLAG_STRING, &external, "The name that an ExternalName service stands for."},
-                {0}};
+                CREATE_FLAGS(&create), {"tcp", 0, CX_FLAG_CSV, &tcp, "PORT:TARGET pairs."}, special, {0}};
         const struct required required[] = {
                 {strcmp(type, "ExternalName") == 0 ? "external-name" : NULL, &external, NULL}, {0}};
         int r = create_begin(ctl, &create, flags, required, argc, argv, &args, NULL, err);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // create role, clusterrole, rolebinding and clusterrolebinding.
 #include "kubectl/cmd/commands.h"
+#include "kubectl/cmd/subjects.h"
+
+#define RBAC "rbac.authorization.k8s.io"
 
 struct role_flags {
         struct cx_strings verbs, resources, names, urls;
@@ -130,12 +133,14 @@ static int create_any_role(struct ctl *ctl, int argc, char **argv, const char *k
         CREATE create = {0};
         CX_CLEANUP(release_role) struct role_flags f = {0};
         CX_STRINGS args = CX_STRINGS_INIT, aggregate = CX_STRINGS_INIT;
+        bool cluster = strcmp(kind, "ClusterRole") == 0;
         const struct cx_flag flags[] = {
                 CREATE_FLAGS(&create),
                 {"verb", 0, CX_FLAG_CSV, &f.verbs, "Verbs that the role allows."},
                 {"resource", 0, CX_FLAG_CSV, &f.resources, "Resources that it is about."},
                 {"resource-name", 0, CX_FLAG_CSV, &f.names, "Names that it is limited to."},
-                {"non-resource-url", 0, CX_FLAG_CSV, &f.urls, "URLs that it is about (cluster roles)."},
+                {cluster ? "non-resource-url" : NULL, 0, CX_FLAG_CSV, &f.urls,
+                 "URLs that it is about (cluster roles)."},
                 {"aggregation-rule", 0, CX_FLAG_CSV, &aggregate, "Labels of the cluster roles to be combined."},
                 {0}};
         int r = create_begin(ctl, &create, flags, NULL, argc, argv, &args, NULL, err);
@@ -185,41 +190,68 @@ COMMAND(create_clusterrole)
         return create_any_role(ctl, argc, argv, "ClusterRole", err);
 }
 
+void subject_flags_release(struct subject_flags *flags)
+{
+        cx_strings_release(&flags->users);
+        cx_strings_release(&flags->groups);
+        cx_strings_release(&flags->accounts);
+}
+
+int subjects_make(const struct subject_flags *flags, const char *namespace, json_t **ret_subjects, struct cx_error *err)
+{
+        json_auto_t *subjects = json_array();
+        for (size_t i = 0; i < flags->users.count; i++)
+                json_array_append_new(subjects, json_pack("{s:s,s:s,s:s}", "apiGroup", RBAC, "kind", "User", "name",
+                                                          flags->users.items[i]));
+        for (size_t i = 0; i < flags->groups.count; i++)
+                json_array_append_new(subjects, json_pack("{s:s,s:s,s:s}", "apiGroup", RBAC, "kind", "Group", "name",
+                                                          flags->groups.items[i]));
+        for (size_t i = 0; i < flags->accounts.count; i++) {
+                const char *text = flags->accounts.items[i], *colon = strchr(text, ':');
+                if (!colon || !colon[1] || strchr(colon + 1, ':') || (colon == text && !namespace))
+                        return cx_error_set(err, -EINVAL, "serviceaccount must be <namespace>:<name>");
+                CX_CLEANUP(cx_freep) char *given = cx_strndup(text, (size_t)(colon - text));
+                json_array_append_new(subjects, json_pack("{s:s,s:s,s:s}", "kind", "ServiceAccount", "name", colon + 1,
+                                                          "namespace", *given ? given : namespace));
+        }
+        *ret_subjects = cx_steal(&subjects);
+        return 0;
+}
+
+void subjects_add(json_t *list, const json_t *wanted)
+{
+        size_t i, j;
+        json_t *subject, *other;
+        json_array_foreach (wanted, i, subject) {
+                bool there = false;
+                json_array_foreach (list, j, other)
+                        there = there || json_equal(subject, other);
+                if (!there)
+                        json_array_append(list, subject);
+        }
+}
+
 static int create_binding(struct ctl *ctl, int argc, char **argv, bool cluster, struct cx_error *err)
 {
         CREATE create = {0};
-        CX_STRINGS args = CX_STRINGS_INIT, users = CX_STRINGS_INIT, groups = CX_STRINGS_INIT,
-                   accounts = CX_STRINGS_INIT;
+        CX_STRINGS args = CX_STRINGS_INIT;
+        CX_CLEANUP(subject_flags_release) struct subject_flags bound = {0};
         const char *role = NULL, *cluster_role = NULL;
-        const struct cx_flag flags[] = {
-                CREATE_FLAGS(&create),
-                {"clusterrole", 0, CX_FLAG_STRING, &cluster_role, "ClusterRole to bind."},
-                {"role", 0, CX_FLAG_STRING, &role, "Role to bind (role bindings)."},
-                {"user", 0, CX_FLAG_LIST, &users, "User to bind it to; may be repeated."},
-                {"group", 0, CX_FLAG_LIST, &groups, "Group to bind it to; may be repeated."},
-                {"serviceaccount", 0, CX_FLAG_LIST, &accounts, "Service account to bind it to, NAMESPACE:NAME."},
-                {0}};
+        const struct cx_flag flags[] = {CREATE_FLAGS(&create),
+                                        {"clusterrole", 0, CX_FLAG_STRING, &cluster_role, "ClusterRole to bind."},
+                                        SUBJECT_FLAGS(&bound),
+                                        {cluster ? NULL : "role", 0, CX_FLAG_STRING, &role, "Role to bind."},
+                                        {0}};
         const struct required required[] = {{cluster ? "clusterrole" : NULL, &cluster_role, NULL}, {0}};
         int r = create_begin(ctl, &create, flags, required, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
         if (!cluster && !role == !cluster_role)
                 return cx_error_set(err, -EINVAL, "exactly one of clusterrole or role must be specified");
-        json_auto_t *subjects = json_array();
-        for (size_t i = 0; i < users.count; i++)
-                json_array_append_new(subjects, json_pack("{s:s,s:s,s:s}", "apiGroup", "rbac.authorization.k8s.io",
-                                                          "kind", "User", "name", users.items[i]));
-        for (size_t i = 0; i < groups.count; i++)
-                json_array_append_new(subjects, json_pack("{s:s,s:s,s:s}", "apiGroup", "rbac.authorization.k8s.io",
-                                                          "kind", "Group", "name", groups.items[i]));
-        for (size_t i = 0; i < accounts.count; i++) {
-                char *colon = strchr(accounts.items[i], ':');
-                if (!colon || colon == accounts.items[i] || !colon[1])
-                        return cx_error_set(err, -EINVAL, "serviceaccount must be <namespace>:<name>");
-                *colon = 0;
-                json_array_append_new(subjects, json_pack("{s:s,s:s,s:s}", "kind", "ServiceAccount", "name", colon + 1,
-                                                          "namespace", accounts.items[i]));
-        }
+        json_auto_t *subjects = NULL;
+        r = subjects_make(&bound, NULL, &subjects, err);
+        if (r < 0)
+                return r;
         json_t *object = json_pack("{s:s,s:s,s:{s:s},s:{s:s,s:s,s:s}}", "apiVersion", "rbac.authorization.k8s.io/v1",
                                    "kind", cluster ? "ClusterRoleBinding" : "RoleBinding", "metadata", "name",
                                    args.items[0], "roleRef", "apiGroup", "rbac.authorization.k8s.io", "kind",

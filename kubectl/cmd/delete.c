@@ -87,6 +87,7 @@ int delete_infos(struct ctl *ctl, struct infos *infos, const struct deletion *ho
                 const struct info *info = infos->items[i];
                 CX_BUF path = CX_BUF_INIT;
                 CX_ERROR failure = CX_ERROR_INIT;
+                ctl->position = -1; // before what could not be read
                 info_path(info, NULL, &path);
                 if (how->dry_run != DRY_CLIENT) {
                         int status = ctl_json(ctl, "DELETE", path.data, NULL, body, &answers[i], &failure);

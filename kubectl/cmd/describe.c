@@ -279,6 +279,8 @@ COMMAND(describe)
                 if (r < 0)
                         return cx_error_move(err, &failure);
         }
+        if (!infos.count && ctl->status)
+                return 0;
         if (!infos.count) {
                 if (builder.all_namespaces || (targets.count && !targets.items[0]->mapping->namespaced))
                         fprintf(stderr, "No resources found\n");

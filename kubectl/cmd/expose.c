@@ -119,7 +119,7 @@ COMMAND(expose)
         struct expose e = {0};
         const struct cx_flag flags[] = {
                 FILE_FLAGS(&builder),
-                CREATE_FLAGS(&create),
+                MAKE_FLAGS(&create),
                 {"port", 0, CX_FLAG_STRING, &e.port, "The port of the service; default: the containers' ports."},
                 {"target-port", 0, CX_FLAG_STRING, &e.target, "Name or number of the containers' port."},
                 {"name", 0, CX_FLAG_STRING, &e.name, "Name of the service."},

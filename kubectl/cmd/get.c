@@ -260,6 +260,8 @@ static int show_objects(struct get *get, struct infos *targets, struct cx_error 
         }
         if (targets->count == 1 && !json_array_size(items) && !lists)
                 return 0;
+        if (get->builder.files.count == 1 && !get->builder.recursive && get->ctl->status)
+                return 0; // of one file all is shown, or nothing
         if (!json_array_size(items) && get->builder.ignore_not_found)
                 return 0;
         if (get->sort_by && json_array_size(items)) {
@@ -439,6 +441,7 @@ COMMAND(get)
         }
         get.tables = get.output.form == OUTPUT_DEFAULT || get.output.form == OUTPUT_WIDE;
         get.builder.may_list = true;
+        ctl->bare = get.builder.files.count > 0;
         INFOS targets = INFOS_INIT;
         r = builder_targets(ctl, &get.builder, &args, &targets, err);
         if (r < 0)

@@ -193,6 +193,7 @@ static int edit_metadata(struct ctl *ctl, int argc, char **argv, bool labels, st
         edit.several = infos.count > 1 || builder.all || builder.selector || builder.all_namespaces;
         for (size_t i = 0; i < infos.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
+                ctl->position = infos.items[i]->position;
                 r = edit_one(ctl, &edit, &output, infos.items[i], &failure);
                 if (r < 0)
                         ctl_report(ctl, &failure);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl patch and edit.
 #include "kubectl/cmd/commands.h"
+#include "kubectl/ctl/spawn.h"
 #include "libcommon/base/process.h"
 #include "libcommon/format/yaml.h"
 #include "libcommon/schema/engine.h"
 
 #include <fcntl.h>
-#include <spawn.h>
 #include <strings.h>
-#include <sys/wait.h>
 
 static int parse_type(const char *text, enum cx_patch_type *ret_type, struct cx_error *err)
 {
@@ -161,18 +160,13 @@ static int run_editor(const char *file, struct cx_error *err)
         CX_CLEANUP(cx_freep) char **arguments = cx_alloc_array(words.count + 1, sizeof *arguments);
         for (size_t i = 0; i < words.count; i++)
                 arguments[i] = words.items[i];
-        pid_t pid;
-        fflush(stdout);
-        int failed = posix_spawnp(&pid, arguments[0], NULL, NULL, arguments, environ);
-        if (failed)
-                return cx_error_set(err, -failed,
-                                    failed == ENOENT ? "there was a problem with the editor \"%s\""
-                                                     : "unable to launch the editor \"%s\"",
+        int status = 0, r = ctl_spawn(arguments, &status);
+        if (r < 0)
+                return cx_error_set(err, r,
+                                    r == -ENOENT ? "there was a problem with the editor \"%s\""
+                                                 : "unable to launch the editor \"%s\"",
                                     editor);
-        int status;
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-                ;
-        if (!WIFEXITED(status) || WEXITSTATUS(status))
+        if (status)
                 return cx_error_set(err, -EIO, "there was a problem with the editor \"%s\"", editor);
         return 0;
 }
@@ -299,7 +293,6 @@ COMMAND(edit)
         bool show_patch = false;
         const struct cx_flag flags[] = {
                 FILE_FLAGS(&builder),
-                SELECTOR_FLAGS(&builder),
                 OUTPUT_FLAGS(&output),
                 {"subresource", 0, CX_FLAG_STRING, &subresource, "Edit this subresource."},
                 {"output-patch", 0, CX_FLAG_BOOL, &show_patch, "Print the patch that is sent."},

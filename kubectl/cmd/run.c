@@ -247,7 +247,7 @@ COMMAND(run)
                           .timeout = 60 * CX_NS_PER_S};
         CX_STRINGS args = CX_STRINGS_INIT;
         const struct cx_flag flags[] = {
-                CREATE_FLAGS(&run.create),
+                MAKE_FLAGS(&run.create),
                 {"image", 0, CX_FLAG_STRING, &run.image, "Image of the container."},
                 {"restart", 0, CX_FLAG_STRING, &run.restart, "Always, OnFailure or Never."},
                 {"port", 0, CX_FLAG_STRING, &run.port, "Port that the container has."},

@@ -152,7 +152,7 @@ COMMAND(autoscale)
         bool max_given = false, percent_given = false;
         const struct cx_flag flags[] = {
                 FILE_FLAGS(&builder),
-                CREATE_FLAGS(&create),
+                MAKE_FLAGS(&create),
                 {"min", 0, CX_FLAG_INT, &a.min, "The fewest pods.", NULL, NULL, -1, INT32_MAX},
                 {"max", 0, CX_FLAG_INT, &a.max, "The most pods.", NULL, &max_given, -1, INT32_MAX},
                 {"cpu-percent", 0, CX_FLAG_INT, &a.cpu, "Target CPU use in percent of the request.", NULL,

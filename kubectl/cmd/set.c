@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// kubectl set image, set env, set resources: edits the pod template of workloads and sends the difference.
+// kubectl set: edits the pod template of workloads and sends the difference.
 #include "kubectl/cmd/commands.h"
 #include "libcommon/api/pod.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/schema/engine.h"
 
 struct set {
@@ -19,11 +20,15 @@ static void release_set(struct set *set)
 }
 #define SET_FLAGS(s)                                                                                                   \
         FILE_FLAGS(&(s)->builder), OUTPUT_FLAGS(&(s)->output), DRY_RUN_FLAG(&(s)->dry_run),                            \
-                {"selector", 'l', CX_FLAG_STRING, &(s)->builder.selector, "Selector (label query) to filter on."},     \
                 {"all", 0, CX_FLAG_BOOL, &(s)->builder.all, "All objects of the types in the namespace."},             \
                 {"local", 0, CX_FLAG_BOOL, &(s)->local, "Do not contact the server."},                                 \
         {                                                                                                              \
                 "field-manager", 0, CX_FLAG_STRING, &(s)->manager, "Name of the manager of the fields."                \
+        }
+
+#define SELECT_FLAG(s)                                                                                                 \
+        {                                                                                                              \
+                "selector", 'l', CX_FLAG_STRING, &(s)->builder.selector, "Selector (label query) to filter on."        \
         }
 
 // Splits the arguments at the first KEY=VALUE (or KEY- when `removals`).
@@ -132,7 +137,7 @@ static int edit_images(void *context, const struct info *info CX_UNUSED, json_t 
 COMMAND(set_image)
 {
         CX_CLEANUP(release_set) struct set set = {0};
-        const struct cx_flag flags[] = {SET_FLAGS(&set), {0}};
+        const struct cx_flag flags[] = {SET_FLAGS(&set), SELECT_FLAG(&set), {0}};
         CX_STRINGS changes = CX_STRINGS_INIT;
         INFOS infos = INFOS_INIT;
         int r = begin(ctl, &set, flags, argc, argv, false, &changes, &infos, err);
@@ -148,8 +153,9 @@ struct env {
         const struct set *set;
         struct cx_strings changes;
         const char *from, *prefix;
+        struct cx_strings keys;
         struct ctl *ctl;
-        bool overwrite, list;
+        bool overwrite, list, resolve;
 };
 
 static void set_env(json_t *container, const char *name, json_t *entry_steal)
@@ -194,6 +200,8 @@ static int env_from(const struct env *env, json_t *container, struct cx_error *e
         cx_strings_sort(&keys);
         for (size_t i = 0; i < keys.count; i++) {
                 key = keys.items[i];
+                if (env->keys.count && !cx_strings_has(&env->keys, key))
+                        continue;
                 CX_CLEANUP(cx_freep) char *name = cx_sprintf("%s%s", cx_str(env->prefix), key);
                 for (char *p = name; *p; p++)
                         *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p == '-' || *p == '.' ? '_' : *p;
@@ -208,24 +216,64 @@ static int env_from(const struct env *env, json_t *container, struct cx_error *e
         return 0;
 }
 
-static void list_env(const struct info *info, const json_t *container)
+// The value that a reference stands for; owned; NULL with an error.
+static char *resolve_ref(const struct env *env, const struct info *info, const char *resource, const json_t *ref,
+                         struct cx_error *err)
+{
+        const char *name = cx_json_string_or(ref, "name", ""), *key = cx_json_string_or(ref, "key", "");
+        CX_BUF path = CX_BUF_INIT, text = CX_BUF_INIT;
+        json_auto_t *object = NULL;
+        cx_rest_path(&path, CX_REF("", "v1", resource, info->namespace, name), NULL);
+        if (ctl_json(env->ctl, "GET", path.data, NULL, NULL, &object, err) < 0)
+                return NULL;
+        const char *value = json_string_value(json_object_get(json_object_get(object, "data"), key));
+        if (!value || (strcmp(resource, "secrets") == 0 && cx_base64_decode(value, strlen(value), &text) < 0)) {
+                cx_error_set(err, -ENOENT, "key %s not found in %s %s", key,
+                             strcmp(resource, "secrets") == 0 ? "secret" : "config map", name);
+                return NULL;
+        }
+        return strcmp(resource, "secrets") == 0 ? cx_buf_detach(&text) : cx_strdup(value);
+}
+
+static void list_entry(const struct env *env, const struct info *info, const json_t *entry)
+{
+        const char *name = cx_json_string_or(entry, "name", "");
+        const json_t *from = json_object_get(entry, "valueFrom"), *secret = json_object_get(from, "secretKeyRef");
+        const json_t *ref = secret ? secret : json_object_get(from, "configMapKeyRef");
+        const json_t *field = json_object_get(from, "fieldRef");
+        CX_ERROR why = CX_ERROR_INIT;
+        if (!from) {
+                OUT("%s=%s\n", name, cx_json_string_or(entry, "value", ""));
+                return;
+        }
+        if (env->resolve) {
+                CX_CLEANUP(cx_freep) char *value = NULL;
+                const json_t *at = field ? cx_json_get(info->object, cx_json_string_or(field, "fieldPath", "")) : NULL;
+                if (ref)
+                        value = resolve_ref(env, info, secret ? "secrets" : "configmaps", ref, &why);
+                else if (json_is_string(at))
+                        value = cx_strdup(json_string_value(at));
+                if (value) {
+                        OUT("%s=%s\n", name, value);
+                        return;
+                }
+        }
+        if (ref)
+                OUT("# %s from %s %s, key %s\n", name, secret ? "secret" : "configmap",
+                    cx_json_string_or(ref, "name", ""), cx_json_string_or(ref, "key", ""));
+        else if (field)
+                OUT("# %s from field path %s\n", name, cx_json_string_or(field, "fieldPath", ""));
+        if (why.code)
+                fprintf(stderr, "error retrieving reference for %s: %s\n", name, cx_error_text(&why));
+}
+
+static void list_env(const struct env *env, const struct info *info, const json_t *container)
 {
         size_t i;
         json_t *entry;
         OUT("# %s %s, container %s\n", info->mapping->kind, info->name, cx_json_string_or(container, "name", ""));
-        json_array_foreach (json_object_get(container, "env"), i, entry) {
-                const json_t *from = json_object_get(entry, "valueFrom"), *ref;
-                const char *name = cx_json_string_or(entry, "name", "");
-                if (!from)
-                        OUT("%s=%s\n", name, cx_json_string_or(entry, "value", ""));
-                else if ((ref = json_object_get(from, "secretKeyRef")) ||
-                         (ref = json_object_get(from, "configMapKeyRef")))
-                        OUT("# %s from %s %s, key %s\n", name,
-                            json_object_get(from, "secretKeyRef") ? "secret" : "configmap",
-                            cx_json_string_or(ref, "name", ""), cx_json_string_or(ref, "key", ""));
-                else if ((ref = json_object_get(from, "fieldRef")))
-                        OUT("# %s from field path %s\n", name, cx_json_string_or(ref, "fieldPath", ""));
-        }
+        json_array_foreach (json_object_get(container, "env"), i, entry)
+                list_entry(env, info, entry);
 }
 
 static int edit_env(void *context, const struct info *info, json_t *spec, struct cx_error *err)
@@ -241,7 +289,7 @@ static int edit_env(void *context, const struct info *info, json_t *spec, struct
                 if (r < 0)
                         return r;
                 if (env->list) {
-                        list_env(info, container);
+                        list_env(env, info, container);
                         continue;
                 }
                 for (size_t j = 0; j < env->changes.count; j++) {
@@ -270,10 +318,13 @@ COMMAND(set_env)
         CX_STRINGS more = CX_STRINGS_INIT;
         const struct cx_flag flags[] = {
                 SET_FLAGS(&set),
+                SELECT_FLAG(&set),
                 {"containers", 'c', CX_FLAG_STRING, &set.container_pattern, "Names of containers, * as a wildcard."},
                 {"env", 'e', CX_FLAG_LIST, &more, "KEY=VALUE to set."},
                 {"from", 0, CX_FLAG_STRING, &env.from, "configmap/NAME or secret/NAME to take all keys of."},
                 {"prefix", 0, CX_FLAG_STRING, &env.prefix, "Put before the names from --from."},
+                {"keys", 0, CX_FLAG_CSV, &env.keys, "Only these keys of --from."},
+                {"resolve", 0, CX_FLAG_BOOL, &env.resolve, "Show what references stand for, with --list."},
                 {"overwrite", 0, CX_FLAG_BOOL, &env.overwrite, "Allow values to be changed."},
                 {"list", 0, CX_FLAG_BOOL, &env.list, "Show what there is."},
                 {0}};
@@ -292,6 +343,7 @@ COMMAND(set_env)
                 r = for_each(ctl, &set, &infos, "env updated", edit_env, &env, err);
         }
         cx_strings_release(&env.changes);
+        cx_strings_release(&env.keys);
         return r;
 }
 
@@ -345,6 +397,7 @@ COMMAND(set_resources)
         struct amounts amounts = {.set = &set};
         const struct cx_flag flags[] = {
                 SET_FLAGS(&set),
+                SELECT_FLAG(&set),
                 {"containers", 'c', CX_FLAG_STRING, &set.container_pattern, "Names of containers, * as a wildcard."},
                 {"limits", 0, CX_FLAG_CSV, &amounts.limits, "RESOURCE=QUANTITY pairs; 0 removes."},
                 {"requests", 0, CX_FLAG_CSV, &amounts.requests, "RESOURCE=QUANTITY pairs; 0 removes."},
@@ -400,7 +453,11 @@ COMMAND(set_serviceaccount)
 COMMAND(set_selector)
 {
         CX_CLEANUP(release_set) struct set set = {0};
-        const struct cx_flag flags[] = {SET_FLAGS(&set), {0}};
+        const char *version = NULL;
+        const struct cx_flag flags[] = {
+                SET_FLAGS(&set),
+                {"resource-version", 0, CX_FLAG_STRING, &version, "Only change this version of the object."},
+                {0}};
         CX_STRINGS words = CX_STRINGS_INIT;
         INFOS infos = INFOS_INIT;
         CX_CLEANUP(cx_freep) char *text = NULL;
@@ -419,6 +476,8 @@ COMMAND(set_selector)
                 if (strcmp(infos.items[i]->mapping->kind, "Service") != 0)
                         return cx_error_set(err, -EINVAL, "setting a selector is only supported for Services");
                 (void)cx_json_set(now, "spec.selector", json_incref(selector));
+                if (version)
+                        (void)cx_json_set(now, "metadata.resourceVersion", json_string(version));
                 // The selector is replaced, not merged: the keys that are gone are said to be.
                 r = finish(ctl, &set, infos.items[i], now, "selector updated", true, err);
         }

@@ -301,7 +301,7 @@ int ctl_watch(struct ctl *ctl, const char *path, const char *accept,
 }
 
 // A warning in klog's form, whose text is bare.
-static void warn_deprecated(const char *text)
+void ctl_log_warning(const char *text)
 {
         struct timespec now;
         struct tm tm;
@@ -318,7 +318,7 @@ int dry_run_parse(const char *text, int *ret_mode, struct cx_error *err)
                 *ret_mode = DRY_NONE;
         } else if (cx_streq(text, "client") || cx_streq(text, "unchanged") || cx_streq(text, "true")) {
                 if (!cx_streq(text, "client"))
-                        warn_deprecated("--dry-run is deprecated and can be replaced with --dry-run=client.");
+                        ctl_log_warning("--dry-run is deprecated and can be replaced with --dry-run=client.");
                 *ret_mode = DRY_CLIENT;
         } else if (cx_streq(text, "server")) {
                 *ret_mode = DRY_SERVER;

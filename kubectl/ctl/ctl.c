@@ -42,6 +42,10 @@ int ctl_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, char **arg
               int *ret_dash, struct cx_error *err)
 {
         const struct cx_flag *tables[] = {flags, ctl_global_flags(ctl)};
+        if (ctl->on_parse) {
+                ctl->on_parse(ctl, flags, argc, argv);
+                return -ECANCELED;
+        }
         for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
                         ctl->help = true;
@@ -53,7 +57,9 @@ int ctl_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, char **arg
         }
         int r = cx_flags_parse(tables, 2, argc, argv, ret_args, ret_dash, err);
         if (r < 0 && err) {
-                char *text = cx_sprintf("%s\nSee 'kubectl %s --help' for usage.", cx_error_text(err), ctl->path);
+                char *text = cx_sprintf(ctl->failure_status ? "%s\nSee 'kubectl %s -h' for help and examples"
+                                                            : "%s\nSee 'kubectl %s --help' for usage.",
+                                        cx_error_text(err), ctl->path);
                 free(err->message);
                 err->message = text;
         }
@@ -116,15 +122,27 @@ void ctl_error_text(const struct ctl *ctl CX_UNUSED, const struct cx_error *err,
                 cx_buf_add_char(to, '\n');
 }
 
+// As one of several: without "error: ", and the causes of an invalid object only in the server's own sentence.
+static void bare_text(const struct cx_error *err, const char *alone, struct cx_buf *to)
+{
+        if (err->reason == CX_REASON_INVALID)
+                cx_buf_printf(to, "Error from server (Invalid): %s\n", cx_error_text(err));
+        else
+                cx_buf_add(to, alone + (cx_has_prefix(alone, "error: ") ? strlen("error: ") : 0));
+}
+
 void ctl_report(struct ctl *ctl, struct cx_error *err)
 {
-        CX_BUF text = CX_BUF_INIT;
+        CX_BUF text = CX_BUF_INIT, bare = CX_BUF_INIT;
         ctl_error_text(ctl, err, &text);
-        const char *bare = text.data + (cx_has_prefix(text.data, "error: ") ? strlen("error: ") : 0);
+        bare_text(err, text.data, &bare);
         if (!ctl->errors)
                 ctl->errors = json_array();
-        json_array_append_new(ctl->errors, json_pack("[s,s]", text.data, bare));
-        ctl->status = 1;
+        size_t at = json_array_size(ctl->errors);
+        while (at && json_integer_value(json_array_get(json_array_get(ctl->errors, at - 1), 2)) > ctl->position)
+                at--;
+        json_array_insert_new(ctl->errors, at, json_pack("[s,s,I]", text.data, bare.data, (json_int_t)ctl->position));
+        ctl->status = ctl->failure_status ? ctl->failure_status : 1;
         cx_error_release(err);
 }
 
@@ -136,12 +154,27 @@ int ctl_report_or_end(struct ctl *ctl, struct cx_error *failure, struct cx_error
         return 0;
 }
 
+void ctl_join_errors(struct ctl *ctl, size_t n)
+{
+        CX_BUF all = CX_BUF_INIT;
+        if (n < 2 || json_array_size(ctl->errors) <= n)
+                return;
+        for (size_t i = 0; i < n; i++) {
+                const char *text = json_string_value(json_array_get(json_array_get(ctl->errors, 0), 1));
+                cx_buf_printf(&all, "%s%.*s", i ? ", " : "[", (int)strcspn(text, "\n"), text);
+                json_array_remove(ctl->errors, 0);
+        }
+        cx_buf_add(&all, "]\n");
+        json_array_insert_new(ctl->errors, 0, json_pack("[s,s,i]", all.data, all.data, 0));
+}
+
 void ctl_show_errors(struct ctl *ctl)
 {
         size_t n = json_array_size(ctl->errors);
         fflush(stdout);
         for (size_t i = 0; i < n; i++)
-                fputs(cx_str(json_string_value(json_array_get(json_array_get(ctl->errors, i), n > 1))), stderr);
+                fputs(cx_str(json_string_value(json_array_get(json_array_get(ctl->errors, i), ctl->bare || n > 1))),
+                      stderr);
         json_decref(ctl->errors);
         ctl->errors = NULL;
 }

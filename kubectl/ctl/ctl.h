@@ -35,10 +35,17 @@ struct ctl {
         bool insecure, help;
         int64_t verbosity;
 
-        const struct command *command; // the one that runs
-        char path[128];                // its words: "rollout status"
-        int status;                    // exit code when run returned 0
-        json_t *errors;                // reported so far: [text, bare text]; shown at the end
+        const struct command *commands; // all of them
+        const struct command *command;  // the one that runs
+        // When set, ctl_parse only calls it with the command's flags, and the command does not run.
+        void (*on_parse)(struct ctl *ctl, const struct cx_flag *flags, int argc, char **argv);
+        void *on_parse_context;
+        char path[128];     // its words: "rollout status"
+        int status;         // exit code when run returned 0
+        int failure_status; // exit code after an error; 0: 1
+        json_t *errors;     // reported so far: [text, bare text, position]; shown at the end, by position
+        bool bare;          // errors are shown as those of a list, also one alone
+        int64_t position;   // in the files, of the object that is worked on: where its errors are shown
 
         // Made on first use.
         struct cx_kubeconfig config;
@@ -64,6 +71,8 @@ void ctl_report(struct ctl *ctl, struct cx_error *err);
 // when there is no server, is moved to err and ends the command.
 int ctl_report_or_end(struct ctl *ctl, struct cx_error *failure, struct cx_error *err) CX_CHECK;
 void ctl_show_errors(struct ctl *ctl); // those kept
+// Makes one error of the first n, when there are others: "[a, b]", as upstream shows a list within a list.
+void ctl_join_errors(struct ctl *ctl, size_t n);
 void ctl_release(struct ctl *ctl);
 // The text that is shown for an error, with its prefix and newline.
 void ctl_error_text(const struct ctl *ctl, const struct cx_error *err, struct cx_buf *to);
@@ -93,6 +102,7 @@ int ctl_call(struct ctl *ctl, const struct ctl_call *call, struct cx_http_reply 
 int ctl_json(struct ctl *ctl, const char *method, const char *path, const char *content_type, const json_t *body,
              json_t **ret_object, struct cx_error *err) CX_CHECK;
 void ctl_impersonation(struct ctl *ctl, const char *headers[32], struct cx_buf *storage);
+void ctl_log_warning(const char *text); // on standard error, in klog's form
 // A watch: calls `event` with each event until it returns non-zero (returned; positive is success), the server ends the
 // stream (0) or it breaks.
 int ctl_watch(struct ctl *ctl, const char *path, const char *accept,

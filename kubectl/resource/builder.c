@@ -2,6 +2,7 @@
 // From words and files to infos; fetching, listing and patching them.
 #include "kubectl/resource/builder.h"
 
+#include "libcommon/api/selector.h"
 #include "libcommon/schema/engine.h"
 
 #include <strings.h>
@@ -94,27 +95,53 @@ static int unnamed(const struct builder *builder, const json_t *document, const 
                 cx_json_string_or(document, "metadata.namespace", ""), source);
 }
 
-static int add_document(struct ctl *ctl, const struct builder *builder, json_t *document, const char *source,
-                        struct infos *infos, struct cx_error *err)
+// Whether -l, which also filters what files hold, lets the object through.
+static bool selected(const struct builder *builder, const json_t *document)
 {
+        CX_SELECTOR selector = CX_SELECTOR_INIT;
+        return !builder->selector || (cx_selector_parse_labels(builder->selector, &selector, NULL) == 0 &&
+                                      cx_selector_matches(&selector, cx_json_get(document, "metadata.labels")));
+}
+
+// Whether the document says what it is, in the words of a validation or of decoding.
+static int check_document(const struct builder *builder, const json_t *document, const char *source,
+                          struct cx_error *err)
+{
+        const char *version = cx_json_string_or(document, "apiVersion", "");
+        const char *kind = cx_json_string_or(document, "kind", ""), *wrong = NULL;
+        if (*version && *kind)
+                return 0;
+        if (builder->validates) {
+                wrong = !json_is_object(document) ? "invalid object to validate"
+                        : *version                ? "kind not set"
+                        : *kind                   ? "apiVersion not set"
+                                                  : "[apiVersion not set, kind not set]";
+                return cx_error_set(err, -EINVAL,
+                                    "error validating \"%s\": error validating data: %s; if you choose to ignore these "
+                                    "errors, turn validation off with --validate=false",
+                                    source, wrong);
+        }
+        CX_CLEANUP(cx_freep) char *text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
         if (!json_is_object(document))
                 return cx_error_set(
                         err, -EINVAL,
-                        "error validating \"%s\": error validating data: invalid object to validate; if you "
-                        "choose to ignore these errors, turn validation off with --validate=false",
-                        source);
-        const char *api_version = cx_json_string(document, "apiVersion"), *kind = cx_json_string(document, "kind");
-        if (!api_version || !kind || !*api_version || !*kind)
-                return cx_error_set(
-                        err, -EINVAL,
-                        "error validating \"%s\": error validating data: %s%s%s%s%s; if you choose to ignore "
-                        "these errors, turn validation off with --validate=false",
+                        "unable to decode \"%s\": json: cannot unmarshal %s into Go value of type struct { "
+                        "Kind string \"json:\\\"kind\\\"\"; APIVersion string \"json:\\\"apiVersion\\\"\" }",
                         source,
-                        api_version && kind     ? ""
-                        : !api_version && !kind ? "["
-                                                : "",
-                        api_version ? "" : "apiVersion not set", !api_version && !kind ? ", " : "",
-                        kind ? "" : "kind not set", !api_version && !kind ? "]" : "");
+                        json_is_string(document)  ? "string"
+                        : json_is_array(document) ? "array"
+                                                  : "number");
+        return cx_error_set(err, -EINVAL, "unable to decode \"%s\": Object '%s' is missing in '%s'", source,
+                            *kind ? "apiVersion" : "Kind", cx_str(text));
+}
+
+static int add_document(struct ctl *ctl, const struct builder *builder, json_t *document, const char *source,
+                        struct infos *infos, struct cx_error *err)
+{
+        int r = check_document(builder, document, source, err);
+        if (r < 0)
+                return r;
+        const char *api_version = cx_json_string(document, "apiVersion"), *kind = cx_json_string(document, "kind");
         const json_t *items = json_object_get(document, "items");
         if (cx_has_suffix(kind, "List") && json_is_array(items)) {
                 size_t i;
@@ -126,7 +153,7 @@ static int add_document(struct ctl *ctl, const struct builder *builder, json_t *
                                 json_object_set_new(item, "kind", json_string(singular));
                                 json_object_set_new(item, "apiVersion", json_string(api_version));
                         }
-                        int r = add_document(ctl, builder, item, source, infos, err);
+                        r = add_document(ctl, builder, item, source, infos, err);
                         if (r < 0)
                                 return r;
                 }
@@ -134,7 +161,7 @@ static int add_document(struct ctl *ctl, const struct builder *builder, json_t *
         }
         const struct mapping *mapping;
         const char *name = cx_json_string_or(document, "metadata.name", "");
-        int r = mapping_by_kind(ctl, api_version, kind, &mapping, err);
+        r = mapping_by_kind(ctl, api_version, kind, &mapping, err);
         if (r == -ENOENT && (!err || !err->code))
                 return no_such_kind(api_version, kind, name, cx_json_string_or(document, "metadata.namespace", ""),
                                     source, err);
@@ -142,31 +169,41 @@ static int add_document(struct ctl *ctl, const struct builder *builder, json_t *
                 return r;
         if (mapping->namespaced && (r = take_namespace(ctl, document, err)) < 0)
                 return r;
+        if (!selected(builder, document))
+                return 0;
         if (!*name && !builder->ignore_unnamed)
                 return unnamed(builder, document, mapping, source, err);
         struct info *info = infos_add(infos, mapping, cx_json_string(document, "metadata.namespace"), name);
         info->source = cx_strdup(source);
+        info->position = ctl->position;
         info->object = json_incref(document);
         return 0;
 }
 
 static int from_files(struct ctl *ctl, struct builder *builder, struct infos *infos, struct cx_error *err)
 {
-        json_auto_t *documents = NULL;
-        CX_STRINGS sources = CX_STRINGS_INIT;
-        int r = files_read(ctl, builder, &documents, &sources, err);
+        DOCUMENTS documents = {0};
+        int r = files_read(ctl, builder, &documents, err);
         if (r < 0)
                 return r;
-        size_t i;
-        json_t *document;
-        json_array_foreach (documents, i, document) {
+        for (size_t i = 0; i < documents.count; i++) {
+                struct document *document = &documents.items[i];
                 CX_ERROR failure = CX_ERROR_INIT;
-                r = add_document(ctl, builder, document, sources.items[i], infos, &failure);
-                if (r < 0 && json_array_size(documents) == 1)
+                ctl->position = (int64_t)i;
+                if (document->failure.code)
+                        r = cx_error_move(&failure, &document->failure);
+                else
+                        r = add_document(ctl, builder, document->object, document->source, infos, &failure);
+                if (r == 0)
+                        continue;
+                if (documents.count == 1 || builder->stops)
                         return cx_error_move(err, &failure);
-                if (r < 0)
-                        ctl_report(ctl, &failure); // the others go on
+                ctl_report(ctl, &failure); // the others go on, but for a file that is not valid
+                bool ends = builder->validates && check_document(builder, document->object, "", NULL) < 0;
+                while (ends && i + 1 < documents.count && strcmp(documents.items[i + 1].source, document->source) == 0)
+                        i++;
         }
+        ctl->position = (int64_t)documents.count;
         return 0;
 }
 
@@ -295,6 +332,11 @@ int builder_targets(struct ctl *ctl, struct builder *builder, const struct cx_st
                         return cx_error_set(err, -EINVAL,
                                             "when paths, URLs, or stdin is provided as input, you may not "
                                             "specify resource arguments as well");
+                CX_SELECTOR selector = CX_SELECTOR_INIT;
+                CX_ERROR why = CX_ERROR_INIT;
+                if (builder->selector && (r = cx_selector_parse_labels(builder->selector, &selector, &why)) < 0)
+                        return cx_error_set(err, r, "the provided selector \"%s\" is not valid: %s", builder->selector,
+                                            cx_error_text(&why));
                 return from_files(ctl, builder, ret_infos, err);
         }
         if (!args->count)
@@ -381,6 +423,7 @@ int builder_objects(struct ctl *ctl, struct builder *builder, const struct cx_st
         for (size_t i = 0; i < all.count; i++) {
                 struct info *info = all.items[i];
                 CX_ERROR failure = CX_ERROR_INIT;
+                ctl->position = info->position;
                 if (!builder->local && (info->source || !info->object) && info_fetch(ctl, info, &failure) < 0) {
                         if (builder->ignore_not_found && cx_error_is(&failure, CX_REASON_NOT_FOUND))
                                 continue;
@@ -451,8 +494,6 @@ int info_wrap(const struct info *info, const char *verb, struct cx_error *err)
 {
         if (!info->source || !err)
                 return err ? err->code : -EIO;
-        if (err->reason == CX_REASON_INVALID)
-                return err->code;
         return cx_error_wrap(err, "error when %s \"%s\"", verb, info->source);
 }
 

@@ -10,6 +10,7 @@ struct info {
         char *namespace, *name; // namespace NULL when cluster-scoped; name NULL: a whole collection
         char *source;           // file or URL; NULL when named by words
         json_t *object;         // NULL until fetched
+        int64_t position;       // of its document in the files
 };
 struct infos {
         struct info **items;
@@ -30,7 +31,9 @@ struct builder {
         // What the command does.
         bool local;               // files are not looked up on the server
         bool may_list;            // a type without a name is its whole collection
+        bool validates;           // a file is checked and ends at what is wrong; else it is only decoded
         bool ignore_unnamed;      // objects of files may lack a name (create)
+        bool stops;               // the first document that is wrong ends it
         bool applies;             // for apply, which has its own words for that
         const char *verb;         // "replacing", for errors
         const char *default_type; // a single word is a name of this type ("pod"); NULL: none
@@ -66,9 +69,20 @@ int builder_expand(struct ctl *ctl, const struct builder *builder, struct infos 
 // Says in upstream's words which collection could not be listed. Returns r.
 int builder_list_failure(const struct builder *builder, const struct info *target, int r, struct cx_error *err);
 
-// The documents of -f, in order; for each `source` is added. New array.
-int files_read(struct ctl *ctl, const struct builder *builder, json_t **ret_documents, struct cx_strings *ret_sources,
-               struct cx_error *err) CX_CHECK;
+// The documents of -f, in order. One that cannot be read is there as its failure, the last of its file.
+struct document {
+        json_t *object;
+        char *source;
+        struct cx_error failure;
+};
+struct documents {
+        struct document *items;
+        size_t count;
+};
+#define DOCUMENTS CX_CLEANUP(documents_release) struct documents
+void documents_release(struct documents *documents);
+int files_read(struct ctl *ctl, const struct builder *builder, struct documents *ret_documents, struct cx_error *err)
+        CX_CHECK;
 int file_read_text(struct ctl *ctl, const char *name, struct cx_buf *to, struct cx_error *err) CX_CHECK;
 
 // Path of an info's object (or collection), with a subresource.

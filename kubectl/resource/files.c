@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define MAX_FILE ((size_t)64 << 20)
-#define MAX_FILES 100000
+#define MAX_DOCUMENTS 1000000
 
 static int read_url(const char *url, struct cx_buf *to, struct cx_error *err)
 {
@@ -44,33 +44,69 @@ int file_read_text(struct ctl *ctl CX_UNUSED, const char *name, struct cx_buf *t
         return r < 0 ? cx_error_set(err, r, "open %s: %s", name, strerror(-r)) : 0;
 }
 
-static int read_one(struct ctl *ctl, const char *name, json_t *documents, struct cx_strings *sources,
-                    struct cx_error *err)
+void documents_release(struct documents *documents)
+{
+        for (size_t i = 0; i < documents->count; i++) {
+                json_decref(documents->items[i].object);
+                free(documents->items[i].source);
+                cx_error_release(&documents->items[i].failure);
+        }
+        free(documents->items);
+        *documents = (struct documents){0};
+}
+
+static struct document *add_document(struct documents *documents, const char *source)
+{
+        documents->items = cx_realloc_array(documents->items, documents->count + 1, sizeof *documents->items);
+        struct document *document = &documents->items[documents->count++];
+        *document = (struct document){.source = cx_strdup(source), .failure = CX_ERROR_INIT};
+        return document;
+}
+
+// The documents of a text that is read as a whole: JSON, or one document of YAML. false: it ended badly.
+static bool take_text(const char *text, size_t length, const char *source, struct documents *documents)
+{
+        static const char prefix[] = "invalid YAML at ";
+        json_auto_t *list = NULL;
+        CX_ERROR why = CX_ERROR_INIT;
+        int r = cx_yaml_parse_lax(text, length, &list, &why);
+        if (r < 0) {
+                const char *words = cx_error_text(&why);
+                words += cx_has_prefix(words, prefix) ? strlen(prefix) : 0;
+                cx_error_set(&add_document(documents, source)->failure, r,
+                             "error parsing %s: error converting YAML to JSON: yaml: %s", source, words);
+                return false;
+        }
+        size_t i;
+        json_t *object;
+        json_array_foreach (list, i, object)
+                if (!json_is_null(object))
+                        add_document(documents, source)->object = json_incref(object);
+        return true;
+}
+
+// Documents are separated by lines that begin with "---" before any of them is looked at, so that those before a broken
+// one are read, and lines are counted from the document's own beginning.
+static int read_one(struct ctl *ctl, const char *name, struct documents *documents, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(MAX_FILE);
         int r = file_read_text(ctl, name, &text, err);
         if (r < 0)
                 return r;
         const char *source = strcmp(name, "-") == 0 ? "STDIN" : name;
-        json_auto_t *list = NULL;
-        r = cx_yaml_parse_lax(text.data, text.length, &list, err);
-        if (r < 0) {
-                static const char prefix[] = "invalid YAML at ";
-                const char *why = cx_error_text(err);
-                why += cx_has_prefix(why, prefix) ? strlen(prefix) : 0;
-                CX_ERROR local = CX_ERROR_INIT; // ours, not the server's
-                cx_error_set(&local, r, "error parsing %s: error converting YAML to JSON: yaml: %s", source, why);
-                if (err)
-                        cx_error_release(err);
-                return cx_error_move(err, &local);
+        const char *begin = text.data, *end = text.data + text.length;
+        if (begin[strspn(begin, " \t\r\n")] == '{') {
+                take_text(begin, text.length, source, documents);
+                return 0;
         }
-        size_t i;
-        json_t *document;
-        json_array_foreach (list, i, document) {
-                if (json_is_null(document))
-                        continue;
-                json_array_append(documents, document);
-                cx_strings_add(sources, source);
+        while (begin < end) {
+                const char *next = cx_has_prefix(begin, "---") ? begin : strstr(begin, "\n---");
+                if (!take_text(begin, (size_t)((next ? next : end) - begin), source, documents) || !next)
+                        break;
+                begin = strchrnul(next + 1, '\n'); // past the separator
+                begin += *begin != 0;
+                if (documents->count > MAX_DOCUMENTS)
+                        return cx_error_set(err, -E2BIG, "more than %d documents", MAX_DOCUMENTS);
         }
         return 0;
 }
@@ -80,8 +116,8 @@ static bool is_manifest(const char *name)
         return cx_has_suffix(name, ".yaml") || cx_has_suffix(name, ".yml") || cx_has_suffix(name, ".json");
 }
 
-static int read_folder(struct ctl *ctl, const char *path, bool recursive, int depth, json_t *documents,
-                       struct cx_strings *sources, struct cx_error *err)
+static int read_folder(struct ctl *ctl, const char *path, bool recursive, int depth, struct documents *documents,
+                       struct cx_error *err)
 {
         struct dirent **entries;
         int n = scandir(path, &entries, NULL, alphasort), r = 0;
@@ -95,27 +131,27 @@ static int read_folder(struct ctl *ctl, const char *path, bool recursive, int de
                 if (r < 0 || dots || stat(name, &st) < 0)
                         continue;
                 if (S_ISDIR(st.st_mode) && recursive && depth < 64)
-                        r = read_folder(ctl, name, recursive, depth + 1, documents, sources, err);
-                else if (S_ISREG(st.st_mode) && is_manifest(name) && sources->count < MAX_FILES)
-                        r = read_one(ctl, name, documents, sources, err);
+                        r = read_folder(ctl, name, recursive, depth + 1, documents, err);
+                else if (S_ISREG(st.st_mode) && is_manifest(name))
+                        r = read_one(ctl, name, documents, err);
         }
         free(entries);
         return r;
 }
 
-static int read_path(struct ctl *ctl, const struct builder *builder, const char *name, json_t *documents,
-                     struct cx_strings *sources, struct cx_error *err)
+static int read_path(struct ctl *ctl, const struct builder *builder, const char *name, struct documents *documents,
+                     struct cx_error *err)
 {
         struct stat st;
         bool local = strcmp(name, "-") != 0 && !strstr(name, "://");
         if (!local)
-                return read_one(ctl, name, documents, sources, err);
+                return read_one(ctl, name, documents, err);
         if (stat(name, &st) < 0) {
                 glob_t found = {0};
                 int r = 0;
                 if (glob(name, 0, NULL, &found) == 0 && found.gl_pathc && strpbrk(name, "*?[")) {
                         for (size_t i = 0; r == 0 && i < found.gl_pathc; i++)
-                                r = read_path(ctl, builder, found.gl_pathv[i], documents, sources, err);
+                                r = read_path(ctl, builder, found.gl_pathv[i], documents, err);
                         globfree(&found);
                         return r;
                 }
@@ -123,13 +159,13 @@ static int read_path(struct ctl *ctl, const struct builder *builder, const char 
                 return cx_error_set(err, -ENOENT, "the path \"%s\" does not exist", name);
         }
         if (!S_ISDIR(st.st_mode))
-                return read_one(ctl, name, documents, sources, err);
+                return read_one(ctl, name, documents, err);
         CX_CLEANUP(cx_freep) char *folder = cx_strdup(name);
         for (size_t length = strlen(folder); length > 1 && folder[length - 1] == '/';)
                 folder[--length] = 0;
-        size_t before = sources->count;
-        int r = read_folder(ctl, folder, builder->recursive, 0, documents, sources, err);
-        if (r == 0 && sources->count == before)
+        size_t before = documents->count;
+        int r = read_folder(ctl, folder, builder->recursive, 0, documents, err);
+        if (r == 0 && documents->count == before)
                 return cx_error_set(err, -ENOENT,
                                     "error reading [%s]: recognized file extensions are [.json .yaml .yml]", name);
         return r;
@@ -150,21 +186,18 @@ static int refuse_kustomization(const char *folder, struct cx_error *err)
                             whole ? whole : folder);
 }
 
-int files_read(struct ctl *ctl, const struct builder *builder, json_t **ret_documents, struct cx_strings *ret_sources,
-               struct cx_error *err)
+int files_read(struct ctl *ctl, const struct builder *builder, struct documents *ret_documents, struct cx_error *err)
 {
         if (builder->kustomize)
                 return refuse_kustomization(builder->kustomize, err);
-        json_auto_t *documents = json_array();
         for (size_t i = 0; i < builder->files.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
-                int r = read_path(ctl, builder, builder->files.items[i], documents, ret_sources, &failure);
+                int r = read_path(ctl, builder, builder->files.items[i], ret_documents, &failure);
                 // A name that is not a file ends it all; of files that cannot be read, the others are still used.
                 if (r < 0 && (builder->files.count == 1 || r == -ENOENT))
                         return cx_error_move(err, &failure);
                 if (r < 0)
                         ctl_report(ctl, &failure);
         }
-        *ret_documents = cx_steal(&documents);
         return 0;
 }

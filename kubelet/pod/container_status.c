@@ -166,3 +166,22 @@ json_t *container_status(const struct status_subject *subject, const json_t *con
         add_made(k, container, run.now, out);
         return out;
 }
+
+char *why_no_logs(const json_t *pod, const char *container, bool previous)
+{
+        const char *name = cx_json_string_or(pod, "metadata.name", "");
+        if (previous)
+                return cx_sprintf("previous terminated container \"%s\" in pod \"%s\" not found", container, name);
+        const json_t *status = cx_pod_container_status(pod, container), *state = json_object_get(status, "state");
+        if (!status)
+                return cx_sprintf("container \"%s\" in pod \"%s\" is not available", container, name);
+        if (json_object_get(state, "terminated") || cx_json_get(status, "lastState.terminated"))
+                return cx_sprintf("container \"%s\" in pod \"%s\" is terminated", container, name);
+        const char *reason = cx_json_string(state, "waiting.reason");
+        if (!reason)
+                return cx_sprintf("container \"%s\" in pod \"%s\" is waiting to start - no logs yet", container, name);
+        return cx_sprintf("container \"%s\" in pod \"%s\" is waiting to start: %s", container, name,
+                          strcmp(reason, "ErrImagePull") == 0       ? "image can't be pulled"
+                          : strcmp(reason, "ImagePullBackOff") == 0 ? "trying and failing to pull image"
+                                                                    : reason);
+}

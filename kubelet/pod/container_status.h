@@ -21,3 +21,5 @@ json_t *container_status(const struct status_subject *subject, const json_t *con
 // init containers, and not on how far they are.
 const char *default_waiting_reason(const json_t *object);
 json_t *status_time(int64_t us); // JSON's null for 0
+// Why a container has no logs to read, in upstream's words; `pod` has its status. Owned.
+char *why_no_logs(const json_t *pod, const char *container, bool previous);

@@ -4,6 +4,7 @@
 #include "kubelet/server/server_internal.h"
 
 #include "kubelet/base/log_line.h"
+#include "kubelet/pod/container_status.h"
 #include "kubelet/pod/pods.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/base/log.h"
@@ -243,10 +244,7 @@ void server_logs(struct kubelet_server *s, struct cx_http_request *request, cons
         struct container *found =
                 runtime_container(s->kubelet->runtime, cx_json_string(object, "metadata.uid"), container, previous);
         if (!found) {
-                text = previous ? cx_sprintf("previous terminated container \"%s\" in pod \"%s\" not found", container,
-                                             pod)
-                                : cx_sprintf("container \"%s\" in pod \"%s\" is waiting to start: ContainerCreating",
-                                             container, pod);
+                text = why_no_logs(object, container, previous);
                 cx_http_respond_text(request, 400, text);
                 return;
         }

@@ -15,8 +15,30 @@ int cx_status_http_code(const struct cx_error *err)
         return cx_reason_http_code(err->reason);
 }
 
+// Whether upstream's constructors of these errors give details even when there is nothing to tell: clients look into them
+// without a check.
+static bool always_has_details(enum cx_reason reason)
+{
+        switch (reason) {
+        case CX_REASON_NOT_FOUND:
+        case CX_REASON_METHOD_NOT_ALLOWED:
+        case CX_REASON_ALREADY_EXISTS:
+        case CX_REASON_CONFLICT:
+        case CX_REASON_FORBIDDEN:
+        case CX_REASON_INVALID:
+        case CX_REASON_INTERNAL:
+        case CX_REASON_SERVER_TIMEOUT:
+        case CX_REASON_TIMEOUT:
+        case CX_REASON_TOO_MANY_REQUESTS:
+                return true;
+        default:
+                return false;
+        }
+}
+
 static json_t *details_of(const struct cx_error *err)
 {
+        static const char internal[] = "Internal error occurred: ";
         json_t *details = json_object();
         set_string(details, "name", err->name);
         set_string(details, "group", err->group);
@@ -32,6 +54,9 @@ static json_t *details_of(const struct cx_error *err)
                         json_array_append_new(causes, cause);
                 }
                 json_object_set_new(details, "causes", causes);
+        } else if (err->reason == CX_REASON_INTERNAL && cx_has_prefix(cx_error_text(err), internal)) {
+                json_object_set_new(details, "causes",
+                                    json_pack("[{s:s}]", "message", cx_error_text(err) + strlen(internal)));
         }
         if (err->retry_after)
                 json_object_set_new(details, "retryAfterSeconds", json_integer(err->retry_after));
@@ -51,7 +76,7 @@ json_t *cx_status_from_error(const struct cx_error *err)
         const char *reason = cx_reason_name(err->reason);
         set_string(status, "reason", *reason ? reason : "InternalError");
         json_auto_t *details = details_of(err);
-        if (json_object_size(details))
+        if (json_object_size(details) || always_has_details(err->reason))
                 json_object_set(status, "details", details);
         json_object_set_new(status, "code", json_integer(cx_status_http_code(err)));
         return status;

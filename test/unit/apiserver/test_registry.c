@@ -233,6 +233,20 @@ static void test_frozen_parts(void **state CX_UNUSED)
 
 // --- apply ---
 
+static int delete_it(const char *what, const char *name, struct delete_options *options, json_t **ret_left,
+                     struct cx_error *err)
+{
+        struct scope scope = scope_of(&fixture, what, name);
+        struct stored *left = NULL;
+        int r = registry_delete(&scope, options, &left, NULL, err);
+        json_t *answer = take(left);
+        if (ret_left)
+                *ret_left = answer;
+        else
+                json_decref(answer);
+        return r;
+}
+
 static int apply(const char *manager, const char *text, bool force, json_t **ret_object, struct cx_error *err)
 {
         struct scope scope = scope_of(&fixture, "configmaps", "applied");
@@ -273,21 +287,50 @@ static void test_apply(void **state CX_UNUSED)
         assert_true(cx_error_is(&wrong, CX_REASON_BAD_REQUEST));
 }
 
-// --- delete ---
-
-static int delete_it(const char *what, const char *name, struct delete_options *options, json_t **ret_left,
-                     struct cx_error *err)
+// What `kubectl apply` has applied is kubectl's own, to be taken over without conflicts, but for what somebody changed
+// since; the annotation follows.
+static void test_apply_after_client_side(void **state CX_UNUSED)
 {
-        struct scope scope = scope_of(&fixture, what, name);
-        struct stored *left = NULL;
-        int r = registry_delete(&scope, options, &left, NULL, err);
-        json_t *answer = take(left);
-        if (ret_left)
-                *ret_left = answer;
-        else
-                json_decref(answer);
-        return r;
+        static const struct {
+                const char *live_b, *manager, *config; // `a` is as it was applied; `b` was applied as 1
+                const char *conflict;                  // the field; NULL: none
+        } cases[] = {
+                {"1", "kubectl", "{'metadata':{'name':'applied'},'data':{'a':'2','b':'2'}}", NULL},
+                {"9", "kubectl", "{'metadata':{'name':'applied'},'data':{'a':'2','b':'9'}}", NULL},
+                {"9", "kubectl", "{'metadata':{'name':'applied'},'data':{'a':'2','b':'2'}}", ".data.b"},
+                {"1", "other", "{'metadata':{'name':'applied'},'data':{'a':'2'}}", ".data.a"},
+                {"1", "kubectl", "{'metadata':{'name':'applied'},'data':{'c':'2'}}", ".data.c"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct delete_options none = {0};
+                CX_ERROR err = CX_ERROR_INIT, ignored = CX_ERROR_INIT;
+                json_auto_t *object = NULL;
+                (void)delete_it("configmaps", "applied", &none, NULL, &ignored);
+                CX_CLEANUP(cx_freep)
+                char *live =
+                        cx_sprintf("{'metadata':{'name':'applied','annotations':{'kubectl.kubernetes.io/"
+                                   "last-applied-configuration':'{\\'data\\':{\\'a\\':\\'1\\',\\'b\\':\\'1\\'}}'}},"
+                                   "'data':{'a':'1','b':'%s','c':'1'}}",
+                                   cases[i].live_b);
+                json_auto_t *made = must_create(&fixture, "configmaps", live);
+                assert_non_null(made);
+                int r = apply(cases[i].manager, cases[i].config, false, &object, &err);
+                if (cases[i].conflict) {
+                        assert_true(cx_error_is(&err, CX_REASON_CONFLICT));
+                        assert_int_equal(err.n_causes, 1);
+                        assert_string_equal(err.causes[0].field, cases[i].conflict);
+                        continue;
+                }
+                assert_int_equal(r, 0);
+                assert_string_at(object, "data.a", "2");
+                const json_t *annotations = cx_json_get(object, "metadata.annotations");
+                assert_non_null(strstr(json_string_value(json_object_get(
+                                               annotations, "kubectl.kubernetes.io/last-applied-configuration")),
+                                       "\"a\":\"2\""));
+        }
 }
+
+// --- delete ---
 
 static void test_delete(void **state CX_UNUSED)
 {
@@ -355,6 +398,7 @@ int main(void)
                 cmocka_unit_test(test_conflicts_are_tried_again),
                 cmocka_unit_test(test_frozen_parts),
                 cmocka_unit_test(test_apply),
+                cmocka_unit_test(test_apply_after_client_side),
                 cmocka_unit_test(test_delete),
                 cmocka_unit_test(test_delete_waits_for_finalizers),
                 cmocka_unit_test(test_delete_with_grace),

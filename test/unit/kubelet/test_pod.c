@@ -135,6 +135,42 @@ static void waiting_reasons(void **state)
         }
 }
 
+// What `kubectl logs` says of a container that has none.
+static void logs_that_are_not(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *status; // of the container; NULL: none yet
+                bool previous;
+                const char *text;
+        } cases[] = {
+                {NULL, false, "container \"c\" in pod \"p\" is not available"},
+                {"{\"name\":\"c\",\"state\":{\"waiting\":{\"reason\":\"ContainerCreating\"}}}", false,
+                 "container \"c\" in pod \"p\" is waiting to start: ContainerCreating"},
+                {"{\"name\":\"c\",\"state\":{\"waiting\":{\"reason\":\"CreateContainerConfigError\"}}}", false,
+                 "container \"c\" in pod \"p\" is waiting to start: CreateContainerConfigError"},
+                {"{\"name\":\"c\",\"state\":{\"waiting\":{\"reason\":\"ErrImagePull\"}}}", false,
+                 "container \"c\" in pod \"p\" is waiting to start: image can't be pulled"},
+                {"{\"name\":\"c\",\"state\":{\"waiting\":{\"reason\":\"ImagePullBackOff\"}}}", false,
+                 "container \"c\" in pod \"p\" is waiting to start: trying and failing to pull image"},
+                {"{\"name\":\"c\",\"state\":{}}", false,
+                 "container \"c\" in pod \"p\" is waiting to start - no logs yet"},
+                {"{\"name\":\"c\",\"state\":{\"terminated\":{}}}", false, "container \"c\" in pod \"p\" is terminated"},
+                {"{\"name\":\"c\",\"state\":{\"waiting\":{}},\"lastState\":{\"terminated\":{}}}", false,
+                 "container \"c\" in pod \"p\" is terminated"},
+                {"{\"name\":\"c\",\"state\":{\"running\":{}}}", true,
+                 "previous terminated container \"c\" in pod \"p\" not found"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                json_auto_t *pod =
+                        json_pack("{s:{s:s},s:{s:[]}}", "metadata", "name", "p", "status", "containerStatuses");
+                if (cases[i].status)
+                        json_array_append_new(cx_json_get(pod, "status.containerStatuses"), parse(cases[i].status));
+                CX_CLEANUP(cx_freep) char *text = why_no_logs(pod, "c", cases[i].previous);
+                assert_string_equal(text, cases[i].text);
+        }
+}
+
 static void deadlines(void **state)
 {
         (void)state;
@@ -326,11 +362,13 @@ static void settings(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(expansion), cmocka_unit_test(arguments),      cmocka_unit_test(downward),
-                cmocka_unit_test(qos),       cmocka_unit_test(restarts),       cmocka_unit_test(waiting_reasons),
-                cmocka_unit_test(deadlines), cmocka_unit_test(messages),       cmocka_unit_test(resolver),
-                cmocka_unit_test(manifests), cmocka_unit_test(atomic_volumes), cmocka_unit_test(cni_config),
-                cmocka_unit_test(settings),
+                cmocka_unit_test(expansion),         cmocka_unit_test(arguments),
+                cmocka_unit_test(downward),          cmocka_unit_test(qos),
+                cmocka_unit_test(restarts),          cmocka_unit_test(waiting_reasons),
+                cmocka_unit_test(logs_that_are_not), cmocka_unit_test(deadlines),
+                cmocka_unit_test(messages),          cmocka_unit_test(resolver),
+                cmocka_unit_test(manifests),         cmocka_unit_test(atomic_volumes),
+                cmocka_unit_test(cni_config),        cmocka_unit_test(settings),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
