@@ -37,6 +37,10 @@ static const struct controller *const controllers[] = {
         &token_secret_controller,
         &token_cleaner_controller,
         &bootstrap_signer_controller,
+        &persistentvolume_binder_controller,
+        &pvc_protection_controller,
+        &pv_protection_controller,
+        &ephemeral_volume_controller,
         &garbage_collector_controller,
 };
 

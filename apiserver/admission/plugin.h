@@ -18,4 +18,5 @@ int admission_read_csr(const json_t *request, struct cx_csr_info *ret_info) CX_C
 extern const struct admission_plugin admission_namespace_lifecycle, admission_service_account,
         admission_default_toleration_seconds, admission_node_restriction, admission_priority, admission_taint_nodes,
         admission_certificate_approval, admission_certificate_signing, admission_certificate_subject,
-        admission_limit_ranger, admission_resource_quota;
+        admission_limit_ranger, admission_resource_quota, admission_default_storage_class, admission_storage_protection,
+        admission_claim_resize;

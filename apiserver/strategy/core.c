@@ -3,6 +3,7 @@
 // endpoints, volumes and claims, priority classes, certificate signing requests.
 #include "apiserver/request/errors.h"
 #include "apiserver/strategy/strategy.h"
+#include "libcommon/api/quantity.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
@@ -210,8 +211,23 @@ static int create_pending(const struct scope *scope CX_UNUSED, json_t *object, s
         return 0;
 }
 
-const struct strategy strategy_claims = {
-        .group = "", .resource = "persistentvolumeclaims", .prepare_create = create_pending};
+// A growth that failed may be taken back, to no less than there is.
+static void validate_claim(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
+                           struct cx_error *causes)
+{
+        static const char *const path = "spec.resources.requests.storage";
+        const json_t *now = cx_json_get(object, path), *before = cx_json_get(old, path);
+        const json_t *there = cx_json_get(old, "status.capacity.storage");
+        if (now && before && cx_quantity_value_of(now) < cx_quantity_value_of(before) &&
+            (!there || cx_quantity_value_of(now) <= cx_quantity_value_of(there)))
+                cx_error_cause(causes, "FieldValueForbidden", path,
+                               "Forbidden: field can not be less than status.capacity");
+}
+
+const struct strategy strategy_claims = {.group = "",
+                                         .resource = "persistentvolumeclaims",
+                                         .prepare_create = create_pending,
+                                         .validate = validate_claim};
 const struct strategy strategy_volumes = {
         .group = "", .resource = "persistentvolumes", .prepare_create = create_pending};
 
