@@ -5,15 +5,16 @@
 
 #define MAX_CONFLICTS 10
 
-struct verdict {
+struct csr_verdict {
         const char *type, *opposite, *reason, *message, *word;
 };
-static const struct verdict approval = {"Approved", "Denied", "KubectlApprove",
-                                        "This CSR was approved by kubectl certificate approve.", "approved"};
-static const struct verdict denial = {"Denied", "Approved", "KubectlDeny",
-                                      "This CSR was denied by kubectl certificate deny.", "denied"};
+static const struct csr_verdict approval = {"Approved", "Denied", "KubectlApprove",
+                                            "This CSR was approved by kubectl certificate approve.", "approved"};
+static const struct csr_verdict denial = {"Denied", "Approved", "KubectlDeny",
+                                          "This CSR was denied by kubectl certificate deny.", "denied"};
 
-static int judge(struct ctl *ctl, struct info *info, const struct verdict *verdict, bool force, struct cx_error *err)
+static int judge(struct ctl *ctl, struct info *info, const struct csr_verdict *verdict, bool force,
+                 struct cx_error *err)
 {
         for (int attempt = 0;; attempt++) {
                 json_t *status = cx_json_object_at(info->object, "status");
@@ -42,7 +43,7 @@ static int judge(struct ctl *ctl, struct info *info, const struct verdict *verdi
         }
 }
 
-static int certificate(struct ctl *ctl, int argc, char **argv, const struct verdict *verdict, struct cx_error *err)
+static int certificate(struct ctl *ctl, int argc, char **argv, const struct csr_verdict *verdict, struct cx_error *err)
 {
         BUILDER builder = {0};
         OUTPUT output = {0};

@@ -5,13 +5,13 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
-struct plugins {
+struct found_plugins {
         bool name_only;
         struct cx_strings seen; // paths of those shown
         size_t warnings;
 };
 
-static void warn(struct plugins *plugins, const char *format, const char *path, const char *other)
+static void warn(struct found_plugins *plugins, const char *format, const char *path, const char *other)
 {
         fflush(stdout);
         fprintf(stderr, "  - warning: ");
@@ -20,7 +20,7 @@ static void warn(struct plugins *plugins, const char *format, const char *path, 
         plugins->warnings++;
 }
 
-static void verify(struct plugins *plugins, const struct command *commands, const char *path, const char *name)
+static void verify(struct found_plugins *plugins, const struct command *commands, const char *path, const char *name)
 {
         struct stat st;
         const char *word = name + strlen("kubectl-");
@@ -39,7 +39,7 @@ static void verify(struct plugins *plugins, const struct command *commands, cons
         }
 }
 
-static void list_folder(struct plugins *plugins, const struct command *commands, const char *folder)
+static void list_folder(struct found_plugins *plugins, const struct command *commands, const char *folder)
 {
         struct dirent **entries;
         int n = scandir(folder, &entries, NULL, alphasort);
@@ -63,7 +63,7 @@ static void list_folder(struct plugins *plugins, const struct command *commands,
 
 COMMAND(plugin_list)
 {
-        struct plugins plugins = {0};
+        struct found_plugins plugins = {0};
         const struct cx_flag flags[] = {
                 {"name-only", 0, CX_FLAG_BOOL, &plugins.name_only, "Show names instead of whole paths."}, {0}};
         CX_STRINGS args = CX_STRINGS_INIT, folders = CX_STRINGS_INIT, done = CX_STRINGS_INIT;

@@ -187,7 +187,7 @@ static int from_files(struct ctl *ctl, struct builder *builder, struct infos *in
         if (r < 0)
                 return r;
         for (size_t i = 0; i < documents.count; i++) {
-                struct document *document = &documents.items[i];
+                struct input_document *document = &documents.items[i];
                 CX_ERROR failure = CX_ERROR_INIT;
                 ctl->position = (int64_t)i;
                 if (document->failure.code)

@@ -70,19 +70,19 @@ int builder_expand(struct ctl *ctl, const struct builder *builder, struct infos 
 int builder_list_failure(const struct builder *builder, const struct info *target, int r, struct cx_error *err);
 
 // The documents of -f, in order. One that cannot be read is there as its failure, the last of its file.
-struct document {
+struct input_document {
         json_t *object;
         char *source;
         struct cx_error failure;
 };
-struct documents {
-        struct document *items;
+struct input_documents {
+        struct input_document *items;
         size_t count;
 };
-#define DOCUMENTS CX_CLEANUP(documents_release) struct documents
-void documents_release(struct documents *documents);
-int files_read(struct ctl *ctl, const struct builder *builder, struct documents *ret_documents, struct cx_error *err)
-        CX_CHECK;
+#define DOCUMENTS CX_CLEANUP(documents_release) struct input_documents
+void documents_release(struct input_documents *documents);
+int files_read(struct ctl *ctl, const struct builder *builder, struct input_documents *ret_documents,
+               struct cx_error *err) CX_CHECK;
 int file_read_text(struct ctl *ctl, const char *name, struct cx_buf *to, struct cx_error *err) CX_CHECK;
 
 // Path of an info's object (or collection), with a subresource.

@@ -44,7 +44,7 @@ int file_read_text(struct ctl *ctl CX_UNUSED, const char *name, struct cx_buf *t
         return r < 0 ? cx_error_set(err, r, "open %s: %s", name, strerror(-r)) : 0;
 }
 
-void documents_release(struct documents *documents)
+void documents_release(struct input_documents *documents)
 {
         for (size_t i = 0; i < documents->count; i++) {
                 json_decref(documents->items[i].object);
@@ -52,19 +52,19 @@ void documents_release(struct documents *documents)
                 cx_error_release(&documents->items[i].failure);
         }
         free(documents->items);
-        *documents = (struct documents){0};
+        *documents = (struct input_documents){0};
 }
 
-static struct document *add_document(struct documents *documents, const char *source)
+static struct input_document *add_document(struct input_documents *documents, const char *source)
 {
         documents->items = cx_realloc_array(documents->items, documents->count + 1, sizeof *documents->items);
-        struct document *document = &documents->items[documents->count++];
-        *document = (struct document){.source = cx_strdup(source), .failure = CX_ERROR_INIT};
+        struct input_document *document = &documents->items[documents->count++];
+        *document = (struct input_document){.source = cx_strdup(source), .failure = CX_ERROR_INIT};
         return document;
 }
 
 // The documents of a text that is read as a whole: JSON, or one document of YAML. false: it ended badly.
-static bool take_text(const char *text, size_t length, const char *source, struct documents *documents)
+static bool take_text(const char *text, size_t length, const char *source, struct input_documents *documents)
 {
         static const char prefix[] = "invalid YAML at ";
         json_auto_t *list = NULL;
@@ -87,7 +87,7 @@ static bool take_text(const char *text, size_t length, const char *source, struc
 
 // Documents are separated by lines that begin with "---" before any of them is looked at, so that those before a broken
 // one are read, and lines are counted from the document's own beginning.
-static int read_one(struct ctl *ctl, const char *name, struct documents *documents, struct cx_error *err)
+static int read_one(struct ctl *ctl, const char *name, struct input_documents *documents, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(MAX_FILE);
         int r = file_read_text(ctl, name, &text, err);
@@ -116,7 +116,7 @@ static bool is_manifest(const char *name)
         return cx_has_suffix(name, ".yaml") || cx_has_suffix(name, ".yml") || cx_has_suffix(name, ".json");
 }
 
-static int read_folder(struct ctl *ctl, const char *path, bool recursive, int depth, struct documents *documents,
+static int read_folder(struct ctl *ctl, const char *path, bool recursive, int depth, struct input_documents *documents,
                        struct cx_error *err)
 {
         struct dirent **entries;
@@ -139,8 +139,8 @@ static int read_folder(struct ctl *ctl, const char *path, bool recursive, int de
         return r;
 }
 
-static int read_path(struct ctl *ctl, const struct builder *builder, const char *name, struct documents *documents,
-                     struct cx_error *err)
+static int read_path(struct ctl *ctl, const struct builder *builder, const char *name,
+                     struct input_documents *documents, struct cx_error *err)
 {
         struct stat st;
         bool local = strcmp(name, "-") != 0 && !strstr(name, "://");
@@ -186,7 +186,8 @@ static int refuse_kustomization(const char *folder, struct cx_error *err)
                             whole ? whole : folder);
 }
 
-int files_read(struct ctl *ctl, const struct builder *builder, struct documents *ret_documents, struct cx_error *err)
+int files_read(struct ctl *ctl, const struct builder *builder, struct input_documents *ret_documents,
+               struct cx_error *err)
 {
         if (builder->kustomize)
                 return refuse_kustomization(builder->kustomize, err);
