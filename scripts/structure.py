@@ -77,7 +77,7 @@ EDGES = {
         "resource": "ctl",
         "printer": "ctl resource",
         "cmd": "ctl resource printer",
-        ".": "ctl cmd",
+        ".": "ctl resource cmd",
     },
     "minikube": {},
     "addons/dns": {},
