@@ -12,7 +12,7 @@ finish() {
         rm -rf "$work"
 }
 trap finish EXIT
-control_plane_start "$work" $((20000 + RANDOM % 20000)) || { cat "$work"/*.log; exit 1; }
+control_plane_start "$work" "$(free_port)" || { cat "$work"/*.log; exit 1; }
 export KUBECONFIG=$work/admin.kubeconfig HOME=$work
 helm() { "$clients/helm" "$@"; }
 image() { "$BIN/kubectl" get deployment web -o 'jsonpath={.spec.replicas} {.spec.template.spec.containers[0].image}'; }
