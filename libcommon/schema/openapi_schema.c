@@ -50,6 +50,25 @@ json_t *cx_openapi_ref(struct cx_openapi *api, const struct cx_type *type)
         return ref_to(api, name);
 }
 
+static const char *scalar_description(const char *name)
+{
+        static const struct {
+                const char *name, *text;
+        } all[] = {
+                {QUANTITY,
+                 "An amount: a decimal number with a suffix, such as 500m (a half), 2, 1.5Gi (powers of 1024) "
+                 "or 3G (powers of 1000). More than thousandths are rounded up."},
+                {INT_OR_STRING, "A whole number, or a text such as a percentage or a name."},
+                {TIME, "A moment to the second, as RFC 3339 writes it: 2026-01-31T12:00:00Z."},
+                {MICRO_TIME, "A moment to the microsecond, as RFC 3339 writes it: 2026-01-31T12:00:00.000000Z."},
+                {DURATION, "A span of time, as numbers with units: 1h30m, 15s, 100ms."},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(all); i++)
+                if (strcmp(all[i].name, name) == 0)
+                        return all[i].text;
+        return NULL;
+}
+
 static json_t *named_scalar(struct cx_openapi *api, const char *name)
 {
         if (!json_object_get(api->schemas, name)) {
@@ -65,6 +84,7 @@ static json_t *named_scalar(struct cx_openapi *api, const char *name)
                         schema = json_pack("{s:s}", "type", "string");
                 else
                         schema = json_pack("{s:s,s:s}", "type", "string", "format", "date-time");
+                json_object_set_new(schema, "description", json_string(scalar_description(name)));
                 json_object_set_new(api->schemas, name, schema);
         }
         return ref_to(api, name);

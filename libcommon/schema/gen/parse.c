@@ -185,7 +185,7 @@ static void set_attribute(const struct parser *p, struct field *field, const cha
                 fail(p->here, "\"%s\" is not an attribute of a field", word);
 }
 
-static void add_field(const struct parser *p, struct type *type, char **tokens, int n, const char *description)
+static struct field *add_field(const struct parser *p, struct type *type, char **tokens, int n)
 {
         if (n < 2)
                 fail(p->here, "a field needs a name and a type");
@@ -196,10 +196,16 @@ static void add_field(const struct parser *p, struct type *type, char **tokens, 
         field->at = p->here;
         field->name = text("%s", tokens[0]);
         field->list_type = "CX_LIST_ATOMIC";
-        field->description = description ? text("%s", description) : NULL;
         set_type(p, field, tokens[1]);
         for (int i = 2; i < n; i++)
                 set_attribute(p, field, tokens[i]);
+        return field;
+}
+
+// A field that kinds and lists have without a line of their own.
+static void implied_field(const struct parser *p, struct type *type, char **tokens, int n, char *description)
+{
+        add_field(p, type, tokens, n)->description = description;
 }
 
 static struct type *new_type(const struct parser *p, const char *name, char **attributes, int n)
@@ -225,8 +231,14 @@ static struct type *new_kind(const struct parser *p, const char *name, char **at
         *kind = (struct kind){p->here, p->group, p->version, text("%s", name), type->name, -1};
         char *api_version[] = {(char *)"apiVersion", (char *)"string"},
              *kind_field[] = {(char *)"kind", (char *)"string"};
-        add_field(p, type, api_version, 2, NULL);
-        add_field(p, type, kind_field, 2, NULL);
+        implied_field(p, type, api_version, 2,
+                      text("Group and version that the object is written in: %s%s%s. A server that is sent another "
+                           "version converts it or refuses it.",
+                           p->group, *p->group ? "/" : "", p->version));
+        implied_field(p, type, kind_field, 2,
+                      text("What the object is: %s. It cannot be changed; requests whose path says which kind they "
+                           "mean may leave it out.",
+                           name));
         return type;
 }
 
@@ -235,11 +247,14 @@ static void new_list(const struct parser *p, const char *name)
         size_t length = strlen(name);
         if (length < 5 || strcmp(name + length - 4, "List") != 0)
                 fail(p->here, "the name of a list ends with List");
+        int item = (int)length - 4;
         struct type *type = new_kind(p, name, NULL, 0);
+        type->description = text("A list of objects of kind %.*s, as list requests answer with it.", item, name);
         char *metadata[] = {(char *)"metadata", (char *)"meta.v1.ListMeta", (char *)"@1"};
-        char *items[] = {(char *)"items", text("[]%.*s", (int)length - 4, name), (char *)"required", (char *)"@2"};
-        add_field(p, type, metadata, 3, NULL);
-        add_field(p, type, items, 4, NULL);
+        char *items[] = {(char *)"items", text("[]%.*s", item, name), (char *)"required", (char *)"@2"};
+        implied_field(p, type, metadata, 3,
+                      text("%s", "Resource version of the list, to watch from, and where the next page begins."));
+        implied_field(p, type, items, 4, text("The %.*s objects of this page of the list.", item, name));
 }
 
 // --- resources ------------------------------------------------------------------------------------------------------
@@ -443,6 +458,14 @@ static void top_line(struct parser *p, char **words, int n, struct type **type, 
                 fail(p->here, "\"%s\" is not known here", words[0]);
 }
 
+// A description goes on in lines that have nothing else.
+static void append_description(const struct parser *p, char **description, const char *more)
+{
+        if (!description)
+                fail(p->here, "there is nothing above to describe");
+        *description = *description ? text("%s %s", *description, more) : text("%s", more);
+}
+
 void read_file(struct api *api, const char *path)
 {
         struct parser parser = {.api = api, .here = {path, 0}}, *p = &parser;
@@ -451,6 +474,7 @@ void read_file(struct api *api, const char *path)
                 fail(p->here, "%s", strerror(errno));
         struct type *type = NULL;
         struct resource *resource = NULL;
+        char **described = NULL; // what the last line can have as its description
         char *line = NULL;
         size_t size = 0;
         while (getline(&line, &size, file) >= 0) {
@@ -463,20 +487,27 @@ void read_file(struct api *api, const char *path)
                         description += 4;
                         description[strcspn(description, "\n")] = 0;
                 }
-                int n = *line == '#' ? 0 : tokenize(p, line, tokens);
-                if (n == 0)
+                if (*line == '#')
                         continue;
+                int n = tokenize(p, line, tokens);
+                if (n == 0) {
+                        if (description)
+                                append_description(p, described, description);
+                        continue;
+                }
+                described = NULL;
                 if (!indented) {
                         top_line(p, tokens, n, &type, &resource);
-                        if (type && description)
-                                type->description = text("%s", description);
+                        described = type ? &type->description : NULL;
                 } else if (type) {
-                        add_field(p, type, tokens, n, description);
+                        described = &add_field(p, type, tokens, n)->description;
                 } else if (resource) {
                         resource_line(p, resource, tokens, n, description);
                 } else {
                         fail(p->here, "an indented line belongs to a type, a kind or a resource");
                 }
+                if (described && description)
+                        *described = text("%s", description);
         }
         free(line);
         fclose(file);

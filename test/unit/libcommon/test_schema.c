@@ -134,6 +134,51 @@ static void test_api_versions(void **state)
         assert_string_equal(cx_join_api_version(text, "", "v1"), "v1");
 }
 
+// Texts that many fields may share: those of the fields that every kind or list has.
+static bool is_implied(const char *name)
+{
+        static const char *const implied[] = {"apiVersion", "kind", "metadata", "items"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(implied); i++)
+                if (strcmp(name, implied[i]) == 0)
+                        return true;
+        return false;
+}
+
+static size_t count_text(const char *description)
+{
+        size_t count = 0;
+        for (size_t i = 0; i < cx_schema_table_n_types; i++) {
+                const struct cx_type *type = &cx_schema_table_types[i];
+                for (size_t j = 0; j < type->n_fields; j++)
+                        count += strcmp(cx_str(type->fields[j].description), description) == 0;
+        }
+        return count;
+}
+
+// A description is a sentence, and more than the name again.
+static void check_words(const char *type, const char *field, const char *description)
+{
+        if (!description || strlen(description) < 8 || description[strlen(description) - 1] != '.' ||
+            strcspn(description, " ") == strlen(description) || strstr(description, "  "))
+                fail_msg("%s.%s has no proper description: %s", type, cx_str(field), cx_str(description));
+}
+
+static void test_everything_is_described(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < cx_schema_table_n_types; i++) {
+                const struct cx_type *type = &cx_schema_table_types[i];
+                check_words(type->name, NULL, type->description);
+                for (size_t j = 0; j < type->n_fields; j++) {
+                        const struct cx_field *field = &type->fields[j];
+                        check_words(type->name, field->name, field->description);
+                        if (!is_implied(field->name) && count_text(field->description) > 3)
+                                fail_msg("%s.%s has the words of more than two others: %s", type->name, field->name,
+                                         field->description);
+                }
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -142,6 +187,7 @@ int main(void)
                 cmocka_unit_test(test_attributes_of_known_fields),
                 cmocka_unit_test(test_words_of_users),
                 cmocka_unit_test(test_api_versions),
+                cmocka_unit_test(test_everything_is_described),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

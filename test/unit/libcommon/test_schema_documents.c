@@ -90,6 +90,32 @@ static size_t check_refs(const json_t *node, const json_t *schemas, const char *
         return count;
 }
 
+// The schemas are what clients show: each has words, and each of its properties. Returns how many there are.
+static size_t check_descriptions(const json_t *schemas)
+{
+        size_t count = 0;
+        const char *name, *property;
+        json_t *schema, *value;
+        json_object_foreach ((json_t *)schemas, name, schema) {
+                if (!*cx_json_string_or(schema, "description", ""))
+                        fail_msg("%s has no description", name);
+                json_object_foreach (json_object_get(schema, "properties"), property, value) {
+                        if (!*cx_json_string_or(value, "description", ""))
+                                fail_msg("%s.%s has no description", name, property);
+                        count++;
+                }
+        }
+        return count;
+}
+
+// Compares without the description, which may be written anew.
+static void assert_schema(const json_t *schema, const char *expected)
+{
+        json_auto_t *plain = json_copy((json_t *)schema);
+        assert_int_equal(json_object_del(plain, "description"), 0);
+        assert_json(plain, expected);
+}
+
 static void test_openapi_v3(void **state)
 {
         (void)state;
@@ -102,6 +128,7 @@ static void test_openapi_v3(void **state)
                 assert_true(cx_has_prefix(cx_json_string(entry, "serverRelativeURL"), "/openapi/v3/"));
                 assert_true(check_refs(document, cx_json_get(document, "components.schemas"), "#/components/schemas/") >
                             10);
+                assert_true(check_descriptions(cx_json_get(document, "components.schemas")) > 10);
         }
         assert_null(cx_openapi_v3(&all, "apis/apps/v9"));
         assert_null(cx_openapi_v3(&all, "api/apps/v1"));
@@ -109,10 +136,10 @@ static void test_openapi_v3(void **state)
         json_auto_t *apps = cx_openapi_v3(&all, "apis/apps/v1");
         const json_t *schemas = cx_json_get(apps, "components.schemas");
         const json_t *spec = json_object_get(schemas, "io.k8s.api.core.v1.PodSpec");
-        assert_json(cx_json_get(spec, "properties.volumes"),
-                    "{'type':'array','items':{'allOf':[{'$ref':'#/components/schemas/io.k8s.api.core.v1.Volume'}],"
-                    "'default':{}},'x-kubernetes-list-type':'map','x-kubernetes-list-map-keys':['name'],"
-                    "'x-kubernetes-patch-strategy':'merge,retainKeys','x-kubernetes-patch-merge-key':'name'}");
+        assert_schema(cx_json_get(spec, "properties.volumes"),
+                      "{'type':'array','items':{'allOf':[{'$ref':'#/components/schemas/io.k8s.api.core.v1.Volume'}],"
+                      "'default':{}},'x-kubernetes-list-type':'map','x-kubernetes-list-map-keys':['name'],"
+                      "'x-kubernetes-patch-strategy':'merge,retainKeys','x-kubernetes-patch-merge-key':'name'}");
         assert_json(json_object_get(json_object_get(schemas, "io.k8s.api.apps.v1.Deployment"),
                                     "x-kubernetes-group-version-kind"),
                     "[{'group':'apps','kind':'Deployment','version':'v1'}]");
@@ -135,7 +162,8 @@ static void test_openapi_v2(void **state)
         json_auto_t *document = cx_openapi_v2(&all);
         const json_t *definitions = json_object_get(document, "definitions");
         assert_true(check_refs(document, definitions, "#/definitions/") > 1000);
-        assert_json(
+        assert_true(check_descriptions(definitions) > 1000);
+        assert_schema(
                 json_object_get(cx_json_get(json_object_get(definitions, "io.k8s.api.core.v1.Container"), "properties"),
                                 "ports"),
                 "{'type':'array','items':{'$ref':'#/definitions/io.k8s.api.core.v1.ContainerPort'},"
@@ -237,6 +265,9 @@ static void test_openapi_v2_protobuf(void **state)
 
         struct wire container = named(definitions, 1, "io.k8s.api.core.v1.Container");
         assert_text(one_field(one_field(container, 22), 1), "object");
+        assert_text(one_field(container, 4), cx_json_string(json_object_get(json_object_get(document, "definitions"),
+                                                                            "io.k8s.api.core.v1.Container"),
+                                                            "description"));
         struct wire ports = named(one_field(container, 25), 1, "ports");
         assert_text(one_field(one_field(one_field(ports, 23), 1), 1), "#/definitions/io.k8s.api.core.v1.ContainerPort");
         assert_text(one_field(named(ports, 31, "x-kubernetes-list-map-keys"), 2), "[\"containerPort\",\"protocol\"]");
