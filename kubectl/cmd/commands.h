@@ -11,6 +11,7 @@ COMMAND(apply);
 COMMAND(apply_view_last);
 COMMAND(apply_set_last);
 COMMAND(diff);
+COMMAND(kustomize);
 COMMAND(certificate_approve);
 COMMAND(certificate_deny);
 COMMAND(cluster_info_dump);
