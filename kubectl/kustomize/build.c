@@ -91,7 +91,7 @@ int kustomization_read(const struct kustomization *k, const char *name, struct c
 int kustomization_parse(const char *text, const char *source, json_t **ret_documents, struct cx_error *err)
 {
         CX_ERROR why = CX_ERROR_INIT;
-        int r = cx_yaml_parse_lax(text, strlen(text), ret_documents, &why);
+        int r = cx_yaml_parse_new(text, strlen(text), ret_documents, &why);
         return r < 0 ? cx_error_set(err, r, "%s: %s", source, cx_error_text(&why)) : 0;
 }
 
@@ -335,14 +335,19 @@ static int compare(const void *left, const void *right)
         item_group(a, group[0], version[0]);
         item_group(b, group[1], version[1]);
         if (!c)
+                c = !*group[0] - !*group[1]; // the core comes last
+        if (!c)
                 c = strcmp(group[0], group[1]);
         if (!c)
                 c = strcmp(version[0], version[1]);
         if (!c)
                 c = strcmp(item_kind(a), item_kind(b));
+        const char *space[] = {cx_json_string_or(a->object, "metadata.namespace", ""),
+                               cx_json_string_or(b->object, "metadata.namespace", "")};
         if (!c)
-                c = strcmp(cx_json_string_or(a->object, "metadata.namespace", ""),
-                           cx_json_string_or(b->object, "metadata.namespace", ""));
+                c = !*space[0] - !*space[1];
+        if (!c)
+                c = strcmp(space[0], space[1]);
         return c ? c : strcmp(item_name(a), item_name(b));
 }
 

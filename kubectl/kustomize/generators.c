@@ -205,7 +205,7 @@ static void hash(const struct item *item, char to[11])
         static const char from[] = "013ae", into[] = "ghkmt";
         bool secret = strcmp(item_kind(item), "Secret") == 0;
         const json_t *data = json_object_get(item->object, "data");
-        json_auto_t *hashed = json_pack("{s:s,s:s}", "kind", item_kind(item), "name", item_name(item));
+        json_auto_t *hashed = json_pack("{s:s,s:s}", "kind", item_kind(item), "name", "");
         if (secret)
                 json_object_set(hashed, "type", json_object_get(item->object, "type"));
         if (data)

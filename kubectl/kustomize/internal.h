@@ -11,6 +11,7 @@ struct item {
         json_t *object;
         struct cx_strings names; // that it had before, the first of them first
         char *namespace;         // that it had at first; NULL: none
+        char *affixes;           // prefixes and suffixes that it was given, or would have been
         bool hashed;             // its name gets a hash of what it holds at the end
 };
 struct items {

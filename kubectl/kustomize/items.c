@@ -8,6 +8,7 @@ void item_release(struct item *item)
         json_decref(item->object);
         cx_strings_release(&item->names);
         free(item->namespace);
+        free(item->affixes);
 }
 
 void items_release(struct items *items)

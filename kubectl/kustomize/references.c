@@ -62,7 +62,12 @@ struct search {
         const char *kind; // NULL: the kind stands beside the name
 };
 
-// The object of the kind that had the name: of the same namespace at first, when there are several.
+static const char *first_namespace(const struct item *item)
+{
+        return item->namespace ? item->namespace : "default";
+}
+
+// The object of the kind that had the name: one that came the same way, when there are several.
 static const struct item *find(const struct search *s, const char *kind, const char *name, const char *namespace)
 {
         const struct item *found = NULL;
@@ -70,10 +75,11 @@ static const struct item *find(const struct search *s, const char *kind, const c
                 const struct item *item = &s->items->list[i];
                 if (strcmp(item_kind(item), kind) != 0 || !item->names.count || !cx_strings_has(&item->names, name))
                         continue;
-                if (!item_is_cluster_scoped(item) && *namespace && !cx_streq(namespace, cx_str(item->namespace)) &&
+                if (!item_is_cluster_scoped(item) && *namespace && !cx_streq(namespace, first_namespace(item)) &&
                     !cx_streq(namespace, cx_json_string(item->object, "metadata.namespace")))
                         continue;
-                bool near = cx_streq(cx_str(item->namespace), cx_str(s->from->namespace));
+                bool near = cx_streq(cx_str(item->namespace), cx_str(s->from->namespace)) &&
+                            cx_streq(cx_str(item->affixes), cx_str(s->from->affixes));
                 if (!found || near)
                         found = item;
         }
@@ -118,7 +124,7 @@ static void follow_accounts(struct items *items, struct item *from)
                         if (cx_streq(cx_json_string(subject, "kind"), "ServiceAccount") &&
                             strcmp(item_kind(item), "ServiceAccount") == 0 &&
                             cx_streq(cx_json_string(subject, "name"), item_name(item)) &&
-                            cx_streq(cx_json_string_or(subject, "namespace", ""), cx_str(item->namespace)) &&
+                            cx_streq(cx_json_string_or(subject, "namespace", "default"), first_namespace(item)) &&
                             cx_json_get(item->object, "metadata.namespace"))
                                 json_object_set(subject, "namespace", cx_json_get(item->object, "metadata.namespace"));
                 }

@@ -140,6 +140,11 @@ int transform(const struct kustomization *k, struct items *items, struct cx_erro
                 struct item *item = &items->list[i];
                 if (*namespace)
                         set_namespace(item, namespace);
+                if (*prefix || *suffix) {
+                        char *affixes = cx_sprintf("%s%s/%s/", cx_str(item->affixes), prefix, suffix);
+                        free(item->affixes);
+                        item->affixes = affixes;
+                }
                 if (keeps_its_name(item))
                         continue;
                 CX_CLEANUP(cx_freep) char *name = cx_sprintf("%s%s%s", prefix, item_name(item), suffix);
