@@ -359,11 +359,13 @@ int kustomize_build(const char *path, const struct kustomize_options *options, j
         ITEMS items = {0};
         if (is_remote(path))
                 return cx_error_set(err, -ENOTSUP, "'%s' is not on this machine: remote bases are not supported", path);
-        if (!realpath(path, root))
+        if (!realpath(path, root)) {
+                CX_CLEANUP(cx_freep) char *here = *path == '/' ? NULL : realpath(".", NULL);
                 return cx_error_set(err, -ENOENT,
                                     "must build at directory: not a valid directory: evalsymlink failure on '%s' : "
-                                    "lstat %s: no such file or directory",
-                                    path, path);
+                                    "lstat %s%s%s: no such file or directory",
+                                    path, cx_str(here), here ? "/" : "", path);
+        }
         if (stat(root, &st) < 0 || !S_ISDIR(st.st_mode))
                 return cx_error_set(err, -ENOTDIR, "must build at directory: '%s': is a file and not directory", path);
         int r = build_directory(root, options, "", 0, &items, err);

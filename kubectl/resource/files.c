@@ -188,6 +188,10 @@ static int read_kustomization(const char *folder, struct documents *documents, s
 
 int files_read(struct ctl *ctl, const struct builder *builder, struct documents *ret_documents, struct cx_error *err)
 {
+        if (builder->kustomize && builder->files.count)
+                return cx_error_set(err, -EINVAL, "only one of -f or -k can be specified");
+        if (builder->kustomize && builder->recursive)
+                return cx_error_set(err, -EINVAL, "the -k flag can't be used with -f or -R");
         if (builder->kustomize)
                 return read_kustomization(builder->kustomize, ret_documents, err);
         for (size_t i = 0; i < builder->files.count; i++) {
