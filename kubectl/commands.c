@@ -16,6 +16,8 @@
 static const struct command apply_commands[] = {
         {"view-last-applied", "", "View the latest last-applied-configuration annotations",
          "(TYPE [NAME] | TYPE/NAME | -f FILE)", cmd_apply_view_last},
+        {"edit-last-applied", "", "Edit latest last-applied-configuration annotations of a resource/object",
+         "(RESOURCE/NAME | -f FILENAME)", cmd_apply_edit_last},
         {"set-last-applied", "",
          "Set the last-applied-configuration annotation on a live object to match the contents of a file",
          "-f FILENAME", cmd_apply_set_last},

@@ -10,6 +10,7 @@ COMMAND(describe);
 COMMAND(apply);
 COMMAND(apply_view_last);
 COMMAND(apply_set_last);
+COMMAND(apply_edit_last);
 COMMAND(diff);
 COMMAND(kustomize);
 COMMAND(certificate_approve);
