@@ -57,7 +57,7 @@ static const struct {
         {"config set-cluster", "@kubeconfig clusters"},
         {"config delete-cluster", "@kubeconfig clusters"},
         {"config delete-user", "@kubeconfig users"},
-        {"completion", "=bash fish powershell zsh"},
+        {"completion", "=bash zsh fish powershell"},
 };
 
 // What the values of flags are.
@@ -78,7 +78,6 @@ static const struct {
 struct candidates {
         struct ctl *ctl;
         const char *current; // what is typed of the word
-        const char *prefix;  // put before each candidate, as "--flag="
         const struct cx_flag *flags;
         int directive;
 };
@@ -86,7 +85,7 @@ struct candidates {
 static void offer(const struct candidates *c, const char *text, const char *help)
 {
         if (cx_has_prefix(text, c->current))
-                OUT("%s%s%s%s\n", c->prefix, text, help && *help ? "\t" : "", cx_str(help));
+                OUT("%s%s%s\n", text, help && *help ? "\t" : "", cx_str(help));
 }
 
 static void offer_names(struct candidates *c, const char *type, const char *before)
@@ -241,8 +240,6 @@ static void on_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, cha
                 offer_value(c, last->name);
         } else if (equals) {
                 CX_CLEANUP(cx_freep) char *name = cx_strndup(c->current + 2, (size_t)(equals - c->current - 2));
-                CX_CLEANUP(cx_freep) char *prefix = cx_sprintf("--%s=", name);
-                c->prefix = prefix;
                 c->current = equals + 1;
                 offer_value(c, name);
         } else if (*c->current == '-') {
@@ -261,7 +258,7 @@ void complete(struct ctl *ctl, int argc, char **argv)
 {
         static const struct cx_flag none[] = {{0}};
         const struct command *among = kubectl_commands;
-        struct candidates c = {.ctl = ctl, .current = argc ? argv[argc - 1] : "", .prefix = "", .directive = NO_FILES};
+        struct candidates c = {.ctl = ctl, .current = argc ? argv[argc - 1] : "", .directive = NO_FILES};
         CX_CLEANUP(cx_freep) char **words = cx_alloc_array((size_t)argc + 1, sizeof *words);
         int n = 1;
         words[0] = (char *)"kubectl";

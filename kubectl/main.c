@@ -73,7 +73,7 @@ static const struct command *show_help(struct ctl *ctl, int argc, char **argv, i
         CX_STRINGS words = CX_STRINGS_INIT;
         CX_ERROR err = CX_ERROR_INIT;
         const struct cx_flag *const tables[] = {ctl_global_flags(ctl)};
-        bool asked = ctl->help;
+        bool asked = ctl->help || (ctl->command && ctl->command->helps);
         *ret_status = 0;
         if (cx_flags_parse(tables, 1, argc, argv, &words, NULL, &err) < 0) {
                 fprintf(stderr, "error: %s\nSee 'kubectl%s%s --help' for usage.\n", cx_error_text(&err),
@@ -111,6 +111,8 @@ static const struct command *take_command(struct ctl *ctl, int *argc, char **arg
                 if (!found) {
                         if (!command && !help)
                                 plugin_exec(*argc, argv);
+                        if (command && command->helps)
+                                break;
                         if (command && !help)
                                 unknown_subcommand(ctl, *argc, argv, from, &text);
                         else

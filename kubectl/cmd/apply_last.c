@@ -47,26 +47,33 @@ static json_t *annotation_patch(const json_t *object, char **ret_text)
         return json_pack("{s:{s:{s:s}}}", "metadata", "annotations", LAST_APPLIED, *ret_text);
 }
 
-static int set_last(struct ctl *ctl, struct info *info, struct output *output, bool create, int mode,
-                    struct cx_error *err)
+// Compares what the live object says with info->object, which is what the file says.
+static int compare_last(struct ctl *ctl, struct info *info, bool create, json_t **ret_patch, struct cx_error *err)
 {
         json_auto_t *configuration = json_incref(info->object), *original = NULL;
         CX_CLEANUP(cx_freep) char *text = NULL;
-        json_auto_t *patch = annotation_patch(configuration, &text);
         int r = info_fetch(ctl, info, err);
         if (r == 0)
                 r = last_applied(info->object, &original, err);
         if (r < 0)
                 return r;
+        *ret_patch = NULL;
         if (!original && !create)
                 return cx_error_set(err, -ENOENT,
                                     "no last-applied-configuration annotation found on resource: %s, to create the "
                                     "annotation, run the command with --create-annotation",
                                     info->name);
-        if (original && json_equal(original, configuration)) {
+        if (original && json_equal(original, configuration))
                 OUT("set-last-applied %s: no changes required.\n", info->name);
-                return 0;
-        }
+        else
+                *ret_patch = annotation_patch(configuration, &text);
+        return 0;
+}
+
+static int set_last(struct ctl *ctl, struct info *info, const json_t *patch, struct output *output, int mode,
+                    struct cx_error *err)
+{
+        int r = 0;
         if (mode == DRY_CLIENT) {
                 json_t *patched = cx_patch_merge(info->object, patch);
                 json_decref(info->object);
@@ -93,11 +100,16 @@ COMMAND(apply_set_last)
         CX_STRINGS args = CX_STRINGS_INIT;
         INFOS infos = INFOS_INIT;
         int r = output_begin(ctl, flags, argc, argv, &args, &output, &dry_run, &mode, err);
-        if (r == 0 && !builder.files.count)
-                r = cx_error_set(err, -EINVAL, "must specify one of -f and -k");
         if (r == 0)
                 r = builder_objects(ctl, &builder, &args, &infos, err);
+        json_auto_t *patches = json_array(); // null: nothing is to be done
+        for (size_t i = 0; r == 0 && i < infos.count; i++) {
+                json_t *patch = NULL;
+                r = compare_last(ctl, infos.items[i], create, &patch, err);
+                json_array_append_new(patches, patch ? patch : json_null());
+        }
         for (size_t i = 0; r == 0 && i < infos.count; i++)
-                r = set_last(ctl, infos.items[i], &output, create, mode, err);
+                if (!json_is_null(json_array_get(patches, i)))
+                        r = set_last(ctl, infos.items[i], json_array_get(patches, i), &output, mode, err);
         return r;
 }

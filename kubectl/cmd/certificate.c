@@ -60,10 +60,12 @@ static int certificate(struct ctl *ctl, int argc, char **argv, const struct csr_
                 return r;
         if (builder_empty(&builder, &args))
                 return cx_error_set(err, -EINVAL, "one or more CSRs must be specified as <name> or -f <filename>");
-        if (args.count)
-                cx_strings_add(&words, "certificatesigningrequests");
-        for (size_t i = 0; i < args.count; i++)
-                cx_strings_add(&words, args.items[i]);
+        for (size_t i = 0; i < args.count; i++) {
+                CX_CLEANUP(cx_freep)
+                char *word = cx_sprintf("%s%s", strchr(args.items[i], '/') ? "" : "certificatesigningrequests/",
+                                        args.items[i]);
+                cx_strings_add(&words, word);
+        }
         r = builder_objects(ctl, &builder, &words, &infos, err);
         for (size_t i = 0; r == 0 && i < infos.count; i++) {
                 r = judge(ctl, infos.items[i], verdict, force, err);

@@ -122,6 +122,8 @@ COMMAND(cluster_info_dump)
                 r = ctl_connect(ctl, err);
         if (r < 0)
                 return r;
+        if (dump.output.form == OUTPUT_NAME)
+                return cx_error_set(err, -EINVAL, "list types are not supported by name printing: *v1.NodeList");
         if (cx_streq(dump.folder, "-") || cx_streq(dump.folder, ""))
                 dump.folder = NULL;
         dump.extension = dump.output.form == OUTPUT_JSON ? "json" : dump.output.form == OUTPUT_YAML ? "yaml" : "txt";

@@ -14,6 +14,7 @@ static const char bash[] =
         "        current=${words[${#words[@]}-1]}\n"
         "        out=$(\"${words[0]}\" __complete \"${words[@]:1}\" 2>/dev/null) || return\n"
         "        directive=${out##*:}\n"
+        "        [[ $current != --*=* ]] || current=${current#*=}\n"
         "        # readline replaces only what follows its last break character\n"
         "        typed=${current%\"${COMP_WORDS[COMP_CWORD]}\"}\n"
         "        [[ ${COMP_WORDS[COMP_CWORD]} != '=' && ${COMP_WORDS[COMP_CWORD]} != ':' ]] || typed=$current\n"
@@ -39,20 +40,22 @@ static const char zsh[] = "#compdef kubectl\n"
                           "                line=${line//:/\\\\:}\n"
                           "                candidates+=(\"${line/$tab/:}\")\n"
                           "        done\n"
+                          "        [[ $words[CURRENT] == --*=* ]] && compset -P '*='\n"
                           "        (( directive & 2 )) && options=(-S '')\n"
                           "        _describe -V completions candidates $options && return\n"
                           "        (( directive & 4 )) || _files\n"
                           "}\n"
                           "compdef _kubectl kubectl\n";
 
-static const char fish[] = "# fish completion for kubectl: kubectl completion fish | source\n"
-                           "function __kubectl_complete\n"
-                           "        set -l words (commandline -opc) (commandline -ct)\n"
-                           "        for line in ($words[1] __complete $words[2..-1] 2>/dev/null)\n"
-                           "                string match -q ':*' -- $line; or echo $line\n"
-                           "        end\n"
-                           "end\n"
-                           "complete -c kubectl -f -a '(__kubectl_complete)'\n";
+static const char fish[] =
+        "# fish completion for kubectl: kubectl completion fish | source\n"
+        "function __kubectl_complete\n"
+        "        set -l words (commandline -opc) (commandline -ct)\n"
+        "        for line in ($words[1] __complete $words[2..-1] 2>/dev/null)\n"
+        "                string match -q ':*' -- $line; or echo (string match -r -- '^--[^=]*=' $words[-1])$line\n"
+        "        end\n"
+        "end\n"
+        "complete -c kubectl -f -a '(__kubectl_complete)'\n";
 
 static const char powershell[] =
         "# PowerShell completion for kubectl: kubectl completion powershell | Out-String | Invoke-Expression\n"

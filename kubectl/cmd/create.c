@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl create -f and replace, and sending the objects that the other create commands make.
 #include "kubectl/cmd/commands.h"
+#include "kubectl/cmd/edit.h"
 
 const char *field_validation(const char *flag)
 {
@@ -204,9 +205,12 @@ COMMAND(create)
         BUILDER builder = {.local = true, .ignore_unnamed = true};
         CREATE create = {0};
         const char *raw = NULL;
+        bool edited = false, windows = false;
         const struct cx_flag flags[] = {
                 FILE_FLAGS(&builder),
                 CREATE_FLAGS(&create),
+                {"edit", 0, CX_FLAG_BOOL, &edited, "Edit each object before it is created."},
+                {"windows-line-endings", 0, CX_FLAG_BOOL, &windows, "End lines as Windows does, with --edit."},
                 {"selector", 'l', CX_FLAG_STRING, &builder.selector,
                  "Only the objects of the files with these labels."},
                 {"raw", 0, CX_FLAG_STRING, &raw, "URI to POST the file to as it is."},
@@ -235,6 +239,12 @@ COMMAND(create)
         for (size_t i = 0; r == 0 && i < infos.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
                 ctl->position = -1; // before what could not be read
+                struct infos one = {&infos.items[i], 1};
+                struct edit edit = {.ctl = ctl, .mode = EDIT_BEFORE_CREATE, .create = &create, .windows = windows};
+                if (edited) {
+                        r = edit_infos(&edit, &one, err);
+                        continue;
+                }
                 if (create_info(ctl, &create, infos.items[i], &failure) < 0)
                         r = ctl_report_or_end(ctl, &failure, err);
         }

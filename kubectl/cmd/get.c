@@ -42,8 +42,10 @@ static void query_path(const struct get *get, const struct info *info, struct cx
 static int fetch(struct get *get, const char *path, json_t **ret_json, struct cx_error *err)
 {
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-        int r = ctl_call(get->ctl, &(struct ctl_call){.path = path, .accept = get->tables ? ACCEPT_TABLE : NULL},
-                         &reply, err);
+        int r = ctl_call(
+                get->ctl,
+                &(struct ctl_call){.path = path, .accept = get->tables && get->server_print ? ACCEPT_TABLE : NULL},
+                &reply, err);
         if (r == 0)
                 r = cx_json_parse(reply.body.data, reply.body.length, false, ret_json, err);
         return r;
@@ -65,7 +67,7 @@ static void complete_items(json_t *list, const struct mapping *mapping)
 }
 
 // A table of objects when the server sent objects: from the schema, or name and age.
-static json_t *make_table(const struct mapping *mapping, bool subresource, json_t *answer)
+static json_t *make_table(const struct mapping *mapping, bool plain, json_t *answer)
 {
         json_t *items = json_object_get(answer, "items");
         json_auto_t *one = json_is_array(items) ? NULL : json_pack("[O]", answer);
@@ -74,7 +76,7 @@ static json_t *make_table(const struct mapping *mapping, bool subresource, json_
         CX_CLEANUP(cx_freep) const json_t **objects = cx_alloc_array(n + 1, sizeof(void *));
         for (size_t i = 0; i < n; i++)
                 objects[i] = json_array_get(items, i);
-        if (mapping->schema && !subresource)
+        if (mapping->schema && !plain)
                 return cx_table(mapping->schema, objects, n, CX_INCLUDE_OBJECT, json_object_get(answer, "metadata"));
         json_t *rows = json_array();
         for (size_t i = 0; i < n; i++) {
@@ -94,7 +96,7 @@ static json_t *as_table(const struct get *get, const struct info *info, json_t *
 {
         if (!get->tables || cx_streq(cx_json_string(answer_steal, "kind"), "Table"))
                 return answer_steal;
-        json_t *table = make_table(info->mapping, get->subresource != NULL, answer_steal);
+        json_t *table = make_table(info->mapping, get->subresource || !get->server_print, answer_steal);
         json_decref(answer_steal);
         return table;
 }
@@ -375,7 +377,8 @@ static int watch(struct get *get, const struct infos *targets, struct cx_error *
                 cx_rest_query(&path, "fieldSelector", selector ? selector : get->builder.field_selector);
                 cx_rest_query(&path, "watch", "true");
                 cx_rest_query(&path, "resourceVersion", *w.resource_version ? w.resource_version : NULL);
-                r = ctl_watch(get->ctl, path.data, get->tables ? ACCEPT_TABLE : NULL, watch_event, &w, err);
+                r = ctl_watch(get->ctl, path.data, get->tables && get->server_print ? ACCEPT_TABLE : NULL, watch_event,
+                              &w, err);
                 if (get->ctl->request_timeout)
                         break;
         }
@@ -427,6 +430,9 @@ COMMAND(get)
                                     "--raw must be a valid URL path: parse \"%s\": invalid URI for request", get.raw);
         if (get.raw)
                 return get_raw(ctl, get.raw, err);
+        if (get.watch_events && !get.watch && !get.watch_only)
+                return cx_error_set(err, -EINVAL,
+                                    "--output-watch-events option can only be used with --watch or --watch-only");
         get.output.no_headers = get.no_headers;
         get.output.tables = true;
         r = output_parse(ctl, &get.output, err);

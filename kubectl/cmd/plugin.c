@@ -26,7 +26,7 @@ static void verify(struct found_plugins *plugins, const struct command *commands
         const char *word = name + strlen("kubectl-");
         for (const struct command *c = commands; c->name; c++)
                 if (strcmp(c->name, word) == 0)
-                        warn(plugins, "%s overwrites existing command: \"kubectl %s\"", path, word);
+                        warn(plugins, "%s overwrites existing command: \"kubectl %s\"", name, word);
         if (stat(path, &st) == 0 && !(st.st_mode & 0111))
                 warn(plugins, "%s identified as a kubectl plugin, but it is not executable%s", path, "");
         for (size_t i = 0; i < plugins->seen.count; i++) {

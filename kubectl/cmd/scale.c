@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl scale and autoscale.
 #include "kubectl/cmd/commands.h"
+#include "libcommon/api/quantity.h"
 #include "libcommon/base/time.h"
 
 struct scale {
@@ -98,25 +99,30 @@ COMMAND(scale)
 
 struct autoscale {
         int64_t min, max, cpu;
-        const char *name, *cpu_text;
+        const char *name, *cpu_text, *memory_text;
 };
 
-// The metric that is asked for: percent of the request, or an amount. NULL when none is.
-static int cpu_target(const struct autoscale *a, json_t **ret_target, struct cx_error *err)
+// Adds the metric that is asked for: percent of the request ("70%", "70" is an amount), or an amount. NULL: none is.
+static int add_metric(const char *resource, const char *text, json_t *metrics, struct cx_error *err)
 {
-        int64_t percent = a->cpu;
-        size_t n = a->cpu_text ? strlen(a->cpu_text) : 0;
-        *ret_target = NULL;
-        if (n && a->cpu_text[n - 1] == '%') {
-                CX_CLEANUP(cx_freep) char *number = cx_strndup(a->cpu_text, n - 1);
-                if (cx_parse_int(number, 1, INT32_MAX, &percent) < 0)
-                        return cx_error_set(err, -EINVAL, "invalid CPU percentage: %s", a->cpu_text);
-        } else if (n) {
-                *ret_target = json_pack("{s:s,s:s}", "type", "AverageValue", "averageValue", a->cpu_text);
+        size_t n = text ? strlen(text) : 0;
+        json_t *target;
+        int64_t percent;
+        struct cx_quantity amount;
+        if (!n)
                 return 0;
+        if (text[n - 1] == '%') {
+                CX_CLEANUP(cx_freep) char *number = cx_strndup(text, n - 1);
+                if (cx_parse_int(number, 1, INT32_MAX, &percent) < 0)
+                        return cx_error_set(err, -EINVAL, "invalid resource %s value: %s", resource, text);
+                target = json_pack("{s:s,s:I}", "type", "Utilization", "averageUtilization", (json_int_t)percent);
+        } else if (cx_quantity_parse(text, &amount) == 0) {
+                target = json_pack("{s:s,s:s}", "type", "AverageValue", "averageValue", text);
+        } else {
+                return cx_error_set(err, -EINVAL, "invalid resource %s value: %s", resource, text);
         }
-        if (percent > 0)
-                *ret_target = json_pack("{s:s,s:I}", "type", "Utilization", "averageUtilization", (json_int_t)percent);
+        json_array_append_new(metrics, json_pack("{s:s,s:{s:s,s:o}}", "type", "Resource", "resource", "name", resource,
+                                                 "target", target));
         return 0;
 }
 
@@ -124,8 +130,11 @@ static int autoscale_one(struct ctl *ctl, struct create *create, const struct au
                          struct cx_error *err)
 {
         char version[128];
-        json_t *target = NULL;
-        int r = cpu_target(a, &target, err);
+        json_auto_t *metrics = json_array();
+        CX_CLEANUP(cx_freep) char *percent = a->cpu > 0 ? cx_sprintf("%lld%%", (long long)a->cpu) : NULL;
+        int r = add_metric("cpu", a->cpu_text ? a->cpu_text : percent, metrics, err);
+        if (r == 0)
+                r = add_metric("memory", a->memory_text, metrics, err);
         if (r < 0)
                 return r;
         json_t *hpa = json_pack("{s:s,s:s,s:{s:s},s:{s:{s:s,s:s,s:s},s:I},s:{s:n,s:i}}", "apiVersion", "autoscaling/v2",
@@ -133,10 +142,8 @@ static int autoscale_one(struct ctl *ctl, struct create *create, const struct au
                                 "spec", "scaleTargetRef", "kind", info->mapping->kind, "name", info->name, "apiVersion",
                                 cx_join_api_version(version, info->mapping->group, info->mapping->version),
                                 "maxReplicas", (json_int_t)a->max, "status", "currentMetrics", "desiredReplicas", 0);
-        if (target)
-                (void)cx_json_set(hpa, "spec.metrics",
-                                  json_pack("[{s:s,s:{s:s,s:o}}]", "type", "Resource", "resource", "name", "cpu",
-                                            "target", target));
+        if (json_array_size(metrics))
+                (void)cx_json_set(hpa, "spec.metrics", json_incref(metrics));
         if (a->min > 0)
                 (void)cx_json_set(hpa, "spec.minReplicas", json_integer(a->min));
         if (!cx_streq(info->namespace, ctl->namespace))
@@ -158,6 +165,7 @@ COMMAND(autoscale)
                 {"cpu-percent", 0, CX_FLAG_INT, &a.cpu, "Target CPU use in percent of the request.", NULL,
                  &percent_given, -1, INT32_MAX},
                 {"cpu", 0, CX_FLAG_STRING, &a.cpu_text, "Target CPU use: 70% or 500m."},
+                {"memory", 0, CX_FLAG_STRING, &a.memory_text, "Target memory use: 70% or 500Mi."},
                 {"name", 0, CX_FLAG_STRING, &a.name, "Name of the autoscaler; default: that of the object."},
                 {0},
         };

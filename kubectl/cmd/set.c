@@ -333,6 +333,9 @@ COMMAND(set_env)
         for (size_t i = 0; i < more.count; i++)
                 if (strchr(more.items[i], '='))
                         cx_strings_add(&env.changes, more.items[i]);
+        if (r == 0 && env.keys.count && !env.from)
+                r = cx_error_set(err, -EINVAL,
+                                 "when specifying --keys, a configmap or secret must be provided with --from");
         if (r == 0 && !env.changes.count && !env.from && !env.list)
                 r = cx_error_set(err, -EINVAL, "at least one environment variable must be provided");
         if (r == 0 && env.list) {

@@ -5,7 +5,7 @@
 #include "libcommon/api/version_info.h"
 #include "libcommon/format/yaml.h"
 
-#define KUSTOMIZE_VERSION "v5.7.1" // that kubectl of this version has; its directories (-k) are refused
+#define KUSTOMIZE_VERSION "v5.7.1" // whose results ours equal (kubectl/kustomize)
 
 COMMAND(version)
 {

@@ -24,6 +24,7 @@ struct command {
         const struct command *subcommands; // ended by an entry without name
         const char *example;               // may be NULL
         const char *aliases;               // other names, with a blank around each; may be NULL
+        bool helps;                        // a group that shows its help, whatever follows, and is content
 };
 
 struct ctl {

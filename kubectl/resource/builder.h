@@ -43,7 +43,7 @@ struct builder {
 void builder_release(struct builder *builder);
 #define FILE_FLAGS(b)                                                                                                  \
         {"filename", 'f', CX_FLAG_CSV, &(b)->files, "Filename, directory or URL of the resources; - is stdin."},       \
-                {"kustomize", 'k', CX_FLAG_STRING, &(b)->kustomize, "Kustomization directories are not supported."},   \
+                {"kustomize", 'k', CX_FLAG_STRING, &(b)->kustomize, "A kustomization directory."},                     \
         {                                                                                                              \
                 "recursive", 'R', CX_FLAG_BOOL, &(b)->recursive, "Go through the directory used in -f recursively."    \
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads what -f names: files, folders (*.yaml, *.yml, *.json), http(s) URLs and standard input.
+#include "kubectl/kustomize/kustomize.h"
 #include "kubectl/resource/builder.h"
 #include "libcommon/format/yaml.h"
 
@@ -73,6 +74,8 @@ static bool take_text(const char *text, size_t length, const char *source, struc
         if (r < 0) {
                 const char *words = cx_error_text(&why);
                 words += cx_has_prefix(words, prefix) ? strlen(prefix) : 0;
+                if (cx_has_prefix(words, "line 1, ") && strchr(words, ':')) // of the first line nothing is said
+                        words = strchr(words, ':') + 2;
                 cx_error_set(&add_document(documents, source)->failure, r,
                              "error parsing %s: error converting YAML to JSON: yaml: %s", source, words);
                 return false;
@@ -171,26 +174,27 @@ static int read_path(struct ctl *ctl, const struct builder *builder, const char 
         return r;
 }
 
-static int refuse_kustomization(const char *folder, struct cx_error *err)
+static int read_kustomization(const char *folder, struct documents *documents, struct cx_error *err)
 {
-        static const char *const names[] = {"kustomization.yaml", "kustomization.yml", "Kustomization"};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++) {
-                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, names[i]);
-                if (access(path, F_OK) == 0)
-                        return cx_error_set(err, -ENOTSUP, "kustomization directories (-k) are not supported");
-        }
-        CX_CLEANUP(cx_freep) char *whole = realpath(folder, NULL);
-        return cx_error_set(err, -EINVAL,
-                            "unable to find one of 'kustomization.yaml', 'kustomization.yml' or 'Kustomization' in "
-                            "directory '%s'",
-                            whole ? whole : folder);
+        const struct kustomize_options options = {.sorted = true};
+        json_auto_t *objects = NULL;
+        size_t i;
+        json_t *object;
+        int r = kustomize_build(folder, &options, &objects, err);
+        json_array_foreach (objects, i, object)
+                add_document(documents, folder)->object = json_incref(object);
+        return r;
 }
 
 int files_read(struct ctl *ctl, const struct builder *builder, struct input_documents *ret_documents,
                struct cx_error *err)
 {
+        if (builder->kustomize && builder->files.count)
+                return cx_error_set(err, -EINVAL, "only one of -f or -k can be specified");
+        if (builder->kustomize && builder->recursive)
+                return cx_error_set(err, -EINVAL, "the -k flag can't be used with -f or -R");
         if (builder->kustomize)
-                return refuse_kustomization(builder->kustomize, err);
+                return read_kustomization(builder->kustomize, ret_documents, err);
         for (size_t i = 0; i < builder->files.count; i++) {
                 CX_ERROR failure = CX_ERROR_INIT;
                 int r = read_path(ctl, builder, builder->files.items[i], ret_documents, &failure);

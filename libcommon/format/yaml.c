@@ -23,7 +23,8 @@ struct yaml_reader {
         yaml_parser_t parser;
         struct cx_map anchors; // name → json_t, owned
         size_t nodes, copied;
-        bool lax; // keys may be there twice
+        bool lax;          // keys may be there twice
+        bool few_booleans; // only true and false are
         size_t most;
         struct cx_strings *duplicates; // sentences about them, `most` at most; or NULL
         struct cx_error *err;
@@ -57,10 +58,18 @@ static json_t *number(double real)
         return whole ? json_integer((json_int_t)real) : json_real(real);
 }
 
-// NULL: JSON cannot hold it.
-static json_t *plain(const char *text, size_t length)
+static struct cx_yaml_scalar resolve(const struct yaml_reader *r, const char *text, size_t length)
 {
         struct cx_yaml_scalar is = cx_yaml_resolve(text, length);
+        if (r->few_booleans && is.kind == CX_YAML_BOOL && !strchr("tTfF", *text))
+                is.kind = CX_YAML_TEXT;
+        return is;
+}
+
+// NULL: JSON cannot hold it.
+static json_t *plain(const struct yaml_reader *r, const char *text, size_t length)
+{
+        struct cx_yaml_scalar is = resolve(r, text, length);
         switch (is.kind) {
         case CX_YAML_NULL:
                 return json_null();
@@ -105,7 +114,7 @@ static int read_tagged(struct yaml_reader *r, const yaml_event_t *event, json_t 
                 enum cx_yaml_kind kind = cx_yaml_resolve(text, length).kind;
                 if (kind != tags[i].kind && !(kind == CX_YAML_INT && tags[i].kind == CX_YAML_FLOAT))
                         return fail(r, &event->start_mark, "the value is not what its tag says");
-                *ret_node = plain(text, length);
+                *ret_node = plain(r, text, length);
                 return 0;
         }
         *ret_node = json_stringn(text, length);
@@ -121,7 +130,7 @@ static int read_scalar(struct yaml_reader *r, yaml_event_t *event, json_t **ret_
         if (event->data.scalar.tag)
                 result = read_tagged(r, event, &node);
         else if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
-                node = plain(text, length);
+                node = plain(r, text, length);
         else
                 node = json_stringn(text, length);
         if (result < 0)
@@ -171,13 +180,13 @@ static int merge_key(struct yaml_reader *r, const yaml_mark_t *mark, json_t *int
 
 // JSON's keys are text: `on:` is the key "true" and `0x10:` is "16", as for any reader that goes through YAML's own types.
 // NULL: null is no key.
-static char *key_text(const yaml_event_t *event, bool is_plain)
+static char *key_text(const struct yaml_reader *r, const yaml_event_t *event, bool is_plain)
 {
         const char *text = (const char *)event->data.scalar.value;
         size_t length = event->data.scalar.length;
         struct cx_yaml_scalar is = {.kind = CX_YAML_TEXT};
         if (is_plain)
-                is = cx_yaml_resolve(text, length);
+                is = resolve(r, text, length);
         switch (is.kind) {
         case CX_YAML_NULL:
                 return NULL;
@@ -214,7 +223,7 @@ static int read_mapping(struct yaml_reader *r, int depth, json_t **ret_node)
                         return fail(r, &mark, "a key must be a scalar");
                 }
                 bool is_plain = event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !event.data.scalar.tag;
-                CX_CLEANUP(cx_freep) char *key = key_text(&event, is_plain);
+                CX_CLEANUP(cx_freep) char *key = key_text(r, &event, is_plain);
                 bool is_merge = is_plain && cx_streq(key, "<<");
                 yaml_event_delete(&event);
                 if (!key)
@@ -328,8 +337,9 @@ static int read_stream(struct yaml_reader *r, json_t *documents)
         }
 }
 
-static int parse(const char *text, size_t length, bool lax, size_t most, json_t **ret_documents,
-                 struct cx_strings *ret_duplicates, struct cx_error *err)
+// `how` says how the reader is; what it works with is made here.
+static int parse(const char *text, size_t length, const struct yaml_reader *how, json_t **ret_documents,
+                 struct cx_error *err)
 {
         if (length > MAX_SIZE)
                 return cx_error_reason(err, CX_REASON_TOO_LARGE, "YAML document is larger than %zu bytes", MAX_SIZE);
@@ -340,16 +350,17 @@ static int parse(const char *text, size_t length, bool lax, size_t most, json_t 
         if (blank < length && (text[blank] == '{' || text[blank] == '[')) {
                 json_t *json;
                 CX_ERROR ignored = CX_ERROR_INIT;
-                if (cx_json_parse(text, length, !lax || ret_duplicates, &json, &ignored) == 0) {
+                if (cx_json_parse(text, length, !how->lax || how->duplicates, &json, &ignored) == 0) {
                         *ret_documents = json_array();
                         json_array_append_new(*ret_documents, json);
                         return 0;
                 }
         }
         struct yaml_reader r = {.anchors = CX_MAP_INIT_FREE(decref),
-                                .lax = lax,
-                                .most = most,
-                                .duplicates = ret_duplicates,
+                                .lax = how->lax,
+                                .few_booleans = how->few_booleans,
+                                .most = how->most,
+                                .duplicates = how->duplicates,
                                 .err = err};
         if (!yaml_parser_initialize(&r.parser))
                 abort();
@@ -367,18 +378,24 @@ static int parse(const char *text, size_t length, bool lax, size_t most, json_t 
 
 int cx_yaml_parse(const char *text, size_t length, json_t **ret_documents, struct cx_error *err)
 {
-        return parse(text, length, false, 0, ret_documents, NULL, err);
+        return parse(text, length, &(struct yaml_reader){0}, ret_documents, err);
 }
 
 int cx_yaml_parse_lax(const char *text, size_t length, json_t **ret_documents, struct cx_error *err)
 {
-        return parse(text, length, true, 0, ret_documents, NULL, err);
+        return parse(text, length, &(struct yaml_reader){.lax = true}, ret_documents, err);
+}
+
+int cx_yaml_parse_new(const char *text, size_t length, json_t **ret_documents, struct cx_error *err)
+{
+        return parse(text, length, &(struct yaml_reader){.lax = true, .few_booleans = true}, ret_documents, err);
 }
 
 int cx_yaml_parse_noting(const char *text, size_t length, size_t most, json_t **ret_documents,
                          struct cx_strings *ret_duplicates, struct cx_error *err)
 {
-        return parse(text, length, true, most, ret_documents, ret_duplicates, err);
+        return parse(text, length, &(struct yaml_reader){.lax = true, .most = most, .duplicates = ret_duplicates},
+                     ret_documents, err);
 }
 
 // --- writing ---

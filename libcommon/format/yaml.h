@@ -16,6 +16,8 @@ struct cx_strings;
 int cx_yaml_parse(const char *text, size_t length, json_t **ret_documents, struct cx_error *err) CX_CHECK;
 // The same, but of a key that is there twice the last value is taken, as kubectl reads files.
 int cx_yaml_parse_lax(const char *text, size_t length, json_t **ret_documents, struct cx_error *err) CX_CHECK;
+// The same by the rules of YAML 1.2, where only true and false are booleans, as kustomize reads files.
+int cx_yaml_parse_new(const char *text, size_t length, json_t **ret_documents, struct cx_error *err) CX_CHECK;
 // The same; what is there twice is named in ret_duplicates: `line 3: key "a" already set in map`, `most` at most.
 int cx_yaml_parse_noting(const char *text, size_t length, size_t most, json_t **ret_documents,
                          struct cx_strings *ret_duplicates, struct cx_error *err) CX_CHECK;
