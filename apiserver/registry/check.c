@@ -48,7 +48,7 @@ int check_object(const struct scope *scope, const json_t *object, const json_t *
         }
         if (strategy->validate)
                 strategy->validate(scope, object, old, &causes);
-        if (!scope->subresource)
+        if (!scope->subresource || cx_streq(scope->subresource, "ephemeralcontainers"))
                 check_policy(scope, object, &causes);
         return object_invalid(kind->group, kind->kind, cx_json_string(object, "metadata.name"), &causes, err);
 }

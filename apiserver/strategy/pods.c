@@ -19,9 +19,31 @@ static int prepare_create(const struct scope *scope CX_UNUSED, json_t *object, s
         return 0;
 }
 
-static int prepare_update(const struct scope *scope CX_UNUSED, json_t *object, const json_t *old,
-                          struct cx_error *err CX_UNUSED)
+// Of a write of the ephemeral containers nothing else is taken.
+static void keep_all_but_ephemeral(json_t *object, const json_t *old)
 {
+        static const char *const kept[] = {"resourceVersion", "managedFields"};
+        json_auto_t *result = json_deep_copy(old);
+        json_t *spec = cx_json_object_at(result, "spec"), *metadata = cx_json_object_at(result, "metadata");
+        json_t *asked = cx_json_get(object, "spec.ephemeralContainers");
+        json_object_del(spec, "ephemeralContainers");
+        if (json_array_size(asked))
+                json_object_set(spec, "ephemeralContainers", asked);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(kept); i++) {
+                json_t *value = json_object_get(json_object_get(object, "metadata"), kept[i]);
+                if (value)
+                        json_object_set(metadata, kept[i], value);
+                else
+                        json_object_del(metadata, kept[i]);
+        }
+        json_object_clear(object);
+        json_object_update(object, result);
+}
+
+static int prepare_update(const struct scope *scope, json_t *object, const json_t *old, struct cx_error *err CX_UNUSED)
+{
+        if (cx_streq(scope->subresource, "ephemeralcontainers"))
+                keep_all_but_ephemeral(object, old);
         if (cx_streq(scope->subresource, "status") && !cx_json_string(object, "status.qosClass"))
                 (void)cx_json_set(object, "status.qosClass", json_string(cx_pod_qos(json_object_get(old, "spec"))));
         return 0;
@@ -53,9 +75,31 @@ static bool has_all(const json_t *list, const json_t *wanted)
         return true;
 }
 
-static void validate(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
-                     struct cx_error *causes)
+// They are only added: what is there stays as it is.
+static void check_ephemeral(const json_t *object, const json_t *old, struct cx_error *causes)
 {
+        static const char field[] = "spec.ephemeralContainers";
+        const json_t *now = cx_json_get(object, field);
+        if (cx_pod_is_mirror(old))
+                cx_error_cause(causes, "FieldValueForbidden", field,
+                               "Forbidden: static pods do not support ephemeral containers");
+        CX_POD_FOREACH(walk, json_object_get(old, "spec"), CX_POD_EPHEMERAL)
+        {
+                const json_t *after = cx_json_find(now, "name", walk.name);
+                if (!after || !json_equal(after, walk.container))
+                        cx_error_cause(causes, "FieldValueForbidden", field,
+                                       "Forbidden: existing ephemeral containers \"%s\" may not be %s\n", walk.name,
+                                       after ? "changed" : "removed");
+        }
+}
+
+static void validate(const struct scope *scope, const json_t *object, const json_t *old, struct cx_error *causes)
+{
+        if (!old && cx_json_count(object, "spec.ephemeralContainers"))
+                cx_error_cause(causes, "FieldValueForbidden", "spec.ephemeralContainers",
+                               "Forbidden: cannot be set on create");
+        if (old && cx_streq(scope->subresource, "ephemeralcontainers"))
+                check_ephemeral(object, old, causes);
         if (!old || scope->subresource || json_equal(json_object_get(object, "spec"), json_object_get(old, "spec")))
                 return;
         json_auto_t *a = masked(object);

@@ -285,7 +285,7 @@ COMMAND(cp)
         r = file_spec_parse(args.items[0], &from, err);
         if (r == 0)
                 r = file_spec_parse(args.items[1], &to, err);
-        if (r == 0)
+        if (r == 0 && from.path && to.path)
                 r = copy_files(ctl, &copy, &from, &to, err);
         file_spec_release(&from);
         file_spec_release(&to);

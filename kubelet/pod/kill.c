@@ -73,8 +73,7 @@ bool pod_kill(struct pod *pod, const json_t *object, struct container *c, int64_
 
 static bool is_main(const json_t *object, const char *name)
 {
-        const json_t *containers = cx_json_get(object, "spec.containers");
-        return !json_array_size(containers) || cx_json_find(containers, "name", name);
+        return !cx_json_find(cx_json_get(object, "spec.initContainers"), "name", name);
 }
 
 // What of the pod's grace period (s) was left for a sidecar when its end began.

@@ -214,9 +214,12 @@ bool should_restart(const json_t *object, const json_t *container, const struct 
 {
         const json_t *spec = json_object_get(object, "spec");
         const char *policy = cx_json_string(spec, "restartPolicy");
+        const char *name = cx_json_string_or(container, "name", "");
+        if (cx_pod_container(spec, name, CX_POD_EPHEMERAL, NULL))
+                return false;
         if (cx_container_is_sidecar(container))
                 return true;
-        if (cx_pod_container(spec, cx_json_string_or(container, "name", ""), CX_POD_INIT, NULL))
+        if (cx_pod_container(spec, name, CX_POD_INIT, NULL))
                 return state->exit_code != 0 && !cx_streq(policy, "Never");
         return cx_streq(policy, "Always") || (cx_streq(policy, "OnFailure") && state->exit_code != 0);
 }

@@ -124,13 +124,31 @@ static int make_env(const struct start *s, struct cx_strings *ret_own, struct cx
         return 0;
 }
 
+// An ephemeral container may see the processes of another one, which has to run.
+static int find_target(const struct start *s, int *ret_fd, struct cx_error *err)
+{
+        struct runtime *rt = s->pod->pods->kubelet->runtime;
+        const char *name = cx_json_string_or(s->container, "targetContainerName", "");
+        if (!*name)
+                return 0;
+        CX_CLEANUP(container_unrefp) struct container *target = runtime_container(rt, s->pod->uid, name, false);
+        int fd = target ? container_pid_namespace(rt, target) : -ESRCH;
+        if (fd < 0)
+                return cx_error_set(err, fd, "unable to find target container %s", name);
+        *ret_fd = fd;
+        return 0;
+}
+
 static int run_container(const struct start *s, struct container **ret_container, struct cx_error *err)
 {
         const struct kubelet *k = s->pod->pods->kubelet;
         CX_STRINGS own = CX_STRINGS_INIT;
         CX_STRINGS env = CX_STRINGS_INIT;
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = make_env(s, &own, &env, err);
+        CX_CLEANUP(cx_closep) int target = -1;
+        int r = find_target(s, &target, err);
+        if (r == 0)
+                r = make_env(s, &own, &env, err);
         if (r < 0)
                 return r;
         args_build(s->container, json_object_get(s->image, "config"), &own, &args);
@@ -143,6 +161,7 @@ static int run_container(const struct start *s, struct container **ret_container
         const char *name = cx_json_string_or(s->container, "name", "");
         CX_CLEANUP(cx_freep) char *log = cx_sprintf("%s/%s/%d.log", folder, name, s->attempt);
         CX_CLEANUP(cx_freep) char *hash = definition_hash(s->container);
+        CX_CLEANUP(cx_freep) char *ns_pid = cx_sprintf("/proc/%d/fd/%d", (int)getpid(), target);
         struct container_config config = {.pod = s->object,
                                           .container = s->container,
                                           .image = s->image,
@@ -151,6 +170,7 @@ static int run_container(const struct start *s, struct container **ret_container
                                           .definition = {hash, cx_json_int(s->object, "metadata.generation", 0)},
                                           .log_path = log,
                                           .pod_cgroup = cgroup,
+                                          .ns_pid = target >= 0 ? ns_pid : NULL,
                                           .args = &args,
                                           .env = &env,
                                           .mounts = mounts.items,

@@ -120,6 +120,16 @@ json_t *pod_make_status(struct pod *pod, const json_t *object, const struct sand
                 json_array_append_new(main_list, container_status(&(struct status_subject){pod, object, &list, false},
                                                                   container, &tally));
         }
+        // Of them nothing depends.
+        json_t *ephemeral = json_array();
+        struct container_tally ignored = {0};
+        json_array_foreach (cx_json_get(object, "spec.ephemeralContainers"), i, container) {
+                json_t *status =
+                        container_status(&(struct status_subject){pod, object, &list, false}, container, &ignored);
+                json_object_set_new(status, "ready", json_false());
+                json_object_del(status, "started");
+                json_array_append_new(ephemeral, status);
+        }
         const char *phase = phase_of(pod, object, began ? 0 : init_left, init_failed && !began, &tally);
         bool has_sandbox = sandbox && (sandbox->host_network || sandbox->ips.count);
         const struct condition_facts facts = {
@@ -136,6 +146,9 @@ json_t *pod_make_status(struct pod *pod, const json_t *object, const struct sand
         if (json_array_size(init))
                 json_object_set(out, "initContainerStatuses", init);
         json_object_set(out, "containerStatuses", main_list);
+        if (json_array_size(ephemeral))
+                json_object_set(out, "ephemeralContainerStatuses", ephemeral);
+        json_decref(ephemeral);
         json_decref(init);
         json_decref(main_list);
         if (pod->failed_reason) {

@@ -182,6 +182,18 @@ static bool sync_init(struct pod *pod, const json_t *object, struct sandbox *san
         return true;
 }
 
+// Ephemeral containers run once, whatever the others do.
+static void sync_ephemeral(struct pod *pod, const json_t *object, struct sandbox *sandbox,
+                           const struct containers *list)
+{
+        CX_POD_FOREACH(walk, json_object_get(object, "spec"), CX_POD_EPHEMERAL)
+        {
+                struct pod_run run = run_of(pod, list, walk.name);
+                if (!run.now)
+                        pod_start_container(pod, object, walk.container, sandbox, &run);
+        }
+}
+
 static bool mains_began(const json_t *object, const struct containers *list)
 {
         for (size_t i = 0; i < list->count; i++)
@@ -286,6 +298,7 @@ static int sync_active(struct pod *pod, const json_t *object, struct cx_error *e
         const char *ip = pod_address(k, sandbox);
         CONTAINERS list = {0};
         runtime_containers(k->runtime, pod->uid, &list);
+        sync_ephemeral(pod, object, sandbox, &list);
         if (sync_init(pod, object, sandbox, &list, mains_began(object, &list), ip)) {
                 size_t i;
                 json_t *container;

@@ -52,6 +52,20 @@ json_t *container_resources(struct runtime *rt, const struct container *c)
         return resources;
 }
 
+int container_pid_namespace(struct runtime *rt, const struct container *c)
+{
+        struct container_state state;
+        container_state(rt, c, &state);
+        if (state.status != CONTAINER_RUNNING || state.pid <= 0)
+                return -ESRCH;
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("/proc/%d/ns/pid", (int)state.pid);
+        CX_CLEANUP(cx_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        // What was opened is the container's when its process is still there.
+        if (fd < 0 || pid_start(state.pid) != state.pid_start)
+                return -ESRCH;
+        return cx_steal_fd(&fd);
+}
+
 void container_state(struct runtime *rt, const struct container *c, struct container_state *ret_state)
 {
         pthread_mutex_lock(&rt->lock);
@@ -477,7 +491,7 @@ static struct container *new_container(struct runtime *rt, const struct containe
         c->tty = cx_json_bool(config->container, "tty", false);
         c->stdin = cx_json_bool(config->container, "stdin", false);
         c->stdin_once = cx_json_bool(config->container, "stdinOnce", false);
-        c->own_pid_ns = !config->sandbox->ns_pid && !config->sandbox->host_pid;
+        c->own_pid_ns = !config->ns_pid && !config->sandbox->ns_pid && !config->sandbox->host_pid;
         c->created = cx_time_now();
         json_t *resources = json_object_get(config->container, "resources");
         c->resources = resources ? json_incref(resources) : json_object();
@@ -506,7 +520,7 @@ static int write_config(struct runtime *rt, struct container *c, const struct co
                                 .ns_net = s->ns_net,
                                 .ns_ipc = s->ns_ipc,
                                 .ns_uts = s->ns_uts,
-                                .ns_pid = s->ns_pid,
+                                .ns_pid = config->ns_pid && !s->host_pid ? config->ns_pid : s->ns_pid,
                                 .shm = s->shm,
                                 .resolv_conf = s->resolv_conf,
                                 .hosts = s->hosts,

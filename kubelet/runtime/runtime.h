@@ -125,6 +125,7 @@ struct container_config {
         int attempt;
         struct container_definition definition; // borrowed
         const char *log_path, *pod_cgroup;
+        const char *ns_pid; // of another container, to be shared; NULL: the sandbox's, or one of its own
         const struct cx_strings *args, *env;
         const struct spec_mount *mounts;
         size_t n_mounts;
@@ -139,6 +140,8 @@ int container_signal(struct runtime *runtime, struct container *container, int n
 // Removes an ended (or any) container: processes, mounts, cgroup, files; not its log. After a failure it is still known and
 // can be removed again.
 int container_remove(struct runtime *runtime, struct container *container, struct cx_error *err) CX_CHECK;
+// A descriptor of the PID namespace of a container that runs; -ESRCH when it does not.
+int container_pid_namespace(struct runtime *runtime, const struct container *container) CX_CHECK;
 void container_state(struct runtime *runtime, const struct container *container, struct container_state *ret_state);
 void container_definition(struct runtime *runtime, const struct container *container,
                           struct container_definition *ret_definition); // a copy

@@ -234,7 +234,7 @@ void server_logs(struct kubelet_server *s, struct cx_http_request *request, cons
 {
         json_auto_t *object = pods_find(s->pods, namespace, pod);
         CX_CLEANUP(cx_freep) char *text = NULL;
-        if (!object || !cx_pod_container(json_object_get(object, "spec"), container, CX_POD_TEMPLATE, NULL)) {
+        if (!object || !cx_pod_container(json_object_get(object, "spec"), container, CX_POD_ALL, NULL)) {
                 text = object ? cx_sprintf("container %s not found in pod %s_%s", container, pod, namespace)
                               : cx_sprintf("pod \"%s/%s\" not found\n", namespace, pod);
                 cx_http_respond_text(request, 404, text);

@@ -245,16 +245,24 @@ static void upgrade(struct cx_http_request *request, struct stream_session *s, b
                                                                  .context = s});
 }
 
+// Why there is nothing to do for a session; NULL when there is.
+static const char *why_idle(const struct stream_session *s)
+{
+        return s->use_stdin || s->use_stdout || s->use_stderr ? NULL
+                                                              : "you must specify at least 1 of stdin, stdout, stderr";
+}
+
 void server_exec(struct kubelet_server *server, struct cx_http_request *request, struct container *container_steal)
 {
         struct stream_session *s = new_session(server, request);
         s->container = container_steal;
         cx_http_query_all(request, "command", &s->command);
-        if (s->command.count) {
+        const char *why = s->command.count ? why_idle(s) : "you must specify at least 1 command";
+        if (!why) {
                 upgrade(request, s, false, run_exec);
                 return;
         }
-        cx_http_respond_text(request, 400, "you must specify at least 1 command");
+        cx_http_respond_text(request, 400, why);
         session_free(s);
 }
 
@@ -263,7 +271,13 @@ void server_attach(struct kubelet_server *server, struct cx_http_request *reques
         struct stream_session *s = new_session(server, request);
         s->container = container_steal;
         s->tty = container_steal->tty;
-        upgrade(request, s, false, run_attach);
+        const char *why = why_idle(s);
+        if (!why) {
+                upgrade(request, s, false, run_attach);
+                return;
+        }
+        cx_http_respond_text(request, 400, why);
+        session_free(s);
 }
 
 void server_port_forward(struct kubelet_server *server, struct cx_http_request *request, const char *pod_uid)

@@ -178,6 +178,33 @@ static void check_resources(struct cx_validator *v, const json_t *resources)
         }
 }
 
+// It is there to look at others: nothing is promised to it and nothing is asked of it.
+static void check_ephemeral(struct cx_validator *v, const json_t *spec, const json_t *container)
+{
+        static const char *const forbidden[] = {"ports",         "livenessProbe", "readinessProbe",
+                                                "startupProbe",  "lifecycle",     "resizePolicy",
+                                                "restartPolicy", "resources",     "restartPolicyRules"};
+        const char *target = cx_json_string_or(container, "targetContainerName", "");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(forbidden); i++) {
+                const json_t *value = json_object_get(container, forbidden[i]);
+                if (json_is_string(value) || json_object_size(value) || json_array_size(value))
+                        cx_forbidden(v, forbidden[i], "cannot be set for an Ephemeral Container");
+        }
+        size_t i;
+        const json_t *mount;
+        json_array_foreach (json_object_get(container, "volumeMounts"), i, mount) {
+                static const char *const paths[] = {"subPath", "subPathExpr"};
+                size_t length = cx_enter(v, ".volumeMounts[%zu]", i);
+                for (size_t k = 0; k < CX_ARRAY_SIZE(paths); k++)
+                        if (*cx_json_string_or(mount, paths[k], ""))
+                                cx_forbidden(v, paths[k], "cannot be set for an Ephemeral Container");
+                cx_leave(v, length);
+        }
+        if (*target && !cx_json_find(json_object_get(spec, "containers"), "name", target) &&
+            !cx_json_find(json_object_get(spec, "initContainers"), "name", target))
+                cx_not_found(v, "targetContainerName", target);
+}
+
 // `names` has the list of each name that was seen: equal names in one list were found by the list's key.
 static void check_container(struct cx_validator *v, const json_t *spec, const json_t *container, const char *list,
                             const json_t *names, json_t *host_ports)
@@ -201,6 +228,8 @@ static void check_container(struct cx_validator *v, const json_t *spec, const js
         check_sleep(v, spec, container);
         if (strcmp(list, "initContainers") == 0)
                 check_init_container(v, container);
+        if (strcmp(list, "ephemeralContainers") == 0)
+                check_ephemeral(v, spec, container);
         for (size_t i = 0; i < CX_ARRAY_SIZE(probes); i++)
                 check_probe(v, container, probes[i]);
 }

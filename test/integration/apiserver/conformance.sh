@@ -63,10 +63,27 @@ t_events() {
 t_not_served() {
         local p=$ns/pods/whole type=application/strategic-merge-patch+json
         req POST $ns/pods '{"metadata":{"name":"whole"},"spec":{"containers":[{"name":"c","image":"i"}]}}' && want 201 &&
-                req PATCH $p/ephemeralcontainers '{"spec":{"ephemeralContainers":[{"name":"e","image":"j"}]}}' $type && want 404 &&
                 req PATCH $p/resize '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"15m"}}}]}}' $type && want 404 &&
                 req PATCH $p '{"spec":{"ephemeralContainers":[{"name":"g","image":"k"}]}}' $type && want 422 &&
                 req PATCH $p '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"16m"}}}]}}' $type && want 422
+}
+t_ephemeral_containers() { # they are only added, by their own subresource, which changes nothing else
+        local p=$ns/pods/debugged type=application/strategic-merge-patch+json f=spec.ephemeralContainers
+        add() { req PATCH $p/ephemeralcontainers "{\"spec\":{\"ephemeralContainers\":[$1]}}" $type; }
+        req POST $ns/pods '{"metadata":{"name":"early"},"spec":{"containers":[{"name":"c","image":"i"}],"ephemeralContainers":[{"name":"e","image":"j"}]}}' &&
+                want 422 '.details.causes[0].field == "'$f'" and (.message | contains("cannot be set on create"))' &&
+                req POST $ns/pods '{"metadata":{"name":"debugged"},"spec":{"containers":[{"name":"c","image":"i"}]}}' && want 201 &&
+                req GET $p/ephemeralcontainers && want 200 '.metadata.name == "debugged"' &&
+                req PATCH $p/ephemeralcontainers '{"metadata":{"labels":{"a":"b"}},"status":{"phase":"Failed"},"spec":{"nodeName":"n","containers":[{"name":"c","image":"other"}],"ephemeralContainers":[{"name":"e","image":"j","targetContainerName":"c"}]}}' $type &&
+                want 200 '.metadata.labels == null and .metadata.generation == 2 and .status.phase == "Pending" and .spec.nodeName == null and .spec.containers[0].image == "i" and .spec.ephemeralContainers[0].terminationMessagePath == "/dev/termination-log" and .spec.ephemeralContainers[0].imagePullPolicy == "Always"' &&
+                add '{"name":"g","image":"k:1"}' && want 200 '[.spec.ephemeralContainers[].name] | sort == ["e","g"]' &&
+                add '{"name":"e","image":"changed"}' && want 422 '.message | contains("existing ephemeral containers \"e\" may not be changed")' &&
+                add '{"name":"e","$patch":"delete"}' && want 422 '.message | contains("existing ephemeral containers \"e\" may not be removed")' &&
+                add '{"name":"c","image":"k"}' && want 422 '.details.causes[0].reason == "FieldValueDuplicate"' &&
+                add '{"name":"h","image":"k","targetContainerName":"none"}' && want 422 '.details.causes[0].field == "'$f'[2].targetContainerName" or .details.causes[0].field == "'$f'[0].targetContainerName"' &&
+                add '{"name":"h","image":"k","ports":[{"containerPort":1}],"resources":{"limits":{"cpu":"1"}},"livenessProbe":{"exec":{"command":["x"]}},"lifecycle":{"preStop":{"exec":{"command":["x"]}}}}' &&
+                want 422 '[.details.causes[] | select(.message == "Forbidden: cannot be set for an Ephemeral Container") | .field | split(".")[-1]] | sort == ["lifecycle","livenessProbe","ports","resources"]' &&
+                req PATCH $p '{"spec":{"ephemeralContainers":[{"name":"z","image":"k"}]}}' $type && want 422
 }
 t_certificates() {
         local c=/apis/certificates.k8s.io/v1/certificatesigningrequests merge=application/merge-patch+json
@@ -88,7 +105,7 @@ t_jobs() {
 
 control_plane_start "$work" "$port" || { cat "$work"/*.log; exit 1; }
 ok "a service account to begin with" account
-for t in twice version reviews_are_no_tables terminating audiences generation events not_served certificates jobs; do
+for t in twice version reviews_are_no_tables terminating audiences generation events not_served ephemeral_containers certificates jobs; do
         ok "$t" "t_$t"
 done
 ok "no sanitizer has complained" eval 'CP=$work no_complaints'

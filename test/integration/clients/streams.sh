@@ -117,6 +117,19 @@ k cp x:/nothing "$work/place/two" >/dev/null 2>"$work/err"
 [ $? -eq 1 ] && grep -q "command terminated with exit code 1" "$work/err"
 ok "cp of what is not in the container" $?
 
+# An ephemeral container sees the processes of the one that it is for, and is attached to and asked as others are.
+client=1.35
+k debug x --image="$registry/busybox:1.35" --target=c --container=dbg -- sh -c 'echo begun; read -r l; sleep 1000' >/dev/null 2>"$work/err"
+until_true 60 is x '[s["state"].get("running") is not None for s in p["status"]["ephemeralContainerStatuses"]]' "[True]"
+ok "kubectl debug starts an ephemeral container" $?
+k exec x -c dbg -- ps | grep -q 'while read'
+ok "it sees the target's processes" $?
+out=$(timeout 60 script -qec "${kubectls[1.35]} debug x --image=$registry/busybox:1.35 --container=asked -it -- sh -c 'echo is it; read l; echo it is \$l'" /dev/null < <(sleep 0.5; for _ in $(seq 50); do echo so; read -rt 0.2 <> <(:); done))
+[[ $out == *"it is so"* ]] && until_true 60 is x '[s["state"]["terminated"]["exitCode"] for s in p["status"]["ephemeralContainerStatuses"] if s["name"] == "asked"]' "[0]"
+ok "kubectl debug -it talks with it, and it runs once" $?
+is x "$ready" True && is x 'p["status"]["containerStatuses"][0]["restartCount"]' 0 && [ "$(k logs x -c dbg)" = begun ]
+ok "the pod is as it was" $?
+
 none() { [ -z "$(pgrep -f "$work/kubelet/state/runc exec")" ]; }
 until_true 30 none
 ok "no command is left" $?

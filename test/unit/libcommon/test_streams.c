@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,10 +94,52 @@ static void deaf(struct cx_streams *streams, void *context)
                 (void)poll(NULL, 0, 20);
 }
 
+// Sends back what comes through the messages of a WebSocket, byte by byte as it were.
+static void echo_tunnel(struct cx_wire *wire, void *context)
+{
+        (void)context;
+        CX_CLEANUP(cx_websocket_freep) struct cx_websocket *ws = cx_websocket_server(wire);
+        CX_CLEANUP(cx_wire_freep) struct cx_wire *tunnel = cx_websocket_wire(ws);
+        char block[7000];
+        for (;;) {
+                ssize_t n = cx_wire_read(tunnel, block, sizeof block);
+                struct pollfd p = {tunnel->fd, POLLIN, 0};
+                if (n == -EAGAIN && poll(&p, 1, 60000) == 1)
+                        continue;
+                if (n <= 0 || cx_wire_write_all(tunnel, block, (size_t)n, 60000000000) < 0)
+                        return;
+        }
+}
+
+static const char *get_header(void *context, const char *name)
+{
+        return cx_http_header(context, name);
+}
+
+static void upgrade_to_tunnel(struct cx_http_request *request, void *context)
+{
+        const char *key = NULL, *why = cx_websocket_check(get_header, request, &key);
+        char accept[29];
+        if (why) {
+                cx_http_respond_text(request, 400, why);
+                release(context);
+                return;
+        }
+        cx_websocket_accept(key, accept);
+        cx_http_add_header(request, "Upgrade", "websocket");
+        cx_http_add_header(request, "Sec-WebSocket-Accept", accept);
+        cx_http_respond_upgrade(
+                request, &(struct cx_http_upgrade_plan){.run = echo_tunnel, .release = release, .context = context});
+}
+
 static void handle(struct cx_http_request *request, void *context)
 {
         static const int ports[] = {80, 99, 8080};
         const char *path = cx_http_path(request);
+        if (strcmp(path, "/tunnel") == 0) {
+                upgrade_to_tunnel(request, context);
+                return;
+        }
         bool forwards = strcmp(path, "/forward") == 0;
         cx_streams_upgrade(request, &(struct cx_streams_session){.forwards = forwards,
                                                                  .ports = ports,
@@ -337,11 +380,57 @@ static void sizes(void **state)
         }
 }
 
+struct tunnel_sender {
+        struct cx_wire *wire;
+        int result;
+};
+
+static void *send_through(void *context)
+{
+        struct tunnel_sender *sender = context;
+        char block[30000];
+        for (size_t i = 0; i < sizeof block; i++)
+                block[i] = (char)(i * 13 / 7);
+        for (int i = 0; i < 100 && sender->result == 0; i++)
+                sender->result = cx_wire_write_all(sender->wire, block, sizeof block, 60000000000);
+        return NULL;
+}
+
+// A wire over a WebSocket keeps no boundaries of messages, and ends when it is closed.
+static void tunnels(void **state)
+{
+        struct place *p = *state;
+        CX_ERROR err = CX_ERROR_INIT;
+        CX_CLEANUP(cx_websocket_freep) struct cx_websocket *ws = NULL;
+        if (cx_websocket_connect(p->client, &(struct cx_http_call){.path = "/tunnel"}, NULL, &ws, NULL, NULL, &err) < 0)
+                fail_msg("%s", cx_error_text(&err));
+        struct tunnel_sender sender = {.wire = cx_websocket_wire(ws)};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, send_through, &sender), 0);
+        char block[5001];
+        for (size_t got = 0; got < 3000000;) {
+                ssize_t n = cx_wire_read(sender.wire, block, sizeof block);
+                struct pollfd e = {sender.wire->fd, POLLIN, 0};
+                if (n == -EAGAIN && poll(&e, 1, 60000) == 1)
+                        continue;
+                assert_true(n > 0);
+                for (ssize_t i = 0; i < n; i++, got++)
+                        assert_int_equal(block[i], (char)(got % 30000 * 13 / 7));
+        }
+        pthread_join(thread, NULL);
+        assert_int_equal(sender.result, 0);
+        cx_wire_free(sender.wire);
+        int opcode;
+        CX_BUF data = CX_BUF_INIT;
+        assert_int_equal(cx_websocket_recv(ws, 60000000000, &opcode, &data), 0);
+        assert_int_equal(cx_websocket_close_code(ws), 1000);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(commands), cmocka_unit_test(failures),
                                            cmocka_unit_test(forwards), cmocka_unit_test(killed_in_a_flood),
                                            cmocka_unit_test(floods),   cmocka_unit_test(too_many),
-                                           cmocka_unit_test(sizes)};
+                                           cmocka_unit_test(sizes),    cmocka_unit_test(tunnels)};
         return cmocka_run_group_tests(tests, set_up, tear_down);
 }
