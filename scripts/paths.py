@@ -27,6 +27,7 @@ NOT_KUBERNETES = re.compile(
     r"|controller-manager/core/discovery"  # discovery documents
     r"|kubelet/server/stream|libcommon/net/streams"  # terminal sizes
     r"|kubectl/(cmd/config|cmd/explain|ctl/connection)"
+    r"|kubectl/kustomize/"               # kustomizations
     r"|minikube/|test/)")
 
 SCALARS = {"string": "string", "bytes": "string", "time": "string", "micro-time": "string", "duration": "string",
