@@ -54,7 +54,7 @@ static char *without_comments(const char *text)
         return cx_buf_detach(&clean);
 }
 
-struct attempt {
+struct edit_attempt {
         char *file;            // of the attempt; NULL: none yet
         char *edited;          // what it says, without comments
         struct cx_buf reasons; // why it was not taken: lines of comments
@@ -62,7 +62,7 @@ struct attempt {
         size_t not_found, retryable;
 };
 
-static void attempt_release(struct attempt *attempt)
+static void attempt_release(struct edit_attempt *attempt)
 {
         free(attempt->file);
         free(attempt->edited);
@@ -76,7 +76,7 @@ static const char last_applied_header[] =
         "# Please edit the 'last-applied-configuration' annotations below.\n"
         "# Lines beginning with a '#' will be ignored, and an empty file will abort the edit.\n#\n";
 
-static int write_file(const struct edit *edit, const struct attempt *attempt, const char *body, char **ret_file,
+static int write_file(const struct edit *edit, const struct edit_attempt *attempt, const char *body, char **ret_file,
                       struct cx_error *err)
 {
         const char *folder = getenv("TMPDIR");
@@ -112,7 +112,7 @@ static int keep_file(const char *file, int r)
 }
 
 // --- taking what was edited -------------------------------------------------------------------------------------------
-static void not_taken(struct attempt *attempt, const struct info *info, const struct cx_error *why)
+static void not_taken(struct edit_attempt *attempt, const struct info *info, const struct cx_error *why)
 {
         char resource[512];
         snprintf(resource, sizeof resource, "%s%s%s", info->mapping->resource, *info->mapping->group ? "." : "",
@@ -169,7 +169,7 @@ static void save_configuration(json_t *object)
 }
 
 // `before` is what was shown.
-static int take(struct edit *edit, struct attempt *attempt, struct info *info, const json_t *before, json_t *now,
+static int take(struct edit *edit, struct edit_attempt *attempt, struct info *info, const json_t *before, json_t *now,
                 struct cx_error *err)
 {
         struct output words = {0};
@@ -225,7 +225,7 @@ static json_t *edited_one(const json_t *edited, const json_t *before, size_t at)
         return uid ? NULL : json_array_get(items, at);
 }
 
-static int take_all(struct edit *edit, struct attempt *attempt, struct infos *infos, const json_t *shown,
+static int take_all(struct edit *edit, struct edit_attempt *attempt, struct infos *infos, const json_t *shown,
                     struct cx_error *err)
 {
         json_auto_t *documents = NULL;
@@ -288,7 +288,7 @@ static int show(const struct edit *edit, const struct infos *infos, json_t **ret
 }
 
 // One look at the file. 1: it is over.
-static int try_once(struct edit *edit, struct attempt *attempt, struct infos *infos, const json_t *shown,
+static int try_once(struct edit *edit, struct edit_attempt *attempt, struct infos *infos, const json_t *shown,
                     const char *original, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(16 << 20);
@@ -338,7 +338,7 @@ static int try_once(struct edit *edit, struct attempt *attempt, struct infos *in
 
 int edit_infos(struct edit *edit, struct infos *infos, struct cx_error *err)
 {
-        CX_CLEANUP(attempt_release) struct attempt attempt = {.reasons = CX_BUF_INIT};
+        CX_CLEANUP(attempt_release) struct edit_attempt attempt = {.reasons = CX_BUF_INIT};
         json_auto_t *shown = NULL;
         CX_BUF original = CX_BUF_INIT;
         int r = show(edit, infos, &shown, &original, err);

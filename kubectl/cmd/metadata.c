@@ -5,27 +5,27 @@
 #include "libcommon/api/selector.h"
 #include "libcommon/schema/engine.h"
 
-struct edit {
+struct metadata_edit {
         bool labels, overwrite, local, list, several;
         const char *resource_version, *manager, *dry_run;
         struct cx_strings set, values, removed; // keys, their values, keys to remove
         int mode;
 };
 
-static void release_edit(struct edit *edit)
+static void release_edit(struct metadata_edit *edit)
 {
         cx_strings_release(&edit->set);
         cx_strings_release(&edit->values);
         cx_strings_release(&edit->removed);
 }
 
-static const char *what(const struct edit *edit)
+static const char *what(const struct metadata_edit *edit)
 {
         return edit->labels ? "label" : "annotation";
 }
 
 // Splits the words into what names objects and what is KEY=VALUE or KEY-.
-static int split_words(struct edit *edit, const struct cx_strings *args, struct cx_strings *resources,
+static int split_words(struct metadata_edit *edit, const struct cx_strings *args, struct cx_strings *resources,
                        struct cx_error *err)
 {
         bool changes = false;
@@ -67,8 +67,8 @@ static int split_words(struct edit *edit, const struct cx_strings *args, struct 
 }
 
 // The patch for one object; ret_changed: whether it changes anything.
-static int make_patch(const struct edit *edit, const json_t *object, json_t **ret_patch, const char **ret_operation,
-                      struct cx_error *err)
+static int make_patch(const struct metadata_edit *edit, const json_t *object, json_t **ret_patch,
+                      const char **ret_operation, struct cx_error *err)
 {
         const char *member = edit->labels ? "labels" : "annotations";
         const json_t *now = json_object_get(json_object_get(object, "metadata"), member);
@@ -112,7 +112,7 @@ static int make_patch(const struct edit *edit, const json_t *object, json_t **re
         return 0;
 }
 
-static int edit_one(struct ctl *ctl, const struct edit *edit, struct output *output, struct info *info,
+static int edit_one(struct ctl *ctl, const struct metadata_edit *edit, struct output *output, struct info *info,
                     struct cx_error *err)
 {
         json_auto_t *patch = NULL;
@@ -152,7 +152,7 @@ static int edit_metadata(struct ctl *ctl, int argc, char **argv, bool labels, st
 {
         BUILDER builder = {0};
         OUTPUT output = {0};
-        CX_CLEANUP(release_edit) struct edit edit = {.labels = labels};
+        CX_CLEANUP(release_edit) struct metadata_edit edit = {.labels = labels};
         const struct cx_flag flags[] = {
                 FILE_FLAGS(&builder),
                 SELECTOR_FLAGS(&builder),

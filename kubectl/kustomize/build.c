@@ -293,7 +293,7 @@ static int build_directory(const char *root, const struct kustomize_options *opt
 }
 
 // --- order ------------------------------------------------------------------------------------------------------------
-static int rank(const struct item *item)
+static int rank(const struct kust_item *item)
 {
         static const char *const first[] = {"Namespace",
                                             "ResourceQuota",
@@ -329,7 +329,7 @@ static int rank(const struct item *item)
 
 static int compare(const void *left, const void *right)
 {
-        const struct item *a = left, *b = right;
+        const struct kust_item *a = left, *b = right;
         char group[2][64], version[2][32];
         int c = rank(a) - rank(b);
         item_group(a, group[0], version[0]);

@@ -7,7 +7,7 @@
 #include "libcommon/format/json.h"
 #include "libcommon/schema/schema.h"
 
-struct item {
+struct kust_item {
         json_t *object;
         struct cx_strings names; // that it had before, the first of them first
         char *namespace;         // that it had at first; NULL: none
@@ -15,22 +15,22 @@ struct item {
         bool hashed;             // its name gets a hash of what it holds at the end
 };
 struct items {
-        struct item *list;
+        struct kust_item *list;
         size_t count;
 };
 #define ITEMS CX_CLEANUP(items_release) struct items
 void items_release(struct items *items);
-void item_release(struct item *item);
+void item_release(struct kust_item *item);
 void items_remove(struct items *items, size_t at);
-struct item *items_add(struct items *items, json_t *object_steal);
+struct kust_item *items_add(struct items *items, json_t *object_steal);
 // Appends all of `from`; an object that is there already is an error.
 int items_merge(struct items *items, struct items *from_steal, struct cx_error *err) CX_CHECK;
-const char *item_kind(const struct item *item);
-const char *item_name(const struct item *item);
-void item_group(const struct item *item, char group[64], char version[32]);
-bool item_was_called(const struct item *item, const char *name); // now or before
-bool item_is_cluster_scoped(const struct item *item);
-void item_rename(struct item *item, const char *name);
+const char *item_kind(const struct kust_item *item);
+const char *item_name(const struct kust_item *item);
+void item_group(const struct kust_item *item, char group[64], char version[32]);
+bool item_was_called(const struct kust_item *item, const char *name); // now or before
+bool item_is_cluster_scoped(const struct kust_item *item);
+void item_rename(struct kust_item *item, const char *name);
 
 // Calls `each` for every place at a path: "spec/ports[]/name" enters lists; "POD/" begins at the spec of the pod (template)
 // that the object has. `create`: objects on the way are made. `parent` is the object that has (or gets) the member `key`.
@@ -38,7 +38,7 @@ void places_visit(json_t *object, const char *path, bool create,
                   void (*each)(void *context, json_t *parent, const char *key), void *context);
 
 // Which objects a patch or a replacement is for: regular expressions, which match as a whole, and selectors.
-bool item_selected(const struct item *item, const json_t *selector);
+bool item_selected(const struct kust_item *item, const json_t *selector);
 
 struct kustomization {
         const char *root; // absolute path of the directory

@@ -3,7 +3,7 @@
 
 #include <regex.h>
 
-void item_release(struct item *item)
+void item_release(struct kust_item *item)
 {
         json_decref(item->object);
         cx_strings_release(&item->names);
@@ -25,37 +25,38 @@ void items_remove(struct items *items, size_t at)
         memmove(&items->list[at], &items->list[at + 1], (--items->count - at) * sizeof *items->list);
 }
 
-static struct item *append(struct items *items, struct item item)
+static struct kust_item *append(struct items *items, struct kust_item item)
 {
         items->list = cx_realloc_array(items->list, items->count + 1, sizeof *items->list);
         items->list[items->count] = item;
         return &items->list[items->count++];
 }
 
-struct item *items_add(struct items *items, json_t *object_steal)
+struct kust_item *items_add(struct items *items, json_t *object_steal)
 {
-        return append(items, (struct item){.object = object_steal,
-                                           .names = CX_STRINGS_INIT,
-                                           .namespace = cx_strdup(cx_json_string(object_steal, "metadata.namespace"))});
+        return append(items,
+                      (struct kust_item){.object = object_steal,
+                                         .names = CX_STRINGS_INIT,
+                                         .namespace = cx_strdup(cx_json_string(object_steal, "metadata.namespace"))});
 }
 
-const char *item_kind(const struct item *item)
+const char *item_kind(const struct kust_item *item)
 {
         return cx_json_string_or(item->object, "kind", "");
 }
 
-const char *item_name(const struct item *item)
+const char *item_name(const struct kust_item *item)
 {
         return cx_json_string_or(item->object, "metadata.name", "");
 }
 
-void item_group(const struct item *item, char group[64], char version[32])
+void item_group(const struct kust_item *item, char group[64], char version[32])
 {
         if (!cx_split_api_version(cx_json_string_or(item->object, "apiVersion", ""), group, version))
                 *group = *version = 0;
 }
 
-static bool same_id(const struct item *a, const struct item *b)
+static bool same_id(const struct kust_item *a, const struct kust_item *b)
 {
         char group[2][64], version[2][32];
         item_group(a, group[0], version[0]);
@@ -71,7 +72,7 @@ int items_merge(struct items *items, struct items *from_steal, struct cx_error *
         int r = 0;
         for (size_t i = 0; i < from_steal->count && r == 0; i++)
                 for (size_t j = 0; j < items->count && r == 0; j++) {
-                        const struct item *item = &from_steal->list[i];
+                        const struct kust_item *item = &from_steal->list[i];
                         char group[64], version[32];
                         if (!same_id(item, &items->list[j]))
                                 continue;
@@ -90,12 +91,12 @@ int items_merge(struct items *items, struct items *from_steal, struct cx_error *
         return r;
 }
 
-bool item_was_called(const struct item *item, const char *name)
+bool item_was_called(const struct kust_item *item, const char *name)
 {
         return strcmp(item_name(item), name) == 0 || cx_strings_has(&item->names, name);
 }
 
-bool item_is_cluster_scoped(const struct item *item)
+bool item_is_cluster_scoped(const struct kust_item *item)
 {
         char group[64], version[32];
         item_group(item, group, version);
@@ -103,7 +104,7 @@ bool item_is_cluster_scoped(const struct item *item)
         return resource && !resource->namespaced;
 }
 
-void item_rename(struct item *item, const char *name)
+void item_rename(struct kust_item *item, const char *name)
 {
         if (strcmp(item_name(item), name) == 0)
                 return;
@@ -174,7 +175,7 @@ static bool has_labels(const json_t *map, const char *text)
         return true;
 }
 
-bool item_selected(const struct item *item, const json_t *selector)
+bool item_selected(const struct kust_item *item, const json_t *selector)
 {
         char group[64], version[32];
         const char *labels = cx_json_string(selector, "labelSelector"),

@@ -80,7 +80,7 @@ json_t *kustomize_merge(const struct cx_type *type, const json_t *object, const 
 // --- applying ---------------------------------------------------------------------------------------------------------
 static void merge_into(struct items *items, size_t at, const json_t *patch, bool keep_name, bool keep_kind)
 {
-        struct item *item = &items->list[at];
+        struct kust_item *item = &items->list[at];
         char group[64], version[32];
         item_group(item, group, version);
         const struct cx_kind *kind = cx_schema_kind(group, version, item_kind(item));
@@ -109,7 +109,7 @@ static int merge_named(struct items *items, const json_t *patch, struct cx_error
         char group[64] = "", version[32] = "", own[64], own_version[32];
         (void)cx_split_api_version(cx_json_string_or(patch, "apiVersion", ""), group, version);
         for (size_t i = 0; i < items->count; i++) {
-                const struct item *item = &items->list[i];
+                const struct kust_item *item = &items->list[i];
                 item_group(item, own, own_version);
                 if (strcmp(item_kind(item), kind) != 0 || strcmp(own, group) != 0 || !item_was_called(item, name) ||
                     (*namespace && !cx_streq(namespace, cx_json_string(item->object, "metadata.namespace")) &&
@@ -132,7 +132,7 @@ static int apply_to(struct items *items, const json_t *target, const json_t *pat
                     struct cx_error *err)
 {
         for (size_t i = items->count; i-- > 0;) {
-                struct item *item = &items->list[i];
+                struct kust_item *item = &items->list[i];
                 if (!item_selected(item, target))
                         continue;
                 if (json_is_object(patch)) {

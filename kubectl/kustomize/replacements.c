@@ -143,7 +143,7 @@ static const json_t *read_at(const json_t *value, const struct cx_strings *parts
 static int find_source(const struct items *items, const json_t *source, json_t **ret_value, struct cx_error *err)
 {
         const char *path = cx_json_string_or(source, "fieldPath", "metadata.name");
-        const struct item *found = NULL;
+        const struct kust_item *found = NULL;
         CX_STRINGS parts = CX_STRINGS_INIT;
         split_path(path, &parts);
         for (size_t i = 0; i < items->count; i++) {
@@ -180,7 +180,7 @@ static int find_source(const struct items *items, const json_t *source, json_t *
         return 0;
 }
 
-static bool rejected(const struct item *item, const json_t *target)
+static bool rejected(const struct kust_item *item, const json_t *target)
 {
         size_t i;
         json_t *selector;
@@ -197,7 +197,7 @@ static int write_target(struct items *items, const json_t *target, const json_t 
         if (!select)
                 return cx_error_set(err, -EINVAL, "target must specify resources to select");
         for (size_t i = 0; i < items->count; i++) {
-                struct item *item = &items->list[i];
+                struct kust_item *item = &items->list[i];
                 if (!item_selected(item, select) || rejected(item, target))
                         continue;
                 for (size_t j = 0; j < (json_array_size(paths) ? json_array_size(paths) : 1); j++) {

@@ -3,7 +3,7 @@
 #include "kubectl/kustomize/internal.h"
 
 // Where labels and annotations are, besides metadata.
-struct place {
+struct kust_place {
         const char *kind, *path;
         bool create;
 };
@@ -12,7 +12,7 @@ struct place {
         {                                                                                                              \
                 "StatefulSet", path, create                                                                            \
         }
-static const struct place template_labels[] = {
+static const struct kust_place template_labels[] = {
         WORKLOADS("spec/template/metadata/labels", true),
         {"ReplicationController", "spec/template/metadata/labels", true},
         {"Job", "spec/template/metadata/labels", true},
@@ -32,7 +32,7 @@ static const struct place template_labels[] = {
                         "matchLabels",                                                                                 \
                         false                                                                                          \
         }
-static const struct place selectors[] = {
+static const struct kust_place selectors[] = {
         {"Service", "spec/selector", true},
         {"ReplicationController", "spec/selector", true},
         WORKLOADS("spec/selector/matchLabels", true),
@@ -47,7 +47,7 @@ static const struct place selectors[] = {
         {"NetworkPolicy", "spec/egress[]/to[]/podSelector/matchLabels", false},
         {0},
 };
-static const struct place template_annotations[] = {
+static const struct kust_place template_annotations[] = {
         WORKLOADS("spec/template/metadata/annotations", true),
         {"ReplicationController", "spec/template/metadata/annotations", true},
         {"Job", "spec/template/metadata/annotations", true},
@@ -67,10 +67,10 @@ static void add_pairs(void *context, json_t *parent, const char *key)
                 json_object_set_new(map, name, json_is_string(value) ? json_incref(value) : json_string(""));
 }
 
-static void add_at(struct items *items, const struct place *places, const json_t *pairs)
+static void add_at(struct items *items, const struct kust_place *places, const json_t *pairs)
 {
         for (size_t i = 0; i < items->count; i++)
-                for (const struct place *place = places; place->path; place++)
+                for (const struct kust_place *place = places; place->path; place++)
                         if (!place->kind || strcmp(place->kind, item_kind(&items->list[i])) == 0)
                                 places_visit(items->list[i].object, place->path, place->create, add_pairs,
                                              (void *)pairs);
@@ -106,7 +106,7 @@ static int add_labels(const struct kustomization *k, struct items *items, struct
         return 0;
 }
 
-static bool keeps_its_name(const struct item *item)
+static bool keeps_its_name(const struct kust_item *item)
 {
         static const char *const kinds[] = {"CustomResourceDefinition", "APIService", "Namespace"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(kinds); i++)
@@ -115,7 +115,7 @@ static bool keeps_its_name(const struct item *item)
         return false;
 }
 
-static void set_namespace(struct item *item, const char *namespace)
+static void set_namespace(struct kust_item *item, const char *namespace)
 {
         const char *kind = item_kind(item);
         if (strcmp(kind, "Namespace") == 0)
@@ -137,7 +137,7 @@ int transform(const struct kustomization *k, struct items *items, struct cx_erro
         const char *prefix = cx_json_string_or(k->fields, "namePrefix", ""),
                    *suffix = cx_json_string_or(k->fields, "nameSuffix", "");
         for (size_t i = 0; i < items->count; i++) {
-                struct item *item = &items->list[i];
+                struct kust_item *item = &items->list[i];
                 if (*namespace)
                         set_namespace(item, namespace);
                 if (*prefix || *suffix) {
