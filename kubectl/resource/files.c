@@ -174,7 +174,7 @@ static int read_path(struct ctl *ctl, const struct builder *builder, const char 
         return r;
 }
 
-static int read_kustomization(const char *folder, struct documents *documents, struct cx_error *err)
+static int read_kustomization(const char *folder, struct input_documents *documents, struct cx_error *err)
 {
         const struct kustomize_options options = {.sorted = true};
         json_auto_t *objects = NULL;
