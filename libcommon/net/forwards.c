@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two threads (pump.h): the session's waits for all sockets, reads them and sends; the pump's takes what the peer sends and
-// writes it. A connection is freed by the session's thread alone, once both directions are over and nobody writes to it.
+// writes it. At a server each connection is made by a thread of its own, so that one that takes long holds up no other; what
+// comes for it meanwhile is kept, up to a limit. A connection is freed by the session's thread alone, once both directions are
+// over and nobody is at work on it.
 #include "libcommon/net/forwards.h"
 
 #include "libcommon/net/pump.h"
@@ -17,15 +19,20 @@
 
 #define BLOCK 32768
 #define MESSAGE_MAX 4096 // of an error channel
+#define EARLY_MAX 65536  // of data for a connection that is being made
+#define MAKING_MAX 32    // at once
+#define STACK_SIZE ((size_t)256 << 10)
 
 struct forward {
         int n, fd;                                  // -1: there is no socket
         const struct cx_forward_listener *listener; // of a client
-        bool pending;                               // the peer has yet to take it
+        bool pending;                               // of a client: the peer has yet to take it; of a server: being made
+        bool ended_early;                           // what comes from the peer, while it was being made
         bool in_over, out_over;                     // what comes from the peer; what goes to it
         bool told;                                  // of a client: the error channel has ended
         bool busy;                                  // the pump's thread writes to it
         struct cx_buf message;                      // of the error channel: to be sent, or received
+        struct cx_buf early;
 };
 
 struct forwards {
@@ -36,6 +43,8 @@ struct forwards {
         struct forward **all;
         size_t count, capacity;
         size_t seen; // ever
+        size_t making;
+        pthread_cond_t made;
         bool over;
 };
 
@@ -61,7 +70,8 @@ static struct forward *add(struct forwards *f, int n, int fd)
                 f->all = cx_realloc_array(f->all, f->capacity, sizeof(struct forward *));
         }
         struct forward *forward = cx_alloc(sizeof *forward);
-        *forward = (struct forward){.n = n, .fd = fd, .message = CX_BUF_INIT_MAX(MESSAGE_MAX)};
+        *forward = (struct forward){
+                .n = n, .fd = fd, .message = CX_BUF_INIT_MAX(MESSAGE_MAX), .early = CX_BUF_INIT_MAX(EARLY_MAX)};
         f->all[f->count++] = forward;
         f->seen++;
         return forward;
@@ -72,44 +82,101 @@ static void free_forward(struct forward *forward)
         if (forward->fd >= 0)
                 close(forward->fd);
         cx_buf_release(&forward->message);
+        cx_buf_release(&forward->early);
         free(forward);
 }
 
 // --- what the peer sends, on the pump's thread -----------------------------------------------------------------------
 
-static void unblock(int fd)
+struct making {
+        struct forwards *f;
+        struct forward *forward;
+        int port;
+};
+
+// With the lock: what came while it was made goes first. Whoever writes lets the lock go.
+static void write_early(struct forwards *f, struct forward *forward)
 {
+        int r = 0;
+        while (r == 0 && forward->early.length) {
+                CX_BUF data = forward->early;
+                forward->early = (struct cx_buf)CX_BUF_INIT_MAX(EARLY_MAX);
+                pthread_mutex_unlock(&f->lock);
+                r = cx_pump_write(&f->pump, forward->fd, data.data, data.length);
+                pthread_mutex_lock(&f->lock);
+        }
+        if (r < 0) {
+                cx_streams_cut(f->options->streams, CX_FORWARD_DATA(forward->n));
+                forward->in_over = forward->out_over = true;
+        } else if (forward->ended_early) {
+                (void)shutdown(forward->fd, SHUT_WR);
+                forward->in_over = true;
+        }
+}
+
+static void *make(void *context)
+{
+        struct making *making = context;
+        struct forwards *f = making->f;
+        struct forward *forward = making->forward;
+        CX_BUF why = CX_BUF_INIT_MAX(MESSAGE_MAX);
+        int fd = f->options->dial(f->options->context, making->port, &why);
         if (fd >= 0)
                 fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+        free(making);
+        pthread_mutex_lock(&f->lock);
+        forward->fd = fd < 0 ? -1 : fd;
+        forward->in_over = fd < 0;
+        cx_buf_append(&forward->message, why.data, why.length);
+        if (fd >= 0)
+                write_early(f, forward);
+        forward->pending = false;
+        f->making--;
+        wake(f);
+        pthread_cond_broadcast(&f->made);
+        pthread_mutex_unlock(&f->lock);
+        return NULL;
+}
+
+static void start_making(struct forwards *f, int n, int port)
+{
+        struct making *making = cx_alloc(sizeof *making);
+        pthread_mutex_lock(&f->lock);
+        while (f->making == MAKING_MAX)
+                pthread_cond_wait(&f->made, &f->lock);
+        struct forward *forward = add(f, n, -1);
+        forward->pending = true;
+        f->making++;
+        pthread_mutex_unlock(&f->lock);
+        *making = (struct making){f, forward, port};
+        pthread_t thread;
+        pthread_attr_t attributes;
+        pthread_attr_init(&attributes);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_attr_setstacksize(&attributes, STACK_SIZE);
+        if (pthread_create(&thread, &attributes, make, making) != 0)
+                (void)make(making);
+        pthread_attr_destroy(&attributes);
 }
 
 static void on_opened(struct forwards *f, const struct cx_stream_event *event)
 {
         int n = CX_FORWARD_OF(event->channel);
-        if (!f->options->dial) {
-                pthread_mutex_lock(&f->lock);
-                struct forward *forward = find(f, n);
-                if (forward)
-                        forward->pending = false;
-                pthread_mutex_unlock(&f->lock);
-                return;
-        }
         pthread_mutex_lock(&f->lock);
         bool full = f->count >= CX_FORWARDS_MAX;
+        struct forward *forward = find(f, n);
+        if (forward) // of a client
+                forward->pending = false;
         pthread_mutex_unlock(&f->lock);
-        if (full) { // of those that have ended, but are still held up by a peer that does not read
-                cx_streams_cut(f->options->streams, CX_FORWARD_DATA(n));
-                cx_streams_cut(f->options->streams, CX_FORWARD_ERROR(n));
+        if (!f->options->dial)
+                return;
+        if (!full) {
+                start_making(f, n, event->port);
                 return;
         }
-        CX_BUF why = CX_BUF_INIT_MAX(MESSAGE_MAX);
-        int fd = f->options->dial(f->options->context, event->port, &why);
-        unblock(fd);
-        pthread_mutex_lock(&f->lock);
-        struct forward *forward = add(f, n, fd < 0 ? -1 : fd);
-        forward->in_over = fd < 0;
-        cx_buf_append(&forward->message, why.data, why.length);
-        pthread_mutex_unlock(&f->lock);
+        // Some have ended, and are still held up by a peer that does not read.
+        cx_streams_cut(f->options->streams, CX_FORWARD_DATA(n));
+        cx_streams_cut(f->options->streams, CX_FORWARD_ERROR(n));
 }
 
 static void on_message(struct forwards *f, const struct cx_stream_event *event, const struct cx_buf *data)
@@ -127,14 +194,27 @@ static void on_message(struct forwards *f, const struct cx_stream_event *event, 
         pthread_mutex_unlock(&f->lock);
 }
 
-static void on_data(struct forwards *f, const struct cx_stream_event *event, const struct cx_buf *data)
+// With the lock: for a connection that is being made. False when that is over.
+static bool keep_early(struct forwards *f, int n, const struct cx_stream_event *event, const struct cx_buf *data)
 {
-        pthread_mutex_lock(&f->lock);
-        struct forward *forward = find(f, CX_FORWARD_OF(event->channel));
-        if (!forward || forward->in_over) {
-                pthread_mutex_unlock(&f->lock);
-                return;
+        for (struct forward *forward; (forward = find(f, n)) && forward->pending && f->options->dial;) {
+                if (event->kind != CX_STREAM_DATA) {
+                        forward->ended_early = true;
+                        forward->out_over = event->kind == CX_STREAM_CUT;
+                        return true;
+                }
+                if (forward->early.length + data->length <= EARLY_MAX) {
+                        cx_buf_append(&forward->early, data->data, data->length);
+                        return true;
+                }
+                pthread_cond_wait(&f->made, &f->lock);
         }
+        return false;
+}
+
+static void take_data(struct forwards *f, struct forward *forward, const struct cx_stream_event *event,
+                      const struct cx_buf *data)
+{
         int r = 0;
         if (event->kind == CX_STREAM_DATA) {
                 forward->busy = true;
@@ -146,13 +226,22 @@ static void on_data(struct forwards *f, const struct cx_stream_event *event, con
                 (void)shutdown(forward->fd, SHUT_WR);
                 forward->in_over = true;
         }
+        if (r == 0 && event->kind != CX_STREAM_CUT)
+                return;
         // The socket does not take it, or the peer takes nothing: then nothing has to be read of the other one either.
-        if (r < 0 || event->kind == CX_STREAM_CUT) {
-                cx_streams_cut(f->options->streams, event->channel);
-                (void)shutdown(forward->fd, SHUT_RDWR);
-                forward->in_over = forward->out_over = true;
-                forward->told |= forward->pending; // refused
-        }
+        cx_streams_cut(f->options->streams, event->channel);
+        (void)shutdown(forward->fd, SHUT_RDWR);
+        forward->in_over = forward->out_over = true;
+        forward->told |= forward->pending; // refused
+}
+
+static void on_data(struct forwards *f, const struct cx_stream_event *event, const struct cx_buf *data)
+{
+        int n = CX_FORWARD_OF(event->channel);
+        pthread_mutex_lock(&f->lock);
+        struct forward *forward = keep_early(f, n, event, data) ? NULL : find(f, n);
+        if (forward && !forward->in_over)
+                take_data(f, forward, event, data);
         pthread_mutex_unlock(&f->lock);
 }
 
@@ -217,7 +306,9 @@ static void settle(struct forwards *f)
         for (size_t i = 0; i < f->count;) {
                 struct forward *forward = f->all[i];
                 bool gone = forward->fd < 0 || (forward->in_over && forward->out_over);
-                if (!f->options->dial)
+                if (f->options->dial)
+                        gone = gone && !forward->pending;
+                else
                         gone = gone && forward->told;
                 if (!gone || forward->busy) {
                         i++;
@@ -300,13 +391,19 @@ void cx_forwards_run(const struct cx_forwards_options *options)
         f.pump = (struct cx_pump){.streams = options->streams, .on_event = on_event, .context = &f};
         f.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         pthread_mutex_init(&f.lock, NULL);
+        pthread_cond_init(&f.made, NULL);
         if (f.wake_fd >= 0 && cx_pump_start(&f.pump) == 0)
                 loop(&f);
+        pthread_mutex_lock(&f.lock);
+        while (f.making)
+                pthread_cond_wait(&f.made, &f.lock);
+        pthread_mutex_unlock(&f.lock);
         cx_pump_end(&f.pump);
         for (size_t i = 0; i < f.count; i++)
                 free_forward(f.all[i]);
         free(f.all);
         if (f.wake_fd >= 0)
                 close(f.wake_fd);
+        pthread_cond_destroy(&f.made);
         pthread_mutex_destroy(&f.lock);
 }

@@ -15,7 +15,8 @@ host_if=cxk$(echo "$id" | cut -c1-5)a
 subnet=10.251.$((RANDOM % 250)).
 pids=()
 tests=0 failures=0
-base="$(free_port)"
+. "$root/test/lib/control-plane.sh"
+base=$(free_port)
 etcd_port=$base peer_port=$((base + 1)) api_port=$((base + 2)) registry_port=$((base + 3))
 host_ip=${subnet}1 node_ip=${subnet}2
 registry=$host_ip:$registry_port

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,13 +23,15 @@
 #define ECHO 80
 #define ABSENT 81
 #define MUTE 82 // ends at once
+#define SLOW 83 // is made when the gate opens
 #define MANY 100
 
 struct place {
         struct cx_streams *client, *server;
         struct cx_wire *server_wire;
-        struct cx_forward_listener listeners[3];
+        struct cx_forward_listener listeners[4];
         int echo; // a listening socket
+        int gate; // an eventfd
         pthread_t threads[3];
         int accepted, failed; // atomic
         bool ends;            // with the next failure; atomic
@@ -92,7 +95,10 @@ static int dial(void *context, int port, struct cx_buf *why)
 {
         struct place *p = context;
         int pair[2];
-        if (port == ECHO)
+        struct pollfd gate = {p->gate, POLLIN, 0};
+        if (port == SLOW && poll(&gate, 1, 60000) != 1)
+                return -ETIMEDOUT;
+        if (port == ECHO || port == SLOW)
                 return connect_to(p->echo);
         if (port == MUTE && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0) {
                 close(pair[1]);
@@ -130,7 +136,7 @@ static void *run_client(void *context)
         struct place *p = context;
         cx_forwards_run(&(struct cx_forwards_options){.streams = p->client,
                                                       .listeners = p->listeners,
-                                                      .n_listeners = 3,
+                                                      .n_listeners = 4,
                                                       .accepted = accepted,
                                                       .failed = failed,
                                                       .context = p});
@@ -140,7 +146,7 @@ static void *run_client(void *context)
 
 static int set_up(void **state)
 {
-        static const int ports[] = {ECHO, ABSENT, MUTE};
+        static const int ports[] = {ECHO, ABSENT, MUTE, SLOW};
         struct place *p = cx_alloc(sizeof *p);
         int pair[2];
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -149,7 +155,8 @@ static int set_up(void **state)
         p->server = cx_streams_spdy(p->server_wire, true, "portforward.k8s.io");
         p->client = cx_streams_spdy(cx_wire_socket(pair[1], true), false, "portforward.k8s.io");
         p->echo = listen_somewhere();
-        for (int i = 0; i < 3; i++)
+        p->gate = eventfd(0, EFD_CLOEXEC);
+        for (int i = 0; i < 4; i++)
                 p->listeners[i] = (struct cx_forward_listener){listen_somewhere(), 0, ports[i]};
         pthread_create(&p->threads[0], NULL, echo_all, p);
         pthread_create(&p->threads[1], NULL, run_server, p);
@@ -170,7 +177,8 @@ static int tear_down(void **state)
         (void)shutdown(p->echo, SHUT_RDWR);
         pthread_join(p->threads[0], NULL);
         close(p->echo);
-        for (int i = 0; i < 3; i++)
+        close(p->gate);
+        for (int i = 0; i < 4; i++)
                 close(p->listeners[i].fd);
         free(p);
         return 0;
@@ -293,6 +301,27 @@ static void early_ends(void **state)
         talk_at_once(p, 2, 100000);
 }
 
+// A connection that takes long to make holds up no other, and gets all that was sent to it meanwhile.
+static void slow(void **state)
+{
+        struct place *p = *state;
+        char block[50000], back[1000];
+        for (size_t i = 0; i < sizeof block; i++)
+                block[i] = byte_at(5, i);
+        int fd = connect_to(p->listeners[3].fd), other = connect_to(p->listeners[3].fd);
+        assert_int_equal(send(fd, block, sizeof block, MSG_NOSIGNAL), sizeof block);
+        (void)shutdown(fd, SHUT_WR);
+        close(other); // leaves before it is made
+        talk_at_once(p, 5, 100000);
+        assert_int_equal(eventfd_write(p->gate, 1), 0);
+        size_t got = 0;
+        for (ssize_t n; (n = read(fd, back, sizeof back)) > 0;)
+                for (ssize_t i = 0; i < n; i++, got++)
+                        assert_int_equal(back[i], byte_at(5, got));
+        assert_int_equal(got, sizeof block);
+        close(fd);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -300,6 +329,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(many, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(absent, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(early_ends, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(slow, set_up, tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
