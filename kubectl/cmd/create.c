@@ -297,6 +297,8 @@ COMMAND(replace)
                 {"force", 0, CX_FLAG_BOOL, &force, "Delete the objects and create them again."},
                 {"grace-period", 0, CX_FLAG_INT, &how.grace, "Seconds for --force's deletion.", NULL, NULL, -1,
                  INT32_MAX},
+                {"wait", 0, CX_FLAG_BOOL, &how.wait,
+                 "Without effect: --force always waits until the old object is gone."},
                 {"timeout", 0, CX_FLAG_DURATION, &how.timeout, "How long --force waits for the deletion."},
                 {"cascade", 0, CX_FLAG_STRING, &how.cascade, "How --force treats dependents.", "background"},
                 {"subresource", 0, CX_FLAG_STRING, &subresource, "Replace this subresource."},
