@@ -240,7 +240,7 @@ COMMAND(create)
                 CX_ERROR failure = CX_ERROR_INIT;
                 ctl->position = -1; // before what could not be read
                 struct infos one = {&infos.items[i], 1};
-                struct edit edit = {.ctl = ctl, .mode = EDIT_BEFORE_CREATE, .create = &create, .windows = windows};
+                struct editing edit = {.ctl = ctl, .mode = EDIT_BEFORE_CREATE, .create = &create, .windows = windows};
                 if (edited) {
                         r = edit_infos(&edit, &one, err);
                         continue;

@@ -104,11 +104,12 @@ static void add_stream(struct ctl *ctl, const struct logs *logs, const json_t *p
         cx_rest_query(&path, "sinceSeconds",
                       logs->since > 0 ? CX_INT((logs->since + CX_NS_PER_S - 1) / CX_NS_PER_S) : NULL);
         cx_rest_query(&path, "sinceTime", logs->since_time);
+        char *prefix = logs->prefix ? make_prefix(name, container, *count) : NULL;
         *streams = cx_realloc_array(*streams, *count + 1, sizeof **streams);
         (*streams)[(*count)++] = (struct log_stream){
                 .ctl = ctl,
                 .path = cx_buf_detach(&path),
-                .prefix = logs->prefix ? make_prefix(name, container, *count - 1) : NULL,
+                .prefix = prefix,
                 .pending = CX_BUF_INIT_MAX((size_t)64 << 20),
         };
 }

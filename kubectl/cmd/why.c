@@ -8,7 +8,7 @@
 
 #define MAX_EVENTS 5
 
-struct page {
+struct why_text {
         struct cx_buf *to;
         const json_t *pod;
         const char *name, *namespace;
@@ -16,8 +16,8 @@ struct page {
         bool wrong;
 };
 
-static void say(struct page *page, const char *format, ...) CX_PRINTF(2, 3);
-static void say(struct page *page, const char *format, ...)
+static void say(struct why_text *page, const char *format, ...) CX_PRINTF(2, 3);
+static void say(struct why_text *page, const char *format, ...)
 {
         va_list args;
         va_start(args, format);
@@ -28,8 +28,8 @@ static void say(struct page *page, const char *format, ...)
 }
 
 // The first advice counts: it is about what comes first.
-static void advise(struct page *page, const char *format, ...) CX_PRINTF(2, 3);
-static void advise(struct page *page, const char *format, ...)
+static void advise(struct why_text *page, const char *format, ...) CX_PRINTF(2, 3);
+static void advise(struct why_text *page, const char *format, ...)
 {
         va_list args;
         if (*page->next)
@@ -57,7 +57,7 @@ static const struct {
         {"PodInitializing", "the init containers have not ended yet", false, false},
 };
 
-static void tell_end(struct page *page, const json_t *ended, const char *when)
+static void tell_end(struct why_text *page, const json_t *ended, const char *when)
 {
         int64_t code = cx_json_int(ended, "exitCode", -1), signal = cx_json_int(ended, "signal", 0);
         const char *reason = cx_json_string_or(ended, "reason", ""), *message = cx_json_string_or(ended, "message", "");
@@ -72,7 +72,7 @@ static void tell_end(struct page *page, const json_t *ended, const char *when)
                 say(page, "    it said: %s", message);
 }
 
-static void tell_waiting(struct page *page, const json_t *status, const json_t *waiting)
+static void tell_waiting(struct why_text *page, const json_t *status, const json_t *waiting)
 {
         const char *name = cx_json_string_or(status, "name", ""), *reason = cx_json_string_or(waiting, "reason", "");
         const char *message = cx_json_string_or(waiting, "message", "");
@@ -96,7 +96,7 @@ static void tell_waiting(struct page *page, const json_t *status, const json_t *
                 advise(page, "kubectl events -n %s --for pod/%s", page->namespace, page->name);
 }
 
-static void tell_container(struct page *page, const json_t *status, bool init)
+static void tell_container(struct why_text *page, const json_t *status, bool init)
 {
         const char *name = cx_json_string_or(status, "name", "");
         const json_t *waiting = cx_json_get(status, "state.waiting"), *ended = cx_json_get(status, "state.terminated");
@@ -122,7 +122,7 @@ static void tell_container(struct page *page, const json_t *status, bool init)
                               restarts == 1 ? "" : "s");
 }
 
-static void tell_containers(struct page *page)
+static void tell_containers(struct why_text *page)
 {
         static const char *const lists[] = {"status.initContainerStatuses", "status.containerStatuses"};
         for (size_t list = 0; list < CX_ARRAY_SIZE(lists); list++) {
@@ -134,7 +134,7 @@ static void tell_containers(struct page *page)
 }
 
 // --- the pod ----------------------------------------------------------------------------------------------------------
-static void tell_placement(struct page *page)
+static void tell_placement(struct why_text *page)
 {
         const json_t *scheduled = cx_pod_condition(page->pod, "PodScheduled");
         const char *reason = cx_json_string_or(scheduled, "reason", "");
@@ -155,7 +155,7 @@ static void tell_placement(struct page *page)
         }
 }
 
-static void tell_deletion(struct page *page)
+static void tell_deletion(struct why_text *page)
 {
         const json_t *finalizers = cx_json_get(page->pod, "metadata.finalizers");
         if (!cx_pod_is_terminating(page->pod))
@@ -171,7 +171,7 @@ static void tell_deletion(struct page *page)
                 advise(page, "kubectl get node %s", cx_json_string_or(page->pod, "spec.nodeName", ""));
 }
 
-static void tell_gates(struct page *page)
+static void tell_gates(struct why_text *page)
 {
         size_t i;
         json_t *gate;
@@ -182,7 +182,7 @@ static void tell_gates(struct page *page)
         }
 }
 
-static void tell_events(struct page *page, const json_t *events)
+static void tell_events(struct why_text *page, const json_t *events)
 {
         size_t count = json_array_size(events), shown = 0;
         for (size_t i = count; i-- > 0 && shown < MAX_EVENTS;) {
@@ -196,10 +196,10 @@ static void tell_events(struct page *page, const json_t *events)
 
 bool why_page(const json_t *pod, const json_t *events, struct cx_buf *to)
 {
-        struct page page = {.to = to,
-                            .pod = pod,
-                            .name = cx_json_string_or(pod, "metadata.name", ""),
-                            .namespace = cx_json_string_or(pod, "metadata.namespace", "")};
+        struct why_text page = {.to = to,
+                                .pod = pod,
+                                .name = cx_json_string_or(pod, "metadata.name", ""),
+                                .namespace = cx_json_string_or(pod, "metadata.namespace", "")};
         const char *phase = cx_pod_phase(pod), *reason = cx_json_string_or(pod, "status.reason", "");
         const char *message = cx_json_string_or(pod, "status.message", "");
         cx_buf_printf(to, "Pod %s/%s is %s%s\n\n", page.namespace, page.name,
