@@ -116,6 +116,8 @@ const struct command kubectl_commands[] = {
         {"auth", TROUBLE, "Inspect authorization", "", NULL, auth_commands},
         {"events", TROUBLE, "List events", "[--for TYPE/NAME] [--watch] [--types=Normal,Warning]", cmd_events},
         {"diff", ADVANCED, "Diff the live version against a would-be applied version", "-f FILENAME", cmd_diff},
+        {"tree", TROUBLE, "Show who owns an object, and what it owns", "(TYPE NAME | TYPE/NAME)", cmd_tree},
+        {"why", TROUBLE, "Say in plain words why a pod does not run or is not ready", "(POD | TYPE/NAME)", cmd_why},
         {"apply", ADVANCED, "Apply a configuration to a resource by file name or stdin", "(-f FILENAME)", cmd_apply,
          apply_commands},
         {"replace", ADVANCED, "Replace a resource by file name or stdin", "-f FILENAME", cmd_replace},

@@ -12,6 +12,8 @@ COMMAND(apply_view_last);
 COMMAND(apply_set_last);
 COMMAND(apply_edit_last);
 COMMAND(diff);
+COMMAND(why);
+COMMAND(tree);
 COMMAND(kustomize);
 COMMAND(certificate_approve);
 COMMAND(certificate_deny);

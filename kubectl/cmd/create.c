@@ -240,7 +240,7 @@ COMMAND(create)
                 CX_ERROR failure = CX_ERROR_INIT;
                 ctl->position = -1; // before what could not be read
                 struct infos one = {&infos.items[i], 1};
-                struct edit edit = {.ctl = ctl, .mode = EDIT_BEFORE_CREATE, .create = &create, .windows = windows};
+                struct editing edit = {.ctl = ctl, .mode = EDIT_BEFORE_CREATE, .create = &create, .windows = windows};
                 if (edited) {
                         r = edit_infos(&edit, &one, err);
                         continue;
@@ -297,6 +297,8 @@ COMMAND(replace)
                 {"force", 0, CX_FLAG_BOOL, &force, "Delete the objects and create them again."},
                 {"grace-period", 0, CX_FLAG_INT, &how.grace, "Seconds for --force's deletion.", NULL, NULL, -1,
                  INT32_MAX},
+                {"wait", 0, CX_FLAG_BOOL, &how.wait,
+                 "Without effect: --force always waits until the old object is gone."},
                 {"timeout", 0, CX_FLAG_DURATION, &how.timeout, "How long --force waits for the deletion."},
                 {"cascade", 0, CX_FLAG_STRING, &how.cascade, "How --force treats dependents.", "background"},
                 {"subresource", 0, CX_FLAG_STRING, &subresource, "Replace this subresource."},

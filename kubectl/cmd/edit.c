@@ -76,7 +76,7 @@ static const char last_applied_header[] =
         "# Please edit the 'last-applied-configuration' annotations below.\n"
         "# Lines beginning with a '#' will be ignored, and an empty file will abort the edit.\n#\n";
 
-static int write_file(const struct edit *edit, const struct edit_attempt *attempt, const char *body, char **ret_file,
+static int write_file(const struct editing *edit, const struct edit_attempt *attempt, const char *body, char **ret_file,
                       struct cx_error *err)
 {
         const char *folder = getenv("TMPDIR");
@@ -145,7 +145,7 @@ static bool same_object(const json_t *a, const json_t *b)
         return true;
 }
 
-static int send(struct edit *edit, struct info *info, enum cx_patch_type type, const json_t *patch,
+static int send(struct editing *edit, struct info *info, enum cx_patch_type type, const json_t *patch,
                 struct cx_error *err)
 {
         CX_BUF path = CX_BUF_INIT;
@@ -169,8 +169,8 @@ static void save_configuration(json_t *object)
 }
 
 // `before` is what was shown.
-static int take(struct edit *edit, struct edit_attempt *attempt, struct info *info, const json_t *before, json_t *now,
-                struct cx_error *err)
+static int take(struct editing *edit, struct edit_attempt *attempt, struct info *info, const json_t *before,
+                json_t *now, struct cx_error *err)
 {
         struct output words = {0};
         json_auto_t *patch = NULL;
@@ -225,7 +225,7 @@ static json_t *edited_one(const json_t *edited, const json_t *before, size_t at)
         return uid ? NULL : json_array_get(items, at);
 }
 
-static int take_all(struct edit *edit, struct edit_attempt *attempt, struct infos *infos, const json_t *shown,
+static int take_all(struct editing *edit, struct edit_attempt *attempt, struct infos *infos, const json_t *shown,
                     struct cx_error *err)
 {
         json_auto_t *documents = NULL;
@@ -256,7 +256,7 @@ static int take_all(struct edit *edit, struct edit_attempt *attempt, struct info
 
 // --- the loop ---------------------------------------------------------------------------------------------------------
 // What is edited of each object, and all of it as text.
-static int show(const struct edit *edit, const struct infos *infos, json_t **ret_shown, struct cx_buf *text,
+static int show(const struct editing *edit, const struct infos *infos, json_t **ret_shown, struct cx_buf *text,
                 struct cx_error *err)
 {
         json_auto_t *shown = json_array(), *whole = NULL;
@@ -288,7 +288,7 @@ static int show(const struct edit *edit, const struct infos *infos, json_t **ret
 }
 
 // One look at the file. 1: it is over.
-static int try_once(struct edit *edit, struct edit_attempt *attempt, struct infos *infos, const json_t *shown,
+static int try_once(struct editing *edit, struct edit_attempt *attempt, struct infos *infos, const json_t *shown,
                     const char *original, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(16 << 20);
@@ -336,7 +336,7 @@ static int try_once(struct edit *edit, struct edit_attempt *attempt, struct info
         return attempt->retryable || attempt->not_found || !attempt->failed;
 }
 
-int edit_infos(struct edit *edit, struct infos *infos, struct cx_error *err)
+int edit_infos(struct editing *edit, struct infos *infos, struct cx_error *err)
 {
         CX_CLEANUP(attempt_release) struct edit_attempt attempt = {.reasons = CX_BUF_INIT};
         json_auto_t *shown = NULL;
@@ -347,7 +347,7 @@ int edit_infos(struct edit *edit, struct infos *infos, struct cx_error *err)
         return r < 0 ? r : 0;
 }
 
-static int edit_command(struct ctl *ctl, int argc, char **argv, struct edit *edit, struct cx_error *err)
+static int edit_command(struct ctl *ctl, int argc, char **argv, struct editing *edit, struct cx_error *err)
 {
         BUILDER builder = {.may_list = true};
         bool live = edit->mode == EDIT_LIVE;
@@ -379,12 +379,12 @@ static int edit_command(struct ctl *ctl, int argc, char **argv, struct edit *edi
 
 COMMAND(edit)
 {
-        struct edit edit = {.ctl = ctl, .manager = "kubectl-edit"};
+        struct editing edit = {.ctl = ctl, .manager = "kubectl-edit"};
         return edit_command(ctl, argc, argv, &edit, err);
 }
 
 COMMAND(apply_edit_last)
 {
-        struct edit edit = {.ctl = ctl, .mode = EDIT_LAST_APPLIED, .manager = "kubectl-client-side-apply"};
+        struct editing edit = {.ctl = ctl, .mode = EDIT_LAST_APPLIED, .manager = "kubectl-client-side-apply"};
         return edit_command(ctl, argc, argv, &edit, err);
 }

@@ -5,7 +5,7 @@
 #include "kubectl/cmd/commands.h"
 
 enum edit_mode { EDIT_LIVE, EDIT_BEFORE_CREATE, EDIT_LAST_APPLIED };
-struct edit {
+struct editing {
         struct ctl *ctl;
         enum edit_mode mode;
         struct output output;
@@ -14,4 +14,4 @@ struct edit {
         bool show_patch, windows, save_config;
 };
 // Lets the user edit the objects, all in one file, until they are taken, unchanged, or given up.
-int edit_infos(struct edit *edit, struct infos *infos, struct cx_error *err) CX_CHECK;
+int edit_infos(struct editing *edit, struct infos *infos, struct cx_error *err) CX_CHECK;

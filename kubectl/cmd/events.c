@@ -6,6 +6,7 @@
 #include <strings.h>
 
 struct events {
+        int64_t chunk;
         struct ctl *ctl;
         bool all, watch, no_headers;
         const char *about;
@@ -137,15 +138,45 @@ static void release_events(struct events *e)
         cx_strings_release(&e->types);
 }
 
+// All pages as one list, with the last one's version.
+static int fetch_pages(const struct events *e, const char *path, json_t **ret_list, struct cx_error *err)
+{
+        json_auto_t *all = NULL;
+        CX_CLEANUP(cx_freep) char *token = NULL;
+        do {
+                CX_BUF page = CX_BUF_INIT;
+                json_t *list = NULL;
+                cx_buf_add(&page, path);
+                cx_rest_query(&page, "limit", e->chunk ? CX_INT(e->chunk) : NULL);
+                cx_rest_query(&page, "continue", token);
+                int r = ctl_json(e->ctl, "GET", page.data, NULL, NULL, &list, err);
+                if (r < 0)
+                        return r;
+                if (all) {
+                        json_array_extend(json_object_get(all, "items"), json_object_get(list, "items"));
+                        json_object_set(all, "metadata", json_object_get(list, "metadata"));
+                        json_decref(list);
+                } else {
+                        all = list;
+                }
+                free(token);
+                const char *next = cx_json_string(all, "metadata.continue");
+                token = next && *next ? cx_strdup(next) : NULL;
+        } while (token);
+        *ret_list = cx_steal(&all);
+        return 0;
+}
+
 COMMAND(events)
 {
-        CX_CLEANUP(release_events) struct events e = {.ctl = ctl};
+        CX_CLEANUP(release_events) struct events e = {.ctl = ctl, .chunk = 500};
         const struct cx_flag flags[] = {
                 {"all-namespaces", 'A', CX_FLAG_BOOL, &e.all, "Events of all namespaces."},
                 {"for", 0, CX_FLAG_STRING, &e.about, "Only events about TYPE/NAME."},
                 {"types", 0, CX_FLAG_CSV, &e.types, "Only events of these types (Normal, Warning)."},
                 OUTPUT_FLAGS(&e.output),
                 {"watch", 'w', CX_FLAG_BOOL, &e.watch, "Watch for more."},
+                {"chunk-size", 0, CX_FLAG_INT, &e.chunk, "Events in one request; 0: all.", NULL, NULL, 0, INT32_MAX},
                 {"no-headers", 0, CX_FLAG_BOOL, &e.no_headers, "Do not print headers."},
                 {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
@@ -168,7 +199,7 @@ COMMAND(events)
                 NULL);
         cx_rest_query(&path, "fieldSelector", selector);
         json_auto_t *list = NULL;
-        r = ctl_json(ctl, "GET", path.data, NULL, NULL, &list, err);
+        r = fetch_pages(&e, path.data, &list, err);
         if (r < 0)
                 return r;
         const json_t *items = json_object_get(list, "items");

@@ -6,9 +6,10 @@
 #include "libcommon/base/time.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 struct logs {
-        bool follow, previous, timestamps, all_containers, prefix, ignore_errors, insecure;
+        bool follow, previous, timestamps, all_containers, all_pods, prefix, ignore_errors, insecure;
         const char *container, *selector, *since_time;
         int64_t tail, since, limit, max_requests, running_timeout;
 };
@@ -56,11 +57,13 @@ static void *run_stream(void *context)
         struct log_stream *stream = context;
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = ctl_call(
-                stream->ctl,
-                &(struct ctl_call){
-                        .path = stream->path, .accept = "*/*", .on_data = on_data, .context = stream, .endless = true},
-                &reply, &failure);
+        int r = ctl_call(stream->ctl,
+                         &(struct ctl_call){.path = stream->path,
+                                            .accept = "*/*",
+                                            .on_data = on_data,
+                                            .context = stream,
+                                            .endless = !stream->ctl->request_timeout},
+                         &reply, &failure);
         if (reply.code >= 400)
                 r = cx_error_from_status(&stream->err, reply.code, stream->pending.data, stream->pending.length);
         else if (r == -ECONNRESET && reply.code == 200)
@@ -71,6 +74,15 @@ static void *run_stream(void *context)
                 write_line(stream, stream->pending.data, stream->pending.length);
         stream->result = r;
         return NULL;
+}
+
+// On a terminal each stream has a colour of its own.
+static char *make_prefix(const char *pod, const char *container, size_t at)
+{
+        static const int colors[] = {36, 33, 32, 35, 34, 31};
+        if (!isatty(STDOUT_FILENO))
+                return cx_sprintf("[pod/%s/%s] ", pod, container);
+        return cx_sprintf("\033[%dm[pod/%s/%s]\033[0m ", colors[at % CX_ARRAY_SIZE(colors)], pod, container);
 }
 
 static void add_stream(struct ctl *ctl, const struct logs *logs, const json_t *pod, const char *container,
@@ -92,11 +104,12 @@ static void add_stream(struct ctl *ctl, const struct logs *logs, const json_t *p
         cx_rest_query(&path, "sinceSeconds",
                       logs->since > 0 ? CX_INT((logs->since + CX_NS_PER_S - 1) / CX_NS_PER_S) : NULL);
         cx_rest_query(&path, "sinceTime", logs->since_time);
+        char *prefix = logs->prefix ? make_prefix(name, container, *count) : NULL;
         *streams = cx_realloc_array(*streams, *count + 1, sizeof **streams);
         (*streams)[(*count)++] = (struct log_stream){
                 .ctl = ctl,
                 .path = cx_buf_detach(&path),
-                .prefix = logs->prefix ? cx_sprintf("[pod/%s/%s] ", name, container) : NULL,
+                .prefix = prefix,
                 .pending = CX_BUF_INIT_MAX((size_t)64 << 20),
         };
 }
@@ -169,6 +182,11 @@ static int find_streams(struct ctl *ctl, const struct logs *logs, const struct c
                 r = pod_of(ctl, args->items[0], logs->running_timeout, &pod, err);
                 return r < 0 ? r : add_pod(ctl, logs, pod, streams, count, err);
         }
+        for (size_t i = 0; logs->all_pods && i < json_array_size(pods); i++)
+                if ((r = add_pod(ctl, logs, json_array_get(pods, i), streams, count, err)) < 0)
+                        return r;
+        if (logs->all_pods)
+                return 0;
         json_auto_t *pod = NULL;
         r = pod_of(ctl, args->items[0], 0, &pod, err);
         if (r < 0)
@@ -243,6 +261,7 @@ COMMAND(logs)
                 {"previous", 'p', CX_FLAG_BOOL, &logs.previous, "Logs of the container's previous instance."},
                 {"container", 'c', CX_FLAG_STRING, &logs.container, "The container."},
                 {"all-containers", 0, CX_FLAG_BOOL, &logs.all_containers, "All containers of the pod."},
+                {"all-pods", 0, CX_FLAG_BOOL, &logs.all_pods, "All pods of TYPE/NAME, with --prefix."},
                 {"selector", 'l', CX_FLAG_STRING, &logs.selector, "Selector (label query) of pods."},
                 {"prefix", 0, CX_FLAG_BOOL, &logs.prefix, "Begin each line with pod and container."},
                 {"timestamps", 0, CX_FLAG_BOOL, &logs.timestamps, "Begin each line with its time."},
@@ -274,6 +293,7 @@ COMMAND(logs)
         }
         if (logs.selector && !tail_given)
                 logs.tail = 10;
+        logs.prefix = logs.prefix || logs.all_pods;
         struct log_stream *streams = NULL;
         size_t count = 0;
         r = find_streams(ctl, &logs, &args, &streams, &count, err);

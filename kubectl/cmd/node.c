@@ -37,8 +37,15 @@ static int parse_taint(const char *text, struct taint *taint, struct cx_error *e
         return 0;
 }
 
-static int taint_node(struct ctl *ctl, struct info *node, const struct taint *taints, size_t n, bool overwrite,
-                      int mode, struct cx_error *err)
+struct tainting {
+        struct output output;
+        const char *dry_run, *manager, *validate;
+        bool overwrite;
+        int mode;
+};
+
+static int taint_node(struct ctl *ctl, struct tainting *how, struct info *node, const struct taint *taints, size_t n,
+                      struct cx_error *err)
 {
         json_t *spec = cx_json_object_at(node->object, "spec");
         json_auto_t *list = json_deep_copy(json_object_get(spec, "taints"));
@@ -52,7 +59,7 @@ static int taint_node(struct ctl *ctl, struct info *node, const struct taint *ta
                         if (!cx_streq(cx_json_string(old, "key"), taints[i].key) ||
                             (*taints[i].effect && !cx_streq(cx_json_string(old, "effect"), taints[i].effect)))
                                 continue;
-                        if (!taints[i].remove && !overwrite)
+                        if (!taints[i].remove && !how->overwrite)
                                 return cx_error_set(
                                         err, -EEXIST,
                                         "node %s already has %s taint(s) with same effect(s) and --overwrite is false",
@@ -68,41 +75,47 @@ static int taint_node(struct ctl *ctl, struct info *node, const struct taint *ta
                 json_t *entry = json_pack("{s:s,s:s}", "key", taints[i].key, "effect", taints[i].effect);
                 if (*taints[i].value)
                         json_object_set_new(entry, "value", json_string(taints[i].value));
-                json_array_append_new(list, entry);
-                added++;
+                json_array_insert_new(list, added++, entry); // the new ones come first
         }
         json_auto_t *patch =
                 json_pack("{s:{s:s?},s:{s:O}}", "metadata", "resourceVersion",
                           cx_json_string(node->object, "metadata.resourceVersion"), "spec", "taints", list);
-        if (mode != DRY_CLIENT) {
-                int r = info_patch(ctl, node, NULL, CX_PATCH_MERGE, patch, mode, "kubectl-taint", err);
+        if (how->mode != DRY_CLIENT) {
+                int r = info_patch(ctl, node, NULL, CX_PATCH_MERGE, patch, how->mode, how->manager, err);
                 if (r < 0)
                         return r;
+        } else {
+                json_object_set(spec, "taints", list);
         }
-        OUT("node/%s %s%s\n", node->name, added ? overwrite ? "modified" : "tainted" : "untainted",
-            mode == DRY_CLIENT ? dry_run_suffix(mode) : "");
-        return 0;
+        return output_result(&how->output, node, added ? how->overwrite ? "modified" : "tainted" : "untainted",
+                             how->mode == DRY_CLIENT ? DRY_CLIENT : DRY_NONE, err);
+}
+
+static void release_tainting(struct tainting *how)
+{
+        output_release(&how->output);
 }
 
 COMMAND(taint)
 {
         BUILDER builder = {0};
-        bool overwrite = false;
-        const char *dry_run = NULL;
-        int mode = 0;
+        CX_CLEANUP(release_tainting) struct tainting how = {.manager = "kubectl-taint"};
         const struct cx_flag flags[] = {
+                OUTPUT_FLAGS(&how.output),
+                VALIDATE_FLAG(&how.validate),
+                {"field-manager", 0, CX_FLAG_STRING, &how.manager, "Name of the manager of the fields."},
                 {"selector", 'l', CX_FLAG_STRING, &builder.selector, "Selector (label query) of nodes."},
                 {"all", 0, CX_FLAG_BOOL, &builder.all, "All nodes."},
-                {"overwrite", 0, CX_FLAG_BOOL, &overwrite, "Allow taints to be changed."},
-                DRY_RUN_FLAG(&dry_run),
+                {"overwrite", 0, CX_FLAG_BOOL, &how.overwrite, "Allow taints to be changed."},
+                DRY_RUN_FLAG(&how.dry_run),
                 {0}};
         CX_STRINGS args = CX_STRINGS_INIT, words = CX_STRINGS_INIT;
         INFOS nodes = INFOS_INIT;
         struct taint taints[64];
         size_t n = 0;
-        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = output_begin(ctl, flags, argc, argv, &args, &how.output, &how.dry_run, &how.mode, err);
         if (r == 0)
-                r = dry_run_parse(dry_run, &mode, err);
+                r = check_validation(how.validate, err);
         for (size_t i = 0; r == 0 && i < args.count; i++) {
                 size_t length = strlen(args.items[i]);
                 bool is_taint = i > 0 && (strpbrk(args.items[i], "=:") || args.items[i][length - 1] == '-');
@@ -110,6 +123,8 @@ COMMAND(taint)
                         cx_strings_add(&words, args.items[i]);
                 else if (n < CX_ARRAY_SIZE(taints))
                         r = parse_taint(args.items[i], &taints[n++], err);
+                else
+                        r = cx_error_set(err, -E2BIG, "more than %zu taints", CX_ARRAY_SIZE(taints));
         }
         if (r < 0)
                 return r;
@@ -117,6 +132,6 @@ COMMAND(taint)
                 return cx_error_set(err, -EINVAL, "at least one taint update is required");
         r = builder_objects(ctl, &builder, &words, &nodes, err);
         for (size_t i = 0; r == 0 && i < nodes.count; i++)
-                r = taint_node(ctl, nodes.items[i], taints, n, overwrite, mode, err);
+                r = taint_node(ctl, &how, nodes.items[i], taints, n, err);
         return r;
 }

@@ -161,9 +161,9 @@ static int read_fields(const char *root, json_t **ret_fields, struct cx_error *e
 
 // --- accumulating -----------------------------------------------------------------------------------------------------
 static int build_directory(const char *root, const struct kustomize_options *options, const char *visited, int depth,
-                           struct items *items, struct cx_error *err);
+                           struct kustoms *items, struct cx_error *err);
 
-static int add_object(struct items *items, json_t *object, const char *source, struct cx_error *err)
+static int add_object(struct kustoms *items, json_t *object, const char *source, struct cx_error *err)
 {
         const char *kind = cx_json_string_or(object, "kind", ""),
                    *name = cx_json_string_or(object, "metadata.name", "");
@@ -186,7 +186,7 @@ static int add_object(struct items *items, json_t *object, const char *source, s
         return items_merge(items, &one, err);
 }
 
-static int add_file(const struct kustomization *k, const char *name, struct items *items, struct cx_error *err)
+static int add_file(const struct kustomization *k, const char *name, struct kustoms *items, struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(MAX_FILE);
         json_auto_t *documents = NULL;
@@ -201,7 +201,7 @@ static int add_file(const struct kustomization *k, const char *name, struct item
         return r;
 }
 
-static int add_resource(const struct kustomization *k, const char *name, const char *visited, struct items *items,
+static int add_resource(const struct kustomization *k, const char *name, const char *visited, struct kustoms *items,
                         struct cx_error *err)
 {
         char path[PATH_MAX];
@@ -222,13 +222,13 @@ static int add_resource(const struct kustomization *k, const char *name, const c
         return r < 0 ? r : items_merge(items, &below, err);
 }
 
-static int add_components(const struct kustomization *k, const char *visited, struct items *items,
+static int add_components(const struct kustomization *k, const char *visited, struct kustoms *items,
                           struct cx_error *err);
 
-static int run(const struct kustomization *k, const char *visited, struct items *items, struct cx_error *err)
+static int run(const struct kustomization *k, const char *visited, struct kustoms *items, struct cx_error *err)
 {
         static const char *const lists[] = {"resources", "bases"};
-        static int (*const steps[])(const struct kustomization *, struct items *, struct cx_error *) = {
+        static int (*const steps[])(const struct kustomization *, struct kustoms *, struct cx_error *) = {
                 generate, patch_items, transform, patch_items_json, set_counts, set_images, replace_values};
         int r = 0;
         for (size_t i = 0; i < CX_ARRAY_SIZE(lists); i++) {
@@ -246,7 +246,8 @@ static int run(const struct kustomization *k, const char *visited, struct items 
 }
 
 // A component works on the objects of whom it belongs to.
-static int add_components(const struct kustomization *k, const char *visited, struct items *items, struct cx_error *err)
+static int add_components(const struct kustomization *k, const char *visited, struct kustoms *items,
+                          struct cx_error *err)
 {
         size_t i;
         json_t *name;
@@ -276,7 +277,7 @@ static int add_components(const struct kustomization *k, const char *visited, st
 }
 
 static int build_directory(const char *root, const struct kustomize_options *options, const char *visited, int depth,
-                           struct items *items, struct cx_error *err)
+                           struct kustoms *items, struct cx_error *err)
 {
         json_auto_t *fields = NULL;
         CX_CLEANUP(cx_freep) char *mark = cx_sprintf("\n%s\n", root);
@@ -293,7 +294,7 @@ static int build_directory(const char *root, const struct kustomize_options *opt
 }
 
 // --- order ------------------------------------------------------------------------------------------------------------
-static int rank(const struct kust_item *item)
+static int rank(const struct kustom *item)
 {
         static const char *const first[] = {"Namespace",
                                             "ResourceQuota",
@@ -329,7 +330,7 @@ static int rank(const struct kust_item *item)
 
 static int compare(const void *left, const void *right)
 {
-        const struct kust_item *a = left, *b = right;
+        const struct kustom *a = left, *b = right;
         char group[2][64], version[2][32];
         int c = rank(a) - rank(b);
         item_group(a, group[0], version[0]);

@@ -115,11 +115,11 @@ static void add_options(const json_t *options, json_t *object)
                 json_object_set_new(object, "immutable", json_true());
 }
 
-static struct kust_item *find_generated(struct items *items, const json_t *object)
+static struct kustom *find_generated(struct kustoms *items, const json_t *object)
 {
         const char *namespace = cx_json_string_or(object, "metadata.namespace", "");
         for (size_t i = 0; i < items->count; i++) {
-                struct kust_item *item = &items->list[i];
+                struct kustom *item = &items->list[i];
                 if (cx_streq(item_kind(item), cx_json_string(object, "kind")) &&
                     item_was_called(item, cx_json_string_or(object, "metadata.name", "")) &&
                     (!*namespace || cx_streq(cx_json_string(item->object, "metadata.namespace"), namespace) ||
@@ -130,10 +130,10 @@ static struct kust_item *find_generated(struct items *items, const json_t *objec
 }
 
 // Merges into, or replaces, what is there under the name.
-static int combine(struct items *items, json_t *object_steal, const char *behavior, bool hashed, struct cx_error *err)
+static int combine(struct kustoms *items, json_t *object_steal, const char *behavior, bool hashed, struct cx_error *err)
 {
         json_auto_t *object = object_steal;
-        struct kust_item *item = find_generated(items, object);
+        struct kustom *item = find_generated(items, object);
         static const char *const maps[] = {"metadata.labels", "metadata.annotations", "data", "binaryData"};
         bool replaces = strcmp(behavior, "replace") == 0;
         if (!item)
@@ -156,7 +156,7 @@ static int combine(struct items *items, json_t *object_steal, const char *behavi
         return 0;
 }
 
-static int generate_one(const struct kustomization *k, const json_t *entry, bool secret, struct items *items,
+static int generate_one(const struct kustomization *k, const json_t *entry, bool secret, struct kustoms *items,
                         struct cx_error *err)
 {
         const json_t *all = json_object_get(k->fields, "generatorOptions"), *own = json_object_get(entry, "options");
@@ -184,7 +184,7 @@ static int generate_one(const struct kustomization *k, const json_t *entry, bool
         return items_merge(items, &one, err);
 }
 
-int generate(const struct kustomization *k, struct items *items, struct cx_error *err)
+int generate(const struct kustomization *k, struct kustoms *items, struct cx_error *err)
 {
         static const char *const fields[] = {"configMapGenerator", "secretGenerator"};
         int r = 0;
@@ -200,7 +200,7 @@ int generate(const struct kustomization *k, struct items *items, struct cx_error
 
 // The hash of what is written as kustomize writes it: compact JSON, sorted keys, <, > and & escaped; its digits have no
 // letters that make words.
-static void hash(const struct kust_item *item, char to[11])
+static void hash(const struct kustom *item, char to[11])
 {
         static const char from[] = "013ae", into[] = "ghkmt";
         bool secret = strcmp(item_kind(item), "Secret") == 0;
@@ -231,7 +231,7 @@ static void hash(const struct kust_item *item, char to[11])
         to[10] = 0;
 }
 
-void hash_names(struct items *items)
+void hash_names(struct kustoms *items)
 {
         for (size_t i = 0; i < items->count; i++) {
                 char digits[11];

@@ -53,7 +53,7 @@ static void walk(json_t *value, const json_t *rule)
         }
 }
 
-int set_images(const struct kustomization *k, struct items *items, struct cx_error *err)
+int set_images(const struct kustomization *k, struct kustoms *items, struct cx_error *err)
 {
         size_t i;
         json_t *rule;

@@ -7,30 +7,30 @@
 #include "libcommon/format/json.h"
 #include "libcommon/schema/schema.h"
 
-struct kust_item {
+struct kustom {
         json_t *object;
         struct cx_strings names; // that it had before, the first of them first
         char *namespace;         // that it had at first; NULL: none
         char *affixes;           // prefixes and suffixes that it was given, or would have been
         bool hashed;             // its name gets a hash of what it holds at the end
 };
-struct items {
-        struct kust_item *list;
+struct kustoms {
+        struct kustom *list;
         size_t count;
 };
-#define ITEMS CX_CLEANUP(items_release) struct items
-void items_release(struct items *items);
-void item_release(struct kust_item *item);
-void items_remove(struct items *items, size_t at);
-struct kust_item *items_add(struct items *items, json_t *object_steal);
+#define ITEMS CX_CLEANUP(items_release) struct kustoms
+void items_release(struct kustoms *items);
+void item_release(struct kustom *item);
+void items_remove(struct kustoms *items, size_t at);
+struct kustom *items_add(struct kustoms *items, json_t *object_steal);
 // Appends all of `from`; an object that is there already is an error.
-int items_merge(struct items *items, struct items *from_steal, struct cx_error *err) CX_CHECK;
-const char *item_kind(const struct kust_item *item);
-const char *item_name(const struct kust_item *item);
-void item_group(const struct kust_item *item, char group[64], char version[32]);
-bool item_was_called(const struct kust_item *item, const char *name); // now or before
-bool item_is_cluster_scoped(const struct kust_item *item);
-void item_rename(struct kust_item *item, const char *name);
+int items_merge(struct kustoms *items, struct kustoms *from_steal, struct cx_error *err) CX_CHECK;
+const char *item_kind(const struct kustom *item);
+const char *item_name(const struct kustom *item);
+void item_group(const struct kustom *item, char group[64], char version[32]);
+bool item_was_called(const struct kustom *item, const char *name); // now or before
+bool item_is_cluster_scoped(const struct kustom *item);
+void item_rename(struct kustom *item, const char *name);
 
 // Calls `each` for every place at a path: "spec/ports[]/name" enters lists; "POD/" begins at the spec of the pod (template)
 // that the object has. `create`: objects on the way are made. `parent` is the object that has (or gets) the member `key`.
@@ -38,7 +38,7 @@ void places_visit(json_t *object, const char *path, bool create,
                   void (*each)(void *context, json_t *parent, const char *key), void *context);
 
 // Which objects a patch or a replacement is for: regular expressions, which match as a whole, and selectors.
-bool item_selected(const struct kust_item *item, const json_t *selector);
+bool item_selected(const struct kustom *item, const json_t *selector);
 
 struct kustomization {
         const char *root; // absolute path of the directory
@@ -52,15 +52,16 @@ int kustomization_read(const struct kustomization *k, const char *name, struct c
 // The documents of YAML or JSON.
 int kustomization_parse(const char *text, const char *source, json_t **ret_documents, struct cx_error *err) CX_CHECK;
 
-int generate(const struct kustomization *k, struct items *items, struct cx_error *err) CX_CHECK;         // generators.c
-void hash_names(struct items *items);                                                                    // generators.c
-int patch_items(const struct kustomization *k, struct items *items, struct cx_error *err) CX_CHECK;      // patches.c
-int patch_items_json(const struct kustomization *k, struct items *items, struct cx_error *err) CX_CHECK; // patches.c
-int transform(const struct kustomization *k, struct items *items, struct cx_error *err) CX_CHECK;        // transform.c
-int set_counts(const struct kustomization *k, struct items *items, struct cx_error *err) CX_CHECK;       // transform.c
-int set_images(const struct kustomization *k, struct items *items, struct cx_error *err) CX_CHECK;       // images.c
-int replace_values(const struct kustomization *k, struct items *items, struct cx_error *err) CX_CHECK; // replacements.c
-void fix_references(struct items *items);                                                              // references.c
+int generate(const struct kustomization *k, struct kustoms *items, struct cx_error *err) CX_CHECK;    // generators.c
+void hash_names(struct kustoms *items);                                                               // generators.c
+int patch_items(const struct kustomization *k, struct kustoms *items, struct cx_error *err) CX_CHECK; // patches.c
+int patch_items_json(const struct kustomization *k, struct kustoms *items, struct cx_error *err) CX_CHECK; // patches.c
+int transform(const struct kustomization *k, struct kustoms *items, struct cx_error *err) CX_CHECK;  // transform.c
+int set_counts(const struct kustomization *k, struct kustoms *items, struct cx_error *err) CX_CHECK; // transform.c
+int set_images(const struct kustomization *k, struct kustoms *items, struct cx_error *err) CX_CHECK; // images.c
+int replace_values(const struct kustomization *k, struct kustoms *items, struct cx_error *err)
+        CX_CHECK;                           // replacements.c
+void fix_references(struct kustoms *items); // references.c
 // A strategic merge as kustomize does it: what the patch names of a list by merge keys comes first. New reference; NULL:
 // the object is deleted.
 json_t *kustomize_merge(const struct cx_type *type, const json_t *object, const json_t *patch);

@@ -3,7 +3,7 @@
 
 #include <regex.h>
 
-void item_release(struct kust_item *item)
+void item_release(struct kustom *item)
 {
         json_decref(item->object);
         cx_strings_release(&item->names);
@@ -11,52 +11,52 @@ void item_release(struct kust_item *item)
         free(item->affixes);
 }
 
-void items_release(struct items *items)
+void items_release(struct kustoms *items)
 {
         for (size_t i = 0; i < items->count; i++)
                 item_release(&items->list[i]);
         free(items->list);
-        *items = (struct items){0};
+        *items = (struct kustoms){0};
 }
 
-void items_remove(struct items *items, size_t at)
+void items_remove(struct kustoms *items, size_t at)
 {
         item_release(&items->list[at]);
         memmove(&items->list[at], &items->list[at + 1], (--items->count - at) * sizeof *items->list);
 }
 
-static struct kust_item *append(struct items *items, struct kust_item item)
+static struct kustom *append(struct kustoms *items, struct kustom item)
 {
         items->list = cx_realloc_array(items->list, items->count + 1, sizeof *items->list);
         items->list[items->count] = item;
         return &items->list[items->count++];
 }
 
-struct kust_item *items_add(struct items *items, json_t *object_steal)
+struct kustom *items_add(struct kustoms *items, json_t *object_steal)
 {
         return append(items,
-                      (struct kust_item){.object = object_steal,
-                                         .names = CX_STRINGS_INIT,
-                                         .namespace = cx_strdup(cx_json_string(object_steal, "metadata.namespace"))});
+                      (struct kustom){.object = object_steal,
+                                      .names = CX_STRINGS_INIT,
+                                      .namespace = cx_strdup(cx_json_string(object_steal, "metadata.namespace"))});
 }
 
-const char *item_kind(const struct kust_item *item)
+const char *item_kind(const struct kustom *item)
 {
         return cx_json_string_or(item->object, "kind", "");
 }
 
-const char *item_name(const struct kust_item *item)
+const char *item_name(const struct kustom *item)
 {
         return cx_json_string_or(item->object, "metadata.name", "");
 }
 
-void item_group(const struct kust_item *item, char group[64], char version[32])
+void item_group(const struct kustom *item, char group[64], char version[32])
 {
         if (!cx_split_api_version(cx_json_string_or(item->object, "apiVersion", ""), group, version))
                 *group = *version = 0;
 }
 
-static bool same_id(const struct kust_item *a, const struct kust_item *b)
+static bool same_id(const struct kustom *a, const struct kustom *b)
 {
         char group[2][64], version[2][32];
         item_group(a, group[0], version[0]);
@@ -67,12 +67,12 @@ static bool same_id(const struct kust_item *a, const struct kust_item *b)
                       cx_json_string_or(b->object, "metadata.namespace", "")) == 0;
 }
 
-int items_merge(struct items *items, struct items *from_steal, struct cx_error *err)
+int items_merge(struct kustoms *items, struct kustoms *from_steal, struct cx_error *err)
 {
         int r = 0;
         for (size_t i = 0; i < from_steal->count && r == 0; i++)
                 for (size_t j = 0; j < items->count && r == 0; j++) {
-                        const struct kust_item *item = &from_steal->list[i];
+                        const struct kustom *item = &from_steal->list[i];
                         char group[64], version[32];
                         if (!same_id(item, &items->list[j]))
                                 continue;
@@ -86,17 +86,17 @@ int items_merge(struct items *items, struct items *from_steal, struct cx_error *
                 append(items, from_steal->list[i]);
         if (r == 0) {
                 free(from_steal->list);
-                *from_steal = (struct items){0};
+                *from_steal = (struct kustoms){0};
         }
         return r;
 }
 
-bool item_was_called(const struct kust_item *item, const char *name)
+bool item_was_called(const struct kustom *item, const char *name)
 {
         return strcmp(item_name(item), name) == 0 || cx_strings_has(&item->names, name);
 }
 
-bool item_is_cluster_scoped(const struct kust_item *item)
+bool item_is_cluster_scoped(const struct kustom *item)
 {
         char group[64], version[32];
         item_group(item, group, version);
@@ -104,7 +104,7 @@ bool item_is_cluster_scoped(const struct kust_item *item)
         return resource && !resource->namespaced;
 }
 
-void item_rename(struct kust_item *item, const char *name)
+void item_rename(struct kustom *item, const char *name)
 {
         if (strcmp(item_name(item), name) == 0)
                 return;
@@ -175,7 +175,7 @@ static bool has_labels(const json_t *map, const char *text)
         return true;
 }
 
-bool item_selected(const struct kust_item *item, const json_t *selector)
+bool item_selected(const struct kustom *item, const json_t *selector)
 {
         char group[64], version[32];
         const char *labels = cx_json_string(selector, "labelSelector"),

@@ -78,9 +78,9 @@ json_t *kustomize_merge(const struct cx_type *type, const json_t *object, const 
 }
 
 // --- applying ---------------------------------------------------------------------------------------------------------
-static void merge_into(struct items *items, size_t at, const json_t *patch, bool keep_name, bool keep_kind)
+static void merge_into(struct kustoms *items, size_t at, const json_t *patch, bool keep_name, bool keep_kind)
 {
-        struct kust_item *item = &items->list[at];
+        struct kustom *item = &items->list[at];
         char group[64], version[32];
         item_group(item, group, version);
         const struct cx_kind *kind = cx_schema_kind(group, version, item_kind(item));
@@ -102,14 +102,14 @@ static void merge_into(struct items *items, size_t at, const json_t *patch, bool
 }
 
 // A patch without a target is for the object that it names.
-static int merge_named(struct items *items, const json_t *patch, struct cx_error *err)
+static int merge_named(struct kustoms *items, const json_t *patch, struct cx_error *err)
 {
         const char *name = cx_json_string_or(patch, "metadata.name", ""), *kind = cx_json_string_or(patch, "kind", "");
         const char *namespace = cx_json_string_or(patch, "metadata.namespace", "");
         char group[64] = "", version[32] = "", own[64], own_version[32];
         (void)cx_split_api_version(cx_json_string_or(patch, "apiVersion", ""), group, version);
         for (size_t i = 0; i < items->count; i++) {
-                const struct kust_item *item = &items->list[i];
+                const struct kustom *item = &items->list[i];
                 item_group(item, own, own_version);
                 if (strcmp(item_kind(item), kind) != 0 || strcmp(own, group) != 0 || !item_was_called(item, name) ||
                     (*namespace && !cx_streq(namespace, cx_json_string(item->object, "metadata.namespace")) &&
@@ -128,11 +128,11 @@ static int merge_named(struct items *items, const json_t *patch, struct cx_error
                             *namespace ? namespace : "[noNs]");
 }
 
-static int apply_to(struct items *items, const json_t *target, const json_t *patch, const json_t *options,
+static int apply_to(struct kustoms *items, const json_t *target, const json_t *patch, const json_t *options,
                     struct cx_error *err)
 {
         for (size_t i = items->count; i-- > 0;) {
-                struct kust_item *item = &items->list[i];
+                struct kustom *item = &items->list[i];
                 if (!item_selected(item, target))
                         continue;
                 if (json_is_object(patch)) {
@@ -156,7 +156,7 @@ static int apply_to(struct items *items, const json_t *target, const json_t *pat
 }
 
 // `text`: one or several strategic merge patches, or a list of JSON patch operations.
-static int apply_text(struct items *items, const char *text, const char *source, const json_t *target,
+static int apply_text(struct kustoms *items, const char *text, const char *source, const json_t *target,
                       const json_t *options, struct cx_error *err)
 {
         json_auto_t *documents = NULL;
@@ -176,7 +176,7 @@ static int apply_text(struct items *items, const char *text, const char *source,
         return r;
 }
 
-static int apply_entry(const struct kustomization *k, struct items *items, const json_t *entry, struct cx_error *err)
+static int apply_entry(const struct kustomization *k, struct kustoms *items, const json_t *entry, struct cx_error *err)
 {
         const char *path = cx_json_string(entry, "path"), *text = cx_json_string(entry, "patch");
         CX_BUF file = CX_BUF_INIT_MAX((size_t)16 << 20);
@@ -193,7 +193,7 @@ static int apply_entry(const struct kustomization *k, struct items *items, const
                           json_object_get(entry, "options"), err);
 }
 
-int patch_items(const struct kustomization *k, struct items *items, struct cx_error *err)
+int patch_items(const struct kustomization *k, struct kustoms *items, struct cx_error *err)
 {
         size_t i;
         json_t *entry;
@@ -214,7 +214,7 @@ int patch_items(const struct kustomization *k, struct items *items, struct cx_er
         return r;
 }
 
-int patch_items_json(const struct kustomization *k, struct items *items, struct cx_error *err)
+int patch_items_json(const struct kustomization *k, struct kustoms *items, struct cx_error *err)
 {
         size_t i;
         json_t *entry;

@@ -56,24 +56,24 @@ static const struct {
         {"ClusterRoleBinding", "subjects[]/name"},
 };
 
-struct kust_search {
-        const struct items *items;
-        const struct kust_item *from;
+struct reference_search {
+        const struct kustoms *items;
+        const struct kustom *from;
         const char *kind; // NULL: the kind stands beside the name
 };
 
-static const char *first_namespace(const struct kust_item *item)
+static const char *first_namespace(const struct kustom *item)
 {
         return item->namespace ? item->namespace : "default";
 }
 
 // The object of the kind that had the name: one that came the same way, when there are several.
-static const struct kust_item *find(const struct kust_search *s, const char *kind, const char *name,
-                                    const char *namespace)
+static const struct kustom *find(const struct reference_search *s, const char *kind, const char *name,
+                                 const char *namespace)
 {
-        const struct kust_item *found = NULL;
+        const struct kustom *found = NULL;
         for (size_t i = 0; i < s->items->count; i++) {
-                const struct kust_item *item = &s->items->list[i];
+                const struct kustom *item = &s->items->list[i];
                 if (strcmp(item_kind(item), kind) != 0 || !item->names.count || !cx_strings_has(&item->names, name))
                         continue;
                 if (!item_is_cluster_scoped(item) && *namespace && !cx_streq(namespace, first_namespace(item)) &&
@@ -87,15 +87,15 @@ static const struct kust_item *find(const struct kust_search *s, const char *kin
         return found;
 }
 
-static json_t *renamed(const struct kust_search *s, const char *kind, const json_t *name, const char *namespace)
+static json_t *renamed(const struct reference_search *s, const char *kind, const json_t *name, const char *namespace)
 {
-        const struct kust_item *to = json_is_string(name) ? find(s, kind, json_string_value(name), namespace) : NULL;
+        const struct kustom *to = json_is_string(name) ? find(s, kind, json_string_value(name), namespace) : NULL;
         return to ? json_string(item_name(to)) : NULL;
 }
 
 static void follow(void *context, json_t *parent, const char *key)
 {
-        const struct kust_search *s = context;
+        const struct reference_search *s = context;
         json_t *value = json_object_get(parent, key), *new;
         const char *kind = s->kind ? s->kind : cx_json_string_or(parent, "kind", "");
         const char *namespace = cx_json_string_or(parent, "namespace", "");
@@ -106,7 +106,7 @@ static void follow(void *context, json_t *parent, const char *key)
                         json_array_set_new(value, i, new);
         if (s->kind)
         namespace = "";
-        const struct kust_item *to = json_is_string(value) ? find(s, kind, json_string_value(value), namespace) : NULL;
+        const struct kustom *to = json_is_string(value) ? find(s, kind, json_string_value(value), namespace) : NULL;
         if (!to)
                 return;
         if (!s->kind && strcmp(kind, "ServiceAccount") == 0 && cx_json_get(to->object, "metadata.namespace"))
@@ -115,13 +115,13 @@ static void follow(void *context, json_t *parent, const char *key)
 }
 
 // A service account's namespace changes also when its name does not.
-static void follow_accounts(struct items *items, struct kust_item *from)
+static void follow_accounts(struct kustoms *items, struct kustom *from)
 {
         size_t i;
         json_t *subject;
         json_array_foreach (json_object_get(from->object, "subjects"), i, subject)
                 for (size_t j = 0; j < items->count; j++) {
-                        const struct kust_item *item = &items->list[j];
+                        const struct kustom *item = &items->list[j];
                         if (cx_streq(cx_json_string(subject, "kind"), "ServiceAccount") &&
                             strcmp(item_kind(item), "ServiceAccount") == 0 &&
                             cx_streq(cx_json_string(subject, "name"), item_name(item)) &&
@@ -131,11 +131,11 @@ static void follow_accounts(struct items *items, struct kust_item *from)
                 }
 }
 
-void fix_references(struct items *items)
+void fix_references(struct kustoms *items)
 {
         for (size_t i = 0; i < items->count; i++) {
-                struct kust_item *item = &items->list[i];
-                struct kust_search search = {items, item, NULL};
+                struct kustom *item = &items->list[i];
+                struct reference_search search = {items, item, NULL};
                 for (size_t j = 0; j < CX_ARRAY_SIZE(references); j++) {
                         if (references[j].from && strcmp(references[j].from, item_kind(item)) != 0)
                                 continue;

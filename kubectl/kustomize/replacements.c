@@ -140,10 +140,10 @@ static const json_t *read_at(const json_t *value, const struct cx_strings *parts
         return NULL;
 }
 
-static int find_source(const struct items *items, const json_t *source, json_t **ret_value, struct cx_error *err)
+static int find_source(const struct kustoms *items, const json_t *source, json_t **ret_value, struct cx_error *err)
 {
         const char *path = cx_json_string_or(source, "fieldPath", "metadata.name");
-        const struct kust_item *found = NULL;
+        const struct kustom *found = NULL;
         CX_STRINGS parts = CX_STRINGS_INIT;
         split_path(path, &parts);
         for (size_t i = 0; i < items->count; i++) {
@@ -180,7 +180,7 @@ static int find_source(const struct items *items, const json_t *source, json_t *
         return 0;
 }
 
-static bool rejected(const struct kust_item *item, const json_t *target)
+static bool rejected(const struct kustom *item, const json_t *target)
 {
         size_t i;
         json_t *selector;
@@ -190,14 +190,14 @@ static bool rejected(const struct kust_item *item, const json_t *target)
         return false;
 }
 
-static int write_target(struct items *items, const json_t *target, const json_t *value, struct cx_error *err)
+static int write_target(struct kustoms *items, const json_t *target, const json_t *value, struct cx_error *err)
 {
         static const char name[] = "metadata.name";
         const json_t *paths = json_object_get(target, "fieldPaths"), *select = json_object_get(target, "select");
         if (!select)
                 return cx_error_set(err, -EINVAL, "target must specify resources to select");
         for (size_t i = 0; i < items->count; i++) {
-                struct kust_item *item = &items->list[i];
+                struct kustom *item = &items->list[i];
                 if (!item_selected(item, select) || rejected(item, target))
                         continue;
                 for (size_t j = 0; j < (json_array_size(paths) ? json_array_size(paths) : 1); j++) {
@@ -218,7 +218,7 @@ static int write_target(struct items *items, const json_t *target, const json_t 
         return 0;
 }
 
-static int replace_one(struct items *items, const json_t *entry, struct cx_error *err)
+static int replace_one(struct kustoms *items, const json_t *entry, struct cx_error *err)
 {
         json_auto_t *value = NULL;
         const json_t *source = json_object_get(entry, "source"), *targets = json_object_get(entry, "targets");
@@ -237,7 +237,7 @@ static int replace_one(struct items *items, const json_t *entry, struct cx_error
         return r;
 }
 
-int replace_values(const struct kustomization *k, struct items *items, struct cx_error *err)
+int replace_values(const struct kustomization *k, struct kustoms *items, struct cx_error *err)
 {
         size_t i, j;
         json_t *entry, *inner;

@@ -3,7 +3,7 @@
 #include "kubectl/kustomize/internal.h"
 
 // Where labels and annotations are, besides metadata.
-struct kust_place {
+struct label_place {
         const char *kind, *path;
         bool create;
 };
@@ -12,7 +12,7 @@ struct kust_place {
         {                                                                                                              \
                 "StatefulSet", path, create                                                                            \
         }
-static const struct kust_place template_labels[] = {
+static const struct label_place template_labels[] = {
         WORKLOADS("spec/template/metadata/labels", true),
         {"ReplicationController", "spec/template/metadata/labels", true},
         {"Job", "spec/template/metadata/labels", true},
@@ -32,7 +32,7 @@ static const struct kust_place template_labels[] = {
                         "matchLabels",                                                                                 \
                         false                                                                                          \
         }
-static const struct kust_place selectors[] = {
+static const struct label_place selectors[] = {
         {"Service", "spec/selector", true},
         {"ReplicationController", "spec/selector", true},
         WORKLOADS("spec/selector/matchLabels", true),
@@ -47,7 +47,7 @@ static const struct kust_place selectors[] = {
         {"NetworkPolicy", "spec/egress[]/to[]/podSelector/matchLabels", false},
         {0},
 };
-static const struct kust_place template_annotations[] = {
+static const struct label_place template_annotations[] = {
         WORKLOADS("spec/template/metadata/annotations", true),
         {"ReplicationController", "spec/template/metadata/annotations", true},
         {"Job", "spec/template/metadata/annotations", true},
@@ -67,22 +67,22 @@ static void add_pairs(void *context, json_t *parent, const char *key)
                 json_object_set_new(map, name, json_is_string(value) ? json_incref(value) : json_string(""));
 }
 
-static void add_at(struct items *items, const struct kust_place *places, const json_t *pairs)
+static void add_at(struct kustoms *items, const struct label_place *places, const json_t *pairs)
 {
         for (size_t i = 0; i < items->count; i++)
-                for (const struct kust_place *place = places; place->path; place++)
+                for (const struct label_place *place = places; place->path; place++)
                         if (!place->kind || strcmp(place->kind, item_kind(&items->list[i])) == 0)
                                 places_visit(items->list[i].object, place->path, place->create, add_pairs,
                                              (void *)pairs);
 }
 
-static void add_metadata(struct items *items, const char *member, const json_t *pairs)
+static void add_metadata(struct kustoms *items, const char *member, const json_t *pairs)
 {
         for (size_t i = 0; json_object_size(pairs) && i < items->count; i++)
                 add_pairs((void *)pairs, cx_json_object_at(items->list[i].object, "metadata"), member);
 }
 
-static int add_labels(const struct kustomization *k, struct items *items, struct cx_error *err)
+static int add_labels(const struct kustomization *k, struct kustoms *items, struct cx_error *err)
 {
         const json_t *common = json_object_get(k->fields, "commonLabels");
         size_t i;
@@ -106,7 +106,7 @@ static int add_labels(const struct kustomization *k, struct items *items, struct
         return 0;
 }
 
-static bool keeps_its_name(const struct kust_item *item)
+static bool keeps_its_name(const struct kustom *item)
 {
         static const char *const kinds[] = {"CustomResourceDefinition", "APIService", "Namespace"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(kinds); i++)
@@ -115,7 +115,7 @@ static bool keeps_its_name(const struct kust_item *item)
         return false;
 }
 
-static void set_namespace(struct kust_item *item, const char *namespace)
+static void set_namespace(struct kustom *item, const char *namespace)
 {
         const char *kind = item_kind(item);
         if (strcmp(kind, "Namespace") == 0)
@@ -131,13 +131,13 @@ static void set_namespace(struct kust_item *item, const char *namespace)
                                 json_object_set_new(subject, "namespace", json_string(namespace));
 }
 
-int transform(const struct kustomization *k, struct items *items, struct cx_error *err)
+int transform(const struct kustomization *k, struct kustoms *items, struct cx_error *err)
 {
         const char *namespace = cx_json_string_or(k->fields, "namespace", "");
         const char *prefix = cx_json_string_or(k->fields, "namePrefix", ""),
                    *suffix = cx_json_string_or(k->fields, "nameSuffix", "");
         for (size_t i = 0; i < items->count; i++) {
-                struct kust_item *item = &items->list[i];
+                struct kustom *item = &items->list[i];
                 if (*namespace)
                         set_namespace(item, namespace);
                 if (*prefix || *suffix) {
@@ -159,7 +159,7 @@ int transform(const struct kustomization *k, struct items *items, struct cx_erro
         return r;
 }
 
-int set_counts(const struct kustomization *k, struct items *items, struct cx_error *err)
+int set_counts(const struct kustomization *k, struct kustoms *items, struct cx_error *err)
 {
         static const char *const kinds[] = {"Deployment", "ReplicationController", "ReplicaSet", "StatefulSet"};
         size_t i;
