@@ -33,26 +33,23 @@ static const char *ref_name(const json_t *schema)
         return dot ? dot + 1 : ref;
 }
 
+// An empty schema of items or values says nothing: then it is a plain array or object.
 static void type_text(const struct explain *e, const json_t *schema, struct cx_buf *to)
 {
-        const char *type = cx_json_string(schema, "type"), *name = ref_name(schema);
-        const json_t *target = resolve(e, schema);
-        if (cx_streq(type, "array")) {
+        const json_t *items = json_object_get(schema, "items"),
+                     *values = json_object_get(schema, "additionalProperties");
+        const char *name = ref_name(schema), *type = cx_json_string(resolve(e, schema), "type");
+        bool object = !type || strcmp(type, "object") == 0;
+        if (json_object_size(items)) {
                 cx_buf_add(to, "[]");
-                type_text(e, json_object_get(schema, "items"), to);
-        } else if (cx_streq(type, "object") && json_object_get(schema, "additionalProperties")) {
+                type_text(e, items, to);
+        } else if (json_object_size(values)) {
                 cx_buf_add(to, "map[string]");
-                type_text(e, json_object_get(schema, "additionalProperties"), to);
-        } else if (name && cx_streq(cx_json_string(target, "type"), "object") &&
-                   json_object_size(json_object_get(target, "properties"))) {
-                cx_buf_add(to, name);
-        } else if (name && cx_json_string(target, "type")) {
-                const char *scalar = cx_json_string(target, "type");
-                cx_buf_add(to, strcmp(scalar, "object") == 0 ? "Object" : scalar);
-        } else if (name) {
-                cx_buf_add(to, name);
+                type_text(e, values, to);
+        } else if (object) {
+                cx_buf_add(to, name ? name : "Object");
         } else {
-                cx_buf_add(to, type && strcmp(type, "object") != 0 ? type : "Object");
+                cx_buf_add(to, type);
         }
 }
 
@@ -74,7 +71,7 @@ static const json_t *element_of(const struct explain *e, const json_t *schema)
 // Fills lines of at most 80 columns.
 static void wrap(struct cx_buf *to, int indent, const char *text)
 {
-        size_t width = 78 - (size_t)indent;
+        size_t width = 80 - (size_t)indent;
         while (*text) {
                 size_t line = strcspn(text, "\n"), used = 0;
                 if (!line) {
@@ -104,10 +101,24 @@ static void wrap(struct cx_buf *to, int indent, const char *text)
         }
 }
 
-static const char *description_of(const struct explain *e, const json_t *schema)
+// The description of a schema and those of what it is made of: its type, and the items of lists and maps.
+static void gather_description(const struct explain *e, const json_t *schema, int depth, struct cx_buf *to)
 {
+        if (json_object_get(schema, "$ref"))
+                schema = resolve(e, schema);
         const char *text = cx_json_string(schema, "description");
-        return text && *text ? text : cx_json_string_or(resolve(e, schema), "description", "");
+        if (text && *text)
+                cx_buf_printf(to, "%s\n", text);
+        if (depth == 8)
+                return;
+        size_t i;
+        json_t *part;
+        json_array_foreach (json_object_get(schema, "allOf"), i, part)
+                gather_description(e, part, depth + 1, to);
+        static const char *const elements[] = {"items", "additionalProperties"};
+        for (i = 0; i < CX_ARRAY_SIZE(elements); i++)
+                if (json_is_object(json_object_get(schema, elements[i])))
+                        gather_description(e, json_object_get(schema, elements[i]), depth + 1, to);
 }
 
 static bool is_required(const json_t *schema, const char *name)
@@ -144,7 +155,21 @@ static void show_enum(struct explain *e, const json_t *schema, int indent)
         cx_buf_add_char(&e->text, '\n');
 }
 
-static void show_fields(struct explain *e, const json_t *schema, int indent, int depth)
+// The types on the way down to some fields. One that holds itself is not entered again.
+struct trail {
+        const json_t *type;
+        const struct trail *above;
+};
+
+static bool is_on(const struct trail *trail, const json_t *type)
+{
+        for (; trail; trail = trail->above)
+                if (trail->type == type)
+                        return true;
+        return false;
+}
+
+static void show_fields(struct explain *e, const json_t *schema, int indent, const struct trail *trail)
 {
         const json_t *properties = json_object_get(schema, "properties");
         size_t n = 0;
@@ -162,12 +187,14 @@ static void show_fields(struct explain *e, const json_t *schema, int indent, int
                               is_required(schema, keys[i]) ? " -required-" : "");
                 show_enum(e, field, indent);
                 if (!e->recursive) {
-                        const char *text = description_of(e, field);
-                        wrap(&e->text, indent + 2, *text ? text : "<no description>");
+                        const char *text = cx_json_string(field, "description");
+                        wrap(&e->text, indent + 2, text && *text ? text : "<no description>");
                         cx_buf_add_char(&e->text, '\n');
-                } else if (depth < 24 && json_object_get(element_of(e, field), "properties")) {
-                        show_fields(e, element_of(e, field), indent + 2, depth + 1);
+                        continue;
                 }
+                const struct trail below = {element_of(e, field), trail};
+                if (json_object_get(below.type, "properties") && !is_on(trail, below.type))
+                        show_fields(e, below.type, indent + 2, &below);
         }
 }
 
@@ -224,12 +251,16 @@ static int show(struct explain *e, const struct mapping *m, const struct cx_stri
                 }
                 cx_buf_add_char(&e->text, '\n');
         }
-        const char *text = description_of(e, field ? field : schema);
+        CX_BUF text = CX_BUF_INIT;
+        gather_description(e, field ? field : schema, 0, &text);
         cx_buf_add(&e->text, "DESCRIPTION:\n");
-        wrap(&e->text, 4, *text ? text : "<empty>");
+        wrap(&e->text, 4, text.length ? text.data : "<empty>");
+        if (text.length)
+                cx_buf_add(&e->text, "    \n");
         if (json_object_size(json_object_get(target, "properties"))) {
-                cx_buf_add(&e->text, *text ? "    \nFIELDS:\n" : "FIELDS:\n");
-                show_fields(e, target, 2, 0);
+                cx_buf_add(&e->text, "FIELDS:\n");
+                const struct trail below = {target, NULL};
+                show_fields(e, target, 2, field ? &below : NULL);
         }
         cx_buf_add_char(&e->text, '\n');
         return 0;

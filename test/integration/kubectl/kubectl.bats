@@ -153,6 +153,10 @@ words() { # STATUS TEXT: what `run` must have seen
         run k describe deployment web
         [ "$status" -eq 0 ]
         [[ "${lines[0]}" == "Name:  "*web && "$output" == *"Pod Template:"*"Image:  "* ]]
+        # a type that holds itself is entered once
+        timeout 60 "${KUBECTL:-$BIN/kubectl}" --kubeconfig "$CP/admin.kubeconfig" explain crd --recursive | grep -q allOf
+        run k explain pod.spec
+        [[ "$output" != *"<no description>"* && "$output" != *"<empty>"* ]]
         run k explain deployment.spec.replicas
         [[ "$output" == *"FIELD: replicas <integer>"* ]]
         k api-resources -o name | grep -qx deployments.apps
