@@ -431,8 +431,8 @@ static void tell_pending(struct ctl *ctl, const struct drain *drain, const char 
                 fprintf(stderr, "pod/%s\n", name_of(pod));
 }
 
-// Owned: why it could not be drained; NULL: it was.
-static char *drain_node(struct ctl *ctl, struct drain *drain, const struct info *node)
+// Owned: why it could not be drained; NULL: it was. The same with a line for each error,.
+static char *drain_node(struct ctl *ctl, struct drain *drain, const struct info *node, char **ret_lines)
 {
         DEPARTURES pods = {0};
         CX_ERROR err = CX_ERROR_INIT;
@@ -444,6 +444,7 @@ static char *drain_node(struct ctl *ctl, struct drain *drain, const struct info 
                 return cx_strdup(cx_error_text(&err));
         if (json_object_size(pods.errors)) {
                 CX_CLEANUP(cx_freep) char *why = tell(pods.errors, "cannot delete ", ", ");
+                *ret_lines = tell(pods.errors, "cannot delete ", "\n");
                 return json_object_size(pods.errors) > 1 ? cx_sprintf("[%s]", why) : cx_steal(&why);
         }
         if (json_object_size(pods.warnings)) {
@@ -461,6 +462,7 @@ static char *drain_node(struct ctl *ctl, struct drain *drain, const struct info 
         if (!errors.count)
                 return NULL;
         CX_CLEANUP(cx_freep) char *why = drain->disable_eviction ? cx_strdup(errors.items[0]) : aggregate(&errors);
+        *ret_lines = drain->disable_eviction ? NULL : cx_strings_join(&errors, "\n");
         tell_pending(ctl, drain, node->name, why);
         return cx_steal(&why);
 }
@@ -470,7 +472,8 @@ static void drain_nodes(struct ctl *ctl, struct drain *drain, const struct infos
         CX_STRINGS failed = CX_STRINGS_INIT, reasons = CX_STRINGS_INIT;
         for (size_t i = 0; i < nodes->count; i++) {
                 const struct info *node = nodes->items[i];
-                CX_CLEANUP(cx_freep) char *why = drain_node(ctl, drain, node);
+                CX_CLEANUP(cx_freep) char *lines = NULL;
+                CX_CLEANUP(cx_freep) char *why = drain_node(ctl, drain, node, &lines);
                 (void)fflush(stdout);
                 if (!why) {
                         OUT("node/%s drained%s\n", node->name, dry_run_suffix(drain->mode));
@@ -479,7 +482,8 @@ static void drain_nodes(struct ctl *ctl, struct drain *drain, const struct infos
                 fprintf(stderr, "error: unable to drain node \"%s\" due to error: %s, continuing command...\n",
                         node->name, why);
                 CX_CLEANUP(cx_freep)
-                char *reason = cx_sprintf("%s%s", drain->began && drain->disable_eviction ? "error: " : "", why);
+                char *reason = cx_sprintf("%s%s", drain->began && drain->disable_eviction ? "error: " : "",
+                                          lines ? lines : why);
                 cx_strings_add(&failed, node->name);
                 cx_strings_add(&reasons, reason);
         }
