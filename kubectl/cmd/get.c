@@ -450,8 +450,10 @@ COMMAND(get)
         ctl->bare = get.builder.files.count > 0;
         INFOS targets = INFOS_INIT;
         r = builder_targets(ctl, &get.builder, &args, &targets, err);
-        if (r < 0)
+        if (r < 0) { // it has not come to the documents
+                ctl->bare = false;
                 return r;
+        }
         if (get.watch || get.watch_only)
                 return watch(&get, &targets, err);
         return get.tables ? show_tables(&get, &targets, err) : show_objects(&get, &targets, err);
