@@ -447,13 +447,11 @@ COMMAND(get)
         }
         get.tables = get.output.form == OUTPUT_DEFAULT || get.output.form == OUTPUT_WIDE;
         get.builder.may_list = true;
-        ctl->bare = get.builder.files.count > 0;
         INFOS targets = INFOS_INIT;
         r = builder_targets(ctl, &get.builder, &args, &targets, err);
-        if (r < 0) { // it has not come to the documents
-                ctl->bare = false;
+        if (r < 0)
                 return r;
-        }
+        ctl->bare = get.builder.files.count > 0; // what of the files is wrong is a list to upstream
         if (get.watch || get.watch_only)
                 return watch(&get, &targets, err);
         return get.tables ? show_tables(&get, &targets, err) : show_objects(&get, &targets, err);
