@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # For tests, sourced by bash: a private etcd and kube-apiserver on loopback, in a folder of their own.
 #
-#   control_plane_start FOLDER PORT    etcd on PORT+1 and PORT+2, kube-apiserver on PORT; writes FOLDER/admin.kubeconfig
+#   control_plane_start FOLDER PORT [FLAG...]    etcd on PORT+1 and PORT+2, kube-apiserver on PORT; writes FOLDER/admin.kubeconfig
 #   component_start FOLDER NAME [FLAG...]   another component, under its own name
 #   control_plane_stop FOLDER          ends what was started, by pid, and what FOLDER/pids lists
 #   k WORDS...                         kubectl ($KUBECTL) as admin of the control plane in $CP
@@ -108,8 +108,9 @@ component_start() { # FOLDER NAME [FLAG...]
         echo $! >"$folder/$name.pid"
 }
 
-control_plane_start() { # FOLDER PORT
+control_plane_start() { # FOLDER PORT [FLAG of the apiserver...]
         local folder=$1 port=$2
+        shift 2
         mkdir -p "$folder"
         echo "$port" >"$folder/port"
         _pki_ca "$folder" ca
@@ -120,7 +121,7 @@ control_plane_start() { # FOLDER PORT
         openssl ecparam -name prime256v1 -genkey -noout -out "$folder/sa.key" 2>/dev/null
         kubeconfig_for "$folder" admin admin system:masters
         etcd_start "$folder" "$port"
-        apiserver_start "$folder" "$port"
+        apiserver_start "$folder" "$port" "$@"
         wait_for apiserver_ready "$folder"
 }
 
