@@ -36,7 +36,8 @@ EXE_kube-proxy := kube-proxy
 EXE_kubectl := kubectl
 EXE_minikube := minikube
 EXE_addons/dns := cluster-dns
-COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dns,\
+EXE_addons/metrics-server := metrics-server
+COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dns addons/metrics-server,\
 	$(if $(wildcard $(c)/main.c),$(c)))
 
 sources = $(sort $(shell find $(1) -name '*.c' -not -name main.c -not -path '*/gen/*' 2>/dev/null))

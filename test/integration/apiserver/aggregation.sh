@@ -8,16 +8,9 @@ CP=$work
 TAP_ON_FAILURE=show TAP_LINES=12
 show() { k get apiservice v1.wares.test.example -o "jsonpath={.status}"; tail -qn 4 "$work"/*.log | cut -c1-300; }
 
-front() { # what the apiserver is recognized by
-        _pki_ca "$work" front
-        _pki_cert "$work" front-client /CN=front-proxy-client clientAuth "" front
-        control_plane_start "$work" "$port" --proxy-client-cert-file "$work/front-client.crt" \
-                --proxy-client-key-file "$work/front-client.key" --requestheader-client-ca-file "$work/front.crt" \
-                --requestheader-allowed-names front-proxy-client
-}
-front || { cat "$work"/*.log; exit 1; }
+aggregating_control_plane_start "$work" "$port" || { cat "$work"/*.log; exit 1; }
 _pki_cert "$work" wares /CN=wares serverAuth "DNS:wares.default.svc"
-address=$(ip -4 route get 203.0.113.1 | sed -n 's/.* src \([0-9.]*\).*/\1/p')
+address=$(own_address)
 wares_port=$(free_port)
 wares_start() {
         python3 "$here/aggregated.py" "$work" "$address" "$wares_port" >>"$work/wares.log" 2>&1 3>&- &
