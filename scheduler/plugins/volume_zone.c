@@ -9,7 +9,7 @@ static const char *const topologies[] = {"topology.kubernetes.io/zone", "topolog
 
 struct zones {
         LIST(
-                struct zone {
+                struct volume_label {
                         const char *label;
                         char *values; // with "__" between them
                 },
@@ -28,7 +28,7 @@ static void add_zones(struct zones *state, const struct cx_object *volume)
         for (size_t i = 0; i < CX_ARRAY_SIZE(topologies); i++) {
                 const char *value = cx_object_label(volume, topologies[i]);
                 if (value)
-                        *LIST_ADD(&state->list) = (struct zone){topologies[i], cx_strdup(value)};
+                        *LIST_ADD(&state->list) = (struct volume_label){topologies[i], cx_strdup(value)};
         }
 }
 
