@@ -82,6 +82,7 @@ EDGES = {
     },
     "minikube": {},
     "addons/dns": {},
+    "addons/storage-provisioner": {},
 }
 
 
