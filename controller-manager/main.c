@@ -42,6 +42,7 @@ static const struct controller *const controllers[] = {
         &pv_protection_controller,
         &ephemeral_volume_controller,
         &volume_expander_controller,
+        &attach_detach_controller,
         &garbage_collector_controller,
 };
 
