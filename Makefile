@@ -37,7 +37,9 @@ EXE_kubectl := kubectl
 EXE_minikube := minikube
 EXE_addons/dns := cluster-dns
 EXE_addons/metrics-server := metrics-server
-COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dns addons/metrics-server,\
+EXE_addons/storage-provisioner := storage-provisioner
+COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dns \
+	addons/metrics-server addons/storage-provisioner,\
 	$(if $(wildcard $(c)/main.c),$(c)))
 
 sources = $(sort $(shell find $(1) -name '*.c' -not -name main.c -not -path '*/gen/*' 2>/dev/null))
@@ -68,6 +70,7 @@ $(OUT)/obj/%.o: %.c | $(GEN_HEADERS)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/obj/apiserver/bootstrap/policy.o: apiserver/bootstrap/bootstrap.policy
+$(OUT)/obj/minikube/addons.o: $(wildcard addons/*/addon.yaml)
 
 $(COMMON_LIB): $(COMMON_OBJ) $(GEN_OBJ)
 	@mkdir -p $(@D)

@@ -19,7 +19,7 @@ extern const struct controller node_ipam_controller, node_lifecycle_controller, 
 extern const struct controller resourcequota_controller, disruption_controller;
 // storage/
 extern const struct controller persistentvolume_binder_controller, pvc_protection_controller, pv_protection_controller,
-        ephemeral_volume_controller;
+        ephemeral_volume_controller, volume_expander_controller, attach_detach_controller;
 // cluster/
 extern const struct controller namespace_controller, serviceaccount_controller, root_ca_controller,
         garbage_collector_controller, csr_approving_controller, csr_signing_controller, csr_cleaner_controller,

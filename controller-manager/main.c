@@ -41,6 +41,8 @@ static const struct controller *const controllers[] = {
         &pvc_protection_controller,
         &pv_protection_controller,
         &ephemeral_volume_controller,
+        &volume_expander_controller,
+        &attach_detach_controller,
         &garbage_collector_controller,
 };
 

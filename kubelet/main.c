@@ -29,13 +29,10 @@
 #include <sys/sysinfo.h>
 #include <sys/vfs.h>
 
-static const struct volume_plugin *const plugins[] = {&empty_dir_plugin,
-                                                      &host_path_plugin,
-                                                      &config_map_plugin,
-                                                      &secret_plugin,
-                                                      &projected_plugin,
-                                                      &downward_api_plugin,
-                                                      NULL};
+static const struct volume_plugin *const plugins[] = {
+        &empty_dir_plugin,    &host_path_plugin,    &config_map_plugin, &secret_plugin,       &projected_plugin,
+        &downward_api_plugin, &local_volume_plugin, &nfs_plugin,        &image_volume_plugin, NULL};
+#define VOLUME_THREADS 64 // that wait for devices, servers and drivers
 
 // What main makes of the rest.
 struct parts {
@@ -211,7 +208,12 @@ static int make_parts(const struct kubelet_settings *s, struct parts *parts, str
         if (r < 0)
                 return r;
         parts->of_pods.refs = refs_new(k->informers, pods_changed, parts->pods);
-        parts->of_pods.volumes = volumes_new(k, parts->of_pods.refs, plugins);
+        parts->of_pods.volumes = volumes_new(&(struct volumes_options){.kubelet = k,
+                                                                       .refs = parts->of_pods.refs,
+                                                                       .plugins = plugins,
+                                                                       .threads = VOLUME_THREADS,
+                                                                       .changed = pods_changed,
+                                                                       .context = parts->pods});
         parts->of_pods.probes = probes_new(k, pods_changed, parts->pods);
         return runtime_start(k->runtime, err);
 }

@@ -251,6 +251,7 @@ int certs_make(const struct profile *profile, struct cx_error *err)
                        {"scheduler", "system:kube-scheduler", NULL, true},
                        {"kube-proxy", "system:kube-proxy", NULL, true},
                        {"cluster-dns", "system:cluster-dns", NULL, true},
+                       {"storage-provisioner", "system:storage-provisioner", NULL, true},
                        {"apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters", false}};
         static const char *const folders[] = {"certs/etcd", "certs/front-proxy", "kubeconfigs", "logs", "run", "nodes"};
         CX_CLEANUP(authority_release) struct authority ca = {0};

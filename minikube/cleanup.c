@@ -37,6 +37,7 @@ static bool is_part(pid_t pid)
                                                "kubelet",
                                                "kube-proxy",
                                                "cluster-dns",
+                                               "storage-provisioner",
                                                "minikube",
                                                "nsenter",
                                                "conmon",

@@ -9,7 +9,7 @@ struct minikube {
         struct profile profile;
         struct cx_strings args; // behind the command
         // flags
-        struct cx_strings extra_config;
+        struct cx_strings extra_config, addons;
         int64_t nodes, wait_timeout;
         const char *registry_config, *output, *node, *namespace;
         bool url, all, help, nodes_changed;
@@ -28,6 +28,7 @@ int command_image(struct minikube *minikube, struct cx_error *err);
 int command_ip(struct minikube *minikube, struct cx_error *err);
 int command_logs(struct minikube *minikube, struct cx_error *err);
 int command_kubectl(struct minikube *minikube, struct cx_error *err);
+int command_addons(struct minikube *minikube, struct cx_error *err);
 
 // A client with the profile's administrator credentials.
 int admin_client(const struct profile *profile, int64_t patience, struct cx_rest **ret_rest, struct cx_error *err)
@@ -48,3 +49,9 @@ bool context_present(const struct profile *profile);
 int wait_apiserver(const struct profile *profile, int64_t deadline, struct cx_error *err) CX_CHECK;
 int wait_nodes(const struct profile *profile, struct cx_rest *rest, int64_t deadline, struct cx_error *err) CX_CHECK;
 int wait_dns(const struct profile *profile, int64_t deadline, struct cx_error *err) CX_CHECK;
+// manifests.c: brings the cluster the manifest of an addon, and waits until its service runs on every node.
+struct addon;
+int addon_apply(const struct profile *profile, struct cx_rest *rest, const struct addon *addon, int64_t deadline,
+                struct cx_error *err) CX_CHECK;
+int addons_apply(const struct profile *profile, struct cx_rest *rest, int64_t deadline, struct cx_error *err) CX_CHECK;
+int addon_remove(struct cx_rest *rest, const struct addon *addon, struct cx_error *err) CX_CHECK; // its manifest

@@ -23,7 +23,8 @@ enum {
         IP = 1 << 8,
         LOGS = 1 << 9,
         KUBECTL = 1 << 10,
-        VERSION = 1 << 11
+        VERSION = 1 << 11,
+        ADDONS = 1 << 12
 };
 
 static const struct minikube_command {
@@ -44,6 +45,7 @@ static const struct minikube_command {
         {"logs", LOGS, 0, "Returns the logs of the cluster's components", command_logs},
         {"kubectl", KUBECTL, UINT32_MAX, "Runs kubectl against the cluster: minikube kubectl -- get pods",
          command_kubectl},
+        {"addons", ADDONS, 2, "addons list, addons enable NAME, addons disable NAME", command_addons},
         {"version", VERSION, 0, "Prints the version", NULL},
 };
 
@@ -162,6 +164,7 @@ int main(int argc, char **argv)
                  NULL, NULL, 0, 0},
                 {"extra-config", 0, CX_FLAG_LIST, &m.extra_config, "component.flag=value for a component (start)", NULL,
                  NULL, 0, 0},
+                {"addons", 0, CX_FLAG_CSV, &m.addons, "Addons to enable (start)", NULL, NULL, 0, 0},
                 {"wait-timeout", 0, CX_FLAG_DURATION, &m.wait_timeout, "How long to wait for the cluster", NULL, NULL,
                  0, 0},
                 {"output", 'o', CX_FLAG_STRING, &m.output, "json, or text", NULL, NULL, 0, 0},
@@ -173,9 +176,18 @@ int main(int argc, char **argv)
                 {0},
         };
         // Whose flags they are, in the same order; 0: every command's.
-        static const unsigned allowed[MAX_FLAGS] = {
-                0,       START,  IP | SERVICE, SERVICE, START, START, START | SERVICE, STATUS | PROFILE | SERVICE,
-                SERVICE, DELETE, LOGS};
+        static const unsigned allowed[MAX_FLAGS] = {0,
+                                                    START,
+                                                    IP | SERVICE,
+                                                    SERVICE,
+                                                    START,
+                                                    START,
+                                                    START,
+                                                    START | SERVICE | ADDONS,
+                                                    STATUS | PROFILE | SERVICE | ADDONS,
+                                                    SERVICE,
+                                                    DELETE,
+                                                    LOGS};
         for (size_t i = 0; i < CX_ARRAY_SIZE(flags); i++)
                 flags[i].changed = &changed[i];
         const struct cx_flag *const tables[] = {flags};
@@ -212,5 +224,6 @@ int main(int argc, char **argv)
         profile_contents_release(&m.profile);
         cx_strings_release(&m.args);
         cx_strings_release(&m.extra_config);
+        cx_strings_release(&m.addons);
         return status;
 }

@@ -63,6 +63,10 @@ int profile_open(const char *name, struct profile *ret_profile, struct cx_error 
                 const json_t *extra = json_object_get(config, "extraConfig");
                 for (size_t i = 0; i < json_array_size(extra); i++)
                         cx_strings_add(&p.extra, cx_str(json_string_value(json_array_get(extra, i))));
+                const json_t *addons = json_object_get(config, "addons");
+                p.has_addons = json_is_array(addons);
+                for (size_t i = 0; i < json_array_size(addons); i++)
+                        cx_strings_add(&p.addons, cx_str(json_string_value(json_array_get(addons, i))));
         }
         *ret_profile = p;
         return 0;
@@ -75,6 +79,9 @@ int profile_save(const struct profile *p, struct cx_error *err)
         json_t *extra = cx_json_array_at(config, "extraConfig");
         for (size_t i = 0; i < p->extra.count; i++)
                 json_array_append_new(extra, json_string(p->extra.items[i]));
+        json_t *addons = cx_json_array_at(config, "addons");
+        for (size_t i = 0; i < p->addons.count; i++)
+                json_array_append_new(addons, json_string(p->addons.items[i]));
         CX_CLEANUP(cx_freep) char *text = cx_json_text(config);
         CX_CLEANUP(cx_freep) char *path = profile_path(p, "config.json");
         int r = cx_mkdir_all(p->folder, 0700, err);
@@ -90,6 +97,7 @@ void profile_contents_release(struct profile *p)
         free(p->registry_config);
         free(p->broken);
         cx_strings_release(&p->extra);
+        cx_strings_release(&p->addons);
         *p = (struct profile){0};
 }
 

@@ -27,8 +27,10 @@ struct profile {
         char *name, *folder, *home;
         char *binaries; // folder of our executables
         int nodes, index;
-        char *registry_config;   // copied into the folder; NULL: none
-        struct cx_strings extra; // --extra-config: \"component.flag=value\"
+        char *registry_config;    // copied into the folder; NULL: none
+        struct cx_strings extra;  // --extra-config: \"component.flag=value\"
+        struct cx_strings addons; // those that are on (addons.h), sorted
+        bool has_addons;          // they were chosen: a new profile begins with the default ones
         bool exists;
         char *broken; // why config.json cannot be read; NULL: it can, or is not there
 };

@@ -3,6 +3,7 @@
 #include "minikube/services.h"
 
 #include "libcommon/base/buf.h"
+#include "minikube/addons.h"
 
 #include <stdarg.h>
 
@@ -155,6 +156,24 @@ static void add_node(const struct profile *p, int node, struct services *service
         arg(s, "--cluster-domain=" CLUSTER_DOMAIN);
 }
 
+static void add_storage_provisioner(const struct profile *p, int node, struct services *services)
+{
+        CX_CLEANUP(cx_freep) char *name = node_name(p, node);
+        CX_CLEANUP(cx_freep) char *service = cx_sprintf("storage-provisioner-%s", name);
+        struct cluster_service *s = add(services, node, service);
+        executable(s, p, "storage-provisioner");
+        arg(s, "--kubeconfig=%s/kubeconfigs/storage-provisioner.kubeconfig", p->folder);
+        arg(s, "--node-name=%s", name);
+        arg(s, "--folder=%s/volumes/%s", p->folder, name);
+}
+
+// The services that addons have on every node.
+static void add_addons(const struct profile *p, int node, struct services *services)
+{
+        if (addon_is_on(p, "storage-provisioner"))
+                add_storage_provisioner(p, node, services);
+}
+
 // "controller-manager.flag=value" is for every service whose name begins with "[kube-]controller-manager".
 static bool is_for(const char *text, const char *service)
 {
@@ -166,9 +185,9 @@ static bool is_for(const char *text, const char *service)
 
 bool services_takes_extra(const char *text)
 {
-        static const char *const names[] = {"etcd",           "kube-apiserver", "kube-controller-manager",
-                                            "kube-scheduler", "kubelet",        "kube-proxy",
-                                            "cluster-dns"};
+        static const char *const names[] = {
+                "etcd",       "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet",
+                "kube-proxy", "cluster-dns",    "storage-provisioner"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
                 if (is_for(text, names[i]))
                         return true;
@@ -190,6 +209,8 @@ void services_of(const struct profile *profile, struct services *ret_services)
         add_managers(profile, ret_services);
         for (int node = 0; node < profile->nodes; node++)
                 add_node(profile, node, ret_services);
+        for (int node = 0; node < profile->nodes; node++)
+                add_addons(profile, node, ret_services);
         for (size_t i = 0; i < ret_services->count; i++)
                 add_extra(profile, &ret_services->items[i]);
 }

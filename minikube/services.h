@@ -26,7 +26,8 @@ int supervise(const struct profile *profile);
 // Starts the supervisor as a process of its own; nothing when it runs. When it returns, the supervisor has taken up what
 // runs of its services.
 int supervisor_start(const struct profile *profile, struct cx_error *err) CX_CHECK;
-// A new supervisor takes over: services go on, but those whose arguments have changed start again.
+// A new supervisor takes over: services go on, but those whose arguments have changed start again, and
+// those that are no more end.
 int supervisor_replace(const struct profile *profile, struct cx_error *err) CX_CHECK;
 // Ends a service, which the supervisor then starts again.
 void service_restart(const struct profile *profile, const char *name);

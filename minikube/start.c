@@ -7,6 +7,7 @@
 #include "libcommon/base/version.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/yaml.h"
+#include "minikube/addons.h"
 #include "minikube/certs.h"
 #include "minikube/commands.h"
 #include "minikube/network.h"
@@ -92,9 +93,12 @@ static int check_flags(struct minikube *m, struct changes *changes, struct cx_er
                         return cx_error_set(err, -EINVAL, "MK_USAGE: --extra-config: there is no component \"%.*s\"",
                                             (int)(dot - text), text);
         }
-        if (!m->registry_config)
-                return 0;
-        int r = cx_buf_read_file(&changes->registries, m->registry_config);
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < m->addons.count; i++)
+                r = addon_check(m->addons.items[i], err);
+        if (r < 0 || !m->registry_config)
+                return r;
+        r = cx_buf_read_file(&changes->registries, m->registry_config);
         if (r < 0)
                 return cx_error_set(err, -EINVAL, "MK_USAGE: --registry-config: cannot read %s: %s", m->registry_config,
                                     strerror(-r));
@@ -151,6 +155,17 @@ static void take_extra_config(struct minikube *m, struct changes *changes)
         }
 }
 
+static void take_addons(struct minikube *m, struct changes *changes)
+{
+        struct profile *profile = &m->profile;
+        size_t before = profile->addons.count;
+        if (!profile->has_addons)
+                addons_turn_defaults(profile);
+        for (size_t i = 0; i < m->addons.count; i++)
+                addon_turn(profile, m->addons.items[i], true);
+        changes->arguments |= profile->addons.count != before; // some have services
+}
+
 static int prepare(struct minikube *m, struct changes *changes, struct cx_error *err)
 {
         struct profile *profile = &m->profile;
@@ -176,6 +191,7 @@ static int prepare(struct minikube *m, struct changes *changes, struct cx_error 
         if (r < 0)
                 return r;
         take_extra_config(m, changes);
+        take_addons(m, changes);
         r = take_registry_config(m, changes, err);
         if (r == 0)
                 r = profile_save(profile, err);
@@ -211,6 +227,15 @@ static int run_services(const struct profile *profile, const struct changes *cha
         return r;
 }
 
+static int bring_addons(const struct profile *profile, struct cx_rest *rest, int64_t deadline, struct cx_error *err)
+{
+        int r = addons_apply(profile, rest, deadline, err);
+        CX_CLEANUP(cx_freep) char *names = cx_strings_join(&profile->addons, ", ");
+        if (r == 0 && profile->addons.count)
+                say("🌟", "Enabled addons: %s", names);
+        return r;
+}
+
 static int wait_until_usable(const struct profile *profile, int64_t deadline, struct cx_error *err)
 {
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
@@ -226,7 +251,8 @@ static int wait_until_usable(const struct profile *profile, int64_t deadline, st
         if (r < 0)
                 return r;
         say("🔎", "%d node%s Ready", profile->nodes, profile->nodes == 1 ? "" : "s");
-        return wait_dns(profile, deadline, err);
+        r = wait_dns(profile, deadline, err);
+        return r < 0 ? r : bring_addons(profile, rest, deadline, err);
 }
 
 static int write_context(const struct profile *profile, struct cx_error *err)

@@ -284,10 +284,42 @@ static void end_process(pid_t pid, bool gently)
         }
 }
 
+static bool is_service(const struct services *services, const char *name)
+{
+        for (size_t i = 0; i < services->count; i++)
+                if (strcmp(services->items[i].name, name) == 0)
+                        return true;
+        return strcmp(name, SUPERVISOR) == 0;
+}
+
+// Ends what is recorded and is no service any more: that of an addon that was turned off.
+static void end_others(const struct profile *profile, const struct services *services)
+{
+        CX_CLEANUP(cx_freep) char *folder = profile_path(profile, "run");
+        CX_STRINGS names = CX_STRINGS_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_list_folder(folder, &names, &err) < 0)
+                return;
+        for (size_t i = 0; i < names.count; i++) {
+                size_t length = strlen(names.items[i]);
+                if (length <= 4 || strcmp(names.items[i] + length - 4, ".pid") != 0)
+                        continue;
+                CX_CLEANUP(cx_freep) char *name = cx_strndup(names.items[i], length - 4);
+                CX_CLEANUP(cx_freep) char *path = pid_path(profile, name);
+                if (is_service(services, name))
+                        continue;
+                pid_t pid = service_pid(profile, name);
+                if (pid)
+                        end_process(pid, true);
+                (void)unlink(path);
+        }
+}
+
 // Takes up what runs. What was started with other arguments makes room for itself.
 static struct supervised *take_up(const struct profile *profile, const struct services *services)
 {
         struct supervised *list = cx_alloc_array(services->count, sizeof *list);
+        end_others(profile, services);
         for (size_t i = 0; i < services->count; i++) {
                 const struct cluster_service *service = &services->items[i];
                 pid_t pid = service_pid(profile, service->name);

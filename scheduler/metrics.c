@@ -40,7 +40,14 @@ static const char *const causes[QUEUE_CAUSES] = {[CAUSE_ADDED] = "UnschedulableP
                                                  "AssignedPodDelete",
                                                  "AssignedPodAdd",
                                                  "AssignedPodUpdate",
-                                                 "NamespaceUpdate"};
+                                                 "NamespaceUpdate",
+                                                 "PersistentVolumeClaimUpdate",
+                                                 "PersistentVolumeUpdate",
+                                                 "StorageClassUpdate",
+                                                 "CSINodeUpdate",
+                                                 "CSIDriverUpdate",
+                                                 "CSIStorageCapacityUpdate",
+                                                 "VolumeAttachmentDelete"};
 static const char *const cached[] = {"nodes", "pods", "assumed_pods"};
 
 struct profile_series {

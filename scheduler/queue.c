@@ -262,7 +262,8 @@ void queue_retry(struct queue *queue, struct queued_pod *pod, const struct cx_ob
         move(queue, pod, QUEUE_BACKOFF, CAUSE_FAILED, now);
 }
 
-void queue_wake(struct queue *queue, struct node_cache *cache, unsigned events, const struct node *node, int64_t now)
+void queue_wake(struct queue *queue, struct node_cache *cache, unsigned events, const struct node *node,
+                const char *claim, int64_t now)
 {
         queue->missed |= events;
         if (!queue->counts[QUEUE_UNSCHEDULABLE] || !events)
@@ -270,7 +271,8 @@ void queue_wake(struct queue *queue, struct node_cache *cache, unsigned events, 
         enum queue_cause cause = CAUSE_EVENT + (enum queue_cause)__builtin_ctz(events);
         CX_MAP_FOREACH (&queue->pods, entry) {
                 struct queued_pod *pod = entry->value;
-                if (pod->place == QUEUE_UNSCHEDULABLE && cycle_helps(cache, pod->template, pod->failed, events, node))
+                if (pod->place == QUEUE_UNSCHEDULABLE &&
+                    cycle_helps(cache, pod->template, pod->failed, events, node, claim))
                         activate(queue, pod, cause, now);
         }
 }

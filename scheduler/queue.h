@@ -66,7 +66,8 @@ struct queued_pod *queue_take(struct queue *queue, struct queued_pod *pod);     
 // Puts a taken pod back after an error, with a newer version of the object.
 void queue_retry(struct queue *queue, struct queued_pod *pod_steal, const struct cx_object *object, int64_t now);
 // Something happened: pods that it may help go back to the active queue (or finish backing off first).
-void queue_wake(struct queue *queue, struct node_cache *cache, unsigned events, const struct node *node, int64_t now);
+void queue_wake(struct queue *queue, struct node_cache *cache, unsigned events, const struct node *node,
+                const char *claim, int64_t now);
 // Tries those again that have waited for five minutes; to be called from time to time.
 void queue_flush(struct queue *queue, int64_t now);
 // When queue_pop may next have something that it has not now (monotonic); INT64_MAX: not before an event.

@@ -16,14 +16,15 @@
 #include "scheduler/extender.h"
 #include "scheduler/metrics.h"
 #include "scheduler/queue.h"
+#include "scheduler/storage.h"
 
 #include <malloc.h>
 #include <pthread.h>
 #include <time.h>
 
 #define MAX_BINDERS 16
-#define MAX_SLOW_BINDERS 64
-#define MAX_PREEMPTIONS 8 // that extenders are asked about for a pod
+#define MAX_SLOW_BINDERS 1024 // each may wait for a claim that nobody provides for
+#define MAX_PREEMPTIONS 8     // that extenders are asked about for a pod
 #define FLUSH_PERIOD (30 * CX_NS_PER_S)
 
 struct task {
@@ -45,6 +46,7 @@ struct scheduler {
         const struct profiles *profiles;
         struct cx_events **events; // by profile
         struct cx_informer *pods, *nodes, *namespaces;
+        struct storage_feed *storage;
         struct templates *templates;
         struct binder *binder, *slow; // slow: for binds before which plugins may block
         pthread_t thread;
@@ -78,8 +80,17 @@ static struct cx_events *events_of(const struct scheduler *self, const struct sc
 
 static void wake_pods(struct scheduler *self, unsigned events, const char *node)
 {
-        queue_wake(&self->queue, &self->cache, events, node ? cache_node(&self->cache, node) : NULL,
+        queue_wake(&self->queue, &self->cache, events, node ? cache_node(&self->cache, node) : NULL, NULL,
                    cx_time_monotonic());
+}
+
+static void on_storage(void *context, unsigned events, const char *claim)
+{
+        struct scheduler *self = context;
+        lock(self);
+        queue_wake(&self->queue, &self->cache, events, NULL, claim, cx_time_monotonic());
+        pthread_cond_signal(&self->wake);
+        unlock(self);
 }
 
 // --- informers' events ---
@@ -88,6 +99,7 @@ static void drop_pod(struct scheduler *self, const struct cx_object *pod)
 {
         queue_remove(&self->queue, pod->key);
         framework_nominate(&self->framework, pod->key, NULL, NULL);
+        volumes_pod_gone(&self->cache.volumes, pod->uid);
         if (cache_remove_pod(&self->cache, pod->key))
                 wake_pods(self, EVENT_POD_GONE, POD_INFO(pod)->node);
 }
@@ -514,6 +526,7 @@ static void add_informers(struct scheduler *self)
                                                                .drop_bytes = true,
                                                                .project = preemption_budget_project,
                                                                .free_projection = preemption_budget_free});
+        self->storage = storage_feed_new(self->informers, &self->cache.volumes, on_storage, self);
         cx_informer_on_event(self->nodes, on_node, self);
         cx_informer_on_event(self->pods, on_pod, self);
         cx_informer_on_event(self->namespaces, on_namespace, self);
@@ -560,6 +573,7 @@ bool scheduler_synced(const struct scheduler *self)
 void scheduler_stop(struct scheduler *self)
 {
         cx_informers_cancel_waits(self->informers);
+        volumes_stop(&self->cache.volumes);
         lock(self);
         self->stop = true;
         pthread_cond_broadcast(&self->wake);
@@ -579,6 +593,7 @@ void scheduler_free(struct scheduler *self)
         queue_release(&self->queue);
         framework_release(&self->framework);
         cache_release(&self->cache);
+        storage_feed_free(self->storage);
         templates_free(self->templates);
         for (size_t i = 0; i < self->profiles->count; i++)
                 cx_events_free(self->events[i]);

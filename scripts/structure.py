@@ -60,16 +60,17 @@ EDGES = {
     },
     "kubelet": {
         "base": "",
-        "image": "",
+        "image": "base",
         "network": "",
         "runtime": "base image network",
         "probe": "base runtime",
         "volume": "base runtime",
-        "volume/plugins": "volume base",
+        "volume/plugins": "volume base image",
+        "csi": "base volume",
         "pod": "base image runtime probe volume",
-        "node": "base image network runtime pod",
+        "node": "base image network runtime volume pod",
         "server": "base runtime volume pod",
-        ".": "base image network runtime probe volume volume/plugins pod node server",
+        ".": "base image network runtime probe volume volume/plugins csi pod node server",
     },
     "kube-proxy": {},
     "kubectl": {
@@ -82,6 +83,7 @@ EDGES = {
     },
     "minikube": {},
     "addons/dns": {},
+    "addons/storage-provisioner": {},
 }
 
 

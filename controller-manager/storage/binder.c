@@ -3,6 +3,9 @@
 // twice; what somebody else changed meanwhile refuses the write, by its version, and is looked at again.
 #include "controller-manager/storage/binder.h"
 
+#include "controller-manager/storage/pod_claims.h"
+#include "libcommon/base/time.h"
+
 #include <stdarg.h>
 
 #define CLAIM "claim "
@@ -10,6 +13,12 @@
 #define INDEX_CLASS "class of a pending claim"
 #define INDEX_CLAIM "claim of a volume"
 #define NO_CLASS "-" // no class has this name
+#define SAY_AGAIN (15 * CX_NS_PER_S)
+
+struct said {
+        uint64_t hash;
+        int64_t when; // monotonic
+};
 
 // --- writing ---------------------------------------------------------------------------------------------------------
 
@@ -22,8 +31,10 @@ bool bindable_get(struct volume_binder *self, bool is_claim, const char *key, st
                                                  .kind = "PersistentVolume",
                                                  .writes = &self->volume_writes};
         ret_item->object = cx_informer_get_key(is_claim ? self->claims : self->volumes, key);
-        if (!ret_item->object)
+        if (!ret_item->object) {
                 own_writes_forget(ret_item->writes, key);
+                cx_map_remove(&self->said, key);
+        }
         if (!ret_item->object || own_writes_behind(ret_item->writes, ret_item->object)) {
                 bindable_release(ret_item);
                 return false;
@@ -78,6 +89,22 @@ int bindable_set_phase(struct volume_binder *self, struct bindable *item, const 
         return bindable_write(self, item, true, err);
 }
 
+static bool is_said(struct volume_binder *self, const struct bindable *item, const char *reason, const char *text)
+{
+        CX_CLEANUP(cx_freep) char *all = cx_sprintf("%s %s %s", item->object->uid, reason, text);
+        uint64_t hash = cx_hash(all, strlen(all));
+        int64_t now = cx_time_monotonic();
+        struct said *said = cx_map_get(&self->said, item->object->key);
+        if (said && said->hash == hash && now - said->when < SAY_AGAIN)
+                return true;
+        if (!said) {
+                said = cx_alloc(sizeof *said);
+                cx_map_set(&self->said, item->object->key, said);
+        }
+        *said = (struct said){hash, now};
+        return false;
+}
+
 void bindable_event(struct volume_binder *self, const struct bindable *item, const char *type, const char *reason,
                     const char *format, ...)
 {
@@ -86,6 +113,8 @@ void bindable_event(struct volume_binder *self, const struct bindable *item, con
         va_start(args, format);
         cx_buf_vprintf(&text, format, args);
         va_end(args);
+        if (is_said(self, item, reason, text.data))
+                return;
         cx_event_object(self->events, "v1", item->kind, item->object, type, reason, "%s", text.data);
 }
 
@@ -206,6 +235,21 @@ static void on_class(void *context, const struct cx_object *old CX_UNUSED, const
         add_indexed(self, self->claims, INDEX_CLASS, NO_CLASS, CLAIM);
 }
 
+// A pod that has no node yet: its claims may wait for it. Those that do not are not looked at.
+static void on_pod(void *context, const struct cx_object *old, const struct cx_object *now)
+{
+        struct volume_binder *self = context;
+        if (old || !now || POD_STATE(now)->node)
+                return;
+        const struct cx_strings *names = pod_claims(now);
+        for (size_t i = 0; i < names->count; i++) {
+                CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/%s", now->namespace, names->items[i]);
+                CX_OBJECT *claim = cx_informer_get_key(self->claims, key);
+                if (claim && CLAIM_FACTS(claim)->pending)
+                        add(self, CLAIM, key);
+        }
+}
+
 static void *init(struct manager *manager, struct cx_workqueue *queue)
 {
         struct volume_binder *self = cx_alloc(sizeof *self);
@@ -217,6 +261,8 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         (void)manager_part_informer(manager, "", "persistentvolumeclaims", &claim_part);
         (void)manager_part_informer(manager, "", "persistentvolumes", &volume_part);
         self->classes = manager_part_informer(manager, "storage.k8s.io", "storageclasses", &storage_class_part);
+        self->pods = pods_by_claim(manager);
+        self->said = (struct cx_map)CX_MAP_INIT_FREE(free);
         own_writes_init(&self->claim_writes);
         own_writes_init(&self->volume_writes);
         cx_informer_add_index(self->claims, INDEX_CLASS, index_class, NULL);
@@ -224,6 +270,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         cx_informer_on_event(self->claims, on_claim, self);
         cx_informer_on_event(self->volumes, on_volume, self);
         cx_informer_on_event(self->classes, on_class, self);
+        cx_informer_on_event(self->pods, on_pod, self);
         return self;
 }
 
@@ -245,6 +292,7 @@ static void release(void *context)
         struct volume_binder *self = context;
         own_writes_release(&self->claim_writes);
         own_writes_release(&self->volume_writes);
+        cx_map_release(&self->said);
         free(self);
 }
 

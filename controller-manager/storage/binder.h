@@ -10,7 +10,8 @@ struct volume_binder {
         struct manager *manager;
         struct cx_workqueue *queue;
         struct cx_events *events;
-        struct cx_informer *claims, *volumes, *classes;
+        struct cx_informer *claims, *volumes, *classes, *pods; // pods: by claim
+        struct cx_map said;                                    // key -> what was last said of the object in an event
         struct own_writes claim_writes, volume_writes;
 };
 
@@ -29,6 +30,7 @@ void bindable_release(struct bindable *item);
 int bindable_write(struct volume_binder *self, struct bindable *item, bool status, struct cx_error *err) CX_CHECK;
 int bindable_set_phase(struct volume_binder *self, struct bindable *item, const char *phase, const char *message,
                        struct cx_error *err) CX_CHECK;
+// The same is said again after a while only, however often the object is looked at.
 void bindable_event(struct volume_binder *self, const struct bindable *item, const char *type, const char *reason,
                     const char *format, ...) CX_PRINTF(5, 6);
 void bindable_annotate(struct bindable *item, const char *name, const char *value); // NULL removes

@@ -2,6 +2,7 @@
 // What becomes of a claim: it gets a volume that there is, or somebody is asked to make one, or it waits for its pod; and a
 // bound one that has lost its volume is lost.
 #include "controller-manager/storage/binder.h"
+#include "controller-manager/storage/pod_claims.h"
 
 // --- making the two each other's -------------------------------------------------------------------------------------
 
@@ -93,9 +94,9 @@ static int provision(struct volume_binder *self, struct bindable *claim, const c
         if (!class)
                 bindable_event(self, claim, "Warning", "ProvisioningFailed",
                                "storageclass.storage.k8s.io \"%s\" not found", name);
-        else if (strcmp(STORAGE_CLASS(class)->provisioner, CX_NO_PROVISIONER) == 0)
-                bindable_event(self, claim, "Normal", "FailedBinding",
-                               "no persistent volumes available for this claim, and its storage class makes none");
+        else if (cx_has_prefix(STORAGE_CLASS(class)->provisioner, "kubernetes.io/")) // none is built in
+                bindable_event(self, claim, "Warning", "ProvisioningFailed", "no volume plugin matched name: %s",
+                               STORAGE_CLASS(class)->provisioner);
         else
                 return ask_provisioner(self, claim, STORAGE_CLASS(class)->provisioner, err);
         return 0;
@@ -124,8 +125,20 @@ static int find(struct volume_binder *self, const struct cx_claim *facts, bool d
 
 static int wait_for_pod(struct volume_binder *self, struct bindable *claim, struct cx_error *err)
 {
-        bindable_event(self, claim, "Normal", "WaitForFirstConsumer",
-                       "waiting for first consumer to be created before binding");
+        CX_OBJECTS pods = CX_OBJECTS_INIT;
+        CX_STRINGS waiting = CX_STRINGS_INIT;
+        cx_informer_by_index(self->pods, POD_INDEX_CLAIM, claim->object->key, &pods);
+        for (size_t i = 0; i < pods.count; i++)
+                if (!POD_STATE(pods.items[i])->node && !pod_is_terminal(pods.items[i]))
+                        cx_strings_add(&waiting, pods.items[i]->name);
+        cx_strings_sort(&waiting);
+        CX_CLEANUP(cx_freep) char *names = cx_strings_join(&waiting, ",");
+        if (waiting.count)
+                bindable_event(self, claim, "Normal", "WaitForPodScheduled", "waiting for pod%s %s to be scheduled",
+                               waiting.count > 1 ? "s" : "", names);
+        else
+                bindable_event(self, claim, "Normal", "WaitForFirstConsumer",
+                               "waiting for first consumer to be created before binding");
         return bindable_set_phase(self, claim, "Pending", NULL, err);
 }
 

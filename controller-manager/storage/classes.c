@@ -2,23 +2,17 @@
 // The part of a class that matters to claims.
 #include "controller-manager/storage/classes.h"
 
-#define IS_DEFAULT "storageclass.kubernetes.io/is-default-class"
-
 static void take_class(void *part, const json_t *class)
 {
-        const json_t *annotations = cx_json_get(class, "metadata.annotations");
-        *(struct storage_class *)part = (struct storage_class){
-                .provisioner = cx_strdup(cx_json_string_or(class, "provisioner", "")),
-                .delays = cx_streq(cx_json_string(class, "volumeBindingMode"), "WaitForFirstConsumer"),
-                .is_default = cx_streq(json_string_value(json_object_get(annotations, IS_DEFAULT)), "true")};
+        cx_storage_class_parse(class, part);
 }
 
 static void release_class(void *part)
 {
-        free(((struct storage_class *)part)->provisioner);
+        cx_storage_class_release(part);
 }
 
-const struct object_part storage_class_part = {sizeof(struct storage_class), take_class, release_class};
+const struct object_part storage_class_part = {sizeof(struct cx_storage_class), take_class, release_class};
 
 const struct cx_object *default_storage_class(struct cx_informer *classes)
 {

@@ -3,13 +3,9 @@
 #pragma once
 
 #include "controller-manager/core/manager.h"
+#include "libcommon/api/storage.h"
 
-struct storage_class {
-        char *provisioner;
-        bool delays;     // WaitForFirstConsumer
-        bool is_default; // annotation storageclass.kubernetes.io/is-default-class
-};
 extern const struct object_part storage_class_part;
-#define STORAGE_CLASS(object) ((const struct storage_class *)object_part(object, &storage_class_part))
+#define STORAGE_CLASS(object) ((const struct cx_storage_class *)object_part(object, &storage_class_part))
 // The default class: of several the newest; then by name. A reference, or NULL.
 const struct cx_object *default_storage_class(struct cx_informer *classes);

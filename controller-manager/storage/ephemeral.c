@@ -2,6 +2,8 @@
 // Generic ephemeral volumes: each gets a claim of its own, which the pod owns and takes along when it goes.
 #include "controller-manager/storage/pod_claims.h"
 
+#include "libcommon/api/storage.h"
+
 static const struct owner_kind owning_pod = {"", "v1", "pods", "Pod"};
 
 struct ephemeral {
@@ -54,7 +56,7 @@ static json_t *claim_of(const struct owner *pod, const json_t *template, const c
 static int make_claim(struct ephemeral *self, const struct owner *pod, const json_t *volume, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep)
-        char *name = ephemeral_claim_name(pod->object->name, cx_json_string_or(volume, "name", ""));
+        char *name = cx_ephemeral_claim_name(pod->object->name, cx_json_string_or(volume, "name", ""));
         CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/%s", pod->object->namespace, name);
         CX_OBJECT *there = cx_informer_get_key(self->claims, key);
         const struct cx_object_owner *owner = there ? cx_object_controller(there) : NULL;

@@ -2,10 +2,7 @@
 // Taken from each pod as it comes.
 #include "controller-manager/storage/pod_claims.h"
 
-char *ephemeral_claim_name(const char *pod, const char *volume)
-{
-        return cx_sprintf("%s-%s", pod, volume);
-}
+#include "libcommon/api/storage.h"
 
 static void take(void *part, const json_t *pod)
 {
@@ -18,8 +15,8 @@ static void take(void *part, const json_t *pod)
                 if (!json_object_get(volume, "ephemeral"))
                         continue;
                 CX_CLEANUP(cx_freep)
-                char *name = ephemeral_claim_name(cx_json_string_or(pod, "metadata.name", ""),
-                                                  cx_json_string_or(volume, "name", ""));
+                char *name = cx_ephemeral_claim_name(cx_json_string_or(pod, "metadata.name", ""),
+                                                     cx_json_string_or(volume, "name", ""));
                 cx_strings_add(part, name);
         }
 }

@@ -8,5 +8,3 @@
 struct cx_informer *pods_by_claim(struct manager *manager);
 #define POD_INDEX_CLAIM "claim"
 const struct cx_strings *pod_claims(const struct cx_object *pod); // names, in the pod's namespace
-// The name of the claim of an ephemeral volume. Owned by the caller.
-char *ephemeral_claim_name(const char *pod, const char *volume);

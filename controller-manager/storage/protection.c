@@ -32,8 +32,8 @@ static int names_claim(void *context, const json_t *pod)
         json_t *volume;
         json_array_foreach (cx_json_get(pod, "spec.volumes"), i, volume) {
                 CX_CLEANUP(cx_freep)
-                char *made = ephemeral_claim_name(cx_json_string_or(pod, "metadata.name", ""),
-                                                  cx_json_string_or(volume, "name", ""));
+                char *made = cx_ephemeral_claim_name(cx_json_string_or(pod, "metadata.name", ""),
+                                                     cx_json_string_or(volume, "name", ""));
                 const char *name = json_object_get(volume, "ephemeral")
                                            ? made
                                            : cx_json_string_or(volume, "persistentVolumeClaim.claimName", "");

@@ -126,7 +126,8 @@ static int each_entry(const struct image_store *store, const char *folder,
 // removed from) each container's own layer.
 static int make_mount_points(const char *root, struct cx_error *err)
 {
-        static const char *const folders[] = {"mount-points/proc",
+        static const char *const folders[] = {"nothing",
+                                              "mount-points/proc",
                                               "mount-points/sys",
                                               "mount-points/dev",
                                               "mount-points/etc",
@@ -418,6 +419,7 @@ void image_store_layer_abort(struct image_store *s, const char *digest, const ch
 struct mount_job {
         char *folder;
         const char *target, *options;
+        unsigned long flags;
         int result;
 };
 
@@ -427,7 +429,7 @@ static void *mount_thread(void *context)
 {
         struct mount_job *job = context;
         if (unshare(CLONE_FS) < 0 || chdir(job->folder) < 0 ||
-            mount("overlay", job->target, "overlay", 0, job->options) < 0)
+            mount("overlay", job->target, "overlay", job->flags, job->options) < 0)
                 job->result = -errno;
         return NULL;
 }
@@ -436,7 +438,9 @@ int image_store_mount(struct image_store *s, const json_t *record, const struct 
 {
         // No sync of the upper folder: a container's layer never outlives a crash of the machine. (Kernel 5.10.)
         CX_BUF options = CX_BUF_INIT_MAX(4000);
-        cx_buf_printf(&options, "volatile,upperdir=%s,workdir=%s,lowerdir=", to->upper, to->work);
+        if (to->upper)
+                cx_buf_printf(&options, "volatile,upperdir=%s,workdir=%s,", to->upper, to->work);
+        cx_buf_add(&options, "lowerdir=");
         const json_t *layers = json_object_get(record, "layers");
         pthread_mutex_lock(&s->lock);
         for (size_t i = json_array_size(layers); i-- > 0;) {
@@ -454,11 +458,17 @@ int image_store_mount(struct image_store *s, const json_t *record, const struct 
                         cx_buf_printf(&options, "%lld/fs:", (long long)layer->number);
         }
         pthread_mutex_unlock(&s->lock);
-        cx_buf_printf(&options, "%s../mount-points", to->token ? "../token-mount-points:" : "");
+        if (to->upper)
+                cx_buf_printf(&options, "%s../mount-points", to->token ? "../token-mount-points:" : "");
+        else // overlayfs wants two
+                cx_buf_add(&options, "../nothing");
         if (!json_array_size(layers) || options.overflow)
                 return cx_error_set(err, -EINVAL, "the image has %zu layers", json_array_size(layers));
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/layers", s->root);
-        struct mount_job job = {.folder = folder, .target = to->target, .options = options.data};
+        struct mount_job job = {.folder = folder,
+                                .target = to->target,
+                                .options = options.data,
+                                .flags = to->upper ? 0 : MS_RDONLY | MS_NOEXEC | MS_NOSUID | MS_NODEV};
         pthread_t thread;
         int r = -pthread_create(&thread, NULL, mount_thread, &job);
         if (r == 0) {

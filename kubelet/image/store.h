@@ -51,7 +51,8 @@ int image_store_layer_commit(struct image_store *store, const char *digest, cons
 void image_store_layer_abort(struct image_store *store, const char *digest, const char *folder);
 
 // Mounts an image read-write at `target`; `upper` and `work` are empty folders on one file system. token: with the folder
-// that service account tokens are mounted at.
+// that service account tokens are mounted at. Without `upper` what is mounted is the image alone, read-only and for no
+// program to be run from.
 struct image_mount {
         const char *upper, *work, *target;
         bool token;

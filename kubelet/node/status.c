@@ -4,6 +4,7 @@
 #include "kubelet/image/store.h"
 #include "kubelet/network/cni.h"
 #include "kubelet/node/node.h"
+#include "kubelet/runtime/runtime.h"
 #include "libcommon/base/address.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
@@ -177,5 +178,8 @@ json_t *node_status(const struct kubelet *k, const struct kubelet_settings *s, c
                 json_pack("{s:o, s:o, s:O, s:o, s:o, s:o, s:{s:{s:i}}}", "addresses", addresses, "allocatable",
                           capacity, "capacity", capacity, "conditions", conditions(k, old), "nodeInfo", node_info(),
                           "images", images(k), "daemonEndpoints", "kubeletEndpoint", "Port", (int)s->port);
+        json_object_set_new(out, "runtimeHandlers",
+                            json_pack("[{s:s, s:{s:b, s:b}}]", "name", "", "features", "recursiveReadOnlyMounts",
+                                      runtime_recursive_read_only(k->runtime), "userNamespaces", 0));
         return out;
 }

@@ -84,7 +84,7 @@ static struct states states_of_run(const struct pod *pod, const json_t *object, 
                                run->before ? terminated(container, run->before, &run->before_state, max) : NULL};
 }
 
-static json_t *mounts_of(const json_t *container)
+static json_t *mounts_of(const struct kubelet *k, const json_t *container)
 {
         json_t *list = json_array(), *mount;
         size_t i;
@@ -92,9 +92,12 @@ static json_t *mounts_of(const json_t *container)
                 json_t *out = json_pack("{s:s, s:s}", "name", cx_json_string_or(mount, "name", ""), "mountPath",
                                         cx_json_string_or(mount, "mountPath", ""));
                 if (cx_json_bool(mount, "readOnly", false)) {
-                        // Only where the kernel can, and then on request, are the mounts below read-only too.
+                        // Only where the node can, and then on request, are the mounts below read-only too.
+                        bool recursive =
+                                strcmp(cx_json_string_or(mount, "recursiveReadOnly", "Disabled"), "Disabled") != 0 &&
+                                runtime_recursive_read_only(k->runtime);
                         json_object_set_new(out, "readOnly", json_true());
-                        json_object_set_new(out, "recursiveReadOnly", json_string("Disabled"));
+                        json_object_set_new(out, "recursiveReadOnly", json_string(recursive ? "Enabled" : "Disabled"));
                 }
                 json_array_append_new(list, out);
         }
@@ -114,7 +117,7 @@ static void add_made(const struct kubelet *k, const json_t *container, const str
         json_object_del(json_object_get(out, "resources"), "claims");
         if (json_object_size(requests))
                 json_object_set(out, "allocatedResources", requests);
-        json_t *mounts = mounts_of(container);
+        json_t *mounts = mounts_of(k, container);
         if (json_array_size(mounts))
                 json_object_set(out, "volumeMounts", mounts);
         json_decref(mounts);

@@ -3,8 +3,7 @@
 #include "kubelet/pod/image.h"
 
 #include "kubelet/base/pool.h"
-#include "kubelet/image/docker_auth.h"
-#include "kubelet/image/pull.h"
+#include "kubelet/image/pod_pull.h"
 #include "kubelet/image/reference.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -18,54 +17,9 @@ struct pull_task {
         char *name, *image;
 };
 
-// The Docker configurations in the pod's pull secrets. One that is missing is skipped, as upstream does.
-static json_t *pull_secrets(const struct kubelet *k, const json_t *object)
-{
-        json_t *configs = json_array();
-        size_t i;
-        json_t *ref;
-        json_array_foreach (cx_json_get(object, "spec.imagePullSecrets"), i, ref) {
-                json_auto_t *secret = NULL;
-                CX_ERROR err = CX_ERROR_INIT;
-                const char *name = cx_json_string_or(ref, "name", "");
-                if (!k->rest || !*name)
-                        continue;
-                int r = cx_rest_get(k->rest,
-                                    CX_REF(.version = "v1", .resource = "secrets",
-                                           .namespace = cx_json_string(object, "metadata.namespace"), .name = name),
-                                    &secret, &err);
-                if (r < 0) {
-                        pod_event(k, object, NULL, "Warning", "FailedToRetrieveImagePullSecret",
-                                  "Unable to retrieve some image pull secrets (%s); attempting to pull the image may "
-                                  "not succeed.",
-                                  name);
-                        continue;
-                }
-                json_t *config = docker_config_from_secret(secret);
-                if (config)
-                        json_array_append_new(configs, config);
-        }
-        return configs;
-}
-
-static int load_registries(const struct kubelet *k, struct registries **ret_registries, struct cx_error *err)
-{
-        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
-        if (k->registry_config && *k->registry_config) {
-                int r = cx_buf_read_file(&text, k->registry_config);
-                if (r < 0 && r != -ENOENT)
-                        return cx_error_set(err, r, "cannot read %s: %s", k->registry_config, strerror(-r));
-        }
-        return registries_parse(text.data, text.length, ret_registries, err);
-}
-
 static void pulled(struct pull_task *t, json_t *record, int64_t took, int64_t bytes)
 {
-        char text[CX_TIME_TEXT];
-        cx_duration_format(took / CX_NS_PER_MS * CX_NS_PER_MS, text);
-        pod_event(t->pod->pods->kubelet, t->object, t->name, "Normal", "Pulled",
-                  "Successfully pulled image \"%s\" in %s (%s including waiting). Image size: %lld bytes.", t->image,
-                  text, text, (long long)bytes);
+        pod_tell_pulled(t->pod->pods->kubelet, t->object, t->name, t->image, took, bytes);
         pthread_mutex_lock(&t->pod->pods->lock);
         struct slot *slot = cx_map_get(&t->pod->slots, t->name);
         json_decref(slot->image);
@@ -101,20 +55,10 @@ static void run_pull(void *context)
         struct pull_task *t = context;
         const struct kubelet *k = t->pod->pods->kubelet;
         CX_ERROR err = CX_ERROR_INIT;
-        struct registries *registries = NULL;
-        json_auto_t *configs = pull_secrets(k, t->object);
         json_t *record = NULL;
         int64_t bytes = 0, began = cx_time_monotonic();
         pod_event(k, t->object, t->name, "Normal", "Pulling", "Pulling image \"%s\"", t->image);
-        int r = load_registries(k, &registries, &err);
-        if (r == 0)
-                r = image_pull(&(struct pull_options){.store = k->images,
-                                                      .registries = registries,
-                                                      .image = t->image,
-                                                      .docker_configs = configs},
-                               &record, &bytes, &err);
-        registries_free(registries);
-        if (r == 0)
+        if (pod_pull_image(k, t->object, t->image, &record, &bytes, &err) == 0)
                 pulled(t, record, cx_time_monotonic() - began, bytes);
         else
                 not_pulled(t, &err);

@@ -124,7 +124,9 @@ int pod_tear_down(struct pod *pod, struct cx_error *err)
                 if (r < 0)
                         return cx_error_wrap(err, "cannot remove the sandbox");
         }
-        int r = volumes_tear_down(pod->pods->volumes, pod->uid, err);
+        int64_t again = INT64_MAX;
+        int r = volumes_tear_down(pod->pods->volumes, pod->uid, &again, err);
+        pod_again(pod, again);
         if (r < 0)
                 return r;
         return pod_cgroup_remove(k, pod->uid, err);

@@ -68,6 +68,7 @@ struct pod {
         bool was_up, terminating;
         bool rejected;                        // this node does not take it: failed_reason says why
         int64_t again;                        // ns until the next look; INT64_MAX: only on events
+        int64_t measure_at;                   // monotonic ns: its use of local storage is looked at
         int failures;                         // of set-up, for its back-off
         char *failed_reason, *failed_message; // of a pod that the kubelet gave up (DeadlineExceeded, …)
         int64_t kill_began;

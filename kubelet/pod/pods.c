@@ -248,6 +248,7 @@ json_t *pods_list(struct pods *pods)
 void pods_images_in_use(struct pods *pods, struct cx_strings *ret_ids)
 {
         CONTAINERS list = {0};
+        volumes_images(pods->volumes, ret_ids);
         runtime_containers(pods->kubelet->runtime, NULL, &list);
         for (size_t i = 0; i < list.count; i++)
                 if (!cx_strings_has(ret_ids, list.items[i]->image_id))

@@ -175,6 +175,8 @@ static int run_container(const struct start *s, struct container **ret_container
                                           .env = &env,
                                           .mounts = mounts.items,
                                           .n_mounts = mounts.count,
+                                          .devices = mounts.devices,
+                                          .n_devices = mounts.n_devices,
                                           .node_memory = k->node_memory};
         return container_run(k->runtime, &config, ret_container, err);
 }

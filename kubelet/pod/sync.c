@@ -10,6 +10,7 @@
 #include "kubelet/pod/publish.h"
 #include "kubelet/pod/resolv.h"
 #include "kubelet/pod/start.h"
+#include "kubelet/pod/storage_limits.h"
 #include "kubelet/volume/volumes.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/base/log.h"
@@ -18,16 +19,21 @@
 
 #include <assert.h>
 
+#define UPDATE_RETRY (20 * CX_NS_PER_S)
+#define EVICTION_GRACE 1 // s
+
 // --- preparing -------------------------------------------------------------------------------------------------------
 
-static int prepare(struct pod *pod, const json_t *object, struct cx_error *err)
+// -EINPROGRESS: it waits for its volumes. ret_reason: of the event about an error.
+static int prepare(struct pod *pod, const json_t *object, const char **ret_reason, struct cx_error *err)
 {
         const struct kubelet *k = pod->pods->kubelet;
-        int64_t again = INT64_MAX;
-        int r = volumes_set_up(pod->pods->volumes, object, &again, err);
+        struct volumes_progress progress;
+        int r = volumes_set_up(pod->pods->volumes, object, &progress, err);
+        pod_again(pod, progress.again);
+        *ret_reason = progress.reason;
         if (r < 0)
                 return r;
-        pod_again(pod, again);
         if (pod->was_up)
                 return 0;
         return pod_cgroup_make(k, object, err);
@@ -250,7 +256,7 @@ static int end_pod(struct pod *pod, const json_t *object, int64_t grace, struct 
                 return 0;
         int r = pod_tear_down(pod, err);
         if (r < 0)
-                return r;
+                return r == -EINPROGRESS ? 0 : r; // its end will be told
         pthread_mutex_lock(&pod->pods->lock);
         pod->torn_down = true;
         pthread_mutex_unlock(&pod->pods->lock);
@@ -281,12 +287,29 @@ static int set_up_failed(struct pod *pod, const json_t *object, const char *reas
         return 0;
 }
 
+// Its volumes are being set up: whoever does that brings the worker back.
+static int set_up_waits(struct pod *pod, const json_t *object)
+{
+        CX_CLEANUP(sandbox_unrefp) struct sandbox *sandbox = runtime_sandbox(pod->pods->kubelet->runtime, pod->uid);
+        pod_publish(pod, object, sandbox);
+        return 0;
+}
+
 static int sync_active(struct pod *pod, const json_t *object, struct cx_error *err CX_UNUSED)
 {
         const struct kubelet *k = pod->pods->kubelet;
         CX_ERROR failure = CX_ERROR_INIT;
-        if (prepare(pod, object, &failure) < 0)
-                return set_up_failed(pod, object, "FailedMount", &failure);
+        const char *reason = NULL;
+        int prepared = prepare(pod, object, &reason, &failure);
+        if (prepared == -EINPROGRESS && !pod->was_up)
+                return set_up_waits(pod, object);
+        if (prepared < 0 && prepared != -EINPROGRESS && !pod->was_up)
+                return set_up_failed(pod, object, reason, &failure);
+        if (prepared < 0 && prepared != -EINPROGRESS) { // what runs has what it needs, and is looked after
+                pod_event(k, object, NULL, "Warning", reason, "%s", cx_error_text(&failure));
+                pod_again(pod, UPDATE_RETRY);
+                cx_error_release(&failure);
+        }
         CX_CLEANUP(sandbox_unrefp) struct sandbox *sandbox = NULL;
         if (!pod->was_up && !cx_json_get(object, "status.startTime"))
                 pod_publish(pod, object, NULL); // acknowledged: Pending, ContainerCreating
@@ -397,6 +420,12 @@ int pod_sync(struct pod *pod, const json_t *object, struct cx_error *err)
                 pod->failed_message = cx_strdup("Pod was active on the node longer than the specified deadline");
                 pod_event(pod->pods->kubelet, object, NULL, "Normal", "DeadlineExceeded", "%s", pod->failed_message);
                 return end_pod(pod, object, grace_of(object), err);
+        }
+        pod->failed_message = pod_storage_excess(pod, object);
+        if (pod->failed_message) {
+                pod->failed_reason = cx_strdup("Evicted");
+                pod_event(pod->pods->kubelet, object, NULL, "Warning", "Evicted", "%s", pod->failed_message);
+                return end_pod(pod, object, EVICTION_GRACE, err);
         }
         CONTAINERS list = {0};
         runtime_containers(pod->pods->kubelet->runtime, pod->uid, &list);

@@ -529,6 +529,8 @@ static int write_config(struct runtime *rt, struct container *c, const struct co
                                 .env = config->env,
                                 .mounts = mounts,
                                 .n_mounts = n,
+                                .devices = config->devices,
+                                .n_devices = config->n_devices,
                                 .cgroups_path = c->cgroup,
                                 .oom_score_adj = score,
                                 .pids_limit = rt->pids_limit,

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/syscall.h>
 
 #define LOST_PERIOD (10 * CX_NS_PER_S)
 
@@ -365,4 +366,28 @@ struct sandbox *runtime_sandbox(struct runtime *rt, const char *pod_uid)
                 __atomic_add_fetch(&best->refs, 1, __ATOMIC_RELAXED);
         pthread_mutex_unlock(&rt->lock);
         return best;
+}
+
+static bool ask_recursive(const struct runtime *rt)
+{
+        const char *const argv[] = {rt->runc, "features", NULL};
+        CX_BUF out = CX_BUF_INIT_MAX(1 << 20);
+        CX_ERROR err = CX_ERROR_INIT;
+        if (syscall(SYS_mount_setattr, -1, "", 0, NULL, 0) < 0 && errno == ENOSYS)
+                return false;
+        return cx_run_ok(argv, &out, &err) == 0 && strstr(out.data, "\"rro\"");
+}
+
+bool runtime_recursive_read_only(struct runtime *rt)
+{
+        pthread_mutex_lock(&rt->lock);
+        int known = rt->recursive_read_only;
+        pthread_mutex_unlock(&rt->lock);
+        if (known == RECURSIVE_UNKNOWN) {
+                known = ask_recursive(rt) ? RECURSIVE_YES : RECURSIVE_NO;
+                pthread_mutex_lock(&rt->lock);
+                rt->recursive_read_only = known;
+                pthread_mutex_unlock(&rt->lock);
+        }
+        return known == RECURSIVE_YES;
 }

@@ -129,6 +129,8 @@ struct container_config {
         const struct cx_strings *args, *env;
         const struct spec_mount *mounts;
         size_t n_mounts;
+        const struct spec_device *devices;
+        size_t n_devices;
         int64_t node_memory;
 };
 // Creates and starts. When runc refuses (no such executable), the container exists as exited with 128 "StartError" and
@@ -176,6 +178,8 @@ int container_reopen_log(const struct container *container);
 int container_attach(const struct container *container) CX_CHECK;
 int container_resize(const struct container *container, int width, int height);
 const char *runtime_cgroup_root(const struct runtime *runtime);
+// Whether kernel and runc can make a mount read-only with all that is mounted below it. Asks runc the first time.
+bool runtime_recursive_read_only(struct runtime *runtime);
 
 // --- exec ------------------------------------------------------------------------------------------------------------
 struct exec_options {

@@ -19,6 +19,7 @@ struct runtime {
         void *context;
         pthread_mutex_t lock; // guards the maps, reference counts and container states
         struct cx_map sandboxes, containers;
+        enum { RECURSIVE_UNKNOWN, RECURSIVE_NO, RECURSIVE_YES } recursive_read_only; // guarded by lock
         pthread_t watcher;
         bool watching;
         int inotify_fd, stop_fd;

@@ -111,8 +111,11 @@ static json_t *mounts_of(const struct spec_input *in)
         for (size_t i = 0; i < in->n_mounts; i++) {
                 const struct spec_mount *m = &in->mounts[i];
                 CX_CLEANUP(cx_freep)
-                char *options = cx_sprintf("rbind,%s,%s", m->propagation ? m->propagation : "rprivate",
-                                           m->read_only ? "ro" : "rw");
+                char *options = cx_sprintf("rbind,%s,%s%s", m->propagation ? m->propagation : "rprivate",
+                                           m->recursive   ? "rro"
+                                           : m->read_only ? "ro"
+                                                          : "rw",
+                                           m->no_exec ? ",noexec,nosuid,nodev" : "");
                 add_mount(mounts, m->target, "bind", m->source, options);
         }
         return mounts;
@@ -134,6 +137,27 @@ static json_t *namespaces(const struct spec_input *in)
         return list;
 }
 
+// Nothing is allowed that is not said; runc makes the same of it for both versions of control groups.
+static json_t *device_rules(const struct spec_input *in)
+{
+        json_t *rules = json_pack("[{s:b, s:s}]", "allow", security_true(in, "privileged"), "access", "rwm");
+        for (size_t i = 0; i < in->n_devices; i++)
+                json_array_append_new(rules, json_pack("{s:b, s:s, s:i, s:i, s:s}", "allow", 1, "type", "b", "major",
+                                                       (int)in->devices[i].major, "minor", (int)in->devices[i].minor,
+                                                       "access", in->devices[i].read_only ? "r" : "rw"));
+        return rules;
+}
+
+static void add_devices(const struct spec_input *in, json_t *list)
+{
+        for (size_t i = 0; i < in->n_devices; i++) {
+                const struct spec_device *d = &in->devices[i];
+                json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "path", d->path, "type",
+                                                      "b", "major", (int)d->major, "minor", (int)d->minor, "fileMode",
+                                                      d->read_only ? 0440 : 0660, "uid", 0, "gid", 0));
+        }
+}
+
 static json_t *resources(const struct spec_input *in)
 {
         const json_t *limits = cx_json_get(in->container, "resources.limits");
@@ -147,8 +171,7 @@ static json_t *resources(const struct spec_input *in)
                 json_object_set_new(cpus, "quota", json_integer(cgroup_quota(cpu_limit)));
                 json_object_set_new(cpus, "period", json_integer(100000));
         }
-        json_t *out = json_pack("{s:o, s:[o]}", "cpu", cpus, "devices",
-                                json_pack("{s:b, s:s}", "allow", security_true(in, "privileged"), "access", "rwm"));
+        json_t *out = json_pack("{s:o, s:o}", "cpu", cpus, "devices", device_rules(in));
         if (memory > 0)
                 json_object_set_new(out, "memory", json_pack("{s:I}", "limit", (json_int_t)memory));
         if (in->cgroup_v2) // out of memory ends the container, not one process of it
@@ -170,6 +193,8 @@ static json_t *linux_part(const struct spec_input *in)
                 json_object_set_new(out, "maskedPaths", spec_masked_paths());
                 json_object_set_new(out, "readonlyPaths", spec_readonly_paths());
         }
+        if (in->n_devices)
+                add_devices(in, cx_json_array_at(out, "devices"));
         for (size_t i = 0; i < in->n_mounts; i++)
                 if (cx_streq(in->mounts[i].propagation, "rshared"))
                         json_object_set_new(out, "rootfsPropagation", json_string("rshared"));

@@ -11,8 +11,15 @@
 
 struct spec_mount {
         char *source, *target;
-        bool read_only;
+        bool read_only, recursive; // recursive: what is mounted below is read-only, too
+        bool no_exec;
         const char *propagation; // "rprivate", "rslave", "rshared"
+};
+// A block device of the node that a container is given, and may use.
+struct spec_device {
+        char *path; // in the container
+        unsigned major, minor;
+        bool read_only;
 };
 struct spec_input {
         const json_t *pod, *container, *image_config;
@@ -22,6 +29,8 @@ struct spec_input {
         const struct cx_strings *args, *env;
         const struct spec_mount *mounts;
         size_t n_mounts;
+        const struct spec_device *devices;
+        size_t n_devices;
         const char *cgroups_path;
         int oom_score_adj;
         int64_t pids_limit; // 0: none

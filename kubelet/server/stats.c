@@ -5,6 +5,7 @@
 
 #include "kubelet/pod/pods.h"
 #include "kubelet/runtime/cgroup.h"
+#include "kubelet/volume/claims.h"
 #include "kubelet/volume/volumes.h"
 #include "libcommon/base/metrics.h"
 #include "libcommon/base/time.h"
@@ -45,12 +46,17 @@ static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const c
                 CX_ERROR err = CX_ERROR_INIT;
                 if (volumes_stats(s->volumes, pod, name, &u, &err) < 0)
                         continue; // one that is not measured, or not set up (any more)
-                json_array_append_new(list,
-                                      json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", name, "time", now,
-                                                "capacityBytes", (json_int_t)u.capacity, "availableBytes",
-                                                (json_int_t)u.available, "usedBytes", (json_int_t)u.used, "inodes",
-                                                (json_int_t)u.inodes, "inodesFree", (json_int_t)u.inodes_free,
-                                                "inodesUsed", (json_int_t)u.inodes_used));
+                json_t *stats =
+                        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", name, "time", now,
+                                  "capacityBytes", (json_int_t)u.capacity, "availableBytes", (json_int_t)u.available,
+                                  "usedBytes", (json_int_t)u.used, "inodes", (json_int_t)u.inodes, "inodesFree",
+                                  (json_int_t)u.inodes_free, "inodesUsed", (json_int_t)u.inodes_used);
+                CX_CLEANUP(cx_freep) char *claim = volume_claim_name(pod, volume);
+                if (claim)
+                        json_object_set_new(stats, "pvcRef",
+                                            json_pack("{s:s, s:O}", "name", claim, "namespace",
+                                                      cx_json_get(pod, "metadata.namespace")));
+                json_array_append_new(list, stats);
         }
         return list;
 }
@@ -217,9 +223,44 @@ void server_resource_metrics(struct kubelet_server *s, struct cx_buf *to)
         cx_buf_printf(to, "resource_scrape_error %d\n", report.failed);
 }
 
+// How full claims are, under upstream's names.
+static void write_claims(struct kubelet_server *s, const json_t *pods, struct cx_buf *to)
+{
+        static const struct {
+                const char *name, *help, *key;
+        } kinds[] = {{"capacity_bytes", "Capacity in bytes of the volume", "capacityBytes"},
+                     {"available_bytes", "Number of available bytes in the volume", "availableBytes"},
+                     {"used_bytes", "Number of used bytes in the volume", "usedBytes"},
+                     {"inodes", "Maximum number of inodes in the volume", "inodes"},
+                     {"inodes_free", "Number of free inodes in the volume", "inodesFree"},
+                     {"inodes_used", "Number of used inodes in the volume", "inodesUsed"}};
+        json_auto_t *all = json_array();
+        json_t *pod, *volume;
+        size_t i;
+        json_array_foreach ((json_t *)pods, i, pod) {
+                json_auto_t *list = volume_stats(s, pod, "");
+                json_array_extend(all, list);
+        }
+        for (size_t kind = 0; kind < CX_ARRAY_SIZE(kinds); kind++) {
+                cx_buf_printf(to, "# HELP kubelet_volume_stats_%s %s\n# TYPE kubelet_volume_stats_%s gauge\n",
+                              kinds[kind].name, kinds[kind].help, kinds[kind].name);
+                json_array_foreach (all, i, volume) {
+                        const json_t *ref = json_object_get(volume, "pvcRef");
+                        const char *claim = cx_json_string(ref, "name");
+                        if (claim)
+                                cx_buf_printf(to,
+                                              "kubelet_volume_stats_%s{namespace=\"%s\",persistentvolumeclaim=\"%s\"} "
+                                              "%lld\n",
+                                              kinds[kind].name, cx_json_string_or(ref, "namespace", ""), claim,
+                                              (long long)cx_json_int(volume, kinds[kind].key, 0));
+                }
+        }
+}
+
 void server_metrics(struct kubelet_server *s, struct cx_buf *to)
 {
         json_auto_t *pods = pods_list(s->pods);
+        write_claims(s, pods, to);
         CONTAINERS list = {0};
         size_t running = 0;
         runtime_containers(s->kubelet->runtime, NULL, &list);

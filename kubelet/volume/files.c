@@ -152,7 +152,7 @@ int files_add_token(struct files *f, const json_t *source, struct cx_error *err)
                            &(struct token_wish){.pod = job->pod,
                                                 .audience = cx_json_string_or(source, "audience", ""),
                                                 .seconds = cx_json_int(source, "expirationSeconds", 0)},
-                           &token, &again, err);
+                           &token, &again, NULL, err);
         if (r < 0)
                 return r;
         assert(token);

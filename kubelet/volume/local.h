@@ -9,7 +9,9 @@ bool local_in_memory(const json_t *source); // always
 int local_own_folder(const struct volume_job *job, struct cx_error *err) CX_CHECK;
 // Unmounts what is mounted at or below the folder, and removes it when nothing is.
 int local_tear_down(const struct volume_place *place, struct cx_error *err) CX_CHECK;
+// Of a volume that is nothing but a mount of data that stays: unmounts it, and removes the empty folder alone.
+int local_end_mount(const struct volume_place *place, struct cx_error *err) CX_CHECK;
 // Of a mount the file system's own figures; of a folder those of its file system, and what is counted in it.
 int local_stats(const struct volume_place *place, struct volume_usage *ret_usage, struct cx_error *err) CX_CHECK;
-// Whether a file system begins at the path.
-bool local_is_mount(const char *path);
+// What is counted in a folder, of its own mount: used bytes and inodes alone.
+int local_usage(const char *folder, struct volume_usage *ret_usage, struct cx_error *err) CX_CHECK;

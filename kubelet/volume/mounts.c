@@ -4,12 +4,14 @@
 #include "kubelet/volume/mounts.h"
 
 #include "kubelet/base/expand.h"
+#include "kubelet/runtime/runtime.h"
 #include "libcommon/base/process.h"
 #include "libcommon/format/json.h"
 
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 // Makes the folders of a relative path below `root`, without leaving it.
 static int make_below(const char *root, const char *path)
@@ -110,7 +112,10 @@ void volume_mounts_release(struct volume_mounts *mounts)
                 free(mounts->items[i].source);
                 free(mounts->items[i].target);
         }
+        for (size_t i = 0; i < mounts->n_devices; i++)
+                free(mounts->devices[i].path);
         free(mounts->items);
+        free(mounts->devices);
         *mounts = (struct volume_mounts){0};
 }
 
@@ -133,17 +138,35 @@ static int sub_path_of(const struct wish *w, char **ret_path, struct cx_error *e
         return 0;
 }
 
+// Whether what is mounted below a read-only mount is to be read-only, too.
+static int wants_recursive(const struct wish *w, bool *ret_recursive, struct cx_error *err)
+{
+        const struct kubelet *k = volumes_kubelet(w->volumes);
+        const char *mode = cx_json_string_or(w->mount, "recursiveReadOnly", "Disabled");
+        bool can = k->runtime && runtime_recursive_read_only(k->runtime);
+        if (!can && strcmp(mode, "Enabled") == 0)
+                return cx_error_set(err, -EINVAL,
+                                    "failed to resolve recursive read-only mode: volume \"%s\" requested recursive "
+                                    "read-only mode, but it is not supported by the runtime",
+                                    w->name);
+        *ret_recursive = can && strcmp(mode, "Disabled") != 0;
+        return 0;
+}
+
 static int one_mount(const struct wish *w, struct spec_mount *to, struct cx_error *err)
 {
-        bool fixed = false;
+        struct volume_access access_to = {0};
+        bool recursive = false;
         CX_CLEANUP(cx_freep) char *source = NULL;
         CX_CLEANUP(cx_freep) char *sub_path = NULL;
         CX_ERROR failure = CX_ERROR_INIT;
-        int r = volumes_path(w->volumes, w->pod, w->name, &source, &fixed, &failure);
+        int r = volumes_path(w->volumes, w->pod, w->name, &source, &access_to, &failure);
         if (r < 0)
                 return cx_error_set(err, r, "cannot find volume \"%s\" to mount into container \"%s\"", w->name,
                                     cx_json_string_or(w->container, "name", ""));
-        r = sub_path_of(w, &sub_path, err);
+        r = wants_recursive(w, &recursive, err);
+        if (r == 0)
+                r = sub_path_of(w, &sub_path, err);
         if (r == 0 && sub_path) {
                 char *pinned = NULL;
                 r = pin_subpath(w, source, sub_path, &pinned, err);
@@ -159,30 +182,59 @@ static int one_mount(const struct wish *w, struct spec_mount *to, struct cx_erro
         const char *target = cx_json_string_or(w->mount, "mountPath", "");
         *to = (struct spec_mount){.source = cx_steal(&source),
                                   .target = *target == '/' ? cx_strdup(target) : cx_sprintf("/%s", target),
-                                  .read_only = fixed || cx_json_bool(w->mount, "readOnly", false),
+                                  .read_only = access_to.read_only || cx_json_bool(w->mount, "readOnly", false),
+                                  .recursive = recursive,
+                                  .no_exec = access_to.no_exec,
                                   .propagation = propagation_of(w->mount)};
         return 0;
 }
 
-// Containers cannot be given devices yet: what asks for one says so instead of starting without it.
-static int check_devices(struct volumes *v, const json_t *pod, const json_t *container, struct cx_error *err)
+static int one_device(struct volumes *v, const json_t *pod, const json_t *wish, struct spec_device *to,
+                      struct cx_error *err)
 {
-        const json_t *device = json_array_get(json_object_get(container, "volumeDevices"), 0);
         CX_CLEANUP(cx_freep) char *path = NULL;
-        int r = device ? volumes_device(v, pod, cx_json_string_or(device, "name", ""), &path, err) : 0;
-        if (r == 0 && device)
-                r = cx_error_set(err, -ENOTSUP, "volumeDevices are not supported");
-        return r;
+        bool read_only = false;
+        struct stat st;
+        const char *name = cx_json_string_or(wish, "name", "");
+        int r = volumes_device(v, pod, name, &path, &read_only, err);
+        if (r < 0)
+                return r;
+        if (stat(path, &st) < 0)
+                return cx_error_set(err, -errno, "cannot look at the device of volume \"%s\": %s", name,
+                                    strerror(errno));
+        if (!S_ISBLK(st.st_mode))
+                return cx_error_set(err, -ENOTBLK, "what is there for volume \"%s\" is not a block device", name);
+        *to = (struct spec_device){.path = cx_strdup(cx_json_string_or(wish, "devicePath", "")),
+                                   .major = gnu_dev_major(st.st_rdev),
+                                   .minor = gnu_dev_minor(st.st_rdev),
+                                   .read_only = read_only};
+        return 0;
+}
+
+static int make_devices(struct volumes *v, const json_t *pod, const json_t *container, struct volume_mounts *to,
+                        struct cx_error *err)
+{
+        const json_t *list = json_object_get(container, "volumeDevices");
+        size_t i;
+        json_t *wish;
+        to->devices = cx_alloc_array(json_array_size(list) + 1, sizeof *to->devices);
+        json_array_foreach ((json_t *)list, i, wish) {
+                int r = one_device(v, pod, wish, &to->devices[i], err);
+                if (r < 0)
+                        return r;
+                to->n_devices++;
+        }
+        return 0;
 }
 
 int volume_mounts_make(struct volumes *v, const json_t *pod, const json_t *container, const struct cx_strings *env,
                        struct volume_mounts *ret_mounts, struct cx_error *err)
 {
         const json_t *list = json_object_get(container, "volumeMounts");
-        int r = check_devices(v, pod, container, err);
+        VOLUME_MOUNTS mounts = {.items = cx_alloc_array(json_array_size(list) + 1, sizeof *mounts.items)};
+        int r = make_devices(v, pod, container, &mounts, err);
         if (r < 0)
                 return r;
-        VOLUME_MOUNTS mounts = {.items = cx_alloc_array(json_array_size(list) + 1, sizeof *mounts.items)};
         size_t i;
         json_t *mount;
         json_array_foreach ((json_t *)list, i, mount) {

@@ -13,7 +13,8 @@
 
 struct token {
         char *text, *uid;
-        int64_t renew; // monotonic ns
+        int64_t expires; // µs
+        int64_t renew;   // monotonic ns
 };
 struct tokens {
         const struct kubelet *kubelet;
@@ -89,7 +90,7 @@ static int request_token(const struct tokens *t, const struct token_wish *wish, 
 }
 
 int tokens_get(struct tokens *t, const struct token_wish *wish, char **ret_token, int64_t *ret_again,
-               struct cx_error *err)
+               int64_t *ret_expires, struct cx_error *err)
 {
         if (!t->kubelet->rest)
                 return cx_error_set(err, -EHOSTUNREACH, "failed to fetch token: no apiserver");
@@ -101,6 +102,8 @@ int tokens_get(struct tokens *t, const struct token_wish *wish, char **ret_token
         struct token *token = cx_map_get(&t->map, key);
         CX_CLEANUP(cx_freep) char *cached = token ? cx_strdup(token->text) : NULL;
         int64_t renew = token ? token->renew : 0;
+        if (ret_expires)
+                *ret_expires = token ? token->expires : 0;
         pthread_mutex_unlock(&t->lock);
         if (cached && renew > now) {
                 *ret_token = cx_steal(&cached);
@@ -125,7 +128,11 @@ int tokens_get(struct tokens *t, const struct token_wish *wish, char **ret_token
         if (after > 24 * 3600 * CX_NS_PER_S)
                 after = 24 * 3600 * CX_NS_PER_S;
         token = cx_alloc(sizeof *token);
-        *token = (struct token){.text = cx_strdup(fresh), .uid = cx_strdup(uid), .renew = now + after};
+        int64_t expires = cx_time_now() + life / 1000;
+        *token = (struct token){
+                .text = cx_strdup(fresh), .uid = cx_strdup(uid), .renew = now + after, .expires = expires};
+        if (ret_expires)
+                *ret_expires = expires;
         pthread_mutex_lock(&t->lock);
         cx_map_set(&t->map, key, token);
         pthread_mutex_unlock(&t->lock);

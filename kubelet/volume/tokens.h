@@ -12,7 +12,8 @@ struct token_wish {
         const char *audience; // "": the apiserver's own
         int64_t seconds;      // of life
 };
-// A token; owned by the caller. ret_again: ns until another one is due. May ask the apiserver.
+// A token; owned by the caller. ret_again: ns until another one is due. ret_expires: when it ends (µs); may be NULL. May ask
+// the apiserver.
 int tokens_get(struct tokens *tokens, const struct token_wish *wish, char **ret_token, int64_t *ret_again,
-               struct cx_error *err) CX_CHECK;
+               int64_t *ret_expires, struct cx_error *err) CX_CHECK;
 void tokens_forget(struct tokens *tokens, const char *pod_uid);

@@ -23,23 +23,27 @@ static bool operator_of(const char *text, enum cx_operator *ret_operator)
         return false;
 }
 
+static void add_expression(struct cx_selector *to, const json_t *from, enum cx_operator op)
+{
+        const json_t *values = json_object_get(from, "values");
+        const char *key = cx_json_string_or(from, "key", "");
+        struct cx_requirement *requirement = cx_selector_add(to, key, strlen(key), op);
+        for (size_t i = 0; i < json_array_size(values); i++) {
+                const char *value = cx_str(json_string_value(json_array_get(values, i)));
+                cx_requirement_add_value(requirement, value, strlen(value));
+        }
+}
+
 static void parse_expressions(const json_t *list, struct cx_selector *to)
 {
         size_t i;
         json_t *from;
         json_array_foreach (list, i, from) {
                 enum cx_operator op;
-                const json_t *values = json_object_get(from, "values");
-                if (!operator_of(cx_json_string(from, "operator"), &op)) {
+                if (operator_of(cx_json_string(from, "operator"), &op))
+                        add_expression(to, from, op);
+                else
                         to->nothing = true;
-                        continue;
-                }
-                const char *key = cx_json_string_or(from, "key", "");
-                struct cx_requirement *requirement = cx_selector_add(to, key, strlen(key), op);
-                for (size_t j = 0; j < json_array_size(values); j++) {
-                        const char *value = cx_str(json_string_value(json_array_get(values, j)));
-                        cx_requirement_add_value(requirement, value, strlen(value));
-                }
         }
 }
 
@@ -48,11 +52,17 @@ static bool is_empty(const struct cx_node_term *term)
         return !term->labels.count && !term->fields.count && !term->labels.nothing && !term->fields.nothing;
 }
 
-static struct cx_node_term *add_term(struct cx_node_terms *to, const json_t *from)
+static struct cx_node_term *add_empty_term(struct cx_node_terms *to)
 {
         to->items = cx_realloc_array(to->items, to->count + 1, sizeof *to->items);
         struct cx_node_term *term = &to->items[to->count++];
         *term = (struct cx_node_term){0};
+        return term;
+}
+
+static struct cx_node_term *add_term(struct cx_node_terms *to, const json_t *from)
+{
+        struct cx_node_term *term = add_empty_term(to);
         parse_expressions(json_object_get(from, "matchExpressions"), &term->labels);
         parse_expressions(json_object_get(from, "matchFields"), &term->fields);
         return term;
@@ -65,6 +75,20 @@ void cx_node_terms_parse(const json_t *node_selector, struct cx_node_terms *ret_
         *ret_terms = (struct cx_node_terms){0};
         json_array_foreach (json_object_get(node_selector, "nodeSelectorTerms"), i, from) {
                 struct cx_node_term *term = add_term(ret_terms, from);
+                if (is_empty(term))
+                        term->labels.nothing = true;
+        }
+}
+
+void cx_topology_terms_parse(const json_t *list, struct cx_node_terms *ret_terms)
+{
+        size_t i, j;
+        json_t *from, *expression;
+        *ret_terms = (struct cx_node_terms){0};
+        json_array_foreach (list, i, from) {
+                struct cx_node_term *term = add_empty_term(ret_terms);
+                json_array_foreach (json_object_get(from, "matchLabelExpressions"), j, expression)
+                        add_expression(&term->labels, expression, CX_OP_IN);
                 if (is_empty(term))
                         term->labels.nothing = true;
         }

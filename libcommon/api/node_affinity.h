@@ -33,6 +33,8 @@ bool cx_node_affinity_matches(const struct cx_node_affinity *affinity, const str
 
 // v1.NodeSelector: its terms. A term that is empty or cannot be read matches nothing.
 void cx_node_terms_parse(const json_t *node_selector, struct cx_node_terms *ret_terms);
+// A list of v1.TopologySelectorTerm (of a StorageClass): labels that must have one of some values.
+void cx_topology_terms_parse(const json_t *list, struct cx_node_terms *ret_terms);
 void cx_node_terms_release(struct cx_node_terms *terms);
 bool cx_node_term_matches(const struct cx_node_term *term, const struct cx_node_facts *facts);
 bool cx_node_terms_match(const struct cx_node_terms *terms, const struct cx_node_facts *facts); // any of them

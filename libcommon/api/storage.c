@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define IS_DEFAULT "storageclass.kubernetes.io/is-default-class"
+
 static char *text(const json_t *object, const char *path)
 {
         return cx_strdup(cx_json_string_or(object, path, ""));
@@ -57,7 +59,8 @@ void cx_claim_parse(const json_t *claim, struct cx_claim *to)
                                 .block = cx_streq(cx_json_string(spec, "volumeMode"), "Block"),
                                 .bind_completed = has_annotation(claim, CX_BIND_COMPLETED),
                                 .bound_by_controller = has_annotation(claim, CX_BOUND_BY_CONTROLLER),
-                                .deleted = cx_json_string(claim, "metadata.deletionTimestamp")};
+                                .deleted = cx_json_string(claim, "metadata.deletionTimestamp"),
+                                .lost = cx_streq(cx_json_string(claim, "status.phase"), "Lost")};
         const json_t *selector = json_object_get(spec, "selector");
         if (selector && cx_selector_from_json(selector, &to->selector, NULL) < 0)
                 to->selector = (struct cx_selector){.nothing = true};
@@ -72,6 +75,11 @@ void cx_claim_release(struct cx_claim *claim)
         cx_selector_release(&claim->selector);
 }
 
+char *cx_ephemeral_claim_name(const char *pod, const char *volume)
+{
+        return cx_sprintf("%s-%s", pod, volume);
+}
+
 void cx_volume_parse(const json_t *volume, struct cx_volume *to)
 {
         const json_t *spec = json_object_get(volume, "spec"), *affinity = cx_json_get(spec, "nodeAffinity.required");
@@ -84,6 +92,8 @@ void cx_volume_parse(const json_t *volume, struct cx_volume *to)
                                  .provisioned_by = annotation(volume, CX_PROVISIONED_BY),
                                  .phase = text(volume, "status.phase"),
                                  .reclaim = text(spec, "persistentVolumeReclaimPolicy"),
+                                 .driver = text(spec, "csi.driver"),
+                                 .handle = text(spec, "csi.volumeHandle"),
                                  .access = access_of(json_object_get(spec, "accessModes")),
                                  .capacity = bytes_of(cx_json_get(spec, "capacity.storage")),
                                  .block = cx_streq(cx_json_string(spec, "volumeMode"), "Block"),
@@ -103,14 +113,40 @@ void cx_volume_parse(const json_t *volume, struct cx_volume *to)
 
 void cx_volume_release(struct cx_volume *volume)
 {
-        char *const texts[] = {volume->name,       volume->class,     volume->attributes_class, volume->claim_namespace,
-                               volume->claim_name, volume->claim_uid, volume->provisioned_by,   volume->phase,
-                               volume->reclaim};
+        char *const texts[] = {volume->name,
+                               volume->class,
+                               volume->attributes_class,
+                               volume->claim_namespace,
+                               volume->claim_name,
+                               volume->claim_uid,
+                               volume->provisioned_by,
+                               volume->phase,
+                               volume->reclaim,
+                               volume->driver,
+                               volume->handle};
         for (size_t i = 0; i < CX_ARRAY_SIZE(texts); i++)
                 free(texts[i]);
         cx_node_terms_release(&volume->nodes);
         cx_strings_release(&volume->label_names);
         cx_strings_release(&volume->label_values);
+}
+
+void cx_storage_class_parse(const json_t *class, struct cx_storage_class *to)
+{
+        const json_t *topologies = json_object_get(class, "allowedTopologies");
+        const json_t *annotations = cx_json_get(class, "metadata.annotations");
+        *to = (struct cx_storage_class){
+                .provisioner = text(class, "provisioner"),
+                .delays = cx_streq(cx_json_string(class, "volumeBindingMode"), "WaitForFirstConsumer"),
+                .is_default = cx_streq(json_string_value(json_object_get(annotations, IS_DEFAULT)), "true"),
+                .has_topologies = json_array_size(topologies)};
+        cx_topology_terms_parse(topologies, &to->topologies);
+}
+
+void cx_storage_class_release(struct cx_storage_class *class)
+{
+        free(class->provisioner);
+        cx_node_terms_release(&class->topologies);
 }
 
 bool cx_volume_is_for(const struct cx_volume *volume, const struct cx_claim *claim)

@@ -23,16 +23,27 @@ struct cx_claim {
         int64_t storage;        // bytes that it asks for
         bool block;             // volumeMode
         bool bind_completed, bound_by_controller, deleted;
+        bool lost;                   // status.phase
         struct cx_selector selector; // of volumes; empty: any
 };
+enum { CX_READ_WRITE_ONCE = 1, CX_READ_ONLY_MANY = 2, CX_READ_WRITE_MANY = 4, CX_READ_WRITE_ONCE_POD = 8 };
 void cx_claim_parse(const json_t *claim, struct cx_claim *ret_claim);
 void cx_claim_release(struct cx_claim *claim);
+// It has its volume for good: the name alone does not say that its two halves know of each other.
+static inline bool cx_claim_is_bound(const struct cx_claim *claim)
+{
+        return *claim->volume && claim->bind_completed;
+}
+
+// The name of the claim of a pod's ephemeral volume. Owned by the caller.
+char *cx_ephemeral_claim_name(const char *pod, const char *volume);
 
 struct cx_volume {
         char *name, *class, *attributes_class;          // "" when absent
         char *claim_namespace, *claim_name, *claim_uid; // spec.claimRef; "" when absent
         char *provisioned_by;                           // ""
         char *phase, *reclaim;
+        char *driver, *handle; // of a CSI volume; ""
         unsigned access;
         int64_t capacity; // bytes
         bool block, bound_by_controller, deleted;
@@ -43,6 +54,16 @@ struct cx_volume {
 };
 void cx_volume_parse(const json_t *volume, struct cx_volume *ret_volume);
 void cx_volume_release(struct cx_volume *volume);
+
+struct cx_storage_class {
+        char *provisioner;
+        bool delays;                     // WaitForFirstConsumer
+        bool is_default;                 // annotation storageclass.kubernetes.io/is-default-class
+        bool has_topologies;             // allowedTopologies: one of them must hold
+        struct cx_node_terms topologies; // for the node of a volume that is made
+};
+void cx_storage_class_parse(const json_t *class, struct cx_storage_class *ret_class);
+void cx_storage_class_release(struct cx_storage_class *class);
 
 // Whether the volume is bound to, or kept for, this claim: by name, and by uid when the volume says one.
 bool cx_volume_is_for(const struct cx_volume *volume, const struct cx_claim *claim);

@@ -94,6 +94,7 @@ void cache_init(struct node_cache *cache, struct templates *templates)
                                      .plugins = templates_plugins(templates),
                                      .pods = CX_MAP_INIT_FREE(free_pod),
                                      .namespaces = CX_MAP_INIT_FREE(free_object)};
+        volumes_init(&cache->volumes);
 }
 
 static void free_node(const struct plugins *plugins, struct node *node)
@@ -131,6 +132,7 @@ void cache_release(struct node_cache *cache)
                 free_node(cache->plugins, entry->value);
         cx_map_release(&cache->by_name);
         cx_map_release(&cache->namespaces);
+        volumes_release(&cache->volumes);
 }
 
 static void invalidate_columns(struct node_cache *cache)

@@ -10,6 +10,7 @@
 #include "libcommon/base/map.h"
 #include "scheduler/core/list.h"
 #include "scheduler/core/template.h"
+#include "scheduler/core/volumes.h"
 
 enum { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_EPHEMERAL, RESOURCE_BASE }; // cpu in thousandths, the others in units
 // The place of one of these; -1 for other resources, which are known by a keyed hash of their names.
@@ -89,7 +90,8 @@ struct node_cache {
         LIST(struct column *, columns);
         LIST(struct image_count, images); // by id
         uint64_t cycle;
-        struct cx_map namespaces; // name -> const struct cx_object *, for namespace selectors
+        struct volume_cache volumes; // with a lock of its own
+        struct cx_map namespaces;    // name -> const struct cx_object *, for namespace selectors
 };
 
 void cache_init(struct node_cache *cache, struct templates *templates);

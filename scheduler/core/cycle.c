@@ -2,8 +2,11 @@
 // Runs the hooks of all plugins. cycle.at says which plugin is being called, which is how it finds its own states.
 #include "scheduler/core/cycle.h"
 
+#include "libcommon/base/buf.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/strings.h"
+
+#include <stdarg.h>
 
 void reasons_add(struct reasons *reasons, const char *text)
 {
@@ -75,6 +78,18 @@ void cycle_reject_for_good(struct cycle *cycle, const char *text)
         cycle_reject(cycle, text);
 }
 
+void cycle_refuse(struct cycle *cycle, const char *format, ...)
+{
+        CX_BUF text = CX_BUF_INIT;
+        va_list args;
+        va_start(args, format);
+        cx_buf_vprintf(&text, format, args);
+        va_end(args);
+        free(cycle->refusal);
+        cycle->refusal = cx_buf_detach(&text);
+        cycle->failed |= 1U << cycle->at;
+}
+
 void normalize_by_maximum(struct cycle *cycle, int64_t *scores, bool reverse)
 {
         int64_t maximum = 0;
@@ -102,6 +117,7 @@ void cycle_release(struct cycle *cycle)
                 if (plugins->items[i]->release_cycle)
                         plugins->items[i]->release_cycle(cycle->states + plugins->cycle_at[i]);
         reasons_release(&cycle->reasons);
+        free(cycle->refusal);
         free(cycle->states);
         free(cycle->feasible);
         free(cycle->hopeful);
@@ -109,7 +125,7 @@ void cycle_release(struct cycle *cycle)
 
 void cycle_pre_filter(struct cycle *cycle)
 {
-        for (size_t i = 0; i < cycle->plugins->count; i++) {
+        for (size_t i = 0; i < cycle->plugins->count && !cycle->refusal; i++) {
                 const struct plugin *plugin = cycle_call(cycle, i);
                 if (cycle->profile->plugins[i].filters && (!plugin->pre_filter || plugin->pre_filter(cycle)))
                         cycle->filters[cycle->n_filters++] = (uint8_t)i;
@@ -133,7 +149,9 @@ static bool is_accepted(struct cycle *cycle, const struct node *node)
 
 bool cycle_passes(struct cycle *cycle, const struct node *node)
 {
-        cycle->for_good = false;
+        cycle->for_good = cycle->refusal;
+        if (cycle->refusal)
+                return false;
         for (size_t i = 0; i < cycle->n_filters; i++)
                 if (!cycle_call(cycle, cycle->filters[i])->filter(cycle, node)) {
                         cycle->failed |= 1U << cycle->filters[i];
@@ -230,16 +248,19 @@ static bool passes_locally(struct node_cache *cache, struct template *template, 
 }
 
 bool cycle_helps(struct node_cache *cache, struct template *template, unsigned failed, unsigned events,
-                 const struct node *node)
+                 const struct node *node, const char *claim)
 {
         bool local_only = true, interested = false;
         if (failed & REJECTED_BY_OTHERS)
                 return true;
         for (size_t i = 0; i < cache->plugins->count; i++) {
+                const struct plugin *plugin = cache->plugins->items[i];
                 if (!(failed & (1U << i)))
                         continue;
-                interested |= cache->plugins->items[i]->events & events;
-                local_only &= cache->plugins->items[i]->node_local;
+                interested |= plugin->events & events &&
+                              (!claim || !plugin->concerns ||
+                               plugin->concerns(template, template->states + cache->plugins->pod_at[i], claim));
+                local_only &= plugin->node_local;
         }
         if (!interested || !local_only || !node)
                 return interested;

@@ -47,6 +47,7 @@ struct cycle {
         unsigned failed; // plugins (bits of the table) that rejected a node
         bool quiet;      // reasons are not wanted
         bool for_good;   // the node was rejected for what no other pod's end can change
+        char *refusal;   // why no node will do at all; NULL: the nodes are to be asked
         struct reasons reasons;
         struct node **hopeful; // nodes that were rejected, but not for good
         size_t n_hopeful;
@@ -66,9 +67,10 @@ struct node *cycle_choose(struct cycle *cycle, uint64_t *random);
 
 // Whether the pod could run on the node as things are; the reasons against are added to `reasons` (may be NULL).
 bool cycle_fits(struct node_cache *cache, struct template *template, const struct node *node, struct reasons *reasons);
-// Whether one of these events may help a pod that these plugins rejected; `node`, when the event was about one.
+// Whether one of these events may help a pod that these plugins rejected; `node` or `claim` (a key), when the event was
+// about one.
 bool cycle_helps(struct node_cache *cache, struct template *template, unsigned failed, unsigned events,
-                 const struct node *node);
+                 const struct node *node, const char *claim);
 
 // Makes the i-th plugin of the table the one that is called, and gives it.
 static inline const struct plugin *cycle_call(struct cycle *cycle, size_t i)
@@ -105,5 +107,7 @@ static inline bool cycle_has_outreach(const struct cycle *cycle)
         return cycle->cache->reaching_out[cycle->at];
 }
 void cycle_reject(struct cycle *cycle, const char *reason);
+// From pre_filter: no node will do, and no other pod's end would help.
+void cycle_refuse(struct cycle *cycle, const char *format, ...) CX_PRINTF(2, 3);
 void cycle_reject_for_good(struct cycle *cycle, const char *reason); // another pod's end will not help
 void normalize_by_maximum(struct cycle *cycle, int64_t *scores, bool reverse);

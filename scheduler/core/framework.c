@@ -122,7 +122,9 @@ static void preempt(struct framework *framework, const char *key, struct templat
         CX_OBJECTS budgets = CX_OBJECTS_INIT;
         if (framework->budgets)
                 cx_informer_list(framework->budgets, NULL, &budgets);
-        decision->message = reasons_explain(&cycle->reasons, framework->cache->n_nodes);
+        decision->message =
+                cycle->refusal ? cx_sprintf("0/%zu nodes are available: %s.", framework->cache->n_nodes, cycle->refusal)
+                               : reasons_explain(&cycle->reasons, framework->cache->n_nodes);
         if (!cycle->profile->preempts)
                 return;
         preemption_find(&(struct preemption_search){.cache = framework->cache,

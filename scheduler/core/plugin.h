@@ -10,6 +10,7 @@
 
 struct cycle;
 struct node;
+struct template;
 
 // What can make a pod schedulable that was not: a plugin names those that matter to what it rejects.
 enum cluster_event {
@@ -20,7 +21,15 @@ enum cluster_event {
         EVENT_POD_ADDED = 16,  // a pod got a node
         EVENT_POD_LABELS = 32, // a pod on a node changed
         EVENT_NAMESPACE = 64,
-        EVENT_BITS = 7,
+        // a claim came or changed; so for volumes, classes, and what CSI drivers say
+        EVENT_CLAIM = 128,
+        EVENT_VOLUME = 256,
+        EVENT_CLASS = 512,
+        EVENT_CSI_NODE = 1024,
+        EVENT_CSI_DRIVER = 2048,
+        EVENT_CSI_CAPACITY = 4096,
+        EVENT_ATTACHMENT = 8192, // one went
+        EVENT_BITS = 14,
         EVENT_ALL = (1 << EVENT_BITS) - 1,
         // What can make one node acceptable. A filter that looks at nothing but the node names them all: a node says
         // only what is first in its way, so a later event may remove what was second.
@@ -55,6 +64,9 @@ struct plugin {
         // The pod matters to where other pods may go: cycle_has_outreach says whether any on a node does.
         bool (*reaches_out)(const void *pod_state);
 
+        // Whether a change of this claim ("namespace/name") matters to the pod. NULL: all do.
+        bool (*concerns)(const struct template *template, const void *pod_state, const char *claim);
+
         // What it counts on every node: a pod comes (sign 1) or goes (-1).
         size_t node_size;
         void (*count)(void *node_state, const void *pod_state, int sign);
@@ -63,7 +75,8 @@ struct plugin {
         size_t cycle_size;
         void (*release_cycle)(void *cycle_state); // frees what pre_filter and pre_score made
 
-        bool (*pre_filter)(struct cycle *cycle); // false: it has nothing to filter for this pod
+        // False: it has nothing to filter for this pod. May call cycle_refuse when the pod can go nowhere.
+        bool (*pre_filter)(struct cycle *cycle);
         // True when the pod may go there; otherwise has called cycle_reject with every reason.
         bool (*filter)(struct cycle *cycle, const struct node *node);
         bool (*pre_score)(struct cycle *cycle); // false: no opinion on this pod
@@ -72,7 +85,7 @@ struct plugin {
         void (*normalize)(struct cycle *cycle, int64_t *scores);
 
         // Takes what the pod will need on the node that was chosen. What it returns 0 for is followed by unreserve or
-        // by post_bind, exactly one of them, which frees the reservation. When it fails the pod waits, as one that fits
+        // by post_bind, exactly one of them, which frees the reservation; unless it left NULL, as nothing has to be done. When it fails the pod waits, as one that fits
         // nowhere, for the plugin's events.
         int (*reserve)(struct cycle *cycle, const struct node *node, void **ret_reservation, struct cx_error *err);
         // On a thread of the binder, without the lock: may block, and write. When it fails the pod is scheduled anew.

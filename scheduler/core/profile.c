@@ -34,10 +34,6 @@ static const struct builtin {
         {"SchedulingGates", AT_GATE, false},
         {"DefaultPreemption", AT_PREEMPT, false},
         {"NodeName", 0, false}, // a pod that names its node never comes here
-        {"VolumeRestrictions", AT_FILTER, true},
-        {"NodeVolumeLimits", AT_FILTER, true},
-        {"VolumeBinding", AT_FILTER, true},
-        {"VolumeZone", AT_FILTER, true},
         {"DynamicResources", AT_FILTER, true},
 };
 

@@ -17,7 +17,8 @@ int reservation_make(struct cycle *cycle, const struct node *node, struct reserv
                         cycle->failed |= 1U << i;
                         return cx_error_wrap(err, "running Reserve plugin \"%s\"", plugin->name);
                 }
-                *LIST_ADD(&made) = (struct reserved){plugin, state};
+                if (state)
+                        *LIST_ADD(&made) = (struct reserved){plugin, state};
         }
         *ret_reservation = made;
         return 0;

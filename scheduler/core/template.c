@@ -4,6 +4,7 @@
 #include "scheduler/core/template.h"
 
 #include "libcommon/api/pod.h"
+#include "libcommon/api/storage.h"
 #include "libcommon/base/map.h"
 #include "libcommon/format/json.h"
 #include "scheduler/core/fields.h"
@@ -127,8 +128,39 @@ static struct template *parse(const struct templates *templates, const json_t *p
         return self;
 }
 
-struct template *templates_get(struct templates *self, const json_t *pod)
+// An ephemeral volume as its claim, which has the pod's name in its own and belongs to the pod.
+static json_t *as_claim(const json_t *pod, const json_t *volume)
 {
+        CX_CLEANUP(cx_freep)
+        char *name = cx_ephemeral_claim_name(cx_json_string_or(pod, "metadata.name", ""),
+                                             cx_json_string_or(volume, "name", ""));
+        return json_pack("{s:{s:s}, s:{s:s}}", "persistentVolumeClaim", "claimName", name, "ephemeral", "owner",
+                         cx_json_string_or(pod, "metadata.uid", ""));
+}
+
+// The pod with its ephemeral volumes replaced by their claims; NULL when it has none.
+static json_t *name_claims(const json_t *pod)
+{
+        const json_t *spec = json_object_get(pod, "spec"), *volumes = json_object_get(spec, "volumes");
+        size_t i, n_ephemeral = 0;
+        json_t *volume;
+        json_array_foreach (volumes, i, volume)
+                n_ephemeral += json_object_get(volume, "ephemeral") != NULL;
+        if (!n_ephemeral)
+                return NULL;
+        json_t *named = json_copy((json_t *)pod), *named_spec = json_copy((json_t *)spec), *list = json_array();
+        json_array_foreach (volumes, i, volume)
+                json_array_append_new(list, json_object_get(volume, "ephemeral") ? as_claim(pod, volume)
+                                                                                 : json_incref(volume));
+        json_object_set_new(named_spec, "volumes", list);
+        json_object_set_new(named, "spec", named_spec);
+        return named;
+}
+
+struct template *templates_get(struct templates *self, const json_t *given)
+{
+        json_auto_t *named = name_claims(given);
+        const json_t *pod = named ? named : given;
         CX_BUF key = CX_BUF_INIT;
         for (size_t i = 0; i < self->fields.count; i++)
                 field_write(&self->fields.items[i], pod, &key);

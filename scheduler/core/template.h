@@ -31,7 +31,8 @@ struct templates;
 struct templates *templates_new(const struct profiles *profiles); // borrowed, with their plugins
 void templates_free(struct templates *templates);                 // all references must be gone
 const struct plugins *templates_plugins(const struct templates *templates);
-// The template of a pod: a reference for the caller. Any thread.
+// The template of a pod: a reference for the caller. Any thread. Plugins see an ephemeral volume as its claim, with the pod's
+// uid in `ephemeral.owner`.
 struct template *templates_get(struct templates *templates, const json_t *pod);
 struct template *template_ref(struct templates *templates, struct template *template);
 void template_unref(struct templates *templates, struct template *template);

@@ -5,4 +5,4 @@
 #include "kubelet/volume/plugin.h"
 
 extern const struct volume_plugin empty_dir_plugin, host_path_plugin, config_map_plugin, secret_plugin,
-        downward_api_plugin, projected_plugin;
+        downward_api_plugin, projected_plugin, local_volume_plugin, nfs_plugin, image_volume_plugin;

@@ -8,7 +8,7 @@ setup_file() {
         . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
         control_plane_start "$CP" "$(free_port)"
         component_start "$CP" kube-controller-manager \
-                --controllers persistentvolume-binder-controller,persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,ephemeral-volume-controller,garbage-collector-controller,serviceaccount-controller
+                --controllers persistentvolume-binder-controller,persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,ephemeral-volume-controller,persistentvolume-expander-controller,garbage-collector-controller,serviceaccount-controller
         wait_for k get serviceaccount default
 }
 
@@ -57,6 +57,7 @@ is() { [ "$("${@:2}")" = "$1" ]; }
 phase() { is "$2" of "$1" '{.status.phase}'; }
 bound() { is "Bound $2" of "pvc/$1" '{.status.phase} {.spec.volumeName}'; } # CLAIM VOLUME
 event() { k get events --field-selector "involvedObject.name=$1,reason=$2" -o name | grep -q .; }
+count_of() { k get events --field-selector "involvedObject.name=$1,reason=$2" -o jsonpath='{.items[*].count}'; }
 gone() { ! k get "$@" >/dev/null 2>&1; }
 class() { # NAME PROVISIONER MODE [ANNOTATIONS]
         printf 'apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: %s, annotations: {%s}}\nprovisioner: %s\nvolumeBindingMode: %s\nallowVolumeExpansion: true\n' \
@@ -146,7 +147,7 @@ class() { # NAME PROVISIONER MODE [ANNOTATIONS]
         wait_for is example.com/late of pvc/q '{.metadata.annotations.volume\.kubernetes\.io/storage-provisioner}'
         class manual kubernetes.io/no-provisioner Immediate
         claim r 1Gi "$ONCE" 'storageClassName: manual'
-        wait_for event r FailedBinding
+        wait_for event r ProvisioningFailed
 }
 
 @test "a claim that waits for its first consumer" {
@@ -156,6 +157,13 @@ class() { # NAME PROVISIONER MODE [ANNOTATIONS]
         wait_for event w WaitForFirstConsumer
         phase pvc/w Pending
         phase pv/there Available
+        # However often it is looked at, it is said once.
+        for i in 1 2 3 4 5; do k label pv there "look$i=x"; done
+        claim probe 1Gi "$ONCE" "$NONE" # a round of the controller
+        wait_for event probe FailedBinding
+        is 1 count_of w WaitForFirstConsumer
+        printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: first}\nspec: {containers: [{name: c, image: i}], volumes: [{name: v, persistentVolumeClaim: {claimName: w}}]}\n' | k create -f -
+        wait_for event w WaitForPodScheduled
         k annotate pvc w volume.kubernetes.io/selected-node=n1 # as the scheduler does
         wait_for bound w there
         claim x 1Gi "$ONCE" 'storageClassName: late'

@@ -104,6 +104,11 @@ start -p $P --extra-config nobody.v=1|there is no component "nobody"
 start -p $P --registry-config /nonexistent|cannot read /nonexistent: No such file
 start -p $P --registry-config $MK/bad.yaml|$MK/bad.yaml: 
 start -p $P --registry-config $MK/list.yaml|must be one YAML mapping
+start -p $P --addons nonesuch|addon 'nonesuch' is not a valid addon packaged with minikube.
+addons enable nonesuch -p $P|addon 'nonesuch' is not a valid addon packaged with minikube.
+addons enable -p $P|usage: minikube addons enable ADDON_NAME
+addons nonsense -p $P|usage: minikube addons list
+addons list -p $P --nodes 2|unknown flag: --nodes
 start -p $P more|minikube start does not take "more"
 delete $P|minikube delete does not take "$P"
 status -p $P --nodes 2|unknown flag: --nodes
@@ -117,7 +122,7 @@ END
 
 @test "a profile that does not exist: status 85 with advice, and delete says so" {
         local command
-        for command in status stop ip logs "service web" "service list" tunnel "image ls" "image load $MK/hello-v1.tar"; do
+        for command in status stop ip logs "service web" "service list" tunnel "addons list" "addons enable storage-provisioner" "image ls" "image load $MK/hello-v1.tar"; do
                 exits 85 mk $command
                 grep -qF "🤷  Profile \"$P\" not found. Run \"minikube profile list\" to view all profiles." <<<"$output"
                 grep -qF "minikube start -p $P" <<<"$output"
@@ -494,6 +499,49 @@ restored() { # the same objects, and the web server answers
         wait_for answers "$(mk service web --url)" || why
         kc rollout status deployment/web --timeout=60s
         mk status
+}
+
+@test "addons: those that are on are listed, work, and stay as they were left" {
+        exits 0 mk addons list
+        grep -qE "^\| default-storageclass +\| $P +\| enabled ✅ +\| Coxswain +\|$" <<<"$output"
+        [ "$(mk addons list -o json | jq -c 'map_values(.Status)')" = '{"default-storageclass":"enabled","storage-provisioner":"enabled"}' ]
+        [ "$(kc get sc -o 'jsonpath={.items[*].metadata.name} {.items[0].metadata.annotations.storageclass\.kubernetes\.io/is-default-class}')" = "standard true" ]
+        claimed() { # NAME: a pod with a claim
+                kc apply -f - <<-END
+			apiVersion: v1
+			kind: PersistentVolumeClaim
+			metadata: {name: $1}
+			spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+			---
+			apiVersion: v1
+			kind: Pod
+			metadata: {name: $1}
+			spec:
+			  containers: [{name: c, image: "hello:v1", imagePullPolicy: IfNotPresent, volumeMounts: [{name: v, mountPath: /v}]}]
+			  volumes: [{name: v, persistentVolumeClaim: {claimName: $1}}]
+		END
+        }
+        claimed kept
+        kc wait --for=condition=Ready pod/kept --timeout=60s
+        exits 0 mk addons disable storage-provisioner
+        [ "$output" = "🌑  \"The 'storage-provisioner' addon is disabled" ]
+        [ -z "$(ls "$FOLDER/run" | grep storage-provisioner)" ] || ! kill -0 "$(pid_of "storage-provisioner-$P")"
+        ! kc get clusterrole system:storage-provisioner
+        claimed later
+        mk start
+        [ "$(mk addons list -o json | jq -r '."storage-provisioner".Status')" = disabled ]
+        [ "$(kc get pvc later -o 'jsonpath={.status.phase}')" = Pending ]
+        exits 0 mk addons enable storage-provisioner
+        [ "$output" = "🌟  The 'storage-provisioner' addon is enabled" ]
+        kc wait --for=condition=Ready pod/later --timeout=60s
+        exits 0 mk addons disable default-storageclass
+        ! kc get sc standard
+        exits 0 mk addons enable default-storageclass
+        kc get sc standard
+        kc delete pod kept later
+        kc delete pvc kept later
+        freed() { [ -z "$(ls "$FOLDER"/volumes/*/ | grep pvc-)" ]; }
+        wait_for freed
 }
 
 @test "start after kill -9 of supervisor, etcd and a kubelet: pods have not noticed" {

@@ -80,7 +80,8 @@ static int set_up(void **state)
         snprintf(p->state, sizeof p->state, "%s/state", p->folder);
         p->kubelet = (struct kubelet){.root = p->folder, .state = p->state};
         p->refs = refs_new(NULL, NULL, NULL);
-        p->volumes = volumes_new(&p->kubelet, p->refs, plugins);
+        p->volumes =
+                volumes_new(&(struct volumes_options){.kubelet = &p->kubelet, .refs = p->refs, .plugins = plugins});
         may_end = false;
         ended = 0;
         *state = p;
@@ -101,14 +102,15 @@ static int tear_down(void **state)
 static int ending(const struct place *p)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        return volumes_tear_down(p->volumes, "u1", &err);
+        int64_t again = 0;
+        return volumes_tear_down(p->volumes, "u1", &again, &err);
 }
 
 static int setting_up(const struct place *p, const json_t *pod)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        int64_t again = 0;
-        return volumes_set_up(p->volumes, pod, &again, &err);
+        struct volumes_progress progress;
+        return volumes_set_up(p->volumes, pod, &progress, &err);
 }
 
 static json_t *pod_with(const char *volumes)
@@ -135,9 +137,9 @@ static void life(void **state)
         json_auto_t *pod = pod_with("[{\"name\":\"e\",\"emptyDir\":{}},{\"name\":\"f\",\"fake\":{}},"
                                     "{\"name\":\"d\",\"downwardAPI\":{\"defaultMode\":288,\"items\":[{\"path\":\"n\","
                                     "\"fieldRef\":{\"fieldPath\":\"metadata.name\"}}]}}]");
-        int64_t again = 0;
-        assert_int_equal(volumes_set_up(p->volumes, pod, &again, NULL), 0);
-        assert_true(again == INT64_MAX);
+        struct volumes_progress progress;
+        assert_int_equal(volumes_set_up(p->volumes, pod, &progress, NULL), 0);
+        assert_true(progress.again == INT64_MAX);
         // Nobody but root comes in; what is inside is the containers'.
         assert_int_equal(mode_of(p, "pods/u1"), 0750);
         assert_int_equal(mode_of(p, "pods/u1/volumes/kubernetes.io~empty-dir"), 0750);
@@ -147,14 +149,15 @@ static void life(void **state)
         // Set up again, it leaves alone what containers have changed.
         CX_CLEANUP(cx_freep) char *own = cx_sprintf("%s/pods/u1/volumes/kubernetes.io~empty-dir/e", p->folder);
         assert_int_equal(chmod(own, 0700), 0);
-        assert_int_equal(volumes_set_up(p->volumes, pod, &again, NULL), 0);
+        assert_int_equal(volumes_set_up(p->volumes, pod, &progress, NULL), 0);
         assert_int_equal(mode_of(p, "pods/u1/volumes/kubernetes.io~empty-dir/e"), 0700);
         CX_STRINGS uids = CX_STRINGS_INIT;
         volumes_pods(p->volumes, &uids);
         assert_int_equal(uids.count, 1);
         // One that cannot be ended stays, and the pod's folder with it; the others go.
         CX_ERROR err = CX_ERROR_INIT;
-        assert_int_equal(volumes_tear_down(p->volumes, "u1", &err), -EBUSY);
+        int64_t again = 0;
+        assert_int_equal(volumes_tear_down(p->volumes, "u1", &again, &err), -EBUSY);
         assert_non_null(strstr(cx_error_text(&err), "volume f is in use"));
         assert_int_equal(mode_of(p, "pods/u1/volumes/example~fake/f"), 0755);
         assert_int_equal(mode_of(p, "pods/u1/volumes/kubernetes.io~empty-dir/e"), 0);
@@ -169,10 +172,15 @@ static void unknown_kinds(void **state)
 {
         struct place *p = *state;
         json_auto_t *pod = pod_with("[{\"name\":\"x\",\"iscsi\":{}}]");
-        int64_t again = 0;
+        struct volumes_progress progress;
         CX_ERROR err = CX_ERROR_INIT;
-        assert_int_equal(volumes_set_up(p->volumes, pod, &again, &err), -ENOTSUP);
-        assert_string_equal(cx_error_text(&err), "no volume plugin matched for volume \"x\"");
+        assert_int_equal(volumes_set_up(p->volumes, pod, &progress, &err), -EAGAIN);
+        assert_string_equal(progress.reason, "FailedMount");
+        assert_string_equal(
+                cx_error_text(&err),
+                "Unable to attach or mount volumes: unmounted volumes=[x], unattached volumes=[], failed to "
+                "process volumes=[x]: no volume plugin matched for volume \"x\": iscsi volumes are not "
+                "supported by this kubelet; a CSI driver may have them");
         // What a kubelet of another version left is not ours to remove.
         CX_CLEANUP(cx_freep) char *left = cx_sprintf("%s/pods/u1/volumes/example~other/data", p->folder);
         assert_int_equal(cx_mkdir_all(left, 0755, NULL), 0);
@@ -192,8 +200,10 @@ static void refusals(void **state)
         assert_int_equal(volumes_expand(p->volumes, pod, "f", 1000, NULL), -ENOSPC);
         assert_int_equal(volumes_expand(p->volumes, pod, "none", 10, NULL), -ENOENT);
         char *device = NULL;
-        assert_int_equal(volumes_device(p->volumes, pod, "h", &device, NULL), -ENOTSUP);
-        assert_int_equal(volumes_device(p->volumes, pod, "f", &device, NULL), 0);
+        bool read_only = true;
+        assert_int_equal(volumes_device(p->volumes, pod, "h", &device, &read_only, NULL), -ENOTSUP);
+        assert_int_equal(volumes_device(p->volumes, pod, "f", &device, &read_only, NULL), 0);
+        assert_false(read_only);
         assert_string_equal(device, "/dev/fake");
         free(device);
         struct volume_usage usage;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 struct model {
+        const json_t *storage;                   // kind (enum storage_kind as a text) -> list
         const json_t *nodes, *pods, *namespaces; // pods have spec.nodeName; namespaces: name -> labels
         const json_t *pod;                       // the one to place
         const bool *feasible;                    // in scoring: by node
@@ -238,6 +239,243 @@ static bool filter_ports(const struct model *m, const json_t *node)
         EACH(json_object_get(ours, "ports"), a)
         if (on(other, node) && ports_conflict(a, b))
                 return false;
+        return true;
+}
+
+// --- volumes ---------------------------------------------------------------------------------------------------------
+
+static const json_t *stored(const struct model *m, const char *kind, const char *namespace, const char *name)
+{
+        EACH(json_object_get(m->storage, kind), object)
+        if (same(text(object, "metadata.name"), name) &&
+            (!namespace || same(text(object, "metadata.namespace"), namespace)))
+                return object;
+        return NULL;
+}
+
+static const json_t *claim_of(const struct model *m, const json_t *pod, const json_t *volume)
+{
+        return stored(m, "claims", text(pod, "metadata.namespace"), text(volume, "persistentVolumeClaim.claimName"));
+}
+
+static bool is_bound(const json_t *claim)
+{
+        return *text(claim, "spec.volumeName") &&
+               json_object_get(cx_json_get(claim, "metadata.annotations"), "pv.kubernetes.io/bind-completed");
+}
+
+static bool for_one_pod(const json_t *claim)
+{
+        return has_value(cx_json_get(claim, "spec.accessModes"), "ReadWriteOncePod");
+}
+
+static bool filter_restrictions(const struct model *m, const json_t *node CX_UNUSED)
+{
+        EACH(cx_json_get(m->pod, "spec.volumes"), volume)
+        {
+                const json_t *claim = claim_of(m, m->pod, volume);
+                if (!claim || !for_one_pod(claim))
+                        continue;
+                EACH(m->pods, other)
+                EACH(cx_json_get(other, "spec.volumes"), theirs)
+                if (claim_of(m, other, theirs) == claim)
+                        return false;
+        }
+        return true;
+}
+
+// Which volume of a CSI driver a claim stands for, as "driver handle"; false: none.
+static bool name_volume(const struct model *m, const json_t *claim, char name[128], const char **driver)
+{
+        const json_t *volume = stored(m, "volumes", NULL, text(claim, "spec.volumeName"));
+        const json_t *class = stored(m, "classes", NULL, text(claim, "spec.storageClassName"));
+        const char *handle = text(volume, "spec.csi.volumeHandle");
+        *driver = *text(claim, "spec.volumeName") ? text(volume, "spec.csi.driver") : text(class, "provisioner");
+        snprintf(name, 128, "%s %s%s", *driver, handle,
+                 *text(claim, "spec.volumeName") ? "" : text(claim, "metadata.uid"));
+        return **driver;
+}
+
+// Distinct volumes of a driver on the node with those of the pod, or of the pods on the node alone.
+static int64_t volumes_on(const struct model *m, const json_t *node, const char *driver, bool with_pod)
+{
+        char names[64][128], name[128];
+        int64_t count = 0;
+        const char *its;
+        EACH(m->pods, other)
+        {
+                if (!on(other, node))
+                        continue;
+                EACH(cx_json_get(other, "spec.volumes"), volume)
+                {
+                        bool known = !claim_of(m, other, volume) ||
+                                     !name_volume(m, claim_of(m, other, volume), name, &its) || !same(its, driver);
+                        for (int64_t i = 0; i < count && !known; i++)
+                                known = same(names[i], name);
+                        if (!known)
+                                memcpy(names[count++], name, sizeof name);
+                }
+        }
+        EACH(cx_json_get(m->pod, "spec.volumes"), volume)
+        {
+                bool known = !with_pod || !claim_of(m, m->pod, volume) ||
+                             !name_volume(m, claim_of(m, m->pod, volume), name, &its) || !same(its, driver);
+                for (int64_t i = 0; i < count && !known; i++)
+                        known = same(names[i], name);
+                if (!known)
+                        memcpy(names[count++], name, sizeof name);
+        }
+        return count;
+}
+
+static bool filter_limits(const struct model *m, const json_t *node)
+{
+        const json_t *csi = stored(m, "csinodes", NULL, text(node, "metadata.name"));
+        EACH(cx_json_get(csi, "spec.drivers"), driver)
+        {
+                const char *name = text(driver, "name");
+                int64_t then = volumes_on(m, node, name, true);
+                if (then > volumes_on(m, node, name, false) && then > cx_json_int(driver, "allocatable.count", 99))
+                        return false;
+        }
+        return true;
+}
+
+static bool volume_reaches(const json_t *volume, const json_t *node)
+{
+        const json_t *terms = cx_json_get(volume, "spec.nodeAffinity.required.nodeSelectorTerms");
+        if (!terms)
+                return true;
+        EACH(terms, term)
+        if (term_holds(term, node))
+                return true;
+        return false;
+}
+
+static int64_t gigabytes(const json_t *object, const char *path)
+{
+        return atoll(text(object, path));
+}
+
+static bool volume_suits(const json_t *volume, const json_t *claim, const json_t *node)
+{
+        const json_t *ref = cx_json_get(volume, "spec.claimRef");
+        if (ref && (!same(text(ref, "name"), text(claim, "metadata.name")) ||
+                    !same(text(ref, "namespace"), text(claim, "metadata.namespace"))))
+                return false;
+        EACH(cx_json_get(claim, "spec.accessModes"), mode)
+        if (!ref && !has_value(cx_json_get(volume, "spec.accessModes"), json_string_value(mode)))
+                return false;
+        return same(text(volume, "spec.storageClassName"), text(claim, "spec.storageClassName")) &&
+               !same(text(volume, "status.phase"), "Bound") && volume_reaches(volume, node) &&
+               gigabytes(volume, "spec.capacity.storage") >= gigabytes(claim, "spec.resources.requests.storage");
+}
+
+static bool can_be_made(const struct model *m, const json_t *claim, const json_t *node)
+{
+        const json_t *class = stored(m, "classes", NULL, text(claim, "spec.storageClassName"));
+        const char *provisioner = text(class, "provisioner");
+        const json_t *allowed = json_object_get(class, "allowedTopologies");
+        bool inside = !allowed;
+        EACH(allowed, term)
+        {
+                bool all = true;
+                EACH(json_object_get(term, "matchLabelExpressions"), e)
+                all = all && label(node, text(e, "key")) &&
+                      has_value(json_object_get(e, "values"), label(node, text(e, "key")));
+                inside = inside || all;
+        }
+        const json_t *driver = stored(m, "drivers", NULL, provisioner);
+        bool room = !cx_json_bool(driver, "spec.storageCapacity", false);
+        EACH(json_object_get(m->storage, "capacities"), capacity)
+        room = room || (same(text(capacity, "storageClassName"), text(class, "metadata.name")) &&
+                        gigabytes(capacity, "capacity") >= gigabytes(claim, "spec.resources.requests.storage") &&
+                        selects(json_object_get(capacity, "nodeTopology"), cx_json_get(node, "metadata.labels")));
+        return inside && room && !same(provisioner, "kubernetes.io/no-provisioner");
+}
+
+// The claims that wait for the pod, the smallest first, each with the smallest volume that suits, or one that is made.
+static bool all_can_be_had(const struct model *m, const json_t *waiting, const json_t *node)
+{
+        bool taken[32] = {false}, done[32] = {false};
+        for (size_t n = 0; n < json_array_size(waiting); n++) {
+                const json_t *next = NULL, *volumes = json_object_get(m->storage, "volumes");
+                size_t at = 0;
+                EACH(waiting, claim)
+                {
+                        int64_t size = gigabytes(claim, "spec.resources.requests.storage"),
+                                least = next ? gigabytes(next, "spec.resources.requests.storage") : INT64_MAX;
+                        if (!done[claim_at] &&
+                            (size < least || (size == least &&
+                                              strcmp(text(claim, "metadata.name"), text(next, "metadata.name")) < 0))) {
+                                next = claim;
+                                at = claim_at;
+                        }
+                }
+                done[at] = true;
+                const char *chosen = json_string_value(json_object_get(cx_json_get(next, "metadata.annotations"),
+                                                                       "volume.kubernetes.io/selected-node"));
+                if (chosen) {
+                        if (!same(chosen, text(node, "metadata.name")) || !can_be_made(m, next, node))
+                                return false;
+                        continue;
+                }
+                const json_t *best = NULL;
+                EACH(volumes, volume)
+                {
+                        if (taken[volume_at] || !volume_suits(volume, next, node))
+                                continue;
+                        bool kept = cx_json_get(volume, "spec.claimRef");
+                        if (!best || kept ||
+                            (!cx_json_get(best, "spec.claimRef") &&
+                             gigabytes(volume, "spec.capacity.storage") < gigabytes(best, "spec.capacity.storage")))
+                                best = volume;
+                }
+                EACH(volumes, volume)
+                taken[volume_at] |= volume == best;
+                if (!best && !can_be_made(m, next, node))
+                        return false;
+        }
+        return true;
+}
+
+static bool filter_binding(const struct model *m, const json_t *node)
+{
+        json_auto_t *waiting = json_array();
+        EACH(cx_json_get(m->pod, "spec.volumes"), volume)
+        {
+                const json_t *claim = claim_of(m, m->pod, volume);
+                if (!*text(volume, "persistentVolumeClaim.claimName"))
+                        continue;
+                if (!claim)
+                        return false;
+                const json_t *class = stored(m, "classes", NULL, text(claim, "spec.storageClassName"));
+                const json_t *bound = stored(m, "volumes", NULL, text(claim, "spec.volumeName"));
+                if (is_bound(claim) && bound && !volume_reaches(bound, node))
+                        return false;
+                if (is_bound(claim))
+                        continue;
+                if (*text(claim, "spec.volumeName") || !same(text(class, "volumeBindingMode"), "WaitForFirstConsumer"))
+                        return false;
+                json_array_append(waiting, (json_t *)claim);
+        }
+        return all_can_be_had(m, waiting, node);
+}
+
+static bool filter_zone(const struct model *m, const json_t *node)
+{
+        bool zoned = label(node, "topology.kubernetes.io/zone");
+        EACH(cx_json_get(m->pod, "spec.volumes"), v)
+        {
+                const json_t *claim = claim_of(m, m->pod, v);
+                const char *name = text(claim, "spec.volumeName");
+                const json_t *volume = stored(m, "volumes", NULL, name);
+                if (*name && !volume)
+                        return false;
+                const char *zone = *name ? label(volume, "topology.kubernetes.io/zone") : NULL;
+                if (zoned && zone && !same(zone, label(node, "topology.kubernetes.io/zone")))
+                        return false;
+        }
         return true;
 }
 
@@ -645,6 +883,10 @@ static const struct model_plugin model_plugins[] = {
         {"NodePorts", filter_ports, NULL, NULL, 0},
         {"NodeResourcesFit", filter_fit, score_fit, NULL, 1},
         {"NodeResourcesBalancedAllocation", NULL, score_balance, NULL, 1},
+        {"VolumeRestrictions", filter_restrictions, NULL, NULL, 0},
+        {"NodeVolumeLimits", filter_limits, NULL, NULL, 0},
+        {"VolumeBinding", filter_binding, NULL, NULL, 0},
+        {"VolumeZone", filter_zone, NULL, NULL, 0},
         {"PodTopologySpread", filter_spread, score_spread, normalize_spread, 2},
         {"InterPodAffinity", filter_inter_pod, score_inter_pod, normalize_inter_pod, 2},
         {"ImageLocality", NULL, score_images, NULL, 1},

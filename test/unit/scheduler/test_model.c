@@ -179,6 +179,112 @@ static json_t *constraints(void)
         return list;
 }
 
+static json_t *volumes_of_pod(void)
+{
+        json_t *list = json_array();
+        bool used[5] = {false};
+        while (chance(35)) {
+                unsigned i = roll(5);
+                char name[16];
+                snprintf(name, sizeof name, "c%u", i);
+                if (!used[i])
+                        json_array_append_new(list, json_pack("{s:{s:s}}", "persistentVolumeClaim", "claimName", name));
+                used[i] = true;
+        }
+        json_array_append_new(list, json_pack("{s:{}}", "emptyDir"));
+        return list;
+}
+
+// --- storage ---------------------------------------------------------------------------------------------------------
+
+static json_t *make_claim(const char *namespace, unsigned number)
+{
+        char name[16], uid[32], volume[16];
+        snprintf(name, sizeof name, "c%u", number);
+        snprintf(uid, sizeof uid, "%s-c%u", namespace, number);
+        snprintf(volume, sizeof volume, "v%u", roll(6));
+        json_t *annotations = json_object();
+        json_t *claim = json_pack("{s:{s:s, s:s, s:s, s:o}, s:{s:s, s:[s], s:{s:{s:s}}}}", "metadata", "name", name,
+                                  "namespace", namespace, "uid", uid, "annotations", annotations, "spec",
+                                  "storageClassName", PICK("made", "made", "local", "local", "local", "now"),
+                                  "accessModes", PICK("ReadWriteOnce", "ReadWriteOnce", "ReadWriteOncePod"),
+                                  "resources", "requests", "storage", PICK("1Gi", "2Gi", "3Gi"));
+        bool bound = chance(30);
+        if (bound || chance(5))
+                json_object_set_new(json_object_get(claim, "spec"), "volumeName", json_string(volume));
+        if (bound)
+                json_object_set_new(annotations, "pv.kubernetes.io/bind-completed", json_string("yes"));
+        else if (chance(20))
+                json_object_set_new(annotations, "volume.kubernetes.io/selected-node", json_string(PICK("n0", "n1")));
+        return claim;
+}
+
+static json_t *make_volume(unsigned number)
+{
+        char name[16], handle[16];
+        snprintf(name, sizeof name, "v%u", number);
+        snprintf(handle, sizeof handle, "h%u", number);
+        json_t *labels = json_object();
+        json_t *volume =
+                json_pack("{s:{s:s, s:o}, s:{s:s, s:[s, s], s:{s:s}}, s:{s:s}}", "metadata", "name", name, "labels",
+                          labels, "spec", "storageClassName", PICK("made", "local", "local"), "accessModes",
+                          "ReadWriteOnce", PICK("ReadWriteOncePod", "ReadWriteMany"), "capacity", "storage",
+                          PICK("1Gi", "2Gi", "4Gi"), "status", "phase", PICK("Available", "Available", "Bound"));
+        json_t *spec = json_object_get(volume, "spec");
+        if (chance(50))
+                json_object_set_new(spec, "nodeAffinity",
+                                    json_pack("{s:{s:[o]}}", "required", "nodeSelectorTerms", node_term()));
+        if (chance(30))
+                json_object_set_new(labels, "topology.kubernetes.io/zone", json_string(PICK("z1", "z2")));
+        if (chance(60))
+                json_object_set_new(spec, "csi",
+                                    json_pack("{s:s, s:s}", "driver", PICK("d.io", "e.io"), "volumeHandle", handle));
+        if (chance(15))
+                json_object_set_new(spec, "claimRef",
+                                    json_pack("{s:s, s:s}", "namespace", "default", "name", PICK("c0", "c1", "c9")));
+        return volume;
+}
+
+static json_t *make_storage(unsigned n_nodes)
+{
+        json_t *claims = json_array(), *volumes = json_array(), *nodes = json_array(), *capacities = json_array();
+        for (unsigned i = 0; i < 5; i++) {
+                if (chance(90))
+                        json_array_append_new(claims, make_claim("default", i));
+                if (chance(90))
+                        json_array_append_new(claims, make_claim("other", i));
+                if (chance(95))
+                        json_array_append_new(volumes, make_volume(i));
+        }
+        for (unsigned i = 0; i < n_nodes; i++) {
+                char name[16];
+                snprintf(name, sizeof name, "n%u", i);
+                if (chance(70))
+                        json_array_append_new(nodes, json_pack("{s:{s:s}, s:{s:[{s:s, s:{s:i}}, {s:s}]}}", "metadata",
+                                                               "name", name, "spec", "drivers", "name", "d.io",
+                                                               "allocatable", "count", (int)roll(4), "name", "e.io"));
+        }
+        for (unsigned i = 0; i < 2; i++)
+                json_array_append_new(capacities,
+                                      json_pack("{s:{s:s}, s:s, s:s, s:{s:{s:s}}}", "metadata", "name", i ? "a" : "b",
+                                                "storageClassName", "made", "capacity", PICK("1Gi", "3Gi"),
+                                                "nodeTopology", "matchLabels", "zone", PICK("z1", "z2")));
+        json_t *made = json_pack("{s:{s:s}, s:s, s:s}", "metadata", "name", "made", "provisioner", "d.io",
+                                 "volumeBindingMode", "WaitForFirstConsumer");
+        if (chance(40))
+                json_object_set_new(made, "allowedTopologies",
+                                    json_pack("[{s:[{s:s, s:[s, s]}]}]", "matchLabelExpressions", "key", "zone",
+                                              "values", "z1", PICK("z2", "z3")));
+        json_t *local = json_pack("{s:{s:s}, s:s, s:s}", "metadata", "name", "local", "provisioner",
+                                  "kubernetes.io/no-provisioner", "volumeBindingMode", "WaitForFirstConsumer");
+        json_t *now = json_pack("{s:{s:s}, s:s, s:s}", "metadata", "name", "now", "provisioner", "e.io",
+                                "volumeBindingMode", "Immediate");
+        json_t *driver =
+                json_pack("{s:{s:s}, s:{s:b}}", "metadata", "name", "d.io", "spec", "storageCapacity", chance(40));
+        return json_pack("{s:o, s:o, s:[o, o, o], s:o, s:[o], s:o}", "claims", claims, "volumes", volumes, "classes",
+                         made, local, now, "csinodes", nodes, "drivers", driver, "capacities", capacities);
+}
+
 static json_t *make_pod(unsigned number)
 {
         char name[16];
@@ -195,6 +301,7 @@ static json_t *make_pod(unsigned number)
                 json_object_set_new(affinity, "podAntiAffinity", pod_rules(35));
         json_object_set_new(spec, "affinity", affinity);
         json_object_set_new(spec, "topologySpreadConstraints", constraints());
+        json_object_set_new(spec, "volumes", volumes_of_pod());
         return json_pack("{s:{s:s, s:s, s:s, s:o}, s:o}", "metadata", "name", name, "namespace",
                          PICK("default", "default", "other"), "uid", name, "labels", labels_of_pod(), "spec", spec);
 }
@@ -207,6 +314,8 @@ static json_t *make_node(unsigned number)
                *images = json_array();
         if (chance(85))
                 json_object_set_new(labels, "zone", json_string(PICK("z1", "z2", "z3")));
+        if (chance(60))
+                json_object_set_new(labels, "topology.kubernetes.io/zone", json_string(PICK("z1", "z2")));
         if (chance(70))
                 json_object_set_new(labels, "disk", json_string(PICK("ssd", "hdd")));
         if (chance(50))
@@ -232,7 +341,7 @@ static json_t *make_node(unsigned number)
 // --- comparing -------------------------------------------------------------------------------------------------------
 
 struct cluster {
-        json_t *nodes, *pods, *namespaces, *pod;
+        json_t *nodes, *pods, *namespaces, *pod, *storage;
 };
 
 static void make_cluster(struct cluster *to)
@@ -253,6 +362,7 @@ static void make_cluster(struct cluster *to)
                 json_array_append_new(to->pods, pod);
         }
         to->pod = make_pod(99);
+        to->storage = make_storage(n_nodes);
 }
 
 static void free_cluster(struct cluster *cluster)
@@ -261,6 +371,7 @@ static void free_cluster(struct cluster *cluster)
         json_decref(cluster->pods);
         json_decref(cluster->namespaces);
         json_decref(cluster->pod);
+        json_decref(cluster->storage);
 }
 
 static struct cx_object *object_of(const json_t *json, void *projection, void (*release)(void *))
@@ -287,6 +398,12 @@ static void fill(struct world *w, const struct cluster *cluster)
                 cache_set_node(&w->cache, object);
                 cx_object_unref(object);
         }
+        static const char *const stored[] = {[STORAGE_CLAIM] = "claims",       [STORAGE_VOLUME] = "volumes",
+                                             [STORAGE_CLASS] = "classes",      [STORAGE_CSI_NODE] = "csinodes",
+                                             [STORAGE_CSI_DRIVER] = "drivers", [STORAGE_CSI_CAPACITY] = "capacities"};
+        for (enum storage_kind kind = 0; kind < CX_ARRAY_SIZE(stored); kind++)
+                EACH(json_object_get(cluster->storage, stored[kind]), object)
+        world_store(w, kind, object);
         EACH(cluster->pods, pod)
         {
                 struct template *template = templates_get(w->templates, pod);
@@ -301,7 +418,8 @@ static void complain(uint64_t seed, const char *who, const struct cluster *clust
         CX_CLEANUP(cx_freep) char *nodes = json_dumps(cluster->nodes, JSON_COMPACT);
         CX_CLEANUP(cx_freep) char *pods = json_dumps(cluster->pods, JSON_COMPACT);
         CX_CLEANUP(cx_freep) char *pod = json_dumps(cluster->pod, JSON_COMPACT);
-        fprintf(stderr, "nodes %s\npods %s\npod %s\n", nodes, pods, pod);
+        CX_CLEANUP(cx_freep) char *storage = json_dumps(cluster->storage, JSON_COMPACT);
+        fprintf(stderr, "nodes %s\npods %s\npod %s\nstorage %s\n", nodes, pods, pod, storage);
         fail_msg("seed %lu, %s, node %s: %s", (unsigned long)seed, who, node, what);
 }
 
@@ -340,8 +458,11 @@ static void compare(uint64_t seed, const char *who, const struct plugin *const *
         for (int i = 0; i < 8; i++)
                 (void)roll(2);
         make_cluster(&cluster);
-        struct model model = {
-                .nodes = cluster.nodes, .pods = cluster.pods, .namespaces = cluster.namespaces, .pod = cluster.pod};
+        struct model model = {.storage = cluster.storage,
+                              .nodes = cluster.nodes,
+                              .pods = cluster.pods,
+                              .namespaces = cluster.namespaces,
+                              .pod = cluster.pod};
         ask_model(&model, models, n_models, feasible, wanted);
         world_init_with(&w, plugins, n_plugins);
         fill(&w, &cluster);

@@ -291,11 +291,11 @@ static void test_helps(void **state)
         json_auto_t *pod = world_pod_json("new", "", spec);
         struct template *template = templates_get(w.templates, pod);
         struct node_cache *c = &w.cache;
-        assert_false(cycle_helps(c, template, failed, EVENT_POD_ADDED, NULL));
-        assert_false(cycle_helps(c, template, failed, EVENT_NODE, cache_node(&w.cache, "n")));
+        assert_false(cycle_helps(c, template, failed, EVENT_POD_ADDED, NULL, NULL));
+        assert_false(cycle_helps(c, template, failed, EVENT_NODE, cache_node(&w.cache, "n"), NULL));
         world_node(&w, "m", "", "", "{'allocatable': {'cpu': '6', 'memory': '8Gi', 'pods': '10'}}");
-        assert_true(cycle_helps(c, template, failed, EVENT_NODE, cache_node(&w.cache, "m")));
-        assert_true(cycle_helps(c, template, ~0U, EVENT_NODE, NULL));
+        assert_true(cycle_helps(c, template, failed, EVENT_NODE, cache_node(&w.cache, "m"), NULL));
+        assert_true(cycle_helps(c, template, ~0U, EVENT_NODE, NULL, NULL));
         template_unref(w.templates, template);
         world_release(&w);
 }

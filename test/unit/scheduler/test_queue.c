@@ -89,11 +89,11 @@ static void test_unschedulable(void **state)
         queue_park(&f.queue, pod, failed, 0);
         expect_pop(&f, NULL, 0);
         // What does not help leaves it there.
-        queue_wake(&f.queue, &f.w.cache, EVENT_POD_ADDED, NULL, CX_NS_PER_S / 2);
-        queue_wake(&f.queue, &f.w.cache, EVENT_NODE, cache_node(&f.w.cache, "small"), CX_NS_PER_S / 2);
+        queue_wake(&f.queue, &f.w.cache, EVENT_POD_ADDED, NULL, NULL, CX_NS_PER_S / 2);
+        queue_wake(&f.queue, &f.w.cache, EVENT_NODE, cache_node(&f.w.cache, "small"), NULL, CX_NS_PER_S / 2);
         assert_int_equal(f.queue.counts[QUEUE_UNSCHEDULABLE], 1);
         world_node(&f.w, "big", "", "", "{'allocatable': {'cpu': '8', 'memory': '8Gi', 'pods': '10'}}");
-        queue_wake(&f.queue, &f.w.cache, EVENT_NODE, cache_node(&f.w.cache, "big"), CX_NS_PER_S / 2);
+        queue_wake(&f.queue, &f.w.cache, EVENT_NODE, cache_node(&f.w.cache, "big"), NULL, CX_NS_PER_S / 2);
         assert_int_equal(f.queue.counts[QUEUE_BACKOFF], 1);
         assert_true(queue_deadline(&f.queue) == CX_NS_PER_S);
         // Another goes first; with nothing else to do, the wait is cut short.

@@ -119,8 +119,8 @@ static void test_order(void **state)
         assert_null(decision.node);
         assert_string_equal(decision.message, "running Reserve plugin \"Second\": no more of it");
         assert_int_equal(decision.failed, 2);
-        assert_true(cycle_helps(&w.cache, template, decision.failed, EVENT_NODE, NULL));
-        assert_false(cycle_helps(&w.cache, template, decision.failed, EVENT_POD_GONE, NULL));
+        assert_true(cycle_helps(&w.cache, template, decision.failed, EVENT_NODE, NULL, NULL));
+        assert_false(cycle_helps(&w.cache, template, decision.failed, EVENT_POD_GONE, NULL, NULL));
         decision_release(&decision);
         expect_journal("reserved first p on n\nundone first p on n\n");
         template_unref(w.templates, template);

@@ -61,6 +61,16 @@ static CX_UNUSED unsigned world_node(struct world *w, const char *name, const ch
         return changes;
 }
 
+// A claim, a volume, or whatever else the picture of storage is made of.
+static CX_UNUSED void world_store(struct world *w, enum storage_kind kind, const json_t *json)
+{
+        struct cx_object *object = cx_object_new(json, NULL, 0);
+        object->projection = storage_project(&kind, json);
+        object->free_projection = storage_release_of(kind);
+        volumes_set(&w->cache.volumes, kind, object->key, object);
+        cx_object_unref(object);
+}
+
 static CX_UNUSED json_t *world_pod_json(const char *name, const char *labels, const char *spec)
 {
         return json_pack("{s:{s:s, s:s, s:s, s:o}, s:o}", "metadata", "namespace", "default", "name", name, "uid", name,

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// A folder that no volume speaks of was made by one who was killed before he could say so. It is empty then: no pod can have
+// known of it. One that holds something stays, whoever it belongs to.
+#include "addons/storage-provisioner/folders.h"
+
+#include "addons/storage-provisioner/quota.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/process.h"
+#include "libcommon/base/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define FOLDER_MODE 0777 // whoever the pod's processes run as; as minikube has it
+
+static bool is_single(const char *name)
+{
+        return *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX;
+}
+
+static int bad_name(const char *name, struct cx_error *err)
+{
+        return cx_error_set(err, -EINVAL, "\"%s\" is no name of a folder", name);
+}
+
+int folders_open(struct folders *self, const char *root, struct cx_error *err)
+{
+        *self = (struct folders){.fd = -1};
+        int r = cx_mkdir_all(root, 0755, err);
+        if (r < 0)
+                return r;
+        self->fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (self->fd < 0)
+                return cx_error_set(err, -errno, "cannot open %s: %s", root, strerror(errno));
+        self->root = realpath(root, NULL);
+        if (!self->root)
+                return cx_error_set(err, -errno, "cannot resolve %s: %s", root, strerror(errno));
+        self->quota = quota_works(self->fd);
+        return 0;
+}
+
+void folders_close(struct folders *self)
+{
+        cx_closep(&self->fd);
+        free(self->root);
+        *self = (struct folders){.fd = -1};
+}
+
+char *folders_path(const struct folders *self, const char *name)
+{
+        return cx_sprintf("%s/%s", self->root, name);
+}
+
+static int open_folder(const struct folders *self, const char *name, struct cx_error *err)
+{
+        int fd = openat(self->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return fd < 0 ? cx_error_set(err, -errno, "cannot open %s/%s: %s", self->root, name, strerror(errno)) : fd;
+}
+
+static int check_room(const struct folders *self, int64_t bytes, struct cx_error *err)
+{
+        struct statvfs st;
+        if (fstatvfs(self->fd, &st) < 0)
+                return cx_error_set(err, -errno, "cannot look at the file system of %s: %s", self->root,
+                                    strerror(errno));
+        uint64_t left = (uint64_t)st.f_bavail * st.f_frsize;
+        if ((uint64_t)bytes > left)
+                return cx_error_set(err, -ENOSPC, "%lld bytes are wanted, and the node has %llu left", (long long)bytes,
+                                    (unsigned long long)left);
+        return 0;
+}
+
+int folders_make(const struct folders *self, const char *name, int64_t bytes, struct cx_error *err)
+{
+        if (!is_single(name))
+                return bad_name(name, err);
+        int r = check_room(self, bytes, err);
+        if (r < 0)
+                return r;
+        if (mkdirat(self->fd, name, FOLDER_MODE) < 0 && errno != EEXIST)
+                return cx_error_set(err, -errno, "cannot make %s/%s: %s", self->root, name, strerror(errno));
+        CX_CLEANUP(cx_closep) int fd = open_folder(self, name, err);
+        if (fd < 0)
+                return fd;
+        if (fchmod(fd, FOLDER_MODE) < 0)
+                return cx_error_set(err, -errno, "cannot open %s/%s to everybody: %s", self->root, name,
+                                    strerror(errno));
+        return self->quota ? quota_set(fd, bytes, err) : 0;
+}
+
+int folders_grow(const struct folders *self, const char *name, int64_t now, int64_t bytes, struct cx_error *err)
+{
+        if (!is_single(name))
+                return bad_name(name, err);
+        CX_CLEANUP(cx_closep) int fd = open_folder(self, name, err);
+        if (fd < 0)
+                return fd;
+        int r = check_room(self, bytes - now, err);
+        return r < 0 || !self->quota ? r : quota_set(fd, bytes, err);
+}
+
+int folders_remove(const struct folders *self, const char *name, struct cx_error *err)
+{
+        if (!is_single(name))
+                return bad_name(name, err);
+        CX_CLEANUP(cx_freep) char *path = folders_path(self, name);
+        CX_CLEANUP(cx_closep) int fd = openat(self->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        uint32_t project = self->quota && fd >= 0 ? quota_project(fd) : 0;
+        int r = cx_remove_tree(path, err);
+        if (r == 0)
+                quota_forget(self->fd, project);
+        return r;
+}
+
+void folders_sweep(const struct folders *self, bool (*wanted)(void *context, const char *name), void *context)
+{
+        CX_STRINGS names = CX_STRINGS_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_list_folder(self->root, &names, &err) < 0)
+                return;
+        for (size_t i = 0; i < names.count; i++)
+                if (!wanted(context, names.items[i]))
+                        (void)unlinkat(self->fd, names.items[i], AT_REMOVEDIR); // only when it is empty
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table, and which of its rows are on.
+#include "minikube/addons.h"
+
+#define MANIFEST(symbol, folder)                                                                                       \
+        __asm__(".section .rodata\n" #symbol ": .incbin \"addons/" folder "/addon.yaml\"\n"                            \
+                ".byte 0\n"                                                                                            \
+                ".previous\n");                                                                                        \
+        extern const char symbol[]
+
+MANIFEST(default_storageclass_manifest, "default-storageclass");
+MANIFEST(storage_provisioner_manifest, "storage-provisioner");
+
+static const struct addon addons[] = {
+        {"default-storageclass", default_storageclass_manifest, NULL, true},
+        {"storage-provisioner", storage_provisioner_manifest, "storage-provisioner", true},
+};
+
+const struct addon *addons_all(size_t *ret_count)
+{
+        *ret_count = CX_ARRAY_SIZE(addons);
+        return addons;
+}
+
+const struct addon *addon_find(const char *name)
+{
+        for (size_t i = 0; i < CX_ARRAY_SIZE(addons); i++)
+                if (strcmp(addons[i].name, name) == 0)
+                        return &addons[i];
+        return NULL;
+}
+
+int addon_check(const char *name, struct cx_error *err)
+{
+        if (addon_find(name))
+                return 0;
+        return cx_error_set(err, -EINVAL,
+                            "MK_USAGE: addon '%s' is not a valid addon packaged with minikube.\n"
+                            "To see the list of available addons run:\nminikube addons list",
+                            name);
+}
+
+bool addon_is_on(const struct profile *profile, const char *name)
+{
+        return cx_strings_has(&profile->addons, name);
+}
+
+void addon_turn(struct profile *profile, const char *name, bool on)
+{
+        CX_STRINGS kept = CX_STRINGS_INIT;
+        for (size_t i = 0; i < profile->addons.count; i++)
+                if (strcmp(profile->addons.items[i], name) != 0)
+                        cx_strings_add(&kept, profile->addons.items[i]);
+        if (on)
+                cx_strings_add(&kept, name);
+        cx_strings_sort(&kept);
+        struct cx_strings before = profile->addons;
+        profile->addons = kept;
+        kept = before;
+}
+
+void addons_turn_defaults(struct profile *profile)
+{
+        for (size_t i = 0; i < CX_ARRAY_SIZE(addons); i++)
+                if (addons[i].by_default)
+                        addon_turn(profile, addons[i].name, true);
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Addons: what a cluster has beside Kubernetes itself. An addon is a folder below addons/, with a manifest or a service of
+// every node, or both, and a row of the table here. Which are on is kept in the profile.
+#pragma once
+
+#include "minikube/profile.h"
+
+struct addon {
+        const char *name;
+        const char *manifest; // YAML; NULL: none. What is labelled EnsureExists is made once and then the user's
+        const char *service;  // of every node, "<service>-<node>" (services.h); NULL: none
+        bool by_default;
+};
+const struct addon *addons_all(size_t *ret_count);
+const struct addon *addon_find(const char *name); // NULL: there is none
+// -EINVAL with minikube's advice when there is no such addon.
+int addon_check(const char *name, struct cx_error *err) CX_CHECK;
+bool addon_is_on(const struct profile *profile, const char *name);
+void addon_turn(struct profile *profile, const char *name, bool on); // in the profile, which is not saved here
+void addons_turn_defaults(struct profile *profile);                  // those of a new profile
