@@ -109,9 +109,15 @@ static void show_warning(const char *value, size_t length)
         fprintf(stderr, "%sWarning:%s %s\n", color ? "\033[33m" : "", color ? "\033[0m" : "", text.data);
 }
 
-void ctl_impersonation(struct ctl *ctl, const char *headers[32], struct cx_buf *storage)
+void ctl_impersonation(struct ctl *ctl, bool direct, const char *headers[32], struct cx_buf *storage)
 {
         size_t offsets[32], n = 0;
+        const char *user = direct ? cx_rest_impersonation(ctl->rest) : NULL;
+        if (user) {
+                offsets[n++] = storage->length;
+                cx_buf_add(storage, user);
+                cx_buf_add_char(storage, 0);
+        }
         for (size_t i = 0; i < ctl->as_groups.count && n < 30; i++) {
                 offsets[n++] = storage->length;
                 cx_buf_printf(storage, "Impersonate-Group: %s", ctl->as_groups.items[i]);
@@ -174,7 +180,7 @@ int ctl_call(struct ctl *ctl, const struct ctl_call *call, struct cx_http_reply 
                 return r;
         const char *headers[32];
         CX_BUF storage = CX_BUF_INIT;
-        ctl_impersonation(ctl, headers, &storage);
+        ctl_impersonation(ctl, false, headers, &storage);
         int64_t started = cx_time_monotonic();
         CX_ERROR local = CX_ERROR_INIT;
         struct cx_error *to = err ? err : &local;

@@ -93,7 +93,7 @@ static void invalid_text(const struct cx_error *err, struct cx_buf *to)
                         cx_strings_add(&lines, line);
         }
         if (lines.count == 1)
-                cx_buf_printf(to, ": %s", lines.items[0]);
+                cx_buf_printf(to, ": %s\n", lines.items[0]);
         else if (lines.count)
                 cx_buf_add(to, ": ");
         for (size_t i = 0; lines.count > 1 && i < lines.count; i++)

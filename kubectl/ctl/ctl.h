@@ -102,7 +102,9 @@ int ctl_call(struct ctl *ctl, const struct ctl_call *call, struct cx_http_reply 
 // JSON both ways. `body` and `ret_object` may be NULL.
 int ctl_json(struct ctl *ctl, const char *method, const char *path, const char *content_type, const json_t *body,
              json_t **ret_object, struct cx_error *err) CX_CHECK;
-void ctl_impersonation(struct ctl *ctl, const char *headers[32], struct cx_buf *storage);
+// The headers by which a request is made for somebody else. The user is among them when it goes past cx_rest (`direct`),
+// which adds that one itself.
+void ctl_impersonation(struct ctl *ctl, bool direct, const char *headers[32], struct cx_buf *storage);
 void ctl_log_warning(const char *text); // on standard error, in klog's form
 // A watch: calls `event` with each event until it returns non-zero (returned; positive is success), the server ends the
 // stream (0) or it breaks.

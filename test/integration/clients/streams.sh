@@ -101,6 +101,33 @@ ok "a port that is taken" $?
 kill "$forwarder"
 wait "$forwarder" 2>/dev/null
 
+# Through kubectl proxy, whose filter has to be opened for it.
+"${kubectls[ours]}" proxy --port=0 --reject-paths='^$' >"$work/proxy.out" 2>&1 &
+proxy=$!
+began "$proxy"
+until_true 30 grep -q '^Starting to serve on ' "$work/proxy.out"
+at=http://$(sed -n 's/^Starting to serve on //p' "$work/proxy.out")
+for client in ours 1.28 1.35; do
+        k -s "$at" exec -i x -- cat <"$work/data" | cmp - "$work/data"
+        ok "$client: exec through proxy" $?
+        forward_start -s "$at" pod/x :7000 && timeout 100 python3 "$clients/forward.py" "$port" 3 1000000
+        ok "$client: port-forward through proxy" $?
+        kill "$forwarder"
+        wait "$forwarder" 2>/dev/null
+done
+client=ours
+kill "$proxy"
+wait "$proxy" 2>/dev/null
+
+# debug attaches to what it made, and shows what one said that has ended already.
+for client in ours 1.35; do
+        [ "$(echo "of $client" | k debug x -i -q --profile=general --image="$registry/busybox:1.35" --target=c -- cat 2>"$work/err")" = "of $client" ]
+        ok "$client: debug by an ephemeral container" $?
+        k debug x -q --profile=general --attach --image="$registry/busybox:1.35" -- echo "over of $client" 2>"$work/err" | grep -qx "over of $client"
+        ok "$client: debug by one that ends at once" $?
+done
+client=ours
+
 # Of tar in a container that means harm nothing is written outside, and no link is made.
 k exec x -- sh -c 'mkdir -p /tmp/evil/d && cd /tmp/evil && ln -s /etc d/link && echo bad >escaped && tar cf d/../e.tar d escaped' 2>/dev/null
 rm -rf "$work/place" && mkdir "$work/place" && k cp x:/tmp/evil "$work/place/got" 2>"$work/err" >/dev/null &&
