@@ -194,6 +194,7 @@ int ctl_call(struct ctl *ctl, const struct ctl_call *call, struct cx_http_reply 
                                               .headers = headers,
                                               .timeout = call->endless ? -1 : 0,
                                               .on_data = call->on_data,
+                                              .cancel = call->cancel,
                                               .context = call->context},
                        ret_reply, to);
         if (ctl->verbosity >= 6)
@@ -280,6 +281,13 @@ static int watch_data(void *context, const struct cx_http_reply *reply, const ch
 int ctl_watch(struct ctl *ctl, const char *path, const char *accept,
               int (*event)(void *context, const char *type, json_t *object), void *context, struct cx_error *err)
 {
+        return ctl_watch_until(ctl, path, accept, event, context, NULL, err);
+}
+
+int ctl_watch_until(struct ctl *ctl, const char *path, const char *accept,
+                    int (*event)(void *context, const char *type, json_t *object), void *context, const bool *cancel,
+                    struct cx_error *err)
+{
         CX_ERROR inside = CX_ERROR_INIT, failure = CX_ERROR_INIT;
         struct watch_stream w = {
                 .pending = CX_BUF_INIT_MAX((size_t)64 << 20), .event = event, .context = context, .err = &inside};
@@ -290,6 +298,7 @@ int ctl_watch(struct ctl *ctl, const char *path, const char *accept,
                                             .accept = accept,
                                             .on_data = watch_data,
                                             .context = &w,
+                                            .cancel = cancel,
                                             .endless = !ctl->request_timeout},
                          &reply, &failure);
         if (w.result > 0)

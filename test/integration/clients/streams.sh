@@ -128,6 +128,37 @@ for client in ours 1.35; do
 done
 client=ours
 
+# logs -f of what has pods goes on through restarts and over the pods that come.
+talker() { # NAME COMMAND
+        api POST /api/v1/namespaces/default/pods '{"metadata":{"name":"'"$1"'","labels":{"app":"talk"}},"spec":{"nodeName":"n1",
+         "terminationGracePeriodSeconds":0,"containers":[{"name":"c","image":"'"$registry"'/busybox:1.35","command":["sh","-c","'"$2"'"]}]}}' >/dev/null
+}
+api POST /apis/apps/v1/namespaces/default/replicasets '{"metadata":{"name":"talk"},"spec":{"replicas":0,"selector":{"matchLabels":{"app":"talk"}},
+ "template":{"metadata":{"labels":{"app":"talk"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}}' >/dev/null
+talker one 'echo run of one; until [ -e /tmp/go ]; do sleep 0.1; done; exit 1'
+until_true 60 is one "$ready" True
+"$bin/kubectl" logs -f rs/talk >"$work/follow" 2>"$work/follow.err" &
+follower=$!
+began "$follower"
+"$bin/kubectl" logs -f -l app=talk --prefix >"$work/all" 2>"$work/all.err" &
+all=$!
+began "$all"
+until_true 30 grep -q 'run of one' "$work/follow" && until_true 30 grep -q 'run of one' "$work/all" && k exec one -- touch /tmp/go
+times() { [ "$(grep -c "$1" "$2")" = "$3" ]; }
+until_true 60 times 'run of one' "$work/follow" 2 && until_true 30 times '^\[pod/one/c\] run of one$' "$work/all" 2
+ok "logs -f goes on through a restart" $?
+talker two 'echo run of two; sleep 1000'
+until_true 60 times '^\[pod/two/c\] run of two$' "$work/all" 1 && ! grep -q 'run of two' "$work/follow"
+ok "logs -f of a selector reads a pod that came, that of an owner its one" $?
+api DELETE /api/v1/namespaces/default/pods/one '{"gracePeriodSeconds":0}' >/dev/null
+until_true 60 grep -qx 'run of two' "$work/follow" && grep -qx 'Now using pod/two' "$work/follow.err"
+ok "logs -f of an owner goes on with another of its pods" $?
+api DELETE /api/v1/namespaces/default/pods/two '{"gracePeriodSeconds":0}' >/dev/null
+wait "$all"
+ok "logs -f of a selector ends when no pod is left" $?
+kill "$follower"
+wait "$follower" 2>/dev/null
+
 # Of tar in a container that means harm nothing is written outside, and no link is made.
 k exec x -- sh -c 'mkdir -p /tmp/evil/d && cd /tmp/evil && ln -s /etc d/link && echo bad >escaped && tar cf d/../e.tar d escaped' 2>/dev/null
 rm -rf "$work/place" && mkdir "$work/place" && k cp x:/tmp/evil "$work/place/got" 2>"$work/err" >/dev/null &&
