@@ -9,11 +9,20 @@
         extern const char symbol[]
 
 MANIFEST(default_storageclass_manifest, "default-storageclass");
+MANIFEST(metrics_server_manifest, "metrics-server");
 MANIFEST(storage_provisioner_manifest, "storage-provisioner");
 
 static const struct addon addons[] = {
-        {"default-storageclass", default_storageclass_manifest, NULL, true},
-        {"storage-provisioner", storage_provisioner_manifest, "storage-provisioner", true},
+        {.name = "default-storageclass", .manifest = default_storageclass_manifest, .by_default = true},
+        {.name = "metrics-server",
+         .manifest = metrics_server_manifest,
+         .service = "metrics-server",
+         .on_first = true,
+         .api_service = "v1beta1.metrics.k8s.io"},
+        {.name = "storage-provisioner",
+         .manifest = storage_provisioner_manifest,
+         .service = "storage-provisioner",
+         .by_default = true},
 };
 
 const struct addon *addons_all(size_t *ret_count)
