@@ -127,6 +127,23 @@ folder() { of "pv/$(of "pvc/$1" '{.spec.volumeName}')" '{.spec.local.path}'; } #
         [ -z "$(ls "$CP/n1" "$CP/n2" | grep pvc-)" ]
 }
 
+@test "a claim whose node has gone is for another" {
+        k create -f - <<EOF
+apiVersion: v1
+kind: Node
+metadata: {name: n3, labels: {kubernetes.io/hostname: host-n3}}
+status: {capacity: {cpu: "4", memory: 8Gi, pods: "500"}, allocatable: {cpu: "4", memory: 8Gi, pods: "500"}}
+EOF
+        k patch node n3 --type=merge -p '{"spec":{"taints":null}}'
+        claim c 1Gi
+        pod p c 'affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 100, preference: {matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [host-n3]}]}}]}}'
+        selected() { is n3 of pvc/c '{.metadata.annotations.volume\.kubernetes\.io/selected-node}'; }
+        wait_for selected
+        k delete node n3
+        wait_for bound c
+        [ "$(of pod/p '{.spec.nodeName}')" != n3 ]
+}
+
 @test "a class that binds at once, and one that retains" {
         k create -f - <<EOF
 apiVersion: storage.k8s.io/v1
