@@ -4,6 +4,7 @@
 #include "apiserver/auth/rbac.h"
 #include "apiserver/auth/tokens.h"
 #include "apiserver/bootstrap/bootstrap.h"
+#include "apiserver/endpoints/api_services.h"
 #include "apiserver/endpoints/documents.h"
 #include "apiserver/endpoints/relays.h"
 #include "apiserver/endpoints/watch.h"
@@ -119,7 +120,8 @@ static int start(struct apiserver *api, struct cx_error *err)
         if (r < 0)
                 return r;
         api->rbac = rbac_new(api->kinds);
-        api->documents = documents_new(api->kinds);
+        api->api_services = api_services_new(api);
+        api->documents = documents_new(api);
         r = watch_reaper_new(&api->watches, err);
         if (r == 0)
                 r = bootstrap_objects(api, err);
@@ -147,6 +149,7 @@ static void *keeper_main(void *context)
         while (!keeper->stopping) {
                 pthread_mutex_unlock(&keeper->lock);
                 service_heartbeat(keeper->api);
+                aggregation_heartbeat(keeper->api);
                 backends_trim(keeper->api->backends);
                 if (cx_time_monotonic() >= repair_at) {
                         allocator_repair(keeper->api);
@@ -165,6 +168,7 @@ static void *keeper_main(void *context)
 
 static int run(struct apiserver *api, struct cx_http_server *server)
 {
+        struct api_service_checks *checks = api_service_checks_start(api);
         struct keeper keeper = {.api = api, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
         if (pthread_create(&keeper.thread, NULL, keeper_main, &keeper) != 0) {
                 cx_err(NULL, "Cannot start the keeper's thread");
@@ -176,6 +180,7 @@ static int run(struct apiserver *api, struct cx_http_server *server)
         cx_info("Shutting down", "signal", CX_INT(number));
         atomic_store(&api->stopping, true);
         cx_http_server_stop_accepting(server);
+        api_service_checks_stop(checks);
         store_stop(api->store);
         relays_cancel(api->relays);
         pthread_mutex_lock(&keeper.lock);
@@ -194,6 +199,7 @@ static void finish(struct apiserver *api)
         watch_reaper_free(api->watches);
         rbac_free(api->rbac);
         documents_free(api->documents);
+        api_services_free(api->api_services);
         kinds_free(api->kinds);
         store_free(api->store);
         cx_etcd_free(api->etcd);
@@ -261,6 +267,15 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, int *r
                  "key of the client certificate for kubelets", NULL, NULL, 0, 0},
                 {"kubelet-certificate-authority", 0, CX_FLAG_STRING, &o->kubelet_ca_file,
                  "CA of kubelets' certificates", NULL, NULL, 0, 0},
+                {"proxy-client-cert-file", 0, CX_FLAG_STRING, &o->proxy_client_cert_file,
+                 "client certificate for aggregated API servers", NULL, NULL, 0, 0},
+                {"proxy-client-key-file", 0, CX_FLAG_STRING, &o->proxy_client_key_file,
+                 "key of the client certificate for aggregated API servers", NULL, NULL, 0, 0},
+                {"requestheader-client-ca-file", 0, CX_FLAG_STRING, &o->requestheader_client_ca_file,
+                 "CA of that certificate, as aggregated API servers are told", NULL, NULL, 0, 0},
+                {"requestheader-allowed-names", 0, CX_FLAG_CSV, &o->requestheader_allowed_names,
+                 "common names of that certificate, as aggregated API servers are told; any when empty", NULL, NULL, 0,
+                 0},
                 {"token-auth-file", 0, CX_FLAG_STRING, &o->token_auth_file, "file of static tokens", NULL, NULL, 0, 0},
                 {"enable-bootstrap-token-auth", 0, CX_FLAG_BOOL, &o->enable_bootstrap_token_auth,
                  "accept bootstrap tokens", NULL, NULL, 0, 0},
@@ -333,6 +348,7 @@ int main(int argc, char **argv)
         cx_strings_release(&o->service_account_key_files);
         cx_strings_release(&o->api_audiences);
         cx_strings_release(&o->authorization_modes);
+        cx_strings_release(&o->requestheader_allowed_names);
         cx_strings_release(&o->enable_admission);
         cx_strings_release(&o->disable_admission);
         return status;

@@ -5,6 +5,7 @@
 #include "apiserver/auth/authenticator.h"
 #include "apiserver/auth/authorizer.h"
 #include "apiserver/auth/impersonation.h"
+#include "apiserver/endpoints/api_services.h"
 #include "apiserver/endpoints/endpoints.h"
 #include "apiserver/endpoints/verbs.h"
 #include "apiserver/endpoints/watch.h"
@@ -48,6 +49,7 @@ static void free_call(void *context)
         count_request(call);
         user_release(&call->user);
         served_kind_unref(call->kind);
+        api_service_unref(call->api_service);
         cx_strings_release(&call->warnings);
         cx_duplicates_release(&call->duplicates);
         free(call);
@@ -61,7 +63,9 @@ static int find_resource(struct call *call, struct cx_error *err)
         call->kind = kinds_find(call->api->kinds, info->group, info->version, info->resource);
         if (!call->kind) {
                 call->no_page = !kinds_serve(call->api->kinds, info->group, info->version);
-                return not_served(err);
+                if (call->no_page)
+                        call->api_service = api_services_find(call->api->api_services, info->group, info->version);
+                return call->api_service ? 0 : not_served(err);
         }
         const struct cx_resource *resource = call->kind->resource;
         call->scope.kind = call->kind;
@@ -141,7 +145,7 @@ static int enter(struct call *call, struct cx_error *err)
                 r = -EPERM;
         if (r == 0 && call->info.is_resource)
                 r = find_resource(call, err);
-        if (r == 0 && call->info.is_resource)
+        if (r == 0 && call->kind)
                 r = write_options(call, err);
         return r;
 }
@@ -169,7 +173,7 @@ bool serve_inline(struct cx_http_request *request, void *context)
                 refuse(call, &err);
                 return true;
         }
-        bool read = call->info.is_resource && !call->scope.subresource && call->scope.kind->cache;
+        bool read = call->kind && !call->scope.subresource && call->kind->cache;
         return read &&
                (cx_streq(call->info.verb, "get") || cx_streq(call->info.verb, "list") ||
                 cx_streq(call->info.verb, "watch")) &&
@@ -181,7 +185,9 @@ void serve(struct cx_http_request *request, void *context CX_UNUSED)
         struct call *call = cx_http_user_data(request);
         CX_ERROR err = CX_ERROR_INIT;
         int r = 0;
-        if (call->info.is_resource) {
+        if (call->api_service) {
+                serve_aggregated(call);
+        } else if (call->info.is_resource) {
                 r = dispatch_resource(call, &err);
         } else if (!serve_document(call)) {
                 call->no_page = true;

@@ -111,6 +111,12 @@ const struct command kubectl_commands[] = {
          "(POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [args...]", cmd_exec},
         {"port-forward", TROUBLE, "Forward one or more local ports to a pod",
          "TYPE/NAME [options] [LOCAL_PORT:]REMOTE_PORT [...[LOCAL_PORT_N:]REMOTE_PORT_N]", cmd_port_forward},
+        {"debug", TROUBLE, "Create debugging sessions for troubleshooting workloads and nodes",
+         "(POD | TYPE[[.VERSION].GROUP]/NAME) [ -- COMMAND [args...] ]", cmd_debug, NULL,
+         "  kubectl debug web-0 -it --image=busybox --target=web\n  kubectl debug web-0 --copy-to=web-debug "
+         "--set-image=*=busybox\n  kubectl debug node/n1 -it --image=busybox\n"},
+        {"proxy", TROUBLE, "Run a proxy to the Kubernetes API server",
+         "[--port=PORT] [--www=static-dir] [--www-prefix=prefix] [--api-prefix=prefix]", cmd_proxy},
         {"cp", TROUBLE, "Copy files and directories to and from containers", "<file-spec-src> <file-spec-dest>",
          cmd_cp},
         {"auth", TROUBLE, "Inspect authorization", "", NULL, auth_commands},

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two authorities: the one of all profiles signs for everybody who speaks to an apiserver or a kubelet, and also what a
+// Three authorities: the one of all profiles signs for everybody who speaks to an apiserver or a kubelet, and also what a
 // cluster signs for others (requests for certificates). etcd trusts only an authority of its own, one a profile, which
-// signs etcd and the apiserver's client certificate and nothing else; its key signs for nobody from outside.
+// signs etcd and the apiserver's client certificate and nothing else; its key signs for nobody from outside. So does the
+// one that aggregated API servers recognize the apiserver by.
 #include "minikube/certs.h"
 
 #include "libcommon/base/buf.h"
@@ -175,6 +176,18 @@ static int make_etcd_certificates(const struct profile *profile, struct cx_error
         return r;
 }
 
+// Aggregated API servers believe who a request is from when it comes with a certificate of this authority: it signs for
+// the apiserver alone.
+static int make_front_proxy_certificate(const struct profile *profile, struct cx_error *err)
+{
+        CX_CLEANUP(authority_release) struct authority ca = {0};
+        CX_CLEANUP(cx_freep) char *stem = profile_path(profile, "certs/front-proxy/ca");
+        const struct request client = {
+                .file = "front-proxy/client", .common_name = "front-proxy-client", .client = true};
+        int r = load_authority(stem, "front-proxy-ca", &ca, err);
+        return r < 0 ? r : issue(profile, &ca, &client, err);
+}
+
 static int make_node_certificates(const struct profile *profile, const struct authority *ca, int node,
                                   struct cx_error *err)
 {
@@ -240,7 +253,7 @@ int certs_make(const struct profile *profile, struct cx_error *err)
                        {"cluster-dns", "system:cluster-dns", NULL, true},
                        {"storage-provisioner", "system:storage-provisioner", NULL, true},
                        {"apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters", false}};
-        static const char *const folders[] = {"certs/etcd", "kubeconfigs", "logs", "run", "nodes"};
+        static const char *const folders[] = {"certs/etcd", "certs/front-proxy", "kubeconfigs", "logs", "run", "nodes"};
         CX_CLEANUP(authority_release) struct authority ca = {0};
         CX_CLEANUP(cx_freep) char *stem = cx_sprintf("%s/ca", profile->home);
         int r = 0;
@@ -252,6 +265,8 @@ int certs_make(const struct profile *profile, struct cx_error *err)
                 r = load_authority(stem, "minikubeCA", &ca, err);
         if (r == 0)
                 r = make_etcd_certificates(profile, err);
+        if (r == 0)
+                r = make_front_proxy_certificate(profile, err);
         if (r == 0)
                 r = make_server_certificates(profile, &ca, err);
         if (r == 0)

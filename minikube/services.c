@@ -82,6 +82,10 @@ static void add_apiserver(const struct profile *p, struct services *services)
         arg(s, "--service-account-key-file=%s/certs/sa.key", f);
         arg(s, "--service-account-signing-key-file=%s/certs/sa.key", f);
         arg(s, "--service-cluster-ip-range=" SERVICE_CIDR);
+        arg(s, "--proxy-client-cert-file=%s/certs/front-proxy/client.crt", f);
+        arg(s, "--proxy-client-key-file=%s/certs/front-proxy/client.key", f);
+        arg(s, "--requestheader-client-ca-file=%s/certs/front-proxy/ca.crt", f);
+        arg(s, "--requestheader-allowed-names=front-proxy-client");
         arg(s, "--kubelet-client-certificate=%s/certs/apiserver-kubelet-client.crt", f);
         arg(s, "--kubelet-client-key=%s/certs/apiserver-kubelet-client.key", f);
         arg(s, "--kubelet-certificate-authority=%s/ca.crt", p->home);

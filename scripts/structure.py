@@ -76,9 +76,10 @@ EDGES = {
     "kubectl": {
         "ctl": "",
         "kustomize": "",
+        "proxy": "",
         "resource": "ctl kustomize",
         "printer": "ctl resource",
-        "cmd": "ctl kustomize resource printer",
+        "cmd": "ctl kustomize proxy resource printer",
         ".": "ctl cmd resource",
     },
     "minikube": {},

@@ -14,3 +14,5 @@ int bootstrap_service(struct apiserver *api, struct cx_error *err) CX_CHECK;
 // Keeps this server listed behind the service and drops those that have gone; called every few seconds.
 void service_heartbeat(struct apiserver *api);
 void service_goodbye(struct apiserver *api);
+// aggregation.c: keeps the APIServices of our own groups, and what other API servers recognize us by. As often.
+void aggregation_heartbeat(struct apiserver *api);

@@ -58,14 +58,6 @@ static int choose_container(struct call *call, const json_t *pod, const char **r
                                names.data);
 }
 
-// The query's parameters under the kubelet's names, in one go.
-static void add_query(struct call *call, struct cx_buf *path)
-{
-        const char *query = cx_http_raw_query(call->request);
-        if (*query)
-                cx_buf_printf(path, "?%s", query);
-}
-
 static void add_exec_query(struct call *call, struct cx_buf *path)
 {
         static const char *const flags[][2] = {
@@ -118,7 +110,7 @@ static int container_backend(struct call *call, struct backend *backend, struct 
         if (container)
                 cx_buf_printf(&path, "/%s", container);
         if (log || forward)
-                add_query(call, &path);
+                add_raw_query(call, &path);
         else
                 add_exec_query(call, &path);
         backend->path = cx_buf_detach(&path);
@@ -149,28 +141,15 @@ static void split_proxy_name(char *name, const char **ret_scheme, const char **r
 static int service_backend(struct call *call, const char *name, const char *port, char **ret_host, int64_t *ret_port,
                            struct cx_error *err)
 {
-        json_auto_t *service =
-                cache_find_json(builtin(call->api, "", "v1", "services")->cache, call->info.namespace, name);
-        json_auto_t *endpoints =
-                cache_find_json(builtin(call->api, "", "v1", "endpoints")->cache, call->info.namespace, name);
-        if (!service)
+        const struct service_ref ref = {.namespace = call->info.namespace, .name = name, .port = port};
+        struct service_found found;
+        enum service_state state = service_endpoint(call->api, &ref, &found);
+        if (state == SERVICE_ABSENT)
                 return object_not_found(call->scope.resource, name, err);
-        const json_t *ports = cx_json_get(service, "spec.ports"), *chosen = NULL;
-        for (size_t i = 0; i < json_array_size(ports); i++) {
-                const json_t *candidate = json_array_get(ports, i);
-                if (!*port || cx_streq(cx_json_string(candidate, "name"), port) ||
-                    strcmp(CX_INT(cx_json_int(candidate, "port", 0)), port) == 0)
-                        chosen = chosen ? chosen : candidate;
-        }
-        const json_t *subset = json_array_get(json_object_get(endpoints, "subsets"), 0);
-        const char *address = cx_json_string(json_array_get(json_object_get(subset, "addresses"), 0), "ip");
-        const char *port_name = cx_json_string(chosen, "name");
-        const json_t *backend = port_name ? cx_json_find(json_object_get(subset, "ports"), "name", port_name)
-                                          : json_array_get(json_object_get(subset, "ports"), 0);
-        if (!chosen || !address || !backend)
+        if (state != SERVICE_FOUND)
                 return cx_error_reason(err, CX_REASON_UNAVAILABLE, "no endpoints available for service \"%s\"", name);
-        *ret_host = cx_strdup(address);
-        *ret_port = cx_json_int(backend, "port", 0);
+        *ret_host = found.host;
+        *ret_port = found.port;
         return 0;
 }
 
@@ -180,8 +159,8 @@ static int proxy_backend(struct call *call, struct backend *backend, struct cx_e
         const char *scheme, *name, *port;
         split_proxy_name(text, &scheme, &name, &port);
         CX_BUF path = CX_BUF_INIT;
-        cx_buf_add(&path, *call->info.rest ? call->info.rest : "/");
-        add_query(call, &path);
+        add_url_path(&path, *call->info.rest ? call->info.rest : "/");
+        add_raw_query(call, &path);
         backend->path = cx_buf_detach(&path);
         if (cx_streq(call->info.resource, "nodes"))
                 return node_backend(call, name, backend, err);

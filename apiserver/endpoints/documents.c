@@ -123,6 +123,13 @@ static void respond_or_404(struct call *call, json_t *document_steal)
         cx_http_respond_text(call->request, 404, "404 page not found\n");
 }
 
+static void serve_groups(struct call *call, const struct cx_resource_set *all)
+{
+        json_t *list = cx_discovery_groups(all);
+        aggregate_groups(call->api->api_services, list);
+        respond_object(call, 200, list);
+}
+
 static bool serve_discovery(struct call *call, const char *path)
 {
         KIND_SET *served = kinds_snapshot(call->api->kinds);
@@ -143,7 +150,7 @@ static bool serve_discovery(struct call *call, const char *path)
                 if (wants_aggregated(call))
                         serve_aggregated_discovery(call, false);
                 else
-                        respond_object(call, 200, cx_discovery_groups(all));
+                        serve_groups(call, all);
                 return true;
         }
         if (strcmp(path, "/api/v1") == 0 || strcmp(path, "/api/v1/") == 0) {
@@ -160,7 +167,9 @@ static bool serve_discovery(struct call *call, const char *path)
         group[length] = '\0';
         path += length + (path[length] == '/');
         if (!*path) {
-                respond_or_404(call, cx_discovery_group(all, group));
+                json_t *document = cx_discovery_group(all, group);
+                aggregate_group(call->api->api_services, group, &document);
+                respond_or_404(call, document);
                 return true;
         }
         length = strcspn(path, "/");
@@ -168,7 +177,9 @@ static bool serve_discovery(struct call *call, const char *path)
                 return false;
         memcpy(version, path, length);
         version[length] = '\0';
-        respond_or_404(call, cx_discovery_resources(all, group, version));
+        CX_CLEANUP(cx_freep) char *group_version = cx_sprintf("%s/%s", group, version);
+        if (!serve_if_aggregated(call, group_version))
+                respond_or_404(call, cx_discovery_resources(all, group, version));
         return true;
 }
 

@@ -238,6 +238,8 @@ int join_upgraded(struct call *call, const struct backend *backend, struct cx_er
                 free(join);
                 return r;
         }
+        for (size_t i = 0; i < backend->headers.count; i++)
+                cx_strings_add(&join->headers, backend->headers.items[i]);
         const char **lines = cx_alloc_array(join->headers.count + 1, sizeof(char *));
         for (size_t i = 0; i < join->headers.count; i++)
                 lines[i] = join->headers.items[i];

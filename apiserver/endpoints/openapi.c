@@ -2,8 +2,10 @@
 // Keeping and sending documents: by form (JSON, protobuf), by hash (conditional requests, URLs that never change).
 #include "apiserver/endpoints/documents.h"
 
+#include "apiserver/endpoints/endpoints.h"
 #include "apiserver/request/media.h"
 #include "apiserver/request/respond.h"
+#include "libcommon/base/log.h"
 #include "libcommon/base/map.h"
 #include "libcommon/format/json.h"
 
@@ -32,7 +34,7 @@ static void unref_documentp(struct document **document)
 
 struct documents {
         struct kind_follower follower; // first, so that it is the same pointer
-        struct kinds *kinds;
+        struct apiserver *api;
         pthread_mutex_t lock; // guards made
         struct cx_map made;
 };
@@ -56,14 +58,14 @@ static void on_change(struct kind_follower *follower, enum kind_change change CX
         pthread_mutex_unlock(&documents->lock);
 }
 
-struct documents *documents_new(struct kinds *kinds)
+struct documents *documents_new(struct apiserver *api)
 {
         struct documents *documents = cx_alloc(sizeof *documents);
-        documents->kinds = kinds;
+        documents->api = api;
         pthread_mutex_init(&documents->lock, NULL);
         documents->made = (struct cx_map)CX_MAP_INIT_FREE(unref_document);
         documents->follower.changed = on_change;
-        kinds_follow(kinds, &documents->follower);
+        kinds_follow(api->kinds, &documents->follower);
         return documents;
 }
 
@@ -71,10 +73,17 @@ void documents_free(struct documents *documents)
 {
         if (!documents)
                 return;
-        kinds_unfollow(documents->kinds, &documents->follower);
+        kinds_unfollow(documents->api->kinds, &documents->follower);
         cx_map_release(&documents->made);
         pthread_mutex_destroy(&documents->lock);
         free(documents);
+}
+
+void documents_forget(struct documents *documents)
+{
+        pthread_mutex_lock(&documents->lock);
+        cx_map_clear(&documents->made);
+        pthread_mutex_unlock(&documents->lock);
 }
 
 // --- making ---
@@ -88,28 +97,55 @@ static int make_json(json_t *json_steal, struct cx_buf *to)
         return 0;
 }
 
-static int make_v2_protobuf(const struct cx_resource_set *all, struct cx_buf *to)
+static json_t *make_v2(struct apiserver *api, const struct cx_resource_set *all)
+{
+        json_t *document = cx_openapi_v2(all);
+        aggregate_openapi_v2(api->api_services, document);
+        return document;
+}
+
+static int make_v2_protobuf(struct apiserver *api, const struct cx_resource_set *all, struct cx_buf *to)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        json_auto_t *json = cx_openapi_v2(all);
-        return cx_openapi_v2_protobuf(json, to, &err);
+        json_auto_t *json = make_v2(api, all), *own = NULL;
+        if (cx_openapi_v2_protobuf(json, to, &err) == 0)
+                return 0;
+        // What another server says has no place in the message: then without it.
+        cx_warn("OpenAPI of aggregated servers is left out of the binary form", "err", cx_error_text(&err));
+        cx_buf_truncate(to, 0);
+        own = cx_openapi_v2(all);
+        return cx_openapi_v2_protobuf(own, to, NULL);
+}
+
+static json_t *make_v3_index(struct apiserver *api, const struct cx_resource_set *all)
+{
+        json_t *index = cx_openapi_v3_index(all);
+        aggregate_openapi_v3(api->api_services, index);
+        return index;
+}
+
+static json_t *make_discovery(struct apiserver *api, const struct cx_resource_set *all)
+{
+        json_t *list = cx_discovery_aggregated(all, false);
+        aggregate_discovery(api->api_services, list);
+        return list;
 }
 
 // The keys: "v2", "v2+protobuf", "v3", "v3/apis/apps/v1", "discovery/api", "discovery/apis".
-static int make(const struct cx_resource_set *all, const char *key, struct cx_buf *to)
+static int make(struct apiserver *api, const struct cx_resource_set *all, const char *key, struct cx_buf *to)
 {
         if (strcmp(key, "v2") == 0)
-                return make_json(cx_openapi_v2(all), to);
+                return make_json(make_v2(api, all), to);
         if (strcmp(key, "v2+protobuf") == 0)
-                return make_v2_protobuf(all, to);
+                return make_v2_protobuf(api, all, to);
         if (strcmp(key, "v3") == 0)
-                return make_json(cx_openapi_v3_index(all), to);
+                return make_json(make_v3_index(api, all), to);
         if (cx_has_prefix(key, "v3/"))
                 return make_json(cx_openapi_v3(all, key + strlen("v3/")), to);
         if (strcmp(key, "discovery/api") == 0)
                 return make_json(cx_discovery_aggregated(all, true), to);
         if (strcmp(key, "discovery/apis") == 0)
-                return make_json(cx_discovery_aggregated(all, false), to);
+                return make_json(make_discovery(api, all), to);
         return -ENOENT;
 }
 
@@ -119,9 +155,9 @@ static struct document *find(struct documents *documents, const char *key)
         pthread_mutex_lock(&documents->lock);
         struct document *document = cx_map_get(&documents->made, key);
         if (!document) {
-                KIND_SET *served = kinds_snapshot(documents->kinds);
+                KIND_SET *served = kinds_snapshot(documents->api->kinds);
                 CX_BUF bytes = CX_BUF_INIT;
-                if (make(&served->resources, key, &bytes) == 0) {
+                if (make(documents->api, &served->resources, key, &bytes) == 0) {
                         document = cx_alloc(sizeof *document);
                         atomic_init(&document->references, 1);
                         document->length = bytes.length;
@@ -229,7 +265,7 @@ bool serve_openapi(struct call *call)
         }
         DOCUMENT *document = find(call->api->documents, form == DOCUMENT_PROTOBUF ? "v2+protobuf" : path);
         if (!document)
-                return false;
+                return cx_has_prefix(path, "v3/apis/") && serve_if_aggregated(call, path + strlen("v3/apis/"));
         if (v2 || !handle_hash(call, document))
                 send_document(call, document, form == DOCUMENT_PROTOBUF ? PROTOBUF_TYPE : "application/json");
         return true;

@@ -308,6 +308,8 @@ static void take_headers(struct relay *relay, struct call *call)
         cx_strings_add(&relay->headers, host);
         cx_strings_add(&relay->headers, uri);
         cx_strings_add(&relay->headers, "X-Forwarded-Proto: https");
+        for (size_t i = 0; i < relay->backend.headers.count; i++)
+                cx_strings_add(&relay->headers, relay->backend.headers.items[i]);
 }
 
 struct passing {

@@ -19,6 +19,8 @@ struct apiserver_options {
         struct cx_strings api_audiences;
         const char *service_cluster_ip_range, *service_node_port_range;
         struct cx_strings authorization_modes, enable_admission, disable_admission;
+        const char *proxy_client_cert_file, *proxy_client_key_file, *requestheader_client_ca_file;
+        struct cx_strings requestheader_allowed_names;
         const char *kubelet_client_cert_file, *kubelet_client_key_file, *kubelet_ca_file;
         const char *token_auth_file;
         bool enable_bootstrap_token_auth, anonymous_auth, allow_privileged;
@@ -41,6 +43,7 @@ struct apiserver {
         struct relays *relays;             // endpoints
         struct backends *backends;         // endpoints
         struct documents *documents;       // endpoints
+        struct api_services *api_services; // endpoints
         struct cx_metrics *metrics;
         struct cx_metric *requests, *durations; // apiserver_request_total, apiserver_request_duration_seconds
         atomic_bool stopping, ready;

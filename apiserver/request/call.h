@@ -12,9 +12,10 @@ struct call {
         struct cx_http_request *request;
         struct request_info info;
         struct user user;
-        struct served_kind *kind; // reference
-        struct scope scope;       // of a resource that is served; its resource is NULL on other paths
-        bool no_page;             // nothing of the API has this path
+        struct served_kind *kind;        // reference
+        struct scope scope;              // of a resource that is served; its resource is NULL on other paths
+        struct api_service *api_service; // reference; who serves this group and version. NULL: this server
+        bool no_page;                    // nothing of the API has this path
         char manager[MAX_MANAGER + 1];
         struct cx_strings warnings;
         struct cx_duplicates duplicates; // keys that the body has twice

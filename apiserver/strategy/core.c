@@ -258,7 +258,6 @@ KEEPS_METADATA(flow_schemas, "flowcontrol.apiserver.k8s.io", "flowschemas");
 KEEPS_METADATA(priority_levels, "flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations");
 KEEPS_METADATA(attachments, "storage.k8s.io", "volumeattachments");
 KEEPS_METADATA(resource_claims, "resource.k8s.io", "resourceclaims");
-KEEPS_METADATA(api_services, "apiregistration.k8s.io", "apiservices");
 
 // --- certificate signing requests: who asked is what the server saw ---
 

@@ -276,7 +276,8 @@ static int follow_discovery(struct collector *self, struct cx_error *err)
                 return r;
         for (size_t i = 0; i < self->n_sources; i++)
                 if (self->sources[i] && !self->sources[i]->shared &&
-                    !discovery_find(&served, self->sources[i]->group, self->sources[i]->resource))
+                    !discovery_find(&served, self->sources[i]->group, self->sources[i]->resource) &&
+                    discovery_knows(&served, self->sources[i]->group))
                         remove_source(self, i);
         for (size_t i = 0; i < served.count; i++) {
                 const struct discovered *what = &served.items[i];

@@ -213,6 +213,7 @@ static void empty_all(struct namespaces *self, const char *name, struct remains 
                 remains->unknown = cx_strdup(cx_error_text(&err));
                 return;
         }
+        remains->unknown = discovery_failure(&served);
         const struct discovered *pods = discovery_find(&served, "", "pods");
         if (pods)
                 empty_one(self, name, pods, remains, failures);

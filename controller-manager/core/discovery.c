@@ -38,6 +38,12 @@ const struct discovered *discovery_find(const struct discovered_list *discovery,
 static void add_version(struct discovered_list *to, const char *group, const json_t *version)
 {
         size_t i;
+        if (cx_streq(cx_json_string(version, "freshness"), "Stale")) {
+                CX_CLEANUP(cx_freep)
+                char *name = cx_sprintf("%s/%s", group, cx_json_string_or(version, "version", ""));
+                cx_strings_add(&to->stale, name);
+                return;
+        }
         const json_t *resource;
         json_array_foreach (json_object_get(version, "resources"), i, resource) {
                 const char *name = cx_json_string_or(resource, "resource", "");
@@ -85,8 +91,34 @@ int discovery_fetch(struct cx_rest *rest, struct discovered_list *ret_discovery,
         return 0;
 }
 
+bool discovery_knows(const struct discovered_list *discovery, const char *group)
+{
+        size_t length = strlen(group);
+        for (size_t i = 0; i < discovery->stale.count; i++)
+                if (strncmp(discovery->stale.items[i], group, length) == 0 && discovery->stale.items[i][length] == '/')
+                        return false;
+        return true;
+}
+
+char *discovery_failure(const struct discovered_list *discovery)
+{
+        CX_BUF text = CX_BUF_INIT;
+        size_t count = discovery->stale.count;
+        if (!count)
+                return NULL;
+        cx_buf_printf(&text,
+                      "Discovery failed for some groups, %zu failing: unable to retrieve the complete list of "
+                      "server APIs: ",
+                      count);
+        for (size_t i = 0; i < count; i++)
+                cx_buf_printf(&text, "%s%s: stale GroupVersion discovery: %s", i ? ", " : "", discovery->stale.items[i],
+                              discovery->stale.items[i]);
+        return cx_buf_detach(&text);
+}
+
 void discovery_release(struct discovered_list *discovery)
 {
+        cx_strings_release(&discovery->stale);
         for (size_t i = 0; i < discovery->count; i++) {
                 free(discovery->items[i].group);
                 free(discovery->items[i].version);

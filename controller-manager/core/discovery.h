@@ -3,6 +3,7 @@
 // the cluster runs, so who has to know all of them asks again.
 #pragma once
 
+#include "libcommon/base/strings.h"
 #include "libcommon/client/rest.h"
 #include "libcommon/schema/schema.h"
 
@@ -14,10 +15,15 @@ struct discovered {
 struct discovered_list {
         struct discovered *items;
         size_t count;
+        struct cx_strings stale; // "group/version" whose server does not answer: what they have is not in the list
 };
 #define DISCOVERY CX_CLEANUP(discovery_release) struct discovered_list
 int discovery_fetch(struct cx_rest *rest, struct discovered_list *ret_discovery, struct cx_error *err)
         CX_CHECK; // blocks
 const struct discovered *discovery_find(const struct discovered_list *discovery, const char *group,
                                         const char *resource);
+// Whether all that the group has is in the list.
+bool discovery_knows(const struct discovered_list *discovery, const char *group);
+// Upstream's sentence on what is stale; owned by the caller. NULL: nothing is.
+char *discovery_failure(const struct discovered_list *discovery);
 void discovery_release(struct discovered_list *discovery);

@@ -187,8 +187,9 @@ static void remove_unwanted(struct quotas *self, const struct discovered_list *s
 {
         for (size_t i = self->n_kinds; i-- > 0;) {
                 struct counted_kind *kind = self->kinds[i];
-                if (kind->builtin ||
-                    (discovery_find(served, kind->kind.group, kind->kind.resource) && is_wanted(self, &kind->kind)))
+                bool is_served = discovery_find(served, kind->kind.group, kind->kind.resource) ||
+                                 !discovery_knows(served, kind->kind.group);
+                if (kind->builtin || (is_served && is_wanted(self, &kind->kind)))
                         continue;
                 pthread_rwlock_wrlock(&self->lock);
                 self->kinds[i] = self->kinds[--self->n_kinds];

@@ -311,7 +311,8 @@ COMMAND(apply)
                 {"all", 0, CX_FLAG_BOOL, &apply.builder.all, "Let --prune look at all objects."},
                 {"subresource", 0, CX_FLAG_STRING, &apply.subresource, "Apply to this subresource (--server-side)."},
                 {"overwrite", 0, CX_FLAG_BOOL, &apply.overwrite, "Replace what is live; must be true."},
-                {"openapi-patch", 0, CX_FLAG_BOOL, &apply.openapi_patch, "Without effect: the schema is always known."},
+                {"openapi-patch", 0, CX_FLAG_BOOL, &apply.openapi_patch,
+                 "Accepted for scripts: the schema is always known."},
                 {"force", 0, CX_FLAG_BOOL, &apply.force, "Delete and create what cannot be patched."},
                 {"grace-period", 0, CX_FLAG_INT, &apply.deletion.grace, "Seconds for --force's deletion.", NULL, NULL,
                  -1, INT32_MAX},
@@ -329,7 +330,7 @@ COMMAND(apply)
         if (r < 0)
                 return r;
         if (args.count)
-                return ctl_usage_error(ctl, err, "Unexpected args: [%s]", args.items[0]);
+                return ctl_unexpected_args(ctl, &args, err);
         if (!apply.builder.files.count && !apply.builder.kustomize)
                 return cx_error_set(err, -EINVAL, "must specify one of -f and -k");
         apply.builder.validates = validates(apply.validate);

@@ -5,14 +5,13 @@
 
 #include "libcommon/base/flags.h"
 #include "libcommon/base/process.h"
+#include "libcommon/base/tree.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define BLOCK 65536
@@ -143,15 +142,6 @@ struct archive_reader {
         bool linked;
 };
 
-static int open_beneath(int at, const char *path, int flags, mode_t mode)
-{
-        struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC),
-                               .mode = mode,
-                               .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-        int fd = (int)syscall(SYS_openat2, at, path, &how, sizeof how);
-        return fd < 0 ? -errno : fd;
-}
-
 static bool leads_out(int r)
 {
         return r == -EXDEV || r == -ELOOP;
@@ -165,7 +155,7 @@ static int open_parent(const struct archive_reader *u, const char *path, const c
                 CX_CLEANUP(cx_freep) char *part = cx_strndup(path, (size_t)(slash - path));
                 if (mkdirat(at, part, 0755) < 0 && errno != EEXIST)
                         return -errno;
-                int next = open_beneath(at, part, O_PATH | O_DIRECTORY, 0);
+                int next = cx_open_beneath(at, part, O_PATH | O_DIRECTORY, 0);
                 if (next < 0)
                         return next;
                 close(at);
@@ -182,7 +172,7 @@ static int write_file(struct archive *a, const struct archive_reader *u, const c
                 return cx_error_set(err, -EISDIR, "open %s: is a directory", u->place->destination);
         CX_CLEANUP(cx_closep) int parent = open_parent(u, path, &last);
         CX_CLEANUP(cx_closep)
-        int fd = parent < 0 ? parent : open_beneath(parent, last, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+        int fd = parent < 0 ? parent : cx_open_beneath(parent, last, O_WRONLY | O_CREAT | O_TRUNC, 0666);
         if (fd < 0)
                 return cx_error_set(err, fd, "open %s: %s", path, strerror(-fd));
         return archive_read_data_into_fd(a, fd) == ARCHIVE_OK ? 0 : failure(a, err);
@@ -201,7 +191,7 @@ static int link_file(const struct archive_reader *u, const char *path, const cha
 {
         const char *last = path;
         CX_CLEANUP(cx_closep) int parent = open_parent(u, path, &last);
-        CX_CLEANUP(cx_closep) int file = parent < 0 ? parent : open_beneath(u->base, target, O_PATH | O_NOFOLLOW, 0);
+        CX_CLEANUP(cx_closep) int file = parent < 0 ? parent : cx_open_beneath(u->base, target, O_PATH | O_NOFOLLOW, 0);
         char self[64];
         int r = file < 0 ? file : 0;
         snprintf(self, sizeof self, "/proc/self/fd/%d", file);

@@ -29,6 +29,8 @@ COMMAND(exec);
 COMMAND(attach);
 COMMAND(port_forward);
 COMMAND(cp);
+COMMAND(proxy);
+COMMAND(debug);
 
 COMMAND(scale);
 COMMAND(autoscale);

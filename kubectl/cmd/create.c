@@ -183,12 +183,16 @@ int ctl_create_object(struct ctl *ctl, struct create *create, json_t *object_ste
         return r < 0 ? name_failure(ctl, object, err) : r;
 }
 
-static int create_raw(struct ctl *ctl, const struct builder *builder, const char *raw, const char *method,
-                      struct cx_error *err)
+static int create_raw(struct ctl *ctl, const struct create *create, const struct builder *builder, const char *raw,
+                      const char *method, struct cx_error *err)
 {
         CX_BUF body = CX_BUF_INIT_MAX((size_t)64 << 20);
         if (builder->files.count != 1)
                 return cx_error_set(err, -EINVAL, "--raw can only use a single local file or stdin");
+        if (builder->recursive)
+                return cx_error_set(err, -EINVAL, "--raw and --recursive are mutually exclusive");
+        if (create->output.text)
+                return cx_error_set(err, -EINVAL, "--raw and --output are mutually exclusive");
         int r = file_read_text(ctl, builder->files.items[0], &body, err);
         if (r < 0)
                 return r;
@@ -224,11 +228,13 @@ COMMAND(create)
                 return r;
         if (!builder.files.count && !builder.kustomize) {
                 if (args.count)
-                        return ctl_usage_error(ctl, err, "Unexpected args: [%s]", args.items[0]);
+                        return ctl_unexpected_args(ctl, &args, err);
                 return cx_error_set(err, -EINVAL, "must specify one of -f and -k");
         }
+        if (raw && edited)
+                return cx_error_set(err, -EINVAL, "--raw and --edit are mutually exclusive");
         if (raw)
-                return create_raw(ctl, &builder, raw, "POST", err);
+                return create_raw(ctl, &create, &builder, raw, "POST", err);
         INFOS infos = INFOS_INIT;
         builder.validates = validates(create.validate);
         r = builder_targets(ctl, &builder, &args, &infos, err);
@@ -314,7 +320,7 @@ COMMAND(replace)
         if (!builder.files.count && !builder.kustomize)
                 return cx_error_set(err, -EINVAL, "must specify one of -f and -k");
         if (raw)
-                return create_raw(ctl, &builder, raw, "PUT", err);
+                return create_raw(ctl, &create, &builder, raw, "PUT", err);
         INFOS infos = INFOS_INIT;
         builder.validates = validates(create.validate);
         r = builder_targets(ctl, &builder, &args, &infos, err);

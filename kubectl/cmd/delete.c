@@ -125,7 +125,7 @@ static int check(struct deletion *how, const struct builder *builder, struct cx_
         if (how->force && how->grace > 0)
                 return cx_error_set(err, -EINVAL,
                                     "--force and --grace-period greater than 0 cannot be specified together");
-        if (builder->all && builder->selector)
+        if (builder->all && (builder->selector || builder->field_selector))
                 return cx_error_set(err, -EINVAL, "setting 'all' parameter but found a non empty selector. ");
         if (how->force && how->dry_run == DRY_NONE)
                 fprintf(stderr, "Warning: Immediate deletion does not wait for confirmation that the running resource "
@@ -185,6 +185,10 @@ COMMAND(delete)
                 return cx_error_set(err, -EINVAL, "unexpected -o output mode: %s. We only support '-o name'",
                                     output.text);
         how.name_output = output.text != NULL;
+        if (raw && args.count)
+                return cx_error_set(err, -EINVAL, "arguments may not be passed when --raw is specified");
+        if (raw && output.text)
+                return cx_error_set(err, -EINVAL, "--raw and --output are mutually exclusive");
         if (raw)
                 return ctl_json(ctl, "DELETE", raw, NULL, NULL, NULL, err);
         bool picks = builder.selector || builder.field_selector || builder.all;

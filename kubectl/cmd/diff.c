@@ -211,7 +211,7 @@ COMMAND(diff)
                 return r;
         apply->validate = "ignore";
         if (args.count)
-                return ctl_usage_error(ctl, err, "Unexpected args: [%s]", args.items[0]);
+                return ctl_unexpected_args(ctl, &args, err);
         if (!apply->builder.files.count && !apply->builder.kustomize)
                 return cx_error_set(err, -EINVAL, "must specify one of -f and -k");
         if (apply->force_conflicts && !apply->server_side)

@@ -369,6 +369,8 @@ static int edit_command(struct ctl *ctl, int argc, char **argv, struct editing *
                 r = check_validation(edit->validate, err);
         if (r == 0)
                 r = builder_objects(ctl, &builder, &args, &infos, err);
+        for (size_t i = 0; r == 0 && edit->subresource && i < infos.count; i++)
+                r = info_fetch_from(ctl, infos.items[i], edit->subresource, err);
         if (r == 0 && !infos.count && !ctl->status)
                 r = cx_error_set(err, -ENOENT, "edit cancelled, no objects found");
         if (r == 0 && infos.count)

@@ -109,7 +109,7 @@ static int fetch_all(struct get *get, const struct info *info, json_t **ret_json
         do {
                 CX_BUF path = CX_BUF_INIT;
                 query_path(get, info, &path);
-                if (!info->name && get->chunk)
+                if (!info->name && get->chunk > 0)
                         cx_rest_query(&path, "limit", CX_INT(get->chunk));
                 cx_rest_query(&path, "continue", token);
                 json_t *page = NULL;
@@ -414,7 +414,8 @@ COMMAND(get)
                 {"show-kind", 0, CX_FLAG_BOOL, &get.show_kind, "Show the type before the name."},
                 {"server-print", 0, CX_FLAG_BOOL, &get.server_print, "Let the server make the table."},
                 {"sort-by", 0, CX_FLAG_STRING, &get.sort_by, "Sort by this field, a JSONPath."},
-                {"chunk-size", 0, CX_FLAG_INT, &get.chunk, "Objects in one request; 0: all.", NULL, NULL, 0, INT32_MAX},
+                {"chunk-size", 0, CX_FLAG_INT, &get.chunk, "Objects in one request; 0: all.", NULL, NULL, INT32_MIN,
+                 INT32_MAX},
                 {"subresource", 0, CX_FLAG_STRING, &get.subresource, "Get this subresource of the object."},
                 {"raw", 0, CX_FLAG_STRING, &get.raw, "URI to request from the server as it is."},
                 {0},
@@ -425,6 +426,12 @@ COMMAND(get)
                 return r;
         if (get.raw && args.count)
                 return cx_error_set(err, -EINVAL, "arguments may not be passed when --raw is specified");
+        if (get.raw && (get.watch || get.watch_only || get.builder.selector))
+                return cx_error_set(err, -EINVAL,
+                                    "--raw may not be specified with other flags that filter the server request or "
+                                    "alter the output");
+        if (get.raw && get.output.text)
+                return cx_error_set(err, -EINVAL, "--raw and --output are mutually exclusive");
         if (get.raw && *get.raw != '/')
                 return cx_error_set(err, -EINVAL,
                                     "--raw must be a valid URL path: parse \"%s\": invalid URI for request", get.raw);
@@ -449,6 +456,9 @@ COMMAND(get)
         get.builder.may_list = true;
         INFOS targets = INFOS_INIT;
         r = builder_targets(ctl, &get.builder, &args, &targets, err);
+        for (size_t i = 0; r == 0 && get.subresource && i < targets.count; i++)
+                if (!targets.items[i]->name)
+                        r = cx_error_set(err, -EINVAL, "subresource cannot be used when bulk resources are specified");
         if (r < 0)
                 return r;
         ctl->bare = get.builder.files.count > 0; // what of the files is wrong is a list to upstream

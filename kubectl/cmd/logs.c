@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl logs. Several containers are read one after the other; with -f each has a thread, and lines are written whole.
-#include "kubectl/cmd/commands.h"
+// What goes on with the pods that come is in logs_follow.c.
+#include "kubectl/cmd/logs.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/api/status.h"
 #include "libcommon/base/time.h"
@@ -8,18 +9,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-struct logs {
-        bool follow, previous, timestamps, all_containers, all_pods, prefix, ignore_errors, insecure;
-        const char *container, *selector, *since_time;
-        int64_t tail, since, limit, max_requests, running_timeout;
-};
-struct log_stream {
-        struct ctl *ctl;
-        char *path, *prefix;
-        struct cx_buf pending;
-        int result;
-        struct cx_error err;
-};
 static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER; // guards standard output
 
 static void write_line(const struct log_stream *stream, const char *line, size_t length)
@@ -52,7 +41,7 @@ static int on_data(void *context, const struct cx_http_reply *reply, const char 
         return 0;
 }
 
-static void *run_stream(void *context)
+void *log_stream_run(void *context)
 {
         struct log_stream *stream = context;
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
@@ -62,6 +51,7 @@ static void *run_stream(void *context)
                                             .accept = "*/*",
                                             .on_data = on_data,
                                             .context = stream,
+                                            .cancel = stream->cancel,
                                             .endless = !stream->ctl->request_timeout},
                          &reply, &failure);
         if (reply.code >= 400)
@@ -85,8 +75,8 @@ static char *make_prefix(const char *pod, const char *container, size_t at)
         return cx_sprintf("\033[%dm[pod/%s/%s]\033[0m ", colors[at % CX_ARRAY_SIZE(colors)], pod, container);
 }
 
-static void add_stream(struct ctl *ctl, const struct logs *logs, const json_t *pod, const char *container,
-                       struct log_stream **streams, size_t *count)
+void log_stream_make(struct ctl *ctl, const struct logs *logs, const json_t *pod, const char *container, size_t color,
+                     struct log_stream *ret_stream)
 {
         CX_BUF path = CX_BUF_INIT;
         const char *name = cx_json_string_or(pod, "metadata.name", "");
@@ -104,14 +94,41 @@ static void add_stream(struct ctl *ctl, const struct logs *logs, const json_t *p
         cx_rest_query(&path, "sinceSeconds",
                       logs->since > 0 ? CX_INT((logs->since + CX_NS_PER_S - 1) / CX_NS_PER_S) : NULL);
         cx_rest_query(&path, "sinceTime", logs->since_time);
-        char *prefix = logs->prefix ? make_prefix(name, container, *count) : NULL;
-        *streams = cx_realloc_array(*streams, *count + 1, sizeof **streams);
-        (*streams)[(*count)++] = (struct log_stream){
+        char *prefix = logs->prefix ? make_prefix(name, container, color) : NULL;
+        *ret_stream = (struct log_stream){
                 .ctl = ctl,
                 .path = cx_buf_detach(&path),
                 .prefix = prefix,
                 .pending = CX_BUF_INIT_MAX((size_t)64 << 20),
+                .pod = cx_strdup(name),
+                .container = cx_strdup(container),
+                .instance = log_instance(pod, container),
         };
+}
+
+static void add_stream(struct ctl *ctl, const struct logs *logs, const json_t *pod, const char *container,
+                       struct log_stream **streams, size_t *count)
+{
+        *streams = cx_realloc_array(*streams, *count + 1, sizeof **streams);
+        log_stream_make(ctl, logs, pod, container, *count, &(*streams)[*count]);
+        (*count)++;
+}
+
+char *log_instance(const json_t *pod, const char *container)
+{
+        const char *id = cx_json_string(cx_pod_container_status(pod, container), "containerID");
+        return id && *id ? cx_strdup(id) : NULL;
+}
+
+void log_stream_release(struct log_stream *stream)
+{
+        cx_error_release(&stream->err);
+        free(stream->path);
+        free(stream->prefix);
+        free(stream->pod);
+        free(stream->container);
+        free(stream->instance);
+        cx_buf_release(&stream->pending);
 }
 
 static int add_pod(struct ctl *ctl, const struct logs *logs, const json_t *pod, struct log_stream **streams,
@@ -135,11 +152,31 @@ static int add_pod(struct ctl *ctl, const struct logs *logs, const json_t *pod, 
         return cx_error_set(err, -ENOENT, "container %s is not valid for pod %s", logs->container, name);
 }
 
-static int find_streams(struct ctl *ctl, const struct logs *logs, const struct cx_strings *args,
-                        struct log_stream **streams, size_t *count, struct cx_error *err)
+static int check(const struct logs *logs, struct cx_error *err)
+{
+        if (logs->since < 0)
+                return cx_error_set(err, -EINVAL, "--since must be greater than 0");
+        if (logs->container && logs->all_containers)
+                return cx_error_set(err, -EINVAL,
+                                    "--all-containers=true should not be specified with container name %s",
+                                    logs->container);
+        if (logs->since && logs->since_time)
+                return cx_error_set(err, -EINVAL, "at most one of `sinceTime` or `sinceSeconds` may be specified");
+        if (logs->limit < 0)
+                return cx_error_set(err, -EINVAL, "--limit-bytes must be greater than 0");
+        if (logs->tail < -1)
+                return cx_error_set(err, -EINVAL, "--tail must be greater than or equal to -1");
+        return 0;
+}
+
+static int find_streams(struct ctl *ctl, struct logs *logs, const struct cx_strings *args, struct log_stream **streams,
+                        size_t *count, struct cx_error *err)
 {
         int r = 0;
         if (logs->selector) {
+                r = check(logs, err);
+                if (r < 0)
+                        return r;
                 CX_BUF path = CX_BUF_INIT;
                 r = ctl_connect(ctl, err);
                 if (r < 0)
@@ -174,9 +211,15 @@ static int find_streams(struct ctl *ctl, const struct logs *logs, const struct c
         }
         json_auto_t *pods = NULL;
         if (r == 0)
+                r = check(logs, err);
+        if (r == 0)
                 r = pods_of(ctl, infos.items[0], &pods, err);
         if (r < 0)
                 return r;
+        if (strcmp(infos.items[0]->mapping->kind, "Pod") != 0) {
+                logs->owner_selector = selector_of(infos.items[0]->object);
+                logs->remakes = strcmp(infos.items[0]->mapping->kind, "Job") != 0;
+        }
         if (!json_array_size(pods)) {
                 json_auto_t *pod = NULL; // one may be on its way
                 r = pod_of(ctl, args->items[0], logs->running_timeout, &pod, err);
@@ -201,12 +244,8 @@ static int find_streams(struct ctl *ctl, const struct logs *logs, const struct c
 
 static void release_streams(struct log_stream *streams, size_t count)
 {
-        for (size_t i = 0; i < count; i++) {
-                cx_error_release(&streams[i].err);
-                free(streams[i].path);
-                free(streams[i].prefix);
-                cx_buf_release(&streams[i].pending);
-        }
+        for (size_t i = 0; i < count; i++)
+                log_stream_release(&streams[i]);
         free(streams);
 }
 
@@ -214,30 +253,15 @@ static void run_all(const struct logs *logs, struct log_stream *streams, size_t 
 {
         if (!logs->follow || count < 2) {
                 for (size_t i = 0; i < count; i++)
-                        run_stream(&streams[i]);
+                        log_stream_run(&streams[i]);
                 return;
         }
         CX_CLEANUP(cx_freep) pthread_t *threads = cx_alloc_array(count, sizeof *threads);
         for (size_t i = 0; i < count; i++)
-                if (pthread_create(&threads[i], NULL, run_stream, &streams[i]) != 0)
+                if (pthread_create(&threads[i], NULL, log_stream_run, &streams[i]) != 0)
                         abort();
         for (size_t i = 0; i < count; i++)
                 pthread_join(threads[i], NULL);
-}
-
-static int check(const struct logs *logs, struct cx_error *err)
-{
-        if (logs->container && logs->all_containers)
-                return cx_error_set(err, -EINVAL,
-                                    "--all-containers=true should not be specified with container name %s",
-                                    logs->container);
-        if (logs->since && logs->since_time)
-                return cx_error_set(err, -EINVAL, "at most one of `sinceTime` or `sinceSeconds` may be specified");
-        if (logs->limit < 0)
-                return cx_error_set(err, -EINVAL, "--limit-bytes must be greater than 0");
-        if (logs->tail < -1)
-                return cx_error_set(err, -EINVAL, "TailLines must be greater than or equal to -1");
-        return 0;
 }
 
 int follow_logs(struct ctl *ctl, const json_t *pod, const char *container, struct cx_error *err)
@@ -256,6 +280,7 @@ COMMAND(logs)
 {
         struct logs logs = {.tail = -1, .max_requests = 5, .running_timeout = 20 * CX_NS_PER_S};
         bool tail_given = false;
+        int64_t moment;
         const struct cx_flag flags[] = {
                 {"follow", 'f', CX_FLAG_BOOL, &logs.follow, "Stream the logs."},
                 {"previous", 'p', CX_FLAG_BOOL, &logs.previous, "Logs of the container's previous instance."},
@@ -270,8 +295,7 @@ COMMAND(logs)
                 {"since", 0, CX_FLAG_DURATION, &logs.since, "Only logs newer than this (5s, 2m, 3h)."},
                 {"since-time", 0, CX_FLAG_STRING, &logs.since_time, "Only logs after this moment (RFC 3339)."},
                 {"limit-bytes", 0, CX_FLAG_INT, &logs.limit, "At most this many bytes."},
-                {"max-log-requests", 0, CX_FLAG_INT, &logs.max_requests, "At most this many streams at once.", NULL,
-                 NULL, 1, 1000},
+                {"max-log-requests", 0, CX_FLAG_INT, &logs.max_requests, "At most this many streams at once."},
                 {"pod-running-timeout", 0, CX_FLAG_DURATION, &logs.running_timeout, "How long to wait for a pod."},
                 {"ignore-errors", 0, CX_FLAG_BOOL, &logs.ignore_errors, "Go on when a container's logs cannot be had."},
                 {"insecure-skip-tls-verify-backend", 0, CX_FLAG_BOOL, &logs.insecure,
@@ -282,13 +306,15 @@ COMMAND(logs)
         int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
         if (r < 0)
                 return r;
+        if (logs.selector && args.count)
+                return ctl_usage_error(ctl, err, "only a selector (-l) or a POD name is allowed");
         if (logs.selector ? args.count > 0 : args.count < 1 || args.count > 2)
                 return ctl_usage_error(ctl, err,
                                        "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or "
                                        "TYPE/NAME is a required argument for the logs command");
         if (args.count == 2) {
                 if (logs.container)
-                        return ctl_usage_error(ctl, err, "only one of -c or an inline [CONTAINER] arg is allowed");
+                        return cx_error_set(err, -EINVAL, "only one of -c or an inline [CONTAINER] arg is allowed");
                 logs.container = args.items[1];
         }
         if (logs.selector && !tail_given)
@@ -296,17 +322,25 @@ COMMAND(logs)
         logs.prefix = logs.prefix || logs.all_pods;
         struct log_stream *streams = NULL;
         size_t count = 0;
+        if (logs.running_timeout <= 0)
+                return cx_error_set(err, -EINVAL, "--pod-running-timeout must be higher than zero");
+        if (logs.since_time && cx_time_parse(logs.since_time, &moment) < 0)
+                return cx_error_set(err, -EINVAL,
+                                    "parsing time \"%s\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"%s\" as "
+                                    "\"2006\"",
+                                    logs.since_time, logs.since_time);
         r = find_streams(ctl, &logs, &args, &streams, &count, err);
-        if (r == 0)
-                r = check(&logs, err);
-        if (r == 0 && logs.follow && (int64_t)count > logs.max_requests)
+        if (r == 0 && logs.follow && count > 1 && (int64_t)count > logs.max_requests)
                 r = cx_error_set(
                         err, -EINVAL,
                         "you are attempting to follow %zu log streams, but maximum allowed concurrency is %lld, use "
                         "--max-log-requests to increase the limit",
                         count, (long long)logs.max_requests);
-        if (r == 0)
+        if (r == 0 && logs.follow && (logs.selector || logs.owner_selector))
+                r = logs_follow(ctl, &logs, streams, count, err);
+        else if (r == 0)
                 run_all(&logs, streams, count);
+        free(logs.owner_selector);
         for (size_t i = 0; i < count; i++) {
                 if (r == 0 && streams[i].result < 0 && logs.ignore_errors) {
                         OUT("error: %s\n", cx_error_text(&streams[i].err));

@@ -118,12 +118,17 @@ const char *default_container(const json_t *pod, bool quiet)
         if (named && cx_json_find(containers, "name", named))
                 return named;
         const char *first = cx_json_string_or(json_array_get(containers, 0), "name", "");
-        if (json_array_size(containers) + cx_json_count(spec, "initContainers") > 1 && !quiet) {
+        if (json_array_size(containers) + cx_json_count(spec, "initContainers") +
+                            cx_json_count(spec, "ephemeralContainers") >
+                    1 &&
+            !quiet) {
                 CX_BUF names = CX_BUF_INIT;
                 CX_POD_FOREACH(walk, spec, CX_POD_MAIN)
                 cx_buf_printf(&names, "%s%s", names.length ? ", " : "", walk.name);
                 CX_POD_FOREACH(walk, spec, CX_POD_INIT)
                 cx_buf_printf(&names, "%s%s (init)", names.length ? ", " : "", walk.name);
+                CX_POD_FOREACH(walk, spec, CX_POD_EPHEMERAL)
+                cx_buf_printf(&names, "%s%s (ephem)", names.length ? ", " : "", walk.name);
                 fflush(stdout);
                 fprintf(stderr, "Defaulted container \"%s\" out of: %s\n", first, names.data);
         }

@@ -3,12 +3,10 @@
 // (libcommon/net/forwards.h).
 #include "kubectl/cmd/forward_ports.h"
 #include "kubectl/cmd/session.h"
+#include "kubectl/ctl/listen.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/base/time.h"
 #include "libcommon/net/forwards.h"
-
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 struct forwarder {
         struct forwarded_port ports[FORWARDED_PORTS_MAX];
@@ -21,27 +19,6 @@ struct forwarder {
 
 // --- listening -------------------------------------------------------------------------------------------------------
 
-// A listening socket, with the port that it got; or a negative errno.
-static int listen_on(const struct cx_address *address, int *port)
-{
-        struct sockaddr_storage at;
-        socklen_t length = cx_address_to_socket(address, *port, &at);
-        const int yes = 1;
-        CX_CLEANUP(cx_closep) int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0)
-                return -errno;
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-        if (at.ss_family == AF_INET6)
-                (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
-        struct cx_address bound;
-        if (bind(fd, (struct sockaddr *)&at, length) < 0 || listen(fd, SOMAXCONN) < 0 ||
-            getsockname(fd, (struct sockaddr *)&at, &length) < 0)
-                return -errno;
-        if (cx_address_from_socket((struct sockaddr *)&at, &bound, port) < 0)
-                return -EAFNOSUPPORT;
-        return cx_steal_fd(&fd);
-}
-
 // One port on all addresses. Of those of "localhost" one is enough, of the others none may fail. What listens goes on.
 static bool listen_port(struct forwarder *f, struct forwarded_port *port)
 {
@@ -50,7 +27,7 @@ static bool listen_port(struct forwarder *f, struct forwarded_port *port)
         for (size_t i = 0; i < f->n_addresses && f->n_listeners < CX_FORWARD_LISTENERS_MAX; i++) {
                 const struct forward_address *a = &f->addresses[i];
                 char text[CX_ENDPOINT_TEXT];
-                int fd = listen_on(&a->address, &port->local);
+                int fd = ctl_listen(&a->address, &port->local);
                 cx_address_format_port(&a->address, port->local, text);
                 if (fd < 0) {
                         *(a->optional ? &optional_failed : &failed) += 1;

@@ -2,6 +2,7 @@
 // kubectl run: makes a pod, and attaches to it when asked to (-i, --attach). Attached, the container's exit code is
 // kubectl's.
 #include "kubectl/cmd/commands.h"
+#include "kubectl/cmd/debug.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/base/time.h"
 #include "libcommon/schema/engine.h"
@@ -27,7 +28,7 @@ static int check(struct ctl *ctl, const struct run *run, struct cx_error *err)
         bool known = false;
         for (size_t i = 0; i < CX_ARRAY_SIZE(policies); i++)
                 known = known || strcmp(run->restart, policies[i]) == 0;
-        if (strpbrk(run->image, " \t\n") || !*run->image)
+        if (!is_image_reference(run->image))
                 return cx_error_set(err, -EINVAL, "Invalid image name \"%s\": invalid reference format", run->image);
         if (run->tty && !run->in)
                 return ctl_usage_error(ctl, err, "-i/--stdin is required for containers with -t/--tty=true");

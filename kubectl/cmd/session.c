@@ -133,7 +133,7 @@ int session_connect(struct ctl *ctl, const char *path, session_connect_fn connec
         CX_HTTP_REPLY refusal = CX_HTTP_REPLY_INIT;
         const char *headers[32];
         CX_BUF storage = CX_BUF_INIT;
-        ctl_impersonation(ctl, headers, &storage);
+        ctl_impersonation(ctl, true, headers, &storage);
         int r = connect(cx_rest_http(ctl->rest),
                         &(struct cx_http_call){.path = path, .headers = headers, .timeout = -1}, ret_streams, &refusal,
                         err);

@@ -109,9 +109,15 @@ static void show_warning(const char *value, size_t length)
         fprintf(stderr, "%sWarning:%s %s\n", color ? "\033[33m" : "", color ? "\033[0m" : "", text.data);
 }
 
-void ctl_impersonation(struct ctl *ctl, const char *headers[32], struct cx_buf *storage)
+void ctl_impersonation(struct ctl *ctl, bool direct, const char *headers[32], struct cx_buf *storage)
 {
         size_t offsets[32], n = 0;
+        const char *user = direct ? cx_rest_impersonation(ctl->rest) : NULL;
+        if (user) {
+                offsets[n++] = storage->length;
+                cx_buf_add(storage, user);
+                cx_buf_add_char(storage, 0);
+        }
         for (size_t i = 0; i < ctl->as_groups.count && n < 30; i++) {
                 offsets[n++] = storage->length;
                 cx_buf_printf(storage, "Impersonate-Group: %s", ctl->as_groups.items[i]);
@@ -174,7 +180,7 @@ int ctl_call(struct ctl *ctl, const struct ctl_call *call, struct cx_http_reply 
                 return r;
         const char *headers[32];
         CX_BUF storage = CX_BUF_INIT;
-        ctl_impersonation(ctl, headers, &storage);
+        ctl_impersonation(ctl, false, headers, &storage);
         int64_t started = cx_time_monotonic();
         CX_ERROR local = CX_ERROR_INIT;
         struct cx_error *to = err ? err : &local;
@@ -188,6 +194,7 @@ int ctl_call(struct ctl *ctl, const struct ctl_call *call, struct cx_http_reply 
                                               .headers = headers,
                                               .timeout = call->endless ? -1 : 0,
                                               .on_data = call->on_data,
+                                              .cancel = call->cancel,
                                               .context = call->context},
                        ret_reply, to);
         if (ctl->verbosity >= 6)
@@ -274,6 +281,13 @@ static int watch_data(void *context, const struct cx_http_reply *reply, const ch
 int ctl_watch(struct ctl *ctl, const char *path, const char *accept,
               int (*event)(void *context, const char *type, json_t *object), void *context, struct cx_error *err)
 {
+        return ctl_watch_until(ctl, path, accept, event, context, NULL, err);
+}
+
+int ctl_watch_until(struct ctl *ctl, const char *path, const char *accept,
+                    int (*event)(void *context, const char *type, json_t *object), void *context, const bool *cancel,
+                    struct cx_error *err)
+{
         CX_ERROR inside = CX_ERROR_INIT, failure = CX_ERROR_INIT;
         struct watch_stream w = {
                 .pending = CX_BUF_INIT_MAX((size_t)64 << 20), .event = event, .context = context, .err = &inside};
@@ -284,6 +298,7 @@ int ctl_watch(struct ctl *ctl, const char *path, const char *accept,
                                             .accept = accept,
                                             .on_data = watch_data,
                                             .context = &w,
+                                            .cancel = cancel,
                                             .endless = !ctl->request_timeout},
                          &reply, &failure);
         if (w.result > 0)

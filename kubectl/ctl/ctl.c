@@ -38,6 +38,27 @@ const struct cx_flag *ctl_global_flags(struct ctl *ctl)
         return flags;
 }
 
+// For a flag that nobody knows, the one that may have been meant.
+static void add_suggestion(const struct cx_flag *const *tables, size_t n, struct cx_buf *text)
+{
+        static const char unknown[] = "unknown flag: --";
+        if (!cx_has_prefix(text->data, unknown))
+                return;
+        const char *word = text->data + strlen(unknown), *best = NULL;
+        CX_CLEANUP(cx_freep) char *name = cx_strndup(word, strcspn(word, "\n"));
+        size_t least = 3;
+        for (size_t i = 0; i < n; i++)
+                for (const struct cx_flag *flag = tables[i]; flag && flag->name; flag++) {
+                        size_t distance = help_distance(name, flag->name);
+                        if (distance < least && distance < strlen(flag->name)) {
+                                least = distance;
+                                best = flag->name;
+                        }
+                }
+        if (best)
+                cx_buf_printf(text, "\nDid you mean --%s?", best);
+}
+
 int ctl_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *ret_args,
               int *ret_dash, struct cx_error *err)
 {
@@ -57,11 +78,14 @@ int ctl_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, char **arg
         }
         int r = cx_flags_parse(tables, 2, argc, argv, ret_args, ret_dash, err);
         if (r < 0 && err) {
-                char *text = cx_sprintf(ctl->failure_status ? "%s\nSee 'kubectl %s -h' for help and examples"
-                                                            : "%s\nSee 'kubectl %s --help' for usage.",
-                                        cx_error_text(err), ctl->path);
+                CX_BUF text = CX_BUF_INIT;
+                cx_buf_printf(&text,
+                              ctl->failure_status ? "%s\nSee 'kubectl %s -h' for help and examples"
+                                                  : "%s\nSee 'kubectl %s --help' for usage.",
+                              cx_error_text(err), ctl->path);
+                add_suggestion(tables, 2, &text);
                 free(err->message);
-                err->message = text;
+                err->message = cx_buf_detach(&text);
         }
         return r;
 }
@@ -74,6 +98,12 @@ int ctl_usage_error(struct ctl *ctl, struct cx_error *err, const char *format, .
         cx_buf_vprintf(&text, format, args);
         va_end(args);
         return cx_error_set(err, -EINVAL, "%s\nSee 'kubectl %s -h' for help and examples", text.data, ctl->path);
+}
+
+int ctl_unexpected_args(struct ctl *ctl, const struct cx_strings *args, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *words = cx_strings_join(args, " ");
+        return ctl_usage_error(ctl, err, "Unexpected args: [%s]", words);
 }
 
 // Upstream's sentences for a Status of reason Invalid.
@@ -93,7 +123,7 @@ static void invalid_text(const struct cx_error *err, struct cx_buf *to)
                         cx_strings_add(&lines, line);
         }
         if (lines.count == 1)
-                cx_buf_printf(to, ": %s", lines.items[0]);
+                cx_buf_printf(to, ": %s\n", lines.items[0]);
         else if (lines.count)
                 cx_buf_add(to, ": ");
         for (size_t i = 0; lines.count > 1 && i < lines.count; i++)

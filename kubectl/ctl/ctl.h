@@ -64,6 +64,8 @@ int ctl_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, char **arg
               int *ret_dash, struct cx_error *err) CX_CHECK;
 // An error about how the command was called: adds "See 'kubectl X -h' for help and examples".
 int ctl_usage_error(struct ctl *ctl, struct cx_error *err, const char *format, ...) CX_PRINTF(3, 4);
+// "Unexpected args: [a b]".
+int ctl_unexpected_args(struct ctl *ctl, const struct cx_strings *args, struct cx_error *err);
 // Keeps an error for the end, when all are shown on standard error, and makes the exit code 1; the work goes on. Releases
 // it. One error alone is shown as "error: ..."; of several, those that are not the server's are shown bare, as upstream
 // does.
@@ -81,6 +83,8 @@ void ctl_error_text(const struct ctl *ctl, const struct cx_error *err, struct cx
 // --- help.c
 void help_root(const struct command *commands, struct cx_buf *to);
 void help_command(const struct ctl *ctl, const struct cx_flag *flags, struct cx_buf *to);
+// How many letters have to be changed, added or left out to make one word of the other; 99 for long ones.
+size_t help_distance(const char *a, const char *b);
 void help_unknown(const char *word, const char *path, const struct command *among, struct cx_buf *to);
 
 // --- connection.c
@@ -92,7 +96,8 @@ struct ctl_call {
         size_t length;
         int (*on_data)(void *context, const struct cx_http_reply *reply, const char *data, size_t length);
         void *context;
-        bool endless; // not ended by --request-timeout
+        bool endless;       // not ended by --request-timeout
+        const bool *cancel; // set by another thread to end it; may be NULL
 };
 // Puts a failed connection to a URL into kubectl's words. Returns r.
 int ctl_explain_failure(const char *url, int r, struct cx_error *err);
@@ -102,13 +107,20 @@ int ctl_call(struct ctl *ctl, const struct ctl_call *call, struct cx_http_reply 
 // JSON both ways. `body` and `ret_object` may be NULL.
 int ctl_json(struct ctl *ctl, const char *method, const char *path, const char *content_type, const json_t *body,
              json_t **ret_object, struct cx_error *err) CX_CHECK;
-void ctl_impersonation(struct ctl *ctl, const char *headers[32], struct cx_buf *storage);
+// The headers by which a request is made for somebody else. The user is among them when it goes past cx_rest (`direct`),
+// which adds that one itself.
+void ctl_impersonation(struct ctl *ctl, bool direct, const char *headers[32], struct cx_buf *storage);
 void ctl_log_warning(const char *text); // on standard error, in klog's form
 // A watch: calls `event` with each event until it returns non-zero (returned; positive is success), the server ends the
 // stream (0) or it breaks.
 int ctl_watch(struct ctl *ctl, const char *path, const char *accept,
               int (*event)(void *context, const char *type, json_t *object), void *context, struct cx_error *err)
         CX_CHECK;
+
+// The same, ended by another thread, too (-ECANCELED).
+int ctl_watch_until(struct ctl *ctl, const char *path, const char *accept,
+                    int (*event)(void *context, const char *type, json_t *object), void *context, const bool *cancel,
+                    struct cx_error *err) CX_CHECK;
 
 #define OUT(...) ((void)printf(__VA_ARGS__))
 enum { DRY_NONE, DRY_CLIENT, DRY_SERVER }; // of --dry-run

@@ -53,8 +53,7 @@ void help_command(const struct ctl *ctl, const struct cx_flag *flags, struct cx_
                    "Use \"kubectl options\" for a list of global command-line options (applies to all commands).\n");
 }
 
-// Levenshtein's distance of short words.
-static size_t distance(const char *a, const char *b)
+size_t help_distance(const char *a, const char *b)
 {
         size_t n = strlen(a), m = strlen(b), row[64];
         if (n > 60 || m > 60)
@@ -79,7 +78,7 @@ void help_unknown(const char *word, const char *path, const struct command *amon
         cx_buf_printf(to, "error: unknown command \"%s\" for \"kubectl%s%s\"\n", word, *path ? " " : "", path);
         bool first = true;
         for (const struct command *c = among; c->name; c++) {
-                if (distance(word, c->name) > 2 && !cx_has_prefix(c->name, word))
+                if (help_distance(word, c->name) > 2 && !cx_has_prefix(c->name, word))
                         continue;
                 cx_buf_printf(to, "%s\t%s\n", first ? "\nDid you mean this?\n" : "", c->name);
                 first = false;

@@ -449,8 +449,13 @@ void info_path(const struct info *info, const char *subresource, struct cx_buf *
 
 int info_fetch(struct ctl *ctl, struct info *info, struct cx_error *err)
 {
+        return info_fetch_from(ctl, info, NULL, err);
+}
+
+int info_fetch_from(struct ctl *ctl, struct info *info, const char *subresource, struct cx_error *err)
+{
         CX_BUF path = CX_BUF_INIT;
-        info_path(info, NULL, &path);
+        info_path(info, subresource, &path);
         json_t *object = NULL;
         int r = ctl_json(ctl, "GET", path.data, NULL, NULL, &object, err);
         if (r < 0)

@@ -87,7 +87,9 @@ int file_read_text(struct ctl *ctl, const char *name, struct cx_buf *to, struct 
 
 // Path of an info's object (or collection), with a subresource.
 void info_path(const struct info *info, const char *subresource, struct cx_buf *to);
-int info_fetch(struct ctl *ctl, struct info *info, struct cx_error *err) CX_CHECK; // into info->object
+// Into info->object, of a subresource when that is not NULL.
+int info_fetch_from(struct ctl *ctl, struct info *info, const char *subresource, struct cx_error *err) CX_CHECK;
+int info_fetch(struct ctl *ctl, struct info *info, struct cx_error *err) CX_CHECK;
 // Sends a patch; on success info->object is the answer.
 int info_patch(struct ctl *ctl, struct info *info, const char *subresource, enum cx_patch_type type,
                const json_t *patch, int dry_run, const char *manager, struct cx_error *err) CX_CHECK;

@@ -292,6 +292,23 @@ static void warn_shared_short_name(const struct cx_resource *resource, const cha
         }
 }
 
+// The resource that may have been meant; NULL when none is near.
+static const char *nearest(const struct discovery *discovery, const char *word)
+{
+        const char *best = NULL;
+        size_t least = strlen(word) < 5 ? 2 : 3;
+        for (size_t i = 0; i < discovery->n_all; i++) {
+                const struct mapping *m = discovery->all[i];
+                size_t plural = help_distance(word, m->resource), singular = help_distance(word, cx_str(m->singular));
+                size_t distance = plural < singular ? plural : singular;
+                if (distance < least) {
+                        least = distance;
+                        best = m->resource;
+                }
+        }
+        return best;
+}
+
 int mapping_find(struct ctl *ctl, const char *word, const struct mapping **ret_mapping, struct cx_error *err)
 {
         const struct cx_resource *resource = cx_schema_find(word);
@@ -310,8 +327,10 @@ int mapping_find(struct ctl *ctl, const char *word, const struct mapping **ret_m
                         return 0;
                 }
         }
-        return cx_error_set(err, -ENOENT, "the server doesn't have a resource type \"%.*s\"", (int)strcspn(word, "."),
-                            word);
+        CX_CLEANUP(cx_freep) char *type = cx_strndup(word, strcspn(word, "."));
+        const char *meant = nearest(ctl->discovery, type);
+        return cx_error_set(err, -ENOENT, "the server doesn't have a resource type \"%s\"%s%s%s", type,
+                            meant ? "\nDid you mean \"" : "", cx_str(meant), meant ? "\"?" : "");
 }
 
 int mapping_by_kind(struct ctl *ctl, const char *api_version, const char *kind, const struct mapping **ret_mapping,

@@ -36,7 +36,7 @@ static json_t *fs_json(const char *now, const char *path)
                          (json_int_t)fs.f_files, "inodesFree", (json_int_t)fs.f_ffree);
 }
 
-static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const char *now)
+static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const char *now, bool claims_only)
 {
         json_t *list = json_array(), *volume;
         size_t i;
@@ -44,6 +44,9 @@ static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const c
                 const char *name = cx_json_string_or(volume, "name", "");
                 struct volume_usage u;
                 CX_ERROR err = CX_ERROR_INIT;
+                CX_CLEANUP(cx_freep) char *claim = volume_claim_name(pod, volume);
+                if (claims_only && !claim)
+                        continue;
                 if (volumes_stats(s->volumes, pod, name, &u, &err) < 0)
                         continue; // one that is not measured, or not set up (any more)
                 json_t *stats =
@@ -51,7 +54,6 @@ static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const c
                                   "capacityBytes", (json_int_t)u.capacity, "availableBytes", (json_int_t)u.available,
                                   "usedBytes", (json_int_t)u.used, "inodes", (json_int_t)u.inodes, "inodesFree",
                                   (json_int_t)u.inodes_free, "inodesUsed", (json_int_t)u.inodes_used);
-                CX_CLEANUP(cx_freep) char *claim = volume_claim_name(pod, volume);
                 if (claim)
                         json_object_set_new(stats, "pvcRef",
                                             json_pack("{s:s, s:O}", "name", claim, "namespace",
@@ -89,7 +91,7 @@ static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char
                          cx_json_get(pod, "metadata.name"), "namespace", cx_json_get(pod, "metadata.namespace"), "uid",
                          cx_json_get(pod, "metadata.uid"), "startTime", cx_json_string_or(pod, "status.startTime", now),
                          "containers", containers, "cpu", cpu_json(now, &sum), "memory", memory_json(now, &sum),
-                         "volume", volume_stats(s, pod, now));
+                         "volume", volume_stats(s, pod, now, false));
 }
 
 // The node's own use, of the whole machine.
@@ -124,33 +126,103 @@ json_t *server_stats(struct kubelet_server *s)
                          "pods", list);
 }
 
-void server_resource_metrics(struct kubelet_server *s, struct cx_buf *to)
+// The metrics of one request, each with its samples, by upstream's names. All samples are of the same moment.
+enum { CONTAINER_CPU, CONTAINER_MEMORY, CONTAINER_START, POD_CPU, POD_MEMORY, N_RESOURCE_METRICS };
+static const struct {
+        const char *name, *help, *type;
+} resource_metrics[N_RESOURCE_METRICS] = {
+        [CONTAINER_CPU] = {"container_cpu_usage_seconds_total",
+                           "Cumulative cpu time consumed by the container in core-seconds", "counter"},
+        [CONTAINER_MEMORY] = {"container_memory_working_set_bytes", "Current working set of the container in bytes",
+                              "gauge"},
+        [CONTAINER_START] = {"container_start_time_seconds", "Start time of the container since unix epoch in seconds",
+                             "gauge"},
+        [POD_CPU] = {"pod_cpu_usage_seconds_total", "Cumulative cpu time consumed by the pod in core-seconds",
+                     "counter"},
+        [POD_MEMORY] = {"pod_memory_working_set_bytes", "Current working set of the pod in bytes", "gauge"},
+};
+
+struct resource_report {
+        struct cx_buf samples[N_RESOURCE_METRICS];
+        int64_t now; // ms since the epoch
+        bool failed; // something could not be read
+};
+
+static void add_resource_sample(struct resource_report *report, int metric, const char *labels, double value)
+{
+        cx_buf_printf(&report->samples[metric], "%s{%s} %.9f %lld\n", resource_metrics[metric].name, labels, value,
+                      (long long)report->now);
+}
+
+static void report_container(struct kubelet_server *s, const struct container *c, struct resource_report *report,
+                             struct cgroup_usage *sum)
+{
+        struct container_state state;
+        struct cgroup_usage u;
+        container_state(s->kubelet->runtime, c, &state);
+        if (state.status != CONTAINER_RUNNING)
+                return;
+        if (cgroup_usage(c->cgroup, &u) < 0) {
+                report->failed = true;
+                return;
+        }
+        CX_CLEANUP(cx_freep)
+        char *labels =
+                cx_sprintf("container=\"%s\",namespace=\"%s\",pod=\"%s\"", c->name, c->pod_namespace, c->pod_name);
+        add_resource_sample(report, CONTAINER_CPU, labels, (double)u.cpu_ns / 1e9);
+        add_resource_sample(report, CONTAINER_MEMORY, labels, (double)u.memory_working_set);
+        add_resource_sample(report, CONTAINER_START, labels, (double)state.started / 1e6);
+        sum->cpu_ns += u.cpu_ns;
+        sum->memory_working_set += u.memory_working_set;
+}
+
+static void report_pod(struct kubelet_server *s, const json_t *pod, struct resource_report *report)
 {
         CONTAINERS list = {0};
-        runtime_containers(s->kubelet->runtime, NULL, &list);
-        CX_BUF memory = CX_BUF_INIT;
-        cx_buf_add(to, "# HELP container_cpu_usage_seconds_total Cumulative cpu time consumed by the container\n"
-                       "# TYPE container_cpu_usage_seconds_total counter\n");
-        cx_buf_add(&memory, "# HELP container_memory_working_set_bytes Current working set of the container in bytes\n"
-                            "# TYPE container_memory_working_set_bytes gauge\n");
-        for (size_t i = 0; i < list.count; i++) {
-                const struct container *c = list.items[i];
-                struct cgroup_usage u;
-                if (cgroup_usage(c->cgroup, &u) < 0)
-                        continue;
-                cx_buf_printf(to,
-                              "container_cpu_usage_seconds_total{container=\"%s\",namespace=\"%s\",pod=\"%s\"} %.9f\n",
-                              c->name, c->pod_namespace, c->pod_name, (double)u.cpu_ns / 1e9);
-                cx_buf_printf(&memory,
-                              "container_memory_working_set_bytes{container=\"%s\",namespace=\"%s\",pod=\"%s\"} %llu\n",
-                              c->name, c->pod_namespace, c->pod_name, (unsigned long long)u.memory_working_set);
+        struct cgroup_usage sum = {0};
+        runtime_containers(s->kubelet->runtime, cx_json_string_or(pod, "metadata.uid", ""), &list);
+        for (size_t i = 0; i < list.count; i++)
+                report_container(s, list.items[i], report, &sum);
+        if (!list.count)
+                return;
+        CX_CLEANUP(cx_freep)
+        char *labels = cx_sprintf("namespace=\"%s\",pod=\"%s\"", cx_json_string_or(pod, "metadata.namespace", ""),
+                                  cx_json_string_or(pod, "metadata.name", ""));
+        add_resource_sample(report, POD_CPU, labels, (double)sum.cpu_ns / 1e9);
+        add_resource_sample(report, POD_MEMORY, labels, (double)sum.memory_working_set);
+}
+
+static void add_head(struct cx_buf *to, const char *name, const char *help, const char *type)
+{
+        cx_buf_printf(to, "# HELP %s [STABLE] %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+void server_resource_metrics(struct kubelet_server *s, struct cx_buf *to)
+{
+        json_auto_t *pods = pods_list(s->pods);
+        struct resource_report report = {.now = cx_time_now() / 1000};
+        size_t i;
+        const json_t *pod;
+        for (i = 0; i < N_RESOURCE_METRICS; i++)
+                report.samples[i] = (struct cx_buf)CX_BUF_INIT;
+        json_array_foreach (pods, i, pod)
+                report_pod(s, pod, &report);
+        for (i = 0; i < N_RESOURCE_METRICS; i++) {
+                if (report.samples[i].length)
+                        add_head(to, resource_metrics[i].name, resource_metrics[i].help, resource_metrics[i].type);
+                cx_buf_append(to, report.samples[i].data, report.samples[i].length);
+                cx_buf_release(&report.samples[i]);
         }
         struct cgroup_usage u = node_usage(s->kubelet);
-        cx_buf_append(to, memory.data, memory.length);
-        cx_buf_printf(to,
-                      "# TYPE node_cpu_usage_seconds_total counter\nnode_cpu_usage_seconds_total %.9f\n"
-                      "# TYPE node_memory_working_set_bytes gauge\nnode_memory_working_set_bytes %llu\n",
-                      (double)u.cpu_ns / 1e9, (unsigned long long)u.memory_working_set);
+        add_head(to, "node_cpu_usage_seconds_total", "Cumulative cpu time consumed by the node in core-seconds",
+                 "counter");
+        cx_buf_printf(to, "node_cpu_usage_seconds_total %.9f %lld\n", (double)u.cpu_ns / 1e9, (long long)report.now);
+        add_head(to, "node_memory_working_set_bytes", "Current working set of the node in bytes", "gauge");
+        cx_buf_printf(to, "node_memory_working_set_bytes %llu %lld\n", (unsigned long long)u.memory_working_set,
+                      (long long)report.now);
+        add_head(to, "resource_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise",
+                 "gauge");
+        cx_buf_printf(to, "resource_scrape_error %d\n", report.failed);
 }
 
 // How full claims are, under upstream's names.
@@ -168,7 +240,7 @@ static void write_claims(struct kubelet_server *s, const json_t *pods, struct cx
         json_t *pod, *volume;
         size_t i;
         json_array_foreach ((json_t *)pods, i, pod) {
-                json_auto_t *list = volume_stats(s, pod, "");
+                json_auto_t *list = volume_stats(s, pod, "", true);
                 json_array_extend(all, list);
         }
         for (size_t kind = 0; kind < CX_ARRAY_SIZE(kinds); kind++) {

@@ -98,14 +98,25 @@ json_t *cx_status_success(const char *group, const char *kind, const char *name,
 // What clients say about an answer that is no Status.
 static const char *generic_sentence(int http_code)
 {
-        switch (http_code) {
-        case 404:
-                return "the server could not find the requested resource";
-        case 405:
-                return "the server does not allow this method on the requested resource";
-        default:
-                return NULL;
-        }
+        static const struct {
+                int code;
+                const char *sentence;
+        } sentences[] = {
+                {400, "the server rejected our request for an unknown reason"},
+                {401, "the server has asked for the client to provide credentials"},
+                {404, "the server could not find the requested resource"},
+                {405, "the server does not allow this method on the requested resource"},
+                {409, "the server reported a conflict"},
+                {422, "the server rejected our request due to an error in our request"},
+                {429, "the server has received too many requests and has asked us to try again later"},
+                {503, "the server is currently unable to handle the request"},
+                {504, "the server was unable to return a response in the time allotted, but may still be processing "
+                      "the request"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(sentences); i++)
+                if (sentences[i].code == http_code)
+                        return sentences[i].sentence;
+        return NULL;
 }
 
 int cx_error_from_status(struct cx_error *err, int http_code, const char *body, size_t length)

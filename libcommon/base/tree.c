@@ -11,10 +11,12 @@
 #include <assert.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 struct place {
         uint32_t major, minor;
@@ -155,4 +157,13 @@ int cx_remove_tree(const char *path, struct cx_error *err)
         if (r == 0)
                 r = remove_entry(AT_FDCWD, path, S_ISDIR(st.st_mode));
         return r < 0 ? cx_error_set(err, r, "cannot remove %s: %s", path, strerror(-r)) : 0;
+}
+
+int cx_open_beneath(int at, const char *path, int flags, mode_t mode)
+{
+        struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC),
+                               .mode = mode,
+                               .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+        int fd = (int)syscall(SYS_openat2, at, path, &how, sizeof how);
+        return fd < 0 ? -errno : fd;
 }

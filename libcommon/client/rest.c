@@ -135,6 +135,11 @@ struct cx_http_client *cx_rest_http(struct cx_rest *rest)
         return rest->http;
 }
 
+const char *cx_rest_impersonation(const struct cx_rest *rest)
+{
+        return rest->impersonate_header;
+}
+
 const char *cx_rest_server(const struct cx_rest *rest)
 {
         return rest->server;

@@ -50,6 +50,8 @@ CX_DEFINE_CLEANUP(struct cx_rest, cx_rest_freep, cx_rest_free)
 void cx_rest_trim(struct cx_rest *rest);                   // closes connections that were not used for half a minute
 struct cx_http_client *cx_rest_http(struct cx_rest *rest); // borrowed
 const char *cx_rest_server(const struct cx_rest *rest);    // "https://host:port"
+// The header "Impersonate-User: ..." that every call carries and that who uses cx_rest_http has to send; NULL: none.
+const char *cx_rest_impersonation(const struct cx_rest *rest);
 const char *cx_rest_namespace(const struct cx_rest *rest); // the context's, or "default"
 
 // "/apis/apps/v1/namespaces/ns/deployments/name/sub": appended to `to`, names encoded.

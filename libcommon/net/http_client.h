@@ -86,6 +86,11 @@ int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *ca
                     struct cx_http_reply *ret_headers, struct cx_http_reply *ret_refusal, struct cx_error *err)
         CX_CHECK;
 
+// Connects to the server of `base_url` for a caller that speaks HTTP/1.1 itself. The header line with the client's
+// credentials, if any, is added to `ret_authorization`.
+int cx_http_connect(struct cx_http_client *client, struct cx_wire **ret_wire, struct cx_buf *ret_authorization,
+                    struct cx_error *err) CX_CHECK;
+
 // The curl easy handle options of a client, for the informers' multi handle (libcommon/client only).
 void *cx_http_client_easy(struct cx_http_client *client, const struct cx_http_call *call, void **ret_header_list);
 void cx_url_encode(struct cx_buf *to, const char *text); // RFC 3986 unreserved characters stay

@@ -88,6 +88,17 @@ static int wait_for(struct tunnel *tunnel, short events, int64_t deadline, const
         }
 }
 
+// Basic authentication is libcurl's work elsewhere; here the header is made by hand.
+static void add_basic(struct cx_buf *to, const struct cx_http_client *client)
+{
+        if (!client->username)
+                return;
+        CX_CLEANUP(cx_freep) char *plain = cx_sprintf("%s:%s", client->username, cx_str(client->password));
+        cx_buf_add(to, "Authorization: Basic ");
+        cx_base64_encode(plain, strlen(plain), to);
+        cx_buf_add(to, "\r\n");
+}
+
 static void write_request(struct cx_buf *to, struct cx_http_client *client, const struct cx_http_call *call,
                           const struct curl_slist *headers, const char *url)
 {
@@ -105,14 +116,7 @@ static void write_request(struct cx_buf *to, struct cx_http_client *client, cons
         for (; headers; headers = headers->next)
                 if (strcmp(headers->data, "Expect:") != 0)
                         cx_buf_printf(to, "%s\r\n", headers->data);
-        if (client->username) {
-                // Basic authentication is libcurl's work elsewhere; here the header is made by hand.
-                char *plain = cx_sprintf("%s:%s", client->username, cx_str(client->password));
-                cx_buf_add(to, "Authorization: Basic ");
-                cx_base64_encode(plain, strlen(plain), to);
-                cx_buf_add(to, "\r\n");
-                free(plain);
-        }
+        add_basic(to, client);
         if (call->body_length || cx_streq(call->method, "POST"))
                 cx_buf_printf(to, "Content-Length: %zu\r\n", call->body ? call->body_length : 0);
         cx_buf_add(to, "\r\n");
@@ -220,8 +224,8 @@ static void read_refusal(struct tunnel *tunnel, struct cx_http_reply *refusal, i
         }
 }
 
-int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *call, struct cx_wire **ret_wire,
-                    struct cx_http_reply *ret_headers, struct cx_http_reply *ret_refusal, struct cx_error *err)
+static int tunnel_open(struct cx_http_client *client, const struct cx_http_call *call, struct tunnel **ret_tunnel,
+                       struct cx_error *err)
 {
         static const struct cx_wire_type type = {tunnel_read, tunnel_write, tunnel_free};
         struct tunnel *tunnel = cx_alloc(sizeof *tunnel);
@@ -232,7 +236,6 @@ int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *ca
         tunnel->easy = curl_easy_init();
         if (!tunnel->easy)
                 abort();
-        const char *what = call->path ? call->path : "/";
         char detail[CURL_ERROR_SIZE] = "";
         cx_http_setup(tunnel->easy, client, call, &tunnel->setup);
         curl_easy_setopt(tunnel->easy, CURLOPT_ERRORBUFFER, detail);
@@ -243,9 +246,37 @@ int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *ca
         CURLcode code = curl_easy_perform(tunnel->easy);
         curl_easy_setopt(tunnel->easy, CURLOPT_ERRORBUFFER, NULL);
         if (code != CURLE_OK)
-                return cx_http_curl_error(code, detail, what, err);
+                return cx_http_curl_error(code, detail, call->path ? call->path : "/", err);
         curl_easy_getinfo(tunnel->easy, CURLINFO_ACTIVESOCKET, &wire->fd);
+        cx_steal(&wire);
+        *ret_tunnel = tunnel;
+        return 0;
+}
 
+int cx_http_connect(struct cx_http_client *client, struct cx_wire **ret_wire, struct cx_buf *ret_authorization,
+                    struct cx_error *err)
+{
+        struct tunnel *tunnel;
+        int r = tunnel_open(client, &(struct cx_http_call){.path = "/"}, &tunnel, err);
+        if (r < 0)
+                return r;
+        for (const struct curl_slist *header = tunnel->setup.headers; header; header = header->next)
+                if (strncasecmp(header->data, "Authorization:", 14) == 0)
+                        cx_buf_printf(ret_authorization, "%s\r\n", header->data);
+        add_basic(ret_authorization, client);
+        *ret_wire = &tunnel->wire;
+        return 0;
+}
+
+int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *call, struct cx_wire **ret_wire,
+                    struct cx_http_reply *ret_headers, struct cx_http_reply *ret_refusal, struct cx_error *err)
+{
+        const char *what = call->path ? call->path : "/";
+        struct tunnel *tunnel;
+        int r = tunnel_open(client, call, &tunnel, err);
+        if (r < 0)
+                return r;
+        CX_CLEANUP(cx_wire_freep) struct cx_wire *wire = &tunnel->wire;
         int64_t timeout = call->timeout > 0 ? call->timeout : 60 * CX_NS_PER_S;
         int64_t deadline = cx_time_monotonic() + timeout;
         char *url = NULL;
@@ -253,7 +284,7 @@ int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *ca
         CX_BUF request = CX_BUF_INIT;
         write_request(&request, client, call, tunnel->setup.headers, url);
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
-        int r = send_all(tunnel, &request, deadline, call->cancel);
+        r = send_all(tunnel, &request, deadline, call->cancel);
         explicit_bzero(request.data, request.length);
         if (r == 0)
                 r = read_answer(tunnel, &reply, deadline, call->cancel);

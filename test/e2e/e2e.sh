@@ -220,6 +220,12 @@ nothing_left() { equals "$(k get deployments,replicasets,pods -l app=reader --no
 t_delete_folder() { k delete -f "$work/app" && until_true 60 nothing_left; }
 
 # --- fire ---
+# A pod serves for so long after its end was asked for that even a proxy that has just been started again on a slow machine
+# has heard of it.
+t_leave_slowly() {
+        k patch deployment web -p '{"spec":{"template":{"spec":{"containers":[{"name":"hello","lifecycle":{"preStop":{"sleep":{"seconds":8}}}}]}}}}' &&
+                k rollout status deployment/web --timeout=120s && until_true 60 pods_exactly web 5
+}
 alive_again() { local pid; pid=$(pid_of "$1") && [ "$pid" != "$2" ] && kill -0 "$pid"; }
 api_answers() { k get --raw /readyz; }
 writes() { k create configmap fire --from-literal=a=b && k delete configmap fire; }
@@ -299,6 +305,7 @@ ok "names resolve in pods" t_dns
 ok "apply -f folder twice: unchanged" t_folder
 ok "a ConfigMap change arrives in a mounted volume" t_config
 ok "delete -f folder: nothing left" t_delete_folder
+ok "pods take their time to leave" t_leave_slowly
 n=5
 for service in kube-scheduler kube-controller-manager kube-apiserver etcd kube-proxy-e2e kube-proxy-e2e-m02 \
         cluster-dns-e2e kubelet-e2e kubelet-e2e-m02; do

@@ -45,7 +45,8 @@ load_start() {
         (
                 n=0
                 while [ ! -e "$work/load.stop" ]; do
-                        curl -sf --max-time 15 "$url" >/dev/null || echo "$EPOCHREALTIME" >>"$work/load.failed"
+                        curl -sSf --max-time 15 -o /dev/null -w '%{exitcode} after %{time_total} s, connected after %{time_connect} s: ' \
+                                "$url" >"$work/load.last" 2>&1 || echo "$EPOCHREALTIME: $(tr '\n' ' ' <"$work/load.last")" >>"$work/load.failed"
                         n=$((n + 1))
                         echo "$n" >"$work/load.count"
                 done
@@ -59,6 +60,7 @@ load_stop() { # fails when any request failed
         wait "$load_pid"
         load_pid=
         echo "requests: $(cat "$work/load.count"), failed: $(wc -l 2>/dev/null <"$work/load.failed" || echo 0)"
+        cat "$work/load.failed" 2>/dev/null
         enough_load && [ ! -s "$work/load.failed" ]
 }
 looked_up() {

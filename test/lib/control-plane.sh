@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # For tests, sourced by bash: a private etcd and kube-apiserver on loopback, in a folder of their own.
 #
-#   control_plane_start FOLDER PORT    etcd on PORT+1 and PORT+2, kube-apiserver on PORT; writes FOLDER/admin.kubeconfig
+#   control_plane_start FOLDER PORT [FLAG...]    etcd on PORT+1 and PORT+2, kube-apiserver on PORT; writes FOLDER/admin.kubeconfig
+#   aggregating_control_plane_start FOLDER PORT   the same, with a front-proxy certificate for aggregated API servers, whose
+#                                      authority is FOLDER/front.crt
+#   apiservice_add GROUP VERSION SERVICE CA ADDRESS PORT   a Service of that name at the address, and an APIService for it
+#   own_address                        one of this machine's that is not the loopback's
 #   component_start FOLDER NAME [FLAG...]   another component, under its own name
 #   control_plane_stop FOLDER          ends what was started, by pid, and what FOLDER/pids lists
 #   k WORDS...                         kubectl ($KUBECTL) as admin of the control plane in $CP
@@ -108,8 +112,9 @@ component_start() { # FOLDER NAME [FLAG...]
         echo $! >"$folder/$name.pid"
 }
 
-control_plane_start() { # FOLDER PORT
+control_plane_start() { # FOLDER PORT [FLAG of the apiserver...]
         local folder=$1 port=$2
+        shift 2
         mkdir -p "$folder"
         echo "$port" >"$folder/port"
         _pki_ca "$folder" ca
@@ -120,8 +125,41 @@ control_plane_start() { # FOLDER PORT
         openssl ecparam -name prime256v1 -genkey -noout -out "$folder/sa.key" 2>/dev/null
         kubeconfig_for "$folder" admin admin system:masters
         etcd_start "$folder" "$port"
-        apiserver_start "$folder" "$port"
+        apiserver_start "$folder" "$port" "$@"
         wait_for apiserver_ready "$folder"
+}
+
+aggregating_control_plane_start() { # FOLDER PORT
+        mkdir -p "$1"
+        _pki_ca "$1" front
+        _pki_cert "$1" front-client /CN=front-proxy-client clientAuth "" front
+        control_plane_start "$1" "$2" --proxy-client-cert-file "$1/front-client.crt" --proxy-client-key-file "$1/front-client.key" \
+                --requestheader-client-ca-file "$1/front.crt" --requestheader-allowed-names front-proxy-client
+}
+own_address() { ip -4 route get 203.0.113.1 | sed -n 's/.* src \([0-9.]*\).*/\1/p'; }
+apiservice_add() { # GROUP VERSION SERVICE CA ADDRESS PORT
+        k apply -f - <<YAML
+apiVersion: v1
+kind: Service
+metadata: {name: $3}
+spec: {ports: [{name: https, port: 443, targetPort: $6}]}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: $3}
+subsets: [{addresses: [{ip: $5}], ports: [{name: https, port: $6}]}]
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: $2.$1}
+spec:
+  group: $1
+  version: $2
+  groupPriorityMinimum: 100
+  versionPriority: 100
+  caBundle: $(base64 -w0 <"$4")
+  service: {namespace: default, name: $3}
+YAML
 }
 
 k() {

@@ -101,6 +101,64 @@ ok "a port that is taken" $?
 kill "$forwarder"
 wait "$forwarder" 2>/dev/null
 
+# Through kubectl proxy, whose filter has to be opened for it.
+"${kubectls[ours]}" proxy --port=0 --reject-paths='^$' >"$work/proxy.out" 2>&1 &
+proxy=$!
+began "$proxy"
+until_true 30 grep -q '^Starting to serve on ' "$work/proxy.out"
+at=http://$(sed -n 's/^Starting to serve on //p' "$work/proxy.out")
+for client in ours 1.28 1.35; do
+        k -s "$at" exec -i x -- cat <"$work/data" | cmp - "$work/data"
+        ok "$client: exec through proxy" $?
+        forward_start -s "$at" pod/x :7000 && timeout 100 python3 "$clients/forward.py" "$port" 3 1000000
+        ok "$client: port-forward through proxy" $?
+        kill "$forwarder"
+        wait "$forwarder" 2>/dev/null
+done
+client=ours
+kill "$proxy"
+wait "$proxy" 2>/dev/null
+
+# debug attaches to what it made, and shows what one said that has ended already.
+for client in ours 1.35; do
+        [ "$(echo "of $client" | k debug x -i -q --profile=general --image="$registry/busybox:1.35" --target=c -- cat 2>"$work/err")" = "of $client" ]
+        ok "$client: debug by an ephemeral container" $?
+        k debug x -q --profile=general --attach --image="$registry/busybox:1.35" -- echo "over of $client" 2>"$work/err" | grep -qx "over of $client"
+        ok "$client: debug by one that ends at once" $?
+done
+client=ours
+
+# logs -f of what has pods goes on through restarts and over the pods that come.
+talker() { # NAME COMMAND
+        api POST /api/v1/namespaces/default/pods '{"metadata":{"name":"'"$1"'","labels":{"app":"talk"}},"spec":{"nodeName":"n1",
+         "terminationGracePeriodSeconds":0,"containers":[{"name":"c","image":"'"$registry"'/busybox:1.35","command":["sh","-c","'"$2"'"]}]}}' >/dev/null
+}
+api POST /apis/apps/v1/namespaces/default/replicasets '{"metadata":{"name":"talk"},"spec":{"replicas":0,"selector":{"matchLabels":{"app":"talk"}},
+ "template":{"metadata":{"labels":{"app":"talk"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}}' >/dev/null
+talker one 'echo run of one; until [ -e /tmp/go ]; do sleep 0.1; done; exit 1'
+until_true 60 is one "$ready" True
+"$bin/kubectl" logs -f rs/talk >"$work/follow" 2>"$work/follow.err" &
+follower=$!
+began "$follower"
+"$bin/kubectl" logs -f -l app=talk --prefix >"$work/all" 2>"$work/all.err" &
+all=$!
+began "$all"
+until_true 30 grep -q 'run of one' "$work/follow" && until_true 30 grep -q 'run of one' "$work/all" && k exec one -- touch /tmp/go
+times() { [ "$(grep -c "$1" "$2")" = "$3" ]; }
+until_true 60 times 'run of one' "$work/follow" 2 && until_true 30 times '^\[pod/one/c\] run of one$' "$work/all" 2
+ok "logs -f goes on through a restart" $?
+talker two 'echo run of two; sleep 1000'
+until_true 60 times '^\[pod/two/c\] run of two$' "$work/all" 1 && ! grep -q 'run of two' "$work/follow"
+ok "logs -f of a selector reads a pod that came, that of an owner its one" $?
+api DELETE /api/v1/namespaces/default/pods/one '{"gracePeriodSeconds":0}' >/dev/null
+until_true 60 grep -qx 'run of two' "$work/follow" && grep -qx 'Now using pod/two' "$work/follow.err"
+ok "logs -f of an owner goes on with another of its pods" $?
+api DELETE /api/v1/namespaces/default/pods/two '{"gracePeriodSeconds":0}' >/dev/null
+wait "$all"
+ok "logs -f of a selector ends when no pod is left" $?
+kill "$follower"
+wait "$follower" 2>/dev/null
+
 # Of tar in a container that means harm nothing is written outside, and no link is made.
 k exec x -- sh -c 'mkdir -p /tmp/evil/d && cd /tmp/evil && ln -s /etc d/link && echo bad >escaped && tar cf d/../e.tar d escaped' 2>/dev/null
 rm -rf "$work/place" && mkdir "$work/place" && k cp x:/tmp/evil "$work/place/got" 2>"$work/err" >/dev/null &&

@@ -9,7 +9,7 @@
 # A table has one shell command a line; `k` is the kubectl, $S the side's letter. A line that begins with "- " prepares
 # something and is not compared; with "~ ", runs of blanks are equal; with "> ", standard error is not compared;
 # with "$ ", only the exit code is. What is not compared: klog lines about retries, the column of a YAML error (which only
-# we have), key order in JSON. Both sides run at the same time. Ages, addresses, uids and generated names are made equal.
+# we have), key order in JSON, our guesses at what was meant. Both sides run at the same time. Ages, addresses, uids and generated names are made equal.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../lib/control-plane.sh"
@@ -27,7 +27,7 @@ normal() { # FILE: without what differs from run to run
                 -e 's/(^|[^0-9a-zA-Z.:"-])[0-9]+(\.[0-9]+)?(ms|s|m|h|d)([0-9]+(s|m))?\b */\1AGE /g; s/<invalid> */AGE /g; s/\b(AGE|LAST SEEN|DURATION) +/\1 /g' \
                 -e 's/\b10\.96\.[0-9]+\.[0-9]+ */CLUSTERIP /g; s/(CLUSTER-IP|\bNone|<none>|ClusterIP) +/\1 /g; s/\b3[0-2][0-9]{3}\b/NODEPORT/g' \
                 -e 's/-[bcdfghjklmnpqrstvwxz2456789]{5,10}(-[bcdfghjklmnpqrstvwxz2456789]{5})?\b/-HASH/g' \
-                -e '/^[WIE][0-9]{4}.*"Unhandled Error"/d; /^[WIE][0-9]{4}.*reflector=/d; s/(yaml: line [0-9]+), column [0-9]+/\1/; s/side=[ab]/side=x/g' \
+                -e '/^Did you mean ("[a-z]+"|--[a-z-]+)\?$/d' -e '/^[WIE][0-9]{4}.*"Unhandled Error"/d; /^[WIE][0-9]{4}.*reflector=/d; s/(yaml: line [0-9]+), column [0-9]+/\1/; s/side=[ab]/side=x/g' \
                 -e 's/\.[0-9a-f]{16}\b/.EVENT/g' -e 's/(Resource Version: +|was )[0-9]+/\1N/; s/(-edit-)[0-9a-zA-Z]+/\1N/; s/ on [0-9.]+:53:/:/' \
                 -e 's/^[WIE][0-9]{4} [0-9:.]+ +[0-9]+ [a-z_]+\.(go|c):[0-9]+\]/KLOG/' "$1" | sed -E 's/ +$//'
         # An end of line that is missing is a difference.

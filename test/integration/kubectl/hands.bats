@@ -24,6 +24,11 @@ setup() {
         cd "$BATS_TEST_TMPDIR"
 }
 
+teardown() {
+        [ -z "${proxy:-}" ] || kill "$proxy" 2>/dev/null || :
+        [ -z "${watcher:-}" ] || kill "$watcher" 2>/dev/null || :
+}
+
 raw() { # PATH: the body of the answer
         curl -s --cacert "$CP/ca.crt" --cert "$CP/admin.crt" --key "$CP/admin.key" "https://127.0.0.1:$(cat "$CP/port")$1"
 }
@@ -100,4 +105,85 @@ BASH
         run k apply -f c.yaml --overwrite=false
         [ "$status" -eq 1 ]
         [[ $output == *"--overwrite=false is not supported"* ]]
+}
+
+# proxy_start FLAG...: sets proxy (its pid) and at (where it listens)
+proxy_start() {
+        k proxy "$@" >proxy.out 2>proxy.err 3>&- &
+        proxy=$!
+        wait_for grep -q '^Starting to serve on ' proxy.out
+        at=$(sed -n 's/^Starting to serve on //p' proxy.out)
+}
+proxy_end() { kill "$proxy" && ! wait "$proxy" && proxy=; }
+code() { curl -s -o body -w '%{http_code}' --max-time 10 "$@"; }
+is() { [ "$1" = "$2" ] || { echo "have \"$1\", want \"$2\""; return 1; }; }
+
+@test "proxy passes on what its filter takes" {
+        proxy_start --port=0
+        is "$(code "$at/api/v1/namespaces/default")" 200
+        is "$(jq -r .metadata.name body)" default
+        is "$(code -H 'Host: evil.example' "$at/version")" 403
+        is "$(code -H 'Host: [::1]:8001' "$at/version")" 200
+        is "$(code "$at/api/v1/namespaces/default/pods/x/%65xec")" 403
+        is "$(code --path-as-is "$at/api/v1/namespaces/default/pods/x//exec")" 403
+        is "$(code "$at/api/v1/namespaces/default/pods/x/attach")" 403
+        is "$(code --path-as-is "$at/apis/../api")" 301
+        # Two requests on one connection, and one that hides in the body of another.
+        is "$(curl -s -o a "$at/api" -o b "$at/apis" -w '%{num_connects}')" 10
+        head -c 2000000 /dev/zero | tr '\0' x >big
+        k create configmap big --from-file=big --dry-run=client -o json >big.json
+        is "$(code -X POST -H 'Content-Type: application/json' --data-binary @big.json "$at/api/v1/namespaces/default/configmaps")" 422
+        is "$(code -X POST -H 'Transfer-Encoding: chunked' -H 'Content-Type: application/json' -d '{"metadata":{"name":"chunks"}}' "$at/api/v1/namespaces/default/configmaps")" 201
+        printf 'GET /version HTTP/1.1\r\nHost: evil.example\r\n\r\n' >hidden
+        { printf 'GET /version HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n' "$(wc -c <hidden)"; cat hidden; } >smuggled
+        exec 7<>"/dev/tcp/${at%:*}/${at#*:}"
+        cat smuggled >&7
+        printf 'GET /version HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n' >&7
+        run cat <&7
+        exec 7<&-
+        is "$(grep -o 'HTTP/1.1 ' <<<"$output" | wc -l)" 2
+        is "$(grep -o 'HTTP/1.1 403' <<<"$output" | wc -l)" 1
+        # An old client gets no chunks.
+        is "$(code -0 "$at/api/v1/namespaces")" 200
+        jq -e .items body
+        proxy_end
+}
+
+@test "proxy lets a watch flow, and ends it with its client" {
+        proxy_start --port=0 --keepalive=5s
+        curl -sN --max-time 30 "$at/api/v1/namespaces/default/configmaps?watch=true" >events 3>&- &
+        watcher=$!
+        k create configmap seen
+        wait_for grep -q '"ADDED".*"name":"seen"' events
+        kill "$watcher"
+        is "$(k -s "http://$at" get configmap seen -o name)" configmap/seen
+        proxy_end
+}
+
+@test "proxy at another prefix, with files, on a Unix socket, for somebody else" {
+        mkdir -p www/sub
+        echo hello >www/file.txt
+        ln -s /etc/passwd www/out
+        ln -s file.txt www/in
+        proxy_start --port=0 --api-prefix=/k --www=www --www-prefix=files
+        is "$(code "$at/k/api/v1/namespaces/default")" 200
+        is "$(code "$at/api/v1/namespaces/default")" 404
+        is "$(code "$at/files/file.txt")" 200
+        is "$(cat body)" hello
+        is "$(code "$at/files/in")" 200
+        is "$(code "$at/files/out")" 404
+        is "$(code --path-as-is "$at/files/../../etc/passwd")" 404
+        is "$(code "$at/files/sub")" 301
+        is "$(code "$at/files/")" 200
+        grep -q '<a href="sub/">sub/</a>' body
+        is "$(code -H 'Host: evil.example' "$at/files/file.txt")" 403
+        proxy_end
+        proxy_start -u "$PWD/socket" --reject-methods=POST,DELETE --as=nobody-known
+        is "$at" "$PWD/socket"
+        is "$(stat -c %a socket)" 700
+        is "$(code --unix-socket socket http://localhost/api/v1/namespaces/default/secrets)" 403
+        grep -q 'User \\"nobody-known\\" cannot list' body
+        is "$(code --unix-socket socket -X DELETE http://localhost/api/v1/namespaces/default)" 403
+        is "$(cat body)" Forbidden
+        proxy_end
 }

@@ -2,6 +2,7 @@
 // The fixture's apiserver behind a port: the whole chain, without TLS, and everybody may do everything.
 #pragma once
 
+#include "apiserver/endpoints/api_services.h"
 #include "apiserver/endpoints/documents.h"
 #include "apiserver/endpoints/relays.h"
 #include "apiserver/endpoints/watch.h"
@@ -24,7 +25,8 @@ static void served_start(struct served *served, const struct admission_plugin *c
         cx_strings_add(&api->options.authorization_modes, "AlwaysAllow");
         api->options.anonymous_auth = true;
         api->relays = relays_new();
-        api->documents = documents_new(api->kinds);
+        api->api_services = api_services_new(api);
+        api->documents = documents_new(api);
         server_counters(api);
         assert_int_equal(watch_reaper_new(&api->watches, NULL), 0);
         struct cx_http_server_options options = {.address = "127.0.0.1",
@@ -48,6 +50,7 @@ static void served_end(struct served *served)
         watch_reaper_free(api->watches);
         relays_free(api->relays);
         documents_free(api->documents);
+        api_services_free(api->api_services);
         cx_metrics_free(api->metrics);
         fixture_end(&served->fixture);
 }
