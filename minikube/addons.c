@@ -9,11 +9,10 @@
         extern const char symbol[]
 
 MANIFEST(default_storageclass_manifest, "default-storageclass");
-MANIFEST(storage_provisioner_manifest, "storage-provisioner");
 
 static const struct addon addons[] = {
         {"default-storageclass", default_storageclass_manifest, NULL, true},
-        {"storage-provisioner", storage_provisioner_manifest, "storage-provisioner", true},
+        {"storage-provisioner", NULL, "storage-provisioner", true},
 };
 
 const struct addon *addons_all(size_t *ret_count)

@@ -12,7 +12,7 @@ setup_file() {
         component_start "$CP" kube-controller-manager \
                 --controllers persistentvolume-binder-controller,persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,serviceaccount-controller
         wait_for k get serviceaccount default
-        k apply -f "$ROOT/addons/storage-provisioner/addon.yaml" -f "$ROOT/addons/default-storageclass/addon.yaml"
+        k apply -f "$ROOT/addons/default-storageclass/addon.yaml"
         kubeconfig_for "$CP" storage-provisioner system:storage-provisioner
         for name in n1 n2; do
                 k apply -f - <<EOF
