@@ -56,6 +56,7 @@ GEN_HEADERS :=
 GEN_OBJ :=
 -include libcommon/schema/schema.mk
 -include libcommon/etcd/etcd.mk
+-include kubelet/csi/csi.mk
 
 # The commit and its date, for version_info.c: remade only when they change.
 BUILD_INFO := $(OUT)/gen/build_info.h

@@ -3,6 +3,7 @@
 #include "kubelet/base/config.h"
 #include "kubelet/base/kubelet.h"
 #include "kubelet/base/pool.h"
+#include "kubelet/csi/volume.h"
 #include "kubelet/image/import.h"
 #include "kubelet/image/store.h"
 #include "kubelet/network/cni.h"
@@ -29,9 +30,18 @@
 #include <sys/sysinfo.h>
 #include <sys/vfs.h>
 
-static const struct volume_plugin *const plugins[] = {
-        &empty_dir_plugin,    &host_path_plugin,    &config_map_plugin, &secret_plugin,       &projected_plugin,
-        &downward_api_plugin, &local_volume_plugin, &nfs_plugin,        &image_volume_plugin, NULL};
+static struct volume_plugin csi_volumes; // made when its parts are
+static const struct volume_plugin *const plugins[] = {&empty_dir_plugin,
+                                                      &host_path_plugin,
+                                                      &config_map_plugin,
+                                                      &secret_plugin,
+                                                      &projected_plugin,
+                                                      &downward_api_plugin,
+                                                      &local_volume_plugin,
+                                                      &nfs_plugin,
+                                                      &image_volume_plugin,
+                                                      &csi_volumes,
+                                                      NULL};
 #define VOLUME_THREADS 64 // that wait for devices, servers and drivers
 
 // What main makes of the rest.
@@ -39,6 +49,7 @@ struct parts {
         struct kubelet kubelet;
         struct pods *pods;
         struct pods_parts of_pods;
+        struct csi csi;
         struct importer *importer;
         struct manifests *manifests;
         struct node_agent *node;
@@ -207,6 +218,8 @@ static int make_parts(const struct kubelet_settings *s, struct parts *parts, str
                          &k->runtime, err);
         if (r < 0)
                 return r;
+        parts->csi = (struct csi){k, csi_drivers_new(k), in_use_new()};
+        csi_volumes = csi_plugin(&parts->csi);
         parts->of_pods.refs = refs_new(k->informers, pods_changed, parts->pods);
         parts->of_pods.volumes = volumes_new(&(struct volumes_options){.kubelet = k,
                                                                        .refs = parts->of_pods.refs,
@@ -243,7 +256,9 @@ static int run(struct kubelet_settings *s, struct cx_error *err)
         if (r == 0)
                 r = kubelet_server_start(k, s, parts.pods, parts.of_pods.volumes, &parts.server, err);
         if (r == 0)
-                r = node_start(k, s, parts.pods, &parts.node, err);
+                r = node_start(k, s, &(struct node_parts){parts.pods, parts.csi.in_use}, &parts.node, err);
+        if (r == 0)
+                r = csi_drivers_start(parts.csi.drivers, NULL, NULL, err);
         if (r < 0)
                 return r;
         pods_start(parts.pods, &parts.of_pods);
@@ -259,6 +274,7 @@ static int run(struct kubelet_settings *s, struct cx_error *err)
         cx_info("Kubelet is stopping; containers go on", "signal", CX_INT(number));
         kubelet_server_free(parts.server);
         importer_free(parts.importer);
+        csi_drivers_stop(parts.csi.drivers);
         node_free(parts.node);
         manifests_free(parts.manifests);
         // Workers may be in the middle of starting a container: they finish, and what they started is on disk. Pulls, probes

@@ -10,7 +10,6 @@
 
 MANIFEST(default_storageclass_manifest, "default-storageclass");
 MANIFEST(metrics_server_manifest, "metrics-server");
-MANIFEST(storage_provisioner_manifest, "storage-provisioner");
 
 static const struct addon addons[] = {
         {.name = "default-storageclass", .manifest = default_storageclass_manifest, .by_default = true},
@@ -19,10 +18,7 @@ static const struct addon addons[] = {
          .service = "metrics-server",
          .on_first = true,
          .api_service = "v1beta1.metrics.k8s.io"},
-        {.name = "storage-provisioner",
-         .manifest = storage_provisioner_manifest,
-         .service = "storage-provisioner",
-         .by_default = true},
+        {.name = "storage-provisioner", .service = "storage-provisioner", .by_default = true},
 };
 
 const struct addon *addons_all(size_t *ret_count)

@@ -17,6 +17,7 @@ import sys
 NOT_KUBERNETES = re.compile(
     r"^(kubelet/(image|network)/"        # OCI distribution and images, CNI
     r"|kubelet/runtime/"                 # records of our own, runc's configuration
+    r"|kubelet/csi/record"               # records of our own
     r"|libcommon/(net|format)/"          # tokens; the accessors themselves
     r"|libcommon/schema/(openapi|discovery|patch|fields|gen/)"  # OpenAPI, patches, managed fields
     r"|libcommon/client/kubeconfig"

@@ -21,7 +21,7 @@
 #define CLAIM "claim "
 #define VOLUME "volume "
 #define SWEEP "folders"
-#define MISSING_NODE (30 * CX_NS_PER_S) // after which a claim for another node is looked at
+#define MISSING_NODE (10 * CX_NS_PER_S) // how often the node of a claim that waits for another one is looked for
 
 struct claim_info {
         struct cx_claim claim;
@@ -254,10 +254,9 @@ static int free_from_node(struct provisioner *self, const struct cx_object *clai
 {
         json_auto_t *node = NULL;
         const char *name = CLAIM_INFO(claim)->claim.selected_node;
-        if (cx_time_now() - claim->created < MISSING_NODE / 1000) {
-                *retry_after = MISSING_NODE;
+        *retry_after = MISSING_NODE;
+        if (cx_time_now() - claim->created < MISSING_NODE / 1000)
                 return 0;
-        }
         int r = cx_rest_get(self->options.rest, CX_REF("", "v1", "nodes", NULL, name), &node, err);
         if (r == 0)
                 return 0;

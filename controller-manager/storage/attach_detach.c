@@ -340,6 +340,19 @@ static void forget_refusal(struct attacher *self, const char *volume, const char
         pthread_mutex_unlock(&self->lock);
 }
 
+static void forget_volume(struct attacher *self, const char *volume)
+{
+        size_t length = strlen(volume);
+        pthread_mutex_lock(&self->lock);
+        CX_MAP_FOREACH (&self->multi_said, entry) {
+                if (strncmp(entry->key, volume, length) == 0 && entry->key[length] == ' ') {
+                        CX_CLEANUP(cx_freep) char *key = cx_strdup(entry->key);
+                        cx_map_remove(&self->multi_said, key);
+                }
+        }
+        pthread_mutex_unlock(&self->lock);
+}
+
 static bool lists_driver(const struct attacher *self, const char *node, const char *driver)
 {
         CX_OBJECT *csi_node = cx_informer_get_key(self->csi_nodes, node);
@@ -487,6 +500,8 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         struct attached_volume subject = {.object = object};
         if (object)
                 subject.volume = object_part(object, &volume_part);
+        else
+                forget_volume(self, key);
         find_pods(self, key, &subject.pods);
         cx_informer_by_index(self->attachments, INDEX_ATTACHED, key, &subject.attachments);
         forget_gone(self, &self->detaching);

@@ -8,6 +8,7 @@
 #include "kubelet/network/routes.h"
 #include "kubelet/node/log_rotation.h"
 #include "kubelet/pod/pods.h"
+#include "kubelet/volume/in_use.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -25,11 +26,13 @@ struct node_agent {
         const struct kubelet *kubelet;
         const struct kubelet_settings *settings;
         struct pods *pods;
+        struct in_use *in_use;
         struct cx_informer *nodes;
         pthread_t thread;
         pthread_mutex_t lock; // guards stopping and woken
         pthread_cond_t wake;
         bool stopping, woken;
+        bool report;  // at once
         json_t *said; // the status that the apiserver last took from us
         int64_t said_at;
         char *pod_cidr; // that the network is set up for
@@ -142,14 +145,20 @@ static int report(struct node_agent *n, struct cx_error *err)
                 set_pod_cidr(n, cx_json_string(old, "spec.podCIDR"));
         }
         json_auto_t *status = node_status(n->kubelet, n->settings, old);
+        json_auto_t *in_use = in_use_list(n->in_use);
+        if (json_array_size(in_use) || cx_json_get(old, "status.volumesInUse"))
+                json_object_set(status, "volumesInUse", json_array_size(in_use) ? in_use : json_null());
         json_auto_t *now = comparable(status);
         bool same = n->said && json_equal(n->said, now) && old;
-        if (same && cx_time_monotonic() - n->said_at < REPORT_PERIOD)
+        if (same && cx_time_monotonic() - n->said_at < REPORT_PERIOD) {
+                in_use_reported(n->in_use, in_use);
                 return 0;
+        }
         json_auto_t *patch = json_pack("{s:O}", "status", status);
         int r = cx_rest_patch(n->kubelet->rest, &ref, "status", CX_PATCH_STRATEGIC, patch, NULL, err);
         if (r < 0)
                 return cx_error_wrap(err, "cannot report the node's status");
+        in_use_reported(n->in_use, in_use);
         json_decref(n->said);
         n->said = json_incref(now);
         n->said_at = cx_time_monotonic();
@@ -227,6 +236,24 @@ static void on_node(void *context, const struct cx_object *old, const struct cx_
         pthread_mutex_unlock(&n->lock);
 }
 
+static void on_in_use(void *context)
+{
+        struct node_agent *n = context;
+        pthread_mutex_lock(&n->lock);
+        n->woken = n->report = true;
+        pthread_cond_signal(&n->wake);
+        pthread_mutex_unlock(&n->lock);
+}
+
+static bool take_report(struct node_agent *n)
+{
+        pthread_mutex_lock(&n->lock);
+        bool report_now = n->report;
+        n->report = false;
+        pthread_mutex_unlock(&n->lock);
+        return report_now;
+}
+
 static void collect_images(struct node_agent *n)
 {
         struct statvfs fs;
@@ -280,7 +307,7 @@ static void *run(void *context)
                 if (n->nodes)
                         update_routes(n);
                 bool ready = !cni_not_ready(n->kubelet->cni);
-                if (n->nodes && (now >= next_report || ready != was_ready)) {
+                if (n->nodes && (take_report(n) || now >= next_report || ready != was_ready)) {
                         int r = report(n, &err);
                         if (r < 0)
                                 cx_err(&err, "Node status was not taken");
@@ -313,13 +340,14 @@ static void *run(void *context)
         return NULL;
 }
 
-int node_start(const struct kubelet *k, const struct kubelet_settings *settings, struct pods *pods,
+int node_start(const struct kubelet *k, const struct kubelet_settings *settings, const struct node_parts *parts,
                struct node_agent **ret_node, struct cx_error *err)
 {
         struct node_agent *n = cx_alloc(sizeof *n);
         n->kubelet = k;
         n->settings = settings;
-        n->pods = pods;
+        n->pods = parts->pods;
+        n->in_use = parts->in_use;
         pthread_mutex_init(&n->lock, NULL);
         pthread_condattr_t attributes;
         pthread_condattr_init(&attributes);
@@ -334,6 +362,7 @@ int node_start(const struct kubelet *k, const struct kubelet_settings *settings,
                 cx_informer_on_event(n->nodes, on_node, n);
                 cx_informer_start(n->nodes);
         }
+        in_use_on_change(n->in_use, on_in_use, n);
         int r = -pthread_create(&n->thread, NULL, run, n);
         if (r < 0)
                 return cx_error_set(err, r, "cannot start a thread: %s", strerror(-r));

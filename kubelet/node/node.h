@@ -8,7 +8,13 @@
 
 struct node_agent;
 struct pods;
-int node_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, struct pods *pods,
+struct in_use;
+// What it reports of; in_use: the volumes that are not to be detached.
+struct node_parts {
+        struct pods *pods;
+        struct in_use *in_use;
+};
+int node_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, const struct node_parts *parts,
                struct node_agent **ret_node, struct cx_error *err) CX_CHECK;
 void node_free(struct node_agent *node);
 // Addresses of this machine when --node-ip gives none.

@@ -66,7 +66,7 @@ struct pod {
         bool torn_down;      // nothing of it is left but its ended containers
         bool status_dirty;
         // the worker's
-        bool was_up, terminating;
+        bool was_up, terminating, end_told;   // end_told: that its volumes cannot be ended
         bool rejected;                        // this node does not take it: failed_reason says why
         int64_t again;                        // ns until the next look; INT64_MAX: only on events
         int64_t measure_at;                   // monotonic ns: its use of local storage is looked at

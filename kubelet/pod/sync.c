@@ -257,9 +257,15 @@ static int end_pod(struct pod *pod, const json_t *object, int64_t grace, struct 
         pod_publish(pod, object, sandbox);
         if (!ended)
                 return 0;
-        int r = pod_tear_down(pod, err);
+        CX_ERROR failure = CX_ERROR_INIT;
+        int r = pod_tear_down(pod, &failure);
+        if (r == -EINPROGRESS)
+                return 0; // its end will be told
+        if (r < 0 && !pod->end_told)
+                pod_event(pod->pods->kubelet, object, NULL, "Warning", "FailedUnMount", "%s", cx_error_text(&failure));
+        pod->end_told = r < 0;
         if (r < 0)
-                return r == -EINPROGRESS ? 0 : r; // its end will be told
+                return cx_error_move(err, &failure);
         pthread_mutex_lock(&pod->pods->lock);
         pod->torn_down = true;
         pthread_mutex_unlock(&pod->pods->lock);

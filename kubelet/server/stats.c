@@ -36,7 +36,7 @@ static json_t *fs_json(const char *now, const char *path)
                          (json_int_t)fs.f_files, "inodesFree", (json_int_t)fs.f_ffree);
 }
 
-static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const char *now)
+static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const char *now, bool claims_only)
 {
         json_t *list = json_array(), *volume;
         size_t i;
@@ -44,6 +44,9 @@ static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const c
                 const char *name = cx_json_string_or(volume, "name", "");
                 struct volume_usage u;
                 CX_ERROR err = CX_ERROR_INIT;
+                CX_CLEANUP(cx_freep) char *claim = volume_claim_name(pod, volume);
+                if (claims_only && !claim)
+                        continue;
                 if (volumes_stats(s->volumes, pod, name, &u, &err) < 0)
                         continue; // one that is not measured, or not set up (any more)
                 json_t *stats =
@@ -51,7 +54,6 @@ static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const c
                                   "capacityBytes", (json_int_t)u.capacity, "availableBytes", (json_int_t)u.available,
                                   "usedBytes", (json_int_t)u.used, "inodes", (json_int_t)u.inodes, "inodesFree",
                                   (json_int_t)u.inodes_free, "inodesUsed", (json_int_t)u.inodes_used);
-                CX_CLEANUP(cx_freep) char *claim = volume_claim_name(pod, volume);
                 if (claim)
                         json_object_set_new(stats, "pvcRef",
                                             json_pack("{s:s, s:O}", "name", claim, "namespace",
@@ -89,7 +91,7 @@ static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char
                          cx_json_get(pod, "metadata.name"), "namespace", cx_json_get(pod, "metadata.namespace"), "uid",
                          cx_json_get(pod, "metadata.uid"), "startTime", cx_json_string_or(pod, "status.startTime", now),
                          "containers", containers, "cpu", cpu_json(now, &sum), "memory", memory_json(now, &sum),
-                         "volume", volume_stats(s, pod, now));
+                         "volume", volume_stats(s, pod, now, false));
 }
 
 // The node's own use, of the whole machine.
@@ -238,7 +240,7 @@ static void write_claims(struct kubelet_server *s, const json_t *pods, struct cx
         json_t *pod, *volume;
         size_t i;
         json_array_foreach ((json_t *)pods, i, pod) {
-                json_auto_t *list = volume_stats(s, pod, "");
+                json_auto_t *list = volume_stats(s, pod, "", true);
                 json_array_extend(all, list);
         }
         for (size_t kind = 0; kind < CX_ARRAY_SIZE(kinds); kind++) {

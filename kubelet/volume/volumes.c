@@ -113,6 +113,11 @@ int volumes_stats(struct volumes *v, const json_t *pod, const char *name, struct
                   struct cx_error *err)
 {
         FOUND *f = NULL;
+        const json_t *volume = cx_json_find(cx_json_get(pod, "spec.volumes"), "name", name);
+        CX_CLEANUP(cx_freep) char *claim = volume ? volume_claim_name(pod, volume) : NULL;
+        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/%s", v->pods, cx_json_string_or(pod, "metadata.uid", ""));
+        if (claim && access(folder, F_OK) < 0) // nobody is asked about a pod that has nothing here
+                return cx_error_set(err, -ENOENT, "volume \"%s\" is not set up", name);
         int r = find(v, pod, name, &f, err);
         if (r < 0)
                 return r;

@@ -6,6 +6,7 @@
 // What a node would get is promised to the pod when it is reserved, written when the pod is about to be bound, and then waited
 // for: the binder and the provisioner do the rest. A provisioner that cannot takes the annotation with the node away again,
 // and the pod is scheduled anew.
+#include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "scheduler/plugins/claims.h"
@@ -310,17 +311,24 @@ static int64_t version_of(const char *text)
         return strtoll(text, NULL, 10); // our API server's versions are numbers
 }
 
+// `node` NULL: none.
+static int write_node(struct cx_rest *rest, const struct cx_object *claim, const char *node, json_t **ret_claim,
+                      struct cx_error *err)
+{
+        json_auto_t *patch = json_pack("{s:{s:s, s:s, s:{s:s?}}}", "metadata", "uid", claim->uid, "resourceVersion",
+                                       claim->resource_version, "annotations", CX_SELECTED_NODE, node);
+        const struct cx_ref ref = {"", "v1", "persistentvolumeclaims", claim->namespace, claim->name};
+        return cx_rest_patch(rest, &ref, NULL, CX_PATCH_MERGE, patch, ret_claim, err);
+}
+
 static int name_node(const struct placement *placement, struct reserved_claim *item, struct cx_error *err)
 {
         const struct cx_object *claim = item->claim;
         item->written = version_of(claim->resource_version);
         if (strcmp(CLAIM_OF(claim)->selected_node, placement->node) == 0)
                 return 0;
-        json_auto_t *patch = json_pack("{s:{s:s, s:s, s:{s:s}}}", "metadata", "uid", claim->uid, "resourceVersion",
-                                       claim->resource_version, "annotations", CX_SELECTED_NODE, placement->node);
         json_auto_t *answer = NULL;
-        const struct cx_ref ref = {"", "v1", "persistentvolumeclaims", claim->namespace, claim->name};
-        int r = cx_rest_patch(placement->rest, &ref, NULL, CX_PATCH_MERGE, patch, &answer, err);
+        int r = write_node(placement->rest, claim, placement->node, &answer, err);
         if (r == 0)
                 item->written = version_of(cx_json_string_or(answer, "metadata.resourceVersion", ""));
         return r;
@@ -371,6 +379,22 @@ static int all_bound(struct volume_cache *volumes CX_UNUSED, void *context)
         return all;
 }
 
+// Nobody made the volumes in time: another node may do better. What changed meanwhile stays as it is.
+static void take_back_node(const struct placement *placement, const struct reserved_volumes *reserved)
+{
+        for (size_t i = 0; i < reserved->list.count; i++) {
+                const struct reserved_claim *item = &reserved->list.items[i];
+                CX_OBJECT *claim = volumes_get(reserved->volumes, STORAGE_CLAIM, item->claim->key);
+                if (item->volume || !claim || cx_claim_is_bound(CLAIM_OF(claim)) ||
+                    strcmp(CLAIM_OF(claim)->selected_node, placement->node) != 0)
+                        continue;
+                CX_ERROR err = CX_ERROR_INIT;
+                if (write_node(placement->rest, claim, NULL, NULL, &err) < 0)
+                        cx_debug(2, "Cannot take the node from a claim", "claim", claim->key, "err",
+                                 cx_error_text(&err));
+        }
+}
+
 static int pre_bind(const struct placement *placement, void *reservation, struct cx_error *err)
 {
         struct reserved_volumes *reserved = reservation;
@@ -384,6 +408,8 @@ static int pre_bind(const struct placement *placement, void *reservation, struct
                              reserved);
         if (r > 0)
                 return 0;
+        if (r == -ETIMEDOUT)
+                take_back_node(placement, reserved);
         return cx_error_set(err, r, "binding volumes: %s",
                             r == -ETIMEDOUT   ? "context deadline exceeded"
                             : r == -ECANCELED ? "the pod does not exist any more"

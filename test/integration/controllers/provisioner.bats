@@ -12,7 +12,7 @@ setup_file() {
         component_start "$CP" kube-controller-manager \
                 --controllers persistentvolume-binder-controller,persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,serviceaccount-controller
         wait_for k get serviceaccount default
-        k apply -f "$ROOT/addons/storage-provisioner/addon.yaml" -f "$ROOT/addons/default-storageclass/addon.yaml"
+        k apply -f "$ROOT/addons/default-storageclass/addon.yaml"
         kubeconfig_for "$CP" storage-provisioner system:storage-provisioner
         for name in n1 n2; do
                 k apply -f - <<EOF
@@ -125,6 +125,23 @@ folder() { of "pv/$(of "pvc/$1" '{.spec.volumeName}')" '{.spec.local.path}'; } #
         pod q block
         wait_for event block ProvisioningFailed 'volumeMode Block is not made of folders'
         [ -z "$(ls "$CP/n1" "$CP/n2" | grep pvc-)" ]
+}
+
+@test "a claim whose node has gone is for another" {
+        k create -f - <<EOF
+apiVersion: v1
+kind: Node
+metadata: {name: n3, labels: {kubernetes.io/hostname: host-n3}}
+status: {capacity: {cpu: "4", memory: 8Gi, pods: "500"}, allocatable: {cpu: "4", memory: 8Gi, pods: "500"}}
+EOF
+        k patch node n3 --type=merge -p '{"spec":{"taints":null}}'
+        claim c 1Gi
+        pod p c 'affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 100, preference: {matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [host-n3]}]}}]}}'
+        selected() { is n3 of pvc/c '{.metadata.annotations.volume\.kubernetes\.io/selected-node}'; }
+        wait_for selected
+        k delete node n3
+        wait_for bound c
+        [ "$(of pod/p '{.spec.nodeName}')" != n3 ]
 }
 
 @test "a class that binds at once, and one that retains" {

@@ -78,6 +78,7 @@ clean_up() {
                 [ "$pid" = $$ ] || kill -9 "$pid" 2>/dev/null
         done
         while read -r mount; do umount -l "$mount" 2>/dev/null; done < <(awk -v p="$work/" 'index($5, p) == 1 {print $5}' /proc/self/mountinfo | sort -r)
+        losetup -n -O NAME,BACK-FILE 2>/dev/null | awk -v p="$work/" 'index($2, p) == 1 {print $1}' | xargs -r -n1 losetup -d
         ip link del "cxk$(echo "$id" | cut -c1-5)a" 2>/dev/null
         ip netns del "cxk-$id" 2>/dev/null
         until_true 10 no_group "$id"

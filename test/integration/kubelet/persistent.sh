@@ -2,9 +2,6 @@
 # Claims and what is behind them on the node: folders, block devices with and without a file system, growth, who may use what,
 # and that nothing is mounted twice, left over or lost, whenever the kubelet is killed. The test binds the claims itself.
 . "$(dirname "$0")/lib.sh"
-loops=()
-forget_loops() { for loop in "${loops[@]}"; do losetup -d "$loop" 2>/dev/null; done; }
-trap 'forget_loops; cleanup' EXIT
 start_all
 k() { "$bin/kubectl" --kubeconfig "$work/admin.conf" "$@"; }
 ready='[c["status"] for c in p["status"]["conditions"] if c["type"] == "Ready"][0]'
@@ -13,7 +10,7 @@ core=/api/v1/namespaces/default
 
 loop() { # loop FILE MIB: sets $loop
         truncate -s "$2M" "$work/$1"
-        loop=$(losetup -f --show "$work/$1") && loops+=("$loop")
+        loop=$(losetup -f --show "$work/$1")
 }
 volume() { # volume NAME SOURCE [MORE]: a PersistentVolume, not bound
         api POST /api/v1/persistentvolumes '{"metadata":{"name":"'"$1"'"},"spec":{"capacity":{"storage":"16Mi"},"accessModes":["ReadWriteOnce"],
@@ -46,6 +43,32 @@ told() { until_true 60 event "$1"; }
 delete() { api DELETE "$core/pods/$1" >/dev/null; }
 gone() { ! pod "$1" >/dev/null; }
 points() { grep -cF " $work/kubelet/$1" /proc/self/mountinfo; }
+
+# plain POD SPEC-OF-THE-CONTAINER VOLUMES [MORE OF THE SPEC]
+plain() {
+        api POST $core/pods '{"metadata":{"name":"'"$1"'"},"spec":{"nodeName":"n1","terminationGracePeriodSeconds":1'"${4:+,$4}"',
+ "containers":[{"name":"c","image":"'"$box"'",'"$2"'}],"volumes":['"$3"']}}' >/dev/null
+}
+
+# --- what lies on the node: made now, looked at below ---
+mkdir -p "$work/host/below" "$work/shared-mount"
+mount -t tmpfs inner "$work/host/below"
+mount -t tmpfs outer "$work/shared-mount" && mount --make-shared "$work/shared-mount"
+plain big '"command":["sh","-c","dd if=/dev/zero of=/v/x bs=1M count=3; sleep 1000"],"volumeMounts":[{"name":"v","mountPath":"/v"}]' \
+        '{"name":"v","emptyDir":{"sizeLimit":"1Mi"}}'
+plain layers '"command":["sh","-c","dd if=/dev/zero of=/x bs=1M count=3; sleep 1000"],"resources":{"limits":{"ephemeral-storage":"2Mi"}}' ''
+plain image '"command":["sh","-c","ls /v/bin/busybox /b/busybox && ! touch /v/x 2>/dev/null && ! /v/bin/busybox true 2>/dev/null && echo fine; sleep 1000"],
+ "volumeMounts":[{"name":"v","mountPath":"/v"},{"name":"v","mountPath":"/b","subPath":"bin"}]' \
+        '{"name":"v","image":{"reference":"'"$box"'","pullPolicy":"IfNotPresent"}}'
+plain never '"command":["sleep","1000"]' '{"name":"v","image":{"reference":"'"$registry"'/absent:1","pullPolicy":"Never"}}'
+plain memory '"command":["sh","-c","df -k /v /w; sleep 1000"],"resources":{"limits":{"memory":"32Mi"}},"volumeMounts":[{"name":"v","mountPath":"/v"},{"name":"w","mountPath":"/w"}]' \
+        '{"name":"v","emptyDir":{"medium":"Memory"}},{"name":"w","emptyDir":{"medium":"Memory","sizeLimit":"4Mi"}}'
+plain huge '"command":["sleep","1000"]' '{"name":"v","emptyDir":{"medium":"HugePages"}}'
+plain recursive '"command":["sh","-c","touch /v/x; touch /v/below/x; touch /w/below/y && echo once; sleep 1000"],
+ "volumeMounts":[{"name":"v","mountPath":"/v","readOnly":true,"recursiveReadOnly":"Enabled"},{"name":"v","mountPath":"/w","readOnly":true}]' \
+        '{"name":"v","hostPath":{"path":"'"$work/host"'"}}'
+plain slave '"command":["sh","-c","until [ -e /v/late/file ]; do sleep 0.1; done; echo seen; sleep 1000"],
+ "volumeMounts":[{"name":"v","mountPath":"/v","mountPropagation":"HostToContainer"}]' '{"name":"v","hostPath":{"path":"'"$work/shared-mount"'"}}'
 
 # --- what is not usable is said, and used once it is ---
 mkdir -p "$work/folder" "$work/plain" "$work/shared"
@@ -87,6 +110,30 @@ ok "the pod starts once its claim is bound" $?
 [ "$(k logs late)" = precious ] && [ "$(cat "$work/folder/written")" = more ]
 ok "with the data that was there, and leaves its own" $?
 for name in absent thief elsewhere server iscsi nothing; do delete "$name"; done
+
+# --- what lies on the node ---
+up slave
+mkdir "$work/shared-mount/late" && mount -t tmpfs late "$work/shared-mount/late" && : >"$work/shared-mount/late/file"
+until_true 30 eval 'k logs slave | grep -q seen'
+ok "what the node mounts later reaches a container that asked for that" $?
+up image && k logs image | grep -q fine
+ok "an image's files are a volume, read-only and not to be run" $?
+told 'absent:1" is not present with pull policy of Never'
+ok "an image that is not to be pulled is missed" $?
+up memory && [ "$(k logs memory | awk '/\/v$|\/w$/ {print $2}' | tr '\n' ' ')" = "32768 4096 " ]
+ok "a volume in memory gets what its containers may have at most" $?
+told 'emptyDir medium "HugePages" is not supported: the node has no huge pages'
+ok "a medium that the node has not is named" $?
+up recursive && k logs recursive | grep -q once && ! [ -e "$work/host/below/x" ] && ! [ -e "$work/host/x" ] && [ -e "$work/host/below/y" ]
+ok "a mount is read-only all the way down when that is asked for" $?
+[ "$(field recursive '[m.get("recursiveReadOnly") for m in p["status"]["containerStatuses"][0]["volumeMounts"] if m["mountPath"] in "/v/w"]')" = "['Enabled', 'Disabled']" ]
+ok "and the status says so" $?
+evicted() { is "$1" '"|".join(p["status"].get(x, "") for x in ("phase", "reason", "message"))' "Failed|Evicted|$2"; }
+until_true 90 evicted big 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
+ok "a pod with more in a volume than its limit is evicted" $?
+until_true 90 evicted layers 'Pod ephemeral local storage usage exceeds the total limit of containers 2Mi. '
+ok "so is one that writes more to its layer than it may" $?
+for name in big layers image never memory huge recursive slave; do delete "$name"; done
 
 # --- file systems and devices ---
 loop disk.img 320

@@ -526,7 +526,6 @@ restored() { # the same objects, and the web server answers
         exits 0 mk addons disable storage-provisioner
         [ "$output" = "🌑  \"The 'storage-provisioner' addon is disabled" ]
         [ -z "$(ls "$FOLDER/run" | grep storage-provisioner)" ] || ! kill -0 "$(pid_of "storage-provisioner-$P")"
-        ! kc get clusterrole system:storage-provisioner
         claimed later
         mk start
         [ "$(mk addons list -o json | jq -r '."storage-provisioner".Status')" = disabled ]

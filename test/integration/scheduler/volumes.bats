@@ -154,7 +154,15 @@ EOF
 @test "who waits no longer than bindTimeoutSeconds, and a pod that goes meanwhile" {
         claim c made ReadWriteOnce
         pod p c 'schedulerName: hasty'
+        wait_for is_selected c
+        k cordon n1
+        k cordon n2
         wait_for event p 'binding volumes: context deadline exceeded'
+        is_free() { ! is_selected c; }
+        wait_for is_free # another node may do better
+        k uncordon n1
+        k uncordon n2
+        wait_for is_selected c
         claim d made ReadWriteOnce
         pod q d
         wait_for is_selected d

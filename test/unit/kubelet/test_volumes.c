@@ -181,6 +181,14 @@ static void unknown_kinds(void **state)
                 "Unable to attach or mount volumes: unmounted volumes=[x], unattached volumes=[], failed to "
                 "process volumes=[x]: no volume plugin matched for volume \"x\": iscsi volumes are not "
                 "supported by this kubelet; a CSI driver may have them");
+        // A claim is nothing without an apiserver; what else the pod has is set up all the same.
+        json_auto_t *claims = pod_with("[{\"name\":\"c\",\"persistentVolumeClaim\":{\"claimName\":\"data\"}},"
+                                       "{\"name\":\"e\",\"emptyDir\":{}}]");
+        cx_error_release(&err);
+        assert_int_equal(volumes_set_up(p->volumes, claims, &progress, &err), -EAGAIN);
+        assert_non_null(strstr(cx_error_text(&err), "error processing PVC ns/data: there is no apiserver to ask"));
+        assert_int_equal(mode_of(p, "pods/u1/volumes/kubernetes.io~empty-dir/e"), 0777);
+        assert_int_equal(ending(p), 0);
         // What a kubelet of another version left is not ours to remove.
         CX_CLEANUP(cx_freep) char *left = cx_sprintf("%s/pods/u1/volumes/example~other/data", p->folder);
         assert_int_equal(cx_mkdir_all(left, 0755, NULL), 0);
