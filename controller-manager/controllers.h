@@ -15,6 +15,8 @@ extern const struct controller endpoints_controller, endpointslice_controller, e
 // nodes/
 extern const struct controller node_ipam_controller, node_lifecycle_controller, taint_eviction_controller,
         pod_gc_controller, ttl_controller;
+// autoscaling/
+extern const struct controller horizontal_pod_autoscaler_controller;
 // quota/
 extern const struct controller resourcequota_controller, disruption_controller;
 // storage/

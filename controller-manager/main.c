@@ -43,6 +43,7 @@ static const struct controller *const controllers[] = {
         &ephemeral_volume_controller,
         &volume_expander_controller,
         &attach_detach_controller,
+        &horizontal_pod_autoscaler_controller,
         &garbage_collector_controller,
 };
 
@@ -71,11 +72,15 @@ static struct process {
                      .signing_duration = 8760 * 3600 * CX_NS_PER_S,
                      .quota_sync_period = 300 * CX_NS_PER_S,
                      .zones.large = 50,
+                     .autoscaler = {.sync_period = 15 * CX_NS_PER_S,
+                                    .downscale_stabilization = 300 * CX_NS_PER_S,
+                                    .cpu_initialization = 300 * CX_NS_PER_S,
+                                    .initial_readiness = 30 * CX_NS_PER_S},
              }};
 
 static struct {
-        const char *usual, *secondary, *threshold;
-} rates = {"0.1", "0.01", "0.55"};
+        const char *usual, *secondary, *threshold, *tolerance;
+} rates = {"0.1", "0.01", "0.55", "0.1"};
 
 #define OPTION(field) &process.manager.options.field
 static const struct cx_flag flags[] = {
@@ -102,6 +107,17 @@ static const struct cx_flag flags[] = {
          "Key of the authority that signs requests."},
         {"cluster-signing-duration", 0, CX_FLAG_DURATION, OPTION(signing_duration),
          "Longest validity of signed certificates."},
+        {"horizontal-pod-autoscaler-sync-period", 0, CX_FLAG_DURATION, OPTION(autoscaler.sync_period),
+         "How often an autoscaler looks at its metrics."},
+        {"horizontal-pod-autoscaler-downscale-stabilization", 0, CX_FLAG_DURATION,
+         OPTION(autoscaler.downscale_stabilization),
+         "How long an autoscaler looks back for higher recommendations before it scales down."},
+        {"horizontal-pod-autoscaler-cpu-initialization-period", 0, CX_FLAG_DURATION,
+         OPTION(autoscaler.cpu_initialization), "How long after a pod's start its CPU figures may be left out."},
+        {"horizontal-pod-autoscaler-initial-readiness-delay", 0, CX_FLAG_DURATION, OPTION(autoscaler.initial_readiness),
+         "How long after a pod's start a change of its readiness counts as its first."},
+        {"horizontal-pod-autoscaler-tolerance", 0, CX_FLAG_STRING, &rates.tolerance,
+         "Least distance from 1 of what is used over what is wanted for an autoscaler to act."},
         {"resource-quota-sync-period", 0, CX_FLAG_DURATION, OPTION(quota_sync_period),
          "How often what quotas limit is counted although nothing has changed."},
         {"node-monitor-grace-period", 0, CX_FLAG_DURATION, OPTION(monitor_grace),
@@ -178,6 +194,11 @@ static int start(struct cx_component *component, struct cx_error *err)
 {
         struct manager *manager = &process.manager;
         int r = parse_rates(&manager->options.zones, err);
+        if (r == 0)
+                r = parse_rate("horizontal-pod-autoscaler-tolerance", rates.tolerance, 1,
+                               &manager->options.autoscaler.tolerance, err);
+        if (r == 0 && manager->options.autoscaler.sync_period < CX_NS_PER_S)
+                r = cx_error_set(err, -EINVAL, "--horizontal-pod-autoscaler-sync-period: must be 1s at least");
         if (r < 0)
                 return r;
         manager->rest = component->rest;

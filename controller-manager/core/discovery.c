@@ -116,6 +116,36 @@ char *discovery_failure(const struct discovered_list *discovery)
         return cx_buf_detach(&text);
 }
 
+static int named(struct kind_names *names, const char *version, const char *resource)
+{
+        cx_copy_string(names->version, sizeof names->version, version);
+        cx_copy_string(names->resource, sizeof names->resource, resource);
+        return 0;
+}
+
+int discovery_kind(struct cx_rest *rest, const char *group, const char *kind, bool scaled, struct kind_names *ret_names,
+                   struct cx_error *err)
+{
+        size_t n;
+        const struct cx_resource *resources = cx_schema_resources(&n);
+        for (size_t i = 0; i < n; i++) {
+                if (strcmp(resources[i].group, group) != 0 || strcmp(resources[i].kind->kind, kind) != 0)
+                        continue;
+                if (scaled && !cx_resource_subresource(&resources[i], "scale"))
+                        return cx_error_set(err, -EINVAL, "%s%s%s does not implement the scale subresource",
+                                            resources[i].resource, *group ? "." : "", group);
+                return named(ret_names, resources[i].version, resources[i].resource);
+        }
+        DISCOVERY served = {0};
+        int r = discovery_fetch(rest, &served, err);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < served.count; i++)
+                if (strcmp(served.items[i].group, group) == 0 && strcmp(served.items[i].kind, kind) == 0)
+                        return named(ret_names, served.items[i].version, served.items[i].resource);
+        return cx_error_set(err, -ENOENT, "no matches for kind \"%s\" in group \"%s\"", kind, group);
+}
+
 void discovery_release(struct discovered_list *discovery)
 {
         cx_strings_release(&discovery->stale);

@@ -26,4 +26,11 @@ const struct discovered *discovery_find(const struct discovered_list *discovery,
 bool discovery_knows(const struct discovered_list *discovery, const char *group);
 // Upstream's sentence on what is stale; owned by the caller. NULL: nothing is.
 char *discovery_failure(const struct discovered_list *discovery);
+// How a kind is called where it is served: from the schema, else by asking. -EINVAL in upstream's words when it cannot be
+// scaled (`scaled`), -ENOENT when there is no such kind. Blocks.
+struct kind_names {
+        char version[64], resource[256];
+};
+int discovery_kind(struct cx_rest *rest, const char *group, const char *kind, bool scaled, struct kind_names *ret_names,
+                   struct cx_error *err) CX_CHECK;
 void discovery_release(struct discovered_list *discovery);

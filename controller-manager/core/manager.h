@@ -27,6 +27,10 @@ struct manager_options {
         int64_t monitor_grace, monitor_period, startup_grace;
         int64_t terminated_pod_threshold, signing_duration, quota_sync_period;
         struct node_zones_options zones;
+        struct autoscaler_options {
+                int64_t sync_period, downscale_stabilization, cpu_initialization, initial_readiness; // ns
+                double tolerance;
+        } autoscaler;
 };
 
 struct manager;

@@ -30,41 +30,6 @@ static int missing(const struct cx_object *pod, struct cx_error *err)
         return cx_error_set(err, -ENOENT, "found no controllers for pod \"%s\"", pod->name);
 }
 
-struct kind_names {
-        char version[64], resource[256];
-};
-
-static int found(struct kind_names *names, const char *version, const char *resource)
-{
-        cx_copy_string(names->version, sizeof names->version, version);
-        cx_copy_string(names->resource, sizeof names->resource, resource);
-        return 0;
-}
-
-// What discovery or the schema knows of a kind by its name.
-static int find_resource(const struct scales *self, const char *group, const char *kind, struct kind_names *ret_names,
-                         struct cx_error *err)
-{
-        size_t n;
-        const struct cx_resource *resources = cx_schema_resources(&n);
-        for (size_t i = 0; i < n; i++) {
-                if (strcmp(resources[i].group, group) != 0 || strcmp(resources[i].kind->kind, kind) != 0)
-                        continue;
-                if (!cx_resource_subresource(&resources[i], "scale"))
-                        return cx_error_set(err, -EINVAL, "%s%s%s does not implement the scale subresource",
-                                            resources[i].resource, *group ? "." : "", group);
-                return found(ret_names, resources[i].version, resources[i].resource);
-        }
-        DISCOVERY served = {0};
-        int r = discovery_fetch(self->manager->rest, &served, err);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < served.count; i++)
-                if (strcmp(served.items[i].group, group) == 0 && strcmp(served.items[i].kind, kind) == 0)
-                        return found(ret_names, served.items[i].version, served.items[i].resource);
-        return cx_error_set(err, -ENOENT, "no matches for kind \"%s\" in group \"%s\"", kind, group);
-}
-
 static int ask_scale(const struct scales *self, const struct cx_object *pod, const struct cx_object_owner *owner,
                      int64_t *ret_scale, struct cx_error *err)
 {
@@ -72,7 +37,7 @@ static int ask_scale(const struct scales *self, const struct cx_object *pod, con
         struct kind_names names;
         if (!cx_split_api_version(owner->api_version, group, version))
                 return missing(pod, err);
-        int r = find_resource(self, group, owner->kind, &names, err);
+        int r = discovery_kind(self->manager->rest, group, owner->kind, true, &names, err);
         if (r < 0)
                 return r;
         CX_BUF path = CX_BUF_INIT;

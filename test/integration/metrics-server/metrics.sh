@@ -94,6 +94,56 @@ t_restart() { # a container that starts anew counts from zero: no figure is made
         touch "$work/restart-2"
         until_true 60 unknown pod-2 && until_true 60 top_has '^pod-2 +(24[0-9]|25[0-9])m' pods
 }
+t_adapter() {
+        mkdir -p "$work/values"
+        _pki_cert "$work" adapter /CN=adapter serverAuth "DNS:adapter.default.svc"
+        adapter_port=$(free_port)
+        python3 "$here/adapter.py" "$work" "$address" "$adapter_port" >"$work/adapter.log" 2>&1 3>&- &
+        echo $! >>"$work/pids"
+        apiservice_add custom.metrics.k8s.io v1beta2 adapter "$work/ca.crt" "$address" "$adapter_port" &&
+                apiservice_add external.metrics.k8s.io v1beta1 adapter "$work/ca.crt" "$address" "$adapter_port" &&
+                component_start "$work" kube-controller-manager --controllers horizontal-pod-autoscaler-controller \
+                        --horizontal-pod-autoscaler-sync-period 2s --horizontal-pod-autoscaler-downscale-stabilization 4s \
+                        --horizontal-pod-autoscaler-cpu-initialization-period 1s || return 1
+        echo 9 >"$work/values/lines"
+        until_true 60 k get --raw /apis/external.metrics.k8s.io/v1beta1/namespaces/default/lines
+}
+deployment() { # NAME REPLICAS: nobody makes its pods
+        k create deployment "$1" --image=x --replicas="$2"
+}
+size_is() { equals "$(k get deployment "$1" -o 'jsonpath={.spec.replicas}')" "$2"; }
+condition_is() { equals "$(k get hpa "$1" -o "jsonpath={.status.conditions[?(@.type=='$2')].status} {.status.conditions[?(@.type=='$2')].reason}")" "$3"; }
+running() { # POD NODE LABEL: it runs, is ready, and requests a core
+        printf '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"%s","labels":{"app":"%s"}},"spec":{"nodeName":"%s","containers":[{"name":"c","image":"x","resources":{"requests":{"cpu":"1"}}}]}}' "$1" "$3" "$2" | k create -f - &&
+                k patch pod "$1" --subresource=status -p '{"status":{"phase":"Running","startTime":"2020-01-01T00:00:00Z","conditions":[{"type":"Ready","status":"True","lastTransitionTime":"2020-01-01T00:01:00Z"}]}}'
+}
+t_cpu() { # a quarter of what is requested, where a tenth is wanted
+        k delete pod pod-0 --grace-period=0 --force && running pod-0 node-0 web && deployment web 1 || return 1
+        k patch deployment web --subresource=status -p '{"status":{"replicas":1}}' &&
+                k autoscale deployment web --cpu=10% --min=1 --max=5 && until_true 60 size_is web 3 &&
+                condition_is web ScalingActive 'True ValidMetricFound' && until_true 30 eval 'k describe hpa web | grep -q "New size: 3; reason: cpu resource utilization (percentage of request) above target"' &&
+                equals "$(k get hpa web -o 'jsonpath={.status.currentMetrics[0].resource.current.averageUtilization}' | sed 's/2[45]/25/')" 25
+}
+t_shrinks() { k patch hpa web -p '{"spec":{"metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":90}}}]}}' && until_true 60 size_is web 1 && says 'All metrics below target' k describe hpa web; }
+autoscaler() { # NAME MIN METRIC
+        k apply -f - <<<"{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: $1}, spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: $1}, minReplicas: $2, maxReplicas: 20, metrics: [$3]}}"
+}
+t_custom() {
+        echo 30 >"$work/values/hits"
+        echo 12 >"$work/values/depth"
+        running pod-p node-0 bypods && deployment bypods 1 && deployment byobject 0 && deployment byline 0 || return 1
+        autoscaler bypods 1 '{type: Pods, pods: {metric: {name: hits}, target: {type: AverageValue, averageValue: 10}}}' &&
+                autoscaler byobject 0 '{type: Object, object: {metric: {name: depth}, describedObject: {apiVersion: v1, kind: Service, name: adapter}, target: {type: Value, value: 4}}}' &&
+                autoscaler byline 0 '{type: External, external: {metric: {name: lines, selector: {matchLabels: {a: b}}}, target: {type: AverageValue, averageValue: 3}}}' || return 1
+        until_true 60 size_is bypods 3 && until_true 60 size_is byobject 3 && until_true 60 size_is byline 3 &&
+                grep -q 'labelSelector=a%3Db' "$work/adapter.log" && echo 0 >"$work/values/lines" && k patch deployment byline --subresource=status -p '{"status":{"replicas":3}}' && until_true 60 size_is byline 0
+}
+t_unmeasured() {
+        deployment dark 2 && k autoscale deployment dark --cpu=10% --max=5 && until_true 60 condition_is dark ScalingActive 'False FailedGetResourceMetric' &&
+                until_true 30 eval 'says FailedComputeMetricsReplicas k describe hpa dark' && size_is dark 2 &&
+                k autoscale deployment missing --name missing --cpu=10% --max=5 2>/dev/null
+        autoscaler none 1 '{type: Pods, pods: {metric: {name: hits}, target: {type: AverageValue, averageValue: 10}}}' && until_true 60 condition_is none AbleToScale 'False FailedGetScale'
+}
 t_gone() { k delete node node-1 && until_true 60 eval '! k get --raw /apis/metrics.k8s.io/v1beta1/nodes | grep -q node-1'; }
 t_killed() { # the API says so, and nothing else suffers
         kill -9 "$(cat "$work/metrics-server.pid")"
@@ -110,6 +160,11 @@ ok "tables and explain" t_table
 ok "nobody else gets in" t_closed
 ok "a kubelet that hangs holds up no other" t_hangs
 ok "a container that starts anew" t_restart
+ok "an adapter serves custom and external metrics" t_adapter
+ok "an autoscaler follows the CPU, tells why, and stays" t_cpu
+ok "and shrinks after its window" t_shrinks
+ok "autoscalers by pods, objects and external metrics, up from zero" t_custom
+ok "what cannot be measured is told, and changes nothing" t_unmeasured
 ok "a node that goes" t_gone
 ok "killed, and back" t_killed
 ok "nothing was complained about" no_complaints
