@@ -8,32 +8,32 @@
 #include <archive.h>
 #include <archive_entry.h>
 
-#define ARCHIVE_FUNCTIONS(X) \
-        X(archive_entry_copy_pathname) \
-        X(archive_entry_copy_stat) \
-        X(archive_entry_copy_symlink) \
-        X(archive_entry_filetype) \
-        X(archive_entry_free) \
-        X(archive_entry_hardlink) \
-        X(archive_entry_new) \
-        X(archive_entry_pathname) \
-        X(archive_entry_set_size) \
-        X(archive_entry_symlink) \
-        X(archive_error_string) \
-        X(archive_read_data_into_fd) \
-        X(archive_read_free) \
-        X(archive_read_new) \
-        X(archive_read_next_header) \
-        X(archive_read_open_fd) \
-        X(archive_read_support_format_tar) \
-        X(archive_write_close) \
-        X(archive_write_data) \
-        X(archive_write_fail) \
-        X(archive_write_free) \
-        X(archive_write_header) \
-        X(archive_write_new) \
-        X(archive_write_open_fd) \
-        X(archive_write_set_bytes_in_last_block) \
+#define ARCHIVE_FUNCTIONS(X)                                                                                           \
+        X(archive_entry_copy_pathname)                                                                                 \
+        X(archive_entry_copy_stat)                                                                                     \
+        X(archive_entry_copy_symlink)                                                                                  \
+        X(archive_entry_filetype)                                                                                      \
+        X(archive_entry_free)                                                                                          \
+        X(archive_entry_hardlink)                                                                                      \
+        X(archive_entry_new)                                                                                           \
+        X(archive_entry_pathname)                                                                                      \
+        X(archive_entry_set_size)                                                                                      \
+        X(archive_entry_symlink)                                                                                       \
+        X(archive_error_string)                                                                                        \
+        X(archive_read_data_into_fd)                                                                                   \
+        X(archive_read_free)                                                                                           \
+        X(archive_read_new)                                                                                            \
+        X(archive_read_next_header)                                                                                    \
+        X(archive_read_open_fd)                                                                                        \
+        X(archive_read_support_format_tar)                                                                             \
+        X(archive_write_close)                                                                                         \
+        X(archive_write_data)                                                                                          \
+        X(archive_write_fail)                                                                                          \
+        X(archive_write_free)                                                                                          \
+        X(archive_write_header)                                                                                        \
+        X(archive_write_new)                                                                                           \
+        X(archive_write_open_fd)                                                                                       \
+        X(archive_write_set_bytes_in_last_block)                                                                       \
         X(archive_write_set_format_gnutar)
 
 struct archive_library {
