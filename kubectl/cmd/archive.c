@@ -2,13 +2,12 @@
 // Packing walks folders; unpacking opens every folder on the way beneath the one before it, so that neither a name nor a link
 // that is there already leads out of the destination. Links are never made, but for hard ones between files of the archive.
 #include "kubectl/cmd/archive.h"
+#include "kubectl/cmd/archive_library.h"
 
 #include "libcommon/base/flags.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/tree.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -120,6 +119,9 @@ static int add_path(struct archive *a, const char *path, const char *name, int d
 
 int archive_pack(const char *path, const char *name, int fd, struct cx_error *err)
 {
+        int loaded = archive_library_load(err);
+        if (loaded < 0)
+                return close(fd), loaded;
         struct archive *a = archive_write_new();
         archive_write_set_format_gnutar(a);
         archive_write_set_bytes_in_last_block(a, 1);
@@ -289,6 +291,9 @@ static int open_base(struct archive_reader *u, struct cx_error *err)
 
 int archive_unpack(int fd, const struct archive_place *place, struct cx_error *err)
 {
+        int loaded = archive_library_load(err);
+        if (loaded < 0)
+                return loaded;
         struct archive_reader u = {.place = place, .base = -1};
         struct archive *a = archive_read_new();
         struct archive_entry *entry;

@@ -179,6 +179,11 @@ int attach_pod(struct ctl *ctl, const json_t *pod, const char *container, bool i
 // Writes all that a container has said, and goes on until it ends.
 int follow_logs(struct ctl *ctl, const json_t *pod, const char *container, struct cx_error *err) CX_CHECK;
 
+// --- run.c
+// Changes an object of a core kind by JSON, as a patch of the type `how` (json, merge or strategic).
+int object_override(const char *overrides, const char *how, const char *kind, json_t **object, struct cx_error *err)
+        CX_CHECK;
+
 // --- expose.c
 int parse_map(const char *text, json_t **ret_map, struct cx_error *err) CX_CHECK; // "a=b,c=d"
 

@@ -117,6 +117,7 @@ COMMAND(expose)
         BUILDER builder = {0};
         CREATE create = {.manager = "kubectl-expose", .operation = "exposed"};
         struct expose e = {0};
+        const char *overrides = NULL, *how = "merge";
         const struct cx_flag flags[] = {
                 FILE_FLAGS(&builder),
                 MAKE_FLAGS(&create),
@@ -131,6 +132,8 @@ COMMAND(expose)
                 {"external-ip", 0, CX_FLAG_STRING, &e.external_ip, "A further external address."},
                 {"load-balancer-ip", 0, CX_FLAG_STRING, &e.load_balancer_ip, "Address of the load balancer."},
                 {"session-affinity", 0, CX_FLAG_STRING, &e.affinity, "None or ClientIP."},
+                {"overrides", 0, CX_FLAG_STRING, &overrides, "JSON that overrides the service that is made."},
+                {"override-type", 0, CX_FLAG_STRING, &how, "json, merge or strategic."},
                 {0}};
         CX_STRINGS args = CX_STRINGS_INIT;
         INFOS infos = INFOS_INIT;
@@ -152,7 +155,11 @@ COMMAND(expose)
                 r = make_service(&e, infos.items[i], &service, err);
                 if (r == 0 && infos.items[i]->namespace && !cx_streq(infos.items[i]->namespace, ctl->namespace))
                         (void)cx_json_set(service, "metadata.namespace", json_string(infos.items[i]->namespace));
-                if (r == 0)
+                if (r == 0 && overrides)
+                        r = object_override(overrides, how, "Service", &service, err);
+                if (r < 0)
+                        json_decref(service);
+                else
                         r = ctl_create_object(ctl, &create, service, err);
         }
         return r;

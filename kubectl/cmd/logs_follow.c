@@ -8,14 +8,14 @@
 #include "libcommon/base/time.h"
 
 struct log_follower {
-        struct follower *follower;
+        struct log_following *follower;
         struct log_stream stream;
         pthread_t thread;
         bool over; // guarded by the follower's lock
         bool joined;
         struct log_follower *next;
 };
-struct follower {
+struct log_following {
         struct ctl *ctl;
         const struct logs *logs;
         const char *selector;
@@ -37,7 +37,7 @@ struct follower {
 
 // --- the pods --------------------------------------------------------------------------------------------------------
 
-static void wake(struct follower *f)
+static void wake(struct log_following *f)
 {
         f->woken = true;
         pthread_cond_signal(&f->changed);
@@ -45,7 +45,7 @@ static void wake(struct follower *f)
 
 static int take_event(void *context, const char *type, json_t *pod)
 {
-        struct follower *f = context;
+        struct log_following *f = context;
         const char *name = cx_json_string(pod, "metadata.name");
         pthread_mutex_lock(&f->lock);
         if (name && strcmp(type, "DELETED") == 0)
@@ -57,7 +57,7 @@ static int take_event(void *context, const char *type, json_t *pod)
         return __atomic_load_n(&f->cancel, __ATOMIC_RELAXED);
 }
 
-static int list_pods(struct follower *f, const char *path, char **ret_version, struct cx_error *err)
+static int list_pods(struct log_following *f, const char *path, char **ret_version, struct cx_error *err)
 {
         json_auto_t *list = NULL;
         int r = ctl_json(f->ctl, "GET", path, NULL, NULL, &list, err);
@@ -79,7 +79,7 @@ static int list_pods(struct follower *f, const char *path, char **ret_version, s
 
 static void *watch_pods(void *context)
 {
-        struct follower *f = context;
+        struct log_following *f = context;
         CX_CLEANUP(cx_freep) char *version = NULL;
         CX_ERROR err = CX_ERROR_INIT;
         int r = 0;
@@ -121,7 +121,7 @@ static void *read_stream(void *context)
         return NULL;
 }
 
-static size_t n_reading(const struct follower *f)
+static size_t n_reading(const struct log_following *f)
 {
         size_t n = 0;
         for (const struct log_follower *reader = f->readers; reader; reader = reader->next)
@@ -129,7 +129,7 @@ static size_t n_reading(const struct follower *f)
         return n;
 }
 
-static bool is_read(const struct follower *f, const char *pod, const char *container, const char *instance)
+static bool is_read(const struct log_following *f, const char *pod, const char *container, const char *instance)
 {
         for (struct log_follower *reader = f->readers; reader; reader = reader->next) {
                 if (strcmp(reader->stream.pod, pod) != 0 || strcmp(reader->stream.container, container) != 0)
@@ -142,7 +142,7 @@ static bool is_read(const struct follower *f, const char *pod, const char *conta
         return false;
 }
 
-static void start_reader(struct follower *f, const struct logs *logs, const json_t *pod, const char *container)
+static void start_reader(struct log_following *f, const struct logs *logs, const json_t *pod, const char *container)
 {
         struct log_follower *reader = cx_alloc(sizeof *reader);
         reader->follower = f;
@@ -155,7 +155,7 @@ static void start_reader(struct follower *f, const struct logs *logs, const json
 }
 
 // A new instance of a container, read from its start.
-static void follow_container(struct follower *f, const json_t *pod, const char *container)
+static void follow_container(struct log_following *f, const json_t *pod, const char *container)
 {
         const char *name = cx_json_string_or(pod, "metadata.name", "");
         CX_CLEANUP(cx_freep) char *instance = log_instance(pod, container);
@@ -177,7 +177,7 @@ static void follow_container(struct follower *f, const json_t *pod, const char *
         start_reader(f, &logs, pod, container);
 }
 
-static void follow_pod(struct follower *f, const json_t *pod)
+static void follow_pod(struct log_following *f, const json_t *pod)
 {
         const json_t *spec = json_object_get(pod, "spec");
         if (f->logs->all_containers) {
@@ -191,7 +191,7 @@ static void follow_pod(struct follower *f, const json_t *pod)
 }
 
 // Ends with the first failure, unless these are ignored. A stream whose pod was deleted meanwhile has just ended.
-static int join_readers(struct follower *f, const json_t *pods, struct cx_error *err)
+static int join_readers(struct log_following *f, const json_t *pods, struct cx_error *err)
 {
         for (struct log_follower *reader = f->readers; reader; reader = reader->next) {
                 pthread_mutex_lock(&f->lock);
@@ -218,7 +218,7 @@ static bool is_over(const json_t *pod)
 }
 
 // When one pod is read and has ended, another one that has started takes its place: the youngest.
-static void choose(struct follower *f, const json_t *pods)
+static void choose(struct log_following *f, const json_t *pods)
 {
         const char *name;
         json_t *pod, *best = NULL;
@@ -239,7 +239,7 @@ static void choose(struct follower *f, const json_t *pods)
 }
 
 // Whether nothing will come any more.
-static bool finished(const struct follower *f, const json_t *pods)
+static bool finished(const struct log_following *f, const json_t *pods)
 {
         const char *name;
         json_t *pod;
@@ -252,7 +252,7 @@ static bool finished(const struct follower *f, const json_t *pods)
 }
 
 // What there is now, once something has changed.
-static json_t *wait_for_pods(struct follower *f, int *ret_result, struct cx_error *err)
+static json_t *wait_for_pods(struct log_following *f, int *ret_result, struct cx_error *err)
 {
         pthread_mutex_lock(&f->lock);
         while (!f->woken || (!f->listed && !f->result))
@@ -264,7 +264,7 @@ static json_t *wait_for_pods(struct follower *f, int *ret_result, struct cx_erro
         return pods;
 }
 
-static int follow(struct follower *f, struct cx_error *err)
+static int follow(struct log_following *f, struct cx_error *err)
 {
         for (;;) {
                 int r;
@@ -286,7 +286,7 @@ static int follow(struct follower *f, struct cx_error *err)
 
 // The streams that the command line stands for: what upstream would read. Of several, those that have not started yet are
 // read when they do.
-static void start_first(struct follower *f, const struct log_stream *first, size_t count)
+static void start_first(struct log_following *f, const struct log_stream *first, size_t count)
 {
         bool any = false;
         for (size_t i = 0; i < count; i++)
@@ -312,7 +312,7 @@ static void start_first(struct follower *f, const struct log_stream *first, size
         }
 }
 
-static void end_readers(struct follower *f)
+static void end_readers(struct log_following *f)
 {
         for (struct log_follower *reader = f->readers, *next; reader; reader = next) {
                 next = reader->next;
@@ -327,10 +327,10 @@ static void end_readers(struct follower *f)
 int logs_follow(struct ctl *ctl, const struct logs *logs, const struct log_stream *first, size_t count,
                 struct cx_error *err)
 {
-        struct follower f = {.ctl = ctl,
-                             .logs = logs,
-                             .selector = logs->selector ? logs->selector : logs->owner_selector,
-                             .pods = json_object()};
+        struct log_following f = {.ctl = ctl,
+                                  .logs = logs,
+                                  .selector = logs->selector ? logs->selector : logs->owner_selector,
+                                  .pods = json_object()};
         pthread_t watcher;
         bool one = !logs->selector && !logs->all_pods && count;
         if (!count && !logs->remakes)

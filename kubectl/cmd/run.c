@@ -86,24 +86,30 @@ static int make_container(const struct run *run, const struct cx_strings *args, 
         return r;
 }
 
-static int override(const struct run *run, json_t **pod, struct cx_error *err)
+int object_override(const char *overrides, const char *how, const char *kind, json_t **object, struct cx_error *err)
 {
         json_auto_t *patch = NULL;
         json_t *patched = NULL;
-        int r = cx_json_parse(run->overrides, strlen(run->overrides), false, &patch, err);
+        int r = cx_json_parse(overrides, strlen(overrides), false, &patch, err);
+        if (r < 0 && strcmp(how, "merge") == 0) {
+                cx_error_release(err);
+                return cx_error_set(err, r, "Invalid JSON Patch");
+        }
         if (r < 0)
                 return err ? (err->reason = CX_REASON_UNKNOWN, r) : r;
-        const struct cx_kind *kind = cx_schema_kind("", "v1", "Pod");
-        if (strcmp(run->override_type, "strategic") == 0)
-                r = cx_patch_strategic(kind->type, *pod, patch, &patched, err);
-        else if (strcmp(run->override_type, "json") == 0)
-                r = cx_patch_json(*pod, patch, &patched, err);
+        const struct cx_type *type = cx_schema_kind("", "v1", kind)->type;
+        if (strcmp(how, "strategic") == 0)
+                r = cx_patch_strategic(type, *object, patch, &patched, err);
+        else if (strcmp(how, "json") == 0)
+                r = cx_patch_json(*object, patch, &patched, err);
+        else if (strcmp(how, "merge") == 0)
+                patched = cx_patch_merge(*object, patch);
         else
-                patched = cx_patch_merge(*pod, patch);
+                return cx_error_set(err, -EINVAL, "invalid override type: %s", how);
         if (r < 0)
                 return r;
-        json_decref(*pod);
-        *pod = patched;
+        json_decref(*object);
+        *object = patched;
         return 0;
 }
 
@@ -130,7 +136,7 @@ static int make_pod(const struct run *run, const struct cx_strings *args, json_t
                                     run->annotations.items[i], json_string(equals + 1));
         }
         if (run->overrides)
-                r = override(run, &pod, err);
+                r = object_override(run->overrides, run->override_type, "Pod", &pod, err);
         if (r == 0)
                 *ret_pod = cx_steal(&pod);
         return r;

@@ -19,13 +19,14 @@ struct top {
                         "Only false: the answers are asked for in JSON.", NULL, &(t)->protobuf_given                   \
         }
 
-static int check(const struct top *top, const struct cx_strings *args, const char *both, struct cx_error *err)
+static int check(const struct top *top, const struct cx_strings *args, const char *what, struct cx_error *err)
 {
         const char *by = top->options.sort_by;
         if (*by && strcmp(by, "cpu") != 0 && strcmp(by, "memory") != 0)
                 return cx_error_set(err, -EINVAL, "--sort-by accepts only cpu or memory");
         if (args->count && (top->selector || top->field_selector))
-                return cx_error_set(err, -EINVAL, "%s", both);
+                return cx_error_set(err, -EINVAL, "only one of NAME or %sselector can be provided",
+                                    strcmp(what, "node") == 0 ? "--" : "");
         if (top->protobuf_given && top->protobuf)
                 return cx_error_set(
                         err, -EINVAL,
@@ -48,6 +49,19 @@ static int check_api(struct ctl *ctl, struct cx_error *err)
                 if (cx_streq(cx_json_string(version, "version"), "v1beta1"))
                         return 0;
         return cx_error_set(err, -ENOENT, "Metrics API not available");
+}
+
+// What both commands begin with; `what` is the word that they follow "top" with.
+static int begin(struct ctl *ctl, const struct top *top, const struct cx_flag *flags, int argc, char **argv,
+                 const char *what, struct cx_strings *args, struct cx_error *err)
+{
+        int r = ctl_parse(ctl, flags, argc, argv, args, NULL, err);
+        if (r < 0)
+                return r;
+        if (args->count > 1)
+                return ctl_usage_error(ctl, err, "%s [NAME | -l label]", what);
+        r = check(top, args, what, err);
+        return r < 0 ? r : check_api(ctl, err);
 }
 
 // One object, or a list: always an array.
@@ -83,18 +97,12 @@ COMMAND(top_node)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = begin(ctl, &top, flags, argc, argv, "node", &args, err);
         if (r < 0)
                 return r;
-        if (args.count > 1)
-                return ctl_usage_error(ctl, err, "node [NAME | -l label]");
         const char *name = args.count ? args.items[0] : NULL;
         json_auto_t *metrics = NULL, *nodes = NULL;
-        r = check(&top, &args, "only one of NAME or --selector can be provided", err);
-        if (r == 0)
-                r = check_api(ctl, err);
-        if (r == 0)
-                r = fetch(ctl, "metrics.k8s.io", "v1beta1", "nodes", NULL, name, &top, &metrics, err);
+        r = fetch(ctl, "metrics.k8s.io", "v1beta1", "nodes", NULL, name, &top, &metrics, err);
         if (r == 0 && !json_array_size(metrics))
                 return cx_error_set(err, -ENOENT, "metrics not available yet");
         if (r == 0)
@@ -135,18 +143,11 @@ COMMAND(top_pod)
                 {0},
         };
         CX_STRINGS args = CX_STRINGS_INIT;
-        int r = ctl_parse(ctl, flags, argc, argv, &args, NULL, err);
+        int r = begin(ctl, &top, flags, argc, argv, "pod", &args, err);
         if (r < 0)
                 return r;
-        if (args.count > 1)
-                return ctl_usage_error(ctl, err, "pod [NAME | -l label]");
         const char *name = args.count ? args.items[0] : NULL;
         json_auto_t *metrics = NULL;
-        r = check(&top, &args, "only one of NAME or selector can be provided", err);
-        if (r == 0)
-                r = check_api(ctl, err);
-        if (r < 0)
-                return r;
         const char *namespace = top.options.with_namespace ? NULL : ctl->namespace;
         r = fetch(ctl, "metrics.k8s.io", "v1beta1", "pods", namespace, name, &top, &metrics, err);
         if (r < 0)

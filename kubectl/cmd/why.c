@@ -182,6 +182,19 @@ static void tell_gates(struct why_text *page)
         }
 }
 
+static void tell_resize(struct why_text *page)
+{
+        const json_t *pending = cx_pod_condition(page->pod, "PodResizePending");
+        const json_t *failed = cx_pod_condition(page->pod, "PodResizeInProgress");
+        if (pending) {
+                say(page, "  Its containers run, but do not get the resources that they ask for now (%s): %s",
+                    cx_json_string_or(pending, "reason", ""), cx_json_string_or(pending, "message", ""));
+                advise(page, "kubectl describe node %s", cx_json_string_or(page->pod, "spec.nodeName", ""));
+        }
+        if (cx_json_string(failed, "message"))
+                say(page, "  Its containers cannot be resized: %s", cx_json_string(failed, "message"));
+}
+
 static void tell_events(struct why_text *page, const json_t *events)
 {
         size_t count = json_array_size(events), shown = 0;
@@ -215,6 +228,8 @@ bool why_page(const json_t *pod, const json_t *events, struct cx_buf *to)
         tell_containers(&page);
         if (!cx_pod_is_terminal(pod))
                 tell_gates(&page);
+        if (!cx_pod_is_terminal(pod))
+                tell_resize(&page);
         if (!page.wrong)
                 cx_buf_add(to, strcmp(phase, "Succeeded") == 0 ? "  Its containers have ended well.\n"
                                                                : "  Nothing is wrong with it.\n");

@@ -15,6 +15,8 @@ int ctl_config(struct ctl *ctl, struct cx_error *err)
         return r;
 }
 
+#define IMPERSONATED_GROUPS_MAX 28 // beside a user and a uid in a call's headers
+
 static int request_timeout(const struct ctl *ctl, int64_t *ret_ns, struct cx_error *err)
 {
         int64_t seconds;
@@ -28,6 +30,19 @@ static int request_timeout(const struct ctl *ctl, int64_t *ret_ns, struct cx_err
                                     "Invalid timeout value. Timeout must be a single integer in seconds, or an integer "
                                     "followed by a corresponding time unit (e.g. 1s | 2m | 3h)");
         return 0;
+}
+
+// Groups and a uid belong to a user who is acted for.
+static int check_impersonation(struct ctl *ctl, const struct cx_credentials *credentials, struct cx_error *err)
+{
+        const char *context = ctl->context ? ctl->context : cx_kubeconfig_current_context(&ctl->config);
+        const json_t *body = context ? cx_kubeconfig_context(&ctl->config, context) : NULL;
+        if (ctl->as_groups.count > IMPERSONATED_GROUPS_MAX)
+                return cx_error_set(err, -E2BIG, "more than %d groups to act as", IMPERSONATED_GROUPS_MAX);
+        if ((!ctl->as_groups.count && !ctl->as_uid) || (credentials->impersonate && *credentials->impersonate))
+                return 0;
+        return cx_error_set(err, -EINVAL, "requesting uid, groups or user-extra for %s without impersonating a user",
+                            ctl->user ? ctl->user : cx_json_string_or(body, "user", ""));
 }
 
 int ctl_connect(struct ctl *ctl, struct cx_error *err)
@@ -67,7 +82,9 @@ int ctl_connect(struct ctl *ctl, struct cx_error *err)
         if (r < 0)
                 return r;
         int64_t timeout;
-        r = request_timeout(ctl, &timeout, err);
+        r = check_impersonation(ctl, &credentials, err);
+        if (r == 0)
+                r = request_timeout(ctl, &timeout, err);
         if (r < 0)
                 return r;
         const char *namespace =

@@ -205,6 +205,28 @@ static void check_ephemeral(struct cx_validator *v, const json_t *spec, const js
                 cx_not_found(v, "targetContainerName", target);
 }
 
+static void check_resize_policies(struct cx_validator *v, const json_t *spec, const json_t *container)
+{
+        static const char *const resizable[] = {"cpu", "memory", NULL};
+        json_auto_t *seen = json_object();
+        size_t i;
+        const json_t *policy;
+        json_array_foreach (json_object_get(container, "resizePolicy"), i, policy) {
+                size_t length = cx_enter(v, ".resizePolicy[%zu]", i);
+                const char *name = cx_json_string_or(policy, "resourceName", "");
+                if (json_object_get(seen, name))
+                        cx_duplicate(v, "", json_object_get(policy, "resourceName"));
+                json_object_set_new(seen, name, json_true());
+                if (strcmp(name, "cpu") != 0 && strcmp(name, "memory") != 0)
+                        cx_unsupported(v, "resourceName", name, resizable);
+                if (cx_streq(cx_json_string(spec, "restartPolicy"), "Never") &&
+                    strcmp(cx_json_string_or(policy, "restartPolicy", ""), "RestartContainer") == 0)
+                        cx_invalid_text(v, "restartPolicy", "RestartContainer",
+                                        "must be 'NotRequired' when `restartPolicy` is 'Never'");
+                cx_leave(v, length);
+        }
+}
+
 // `names` has the list of each name that was seen: equal names in one list were found by the list's key.
 static void check_container(struct cx_validator *v, const json_t *spec, const json_t *container, const char *list,
                             const json_t *names, json_t *host_ports)
@@ -226,6 +248,7 @@ static void check_container(struct cx_validator *v, const json_t *spec, const js
         check_mounts(v, spec, container, "volumeMounts");
         check_mounts(v, spec, container, "volumeDevices");
         check_sleep(v, spec, container);
+        check_resize_policies(v, spec, container);
         if (strcmp(list, "initContainers") == 0)
                 check_init_container(v, container);
         if (strcmp(list, "ephemeralContainers") == 0)

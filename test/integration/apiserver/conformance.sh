@@ -59,13 +59,22 @@ t_events() {
                 req GET "$ns/events?fieldSelector=source%3Dtest/c" && want 200 '[.items[].metadata.name] == ["new"]' &&
                 req GET "$ns/events?fieldSelector=source%3Dtest/o,involvedObject.kind%3DNode" && want 200 '[.items[].metadata.name] == ["old"]'
 }
-# No kubelet here would act on them: who asks is told so.
-t_not_served() {
+t_resize() { # resources change by their own subresource, which changes nothing else
         local p=$ns/pods/whole type=application/strategic-merge-patch+json
-        req POST $ns/pods '{"metadata":{"name":"whole"},"spec":{"containers":[{"name":"c","image":"i"}]}}' && want 201 &&
-                req PATCH $p/resize '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"15m"}}}]}}' $type && want 404 &&
-                req PATCH $p '{"spec":{"ephemeralContainers":[{"name":"g","image":"k"}]}}' $type && want 422 &&
-                req PATCH $p '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"16m"}}}]}}' $type && want 422
+        to() { req PATCH $p/resize "{\"spec\":{\"containers\":[{\"name\":\"c\",\"resources\":$1}]}}" $type; }
+        req POST $ns/pods '{"metadata":{"name":"whole"},"spec":{"containers":[{"name":"c","image":"i","resources":{"requests":{"cpu":"10m"}}}]}}' && want 201 &&
+                req GET $p/resize && want 200 '.metadata.name == "whole"' &&
+                req PATCH $p/resize '{"metadata":{"labels":{"a":"b"}},"status":{"phase":"Failed"},"spec":{"nodeName":"n","containers":[{"name":"c","image":"other","resources":{"requests":{"cpu":"15m"}}}]}}' $type &&
+                want 200 '.metadata.labels == null and .metadata.generation == 2 and .status.phase == "Pending" and .spec.nodeName == null and .spec.containers[0].image == "i" and .spec.containers[0].resources.requests.cpu == "15m"' &&
+                to '{"limits":{"memory":"1Gi"}}' && want 200 '.metadata.generation == 3 and .spec.containers[0].resources.requests.memory == "1Gi"' &&
+                to '{"limits":{"memory":null}}' && want 422 '.message | contains("resource limits cannot be removed")' &&
+                to '{"requests":{"cpu":"15m","memory":"1Gi"},"limits":{"cpu":"15m"}}' && want 422 '.message | contains("Pod QOS Class may not change as a result of resizing")' &&
+                to '{"requests":{"example.com/x":"1"},"limits":{"example.com/x":"1"}}' && want 422 '.message | contains("only cpu and memory resources are mutable")' &&
+                req POST $ns/limitranges '{"metadata":{"name":"small"},"spec":{"limits":[{"type":"Container","max":{"cpu":"20m"}}]}}' && want 201 &&
+                to '{"requests":{"cpu":"18m"},"limits":{"cpu":"30m"}}' && want 403 '.message | contains("maximum cpu usage per Container is 20m")' &&
+                req DELETE $ns/limitranges/small && want 200 &&
+                req PATCH $p '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"16m"}}}]}}' $type && want 422 &&
+                req PATCH $p '{"spec":{"ephemeralContainers":[{"name":"g","image":"k"}]}}' $type && want 422
 }
 t_ephemeral_containers() { # they are only added, by their own subresource, which changes nothing else
         local p=$ns/pods/debugged type=application/strategic-merge-patch+json f=spec.ephemeralContainers
@@ -105,7 +114,7 @@ t_jobs() {
 
 control_plane_start "$work" "$port" || { cat "$work"/*.log; exit 1; }
 ok "a service account to begin with" account
-for t in twice version reviews_are_no_tables terminating audiences generation events not_served ephemeral_containers certificates jobs; do
+for t in twice version reviews_are_no_tables terminating audiences generation events resize ephemeral_containers certificates jobs; do
         ok "$t" "t_$t"
 done
 ok "no sanitizer has complained" eval 'CP=$work no_complaints'

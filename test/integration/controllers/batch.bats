@@ -3,24 +3,12 @@
 # Jobs against real etcd and our API server. The test plays scheduler and kubelets: a pod ends when the test
 # says so.
 
+load ../../lib/plane
+. "$BATS_TEST_DIRNAME/../../lib/jobs.sh"
+
 setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
-        component_start "$CP" kube-controller-manager
-        wait_for k get serviceaccount default
-}
-
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
-}
-
-setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        . "$BATS_TEST_DIRNAME/../../lib/jobs.sh"
+        plane_begin
+        plane_manage
 }
 
 @test "a job runs as many pods as asked for, counts them, and completes" {

@@ -2,23 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Disruption budgets: what the controller counts and what eviction makes of it. The test plays the kubelet.
 
-setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
-        component_start "$CP" kube-controller-manager
-        wait_for k get serviceaccount default
-}
+load ../../lib/plane
 
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
+setup_file() {
+        plane_begin
+        plane_manage
 }
 
 setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
         NS=b$BATS_TEST_NUMBER
         k create namespace "$NS" >/dev/null
         wait_for n get serviceaccount default

@@ -2,24 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # What keeps a cluster tidy: tokens in Secrets, bootstrap tokens, certificate requests, and how long nodes may keep things.
 
+load ../../lib/plane
+
 setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
-        component_start "$CP" kube-controller-manager --root-ca-file "$CP/ca.crt" --service-account-private-key-file "$CP/sa.key" \
+        plane_begin
+        plane_manage --root-ca-file "$CP/ca.crt" --service-account-private-key-file "$CP/sa.key" \
                 --controllers '*,bootstrap-signer-controller,token-cleaner-controller'
-        wait_for k get serviceaccount default
-}
-
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
-}
-
-setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
 }
 
 is() { # is WANTED command…

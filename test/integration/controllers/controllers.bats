@@ -3,25 +3,13 @@
 # The controller manager against real etcd and our API server, seen through kubectl. Nodes are fakes: the tests play the
 # scheduler and the kubelets.
 
+load ../../lib/plane
+
 setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
-        component_start "$CP" kube-controller-manager --cluster-cidr 10.1.0.0/16 --allocate-node-cidrs \
+        plane_begin
+        plane_manage --cluster-cidr 10.1.0.0/16 --allocate-node-cidrs \
                 --service-lb-pool 10.9.0.0/28 --root-ca-file "$CP/ca.crt" --node-monitor-grace-period 4s \
                 --node-monitor-period 1s --cluster-signing-cert-file "$CP/ca.crt" --cluster-signing-key-file "$CP/ca.key"
-        wait_for k get serviceaccount default
-}
-
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
-}
-
-setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
 }
 
 # deployment NAME IMAGE REPLICAS

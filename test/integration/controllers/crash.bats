@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Managers and schedulers that die at any moment: in the end there are as many pods as were asked for, all with a node.
 
+load ../../lib/plane
+
 setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
+        plane_begin
         local name
         for name in kube-controller-manager kube-scheduler; do kubeconfig_for "$CP" $name system:$name; done
         for node in n1 n2 n3; do
@@ -17,17 +17,6 @@ status: {allocatable: {cpu: "64", memory: 64Gi, pods: "500"}}
 YAML
         done
         k create serviceaccount default
-}
-
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
-}
-
-setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
 }
 
 # elect NAME NUMBER: starts a manager as a candidate.

@@ -2,24 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # CronJobs against real etcd and our API server.
 
-setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
-        component_start "$CP" kube-controller-manager
-        wait_for k get serviceaccount default
-}
+load ../../lib/plane
+. "$BATS_TEST_DIRNAME/../../lib/jobs.sh"
 
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
+setup_file() {
+        plane_begin
+        plane_manage
 }
 
 setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        . "$BATS_TEST_DIRNAME/../../lib/jobs.sh"
         MINUTE=$(printf %02d $(((10#$(date +%M) + 30) % 60))) # of the schedules: half an hour from the next time
 }
 

@@ -3,10 +3,10 @@
 # Three controller managers and two schedulers, of which one of each leads, while they are killed at random. Nodes are fakes.
 # LENGTH: for how many seconds.
 
+load ../../lib/plane
+
 setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
+        plane_begin
         kubeconfig_for "$CP" kube-controller-manager system:kube-controller-manager
         kubeconfig_for "$CP" kube-scheduler system:kube-scheduler
         k create serviceaccount default >/dev/null 2>&1 || true
@@ -20,16 +20,9 @@ END
 }
 
 teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
         local pid
         for pid in $(cat "$CP"/*.member "$CP/watch.pid" 2>/dev/null); do kill -9 "$pid" 2>/dev/null || :; done
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
-}
-
-setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        plane_end
 }
 
 # member COMPONENT NUMBER [FLAG...]: starts one, as others of its kind run

@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Quotas and limits: two API servers charge, the controller counts. Nodes are fakes: the tests play the kubelet.
 
+load ../../lib/plane
+
 setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
+        plane_begin
         export OTHER=$(free_port)
         apiserver_second
-        component_start "$CP" kube-controller-manager --root-ca-file "$CP/ca.crt"
-        wait_for k get serviceaccount default
+        plane_manage --root-ca-file "$CP/ca.crt"
 }
 
 # Another apiserver over the same etcd, whose port is $OTHER.
@@ -22,15 +21,7 @@ apiserver_second() {
         wait_for curl -sf --cacert "$CP/ca.crt" "https://127.0.0.1:$OTHER/readyz"
 }
 
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
-}
-
 setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
         NS=q$BATS_TEST_NUMBER
         k create namespace "$NS" >/dev/null
         wait_for n get serviceaccount default

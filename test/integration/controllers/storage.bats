@@ -3,24 +3,12 @@
 # Claims and volumes: who gets which, what becomes of both when the other goes, and what holds them. The test plays the
 # provisioner.
 
+load ../../lib/plane
+
 setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
-        component_start "$CP" kube-controller-manager \
+        plane_begin
+        plane_manage \
                 --controllers persistentvolume-binder-controller,persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,ephemeral-volume-controller,persistentvolume-expander-controller,garbage-collector-controller,serviceaccount-controller
-        wait_for k get serviceaccount default
-}
-
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
-}
-
-setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
 }
 
 teardown() {

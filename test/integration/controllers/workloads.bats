@@ -3,25 +3,14 @@
 # ReplicationControllers, StatefulSets and DaemonSets against real etcd, API server and scheduler, seen through kubectl.
 # Nodes are fakes: the tests play the kubelets.
 
+load ../../lib/plane
+
 setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
+        plane_begin
         component_start "$CP" kube-controller-manager --node-monitor-grace-period 1h
         component_start "$CP" kube-scheduler
         wait_for k get serviceaccount default
         for node in n1 n2 n3; do add_node $node; done
-}
-
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
-}
-
-setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
 }
 
 add_node() { # NAME [LABELS]

@@ -3,23 +3,16 @@
 # What our kubectl does beyond what the differential run compares: own commands, completion in a shell, plugins, the details of
 # Statuses.
 
-setup_file() {
-        export CP=$(mktemp -d) HOME=$BATS_FILE_TMPDIR
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
-        component_start "$CP" kube-controller-manager --root-ca-file "$CP/ca.crt"
-        export KUBECTL=$BIN/kubectl
-        wait_for k get serviceaccount default
-}
+load ../../lib/plane
 
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        rm -rf "$CP"
+setup_file() {
+        export HOME=$BATS_FILE_TMPDIR
+        export KUBECTL=$BIN/kubectl
+        plane_begin
+        plane_manage --root-ca-file "$CP/ca.crt"
 }
 
 setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
         KUBECTL=$BIN/kubectl
         cd "$BATS_TEST_TMPDIR"
 }

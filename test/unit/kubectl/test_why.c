@@ -26,6 +26,11 @@ static void pages(void **state)
                  false,
                  {"is Running and ready", "Nothing is wrong"}},
                 {POD("'phase':'Succeeded'"), "[]", false, {"ended well"}},
+                {POD("'phase':'Running','conditions':[{'type':'PodResizePending','status':'True','reason':'Deferred',"
+                     "'message':'too little'}]"),
+                 "[]",
+                 true,
+                 {"resources that they ask for now (Deferred): too little", "kubectl describe node a"}},
                 {"{'metadata':{'name':'p','namespace':'n'},'spec':{},'status':{'phase':'Pending','conditions':["
                  "{'type':'PodScheduled','status':'False','reason':'Unschedulable','message':'0/1 nodes fit'}]}}",
                  "[]",
