@@ -213,6 +213,11 @@ ok "the node uses nothing" $?
 detached() { [ "$(api GET /apis/storage.k8s.io/v1/volumeattachments | grep -c '"attacher"')" = 0 ] && ! ls "$folder"/*.img 2>/dev/null; }
 until_true 60 detached
 ok "volumes are detached and removed" $?
+api DELETE /api/v1/nodes/n1 >/dev/null
+api DELETE /apis/storage.k8s.io/v1/csinodes/n1 >/dev/null
+again() { csi_node 2>/dev/null | grep -qF "$driver id-of-n1"; }
+until_true 90 again
+ok "a node that is made anew has its drivers" $?
 kill_driver
 rm -f "$work/kubelet/plugins_registry/$driver-reg.sock"
 forgotten() { [ -z "$(csi_node)" ]; }
