@@ -256,9 +256,12 @@ static int run(struct kubelet_settings *s, struct cx_error *err)
         if (r == 0)
                 r = kubelet_server_start(k, s, parts.pods, parts.of_pods.volumes, &parts.server, err);
         if (r == 0)
-                r = node_start(k, s, &(struct node_parts){parts.pods, parts.csi.in_use}, &parts.node, err);
+                r = csi_drivers_start(parts.csi.drivers, err);
         if (r == 0)
-                r = csi_drivers_start(parts.csi.drivers, NULL, NULL, err);
+                r = node_start(
+                        k, s,
+                        &(struct node_parts){parts.pods, parts.csi.in_use, csi_drivers_node_made, parts.csi.drivers},
+                        &parts.node, err);
         if (r < 0)
                 return r;
         pods_start(parts.pods, &parts.of_pods);

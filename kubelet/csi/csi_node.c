@@ -17,13 +17,16 @@ static struct cx_ref ref_of(const struct kubelet *k)
 
 static int make(const struct kubelet *k, json_t **ret_object, struct cx_error *err)
 {
-        CX_OBJECT *node = k->nodes ? cx_informer_get(k->nodes, NULL, k->node_name) : NULL;
-        if (!node)
-                return 1;
-        json_auto_t *object =
-                json_pack("{s:s, s:s, s:{s:s, s:[{s:s, s:s, s:s, s:s}]}, s:{s:[]}}", "apiVersion", "storage.k8s.io/v1",
-                          "kind", "CSINode", "metadata", "name", k->node_name, "ownerReferences", "apiVersion", "v1",
-                          "kind", "Node", "name", k->node_name, "uid", node->uid, "spec", "drivers");
+        json_auto_t *node = NULL;
+        CX_ERROR failure = CX_ERROR_INIT;
+        int r = cx_rest_get(k->rest, CX_REF(.version = "v1", .resource = "nodes", .name = k->node_name), &node,
+                            &failure);
+        if (r < 0)
+                return failure.reason == CX_REASON_NOT_FOUND ? 1 : cx_error_move(err, &failure);
+        json_auto_t *object = json_pack("{s:s, s:s, s:{s:s, s:[{s:s, s:s, s:s, s:s}]}, s:{s:[]}}", "apiVersion",
+                                        "storage.k8s.io/v1", "kind", "CSINode", "metadata", "name", k->node_name,
+                                        "ownerReferences", "apiVersion", "v1", "kind", "Node", "name", k->node_name,
+                                        "uid", cx_json_string_or(node, "metadata.uid", ""), "spec", "drivers");
         return cx_rest_create(k->rest, CX_REF(.group = "storage.k8s.io", .version = "v1", .resource = "csinodes"),
                               object, ret_object, err);
 }

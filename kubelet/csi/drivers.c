@@ -34,14 +34,13 @@ struct csi_drivers {
         const struct kubelet *kubelet;
         char *folder;
         int64_t began; // monotonic ns
-        void (*changed)(void *);
-        void *context;
         pthread_t thread;
         bool running;
-        int stop_fd, inotify_fd;
-        bool node_made;           // the thread's
+        int wake_fd, inotify_fd;
+        bool has_node;            // the thread's: there is a CSINode
         struct cx_map registrars; // the thread's: path → struct registrar
-        pthread_mutex_t lock;     // guards drivers
+        pthread_mutex_t lock;     // guards what follows
+        bool stopping, anew;      // anew: all have to be registered once more
         struct cx_map drivers;    // name → struct csi_driver
 };
 
@@ -63,7 +62,7 @@ struct csi_drivers *csi_drivers_new(const struct kubelet *kubelet)
         d->kubelet = kubelet;
         d->began = cx_time_monotonic();
         d->folder = cx_sprintf("%s/plugins_registry", kubelet->root);
-        d->stop_fd = d->inotify_fd = -1;
+        d->wake_fd = d->inotify_fd = -1;
         d->registrars = (struct cx_map)CX_MAP_INIT_FREE(registrar_free);
         d->drivers = (struct cx_map)CX_MAP_INIT_FREE(driver_drop);
         pthread_mutex_init(&d->lock, NULL);
@@ -201,7 +200,7 @@ static bool other_has(struct csi_drivers *d, const char *driver)
 }
 
 // True when something has to be tried again.
-static bool look_at_socket(struct csi_drivers *d, const char *path, const struct stat *st, bool *changed)
+static bool look_at_socket(struct csi_drivers *d, const char *path, const struct stat *st)
 {
         struct registrar *r = cx_map_get(&d->registrars, path);
         bool same = r && r->inode == st->st_ino && r->made.tv_sec == st->st_ctim.tv_sec &&
@@ -227,11 +226,10 @@ static bool look_at_socket(struct csi_drivers *d, const char *path, const struct
                 r->told = true;
                 return true;
         }
-        *changed = true;
         return false;
 }
 
-static bool look_in(struct csi_drivers *d, const char *folder, int depth, bool *changed)
+static bool look_in(struct csi_drivers *d, const char *folder, int depth)
 {
         CX_STRINGS names = CX_STRINGS_INIT;
         CX_ERROR err = CX_ERROR_INIT;
@@ -245,69 +243,81 @@ static bool look_in(struct csi_drivers *d, const char *folder, int depth, bool *
                 if (lstat(path, &st) < 0)
                         continue;
                 if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
-                        again = look_in(d, path, depth + 1, changed) || again;
+                        again = look_in(d, path, depth + 1) || again;
                 else if (S_ISSOCK(st.st_mode) &&
                          (cx_map_get(&d->registrars, path) || d->registrars.count < SOCKETS_MAX))
-                        again = look_at_socket(d, path, &st, changed) || again;
+                        again = look_at_socket(d, path, &st) || again;
         }
         return again;
 }
 
 static bool look(struct csi_drivers *d)
 {
-        bool changed = false;
         CX_ERROR err = CX_ERROR_INIT;
-        if (d->kubelet->rest && !d->node_made) {
+        if (d->kubelet->rest && !d->has_node) {
                 int r = csi_node_ensure(d->kubelet, &err);
-                d->node_made = r == 0;
+                d->has_node = r == 0;
                 if (r != 0)
                         return true;
         }
         CX_MAP_FOREACH (&d->registrars, entry) {
                 ((struct registrar *)entry->value)->seen = false;
         }
-        bool again = look_in(d, d->folder, 0, &changed);
+        bool again = look_in(d, d->folder, 0);
         CX_MAP_FOREACH (&d->registrars, entry) {
                 const struct registrar *r = entry->value;
                 if (r->seen)
                         continue;
-                if (r->driver && !other_has(d, r->driver)) {
+                if (r->driver && !other_has(d, r->driver))
                         remove_driver(d, r->driver);
-                        changed = true;
-                }
                 cx_map_remove(&d->registrars, entry->key);
         }
-        if (changed && d->changed)
-                d->changed(d->context);
         return again;
+}
+
+// False when it is to stop.
+static bool take_orders(struct csi_drivers *d)
+{
+        eventfd_t count;
+        (void)eventfd_read(d->wake_fd, &count);
+        pthread_mutex_lock(&d->lock);
+        bool stopping = d->stopping, anew = d->anew;
+        d->anew = false;
+        pthread_mutex_unlock(&d->lock);
+        if (!anew)
+                return !stopping;
+        d->has_node = false;
+        CX_MAP_FOREACH (&d->registrars, entry) {
+                struct registrar *r = entry->value;
+                free(r->driver);
+                r->driver = NULL;
+        }
+        return !stopping;
 }
 
 static void *watch(void *context)
 {
         struct csi_drivers *d = context;
-        for (;;) {
+        while (take_orders(d)) {
                 bool again = look(d);
-                struct pollfd fds[] = {{d->stop_fd, POLLIN, 0}, {d->inotify_fd, POLLIN, 0}};
+                struct pollfd fds[] = {{d->wake_fd, POLLIN, 0}, {d->inotify_fd, POLLIN, 0}};
                 char events[4096];
                 if (poll(fds, 2, again ? RETRY_MS : -1) < 0 && errno != EINTR)
-                        return NULL;
-                if (fds[0].revents)
                         return NULL;
                 while (read(d->inotify_fd, events, sizeof events) > 0)
                         ;
         }
+        return NULL;
 }
 
-int csi_drivers_start(struct csi_drivers *d, void (*changed)(void *), void *context, struct cx_error *err)
+int csi_drivers_start(struct csi_drivers *d, struct cx_error *err)
 {
-        d->changed = changed;
-        d->context = context;
         int r = cx_mkdir_all(d->folder, 0750, err);
         if (r < 0)
                 return r;
-        d->stop_fd = eventfd(0, EFD_CLOEXEC);
+        d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         d->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-        if (d->stop_fd < 0 || d->inotify_fd < 0)
+        if (d->wake_fd < 0 || d->inotify_fd < 0)
                 return cx_error_set(err, -errno, "cannot watch %s: %s", d->folder, strerror(errno));
         r = -pthread_create(&d->thread, NULL, watch, d);
         if (r < 0)
@@ -320,7 +330,19 @@ void csi_drivers_stop(struct csi_drivers *d)
 {
         if (!d || !d->running)
                 return;
-        (void)eventfd_write(d->stop_fd, 1);
+        pthread_mutex_lock(&d->lock);
+        d->stopping = true;
+        pthread_mutex_unlock(&d->lock);
+        (void)eventfd_write(d->wake_fd, 1);
         pthread_join(d->thread, NULL);
         d->running = false;
+}
+
+void csi_drivers_node_made(void *context)
+{
+        struct csi_drivers *d = context;
+        pthread_mutex_lock(&d->lock);
+        d->anew = true;
+        pthread_mutex_unlock(&d->lock);
+        (void)eventfd_write(d->wake_fd, 1);
 }

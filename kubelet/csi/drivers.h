@@ -7,11 +7,12 @@
 #include "kubelet/csi/driver.h"
 
 struct csi_drivers;
-// Watches the folder from csi_drivers_start on. `changed` is called when a driver came or went.
+// Watches the folder from csi_drivers_start on.
 struct csi_drivers *csi_drivers_new(const struct kubelet *kubelet);
-int csi_drivers_start(struct csi_drivers *drivers, void (*changed)(void *context), void *context, struct cx_error *err)
-        CX_CHECK;
+int csi_drivers_start(struct csi_drivers *drivers, struct cx_error *err) CX_CHECK;
 void csi_drivers_stop(struct csi_drivers *drivers);
+// The Node was made (again): it knows of no driver. A callback whose context is the drivers.
+void csi_drivers_node_made(void *drivers);
 // A new reference. -ENOENT; -EAGAIN while this kubelet has only just started, and drivers may still come.
 int csi_drivers_find(struct csi_drivers *drivers, const char *name, struct csi_driver **ret_driver,
                      struct cx_error *err) CX_CHECK;

@@ -27,6 +27,8 @@ struct node_agent {
         const struct kubelet_settings *settings;
         struct pods *pods;
         struct in_use *in_use;
+        void (*made)(void *);
+        void *context;
         struct cx_informer *nodes;
         pthread_t thread;
         pthread_mutex_t lock; // guards stopping and woken
@@ -96,8 +98,10 @@ static int register_node(struct node_agent *n, json_t **ret_node, struct cx_erro
                 json_object_set_new(spec, "providerID", json_string(n->settings->provider_id));
         CX_ERROR failure = CX_ERROR_INIT;
         int r = cx_rest_create(n->kubelet->rest, CX_REF(.version = "v1", .resource = "nodes"), node, NULL, &failure);
-        if (r == 0)
+        if (r == 0) {
                 cx_info("Node registered", "node", n->kubelet->node_name);
+                n->made(n->context);
+        }
         if (r < 0 && failure.reason != CX_REASON_ALREADY_EXISTS)
                 return cx_error_move(err, &failure);
         if (r < 0) { // it was there: our labels are brought up to date, others' stay
@@ -348,6 +352,8 @@ int node_start(const struct kubelet *k, const struct kubelet_settings *settings,
         n->settings = settings;
         n->pods = parts->pods;
         n->in_use = parts->in_use;
+        n->made = parts->made;
+        n->context = parts->context;
         pthread_mutex_init(&n->lock, NULL);
         pthread_condattr_t attributes;
         pthread_condattr_init(&attributes);

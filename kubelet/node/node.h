@@ -13,6 +13,8 @@ struct in_use;
 struct node_parts {
         struct pods *pods;
         struct in_use *in_use;
+        void (*made)(void *context); // the Node was made, maybe not for the first time
+        void *context;
 };
 int node_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, const struct node_parts *parts,
                struct node_agent **ret_node, struct cx_error *err) CX_CHECK;

@@ -2,14 +2,12 @@
 """A small CSI driver for tests: each volume is a file behind a loop device.
 
 It is all that a driver's pods are in a cluster: the node service and its registration with the kubelet, and, in the same
-process, external provisioner, attacher and resizer. With --alone it also does what controllers of the cluster would: binds
-claims and makes attachments, for tests that run none.
+process, external provisioner, attacher and resizer.
 
 How it misbehaves a file says, <folder>/mode, a JSON object of a call's name and one of "hang" (until the file says otherwise),
 "lie" (it claims to have done what it has not) and "die". What it is asked is written to <folder>/calls.
 """
 import argparse
-import hashlib
 import json
 import os
 import ssl
@@ -234,7 +232,7 @@ class Controller:
                          {"key": key, "operator": "In", "values": [self.o.node]}]}]}}}})
 
     def claims(self, volumes):
-        """Provisions, binds (alone), and resizes."""
+        """Provisions and resizes."""
         for claim in self.items("/api/v1/persistentvolumeclaims"):
             meta = claim["metadata"]
             if meta.get("annotations", {}).get("volume.kubernetes.io/storage-provisioner") != self.o.name:
@@ -243,11 +241,7 @@ class Controller:
             volume = volumes.get("pvc-" + meta["uid"])
             if not volume:
                 self.provision(claim)
-            elif self.o.alone and claim["status"].get("phase") != "Bound":
-                self.api("PATCH", path, {"spec": {"volumeName": volume["metadata"]["name"]}})
-                self.api("PATCH", path + "/status", {"status": {"phase": "Bound", "capacity": volume["spec"]["capacity"],
-                                                                "accessModes": claim["spec"]["accessModes"]}})
-            else:
+            elif claim["status"].get("phase") == "Bound":
                 self.resize(claim, volume, path)
 
     def resize(self, claim, volume, path):
@@ -276,35 +270,6 @@ class Controller:
             elif not a.get("status", {}).get("attached") and self.node.mode("attach") != "hang":
                 self.api("PATCH", path + "/status", {"status": {"attached": True, "attachmentMetadata": {"attached": "yes"}}})
 
-    def used(self, volumes):
-        """The driver's volumes that pods of the node use or still have."""
-        by_claim = {(v["spec"]["claimRef"]["namespace"], v["spec"]["claimRef"]["name"]): name for name, v in volumes.items()}
-        return {by_claim[(p["metadata"]["namespace"], v["persistentVolumeClaim"]["claimName"])]
-                for p in self.items("/api/v1/pods") for v in p["spec"].get("volumes", [])
-                if (p["metadata"]["namespace"], v.get("persistentVolumeClaim", {}).get("claimName")) in by_claim}
-
-    def attach_detach(self, volumes, attachments):
-        """What the attach/detach controller does, for one node."""
-        used = self.used(volumes)
-        node = self.api("GET", "/api/v1/nodes/" + self.o.node)
-        in_use = set(node["status"].get("volumesInUse") or [])
-        listed, there = [], {a["spec"]["source"]["persistentVolumeName"]: a for a in attachments}
-        for name, volume in volumes.items():
-            handle = volume["spec"]["csi"]["volumeHandle"]
-            unique = f"kubernetes.io/csi/{self.o.name}^{handle}"
-            wanted = name in used or unique in in_use
-            digest = hashlib.sha256((handle + self.o.name + self.o.node).encode()).hexdigest()
-            if wanted and name not in there:
-                self.api("POST", "/apis/storage.k8s.io/v1/volumeattachments", {
-                    "metadata": {"name": "csi-" + digest},
-                    "spec": {"attacher": self.o.name, "nodeName": self.o.node, "source": {"persistentVolumeName": name}}})
-            elif not wanted and name in there:
-                self.api("DELETE", "/apis/storage.k8s.io/v1/volumeattachments/csi-" + digest)
-            if wanted and there.get(name, {}).get("status", {}).get("attached"):
-                listed.append({"name": unique, "devicePath": ""})
-        if listed != (node["status"].get("volumesAttached") or []):
-            self.api("PATCH", f"/api/v1/nodes/{self.o.node}/status", {"status": {"volumesAttached": listed}})
-
     def look(self):
         volumes = {v["metadata"]["name"]: v for v in self.items("/api/v1/persistentvolumes")
                    if v["spec"].get("csi", {}).get("driver") == self.o.name}
@@ -312,8 +277,6 @@ class Controller:
                        if a["spec"]["attacher"] == self.o.name]
         self.claims(volumes)
         self.attach(attachments)
-        if self.o.alone:
-            self.attach_detach(volumes, attachments)
         self.reclaim(volumes, {a["spec"]["source"]["persistentVolumeName"] for a in attachments})
 
     def work(self):
@@ -335,7 +298,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("name", "folder", "node", "kubelet-root", "server", "ca", "cert", "key"):
         parser.add_argument("--" + name, required=True)
-    parser.add_argument("--alone", action="store_true")
     options = parser.parse_args()
     pb = load_messages(os.path.join(options.folder, "messages"))
     node = Node(options, pb)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # CSI: a driver with loop devices (test/csi/driver.py), from its registration to the last loop device; and what becomes of a
-# pod when kubelet or driver are killed in the middle of a step, or when the driver hangs, lies or dies.
+# pod when kubelet or driver are killed in the middle of a step, or when the driver hangs, lies or dies. The controllers that
+# bind claims and attach volumes are the cluster's own.
 . "$(dirname "$0")/lib.sh"
 driver=test.csi.coxswain
 folder=$work/csi
@@ -15,9 +16,17 @@ start_driver() {
         rm -f "$folder/registered"
         /usr/bin/python3 "$root/test/csi/driver.py" --name "$driver" --folder "$folder" --node n1 --kubelet-root "$work/kubelet" \
                 --server "https://$host_ip:$api_port" --ca "$work/pki/ca.crt" --cert "$work/pki/admin.crt" \
-                --key "$work/pki/admin.key" --alone >>"$work/driver.log" 2>&1 &
+                --key "$work/pki/admin.key" >>"$work/driver.log" 2>&1 &
         driver_pid=$!
         began "$driver_pid"
+}
+start_controllers() { # the real ones: they bind, attach and detach
+        local list=persistentvolume-binder-controller,persistentvolume-attach-detach-controller
+        list+=,persistentvolumeclaim-protection-controller,persistentvolume-protection-controller
+        "$bin/kube-controller-manager" --kubeconfig "$work/admin.conf" --secure-port 0 --leader-elect=false \
+                --controllers "$list,persistentvolume-expander-controller" >>"$work/controllers.log" 2>&1 &
+        pids+=($!)
+        began $!
 }
 kill_driver() {
         kill -9 "$driver_pid" 2>/dev/null
@@ -61,6 +70,7 @@ until_true 60 test -d "$work/kubelet/plugins_registry"
 api POST /apis/storage.k8s.io/v1/csidrivers '{"metadata":{"name":"'"$driver"'"},"spec":{"attachRequired":true,"podInfoOnMount":true,
  "volumeLifecycleModes":["Persistent","Ephemeral"],"tokenRequests":[{"audience":"vault","expirationSeconds":3600}]}}' >/dev/null
 api POST /apis/storage.k8s.io/v1/storageclasses '{"metadata":{"name":"csi"},"provisioner":"'"$driver"'","allowVolumeExpansion":true}' >/dev/null
+start_controllers
 start_driver
 until_true 60 registered
 ok "a driver registers by its socket, and is told so" $?
@@ -193,10 +203,7 @@ for name in one two raw inline hung died other; do delete "$name"; done
 for name in one two raw inline hung died other; do until_true 90 gone "$name"; done
 ok "pods go, also when the driver only says that it unpublished" $?
 mode
-for name in data raw stage publish; do
-        api DELETE "$core/persistentvolumeclaims/$name" >/dev/null
-        api PATCH "$core/persistentvolumeclaims/$name" '{"metadata":{"finalizers":null}}' >/dev/null
-done
+for name in data raw stage publish; do api DELETE "$core/persistentvolumeclaims/$name" >/dev/null; done
 until_true 60 nothing_left
 ok "nothing of any pod is left" $?
 [ "$(csi_mounts)" = 0 ] && [ "$(loops)" = 0 ]
@@ -206,6 +213,11 @@ ok "the node uses nothing" $?
 detached() { [ "$(api GET /apis/storage.k8s.io/v1/volumeattachments | grep -c '"attacher"')" = 0 ] && ! ls "$folder"/*.img 2>/dev/null; }
 until_true 60 detached
 ok "volumes are detached and removed" $?
+api DELETE /api/v1/nodes/n1 >/dev/null
+api DELETE /apis/storage.k8s.io/v1/csinodes/n1 >/dev/null
+again() { csi_node 2>/dev/null | grep -qF "$driver id-of-n1"; }
+until_true 90 again
+ok "a node that is made anew has its drivers" $?
 kill_driver
 rm -f "$work/kubelet/plugins_registry/$driver-reg.sock"
 forgotten() { [ -z "$(csi_node)" ]; }

@@ -151,7 +151,10 @@ static void spec(void **state)
                                 .args = &args,
                                 .env = &(struct cx_strings){0},
                                 .cgroups_path = "/k/podx/c",
-                                .pids_limit = 10};
+                                .pids_limit = 10,
+                                .devices = (struct spec_device[]){{.path = (char *)"/dev/a", .major = 7, .minor = 3},
+                                                                  {.path = (char *)"/dev/b", .read_only = true}},
+                                .n_devices = 2};
         for (int v2 = 0; v2 < 2; v2++) {
                 CX_ERROR err = CX_ERROR_INIT;
                 json_auto_t *built = NULL;
@@ -168,6 +171,17 @@ static void spec(void **state)
                 assert_true(cx_streq(together, "1") == (v2 == 1));
                 bool own_group = cx_json_find(cx_json_get(built, "linux.namespaces"), "type", "cgroup") != NULL;
                 assert_true(own_group == (v2 == 1));
+                // A device is given and allowed; what is not said stays forbidden.
+                const json_t *devices = cx_json_get(built, "linux.devices"),
+                             *rules = json_object_get(resources, "devices");
+                assert_int_equal(json_array_size(devices), 2);
+                assert_string_equal(cx_json_string(json_array_get(devices, 0), "path"), "/dev/a");
+                assert_int_equal(json_array_size(rules), 3);
+                assert_false(cx_json_bool(json_array_get(rules, 0), "allow", true));
+                assert_int_equal(cx_json_int(json_array_get(rules, 1), "major", 0), 7);
+                assert_int_equal(cx_json_int(json_array_get(rules, 1), "minor", 0), 3);
+                assert_string_equal(cx_json_string(json_array_get(rules, 1), "access"), "rw");
+                assert_string_equal(cx_json_string(json_array_get(rules, 2), "access"), "r");
         }
 }
 

@@ -248,6 +248,17 @@ static void usage(void **state)
 static void host_path_types(void **state)
 {
         struct place *p = *state;
+        json_auto_t *device =
+                pod_with("[{\"name\":\"h\",\"hostPath\":{\"path\":\"/dev/null\",\"type\":\"CharDevice\"}}]");
+        assert_int_equal(setting_up(p, device), 0);
+        json_auto_t *wrong =
+                pod_with("[{\"name\":\"h\",\"hostPath\":{\"path\":\"/dev/null\",\"type\":\"BlockDevice\"}}]");
+        struct volumes_progress progress;
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_true(volumes_set_up(p->volumes, wrong, &progress, &err) < 0);
+        assert_string_equal(cx_error_text(&err),
+                            "MountVolume.SetUp failed for volume \"h\" : hostPath type check failed: "
+                            "/dev/null is not a block device");
         static const struct {
                 const char *type;
                 bool exists; // of the folder itself
