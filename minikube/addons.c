@@ -5,10 +5,10 @@
 #define MANIFEST(symbol, folder)                                                                                       \
         __asm__(".section .rodata\n" #symbol ": .incbin \"addons/" folder "/addon.yaml\"\n"                            \
                 ".byte 0\n"                                                                                            \
-                ".previous\n");                                                                                        \
-        extern const char symbol[]
+                ".previous\n")
 
 MANIFEST(default_storageclass_manifest, "default-storageclass");
+extern const char default_storageclass_manifest[];
 
 static const struct addon addons[] = {
         {"default-storageclass", default_storageclass_manifest, NULL, true},
