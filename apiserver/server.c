@@ -106,7 +106,8 @@ static const struct {
 static bool is_plain(const struct scope *scope)
 {
         return !scope->subresource || cx_streq(scope->subresource, "status") ||
-               cx_streq(scope->subresource, "approval") || cx_streq(scope->subresource, "ephemeralcontainers");
+               cx_streq(scope->subresource, "approval") || cx_streq(scope->subresource, "ephemeralcontainers") ||
+               cx_streq(scope->subresource, "resize");
 }
 
 static unsigned allowed_verbs(const struct scope *scope)

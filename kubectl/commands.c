@@ -62,6 +62,14 @@ static const struct command certificate_commands[] = {
         {0},
 };
 
+static const struct command top_commands[] = {
+        {"node", "", "Display resource (CPU/memory) usage of nodes", "[NAME | -l label]", cmd_top_node,
+         .aliases = " nodes no "},
+        {"pod", "", "Display resource (CPU/memory) usage of pods", "[NAME | -l label]", cmd_top_pod,
+         .aliases = " pods po "},
+        {0},
+};
+
 static const struct command cluster_info_commands[] = {
         {"dump", "", "Dump relevant information for debugging and diagnosis", "[flags]", cmd_cluster_info_dump},
         {0},
@@ -97,6 +105,7 @@ const struct command kubectl_commands[] = {
          "(-f FILENAME | TYPE NAME | TYPE/NAME) [--min=MINPODS] --max=MAXPODS [--cpu-percent=CPU]", cmd_autoscale},
         {"certificate", CLUSTER, "Modify certificate resources", "", NULL, certificate_commands, .helps = true},
         {"cluster-info", CLUSTER, "Display cluster information", "", cmd_cluster_info, cluster_info_commands},
+        {"top", CLUSTER, "Display resource (CPU/memory) usage", "", NULL, top_commands},
         {"cordon", CLUSTER, "Mark node as unschedulable", "NODE", cmd_cordon},
         {"uncordon", CLUSTER, "Mark node as schedulable", "NODE", cmd_uncordon},
         {"drain", CLUSTER, "Drain node in preparation for maintenance", "NODE", cmd_drain},

@@ -79,7 +79,7 @@ static int change(struct minikube *m, const struct addon *addon, bool on, struct
                 r = supervisor_replace(profile, err);
         if (r < 0)
                 return r;
-        return on ? addon_apply(profile, rest, addon, deadline, err) : addon_remove(rest, addon, err);
+        return on ? addon_apply(profile, rest, addon, deadline, err) : addon_remove(profile, rest, addon, err);
 }
 
 static int turn(struct minikube *m, const char *name, bool on, struct cx_error *err)

@@ -8,11 +8,17 @@
                 ".previous\n")
 
 MANIFEST(default_storageclass_manifest, "default-storageclass");
-extern const char default_storageclass_manifest[];
+MANIFEST(metrics_server_manifest, "metrics-server");
+extern const char default_storageclass_manifest[], metrics_server_manifest[];
 
 static const struct addon addons[] = {
-        {"default-storageclass", default_storageclass_manifest, NULL, true},
-        {"storage-provisioner", NULL, "storage-provisioner", true},
+        {.name = "default-storageclass", .manifest = default_storageclass_manifest, .by_default = true},
+        {.name = "metrics-server",
+         .manifest = metrics_server_manifest,
+         .service = "metrics-server",
+         .on_first = true,
+         .api_service = "v1beta1.metrics.k8s.io"},
+        {.name = "storage-provisioner", .service = "storage-provisioner", .by_default = true},
 };
 
 const struct addon *addons_all(size_t *ret_count)

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addons: what a cluster has beside Kubernetes itself. An addon is a folder below addons/, with a manifest or a service of
-// every node, or both, and a row of the table here. Which are on is kept in the profile.
+// Addons: what a cluster has beside Kubernetes itself. An addon is a folder below addons/, with a manifest or a service, or
+// both, and a row of the table here. Which are on is kept in the profile.
 #pragma once
 
 #include "minikube/profile.h"
 
 struct addon {
         const char *name;
-        const char *manifest; // YAML; NULL: none. What is labelled EnsureExists is made once and then the user's
-        const char *service;  // of every node, "<service>-<node>" (services.h); NULL: none
+        // YAML; NULL: none. What is labelled EnsureExists is made once and then the user's. @FIRST_NODE@ stands for the
+        // address of the first node, @CA@ for the authority's certificate in base64.
+        const char *manifest;
+        const char *service;     // "<service>-<node>" (services.h); NULL: none
+        bool on_first;           // the service runs on the first node only, otherwise on each
+        const char *api_service; // an APIService of the manifest: it works once this is available; NULL: none
         bool by_default;
 };
 const struct addon *addons_all(size_t *ret_count);

@@ -147,7 +147,14 @@ static int make_server_certificates(const struct profile *profile, const struct 
                                     .dns_names = &dns,
                                     .addresses = &addresses,
                                     .server = true};
-        return issue(profile, ca, &apiserver, err);
+        CX_STRINGS metrics = CX_STRINGS_INIT;
+        cx_strings_add(&metrics, "metrics-server.kube-system.svc");
+        const struct request metrics_server = {.file = "metrics-server-serving",
+                                               .common_name = "metrics-server",
+                                               .dns_names = &metrics,
+                                               .server = true};
+        int r = issue(profile, ca, &apiserver, err);
+        return r < 0 ? r : issue(profile, ca, &metrics_server, err);
 }
 
 static int make_etcd_certificates(const struct profile *profile, struct cx_error *err)
@@ -251,6 +258,7 @@ int certs_make(const struct profile *profile, struct cx_error *err)
                        {"scheduler", "system:kube-scheduler", NULL, true},
                        {"kube-proxy", "system:kube-proxy", NULL, true},
                        {"cluster-dns", "system:cluster-dns", NULL, true},
+                       {"metrics-server", "system:metrics-server", NULL, true},
                        {"storage-provisioner", "system:storage-provisioner", NULL, true},
                        {"apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters", false}};
         static const char *const folders[] = {"certs/etcd", "certs/front-proxy", "kubeconfigs", "logs", "run", "nodes"};

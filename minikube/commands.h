@@ -54,4 +54,5 @@ struct addon;
 int addon_apply(const struct profile *profile, struct cx_rest *rest, const struct addon *addon, int64_t deadline,
                 struct cx_error *err) CX_CHECK;
 int addons_apply(const struct profile *profile, struct cx_rest *rest, int64_t deadline, struct cx_error *err) CX_CHECK;
-int addon_remove(struct cx_rest *rest, const struct addon *addon, struct cx_error *err) CX_CHECK; // its manifest
+int addon_remove(const struct profile *profile, struct cx_rest *rest, const struct addon *addon, struct cx_error *err)
+        CX_CHECK; // its manifest

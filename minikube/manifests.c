@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Brings the manifests of addons to a cluster: object by object, so that what is there already is left or brought in line.
 #include "libcommon/base/time.h"
+#include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/yaml.h"
 #include "libcommon/schema/schema.h"
 #include "minikube/addons.h"
+#include "minikube/certs.h"
 #include "minikube/commands.h"
 #include "minikube/services.h"
 
@@ -13,9 +15,39 @@
 #define PAUSE_MS 25
 #define MODE "addonmanager.kubernetes.io/mode"
 
-static int parse(const struct addon *addon, json_t **ret_objects, struct cx_error *err)
+// The manifest, with what it leaves open filled in.
+static void fill(const char *manifest, const char *address, const char *ca, struct cx_buf *to)
 {
-        return cx_yaml_parse(addon->manifest, strlen(addon->manifest), ret_objects, err);
+        const struct {
+                const char *mark, *text;
+        } open[] = {{"@FIRST_NODE@", address}, {"@CA@", ca}};
+        while (*manifest) {
+                size_t length = strcspn(manifest, "@"), i;
+                cx_buf_append(to, manifest, length);
+                manifest += length;
+                for (i = 0; i < CX_ARRAY_SIZE(open) && !cx_has_prefix(manifest, open[i].mark); i++)
+                        ;
+                if (i < CX_ARRAY_SIZE(open)) {
+                        cx_buf_add(to, open[i].text);
+                        manifest += strlen(open[i].mark);
+                } else if (*manifest) {
+                        cx_buf_append(to, manifest++, 1);
+                }
+        }
+}
+
+static int parse(const struct profile *profile, const struct addon *addon, json_t **ret_objects, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/ca.crt", profile->home);
+        CX_CLEANUP(cx_freep) char *ca = NULL;
+        CX_CLEANUP(cx_freep) char *address = node_address(profile, 0);
+        CX_BUF encoded = CX_BUF_INIT, text = CX_BUF_INIT;
+        int r = certs_read(path, &ca, err);
+        if (r < 0)
+                return r;
+        cx_base64_encode(ca, strlen(ca), &encoded);
+        fill(addon->manifest, address, encoded.data, &text);
+        return cx_yaml_parse(text.data, text.length, ret_objects, err);
 }
 
 static struct cx_ref ref_of(const json_t *object)
@@ -46,7 +78,7 @@ static int bring(struct cx_rest *rest, const json_t *object, struct cx_error *er
 
 static bool all_run(const struct profile *profile, const struct addon *addon)
 {
-        for (int node = 0; node < profile->nodes; node++) {
+        for (int node = 0; node < (addon->on_first ? 1 : profile->nodes); node++) {
                 CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
                 CX_CLEANUP(cx_freep) char *service = cx_sprintf("%s-%s", addon->service, name);
                 if (!service_pid(profile, service))
@@ -55,18 +87,32 @@ static bool all_run(const struct profile *profile, const struct addon *addon)
         return true;
 }
 
+static bool is_available(struct cx_rest *rest, const char *name)
+{
+        json_auto_t *service = NULL;
+        if (cx_rest_get(rest, CX_REF("apiregistration.k8s.io", "v1", "apiservices", NULL, name), &service, NULL) < 0)
+                return false;
+        const json_t *condition = cx_json_find(cx_json_get(service, "status.conditions"), "type", "Available");
+        return cx_streq(cx_json_string(condition, "status"), "True");
+}
+
+static bool works(const struct profile *profile, struct cx_rest *rest, const struct addon *addon)
+{
+        return (!addon->service || all_run(profile, addon)) &&
+               (!addon->api_service || is_available(rest, addon->api_service));
+}
+
 int addon_apply(const struct profile *profile, struct cx_rest *rest, const struct addon *addon, int64_t deadline,
                 struct cx_error *err)
 {
         json_auto_t *objects = NULL;
-        int r = addon->manifest ? parse(addon, &objects, err) : 0;
+        int r = addon->manifest ? parse(profile, addon, &objects, err) : 0;
         for (size_t i = 0; r == 0 && i < json_array_size(objects); i++)
                 r = bring(rest, json_array_get(objects, i), err);
-        while (r == 0 && addon->service && !all_run(profile, addon)) {
+        while (r == 0 && !works(profile, rest, addon)) {
                 if (cx_time_monotonic() > deadline)
-                        return cx_error_set(err, -ETIMEDOUT,
-                                            "the service %s does not run on every node; see the logs in %s/logs",
-                                            addon->service, profile->folder);
+                        return cx_error_set(err, -ETIMEDOUT, "addon '%s' does not work yet; see the logs in %s/logs",
+                                            addon->name, profile->folder);
                 (void)poll(NULL, 0, PAUSE_MS);
         }
         return r < 0 ? cx_error_wrap(err, "addon '%s'", addon->name) : r;
@@ -83,10 +129,10 @@ int addons_apply(const struct profile *profile, struct cx_rest *rest, int64_t de
         return r;
 }
 
-int addon_remove(struct cx_rest *rest, const struct addon *addon, struct cx_error *err)
+int addon_remove(const struct profile *profile, struct cx_rest *rest, const struct addon *addon, struct cx_error *err)
 {
         json_auto_t *objects = NULL;
-        int r = addon->manifest ? parse(addon, &objects, err) : 0;
+        int r = addon->manifest ? parse(profile, addon, &objects, err) : 0;
         for (size_t i = json_array_size(objects); r == 0 && i-- > 0;) {
                 const struct cx_ref ref = ref_of(json_array_get(objects, i));
                 r = cx_rest_delete(rest, &ref, &(struct cx_delete_options)CX_DELETE_OPTIONS_INIT, err);

@@ -167,9 +167,27 @@ static void add_storage_provisioner(const struct profile *p, int node, struct se
         arg(s, "--folder=%s/volumes/%s", p->folder, name);
 }
 
-// The services that addons have on every node.
+static void add_metrics_server(const struct profile *p, struct services *services)
+{
+        const char *f = p->folder;
+        CX_CLEANUP(cx_freep) char *name = node_name(p, 0);
+        CX_CLEANUP(cx_freep) char *service = cx_sprintf("metrics-server-%s", name);
+        struct cluster_service *s = add(services, 0, service);
+        executable(s, p, "metrics-server");
+        arg(s, "--kubeconfig=%s/kubeconfigs/metrics-server.kubeconfig", f);
+        arg(s, "--secure-port=4443");
+        arg(s, "--tls-cert-file=%s/certs/metrics-server-serving.crt", f);
+        arg(s, "--tls-private-key-file=%s/certs/metrics-server-serving.key", f);
+        arg(s, "--client-ca-file=%s/certs/front-proxy/ca.crt", f);
+        arg(s, "--requestheader-allowed-names=front-proxy-client");
+        arg(s, "--kubelet-preferred-address-types=InternalIP");
+}
+
+// The services of addons.
 static void add_addons(const struct profile *p, int node, struct services *services)
 {
+        if (node == 0 && addon_is_on(p, "metrics-server"))
+                add_metrics_server(p, services);
         if (addon_is_on(p, "storage-provisioner"))
                 add_storage_provisioner(p, node, services);
 }
@@ -185,9 +203,9 @@ static bool is_for(const char *text, const char *service)
 
 bool services_takes_extra(const char *text)
 {
-        static const char *const names[] = {
-                "etcd",       "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet",
-                "kube-proxy", "cluster-dns",    "storage-provisioner"};
+        static const char *const names[] = {"etcd",           "kube-apiserver", "kube-controller-manager",
+                                            "kube-scheduler", "kubelet",        "kube-proxy",
+                                            "cluster-dns",    "metrics-server", "storage-provisioner"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
                 if (is_for(text, names[i]))
                         return true;

@@ -26,7 +26,7 @@ struct storage_feed {
         struct volume_cache *volumes;
         void (*wake)(void *context, unsigned events, const char *claim);
         void *context;
-        struct follower {
+        struct storage_follower {
                 struct storage_feed *feed;
                 size_t row;
                 enum storage_kind kind;
@@ -35,7 +35,7 @@ struct storage_feed {
 
 static void on_change(void *context, const struct cx_object *old, const struct cx_object *now)
 {
-        const struct follower *follower = context;
+        const struct storage_follower *follower = context;
         struct storage_feed *self = follower->feed;
         const char *key = (now ? now : old)->key;
         volumes_set(self->volumes, follower->kind, key, now);
@@ -49,8 +49,8 @@ struct storage_feed *storage_feed_new(struct cx_informers *informers, struct vol
         struct storage_feed *self = cx_alloc(sizeof *self);
         *self = (struct storage_feed){.volumes = volumes, .wake = wake, .context = context};
         for (size_t i = 0; i < CX_ARRAY_SIZE(followed); i++) {
-                struct follower *follower = &self->followers[i];
-                *follower = (struct follower){self, i, followed[i].kind};
+                struct storage_follower *follower = &self->followers[i];
+                *follower = (struct storage_follower){self, i, followed[i].kind};
                 struct cx_informer *informer = cx_informers_add(
                         informers,
                         &(struct cx_informer_options){.ref = followed[i].ref,

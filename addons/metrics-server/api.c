@@ -151,10 +151,9 @@ static json_t *row_of(const json_t *object)
         size_t i;
         struct cx_quantity quantity;
         json_array_foreach (json_object_get(object, "containers"), i, container) {
-                cpu += cx_quantity_from_json(cx_json_get(container, "usage.cpu"), &quantity) == 0
-                               ? (int64_t)quantity.nano
-                               : 0;
-                memory += cx_quantity_value_of(cx_json_get(container, "usage.memory"));
+                const json_t *used = json_object_get(container, "usage");
+                cpu += cx_quantity_from_json(json_object_get(used, "cpu"), &quantity) == 0 ? (int64_t)quantity.nano : 0;
+                memory += cx_quantity_value_of(json_object_get(used, "memory"));
         }
         json_auto_t *sum = usage ? json_incref((json_t *)usage)
                                  : usage_json(&(struct usage){.cpu_nano = (uint64_t)cpu, .memory = (uint64_t)memory});

@@ -74,7 +74,7 @@ static char *label_of(struct line *line, const char *name, size_t length)
 
 static const char *read_labels(const char *text, struct line *line)
 {
-        char ignored[MAX_NAME + 1];
+        char ignored[MAX_NAME + 1] = "";
         while (text && *text != '}') {
                 size_t length = strcspn(text, "=\",}\n");
                 if (!length || text[length] != '=' || text[length + 1] != '"')

@@ -85,7 +85,7 @@ static void apply_defaults(json_t *pod, const json_t *range)
 static int mutate(const struct admission_request *request, struct cx_error *err CX_UNUSED)
 {
         STORED_LIST ranges = {0};
-        if (is_about_pods(request))
+        if (is_about_pods(request) && request->operation == ADMIT_CREATE)
                 each_range(request, &ranges);
         for (size_t i = 0; i < ranges.count; i++) {
                 json_auto_t *range = stored_parse(ranges.items[i]);
@@ -265,7 +265,9 @@ static int validate(const struct admission_request *request, struct cx_error *er
 }
 
 // What pods ask for changes by the subresource alone.
-static const struct admission_want wants[] = {
-        {ADMIT_CREATE, "", "pods", ""}, {ADMIT_CREATE | ADMIT_UPDATE, "", "persistentvolumeclaims", ""}, {0}};
+static const struct admission_want wants[] = {{ADMIT_CREATE, "", "pods", ""},
+                                              {ADMIT_UPDATE, "", "pods", "resize"},
+                                              {ADMIT_CREATE | ADMIT_UPDATE, "", "persistentvolumeclaims", ""},
+                                              {0}};
 const struct admission_plugin admission_limit_ranger = {
         .name = "LimitRanger", .wants = wants, .mutate = mutate, .validate = validate};

@@ -48,7 +48,8 @@ int check_object(const struct scope *scope, const json_t *object, const json_t *
         }
         if (strategy->validate)
                 strategy->validate(scope, object, old, &causes);
-        if (!scope->subresource || cx_streq(scope->subresource, "ephemeralcontainers"))
+        if (!scope->subresource || cx_streq(scope->subresource, "ephemeralcontainers") ||
+            cx_streq(scope->subresource, "resize"))
                 check_policy(scope, object, &causes);
         return object_invalid(kind->group, kind->kind, cx_json_string(object, "metadata.name"), &causes, err);
 }

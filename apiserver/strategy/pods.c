@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods: what of a new one the server says (phase, quality of service), the few parts of a spec that may change, and how
 // long a deletion waits.
+#include "apiserver/strategy/pods_resize.h"
 #include "apiserver/strategy/strategy.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/api/resources.h"
@@ -44,6 +45,8 @@ static int prepare_update(const struct scope *scope, json_t *object, const json_
 {
         if (cx_streq(scope->subresource, "ephemeralcontainers"))
                 keep_all_but_ephemeral(object, old);
+        if (cx_streq(scope->subresource, "resize"))
+                pods_resize_prepare(object, old);
         if (cx_streq(scope->subresource, "status") && !cx_json_string(object, "status.qosClass"))
                 (void)cx_json_set(object, "status.qosClass", json_string(cx_pod_qos(json_object_get(old, "spec"))));
         return 0;
@@ -100,6 +103,8 @@ static void validate(const struct scope *scope, const json_t *object, const json
                                "Forbidden: cannot be set on create");
         if (old && cx_streq(scope->subresource, "ephemeralcontainers"))
                 check_ephemeral(object, old, causes);
+        if (old && cx_streq(scope->subresource, "resize"))
+                pods_resize_validate(object, old, causes);
         if (!old || scope->subresource || json_equal(json_object_get(object, "spec"), json_object_get(old, "spec")))
                 return;
         json_auto_t *a = masked(object);

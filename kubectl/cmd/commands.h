@@ -31,6 +31,8 @@ COMMAND(port_forward);
 COMMAND(cp);
 COMMAND(proxy);
 COMMAND(debug);
+COMMAND(top_node);
+COMMAND(top_pod);
 
 COMMAND(scale);
 COMMAND(autoscale);

@@ -7,13 +7,13 @@
 #include "libcommon/base/thread.h"
 #include "libcommon/base/time.h"
 
-struct log_reader {
+struct log_follower {
         struct follower *follower;
         struct log_stream stream;
         pthread_t thread;
         bool over; // guarded by the follower's lock
         bool joined;
-        struct log_reader *next;
+        struct log_follower *next;
 };
 struct follower {
         struct ctl *ctl;
@@ -29,7 +29,7 @@ struct follower {
         struct cx_error err;
 
         // The main thread's own.
-        struct log_reader *readers;
+        struct log_follower *readers;
         size_t n_colors;
         char *chosen; // the one pod that is read; NULL: all are
         struct cx_strings refused;
@@ -112,7 +112,7 @@ static void *watch_pods(void *context)
 
 static void *read_stream(void *context)
 {
-        struct log_reader *reader = context;
+        struct log_follower *reader = context;
         log_stream_run(&reader->stream);
         pthread_mutex_lock(&reader->follower->lock);
         reader->over = true;
@@ -124,14 +124,14 @@ static void *read_stream(void *context)
 static size_t n_reading(const struct follower *f)
 {
         size_t n = 0;
-        for (const struct log_reader *reader = f->readers; reader; reader = reader->next)
+        for (const struct log_follower *reader = f->readers; reader; reader = reader->next)
                 n += !reader->joined;
         return n;
 }
 
 static bool is_read(const struct follower *f, const char *pod, const char *container, const char *instance)
 {
-        for (struct log_reader *reader = f->readers; reader; reader = reader->next) {
+        for (struct log_follower *reader = f->readers; reader; reader = reader->next) {
                 if (strcmp(reader->stream.pod, pod) != 0 || strcmp(reader->stream.container, container) != 0)
                         continue;
                 if (!reader->stream.instance) // it was asked for before it was known to have started
@@ -144,7 +144,7 @@ static bool is_read(const struct follower *f, const char *pod, const char *conta
 
 static void start_reader(struct follower *f, const struct logs *logs, const json_t *pod, const char *container)
 {
-        struct log_reader *reader = cx_alloc(sizeof *reader);
+        struct log_follower *reader = cx_alloc(sizeof *reader);
         reader->follower = f;
         log_stream_make(f->ctl, logs, pod, container, f->n_colors++, &reader->stream);
         reader->stream.cancel = &f->cancel;
@@ -193,7 +193,7 @@ static void follow_pod(struct follower *f, const json_t *pod)
 // Ends with the first failure, unless these are ignored. A stream whose pod was deleted meanwhile has just ended.
 static int join_readers(struct follower *f, const json_t *pods, struct cx_error *err)
 {
-        for (struct log_reader *reader = f->readers; reader; reader = reader->next) {
+        for (struct log_follower *reader = f->readers; reader; reader = reader->next) {
                 pthread_mutex_lock(&f->lock);
                 bool over = reader->over;
                 pthread_mutex_unlock(&f->lock);
@@ -294,7 +294,7 @@ static void start_first(struct follower *f, const struct log_stream *first, size
         for (size_t i = 0; i < count; i++) {
                 if (any && !first[i].instance)
                         continue;
-                struct log_reader *reader = cx_alloc(sizeof *reader);
+                struct log_follower *reader = cx_alloc(sizeof *reader);
                 reader->follower = f;
                 reader->stream = (struct log_stream){.ctl = f->ctl,
                                                      .path = cx_strdup(first[i].path),
@@ -314,7 +314,7 @@ static void start_first(struct follower *f, const struct log_stream *first, size
 
 static void end_readers(struct follower *f)
 {
-        for (struct log_reader *reader = f->readers, *next; reader; reader = next) {
+        for (struct log_follower *reader = f->readers, *next; reader; reader = next) {
                 next = reader->next;
                 if (!reader->joined)
                         pthread_join(reader->thread, NULL);

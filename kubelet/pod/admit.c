@@ -9,7 +9,7 @@
 #include "libcommon/api/taints.h"
 #include "libcommon/format/json.h"
 
-static const char *check_resources(const struct admission *a, struct cx_buf *to)
+const char *admission_lacks(const struct admission *a, struct cx_buf *to)
 {
         CX_RESOURCE_LIST wanted = {0};
         CX_RESOURCE_LIST used = {0};
@@ -164,7 +164,7 @@ const char *admission_refusal(const struct admission *a, struct cx_buf *to)
         }
         const char *reason = check_sysctls(a, to);
         if (!reason && !a->is_static)
-                reason = check_resources(a, to);
+                reason = admission_lacks(a, to);
         if (reason)
                 return reason;
         if (a->node && !likes_node(a)) {

@@ -13,5 +13,8 @@ struct admission {
         const struct cx_strings *unsafe_sysctls; // allowed ones; a trailing "*" stands for any end
         bool is_static;
 };
+// The part of that which is about resources: the reason (a constant) when there is too little left of one; NULL when there is
+// enough.
+const char *admission_lacks(const struct admission *admission, struct cx_buf *ret_message);
 // NULL when it is taken; else the reason (a constant) that the pod's status gets, with its sentence in ret_message.
 const char *admission_refusal(const struct admission *admission, struct cx_buf *ret_message);

@@ -23,6 +23,10 @@ static json_t *conditions_patch(const json_t *old, const json_t *conditions)
                 null_if_gone(copy, was, condition, "message");
                 json_array_append_new(out, copy);
         }
+        static const char *const passing[] = {"PodResizePending", "PodResizeInProgress"};
+        for (i = 0; i < CX_ARRAY_SIZE(passing); i++)
+                if (cx_json_find(old, "type", passing[i]) && !cx_json_find(conditions, "type", passing[i]))
+                        json_array_append_new(out, json_pack("{s:s, s:s}", "$patch", "delete", "type", passing[i]));
         return out;
 }
 

@@ -137,5 +137,13 @@ json_t *pod_conditions(const json_t *object, const json_t *last, const struct co
         const struct pod_condition *const all[] = {&sandbox, &initialized, &ready, &containers, &scheduled};
         for (size_t i = 0; i < CX_ARRAY_SIZE(all); i++)
                 add_condition(list, object, last, all[i]);
+        if (facts->resize_reason)
+                add_condition(
+                        list, object, last,
+                        &(struct pod_condition){"PodResizePending", true, facts->resize_reason, facts->resize_message});
+        if (facts->resizing)
+                add_condition(list, object, last,
+                              &(struct pod_condition){"PodResizeInProgress", true, facts->resize_error ? "Error" : NULL,
+                                                      facts->resize_error});
         return list;
 }

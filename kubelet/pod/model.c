@@ -140,6 +140,9 @@ void pod_unref(struct pod *pod)
         free(pod->uid);
         free(pod->key);
         free(pod->mirror_uid);
+        json_decref(pod->allocated);
+        free(pod->resize_message);
+        free(pod->resize_error);
         json_decref(pod->object);
         json_decref(pod->status);
         cx_map_release(&pod->slots);

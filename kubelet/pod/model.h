@@ -59,6 +59,7 @@ struct pod {
         struct cx_map slots; // by name; they stay as long as the pod
         json_t *object;      // newest from the source
         json_t *status;      // what we last computed
+        json_t *allocated;   // what of this node each container has been given; NULL: not decided yet (allocation.h)
         char *mirror_uid;    // of a static pod: the mirror pod that has its status
         bool gone;           // no longer in its source
         bool admitted;       // it takes a share of this node
@@ -72,6 +73,10 @@ struct pod {
         int failures;                         // of set-up, for its back-off
         char *failed_reason, *failed_message; // of a pod that the kubelet gave up (DeadlineExceeded, …)
         int64_t kill_began;
+        const char *resize_reason; // why a resize waits (a constant); NULL: none does
+        char *resize_message;
+        char *resize_error; // of the last try to give containers what was allocated
+        bool cgroup_due;    // the pod's own group has to follow
 };
 
 struct pods {

@@ -4,6 +4,7 @@
 #include "kubelet/pod/sync.h"
 
 #include "kubelet/pod/admit.h"
+#include "kubelet/pod/allocation.h"
 #include "kubelet/pod/cgroups.h"
 #include "kubelet/pod/definition.h"
 #include "kubelet/pod/kill.h"
@@ -128,6 +129,8 @@ static void watch_running(struct pod *pod, const json_t *object, const json_t *c
         }
         if (definition_changed(pod->pods->kubelet, object, container, run->now))
                 why = cx_sprintf("Container %s definition changed, will be restarted", name);
+        else if (allocation_is_due(pod, container, run->now) && allocation_resize(pod, object, container, run->now))
+                why = cx_sprintf("Container %s resize requires restart", name);
         else if (hook == HOOK_FAILED)
                 why = cx_strdup("FailedPostStartHook");
         else if (hook != HOOK_RUNNING) {
@@ -325,6 +328,7 @@ static int sync_active(struct pod *pod, const json_t *object, struct cx_error *e
         pod->failures = 0;
         pod->was_up = true;
         const char *ip = pod_address(k, sandbox);
+        free(cx_steal(&pod->resize_error));
         CONTAINERS list = {0};
         runtime_containers(k->runtime, pod->uid, &list);
         sync_ephemeral(pod, object, sandbox, &list);
@@ -348,23 +352,12 @@ static int sync_active(struct pod *pod, const json_t *object, struct cx_error *e
                     slot->kill.phase == KILL_NONE)
                         watch_running(pod, object, container, &run, ip);
         }
+        if (pod->cgroup_due && pod_cgroup_make(k, object, &failure) < 0)
+                cx_debug(1, "The group of a pod cannot follow yet", "pod", pod->key, "err", cx_error_text(&failure));
+        else
+                pod->cgroup_due = false;
         pod_publish(pod, object, sandbox);
         return 0;
-}
-
-// The objects of the other pods that take a share of this node; a new array.
-static json_t *others(struct pod *pod)
-{
-        struct pods *pods = pod->pods;
-        json_t *list = json_array();
-        pthread_mutex_lock(&pods->lock);
-        CX_MAP_FOREACH (&pods->map, entry) {
-                struct pod *other = entry->value;
-                if (other != pod && other->admitted && !other->torn_down)
-                        json_array_append(list, other->object);
-        }
-        pthread_mutex_unlock(&pods->lock);
-        return list;
 }
 
 // Asks whether this node takes the pod; NULL when it does.
@@ -374,7 +367,7 @@ static const char *refusal(struct pod *pod, const json_t *object, struct cx_buf 
         CX_CLEANUP(sandbox_unrefp) struct sandbox *sandbox = runtime_sandbox(k->runtime, pod->uid);
         if (sandbox || cx_json_get(object, "status.startTime"))
                 return NULL; // it was here before this kubelet started
-        json_auto_t *taken = others(pod);
+        json_auto_t *taken = allocation_others(pod);
         CX_OBJECT *node = k->nodes ? cx_informer_get(k->nodes, NULL, k->node_name) : NULL;
         json_auto_t *node_json = node ? cx_object_json(node) : NULL;
         return admission_refusal(&(struct admission){.pod = object,
@@ -412,15 +405,8 @@ static bool admit(struct pod *pod, const json_t *object)
         return false;
 }
 
-int pod_sync(struct pod *pod, const json_t *object, struct cx_error *err)
+static int sync_allocated(struct pod *pod, const json_t *object, struct cx_error *err)
 {
-        pthread_mutex_lock(&pod->pods->lock);
-        bool gone = pod->gone;
-        pthread_mutex_unlock(&pod->pods->lock);
-        if (gone || cx_pod_is_terminating(object) || pod->failed_reason || cx_pod_is_terminal(object))
-                return end_pod(pod, object, grace_of(object), err);
-        if (!admit(pod, object))
-                return end_pod(pod, object, 0, err);
         if (past_deadline(pod, object)) {
                 pod->failed_reason = cx_strdup("DeadlineExceeded");
                 pod->failed_message = cx_strdup("Pod was active on the node longer than the specified deadline");
@@ -438,4 +424,19 @@ int pod_sync(struct pod *pod, const json_t *object, struct cx_error *err)
         if (finished(pod, object, &list))
                 return end_pod(pod, object, grace_of(object), err);
         return sync_active(pod, object, err);
+}
+
+int pod_sync(struct pod *pod, const json_t *object, struct cx_error *err)
+{
+        pthread_mutex_lock(&pod->pods->lock);
+        bool gone = pod->gone;
+        pthread_mutex_unlock(&pod->pods->lock);
+        json_auto_t *before = allocation_apply(pod, object);
+        if (gone || cx_pod_is_terminating(object) || pod->failed_reason || cx_pod_is_terminal(object))
+                return end_pod(pod, before, grace_of(object), err);
+        if (!admit(pod, object))
+                return end_pod(pod, object, 0, err);
+        allocation_decide(pod, object);
+        json_auto_t *allocated = allocation_apply(pod, object);
+        return sync_allocated(pod, allocated, err);
 }

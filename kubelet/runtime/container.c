@@ -52,6 +52,30 @@ json_t *container_resources(struct runtime *rt, const struct container *c)
         return resources;
 }
 
+int container_update(struct runtime *rt, struct container *c, const json_t *container, struct cx_error *err)
+{
+        json_auto_t *update = spec_resources(container);
+        CX_CLEANUP(cx_freep) char *text = cx_json_text(update);
+        CX_BUF complaint = CX_BUF_INIT;
+        int status;
+        int r = cx_run(&(struct cx_run_options){.argv = (const char *[]){rt->runc, "--root", rt->runc_root, "update",
+                                                                         "--resources", "-", c->id, NULL},
+                                                .input = text,
+                                                .input_length = strlen(text),
+                                                .timeout = 30 * CX_NS_PER_S},
+                       NULL, &complaint, &status, err);
+        if (r == 0 && status != 0)
+                r = cx_error_set(err, -EIO, "runc update: %.*s", (int)strcspn(complaint.data, "\n"), complaint.data);
+        if (r < 0)
+                return r;
+        json_t *resources = json_object_get(container, "resources");
+        pthread_mutex_lock(&rt->lock);
+        json_decref(c->resources);
+        c->resources = resources ? json_incref(resources) : json_object();
+        pthread_mutex_unlock(&rt->lock);
+        return container_save(rt, c, true, err);
+}
+
 int container_pid_namespace(struct runtime *rt, const struct container *c)
 {
         struct container_state state;

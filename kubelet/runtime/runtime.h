@@ -151,6 +151,10 @@ void container_definition(struct runtime *runtime, const struct container *conta
 int container_define(struct runtime *runtime, struct container *container,
                      const struct container_definition *definition, struct cx_error *err) CX_CHECK;
 void container_definition_release(struct container_definition *definition);
+// Gives a container that runs the resources of `container` (of the pod's spec), by the OCI runtime, and keeps that in its
+// record.
+int container_update(struct runtime *runtime, struct container *running, const json_t *container, struct cx_error *err)
+        CX_CHECK;
 // The requests and limits that a container runs with; a new reference, immutable, or NULL.
 json_t *container_resources(struct runtime *runtime, const struct container *container);
 struct container *container_ref(struct container *container);

@@ -181,6 +181,14 @@ static json_t *resources(const struct spec_input *in)
         return out;
 }
 
+json_t *spec_resources(const json_t *container)
+{
+        const struct spec_input in = {.container = container};
+        json_t *out = resources(&in);
+        json_object_del(out, "devices"); // they stay as they are
+        return out;
+}
+
 static json_t *linux_part(const struct spec_input *in)
 {
         json_t *out = json_pack("{s:s, s:o, s:o}", "cgroupsPath", in->cgroups_path, "namespaces", namespaces(in),

@@ -41,6 +41,9 @@ struct spec_input {
 // security that cannot be enforced here.
 int spec_build(const struct spec_input *input, json_t **ret_spec, struct cx_error *err) CX_CHECK;
 
+// What may be changed while a container runs: its cpu and memory, as the runtime's `update` takes them. New reference.
+json_t *spec_resources(const json_t *container);
+
 // The user that a container runs as, from securityContext and the image.
 struct spec_user {
         uint32_t uid, gid;

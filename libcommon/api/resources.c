@@ -100,12 +100,38 @@ static void set_default(struct cx_resource_list *list, const char *name, __int12
                 *slot(list, name, format) = (struct cx_quantity){.nano = nano, .format = format};
 }
 
+// What the status says that the container holds.
+static void add_held(const json_t *status, const char *name, struct cx_resource_list *to)
+{
+        static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
+        const json_t *own = NULL;
+        for (size_t i = 0; !own && i < CX_ARRAY_SIZE(lists); i++)
+                own = cx_json_find(json_object_get(status, lists[i]), "name", name);
+        const json_t *maps[] = {cx_json_get(own, "resources.requests"), json_object_get(own, "allocatedResources")};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(maps); i++) {
+                CX_RESOURCE_LIST one = {0};
+                cx_resource_list_add_json(&one, maps[i]);
+                cx_resource_list_raise(to, &one);
+        }
+}
+
+static bool resize_is_infeasible(const json_t *status)
+{
+        const json_t *pending = cx_json_find(json_object_get(status, "conditions"), "type", "PodResizePending");
+        return cx_streq(cx_json_string(pending, "reason"), "Infeasible");
+}
+
 static void add_container(const json_t *container, const struct cx_pod_resources_options *options,
                           struct cx_resource_list *to)
 {
         CX_RESOURCE_LIST own = {0};
         const json_t *resources = json_object_get(container, "resources");
-        cx_resource_list_add_json(&own, json_object_get(resources, options->limits ? "limits" : "requests"));
+        CX_RESOURCE_LIST held = {0};
+        if (options->status)
+                add_held(options->status, cx_json_string_or(container, "name", ""), &held);
+        if (!held.count || !resize_is_infeasible(options->status))
+                cx_resource_list_add_json(&own, json_object_get(resources, options->limits ? "limits" : "requests"));
+        cx_resource_list_raise(&own, &held);
         if (options->nonzero) {
                 set_default(&own, "cpu", (__int128)CX_DEFAULT_MILLI_CPU * (NANO / 1000), CX_QUANTITY_DECIMAL);
                 set_default(&own, "memory", (__int128)CX_DEFAULT_MEMORY * NANO, CX_QUANTITY_BINARY);

@@ -39,6 +39,9 @@ struct cx_pod_resources_options {
         bool limits;           // its limits, not its requests
         bool without_overhead; // of the runtime class
         bool nonzero;          // containers without a request of cpu or memory count with the defaults above
+        // The pod's status; may be NULL. What its containers hold while they are resized counts where it is more, and alone
+        // when what is asked for can never be had. For requests.
+        const json_t *status;
 };
 // The sum over containers and sidecars, or what initialization needs at its peak, whichever is more; the pod's own figures
 // go before; then the overhead. Adds to an empty list. `options` NULL: requests, everything counted.

@@ -14,7 +14,7 @@ struct binding_wait {
 
 // --- projections -----------------------------------------------------------------------------------------------------
 
-struct csi_driver {
+struct volume_driver {
         bool tells_capacity;
 };
 struct csi_capacity { // CSIStorageCapacity
@@ -92,7 +92,7 @@ static void free_csi_node(void *projection)
 
 static void *project_csi_driver(const json_t *object)
 {
-        struct csi_driver *driver = cx_alloc(sizeof *driver);
+        struct volume_driver *driver = cx_alloc(sizeof *driver);
         driver->tells_capacity = cx_json_bool(object, "spec.storageCapacity", false);
         return driver;
 }
@@ -237,7 +237,7 @@ bool volumes_have_room(struct volume_cache *self, const char *provisioner, const
 {
         pthread_mutex_lock(&self->lock);
         const struct cx_object *driver = volumes_peek(self, STORAGE_CSI_DRIVER, provisioner);
-        bool enough = !driver || !((const struct csi_driver *)driver->projection)->tells_capacity;
+        bool enough = !driver || !((const struct volume_driver *)driver->projection)->tells_capacity;
         if (!enough)
                 CX_MAP_FOREACH (&self->objects[STORAGE_CSI_CAPACITY], entry)
                         enough = enough ||

@@ -14,6 +14,16 @@ const char *const requests_fields[] = {"spec.initContainers[].resources",
                                        "spec.containers[].resources",
                                        "spec.resources",
                                        "spec.overhead",
+                                       "spec.containers[].name",
+                                       "spec.initContainers[].name",
+                                       "status.containerStatuses[].name",
+                                       "status.containerStatuses[].resources",
+                                       "status.containerStatuses[].allocatedResources",
+                                       "status.initContainerStatuses[].name",
+                                       "status.initContainerStatuses[].resources",
+                                       "status.initContainerStatuses[].allocatedResources",
+                                       "status.conditions[].type", // not their times, which are each pod's own
+                                       "status.conditions[].reason",
                                        NULL};
 
 static int64_t limited(int64_t amount)
@@ -26,8 +36,9 @@ void requests_parse(void *state, const json_t *pod)
         struct pod_requests *to = state;
         const json_t *spec = json_object_get(pod, "spec");
         CX_RESOURCE_LIST requests = {0}, nonzero = {0};
-        cx_pod_resources(spec, NULL, &requests);
-        cx_pod_resources(spec, &(struct cx_pod_resources_options){.nonzero = true}, &nonzero);
+        const json_t *status = json_object_get(pod, "status");
+        cx_pod_resources(spec, &(struct cx_pod_resources_options){.status = status}, &requests);
+        cx_pod_resources(spec, &(struct cx_pod_resources_options){.nonzero = true, .status = status}, &nonzero);
         for (size_t i = 0; i < requests.count; i++) {
                 const char *name = requests.items[i].name;
                 int64_t amount = limited(cx_resource_units(name, &requests.items[i].amount));

@@ -59,7 +59,7 @@ prepare_side() { # LETTER
 
 same() { # N HOW
         local n=$1 how=$2 part status=0 squeeze=cat
-        [ "$how" != '~' ] || squeeze="tr -s ' '"
+        [ "$how" != '~' ] || squeeze='tr -s [:blank:]'
         for part in out err code; do
                 case $how$part in '>err' | '$err' | '$out') continue ;; esac
                 normal "$work/results/a.$n.$part" | $squeeze >"$work/ours"

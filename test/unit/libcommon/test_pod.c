@@ -132,6 +132,43 @@ static void test_sums(void **state)
         }
 }
 
+// While containers are resized, what they hold counts where it is more than what is asked for.
+static void test_held(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *spec, *status;
+                int64_t cpu;
+        } cases[] = {
+                {"'1'", "{}", 1000},
+                {"'1'", "{'containerStatuses': [{'name': 'c', 'allocatedResources': {'cpu': '2'}}]}", 2000},
+                {"'1'",
+                 "{'containerStatuses': [{'name': 'c', 'resources': {'requests': {'cpu': '3'}}, "
+                 "'allocatedResources': {'cpu': '2'}}]}",
+                 3000},
+                {"'4'", "{'containerStatuses': [{'name': 'c', 'allocatedResources': {'cpu': '2'}}]}", 4000},
+                {"'4'", "{'containerStatuses': [{'name': 'other', 'allocatedResources': {'cpu': '9'}}]}", 4000},
+                {"'4'",
+                 "{'containerStatuses': [{'name': 'c', 'allocatedResources': {'cpu': '2'}}], 'conditions': "
+                 "[{'type': 'PodResizePending', 'reason': 'Deferred'}]}",
+                 4000},
+                {"'4'",
+                 "{'containerStatuses': [{'name': 'c', 'allocatedResources': {'cpu': '2'}}], 'conditions': "
+                 "[{'type': 'PodResizePending', 'reason': 'Infeasible'}]}",
+                 2000},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                CX_CLEANUP(cx_freep)
+                char *text = cx_sprintf("{'containers': [{'name': 'c', 'resources': {'requests': {'cpu': %s}}}]}",
+                                        cases[i].spec);
+                json_auto_t *spec = quoted_json(text);
+                json_auto_t *status = quoted_json(cases[i].status);
+                CX_RESOURCE_LIST sum = {0};
+                cx_pod_resources(spec, &(struct cx_pod_resources_options){.status = status}, &sum);
+                assert_int_equal(cx_resource_list_units(&sum, "cpu"), cases[i].cpu);
+        }
+}
+
 static void test_qos(void **state)
 {
         static const char *const cases[][2] = {
@@ -244,8 +281,9 @@ static void test_node_affinity(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_containers), cmocka_unit_test(test_ports),  cmocka_unit_test(test_sums),
-                cmocka_unit_test(test_qos),        cmocka_unit_test(test_taints), cmocka_unit_test(test_node_affinity),
+                cmocka_unit_test(test_containers),    cmocka_unit_test(test_ports), cmocka_unit_test(test_sums),
+                cmocka_unit_test(test_held),          cmocka_unit_test(test_qos),   cmocka_unit_test(test_taints),
+                cmocka_unit_test(test_node_affinity),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
