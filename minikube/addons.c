@@ -5,11 +5,11 @@
 #define MANIFEST(symbol, folder)                                                                                       \
         __asm__(".section .rodata\n" #symbol ": .incbin \"addons/" folder "/addon.yaml\"\n"                            \
                 ".byte 0\n"                                                                                            \
-                ".previous\n");                                                                                        \
-        extern const char symbol[]
+                ".previous\n")
 
 MANIFEST(default_storageclass_manifest, "default-storageclass");
 MANIFEST(metrics_server_manifest, "metrics-server");
+extern const char default_storageclass_manifest[], metrics_server_manifest[];
 
 static const struct addon addons[] = {
         {.name = "default-storageclass", .manifest = default_storageclass_manifest, .by_default = true},

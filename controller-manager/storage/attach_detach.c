@@ -70,6 +70,7 @@ static void take_node(void *part, const json_t *node)
                 cx_strings_add(&to->in_use, cx_str(json_string_value(item)));
         json_array_foreach (cx_json_get(node, "status.volumesAttached"), i, item)
                 cx_strings_add(&to->attached, cx_json_string_or(item, "name", ""));
+        cx_strings_sort(&to->in_use);
         cx_strings_sort(&to->attached);
         to->ready = condition_is(node, "Ready", "True");
         to->out_of_service = cx_json_find(cx_json_get(node, "spec.taints"), "key", "node.kubernetes.io/out-of-service");
@@ -158,14 +159,26 @@ static void add_volumes_of(struct attacher *self, const char *node)
                 cx_workqueue_add(self->queue, ATTACHMENT(found.items[i])->volume);
 }
 
-// What nodes say often changes nothing here.
+static bool same_names(const struct cx_strings *a, const struct cx_strings *b)
+{
+        for (size_t i = 0; a->count == b->count && i < a->count; i++)
+                if (strcmp(a->items[i], b->items[i]) != 0)
+                        return false;
+        return a->count == b->count;
+}
+
+static bool same_node(const struct attacher_node *a, const struct attacher_node *b)
+{
+        return a->ready == b->ready && a->out_of_service == b->out_of_service && same_names(&a->in_use, &b->in_use) &&
+               same_names(&a->attached, &b->attached);
+}
+
+// Most of what nodes say changes nothing here.
 static void on_node(void *context, const struct cx_object *old, const struct cx_object *now)
 {
-        struct attacher *self = context;
-        const struct attacher_node *before = old ? NODE_OF(old) : NULL, *after = now ? NODE_OF(now) : NULL;
-        if (!before || !after || before->ready != after->ready || before->out_of_service != after->out_of_service ||
-            before->in_use.count != after->in_use.count || before->attached.count != after->attached.count)
-                add_volumes_of(self, (now ? now : old)->name);
+        const struct cx_object *node = now ? now : old;
+        if (node && !(old && now && same_node(NODE_OF(old), NODE_OF(now))))
+                add_volumes_of(context, node->name);
 }
 
 static void on_driver(void *context, const struct cx_object *old CX_UNUSED, const struct cx_object *now CX_UNUSED)
@@ -217,14 +230,6 @@ static void list_attached(const struct attacher *self, const char *node, struct 
                         cx_strings_add(ret_names, name);
         }
         cx_strings_sort(ret_names);
-}
-
-static bool same_names(const struct cx_strings *a, const struct cx_strings *b)
-{
-        for (size_t i = 0; a->count == b->count && i < a->count; i++)
-                if (strcmp(a->items[i], b->items[i]) != 0)
-                        return false;
-        return a->count == b->count;
 }
 
 // Under the lock. `sure`: also when the node, as the informer has it, was told so already.

@@ -504,7 +504,7 @@ restored() { # the same objects, and the web server answers
 @test "addons: those that are on are listed, work, and stay as they were left" {
         exits 0 mk addons list
         grep -qE "^\| default-storageclass +\| $P +\| enabled ✅ +\| Coxswain +\|$" <<<"$output"
-        [ "$(mk addons list -o json | jq -c 'map_values(.Status)')" = '{"default-storageclass":"enabled","storage-provisioner":"enabled"}' ]
+        [ "$(mk addons list -o json | jq -c 'map_values(.Status) | [."default-storageclass", ."storage-provisioner"]')" = '["enabled","enabled"]' ]
         [ "$(kc get sc -o 'jsonpath={.items[*].metadata.name} {.items[0].metadata.annotations.storageclass\.kubernetes\.io/is-default-class}')" = "standard true" ]
         claimed() { # NAME: a pod with a claim
                 kc apply -f - <<-END
