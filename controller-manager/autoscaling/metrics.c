@@ -97,7 +97,7 @@ static int ask(struct cx_rest *rest, const char *path, json_t **ret_answer, stru
 static int64_t window_of(const json_t *item, int64_t otherwise)
 {
         int64_t window;
-        const char *text = cx_json_string(item, "window");
+        const char *text = json_string_value(json_object_get(item, "window"));
         return text && cx_duration_parse(text, &window) == 0 && window > 0 ? window : otherwise;
 }
 
@@ -241,9 +241,10 @@ int metrics_of_pods(struct cx_rest *rest, const char *namespace, const char *sel
         const json_t *item;
         json_array_foreach (items_of(list), i, item) {
                 struct scaled_pod *pod = find(pods, cx_json_string_or(item, "describedObject.name", ""));
+                int64_t seconds = json_integer_value(json_object_get(item, "windowSeconds"));
                 if (pod)
                         measure(pod, cx_quantity_milli_of(json_object_get(item, "value")), moment_of(item, "timestamp"),
-                                cx_json_int(item, "windowSeconds", 60) * CX_NS_PER_S);
+                                (seconds > 0 && seconds < 86400 ? seconds : 60) * CX_NS_PER_S);
         }
         return 0;
 }
