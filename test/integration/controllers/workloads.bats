@@ -631,6 +631,10 @@ json.dump(revision, sys.stdout)' | k create -f -
                 component_start "$CP" kube-controller-manager --node-monitor-grace-period 1h
         }
         local i
+        for i in $(seq 40); do # its claims bind to these
+                echo "{apiVersion: v1, kind: PersistentVolume, metadata: {name: volume-$i}, spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /nonesuch}}}"
+                echo ---
+        done | k create -f - >/dev/null
         stateful_set many 40 v1 'podManagementPolicy: Parallel
   updateStrategy: {rollingUpdate: {maxUnavailable: 100%}}
   volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]' | k create -f -
