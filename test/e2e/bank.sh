@@ -3,7 +3,7 @@
 # The bank of docs/tutorials/keep-state.md, whose commands are run as they stand there, and what becomes of its books when
 # everything around them goes. Then pods with claims that come, go and die at random. Prints TAP.
 #   test/e2e/bank.sh [KUBECTL]       KUBECTL: ours by default; upstream's judges the same
-# LENGTH: seconds of the random part (60); SEED: of its dice.
+# LENGTH: seconds of the random part (30); SEED: of its dice.
 set -u
 . "$(dirname "$0")/../lib/cluster.sh"
 cd "$top" || exit 1
@@ -13,7 +13,7 @@ mkdir "$work/path"
 ln -s "$KUBECTL" "$work/path/kubectl"
 ln -s "$bin/minikube" "$work/path/minikube"
 export PATH=$work/path:$PATH MINIKUBE_PROFILE=bank
-length=${LENGTH:-60} seed=${SEED:-$RANDOM}
+length=${LENGTH:-30} seed=${SEED:-$RANDOM}
 
 # --- the tutorial ---
 block() { # NUMBER
