@@ -169,7 +169,7 @@ ok "cp of a file, with retries" $?
 chmod 600 "$work/there/small" && k cp --no-preserve "$work/there/small" x:/tmp/evil -c c && [ "$(k exec x -- cat /tmp/evil/small)" = small ]
 ok "cp into a folder, by container" $?
 k cp "$work/nothing" x:/tmp/a 2>"$work/err"
-[ $? -eq 1 ] && [ "$(cat "$work/err")" = "error: $work/nothing doesn't exist in local filesystem" ]
+[ $? -eq 1 ] && grep -qxF "error: $work/nothing doesn't exist in local filesystem" "$work/err"
 ok "cp of what is not there" $?
 k cp x:/nothing "$work/place/two" >/dev/null 2>"$work/err"
 [ $? -eq 1 ] && grep -q "command terminated with exit code 1" "$work/err"
@@ -178,7 +178,7 @@ ok "cp of what is not in the container" $?
 # An ephemeral container sees the processes of the one that it is for, and is attached to and asked as others are.
 client=1.35
 k debug x --image="$registry/busybox:1.35" --target=c --container=dbg -- sh -c 'echo begun; read -r l; sleep 1000' >/dev/null 2>"$work/err"
-until_true 60 is x '[s["state"].get("running") is not None for s in p["status"]["ephemeralContainerStatuses"]]' "[True]"
+until_true 60 is x '[s["state"].get("running") is not None for s in p["status"]["ephemeralContainerStatuses"] if s["name"] == "dbg"]' "[True]"
 ok "kubectl debug starts an ephemeral container" $?
 k exec x -c dbg -- ps | grep -q 'while read'
 ok "it sees the target's processes" $?

@@ -515,7 +515,8 @@ serves() { # NAME PODS IMAGE
         k patch daemonset ds --type=merge -p '{"spec":{"revisionHistoryLimit":1}}'
         wait_for is 2 count controllerrevisions -l app=ds
         k rollout pause daemonset/ds 2>&1 | grep -q "pausing is not supported"
-        k rollout restart daemonset/ds
+        k rollout restart daemonset/ds # old and new have the same image
+        wait_for reaches "3 3 3" daemonset ds desiredNumberScheduled numberReady updatedNumberScheduled
         wait_for serves ds 3 v1
 }
 
@@ -525,7 +526,7 @@ serves() { # NAME PODS IMAGE
         image daemonset/ds broken
         # One more, and nobody has gone.
         wait_for is 4 count pods -l app=ds
-        wait_for is "3 3 3" status daemonset ds desiredNumberScheduled numberReady numberAvailable
+        wait_for reaches "3 3 3" daemonset ds desiredNumberScheduled numberReady numberAvailable
         [ "$(k get pods -l app=ds --field-selector status.phase=Running -o name | wc -l)" = 3 ]
         image daemonset/ds v2
         wait_for serves ds 3 v2
@@ -537,7 +538,7 @@ serves() { # NAME PODS IMAGE
 @test "OnDelete leaves daemons as they are; minReadySeconds are waited for" {
         k patch daemonset ds --type=json -p '[{"op":"replace","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]'
         image daemonset/ds v4
-        wait_for is "3 3 " status daemonset ds desiredNumberScheduled numberReady updatedNumberScheduled
+        wait_for reaches "3 3 " daemonset ds desiredNumberScheduled numberReady updatedNumberScheduled
         [ "$(images ds)" = "v3 v3 v3" ]
         k delete pod "$(k get pods -l app=ds -o jsonpath='{.items[0].metadata.name}')" --force --grace-period=0
         updated() { kubelets; is "3 3 1" status daemonset ds desiredNumberScheduled numberReady updatedNumberScheduled; }
