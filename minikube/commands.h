@@ -49,7 +49,7 @@ bool context_present(const struct profile *profile);
 int wait_apiserver(const struct profile *profile, int64_t deadline, struct cx_error *err) CX_CHECK;
 int wait_nodes(const struct profile *profile, struct cx_rest *rest, int64_t deadline, struct cx_error *err) CX_CHECK;
 int wait_dns(const struct profile *profile, int64_t deadline, struct cx_error *err) CX_CHECK;
-// manifests.c: brings the cluster the manifest of an addon, and waits until its service runs on every node.
+// manifests.c: brings the cluster the manifest of an addon, and waits until it works.
 struct addon;
 int addon_apply(const struct profile *profile, struct cx_rest *rest, const struct addon *addon, int64_t deadline,
                 struct cx_error *err) CX_CHECK;

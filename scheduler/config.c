@@ -2,6 +2,7 @@
 // The schema checks the file's form; here is what goes across fields.
 #include "scheduler/config.h"
 
+#include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/client/config.h"
 #include "libcommon/format/json.h"
@@ -43,6 +44,56 @@ static void ignore_managed(json_t *config)
         }
 }
 
+// --- what changes nothing here ---------------------------------------------------------------------------------------
+
+static bool is_true(const json_t *value)
+{
+        return json_is_true(value);
+}
+
+static bool is_false(const json_t *value)
+{
+        return json_is_false(value);
+}
+
+static bool is_other_count(const json_t *value) // 16 is what the schema fills in
+{
+        return json_is_integer(value) && json_integer_value(value) != 1 && json_integer_value(value) != 16;
+}
+
+static bool is_other_type(const json_t *value)
+{
+        const char *text = cx_str(json_string_value(value));
+        return *text && strcmp(text, "application/json") != 0;
+}
+
+static bool lacks_json(const json_t *value)
+{
+        const char *text = cx_str(json_string_value(value));
+        return *text && !strstr(text, "application/json") && !strstr(text, "*/*");
+}
+
+// Fields that upstream has for how its scheduler is built. A file that has them is taken as it is, and told what holds.
+static void warn_of_ignored(const json_t *config)
+{
+        static const struct {
+                const char *field;
+                bool (*differs)(const json_t *value);
+                const char *instead;
+        } table[] = {
+                {"parallelism", is_other_count, "one thread filters and scores"},
+                {"enableProfiling", is_true, "there is no profiling endpoint"},
+                {"enableContentionProfiling", is_true, "there is no profiling endpoint"},
+                {"delayCacheUntilActive", is_false, "the caches are filled when this instance leads"},
+                {"clientConnection.contentType", is_other_type, "requests are application/json"},
+                {"clientConnection.acceptContentTypes", lacks_json, "answers are asked for as application/json"},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++)
+                if (table[i].differs(cx_json_get(config, table[i].field)))
+                        cx_warn("A field of the configuration has no effect", "field", table[i].field, "instead",
+                                table[i].instead);
+}
+
 static int take(const struct plugin *const *plugins, size_t n_plugins, struct scheduler_config *config,
                 struct cx_error *err)
 {
@@ -70,6 +121,7 @@ int scheduler_config_load(const char *path, const struct plugin *const *plugins,
                 json_decref(json);
                 return path ? cx_error_wrap(err, "configuration %s", path) : r;
         }
+        warn_of_ignored(json);
         return 0;
 }
 

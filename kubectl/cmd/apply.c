@@ -300,6 +300,8 @@ COMMAND(apply)
                                   .deletion = {.grace = -1},
                                   .overwrite = true,
                                   .printed = json_array()};
+        // False asks for the kinds that kubectl itself knows, and for merge patches of all others: that is what is always done.
+        bool openapi_patch = true;
         const struct cx_flag flags[] = {
                 FILE_FLAGS(&apply.builder),
                 OUTPUT_FLAGS(&apply.output),
@@ -311,8 +313,9 @@ COMMAND(apply)
                 {"all", 0, CX_FLAG_BOOL, &apply.builder.all, "Let --prune look at all objects."},
                 {"subresource", 0, CX_FLAG_STRING, &apply.subresource, "Apply to this subresource (--server-side)."},
                 {"overwrite", 0, CX_FLAG_BOOL, &apply.overwrite, "Replace what is live; must be true."},
-                {"openapi-patch", 0, CX_FLAG_BOOL, &apply.openapi_patch,
-                 "Accepted for scripts: the schema is always known."},
+                {"openapi-patch", 0, CX_FLAG_BOOL, &openapi_patch,
+                 "True and false are alike: kinds of Kubernetes are patched by the schema in kubectl, others by "
+                 "merge."},
                 {"force", 0, CX_FLAG_BOOL, &apply.force, "Delete and create what cannot be patched."},
                 {"grace-period", 0, CX_FLAG_INT, &apply.deletion.grace, "Seconds for --force's deletion.", NULL, NULL,
                  -1, INT32_MAX},

@@ -9,7 +9,7 @@ struct apply_run {
         struct builder builder;
         struct output output;
         const char *dry_run, *manager, *validate, *subresource;
-        bool server_side, force_conflicts, force, prune, overwrite, openapi_patch;
+        bool server_side, force_conflicts, force, prune, overwrite;
         struct cx_strings prune_allowlist;
         struct deletion deletion;
         int mode;

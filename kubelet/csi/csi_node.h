@@ -6,7 +6,7 @@
 #include "kubelet/base/kubelet.h"
 #include "kubelet/csi/driver.h"
 
-// An empty one, when there is none. 1: the Node itself is not there yet.
+// Makes an empty one when there is none. 1: the Node itself is not there yet.
 int csi_node_ensure(const struct kubelet *kubelet, struct cx_error *err) CX_CHECK;
 // Adds or replaces a driver, and puts where the node is on its labels, and its id into the node's annotation.
 int csi_node_add(const struct kubelet *kubelet, const char *driver, const Csi__NodeInfo *info, struct cx_error *err)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a kubelet has to know of a CSI volume after it was killed: a small file beside the mount, under upstream's name and
-// keys (vol_data.json). It is written before a driver is asked for anything, and goes after all has been undone.
+// keys (vol_data.json). It is written before a driver is asked for anything, and removed once all has been undone.
 #pragma once
 
 #include "libcommon/base/error.h"
@@ -21,5 +21,5 @@ void csi_record_release(struct csi_record *record);
 int csi_record_read(const char *folder, struct csi_record *ret_record, struct cx_error *err) CX_CHECK;
 int csi_record_write(const char *folder, const struct csi_record *record, struct cx_error *err) CX_CHECK;
 void csi_record_remove(const char *folder);
-// Whether a pod but the one with that uid has a record of the volume.
+// Whether a pod other than the one with that uid has a record of the volume.
 bool csi_record_others(const char *pods, const char *pod_uid, const struct csi_record *record);

@@ -11,5 +11,5 @@ struct csi {
         struct csi_drivers *drivers;
         struct in_use *in_use;
 };
-// Takes up what an earlier kubelet used. `csi` is kept by the caller.
+// Takes up what an earlier kubelet used. The caller keeps `csi` for as long as the plugin is used.
 struct volume_plugin csi_plugin(struct csi *csi);

@@ -3,6 +3,7 @@
 // arguments change where pods go.
 #include "test/unit/scheduler/world.h"
 
+#include "libcommon/base/log.h"
 #include "libcommon/client/config.h"
 #include "scheduler/config.h"
 
@@ -168,6 +169,58 @@ static void test_refused(void **state)
         }
 }
 
+// What a load logs. Owned.
+static char *logged(const char *text)
+{
+        struct scheduler_config config;
+        CX_ERROR err = CX_ERROR_INIT;
+        CX_BUF lines = CX_BUF_INIT;
+        char path[] = "/tmp/coxswain-test-XXXXXX";
+        int before = cx_log_settings.fd, fd = mkstemp(path);
+        assert_true(fd >= 0);
+        cx_log_settings.fd = fd;
+        int r = load(text, &config, &err);
+        cx_log_settings.fd = before;
+        close(fd);
+        assert_int_equal(r, 0);
+        scheduler_config_release(&config);
+        assert_int_equal(cx_buf_read_file(&lines, path), 0);
+        unlink(path);
+        return cx_strdup(lines.data);
+}
+
+static void test_warnings(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text, *field; // NULL: nothing is logged
+        } table[] = {
+                {HEAD, NULL},
+                {HEAD "parallelism: 16", NULL},
+                {HEAD "parallelism: 1", NULL},
+                {HEAD "parallelism: 4", "field=\"parallelism\""},
+                {HEAD "enableProfiling: false\nenableContentionProfiling: false", NULL},
+                {HEAD "enableProfiling: true", "field=\"enableProfiling\""},
+                {HEAD "enableContentionProfiling: true", "field=\"enableContentionProfiling\""},
+                {HEAD "delayCacheUntilActive: true", NULL},
+                {HEAD "delayCacheUntilActive: false", "field=\"delayCacheUntilActive\""},
+                {HEAD "clientConnection: {contentType: application/json}", NULL},
+                {HEAD "clientConnection: {contentType: application/vnd.kubernetes.protobuf}",
+                 "field=\"clientConnection.contentType\""},
+                {HEAD "clientConnection: {acceptContentTypes: 'application/vnd.kubernetes.protobuf,application/json'}",
+                 NULL},
+                {HEAD "clientConnection: {acceptContentTypes: application/cbor}",
+                 "field=\"clientConnection.acceptContentTypes\""},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
+                CX_CLEANUP(cx_freep) char *text = logged(table[i].text);
+                const char *line = strstr(text, "has no effect");
+                if (table[i].field ? !line || !strstr(line, table[i].field) || strstr(line + 1, "has no effect")
+                                   : *text != '\0')
+                        fail_msg("\"%s\" logs: %s", table[i].text, text);
+        }
+}
+
 // --- arguments at work -----------------------------------------------------------------------------------------------
 
 #define REQUESTS(list) "{'containers': [{'name': 'c', 'resources': {'requests': {" list "}}}]}"
@@ -281,9 +334,10 @@ static void test_default_spread(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults), cmocka_unit_test(test_plugins),
-                cmocka_unit_test(test_refused),  cmocka_unit_test(test_strategies),
-                cmocka_unit_test(test_images),   cmocka_unit_test(test_default_spread),
+                cmocka_unit_test(test_defaults),       cmocka_unit_test(test_plugins),
+                cmocka_unit_test(test_refused),        cmocka_unit_test(test_warnings),
+                cmocka_unit_test(test_strategies),     cmocka_unit_test(test_images),
+                cmocka_unit_test(test_default_spread),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
