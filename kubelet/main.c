@@ -254,7 +254,8 @@ static int run(struct kubelet_settings *s, struct cx_error *err)
         if (r == 0)
                 r = importer_start(k->images, imports, &parts.importer, err);
         if (r == 0)
-                r = kubelet_server_start(k, s, parts.pods, parts.of_pods.volumes, &parts.server, err);
+                r = kubelet_server_start(k, s, parts.pods, parts.of_pods.volumes, parts.of_pods.probes, &parts.server,
+                                         err);
         if (r == 0)
                 r = csi_drivers_start(parts.csi.drivers, err);
         if (r == 0)

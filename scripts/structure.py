@@ -70,7 +70,7 @@ EDGES = {
         "csi": "base volume",
         "pod": "base image runtime probe volume",
         "node": "base image network runtime volume pod",
-        "server": "base runtime volume pod",
+        "server": "base runtime volume pod probe",
         ".": "base image network runtime probe volume volume/plugins csi pod node server",
     },
     "kube-proxy": {},

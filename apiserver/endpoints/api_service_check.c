@@ -370,15 +370,9 @@ static void look_for_due(struct api_service_checks *self)
 static void *run(void *context)
 {
         struct api_service_checks *self = context;
-        struct cache *cache = builtin(self->api, "apiregistration.k8s.io", "v1", "apiservices")->cache;
-        uint64_t seen = cache_version(cache);
         pthread_mutex_lock(&self->lock);
         while (!self->stop) {
                 pthread_mutex_unlock(&self->lock);
-                uint64_t version = cache_version(cache);
-                if (version != seen)
-                        documents_forget(self->api->documents);
-                seen = version;
                 look_for_due(self);
                 pthread_mutex_lock(&self->lock);
                 int64_t until = cx_time_monotonic() + TICK;

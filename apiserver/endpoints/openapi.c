@@ -35,8 +35,10 @@ static void unref_documentp(struct document **document)
 struct documents {
         struct kind_follower follower; // first, so that it is the same pointer
         struct apiserver *api;
-        pthread_mutex_t lock; // guards made
+        struct cache *api_services;
+        pthread_mutex_t lock; // guards what follows
         struct cx_map made;
+        uint64_t version; // of the APIServices that it was made for
 };
 
 // Drops what speaks of the kind. What is made next is made of what is served then: a document that was begun before the
@@ -62,6 +64,7 @@ struct documents *documents_new(struct apiserver *api)
 {
         struct documents *documents = cx_alloc(sizeof *documents);
         documents->api = api;
+        documents->api_services = builtin(api, "apiregistration.k8s.io", "v1", "apiservices")->cache;
         pthread_mutex_init(&documents->lock, NULL);
         documents->made = (struct cx_map)CX_MAP_INIT_FREE(unref_document);
         documents->follower.changed = on_change;
@@ -153,6 +156,10 @@ static int make(struct apiserver *api, const struct cx_resource_set *all, const 
 static struct document *find(struct documents *documents, const char *key)
 {
         pthread_mutex_lock(&documents->lock);
+        uint64_t version = cache_version(documents->api_services);
+        if (version != documents->version)
+                cx_map_clear(&documents->made);
+        documents->version = version;
         struct document *document = cx_map_get(&documents->made, key);
         if (!document) {
                 KIND_SET *served = kinds_snapshot(documents->api->kinds);

@@ -28,6 +28,7 @@ struct prober {
         int success_threshold, failure_threshold, streak;
         bool last_ok, first;
         int64_t early; // ns between the silent looks before a readiness probe first succeeds; 0: over
+        uint64_t succeeded, failed;
         enum probe_result result;
 };
 struct probes {
@@ -120,6 +121,7 @@ static void run_probe(void *context)
         }
         p->early = 0;
         bool changed = live && count(p, r == 0);
+        *(r == 0 ? &p->succeeded : &p->failed) += live;
         bool report = live && r != 0;
         // Nothing more to learn: startup after success, liveness after failure (the container will be killed).
         bool over = changed && ((p->kind == PROBE_STARTUP) || (p->kind == PROBE_LIVENESS && r != 0));
@@ -224,6 +226,26 @@ void probes_stand_down(struct probes *probes, const char *pod_uid, const char *c
                 if (p->kind != PROBE_READINESS && strcmp(p->running->pod_uid, pod_uid) == 0 &&
                     strcmp(p->running->name, container) == 0)
                         p->resting = true;
+        pthread_mutex_unlock(&probes->lock);
+}
+
+void probes_write_metrics(struct probes *probes, struct cx_buf *to)
+{
+        cx_buf_add(to,
+                   "# HELP prober_probe_total [BETA] Cumulative number of a liveness, readiness or startup probe for a "
+                   "container by result.\n# TYPE prober_probe_total counter\n");
+        pthread_mutex_lock(&probes->lock);
+        for (const struct prober *p = probes->list; p; p = p->next) {
+                const struct container *c = p->running;
+                CX_CLEANUP(cx_freep)
+                char *labels =
+                        cx_sprintf("container=\"%s\",namespace=\"%s\",pod=\"%s\",pod_uid=\"%s\",probe_type=\"%s\"",
+                                   c->name, c->pod_namespace, c->pod_name, c->pod_uid, words[p->kind]);
+                cx_buf_printf(to, "prober_probe_total{%s,result=\"successful\"} %llu\n", labels,
+                              (unsigned long long)p->succeeded);
+                cx_buf_printf(to, "prober_probe_total{%s,result=\"failed\"} %llu\n", labels,
+                              (unsigned long long)p->failed);
+        }
         pthread_mutex_unlock(&probes->lock);
 }
 

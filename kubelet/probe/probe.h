@@ -25,4 +25,6 @@ void probes_stand_down(struct probes *probes, const char *pod_uid, const char *c
 // Ends the probes of a container; all of the pod's when the name is NULL.
 void probes_remove(struct probes *probes, const char *pod_uid, const char *container);
 // UNKNOWN when there is no such probe, or (startup, readiness) it has not succeeded or failed yet.
+// How often each has succeeded and failed, in Prometheus' text format (/metrics/probes).
+void probes_write_metrics(struct probes *probes, struct cx_buf *to);
 enum probe_result probes_result(struct probes *probes, const char *container_id, enum probe_kind kind);

@@ -255,37 +255,70 @@ json_t *cgroup_children(const char *path)
         return list;
 }
 
-static uint64_t read_number(const char *folder, const char *file, const char *key)
+// The number behind the key at the beginning of a line; of the text itself when there is no key.
+static uint64_t number_in(const char *text, const char *key)
+{
+        size_t length = key ? strlen(key) : 0;
+        const char *p = text;
+        while (key && p && (strncmp(p, key, length) != 0 || p[length] != ' ')) {
+                p = strchr(p, '\n');
+                p = p ? p + 1 : NULL;
+        }
+        return p ? strtoull(p + length + (key ? 1 : 0), NULL, 10) : 0;
+}
+
+static const char *read_file(const char *folder, const char *file, struct cx_buf *to)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, file);
+        cx_buf_truncate(to, 0);
+        return cx_buf_read_file(to, path) < 0 ? "" : to->data;
+}
+
+static void read_memory(const char *folder, bool v2, struct cgroup_usage *u)
+{
         CX_BUF text = CX_BUF_INIT_MAX(65536);
-        if (cx_buf_read_file(&text, path) < 0)
-                return 0;
-        const char *p = text.data;
-        for (size_t n = key ? strlen(key) : 0; key && p; p = strchr(p, '\n'), p = p ? p + 1 : NULL)
-                if (strncmp(p, key, n) == 0 && p[n] == ' ') {
-                        p += n + 1;
-                        break;
-                }
-        return p ? strtoull(p, NULL, 10) : 0;
+        u->memory_usage = number_in(read_file(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &text), NULL);
+        const char *stat = read_file(folder, "memory.stat", &text);
+        uint64_t inactive = number_in(stat, v2 ? "inactive_file" : "total_inactive_file");
+        u->memory_working_set = u->memory_usage > inactive ? u->memory_usage - inactive : 0;
+        u->memory_rss = number_in(stat, v2 ? "anon" : "total_rss");
+        u->memory_cache = number_in(stat, v2 ? "file" : "total_cache");
+        u->page_faults = number_in(stat, v2 ? "pgfault" : "total_pgfault");
+        u->major_page_faults = number_in(stat, v2 ? "pgmajfault" : "total_pgmajfault");
+}
+
+// `quota`: the folder with what the limit of CPU has led to.
+static void read_cpu(const char *folder, const char *quota, bool v2, struct cgroup_usage *u)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(65536);
+        const char *stat = read_file(quota, "cpu.stat", &text);
+        u->periods = number_in(stat, "nr_periods");
+        u->throttled_periods = number_in(stat, "nr_throttled");
+        u->throttled_ns = v2 ? number_in(stat, "throttled_usec") * 1000 : number_in(stat, "throttled_time");
+        if (v2) {
+                u->cpu_ns = number_in(stat, "usage_usec") * 1000;
+                u->cpu_user_ns = number_in(stat, "user_usec") * 1000;
+                u->cpu_system_ns = number_in(stat, "system_usec") * 1000;
+                return;
+        }
+        u->cpu_ns = number_in(read_file(folder, "cpuacct.usage", &text), NULL);
+        u->cpu_user_ns = number_in(read_file(folder, "cpuacct.usage_user", &text), NULL);
+        u->cpu_system_ns = number_in(read_file(folder, "cpuacct.usage_sys", &text), NULL);
 }
 
 int cgroup_usage(const char *path, struct cgroup_usage *ret_usage)
 {
         bool v2 = cgroup_is_v2();
         CX_CLEANUP(cx_freep) char *memory = cx_sprintf(v2 ? "%s%s" : "%s/memory%s", root, path);
-        CX_CLEANUP(cx_freep) char *cpu = cx_sprintf(v2 ? "%s%s" : "%s/cpuacct%s", root, path);
+        CX_CLEANUP(cx_freep) char *account = cx_sprintf(v2 ? "%s%s" : "%s/cpuacct%s", root, path);
+        CX_CLEANUP(cx_freep) char *quota = cx_sprintf(v2 ? "%s%s" : "%s/cpu%s", root, path);
         CX_CLEANUP(cx_freep) char *pids = cx_sprintf(v2 ? "%s%s" : "%s/pids%s", root, path);
+        CX_BUF text = CX_BUF_INIT_MAX(4096);
         if (access(memory, F_OK) < 0)
                 return -ENOENT;
-        struct cgroup_usage u = {0};
-        u.cpu_ns = v2 ? read_number(cpu, "cpu.stat", "usage_usec") * 1000 : read_number(cpu, "cpuacct.usage", NULL);
-        u.memory_usage = read_number(memory, v2 ? "memory.current" : "memory.usage_in_bytes", NULL);
-        uint64_t inactive = read_number(memory, "memory.stat", v2 ? "inactive_file" : "total_inactive_file");
-        u.memory_working_set = u.memory_usage > inactive ? u.memory_usage - inactive : 0;
-        u.memory_rss = read_number(memory, "memory.stat", v2 ? "anon" : "total_rss");
-        u.page_faults = read_number(memory, "memory.stat", v2 ? "pgfault" : "total_pgfault");
-        u.pids = read_number(pids, "pids.current", NULL);
-        *ret_usage = u;
+        *ret_usage = (struct cgroup_usage){0};
+        read_memory(memory, v2, ret_usage);
+        read_cpu(account, quota, v2, ret_usage);
+        ret_usage->pids = number_in(read_file(pids, "pids.current", &text), NULL);
         return 0;
 }

@@ -15,7 +15,9 @@ struct cgroup_limits {
         int64_t pids;         // 0: leave
 };
 struct cgroup_usage {
-        uint64_t cpu_ns, memory_usage, memory_working_set, memory_rss, page_faults, pids;
+        uint64_t cpu_ns, cpu_user_ns, cpu_system_ns, memory_usage, memory_working_set, memory_rss, memory_cache;
+        uint64_t page_faults, major_page_faults, pids;
+        uint64_t periods, throttled_periods, throttled_ns; // of the CPU quota
 };
 
 bool cgroup_is_v2(void);

@@ -3,6 +3,7 @@
 #include "kubelet/server/server_internal.h"
 
 #include "kubelet/pod/pods.h"
+#include "kubelet/probe/probe.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/metrics.h"
 #include "libcommon/base/process.h"
@@ -107,6 +108,11 @@ static void respond_metrics(struct kubelet_server *s, struct cx_http_request *re
         cx_http_respond_buf(request, 200, CX_METRICS_CONTENT_TYPE, &text);
 }
 
+static void server_probe_metrics(struct kubelet_server *s, struct cx_buf *to)
+{
+        probes_write_metrics(s->probes, to);
+}
+
 static void forward(struct kubelet_server *s, struct cx_http_request *request, const struct cx_strings *parts)
 {
         json_auto_t *pod =
@@ -146,6 +152,10 @@ static void handle(struct cx_http_request *request, void *context)
                 respond_metrics(s, request, server_metrics);
         } else if (strcmp(path, "/metrics/resource") == 0) {
                 respond_metrics(s, request, server_resource_metrics);
+        } else if (strcmp(path, "/metrics/cadvisor") == 0) {
+                respond_metrics(s, request, server_cadvisor_metrics);
+        } else if (strcmp(path, "/metrics/probes") == 0) {
+                respond_metrics(s, request, server_probe_metrics);
         } else if (strcmp(path, "/stats/summary") == 0) {
                 cx_http_respond_json(request, 200, server_stats(s));
         } else if (strcmp(path, "/configz") == 0) {
@@ -204,13 +214,15 @@ static int serving_pair(struct kubelet_server *s, char **ret_cert, char **ret_ke
 }
 
 int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, struct pods *pods,
-                         struct volumes *volumes, struct kubelet_server **ret_server, struct cx_error *err)
+                         struct volumes *volumes, struct probes *probes, struct kubelet_server **ret_server,
+                         struct cx_error *err)
 {
         struct kubelet_server *s = cx_alloc(sizeof *s);
         s->kubelet = kubelet;
         s->settings = settings;
         s->pods = pods;
         s->volumes = volumes;
+        s->probes = probes;
         s->metrics = cx_metrics_new();
         pthread_mutex_init(&s->lock, NULL);
         CX_CLEANUP(cx_freep) char *cert = NULL;

@@ -8,6 +8,8 @@
 struct kubelet_server;
 struct pods;
 struct volumes;
+struct probes;
 int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, struct pods *pods,
-                         struct volumes *volumes, struct kubelet_server **ret_server, struct cx_error *err) CX_CHECK;
+                         struct volumes *volumes, struct probes *probes, struct kubelet_server **ret_server,
+                         struct cx_error *err) CX_CHECK;
 void kubelet_server_free(struct kubelet_server *server);

@@ -14,6 +14,7 @@ struct kubelet_server {
         const struct kubelet_settings *settings;
         struct pods *pods;
         struct volumes *volumes;
+        struct probes *probes;
         struct cx_http_server *server, *healthz;
         struct cx_metrics *metrics;
         pthread_mutex_t lock;    // guards decisions
@@ -34,4 +35,5 @@ void server_port_forward(struct kubelet_server *server, struct cx_http_request *
 // stats.c
 json_t *server_stats(struct kubelet_server *server);
 void server_metrics(struct kubelet_server *server, struct cx_buf *to);
+void server_cadvisor_metrics(struct kubelet_server *server, struct cx_buf *to); // cadvisor.c
 void server_resource_metrics(struct kubelet_server *server, struct cx_buf *to);

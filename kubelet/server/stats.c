@@ -5,6 +5,7 @@
 
 #include "kubelet/pod/pods.h"
 #include "kubelet/runtime/cgroup.h"
+#include "kubelet/runtime/net_usage.h"
 #include "kubelet/volume/claims.h"
 #include "kubelet/volume/volumes.h"
 #include "libcommon/base/metrics.h"
@@ -20,9 +21,9 @@ static json_t *cpu_json(const char *now, const struct cgroup_usage *u)
 
 static json_t *memory_json(const char *now, const struct cgroup_usage *u)
 {
-        return json_pack("{s:s, s:I, s:I, s:I, s:I}", "time", now, "usageBytes", (json_int_t)u->memory_usage,
+        return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "time", now, "usageBytes", (json_int_t)u->memory_usage,
                          "workingSetBytes", (json_int_t)u->memory_working_set, "rssBytes", (json_int_t)u->memory_rss,
-                         "pageFaults", (json_int_t)u->page_faults);
+                         "pageFaults", (json_int_t)u->page_faults, "majorPageFaults", (json_int_t)u->major_page_faults);
 }
 
 static json_t *fs_json(const char *now, const char *path)
@@ -63,6 +64,28 @@ static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const c
         return list;
 }
 
+static json_t *interface_json(const struct net_usage *usage)
+{
+        return json_pack("{s:s, s:I, s:I, s:I, s:I}", "name", usage->interface, "rxBytes", (json_int_t)usage->rx_bytes,
+                         "rxErrors", (json_int_t)usage->rx_errors, "txBytes", (json_int_t)usage->tx_bytes, "txErrors",
+                         (json_int_t)usage->tx_errors);
+}
+
+// What went over the interfaces that a process sees, the first of them once more by itself; NULL: there are none.
+static json_t *network_json(const char *now, pid_t pid)
+{
+        struct net_usage usage[MAX_INTERFACES];
+        size_t count = net_usage_read(pid, usage);
+        if (!count)
+                return NULL;
+        json_t *network = interface_json(&usage[0]), *list = json_array();
+        for (size_t i = 0; i < count; i++)
+                json_array_append_new(list, interface_json(&usage[i]));
+        json_object_set_new(network, "time", json_string(now));
+        json_object_set_new(network, "interfaces", list);
+        return network;
+}
+
 static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char *now)
 {
         const char *uid = cx_json_string_or(pod, "metadata.uid", "");
@@ -70,6 +93,7 @@ static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char
         runtime_containers(s->kubelet->runtime, uid, &list);
         json_t *containers = json_array();
         struct cgroup_usage sum = {0};
+        pid_t pid = 0;
         for (size_t i = 0; i < list.count; i++) {
                 struct container_state state;
                 struct cgroup_usage u;
@@ -78,6 +102,7 @@ static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char
                         continue;
                 char since[CX_TIME_TEXT];
                 cx_time_format(state.started, since);
+                pid = state.pid;
                 json_array_append_new(containers,
                                       json_pack("{s:s, s:s, s:o, s:o}", "name", list.items[i]->name, "startTime", since,
                                                 "cpu", cpu_json(now, &u), "memory", memory_json(now, &u)));
@@ -85,13 +110,18 @@ static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char
                 sum.memory_usage += u.memory_usage;
                 sum.memory_working_set += u.memory_working_set;
                 sum.memory_rss += u.memory_rss;
+                sum.major_page_faults += u.major_page_faults;
                 sum.page_faults += u.page_faults;
+                sum.pids += u.pids;
         }
-        return json_pack("{s:{s:O?, s:O?, s:O?}, s:s, s:o, s:o, s:o, s:o}", "podRef", "name",
+        bool own_network = pid && !cx_json_bool(pod, "spec.hostNetwork", false);
+        return json_pack("{s:{s:O?, s:O?, s:O?}, s:s, s:o, s:o, s:o, s:o, s:o*, s:{s:I}}", "podRef", "name",
                          cx_json_get(pod, "metadata.name"), "namespace", cx_json_get(pod, "metadata.namespace"), "uid",
                          cx_json_get(pod, "metadata.uid"), "startTime", cx_json_string_or(pod, "status.startTime", now),
                          "containers", containers, "cpu", cpu_json(now, &sum), "memory", memory_json(now, &sum),
-                         "volume", volume_stats(s, pod, now, false));
+                         "volume", volume_stats(s, pod, now, false), "network",
+                         own_network ? network_json(now, pid) : NULL, "process_stats", "process_count",
+                         (json_int_t)sum.pids);
 }
 
 // The node's own use, of the whole machine.
@@ -121,9 +151,9 @@ json_t *server_stats(struct kubelet_server *s)
         json_array_foreach (pods, i, pod)
                 json_array_append_new(list, pod_stats(s, pod, now));
         struct cgroup_usage u = node_usage(s->kubelet);
-        return json_pack("{s:{s:s, s:o, s:o, s:o}, s:o}", "node", "nodeName", s->kubelet->node_name, "cpu",
+        return json_pack("{s:{s:s, s:o, s:o, s:o, s:o*}, s:o}", "node", "nodeName", s->kubelet->node_name, "cpu",
                          cpu_json(now, &u), "memory", memory_json(now, &u), "fs", fs_json(now, s->kubelet->root),
-                         "pods", list);
+                         "network", network_json(now, 0), "pods", list);
 }
 
 // The metrics of one request, each with its samples, by upstream's names. All samples are of the same moment.

@@ -341,11 +341,21 @@ s = json.load(sys.stdin)
 pod = [p for p in s["pods"] if p["podRef"]["name"] == "shared"][0]
 assert s["node"]["memory"]["workingSetBytes"] > 0 and len(pod["containers"]) == 2
 assert pod["containers"][0]["memory"]["workingSetBytes"] > 0 and pod["containers"][0]["cpu"]["usageCoreNanoSeconds"] > 0
+assert pod["network"]["name"] == "eth0" and pod["network"]["interfaces"][0]["rxBytes"] > 0 and pod["process_stats"]["process_count"] > 0
+assert s["node"]["network"]["interfaces"]
 '
 ok "/stats/summary" $?
 node_curl "https://$node_ip:10250/metrics" | grep -q '^kubelet_running_pods [1-9]' &&
         node_curl "https://$node_ip:10250/metrics/resource" | grep -q '^container_memory_working_set_bytes{.*pod="shared"'
 ok "/metrics and /metrics/resource" $?
+node_curl "https://$node_ip:10250/metrics/cadvisor" >"$work/cadvisor" &&
+        grep -q '^container_memory_working_set_bytes{container="[a-z]*",id="/[^"]*",image="[^"]*busybox[^"]*",name="[0-9a-f]*",namespace="default",pod="shared"} [1-9]' "$work/cadvisor" &&
+        grep -q '^container_cpu_usage_seconds_total{container="",.*pod="shared",cpu="total"}' "$work/cadvisor" &&
+        grep -q '^container_network_receive_bytes_total{container="",interface="eth0",namespace="default",pod="shared"} [1-9]' "$work/cadvisor" &&
+        grep -q '^machine_memory_bytes [1-9]' "$work/cadvisor" && promtool check metrics <"$work/cadvisor"
+ok "/metrics/cadvisor" $?
+node_curl "https://$node_ip:10250/metrics/probes" | promtool check metrics && node_curl "https://$node_ip:10250/metrics/resource" | promtool check metrics
+ok "/metrics/probes and /metrics/resource are well-formed" $?
 node_curl "https://$node_ip:10250/pods" | python3 -c '
 import json, sys
 assert "shared" in [p["metadata"]["name"] for p in json.load(sys.stdin)["items"]]'

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Kubelets that only have metrics: kubelets.py FOLDER ADDRESS PORT COUNT. Kubelet i listens on PORT+i with FOLDER/server.crt,
-wants a client certificate of FOLDER/ca.crt, and runs the pod pod-i, which uses a quarter of a core and 64 MiB. One whose
-FOLDER/hang-i exists does not answer; FOLDER/restart-i starts its container anew.
+"""Kubelets that only have metrics: kubelets.py FOLDER ADDRESS PORT COUNT [PODS]. Kubelet i listens on PORT+i with
+FOLDER/kubelet.crt, wants a client certificate of FOLDER/ca.crt, and runs the pod pod-i (or PODS of them, pod-i-0 and so on),
+each of which uses a quarter of a core and 64 MiB. One whose FOLDER/hang-i exists does not answer; FOLDER/restart-i starts its
+containers anew.
 """
 import http.server
 import os
@@ -12,6 +13,7 @@ import threading
 import time
 
 FOLDER, ADDRESS, PORT, COUNT = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+PODS = int(sys.argv[5]) if len(sys.argv) > 5 else 0
 BEGAN = time.time() - 1000
 
 
@@ -28,13 +30,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         now = time.time()
         began = os.stat(f"{FOLDER}/restart-{self.number}").st_mtime if os.path.exists(f"{FOLDER}/restart-{self.number}") else BEGAN
         ms = int(now * 1000)
-        labels = f'container="c",namespace="default",pod="pod-{self.number}"'
+        names = [f"pod-{self.number}-{i}" for i in range(PODS)] or [f"pod-{self.number}"]
         text = (f"# HELP node_cpu_usage_seconds_total [STABLE] x\n# TYPE node_cpu_usage_seconds_total counter\n"
                 f"node_cpu_usage_seconds_total {(now - BEGAN) * 0.5:.6f} {ms}\n"
-                f"node_memory_working_set_bytes 1.073741824e+09 {ms}\n"
-                f"container_cpu_usage_seconds_total{{{labels}}} {(now - began) * 0.25:.6f} {ms}\n"
-                f"container_memory_working_set_bytes{{{labels}}} 6.7108864e+07 {ms}\n"
-                f"container_start_time_seconds{{{labels}}} {began:.6f}\nresource_scrape_error 0\n").encode()
+                f"node_memory_working_set_bytes 1.073741824e+09 {ms}\n")
+        for name in names:
+            labels = f'container="c",namespace="default",pod="{name}"'
+            text += (f"container_cpu_usage_seconds_total{{{labels}}} {(now - began) * 0.25:.6f} {ms}\n"
+                     f"container_memory_working_set_bytes{{{labels}}} 6.7108864e+07 {ms}\n"
+                     f"container_start_time_seconds{{{labels}}} {began:.6f}\n")
+        text = (text + "resource_scrape_error 0\n").encode()
         self.send_response(200 if self.path == "/metrics/resource" else 404)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.send_header("Content-Length", str(len(text)))
