@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-#define WORKERS 32
+#define WORKERS 8
 #define MAX_ANSWER ((size_t)32 << 20)
 #define MAX_PEM ((size_t)1 << 20)
 
@@ -184,7 +184,7 @@ static int make_client(struct nodes *self, const struct cx_component *component,
                                                                    .bearer_token = credentials.token,
                                                                    .bearer_token_file = credentials.token_file,
                                                                    .insecure = self->options.insecure,
-                                                                   .max_idle = 128},
+                                                                   .max_idle = 4},
                                   &self->http, err);
 }
 
