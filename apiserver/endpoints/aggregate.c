@@ -8,10 +8,14 @@
 #include "libcommon/format/json.h"
 
 #include <ctype.h>
+#include <strings.h>
 
-// A value that would end its header, and begin another one, is not passed on.
+// A value that would end its header, and begin another one, is not passed on; nor one that would lose the blanks around it,
+// and be somebody else's name then.
 static bool is_header_value(const char *text)
 {
+        if (*text == ' ' || (*text && text[strlen(text) - 1] == ' '))
+                return false;
         for (; *text; text++)
                 if ((unsigned char)*text < ' ' || *text == 127)
                         return false;
@@ -23,8 +27,8 @@ static int add(struct cx_strings *headers, const char *name, const char *value, 
         if (!is_header_value(value))
                 return cx_error_reason(
                         err, CX_REASON_FORBIDDEN,
-                        "the user's name, groups or extra values hold control characters: they cannot be "
-                        "passed on to an aggregated API server");
+                        "the user's name, groups or extra values hold control characters, or blanks at their "
+                        "ends: they cannot be passed on to an aggregated API server");
         CX_CLEANUP(cx_freep) char *line = *value ? cx_sprintf("%s: %s", name, value) : cx_sprintf("%s;", name);
         cx_strings_add(headers, line);
         return 0;
@@ -78,6 +82,32 @@ static void refuse(struct call *call)
         cx_http_respond_text(call->request, 503, "service unavailable\n");
 }
 
+// A path is authorized as it stands. What the other server, or somebody before it, could shorten to another one goes no
+// further.
+static int check_path(const char *path, struct cx_error *err)
+{
+        for (const char *part = path; *part;) {
+                size_t length = strcspn(part, "/");
+                if ((length == 1 && *part == '.') || (length == 2 && strncmp(part, "..", 2) == 0))
+                        return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                                               "the path has a part \"%.*s\": it cannot be passed on to an aggregated "
+                                               "API server",
+                                               (int)length, part);
+                part += length + (part[length] == '/');
+        }
+        return 0;
+}
+
+// Another protocol could ask more than one question on the connection, in the name of anybody: whoever is at its other end
+// trusts our certificate.
+static int check_upgrade(const char *protocol, struct cx_error *err)
+{
+        if (strcasecmp(protocol, "websocket") == 0 || strcasecmp(protocol, "SPDY/3.1") == 0)
+                return 0;
+        return cx_error_reason(err, CX_REASON_BAD_REQUEST,
+                               "an aggregated API server may be asked for an upgrade to websocket or SPDY/3.1 only");
+}
+
 static int find_backend(struct call *call, struct backend *backend, struct cx_error *err)
 {
         CX_BUF path = CX_BUF_INIT;
@@ -91,18 +121,22 @@ void serve_aggregated(struct call *call)
 {
         struct backend backend = {.headers = CX_STRINGS_INIT};
         CX_ERROR err = CX_ERROR_INIT;
+        const char *upgrade = cx_http_header(call->request, "Upgrade");
         backend.base_url =
                 api_service_is_available(call->api_service) ? api_service_url(call->api, call->api_service) : NULL;
         if (!backend.base_url) {
                 refuse(call);
                 return;
         }
-        int r = api_service_client(call->api, call->api_service, &backend.client, &err);
+        int r = check_path(call->info.path, &err);
+        if (r == 0 && upgrade)
+                r = check_upgrade(upgrade, &err);
+        if (r == 0)
+                r = api_service_client(call->api, call->api_service, &backend.client, &err);
         if (r == 0)
                 r = find_backend(call, &backend, &err);
         if (r == 0)
-                r = cx_http_header(call->request, "Upgrade") ? join_upgraded(call, &backend, &err)
-                                                             : relay(call, &backend, &err);
+                r = upgrade ? join_upgraded(call, &backend, &err) : relay(call, &backend, &err);
         backend_release(&backend);
         if (r < 0)
                 respond_error(call, &err);

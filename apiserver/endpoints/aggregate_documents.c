@@ -104,9 +104,8 @@ void aggregate_openapi_v3(struct api_services *services, json_t *index)
 struct merge {
         json_t *from, *to;     // definitions
         struct cx_map renamed; // name in `from` -> name in `to`
+        json_t *pending;       // definitions that were taken, whose references were not: a chain of them may be long
 };
-
-static void take_references(struct merge *merge, json_t *value);
 
 static const char *take_definition(struct merge *merge, const char *name)
 {
@@ -127,7 +126,7 @@ static const char *take_definition(struct merge *merge, const char *name)
         if (definition && !same) {
                 json_t *copy = json_deep_copy(definition);
                 json_object_set_new(merge->to, taken, copy);
-                take_references(merge, copy);
+                json_array_append(merge->pending, copy);
         }
         return taken;
 }
@@ -156,7 +155,8 @@ static void merge_openapi_v2(const struct api_service *service, json_t *from, js
 {
         struct merge merge = {.from = json_object_get(from, "definitions"),
                               .to = cx_json_object_at(to, "definitions"),
-                              .renamed = CX_MAP_INIT_FREE(free)};
+                              .renamed = CX_MAP_INIT_FREE(free),
+                              .pending = json_array()};
         CX_CLEANUP(cx_freep) char *own = cx_sprintf("/apis/%s/%s/", service->group, service->version);
         json_t *paths = cx_json_object_at(to, "paths"), *item;
         const char *path;
@@ -167,6 +167,9 @@ static void merge_openapi_v2(const struct api_service *service, json_t *from, js
                 json_object_set_new(paths, path, copy);
                 take_references(&merge, copy);
         }
+        for (size_t i = 0; i < json_array_size(merge.pending); i++)
+                take_references(&merge, json_array_get(merge.pending, i));
+        json_decref(merge.pending);
         cx_map_release(&merge.renamed);
 }
 

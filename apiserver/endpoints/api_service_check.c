@@ -16,6 +16,7 @@
 #define TIMEOUT (5 * CX_NS_PER_S) // of a question
 #define WORKERS 8
 #define MAX_DOCUMENT ((size_t)32 << 20)
+#define MAX_LIST ((size_t)1 << 20) // of resources
 
 struct api_service_checks {
         struct apiserver *api;
@@ -39,6 +40,7 @@ struct discovery_question {
         struct backend_client *client;
         const char *base_url, *path, *accept, *tag;
         const bool *cancel;
+        size_t max; // bytes of the answer; 0: MAX_DOCUMENT
 };
 
 static int ask(const struct discovery_question *q, struct cx_http_reply *reply, struct cx_error *err)
@@ -52,7 +54,7 @@ static int ask(const struct discovery_question *q, struct cx_http_reply *reply, 
                                                  .headers = headers,
                                                  .accept = q->accept,
                                                  .timeout = TIMEOUT,
-                                                 .max_reply = MAX_DOCUMENT,
+                                                 .max_reply = q->max ? q->max : MAX_DOCUMENT,
                                                  .cancel = q->cancel},
                           reply, err);
 }
@@ -96,17 +98,25 @@ static json_t *find_resource(json_t *resources, const char *name, size_t length)
         return NULL;
 }
 
+// Of a list, the strings: with anything else clients could read none of our discovery.
+static json_t *strings_of(const json_t *entry, const char *name)
+{
+        json_t *strings = json_array(), *item;
+        size_t i;
+        json_array_foreach (json_object_get(entry, name), i, item)
+                if (json_is_string(item))
+                        json_array_append(strings, item);
+        return strings;
+}
+
 static void add_resource(const struct api_service *service, const json_t *entry, json_t *resources)
 {
         static const char *const lists[] = {"shortNames", "categories"};
         const char *name = cx_json_string_or(entry, "name", ""), *slash = strchr(name, '/');
-        json_t *made = json_object(), *verbs = json_object_get(entry, "verbs");
+        json_t *made = json_object();
         json_object_set_new(made, slash ? "subresource" : "resource", json_string(slash ? slash + 1 : name));
         json_object_set_new(made, "responseKind", response_kind(service, entry));
-        if (json_is_array(verbs))
-                json_object_set(made, "verbs", verbs);
-        else
-                json_object_set_new(made, "verbs", json_array());
+        json_object_set_new(made, "verbs", strings_of(entry, "verbs"));
         if (slash) {
                 json_t *parent = find_resource(resources, name, (size_t)(slash - name));
                 if (parent)
@@ -119,7 +129,7 @@ static void add_resource(const struct api_service *service, const json_t *entry,
         json_object_set_new(made, "singularResource", json_string(cx_json_string_or(entry, "singularName", "")));
         for (size_t i = 0; i < CX_ARRAY_SIZE(lists); i++)
                 if (json_array_size(json_object_get(entry, lists[i])))
-                        json_object_set(made, lists[i], json_object_get(entry, lists[i]));
+                        json_object_set_new(made, lists[i], strings_of(entry, lists[i]));
         json_array_append_new(resources, made);
 }
 
@@ -228,8 +238,10 @@ static struct finding judge_answer(struct api_service *service, struct discovery
         CX_ERROR err = CX_ERROR_INIT;
         q->path = path;
         q->accept = "application/json";
+        q->max = MAX_LIST;
         int r = ask(q, &reply, &err);
         q->path = NULL;
+        q->max = 0;
         const char *format = "failing or missing response from %s%s: %s";
         if (r < 0)
                 return unavailable("FailedDiscoveryCheck", cx_sprintf(format, q->base_url, path, cx_error_text(&err)));

@@ -297,16 +297,17 @@ static void take_header(void *context, const char *name, const char *value)
 static void take_headers(struct relay *relay, struct call *call)
 {
         cx_http_headers(call->request, take_header, relay);
-        const char *query = cx_http_raw_query(call->request);
         CX_CLEANUP(cx_freep)
         char *source = cx_sprintf("X-Forwarded-For: %s", cx_http_remote_address(call->request));
         CX_CLEANUP(cx_freep)
         char *host = cx_sprintf("X-Forwarded-Host: %s", cx_str(cx_http_header(call->request, "Host")));
-        CX_CLEANUP(cx_freep)
-        char *uri = cx_sprintf("X-Forwarded-Uri: %s%s%s", cx_http_path(call->request), *query ? "?" : "", query);
+        CX_BUF uri = CX_BUF_INIT; // encoded again: what was escaped may be the end of a line
+        cx_buf_add(&uri, "X-Forwarded-Uri: ");
+        add_url_path(&uri, cx_http_path(call->request));
+        add_raw_query(call, &uri);
         cx_strings_add(&relay->headers, source);
         cx_strings_add(&relay->headers, host);
-        cx_strings_add(&relay->headers, uri);
+        cx_strings_add(&relay->headers, uri.data);
         cx_strings_add(&relay->headers, "X-Forwarded-Proto: https");
         for (size_t i = 0; i < relay->backend.headers.count; i++)
                 cx_strings_add(&relay->headers, relay->backend.headers.items[i]);

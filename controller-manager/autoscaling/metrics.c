@@ -116,7 +116,7 @@ static bool use_of(const json_t *item, const char *resource, const char *contain
                 const json_t *amount = json_object_get(json_object_get(entry, "usage"), resource);
                 if (!amount)
                         return false;
-                *ret_milli += cx_quantity_milli_of(amount);
+                *ret_milli = sum_of(*ret_milli, cx_quantity_milli_of(amount));
                 any = true;
         }
         return any;
@@ -172,7 +172,7 @@ static int request_of(const json_t *pod, const char *resource, const char *only,
                         if (!amount)
                                 return cx_error_set(err, -ENOENT, "missing request for %s in container %s of Pod %s",
                                                     resource, name, cx_json_string_or(pod, "metadata.name", ""));
-                        *ret_milli += cx_quantity_milli_of(amount);
+                        *ret_milli = sum_of(*ret_milli, cx_quantity_milli_of(amount));
                 }
         }
         return 0;
@@ -306,6 +306,6 @@ int metric_from_outside(struct cx_rest *rest, const char *namespace, const json_
                                     namespace, name, labels.length ? labels.data : "nil");
         *ret_milli = 0;
         json_array_foreach (items_of(list), i, item)
-                *ret_milli += cx_quantity_milli_of(json_object_get(item, "value"));
+                *ret_milli = sum_of(*ret_milli, cx_quantity_milli_of(json_object_get(item, "value")));
         return 0;
 }

@@ -54,17 +54,23 @@ struct course {
         bool utilization; // in percent of the requests
 };
 
+static int64_t within_64_bits(__int128 value)
+{
+        return value > INT64_MAX ? INT64_MAX : value < INT64_MIN ? INT64_MIN : (int64_t)value;
+}
+
 static void add(const struct scaled_pod *pod, int64_t value, struct sum *to)
 {
-        to->value += value;
-        to->requests += pod->request;
+        to->value = sum_of(to->value, value);
+        to->requests = sum_of(to->requests, pod->request);
         to->pods++;
 }
 
 // In whole percents, or whole thousandths of an average, as upstream counts.
 static int64_t level_of(const struct course *course, const struct sum *sum)
 {
-        return course->utilization ? (int64_t)((__int128)sum->value * 100 / sum->requests) : sum->value / sum->pods;
+        return course->utilization ? within_64_bits((__int128)sum->value * 100 / sum->requests)
+                                   : sum->value / sum->pods;
 }
 
 static double ratio_of(const struct course *course, const struct sum *sum)
@@ -78,7 +84,7 @@ static int64_t missing_value(const struct course *course, const struct scaled_po
         if (ratio >= 1)
                 return 0;
         int64_t percent = course->target > 100 ? course->target : 100;
-        return course->utilization ? (int64_t)((__int128)pod->request * percent / 100) : course->target;
+        return course->utilization ? within_64_bits((__int128)pod->request * percent / 100) : course->target;
 }
 
 static size_t count_group(const struct scaled_pods *pods, enum pod_group group)

@@ -7,6 +7,13 @@
 
 #include <stdint.h>
 
+// Figures are what other servers say: sums of them stay within 64 bits.
+static inline int64_t sum_of(int64_t a, int64_t b)
+{
+        int64_t sum;
+        return __builtin_add_overflow(a, b, &sum) ? b < 0 ? INT64_MIN : INT64_MAX : sum;
+}
+
 enum pod_group {
         POD_COUNTS,  // it is running, and has a figure
         POD_UNREADY, // not running, or too young for its figure to say something

@@ -299,6 +299,7 @@ void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_ht
                 url = renamed;
         }
         curl_easy_setopt(easy, CURLOPT_URL, url);
+        curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); // what was authorized is what is asked for
         free(url);
         curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
         curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");

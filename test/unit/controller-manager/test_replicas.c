@@ -258,11 +258,26 @@ static void test_tolerance(void **state)
         assert_int_equal(answer.replicas, 1);
 }
 
+// Figures of a hostile server: no sum turns round.
+static void test_huge(void **state)
+{
+        struct scaled_pod items[64];
+        struct scaled_pods pods = {items, read_pods("c9223372036854775807 c9223372036854775807", 1, items)};
+        struct replica_answer answer;
+        (void)state;
+        group_pods(&settings, false, &pods);
+        assert_int_equal(replicas_by_average(&settings, &pods, 2, 1000, &answer, NULL), 0);
+        assert_int_equal(answer.replicas, 2147483647);
+        assert_int_equal(replicas_by_utilization(&settings, &pods, 2, 50, &answer, NULL), 0);
+        assert_int_equal(answer.replicas, 2147483647);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_utilization), cmocka_unit_test(test_average), cmocka_unit_test(test_tells),
                 cmocka_unit_test(test_starting),    cmocka_unit_test(test_values),  cmocka_unit_test(test_tolerance),
+                cmocka_unit_test(test_huge),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
