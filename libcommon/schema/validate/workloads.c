@@ -129,15 +129,6 @@ static void check_replication_controller(struct cx_validator *v, const json_t *s
         check_lasting(v, spec, "ReplicationController");
 }
 
-static void check_autoscaler(struct cx_validator *v, const json_t *spec)
-{
-        const json_t *max = json_object_get(spec, "maxReplicas");
-        if (!max)
-                cx_required(v, "maxReplicas", NULL);
-        else if (json_integer_value(max) < cx_json_int(spec, "minReplicas", 1))
-                cx_invalid(v, "maxReplicas", max, "must be greater than or equal to `minReplicas`");
-}
-
 static void check_budget(struct cx_validator *v, const json_t *spec)
 {
         if (json_object_get(spec, "minAvailable") && json_object_get(spec, "maxUnavailable"))
@@ -153,8 +144,6 @@ const struct cx_check cx_checks_workloads[] = {
         {"apps.v1.DaemonSetSpec", check_daemon_set},
         {"core.v1.PodTemplateSpec", check_pod_template},
         {"core.v1.ReplicationControllerSpec", check_replication_controller},
-        {"autoscaling.v1.HorizontalPodAutoscalerSpec", check_autoscaler},
-        {"autoscaling.v2.HorizontalPodAutoscalerSpec", check_autoscaler},
         {"policy.v1.PodDisruptionBudgetSpec", check_budget},
         {NULL, NULL},
 };

@@ -25,7 +25,8 @@ static CX_UNUSED void check_messages(const struct validate_case *cases, size_t c
 {
         for (size_t i = 0; i < count; i++) {
                 CX_ERROR err = CX_ERROR_INIT;
-                const struct cx_kind *kind = cx_schema_kind(cases[i].group, "v1", cases[i].kind);
+                const char *version = cx_streq(cases[i].group, "autoscaling") ? "v2" : "v1";
+                const struct cx_kind *kind = cx_schema_kind(cases[i].group, version, cases[i].kind);
                 assert_non_null(kind);
                 json_auto_t *object = quoted_json(cases[i].object);
                 assert_int_equal(cx_schema_decode(kind->type, object, CX_FIELDS_STRICT, NULL, NULL, NULL), 0);

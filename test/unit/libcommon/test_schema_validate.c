@@ -7,6 +7,10 @@
         "{'metadata':{'name':'d'},'spec':{'selector':{'matchLabels':{'a':'b'}},'template':{'metadata':{'labels':"      \
         "{" labels "}},'spec':{" CONTAINER("") "}}" rest "}}"
 #define SERVICE(spec) "{'metadata':{'name':'s'},'spec':{" spec "}}"
+#define AUTOSCALER(rest)                                                                                               \
+        "{'metadata':{'name':'a'},'spec':{'scaleTargetRef':{'kind':'Deployment','name':'d'},'maxReplicas':3," rest "}" \
+        "}"
+#define AUTOSCALER_IS "HorizontalPodAutoscaler.autoscaling \"a\" is invalid: "
 #define TEXT_LABEL                                                                                                     \
         "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "    \
         "end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "             \
@@ -174,6 +178,44 @@ static const struct validate_case bounds[] = {
          DEPLOYMENT("'a':'b'", ",'updateStrategy':{'type':'OnDelete','rollingUpdate':{'partition':1}}"),
          "StatefulSet.apps \"d\" is invalid: spec.updateStrategy.rollingUpdate: Invalid value: {\"partition\":1}: only "
          "allowed for updateStrategy 'RollingUpdate'"},
+        {"autoscaling", "HorizontalPodAutoscaler",
+         AUTOSCALER("'metrics':[{'type':'Resource','resource':{'name':'cpu','target':{'type':'Utilization','"
+                    "averageUtilization':1}}}]"),
+         NULL},
+        {"autoscaling", "HorizontalPodAutoscaler", AUTOSCALER("'minReplicas':4"),
+         AUTOSCALER_IS "spec.maxReplicas: Invalid value: 3: must be greater than or equal to `minReplicas`"},
+        {"autoscaling", "HorizontalPodAutoscaler",
+         AUTOSCALER("'minReplicas':0,'metrics':[{'type':'Resource','resource':{'name':'cpu','target':{'type':'"
+                    "AverageValue','averageValue':1}}}]"),
+         AUTOSCALER_IS
+         "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero "
+         "replicas"},
+        {"autoscaling", "HorizontalPodAutoscaler",
+         AUTOSCALER("'minReplicas':0,'metrics':[{'type':'External','external':{'metric':{'name':'m'},'target':{'type':'"
+                    "Value','value':1}}}]"),
+         NULL},
+        {"autoscaling", "HorizontalPodAutoscaler", AUTOSCALER("'metrics':[{'type':'Pods'}]"),
+         AUTOSCALER_IS "spec.metrics[0].pods: Required value: must populate information for the given metric source"},
+        {"autoscaling", "HorizontalPodAutoscaler",
+         AUTOSCALER("'metrics':[{'type':'Pods','pods':{'metric':{'name':'m'},'target':{'type':'AverageValue','"
+                    "averageValue':1}},"
+                    "'resource':{'name':'cpu','target':{'type':'AverageValue','averageValue':1}}}]"),
+         AUTOSCALER_IS "spec.metrics[0].resource: Forbidden: must populate the given metric source only"},
+        {"autoscaling", "HorizontalPodAutoscaler",
+         AUTOSCALER("'metrics':[{'type':'Resource','resource':{'name':'cpu','target':{'type':'Utilization'}}}]"),
+         AUTOSCALER_IS
+         "spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a "
+         "target utilization"},
+        {"autoscaling", "HorizontalPodAutoscaler",
+         AUTOSCALER("'metrics':[{'type':'Resource','resource':{'name':'cpu','target':{'type':'AverageValue','"
+                    "averageValue':0}}}]"),
+         AUTOSCALER_IS "spec.metrics[0].resource.target.averageValue: Invalid value: \"0\": must be positive"},
+        {"autoscaling", "HorizontalPodAutoscaler",
+         AUTOSCALER("'metrics':[{'type':'External','external':{'metric':{'name':'m'},'target':{'type':'Value','value':"
+                    "1,'averageValue':1}}}]"),
+         AUTOSCALER_IS
+         "spec.metrics[0].external.target.value: Forbidden: may not set both a target value for metric and a per-pod "
+         "target"},
         {"policy", "PodDisruptionBudget", BUDGET("'maxUnavailable':'100%'"), NULL},
         {"policy", "PodDisruptionBudget", BUDGET("'maxUnavailable':0"), NULL},
         {"policy", "PodDisruptionBudget", BUDGET("'minAvailable':'101%'"),
