@@ -102,7 +102,7 @@ BASH
 
 # proxy_start FLAG...: sets proxy (its pid) and at (where it listens)
 proxy_start() {
-        k proxy "$@" >proxy.out 2>proxy.err 3>&- &
+        "${KUBECTL:-$BIN/kubectl}" --kubeconfig "$CP/admin.kubeconfig" proxy "$@" >proxy.out 2>proxy.err 3>&- & # not k: it is its pid that counts
         proxy=$!
         wait_for grep -q '^Starting to serve on ' proxy.out
         at=$(sed -n 's/^Starting to serve on //p' proxy.out)
