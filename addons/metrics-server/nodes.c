@@ -35,17 +35,6 @@ struct nodes {
 
 // --- what a node object says of its kubelet --------------------------------------------------------------------------
 
-struct place {
-        char *url;
-};
-
-static void free_place(void *value)
-{
-        struct place *place = value;
-        free(place->url);
-        free(place);
-}
-
 static const char *address_of(const struct nodes *self, const json_t *node)
 {
         for (size_t i = 0; i < self->options.address_types->count; i++) {
@@ -57,6 +46,7 @@ static const char *address_of(const struct nodes *self, const json_t *node)
         return NULL;
 }
 
+// The projection: the URL to ask at; NULL: it has no address.
 static void *project(void *context, const json_t *node)
 {
         struct nodes *self = context;
@@ -65,11 +55,9 @@ static void *project(void *context, const json_t *node)
                                           : cx_json_int(node, "status.daemonEndpoints.kubeletEndpoint.Port", 10250);
         if (!address || strpbrk(address, "/?#@"))
                 return NULL;
-        struct place *place = cx_alloc(sizeof *place);
-        place->url = cx_sprintf(strchr(address, ':') ? "https://[%s]:%ld/metrics/resource"
-                                                     : "https://%s:%ld/metrics/resource",
-                                address, (long)port);
-        return place;
+        return cx_sprintf(strchr(address, ':') ? "https://[%s]:%ld/metrics/resource"
+                                               : "https://%s:%ld/metrics/resource",
+                          address, (long)port);
 }
 
 // --- asking ----------------------------------------------------------------------------------------------------------
@@ -141,8 +129,8 @@ static int reconcile(void *context, const char *name, int64_t *retry_after, stru
                 pthread_mutex_unlock(&self->lock);
                 return 0;
         }
-        const struct place *place = node->projection;
-        int r = place ? scrape(self, name, place->url, &why) : cx_error_set(&why, -ENOENT, "it has no address");
+        int r = node->projection ? scrape(self, name, node->projection, &why)
+                                 : cx_error_set(&why, -ENOENT, "it has no address");
         cx_metric_add(self->requests, 1, r < 0 ? "false" : "true");
         if (r < 0 && !__atomic_load_n(&self->stop, __ATOMIC_ACQUIRE))
                 cx_err(&why, "Failed to scrape node", "node", name);
@@ -208,7 +196,7 @@ int nodes_new(struct cx_component *component, const struct nodes_options *option
                 cx_informers_add(component->informers, &(struct cx_informer_options){.ref = {"", "v1", "nodes"},
                                                                                      .drop_bytes = true,
                                                                                      .project = project,
-                                                                                     .free_projection = free_place,
+                                                                                     .free_projection = free,
                                                                                      .context = self});
         cx_informer_on_event(self->informer, on_node, self);
         *ret_nodes = self;

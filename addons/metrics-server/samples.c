@@ -11,6 +11,10 @@
 #define MAX_NAME 253
 #define FRESH (10 * CX_NS_PER_S)
 #define NS_PER_MS_TEXT 1e6
+#define AHEAD (60 * CX_NS_PER_S) // that a kubelet's clock may be
+// Of one container, so that no sum over a node leaves 64 bits: 128 TiB, and a hundred thousand cores.
+#define MAX_MEMORY 140737488355328.0
+#define MAX_CPU_NANO 1e14
 
 static void free_pod(void *value)
 {
@@ -139,12 +143,12 @@ static void take(struct sample *sample, int what, const struct line *line, int64
                 return;
         if (what == CPU) {
                 sample->cpu_ns = (uint64_t)fmin(line->value * 1e9, 9e18);
-                sample->at = line->at ? line->at : now;
+                sample->at = line->at && line->at < now + AHEAD ? line->at : now;
                 sample->has |= SAMPLE_CPU;
-        } else if (what == MEMORY) {
+        } else if (what == MEMORY && line->value <= MAX_MEMORY) {
                 sample->memory = (uint64_t)line->value;
                 sample->has |= SAMPLE_MEMORY;
-        } else if (line->value < 9e9) {
+        } else if (what == START && line->value < 9e9) {
                 sample->start = (int64_t)(line->value * 1e9);
         }
 }
@@ -191,8 +195,10 @@ bool usage_between(const struct sample *before, const struct sample *after, stru
                 return false;
         int64_t window = after->at - before->at;
         double cores = (double)(after->cpu_ns - before->cpu_ns) / (double)window;
-        *ret = (struct usage){
-                .at = after->at, .window = window, .cpu_nano = (uint64_t)(cores * 1e9), .memory = after->memory};
+        *ret = (struct usage){.at = after->at,
+                              .window = window,
+                              .cpu_nano = (uint64_t)fmin(cores * 1e9, MAX_CPU_NANO),
+                              .memory = after->memory};
         return true;
 }
 

@@ -122,11 +122,22 @@ static int set_data(void *context, const struct scope *scope CX_UNUSED, const js
 {
         const json_t *wanted = context;
         *ret_object = json_deep_copy(current ? current : wanted);
-        json_object_set(*ret_object, "data", json_object_get(wanted, "data"));
+        json_object_update(cx_json_object_at(*ret_object, "data"), json_object_get(wanted, "data"));
         return 0;
 }
 
-// The ConfigMap that aggregated servers read: whose client certificates they may believe, and which headers.
+static bool has_all(const json_t *have, const json_t *wanted)
+{
+        const char *key;
+        json_t *value;
+        json_object_foreach ((json_t *)wanted, key, value)
+                if (!json_equal(json_object_get(have, key), value))
+                        return false;
+        return true;
+}
+
+// The ConfigMap that aggregated servers read: whose client certificates they may believe, and which headers. What another
+// apiserver has said beyond that stays.
 static int publish(struct apiserver *api, struct cx_error *err)
 {
         const struct apiserver_options *o = &api->options;
@@ -150,7 +161,7 @@ static int publish(struct apiserver *api, struct cx_error *err)
         const struct served_kind *kind = builtin(api, "", "v1", "configmaps");
         struct scope scope = scope_own(api, kind, "kube-system", "extension-apiserver-authentication");
         json_auto_t *have = scope_find_json(&scope);
-        if (have && json_equal(json_object_get(have, "data"), data))
+        if (have && has_all(json_object_get(have, "data"), data))
                 return 0;
         wanted = json_pack("{s:s,s:s,s:{s:s,s:s},s:O}", "kind", "ConfigMap", "apiVersion", "v1", "metadata", "name",
                            scope.name, "namespace", scope.namespace, "data", data);

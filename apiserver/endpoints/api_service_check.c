@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether aggregated API servers answer, told in the conditions of their APIServices, and what they serve. A thread looks
-// every second for what is due; each look has a worker of its own, so that one that hangs holds up no other.
+// every second for what is due; eight looks go on at a time, so that a few that hang hold up no other.
 #include "apiserver/endpoints/api_services.h"
 #include "apiserver/endpoints/documents.h"
 #include "apiserver/registry/registry.h"

@@ -208,7 +208,10 @@ struct api_service *api_services_find(struct api_services *services, const char 
         if (found)
                 atomic_fetch_add(&found->references, 1);
         pthread_mutex_unlock(&services->lock);
-        return found && kinds_serve(services->api->kinds, group, version) ? (api_service_unref(found), NULL) : found;
+        if (!found || !kinds_serve(services->api->kinds, group, version))
+                return found;
+        api_service_unref(found); // what we serve ourselves
+        return NULL;
 }
 
 void api_services_list(struct api_services *services, struct api_service_list *ret_list)

@@ -150,7 +150,6 @@ static void add_upgrade_header(void *context, const char *name, const char *valu
 {
         struct cx_strings *headers = context;
         static const char *const passed[] = {"Upgrade",
-                                             "Connection",
                                              "Sec-WebSocket-Key",
                                              "Sec-WebSocket-Version",
                                              "Sec-WebSocket-Protocol",
@@ -215,6 +214,8 @@ static int choose_protocol(struct join *join, struct call *call, struct cx_error
                        cx_websocket_protocol(cx_http_header(call->request, "Sec-WebSocket-Protocol"), tunnels);
         if (!join->tunnel) {
                 cx_http_headers(call->request, add_upgrade_header, &join->headers);
+                cx_strings_add(&join->headers,
+                               "Connection: Upgrade"); // whatever else the client wants dropped on the way
                 return 0;
         }
         const char *key = NULL, *why = cx_websocket_check(get_header, call->request, &key);

@@ -130,8 +130,10 @@ static int by_one_value(const struct look *look, const json_t *target, int64_t v
                 return r;
         if (!of_whole) {
                 int64_t replicas = cx_json_int(look->scale, "status.replicas", 0);
+                if (replicas < 0) // the target may be another server's
+                        replicas = 0;
                 *ret_replicas = replicas_by_share(&settings, value, share, replicas);
-                int64_t each = replicas ? (value + replicas - 1) / replicas : value;
+                int64_t each = replicas ? value / replicas + (value % replicas > 0) : value;
                 *ret_status = json_pack("{s:o}", "averageValue", quantity_json(each));
                 return 0;
         }

@@ -7,13 +7,13 @@
 #include "libcommon/base/thread.h"
 #include "libcommon/base/time.h"
 
-struct log_follower {
-        struct log_following *follower;
+struct followed_stream {
+        struct log_following *following;
         struct log_stream stream;
         pthread_t thread;
-        bool over; // guarded by the follower's lock
+        bool over; // guarded by the lock of the following
         bool joined;
-        struct log_follower *next;
+        struct followed_stream *next;
 };
 struct log_following {
         struct ctl *ctl;
@@ -29,7 +29,7 @@ struct log_following {
         struct cx_error err;
 
         // The main thread's own.
-        struct log_follower *readers;
+        struct followed_stream *readers;
         size_t n_colors;
         char *chosen; // the one pod that is read; NULL: all are
         struct cx_strings refused;
@@ -112,26 +112,26 @@ static void *watch_pods(void *context)
 
 static void *read_stream(void *context)
 {
-        struct log_follower *reader = context;
+        struct followed_stream *reader = context;
         log_stream_run(&reader->stream);
-        pthread_mutex_lock(&reader->follower->lock);
+        pthread_mutex_lock(&reader->following->lock);
         reader->over = true;
-        wake(reader->follower);
-        pthread_mutex_unlock(&reader->follower->lock);
+        wake(reader->following);
+        pthread_mutex_unlock(&reader->following->lock);
         return NULL;
 }
 
 static size_t n_reading(const struct log_following *f)
 {
         size_t n = 0;
-        for (const struct log_follower *reader = f->readers; reader; reader = reader->next)
+        for (const struct followed_stream *reader = f->readers; reader; reader = reader->next)
                 n += !reader->joined;
         return n;
 }
 
 static bool is_read(const struct log_following *f, const char *pod, const char *container, const char *instance)
 {
-        for (struct log_follower *reader = f->readers; reader; reader = reader->next) {
+        for (struct followed_stream *reader = f->readers; reader; reader = reader->next) {
                 if (strcmp(reader->stream.pod, pod) != 0 || strcmp(reader->stream.container, container) != 0)
                         continue;
                 if (!reader->stream.instance) // it was asked for before it was known to have started
@@ -144,8 +144,8 @@ static bool is_read(const struct log_following *f, const char *pod, const char *
 
 static void start_reader(struct log_following *f, const struct logs *logs, const json_t *pod, const char *container)
 {
-        struct log_follower *reader = cx_alloc(sizeof *reader);
-        reader->follower = f;
+        struct followed_stream *reader = cx_alloc(sizeof *reader);
+        reader->following = f;
         log_stream_make(f->ctl, logs, pod, container, f->n_colors++, &reader->stream);
         reader->stream.cancel = &f->cancel;
         reader->next = f->readers;
@@ -193,7 +193,7 @@ static void follow_pod(struct log_following *f, const json_t *pod)
 // Ends with the first failure, unless these are ignored. A stream whose pod was deleted meanwhile has just ended.
 static int join_readers(struct log_following *f, const json_t *pods, struct cx_error *err)
 {
-        for (struct log_follower *reader = f->readers; reader; reader = reader->next) {
+        for (struct followed_stream *reader = f->readers; reader; reader = reader->next) {
                 pthread_mutex_lock(&f->lock);
                 bool over = reader->over;
                 pthread_mutex_unlock(&f->lock);
@@ -294,8 +294,8 @@ static void start_first(struct log_following *f, const struct log_stream *first,
         for (size_t i = 0; i < count; i++) {
                 if (any && !first[i].instance)
                         continue;
-                struct log_follower *reader = cx_alloc(sizeof *reader);
-                reader->follower = f;
+                struct followed_stream *reader = cx_alloc(sizeof *reader);
+                reader->following = f;
                 reader->stream = (struct log_stream){.ctl = f->ctl,
                                                      .path = cx_strdup(first[i].path),
                                                      .prefix = cx_strdup(first[i].prefix),
@@ -314,7 +314,7 @@ static void start_first(struct log_following *f, const struct log_stream *first,
 
 static void end_readers(struct log_following *f)
 {
-        for (struct log_follower *reader = f->readers, *next; reader; reader = next) {
+        for (struct followed_stream *reader = f->readers, *next; reader; reader = next) {
                 next = reader->next;
                 if (!reader->joined)
                         pthread_join(reader->thread, NULL);

@@ -67,7 +67,10 @@ static bool list_folder(struct cx_wire *wire, const struct message *request, int
 {
         CX_BUF page = CX_BUF_INIT;
         CX_STRINGS names = CX_STRINGS_INIT;
-        DIR *folder = fdopendir(dup(fd));
+        CX_CLEANUP(cx_closep) int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        DIR *folder = own >= 0 ? fdopendir(own) : NULL;
+        if (folder)
+                own = -1; // now the folder's
         for (struct dirent *entry; folder && names.count < ENTRIES_MAX && (entry = readdir(folder));) {
                 struct stat st;
                 if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)

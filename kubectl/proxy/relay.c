@@ -158,6 +158,12 @@ static ssize_t wait_for_request(struct way *way)
         }
 }
 
+// A header that the client wants dropped on the way says nothing to the server: it must not stand for ours either.
+static bool passes_on(const struct message *request, const char *name)
+{
+        return message_header(request, name) && !message_is_hop(request, name);
+}
+
 static void write_request(struct connection *c, const struct message *request, const char *path)
 {
         struct cx_buf *to = &c->head;
@@ -173,9 +179,9 @@ static void write_request(struct connection *c, const struct message *request, c
         }
         if (request->upgrade)
                 cx_buf_printf(to, "Connection: Upgrade\r\nUpgrade: %s\r\n", message_header(request, "Upgrade"));
-        if (!message_header(request, "Authorization"))
+        if (!passes_on(request, "Authorization"))
                 cx_buf_add(to, c->authorization.data);
-        if (!message_header(request, "Impersonate-User"))
+        if (!passes_on(request, "Impersonate-User"))
                 cx_buf_add(to, c->proxy->impersonation);
         cx_buf_add(to, "\r\n");
 }

@@ -135,8 +135,9 @@ static char *escaped(const char *text)
 static void add(struct cadvisor_report *report, const struct container_use *use, const char *labels)
 {
         for (size_t i = 0; i < N_METRICS; i++)
-                cx_buf_printf(&report->samples[i], "%s{%s%s} %.9g %lld\n", metrics[i].name, labels,
-                              metrics[i].total ? ",cpu=\"total\"" : "", metrics[i].value(use), report->now);
+                if (metrics[i].value != quota || use->cpu_quota) // without a limit there is none
+                        cx_buf_printf(&report->samples[i], "%s{%s%s} %.9g %lld\n", metrics[i].name, labels,
+                                      metrics[i].total ? ",cpu=\"total\"" : "", metrics[i].value(use), report->now);
 }
 
 static void read_limits(const json_t *resources, struct container_use *to)

@@ -36,12 +36,6 @@ end_some() {
         for pod in $(pods "$1" --field-selector status.phase=Pending | head -n "$3"); do end "$pod" "$2"; done
 }
 
-of() { k get "$1" -o jsonpath="$2"; } # of OBJECT JSONPATH
-is() { # is WANTED command…
-        local wanted=$1
-        shift
-        [ "$("$@")" = "$wanted" ]
-}
 at_least() { [ "$("${@:2}")" -ge "$1" ]; } # at_least NUMBER command…
 not() { ! "$@"; } # "!" alone fails no test
 # has CONDITION JOB [REASON]

@@ -5,6 +5,8 @@
 #   plane_begin               etcd and kube-apiserver, in a new folder $CP
 #   plane_manage [FLAG...]    a controller manager, once it has made the default service account
 #   plane_end                 ends all of it; fails when a sanitizer has complained
+#   is WANTED COMMAND...      whether that is what it prints
+#   of TYPE/NAME PATH         what an object says there
 . "$(dirname "${BASH_SOURCE[0]}")/control-plane.sh"
 
 plane_begin() {
@@ -21,3 +23,5 @@ plane_end() {
         rm -rf "$CP"
 }
 teardown_file() { plane_end; }
+is() { [ "$("${@:2}")" = "$1" ]; }
+of() { k get "$1" -o jsonpath="$2"; }

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # CSI volumes are attached where pods use them, and detached where nobody does. The test plays kubelets and attacher.
 
+load ../../lib/plane
+load ../../lib/claims
+
 setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
-        component_start "$CP" kube-controller-manager \
+        plane_begin
+        plane_manage \
                 --controllers persistentvolume-binder-controller,persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,persistentvolume-attach-detach-controller,pod-garbage-collector-controller,serviceaccount-controller
-        wait_for k get serviceaccount default
         for name in n1 n2; do
                 k apply -f - <<EOF
 apiVersion: v1
@@ -29,17 +29,6 @@ kind: CSIDriver
 metadata: {name: free.example}
 spec: {attachRequired: false}
 EOF
-}
-
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
-}
-
-setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
 }
 
 teardown() {
@@ -73,20 +62,6 @@ spec: {storageClassName: "", volumeName: $1, accessModes: [$3], resources: {requ
 EOF
         wait_for is Bound of "pvc/$1" '{.status.phase}'
 }
-pod() { # NAME CLAIM NODE
-        k create -f - <<EOF
-apiVersion: v1
-kind: Pod
-metadata: {name: $1}
-spec:
-  nodeName: $3
-  automountServiceAccountToken: false
-  containers: [{name: c, image: x}]
-  volumes: [{name: data, persistentVolumeClaim: {claimName: $2}}]
-EOF
-}
-of() { k get "$1" -o jsonpath="$2"; } # TYPE/NAME PATH
-is() { [ "$("${@:2}")" = "$1" ]; }
 attachments() { k get volumeattachments -o jsonpath='{range .items[*]}{.spec.source.persistentVolumeName} {.spec.nodeName} {.spec.attacher}{"\n"}{end}' | sort; }
 nothing_attached() { [ -z "$(attachments)" ]; }
 attached() { # the attacher's part: TRUE, or what went wrong
@@ -104,7 +79,7 @@ event() { k get events --field-selector "involvedObject.name=$1,reason=$2" -o js
 
 @test "attached for a pod, told to its node, and detached when the node has unmounted it" {
         volume v d.example ReadWriteOnce
-        pod p v n1
+        pod p v 'nodeName: n1'
         wait_for is 'v n1 d.example' attachments
         local name=$(of volumeattachments '{.items[0].metadata.name}')
         [ "$name" = "csi-$(printf handle-vd.examplen1 | sha256sum | cut -d' ' -f1)" ]
@@ -117,7 +92,7 @@ event() { k get events --field-selector "involvedObject.name=$1,reason=$2" -o js
         in_use n1 'kubernetes.io/csi/d.example^handle-v'
         k delete pod p --force --grace-period=0
         volume w d.example ReadWriteOnce # a round of the controller
-        pod q w n2
+        pod q w 'nodeName: n2'
         wait_for eval '[[ $(attachments) == *"w n2"* ]]'
         [[ $(attachments) == *"v n1"* ]]
         in_use n1
@@ -127,11 +102,11 @@ event() { k get events --field-selector "involvedObject.name=$1,reason=$2" -o js
 
 @test "a volume for one node is not attached to two" {
         volume v d.example ReadWriteOnce
-        pod p v n1
+        pod p v 'nodeName: n1'
         wait_for is 'v n1 d.example' attachments
         attached true
         in_use n1 'kubernetes.io/csi/d.example^handle-v'
-        pod q v n2
+        pod q v 'nodeName: n2'
         wait_for event q FailedAttachVolume 'Multi-Attach error for volume "v" Volume is already used by pod(s) p'
         is 'v n1 d.example' attachments
         k delete pod p --force --grace-period=0
@@ -140,16 +115,16 @@ event() { k get events --field-selector "involvedObject.name=$1,reason=$2" -o js
         attached true
         wait_for event q SuccessfulAttachVolume 'AttachVolume.Attach succeeded'
         volume many d.example ReadWriteMany
-        pod r many n1
-        pod s many n2
+        pod r many 'nodeName: n1'
+        pod s many 'nodeName: n2'
         wait_for is $'many n1 d.example\nmany n2 d.example\nv n2 d.example' attachments
 }
 
 @test "what needs no attaching, and a node without the driver" {
         volume v free.example ReadWriteOnce
-        pod p v n1
+        pod p v 'nodeName: n1'
         volume w other.example ReadWriteOnce
-        pod q w n1
+        pod q w 'nodeName: n1'
         wait_for event q FailedAttachVolume 'CSINode n1 does not contain driver other.example'
         nothing_attached
         k patch csinode n1 --type=json -p '[{"op":"add","path":"/spec/drivers/-","value":{"name":"other.example","nodeID":"n1"}}]'
@@ -158,14 +133,14 @@ event() { k get events --field-selector "involvedObject.name=$1,reason=$2" -o js
 
 @test "a node that is out of service gives back what it has" {
         volume v d.example ReadWriteOnce
-        pod p v n1
+        pod p v 'nodeName: n1'
         wait_for is 'v n1 d.example' attachments
         attached true
         in_use n1 'kubernetes.io/csi/d.example^handle-v'
         ready n1 Unknown
         k delete pod p --wait=false
         volume w d.example ReadWriteOnce # a round of the controller
-        pod q w n2
+        pod q w 'nodeName: n2'
         wait_for eval '[[ $(attachments) == *"w n2"* ]]'
         [[ $(attachments) == *"v n1"* ]]
         k patch node n1 --type=merge -p '{"spec":{"taints":[{"key":"node.kubernetes.io/out-of-service","value":"nodeshutdown","effect":"NoExecute"}]}}'

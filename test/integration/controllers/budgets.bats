@@ -21,12 +21,6 @@ teardown() { # a test may have stopped it
 
 n() { k -n "$NS" "$@"; }
 
-is() { # is WANTED command…
-        local wanted=$1
-        shift
-        [ "$("$@")" = "$wanted" ]
-}
-
 # budget NAME SPEC
 budget() { printf 'apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: %s}\nspec: {selector: {matchLabels: {app: web}}, %s}\n' "$1" "$2" | n apply -f - >/dev/null; }
 

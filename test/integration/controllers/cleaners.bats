@@ -10,11 +10,6 @@ setup_file() {
                 --controllers '*,bootstrap-signer-controller,token-cleaner-controller'
 }
 
-is() { # is WANTED command…
-        local wanted=$1
-        shift
-        [ "$("$@")" = "$wanted" ]
-}
 gone() { [ -z "$(k get "$@" --ignore-not-found -o name)" ]; }
 
 token_secret() { # NAME ACCOUNT

@@ -50,12 +50,6 @@ count() {
         k get "$@" -o name 2>/dev/null | wc -l
 }
 
-is() { # is WANTED command…
-        local wanted=$1
-        shift
-        [ "$("$@")" = "$wanted" ]
-}
-
 @test "every namespace gets its service account and the cluster's authority" {
         printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: n1}\n' | k apply -f -
         wait_for k -n n1 get serviceaccount default

@@ -41,7 +41,6 @@ scheduler() { member kube-scheduler "$1"; }
 holder() { k -n kube-system get lease "$1" -o jsonpath='{.spec.holderIdentity}'; }
 held() { [ -n "$(holder "$1")" ]; }
 moved() { local now; now=$(holder "$1") && [ -n "$now" ] && [ "$now" != "$2" ]; }
-is() { [ "$("${@:2}")" = "$1" ]; }
 at_work() { grep -l "$1" "$CP/$2"-*.log; } # WORDS COMPONENT
 bound() { k get pods -l "app=$1" --field-selector spec.nodeName=n1 -o name | wc -l; }
 kill_hard() {

@@ -2,16 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # The storage-provisioner with scheduler and binder: two nodes, which are fakes, each with a provisioner of its own.
 
+load ../../lib/plane
+load ../../lib/claims
 ROOT=$BATS_TEST_DIRNAME/../../..
 
 setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
+        plane_begin
         component_start "$CP" kube-scheduler
-        component_start "$CP" kube-controller-manager \
+        plane_manage \
                 --controllers persistentvolume-binder-controller,persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,serviceaccount-controller
-        wait_for k get serviceaccount default
         k apply -f "$ROOT/addons/default-storageclass/addon.yaml"
         kubeconfig_for "$CP" storage-provisioner system:storage-provisioner
         for name in n1 n2; do
@@ -27,15 +26,8 @@ EOF
 }
 
 teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
         for name in n1 n2; do kill "$(cat "$CP/provisioner-$name.pid")"; done
-        control_plane_stop "$CP"
-        no_complaints
-        rm -rf "$CP"
-}
-
-setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
+        plane_end
 }
 
 teardown() {
@@ -62,22 +54,7 @@ spec:
 $(printf '%s\n' "${@:3}" | sed 's/^/  /')
 END
 }
-pod() { # NAME CLAIM [further lines of the spec]
-        k create -f - <<EOF
-apiVersion: v1
-kind: Pod
-metadata: {name: $1}
-spec:
-  automountServiceAccountToken: false
-  containers: [{name: c, image: x}]
-  volumes: [{name: data, persistentVolumeClaim: {claimName: $2}}]
-$(printf '%s\n' "${@:3}" | sed 's/^/  /')
-EOF
-}
-of() { k get "$1" -o jsonpath="$2"; } # TYPE/NAME PATH
-is() { [ "$("${@:2}")" = "$1" ]; }
 bound() { is Bound of "pvc/$1" '{.status.phase}'; }
-on() { is "$2" of "pod/$1" '{.spec.nodeName}'; } # POD NODE
 event() { k get events --field-selector "involvedObject.name=$1,reason=$2" -o jsonpath='{.items[*].message}' | grep -qF "$3"; }
 folder() { of "pv/$(of "pvc/$1" '{.spec.volumeName}')" '{.spec.local.path}'; } # CLAIM
 

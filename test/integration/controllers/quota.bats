@@ -34,12 +34,6 @@ teardown() { # a test may have stopped it
 
 n() { k -n "$NS" "$@"; }
 
-is() { # is WANTED command…
-        local wanted=$1
-        shift
-        [ "$("$@")" = "$wanted" ]
-}
-
 # used QUOTA: "a=1 b=2" of its status, sorted.
 used() { n get resourcequota "$1" -o go-template='{{range $k, $v := .status.used}}{{$k}}={{$v}} {{end}}' | sed 's/ $//'; }
 

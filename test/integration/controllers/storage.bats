@@ -40,8 +40,6 @@ $(printf '%s\n' "${@:3}" | sed 's/^/  /')
 END
 }
 ONCE='accessModes: [ReadWriteOnce]' NONE='storageClassName: ""'
-of() { k get "$1" -o jsonpath="$2"; } # TYPE/NAME PATH
-is() { [ "$("${@:2}")" = "$1" ]; }
 phase() { is "$2" of "$1" '{.status.phase}'; }
 bound() { is "Bound $2" of "pvc/$1" '{.status.phase} {.spec.volumeName}'; } # CLAIM VOLUME
 event() { k get events --field-selector "involvedObject.name=$1,reason=$2" -o name | grep -q .; }

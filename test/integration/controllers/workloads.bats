@@ -24,12 +24,6 @@ status:
 EOF
 }
 
-is() { # is WANTED command…
-        local wanted=$1
-        shift
-        [ "$("$@")" = "$wanted" ]
-}
-
 count() {
         k get "$@" -o name 2>/dev/null | wc -l
 }

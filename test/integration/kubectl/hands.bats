@@ -176,6 +176,9 @@ is() { [ "$1" = "$2" ] || { echo "have \"$1\", want \"$2\""; return 1; }; }
         is "$(stat -c %a socket)" 700
         is "$(code --unix-socket socket http://localhost/api/v1/namespaces/default/secrets)" 403
         grep -q 'User \\"nobody-known\\" cannot list' body
+        # Who it is for does not get lost on the way because the client says so.
+        is "$(code --unix-socket socket -H 'Impersonate-User: x' -H 'Connection: Impersonate-User' http://localhost/api/v1/namespaces/default/secrets)" 403
+        grep -q 'User \\"nobody-known\\" cannot list' body
         is "$(code --unix-socket socket -X DELETE http://localhost/api/v1/namespaces/default)" 403
         is "$(cat body)" Forbidden
         proxy_end

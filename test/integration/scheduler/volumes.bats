@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Pods with claims: scheduler and binder together. Nodes are fakes, and the test plays the provisioner.
 
+load ../../lib/plane
+load ../../lib/claims
+
 setup_file() {
-        export CP=$(mktemp -d)
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_start "$CP" "$(free_port)"
+        plane_begin
         cat >"$CP/scheduler.yaml" <<EOF
 apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
@@ -15,9 +16,8 @@ profiles:
   pluginConfig: [{name: VolumeBinding, args: {bindTimeoutSeconds: 1}}]
 EOF
         component_start "$CP" kube-scheduler --v 2 --config "$CP/scheduler.yaml"
-        component_start "$CP" kube-controller-manager \
+        plane_manage \
                 --controllers persistentvolume-binder-controller,persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,ephemeral-volume-controller,serviceaccount-controller
-        wait_for k get serviceaccount default
         node n1
         node n2
         k apply -f - <<EOF
@@ -35,17 +35,6 @@ volumeBindingMode: WaitForFirstConsumer
 EOF
 }
 
-teardown_file() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-        control_plane_stop "$CP"
-        no_complaints 'Cannot bind pod'
-        rm -rf "$CP"
-}
-
-setup() {
-        . "$BATS_TEST_DIRNAME/../../lib/control-plane.sh"
-}
-
 teardown() {
         k delete pods,pvc --all --force --grace-period=0 >/dev/null 2>&1
         k delete pv --all >/dev/null 2>&1
@@ -59,18 +48,6 @@ metadata: {name: $1, labels: {kubernetes.io/hostname: $1}}
 status: {capacity: {cpu: "4", memory: 8Gi, pods: "110"}, allocatable: {cpu: "4", memory: 8Gi, pods: "110"}}
 EOF
         k patch node "$1" --type=merge -p '{"spec":{"taints":null}}'
-}
-pod() { # NAME CLAIM [further lines of the spec]
-        k create -f - <<EOF
-apiVersion: v1
-kind: Pod
-metadata: {name: $1}
-spec:
-  automountServiceAccountToken: false
-  containers: [{name: c, image: x}]
-  volumes: [{name: data, persistentVolumeClaim: {claimName: $2}}]
-$(printf '%s\n' "${@:3}" | sed 's/^/  /')
-EOF
 }
 claim() { # NAME CLASS MODE
         k create -f - <<EOF
@@ -94,10 +71,7 @@ spec:
 $(printf '%s\n' "${@:5}" | sed 's/^/  /')
 EOF
 }
-of() { k get "$1" -o jsonpath="$2"; } # TYPE/NAME PATH
-is() { [ "$("${@:2}")" = "$1" ]; }
 says() { is "$2" of "pod/$1" '{.status.conditions[?(@.type=="PodScheduled")].message}'; } # POD MESSAGE
-on() { is "$2" of "pod/$1" '{.spec.nodeName}'; }                                       # POD NODE
 event() { k get events --field-selector "involvedObject.name=$1" -o jsonpath='{.items[*].message}' | grep -qF "$2"; }
 selected() { of "pvc/$1" '{.metadata.annotations.volume\.kubernetes\.io/selected-node}'; }
 is_selected() { [ -n "$(selected "$1")" ]; }

@@ -82,6 +82,24 @@ static void test_ignores_nonsense(void **state)
         samples_release(&samples);
 }
 
+// What a hostile kubelet says: no clock of the future holds up what comes, and no figure leaves its bounds.
+static void test_hostile(void **state)
+{
+        struct samples samples;
+        struct usage usage;
+        (void)state;
+        assert_int_equal(
+                parse("node_cpu_usage_seconds_total 1 8999999999999\nnode_memory_working_set_bytes 9e17\n", &samples),
+                0);
+        assert_int_equal(samples.node.at, 7 * S);
+        assert_int_equal(samples.node.has, SAMPLE_CPU);
+        samples_release(&samples);
+        const struct sample first = {.at = 1, .has = SAMPLE_WHOLE};
+        const struct sample second = {.at = 2, .cpu_ns = UINT64_C(9000000000000000000), .has = SAMPLE_WHOLE};
+        assert_true(usage_between(&first, &second, &usage));
+        assert_int_equal(usage.cpu_nano, 100000000000000);
+}
+
 static void test_usage(void **state)
 {
         const struct sample first = {.at = 10 * S, .start = 1 * S, .cpu_ns = 2 * S, .has = SAMPLE_WHOLE};
@@ -121,8 +139,8 @@ static void test_before(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_reads), cmocka_unit_test(test_refuses), cmocka_unit_test(test_ignores_nonsense),
-                cmocka_unit_test(test_usage), cmocka_unit_test(test_before),
+                cmocka_unit_test(test_reads),   cmocka_unit_test(test_refuses), cmocka_unit_test(test_ignores_nonsense),
+                cmocka_unit_test(test_hostile), cmocka_unit_test(test_usage),   cmocka_unit_test(test_before),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
