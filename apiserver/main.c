@@ -73,11 +73,14 @@ static int listen_on(struct apiserver *api, struct cx_http_server **ret_server, 
 {
         const struct apiserver_options *o = &api->options;
         CX_BUF ca = CX_BUF_INIT_MAX(1 << 20), cert = CX_BUF_INIT_MAX(1 << 20), key = CX_BUF_INIT_MAX(1 << 20);
+        CX_BUF proxies = CX_BUF_INIT_MAX(1 << 20);
         int r = read_file("--tls-cert-file", o->tls_cert_file, &cert, err);
         if (r == 0)
                 r = read_file("--tls-private-key-file", o->tls_key_file, &key, err);
         if (r == 0)
                 r = read_file("--client-ca-file", o->client_ca_file, &ca, err);
+        if (r == 0)
+                r = read_file("--requestheader-client-ca-file", o->requestheader_client_ca_file, &proxies, err);
         if (r < 0)
                 return r;
         struct cx_http_server_options options = {.address = o->bind_address,
@@ -85,6 +88,7 @@ static int listen_on(struct apiserver *api, struct cx_http_server **ret_server, 
                                                  .cert_pem = cert.data,
                                                  .key_pem = key.data,
                                                  .client_ca_pem = ca.length ? ca.data : NULL,
+                                                 .front_proxy_ca_pem = proxies.length ? proxies.data : NULL,
                                                  .workers = WORKERS,
                                                  .max_body = (size_t)o->max_request_bytes,
                                                  .handler_inline = serve_inline,
@@ -272,10 +276,18 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, int *r
                 {"proxy-client-key-file", 0, CX_FLAG_STRING, &o->proxy_client_key_file,
                  "key of the client certificate for aggregated API servers", NULL, NULL, 0, 0},
                 {"requestheader-client-ca-file", 0, CX_FLAG_STRING, &o->requestheader_client_ca_file,
-                 "CA of that certificate, as aggregated API servers are told", NULL, NULL, 0, 0},
-                {"requestheader-allowed-names", 0, CX_FLAG_CSV, &o->requestheader_allowed_names,
-                 "common names of that certificate, as aggregated API servers are told; any when empty", NULL, NULL, 0,
+                 "CA of front proxies, whose headers are believed; aggregated API servers are told, too", NULL, NULL, 0,
                  0},
+                {"requestheader-allowed-names", 0, CX_FLAG_CSV, &o->requestheader_allowed_names,
+                 "common names of front proxies' certificates; any when empty", NULL, NULL, 0, 0},
+                {"requestheader-username-headers", 0, CX_FLAG_CSV, &o->requestheader_username_headers,
+                 "headers in which front proxies name the user", NULL, NULL, 0, 0},
+                {"requestheader-uid-headers", 0, CX_FLAG_CSV, &o->requestheader_uid_headers,
+                 "headers in which front proxies tell the user's uid", NULL, NULL, 0, 0},
+                {"requestheader-group-headers", 0, CX_FLAG_CSV, &o->requestheader_group_headers,
+                 "headers in which front proxies tell the user's groups", NULL, NULL, 0, 0},
+                {"requestheader-extra-headers-prefix", 0, CX_FLAG_CSV, &o->requestheader_extra_headers_prefix,
+                 "how headers begin in which front proxies tell what else they know of the user", NULL, NULL, 0, 0},
                 {"token-auth-file", 0, CX_FLAG_STRING, &o->token_auth_file, "file of static tokens", NULL, NULL, 0, 0},
                 {"enable-bootstrap-token-auth", 0, CX_FLAG_BOOL, &o->enable_bootstrap_token_auth,
                  "accept bootstrap tokens", NULL, NULL, 0, 0},
@@ -319,6 +331,12 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, int *r
         return -ECANCELED;
 }
 
+static void set_default(struct cx_strings *list, const char *item)
+{
+        if (!list->count)
+                cx_strings_add(list, item);
+}
+
 int main(int argc, char **argv)
 {
         struct apiserver api = {0};
@@ -332,10 +350,12 @@ int main(int argc, char **argv)
         CX_CLEANUP(cx_freep) char *address = default_address();
         if (!o->advertise_address)
                 o->advertise_address = address;
-        if (!o->authorization_modes.count)
-                cx_strings_add(&o->authorization_modes, "AlwaysAllow");
-        if (!o->api_audiences.count)
-                cx_strings_add(&o->api_audiences, o->service_account_issuer);
+        set_default(&o->authorization_modes, "AlwaysAllow");
+        set_default(&o->api_audiences, o->service_account_issuer);
+        set_default(&o->requestheader_username_headers, "X-Remote-User");
+        set_default(&o->requestheader_uid_headers, "X-Remote-Uid");
+        set_default(&o->requestheader_group_headers, "X-Remote-Group");
+        set_default(&o->requestheader_extra_headers_prefix, "X-Remote-Extra-");
         server_counters(&api);
         status = 1;
         if (start(&api, &err) < 0 || listen_on(&api, &server, &err) < 0)
@@ -349,6 +369,10 @@ int main(int argc, char **argv)
         cx_strings_release(&o->api_audiences);
         cx_strings_release(&o->authorization_modes);
         cx_strings_release(&o->requestheader_allowed_names);
+        cx_strings_release(&o->requestheader_username_headers);
+        cx_strings_release(&o->requestheader_uid_headers);
+        cx_strings_release(&o->requestheader_group_headers);
+        cx_strings_release(&o->requestheader_extra_headers_prefix);
         cx_strings_release(&o->enable_admission);
         cx_strings_release(&o->disable_admission);
         return status;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Credentials of a request: certificate, then token. What is not known is anonymous, what is wrong is refused.
+// Credentials of a request: a front proxy's headers, certificate, token. What is not known is anonymous, what is wrong is refused.
 #include "apiserver/auth/authenticator.h"
 
+#include "apiserver/auth/front_proxy.h"
 #include "apiserver/auth/tokens.h"
 #include "apiserver/request/object.h"
 #include "libcommon/base/log.h"
@@ -129,27 +130,38 @@ static int unauthorized(struct cx_error *err)
         return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "Unauthorized");
 }
 
+// Each kind of credential is tried in turn, as upstream does: one that is wrong harms only when no other is right.
 static int by_credentials(struct call *call, bool *ret_known, struct cx_error *err)
 {
         const char *why, *header = cx_http_header(call->request, "Authorization");
+        const char *remote = cx_http_remote_address(call->request);
+        CX_ERROR reason = CX_ERROR_INIT;
+        bool refused = false;
+        *ret_known = true;
+        int r = authenticate_front_proxy(call, ret_known, &reason);
+        if (r == 0 && *ret_known)
+                return 0;
+        if (r < 0) {
+                cx_debug(2, "Front proxy was refused", "why", cx_error_text(&reason), "remote", remote);
+                refused = true;
+        }
         *ret_known = true;
         if (cx_http_client_certificate(call->request, &call->user.name, &call->user.groups))
                 return 0;
         if (cx_http_client_certificate_bad(call->request, &why)) {
-                cx_debug(2, "Client certificate was refused", "why", why, "remote",
-                         cx_http_remote_address(call->request));
-                return unauthorized(err);
+                cx_debug(2, "Client certificate was refused", "why", why, "remote", remote);
+                refused = true;
         }
         if (header && strncasecmp(header, "Bearer ", 7) == 0) {
-                CX_ERROR reason = CX_ERROR_INIT;
+                cx_error_release(&reason);
                 const char *token = header + 7 + strspn(header + 7, " ");
                 if (authenticate_token(call->api, token, NULL, &call->user, NULL, &reason) == 0)
                         return 0;
-                cx_debug(2, "Bearer token was refused", "why", cx_error_text(&reason));
-                return unauthorized(err);
+                cx_debug(2, "Bearer token was refused", "why", cx_error_text(&reason), "remote", remote);
+                refused = true;
         }
         *ret_known = false;
-        return 0;
+        return refused ? unauthorized(err) : 0;
 }
 
 int authenticate(struct call *call, struct cx_error *err)
@@ -159,7 +171,9 @@ int authenticate(struct call *call, struct cx_error *err)
         if (r < 0)
                 return r;
         if (known) {
-                cx_strings_add(&call->user.groups, "system:authenticated");
+                if (!user_in_group(&call->user, "system:authenticated") &&
+                    !user_in_group(&call->user, "system:unauthenticated"))
+                        cx_strings_add(&call->user.groups, "system:authenticated");
                 return 0;
         }
         if (!call->api->options.anonymous_auth)

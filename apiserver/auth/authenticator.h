@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who is calling: client certificates, then bearer tokens (service accounts, bootstrap tokens, a static token file),
-// then anonymous. Never blocks, so that it runs on I/O threads.
+// Who is calling: front proxies with the user that they name, client certificates, then bearer tokens (service accounts,
+// bootstrap tokens, a static token file), then anonymous. Never blocks, so that it runs on I/O threads.
 #pragma once
 
 #include "apiserver/request/call.h"

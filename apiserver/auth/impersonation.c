@@ -15,27 +15,6 @@ struct wanted {
         json_t *extra; // object of arrays of strings
 };
 
-static int hex_value(char c)
-{
-        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-// The key of Impersonate-Extra-KEY: in lower case, and percent-encoded where a header cannot say it.
-static char *extra_key(const char *text)
-{
-        char *key = cx_strdup(text), *to = key;
-        for (char *p = key; *p; p++)
-                *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
-        for (const char *p = key; *p; p++) {
-                int high = *p == '%' ? hex_value(p[1]) : -1, low = high >= 0 ? hex_value(p[2]) : -1;
-                bool escaped = low >= 0 && (high | low);
-                *to++ = escaped ? (char)(high * 16 + low) : *p;
-                p += escaped ? 2 : 0;
-        }
-        *to = '\0';
-        return key;
-}
-
 static void collect(void *context, const char *name, const char *value)
 {
         struct wanted *wanted = context;
@@ -46,7 +25,7 @@ static void collect(void *context, const char *name, const char *value)
         } else if (strcasecmp(name, "Impersonate-Group") == 0) {
                 cx_strings_add(&wanted->groups, value);
         } else if (strncasecmp(name, EXTRA, strlen(EXTRA)) == 0) {
-                CX_CLEANUP(cx_freep) char *key = extra_key(name + strlen(EXTRA));
+                CX_CLEANUP(cx_freep) char *key = user_extra_key(name + strlen(EXTRA));
                 json_array_append_new(cx_json_array_at(wanted->extra, key), json_string(value));
         }
 }

@@ -153,10 +153,14 @@ static int publish(struct apiserver *api, struct cx_error *err)
         if (proxies.length) {
                 json_object_set_new(data, "requestheader-client-ca-file", json_string(proxies.data));
                 json_object_set_new(data, "requestheader-allowed-names", as_text(&o->requestheader_allowed_names));
-                json_object_set_new(data, "requestheader-username-headers", json_string("[\"X-Remote-User\"]"));
-                json_object_set_new(data, "requestheader-uid-headers", json_string("[\"X-Remote-Uid\"]"));
-                json_object_set_new(data, "requestheader-group-headers", json_string("[\"X-Remote-Group\"]"));
-                json_object_set_new(data, "requestheader-extra-headers-prefix", json_string("[\"X-Remote-Extra-\"]"));
+                json_object_set_new(data, "requestheader-username-headers",
+                                    as_text(&o->requestheader_username_headers));
+                json_object_set_new(data, "requestheader-uid-headers",
+                                    as_text(&o->requestheader_uid_headers));
+                json_object_set_new(data, "requestheader-group-headers",
+                                    as_text(&o->requestheader_group_headers));
+                json_object_set_new(data, "requestheader-extra-headers-prefix",
+                                    as_text(&o->requestheader_extra_headers_prefix));
         }
         const struct served_kind *kind = builtin(api, "", "v1", "configmaps");
         struct scope scope = scope_own(api, kind, "kube-system", "extension-apiserver-authentication");

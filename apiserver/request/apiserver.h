@@ -20,7 +20,8 @@ struct apiserver_options {
         const char *service_cluster_ip_range, *service_node_port_range;
         struct cx_strings authorization_modes, enable_admission, disable_admission;
         const char *proxy_client_cert_file, *proxy_client_key_file, *requestheader_client_ca_file;
-        struct cx_strings requestheader_allowed_names;
+        struct cx_strings requestheader_allowed_names, requestheader_username_headers, requestheader_uid_headers,
+                requestheader_group_headers, requestheader_extra_headers_prefix;
         const char *kubelet_client_cert_file, *kubelet_client_key_file, *kubelet_ca_file;
         const char *token_auth_file;
         bool enable_bootstrap_token_auth, anonymous_auth, allow_privileged;

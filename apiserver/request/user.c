@@ -23,3 +23,23 @@ const char *user_node(const struct user *user)
         const char *name = cx_has_prefix(user->name, NODE) ? user->name + strlen(NODE) : NULL;
         return name && *name && user_in_group(user, "system:nodes") ? name : NULL;
 }
+
+static int hex_value(char c)
+{
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char *user_extra_key(const char *text)
+{
+        char *key = cx_strdup(text), *to = key;
+        for (char *p = key; *p; p++)
+                *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+        for (const char *p = key; *p; p++) {
+                int high = *p == '%' ? hex_value(p[1]) : -1, low = high >= 0 ? hex_value(p[2]) : -1;
+                bool escaped = low >= 0 && (high | low);
+                *to++ = escaped ? (char)(high * 16 + low) : *p;
+                p += escaped ? 2 : 0;
+        }
+        *to = '\0';
+        return key;
+}

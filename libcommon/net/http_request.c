@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of a request: URI, query, headers, body, and who is at the other end of the connection.
+// The parts of a request: URI, query, headers and body.
 #include "libcommon/net/http_server_internal.h"
-
-#include <arpa/inet.h>
-#include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
 
 #define MAX_PARAMETERS 256
 
@@ -162,103 +158,4 @@ int cx_http_response_code(const struct cx_http_request *request)
 int64_t cx_http_start_time(const struct cx_http_request *request)
 {
         return request->start_time;
-}
-
-// --- the peer ---
-
-void cx_http_peer_free(struct cx_http_peer *peer)
-{
-        if (!peer)
-                return;
-        cx_buf_release(&peer->held);
-        free(peer->common_name);
-        cx_strings_release(&peer->organizations);
-        free(peer);
-}
-
-struct cx_http_peer *cx_http_connection_peer(struct MHD_Connection *connection)
-{
-        return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-}
-
-static void read_subject(struct cx_http_peer *peer, gnutls_x509_crt_t certificate)
-{
-        char text[1024];
-        size_t size = sizeof text;
-        if (gnutls_x509_crt_get_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, 0, text, &size) >= 0)
-                peer->common_name = cx_strndup(text, size);
-        for (unsigned i = 0; i < 64; i++) {
-                size = sizeof text;
-                if (gnutls_x509_crt_get_dn_by_oid(certificate, GNUTLS_OID_X520_ORGANIZATION_NAME, i, 0, text, &size) <
-                    0)
-                        break;
-                cx_strings_add_length(&peer->organizations, text, size);
-        }
-}
-
-static void read_certificate(struct cx_http_peer *peer, gnutls_session_t session)
-{
-        unsigned count = 0, status = 0;
-        const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &count);
-        gnutls_x509_crt_t certificate;
-        if (!chain || !count)
-                return;
-        peer->has_certificate = true;
-        gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
-                                         .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT};
-        if (gnutls_certificate_verify_peers(session, &purpose, 1, &status) < 0) {
-                peer->bad = "certificate cannot be verified";
-                return;
-        }
-        if (status) {
-                peer->bad = status & GNUTLS_CERT_EXPIRED ? "certificate has expired"
-                            : status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA)
-                                    ? "certificate signed by unknown authority"
-                                    : "certificate is not valid for client authentication";
-                return;
-        }
-        if (gnutls_x509_crt_init(&certificate) < 0)
-                return;
-        if (gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) >= 0)
-                read_subject(peer, certificate);
-        gnutls_x509_crt_deinit(certificate);
-}
-
-// Requests of one connection come one after another, so the peer needs no lock.
-static struct cx_http_peer *peer_of(const struct cx_http_request *request)
-{
-        struct cx_http_peer *peer = cx_http_connection_peer(request->connection);
-        if (peer->examined)
-                return peer;
-        peer->examined = true;
-        const union MHD_ConnectionInfo *info =
-                request->server->options.client_ca_pem
-                        ? MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)
-                        : NULL;
-        if (info && info->tls_session)
-                read_certificate(peer, info->tls_session);
-        return peer;
-}
-
-const char *cx_http_remote_address(const struct cx_http_request *request)
-{
-        return peer_of(request)->address;
-}
-
-bool cx_http_client_certificate(const struct cx_http_request *request, char **ret_cn, struct cx_strings *ret_groups)
-{
-        const struct cx_http_peer *peer = peer_of(request);
-        if (!peer->has_certificate || peer->bad || !peer->common_name)
-                return false;
-        *ret_cn = cx_strdup(peer->common_name);
-        for (size_t i = 0; i < peer->organizations.count; i++)
-                cx_strings_add(ret_groups, peer->organizations.items[i]);
-        return true;
-}
-
-bool cx_http_client_certificate_bad(const struct cx_http_request *request, const char **ret_why)
-{
-        const struct cx_http_peer *peer = peer_of(request);
-        *ret_why = peer->bad;
-        return peer->bad;
 }

@@ -322,14 +322,16 @@ static int start_daemon(struct cx_http_server *server, int fd, struct cx_error *
         unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
                          (o->cert_pem ? MHD_USE_TLS : 0);
         struct MHD_OptionItem items[8];
+        CX_BUF authorities = CX_BUF_INIT;
         int n = 0;
         if (threads > 1)
                 items[n++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, threads, NULL};
         if (o->cert_pem) {
                 items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)o->cert_pem};
                 items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)o->key_pem};
-                if (o->client_ca_pem)
-                        items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *)o->client_ca_pem};
+                cx_buf_printf(&authorities, "%s\n%s", cx_str(o->client_ca_pem), cx_str(o->front_proxy_ca_pem));
+                if (o->client_ca_pem || o->front_proxy_ca_pem)
+                        items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, authorities.data};
         }
         items[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
         server->daemon = MHD_start_daemon(
@@ -378,7 +380,9 @@ int cx_http_server_new(const struct cx_http_server_options *options, struct cx_h
         int r = open_listener(options, &fd, &server->port, err);
         if (r < 0)
                 return r;
-        r = cx_http_guard_start(server, err);
+        r = cx_http_authorities_new(server, err);
+        if (r == 0)
+                r = cx_http_guard_start(server, err);
         if (r == 0)
                 r = start_daemon(server, fd, err);
         if (r < 0) {
@@ -447,6 +451,7 @@ void cx_http_server_free(struct cx_http_server *server)
         cx_http_guard_stop(server);
         if (server->daemon)
                 MHD_stop_daemon(server->daemon);
+        cx_http_authorities_free(server);
         free(server->workers);
         pthread_mutex_destroy(&server->lock);
         pthread_cond_destroy(&server->queue_filled);

@@ -30,6 +30,7 @@ struct cx_http_server_options {
         int port;                              // 0: any free one, see cx_http_server_port
         const char *cert_pem, *key_pem;        // contents; NULL: cleartext
         const char *client_ca_pem;             // when set, client certificates are asked for and verified when given
+        const char *front_proxy_ca_pem;        // the same for those of front proxies, which name no user
         int io_threads;                        // 0: one a core
         int workers;                           // 0: 8
         size_t max_body;                       // 0: 3 MiB
@@ -67,6 +68,8 @@ const char *cx_http_body(const struct cx_http_request *request, size_t *ret_leng
 bool cx_http_client_certificate(const struct cx_http_request *request, char **ret_cn, struct cx_strings *ret_groups);
 // True when a client certificate was given but did not verify; ret_why is borrowed.
 bool cx_http_client_certificate_bad(const struct cx_http_request *request, const char **ret_why);
+// The common name of a certificate that the authority of front proxies has signed; NULL: there is none. Borrowed.
+const char *cx_http_front_proxy(const struct cx_http_request *request);
 const char *cx_http_remote_address(const struct cx_http_request *request); // numeric, without port
 // From now on *ret_left becomes true when the client leaves before it is answered; NULL ends that, and must come before
 // the answer. It is looked at once a second.

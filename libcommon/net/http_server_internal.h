@@ -39,6 +39,9 @@ struct cx_http_server {
         struct cx_http_peer *peers;
         bool guard_stopping, guarded;
         pthread_t guard;
+
+        // http_peer.c
+        struct gnutls_x509_trust_list_st *clients, *front_proxies; // authorities; NULL: none
 };
 
 // What the server is doing with a connection. Packed with a count of changes, so that the guard sees a new request that
@@ -66,9 +69,10 @@ struct cx_http_peer {
         bool hold;                          // the next record is a head whose body follows at once
         struct cx_buf held;
         bool examined, has_certificate;
-        char *common_name;
+        bool is_front_proxy; // its certificate is signed by the authority of front proxies
+        char *common_name;   // of a certificate that verifies
         struct cx_strings organizations;
-        const char *bad; // why the certificate does not verify; NULL: it does, or there is none
+        const char *bad; // why it is no client's certificate; NULL: it is, or there is none
         char address[64];
 };
 
@@ -120,6 +124,8 @@ void cx_http_request_free(struct cx_http_request *request);
 void cx_http_peer_attach(struct cx_http_peer *peer, struct MHD_Connection *connection);
 void cx_http_peer_free(struct cx_http_peer *peer);
 struct cx_http_peer *cx_http_connection_peer(struct MHD_Connection *connection);
+int cx_http_authorities_new(struct cx_http_server *server, struct cx_error *err) CX_CHECK;
+void cx_http_authorities_free(struct cx_http_server *server);
 
 static inline enum cx_http_phase cx_http_phase(unsigned stage)
 {

@@ -103,6 +103,24 @@ t_forged() { # who asks says who they are
         ask $wares -f -H 'X-Remote-User: root' -H 'X-Remote-Group: root' -H 'X-Remote-Extra-Scopes: all' || return 1
         header_is X-Remote-User admin && ! grep -i 'root\|scopes' "$work/headers"
 }
+whoami() { # CERTIFICATE [CURL FLAG...]: the user that the API server sees; or the code of its refusal
+        curl -s --cacert "$work/ca.crt" --cert "$work/$1.crt" --key "$work/$1.key" -H 'Content-Type: application/json' \
+                "https://127.0.0.1:$port/apis/authentication.k8s.io/v1/selfsubjectreviews" \
+                -d '{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1"}' "${@:2}" | jq -cS 'if .kind == "Status" then .code else .status.userInfo end'
+}
+t_front_proxy() { # the API server behind a front proxy
+        local jane=(-H 'X-Remote-User: jane' -H 'X-Remote-Group: sales' -H 'X-Remote-Group: ops' -H 'X-Remote-Uid: 17' -H 'X-Remote-Extra-Acme.example%2fno: 7') token
+        equals "$(whoami front-client "${jane[@]}")" '{"extra":{"acme.example/no":["7"]},"groups":["sales","ops","system:authenticated"],"uid":"17","username":"jane"}' &&
+                equals "$(whoami front-client -H 'X-Remote-User: system:anonymous' -H 'X-Remote-Group: system:unauthenticated')" 403 &&
+                equals "$(whoami front-client)" 401 && equals "$(whoami front-client -H 'X-Remote-Group: system:masters')" 401 &&
+                equals "$(whoami admin "${jane[@]}" | jq -r .username)" admin || return 1
+        _pki_cert "$work" other /CN=other clientAuth "" front && _pki_ca "$work" nobody && _pki_cert "$work" stranger /CN=front-proxy-client clientAuth "" nobody &&
+                equals "$(whoami other "${jane[@]}")" 401 && equals "$(whoami stranger "${jane[@]}")" 401 || return 1
+        k create serviceaccount proxied && token=$(k create token proxied) || return 1
+        # A certificate that says nothing here does no harm to a token that does.
+        equals "$(whoami stranger -H "Authorization: Bearer $token" | jq -r .username)" system:serviceaccount:default:proxied &&
+                equals "$(whoami stranger -H 'Authorization: Bearer none')" 401
+}
 t_injection() { # an extra value that would begin a header of its own is not passed on
         rm -f "$work/headers"
         equals "$(ask $wares -o /dev/null -w '%{http_code}' -H 'Impersonate-User: jane' -H 'Impersonate-Group: system:masters' \
@@ -187,6 +205,7 @@ ok "a server that answers becomes available" t_available
 ok "objects are made, read, listed and deleted" t_round
 ok "the user, groups and extra values are passed on" t_identity
 ok "nobody can name another user by headers" t_forged
+ok "a front proxy says who its client is, and nobody else does" t_front_proxy
 ok "no header can be smuggled in" t_injection
 ok "RBAC comes first" t_rbac
 ok "paths arrive as they were" t_path
