@@ -41,6 +41,7 @@ static void add_etcd(const struct profile *p, struct services *services)
         // One member: it and the apiserver meet on the node's loopback, and nobody else has to reach it.
         arg(s, "--listen-client-urls=https://127.0.0.1:2379");
         arg(s, "--advertise-client-urls=https://127.0.0.1:2379");
+        arg(s, "--listen-metrics-urls=http://127.0.0.1:2381");
         arg(s, "--listen-peer-urls=https://127.0.0.1:2380");
         arg(s, "--initial-advertise-peer-urls=https://127.0.0.1:2380");
         arg(s, "--initial-cluster=%s=https://127.0.0.1:2380", p->name);
@@ -101,6 +102,7 @@ static void add_managers(const struct profile *p, struct services *services)
         arg(s, "--kubeconfig=%s/kubeconfigs/controller-manager.kubeconfig", f);
         arg(s, "--leader-elect=false");
         arg(s, "--bind-address=127.0.0.1");
+        arg(s, "--client-ca-file=%s/ca.crt", p->home);
         arg(s, "--use-service-account-credentials");
         arg(s, "--allocate-node-cidrs");
         arg(s, "--cluster-cidr=" POD_CIDR);
@@ -116,6 +118,7 @@ static void add_managers(const struct profile *p, struct services *services)
         arg(s, "--kubeconfig=%s/kubeconfigs/scheduler.kubeconfig", f);
         arg(s, "--leader-elect=false");
         arg(s, "--bind-address=127.0.0.1");
+        arg(s, "--client-ca-file=%s/ca.crt", p->home);
 }
 
 static void add_node(const struct profile *p, int node, struct services *services)
@@ -154,6 +157,9 @@ static void add_node(const struct profile *p, int node, struct services *service
         arg(s, "--kubeconfig=%s/kubeconfigs/cluster-dns.kubeconfig", f);
         arg(s, "--address=" DNS_ADDRESS);
         arg(s, "--cluster-domain=" CLUSTER_DOMAIN);
+        arg(s, "--secure-port=9153"); // for /metrics
+        arg(s, "--bind-address=%s", address);
+        arg(s, "--client-ca-file=%s/ca.crt", p->home);
 }
 
 static void add_storage_provisioner(const struct profile *p, int node, struct services *services)
@@ -165,6 +171,7 @@ static void add_storage_provisioner(const struct profile *p, int node, struct se
         arg(s, "--kubeconfig=%s/kubeconfigs/storage-provisioner.kubeconfig", p->folder);
         arg(s, "--node-name=%s", name);
         arg(s, "--folder=%s/volumes/%s", p->folder, name);
+        arg(s, "--client-ca-file=%s/ca.crt", p->home);
 }
 
 static void add_metrics_server(const struct profile *p, struct services *services)
@@ -178,7 +185,8 @@ static void add_metrics_server(const struct profile *p, struct services *service
         arg(s, "--secure-port=4443");
         arg(s, "--tls-cert-file=%s/certs/metrics-server-serving.crt", f);
         arg(s, "--tls-private-key-file=%s/certs/metrics-server-serving.key", f);
-        arg(s, "--client-ca-file=%s/certs/front-proxy/ca.crt", f);
+        arg(s, "--client-ca-file=%s/ca.crt", p->home);
+        arg(s, "--requestheader-client-ca-file=%s/certs/front-proxy/ca.crt", f);
         arg(s, "--requestheader-allowed-names=front-proxy-client");
         arg(s, "--kubelet-preferred-address-types=InternalIP");
 }

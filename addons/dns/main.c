@@ -10,6 +10,7 @@ struct dns {
         struct zone zone;
         struct upstreams *upstreams;
         struct resolver *resolver;
+        struct dns_metrics metrics;
         struct dns_server *server;
 };
 
@@ -41,7 +42,8 @@ static int start(struct cx_component *component, struct cx_error *err)
         if (r < 0)
                 return r;
         dns.resolver = resolver_new(&dns.zone, dns.upstreams);
-        r = dns_server_new(dns.resolver, &dns.addresses, (int)dns.port, &dns.server, err);
+        dns_metrics_init(&dns.metrics, component->metrics, dns.domain, (int)dns.port);
+        r = dns_server_new(dns.resolver, &dns.metrics, &dns.addresses, (int)dns.port, &dns.server, err);
         if (r == 0)
                 cx_informers_start(component->informers);
         return r;
@@ -50,6 +52,7 @@ static int start(struct cx_component *component, struct cx_error *err)
 static void stop(struct cx_component *component CX_UNUSED)
 {
         dns_server_free(dns.server);
+        dns_metrics_release(&dns.metrics);
         resolver_free(dns.resolver);
         cx_strings_release(&dns.addresses);
         upstreams_free(dns.upstreams);

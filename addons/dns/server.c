@@ -26,6 +26,7 @@ struct job {
         int fd; // UDP socket (shared), or an own duplicate of a TCP connection
         bool udp;
         struct sockaddr_storage to;
+        int64_t begun;
         size_t length;
         uint8_t query[];
 };
@@ -39,6 +40,7 @@ struct client {
 
 struct dns_server {
         struct resolver *resolver;
+        const struct dns_metrics *metrics;
         int udp[MAX_LISTENERS], tcp[MAX_LISTENERS];
         size_t n_listeners;
         int wake;
@@ -97,8 +99,12 @@ static void *forward_main(void *context)
                 CX_CLEANUP(cx_freep) uint8_t *answer = NULL;
                 size_t length = 0;
                 const struct dns_query query = {job->query, job->length, job->udp, client_of(&job->to)};
-                if (resolver_forward(server->resolver, &query, &answer, &length) > 0)
+                if (resolver_forward(server->resolver, &query, &answer, &length) > 0) {
+                        dns_metrics_count(server->metrics,
+                                          &(struct dns_counted){answer, length, job->udp, job->to.ss_family,
+                                                                DNS_FORWARDED, job->begun});
                         send_answer(job->fd, job->udp, &job->to, answer, length);
+                }
                 if (!job->udp)
                         close(job->fd);
                 free(job);
@@ -106,11 +112,12 @@ static void *forward_main(void *context)
 }
 
 static void forward(struct dns_server *server, int fd, bool udp, const struct sockaddr_storage *to,
-                    const uint8_t *query, size_t length)
+                    const uint8_t *query, size_t length, int64_t begun)
 {
         struct job *job = cx_alloc(sizeof *job + length);
         job->fd = udp ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
         job->udp = udp;
+        job->begun = begun;
         job->length = length;
         memcpy(job->query, query, length);
         socklen_t size = sizeof job->to;
@@ -139,11 +146,15 @@ static void serve(struct dns_server *server, int fd, bool udp, const struct sock
 {
         CX_CLEANUP(cx_freep) uint8_t *answer = NULL;
         size_t n = 0;
+        int64_t begun = cx_time_monotonic();
         int r = resolver_answer(server->resolver, &(struct dns_query){query, length, udp, 0}, &answer, &n);
-        if (r > 0)
+        if (r > 0) {
+                sa_family_t family = to ? to->ss_family : AF_INET;
+                dns_metrics_count(server->metrics, &(struct dns_counted){answer, n, udp, family, DNS_AT_ONCE, begun});
                 send_answer(fd, udp, to, answer, n);
-        else if (r == 0)
-                forward(server, fd, udp, to, query, length);
+        } else if (r == 0) {
+                forward(server, fd, udp, to, query, length, begun);
+        }
 }
 
 // --- receiving ---
@@ -268,11 +279,12 @@ static int open_socket(const char *address, int port, int type, int *ret_fd, str
         return 0;
 }
 
-int dns_server_new(struct resolver *resolver, const struct cx_strings *addresses, int port,
-                   struct dns_server **ret_server, struct cx_error *err)
+int dns_server_new(struct resolver *resolver, const struct dns_metrics *metrics, const struct cx_strings *addresses,
+                   int port, struct dns_server **ret_server, struct cx_error *err)
 {
         struct dns_server *server = cx_alloc(sizeof *server);
         server->resolver = resolver;
+        server->metrics = metrics;
         server->tail = &server->head;
         server->wake = eventfd(0, EFD_CLOEXEC);
         for (size_t i = 0; i < MAX_CLIENTS; i++)

@@ -3,11 +3,12 @@
 // pool, so that a slow upstream never holds up the cluster's own names.
 #pragma once
 
+#include "addons/dns/metrics.h"
 #include "addons/dns/resolver.h"
 
 struct dns_server;
-// Listens on the port of each address (IPv4 or IPv6 text) and starts to answer. The resolver is borrowed.
-int dns_server_new(struct resolver *resolver, const struct cx_strings *addresses, int port,
-                   struct dns_server **ret_server, struct cx_error *err) CX_CHECK;
+// Listens on the port of each address (IPv4 or IPv6 text) and starts to answer. Resolver and metrics are borrowed.
+int dns_server_new(struct resolver *resolver, const struct dns_metrics *metrics, const struct cx_strings *addresses,
+                   int port, struct dns_server **ret_server, struct cx_error *err) CX_CHECK;
 // Ends the threads: waits for what is being forwarded, drops what waits for that.
 void dns_server_free(struct dns_server *server);

@@ -155,10 +155,8 @@ static int publish(struct apiserver *api, struct cx_error *err)
                 json_object_set_new(data, "requestheader-allowed-names", as_text(&o->requestheader_allowed_names));
                 json_object_set_new(data, "requestheader-username-headers",
                                     as_text(&o->requestheader_username_headers));
-                json_object_set_new(data, "requestheader-uid-headers",
-                                    as_text(&o->requestheader_uid_headers));
-                json_object_set_new(data, "requestheader-group-headers",
-                                    as_text(&o->requestheader_group_headers));
+                json_object_set_new(data, "requestheader-uid-headers", as_text(&o->requestheader_uid_headers));
+                json_object_set_new(data, "requestheader-group-headers", as_text(&o->requestheader_group_headers));
                 json_object_set_new(data, "requestheader-extra-headers-prefix",
                                     as_text(&o->requestheader_extra_headers_prefix));
         }

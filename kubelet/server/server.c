@@ -224,7 +224,10 @@ int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_set
         s->volumes = volumes;
         s->probes = probes;
         s->metrics = cx_metrics_new();
-        pthread_mutex_init(&s->lock, NULL);
+        s->auth = cx_delegated_auth_new(
+                &(struct cx_delegated_auth_options){.tokens = settings->webhook_auth ? kubelet->rest : NULL,
+                                                    .permissions = kubelet->rest,
+                                                    .anonymous = settings->anonymous_auth});
         CX_CLEANUP(cx_freep) char *cert = NULL;
         CX_CLEANUP(cx_freep) char *key = NULL;
         CX_CLEANUP(cx_freep) char *ca = NULL;
@@ -267,7 +270,6 @@ void kubelet_server_free(struct kubelet_server *s)
         cx_http_server_free(s->server);
         cx_http_server_free(s->healthz);
         cx_metrics_free(s->metrics);
-        cx_map_release(&s->decisions);
-        pthread_mutex_destroy(&s->lock);
+        cx_delegated_auth_free(s->auth);
         free(s);
 }

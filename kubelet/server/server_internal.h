@@ -4,10 +4,7 @@
 
 #include "kubelet/runtime/runtime.h"
 #include "kubelet/server/server.h"
-#include "libcommon/base/map.h"
-#include "libcommon/net/http_server.h"
-
-#include <pthread.h>
+#include "libcommon/client/delegated_auth.h"
 
 struct kubelet_server {
         const struct kubelet *kubelet;
@@ -17,8 +14,7 @@ struct kubelet_server {
         struct probes *probes;
         struct cx_http_server *server, *healthz;
         struct cx_metrics *metrics;
-        pthread_mutex_t lock;    // guards decisions
-        struct cx_map decisions; // tokens and reviews that were asked about lately
+        struct cx_delegated_auth *auth;
 };
 
 // server.c: the query's flag under either name ("stdin" of the API, "input" of the kubelet; NULL: only one).

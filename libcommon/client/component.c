@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a component: flags, client, port, election, work, end.
-#include "libcommon/client/component.h"
+#include "libcommon/client/component_internal.h"
 
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
@@ -11,11 +11,6 @@
 
 #include <limits.h>
 #include <stdio.h>
-
-#define MAX_PEM ((size_t)1 << 20)
-
-static bool ignored_bool;
-static const char *ignored_text;
 
 // Gathered here, so that a component's flags and the common ones are parsed, checked and explained alike.
 static size_t common_flags(struct cx_component *component, struct cx_flag *to)
@@ -32,16 +27,21 @@ static size_t common_flags(struct cx_component *component, struct cx_flag *to)
              "Certificate to serve with; without one a self-signed certificate is made in memory.");
         FLAG("tls-private-key-file", 0, CX_FLAG_STRING, &component->tls_key_file, "Key of --tls-cert-file.");
         FLAG("client-ca-file", 0, CX_FLAG_STRING, &component->client_ca_file,
-             "Authorities of client certificates; /metrics then needs one.");
+             "Authorities of client certificates; without them no certificate names a user.");
         FLAG("kube-api-qps", 0, CX_FLAG_INT, &component->qps, "Limit of calls to the API server a second; 0: none.",
              .min = 0, .max = 1000000, .changed = &component->given.qps);
         FLAG("kube-api-burst", 0, CX_FLAG_INT, &component->burst, "Burst of the limit.", .min = 0, .max = 1000000,
              .changed = &component->given.burst);
         FLAG("v", 'v', CX_FLAG_INT, &component->verbosity, "Verbosity of the log, 0 to 10.", .min = 0, .max = 10);
         FLAG("logging-format", 0, CX_FLAG_STRING, &component->logging_format, "text or json.");
-        FLAG("authentication-kubeconfig", 0, CX_FLAG_STRING, &ignored_text, "Accepted; the port needs no delegation.");
-        FLAG("authorization-kubeconfig", 0, CX_FLAG_STRING, &ignored_text, "Accepted; the port needs no delegation.");
-        FLAG("profiling", 0, CX_FLAG_BOOL, &ignored_bool, "Accepted; there is no profiling endpoint.");
+        FLAG("authentication-kubeconfig", 0, CX_FLAG_STRING, &component->authentication_kubeconfig,
+             "Kubeconfig file to ask with whose a token is (TokenReview); that of --kubeconfig by default.");
+        FLAG("authorization-kubeconfig", 0, CX_FLAG_STRING, &component->authorization_kubeconfig,
+             "Kubeconfig file to ask with who may read (SubjectAccessReview); that of --kubeconfig by default.");
+        FLAG("authorization-always-allow-paths", 0, CX_FLAG_CSV, &component->open_paths,
+             "Paths that everybody may read; a * at the end stands for what follows.",
+             .changed = &component->open_paths_given);
+        FLAG("profiling", 0, CX_FLAG_BOOL, &component->profiling, "Must be false: there is no profiling endpoint.");
         if (component->elects) {
                 FLAG("leader-elect", 0, CX_FLAG_BOOL, &component->leader_elect, "Run only while holding the lease.",
                      .changed = &component->given.leader_elect);
@@ -56,7 +56,7 @@ static size_t common_flags(struct cx_component *component, struct cx_flag *to)
                      .changed = &component->given.lease_name);
                 FLAG("leader-elect-resource-namespace", 0, CX_FLAG_STRING, &component->lease_namespace,
                      "Namespace of the lease.", .changed = &component->given.lease_namespace);
-                FLAG("leader-elect-resource-lock", 0, CX_FLAG_STRING, &ignored_text, "Only leases are supported.");
+                FLAG("leader-elect-resource-lock", 0, CX_FLAG_STRING, &component->lease_kind, "Must be leases.");
         }
 #undef FLAG
         to[n] = (struct cx_flag){0};
@@ -73,6 +73,21 @@ static void set_defaults(struct cx_component *component)
         component->retry_period = 2 * CX_NS_PER_S;
         if (!component->lease_name)
                 component->lease_name = component->name;
+}
+
+// What upstream has more to choose from, but we do not.
+static int check_flags(const struct cx_component *component, struct cx_error *err)
+{
+        if (component->profiling)
+                return cx_error_set(err, -EINVAL, "--profiling: there is no profiling endpoint; leave it out");
+        if (component->lease_kind && !cx_streq(component->lease_kind, "leases"))
+                return cx_error_set(err, -EINVAL, "--leader-elect-resource-lock: \"%s\" is not supported, only leases",
+                                    component->lease_kind);
+        if (component->logging_format && !cx_streq(component->logging_format, "text") &&
+            !cx_streq(component->logging_format, "json"))
+                return cx_error_set(err, -EINVAL, "--logging-format: \"%s\" is neither text nor json",
+                                    component->logging_format);
+        return 0;
 }
 
 // 0: go on; 1: help or version was printed; negative: error.
@@ -106,6 +121,9 @@ static int parse_flags(struct cx_component *component, int argc, char **argv, st
         }
         if (args.count)
                 return cx_error_set(err, -EINVAL, "unknown command \"%s\" for \"%s\"", args.items[0], component->name);
+        r = check_flags(component, err);
+        if (r < 0)
+                return r;
         cx_log_settings.verbosity = (int)component->verbosity;
         cx_log_settings.json = cx_streq(component->logging_format, "json");
         return 0;
@@ -174,14 +192,14 @@ static void drop_secret(char **secret)
         *secret = NULL;
 }
 
-static int make_rest(const struct cx_component *component, bool anonymous, struct cx_rest **ret_rest,
-                     struct cx_error *err)
+int cx_component_rest(const struct cx_component *component, const char *kubeconfig, bool anonymous,
+                      struct cx_rest **ret_rest, struct cx_error *err)
 {
         CX_CREDENTIALS credentials = CX_CREDENTIALS_INIT;
         int r;
-        if (component->kubeconfig && *component->kubeconfig) {
+        if (kubeconfig && *kubeconfig) {
                 CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
-                r = cx_kubeconfig_load(component->kubeconfig, false, &config, err);
+                r = cx_kubeconfig_load(kubeconfig, false, &config, err);
                 if (r == 0)
                         r = cx_kubeconfig_resolve(&config,
                                                   &(struct cx_kubeconfig_overrides){.server = component->master},
@@ -209,81 +227,7 @@ static int make_rest(const struct cx_component *component, bool anonymous, struc
 
 int cx_component_anonymous(const struct cx_component *component, struct cx_rest **ret_rest, struct cx_error *err)
 {
-        return make_rest(component, true, ret_rest, err);
-}
-
-static void serve_metrics(struct cx_component *component, struct cx_http_request *request)
-{
-        CX_CLEANUP(cx_freep) char *name = NULL;
-        CX_STRINGS groups = CX_STRINGS_INIT;
-        if (component->client_ca_file && !cx_http_client_certificate(request, &name, &groups)) {
-                cx_http_respond_text(request, 401, "Unauthorized\n");
-                return;
-        }
-        CX_BUF text = CX_BUF_INIT;
-        cx_metrics_write(component->metrics, &text);
-        cx_http_respond_buf(request, 200, CX_METRICS_CONTENT_TYPE, &text);
-}
-
-static void handle(struct cx_http_request *request, void *context)
-{
-        struct cx_component *component = context;
-        const char *path = cx_http_path(request);
-        if (cx_streq(path, "/healthz") || cx_streq(path, "/livez")) {
-                cx_http_respond_text(request, 200, "ok");
-        } else if (cx_streq(path, "/readyz")) {
-                bool ready = !component->ready || component->ready(component);
-                cx_http_respond_text(request, ready ? 200 : 500, ready ? "ok" : "not ready");
-        } else if (cx_streq(path, "/metrics")) {
-                serve_metrics(component, request);
-        } else if (!component->serve || !component->serve(component, request)) {
-                cx_http_respond_text(request, 404, "404 page not found\n");
-        }
-}
-
-static int read_pem(const char *path, struct cx_buf *to, struct cx_error *err)
-{
-        int r = cx_buf_read_file(to, path);
-        return r < 0 ? cx_error_set(err, r, "cannot read %s: %s", path, strerror(-r)) : 0;
-}
-
-static int make_server(struct cx_component *component, struct cx_error *err)
-{
-        CX_BUF cert = CX_BUF_INIT_MAX(MAX_PEM), key = CX_BUF_INIT_MAX(MAX_PEM), ca = CX_BUF_INIT_MAX(MAX_PEM);
-        CX_CLEANUP(cx_freep) char *own_cert = NULL;
-        CX_CLEANUP(cx_freep) char *own_key = NULL;
-        int r = 0;
-        if (component->tls_cert_file && component->tls_key_file) {
-                r = read_pem(component->tls_cert_file, &cert, err);
-                if (r == 0)
-                        r = read_pem(component->tls_key_file, &key, err);
-        } else {
-                CX_STRINGS names = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
-                cx_strings_add(&names, "localhost");
-                cx_strings_add(&addresses, "127.0.0.1");
-                struct cx_certificate_spec spec = {.common_name = component->name,
-                                                   .dns_names = &names,
-                                                   .ip_addresses = &addresses,
-                                                   .server = true,
-                                                   .lifetime = 365 * 86400};
-                r = cx_pki_issue(&spec, NULL, NULL, &own_cert, &own_key, err);
-        }
-        if (r == 0 && component->client_ca_file)
-                r = read_pem(component->client_ca_file, &ca, err);
-        if (r < 0)
-                return r;
-        return cx_http_server_new(
-                &(struct cx_http_server_options){.address = component->bind_address,
-                                                 .port = (int)component->port,
-                                                 .cert_pem = own_cert ? own_cert : cert.data,
-                                                 .key_pem = own_key ? own_key : key.data,
-                                                 .client_ca_pem = component->client_ca_file ? ca.data : NULL,
-                                                 .io_threads = 1,
-                                                 .workers = 1,
-                                                 .max_connections = 256,
-                                                 .handler = handle,
-                                                 .context = component},
-                &component->server, err);
+        return cx_component_rest(component, component->kubeconfig, true, ret_rest, err);
 }
 
 // Another leads now: two of us at work would do harm, so the process ends at once.
@@ -333,9 +277,9 @@ static int lead_and_work(struct cx_component *component, pthread_t stop_thread, 
 static int run(struct cx_component *component, struct cx_error *err)
 {
         component->metrics = cx_metrics_new();
-        int r = make_rest(component, false, &component->rest, err);
+        int r = cx_component_rest(component, component->kubeconfig, false, &component->rest, err);
         if (r == 0 && component->port)
-                r = make_server(component, err);
+                r = cx_component_open_port(component, err);
         if (r < 0)
                 return r;
         component->informers = cx_informers_new(component->rest);
@@ -375,7 +319,7 @@ int cx_component_main(struct cx_component *component, int argc, char **argv)
         r = run(component, &err);
         if (r < 0)
                 cx_err(&err, "Cannot run", "component", component->name);
-        cx_http_server_free(component->server);
+        cx_component_close_port(component);
         cx_informers_free(component->informers);
         cx_events_free(component->events);
         cx_leader_free(component->leader);

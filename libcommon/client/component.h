@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the main function of every component that talks to the apiserver shares: common flags, the client, the port with
-// /healthz, /livez, /readyz and /metrics, leader election, and a clean end on SIGTERM.
+// /healthz, /livez, /readyz and /metrics, leader election, and a clean end on SIGTERM. The API server says who may read
+// /metrics (libcommon/client/delegated_auth.h).
 //
 //     static struct cx_component component = {.name = "kube-scheduler", .secure_port = 10259};
 //     int main(int argc, char **argv) { return cx_component_main(&component, argc, argv); }
@@ -28,7 +29,7 @@ struct cx_component {
         void (*stop)(struct cx_component *component);  // called at the end, if start succeeded; may be NULL
         bool (*ready)(struct cx_component *component); // for /readyz; NULL: always
         void (*tend)(struct cx_component *component);  // called about once a minute; may be NULL
-        // Further paths of the port (on a worker); false: 404. May be NULL.
+        // Further paths of the port (on a worker), which it guards itself; false: 404. May be NULL.
         bool (*serve)(struct cx_component *component, struct cx_http_request *request);
         void *context;
 
@@ -39,12 +40,18 @@ struct cx_component {
         struct cx_metrics *metrics;
         struct cx_leader *leader;
         struct cx_http_server *server;
+        struct cx_delegated_auth *auth; // for the port, with clients of its own where a flag says so
+        struct cx_rest *tokens, *permissions;
 
         // Flags.
         const char *kubeconfig, *bind_address, *tls_cert_file, *tls_key_file, *client_ca_file, *logging_format;
-        const char *lease_name, *lease_namespace, *master;
+        const char *front_proxy_ca_file; // no flag of all: of components that the API server proxies to
+        const char *authentication_kubeconfig, *authorization_kubeconfig;
+        struct cx_strings open_paths;
+        bool open_paths_given;
+        const char *lease_name, *lease_namespace, *lease_kind, *master;
         int64_t port, verbosity, qps, burst, lease_duration, renew_deadline, retry_period;
-        bool leader_elect;
+        bool leader_elect, profiling;
         struct {
                 bool kubeconfig, qps, burst, leader_elect, lease_duration, renew_deadline, retry_period, lease_name,
                         lease_namespace;

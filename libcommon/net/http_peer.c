@@ -75,7 +75,7 @@ static const char *fault_of(struct chain *chain, gnutls_x509_trust_list_t author
         if (gnutls_x509_trust_list_verify_crt2(authorities, chain->items, chain->count, &purpose, 1, 0, &status, NULL) <
             0)
                 return "certificate cannot be verified";
-        return !status                         ? NULL
+        return !status                        ? NULL
                : status & GNUTLS_CERT_EXPIRED ? "certificate has expired"
                : status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA)
                        ? "certificate signed by unknown authority"

@@ -107,7 +107,7 @@ component_start() { # FOLDER NAME [FLAG...]
         shift 2
         [ -f "$folder/$name.kubeconfig" ] || kubeconfig_for "$folder" "$name" "system:$name"
         [ "$name" != kube-controller-manager ] || set -- --use-service-account-credentials --v 2 "$@"
-        "$BIN/$name" --kubeconfig "$folder/$name.kubeconfig" --secure-port 0 --leader-elect=false "$@" \
+        "$BIN/$name" --kubeconfig "$folder/$name.kubeconfig" --secure-port 0 --client-ca-file "$folder/ca.crt" --leader-elect=false "$@" \
                 >>"$folder/$name.log" 2>&1 3>&- &
         echo $! >"$folder/$name.pid"
 }

@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../lib/control-plane.sh"
 work=$(mktemp -d /tmp/coxswain-dns.XXXXXX)
 port=$(free_port)
-dns=$((port + 7)) upstream=$((port + 8))
+dns=$((port + 7)) upstream=$((port + 8)) metrics=$((port + 9))
 pids=()
 finish() {
         kill "${pids[@]}" 2>/dev/null
@@ -21,7 +21,8 @@ post() { curl -sf --cacert "$work/ca.crt" --cert "$work/admin.crt" --key "$work/
 control_plane_start "$work" $port || { cat "$work"/*.log; exit 1; }
 "$BIN/cluster-dns" --kubeconfig "$work/admin.kubeconfig" --address 127.0.0.1 --port $upstream --cluster-domain other.test 2>"$work/up.log" &
 pids+=($!)
-"$BIN/cluster-dns" --kubeconfig "$work/admin.kubeconfig" --address 127.0.0.1 --port $dns --forward 127.0.0.1:$upstream 2>"$work/dns.log" &
+"$BIN/cluster-dns" --kubeconfig "$work/admin.kubeconfig" --address 127.0.0.1 --port $dns --forward 127.0.0.1:$upstream \
+        --secure-port $metrics --bind-address 127.0.0.1 --client-ca-file "$work/ca.crt" 2>"$work/dns.log" &
 pids+=($!)
 ns=/api/v1/namespaces/default
 make_objects() {
@@ -46,11 +47,21 @@ ok "from address to name" is web.$d. -x 10.96.5.5
 ok "no such service" status_is NXDOMAIN nonesuch.$d
 ok "no such data" status_is NOERROR web.$d AAAA
 ok "over TCP" is 10.96.5.5 +tcp web.$d
+counted() { # SERIES COUNT: at least as many
+        local have
+        have=$(curl -skf --cert "$work/admin.crt" --key "$work/admin.key" "https://127.0.0.1:$metrics/metrics" | awk -v "series=$1" 'index($0, series) == 1 {print $NF}')
+        [ "${have:-0}" -ge "$2" ] || { echo "$1 ${have:-is not there}"; return 1; }
+}
+ok "what was asked is counted, under CoreDNS' names" eval 'counted "coredns_dns_requests_total{server=\"dns://:$dns\",zone=\".\",view=\"\",proto=\"udp\",family=\"1\",type=\"SRV\"}" 2 &&
+        counted "coredns_dns_requests_total{server=\"dns://:$dns\",zone=\".\",view=\"\",proto=\"tcp\",family=\"1\",type=\"A\"}" 1 &&
+        counted "coredns_dns_responses_total{server=\"dns://:$dns\",zone=\".\",view=\"\",rcode=\"NXDOMAIN\",plugin=\"kubernetes\"}" 1 &&
+        counted "coredns_dns_request_duration_seconds_count{server=\"dns://:$dns\",zone=\".\",view=\"\"}" 10'
 ok "other domains are forwarded" until_true 60 is 10.96.5.5 web.default.svc.other.test
 ok "and over TCP" is 10.96.5.5 +tcp web.default.svc.other.test
 kill "${pids[0]}"
 wait "${pids[0]}"
 ok "a forwarded answer was kept" is 10.96.5.5 web.default.svc.other.test
+ok "both are counted" eval 'counted "coredns_cache_misses_total{" 1 && counted "coredns_cache_hits_total{server=\"dns://:$dns\",type=\"success\"" 1'
 ok "without an upstream: SERVFAIL, and own names go on" status_is SERVFAIL db.default.svc.other.test
 ok "own names" is 10.96.5.5 web.$d
 # An upstream that misbehaves, found by a resolv.conf that changes.

@@ -36,7 +36,7 @@ t_nodes() {
         for i in 0 1 2; do node $i $((kubelets + i)) || return 1; done
 }
 start() {
-        local flags=(--client-ca-file "$work/front.crt" --requestheader-allowed-names front-proxy-client --tls-cert-file "$work/metrics.crt"
+        local flags=(--requestheader-client-ca-file "$work/front.crt" --requestheader-allowed-names front-proxy-client --tls-cert-file "$work/metrics.crt"
                 --tls-private-key-file "$work/metrics.key" --secure-port "$port" --metric-resolution 10s --kubelet-preferred-address-types InternalIP)
         kubeconfig_for "$work" metrics-server system:metrics-server system:masters
         "$BIN/metrics-server" --kubeconfig "$work/metrics-server.kubeconfig" "${flags[@]}" >>"$work/metrics-server.log" 2>&1 3>&- &

@@ -199,7 +199,7 @@ END
 
 @test "metrics have upstream's names" {
         local name
-        curl -sk "https://127.0.0.1:$PORT/metrics" >"$CP/metrics"
+        curl -sk --cert "$CP/admin.crt" --key "$CP/admin.key" "https://127.0.0.1:$PORT/metrics" >"$CP/metrics"
         for name in 'scheduler_schedule_attempts_total{result="scheduled",profile="packing"} 1' \
                 'scheduler_scheduling_attempt_duration_seconds_count{result="scheduled",profile="packing"} 1' \
                 'scheduler_preemption_attempts_total' 'scheduler_preemption_victims_count' 'scheduler_pending_pods{queue="gated"}' \

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of a component's main function share.
+#pragma once
+
+#include "libcommon/client/component.h"
+
+// A client with the credentials of a kubeconfig file (NULL or empty: those of the pod's service account), or without them.
+int cx_component_rest(const struct cx_component *component, const char *kubeconfig, bool anonymous,
+                      struct cx_rest **ret_rest, struct cx_error *err) CX_CHECK;
+// component_port.c
+int cx_component_open_port(struct cx_component *component, struct cx_error *err) CX_CHECK;
+void cx_component_close_port(struct cx_component *component);
