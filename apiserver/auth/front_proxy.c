@@ -6,7 +6,7 @@
 
 #include <strings.h>
 
-struct said {
+struct proxy_said {
         const struct apiserver_options *options;
         struct user *user;
         size_t name_rank, uid_rank; // of the header that it came from: the first of the list counts
@@ -33,7 +33,7 @@ static void take(char **to, size_t *rank, const struct cx_strings *names, const 
 
 static void hear(void *context, const char *name, const char *value)
 {
-        struct said *said = context;
+        struct proxy_said *said = context;
         const struct apiserver_options *o = said->options;
         take(&said->user->name, &said->name_rank, &o->requestheader_username_headers, name, value);
         take(&said->user->uid, &said->uid_rank, &o->requestheader_uid_headers, name, value);
@@ -61,7 +61,7 @@ int authenticate_front_proxy(struct call *call, bool *ret_known, struct cx_error
                 return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "subject with cn=%s is not in the allowed list",
                                        proxy);
         CX_CLEANUP(user_release) struct user user = USER_INIT;
-        struct said said = {.options = o, .user = &user};
+        struct proxy_said said = {.options = o, .user = &user};
         cx_http_headers(call->request, hear, &said);
         if (!user.name)
                 return 0;

@@ -2,7 +2,7 @@
 // What is used is counted file by file, so only pods that have a limit are looked at.
 #include "kubelet/pod/storage_limits.h"
 
-#include "kubelet/volume/local.h"
+#include "kubelet/pod/disk_use.h"
 #include "kubelet/volume/volumes.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/api/quantity.h"
@@ -29,35 +29,21 @@ static bool has_limits(const json_t *object)
         return false;
 }
 
-static int64_t folder_use(const char *folder)
-{
-        struct volume_usage usage = {0};
-        CX_ERROR err = CX_ERROR_INIT;
-        return local_usage(folder, &usage, &err) == 0 ? usage.used : 0;
-}
-
 // What the runs of a container have written: their layers and logs.
 static int64_t container_use(const struct pod *pod, const char *name)
 {
         CONTAINERS list = {0};
-        int64_t sum = 0;
-        bool logs = false;
+        int64_t sum = 0, logs = 0;
         runtime_containers(pod->pods->kubelet->runtime, pod->uid, &list);
         for (size_t i = 0; i < list.count; i++) {
                 const struct container *c = list.items[i];
                 if (strcmp(c->name, name) != 0)
                         continue;
-                CX_CLEANUP(cx_freep) char *layer = cx_sprintf("%s/upper", c->data);
-                CX_CLEANUP(cx_freep) char *log = cx_strdup(c->log_path);
-                sum += folder_use(layer);
-                char *slash = strrchr(log, '/');
-                if (!logs && slash) {
-                        *slash = '\0';
-                        sum += folder_use(log);
-                        logs = true;
-                }
+                struct disk_use use = disk_use_of(c);
+                sum += use.layer_bytes;
+                logs = use.log_bytes; // of all runs
         }
-        return sum;
+        return sum + logs;
 }
 
 // The volumes' use together, and the message about the first that has more than it may.

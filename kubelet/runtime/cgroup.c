@@ -30,6 +30,11 @@ bool cgroup_is_v2(void)
         return pretend_v2 || (statfs(root, &fs) == 0 && fs.f_type == CGROUP2_MAGIC);
 }
 
+char *cgroup_folder(const char *controller, const char *path)
+{
+        return cgroup_is_v2() ? cx_sprintf("%s%s", root, path) : cx_sprintf("%s/%s%s", root, controller, path);
+}
+
 int64_t cgroup_shares(int64_t milli_cpu)
 {
         int64_t shares = milli_cpu > 0 ? milli_cpu * 1024 / 1000 : 0;
@@ -226,7 +231,7 @@ int cgroup_remove(const char *path, struct cx_error *err)
 
 void cgroup_kill(const char *path, int number)
 {
-        CX_CLEANUP(cx_freep) char *folder = cx_sprintf(cgroup_is_v2() ? "%s%s" : "%s/pids%s", root, path);
+        CX_CLEANUP(cx_freep) char *folder = cgroup_folder("pids", path);
         signal_tree(folder, number, 0);
 }
 
@@ -309,10 +314,10 @@ static void read_cpu(const char *folder, const char *quota, bool v2, struct cgro
 int cgroup_usage(const char *path, struct cgroup_usage *ret_usage)
 {
         bool v2 = cgroup_is_v2();
-        CX_CLEANUP(cx_freep) char *memory = cx_sprintf(v2 ? "%s%s" : "%s/memory%s", root, path);
-        CX_CLEANUP(cx_freep) char *account = cx_sprintf(v2 ? "%s%s" : "%s/cpuacct%s", root, path);
-        CX_CLEANUP(cx_freep) char *quota = cx_sprintf(v2 ? "%s%s" : "%s/cpu%s", root, path);
-        CX_CLEANUP(cx_freep) char *pids = cx_sprintf(v2 ? "%s%s" : "%s/pids%s", root, path);
+        CX_CLEANUP(cx_freep) char *memory = cgroup_folder("memory", path);
+        CX_CLEANUP(cx_freep) char *account = cgroup_folder("cpuacct", path);
+        CX_CLEANUP(cx_freep) char *quota = cgroup_folder("cpu", path);
+        CX_CLEANUP(cx_freep) char *pids = cgroup_folder("pids", path);
         CX_BUF text = CX_BUF_INIT_MAX(4096);
         if (access(memory, F_OK) < 0)
                 return -ENOENT;

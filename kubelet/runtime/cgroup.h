@@ -27,6 +27,8 @@ int cgroup_apply(const char *path, const struct cgroup_limits *limits, struct cx
 // Kills what still runs below and removes the group with everything under it. Absent is success.
 int cgroup_remove(const char *path, struct cx_error *err) CX_CHECK;
 int cgroup_usage(const char *path, struct cgroup_usage *ret_usage) CX_CHECK;
+// The group's folder in the hierarchy of a controller (of v1; in v2 there is one for all). Owned by the caller.
+char *cgroup_folder(const char *controller, const char *path);
 // Sends a signal to every process below.
 void cgroup_kill(const char *path, int signal);
 // Names of the groups directly below (folders), added to an array of strings. New reference.

@@ -5,10 +5,16 @@
 
 #include "kubelet/pod/pods.h"
 #include "kubelet/runtime/cgroup.h"
+#include "kubelet/runtime/cgroup_io.h"
 #include "kubelet/runtime/net_usage.h"
 #include "libcommon/api/quantity.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
+
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 
 // Of one moment.
 struct container_use {
@@ -110,10 +116,34 @@ static const struct {
         {"container_network_transmit_packets_total", "Cumulative count of packets transmitted", OFFSET(tx_packets)},
 };
 
+static const struct {
+        const char *name, *help;
+        size_t offset;
+} io_metrics[] = {
+        {"container_fs_reads_bytes_total", "Cumulative count of bytes read", offsetof(struct cgroup_io, read_bytes)},
+        {"container_fs_reads_total", "Cumulative count of reads completed", offsetof(struct cgroup_io, reads)},
+        {"container_fs_writes_bytes_total", "Cumulative count of bytes written",
+         offsetof(struct cgroup_io, written_bytes)},
+        {"container_fs_writes_total", "Cumulative count of writes completed", offsetof(struct cgroup_io, writes)},
+};
+
+// Of the file system that has the containers' layers and logs.
+enum { FS_USAGE, FS_LIMIT, FS_INODES_FREE, N_FS_METRICS };
+static const struct {
+        const char *name, *help;
+} fs_metrics[N_FS_METRICS] = {
+        [FS_USAGE] = {"container_fs_usage_bytes",
+                      "Number of bytes that are consumed by the container on this filesystem."},
+        [FS_LIMIT] = {"container_fs_limit_bytes",
+                      "Number of bytes that can be consumed by the container on this filesystem."},
+        [FS_INODES_FREE] = {"container_fs_inodes_free", "Number of available Inodes"},
+};
+
 // --- the report ------------------------------------------------------------------------------------------------------
 
 struct cadvisor_report {
-        struct cx_buf samples[N_METRICS], network[CX_ARRAY_SIZE(networks)];
+        struct cx_buf samples[N_METRICS], network[CX_ARRAY_SIZE(networks)], io[CX_ARRAY_SIZE(io_metrics)],
+                fs[N_FS_METRICS];
         long long now; // ms
 };
 
@@ -138,6 +168,37 @@ static void add(struct cadvisor_report *report, const struct container_use *use,
                 if (metrics[i].value != quota || use->cpu_quota) // without a limit there is none
                         cx_buf_printf(&report->samples[i], "%s{%s%s} %.9g %lld\n", metrics[i].name, labels,
                                       metrics[i].total ? ",cpu=\"total\"" : "", metrics[i].value(use), report->now);
+}
+
+static void report_io(const char *cgroup, struct cadvisor_report *report, const char *labels)
+{
+        struct cgroup_io devices[MAX_IO_DEVICES];
+        size_t count = cgroup_io_read(cgroup, devices);
+        for (size_t i = 0; i < count; i++)
+                for (size_t j = 0; j < CX_ARRAY_SIZE(io_metrics); j++) {
+                        uint64_t value;
+                        memcpy(&value, (const char *)&devices[i] + io_metrics[j].offset, sizeof value);
+                        cx_buf_printf(&report->io[j], "%s{%s,device=\"%s\"} %" PRIu64 " %lld\n", io_metrics[j].name,
+                                      labels, devices[i].device, value, report->now);
+                }
+}
+
+static void report_fs(struct kubelet_server *s, const struct container *c, struct cadvisor_report *report,
+                      const char *labels)
+{
+        struct disk_use use;
+        struct statvfs fs;
+        struct stat st;
+        char device[IO_DEVICE];
+        if (!disk_uses_get(s->disk_uses, c->id, &use) || statvfs(c->data, &fs) < 0 || stat(c->data, &st) < 0)
+                return;
+        io_device_name(major(st.st_dev), minor(st.st_dev), device);
+        const uint64_t values[N_FS_METRICS] = {[FS_USAGE] = (uint64_t)(use.layer_bytes + use.log_bytes),
+                                               [FS_LIMIT] = (uint64_t)fs.f_blocks * fs.f_frsize,
+                                               [FS_INODES_FREE] = fs.f_ffree};
+        for (size_t i = 0; i < N_FS_METRICS; i++)
+                cx_buf_printf(&report->fs[i], "%s{%s,device=\"%s\"} %" PRIu64 " %lld\n", fs_metrics[i].name, labels,
+                              device, values[i], report->now);
 }
 
 static void read_limits(const json_t *resources, struct container_use *to)
@@ -166,6 +227,8 @@ static void report_container(struct kubelet_server *s, const json_t *pod, const 
         char *labels = cx_sprintf("container=\"%s\",id=\"%s\",image=\"%s\",name=\"%s\",namespace=\"%s\",pod=\"%s\"",
                                   c->name, c->cgroup, image, c->id, c->pod_namespace, c->pod_name);
         add(report, &use, labels);
+        report_io(c->cgroup, report, labels);
+        report_fs(s, c, report, labels);
         sum->usage.cpu_ns += use.usage.cpu_ns;
         sum->usage.cpu_user_ns += use.usage.cpu_user_ns;
         sum->usage.cpu_system_ns += use.usage.cpu_system_ns;
@@ -234,6 +297,10 @@ void server_cadvisor_metrics(struct kubelet_server *s, struct cx_buf *to)
                 report.samples[i] = (struct cx_buf)CX_BUF_INIT;
         for (i = 0; i < CX_ARRAY_SIZE(networks); i++)
                 report.network[i] = (struct cx_buf)CX_BUF_INIT;
+        for (i = 0; i < CX_ARRAY_SIZE(io_metrics); i++)
+                report.io[i] = (struct cx_buf)CX_BUF_INIT;
+        for (i = 0; i < N_FS_METRICS; i++)
+                report.fs[i] = (struct cx_buf)CX_BUF_INIT;
         json_array_foreach (pods, i, pod)
                 report_pod(s, pod, &report);
         for (i = 0; i < N_METRICS; i++)
@@ -241,6 +308,10 @@ void server_cadvisor_metrics(struct kubelet_server *s, struct cx_buf *to)
                       to);
         for (i = 0; i < CX_ARRAY_SIZE(networks); i++)
                 flush(&report.network[i], networks[i].name, networks[i].help, "counter", to);
+        for (i = 0; i < CX_ARRAY_SIZE(io_metrics); i++)
+                flush(&report.io[i], io_metrics[i].name, io_metrics[i].help, "counter", to);
+        for (i = 0; i < N_FS_METRICS; i++)
+                flush(&report.fs[i], fs_metrics[i].name, fs_metrics[i].help, "gauge", to);
         cx_buf_printf(to,
                       "# HELP machine_cpu_cores Number of logical CPU cores.\n# TYPE machine_cpu_cores gauge\n"
                       "machine_cpu_cores %ld\n# HELP machine_memory_bytes Amount of memory installed on the machine.\n"

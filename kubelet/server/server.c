@@ -224,6 +224,7 @@ int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_set
         s->volumes = volumes;
         s->probes = probes;
         s->metrics = cx_metrics_new();
+        s->disk_uses = disk_uses_new(kubelet->runtime);
         s->auth = cx_delegated_auth_new(
                 &(struct cx_delegated_auth_options){.tokens = settings->webhook_auth ? kubelet->rest : NULL,
                                                     .permissions = kubelet->rest,
@@ -271,5 +272,6 @@ void kubelet_server_free(struct kubelet_server *s)
         cx_http_server_free(s->healthz);
         cx_metrics_free(s->metrics);
         cx_delegated_auth_free(s->auth);
+        disk_uses_free(s->disk_uses);
         free(s);
 }

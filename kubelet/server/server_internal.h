@@ -2,6 +2,7 @@
 // What the files of the server share.
 #pragma once
 
+#include "kubelet/pod/disk_use.h"
 #include "kubelet/runtime/runtime.h"
 #include "kubelet/server/server.h"
 #include "libcommon/client/delegated_auth.h"
@@ -15,6 +16,7 @@ struct kubelet_server {
         struct cx_http_server *server, *healthz;
         struct cx_metrics *metrics;
         struct cx_delegated_auth *auth;
+        struct disk_uses *disk_uses;
 };
 
 // server.c: the query's flag under either name ("stdin" of the API, "input" of the kubelet; NULL: only one).

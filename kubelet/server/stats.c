@@ -37,6 +37,17 @@ static json_t *fs_json(const char *now, const char *path)
                          (json_int_t)fs.f_files, "inodesFree", (json_int_t)fs.f_ffree);
 }
 
+// What files take of the file system that they are on; the rest of what it tells is the file system's.
+static json_t *part_of_fs(const char *path, int64_t taken, int64_t bytes, int64_t inodes)
+{
+        char when[CX_TIME_TEXT];
+        cx_time_format(taken, when);
+        json_t *fs = fs_json(when, path);
+        json_object_set_new(fs, "usedBytes", json_integer(bytes));
+        json_object_set_new(fs, "inodesUsed", json_integer(inodes));
+        return fs;
+}
+
 static json_t *volume_stats(struct kubelet_server *s, const json_t *pod, const char *now, bool claims_only)
 {
         json_t *list = json_array(), *volume;
@@ -86,6 +97,40 @@ static json_t *network_json(const char *now, pid_t pid)
         return network;
 }
 
+// Adds what is known of a container's layer and logs, and of its pod's.
+static void add_disk_use(struct kubelet_server *s, const struct container *c, json_t *to, struct disk_use *sum)
+{
+        struct disk_use use;
+        if (!disk_uses_get(s->disk_uses, c->id, &use))
+                return;
+        json_object_set_new(to, "rootfs", part_of_fs(c->data, use.taken, use.layer_bytes, use.layer_inodes));
+        json_object_set_new(to, "logs", part_of_fs(c->log_path, use.taken, use.log_bytes, use.log_inodes));
+        sum->layer_bytes += use.layer_bytes + use.log_bytes;
+        sum->layer_inodes += use.layer_inodes + use.log_inodes;
+        sum->taken = use.taken;
+}
+
+// With the volumes that are on the node's own disk and go with the pod.
+static json_t *ephemeral_storage(const struct kubelet_server *s, const json_t *pod, const json_t *volumes,
+                                 const struct disk_use *containers)
+{
+        int64_t bytes = containers->layer_bytes, inodes = containers->layer_inodes;
+        size_t i;
+        json_t *stats;
+        if (!containers->taken)
+                return NULL;
+        json_array_foreach ((json_t *)volumes, i, stats) {
+                const json_t *volume =
+                        cx_json_find(cx_json_get(pod, "spec.volumes"), "name", cx_json_string_or(stats, "name", ""));
+                const json_t *empty = json_object_get(volume, "emptyDir");
+                if (!empty || cx_json_string(empty, "medium"))
+                        continue;
+                bytes += json_integer_value(json_object_get(stats, "usedBytes"));
+                inodes += json_integer_value(json_object_get(stats, "inodesUsed"));
+        }
+        return part_of_fs(s->kubelet->root, containers->taken, bytes, inodes);
+}
+
 static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char *now)
 {
         const char *uid = cx_json_string_or(pod, "metadata.uid", "");
@@ -93,6 +138,7 @@ static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char
         runtime_containers(s->kubelet->runtime, uid, &list);
         json_t *containers = json_array();
         struct cgroup_usage sum = {0};
+        struct disk_use disk = {0};
         pid_t pid = 0;
         for (size_t i = 0; i < list.count; i++) {
                 struct container_state state;
@@ -103,9 +149,10 @@ static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char
                 char since[CX_TIME_TEXT];
                 cx_time_format(state.started, since);
                 pid = state.pid;
-                json_array_append_new(containers,
-                                      json_pack("{s:s, s:s, s:o, s:o}", "name", list.items[i]->name, "startTime", since,
-                                                "cpu", cpu_json(now, &u), "memory", memory_json(now, &u)));
+                json_t *stats = json_pack("{s:s, s:s, s:o, s:o}", "name", list.items[i]->name, "startTime", since,
+                                          "cpu", cpu_json(now, &u), "memory", memory_json(now, &u));
+                add_disk_use(s, list.items[i], stats, &disk);
+                json_array_append_new(containers, stats);
                 sum.cpu_ns += u.cpu_ns;
                 sum.memory_usage += u.memory_usage;
                 sum.memory_working_set += u.memory_working_set;
@@ -115,11 +162,12 @@ static json_t *pod_stats(struct kubelet_server *s, const json_t *pod, const char
                 sum.pids += u.pids;
         }
         bool own_network = pid && !cx_json_bool(pod, "spec.hostNetwork", false);
-        return json_pack("{s:{s:O?, s:O?, s:O?}, s:s, s:o, s:o, s:o, s:o, s:o*, s:{s:I}}", "podRef", "name",
+        json_t *volumes = volume_stats(s, pod, now, false);
+        return json_pack("{s:{s:O?, s:O?, s:O?}, s:s, s:o, s:o, s:o, s:o*, s:o, s:o*, s:{s:I}}", "podRef", "name",
                          cx_json_get(pod, "metadata.name"), "namespace", cx_json_get(pod, "metadata.namespace"), "uid",
                          cx_json_get(pod, "metadata.uid"), "startTime", cx_json_string_or(pod, "status.startTime", now),
                          "containers", containers, "cpu", cpu_json(now, &sum), "memory", memory_json(now, &sum),
-                         "volume", volume_stats(s, pod, now, false), "network",
+                         "ephemeral-storage", ephemeral_storage(s, pod, volumes, &disk), "volume", volumes, "network",
                          own_network ? network_json(now, pid) : NULL, "process_stats", "process_count",
                          (json_int_t)sum.pids);
 }

@@ -18,7 +18,7 @@
 #define ALLOWED 300
 #define REFUSED 30
 
-struct decision {
+struct auth_decision {
         int64_t until; // monotonic ns
         bool good;
         json_t *user; // of a token
@@ -30,9 +30,9 @@ struct cx_delegated_auth {
         struct cx_map decisions;
 };
 
-static void decision_free(void *value)
+static void auth_decision_free(void *value)
 {
-        struct decision *decision = value;
+        struct auth_decision *decision = value;
         json_decref(decision->user);
         free(decision);
 }
@@ -41,7 +41,7 @@ struct cx_delegated_auth *cx_delegated_auth_new(const struct cx_delegated_auth_o
 {
         struct cx_delegated_auth *self = cx_alloc(sizeof *self);
         self->options = *options;
-        self->decisions.free_value = decision_free;
+        self->decisions.free_value = auth_decision_free;
         pthread_mutex_init(&self->lock, NULL);
         return self;
 }
@@ -58,7 +58,7 @@ void cx_delegated_auth_free(struct cx_delegated_auth *self)
 static bool remembered(struct cx_delegated_auth *self, const char *key, bool *ret_good, json_t **ret_user)
 {
         pthread_mutex_lock(&self->lock);
-        struct decision *decision = cx_map_get(&self->decisions, key);
+        struct auth_decision *decision = cx_map_get(&self->decisions, key);
         bool found = decision && decision->until > cx_time_monotonic();
         if (found) {
                 *ret_good = decision->good;
@@ -71,10 +71,10 @@ static bool remembered(struct cx_delegated_auth *self, const char *key, bool *re
 
 static void remember(struct cx_delegated_auth *self, const char *key, bool good, json_t *user, int64_t seconds)
 {
-        struct decision *decision = cx_alloc(sizeof *decision);
-        *decision = (struct decision){.until = cx_time_monotonic() + seconds * CX_NS_PER_S,
-                                      .good = good,
-                                      .user = user ? json_incref(user) : NULL};
+        struct auth_decision *decision = cx_alloc(sizeof *decision);
+        *decision = (struct auth_decision){.until = cx_time_monotonic() + seconds * CX_NS_PER_S,
+                                           .good = good,
+                                           .user = user ? json_incref(user) : NULL};
         pthread_mutex_lock(&self->lock);
         if (self->decisions.count > MAX_REMEMBERED)
                 cx_map_clear(&self->decisions);

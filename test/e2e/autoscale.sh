@@ -28,37 +28,29 @@ says() { # WORDS COMMAND...
 node_is_known() { says m02 k top nodes; }
 pod_is_known() { k top pods -l app=web --no-headers | grep -qE '^web-[^ ]+ +[0-9]+m +[0-9]+Mi'; }
 t_enable() { mk addons enable metrics-server && mk addons list | grep -qE '^\| metrics-server .* enabled' && until_true 90 node_is_known && until_true 60 pod_is_known; }
-# Prometheus sees what the first node sees: the control plane's own ports are on its loopback.
+# Prometheus runs on the first node, and finds by itself what there is: two nodes with six ports each, and five of masters.
 inside() { ip netns exec "$profile" "$@"; }
 answers_of() { inside curl -s --max-time 5 "http://127.0.0.1:9090/api/v1/query" --data-urlencode "query=$1" | jq -r '.data.result[].value[1]'; }
-all_up() { equals "$(answers_of 'count(up == 1)')" "$1" && equals "$(answers_of 'count(up == 0)')" ""; }
+all_up() { equals "$(answers_of 'count(up == 1)')" "$1" && equals "$(answers_of 'count(up == 0)')" "" && equals "$(answers_of 'count(count by (job) (up))')" 12; }
+disk_is_known() { [ "$(answers_of 'count(container_fs_usage_bytes{container="hello"})')" -ge 1 ]; }
 t_prometheus() {
-        local home=$work/.minikube tls path node jobs=
-        tls="tls_config: {ca_file: $home/ca.crt, cert_file: $home/profiles/$profile/certs/admin.crt, key_file: $home/profiles/$profile/certs/admin.key}"
-        k get nodes -o json | jq '[{targets: [.items[].status.addresses[] | select(.type == "InternalIP").address + ":10250"]}]' >"$work/nodes.json"
-        for path in "" /cadvisor /resource /probes; do
-                jobs+="- {job_name: kubelet$path, scheme: https, metrics_path: /metrics$path, $tls, file_sd_configs: [{files: [$work/nodes.json]}]}"$'\n'
-        done
+        local server
+        server=$("$top/test/lib/prometheus") && k apply -f "$top/test/e2e/prometheus.yaml" &&
+                k -n kube-system create token prometheus >"$work/token" || return 1
         node=$(k get node "$profile" -o 'jsonpath={.status.addresses[0].address}')
-        cat >"$work/prometheus.yml" <<YAML
-global: {scrape_interval: 2s}
-scrape_configs:
-$jobs
-- {job_name: apiserver, scheme: https, $tls, static_configs: [{targets: ["$node:8443"]}]}
-- {job_name: managers, scheme: https, tls_config: {insecure_skip_verify: true}, static_configs: [{targets: ["127.0.0.1:10257", "127.0.0.1:10259"]}]}
-- {job_name: kube-proxy, static_configs: [{targets: ["127.0.0.1:10249"]}]}
-YAML
-        promtool check config "$work/prometheus.yml" || return 1
-        inside prometheus --config.file "$work/prometheus.yml" --storage.tsdb.path "$work/tsdb" --web.listen-address 127.0.0.1:9090 >"$work/prometheus.log" 2>&1 &
+        sed "s#@API@#https://$node:8443#; s#@TOKEN@#$work/token#; s#@CA@#$work/.minikube/ca.crt#" "$top/test/e2e/prometheus.config" >"$work/prometheus.yml"
+        inside "$server" --config.file "$work/prometheus.yml" --storage.tsdb.path "$work/tsdb" --web.listen-address 127.0.0.1:9090 >"$work/prometheus.log" 2>&1 &
         echo $! >"$work/prometheus.pid"
-        until_true 60 all_up 12 && [ "$(answers_of 'count(container_memory_working_set_bytes{container="hello",image!=""})')" -ge 1 ] &&
+        until_true 60 all_up 19 && [ "$(answers_of 'count(container_memory_working_set_bytes{container="hello",image!=""})')" -ge 1 ] &&
                 [ "$(answers_of 'count(container_network_receive_bytes_total{pod=~"web-.*"})')" -ge 1 ] && [ "$(answers_of 'sum(apiserver_request_total) > 0' | wc -l)" -eq 1 ] &&
-                [ "$(answers_of 'count(machine_cpu_cores)')" -eq 2 ] && [ "$(answers_of 'count(container_start_time_seconds)')" -ge 1 ]
+                [ "$(answers_of 'count(machine_cpu_cores)')" -eq 2 ] && [ "$(answers_of 'count(container_start_time_seconds)')" -ge 1 ] &&
+                [ "$(answers_of 'count(etcd_server_has_leader)')" -eq 1 ] && until_true 120 disk_is_known
 }
 promtool_finds_nothing() { # what every port says
         local home=$work/.minikube url
         for url in "https://$1:8443/metrics" "https://$1:10250/metrics" "https://$1:10250/metrics/cadvisor" "https://$1:10250/metrics/resource" \
-                "https://$1:10250/metrics/probes" https://127.0.0.1:10257/metrics https://127.0.0.1:10259/metrics http://127.0.0.1:10249/metrics; do
+                "https://$1:10250/metrics/probes" "https://$1:10257/metrics" "https://$1:10259/metrics" "http://$1:10249/metrics" "https://$1:9153/metrics" \
+                "https://$1:9808/metrics" "https://$1:4443/metrics"; do
                 inside curl -sfk --max-time 10 --cert "$home/profiles/$profile/certs/admin.crt" --key "$home/profiles/$profile/certs/admin.key" "$url" >"$work/metrics" &&
                         promtool check metrics <"$work/metrics" || { echo "$url"; return 1; }
         done
@@ -80,7 +72,9 @@ t_without() { # it says so, and keeps its size
 
 ok "minikube start --nodes 2" mk start --nodes 2 --extra-config controller-manager.horizontal-pod-autoscaler-sync-period=5s \
         --extra-config controller-manager.horizontal-pod-autoscaler-cpu-initialization-period=5s \
-        --extra-config metrics-server.metric-resolution=10s
+        --extra-config metrics-server.metric-resolution=10s --extra-config controller-manager.bind-address=0.0.0.0 --extra-config scheduler.bind-address=0.0.0.0 \
+        --extra-config kube-proxy.metrics-bind-address=0.0.0.0:10249 --extra-config storage-provisioner.secure-port=9808 \
+        --extra-config etcd.listen-metrics-urls=http://0.0.0.0:2381
 ok "an image of our own is loaded" load_image
 t_serve >"$work/out" 2>&1; status=$?
 ok "a Deployment serves" test $status -eq 0

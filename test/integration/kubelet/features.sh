@@ -330,6 +330,7 @@ ok "and asks the apiserver what a user may" $?
 k create serviceaccount viewer >/dev/null
 k create clusterrole stats --verb=get --resource=nodes/stats >/dev/null
 k create clusterrolebinding stats --clusterrole=stats --serviceaccount=default:viewer >/dev/null
+k exec shared -c b -- sh -c 'dd if=/dev/zero of=/written bs=1M count=3 conv=fsync' >/dev/null 2>&1
 token=$(api POST /api/v1/namespaces/default/serviceaccounts/viewer/token '{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}' | python3 -c 'import json,sys; print(json.load(sys.stdin)["status"]["token"])')
 [ "$(code -H "Authorization: Bearer $token" "https://$node_ip:10250/stats/summary")" = 200 ] &&
         [ "$(code -H "Authorization: Bearer $token" "https://$node_ip:10250/pods")" = 403 ] &&
@@ -354,6 +355,23 @@ node_curl "https://$node_ip:10250/metrics/cadvisor" >"$work/cadvisor" &&
         grep -q '^container_network_receive_bytes_total{container="",interface="eth0",namespace="default",pod="shared"} [1-9]' "$work/cadvisor" &&
         grep -q '^machine_memory_bytes [1-9]' "$work/cadvisor" && promtool check metrics <"$work/cadvisor"
 ok "/metrics/cadvisor" $?
+written() { # a container's layer is measured, for its pod as well
+        node_curl "https://$node_ip:10250/stats/summary" | python3 -c '
+import json, sys
+pod = [p for p in json.load(sys.stdin)["pods"] if p["podRef"]["name"] == "shared"][0]
+b = [c for c in pod["containers"] if c["name"] == "b"][0]
+assert b["rootfs"]["usedBytes"] >= 3 << 20 and b["rootfs"]["inodesUsed"] >= 1 and b["rootfs"]["capacityBytes"] > b["rootfs"]["usedBytes"]
+assert "usedBytes" in b["logs"] and pod["ephemeral-storage"]["usedBytes"] >= b["rootfs"]["usedBytes"]'
+}
+on_disk() { # SERIES LEAST
+        node_curl "https://$node_ip:10250/metrics/cadvisor" | tee "$work/cadvisor" |
+                awk -v least="$2" 'index($0, "'"$1"'{container=\"b\",") && /pod="shared",device="[^"]+"/ && $(NF - 1) >= least {found = 1} END {exit !found}'
+}
+until_true 120 written
+ok "/stats/summary tells what containers take on the disk" $?
+until_true 120 on_disk container_fs_usage_bytes 3145728 && on_disk container_fs_limit_bytes 3145728 && on_disk container_fs_inodes_free 1 &&
+        promtool check metrics <"$work/cadvisor"
+ok "/metrics/cadvisor, too" $?
 node_curl "https://$node_ip:10250/metrics/probes" | promtool check metrics && node_curl "https://$node_ip:10250/metrics/resource" | promtool check metrics
 ok "/metrics/probes and /metrics/resource are well-formed" $?
 node_curl "https://$node_ip:10250/pods" | python3 -c '

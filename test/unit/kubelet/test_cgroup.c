@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Control groups of v2, in a folder that looks like a v2 tree: what is written into which file, and what is read from them.
 #include "kubelet/runtime/cgroup.h"
+#include "kubelet/runtime/cgroup_io.h"
 #include "kubelet/runtime/spec.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/process.h"
@@ -185,14 +186,68 @@ static void spec(void **state)
         }
 }
 
+static const struct cgroup_io *io_of(const struct cgroup_io *list, size_t count, const char *device)
+{
+        for (size_t i = 0; i < count; i++)
+                if (strcmp(list[i].device, device) == 0)
+                        return &list[i];
+        return NULL;
+}
+
+static void io_is(const struct cgroup_io *io, uint64_t read_bytes, uint64_t written_bytes, uint64_t reads,
+                  uint64_t writes)
+{
+        assert_non_null(io);
+        assert_int_equal(io->read_bytes, read_bytes);
+        assert_int_equal(io->written_bytes, written_bytes);
+        assert_int_equal(io->reads, reads);
+        assert_int_equal(io->writes, writes);
+}
+
+// Devices 4095:* are nobody's, and so keep their numbers as names.
+static void io_of_v2(void **state)
+{
+        (void)state;
+        struct cgroup_io list[MAX_IO_DEVICES];
+        put("/io", "io.stat",
+            "4095:1 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n"
+            "4095:2 \n4095:3 rbytes=1 wbytes=0 rios=18446744073709551615 wios=0 dbytes=0 dios=0\nnonsense\n");
+        size_t count = cgroup_io_read("/io", list);
+        assert_int_equal(count, 2);
+        io_is(io_of(list, count, "4095:1"), 4096, 8192, 1, 2);
+        io_is(io_of(list, count, "4095:3"), 1, 0, UINT64_MAX, 0);
+        assert_int_equal(cgroup_io_read("/none", list), 0);
+}
+
+static void io_of_v1(void **state)
+{
+        (void)state;
+        struct cgroup_io list[MAX_IO_DEVICES];
+        CX_BUF many = CX_BUF_INIT;
+        cgroup_use(root, false);
+        put("/blkio/io", "blkio.throttle.io_service_bytes",
+            "4095:1 Read 4096\n4095:1 Write 8192\n4095:1 Sync 8192\n4095:1 Total 12288\nTotal 12288\n");
+        put("/blkio/io", "blkio.throttle.io_serviced", "4095:1 Read 1\n4095:1 Write 2\n4095:4 Write 7\nTotal 10\n");
+        size_t count = cgroup_io_read("/io", list);
+        assert_int_equal(count, 2);
+        io_is(io_of(list, count, "4095:1"), 4096, 8192, 1, 2);
+        io_is(io_of(list, count, "4095:4"), 0, 0, 0, 7);
+        for (int i = 0; i < 100; i++)
+                cx_buf_printf(&many, "4095:%d Read 1\n", i);
+        put("/blkio/many", "blkio.throttle.io_serviced", many.data);
+        assert_int_equal(cgroup_io_read("/many", list), MAX_IO_DEVICES);
+        cgroup_use(root, true);
+}
+
 int main(void)
 {
         if (!mkdtemp(root))
                 return 1;
         cgroup_use(root, true);
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(limits), cmocka_unit_test(controllers), cmocka_unit_test(usage),
-                cmocka_unit_test(tree),   cmocka_unit_test(spec),
+                cmocka_unit_test(limits),   cmocka_unit_test(controllers), cmocka_unit_test(usage),
+                cmocka_unit_test(tree),     cmocka_unit_test(spec),        cmocka_unit_test(io_of_v2),
+                cmocka_unit_test(io_of_v1),
         };
         int r = cmocka_run_group_tests(tests, NULL, NULL);
         return cx_remove_tree(root, NULL) < 0 ? 1 : r;
