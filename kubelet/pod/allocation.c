@@ -11,6 +11,8 @@
 #include "libcommon/format/json.h"
 
 #define RETRY (5 * CX_NS_PER_S)
+#define INFEASIBLE "Infeasible"
+#define DEFERRED "Deferred"
 
 // --- what was given --------------------------------------------------------------------------------------------------
 
@@ -135,7 +137,7 @@ static const char *beyond_node(const struct kubelet *k, const json_t *object, st
                                       to->length ? ", " : "", all[i].name, (long long)all[i].wanted,
                                       (long long)all[i].capacity);
                 }
-        return to->length ? "Infeasible" : NULL;
+        return to->length ? INFEASIBLE : NULL;
 }
 
 // NULL when it can be had now; else why not (a constant).
@@ -144,7 +146,7 @@ static const char *refuse(struct pod *pod, const json_t *object, struct cx_buf *
         const struct kubelet *k = pod->pods->kubelet;
         if (pod->is_static) {
                 cx_buf_add(to, "In-place resize of static-pods is not supported");
-                return "Infeasible";
+                return INFEASIBLE;
         }
         const char *reason = beyond_node(k, object, to);
         if (reason)
@@ -156,14 +158,40 @@ static const char *refuse(struct pod *pod, const json_t *object, struct cx_buf *
                                                    .memory = k->node_memory,
                                                    .pods = k->max_pods},
                                to)
-                       ? "Deferred"
+                       ? DEFERRED
                        : NULL;
 }
 
-static void set_pending(struct pod *pod, const char *reason, const char *message)
+// An event about the resize that the pod asks for, in upstream's form: what was asked, and what is wrong, as JSON.
+static void tell(const struct pod *pod, const json_t *object, const char *reason, const char *what, const char *error)
 {
-        if (reason && (!pod->resize_reason || strcmp(reason, pod->resize_reason) != 0))
+        json_auto_t *about = json_object();
+        json_t *containers = json_array();
+        CX_POD_FOREACH(walk, json_object_get(object, "spec"), CX_POD_TEMPLATE)
+        {
+                const json_t *resources = json_object_get(walk.container, "resources");
+                json_array_append_new(containers, json_pack("{s:s, s:{s:O*, s:O*}}", "name", walk.name, "resources",
+                                                            "limits", json_object_get(resources, "limits"), "requests",
+                                                            json_object_get(resources, "requests")));
+        }
+        json_object_set_new(about, "containers", containers);
+        json_object_set(about, "generation", cx_json_get(object, "metadata.generation"));
+        if (error)
+                json_object_set_new(about, "error", json_string(error));
+        CX_CLEANUP(cx_freep) char *text = json_dumps(about, JSON_COMPACT);
+        pod_event(pod->pods->kubelet, object, NULL, what[0] == 's' || what[0] == 'c' ? "Normal" : "Warning", reason,
+                  "Pod resize %s: %s", what, cx_str(text));
+}
+
+static void set_pending(struct pod *pod, const json_t *object, const char *reason, const char *message)
+{
+        bool other = reason && (!cx_streq(reason, pod->resize_reason) || !cx_streq(message, pod->resize_message));
+        if (other) {
+                bool infeasible = strcmp(reason, INFEASIBLE) == 0;
                 cx_info("Resize of a pod has to wait", "pod", pod->key, "reason", reason, "message", message);
+                tell(pod, object, infeasible ? "ResizeInfeasible" : "ResizeDeferred",
+                     infeasible ? "infeasible" : "deferred", message);
+        }
         free(pod->resize_message);
         pod->resize_reason = reason;
         pod->resize_message = reason ? cx_strdup(message) : NULL;
@@ -178,7 +206,7 @@ void allocation_decide(struct pod *pod, const json_t *object)
                 allocate(pod, json_incref(allocated));
         }
         if (json_equal(wanted, allocated)) {
-                set_pending(pod, NULL, NULL);
+                set_pending(pod, object, NULL, NULL);
                 return;
         }
         pthread_mutex_lock(&pod->pods->lock);
@@ -194,11 +222,14 @@ void allocation_decide(struct pod *pod, const json_t *object)
         if (!reason)
                 allocate(pod, json_incref(wanted));
         pthread_mutex_unlock(&pod->pods->admission);
-        set_pending(pod, reason, message.data);
-        if (!reason)
+        set_pending(pod, object, reason, message.data);
+        if (!reason) {
                 pod->cgroup_due = true;
-        else if (strcmp(reason, "Deferred") == 0)
+                pod->resize_begun = true;
+                tell(pod, object, "ResizeStarted", "started", NULL);
+        } else if (strcmp(reason, DEFERRED) == 0) {
                 pod_again(pod, RETRY); // others may have left by then
+        }
 }
 
 // --- giving ----------------------------------------------------------------------------------------------------------
@@ -274,6 +305,37 @@ bool allocation_resize(struct pod *pod, const json_t *object, const json_t *cont
         cx_err(&err, "Cannot resize a container", "pod", pod->key, "container", running->name);
         free(pod->resize_error);
         pod->resize_error = cx_strdup(cx_error_text(&err));
+        if (!cx_streq(pod->resize_error, pod->resize_told)) {
+                free(pod->resize_told);
+                pod->resize_told = cx_strdup(pod->resize_error);
+                tell(pod, object, "ResizeError", "error", pod->resize_error);
+        }
         pod_again(pod, RETRY);
         return false;
+}
+
+static bool any_due(struct pod *pod, const json_t *object, const struct containers *list, bool only_running)
+{
+        CX_POD_FOREACH(walk, json_object_get(object, "spec"), CX_POD_TEMPLATE)
+        {
+                struct pod_run run = run_of(pod, list, walk.name);
+                if (run.now && (!only_running || run.state.status == CONTAINER_RUNNING) &&
+                    allocation_is_due(pod, walk.container, run.now))
+                        return true;
+        }
+        return false;
+}
+
+bool allocation_under_way(struct pod *pod, const json_t *object, const struct containers *list)
+{
+        return any_due(pod, object, list, true);
+}
+
+void allocation_finish(struct pod *pod, const json_t *object, const struct containers *list)
+{
+        if (!pod->resize_begun || pod->resize_reason || pod->resize_error || any_due(pod, object, list, false))
+                return; // or one is to start again with what it was given
+        pod->resize_begun = false;
+        free(cx_steal(&pod->resize_told));
+        tell(pod, object, "ResizeCompleted", "completed", NULL);
 }

@@ -7,6 +7,7 @@
 #include "kubelet/pod/model.h"
 
 struct sandbox;
+struct containers;
 
 // Decides about what the pod asks for now. `pod` has been admitted.
 void allocation_decide(struct pod *pod, const json_t *object);
@@ -19,3 +20,7 @@ json_t *allocation_others(struct pod *pod);
 bool allocation_resize(struct pod *pod, const json_t *object, const json_t *container, struct container *running);
 // Whether a container that runs has other resources than it was allocated.
 bool allocation_is_due(struct pod *pod, const json_t *container, const struct container *running);
+// Whether any that runs has.
+bool allocation_under_way(struct pod *pod, const json_t *object, const struct containers *list);
+// Says so, once, when all that was allocated has been given.
+void allocation_finish(struct pod *pod, const json_t *object, const struct containers *list);

@@ -143,6 +143,7 @@ void pod_unref(struct pod *pod)
         json_decref(pod->allocated);
         free(pod->resize_message);
         free(pod->resize_error);
+        free(pod->resize_told);
         json_decref(pod->object);
         json_decref(pod->status);
         cx_map_release(&pod->slots);

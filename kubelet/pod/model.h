@@ -76,6 +76,8 @@ struct pod {
         const char *resize_reason; // why a resize waits (a constant); NULL: none does
         char *resize_message;
         char *resize_error; // of the last try to give containers what was allocated
+        char *resize_told;  // the error that the last event was about
+        bool resize_begun;  // what was allocated is not given yet, or not said to be
         bool cgroup_due;    // the pod's own group has to follow
 };
 

@@ -132,13 +132,6 @@ json_t *pod_make_status(struct pod *pod, const json_t *object, const struct sand
                 json_array_append_new(ephemeral, status);
         }
         const char *phase = phase_of(pod, object, began ? 0 : init_left, init_failed && !began, &tally);
-        bool resizing = false;
-        CX_POD_FOREACH(walk, json_object_get(object, "spec"), CX_POD_TEMPLATE)
-        {
-                struct pod_run run = run_of(pod, &list, walk.name);
-                resizing = resizing || (run.now && run.state.status == CONTAINER_RUNNING &&
-                                        allocation_is_due(pod, walk.container, run.now));
-        }
         bool has_sandbox = sandbox && (sandbox->host_network || sandbox->ips.count);
         const struct condition_facts facts = {.phase = phase,
                                               .sandbox = has_sandbox,
@@ -147,7 +140,7 @@ json_t *pod_make_status(struct pod *pod, const json_t *object, const struct sand
                                               .mains = main_list,
                                               .resize_reason = pod->resize_reason,
                                               .resize_message = pod->resize_message,
-                                              .resizing = resizing,
+                                              .resizing = allocation_under_way(pod, object, &list),
                                               .resize_error = pod->resize_error};
         const char *start = cx_json_string(object, "status.startTime");
         json_t *old = pod->status ? json_object_get(pod->status, "startTime") : NULL;

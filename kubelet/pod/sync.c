@@ -352,6 +352,7 @@ static int sync_active(struct pod *pod, const json_t *object, struct cx_error *e
                     slot->kill.phase == KILL_NONE)
                         watch_running(pod, object, container, &run, ip);
         }
+        allocation_finish(pod, object, &fresh);
         if (pod->cgroup_due && pod_cgroup_make(k, object, &failure) < 0)
                 cx_debug(1, "The group of a pod cannot follow yet", "pod", pod->key, "err", cx_error_text(&failure));
         else

@@ -28,6 +28,12 @@ quota() { # POD: of its container
         find $(groups_of "$1") -mindepth 2 \( -name cpu.cfs_quota_us -o -name cpu.max \) -exec cut -d' ' -f1 {} + | head -n 1
 }
 
+told() { # POD REASON TYPE MESSAGE
+        api GET "/api/v1/namespaces/default/events?fieldSelector=involvedObject.name=$1,reason=$2" | REASON=$2 TYPE=$3 MESSAGE=$4 python3 -c '
+import json, os, sys
+have = [(e["type"], e["message"]) for e in json.load(sys.stdin)["items"]]
+assert (os.environ["TYPE"], os.environ["MESSAGE"]) in have, have'
+}
 make small '{"requests":{"cpu":"100m","memory":"16Mi"},"limits":{"cpu":"200m","memory":"64Mi"}}'
 make again '{"requests":{"cpu":"100m","memory":"16Mi"}}' ',"resizePolicy":[{"resourceName":"memory","restartPolicy":"RestartContainer"}]'
 until_true 60 is small "$ready" True && until_true 60 is again "$ready" True
@@ -42,6 +48,9 @@ until_true 30 is small "$seen" "$resized"
 ok "a container is resized in place" $?
 [ "$(quota small)" = 30000 ] && has_memory small 100663296
 ok "its control group and the pod's follow" $?
+asked='{"containers":[{"name":"c","resources":{"limits":{"cpu":"300m","memory":"96Mi"},"requests":{"cpu":"150m","memory":"16Mi"}}}],"generation":2}'
+until_true 30 told small ResizeStarted Normal "Pod resize started: $asked" && until_true 30 told small ResizeCompleted Normal "Pod resize completed: $asked"
+ok "events say so" $?
 until_true 30 is small "p['status']['observedGeneration'] == p['metadata']['generation'] == 2 and $status['allocatedResources']['cpu']" 150m
 ok "the generation that was seen, and what is allocated" $?
 
@@ -68,6 +77,9 @@ until_true 30 is again "$condition" "[('PodResizePending', 'Deferred', \"Node di
 ok "more than is left is deferred" $?
 is again "($status['resources']['requests']['cpu'], $status['allocatedResources']['cpu'], $status['restartCount'])" "('120m', '120m', 1)"
 ok "and changes nothing" $?
+asked='{"containers":[{"name":"c","resources":{"requests":{"cpu":"1","memory":"24Mi"}}}],"generation":5,"error":"Node didn'"'"'t have enough resource: cpu, requested: 1000, used: '$((cpus * 1000 - 750))", capacity: $((cpus * 1000))\"}"
+until_true 30 told again ResizeDeferred Warning "Pod resize deferred: $asked" && api GET "/api/v1/namespaces/default/events?fieldSelector=reason=ResizeInfeasible" | grep -q 'Pod resize infeasible: '
+ok "events say why" $?
 stop "$kubelet_pid"
 start_kubelet
 resize small '{"requests":{"cpu":"140m"}}' >/dev/null
