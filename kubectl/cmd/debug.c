@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl debug: what the command line says, what is sent to the server, and the session with the new container.
 #include "kubectl/cmd/debug.h"
+#include "kubectl/printer/tabs.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/format/yaml.h"
 
@@ -103,8 +104,11 @@ static int runs_or_is_over(void *context, const json_t *pod, struct cx_error *er
         if (json_object_get(state, "running") || json_object_get(state, "terminated"))
                 return 1;
         const char *why = cx_json_string_or(state, "waiting.message", "");
-        if (!w->debug->quiet && *why && !cx_streq(w->said, why))
-                fprintf(stderr, "Warning: container %s: %s\n", w->container, why);
+        if (!w->debug->quiet && *why && !cx_streq(w->said, why)) {
+                CX_BUF text = CX_BUF_INIT;
+                text_for_terminal(why, &text);
+                fprintf(stderr, "Warning: container %s: %s\n", w->container, text.data);
+        }
         free(w->said);
         w->said = cx_strdup(why);
         return 0;

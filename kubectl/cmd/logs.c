@@ -66,11 +66,11 @@ void *log_stream_run(void *context)
         return NULL;
 }
 
-// On a terminal each stream has a colour of its own.
+// On a terminal that shows colours each stream has one of its own (no-color.org).
 static char *make_prefix(const char *pod, const char *container, size_t at)
 {
         static const int colors[] = {36, 33, 32, 35, 34, 31};
-        if (!isatty(STDOUT_FILENO))
+        if (!isatty(STDOUT_FILENO) || *cx_str(getenv("NO_COLOR")) || cx_streq(getenv("TERM"), "dumb"))
                 return cx_sprintf("[pod/%s/%s] ", pod, container);
         return cx_sprintf("\033[%dm[pod/%s/%s]\033[0m ", colors[at % CX_ARRAY_SIZE(colors)], pod, container);
 }

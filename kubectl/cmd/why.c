@@ -2,6 +2,7 @@
 // kubectl why POD: an addition of ours.
 #include "kubectl/cmd/why.h"
 #include "kubectl/cmd/commands.h"
+#include "kubectl/printer/tabs.h"
 #include "libcommon/api/pod.h"
 
 #include <inttypes.h>
@@ -264,6 +265,8 @@ COMMAND(why)
         events = list_objects(ctl, path.data, &ignored); // without them the page is shorter
         cx_error_release(&ignored);
         (void)why_page(pod, events, &text);
-        fputs(text.data, stdout);
+        CX_BUF shown = CX_BUF_INIT;
+        text_for_terminal(text.data, &shown);
+        fputs(shown.data, stdout);
         return 0;
 }

@@ -121,9 +121,8 @@ static void show_warning(const char *value, size_t length)
                         p++;
                 cx_buf_add_char(&text, (unsigned char)*p < ' ' ? ' ' : *p);
         }
-        bool color = false;
         fflush(stdout);
-        fprintf(stderr, "%sWarning:%s %s\n", color ? "\033[33m" : "", color ? "\033[0m" : "", text.data);
+        fprintf(stderr, "Warning: %s\n", text.data);
 }
 
 void ctl_impersonation(struct ctl *ctl, bool direct, const char *headers[32], struct cx_buf *storage)

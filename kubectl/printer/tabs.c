@@ -26,6 +26,16 @@ size_t text_width(const char *text, size_t length)
         return width;
 }
 
+void text_for_terminal(const char *text, struct cx_buf *to)
+{
+        for (const char *end; *text; text = *end ? end + 1 : end) {
+                end = strchrnul(text, 27);
+                cx_buf_append(to, text, (size_t)(end - text));
+                if (*end)
+                        cx_buf_add(to, "^[");
+        }
+}
+
 static void pad(struct cx_buf *to, size_t n)
 {
         while (n--)
@@ -87,8 +97,11 @@ static void split_cells(struct line *line, const char *text, size_t length)
         }
 }
 
-void tabs_align(const char *text, size_t least, size_t padding, struct cx_buf *to)
+void tabs_align(const char *from, size_t least, size_t padding, struct cx_buf *to)
 {
+        CX_BUF clean = CX_BUF_INIT;
+        text_for_terminal(from, &clean);
+        const char *text = clean.data;
         struct aligner a = {.least = least, .padding = padding, .to = to};
         size_t count = 1;
         for (const char *p = text; *p; p++)

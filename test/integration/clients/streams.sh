@@ -147,6 +147,13 @@ until_true 30 grep -q 'run of one' "$work/follow" && until_true 30 grep -q 'run 
 times() { [ "$(grep -c "$1" "$2")" = "$3" ]; }
 until_true 60 times 'run of one' "$work/follow" 2 && until_true 30 times '^\[pod/one/c\] run of one$' "$work/all" 2
 ok "logs -f goes on through a restart" $?
+on_terminal() { # SETTING: logs with prefixes as a terminal gets them
+        script -qec "env $1 $bin/kubectl logs one --previous --prefix" /dev/null </dev/null | tr -d '\r' >"$work/screen"
+}
+on_terminal TERM=xterm && grep -qxF "$(printf '\033[36m[pod/one/c]\033[0m run of one')" "$work/screen" &&
+        on_terminal "TERM=xterm NO_COLOR=1" && grep -qxF '[pod/one/c] run of one' "$work/screen" &&
+        on_terminal TERM=dumb && grep -qxF '[pod/one/c] run of one' "$work/screen"
+ok "prefixes have colours on a terminal that shows them" $?
 talker two 'echo run of two; sleep 1000'
 until_true 60 times '^\[pod/two/c\] run of two$' "$work/all" 1 && ! grep -q 'run of two' "$work/follow"
 ok "logs -f of a selector reads a pod that came, that of an owner its one" $?

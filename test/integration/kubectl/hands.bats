@@ -183,3 +183,19 @@ is() { [ "$1" = "$2" ] || { echo "have \"$1\", want \"$2\""; return 1; }; }
         is "$(cat body)" Forbidden
         proxy_end
 }
+
+@test "what an object says does nothing to a terminal" {
+        k apply -f - <<YAML
+apiVersion: v1
+kind: Pod
+metadata: {name: hostile, annotations: {note: "\\e[31mred"}}
+spec: {containers: [{name: c, image: x}]}
+YAML
+        k patch pod hostile --subresource=status --type=merge -p '{"status":{"reason":"\u001b[2J","message":"\u001b[31mgone","phase":"Failed"}}'
+        for words in "describe pod hostile" "get pod hostile" "why hostile" "get pod hostile -o custom-columns=N:.metadata.annotations.note"; do
+                run k $words
+                [ "$status" -eq 0 ]
+                [[ $output == *'^['* ]]
+                [[ $output != *$'\e'* ]]
+        done
+}
