@@ -149,10 +149,15 @@ static void *keeper_main(void *context)
 {
         struct keeper *keeper = context;
         int64_t repair_at = 0;
+        uint64_t policy = 0;
         pthread_mutex_lock(&keeper->lock);
         while (!keeper->stopping) {
                 pthread_mutex_unlock(&keeper->lock);
                 service_heartbeat(keeper->api);
+                policy_heartbeat(keeper->api, &policy);
+                CX_ERROR err = CX_ERROR_INIT;
+                if (bootstrap_objects(keeper->api, &err) < 0)
+                        cx_err(&err, "Cannot keep the system's namespaces and priority classes");
                 aggregation_heartbeat(keeper->api);
                 backends_trim(keeper->api->backends);
                 if (cx_time_monotonic() >= repair_at) {

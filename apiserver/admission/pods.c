@@ -151,8 +151,34 @@ static json_t *default_class(struct cache *classes)
         return NULL;
 }
 
+static bool is_system_priority_class(const char *name)
+{
+        return cx_streq(name, "system-node-critical") || cx_streq(name, "system-cluster-critical");
+}
+
+// Of two defaults, nobody could say which counts.
+static int check_class(const struct admission_request *request, struct cx_error *err)
+{
+        const struct scope *scope = request->scope;
+        if (request->operation == ADMIT_DELETE)
+                return is_system_priority_class(scope->name)
+                               ? admission_forbid(request, "this is a system priority class and cannot be deleted", err)
+                               : 0;
+        if (!cx_json_bool(request->object, "globalDefault", false))
+                return 0;
+        json_auto_t *other = default_class(builtin(scope->api, "scheduling.k8s.io", "v1", "priorityclasses")->cache);
+        const char *name = cx_json_string_or(other, "metadata.name", "");
+        if (!other || cx_streq(name, cx_json_string(request->object, "metadata.name")))
+                return 0;
+        CX_CLEANUP(cx_freep)
+        char *why = cx_sprintf("PriorityClass %s is already marked as default. Only one default can exist", name);
+        return admission_forbid(request, why, err);
+}
+
 static int mutate_priority(const struct admission_request *request, struct cx_error *err)
 {
+        if (strcmp(request->scope->resource->resource, "priorityclasses") == 0)
+                return check_class(request, err);
         struct cache *classes = builtin(request->scope->api, "scheduling.k8s.io", "v1", "priorityclasses")->cache;
         json_t *spec = cx_json_object_at(request->object, "spec");
         const char *name = cx_json_string(spec, "priorityClassName");
@@ -182,7 +208,12 @@ static int mutate_priority(const struct admission_request *request, struct cx_er
         return 0;
 }
 
-const struct admission_plugin admission_priority = {.name = "Priority", .wants = new_pods, .mutate = mutate_priority};
+static const struct admission_want pods_and_classes[] = {
+        {ADMIT_CREATE, "", "pods", ""},
+        {ADMIT_CREATE | ADMIT_UPDATE | ADMIT_DELETE, "scheduling.k8s.io", "priorityclasses", ""},
+        {0}};
+const struct admission_plugin admission_priority = {
+        .name = "Priority", .wants = pods_and_classes, .mutate = mutate_priority};
 
 // --- TaintNodesByCondition: a node that registers is not ready yet ---
 

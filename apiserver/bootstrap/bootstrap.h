@@ -5,10 +5,13 @@
 
 #include "apiserver/request/apiserver.h"
 
-// objects.c: namespaces and priority classes.
+// objects.c: makes the namespaces and priority classes that are missing; called now and then, too.
 int bootstrap_objects(struct apiserver *api, struct cx_error *err) CX_CHECK;
 // policy.c: makes the default roles and bindings that are missing, and adds missing rules to those marked for it.
 int bootstrap_policy(struct apiserver *api, struct cx_error *err) CX_CHECK;
+// Makes those again that somebody has deleted; what has been changed stays as it is. As often as service_heartbeat. `seen`
+// is the caller's, and begins with 0.
+void policy_heartbeat(struct apiserver *api, uint64_t *seen);
 // service.c: the service "kubernetes" and its address.
 int bootstrap_service(struct apiserver *api, struct cx_error *err) CX_CHECK;
 // Keeps this server listed behind the service and drops those that have gone; called every few seconds.

@@ -4,6 +4,7 @@
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/bootstrap/ensure.h"
 #include "apiserver/registry/registry.h"
+#include "libcommon/base/log.h"
 #include "libcommon/base/map.h"
 #include "libcommon/format/json.h"
 
@@ -206,4 +207,33 @@ int bootstrap_policy(struct apiserver *api, struct cx_error *err)
                 }
         }
         return 0;
+}
+
+// Roles and bindings of all kinds, as often as one of them has changed.
+static uint64_t policy_version(struct apiserver *api)
+{
+        uint64_t sum = 0;
+        for (size_t k = 0; k < CX_ARRAY_SIZE(kinds); k++)
+                sum += cache_version(builtin(api, GROUP, "v1", kinds[k].resource)->cache);
+        return sum;
+}
+
+void policy_heartbeat(struct apiserver *api, uint64_t *seen)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        uint64_t version = policy_version(api);
+        if (version == *seen)
+                return;
+        CX_MAP objects = CX_MAP_INIT_FREE(decref);
+        parse_policy(&objects);
+        int r = 0;
+        CX_MAP_FOREACH (&objects, entry)
+                for (size_t k = 0; r == 0 && k < CX_ARRAY_SIZE(kinds); k++)
+                        if (cx_streq(cx_json_string(entry->value, "kind"), kinds[k].kind))
+                                r = ensure_object(api, builtin(api, GROUP, "v1", kinds[k].resource),
+                                                  json_incref(entry->value), &err);
+        if (r < 0)
+                cx_err(&err, "Cannot keep the default roles");
+        else
+                *seen = version;
 }

@@ -231,13 +231,32 @@ const struct strategy strategy_claims = {.group = "",
 const struct strategy strategy_volumes = {
         .group = "", .resource = "persistentvolumes", .prepare_create = create_pending};
 
+#define SYSTEM_ONLY                                                                                                    \
+        "Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: "
+
 static void validate_priority_class(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
                                     struct cx_error *causes)
 {
+        static const struct {
+                const char *name;
+                int64_t value;
+        } reserved[] = {{"system-node-critical", 2000001000}, {"system-cluster-critical", 2000000000}};
+        const char *name = cx_json_string_or(object, "metadata.name", "");
         int64_t value = cx_json_int(object, "value", 0);
+        size_t i = 0;
         if (old && value != cx_json_int(old, "value", 0))
                 cx_error_cause(causes, "FieldValueForbidden", "value", "Forbidden: may not be changed in an update.");
-        if (!old && value > 1000000000 && !cx_has_prefix(cx_json_string(object, "metadata.name"), "system-"))
+        while (i < CX_ARRAY_SIZE(reserved) && strcmp(reserved[i].name, name) != 0)
+                i++;
+        bool is_reserved = cx_has_prefix(name, "system-");
+        if (is_reserved && i == CX_ARRAY_SIZE(reserved))
+                cx_error_cause(causes, "FieldValueForbidden", "metadata.name",
+                               SYSTEM_ONLY "%s is not a known system priority class", name);
+        else if (is_reserved && value != reserved[i].value)
+                cx_error_cause(causes, "FieldValueForbidden", "metadata.name",
+                               SYSTEM_ONLY "value of %s PriorityClass must be %lld", name,
+                               (long long)reserved[i].value);
+        if (!old && !is_reserved && value > 1000000000)
                 cx_error_cause(causes, "FieldValueForbidden", "value",
                                "Forbidden: maximum allowed value of a user defined priority is 1000000000");
 }

@@ -199,3 +199,39 @@ YAML
                 [[ $output != *$'\e'* ]]
         done
 }
+
+@test "what the system owns comes back when it is deleted" {
+        k delete service --all
+        k delete serviceaccount default
+        k delete clusterrole view system:node
+        k delete clusterrolebinding system:kube-scheduler
+        k -n kube-system delete role --all
+        k label clusterrole edit of=user
+        k patch clusterrole system:basic-user --type=json -p '[{"op":"replace","path":"/rules","value":[]}]'
+        local object
+        for object in service/kubernetes serviceaccount/default clusterrole/view clusterrole/system:node \
+                clusterrolebinding/system:kube-scheduler "-n kube-system role/extension-apiserver-authentication-reader"; do
+                wait_for k get $object
+        done
+        [ "$(k get service kubernetes -o 'jsonpath={.spec.clusterIP}')" = 10.96.0.1 ]
+        # What was changed is the user's.
+        [ "$(k get clusterrole edit -o 'jsonpath={.metadata.labels.of}')" = user ]
+        [ "$(k get clusterrole system:basic-user -o 'jsonpath={.rules}')" = "[]" ]
+}
+
+@test "the system's priority classes stay, and there is one default" {
+        run k delete priorityclass system-node-critical
+        [ "$status" -eq 1 ]
+        [[ $output == *'priorityclasses.scheduling.k8s.io "system-node-critical" is forbidden: this is a system priority class and cannot be deleted' ]]
+        run k create priorityclass system-mine --value=1
+        [ "$status" -eq 1 ]
+        [[ $output == *"metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: system-mine is not a known system priority class" ]]
+        run k create priorityclass mine --value=1000000001
+        [[ $output == *'maximum allowed value of a user defined priority is 1000000000' ]]
+        k create priorityclass low --value=1 --global-default
+        k create priorityclass low2 --value=1
+        run k create priorityclass high --value=2 --global-default
+        [ "$status" -eq 1 ]
+        [[ $output == *'priorityclasses.scheduling.k8s.io "high" is forbidden: PriorityClass low is already marked as default. Only one default can exist' ]]
+        k delete priorityclass low low2
+}
