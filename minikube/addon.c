@@ -4,6 +4,7 @@
 #include "libcommon/format/json.h"
 #include "minikube/addons.h"
 #include "minikube/commands.h"
+#include "minikube/out.h"
 #include "minikube/services.h"
 
 #include <stdio.h>
@@ -49,9 +50,12 @@ static void list_table(const struct profile *profile)
         print_title("PROFILE", profile_width);
         printf("|    STATUS    | MAINTAINER |\n");
         print_line(width, profile_width);
-        for (size_t i = 0; i < count; i++)
+        CX_CLEANUP(cx_freep) char *enabled = cx_sprintf("enabled %s  ", out_sign(stdout, "✅"));
+        for (size_t i = 0; i < count; i++) {
+                const char *state = addon_is_on(profile, all[i].name) ? enabled : "disabled    ";
                 printf("| %-*s | %-*s | %s | %-10s |\n", (int)width, all[i].name, (int)profile_width, profile->name,
-                       addon_is_on(profile, all[i].name) ? "enabled ✅  " : "disabled    ", MAINTAINER);
+                       state, MAINTAINER);
+        }
         print_line(width, profile_width);
 }
 
@@ -101,9 +105,9 @@ static int turn(struct minikube *m, const char *name, bool on, struct cx_error *
         if (r < 0)
                 return r;
         if (on)
-                printf("🌟  The '%s' addon is enabled\n", name);
+                out(stdout, "🌟  The '%s' addon is enabled\n", name);
         else
-                printf("🌑  \"The '%s' addon is disabled\n", name);
+                out(stdout, "🌑  \"The '%s' addon is disabled\n", name);
         return 0;
 }
 

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The profile's context in the user's kubeconfig; everything else in it stays as it is. What was current before is current
-// again when the profile goes, and a file that minikube made itself goes with the last thing in it.
+// The profile's context in the user's kubeconfig; everything else in it stays as it is. When the profile stops or goes no
+// context is current, so that no command reaches another cluster unasked; and a file that minikube made itself goes with the
+// last thing in it.
 #include "libcommon/client/kubeconfig.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/process.h"
 #include "libcommon/format/json.h"
 #include "minikube/commands.h"
-
-// Which context was current before this profile's.
-static char *previous_file(const struct profile *p)
-{
-        return profile_path(p, "previous-context");
-}
+#include "minikube/out.h"
 
 // Holds the path of the kubeconfig that minikube made.
 static char *created_file(const struct profile *p)
@@ -29,12 +25,8 @@ static bool any_exists(const struct cx_kubeconfig *config)
 
 static int remember(const struct profile *p, const struct cx_kubeconfig *config, struct cx_error *err)
 {
-        const char *current = cx_kubeconfig_current_context(config);
-        CX_CLEANUP(cx_freep) char *previous = previous_file(p);
         CX_CLEANUP(cx_freep) char *created = created_file(p);
         int r = 0;
-        if (current && *current && strcmp(current, p->name) != 0)
-                r = cx_write_file(previous, current, strlen(current), 0600, false, err);
         for (size_t i = 0; r == 0 && !any_exists(config) && i < config->n_files; i++)
                 if (config->files[i].changed)
                         r = cx_write_file(created, config->files[i].path, strlen(config->files[i].path), 0600, false,
@@ -92,14 +84,22 @@ int context_write(const struct profile *p, struct cx_error *err)
         return cx_kubeconfig_save(&config, err);
 }
 
-// The context to go back to; owned; NULL when there is none (any more).
-static char *previous_context(const struct profile *p, const struct cx_kubeconfig *config)
+// Whether it was.
+static bool end_being_current(const struct profile *p, struct cx_kubeconfig *config)
 {
-        CX_CLEANUP(cx_freep) char *path = previous_file(p);
-        CX_BUF name = CX_BUF_INIT_MAX(4096);
-        if (cx_buf_read_file(&name, path) < 0 || !cx_kubeconfig_context(config, name.data))
-                return NULL;
-        return cx_buf_detach(&name);
+        if (!cx_streq(cx_kubeconfig_current_context(config), p->name))
+                return false;
+        cx_kubeconfig_set_current(config, NULL);
+        return true;
+}
+
+static void tell_that_none_is_current(const struct profile *p, const struct cx_kubeconfig *config)
+{
+        if (cx_json_count(config->merged, "contexts"))
+                out(stdout,
+                    "💡  kubectl's current context was \"%s\"; now there is none. To choose another, run: \"kubectl "
+                    "config use-context NAME\"\n",
+                    p->name);
 }
 
 // Removes the kubeconfig when it is minikube's own and nothing is left in it.
@@ -131,12 +131,10 @@ int context_remove(const struct profile *p, struct cx_error *err)
         bool any = cx_kubeconfig_set(&config, "clusters", p->name, NULL);
         any |= cx_kubeconfig_set(&config, "users", p->name, NULL);
         any |= cx_kubeconfig_set(&config, "contexts", p->name, NULL);
-        if (cx_streq(cx_kubeconfig_current_context(&config), p->name)) {
-                CX_CLEANUP(cx_freep) char *previous = previous_context(p, &config);
-                cx_kubeconfig_set_current(&config, previous);
-                any = true;
-        }
-        r = any ? cx_kubeconfig_save(&config, err) : 0;
+        bool was_current = end_being_current(p, &config);
+        r = any || was_current ? cx_kubeconfig_save(&config, err) : 0;
+        if (r == 0 && was_current)
+                tell_that_none_is_current(p, &config);
         if (r == 0)
                 remove_if_empty(p, &config);
         return r;
@@ -146,11 +144,12 @@ int context_leave(const struct profile *p, struct cx_error *err)
 {
         CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
         int r = cx_kubeconfig_load(NULL, true, &config, err);
-        if (r < 0 || !is_ours(p, &config) || !cx_streq(cx_kubeconfig_current_context(&config), p->name))
+        if (r < 0 || !is_ours(p, &config) || !end_being_current(p, &config))
                 return r;
-        CX_CLEANUP(cx_freep) char *previous = previous_context(p, &config);
-        cx_kubeconfig_set_current(&config, previous);
-        return cx_kubeconfig_save(&config, err);
+        r = cx_kubeconfig_save(&config, err);
+        if (r == 0)
+                tell_that_none_is_current(p, &config);
+        return r;
 }
 
 bool context_present(const struct profile *p)

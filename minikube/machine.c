@@ -6,6 +6,7 @@
 #include "libcommon/base/process.h"
 #include "minikube/cleanup.h"
 #include "minikube/network.h"
+#include "minikube/out.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -43,8 +44,7 @@ static int take(const char *path, const char *waiting_for, struct lock *ret_lock
                 int r = flock(fd, LOCK_EX | LOCK_NB);
                 if (r < 0 && errno == EWOULDBLOCK) {
                         if (waiting_for)
-                                fprintf(stderr, "⌛  Another minikube works on \"%s\": waiting for it ...\n",
-                                        waiting_for);
+                                out(stderr, "⌛  Another minikube works on \"%s\": waiting for it ...\n", waiting_for);
                         waiting_for = NULL;
                         r = flock(fd, LOCK_EX);
                 }

@@ -6,6 +6,7 @@
 #include "libcommon/base/time.h"
 #include "libcommon/base/version.h"
 #include "minikube/commands.h"
+#include "minikube/out.h"
 #include "minikube/services.h"
 
 #include <stdio.h>
@@ -84,10 +85,10 @@ static int fail(const struct cx_error *err)
                 i++;
         // Advice has a sign of its own.
         if (cx_has_prefix(text, "🤷"))
-                fprintf(stderr, "%s\n", text);
+                out(stderr, "%s\n", text);
         else
-                fprintf(stderr, "❌  Exiting due to %s%s%s\n", has_name(text) ? "" : statuses[i].name,
-                        has_name(text) ? "" : ": ", text);
+                out(stderr, "❌  Exiting due to %s%s%s\n", has_name(text) ? "" : statuses[i].name,
+                    has_name(text) ? "" : ": ", text);
         return statuses[i].status;
 }
 

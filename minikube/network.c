@@ -55,10 +55,15 @@ static int set_sysctls(void *context CX_UNUSED)
         static const char *const settings[][2] = {{"/proc/sys/net/ipv4/ip_forward", "1"},
                                                   {"/proc/sys/net/ipv4/conf/all/rp_filter", "0"},
                                                   {"/proc/sys/net/ipv4/conf/default/rp_filter", "0"},
+                                                  // A refused connection is told at once, each time: a redirect would
+                                                  // come first, and one a second is all that the kernel lets through.
+                                                  {"/proc/sys/net/ipv4/conf/all/send_redirects", "0"},
+                                                  {"/proc/sys/net/ipv4/conf/eth0/send_redirects", "0"},
+                                                  {"/proc/sys/net/ipv4/icmp_ratelimit", "0"},
                                                   {"/proc/sys/net/bridge/bridge-nf-call-iptables", "1"}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(settings); i++) {
                 CX_CLEANUP(cx_closep) int fd = open(settings[i][0], O_WRONLY | O_CLOEXEC);
-                if (fd < 0 && i == 3)
+                if (fd < 0 && i + 1 == CX_ARRAY_SIZE(settings))
                         continue; // br_netfilter is not loaded: bridged traffic does not pass iptables, nor needs to here
                 if (fd < 0 || write(fd, settings[i][1], 1) != 1)
                         return -errno;

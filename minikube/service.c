@@ -4,6 +4,7 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "minikube/commands.h"
+#include "minikube/out.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -148,36 +149,87 @@ int command_service_list(struct minikube *m, struct cx_error *err)
 
 // --- service ---
 
+#define POD_PATIENCE (2 * CX_NS_PER_S) // as long as minikube waits for a pod behind a service
+
+static bool is_ready(const json_t *endpoint)
+{
+        return cx_json_bool(endpoint, "conditions.ready", true);
+}
+
+// Whether anybody would answer; true, too, when that cannot be known: the service has endpoints of another kind.
+static int has_endpoints(struct cx_rest *rest, const json_t *service, bool *ret_any, struct cx_error *err)
+{
+        json_auto_t *list = NULL;
+        CX_CLEANUP(cx_freep)
+        char *selector = cx_sprintf("kubernetes.io/service-name=%s", cx_json_string_or(service, "metadata.name", ""));
+        int r = cx_rest_list(
+                rest, CX_REF("discovery.k8s.io", "v1", "endpointslices", cx_json_string(service, "metadata.namespace")),
+                &(struct cx_list_options){.label_selector = selector}, &list, err);
+        const json_t *items = json_object_get(list, "items");
+        *ret_any = cx_streq(cx_json_string(service, "spec.type"), "ExternalName");
+        for (size_t i = 0; r == 0 && i < json_array_size(items); i++) {
+                const json_t *endpoints = json_object_get(json_array_get(items, i), "endpoints");
+                for (size_t j = 0; j < json_array_size(endpoints); j++)
+                        *ret_any |= is_ready(json_array_get(endpoints, j));
+        }
+        return r;
+}
+
+// What keeps a service from answering: NULL, nothing; otherwise it may pass until the deadline that is set.
+struct obstacle {
+        const char *format; // of the service's name
+        int64_t deadline;
+};
+
+static int look_at_service(struct cx_rest *rest, const struct minikube *m, const json_t *service, int64_t begun,
+                           struct obstacle *ret_obstacle, struct cx_error *err)
+{
+        bool any = true, ports = false;
+        const json_t *list = cx_json_get(service, "spec.ports");
+        bool balancer = cx_json_count(service, "status.loadBalancer.ingress") > 0;
+        *ret_obstacle = (struct obstacle){0};
+        for (size_t i = 0; i < json_array_size(list); i++)
+                ports |= balancer || cx_json_int(json_array_get(list, i), "nodePort", 0);
+        if (cx_streq(cx_json_string(service, "spec.type"), "LoadBalancer") && !balancer)
+                ret_obstacle->deadline = begun + m->wait_timeout; // or else its node port serves
+        if (!ports) {
+                ret_obstacle->format = "SVC_UNREACHABLE: service %s has no node port";
+                return 0;
+        }
+        int r = has_endpoints(rest, service, &any, err);
+        if (r == 0 && !any)
+                *ret_obstacle = (struct obstacle){
+                        .format = "SVC_UNREACHABLE: service not available: no running pod for service %s found",
+                        .deadline = begun + POD_PATIENCE};
+        return r;
+}
+
 int command_service(struct minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
         if (m->args.count && strcmp(m->args.items[0], "list") == 0)
                 return command_service_list(m, err);
-        const char *namespace = m->namespace ? m->namespace : "default";
+        const char *namespace = m->namespace ? m->namespace : "default", *name = NULL;
         int r = need_running(m, err);
         if (r == 0 && !m->args.count)
                 r = cx_error_set(err, -EINVAL, "MK_USAGE: You must specify a service name");
         if (r == 0)
                 r = admin_client(&m->profile, CX_NS_PER_S, &rest, err);
-        int64_t deadline = cx_time_monotonic() + m->wait_timeout;
-        while (r == 0) {
+        for (int64_t begun = cx_time_monotonic(); r == 0; (void)poll(NULL, 0, 50)) {
                 json_auto_t *service = NULL;
-                CX_STRINGS urls = CX_STRINGS_INIT;
-                r = cx_rest_get(rest, CX_REF("", "v1", "services", namespace, m->args.items[0]), &service, err);
+                struct obstacle obstacle = {0};
+                name = m->args.items[0];
+                r = cx_rest_get(rest, CX_REF("", "v1", "services", namespace, name), &service, err);
                 if (r < 0 && err && cx_error_is(err, CX_REASON_NOT_FOUND))
-                        return no_such_service(m->args.items[0], namespace, err);
-                if (r < 0)
-                        break;
-                const char *type = cx_json_string(service, "spec.type");
-                bool waits = cx_streq(type, "LoadBalancer") && !cx_json_count(service, "status.loadBalancer.ingress");
-                if (waits && cx_time_monotonic() < deadline) {
-                        (void)poll(NULL, 0, 50);
+                        return no_such_service(name, namespace, err);
+                if (r == 0)
+                        r = look_at_service(rest, m, service, begun, &obstacle, err);
+                if (r < 0 || cx_time_monotonic() < obstacle.deadline)
                         continue;
-                }
+                if (obstacle.format)
+                        return cx_error_set(err, -EADDRNOTAVAIL, obstacle.format, name);
+                CX_STRINGS urls = CX_STRINGS_INIT;
                 add_urls(&m->profile, service, &urls);
-                if (!urls.count)
-                        return cx_error_set(err, -EADDRNOTAVAIL, "SVC_UNREACHABLE: service %s/%s has no node port",
-                                            namespace, m->args.items[0]);
                 for (size_t i = 0; i < urls.count; i++)
                         printf("%s\n", urls.items[i]);
                 return 0;
@@ -233,10 +285,10 @@ int command_tunnel(struct minikube *m, struct cx_error *err)
         r = cx_run_ok((const char *const[]){"ip", "route", "replace", SERVICE_CIDR, "via", node, NULL}, NULL, err);
         if (r < 0)
                 return r;
-        printf("✅  Tunnel successfully started\n📌  Cluster IPs (" SERVICE_CIDR
-               ") are reachable through %s; end it with "
-               "Ctrl-C\n",
-               node);
+        out(stdout,
+            "✅  Tunnel successfully started\n📌  Cluster IPs (" SERVICE_CIDR ") are reachable through %s; end it with "
+            "Ctrl-C\n",
+            node);
         fflush(stdout);
         (void)cx_process_wait_stop();
         CX_CLEANUP(cx_freep) char *left = tunnel_route();

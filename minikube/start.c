@@ -11,6 +11,7 @@
 #include "minikube/certs.h"
 #include "minikube/commands.h"
 #include "minikube/network.h"
+#include "minikube/out.h"
 #include "minikube/services.h"
 
 #include <stdio.h>
@@ -20,13 +21,12 @@ static int64_t begun;
 static void say(const char *emoji, const char *format, ...) CX_PRINTF(2, 3);
 static void say(const char *emoji, const char *format, ...)
 {
+        CX_BUF text = CX_BUF_INIT;
         va_list args;
         va_start(args, format);
-        printf("%s  ", emoji);
-        vprintf(format, args);
-        printf("  [%.1fs]\n", (double)(cx_time_monotonic() - begun) / 1e9);
+        cx_buf_vprintf(&text, format, args);
         va_end(args);
-        fflush(stdout);
+        out(stdout, "%s  %s  [%.1fs]\n", emoji, text.data, (double)(cx_time_monotonic() - begun) / 1e9);
 }
 
 static char *operating_system(void)

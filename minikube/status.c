@@ -6,6 +6,7 @@
 #include "libcommon/format/json.h"
 #include "minikube/commands.h"
 #include "minikube/network.h"
+#include "minikube/out.h"
 #include "minikube/services.h"
 
 #include <fcntl.h>
@@ -118,10 +119,10 @@ static void warn_invalid(const json_t *invalid)
         if (!n)
                 return;
         fflush(stdout);
-        fprintf(stderr, "❗  Found %zu invalid profile(s) !\n", n);
+        out(stderr, "❗  Found %zu invalid profile(s) !\n", n);
         for (size_t i = 0; i < n; i++)
                 fprintf(stderr, "     %s\n", cx_json_string(json_array_get(invalid, i), "Name"));
-        fprintf(stderr, "💡  You can delete them using the following command(s):\n");
+        out(stderr, "💡  You can delete them using the following command(s):\n");
         for (size_t i = 0; i < n; i++)
                 fprintf(stderr, "     $ minikube delete -p %s\n", cx_json_string(json_array_get(invalid, i), "Name"));
 }

@@ -4,6 +4,7 @@
 #include "minikube/commands.h"
 #include "minikube/machine.h"
 #include "minikube/network.h"
+#include "minikube/out.h"
 #include "minikube/services.h"
 
 #include <stdio.h>
@@ -73,7 +74,7 @@ int command_stop(struct minikube *m, struct cx_error *err)
                 return r;
         for (int node = 0; node < m->profile.nodes; node++) {
                 CX_CLEANUP(cx_freep) char *name = node_name(&m->profile, node);
-                printf("✋  Stopping node \"%s\"  ...\n", name);
+                out(stdout, "✋  Stopping node \"%s\"  ...\n", name);
         }
         fflush(stdout);
         take_down(&m->profile, true);
@@ -82,7 +83,7 @@ int command_stop(struct minikube *m, struct cx_error *err)
         if (r == 0)
                 r = context_leave(&m->profile, err);
         if (r == 0)
-                printf("🛑  %d node%s stopped.\n", m->profile.nodes, m->profile.nodes == 1 ? "" : "s");
+                out(stdout, "🛑  %d node%s stopped.\n", m->profile.nodes, m->profile.nodes == 1 ? "" : "s");
         return r;
 }
 
@@ -108,8 +109,8 @@ static int delete_one(struct profile *profile, struct cx_error *err)
                 return r;
         bool known = profile->exists || profile->broken || access(profile->folder, F_OK) == 0;
         if (!known)
-                fprintf(stderr, "🙄  \"%s\" profile does not exist, trying anyways.\n", profile->name);
-        printf("🔥  Deleting \"%s\" ...\n", profile->name);
+                out(stderr, "🙄  \"%s\" profile does not exist, trying anyways.\n", profile->name);
+        out(stdout, "🔥  Deleting \"%s\" ...\n", profile->name);
         fflush(stdout);
         take_down(profile, false);
         r = machine_lock(&machine, err);
@@ -120,7 +121,7 @@ static int delete_one(struct profile *profile, struct cx_error *err)
         if (r == 0)
                 remove_shared(profile);
         if (r == 0)
-                printf("💀  Removed all traces of the \"%s\" cluster.\n", profile->name);
+                out(stdout, "💀  Removed all traces of the \"%s\" cluster.\n", profile->name);
         return r;
 }
 
@@ -137,6 +138,6 @@ int command_delete(struct minikube *m, struct cx_error *err)
                         r = delete_one(&profile, err);
         }
         if (r == 0)
-                printf("🔥  Successfully deleted all profiles\n");
+                out(stdout, "🔥  Successfully deleted all profiles\n");
         return r;
 }

@@ -231,8 +231,7 @@ const struct strategy strategy_claims = {.group = "",
 const struct strategy strategy_volumes = {
         .group = "", .resource = "persistentvolumes", .prepare_create = create_pending};
 
-#define SYSTEM_ONLY                                                                                                    \
-        "Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: "
+#define SYSTEM_ONLY "Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: "
 
 static void validate_priority_class(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
                                     struct cx_error *causes)

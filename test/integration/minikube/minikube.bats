@@ -57,6 +57,12 @@ clean() { # nothing is there that was not there before anything was done
 answers() { [[ $(h curl -sf --max-time 2 "$1") == Hello* ]]; }
 ready_nodes() { kc get nodes --no-headers | grep -cw Ready; }
 nodes_are() { [ "$(ready_nodes)" -eq "$1" ]; }
+refused() { # ADDRESS: told so, not a time-out
+        local r=0
+        h curl -s --max-time 3 "http://$1" || r=$?
+        [ $r -eq 7 ]
+}
+no_context() { [ "$(kc config current-context 2>&1)" = "error: current-context is not set" ]; } # nor another cluster's
 forwards() { [ "$(h cat /proc/sys/net/ipv4/ip_forward)" -eq "$1" ]; }
 
 # --- before there is a cluster ---
@@ -67,7 +73,7 @@ forwards() { [ "$(h cat /proc/sys/net/ipv4/ip_forward)" -eq "$1" ]; }
                 h mount --bind /dev/null "$(readlink -f "$(PATH=$PATH:/usr/sbin command -v "$program")")"
                 exits 65 mk start
                 h umount "$(readlink -f "$(PATH=$PATH:/usr/sbin command -v "$program")")"
-                [[ ${lines[1]} == "❌  Exiting due to PROVIDER_NOT_FOUND: $program is missing: apt-get install $package" ]]
+                [[ ${lines[1]} == "X Exiting due to PROVIDER_NOT_FOUND: $program is missing: apt-get install $package" ]]
                 [ ${#lines[@]} -eq 2 ]
         done <<'END'
 runc runc
@@ -124,12 +130,12 @@ END
         local command
         for command in status stop ip logs "service web" "service list" tunnel "addons list" "addons enable storage-provisioner" "image ls" "image load $MK/hello-v1.tar"; do
                 exits 85 mk $command
-                grep -qF "🤷  Profile \"$P\" not found. Run \"minikube profile list\" to view all profiles." <<<"$output"
+                grep -qF "* Profile \"$P\" not found. Run \"minikube profile list\" to view all profiles." <<<"$output"
                 grep -qF "minikube start -p $P" <<<"$output"
         done
         exits 85 h "$BIN/minikube" -p "$P" kubectl -- get pods
         exits 0 mk delete
-        grep -qF "🙄  \"$P\" profile does not exist" <<<"$output"
+        grep -qF "* \"$P\" profile does not exist" <<<"$output"
         exits 14 h "$BIN/minikube" profile list
         grep -qF "No minikube profile was found" <<<"$output"
         [ "$(h "$BIN/minikube" profile list -o json | jq -c .)" = '{"invalid":[],"valid":[]}' ]
@@ -189,7 +195,7 @@ print(json.dumps(config, sort_keys=True))' "$1" "$P"
         exec 7>"$MK/held"
         exits 0 mk start
         exec 7>&-
-        grep -q "😄  \[$P\] minikube v" <<<"$output"
+        grep -q "^\* \[$P\] minikube v" <<<"$output"
         grep -qF "Done! kubectl is now configured to use \"$P\" cluster and \"default\" namespace by default" <<<"$output"
         [ "$(kc config current-context)" = "$P" ]
         diff <(without_ours "$KUBECONFIG") <(without_ours "$MK/others" | sed "s/\"current-context\": \"theirs\"/\"current-context\": \"$P\"/")
@@ -296,7 +302,7 @@ state() {
 @test "start again changes nothing" {
         state >"$MK/state"
         exits 0 mk start
-        grep -qF "🏃  Updating the running \"$P\" cluster" <<<"$output"
+        grep -qF "* Updating the running \"$P\" cluster" <<<"$output"
         diff "$MK/state" <(state)
 }
 
@@ -375,7 +381,7 @@ kubelet: Running" ]
         for file in text empty cut other lie; do
                 exits 80 mk image load "$MK/$file.tar"
                 one_line
-                grep -q '^❌  Exiting due to GUEST_IMAGE_LOAD: ' <<<"$output"
+                grep -q '^X Exiting due to GUEST_IMAGE_LOAD: ' <<<"$output"
                 ! grep -q /import/ <<<"$output" || false # the user's own file is named
         done
         for file in nonexistent .; do
@@ -413,8 +419,16 @@ spec:
 YAML
         kc create namespace more
         kc expose deployment web --type=LoadBalancer --port=80 --target-port=8080
+        kc create service loadbalancer nobody --tcp=80:80
+        exits 119 mk service nobody
+        grep -qF 'X Exiting due to SVC_UNREACHABLE: service not available: no running pod for service nobody found' <<<"$output"
+        wait_for eval '[ -n "$(kc get service nobody -o "jsonpath={.status.loadBalancer.ingress[0].ip}")" ]'
+        wait_for refused "$(kc get service nobody -o 'jsonpath={.status.loadBalancer.ingress[0].ip}')"
+        refused "$(kc get service nobody -o 'jsonpath={.status.loadBalancer.ingress[0].ip}')" # each time at once
         kc expose deployment web --name=inside --port=80 --target-port=8080
         kc create service nodeport ported -n more --tcp=80:8080 --node-port=30123
+        kc run ported -n more --image=hello:v1 --labels=app=ported
+        kc wait -n more --for=condition=Ready pod/ported --timeout=60s
         kc rollout status deployment/web --timeout=60s
         url=$(mk service web --url)
         [[ $url == http://192.168.49.1[2-9][0-9]:80 || $url == http://192.168.49.2[0-9][0-9]:80 ]]
@@ -423,7 +437,7 @@ YAML
         exits 115 mk service nonesuch
         grep -qF "Service 'nonesuch' was not found in 'default' namespace." <<<"$output"
         exits 119 mk service inside --url
-        grep -qF 'service default/inside has no node port' <<<"$output"
+        grep -qF 'service inside has no node port' <<<"$output"
         one_line
         exits 14 mk service
         mk service list >"$MK/list"
@@ -503,7 +517,7 @@ restored() { # the same objects, and the web server answers
 
 @test "addons: those that are on are listed, work, and stay as they were left" {
         exits 0 mk addons list
-        grep -qE "^\| default-storageclass +\| $P +\| enabled ✅ +\| Coxswain +\|$" <<<"$output"
+        grep -qE "^\| default-storageclass +\| $P +\| enabled +\| Coxswain +\|$" <<<"$output"
         [ "$(mk addons list -o json | jq -c 'map_values(.Status) | [."default-storageclass", ."storage-provisioner"]')" = '["enabled","enabled"]' ]
         [ "$(kc get sc -o 'jsonpath={.items[*].metadata.name} {.items[0].metadata.annotations.storageclass\.kubernetes\.io/is-default-class}')" = "standard true" ]
         claimed() { # NAME: a pod with a claim
@@ -524,14 +538,14 @@ restored() { # the same objects, and the web server answers
         claimed kept
         kc wait --for=condition=Ready pod/kept --timeout=60s
         exits 0 mk addons disable storage-provisioner
-        [ "$output" = "🌑  \"The 'storage-provisioner' addon is disabled" ]
+        [ "$output" = "* \"The 'storage-provisioner' addon is disabled" ]
         [ -z "$(ls "$FOLDER/run" | grep storage-provisioner)" ] || ! kill -0 "$(pid_of "storage-provisioner-$P")"
         claimed later
         mk start
         [ "$(mk addons list -o json | jq -r '."storage-provisioner".Status')" = disabled ]
         [ "$(kc get pvc later -o 'jsonpath={.status.phase}')" = Pending ]
         exits 0 mk addons enable storage-provisioner
-        [ "$output" = "🌟  The 'storage-provisioner' addon is enabled" ]
+        [ "$output" = "* The 'storage-provisioner' addon is enabled" ]
         kc wait --for=condition=Ready pod/later --timeout=60s
         exits 0 mk addons disable default-storageclass
         ! kc get sc standard
@@ -590,14 +604,15 @@ restored() { # the same objects, and the web server answers
 @test "stop leaves files only; start brings the same objects back" {
         local uid=$(web_uid)
         exits 0 mk stop
-        grep -qF "🛑  2 nodes stopped." <<<"$output"
+        grep -qF "* kubectl's current context was \"$P\"; now there is none." <<<"$output"
+        grep -qF "* 2 nodes stopped." <<<"$output"
         [ -z "$(inhabitants)" ]
         snapshot | grep -vF "$MINIKUBE_HOME/.minikube" >"$MK/after"
         diff "$MK/before" "$MK/after"
         ! h grep -F "$MK" /proc/self/mountinfo || false # the kubelets' memory too
         exits 7 mk status
         [ "$(mk status -o json | jq -c '.[] | [.Host, .APIServer, .Kubeconfig]' | sort -u)" = '["Stopped","Stopped","Stopped"]' ]
-        [ "$(kc config current-context)" = theirs ]
+        no_context
         exits 83 mk service web
         grep -qF 'host is not running: state=Stopped' <<<"$output"
         exits 83 mk image load "$MK/busybox.tar"
@@ -633,16 +648,17 @@ restored() { # the same objects, and the web server answers
         answers "$url"
         local rules=$(h iptables-save | grep -c "coxswain $P\"")
         exits 0 h "$BIN/minikube" delete -p $other
-        grep -qF "💀  Removed all traces of the \"$other\" cluster." <<<"$output"
+        grep -qF "* Removed all traces of the \"$other\" cluster." <<<"$output"
         answers "$url"
         forwards 1
         [ "$(h iptables-save | grep -c "coxswain $P\"")" -eq "$rules" ]
         ! h iptables-save | grep "$other" || false
-        [ "$(kc config current-context)" = "$P" ]
+        no_context
+        kc config use-context "$P"
         mk status
 }
 
-@test "delete after kill -9 of everything that could clean up leaves nothing, and the kubeconfig as it was" {
+@test "delete after kill -9 of everything that could clean up leaves nothing, and others' parts of the kubeconfig" {
         kill_hard "$(pid_of supervisor)"
         kill_hard "$(pid_of "kubelet-$P")" "$(pid_of "kubelet-$P-m02")" "$(pid_of kube-apiserver)" $(pgrep -f -- "conmon.*$FOLDER/")
         background /dev/null tail -f "$FOLDER/logs/etcd.log"
@@ -650,7 +666,7 @@ restored() { # the same objects, and the web server answers
         exits 0 mk delete
         kill $reader # somebody's look at a log is not ours to end
         wait $reader || :
-        diff <(without_ours "$KUBECONFIG") <(without_ours "$MK/others")
+        diff <(without_ours "$KUBECONFIG") <(without_ours "$MK/others" | sed 's/"current-context": "theirs"/"current-context": ""/')
         clean
         rm "$KUBECONFIG"
 }
@@ -662,7 +678,7 @@ restored() { # the same objects, and the web server answers
         local one=$! r=0
         wait_for h test -e "/run/coxswain/$P.lock"
         exits 0 mk start
-        grep -qF "⌛  Another minikube works on \"$P\": waiting for it" <<<"$output"
+        grep -qF "* Another minikube works on \"$P\": waiting for it" <<<"$output"
         wait $one
         [ "$(pgrep -fc -- "supervise -p $P /")" -eq 1 ]
         nodes_are 1
