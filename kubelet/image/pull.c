@@ -186,6 +186,7 @@ int image_pull(const struct pull_options *o, json_t **ret_record, int64_t *ret_b
         struct docker_auth auth = {0};
         (void)docker_auth_find(o->docker_configs, ref.registry, ref.repository, &auth);
         CX_ERROR last = CX_ERROR_INIT;
+        CX_BUF answers = CX_BUF_INIT_MAX(8192); // of each place, or else a mirror's would never be known
         for (size_t i = 0; i < endpoints.count; i++) {
                 cx_error_release(&last);
                 r = pull_from(&(struct attempt){o, &ref, &endpoints.items[i], &auth}, ret_record, ret_bytes, &last);
@@ -193,11 +194,14 @@ int image_pull(const struct pull_options *o, json_t **ret_record, int64_t *ret_b
                         break;
                 cx_debug(2, "Pull from an endpoint failed", "image", o->image, "endpoint", endpoints.items[i].base,
                          "err", cx_error_text(&last));
+                cx_buf_printf(&answers, "%s%s: %s", i ? "; " : "", endpoints.items[i].base, cx_error_text(&last));
         }
         docker_auth_release(&auth);
         if (r == 0)
                 return 0;
         CX_CLEANUP(cx_freep) char *name = image_ref_format(&ref);
+        if (endpoints.count > 1)
+                return cx_error_set(err, r, "failed to pull and unpack image \"%s\": %s", name, answers.data);
         (void)cx_error_wrap(&last, "failed to pull and unpack image \"%s\"", name);
         return cx_error_move(err, &last);
 }

@@ -61,6 +61,9 @@ both is not an image manifest
 document answer is too large
 deep File name too long
 END
+make_pod nowhere nowhere:v1
+until_true 60 refused nowhere "nowhere:v1.*: http://127.0.0.1:1/v2: .*; http://$bad/mirror/v2: .*; https://"
+ok "each place that was asked is named with its answer" $? || why nowhere
 [ ! -e /tmp/escaped ]
 ok "nothing left its image" $?
 api DELETE /api/v1/namespaces/default/pods/plain >/dev/null
@@ -74,7 +77,7 @@ ok "its status names its repository and digest" $?
 no_rest() { [ -z "$(find "$work/kubelet/images/layers" -maxdepth 1 -name 'tmp-*')" ]; }
 until_true 60 no_rest
 ok "no half layer is kept" $?
-for name in "${good[@]}" "${evil[@]}" mirrored; do api DELETE "/api/v1/namespaces/default/pods/$name" >/dev/null; done
+for name in "${good[@]}" "${evil[@]}" mirrored nowhere; do api DELETE "/api/v1/namespaces/default/pods/$name" >/dev/null; done
 until_true 60 nothing_left
 ok "nothing is left" $?
 stop "$kubelet_pid"
