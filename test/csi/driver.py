@@ -7,7 +7,7 @@ the identity service and its own over a socket, <folder>/node.sock and <folder>/
 and keeps nothing but files: <volume>.img and, while a volume is attached, <volume>.attached. Who calls them: sidecar.py.
 
 How it misbehaves a file says, <folder>/mode, a JSON object of a call's name and one of "hang" (until the file says otherwise),
-"lie" (it claims to have done what it has not) and "die". What it is asked is written to <folder>/calls.
+"lie" (it claims to have done what it has not), "fail" and "die". What it is asked is written to <folder>/calls.
 """
 import argparse
 import json
@@ -89,6 +89,8 @@ class Plugin:
             os._exit(9)
         if mode == "lie":
             return self.lie(name)
+        if mode == "fail":
+            context.abort(grpc.StatusCode.INTERNAL, "told to fail")
         while self.mode(name) == "hang" and context.is_active():
             threading.Event().wait(0.1)
         try:

@@ -3,7 +3,8 @@
 # "external" (provisioner, attacher and resizer), which reach the plugins by their sockets. Before it is used:
 #
 #   csi_top          the tree                    csi_log      what all of them print
-#   csi_driver       the driver's name           csi_folder   its volumes, sockets and what it was asked
+#   csi_driver       the driver's name           csi_folder   its volumes, sockets and what it was asked;
+#                                                 its pids are beside it
 #   csi_node         the node's name             csi_kubelet  the root folder of its kubelet
 #   csi_api          server, CA, certificate and key of an administrator, as flags
 # shellcheck shell=bash
@@ -22,21 +23,21 @@ csi_start() { # PART...
                         ;;
                 external) exec /usr/bin/python3 "$csi_top/test/csi/sidecar.py" --role external --folder "$csi_folder" "${csi_api[@]}" ;;
                 esac >>"$csi_log" 2>&1 &
-                echo $! >"$csi_folder/$part.pid"
+                echo $! >"$csi_folder.$part.pid"
         done
 }
 csi_kill() { # PART...: kill -9
         local part pid
         for part in "$@"; do
-                pid=$(cat "$csi_folder/$part.pid" 2>/dev/null) || continue
-                rm "$csi_folder/$part.pid"
+                pid=$(cat "$csi_folder.$part.pid" 2>/dev/null) || continue
+                rm "$csi_folder.$part.pid"
                 kill -9 "$pid" 2>/dev/null
                 wait "$pid" 2>/dev/null
         done
         return 0
 }
 csi_registered() { [ "$(cat "$csi_folder/registered" 2>/dev/null)" = yes ]; }
-csi_mode() { # [METHOD hang|lie|die]...
+csi_mode() { # [METHOD hang|lie|fail|die]...
         local text=
         while [ $# -gt 0 ]; do
                 text+="${text:+, }\"$1\": \"$2\""

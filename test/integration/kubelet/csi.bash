@@ -18,7 +18,7 @@ csi_api=(--server "https://$host_ip:$api_port" --ca "$work/pki/ca.crt" --cert "$
 start_part() { # PART...
         local part
         csi_start "$@"
-        for part in "$@"; do began "$(cat "$folder/$part.pid")"; done
+        for part in "$@"; do began "$(cat "$folder.$part.pid")"; done
 }
 start_driver() { start_part "${csi_parts[@]}"; }
 kill_driver() { csi_kill "${csi_parts[@]}"; }
