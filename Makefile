@@ -138,11 +138,12 @@ down:
 
 # Everything: builds with and without sanitizers, unit, integration and end-to-end tests.
 test:
-	@scripts/deps test
+	@scripts/deps test vm
 	@test/run
 
 # What the machine's own kernel cannot show: test/vm, on Debian's kernel in qemu.
-test-vm: $(VM_BIN)
+vm-build: $(VM_BIN)
+test-vm: vm-build
 	@scripts/deps vm
 	@for t in test/vm/*.sh; do echo "$$t"; $$t || exit 1; done
 
@@ -186,5 +187,5 @@ help:
 	@sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile | sort -u
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
-.PHONY: all unit unit-build check up down test test-vm lint bench fuzz-build fuzz-smoke compdb clean help
+.PHONY: all unit unit-build check up down test test-vm vm-build lint bench fuzz-build fuzz-smoke compdb clean help
 .SECONDARY:

@@ -10,7 +10,7 @@
 set -u
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VM_SECONDS=${VM_SECONDS:-600} # a machine that takes longer does not get there
-vm_began=$SECONDS
+vm_began=$SECONDS vm_pid=
 
 vm_fail() {
         echo "not ok - $1"
@@ -24,6 +24,7 @@ vm_kernel() {
         mkdir -p "$folder"
         (
                 flock 9
+                apt-cache show linux-image-cloud-amd64 >/dev/null || apt-get update -qq
                 package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p' | head -n 1)
                 [ -n "$package" ] || exit 1
                 [ ! -e "$folder/$package/done" ] || { echo "$package" >"$folder/name" && exit 0; }
@@ -36,9 +37,14 @@ vm_kernel() {
         version=${version#linux-image-}
 }
 
+vm_end() {
+        [ -z "$vm_pid" ] || kill -9 "$vm_pid" 2>/dev/null
+        rm -rf "$work"
+}
 vm_begin() { # NAME MODULE...
         work=$(mktemp -d "/tmp/coxswain-vm-$1.XXXXXX")
-        trap 'rm -rf "$work"' EXIT
+        trap vm_end EXIT
+        trap 'exit 1' INT TERM
         if [ "$(dpkg --print-architecture)" != amd64 ]; then
                 echo "1..0 # SKIP the machine is booted for amd64 only"
                 exit 0
@@ -67,12 +73,18 @@ vm_add() { # FILE...
         done
 }
 
-# True when the machine got to the end.
+# True when the machine got to the end. Disks stay as they are.
 vm_boot() { # ACCELERATOR SECONDS [QEMU ARG...]
+        local end=$((SECONDS + $2))
         : >"$work/tap"
-        timeout "$2" qemu-system-x86_64 -machine "q35,accel=$1" -cpu qemu64 -m 512 -display none -nodefaults -no-reboot \
+        qemu-system-x86_64 -machine "q35,accel=$1" -cpu qemu64 -m 512 -display none -nodefaults -no-reboot -snapshot \
                 -kernel "$kernel/boot/vmlinuz-$version" -initrd "$work/initrd" -append "console=ttyS0 panic=-1 loglevel=4" \
-                -serial "file:$work/console.log" -serial "file:$work/tap" "${@:3}" >>"$work/host.log" 2>&1
+                -serial "file:$work/console.log" -serial "file:$work/tap" "${@:3}" >"$work/qemu.log" 2>&1 &
+        vm_pid=$!
+        while kill -0 $vm_pid 2>/dev/null && [ $SECONDS -lt $end ]; do read -rt 0.2 <> <(:) || true; done
+        kill -9 $vm_pid 2>/dev/null
+        wait $vm_pid 2>/dev/null
+        vm_pid=
         grep -q '^# end' "$work/tap"
 }
 
@@ -93,8 +105,8 @@ INIT
         chmod +x "$root/init"
         (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/initrd" || vm_fail "cannot make an initramfs"
         local how=emulation
-        # Within another machine /dev/kvm may open, and the machine stand still in the middle of its boot: not for long then.
-        if (: <>/dev/kvm) 2>/dev/null && vm_boot kvm 40 "$@"; then how=/dev/kvm; else vm_boot tcg "$VM_SECONDS" "$@"; fi
+        # Within another machine /dev/kvm may open, and this one crawl or stand still with it: emulation is faster then.
+        if (: <>/dev/kvm) 2>/dev/null && vm_boot kvm 30 "$@"; then how=/dev/kvm; else vm_boot tcg "$VM_SECONDS" "$@"; fi
         # Each program counts for itself; the test counts them all.
         tr -d '\r' <"$work/tap" | awk '/^(not )?ok/ {sub(/ok [0-9]* *(- )?/, "ok " ++n " - ")} !/^# end/'
         grep -q '^# end' "$work/tap" || vm_fail "the machine did not get to the end"
