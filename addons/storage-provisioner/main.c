@@ -24,10 +24,8 @@ static const struct cx_flag flags[] = {
          .kind = CX_FLAG_INT,
          .target = &overcommit,
          .max = 100000,
-         .help = "How much may be promised to volumes, in percent: of what the file system has for them where their "
-                 "sizes "
-                 "are enforced, otherwise of its whole size. 0: 100 where they are enforced, and 200 where they are "
-                 "not."},
+         .help = "Percentage that may be promised to volumes: of what the file system has for them where sizes are "
+                 "enforced, and of its whole size where not. 0: 100 where they are, and 200 where not."},
         {0},
 };
 

@@ -142,10 +142,11 @@ static int csi_attempt_run(void *context, struct cx_error *err)
 {
         struct csi_attempt *a = context;
         struct registrar_answer answer = REGISTRAR_ANSWER_INIT;
-        bool known;
-        int r = registrar_ask(a->socket, &answer, &known, err);
+        bool tell;
+        int r = registrar_ask(a->socket, &answer, &tell, err);
         if (r == 0) {
                 pthread_mutex_lock(&a->drivers->node);
+                tell = !a->dropped;
                 r = a->dropped ? cx_error_set(err, -ECANCELED, "the socket has gone")
                                : add_driver(a->drivers, &answer, err);
                 if (r == 0)
@@ -153,7 +154,7 @@ static int csi_attempt_run(void *context, struct cx_error *err)
                 pthread_mutex_unlock(&a->drivers->node);
         }
         registrar_answer_release(&answer);
-        if (known)
+        if (tell)
                 registrar_tell(a->socket, r < 0 ? err : NULL);
         return r;
 }
@@ -167,7 +168,8 @@ static struct csi_attempt *csi_attempt_new(struct csi_drivers *d, const char *pa
         return a;
 }
 
-// True when it has come to its end: with a driver, or with an error. Otherwise ret_again says when to ask again, ns.
+// 0: it has its driver. -EINPROGRESS: ret_again says when to ask again, ns; INT64_MAX: its end wakes the thread. Otherwise it
+// failed, and is made again after ret_again.
 static int csi_attempt_go_on(struct csi_drivers *d, struct csi_attempt *a, int64_t *ret_again, struct cx_error *err)
 {
         __atomic_add_fetch(&a->refs, 1, __ATOMIC_RELAXED);

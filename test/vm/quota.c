@@ -98,12 +98,14 @@ static void check_growth(struct proof *p, const char *root)
         CX_ERROR err = CX_ERROR_INIT;
         succeed(p, folders_grow(&p->folders, "pvc-1", 32 * MIB, &err), &err);
         int took = fill(p, "pvc-1", 100);
-        check(p, took >= 15 && took <= 17, "a claim that is expanded while it is full gets what was added, and no more");
+        check(p, took >= 15 && took <= 17,
+              "a claim that is expanded while it is full gets what was added, and no more");
         check(p, size_of(p, "pvc-1") == 32 * MIB, "as its pod sees");
         folders_close(&p->folders); // as one who was killed starts again
         succeed(p, folders_open(&p->folders, root, &err), &err);
         succeed(p, folders_make(&p->folders, "pvc-2", 16 * MIB, &err), &err);
-        check(p, fill(p, "pvc-1", 1) == 0 && size_of(p, "pvc-2") == 16 * MIB, "limits hold when the provisioner starts again");
+        check(p, fill(p, "pvc-1", 1) == 0 && size_of(p, "pvc-2") == 16 * MIB,
+              "limits hold when the provisioner starts again");
 }
 
 static void check_end(struct proof *p)
