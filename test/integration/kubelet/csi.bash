@@ -57,7 +57,7 @@ told() { until_true 60 event "$1"; }
 delete() { api DELETE "$core/pods/$1" >/dev/null; }
 gone() { ! pod "$1" >/dev/null; }
 loops() { losetup -n -O BACK-FILE | grep -cF "$folder/"; }
-staged() { grep -cF "/globalmount " /proc/self/mountinfo; }
+staged() { grep -F " $work/kubelet/" /proc/self/mountinfo | grep -cF "/globalmount "; }
 csi_mounts() { grep -F " $work/kubelet/" /proc/self/mountinfo | grep -cE 'globalmount|kubernetes.io~csi'; }
 node_status() { api GET /api/v1/nodes/n1 | python3 -c "import json,sys; print(len(json.load(sys.stdin)['status'].get('$1') or []))"; }
 in_use_is() { [ "$(node_status volumesInUse)" = "$1" ]; }
