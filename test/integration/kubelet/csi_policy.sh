@@ -116,8 +116,7 @@ ok "and in no other" $?
 k exec follower -- mount -t tmpfs x /k/seen 2>/dev/null
 [ "$(grep -cF "$work/kubelet/plugins/seen " /proc/self/mountinfo)" = 1 ]
 ok "a pod that follows mounts nothing on the node" $?
-k exec mounter -- umount /k/plugins/seen
-[ -z "$(ls "$work/kubelet/plugins/seen")" ] && [ -z "$(k exec follower -- ls /k/seen)" ]
+k exec mounter -- umount /k/plugins/seen && [ -z "$(ls "$work/kubelet/plugins/seen")" ] && [ -z "$(k exec follower -- ls /k/seen)" ]
 ok "what it unmounts is gone everywhere" $?
 user private Bidirectional "$bind" 'sleep 1000' true >/dev/null
 told "path \"$bind\" is mounted on \"$bind\" but it is not a shared mount"
