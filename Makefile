@@ -105,6 +105,13 @@ $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
 unit-build: $(UNIT_BIN)
 
+# Programs that tests run in machines of their own: test/vm/foo.c.
+VM_BIN := $(patsubst test/vm/%.c,$(OUT)/test/vm/%,$(wildcard test/vm/*.c))
+$(OUT)/test/vm/%: $(OUT)/obj/test/vm/%.o $(OUT)/libstorage-provisioner.a $(COMMON_LIB)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 # Measuring programs: test/bench/foo.c.
 $(OUT)/bench/%: $(OUT)/obj/test/bench/%.o $(COMMON_LIB)
 	@mkdir -p $(@D)
@@ -131,8 +138,14 @@ down:
 
 # Everything: builds with and without sanitizers, unit, integration and end-to-end tests.
 test:
-	@scripts/deps test
+	@scripts/deps test vm
 	@test/run
+
+# What the machine's own kernel cannot show: test/vm, on Debian's kernel in qemu.
+vm-build: $(VM_BIN)
+test-vm: vm-build
+	@scripts/deps vm
+	@for t in test/vm/*.sh; do echo "$$t"; $$t || exit 1; done
 
 # --- quality ---
 
@@ -174,5 +187,5 @@ help:
 	@sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile | sort -u
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
-.PHONY: all unit unit-build check up down test lint bench fuzz-build fuzz-smoke compdb clean help
+.PHONY: all unit unit-build check up down test test-vm vm-build lint bench fuzz-build fuzz-smoke compdb clean help
 .SECONDARY:

@@ -18,6 +18,7 @@
 #include "kubelet/volume/volumes.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/base/log.h"
+#include "libcommon/base/mounts.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -130,6 +131,31 @@ static int connect_apiserver(const struct kubelet_settings *s, struct kubelet *k
         return 0;
 }
 
+// What a CSI driver mounts in its container, in a folder below the root, has to come here, and from here into other pods: the
+// root is made a shared mount when it is not on one, as upstream does. What is mounted below already stays as it is.
+static int share_root(const char *root, struct cx_error *err)
+{
+        CX_CLEANUP(cx_mount_sharing_release) struct cx_mount_sharing sharing = {0};
+        CX_STRINGS below = CX_STRINGS_INIT;
+        int r = cx_mkdir_all(root, 0750, err);
+        CX_CLEANUP(cx_freep) char *path = r == 0 ? realpath(root, NULL) : NULL;
+        if (r == 0)
+                r = cx_mount_sharing_of(root, &sharing, err);
+        if (r < 0 || sharing.shared)
+                return r;
+        r = cx_mounts_below(root, &below, err);
+        if (r < 0)
+                return r;
+        bool own = cx_streq(path, sharing.point);
+        if (!own && below.count) {
+                cx_info("Mounts below the root folder are not shared until the machine is restarted", "path", root);
+                return 0;
+        }
+        if ((!own && mount(root, root, NULL, MS_BIND, NULL) < 0) || mount(NULL, root, NULL, MS_SHARED, NULL) < 0)
+                return cx_error_set(err, -errno, "cannot make %s a shared mount: %s", root, strerror(errno));
+        return 0;
+}
+
 // The folder of what means nothing after a reboot: a tmpfs, since a disk's file system takes milliseconds for what a pod's
 // start makes and its end removes. It outlives the kubelet as the containers do.
 static int mount_state(const char *path, struct cx_error *err)
@@ -184,7 +210,9 @@ static int make_parts(const struct kubelet_settings *s, struct parts *parts, str
         CX_CLEANUP(cx_freep) char *containers = cx_sprintf("%s/containers", s->root);
         CX_CLEANUP(cx_freep) char *pods = cx_sprintf("%s/pods", s->root);
         CX_CLEANUP(cx_freep) char *state_pods = cx_sprintf("%s/pods", state);
-        int r = make_folder(s->root, 0750, err); // what pods have is nobody's to read
+        int r = share_root(s->root, err);
+        if (r == 0)
+                r = make_folder(s->root, 0750, err); // what pods have is nobody's to read
         if (r == 0)
                 r = make_top(containers, 0711, err);
         if (r == 0)
@@ -244,6 +272,7 @@ static int run(struct kubelet_settings *s, struct cx_error *err)
         k->unsafe_sysctls = s->unsafe_sysctls;
         k->pids_limit = s->pids_limit;
         k->max_pods = s->max_pods;
+        k->sync_frequency = s->sync_frequency;
         int r = set_up_machine(s, k);
         if (r < 0)
                 return cx_error_set(err, r, "cannot learn the machine's name: %s", strerror(-r));

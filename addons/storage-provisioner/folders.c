@@ -56,22 +56,47 @@ char *folders_path(const struct folders *self, const char *name)
         return cx_sprintf("%s/%s", self->root, name);
 }
 
+static int64_t bytes_of(uint64_t blocks, uint64_t size)
+{
+        uint64_t bytes;
+        return __builtin_mul_overflow(blocks, size, &bytes) || bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+}
+
 static int open_folder(const struct folders *self, const char *name, struct cx_error *err)
 {
         int fd = openat(self->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         return fd < 0 ? cx_error_set(err, -errno, "cannot open %s/%s: %s", self->root, name, strerror(errno)) : fd;
 }
 
-static int check_room(const struct folders *self, int64_t bytes, struct cx_error *err)
+// What volumes have, as the file system counts it. A folder that goes meanwhile has nothing.
+static int64_t used_by_volumes(const struct folders *self)
+{
+        CX_STRINGS names = CX_STRINGS_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        int64_t sum = 0;
+        if (cx_list_folder(self->root, &names, &err) < 0)
+                return 0;
+        for (size_t i = 0; i < names.count; i++) {
+                CX_CLEANUP(cx_closep)
+                int fd = openat(self->fd, names.items[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (fd >= 0)
+                        sum = room_add(sum, quota_used(fd));
+        }
+        return sum;
+}
+
+int folders_room(const struct folders *self, struct room *ret_room, struct cx_error *err)
 {
         struct statvfs st;
         if (fstatvfs(self->fd, &st) < 0)
                 return cx_error_set(err, -errno, "cannot look at the file system of %s: %s", self->root,
                                     strerror(errno));
-        uint64_t left = (uint64_t)st.f_bavail * st.f_frsize;
-        if ((uint64_t)bytes > left)
-                return cx_error_set(err, -ENOSPC, "%lld bytes are wanted, and the node has %llu left", (long long)bytes,
-                                    (unsigned long long)left);
+        // What is kept for root is nobody's.
+        uint64_t blocks = st.f_blocks - (st.f_bfree - st.f_bavail);
+        *ret_room = (struct room){.size = bytes_of(blocks, st.f_frsize),
+                                  .free = bytes_of(st.f_bavail, st.f_frsize),
+                                  .used = self->quota ? used_by_volumes(self) : 0,
+                                  .enforced = self->quota};
         return 0;
 }
 
@@ -79,9 +104,6 @@ int folders_make(const struct folders *self, const char *name, int64_t bytes, st
 {
         if (!is_single(name))
                 return bad_name(name, err);
-        int r = check_room(self, bytes, err);
-        if (r < 0)
-                return r;
         if (mkdirat(self->fd, name, FOLDER_MODE) < 0 && errno != EEXIST)
                 return cx_error_set(err, -errno, "cannot make %s/%s: %s", self->root, name, strerror(errno));
         CX_CLEANUP(cx_closep) int fd = open_folder(self, name, err);
@@ -93,15 +115,14 @@ int folders_make(const struct folders *self, const char *name, int64_t bytes, st
         return self->quota ? quota_set(fd, bytes, err) : 0;
 }
 
-int folders_grow(const struct folders *self, const char *name, int64_t now, int64_t bytes, struct cx_error *err)
+int folders_grow(const struct folders *self, const char *name, int64_t bytes, struct cx_error *err)
 {
         if (!is_single(name))
                 return bad_name(name, err);
         CX_CLEANUP(cx_closep) int fd = open_folder(self, name, err);
         if (fd < 0)
                 return fd;
-        int r = check_room(self, bytes - now, err);
-        return r < 0 || !self->quota ? r : quota_set(fd, bytes, err);
+        return self->quota ? quota_set(fd, bytes, err) : 0;
 }
 
 int folders_remove(const struct folders *self, const char *name, struct cx_error *err)

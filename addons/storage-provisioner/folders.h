@@ -3,6 +3,7 @@
 // single ones, symbolic links are not followed, and what is mounted stays. Any thread.
 #pragma once
 
+#include "addons/storage-provisioner/room.h"
 #include "libcommon/base/error.h"
 #include "libcommon/base/flags.h"
 
@@ -14,12 +15,11 @@ struct folders {
 int folders_open(struct folders *folders, const char *root, struct cx_error *err) CX_CHECK; // makes the root
 void folders_close(struct folders *folders);
 char *folders_path(const struct folders *folders, const char *name); // owned
+int folders_room(const struct folders *folders, struct room *ret_room, struct cx_error *err) CX_CHECK;
 // Makes the folder, open to everybody, with room for `bytes` where there are quotas; one that is there is put right.
-// -ENOSPC when the file system does not have so much free.
 int folders_make(const struct folders *folders, const char *name, int64_t bytes, struct cx_error *err) CX_CHECK;
-// Lets a folder grow to `bytes`, from `now`.
-int folders_grow(const struct folders *folders, const char *name, int64_t now, int64_t bytes, struct cx_error *err)
-        CX_CHECK;
+// Lets a folder grow to `bytes`.
+int folders_grow(const struct folders *folders, const char *name, int64_t bytes, struct cx_error *err) CX_CHECK;
 // Removes a folder with all that is in it; absent is success.
 int folders_remove(const struct folders *folders, const char *name, struct cx_error *err) CX_CHECK;
 // Removes those that are empty, for which `wanted` says no.

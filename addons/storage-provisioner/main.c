@@ -5,6 +5,7 @@
 #include "libcommon/client/component.h"
 
 static const char *node, *root = "/var/lib/coxswain/volumes", *name = "coxswain.dev/local";
+static int64_t overcommit;
 static struct folders folders;
 static struct provisioner *provisioner;
 
@@ -19,6 +20,12 @@ static const struct cx_flag flags[] = {
          .kind = CX_FLAG_STRING,
          .target = &name,
          .help = "The provisioner of the storage classes that are served."},
+        {.name = "overcommit",
+         .kind = CX_FLAG_INT,
+         .target = &overcommit,
+         .max = 100000,
+         .help = "Percentage that may be promised to volumes: of what the file system has for them where sizes are "
+                 "enforced, and of its whole size where not. 0: 100 where they are, and 200 where not."},
         {0},
 };
 
@@ -41,7 +48,8 @@ static int start(struct cx_component *component, struct cx_error *err)
                                                                     .events = component->events,
                                                                     .folders = &folders,
                                                                     .name = name,
-                                                                    .node = node});
+                                                                    .node = node,
+                                                                    .overcommit = overcommit});
         return provisioner_start(provisioner, err);
 }
 

@@ -6,11 +6,11 @@
 // class that binds at once names no node: the provisioner that writes its own there first has it.
 #include "addons/storage-provisioner/provisioner.h"
 
+#include "addons/storage-provisioner/node_volumes.h"
 #include "addons/storage-provisioner/volume.h"
 #include "libcommon/api/quantity.h"
 #include "libcommon/api/storage.h"
 #include "libcommon/base/log.h"
-#include "libcommon/base/map.h"
 #include "libcommon/base/time.h"
 #include "libcommon/client/workqueue.h"
 #include "libcommon/format/json.h"
@@ -21,6 +21,7 @@
 #define CLAIM "claim "
 #define VOLUME "volume "
 #define SWEEP "folders"
+#define FULL_NODE (10 * CX_NS_PER_S)    // how often it looks whether there is room for a claim that binds at once
 #define MISSING_NODE (10 * CX_NS_PER_S) // how often the node of a claim that waits for another one is looked for
 
 struct claim_info {
@@ -28,22 +29,16 @@ struct claim_info {
         char *provisioner; // who is asked; ""
         int64_t has;       // bytes, as its status says
 };
-struct volume_info { // of one that a provisioner of this name made
-        struct cx_volume volume;
-        char *path;
-};
 #define CLAIM_INFO(object) ((const struct claim_info *)(object)->projection)
-#define VOLUME_INFO(object) ((const struct volume_info *)(object)->projection)
 
 struct provisioner {
         struct provisioner_options options;
+        struct node_volumes *here; // of this node
         struct cx_informer *claims, *volumes, *classes;
         struct cx_workqueue *queue;
         struct cx_workers *workers;
         pthread_t beginning; // waits for the first lists
         bool started;
-        pthread_mutex_t lock; // guards what follows
-        char *hostname;       // the label of the node; NULL: not asked yet
 };
 
 static struct cx_ref claim_ref(const struct cx_object *claim)
@@ -80,26 +75,6 @@ static void free_claim(void *projection)
         free(info);
 }
 
-static void *project_volume(void *context, const json_t *volume)
-{
-        const struct provisioner *self = context;
-        const json_t *by = json_object_get(cx_json_get(volume, "metadata.annotations"), CX_PROVISIONED_BY);
-        if (!cx_streq(json_string_value(by), self->options.name))
-                return NULL;
-        struct volume_info *info = cx_alloc(sizeof *info);
-        cx_volume_parse(volume, &info->volume);
-        info->path = cx_strdup(cx_json_string_or(volume, "spec.local.path", ""));
-        return info;
-}
-
-static void free_volume(void *projection)
-{
-        struct volume_info *info = projection;
-        cx_volume_release(&info->volume);
-        free(info->path);
-        free(info);
-}
-
 static void *project_class(void *context CX_UNUSED, const json_t *class)
 {
         struct cx_storage_class *info = cx_alloc(sizeof *info);
@@ -126,49 +101,13 @@ static void on_claim(void *context, const struct cx_object *old CX_UNUSED, const
                 add(self, CLAIM, now->key);
 }
 
-static void on_volume(void *context, const struct cx_object *old CX_UNUSED, const struct cx_object *now)
+static void on_volume(void *context, const struct cx_object *old, const struct cx_object *now)
 {
         struct provisioner *self = context;
+        if (!now)
+                node_volumes_forget(self->here, old->name);
         if (now && VOLUME_INFO(now))
                 add(self, VOLUME, now->key);
-}
-
-// --- this node -------------------------------------------------------------------------------------------------------
-
-static const char *name_of_host(void *hostname, const char *key)
-{
-        return strcmp(key, "kubernetes.io/hostname") == 0 ? hostname : NULL;
-}
-
-// The label that the node affinity of its volumes speaks of. Borrowed; it does not change.
-static int find_hostname(struct provisioner *self, const char **ret_hostname, struct cx_error *err)
-{
-        int r = 0;
-        pthread_mutex_lock(&self->lock);
-        if (!self->hostname) {
-                json_auto_t *node = NULL;
-                r = cx_rest_get(self->options.rest, CX_REF("", "v1", "nodes", NULL, self->options.node), &node, err);
-                const json_t *labels = cx_json_get(node, "metadata.labels");
-                const char *label = json_string_value(json_object_get(labels, "kubernetes.io/hostname"));
-                if (r == 0)
-                        self->hostname = cx_strdup(label ? label : self->options.node);
-        }
-        *ret_hostname = self->hostname;
-        pthread_mutex_unlock(&self->lock);
-        return r;
-}
-
-// Whether a volume is a folder of this node: its path is what its name says, and it is nowhere else.
-static int is_here(struct provisioner *self, const struct cx_object *volume, struct cx_error *err)
-{
-        CX_CLEANUP(cx_freep) char *path = folders_path(self->options.folders, volume->name);
-        const char *hostname;
-        int r = find_hostname(self, &hostname, err);
-        if (r < 0)
-                return r;
-        const struct cx_node_facts facts = {self->options.node, name_of_host, (void *)hostname};
-        return strcmp(VOLUME_INFO(volume)->path, path) == 0 && VOLUME_INFO(volume)->volume.has_affinity &&
-               cx_volume_is_on(&VOLUME_INFO(volume)->volume, &facts);
 }
 
 // --- making volumes --------------------------------------------------------------------------------------------------
@@ -188,6 +127,20 @@ static int choose_node(struct provisioner *self, const struct cx_object *claim, 
         return r;
 }
 
+static int make_promised(struct provisioner *self, const char *name, const json_t *volume, int64_t bytes,
+                         struct cx_error *err)
+{
+        int r = node_volumes_promise(self->here, name, bytes, err);
+        if (r < 0)
+                return r;
+        r = folders_make(self->options.folders, name, bytes, err);
+        if (r == 0)
+                r = cx_rest_create(self->options.rest, CX_REF("", "v1", "persistentvolumes"), volume, NULL, err);
+        if (r < 0) // one that there is all the same counts for itself
+                node_volumes_forget(self->here, name);
+        return r;
+}
+
 static int make(struct provisioner *self, const struct cx_object *object, const json_t *claim, const json_t *class,
                 struct cx_error *err)
 {
@@ -195,14 +148,13 @@ static int make(struct provisioner *self, const struct cx_object *object, const 
         CX_CLEANUP(cx_freep) char *name = cx_sprintf("pvc-%s", object->uid);
         CX_CLEANUP(cx_freep) char *path = folders_path(folders, name);
         struct new_volume wanted = {name, path, self->options.name, NULL, folders->quota};
+        int64_t bytes = cx_quantity_value_of(cx_json_get(claim, "spec.resources.requests.storage"));
         json_auto_t *volume = NULL;
-        int r = find_hostname(self, &wanted.hostname, err);
+        int r = node_volumes_hostname(self->here, &wanted.hostname, err);
         if (r == 0)
                 r = volume_make(&wanted, claim, class, &volume, err);
         if (r == 0)
-                r = folders_make(folders, name, CLAIM_INFO(object)->claim.storage, err);
-        if (r == 0)
-                r = cx_rest_create(self->options.rest, CX_REF("", "v1", "persistentvolumes"), volume, NULL, err);
+                r = make_promised(self, name, volume, bytes, err);
         if (r < 0 && cx_error_is(err, CX_REASON_ALREADY_EXISTS)) {
                 cx_error_release(err);
                 return 0;
@@ -213,6 +165,14 @@ static int make(struct provisioner *self, const struct cx_object *object, const 
         cx_info("Made a volume", "volume", name, "claim", object->key);
         say(self, object, "PersistentVolumeClaim", "Normal", "ProvisioningSucceeded", text);
         return 0;
+}
+
+static void say_failed(struct provisioner *self, const struct cx_object *claim, const struct cx_error *why)
+{
+        CX_CLEANUP(cx_freep)
+        char *text = cx_sprintf("failed to provision volume with StorageClass \"%s\": %s",
+                                CLAIM_INFO(claim)->claim.class, cx_error_text(why));
+        say(self, claim, "PersistentVolumeClaim", "Warning", "ProvisioningFailed", text);
 }
 
 static int provision(struct provisioner *self, const struct cx_object *object, struct cx_error *err)
@@ -238,10 +198,7 @@ static int provision(struct provisioner *self, const struct cx_object *object, s
         r = make(self, object, claim, class, err);
         if (r == 0)
                 return 0;
-        CX_CLEANUP(cx_freep)
-        char *why =
-                cx_sprintf("failed to provision volume with StorageClass \"%s\": %s", facts->class, cx_error_text(err));
-        say(self, object, "PersistentVolumeClaim", "Warning", "ProvisioningFailed", why);
+        say_failed(self, object, err);
         if (r != -ENOSPC)
                 return r;
         cx_error_release(err); // another node may have it
@@ -266,6 +223,20 @@ static int free_from_node(struct provisioner *self, const struct cx_object *clai
         return choose_node(self, claim, NULL, err);
 }
 
+// A claim that binds at once, and is nobody's yet. A node without room leaves it to the others, and looks again later.
+static int offer(struct provisioner *self, const struct cx_object *claim, int64_t *retry_after, struct cx_error *err)
+{
+        int r = node_volumes_check(self->here, CLAIM_INFO(claim)->claim.storage, err);
+        if (r == 0)
+                return choose_node(self, claim, self->options.node, err);
+        if (r != -ENOSPC)
+                return r;
+        say_failed(self, claim, err);
+        cx_error_release(err);
+        *retry_after = FULL_NODE;
+        return 0;
+}
+
 static int serve(struct provisioner *self, const struct cx_object *claim, int64_t *retry_after, struct cx_error *err)
 {
         const struct cx_claim *facts = &CLAIM_INFO(claim)->claim;
@@ -277,7 +248,7 @@ static int serve(struct provisioner *self, const struct cx_object *claim, int64_
                 return provision(self, claim, err);
         if (*facts->selected_node)
                 return free_from_node(self, claim, retry_after, err);
-        return info->delays ? 0 : choose_node(self, claim, self->options.node, err);
+        return info->delays ? 0 : offer(self, claim, retry_after, err);
 }
 
 // --- growing ---------------------------------------------------------------------------------------------------------
@@ -297,10 +268,15 @@ static int grow_to(struct provisioner *self, const struct cx_object *object, con
         int64_t now = VOLUME_INFO(volume)->volume.capacity;
         int r = 0;
         if (now < info->claim.storage) {
-                r = folders_grow(self->options.folders, volume->name, now, info->claim.storage, err);
+                r = node_volumes_promise(self->here, volume->name, info->claim.storage, err);
+                if (r < 0)
+                        return r;
+                r = folders_grow(self->options.folders, volume->name, info->claim.storage, err);
                 if (r == 0)
                         r = write_size(self, CX_REF("", "v1", "persistentvolumes", NULL, volume->name), NULL, "spec",
                                        size, err);
+                if (r < 0)
+                        node_volumes_forget(self->here, volume->name);
         }
         return r < 0 ? r : write_size(self, &claim, "status", "status", size, err);
 }
@@ -310,7 +286,7 @@ static int grow(struct provisioner *self, const struct cx_object *object, struct
         CX_OBJECT *volume = cx_informer_get_key(self->volumes, CLAIM_INFO(object)->claim.volume);
         if (!volume || !VOLUME_INFO(volume) || strcmp(VOLUME_INFO(volume)->volume.claim_uid, object->uid) != 0)
                 return 0;
-        int r = is_here(self, volume, err);
+        int r = node_volumes_has(self->here, volume, err);
         if (r <= 0)
                 return r;
         json_auto_t *claim = NULL;
@@ -396,7 +372,7 @@ static int look_at_volume(struct provisioner *self, const char *name, struct cx_
         bool kept = volume->deleted && held && strcmp(facts->reclaim, "Delete") != 0; // the policy was changed
         if (!wanted && !kept)
                 return 0;
-        int r = is_here(self, volume, err);
+        int r = node_volumes_has(self->here, volume, err);
         if (r <= 0)
                 return r;
         return wanted ? take_back(self, volume, err) : let_go(self, volume, err);
@@ -443,9 +419,9 @@ struct provisioner *provisioner_new(const struct provisioner_options *options)
         struct provisioner *self = cx_alloc(sizeof *self);
         self->options = *options;
         self->queue = cx_workqueue_new("volumes");
-        pthread_mutex_init(&self->lock, NULL);
+        self->here = node_volumes_new(options);
+        self->volumes = node_volumes_informer(self->here);
         self->claims = follow(self, "", "persistentvolumeclaims", project_claim, free_claim);
-        self->volumes = follow(self, "", "persistentvolumes", project_volume, free_volume);
         self->classes = follow(self, "storage.k8s.io", "storageclasses", project_class, free_class);
         cx_informer_on_event(self->claims, on_claim, self);
         cx_informer_on_event(self->volumes, on_volume, self);
@@ -493,7 +469,6 @@ void provisioner_free(struct provisioner *self)
         if (!self)
                 return;
         cx_workqueue_free(self->queue);
-        pthread_mutex_destroy(&self->lock);
-        free(self->hostname);
+        node_volumes_free(self->here);
         free(self);
 }

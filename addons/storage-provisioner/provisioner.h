@@ -4,19 +4,9 @@
 // what the apiserver has, so one that was killed anywhere goes on when it comes back.
 #pragma once
 
-#include "addons/storage-provisioner/folders.h"
-#include "libcommon/client/events.h"
-#include "libcommon/client/informer.h"
+#include "addons/storage-provisioner/options.h"
 
 struct provisioner;
-struct provisioner_options { // all are borrowed and must outlive the provisioner
-        struct cx_rest *rest;
-        struct cx_informers *informers;
-        struct cx_events *events;
-        const struct folders *folders;
-        const char *name; // of classes: "coxswain.dev/local"
-        const char *node;
-};
 struct provisioner *provisioner_new(const struct provisioner_options *options);
 int provisioner_start(struct provisioner *provisioner, struct cx_error *err) CX_CHECK; // also the informers
 bool provisioner_synced(const struct provisioner *provisioner);

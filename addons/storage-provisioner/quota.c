@@ -50,6 +50,14 @@ uint32_t quota_project(int folder)
         return known && own.fsx_projid != above.fsx_projid ? own.fsx_projid : 0;
 }
 
+int64_t quota_used(int folder)
+{
+        struct if_dqblk usage = {0};
+        uint32_t project = quota_project(folder);
+        bool known = project && quota_control(folder, Q_GETQUOTA, project, &usage) == 0;
+        return !known ? 0 : usage.dqb_curspace > INT64_MAX ? INT64_MAX : (int64_t)usage.dqb_curspace;
+}
+
 static int choose_project(int folder, uint32_t *ret_project, struct cx_error *err)
 {
         struct stat st;

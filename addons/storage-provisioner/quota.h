@@ -12,4 +12,5 @@ bool quota_works(int folder);
 int quota_set(int folder, int64_t bytes, struct cx_error *err) CX_CHECK;
 // The project of a folder that has a limit of its own; 0: it has none. And what is left of one when its folder is gone.
 uint32_t quota_project(int folder);
+int64_t quota_used(int folder); // bytes of a folder with a limit of its own; 0: it has none
 void quota_forget(int parent, uint32_t project);

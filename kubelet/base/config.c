@@ -69,6 +69,8 @@ static const struct setting table[] = {
         {"image-gc-period", D, AT(collect_period), NULL, "How often the disk usage is looked at."},
         {"node-status-update-frequency", D, AT(status_frequency), "nodeStatusUpdateFrequency",
          "How often the node's status is computed."},
+        {"sync-frequency", D, AT(sync_frequency), "syncFrequency",
+         "How often CSI volumes are published again whose driver asks for that."},
         {"node-lease-duration-seconds", I, AT(lease_seconds), "nodeLeaseDurationSeconds",
          "Duration of the node's lease."},
         {"logging-format", S, AT(logging_format), "logging.format", "text or json."},
@@ -171,6 +173,7 @@ int kubelet_settings_load(struct kubelet_settings *s, int argc, char **argv, str
                                        .collect_period = 300 * CX_NS_PER_S,
                                        .log_max_bytes = 10 << 20,
                                        .status_frequency = 10 * CX_NS_PER_S,
+                                       .sync_frequency = 60 * CX_NS_PER_S,
                                        .lease_seconds = 40,
                                        .register_node = true,
                                        .webhook_auth = true};
@@ -186,6 +189,8 @@ int kubelet_settings_load(struct kubelet_settings *s, int argc, char **argv, str
                 r = load_file(s, changed, err);
         if (r == 0 && (s->port < 0 || s->port > 65535 || s->max_pods < 0))
                 r = cx_error_set(err, -EINVAL, "--port or --max-pods is out of range");
+        if (r == 0 && s->sync_frequency < CX_NS_PER_S)
+                r = cx_error_set(err, -EINVAL, "--sync-frequency must be one second or more");
         if (r == 0 && strcmp(s->authorization_mode, "Webhook") != 0 &&
             strcmp(s->authorization_mode, "AlwaysAllow") != 0)
                 r = cx_error_set(err, -EINVAL, "--authorization-mode must be AlwaysAllow or Webhook");

@@ -14,7 +14,7 @@ struct kubelet_settings {
                 *provider_id, *logging_format, *cert_dir;
         struct cx_strings cluster_dns, node_labels, taints, unsafe_sysctls;
         int64_t max_pods, port, healthz_port, verbosity, pids_limit, image_gc_high, image_gc_low, min_image_age,
-                collect_period, status_frequency, lease_seconds, log_max_bytes;
+                collect_period, status_frequency, sync_frequency, lease_seconds, log_max_bytes;
         bool register_node, anonymous_auth, webhook_auth, version, help;
         json_t *file; // the configuration file, for /configz; NULL when none
 };

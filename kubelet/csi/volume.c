@@ -27,7 +27,6 @@
 #include <sys/stat.h>
 
 #define FOLDER "kubernetes.io~csi"
-#define REPUBLISH_US (60 * CX_US_PER_S)
 #define STATS_TIMEOUT (2 * CX_NS_PER_S)
 
 // --- where things are ------------------------------------------------------------------------------------------------
@@ -356,7 +355,7 @@ static bool ready(struct volume_job *job)
                 return false;
         if (job->block ? stat(target, &st) < 0 || !S_ISBLK(st.st_mode) : !is_mount_point(target))
                 return false;
-        int64_t left = record.when + REPUBLISH_US - cx_time_now();
+        int64_t left = record.when + job->kubelet->sync_frequency / 1000 - cx_time_now();
         if (record.republish && left > 0)
                 job->again = left * 1000;
         return !record.republish || left > 0;

@@ -5,6 +5,7 @@
 
 #include "kubelet/base/expand.h"
 #include "kubelet/runtime/runtime.h"
+#include "libcommon/base/mounts.h"
 #include "libcommon/base/process.h"
 #include "libcommon/format/json.h"
 
@@ -125,6 +126,23 @@ static const char *propagation_of(const json_t *mount)
         return cx_streq(mode, "HostToContainer") ? "rslave" : cx_streq(mode, "Bidirectional") ? "rshared" : "rprivate";
 }
 
+// What is mounted later goes no further than the mount that the volume is on lets it: with a private one nothing would come,
+// and nobody would be told.
+static int check_propagation(const char *source, const char *propagation, struct cx_error *err)
+{
+        bool both = strcmp(propagation, "rshared") == 0;
+        CX_CLEANUP(cx_mount_sharing_release) struct cx_mount_sharing sharing = {0};
+        if (strcmp(propagation, "rprivate") == 0)
+                return 0;
+        int r = cx_mount_sharing_of(source, &sharing, err);
+        if (r < 0 || sharing.shared || (!both && sharing.slave))
+                return r;
+        return cx_error_set(err, -EINVAL,
+                            "path \"%s\" is mounted on \"%s\" but it is not a shared%s mount: run \"mount "
+                            "--make-rshared %s\" on the node",
+                            source, sharing.point, both ? "" : " or slave", sharing.point);
+}
+
 // The path below the volume that is wanted; NULL for the volume itself.
 static int sub_path_of(const struct wish *w, char **ret_path, struct cx_error *err)
 {
@@ -177,6 +195,8 @@ static int one_mount(const struct wish *w, struct spec_mount *to, struct cx_erro
         } else if (r == 0 && access(source, F_OK) < 0) { // a hostPath without a type is made, as runtimes do
                 r = cx_mkdir_all(source, 0755, err);
         }
+        if (r == 0)
+                r = check_propagation(source, propagation_of(w->mount), err);
         if (r < 0)
                 return r;
         const char *target = cx_json_string_or(w->mount, "mountPath", "");

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #define TABLE_MAX ((size_t)64 << 20)
 #define POINT_FIELD 4 // of a line's fields, counted from 0
@@ -41,6 +42,12 @@ static char *point_of(char *line)
         return line;
 }
 
+static int read_table(struct cx_buf *text, struct cx_error *err)
+{
+        int r = cx_buf_read_file(text, "/proc/self/mountinfo");
+        return r < 0 ? cx_error_set(err, r, "cannot read the mount table: %s", strerror(-r)) : 0;
+}
+
 int cx_mounts_below(const char *folder, struct cx_strings *ret_points, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *path = realpath(folder, NULL); // the table has no links in it
@@ -48,9 +55,9 @@ int cx_mounts_below(const char *folder, struct cx_strings *ret_points, struct cx
                 return errno == ENOENT ? 0
                                        : cx_error_set(err, -errno, "cannot resolve %s: %s", folder, strerror(errno));
         CX_BUF text = CX_BUF_INIT_MAX(TABLE_MAX);
-        int r = cx_buf_read_file(&text, "/proc/self/mountinfo");
+        int r = read_table(&text, err);
         if (r < 0)
-                return cx_error_set(err, r, "cannot read the mount table: %s", strerror(-r));
+                return r;
         size_t n = strcmp(path, "/") == 0 ? 0 : strlen(path);
         for (char *line = text.data, *next; line && *line; line = next) {
                 next = strchr(line, '\n');
@@ -73,4 +80,42 @@ int cx_unmount_below(const char *folder, bool lazy, struct cx_error *err)
                 r = cx_error_set(err, -errno, "cannot unmount %s: %s", points.items[i], strerror(errno));
         }
         return r;
+}
+
+void cx_mount_sharing_release(struct cx_mount_sharing *sharing)
+{
+        free(sharing->point);
+        *sharing = (struct cx_mount_sharing){0};
+}
+
+// "… shared:1 master:2 - ext4 …": what stands before the dash may be missing.
+static void parse_sharing(char *line, struct cx_mount_sharing *to)
+{
+        char *end = strstr(line, " - ");
+        if (end)
+                end[1] = '\0';
+        to->shared = strstr(line, " shared:") != NULL;
+        to->slave = strstr(line, " master:") != NULL;
+        to->point = cx_strdup(cx_str(point_of(line)));
+}
+
+int cx_mount_sharing_of(const char *path, struct cx_mount_sharing *ret, struct cx_error *err)
+{
+        struct statx st;
+        CX_BUF text = CX_BUF_INIT_MAX(TABLE_MAX);
+        if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &st) < 0)
+                return cx_error_set(err, -errno, "cannot look at %s: %s", path, strerror(errno));
+        int r = read_table(&text, err);
+        if (r < 0)
+                return r;
+        for (char *line = text.data, *next; line && *line; line = next) {
+                next = strchr(line, '\n');
+                if (next)
+                        *next++ = '\0';
+                if (strtoull(line, NULL, 10) != st.stx_mnt_id)
+                        continue;
+                parse_sharing(line, ret);
+                return 0;
+        }
+        return cx_error_set(err, -ENOENT, "the mount of %s is not in the mount table", path);
 }

@@ -1,41 +1,39 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A CSI driver (test/csi/driver.py) in a cluster: from a claim over scheduler, binder, attachdetach-controller and kubelet to
+# A CSI driver (test/csi) in a cluster: from a claim over scheduler, binder, attachdetach-controller and kubelet to
 # data in a pod, and back; also when what takes part is killed. Prints TAP.
 #   test/e2e/csi.sh [KUBECTL]       KUBECTL: ours by default; upstream's judges the same
 set -u
 . "$(dirname "$0")/../lib/cluster.sh"
 cluster_begin csi "${1:-}"
-folder=$work/driver driver=test.csi.coxswain
-mkdir "$folder"
+. "$top/test/lib/csi.bash"
+csi_top=$top csi_driver=test.csi.coxswain csi_folder=$work/driver csi_node=csi csi_log=$work/driver.log
+csi_kubelet=$work/.minikube/profiles/csi/nodes/csi
+mkdir "$csi_folder"
 
 start_driver() {
-        rm -f "$folder/registered"
-        /usr/bin/python3 "$top/test/csi/driver.py" --name $driver --folder "$folder" --node csi \
-                --kubelet-root "$work/.minikube/profiles/csi/nodes/csi" --server "https://$(mk ip):8443" \
-                --ca "$work/.minikube/ca.crt" --cert "$work/.minikube/profiles/csi/certs/admin.crt" \
-                --key "$work/.minikube/profiles/csi/certs/admin.key" >>"$work/driver.log" 2>&1 &
-        echo $! >"$work/driver.pid"
+        csi_api=(--server "https://$(mk ip):8443" --ca "$work/.minikube/ca.crt" --cert "$work/.minikube/profiles/csi/certs/admin.crt"
+                --key "$work/.minikube/profiles/csi/certs/admin.key")
+        csi_start "${csi_parts[@]}"
 }
-kill_driver() { kill -9 "$(cat "$work/driver.pid")"; }
-registered() { [ "$(cat "$folder/registered" 2>/dev/null)" = yes ]; }
+kill_driver() { csi_kill "${csi_parts[@]}"; }
 t_driver() {
         k apply -f - <<YAML || return 1
 apiVersion: storage.k8s.io/v1
 kind: CSIDriver
-metadata: {name: $driver}
+metadata: {name: $csi_driver}
 spec: {attachRequired: true, volumeLifecycleModes: [Persistent]}
 ---
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: csi}
-provisioner: $driver
+provisioner: $csi_driver
 volumeBindingMode: WaitForFirstConsumer
 allowVolumeExpansion: true
 YAML
-        start_driver && until_true 60 registered && until_true 60 lists_driver
+        start_driver && until_true 60 csi_registered && until_true 60 lists_driver
 }
-lists_driver() { k get csinode csi -o 'jsonpath={.spec.drivers[*].name}' | grep -q $driver; }
+lists_driver() { k get csinode csi -o 'jsonpath={.spec.drivers[*].name}' | grep -q $csi_driver; }
 t_image() {
         "$top/test/images/build" "$work/images" && tar -C "$work/images/busybox-1.35" -cf "$work/busybox.tar" . &&
                 mk image load "$work/busybox.tar"
@@ -71,12 +69,12 @@ event() { k get events --field-selector "involvedObject.name=$1,reason=$2" -o 'j
 attachments() { k get volumeattachments -o 'jsonpath={range .items[*]}{.spec.source.persistentVolumeName} {.status.attached}{"\n"}{end}'; }
 volume_of() { k get pvc "$1" -o 'jsonpath={.spec.volumeName}'; }
 told() { k get node csi -o 'jsonpath={.status.volumesAttached[*].name}'; }
-loops() { losetup -n -O BACK-FILE | grep -cF "$folder/"; }
+loops() { losetup -n -O BACK-FILE | grep -cF "$csi_folder/"; }
 detached() { equals "$(attachments)" "" && equals "$(told)" "" && equals "$(loops)" 0; }
 
 t_first() {
         { claim data && pod one data; } | k apply -f - && up one &&
-                equals "$(attachments)" "$(volume_of data) true" && equals "$(told | grep -c "kubernetes.io/csi/$driver^")" 1 &&
+                equals "$(attachments)" "$(volume_of data) true" && equals "$(told | grep -c "kubernetes.io/csi/$csi_driver^")" 1 &&
                 until_true 30 event one SuccessfulAttachVolume "AttachVolume.Attach succeeded for volume \"$(volume_of data)\"" &&
                 equals "$(k exec one -- cat /v/log)" one
 }
@@ -112,8 +110,8 @@ t_limit() { # the driver takes seven volumes on a node
 }
 t_nothing() {
         k delete pods --all && until_true 60 detached && k delete pvc --all || return 1
-        cleared() { equals "$(k get pv -o name)" "" && equals "$(ls "$folder"/*.img 2>/dev/null | wc -l)" 0; }
-        until_true 60 cleared && equals "$(grep -cF "$driver" /proc/self/mountinfo)" 0
+        cleared() { equals "$(k get pv -o name)" "" && equals "$(ls "$csi_folder"/*.img 2>/dev/null | wc -l)" 0; }
+        until_true 60 cleared && equals "$(grep -cF "$csi_driver" /proc/self/mountinfo)" 0
 }
 
 ok "minikube start" mk start

@@ -86,6 +86,19 @@ static void check_mounts(struct cx_validator *v, const json_t *spec, const json_
         }
 }
 
+// Which of the mounts it is upstream does not say.
+static void check_propagation(struct cx_validator *v, const json_t *container)
+{
+        size_t i;
+        json_t *mount;
+        if (cx_json_bool(container, "securityContext.privileged", false))
+                return;
+        json_array_foreach (json_object_get(container, "volumeMounts"), i, mount)
+                if (cx_streq(cx_json_string(mount, "mountPropagation"), "Bidirectional"))
+                        cx_forbidden(v, "volumeMounts.mountPropagation",
+                                     "Bidirectional mount propagation is available only to privileged containers");
+}
+
 static void check_probe(struct cx_validator *v, const json_t *container, const char *name)
 {
         static const char *const handlers[] = {"exec", "httpGet", "tcpSocket", "grpc"};
@@ -247,6 +260,7 @@ static void check_container(struct cx_validator *v, const json_t *spec, const js
         check_env(v, container);
         check_mounts(v, spec, container, "volumeMounts");
         check_mounts(v, spec, container, "volumeDevices");
+        check_propagation(v, container);
         check_sleep(v, spec, container);
         check_resize_policies(v, spec, container);
         if (strcmp(list, "initContainers") == 0)

@@ -14,15 +14,18 @@ setup_file() {
         k apply -f "$ROOT/addons/default-storageclass/addon.yaml"
         kubeconfig_for "$CP" storage-provisioner system:storage-provisioner
         for name in n1 n2; do
-                k apply -f - <<EOF
-apiVersion: v1
-kind: Node
-metadata: {name: $name, labels: {kubernetes.io/hostname: host-$name}}
-status: {capacity: {cpu: "4", memory: 8Gi, pods: "500"}, allocatable: {cpu: "4", memory: 8Gi, pods: "500"}}
-EOF
-                k patch node $name --type=merge -p '{"spec":{"taints":null}}'
+                node $name
                 provisioner $name
         done
+}
+node() { # NAME
+        k apply -f - <<EOF
+apiVersion: v1
+kind: Node
+metadata: {name: $1, labels: {kubernetes.io/hostname: host-$1}}
+status: {capacity: {cpu: "4", memory: 8Gi, pods: "500"}, allocatable: {cpu: "4", memory: 8Gi, pods: "500"}}
+EOF
+        k patch node "$1" --type=merge -p '{"spec":{"taints":null}}'
 }
 
 teardown_file() {
@@ -33,14 +36,27 @@ teardown_file() {
 teardown() {
         k delete pods,pvc --all --force --grace-period=0 >/dev/null 2>&1
         wait_for eval '[ -z "$(k get pv -o name)" ]'
+        [ ! -d "$CP/n4" ] || no_small_node
 }
 
-provisioner() { # NODE
+provisioner() { # NODE [FLAG...]
         "$BIN/storage-provisioner" --kubeconfig "$CP/storage-provisioner.kubeconfig" --secure-port 0 --node-name "$1" \
-                --folder "$CP/$1" >>"$CP/provisioner-$1.log" 2>&1 3>&- &
+                --folder "$CP/$1" "${@:2}" >>"$CP/provisioner-$1.log" 2>&1 3>&- &
         echo $! >"$CP/provisioner-$1.pid"
 }
-kill_provisioner() { # NODE
+small_node() { # n4, with a file system of 64Mi, all of which may be promised
+        mkdir "$CP/n4"
+        mount -t tmpfs -o size=64m none "$CP/n4"
+        provisioner n4 --overcommit 100
+        node n4
+}
+no_small_node() {
+        k delete node n4
+        k uncordon n1 && k uncordon n2
+        kill "$(cat "$CP/provisioner-n4.pid")"
+        umount "$CP/n4" && rmdir "$CP/n4"
+}
+kill_provisioner() { # NODE [FLAG...]
         kill -9 "$(cat "$CP/provisioner-$1.pid")"
 }
 claim() { # NAME SIZE [further lines of the spec]
@@ -89,7 +105,7 @@ folder() { of "pv/$(of "pvc/$1" '{.spec.volumeName}')" '{.spec.local.path}'; } #
         is 2Gi of "pv/$(of pvc/c '{.spec.volumeName}')" '{.spec.capacity.storage}'
         wait_for event c VolumeResizeSuccessful "Resize volume succeeded"
         k patch pvc c --type=merge -p '{"spec":{"resources":{"requests":{"storage":"900Pi"}}}}'
-        wait_for event c VolumeResizeFailed "bytes are wanted, and the node has"
+        wait_for event c VolumeResizeFailed "more is asked of node"
         is 2Gi of pvc/c '{.status.capacity.storage}'
 }
 
@@ -104,14 +120,78 @@ folder() { of "pv/$(of "pvc/$1" '{.spec.volumeName}')" '{.spec.local.path}'; } #
         [ -z "$(ls "$CP/n1" "$CP/n2" | grep pvc-)" ]
 }
 
-@test "a claim whose node has gone is for another" {
+ON_N4='nodeSelector: {kubernetes.io/hostname: host-n4}'
+asked() { # CLAIM SIZE PROMISED: it was told so
+        event "$1" ProvisioningFailed "$2 more is asked of node \"n4\", which has promised $3 to volumes of the 64Mi that it may promise; its file system of 64Mi has"
+}
+
+@test "no node promises more than it has, also after a kill; what is deleted is free again" {
+        [ "$(id -u)" = 0 ] || skip "mounting needs root"
+        small_node
+        claim a 40Mi && pod a a "$ON_N4"
+        wait_for bound a
+        claim b 40Mi && pod b b "$ON_N4"
+        wait_for asked b 40Mi 40Mi
+        claim s 16Mi && pod s s "$ON_N4" # others go on
+        wait_for bound s
+        kill_provisioner n4
+        provisioner n4 --overcommit 100
+        claim d 9Mi && pod d d "$ON_N4"
+        wait_for asked d 9Mi 56Mi
+        k patch pvc s --type=merge -p '{"spec":{"resources":{"requests":{"storage":"30Mi"}}}}'
+        wait_for event s VolumeResizeFailed "14Mi more is asked of node"
+        k patch pvc s --type=merge -p '{"spec":{"resources":{"requests":{"storage":"20Mi"}}}}'
+        wait_for is 20Mi of pvc/s '{.status.capacity.storage}'
+        k delete pods a s --force --grace-period=0
+        k delete pvc a s
+        wait_for bound b
+        wait_for bound d
+}
+
+@test "claims that come at once get what there is, and no more" {
+        [ "$(id -u)" = 0 ] || skip "mounting needs root"
+        local i
+        small_node
+        for i in 1 2 3 4 5 6 7 8; do claim "c$i" 20Mi && pod "p$i" "c$i" "$ON_N4"; done
+        answered() {
+                [ "$(k get pvc -o jsonpath='{.items[*].status.phase}' | grep -o Bound | wc -l)" = 3 ] &&
+                        [ "$(k get events --field-selector reason=ProvisioningFailed -o jsonpath='{.items[*].involvedObject.name}' |
+                                tr ' ' '\n' | grep -c '^c')" -ge 5 ]
+        }
+        wait_for answered
+        [ "$(ls "$CP/n4" | wc -l)" = 3 ]
+}
+
+@test "a pod whose node has no room for its claim may go to another" {
+        [ "$(id -u)" = 0 ] || skip "mounting needs root"
+        small_node
+        k cordon n1 && k cordon n2
+        claim e 100Mi && pod e e
+        wait_for asked e 100Mi 0
+        k cordon n4 && k uncordon n1
+        wait_for on e n1
+        bound e
+}
+
+@test "a claim that binds at once and is too large is told so, and not fought over" {
         k create -f - <<EOF
-apiVersion: v1
-kind: Node
-metadata: {name: n3, labels: {kubernetes.io/hostname: host-n3}}
-status: {capacity: {cpu: "4", memory: 8Gi, pods: "500"}, allocatable: {cpu: "4", memory: 8Gi, pods: "500"}}
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: at-once}
+provisioner: coxswain.dev/local
 EOF
-        k patch node n3 --type=merge -p '{"spec":{"taints":null}}'
+        claim huge 900Pi 'storageClassName: at-once'
+        wait_for event huge ProvisioningFailed '900Pi more is asked of node "n1"'
+        wait_for event huge ProvisioningFailed '900Pi more is asked of node "n2"'
+        local version=$(of pvc/huge '{.metadata.resourceVersion}')
+        claim f 1Mi 'storageClassName: at-once' # others go on
+        wait_for bound f
+        is "$version" of pvc/huge '{.metadata.resourceVersion}'
+        k delete sc at-once
+}
+
+@test "a claim whose node has gone is for another" {
+        node n3
         claim c 1Gi
         pod p c 'affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 100, preference: {matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [host-n3]}]}}]}}'
         selected() { is n3 of pvc/c '{.metadata.annotations.volume\.kubernetes\.io/selected-node}'; }

@@ -1,79 +1,28 @@
 #!/usr/bin/env bash
-# CSI: a driver with loop devices (test/csi/driver.py), from its registration to the last loop device; and what becomes of a
-# pod when kubelet or driver are killed in the middle of a step, or when the driver hangs, lies or dies. The controllers that
-# bind claims and attach volumes are the cluster's own.
-. "$(dirname "$0")/lib.sh"
-driver=test.csi.coxswain
-folder=$work/csi
-mkdir -p "$folder"
-start_all
-k() { "$bin/kubectl" --kubeconfig "$work/admin.conf" "$@"; }
-ready='[c["status"] for c in p["status"]["conditions"] if c["type"] == "Ready"][0]'
-box=$registry/busybox:1.35
-core=/api/v1/namespaces/default
-
-start_driver() {
-        rm -f "$folder/registered"
-        /usr/bin/python3 "$root/test/csi/driver.py" --name "$driver" --folder "$folder" --node n1 --kubelet-root "$work/kubelet" \
-                --server "https://$host_ip:$api_port" --ca "$work/pki/ca.crt" --cert "$work/pki/admin.crt" \
-                --key "$work/pki/admin.key" >>"$work/driver.log" 2>&1 &
-        driver_pid=$!
-        began "$driver_pid"
-}
-start_controllers() { # the real ones: they bind, attach and detach
-        local list=persistentvolume-binder-controller,persistentvolume-attach-detach-controller
-        list+=,persistentvolumeclaim-protection-controller,persistentvolume-protection-controller
-        "$bin/kube-controller-manager" --kubeconfig "$work/admin.conf" --secure-port 0 --leader-elect=false \
-                --controllers "$list,persistentvolume-expander-controller" >>"$work/controllers.log" 2>&1 &
-        pids+=($!)
-        began $!
-}
-kill_driver() {
-        kill -9 "$driver_pid" 2>/dev/null
-        wait "$driver_pid" 2>/dev/null
-}
-kill_kubelet() {
-        kill -9 "$kubelet_pid"
-        wait "$kubelet_pid" 2>/dev/null
-}
-registered() { [ "$(cat "$folder/registered" 2>/dev/null)" = yes ]; }
-mode() { echo "{${1:+\"$1\": \"$2\"}}" >"$folder/mode.new" && mv "$folder/mode.new" "$folder/mode"; }
-called() { # called METHOD COUNT: so often, at least, since the last forget_calls
-        [ "$(grep -c "^$1 " "$folder/calls" 2>/dev/null)" -ge "$2" ]
-}
-forget_calls() { : >"$folder/calls"; }
-claim() { # claim NAME [MORE] [ANNOTATION]
-        api POST $core/persistentvolumeclaims '{"metadata":{"name":"'"$1"'","annotations":{"volume.kubernetes.io/storage-provisioner":"'"$driver"'"'"${3:+,$3}"'}},
- "spec":{"storageClassName":"csi","accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"320Mi"}}'"${2:+,$2}"'}}' >/dev/null
-}
-run() { # run POD COMMAND CLAIM [MORE OF THE SPEC]
-        api POST $core/pods '{"metadata":{"name":"'"$1"'"},"spec":{"nodeName":"n1","terminationGracePeriodSeconds":1'"${4:+,$4}"',
- "containers":[{"name":"c","image":"'"$box"'","command":["sh","-c",'"$2"'],"volumeMounts":[{"name":"v","mountPath":"/v"}]}],
- "volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"'"$3"'"}}]}}' >/dev/null
-}
-up() { until_true 90 is "$1" "$ready" True; }
-event() { k get events -o json | grep -qF "$(python3 -c 'import json,sys; print(json.dumps(sys.argv[1])[1:-1])' "$1")"; }
-told() { until_true 60 event "$1"; }
-delete() { api DELETE "$core/pods/$1" >/dev/null; }
-gone() { ! pod "$1" >/dev/null; }
-loops() { losetup -n -O BACK-FILE | grep -cF "$folder/"; }
-staged() { grep -cF "/globalmount " /proc/self/mountinfo; }
-csi_mounts() { grep -F " $work/kubelet/" /proc/self/mountinfo | grep -cE 'globalmount|kubernetes.io~csi'; }
-node_status() { api GET /api/v1/nodes/n1 | python3 -c "import json,sys; print(len(json.load(sys.stdin)['status'].get('$1') or []))"; }
-in_use_is() { [ "$(node_status volumesInUse)" = "$1" ]; }
-csi_node() { api GET /apis/storage.k8s.io/v1/csinodes/n1 | python3 -c 'import json,sys
-d = json.load(sys.stdin)["spec"]["drivers"]
-for x in d: print(x["name"], x["nodeID"], x.get("topologyKeys"), x.get("allocatable"))'; }
-
+# CSI: a driver with loop devices (test/csi), from its registration to the last loop device; and what becomes of a pod when
+# somebody is killed in the middle of a step, or when the driver hangs, lies or dies. The controllers that bind claims and
+# attach volumes are the cluster's own; the driver, its registrar and what calls its controller service are processes apart.
+. "$(dirname "$0")/csi.bash"
 # --- registration ---
 until_true 60 test -d "$work/kubelet/plugins_registry"
 api POST /apis/storage.k8s.io/v1/csidrivers '{"metadata":{"name":"'"$driver"'"},"spec":{"attachRequired":true,"podInfoOnMount":true,
  "volumeLifecycleModes":["Persistent","Ephemeral"],"tokenRequests":[{"audience":"vault","expirationSeconds":3600}]}}' >/dev/null
-api POST /apis/storage.k8s.io/v1/storageclasses '{"metadata":{"name":"csi"},"provisioner":"'"$driver"'","allowVolumeExpansion":true}' >/dev/null
+class csi
+class csi-secret '"secret":"sesame","csi.storage.k8s.io/node-stage-secret-name":"key","csi.storage.k8s.io/node-stage-secret-namespace":"default"'
 start_controllers
+silent=("$work"/kubelet/plugins_registry/0-silent-{1..8}.sock)
+/usr/bin/python3 -c 'import signal, socket, sys
+sockets = [socket.socket(socket.AF_UNIX) for _ in sys.argv[1:]]
+for s, path in zip(sockets, sys.argv[1:]): s.bind(path), s.listen(64)
+signal.pause()' "${silent[@]}" &
+silent_pid=$!
+began $silent_pid
+until_true 60 test -S "${silent[7]}"
 start_driver
-until_true 60 registered
-ok "a driver registers by its socket, and is told so" $?
+until_true 60 registered # they take ten seconds each, and then again
+ok "a driver registers by its socket, and is told so, while the registrars of others hang" $?
+called Probe 2 && called GetPluginInfo 2 && called GetPluginCapabilities 1
+ok "those who stand between it and Kubernetes know it by its identity service" $?
 csi_node | grep -qF "$driver id-of-n1 ['topology.$driver/node'] {'count': 7}"
 ok "CSINode has its id, topology and limit" $?
 api GET /api/v1/nodes/n1 | python3 -c "import json,sys
@@ -83,7 +32,7 @@ ok "and the Node its label and annotation" $?
 
 # --- from claim to data ---
 api POST $core/secrets '{"metadata":{"name":"key"},"stringData":{"key":"sesame"}}' >/dev/null
-claim data '' '"test/secret":"key"'
+claim data '' csi-secret
 claim raw '"volumeMode":"Block"'
 run one '"echo first > /v/first; sleep 1000"' data '"securityContext":{"fsGroup":4321}'
 run two '"until [ -e /v/first ]; do sleep 0.1; done; sleep 1000"' data
@@ -129,45 +78,55 @@ ok "as its pod sees" $?
 [ "$(csi_mounts)" = "$before" ] && [ "$(loops)" = 2 ] && up one && up two && up raw && up inline
 ok "nothing is mounted twice" $?
 
-# --- kills in the middle of each step ---
-for name in stage publish; do claim "$name"; done
-step() { # step METHOD POD CLAIM: the kubelet is killed while the driver is at it, then the driver
+# --- kill -9 in the middle of each step ---
+steps=(CreateVolume ControllerPublishVolume NodeStageVolume NodePublishVolume ControllerExpandVolume NodeExpandVolume
+        NodeUnpublishVolume NodeUnstageVolume ControllerUnpublishVolume DeleteVolume)
+begin_step() { # NUMBER: from now on the driver hangs there
         forget_calls
-        mode "$1" hang
-        run "$2" '"echo here > /v/here; sleep 1000"' "$3"
-        until_true 60 called "$1" 1
-        kill_kubelet
-        kill_driver
-        mode
-        start_driver
-        start_kubelet
-        up "$2"
+        mode "${steps[$1]}" hang
 }
-step NodeStageVolume stage stage
-ok "killed while staging: the pod comes up" $?
-step NodePublishVolume publish publish
-ok "killed while publishing: the pod comes up" $?
-[ "$(loops)" = 4 ] && [ "$(staged)" = 3 ]
-ok "each volume once" $?
-for method in NodeUnpublishVolume NodeUnstageVolume; do
-        name=stage
-        [ $method = NodeUnpublishVolume ] || name=publish
-        forget_calls
-        mode $method hang
-        delete $name
-        until_true 60 called $method 1
-        kill_kubelet
-        kill_driver
-        mode
-        start_driver
-        start_kubelet
-        until_true 90 gone $name
-        ok "killed in the middle of $method: the pod goes" $?
-done
-[ "$(loops)" = 2 ] && [ "$(staged)" = 1 ] && until_true 30 in_use_is 2
-ok "and its volume with it" $?
+kill_at() { # NUMBER WHO [NEXT]: ends a step by killing "kubelet", or a process of the driver, and begins the next one
+        until_true 90 called "${steps[$1]}" 1 || return 1
+        [ "$2" = kubelet ] && kill_kubelet || csi_kill "$2"
+        if [ -n "${3:-}" ]; then begin_step "$3"; else mode; fi
+        if [ "$2" = kubelet ]; then start_kubelet; else start_part "$2"; fi
+}
+has_grown() { # CLAIM
+        [ "$(api GET "$core/persistentvolumeclaims/$1" | python3 -c 'import json,sys; print(json.load(sys.stdin)["status"]["capacity"]["storage"])')" = 400Mi ]
+}
+detached_from() { ! ls "$folder"/vol-pvc-"$1".attached; }
+removed() { ! ls "$folder"/vol-pvc-"$1".* && ! api GET "/api/v1/persistentvolumes/pvc-$1" | grep -q '"capacity"'; }
+life() { # NAME WHOM KILLED...: a volume's whole life, with one who is killed at each of the ten steps
+        local name=$1 whom=$2 uid
+        local -a killed=("${@:3}")
+        begin_step 0
+        claim "$name"
+        uid=$(api GET "$core/persistentvolumeclaims/$name" | python3 -c 'import json,sys; print(json.load(sys.stdin)["metadata"]["uid"])')
+        run "$name" '"echo here > /v/here; sleep 1000"' "$name"
+        kill_at 0 "${killed[0]}" 1 && kill_at 1 "${killed[1]}" 2 && kill_at 2 "${killed[2]}" 3 && kill_at 3 "${killed[3]}" && up "$name"
+        ok "$whom killed while a volume is created, attached, staged and published: the pod comes up" $?
+        begin_step 4
+        api PATCH "$core/persistentvolumeclaims/$name" '{"spec":{"resources":{"requests":{"storage":"400Mi"}}}}' >/dev/null
+        kill_at 4 "${killed[4]}" 5 && kill_at 5 "${killed[5]}" && until_true 90 has_grown "$name" && [ "$(k exec "$name" -- cat /v/here)" = here ]
+        ok "$whom killed while it grows, at both ends: it grows, and keeps its data" $?
+        [ "$(loops)" = 3 ] && [ "$(staged)" = 2 ]
+        ok "it is there once" $?
+        begin_step 6
+        delete "$name"
+        kill_at 6 "${killed[6]}" 7 && kill_at 7 "${killed[7]}" 8 && until_true 90 gone "$name" && kill_at 8 "${killed[8]}" 9 &&
+                until_true 90 detached_from "$uid"
+        ok "$whom killed while it is unpublished, unstaged and detached: the pod goes" $?
+        api DELETE "$core/persistentvolumeclaims/$name" >/dev/null
+        kill_at 9 "${killed[9]}" && until_true 90 removed "$uid"
+        ok "$whom killed while it is deleted: nothing of it is left" $?
+        [ "$(loops)" = 2 ] && [ "$(staged)" = 1 ] && until_true 30 in_use_is 2
+        ok "on the node either" $?
+}
+life one-life "the driver is" controller controller node node controller node node node controller controller
+life other-life "whoever calls the driver is" external external kubelet kubelet external kubelet kubelet kubelet external external
 
 # --- a driver that hangs, lies or dies ---
+for name in stage publish; do claim "$name"; done
 forget_calls
 mode NodePublishVolume hang
 run hung '"sleep 1000"' stage
@@ -192,8 +151,8 @@ run died '"sleep 1000"' publish
 told "MountVolume.MountDevice failed for volume "
 ok "a driver that dies is told on" $?
 mode
-kill_driver
-start_driver
+csi_kill node
+start_part node
 up died
 ok "and its pod starts when it is back" $?
 
@@ -219,7 +178,14 @@ again() { csi_node 2>/dev/null | grep -qF "$driver id-of-n1"; }
 until_true 90 again
 ok "a node that is made anew has its drivers" $?
 kill_driver
-rm -f "$work/kubelet/plugins_registry/$driver-reg.sock"
+csi_driver=other.$driver csi_socket=$driver-reg.sock
+start_part node registrar
+replaced() { csi_node | grep -q "^other.$driver " && [ "$(csi_node | wc -l)" = 1 ]; }
+until_true 60 replaced
+ok "another driver behind a socket of the same name takes its place" $?
+kill_driver
+rm -f "$work/kubelet/plugins_registry/$driver-reg.sock" "${silent[@]}"
+kill "$silent_pid"
 forgotten() { [ -z "$(csi_node)" ]; }
 until_true 60 forgotten
 ok "a driver whose socket is gone leaves CSINode" $?

@@ -38,6 +38,22 @@ static const struct validate_case cases[] = {
          "Pod \"p\" is invalid: spec.containers[0].volumeMounts[0].name: Not found: \"v\""},
         {"", "Pod", POD(CONTAINER(",'volumeMounts':[{'name':'v','mountPath':'/x'}]") ",'volumes':[{'name':'v'}]"),
          NULL},
+        {"", "Pod",
+         POD(CONTAINER(
+                 ",'volumeMounts':[{'name':'v','mountPath':'/x','mountPropagation':'Bidirectional'}]") ",'volumes':[{'"
+                                                                                                       "name':'v'}]"),
+         "Pod \"p\" is invalid: spec.containers[0].volumeMounts.mountPropagation: Forbidden: Bidirectional mount "
+         "propagation is available only to privileged containers"},
+        {"", "Pod",
+         POD(CONTAINER(",'securityContext':{'privileged':true},'volumeMounts':[{'name':'v','mountPath':'/x',"
+                       "'mountPropagation':'Bidirectional'}]") ",'volumes':[{'name':'v'}]"),
+         NULL},
+        {"", "Pod",
+         POD(CONTAINER(
+                 ",'volumeMounts':[{'name':'v','mountPath':'/x','mountPropagation':'HostToContainer'}]") ",'volumes':[{"
+                                                                                                         "'name':'v'}"
+                                                                                                         "]"),
+         NULL},
         {"", "Pod", POD(CONTAINER("") ",'volumes':[{'name':'v','emptyDir':{},'secret':{'secretName':'s'}}]"),
          "Pod \"p\" is invalid: spec.volumes[0].secret: Forbidden: may not specify more than 1 volume type"},
         {"", "Pod", POD(CONTAINER(",'ports':[{'containerPort':70000}]")),

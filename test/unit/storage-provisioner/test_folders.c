@@ -74,14 +74,12 @@ static void test_make(void **state)
         write_text(&p, "root/pvc-1/data");
         assert_int_equal(folders_make(&p.folders, "pvc-1", MIB, &err), 0); // again: nothing is lost
         assert_true(there(&p, "root/pvc-1/data"));
-        assert_int_equal(folders_make(&p.folders, "pvc-2", INT64_MAX, &err), -ENOSPC);
-        assert_non_null(strstr(cx_error_text(&err), "bytes are wanted, and the node has"));
-        assert_false(there(&p, "root/pvc-2"));
+        assert_int_equal(folders_grow(&p.folders, "pvc-1", 2 * MIB, &err), 0);
+        assert_int_equal(folders_grow(&p.folders, "pvc-9", 2 * MIB, &err), -ENOENT);
+        struct room room;
         cx_error_release(&err);
-        assert_int_equal(folders_grow(&p.folders, "pvc-1", MIB, INT64_MAX, &err), -ENOSPC);
-        cx_error_release(&err);
-        assert_int_equal(folders_grow(&p.folders, "pvc-1", MIB, 2 * MIB, &err), 0);
-        assert_int_equal(folders_grow(&p.folders, "pvc-9", MIB, 2 * MIB, &err), -ENOENT);
+        assert_int_equal(folders_room(&p.folders, &room, &err), 0);
+        assert_true(room.free > 0 && room.free <= room.size && room.enforced == p.folders.quota);
         end(&p);
 }
 
@@ -94,7 +92,7 @@ static void test_names(void **state)
         for (size_t i = 0; i < CX_ARRAY_SIZE(bad); i++) {
                 CX_ERROR a = CX_ERROR_INIT, b = CX_ERROR_INIT, c = CX_ERROR_INIT;
                 assert_int_equal(folders_make(&p.folders, bad[i], MIB, &a), -EINVAL);
-                assert_int_equal(folders_grow(&p.folders, bad[i], 0, MIB, &b), -EINVAL);
+                assert_int_equal(folders_grow(&p.folders, bad[i], MIB, &b), -EINVAL);
                 assert_int_equal(folders_remove(&p.folders, bad[i], &c), -EINVAL);
         }
         end(&p);
@@ -217,7 +215,10 @@ static void check_quota(struct place *p)
         assert_int_not_equal(project, 0);
         assert_true(fill_up(p, "pvc-1", 8 * MIB) < 0);
         assert_int_equal(fill_up(p, "pvc-2", 3 * MIB), 0); // the other one has its own
-        assert_int_equal(folders_grow(&p->folders, "pvc-1", 4 * MIB, 12 * MIB, &err), 0);
+        struct room room;
+        assert_int_equal(folders_room(&p->folders, &room, &err), 0);
+        assert_true(room.enforced && room.used >= 6 * MIB && room.used <= 8 * MIB);
+        assert_int_equal(folders_grow(&p->folders, "pvc-1", 12 * MIB, &err), 0);
         assert_int_equal(quota_project(first), project);
         assert_int_equal(fill_up(p, "pvc-1", 8 * MIB), 0);
         assert_int_equal(folders_remove(&p->folders, "pvc-1", &err), 0);
