@@ -10,7 +10,9 @@ MAKEFLAGS += --no-builtin-rules
 Q := $(if $(V),,@)
 .SUFFIXES:
 
-PACKAGES := libcurl libnghttp2 libmicrohttpd gnutls jansson yaml-0.1 libprotobuf-c openssl libarchive zlib libzstd libwslay libldns libsodium
+# Our own build of libcurl, where scripts/curl has made it.
+CURL := $(wildcard build/curl/lib/libcurl.a)
+PACKAGES := $(if $(CURL),,libcurl) libnghttp2 libmicrohttpd gnutls jansson yaml-0.1 libprotobuf-c openssl libarchive zlib libzstd libwslay libldns libsodium
 PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libwslay libldns,$(PACKAGES)) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wno-missing-field-initializers -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings -Wvla
@@ -21,11 +23,11 @@ CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-fram
 CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(BUILD)) -fstack-protector-strong -fPIE -ffunction-sections -fdata-sections \
 	-D_GNU_SOURCE -pthread $(PKG_CFLAGS)
-CPPFLAGS := -I. -I$(OUT)/gen -include libcommon/base/banned.h
+CPPFLAGS := -I. -I$(OUT)/gen $(if $(CURL),-isystem build/curl/include -DCURL_STATICLIB) -include libcommon/base/banned.h
 LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(filter -fsanitize%,$(CFLAGS_$(BUILD)))
 
 # Libraries a component needs beyond those of libcommon; the linker drops what is not used.
-LIBS := -lcurl -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lsodium -lm
+LIBS := $(or $(CURL),-lcurl) -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lsodium -lm
 
 # component folder -> executable
 EXE_apiserver := kube-apiserver
@@ -83,10 +85,10 @@ $(OUT)/lib$(notdir $(1)).a: $(call objects,$(call sources,$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$(Q)ar rcs $$@ $$^
-$(OUT)/bin/$(EXE_$(1)): $(OUT)/obj/$(1)/main.o $(OUT)/lib$(notdir $(1)).a $(COMMON_LIB)
+$(OUT)/bin/$(EXE_$(1)): $(OUT)/obj/$(1)/main.o $(OUT)/lib$(notdir $(1)).a $(COMMON_LIB) $(CURL)
 	@mkdir -p $$(@D)
 	@echo "  LINK  $$@"
-	$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $$@ $$(filter-out $(CURL),$$^) $(LIBS)
 endef
 $(foreach c,$(COMPONENTS),$(eval $(call component_rules,$(c))))
 
@@ -130,6 +132,7 @@ check:
 
 up:
 	@scripts/deps
+	@scripts/curl
 	@$(MAKE) --no-print-directory -s all
 	@scripts/up
 
@@ -153,8 +156,10 @@ lint:
 	@scripts/deps lint
 	@scripts/lint
 
-bench: all
+bench:
 	@scripts/deps test
+	@scripts/curl
+	@$(MAKE) --no-print-directory -s all
 	@test/bench/run
 
 # Fuzzers with libFuzzer: built by clang with sanitizers, each run for FUZZ_SECONDS with little memory and a small stack.

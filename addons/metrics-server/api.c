@@ -6,6 +6,8 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
+#include <malloc.h>
+
 #define GROUP "metrics.k8s.io"
 #define VERSION "v1beta1"
 #define GROUP_VERSION GROUP "/" VERSION
@@ -125,22 +127,6 @@ static struct cx_informer *informer_of(struct api *api, const struct query *quer
         return query->kind == &pod_kind ? api->pods : nodes_informer(api->nodes);
 }
 
-static json_t *list(struct api *api, const struct query *query)
-{
-        CX_OBJECTS objects = CX_OBJECTS_INIT;
-        json_t *items = json_array();
-        cx_informer_list(informer_of(api, query), *query->namespace ? query->namespace : NULL, &objects);
-        if (objects.count)
-                qsort((void *)objects.items, objects.count, sizeof objects.items[0], by_key);
-        for (size_t i = 0; i < objects.count; i++) {
-                json_t *item = matches(query, objects.items[i]) ? query->kind->make(api, objects.items[i]) : NULL;
-                if (item)
-                        json_array_append_new(items, item);
-        }
-        return json_pack("{s:s,s:s,s:{},s:o}", "kind", query->kind->list_kind, "apiVersion", GROUP_VERSION, "metadata",
-                         "items", items);
-}
-
 // --- tables ----------------------------------------------------------------------------------------------------------
 
 static json_t *row_of(const json_t *object)
@@ -164,20 +150,19 @@ static json_t *row_of(const json_t *object)
                          "apiVersion", "meta.k8s.io/v1", "metadata", json_object_get(object, "metadata"));
 }
 
-static json_t *table_of(const json_t *items)
+static void begin_table(struct cx_buf *to)
 {
         static const char *const columns[][2] = {{"Name", "name"}, {"cpu", ""}, {"memory", ""}, {"Window", "duration"}};
-        json_t *definitions = json_array(), *rows = json_array();
-        const json_t *item;
-        size_t i;
-        for (i = 0; i < CX_ARRAY_SIZE(columns); i++)
+        json_auto_t *definitions = json_array();
+        for (size_t i = 0; i < CX_ARRAY_SIZE(columns); i++)
                 json_array_append_new(definitions,
                                       json_pack("{s:s,s:s,s:s,s:s,s:i}", "name", columns[i][0], "type", "string",
                                                 "format", columns[i][1], "description", "", "priority", 0));
-        json_array_foreach (items, i, item)
-                json_array_append_new(rows, row_of(item));
-        return json_pack("{s:s,s:s,s:{},s:o,s:o}", "kind", "Table", "apiVersion", "meta.k8s.io/v1", "metadata",
-                         "columnDefinitions", definitions, "rows", rows);
+        CX_CLEANUP(cx_freep) char *text = cx_json_text(definitions);
+        cx_buf_printf(to,
+                      "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{},\"columnDefinitions\":%s,"
+                      "\"rows\":[",
+                      text);
 }
 
 static bool wants_table(struct cx_http_request *request)
@@ -190,15 +175,56 @@ static bool wants_table(struct cx_http_request *request)
 
 // --- answers ---------------------------------------------------------------------------------------------------------
 
-static void answer(struct cx_http_request *request, json_t *object_steal, bool is_list)
+#define LARGE ((size_t)256 << 10)
+
+// A list or a table grows as text, object by object: as trees, those of a large cluster take ten times as much.
+static void add_item(struct cx_buf *to, bool table, const json_t *object)
+{
+        json_auto_t *row = table ? row_of(object) : NULL;
+        CX_CLEANUP(cx_freep) char *text = cx_json_text(row ? row : object);
+        if (to->length && to->data[to->length - 1] != '[')
+                cx_buf_add(to, ",");
+        cx_buf_add(to, text);
+}
+
+static void answer_list(struct api *api, struct cx_http_request *request, const struct query *query)
+{
+        CX_OBJECTS objects = CX_OBJECTS_INIT;
+        CX_BUF text = CX_BUF_INIT;
+        bool table = wants_table(request);
+        if (table)
+                begin_table(&text);
+        else
+                cx_buf_printf(&text,
+                              "{\"kind\":\"%s\",\"apiVersion\":\"" GROUP_VERSION "\",\"metadata\":{},\"items\":[",
+                              query->kind->list_kind);
+        cx_informer_list(informer_of(api, query), *query->namespace ? query->namespace : NULL, &objects);
+        if (objects.count)
+                qsort((void *)objects.items, objects.count, sizeof objects.items[0], by_key);
+        for (size_t i = 0; i < objects.count; i++) {
+                json_auto_t *item = matches(query, objects.items[i]) ? query->kind->make(api, objects.items[i]) : NULL;
+                if (item)
+                        add_item(&text, table, item);
+        }
+        cx_buf_add(&text, "]}");
+        bool large = text.length > LARGE;
+        cx_http_respond_buf(request, 200, NULL, &text);
+        if (large)
+                malloc_trim(0);
+}
+
+static void answer(struct cx_http_request *request, json_t *object_steal)
 {
         json_auto_t *object = object_steal;
+        CX_BUF text = CX_BUF_INIT;
         if (!wants_table(request)) {
                 cx_http_respond_json(request, 200, json_incref(object));
                 return;
         }
-        json_auto_t *items = is_list ? json_incref(json_object_get(object, "items")) : json_pack("[O]", object);
-        cx_http_respond_json(request, 200, table_of(items));
+        begin_table(&text);
+        add_item(&text, true, object);
+        cx_buf_add(&text, "]}");
+        cx_http_respond_buf(request, 200, NULL, &text);
 }
 
 static int answer_one(struct api *api, struct cx_http_request *request, const struct query *query, struct cx_error *err)
@@ -206,7 +232,7 @@ static int answer_one(struct api *api, struct cx_http_request *request, const st
         CX_OBJECT *object = cx_informer_get(informer_of(api, query), query->namespace, query->name);
         json_t *made = object ? query->kind->make(api, object) : NULL;
         if (made) {
-                answer(request, made, false);
+                answer(request, made);
                 return 0;
         }
         CX_CLEANUP(cx_freep)
@@ -259,7 +285,7 @@ static bool serve_objects(struct api *api, struct cx_http_request *request, cons
         if (r == 0 && *query.name)
                 r = answer_one(api, request, &query, &err);
         else if (r == 0)
-                answer(request, list(api, &query), true);
+                answer_list(api, request, &query);
         if (r < 0)
                 cx_http_respond_error(request, &err);
         cx_selector_release(&query.labels);

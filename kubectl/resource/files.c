@@ -88,6 +88,54 @@ static bool take_text(const char *text, size_t length, const char *source, struc
         return true;
 }
 
+// The length of the JSON object that a text begins with; 0 when it does not end.
+static size_t object_length(const char *text, size_t length)
+{
+        size_t depth = 0;
+        bool quoted = false;
+        for (size_t i = 0; i < length; i++) {
+                if (quoted) {
+                        i += text[i] == '\\';
+                        quoted = i < length && text[i] != '"';
+                        continue;
+                }
+                quoted = text[i] == '"';
+                depth += text[i] == '{' || text[i] == '[';
+                if ((text[i] == '}' || text[i] == ']') && --depth == 0)
+                        return i + 1;
+        }
+        return 0;
+}
+
+static size_t blanks(const char *text)
+{
+        return strspn(text, " \t\r\n");
+}
+
+// A text that begins with two JSON objects and nothing between them goes on so to its end. false: it is another one.
+static bool take_objects(const char *text, size_t length, const char *source, struct input_documents *documents)
+{
+        const char *end = text + length;
+        text += blanks(text);
+        size_t first = *text == '{' ? object_length(text, (size_t)(end - text)) : 0;
+        if (!first || text[first + blanks(text + first)] != '{')
+                return false;
+        while (*text == '{' && documents->count <= MAX_DOCUMENTS) {
+                size_t n = object_length(text, (size_t)(end - text));
+                if (!n)
+                        cx_error_set(&add_document(documents, source)->failure, -EINVAL,
+                                     "error parsing %s: unexpected EOF", source);
+                if (!n || !take_text(text, n, source, documents))
+                        return true;
+                text += n + blanks(text + n);
+        }
+        if (*text && *text != '{')
+                cx_error_set(&add_document(documents, source)->failure, -EINVAL,
+                             "error parsing %s: invalid character '%c' %s", source, *text,
+                             *text == '-' ? "in numeric literal" : "looking for beginning of value");
+        return true;
+}
+
 // Documents are separated by lines that begin with "---" before any of them is looked at, so that those before a broken
 // one are read, and lines are counted from the document's own beginning.
 static int read_one(struct ctl *ctl, const char *name, struct input_documents *documents, struct cx_error *err)
@@ -98,10 +146,14 @@ static int read_one(struct ctl *ctl, const char *name, struct input_documents *d
                 return r;
         const char *source = strcmp(name, "-") == 0 ? "STDIN" : name;
         const char *begin = text.data, *end = text.data + text.length;
-        if (begin[strspn(begin, " \t\r\n")] == '{') {
-                take_text(begin, text.length, source, documents);
-                return 0;
-        }
+        bool objects = take_objects(begin, text.length, source, documents);
+        bool object = !objects && begin[blanks(begin)] == '{';
+        if (object)
+                (void)take_text(begin, text.length, source, documents);
+        if (objects || object)
+                return documents->count > MAX_DOCUMENTS
+                               ? cx_error_set(err, -E2BIG, "more than %d documents", MAX_DOCUMENTS)
+                               : 0;
         while (begin < end) {
                 const char *next = cx_has_prefix(begin, "---") ? begin : strstr(begin, "\n---");
                 if (!take_text(begin, (size_t)((next ? next : end) - begin), source, documents) || !next)
