@@ -25,7 +25,7 @@ CPPFLAGS := -I. -I$(OUT)/gen -include libcommon/base/banned.h
 LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(filter -fsanitize%,$(CFLAGS_$(BUILD)))
 
 # Libraries a component needs beyond those of libcommon; the linker drops what is not used.
-LIBS := -lcurl -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lsodium -lm
+LIBS := -lcurl -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lsodium -lcrypt -lm
 
 # component folder -> executable
 EXE_apiserver := kube-apiserver
@@ -36,9 +36,10 @@ EXE_kube-proxy := kube-proxy
 EXE_kubectl := kubectl
 EXE_minikube := minikube
 EXE_addons/dns := cluster-dns
+EXE_addons/ingress := ingress-controller
 EXE_addons/metrics-server := metrics-server
 EXE_addons/storage-provisioner := storage-provisioner
-COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dns \
+COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dns addons/ingress \
 	addons/metrics-server addons/storage-provisioner,\
 	$(if $(wildcard $(c)/main.c),$(c)))
 
