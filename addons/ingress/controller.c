@@ -2,6 +2,7 @@
 // The loop: wait for a change, plan, apply, tell, rest.
 #include "addons/ingress/controller.h"
 
+#include "addons/ingress/auth.h"
 #include "addons/ingress/report.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/thread.h"
@@ -20,6 +21,7 @@ struct ingress_controller {
         struct secrets *secrets;
         struct ingress_applier *applier;
         struct reporter *reporter;
+        struct auth_agent *auth;
         pthread_t thread;
         bool started;
         atomic_bool applied;
@@ -123,6 +125,19 @@ static void copy_keys(const struct cx_map *from, struct cx_map *to)
                 cx_map_set(to, entry->key, NULL);
 }
 
+// Before the routes that ask for it.
+static void set_users(struct ingress_controller *self, const struct plan *plan)
+{
+        CX_MAP users = CX_MAP_INIT;
+        CX_MAP_FOREACH (&plan->users, entry) {
+                const char *text = entry->value;
+                CX_CLEANUP(cx_freep) char *key = cx_strndup(text, strcspn(text, " "));
+                const char *lines = secrets_users(self->secrets, key, strchr(text, ' '));
+                cx_map_set(&users, entry->key, (void *)(lines ? lines : ""));
+        }
+        auth_agent_set(self->auth, &users);
+}
+
 static void count(struct ingress_controller *self, const struct plan *plan)
 {
         struct ingress_applier_counts counts = ingress_applier_counts(self->applier);
@@ -154,6 +169,7 @@ static int sync_all(struct ingress_controller *self, bool *ret_again, struct cx_
                 self->dirty |= !cx_map_has(&self->referred_services, entry->key);
         copy_keys(&plan.services, &self->referred_services);
         pthread_mutex_unlock(&self->lock);
+        set_users(self, &plan);
         int r = ingress_applier_apply(self->applier, &plan, self->secrets, err);
         if (r == 0)
                 reporter_tell(self->reporter, &plan);
@@ -289,6 +305,10 @@ int ingress_controller_start(struct cx_component *component, const struct contro
         reporter_watch(self->reporter);
         int r = ingress_applier_new(&self->options.applier, &self->applier, err);
         if (r == 0) {
+                CX_CLEANUP(cx_freep) char *socket = cx_sprintf("%s/jail/auth.sock", options->applier.config.folder);
+                r = auth_agent_new(socket, &self->auth, err);
+        }
+        if (r == 0) {
                 CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/secrets", options->applier.config.folder);
                 self->secrets = secrets_new(component->rest, self->secret_metadata, folder);
                 cx_informers_start(self->informers);
@@ -322,6 +342,7 @@ void ingress_controller_free(struct ingress_controller *self)
         if (!self)
                 return;
         ingress_applier_free(self->applier);
+        auth_agent_free(self->auth);
         secrets_free(self->secrets);
         reporter_free(self->reporter);
         cx_map_release(&self->referred_services);

@@ -132,7 +132,7 @@ bool haproxy_runs(struct haproxy *self)
 
 static int start(struct haproxy *self, struct cx_error *err)
 {
-        const char *argv[] = {self->options.executable, "-W", "-f", self->config, "-p", self->pid_file, NULL};
+        const char *argv[] = {self->options.executable, "-q", "-W", "-f", self->config, "-p", self->pid_file, NULL};
         const struct cx_spawn_options options = {.argv = argv, .fds = {0, STDERR_FILENO, STDERR_FILENO}, .session = true};
         pid_t pid;
         int r = cx_spawn(&options, &pid);
