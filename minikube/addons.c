@@ -8,11 +8,13 @@
                 ".previous\n")
 
 MANIFEST(default_storageclass_manifest, "default-storageclass");
+MANIFEST(ingress_manifest, "ingress");
 MANIFEST(metrics_server_manifest, "metrics-server");
-extern const char default_storageclass_manifest[], metrics_server_manifest[];
+extern const char default_storageclass_manifest[], ingress_manifest[], metrics_server_manifest[];
 
 static const struct addon addons[] = {
         {.name = "default-storageclass", .manifest = default_storageclass_manifest, .by_default = true},
+        {.name = "ingress", .manifest = ingress_manifest, .service = "ingress-controller", .on_first = true, .port = 80},
         {.name = "metrics-server",
          .manifest = metrics_server_manifest,
          .service = "metrics-server",

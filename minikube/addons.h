@@ -13,6 +13,7 @@ struct addon {
         const char *service;     // "<service>-<node>" (services.h); NULL: none
         bool on_first;           // the service runs on the first node only, otherwise on each
         const char *api_service; // an APIService of the manifest: it works once this is available; NULL: none
+        int port;                // of the first node: it works once this takes connections; 0: none
         bool by_default;
 };
 const struct addon *addons_all(size_t *ret_count);

@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 
 #define SPARE_FILES 1024 // of the proxy, for what are not connections
-#define MAX_FOLDER 70 // a socket's whole path may have 107, and the proxy adds to it while it loads
+#define MAX_FOLDER 80 // a socket's whole path may have 107, and the proxy adds to it while it loads
 
 static struct ingress_controller *controller;
 static struct cx_strings addresses;

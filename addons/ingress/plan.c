@@ -172,16 +172,19 @@ static char *route_key(const char *host, const char *path, bool exact)
 }
 
 static struct plan_route *route_for(struct plan_builder *b, const struct plan_backend *backend, const char *host,
-                                    int depth)
+                                    const struct path_match *match)
 {
         struct plan_route *route = cx_alloc(sizeof *route);
         const struct settings *s = b->settings;
-        route->depth = depth;
+        route->depth = match->depth;
         route->owner = b->ingress ? b->ingress->object : NULL;
         if (!s || s->refused)
                 return route;
         route->backend = backend;
         memcpy(route->flags, b->flags, sizeof route->flags);
+        char *rewrite = strchr(route->flags, FLAG_REWRITE);
+        if (rewrite && !match->catches) // nothing is caught: the target is all that is left
+                *rewrite = FLAG_REPLACE;
         if (s->force_ssl_redirect || (s->ssl_redirect && has_tls(b->plan, host)))
                 route->flags[strlen(route->flags)] = FLAG_SSL;
         return route;
@@ -203,7 +206,7 @@ static void enter_route(struct plan_builder *b, const char *host, const struct i
                 return;
         }
         const struct plan_backend *backend = plan_resolve(b, b->ingress->object->namespace, &path->backend, where);
-        cx_map_set(routes, key, route_for(b, understood ? backend : NULL, host, match.depth));
+        cx_map_set(routes, key, route_for(b, understood ? backend : NULL, host, &match));
         cx_map_set(&b->plan->hosts, host_key(host), NULL);
         b->ingress->n_routes++;
 }
@@ -224,7 +227,7 @@ static void enter_default_at(struct plan_builder *b, const struct plan_backend *
         CX_CLEANUP(cx_freep) char *key = route_key(host, "/", false);
         if (cx_map_has(&b->plan->prefix, key))
                 return;
-        cx_map_set(&b->plan->prefix, key, route_for(b, backend, host, 0));
+        cx_map_set(&b->plan->prefix, key, route_for(b, backend, host, &(struct path_match){0}));
         cx_map_set(&b->plan->hosts, host_key(host), NULL);
 }
 
@@ -296,7 +299,7 @@ static void enter_own_default(struct plan_builder *b)
         b->settings = &settings;
         memset(b->flags, 0, sizeof b->flags);
         const struct plan_backend *backend = plan_resolve(b, namespace, &ref, "default backend");
-        cx_map_set(&b->plan->prefix, "%2F", route_for(b, backend, "*", 0));
+        cx_map_set(&b->plan->prefix, "%2F", route_for(b, backend, "*", &(struct path_match){0}));
 }
 
 void plan_build(const struct plan_config *config, const struct plan_input *input, struct plan *plan)

@@ -32,5 +32,6 @@ void plan_enter_settings(struct plan_builder *builder);
 struct path_match {
         char *prefix; // owned
         int depth;    // elements that a rewrite takes away
+        bool catches; // it has a pattern that catches what is behind the prefix
 };
 bool plan_match_path(const struct settings *settings, const struct ingress_path *path, struct path_match *ret_match);

@@ -136,9 +136,10 @@ bool plan_match_path(const struct settings *s, const struct ingress_path *path, 
         }
         ret_match->prefix = cx_strndup(path->path, length);
         ret_match->depth = elements(ret_match->prefix);
+        ret_match->catches = found;
         size_t plain = pattern ? strcspn(ret_match->prefix, PATTERN_CHARACTERS) : length;
         if (plain == length)
-                return ret_match->depth <= MAX_DEPTH && (found || !caught);
+                return ret_match->depth <= MAX_DEPTH;
         // What stands before the pattern, by whole elements.
         ret_match->prefix[plain] = '\0';
         strrchr(ret_match->prefix, '/')[1] = '\0';

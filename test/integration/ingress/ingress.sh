@@ -38,7 +38,7 @@ end_controller() { # SIGNAL
         local pid
         pid=$(cat "$work/controller.pid" 2>/dev/null) || return 0
         kill "-$1" "$pid" 2>/dev/null
-        wait "$pid" 2>/dev/null
+        WAIT=20 wait_for _gone "$pid"
 }
 controller_ready() { curl -skf "https://127.0.0.1:$base/readyz"; }
 metric() { curl -sk "https://127.0.0.1:$base/metrics" | awk -v name="$1" '$1 == name {print $2}'; }
@@ -97,7 +97,7 @@ presents() { subject "$1" | grep -q "$2" || { subject "$1"; return 1; }; } # HOS
 # One request after the other until load_ends; that fails when any of them did.
 load_begins() { # COMMAND...: prints the status
         rm -f "$work/load.stop" "$work/load.log"
-        (until [ -e "$work/load.stop" ]; do "$@" >>"$work/load.log"; echo >>"$work/load.log"; done) &
+        (until [ -e "$work/load.stop" ]; do "$@" >>"$work/load.log"; echo >>"$work/load.log"; done) >/dev/null 2>&1 &
         load=$!
 }
 load_count() { [ "$(wc -l <"$work/load.log")" -gt "$1" ]; }
@@ -121,12 +121,12 @@ t_routes() {
                 soon goes_to shop.example.com / a && goes_to shop.example.com /x a && goes_to shop.example.com /cart c &&
                 goes_to shop.example.com /cart/ b && goes_to shop.example.com /cart/x?y=z b && goes_to shop.example.com /cartoon a &&
                 goes_to shop.example.com /cart/old c && goes_to shop.example.com /cart/old/x c && goes_to shop.example.com /cart/older b &&
-                goes_to SHOP.example.com. /cart c && answers other.example.com / 404
+                goes_to SHOP.example.com. /cart c && answers other.example.com / 503
 }
 t_hosts() {
         ingress wild "$(rules "$(rule '*.wild.example.com' "$(path / a)")" "$(rule one.wild.example.com "$(path /only b)")" "$(rule '' "$(path /any c)")")" &&
-                soon goes_to x.wild.example.com / a && answers wild.example.com / 404 && answers y.x.wild.example.com / 404 &&
-                goes_to one.wild.example.com /only b && answers one.wild.example.com / 404 && goes_to elsewhere.org /any/thing c
+                soon goes_to x.wild.example.com / a && answers wild.example.com / 503 && answers y.x.wild.example.com / 503 &&
+                goes_to one.wild.example.com /only b && answers one.wild.example.com / 503 && goes_to elsewhere.org /any/thing c
 }
 t_ports() {
         ingress ports "$(rules "{host: ports.example.com, http: {paths: [{path: /named, pathType: Prefix, backend: {service: {name: a, port: {name: other}}}}, {path: /numbered, pathType: ImplementationSpecific, backend: {service: {name: b, port: {number: 81}}}}, {path: /wrong, pathType: Prefix, backend: {service: {name: b, port: {number: 82}}}}]}}")" &&
@@ -147,8 +147,9 @@ t_clean() { # what a server would take for another path is looked up as that, an
 }
 t_default() {
         ingress fallback "ingressClassName: haproxy, defaultBackend: {service: {name: c, port: {number: 80}}}, rules: [$(rule fallback.example.com "$(path /a a)")]" &&
-                soon goes_to fallback.example.com /b c && goes_to fallback.example.com /a a && goes_to unknown.example.com / c && answers one.wild.example.com / 404 &&
-                service none && slice none $((pods + 1)) && soon goes_to one.wild.example.com / b && k delete ingress fallback && soon goes_to unknown.example.com / b
+                soon goes_to fallback.example.com /b c && goes_to fallback.example.com /a a && goes_to unknown.example.com / c && answers one.wild.example.com / 503 &&
+                service none && slice none $((pods + 1)) && soon goes_to one.wild.example.com / b && k delete ingress fallback && soon goes_to unknown.example.com / b &&
+                k delete service none && soon answers unknown.example.com / 503
 }
 t_conflict() { # the oldest has it
         ingress second "$(rules "$(rule shop.example.com "$(path /cart a)" "$(path /new b)")")" && soon goes_to shop.example.com /new b &&
@@ -215,7 +216,7 @@ t_headers() {
 t_upgrade() {
         local got
         exec 5<>"/dev/tcp/127.0.0.1/$http"
-        printf 'GET /upgrade HTTP/1.1\r\nHost: moving.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n' >&5
+        printf 'GET /upgrade HTTP/1.1\r\nHost: moving.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n' >&5
         until read -rt 10 got <&5 && [ "$got" = $'\r' ]; do [ -n "$got" ] || return 1; done
         echo hello >&5 && read -rt 10 got <&5
         exec 5>&-
@@ -247,10 +248,12 @@ t_networks() {
 }
 t_refused() { # what might keep strangers out is never left out silently
         local name
-        for name in auth-url configuration-snippet auth-tls-secret enable-modsecurity no-such-thing canary auth-realm; do
-                plain "$name: \"true\"" && soon answers plain.example.com / 503 && soon told plain "Warning Refused: annotation nginx.ingress.kubernetes.io/$([ $name = auth-realm ] && echo auth- || echo $name)" || { echo "$name"; return 1; }
+        for name in auth-url configuration-snippet auth-tls-secret enable-modsecurity no-such-thing canary; do
+                ingress "with-$name" "$(rules "$(rule "$name.example.com" "$(path / a)")")" "$name: \"true\"" && soon answers "$name.example.com" / 503 &&
+                        soon told "with-$name" "Warning Refused: annotation nginx.ingress.kubernetes.io/$name is not supported: remove it; until then all its paths answer 503" || { echo "$name"; return 1; }
         done
-        plain 'proxy-buffering: on' && soon goes_to plain.example.com / a && soon told plain 'Warning AnnotationIgnored: annotation nginx.ingress.kubernetes.io/proxy-buffering is not supported: it has no effect'
+        ingress tuned "$(rules "$(rule tuned.example.com "$(path / a)")")" 'proxy-buffering: on' && soon goes_to tuned.example.com / a &&
+                soon told tuned 'Warning AnnotationIgnored: annotation nginx.ingress.kubernetes.io/proxy-buffering is not supported: it has no effect'
 }
 t_limits() {
         codes() { for _ in $(seq "$1"); do code_of plain.example.com /; echo; done | sort | uniq -c | xargs; }
@@ -261,14 +264,14 @@ t_limits() {
 t_body() {
         head -c 3000 /dev/zero >"$work/3k"
         plain 'proxy-body-size: 2k' && soon answers plain.example.com / 413 --data-binary "@$work/3k" && answers plain.example.com / 200 -d small && answers plain.example.com / 200 &&
-                answers plain.example.com / 411 -H 'Transfer-Encoding: chunked' --data-binary "@$work/3k" && plain 'proxy-body-size: 0' && soon answers plain.example.com / 200 --data-binary "@$work/3k"
+                answers plain.example.com / 413 -H 'Transfer-Encoding: chunked' --data-binary "@$work/3k" && answers plain.example.com / 411 -H 'Transfer-Encoding: chunked' -d small && plain 'proxy-body-size: 0' && soon answers plain.example.com / 200 --data-binary "@$work/3k"
 }
 t_timeouts() { plain 'proxy-read-timeout: 1' && soon answers plain.example.com /sleep/3 504 && plain 'proxy-read-timeout: 10s' && soon answers plain.example.com /sleep/2 200; }
 t_rewrite() {
         local to
         to() { equals "$(ask rewrite.example.com "$1" | jq -r .path)" "$2"; }
         rewritten() { ingress rewrite "$(rules "$(rule rewrite.example.com "$(path "$1" a ImplementationSpecific)" "$(path /plain b)")")" "${@:2}"; }
-        rewritten '/api/v1(/|$)(.*)' 'rewrite-target: /$2' 'use-regex: true' && soon to /api/v1/x/y?z=1 /x/y?z=1 && to /api/v1 / && to /api/v1/ / && to /api/v1/a%20b/../c%2Fd /c%2Fd && answers rewrite.example.com /api/v10 404 &&
+        rewritten '/api/v1(/|$)(.*)' 'rewrite-target: /$2' 'use-regex: true' && soon to /api/v1/x/y?z=1 /x/y?z=1 && to /api/v1 / && to /api/v1/ / && to /api/v1/a%20b/../c%2Fd /c%2Fd && to /plain/x / && answers rewrite.example.com /api/v10 503 &&
                 rewritten '/api/(.*)' 'rewrite-target: /root/$1' && soon to /api/x /root/x && rewritten /fixed 'rewrite-target: /there' && soon to /fixed/x /there &&
                 rewritten '/(a|b)' 'rewrite-target: /$1' && soon answers rewrite.example.com /a 503 && answers rewrite.example.com /plain 503 && soon told rewrite 'Warning Refused: path /(a|b)'
 }
@@ -291,9 +294,9 @@ t_sticky() {
 t_classes() {
         local status
         status() { equals "$(k get ingress "$1" -o 'jsonpath={.status.loadBalancer.ingress[*].ip}')" "$2"; }
-        soon status plain 192.0.2.7 && class other example.com/other && k patch ingress plain -p '{"spec":{"ingressClassName":"other"}}' && soon status plain '' && soon answers plain.example.com / 404 &&
-                k patch ingress plain -p '{"spec":{"ingressClassName":null},"metadata":{"annotations":{"kubernetes.io/ingress.class":"haproxy"}}}' && soon status plain 192.0.2.7 && soon answers plain.example.com / 503 || return 1
-        plain && soon goes_to plain.example.com / a && k annotate ingress plain kubernetes.io/ingress.class=other --overwrite && k patch ingress plain --type=json -p '[{"op":"remove","path":"/spec/ingressClassName"}]' && soon answers plain.example.com / 404
+        plain && soon goes_to plain.example.com / a && soon status plain 192.0.2.7 && class other example.com/other && k patch ingress plain -p '{"spec":{"ingressClassName":"other"}}' && soon status plain '' && soon answers plain.example.com / 503 &&
+                k patch ingress plain -p '{"spec":{"ingressClassName":null},"metadata":{"annotations":{"kubernetes.io/ingress.class":"haproxy"}}}' && soon status plain 192.0.2.7 && soon goes_to plain.example.com / a || return 1
+        plain && soon goes_to plain.example.com / a && k annotate ingress plain kubernetes.io/ingress.class=other --overwrite && k patch ingress plain --type=json -p '[{"op":"remove","path":"/spec/ingressClassName"}]' && soon answers plain.example.com / 503
         k delete ingress plain && k apply -f - <<<"{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: plain}, spec: {rules: [$(rule plain.example.com "$(path / a)")]}}" && soon goes_to plain.example.com / a
 }
 t_rolling() { # pods come and go under load; the proxy loads nothing anew
@@ -311,11 +314,11 @@ t_many() { # more than there are free backends: the proxy loads a larger configu
         loads=$(metric ingress_controller_proxy_loads)
         load_begins code_of moving.example.com /
         for i in $(seq 80); do
-                printf '{"apiVersion":"v1","kind":"Service","metadata":{"name":"s%d"},"spec":{"ports":[{"name":"web","port":80}]}}\n{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"s%d","labels":{"kubernetes.io/service-name":"s%d"}},"addressType":"IPv4","ports":[{"name":"web","port":%d}],"endpoints":[{"addresses":["%s"]}]}\n' $i $i $i "$pods" "$address"
-                printf '{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"many-%d"},"spec":{"ingressClassName":"haproxy","rules":[{"host":"h%d.many.example.com","http":{"paths":[{"path":"/","pathType":"Prefix","backend":{"service":{"name":"s%d","port":{"number":80}}}}]}}]}}\n' $i $i $i
-        done >"$work/many.json"
-        k apply -f "$work/many.json" >/dev/null && soon goes_to h80.many.example.com / a && goes_to h1.many.example.com / a && load_ends &&
-                [ "$(metric ingress_controller_proxy_loads)" -gt "$loads" ] && k delete -f "$work/many.json" --wait=false >/dev/null && soon answers h80.many.example.com / 503
+                printf '{"apiVersion":"v1","kind":"Service","metadata":{"name":"s%d"},"spec":{"ports":[{"name":"web","port":80}]}}\n---\n{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"s%d","labels":{"kubernetes.io/service-name":"s%d"}},"addressType":"IPv4","ports":[{"name":"web","port":%d}],"endpoints":[{"addresses":["%s"]}]}\n---\n' $i $i $i "$pods" "$address"
+                printf '{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"many-%d"},"spec":{"ingressClassName":"haproxy","rules":[{"host":"h%d.many.example.com","http":{"paths":[{"path":"/","pathType":"Prefix","backend":{"service":{"name":"s%d","port":{"number":80}}}}]}}]}}\n---\n' $i $i $i
+        done >"$work/many.yaml"
+        k apply -f "$work/many.yaml" >/dev/null && soon goes_to h80.many.example.com / a && goes_to h1.many.example.com / a && load_ends &&
+                [ "$(metric ingress_controller_proxy_loads)" -gt "$loads" ] && k delete -f "$work/many.yaml" --wait=false >/dev/null && soon answers h80.many.example.com / 503
 }
 t_killed() { # the proxy goes on, and the next controller takes it over
         local proxy

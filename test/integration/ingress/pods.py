@@ -5,6 +5,8 @@
 What was asked comes back as JSON: the pod's name, method, path, headers, the length of the body. /upgrade switches to a protocol
 that echoes lines; /sleep/SECONDS answers later.
 """
+import base64
+import hashlib
 import http.server
 import json
 import socketserver
@@ -22,7 +24,7 @@ class Pod(http.server.BaseHTTPRequestHandler):
         if "/sleep/" in self.path:
             time.sleep(float(self.path.rsplit("/", 1)[1]))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        text = json.dumps({"pod": self.server.name, "method": self.command, "path": self.path, "body": len(body),
+        text = json.dumps({"pod": self.server.name, "method": self.command, "path": self.requestline.split()[1], "body": len(body),
                            "headers": {k.lower(): v for k, v in self.headers.items()}}).encode() + b"\n"
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -35,6 +37,8 @@ class Pod(http.server.BaseHTTPRequestHandler):
         self.send_response(101)
         self.send_header("Connection", "Upgrade")
         self.send_header("Upgrade", self.headers["Upgrade"])
+        key = self.headers.get("Sec-WebSocket-Key", "") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
         self.end_headers()
         self.close_connection = True
         for line in self.rfile:
