@@ -14,7 +14,11 @@ extern const char default_storageclass_manifest[], ingress_manifest[], metrics_s
 
 static const struct addon addons[] = {
         {.name = "default-storageclass", .manifest = default_storageclass_manifest, .by_default = true},
-        {.name = "ingress", .manifest = ingress_manifest, .service = "ingress-controller", .on_first = true, .port = 80},
+        {.name = "ingress",
+         .manifest = ingress_manifest,
+         .service = "ingress-controller",
+         .on_first = true,
+         .port = 80},
         {.name = "metrics-server",
          .manifest = metrics_server_manifest,
          .service = "metrics-server",

@@ -111,7 +111,8 @@ static bool takes_connections(const struct profile *profile, int port)
 
 static bool works(const struct profile *profile, struct cx_rest *rest, const struct addon *addon)
 {
-        return (!addon->service || all_run(profile, addon)) && (!addon->port || takes_connections(profile, addon->port)) &&
+        return (!addon->service || all_run(profile, addon)) &&
+               (!addon->port || takes_connections(profile, addon->port)) &&
                (!addon->api_service || is_available(rest, addon->api_service));
 }
 

@@ -145,8 +145,9 @@ static const char *read_affinity(void *field, const char *text)
 
 static const char *read_affinity_mode(void *field CX_UNUSED, const char *text)
 {
-        return strcmp(text, "balanced") == 0 || strcmp(text, "persistent") == 0 ? NULL
-                                                                               : "must be \"balanced\" or \"persistent\"";
+        return strcmp(text, "balanced") == 0 || strcmp(text, "persistent") == 0
+                       ? NULL
+                       : "must be \"balanced\" or \"persistent\"";
 }
 
 static const char *read_auth_type(void *field CX_UNUSED, const char *text)
@@ -345,7 +346,8 @@ static void place_auth_secret(struct settings_reader *reader, const char *namesp
         } else if (strncmp(to->auth_secret, namespace, (size_t)(slash - to->auth_secret)) != 0 ||
                    namespace[slash - to->auth_secret]) {
                 complain(reader, true,
-                         "annotation " ANNOTATION_PREFIX "auth-secret: the Secret must be in the Ingress' own namespace");
+                         "annotation " ANNOTATION_PREFIX
+                         "auth-secret: the Secret must be in the Ingress' own namespace");
         }
 }
 
@@ -358,8 +360,9 @@ static void check_together(struct settings_reader *reader, const char *namespace
         if (to->auth_secret)
                 place_auth_secret(reader, namespace);
         else if (wants_auth && !to->refused)
-                complain(reader, true, "annotation " ANNOTATION_PREFIX "auth-secret is missing: it names the Secret with "
-                                       "the users");
+                complain(reader, true,
+                         "annotation " ANNOTATION_PREFIX "auth-secret is missing: it names the Secret with "
+                         "the users");
         if (to->redirect && to->app_root)
                 complain(reader, false,
                          "annotation " ANNOTATION_PREFIX "app-root has no effect beside a redirect of everything");

@@ -14,9 +14,9 @@ struct settings {
         bool refused;
         bool ssl_redirect, force_ssl_redirect;
         bool use_regex;
-        int64_t body_size;                    // bytes; 0: any
-        int64_t server_timeout;               // ms; 0: the proxy's
-        int64_t connect_timeout;              // s; 0: the proxy's
+        int64_t body_size;             // bytes; 0: any
+        int64_t server_timeout;        // ms; 0: the proxy's
+        int64_t connect_timeout;       // s; 0: the proxy's
         int64_t rps, rpm, connections; // of a client's address; 0: any
         struct network_list allow, deny;
         char *rewrite_target; // a path, or NULL

@@ -17,14 +17,14 @@
 struct ingress_applier {
         struct ingress_applier_options options;
         struct haproxy *haproxy;
-        struct runtime runtime;
+        struct runtime_api runtime;
         char *socket, *list; // paths
         char cookie_key[33];
         char *own_certificate; // PEM with key
         struct slots slots;
-        bool known;                      // what follows is what the proxy has
-        struct cx_map maps[MAP_COUNT];   // key -> value
-        struct cx_map certificates;      // host ("": the default) -> fingerprint, of the files
+        bool known;                    // what follows is what the proxy has
+        struct cx_map maps[MAP_COUNT]; // key -> value
+        struct cx_map certificates;    // host ("": the default) -> fingerprint, of the files
         struct ingress_applier_counts counts;
 };
 
@@ -77,8 +77,8 @@ static int load_cookie_key(struct ingress_applier *self, struct cx_error *err)
         }
         cx_random_bytes(bytes, sizeof bytes);
         for (size_t i = 0; i < sizeof bytes; i++)
-                memcpy(self->cookie_key + 2 * i, (const char[]){"0123456789abcdef"[bytes[i] >> 4], "0123456789abcdef"[bytes[i] & 15]},
-                       2);
+                memcpy(self->cookie_key + 2 * i,
+                       (const char[]){"0123456789abcdef"[bytes[i] >> 4], "0123456789abcdef"[bytes[i] & 15]}, 2);
         return cx_write_file(path, self->cookie_key, 32, 0600, true, err);
 }
 
@@ -130,7 +130,6 @@ int ingress_applier_new(const struct ingress_applier_options *options, struct in
 
 // --- certificates ---
 
-
 static int read_certificate(const struct ingress_applier *self, const struct secrets *secrets, const char *secret,
                             char **ret_pem, struct cx_error *err)
 {
@@ -141,8 +140,8 @@ static int read_certificate(const struct ingress_applier *self, const struct sec
 }
 
 // `live`: the proxy runs and gets it as well.
-static int put_certificate(struct ingress_applier *self, const struct secrets *secrets, const char *host, const char *secret,
-                           bool live, struct cx_error *err)
+static int put_certificate(struct ingress_applier *self, const struct secrets *secrets, const char *host,
+                           const char *secret, bool live, struct cx_error *err)
 {
         const char *fingerprint = secret ? secrets_fingerprint(secrets, secret) : "own";
         const char *have = cx_map_get(&self->certificates, host);
@@ -182,8 +181,8 @@ static int drop_certificates(struct ingress_applier *self, const struct plan *pl
         return r;
 }
 
-static int put_certificates(struct ingress_applier *self, const struct plan *plan, const struct secrets *secrets, bool live,
-                            struct cx_error *err)
+static int put_certificates(struct ingress_applier *self, const struct plan *plan, const struct secrets *secrets,
+                            bool live, struct cx_error *err)
 {
         const char *own = self->options.default_certificate;
         int r = put_certificate(self, secrets, "", own && *secrets_fingerprint(secrets, own) ? own : NULL, live, err);
@@ -251,8 +250,8 @@ static int load_all(struct ingress_applier *self, const struct plan *plan, const
 
 // --- changes ---
 
-static int server_command(struct ingress_applier *self, const struct slot *slot, const char *address, const char *what,
-                          const char *expected, struct cx_error *err)
+static int server_command(struct ingress_applier *self, const struct backend_slot *slot, const char *address,
+                          const char *what, const char *expected, struct cx_error *err)
 {
         CX_BUF command = CX_BUF_INIT;
         cx_buf_printf(&command, "set server %s/", slot->name);
@@ -261,7 +260,8 @@ static int server_command(struct ingress_applier *self, const struct slot *slot,
         return runtime_do(&self->runtime, command.data, expected, err);
 }
 
-static int add_server(struct ingress_applier *self, struct slot *slot, const char *address, struct cx_error *err)
+static int add_server(struct ingress_applier *self, struct backend_slot *slot, const char *address,
+                      struct cx_error *err)
 {
         int r = 0;
         if (cx_map_remove(&slot->gone, address)) {
@@ -285,7 +285,7 @@ static int add_servers(struct ingress_applier *self, const struct plan *plan, st
 {
         int r = 0;
         for (size_t i = 0; i < self->slots.count; i++) {
-                struct slot *slot = self->slots.items[i];
+                struct backend_slot *slot = self->slots.items[i];
                 const struct plan_backend *backend = slot->key ? cx_map_get(&plan->backends, slot->key) : NULL;
                 for (size_t j = 0; r == 0 && backend && j < backend->servers.count; j++)
                         if (!cx_map_has(&slot->live, backend->servers.items[j]))
@@ -294,7 +294,7 @@ static int add_servers(struct ingress_applier *self, const struct plan *plan, st
         return r;
 }
 
-static int retire_servers(struct ingress_applier *self, struct slot *slot, const struct plan_backend *backend,
+static int retire_servers(struct ingress_applier *self, struct backend_slot *slot, const struct plan_backend *backend,
                           struct cx_error *err)
 {
         CX_STRINGS stale = CX_STRINGS_INIT;
@@ -316,7 +316,7 @@ static int remove_servers(struct ingress_applier *self, const struct plan *plan,
 {
         int r = 0;
         for (size_t i = 0; r == 0 && i < self->slots.count; i++) {
-                struct slot *slot = self->slots.items[i];
+                struct backend_slot *slot = self->slots.items[i];
                 r = retire_servers(self, slot, slot->key ? cx_map_get(&plan->backends, slot->key) : NULL, err);
         }
         return r;
@@ -370,7 +370,7 @@ int ingress_applier_apply(struct ingress_applier *self, const struct plan *plan,
 
 // --- what is left over ---
 
-static void delete_gone(struct ingress_applier *self, struct slot *slot)
+static void delete_gone(struct ingress_applier *self, struct backend_slot *slot)
 {
         CX_STRINGS gone = CX_STRINGS_INIT;
         CX_MAP_FOREACH (&slot->gone, server)

@@ -41,7 +41,8 @@ struct auth_connection {
 
 // --- verdicts ---
 
-static void digest_of(const struct auth_agent *self, const char *id, const char *lines, const char *credentials, char to[65])
+static void digest_of(const struct auth_agent *self, const char *id, const char *lines, const char *credentials,
+                      char to[65])
 {
         CX_BUF text = CX_BUF_INIT;
         cx_buf_append(&text, self->key, sizeof self->key);
@@ -240,8 +241,9 @@ static int listen_at(struct auth_agent *self, struct cx_error *err)
         self->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         self->stop = eventfd(0, EFD_CLOEXEC);
         // Only the proxy comes as far as this folder; it has another user.
-        if (self->listener < 0 || self->stop < 0 || bind(self->listener, (struct sockaddr *)&address, sizeof address) < 0 ||
-            chmod(self->path, 0666) < 0 || listen(self->listener, 128) < 0)
+        if (self->listener < 0 || self->stop < 0 ||
+            bind(self->listener, (struct sockaddr *)&address, sizeof address) < 0 || chmod(self->path, 0666) < 0 ||
+            listen(self->listener, 128) < 0)
                 return cx_error_set(err, -errno, "cannot listen at %s: %s", self->path, strerror(errno));
         return 0;
 }

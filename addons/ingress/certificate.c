@@ -41,7 +41,8 @@ static void take_names(X509 *certificate, struct cx_strings *to)
         }
         if (!names) { // as old certificates have it
                 char text[256];
-                int length = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, text, sizeof text);
+                int length = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, text,
+                                                       sizeof text);
                 if (length > 0)
                         add_name(text, (size_t)length, to);
         }

@@ -30,13 +30,13 @@ bool config_is_safe(const char *text)
 
 // --- maps ---
 
-static const struct slot *slot_of(const struct cx_map *by_key, const struct plan_route *route)
+static const struct backend_slot *slot_of(const struct cx_map *by_key, const struct plan_route *route)
 {
         return route->backend ? cx_map_get(by_key, route->backend->key) : NULL;
 }
 
 // "slot", or "slot|id|flags|depth".
-static char *route_value(const struct slot *slot, const struct plan_route *route)
+static char *route_value(const struct backend_slot *slot, const struct plan_route *route)
 {
         char id[PLAN_ID] = "";
         if (!slot)
@@ -169,11 +169,13 @@ static const char route_rules[] =
         "  http-request set-path %[var(txn.given)] if { var(txn.given) -m found }\n"
         "  http-request set-var(txn.name) req.hdr(host),host_only,lower,rtrim(.)\n"
         "  http-request set-var(txn.host) var(txn.name),map_str({MAP hosts})\n"
-        "  http-request set-var(txn.host) var(txn.name),regsub(^[^.]+,),map_str({MAP hosts}) unless { var(txn.host) -m found }\n"
+        "  http-request set-var(txn.host) var(txn.name),regsub(^[^.]+,),map_str({MAP hosts}) unless { var(txn.host) -m "
+        "found }\n"
         "  http-request set-var(txn.host) str(*) unless { var(txn.host) -m found }\n"
         "  http-request set-var(txn.key) var(txn.host),concat(,txn.path),url_enc\n"
         "  http-request set-var(txn.route) var(txn.key),map_str({MAP exact})\n"
-        "  http-request set-var(txn.route) var(txn.key),concat(%2F),map_beg({MAP prefix}) unless { var(txn.route) -m found }\n"
+        "  http-request set-var(txn.route) var(txn.key),concat(%2F),map_beg({MAP prefix}) unless { var(txn.route) -m "
+        "found }\n"
         "  http-request set-var(txn.route) str(%2F),map_str({MAP prefix}) unless { var(txn.route) -m found }\n"
         "  http-request return status 404 content-type text/plain string \"default backend - 404\\n\" unless "
         "{ var(txn.route) -m found }\n"
@@ -188,10 +190,13 @@ static const char flag_rules[] =
         "  http-request set-var(txn.family) str(6)\n"
         "  http-request set-var(txn.family) str(4) if { src 0.0.0.0/0 }\n"
         "  http-request set-var(txn.source) var(txn.id),concat(|,txn.family,|),concat(,txn.client)\n"
-        "  http-request deny deny_status 403 if { var(txn.flags) -m sub d } { var(txn.source),map_beg({MAP deny}) -m found }\n"
-        "  http-request deny deny_status 403 if { var(txn.flags) -m sub a } !{ var(txn.source),map_beg({MAP allow}) -m found }\n"
+        "  http-request deny deny_status 403 if { var(txn.flags) -m sub d } { var(txn.source),map_beg({MAP deny}) -m "
+        "found }\n"
+        "  http-request deny deny_status 403 if { var(txn.flags) -m sub a } !{ var(txn.source),map_beg({MAP allow}) -m "
+        "found }\n"
         "  http-request redirect scheme https code 308 if { var(txn.flags) -m sub s } !{ ssl_fc }\n"
-        "  http-request set-var(txn.target) var(txn.id),map_str({MAP redirect}),url_dec if { var(txn.flags) -m sub r }\n"
+        "  http-request set-var(txn.target) var(txn.id),map_str({MAP redirect}),url_dec if { var(txn.flags) -m sub r "
+        "}\n"
         "  http-request set-var(txn.code) var(txn.target),field(1,|) if { var(txn.flags) -m sub r }\n"
         "  http-request set-var(txn.target) var(txn.target),field(2,|,0) if { var(txn.flags) -m sub r }\n"
         "  http-request redirect code 301 location %[var(txn.target)] if { var(txn.code) -m str 301 }\n"
@@ -199,7 +204,8 @@ static const char flag_rules[] =
         "  http-request redirect code 303 location %[var(txn.target)] if { var(txn.code) -m str 303 }\n"
         "  http-request redirect code 307 location %[var(txn.target)] if { var(txn.code) -m str 307 }\n"
         "  http-request redirect code 308 location %[var(txn.target)] if { var(txn.code) -m str 308 }\n"
-        "  http-request set-var(txn.target) var(txn.id),map_str({MAP root}),url_dec if { var(txn.flags) -m sub o } { path / }\n"
+        "  http-request set-var(txn.target) var(txn.id),map_str({MAP root}),url_dec if { var(txn.flags) -m sub o } { "
+        "path / }\n"
         "  http-request redirect code 302 location %[var(txn.target)] if { var(txn.flags) -m sub o } { path / }\n"
         "  http-request set-var(txn.rate) var(txn.id),map_str_int({MAP rate}) if { var(txn.flags) -m sub l }\n"
         "  http-request set-var(txn.minute) var(txn.id),map_str_int({MAP minute}) if { var(txn.flags) -m sub l }\n"
@@ -217,7 +223,8 @@ static const char auth_rules[] =
         "  http-request send-spoe-group auth check if { var(txn.flags) -m sub u }\n"
         "  http-request deny deny_status 503 if { var(txn.flags) -m sub u } !{ var(txn.auth.user) -m found }\n"
         "  http-request set-var(txn.realm) var(txn.id),map_str({MAP realm}),url_dec if { var(txn.flags) -m sub u }\n"
-        "  http-request return status 401 content-type text/plain string \"401 Authorization Required\\n\" hdr WWW-Authenticate "
+        "  http-request return status 401 content-type text/plain string \"401 Authorization Required\\n\" hdr "
+        "WWW-Authenticate "
         "\"Basic realm=\\\"%[var(txn.realm)]\\\"\" if { var(txn.flags) -m sub u } !{ var(txn.auth.user) -m bool }\n";
 
 static const char no_auth_rules[] = "  http-request deny deny_status 503 if { var(txn.flags) -m sub u }\n";
@@ -264,7 +271,7 @@ void config_write_server_name(const char *address, struct cx_buf *to)
 }
 
 // As for ingress-nginx, nobody is asked whether a pod's certificate is right.
-void config_write_server(const struct slot *slot, const char *address, struct cx_buf *to)
+void config_write_server(const struct backend_slot *slot, const char *address, struct cx_buf *to)
 {
         const char *options = slot->tls && slot->http2 ? " ssl verify none alpn h2"
                               : slot->tls              ? " ssl verify none"
@@ -274,7 +281,7 @@ void config_write_server(const struct slot *slot, const char *address, struct cx
         cx_buf_printf(to, " %s%s", address, options);
 }
 
-static void write_slot(const struct config *c, const struct slot *slot, struct cx_buf *to)
+static void write_slot(const struct config *c, const struct backend_slot *slot, struct cx_buf *to)
 {
         cx_buf_printf(to, "\nbackend %s from slot\n", slot->name);
         for (const char *line = slot->profile; *line; line += strcspn(line, "\n") + 1)

@@ -8,7 +8,7 @@
 #include "libcommon/base/buf.h"
 
 // A backend of the proxy, which lends itself to any backend of a plan that needs its profile.
-struct slot {
+struct backend_slot {
         char name[16];
         char *profile;
         char *key;          // of the plan's backend; NULL: free
@@ -17,22 +17,22 @@ struct slot {
         struct cx_map gone; // servers that get no more requests, and wait for their connections to end
 };
 struct slots {
-        struct slot **items;
+        struct backend_slot **items;
         size_t count;
 };
 struct config {
-        const char *folder;    // absolute; letters, digits, "/", ".", "_" and "-"
-        const char *user;      // that the proxy becomes; NULL: stays
+        const char *folder; // absolute; letters, digits, "/", ".", "_" and "-"
+        const char *user;   // that the proxy becomes; NULL: stays
         int http_port, https_port;
         int max_connections;
-        int generation;        // of the configuration, to know it again
+        int generation; // of the configuration, to know it again
         const char *cookie_key;
         bool ipv6, auth;
 };
 void config_write(const struct config *config, const struct slots *slots, struct cx_buf *to);
 void config_write_auth(struct cx_buf *to); // the agent that authenticates
 // A server as "name address options": of a slot, by its address.
-void config_write_server(const struct slot *slot, const char *address, struct cx_buf *to);
+void config_write_server(const struct backend_slot *slot, const char *address, struct cx_buf *to);
 // The name alone: the address without the brackets of IPv6.
 void config_write_server_name(const char *address, struct cx_buf *to);
 

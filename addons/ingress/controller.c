@@ -100,7 +100,8 @@ static void want(struct cx_map *wanted, const char *namespace, const char *name)
 }
 
 // The Secrets that Ingresses of ours name.
-static void collect_secrets(const struct ingress_controller *self, const struct plan_input *input, struct cx_map *wanted)
+static void collect_secrets(const struct ingress_controller *self, const struct plan_input *input,
+                            struct cx_map *wanted)
 {
         for (size_t i = 0; i < input->ingresses->count; i++) {
                 const struct cx_object *object = input->ingresses->items[i];
@@ -253,24 +254,27 @@ static void add_informers(struct ingress_controller *self)
                                                          .project = ingress_class_project,
                                                          .free_projection = ingress_class_free},
                             true, on_any);
-        self->services = add(self,
-                             (struct cx_informer_options){
-                                     .ref = {"", "v1", "services"}, .project = target_project, .free_projection = target_free},
-                             false, on_service);
+        self->services =
+                add(self,
+                    (struct cx_informer_options){
+                            .ref = {"", "v1", "services"}, .project = target_project, .free_projection = target_free},
+                    false, on_service);
         self->slices = add(self,
                            (struct cx_informer_options){.ref = {"discovery.k8s.io", "v1", "endpointslices"},
                                                         .project = target_slice_project,
                                                         .free_projection = target_slice_free},
                            false, on_slice);
-        self->secret_metadata = add(
-                self, (struct cx_informer_options){.ref = {"", "v1", "secrets"}, .metadata_only = true}, false, on_secret);
+        self->secret_metadata =
+                add(self, (struct cx_informer_options){.ref = {"", "v1", "secrets"}, .metadata_only = true}, false,
+                    on_secret);
 }
 
 static void declare_metrics(struct ingress_controller *self, struct cx_metrics *metrics)
 {
-        self->duration = cx_metric_series(cx_metrics_histogram(metrics, "ingress_controller_sync_duration_seconds",
-                                                               "Time to bring all Ingresses into the proxy.", NULL, NULL, 0),
-                                          NULL);
+        self->duration =
+                cx_metric_series(cx_metrics_histogram(metrics, "ingress_controller_sync_duration_seconds",
+                                                      "Time to bring all Ingresses into the proxy.", NULL, NULL, 0),
+                                 NULL);
         self->failures = cx_metric_series(cx_metrics_counter(metrics, "ingress_controller_sync_failures_total",
                                                              "Syncs that failed and are tried again.", NULL),
                                           NULL);

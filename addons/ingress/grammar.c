@@ -63,8 +63,8 @@ bool grammar_is_phrase(const char *text)
 
 bool grammar_is_url(const char *text)
 {
-        return is_printable(text, " \"'\\", 1024) && (cx_has_prefix(text, "http://") || cx_has_prefix(text, "https://")) &&
-               strchr(text, ':')[3];
+        return is_printable(text, " \"'\\", 1024) &&
+               (cx_has_prefix(text, "http://") || cx_has_prefix(text, "https://")) && strchr(text, ':')[3];
 }
 
 static void encode(unsigned char c, struct cx_buf *to)

@@ -133,7 +133,8 @@ bool haproxy_runs(struct haproxy *self)
 static int start(struct haproxy *self, struct cx_error *err)
 {
         const char *argv[] = {self->options.executable, "-q", "-W", "-f", self->config, "-p", self->pid_file, NULL};
-        const struct cx_spawn_options options = {.argv = argv, .fds = {0, STDERR_FILENO, STDERR_FILENO}, .session = true};
+        const struct cx_spawn_options options = {
+                .argv = argv, .fds = {0, STDERR_FILENO, STDERR_FILENO}, .session = true};
         pid_t pid;
         int r = cx_spawn(&options, &pid);
         if (r == -ENOENT)
@@ -156,7 +157,7 @@ static int start(struct haproxy *self, struct cx_error *err)
 
 static bool serves(const struct haproxy *self, int generation)
 {
-        struct runtime runtime = {.socket = self->socket};
+        struct runtime_api runtime = {.socket = self->socket};
         CX_BUF answer = CX_BUF_INIT;
         CX_CLEANUP(cx_freep) char *line = cx_sprintf("GENERATION=%d\n", generation);
         return runtime_ask(&runtime, "show env GENERATION", &answer, NULL) == 0 && cx_has_prefix(answer.data, line);
@@ -179,12 +180,14 @@ int haproxy_load(struct haproxy *self, int generation, struct cx_error *err)
         pthread_mutex_unlock(&self->lock);
         while (!serves(self, generation)) {
                 if (!haproxy_runs(self))
-                        return cx_error_set(err, -EIO, "the proxy ended when it should take its configuration %s: its own lines "
-                                                       "of the log say why",
+                        return cx_error_set(err, -EIO,
+                                            "the proxy ended when it should take its configuration %s: its own lines "
+                                            "of the log say why",
                                             self->config);
                 if (cx_time_monotonic() > deadline)
-                        return cx_error_set(err, -ETIMEDOUT, "the proxy did not take its configuration %s: its own lines of the log "
-                                                             "say why",
+                        return cx_error_set(err, -ETIMEDOUT,
+                                            "the proxy did not take its configuration %s: its own lines of the log "
+                                            "say why",
                                             self->config);
                 (void)poll(NULL, 0, PAUSE_MS);
         }

@@ -8,9 +8,9 @@
 
 struct haproxy;
 struct haproxy_options {
-        const char *executable;        // path, or a name to look up in PATH
-        const char *folder;            // that holds haproxy.cfg, control.sock and haproxy.pid
-        void (*ended)(void *context);  // it ended by itself; on a thread of its own
+        const char *executable;       // path, or a name to look up in PATH
+        const char *folder;           // that holds haproxy.cfg, control.sock and haproxy.pid
+        void (*ended)(void *context); // it ended by itself; on a thread of its own
         void *context;
 };
 struct haproxy *haproxy_new(const struct haproxy_options *options);

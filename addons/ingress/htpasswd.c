@@ -27,9 +27,11 @@ static void md5(const struct md5_part *parts, size_t count, unsigned char to[MD5
         EVP_MD_CTX_free(context);
 }
 
-static void apr1_begin(const char *password, size_t length, const char *salt, size_t salt_length, unsigned char to[MD5_SIZE])
+static void apr1_begin(const char *password, size_t length, const char *salt, size_t salt_length,
+                       unsigned char to[MD5_SIZE])
 {
-        struct md5_part parts[3 + MAX_PASSWORD / MD5_SIZE + 1 + 16] = {{password, length}, {"$apr1$", 6}, {salt, salt_length}};
+        struct md5_part parts[3 + MAX_PASSWORD / MD5_SIZE + 1 + 16] = {
+                {password, length}, {"$apr1$", 6}, {salt, salt_length}};
         unsigned char inner[MD5_SIZE];
         size_t n = 3;
         md5((const struct md5_part[]){{password, length}, {salt, salt_length}, {password, length}}, 3, inner);
@@ -62,7 +64,8 @@ static void apr1_text(const unsigned char digest[MD5_SIZE], char to[23])
         static const unsigned char order[5][3] = {{0, 6, 12}, {1, 7, 13}, {2, 8, 14}, {3, 9, 15}, {4, 10, 5}};
         size_t n = 0;
         for (int i = 0; i < 5; i++) {
-                unsigned value = (unsigned)digest[order[i][0]] << 16 | (unsigned)digest[order[i][1]] << 8 | digest[order[i][2]];
+                unsigned value =
+                        (unsigned)digest[order[i][0]] << 16 | (unsigned)digest[order[i][1]] << 8 | digest[order[i][2]];
                 for (int j = 0; j < 4; j++, value >>= 6)
                         to[n++] = letters[value & 63];
         }

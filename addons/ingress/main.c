@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 
 #define SPARE_FILES 1024 // of the proxy, for what are not connections
-#define MAX_FOLDER 80 // a socket's whole path may have 107, and the proxy adds to it while it loads
+#define MAX_FOLDER 80    // a socket's whole path may have 107, and the proxy adds to it while it loads
 
 static struct ingress_controller *controller;
 static struct cx_strings addresses;
@@ -93,8 +93,8 @@ static int check_reference(const char **reference, const char *flag, struct cx_e
 static int check_folder(const char *folder, struct cx_error *err)
 {
         if (*folder != '/' || strlen(folder) > MAX_FOLDER)
-                return cx_error_set(err, -EINVAL, "--folder: \"%s\" must be an absolute path of %d characters at most", folder,
-                                    MAX_FOLDER);
+                return cx_error_set(err, -EINVAL, "--folder: \"%s\" must be an absolute path of %d characters at most",
+                                    folder, MAX_FOLDER);
         if (folder[strspn(folder, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")])
                 return cx_error_set(err, -EINVAL,
                                     "--folder: \"%s\" may have letters, digits, \"/\", \".\", \"_\" and \"-\"", folder);
@@ -108,7 +108,8 @@ static int check_user(struct cx_error *err)
                 return 0;
         if (!grammar_is_token(user) || !getpwnam(user))
                 return cx_error_set(err, -EINVAL,
-                                    "--haproxy-user: there is no user \"%s\"; Debian's package haproxy makes one", user);
+                                    "--haproxy-user: there is no user \"%s\"; Debian's package haproxy makes one",
+                                    user);
         options.applier.config.user = user;
         return 0;
 }
@@ -117,7 +118,8 @@ static int check_user(struct cx_error *err)
 static int connections(void)
 {
         struct rlimit files;
-        int64_t most = getrlimit(RLIMIT_NOFILE, &files) == 0 ? ((int64_t)files.rlim_max - SPARE_FILES) / 2 : max_connections;
+        int64_t most =
+                getrlimit(RLIMIT_NOFILE, &files) == 0 ? ((int64_t)files.rlim_max - SPARE_FILES) / 2 : max_connections;
         if (files.rlim_max == RLIM_INFINITY || most >= max_connections)
                 return (int)max_connections;
         most = most > 16 ? most : 16;
@@ -132,7 +134,8 @@ static int configure(struct cx_component *component CX_UNUSED, struct cx_error *
                 return cx_error_set(err, -EINVAL, "--http-port and --https-port are both 0: nothing would be served");
         for (size_t i = 0; i < addresses.count; i++)
                 if (!cx_is_address(addresses.items[i]) && !grammar_is_host(addresses.items[i]))
-                        return cx_error_set(err, -EINVAL, "--publish-status-address: \"%s\" is no address and no host name",
+                        return cx_error_set(err, -EINVAL,
+                                            "--publish-status-address: \"%s\" is no address and no host name",
                                             addresses.items[i]);
         if (options.watch_namespace && !*options.watch_namespace)
                 options.watch_namespace = NULL;

@@ -205,7 +205,7 @@ static void free_target_ports(struct target_port *ports, size_t count)
 
 void *target_project(void *context CX_UNUSED, const json_t *json)
 {
-        struct target *self = cx_alloc(sizeof *self);
+        struct target_service *self = cx_alloc(sizeof *self);
         const json_t *spec = json_object_get(json, "spec");
         self->external_name = cx_streq(cx_json_string(spec, "type"), "ExternalName");
         ports_of(json_object_get(spec, "ports"), &self->ports, &self->n_ports);
@@ -214,7 +214,7 @@ void *target_project(void *context CX_UNUSED, const json_t *json)
 
 void target_free(void *projection)
 {
-        struct target *self = projection;
+        struct target_service *self = projection;
         free_target_ports(self->ports, self->n_ports);
         free(self);
 }
@@ -234,7 +234,8 @@ static bool endpoint_of(const json_t *json, struct target_endpoint *ret_endpoint
 void *target_slice_project(void *context CX_UNUSED, const json_t *json)
 {
         struct target_slice *self = cx_alloc(sizeof *self);
-        const char *type = cx_json_string_or(json, "addressType", ""), *namespace = cx_json_string(json, "metadata.namespace");
+        const char *type = cx_json_string_or(json, "addressType", ""),
+                   *namespace = cx_json_string(json, "metadata.namespace");
         const char *service =
                 json_string_value(json_object_get(cx_json_get(json, "metadata.labels"), "kubernetes.io/service-name"));
         const json_t *list = json_object_get(json, "endpoints"), *from;

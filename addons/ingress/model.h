@@ -55,12 +55,12 @@ struct target_port {
         char *name; // "" when it has none
         int port;
 };
-struct target { // of a Service
+struct target_service { // of a Service
         bool external_name;
         struct target_port *ports;
         size_t n_ports;
 };
-#define TARGET(object) ((const struct target *)(object)->projection)
+#define TARGET(object) ((const struct target_service *)(object)->projection)
 
 struct target_endpoint {
         struct cx_address address;

@@ -21,8 +21,7 @@ void plan_complain(struct plan_builder *b, const char *reason, const char *forma
         for (size_t i = 0; i < ingress->n_problems; i++)
                 if (strcmp(ingress->problems[i].message, text.data) == 0)
                         return;
-        ingress->problems =
-                cx_realloc_array(ingress->problems, ingress->n_problems + 1, sizeof *ingress->problems);
+        ingress->problems = cx_realloc_array(ingress->problems, ingress->n_problems + 1, sizeof *ingress->problems);
         ingress->problems[ingress->n_problems++] = (struct plan_problem){reason, cx_buf_detach(&text)};
 }
 
@@ -101,13 +100,14 @@ static bool covers(const char *name, const char *host)
         return strcmp(name, host) == 0 || (cx_has_prefix(name, "*.") && dot && strcmp(name + 1, dot) == 0);
 }
 
-static void check_certificate(struct plan_builder *b, const char *secret, const struct secret_view *view, const char *host)
+static void check_certificate(struct plan_builder *b, const char *secret, const struct secret_view *view,
+                              const char *host)
 {
         for (size_t i = 0; i < view->names.count; i++)
                 if (covers(view->names.items[i], host))
                         return;
-        plan_complain(b, "CertificateMismatch", "the certificate of the Secret %s is not for the host %s: clients will refuse it",
-                      secret, host);
+        plan_complain(b, "CertificateMismatch",
+                      "the certificate of the Secret %s is not for the host %s: clients will refuse it", secret, host);
 }
 
 static void take_certificate(struct plan_builder *b, const char *secret, const char *host)
@@ -116,13 +116,14 @@ static void take_certificate(struct plan_builder *b, const char *secret, const c
         const char *wrong = !secret ? NULL : !view ? "does not exist" : view->certificate_problem;
         const char *taken = cx_map_get(&b->plan->certificates, host);
         if (taken && *taken && secret && strcmp(taken, secret) != 0)
-                plan_complain(b, "Conflict", "the host %s has its certificate from the Secret %s of an older Ingress already",
-                              host, taken);
+                plan_complain(b, "Conflict",
+                              "the host %s has its certificate from the Secret %s of an older Ingress already", host,
+                              taken);
         if (taken)
                 return;
         if (wrong)
-                plan_complain(b, "CertificateProblem", "the Secret %s %s: the host %s gets the default certificate", secret,
-                              wrong, host);
+                plan_complain(b, "CertificateProblem", "the Secret %s %s: the host %s gets the default certificate",
+                              secret, wrong, host);
         cx_map_set(&b->plan->certificates, host, cx_strdup(secret && !wrong ? secret : ""));
         if (secret && !wrong)
                 check_certificate(b, secret, view, host);
@@ -177,8 +178,8 @@ static struct plan_route *route_for(struct plan_builder *b, const struct plan_ba
         struct plan_route *route = cx_alloc(sizeof *route);
         const struct settings *s = b->settings;
         route->depth = match->depth;
-        route->owner = b->ingress ? b->ingress->object : NULL;
-        if (!s || s->refused)
+        route->owner = b->ingress->object;
+        if (s->refused)
                 return route;
         route->backend = backend;
         memcpy(route->flags, b->flags, sizeof route->flags);
@@ -202,7 +203,8 @@ static void enter_route(struct plan_builder *b, const char *host, const struct i
         const struct plan_route *taken = cx_map_get(routes, key);
         if (taken) {
                 if (taken->owner != b->ingress->object)
-                        plan_complain(b, "Conflict", "%s: the older Ingress %s has it already", where, taken->owner->key);
+                        plan_complain(b, "Conflict", "%s: the older Ingress %s has it already", where,
+                                      taken->owner->key);
                 return;
         }
         const struct plan_backend *backend = plan_resolve(b, b->ingress->object->namespace, &path->backend, where);
@@ -283,7 +285,8 @@ static void enter_routes(struct plan_builder *b)
 
 static void enter_defaults(struct plan_builder *b)
 {
-        if (INGRESS(b->ingress->object)->default_backend.service || INGRESS(b->ingress->object)->default_backend.resource)
+        if (INGRESS(b->ingress->object)->default_backend.service ||
+            INGRESS(b->ingress->object)->default_backend.resource)
                 with_settings(b, enter_default);
 }
 
@@ -294,12 +297,10 @@ static void enter_own_default(struct plan_builder *b)
         if (!slash)
                 return;
         CX_CLEANUP(cx_freep) char *namespace = cx_strndup(name, (size_t)(slash - name));
-        struct settings settings = {0};
-        struct backend_ref ref = {.service = (char *)slash + 1};
-        b->settings = &settings;
-        memset(b->flags, 0, sizeof b->flags);
-        const struct plan_backend *backend = plan_resolve(b, namespace, &ref, "default backend");
-        cx_map_set(&b->plan->prefix, "%2F", route_for(b, backend, "*", &(struct path_match){0}));
+        const struct backend_ref ref = {.service = (char *)slash + 1};
+        struct plan_route *route = cx_alloc(sizeof *route);
+        route->backend = plan_resolve(b, namespace, &ref, "default backend");
+        cx_map_set(&b->plan->prefix, "%2F", route);
 }
 
 void plan_build(const struct plan_config *config, const struct plan_input *input, struct plan *plan)

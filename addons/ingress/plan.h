@@ -88,6 +88,7 @@ struct secret_view {
 void plan_build(const struct plan_config *config, const struct plan_input *input, struct plan *ret_plan);
 void plan_release(struct plan *plan);
 // Whether an Ingress is this controller's to serve.
-bool ingress_is_ours(const struct plan_config *config, const struct cx_objects *classes, const struct cx_object *ingress);
+bool ingress_is_ours(const struct plan_config *config, const struct cx_objects *classes,
+                     const struct cx_object *ingress);
 #define PLAN_ID 17
 void plan_id(const struct cx_object *ingress, char to[PLAN_ID]);

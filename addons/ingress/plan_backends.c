@@ -32,7 +32,8 @@ static void add_endpoints(const struct target_slice *slice, const char *port_nam
                 for (size_t j = 0; strcmp(slice->ports[i].name, port_name) == 0 && j < slice->n_endpoints; j++) {
                         const struct target_endpoint *endpoint = &slice->endpoints[j];
                         if (ready ? endpoint->ready : endpoint->serving)
-                                cx_strings_add(to, cx_address_format_port(&endpoint->address, slice->ports[i].port, text));
+                                cx_strings_add(to,
+                                               cx_address_format_port(&endpoint->address, slice->ports[i].port, text));
                 }
 }
 
@@ -50,7 +51,8 @@ static void keep_once(struct cx_strings *list)
 }
 
 // Those that are ready; when none is, those that still serve while they end.
-static void find_servers(const struct plan_builder *b, const char *service, const char *port_name, struct cx_strings *to)
+static void find_servers(const struct plan_builder *b, const char *service, const char *port_name,
+                         struct cx_strings *to)
 {
         const struct cx_objects *slices = cx_map_get(&b->slices, service);
         for (int ready = 1; slices && !to->count && ready >= 0; ready--)
@@ -59,7 +61,7 @@ static void find_servers(const struct plan_builder *b, const char *service, cons
         keep_once(to);
 }
 
-static const struct target_port *find_port(const struct target *target, const struct backend_ref *ref)
+static const struct target_port *find_port(const struct target_service *target, const struct backend_ref *ref)
 {
         for (size_t i = 0; i < target->n_ports; i++) {
                 const struct target_port *port = &target->ports[i];
@@ -78,11 +80,13 @@ void plan_backend_free(void *value)
         free(backend);
 }
 
-static const struct plan_backend *backend_for(struct plan_builder *b, const char *service, const struct target_port *port)
+static const struct plan_backend *backend_for(struct plan_builder *b, const char *service,
+                                              const struct target_port *port)
 {
         bool tls = b->settings && b->settings->tls_backend, http2 = b->settings && b->settings->http2_backend;
-        CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s:%d%s%s%s%s", service, port->port, tls ? " tls" : "",
-                                                    http2 ? " http2" : "", b->profile ? " " : "", cx_str(b->profile));
+        CX_CLEANUP(cx_freep)
+        char *key = cx_sprintf("%s:%d%s%s%s%s", service, port->port, tls ? " tls" : "", http2 ? " http2" : "",
+                               b->profile ? " " : "", cx_str(b->profile));
         struct plan_backend *backend = cx_map_get(&b->plan->backends, key);
         if (backend)
                 return backend;
@@ -113,17 +117,18 @@ const struct plan_backend *plan_resolve(struct plan_builder *b, const char *name
                 return NULL;
         }
         if (TARGET(service)->external_name) {
-                plan_complain(b, "ExternalName",
-                              "%s: the Service %s is of type ExternalName, which could lead anywhere inside the cluster: "
-                              "its requests get 503",
-                              where, key);
+                plan_complain(
+                        b, "ExternalName",
+                        "%s: the Service %s is of type ExternalName, which could lead anywhere inside the cluster: "
+                        "its requests get 503",
+                        where, key);
                 return NULL;
         }
         const struct target_port *port = find_port(TARGET(service), ref);
         if (!port) {
                 CX_CLEANUP(cx_freep) char *number = cx_sprintf("%d", ref->port);
-                plan_complain(b, "PortNotFound", "%s: the Service %s has no TCP port %s; its requests get 503", where, key,
-                              ref->port_name ? ref->port_name : number);
+                plan_complain(b, "PortNotFound", "%s: the Service %s has no TCP port %s; its requests get 503", where,
+                              key, ref->port_name ? ref->port_name : number);
                 return NULL;
         }
         return backend_for(b, key, port);

@@ -70,7 +70,8 @@ static void enter_rewrite(struct plan_builder *b, const char *target)
         if (caught < 0) {
                 b->settings->refused = true;
                 plan_complain(b, "Refused",
-                              "annotation " ANNOTATION_PREFIX "rewrite-target: $1 or $2 may be at its end and nowhere else; "
+                              "annotation " ANNOTATION_PREFIX
+                              "rewrite-target: $1 or $2 may be at its end and nowhere else; "
                               "until then all its paths answer 503");
         }
         enter_text(b, caught ? FLAG_REWRITE : FLAG_REPLACE, SETTING_REWRITE, fixed);
@@ -84,8 +85,8 @@ static void enter_users(struct plan_builder *b)
         const struct secret_view *secret = cx_map_get(b->input->secrets, s->auth_secret);
         const char *wrong = !secret ? "does not exist" : s->auth_map ? NULL : secret->users_problem;
         if (wrong)
-                plan_complain(b, "AuthSecret", "the Secret %s of the users %s; until then nobody gets in", s->auth_secret,
-                              wrong);
+                plan_complain(b, "AuthSecret", "the Secret %s of the users %s; until then nobody gets in",
+                              s->auth_secret, wrong);
         cx_map_set(&b->plan->users, b->id, cx_sprintf("%s%s", s->auth_secret, s->auth_map ? " map" : ""));
         enter_text(b, FLAG_AUTH, SETTING_REALM, s->auth_realm ? s->auth_realm : "Authentication Required");
 }
@@ -158,7 +159,8 @@ static void check_paths(struct plan_builder *b)
                                 b->settings->refused = true;
                                 plan_complain(b, "Refused",
                                               "path %s: of patterns, only \"/some/path(/|$)(.*)\" with $2 and "
-                                              "\"/some/path/(.*)\" with $1 in the rewrite-target are supported; until then all "
+                                              "\"/some/path/(.*)\" with $1 in the rewrite-target are supported; until "
+                                              "then all "
                                               "its paths answer 503",
                                               path->path);
                         }

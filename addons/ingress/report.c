@@ -64,8 +64,8 @@ static int write_status(struct reporter *self, const struct cx_object *object, c
         for (size_t i = 0; i < addresses->count; i++)
                 json_array_append_new(list, json_pack("{s:s}", cx_is_address(addresses->items[i]) ? "ip" : "hostname",
                                                       addresses->items[i]));
-        json_auto_t *patch = json_pack("{s:{s:s}, s:{s:{s:o}}}", "metadata", "uid", object->uid, "status", "loadBalancer",
-                                       "ingress", list);
+        json_auto_t *patch = json_pack("{s:{s:s}, s:{s:{s:o}}}", "metadata", "uid", object->uid, "status",
+                                       "loadBalancer", "ingress", list);
         int r = cx_rest_patch(self->options.rest,
                               CX_REF("networking.k8s.io", "v1", "ingresses", object->namespace, object->name), "status",
                               CX_PATCH_MERGE, patch, NULL, err);

@@ -38,7 +38,7 @@ static int send_all(int fd, const char *data, size_t length, struct cx_error *er
         return 0;
 }
 
-int runtime_ask(struct runtime *self, const char *command, struct cx_buf *ret_answer, struct cx_error *err)
+int runtime_ask(struct runtime_api *self, const char *command, struct cx_buf *ret_answer, struct cx_error *err)
 {
         CX_CLEANUP(cx_closep) int fd = open_socket(self->socket, err);
         if (fd < 0)
@@ -61,7 +61,7 @@ int runtime_ask(struct runtime *self, const char *command, struct cx_buf *ret_an
         return r;
 }
 
-int runtime_do(struct runtime *self, const char *command, const char *expected, struct cx_error *err)
+int runtime_do(struct runtime_api *self, const char *command, const char *expected, struct cx_error *err)
 {
         CX_BUF answer = CX_BUF_INIT;
         int r = runtime_ask(self, command, &answer, err);
@@ -76,7 +76,7 @@ int runtime_do(struct runtime *self, const char *command, const char *expected, 
 
 // --- maps ---
 
-static int flush_block(struct runtime *self, const char *file, struct cx_buf *lines, struct cx_error *err)
+static int flush_block(struct runtime_api *self, const char *file, struct cx_buf *lines, struct cx_error *err)
 {
         if (!lines->length)
                 return 0;
@@ -85,14 +85,15 @@ static int flush_block(struct runtime *self, const char *file, struct cx_buf *li
         return runtime_do(self, command, NULL, err);
 }
 
-int runtime_map_put(struct runtime *self, const char *file, const struct cx_map *have, const struct cx_map *now,
+int runtime_map_put(struct runtime_api *self, const char *file, const struct cx_map *have, const struct cx_map *now,
                     struct cx_error *err)
 {
         CX_BUF added = CX_BUF_INIT;
         int r = 0;
         CX_MAP_FOREACH (now, entry) {
                 const char *old = cx_map_get(have, entry->key);
-                if (r < 0 || cx_streq(old, entry->value) || !config_is_safe(entry->key) || !config_is_safe(entry->value))
+                if (r < 0 || cx_streq(old, entry->value) || !config_is_safe(entry->key) ||
+                    !config_is_safe(entry->value))
                         continue;
                 if (old) {
                         CX_CLEANUP(cx_freep)
@@ -107,7 +108,7 @@ int runtime_map_put(struct runtime *self, const char *file, const struct cx_map 
         return r < 0 ? r : flush_block(self, file, &added, err);
 }
 
-int runtime_map_drop(struct runtime *self, const char *file, const struct cx_map *have, const struct cx_map *now,
+int runtime_map_drop(struct runtime_api *self, const char *file, const struct cx_map *have, const struct cx_map *now,
                      struct cx_error *err)
 {
         int r = 0;
@@ -122,10 +123,11 @@ int runtime_map_drop(struct runtime *self, const char *file, const struct cx_map
 
 // --- certificates ---
 
-int runtime_certificate_set(struct runtime *self, const char *file, const char *pem, struct cx_error *err)
+int runtime_certificate_set(struct runtime_api *self, const char *file, const char *pem, struct cx_error *err)
 {
         if (strlen(pem) > MAX_COMMAND)
-                return cx_error_set(err, -EMSGSIZE, "the certificate %s is too large to be changed while the proxy runs", file);
+                return cx_error_set(err, -EMSGSIZE,
+                                    "the certificate %s is too large to be changed while the proxy runs", file);
         CX_CLEANUP(cx_freep) char *set = cx_sprintf("set ssl cert %s <<\n%s", file, pem);
         CX_CLEANUP(cx_freep) char *commit = cx_sprintf("commit ssl cert %s", file);
         int r = runtime_do(self, set, "Transaction", err);
@@ -133,8 +135,8 @@ int runtime_certificate_set(struct runtime *self, const char *file, const char *
         return r < 0 ? r : runtime_do(self, commit, "Success", err);
 }
 
-int runtime_certificate_new(struct runtime *self, const char *list, const char *file, const char *pem, const char *host,
-                            struct cx_error *err)
+int runtime_certificate_new(struct runtime_api *self, const char *list, const char *file, const char *pem,
+                            const char *host, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *make = cx_sprintf("new ssl cert %s", file);
         CX_CLEANUP(cx_freep) char *add = cx_sprintf("add ssl crt-list %s <<\n%s %s\n", list, file, host);
@@ -144,7 +146,7 @@ int runtime_certificate_new(struct runtime *self, const char *list, const char *
         return r < 0 ? r : runtime_do(self, add, "Success", err);
 }
 
-int runtime_certificate_delete(struct runtime *self, const char *list, const char *file, struct cx_error *err)
+int runtime_certificate_delete(struct runtime_api *self, const char *list, const char *file, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *entry = cx_sprintf("del ssl crt-list %s %s", list, file);
         CX_CLEANUP(cx_freep) char *whole = cx_sprintf("del ssl cert %s", file);

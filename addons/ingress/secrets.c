@@ -9,7 +9,6 @@
 #include "libcommon/format/json.h"
 #include "libcommon/net/pki.h"
 
-
 #define MAX_SECRET ((size_t)2 << 20)
 
 struct secret {
@@ -82,7 +81,8 @@ static void decode(const json_t *data, const char *name, struct cx_buf *to)
 
 static void take_certificate(const struct secrets *self, const char *key, const json_t *data, struct secret *to)
 {
-        CX_BUF cert = CX_BUF_INIT_MAX(MAX_SECRET), private = CX_BUF_INIT_MAX(MAX_SECRET), pem = CX_BUF_INIT_MAX(MAX_SECRET);
+        CX_BUF cert = CX_BUF_INIT_MAX(MAX_SECRET), private = CX_BUF_INIT_MAX(MAX_SECRET),
+               pem = CX_BUF_INIT_MAX(MAX_SECRET);
         CX_CLEANUP(cx_freep) char *path = file_of(self, key);
         CX_ERROR err = CX_ERROR_INIT;
         decode(data, "tls.crt", &cert);
@@ -124,7 +124,8 @@ static void take_users(const json_t *data, struct secret *to)
         if (strchr(file.data, ':'))
                 to->users = cx_buf_detach(&file);
         else
-                to->view.users_problem = cx_strdup("has no lines \"user:hash\" under the key auth (htpasswd -c makes them)");
+                to->view.users_problem =
+                        cx_strdup("has no lines \"user:hash\" under the key auth (htpasswd -c makes them)");
         if (map.length)
                 to->user_map = cx_buf_detach(&map);
 }

@@ -6,7 +6,7 @@
 #define FIRST_SPARE 64 // of backends without a profile, as most are
 #define SPARE 8        // of each other profile
 
-static void slot_free(struct slot *slot)
+static void slot_free(struct backend_slot *slot)
 {
         cx_map_release(&slot->live);
         cx_map_release(&slot->gone);
@@ -23,32 +23,32 @@ void slots_release(struct slots *slots)
         *slots = (struct slots){0};
 }
 
-static struct slot *add_slot(struct slots *slots, const char *profile)
+static struct backend_slot *add_slot(struct slots *slots, const char *profile)
 {
-        struct slot *slot = cx_alloc(sizeof *slot);
+        struct backend_slot *slot = cx_alloc(sizeof *slot);
         snprintf(slot->name, sizeof slot->name, "b%zu", slots->count);
         slot->profile = cx_strdup(profile);
-        slots->items = cx_realloc_array(slots->items, slots->count + 1, sizeof(struct slot *));
+        slots->items = cx_realloc_array(slots->items, slots->count + 1, sizeof(struct backend_slot *));
         return slots->items[slots->count++] = slot;
 }
 
 // Room for as many again as there are of that profile, so that growing to any number takes few loads.
-static struct slot *grow(struct slots *slots, const char *profile)
+static struct backend_slot *grow(struct slots *slots, const char *profile)
 {
         size_t used = 0, spare = *profile ? SPARE : FIRST_SPARE;
         for (size_t i = 0; i < slots->count; i++)
                 used += strcmp(slots->items[i]->profile, profile) == 0;
-        struct slot *slot = add_slot(slots, profile);
+        struct backend_slot *slot = add_slot(slots, profile);
         for (size_t i = 0; i < (used > spare ? used : spare); i++)
                 add_slot(slots, profile);
         return slot;
 }
 
 // Beginning at *cursor, which is only ever right for one profile.
-static struct slot *find_free(const struct slots *slots, const char *profile, size_t *cursor)
+static struct backend_slot *find_free(const struct slots *slots, const char *profile, size_t *cursor)
 {
         for (; *cursor < slots->count; (*cursor)++) {
-                struct slot *slot = slots->items[*cursor];
+                struct backend_slot *slot = slots->items[*cursor];
                 if (!slot->key && !slot->live.count && !slot->gone.count && strcmp(slot->profile, profile) == 0)
                         return slot;
         }
@@ -70,7 +70,7 @@ bool slots_assign(struct slots *slots, const struct plan *plan)
                 size_t any = 0;
                 if (cx_map_has(&taken, backend->key))
                         continue;
-                struct slot *slot = find_free(slots, backend->profile, *backend->profile ? &any : &plain);
+                struct backend_slot *slot = find_free(slots, backend->profile, *backend->profile ? &any : &plain);
                 if (!slot) {
                         slot = grow(slots, backend->profile);
                         enough = false;
@@ -95,7 +95,7 @@ void slots_reset(struct slots *slots, const struct plan *plan)
 {
         slots_retire(slots, plan);
         for (size_t i = 0; i < slots->count; i++) {
-                struct slot *slot = slots->items[i];
+                struct backend_slot *slot = slots->items[i];
                 const struct plan_backend *backend = slot->key ? cx_map_get(&plan->backends, slot->key) : NULL;
                 cx_map_clear(&slot->live);
                 cx_map_clear(&slot->gone);

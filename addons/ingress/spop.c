@@ -3,7 +3,18 @@
 
 #define FLAG_FIN 1u
 
-enum { DATA_NULL, DATA_BOOL, DATA_INT32, DATA_UINT32, DATA_INT64, DATA_UINT64, DATA_IPV4, DATA_IPV6, DATA_STRING, DATA_BINARY };
+enum {
+        DATA_NULL,
+        DATA_BOOL,
+        DATA_INT32,
+        DATA_UINT32,
+        DATA_INT64,
+        DATA_UINT64,
+        DATA_IPV4,
+        DATA_IPV6,
+        DATA_STRING,
+        DATA_BINARY
+};
 #define BOOL_TRUE 0x10
 
 // --- reading ---
@@ -178,7 +189,8 @@ static void write_text(struct cx_buf *to, const char *text)
         cx_buf_add(to, text);
 }
 
-static void write_frame(enum spop_type type, uint64_t stream, uint64_t frame, const struct cx_buf *payload, struct cx_buf *to)
+static void write_frame(enum spop_type type, uint64_t stream, uint64_t frame, const struct cx_buf *payload,
+                        struct cx_buf *to)
 {
         CX_BUF body = CX_BUF_INIT;
         write_byte(&body, type);

@@ -19,8 +19,8 @@ enum spop_type {
 struct spop_frame { // what is of interest here; texts are owned
         enum spop_type type;
         uint64_t stream, frame;
-        bool healthcheck;      // of a hello
-        uint64_t max_size;     // of a hello; 0: not said
+        bool healthcheck;       // of a hello
+        uint64_t max_size;      // of a hello; 0: not said
         char *id, *credentials; // of a notify: its arguments of these names, NULL when absent or no texts
 };
 // A frame without the length before it. -EPROTO when it is not one, or is a piece of one.
@@ -28,5 +28,6 @@ int spop_parse(const void *data, size_t length, struct spop_frame *ret_frame) CX
 void spop_frame_release(struct spop_frame *frame);
 // With the length before it.
 void spop_write_hello(uint64_t max_size, struct cx_buf *to);
-void spop_write_verdict(const struct spop_frame *question, bool accepted, struct cx_buf *to); // sets "user" to a boolean
+void spop_write_verdict(const struct spop_frame *question, bool accepted,
+                        struct cx_buf *to); // sets "user" to a boolean
 void spop_write_disconnect(struct cx_buf *to);

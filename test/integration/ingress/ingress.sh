@@ -297,7 +297,8 @@ t_classes() {
         plain && soon goes_to plain.example.com / a && soon status plain 192.0.2.7 && class other example.com/other && k patch ingress plain -p '{"spec":{"ingressClassName":"other"}}' && soon status plain '' && soon answers plain.example.com / 503 &&
                 k patch ingress plain -p '{"spec":{"ingressClassName":null},"metadata":{"annotations":{"kubernetes.io/ingress.class":"haproxy"}}}' && soon status plain 192.0.2.7 && soon goes_to plain.example.com / a || return 1
         plain && soon goes_to plain.example.com / a && k annotate ingress plain kubernetes.io/ingress.class=other --overwrite && k patch ingress plain --type=json -p '[{"op":"remove","path":"/spec/ingressClassName"}]' && soon answers plain.example.com / 503
-        k delete ingress plain && k apply -f - <<<"{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: plain}, spec: {rules: [$(rule plain.example.com "$(path / a)")]}}" && soon goes_to plain.example.com / a
+        k delete ingress plain && k apply -f - <<<"{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: plain}, spec: {rules: [$(rule plain.example.com "$(path / a)")]}}" && soon goes_to plain.example.com / a &&
+                equals "$(k get ingress plain -o 'jsonpath={.spec.ingressClassName}')" haproxy
 }
 t_rolling() { # pods come and go under load; the proxy loads nothing anew
         local loads turn
