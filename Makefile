@@ -24,8 +24,10 @@ CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(BUILD)) -fstack-protector-strong -fP
 CPPFLAGS := -I. -I$(OUT)/gen -include libcommon/base/banned.h
 LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(filter -fsanitize%,$(CFLAGS_$(BUILD)))
 
+# Sanitizers stand in for crypt_r and look for the real one at run time: the library has to be there, though nobody else needs it.
+LIBCRYPT := $(if $(filter release,$(BUILD)),-lcrypt,-Wl,--push-state,--no-as-needed -lcrypt -Wl,--pop-state)
 # Libraries a component needs beyond those of libcommon; the linker drops what is not used.
-LIBS := -lcurl -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lsodium -lcrypt -lm
+LIBS := -lcurl -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lsodium $(LIBCRYPT) -lm
 
 # component folder -> executable
 EXE_apiserver := kube-apiserver
