@@ -8,11 +8,14 @@
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
 #include "libcommon/net/pki.h"
 
 #include <sys/stat.h>
 
 #define DEFAULT_LIFETIME (365 * 86400)
+#define PROFILE_LOADS 5 // at once
+#define PROFILE_PERIOD (10 * CX_NS_PER_S)
 
 struct ingress_applier {
         struct ingress_applier_options options;
@@ -22,6 +25,7 @@ struct ingress_applier {
         char cookie_key[33];
         char *own_certificate; // PEM with key
         struct slots slots;
+        int64_t profile_loads;         // monotonic; a period before now for each load that may be
         bool known;                    // what follows is what the proxy has
         struct cx_map maps[MAP_COUNT]; // key -> value
         struct cx_map certificates;    // host ("": the default) -> fingerprint, of the files
@@ -345,10 +349,25 @@ static int change(struct ingress_applier *self, const struct plan *plan, const s
         return r;
 }
 
-int ingress_applier_apply(struct ingress_applier *self, const struct plan *plan, const struct secrets *secrets,
-                          struct cx_error *err)
+// A load leaves workers behind until their connections end: new profiles, which anybody may think up, get a few at once and
+// then one in ten seconds.
+static bool may_add_profiles(struct ingress_applier *self)
 {
-        bool enough = slots_assign(&self->slots, plan) && (self->options.config.auth || !plan->users.count);
+        int64_t now = cx_time_monotonic(), earliest = now - PROFILE_LOADS * PROFILE_PERIOD;
+        if (self->profile_loads < earliest)
+                self->profile_loads = earliest;
+        return self->profile_loads <= now - PROFILE_PERIOD;
+}
+
+int ingress_applier_apply(struct ingress_applier *self, const struct plan *plan, const struct secrets *secrets,
+                          bool *ret_again, struct cx_error *err)
+{
+        bool may_add = may_add_profiles(self);
+        enum slots_outcome slots = slots_assign(&self->slots, plan, may_add);
+        bool enough = slots != SLOTS_ADDED && (self->options.config.auth || !plan->users.count);
+        *ret_again |= slots == SLOTS_MISSING;
+        if (slots == SLOTS_ADDED)
+                self->profile_loads += PROFILE_PERIOD;
         struct cx_map maps[MAP_COUNT];
         config_maps(plan, &self->slots, maps);
         bool live = enough && self->known && haproxy_runs(self->haproxy);

@@ -18,8 +18,9 @@ struct ingress_applier_options {
 };
 int ingress_applier_new(const struct ingress_applier_options *options, struct ingress_applier **ret_applier,
                         struct cx_error *err) CX_CHECK;
+// ret_again: something has to wait, since the proxy has loaded often enough of late; apply again in a second.
 int ingress_applier_apply(struct ingress_applier *applier, const struct plan *plan, const struct secrets *secrets,
-                          struct cx_error *err) CX_CHECK;
+                          bool *ret_again, struct cx_error *err) CX_CHECK;
 // Servers that wait for their connections to end are removed when these have; false: none is left.
 bool ingress_applier_tend(struct ingress_applier *applier);
 void ingress_applier_stop(struct ingress_applier *applier); // ends the proxy

@@ -82,6 +82,7 @@ static void write_global(const struct config *c, struct cx_buf *to)
                       "  setenv GENERATION %d\n"
                       "  maxconn %d\n"
                       "  hard-stop-after 5m\n"
+                      "  mworker-max-reloads 20\n"
                       "  expose-experimental-directives\n"
                       "  ssl-default-bind-options ssl-min-ver TLSv1.2\n"
                       "  ssl-load-extra-files none\n"

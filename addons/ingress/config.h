@@ -18,7 +18,7 @@ struct backend_slot {
 };
 struct slots {
         struct backend_slot **items;
-        size_t count;
+        size_t count, made; // made: ever, for their names
 };
 struct config {
         const char *folder; // absolute; letters, digits, "/", ".", "_" and "-"

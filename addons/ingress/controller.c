@@ -171,7 +171,7 @@ static int sync_all(struct ingress_controller *self, bool *ret_again, struct cx_
         copy_keys(&plan.services, &self->referred_services);
         pthread_mutex_unlock(&self->lock);
         set_users(self, &plan);
-        int r = ingress_applier_apply(self->applier, &plan, self->secrets, err);
+        int r = ingress_applier_apply(self->applier, &plan, self->secrets, ret_again, err);
         if (r == 0)
                 reporter_tell(self->reporter, &plan);
         count(self, &plan);

@@ -26,20 +26,31 @@ void slots_release(struct slots *slots)
 static struct backend_slot *add_slot(struct slots *slots, const char *profile)
 {
         struct backend_slot *slot = cx_alloc(sizeof *slot);
-        snprintf(slot->name, sizeof slot->name, "b%zu", slots->count);
+        snprintf(slot->name, sizeof slot->name, "b%zu", slots->made++);
         slot->profile = cx_strdup(profile);
         slots->items = cx_realloc_array(slots->items, slots->count + 1, sizeof(struct backend_slot *));
         return slots->items[slots->count++] = slot;
 }
 
-// Room for as many again as there are of that profile, so that growing to any number takes few loads.
+static size_t count_used(const struct slots *slots, const char *profile)
+{
+        size_t used = 0;
+        for (size_t i = 0; i < slots->count; i++)
+                used += slots->items[i]->key && strcmp(slots->items[i]->profile, profile) == 0;
+        return used;
+}
+
+// Room for as many again as are in use with that profile, so that growing to any number takes few loads.
+static size_t spare_of(size_t used, const char *profile)
+{
+        size_t least = !*profile ? FIRST_SPARE : used ? SPARE : 0;
+        return used > least ? used : least;
+}
+
 static struct backend_slot *grow(struct slots *slots, const char *profile)
 {
-        size_t used = 0, spare = *profile ? SPARE : FIRST_SPARE;
-        for (size_t i = 0; i < slots->count; i++)
-                used += strcmp(slots->items[i]->profile, profile) == 0;
         struct backend_slot *slot = add_slot(slots, profile);
-        for (size_t i = 0; i < (used > spare ? used : spare); i++)
+        for (size_t left = spare_of(count_used(slots, profile) + 1, profile); left; left--)
                 add_slot(slots, profile);
         return slot;
 }
@@ -55,12 +66,13 @@ static struct backend_slot *find_free(const struct slots *slots, const char *pro
         return NULL;
 }
 
-bool slots_assign(struct slots *slots, const struct plan *plan)
+enum slots_outcome slots_assign(struct slots *slots, const struct plan *plan, bool may_add_profiles)
 {
-        bool enough = slots->count;
+        enum slots_outcome outcome = slots->count ? SLOTS_ENOUGH : SLOTS_ADDED;
+        bool missing = false;
         size_t plain = 0;
         CX_MAP taken = CX_MAP_INIT;
-        if (!enough)
+        if (!slots->count)
                 grow(slots, "");
         for (size_t i = 0; i < slots->count; i++)
                 if (slots->items[i]->key)
@@ -71,15 +83,19 @@ bool slots_assign(struct slots *slots, const struct plan *plan)
                 if (cx_map_has(&taken, backend->key))
                         continue;
                 struct backend_slot *slot = find_free(slots, backend->profile, *backend->profile ? &any : &plain);
+                if (!slot && *backend->profile && !may_add_profiles) {
+                        missing = true;
+                        continue;
+                }
                 if (!slot) {
                         slot = grow(slots, backend->profile);
-                        enough = false;
+                        outcome = SLOTS_ADDED;
                 }
                 slot->key = cx_strdup(backend->key);
                 slot->tls = backend->tls;
                 slot->http2 = backend->http2;
         }
-        return enough;
+        return outcome == SLOTS_ENOUGH && missing ? SLOTS_MISSING : outcome;
 }
 
 void slots_retire(struct slots *slots, const struct plan *plan)
@@ -91,9 +107,31 @@ void slots_retire(struct slots *slots, const struct plan *plan)
                 }
 }
 
+// Frees the free ones of each profile that are too many, from the end.
+static void prune(struct slots *slots)
+{
+        CX_MAP spare = CX_MAP_INIT; // profile -> how many are kept, and one
+        for (size_t i = slots->count; i-- > 0;) {
+                struct backend_slot *slot = slots->items[i];
+                size_t left = (size_t)cx_map_get(&spare, slot->profile);
+                if (!left)
+                        left = spare_of(count_used(slots, slot->profile), slot->profile) + 1;
+                if (!slot->key && left > 1) {
+                        left--;
+                } else if (!slot->key) {
+                        slot_free(slot);
+                        memmove(&slots->items[i], &slots->items[i + 1],
+                                (--slots->count - i) * sizeof(struct backend_slot *));
+                        continue;
+                }
+                cx_map_set(&spare, slot->profile, (void *)left);
+        }
+}
+
 void slots_reset(struct slots *slots, const struct plan *plan)
 {
         slots_retire(slots, plan);
+        prune(slots);
         for (size_t i = 0; i < slots->count; i++) {
                 struct backend_slot *slot = slots->items[i];
                 const struct plan_backend *backend = slot->key ? cx_map_get(&plan->backends, slot->key) : NULL;

@@ -178,7 +178,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct plan_config config = {.controller_class = "x.io/y", .default_backend = "ns/a"};
         struct plan_input input = {&ingresses, &classes, &services, &slices, &secrets};
         plan_build(&config, &input, &plan);
-        slots_assign(&slots, &plan);
+        (void)slots_assign(&slots, &plan, true);
         slots_reset(&slots, &plan);
         config_maps(&plan, &slots, maps);
         check_maps(maps);

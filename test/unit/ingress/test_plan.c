@@ -366,12 +366,12 @@ static void test_slots(void **state)
         world_begin(&w);
         world_ingress(&w, "i", "{}", RULES(RULE("x.org", PATH("/", "Prefix", "a"))));
         world_plan(&w);
-        assert_false(slots_assign(&slots, &w.plan)); // the first
+        assert_int_equal(slots_assign(&slots, &w.plan, false), SLOTS_ADDED); // the first
         size_t count = slots.count;
         assert_true(count > 32);
         world_ingress(&w, "j", "{}", RULES(RULE("y.org", PATH("/", "Prefix", "b"))));
         world_plan(&w);
-        assert_true(slots_assign(&slots, &w.plan)); // there was one free
+        assert_int_equal(slots_assign(&slots, &w.plan, false), SLOTS_ENOUGH); // there was one free
         assert_int_equal(slots.count, count);
         slots_reset(&slots, &w.plan);
         PLAN nothing = {0};
@@ -383,22 +383,51 @@ static void test_slots(void **state)
         }
         assert_int_equal(used, 0);
         assert_int_equal(with_servers, 1); // its servers are still there, so nobody else takes it
-        assert_true(slots_assign(&slots, &w.plan));
+        assert_int_equal(slots_assign(&slots, &w.plan, false), SLOTS_ENOUGH);
         for (size_t i = 0; i < slots.count; i++)
                 if (slots.items[i]->live.count)
                         assert_null(slots.items[i]->key);
         slots_release(&slots);
 }
 
+// Each profile costs a load; what nobody needs goes with the next one, and no name comes twice.
+static void test_profile_slots(void **state)
+{
+        (void)state;
+        struct slots slots = {0};
+        size_t first = 0;
+        for (int i = 0; i < 4; i++) {
+                WORLD w;
+                world_begin(&w);
+                CX_CLEANUP(cx_freep)
+                char *annotations = cx_sprintf("{'" ANNOTATION_PREFIX "proxy-connect-timeout': '%d'}", i + 1);
+                world_ingress(&w, "i", annotations, RULES(RULE("x.org", PATH("/", "Prefix", "a"))));
+                world_plan(&w);
+                if (i) {
+                        assert_int_equal(slots_assign(&slots, &w.plan, false), SLOTS_MISSING);
+                        assert_int_equal(slots.count, first);
+                }
+                assert_int_equal(slots_assign(&slots, &w.plan, true), SLOTS_ADDED);
+                slots_reset(&slots, &w.plan);
+                first = i ? first : slots.count;
+                assert_int_equal(slots.count, first);
+                for (size_t j = 0; j < slots.count; j++)
+                        for (size_t k = 0; k < j; k++)
+                                assert_string_not_equal(slots.items[j]->name, slots.items[k]->name);
+        }
+        slots_release(&slots);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_keys),      cmocka_unit_test(test_hosts),
-                cmocka_unit_test(test_classes),   cmocka_unit_test(test_backends),
-                cmocka_unit_test(test_endpoints), cmocka_unit_test(test_oldest_wins),
-                cmocka_unit_test(test_defaults),  cmocka_unit_test(test_certificates),
-                cmocka_unit_test(test_settings),  cmocka_unit_test(test_rewrites),
-                cmocka_unit_test(test_profiles),  cmocka_unit_test(test_slots),
+                cmocka_unit_test(test_keys),          cmocka_unit_test(test_hosts),
+                cmocka_unit_test(test_classes),       cmocka_unit_test(test_backends),
+                cmocka_unit_test(test_endpoints),     cmocka_unit_test(test_oldest_wins),
+                cmocka_unit_test(test_defaults),      cmocka_unit_test(test_certificates),
+                cmocka_unit_test(test_settings),      cmocka_unit_test(test_rewrites),
+                cmocka_unit_test(test_profiles),      cmocka_unit_test(test_slots),
+                cmocka_unit_test(test_profile_slots),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

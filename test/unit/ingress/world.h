@@ -79,7 +79,7 @@ static inline void world_plan(struct world *w)
         struct plan_input input = {&w->ingresses, &w->classes, &w->services, &w->slices, &w->secrets};
         plan_release(&w->plan);
         plan_build(&w->config, &input, &w->plan);
-        slots_assign(&w->slots, &w->plan);
+        (void)slots_assign(&w->slots, &w->plan, true);
         for (int i = 0; i < MAP_COUNT; i++)
                 cx_map_release(&w->maps[i]);
         config_maps(&w->plan, &w->slots, w->maps);
