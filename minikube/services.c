@@ -200,7 +200,8 @@ static void add_ingress_controller(const struct profile *p, struct services *ser
         struct cluster_service *s = add(services, 0, service);
         executable(s, p, "ingress-controller");
         arg(s, "--kubeconfig=%s/kubeconfigs/ingress-controller.kubeconfig", f);
-        arg(s, "--bind-address=127.0.0.1");
+        arg(s, "--bind-address=%s", address);
+        arg(s, "--client-ca-file=%s/ca.crt", p->home);
         arg(s, "--publish-status-address=%s", address);
         arg(s, "--folder=%s/ingress", f);
 }

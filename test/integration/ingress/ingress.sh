@@ -30,7 +30,7 @@ wait_for grep -q ready "$work/pods.log" || exit 1
 start_controller() { # FLAG...
         # As its manifest lets it: no more than that.
         [ -f "$work/ingress.kubeconfig" ] || kubeconfig_for "$work" ingress system:ingress-controller
-        "$BIN/ingress-controller" --kubeconfig "$work/ingress.kubeconfig" --secure-port "$base" --http-port "$http" --https-port "$https" \
+        "$BIN/ingress-controller" --kubeconfig "$work/ingress.kubeconfig" --secure-port "$base" --bind-address 127.0.0.1 --client-ca-file "$work/ca.crt" --http-port "$http" --https-port "$https" \
                 --publish-status-address 192.0.2.7 --folder "$work/ingress" "$@" >>"$work/ingress.log" 2>&1 3>&- &
         echo $! >"$work/controller.pid"
 }
@@ -41,7 +41,7 @@ end_controller() { # SIGNAL
         WAIT=20 wait_for _gone "$pid"
 }
 controller_ready() { curl -skf "https://127.0.0.1:$base/readyz"; }
-metric() { curl -sk "https://127.0.0.1:$base/metrics" | awk -v name="$1" '$1 == name {print $2}'; }
+metric() { curl -sk --cert "$work/admin.crt" --key "$work/admin.key" "https://127.0.0.1:$base/metrics" | awk -v name="$1" '$1 == name {print $2}'; }
 
 # --- objects ---
 class() { # NAME CONTROLLER [DEFAULT]
