@@ -51,6 +51,16 @@ bool grammar_is_path(const char *text)
         return is_printable(text, " ", 1024) && *text == '/';
 }
 
+bool grammar_is_route(const char *text)
+{
+        if (!text || *text != '/' || strlen(text) > 1024)
+                return false;
+        for (; *text; text++)
+                if ((unsigned char)*text < ' ' || *text == 127)
+                        return false;
+        return true;
+}
+
 bool grammar_is_token(const char *text)
 {
         return consists_of(text, LETTERS CAPITALS DIGITS "_-", 64);

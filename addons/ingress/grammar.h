@@ -5,9 +5,11 @@
 
 #include "libcommon/base/buf.h"
 
-bool grammar_is_name(const char *text);  // of an object: lower-case letters, digits, "-" and ".", 253 at most
-bool grammar_is_host(const char *text);  // a lower-case DNS name, or one below "*."
-bool grammar_is_path(const char *text);  // begins with "/", printable ASCII without blanks, 1024 at most
+bool grammar_is_name(const char *text); // of an object: lower-case letters, digits, "-" and ".", 253 at most
+bool grammar_is_host(const char *text); // a lower-case DNS name, or one below "*."
+bool grammar_is_path(const char *text); // begins with "/", printable ASCII without blanks, 1024 at most
+bool grammar_is_route(
+        const char *text); // a path to be encoded: begins with "/", without control characters, 1024 at most
 bool grammar_is_token(const char *text); // the name of a cookie: letters, digits, "_" and "-", 64 at most
 // What follows a path as far as a header may carry it: printable ASCII without quotes and backslashes, 256 at most.
 bool grammar_is_phrase(const char *text);

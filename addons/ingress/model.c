@@ -51,7 +51,7 @@ static struct ingress_rule rule_of(const json_t *json)
         json_array_foreach (paths, i, from) {
                 const char *path = cx_json_string_or(from, "path", "/");
                 rule.paths[rule.n_paths++] =
-                        (struct ingress_path){.path = grammar_is_path(path) ? cx_strdup(path) : NULL,
+                        (struct ingress_path){.path = grammar_is_route(path) ? cx_strdup(path) : NULL,
                                               .type = path_type_of(from),
                                               .backend = backend_of(json_object_get(from, "backend"))};
         }

@@ -17,7 +17,7 @@ struct backend_ref {
         bool resource; // a backend of another kind
 };
 struct ingress_path {
-        char *path; // begins with "/"; as written
+        char *path; // begins with "/"; as written; NULL: not a path
         enum path_type type;
         struct backend_ref backend;
 };

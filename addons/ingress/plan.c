@@ -218,9 +218,18 @@ static void enter_rules(struct plan_builder *b)
         const struct ingress *ingress = INGRESS(b->ingress->object);
         for (size_t i = 0; i < ingress->n_rules; i++) {
                 const struct ingress_rule *rule = &ingress->rules[i];
+                if (!rule->host)
+                        plan_complain(b, "InvalidHost",
+                                      "spec.rules[%zu].host is not a DNS name: the rule has no effect", i);
                 for (size_t j = 0; rule->host && j < rule->n_paths; j++)
                         if (rule->paths[j].path)
                                 enter_route(b, rule->host, &rule->paths[j]);
+                        else
+                                plan_complain(
+                                        b, "InvalidPath",
+                                        "spec.rules[%zu].http.paths[%zu].path must begin with \"/\" and have 1024 "
+                                        "characters at most, none of them a control character: it has no effect",
+                                        i, j);
         }
 }
 

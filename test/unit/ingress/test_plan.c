@@ -19,7 +19,8 @@ static void test_keys(void **state)
                 {"/foo", "ImplementationSpecific", "prefix", "x.org%2Ffoo%2F"},
                 {"/foo", "Exact", "exact", "x.org%2Ffoo"},
                 {"/foo/", "Exact", "exact", "x.org%2Ffoo%2F"},
-                {"/caf%C3%A9 ", "Exact", "exact", NULL}, // a blank
+                {"/caf\\u00e9 ", "Exact", "exact", "x.org%2Fcaf%C3%A9%20"},
+                {"/a\\u0001", "Exact", "exact", NULL},
                 {"/caf%c3%a9", "Exact", "exact", "x.org%2Fcaf%C3%A9"},
                 {"/a;b|c", "Exact", "exact", "x.org%2Fa%3Bb%7Cc"},
                 {"/a%2", "Exact", "exact", "x.org%2Fa%252"},
@@ -38,7 +39,8 @@ static void test_keys(void **state)
                 if (cases[i].key)
                         assert_string_equal(world_route(&w, cases[i].map, cases[i].key), "ns/a:80");
                 else
-                        assert_int_equal(w.plan.exact.count + w.plan.prefix.count, 0);
+                        assert_true(!w.plan.exact.count && !w.plan.prefix.count &&
+                                    world_told(&w, "i", "InvalidPath", "paths[0]"));
         }
 }
 
@@ -62,6 +64,7 @@ static void test_hosts(void **state)
         world_plan(&w);
         assert_int_equal(w.plan.hosts.count, 2);
         assert_true(cx_map_has(&w.plan.hosts, ".x.org") && cx_map_has(&w.plan.hosts, "*"));
+        assert_true(world_told(&w, "i", "InvalidHost", "spec.rules[1].host"));
         assert_string_equal(world_route(&w, "prefix", ".x.org%2F"), "ns/a:80");
         assert_string_equal(world_route(&w, "prefix", "%2A%2Fany%2F"), "ns/b:80");
         assert_string_equal(cx_map_get(&w.maps[MAP_HOSTS], ".x.org"), ".x.org");
