@@ -3,6 +3,7 @@
 #include "addons/ingress/haproxy.h"
 
 #include "addons/ingress/runtime.h"
+#include "addons/ingress/voice.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
@@ -22,6 +23,7 @@
 struct haproxy {
         struct haproxy_options options;
         char *config, *pid_file, *socket;
+        struct voice *voice;  // of the one that was started here; NULL: it was taken over
         pthread_mutex_t lock; // guards what follows
         pid_t pid;            // of the master; 0: none
         int fd;               // its pidfd; -1: none
@@ -132,11 +134,15 @@ bool haproxy_runs(struct haproxy *self)
 
 static int start(struct haproxy *self, struct cx_error *err)
 {
-        const char *argv[] = {self->options.executable, "-q", "-W", "-f", self->config, "-p", self->pid_file, NULL};
-        const struct cx_spawn_options options = {
-                .argv = argv, .fds = {0, STDERR_FILENO, STDERR_FILENO}, .session = true};
+        const char *argv[] = {self->options.executable, "-W", "-f", self->config, "-p", self->pid_file, NULL};
+        CX_CLEANUP(cx_closep) int out = -1;
+        voice_unref(cx_steal(&self->voice));
+        int r = voice_new(&self->voice, &out, err);
+        if (r < 0)
+                return r;
+        const struct cx_spawn_options options = {.argv = argv, .fds = {0, out, out}, .session = true};
         pid_t pid;
-        int r = cx_spawn(&options, &pid);
+        r = cx_spawn(&options, &pid);
         if (r == -ENOENT)
                 return cx_error_set(err, r, "%s is not installed: apt-get install haproxy", self->options.executable);
         if (r < 0)
@@ -163,6 +169,12 @@ static bool serves(const struct haproxy *self, int generation)
         return runtime_ask(&runtime, "show env GENERATION", &answer, NULL) == 0 && cx_has_prefix(answer.data, line);
 }
 
+static int failed(struct haproxy *self, int code, const char *what, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *why = self->voice ? voice_last_alert(self->voice) : NULL;
+        return cx_error_set(err, code, "the proxy %s with %s%s%s", what, self->config, why ? ": " : "", cx_str(why));
+}
+
 int haproxy_load(struct haproxy *self, int generation, struct cx_error *err)
 {
         int64_t deadline = cx_time_monotonic() + LOAD_TIMEOUT;
@@ -180,15 +192,9 @@ int haproxy_load(struct haproxy *self, int generation, struct cx_error *err)
         pthread_mutex_unlock(&self->lock);
         while (!serves(self, generation)) {
                 if (!haproxy_runs(self))
-                        return cx_error_set(err, -EIO,
-                                            "the proxy ended when it should take its configuration %s: its own lines "
-                                            "of the log say why",
-                                            self->config);
+                        return failed(self, -EIO, "ended", err);
                 if (cx_time_monotonic() > deadline)
-                        return cx_error_set(err, -ETIMEDOUT,
-                                            "the proxy did not take its configuration %s: its own lines of the log "
-                                            "say why",
-                                            self->config);
+                        return failed(self, -ETIMEDOUT, "does not serve", err);
                 (void)poll(NULL, 0, PAUSE_MS);
         }
         return 0;
@@ -226,6 +232,7 @@ void haproxy_free(struct haproxy *self)
                 pthread_join(self->watch, NULL);
         else if (self->watched)
                 pthread_detach(self->watch);
+        voice_unref(self->voice);
         pthread_mutex_destroy(&self->lock);
         free(self->config);
         free(self->pid_file);

@@ -339,6 +339,13 @@ t_private() { # keys and the way to rule the proxy are root's alone; the proxy i
         equals "$(stat -c %a "$work/ingress")" 700 && equals "$(stat -c %a "$work/ingress/control.sock")" 600 && equals "$(find "$work/ingress" -name '*.pem' -perm /077)" "" &&
                 equals "$(find "$work/ingress" -name '*.cfg' -perm /077)" "" && { [ "$(id -u)" -ne 0 ] || equals "$(ps -o user= -p "$worker")" haproxy; } && equals "$(readlink "/proc/$worker/root")" "$work/ingress/jail"
 }
+t_port_taken() { # why the proxy does not start is said, and it starts once it can
+        python3 "$here/pods.py" 0.0.0.0 taker="$http" >/dev/null 2>&1 3>&- &
+        local taker=$!
+        until_true 20 curl -s "http://127.0.0.1:$http/" && start_controller && soon grep -q "Cannot bring the Ingresses into the proxy.*$http" "$work/ingress.log"
+        kill "$taker"
+        WAIT=20 wait_for controller_ready && goes_to moving.example.com / a && end_controller TERM
+}
 t_stopped() {
         end_controller TERM
         ! pids_of "$work/ingress/haproxy.cfg" && ! curl -s --max-time 2 "http://127.0.0.1:$http/"
@@ -377,5 +384,6 @@ ok "the proxy is killed" t_proxy_killed
 ok "what is private" t_private
 ok "the controller may do what it does" t_allowed
 ok "the controller ends, and the proxy with it" t_stopped
+ok "the port is somebody else's" t_port_taken
 ok "nothing was complained about" no_complaints
 tap_end
