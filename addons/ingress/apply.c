@@ -69,6 +69,23 @@ static int make_folders(const struct ingress_applier *self, struct cx_error *err
         return r;
 }
 
+// Of a controller that was killed keys may be left that nobody refers to any more. The proxy has read what it needs.
+static void clear_folders(const struct ingress_applier *self)
+{
+        static const char *const names[] = {"certs", "secrets"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++) {
+                CX_CLEANUP(cx_freep) char *folder = path_in(self, names[i]);
+                CX_STRINGS files = CX_STRINGS_INIT;
+                CX_ERROR err = CX_ERROR_INIT;
+                if (cx_list_folder(folder, &files, &err) < 0)
+                        cx_err(&err, "Cannot remove old keys", "folder", folder);
+                for (size_t j = 0; j < files.count; j++) {
+                        CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folder, files.items[j]);
+                        (void)unlink(path);
+                }
+        }
+}
+
 // The key of cookies lasts, so that clients find their pods again after a start.
 static int load_cookie_key(struct ingress_applier *self, struct cx_error *err)
 {
@@ -120,8 +137,10 @@ int ingress_applier_new(const struct ingress_applier_options *options, struct in
                                                               .ended = options->ended,
                                                               .context = options->context});
         int r = make_folders(self, err);
-        if (r == 0)
+        if (r == 0) {
+                clear_folders(self);
                 r = load_cookie_key(self, err);
+        }
         if (r == 0)
                 r = make_own_certificate(self, err);
         if (r < 0) {
@@ -417,6 +436,7 @@ bool ingress_applier_tend(struct ingress_applier *self)
 void ingress_applier_stop(struct ingress_applier *self)
 {
         haproxy_stop(self->haproxy);
+        clear_folders(self);
 }
 
 void ingress_applier_free(struct ingress_applier *self)

@@ -326,8 +326,10 @@ t_killed() { # the proxy goes on, and the next controller takes it over
         proxy=$(cat "$work/ingress/haproxy.pid")
         load_begins code_of moving.example.com /
         end_controller KILL
+        touch "$work/ingress/certs/stale.pem" "$work/ingress/secrets/stale.pem"
         goes_to moving.example.com / c && start_controller --default-backend-service default/none && WAIT=30 wait_for controller_ready && goes_to moving.example.com / c &&
-                slice moving "$pods" && soon goes_to moving.example.com / a && load_ends && equals "$(cat "$work/ingress/haproxy.pid")" "$proxy"
+                slice moving "$pods" && soon goes_to moving.example.com / a && load_ends && equals "$(cat "$work/ingress/haproxy.pid")" "$proxy" &&
+                equals "$(find "$work/ingress" -name stale.pem)" ""
 }
 t_proxy_killed() {
         kill -9 "$(cat "$work/ingress/haproxy.pid")" && soon goes_to moving.example.com / a && grep -q 'The proxy ended' "$work/ingress.log" || return 1
@@ -348,7 +350,7 @@ t_port_taken() { # why the proxy does not start is said, and it starts once it c
 }
 t_stopped() {
         end_controller TERM
-        ! pids_of "$work/ingress/haproxy.cfg" && ! curl -s --max-time 2 "http://127.0.0.1:$http/"
+        equals "$(find "$work/ingress" -name '*.pem')" "" && ! pids_of "$work/ingress/haproxy.cfg" && ! curl -s --max-time 2 "http://127.0.0.1:$http/"
 }
 t_allowed() { ! grep -h 'forbidden: User' "$work/ingress.log"; }
 ok "paths: exact before prefixes, the longest prefix, by elements" t_routes
