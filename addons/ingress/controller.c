@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 
 #define REST (10 * CX_NS_PER_MS) // between two syncs
-#define RETRY (1 * CX_NS_PER_S)  // after a failure, and for what is left over
+#define RETRY (1 * CX_NS_PER_S)  // after a failure, for what has to wait, and for what is left over
 
 struct ingress_controller {
         struct controller_options options;
@@ -178,8 +178,8 @@ static int sync_all(struct ingress_controller *self, bool *ret_again, struct cx_
         return r;
 }
 
-// One round without the lock; returns when the next has to begin at the latest.
-static int64_t one_sync(struct ingress_controller *self)
+// One round without the lock. ret_again: when the next has to begin at the latest; returns when it may.
+static int64_t one_sync(struct ingress_controller *self, int64_t *ret_again)
 {
         int64_t begin = cx_time_monotonic();
         CX_ERROR err = CX_ERROR_INIT;
@@ -187,13 +187,14 @@ static int64_t one_sync(struct ingress_controller *self)
         int r = sync_all(self, &again, &err);
         int64_t end = cx_time_monotonic();
         cx_series_observe(self->duration, (double)(end - begin) / 1e9);
+        *ret_again = r < 0 || again ? end + RETRY : INT64_MAX;
         if (r < 0) {
                 cx_err(&err, "Cannot bring the Ingresses into the proxy");
                 cx_series_add(self->failures, 1);
-        } else {
-                atomic_store(&self->applied, true);
+                return end + RETRY;
         }
-        return r < 0 || again ? end + RETRY : INT64_MAX;
+        atomic_store(&self->applied, true);
+        return end + REST;
 }
 
 static void rest_until(struct ingress_controller *self, int64_t until)
@@ -202,29 +203,34 @@ static void rest_until(struct ingress_controller *self, int64_t until)
                 ;
 }
 
+// Waits for something to do, and removes meanwhile what is left over. Under the lock.
+static void wait_dirty(struct ingress_controller *self, int64_t again)
+{
+        while (!self->dirty && !self->stop && cx_time_monotonic() < again) {
+                pthread_mutex_unlock(&self->lock);
+                bool left = ingress_applier_tend(self->applier);
+                pthread_mutex_lock(&self->lock);
+                int64_t until = left && cx_time_monotonic() + RETRY < again ? cx_time_monotonic() + RETRY : again;
+                while (!self->dirty && !self->stop && !cx_cond_wait_until(&self->wake, &self->lock, until))
+                        ;
+        }
+}
+
 static void *run(void *argument)
 {
         struct ingress_controller *self = argument;
-        int64_t again = 0;
+        int64_t again;
         if (cx_informers_wait_synced(self->informers, -1, NULL) < 0)
                 return NULL;
         reporter_start(self->reporter);
         pthread_mutex_lock(&self->lock);
         while (!self->stop) {
-                if (self->dirty || cx_time_monotonic() >= again) {
-                        self->dirty = false;
-                        pthread_mutex_unlock(&self->lock);
-                        again = one_sync(self);
-                        pthread_mutex_lock(&self->lock);
-                        rest_until(self, again == INT64_MAX ? cx_time_monotonic() + REST : cx_time_monotonic() + RETRY);
-                        continue;
-                }
+                self->dirty = false;
                 pthread_mutex_unlock(&self->lock);
-                bool left = ingress_applier_tend(self->applier);
+                int64_t rest = one_sync(self, &again);
                 pthread_mutex_lock(&self->lock);
-                int64_t until = left ? cx_time_monotonic() + RETRY : again;
-                while (!self->dirty && !self->stop && !cx_cond_wait_until(&self->wake, &self->lock, until))
-                        ;
+                rest_until(self, rest);
+                wait_dirty(self, again);
         }
         pthread_mutex_unlock(&self->lock);
         return NULL;
