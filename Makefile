@@ -26,8 +26,10 @@ CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(BUILD)) -fstack-protector-strong -fP
 CPPFLAGS := -I. -I$(OUT)/gen $(if $(CURL),-isystem build/curl/include -DCURL_STATICLIB) -include libcommon/base/banned.h
 LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(filter -fsanitize%,$(CFLAGS_$(BUILD)))
 
+# Sanitizers stand in for crypt_r and look for the real one at run time: the library has to be there, though nobody else needs it.
+LIBCRYPT := $(if $(filter release,$(BUILD)),-lcrypt,-Wl,--push-state,--no-as-needed -lcrypt -Wl,--pop-state)
 # Libraries a component needs beyond those of libcommon; the linker drops what is not used.
-LIBS := $(or $(CURL),-lcurl) -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lsodium -lm
+LIBS := $(or $(CURL),-lcurl) -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -lprotobuf-c -lssl -lcrypto -larchive -lzstd -lz -lwslay -lldns -lsodium $(LIBCRYPT) -lm
 
 # component folder -> executable
 EXE_apiserver := kube-apiserver
@@ -38,9 +40,10 @@ EXE_kube-proxy := kube-proxy
 EXE_kubectl := kubectl
 EXE_minikube := minikube
 EXE_addons/dns := cluster-dns
+EXE_addons/ingress := ingress-controller
 EXE_addons/metrics-server := metrics-server
 EXE_addons/storage-provisioner := storage-provisioner
-COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dns \
+COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dns addons/ingress \
 	addons/metrics-server addons/storage-provisioner,\
 	$(if $(wildcard $(c)/main.c),$(c)))
 

@@ -89,7 +89,7 @@ static int change(struct minikube *m, const struct addon *addon, bool on, struct
 static int turn(struct minikube *m, const char *name, bool on, struct cx_error *err)
 {
         LOCK lock = LOCK_INIT;
-        int r = addon_check(name, err);
+        int r = addon_check(name, on, err);
         if (r == 0)
                 r = need_profile(m, err);
         if (r == 0)

@@ -2,17 +2,26 @@
 // The table, and which of its rows are on.
 #include "minikube/addons.h"
 
+#include "minikube/tools.h"
+
 #define MANIFEST(symbol, folder)                                                                                       \
         __asm__(".section .rodata\n" #symbol ": .incbin \"addons/" folder "/addon.yaml\"\n"                            \
                 ".byte 0\n"                                                                                            \
                 ".previous\n")
 
 MANIFEST(default_storageclass_manifest, "default-storageclass");
+MANIFEST(ingress_manifest, "ingress");
 MANIFEST(metrics_server_manifest, "metrics-server");
-extern const char default_storageclass_manifest[], metrics_server_manifest[];
+extern const char default_storageclass_manifest[], ingress_manifest[], metrics_server_manifest[];
 
 static const struct addon addons[] = {
         {.name = "default-storageclass", .manifest = default_storageclass_manifest, .by_default = true},
+        {.name = "ingress",
+         .manifest = ingress_manifest,
+         .service = "ingress-controller",
+         .on_first = true,
+         .program = "haproxy",
+         .port = 80},
         {.name = "metrics-server",
          .manifest = metrics_server_manifest,
          .service = "metrics-server",
@@ -35,10 +44,11 @@ const struct addon *addon_find(const char *name)
         return NULL;
 }
 
-int addon_check(const char *name, struct cx_error *err)
+int addon_check(const char *name, bool on, struct cx_error *err)
 {
-        if (addon_find(name))
-                return 0;
+        const struct addon *addon = addon_find(name);
+        if (addon)
+                return on && addon->program ? tool_check(addon->program, addon->program, err) : 0;
         return cx_error_set(err, -EINVAL,
                             "MK_USAGE: addon '%s' is not a valid addon packaged with minikube.\n"
                             "To see the list of available addons run:\nminikube addons list",

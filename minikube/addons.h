@@ -13,12 +13,14 @@ struct addon {
         const char *service;     // "<service>-<node>" (services.h); NULL: none
         bool on_first;           // the service runs on the first node only, otherwise on each
         const char *api_service; // an APIService of the manifest: it works once this is available; NULL: none
+        const char *program;     // that it needs, and the Debian package of that name; NULL: none
+        int port;                // of the first node: it works once this takes connections; 0: none
         bool by_default;
 };
 const struct addon *addons_all(size_t *ret_count);
 const struct addon *addon_find(const char *name); // NULL: there is none
-// -EINVAL with minikube's advice when there is no such addon.
-int addon_check(const char *name, struct cx_error *err) CX_CHECK;
+// -EINVAL with minikube's advice when there is no such addon; with `on`, -ENOPKG when a program is missing that it needs.
+int addon_check(const char *name, bool on, struct cx_error *err) CX_CHECK;
 bool addon_is_on(const struct profile *profile, const char *name);
 void addon_turn(struct profile *profile, const char *name, bool on); // in the profile, which is not saved here
 void addons_turn_defaults(struct profile *profile);                  // those of a new profile

@@ -258,6 +258,7 @@ int certs_make(const struct profile *profile, struct cx_error *err)
                        {"scheduler", "system:kube-scheduler", NULL, true},
                        {"kube-proxy", "system:kube-proxy", NULL, true},
                        {"cluster-dns", "system:cluster-dns", NULL, true},
+                       {"ingress-controller", "system:ingress-controller", NULL, true},
                        {"metrics-server", "system:metrics-server", NULL, true},
                        {"storage-provisioner", "system:storage-provisioner", NULL, true},
                        {"apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters", false}};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Brings the manifests of addons to a cluster: object by object, so that what is there already is left or brought in line.
+#include "libcommon/base/address.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/base64.h"
 #include "libcommon/format/json.h"
@@ -96,9 +97,22 @@ static bool is_available(struct cx_rest *rest, const char *name)
         return cx_streq(cx_json_string(condition, "status"), "True");
 }
 
+static bool takes_connections(const struct profile *profile, int port)
+{
+        CX_CLEANUP(cx_freep) char *text = node_address(profile, 0);
+        struct cx_address address;
+        struct sockaddr_storage server;
+        if (cx_address_parse(text, &address) < 0)
+                abort(); // of a network of ours
+        socklen_t size = cx_address_to_socket(&address, port, &server);
+        CX_CLEANUP(cx_closep) int fd = socket(server.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        return fd >= 0 && connect(fd, (struct sockaddr *)&server, size) == 0;
+}
+
 static bool works(const struct profile *profile, struct cx_rest *rest, const struct addon *addon)
 {
         return (!addon->service || all_run(profile, addon)) &&
+               (!addon->port || takes_connections(profile, addon->port)) &&
                (!addon->api_service || is_available(rest, addon->api_service));
 }
 

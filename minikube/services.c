@@ -191,9 +191,26 @@ static void add_metrics_server(const struct profile *p, struct services *service
         arg(s, "--kubelet-preferred-address-types=InternalIP");
 }
 
+static void add_ingress_controller(const struct profile *p, struct services *services)
+{
+        const char *f = p->folder;
+        CX_CLEANUP(cx_freep) char *name = node_name(p, 0);
+        CX_CLEANUP(cx_freep) char *address = node_address(p, 0);
+        CX_CLEANUP(cx_freep) char *service = cx_sprintf("ingress-controller-%s", name);
+        struct cluster_service *s = add(services, 0, service);
+        executable(s, p, "ingress-controller");
+        arg(s, "--kubeconfig=%s/kubeconfigs/ingress-controller.kubeconfig", f);
+        arg(s, "--bind-address=%s", address);
+        arg(s, "--client-ca-file=%s/ca.crt", p->home);
+        arg(s, "--publish-status-address=%s", address);
+        arg(s, "--folder=%s/ingress", f);
+}
+
 // The services of addons.
 static void add_addons(const struct profile *p, int node, struct services *services)
 {
+        if (node == 0 && addon_is_on(p, "ingress"))
+                add_ingress_controller(p, services);
         if (node == 0 && addon_is_on(p, "metrics-server"))
                 add_metrics_server(p, services);
         if (addon_is_on(p, "storage-provisioner"))
@@ -211,9 +228,9 @@ static bool is_for(const char *text, const char *service)
 
 bool services_takes_extra(const char *text)
 {
-        static const char *const names[] = {"etcd",           "kube-apiserver", "kube-controller-manager",
-                                            "kube-scheduler", "kubelet",        "kube-proxy",
-                                            "cluster-dns",    "metrics-server", "storage-provisioner"};
+        static const char *const names[] = {
+                "etcd",       "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet",
+                "kube-proxy", "cluster-dns",    "ingress-controller",      "metrics-server", "storage-provisioner"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
                 if (is_for(text, names[i]))
                         return true;

@@ -13,6 +13,7 @@
 #include "minikube/network.h"
 #include "minikube/out.h"
 #include "minikube/services.h"
+#include "minikube/tools.h"
 
 #include <stdio.h>
 
@@ -42,18 +43,6 @@ static char *operating_system(void)
         return cx_strdup("Linux");
 }
 
-static bool is_in_path(const char *program)
-{
-        CX_STRINGS folders = CX_STRINGS_INIT;
-        cx_strings_split(&folders, cx_str(getenv("PATH")), ':');
-        for (size_t i = 0; i < folders.count; i++) {
-                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", folders.items[i], program);
-                if (access(path, X_OK) == 0)
-                        return true;
-        }
-        return false;
-}
-
 // Before anything is made: what the cluster runs, and where to get it.
 static int check_tools(struct cx_error *err)
 {
@@ -62,10 +51,11 @@ static int check_tools(struct cx_error *err)
         } tools[] = {{"etcd", "etcd-server"},   {"runc", "runc"},   {"conmon", "conmon"},
                      {"iptables", "iptables"},  {"ip", "iproute2"}, {"nsenter", "util-linux"},
                      {"conntrack", "conntrack"}};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(tools); i++)
-                if (!is_in_path(tools[i].program))
-                        return cx_error_set(err, -ENOPKG, "PROVIDER_NOT_FOUND: %s is missing: apt-get install %s",
-                                            tools[i].program, tools[i].package);
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < CX_ARRAY_SIZE(tools); i++)
+                r = tool_check(tools[i].program, tools[i].package, err);
+        if (r < 0)
+                return r;
         if (access("/usr/lib/cni/bridge", X_OK) < 0 && access("/opt/cni/bin/bridge", X_OK) < 0 &&
             access("/usr/libexec/cni/bridge", X_OK) < 0)
                 return cx_error_set(err, -ENOPKG,
@@ -95,7 +85,7 @@ static int check_flags(struct minikube *m, struct changes *changes, struct cx_er
         }
         int r = 0;
         for (size_t i = 0; r == 0 && i < m->addons.count; i++)
-                r = addon_check(m->addons.items[i], err);
+                r = addon_check(m->addons.items[i], true, err);
         if (r < 0 || !m->registry_config)
                 return r;
         r = cx_buf_read_file(&changes->registries, m->registry_config);

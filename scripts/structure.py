@@ -85,6 +85,7 @@ EDGES = {
     },
     "minikube": {},
     "addons/dns": {},
+    "addons/ingress": {},
     "addons/storage-provisioner": {},
 }
 

@@ -19,6 +19,7 @@ const struct admission_plugin *const admission_plugins[] = {
         &admission_certificate_approval,
         &admission_certificate_signing,
         &admission_certificate_subject,
+        &admission_default_ingress_class,
         &admission_resource_quota,
         NULL,
 };

@@ -1,62 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What admission does to claims and volumes: DefaultStorageClass gives a claim that names no class the default one,
-// StorageObjectInUseProtection holds both with a finalizer while they are in use, and PersistentVolumeClaimResize lets only
-// those grow whose class allows it.
+// What admission does to claims and volumes: StorageObjectInUseProtection holds both with a finalizer while they are in use, and
+// PersistentVolumeClaimResize lets only those grow whose class allows it.
 #include "apiserver/admission/plugin.h"
 
 #include "libcommon/api/quantity.h"
 #include "libcommon/format/json.h"
 
-#define IS_DEFAULT "storageclass.kubernetes.io/is-default-class"
-
 static struct cache *classes_of(const struct admission_request *request)
 {
         return builtin(request->scope->api, "storage.k8s.io", "v1", "storageclasses")->cache;
 }
-
-// --- DefaultStorageClass ---------------------------------------------------------------------------------------------
-
-static bool is_newer(const json_t *a, const json_t *b)
-{
-        const char *x = cx_json_string_or(a, "metadata.creationTimestamp", ""),
-                   *y = cx_json_string_or(b, "metadata.creationTimestamp", "");
-        int order = strcmp(x, y);
-        return order ? order > 0
-                     : strcmp(cx_json_string_or(a, "metadata.name", ""), cx_json_string_or(b, "metadata.name", "")) < 0;
-}
-
-// Of several the newest; then by name. New reference or NULL.
-static json_t *default_class(const struct admission_request *request)
-{
-        STORED_LIST list = {0};
-        json_t *best = NULL;
-        cache_list(classes_of(request), &(struct filter){0}, &list);
-        for (size_t i = 0; i < list.count; i++) {
-                json_t *class = stored_parse(list.items[i]);
-                const json_t *annotations = cx_json_get(class, "metadata.annotations");
-                bool better = cx_streq(json_string_value(json_object_get(annotations, IS_DEFAULT)), "true") &&
-                              (!best || is_newer(class, best));
-                json_decref(better ? best : class);
-                best = better ? class : best;
-        }
-        return best;
-}
-
-static int set_default_class(const struct admission_request *request, struct cx_error *err CX_UNUSED)
-{
-        json_t *spec = json_object_get(request->object, "spec");
-        if (json_object_get(spec, "storageClassName"))
-                return 0;
-        json_auto_t *class = default_class(request);
-        if (class)
-                json_object_set_new(spec, "storageClassName",
-                                    json_string(cx_json_string_or(class, "metadata.name", "")));
-        return 0;
-}
-
-static const struct admission_want new_claims[] = {{ADMIT_CREATE, "", "persistentvolumeclaims", ""}, {0}};
-const struct admission_plugin admission_default_storage_class = {
-        .name = "DefaultStorageClass", .wants = new_claims, .mutate = set_default_class};
 
 // --- StorageObjectInUseProtection ------------------------------------------------------------------------------------
 

@@ -232,10 +232,10 @@ static cx_check_fn **checks; // of every type, in the order of the tables; NULL:
 
 static void find_checks(void)
 {
-        static const struct cx_check *const tables[] = {cx_checks_meta,      cx_checks_pod,         cx_checks_pod_parts,
-                                                        cx_checks_workloads, cx_checks_autoscaling, cx_checks_batch,
-                                                        cx_checks_core,      cx_checks_service,     cx_checks_rbac,
-                                                        cx_checks_placement, cx_checks_quota,       cx_checks_others};
+        static const struct cx_check *const tables[] = {
+                cx_checks_meta,      cx_checks_pod,   cx_checks_pod_parts, cx_checks_workloads, cx_checks_autoscaling,
+                cx_checks_ingress,   cx_checks_batch, cx_checks_core,      cx_checks_service,   cx_checks_rbac,
+                cx_checks_placement, cx_checks_quota, cx_checks_others};
         checks = cx_alloc_array(cx_schema_table_n_types, sizeof *checks);
         for (size_t i = 0; i < CX_ARRAY_SIZE(tables); i++)
                 for (const struct cx_check *check = tables[i]; check->type; check++)

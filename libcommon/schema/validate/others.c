@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ingresses, custom resource definitions.
+// Custom resource definitions.
 #include "libcommon/schema/validate/validate.h"
-
-static void check_ingress(struct cx_validator *v, const json_t *spec)
-{
-        if (!cx_json_count(spec, "rules") && !json_object_get(spec, "defaultBackend"))
-                cx_invalid(v, "", spec, "either `defaultBackend` or `rules` must be specified");
-}
 
 static void check_crd(struct cx_validator *v, const json_t *object)
 {
@@ -26,7 +20,6 @@ static void check_crd(struct cx_validator *v, const json_t *object)
 }
 
 const struct cx_check cx_checks_others[] = {
-        {"networking.v1.IngressSpec", check_ingress},
         {"apiextensions.v1.CustomResourceDefinition", check_crd},
         {NULL, NULL},
 };

@@ -21,7 +21,7 @@ struct cx_check {
 // Ended by an entry without type.
 extern const struct cx_check cx_checks_meta[], cx_checks_pod[], cx_checks_pod_parts[], cx_checks_workloads[],
         cx_checks_batch[], cx_checks_core[], cx_checks_service[], cx_checks_rbac[], cx_checks_placement[],
-        cx_checks_quota[], cx_checks_autoscaling[], cx_checks_others[];
+        cx_checks_quota[], cx_checks_autoscaling[], cx_checks_ingress[], cx_checks_others[];
 
 // Goes to a part of the object: ".ports[2]"; give the result to cx_leave.
 size_t cx_enter(struct cx_validator *v, const char *format, ...) CX_PRINTF(2, 3);
