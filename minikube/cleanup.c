@@ -32,8 +32,8 @@ static bool is_part(pid_t pid)
 {
         static const char *const programs[] = {
                 "etcd",        "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy",
-                "cluster-dns", "metrics-server", "storage-provisioner",     "minikube",       "nsenter", "conmon",
-                "runc"};
+                "cluster-dns", "dashboard",      "metrics-server",          "storage-provisioner", "minikube", "nsenter",
+                "conmon",      "runc"};
         CX_CLEANUP(cx_freep) char *link = cx_sprintf("/proc/%d/exe", (int)pid);
         char path[PATH_MAX];
         ssize_t n = readlink(link, path, sizeof path - 1);

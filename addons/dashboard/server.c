@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// Routes, in the order in which a request has to earn its answer: the right host, the right origin, a session.
+#include "addons/dashboard/server.h"
+
+#include "addons/dashboard/assets.h"
+#include "addons/dashboard/guard.h"
+#include "libcommon/base/log.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/yaml.h"
+
+#include <strings.h>
+
+// With this prefix a browser takes the cookie from HTTPS only, for this host only, whatever a neighbour may set.
+#define COOKIE "__Host-dashboard"
+#define YAML_MAX ((size_t)3 << 20)
+
+void server_init(struct server *server)
+{
+        static const char *const labels[] = {"kind", NULL};
+        server->metrics = cx_metrics_new();
+        server->requests = cx_metrics_counter(server->metrics, "dashboard_requests_total",
+                                              "Requests by kind: page, session, yaml, api, stream, refused.", labels);
+        server->open_sessions =
+                cx_metrics_gauge(server->metrics, "dashboard_sessions", "Sessions that are open.", NULL);
+}
+
+// --- the page --------------------------------------------------------------------------------------------------------
+
+static void serve_asset(struct cx_http_request *request, const struct asset *asset)
+{
+        const char *known = cx_http_header(request, "If-None-Match");
+        guard_add_headers(request, true);
+        cx_http_add_header(request, "ETag", asset->tag);
+        cx_http_add_header(request, "Cache-Control", "no-cache");
+        if (known && strcmp(known, asset->tag) == 0) {
+                cx_http_respond(request, 304, asset->type, "", 0);
+                return;
+        }
+        cx_http_add_header(request, "Content-Encoding", "gzip");
+        cx_http_respond(request, 200, asset->type, asset->data, (size_t)(asset->end - asset->data));
+}
+
+// --- sessions --------------------------------------------------------------------------------------------------------
+
+// The value of our cookie among those of the request; false when there is none.
+static bool read_cookie(struct cx_http_request *request, char to[SESSION_ID_TEXT])
+{
+        CX_STRINGS cookies = CX_STRINGS_INIT;
+        cx_strings_split(&cookies, cx_str(cx_http_header(request, "Cookie")), ';');
+        for (size_t i = 0; i < cookies.count; i++) {
+                const char *text = cookies.items[i] + strspn(cookies.items[i], " ");
+                if (cx_has_prefix(text, COOKIE "="))
+                        return cx_copy_string(to, SESSION_ID_TEXT, text + strlen(COOKIE "="));
+        }
+        return false;
+}
+
+static int find_session(struct server *server, struct cx_http_request *request, struct session **ret_session,
+                        struct cx_error *err)
+{
+        char id[SESSION_ID_TEXT] = "";
+        return session_get(server->sessions, read_cookie(request, id) ? id : "", ret_session, err);
+}
+
+static void tell_session(struct server *server, struct cx_http_request *request, const struct session *session)
+{
+        int64_t idle, lifetime;
+        session_times(server->sessions, session, &idle, &lifetime);
+        cx_http_respond_json(request, 200,
+                             json_pack("{s:s,s:I,s:I}", "user", session->user, "idleSeconds", (json_int_t)idle,
+                                       "lifetimeSeconds", (json_int_t)lifetime));
+}
+
+static int log_in(struct server *server, struct cx_http_request *request, struct cx_error *err)
+{
+        size_t length;
+        const char *body = cx_http_body(request, &length);
+        char id[SESSION_ID_TEXT];
+        LOGIN login = {0};
+        CX_CLEANUP(session_unrefp) struct session *session = NULL, *before = NULL;
+        int r = login_read(server->codes, body, length, &login, err);
+        if (r == 0)
+                r = session_open(server->sessions, &login, id, &session, err);
+        if (r < 0)
+                return r;
+        if (find_session(server, request, &before, NULL) == 0)
+                session_end(server->sessions, before);
+        CX_CLEANUP(cx_freep)
+        char *cookie = cx_sprintf(COOKIE "=%s; Path=/; Secure; HttpOnly; SameSite=Strict", id);
+        cx_http_add_header(request, "Set-Cookie", cookie);
+        cx_info("Logged in", "user", session->user, "from", cx_http_remote_address(request));
+        tell_session(server, request, session);
+        return 0;
+}
+
+static int serve_session(struct server *server, struct cx_http_request *request, struct cx_error *err)
+{
+        const char *method = cx_http_method(request);
+        CX_CLEANUP(session_unrefp) struct session *session = NULL;
+        if (strcmp(method, "POST") == 0)
+                return log_in(server, request, err);
+        if (strcmp(method, "GET") != 0 && strcmp(method, "DELETE") != 0)
+                return cx_error_reason(err, CX_REASON_METHOD_NOT_ALLOWED, "GET, POST and DELETE are known here");
+        bool get = strcmp(method, "GET") == 0;
+        int r = find_session(server, request, &session, get ? NULL : err);
+        if (r < 0 && !get)
+                return r;
+        if (get) {
+                if (session)
+                        tell_session(server, request, session);
+                else
+                        cx_http_respond_json(request, 200, json_pack("{s:n}", "user"));
+                return 0;
+        }
+        session_end(server->sessions, session);
+        cx_http_add_header(request, "Set-Cookie",
+                           COOKIE "=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+        cx_http_respond_json(request, 200, json_object());
+        return 0;
+}
+
+// --- the rest --------------------------------------------------------------------------------------------------------
+
+static int serve_yaml(struct server *server, struct cx_http_request *request, struct cx_error *err)
+{
+        size_t length;
+        const char *body = cx_http_body(request, &length);
+        json_auto_t *documents = NULL;
+        CX_CLEANUP(session_unrefp) struct session *session = NULL;
+        int r = find_session(server, request, &session, err);
+        if (r == 0 && strcmp(cx_http_method(request), "POST") != 0)
+                return cx_error_reason(err, CX_REASON_METHOD_NOT_ALLOWED, "POST is known here");
+        if (r == 0 && length > YAML_MAX)
+                return cx_error_reason(err, CX_REASON_TOO_LARGE, "the text is larger than %zu bytes", YAML_MAX);
+        if (r == 0 && cx_yaml_parse(body, length, &documents, err) < 0) {
+                CX_ERROR why = CX_ERROR_INIT;
+                cx_error_move(&why, err);
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST, "%s", cx_error_text(&why));
+        }
+        if (r == 0)
+                cx_http_respond_json(request, 200, cx_steal(&documents));
+        return r;
+}
+
+static int serve_api(struct server *server, struct cx_http_request *request, bool upgrade, struct cx_error *err)
+{
+        CX_BUF path = CX_BUF_INIT_MAX(16384);
+        struct session *session;
+        int r = guard_path(cx_http_path(request), &path, err);
+        if (r == 0)
+                r = find_session(server, request, &session, err);
+        if (r < 0)
+                return r;
+        if (upgrade)
+                pass_stream(session, request, path.data);
+        else
+                pass_plain(server->passes, session, request, path.data);
+        return 0;
+}
+
+static void serve_metrics(struct server *server, struct cx_http_request *request)
+{
+        CX_BUF text = CX_BUF_INIT;
+        cx_metric_set(server->open_sessions, (double)sessions_count(server->sessions));
+        cx_metrics_write(server->metrics, &text);
+        cx_http_respond_buf(request, 200, CX_METRICS_CONTENT_TYPE, &text);
+}
+
+// What anybody may see.
+static bool serve_public(struct server *server, struct cx_http_request *request)
+{
+        const char *path = cx_http_path(request);
+        const struct asset *asset = asset_find(path);
+        bool get = strcmp(cx_http_method(request), "GET") == 0 || strcmp(cx_http_method(request), "HEAD") == 0;
+        if (!get)
+                return false;
+        if (asset) {
+                cx_metric_add(server->requests, 1, "page");
+                serve_asset(request, asset);
+                return true;
+        }
+        bool health = strcmp(path, "/healthz") == 0 || strcmp(path, "/livez") == 0;
+        if (!health && strcmp(path, "/metrics") != 0)
+                return false;
+        guard_add_headers(request, false);
+        if (health)
+                cx_http_respond_text(request, 200, "ok");
+        else
+                serve_metrics(server, request);
+        return true;
+}
+
+// What needs our own page, and mostly a session.
+static int serve_private(struct server *server, struct cx_http_request *request, struct cx_error *err)
+{
+        const char *path = cx_http_path(request);
+        bool upgrade = cx_http_header(request, "Upgrade") != NULL;
+        bool session = strcmp(path, "/session") == 0, yaml = strcmp(path, "/yaml") == 0;
+        int r = guard_same_origin(request, upgrade, err);
+        if (r < 0)
+                return r;
+        cx_metric_add(server->requests, 1, session ? "session" : yaml ? "yaml" : upgrade ? "stream" : "api");
+        if (session)
+                return serve_session(server, request, err);
+        return yaml ? serve_yaml(server, request, err) : serve_api(server, request, upgrade, err);
+}
+
+void server_handle(struct cx_http_request *request, void *context)
+{
+        struct server *server = context;
+        CX_ERROR err = CX_ERROR_INIT;
+        int r = 0;
+        if (!guard_host_is_ours(cx_http_header(request, "Host"), server->hosts))
+                r = cx_error_reason(&err, CX_REASON_FORBIDDEN,
+                                    "the dashboard is not known by this name; use its address, or start it with "
+                                    "--allowed-host");
+        else if (serve_public(server, request))
+                return;
+        guard_add_headers(request, false);
+        if (r == 0)
+                r = serve_private(server, request, &err);
+        if (r < 0) {
+                cx_metric_add(server->requests, 1, "refused");
+                cx_http_respond_error(request, &err);
+        }
+}
