@@ -76,7 +76,7 @@ static int exchange(int fd, const char *text, char **ret_code, struct cx_error *
         if (r < 0)
                 return cx_error_set(err, r, "the dashboard: %s", strerror(-r));
         r = cx_json_parse(answer.data, answer.length, true, &json, err);
-        const char *code = cx_json_string(json, "code");
+        const char *code = json_string_value(json_object_get(json, "code"));
         if (r == 0 && !code)
                 r = cx_error_set(err, -EPROTO, "the dashboard: %s", cx_json_string_or(json, "error", "no code"));
         if (r == 0)

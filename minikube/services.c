@@ -231,9 +231,15 @@ static bool is_for(const char *text, const char *service)
 
 bool services_takes_extra(const char *text)
 {
-        static const char *const names[] = {"etcd",           "kube-apiserver", "kube-controller-manager",
-                                            "kube-scheduler", "kubelet",        "kube-proxy",
-                                            "cluster-dns",    "dashboard",      "metrics-server",
+        static const char *const names[] = {"etcd",
+                                            "kube-apiserver",
+                                            "kube-controller-manager",
+                                            "kube-scheduler",
+                                            "kubelet",
+                                            "kube-proxy",
+                                            "cluster-dns",
+                                            "dashboard",
+                                            "metrics-server",
                                             "storage-provisioner"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
                 if (is_for(text, names[i]))

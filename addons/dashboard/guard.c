@@ -60,7 +60,8 @@ static bool has_odd_segment(const char *path)
 {
         for (const char *at = path; *at == '/';) {
                 size_t length = strcspn(++at, "/");
-                if ((length == 0 && at[length]) || (length == 1 && *at == '.') || (length == 2 && strncmp(at, "..", 2) == 0))
+                if ((length == 0 && at[length]) || (length == 1 && *at == '.') ||
+                    (length == 2 && strncmp(at, "..", 2) == 0))
                         return true;
                 at += length;
         }
@@ -105,10 +106,11 @@ void guard_add_headers(struct cx_http_request *request, bool page)
                        {"Cross-Origin-Resource-Policy", "same-origin"}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(headers); i++)
                 cx_http_add_header(request, headers[i].name, headers[i].value);
-        cx_http_add_header(request, "Content-Security-Policy",
-                           page ? "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "
-                                  "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-                                : "default-src 'none'; sandbox; frame-ancestors 'none'");
+        cx_http_add_header(
+                request, "Content-Security-Policy",
+                page ? "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "
+                       "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+                     : "default-src 'none'; sandbox; frame-ancestors 'none'");
         if (!page)
                 cx_http_add_header(request, "Cache-Control", "no-store");
 }

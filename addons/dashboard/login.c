@@ -70,8 +70,8 @@ static int decode(const char *field, const char *text, struct cx_buf *to, struct
 static int take_user(const char *name, const json_t *user, struct login *ret_login, struct cx_error *err)
 {
         const char *token = cx_json_string(user, "token");
-        const char *cert64 = cx_json_string(user, "client-certificate-data");
-        const char *key64 = cx_json_string(user, "client-key-data");
+        const char *cert64 = json_string_value(json_object_get(user, "client-certificate-data"));
+        const char *key64 = json_string_value(json_object_get(user, "client-key-data"));
         if (cert64 && key64) {
                 CX_BUF cert = CX_BUF_INIT_MAX(HANDOVER_MAX), key = CX_BUF_INIT_MAX(HANDOVER_MAX);
                 int r = decode("client-certificate-data", cert64, &cert, err);
@@ -145,7 +145,7 @@ int login_read(struct login_codes *codes, const char *body, size_t length, struc
         int r = cx_json_parse(body, length, true, &json, err);
         if (r < 0)
                 return r;
-        const char *token = cx_json_string(json, "token"), *code = cx_json_string(json, "code"),
+        const char *token = cx_json_string(json, "token"), *code = json_string_value(json_object_get(json, "code")),
                    *kubeconfig = cx_json_string(json, "kubeconfig");
         if (!!token + !!code + !!kubeconfig != 1)
                 return cx_error_reason(err, CX_REASON_BAD_REQUEST,
@@ -227,8 +227,8 @@ static void serve_peer(struct login_codes *codes, int fd)
         explicit_bzero(text.data, text.length);
         if (r == 0)
                 keep(codes, &login, &code);
-        json_auto_t *answer = r == 0 ? json_pack("{s:s}", "code", code.data)
-                                     : json_pack("{s:s}", "error", cx_error_text(&err));
+        json_auto_t *answer =
+                r == 0 ? json_pack("{s:s}", "code", code.data) : json_pack("{s:s}", "error", cx_error_text(&err));
         CX_CLEANUP(cx_freep) char *line = cx_json_text(answer);
         (void)!send(fd, line, strlen(line), MSG_NOSIGNAL);
         explicit_bzero(line, strlen(line));

@@ -94,10 +94,8 @@ static int run(const struct options *o, struct cx_error *err)
                 return r;
         server_init(&server);
         server.passes = passes_new();
-        server.sessions = sessions_new(&(struct sessions_options){.server = o->server,
-                                                                  .ca_pem = o->ca_file ? ca.data : NULL,
-                                                                  .idle = o->idle,
-                                                                  .lifetime = o->lifetime});
+        server.sessions = sessions_new(&(struct sessions_options){
+                .server = o->server, .ca_pem = o->ca_file ? ca.data : NULL, .idle = o->idle, .lifetime = o->lifetime});
         if (o->login_socket)
                 r = login_codes_new(o->login_socket, &server.codes, err);
         if (r == 0)

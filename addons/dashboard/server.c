@@ -113,8 +113,7 @@ static int serve_session(struct server *server, struct cx_http_request *request,
                 return 0;
         }
         session_end(server->sessions, session);
-        cx_http_add_header(request, "Set-Cookie",
-                           COOKIE "=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+        cx_http_add_header(request, "Set-Cookie", COOKIE "=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
         cx_http_respond_json(request, 200, json_object());
         return 0;
 }

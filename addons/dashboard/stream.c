@@ -27,11 +27,9 @@ struct stream {
 static const struct {
         const char *protocol, *accept;
 } forms[] = {
-        {"table.dashboard",
-         "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"},
+        {"table.dashboard", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"},
         {"object.dashboard", "application/json"},
-        {"metadata.dashboard",
-         "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"},
+        {"metadata.dashboard", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"},
         {"text.dashboard", "text/plain, */*"},
 };
 
@@ -197,8 +195,9 @@ void pass_stream(struct session *session, struct cx_http_request *request, const
         stream->lines = cx_alloc_array(stream->headers.count + 1, sizeof *stream->lines);
         for (size_t i = 0; i < stream->headers.count; i++)
                 stream->lines[i] = stream->headers.items[i];
-        cx_http_respond_upgrade(request, &(struct cx_http_upgrade_plan){.prepare = joined ? connect_backend : accept_answer,
-                                                                        .run = joined ? run_join : run_answer,
-                                                                        .release = release_stream,
-                                                                        .context = stream});
+        cx_http_respond_upgrade(request,
+                                &(struct cx_http_upgrade_plan){.prepare = joined ? connect_backend : accept_answer,
+                                                               .run = joined ? run_join : run_answer,
+                                                               .release = release_stream,
+                                                               .context = stream});
 }

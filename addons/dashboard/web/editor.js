@@ -240,11 +240,11 @@ export class Page extends View {
 		if (file.size > 3 << 20) this.setState({error: new Error("The file is larger than 3 MiB.")});
 		else this.setState({text: await file.text(), error: null, results: null});
 	}
-	render({namespace}, {text, error, busy, results, dry}) {
+	render({namespace, kindId}, {text, error, busy, results, dry}) {
 		const creatable = Object.keys(templates).map(id => kinds.byId.get(id)).filter(Boolean);
 		return h("div", {class: "page fill"},
 			h("header", {class: "page-head"}, h("div", {class: "page-title"}, h("h1", null, "Create")),
-				h("div", {class: "page-tools"}, h("label", {class: "select"}, h("span", null, "Begin with"), h("select", {onChange: event => this.setState({text: template(kinds.byId.get(event.target.value), namespace), results: null, error: null})}, h("option", {value: ""}, "nothing"), creatable.map(kind => h("option", {value: kind.id, key: kind.id}, kind.kind)))),
+				h("div", {class: "page-tools"}, h("label", {class: "select"}, h("span", null, "Begin with"), h("select", {onChange: event => this.setState({text: template(kinds.byId.get(event.target.value), namespace), results: null, error: null})}, h("option", {value: ""}, "nothing"), creatable.map(kind => h("option", {value: kind.id, key: kind.id, selected: kind.id === kindId}, kind.kind)))),
 					h("label", {class: "button file-button"}, h(Icon, {name: "download"}), h("span", null, "From a file"), h("input", {type: "file", accept: ".yaml,.yml,.json", class: "visually-hidden", onChange: event => this.choose(event.target.files[0])})),
 					h(Button, {text: "Try it", disabled: busy || !text.trim(), title: "The server checks it, and keeps nothing", onClick: () => this.run(true)}), h(Button, {text: busy ? "Working…" : "Create", kind: "primary", disabled: busy || !text.trim(), onClick: () => this.run(false)}))),
 			error && h(Problem, {error}),

@@ -80,6 +80,7 @@ function Labels({labels}) {
 	const all = Object.entries(labels || {});
 	return all.length ? h("ul", {class: "labels"}, all.map(([key, value]) => h("li", {title: `${key}=${value}`}, h("span", {class: "label-key"}, key), value && h("span", {class: "label-value"}, value)))) : null;
 }
+function some(map) { return Object.keys(map || {}).some(key => key !== "kubectl.kubernetes.io/last-applied-configuration"); }
 function selectorText(selector) {
 	if (!selector) return null;
 	return Object.entries(selector.matchLabels || (selector.matchExpressions ? {} : selector)).map(([key, value]) => `${key}=${value}`).join(", ");
@@ -127,7 +128,7 @@ class About extends View {
 				h("div", {class: "grow stack"},
 					h("section", {class: "card", "aria-labelledby": "facts"}, h("h2", {id: "facts"}, "At a glance"), h(Facts, {rows: [...(make ? make(object) : []), ["Age", h("span", null, h(Age, {time: metadata.creationTimestamp}), h("span", {class: "muted"}, ` · since ${new Date(metadata.creationTimestamp).toLocaleString()}`))],
 						["Owner", metadata.ownerReferences && h("span", {class: "links"}, metadata.ownerReferences.map(owner => { const of = kindOf(owner.apiVersion, owner.kind); return of ? h("a", {href: objectHref(of, metadata.namespace, owner.name)}, `${owner.kind} ${owner.name}`) : `${owner.kind} ${owner.name}`; }))],
-						["Labels", h(Labels, {labels: metadata.labels})], ["Annotations", metadata.annotations && h(Annotations, {annotations: metadata.annotations})], ["Finalizers", (metadata.finalizers || []).join(", ")], ["Reach it", forward && h(Command, {text: forward})]]})),
+						["Labels", some(metadata.labels) && h(Labels, {labels: metadata.labels})], ["Annotations", some(metadata.annotations) && h(Annotations, {annotations: metadata.annotations})], ["Finalizers", (metadata.finalizers || []).join(", ")], ["Reach it", forward && h(Command, {text: forward})]]})),
 					kind.kind === "Pod" && h(Containers, {object}),
 					h(Related, {kind, object}),
 					kind.kind === "Deployment" && h(Rollout, {object}),
@@ -213,11 +214,11 @@ class Usage extends View {
 			history.push({stamp: item.timestamp, at: Date.parse(item.timestamp), cpu: usage.reduce((sum, one) => sum + quantity(one.cpu), 0), memory: usage.reduce((sum, one) => sum + quantity(one.memory), 0)});
 			if (history.length > 240) history.shift();
 		}
+		if (!history.length) return null;
 		const of = (what, resource) => kind.kind === "Pod" ? object.spec.containers.reduce((sum, one) => sum + quantity(((one.resources || {})[what] || {})[resource]), 0) : 0;
 		const marks = resource => kind.kind === "Pod" ? [{value: of("requests", resource), text: "request"}, {value: of("limits", resource), text: "limit"}] : [{value: quantity(object.status.allocatable[resource]), text: "allocatable"}];
-		return h("section", {class: "card", "aria-labelledby": "usage"}, h("h2", {id: "usage"}, "Load"), history.length ? h("div", {class: "sparks"},
-			h(Sparkline, {label: "CPU", points: history.map(one => ({at: one.at, value: one.cpu})), marks: marks("cpu"), format: cpuText}), h(Sparkline, {label: "Memory", points: history.map(one => ({at: one.at, value: one.memory})), marks: marks("memory"), format: bytesText})) :
-			h("p", {class: "muted"}, "There are no figures of it yet."));
+		return h("section", {class: "card", "aria-labelledby": "usage"}, h("h2", {id: "usage"}, "Load"), h("div", {class: "sparks"},
+			h(Sparkline, {label: "CPU", points: history.map(one => ({at: one.at, value: one.cpu})), marks: marks("cpu"), format: cpuText}), h(Sparkline, {label: "Memory", points: history.map(one => ({at: one.at, value: one.memory})), marks: marks("memory"), format: bytesText})));
 	}
 }
 

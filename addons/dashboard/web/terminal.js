@@ -19,7 +19,7 @@ class Screen extends Component {
 	componentDidMount() {
 		loadStyle();
 		const style = getComputedStyle(document.documentElement), colour = name => style.getPropertyValue(name).trim();
-		this.terminal = new xterm({fontFamily: colour("--mono"), fontSize: 13, lineHeight: 1.2, cursorBlink: false, scrollback: 5000, screenReaderMode: false,
+		this.terminal = new xterm({fontFamily: colour("--mono"), fontSize: 13, lineHeight: 1.2, cursorBlink: false, scrollback: 5000, screenReaderMode: false, experimentalCharAtlas: "none",
 			theme: {background: "#14181f", foreground: "#e4e8ee", cursor: "#e4e8ee", selection: "rgba(120, 160, 255, 0.35)"}});
 		this.terminal.open(this.base);
 		this.terminal.attachCustomKeyEventHandler(event => this.onKey(event));

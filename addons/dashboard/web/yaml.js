@@ -61,7 +61,8 @@ export function forPeople(object, {status = false} = {}) {
 	const copy = structuredClone(object);
 	if (copy.metadata) delete copy.metadata.managedFields;
 	if (!status) delete copy.status;
-	const {apiVersion, kind, metadata, ...rest} = copy;
+	const {apiVersion, kind, metadata: {name, namespace, labels, annotations, ...others} = {}, ...rest} = copy;
+	const metadata = Object.fromEntries(Object.entries({name, namespace, labels, annotations, ...others}).filter(([, value]) => value !== undefined));
 	return {apiVersion, kind, metadata, ...rest};
 }
 
