@@ -70,6 +70,7 @@ static int listen_on(const struct options *o, struct server *server, struct cx_h
                                                                         .max_bodies = (size_t)16 << 20,
                                                                         .max_connections = 1024,
                                                                         .max_upgrades = 512,
+                                                                        .handler_inline = server_handle_inline,
                                                                         .handler = server_handle,
                                                                         .context = server},
                                        ret_http, err);
@@ -99,6 +100,8 @@ static int run(const struct options *o, struct cx_error *err)
         if (o->login_socket)
                 r = login_codes_new(o->login_socket, &server.codes, err);
         if (r == 0)
+                r = hangups_new(&server.hangups, err);
+        if (r == 0)
                 r = listen_on(o, &server, &http, err);
         if (r == 0) {
                 cx_info("Serving securely", "address", o->bind_address, "port", CX_INT(cx_http_server_port(http)),
@@ -108,6 +111,7 @@ static int run(const struct options *o, struct cx_error *err)
         }
         cx_http_server_free(http);
         passes_free(server.passes);
+        hangups_free(server.hangups);
         login_codes_free(server.codes);
         sessions_free(server.sessions);
         cx_metrics_free(server.metrics);

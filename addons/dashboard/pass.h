@@ -7,6 +7,7 @@
 // plain connections to a server at once, but any number of WebSockets; and nothing is kept of a stream but what TCP holds.
 #pragma once
 
+#include "addons/dashboard/hangups.h"
 #include "addons/dashboard/sessions.h"
 #include "libcommon/net/http_server.h"
 
@@ -20,4 +21,5 @@ CX_DEFINE_CLEANUP(struct passes, passes_freep, passes_free)
 // Both take the reference to the session and answer the request. `path` is encoded.
 void pass_plain(struct passes *passes, struct session *session_steal, struct cx_http_request *request,
                 const char *path);
-void pass_stream(struct session *session_steal, struct cx_http_request *request, const char *path);
+void pass_stream(struct hangups *hangups, struct session *session_steal, struct cx_http_request *request,
+                 const char *path);

@@ -151,7 +151,7 @@ static int serve_api(struct server *server, struct cx_http_request *request, boo
         if (r < 0)
                 return r;
         if (upgrade)
-                pass_stream(session, request, path.data);
+                pass_stream(server->hangups, session, request, path.data);
         else
                 pass_plain(server->passes, session, request, path.data);
         return 0;
@@ -204,6 +204,12 @@ static int serve_private(struct server *server, struct cx_http_request *request,
         return yaml ? serve_yaml(server, request, err) : serve_api(server, request, upgrade, err);
 }
 
+bool server_handle_inline(struct cx_http_request *request, void *context)
+{
+        struct server *server = context;
+        return guard_host_is_ours(cx_http_header(request, "Host"), server->hosts) && serve_public(server, request);
+}
+
 void server_handle(struct cx_http_request *request, void *context)
 {
         struct server *server = context;
@@ -213,8 +219,6 @@ void server_handle(struct cx_http_request *request, void *context)
                 r = cx_error_reason(&err, CX_REASON_FORBIDDEN,
                                     "the dashboard is not known by this name; use its address, or start it with "
                                     "--allowed-host");
-        else if (serve_public(server, request))
-                return;
         guard_add_headers(request, false);
         if (r == 0)
                 r = serve_private(server, request, &err);

@@ -19,8 +19,10 @@ struct server {
         struct sessions *sessions;
         struct login_codes *codes; // NULL: no links
         struct passes *passes;
+        struct hangups *hangups;
         struct cx_metrics *metrics;
         struct cx_metric *requests, *open_sessions;
 };
 void server_init(struct server *server); // its metrics
+bool server_handle_inline(struct cx_http_request *request, void *server); // what needs no waiting
 void server_handle(struct cx_http_request *request, void *server);

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 #define SESSIONS_MAX 256
-#define SESSION_STREAMS_MAX 64
+#define SESSION_STREAMS_MAX 128
 #define SESSION_ID_TEXT 44 // 32 random bytes in base64, terminated
 
 // What somebody logs in with: a token, or a certificate with its key.

@@ -9,13 +9,14 @@
 #define TUNNEL_TIMEOUT (30 * CX_NS_PER_S)
 
 struct stream {
+        struct hangups *hangups;
         struct session *session;
         struct session_stream entry;
         const char *accept; // of a plain answer; NULL: joined
         char accept_key[29];
         const char *protocol;
         char *url;
-        const bool *cancel;
+        bool hung_up; // atomic
         struct cx_strings headers;
         const char **lines;
         struct cx_wire *backend; // of a joined one, once it is connected
@@ -85,17 +86,18 @@ static void run_answer(struct cx_wire *wire, void *context)
                                           .on_headers = tell_code,
                                           .on_data = send_block,
                                           .context = stream,
-                                          .cancel = stream->cancel};
+                                          .cancel = &stream->hung_up};
+        unsigned watch = hangups_watch(stream->hangups, wire->fd, &stream->hung_up);
         int r = cx_http_do(stream->session->client, &call, &reply, &err);
         cx_websocket_close(stream->ws, r < 0 ? 1011 : 1000, r < 0 ? "the API server does not answer" : "");
+        hangups_leave(stream->hangups, watch, wire->fd);
         session_stream_remove(stream->session, &stream->entry);
         cx_websocket_free(stream->ws);
 }
 
-static bool accept_answer(struct cx_http_request *request, const bool *cancel, void *context)
+static bool accept_answer(struct cx_http_request *request, const bool *cancel CX_UNUSED, void *context)
 {
         struct stream *stream = context;
-        stream->cancel = cancel;
         cx_http_add_header(request, "Upgrade", "websocket");
         cx_http_add_header(request, "Sec-WebSocket-Accept", stream->accept_key);
         cx_http_add_header(request, "Sec-WebSocket-Protocol", stream->protocol);
@@ -173,11 +175,12 @@ static bool choose_form(struct stream *stream, const char *offered)
         return stream->protocol != NULL;
 }
 
-void pass_stream(struct session *session, struct cx_http_request *request, const char *path)
+void pass_stream(struct hangups *hangups, struct session *session, struct cx_http_request *request, const char *path)
 {
         const char *query = cx_http_raw_query(request), *key = NULL;
         const char *why = cx_websocket_check(get_header, request, &key);
         struct stream *stream = cx_alloc(sizeof *stream);
+        stream->hangups = hangups;
         stream->session = session;
         stream->url = cx_sprintf("%s%s%s", path, *query ? "?" : "", query);
         bool joined = is_session_of_channels(path);

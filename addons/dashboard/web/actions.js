@@ -146,7 +146,7 @@ class Undo extends Component {
 		return h(Form, {title: `Undo a rollout of ${object.metadata.name}`, submit: chosen ? `Go back to revision ${chosen.number}` : "Undo", wide: true, done: `${object.metadata.name} goes back to an earlier revision`,
 			run: async () => {
 				if (!chosen) throw new Error("There is no earlier revision to go back to.");
-				await patch(kind, object, [{op: "test", path: "/metadata/resourceVersion", value: object.metadata.resourceVersion}, {op: "replace", path: "/spec/template", value: chosen.template}], {type: JSON_PATCH});
+				await patch(kind, object, [{op: "test", path: "/metadata/generation", value: object.metadata.generation}, {op: "replace", path: "/spec/template", value: chosen.template}], {type: JSON_PATCH});
 			},
 			body: () => error ? h("div", {class: "notice bad", role: "alert"}, error.message) : !all ? h(Loading, {text: "Reading revisions…"}) : all.length < 2 ? h("p", null, "There is no earlier revision.") :
 				h("div", null, h("div", {class: "choices", role: "radiogroup", "aria-label": "Revision"}, all.map((one, i) => h("label", {class: "check"}, h("input", {type: "radio", name: "revision", disabled: i === 0, checked: one === chosen, onClick: () => this.setState({chosen: one})}),

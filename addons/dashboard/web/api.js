@@ -73,6 +73,18 @@ export async function loadSession() {
 	Object.assign(session, {user: answer.user, known: true, expired: false});
 	session.changed.emit();
 }
+// A WebSocket that is refused does not say why: the session may be over.
+let asked = 0;
+async function checkSession() {
+	if (Date.now() - asked < 1000 || session.user === null || session.expired) return;
+	asked = Date.now();
+	try {
+		const answer = await request("/session");
+		if (answer.user !== null) return;
+		session.expired = true;
+		session.changed.emit();
+	} catch { /* the server is away: that is told elsewhere */ }
+}
 export async function logIn(credentials) {
 	const before = session.user;
 	const answer = await request("/session", {method: "POST", body: credentials});
@@ -114,8 +126,9 @@ export function stream(path, form, {onOpen, onText, onEnd}) {
 		}
 	};
 	socket.onclose = ({code: why}) => {
-		if (code && code !== 200) end(toError(code, refusal));
-		else end(code === 200 && why === 1000 ? null : new ApiError(0, null, "The connection was lost."));
+		if (code && code !== 200) return end(toError(code, refusal));
+		if (!code && !over) checkSession();
+		end(code === 200 && why === 1000 ? null : Object.assign(new ApiError(0, null, "The connection was lost."), {busy: why === 1013}));
 	};
 	return () => {
 		over = true;

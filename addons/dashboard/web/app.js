@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The frame: navigation, the namespace, how the connection stands, and the page that the address names.
 import {Button, Component, Dialogs, Failure, Icon, Kbd, Loading, Menu, Sheet, Toasts, View, closeDialog, h, openDialog, render, toast} from "/assets/ui.js";
-import {connection, kinds, loadKinds, loadSession, logOut, may, session} from "/assets/api.js";
+import {connection, kinds, loadKinds, loadSession, logOut, session} from "/assets/api.js";
 import {go, href, route, setQuery, setSetting, setting, settings} from "/assets/state.js";
 import {liveList} from "/assets/live.js";
 import {Login} from "/assets/login.js";
@@ -120,6 +120,7 @@ class App extends View {
 		this.end = route.changed.subscribe(moved => {
 			this.setState({nav: false});
 			if (moved) {
+				closeDialog();
 				const main = document.getElementById("main");
 				if (main) main.focus({preventScroll: true});
 			}
@@ -142,7 +143,8 @@ class App extends View {
 	render(props, {nav}) {
 		const theme = setting("theme", "auto"), dark = document.documentElement.dataset.theme === "dark";
 		if (!session.known) return h(Loading);
-		if (session.user === null) return h("div", null, h(Login, {code: route.path[0] === "login" ? route.query.get("code") : "", key: route.path[0] === "login" ? "code" : "form", after: () => { if (route.path[0] === "login") location.replace("#/"); }}), h(Toasts));
+		if (session.user === null) return h("div", null, h(Login, {code: route.path[0] === "login" ? route.query.get("code") : "", key: route.path[0] === "login" ? "code" : "form", error: this.linkError,
+			after: () => { if (route.path[0] === "login") location.replace("#/"); }, failed: error => { this.linkError = error; location.replace("#/"); }}), h(Toasts));
 		if (route.path[0] === "login") { location.replace("#/"); return h(Loading); }
 		return h("div", {class: `app ${nav ? "nav-open" : ""}`},
 			h("a", {class: "skip", href: "#main", onClick: event => { event.preventDefault(); document.getElementById("main").focus(); }}, "Skip to the content"),
@@ -174,17 +176,20 @@ class Routed extends View {
 
 // Kinds come and go while the page is open.
 function watchKinds() {
-	const kind = kinds.byId.get("customresourcedefinitions.apiextensions.k8s.io");
-	if (!kind || may("watch", kind) === false) return;
-	let timer, seen = -1;
-	liveList(kind, "", {form: "metadata"}).subscribe(list => {
-		if (list.state !== "live") return;
-		if (seen >= 0 && seen !== list.rows.size) {
-			clearTimeout(timer);
-			timer = setTimeout(loadKinds, 1000);
-		}
-		seen = list.rows.size;
-	});
+	let timer;
+	for (const id of ["customresourcedefinitions.apiextensions.k8s.io", "apiservices.apiregistration.k8s.io"]) {
+		const kind = kinds.byId.get(id);
+		let seen = null;
+		if (kind) liveList(kind, "", {form: "metadata"}).subscribe(list => {
+			if (list.state !== "live") return;
+			const now = list.items.map(item => item.metadata.uid + item.metadata.resourceVersion).sort().join();
+			if (seen !== null && seen !== now) {
+				clearTimeout(timer);
+				timer = setTimeout(loadKinds, 1000);
+			}
+			seen = now;
+		});
+	}
 }
 
 let begun = false;
@@ -195,7 +200,8 @@ session.changed.subscribe(() => {
 });
 session.renewed.subscribe(() => { if (!kinds.loaded) loadKinds(); });
 if (!route.query.has("ns") && setting("namespace", "") && route.path[0] !== "login") setQuery({ns: setting("namespace", "")});
-render(h(App), document.getElementById("app"));
+const root = document.getElementById("app");
+render(h(App), root, root.firstElementChild);
 function start() {
 	loadSession().catch(() => setTimeout(start, 2000));
 }

@@ -86,7 +86,7 @@ class Rows extends Component {
 	componentWillUnmount() { this.observer.disconnect(); }
 	focusRow(index) {
 		const last = this.props.rows.length - 1, to = Math.max(0, Math.min(index, last)), height = this.height(), {element} = this;
-		const top = to * height, head = this.props.phone ? 0 : ROW;
+		const top = to * height, head = ROW;
 		if (top < element.scrollTop) element.scrollTop = top;
 		else if (top + height > element.scrollTop + element.clientHeight - head) element.scrollTop = top + height - element.clientHeight + head;
 		this.setState({focus: to, first: Math.floor(element.scrollTop / height)}, () => {
@@ -230,9 +230,9 @@ export class ListPage extends View {
 					canCreate && h(Button, {icon: "plus", text: "Create", onClick: () => go(["create"], {kind: kind.id})}))),
 			chosen.length > 0 && h("div", {class: "selection", role: "toolbar", "aria-label": "Selected rows"}, h("span", null, `${chosen.length} selected`), bulkActions(kind, chosen.map(row => row.object), () => this.setState({selected: new Set()})),
 				h(Button, {text: "Clear", kind: "quiet", onClick: () => this.setState({selected: new Set()})})),
-			list.state === "failed" && list.error.code !== 401 ? h(Failure, {error: list.error, what: `list ${title(kind).toLowerCase()}`, retry: () => list.retry()}) :
-				!list.columns || list.state === "loading" && !list.rows.size ? list.state === "lost" ? h(Failure, {error: list.error, retry: () => list.retry()}) : h(Loading, {text: `Loading ${title(kind).toLowerCase()}…`}) :
-					!rows.length ? h(Empty, {title: query ? "Nothing matches the filter" : `There are no ${title(kind).toLowerCase()} here`, icon: query ? "search" : "list"}, query ? h(Button, {text: "Clear the filter", onClick: () => setQuery({q: ""})}) :
+			list.state === "failed" && list.error.code !== 401 ? h(Failure, {error: list.error, what: `list ${title(kind)}`, retry: () => list.retry()}) :
+				!list.columns || list.state === "loading" && !list.rows.size ? list.state === "lost" ? h(Failure, {error: list.error, retry: () => list.retry()}) : h(Loading, {text: `Loading ${title(kind)}…`}) :
+					!rows.length ? h(Empty, {title: query ? "Nothing matches the filter" : `There are no ${title(kind)} here`, icon: query ? "search" : "list"}, query ? h(Button, {text: "Clear the filter", onClick: () => setQuery({q: ""})}) :
 						namespace ? h("a", {href: href(["list", kind.id], {ns: ""})}, "Look in all namespaces") : "What is created shows up here by itself.") :
 						h(Rows, {columns, rows: withNamespace.map(row => decorate(row, columns)), kind, phone, template: this.template(columns, rows), sort: {name: sortText.replace(/^-/, ""), down: sortText.startsWith("-")},
 							onSort: column => this.onSort(column), selected, select: row => this.select(row), label: title(kind),

@@ -9,7 +9,7 @@ const accepts = {
 	object: "application/json",
 	metadata: "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json",
 };
-const PAGE = 500, LINGER = 15000;
+const PAGE = 500, LINGER = 4000;
 
 class Live {
 	constructor(kind, namespace, {form, label, field}) {
@@ -140,6 +140,7 @@ class Live {
 				if (generation !== this.generation) return;
 				if (stale || error && error.code === 410) return this.again(() => this.read());
 				if (error && error.code) return this.again(() => this.read()); // the list tells what is wrong
+				if (error && error.busy) return this.again(() => this.watch());
 				if (error) {
 					this.state = "lost";
 					reportLost();

@@ -7,7 +7,7 @@ import {logIn, session} from "/assets/api.js";
 export class Login extends Component {
 	constructor(props) {
 		super(props);
-		this.state = {way: "token", token: "", kubeconfig: "", error: null, busy: false};
+		this.state = {way: "token", token: "", kubeconfig: "", error: props.error || null, busy: false};
 	}
 	componentDidMount() {
 		if (this.props.code) this.send({code: this.props.code});
@@ -20,7 +20,7 @@ export class Login extends Component {
 			if (this.props.after) this.props.after();
 		} catch (error) {
 			this.setState({error, busy: false});
-			if (this.props.code && this.props.after) this.props.after();
+			if (this.props.code) this.props.failed(error);
 		}
 	}
 	submit() {

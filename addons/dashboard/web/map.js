@@ -24,7 +24,7 @@ export class Page extends View {
 		super(props);
 		this.state = {by: "health", service: null};
 	}
-	dependsOn({namespace}) { return namespace; }
+	dependsOn({namespace}) { return `${namespace} ${kinds.byId.has("pods.metrics.k8s.io")}`; }
 	watched({namespace}) {
 		const get = (id, form, ns) => kinds.byId.get(id) && liveList(kinds.byId.get(id), ns, {form});
 		this.nodes = get("nodes", "object", "");

@@ -51,7 +51,7 @@ export class Page extends View {
 		const {list} = this, object = this.object();
 		if (list.state === "failed" && !object) return h(Failure, {error: list.error, what: `see ${kind.kind} ${name}`, retry: () => list.retry()});
 		if (!object) return list.state === "loading" ? h(Loading) : list.state === "lost" ? h(Failure, {error: list.error, retry: () => list.retry()}) :
-			h(Empty, {title: `There is no ${kind.kind} ${name}${namespace ? ` in ${namespace}` : ""}`, icon: "search"}, h("a", {href: href(["list", kind.id])}, `All ${title(kind).toLowerCase()}`));
+			h(Empty, {title: `There is no ${kind.kind} ${name}${namespace ? ` in ${namespace}` : ""}`, icon: "search"}, h("a", {href: href(["list", kind.id])}, `All ${title(kind)}`));
 		const gone = list.state === "live" && !list.items.length, state = stateOf(object), actions = this.actions();
 		const tabs = [{id: "", text: "Overview", icon: "info"}, {id: "yaml", text: "YAML", icon: "edit"}, actions.some(one => one.id === "logs") && {id: "logs", text: "Logs", icon: "text"}, kind.kind === "Pod" && {id: "terminal", text: "Terminal", icon: "terminal"}].filter(Boolean);
 		const main = ["logs", "scale", "restart", "cordon", "trigger"].map(id => actions.find(action => action.id === id)).filter(Boolean).slice(0, 3);
@@ -198,7 +198,7 @@ class Events extends View {
 // Figures are kept from when the page was opened.
 const histories = new Map();
 class Usage extends View {
-	dependsOn({object}) { return object.metadata.uid; }
+	dependsOn({object}) { return `${object.metadata.uid} ${kinds.byId.has("pods.metrics.k8s.io")}`; }
 	watched({kind, object}) {
 		const metrics = kinds.byId.get(kind.kind === "Pod" ? "pods.metrics.k8s.io" : "nodes.metrics.k8s.io");
 		this.list = metrics && liveList(metrics, object.metadata.namespace || "", {});

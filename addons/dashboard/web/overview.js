@@ -57,7 +57,7 @@ export class Overview extends View {
 		if (!this.version) request("/version").then(version => this.setState({version}), () => {});
 		return [this.pods, this.nodes, ...this.work, this.claims, this.events, this.usage].filter(Boolean);
 	}
-	dependsOn({namespace}) { return namespace; }
+	dependsOn({namespace}) { return `${namespace} ${kinds.byId.has("nodes.metrics.k8s.io")}`; }
 	findings() {
 		const found = [];
 		const add = list => {

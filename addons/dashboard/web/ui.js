@@ -100,7 +100,7 @@ export function Chip({level, text, title}) {
 
 export function Button({icon, text, kind, onClick, disabled, title, label, type, small, pressed, autofocus}) {
 	return h("button", {class: `button ${kind || ""} ${small ? "small" : ""} ${text ? "" : "bare"}`, type: type || "button", onClick, disabled,
-		title: title || label || null, "aria-label": text ? null : label || title, "aria-pressed": pressed === undefined ? null : String(pressed),
+		title: title || label || null, "aria-label": label || (text ? null : title), "aria-pressed": pressed === undefined ? null : String(pressed),
 		autofocus},
 		icon && h(Icon, {name: icon}), text && h("span", null, text));
 }

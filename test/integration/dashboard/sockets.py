@@ -84,6 +84,12 @@ elif what == "origins":
     check(Socket(PATH, cookie_value="x" * 43).code == 401, "no session")
     check(Socket(PATH, protocol=None).code == 400, "no protocol")
     check(Socket(PATH, protocol="v5.channel.k8s.io").code == 400, "another protocol")
+elif what == "close":
+    ws = Socket(PATH)
+    check(ws.receive() == (1, b"200"), "no watch")
+    ws.wire.sendall(b"\x88\x82\0\0\0\0\x03\xe8")  # a browser says goodbye, and waits
+    while ws.receive()[0] != 8:  # what came before it
+        pass
 elif what == "logout":
     ws = Socket(PATH)
     check(ws.receive() == (1, b"200"), "no watch")
@@ -93,7 +99,7 @@ elif what == "logout":
         if opcode in (8, None):
             break
 elif what == "many":
-    open_ones = [Socket(PATH) for _ in range(64)]
+    open_ones = [Socket(PATH) for _ in range(128)]
     check(all(ws.receive() == (1, b"200") for ws in open_ones), "fewer than it should")
     opcode, data = Socket(PATH).receive()
     check(opcode == 8 and struct.unpack(">H", data[:2])[0] == 1013, f"one more: {opcode} {data}")
