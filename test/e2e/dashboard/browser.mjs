@@ -20,9 +20,10 @@ export function apply(yaml) {
 	const done = spawnSync(process.env.KUBECTL, ["apply", "-f", "-"], {input: yaml, encoding: "utf8"});
 	if (done.status !== 0) throw new Error(done.stderr);
 }
-export function link() {
-	return execFileSync(process.env.MINIKUBE, ["dashboard", "-p", process.env.PROFILE, "--url"], {encoding: "utf8", stdio: ["ignore", "pipe", "ignore"]}).trim();
+export function minikube(...words) {
+	return execFileSync(process.env.MINIKUBE, [...words, "-p", process.env.PROFILE], {encoding: "utf8", stdio: ["ignore", "pipe", "ignore"]}).trim();
 }
+export function link() { return minikube("dashboard", "--url"); }
 export async function until(what, condition, patience = PATIENCE) {
 	const end = Date.now() + patience;
 	for (let last;;) {
