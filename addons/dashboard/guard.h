@@ -8,8 +8,10 @@
 #include "libcommon/base/strings.h"
 #include "libcommon/net/http_server.h"
 
-// The header that only a script of our own origin can send: others would have to ask first (CORS), and are not answered.
+// The header that only a script of our own origin can send: others would have to ask first (CORS), and are not answered. It
+// holds the session's proof, once there is one. A WebSocket has it among its protocols, with the prefix.
 #define GUARD_HEADER "X-Dashboard-Request"
+#define GUARD_PROOF "proof."
 
 // Whether the Host header names this machine: by an address, as localhost, or by one of `hosts`. A name that somebody else
 // has made to lead here is none of these.

@@ -65,7 +65,7 @@ static int listen_on(const struct options *o, struct server *server, struct cx_h
                                                                         .cert_pem = cert.data,
                                                                         .key_pem = key.data,
                                                                         .io_threads = 1,
-                                                                        .workers = 4,
+                                                                        .workers = 6,
                                                                         .max_body = (size_t)4 << 20,
                                                                         .max_bodies = (size_t)16 << 20,
                                                                         .max_connections = 1024,

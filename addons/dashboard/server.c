@@ -12,6 +12,8 @@
 
 // With this prefix a browser takes the cookie from HTTPS only, for this host only, whatever a neighbour may set.
 #define COOKIE "__Host-dashboard"
+#define LOGIN_MAX ((size_t)256 << 10)
+#define LOGINS_MAX 3
 #define YAML_MAX ((size_t)3 << 20)
 
 void server_init(struct server *server)
@@ -42,54 +44,65 @@ static void serve_asset(struct cx_http_request *request, const struct asset *ass
 
 // --- sessions --------------------------------------------------------------------------------------------------------
 
-// The value of our cookie among those of the request; false when there is none.
-static bool read_cookie(struct cx_http_request *request, char to[SESSION_ID_TEXT])
+// What follows the prefix in a list; nothing when that is not there, or too long.
+static void find_part(const char *list, char separator, const char *prefix, char to[SESSION_ID_TEXT])
 {
-        CX_STRINGS cookies = CX_STRINGS_INIT;
-        cx_strings_split(&cookies, cx_str(cx_http_header(request, "Cookie")), ';');
-        for (size_t i = 0; i < cookies.count; i++) {
-                const char *text = cookies.items[i] + strspn(cookies.items[i], " ");
-                if (cx_has_prefix(text, COOKIE "="))
-                        return cx_copy_string(to, SESSION_ID_TEXT, text + strlen(COOKIE "="));
+        CX_STRINGS parts = CX_STRINGS_INIT;
+        cx_strings_split(&parts, cx_str(list), separator);
+        for (size_t i = 0; i < parts.count; i++) {
+                const char *text = parts.items[i] + strspn(parts.items[i], " ");
+                if (!cx_has_prefix(text, prefix))
+                        continue;
+                if (!cx_copy_string(to, SESSION_ID_TEXT, text + strlen(prefix)))
+                        *to = '\0';
+                return;
         }
-        return false;
 }
 
 static int find_session(struct server *server, struct cx_http_request *request, struct session **ret_session,
                         struct cx_error *err)
 {
-        char id[SESSION_ID_TEXT] = "";
-        return session_get(server->sessions, read_cookie(request, id) ? id : "", ret_session, err);
+        struct session_key key = {0};
+        find_part(cx_http_header(request, "Cookie"), ';', COOKIE "=", key.id);
+        if (cx_http_header(request, "Upgrade"))
+                find_part(cx_http_header(request, "Sec-WebSocket-Protocol"), ',', GUARD_PROOF, key.proof);
+        else if (!cx_copy_string(key.proof, SESSION_ID_TEXT, cx_str(cx_http_header(request, GUARD_HEADER))))
+                *key.proof = '\0';
+        return session_get(server->sessions, &key, ret_session, err);
 }
 
-static void tell_session(struct server *server, struct cx_http_request *request, const struct session *session)
+// A NULL proof is known already.
+static void tell_session(struct server *server, struct cx_http_request *request, const struct session *session,
+                         const char *proof)
 {
         int64_t idle, lifetime;
         session_times(server->sessions, session, &idle, &lifetime);
         cx_http_respond_json(request, 200,
-                             json_pack("{s:s,s:I,s:I}", "user", session->user, "idleSeconds", (json_int_t)idle,
-                                       "lifetimeSeconds", (json_int_t)lifetime));
+                             json_pack("{s:s,s:I,s:I,s:s*}", "user", session->user, "idleSeconds", (json_int_t)idle,
+                                       "lifetimeSeconds", (json_int_t)lifetime, "proof", proof));
 }
 
 static int log_in(struct server *server, struct cx_http_request *request, struct cx_error *err)
 {
         size_t length;
         const char *body = cx_http_body(request, &length);
-        char id[SESSION_ID_TEXT];
+        struct session_key key;
         LOGIN login = {0};
         CX_CLEANUP(session_unrefp) struct session *session = NULL, *before = NULL;
+        if (length > LOGIN_MAX)
+                return cx_error_reason(err, CX_REASON_TOO_LARGE, "a login is larger than %zu bytes", LOGIN_MAX);
         int r = login_read(server->codes, body, length, &login, err);
         if (r == 0)
-                r = session_open(server->sessions, &login, id, &session, err);
+                r = session_open(server->sessions, &login, &key, &session, err);
         if (r < 0)
                 return r;
         if (find_session(server, request, &before, NULL) == 0)
                 session_end(server->sessions, before);
         CX_CLEANUP(cx_freep)
-        char *cookie = cx_sprintf(COOKIE "=%s; Path=/; Secure; HttpOnly; SameSite=Strict", id);
+        char *cookie = cx_sprintf(COOKIE "=%s; Path=/; Secure; HttpOnly; SameSite=Strict", key.id);
         cx_http_add_header(request, "Set-Cookie", cookie);
         cx_info("Logged in", "user", session->user, "from", cx_http_remote_address(request));
-        tell_session(server, request, session);
+        tell_session(server, request, session, key.proof);
         return 0;
 }
 
@@ -97,8 +110,15 @@ static int serve_session(struct server *server, struct cx_http_request *request,
 {
         const char *method = cx_http_method(request);
         CX_CLEANUP(session_unrefp) struct session *session = NULL;
-        if (strcmp(method, "POST") == 0)
-                return log_in(server, request, err);
+        if (strcmp(method, "POST") == 0) {
+                // Whoever logs in is nobody yet: there is no more than a share of the workers for them.
+                bool room = atomic_fetch_add(&server->logins, 1) < LOGINS_MAX;
+                int done = room ? log_in(server, request, err)
+                                : cx_error_reason(err, CX_REASON_TOO_MANY_REQUESTS,
+                                                  "too many log in at once, please try again");
+                atomic_fetch_sub(&server->logins, 1);
+                return done;
+        }
         if (strcmp(method, "GET") != 0 && strcmp(method, "DELETE") != 0)
                 return cx_error_reason(err, CX_REASON_METHOD_NOT_ALLOWED, "GET, POST and DELETE are known here");
         bool get = strcmp(method, "GET") == 0;
@@ -107,7 +127,7 @@ static int serve_session(struct server *server, struct cx_http_request *request,
                 return r;
         if (get) {
                 if (session)
-                        tell_session(server, request, session);
+                        tell_session(server, request, session, NULL);
                 else
                         cx_http_respond_json(request, 200, json_pack("{s:n}", "user"));
                 return 0;

@@ -14,6 +14,8 @@
 #include "addons/dashboard/pass.h"
 #include "libcommon/base/metrics.h"
 
+#include <stdatomic.h>
+
 struct server {
         const struct cx_strings *hosts; // names of ours, besides localhost and addresses
         struct sessions *sessions;
@@ -21,8 +23,9 @@ struct server {
         struct passes *passes;
         struct hangups *hangups;
         struct cx_metrics *metrics;
+        atomic_int logins; // that are being looked at
         struct cx_metric *requests, *open_sessions;
 };
-void server_init(struct server *server); // its metrics
+void server_init(struct server *server);                                  // its metrics
 bool server_handle_inline(struct cx_http_request *request, void *server); // what needs no waiting
 void server_handle(struct cx_http_request *request, void *server);

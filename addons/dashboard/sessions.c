@@ -18,7 +18,7 @@
 // What a session is to this file. The head is what others see.
 struct kept_session {
         struct session session;
-        char digest[65]; // of the id
+        char digest[65]; // of id and proof
         struct sessions *all;
         struct kept_session *next;
         int64_t opened, used; // guarded by all->lock, as is the next
@@ -132,9 +132,19 @@ size_t sessions_count(struct sessions *all)
         return count;
 }
 
-static void digest_of(const char *id, char to[65])
+static void digest_of(const struct session_key *key, char to[65])
 {
-        cx_sha256_hex(id, strlen(id), to);
+        CX_CLEANUP(cx_freep) char *text = cx_sprintf("%s %s", key->id, key->proof);
+        cx_sha256_hex(text, strlen(text), to);
+}
+
+static void make_random(char to[SESSION_ID_TEXT])
+{
+        unsigned char random[32];
+        CX_BUF text = CX_BUF_INIT;
+        cx_random_bytes(random, sizeof random);
+        cx_base64url_encode(random, sizeof random, &text);
+        cx_copy_string(to, SESSION_ID_TEXT, text.data);
 }
 
 static int ask_who(struct cx_http_client *client, char **ret_user, struct cx_error *err)
@@ -186,20 +196,18 @@ static int make_client(const struct sessions *all, const struct login *login, st
         return cx_http_client_new(&options, ret_client, err);
 }
 
-int session_open(struct sessions *all, const struct login *login, char ret_id[SESSION_ID_TEXT],
+int session_open(struct sessions *all, const struct login *login, struct session_key *ret_key,
                  struct session **ret_session, struct cx_error *err)
 {
         CX_CLEANUP(cx_http_client_freep) struct cx_http_client *client = NULL;
         CX_CLEANUP(cx_freep) char *user = NULL;
-        unsigned char random[32];
-        CX_BUF id = CX_BUF_INIT;
         int r = make_client(all, login, &client, err);
         if (r == 0)
                 r = ask_who(client, &user, err);
         if (r < 0)
                 return r;
-        cx_random_bytes(random, sizeof random);
-        cx_base64url_encode(random, sizeof random, &id);
+        make_random(ret_key->id);
+        make_random(ret_key->proof);
         struct kept_session *s = cx_alloc(sizeof *s);
         s->session.client = cx_steal(&client);
         s->session.user = cx_steal(&user);
@@ -207,8 +215,7 @@ int session_open(struct sessions *all, const struct login *login, char ret_id[SE
         s->references = 2;
         s->opened = s->used = cx_time_monotonic();
         pthread_mutex_init(&s->lock, NULL);
-        digest_of(id.data, s->digest);
-        cx_copy_string(ret_id, SESSION_ID_TEXT, id.data);
+        digest_of(ret_key, s->digest);
         sessions_tend(all);
         pthread_mutex_lock(&all->lock);
         bool room = all->count < SESSIONS_MAX;
@@ -228,12 +235,12 @@ int session_open(struct sessions *all, const struct login *login, char ret_id[SE
         return 0;
 }
 
-int session_get(struct sessions *all, const char *id, struct session **ret_session, struct cx_error *err)
+int session_get(struct sessions *all, const struct session_key *key, struct session **ret_session, struct cx_error *err)
 {
         char digest[65];
         struct kept_session *found = NULL;
         int64_t now = cx_time_monotonic();
-        digest_of(cx_str(id), digest);
+        digest_of(key, digest);
         pthread_mutex_lock(&all->lock);
         for (struct kept_session *s = all->first; s && !found; s = s->next)
                 if (memcmp(s->digest, digest, sizeof digest) == 0 && !is_over(s, now))

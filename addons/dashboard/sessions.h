@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who has logged in. Sessions live in memory only: a server that starts again knows nobody. A session is known by a random
-// id in a cookie; what is kept is the id's digest. It ends when it was not used for a while, when it is too old, or when
-// its user says so, and with it end its streams.
+// Who has logged in. Sessions live in memory only: a server that starts again knows nobody. A session ends when it was not used
+// for a while, when it is too old, or when its user says so, and with it end its streams.
+//
+// A session is known by two random texts, of which digests are kept: an id in a cookie, which no script can read, and a
+// proof, which the page keeps and sends itself. Browsers send cookies to all ports of a host, such as to a Service that
+// somebody else runs on a node port: neither of the two is of use without the other.
 //
 // Threads: any. A session that was got is referenced until session_unref.
 #pragma once
@@ -14,6 +17,10 @@
 #define SESSIONS_MAX 256
 #define SESSION_STREAMS_MAX 128
 #define SESSION_ID_TEXT 44 // 32 random bytes in base64, terminated
+
+struct session_key {
+        char id[SESSION_ID_TEXT], proof[SESSION_ID_TEXT];
+};
 
 // What somebody logs in with: a token, or a certificate with its key.
 struct login {
@@ -41,10 +48,11 @@ size_t sessions_count(struct sessions *sessions);
 
 // Asks the API server who the credentials belong to, and keeps the session when it knows. TOO_MANY_REQUESTS when there are
 // too many already.
-int session_open(struct sessions *sessions, const struct login *login, char ret_id[SESSION_ID_TEXT],
+int session_open(struct sessions *sessions, const struct login *login, struct session_key *ret_key,
                  struct session **ret_session, struct cx_error *err) CX_CHECK;
-// The session of an id (NULL: none), whose idle time begins anew. UNAUTHORIZED when there is none.
-int session_get(struct sessions *sessions, const char *id, struct session **ret_session, struct cx_error *err) CX_CHECK;
+// The session of a key, whose idle time begins anew. UNAUTHORIZED when there is none.
+int session_get(struct sessions *sessions, const struct session_key *key, struct session **ret_session,
+                struct cx_error *err) CX_CHECK;
 void session_end(struct sessions *sessions, struct session *session);
 void session_unref(struct session *session);
 CX_DEFINE_CLEANUP(struct session, session_unrefp, session_unref)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // WebSockets: joined ones, and those that carry a plain answer that goes on (pass.h).
+#include "addons/dashboard/guard.h"
 #include "addons/dashboard/pass.h"
 #include "libcommon/base/time.h"
 #include "libcommon/net/websocket.h"
@@ -139,10 +140,26 @@ static void run_join(struct cx_wire *client, void *context)
         session_stream_remove(stream->session, &stream->entry);
 }
 
+// The protocols that are offered, but for the proof of the session.
+static void take_protocols(struct cx_strings *headers, const char *offered)
+{
+        CX_STRINGS all = CX_STRINGS_INIT, kept = CX_STRINGS_INIT;
+        cx_strings_split(&all, offered, ',');
+        for (size_t i = 0; i < all.count; i++) {
+                const char *text = all.items[i] + strspn(all.items[i], " ");
+                if (!cx_has_prefix(text, GUARD_PROOF))
+                        cx_strings_add(&kept, text);
+        }
+        CX_CLEANUP(cx_freep) char *joined = cx_strings_join(&kept, ", ");
+        CX_CLEANUP(cx_freep) char *line = cx_sprintf("Sec-WebSocket-Protocol: %s", joined);
+        cx_strings_add(headers, line);
+}
+
 static void take_header(void *context, const char *name, const char *value)
 {
-        static const char *const passed[] = {"Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version",
-                                             "Sec-WebSocket-Protocol"};
+        static const char *const passed[] = {"Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version"};
+        if (strcasecmp(name, "Sec-WebSocket-Protocol") == 0)
+                take_protocols(context, value);
         for (size_t i = 0; i < CX_ARRAY_SIZE(passed); i++)
                 if (strcasecmp(name, passed[i]) == 0) {
                         CX_CLEANUP(cx_freep) char *line = cx_sprintf("%s: %s", name, value);

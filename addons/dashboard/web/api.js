@@ -28,6 +28,16 @@ setInterval(() => {
 export function reportLost() { setConnection("lost"); }
 export function reportFound() { setConnection("ok"); }
 
+// The half of the session's key that is ours to keep; the other one is a cookie that no script can read.
+function proof() {
+	try { return localStorage.getItem("dashboard.proof") || "none"; } catch { return kept || "none"; }
+}
+let kept = "";
+function setProof(text) {
+	kept = text;
+	try { localStorage.setItem("dashboard.proof", text); } catch { /* for this page only, then */ }
+}
+
 export const session = {user: null, known: false, expired: false, changed: new Signal(), renewed: new Signal()};
 
 function toError(code, text) {
@@ -43,7 +53,7 @@ export async function request(path, {method = "GET", body, type = "application/j
 	const token = {};
 	waiting.set(token, performance.now());
 	try {
-		const headers = {"X-Dashboard-Request": "1", Accept: accept};
+		const headers = {"X-Dashboard-Request": proof(), Accept: accept};
 		if (body !== undefined) headers["Content-Type"] = type;
 		let response;
 		try {
@@ -88,6 +98,7 @@ async function checkSession() {
 export async function logIn(credentials) {
 	const before = session.user;
 	const answer = await request("/session", {method: "POST", body: credentials});
+	setProof(answer.proof);
 	Object.assign(session, {user: answer.user, known: true, expired: false});
 	if (before !== null && before !== answer.user) {
 		location.reload(); // what is on the page was somebody else's
@@ -102,10 +113,13 @@ export async function logOut() {
 	location.reload();
 }
 
+export function openSocket(path, protocols) {
+	return new WebSocket(`wss://${location.host}${path}`, [...protocols, `proof.${proof()}`]);
+}
 // An answer that goes on: form is "table", "object", "metadata" or "text". Calls onText with what comes, piece by piece, and
 // onEnd(error or null) once. Returns what ends it.
 export function stream(path, form, {onOpen, onText, onEnd}) {
-	const socket = new WebSocket(`wss://${location.host}${path}`, [`${form}.dashboard`]);
+	const socket = openSocket(path, [`${form}.dashboard`]);
 	const decoder = new TextDecoder();
 	let code = 0, refusal = "", over = false;
 	const end = error => {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // YAML of an object, and of new ones. Nothing is saved before the server has tried it and its answer was shown as a
 // difference. A change that somebody else made meanwhile is merged, or shown where it cannot be.
-import {Button, Chip, Component, Copy, Icon, View, h, toast} from "/assets/ui.js";
+import {Button, Chip, Component, Copy, Icon, View, h, openDialog, toast} from "/assets/ui.js";
 import {kindOf, kinds, listPath, loadSchema, may, objectPath, request, rights} from "/assets/api.js";
 import {go} from "/assets/state.js";
+import {Form} from "/assets/actions.js";
 import {Diff, Highlighted, forPeople, merge, toYaml} from "/assets/yaml.js";
 import {complete, pathAt} from "/assets/schema.js";
 
@@ -188,6 +189,29 @@ function template(kind, namespace) {
 	return make ? make(namespace || "default") : kind ? `apiVersion: ${kind.apiVersion}\nkind: ${kind.kind}\nmetadata:\n  name: \n${kind.namespaced ? `  namespace: ${namespace || "default"}\n` : ""}` : "";
 }
 
+// A form that writes the YAML of a Deployment, and of a Service before it.
+function written({name, namespace, image, replicas, port, exposed}) {
+	const labels = {app: name}, container = {name, image, ...(port ? {ports: [{containerPort: Number(port)}]} : {})};
+	const objects = [{apiVersion: "apps/v1", kind: "Deployment", metadata: {name, namespace}, spec: {replicas: Number(replicas), selector: {matchLabels: labels}, template: {metadata: {labels}, spec: {containers: [container]}}}}];
+	if (port && exposed) objects.push({apiVersion: "v1", kind: "Service", metadata: {name, namespace}, spec: {selector: labels, ports: [{port: Number(port), targetPort: Number(port)}]}});
+	return objects.map(toYaml).join("---\n");
+}
+function NewWorkload({namespace, onText}) {
+	const number = (text, least, most) => /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most;
+	return h(Form, {title: "Run an image", submit: "Write the YAML", initial: {name: "", image: "", replicas: "1", port: "", namespace, exposed: true},
+		run: async state => {
+			const values = {name: "", image: "", replicas: "1", port: "", namespace, exposed: true, ...state};
+			if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(values.name)) throw new Error("Name: small letters, digits and hyphens, 63 at most.");
+			if (!values.image.trim()) throw new Error("Image: say which.");
+			if (!number(values.replicas, 0, 100000)) throw new Error("Replicas: a whole number is needed.");
+			if (values.port && !number(values.port, 1, 65535)) throw new Error("Port: a number from 1 to 65535.");
+			onText(written({...values, image: values.image.trim()}));
+		},
+		body: (values, set) => h("div", null, [["name", "Name", "web"], ["image", "Image", "nginx:stable"], ["namespace", "Namespace", "default"], ["replicas", "Replicas", "1"], ["port", "Port that it listens on", "none"]].map(([key, text, placeholder]) =>
+			h("label", {class: "field", key}, h("span", null, text), h("input", {type: "text", value: values[key], placeholder, autocomplete: "off", onInput: event => set({[key]: event.target.value})}))),
+		h("label", {class: "check"}, h("input", {type: "checkbox", checked: values.exposed, onClick: event => set({exposed: event.target.checked})}), h("span", null, "With a Service for the port")))});
+}
+
 export class Page extends View {
 	constructor(props) {
 		super(props);
@@ -245,6 +269,7 @@ export class Page extends View {
 		return h("div", {class: "page fill"},
 			h("header", {class: "page-head"}, h("div", {class: "page-title"}, h("h1", null, "Create")),
 				h("div", {class: "page-tools"}, h("label", {class: "select"}, h("span", null, "Begin with"), h("select", {onChange: event => this.setState({text: template(kinds.byId.get(event.target.value), namespace), results: null, error: null})}, h("option", {value: ""}, "nothing"), creatable.map(kind => h("option", {value: kind.id, key: kind.id, selected: kind.id === kindId}, kind.kind)))),
+					h(Button, {icon: "edit", text: "Form…", onClick: () => openDialog(() => h(NewWorkload, {namespace: namespace || "default", onText: written => this.setState({text: written, results: null, error: null})}))}),
 					h("label", {class: "button file-button"}, h(Icon, {name: "download"}), h("span", null, "From a file"), h("input", {type: "file", accept: ".yaml,.yml,.json", class: "visually-hidden", onChange: event => this.choose(event.target.files[0])})),
 					h(Button, {text: "Try it", disabled: busy || !text.trim(), title: "The server checks it, and keeps nothing", onClick: () => this.run(true)}), h(Button, {text: busy ? "Working…" : "Create", kind: "primary", disabled: busy || !text.trim(), onClick: () => this.run(false)}))),
 			error && h(Problem, {error}),

@@ -64,7 +64,7 @@ function Cell({column, value, row, kind, isName}) {
 	const level = isState(column) && levelOfWord(text);
 	if (level && level !== "ok" || level && column.name === "Status") return h(Chip, {level, text, title: text});
 	const fraction = levelOfFraction(text);
-	if (fraction && row.cells.every(cell => cell !== "Completed")) return h("span", {class: `fraction text-${fraction}`, title: `${text}: fewer than wanted`}, h(Icon, {name: fraction}), text);
+	if (fraction && !row.cells.some(cell => ["done", "wait"].includes(levelOfWord(cell)))) return h("span", {class: `fraction text-${fraction}`, title: `${text}: fewer than wanted`}, h(Icon, {name: fraction}), text);
 	return h("span", {title: text}, text);
 }
 

@@ -4,7 +4,7 @@ import {Age, Button, Chip, Command, Component, Copy, Empty, Failure, Icon, Loadi
 import {kindOf, kinds, may, rights} from "/assets/api.js";
 import {href, objectHref, setQuery} from "/assets/state.js";
 import {liveList, liveObject} from "/assets/live.js";
-import {explain, quantity, stateOf, worst} from "/assets/why.js";
+import {explain, levelOfWord, quantity, stateOf, worst} from "/assets/why.js";
 import {Sparkline, bytesText, cpuText} from "/assets/charts.js";
 import {actionsOf} from "/assets/actions.js";
 import {Related} from "/assets/related.js";
@@ -130,6 +130,7 @@ class About extends View {
 						["Owner", metadata.ownerReferences && h("span", {class: "links"}, metadata.ownerReferences.map(owner => { const of = kindOf(owner.apiVersion, owner.kind); return of ? h("a", {href: objectHref(of, metadata.namespace, owner.name)}, `${owner.kind} ${owner.name}`) : `${owner.kind} ${owner.name}`; }))],
 						["Labels", some(metadata.labels) && h(Labels, {labels: metadata.labels})], ["Annotations", some(metadata.annotations) && h(Annotations, {annotations: metadata.annotations})], ["Finalizers", (metadata.finalizers || []).join(", ")], ["Reach it", forward && h(Command, {text: forward})]]})),
 					kind.kind === "Pod" && h(Containers, {object}),
+					kind.kind === "Node" && h(NodePods, {object}),
 					h(Related, {kind, object}),
 					kind.kind === "Deployment" && h(Rollout, {object}),
 					(kind.kind === "ConfigMap" || kind.kind === "Secret") && h(Data, {object, secret: kind.kind === "Secret"}),
@@ -165,17 +166,34 @@ function Containers({object}) {
 	const all = [...(spec.initContainers || []).map(one => [one, "Init container", status.initContainerStatuses]), ...spec.containers.map(one => [one, "Container", status.containerStatuses]), ...(spec.ephemeralContainers || []).map(one => [one, "Debug container", status.ephemeralContainerStatuses])];
 	return h("section", {class: "card", "aria-labelledby": "containers"}, h("h2", {id: "containers"}, "Containers"), h("ul", {class: "containers"}, all.map(([container, what, statuses]) => {
 		const one = (statuses || []).find(candidate => candidate.name === container.name), state = containerState(one);
-		return h("li", {key: container.name}, h("div", {class: "container-head"}, h("h3", null, container.name), h(Chip, state), what !== "Container" && h("span", {class: "muted"}, what), one && one.restartCount > 0 && h("span", {class: "muted"}, `${one.restartCount} restarts`)),
+		return h("li", {key: container.name}, h("div", {class: "container-head"}, h("h3", null, container.name), h(Chip, state), what !== "Container" && h("span", {class: "muted"}, what), one && one.restartCount > 0 && h("span", {class: "muted"}, `${one.restartCount} ${one.restartCount === 1 ? "restart" : "restarts"}`)),
 			h(Facts, {rows: [["Image", container.image], ["Command", [...(container.command || []), ...(container.args || [])].join(" ")], ["Ports", (container.ports || []).map(port => `${port.name ? `${port.name} ` : ""}${port.containerPort}/${port.protocol}`).join(", ")], ["Resources", amounts(container.resources)],
 				["Last run", one && one.lastState && one.lastState.terminated && `exit code ${one.lastState.terminated.exitCode}${one.lastState.terminated.reason ? ` (${one.lastState.terminated.reason})` : ""}`]]}));
 	})));
+}
+
+class NodePods extends View {
+	dependsOn({object}) { return object.metadata.uid; }
+	watched({object}) {
+		this.list = liveList(kinds.byId.get("pods"), "", {form: "table", field: `spec.nodeName=${object.metadata.name}`});
+		return [this.list];
+	}
+	render() {
+		const {list} = this, at = name => (list.columns || []).findIndex(column => column.name === name);
+		if (list.state === "failed") return null;
+		const rows = list.items.sort((a, b) => `${a.object.metadata.namespace}/${a.object.metadata.name}` < `${b.object.metadata.namespace}/${b.object.metadata.name}` ? -1 : 1);
+		return h("section", {class: "card", "aria-labelledby": "node-pods"}, h("h2", {id: "node-pods"}, `Pods here (${rows.length})`), rows.length ? h("ul", {class: "node-pods"}, rows.slice(0, 200).map(row => {
+			const status = String(row.cells[at("Status")]);
+			return h("li", {key: row.object.metadata.uid}, h("a", {href: objectHref(list.kind, row.object.metadata.namespace, row.object.metadata.name)}, row.object.metadata.name), h("span", {class: "muted"}, row.object.metadata.namespace), h(Chip, {level: levelOfWord(status) || "warn", text: status}));
+		})) : h("p", {class: "muted"}, list.state === "loading" ? "Loading…" : "There are none."), rows.length > 200 && h("p", {class: "muted"}, `and ${rows.length - 200} more`));
+	}
 }
 
 function Conditions({object}) {
 	const all = object.status && Array.isArray(object.status.conditions) ? object.status.conditions : [];
 	if (!all.length) return null;
 	const good = one => /Pressure$|Unavailable$|^(ReplicaFailure|Failed|Disruption|PodResize)/.test(one.type) ? one.status === "False" : one.status === "True";
-	return h("section", {class: "card", "aria-labelledby": "conditions"}, h("h2", {id: "conditions"}, "Conditions"), h("div", {class: "scroll", tabIndex: 0, role: "region", "aria-label": "Conditions"}, h("table", {class: "plain"}, h("thead", null, h("tr", null, ["Condition", "Status", "Since", "Reason"].map(text => h("th", {scope: "col"}, text)))),
+	return h("section", {class: "card", "aria-labelledby": "conditions"}, h("h2", {id: "conditions"}, "Conditions"), h("div", {class: "scroll", tabIndex: 0, role: "group", "aria-label": "Table of conditions"}, h("table", {class: "plain"}, h("thead", null, h("tr", null, ["Condition", "Status", "Since", "Reason"].map(text => h("th", {scope: "col"}, text)))),
 		h("tbody", null, all.map(one => h("tr", {key: one.type}, h("td", null, one.type), h("td", null, h(Chip, {level: good(one) ? "ok" : one.status === "Unknown" ? "wait" : /^(Progressing|Complete|Suspended|AbleToScale|ScalingActive|ScalingLimited|SuccessCriteriaMet)$/.test(one.type) ? "info" : "warn", text: one.status})), h("td", null, h(Age, {time: one.lastTransitionTime})), h("td", null, one.reason, one.message && h("p", {class: "muted"}, one.message))))))));
 }
 

@@ -2,7 +2,7 @@
 // Terminals in the containers of a pod: a shell, another command, or what the container runs itself. Several at once.
 import xterm from "/assets/xterm.js";
 import {Button, Component, Icon, h} from "/assets/ui.js";
-import {kinds, may, objectPath} from "/assets/api.js";
+import {kinds, may, objectPath, openSocket} from "/assets/api.js";
 
 const SHELL = ["sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi"];
 
@@ -71,7 +71,7 @@ class Screen extends Component {
 		const {pod, container, command} = this.props, query = new URLSearchParams({container, stdin: "true", stdout: "true", tty: "true"});
 		for (const word of command || []) query.append("command", word);
 		const path = objectPath(kinds.byId.get("pods"), pod.metadata.namespace, pod.metadata.name, command ? "exec" : "attach");
-		const socket = this.socket = new WebSocket(`wss://${location.host}${path}?${query}`, ["v5.channel.k8s.io", "v4.channel.k8s.io"]);
+		const socket = this.socket = openSocket(`${path}?${query}`, ["v5.channel.k8s.io", "v4.channel.k8s.io"]);
 		// Bytes of a character may come in two messages.
 		const decoders = [null, new TextDecoder(), new TextDecoder()];
 		let opened = false, status = "";

@@ -132,7 +132,7 @@ export function Copy({text, label}) {
 }
 
 export function Command({text}) {
-	return h("div", {class: "command"}, h("code", null, text), h(Copy, {text, label: "Copy the command"}));
+	return h("div", {class: "command"}, h("code", {tabIndex: 0}, text), h(Copy, {text, label: "Copy the command"}));
 }
 
 // --- time ---

@@ -28,6 +28,7 @@ function condition(object, type) {
 	return (object.status && object.status.conditions || []).find(one => one.type === type);
 }
 
+function times(n) { return n === 1 ? "once" : n === 2 ? "twice" : `${n} times`; }
 function ended(state) {
 	if (state.reason === "OOMKilled") return "it used more memory than its limit allows (OOMKilled)";
 	if (state.signal) return `it was ended by signal ${state.signal}`;
@@ -44,7 +45,7 @@ function explainContainers(pod, found) {
 		const logs = `kubectl logs ${name} -n ${namespace} -c ${status.name}`;
 		if (now && waiting[now.reason])
 			found.push({level: "bad", title: `Container ${status.name} ${waiting[now.reason]}`, reason: now.reason,
-				detail: now.reason === "CrashLoopBackOff" && last ? `It has restarted ${status.restartCount} times; ${ended(last)}.` : now.message || "",
+				detail: now.reason === "CrashLoopBackOff" && last ? `It has restarted ${times(status.restartCount)}; ${ended(last)}.` : now.message || "",
 				command: now.reason === "CrashLoopBackOff" ? `${logs} --previous` : describe(pod)});
 		else if (over && over.exitCode !== 0 && pod.status.phase !== "Succeeded")
 			found.push({level: "bad", title: `Container ${status.name} failed`, reason: over.reason, detail: `${ended(over)[0].toUpperCase()}${ended(over).slice(1)}.`, command: logs});
@@ -53,7 +54,7 @@ function explainContainers(pod, found) {
 				title: status.started === false ? `Container ${status.name} has not finished starting` : `Container ${status.name} runs, but is not ready`,
 				detail: "Its readiness probe does not succeed yet, so that Services send it no requests.", command: describe(pod)});
 		else if (status.restartCount > 0 && last && Date.now() - Date.parse(last.finishedAt) < 600000)
-			found.push({level: "warn", title: `Container ${status.name} restarted not long ago`, reason: last.reason, detail: `${status.restartCount} restarts; ${ended(last)}.`, command: `${logs} --previous`});
+			found.push({level: "warn", title: `Container ${status.name} restarted not long ago`, reason: last.reason, detail: `It has restarted ${times(status.restartCount)}; ${ended(last)}.`, command: `${logs} --previous`});
 	}
 }
 
@@ -166,7 +167,7 @@ export function stateOf(object) {
 const words = {
 	ok: ["Running", "Ready", "Active", "Bound", "Available", "True", "Complete", "Healthy", "Established", "Approved,Issued", "Normal"],
 	done: ["Completed", "Succeeded"],
-	wait: ["Pending", "ContainerCreating", "Terminating", "PodInitializing", "Progressing", "Released", "Suspended", "Unknown"],
+	wait: ["Pending", "ContainerCreating", "Terminating", "PodInitializing", "Progressing", "Released", "Suspended", "Unknown", "SchedulingGated"],
 	bad: ["CrashLoopBackOff", "Error", "ImagePullBackOff", "ErrImagePull", "Failed", "OOMKilled", "NotReady", "Evicted", "Lost", "CreateContainerConfigError", "CreateContainerError", "InvalidImageName", "RunContainerError", "False"],
 	warn: ["Warning", "SchedulingDisabled", "Ready,SchedulingDisabled"],
 };

@@ -102,5 +102,6 @@ export function row(page, name) { return page.locator(".grid-body .grid-row", {h
 export async function axe(page) {
 	if (!await page.evaluate(() => !!window.axe)) await page.evaluate(`${readFileSync("node_modules/axe-core/axe.min.js", "utf8")}; undefined`);
 	const found = await page.evaluate(() => window.axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}));
+	// What axe has found is listed once for a rule and a page.
 	return found.violations.map(one => `${one.id}: ${one.nodes.slice(0, 3).map(node => `${node.target.join(" ")} (${node.failureSummary.split("\n")[1] || ""})`).join(", ")}`);
 }

@@ -263,6 +263,21 @@ await ok("create: tried first, then made, several at once", async () => {
 	await click("Create");
 	await until("both", () => kubectl("get", "configmaps", "-n", "shop", "-o", "name").match(/made-[12]/g).length === 2);
 });
+await ok("create: a form writes the YAML", async () => {
+	await visit(page, "#/create?ns=shop", "textarea.editor-text");
+	await click("Form…");
+	await page.locator("dialog").getByLabel("Name", {exact: true}).fill("formed");
+	await page.locator("dialog").getByLabel("Image").fill("hello:v1");
+	await page.locator("dialog").getByLabel("Port that it listens on").fill("nonsense");
+	await page.keyboard.press("Enter");
+	await page.locator("dialog [role=alert]", {hasText: "Port"}).waitFor();
+	await page.locator("dialog").getByLabel("Port that it listens on").fill("8080");
+	await page.keyboard.press("Enter");
+	await until("the text is there", async () => /kind: Deployment[^]*---[^]*kind: Service/.test(await field().inputValue()));
+	await click("Create");
+	await until("it serves", () => kubectl("get", "endpoints", "formed", "-n", "shop", "-o", "jsonpath={.subsets[0].addresses[0].ip}") !== "");
+	kubectl("delete", "deployment,service", "formed", "-n", "shop");
+});
 await ok("delete shows what goes along", async () => {
 	await object("jobs.batch", "report");
 	await page.locator(".graph-node", {hasText: "Pod"}).first().waitFor();

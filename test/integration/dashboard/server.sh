@@ -31,9 +31,12 @@ admin_json() { jq -n --rawfile c "$work/admin.crt" --rawfile k "$work/admin.key"
 
 # ask METHOD PATH [CURL WORDS...]: as the page would; the status goes to $work/code, the answer to standard output.
 ask() {
-        local method=$1 path=$2
+        local method=$1 path=$2 proof=none i
         shift 2
-        curl -sk -X "$method" -H 'X-Dashboard-Request: 1' -w '%{stderr}%{http_code}' "$@" "$url$path" 2>"$work/code"
+        for ((i = 1; i < $#; i++)); do
+                [ "${!i}" != -b ] || { local jar=$((i + 1)); proof=$(cat "${!jar}.proof"); }
+        done
+        curl -sk -X "$method" -H "X-Dashboard-Request: $proof" -w '%{stderr}%{http_code}' "$@" "$url$path" 2>"$work/code"
 }
 code_is() { # WANTED METHOD PATH [CURL WORDS...]
         local wanted=$1
@@ -42,7 +45,7 @@ code_is() { # WANTED METHOD PATH [CURL WORDS...]
         equals "$(cat "$work/code")" "$wanted" || { cat "$work/answer"; return 1; }
 }
 log_in() { # JAR BODY
-        code_is 200 POST /session -c "$1" --data-binary "$2"
+        code_is 200 POST /session -c "$1" --data-binary "$2" && jq -r .proof "$work/answer" >"$1.proof"
 }
 
 # --- who gets in ---
@@ -69,15 +72,21 @@ t_kubeconfig_is_only_text() { # neither files that it names nor programs are use
                 grep -q 'a program' "$work/answer" && [ ! -e "$work/ran" ]
 }
 t_logout() {
-        log_in "$work/gone" "{\"token\": \"$reader\"}" && cp "$work/gone" "$work/kept" && code_is 200 DELETE /session -b "$work/gone" -c "$work/gone" &&
+        log_in "$work/gone" "{\"token\": \"$reader\"}" && cp "$work/gone" "$work/kept" && cp "$work/gone.proof" "$work/kept.proof" && code_is 200 DELETE /session -b "$work/gone" -c "$work/gone" &&
                 code_is 401 GET /api/v1/pods -b "$work/kept"
 }
 t_relogin_ends_the_old_one() {
-        log_in "$work/first" "{\"token\": \"$reader\"}" && code_is 200 POST /session -b "$work/first" -c "$work/second" --data-binary "{\"token\": \"$reader\"}" &&
+        log_in "$work/first" "{\"token\": \"$reader\"}" && code_is 200 POST /session -b "$work/first" -c "$work/second" --data-binary "{\"token\": \"$reader\"}" && jq -r .proof "$work/answer" >"$work/second.proof" &&
                 code_is 401 GET /api/v1/pods -b "$work/first" && code_is 200 GET /api/v1/pods -b "$work/second"
 }
+t_cookie_alone() { # as a server on another port of the host would get it
+        log_in "$work/half" "{\"token\": \"$reader\"}" && echo none >"$work/half.proof" && code_is 401 GET /api/v1/pods -b "$work/half" && cp "$work/reader.proof" "$work/half.proof" && code_is 401 GET /api/v1/pods -b "$work/half" && code_is 200 GET /session -b "$work/half" && jq -e '.user == null' "$work/answer"
+}
+t_large_login() { head -c 300000 /dev/zero | tr '\0' ' ' >"$work/blanks" && code_is 413 POST /session --data-binary "@$work/blanks"; }
 ok "a token logs in, and the server says who it is" t_token
 ok "the cookie is for HTTPS, for this host, and for no script" t_cookie
+ok "the cookie is of no use without what the page keeps" t_cookie_alone
+ok "a login that is too large is refused" t_large_login
 ok "what is no token, or nobody's, is refused with the reason" t_bad_token
 ok "a kubeconfig logs in with the certificate inside" t_kubeconfig
 ok "a kubeconfig's files and programs are not used" t_kubeconfig_is_only_text

@@ -13,6 +13,8 @@ import urllib.request
 port, jar, what = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 with open(jar, encoding="utf-8") as file:
     cookie = next(line.split("\t")[6].strip() for line in file if "__Host-dashboard" in line)
+with open(jar + ".proof", encoding="utf-8") as file:
+    proof = file.read().strip()
 own = f"https://127.0.0.1:{port}"
 context = ssl.create_default_context()
 context.check_hostname = False
@@ -20,13 +22,13 @@ context.verify_mode = ssl.CERT_NONE
 
 
 class Socket:
-    def __init__(self, path, protocol="object.dashboard", origin=own, cookie_value=cookie):
+    def __init__(self, path, protocol="object.dashboard", origin=own, cookie_value=cookie, proof_value=proof):
         self.wire = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=30))
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
                  f"Sec-WebSocket-Key: {key}", f"Cookie: __Host-dashboard={cookie_value}"]
         lines += [f"Origin: {origin}"] if origin else []
-        lines += [f"Sec-WebSocket-Protocol: {protocol}"] if protocol else []
+        lines += [f"Sec-WebSocket-Protocol: {protocol + ', ' if protocol else ''}proof.{proof_value}"]
         self.wire.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         self.file = self.wire.makefile("rb")
         self.code = int(self.file.readline().split()[1])
@@ -48,7 +50,7 @@ class Socket:
 
 def request(method, path, body=None):
     call = urllib.request.Request(own + path, method=method, data=json.dumps(body).encode() if body else None,
-                                  headers={"X-Dashboard-Request": "1", "Cookie": f"__Host-dashboard={cookie}", "Content-Type": "application/json"})
+                                  headers={"X-Dashboard-Request": proof, "Cookie": f"__Host-dashboard={cookie}", "Content-Type": "application/json"})
     return json.load(urllib.request.urlopen(call, context=context))
 
 
@@ -82,6 +84,7 @@ elif what == "origins":
     check(Socket(PATH, origin=None).code == 403, "no origin")
     check(Socket(PATH, origin=f"http://127.0.0.1:{port}").code == 403, "another scheme")
     check(Socket(PATH, cookie_value="x" * 43).code == 401, "no session")
+    check(Socket(PATH, proof_value="x" * 43).code == 401, "no proof")
     check(Socket(PATH, protocol=None).code == 400, "no protocol")
     check(Socket(PATH, protocol="v5.channel.k8s.io").code == 400, "another protocol")
 elif what == "close":
