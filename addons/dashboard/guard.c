@@ -92,7 +92,7 @@ int guard_path(const char *path, struct cx_buf *ret_path, struct cx_error *err)
                 else
                         cx_buf_printf(ret_path, "%%%02X", *at);
         }
-        return 0;
+        return ret_path->overflow ? cx_error_reason(err, CX_REASON_BAD_REQUEST, "the path is too long") : 0;
 }
 
 void guard_add_headers(struct cx_http_request *request, bool page)

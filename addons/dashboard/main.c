@@ -108,7 +108,9 @@ static int run(const struct options *o, struct cx_error *err)
                         "version", CX_VERSION);
                 int number = cx_process_wait_stop_with(tend, &server);
                 cx_info("Shutting down", "signal", CX_INT(number));
+                cx_http_server_stop_accepting(http);
         }
+        passes_cancel(server.passes);
         cx_http_server_free(http);
         passes_free(server.passes);
         hangups_free(server.hangups);

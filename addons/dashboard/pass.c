@@ -13,18 +13,21 @@
 #define WARNINGS_MAX 8
 
 struct passes {
-        pthread_mutex_t lock; // guards count
+        pthread_mutex_t lock; // guards the rest; taken before a pass' own
         pthread_cond_t emptied;
+        struct pass *first;
         size_t count;
+        bool canceled;
 };
 
 struct pass {
+        struct pass *next, *previous; // guarded by the lock of all
         struct passes *all;
         struct session *session;
         struct cx_http_request *request; // until the answer has begun
         char *method, *url, *accept, *content_type;
         struct cx_buf body;
-        bool left;            // the client, before the answer
+        bool left;            // atomic: the client, before the answer; or nobody waits any more
         pthread_mutex_t lock; // guards the rest
         pthread_cond_t drained;
         struct cx_buf buffer;
@@ -53,15 +56,47 @@ void passes_free(struct passes *all)
         free(all);
 }
 
-static bool enter(struct passes *all)
+void passes_cancel(struct passes *all)
 {
         pthread_mutex_lock(&all->lock);
-        bool room = all->count < PASSES_MAX;
-        all->count += room;
+        all->canceled = true;
+        for (struct pass *pass = all->first; pass; pass = pass->next) {
+                pthread_mutex_lock(&pass->lock);
+                __atomic_store_n(&pass->left, true, __ATOMIC_RELEASE);
+                pass->gone = true;
+                pthread_cond_signal(&pass->drained);
+                pthread_mutex_unlock(&pass->lock);
+        }
+        pthread_mutex_unlock(&all->lock);
+}
+
+// False when there are too many.
+static bool list(struct passes *all, struct pass *pass)
+{
+        pthread_mutex_lock(&all->lock);
+        bool room = all->count < PASSES_MAX && !all->canceled;
+        if (room) {
+                all->count++;
+                pass->next = all->first;
+                if (pass->next)
+                        pass->next->previous = pass;
+                all->first = pass;
+        }
         pthread_mutex_unlock(&all->lock);
         return room;
 }
 
+static void unlist(struct pass *pass)
+{
+        struct passes *all = pass->all;
+        pthread_mutex_lock(&all->lock);
+        *(pass->previous ? &pass->previous->next : &all->first) = pass->next;
+        if (pass->next)
+                pass->next->previous = pass->previous;
+        pthread_mutex_unlock(&all->lock);
+}
+
+// The last thing that a pass does: who waits for it frees what it used.
 static void leave(struct passes *all)
 {
         pthread_mutex_lock(&all->lock);
@@ -70,13 +105,8 @@ static void leave(struct passes *all)
         pthread_mutex_unlock(&all->lock);
 }
 
-static void unref(struct pass *pass)
+static void free_pass(struct pass *pass)
 {
-        pthread_mutex_lock(&pass->lock);
-        bool last = --pass->references == 0;
-        pthread_mutex_unlock(&pass->lock);
-        if (!last)
-                return;
         cx_http_stream_unref(pass->stream);
         session_unref(pass->session);
         cx_buf_release(&pass->body);
@@ -87,8 +117,19 @@ static void unref(struct pass *pass)
         free(pass->content_type);
         pthread_mutex_destroy(&pass->lock);
         pthread_cond_destroy(&pass->drained);
-        struct passes *all = pass->all;
         free(pass);
+}
+
+static void unref(struct pass *pass)
+{
+        pthread_mutex_lock(&pass->lock);
+        bool last = --pass->references == 0;
+        pthread_mutex_unlock(&pass->lock);
+        if (!last)
+                return;
+        struct passes *all = pass->all;
+        unlist(pass);
+        free_pass(pass);
         leave(all);
 }
 
@@ -218,18 +259,11 @@ static bool start(struct pass *pass)
         return started;
 }
 
-void pass_plain(struct passes *all, struct session *session, struct cx_http_request *request, const char *path)
+static struct pass *make_pass(struct passes *all, struct session *session, struct cx_http_request *request,
+                              const char *path)
 {
-        CX_ERROR err = CX_ERROR_INIT;
         size_t length;
         const char *body = cx_http_body(request, &length), *query = cx_http_raw_query(request);
-        err.retry_after = 1;
-        if (!enter(all)) {
-                session_unref(session);
-                (void)cx_error_reason(&err, CX_REASON_TOO_MANY_REQUESTS, "too many requests at once, please try again");
-                cx_http_respond_error(request, &err);
-                return;
-        }
         struct pass *pass = cx_alloc(sizeof *pass);
         *pass = (struct pass){.all = all,
                               .session = session,
@@ -244,6 +278,20 @@ void pass_plain(struct passes *all, struct session *session, struct cx_http_requ
         cx_buf_append(&pass->body, body, length);
         pthread_mutex_init(&pass->lock, NULL);
         pthread_cond_init(&pass->drained, NULL);
+        return pass;
+}
+
+void pass_plain(struct passes *all, struct session *session, struct cx_http_request *request, const char *path)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        struct pass *pass = make_pass(all, session, request, path);
+        if (!list(all, pass)) {
+                free_pass(pass);
+                err.retry_after = 1;
+                (void)cx_error_reason(&err, CX_REASON_TOO_MANY_REQUESTS, "too many requests at once, please try again");
+                cx_http_respond_error(request, &err);
+                return;
+        }
         cx_http_notice_leaving(request, &pass->left);
         if (start(pass))
                 return;

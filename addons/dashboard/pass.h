@@ -15,7 +15,8 @@
 
 struct passes; // those that are on their way
 struct passes *passes_new(void);
-void passes_free(struct passes *passes); // waits for them; after the server's streams have been ended
+void passes_cancel(struct passes *passes); // ends them, and all that come
+void passes_free(struct passes *passes);   // waits for them
 CX_DEFINE_CLEANUP(struct passes, passes_freep, passes_free)
 
 // Both take the reference to the session and answer the request. `path` is encoded.

@@ -22,7 +22,6 @@ struct stream {
         const char **lines;
         struct cx_wire *backend; // of a joined one, once it is connected
         struct cx_websocket *ws; // of the other
-        int code;                // that has been told; 0: none yet
 };
 
 // What a page can ask for by a subprotocol, since it cannot set headers.
@@ -59,7 +58,6 @@ static void tell_code(void *context, const struct cx_http_reply *reply)
 {
         struct stream *stream = context;
         const char *text = CX_INT(reply->code);
-        stream->code = reply->code;
         (void)!cx_websocket_send(stream->ws, CX_WS_TEXT, text, strlen(text));
 }
 

@@ -205,6 +205,20 @@ code_is_idle() { read -rt 2 <> <(:) || :; code_is 401 GET /api/v1/pods -b "$work
 t_lifetime() { # used all the time, it ends all the same
         end && start --session-lifetime 2s && log_in "$work/idle" "{\"token\": \"$reader\"}" && until_true 20 code_is 401 GET /api/v1/pods -b "$work/idle"
 }
+requests() { curl -sk "$url/metrics" | sed -n 's/^dashboard_requests_total{kind="api"} //p'; }
+more_requests_than() { [ "$(requests)" -gt "$1" ]; }
+t_stop_waits_for_nobody() { # such as for a request that the API server does not answer
+        local before result
+        end && start && log_in "$work/last" "{\"token\": \"$reader\"}" && code_is 200 GET /api/v1/pods -b "$work/last" || return 1
+        before=$(requests)
+        kill -STOP "$(cat "$work/apiserver.pid")"
+        ask GET /api/v1/pods -b "$work/last" >/dev/null &
+        until_true 20 more_requests_than "$before" && end
+        result=$?
+        kill -CONT "$(cat "$work/apiserver.pid")"
+        wait $!
+        start && return $result
+}
 t_stop() { end && [ ! -e "$work/login.sock" ]; }
 t_flags() { "$BIN/dashboard" 2>&1 | grep -q -- '--server' && ! "$BIN/dashboard" --server http://x 2>/dev/null && "$BIN/dashboard" --server https://x --tls-cert-file y 2>&1 | grep -q belong; }
 ok "it stays small" t_memory
@@ -212,6 +226,7 @@ ok "an API server that is gone is told, and found again" t_dead_server
 ok "there are only so many sessions" t_sessions_are_bounded
 ok "a session that nobody uses ends" t_idle
 ok "a session ends at the end of its lifetime" t_lifetime
+ok "it ends also while requests wait" t_stop_waits_for_nobody
 ok "it ends in good order" t_stop
 ok "flags that do not go together are refused" t_flags
 ok "no complaints of sanitizers" no_complaints
