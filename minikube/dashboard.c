@@ -8,6 +8,7 @@
 #include "minikube/addons.h"
 #include "minikube/certs.h"
 #include "minikube/commands.h"
+#include "minikube/out.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -113,11 +114,11 @@ int command_dashboard(struct minikube *m, struct cx_error *err)
         CX_CLEANUP(cx_freep) char *link = NULL;
         int r = need_running(m, err);
         if (r == 0 && !addon_is_on(&m->profile, "dashboard")) {
-                fprintf(stderr, "🔌  Enabling dashboard ...\n");
+                out(stderr, "🔌  Enabling dashboard ...\n");
                 r = addon_set(m, "dashboard", true, err);
         }
         if (r == 0)
-                fprintf(stderr, "🤔  Verifying dashboard health ...\n");
+                out(stderr, "🤔  Verifying dashboard health ...\n");
         if (r == 0)
                 r = make_link(m, &link, err);
         if (r < 0)
@@ -125,9 +126,9 @@ int command_dashboard(struct minikube *m, struct cx_error *err)
         if (m->url) {
                 printf("%s\n", link);
         } else if (open_browser(link)) {
-                fprintf(stderr, "🎉  Opened the dashboard in your default browser\n");
+                out(stderr, "🎉  Opened the dashboard in your default browser\n");
         } else {
-                fprintf(stderr, "👉  No browser could be opened from here. Open this link yourself, within a minute; it "
+                out(stderr, "👉  No browser could be opened from here. Open this link yourself, within a minute; it "
                                 "works once:\n");
                 printf("%s\n", link);
         }
