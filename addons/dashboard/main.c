@@ -54,7 +54,7 @@ static int read_certificate(const struct options *o, struct cx_buf *cert, struct
         return 0;
 }
 
-static int listen_on(const struct options *o, struct server *server, struct cx_http_server **ret_http,
+static int listen_on(const struct options *o, struct dashboard *dashboard, struct cx_http_server **ret_http,
                      struct cx_error *err)
 {
         CX_BUF cert = CX_BUF_INIT_MAX(MAX_PEM), key = CX_BUF_INIT_MAX(MAX_PEM);
@@ -70,9 +70,9 @@ static int listen_on(const struct options *o, struct server *server, struct cx_h
                                                                         .max_bodies = (size_t)16 << 20,
                                                                         .max_connections = 1024,
                                                                         .max_upgrades = 512,
-                                                                        .handler_inline = server_handle_inline,
-                                                                        .handler = server_handle,
-                                                                        .context = server},
+                                                                        .handler_inline = dashboard_handle_inline,
+                                                                        .handler = dashboard_handle,
+                                                                        .context = dashboard},
                                        ret_http, err);
         explicit_bzero(key.data, key.length);
         return r;
@@ -80,43 +80,43 @@ static int listen_on(const struct options *o, struct server *server, struct cx_h
 
 static void tend(void *context)
 {
-        sessions_tend(((struct server *)context)->sessions);
+        sessions_tend(((struct dashboard *)context)->sessions);
 }
 
 static int run(const struct options *o, struct cx_error *err)
 {
         CX_BUF ca = CX_BUF_INIT_MAX(MAX_PEM);
-        struct server server = {.hosts = &o->hosts};
+        struct dashboard dashboard = {.hosts = &o->hosts};
         struct cx_http_server *http = NULL;
         if (!o->server || !cx_has_prefix(o->server, "https://"))
                 return cx_error_set(err, -EINVAL, "--server: the API server's https address is needed");
         int r = read_pem(o->ca_file, &ca, err);
         if (r < 0)
                 return r;
-        server_init(&server);
-        server.passes = passes_new();
-        server.sessions = sessions_new(&(struct sessions_options){
+        dashboard_init(&dashboard);
+        dashboard.passes = passes_new();
+        dashboard.sessions = sessions_new(&(struct sessions_options){
                 .server = o->server, .ca_pem = o->ca_file ? ca.data : NULL, .idle = o->idle, .lifetime = o->lifetime});
         if (o->login_socket)
-                r = login_codes_new(o->login_socket, &server.codes, err);
+                r = login_codes_new(o->login_socket, &dashboard.codes, err);
         if (r == 0)
-                r = hangups_new(&server.hangups, err);
+                r = hangups_new(&dashboard.hangups, err);
         if (r == 0)
-                r = listen_on(o, &server, &http, err);
+                r = listen_on(o, &dashboard, &http, err);
         if (r == 0) {
                 cx_info("Serving securely", "address", o->bind_address, "port", CX_INT(cx_http_server_port(http)),
                         "version", CX_VERSION);
-                int number = cx_process_wait_stop_with(tend, &server);
+                int number = cx_process_wait_stop_with(tend, &dashboard);
                 cx_info("Shutting down", "signal", CX_INT(number));
                 cx_http_server_stop_accepting(http);
         }
-        passes_cancel(server.passes);
+        passes_cancel(dashboard.passes);
         cx_http_server_free(http);
-        passes_free(server.passes);
-        hangups_free(server.hangups);
-        login_codes_free(server.codes);
-        sessions_free(server.sessions);
-        cx_metrics_free(server.metrics);
+        passes_free(dashboard.passes);
+        hangups_free(dashboard.hangups);
+        login_codes_free(dashboard.codes);
+        sessions_free(dashboard.sessions);
+        cx_metrics_free(dashboard.metrics);
         return r;
 }
 

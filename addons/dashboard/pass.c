@@ -23,7 +23,7 @@ struct passes {
 struct pass {
         struct pass *next, *previous; // guarded by the lock of all
         struct passes *all;
-        struct session *session;
+        struct user_session *session;
         struct cx_http_request *request; // until the answer has begun
         char *method, *url, *accept, *content_type;
         struct cx_buf body;
@@ -108,7 +108,7 @@ static void leave(struct passes *all)
 static void free_pass(struct pass *pass)
 {
         cx_http_stream_unref(pass->stream);
-        session_unref(pass->session);
+        user_session_unref(pass->session);
         cx_buf_release(&pass->body);
         cx_buf_release(&pass->buffer);
         free(pass->method);
@@ -259,7 +259,7 @@ static bool start(struct pass *pass)
         return started;
 }
 
-static struct pass *make_pass(struct passes *all, struct session *session, struct cx_http_request *request,
+static struct pass *make_pass(struct passes *all, struct user_session *session, struct cx_http_request *request,
                               const char *path)
 {
         size_t length;
@@ -281,7 +281,7 @@ static struct pass *make_pass(struct passes *all, struct session *session, struc
         return pass;
 }
 
-void pass_plain(struct passes *all, struct session *session, struct cx_http_request *request, const char *path)
+void pass_plain(struct passes *all, struct user_session *session, struct cx_http_request *request, const char *path)
 {
         CX_ERROR err = CX_ERROR_INIT;
         struct pass *pass = make_pass(all, session, request, path);

@@ -20,7 +20,7 @@ void passes_free(struct passes *passes);   // waits for them
 CX_DEFINE_CLEANUP(struct passes, passes_freep, passes_free)
 
 // Both take the reference to the session and answer the request. `path` is encoded.
-void pass_plain(struct passes *passes, struct session *session_steal, struct cx_http_request *request,
+void pass_plain(struct passes *passes, struct user_session *session_steal, struct cx_http_request *request,
                 const char *path);
-void pass_stream(struct hangups *hangups, struct session *session_steal, struct cx_http_request *request,
+void pass_stream(struct hangups *hangups, struct user_session *session_steal, struct cx_http_request *request,
                  const char *path);

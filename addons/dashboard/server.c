@@ -16,14 +16,15 @@
 #define LOGINS_MAX 3
 #define YAML_MAX ((size_t)3 << 20)
 
-void server_init(struct server *server)
+void dashboard_init(struct dashboard *dashboard)
 {
         static const char *const labels[] = {"kind", NULL};
-        server->metrics = cx_metrics_new();
-        server->requests = cx_metrics_counter(server->metrics, "dashboard_requests_total",
-                                              "Requests by kind: page, session, yaml, api, stream, refused.", labels);
-        server->open_sessions =
-                cx_metrics_gauge(server->metrics, "dashboard_sessions", "Sessions that are open.", NULL);
+        dashboard->metrics = cx_metrics_new();
+        dashboard->requests =
+                cx_metrics_counter(dashboard->metrics, "dashboard_requests_total",
+                                   "Requests by kind: page, session, yaml, api, stream, refused.", labels);
+        dashboard->open_sessions =
+                cx_metrics_gauge(dashboard->metrics, "dashboard_sessions", "Sessions that are open.", NULL);
 }
 
 // --- the page --------------------------------------------------------------------------------------------------------
@@ -59,7 +60,7 @@ static void find_part(const char *list, char separator, const char *prefix, char
         }
 }
 
-static int find_session(struct server *server, struct cx_http_request *request, struct session **ret_session,
+static int find_session(struct dashboard *dashboard, struct cx_http_request *request, struct user_session **ret_session,
                         struct cx_error *err)
 {
         struct session_key key = {0};
@@ -68,71 +69,71 @@ static int find_session(struct server *server, struct cx_http_request *request, 
                 find_part(cx_http_header(request, "Sec-WebSocket-Protocol"), ',', GUARD_PROOF, key.proof);
         else if (!cx_copy_string(key.proof, SESSION_ID_TEXT, cx_str(cx_http_header(request, GUARD_HEADER))))
                 *key.proof = '\0';
-        return session_get(server->sessions, &key, ret_session, err);
+        return user_session_get(dashboard->sessions, &key, ret_session, err);
 }
 
 // A NULL proof is known already.
-static void tell_session(struct server *server, struct cx_http_request *request, const struct session *session,
-                         const char *proof)
+static void tell_session(struct dashboard *dashboard, struct cx_http_request *request,
+                         const struct user_session *session, const char *proof)
 {
         int64_t idle, lifetime;
-        session_times(server->sessions, session, &idle, &lifetime);
+        user_session_times(dashboard->sessions, session, &idle, &lifetime);
         cx_http_respond_json(request, 200,
                              json_pack("{s:s,s:I,s:I,s:s*}", "user", session->user, "idleSeconds", (json_int_t)idle,
                                        "lifetimeSeconds", (json_int_t)lifetime, "proof", proof));
 }
 
-static int log_in(struct server *server, struct cx_http_request *request, struct cx_error *err)
+static int log_in(struct dashboard *dashboard, struct cx_http_request *request, struct cx_error *err)
 {
         size_t length;
         const char *body = cx_http_body(request, &length);
         struct session_key key;
         LOGIN login = {0};
-        CX_CLEANUP(session_unrefp) struct session *session = NULL, *before = NULL;
+        CX_CLEANUP(user_session_unrefp) struct user_session *session = NULL, *before = NULL;
         if (length > LOGIN_MAX)
                 return cx_error_reason(err, CX_REASON_TOO_LARGE, "a login is larger than %zu bytes", LOGIN_MAX);
-        int r = login_read(server->codes, body, length, &login, err);
+        int r = login_read(dashboard->codes, body, length, &login, err);
         if (r == 0)
-                r = session_open(server->sessions, &login, &key, &session, err);
+                r = user_session_open(dashboard->sessions, &login, &key, &session, err);
         if (r < 0)
                 return r;
-        if (find_session(server, request, &before, NULL) == 0)
-                session_end(server->sessions, before);
+        if (find_session(dashboard, request, &before, NULL) == 0)
+                user_session_end(dashboard->sessions, before);
         CX_CLEANUP(cx_freep)
         char *cookie = cx_sprintf(COOKIE "=%s; Path=/; Secure; HttpOnly; SameSite=Strict", key.id);
         cx_http_add_header(request, "Set-Cookie", cookie);
         cx_info("Logged in", "user", session->user, "from", cx_http_remote_address(request));
-        tell_session(server, request, session, key.proof);
+        tell_session(dashboard, request, session, key.proof);
         return 0;
 }
 
-static int serve_session(struct server *server, struct cx_http_request *request, struct cx_error *err)
+static int serve_session(struct dashboard *dashboard, struct cx_http_request *request, struct cx_error *err)
 {
         const char *method = cx_http_method(request);
-        CX_CLEANUP(session_unrefp) struct session *session = NULL;
+        CX_CLEANUP(user_session_unrefp) struct user_session *session = NULL;
         if (strcmp(method, "POST") == 0) {
                 // Whoever logs in is nobody yet: there is no more than a share of the workers for them.
-                bool room = atomic_fetch_add(&server->logins, 1) < LOGINS_MAX;
-                int done = room ? log_in(server, request, err)
+                bool room = atomic_fetch_add(&dashboard->logins, 1) < LOGINS_MAX;
+                int done = room ? log_in(dashboard, request, err)
                                 : cx_error_reason(err, CX_REASON_TOO_MANY_REQUESTS,
                                                   "too many log in at once, please try again");
-                atomic_fetch_sub(&server->logins, 1);
+                atomic_fetch_sub(&dashboard->logins, 1);
                 return done;
         }
         if (strcmp(method, "GET") != 0 && strcmp(method, "DELETE") != 0)
                 return cx_error_reason(err, CX_REASON_METHOD_NOT_ALLOWED, "GET, POST and DELETE are known here");
         bool get = strcmp(method, "GET") == 0;
-        int r = find_session(server, request, &session, get ? NULL : err);
+        int r = find_session(dashboard, request, &session, get ? NULL : err);
         if (r < 0 && !get)
                 return r;
         if (get) {
                 if (session)
-                        tell_session(server, request, session, NULL);
+                        tell_session(dashboard, request, session, NULL);
                 else
                         cx_http_respond_json(request, 200, json_pack("{s:n}", "user"));
                 return 0;
         }
-        session_end(server->sessions, session);
+        user_session_end(dashboard->sessions, session);
         cx_http_add_header(request, "Set-Cookie", COOKIE "=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
         cx_http_respond_json(request, 200, json_object());
         return 0;
@@ -140,13 +141,13 @@ static int serve_session(struct server *server, struct cx_http_request *request,
 
 // --- the rest --------------------------------------------------------------------------------------------------------
 
-static int serve_yaml(struct server *server, struct cx_http_request *request, struct cx_error *err)
+static int serve_yaml(struct dashboard *dashboard, struct cx_http_request *request, struct cx_error *err)
 {
         size_t length;
         const char *body = cx_http_body(request, &length);
         json_auto_t *documents = NULL;
-        CX_CLEANUP(session_unrefp) struct session *session = NULL;
-        int r = find_session(server, request, &session, err);
+        CX_CLEANUP(user_session_unrefp) struct user_session *session = NULL;
+        int r = find_session(dashboard, request, &session, err);
         if (r == 0 && strcmp(cx_http_method(request), "POST") != 0)
                 return cx_error_reason(err, CX_REASON_METHOD_NOT_ALLOWED, "POST is known here");
         if (r == 0 && length > YAML_MAX)
@@ -161,32 +162,32 @@ static int serve_yaml(struct server *server, struct cx_http_request *request, st
         return r;
 }
 
-static int serve_api(struct server *server, struct cx_http_request *request, bool upgrade, struct cx_error *err)
+static int serve_api(struct dashboard *dashboard, struct cx_http_request *request, bool upgrade, struct cx_error *err)
 {
         CX_BUF path = CX_BUF_INIT_MAX(16384);
-        struct session *session;
+        struct user_session *session;
         int r = guard_path(cx_http_path(request), &path, err);
         if (r == 0)
-                r = find_session(server, request, &session, err);
+                r = find_session(dashboard, request, &session, err);
         if (r < 0)
                 return r;
         if (upgrade)
-                pass_stream(server->hangups, session, request, path.data);
+                pass_stream(dashboard->hangups, session, request, path.data);
         else
-                pass_plain(server->passes, session, request, path.data);
+                pass_plain(dashboard->passes, session, request, path.data);
         return 0;
 }
 
-static void serve_metrics(struct server *server, struct cx_http_request *request)
+static void serve_metrics(struct dashboard *dashboard, struct cx_http_request *request)
 {
         CX_BUF text = CX_BUF_INIT;
-        cx_metric_set(server->open_sessions, (double)sessions_count(server->sessions));
-        cx_metrics_write(server->metrics, &text);
+        cx_metric_set(dashboard->open_sessions, (double)sessions_count(dashboard->sessions));
+        cx_metrics_write(dashboard->metrics, &text);
         cx_http_respond_buf(request, 200, CX_METRICS_CONTENT_TYPE, &text);
 }
 
 // What anybody may see.
-static bool serve_public(struct server *server, struct cx_http_request *request)
+static bool serve_public(struct dashboard *dashboard, struct cx_http_request *request)
 {
         const char *path = cx_http_path(request);
         const struct asset *asset = asset_find(path);
@@ -194,7 +195,7 @@ static bool serve_public(struct server *server, struct cx_http_request *request)
         if (!get)
                 return false;
         if (asset) {
-                cx_metric_add(server->requests, 1, "page");
+                cx_metric_add(dashboard->requests, 1, "page");
                 serve_asset(request, asset);
                 return true;
         }
@@ -205,12 +206,12 @@ static bool serve_public(struct server *server, struct cx_http_request *request)
         if (health)
                 cx_http_respond_text(request, 200, "ok");
         else
-                serve_metrics(server, request);
+                serve_metrics(dashboard, request);
         return true;
 }
 
 // What needs our own page, and mostly a session.
-static int serve_private(struct server *server, struct cx_http_request *request, struct cx_error *err)
+static int serve_private(struct dashboard *dashboard, struct cx_http_request *request, struct cx_error *err)
 {
         const char *path = cx_http_path(request);
         bool upgrade = cx_http_header(request, "Upgrade") != NULL;
@@ -218,32 +219,33 @@ static int serve_private(struct server *server, struct cx_http_request *request,
         int r = guard_same_origin(request, upgrade, err);
         if (r < 0)
                 return r;
-        cx_metric_add(server->requests, 1, session ? "session" : yaml ? "yaml" : upgrade ? "stream" : "api");
+        cx_metric_add(dashboard->requests, 1, session ? "session" : yaml ? "yaml" : upgrade ? "stream" : "api");
         if (session)
-                return serve_session(server, request, err);
-        return yaml ? serve_yaml(server, request, err) : serve_api(server, request, upgrade, err);
+                return serve_session(dashboard, request, err);
+        return yaml ? serve_yaml(dashboard, request, err) : serve_api(dashboard, request, upgrade, err);
 }
 
-bool server_handle_inline(struct cx_http_request *request, void *context)
+bool dashboard_handle_inline(struct cx_http_request *request, void *context)
 {
-        struct server *server = context;
-        return guard_host_is_ours(cx_http_header(request, "Host"), server->hosts) && serve_public(server, request);
+        struct dashboard *dashboard = context;
+        return guard_host_is_ours(cx_http_header(request, "Host"), dashboard->hosts) &&
+               serve_public(dashboard, request);
 }
 
-void server_handle(struct cx_http_request *request, void *context)
+void dashboard_handle(struct cx_http_request *request, void *context)
 {
-        struct server *server = context;
+        struct dashboard *dashboard = context;
         CX_ERROR err = CX_ERROR_INIT;
         int r = 0;
-        if (!guard_host_is_ours(cx_http_header(request, "Host"), server->hosts))
+        if (!guard_host_is_ours(cx_http_header(request, "Host"), dashboard->hosts))
                 r = cx_error_reason(&err, CX_REASON_FORBIDDEN,
                                     "the dashboard is not known by this name; use its address, or start it with "
                                     "--allowed-host");
         guard_add_headers(request, false);
         if (r == 0)
-                r = serve_private(server, request, &err);
+                r = serve_private(dashboard, request, &err);
         if (r < 0) {
-                cx_metric_add(server->requests, 1, "refused");
+                cx_metric_add(dashboard->requests, 1, "refused");
                 cx_http_respond_error(request, &err);
         }
 }

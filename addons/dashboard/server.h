@@ -16,7 +16,7 @@
 
 #include <stdatomic.h>
 
-struct server {
+struct dashboard {
         const struct cx_strings *hosts; // names of ours, besides localhost and addresses
         struct sessions *sessions;
         struct login_codes *codes; // NULL: no links
@@ -26,6 +26,6 @@ struct server {
         atomic_int logins; // that are being looked at
         struct cx_metric *requests, *open_sessions;
 };
-void server_init(struct server *server);                                  // its metrics
-bool server_handle_inline(struct cx_http_request *request, void *server); // what needs no waiting
-void server_handle(struct cx_http_request *request, void *server);
+void dashboard_init(struct dashboard *dashboard);                            // its metrics
+bool dashboard_handle_inline(struct cx_http_request *request, void *dashboard); // what needs no waiting
+void dashboard_handle(struct cx_http_request *request, void *dashboard);

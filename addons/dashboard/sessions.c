@@ -17,7 +17,7 @@
 
 // What a session is to this file. The head is what others see.
 struct kept_session {
-        struct session session;
+        struct user_session session;
         char digest[65]; // of id and proof
         struct sessions *all;
         struct kept_session *next;
@@ -58,7 +58,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
         return all;
 }
 
-static struct kept_session *kept(const struct session *session)
+static struct kept_session *kept(const struct user_session *session)
 {
         return (struct kept_session *)session;
 }
@@ -196,8 +196,8 @@ static int make_client(const struct sessions *all, const struct login *login, st
         return cx_http_client_new(&options, ret_client, err);
 }
 
-int session_open(struct sessions *all, const struct login *login, struct session_key *ret_key,
-                 struct session **ret_session, struct cx_error *err)
+int user_session_open(struct sessions *all, const struct login *login, struct session_key *ret_key,
+                      struct user_session **ret_session, struct cx_error *err)
 {
         CX_CLEANUP(cx_http_client_freep) struct cx_http_client *client = NULL;
         CX_CLEANUP(cx_freep) char *user = NULL;
@@ -235,7 +235,8 @@ int session_open(struct sessions *all, const struct login *login, struct session
         return 0;
 }
 
-int session_get(struct sessions *all, const struct session_key *key, struct session **ret_session, struct cx_error *err)
+int user_session_get(struct sessions *all, const struct session_key *key, struct user_session **ret_session,
+                     struct cx_error *err)
 {
         char digest[65];
         struct kept_session *found = NULL;
@@ -258,7 +259,7 @@ int session_get(struct sessions *all, const struct session_key *key, struct sess
         return 0;
 }
 
-void session_end(struct sessions *all, struct session *session)
+void user_session_end(struct sessions *all, struct user_session *session)
 {
         pthread_mutex_lock(&all->lock);
         for (struct kept_session **at = &all->first; *at; at = &(*at)->next)
@@ -270,7 +271,7 @@ void session_end(struct sessions *all, struct session *session)
         pthread_mutex_unlock(&all->lock);
 }
 
-void session_unref(struct session *session)
+void user_session_unref(struct user_session *session)
 {
         struct kept_session *s = kept(session);
         pthread_mutex_lock(&s->all->lock);
@@ -280,7 +281,8 @@ void session_unref(struct session *session)
                 free_session(s);
 }
 
-void session_times(struct sessions *all, const struct session *session, int64_t *ret_idle, int64_t *ret_lifetime)
+void user_session_times(struct sessions *all, const struct user_session *session, int64_t *ret_idle,
+                        int64_t *ret_lifetime)
 {
         int64_t now = cx_time_monotonic();
         pthread_mutex_lock(&all->lock);
@@ -289,7 +291,7 @@ void session_times(struct sessions *all, const struct session *session, int64_t 
         pthread_mutex_unlock(&all->lock);
 }
 
-bool session_stream_add(struct session *session, struct session_stream *stream)
+bool user_session_stream_add(struct user_session *session, struct session_stream *stream)
 {
         struct kept_session *s = kept(session);
         pthread_mutex_lock(&s->lock);
@@ -306,7 +308,7 @@ bool session_stream_add(struct session *session, struct session_stream *stream)
         return room;
 }
 
-void session_stream_remove(struct session *session, struct session_stream *stream)
+void user_session_stream_remove(struct user_session *session, struct session_stream *stream)
 {
         struct kept_session *s = kept(session);
         pthread_mutex_lock(&s->lock);

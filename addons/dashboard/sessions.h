@@ -6,7 +6,7 @@
 // proof, which the page keeps and sends itself. Browsers send cookies to all ports of a host, such as to a Service that
 // somebody else runs on a node port: neither of the two is of use without the other.
 //
-// Threads: any. A session that was got is referenced until session_unref.
+// Threads: any. A session that was got is referenced until user_session_unref.
 #pragma once
 
 #include "libcommon/base/error.h"
@@ -29,7 +29,7 @@ struct login {
 #define LOGIN CX_CLEANUP(login_release) struct login
 void login_release(struct login *login); // wipes what it held
 
-struct session {
+struct user_session {
         struct cx_http_client *client; // asks the API server as the user
         char *user;
         bool ended; // atomic
@@ -48,21 +48,22 @@ size_t sessions_count(struct sessions *sessions);
 
 // Asks the API server who the credentials belong to, and keeps the session when it knows. TOO_MANY_REQUESTS when there are
 // too many already.
-int session_open(struct sessions *sessions, const struct login *login, struct session_key *ret_key,
-                 struct session **ret_session, struct cx_error *err) CX_CHECK;
+int user_session_open(struct sessions *sessions, const struct login *login, struct session_key *ret_key,
+                      struct user_session **ret_session, struct cx_error *err) CX_CHECK;
 // The session of a key, whose idle time begins anew. UNAUTHORIZED when there is none.
-int session_get(struct sessions *sessions, const struct session_key *key, struct session **ret_session,
-                struct cx_error *err) CX_CHECK;
-void session_end(struct sessions *sessions, struct session *session);
-void session_unref(struct session *session);
-CX_DEFINE_CLEANUP(struct session, session_unrefp, session_unref)
+int user_session_get(struct sessions *sessions, const struct session_key *key, struct user_session **ret_session,
+                     struct cx_error *err) CX_CHECK;
+void user_session_end(struct sessions *sessions, struct user_session *session);
+void user_session_unref(struct user_session *session);
+CX_DEFINE_CLEANUP(struct user_session, user_session_unrefp, user_session_unref)
 // Seconds until the session ends if nothing is asked, and at the latest.
-void session_times(struct sessions *sessions, const struct session *session, int64_t *ret_idle, int64_t *ret_lifetime);
+void user_session_times(struct sessions *sessions, const struct user_session *session, int64_t *ret_idle,
+                        int64_t *ret_lifetime);
 
 // Streams of a session: its end shuts the client's socket down. False when the session has too many, or has ended.
 struct session_stream {
         struct session_stream *next, *previous;
         int fd;
 };
-bool session_stream_add(struct session *session, struct session_stream *stream);
-void session_stream_remove(struct session *session, struct session_stream *stream);
+bool user_session_stream_add(struct user_session *session, struct session_stream *stream);
+void user_session_stream_remove(struct user_session *session, struct session_stream *stream);

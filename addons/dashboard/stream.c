@@ -11,7 +11,7 @@
 
 struct stream {
         struct hangups *hangups;
-        struct session *session;
+        struct user_session *session;
         struct session_stream entry;
         const char *accept; // of a plain answer; NULL: joined
         char accept_key[29];
@@ -41,7 +41,7 @@ static void release_stream(void *context)
         cx_strings_release(&stream->headers);
         free(stream->lines);
         free(stream->url);
-        session_unref(stream->session);
+        user_session_unref(stream->session);
         free(stream);
 }
 
@@ -74,7 +74,7 @@ static void run_answer(struct cx_wire *wire, void *context)
         CX_ERROR err = CX_ERROR_INIT;
         stream->entry.fd = wire->fd;
         stream->ws = cx_websocket_server(wire);
-        if (!session_stream_add(stream->session, &stream->entry)) {
+        if (!user_session_stream_add(stream->session, &stream->entry)) {
                 cx_websocket_close(stream->ws, 1013, "too many streams of this session");
                 cx_websocket_free(stream->ws);
                 return;
@@ -90,7 +90,7 @@ static void run_answer(struct cx_wire *wire, void *context)
         int r = cx_http_do(stream->session->client, &call, &reply, &err);
         cx_websocket_close(stream->ws, r < 0 ? 1011 : 1000, r < 0 ? "the API server does not answer" : "");
         hangups_leave(stream->hangups, watch, wire->fd);
-        session_stream_remove(stream->session, &stream->entry);
+        user_session_stream_remove(stream->session, &stream->entry);
         cx_websocket_free(stream->ws);
 }
 
@@ -132,10 +132,10 @@ static void run_join(struct cx_wire *client, void *context)
 {
         struct stream *stream = context;
         stream->entry.fd = client->fd;
-        if (!session_stream_add(stream->session, &stream->entry))
+        if (!user_session_stream_add(stream->session, &stream->entry))
                 return;
         cx_wire_join(client, stream->backend);
-        session_stream_remove(stream->session, &stream->entry);
+        user_session_stream_remove(stream->session, &stream->entry);
 }
 
 // The protocols that are offered, but for the proof of the session.
@@ -190,7 +190,8 @@ static bool choose_form(struct stream *stream, const char *offered)
         return stream->protocol != NULL;
 }
 
-void pass_stream(struct hangups *hangups, struct session *session, struct cx_http_request *request, const char *path)
+void pass_stream(struct hangups *hangups, struct user_session *session, struct cx_http_request *request,
+                 const char *path)
 {
         const char *query = cx_http_raw_query(request), *key = NULL;
         const char *why = cx_websocket_check(get_header, request, &key);
