@@ -16,7 +16,7 @@ struct hangups {
         int epoll, stop;
         pthread_t thread;
         pthread_mutex_t lock; // guards the rest
-        struct place {
+        struct hangup_place {
                 bool *hung_up; // NULL: free
                 uint32_t round;
         } places[HANGUPS_MAX];
@@ -24,7 +24,7 @@ struct hangups {
 
 static void note(struct hangups *hangups, uint64_t what)
 {
-        struct place *place = &hangups->places[(uint32_t)what % HANGUPS_MAX];
+        struct hangup_place *place = &hangups->places[(uint32_t)what % HANGUPS_MAX];
         pthread_mutex_lock(&hangups->lock);
         if (place->hung_up && place->round == (uint32_t)(what >> 32))
                 __atomic_store_n(place->hung_up, true, __ATOMIC_RELEASE);

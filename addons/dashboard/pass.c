@@ -12,17 +12,17 @@
 #define TIMEOUT (120 * CX_NS_PER_S)
 #define WARNINGS_MAX 8
 
-struct passes {
+struct api_passes {
         pthread_mutex_t lock; // guards the rest; taken before a pass' own
         pthread_cond_t emptied;
-        struct pass *first;
+        struct api_pass *first;
         size_t count;
         bool canceled;
 };
 
-struct pass {
-        struct pass *next, *previous; // guarded by the lock of all
-        struct passes *all;
+struct api_pass {
+        struct api_pass *next, *previous; // guarded by the lock of all
+        struct api_passes *all;
         struct user_session *session;
         struct cx_http_request *request; // until the answer has begun
         char *method, *url, *accept, *content_type;
@@ -37,15 +37,15 @@ struct pass {
         int references; // the thread's and the stream's
 };
 
-struct passes *passes_new(void)
+struct api_passes *passes_new(void)
 {
-        struct passes *all = cx_alloc(sizeof *all);
+        struct api_passes *all = cx_alloc(sizeof *all);
         pthread_mutex_init(&all->lock, NULL);
         pthread_cond_init(&all->emptied, NULL);
         return all;
 }
 
-void passes_free(struct passes *all)
+void passes_free(struct api_passes *all)
 {
         pthread_mutex_lock(&all->lock);
         while (all->count)
@@ -56,11 +56,11 @@ void passes_free(struct passes *all)
         free(all);
 }
 
-void passes_cancel(struct passes *all)
+void passes_cancel(struct api_passes *all)
 {
         pthread_mutex_lock(&all->lock);
         all->canceled = true;
-        for (struct pass *pass = all->first; pass; pass = pass->next) {
+        for (struct api_pass *pass = all->first; pass; pass = pass->next) {
                 pthread_mutex_lock(&pass->lock);
                 __atomic_store_n(&pass->left, true, __ATOMIC_RELEASE);
                 pass->gone = true;
@@ -71,7 +71,7 @@ void passes_cancel(struct passes *all)
 }
 
 // False when there are too many.
-static bool list(struct passes *all, struct pass *pass)
+static bool list(struct api_passes *all, struct api_pass *pass)
 {
         pthread_mutex_lock(&all->lock);
         bool room = all->count < PASSES_MAX && !all->canceled;
@@ -86,9 +86,9 @@ static bool list(struct passes *all, struct pass *pass)
         return room;
 }
 
-static void unlist(struct pass *pass)
+static void unlist(struct api_pass *pass)
 {
-        struct passes *all = pass->all;
+        struct api_passes *all = pass->all;
         pthread_mutex_lock(&all->lock);
         *(pass->previous ? &pass->previous->next : &all->first) = pass->next;
         if (pass->next)
@@ -97,7 +97,7 @@ static void unlist(struct pass *pass)
 }
 
 // The last thing that a pass does: who waits for it frees what it used.
-static void leave(struct passes *all)
+static void leave(struct api_passes *all)
 {
         pthread_mutex_lock(&all->lock);
         if (--all->count == 0)
@@ -105,7 +105,7 @@ static void leave(struct passes *all)
         pthread_mutex_unlock(&all->lock);
 }
 
-static void free_pass(struct pass *pass)
+static void free_pass(struct api_pass *pass)
 {
         cx_http_stream_unref(pass->stream);
         user_session_unref(pass->session);
@@ -120,14 +120,14 @@ static void free_pass(struct pass *pass)
         free(pass);
 }
 
-static void unref(struct pass *pass)
+static void unref(struct api_pass *pass)
 {
         pthread_mutex_lock(&pass->lock);
         bool last = --pass->references == 0;
         pthread_mutex_unlock(&pass->lock);
         if (!last)
                 return;
-        struct passes *all = pass->all;
+        struct api_passes *all = pass->all;
         unlist(pass);
         free_pass(pass);
         leave(all);
@@ -137,7 +137,7 @@ static void unref(struct pass *pass)
 
 static ssize_t read_block(void *context, uint64_t offset CX_UNUSED, char *to, size_t max)
 {
-        struct pass *pass = context;
+        struct api_pass *pass = context;
         pthread_mutex_lock(&pass->lock);
         size_t waiting = pass->buffer.length - pass->taken;
         ssize_t n = pass->finished ? pass->failed ? CX_HTTP_STREAM_ABORT : CX_HTTP_STREAM_END : CX_HTTP_STREAM_WAIT;
@@ -157,7 +157,7 @@ static ssize_t read_block(void *context, uint64_t offset CX_UNUSED, char *to, si
 
 static void release_stream(void *context)
 {
-        struct pass *pass = context;
+        struct api_pass *pass = context;
         pthread_mutex_lock(&pass->lock);
         pass->gone = true;
         pthread_cond_signal(&pass->drained);
@@ -181,7 +181,7 @@ static void pass_header(void *context, const char *name, const char *value)
 
 static void begin_answer(void *context, const struct cx_http_reply *reply)
 {
-        struct pass *pass = context;
+        struct api_pass *pass = context;
         CX_CLEANUP(cx_freep) char *type = cx_http_reply_header(reply, "Content-Type");
         struct cx_http_request *request = cx_steal(&pass->request);
         struct warnings warnings = {request, 0};
@@ -195,7 +195,7 @@ static void begin_answer(void *context, const struct cx_http_reply *reply)
 
 static int take_data(void *context, const struct cx_http_reply *reply CX_UNUSED, const char *data, size_t length)
 {
-        struct pass *pass = context;
+        struct api_pass *pass = context;
         pthread_mutex_lock(&pass->lock);
         while (pass->buffer.length > BUFFER && !pass->gone)
                 pthread_cond_wait(&pass->drained, &pass->lock);
@@ -219,7 +219,7 @@ static void refuse(struct cx_http_request *request, const struct cx_error *why)
 
 static void *pass_main(void *context)
 {
-        struct pass *pass = context;
+        struct api_pass *pass = context;
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_ERROR err = CX_ERROR_INIT;
         const struct cx_http_call call = {.method = pass->method,
@@ -247,7 +247,7 @@ static void *pass_main(void *context)
         return NULL;
 }
 
-static bool start(struct pass *pass)
+static bool start(struct api_pass *pass)
 {
         pthread_t thread;
         pthread_attr_t attributes;
@@ -259,32 +259,32 @@ static bool start(struct pass *pass)
         return started;
 }
 
-static struct pass *make_pass(struct passes *all, struct user_session *session, struct cx_http_request *request,
-                              const char *path)
+static struct api_pass *make_pass(struct api_passes *all, struct user_session *session, struct cx_http_request *request,
+                                  const char *path)
 {
         size_t length;
         const char *body = cx_http_body(request, &length), *query = cx_http_raw_query(request);
-        struct pass *pass = cx_alloc(sizeof *pass);
-        *pass = (struct pass){.all = all,
-                              .session = session,
-                              .request = request,
-                              .method = cx_strdup(cx_http_method(request)),
-                              .url = cx_sprintf("%s%s%s", path, *query ? "?" : "", query),
-                              .accept = cx_strdup(cx_http_header(request, "Accept")),
-                              .content_type = cx_strdup(cx_http_header(request, "Content-Type")),
-                              .body = CX_BUF_INIT,
-                              .buffer = CX_BUF_INIT,
-                              .references = 1};
+        struct api_pass *pass = cx_alloc(sizeof *pass);
+        *pass = (struct api_pass){.all = all,
+                                  .session = session,
+                                  .request = request,
+                                  .method = cx_strdup(cx_http_method(request)),
+                                  .url = cx_sprintf("%s%s%s", path, *query ? "?" : "", query),
+                                  .accept = cx_strdup(cx_http_header(request, "Accept")),
+                                  .content_type = cx_strdup(cx_http_header(request, "Content-Type")),
+                                  .body = CX_BUF_INIT,
+                                  .buffer = CX_BUF_INIT,
+                                  .references = 1};
         cx_buf_append(&pass->body, body, length);
         pthread_mutex_init(&pass->lock, NULL);
         pthread_cond_init(&pass->drained, NULL);
         return pass;
 }
 
-void pass_plain(struct passes *all, struct user_session *session, struct cx_http_request *request, const char *path)
+void pass_plain(struct api_passes *all, struct user_session *session, struct cx_http_request *request, const char *path)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        struct pass *pass = make_pass(all, session, request, path);
+        struct api_pass *pass = make_pass(all, session, request, path);
         if (!list(all, pass)) {
                 free_pass(pass);
                 err.retry_after = 1;

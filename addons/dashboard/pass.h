@@ -13,14 +13,14 @@
 
 #define PASSES_MAX 128
 
-struct passes; // those that are on their way
-struct passes *passes_new(void);
-void passes_cancel(struct passes *passes); // ends them, and all that come
-void passes_free(struct passes *passes);   // waits for them
-CX_DEFINE_CLEANUP(struct passes, passes_freep, passes_free)
+struct api_passes; // those that are on their way
+struct api_passes *passes_new(void);
+void passes_cancel(struct api_passes *passes); // ends them, and all that come
+void passes_free(struct api_passes *passes);   // waits for them
+CX_DEFINE_CLEANUP(struct api_passes, passes_freep, passes_free)
 
 // Both take the reference to the session and answer the request. `path` is encoded.
-void pass_plain(struct passes *passes, struct user_session *session_steal, struct cx_http_request *request,
+void pass_plain(struct api_passes *passes, struct user_session *session_steal, struct cx_http_request *request,
                 const char *path);
 void pass_stream(struct hangups *hangups, struct user_session *session_steal, struct cx_http_request *request,
                  const char *path);

@@ -20,12 +20,12 @@ struct dashboard {
         const struct cx_strings *hosts; // names of ours, besides localhost and addresses
         struct sessions *sessions;
         struct login_codes *codes; // NULL: no links
-        struct passes *passes;
+        struct api_passes *passes;
         struct hangups *hangups;
         struct cx_metrics *metrics;
         atomic_int logins; // that are being looked at
         struct cx_metric *requests, *open_sessions;
 };
-void dashboard_init(struct dashboard *dashboard);                            // its metrics
+void dashboard_init(struct dashboard *dashboard);                               // its metrics
 bool dashboard_handle_inline(struct cx_http_request *request, void *dashboard); // what needs no waiting
 void dashboard_handle(struct cx_http_request *request, void *dashboard);

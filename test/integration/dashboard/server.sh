@@ -170,6 +170,11 @@ ok "the page has no script or style inside, and all its files" t_page
 ok "what the browser has already is not sent again" t_etag
 ok "metrics are told" t_metrics
 
+t_memory() {
+        grep -qa __asan_init "$BIN/dashboard" || equals "$(awk '/VmRSS/ {print ($2 < 40960)}' "/proc/$(cat "$work/server")/status")" 1
+}
+ok "it is small" t_memory
+
 # --- WebSockets ---
 t_watch() { python3 "$here/sockets.py" "$port" "$work/admin" watch; }
 t_watch_refused() { python3 "$here/sockets.py" "$port" "$work/reader" refused; }
@@ -185,9 +190,6 @@ ok "a watch that the browser closes ends" t_socket_close
 ok "one session has so many streams and no more" t_socket_many
 
 # --- lifetimes, trouble ---
-t_memory() {
-        grep -qa __asan_init "$BIN/dashboard" || equals "$(awk '/VmRSS/ {print ($2 < 40960)}' "/proc/$(cat "$work/server")/status")" 1
-}
 t_sessions_are_bounded() {
         local i
         for i in $(seq 260); do printf 'next\nurl = "%s/session"\ninsecure\nsilent\nheader = "X-Dashboard-Request: 1"\ndata = "{\\"token\\": \\"%s\\"}"\noutput = /dev/null\nwrite-out = "%%{http_code}\\n"\n' "$url" "$reader"; done | sed 1d >"$work/many.curl"
@@ -221,7 +223,6 @@ t_stop_waits_for_nobody() { # such as for a request that the API server does not
 }
 t_stop() { end && [ ! -e "$work/login.sock" ]; }
 t_flags() { "$BIN/dashboard" 2>&1 | grep -q -- '--server' && ! "$BIN/dashboard" --server http://x 2>/dev/null && "$BIN/dashboard" --server https://x --tls-cert-file y 2>&1 | grep -q belong; }
-ok "it stays small" t_memory
 ok "an API server that is gone is told, and found again" t_dead_server
 ok "there are only so many sessions" t_sessions_are_bounded
 ok "a session that nobody uses ends" t_idle
