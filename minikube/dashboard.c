@@ -129,7 +129,7 @@ int command_dashboard(struct minikube *m, struct cx_error *err)
                 out(stderr, "🎉  Opened the dashboard in your default browser\n");
         } else {
                 out(stderr, "👉  No browser could be opened from here. Open this link yourself, within a minute; it "
-                                "works once:\n");
+                            "works once:\n");
                 printf("%s\n", link);
         }
         return 0;
