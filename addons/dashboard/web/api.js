@@ -66,9 +66,10 @@ export async function request(
     {method = "GET", body, type = "application/json", accept = "application/json", signal, raw} = {},
 ) {
     const token = {};
+    const asWhom = proof();
     waiting.set(token, performance.now());
     try {
-        const headers = {"X-Dashboard-Request": proof(), Accept: accept};
+        const headers = {"X-Dashboard-Request": asWhom, Accept: accept};
         if (body !== undefined) headers["Content-Type"] = type;
         let response;
         try {
@@ -89,7 +90,8 @@ export async function request(
         const text = await response.text();
         if (response.status === 503 && path !== "/session") reportLost();
         else reportFound();
-        if (response.status === 401 && path !== "/session") {
+        // What was asked in a session that has been replaced meanwhile says nothing of the one that there is.
+        if (response.status === 401 && path !== "/session" && asWhom === proof()) {
             session.expired = session.user !== null;
             session.changed.emit();
         }
@@ -110,9 +112,10 @@ let asked = 0;
 async function checkSession() {
     if (Date.now() - asked < 1000 || session.user === null || session.expired) return;
     asked = Date.now();
+    const asWhom = proof();
     try {
         const answer = await request("/session");
-        if (answer.user !== null) return;
+        if (answer.user !== null || asWhom !== proof()) return;
         session.expired = true;
         session.changed.emit();
     } catch {
@@ -131,6 +134,14 @@ export async function logIn(credentials) {
     session.changed.emit();
     session.renewed.emit();
 }
+// Somebody has logged in in another window: it is the same session for all.
+addEventListener("storage", async ({key}) => {
+    if (key !== "dashboard.proof" || !session.known) return;
+    const before = session.user;
+    await loadSession().catch(() => {});
+    if (before !== null && before !== session.user) location.reload();
+    else session.renewed.emit();
+});
 export async function logOut() {
     await request("/session", {method: "DELETE"});
     location.hash = "#/";

@@ -112,7 +112,7 @@ class Live {
             if (generation !== this.generation) return;
             if (error.code === 410 && more) return this.read(); // the pages grew too old
             this.error = error;
-            const final = [401, 403, 404, 405].includes(error.code);
+            const final = [403, 404, 405].includes(error.code) || (error.code === 401 && session.expired);
             this.state = final ? "failed" : "lost";
             if (!final || error.code === 404) this.again(() => this.read());
             this.tell();

@@ -20,13 +20,10 @@ export function pathAt(text, offset) {
         if (/^---/.test(above[i])) break;
         const match = /^(\s*(?:- )*)([\w./-]+):/.exec(above[i]);
         if (!match) continue;
-        const raw = /^\s*/.exec(above[i])[0].length,
-            depth = match[1].length;
-        const items = /^\s*- /.test(line.slice(0, indent + 2)) || /^\s*-/.test(line);
-        if (depth < level || (items && raw <= level && depth < level)) {
+        const depth = match[1].length;
+        if (depth < level) {
             path.unshift(match[2]);
-            level = raw < depth && depth < level ? depth : depth;
-            if (raw < depth) level = depth;
+            level = depth;
         }
     }
     const word = inValue

@@ -5,22 +5,27 @@ import {h} from "/assets/ui.js";
 const plain = /^[A-Za-z_/][\w./@-]*( [\w./@-]+)*$/;
 const special = /^(y|n|yes|no|on|off|true|false|null|~|\.inf|\.nan)$/i;
 
+// As JSON has it, but for characters that YAML takes for ends of lines, or not at all.
+function quoted(text) {
+    return JSON.stringify(text).replace(
+        /[\x7f-\xa0\u2028\u2029\ufeff]/g,
+        character => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    );
+}
 function scalar(value) {
     if (typeof value !== "string") return String(value);
-    return plain.test(value) && !special.test(value) ? value : JSON.stringify(value);
+    return plain.test(value) && !special.test(value) ? value : quoted(value);
 }
 function key(text) {
-    return (plain.test(text) && !special.test(text)) ||
-        (/^[\w./-]+$/.test(text) && !/^[\d.]+$/.test(text) && !special.test(text) && !text.startsWith("-"))
-        ? text
-        : JSON.stringify(text);
+    return /^[A-Za-z_][\w./-]*$/.test(text) && !special.test(text) ? text : quoted(text);
 }
 // A block scalar shows lines as lines; it cannot hold everything.
 function block(text, indent) {
     if (
         !text.includes("\n") ||
-        /[^\n\t\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd]/.test(text) ||
+        /[^\n\t\x20-\x7e\u00a1-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]/.test(text) ||
         /^[ \n]/.test(text) ||
+        /^\t/m.test(text) ||
         /[ \t]\n|[ \t]$/.test(text)
     )
         return null;
@@ -29,10 +34,6 @@ function block(text, indent) {
     return `|${end}\n${lines.map(line => (line ? indent + line : "")).join("\n")}`;
 }
 function write(value, indent, lines, lead) {
-    if (Array.isArray(value)) {
-        for (const item of value) write(item, `${indent}  `, lines, `${indent}- `);
-        return;
-    }
     for (const [name, member] of Object.entries(value)) {
         const start = `${lead ?? indent}${key(name)}:`;
         lead = null;

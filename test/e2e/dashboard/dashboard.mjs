@@ -339,6 +339,139 @@ await ok("YAML: changes of others are merged, or shown where they cannot be", as
             ) === "red other",
     );
 });
+await ok("what is written as YAML is read back the same", async () => {
+    const texts = [
+        "",
+        " ",
+        "a",
+        "a b",
+        " a",
+        "a ",
+        "yes",
+        "NO",
+        "y",
+        "null",
+        "~",
+        "true",
+        "1",
+        "1.0",
+        "1e3",
+        "0x1f",
+        "0b1",
+        "012",
+        "0o7",
+        "1_000",
+        "1:30",
+        ".5",
+        "+1",
+        "-1",
+        "-",
+        "?",
+        ":",
+        "a:",
+        "a: b",
+        "a:b",
+        ":a",
+        "#a",
+        "a #b",
+        "a#b",
+        "- a",
+        "[]",
+        "{}",
+        "[a",
+        "{a: b}",
+        "*a",
+        "&a",
+        "!a",
+        "%a",
+        "@a",
+        "`a",
+        "|",
+        ">",
+        "=",
+        "<<",
+        "'a'",
+        '"a"',
+        "a'b",
+        "a\\b",
+        "2001-01-01",
+        "2001-01-01T00:00:00Z",
+        ".inf",
+        ".NaN",
+        "---",
+        "...",
+        "--- a",
+        "a\n",
+        "a\nb",
+        "a\nb\n",
+        "a\n\nb\n\n",
+        "\na",
+        "\n",
+        "\n\n",
+        " a\nb",
+        "a\n b\n",
+        "a \nb",
+        "a\t",
+        "\ta\nb",
+        "a\r\nb",
+        "\u001b[0m",
+        "\u0085",
+        "\u00a0",
+        "\u2028a\nb",
+        "\ufeffa",
+        "ä\nö\n",
+        "😀",
+        "😀\nb\n",
+        "a\n#b\n",
+        "a\n---\nb",
+        "x".repeat(900),
+        "/a/b",
+        "a@b.c",
+        "kubectl get pods --all",
+        "a.b/c-d_e",
+    ];
+    const wrong = await page.evaluate(async all => {
+        const [{toYaml}, {request}] = await Promise.all([import("/assets/yaml.js"), import("/assets/api.js")]);
+        const objects = [
+            ...all.map(text => ({
+                value: text,
+                list: [text, [text, text], {[`k${text}`]: text, z: {y: text}}],
+                object: {[text]: 1, more: {[text]: text}},
+            })),
+            {
+                a: [],
+                b: {},
+                c: [[], {}],
+                d: [[1, [2, {e: 3}]]],
+                f: null,
+                g: -1.5,
+                h: [null, false],
+                i: [{j: []}, {k: {}}],
+            },
+        ];
+        const found = [];
+        for (const object of objects) {
+            const text = toYaml(object),
+                back = await request("/yaml", {method: "POST", body: text, type: "application/yaml"}).catch(error => [
+                    error.message,
+                ]);
+            const order = value =>
+                Array.isArray(value)
+                    ? value.map(order)
+                    : value && typeof value === "object"
+                      ? Object.fromEntries(
+                            Object.entries(value)
+                                .sort(([x], [y]) => (x < y ? -1 : 1))
+                                .map(([name, member]) => [name, order(member)]),
+                        )
+                      : value;
+            if (JSON.stringify(order(back)) !== JSON.stringify(order([object])))
+                found.push(`${JSON.stringify(object.value)}: ${JSON.stringify(back).slice(0, 200)}`);
+        }
+        return found;
+    }, texts);
+    equals(wrong, [], "read back");
+});
 await ok("the editor offers fields, and says what they mean", async () => {
     await visit(page, "#/create?kind=deployments.apps&ns=shop", "textarea.editor-text");
     const text = await field().inputValue();
