@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What people do with the dashboard, in a real browser before a real cluster, by mouse and by keyboard.
 import {execFileSync} from "node:child_process";
-import {readFileSync} from "node:fs";
+import {existsSync, readFileSync} from "node:fs";
 import {request as httpsRequest, Agent} from "node:https";
 import {
     apply,
@@ -900,6 +900,11 @@ await ok("the page is small", async () => {
     const sizes = execFileSync("sh", ["-c", `cat "$0"/*.gz | wc -c`, process.env.ASSETS], {encoding: "utf8"});
     console.log(`# compressed: ${sizes.trim()} bytes`);
     check(Number(sizes) < 400000, sizes);
+});
+await ok("the addon goes as it came", async () => {
+    minikube("addons", "disable", "dashboard");
+    await until("its process has ended", () => !existsSync(`${process.env.PROFILE_FOLDER}/run/dashboard.sock`));
+    await until("its namespace has gone", () => !kubectl("get", "namespaces", "-o", "name").includes("dashboard"));
 });
 await browser.close();
 end();
