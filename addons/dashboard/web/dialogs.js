@@ -49,7 +49,7 @@ export class Form extends Component {
                 wide,
                 onSubmit: () => this.submit(),
                 actions: [
-                    h(Button, {text: "Cancel", onClick: closeDialog}),
+                    h(Button, {text: "Cancel", autofocus: true, onClick: closeDialog}),
                     h(Button, {
                         text: state.busy ? "Working…" : submit,
                         kind: danger ? "danger" : "primary",

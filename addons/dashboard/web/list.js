@@ -43,7 +43,7 @@ function compare(a, b) {
     return typeof a === "number" ? -1 : 1;
 }
 function isAge(column) {
-    return column.name === "Age" || column.name === "Created At";
+    return column.name === "Age";
 }
 function isState(column) {
     return ["Status", "Phase", "Type", "Available", "Ready", "Suspend"].includes(column.name);
@@ -310,7 +310,7 @@ export class ListPage extends View {
     columns() {
         const wide = setting("wide", false);
         const columns = (this.list.columns || [])
-            .map((column, index) => ({...column, index}))
+            .map((column, index) => ({...column, index, name: column.name === "Created At" ? "Age" : column.name}))
             .filter(column => !column.priority || wide);
         if (this.props.kind.namespaced && !this.props.namespace)
             columns.splice(1, 0, {name: "Namespace", index: -1, type: "string"});

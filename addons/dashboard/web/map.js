@@ -103,13 +103,14 @@ export class Page extends View {
                 h(
                     "div",
                     {class: "page-tools"},
-                    h(
-                        "div",
-                        {class: "segments", role: "radiogroup", "aria-label": "Colour of the pods"},
-                        choice("health", "Health"),
-                        usage.size > 0 && choice("cpu", "CPU"),
-                        usage.size > 0 && choice("memory", "Memory"),
-                    ),
+                    usage.size > 0 &&
+                        h(
+                            "div",
+                            {class: "segments", role: "radiogroup", "aria-label": "Colour of the pods"},
+                            choice("health", "Health"),
+                            choice("cpu", "CPU"),
+                            choice("memory", "Memory"),
+                        ),
                 ),
             ),
             by === "health"

@@ -56,6 +56,16 @@ export function Finding({kind, metadata, finding}) {
 
 const workloads = ["deployments.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch"];
 
+// The state of it all in a few words, with its icon.
+function sayHow({loading, bad, warn, nodeless, coming, blind}) {
+    if (loading) return ["wait", "Looking how things are…"];
+    if (bad) return ["bad", `${bad} ${bad === 1 ? "thing needs" : "things need"} attention`];
+    if (warn) return ["warn", `${warn} ${warn === 1 ? "thing is" : "things are"} not quite well`];
+    if (blind) return ["warn", "Nothing can be seen here"];
+    if (nodeless) return ["warn", "There are no nodes"];
+    return ["done", coming ? "All is well, and some things are on their way" : "All is well"];
+}
+
 export class Overview extends View {
     watched({namespace}) {
         this.looked = new Map();
@@ -134,28 +144,22 @@ export class Overview extends View {
         const refused = lists.filter(list => list.state === "failed" && list.error.code === 403);
         const counts = {ok: 0, done: 0, wait: 0, warn: 0, bad: 0};
         for (const row of this.pods.items) counts[podLevel(cells(this.pods, row))]++;
-        const headline = loading
-            ? "Looking how things are…"
-            : bad
-              ? `${bad} ${bad === 1 ? "thing needs" : "things need"} attention`
-              : warn
-                ? `${warn} ${warn === 1 ? "thing is" : "things are"} not quite well`
-                : found.length
-                  ? "All is well, and some things are on their way"
-                  : refused.length === lists.length
-                    ? "Nothing can be seen here"
-                    : "All is well";
+        const nodeless = this.nodes && this.nodes.state === "live" && !this.nodes.rows.size;
+        const [icon, headline] = sayHow({
+            loading,
+            bad,
+            warn,
+            nodeless,
+            coming: found.length,
+            blind: refused.length === lists.length,
+        });
         return h(
             "div",
             {class: "page overview"},
             h(
                 "header",
                 {class: "page-head"},
-                h(
-                    "div",
-                    {class: "page-title"},
-                    h("h1", null, h(Icon, {name: loading ? "wait" : bad ? "bad" : warn ? "warn" : "done"}), headline),
-                ),
+                h("div", {class: "page-title"}, h("h1", null, h(Icon, {name: icon}), headline)),
                 h(
                     "p",
                     {class: "muted"},
@@ -201,9 +205,11 @@ export class Overview extends View {
                         : loading
                           ? h("p", {class: "muted"}, "Loading…")
                           : h(Empty, {
-                                icon: "done",
-                                title: "Nothing does",
-                                children: "Nodes are ready, workloads have their pods, claims their volumes.",
+                                icon: nodeless ? "server" : "done",
+                                title: nodeless ? "There are no nodes" : "Nothing needs attention",
+                                children: nodeless
+                                    ? "Without nodes nothing can run."
+                                    : "Nodes are ready, workloads have their pods, claims their volumes.",
                             }),
                 ),
                 this.eventCard(),
