@@ -138,7 +138,7 @@ export class Page extends View {
                     tabIndex: -1,
                 },
                 shown === "yaml"
-                    ? h(Editor, {kind, object, key: object.metadata.uid})
+                    ? h(Editor, {kind, object, key: "yaml"})
                     : shown === "logs"
                       ? h(LateView, {
                             file: "/assets/logs.js",

@@ -472,6 +472,18 @@ await ok("what is written as YAML is read back the same", async () => {
     }, texts);
     equals(wrong, [], "read back");
 });
+await ok("YAML: what is being typed stays when the object is made anew", async () => {
+    kubectl("create", "configmap", "again", "-n", "shop", "--from-literal=a=1");
+    await object("configmaps", "again", "yaml");
+    await click("Edit");
+    const text = (await field().inputValue()).replace('a: "1"', 'a: "mine"');
+    await field().fill(text);
+    kubectl("delete", "configmap", "again", "-n", "shop");
+    await page.locator(".page-title .chip", {hasText: "Deleted"}).waitFor();
+    kubectl("create", "configmap", "again", "-n", "shop", "--from-literal=a=1");
+    await page.locator(".page-title .chip", {hasText: "Deleted"}).waitFor({state: "detached"});
+    equals(await field().inputValue(), text, "the text");
+});
 await ok("the editor offers fields, and says what they mean", async () => {
     await visit(page, "#/create?kind=deployments.apps&ns=shop", "textarea.editor-text");
     const text = await field().inputValue();
