@@ -7,6 +7,7 @@
 
 #include <strings.h>
 
+#define GOODBYES_MAX 16
 #define TUNNEL_TIMEOUT (30 * CX_NS_PER_S)
 
 struct stream {
@@ -67,6 +68,16 @@ static int send_block(void *context, const struct cx_http_reply *reply CX_UNUSED
         return cx_websocket_send(stream->ws, CX_WS_BINARY, data, length);
 }
 
+// Takes what the client said when it hung up: a connection that is closed over it would end with a reset, and our own goodbye
+// might not arrive.
+static void take_goodbye(struct cx_websocket *ws)
+{
+        CX_BUF message = CX_BUF_INIT_MAX(CX_WS_MAX_MESSAGE);
+        int opcode;
+        for (int i = 0; i < GOODBYES_MAX && cx_websocket_recv(ws, 0, &opcode, &message) > 0; i++)
+                ;
+}
+
 static void run_answer(struct cx_wire *wire, void *context)
 {
         struct stream *stream = context;
@@ -88,6 +99,8 @@ static void run_answer(struct cx_wire *wire, void *context)
                                           .cancel = &stream->hung_up};
         unsigned watch = hangups_watch(stream->hangups, wire->fd, &stream->hung_up);
         int r = cx_http_do(stream->session->client, &call, &reply, &err);
+        if (__atomic_load_n(&stream->hung_up, __ATOMIC_ACQUIRE))
+                take_goodbye(stream->ws);
         cx_websocket_close(stream->ws, r < 0 ? 1011 : 1000, r < 0 ? "the API server does not answer" : "");
         hangups_leave(stream->hangups, watch, wire->fd);
         user_session_stream_remove(stream->session, &stream->entry);

@@ -91,8 +91,10 @@ elif what == "close":
     ws = Socket(PATH)
     check(ws.receive() == (1, b"200"), "no watch")
     ws.wire.sendall(b"\x88\x82\0\0\0\0\x03\xe8")  # a browser says goodbye, and waits
-    while ws.receive()[0] != 8:  # what came before it
-        pass
+    opcode = 0
+    while opcode not in (8, None):  # what came before it
+        opcode, _ = ws.receive()
+    check(opcode == 8, "no goodbye")
 elif what == "logout":
     ws = Socket(PATH)
     check(ws.receive() == (1, b"200"), "no watch")
