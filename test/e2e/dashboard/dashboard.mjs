@@ -64,10 +64,10 @@ await ok("a token and a kubeconfig log in, and what is wrong with them is said",
         await other.keyboard.press("Enter");
         await other.waitForSelector(".overview");
         await other.getByText("Nothing can be seen here").waitFor();
+        await other.getByRole("button", {name: "Logged in as system:serviceaccount:shop:default"}).click();
+        await other.getByRole("menuitem", {name: "Log out"}).click();
+        await other.getByRole("radio", {name: "Kubeconfig"}).click();
     });
-    await other.getByRole("button", {name: "Logged in as system:serviceaccount:shop:default"}).click();
-    await other.getByRole("menuitem", {name: "Log out"}).click();
-    await other.getByRole("radio", {name: "Kubeconfig"}).click();
     await other.locator("textarea").fill(kubectl("config", "view", "--flatten", "--minify", "--raw"));
     await other.getByRole("button", {name: "Log in", exact: true}).click();
     await other.waitForSelector(".overview");
