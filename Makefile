@@ -39,12 +39,13 @@ EXE_kubelet := kubelet
 EXE_kube-proxy := kube-proxy
 EXE_kubectl := kubectl
 EXE_minikube := minikube
+EXE_addons/dashboard := dashboard
 EXE_addons/dns := cluster-dns
 EXE_addons/ingress := ingress-controller
 EXE_addons/metrics-server := metrics-server
 EXE_addons/storage-provisioner := storage-provisioner
-COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dns addons/ingress \
-	addons/metrics-server addons/storage-provisioner,\
+COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dashboard \
+	addons/dns addons/ingress addons/metrics-server addons/storage-provisioner,\
 	$(if $(wildcard $(c)/main.c),$(c)))
 
 sources = $(sort $(shell find $(1) -name '*.c' -not -name main.c -not -path '*/gen/*' 2>/dev/null))
@@ -62,6 +63,7 @@ GEN_OBJ :=
 -include libcommon/schema/schema.mk
 -include libcommon/etcd/etcd.mk
 -include kubelet/csi/csi.mk
+-include addons/dashboard/dashboard.mk
 
 # The commit and its date, for version_info.c: remade only when they change.
 BUILD_INFO := $(OUT)/gen/build_info.h

@@ -3,6 +3,7 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "minikube/addons.h"
+#include "minikube/certs.h"
 #include "minikube/commands.h"
 #include "minikube/out.h"
 #include "minikube/services.h"
@@ -78,7 +79,9 @@ static int change(struct minikube *m, const struct addon *addon, bool on, struct
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
         const struct profile *profile = &m->profile;
         int64_t deadline = cx_time_monotonic() + m->wait_timeout;
-        int r = admin_client(profile, CX_NS_PER_S, &rest, err);
+        int r = on ? certs_make(profile, err) : 0; // the profile may be older than the addon
+        if (r == 0)
+                r = admin_client(profile, CX_NS_PER_S, &rest, err);
         if (r == 0 && addon->service)
                 r = supervisor_replace(profile, err);
         if (r < 0)
@@ -86,7 +89,7 @@ static int change(struct minikube *m, const struct addon *addon, bool on, struct
         return on ? addon_apply(profile, rest, addon, deadline, err) : addon_remove(profile, rest, addon, err);
 }
 
-static int turn(struct minikube *m, const char *name, bool on, struct cx_error *err)
+int addon_set(struct minikube *m, const char *name, bool on, struct cx_error *err)
 {
         LOCK lock = LOCK_INIT;
         int r = addon_check(name, on, err);
@@ -100,8 +103,12 @@ static int turn(struct minikube *m, const char *name, bool on, struct cx_error *
                 return r;
         addon_turn(&m->profile, name, on);
         r = profile_save(&m->profile, err);
-        if (r == 0)
-                r = change(m, addon_find(name), on, err);
+        return r < 0 ? r : change(m, addon_find(name), on, err);
+}
+
+static int turn(struct minikube *m, const char *name, bool on, struct cx_error *err)
+{
+        int r = addon_set(m, name, on, err);
         if (r < 0)
                 return r;
         if (on)

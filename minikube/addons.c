@@ -9,12 +9,14 @@
                 ".byte 0\n"                                                                                            \
                 ".previous\n")
 
+MANIFEST(dashboard_manifest, "dashboard");
 MANIFEST(default_storageclass_manifest, "default-storageclass");
 MANIFEST(ingress_manifest, "ingress");
 MANIFEST(metrics_server_manifest, "metrics-server");
-extern const char default_storageclass_manifest[], ingress_manifest[], metrics_server_manifest[];
+extern const char dashboard_manifest[], default_storageclass_manifest[], ingress_manifest[], metrics_server_manifest[];
 
 static const struct addon addons[] = {
+        {.name = "dashboard", .manifest = dashboard_manifest, .service = "dashboard", .on_first = true},
         {.name = "default-storageclass", .manifest = default_storageclass_manifest, .by_default = true},
         {.name = "ingress",
          .manifest = ingress_manifest,

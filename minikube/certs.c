@@ -153,7 +153,17 @@ static int make_server_certificates(const struct profile *profile, const struct 
                                                .common_name = "metrics-server",
                                                .dns_names = &metrics,
                                                .server = true};
+        CX_STRINGS dashboard_names = CX_STRINGS_INIT, dashboard_addresses = CX_STRINGS_INIT;
+        cx_strings_add(&dashboard_names, "kubernetes-dashboard.kubernetes-dashboard.svc");
+        cx_strings_add(&dashboard_addresses, first);
+        const struct request dashboard = {.file = "dashboard-serving",
+                                          .common_name = "dashboard",
+                                          .dns_names = &dashboard_names,
+                                          .addresses = &dashboard_addresses,
+                                          .server = true};
         int r = issue(profile, ca, &apiserver, err);
+        if (r == 0)
+                r = issue(profile, ca, &dashboard, err);
         return r < 0 ? r : issue(profile, ca, &metrics_server, err);
 }
 

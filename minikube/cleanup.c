@@ -30,10 +30,22 @@ static void pause_ms(int ms)
 // A program that a cluster is made of, and not one that somebody looks at its files with.
 static bool is_part(pid_t pid)
 {
-        static const char *const programs[] = {
-                "etcd",        "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy",
-                "cluster-dns", "metrics-server", "storage-provisioner",     "minikube",       "nsenter", "conmon",
-                "runc",        "haproxy",        "ingress-controller"};
+        static const char *const programs[] = {"etcd",
+                                               "kube-apiserver",
+                                               "kube-controller-manager",
+                                               "kube-scheduler",
+                                               "kubelet",
+                                               "kube-proxy",
+                                               "cluster-dns",
+                                               "dashboard",
+                                               "haproxy",
+                                               "ingress-controller",
+                                               "metrics-server",
+                                               "storage-provisioner",
+                                               "minikube",
+                                               "nsenter",
+                                               "conmon",
+                                               "runc"};
         CX_CLEANUP(cx_freep) char *link = cx_sprintf("/proc/%d/exe", (int)pid);
         char path[PATH_MAX];
         ssize_t n = readlink(link, path, sizeof path - 1);

@@ -29,6 +29,7 @@ int command_ip(struct minikube *minikube, struct cx_error *err);
 int command_logs(struct minikube *minikube, struct cx_error *err);
 int command_kubectl(struct minikube *minikube, struct cx_error *err);
 int command_addons(struct minikube *minikube, struct cx_error *err);
+int command_dashboard(struct minikube *minikube, struct cx_error *err);
 
 // A client with the profile's administrator credentials.
 int admin_client(const struct profile *profile, int64_t patience, struct cx_rest **ret_rest, struct cx_error *err)
@@ -49,6 +50,8 @@ bool context_present(const struct profile *profile);
 int wait_apiserver(const struct profile *profile, int64_t deadline, struct cx_error *err) CX_CHECK;
 int wait_nodes(const struct profile *profile, struct cx_rest *rest, int64_t deadline, struct cx_error *err) CX_CHECK;
 int wait_dns(const struct profile *profile, int64_t deadline, struct cx_error *err) CX_CHECK;
+// addon.c: turns an addon of a running cluster on or off, and waits until it works.
+int addon_set(struct minikube *minikube, const char *name, bool on, struct cx_error *err) CX_CHECK;
 // manifests.c: brings the cluster the manifest of an addon, and waits until it works.
 struct addon;
 int addon_apply(const struct profile *profile, struct cx_rest *rest, const struct addon *addon, int64_t deadline,

@@ -25,7 +25,8 @@ enum {
         LOGS = 1 << 9,
         KUBECTL = 1 << 10,
         VERSION = 1 << 11,
-        ADDONS = 1 << 12
+        ADDONS = 1 << 12,
+        DASHBOARD = 1 << 13
 };
 
 static const struct minikube_command {
@@ -47,6 +48,8 @@ static const struct minikube_command {
         {"kubectl", KUBECTL, UINT32_MAX, "Runs kubectl against the cluster: minikube kubectl -- get pods",
          command_kubectl},
         {"addons", ADDONS, 2, "addons list, addons enable NAME, addons disable NAME", command_addons},
+        {"dashboard", DASHBOARD, 0, "Opens the dashboard in the browser, logged in as the cluster's administrator",
+         command_dashboard},
         {"version", VERSION, 0, "Prints the version", NULL},
 };
 
@@ -169,7 +172,8 @@ int main(int argc, char **argv)
                 {"wait-timeout", 0, CX_FLAG_DURATION, &m.wait_timeout, "How long to wait for the cluster", NULL, NULL,
                  0, 0},
                 {"output", 'o', CX_FLAG_STRING, &m.output, "json, or text", NULL, NULL, 0, 0},
-                {"url", 0, CX_FLAG_BOOL, &m.url, "Print the URL (service; it always does)", NULL, NULL, 0, 0},
+                {"url", 0, CX_FLAG_BOOL, &m.url, "Print the URL (dashboard; service, which always does)", NULL, NULL, 0,
+                 0},
                 {"all", 0, CX_FLAG_BOOL, &m.all, "All profiles (delete)", NULL, NULL, 0, 0},
                 {"length", 0, CX_FLAG_INT, &m.lines, "Lines of each log (logs)", NULL, NULL, 1, 1000000},
                 {"v", 'v', CX_FLAG_INT, &verbosity, "Log verbosity", NULL, NULL, 0, 10},
@@ -184,9 +188,9 @@ int main(int argc, char **argv)
                                                     START,
                                                     START,
                                                     START,
-                                                    START | SERVICE | ADDONS,
+                                                    START | SERVICE | ADDONS | DASHBOARD,
                                                     STATUS | PROFILE | SERVICE | ADDONS,
-                                                    SERVICE,
+                                                    SERVICE | DASHBOARD,
                                                     DELETE,
                                                     LOGS};
         for (size_t i = 0; i < CX_ARRAY_SIZE(flags); i++)

@@ -206,9 +206,29 @@ static void add_ingress_controller(const struct profile *p, struct services *ser
         arg(s, "--folder=%s/ingress", f);
 }
 
+static void add_dashboard(const struct profile *p, struct services *services)
+{
+        const char *f = p->folder;
+        CX_CLEANUP(cx_freep) char *name = node_name(p, 0);
+        CX_CLEANUP(cx_freep) char *address = node_address(p, 0);
+        CX_CLEANUP(cx_freep) char *service = cx_sprintf("dashboard-%s", name);
+        struct cluster_service *s = add(services, 0, service);
+        executable(s, p, "dashboard");
+        arg(s, "--server=https://%s:%d", address, API_PORT);
+        arg(s, "--certificate-authority=%s/ca.crt", p->home);
+        arg(s, "--bind-address=%s", address);
+        arg(s, "--secure-port=%d", DASHBOARD_PORT);
+        arg(s, "--tls-cert-file=%s/certs/dashboard-serving.crt", f);
+        arg(s, "--tls-private-key-file=%s/certs/dashboard-serving.key", f);
+        arg(s, "--allowed-host=kubernetes-dashboard.kubernetes-dashboard.svc");
+        arg(s, "--login-socket=%s/run/dashboard.sock", f);
+}
+
 // The services of addons.
 static void add_addons(const struct profile *p, int node, struct services *services)
 {
+        if (node == 0 && addon_is_on(p, "dashboard"))
+                add_dashboard(p, services);
         if (node == 0 && addon_is_on(p, "ingress"))
                 add_ingress_controller(p, services);
         if (node == 0 && addon_is_on(p, "metrics-server"))
@@ -228,9 +248,17 @@ static bool is_for(const char *text, const char *service)
 
 bool services_takes_extra(const char *text)
 {
-        static const char *const names[] = {
-                "etcd",       "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet",
-                "kube-proxy", "cluster-dns",    "ingress-controller",      "metrics-server", "storage-provisioner"};
+        static const char *const names[] = {"etcd",
+                                            "kube-apiserver",
+                                            "kube-controller-manager",
+                                            "kube-scheduler",
+                                            "kubelet",
+                                            "kube-proxy",
+                                            "cluster-dns",
+                                            "dashboard",
+                                            "ingress-controller",
+                                            "metrics-server",
+                                            "storage-provisioner"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
                 if (is_for(text, names[i]))
                         return true;

@@ -84,6 +84,7 @@ EDGES = {
         ".": "ctl cmd resource",
     },
     "minikube": {},
+    "addons/dashboard": {},
     "addons/dns": {},
     "addons/ingress": {},
     "addons/storage-provisioner": {},

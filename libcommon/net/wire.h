@@ -33,3 +33,6 @@ CX_DEFINE_CLEANUP(struct cx_wire, cx_wire_freep, cx_wire_free)
 
 // Over a connected stream socket, which it makes non-blocking; with `owned` it closes it when it is freed.
 struct cx_wire *cx_wire_socket(int fd, bool owned);
+
+// Joins a client's wire to the one of whom it speaks to, until one side has ended and the other has what it said last.
+void cx_wire_join(struct cx_wire *client, struct cx_wire *backend);

@@ -115,6 +115,7 @@ addons enable nonesuch -p $P|addon 'nonesuch' is not a valid addon packaged with
 addons enable -p $P|usage: minikube addons enable ADDON_NAME
 addons nonsense -p $P|usage: minikube addons list
 addons list -p $P --nodes 2|unknown flag: --nodes
+dashboard more -p $P|minikube dashboard does not take "more"
 start -p $P more|minikube start does not take "more"
 delete $P|minikube delete does not take "$P"
 status -p $P --nodes 2|unknown flag: --nodes
@@ -128,7 +129,7 @@ END
 
 @test "a profile that does not exist: status 85 with advice, and delete says so" {
         local command
-        for command in status stop ip logs "service web" "service list" tunnel "addons list" "addons enable storage-provisioner" "image ls" "image load $MK/hello-v1.tar"; do
+        for command in status stop ip logs "service web" "service list" tunnel dashboard "addons list" "addons enable storage-provisioner" "image ls" "image load $MK/hello-v1.tar"; do
                 exits 85 mk $command
                 grep -qF "* Profile \"$P\" not found. Run \"minikube profile list\" to view all profiles." <<<"$output"
                 grep -qF "minikube start -p $P" <<<"$output"

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of sessions, and the streams of each.
+#include "addons/dashboard/sessions.h"
+
+#include "libcommon/api/status.h"
+#include "libcommon/base/random.h"
+#include "libcommon/base/time.h"
+#include "libcommon/format/base64.h"
+#include "libcommon/format/json.h"
+#include "libcommon/net/pki.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+
+#define LOGIN_TIMEOUT (10 * CX_NS_PER_S)
+#define TRIM_IDLE (30 * CX_NS_PER_S)
+
+// What a session is to this file. The head is what others see.
+struct kept_session {
+        struct user_session session;
+        char digest[65]; // of id and proof
+        struct sessions *all;
+        struct kept_session *next;
+        int64_t opened, used; // guarded by all->lock, as is the next
+        size_t references;
+        pthread_mutex_t lock; // guards the rest
+        struct session_stream *streams;
+        size_t n_streams;
+};
+
+struct sessions {
+        struct sessions_options options;
+        pthread_mutex_t lock; // guards the rest; taken before a session's own
+        struct kept_session *first;
+        size_t count;
+};
+
+static void wipe(char **secret)
+{
+        if (*secret)
+                explicit_bzero(*secret, strlen(*secret));
+        free(*secret);
+        *secret = NULL;
+}
+
+void login_release(struct login *login)
+{
+        wipe(&login->token);
+        wipe(&login->cert_pem);
+        wipe(&login->key_pem);
+}
+
+struct sessions *sessions_new(const struct sessions_options *options)
+{
+        struct sessions *all = cx_alloc(sizeof *all);
+        all->options = *options;
+        pthread_mutex_init(&all->lock, NULL);
+        return all;
+}
+
+static struct kept_session *kept(const struct user_session *session)
+{
+        return (struct kept_session *)session;
+}
+
+static void free_session(struct kept_session *s)
+{
+        cx_http_client_free(s->session.client);
+        free(s->session.user);
+        pthread_mutex_destroy(&s->lock);
+        free(s);
+}
+
+// With the lock of all sessions. Whether that was the last reference: then the caller frees it, without the lock.
+static bool drop(struct kept_session *s)
+{
+        return --s->references == 0;
+}
+
+// With the lock: takes it off the table and ends its streams.
+static void take_off(struct kept_session **at)
+{
+        struct kept_session *s = *at;
+        *at = s->next;
+        s->all->count--;
+        __atomic_store_n(&s->session.ended, true, __ATOMIC_RELEASE);
+        pthread_mutex_lock(&s->lock);
+        for (struct session_stream *stream = s->streams; stream; stream = stream->next)
+                (void)shutdown(stream->fd, SHUT_RDWR);
+        pthread_mutex_unlock(&s->lock);
+}
+
+static bool is_over(const struct kept_session *s, int64_t now)
+{
+        return now - s->used >= s->all->options.idle || now - s->opened >= s->all->options.lifetime;
+}
+
+void sessions_tend(struct sessions *all)
+{
+        int64_t now = cx_time_monotonic();
+        pthread_mutex_lock(&all->lock);
+        for (struct kept_session **at = &all->first; *at;) {
+                struct kept_session *s = *at;
+                if (!is_over(s, now)) {
+                        cx_http_client_trim(s->session.client, TRIM_IDLE);
+                        at = &s->next;
+                        continue;
+                }
+                take_off(at);
+                if (drop(s))
+                        free_session(s);
+        }
+        pthread_mutex_unlock(&all->lock);
+}
+
+void sessions_free(struct sessions *all)
+{
+        while (all->first) {
+                struct kept_session *s = all->first;
+                take_off(&all->first);
+                free_session(s);
+        }
+        pthread_mutex_destroy(&all->lock);
+        free(all);
+}
+
+size_t sessions_count(struct sessions *all)
+{
+        pthread_mutex_lock(&all->lock);
+        size_t count = all->count;
+        pthread_mutex_unlock(&all->lock);
+        return count;
+}
+
+static void digest_of(const struct session_key *key, char to[65])
+{
+        CX_CLEANUP(cx_freep) char *text = cx_sprintf("%s %s", key->id, key->proof);
+        cx_sha256_hex(text, strlen(text), to);
+}
+
+static void make_random(char to[SESSION_ID_TEXT])
+{
+        unsigned char random[32];
+        CX_BUF text = CX_BUF_INIT;
+        cx_random_bytes(random, sizeof random);
+        cx_base64url_encode(random, sizeof random, &text);
+        cx_copy_string(to, SESSION_ID_TEXT, text.data);
+}
+
+static int ask_who(struct cx_http_client *client, char **ret_user, struct cx_error *err)
+{
+        static const char body[] = "{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"SelfSubjectReview\"}";
+        CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+        const struct cx_http_call call = {.method = "POST",
+                                          .path = "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+                                          .body = body,
+                                          .body_length = sizeof body - 1,
+                                          .timeout = LOGIN_TIMEOUT,
+                                          .max_reply = 1 << 20};
+        int r = cx_http_do(client, &call, &reply, err);
+        if (r < 0) {
+                CX_ERROR why = CX_ERROR_INIT;
+                cx_error_move(&why, err);
+                return cx_error_reason(err, CX_REASON_UNAVAILABLE, "the API server does not answer: %s",
+                                       cx_error_text(&why));
+        }
+        if (reply.code == 401)
+                return cx_error_reason(err, CX_REASON_UNAUTHORIZED,
+                                       "the API server does not accept these credentials: the token or certificate is "
+                                       "wrong, has expired, or is of another cluster");
+        if (reply.code >= 300)
+                return cx_error_from_status(err, reply.code, reply.body.data, reply.body.length);
+        json_auto_t *review = NULL;
+        r = cx_json_parse(reply.body.data, reply.body.length, false, &review, err);
+        if (r < 0)
+                return r;
+        const char *user = cx_json_string(review, "status.userInfo.username");
+        if (!user || strcmp(user, "system:anonymous") == 0)
+                return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "the API server does not know these credentials");
+        *ret_user = cx_strdup(user);
+        return 0;
+}
+
+static int make_client(const struct sessions *all, const struct login *login, struct cx_http_client **ret_client,
+                       struct cx_error *err)
+{
+        const struct cx_http_client_options options = {.base_url = all->options.server,
+                                                       .ca_pem = all->options.ca_pem,
+                                                       .cert_pem = login->cert_pem,
+                                                       .key_pem = login->key_pem,
+                                                       .bearer_token = login->token,
+                                                       .user_agent = "coxswain-dashboard",
+                                                       .max_idle = 4};
+        if (!login->token && !(login->cert_pem && login->key_pem))
+                return cx_error_reason(err, CX_REASON_BAD_REQUEST, "a token, or a certificate with its key, is needed");
+        return cx_http_client_new(&options, ret_client, err);
+}
+
+int user_session_open(struct sessions *all, const struct login *login, struct session_key *ret_key,
+                      struct user_session **ret_session, struct cx_error *err)
+{
+        CX_CLEANUP(cx_http_client_freep) struct cx_http_client *client = NULL;
+        CX_CLEANUP(cx_freep) char *user = NULL;
+        int r = make_client(all, login, &client, err);
+        if (r == 0)
+                r = ask_who(client, &user, err);
+        if (r < 0)
+                return r;
+        make_random(ret_key->id);
+        make_random(ret_key->proof);
+        struct kept_session *s = cx_alloc(sizeof *s);
+        s->session.client = cx_steal(&client);
+        s->session.user = cx_steal(&user);
+        s->all = all;
+        s->references = 2;
+        s->opened = s->used = cx_time_monotonic();
+        pthread_mutex_init(&s->lock, NULL);
+        digest_of(ret_key, s->digest);
+        sessions_tend(all);
+        pthread_mutex_lock(&all->lock);
+        bool room = all->count < SESSIONS_MAX;
+        if (room) {
+                s->next = all->first;
+                all->first = s;
+                all->count++;
+        }
+        pthread_mutex_unlock(&all->lock);
+        if (!room) {
+                free_session(s);
+                return cx_error_reason(err, CX_REASON_TOO_MANY_REQUESTS,
+                                       "%d sessions are open; log out of one, or wait until one has ended",
+                                       SESSIONS_MAX);
+        }
+        *ret_session = &s->session;
+        return 0;
+}
+
+int user_session_get(struct sessions *all, const struct session_key *key, struct user_session **ret_session,
+                     struct cx_error *err)
+{
+        char digest[65];
+        struct kept_session *found = NULL;
+        int64_t now = cx_time_monotonic();
+        digest_of(key, digest);
+        pthread_mutex_lock(&all->lock);
+        for (struct kept_session *s = all->first; s && !found; s = s->next)
+                if (memcmp(s->digest, digest, sizeof digest) == 0 && !is_over(s, now))
+                        found = s;
+        if (found) {
+                found->references++;
+                found->used = now;
+        }
+        pthread_mutex_unlock(&all->lock);
+        if (!found) {
+                sessions_tend(all);
+                return cx_error_reason(err, CX_REASON_UNAUTHORIZED, "nobody is logged in, or the session has ended");
+        }
+        *ret_session = &found->session;
+        return 0;
+}
+
+void user_session_end(struct sessions *all, struct user_session *session)
+{
+        pthread_mutex_lock(&all->lock);
+        for (struct kept_session **at = &all->first; *at; at = &(*at)->next)
+                if (*at == kept(session)) {
+                        take_off(at);
+                        (void)drop(kept(session)); // the caller has another
+                        break;
+                }
+        pthread_mutex_unlock(&all->lock);
+}
+
+void user_session_unref(struct user_session *session)
+{
+        struct kept_session *s = kept(session);
+        pthread_mutex_lock(&s->all->lock);
+        bool last = drop(s);
+        pthread_mutex_unlock(&s->all->lock);
+        if (last)
+                free_session(s);
+}
+
+void user_session_times(struct sessions *all, const struct user_session *session, int64_t *ret_idle,
+                        int64_t *ret_lifetime)
+{
+        int64_t now = cx_time_monotonic();
+        pthread_mutex_lock(&all->lock);
+        *ret_idle = (kept(session)->used + all->options.idle - now) / CX_NS_PER_S;
+        *ret_lifetime = (kept(session)->opened + all->options.lifetime - now) / CX_NS_PER_S;
+        pthread_mutex_unlock(&all->lock);
+}
+
+bool user_session_stream_add(struct user_session *session, struct session_stream *stream)
+{
+        struct kept_session *s = kept(session);
+        pthread_mutex_lock(&s->lock);
+        bool room = s->n_streams < SESSION_STREAMS_MAX && !__atomic_load_n(&session->ended, __ATOMIC_ACQUIRE);
+        if (room) {
+                s->n_streams++;
+                stream->previous = NULL;
+                stream->next = s->streams;
+                if (stream->next)
+                        stream->next->previous = stream;
+                s->streams = stream;
+        }
+        pthread_mutex_unlock(&s->lock);
+        return room;
+}
+
+void user_session_stream_remove(struct user_session *session, struct session_stream *stream)
+{
+        struct kept_session *s = kept(session);
+        pthread_mutex_lock(&s->lock);
+        *(stream->previous ? &stream->previous->next : &s->streams) = stream->next;
+        if (stream->next)
+                stream->next->previous = stream->previous;
+        s->n_streams--;
+        pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who has logged in. Sessions live in memory only: a server that starts again knows nobody. A session ends when it was not used
+// for a while, when it is too old, or when its user says so, and with it end its streams.
+//
+// A session is known by two random texts, of which digests are kept: an id in a cookie, which no script can read, and a
+// proof, which the page keeps and sends itself. Browsers send cookies to all ports of a host, such as to a Service that
+// somebody else runs on a node port: neither of the two is of use without the other.
+//
+// Threads: any. A session that was got is referenced until user_session_unref.
+#pragma once
+
+#include "libcommon/base/error.h"
+#include "libcommon/net/http_client.h"
+
+#include <stdbool.h>
+
+#define SESSIONS_MAX 256
+#define SESSION_STREAMS_MAX 128
+#define SESSION_ID_TEXT 44 // 32 random bytes in base64, terminated
+
+struct session_key {
+        char id[SESSION_ID_TEXT], proof[SESSION_ID_TEXT];
+};
+
+// What somebody logs in with: a token, or a certificate with its key.
+struct login {
+        char *token, *cert_pem, *key_pem; // owned; NULL: none
+};
+#define LOGIN CX_CLEANUP(login_release) struct login
+void login_release(struct login *login); // wipes what it held
+
+struct user_session {
+        struct cx_http_client *client; // asks the API server as the user
+        char *user;
+        bool ended; // atomic
+};
+
+struct sessions;
+struct sessions_options {
+        const char *server, *ca_pem; // of the API server; ca_pem NULL: the system's authorities
+        int64_t idle, lifetime;      // ns
+};
+struct sessions *sessions_new(const struct sessions_options *options);
+void sessions_free(struct sessions *sessions);
+CX_DEFINE_CLEANUP(struct sessions, sessions_freep, sessions_free)
+void sessions_tend(struct sessions *sessions); // ends those whose time is over; to be called now and then
+size_t sessions_count(struct sessions *sessions);
+
+// Asks the API server who the credentials belong to, and keeps the session when it knows. TOO_MANY_REQUESTS when there are
+// too many already.
+int user_session_open(struct sessions *sessions, const struct login *login, struct session_key *ret_key,
+                      struct user_session **ret_session, struct cx_error *err) CX_CHECK;
+// The session of a key, whose idle time begins anew. UNAUTHORIZED when there is none.
+int user_session_get(struct sessions *sessions, const struct session_key *key, struct user_session **ret_session,
+                     struct cx_error *err) CX_CHECK;
+void user_session_end(struct sessions *sessions, struct user_session *session);
+void user_session_unref(struct user_session *session);
+CX_DEFINE_CLEANUP(struct user_session, user_session_unrefp, user_session_unref)
+// Seconds until the session ends if nothing is asked, and at the latest.
+void user_session_times(struct sessions *sessions, const struct user_session *session, int64_t *ret_idle,
+                        int64_t *ret_lifetime);
+
+// Streams of a session: its end shuts the client's socket down. False when the session has too many, or has ended.
+struct session_stream {
+        struct session_stream *next, *previous;
+        int fd;
+};
+bool user_session_stream_add(struct user_session *session, struct session_stream *stream);
+void user_session_stream_remove(struct user_session *session, struct session_stream *stream);

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The dashboard in headless Chromium before two real nodes. Prints TAP; pictures of the views are left in build/dashboard.
+#   test/e2e/dashboard.sh [KUBECTL]    with upstream's kubectl there is nothing more to test: then it is left out
+set -u
+[ -z "${1:-}" ] || { echo "1..0 # skip: the browser is tested once"; exit 0; }
+. "$(dirname "$0")/../lib/cluster.sh"
+cluster_begin dash
+
+# The tests and what they need of npm, by the lock file.
+prepare() {
+        local from=$top/test/e2e/dashboard
+        modules=$top/build/dashboard-e2e
+        mkdir -p "$modules" && cp "$from"/* "$modules" || return 1
+        cmp -s "$from/package-lock.json" "$modules/installed" ||
+                { (cd "$modules" && npm ci --silent --no-audit --no-fund --ignore-scripts) && cp "$from/package-lock.json" "$modules/installed"; }
+}
+load_images() {
+        local image
+        "$top/test/images/build" "$work/images" || return 1
+        for image in hello-v1 hello-v2 busybox-1.35; do
+                tar -C "$work/images/$image" -cf "$work/$image.tar" . && mk image load "$work/$image.tar" || return 1
+        done
+}
+prepare >&2 && mk start --nodes 2 --addons metrics-server >&2 && load_images >&2 && k apply -f "$modules/sample.yaml" >&2 || { echo "1..1"; echo "not ok 1 - a cluster with a shop"; exit 1; }
+until_true 120 k rollout status deployment/web -n shop --timeout=1s >&2
+mk dashboard --url >/dev/null 2>&1 # turns the addon on
+cd "$modules" && KUBECTL=$KUBECTL MINIKUBE=$bin/minikube PROFILE=$profile PROFILE_FOLDER=$work/.minikube/profiles/$profile \
+        ASSETS=$top/build/release/gen/dashboard PICTURES=$top/build/dashboard node dashboard.mjs
