@@ -913,10 +913,10 @@ await ok("the page is small", async () => {
     console.log(`# compressed: ${sizes.trim()} bytes`);
     check(Number(sizes) < 400000, sizes);
 });
+await browser.close(); // or its pages would complain that nobody answers them
 await ok("the addon goes as it came", async () => {
     minikube("addons", "disable", "dashboard");
     await until("its process has ended", () => !existsSync(`${process.env.PROFILE_FOLDER}/run/dashboard.sock`));
     await until("its namespace has gone", () => !kubectl("get", "namespaces", "-o", "name").includes("dashboard"));
 });
-await browser.close();
 end();
