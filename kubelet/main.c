@@ -281,7 +281,7 @@ static int run(struct kubelet_settings *s, struct cx_error *err)
                 r = make_parts(s, &parts, err);
         CX_CLEANUP(cx_freep) char *imports = cx_sprintf("%s/images/import", s->root);
         if (r == 0)
-                r = importer_start(k->images, imports, &parts.importer, err);
+                r = importer_start(k->images, k->registry_config, imports, &parts.importer, err);
         if (r == 0)
                 r = kubelet_server_start(k, s, parts.pods, parts.of_pods.volumes, parts.of_pods.probes, &parts.server,
                                          err);

@@ -67,7 +67,7 @@ static int list(const struct minikube *m, struct cx_error *err)
                 return r;
         if (cx_streq(m->output, "json"))
                 return list_json(&m->profile);
-        if (m->output && !cx_streq(m->output, "list"))
+        if (m->output && !cx_streq(m->output, "list") && !cx_streq(m->output, "table"))
                 return cx_error_set(err, -EINVAL, "MK_USAGE: -o: \"%s\" must be list or json", m->output);
         list_table(&m->profile);
         return 0;
@@ -118,15 +118,17 @@ static int turn(struct minikube *m, const char *name, bool on, struct cx_error *
         return 0;
 }
 
-int command_addons(struct minikube *m, struct cx_error *err)
+int command_addons_list(struct minikube *m, struct cx_error *err)
 {
-        const char *verb = m->args.count ? m->args.items[0] : "";
-        if (strcmp(verb, "list") == 0 && m->args.count == 1)
-                return list(m, err);
-        bool on = strcmp(verb, "enable") == 0;
-        if (!on && strcmp(verb, "disable") != 0)
-                return cx_error_set(err, -EINVAL, "MK_USAGE: usage: minikube addons list | enable NAME | disable NAME");
-        if (m->args.count != 2)
-                return cx_error_set(err, -EINVAL, "MK_USAGE: usage: minikube addons %s ADDON_NAME", verb);
-        return turn(m, m->args.items[1], on, err);
+        return list(m, err);
+}
+
+int command_addons_enable(struct minikube *m, struct cx_error *err)
+{
+        return turn(m, m->args.items[0], true, err);
+}
+
+int command_addons_disable(struct minikube *m, struct cx_error *err)
+{
+        return turn(m, m->args.items[0], false, err);
 }

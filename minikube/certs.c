@@ -302,6 +302,7 @@ int certs_make(const struct profile *profile, struct cx_error *err)
                         r = write_kubeconfig(profile, &ca, clients[i].file, clients[i].user, err);
         }
         for (int node = 0; r == 0 && node < profile->nodes; node++)
-                r = make_node_certificates(profile, &ca, node, err);
+                if (node_there(profile, node))
+                        r = make_node_certificates(profile, &ca, node, err);
         return r;
 }

@@ -60,22 +60,31 @@ static bool is_part(pid_t pid)
         return false;
 }
 
-// Is the process in a control group of the profile (`groups`), or one of ours whose command line names its folder?
-static bool is_ours(const struct profile *profile, bool groups, pid_t pid)
+// What is looked for: processes in control groups below one, and those of ours whose command line names a folder.
+struct scope {
+        char *group; // "/coxswain/minikube/"; NULL: none
+        char *folder;
+};
+
+static void scope_release(struct scope *scope)
+{
+        free(scope->group);
+        free(scope->folder);
+}
+
+static bool is_ours(const struct scope *scope, pid_t pid)
 {
         CX_CLEANUP(cx_freep) char *cgroups = cx_sprintf("/proc/%d/cgroup", (int)pid);
         CX_CLEANUP(cx_freep) char *command = cx_sprintf("/proc/%d/cmdline", (int)pid);
-        CX_CLEANUP(cx_freep) char *below = cx_sprintf("/coxswain/%s/", profile->name);
-        CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/", profile->folder);
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
-        if (groups && cx_buf_read_file(&text, cgroups) == 0 && strstr(text.data, below))
+        if (scope->group && cx_buf_read_file(&text, cgroups) == 0 && strstr(text.data, scope->group))
                 return true;
         cx_buf_clear(&text);
-        return cx_buf_read_file(&text, command) == 0 && memmem(text.data, text.length, folder, strlen(folder)) &&
-               is_part(pid);
+        return cx_buf_read_file(&text, command) == 0 &&
+               memmem(text.data, text.length, scope->folder, strlen(scope->folder)) && is_part(pid);
 }
 
-static int kill_ours(const struct profile *profile, bool groups)
+static int kill_ours(const struct scope *scope)
 {
         DIR *dir = opendir("/proc");
         int found = 0;
@@ -85,7 +94,7 @@ static int kill_ours(const struct profile *profile, bool groups)
                         continue;
                 // The pidfd is taken first: between look and kill the pid cannot come to mean another process.
                 CX_CLEANUP(cx_closep) int fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-                if (fd < 0 || !is_ours(profile, groups, (pid_t)pid))
+                if (fd < 0 || !is_ours(scope, (pid_t)pid))
                         continue;
                 found++;
                 (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
@@ -104,37 +113,79 @@ static int remove_group(const char *path, const struct stat *st CX_UNUSED, int f
         return 0;
 }
 
-static void remove_groups(const struct profile *profile)
+// Of each hierarchy of control groups, and of the one without controllers' names, the folder of what is ours.
+static void each_hierarchy(const char *below, void (*each)(const char *group))
 {
         DIR *dir = opendir("/sys/fs/cgroup");
         for (struct dirent *entry; dir && (entry = readdir(dir));) {
-                if (entry->d_name[0] == '.')
-                        continue;
-                CX_CLEANUP(cx_freep)
-                char *own = cx_sprintf("/sys/fs/cgroup/%s/coxswain/%s", entry->d_name, profile->name);
-                CX_CLEANUP(cx_freep) char *parent = cx_sprintf("/sys/fs/cgroup/%s/coxswain", entry->d_name);
-                if (access(own, F_OK) == 0)
-                        (void)nftw(own, remove_group, 32, FTW_DEPTH | FTW_PHYS);
-                (void)rmdir(parent); // goes with the last profile
+                CX_CLEANUP(cx_freep) char *own = cx_sprintf("/sys/fs/cgroup/%s/coxswain/%s", entry->d_name, below);
+                if (entry->d_name[0] != '.' && access(own, F_OK) == 0)
+                        each(own);
         }
         if (dir)
                 closedir(dir);
-        CX_CLEANUP(cx_freep) char *own = cx_sprintf("/sys/fs/cgroup/coxswain/%s", profile->name);
+        CX_CLEANUP(cx_freep) char *own = cx_sprintf("/sys/fs/cgroup/coxswain/%s", below);
         if (access(own, F_OK) == 0)
-                (void)nftw(own, remove_group, 32, FTW_DEPTH | FTW_PHYS);
-        (void)rmdir("/sys/fs/cgroup/coxswain");
+                each(own);
+}
+
+static void remove_groups(const char *group)
+{
+        (void)nftw(group, remove_group, 32, FTW_DEPTH | FTW_PHYS);
+}
+
+static void remove_folder(const char *group)
+{
+        (void)rmdir(group);
+}
+
+int cleanup_freeze(const struct profile *profile, bool frozen, struct cx_error *err)
+{
+        CX_CLEANUP(cx_freep) char *old = cx_sprintf("/sys/fs/cgroup/freezer/coxswain/%s/freezer.state", profile->name);
+        CX_CLEANUP(cx_freep) char *new = cx_sprintf("/sys/fs/cgroup/coxswain/%s/cgroup.freeze", profile->name);
+        bool is_old = access(old, F_OK) == 0;
+        const char *path = is_old ? old : new, *word = is_old ? frozen ? "FROZEN" : "THAWED" : frozen ? "1" : "0";
+        CX_CLEANUP(cx_closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT) // there has been no pod
+                return 0;
+        if (fd < 0 || write(fd, word, strlen(word)) < 0)
+                return cx_error_set(err, -errno, "cannot write \"%s\" to %s: %s", word, path, strerror(errno));
+        return 0;
+}
+
+static void end_all(const struct scope *scope, const char *folder)
+{
+        int64_t deadline = cx_time_monotonic() + PATIENCE;
+        while (kill_ours(scope) > 0 && cx_time_monotonic() < deadline)
+                pause_ms(20);
+        CX_ERROR err = CX_ERROR_INIT;
+        if (cx_unmount_below(folder, true, &err) < 0) // what is still mounted is not removed either
+                cx_err(&err, "A mount of the cluster stays");
 }
 
 void cleanup_containers(const struct profile *profile, bool all)
 {
-        int64_t deadline = cx_time_monotonic() + PATIENCE;
-        while (kill_ours(profile, all) > 0 && cx_time_monotonic() < deadline)
-                pause_ms(20);
-        CX_ERROR err = CX_ERROR_INIT;
-        if (cx_unmount_below(profile->folder, true, &err) < 0) // what is still mounted is not removed either
-                cx_err(&err, "A mount of the cluster stays");
+        CX_CLEANUP(scope_release)
+        struct scope scope = {all ? cx_sprintf("/coxswain/%s/", profile->name) : NULL,
+                              cx_sprintf("%s/", profile->folder)};
         if (all)
-                remove_groups(profile);
+                (void)!cleanup_freeze(profile, false, NULL); // what is frozen cannot end
+        end_all(&scope, profile->folder);
+        if (all) {
+                each_hierarchy(profile->name, remove_groups);
+                each_hierarchy("", remove_folder); // goes with the last profile
+        }
+}
+
+void cleanup_node(const struct profile *profile, int node)
+{
+        CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
+        CX_CLEANUP(cx_freep) char *group = cx_sprintf("%s/%s", profile->name, name);
+        CX_CLEANUP(cx_freep) char *folder = profile_path(profile, "nodes/%s", name);
+        CX_CLEANUP(scope_release)
+        struct scope scope = {cx_sprintf("/coxswain/%s/", group), cx_sprintf("%s/", folder)};
+        end_all(&scope, folder);
+        each_hierarchy(group, remove_groups);
 }
 
 int cleanup_files(const struct profile *profile, struct cx_error *err)

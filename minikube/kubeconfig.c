@@ -157,3 +157,10 @@ bool context_present(const struct profile *p)
         CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
         return cx_kubeconfig_load(NULL, true, &config, NULL) == 0 && cx_kubeconfig_context(&config, p->name);
 }
+
+bool context_is_current(const struct profile *p)
+{
+        CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
+        return cx_kubeconfig_load(NULL, true, &config, NULL) == 0 && is_ours(p, &config) &&
+               cx_streq(cx_kubeconfig_current_context(&config), p->name);
+}

@@ -1,69 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// minikube: a cluster on this machine, each node a network namespace. Commands are a table.
+// minikube: a cluster on this machine, each node a network namespace. Finds the command among the words, its flags among
+// the rest (configuration first, the command line over it), runs it, and shows its error.
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
-#include "libcommon/base/time.h"
-#include "libcommon/base/version.h"
-#include "minikube/commands.h"
+#include "minikube/command.h"
+#include "minikube/config.h"
 #include "minikube/out.h"
-#include "minikube/services.h"
 
 #include <stdio.h>
 
-// Sets of commands, by bits.
-enum {
-        START = 1 << 0,
-        STATUS = 1 << 1,
-        STOP = 1 << 2,
-        DELETE = 1 << 3,
-        PROFILE = 1 << 4,
-        SERVICE = 1 << 5,
-        TUNNEL = 1 << 6,
-        IMAGE = 1 << 7,
-        IP = 1 << 8,
-        LOGS = 1 << 9,
-        KUBECTL = 1 << 10,
-        VERSION = 1 << 11,
-        ADDONS = 1 << 12,
-        DASHBOARD = 1 << 13
-};
-
-static const struct minikube_command {
-        const char *name;
-        unsigned bit, max_args;
-        const char *help;
-        int (*run)(struct minikube *minikube, struct cx_error *err);
-} commands[] = {
-        {"start", START, 0, "Starts a local Kubernetes cluster", command_start},
-        {"status", STATUS, 0, "Gets the status of a local Kubernetes cluster", command_status},
-        {"stop", STOP, 0, "Stops a running local Kubernetes cluster", command_stop},
-        {"delete", DELETE, 0, "Deletes a local Kubernetes cluster", command_delete},
-        {"profile", PROFILE, 1, "profile list: lists all profiles", command_profile},
-        {"service", SERVICE, 1, "service NAME: returns its URL; service list", command_service},
-        {"tunnel", TUNNEL, 0, "Makes cluster IPs reachable from this machine", command_tunnel},
-        {"image", IMAGE, UINT32_MAX, "image load FILE, image ls", command_image},
-        {"ip", IP, 0, "Retrieves the IP address of a node", command_ip},
-        {"logs", LOGS, 0, "Returns the logs of the cluster's components", command_logs},
-        {"kubectl", KUBECTL, UINT32_MAX, "Runs kubectl against the cluster: minikube kubectl -- get pods",
-         command_kubectl},
-        {"addons", ADDONS, 2, "addons list, addons enable NAME, addons disable NAME", command_addons},
-        {"dashboard", DASHBOARD, 0, "Opens the dashboard in the browser, logged in as the cluster's administrator",
-         command_dashboard},
-        {"version", VERSION, 0, "Prints the version", NULL},
-};
-
-#define MAX_FLAGS 16
 #define EXIT_USAGE 14
-
-static int usage(int status)
-{
-        FILE *to = status ? stderr : stdout;
-        fprintf(to, "minikube runs a local Kubernetes cluster.\n\nUsage:\n  minikube [command] [flags]\n\nCommands:\n");
-        for (size_t i = 0; i < CX_ARRAY_SIZE(commands); i++)
-                fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
-        return status;
-}
+#define MAX_DEPTH 3
 
 // minikube's name for a kind of error, where the message does not begin with one: "MK_USAGE: …".
 static bool has_name(const char *text)
@@ -81,7 +29,8 @@ static int fail(const struct cx_error *err)
                         {-EHOSTDOWN, 83, "GUEST_STATUS"},         {-ESRCH, 115, "SVC_NOT_FOUND"},
                         {-EADDRNOTAVAIL, 119, "SVC_UNREACHABLE"}, {-EPERM, 57, "DRV_NEEDS_ROOT"},
                         {-ENOPKG, 65, "PROVIDER_NOT_FOUND"},      {-EEXIST, 81, "GUEST_CONFLICT"},
-                        {-EADDRINUSE, 71, "IF_CONFLICT"},         {0, 80, "GUEST_ERROR"}};
+                        {-EADDRINUSE, 71, "IF_CONFLICT"},         {-ENOTSUP, 106, "K8S_UNSUPPORTED"},
+                        {0, 80, "GUEST_ERROR"}};
         const char *text = cx_error_text(err);
         size_t i = 0;
         while (statuses[i].code && statuses[i].code != err->code)
@@ -95,47 +44,195 @@ static int fail(const struct cx_error *err)
         return statuses[i].status;
 }
 
-static int run(struct minikube *m, const struct minikube_command *command, const char *profile)
+// --- finding the command ---
+
+struct line {
+        const struct minikube_command *command; // NULL: none was named
+        char path[128];                         // "minikube node add"
+        const char *unknown;                    // a word that is no command
+        const struct minikube_command *among;   // where it was looked for
+        char **own;                             // minikube's part without the command's words; own[0] is the program
+        int n_own;
+        char **passed; // the other program's part
+        int n_passed;
+};
+
+static const struct minikube_flag *find_flag(const struct minikube_flag *flags, const char *word)
 {
-        CX_ERROR err = CX_ERROR_INIT;
-        if (!command->run)
-                return printf("minikube version: " CX_VERSION "\n") < 0;
-        int r = m->args.count > command->max_args
-                        ? cx_error_set(&err, -EINVAL, "MK_USAGE: minikube %s does not take \"%s\"", command->name,
-                                       m->args.items[command->max_args])
-                        : profile_open(profile, &m->profile, &err);
-        if (r == 0)
-                r = command->run(m, &err);
-        return r < 0 ? fail(&err) : r;
+        for (const struct minikube_flag *f = flags; f && f->name; f++)
+                if (word[1] == '-' ? strcmp(f->name, word + 2) == 0 : f->shorthand == word[1])
+                        return f;
+        return NULL;
 }
 
-static int bad_flag(const char *command, const char *text)
+// Whether the flag's value is the next word. Commands may come after their flags: all flags of all commands count.
+static bool takes_next(const struct minikube_command *commands, const char *word)
 {
-        fprintf(stderr, "Error: %s\nSee 'minikube%s%s --help' for usage.\n", text, *command ? " " : "", command);
+        const struct minikube_flag *flag = find_flag(minikube_global_flags, word);
+        if (strchr(word, '=') || (word[1] != '-' && word[1] && word[2]))
+                return false;
+        for (const struct minikube_command *c = commands; !flag && c->name; c++) {
+                flag = find_flag(c->flags, word);
+                if (!flag && c->subcommands && takes_next(c->subcommands, word))
+                        return true;
+        }
+        return flag && flag->kind != CX_FLAG_BOOL;
+}
+
+// A word that is no flag goes on to name the command, as long as there is one of that name.
+static bool take_word(struct line *line, const char *word)
+{
+        const struct minikube_command *among = line->command ? line->command->subcommands : minikube_commands;
+        const struct minikube_command *found = among ? command_find(among, word) : NULL;
+        if (found) {
+                line->command = found;
+                size_t length = strlen(line->path);
+                snprintf(line->path + length, sizeof line->path - length, " %s", found->name);
+                return true;
+        }
+        if (among && (!line->command || !line->command->run)) {
+                line->unknown = word;
+                line->among = among;
+        }
+        return false;
+}
+
+// What of another program's words are minikube's flags: those before "--", when nothing but flags is there.
+static void split_passed(struct line *line, int argc, char **argv, int at)
+{
+        int dash = at;
+        if (at < argc && (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0)) {
+                line->own[line->n_own++] = argv[at];
+                return;
+        }
+        while (dash < argc && strcmp(argv[dash], "--") != 0 && argv[dash][0] == '-')
+                dash += takes_next(minikube_commands, argv[dash]) ? 2 : 1;
+        bool ours = dash < argc && strcmp(argv[dash], "--") == 0;
+        for (int i = at; ours && i < dash; i++)
+                line->own[line->n_own++] = argv[i];
+        line->passed = argv + (ours ? dash + 1 : at);
+        line->n_passed = argc - (ours ? dash + 1 : at);
+}
+
+static void read_line(int argc, char **argv, struct line *line)
+{
+        bool words = true; // the command's may follow
+        *line = (struct line){.path = "minikube", .own = cx_alloc_array((size_t)argc + 1, sizeof(char *))};
+        line->own[line->n_own++] = argv[0];
+        for (int i = 1; i < argc; i++) {
+                const char *word = argv[i];
+                if (words && word[0] != '-' && (!line->command || line->command->subcommands) && take_word(line, word)) {
+                        if (line->command->passes) {
+                                split_passed(line, argc, argv, i + 1);
+                                return;
+                        }
+                        continue;
+                }
+                line->own[line->n_own++] = argv[i];
+                words = words && word[0] == '-' && strcmp(word, "--") != 0;
+                if (words && i + 1 < argc && takes_next(minikube_commands, word))
+                        line->own[line->n_own++] = argv[++i];
+        }
+}
+
+// --- running it ---
+
+// `minikube help node add` is `minikube node add --help`.
+static int help(const struct line *line)
+{
+        struct line asked = *line;
+        CX_CLEANUP(cx_freep) char **own = NULL;
+        if (line->command && strcmp(line->command->name, "help") == 0) {
+                read_line(line->n_own, line->own, &asked);
+                own = asked.own;
+        }
+        if (asked.unknown) {
+                help_unknown(asked.among, asked.unknown, asked.path, stderr);
+                return EXIT_USAGE;
+        }
+        if (asked.command)
+                help_command(asked.command, asked.path, stdout);
+        else
+                help_root(stdout);
+        return 0;
+}
+
+static int bad_line(const struct line *line, const struct cx_flag *flags, const char *text)
+{
+        const char *meant = cx_flags_suggest((const struct cx_flag *const[]){flags}, 1, text);
+        fprintf(stderr, "Error: %s\n", text);
+        if (meant)
+                fprintf(stderr, "Did you mean --%s?\n", meant);
+        fprintf(stderr, "See '%s --help' for usage.\n", line->path);
         return EXIT_USAGE;
 }
 
-static int dispatch(struct minikube *m, const char *name, const char *profile, const struct cx_flag *flags,
-                    const unsigned *allowed)
+static int check_args(const struct line *line, const struct minikube *m, struct cx_error *err)
 {
-        if (strcmp(name, "supervise") == 0) {
-                CX_ERROR err = CX_ERROR_INIT;
-                return profile_open(profile, &m->profile, &err) < 0 ? fail(&err) : supervise(&m->profile);
+        const struct minikube_command *command = line->command;
+        if (m->args.count < command->min_args)
+                return cx_error_set(err, -EINVAL, "MK_USAGE: usage: %s %s", line->path, cx_str(command->usage));
+        if (m->args.count > command->max_args)
+                return cx_error_set(err, -EINVAL, "MK_USAGE: %s does not take \"%s\"", line->path,
+                                    m->args.items[command->max_args]);
+        return 0;
+}
+
+static int run(const struct line *line, struct minikube *m)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        int r = check_args(line, m, &err);
+        if (r == 0 && !line->command->without_profile)
+                r = profile_open(m->profile_name, &m->profile, &err);
+        if (!line->command->keeps_signals)
+                cx_process_unblock_signals();
+        if (r == 0)
+                r = line->command->run(m, &err);
+        return r < 0 ? fail(&err) : r;
+}
+
+static int parse(const struct line *line, struct minikube *m)
+{
+        bool changed[MAX_FLAGS] = {0};
+        struct cx_flag flags[MAX_FLAGS];
+        CX_STRINGS none = CX_STRINGS_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        command_flags(line->command, m, changed, flags);
+        const struct cx_flag *const tables[] = {flags};
+        CX_CLEANUP(cx_freep) char **configured = NULL;
+        int n = config_flags(flags, &m->configured, &configured, &err);
+        if (n >= 0 && cx_flags_parse(tables, 1, n, configured, &none, NULL, &err) < 0) {
+                fprintf(stderr, "In the configuration: ");
+                return bad_line(line, flags, cx_error_text(&err));
         }
-        for (size_t i = 0; i < CX_ARRAY_SIZE(commands); i++) {
-                if (strcmp(commands[i].name, name) != 0)
-                        continue;
-                for (size_t j = 0; flags[j].name; j++)
-                        if (*flags[j].changed && allowed[j] && !(allowed[j] & commands[i].bit)) {
-                                CX_CLEANUP(cx_freep) char *text = cx_sprintf("unknown flag: --%s", flags[j].name);
-                                return bad_flag(name, text);
-                        }
-                if (!(commands[i].bit & TUNNEL)) // which takes its route back first
-                        cx_process_unblock_signals();
-                return run(m, &commands[i], profile);
+        if (n < 0)
+                return fail(&err);
+        memset(changed, 0, sizeof changed);
+        if (cx_flags_parse(tables, 1, line->n_own, line->own, &m->args, NULL, &err) < 0)
+                return bad_line(line, flags, cx_error_text(&err));
+        for (size_t i = 0; flags[i].name; i++)
+                m->nodes_changed |= strcmp(flags[i].name, "nodes") == 0 && changed[i];
+        return 0;
+}
+
+static int dispatch(struct line *line, struct minikube *m)
+{
+        bool asks = line->command && strcmp(line->command->name, "help") == 0;
+        int r = asks ? 0 : parse(line, m);
+        if (r != 0 && !line->unknown)
+                return r;
+        for (int i = 1; i < line->n_own && strcmp(line->own[i], "--") != 0; i++) // also beside what is wrong
+                m->help |= strcmp(line->own[i], "--help") == 0 || strcmp(line->own[i], "-h") == 0;
+        if (line->unknown && !asks) {
+                help_unknown(line->among, line->unknown, line->path, stderr);
+                return EXIT_USAGE;
         }
-        fprintf(stderr, "Error: unknown command \"%s\" for \"minikube\"\n", name);
-        return usage(EXIT_USAGE);
+        if (m->help || asks || !line->command || !line->command->run)
+                return help(line);
+        for (int i = 0; i < line->n_passed; i++)
+                cx_strings_add(&m->args, line->passed[i]);
+        cx_log_settings.verbosity = (int)m->verbosity;
+        return run(line, m);
 }
 
 // Debian's users do not have the folders of the administrator's programs in their PATH, even as root.
@@ -154,81 +251,20 @@ static void complete_path(void)
 
 int main(int argc, char **argv)
 {
-        struct minikube m = {.nodes = 1, .wait_timeout = 60 * CX_NS_PER_S, .lines = 60};
-        const char *profile = getenv("MINIKUBE_PROFILE");
-        profile = profile && *profile ? profile : "minikube";
-        int64_t verbosity = 0;
-        bool changed[MAX_FLAGS] = {0};
-        struct cx_flag flags[] = {
-                {"profile", 'p', CX_FLAG_STRING, &profile, "The name of the cluster", NULL, NULL, 0, 0},
-                {"nodes", 0, CX_FLAG_INT, &m.nodes, "The number of nodes (start)", NULL, NULL, 1, MAX_NODES},
-                {"node", 'n', CX_FLAG_STRING, &m.node, "The node (ip); the namespace (service)", NULL, NULL, 0, 0},
-                {"namespace", 0, CX_FLAG_STRING, &m.namespace, "The namespace (service)", NULL, NULL, 0, 0},
-                {"registry-config", 0, CX_FLAG_STRING, &m.registry_config, "A registries.yaml for every node (start)",
-                 NULL, NULL, 0, 0},
-                {"extra-config", 0, CX_FLAG_LIST, &m.extra_config, "component.flag=value for a component (start)", NULL,
-                 NULL, 0, 0},
-                {"addons", 0, CX_FLAG_CSV, &m.addons, "Addons to enable (start)", NULL, NULL, 0, 0},
-                {"wait-timeout", 0, CX_FLAG_DURATION, &m.wait_timeout, "How long to wait for the cluster", NULL, NULL,
-                 0, 0},
-                {"output", 'o', CX_FLAG_STRING, &m.output, "json, or text", NULL, NULL, 0, 0},
-                {"url", 0, CX_FLAG_BOOL, &m.url, "Print the URL (dashboard; service, which always does)", NULL, NULL, 0,
-                 0},
-                {"all", 0, CX_FLAG_BOOL, &m.all, "All profiles (delete)", NULL, NULL, 0, 0},
-                {"length", 0, CX_FLAG_INT, &m.lines, "Lines of each log (logs)", NULL, NULL, 1, 1000000},
-                {"v", 'v', CX_FLAG_INT, &verbosity, "Log verbosity", NULL, NULL, 0, 10},
-                {"help", 'h', CX_FLAG_BOOL, &m.help, "Help", NULL, NULL, 0, 0},
-                {0},
-        };
-        // Whose flags they are, in the same order; 0: every command's.
-        static const unsigned allowed[MAX_FLAGS] = {0,
-                                                    START,
-                                                    IP | SERVICE,
-                                                    SERVICE,
-                                                    START,
-                                                    START,
-                                                    START,
-                                                    START | SERVICE | ADDONS | DASHBOARD,
-                                                    STATUS | PROFILE | SERVICE | ADDONS,
-                                                    SERVICE | DASHBOARD,
-                                                    DELETE,
-                                                    LOGS};
-        for (size_t i = 0; i < CX_ARRAY_SIZE(flags); i++)
-                flags[i].changed = &changed[i];
-        const struct cx_flag *const tables[] = {flags};
-        CX_STRINGS words = CX_STRINGS_INIT;
-        CX_ERROR err = CX_ERROR_INIT;
+        struct minikube m;
+        struct line line;
         cx_process_init();
-        // What follows `kubectl --` is kubectl's; without the dashes, everything behind `kubectl` is.
-        int own = argc;
-        for (int i = 1; i < argc; i++)
-                if (strcmp(argv[i], "kubectl") == 0) {
-                        own = i + 1;
-                        for (int j = own; j < argc; j++)
-                                if (strcmp(argv[j], "--") == 0) {
-                                        own = j;
-                                        break;
-                                }
-                        break;
-                }
-        if (cx_flags_parse(tables, 1, own, argv, &words, NULL, &err) < 0)
-                return bad_flag("", cx_error_text(&err));
-        cx_log_settings.verbosity = (int)verbosity;
-        if (m.help || !words.count || strcmp(words.items[0], "help") == 0)
-                return usage(0);
-        m.nodes_changed = changed[1];
         complete_path();
-        for (size_t i = 1; i < words.count; i++)
-                cx_strings_add(&m.args, words.items[i]);
-        for (int i = own; i < argc; i++)
-                if (i > own || strcmp(argv[i], "--") != 0)
-                        cx_strings_add(&m.args, argv[i]);
-        if (m.node && !m.namespace) // -n is the namespace for those who have one
-                m.namespace = m.node;
-        int status = dispatch(&m, words.items[0], profile, flags, allowed);
+        minikube_defaults(&m);
+        CX_CLEANUP(cx_freep) char *active = config_profile();
+        m.profile_name = active;
+        read_line(argc, argv, &line);
+        int status = dispatch(&line, &m);
+        free(line.own);
         profile_contents_release(&m.profile);
         cx_strings_release(&m.args);
         cx_strings_release(&m.extra_config);
         cx_strings_release(&m.addons);
+        cx_strings_release(&m.configured);
         return status;
 }

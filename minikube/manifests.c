@@ -82,7 +82,7 @@ static bool all_run(const struct profile *profile, const struct addon *addon)
         for (int node = 0; node < (addon->on_first ? 1 : profile->nodes); node++) {
                 CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
                 CX_CLEANUP(cx_freep) char *service = cx_sprintf("%s-%s", addon->service, name);
-                if (!service_pid(profile, service))
+                if (node_runs(profile, node) && !service_pid(profile, service))
                         return false;
         }
         return true;

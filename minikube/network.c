@@ -201,22 +201,28 @@ int network_up(const struct profile *profile, struct cx_error *err)
 {
         int r = host_up(profile, err);
         for (int node = 0; r == 0 && node < profile->nodes; node++)
-                r = node_up(profile, node, err);
+                if (node_runs(profile, node))
+                        r = node_up(profile, node, err);
         return r;
+}
+
+void network_node_down(const struct profile *profile, int node)
+{
+        CX_CLEANUP(cx_freep) char *bridge = bridge_name(profile);
+        CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
+        CX_CLEANUP(cx_freep) char *path = network_namespace(profile, node);
+        CX_CLEANUP(cx_freep) char *outer = cx_sprintf("%s-%d", bridge, node);
+        if (exists(outer))
+                (void)!RUN(NULL, "ip", "link", "delete", outer);
+        if (access(path, F_OK) == 0)
+                (void)!RUN(NULL, "ip", "netns", "delete", name);
 }
 
 void network_down(const struct profile *profile)
 {
         CX_CLEANUP(cx_freep) char *bridge = bridge_name(profile);
-        for (int node = 0; node < profile->nodes; node++) {
-                CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
-                CX_CLEANUP(cx_freep) char *path = network_namespace(profile, node);
-                CX_CLEANUP(cx_freep) char *outer = cx_sprintf("%s-%d", bridge, node);
-                if (exists(outer))
-                        (void)!RUN(NULL, "ip", "link", "delete", outer);
-                if (access(path, F_OK) == 0)
-                        (void)!RUN(NULL, "ip", "netns", "delete", name);
-        }
+        for (int node = 0; node < profile->nodes; node++)
+                network_node_down(profile, node);
         if (exists(bridge))
                 (void)!RUN(NULL, "ip", "link", "delete", bridge);
         (void)!each_host_rule(profile, remove_rule, NULL);

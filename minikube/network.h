@@ -7,6 +7,7 @@
 
 int network_up(const struct profile *profile, struct cx_error *err) CX_CHECK; // does nothing where all is there
 void network_down(const struct profile *profile);                             // removes what there is
+void network_node_down(const struct profile *profile, int node);
 // Runs `run` on a thread inside a node's network namespace; returns what it returns.
 int network_in_node(const struct profile *profile, int node, int (*run)(void *context), void *context,
                     struct cx_error *err) CX_CHECK;

@@ -53,33 +53,44 @@ static size_t sign_at(const char *line)
         return length && strncmp(line + length, "  ", 2) == 0 ? length + 2 : 0;
 }
 
-static void add_plain(struct cx_buf *to, const char *line)
+// For what begins with a sign.
+static const char *plain_sign(const char *text)
 {
-        size_t length = sign_at(line);
-        const char *plain = "*";
-        if (!length)
-                return;
         for (size_t i = 0; i < CX_ARRAY_SIZE(signs); i++)
-                if (cx_has_prefix(line, signs[i].sign))
-                        plain = signs[i].plain;
-        cx_buf_printf(to, "%s ", plain);
+                if (cx_has_prefix(text, signs[i].sign))
+                        return signs[i].plain;
+        return "*";
 }
 
-void out(FILE *to, const char *format, ...)
+static void add_plain(struct cx_buf *to, const char *line)
 {
-        CX_BUF text = CX_BUF_INIT, plain = CX_BUF_INIT;
-        va_list args;
-        va_start(args, format);
-        cx_buf_vprintf(&text, format, args);
-        va_end(args);
-        bool as_is = shows_signs(to);
-        for (const char *line = text.data, *end; !as_is && *line; line = end) {
+        if (sign_at(line))
+                cx_buf_printf(to, "%s ", plain_sign(line));
+}
+
+char *out_text(FILE *to, const char *text)
+{
+        CX_BUF plain = CX_BUF_INIT;
+        if (shows_signs(to))
+                return cx_strdup(text);
+        for (const char *line = text, *end; *line; line = end) {
                 end = strchrnul(line, '\n');
                 end += *end == '\n';
                 add_plain(&plain, line);
                 cx_buf_append(&plain, line + sign_at(line), (size_t)(end - line) - sign_at(line));
         }
-        fputs(as_is ? text.data : plain.data, to);
+        return cx_buf_detach(&plain);
+}
+
+void out(FILE *to, const char *format, ...)
+{
+        CX_BUF text = CX_BUF_INIT;
+        va_list args;
+        va_start(args, format);
+        cx_buf_vprintf(&text, format, args);
+        va_end(args);
+        CX_CLEANUP(cx_freep) char *shown = out_text(to, text.data);
+        fputs(shown, to);
         fflush(to);
 }
 

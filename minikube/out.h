@@ -11,3 +11,5 @@
 void out(FILE *to, const char *format, ...) CX_PRINTF(2, 3);
 // A sign within a line: itself, or as many blanks as it takes.
 const char *out_sign(FILE *to, const char *sign);
+// The text as out() would print it; owned by the caller.
+char *out_text(FILE *to, const char *text);

@@ -15,7 +15,7 @@
 #define FIRST_SUBNET 49 // 192.168.49.0/24, then .58, as minikube counts
 #define SUBNET_STEP 9
 
-static char *home_folder(void)
+char *minikube_home(void)
 {
         const char *own = getenv("MINIKUBE_HOME"), *home = getenv("HOME");
         if (own && *own)
@@ -46,7 +46,7 @@ int profile_open(const char *name, struct profile *ret_profile, struct cx_error 
         const char *why = check_name(name);
         if (why)
                 return cx_error_set(err, -EINVAL, "MK_USAGE: profile name \"%s\" is not valid: %s", name, why);
-        struct profile p = {.name = cx_strdup(name), .home = home_folder(), .binaries = own_folder(), .nodes = 1};
+        struct profile p = {.name = cx_strdup(name), .home = minikube_home(), .binaries = own_folder(), .nodes = 1};
         p.folder = cx_sprintf("%s/profiles/%s", p.home, name);
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/config.json", p.folder);
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
@@ -59,6 +59,9 @@ int profile_open(const char *name, struct profile *ret_profile, struct cx_error 
                 int64_t nodes = cx_json_int(config, "nodes", 1), index = cx_json_int(config, "index", 0);
                 p.nodes = nodes >= 1 && nodes <= MAX_NODES ? (int)nodes : 1;
                 p.index = index >= 0 && index <= MAX_INDEX ? (int)index : 0;
+                // The first node is there as long as the cluster is.
+                p.gone = (unsigned)cx_json_int(config, "gone", 0) & ~1U;
+                p.stopped = (unsigned)cx_json_int(config, "stopped", 0) & ~1U;
                 p.registry_config = cx_strdup(cx_json_string(config, "registryConfig"));
                 const json_t *extra = json_object_get(config, "extraConfig");
                 for (size_t i = 0; i < json_array_size(extra); i++)
@@ -74,7 +77,8 @@ int profile_open(const char *name, struct profile *ret_profile, struct cx_error 
 
 int profile_save(const struct profile *p, struct cx_error *err)
 {
-        json_auto_t *config = json_pack("{s:s,s:i,s:i,s:s*}", "name", p->name, "nodes", p->nodes, "index", p->index,
+        json_auto_t *config = json_pack("{s:s,s:i,s:I,s:I,s:i,s:s*}", "name", p->name, "nodes", p->nodes, "gone",
+                                        (json_int_t)p->gone, "stopped", (json_int_t)p->stopped, "index", p->index,
                                         "registryConfig", p->registry_config);
         json_t *extra = cx_json_array_at(config, "extraConfig");
         for (size_t i = 0; i < p->extra.count; i++)
@@ -103,7 +107,7 @@ void profile_contents_release(struct profile *p)
 
 int profile_list(struct cx_strings *ret_names, struct cx_error *err CX_UNUSED)
 {
-        CX_CLEANUP(cx_freep) char *home = home_folder();
+        CX_CLEANUP(cx_freep) char *home = minikube_home();
         CX_CLEANUP(cx_freep) char *folder = cx_sprintf("%s/profiles", home);
         DIR *dir = opendir(folder);
         for (struct dirent *entry; dir && (entry = readdir(dir));) {
@@ -165,6 +169,32 @@ char *profile_path(const struct profile *profile, const char *format, ...)
         cx_buf_vprintf(&path, format, args);
         va_end(args);
         return cx_buf_detach(&path);
+}
+
+bool node_there(const struct profile *profile, int node)
+{
+        return node >= 0 && node < profile->nodes && !(profile->gone & 1U << node);
+}
+
+bool node_runs(const struct profile *profile, int node)
+{
+        return node_there(profile, node) && !(profile->stopped & 1U << node);
+}
+
+int node_count(const struct profile *profile)
+{
+        int count = 0;
+        for (int node = 0; node < profile->nodes; node++)
+                count += node_there(profile, node);
+        return count;
+}
+
+int node_count_running(const struct profile *profile)
+{
+        int count = 0;
+        for (int node = 0; node < profile->nodes; node++)
+                count += node_runs(profile, node);
+        return count;
 }
 
 char *node_name(const struct profile *profile, int node)

@@ -60,7 +60,7 @@ int wait_nodes(const struct profile *profile, struct cx_rest *rest, int64_t dead
                 const json_t *items = json_object_get(list, "items");
                 for (size_t i = 0; r == 0 && i < json_array_size(items); i++)
                         ready += is_ready(json_array_get(items, i));
-                if (ready >= profile->nodes)
+                if (ready >= node_count_running(profile))
                         return 0;
                 if (cx_time_monotonic() > deadline)
                         return too_late(profile, "a node", &why, err);
@@ -104,7 +104,7 @@ static int ask(void *context CX_UNUSED)
 int wait_dns(const struct profile *profile, int64_t deadline, struct cx_error *err)
 {
         for (int node = 0; node < profile->nodes; node++)
-                for (;;) {
+                while (node_runs(profile, node)) {
                         CX_ERROR why = CX_ERROR_INIT;
                         if (network_in_node(profile, node, ask, NULL, &why) == 0)
                                 break;

@@ -5,6 +5,7 @@
 #include "libcommon/format/json.h"
 #include "minikube/commands.h"
 #include "minikube/out.h"
+#include "minikube/table.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -71,53 +72,28 @@ static json_t *describe(const struct profile *profile, const json_t *service)
                          port_names(service));
 }
 
-#define COLUMNS 4
-
-static const char *cell(const json_t *row, size_t column, size_t line)
+static void add_row(struct table *table, const json_t *row)
 {
-        static const char *const fields[COLUMNS] = {"Namespace", "Name", "PortNames", "URLs"};
-        const json_t *value = json_object_get(row, fields[column]);
-        return cx_str(json_string_value(json_is_array(value) ? json_array_get(value, line) : line ? NULL : value));
-}
-
-static void print_rule(const size_t *widths)
-{
-        for (size_t i = 0; i < COLUMNS; i++) {
-                putchar('|');
-                for (size_t j = 0; j < widths[i] + 2; j++)
-                        putchar('-');
-        }
-        puts("|");
+        static const char *const fields[] = {"Namespace", "Name", "PortNames", "URLs"};
+        size_t lines = json_array_size(json_object_get(row, "PortNames"));
+        for (size_t line = 0; line < lines; line++)
+                for (size_t i = 0; i < CX_ARRAY_SIZE(fields); i++) {
+                        const json_t *value = json_object_get(row, fields[i]);
+                        table_add(table, json_string_value(json_is_array(value) ? json_array_get(value, line)
+                                                           : line               ? NULL
+                                                                                : value));
+                }
 }
 
 static void print_table(const json_t *rows)
 {
-        static const char *const titles[COLUMNS] = {"NAMESPACE", "NAME", "TARGET PORT", "URL"};
-        size_t widths[COLUMNS], lines;
-        for (size_t i = 0; i < COLUMNS; i++)
-                widths[i] = strlen(titles[i]);
+        TABLE table = TABLE_INIT(4);
+        static const char *const titles[] = {"NAMESPACE", "NAME", "TARGET PORT", "URL"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(titles); i++)
+                table_add(&table, titles[i]);
         for (size_t i = 0; i < json_array_size(rows); i++)
-                for (size_t j = 0; j < COLUMNS; j++)
-                        for (size_t k = 0; *cell(json_array_get(rows, i), j, k); k++)
-                                if (strlen(cell(json_array_get(rows, i), j, k)) > widths[j])
-                                        widths[j] = strlen(cell(json_array_get(rows, i), j, k));
-        print_rule(widths);
-        for (size_t i = 0; i < COLUMNS; i++) { // titles stand in the middle
-                size_t room = widths[i] - strlen(titles[i]);
-                printf("| %*s%s%*s ", (int)(room / 2), "", titles[i], (int)(room - room / 2), "");
-        }
-        puts("|");
-        print_rule(widths);
-        for (size_t i = 0; i < json_array_size(rows); i++) {
-                const json_t *row = json_array_get(rows, i);
-                lines = json_array_size(json_object_get(row, "PortNames"));
-                for (size_t k = 0; k < lines; k++) {
-                        for (size_t j = 0; j < COLUMNS; j++)
-                                printf("| %-*s ", (int)widths[j], cell(row, j, k));
-                        puts("|");
-                }
-        }
-        print_rule(widths);
+                add_row(&table, json_array_get(rows, i));
+        table_print(&table);
 }
 
 int command_service_list(struct minikube *m, struct cx_error *err)
@@ -204,11 +180,23 @@ static int look_at_service(struct cx_rest *rest, const struct minikube *m, const
         return r;
 }
 
+static void show_service(const struct minikube *m, const json_t *service)
+{
+        CX_STRINGS urls = CX_STRINGS_INIT;
+        json_auto_t *rows = json_array();
+        if (!m->url) {
+                json_array_append_new(rows, describe(&m->profile, service));
+                print_table(rows);
+                return;
+        }
+        add_urls(&m->profile, service, &urls);
+        for (size_t i = 0; i < urls.count; i++)
+                printf("%s\n", urls.items[i]);
+}
+
 int command_service(struct minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
-        if (m->args.count && strcmp(m->args.items[0], "list") == 0)
-                return command_service_list(m, err);
         const char *namespace = m->namespace ? m->namespace : "default", *name = NULL;
         int r = need_running(m, err);
         if (r == 0 && !m->args.count)
@@ -228,10 +216,7 @@ int command_service(struct minikube *m, struct cx_error *err)
                         continue;
                 if (obstacle.format)
                         return cx_error_set(err, -EADDRNOTAVAIL, obstacle.format, name);
-                CX_STRINGS urls = CX_STRINGS_INIT;
-                add_urls(&m->profile, service, &urls);
-                for (size_t i = 0; i < urls.count; i++)
-                        printf("%s\n", urls.items[i]);
+                show_service(m, service);
                 return 0;
         }
         return r;

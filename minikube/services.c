@@ -279,9 +279,11 @@ void services_of(const struct profile *profile, struct services *ret_services)
         add_apiserver(profile, ret_services);
         add_managers(profile, ret_services);
         for (int node = 0; node < profile->nodes; node++)
-                add_node(profile, node, ret_services);
+                if (node_runs(profile, node))
+                        add_node(profile, node, ret_services);
         for (int node = 0; node < profile->nodes; node++)
-                add_addons(profile, node, ret_services);
+                if (node_runs(profile, node))
+                        add_addons(profile, node, ret_services);
         for (size_t i = 0; i < ret_services->count; i++)
                 add_extra(profile, &ret_services->items[i]);
 }

@@ -21,6 +21,8 @@ void services_release(struct services *services);
 
 // pid of a recorded process that still is the one that was recorded; 0 when there is none.
 pid_t service_pid(const struct profile *profile, const char *name);
+// Whether it was halted (SIGSTOP), as minikube pause does.
+bool service_paused(const struct profile *profile, const char *name);
 // The body of the hidden command `minikube supervise`; returns its exit status.
 int supervise(const struct profile *profile);
 // Starts the supervisor as a process of its own; nothing when it runs. When it returns, the supervisor has taken up what

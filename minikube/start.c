@@ -10,11 +10,13 @@
 #include "minikube/addons.h"
 #include "minikube/certs.h"
 #include "minikube/commands.h"
+#include "minikube/habits.h"
 #include "minikube/network.h"
 #include "minikube/out.h"
 #include "minikube/services.h"
 #include "minikube/tools.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 static int64_t begun;
@@ -149,11 +151,30 @@ static void take_addons(struct minikube *m, struct changes *changes)
 {
         struct profile *profile = &m->profile;
         size_t before = profile->addons.count;
-        if (!profile->has_addons)
+        if (!profile->has_addons && m->install_addons)
                 addons_turn_defaults(profile);
         for (size_t i = 0; i < m->addons.count; i++)
                 addon_turn(profile, m->addons.items[i], true);
         changes->arguments |= profile->addons.count != before; // some have services
+}
+
+// How many there are to be, and that all of them run: but for node commands, which change one.
+static int change_nodes(struct minikube *m, struct changes *changes, struct cx_error *err)
+{
+        struct profile *profile = &m->profile;
+        unsigned gone = profile->gone, stopped = profile->stopped;
+        int nodes = profile->nodes, node, r = 0;
+        if (!m->change)
+                profile->stopped = 0;
+        if (m->change)
+                r = m->change(m, err);
+        else if (!profile->exists)
+                profile->nodes = (int)m->nodes;
+        while (r == 0 && m->nodes_changed && node_count(profile) < m->nodes)
+                r = nodes_grow(profile, &node, err);
+        changes->nodes = profile->exists &&
+                         (profile->nodes != nodes || profile->gone != gone || profile->stopped != stopped);
+        return r;
 }
 
 static int prepare(struct minikube *m, struct changes *changes, struct cx_error *err)
@@ -162,10 +183,10 @@ static int prepare(struct minikube *m, struct changes *changes, struct cx_error 
         LOCK machine = LOCK_INIT;
         if (profile->broken)
                 return need_profile(m, err);
-        if (m->nodes_changed && profile->exists && m->nodes < profile->nodes)
+        if (m->nodes_changed && profile->exists && m->nodes < node_count(profile))
                 return cx_error_set(err, -EINVAL,
-                                    "MK_USAGE: profile \"%s\" has %d nodes: delete it to start with fewer",
-                                    profile->name, profile->nodes);
+                                    "MK_USAGE: profile \"%s\" has %d nodes: `minikube node delete` takes one away",
+                                    profile->name, node_count(profile));
         int r = context_check(profile, err);
         if (r == 0)
                 r = machine_lock(&machine, err);
@@ -173,11 +194,9 @@ static int prepare(struct minikube *m, struct changes *changes, struct cx_error 
                 r = profile_choose_index(profile, err);
         if (r < 0)
                 return r;
-        if (m->nodes_changed) {
-                changes->nodes = profile->exists && m->nodes != profile->nodes;
-                profile->nodes = (int)m->nodes;
-        }
-        r = machine_claim(profile, err);
+        r = change_nodes(m, changes, err);
+        if (r == 0)
+                r = machine_claim(profile, err);
         if (r < 0)
                 return r;
         take_extra_config(m, changes);
@@ -193,6 +212,8 @@ static int label_nodes(const struct profile *profile, struct cx_rest *rest, stru
 {
         int r = 0;
         for (int node = 0; r == 0 && node < profile->nodes; node++) {
+                if (!node_runs(profile, node))
+                        continue;
                 CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
                 json_auto_t *patch = json_pack("{s:{s:{s:s,s:s}}}", "metadata", "labels", "minikube.k8s.io/name",
                                                profile->name, "minikube.k8s.io/primary", node ? "false" : "true");
@@ -210,6 +231,8 @@ static int run_services(const struct profile *profile, const struct changes *cha
         int r = changes->nodes || changes->arguments ? supervisor_replace(profile, err)
                                                      : supervisor_start(profile, err);
         for (int node = 0; r == 0 && changes->registry && node < profile->nodes; node++) {
+                if (!node_runs(profile, node))
+                        continue;
                 CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
                 CX_CLEANUP(cx_freep) char *kubelet = cx_sprintf("kubelet-%s", name);
                 service_restart(profile, kubelet); // it reads the file when it starts
@@ -240,7 +263,8 @@ static int wait_until_usable(const struct profile *profile, int64_t deadline, st
                 r = label_nodes(profile, rest, err);
         if (r < 0)
                 return r;
-        say("🔎", "%d node%s Ready", profile->nodes, profile->nodes == 1 ? "" : "s");
+        int count = node_count_running(profile);
+        say("🔎", "%d node%s Ready", count, count == 1 ? "" : "s");
         r = wait_dns(profile, deadline, err);
         return r < 0 ? r : bring_addons(profile, rest, deadline, err);
 }
@@ -252,7 +276,32 @@ static int write_context(const struct profile *profile, struct cx_error *err)
         return r < 0 ? r : context_write(profile, err);
 }
 
-static int start(struct minikube *m, struct changes *changes, struct cx_error *err)
+// --- Ctrl-C ---
+
+// What a signal handler says has to be there before: nothing else in the program is global.
+static char *interrupt_text;
+
+static void on_interrupt(int number)
+{
+        (void)!write(STDERR_FILENO, interrupt_text, strlen(interrupt_text));
+        _exit(128 + number);
+}
+
+// From now on the cluster is there in part, and goes on by itself where it can.
+static void arm_interrupt(const struct profile *profile)
+{
+        CX_CLEANUP(cx_freep)
+        char *text = cx_sprintf("\n❗  Interrupted: \"%s\" is started in part, and what runs goes on.\n"
+                                "👉  To complete it, run: \"minikube start -p %s\"\n"
+                                "👉  To remove it, run: \"minikube delete -p %s\"\n",
+                                profile->name, profile->name, profile->name);
+        free(interrupt_text);
+        interrupt_text = out_text(stderr, text);
+        signal(SIGINT, on_interrupt);
+        signal(SIGTERM, on_interrupt);
+}
+
+static int start(struct minikube *m, struct changes *changes, bool makes_current, struct cx_error *err)
 {
         struct profile *profile = &m->profile;
         LOCK lock = LOCK_INIT;
@@ -267,7 +316,14 @@ static int start(struct minikube *m, struct changes *changes, struct cx_error *e
                 r = prepare(m, changes, err);
         if (r < 0)
                 return r;
-        if (existed && service_pid(profile, "supervisor"))
+        arm_interrupt(profile);
+        if (existed)
+                r = cluster_resume(profile, err);
+        if (r < 0)
+                return r;
+        if (m->change)
+                ; // it has said what it does
+        else if (existed && service_pid(profile, "supervisor"))
                 say("🏃", "Updating the running \"%s\" cluster ...", profile->name);
         else
                 say("👍", "Starting \"%s\" primary control-plane node in \"%s\" cluster", profile->name, profile->name);
@@ -276,19 +332,30 @@ static int start(struct minikube *m, struct changes *changes, struct cx_error *e
                 r = run_services(profile, changes, err);
         if (r == 0)
                 r = wait_until_usable(profile, deadline, err);
-        if (r == 0)
+        if (r == 0 && makes_current)
                 r = write_context(profile, err);
+        return r;
+}
+
+int start_cluster(struct minikube *m, struct cx_error *err)
+{
+        struct changes changes = {.registries = CX_BUF_INIT_MAX(1 << 20)};
+        begun = cx_time_monotonic();
+        int r = start(m, &changes, !m->change, err);
+        cx_buf_release(&changes.registries);
         return r;
 }
 
 int command_start(struct minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *platform = operating_system();
-        struct changes changes = {.registries = CX_BUF_INIT_MAX(1 << 20)};
         begun = cx_time_monotonic();
+        int r = habits_check_version(m->kubernetes_version, err);
+        if (r < 0)
+                return r;
         say("😄", "[%s] minikube " CX_VERSION " on %s", m->profile.name, platform);
-        int r = start(m, &changes, err);
-        cx_buf_release(&changes.registries);
+        habits_tell(m);
+        r = start_cluster(m, err);
         if (r < 0)
                 return r;
         say("🏄", "Done! kubectl is now configured to use \"%s\" cluster and \"default\" namespace by default",

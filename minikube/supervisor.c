@@ -78,6 +78,15 @@ pid_t service_pid(const struct profile *profile, const char *name)
         return start_time(pid) == started && is_own(pid) ? pid : 0;
 }
 
+bool service_paused(const struct profile *profile, const char *name)
+{
+        pid_t pid = service_pid(profile, name);
+        CX_CLEANUP(cx_freep) char *path = cx_sprintf("/proc/%d/stat", (int)pid);
+        CX_BUF text = CX_BUF_INIT_MAX(4096);
+        const char *p = pid && cx_buf_read_file(&text, path) == 0 ? strrchr(text.data, ')') : NULL;
+        return p && p[1] == ' ' && p[2] == 'T';
+}
+
 static void record(const struct profile *profile, const char *name, pid_t pid)
 {
         CX_CLEANUP(cx_freep) char *path = pid_path(profile, name);

@@ -38,27 +38,6 @@ const struct cx_flag *ctl_global_flags(struct ctl *ctl)
         return flags;
 }
 
-// For a flag that nobody knows, the one that may have been meant.
-static void add_suggestion(const struct cx_flag *const *tables, size_t n, struct cx_buf *text)
-{
-        static const char unknown[] = "unknown flag: --";
-        if (!cx_has_prefix(text->data, unknown))
-                return;
-        const char *word = text->data + strlen(unknown), *best = NULL;
-        CX_CLEANUP(cx_freep) char *name = cx_strndup(word, strcspn(word, "\n"));
-        size_t least = 3;
-        for (size_t i = 0; i < n; i++)
-                for (const struct cx_flag *flag = tables[i]; flag && flag->name; flag++) {
-                        size_t distance = help_distance(name, flag->name);
-                        if (distance < least && distance < strlen(flag->name)) {
-                                least = distance;
-                                best = flag->name;
-                        }
-                }
-        if (best)
-                cx_buf_printf(text, "\nDid you mean --%s?", best);
-}
-
 int ctl_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, char **argv, struct cx_strings *ret_args,
               int *ret_dash, struct cx_error *err)
 {
@@ -83,7 +62,9 @@ int ctl_parse(struct ctl *ctl, const struct cx_flag *flags, int argc, char **arg
                               ctl->failure_status ? "%s\nSee 'kubectl %s -h' for help and examples"
                                                   : "%s\nSee 'kubectl %s --help' for usage.",
                               cx_error_text(err), ctl->path);
-                add_suggestion(tables, 2, &text);
+                const char *meant = cx_flags_suggest(tables, 2, cx_error_text(err));
+                if (meant)
+                        cx_buf_printf(&text, "\nDid you mean --%s?", meant);
                 free(err->message);
                 err->message = cx_buf_detach(&text);
         }

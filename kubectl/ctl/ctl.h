@@ -83,8 +83,6 @@ void ctl_error_text(const struct ctl *ctl, const struct cx_error *err, struct cx
 // --- help.c
 void help_root(const struct command *commands, struct cx_buf *to);
 void help_command(const struct ctl *ctl, const struct cx_flag *flags, struct cx_buf *to);
-// How many letters have to be changed, added or left out to make one word of the other; 99 for long ones.
-size_t help_distance(const char *a, const char *b);
 void help_unknown(const char *word, const char *path, const struct command *among, struct cx_buf *to);
 
 // --- connection.c

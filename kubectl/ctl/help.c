@@ -53,32 +53,12 @@ void help_command(const struct ctl *ctl, const struct cx_flag *flags, struct cx_
                    "Use \"kubectl options\" for a list of global command-line options (applies to all commands).\n");
 }
 
-size_t help_distance(const char *a, const char *b)
-{
-        size_t n = strlen(a), m = strlen(b), row[64];
-        if (n > 60 || m > 60)
-                return 99;
-        for (size_t j = 0; j <= m; j++)
-                row[j] = j;
-        for (size_t i = 1; i <= n; i++) {
-                size_t diagonal = row[0];
-                row[0] = i;
-                for (size_t j = 1; j <= m; j++) {
-                        size_t change = diagonal + (a[i - 1] != b[j - 1]);
-                        diagonal = row[j];
-                        size_t least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-                        row[j] = least < change ? least : change;
-                }
-        }
-        return row[m];
-}
-
 void help_unknown(const char *word, const char *path, const struct command *among, struct cx_buf *to)
 {
         cx_buf_printf(to, "error: unknown command \"%s\" for \"kubectl%s%s\"\n", word, *path ? " " : "", path);
         bool first = true;
         for (const struct command *c = among; c->name; c++) {
-                if (help_distance(word, c->name) > 2 && !cx_has_prefix(c->name, word))
+                if (cx_edit_distance(word, c->name) > 2 && !cx_has_prefix(c->name, word))
                         continue;
                 cx_buf_printf(to, "%s\t%s\n", first ? "\nDid you mean this?\n" : "", c->name);
                 first = false;

@@ -4,6 +4,7 @@
 #include "kubelet/image/import.h"
 
 #include "kubelet/image/reference.h"
+#include "kubelet/image/request.h"
 #include "kubelet/image/unpack.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
@@ -385,24 +386,27 @@ int image_import(struct image_store *store, const char *archive, struct cx_error
 
 struct importer {
         struct image_store *store;
-        char *folder;
+        char *folder, *registry_config;
         int inotify, stop;
         pthread_t thread;
 };
 
-static void take_archive(struct importer *importer, const char *name)
+static void take(struct importer *importer, const char *name)
 {
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s", importer->folder, name);
         CX_CLEANUP(cx_freep) char *complaint = cx_sprintf("%s.error", path);
         CX_ERROR err = CX_ERROR_INIT;
-        if (image_import(importer->store, path, &err) < 0) {
+        bool archive = cx_has_suffix(name, ".tar");
+        int r = archive ? image_import(importer->store, path, &err)
+                        : image_request(importer->store, importer->registry_config, path, &err);
+        if (r < 0) {
                 CX_ERROR ignored = CX_ERROR_INIT;
-                cx_err(&err, "Image archive was not taken", "archive", path);
+                cx_err(&err, archive ? "Image archive was not taken" : "Image request was not fulfilled", "file", path);
                 if (cx_write_file(complaint, cx_error_text(&err), strlen(cx_error_text(&err)), 0600, false, &ignored) <
                     0)
                         cx_err(&ignored, "Cannot say why");
         } else {
-                cx_info("Image archive was taken", "archive", path);
+                cx_info(archive ? "Image archive was taken" : "Image request was fulfilled", "file", path);
         }
         (void)unlink(path);
 }
@@ -411,8 +415,8 @@ static void take_all(struct importer *importer)
 {
         DIR *dir = opendir(importer->folder);
         for (struct dirent *entry; dir && (entry = readdir(dir));)
-                if (cx_has_suffix(entry->d_name, ".tar"))
-                        take_archive(importer, entry->d_name);
+                if (cx_has_suffix(entry->d_name, ".tar") || cx_has_suffix(entry->d_name, ".request"))
+                        take(importer, entry->d_name);
         if (dir)
                 closedir(dir);
 }
@@ -432,7 +436,8 @@ static void *importer_main(void *context)
         }
 }
 
-int importer_start(struct image_store *store, const char *folder, struct importer **ret_importer, struct cx_error *err)
+int importer_start(struct image_store *store, const char *registry_config, const char *folder,
+                   struct importer **ret_importer, struct cx_error *err)
 {
         int r = cx_mkdir_all(folder, 0700, err);
         if (r < 0)
@@ -440,6 +445,7 @@ int importer_start(struct image_store *store, const char *folder, struct importe
         struct importer *importer = cx_alloc(sizeof *importer);
         importer->store = store;
         importer->folder = cx_strdup(folder);
+        importer->registry_config = cx_strdup(registry_config);
         importer->stop = eventfd(0, EFD_CLOEXEC);
         importer->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (inotify_add_watch(importer->inotify, folder, IN_MOVED_TO) < 0 ||
@@ -462,5 +468,6 @@ void importer_free(struct importer *importer)
         cx_closep(&importer->inotify);
         cx_closep(&importer->stop);
         free(importer->folder);
+        free(importer->registry_config);
         free(importer);
 }

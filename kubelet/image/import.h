@@ -8,7 +8,8 @@
 // Every digest that the archive states is verified. Blocks; any thread.
 int image_import(struct image_store *store, const char *archive, struct cx_error *err) CX_CHECK;
 
+// Requests (request.h) are taken from the same folder, and answered in the same way.
 struct importer;
-int importer_start(struct image_store *store, const char *folder, struct importer **ret_importer, struct cx_error *err)
-        CX_CHECK;
+int importer_start(struct image_store *store, const char *registry_config, const char *folder,
+                   struct importer **ret_importer, struct cx_error *err) CX_CHECK;
 void importer_free(struct importer *importer);

@@ -35,23 +35,12 @@ static json_t *pull_secrets(const struct kubelet *k, const json_t *object)
         return configs;
 }
 
-static int load_registries(const struct kubelet *k, struct registries **ret_registries, struct cx_error *err)
-{
-        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
-        if (k->registry_config && *k->registry_config) {
-                int r = cx_buf_read_file(&text, k->registry_config);
-                if (r < 0 && r != -ENOENT)
-                        return cx_error_set(err, r, "cannot read %s: %s", k->registry_config, strerror(-r));
-        }
-        return registries_parse(text.data, text.length, ret_registries, err);
-}
-
 int pod_pull_image(const struct kubelet *k, const json_t *pod, const char *image, json_t **ret_record,
                    int64_t *ret_bytes, struct cx_error *err)
 {
         struct registries *registries = NULL;
         json_auto_t *configs = pull_secrets(k, pod);
-        int r = load_registries(k, &registries, err);
+        int r = registries_load(k->registry_config, &registries, err);
         if (r == 0)
                 r = image_pull(&(struct pull_options){.store = k->images,
                                                       .registries = registries,

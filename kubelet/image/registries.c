@@ -27,6 +27,17 @@ int registries_parse(const char *text, size_t length, struct registries **ret_re
         return 0;
 }
 
+int registries_load(const char *path, struct registries **ret_registries, struct cx_error *err)
+{
+        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
+        if (path && *path) {
+                int r = cx_buf_read_file(&text, path);
+                if (r < 0 && r != -ENOENT)
+                        return cx_error_set(err, r, "cannot read %s: %s", path, strerror(-r));
+        }
+        return registries_parse(text.data, text.length, ret_registries, err);
+}
+
 void registries_free(struct registries *registries)
 {
         if (!registries)

@@ -35,6 +35,8 @@ void registry_endpoints_release(struct registry_endpoints *list);
 // From YAML text ("" for an empty configuration). The error names the line.
 int registries_parse(const char *text, size_t length, struct registries **ret_registries, struct cx_error *err)
         CX_CHECK;
+// The same from a file; NULL, "" and a file that is not there are an empty configuration.
+int registries_load(const char *path, struct registries **ret_registries, struct cx_error *err) CX_CHECK;
 void registries_free(struct registries *registries);
 // The endpoints to try, in order: mirrors (or those of "*"), then the registry itself unless one of them is that. Files
 // that `tls` names are read at each call, so that rotated certificates count.

@@ -341,6 +341,67 @@ int image_store_put(struct image_store *s, json_t *record_steal, struct cx_error
         return r;
 }
 
+static int no_such_image(const char *reference, struct cx_error *err)
+{
+        return cx_error_set(err, -ENOENT, "there is no image %s", reference);
+}
+
+int image_store_tag(struct image_store *s, const char *reference, const char *tag, struct cx_error *err)
+{
+        pthread_mutex_lock(&s->lock);
+        struct image *image = find(s, reference);
+        int r = image ? 0 : no_such_image(reference, err);
+        if (r == 0 && !array_has(json_object_get(image->record, "repoTags"), tag)) {
+                json_t *copy = json_deep_copy(image->record);
+                json_array_append_new(cx_json_array_at(copy, "repoTags"), json_string(tag));
+                r = move_tag(s, tag, cx_json_string_or(copy, "id", ""), err);
+                if (r == 0)
+                        r = save_record(s, copy, err);
+                json_decref(r == 0 ? image->record : copy);
+                image->record = r == 0 ? copy : image->record;
+        }
+        pthread_mutex_unlock(&s->lock);
+        return r;
+}
+
+static void remove_name(json_t *record, const char *key, const char *name)
+{
+        json_t *names = json_object_get(record, key);
+        for (size_t i = json_array_size(names); i-- > 0;)
+                if (!name || cx_streq(json_string_value(json_array_get(names, i)), name))
+                        json_array_remove(names, i);
+}
+
+int image_store_untag(struct image_store *s, const char *reference, struct cx_error *err)
+{
+        pthread_mutex_lock(&s->lock);
+        struct image *image = find(s, reference);
+        int r = image ? 0 : no_such_image(reference, err);
+        if (r == 0) {
+                json_t *copy = json_deep_copy(image->record);
+                bool all = strcmp(cx_json_string_or(copy, "id", ""), reference) == 0;
+                remove_name(copy, "repoTags", all ? NULL : reference);
+                if (all || !json_array_size(json_object_get(copy, "repoTags"))) // a digest alone keeps nothing
+                        remove_name(copy, "repoDigests", NULL);
+                r = save_record(s, copy, err);
+                json_decref(r == 0 ? image->record : copy);
+                image->record = r == 0 ? copy : image->record;
+        }
+        pthread_mutex_unlock(&s->lock);
+        return r;
+}
+
+char *image_store_layer_folder(struct image_store *s, const char *digest)
+{
+        pthread_mutex_lock(&s->lock);
+        struct layer *layer = cx_map_get(&s->layers, digest);
+        char *folder = layer && !layer->busy ? cx_sprintf("%s/layers/%lld/fs", s->root, (long long)layer->number) : NULL;
+        if (folder)
+                layer->asked = cx_time_monotonic(); // as one that is to be unpacked: held
+        pthread_mutex_unlock(&s->lock);
+        return folder;
+}
+
 void image_store_hold(struct image_store *s)
 {
         pthread_mutex_lock(&s->lock);
@@ -498,6 +559,22 @@ static void drop_layers(struct image_store *s, int64_t *freed, struct cx_strings
         }
 }
 
+static bool has_name(const struct image *image)
+{
+        return json_array_size(json_object_get(image->record, "repoTags")) ||
+               json_array_size(json_object_get(image->record, "repoDigests"));
+}
+
+static struct image *nameless(struct image_store *s, const struct cx_strings *in_use, int64_t before)
+{
+        CX_MAP_FOREACH (&s->images, entry) {
+                struct image *image = entry->value;
+                if (!has_name(image) && !cx_strings_has(in_use, entry->key) && image->last_used <= before)
+                        return image;
+        }
+        return NULL;
+}
+
 static struct image *oldest(struct image_store *s, const struct cx_strings *in_use, int64_t before)
 {
         struct image *best = NULL;
@@ -522,7 +599,8 @@ int image_store_collect(struct image_store *s, const struct cx_strings *in_use, 
                         image->last_used = cx_time_monotonic();
         if (bytes_to_free > 0)
                 drop_layers(s, &freed, &folders);
-        while (freed < bytes_to_free && (image = oldest(s, in_use, before))) {
+        while ((image = nameless(s, in_use, before)) ||
+               (freed < bytes_to_free && (image = oldest(s, in_use, before)))) {
                 CX_CLEANUP(cx_freep) char *id = cx_strdup(cx_json_string(image->record, "id"));
                 CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/images/%s.json", s->root, id + strlen("sha256:"));
                 (void)unlink(path);

@@ -38,6 +38,14 @@ int image_store_put(struct image_store *store, json_t *record_steal, struct cx_e
 void image_store_hold(struct image_store *store);
 void image_store_let_go(struct image_store *store);
 
+// Gives an image one more name, a normalized tag; another image that had it loses it. -ENOENT when there is no such image.
+int image_store_tag(struct image_store *store, const char *reference, const char *tag, struct cx_error *err) CX_CHECK;
+// Takes a name away, or all of them when `reference` is an id. An image without names goes at the next collection, unless it
+// is in use. -ENOENT when there is no such image.
+int image_store_untag(struct image_store *store, const char *reference, struct cx_error *err) CX_CHECK;
+// Where a layer is unpacked, owned by the caller; NULL when it is not there. As long as the store is held it stays.
+char *image_store_layer_folder(struct image_store *store, const char *digest);
+
 // The repository digest of an image under the name that it was asked for; its id when it was never pulled by that name.
 // Borrowed from the record.
 const char *image_record_digest(const json_t *record, const char *image);
@@ -60,7 +68,7 @@ struct image_mount {
 int image_store_mount(struct image_store *store, const json_t *record, const struct image_mount *mount,
                       struct cx_error *err) CX_CHECK;
 
-// Frees at least `bytes_to_free`, if it can: removes layers that no image has, then images that are not in `in_use` (ids),
+// Removes images that have no name and are not in use, and frees at least `bytes_to_free`, if it can: removes layers that no image has, then images that are not in `in_use` (ids),
 // least recently used first, none that was in use less than min_age (ns) ago. To be called now and then with 0, too, so
 // that it knows what is in use. ret_freed (may be NULL).
 int image_store_collect(struct image_store *store, const struct cx_strings *in_use, int64_t bytes_to_free,

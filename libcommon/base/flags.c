@@ -172,6 +172,25 @@ int cx_flags_parse(const struct cx_flag *const *tables, size_t n_tables, int arg
         return 0;
 }
 
+const char *cx_flags_suggest(const struct cx_flag *const *tables, size_t n_tables, const char *error_text)
+{
+        static const char unknown[] = "unknown flag: --";
+        if (!cx_has_prefix(error_text, unknown))
+                return NULL;
+        const char *word = error_text + strlen(unknown), *best = NULL;
+        CX_CLEANUP(cx_freep) char *name = cx_strndup(word, strcspn(word, "\n"));
+        size_t least = 3;
+        for (size_t i = 0; i < n_tables; i++)
+                for (const struct cx_flag *flag = tables[i]; flag && flag->name; flag++) {
+                        size_t distance = cx_edit_distance(name, flag->name);
+                        if (distance < least && distance < strlen(flag->name)) {
+                                least = distance;
+                                best = flag->name;
+                        }
+                }
+        return best;
+}
+
 static const char *kind_name(const struct cx_flag *flag)
 {
         static const char *const names[] = {[CX_FLAG_BOOL] = "",

@@ -34,5 +34,8 @@ struct cx_flag {
 // "unknown flag: --foo", "flag needs an argument: --foo", as pflag says.
 int cx_flags_parse(const struct cx_flag *const *tables, size_t n_tables, int argc, char **argv,
                    struct cx_strings *ret_args, int *ret_dash, struct cx_error *err) CX_CHECK;
+// For "unknown flag: --foo", the flag that may have been meant, without its dashes; NULL: none is near, or the error is
+// another.
+const char *cx_flags_suggest(const struct cx_flag *const *tables, size_t n_tables, const char *error_text);
 struct cx_buf;
 void cx_flags_help(const struct cx_flag *table, struct cx_buf *to); // pflag's usage lines

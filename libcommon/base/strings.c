@@ -65,3 +65,23 @@ void cx_strings_release(struct cx_strings *list)
         free(list->items);
         *list = (struct cx_strings)CX_STRINGS_INIT;
 }
+
+size_t cx_edit_distance(const char *a, const char *b)
+{
+        size_t n = strlen(a), m = strlen(b), row[64];
+        if (n > 60 || m > 60)
+                return 99;
+        for (size_t j = 0; j <= m; j++)
+                row[j] = j;
+        for (size_t i = 1; i <= n; i++) {
+                size_t diagonal = row[0];
+                row[0] = i;
+                for (size_t j = 1; j <= m; j++) {
+                        size_t change = diagonal + (a[i - 1] != b[j - 1]);
+                        diagonal = row[j];
+                        size_t least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+                        row[j] = least < change ? least : change;
+                }
+        }
+        return row[m];
+}

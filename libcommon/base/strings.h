@@ -25,3 +25,6 @@ bool cx_strings_has(const struct cx_strings *list, const char *text);
 void cx_strings_sort(struct cx_strings *list);                               // by bytes
 char *cx_strings_join(const struct cx_strings *list, const char *separator); // owned by the caller
 void cx_strings_release(struct cx_strings *list);                            // leaves an empty list
+
+// How many letters have to be changed, added or left out to make one word of the other; 99 for long ones.
+size_t cx_edit_distance(const char *a, const char *b);
