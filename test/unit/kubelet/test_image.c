@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Image references, registries.yaml, authentication challenges, credentials and hostile layers.
 #include "kubelet/image/docker_auth.h"
+#include "kubelet/image/export.h"
+#include "kubelet/image/import.h"
 #include "kubelet/image/pull.h"
 #include "kubelet/image/reference.h"
 #include "kubelet/image/registry.h"
@@ -20,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <cmocka.h>
 
@@ -417,13 +420,108 @@ static void collecting(void **state)
         assert_int_equal(cx_remove_tree(root, NULL), 0);
 }
 
+static void names(void **state)
+{
+        (void)state;
+        char root[] = "/tmp/cx-store-XXXXXX";
+        assert_non_null(mkdtemp(root));
+        struct image_store *s = NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_int_equal(image_store_open(root, &s, &err), 0);
+        add_image(s, "sha256:a", "r/a:1", "sha256:base", "sha256:la");
+        add_image(s, "sha256:b", "r/b:1", "sha256:base", "sha256:lb");
+        assert_int_equal(image_store_tag(s, "r/a:1", "r/other:1", &err), 0);
+        assert_int_equal(image_store_tag(s, "r/b:1", "r/a:1", &err), 0); // moves
+        json_auto_t *moved = image_store_find(s, "r/a:1"), *other = image_store_find(s, "r/other:1");
+        assert_string_equal(cx_json_string(moved, "id"), "sha256:b");
+        assert_string_equal(cx_json_string(other, "id"), "sha256:a");
+        assert_int_equal(image_store_tag(s, "r/none:1", "r/x:1", NULL), -ENOENT);
+        assert_int_equal(image_store_untag(s, "r/none:1", NULL), -ENOENT);
+        // One name of two, then the last: it goes when it is not in use.
+        assert_int_equal(image_store_untag(s, "r/a:1", &err), 0);
+        assert_null(image_store_find(s, "r/a:1"));
+        collect(s, NULL, 0, 0);
+        assert_true(has_image(s, "sha256:b"));
+        assert_int_equal(image_store_untag(s, "r/b:1", &err), 0);
+        collect(s, "sha256:b", 0, 0);
+        assert_true(has_image(s, "sha256:b") && has_layer(s, "sha256:lb"));
+        collect(s, NULL, 0, 3600 * CX_NS_PER_S);
+        assert_true(has_image(s, "sha256:b")); // a pod may just be about to use it
+        collect(s, NULL, 0, 0);
+        assert_false(has_image(s, "sha256:b"));
+        assert_false(has_layer(s, "sha256:lb"));
+        assert_true(has_layer(s, "sha256:base"));
+        assert_int_equal(image_store_untag(s, "sha256:a", &err), 0); // by its id: all of them
+        assert_null(image_store_find(s, "r/other:1"));
+        image_store_free(s);
+        assert_int_equal(cx_remove_tree(root, NULL), 0);
+}
+
+static struct image_store *store_in(const char *folder, const char *name)
+{
+        CX_CLEANUP(cx_freep) char *root = cx_sprintf("%s/%s", folder, name);
+        struct image_store *s = NULL;
+        CX_ERROR err = CX_ERROR_INIT;
+        assert_int_equal(image_store_open(root, &s, &err), 0);
+        return s;
+}
+
+// What is saved is what is loaded: files, links, and what an upper layer removes of a lower one.
+static void saving(void **state)
+{
+        (void)state;
+        char outer[] = "/tmp/cx-save-XXXXXX";
+        assert_non_null(mkdtemp(outer));
+        struct image_store *one = store_in(outer, "one"), *two = store_in(outer, "two");
+        CX_CLEANUP(cx_freep) char *folder = NULL;
+        CX_CLEANUP(cx_freep) char *archive = cx_sprintf("%s/image.tar", outer);
+        CX_ERROR err = CX_ERROR_INIT;
+        struct layer_content content = {.bytes = 1000, .diff_id = "diff-sha256:l"};
+        assert_int_equal(image_store_layer_begin(one, "sha256:l", &folder, &err), 0);
+        CX_CLEANUP(cx_freep) char *fs = cx_sprintf("%s/fs", folder);
+        static const struct entry entries[] = {
+                {"d/", NULL, AE_IFDIR, NULL},     {"d/f", NULL, 0, NULL},           {"d/g", NULL, 0, "d/f"},
+                {"d/s", "/etc/x", AE_IFLNK, NULL}, {"w/.wh.gone", NULL, 0, NULL}, {"o/.wh..wh..opq", NULL, 0, NULL}};
+        assert_int_equal(unpack(fs, entries, geteuid() == 0 ? 6 : 4, NULL), 0);
+        assert_int_equal(image_store_layer_commit(one, "sha256:l", folder, &content, &err), 0);
+        assert_int_equal(
+                image_store_put(one, record("sha256:i", "docker.io/r/i:1", "[\"sha256:l\"]", "[\"diff-sha256:l\"]"), &err),
+                0);
+        assert_int_equal(image_export(one, "docker.io/r/i:1", archive, &err), 0);
+        assert_int_equal(image_export(one, "docker.io/r/none:1", archive, NULL), -ENOENT);
+        assert_int_equal(image_import(two, archive, &err), 0);
+        json_auto_t *loaded = image_store_find(two, "docker.io/r/i:1");
+        assert_non_null(loaded);
+        CX_CLEANUP(cx_freep)
+        char *root = image_store_layer_folder(two, json_string_value(json_array_get(json_object_get(loaded, "layers"), 0)));
+        struct stat st;
+        char link[64], opaque[2] = "";
+        CX_CLEANUP(cx_freep) char *file = cx_sprintf("%s/d/g", root);
+        CX_CLEANUP(cx_freep) char *symbolic = cx_sprintf("%s/d/s", root);
+        CX_CLEANUP(cx_freep) char *gone = cx_sprintf("%s/w/gone", root);
+        CX_CLEANUP(cx_freep) char *covers = cx_sprintf("%s/o", root);
+        assert_int_equal(stat(file, &st), 0);
+        assert_int_equal(st.st_nlink, 2);
+        assert_int_equal(st.st_size, 4);
+        assert_int_equal(readlink(symbolic, link, sizeof link), 6);
+        if (geteuid() == 0) {
+                assert_int_equal(lstat(gone, &st), 0);
+                assert_true(S_ISCHR(st.st_mode) && st.st_rdev == 0);
+                assert_int_equal(getxattr(covers, "trusted.overlay.opaque", opaque, 2), 1);
+                assert_string_equal(opaque, "y");
+        }
+        image_store_free(one);
+        image_store_free(two);
+        assert_int_equal(cx_remove_tree(outer, NULL), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(references),  cmocka_unit_test(registries), cmocka_unit_test(challenges),
                 cmocka_unit_test(credentials), cmocka_unit_test(platforms),  cmocka_unit_test(layers),
                 cmocka_unit_test(diff_ids),    cmocka_unit_test(claims),     cmocka_unit_test(digests_of_names),
-                cmocka_unit_test(collecting),
+                cmocka_unit_test(collecting),  cmocka_unit_test(names),      cmocka_unit_test(saving),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,21 @@ static int parse(int argc, const char **argv, struct cx_strings *args, const str
         return cx_flags_parse(tables, 1, argc, (char **)argv, args, NULL, err);
 }
 
+static void test_suggestions(void **state)
+{
+        static const struct cx_flag one[] = {{.name = "nodes"}, {.name = "v"}, {0}};
+        static const struct cx_flag two[] = {{.name = "namespace"}, {0}};
+        const struct cx_flag *const tables[] = {one, two};
+        (void)state;
+        assert_string_equal(cx_flags_suggest(tables, 2, "unknown flag: --node"), "nodes");
+        assert_string_equal(cx_flags_suggest(tables, 2, "unknown flag: --namespaces\nmore"), "namespace");
+        assert_null(cx_flags_suggest(tables, 2, "unknown flag: --w")); // nothing of it is right
+        assert_null(cx_flags_suggest(tables, 2, "unknown flag: --entirely-different"));
+        assert_null(cx_flags_suggest(tables, 2, "flag needs an argument: --node"));
+        assert_int_equal(cx_edit_distance("kitten", "sitting"), 3);
+        assert_int_equal(cx_edit_distance("", "abc"), 3);
+}
+
 static void test_flags(void **state)
 {
         bool yes = false, tty = false;
@@ -124,7 +139,7 @@ static void test_run(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_map), cmocka_unit_test(test_flags),
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_map), cmocka_unit_test(test_suggestions), cmocka_unit_test(test_flags),
                                            cmocka_unit_test(test_buffers), cmocka_unit_test(test_errors),
                                            cmocka_unit_test(test_run)};
         return cmocka_run_group_tests(tests, NULL, NULL);
