@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 
@@ -250,12 +251,67 @@ static char *tunnel_route(void)
         return length ? cx_strndup(text.data, length) : NULL;
 }
 
+#define LOOK_EVERY 2 // seconds
+
+// Names of services with a load balancer's address; what keeps them from being known otherwise.
+static void list_balancers(struct cx_rest *rest, struct cx_buf *to, struct cx_error *why)
+{
+        json_auto_t *list = NULL;
+        if (cx_rest_list(rest, CX_REF("", "v1", "services"), NULL, &list, why) < 0)
+                return;
+        const json_t *items = json_object_get(list, "items");
+        for (size_t i = 0; i < json_array_size(items); i++) {
+                const json_t *service = json_array_get(items, i);
+                if (cx_json_count(service, "status.loadBalancer.ingress") > 0)
+                        cx_buf_printf(to, "%s%s", to->length ? ", " : "",
+                                      cx_json_string_or(service, "metadata.name", ""));
+        }
+}
+
+// In minikube's form.
+static void describe_tunnel(const struct profile *profile, struct cx_rest *rest, const char *node, struct cx_buf *to)
+{
+        CX_BUF names = CX_BUF_INIT;
+        CX_ERROR why = CX_ERROR_INIT;
+        list_balancers(rest, &names, &why);
+        cx_buf_printf(to,
+                      "Status:\t\n\tmachine: %s\n\tpid: %d\n\troute: " SERVICE_CIDR " -> %s\n\tminikube: %s\n"
+                      "\tservices: [%s]\n    errors: \n\t\tminikube: %s\n\t\trouter: no errors\n"
+                      "\t\tloadbalancer emulator: no errors\n",
+                      profile->name, (int)getpid(), node, why.code ? "Unreachable" : "Running", names.data,
+                      why.code ? cx_error_text(&why) : "no errors");
+}
+
+// Shows the status when it is another than before, until a signal comes.
+static void watch_tunnel(const struct profile *profile, struct cx_rest *rest, const char *node)
+{
+        CX_CLEANUP(cx_freep) char *before = NULL;
+        const struct timespec pause = {.tv_sec = LOOK_EVERY};
+        sigset_t signals;
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGTERM);
+        do {
+                CX_BUF now = CX_BUF_INIT;
+                describe_tunnel(profile, rest, node, &now);
+                if (!cx_streq(before, now.data)) {
+                        fputs(now.data, stdout);
+                        fflush(stdout);
+                }
+                free(before);
+                before = cx_strdup(now.data);
+        } while (sigtimedwait(&signals, NULL, &pause) < 0);
+}
+
 int command_tunnel(struct minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_closep) int lock = -1;
+        CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
         int r = need_running(m, err);
         if (r == 0)
                 r = lock_tunnel(&m->profile, &lock, err);
+        if (r == 0)
+                r = admin_client(&m->profile, 0, &rest, err);
         if (r < 0)
                 return r;
         CX_CLEANUP(cx_freep) char *node = node_address(&m->profile, 0);
@@ -274,8 +330,7 @@ int command_tunnel(struct minikube *m, struct cx_error *err)
             "✅  Tunnel successfully started\n📌  Cluster IPs (" SERVICE_CIDR ") are reachable through %s; end it with "
             "Ctrl-C\n",
             node);
-        fflush(stdout);
-        (void)cx_process_wait_stop();
+        watch_tunnel(&m->profile, rest, node);
         CX_CLEANUP(cx_freep) char *left = tunnel_route();
         if (!left || !cx_has_prefix(left, own)) // it went with the cluster
                 return 0;

@@ -106,11 +106,17 @@ static int copy_data(struct archive *from, struct archive *to, const char *path,
 {
         const void *block;
         size_t size;
-        la_int64_t offset;
+        la_int64_t offset, at = 0;
         int status;
-        while ((status = archive_read_data_block(from, &block, &size, &offset)) == ARCHIVE_OK)
-                if (archive_write_data_block(to, block, size, offset) < 0)
+        while ((status = archive_read_data_block(from, &block, &size, &offset)) == ARCHIVE_OK) {
+                static const char zeros[BLOCK];
+                for (; at < offset; at += offset - at < BLOCK ? offset - at : BLOCK) // a hole
+                        if (archive_write_data(to, zeros, (size_t)(offset - at < BLOCK ? offset - at : BLOCK)) < 0)
+                                return complain(to, path, err);
+                if (archive_write_data(to, block, size) != (la_ssize_t)size)
                         return complain(to, path, err);
+                at += (la_int64_t)size;
+        }
         return status == ARCHIVE_EOF ? 0 : complain(from, path, err);
 }
 

@@ -113,14 +113,25 @@ start -p $P --registry-config $MK/list.yaml|must be one YAML mapping
 start -p $P --addons nonesuch|addon 'nonesuch' is not a valid addon packaged with minikube.
 addons enable nonesuch -p $P|addon 'nonesuch' is not a valid addon packaged with minikube.
 addons enable -p $P|usage: minikube addons enable ADDON_NAME
-addons nonsense -p $P|usage: minikube addons list
+addons nonsense -p $P|unknown command "nonsense" for "minikube addons"
 addons list -p $P --nodes 2|unknown flag: --nodes
 dashboard more -p $P|minikube dashboard does not take "more"
 start -p $P more|minikube start does not take "more"
 delete $P|minikube delete does not take "$P"
 status -p $P --nodes 2|unknown flag: --nodes
 status -p $P --all|unknown flag: --all
-profile nonsense|unknown command "nonsense"
+profile no..name|profile name "no..name" is not valid
+start -p $P --kubernetes-version newest|must be like v1.35
+start -p $P --node 2|Did you mean --nodes?
+strat|start
+node ad -p $P|unknown command "ad" for "minikube node"
+node delete -p $P|usage: minikube node delete NODE
+delete --purge -p $P|it needs --all, too
+config set colour red|property name "colour" not found
+config set nodes 17|nodes: "17" must be a number from 1 to 16
+config get nodes|specified key could not be found in config
+completion tcsh|there is for bash, zsh and fish
+mount -p $P|usage: minikube mount SOURCE:TARGET
 profile list -o yaml|invalid output format: yaml
 nonsense|unknown command "nonsense" for "minikube"
 END
@@ -457,6 +468,8 @@ YAML
         pid=$!
         wait_for answers "http://$ip/"
         grep -q 'Tunnel successfully started' "$MK/tunnel.log"
+        wait_for grep -qx $'\tservices: \\[.*web.*\\]' "$MK/tunnel.log"
+        grep -qx $'\troute: 10.96.0.0/12 -> 192.168.49.2' "$MK/tunnel.log"
         exits 71 mk tunnel
         grep -q 'Another tunnel' <<<"$output"
         kill -INT $pid
@@ -495,8 +508,224 @@ YAML
         local name
         for name in etcd kube-apiserver kube-scheduler "kubelet-$P-m02" "cluster-dns-$P"; do grep -qx "==> $name <==" "$MK/logs"; done
         [ "$(sed -n '/==> kube-apiserver <==/,/==>/p' "$MK/logs" | grep -vc '==>')" -le 1 ]
-        h "$BIN/minikube" profile list | grep -Eq "^$P +none +coxswain +192.168.49.2 +8443 +v[0-9.]+[^ ]* +OK +2$"
+        h "$BIN/minikube" profile list | grep -Eq "^\| $P +\| none +\| coxswain +\| 192.168.49.2 +\| 8443 +\| v[0-9.]+[^ ]* +\| OK +\| 2 +\| +\| \* +\|$"
         [ "$(h "$BIN/minikube" profile list -o json | jq -c '.valid[] | [.Name, .Status, .Nodes]')" = "[\"$P\",\"OK\",2]" ]
+}
+
+# --- more of the command line ---
+
+@test "help: each command has its page, subcommands too; minikube help; options" {
+        local words
+        h "$BIN/minikube" | grep -qx 'Configuration and Management Commands:'
+        diff <(h "$BIN/minikube") <(h "$BIN/minikube" help)
+        while read -r words; do
+                exits 0 h "$BIN/minikube" $words --help
+                grep -qE "^  minikube $words( .*)? \[flags\] \[options\]$" <<<"$output"
+                [ "$output" = "$(h "$BIN/minikube" help $words)" ]
+        done <<<$'start\nnode add\nimage build\nservice list\nprofile\nkubectl\nlogs'
+        h "$BIN/minikube" start --help | grep -qF -- '--nodes=1:'
+        ! h "$BIN/minikube" status --help | grep -F -- --nodes || false
+        h "$BIN/minikube" options | grep -qF -- "-p, --profile='minikube':"
+        exits 14 h "$BIN/minikube" help nonsense
+}
+
+@test "completion offers commands, subcommands, flags and profiles" {
+        [ "$(h "$BIN/minikube" __complete node st | cut -f1)" = $'start\nstop' ]
+        [ "$(h "$BIN/minikube" __complete start --no | cut -f1)" = --nodes ]
+        [ "$(h "$BIN/minikube" __complete status -p "${P%?}" | cut -f1)" = "$P" ]
+        h "$BIN/minikube" completion bash >"$MK/completion"
+        [ "$(bash -c '. "$1"; COMP_WORDS=("$2" node de) COMP_CWORD=2; __minikube_complete; echo "${COMPREPLY[*]}"' _ "$MK/completion" "$BIN/minikube")" = delete ]
+        h "$BIN/minikube" completion zsh | grep -q '^compdef _minikube minikube$'
+        h "$BIN/minikube" completion fish | grep -q '^complete -c minikube'
+}
+
+@test "config and profile: what is set counts until the command line says otherwise" {
+        h "$BIN/minikube" config set wait-timeout nonsense && false
+        h "$BIN/minikube" config set wait-timeout 90s
+        h "$BIN/minikube" config set nodes 2
+        [ "$(h "$BIN/minikube" config view)" = $'- nodes: 2\n- wait-timeout: 90s' ]
+        [ "$(h "$BIN/minikube" config get nodes)" = 2 ]
+        h "$BIN/minikube" config unset nodes
+        h "$BIN/minikube" config unset wait-timeout
+        [ ! -e "$MINIKUBE_HOME/.minikube/config" ]
+        exits 85 h "$BIN/minikube" profile nonesuch
+        kc config use-context theirs
+        exits 0 h "$BIN/minikube" profile "$P"
+        [ "$(kc config current-context)" = "$P" ]
+        [ "$(h "$BIN/minikube" profile)" = "$P" ]
+        [ "$(h "$BIN/minikube" ip)" = 192.168.49.2 ] # without -p
+        [ "$(h "$BIN/minikube" -p other profile)" = other ]
+        h "$BIN/minikube" profile list | grep -Eq "^\| $P .*\| \* +\| \* +\|$"
+        h "$BIN/minikube" profile default
+        [ "$(h "$BIN/minikube" profile)" = minikube ]
+}
+
+@test "update-context: the context that was lost is there again" {
+        kc config delete-context "$P"
+        exits 4 mk status
+        grep -qF "minikube update-context -p $P" <<<"$output"
+        mk update-context
+        mk status
+        [ "$(kc config current-context)" = "$P" ]
+}
+
+@test "flags from habit are taken, and a line says what comes of them; another version is refused" {
+        exits 0 mk start --driver=docker --memory 4g --force
+        grep -qF '* --driver=docker decides nothing here: nodes are network namespaces' <<<"$output"
+        grep -qF '* --memory=4g decides nothing here' <<<"$output"
+        grep -qF '* --force=true decides nothing here' <<<"$output"
+        mk start --kubernetes-version v1.35.9
+        exits 106 mk start --kubernetes-version v1.34.0
+        grep -qF 'K8S_OLD_UNSUPPORTED: Specified Kubernetes version 1.34.0 is less than the oldest supported version: v1.35' <<<"$output"
+        exits 106 mk start --kubernetes-version v1.99.0
+        nodes_are 2
+}
+
+@test "node: a third one comes, stops, starts and goes, and the others' processes go on" {
+        local before=$(pids)
+        exits 0 mk node add
+        grep -qF "* Successfully added $P-m03 to $P!" <<<"$output"
+        nodes_are 3
+        [ "$(mk node list)" = "$(printf '%s\t192.168.49.%d\n' "$P" 2 "$P-m02" 3 "$P-m03" 4)" ]
+        kc run third --image=hello:v1 --overrides="{\"spec\":{\"nodeName\":\"$P-m03\"}}" --image-pull-policy=Never
+        exits 0 mk node stop m03
+        [ ! -e "/run/netns/$P-m03" ]
+        ! pgrep -f -- "$FOLDER/nodes/$P-m03" || false
+        exits 7 mk status
+        exits 83 mk ssh -n m03 -- true
+        exits 0 mk node start "$P-m03"
+        mk status
+        nodes_are 3
+        exits 14 mk node stop "$P"
+        exits 14 mk node delete "$P"
+        exits 85 mk node delete m04
+        exits 0 mk node delete m03
+        ! kc get node "$P-m03" || false
+        ! pgrep -f -- "$FOLDER/nodes/$P-m03" || false
+        [ ! -e "$FOLDER/nodes/$P-m03" ]
+        ! ls "$FOLDER"/certs/*m03* || false
+        [ -z "$(find /sys/fs/cgroup -type d -path "*/coxswain/$P/$P-m03*")" ]
+        ! h ip netns | grep -F m03 || false
+        nodes_are 2
+        mk status
+        for name in etcd kube-apiserver "kubelet-$P" "kube-proxy-$P-m02"; do grep -qx "$(pid_of $name)" <<<"$before"; done
+}
+
+@test "pause: nothing of the cluster runs until unpause, and pods have not noticed" {
+        local url=$(mk service web --url) before=$(kc get pods -l app=web -o 'jsonpath={.items[*].status.containerStatuses[0].containerID}')
+        exits 0 mk pause
+        exits 2 mk status
+        grep -qx 'apiserver: Paused' <<<"$output"
+        h "$BIN/minikube" profile list | grep -q "^| $P .*Paused"
+        ! h curl -s --max-time 1 "$url" || false
+        local pid
+        for pid in $(pids); do [[ $(sed 's/.*) //' "/proc/$pid/stat") == T* ]] || [ "$pid" = "$(pid_of supervisor)" ]; done
+        exits 83 mk service web
+        grep -qF "minikube unpause -p $P" <<<"$output"
+        exits 0 mk unpause
+        mk status
+        wait_for answers "$url"
+        [ "$(kc get pods -l app=web -o 'jsonpath={.items[*].status.containerStatuses[0].containerID}')" = "$before" ]
+        mk pause
+        mk start # goes on, too
+        mk status
+}
+
+@test "ssh and cp: the node's network and name; input and exit status pass" {
+        [ "$(mk ssh -n m02 -- hostname)" = "$P-m02" ] || [ "$(h "$BIN/minikube" ssh -p "$P" -n m02 -- hostname)" = "$P-m02" ]
+        [ "$(h "$BIN/minikube" ssh -p "$P" -n m02 "ip -4 -o addr show eth0 | grep -o '192[0-9.]*' | head -1")" = 192.168.49.3 ]
+        [ "$(echo typed | h "$BIN/minikube" ssh -p "$P" -- cat)" = typed ]
+        exits 5 h "$BIN/minikube" ssh -p "$P" -- exit 5
+        exits 85 mk ssh -n m09
+        echo content >"$MK/source"
+        chmod 640 "$MK/source"
+        mk cp "$MK/source" "$P-m02:$MK/copies/target"
+        cmp "$MK/source" "$MK/copies/target"
+        [ "$(stat -c %a "$MK/copies/target")" = 640 ]
+        mk cp "m02:$MK/copies/target" "$MK/back"
+        cmp "$MK/source" "$MK/back"
+        exits 14 mk cp "$MK/source" relative
+        exits 14 mk cp "$MK/source" "$P:$MK/source"
+        grep -qF 'are the same file' <<<"$output"
+        exits 14 mk cp "$MK" "$P:$MK/copies/folder"
+        exits 85 mk cp "$MK/source" "nonesuch:$MK/x"
+}
+
+@test "mount: a folder is at the other path as long as it runs; what is there is not hidden" {
+        mkdir "$MK/shared"
+        echo shared >"$MK/shared/file"
+        background "$MK/mount.log" "$BIN/minikube" mount "$MK/shared:$MK/seen" -p "$P"
+        local pid=$!
+        wait_for h test -e "$MK/seen/file"
+        grep -qF "Mounted $MK/shared at $MK/seen" "$MK/mount.log"
+        kill -INT $pid
+        wait $pid
+        [ ! -e "$MK/seen" ]
+        exits 14 mk mount "$MK/shared:/etc"
+        grep -qF '/etc is there already, and would be hidden' <<<"$output"
+        exits 14 mk mount "$MK/nonesuch:$MK/seen"
+        exits 14 mk mount "$MK/shared:seen"
+        # one that was killed goes with the cluster
+        background "$MK/mount.log" "$BIN/minikube" mount "$MK/shared:$MK/seen" -p "$P"
+        pid=$!
+        wait_for h test -e "$MK/seen/file"
+        kill -9 $pid
+        wait $pid || :
+        h test -e "$MK/seen/file"
+        mk stop
+        [ ! -e "$MK/seen" ]
+        [ -e "$MK/shared/file" ]
+        mk start
+}
+
+@test "logs: of a node, into a file, problems, and what comes" {
+        [ "$(mk logs -n m02 --length 1 | grep -c '^==> .*-m02 <==$')" -ge 4 ]
+        ! mk logs -n m02 --length 1 | grep -q '^==> etcd' || false
+        mk logs --file "$MK/logs-file"
+        grep -qx '==> etcd <==' "$MK/logs-file"
+        echo 'E0101 00:00:00.000000 1 test.c:1] "A problem that a test has made"' >>"$FOLDER/logs/etcd.log"
+        mk logs --problems | grep -q 'A problem that a test has made'
+        ! mk logs --problems | grep -E '^I[0-9]{4} ' || false
+        background "$MK/follow" "$BIN/minikube" logs -f -p "$P"
+        local pid=$!
+        wait_for grep -q 'A problem that a test has made' "$MK/follow"
+        echo 'I0101 00:00:00.000000 1 test.c:1] "What comes"' >>"$FOLDER/logs/etcd.log"
+        wait_for grep -q 'What comes' "$MK/follow"
+        kill $pid
+        wait $pid || :
+        exits 14 mk logs --follow --problems
+}
+
+@test "image tag, rm, save and load; build from a Dockerfile on an image that the nodes have" {
+        mk image tag hello:v1 mine/hello:v9
+        mk image ls | grep -qx docker.io/mine/hello:v9
+        mk image rm mine/hello:v9
+        ! mk image ls | grep -x docker.io/mine/hello:v9 || false
+        mk image ls | grep -qx docker.io/library/hello:v1
+        exits 80 mk image rm nonesuch:v1
+        grep -qF 'GUEST_IMAGE_REMOVE: there is no image docker.io/library/nonesuch:v1' <<<"$output"
+        exits 80 mk image tag nonesuch:v1 x
+        exits 80 mk image save nonesuch:v1 "$MK/none.tar"
+        exits 80 mk image pull 127.0.0.1:1/x
+        mk image save busybox:1.35 "$MK/saved.tar"
+        mk image save busybox:1.35 - | cmp - "$MK/saved.tar"
+        mk image rm busybox:1.35
+        mk image load "$MK/saved.tar"
+        mk image ls | grep -qx docker.io/library/busybox:1.35
+        mkdir "$MK/context"
+        echo inside >"$MK/context/file"
+        printf 'FROM busybox:1.35\nARG WORD=none\nCOPY file /file\nRUN echo "made $WORD" >/made\nCMD ["cat", "/file", "/made"]\n' >"$MK/context/Dockerfile"
+        mk image build -t built:v1 --build-arg WORD=here "$MK/context"
+        mk image ls | grep -qx docker.io/library/built:v1
+        kc run built --image=built:v1 --restart=Never --image-pull-policy=Never
+        kc wait --for=jsonpath='{.status.phase}'=Succeeded pod/built --timeout=60s
+        [ "$(kc logs built)" = $'inside\nmade here' ]
+        kc delete pod built third --ignore-not-found
+        exits 14 mk image build "$MK/context"
+        exits 14 mk image build -t x "$MK/shared"
+        printf 'FROM busybox:1.35\nRUN false\n' >"$MK/context/Dockerfile"
+        exits 80 mk image build -t wrong "$MK/context"
+        [ -z "$(ls -d "$FOLDER"/run/build-* "$FOLDER"/nodes/*/images/import/* 2>/dev/null)" ]
 }
 
 # --- what goes wrong ---
@@ -602,6 +831,42 @@ restored() { # the same objects, and the web server answers
         restored "$uid"
 }
 
+@test "a reboot of the machine: start brings back pods, volumes and addresses" {
+        local uid=$(web_uid) url=$(mk service web --url) pid
+        kc apply -f - <<-END
+		apiVersion: v1
+		kind: PersistentVolumeClaim
+		metadata: {name: diary}
+		spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+		---
+		apiVersion: v1
+		kind: Pod
+		metadata: {name: diary}
+		spec:
+		  containers: [{name: c, image: "busybox:1.35", imagePullPolicy: Never, command: [sleep, "100000"], volumeMounts: [{name: v, mountPath: /v}]}]
+		  volumes: [{name: v, persistentVolumeClaim: {claimName: diary}}]
+	END
+        kc wait --for=condition=Ready pod/diary --timeout=60s
+        kc exec diary -- sh -c 'echo "before the reboot" >/v/page && sync'
+        kill_hard $(inhabitants) $(grep -lsE "/coxswain/$P/" /proc/[0-9]*/cgroup | grep -oE '[0-9]+')
+        for mount in $(h awk '{print $5}' /proc/self/mountinfo | grep -F "$MK" | sort -r); do h umount -l "$mount"; done
+        for namespace in $(h ip netns | cut -d' ' -f1); do h ip netns delete "$namespace"; done
+        h ip link delete mk-0
+        h iptables -F && h iptables -t nat -F && h iptables -t nat -X
+        h find /run -mindepth 1 ! -path '/run/mount*' ! -path /run/netns -delete
+        h sh -c 'echo 0 >/proc/sys/net/ipv4/ip_forward'
+        find /sys/fs/cgroup -depth -type d -path "*/coxswain/$P*" -exec rmdir {} + 2>/dev/null
+        exits 7 mk status
+        h "$BIN/minikube" profile list | grep -q "^| $P .*Stopped"
+        exits 0 mk start
+        restored "$uid"
+        [ "$(mk service web --url)" = "$url" ]
+        kc wait --for=condition=Ready pod/diary --timeout=60s
+        [ "$(kc exec diary -- cat /v/page)" = "before the reboot" ]
+        kc delete pod diary
+        kc delete pvc diary
+}
+
 @test "stop leaves files only; start brings the same objects back" {
         local uid=$(web_uid)
         exits 0 mk stop
@@ -618,7 +883,7 @@ restored() { # the same objects, and the web server answers
         grep -qF 'host is not running: state=Stopped' <<<"$output"
         exits 83 mk image load "$MK/busybox.tar"
         exits 83 mk tunnel
-        h "$BIN/minikube" profile list | grep -q "^$P .*Stopped"
+        h "$BIN/minikube" profile list | grep -q "^| $P .*Stopped"
         mk stop
         mk start
         restored "$uid"
@@ -709,7 +974,13 @@ cut_off() {
                 exits 0 mk start
                 nodes_are 1
                 cut_off $signal "$FOLDER/run/supervisor.pid"
+                if [ $signal = INT ] && grep -q Interrupted "$MK/one"; then # it may have been done already
+                        grep -qxF -- "- To complete it, run: \"minikube start -p $P\"" "$MK/one"
+                        $(sed -n 's/.*To complete it, run: "minikube \(.*\)"/mk \1/p' "$MK/one" | sed "s/ -p $P//")
+                fi
+                mk start
                 mk status
+                [[ $(h "$BIN/minikube" profile list) == *"| OK "* ]]
                 mk delete
                 clean
         done
