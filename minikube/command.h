@@ -26,13 +26,13 @@ struct minikube_command {
         const char *examples;    // NULL: none
         const char *usage;       // its words, "NAME [NODE]"; NULL: none
         unsigned min_args, max_args;
-        const struct minikube_flag *flags;           // ended by one without a name; NULL: none
-        const struct minikube_command *subcommands;  // ended by one without a name; NULL: none
+        const struct minikube_flag *flags;                // ended by one without a name; NULL: none
+        const struct minikube_command *subcommands;       // ended by one without a name; NULL: none
         int (*run)(struct minikube *, struct cx_error *); // NULL: a command of it has to follow
-        bool habits;        // takes the flags of habits.h
-        bool without_profile; // no profile is opened for it
-        bool keeps_signals; // it waits for SIGINT itself, to take back what it did
-        bool passes;        // what follows is another program's
+        bool habits;                                      // takes the flags of habits.h
+        bool without_profile;                             // no profile is opened for it
+        bool keeps_signals;                               // it waits for SIGINT itself, to take back what it did
+        bool passes;                                      // what follows is another program's
 };
 extern const struct minikube_command minikube_commands[];
 extern const struct minikube_flag minikube_global_flags[];

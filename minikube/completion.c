@@ -7,28 +7,30 @@
 
 #include <stdio.h>
 
-static const char bash[] = "# bash completion for minikube: source <(minikube completion bash)\n"
-                           "__minikube_complete() {\n"
-                           "        local item\n"
-                           "        COMPREPLY=()\n"
-                           "        while IFS=$'\\t' read -r item _; do\n"
-                           "                [[ $item != \"${COMP_WORDS[COMP_CWORD]}\"* ]] || COMPREPLY+=(\"$item\")\n"
-                           "        done < <(\"${COMP_WORDS[0]}\" __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
-                           "}\n"
-                           "complete -o default -F __minikube_complete minikube\n";
+static const char bash[] =
+        "# bash completion for minikube: source <(minikube completion bash)\n"
+        "__minikube_complete() {\n"
+        "        local item\n"
+        "        COMPREPLY=()\n"
+        "        while IFS=$'\\t' read -r item _; do\n"
+        "                [[ $item != \"${COMP_WORDS[COMP_CWORD]}\"* ]] || COMPREPLY+=(\"$item\")\n"
+        "        done < <(\"${COMP_WORDS[0]}\" __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
+        "}\n"
+        "complete -o default -F __minikube_complete minikube\n";
 
-static const char zsh[] = "#compdef minikube\n"
-                          "# zsh completion for minikube: source <(minikube completion zsh)\n"
-                          "_minikube() {\n"
-                          "        local line tab=$'\\t'\n"
-                          "        local -a candidates\n"
-                          "        for line in ${(f)\"$(${words[1]} __complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)\"}; do\n"
-                          "                line=${line//:/\\\\:}\n"
-                          "                candidates+=(\"${line/$tab/:}\")\n"
-                          "        done\n"
-                          "        _describe -V completions candidates || _files\n"
-                          "}\n"
-                          "compdef _minikube minikube\n";
+static const char zsh[] =
+        "#compdef minikube\n"
+        "# zsh completion for minikube: source <(minikube completion zsh)\n"
+        "_minikube() {\n"
+        "        local line tab=$'\\t'\n"
+        "        local -a candidates\n"
+        "        for line in ${(f)\"$(${words[1]} __complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)\"}; do\n"
+        "                line=${line//:/\\\\:}\n"
+        "                candidates+=(\"${line/$tab/:}\")\n"
+        "        done\n"
+        "        _describe -V completions candidates || _files\n"
+        "}\n"
+        "compdef _minikube minikube\n";
 
 static const char fish[] = "# fish completion for minikube: minikube completion fish | source\n"
                            "function __minikube_complete\n"
@@ -45,7 +47,8 @@ int command_completion(struct minikube *m, struct cx_error *err)
         for (size_t i = 0; i < CX_ARRAY_SIZE(shells); i++)
                 if (strcmp(shells[i].name, m->args.items[0]) == 0)
                         return fputs(shells[i].script, stdout) < 0;
-        return cx_error_set(err, -EINVAL, "MK_USAGE: there is no completion for \"%s\"; there is for bash, zsh and fish",
+        return cx_error_set(err, -EINVAL,
+                            "MK_USAGE: there is no completion for \"%s\"; there is for bash, zsh and fish",
                             m->args.items[0]);
 }
 

@@ -38,7 +38,8 @@ void habits_tell(const struct minikube *m)
 {
         for (size_t i = 0; habits[i].name; i++)
                 if (m->habits[i])
-                        out(stdout, "💡  --%s=%s decides nothing here: %s\n", habits[i].name, m->habits[i], habits[i].why);
+                        out(stdout, "💡  --%s=%s decides nothing here: %s\n", habits[i].name, m->habits[i],
+                            habits[i].why);
 }
 
 int habits_check_version(const char *version, struct cx_error *err)
@@ -53,9 +54,9 @@ int habits_check_version(const char *version, struct cx_error *err)
         int major, minor, patch, end = 0;
         if (sscanf(number, "%4d.%4d%n.%4d%n", &major, &minor, &end, &patch, &end) < 2 ||
             (number[end] && number[end] != '-' && number[end] != '+'))
-                return cx_error_set(err, -EINVAL,
-                                    "MK_USAGE: Unable to parse \"%s\": --kubernetes-version must be like " CX_VERSION_API,
-                                    version);
+                return cx_error_set(
+                        err, -EINVAL,
+                        "MK_USAGE: Unable to parse \"%s\": --kubernetes-version must be like " CX_VERSION_API, version);
         CX_CLEANUP(cx_freep) char *series = cx_sprintf("%d.%d", major, minor);
         if (strcmp(series, CX_VERSION_SERIES) == 0)
                 return 0;

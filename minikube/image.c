@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // minikube image load and ls (image_request.c has the rest). An archive (docker save, or an OCI layout in a tar; - is standard input) is put into every
 // node's import folder; the kubelet takes it into its store. Listing reads the records of the stores.
+#include "minikube/image.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "minikube/commands.h"
 #include "minikube/copy.h"
-#include "minikube/image.h"
 #include "minikube/out.h"
 
 #include <dirent.h>

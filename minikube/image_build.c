@@ -35,8 +35,8 @@ char *image_full_name(const char *image)
                                              (first == 9 && strncmp(image, "localhost", 9) == 0));
         const char *last = strrchr(image, '/');
         bool has_tag = strchr(last ? last : image, ':') || strchr(image, '@');
-        return cx_sprintf("%s%s%s%s", has_registry ? "" : "docker.io/", !has_registry && !image[first] ? "library/" : "",
-                          image, has_tag ? "" : ":latest");
+        return cx_sprintf("%s%s%s%s", has_registry ? "" : "docker.io/",
+                          !has_registry && !image[first] ? "library/" : "", image, has_tag ? "" : ":latest");
 }
 
 // Runs buildah with `words` behind the flags of the build's store. Its output is the user's to see.

@@ -127,10 +127,9 @@ int image_push(struct minikube *m, const char *image, struct cx_error *err)
         CX_CLEANUP(cx_freep) char *from = cx_sprintf("oci-archive:%s", archive);
         CX_CLEANUP(cx_freep) char *name = image_full_name(image);
         CX_CLEANUP(cx_freep) char *to = cx_sprintf("docker://%s", name);
-        CX_CLEANUP(cx_freep) char *verify = cx_sprintf("--dest-tls-verify=%s", cx_has_prefix(name, "localhost:") ||
-                                                                                        cx_has_prefix(name, "127.")
-                                                                                ? "false"
-                                                                                : "true");
+        CX_CLEANUP(cx_freep)
+        char *verify = cx_sprintf("--dest-tls-verify=%s",
+                                  cx_has_prefix(name, "localhost:") || cx_has_prefix(name, "127.") ? "false" : "true");
         const char *const argv[] = {"skopeo", "copy", "--quiet", verify, from, to, NULL};
         int r = image_save(m, image, archive, err);
         if (r == 0)

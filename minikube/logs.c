@@ -24,7 +24,7 @@ static void read_tail(const char *path, struct cx_buf *text)
 static bool tells_of_problem(const char *line, size_t length)
 {
         static const char *const words[] = {"\"level\":\"error\"", "\"level\":\"fatal\"", "\"level\":\"panic\"",
-                                            "Sanitizer", "Assertion `", "segfault"};
+                                            "Sanitizer",           "Assertion `",         "segfault"};
         if (length > 5 && (line[0] == 'E' || line[0] == 'F') && strspn(line + 1, "0123456789") >= 4)
                 return true;
         for (size_t i = 0; i < CX_ARRAY_SIZE(words); i++)

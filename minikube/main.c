@@ -25,11 +25,16 @@ static int fail(const struct cx_error *err)
         static const struct {
                 int code, status;
                 const char *name;
-        } statuses[] = {{-ENOENT, 85, "GUEST_NOT_FOUND"},         {-EINVAL, EXIT_USAGE, "MK_USAGE"},
-                        {-EHOSTDOWN, 83, "GUEST_STATUS"},         {-ESRCH, 115, "SVC_NOT_FOUND"},
-                        {-EADDRNOTAVAIL, 119, "SVC_UNREACHABLE"}, {-EPERM, 57, "DRV_NEEDS_ROOT"},
-                        {-ENOPKG, 65, "PROVIDER_NOT_FOUND"},      {-EEXIST, 81, "GUEST_CONFLICT"},
-                        {-EADDRINUSE, 71, "IF_CONFLICT"},         {-ENOTSUP, 106, "K8S_UNSUPPORTED"},
+        } statuses[] = {{-ENOENT, 85, "GUEST_NOT_FOUND"},
+                        {-EINVAL, EXIT_USAGE, "MK_USAGE"},
+                        {-EHOSTDOWN, 83, "GUEST_STATUS"},
+                        {-ESRCH, 115, "SVC_NOT_FOUND"},
+                        {-EADDRNOTAVAIL, 119, "SVC_UNREACHABLE"},
+                        {-EPERM, 57, "DRV_NEEDS_ROOT"},
+                        {-ENOPKG, 65, "PROVIDER_NOT_FOUND"},
+                        {-EEXIST, 81, "GUEST_CONFLICT"},
+                        {-EADDRINUSE, 71, "IF_CONFLICT"},
+                        {-ENOTSUP, 106, "K8S_UNSUPPORTED"},
                         {0, 80, "GUEST_ERROR"}};
         const char *text = cx_error_text(err);
         size_t i = 0;
@@ -121,7 +126,8 @@ static void read_line(int argc, char **argv, struct line *line)
         line->own[line->n_own++] = argv[0];
         for (int i = 1; i < argc; i++) {
                 const char *word = argv[i];
-                if (words && word[0] != '-' && (!line->command || line->command->subcommands) && take_word(line, word)) {
+                if (words && word[0] != '-' && (!line->command || line->command->subcommands) &&
+                    take_word(line, word)) {
                         if (line->command->passes) {
                                 split_passed(line, argc, argv, i + 1);
                                 return;

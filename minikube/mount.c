@@ -101,7 +101,8 @@ int command_mount(struct minikube *m, struct cx_error *err)
         if (r < 0)
                 return r;
         out(stdout,
-            "📁  Mounted %s at %s on the nodes of \"%s\"\n📌  It stays as long as this process runs; end it with Ctrl-C\n",
+            "📁  Mounted %s at %s on the nodes of \"%s\"\n📌  It stays as long as this process runs; end it with "
+            "Ctrl-C\n",
             source, colon + 1, m->profile.name);
         (void)cx_process_wait_stop();
         CX_CLEANUP(cx_freep) char *record = record_path(&m->profile);

@@ -26,8 +26,8 @@
 
 struct profile {
         char *name, *folder, *home;
-        char *binaries; // folder of our executables
-        int nodes; // numbers of nodes that there are or were; see node_there
+        char *binaries;         // folder of our executables
+        int nodes;              // numbers of nodes that there are or were; see node_there
         unsigned gone, stopped; // bits of nodes that were deleted, or are stopped while the cluster runs
         int index;
         char *registry_config;    // copied into the folder; NULL: none
@@ -43,7 +43,7 @@ struct profile {
 int profile_open(const char *name, struct profile *ret_profile, struct cx_error *err) CX_CHECK;
 int profile_save(const struct profile *profile, struct cx_error *err) CX_CHECK;
 void profile_contents_release(struct profile *profile);
-char *minikube_home(void); // $MINIKUBE_HOME/.minikube; owned by the caller
+char *minikube_home(void);                                // $MINIKUBE_HOME/.minikube; owned by the caller
 bool node_there(const struct profile *profile, int node); // it was not deleted
 bool node_runs(const struct profile *profile, int node);  // nor stopped
 int node_count(const struct profile *profile);            // of those that are there

@@ -15,18 +15,19 @@ static void add_profile(const struct profile *p, bool active, struct table *tabl
         const char *state = cluster_state(p);
         bool current = context_is_current(p);
         int nodes = node_count(p);
-        const char *cells[] = {p->name,       "none", "coxswain",    address,           CX_INT(API_PORT),
+        const char *cells[] = {p->name,    "none", "coxswain",    address,           CX_INT(API_PORT),
                                CX_VERSION, state,  CX_INT(nodes), active ? "*" : "", current ? "*" : ""};
         for (size_t i = 0; i < CX_ARRAY_SIZE(cells); i++)
                 table_add(table, cells[i]);
-        json_array_append_new(valid, json_pack("{s:s,s:s,s:i,s:b,s:b}", "Name", p->name, "Status", state, "Nodes", nodes,
-                                               "Active", active, "ActiveKubeContext", current));
+        json_array_append_new(valid, json_pack("{s:s,s:s,s:i,s:b,s:b}", "Name", p->name, "Status", state, "Nodes",
+                                               nodes, "Active", active, "ActiveKubeContext", current));
 }
 
 static void add_profiles(const struct cx_strings *names, struct table *table, json_t *valid, json_t *invalid)
 {
-        static const char *const titles[] = {"Profile", "VM Driver", "Runtime", "IP",             "Port",
-                                             "Version", "Status",    "Nodes",   "Active Profile", "Active Kubecontext"};
+        static const char *const titles[] = {"Profile",        "VM Driver",         "Runtime", "IP",
+                                             "Port",           "Version",           "Status",  "Nodes",
+                                             "Active Profile", "Active Kubecontext"};
         CX_CLEANUP(cx_freep) char *active = config_profile();
         for (size_t i = 0; i < CX_ARRAY_SIZE(titles); i++)
                 table_add(table, titles[i]);
@@ -98,10 +99,11 @@ static int choose_profile(const char *name, struct cx_error *err)
         if (r < 0)
                 return r;
         if (!profile.exists && strcmp(name, "minikube") != 0)
-                return cx_error_set(err, -ENOENT,
-                                    "🤷  Profile \"%s\" not found. Run \"minikube profile list\" to view all profiles.\n"
-                                    "👉  To start a cluster, run: \"minikube start -p %s\"",
-                                    name, name);
+                return cx_error_set(
+                        err, -ENOENT,
+                        "🤷  Profile \"%s\" not found. Run \"minikube profile list\" to view all profiles.\n"
+                        "👉  To start a cluster, run: \"minikube start -p %s\"",
+                        name, name);
         r = config_set_profile(strcmp(name, "minikube") == 0 ? NULL : name, err);
         if (r == 0 && profile.exists && strcmp(cluster_state(&profile), "Stopped") != 0)
                 r = use_context(&profile, err);

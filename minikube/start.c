@@ -172,8 +172,8 @@ static int change_nodes(struct minikube *m, struct changes *changes, struct cx_e
                 profile->nodes = (int)m->nodes;
         while (r == 0 && m->nodes_changed && node_count(profile) < m->nodes)
                 r = nodes_grow(profile, &node, err);
-        changes->nodes = profile->exists &&
-                         (profile->nodes != nodes || profile->gone != gone || profile->stopped != stopped);
+        changes->nodes =
+                profile->exists && (profile->nodes != nodes || profile->gone != gone || profile->stopped != stopped);
         return r;
 }
 

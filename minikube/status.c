@@ -41,7 +41,11 @@ static json_t *node_status(const struct profile *profile, int node, int *problem
         }
         *problems |= (agent && apiserver ? 0 : CLUSTER_DOWN) | (context ? 0 : CONFIG_DOWN);
         return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "Name", name, "Host", "Running", "Kubelet", running(agent),
-                         "APIServer", node ? "Irrelevant" : paused ? "Paused" : running(apiserver), "Kubeconfig",
+                         "APIServer",
+                         node     ? "Irrelevant"
+                         : paused ? "Paused"
+                                  : running(apiserver),
+                         "Kubeconfig",
                          node      ? "Irrelevant"
                          : context ? "Configured"
                                    : "Misconfigured",
@@ -89,7 +93,8 @@ int command_status(struct minikube *m, struct cx_error *err)
                 if (node_there(&m->profile, node))
                         json_array_append_new(all, node_status(&m->profile, node, &problems));
         if (cx_streq(m->output, "json")) {
-                CX_CLEANUP(cx_freep) char *text = cx_json_text(json_array_size(all) == 1 ? json_array_get(all, 0) : all);
+                CX_CLEANUP(cx_freep)
+                char *text = cx_json_text(json_array_size(all) == 1 ? json_array_get(all, 0) : all);
                 printf("%s\n", text);
         } else {
                 for (size_t i = 0; i < json_array_size(all); i++)

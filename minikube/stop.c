@@ -31,10 +31,11 @@ int need_running(const struct minikube *m, struct cx_error *err)
         if (r < 0)
                 return r;
         if (service_paused(&m->profile, "kube-apiserver"))
-                return cx_error_set(err, -EHOSTDOWN,
-                                    "🤷  The control-plane node %s apiserver is paused: state=Paused\n👉  To go on, run: "
-                                    "\"minikube unpause -p %s\"",
-                                    m->profile.name, m->profile.name);
+                return cx_error_set(
+                        err, -EHOSTDOWN,
+                        "🤷  The control-plane node %s apiserver is paused: state=Paused\n👉  To go on, run: "
+                        "\"minikube unpause -p %s\"",
+                        m->profile.name, m->profile.name);
         if (service_pid(&m->profile, "kube-apiserver"))
                 return 0;
         return cx_error_set(

@@ -299,7 +299,8 @@ static const char *nearest(const struct discovery *discovery, const char *word)
         size_t least = strlen(word) < 5 ? 2 : 3;
         for (size_t i = 0; i < discovery->n_all; i++) {
                 const struct mapping *m = discovery->all[i];
-                size_t plural = cx_edit_distance(word, m->resource), singular = cx_edit_distance(word, cx_str(m->singular));
+                size_t plural = cx_edit_distance(word, m->resource),
+                       singular = cx_edit_distance(word, cx_str(m->singular));
                 size_t distance = plural < singular ? plural : singular;
                 if (distance < least) {
                         least = distance;

@@ -175,7 +175,8 @@ static struct archive *new_tar(int fd)
 
 // --- the archive ---
 
-struct export {
+struct export
+{
         struct archive *to;
         json_t *layers, *diff_ids; // of the manifest and of the configuration
 };
@@ -215,8 +216,8 @@ static int write_layer(struct export *e, const char *root, const char *near, str
                 return r;
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("blobs/sha256/%s", digest + strlen("sha256:"));
         json_array_append_new(e->layers,
-                              json_pack("{s:s,s:s,s:I}", "mediaType", "application/vnd.oci.image.layer.v1.tar", "digest",
-                                        digest, "size", (json_int_t)size));
+                              json_pack("{s:s,s:s,s:I}", "mediaType", "application/vnd.oci.image.layer.v1.tar",
+                                        "digest", digest, "size", (json_int_t)size));
         json_array_append_new(e->diff_ids, json_string(digest));
         r = write_header(e->to, path, size, err);
         for (int64_t done = 0; r == 0 && done < size;) {
@@ -253,21 +254,21 @@ static int write_documents(struct export *e, const json_t *record, const char *n
                            struct cx_error *err)
 {
         json_auto_t *config_at = NULL, *manifest_at = NULL;
-        json_auto_t *config = json_pack("{s:s,s:s,s:O,s:{s:s,s:O}}", "architecture", registry_architecture(), "os", "linux",
-                                        "config", json_object_get(record, "config"), "rootfs", "type", "layers",
-                                        "diff_ids", e->diff_ids);
+        json_auto_t *config =
+                json_pack("{s:s,s:s,s:O,s:{s:s,s:O}}", "architecture", registry_architecture(), "os", "linux", "config",
+                          json_object_get(record, "config"), "rootfs", "type", "layers", "diff_ids", e->diff_ids);
         int r = write_document(e->to, config, "application/vnd.oci.image.config.v1+json", near, &config_at, err);
         if (r < 0)
                 return r;
-        json_auto_t *manifest = json_pack("{s:i,s:s,s:O,s:O}", "schemaVersion", 2, "mediaType",
-                                          "application/vnd.oci.image.manifest.v1+json", "config", config_at, "layers",
-                                          e->layers);
+        json_auto_t *manifest =
+                json_pack("{s:i,s:s,s:O,s:O}", "schemaVersion", 2, "mediaType",
+                          "application/vnd.oci.image.manifest.v1+json", "config", config_at, "layers", e->layers);
         r = write_document(e->to, manifest, "application/vnd.oci.image.manifest.v1+json", near, &manifest_at, err);
         if (r < 0)
                 return r;
-        json_object_set_new(manifest_at, "annotations",
-                            json_pack("{s:s,s:s}", "org.opencontainers.image.ref.name", name,
-                                      "io.containerd.image.name", name));
+        json_object_set_new(
+                manifest_at, "annotations",
+                json_pack("{s:s,s:s}", "org.opencontainers.image.ref.name", name, "io.containerd.image.name", name));
         json_auto_t *index = json_pack("{s:i,s:[O]}", "schemaVersion", 2, "manifests", manifest_at);
         CX_CLEANUP(cx_freep) char *text = cx_json_text(index);
         r = write_text(e->to, "index.json", text, err);

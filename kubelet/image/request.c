@@ -97,5 +97,6 @@ int image_request(struct image_store *store, const char *registry_config, const 
         for (size_t i = 0; i < CX_ARRAY_SIZE(verbs); i++)
                 if (cx_streq(cx_json_string(json, "verb"), verbs[i].verb))
                         return verbs[i].fulfil(&q, err);
-        return cx_error_set(err, -EINVAL, "nothing like \"%s\" can be asked of images", cx_json_string_or(json, "verb", ""));
+        return cx_error_set(err, -EINVAL, "nothing like \"%s\" can be asked of images",
+                            cx_json_string_or(json, "verb", ""));
 }

@@ -10,4 +10,5 @@
 #include "kubelet/image/store.h"
 
 // Does what a file says. Blocks; any thread.
-int image_request(struct image_store *store, const char *registry_config, const char *path, struct cx_error *err) CX_CHECK;
+int image_request(struct image_store *store, const char *registry_config, const char *path, struct cx_error *err)
+        CX_CHECK;

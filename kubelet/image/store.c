@@ -395,7 +395,8 @@ char *image_store_layer_folder(struct image_store *s, const char *digest)
 {
         pthread_mutex_lock(&s->lock);
         struct layer *layer = cx_map_get(&s->layers, digest);
-        char *folder = layer && !layer->busy ? cx_sprintf("%s/layers/%lld/fs", s->root, (long long)layer->number) : NULL;
+        char *folder =
+                layer && !layer->busy ? cx_sprintf("%s/layers/%lld/fs", s->root, (long long)layer->number) : NULL;
         if (folder)
                 layer->asked = cx_time_monotonic(); // as one that is to be unpacked: held
         pthread_mutex_unlock(&s->lock);

@@ -479,14 +479,15 @@ static void saving(void **state)
         struct layer_content content = {.bytes = 1000, .diff_id = "diff-sha256:l"};
         assert_int_equal(image_store_layer_begin(one, "sha256:l", &folder, &err), 0);
         CX_CLEANUP(cx_freep) char *fs = cx_sprintf("%s/fs", folder);
-        static const struct entry entries[] = {
-                {"d/", NULL, AE_IFDIR, NULL},     {"d/f", NULL, 0, NULL},           {"d/g", NULL, 0, "d/f"},
-                {"d/s", "/etc/x", AE_IFLNK, NULL}, {"w/.wh.gone", NULL, 0, NULL}, {"o/.wh..wh..opq", NULL, 0, NULL}};
+        static const struct entry entries[] = {{"d/", NULL, AE_IFDIR, NULL},  {"d/f", NULL, 0, NULL},
+                                               {"d/g", NULL, 0, "d/f"},       {"d/s", "/etc/x", AE_IFLNK, NULL},
+                                               {"w/.wh.gone", NULL, 0, NULL}, {"o/.wh..wh..opq", NULL, 0, NULL}};
         assert_int_equal(unpack(fs, entries, geteuid() == 0 ? 6 : 4, NULL), 0);
         assert_int_equal(image_store_layer_commit(one, "sha256:l", folder, &content, &err), 0);
-        assert_int_equal(
-                image_store_put(one, record("sha256:i", "docker.io/r/i:1", "[\"sha256:l\"]", "[\"diff-sha256:l\"]"), &err),
-                0);
+        assert_int_equal(image_store_put(one,
+                                         record("sha256:i", "docker.io/r/i:1", "[\"sha256:l\"]", "[\"diff-sha256:l\"]"),
+                                         &err),
+                         0);
         int r = image_export(one, "docker.io/r/i:1", archive, &err);
         if (r < 0)
                 fail_msg("%s", cx_error_text(&err));
@@ -495,7 +496,8 @@ static void saving(void **state)
         json_auto_t *loaded = image_store_find(two, "docker.io/r/i:1");
         assert_non_null(loaded);
         CX_CLEANUP(cx_freep)
-        char *root = image_store_layer_folder(two, json_string_value(json_array_get(json_object_get(loaded, "layers"), 0)));
+        char *root =
+                image_store_layer_folder(two, json_string_value(json_array_get(json_object_get(loaded, "layers"), 0)));
         struct stat st;
         char link[64], opaque[2] = "";
         CX_CLEANUP(cx_freep) char *file = cx_sprintf("%s/d/g", root);

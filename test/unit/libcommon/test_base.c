@@ -139,8 +139,8 @@ static void test_run(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_map), cmocka_unit_test(test_suggestions), cmocka_unit_test(test_flags),
-                                           cmocka_unit_test(test_buffers), cmocka_unit_test(test_errors),
-                                           cmocka_unit_test(test_run)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_map),    cmocka_unit_test(test_suggestions),
+                                           cmocka_unit_test(test_flags),  cmocka_unit_test(test_buffers),
+                                           cmocka_unit_test(test_errors), cmocka_unit_test(test_run)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,8 +65,10 @@ static void test_versions(void **state)
                     {"1.35", 0, NULL},
                     {"v1.35.4", 0, NULL},
                     {"v1.35.0-rc.1", 0, NULL},
-                    {"v1.34.9", -ENOTSUP, "K8S_OLD_UNSUPPORTED: Specified Kubernetes version 1.34.9 is less than the oldest"},
-                    {"1.36.0", -ENOTSUP, "K8S_NEW_UNSUPPORTED: Specified Kubernetes version 1.36.0 is newer than the newest"},
+                    {"v1.34.9", -ENOTSUP,
+                     "K8S_OLD_UNSUPPORTED: Specified Kubernetes version 1.34.9 is less than the oldest"},
+                    {"1.36.0", -ENOTSUP,
+                     "K8S_NEW_UNSUPPORTED: Specified Kubernetes version 1.36.0 is newer than the newest"},
                     {"2.0", -ENOTSUP, "K8S_NEW_UNSUPPORTED"},
                     {"0.9", -ENOTSUP, "K8S_OLD_UNSUPPORTED"},
                     {"1", -EINVAL, "Unable to parse"},
@@ -82,13 +84,11 @@ static void test_versions(void **state)
 
 static void test_image_names(void **state)
 {
-        static const char *const rows[][2] = {{"hello", "docker.io/library/hello:latest"},
-                                              {"hello:v1", "docker.io/library/hello:v1"},
-                                              {"mine/hello", "docker.io/mine/hello:latest"},
-                                              {"localhost/hello:v1", "localhost/hello:v1"},
-                                              {"127.0.0.1:5000/a/b", "127.0.0.1:5000/a/b:latest"},
-                                              {"ghcr.io/a/b:v1", "ghcr.io/a/b:v1"},
-                                              {"a/b@sha256:0", "docker.io/a/b@sha256:0"}};
+        static const char *const rows[][2] = {
+                {"hello", "docker.io/library/hello:latest"},         {"hello:v1", "docker.io/library/hello:v1"},
+                {"mine/hello", "docker.io/mine/hello:latest"},       {"localhost/hello:v1", "localhost/hello:v1"},
+                {"127.0.0.1:5000/a/b", "127.0.0.1:5000/a/b:latest"}, {"ghcr.io/a/b:v1", "ghcr.io/a/b:v1"},
+                {"a/b@sha256:0", "docker.io/a/b@sha256:0"}};
         (void)state;
         for (size_t i = 0; i < CX_ARRAY_SIZE(rows); i++) {
                 CX_CLEANUP(cx_freep) char *name = image_full_name(rows[i][0]);
