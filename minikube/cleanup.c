@@ -61,18 +61,18 @@ static bool is_part(pid_t pid)
 }
 
 // What is looked for: processes in control groups below one, and those of ours whose command line names a folder.
-struct scope {
+struct search_scope {
         char *group; // "/coxswain/minikube/"; NULL: none
         char *folder;
 };
 
-static void scope_release(struct scope *scope)
+static void scope_release(struct search_scope *scope)
 {
         free(scope->group);
         free(scope->folder);
 }
 
-static bool is_ours(const struct scope *scope, pid_t pid)
+static bool is_ours(const struct search_scope *scope, pid_t pid)
 {
         CX_CLEANUP(cx_freep) char *cgroups = cx_sprintf("/proc/%d/cgroup", (int)pid);
         CX_CLEANUP(cx_freep) char *command = cx_sprintf("/proc/%d/cmdline", (int)pid);
@@ -84,7 +84,7 @@ static bool is_ours(const struct scope *scope, pid_t pid)
                memmem(text.data, text.length, scope->folder, strlen(scope->folder)) && is_part(pid);
 }
 
-static int kill_ours(const struct scope *scope)
+static int kill_ours(const struct search_scope *scope)
 {
         DIR *dir = opendir("/proc");
         int found = 0;
@@ -153,7 +153,7 @@ int cleanup_freeze(const struct profile *profile, bool frozen, struct cx_error *
         return 0;
 }
 
-static void end_all(const struct scope *scope, const char *folder)
+static void end_all(const struct search_scope *scope, const char *folder)
 {
         int64_t deadline = cx_time_monotonic() + PATIENCE;
         while (kill_ours(scope) > 0 && cx_time_monotonic() < deadline)
@@ -166,8 +166,8 @@ static void end_all(const struct scope *scope, const char *folder)
 void cleanup_containers(const struct profile *profile, bool all)
 {
         CX_CLEANUP(scope_release)
-        struct scope scope = {all ? cx_sprintf("/coxswain/%s/", profile->name) : NULL,
-                              cx_sprintf("%s/", profile->folder)};
+        struct search_scope scope = {all ? cx_sprintf("/coxswain/%s/", profile->name) : NULL,
+                                     cx_sprintf("%s/", profile->folder)};
         if (all)
                 (void)!cleanup_freeze(profile, false, NULL); // what is frozen cannot end
         end_all(&scope, profile->folder);
@@ -183,7 +183,7 @@ void cleanup_node(const struct profile *profile, int node)
         CX_CLEANUP(cx_freep) char *group = cx_sprintf("%s/%s", profile->name, name);
         CX_CLEANUP(cx_freep) char *folder = profile_path(profile, "nodes/%s", name);
         CX_CLEANUP(scope_release)
-        struct scope scope = {cx_sprintf("/coxswain/%s/", group), cx_sprintf("%s/", folder)};
+        struct search_scope scope = {cx_sprintf("/coxswain/%s/", group), cx_sprintf("%s/", folder)};
         end_all(&scope, folder);
         each_hierarchy(group, remove_groups);
 }

@@ -46,7 +46,7 @@ void minikube_defaults(struct minikube *m); // what flags are when they are not 
 const struct minikube_command *command_find(const struct minikube_command *among, const char *word); // NULL: none
 
 // help.c. `path`: "minikube node add".
-void help_root(FILE *to);
-void help_command(const struct minikube_command *command, const char *path, FILE *to);
-void help_options(FILE *to);
-void help_unknown(const struct minikube_command *among, const char *word, const char *path, FILE *to);
+void page_root(FILE *to);
+void page_command(const struct minikube_command *command, const char *path, FILE *to);
+void page_options(FILE *to);
+void page_unknown(const struct minikube_command *among, const char *word, const char *path, FILE *to);

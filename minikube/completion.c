@@ -108,7 +108,7 @@ int command_version(struct minikube *m CX_UNUSED, struct cx_error *err CX_UNUSED
 
 int command_options(struct minikube *m CX_UNUSED, struct cx_error *err CX_UNUSED)
 {
-        help_options(stdout);
+        page_options(stdout);
         return 0;
 }
 

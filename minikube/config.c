@@ -29,7 +29,7 @@ static int check_duration(const char *text)
 }
 
 // All but the profile are flags of that name.
-static const struct key {
+static const struct config_key {
         const char *name;
         int (*check)(const char *text);
         const char *form;
@@ -38,7 +38,7 @@ static const struct key {
             {"registry-config", check_text, "a path"},
             {"wait-timeout", check_duration, "a time like 90s or 2m"}};
 
-static const struct key *find_key(const char *name)
+static const struct config_key *find_key(const char *name)
 {
         for (size_t i = 0; i < CX_ARRAY_SIZE(keys); i++)
                 if (strcmp(keys[i].name, name) == 0)
@@ -142,7 +142,7 @@ int config_flags(const struct cx_flag *flags, struct cx_strings *ret_owner, char
 
 // --- the command ---
 
-static int need_key(const char *name, const struct key **ret_key, struct cx_error *err)
+static int need_key(const char *name, const struct config_key **ret_key, struct cx_error *err)
 {
         CX_BUF known = CX_BUF_INIT;
         if ((*ret_key = find_key(name)))
@@ -154,7 +154,7 @@ static int need_key(const char *name, const struct key **ret_key, struct cx_erro
 
 int command_config_set(struct minikube *m, struct cx_error *err)
 {
-        const struct key *key;
+        const struct config_key *key;
         const char *value = m->args.items[1];
         int r = need_key(m->args.items[0], &key, err);
         if (r == 0 && key->check(value) < 0)
@@ -168,14 +168,14 @@ int command_config_set(struct minikube *m, struct cx_error *err)
 
 int command_config_unset(struct minikube *m, struct cx_error *err)
 {
-        const struct key *key;
+        const struct config_key *key;
         int r = need_key(m->args.items[0], &key, err);
         return r < 0 ? r : set(key->name, NULL, err);
 }
 
 int command_config_get(struct minikube *m, struct cx_error *err)
 {
-        const struct key *key;
+        const struct config_key *key;
         json_auto_t *config = NULL;
         int r = need_key(m->args.items[0], &key, err);
         if (r == 0)

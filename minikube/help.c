@@ -15,7 +15,7 @@ static const char *const titles[] = {[BASIC] = "Basic Commands",
                                      [TROUBLESHOOTING] = "Troubleshooting Commands",
                                      [OTHERS] = "Other Commands"};
 
-void help_root(FILE *to)
+void page_root(FILE *to)
 {
         fprintf(to, "minikube runs Kubernetes clusters on this machine, for learning and for development.\n");
         for (size_t group = BASIC; group < CX_ARRAY_SIZE(titles); group++) {
@@ -74,13 +74,13 @@ static void print_habits(FILE *to)
                         habit[1].name ? "," : "\n");
 }
 
-void help_options(FILE *to)
+void page_options(FILE *to)
 {
         fprintf(to, "The following options can be passed to any command:\n\n");
         print_flags(minikube_global_flags, to);
 }
 
-void help_command(const struct minikube_command *command, const char *path, FILE *to)
+void page_command(const struct minikube_command *command, const char *path, FILE *to)
 {
         fprintf(to, "%s\n", command->summary);
         if (command->description)
@@ -105,7 +105,7 @@ void help_command(const struct minikube_command *command, const char *path, FILE
         fprintf(to, "Use \"minikube options\" for a list of global command-line options (applies to all commands).\n");
 }
 
-void help_unknown(const struct minikube_command *among, const char *word, const char *path, FILE *to)
+void page_unknown(const struct minikube_command *among, const char *word, const char *path, FILE *to)
 {
         bool first = true;
         fprintf(to, "Error: unknown command \"%s\" for \"%s\"\n", word, path);

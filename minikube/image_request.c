@@ -16,13 +16,13 @@
 #define PULL_PATIENCE (30 * 60 * CX_NS_PER_S)
 #define PUSH_PATIENCE (30 * 60 * CX_NS_PER_S)
 
-struct question {
+struct image_question {
         const char *verb, *image, *name; // `name` only for "tag"
         const char *blame;               // minikube's name for what fails
         int64_t patience;
 };
 
-static int ask_node(const struct profile *profile, int node, const struct question *q, struct cx_error *err)
+static int ask_node(const struct profile *profile, int node, const struct image_question *q, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *folder = image_folder(profile, node);
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%d.request", folder, (int)getpid());
@@ -34,7 +34,7 @@ static int ask_node(const struct profile *profile, int node, const struct questi
         return r < 0 ? r : image_wait_taken(path, q->patience, q->blame, err);
 }
 
-static int ask_all(struct minikube *m, const struct question *q, struct cx_error *err)
+static int ask_all(struct minikube *m, const struct image_question *q, struct cx_error *err)
 {
         int r = 0;
         for (int node = 0; r == 0 && node < m->profile.nodes; node++)
@@ -48,10 +48,10 @@ int command_image_rm(struct minikube *m, struct cx_error *err)
         int r = need_running(m, err);
         for (size_t i = 0; r == 0 && i < m->args.count; i++)
                 r = ask_all(m,
-                            &(struct question){.verb = "remove",
-                                               .image = m->args.items[i],
-                                               .blame = "GUEST_IMAGE_REMOVE",
-                                               .patience = PATIENCE},
+                            &(struct image_question){.verb = "remove",
+                                                     .image = m->args.items[i],
+                                                     .blame = "GUEST_IMAGE_REMOVE",
+                                                     .patience = PATIENCE},
                             err);
         return r;
 }
@@ -61,11 +61,11 @@ int command_image_tag(struct minikube *m, struct cx_error *err)
         int r = need_running(m, err);
         return r < 0 ? r
                      : ask_all(m,
-                               &(struct question){.verb = "tag",
-                                                  .image = m->args.items[0],
-                                                  .name = m->args.items[1],
-                                                  .blame = "GUEST_IMAGE_TAG",
-                                                  .patience = PATIENCE},
+                               &(struct image_question){.verb = "tag",
+                                                        .image = m->args.items[0],
+                                                        .name = m->args.items[1],
+                                                        .blame = "GUEST_IMAGE_TAG",
+                                                        .patience = PATIENCE},
                                err);
 }
 
@@ -74,10 +74,10 @@ int command_image_pull(struct minikube *m, struct cx_error *err)
         int r = need_running(m, err);
         for (size_t i = 0; r == 0 && i < m->args.count; i++)
                 r = ask_all(m,
-                            &(struct question){.verb = "pull",
-                                               .image = m->args.items[i],
-                                               .blame = "GUEST_IMAGE_PULL",
-                                               .patience = PULL_PATIENCE},
+                            &(struct image_question){.verb = "pull",
+                                                     .image = m->args.items[i],
+                                                     .blame = "GUEST_IMAGE_PULL",
+                                                     .patience = PULL_PATIENCE},
                             err);
         return r;
 }
@@ -96,7 +96,7 @@ static int copy_out(const char *path, const char *file, struct cx_error *err)
 
 int image_save(struct minikube *m, const char *image, const char *file, struct cx_error *err)
 {
-        const struct question q = {
+        const struct image_question q = {
                 .verb = "save", .image = image, .blame = "GUEST_IMAGE_SAVE", .patience = PULL_PATIENCE};
         int r = -ENOENT;
         for (int node = 0; r < 0 && node < m->profile.nodes; node++) {

@@ -51,7 +51,7 @@ static int fail(const struct cx_error *err)
 
 // --- finding the command ---
 
-struct line {
+struct typed {
         const struct minikube_command *command; // NULL: none was named
         char path[128];                         // "minikube node add"
         const char *unknown;                    // a word that is no command
@@ -85,7 +85,7 @@ static bool takes_next(const struct minikube_command *commands, const char *word
 }
 
 // A word that is no flag goes on to name the command, as long as there is one of that name.
-static bool take_word(struct line *line, const char *word)
+static bool take_word(struct typed *line, const char *word)
 {
         const struct minikube_command *among = line->command ? line->command->subcommands : minikube_commands;
         const struct minikube_command *found = among ? command_find(among, word) : NULL;
@@ -103,7 +103,7 @@ static bool take_word(struct line *line, const char *word)
 }
 
 // What of another program's words are minikube's flags: those before "--", when nothing but flags is there.
-static void split_passed(struct line *line, int argc, char **argv, int at)
+static void split_passed(struct typed *line, int argc, char **argv, int at)
 {
         int dash = at;
         if (at < argc && (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0)) {
@@ -119,10 +119,10 @@ static void split_passed(struct line *line, int argc, char **argv, int at)
         line->n_passed = argc - (ours ? dash + 1 : at);
 }
 
-static void read_line(int argc, char **argv, struct line *line)
+static void read_line(int argc, char **argv, struct typed *line)
 {
         bool words = true; // the command's may follow
-        *line = (struct line){.path = "minikube", .own = cx_alloc_array((size_t)argc + 1, sizeof(char *))};
+        *line = (struct typed){.path = "minikube", .own = cx_alloc_array((size_t)argc + 1, sizeof(char *))};
         line->own[line->n_own++] = argv[0];
         for (int i = 1; i < argc; i++) {
                 const char *word = argv[i];
@@ -144,26 +144,26 @@ static void read_line(int argc, char **argv, struct line *line)
 // --- running it ---
 
 // `minikube help node add` is `minikube node add --help`.
-static int help(const struct line *line)
+static int help(const struct typed *line)
 {
-        struct line asked = *line;
+        struct typed asked = *line;
         CX_CLEANUP(cx_freep) char **own = NULL;
         if (line->command && strcmp(line->command->name, "help") == 0) {
                 read_line(line->n_own, line->own, &asked);
                 own = asked.own;
         }
         if (asked.unknown) {
-                help_unknown(asked.among, asked.unknown, asked.path, stderr);
+                page_unknown(asked.among, asked.unknown, asked.path, stderr);
                 return EXIT_USAGE;
         }
         if (asked.command)
-                help_command(asked.command, asked.path, stdout);
+                page_command(asked.command, asked.path, stdout);
         else
-                help_root(stdout);
+                page_root(stdout);
         return 0;
 }
 
-static int bad_line(const struct line *line, const struct cx_flag *flags, const char *text)
+static int bad_line(const struct typed *line, const struct cx_flag *flags, const char *text)
 {
         const char *meant = cx_flags_suggest((const struct cx_flag *const[]){flags}, 1, text);
         fprintf(stderr, "Error: %s\n", text);
@@ -173,7 +173,7 @@ static int bad_line(const struct line *line, const struct cx_flag *flags, const 
         return EXIT_USAGE;
 }
 
-static int check_args(const struct line *line, const struct minikube *m, struct cx_error *err)
+static int check_args(const struct typed *line, const struct minikube *m, struct cx_error *err)
 {
         const struct minikube_command *command = line->command;
         if (m->args.count < command->min_args)
@@ -184,7 +184,7 @@ static int check_args(const struct line *line, const struct minikube *m, struct 
         return 0;
 }
 
-static int run(const struct line *line, struct minikube *m)
+static int run(const struct typed *line, struct minikube *m)
 {
         CX_ERROR err = CX_ERROR_INIT;
         int r = check_args(line, m, &err);
@@ -197,7 +197,7 @@ static int run(const struct line *line, struct minikube *m)
         return r < 0 ? fail(&err) : r;
 }
 
-static int parse(const struct line *line, struct minikube *m)
+static int parse(const struct typed *line, struct minikube *m)
 {
         bool changed[MAX_FLAGS] = {0};
         struct cx_flag flags[MAX_FLAGS];
@@ -221,7 +221,7 @@ static int parse(const struct line *line, struct minikube *m)
         return 0;
 }
 
-static int dispatch(struct line *line, struct minikube *m)
+static int dispatch(struct typed *line, struct minikube *m)
 {
         bool asks = line->command && strcmp(line->command->name, "help") == 0;
         int r = asks ? 0 : parse(line, m);
@@ -230,7 +230,7 @@ static int dispatch(struct line *line, struct minikube *m)
         for (int i = 1; i < line->n_own && strcmp(line->own[i], "--") != 0; i++) // also beside what is wrong
                 m->help |= strcmp(line->own[i], "--help") == 0 || strcmp(line->own[i], "-h") == 0;
         if (line->unknown && !asks) {
-                help_unknown(line->among, line->unknown, line->path, stderr);
+                page_unknown(line->among, line->unknown, line->path, stderr);
                 return EXIT_USAGE;
         }
         if (m->help || asks || !line->command || !line->command->run)
@@ -258,7 +258,7 @@ static void complete_path(void)
 int main(int argc, char **argv)
 {
         struct minikube m;
-        struct line line;
+        struct typed line;
         cx_process_init();
         complete_path();
         minikube_defaults(&m);

@@ -4,12 +4,12 @@
 #include "libcommon/format/json.h"
 #include "minikube/commands.h"
 #include "minikube/config.h"
+#include "minikube/grid.h"
 #include "minikube/out.h"
-#include "minikube/table.h"
 
 #include <stdio.h>
 
-static void add_profile(const struct profile *p, bool active, struct table *table, json_t *valid)
+static void add_profile(const struct profile *p, bool active, struct grid *table, json_t *valid)
 {
         CX_CLEANUP(cx_freep) char *address = node_address(p, 0);
         const char *state = cluster_state(p);
@@ -18,19 +18,19 @@ static void add_profile(const struct profile *p, bool active, struct table *tabl
         const char *cells[] = {p->name,    "none", "coxswain",    address,           CX_INT(API_PORT),
                                CX_VERSION, state,  CX_INT(nodes), active ? "*" : "", current ? "*" : ""};
         for (size_t i = 0; i < CX_ARRAY_SIZE(cells); i++)
-                table_add(table, cells[i]);
+                grid_add(table, cells[i]);
         json_array_append_new(valid, json_pack("{s:s,s:s,s:i,s:b,s:b}", "Name", p->name, "Status", state, "Nodes",
                                                nodes, "Active", active, "ActiveKubeContext", current));
 }
 
-static void add_profiles(const struct cx_strings *names, struct table *table, json_t *valid, json_t *invalid)
+static void add_profiles(const struct cx_strings *names, struct grid *table, json_t *valid, json_t *invalid)
 {
         static const char *const titles[] = {"Profile",        "VM Driver",         "Runtime", "IP",
                                              "Port",           "Version",           "Status",  "Nodes",
                                              "Active Profile", "Active Kubecontext"};
         CX_CLEANUP(cx_freep) char *active = config_profile();
         for (size_t i = 0; i < CX_ARRAY_SIZE(titles); i++)
-                table_add(table, titles[i]);
+                grid_add(table, titles[i]);
         for (size_t i = 0; i < names->count; i++) {
                 PROFILE_CONTENTS p = {0};
                 CX_ERROR err = CX_ERROR_INIT;
@@ -58,7 +58,7 @@ static void warn_invalid(const json_t *invalid)
 int command_profile_list(struct minikube *m, struct cx_error *err)
 {
         CX_STRINGS names = CX_STRINGS_INIT;
-        TABLE table = TABLE_INIT(10);
+        GRID table = GRID_INIT(10);
         bool json = cx_streq(m->output, "json");
         if (m->output && !json && strcmp(m->output, "table") != 0)
                 return cx_error_set(err, -EINVAL, "MK_USAGE: invalid output format: %s. Valid values: 'table', 'json'",
@@ -75,7 +75,7 @@ int command_profile_list(struct minikube *m, struct cx_error *err)
                 return 0;
         }
         if (json_array_size(valid))
-                table_print(&table);
+                grid_print(&table);
         warn_invalid(invalid);
         return json_array_size(valid)
                        ? 0

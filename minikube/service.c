@@ -4,8 +4,8 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "minikube/commands.h"
+#include "minikube/grid.h"
 #include "minikube/out.h"
-#include "minikube/table.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -73,28 +73,28 @@ static json_t *describe(const struct profile *profile, const json_t *service)
                          port_names(service));
 }
 
-static void add_row(struct table *table, const json_t *row)
+static void add_row(struct grid *table, const json_t *row)
 {
         static const char *const fields[] = {"Namespace", "Name", "PortNames", "URLs"};
         size_t lines = json_array_size(json_object_get(row, "PortNames"));
         for (size_t line = 0; line < lines; line++)
                 for (size_t i = 0; i < CX_ARRAY_SIZE(fields); i++) {
                         const json_t *value = json_object_get(row, fields[i]);
-                        table_add(table, json_string_value(json_is_array(value) ? json_array_get(value, line)
-                                                           : line               ? NULL
-                                                                                : value));
+                        grid_add(table, json_string_value(json_is_array(value) ? json_array_get(value, line)
+                                                          : line               ? NULL
+                                                                               : value));
                 }
 }
 
 static void print_table(const json_t *rows)
 {
-        TABLE table = TABLE_INIT(4);
+        GRID table = GRID_INIT(4);
         static const char *const titles[] = {"NAMESPACE", "NAME", "TARGET PORT", "URL"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(titles); i++)
-                table_add(&table, titles[i]);
+                grid_add(&table, titles[i]);
         for (size_t i = 0; i < json_array_size(rows); i++)
                 add_row(&table, json_array_get(rows, i));
-        table_print(&table);
+        grid_print(&table);
 }
 
 int command_service_list(struct minikube *m, struct cx_error *err)

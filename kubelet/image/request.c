@@ -11,7 +11,7 @@
 #define MAX_REQUEST 65536
 #define SUFFIX ".request"
 
-struct request {
+struct image_wish {
         struct image_store *store;
         const char *registry_config, *path;
         const char *image; // as it was asked for
@@ -19,12 +19,12 @@ struct request {
         const json_t *json;
 };
 
-static int request_remove(const struct request *q, struct cx_error *err)
+static int request_remove(const struct image_wish *q, struct cx_error *err)
 {
         return image_store_untag(q->store, q->reference, err);
 }
 
-static int request_tag(const struct request *q, struct cx_error *err)
+static int request_tag(const struct image_wish *q, struct cx_error *err)
 {
         IMAGE_REF ref = IMAGE_REF_INIT;
         int r = image_ref_parse(cx_json_string_or(q->json, "name", ""), &ref, err);
@@ -36,7 +36,7 @@ static int request_tag(const struct request *q, struct cx_error *err)
         return image_store_tag(q->store, q->reference, tag, err);
 }
 
-static int request_pull(const struct request *q, struct cx_error *err)
+static int request_pull(const struct image_wish *q, struct cx_error *err)
 {
         struct registries *registries = NULL;
         json_auto_t *record = NULL;
@@ -48,7 +48,7 @@ static int request_pull(const struct request *q, struct cx_error *err)
         return r;
 }
 
-static int request_save(const struct request *q, struct cx_error *err)
+static int request_save(const struct image_wish *q, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep)
         char *target = cx_sprintf("%.*s.saved", (int)(strlen(q->path) - strlen(SUFFIX)), q->path);
@@ -57,7 +57,7 @@ static int request_save(const struct request *q, struct cx_error *err)
 
 static const struct {
         const char *verb;
-        int (*fulfil)(const struct request *q, struct cx_error *err);
+        int (*fulfil)(const struct image_wish *q, struct cx_error *err);
 } verbs[] = {{"remove", request_remove}, {"tag", request_tag}, {"pull", request_pull}, {"save", request_save}};
 
 // An id stands for itself.
@@ -84,11 +84,11 @@ int image_request(struct image_store *store, const char *registry_config, const 
         r = cx_json_parse(text.data, text.length, true, &json, err);
         if (r < 0)
                 return r;
-        struct request q = {.store = store,
-                            .registry_config = registry_config,
-                            .path = path,
-                            .image = cx_json_string_or(json, "image", ""),
-                            .json = json};
+        struct image_wish q = {.store = store,
+                               .registry_config = registry_config,
+                               .path = path,
+                               .image = cx_json_string_or(json, "image", ""),
+                               .json = json};
         CX_CLEANUP(cx_freep) char *reference = NULL;
         r = normalize(q.image, &reference, err);
         if (r < 0)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Draws tables; titles stand in the middle of their columns.
-#include "minikube/table.h"
+#include "minikube/grid.h"
 
 #include <stdio.h>
 
-void table_add(struct table *table, const char *cell)
+void grid_add(struct grid *table, const char *cell)
 {
         cx_strings_add(&table->cells, cx_str(cell));
 }
 
-static size_t width_of(const struct table *table, size_t column)
+static size_t width_of(const struct grid *table, size_t column)
 {
         size_t width = 0;
         for (size_t i = column; i < table->cells.count; i += table->columns)
@@ -18,7 +18,7 @@ static size_t width_of(const struct table *table, size_t column)
         return width;
 }
 
-static void print_rule(const struct table *table)
+static void print_rule(const struct grid *table)
 {
         for (size_t i = 0; i < table->columns; i++) {
                 putchar('|');
@@ -28,7 +28,7 @@ static void print_rule(const struct table *table)
         puts("|");
 }
 
-void table_print(const struct table *table)
+void grid_print(const struct grid *table)
 {
         print_rule(table);
         for (size_t i = 0; i < table->cells.count; i++) {
@@ -43,7 +43,7 @@ void table_print(const struct table *table)
         print_rule(table);
 }
 
-void table_release(struct table *table)
+void grid_release(struct grid *table)
 {
         cx_strings_release(&table->cells);
 }

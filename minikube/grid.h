@@ -4,15 +4,15 @@
 
 #include "libcommon/base/flags.h"
 
-struct table {
+struct grid {
         size_t columns;
         struct cx_strings cells; // row after row; the first holds the titles
 };
-#define TABLE CX_CLEANUP(table_release) struct table
-#define TABLE_INIT(n)                                                                                                  \
+#define GRID CX_CLEANUP(grid_release) struct grid
+#define GRID_INIT(n)                                                                                                   \
         {                                                                                                              \
                 .columns = (n)                                                                                         \
         }
-void table_add(struct table *table, const char *cell); // NULL: an empty one
-void table_print(const struct table *table);
-void table_release(struct table *table);
+void grid_add(struct grid *table, const char *cell); // NULL: an empty one
+void grid_print(const struct grid *table);
+void grid_release(struct grid *table);
