@@ -65,7 +65,7 @@ struct typed {
 static const struct minikube_flag *find_flag(const struct minikube_flag *flags, const char *word)
 {
         for (const struct minikube_flag *f = flags; f && f->name; f++)
-                if (word[1] == '-' ? strcmp(f->name, word + 2) == 0 : f->shorthand == word[1])
+                if (word[1] == '-' ? strcmp(f->name, word + 2) == 0 : word[1] && f->shorthand == word[1])
                         return f;
         return NULL;
 }

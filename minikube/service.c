@@ -344,12 +344,11 @@ int command_kubectl(struct minikube *m, struct cx_error *err)
                 return r;
         CX_CLEANUP(cx_freep) char *program = cx_sprintf("%s/kubectl", m->profile.binaries);
         CX_CLEANUP(cx_freep) char *config = profile_path(&m->profile, "kubeconfigs/admin.kubeconfig");
-        CX_CLEANUP(cx_freep) char *flag = cx_sprintf("--kubeconfig=%s", config);
-        CX_CLEANUP(cx_freep) char **argv = cx_alloc_array(m->args.count + 3, sizeof(char *));
+        CX_CLEANUP(cx_freep) char **argv = cx_alloc_array(m->args.count + 2, sizeof(char *));
         argv[0] = program;
-        argv[1] = flag;
         for (size_t i = 0; i < m->args.count; i++)
-                argv[i + 2] = m->args.items[i];
+                argv[i + 1] = m->args.items[i];
+        setenv("KUBECONFIG", config, 1); // and no flag: plugins are looked for by the first word, and inherit this
         cx_process_unblock_signals();
         execv(program, argv);
         return cx_error_set(err, -errno, "cannot run %s: %s", program, strerror(errno));

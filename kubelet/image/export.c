@@ -127,6 +127,9 @@ static int write_entry(struct archive *from, struct archive *to, struct archive_
         if (archive_entry_filetype(entry) == AE_IFCHR && archive_entry_rdev(entry) == makedev(0, 0))
                 return write_whiteout(to, path, err);
         archive_entry_set_pathname(entry, path);
+        archive_entry_unset_atime(entry); // the same layer gives the same archive
+        archive_entry_unset_ctime(entry);
+        archive_entry_unset_birthtime(entry);
         archive_entry_set_uname(entry, NULL);
         archive_entry_set_gname(entry, NULL);
         if (archive_write_header(to, entry) < ARCHIVE_WARN)

@@ -276,7 +276,7 @@ ok "minikube start --nodes 2" mk start --nodes 2 --registry-config "$work/regist
         --extra-config controller-manager.node-monitor-grace-period=24s
 ok "kubectl is configured and both nodes are Ready" nodes_ready 2
 t_minikube() {
-        equals "$(mk ip)" "${host%.1}.2" && mk status | grep -q 'apiserver: Running' && mk profile list | grep -q '^e2e ' &&
+        equals "$(mk ip)" "${host%.1}.2" && mk status | grep -q 'apiserver: Running' && mk profile list | grep -q '^| e2e ' &&
                 equals "$("$bin/minikube" kubectl -p $profile -- get nodes -o name | grep -c .)" 2 && mk logs | grep -q '==> kube-apiserver <==' &&
                 tar -C "$work/images/hello-v1" -cf "$work/hello.tar" . && mk image load "$work/hello.tar" && mk image ls | grep -q 'docker.io/library/hello:v1' &&
                 ! mk image load "$work/registries.yaml"
