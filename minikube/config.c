@@ -11,9 +11,15 @@
 
 #include <stdio.h>
 
-static int check_text(const char *text)
+static int check_path(const char *text)
 {
-        return *text ? 0 : -EINVAL;
+        return *text == '/' ? 0 : -EINVAL; // it is read from anywhere
+}
+
+static int check_profile(const char *text)
+{
+        PROFILE_CONTENTS profile = {0};
+        return profile_open(text, &profile, NULL);
 }
 
 static int check_nodes(const char *text)
@@ -25,7 +31,7 @@ static int check_nodes(const char *text)
 static int check_duration(const char *text)
 {
         int64_t duration;
-        return cx_duration_parse(text, &duration);
+        return cx_duration_parse(text, &duration) < 0 || duration <= 0 ? -EINVAL : 0;
 }
 
 // All but the profile are flags of that name.
@@ -34,8 +40,8 @@ static const struct config_key {
         int (*check)(const char *text);
         const char *form;
 } keys[] = {{"nodes", check_nodes, "a number from 1 to 16"},
-            {"profile", check_text, "a name"},
-            {"registry-config", check_text, "a path"},
+            {"profile", check_profile, "the name of a profile"},
+            {"registry-config", check_path, "an absolute path"},
             {"wait-timeout", check_duration, "a time like 90s or 2m"}};
 
 static const struct config_key *find_key(const char *name)

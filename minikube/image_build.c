@@ -160,14 +160,14 @@ static int build(const struct build *b, const char *context, const char *dockerf
 
 int command_image_build(struct minikube *m, struct cx_error *err)
 {
-        const char *context = m->args.items[0];
+        CX_CLEANUP(cx_freep) char *context = realpath(m->args.items[0], NULL);
         CX_CLEANUP(cx_freep) char *dockerfile = NULL;
         struct stat st;
         int r = need_running(m, err);
         if (r == 0 && !m->tag)
                 r = cx_error_set(err, -EINVAL, "MK_USAGE: -t has to name the image");
-        if (r == 0 && (stat(context, &st) < 0 || !S_ISDIR(st.st_mode)))
-                r = cx_error_set(err, -EINVAL, "MK_USAGE: \"%s\" is not a folder", context);
+        if (r == 0 && (!context || stat(context, &st) < 0 || !S_ISDIR(st.st_mode)))
+                r = cx_error_set(err, -EINVAL, "MK_USAGE: \"%s\" is not a folder", m->args.items[0]);
         if (r == 0)
                 r = find_dockerfile(m, context, &dockerfile, err);
         if (r < 0)

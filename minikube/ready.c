@@ -50,17 +50,27 @@ static bool is_ready(const json_t *node)
         return cx_streq(cx_json_string(condition, "status"), "True");
 }
 
+static const json_t *find_node(const json_t *items, const char *name)
+{
+        for (size_t i = 0; i < json_array_size(items); i++)
+                if (cx_streq(cx_json_string(json_array_get(items, i), "metadata.name"), name))
+                        return json_array_get(items, i);
+        return NULL;
+}
+
 int wait_nodes(const struct profile *profile, struct cx_rest *rest, int64_t deadline, struct cx_error *err)
 {
         for (;;) {
                 json_auto_t *list = NULL;
                 CX_ERROR why = CX_ERROR_INIT;
-                int ready = 0;
+                bool ready = true;
                 int r = cx_rest_list(rest, CX_REF("", "v1", "nodes"), NULL, &list, &why);
                 const json_t *items = json_object_get(list, "items");
-                for (size_t i = 0; r == 0 && i < json_array_size(items); i++)
-                        ready += is_ready(json_array_get(items, i));
-                if (ready >= node_count_running(profile))
+                for (int node = 0; r == 0 && node < profile->nodes; node++) {
+                        CX_CLEANUP(cx_freep) char *name = node_name(profile, node);
+                        ready = ready && (!node_runs(profile, node) || is_ready(find_node(items, name)));
+                }
+                if (r == 0 && ready)
                         return 0;
                 if (cx_time_monotonic() > deadline)
                         return too_late(profile, "a node", &why, err);
