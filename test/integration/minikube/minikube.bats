@@ -1000,7 +1000,12 @@ cut_off() {
         exits 14 h "$BIN/minikube" profile list
         grep -qF 'Found 1 invalid profile(s)' <<<"$output"
         [ "$(h "$BIN/minikube" profile list -o json | jq -c .)" = "{\"invalid\":[{\"Name\":\"$P\"}],\"valid\":[]}" ]
+        h "$BIN/minikube" config set nodes 2
         h "$BIN/minikube" delete --all
+        [ -e "$MINIKUBE_HOME/.minikube/config" ]
+        exits 0 h "$BIN/minikube" delete --all --purge
+        grep -qF "Successfully purged minikube directory located at - [$MINIKUBE_HOME/.minikube]" <<<"$output"
+        [ ! -e "$MINIKUBE_HOME/.minikube" ]
         clean
 }
 
