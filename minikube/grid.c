@@ -4,46 +4,46 @@
 
 #include <stdio.h>
 
-void grid_add(struct grid *table, const char *cell)
+void grid_add(struct grid *grid, const char *cell)
 {
-        cx_strings_add(&table->cells, cx_str(cell));
+        cx_strings_add(&grid->cells, cx_str(cell));
 }
 
-static size_t width_of(const struct grid *table, size_t column)
+static size_t width_of(const struct grid *grid, size_t column)
 {
         size_t width = 0;
-        for (size_t i = column; i < table->cells.count; i += table->columns)
-                if (strlen(table->cells.items[i]) > width)
-                        width = strlen(table->cells.items[i]);
+        for (size_t i = column; i < grid->cells.count; i += grid->columns)
+                if (strlen(grid->cells.items[i]) > width)
+                        width = strlen(grid->cells.items[i]);
         return width;
 }
 
-static void print_rule(const struct grid *table)
+static void print_rule(const struct grid *grid)
 {
-        for (size_t i = 0; i < table->columns; i++) {
+        for (size_t i = 0; i < grid->columns; i++) {
                 putchar('|');
-                for (size_t j = 0; j < width_of(table, i) + 2; j++)
+                for (size_t j = 0; j < width_of(grid, i) + 2; j++)
                         putchar('-');
         }
         puts("|");
 }
 
-void grid_print(const struct grid *table)
+void grid_print(const struct grid *grid)
 {
-        print_rule(table);
-        for (size_t i = 0; i < table->cells.count; i++) {
-                size_t width = width_of(table, i % table->columns), room = width - strlen(table->cells.items[i]);
-                size_t before = i < table->columns ? room / 2 : 0;
-                printf("| %*s%s%*s ", (int)before, "", table->cells.items[i], (int)(room - before), "");
-                if (i % table->columns == table->columns - 1)
+        print_rule(grid);
+        for (size_t i = 0; i < grid->cells.count; i++) {
+                size_t width = width_of(grid, i % grid->columns), room = width - strlen(grid->cells.items[i]);
+                size_t before = i < grid->columns ? room / 2 : 0;
+                printf("| %*s%s%*s ", (int)before, "", grid->cells.items[i], (int)(room - before), "");
+                if (i % grid->columns == grid->columns - 1)
                         puts("|");
-                if (i == table->columns - 1)
-                        print_rule(table);
+                if (i == grid->columns - 1)
+                        print_rule(grid);
         }
-        print_rule(table);
+        print_rule(grid);
 }
 
-void grid_release(struct grid *table)
+void grid_release(struct grid *grid)
 {
-        cx_strings_release(&table->cells);
+        cx_strings_release(&grid->cells);
 }

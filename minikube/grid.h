@@ -13,6 +13,6 @@ struct grid {
         {                                                                                                              \
                 .columns = (n)                                                                                         \
         }
-void grid_add(struct grid *table, const char *cell); // NULL: an empty one
-void grid_print(const struct grid *table);
-void grid_release(struct grid *table);
+void grid_add(struct grid *grid, const char *cell); // NULL: an empty one
+void grid_print(const struct grid *grid);
+void grid_release(struct grid *grid);

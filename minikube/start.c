@@ -164,11 +164,11 @@ static int change_nodes(struct minikube *m, struct changes *changes, struct cx_e
         struct profile *profile = &m->profile;
         unsigned gone = profile->gone, stopped = profile->stopped;
         int nodes = profile->nodes, node, r = 0;
-        if (!m->change)
-                profile->stopped = 0;
         if (m->change)
                 r = m->change(m, err);
-        else if (!profile->exists)
+        else
+                profile->stopped = 0;
+        if (!profile->exists)
                 profile->nodes = (int)m->nodes;
         while (r == 0 && m->nodes_changed && node_count(profile) < m->nodes)
                 r = nodes_grow(profile, &node, err);
@@ -321,11 +321,10 @@ static int start(struct minikube *m, struct changes *changes, bool makes_current
                 r = cluster_resume(profile, err);
         if (r < 0)
                 return r;
-        if (m->change)
-                ; // it has said what it does
-        else if (existed && service_pid(profile, "supervisor"))
+        bool tells = !m->change; // that has said what it does
+        if (tells && existed && service_pid(profile, "supervisor"))
                 say("🏃", "Updating the running \"%s\" cluster ...", profile->name);
-        else
+        else if (tells)
                 say("👍", "Starting \"%s\" primary control-plane node in \"%s\" cluster", profile->name, profile->name);
         r = network_up(profile, err);
         if (r == 0)

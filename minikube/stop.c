@@ -40,9 +40,10 @@ int need_running(const struct minikube *m, struct cx_error *err)
                 return 0;
         return cx_error_set(
                 err, -EHOSTDOWN,
-                "🤷  The control-plane node %s host is not running: state=Stopped\n👉  To start a cluster, run: "
+                "🤷  The control-plane node %s %s is not running: state=Stopped\n👉  To start a cluster, run: "
                 "\"minikube start -p %s\"",
-                m->profile.name, m->profile.name);
+                m->profile.name, strcmp(cluster_state(&m->profile), "Stopped") == 0 ? "host" : "apiserver",
+                m->profile.name);
 }
 
 int take_profile(struct profile *profile, struct lock *ret_lock, struct cx_error *err)
