@@ -500,6 +500,10 @@ YAML
         exits 1 h "$BIN/minikube" -p "$P" kubectl -- get pod nonesuch
         grep -q 'pods "nonesuch" not found' <<<"$output"
         exits 3 h "$BIN/minikube" -p "$P" kubectl -- exec deploy/web -- sh -c 'exit 3'
+        exits 4 h "$BIN/minikube" -p "$P" kubectl exec deploy/web -- sh -c 'exit 4' # the dashes are kubectl's
+        [ "$(echo typed | h "$BIN/minikube" -p "$P" kubectl -- exec -i deploy/web -- cat)" = typed ]
+        [ "$(h script -qec "$BIN/minikube -p $P kubectl -- exec -it deploy/web -- sh -c 'test -t 0 && echo terminal'" /dev/null </dev/null | tr -d '\r')" = terminal ]
+        [ "$(h "$BIN/minikube" kubectl -p "$P" -- config current-context)" = "$P" ]
         KUBECONFIG=$MK/others h "$BIN/minikube" -p "$P" kubectl -- get --raw /readyz
         [ "$(mk ip)" = 192.168.49.2 ]
         [ "$(mk ip -n m02)" = 192.168.49.3 ]
