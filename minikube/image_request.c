@@ -121,16 +121,20 @@ int command_image_save(struct minikube *m, struct cx_error *err)
         return r < 0 ? r : image_save(m, m->args.items[0], m->args.items[1], err);
 }
 
+// skopeo knows by registries.conf(5) which registries have no TLS; those of this machine have none.
+static bool is_local(const char *name)
+{
+        return cx_has_prefix(name, "localhost:") || cx_has_prefix(name, "127.");
+}
+
 int image_push(struct minikube *m, const char *image, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *archive = profile_path(&m->profile, "run/%d.push.tar", (int)getpid());
         CX_CLEANUP(cx_freep) char *from = cx_sprintf("oci-archive:%s", archive);
         CX_CLEANUP(cx_freep) char *name = image_full_name(image);
         CX_CLEANUP(cx_freep) char *to = cx_sprintf("docker://%s", name);
-        CX_CLEANUP(cx_freep)
-        char *verify = cx_sprintf("--dest-tls-verify=%s",
-                                  cx_has_prefix(name, "localhost:") || cx_has_prefix(name, "127.") ? "false" : "true");
-        const char *const argv[] = {"skopeo", "copy", "--quiet", verify, from, to, NULL};
+        const char *const argv[] = {
+                "skopeo", "copy", "--quiet", from, to, is_local(name) ? "--dest-tls-verify=false" : NULL, NULL};
         int r = image_save(m, image, archive, err);
         if (r == 0)
                 r = cx_run_ok(argv, NULL, err);

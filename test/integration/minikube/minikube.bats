@@ -502,7 +502,8 @@ YAML
         exits 3 h "$BIN/minikube" -p "$P" kubectl -- exec deploy/web -- sh -c 'exit 3'
         exits 4 h "$BIN/minikube" -p "$P" kubectl exec deploy/web -- sh -c 'exit 4' # the dashes are kubectl's
         [ "$(echo typed | h "$BIN/minikube" -p "$P" kubectl -- exec -i deploy/web -- cat)" = typed ]
-        [ "$(h script -qec "$BIN/minikube -p $P kubectl -- exec -it deploy/web -- sh -c 'test -t 0 && echo terminal'" /dev/null </dev/null | tr -d '\r')" = terminal ]
+        h script -qec "$BIN/minikube -p $P kubectl -- exec -it deploy/web -- sh -c 'test -t 0 && echo a-terminal'" /dev/null </dev/null >"$MK/terminal"
+        grep -aq a-terminal "$MK/terminal"
         [ "$(h "$BIN/minikube" kubectl -p "$P" -- config current-context)" = "$P" ]
         KUBECONFIG=$MK/others h "$BIN/minikube" -p "$P" kubectl -- get --raw /readyz
         [ "$(mk ip)" = 192.168.49.2 ]
