@@ -104,7 +104,9 @@ static const struct minikube_command image_commands[] = {
          .min_args = 1,
          .max_args = UINT32_MAX,
          .run = command_image_push,
-         .description = "Pushes with skopeo, which has to be installed, and with its credentials (skopeo login)."},
+         .description =
+                 "Pushes with skopeo, which has to be installed, and with its credentials (skopeo login).\n"
+                 "A registry whose first mirror in --registry-config is an http:// address is spoken to without TLS."},
         {.name = "rm",
          .alias = "unload",
          .summary = "Remove images",

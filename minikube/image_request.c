@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // minikube image rm, tag, pull, save and push: a node's images belong to its kubelet, which is asked by a file in its folder
 // (kubelet/image/request.h) and answers by removing it.
+#include "libcommon/base/buf.h"
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
+#include "libcommon/format/yaml.h"
 #include "minikube/copy.h"
 #include "minikube/image.h"
 #include "minikube/out.h"
@@ -121,10 +123,21 @@ int command_image_save(struct minikube *m, struct cx_error *err)
         return r < 0 ? r : image_save(m, m->args.items[0], m->args.items[1], err);
 }
 
-// skopeo knows by registries.conf(5) which registries have no TLS; those of this machine have none.
-static bool is_local(const char *name)
+// Whether the nodes speak to the image's registry without TLS: it is on this machine, or --registry-config says so. skopeo
+// knows others by registries.conf(5).
+static bool has_no_tls(const struct profile *profile, const char *name)
 {
-        return cx_has_prefix(name, "localhost:") || cx_has_prefix(name, "127.");
+        CX_CLEANUP(cx_freep) char *registry = cx_strndup(name, strcspn(name, "/"));
+        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
+        json_auto_t *documents = NULL;
+        if (cx_has_prefix(registry, "localhost:") || cx_has_prefix(registry, "127."))
+                return true;
+        if (!profile->registry_config || cx_buf_read_file(&text, profile->registry_config) < 0 ||
+            cx_yaml_parse(text.data, text.length, &documents, NULL) < 0)
+                return false;
+        const json_t *mirrors = json_object_get(json_array_get(documents, 0), "mirrors");
+        const json_t *endpoints = json_object_get(json_object_get(mirrors, registry), "endpoint");
+        return cx_has_prefix(cx_str(json_string_value(json_array_get(endpoints, 0))), "http://");
 }
 
 int image_push(struct minikube *m, const char *image, struct cx_error *err)
@@ -133,8 +146,9 @@ int image_push(struct minikube *m, const char *image, struct cx_error *err)
         CX_CLEANUP(cx_freep) char *from = cx_sprintf("oci-archive:%s", archive);
         CX_CLEANUP(cx_freep) char *name = image_full_name(image);
         CX_CLEANUP(cx_freep) char *to = cx_sprintf("docker://%s", name);
-        const char *const argv[] = {
-                "skopeo", "copy", "--quiet", from, to, is_local(name) ? "--dest-tls-verify=false" : NULL, NULL};
+        const char *const argv[] = {"skopeo", "copy", "--quiet",
+                                    from,     to,     has_no_tls(&m->profile, name) ? "--dest-tls-verify=false" : NULL,
+                                    NULL};
         int r = image_save(m, image, archive, err);
         if (r == 0)
                 r = cx_run_ok(argv, NULL, err);

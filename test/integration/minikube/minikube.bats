@@ -736,14 +736,13 @@ YAML
 @test "image push and pull: to a registry and back" {
         local at=192.168.49.1:5000 pid
         printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "%s"}\n' "$MK/registry" "$at" >"$MK/registry.yml"
-        printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' "$at" >"$MK/registries.conf"
         printf 'mirrors:\n  "%s": {endpoint: ["http://%s"]}\n' "$at" "$at" >"$MK/pull.yaml"
         background "$MK/registry.log" docker-registry serve "$MK/registry.yml"
         pid=$!
         mk start --registry-config "$MK/pull.yaml"
         wait_for h curl -sf "http://$at/v2/"
         mk image tag hello:v1 "$at/hello:v1"
-        CONTAINERS_REGISTRIES_CONF=$MK/registries.conf mk image push "$at/hello:v1"
+        mk image push "$at/hello:v1"
         mk image rm "$at/hello:v1"
         ! mk image ls | grep -F "$at" || false
         mk image pull "$at/hello:v1"
@@ -751,7 +750,7 @@ YAML
         [ "$(ls "$FOLDER"/nodes/*/images/images | grep -c json)" -ge 4 ]
         exits 80 mk image push "$at/nonesuch:v1"
         printf 'FROM %s/hello:v1\nENV BUILT=yes\n' "$at" >"$MK/context/Dockerfile"
-        CONTAINERS_REGISTRIES_CONF=$MK/registries.conf mk image build -t "$at/pushed:v1" --push "$MK/context"
+        mk image build -t "$at/pushed:v1" --push "$MK/context"
         h curl -sf "http://$at/v2/pushed/tags/list" | grep -q '"v1"'
         mk image rm "$at/hello:v1" "$at/pushed:v1"
         kill $pid
