@@ -257,7 +257,19 @@ int applier_cleanup(struct cx_error *err)
 
 // --- connection tracking ---
 
-static void forget(const char *address, const char *endpoint)
+#define MANY 32 // endpoints that are gone at once: then all that is not answered is forgotten
+
+// It says 1 when there was nothing to forget.
+static void forget(const char *const *argv, const char *what)
+{
+        CX_BUF out = CX_BUF_INIT, problem = CX_BUF_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        int status;
+        if (cx_run(&(struct cx_run_options){.argv = argv, .timeout = TIMEOUT}, &out, &problem, &status, &err) < 0)
+                cx_err(&err, "Cannot clean connection tracking", "address", what);
+}
+
+static void forget_udp(const char *address, const char *endpoint)
 {
         bool node_port = *address == ':';
         const char *argv[12] = {"conntrack",
@@ -272,12 +284,29 @@ static void forget(const char *address, const char *endpoint)
                 argv[8] = "--dst-nat";
                 argv[9] = endpoint;
         }
-        CX_BUF out = CX_BUF_INIT, problem = CX_BUF_INIT;
-        CX_ERROR err = CX_ERROR_INIT;
-        int status;
-        // It says 1 when there was nothing to forget.
-        if (cx_run(&(struct cx_run_options){.argv = argv, .timeout = TIMEOUT}, &out, &problem, &status, &err) < 0)
-                cx_err(&err, "Cannot clean connection tracking", "address", address);
+        forget(argv, address);
+}
+
+// What is not answered by an endpoint; NULL: by any.
+static void forget_unanswered(const char *endpoint)
+{
+        const char *argv[12] = {"conntrack", "-D", "-f", "ipv4", "-p", "tcp", "--state", "SYN_SENT", "--dst-nat"};
+        argv[9] = endpoint;
+        forget(argv, endpoint ? endpoint : "all");
+}
+
+static void clean_tcp(const struct ruleset *old, const struct ruleset *now)
+{
+        CX_STRINGS gone = CX_STRINGS_INIT;
+        CX_MAP_FOREACH (&old->tcp_endpoints, entry)
+                if (!cx_map_has(&now->tcp_endpoints, entry->key))
+                        cx_strings_add(&gone, entry->key);
+        if (gone.count > MANY) {
+                forget_unanswered(NULL);
+                return;
+        }
+        for (size_t i = 0; i < gone.count; i++)
+                forget_unanswered(gone.items[i]);
 }
 
 void conntrack_clean(const struct ruleset *old, const struct ruleset *now)
@@ -289,10 +318,11 @@ void conntrack_clean(const struct ruleset *old, const struct ruleset *now)
                         continue;
                 size_t length = strcspn(entry->key, " ");
                 CX_CLEANUP(cx_freep) char *address = cx_strndup(entry->key, length);
-                forget(address, entry->key + length + 1);
+                forget_udp(address, entry->key + length + 1);
         }
         CX_MAP_FOREACH (&now->udp_served, entry) {
                 if (!cx_map_has(&old->udp_served, entry->key))
-                        forget(entry->key, NULL);
+                        forget_udp(entry->key, NULL);
         }
+        clean_tcp(old, now);
 }

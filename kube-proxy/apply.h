@@ -17,7 +17,8 @@ bool applier_intact(void); // false when somebody flushed the tables
 int applier_cleanup(struct cx_error *err) CX_CHECK;
 
 // Forgets the connections of UDP clients that would go on to endpoints that are gone, or to nowhere although there are
-// endpoints now. `old` may be NULL: nothing is known.
+// endpoints now; and those of TCP clients that an endpoint which is gone has not answered yet: the kernel would lead each
+// further SYN to it, too, where the next one may reach an endpoint that is there. `old` may be NULL: nothing is known.
 void conntrack_clean(const struct ruleset *old, const struct ruleset *now);
 
 // The texts for iptables-restore (for tests): `written` are chains as they are now, NULL: take `saved`, the output of

@@ -332,11 +332,18 @@ static void note_udp(struct rule_builder *b, const struct port_context *c, const
         }
 }
 
+static void note_tcp(struct rule_builder *b, const struct port_context *c)
+{
+        for (size_t i = 0; i < c->all.count && strcmp(c->port->protocol, "tcp") == 0; i++)
+                cx_map_set(&b->out->tcp_endpoints, c->all.items[i].ip, NULL);
+}
+
 static void enter_cluster_ip(struct rule_builder *b, const struct port_context *c)
 {
         const struct service *service = c->service;
         const char *ip = service->cluster_ip;
         note_udp(b, c, ip);
+        note_tcp(b, c);
         if (!c->all.count)
                 enter(&b->filter_services, "KUBE-SERVICES", c, "has no endpoints", ip, "REJECT");
         else if (service->internal_local && !c->local.count)
@@ -546,6 +553,7 @@ void ruleset_release(struct ruleset *rules)
                 cx_map_release(&rules->chains[table]);
         cx_map_release(&rules->udp_endpoints);
         cx_map_release(&rules->udp_served);
+        cx_map_release(&rules->tcp_endpoints);
         for (size_t i = 0; i < rules->n_health_checks; i++) {
                 free(rules->health_checks[i].namespace);
                 free(rules->health_checks[i].name);

@@ -24,6 +24,7 @@ struct ruleset {
         struct cx_map chains[TABLE_COUNT]; // name -> char *, the chain's rules as lines "-A NAME …"
         struct cx_map udp_endpoints;       // "address endpoint-ip" (or ":node-port endpoint-ip") -> nothing
         struct cx_map udp_served;          // "address" (or ":node-port") with endpoints -> nothing
+        struct cx_map tcp_endpoints;       // "endpoint-ip" -> nothing
         struct health_check *health_checks;
         size_t n_health_checks;
         bool has_node_ports;

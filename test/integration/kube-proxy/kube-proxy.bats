@@ -297,6 +297,19 @@ EOF
         wait_for led_to 10.200.0.3
 }
 
+@test "a TCP client that an endpoint never answered gets to another when that is gone" {
+        service silent 10.96.10.13
+        ip -n $NS-node neigh replace 10.200.0.99 lladdr 02:00:00:00:00:99 dev br0 nud permanent # as of a pod that has just died
+        slice silent 10.200.0.99
+        waits() { node conntrack -L -p tcp --orig-dst 10.96.10.13 2>/dev/null | grep -q "SYN_SENT.*src=10.200.0.99 "; }
+        begins() { (ip netns exec $NS-out curl -s --max-time 60 http://10.96.10.13/ >"$CP/late" 2>&1 &); wait_for waits; }
+        leads() { node iptables-save -t nat | grep -q -- '--to-destination 10.200.0.99:'; }
+        wait_for leads
+        begins
+        slice silent 10.200.0.2
+        wait_for grep -qx a "$CP/late"
+}
+
 @test "no request is lost while endpoints change" {
         service roll 10.96.10.9
         slice roll 10.200.0.2 10.200.0.3
