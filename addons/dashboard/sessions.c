@@ -268,17 +268,33 @@ int user_session_open(struct sessions *all, const struct login *login, struct se
         return 0;
 }
 
+// With the lock.
+static struct kept_session *find(struct sessions *all, const char digest[65], int64_t now)
+{
+        for (struct kept_session *s = all->first; s; s = s->next)
+                if (memcmp(s->digest, digest, sizeof s->digest) == 0 && !is_over(s, now))
+                        return s;
+        return NULL;
+}
+
+bool user_session_known(struct sessions *all, const struct session_key *key)
+{
+        char digest[65];
+        digest_of(key, digest);
+        pthread_mutex_lock(&all->lock);
+        bool known = find(all, digest, cx_time_monotonic()) != NULL;
+        pthread_mutex_unlock(&all->lock);
+        return known;
+}
+
 int user_session_get(struct sessions *all, const struct session_key *key, struct user_session **ret_session,
                      struct cx_error *err)
 {
         char digest[65];
-        struct kept_session *found = NULL;
         int64_t now = cx_time_monotonic();
         digest_of(key, digest);
         pthread_mutex_lock(&all->lock);
-        for (struct kept_session *s = all->first; s && !found; s = s->next)
-                if (memcmp(s->digest, digest, sizeof digest) == 0 && !is_over(s, now))
-                        found = s;
+        struct kept_session *found = find(all, digest, now);
         if (found) {
                 found->references++;
                 found->used = now;

@@ -53,6 +53,8 @@ int user_session_open(struct sessions *sessions, const struct login *login, stru
 // The session of a key, whose idle time begins anew. UNAUTHORIZED when there is none.
 int user_session_get(struct sessions *sessions, const struct session_key *key, struct user_session **ret_session,
                      struct cx_error *err) CX_CHECK;
+// Whether there is one; it is not used by that.
+bool user_session_known(struct sessions *sessions, const struct session_key *key);
 void user_session_end(struct sessions *sessions, struct user_session *session);
 void user_session_unref(struct user_session *session);
 CX_DEFINE_CLEANUP(struct user_session, user_session_unrefp, user_session_unref)

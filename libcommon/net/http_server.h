@@ -35,6 +35,9 @@ struct cx_http_server_options {
         int workers;                           // 0: 8
         size_t max_body;                       // 0: 3 MiB
         size_t max_bodies;                     // 0: 128 MiB, or 8 of the largest
+        // How large the body of this request may be; of the I/O thread, by its head. Bodies that have to be smaller than
+        // max_body take half of max_bodies at most, so that strangers leave room for others. NULL: max_body.
+        size_t (*body_limit)(const struct cx_http_request *request, void *context);
         size_t max_connections;                // 0: 8192, or half of the limit of open files
         size_t max_upgrades;                   // 0: 1024; each has a thread
         int idle_timeout;                      // seconds, 0: 120; does not end a stream

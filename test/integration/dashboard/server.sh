@@ -190,6 +190,27 @@ ok "a watch that the browser closes ends" t_socket_close
 ok "one session has so many streams and no more" t_socket_many
 
 # --- lifetimes, trouble ---
+t_bodies() { # strangers whose bodies do not end take nothing of what those who are logged in need
+        python3 - "$port" <<'END' >"$work/bodies" 2>&1 &
+import signal, socket, ssl, sys
+tls = ssl._create_unverified_context()
+held = []
+for i in range(80):
+    s = tls.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1]))))
+    size = 4 << 20 if i < 4 else 256 << 10
+    s.sendall(b"POST /yaml HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % size + b"x" * (size - 1))
+    held.append(s)
+print("held", flush=True)
+signal.pause()
+END
+        local holder=$! result
+        until_true 30 grep -q held "$work/bodies" && code_is 200 POST /yaml -b "$work/admin" --data 'a: 1' &&
+                head -c 3000000 /dev/zero | tr '\0' '#' >"$work/large" && code_is 200 POST /yaml -b "$work/admin" --data-binary @"$work/large"
+        result=$?
+        kill "$holder"
+        wait "$holder"
+        return $result
+}
 t_sessions_are_bounded() { # who opens too many loses their own, not somebody else's
         local i
         for i in $(seq 260); do printf 'next\nurl = "%s/session"\ninsecure\nsilent\nheader = "X-Dashboard-Request: 1"\ndata = "{\\"token\\": \\"%s\\"}"\noutput = /dev/null\nwrite-out = "%%{http_code}\\n"\n' "$url" "$reader"; done | sed 1d >"$work/many.curl"
@@ -239,6 +260,7 @@ t_stop_waits_for_nobody() { # such as for a request that the API server does not
 t_stop() { end && [ ! -e "$work/login.sock" ]; }
 t_flags() { "$BIN/dashboard" 2>&1 | grep -q -- '--server' && ! "$BIN/dashboard" --server http://x 2>/dev/null && "$BIN/dashboard" --server https://x --tls-cert-file y 2>&1 | grep -q belong; }
 ok "an API server that is gone is told, and found again" t_dead_server
+ok "bodies of strangers leave room for others" t_bodies
 ok "there are only so many sessions" t_sessions_are_bounded
 ok "a key with a password is refused, and nobody is asked for it" t_locked_key
 ok "a session that nobody uses ends" t_idle
