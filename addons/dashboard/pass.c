@@ -83,7 +83,8 @@ static size_t count_of(const struct api_passes *all, const char *user)
 static bool list(struct api_passes *all, struct api_pass *pass)
 {
         pthread_mutex_lock(&all->lock);
-        bool room = all->count < PASSES_MAX && count_of(all, pass->session->user) < PASSES_OF_USER_MAX && !all->canceled;
+        bool room =
+                all->count < PASSES_MAX && count_of(all, pass->session->user) < PASSES_OF_USER_MAX && !all->canceled;
         if (room) {
                 all->count++;
                 pass->next = all->first;

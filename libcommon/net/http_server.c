@@ -167,8 +167,7 @@ void cx_http_request_close(struct cx_http_request *request)
 static void say_too_large(struct cx_http_request *request)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        (void)cx_error_reason(&err, CX_REASON_TOO_LARGE, "Request entity too large: limit is %zu",
-                              request->max_body);
+        (void)cx_error_reason(&err, CX_REASON_TOO_LARGE, "Request entity too large: limit is %zu", request->max_body);
         cx_http_respond_error(request, &err);
 }
 
