@@ -68,6 +68,7 @@ static int listen_on(const struct options *o, struct dashboard *dashboard, struc
                                                                         .workers = 6,
                                                                         .max_body = (size_t)4 << 20,
                                                                         .max_bodies = (size_t)16 << 20,
+                                                                        .body_limit = dashboard_body_limit,
                                                                         .max_connections = 1024,
                                                                         .max_upgrades = 512,
                                                                         .handler_inline = dashboard_handle_inline,

@@ -70,11 +70,21 @@ void passes_cancel(struct api_passes *all)
         pthread_mutex_unlock(&all->lock);
 }
 
+// With the lock. However many sessions a user has: one may not take the room of all.
+static size_t count_of(const struct api_passes *all, const char *user)
+{
+        size_t count = 0;
+        for (const struct api_pass *pass = all->first; pass; pass = pass->next)
+                count += strcmp(pass->session->user, user) == 0;
+        return count;
+}
+
 // False when there are too many.
 static bool list(struct api_passes *all, struct api_pass *pass)
 {
         pthread_mutex_lock(&all->lock);
-        bool room = all->count < PASSES_MAX && !all->canceled;
+        bool room =
+                all->count < PASSES_MAX && count_of(all, pass->session->user) < PASSES_OF_USER_MAX && !all->canceled;
         if (room) {
                 all->count++;
                 pass->next = all->first;

@@ -12,6 +12,7 @@
 #include "libcommon/net/http_server.h"
 
 #define PASSES_MAX 128
+#define PASSES_OF_USER_MAX 48
 
 struct api_passes; // those that are on their way
 struct api_passes *passes_new(void);

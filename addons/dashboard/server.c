@@ -60,15 +60,21 @@ static void find_part(const char *list, char separator, const char *prefix, char
         }
 }
 
+static void read_key(const struct cx_http_request *request, struct session_key *ret_key)
+{
+        *ret_key = (struct session_key){0};
+        find_part(cx_http_header(request, "Cookie"), ';', COOKIE "=", ret_key->id);
+        if (cx_http_header(request, "Upgrade"))
+                find_part(cx_http_header(request, "Sec-WebSocket-Protocol"), ',', GUARD_PROOF, ret_key->proof);
+        else if (!cx_copy_string(ret_key->proof, SESSION_ID_TEXT, cx_str(cx_http_header(request, GUARD_HEADER))))
+                *ret_key->proof = '\0';
+}
+
 static int find_session(struct dashboard *dashboard, struct cx_http_request *request, struct user_session **ret_session,
                         struct cx_error *err)
 {
-        struct session_key key = {0};
-        find_part(cx_http_header(request, "Cookie"), ';', COOKIE "=", key.id);
-        if (cx_http_header(request, "Upgrade"))
-                find_part(cx_http_header(request, "Sec-WebSocket-Protocol"), ',', GUARD_PROOF, key.proof);
-        else if (!cx_copy_string(key.proof, SESSION_ID_TEXT, cx_str(cx_http_header(request, GUARD_HEADER))))
-                *key.proof = '\0';
+        struct session_key key;
+        read_key(request, &key);
         return user_session_get(dashboard->sessions, &key, ret_session, err);
 }
 
@@ -223,6 +229,16 @@ static int serve_private(struct dashboard *dashboard, struct cx_http_request *re
         if (session)
                 return serve_session(dashboard, request, err);
         return yaml ? serve_yaml(dashboard, request, err) : serve_api(dashboard, request, upgrade, err);
+}
+
+size_t dashboard_body_limit(const struct cx_http_request *request, void *context)
+{
+        struct dashboard *dashboard = context;
+        struct session_key key;
+        if (!cx_http_header(request, "Content-Length") && !cx_http_header(request, "Transfer-Encoding"))
+                return LOGIN_MAX;
+        read_key(request, &key);
+        return user_session_known(dashboard->sessions, &key) ? SIZE_MAX : LOGIN_MAX;
 }
 
 bool dashboard_handle_inline(struct cx_http_request *request, void *context)

@@ -26,6 +26,7 @@ struct dashboard {
         atomic_int logins; // that are being looked at
         struct cx_metric *requests, *open_sessions;
 };
-void dashboard_init(struct dashboard *dashboard);                               // its metrics
-bool dashboard_handle_inline(struct cx_http_request *request, void *dashboard); // what needs no waiting
+void dashboard_init(struct dashboard *dashboard);                                    // its metrics
+bool dashboard_handle_inline(struct cx_http_request *request, void *dashboard);      // what needs no waiting
+size_t dashboard_body_limit(const struct cx_http_request *request, void *dashboard); // who has no session sends little
 void dashboard_handle(struct cx_http_request *request, void *dashboard);

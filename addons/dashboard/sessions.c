@@ -196,6 +196,34 @@ static int make_client(const struct sessions *all, const struct login *login, st
         return cx_http_client_new(&options, ret_client, err);
 }
 
+static size_t count_of(const struct sessions *all, const char *user)
+{
+        size_t count = 0;
+        for (const struct kept_session *s = all->first; s; s = s->next)
+                count += strcmp(s->session.user, user) == 0;
+        return count;
+}
+
+// With the lock: when the table is full, whoever has the most sessions gives up the one that was not used for the longest
+// time. Or else any account of the cluster, such as that of a pod, could keep everybody else out. NULL: nobody has two.
+static struct kept_session *make_room(struct sessions *all)
+{
+        struct kept_session **victim = NULL;
+        size_t most = 1;
+        for (struct kept_session **at = &all->first; *at; at = &(*at)->next) {
+                size_t count = count_of(all, (*at)->session.user);
+                if (count > most || (victim && count == most && (*at)->used < (*victim)->used)) {
+                        most = count;
+                        victim = at;
+                }
+        }
+        if (!victim)
+                return NULL;
+        struct kept_session *s = *victim;
+        take_off(victim);
+        return s;
+}
+
 int user_session_open(struct sessions *all, const struct login *login, struct session_key *ret_key,
                       struct user_session **ret_session, struct cx_error *err)
 {
@@ -217,14 +245,19 @@ int user_session_open(struct sessions *all, const struct login *login, struct se
         pthread_mutex_init(&s->lock, NULL);
         digest_of(ret_key, s->digest);
         sessions_tend(all);
+        struct kept_session *old = NULL;
         pthread_mutex_lock(&all->lock);
-        bool room = all->count < SESSIONS_MAX;
+        if (all->count >= SESSIONS_MAX)
+                old = make_room(all);
+        bool old_unused = old && drop(old), room = all->count < SESSIONS_MAX;
         if (room) {
                 s->next = all->first;
                 all->first = s;
                 all->count++;
         }
         pthread_mutex_unlock(&all->lock);
+        if (old_unused)
+                free_session(old);
         if (!room) {
                 free_session(s);
                 return cx_error_reason(err, CX_REASON_TOO_MANY_REQUESTS,
@@ -235,17 +268,33 @@ int user_session_open(struct sessions *all, const struct login *login, struct se
         return 0;
 }
 
+// With the lock.
+static struct kept_session *find(struct sessions *all, const char digest[65], int64_t now)
+{
+        for (struct kept_session *s = all->first; s; s = s->next)
+                if (memcmp(s->digest, digest, sizeof s->digest) == 0 && !is_over(s, now))
+                        return s;
+        return NULL;
+}
+
+bool user_session_known(struct sessions *all, const struct session_key *key)
+{
+        char digest[65];
+        digest_of(key, digest);
+        pthread_mutex_lock(&all->lock);
+        bool known = find(all, digest, cx_time_monotonic()) != NULL;
+        pthread_mutex_unlock(&all->lock);
+        return known;
+}
+
 int user_session_get(struct sessions *all, const struct session_key *key, struct user_session **ret_session,
                      struct cx_error *err)
 {
         char digest[65];
-        struct kept_session *found = NULL;
         int64_t now = cx_time_monotonic();
         digest_of(key, digest);
         pthread_mutex_lock(&all->lock);
-        for (struct kept_session *s = all->first; s && !found; s = s->next)
-                if (memcmp(s->digest, digest, sizeof digest) == 0 && !is_over(s, now))
-                        found = s;
+        struct kept_session *found = find(all, digest, now);
         if (found) {
                 found->references++;
                 found->used = now;

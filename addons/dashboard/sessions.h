@@ -46,13 +46,15 @@ CX_DEFINE_CLEANUP(struct sessions, sessions_freep, sessions_free)
 void sessions_tend(struct sessions *sessions); // ends those whose time is over; to be called now and then
 size_t sessions_count(struct sessions *sessions);
 
-// Asks the API server who the credentials belong to, and keeps the session when it knows. TOO_MANY_REQUESTS when there are
-// too many already.
+// Asks the API server who the credentials belong to, and keeps the session when it knows. When there are too many already,
+// the user who has the most gives up one; TOO_MANY_REQUESTS when nobody has two.
 int user_session_open(struct sessions *sessions, const struct login *login, struct session_key *ret_key,
                       struct user_session **ret_session, struct cx_error *err) CX_CHECK;
 // The session of a key, whose idle time begins anew. UNAUTHORIZED when there is none.
 int user_session_get(struct sessions *sessions, const struct session_key *key, struct user_session **ret_session,
                      struct cx_error *err) CX_CHECK;
+// Whether there is one; it is not used by that.
+bool user_session_known(struct sessions *sessions, const struct session_key *key);
 void user_session_end(struct sessions *sessions, struct user_session *session);
 void user_session_unref(struct user_session *session);
 CX_DEFINE_CLEANUP(struct user_session, user_session_unrefp, user_session_unref)

@@ -253,6 +253,8 @@ static void set_tls(CURL *easy, const struct cx_http_client *client)
                 curl_easy_setopt(easy, CURLOPT_SSLKEYTYPE, "PEM");
                 curl_easy_setopt(easy, CURLOPT_SSLCERT_BLOB, &cert);
                 curl_easy_setopt(easy, CURLOPT_SSLKEY_BLOB, &key);
+                curl_easy_setopt(easy, CURLOPT_KEYPASSWD,
+                                 ""); // or else OpenSSL asks for one at the terminal, and waits
         }
 }
 

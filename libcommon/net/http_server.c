@@ -86,7 +86,8 @@ static void *on_uri(void *context, const char *uri, struct MHD_Connection *conne
         struct cx_http_request *request = cx_alloc(sizeof *request);
         request->server = context;
         request->connection = connection;
-        request->body = (struct cx_buf)CX_BUF_INIT_MAX(request->server->options.max_body);
+        request->max_body = request->server->options.max_body;
+        request->body = (struct cx_buf)CX_BUF_INIT_MAX(request->max_body);
         cx_http_request_parse_uri(request, uri);
         return request;
 }
@@ -166,8 +167,7 @@ void cx_http_request_close(struct cx_http_request *request)
 static void say_too_large(struct cx_http_request *request)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        (void)cx_error_reason(&err, CX_REASON_TOO_LARGE, "Request entity too large: limit is %zu",
-                              request->server->options.max_body);
+        (void)cx_error_reason(&err, CX_REASON_TOO_LARGE, "Request entity too large: limit is %zu", request->max_body);
         cx_http_respond_error(request, &err);
 }
 
@@ -228,7 +228,13 @@ static enum MHD_Result begin_request(struct cx_http_request *request, const char
         request->method = method;
         cx_http_peer_enter(cx_http_connection_peer(request->connection), CX_HTTP_PHASE_BODY);
         int code = cx_http_guard_head(request, version, &why);
-        return code ? refuse_head(request, code, why) : MHD_YES;
+        if (code)
+                return refuse_head(request, code, why);
+        const struct cx_http_server_options *o = &request->server->options;
+        size_t limit = o->body_limit ? o->body_limit(request, o->context) : o->max_body;
+        if (limit < o->max_body)
+                request->max_body = limit;
+        return MHD_YES;
 }
 
 static enum MHD_Result take_body(struct cx_http_request *request, const char *data, size_t length)
@@ -237,10 +243,12 @@ static enum MHD_Result take_body(struct cx_http_request *request, const char *da
         request->received += length;
         if (request->received > CX_HTTP_MAX_DISCARD)
                 return MHD_NO;
-        request->too_large |= request->received > server->options.max_body;
+        request->too_large |= request->received > request->max_body;
         if (!request->too_large && !request->too_many) {
                 request->counted += length;
-                request->too_many = atomic_fetch_add(&server->body_bytes, length) + length > server->options.max_bodies;
+                size_t room = request->max_body < server->options.max_body ? server->options.max_bodies / 2
+                                                                           : server->options.max_bodies;
+                request->too_many = atomic_fetch_add(&server->body_bytes, length) + length > room;
                 cx_buf_append(&request->body, data, length);
         }
         if (request->too_large || request->too_many) {

@@ -26,15 +26,18 @@ typedef void (*cx_http_handler)(struct cx_http_request *request, void *context);
 typedef bool (*cx_http_handler_inline)(struct cx_http_request *request, void *context);
 
 struct cx_http_server_options {
-        const char *address;                   // "0.0.0.0", "127.0.0.1", "::"
-        int port;                              // 0: any free one, see cx_http_server_port
-        const char *cert_pem, *key_pem;        // contents; NULL: cleartext
-        const char *client_ca_pem;             // when set, client certificates are asked for and verified when given
-        const char *front_proxy_ca_pem;        // the same for those of front proxies, which name no user
-        int io_threads;                        // 0: one a core
-        int workers;                           // 0: 8
-        size_t max_body;                       // 0: 3 MiB
-        size_t max_bodies;                     // 0: 128 MiB, or 8 of the largest
+        const char *address;            // "0.0.0.0", "127.0.0.1", "::"
+        int port;                       // 0: any free one, see cx_http_server_port
+        const char *cert_pem, *key_pem; // contents; NULL: cleartext
+        const char *client_ca_pem;      // when set, client certificates are asked for and verified when given
+        const char *front_proxy_ca_pem; // the same for those of front proxies, which name no user
+        int io_threads;                 // 0: one a core
+        int workers;                    // 0: 8
+        size_t max_body;                // 0: 3 MiB
+        size_t max_bodies;              // 0: 128 MiB, or 8 of the largest
+        // How large the body of this request may be; of the I/O thread, by its head. Bodies that have to be smaller than
+        // max_body take half of max_bodies at most, so that strangers leave room for others. NULL: max_body.
+        size_t (*body_limit)(const struct cx_http_request *request, void *context);
         size_t max_connections;                // 0: 8192, or half of the limit of open files
         size_t max_upgrades;                   // 0: 1024; each has a thread
         int idle_timeout;                      // seconds, 0: 120; does not end a stream

@@ -93,6 +93,7 @@ struct cx_http_request {
         struct cx_http_parameter *parameters;
         size_t n_parameters;
         struct cx_buf body;
+        size_t max_body;
         size_t received, counted; // counted: bytes of server->body_bytes
         bool too_large, too_many, dispatched;
         bool has_body; // the response is a whole body, not empty

@@ -60,11 +60,18 @@ function toError(code, text) {
     }
 }
 
+// Browsers resolve "." and ".." before they ask, however they are written: a name that is one of these, in the address of a
+// page or in somebody's YAML, would have another object read, changed or deleted than the one that is shown.
+function check(path) {
+    if (/(^|\/)(\.|%2e){1,2}(\/|$)/i.test(path.split("?")[0]))
+        throw new ApiError(400, null, '"." and ".." are no names.');
+}
 // One request. The answer is JSON where it says so, else text.
 export async function request(
     path,
     {method = "GET", body, type = "application/json", accept = "application/json", signal, raw} = {},
 ) {
+    check(path);
     const token = {};
     const asWhom = proof();
     waiting.set(token, performance.now());

@@ -2,7 +2,18 @@
 // The parts that pages are made of. Texts of objects only ever become text nodes or attributes that cannot run.
 import preact from "/assets/preact.js";
 
-export const {h, render, Component} = preact;
+export const {render, Component} = preact;
+
+// An object of the API may hold an object where a text belongs, and preact takes any object for an element that somebody
+// made, with the attributes that it names. Only what h() made is one; others are shown as the text that they are.
+const Made = preact.h("i").constructor;
+function asChild(child) {
+    if (Array.isArray(child)) return child.map(asChild);
+    return child && typeof child === "object" && !(child instanceof Made) ? JSON.stringify(child) : child;
+}
+export function h(name, attributes, ...children) {
+    return preact.h(name, attributes, ...children.map(asChild));
+}
 
 // A set of functions to call; subscribe() returns what ends it.
 export class Signal {

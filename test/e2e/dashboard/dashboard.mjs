@@ -667,6 +667,18 @@ await ok("hostile texts stay texts", async () => {
     await shown("<script>alert(1)</script>");
     equals(await page.locator("#app img[src='x'], #app script").count(), 0, "elements");
 });
+await ok("an object where a text belongs is no element, and .. is no name", async () => {
+    const [made, error] = await page.evaluate(async () => {
+        const [{h, render}, {request}] = await Promise.all([import("/assets/ui.js"), import("/assets/api.js")]);
+        const evil = {nodeName: "b", attributes: {title: "owned"}, children: []},
+            into = document.createElement("div");
+        render(h("p", null, evil, [h("i", null, "mine"), [evil]]), into);
+        const answer = await request("/api/v1/namespaces/shop/pods/..").catch(failure => failure);
+        return [`${into.querySelectorAll("b").length} ${into.querySelectorAll("i").length}`, answer.code];
+    });
+    equals(made, "0 1", "elements");
+    equals(error, 400, "the request");
+});
 await ok("what the user may not do is shown as such", async () => {
     kubectl("create", "rolebinding", "viewer", "-n", "shop", "--clusterrole=view", "--serviceaccount=shop:default");
     const other = await newPage(browser);
