@@ -147,6 +147,7 @@ down:
 # Everything: builds with and without sanitizers, unit, integration and end-to-end tests.
 test:
 	@scripts/deps test vm
+	@scripts/curl
 	@test/run
 
 # What the machine's own kernel cannot show: test/vm, on Debian's kernel in qemu.

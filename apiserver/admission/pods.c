@@ -3,6 +3,7 @@
 #include "apiserver/admission/plugin.h"
 #include "apiserver/auth/references.h"
 #include "libcommon/api/pod.h"
+#include "libcommon/api/priority.h"
 #include "libcommon/base/random.h"
 #include "libcommon/format/json.h"
 
@@ -151,17 +152,12 @@ static json_t *default_class(struct cache *classes)
         return NULL;
 }
 
-static bool is_system_priority_class(const char *name)
-{
-        return cx_streq(name, "system-node-critical") || cx_streq(name, "system-cluster-critical");
-}
-
 // Of two defaults, nobody could say which counts.
 static int check_class(const struct admission_request *request, struct cx_error *err)
 {
         const struct scope *scope = request->scope;
         if (request->operation == ADMIT_DELETE)
-                return is_system_priority_class(scope->name)
+                return cx_system_priority_class(scope->name)
                                ? admission_forbid(request, "this is a system priority class and cannot be deleted", err)
                                : 0;
         if (!cx_json_bool(request->object, "globalDefault", false))

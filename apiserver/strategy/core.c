@@ -3,6 +3,7 @@
 // endpoints, volumes and claims, priority classes, certificate signing requests.
 #include "apiserver/request/errors.h"
 #include "apiserver/strategy/strategy.h"
+#include "libcommon/api/priority.h"
 #include "libcommon/api/quantity.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/base64.h"
@@ -236,25 +237,18 @@ const struct strategy strategy_volumes = {
 static void validate_priority_class(const struct scope *scope CX_UNUSED, const json_t *object, const json_t *old,
                                     struct cx_error *causes)
 {
-        static const struct {
-                const char *name;
-                int64_t value;
-        } reserved[] = {{"system-node-critical", 2000001000}, {"system-cluster-critical", 2000000000}};
         const char *name = cx_json_string_or(object, "metadata.name", "");
+        const struct cx_priority_class *known = cx_system_priority_class(name);
         int64_t value = cx_json_int(object, "value", 0);
-        size_t i = 0;
+        bool is_reserved = cx_has_prefix(name, CX_SYSTEM_PRIORITY_PREFIX);
         if (old && value != cx_json_int(old, "value", 0))
                 cx_error_cause(causes, "FieldValueForbidden", "value", "Forbidden: may not be changed in an update.");
-        while (i < CX_ARRAY_SIZE(reserved) && strcmp(reserved[i].name, name) != 0)
-                i++;
-        bool is_reserved = cx_has_prefix(name, "system-");
-        if (is_reserved && i == CX_ARRAY_SIZE(reserved))
+        if (is_reserved && !known)
                 cx_error_cause(causes, "FieldValueForbidden", "metadata.name",
                                SYSTEM_ONLY "%s is not a known system priority class", name);
-        else if (is_reserved && value != reserved[i].value)
+        else if (is_reserved && value != known->value)
                 cx_error_cause(causes, "FieldValueForbidden", "metadata.name",
-                               SYSTEM_ONLY "value of %s PriorityClass must be %lld", name,
-                               (long long)reserved[i].value);
+                               SYSTEM_ONLY "value of %s PriorityClass must be %lld", name, (long long)known->value);
         if (!old && !is_reserved && value > 1000000000)
                 cx_error_cause(causes, "FieldValueForbidden", "value",
                                "Forbidden: maximum allowed value of a user defined priority is 1000000000");

@@ -129,7 +129,7 @@ static bool take_objects(const char *text, size_t length, const char *source, st
                         return true;
                 text += n + blanks(text + n);
         }
-        if (*text && *text != '{')
+        if (text < end && *text != '{')
                 cx_error_set(&add_document(documents, source)->failure, -EINVAL,
                              "error parsing %s: invalid character '%c' %s", source, *text,
                              *text == '-' ? "in numeric literal" : "looking for beginning of value");

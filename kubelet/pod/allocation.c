@@ -163,6 +163,7 @@ static const char *refuse(struct pod *pod, const json_t *object, struct cx_buf *
 }
 
 // An event about the resize that the pod asks for, in upstream's form: what was asked, and what is wrong, as JSON.
+// `error` NULL: nothing is.
 static void tell(const struct pod *pod, const json_t *object, const char *reason, const char *what, const char *error)
 {
         json_auto_t *about = json_object();
@@ -179,8 +180,8 @@ static void tell(const struct pod *pod, const json_t *object, const char *reason
         if (error)
                 json_object_set_new(about, "error", json_string(error));
         CX_CLEANUP(cx_freep) char *text = json_dumps(about, JSON_COMPACT);
-        pod_event(pod->pods->kubelet, object, NULL, what[0] == 's' || what[0] == 'c' ? "Normal" : "Warning", reason,
-                  "Pod resize %s: %s", what, cx_str(text));
+        pod_event(pod->pods->kubelet, object, NULL, error ? "Warning" : "Normal", reason, "Pod resize %s: %s", what,
+                  cx_str(text));
 }
 
 static void set_pending(struct pod *pod, const json_t *object, const char *reason, const char *message)

@@ -4,9 +4,8 @@
 
 #include "kubelet/volume/local.h"
 #include "libcommon/base/map.h"
+#include "libcommon/base/thread.h"
 #include "libcommon/base/time.h"
-
-#include <pthread.h>
 
 #define PERIOD (60 * CX_NS_PER_S)
 #define REST 20
@@ -88,10 +87,9 @@ static void *count_main(void *context)
                 int64_t begun = cx_time_monotonic();
                 count_all(uses);
                 int64_t now = cx_time_monotonic(), rest = (now - begun) * REST;
-                int64_t until = (rest > PERIOD ? now + rest : begun + PERIOD);
+                int64_t until = rest > PERIOD ? now + rest : begun + PERIOD;
                 pthread_mutex_lock(&uses->lock);
-                struct timespec at = {.tv_sec = until / CX_NS_PER_S, .tv_nsec = until % CX_NS_PER_S};
-                while (!uses->stopping && pthread_cond_timedwait(&uses->wake, &uses->lock, &at) != ETIMEDOUT)
+                while (!uses->stopping && !cx_cond_wait_until(&uses->wake, &uses->lock, until))
                         ;
         }
         pthread_mutex_unlock(&uses->lock);
@@ -101,14 +99,10 @@ static void *count_main(void *context)
 struct disk_uses *disk_uses_new(struct runtime *runtime)
 {
         struct disk_uses *uses = cx_alloc(sizeof *uses);
-        pthread_condattr_t clock;
         uses->runtime = runtime;
         uses->known.free_value = free;
         pthread_mutex_init(&uses->lock, NULL);
-        pthread_condattr_init(&clock);
-        pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-        pthread_cond_init(&uses->wake, &clock);
-        pthread_condattr_destroy(&clock);
+        cx_cond_init(&uses->wake);
         uses->started = pthread_create(&uses->thread, NULL, count_main, uses) == 0; // or else nothing is known
         if (uses->started)
                 (void)pthread_setname_np(uses->thread, "disk-use");

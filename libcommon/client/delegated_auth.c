@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One map remembers both kinds of answers: "token/<digest>", and "access/<the question>".
+// One map remembers both kinds of answers, by digests of what was asked: strangers ask with tokens and paths of any length.
 #include "libcommon/client/delegated_auth.h"
 
 #include "libcommon/base/log.h"
@@ -53,6 +53,13 @@ void cx_delegated_auth_free(struct cx_delegated_auth *self)
         cx_map_release(&self->decisions);
         pthread_mutex_destroy(&self->lock);
         free(self);
+}
+
+static char *key_of(const char *kind, const char *question)
+{
+        char digest[65];
+        cx_sha256_hex(question, strlen(question), digest);
+        return cx_sprintf("%s/%s", kind, digest);
 }
 
 static bool remembered(struct cx_delegated_auth *self, const char *key, bool *ret_good, json_t **ret_user)
@@ -112,9 +119,7 @@ static json_t *user_of_certificate(const struct cx_http_request *request)
 
 static json_t *user_of_token(struct cx_delegated_auth *self, const char *token)
 {
-        char digest[65];
-        cx_sha256_hex(token, strlen(token), digest);
-        CX_CLEANUP(cx_freep) char *key = cx_sprintf("token/%s", digest);
+        CX_CLEANUP(cx_freep) char *key = key_of("token", token);
         bool good = false;
         json_t *user = NULL;
         if (!self->options.tokens || remembered(self, key, &good, &user))
@@ -150,7 +155,7 @@ bool cx_delegated_auth_may(struct cx_delegated_auth *self, const json_t *user, c
                                       json_object_get(user, "groups"), "uid", json_object_get(user, "uid"), "extra",
                                       json_object_get(user, "extra"));
         json_object_set_new(spec, member, attributes_steal);
-        CX_CLEANUP(cx_freep) char *question = cx_json_text(spec), *key = cx_sprintf("access/%s", question);
+        CX_CLEANUP(cx_freep) char *question = cx_json_text(spec), *key = key_of("access", question);
         bool good = false;
         if (!self->options.permissions || remembered(self, key, &good, NULL))
                 return good;
