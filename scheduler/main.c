@@ -43,8 +43,7 @@ static void stop(struct cx_component *component)
 
 static bool ready(struct cx_component *component CX_UNUSED)
 {
-        // One that waits for the lease is as ready as it can be.
-        return !scheduler || scheduler_synced(scheduler);
+        return scheduler_synced(scheduler);
 }
 
 int main(int argc, char **argv)

@@ -308,7 +308,8 @@ void config_write(const struct config *c, const struct slots *slots, struct cx_b
         cx_buf_add(to, tables);
         if (c->auth)
                 cx_buf_printf(to,
-                              "\nbackend auth\n  mode tcp\n  timeout connect 1s\n  timeout server 1m\n"
+                              "\ndefaults agent\n  mode tcp\n  timeout connect 1s\n  timeout server 1m\n"
+                              "\nbackend auth from agent\n"
                               "  server agent unix@%s%s\n",
                               c->user ? "" : c->folder, c->user ? "/auth.sock" : "/jail/auth.sock");
         for (size_t i = 0; i < slots->count; i++)

@@ -171,7 +171,7 @@ static bool serves(const struct haproxy *self, int generation)
 
 static int failed(struct haproxy *self, int code, const char *what, struct cx_error *err)
 {
-        CX_CLEANUP(cx_freep) char *why = self->voice ? voice_last_alert(self->voice) : NULL;
+        CX_CLEANUP(cx_freep) char *why = self->voice ? voice_first_alert(self->voice) : NULL;
         return cx_error_set(err, code, "the proxy %s with %s%s%s", what, self->config, why ? ": " : "", cx_str(why));
 }
 
@@ -187,6 +187,8 @@ int haproxy_load(struct haproxy *self, int generation, struct cx_error *err)
         if (r < 0)
                 return r;
         pthread_mutex_lock(&self->lock);
+        if (running && self->voice)
+                voice_forget(self->voice);
         if (running && self->fd >= 0)
                 (void)pidfd_signal(self->fd, SIGUSR2); // load the file again
         pthread_mutex_unlock(&self->lock);

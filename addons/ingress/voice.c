@@ -4,17 +4,21 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/log.h"
+#include "libcommon/base/thread.h"
+#include "libcommon/base/time.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 
 #define MAX_LINE 1000
+#define ON_ITS_WAY (200 * CX_NS_PER_MS)
 
 struct voice {
         int fd;
         pthread_mutex_t lock; // guards what follows
-        int refs;             // the owner's and the thread's
-        char *last;
+        pthread_cond_t said;
+        int refs; // the owner's and the thread's
+        char *first;
 };
 
 void voice_unref(struct voice *self)
@@ -27,17 +31,28 @@ void voice_unref(struct voice *self)
         if (left)
                 return;
         close(self->fd);
-        free(self->last);
+        free(self->first);
+        pthread_cond_destroy(&self->said);
         pthread_mutex_destroy(&self->lock);
         free(self);
 }
 
-char *voice_last_alert(struct voice *self)
+void voice_forget(struct voice *self)
 {
         pthread_mutex_lock(&self->lock);
-        char *last = cx_strdup(self->last);
+        free(cx_steal(&self->first));
         pthread_mutex_unlock(&self->lock);
-        return last;
+}
+
+char *voice_first_alert(struct voice *self)
+{
+        int64_t deadline = cx_time_monotonic() + ON_ITS_WAY;
+        pthread_mutex_lock(&self->lock);
+        while (!self->first && !cx_cond_wait_until(&self->said, &self->lock, deadline))
+                ;
+        char *first = cx_strdup(self->first);
+        pthread_mutex_unlock(&self->lock);
+        return first;
 }
 
 // "[ALERT]    (4711) : [haproxy.main()] Cannot raise FD limit"
@@ -46,11 +61,12 @@ static void hear(struct voice *self, const char *line, size_t length)
         const char *text = memmem(line, length, " : ", 3);
         if (length < 7 || memcmp(line, "[ALERT]", 7) != 0 || !text)
                 return;
-        char *alert = cx_strndup(text + 3, (size_t)(line + length - text - 3));
+        CX_CLEANUP(cx_freep) char *alert = cx_strndup(text + 3, (size_t)(line + length - text - 3));
         cx_warn("The proxy complains", "text", alert);
         pthread_mutex_lock(&self->lock);
-        free(self->last);
-        self->last = alert;
+        if (!self->first)
+                self->first = cx_steal(&alert);
+        pthread_cond_broadcast(&self->said);
         pthread_mutex_unlock(&self->lock);
 }
 
@@ -82,6 +98,7 @@ int voice_new(struct voice **ret_voice, int *ret_fd, struct cx_error *err)
         self->fd = fds[0];
         self->refs = 2;
         pthread_mutex_init(&self->lock, NULL);
+        cx_cond_init(&self->said);
         if (pthread_create(&thread, NULL, listen_to, self) != 0) {
                 close(fds[1]);
                 self->refs = 1;

@@ -265,9 +265,12 @@ static int lead_and_work(struct cx_component *component, pthread_t stop_thread, 
         int r = component->start(component, err);
         if (r < 0)
                 cx_process_request_stop();
+        else
+                atomic_store(&component->working, true);
         pthread_join(stop_thread, NULL);
         if (r == 0) {
                 cx_info("Shutting down", "component", component->name);
+                cx_component_close_port(component); // what it asks is about to go
                 if (component->stop)
                         component->stop(component);
         }

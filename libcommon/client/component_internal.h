@@ -9,4 +9,4 @@ int cx_component_rest(const struct cx_component *component, const char *kubeconf
                       struct cx_rest **ret_rest, struct cx_error *err) CX_CHECK;
 // component_port.c
 int cx_component_open_port(struct cx_component *component, struct cx_error *err) CX_CHECK;
-void cx_component_close_port(struct cx_component *component);
+void cx_component_close_port(struct cx_component *component); // may be called again

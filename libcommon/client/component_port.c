@@ -57,25 +57,34 @@ static bool may_pass(struct cx_component *component, struct cx_http_request *req
         return false;
 }
 
+static bool is_ready(struct cx_component *component)
+{
+        if (!atomic_load(&component->working))
+                return component->elects && component->leader_elect;
+        return !component->ready || component->ready(component);
+}
+
 static void handle(struct cx_http_request *request, void *context)
 {
         struct cx_component *component = context;
         const char *path = cx_http_path(request);
-        if (component->serve && component->serve(component, request))
+        bool working = atomic_load(&component->working);
+        if (working && component->serve && component->serve(component, request))
                 return;
         if (!may_pass(component, request))
                 return;
         if (cx_streq(path, "/healthz") || cx_streq(path, "/livez")) {
                 cx_http_respond_text(request, 200, "ok");
         } else if (cx_streq(path, "/readyz")) {
-                bool ready = !component->ready || component->ready(component);
+                bool ready = is_ready(component);
                 cx_http_respond_text(request, ready ? 200 : 500, ready ? "ok" : "not ready");
         } else if (cx_streq(path, "/metrics")) {
                 CX_BUF text = CX_BUF_INIT;
                 cx_metrics_write(component->metrics, &text);
                 cx_http_respond_buf(request, 200, CX_METRICS_CONTENT_TYPE, &text);
         } else {
-                cx_http_respond_text(request, 404, "404 page not found\n");
+                bool later = !working && component->serve;
+                cx_http_respond_text(request, later ? 503 : 404, later ? "not started yet\n" : "404 page not found\n");
         }
 }
 
@@ -156,9 +165,9 @@ int cx_component_open_port(struct cx_component *component, struct cx_error *err)
 
 void cx_component_close_port(struct cx_component *component)
 {
-        cx_http_server_free(component->server);
-        cx_delegated_auth_free(component->auth);
-        cx_rest_free(component->tokens);
-        cx_rest_free(component->permissions);
+        cx_http_server_free(cx_steal(&component->server));
+        cx_delegated_auth_free(cx_steal(&component->auth));
+        cx_rest_free(cx_steal(&component->tokens));
+        cx_rest_free(cx_steal(&component->permissions));
         cx_strings_release(&component->open_paths);
 }

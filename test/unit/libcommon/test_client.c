@@ -13,6 +13,7 @@
 #include "libcommon/base/process.h"
 #include "libcommon/base/time.h"
 #include "libcommon/base/tree.h"
+#include "libcommon/client/component_internal.h"
 #include "libcommon/client/events.h"
 #include "libcommon/client/json_scan.h"
 #include "libcommon/client/leader.h"
@@ -351,13 +352,70 @@ static void test_metrics(void **state)
         cx_metrics_free(metrics);
 }
 
+// --- the port of a component ---
+
+static bool port_ready(struct cx_component *component)
+{
+        return component->context; // made by start
+}
+
+static bool port_serve(struct cx_component *component, struct cx_http_request *request)
+{
+        assert_non_null(component->context);
+        if (strcmp(cx_http_path(request), "/own") != 0)
+                return false;
+        cx_http_respond_text(request, 200, "own");
+        return true;
+}
+
+static int port_asked(const struct cx_component *component, const char *path)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+        CX_CLEANUP(cx_freep) char *server = cx_sprintf("https://127.0.0.1:%d", cx_http_server_port(component->server));
+        struct cx_rest *rest;
+        assert_int_equal(cx_rest_new(&(struct cx_credentials){.server = server, .insecure = true}, NULL, &rest, &err),
+                         0);
+        if (cx_http_do(cx_rest_http(rest), &(struct cx_http_call){.path = path}, &reply, &err) < 0)
+                fail_msg("%s: %s", path, cx_error_text(&err));
+        cx_rest_free(rest);
+        return reply.code;
+}
+
+static void test_port_before_start(void **state)
+{
+        (void)state;
+        CX_ERROR err = CX_ERROR_INIT;
+        struct cx_component component = {.name = "it",
+                                         .bind_address = "127.0.0.1",
+                                         .ready = port_ready,
+                                         .serve = port_serve,
+                                         .open_paths_given = true};
+        cx_strings_add(&component.open_paths, "*");
+        assert_int_equal(cx_component_open_port(&component, &err), 0);
+        assert_int_equal(port_asked(&component, "/healthz"), 200);
+        assert_int_equal(port_asked(&component, "/readyz"), 500); // nobody is asked who is not there yet
+        assert_int_equal(port_asked(&component, "/own"), 503);
+        component.elects = component.leader_elect = true;
+        assert_int_equal(port_asked(&component, "/readyz"), 200); // one that waits for its lease
+        component.context = &component;
+        atomic_store(&component.working, true);
+        assert_int_equal(port_asked(&component, "/readyz"), 200);
+        assert_int_equal(port_asked(&component, "/own"), 200);
+        assert_int_equal(port_asked(&component, "/none"), 404);
+        cx_component_close_port(&component);
+        cx_component_close_port(&component);
+}
+
 int main(void)
 {
         cx_process_init();
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_kubeconfig), cmocka_unit_test(test_rest),        cmocka_unit_test(test_identity),
-                cmocka_unit_test(test_events),     cmocka_unit_test(test_events_pace), cmocka_unit_test(test_leader),
-                cmocka_unit_test(test_scanner),    cmocka_unit_test(test_metrics),
+                cmocka_unit_test(test_kubeconfig),        cmocka_unit_test(test_rest),
+                cmocka_unit_test(test_identity),          cmocka_unit_test(test_events),
+                cmocka_unit_test(test_events_pace),       cmocka_unit_test(test_leader),
+                cmocka_unit_test(test_scanner),           cmocka_unit_test(test_metrics),
+                cmocka_unit_test(test_port_before_start),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
