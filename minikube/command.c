@@ -16,6 +16,7 @@ static const struct minikube_flag start_flags[] = {
          "controller-manager, "
          "scheduler, kubelet, kube-proxy, etcd, and the services of addons.",
          0, 0},
+        {"dry-run", 0, CX_FLAG_BOOL, AT(dry_run), "Check flags and what is needed, and change nothing.", 0, 0},
         {"install-addons", 0, CX_FLAG_BOOL, AT(install_addons), "Enable the default addons in a new cluster.", 0, 0},
         {"kubernetes-version", 0, CX_FLAG_STRING, AT(kubernetes_version),
          "The version of Kubernetes; there is one, which is always taken.", 0, 0},
@@ -51,6 +52,9 @@ static const struct minikube_flag logs_flags[] = {
         {"problems", 0, CX_FLAG_BOOL, AT(problems), "Only lines that tell of errors.", 0, 0},
         {0}};
 static const struct minikube_flag service_flags[] = {
+        {"format", 0, CX_FLAG_STRING, AT(url_format),
+         "How a URL is written: text with {{.IP}}, {{.Port}} and {{.Name}} (of the port).", 0, 0},
+        {"https", 0, CX_FLAG_BOOL, AT(https), "URLs begin with https.", 0, 0},
         {"namespace", 'n', CX_FLAG_STRING, AT(namespace), "The namespace of the service.", 0, 0},
         {"url", 0, CX_FLAG_BOOL, AT(url), "Print the URLs and no table.", 0, 0},
         {"wait-timeout", 0, CX_FLAG_DURATION, AT(wait_timeout), "How long to wait for a load balancer's address.", 0,
@@ -414,5 +418,6 @@ void minikube_defaults(struct minikube *m)
                                .nodes = 1,
                                .wait_timeout = 60 * CX_NS_PER_S,
                                .lines = 60,
+                               .url_format = "http://{{.IP}}:{{.Port}}",
                                .install_addons = true};
 }

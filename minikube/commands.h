@@ -14,8 +14,9 @@ struct minikube {
         const char *profile_name;
         struct cx_strings extra_config, addons, build_args;
         int64_t nodes, wait_timeout, lines, verbosity;
-        const char *registry_config, *output, *node, *namespace, *file, *tag, *kubernetes_version;
-        bool url, all, purge, help, nodes_changed, install_addons, problems, follow, all_namespaces, push;
+        const char *registry_config, *output, *node, *namespace, *file, *tag, *kubernetes_version, *url_format;
+        bool url, all, purge, help, nodes_changed, install_addons, problems, follow, all_namespaces, push, https,
+                dry_run;
         // What a command does to the profile at a start of the cluster, under its lock; NULL: nothing. `number`: of a node.
         int (*change)(struct minikube *minikube, struct cx_error *err);
         int number;

@@ -13,17 +13,62 @@
 #include <stdio.h>
 #include <sys/file.h>
 
-static void add_urls(const struct profile *profile, const json_t *service, struct cx_strings *urls)
+// --- URLs ---
+
+static const char *const url_fields[] = {"{{.IP}}", "{{.Port}}", "{{.Name}}"};
+
+// Which of them the text begins with; -1: none.
+static int url_field(const char *text)
+{
+        for (size_t i = 0; i < CX_ARRAY_SIZE(url_fields); i++)
+                if (cx_has_prefix(text, url_fields[i]))
+                        return (int)i;
+        return -1;
+}
+
+static int check_format(const char *format, struct cx_error *err)
+{
+        for (const char *field = format; (field = strstr(field, "{{")); field += 2)
+                if (url_field(field) < 0)
+                        return cx_error_set(
+                                err, -EINVAL,
+                                "MK_USAGE: --format: the fields of a URL are {{.IP}}, {{.Port}} and {{.Name}}, "
+                                "not \"%s\"",
+                                field);
+        return 0;
+}
+
+// One URL by m->url_format, whose fields command_service has checked; https takes the place of http.
+static char *make_url(const struct minikube *m, const char *address, int64_t number, const char *name)
+{
+        CX_CLEANUP(cx_freep) char *port = cx_sprintf("%ld", (long)number);
+        const char *const values[] = {address, port, name};
+        CX_BUF url = CX_BUF_INIT;
+        const char *rest = m->url_format;
+        if (m->https && cx_has_prefix(rest, "http://")) {
+                cx_buf_add(&url, "https://");
+                rest += strlen("http://");
+        }
+        for (const char *field; (field = strstr(rest, "{{")); rest = strstr(field, "}}") + 2) {
+                cx_buf_append(&url, rest, (size_t)(field - rest));
+                cx_buf_add(&url, values[url_field(field)]);
+        }
+        cx_buf_add(&url, rest);
+        return cx_buf_detach(&url);
+}
+
+static void add_urls(const struct minikube *m, const json_t *service, struct cx_strings *urls)
 {
         const json_t *ports = cx_json_get(service, "spec.ports");
         const json_t *ingress = json_array_get(cx_json_get(service, "status.loadBalancer.ingress"), 0);
         const char *balancer = cx_json_string(ingress, "ip");
-        CX_CLEANUP(cx_freep) char *node = node_address(profile, 0);
+        CX_CLEANUP(cx_freep) char *node = node_address(&m->profile, 0);
         for (size_t i = 0; i < json_array_size(ports); i++) {
                 const json_t *port = json_array_get(ports, i);
                 int64_t number = cx_json_int(port, balancer ? "port" : "nodePort", 0);
-                CX_CLEANUP(cx_freep)
-                char *url = number ? cx_sprintf("http://%s:%ld", balancer ? balancer : node, (long)number) : NULL;
+                CX_CLEANUP(cx_freep) char *url = NULL;
+                if (number)
+                        url = make_url(m, balancer ? balancer : node, number, cx_json_string_or(port, "name", ""));
                 if (url)
                         cx_strings_add(urls, url);
         }
@@ -61,11 +106,11 @@ static json_t *port_names(const json_t *service)
         return names;
 }
 
-static json_t *describe(const struct profile *profile, const json_t *service)
+static json_t *describe(const struct minikube *m, const json_t *service)
 {
         CX_STRINGS urls = CX_STRINGS_INIT;
         json_t *list = json_array();
-        add_urls(profile, service, &urls);
+        add_urls(m, service, &urls);
         for (size_t i = 0; i < urls.count; i++)
                 json_array_append_new(list, json_string(urls.items[i]));
         return json_pack("{s:s,s:s,s:o,s:o}", "Namespace", cx_json_string_or(service, "metadata.namespace", ""), "Name",
@@ -114,7 +159,7 @@ int command_service_list(struct minikube *m, struct cx_error *err)
                 return r;
         const json_t *items = json_object_get(list, "items");
         for (size_t i = 0; i < json_array_size(items); i++)
-                json_array_append_new(rows, describe(&m->profile, json_array_get(items, i)));
+                json_array_append_new(rows, describe(m, json_array_get(items, i)));
         if (!json) {
                 print_table(rows);
                 return 0;
@@ -186,11 +231,11 @@ static void show_service(const struct minikube *m, const json_t *service)
         CX_STRINGS urls = CX_STRINGS_INIT;
         json_auto_t *rows = json_array();
         if (!m->url) {
-                json_array_append_new(rows, describe(&m->profile, service));
+                json_array_append_new(rows, describe(m, service));
                 print_table(rows);
                 return;
         }
-        add_urls(&m->profile, service, &urls);
+        add_urls(m, service, &urls);
         for (size_t i = 0; i < urls.count; i++)
                 printf("%s\n", urls.items[i]);
 }
@@ -199,7 +244,9 @@ int command_service(struct minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_rest_freep) struct cx_rest *rest = NULL;
         const char *namespace = m->namespace ? m->namespace : "default", *name = NULL;
-        int r = need_running(m, err);
+        int r = check_format(m->url_format, err);
+        if (r == 0)
+                r = need_running(m, err);
         if (r == 0 && !m->args.count)
                 r = cx_error_set(err, -EINVAL, "MK_USAGE: You must specify a service name");
         if (r == 0)

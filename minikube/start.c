@@ -177,17 +177,25 @@ static int change_nodes(struct minikube *m, struct changes *changes, struct cx_e
         return r;
 }
 
-static int prepare(struct minikube *m, struct changes *changes, struct cx_error *err)
+static int check_profile(const struct minikube *m, struct cx_error *err)
 {
-        struct profile *profile = &m->profile;
-        LOCK machine = LOCK_INIT;
+        const struct profile *profile = &m->profile;
         if (profile->broken)
                 return need_profile(m, err);
         if (m->nodes_changed && profile->exists && m->nodes < node_count(profile))
                 return cx_error_set(err, -EINVAL,
                                     "MK_USAGE: profile \"%s\" has %d nodes: `minikube node delete` takes one away",
                                     profile->name, node_count(profile));
-        int r = context_check(profile, err);
+        return 0;
+}
+
+static int prepare(struct minikube *m, struct changes *changes, struct cx_error *err)
+{
+        struct profile *profile = &m->profile;
+        LOCK machine = LOCK_INIT;
+        int r = check_profile(m, err);
+        if (r == 0)
+                r = context_check(profile, err);
         if (r == 0)
                 r = machine_lock(&machine, err);
         if (r == 0 && !profile->exists)
@@ -345,6 +353,21 @@ int start_cluster(struct minikube *m, struct cx_error *err)
         return r;
 }
 
+// --dry-run: what a start looks at before it changes anything.
+static int rehearse(struct minikube *m, struct cx_error *err)
+{
+        struct changes changes = {.registries = CX_BUF_INIT_MAX(1 << 20)};
+        int r = check_flags(m, &changes, err);
+        cx_buf_release(&changes.registries);
+        if (r == 0)
+                r = check_tools(err);
+        if (r == 0)
+                r = check_profile(m, err);
+        if (r == 0)
+                say("🚧", "dry-run validation complete!");
+        return r;
+}
+
 int command_start(struct minikube *m, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *platform = operating_system();
@@ -354,6 +377,8 @@ int command_start(struct minikube *m, struct cx_error *err)
                 return r;
         say("😄", "[%s] minikube " CX_VERSION " on %s", m->profile.name, platform);
         habits_tell(m);
+        if (m->dry_run)
+                return rehearse(m, err);
         r = start_cluster(m, err);
         if (r < 0)
                 return r;

@@ -517,6 +517,9 @@ serves() { # NAME PODS IMAGE
 @test "with surge the new daemon runs before the old one goes" {
         k patch daemonset ds --type=merge -p '{"spec":{"updateStrategy":{"rollingUpdate":{"maxSurge":1,"maxUnavailable":0}}}}'
         wait_for serves ds 3 v1
+        # Of two pods on a node the older counts, and of two that were made in the same second, the first by name, as upstream.
+        older() { [[ $(k get pods -l app=ds --sort-by=.metadata.creationTimestamp -o jsonpath='{.items[-1].metadata.creationTimestamp}') < $(date -u +%FT%TZ) ]]; }
+        wait_for older
         image daemonset/ds broken
         # One more, and nobody has gone.
         wait_for is 4 count pods -l app=ds

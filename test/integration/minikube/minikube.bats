@@ -138,6 +138,12 @@ END
         clean
 }
 
+@test "start --dry-run looks at everything and makes nothing" {
+        mk start --dry-run --nodes 2 --addons ingress | grep -F 'dry-run validation complete!'
+        exits 14 mk start --dry-run --addons nonesuch
+        clean
+}
+
 @test "a profile that does not exist: status 85 with advice, and delete says so" {
         local command
         for command in status stop ip logs "service web" "service list" tunnel dashboard "addons list" "addons enable storage-provisioner" "image ls" "image load $MK/hello-v1.tar"; do
@@ -446,6 +452,10 @@ YAML
         [[ $url == http://192.168.49.1[2-9][0-9]:80 || $url == http://192.168.49.2[0-9][0-9]:80 ]]
         wait_for answers "$url"
         [ "$(mk service ported -n more --url)" = http://192.168.49.2:30123 ]
+        [ "$(mk service ported -n more --url --https)" = https://192.168.49.2:30123 ]
+        [ "$(mk service ported -n more --url --format '{{.Name}}={{.IP}}!{{.Port}}/x')" = '80-8080=192.168.49.2!30123/x' ]
+        exits 14 mk service ported -n more --format 'http://{{.Host}}'
+        grep -qF 'the fields of a URL are {{.IP}}, {{.Port}} and {{.Name}}, not "{{.Host}}"' <<<"$output"
         exits 115 mk service nonesuch
         grep -qF "Service 'nonesuch' was not found in 'default' namespace." <<<"$output"
         exits 119 mk service inside --url
