@@ -22,6 +22,7 @@
 #define HANDOVER_MAX ((size_t)64 << 10)
 #define HANDOVER_TIMEOUT 5 // s
 #define TOKEN_MAX 16384
+#define PAUSE_MS 100
 
 struct login_codes {
         int listener, stop;
@@ -247,6 +248,8 @@ static void *listen_main(void *context)
                 CX_CLEANUP(cx_closep) int fd = fds[0].revents ? accept4(codes->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
                 if (fd >= 0)
                         serve_peer(codes, fd);
+                else if (fds[0].revents)
+                        (void)poll(&fds[1], 1, PAUSE_MS); // there is no descriptor for it now
         }
 }
 

@@ -96,6 +96,7 @@ static int run(const struct options *o, struct cx_error *err)
                 return r;
         dashboard_init(&dashboard);
         dashboard.passes = passes_new();
+        dashboard.forwards = port_forwards_new(o->bind_address);
         dashboard.sessions = sessions_new(&(struct sessions_options){
                 .server = o->server, .ca_pem = o->ca_file ? ca.data : NULL, .idle = o->idle, .lifetime = o->lifetime});
         if (o->login_socket)
@@ -112,8 +113,10 @@ static int run(const struct options *o, struct cx_error *err)
                 cx_http_server_stop_accepting(http);
         }
         passes_cancel(dashboard.passes);
+        port_forwards_cancel(dashboard.forwards);
         cx_http_server_free(http);
         passes_free(dashboard.passes);
+        port_forwards_free(dashboard.forwards);
         hangups_free(dashboard.hangups);
         login_codes_free(dashboard.codes);
         sessions_free(dashboard.sessions);

@@ -21,6 +21,8 @@ struct api_passes {
 };
 
 struct api_pass {
+        struct session_use use;           // first
+        bool used;                        // the session knows of it
         struct api_pass *next, *previous; // guarded by the lock of all
         struct api_passes *all;
         struct user_session *session;
@@ -56,17 +58,22 @@ void passes_free(struct api_passes *all)
         free(all);
 }
 
+static void cancel(struct session_use *use)
+{
+        struct api_pass *pass = (struct api_pass *)use;
+        pthread_mutex_lock(&pass->lock);
+        __atomic_store_n(&pass->left, true, __ATOMIC_RELEASE);
+        pass->gone = true;
+        pthread_cond_signal(&pass->drained);
+        pthread_mutex_unlock(&pass->lock);
+}
+
 void passes_cancel(struct api_passes *all)
 {
         pthread_mutex_lock(&all->lock);
         all->canceled = true;
-        for (struct api_pass *pass = all->first; pass; pass = pass->next) {
-                pthread_mutex_lock(&pass->lock);
-                __atomic_store_n(&pass->left, true, __ATOMIC_RELEASE);
-                pass->gone = true;
-                pthread_cond_signal(&pass->drained);
-                pthread_mutex_unlock(&pass->lock);
-        }
+        for (struct api_pass *pass = all->first; pass; pass = pass->next)
+                cancel(&pass->use);
         pthread_mutex_unlock(&all->lock);
 }
 
@@ -118,6 +125,8 @@ static void leave(struct api_passes *all)
 static void free_pass(struct api_pass *pass)
 {
         cx_http_stream_unref(pass->stream);
+        if (pass->used)
+                user_session_use_end(pass->session, &pass->use, USE_REQUEST);
         user_session_unref(pass->session);
         cx_buf_release(&pass->body);
         cx_buf_release(&pass->buffer);
@@ -275,7 +284,8 @@ static struct api_pass *make_pass(struct api_passes *all, struct user_session *s
         size_t length;
         const char *body = cx_http_body(request, &length), *query = cx_http_raw_query(request);
         struct api_pass *pass = cx_alloc(sizeof *pass);
-        *pass = (struct api_pass){.all = all,
+        *pass = (struct api_pass){.use.end = cancel,
+                                  .all = all,
                                   .session = session,
                                   .request = request,
                                   .method = cx_strdup(cx_http_method(request)),
@@ -302,11 +312,12 @@ void pass_plain(struct api_passes *all, struct user_session *session, struct cx_
                 cx_http_respond_error(request, &err);
                 return;
         }
+        pass->used = user_session_use_begin(session, &pass->use, USE_REQUEST);
         cx_http_notice_leaving(request, &pass->left);
-        if (start(pass))
+        if (pass->used && start(pass))
                 return;
         pass->request = NULL;
-        (void)cx_error_set(&err, -EAGAIN, "there is no thread for the request");
+        (void)cx_error_set(&err, -EAGAIN, pass->used ? "there is no thread for the request" : "the session has ended");
         refuse(request, &err);
         unref(pass);
 }

@@ -13,16 +13,16 @@
 // With this prefix a browser takes the cookie from HTTPS only, for this host only, whatever a neighbour may set.
 #define COOKIE "__Host-dashboard"
 #define LOGIN_MAX ((size_t)256 << 10)
-#define LOGINS_MAX 3
 #define YAML_MAX ((size_t)3 << 20)
 
 void dashboard_init(struct dashboard *dashboard)
 {
         static const char *const labels[] = {"kind", NULL};
+        pthread_mutex_init(&dashboard->logins.lock, NULL);
         dashboard->metrics = cx_metrics_new();
         dashboard->requests =
                 cx_metrics_counter(dashboard->metrics, "dashboard_requests_total",
-                                   "Requests by kind: page, session, yaml, api, stream, refused.", labels);
+                                   "Requests by kind: page, session, yaml, forward, api, stream, refused.", labels);
         dashboard->open_sessions =
                 cx_metrics_gauge(dashboard->metrics, "dashboard_sessions", "Sessions that are open.", NULL);
 }
@@ -113,17 +113,42 @@ static int log_in(struct dashboard *dashboard, struct cx_http_request *request, 
         return 0;
 }
 
+// A slot for a login from this address; -1: there is none.
+static int take_login_slot(struct dashboard *dashboard, const char *address)
+{
+        int taken = 0, free_slot = -1;
+        pthread_mutex_lock(&dashboard->logins.lock);
+        for (int i = 0; i < LOGINS_MAX; i++) {
+                taken += strcmp(dashboard->logins.addresses[i], address) == 0;
+                if (!*dashboard->logins.addresses[i])
+                        free_slot = i;
+        }
+        if (free_slot >= 0 && taken >= LOGINS_OF_ADDRESS_MAX)
+                free_slot = -1;
+        if (free_slot >= 0 && !cx_copy_string(dashboard->logins.addresses[free_slot], CX_ADDRESS_TEXT, address))
+                free_slot = -1; // no address is as long
+        pthread_mutex_unlock(&dashboard->logins.lock);
+        return free_slot;
+}
+
+static void leave_login_slot(struct dashboard *dashboard, int slot)
+{
+        pthread_mutex_lock(&dashboard->logins.lock);
+        *dashboard->logins.addresses[slot] = '\0';
+        pthread_mutex_unlock(&dashboard->logins.lock);
+}
+
 static int serve_session(struct dashboard *dashboard, struct cx_http_request *request, struct cx_error *err)
 {
         const char *method = cx_http_method(request);
         CX_CLEANUP(user_session_unrefp) struct user_session *session = NULL;
         if (strcmp(method, "POST") == 0) {
-                // Whoever logs in is nobody yet: there is no more than a share of the workers for them.
-                bool room = atomic_fetch_add(&dashboard->logins, 1) < LOGINS_MAX;
-                int done = room ? log_in(dashboard, request, err)
-                                : cx_error_reason(err, CX_REASON_TOO_MANY_REQUESTS,
-                                                  "too many log in at once, please try again");
-                atomic_fetch_sub(&dashboard->logins, 1);
+                int slot = take_login_slot(dashboard, cx_http_remote_address(request));
+                if (slot < 0)
+                        return cx_error_reason(err, CX_REASON_TOO_MANY_REQUESTS,
+                                               "too many log in at once, please try again");
+                int done = log_in(dashboard, request, err);
+                leave_login_slot(dashboard, slot);
                 return done;
         }
         if (strcmp(method, "GET") != 0 && strcmp(method, "DELETE") != 0)
@@ -184,6 +209,15 @@ static int serve_api(struct dashboard *dashboard, struct cx_http_request *reques
         return 0;
 }
 
+static int serve_forwards(struct dashboard *dashboard, struct cx_http_request *request, struct cx_error *err)
+{
+        struct user_session *session;
+        int r = find_session(dashboard, request, &session, err);
+        if (r == 0)
+                port_forwards_serve(dashboard->forwards, session, request);
+        return r;
+}
+
 static void serve_metrics(struct dashboard *dashboard, struct cx_http_request *request)
 {
         CX_BUF text = CX_BUF_INIT;
@@ -222,12 +256,20 @@ static int serve_private(struct dashboard *dashboard, struct cx_http_request *re
         const char *path = cx_http_path(request);
         bool upgrade = cx_http_header(request, "Upgrade") != NULL;
         bool session = strcmp(path, "/session") == 0, yaml = strcmp(path, "/yaml") == 0;
+        bool forwards = strcmp(path, "/forwards") == 0;
         int r = guard_same_origin(request, upgrade, err);
         if (r < 0)
                 return r;
-        cx_metric_add(dashboard->requests, 1, session ? "session" : yaml ? "yaml" : upgrade ? "stream" : "api");
+        cx_metric_add(dashboard->requests, 1,
+                      session    ? "session"
+                      : yaml     ? "yaml"
+                      : forwards ? "forward"
+                      : upgrade  ? "stream"
+                                 : "api");
         if (session)
                 return serve_session(dashboard, request, err);
+        if (forwards)
+                return serve_forwards(dashboard, request, err);
         return yaml ? serve_yaml(dashboard, request, err) : serve_api(dashboard, request, upgrade, err);
 }
 

@@ -20,17 +20,16 @@ struct kept_session {
         struct user_session session;
         char digest[65]; // of id and proof
         struct sessions *all;
-        struct kept_session *next;
-        int64_t opened, used; // guarded by all->lock, as is the next
+        struct kept_session *next; // guarded by all->lock, as is the rest
+        int64_t opened, used;
         size_t references;
-        pthread_mutex_t lock; // guards the rest
-        struct session_stream *streams;
+        struct session_use *uses;
         size_t n_streams;
 };
 
 struct sessions {
         struct sessions_options options;
-        pthread_mutex_t lock; // guards the rest; taken before a session's own
+        pthread_mutex_t lock; // guards the rest
         struct kept_session *first;
         size_t count;
 };
@@ -67,7 +66,6 @@ static void free_session(struct kept_session *s)
 {
         cx_http_client_free(s->session.client);
         free(s->session.user);
-        pthread_mutex_destroy(&s->lock);
         free(s);
 }
 
@@ -77,17 +75,15 @@ static bool drop(struct kept_session *s)
         return --s->references == 0;
 }
 
-// With the lock: takes it off the table and ends its streams.
+// With the lock: takes it off the table and ends what goes on in it.
 static void take_off(struct kept_session **at)
 {
         struct kept_session *s = *at;
         *at = s->next;
         s->all->count--;
         __atomic_store_n(&s->session.ended, true, __ATOMIC_RELEASE);
-        pthread_mutex_lock(&s->lock);
-        for (struct session_stream *stream = s->streams; stream; stream = stream->next)
-                (void)shutdown(stream->fd, SHUT_RDWR);
-        pthread_mutex_unlock(&s->lock);
+        for (struct session_use *use = s->uses; use; use = use->next)
+                use->end(use);
 }
 
 static bool is_over(const struct kept_session *s, int64_t now)
@@ -242,7 +238,6 @@ int user_session_open(struct sessions *all, const struct login *login, struct se
         s->all = all;
         s->references = 2;
         s->opened = s->used = cx_time_monotonic();
-        pthread_mutex_init(&s->lock, NULL);
         digest_of(ret_key, s->digest);
         sessions_tend(all);
         struct kept_session *old = NULL;
@@ -340,30 +335,57 @@ void user_session_times(struct sessions *all, const struct user_session *session
         pthread_mutex_unlock(&all->lock);
 }
 
-bool user_session_stream_add(struct user_session *session, struct session_stream *stream)
+// With the lock.
+static size_t streams_of(const struct sessions *all, const char *user)
+{
+        size_t count = 0;
+        for (const struct kept_session *s = all->first; s; s = s->next)
+                count += strcmp(s->session.user, user) == 0 ? s->n_streams : 0;
+        return count;
+}
+
+bool user_session_use_begin(struct user_session *session, struct session_use *use, enum session_use_kind kind)
 {
         struct kept_session *s = kept(session);
-        pthread_mutex_lock(&s->lock);
-        bool room = s->n_streams < SESSION_STREAMS_MAX && !__atomic_load_n(&session->ended, __ATOMIC_ACQUIRE);
+        pthread_mutex_lock(&s->all->lock);
+        bool room = !__atomic_load_n(&session->ended, __ATOMIC_ACQUIRE);
+        if (room && kind == USE_STREAM)
+                room = s->n_streams < SESSION_STREAMS_MAX && streams_of(s->all, session->user) < USER_STREAMS_MAX;
         if (room) {
-                s->n_streams++;
-                stream->previous = NULL;
-                stream->next = s->streams;
-                if (stream->next)
-                        stream->next->previous = stream;
-                s->streams = stream;
+                s->n_streams += kind == USE_STREAM;
+                use->previous = NULL;
+                use->next = s->uses;
+                if (use->next)
+                        use->next->previous = use;
+                s->uses = use;
         }
-        pthread_mutex_unlock(&s->lock);
+        pthread_mutex_unlock(&s->all->lock);
         return room;
+}
+
+void user_session_use_end(struct user_session *session, struct session_use *use, enum session_use_kind kind)
+{
+        struct kept_session *s = kept(session);
+        pthread_mutex_lock(&s->all->lock);
+        *(use->previous ? &use->previous->next : &s->uses) = use->next;
+        if (use->next)
+                use->next->previous = use->previous;
+        s->n_streams -= kind == USE_STREAM;
+        pthread_mutex_unlock(&s->all->lock);
+}
+
+static void end_stream(struct session_use *use)
+{
+        (void)shutdown(((struct session_stream *)use)->fd, SHUT_RDWR);
+}
+
+bool user_session_stream_add(struct user_session *session, struct session_stream *stream, int fd)
+{
+        *stream = (struct session_stream){.use.end = end_stream, .fd = fd};
+        return user_session_use_begin(session, &stream->use, USE_STREAM);
 }
 
 void user_session_stream_remove(struct user_session *session, struct session_stream *stream)
 {
-        struct kept_session *s = kept(session);
-        pthread_mutex_lock(&s->lock);
-        *(stream->previous ? &stream->previous->next : &s->streams) = stream->next;
-        if (stream->next)
-                stream->next->previous = stream->previous;
-        s->n_streams--;
-        pthread_mutex_unlock(&s->lock);
+        user_session_use_end(session, &stream->use, USE_STREAM);
 }

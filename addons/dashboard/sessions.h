@@ -16,7 +16,8 @@
 
 #define SESSIONS_MAX 256
 #define SESSION_STREAMS_MAX 128
-#define SESSION_ID_TEXT 44 // 32 random bytes in base64, terminated
+#define USER_STREAMS_MAX 256 // in all sessions of a user: half of what the server has
+#define SESSION_ID_TEXT 44   // 32 random bytes in base64, terminated
 
 struct session_key {
         char id[SESSION_ID_TEXT], proof[SESSION_ID_TEXT];
@@ -62,10 +63,20 @@ CX_DEFINE_CLEANUP(struct user_session, user_session_unrefp, user_session_unref)
 void user_session_times(struct sessions *sessions, const struct user_session *session, int64_t *ret_idle,
                         int64_t *ret_lifetime);
 
-// Streams of a session: its end shuts the client's socket down. False when the session has too many, or has ended.
+// What goes on in a session: its end ends it, too.
+struct session_use {
+        void (*end)(struct session_use *use); // under the lock of sessions: may call nothing of this file, nor wait
+        struct session_use *next, *previous;
+};
+enum session_use_kind { USE_REQUEST, USE_STREAM }; // streams are counted
+// False when the session or its user has too many streams, or when the session has ended.
+bool user_session_use_begin(struct user_session *session, struct session_use *use, enum session_use_kind kind);
+void user_session_use_end(struct user_session *session, struct session_use *use, enum session_use_kind kind);
+
+// A stream's socket, which is shut down.
 struct session_stream {
-        struct session_stream *next, *previous;
+        struct session_use use;
         int fd;
 };
-bool user_session_stream_add(struct user_session *session, struct session_stream *stream);
+bool user_session_stream_add(struct user_session *session, struct session_stream *stream, int fd);
 void user_session_stream_remove(struct user_session *session, struct session_stream *stream);

@@ -83,10 +83,9 @@ static void run_answer(struct cx_wire *wire, void *context)
         struct stream *stream = context;
         CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
         CX_ERROR err = CX_ERROR_INIT;
-        stream->entry.fd = wire->fd;
         stream->ws = cx_websocket_server(wire);
-        if (!user_session_stream_add(stream->session, &stream->entry)) {
-                cx_websocket_close(stream->ws, 1013, "too many streams of this session");
+        if (!user_session_stream_add(stream->session, &stream->entry, wire->fd)) {
+                cx_websocket_close(stream->ws, 1013, "too many streams of this session or user");
                 cx_websocket_free(stream->ws);
                 return;
         }
@@ -144,8 +143,7 @@ static bool connect_backend(struct cx_http_request *request, const bool *cancel,
 static void run_join(struct cx_wire *client, void *context)
 {
         struct stream *stream = context;
-        stream->entry.fd = client->fd;
-        if (!user_session_stream_add(stream->session, &stream->entry))
+        if (!user_session_stream_add(stream->session, &stream->entry, client->fd))
                 return;
         cx_wire_join(client, stream->backend);
         user_session_stream_remove(stream->session, &stream->entry);

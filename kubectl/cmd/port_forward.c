@@ -3,7 +3,7 @@
 // (libcommon/net/forwards.h).
 #include "kubectl/cmd/forward_ports.h"
 #include "kubectl/cmd/session.h"
-#include "kubectl/ctl/listen.h"
+#include "libcommon/net/listen.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/base/time.h"
 #include "libcommon/net/forwards.h"
@@ -27,7 +27,7 @@ static bool listen_port(struct forwarder *f, struct forwarded_port *port)
         for (size_t i = 0; i < f->n_addresses && f->n_listeners < CX_FORWARD_LISTENERS_MAX; i++) {
                 const struct forward_address *a = &f->addresses[i];
                 char text[CX_ENDPOINT_TEXT];
-                int fd = ctl_listen(&a->address, &port->local);
+                int fd = cx_listen(&a->address, &port->local);
                 cx_address_format_port(&a->address, port->local, text);
                 if (fd < 0) {
                         *(a->optional ? &optional_failed : &failed) += 1;

@@ -2,7 +2,7 @@
 // kubectl proxy: what the command line says, and the socket.
 #include "kubectl/proxy/proxy.h"
 #include "kubectl/cmd/commands.h"
-#include "kubectl/ctl/listen.h"
+#include "libcommon/net/listen.h"
 #include "libcommon/base/address.h"
 #include "libcommon/base/time.h"
 
@@ -49,7 +49,7 @@ static int open_socket(const struct proxy_flags *flags, int *ret_fd, struct cx_e
         char text[CX_ENDPOINT_TEXT];
         int port = (int)flags->port;
         if (flags->socket) {
-                *ret_fd = ctl_listen_unix(flags->socket);
+                *ret_fd = cx_listen_unix(flags->socket);
                 if (*ret_fd < 0)
                         return cx_error_set(err, *ret_fd, "listen unix %s: bind: %s", flags->socket,
                                             strerror(-*ret_fd));
@@ -59,7 +59,7 @@ static int open_socket(const struct proxy_flags *flags, int *ret_fd, struct cx_e
         const char *wanted = strcmp(flags->address, "localhost") == 0 ? "127.0.0.1" : flags->address;
         if (cx_address_parse(wanted, &address) < 0)
                 return cx_error_set(err, -EINVAL, "--address=%s is no IP address", flags->address);
-        *ret_fd = ctl_listen(&address, &port);
+        *ret_fd = cx_listen(&address, &port);
         cx_address_format_port(&address, port, text);
         if (*ret_fd < 0)
                 return cx_error_set(err, *ret_fd, "listen tcp %s: bind: %s", text,

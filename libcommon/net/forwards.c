@@ -287,7 +287,12 @@ static void accept_one(struct forwards *f, const struct cx_forward_listener *lis
         int n, fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
                 return;
-        f->options->accepted(f->options->context, listener);
+        if (f->options->admits && !f->options->admits(f->options->context, fd)) {
+                close(fd);
+                return;
+        }
+        if (f->options->accepted)
+                f->options->accepted(f->options->context, listener);
         pthread_mutex_lock(&f->lock); // the peer's answer finds it in the table
         if (f->count < CX_FORWARDS_MAX && cx_streams_open(f->options->streams, listener->port, &n) == 0) {
                 struct forward *forward = add(f, n, fd);

@@ -19,7 +19,8 @@ struct cx_forwards_options {
         // At a client, with what is told of its connections: on either thread.
         const struct cx_forward_listener *listeners;
         size_t n_listeners; // at most CX_FORWARD_LISTENERS_MAX
-        void (*accepted)(void *context, const struct cx_forward_listener *listener);
+        bool (*admits)(void *context, int fd); // whether who has connected may stay; NULL: everybody
+        void (*accepted)(void *context, const struct cx_forward_listener *listener); // may be NULL
         bool (*failed)(void *context, const struct cx_forward_listener *listener,
                        const char *why); // true ends the session
         void *context;

@@ -7,6 +7,7 @@ import {liveList} from "/assets/live.js";
 import {levelOfWord, quantity} from "/assets/why.js";
 import {Sparkline, bytesText, cpuText} from "/assets/charts.js";
 import {Facts} from "/assets/facts.js";
+import {Ports} from "/assets/ports.js";
 
 function containerState(status) {
     if (!status) return {level: "wait", text: "Waiting"};
@@ -75,12 +76,7 @@ export function Containers({object}) {
                             ["Command", [...(container.command || []), ...(container.args || [])].join(" ")],
                             [
                                 "Ports",
-                                (container.ports || [])
-                                    .map(
-                                        port =>
-                                            `${port.name ? `${port.name} ` : ""}${port.containerPort}/${port.protocol}`,
-                                    )
-                                    .join(", "),
+                                container.ports && h(Ports, {object, ports: container.ports}),
                             ],
                             ["Resources", amounts(container.resources)],
                             [

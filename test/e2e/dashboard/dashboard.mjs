@@ -606,6 +606,44 @@ await ok("terminals: typed, resized, several", async () => {
         return inPod("/tmp/pasted") === "pasted";
     });
 });
+const answers = (address, ...words) => {
+    try {
+        return execFileSync("curl", ["-sf", "--max-time", "5", ...words, address], {encoding: "utf8"});
+    } catch {
+        return "";
+    }
+};
+await ok("a port of a pod gets a link, for this address alone, until it is closed or the pod goes", async () => {
+    const pod = kubectl("get", "pods", "-n", "shop", "-l", "app=web", "-o", "name").split("\n")[0].slice(4);
+    await object("pods", pod);
+    await page.getByRole("button", {name: "Make a link to port 8080"}).click();
+    const link = page.locator(".port a");
+    await link.waitFor();
+    const address = await link.getAttribute("href");
+    equals(new URL(address).hostname, new URL(base).hostname, address);
+    for (let i = 0; i < 3; i++) check(answers(address).includes(`Hello from ${pod}`), "no answer");
+    const [other] = await Promise.all([page.context().waitForEvent("page"), link.click()]);
+    await other.getByText(`Hello from ${pod}`).waitFor();
+    await other.close();
+    const gateway = execFileSync("ip", ["-o", "route", "get", new URL(base).hostname], {encoding: "utf8"}).match(/ dev (\S+)/)[1];
+    execFileSync("ip", ["address", "add", "198.51.100.7/32", "dev", gateway]);
+    try {
+        equals(answers(address, "--interface", "198.51.100.7"), "", "another address is let in");
+    } finally {
+        execFileSync("ip", ["address", "del", "198.51.100.7/32", "dev", gateway]);
+    }
+    await page.reload();
+    await page.locator(".port a").waitFor(); // the server knows it
+    await page.screenshot({path: `${pictures}/port-light.png`});
+    await page.getByRole("button", {name: "Close the link to port 8080"}).click();
+    await until("it is closed", () => answers(address) === "");
+    await page.getByRole("button", {name: "Make a link to port 8080"}).click();
+    await link.waitFor();
+    const again = await link.getAttribute("href");
+    check(answers(again).includes(pod), "no answer");
+    kubectl("delete", "pod", "-n", "shop", pod, "--wait=false");
+    await until("it closes with the pod", () => answers(again) === "");
+});
 await ok("nodes: cordon, and drain with what it would evict", async () => {
     const name = kubectl("get", "nodes", "-o", "jsonpath={.items[1].metadata.name}");
     await visit(page, `#/object/nodes/-/${name}`, `h1[title="${name}"]`);

@@ -187,7 +187,23 @@ ok "a watch that is not allowed says so" t_watch_refused
 ok "no other origin, and no unknown protocol, gets a WebSocket" t_socket_origin
 ok "logging out ends the session's streams" t_socket_logout
 ok "a watch that the browser closes ends" t_socket_close
+t_socket_user() {
+        local i
+        for i in 1 2 3; do log_in "$work/user$i" "$(kubeconfig_json)" || return 1; done
+        python3 "$here/sockets.py" "$port" "$work/user1" user "$work/user2" "$work/user3"
+}
 ok "one session has so many streams and no more" t_socket_many
+ok "a user with many sessions has only so many streams" t_socket_user
+
+# --- ports that lead to pods: with real pods in test/e2e/dashboard.sh ---
+t_forwards() {
+        local body='{"namespace": "default", "pod": "nobody", "port": 80}'
+        code_is 401 POST /forwards --data "$body" && code_is 404 POST /forwards -b "$work/admin" --data "$body" && grep -qF 'pods \"nobody\" not found' "$work/answer" &&
+                code_is 403 POST /forwards -b "$work/reader" --data "$body" && code_is 200 GET /forwards -b "$work/admin" && equals "$(cat "$work/answer")" '[]' &&
+                code_is 400 POST /forwards -b "$work/admin" --data '{"namespace": "default", "pod": "a/b", "port": 80}' && code_is 400 POST /forwards -b "$work/admin" --data '{"namespace": "..", "pod": "a", "port": 80}' &&
+                code_is 400 POST /forwards -b "$work/admin" --data '{"namespace": "default", "pod": "a", "port": 65536}' && code_is 404 DELETE '/forwards?at=80' -b "$work/admin" && code_is 400 DELETE '/forwards?at=x' -b "$work/admin"
+}
+ok "ports lead to pods that there are, for those who may" t_forwards
 
 # --- lifetimes, trouble ---
 t_bodies() { # strangers whose bodies do not end take nothing of what those who are logged in need
@@ -243,8 +259,8 @@ code_is_idle() { read -rt 2 <> <(:) || :; code_is 401 GET /api/v1/pods -b "$work
 t_lifetime() { # used all the time, it ends all the same
         end && start --session-lifetime 2s && log_in "$work/idle" "{\"token\": \"$reader\"}" && until_true 20 code_is 401 GET /api/v1/pods -b "$work/idle"
 }
-requests() { curl -sk "$url/metrics" | sed -n 's/^dashboard_requests_total{kind="api"} //p'; }
-more_requests_than() { [ "$(requests)" -gt "$1" ]; }
+requests() { curl -sk "$url/metrics" | sed -n "s/^dashboard_requests_total{kind=\"${1:-api}\"} //p"; } # [KIND]
+more_requests_than() { [ "$(requests "${2:-api}")" -gt "$1" ]; }                                     # COUNT [KIND]
 t_stop_waits_for_nobody() { # such as for a request that the API server does not answer
         local before result
         end && start && log_in "$work/last" "{\"token\": \"$reader\"}" && code_is 200 GET /api/v1/pods -b "$work/last" || return 1
@@ -257,6 +273,31 @@ t_stop_waits_for_nobody() { # such as for a request that the API server does not
         wait $!
         start && return $result
 }
+t_logout_waits_for_nobody() { # what was asked in the session ends with it
+        local asked before code
+        log_in "$work/last" "{\"token\": \"$reader\"}" && code_is 200 GET /api/v1/pods -b "$work/last" || return 1
+        before=$(requests)
+        kill -STOP "$(cat "$work/apiserver.pid")"
+        curl -sk -m 60 -o /dev/null -w '%{http_code}' -H "X-Dashboard-Request: $(cat "$work/last.proof")" -b "$work/last" "$url/api/v1/pods" >"$work/asked" &
+        asked=$!
+        until_true 20 more_requests_than "$before" && code_is 200 DELETE /session -b "$work/last" && wait $asked && code=$(cat "$work/asked")
+        kill -CONT "$(cat "$work/apiserver.pid")"
+        wait $asked
+        equals "$code" 503
+}
+t_login_slots() { # one address leaves a slot to others
+        local i before
+        before=$(requests session)
+        kill -STOP "$(cat "$work/apiserver.pid")"
+        for i in 1 2 3 4; do curl -sk -m 60 --interface 127.0.0.1 -o /dev/null -w '%{http_code}\n' -H 'X-Dashboard-Request: none' --data "{\"token\": \"$reader\"}" "$url/session" >"$work/slot$i" & done
+        turned_away() { equals "$(cat "$work"/slot? | grep -c 429)" 2; }
+        until_true 20 turned_away
+        curl -sk -m 60 --interface 127.0.0.2 -o /dev/null -w '%{http_code}' -H 'X-Dashboard-Request: none' --data "{\"token\": \"$reader\"}" "$url/session" >"$work/slot5" &
+        until_true 20 more_requests_than $((before + 4)) session
+        kill -CONT "$(cat "$work/apiserver.pid")"
+        wait
+        turned_away && equals "$(cat "$work/slot5")" 200
+}
 t_stop() { end && [ ! -e "$work/login.sock" ]; }
 t_flags() { "$BIN/dashboard" 2>&1 | grep -q -- '--server' && ! "$BIN/dashboard" --server http://x 2>/dev/null && "$BIN/dashboard" --server https://x --tls-cert-file y 2>&1 | grep -q belong; }
 ok "an API server that is gone is told, and found again" t_dead_server
@@ -266,6 +307,8 @@ ok "a key with a password is refused, and nobody is asked for it" t_locked_key
 ok "a session that nobody uses ends" t_idle
 ok "a session ends at the end of its lifetime" t_lifetime
 ok "it ends also while requests wait" t_stop_waits_for_nobody
+ok "logging out ends what the session has asked" t_logout_waits_for_nobody
+ok "logins of one address leave room for another" t_login_slots
 ok "it ends in good order" t_stop
 ok "flags that do not go together are refused" t_flags
 ok "no complaints of sanitizers" no_complaints

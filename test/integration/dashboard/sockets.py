@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""sockets.py PORT COOKIES WHAT: WebSockets to the dashboard, as a browser opens them. Exit status 0 when all is as it should."""
+"""sockets.py PORT COOKIES WHAT [COOKIES...]: WebSockets to the dashboard, as a browser opens them. Exit status 0 when all is as it should."""
 import base64
 import json
 import os
@@ -10,11 +10,17 @@ import struct
 import sys
 import urllib.request
 
-port, jar, what = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-with open(jar, encoding="utf-8") as file:
-    cookie = next(line.split("\t")[6].strip() for line in file if "__Host-dashboard" in line)
-with open(jar + ".proof", encoding="utf-8") as file:
-    proof = file.read().strip()
+
+
+def key_of(jar):
+    with open(jar, encoding="utf-8") as file:
+        cookie_of = next(line.split("\t")[6].strip() for line in file if "__Host-dashboard" in line)
+    with open(jar + ".proof", encoding="utf-8") as file:
+        return cookie_of, file.read().strip()
+
+
+port, what = int(sys.argv[1]), sys.argv[3]
+cookie, proof = key_of(sys.argv[2])
 own = f"https://127.0.0.1:{port}"
 context = ssl.create_default_context()
 context.check_hostname = False
@@ -107,6 +113,12 @@ elif what == "many":
     open_ones = [Socket(PATH) for _ in range(128)]
     check(all(ws.receive() == (1, b"200") for ws in open_ones), "fewer than it should")
     opcode, data = Socket(PATH).receive()
+    check(opcode == 8 and struct.unpack(">H", data[:2])[0] == 1013, f"one more: {opcode} {data}")
+elif what == "user":  # several sessions of one user
+    keys = [(cookie, proof)] + [key_of(jar) for jar in sys.argv[4:]]
+    open_ones = [Socket(PATH, cookie_value=one[0], proof_value=one[1]) for one in keys[:2] for _ in range(128)]
+    check(all(ws.receive() == (1, b"200") for ws in open_ones), "fewer than it should")
+    opcode, data = Socket(PATH, cookie_value=keys[2][0], proof_value=keys[2][1]).receive()
     check(opcode == 8 and struct.unpack(">H", data[:2])[0] == 1013, f"one more: {opcode} {data}")
 else:
     sys.exit(f"unknown: {what}")

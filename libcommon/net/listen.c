@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kubectl/ctl/listen.h"
+#include "libcommon/net/listen.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-int ctl_listen(const struct cx_address *address, int *port)
+int cx_listen(const struct cx_address *address, int *port)
 {
         struct sockaddr_storage at;
         socklen_t length = cx_address_to_socket(address, *port, &at);
@@ -28,7 +28,7 @@ int ctl_listen(const struct cx_address *address, int *port)
         return cx_steal_fd(&fd);
 }
 
-int ctl_listen_unix(const char *path)
+int cx_listen_unix(const char *path)
 {
         struct sockaddr_un at = {.sun_family = AF_UNIX};
         struct stat st;
