@@ -219,7 +219,8 @@ static int read_target(struct cx_http_request *request, struct port_forward *for
         int r = cx_json_parse(body, length, true, &json, err);
         if (r < 0)
                 return r;
-        const char *namespace = cx_json_string(json, "namespace"), *pod = cx_json_string(json, "pod");
+        const char *namespace = cx_json_string(json, "namespace");
+        const char *pod = json_string_value(json_object_get(json, "pod"));
         port = cx_json_int(json, "port", 0);
         if (cx_check_dns1123_label(cx_str(namespace)) || cx_check_dns1123_subdomain(cx_str(pod)) || port < 1 ||
             port > 65535)

@@ -3,10 +3,10 @@
 // (libcommon/net/forwards.h).
 #include "kubectl/cmd/forward_ports.h"
 #include "kubectl/cmd/session.h"
-#include "libcommon/net/listen.h"
 #include "libcommon/api/pod.h"
 #include "libcommon/base/time.h"
 #include "libcommon/net/forwards.h"
+#include "libcommon/net/listen.h"
 
 struct forwarder {
         struct forwarded_port ports[FORWARDED_PORTS_MAX];

@@ -2,9 +2,9 @@
 // kubectl proxy: what the command line says, and the socket.
 #include "kubectl/proxy/proxy.h"
 #include "kubectl/cmd/commands.h"
-#include "libcommon/net/listen.h"
 #include "libcommon/base/address.h"
 #include "libcommon/base/time.h"
+#include "libcommon/net/listen.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

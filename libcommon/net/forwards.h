@@ -18,7 +18,7 @@ struct cx_forwards_options {
         size_t wanted; // how many connections the request names, when no more can come
         // At a client, with what is told of its connections: on either thread.
         const struct cx_forward_listener *listeners;
-        size_t n_listeners; // at most CX_FORWARD_LISTENERS_MAX
+        size_t n_listeners;                    // at most CX_FORWARD_LISTENERS_MAX
         bool (*admits)(void *context, int fd); // whether who has connected may stay; NULL: everybody
         void (*accepted)(void *context, const struct cx_forward_listener *listener); // may be NULL
         bool (*failed)(void *context, const struct cx_forward_listener *listener,
