@@ -6,6 +6,7 @@
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/endpoints/api_services.h"
 #include "apiserver/endpoints/documents.h"
+#include "apiserver/endpoints/endpoints.h"
 #include "apiserver/endpoints/relays.h"
 #include "apiserver/endpoints/watch.h"
 #include "apiserver/registry/registry.h"
@@ -175,6 +176,22 @@ static void *keeper_main(void *context)
         return NULL;
 }
 
+// What the main thread looks after while it waits for the end.
+struct watched {
+        struct apiserver *api;
+        struct cx_http_server *server;
+};
+
+static bool is_ready(void *context)
+{
+        return health_ready(((struct watched *)context)->api);
+}
+
+static bool is_alive(void *context, int64_t limit)
+{
+        return cx_http_server_alive(((struct watched *)context)->server, limit / 2);
+}
+
 static int run(struct apiserver *api, struct cx_http_server *server)
 {
         struct api_service_checks *checks = api_service_checks_start(api);
@@ -185,7 +202,9 @@ static int run(struct apiserver *api, struct cx_http_server *server)
         }
         atomic_store(&api->ready, true);
         cx_info("Serving securely", "address", api->options.bind_address, "port", CX_INT(cx_http_server_port(server)));
-        int number = cx_process_wait_stop();
+        struct watched watched = {api, server};
+        int number = cx_process_wait_stop_with(
+                &(struct cx_service){.ready = is_ready, .alive = is_alive, .context = &watched});
         cx_info("Shutting down", "signal", CX_INT(number));
         atomic_store(&api->stopping, true);
         cx_http_server_stop_accepting(server);

@@ -43,8 +43,12 @@ static void stop(struct cx_component *component)
 
 static bool ready(struct cx_component *component CX_UNUSED)
 {
-        // One that waits for the lease is as ready as it can be.
-        return !scheduler || scheduler_synced(scheduler);
+        return scheduler_synced(scheduler);
+}
+
+static bool alive(struct cx_component *component CX_UNUSED, int64_t limit)
+{
+        return scheduler_alive(scheduler, limit);
 }
 
 int main(int argc, char **argv)
@@ -62,6 +66,7 @@ int main(int argc, char **argv)
                 .start = start,
                 .stop = stop,
                 .ready = ready,
+                .alive = alive,
         };
         return cx_component_main(&component, argc, argv);
 }

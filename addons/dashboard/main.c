@@ -79,9 +79,20 @@ static int listen_on(const struct options *o, struct dashboard *dashboard, struc
         return r;
 }
 
+// What the main thread looks after while it waits for the end.
+struct watched {
+        struct dashboard *dashboard;
+        struct cx_http_server *http;
+};
+
 static void tend(void *context)
 {
-        sessions_tend(((struct dashboard *)context)->sessions);
+        sessions_tend(((struct watched *)context)->dashboard->sessions);
+}
+
+static bool is_alive(void *context, int64_t limit)
+{
+        return cx_http_server_alive(((struct watched *)context)->http, limit / 2);
 }
 
 static int run(const struct options *o, struct cx_error *err)
@@ -107,7 +118,9 @@ static int run(const struct options *o, struct cx_error *err)
         if (r == 0) {
                 cx_info("Serving securely", "address", o->bind_address, "port", CX_INT(cx_http_server_port(http)),
                         "version", CX_VERSION);
-                int number = cx_process_wait_stop_with(tend, &dashboard);
+                struct watched watched = {&dashboard, http};
+                int number = cx_process_wait_stop_with(
+                        &(struct cx_service){.alive = is_alive, .tend = tend, .context = &watched});
                 cx_info("Shutting down", "signal", CX_INT(number));
                 cx_http_server_stop_accepting(http);
         }

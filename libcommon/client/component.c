@@ -244,10 +244,33 @@ static void tend(void *context)
                 component->tend(component);
 }
 
+bool cx_component_ready(struct cx_component *component)
+{
+        // One that waits for the lease is as ready as it can be.
+        if (!atomic_load(&component->started))
+                return component->leader && cx_leader_observed(component->leader);
+        return component->ready ? component->ready(component)
+                                : cx_informers_wait_synced(component->informers, 0, NULL) == 0;
+}
+
+static bool is_ready(void *context)
+{
+        return cx_component_ready(context);
+}
+
+static bool is_alive(void *context, int64_t limit)
+{
+        struct cx_component *component = context;
+        return cx_informers_alive(component->informers, limit) &&
+               (!component->server || cx_http_server_alive(component->server, limit / 4)) &&
+               (!component->alive || !atomic_load(&component->started) || component->alive(component, limit));
+}
+
 static void *wait_for_stop(void *argument)
 {
         struct cx_component *component = argument;
-        cx_process_wait_stop_with(tend, component);
+        cx_process_wait_stop_with(
+                &(struct cx_service){.ready = is_ready, .alive = is_alive, .tend = tend, .context = component});
         if (component->leader)
                 cx_leader_stop(component->leader);
         return NULL;
@@ -265,6 +288,8 @@ static int lead_and_work(struct cx_component *component, pthread_t stop_thread, 
         int r = component->start(component, err);
         if (r < 0)
                 cx_process_request_stop();
+        else
+                atomic_store(&component->started, true);
         pthread_join(stop_thread, NULL);
         if (r == 0) {
                 cx_info("Shutting down", "component", component->name);

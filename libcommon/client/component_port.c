@@ -68,7 +68,7 @@ static void handle(struct cx_http_request *request, void *context)
         if (cx_streq(path, "/healthz") || cx_streq(path, "/livez")) {
                 cx_http_respond_text(request, 200, "ok");
         } else if (cx_streq(path, "/readyz")) {
-                bool ready = !component->ready || component->ready(component);
+                bool ready = cx_component_ready(component);
                 cx_http_respond_text(request, ready ? 200 : 500, ready ? "ok" : "not ready");
         } else if (cx_streq(path, "/metrics")) {
                 CX_BUF text = CX_BUF_INIT;

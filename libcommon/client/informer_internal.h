@@ -57,6 +57,7 @@ struct cx_informers {
         pthread_cond_t changed;
         struct cx_informer *first;
         bool running, stop, cancelled;
+        int64_t turned; // when the thread last went round
         pthread_t thread;
         // The I/O thread's own.
         struct cx_json_arena arena;

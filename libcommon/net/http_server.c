@@ -291,7 +291,8 @@ static void on_log(void *context CX_UNUSED, const char *format, va_list args)
 // --- start and stop ---
 
 // Binds and listens ourselves: libmicrohttpd says only "failed" when it cannot.
-static int open_listener(const struct cx_http_server_options *options, int *ret_fd, int *ret_port, struct cx_error *err)
+static int open_listener(const struct cx_http_server_options *options, int *ret_fd, struct cx_address *ret_bound,
+                         int *ret_port, struct cx_error *err)
 {
         struct cx_address bound;
         struct sockaddr_storage address;
@@ -317,6 +318,7 @@ static int open_listener(const struct cx_http_server_options *options, int *ret_
         r = cx_address_from_socket((struct sockaddr *)&address, &bound, ret_port);
         if (r < 0)
                 return cx_error_set(err, r, "cannot read the address of the listening socket");
+        *ret_bound = bound;
         *ret_fd = fd;
         fd = -1;
         return 0;
@@ -385,7 +387,7 @@ int cx_http_server_new(const struct cx_http_server_options *options, struct cx_h
         pthread_cond_init(&server->guard_wake, NULL);
         set_limits(&server->options);
         int fd = -1;
-        int r = open_listener(options, &fd, &server->port, err);
+        int r = open_listener(options, &fd, &server->bound, &server->port, err);
         if (r < 0)
                 return r;
         r = cx_http_authorities_new(server, err);

@@ -52,6 +52,8 @@ struct cx_http_server_options {
 int cx_http_server_new(const struct cx_http_server_options *options, struct cx_http_server **ret_server,
                        struct cx_error *err) CX_CHECK;
 int cx_http_server_port(const struct cx_http_server *server);
+// Asks the server's own port, and waits for `limit` ns at most: false when nothing comes back. For watchdogs.
+bool cx_http_server_alive(const struct cx_http_server *server, int64_t limit);
 void cx_http_server_stop_accepting(struct cx_http_server *server); // then wait for what runs, then free
 void cx_http_server_free(struct cx_http_server *server);           // ends streams, joins threads
 CX_DEFINE_CLEANUP(struct cx_http_server, cx_http_server_freep, cx_http_server_free)

@@ -2,6 +2,7 @@
 // What the files of the HTTP server share.
 #pragma once
 
+#include "libcommon/base/address.h"
 #include "libcommon/net/http_server.h"
 
 #include <microhttpd.h>
@@ -17,6 +18,7 @@ struct cx_http_server {
         struct cx_http_server_options options;
         struct MHD_Daemon *daemon;
         int port;
+        struct cx_address bound; // where it listens
         pthread_t *workers;
         int n_workers;
         pthread_mutex_t lock; // guards queue_*, streams, upgrades, stopping
