@@ -52,28 +52,28 @@ int cx_process_wait_stop(void)
 }
 
 // What was said to the service manager.
-struct said {
+struct told {
         bool ready, dead;
 };
 
 // Says what there is to say; returns when to come again (monotonic).
-static int64_t tell_manager(const struct cx_service *service, struct said *said)
+static int64_t tell_manager(const struct cx_service *service, struct told *told)
 {
         int64_t watchdog = cx_notify_watchdog();
-        if (!said->ready) {
+        if (!told->ready) {
                 if (service->ready && !service->ready(service->context))
                         return cx_time_monotonic() + READY_PERIOD;
-                said->ready = cx_notify("READY=1") == 0;
-                if (!said->ready)
+                told->ready = cx_notify("READY=1") == 0;
+                if (!told->ready)
                         return cx_time_monotonic() + READY_PERIOD;
         }
         if (!watchdog)
                 return INT64_MAX;
         int64_t began = cx_time_monotonic();
         bool dead = service->alive && !service->alive(service->context, watchdog);
-        if (dead && !said->dead)
+        if (dead && !told->dead)
                 cx_warn("A loop of this process has not turned in time: the service manager is not told that it lives");
-        said->dead = dead;
+        told->dead = dead;
         int64_t next = began + watchdog / 2;
         return !dead && cx_notify("WATCHDOG=1") < 0 ? began + watchdog / 8 : next;
 }
@@ -85,11 +85,11 @@ int cx_process_wait_stop_with(const struct cx_service *service)
         sigaddset(&set, SIGTERM);
         sigaddset(&set, SIGINT);
         siginfo_t info;
-        struct said said = {0};
+        struct told told = {0};
         int64_t now = cx_time_monotonic(), tend_at = now + FIRST_TRIM, tell_at = cx_notify_wanted() ? now : INT64_MAX;
         for (;;) {
                 if (now >= tell_at)
-                        tell_at = tell_manager(service, &said);
+                        tell_at = tell_manager(service, &told);
                 int64_t until = tell_at < tend_at ? tell_at : tend_at;
                 int64_t wait = until > cx_time_monotonic() ? until - cx_time_monotonic() : 0;
                 const struct timespec time = {.tv_sec = wait / CX_NS_PER_S, .tv_nsec = wait % CX_NS_PER_S};

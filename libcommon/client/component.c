@@ -210,8 +210,9 @@ int cx_component_rest(const struct cx_component *component, const char *kubeconf
         if (r < 0)
                 return r;
         if (anonymous) {
-                char **const secrets[] = {&credentials.cert_pem,   &credentials.key_pem,  &credentials.token,
-                                          &credentials.token_file, &credentials.username, &credentials.password};
+                char **const secrets[] = {&credentials.cert_pem, &credentials.key_pem, &credentials.cert_file,
+                                          &credentials.key_file, &credentials.token,   &credentials.token_file,
+                                          &credentials.username, &credentials.password};
                 for (size_t i = 0; i < CX_ARRAY_SIZE(secrets); i++)
                         drop_secret(secrets[i]);
         }

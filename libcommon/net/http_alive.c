@@ -11,8 +11,7 @@ static char *own_url(const struct cx_http_server *server)
         char text[CX_ENDPOINT_TEXT];
         if (cx_address_is_unspecified(&address))
                 (void)!cx_address_parse(address.family == CX_IPV6 ? "::1" : "127.0.0.1", &address);
-        return cx_sprintf("http%s://%s", server->options.cert_pem ? "s" : "",
-                          cx_address_format_port(&address, server->port, text));
+        return cx_sprintf("http%s://%s", server->tls ? "s" : "", cx_address_format_port(&address, server->port, text));
 }
 
 bool cx_http_server_alive(const struct cx_http_server *server, int64_t limit)
