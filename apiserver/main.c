@@ -6,6 +6,7 @@
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/endpoints/api_services.h"
 #include "apiserver/endpoints/documents.h"
+#include "apiserver/endpoints/endpoints.h"
 #include "apiserver/endpoints/relays.h"
 #include "apiserver/endpoints/watch.h"
 #include "apiserver/registry/registry.h"
@@ -42,53 +43,29 @@ static char *default_address(void)
         return cx_strdup(*text ? text : "127.0.0.1");
 }
 
-static int read_file(const char *flag, const char *path, struct cx_buf *to, struct cx_error *err)
-{
-        int r = path ? cx_buf_read_file(to, path) : 0;
-        return r < 0 ? cx_error_set(err, r, "%s: cannot read %s: %s", flag, path, strerror(-r)) : 0;
-}
-
 static int connect_etcd(struct apiserver *api, struct cx_error *err)
 {
         const struct apiserver_options *o = &api->options;
-        CX_BUF ca = CX_BUF_INIT_MAX(1 << 20), cert = CX_BUF_INIT_MAX(1 << 20), key = CX_BUF_INIT_MAX(1 << 20);
-        int r = read_file("--etcd-cafile", o->etcd_ca_file, &ca, err);
-        if (r == 0)
-                r = read_file("--etcd-certfile", o->etcd_cert_file, &cert, err);
-        if (r == 0)
-                r = read_file("--etcd-keyfile", o->etcd_key_file, &key, err);
-        if (r < 0)
-                return r;
         CX_CLEANUP(cx_freep) const char **endpoints = cx_alloc_array(o->etcd_servers.count + 1, sizeof(char *));
         for (size_t i = 0; i < o->etcd_servers.count; i++)
                 endpoints[i] = o->etcd_servers.items[i];
         struct cx_etcd_options options = {.endpoints = endpoints,
-                                          .ca_pem = ca.length ? ca.data : NULL,
-                                          .cert_pem = cert.length ? cert.data : NULL,
-                                          .key_pem = key.length ? key.data : NULL};
-        return cx_etcd_new(&options, &api->etcd, err);
+                                          .ca_file = o->etcd_ca_file,
+                                          .cert_file = o->etcd_cert_file,
+                                          .key_file = o->etcd_key_file};
+        int r = cx_etcd_new(&options, &api->etcd, err);
+        return r < 0 ? cx_error_wrap(err, "--etcd-cafile, --etcd-certfile, --etcd-keyfile") : 0;
 }
 
 static int listen_on(struct apiserver *api, struct cx_http_server **ret_server, struct cx_error *err)
 {
         const struct apiserver_options *o = &api->options;
-        CX_BUF ca = CX_BUF_INIT_MAX(1 << 20), cert = CX_BUF_INIT_MAX(1 << 20), key = CX_BUF_INIT_MAX(1 << 20);
-        CX_BUF proxies = CX_BUF_INIT_MAX(1 << 20);
-        int r = read_file("--tls-cert-file", o->tls_cert_file, &cert, err);
-        if (r == 0)
-                r = read_file("--tls-private-key-file", o->tls_key_file, &key, err);
-        if (r == 0)
-                r = read_file("--client-ca-file", o->client_ca_file, &ca, err);
-        if (r == 0)
-                r = read_file("--requestheader-client-ca-file", o->requestheader_client_ca_file, &proxies, err);
-        if (r < 0)
-                return r;
         struct cx_http_server_options options = {.address = o->bind_address,
                                                  .port = (int)o->secure_port,
-                                                 .cert_pem = cert.data,
-                                                 .key_pem = key.data,
-                                                 .client_ca_pem = ca.length ? ca.data : NULL,
-                                                 .front_proxy_ca_pem = proxies.length ? proxies.data : NULL,
+                                                 .cert_file = o->tls_cert_file,
+                                                 .key_file = o->tls_key_file,
+                                                 .client_ca_file = o->client_ca_file,
+                                                 .front_proxy_ca_file = o->requestheader_client_ca_file,
                                                  .workers = WORKERS,
                                                  .max_body = (size_t)o->max_request_bytes,
                                                  .handler_inline = serve_inline,
@@ -175,6 +152,22 @@ static void *keeper_main(void *context)
         return NULL;
 }
 
+// What the main thread looks after while it waits for the end.
+struct watched {
+        struct apiserver *api;
+        struct cx_http_server *server;
+};
+
+static bool is_ready(void *context)
+{
+        return health_ready(((struct watched *)context)->api);
+}
+
+static bool is_alive(void *context, int64_t limit)
+{
+        return cx_http_server_alive(((struct watched *)context)->server, limit / 2);
+}
+
 static int run(struct apiserver *api, struct cx_http_server *server)
 {
         struct api_service_checks *checks = api_service_checks_start(api);
@@ -185,7 +178,9 @@ static int run(struct apiserver *api, struct cx_http_server *server)
         }
         atomic_store(&api->ready, true);
         cx_info("Serving securely", "address", api->options.bind_address, "port", CX_INT(cx_http_server_port(server)));
-        int number = cx_process_wait_stop();
+        struct watched watched = {api, server};
+        int number = cx_process_wait_stop_with(
+                &(struct cx_service){.ready = is_ready, .alive = is_alive, .context = &watched});
         cx_info("Shutting down", "signal", CX_INT(number));
         atomic_store(&api->stopping, true);
         cx_http_server_stop_accepting(server);

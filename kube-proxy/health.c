@@ -110,6 +110,14 @@ void health_free(struct health *self)
         free(self);
 }
 
+bool health_alive(const struct health *self, int64_t limit)
+{
+        for (size_t i = 0; i < self->n_listeners; i++)
+                if (!cx_http_server_alive(self->listeners[i]->server, limit))
+                        return false;
+        return true;
+}
+
 static int start_server(const char *address, int port, cx_http_handler handler, void *context,
                         struct cx_http_server **ret_server, struct cx_error *err)
 {

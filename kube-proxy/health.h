@@ -9,6 +9,7 @@
 struct health;
 struct health *health_new(struct cx_metrics *metrics, int64_t sync_period);
 void health_free(struct health *health);
+bool health_alive(const struct health *health, int64_t limit); // the ports answer within `limit` ns each
 // `address` is "host:port"; "" serves nothing.
 int health_serve(struct health *health, const char *address, bool metrics, struct cx_error *err) CX_CHECK;
 void health_queued(struct health *health);                      // something waits to be written

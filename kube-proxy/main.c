@@ -84,6 +84,16 @@ static void stop(struct cx_component *component)
         cx_strings_release(&node_port_addresses);
 }
 
+static bool ready(struct cx_component *component CX_UNUSED)
+{
+        return proxy_synced(proxy);
+}
+
+static bool alive(struct cx_component *component CX_UNUSED, int64_t limit)
+{
+        return proxy_alive(proxy, limit);
+}
+
 // --cleanup needs no API server, so it goes before everything that does.
 static bool wants_cleanup(int argc, char **argv)
 {
@@ -101,6 +111,8 @@ int main(int argc, char **argv)
                 .flags = flags,
                 .start = start,
                 .stop = stop,
+                .ready = ready,
+                .alive = alive,
         };
         if (!wants_cleanup(argc, argv))
                 return cx_component_main(&component, argc, argv);

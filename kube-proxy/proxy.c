@@ -33,7 +33,8 @@ struct proxy {
         pthread_t thread;
         bool started;
         atomic_bool synced;
-        pthread_mutex_t lock; // guards what follows
+        struct cx_pulse pulse; // of the thread
+        pthread_mutex_t lock;  // guards what follows
         pthread_cond_t wake;
         bool dirty, stop;
         struct cx_strings primary_addresses;
@@ -253,6 +254,7 @@ static void *run(void *argument)
                 self->dirty = false;
                 pthread_mutex_unlock(&self->lock);
                 int64_t next = 0;
+                cx_pulse_begin(&self->pulse);
                 if (!changed && !applier_intact()) {
                         cx_info("The rules were flushed by somebody else: writing all of them");
                         applier_forget(self->applier);
@@ -260,6 +262,7 @@ static void *run(void *argument)
                 }
                 if (changed)
                         next = one_sync(self);
+                cx_pulse_end(&self->pulse);
                 pthread_mutex_lock(&self->lock);
                 rest_until(self, next);
         }
@@ -346,6 +349,11 @@ int proxy_start(struct cx_component *component, const struct proxy_options *opti
 bool proxy_synced(const struct proxy *self)
 {
         return atomic_load(&self->synced);
+}
+
+bool proxy_alive(const struct proxy *self, int64_t limit)
+{
+        return cx_pulse_alive(&self->pulse, limit) && health_alive(self->health, limit / 4);
 }
 
 void proxy_stop(struct proxy *self)

@@ -15,5 +15,7 @@ struct proxy;
 int proxy_start(struct cx_component *component, const struct proxy_options *options, struct proxy **ret_proxy,
                 struct cx_error *err) CX_CHECK;
 bool proxy_synced(const struct proxy *proxy);
+// Whether the thread that writes the rules, and the ports of health and metrics, have answered within the last `limit` ns.
+bool proxy_alive(const struct proxy *proxy, int64_t limit);
 void proxy_stop(struct proxy *proxy); // leaves the rules where they are
 void proxy_free(struct proxy *proxy); // after the informers

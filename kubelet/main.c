@@ -259,6 +259,13 @@ static int make_parts(const struct kubelet_settings *s, struct parts *parts, str
         return runtime_start(k->runtime, err);
 }
 
+static bool is_alive(void *context, int64_t limit)
+{
+        struct parts *parts = context;
+        return (!parts->kubelet.informers || cx_informers_alive(parts->kubelet.informers, limit)) &&
+               kubelet_server_alive(parts->server, limit / 4) && node_alive(parts->node, limit);
+}
+
 static int run(struct kubelet_settings *s, struct cx_error *err)
 {
         static struct parts parts; // threads that are not waited for still use it at the end
@@ -303,7 +310,7 @@ static int run(struct kubelet_settings *s, struct cx_error *err)
                 return r;
         pods_sources_ready(parts.pods);
         cx_info("Kubelet is ready", "node", k->node_name, "version", KUBELET_VERSION);
-        int number = cx_process_wait_stop();
+        int number = cx_process_wait_stop_with(&(struct cx_service){.alive = is_alive, .context = &parts});
         cx_info("Kubelet is stopping; containers go on", "signal", CX_INT(number));
         kubelet_server_free(parts.server);
         importer_free(parts.importer);

@@ -46,6 +46,11 @@ static bool ready(struct cx_component *component CX_UNUSED)
         return scheduler_synced(scheduler);
 }
 
+static bool alive(struct cx_component *component CX_UNUSED, int64_t limit)
+{
+        return scheduler_alive(scheduler, limit);
+}
+
 int main(int argc, char **argv)
 {
         static const struct cx_flag flags[] = {{"config", 0, CX_FLAG_STRING, &config_file,
@@ -61,6 +66,7 @@ int main(int argc, char **argv)
                 .start = start,
                 .stop = stop,
                 .ready = ready,
+                .alive = alive,
         };
         return cx_component_main(&component, argc, argv);
 }

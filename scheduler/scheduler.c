@@ -51,6 +51,7 @@ struct scheduler {
         struct binder *binder, *slow; // slow: for binds before which plugins may block
         pthread_t thread;
         bool started, synced;       // synced: atomic
+        struct cx_pulse pulse;      // of the thread
         pthread_mutex_t gate, lock; // gate before lock; the lock guards what follows
         pthread_cond_t wake;
         struct node_cache cache;
@@ -494,7 +495,9 @@ static void *run(void *argument)
                         wait_for_event(self);
                         continue;
                 }
+                cx_pulse_begin(&self->pulse);
                 schedule(self, pod);
+                cx_pulse_end(&self->pulse);
                 unlock(self);
                 lock(self);
         }
@@ -568,6 +571,11 @@ int scheduler_start(struct scheduler *self, struct cx_error *err)
 bool scheduler_synced(const struct scheduler *self)
 {
         return __atomic_load_n(&self->synced, __ATOMIC_ACQUIRE);
+}
+
+bool scheduler_alive(const struct scheduler *self, int64_t limit)
+{
+        return cx_pulse_alive(&self->pulse, limit);
 }
 
 void scheduler_stop(struct scheduler *self)

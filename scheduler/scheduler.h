@@ -22,6 +22,8 @@ struct scheduler_options { // all are borrowed and must outlive the scheduler
 struct scheduler *scheduler_new(const struct scheduler_options *options);
 int scheduler_start(struct scheduler *scheduler, struct cx_error *err) CX_CHECK;
 bool scheduler_synced(const struct scheduler *scheduler);
+bool scheduler_alive(const struct scheduler *scheduler,
+                     int64_t limit); // no pod has taken its thread more than `limit` ns
 // Ends the scheduling thread and waits for the writes. The informers must be freed before scheduler_free: they hold
 // what belongs to it.
 void scheduler_stop(struct scheduler *scheduler);

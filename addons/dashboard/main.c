@@ -25,15 +25,13 @@ static int read_pem(const char *path, struct cx_buf *to, struct cx_error *err)
         return r < 0 ? cx_error_set(err, r, "cannot read %s: %s", path, strerror(-r)) : 0;
 }
 
-// Of --tls-cert-file, or made for this run.
-static int read_certificate(const struct options *o, struct cx_buf *cert, struct cx_buf *key, struct cx_error *err)
+// For this run, unless --tls-cert-file is given.
+static int make_certificate(const struct options *o, struct cx_buf *cert, struct cx_buf *key, struct cx_error *err)
 {
         if (!o->cert_file != !o->key_file)
                 return cx_error_set(err, -EINVAL, "--tls-cert-file and --tls-private-key-file belong together");
-        if (o->cert_file) {
-                int r = read_pem(o->cert_file, cert, err);
-                return r < 0 ? r : read_pem(o->key_file, key, err);
-        }
+        if (o->cert_file)
+                return 0; // the server reads them
         CX_CLEANUP(cx_freep) char *own_cert = NULL, *own_key = NULL;
         CX_STRINGS names = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
         cx_strings_add(&names, "localhost");
@@ -58,12 +56,14 @@ static int listen_on(const struct options *o, struct dashboard *dashboard, struc
                      struct cx_error *err)
 {
         CX_BUF cert = CX_BUF_INIT_MAX(MAX_PEM), key = CX_BUF_INIT_MAX(MAX_PEM);
-        int r = read_certificate(o, &cert, &key, err);
+        int r = make_certificate(o, &cert, &key, err);
         if (r == 0)
                 r = cx_http_server_new(&(struct cx_http_server_options){.address = o->bind_address,
                                                                         .port = (int)o->port,
-                                                                        .cert_pem = cert.data,
-                                                                        .key_pem = key.data,
+                                                                        .cert_pem = cert.length ? cert.data : NULL,
+                                                                        .key_pem = key.length ? key.data : NULL,
+                                                                        .cert_file = o->cert_file,
+                                                                        .key_file = o->key_file,
                                                                         .io_threads = 1,
                                                                         .workers = 6,
                                                                         .max_body = (size_t)4 << 20,
@@ -79,9 +79,20 @@ static int listen_on(const struct options *o, struct dashboard *dashboard, struc
         return r;
 }
 
+// What the main thread looks after while it waits for the end.
+struct tended {
+        struct dashboard *dashboard;
+        struct cx_http_server *http;
+};
+
 static void tend(void *context)
 {
-        sessions_tend(((struct dashboard *)context)->sessions);
+        sessions_tend(((struct tended *)context)->dashboard->sessions);
+}
+
+static bool is_alive(void *context, int64_t limit)
+{
+        return cx_http_server_alive(((struct tended *)context)->http, limit / 2);
 }
 
 static int run(const struct options *o, struct cx_error *err)
@@ -108,7 +119,9 @@ static int run(const struct options *o, struct cx_error *err)
         if (r == 0) {
                 cx_info("Serving securely", "address", o->bind_address, "port", CX_INT(cx_http_server_port(http)),
                         "version", CX_VERSION);
-                int number = cx_process_wait_stop_with(tend, &dashboard);
+                struct tended watched = {&dashboard, http};
+                int number = cx_process_wait_stop_with(
+                        &(struct cx_service){.alive = is_alive, .tend = tend, .context = &watched});
                 cx_info("Shutting down", "signal", CX_INT(number));
                 cx_http_server_stop_accepting(http);
         }

@@ -65,6 +65,11 @@ static bool ready(struct cx_component *component CX_UNUSED)
                cx_informer_synced(dns.zone.namespaces);
 }
 
+static bool alive(struct cx_component *component CX_UNUSED, int64_t limit)
+{
+        return dns_server_alive(dns.server, limit);
+}
+
 int main(int argc, char **argv)
 {
         static struct cx_component component = {
@@ -74,6 +79,7 @@ int main(int argc, char **argv)
                 .start = start,
                 .stop = stop,
                 .ready = ready,
+                .alive = alive,
         };
         return cx_component_main(&component, argc, argv);
 }

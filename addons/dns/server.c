@@ -5,6 +5,7 @@
 #include "libcommon/base/address.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/map.h"
+#include "libcommon/base/thread.h"
 #include "libcommon/base/time.h"
 
 #include <fcntl.h>
@@ -45,6 +46,7 @@ struct dns_server {
         size_t n_listeners;
         int wake;
         struct client clients[MAX_CLIENTS]; // receiver's
+        struct cx_pulse pulse;              // receiver's
         pthread_t receiver, forwarders[FORWARDERS];
         int n_threads;
         pthread_mutex_t lock; // guards the queue and stopping
@@ -243,6 +245,7 @@ static void *receive_main(void *context)
                         return NULL;
                 if (fds[0].revents)
                         return NULL;
+                cx_pulse_begin(&server->pulse);
                 nfds_t at = 1;
                 for (size_t i = 0; i < server->n_listeners; i++, at += 2)
                         if (fds[at].revents)
@@ -257,6 +260,7 @@ static void *receive_main(void *context)
                 for (size_t i = 0; i < MAX_CLIENTS; i++)
                         if (server->clients[i].fd >= 0 && now - server->clients[i].last > TCP_IDLE)
                                 end_client(&server->clients[i]);
+                cx_pulse_end(&server->pulse);
         }
 }
 
@@ -310,6 +314,11 @@ int dns_server_new(struct resolver *resolver, const struct dns_metrics *metrics,
         }
         *ret_server = server;
         return 0;
+}
+
+bool dns_server_alive(const struct dns_server *server, int64_t limit)
+{
+        return cx_pulse_alive(&server->pulse, limit);
 }
 
 void dns_server_free(struct dns_server *server)

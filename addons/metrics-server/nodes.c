@@ -14,7 +14,6 @@
 
 #define WORKERS 8
 #define MAX_ANSWER ((size_t)32 << 20)
-#define MAX_PEM ((size_t)1 << 20)
 
 struct node_samples {
         struct samples before, after;
@@ -152,23 +151,20 @@ static int make_client(struct nodes *self, const struct cx_component *component,
 {
         CX_CREDENTIALS credentials = CX_CREDENTIALS_INIT;
         CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
-        CX_BUF ca = CX_BUF_INIT_MAX(MAX_PEM);
         int r = component->kubeconfig && *component->kubeconfig
                         ? cx_kubeconfig_load(component->kubeconfig, false, &config, err)
                         : cx_credentials_in_cluster(&credentials, err);
         if (r == 0 && !credentials.server)
                 r = cx_kubeconfig_resolve(&config, &(struct cx_kubeconfig_overrides){0}, &credentials, err);
-        if (r == 0 && self->options.ca_file) {
-                r = cx_buf_read_file(&ca, self->options.ca_file);
-                if (r < 0)
-                        return cx_error_set(err, r, "--kubelet-certificate-authority: cannot read %s: %s",
-                                            self->options.ca_file, strerror(-r));
-        }
         if (r < 0)
                 return r;
-        return cx_http_client_new(&(struct cx_http_client_options){.ca_pem = ca.length ? ca.data : credentials.ca_pem,
+        const char *ca_file = self->options.ca_file;
+        return cx_http_client_new(&(struct cx_http_client_options){.ca_pem = ca_file ? NULL : credentials.ca_pem,
                                                                    .cert_pem = credentials.cert_pem,
                                                                    .key_pem = credentials.key_pem,
+                                                                   .ca_file = ca_file ? ca_file : credentials.ca_file,
+                                                                   .cert_file = credentials.cert_file,
+                                                                   .key_file = credentials.key_file,
                                                                    .bearer_token = credentials.token,
                                                                    .bearer_token_file = credentials.token_file,
                                                                    .insecure = self->options.insecure,

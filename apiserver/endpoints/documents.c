@@ -52,6 +52,14 @@ static const struct check checks[] = {
         {"shutdown", false, is_staying},
 };
 
+bool health_ready(struct apiserver *api)
+{
+        for (size_t i = 0; i < CX_ARRAY_SIZE(checks); i++)
+                if (!checks[i].good(api))
+                        return false;
+        return true;
+}
+
 static void serve_health(struct call *call, const char *name, const char *rest)
 {
         bool live = strcmp(name, "livez") == 0, all_good = true, found = !*rest;

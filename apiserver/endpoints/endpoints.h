@@ -5,6 +5,7 @@
 
 #include "apiserver/request/call.h"
 
+bool health_ready(struct apiserver *api);  // what /readyz says
 bool serve_document(struct call *call);    // documents.c: health, version, discovery, OpenAPI, metrics, keys
 bool serve_subresource(struct call *call); // subresources.c: scale, binding, eviction, token, finalize
 bool serve_review(struct call *call);      // reviews.c: TokenReview, SubjectAccessReview and relatives

@@ -10,6 +10,7 @@
 #include "kubelet/pod/pods.h"
 #include "kubelet/volume/in_use.h"
 #include "libcommon/base/log.h"
+#include "libcommon/base/thread.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
@@ -21,6 +22,7 @@
 #define LOG_MAX_FILES 5
 #define LEASE_PERIOD (10 * CX_NS_PER_S)
 #define REPORT_PERIOD (300 * CX_NS_PER_S)
+#define PATIENCE (600 * CX_NS_PER_S) // a few calls to an API server that accepts them and does not answer
 
 struct node_agent {
         const struct kubelet *kubelet;
@@ -31,7 +33,8 @@ struct node_agent {
         void *context;
         struct cx_informer *nodes;
         pthread_t thread;
-        pthread_mutex_t lock; // guards stopping and woken
+        struct cx_pulse pulse; // of the thread
+        pthread_mutex_t lock;  // guards stopping and woken
         pthread_cond_t wake;
         bool stopping, woken;
         bool report;  // at once
@@ -308,6 +311,7 @@ static void *run(void *context)
         while (!n->stopping) {
                 CX_ERROR err = CX_ERROR_INIT;
                 int64_t now = cx_time_monotonic();
+                cx_pulse_begin(&n->pulse);
                 if (n->nodes)
                         update_routes(n);
                 bool ready = !cni_not_ready(n->kubelet->cni);
@@ -339,6 +343,7 @@ static void *run(void *context)
                         until = next_report;
                 if (n->nodes && next_lease < until)
                         until = next_lease;
+                cx_pulse_end(&n->pulse);
                 wait_until(n, until);
         }
         return NULL;
@@ -374,6 +379,11 @@ int node_start(const struct kubelet *k, const struct kubelet_settings *settings,
                 return cx_error_set(err, r, "cannot start a thread: %s", strerror(-r));
         *ret_node = n;
         return 0;
+}
+
+bool node_alive(const struct node_agent *n, int64_t limit)
+{
+        return cx_pulse_alive(&n->pulse, limit > PATIENCE ? limit : PATIENCE);
 }
 
 void node_free(struct node_agent *n)

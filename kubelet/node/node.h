@@ -18,6 +18,8 @@ struct node_parts {
 };
 int node_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, const struct node_parts *parts,
                struct node_agent **ret_node, struct cx_error *err) CX_CHECK;
+// Whether no turn of the thread has taken more than `limit` ns, or more than what calls that nobody answers may take.
+bool node_alive(const struct node_agent *node, int64_t limit);
 void node_free(struct node_agent *node);
 // Addresses of this machine when --node-ip gives none.
 void node_detect_ips(struct cx_strings *ret_ips);

@@ -264,6 +264,12 @@ int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_set
         return 0;
 }
 
+bool kubelet_server_alive(const struct kubelet_server *s, int64_t limit)
+{
+        return (!s->server || cx_http_server_alive(s->server, limit)) &&
+               (!s->healthz || cx_http_server_alive(s->healthz, limit));
+}
+
 void kubelet_server_free(struct kubelet_server *s)
 {
         if (!s)

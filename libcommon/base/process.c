@@ -2,6 +2,8 @@
 // Signals, children, files: what every executable does alike.
 #include "libcommon/base/process.h"
 
+#include "libcommon/base/log.h"
+#include "libcommon/base/notify.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
 
@@ -18,8 +20,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define FIRST_TRIM 5 // seconds
-#define LATER_TRIM 60
+#define FIRST_TRIM (5 * CX_NS_PER_S)
+#define LATER_TRIM (60 * CX_NS_PER_S)
+#define READY_PERIOD (20 * CX_NS_PER_MS) // how often a service is asked whether it is ready
 
 extern char **environ;
 
@@ -33,6 +36,7 @@ void cx_process_init(void)
         pthread_sigmask(SIG_BLOCK, &set, NULL);
         mallopt(M_ARENA_MAX, 2);
         json_object_seed(0);
+        cx_notify_init();
 }
 
 void cx_process_unblock_signals(void)
@@ -44,27 +48,64 @@ void cx_process_unblock_signals(void)
 
 int cx_process_wait_stop(void)
 {
-        return cx_process_wait_stop_with(NULL, NULL);
+        return cx_process_wait_stop_with(&(struct cx_service){0});
 }
 
-int cx_process_wait_stop_with(void (*tend)(void *context), void *context)
+// What was said to the service manager.
+struct told {
+        bool ready, dead;
+};
+
+// Says what there is to say; returns when to come again (monotonic).
+static int64_t tell_manager(const struct cx_service *service, struct told *told)
+{
+        int64_t watchdog = cx_notify_watchdog();
+        if (!told->ready) {
+                if (service->ready && !service->ready(service->context))
+                        return cx_time_monotonic() + READY_PERIOD;
+                told->ready = cx_notify("READY=1") == 0;
+                if (!told->ready)
+                        return cx_time_monotonic() + READY_PERIOD;
+        }
+        if (!watchdog)
+                return INT64_MAX;
+        int64_t began = cx_time_monotonic();
+        bool dead = service->alive && !service->alive(service->context, watchdog);
+        if (dead && !told->dead)
+                cx_warn("A loop of this process has not turned in time: the service manager is not told that it lives");
+        told->dead = dead;
+        int64_t next = began + watchdog / 2;
+        return !dead && cx_notify("WATCHDOG=1") < 0 ? began + watchdog / 8 : next;
+}
+
+int cx_process_wait_stop_with(const struct cx_service *service)
 {
         sigset_t set;
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);
         sigaddset(&set, SIGINT);
         siginfo_t info;
-        int number;
-        struct timespec wait = {.tv_sec = FIRST_TRIM};
-        while ((number = sigtimedwait(&set, &info, &wait)) < 0) {
-                if (errno != EAGAIN)
+        struct told told = {0};
+        int64_t now = cx_time_monotonic(), tend_at = now + FIRST_TRIM, tell_at = cx_notify_wanted() ? now : INT64_MAX;
+        for (;;) {
+                if (now >= tell_at)
+                        tell_at = tell_manager(service, &told);
+                int64_t until = tell_at < tend_at ? tell_at : tend_at;
+                int64_t wait = until > cx_time_monotonic() ? until - cx_time_monotonic() : 0;
+                const struct timespec time = {.tv_sec = wait / CX_NS_PER_S, .tv_nsec = wait % CX_NS_PER_S};
+                int number = sigtimedwait(&set, &info, &time);
+                if (number >= 0) {
+                        (void)!cx_notify("STOPPING=1");
+                        return info.si_code == SI_USER && info.si_pid == getpid() ? 0 : number;
+                }
+                now = cx_time_monotonic();
+                if (now < tend_at)
                         continue;
-                if (tend)
-                        tend(context);
+                if (service->tend)
+                        service->tend(service->context);
                 cx_process_trim();
-                wait.tv_sec = LATER_TRIM;
+                tend_at = cx_time_monotonic() + LATER_TRIM;
         }
-        return info.si_code == SI_USER && info.si_pid == getpid() ? 0 : number;
 }
 
 void cx_process_request_stop(void)

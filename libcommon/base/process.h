@@ -9,15 +9,22 @@
 #include <sys/types.h>
 
 // To be called first in main: ignores SIGPIPE, blocks SIGTERM and SIGINT (for cx_process_wait_stop) in this and all
-// later threads, caps malloc's arenas, seeds jansson's hash.
+// later threads, caps malloc's arenas, seeds jansson's hash, takes what a service manager has left in the environment.
 void cx_process_init(void);
 // Undoes the blocked signals: for short-lived command-line tools that want Ctrl-C to end them.
 void cx_process_unblock_signals(void);
 // Waits until SIGTERM or SIGINT arrives, or until cx_process_request_stop. Returns the signal, 0 when requested. Gives
 // memory back meanwhile: five seconds after the start and once a minute (cx_process_trim).
-// Calls `tend` (may be NULL) now and then meanwhile: to give back what is not needed.
-int cx_process_wait_stop_with(void (*tend)(void *context), void *context);
 int cx_process_wait_stop(void);
+// The same for a service, whose manager (libcommon/base/notify.h) is told when it is ready, while it lives, and when it
+// stops. Any of these may be NULL: it is ready at once, it lives, there is nothing to tend.
+struct cx_service {
+        bool (*ready)(void *context);                // whether it serves; asked often until it does
+        bool (*alive)(void *context, int64_t limit); // whether its loops have turned within the last `limit` ns
+        void (*tend)(void *context);                 // now and then: to give back what is not needed
+        void *context;
+};
+int cx_process_wait_stop_with(const struct cx_service *service);
 void cx_process_request_stop(void); // any thread
 
 // Gives back what only starting needed: free heap pages, and the pages of code and constants that are clean copies of

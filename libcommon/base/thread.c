@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Condition variables on the monotonic clock.
+// Condition variables on the monotonic clock; signs of life.
 #include "libcommon/base/thread.h"
 
 #include "libcommon/base/time.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <time.h>
 
 void cx_cond_init(pthread_cond_t *cond)
@@ -24,4 +25,20 @@ bool cx_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t dea
         }
         const struct timespec moment = {.tv_sec = deadline / CX_NS_PER_S, .tv_nsec = deadline % CX_NS_PER_S};
         return pthread_cond_timedwait(cond, lock, &moment) == ETIMEDOUT;
+}
+
+void cx_pulse_begin(struct cx_pulse *pulse)
+{
+        atomic_store_explicit(&pulse->busy_since, cx_time_monotonic(), memory_order_relaxed);
+}
+
+void cx_pulse_end(struct cx_pulse *pulse)
+{
+        atomic_store_explicit(&pulse->busy_since, 0, memory_order_relaxed);
+}
+
+bool cx_pulse_alive(const struct cx_pulse *pulse, int64_t limit)
+{
+        int64_t since = atomic_load_explicit(&pulse->busy_since, memory_order_relaxed);
+        return !since || cx_time_monotonic() - since <= limit;
 }

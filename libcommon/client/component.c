@@ -210,8 +210,9 @@ int cx_component_rest(const struct cx_component *component, const char *kubeconf
         if (r < 0)
                 return r;
         if (anonymous) {
-                char **const secrets[] = {&credentials.cert_pem,   &credentials.key_pem,  &credentials.token,
-                                          &credentials.token_file, &credentials.username, &credentials.password};
+                char **const secrets[] = {&credentials.cert_pem, &credentials.key_pem, &credentials.cert_file,
+                                          &credentials.key_file, &credentials.token,   &credentials.token_file,
+                                          &credentials.username, &credentials.password};
                 for (size_t i = 0; i < CX_ARRAY_SIZE(secrets); i++)
                         drop_secret(secrets[i]);
         }
@@ -244,10 +245,33 @@ static void tend(void *context)
                 component->tend(component);
 }
 
+bool cx_component_ready(struct cx_component *component)
+{
+        // One that waits for the lease is as ready as it can be.
+        if (!atomic_load(&component->started))
+                return component->leader && cx_leader_observed(component->leader);
+        return component->ready ? component->ready(component)
+                                : cx_informers_wait_synced(component->informers, 0, NULL) == 0;
+}
+
+static bool is_ready(void *context)
+{
+        return cx_component_ready(context);
+}
+
+static bool is_alive(void *context, int64_t limit)
+{
+        struct cx_component *component = context;
+        return cx_informers_alive(component->informers, limit) &&
+               (!component->server || cx_http_server_alive(component->server, limit / 4)) &&
+               (!component->alive || !atomic_load(&component->started) || component->alive(component, limit));
+}
+
 static void *wait_for_stop(void *argument)
 {
         struct cx_component *component = argument;
-        cx_process_wait_stop_with(tend, component);
+        cx_process_wait_stop_with(
+                &(struct cx_service){.ready = is_ready, .alive = is_alive, .tend = tend, .context = component});
         if (component->leader)
                 cx_leader_stop(component->leader);
         return NULL;
@@ -266,7 +290,7 @@ static int lead_and_work(struct cx_component *component, pthread_t stop_thread, 
         if (r < 0)
                 cx_process_request_stop();
         else
-                atomic_store(&component->working, true);
+                atomic_store(&component->started, true);
         pthread_join(stop_thread, NULL);
         if (r == 0) {
                 cx_info("Shutting down", "component", component->name);
@@ -281,8 +305,6 @@ static int run(struct cx_component *component, struct cx_error *err)
 {
         component->metrics = cx_metrics_new();
         int r = cx_component_rest(component, component->kubeconfig, false, &component->rest, err);
-        if (r == 0 && component->port)
-                r = cx_component_open_port(component, err);
         if (r < 0)
                 return r;
         component->informers = cx_informers_new(component->rest);
@@ -295,6 +317,9 @@ static int run(struct cx_component *component, struct cx_error *err)
                                                                   .lease_duration = component->lease_duration,
                                                                   .renew_deadline = component->renew_deadline,
                                                                   .retry_period = component->retry_period});
+        r = component->port ? cx_component_open_port(component, err) : 0; // which asks for all of them
+        if (r < 0)
+                return r;
         pthread_t stop_thread;
         if (pthread_create(&stop_thread, NULL, wait_for_stop, component))
                 return cx_error_set(err, -EAGAIN, "cannot start a thread");

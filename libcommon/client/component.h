@@ -28,9 +28,11 @@ struct cx_component {
         // Starts the work, returns at once; called after the election was won. On failure the process exits with 1.
         int (*start)(struct cx_component *component, struct cx_error *err);
         void (*stop)(struct cx_component *component); // called at the end, if start succeeded; may be NULL
-        // For /readyz; NULL: always. Like serve asked between start and stop only, from any thread: before, nobody is ready but who
-        // waits for the lease.
+        // For /readyz; NULL: when its informers have filled. Like serve asked between start and stop only, from any thread: before,
+        // nobody is ready but who waits for the lease.
         bool (*ready)(struct cx_component *component);
+        // Whether its own loops have turned within the last `limit` ns; asked for a watchdog. May be NULL.
+        bool (*alive)(struct cx_component *component, int64_t limit);
         void (*tend)(struct cx_component *component); // called about once a minute; may be NULL
         // Further paths of the port (on a worker), which it guards itself; false: 404. May be NULL. Before start: 503.
         bool (*serve)(struct cx_component *component, struct cx_http_request *request);
@@ -45,7 +47,7 @@ struct cx_component {
         struct cx_http_server *server;
         struct cx_delegated_auth *auth; // for the port, with clients of its own where a flag says so
         struct cx_rest *tokens, *permissions;
-        _Atomic(bool) working; // start has succeeded
+        atomic_bool started; // `start` has succeeded
 
         // Flags.
         const char *kubeconfig, *bind_address, *tls_cert_file, *tls_key_file, *client_ca_file, *logging_format;

@@ -7,8 +7,6 @@
 #include "libcommon/format/json.h"
 #include "libcommon/net/pki.h"
 
-#define MAX_PEM ((size_t)1 << 20)
-
 static bool is_open(const struct cx_component *component, const char *path)
 {
         for (size_t i = 0; i < component->open_paths.count; i++) {
@@ -57,79 +55,61 @@ static bool may_pass(struct cx_component *component, struct cx_http_request *req
         return false;
 }
 
-static bool is_ready(struct cx_component *component)
-{
-        if (!atomic_load(&component->working))
-                return component->elects && component->leader_elect;
-        return !component->ready || component->ready(component);
-}
-
 static void handle(struct cx_http_request *request, void *context)
 {
         struct cx_component *component = context;
         const char *path = cx_http_path(request);
-        bool working = atomic_load(&component->working);
-        if (working && component->serve && component->serve(component, request))
+        bool started = atomic_load(&component->started);
+        if (started && component->serve && component->serve(component, request))
                 return;
         if (!may_pass(component, request))
                 return;
         if (cx_streq(path, "/healthz") || cx_streq(path, "/livez")) {
                 cx_http_respond_text(request, 200, "ok");
         } else if (cx_streq(path, "/readyz")) {
-                bool ready = is_ready(component);
+                bool ready = cx_component_ready(component);
                 cx_http_respond_text(request, ready ? 200 : 500, ready ? "ok" : "not ready");
         } else if (cx_streq(path, "/metrics")) {
                 CX_BUF text = CX_BUF_INIT;
                 cx_metrics_write(component->metrics, &text);
                 cx_http_respond_buf(request, 200, CX_METRICS_CONTENT_TYPE, &text);
         } else {
-                bool later = !working && component->serve;
+                bool later = !started && component->serve;
                 cx_http_respond_text(request, later ? 503 : 404, later ? "not started yet\n" : "404 page not found\n");
         }
 }
 
-static int read_pem(const char *path, struct cx_buf *to, struct cx_error *err)
+// Certificate and key of this run, for a component that is given none.
+static int make_pair(const struct cx_component *component, char **ret_cert, char **ret_key, struct cx_error *err)
 {
-        int r = cx_buf_read_file(to, path);
-        return r < 0 ? cx_error_set(err, r, "cannot read %s: %s", path, strerror(-r)) : 0;
+        CX_STRINGS names = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
+        cx_strings_add(&names, "localhost");
+        cx_strings_add(&addresses, "127.0.0.1");
+        struct cx_certificate_spec spec = {.common_name = component->name,
+                                           .dns_names = &names,
+                                           .ip_addresses = &addresses,
+                                           .server = true,
+                                           .lifetime = 365 * 86400};
+        return cx_pki_issue(&spec, NULL, NULL, ret_cert, ret_key, err);
 }
 
 static int make_server(struct cx_component *component, struct cx_error *err)
 {
-        CX_BUF cert = CX_BUF_INIT_MAX(MAX_PEM), key = CX_BUF_INIT_MAX(MAX_PEM), ca = CX_BUF_INIT_MAX(MAX_PEM);
-        CX_BUF proxies = CX_BUF_INIT_MAX(MAX_PEM);
-        CX_CLEANUP(cx_freep) char *own_cert = NULL;
-        CX_CLEANUP(cx_freep) char *own_key = NULL;
-        int r = 0;
-        if (component->tls_cert_file && component->tls_key_file) {
-                r = read_pem(component->tls_cert_file, &cert, err);
-                if (r == 0)
-                        r = read_pem(component->tls_key_file, &key, err);
-        } else {
-                CX_STRINGS names = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
-                cx_strings_add(&names, "localhost");
-                cx_strings_add(&addresses, "127.0.0.1");
-                struct cx_certificate_spec spec = {.common_name = component->name,
-                                                   .dns_names = &names,
-                                                   .ip_addresses = &addresses,
-                                                   .server = true,
-                                                   .lifetime = 365 * 86400};
-                r = cx_pki_issue(&spec, NULL, NULL, &own_cert, &own_key, err);
-        }
-        if (r == 0 && component->client_ca_file)
-                r = read_pem(component->client_ca_file, &ca, err);
-        if (r == 0 && component->front_proxy_ca_file)
-                r = read_pem(component->front_proxy_ca_file, &proxies, err);
+        CX_CLEANUP(cx_freep) char *cert = NULL;
+        CX_CLEANUP(cx_freep) char *key = NULL;
+        bool given = component->tls_cert_file && component->tls_key_file;
+        int r = given ? 0 : make_pair(component, &cert, &key, err);
         if (r < 0)
                 return r;
         return cx_http_server_new(
                 &(struct cx_http_server_options){.address = component->bind_address,
                                                  .port = (int)component->port,
-                                                 .cert_pem = own_cert ? own_cert : cert.data,
-                                                 .key_pem = own_key ? own_key : key.data,
-                                                 .client_ca_pem = component->client_ca_file ? ca.data : NULL,
-                                                 .front_proxy_ca_pem =
-                                                         component->front_proxy_ca_file ? proxies.data : NULL,
+                                                 .cert_pem = cert,
+                                                 .key_pem = key,
+                                                 .cert_file = given ? component->tls_cert_file : NULL,
+                                                 .key_file = given ? component->tls_key_file : NULL,
+                                                 .client_ca_file = component->client_ca_file,
+                                                 .front_proxy_ca_file = component->front_proxy_ca_file,
                                                  .io_threads = 1,
                                                  .workers = 1,
                                                  .max_connections = 256,

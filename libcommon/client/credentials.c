@@ -5,6 +5,8 @@
 #include "libcommon/format/json.h"
 
 #define MAX_FILE ((size_t)1 << 20)
+#define SERVERS_EXTENSION "coxswain/servers"
+#define MAX_SERVERS 16
 #define POD_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
 
 static int read_text(const char *path, const char *what, char **ret_text, struct cx_error *err)
@@ -32,10 +34,12 @@ static int read_named(const char *path, const char *field, const char *owner, ch
 
 // The contents named by `flag` (a file), or `field`-data, or `field` (a file) of a body.
 static int read_pem(const char *flag, const json_t *body, const char *field, const char *owner, char **ret_pem,
-                    struct cx_error *err)
+                    char **ret_file, struct cx_error *err)
 {
-        if (flag)
+        if (flag) {
+                *ret_file = cx_strdup(flag);
                 return read_named(flag, field, owner, ret_pem, err);
+        }
         char data_field[64];
         snprintf(data_field, sizeof data_field, "%s-data", field);
         const char *data = json_string_value(json_object_get(body, data_field));
@@ -47,7 +51,10 @@ static int read_pem(const char *flag, const json_t *body, const char *field, con
                 return 0;
         }
         const char *path = json_string_value(json_object_get(body, field));
-        return path && *path ? read_named(path, field, owner, ret_pem, err) : 0;
+        if (!path || !*path)
+                return 0;
+        *ret_file = cx_strdup(path);
+        return read_named(path, field, owner, ret_pem, err);
 }
 
 static char *dup_field(const char *flag, const json_t *body, const char *field)
@@ -56,22 +63,55 @@ static char *dup_field(const char *flag, const json_t *body, const char *field)
         return value && *value ? cx_strdup(value) : NULL;
 }
 
+static char *with_scheme(const char *server)
+{
+        bool has = cx_has_prefix(server, "http://") || cx_has_prefix(server, "https://");
+        return cx_sprintf("%s%s", has ? "" : "https://", server);
+}
+
+// The extension coxswain/servers of a cluster: {servers: [URL, ...]}. Upstream's clients keep it, and leave it alone.
+static int read_servers(const json_t *cluster, struct cx_strings *to, struct cx_error *err)
+{
+        const json_t *found = cx_json_find(json_object_get(cluster, "extensions"), "name", SERVERS_EXTENSION);
+        const json_t *list = cx_json_get(found, "extension.servers");
+        if (found && (!json_is_array(list) || json_array_size(list) > MAX_SERVERS))
+                return cx_error_set(err, -EINVAL,
+                                    "extension " SERVERS_EXTENSION
+                                    " of a cluster: servers must be a list of at most %d URLs",
+                                    MAX_SERVERS);
+        size_t i;
+        json_t *item;
+        json_array_foreach ((json_t *)list, i, item) {
+                const char *text = json_string_value(item);
+                if (!text || !*text)
+                        return cx_error_set(err, -EINVAL,
+                                            "extension " SERVERS_EXTENSION " of a cluster: servers[%zu] is no URL", i);
+                CX_CLEANUP(cx_freep) char *server = with_scheme(text);
+                cx_strings_add(to, server);
+        }
+        return 0;
+}
+
 static int resolve_cluster(const struct cx_kubeconfig_overrides *flags, const char *name, const json_t *cluster,
                            struct cx_credentials *to, struct cx_error *err)
 {
         to->server = dup_field(flags->server, cluster, "server");
         if (!to->server)
                 to->server = cx_strdup("http://localhost:8080");
-        if (!cx_has_prefix(to->server, "http://") && !cx_has_prefix(to->server, "https://")) {
-                char *whole = cx_sprintf("https://%s", to->server);
-                free(to->server);
-                to->server = whole;
+        char *whole = with_scheme(to->server);
+        free(to->server);
+        to->server = whole;
+        if (!flags->server) {
+                int r = read_servers(cluster, &to->servers, err);
+                if (r < 0)
+                        return r;
         }
         to->insecure = flags->insecure_skip_tls_verify || cx_json_bool(cluster, "insecure-skip-tls-verify", false);
         to->server_name = dup_field(flags->tls_server_name, cluster, "tls-server-name");
         if (to->insecure && !flags->certificate_authority)
                 return 0;
-        return read_pem(flags->certificate_authority, cluster, "certificate-authority", name, &to->ca_pem, err);
+        return read_pem(flags->certificate_authority, cluster, "certificate-authority", name, &to->ca_pem, &to->ca_file,
+                        err);
 }
 
 static int resolve_user(const struct cx_kubeconfig_overrides *flags, const char *name, const json_t *user,
@@ -85,10 +125,11 @@ static int resolve_user(const struct cx_kubeconfig_overrides *flags, const char 
         to->impersonate = dup_field(flags->as, user, "as");
         if (json_object_get(user, "exec") && !to->token)
                 return cx_error_set(err, -ENOTSUP, "credential plugins (users[].user.exec) are not supported");
-        int r = read_pem(flags->client_certificate, user, "client-certificate", name, &to->cert_pem, err);
+        int r = read_pem(flags->client_certificate, user, "client-certificate", name, &to->cert_pem, &to->cert_file,
+                         err);
         if (r < 0)
                 return r;
-        return read_pem(flags->client_key, user, "client-key", name, &to->key_pem, err);
+        return read_pem(flags->client_key, user, "client-key", name, &to->key_pem, &to->key_file, err);
 }
 
 int cx_kubeconfig_resolve(const struct cx_kubeconfig *config, const struct cx_kubeconfig_overrides *overrides,
@@ -137,6 +178,7 @@ int cx_credentials_in_cluster(struct cx_credentials *ret_credentials, struct cx_
                 r = read_text(POD_FOLDER "/ca.crt", "certificate-authority", &credentials.ca_pem, err);
         if (r < 0)
                 return r;
+        credentials.ca_file = cx_strdup(POD_FOLDER "/ca.crt");
         CX_ERROR ignored = CX_ERROR_INIT;
         if (read_text(POD_FOLDER "/namespace", "namespace", &credentials.namespace, &ignored) < 0)
                 credentials.namespace = NULL;
@@ -151,6 +193,10 @@ int cx_credentials_in_cluster(struct cx_credentials *ret_credentials, struct cx_
 void cx_credentials_release(struct cx_credentials *credentials)
 {
         free(credentials->server);
+        cx_strings_release(&credentials->servers);
+        free(credentials->ca_file);
+        free(credentials->cert_file);
+        free(credentials->key_file);
         free(credentials->namespace);
         free(credentials->ca_pem);
         free(credentials->cert_pem);

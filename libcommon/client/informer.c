@@ -116,6 +116,7 @@ static void *run(void *argument)
         for (;;) {
                 pthread_mutex_lock(&set->lock);
                 bool stop = set->stop;
+                set->turned = cx_time_monotonic();
                 pthread_mutex_unlock(&set->lock);
                 if (stop)
                         return NULL;
@@ -137,6 +138,7 @@ static void start_thread(struct cx_informers *set) // with the lock
         if (pthread_create(&set->thread, NULL, run, set))
                 abort();
         set->running = true;
+        set->turned = cx_time_monotonic();
 }
 
 void cx_informers_start(struct cx_informers *set)
@@ -248,6 +250,14 @@ int cx_informers_wait_synced(struct cx_informers *set, int64_t timeout, struct c
 int cx_informer_wait_synced(struct cx_informer *informer, int64_t timeout, struct cx_error *err)
 {
         return wait_synced(informer->set, informer, timeout, err);
+}
+
+bool cx_informers_alive(struct cx_informers *set, int64_t limit)
+{
+        pthread_mutex_lock(&set->lock);
+        bool alive = !set->running || cx_time_monotonic() - set->turned <= limit + CX_NS_PER_S;
+        pthread_mutex_unlock(&set->lock);
+        return alive;
 }
 
 void cx_informers_cancel_waits(struct cx_informers *set)

@@ -45,6 +45,8 @@ bool cx_informer_synced(const struct cx_informer *informer);
 // Waits until the first list of every started informer is in the store. -ETIMEDOUT; timeout < 0: none.
 int cx_informers_wait_synced(struct cx_informers *set, int64_t timeout, struct cx_error *err) CX_CHECK;
 int cx_informer_wait_synced(struct cx_informer *informer, int64_t timeout, struct cx_error *err) CX_CHECK;
+// Whether the set's thread has gone round within the last `limit` ns (a second at least), or was not needed yet.
+bool cx_informers_alive(struct cx_informers *set, int64_t limit);
 // Ends these waits, those to come as well, with -ECANCELED: the process is about to stop. Any thread.
 void cx_informers_cancel_waits(struct cx_informers *set);
 

@@ -9,6 +9,7 @@
 #include "libcommon/client/json_scan.h"
 #include "libcommon/client/store.h"
 #include "libcommon/format/json_arena.h"
+#include "libcommon/net/http_client_internal.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -36,7 +37,7 @@ struct cx_informer {
         int64_t due, began;
         int failures;
         CURL *easy;
-        void *headers;
+        struct cx_http_setup setup;
         char *rv;         // where to resume; NULL: list
         bool rv_unusable; // the server said that rv is gone: list without one
         bool relist, got_data, failed_parse;
@@ -57,6 +58,7 @@ struct cx_informers {
         pthread_cond_t changed;
         struct cx_informer *first;
         bool running, stop, cancelled;
+        int64_t turned; // when the thread last went round
         pthread_t thread;
         // The I/O thread's own.
         struct cx_json_arena arena;

@@ -8,7 +8,6 @@
 #include "libcommon/base/time.h"
 #include "libcommon/client/informer_internal.h"
 #include "libcommon/format/json.h"
-#include "libcommon/net/http_client_internal.h"
 
 #define FIRST_BACKOFF (50 * CX_NS_PER_MS)
 #define MAX_BACKOFF (10 * CX_NS_PER_S)
@@ -26,9 +25,9 @@ void cx_informer_transfer_drop(struct cx_informer *informer)
         informer->set->transfers--;
         curl_multi_remove_handle(informer->set->multi, informer->easy);
         cx_informers_keep_connections(informer->set);
-        cx_http_client_easy_free(informer->easy, informer->headers);
+        curl_easy_cleanup(informer->easy);
+        cx_http_setup_release(&informer->setup);
         informer->easy = NULL;
-        informer->headers = NULL;
         cx_list_splitter_release(&informer->splitter);
         cx_buf_release(&informer->pending);
         cx_map_release(&informer->seen);
@@ -224,7 +223,10 @@ void cx_informer_transfer_start(struct cx_informer *informer)
                 accept = watch ? "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
                                : "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
         struct cx_http_call call = {.path = path.data, .accept = accept, .timeout = watch ? -1 : 120 * CX_NS_PER_S};
-        informer->easy = cx_http_client_easy(cx_rest_http(informer->set->rest), &call, &informer->headers);
+        informer->easy = curl_easy_init();
+        if (!informer->easy)
+                abort();
+        cx_http_setup(informer->easy, cx_rest_http(informer->set->rest), &call, &informer->setup);
         curl_easy_setopt(informer->easy, CURLOPT_WRITEFUNCTION, on_data);
         curl_easy_setopt(informer->easy, CURLOPT_WRITEDATA, informer);
         if (watch) // of the dozens of watches of a process most are silent: a small buffer each
@@ -282,6 +284,8 @@ void cx_informer_transfer_ended(struct cx_informer *informer, CURLcode result)
 {
         if (!informer->code)
                 curl_easy_getinfo(informer->easy, CURLINFO_RESPONSE_CODE, &informer->code);
+        if (!informer->failed_parse && !informer->relist) // which end a transfer from this side
+                (void)cx_http_server_lost(&informer->setup, informer->easy, result);
         bool listing = informer->state == CX_INFORMER_LISTING, relist = informer->relist;
         bool fine = informer->code == 200 && !informer->failed_parse;
         bool complete = listing && fine && result == CURLE_OK && list_ended(informer);

@@ -45,8 +45,10 @@ int cx_kubeconfig_save(struct cx_kubeconfig *config, struct cx_error *err) CX_CH
 
 // What a client needs, with the files read. All owned, all may be NULL but server.
 struct cx_credentials {
-        char *server, *namespace; // namespace of the context; NULL when it sets none
+        char *server, *namespace;  // namespace of the context; NULL when it sets none
+        struct cx_strings servers; // further ones that are as good (the cluster's extension coxswain/servers)
         char *ca_pem, *cert_pem, *key_pem;
+        char *ca_file, *cert_file, *key_file; // where these are from; NULL: from the kubeconfig itself
         char *token, *token_file, *username, *password;
         char *server_name, *impersonate;
         bool insecure;

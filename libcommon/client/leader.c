@@ -23,7 +23,7 @@ struct cx_leader {
 
         pthread_mutex_t lock; // guards what follows
         pthread_cond_t wake;
-        bool stop, leading, running;
+        bool stop, leading, running, seen;
         pthread_t thread;
         void (*lost)(void *context);
         void *context;
@@ -89,6 +89,9 @@ static void observe(struct cx_leader *leader, const json_t *spec)
         free(leader->observed);
         leader->observed = cx_steal(&text);
         leader->observed_at = cx_time_monotonic();
+        pthread_mutex_lock(&leader->lock);
+        leader->seen = true;
+        pthread_mutex_unlock(&leader->lock);
 }
 
 static bool held_by_other(struct cx_leader *leader, const json_t *spec)
@@ -211,6 +214,15 @@ bool cx_leader_is(const struct cx_leader *leader)
         bool leading = leader->leading;
         pthread_mutex_unlock(lock);
         return leading;
+}
+
+bool cx_leader_observed(const struct cx_leader *leader)
+{
+        pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&leader->lock;
+        pthread_mutex_lock(lock);
+        bool seen = leader->seen;
+        pthread_mutex_unlock(lock);
+        return seen;
 }
 
 void cx_leader_stop(struct cx_leader *leader)

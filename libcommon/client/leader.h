@@ -17,6 +17,8 @@ struct cx_leader *cx_leader_new(struct cx_rest *rest, struct cx_events *events,
 // Blocks until the lease is ours (0) or cx_leader_stop was called (-ECANCELED). Then a thread keeps renewing it, and
 // `lost` is called on that thread, once, when it could not for renew_deadline (the process should exit).
 int cx_leader_acquire(struct cx_leader *leader, void (*lost)(void *context), void *context) CX_CHECK;
+// Whether the lease has been seen, whoever holds it: the candidate is where it can be.
+bool cx_leader_observed(const struct cx_leader *leader);
 bool cx_leader_is(const struct cx_leader *leader);
 void cx_leader_stop(struct cx_leader *leader); // any thread, also while acquire waits
 void cx_leader_free(struct cx_leader *leader); // stops, releases the lease when held

@@ -34,9 +34,13 @@ int cx_rest_new(const struct cx_credentials *credentials, const struct cx_rest_o
         int r = cx_http_client_new(
                 &(struct cx_http_client_options){
                         .base_url = credentials->server,
+                        .others = &credentials->servers,
                         .ca_pem = credentials->ca_pem,
                         .cert_pem = credentials->cert_pem,
                         .key_pem = credentials->key_pem,
+                        .ca_file = credentials->ca_file,
+                        .cert_file = credentials->cert_file,
+                        .key_file = credentials->key_file,
                         .bearer_token = credentials->token,
                         .bearer_token_file = credentials->token_file,
                         .username = credentials->username,

@@ -14,7 +14,9 @@ struct cx_etcd;
 struct cx_etcd_options {
         const char *const *endpoints;            // "https://127.0.0.1:2379", NULL-ended
         const char *ca_pem, *cert_pem, *key_pem; // contents
-        int64_t timeout;                         // ns a call; 0: 10 s
+        // Or files, which are read again when a connection is made and they have changed.
+        const char *ca_file, *cert_file, *key_file;
+        int64_t timeout; // ns a call; 0: 10 s
 };
 
 struct cx_etcd_kv {

@@ -3,7 +3,9 @@
 #include "libcommon/net/dial.h"
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
+#include "libcommon/net/tls_files.h"
 
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -11,11 +13,16 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+CX_DEFINE_CLEANUP(SSL_CTX, ssl_ctx_freep, SSL_CTX_free)
+
 struct cx_dialer {
+        pthread_mutex_t lock; // guards tls and files
         SSL_CTX *tls;
+        struct cx_tls_files files;
         char *default_port;
         bool http2;
         cx_connect connect;
@@ -273,29 +280,47 @@ static int shake_hands(const struct cx_dialer *dialer, SSL *ssl, const char *hos
 
 // --- dialers ---
 
+static int make_tls(const struct cx_dialer *dialer, const struct cx_tls_texts *texts, SSL_CTX **ret_tls,
+                    struct cx_error *err)
+{
+        CX_CLEANUP(ssl_ctx_freep) SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+        if (!tls)
+                return fail(err, "cannot set up TLS");
+        SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
+        SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+        SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        SSL_CTX_set_read_ahead(tls, 1);
+        static const unsigned char protocols[] = {2, 'h', '2'};
+        if (dialer->http2)
+                SSL_CTX_set_alpn_protos(tls, protocols, sizeof protocols);
+        if (!trust(tls, texts->ca))
+                return fail(err, "cannot read the certificate authority");
+        if (texts->cert && texts->key && !present(tls, texts->cert, texts->key))
+                return fail(err, "cannot use the client certificate and its key");
+        *ret_tls = cx_steal(&tls);
+        return 0;
+}
+
 int cx_dialer_new(const struct cx_dialer_options *options, struct cx_dialer **ret_dialer, struct cx_error *err)
 {
         CX_CLEANUP(cx_dialer_freep) struct cx_dialer *dialer = cx_alloc(sizeof *dialer);
+        CX_CLEANUP(cx_tls_texts_release) struct cx_tls_texts texts = {0};
+        pthread_mutex_init(&dialer->lock, NULL);
         dialer->default_port = options->default_port ? cx_strdup(options->default_port) : NULL;
         dialer->http2 = options->http2;
         dialer->connect = options->connect ? options->connect : connect_any;
         dialer->context = options->context;
-        dialer->tls = SSL_CTX_new(TLS_client_method());
-        if (!dialer->tls)
-                return fail(err, "cannot set up TLS");
-        SSL_CTX_set_min_proto_version(dialer->tls, TLS1_2_VERSION);
-        SSL_CTX_set_verify(dialer->tls, SSL_VERIFY_PEER, NULL);
-        SSL_CTX_set_mode(dialer->tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-        SSL_CTX_set_read_ahead(dialer->tls, 1);
-        static const unsigned char protocols[] = {2, 'h', '2'};
-        if (options->http2)
-                SSL_CTX_set_alpn_protos(dialer->tls, protocols, sizeof protocols);
-        if (!trust(dialer->tls, options->ca_pem))
-                return fail(err, "cannot read the certificate authority");
-        if (options->cert_pem && options->key_pem && !present(dialer->tls, options->cert_pem, options->key_pem))
-                return fail(err, "cannot use the client certificate and its key");
-        *ret_dialer = cx_steal(&dialer);
-        return 0;
+        cx_tls_files_init(&dialer->files, options->cert_file, options->key_file, options->ca_file, NULL);
+        int r = cx_tls_files_any(&dialer->files) ? cx_tls_files_read(&dialer->files, &texts, err) : 0;
+        if (r < 0)
+                return r;
+        texts.ca = texts.ca ? texts.ca : cx_strdup(options->ca_pem);
+        texts.cert = texts.cert ? texts.cert : cx_strdup(options->cert_pem);
+        texts.key = texts.key ? texts.key : cx_strdup(options->key_pem);
+        r = make_tls(dialer, &texts, &dialer->tls, err);
+        if (r == 0)
+                *ret_dialer = cx_steal(&dialer);
+        return r;
 }
 
 void cx_dialer_free(struct cx_dialer *dialer)
@@ -303,8 +328,30 @@ void cx_dialer_free(struct cx_dialer *dialer)
         if (!dialer)
                 return;
         SSL_CTX_free(dialer->tls);
+        cx_tls_files_release(&dialer->files);
+        pthread_mutex_destroy(&dialer->lock);
         free(dialer->default_port);
         free(dialer);
+}
+
+// A session with what the files say now. All of them are files, or none is.
+static SSL *new_session(struct cx_dialer *dialer)
+{
+        CX_CLEANUP(cx_tls_texts_release) struct cx_tls_texts texts = {0};
+        CX_ERROR err = CX_ERROR_INIT;
+        SSL_CTX *tls = NULL;
+        pthread_mutex_lock(&dialer->lock);
+        if (cx_tls_files_any(&dialer->files) && cx_tls_files_again(&dialer->files, &texts)) {
+                if (make_tls(dialer, &texts, &tls, &err) < 0) {
+                        cx_err(&err, "New certificates cannot be used, the old ones are");
+                } else {
+                        SSL_CTX_free(dialer->tls);
+                        dialer->tls = tls;
+                }
+        }
+        SSL *ssl = SSL_new(dialer->tls);
+        pthread_mutex_unlock(&dialer->lock);
+        return ssl;
 }
 
 static int dial_socket(struct cx_dialer *dialer, const struct cx_endpoint *endpoint, int64_t deadline, int cancel_fd,
@@ -327,7 +374,7 @@ int cx_dial(struct cx_dialer *dialer, const char *url, int64_t timeout, int canc
         if (link.fd < 0)
                 return link.fd;
         if (endpoint.tls) {
-                link.ssl = SSL_new(dialer->tls);
+                link.ssl = new_session(dialer);
                 SSL_set_fd(link.ssl, link.fd);
                 r = shake_hands(dialer, link.ssl, endpoint.host, deadline, cancel_fd, err);
         }

@@ -26,10 +26,12 @@ struct cx_dialer;
 struct cx_dialer_options {
         const char *ca_pem;             // of https; NULL: the system's authorities
         const char *cert_pem, *key_pem; // client certificate; NULL: none
-        const char *default_port;       // of an endpoint without one; NULL: it has to have one
-        bool http2;                     // TLS negotiates "h2" (RFC 9113 section 3.2) or fails
-        cx_connect connect;             // NULL: resolves the host and connects by TCP
-        void *context;                  // of connect
+        // The same from files, which are read again when they changed since the last connection; NULL: none
+        const char *ca_file, *cert_file, *key_file;
+        const char *default_port; // of an endpoint without one; NULL: it has to have one
+        bool http2;               // TLS negotiates "h2" (RFC 9113 section 3.2) or fails
+        cx_connect connect;       // NULL: resolves the host and connects by TCP
+        void *context;            // of connect
 };
 int cx_dialer_new(const struct cx_dialer_options *options, struct cx_dialer **ret_dialer, struct cx_error *err)
         CX_CHECK;

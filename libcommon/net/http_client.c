@@ -34,21 +34,25 @@ static void unlock_share(CURL *easy CX_UNUSED, curl_lock_data data, void *user)
         pthread_mutex_unlock(&client->share_locks[data]);
 }
 
+static int check_url(const char *url, struct cx_error *err)
+{
+        return !url || cx_has_prefix(url, "http://") || cx_has_prefix(url, "https://")
+                       ? 0
+                       : cx_error_set(err, -EINVAL, "not an http or https URL: %s", url);
+}
+
 int cx_http_client_new(const struct cx_http_client_options *options, struct cx_http_client **ret_client,
                        struct cx_error *err)
 {
         pthread_once(&curl_once, init_curl);
-        if (options->base_url && !cx_has_prefix(options->base_url, "http://") &&
-            !cx_has_prefix(options->base_url, "https://"))
-                return cx_error_set(err, -EINVAL, "not an http or https URL: %s", options->base_url);
+        int r = check_url(options->base_url, err);
+        for (size_t i = 0; r == 0 && options->others && i < options->others->count; i++)
+                r = check_url(options->others->items[i], err);
+        if (r < 0)
+                return r;
         struct cx_http_client *client = cx_alloc(sizeof *client);
-        client->base_url = cx_strdup(options->base_url);
-        size_t length = client->base_url ? strlen(client->base_url) : 0;
-        while (length && client->base_url[length - 1] == '/')
-                client->base_url[--length] = 0;
-        client->ca_pem = cx_strdup(options->ca_pem);
-        client->cert_pem = cx_strdup(options->cert_pem);
-        client->key_pem = cx_strdup(options->key_pem);
+        cx_http_servers_init(client, options);
+        r = cx_http_material_init(client, options, err);
         client->token = cx_strdup(options->bearer_token);
         client->token_file = cx_strdup(options->bearer_token_file);
         client->username = cx_strdup(options->username);
@@ -70,6 +74,10 @@ int cx_http_client_new(const struct cx_http_client_options *options, struct cx_h
         curl_share_setopt(client->share, CURLSHOPT_USERDATA, client);
         curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
         curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+        if (r < 0) {
+                cx_http_client_free(client);
+                return r;
+        }
         *ret_client = client;
         return 0;
 }
@@ -92,19 +100,16 @@ void cx_http_client_free(struct cx_http_client *client)
 {
         if (!client)
                 return;
-        while (client->idle) {
-                struct cx_http_handle *handle = client->idle;
-                client->idle = handle->next;
-                free_handle(handle);
-        }
+        cx_http_client_drop_idle(client);
         curl_share_cleanup(client->share);
         for (size_t i = 0; i < CX_ARRAY_SIZE(client->share_locks); i++)
                 pthread_mutex_destroy(&client->share_locks[i]);
         pthread_mutex_destroy(&client->lock);
-        free(client->base_url);
-        free(client->ca_pem);
-        free(client->cert_pem);
-        wipe(client->key_pem);
+        for (size_t i = 0; i < client->n_servers; i++)
+                free(client->servers[i]);
+        free(client->servers);
+        cx_http_material_unref(client->material);
+        cx_tls_files_release(&client->files);
         wipe(client->token);
         free(client->token_file);
         free(client->username);
@@ -149,6 +154,25 @@ static void give_handle(struct cx_http_client *client, struct cx_http_handle *ha
                 free_handle(handle);
 }
 
+static void free_handles(struct cx_http_handle *handle)
+{
+        while (handle) {
+                struct cx_http_handle *next = handle->next;
+                free_handle(handle);
+                handle = next;
+        }
+}
+
+void cx_http_client_drop_idle(struct cx_http_client *client)
+{
+        pthread_mutex_lock(&client->lock);
+        struct cx_http_handle *idle = client->idle;
+        client->idle = NULL;
+        client->n_idle = 0;
+        pthread_mutex_unlock(&client->lock);
+        free_handles(idle);
+}
+
 void cx_http_client_trim(struct cx_http_client *client, int64_t idle)
 {
         int64_t before = cx_time_monotonic() - idle;
@@ -161,11 +185,7 @@ void cx_http_client_trim(struct cx_http_client *client, int64_t idle)
         for (const struct cx_http_handle *handle = old; handle; handle = handle->next)
                 client->n_idle--;
         pthread_mutex_unlock(&client->lock);
-        while (old) {
-                struct cx_http_handle *handle = old;
-                old = handle->next;
-                free_handle(handle);
-        }
+        free_handles(old);
 }
 
 // The token to send: the file's content when it changed since the last look (once a second at most). Owned by the caller.
@@ -225,37 +245,11 @@ static struct curl_slist *make_headers(struct cx_http_client *client, const stru
         return list;
 }
 
-static char *make_url(const struct cx_http_client *client, const char *path)
+static char *make_url(const struct cx_http_client *client, size_t server, const char *path)
 {
-        if (cx_has_prefix(path, "http://") || cx_has_prefix(path, "https://"))
+        if (!client->n_servers || cx_has_prefix(path, "http://") || cx_has_prefix(path, "https://"))
                 return cx_strdup(path);
-        return cx_sprintf("%s%s%s", cx_str(client->base_url), path[0] == '/' ? "" : "/", path);
-}
-
-static void set_tls(CURL *easy, const struct cx_http_client *client)
-{
-        if (client->insecure) {
-                curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-                curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-        }
-        if (client->insecure || client->ca_pem) { // or else the system's bundle is parsed for every connection
-                curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
-                curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-        }
-        if (client->ca_pem) {
-                struct curl_blob blob = {client->ca_pem, strlen(client->ca_pem), CURL_BLOB_NOCOPY};
-                curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
-        }
-        if (client->cert_pem && client->key_pem) {
-                struct curl_blob cert = {client->cert_pem, strlen(client->cert_pem), CURL_BLOB_NOCOPY};
-                struct curl_blob key = {client->key_pem, strlen(client->key_pem), CURL_BLOB_NOCOPY};
-                curl_easy_setopt(easy, CURLOPT_SSLCERTTYPE, "PEM");
-                curl_easy_setopt(easy, CURLOPT_SSLKEYTYPE, "PEM");
-                curl_easy_setopt(easy, CURLOPT_SSLCERT_BLOB, &cert);
-                curl_easy_setopt(easy, CURLOPT_SSLKEY_BLOB, &key);
-                curl_easy_setopt(easy, CURLOPT_KEYPASSWD,
-                                 ""); // or else OpenSSL asks for one at the terminal, and waits
-        }
+        return cx_sprintf("%s%s%s", client->servers[server], path[0] == '/' ? "" : "/", path);
 }
 
 // libcurl verifies the name it connects by: another name to verify goes into the URL, and the real address is given with
@@ -283,18 +277,12 @@ static char *with_server_name(CURL *easy, const struct cx_http_client *client, c
         return result ? result : cx_strdup(url);
 }
 
-static curl_socket_t open_socket(void *context, curlsocktype purpose CX_UNUSED, struct curl_sockaddr *address)
-{
-        const struct cx_http_client *client = context;
-        if (!client->may_connect(client->connect_context, &address->addr))
-                return CURL_SOCKET_BAD;
-        return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
 void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_http_call *call,
                    struct cx_http_setup *ret_setup)
 {
-        char *url = make_url(client, call->path ? call->path : "/");
+        *ret_setup = (struct cx_http_setup){.client = client, .began = cx_time_monotonic()};
+        cx_http_set_server(easy, client, ret_setup);
+        char *url = make_url(client, ret_setup->server, call->path ? call->path : "/");
         if (client->server_name && cx_has_prefix(url, "https://")) {
                 char *renamed = with_server_name(easy, client, url, &ret_setup->connect_to);
                 free(url);
@@ -309,17 +297,9 @@ void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_ht
         curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
         curl_easy_setopt(easy, CURLOPT_SHARE, client->share);
         curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent);
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(client->connect_timeout / CX_NS_PER_MS));
-        curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-        curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L);
-        curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 10L);
         // With TLS libcurl keeps a send buffer of this size for as long as a transfer lasts; a watch lasts for ever.
         curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, call->body_length > 16384 ? 65536L : 16384L);
-        set_tls(easy, client);
-        if (client->may_connect) {
-                curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-                curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
-        }
+        cx_http_set_tls(easy, client, ret_setup);
         if (client->unix_socket)
                 curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, client->unix_socket);
         if (client->username) {
@@ -352,27 +332,12 @@ void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_ht
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, ret_setup->headers);
 }
 
-void *cx_http_client_easy(struct cx_http_client *client, const struct cx_http_call *call, void **ret_header_list)
+void cx_http_setup_release(struct cx_http_setup *setup)
 {
-        CURL *easy = curl_easy_init();
-        if (!easy)
-                abort();
-        struct cx_http_setup setup = {0};
-        cx_http_setup(easy, client, call, &setup);
-        // One list to free for the caller: the connect-to rule lives as long as the headers, and curl reads each by
-        // itself, so it is kept in the handle's private pointer and freed with the headers below.
-        curl_easy_setopt(easy, CURLOPT_PRIVATE, setup.connect_to);
-        *ret_header_list = setup.headers;
-        return easy;
-}
-
-void cx_http_client_easy_free(void *easy, void *header_list)
-{
-        char *connect_to = NULL;
-        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &connect_to);
-        curl_easy_cleanup(easy);
-        curl_slist_free_all(header_list);
-        curl_slist_free_all((struct curl_slist *)(void *)connect_to);
+        curl_slist_free_all(setup->headers);
+        curl_slist_free_all(setup->connect_to);
+        cx_http_material_unref(setup->material);
+        *setup = (struct cx_http_setup){0};
 }
 
 struct transfer {
@@ -447,6 +412,12 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
         return length;
 }
 
+static bool is_idempotent(const char *method)
+{
+        return !method || cx_streq(method, "GET") || cx_streq(method, "PUT") || cx_streq(method, "DELETE") ||
+               cx_streq(method, "HEAD");
+}
+
 int cx_http_curl_error(CURLcode code, const char *detail, const char *what, struct cx_error *err)
 {
         static const struct {
@@ -503,11 +474,12 @@ static CURLcode drive(struct cx_http_handle *handle, const bool *cancel, bool *r
         return result;
 }
 
-int cx_http_do(struct cx_http_client *client, const struct cx_http_call *call, struct cx_http_reply *ret_reply,
-               struct cx_error *err)
+// Once, at the server of the moment. ret_again: that one was lost, and the call may be sent to the next.
+static int do_once(struct cx_http_client *client, const struct cx_http_call *call, struct cx_http_reply *ret_reply,
+                   bool *ret_again, struct cx_error *err)
 {
         struct cx_http_handle *handle = take_handle(client);
-        struct cx_http_setup setup = {0};
+        struct cx_http_setup setup;
         char detail[CURL_ERROR_SIZE] = "";
         cx_buf_clear(&ret_reply->body);
         cx_buf_clear(&ret_reply->headers);
@@ -526,13 +498,15 @@ int cx_http_do(struct cx_http_client *client, const struct cx_http_call *call, s
         bool canceled = false;
         CURLcode result = drive(handle, call->cancel, &canceled);
         long code = 0;
+        curl_off_t sent_at = 0;
         curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &code);
+        curl_easy_getinfo(handle->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_at);
         ret_reply->code = (int)code;
-        curl_easy_setopt(handle->easy, CURLOPT_ERRORBUFFER, NULL);
-        curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, NULL);
-        curl_easy_setopt(handle->easy, CURLOPT_CONNECT_TO, NULL);
-        curl_slist_free_all(setup.headers);
-        curl_slist_free_all(setup.connect_to);
+        bool own_end = canceled || transfer.aborted || transfer.too_large || transfer.interim;
+        *ret_again = !own_end && cx_http_server_lost(&setup, handle->easy, result) && !transfer.begun &&
+                     (!sent_at || is_idempotent(call->method));
+        curl_easy_reset(handle->easy); // it refers to what goes now
+        cx_http_setup_release(&setup);
         give_handle(client, handle);
 
         const char *path = call->path ? call->path : "/";
@@ -542,13 +516,29 @@ int cx_http_do(struct cx_http_client *client, const struct cx_http_call *call, s
                 return cx_error_set(err, -ECANCELED, "%s: aborted by the reader", path);
         if (transfer.too_large)
                 return cx_error_set(err, -EMSGSIZE, "%s: the answer is too large", path);
-        if (result != CURLE_OK && !transfer.interim)
-                return cx_http_curl_error(result, detail, path, err);
+        if (result != CURLE_OK && !transfer.interim) {
+                int r = cx_http_curl_error(result, detail, path, err);
+                if (r == -ECONNREFUSED && sent_at) // on a connection that was there: it may have been done
+                        r = err->code = -ECONNRESET;
+                return r;
+        }
         if (code < 200)
                 return cx_error_set(err, -EPROTO, "%s: the answer has no final status", path);
         if (!transfer.begun)
                 begin(&transfer);
         return 0;
+}
+
+int cx_http_do(struct cx_http_client *client, const struct cx_http_call *call, struct cx_http_reply *ret_reply,
+               struct cx_error *err)
+{
+        for (size_t left = client->n_servers;; left--) {
+                CX_ERROR failure = CX_ERROR_INIT;
+                bool again = false;
+                int r = do_once(client, call, ret_reply, &again, &failure);
+                if (r == 0 || !again || left <= 1)
+                        return r < 0 ? cx_error_move(err, &failure) : 0;
+        }
 }
 
 void cx_http_reply_release(struct cx_http_reply *reply)

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP(S) client over libcurl. A client is one server (or one set of credentials) and a pool of keep-alive handles:
 // any number of threads call cx_http_do at once, each with a handle of its own; DNS and TLS sessions are shared.
+//
+// A client may know several servers that are as good as each other. It stays with one until that one is lost: refused,
+// unreachable, not connected within a second, or silent while the kernel waits for an acknowledgement. Then all go on at the
+// next. A call is sent again there when none of it was sent, or when its method is idempotent and no answer had begun.
 #pragma once
 
 #include "libcommon/base/buf.h"
@@ -14,8 +18,11 @@ struct cx_http_reply;
 
 struct cx_http_client_options {
         const char *base_url;            // "https://host:6443"; NULL: calls give whole URLs
+        const struct cx_strings *others; // further servers, as base_url; may be NULL
         const char *ca_pem;              // contents; NULL: the system's
         const char *cert_pem, *key_pem;  // client certificate; contents; NULL: none
+        // The files that they are from (each may be NULL): they are read again when they change. Contents may be left out.
+        const char *ca_file, *cert_file, *key_file;
         const char *bearer_token;        // NULL: none
         const char *bearer_token_file;   // re-read when it changes (projected tokens rotate); NULL: none
         const char *username, *password; // basic authentication
@@ -91,6 +98,6 @@ int cx_http_upgrade(struct cx_http_client *client, const struct cx_http_call *ca
 int cx_http_connect(struct cx_http_client *client, struct cx_wire **ret_wire, struct cx_buf *ret_authorization,
                     struct cx_error *err) CX_CHECK;
 
-// The curl easy handle options of a client, for the informers' multi handle (libcommon/client only).
-void *cx_http_client_easy(struct cx_http_client *client, const struct cx_http_call *call, void **ret_header_list);
+// The server that calls go to at the moment: its base URL. Borrowed, for as long as the client; "" when it has none.
+const char *cx_http_client_server(struct cx_http_client *client);
 void cx_url_encode(struct cx_buf *to, const char *text); // RFC 3986 unreserved characters stay

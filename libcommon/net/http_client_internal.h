@@ -3,6 +3,7 @@
 #pragma once
 
 #include "libcommon/net/http_client.h"
+#include "libcommon/net/tls_files.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -15,8 +16,16 @@ struct cx_http_handle {
         struct cx_http_handle *next;
 };
 
+// What TLS is made of; counted, since a transfer keeps what it began with.
+struct cx_http_material {
+        atomic_int references;
+        struct cx_tls_texts texts;
+};
+
 struct cx_http_client {
-        char *base_url, *ca_pem, *cert_pem, *key_pem, *token_file, *username, *password;
+        char **servers; // base URLs
+        size_t n_servers;
+        char *token_file, *username, *password;
         char *server_name, *user_agent, *unix_socket;
         bool insecure;
         int64_t connect_timeout;
@@ -32,17 +41,39 @@ struct cx_http_client {
         char *token;
         int64_t token_checked;
         struct timespec token_mtime;
+        struct cx_tls_files files;
+        struct cx_http_material *material;
+        int64_t material_checked;
+        size_t server;   // that is asked
+        unsigned losses; // in a row
 };
 
-// What an easy handle refers to and what must be freed after the transfer.
+// What an easy handle refers to while a transfer lasts. It must not move.
 struct cx_http_setup {
+        struct cx_http_client *client;
         struct curl_slist *headers, *connect_to;
+        struct cx_http_material *material;
+        size_t server;
+        int64_t began;
 };
 void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_http_call *call,
                    struct cx_http_setup *ret_setup);
+void cx_http_setup_release(struct cx_http_setup *setup); // after the handle's end or reset
+
+// http_client_tls.c
+int cx_http_material_init(struct cx_http_client *client, const struct cx_http_client_options *options,
+                          struct cx_error *err) CX_CHECK;
+void cx_http_material_unref(struct cx_http_material *material);
+void cx_http_set_tls(CURL *easy, struct cx_http_client *client, struct cx_http_setup *setup);
+// http_client_servers.c
+void cx_http_servers_init(struct cx_http_client *client, const struct cx_http_client_options *options);
+// Takes the server of the moment into the setup, with the limits that hold for it.
+void cx_http_set_server(CURL *easy, struct cx_http_client *client, struct cx_http_setup *setup);
+// A transfer has ended. True when its server was lost, and there is another to go on at.
+bool cx_http_server_lost(const struct cx_http_setup *setup, CURL *easy, CURLcode result);
+// Closes the pooled connections.
+void cx_http_client_drop_idle(struct cx_http_client *client);
 int cx_http_curl_error(CURLcode code, const char *detail, const char *what, struct cx_error *err);
-// Frees a handle of cx_http_client_easy and its header list.
-void cx_http_client_easy_free(void *easy, void *header_list);
 // The headers of an HTTP/1.1 answer that ends at `text[length]` (with the empty line) into `ret_reply`: -EPROTO when it is
 // no HTTP answer.
 int cx_http_parse_answer(const char *text, size_t length, struct cx_http_reply *ret_reply) CX_CHECK;

@@ -2,44 +2,16 @@
 // Who is at the other end of a connection: its address and its certificate, looked at once for all requests.
 //
 // Two authorities are kept apart: what that of front proxies has signed names no user, and what that of clients has signed
-// speaks for no other. TLS is told both, since a client chooses its certificate by their names.
+// speaks for no other. A certificate that expires while its connection is kept is believed no longer.
 #include "libcommon/net/http_server_internal.h"
+
+#include "libcommon/base/time.h"
 
 #include <arpa/inet.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 
 #define MAX_CHAIN 10
-
-// --- authorities ---
-
-static int trust_new(const char *what, const char *pem, gnutls_x509_trust_list_t *ret_list, struct cx_error *err)
-{
-        if (!pem)
-                return 0;
-        gnutls_datum_t text = {(unsigned char *)pem, (unsigned)strlen(pem)};
-        gnutls_x509_trust_list_t list;
-        if (gnutls_x509_trust_list_init(&list, 0) < 0)
-                abort();
-        *ret_list = list;
-        int count = gnutls_x509_trust_list_add_trust_mem(list, &text, NULL, GNUTLS_X509_FMT_PEM, 0, 0);
-        return count > 0 ? 0 : cx_error_set(err, -EINVAL, "no certificate in the authority of %s", what);
-}
-
-int cx_http_authorities_new(struct cx_http_server *server, struct cx_error *err)
-{
-        const struct cx_http_server_options *o = &server->options;
-        int r = trust_new("clients", o->client_ca_pem, &server->clients, err);
-        return r < 0 ? r : trust_new("front proxies", o->front_proxy_ca_pem, &server->front_proxies, err);
-}
-
-void cx_http_authorities_free(struct cx_http_server *server)
-{
-        if (server->clients)
-                gnutls_x509_trust_list_deinit(server->clients, 1);
-        if (server->front_proxies)
-                gnutls_x509_trust_list_deinit(server->front_proxies, 1);
-}
 
 // --- certificates ---
 
@@ -97,20 +69,23 @@ static void read_subject(struct cx_http_peer *peer, gnutls_x509_crt_t certificat
         }
 }
 
-static void read_certificate(const struct cx_http_server *server, struct cx_http_peer *peer, gnutls_session_t session)
+static void read_certificate(struct cx_http_peer *peer, gnutls_session_t session)
 {
+        const struct cx_http_identity *identity = peer->identity;
         unsigned count = 0;
         const gnutls_datum_t *certificates = gnutls_certificate_get_peers(session, &count);
         if (!certificates || !count)
                 return;
         CX_CLEANUP(chain_release) struct chain chain = {0};
         bool readable = chain_read(&chain, certificates, count);
-        peer->is_front_proxy = readable && server->front_proxies && !fault_of(&chain, server->front_proxies);
-        peer->has_certificate = server->clients;
-        if (server->clients)
-                peer->bad = readable ? fault_of(&chain, server->clients) : "certificate cannot be verified";
+        peer->is_front_proxy = readable && identity->front_proxies && !fault_of(&chain, identity->front_proxies);
+        peer->has_certificate = identity->clients;
+        if (identity->clients)
+                peer->bad = readable ? fault_of(&chain, identity->clients) : "certificate cannot be verified";
         if (peer->is_front_proxy || (peer->has_certificate && !peer->bad))
                 read_subject(peer, chain.items[0]);
+        if (readable)
+                peer->expires = gnutls_x509_crt_get_expiration_time(chain.items[0]);
 }
 
 // --- the peer ---
@@ -120,6 +95,7 @@ void cx_http_peer_free(struct cx_http_peer *peer)
         if (!peer)
                 return;
         cx_buf_release(&peer->held);
+        cx_http_identity_unref(peer->identity);
         free(peer->common_name);
         cx_strings_release(&peer->organizations);
         free(peer);
@@ -137,14 +113,14 @@ static struct cx_http_peer *peer_of(const struct cx_http_request *request)
         if (peer->examined)
                 return peer;
         peer->examined = true;
-        const struct cx_http_server *server = request->server;
-        const union MHD_ConnectionInfo *info =
-                server->clients || server->front_proxies
-                        ? MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)
-                        : NULL;
-        if (info && info->tls_session)
-                read_certificate(server, peer, info->tls_session);
+        if (peer->session && (peer->identity->clients || peer->identity->front_proxies))
+                read_certificate(peer, peer->session);
         return peer;
+}
+
+static bool has_expired(const struct cx_http_peer *peer)
+{
+        return peer->expires && peer->expires < cx_time_now() / CX_US_PER_S;
 }
 
 const char *cx_http_remote_address(const struct cx_http_request *request)
@@ -155,7 +131,7 @@ const char *cx_http_remote_address(const struct cx_http_request *request)
 bool cx_http_client_certificate(const struct cx_http_request *request, char **ret_cn, struct cx_strings *ret_groups)
 {
         const struct cx_http_peer *peer = peer_of(request);
-        if (!peer->has_certificate || peer->bad || !peer->common_name)
+        if (!peer->has_certificate || peer->bad || !peer->common_name || has_expired(peer))
                 return false;
         *ret_cn = cx_strdup(peer->common_name);
         for (size_t i = 0; i < peer->organizations.count; i++)
@@ -166,12 +142,13 @@ bool cx_http_client_certificate(const struct cx_http_request *request, char **re
 bool cx_http_client_certificate_bad(const struct cx_http_request *request, const char **ret_why)
 {
         const struct cx_http_peer *peer = peer_of(request);
-        *ret_why = peer->bad;
-        return peer->bad;
+        bool over = peer->has_certificate && !peer->bad && has_expired(peer);
+        *ret_why = over ? "certificate has expired" : peer->bad;
+        return *ret_why;
 }
 
 const char *cx_http_front_proxy(const struct cx_http_request *request)
 {
         const struct cx_http_peer *peer = peer_of(request);
-        return peer->is_front_proxy ? peer->common_name : NULL;
+        return peer->is_front_proxy && !has_expired(peer) ? peer->common_name : NULL;
 }

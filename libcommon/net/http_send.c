@@ -59,7 +59,7 @@ static void read_address(struct cx_http_peer *peer, struct MHD_Connection *conne
                 cx_address_format(&address, peer->address);
 }
 
-void cx_http_peer_attach(struct cx_http_peer *peer, struct MHD_Connection *connection)
+void cx_http_peer_attach(struct cx_http_peer *peer, struct cx_http_server *server, struct MHD_Connection *connection)
 {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         *peer = (struct cx_http_peer){.fd = info->connect_fd, .held = CX_BUF_INIT};
@@ -68,6 +68,8 @@ void cx_http_peer_attach(struct cx_http_peer *peer, struct MHD_Connection *conne
         peer->session = info ? info->tls_session : NULL;
         if (!peer->session)
                 return;
+        peer->identity = cx_http_identity_take(server);
+        (void)gnutls_credentials_set(peer->session, GNUTLS_CRD_CERTIFICATE, peer->identity->credentials);
         gnutls_transport_set_ptr2(peer->session, (gnutls_transport_ptr_t)(intptr_t)peer->fd, peer);
         gnutls_transport_set_vec_push_function(peer->session, push);
 }

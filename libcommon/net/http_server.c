@@ -119,7 +119,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 {
         if (what == MHD_CONNECTION_NOTIFY_STARTED) {
                 struct cx_http_peer *peer = cx_alloc(sizeof *peer);
-                cx_http_peer_attach(peer, connection);
+                cx_http_peer_attach(peer, context, connection);
                 *socket_context = peer;
                 cx_http_guard_add(context, peer);
                 return;
@@ -291,7 +291,8 @@ static void on_log(void *context CX_UNUSED, const char *format, va_list args)
 // --- start and stop ---
 
 // Binds and listens ourselves: libmicrohttpd says only "failed" when it cannot.
-static int open_listener(const struct cx_http_server_options *options, int *ret_fd, int *ret_port, struct cx_error *err)
+static int open_listener(const struct cx_http_server_options *options, int *ret_fd, struct cx_address *ret_bound,
+                         int *ret_port, struct cx_error *err)
 {
         struct cx_address bound;
         struct sockaddr_storage address;
@@ -317,6 +318,7 @@ static int open_listener(const struct cx_http_server_options *options, int *ret_
         r = cx_address_from_socket((struct sockaddr *)&address, &bound, ret_port);
         if (r < 0)
                 return cx_error_set(err, r, "cannot read the address of the listening socket");
+        *ret_bound = bound;
         *ret_fd = fd;
         fd = -1;
         return 0;
@@ -325,21 +327,21 @@ static int open_listener(const struct cx_http_server_options *options, int *ret_
 static int start_daemon(struct cx_http_server *server, int fd, struct cx_error *err)
 {
         const struct cx_http_server_options *o = &server->options;
+        const struct cx_tls_texts *texts = &server->texts;
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         unsigned threads = o->io_threads > 0 ? (unsigned)o->io_threads : cores > 1 ? (unsigned)cores : 1;
         unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
-                         (o->cert_pem ? MHD_USE_TLS : 0);
+                         (texts->cert ? MHD_USE_TLS : 0);
         struct MHD_OptionItem items[8];
-        CX_BUF authorities = CX_BUF_INIT;
+        CX_CLEANUP(cx_freep) char *authorities = cx_http_authorities(texts);
         int n = 0;
         if (threads > 1)
                 items[n++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, threads, NULL};
-        if (o->cert_pem) {
-                items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)o->cert_pem};
-                items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)o->key_pem};
-                cx_buf_printf(&authorities, "%s\n%s", cx_str(o->client_ca_pem), cx_str(o->front_proxy_ca_pem));
-                if (o->client_ca_pem || o->front_proxy_ca_pem)
-                        items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, authorities.data};
+        if (texts->cert) {
+                items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, texts->cert};
+                items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, texts->key};
+                if (authorities)
+                        items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, authorities};
         }
         items[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
         server->daemon = MHD_start_daemon(
@@ -383,12 +385,13 @@ int cx_http_server_new(const struct cx_http_server_options *options, struct cx_h
         pthread_cond_init(&server->gone, NULL);
         pthread_mutex_init(&server->peers_lock, NULL);
         pthread_cond_init(&server->guard_wake, NULL);
+        pthread_mutex_init(&server->identity_lock, NULL);
         set_limits(&server->options);
         int fd = -1;
-        int r = open_listener(options, &fd, &server->port, err);
+        int r = open_listener(options, &fd, &server->bound, &server->port, err);
         if (r < 0)
                 return r;
-        r = cx_http_authorities_new(server, err);
+        r = cx_http_identity_init(server, err);
         if (r == 0)
                 r = cx_http_guard_start(server, err);
         if (r == 0)
@@ -459,7 +462,8 @@ void cx_http_server_free(struct cx_http_server *server)
         cx_http_guard_stop(server);
         if (server->daemon)
                 MHD_stop_daemon(server->daemon);
-        cx_http_authorities_free(server);
+        cx_http_identity_release(server);
+        pthread_mutex_destroy(&server->identity_lock);
         free(server->workers);
         pthread_mutex_destroy(&server->lock);
         pthread_cond_destroy(&server->queue_filled);

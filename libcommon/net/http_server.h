@@ -31,10 +31,12 @@ struct cx_http_server_options {
         const char *cert_pem, *key_pem; // contents; NULL: cleartext
         const char *client_ca_pem;      // when set, client certificates are asked for and verified when given
         const char *front_proxy_ca_pem; // the same for those of front proxies, which name no user
-        int io_threads;                 // 0: one a core
-        int workers;                    // 0: 8
-        size_t max_body;                // 0: 3 MiB
-        size_t max_bodies;              // 0: 128 MiB, or 8 of the largest
+        // The same from files, which are read again when they change: what comes then is met with the new ones. NULL: none.
+        const char *cert_file, *key_file, *client_ca_file, *front_proxy_ca_file;
+        int io_threads;    // 0: one a core
+        int workers;       // 0: 8
+        size_t max_body;   // 0: 3 MiB
+        size_t max_bodies; // 0: 128 MiB, or 8 of the largest
         // How large the body of this request may be; of the I/O thread, by its head. Bodies that have to be smaller than
         // max_body take half of max_bodies at most, so that strangers leave room for others. NULL: max_body.
         size_t (*body_limit)(const struct cx_http_request *request, void *context);
@@ -52,6 +54,11 @@ struct cx_http_server_options {
 int cx_http_server_new(const struct cx_http_server_options *options, struct cx_http_server **ret_server,
                        struct cx_error *err) CX_CHECK;
 int cx_http_server_port(const struct cx_http_server *server);
+// From now on the certificate and its key are these files, read again when they change; on failure it stays as it is.
+int cx_http_server_use(struct cx_http_server *server, const char *cert_file, const char *key_file, struct cx_error *err)
+        CX_CHECK;
+// Asks the server's own port, and waits for `limit` ns at most: false when nothing comes back. For watchdogs.
+bool cx_http_server_alive(const struct cx_http_server *server, int64_t limit);
 void cx_http_server_stop_accepting(struct cx_http_server *server); // then wait for what runs, then free
 void cx_http_server_free(struct cx_http_server *server);           // ends streams, joins threads
 CX_DEFINE_CLEANUP(struct cx_http_server, cx_http_server_freep, cx_http_server_free)

@@ -2,7 +2,9 @@
 // What the files of the HTTP server share.
 #pragma once
 
+#include "libcommon/base/address.h"
 #include "libcommon/net/http_server.h"
+#include "libcommon/net/tls_files.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -17,6 +19,7 @@ struct cx_http_server {
         struct cx_http_server_options options;
         struct MHD_Daemon *daemon;
         int port;
+        struct cx_address bound; // where it listens
         pthread_t *workers;
         int n_workers;
         pthread_mutex_t lock; // guards queue_*, streams, upgrades, stopping
@@ -40,7 +43,19 @@ struct cx_http_server {
         bool guard_stopping, guarded;
         pthread_t guard;
 
-        // http_peer.c
+        // http_identity.c
+        pthread_mutex_t identity_lock; // guards what follows
+        struct cx_http_identity *identity;
+        struct cx_tls_files files;
+        struct cx_tls_texts texts; // that the identity is made of
+        int64_t identity_checked;
+        bool tls; // set before there are threads
+};
+
+// Immutable and counted.
+struct cx_http_identity {
+        atomic_int references;
+        struct gnutls_certificate_credentials_st *credentials;     // NULL: cleartext
         struct gnutls_x509_trust_list_st *clients, *front_proxies; // authorities; NULL: none
 };
 
@@ -66,10 +81,12 @@ struct cx_http_peer {
         bool *left;                           // set when the client has left; guarded by the server's peers_lock
         int fd;
         struct gnutls_session_int *session; // NULL without TLS
+        struct cx_http_identity *identity;  // that it was met with
         bool hold;                          // the next record is a head whose body follows at once
         struct cx_buf held;
         bool examined, has_certificate;
         bool is_front_proxy; // its certificate is signed by the authority of front proxies
+        int64_t expires;     // when its certificate does; seconds since the epoch
         char *common_name;   // of a certificate that verifies
         struct cx_strings organizations;
         const char *bad; // why it is no client's certificate; NULL: it is, or there is none
@@ -122,11 +139,14 @@ struct cx_http_stream {
 
 void cx_http_request_parse_uri(struct cx_http_request *request, const char *uri);
 void cx_http_request_free(struct cx_http_request *request);
-void cx_http_peer_attach(struct cx_http_peer *peer, struct MHD_Connection *connection);
+void cx_http_peer_attach(struct cx_http_peer *peer, struct cx_http_server *server, struct MHD_Connection *connection);
 void cx_http_peer_free(struct cx_http_peer *peer);
 struct cx_http_peer *cx_http_connection_peer(struct MHD_Connection *connection);
-int cx_http_authorities_new(struct cx_http_server *server, struct cx_error *err) CX_CHECK;
-void cx_http_authorities_free(struct cx_http_server *server);
+int cx_http_identity_init(struct cx_http_server *server, struct cx_error *err) CX_CHECK;
+void cx_http_identity_release(struct cx_http_server *server);
+struct cx_http_identity *cx_http_identity_take(struct cx_http_server *server); // that of the moment, a reference
+void cx_http_identity_unref(struct cx_http_identity *identity);
+char *cx_http_authorities(const struct cx_tls_texts *texts); // both in one text, owned by the caller; NULL: none
 
 static inline enum cx_http_phase cx_http_phase(unsigned stage)
 {

@@ -62,8 +62,7 @@ static void tunnel_free(struct cx_wire *wire)
 {
         struct tunnel *tunnel = (struct tunnel *)wire;
         curl_easy_cleanup(tunnel->easy);
-        curl_slist_free_all(tunnel->setup.headers);
-        curl_slist_free_all(tunnel->setup.connect_to);
+        cx_http_setup_release(&tunnel->setup);
         cx_buf_release(&tunnel->early);
         pthread_mutex_destroy(&tunnel->lock);
         free(tunnel);
@@ -245,8 +244,10 @@ static int tunnel_open(struct cx_http_client *client, const struct cx_http_call 
         curl_easy_setopt(tunnel->easy, CURLOPT_TIMEOUT_MS, 0L);
         CURLcode code = curl_easy_perform(tunnel->easy);
         curl_easy_setopt(tunnel->easy, CURLOPT_ERRORBUFFER, NULL);
-        if (code != CURLE_OK)
+        if (code != CURLE_OK) {
+                (void)cx_http_server_lost(&tunnel->setup, tunnel->easy, code);
                 return cx_http_curl_error(code, detail, call->path ? call->path : "/", err);
+        }
         curl_easy_getinfo(tunnel->easy, CURLINFO_ACTIVESOCKET, &wire->fd);
         cx_steal(&wire);
         *ret_tunnel = tunnel;

@@ -2,6 +2,7 @@
 // Keys, certificates and signing requests by OpenSSL: what a cluster makes for itself, and what it signs for others.
 #include "libcommon/net/pki.h"
 
+#include "libcommon/base/address.h"
 #include "libcommon/base/random.h"
 
 #include <openssl/bio.h>
@@ -153,7 +154,8 @@ static bool set_validity(X509 *cert, int64_t lifetime)
         BIGNUM *number = BN_bin2bn(serial, sizeof serial, NULL);
         bool good = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert));
         BN_free(number);
-        return good && X509_set_version(cert, X509_VERSION_3) && X509_gmtime_adj(X509_getm_notBefore(cert), -300) &&
+        long early = lifetime < 12 * 300 ? (long)lifetime / 12 : 300;
+        return good && X509_set_version(cert, X509_VERSION_3) && X509_gmtime_adj(X509_getm_notBefore(cert), -early) &&
                X509_gmtime_adj(X509_getm_notAfter(cert), (long)lifetime);
 }
 
@@ -239,27 +241,48 @@ static int load_csr(const char *pem, X509_REQ **ret_req, struct cx_error *err)
         return 0;
 }
 
-static void add_asn1(struct cx_strings *to, const ASN1_STRING *text)
+// False when the text has a NUL in it, which would make two names of one.
+static bool add_asn1(struct cx_strings *to, const ASN1_STRING *text)
 {
-        cx_strings_add_length(to, (const char *)ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
+        const char *data = (const char *)ASN1_STRING_get0_data(text);
+        size_t length = (size_t)ASN1_STRING_length(text);
+        cx_strings_add_length(to, data, length);
+        return !memchr(data, 0, length);
+}
+
+static bool add_address(struct cx_strings *to, const ASN1_STRING *bytes)
+{
+        char text[CX_ADDRESS_TEXT];
+        int length = ASN1_STRING_length(bytes);
+        struct cx_address address = {.family = length == 4 ? CX_IPV4 : CX_IPV6};
+        if (length != 4 && length != 16)
+                return false;
+        memcpy(address.bytes, ASN1_STRING_get0_data(bytes), (size_t)length);
+        cx_strings_add(to, cx_address_format(&address, text));
+        return true;
+}
+
+// False when there is a name of another kind.
+static bool read_names(const GENERAL_NAMES *names, struct cx_strings *dns_names, struct cx_strings *ip_addresses)
+{
+        bool good = true;
+        for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+                const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+                if (name->type == GEN_DNS)
+                        good &= add_asn1(dns_names, name->d.dNSName);
+                else if (name->type == GEN_IPADD)
+                        good &= add_address(ip_addresses, name->d.iPAddress);
+                else
+                        good = false;
+        }
+        return good;
 }
 
 static void read_alternative_names(X509_REQ *req, struct cx_csr_info *info)
 {
         STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(req);
         GENERAL_NAMES *names = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
-        for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-                const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-                if (name->type == GEN_DNS)
-                        add_asn1(&info->dns_names, name->d.dNSName);
-                else if (name->type == GEN_IPADD) {
-                        const unsigned char *p = ASN1_STRING_get0_data(name->d.iPAddress);
-                        if (ASN1_STRING_length(name->d.iPAddress) == 4) {
-                                CX_CLEANUP(cx_freep) char *text = cx_sprintf("%d.%d.%d.%d", p[0], p[1], p[2], p[3]);
-                                cx_strings_add(&info->ip_addresses, text);
-                        }
-                }
-        }
+        info->odd |= !read_names(names, &info->dns_names, &info->ip_addresses);
         GENERAL_NAMES_free(names);
         sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 }
@@ -277,10 +300,12 @@ int cx_pki_parse_csr(const char *csr_pem, struct cx_csr_info *ret_info, struct c
                 const ASN1_STRING *text = X509_NAME_ENTRY_get_data(entry);
                 int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
                 if (nid == NID_organizationName)
-                        add_asn1(&info.organizations, text);
-                else if (nid == NID_commonName && !info.common_name)
-                        info.common_name =
-                                cx_strndup((const char *)ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
+                        info.odd |= !add_asn1(&info.organizations, text);
+                else if (nid == NID_commonName && !info.common_name) {
+                        const char *name = (const char *)ASN1_STRING_get0_data(text);
+                        info.common_name = cx_strndup(name, (size_t)ASN1_STRING_length(text));
+                        info.odd |= strlen(info.common_name) != (size_t)ASN1_STRING_length(text);
+                }
         }
         if (!info.common_name)
                 info.common_name = cx_strdup("");
@@ -326,17 +351,78 @@ int cx_pki_sign_csr(const char *csr_pem, const char *ca_cert_pem, const char *ca
         return write_certificate(cert, ca_key, ret_cert_pem, err);
 }
 
-int cx_pki_not_after(const char *cert_pem, int64_t *ret_seconds, struct cx_error *err)
+static int read_time(const ASN1_TIME *time, int64_t *ret_seconds, struct cx_error *err)
+{
+        struct tm parts;
+        if (!ASN1_TIME_to_tm(time, &parts))
+                return fail(err, "cannot read the validity of a certificate");
+        *ret_seconds = timegm(&parts);
+        return 0;
+}
+
+int cx_pki_validity(const char *cert_pem, int64_t *ret_not_before, int64_t *ret_not_after, struct cx_error *err)
 {
         CERT *cert = NULL;
+        int64_t begin = 0, end = 0;
         int r = load_certificate(cert_pem, &cert, err);
+        if (r == 0)
+                r = read_time(X509_get0_notBefore(cert), &begin, err);
+        if (r == 0)
+                r = read_time(X509_get0_notAfter(cert), &end, err);
         if (r < 0)
                 return r;
-        struct tm end;
-        if (!ASN1_TIME_to_tm(X509_get0_notAfter(cert), &end))
-                return fail(err, "cannot read end of validity");
-        *ret_seconds = timegm(&end);
+        if (ret_not_before)
+                *ret_not_before = begin;
+        *ret_not_after = end;
         return 0;
+}
+
+int cx_pki_fits(const char *cert_pem, const char *key_pem, struct cx_error *err)
+{
+        CERT *cert = NULL;
+        KEY *key = NULL;
+        int r = load_certificate(cert_pem, &cert, err);
+        if (r == 0)
+                r = cx_pki_load_private_key(key_pem, &key, err);
+        if (r < 0)
+                return r;
+        return X509_check_private_key(cert, key) == 1 ? 0 : fail(err, "the key is not that of the certificate");
+}
+
+int cx_pki_check_bundle(const char *pem, struct cx_error *err)
+{
+        static const char begin[] = "-----BEGIN CERTIFICATE-----";
+        size_t wanted = 0, have = 0;
+        for (const char *p = cx_str(pem); (p = strstr(p, begin)); p += sizeof begin - 1)
+                wanted++;
+        BIO_AUTO *bio = bio_of(pem);
+        X509 *cert;
+        while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+                have++;
+                X509_free(cert);
+        }
+        ERR_clear_error(); // the end is one, too
+        return wanted && have == wanted ? 0 : cx_error_set(err, -EINVAL, "not a bundle of certificates");
+}
+
+static bool has_all(const struct cx_strings *have, const struct cx_strings *wanted)
+{
+        for (size_t i = 0; wanted && i < wanted->count; i++)
+                if (!cx_strings_has(have, wanted->items[i]))
+                        return false;
+        return true;
+}
+
+bool cx_pki_has_names(const char *cert_pem, const struct cx_strings *dns_names, const struct cx_strings *ip_addresses)
+{
+        CERT *cert = NULL;
+        CX_STRINGS dns = CX_STRINGS_INIT, addresses = CX_STRINGS_INIT;
+        if (load_certificate(cert_pem, &cert, NULL) < 0)
+                return false;
+        GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+        (void)read_names(names, &dns, &addresses);
+        GENERAL_NAMES_free(names);
+        return has_all(&dns, dns_names) && has_all(&addresses, ip_addresses);
 }
 
 // --- digests ---

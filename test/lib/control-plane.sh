@@ -112,9 +112,8 @@ component_start() { # FOLDER NAME [FLAG...]
         echo $! >"$folder/$name.pid"
 }
 
-control_plane_start() { # FOLDER PORT [FLAG of the apiserver...]
+control_plane_prepare() { # FOLDER PORT: its certificates and keys, and the administrator's kubeconfig
         local folder=$1 port=$2
-        shift 2
         mkdir -p "$folder"
         echo "$port" >"$folder/port"
         _pki_ca "$folder" ca
@@ -124,6 +123,12 @@ control_plane_start() { # FOLDER PORT [FLAG of the apiserver...]
         _pki_cert "$folder" client /CN=etcd-client clientAuth "" etcd-ca
         openssl ecparam -name prime256v1 -genkey -noout -out "$folder/sa.key" 2>/dev/null
         kubeconfig_for "$folder" admin admin system:masters
+}
+
+control_plane_start() { # FOLDER PORT [FLAG of the apiserver...]
+        local folder=$1 port=$2
+        shift 2
+        control_plane_prepare "$folder" "$port"
         etcd_start "$folder" "$port"
         apiserver_start "$folder" "$port" "$@"
         wait_for apiserver_ready "$folder"

@@ -396,10 +396,8 @@ static void test_port_before_start(void **state)
         assert_int_equal(port_asked(&component, "/healthz"), 200);
         assert_int_equal(port_asked(&component, "/readyz"), 500); // nobody is asked who is not there yet
         assert_int_equal(port_asked(&component, "/own"), 503);
-        component.elects = component.leader_elect = true;
-        assert_int_equal(port_asked(&component, "/readyz"), 200); // one that waits for its lease
         component.context = &component;
-        atomic_store(&component.working, true);
+        atomic_store(&component.started, true);
         assert_int_equal(port_asked(&component, "/readyz"), 200);
         assert_int_equal(port_asked(&component, "/own"), 200);
         assert_int_equal(port_asked(&component, "/none"), 404);

@@ -255,11 +255,63 @@ static void test_bodies(void **state)
         assert_true(codes[0] >= 1 && codes[1] >= 1);
 }
 
+// An I/O thread that hangs until the test lets it go.
+static bool hang(struct cx_http_request *request, void *context)
+{
+        bool hangs = cx_streq(cx_http_path(request), "/hang");
+        atomic_store(&world.begun, hangs);
+        for (int i = 0; i < PATIENCE_MS && hangs && !atomic_load((atomic_bool *)context); i++)
+                usleep(1000);
+        cx_http_respond_text(request, 200, "ok");
+        return true;
+}
+
+static void test_alive(void **state)
+{
+        (void)state;
+        CX_ERROR err = CX_ERROR_INIT;
+        atomic_bool let_go = false;
+        struct cx_http_server *usual = world.server;
+        const struct cx_http_server_options options = {
+                .address = "0.0.0.0", .io_threads = 1, .workers = 1, .handler_inline = hang, .context = &let_go};
+        assert_int_equal(cx_http_server_new(&options, &world.server, &err), 0);
+        assert_true(cx_http_server_alive(world.server, PATIENCE_MS * CX_NS_PER_MS));
+        atomic_store(&world.begun, 0);
+        int fd = dial("GET /hang HTTP/1.1\r\nHost: x\r\n\r\n");
+        for (int i = 0; i < PATIENCE_MS && !atomic_load(&world.begun); i++)
+                usleep(1000);
+        assert_false(cx_http_server_alive(world.server, 100 * CX_NS_PER_MS));
+        atomic_store(&let_go, true);
+        assert_int_equal(status(fd), 200);
+        assert_true(cx_http_server_alive(world.server, PATIENCE_MS * CX_NS_PER_MS));
+        close(fd);
+        cx_http_server_free(world.server);
+        world.server = usual;
+}
+
+// Workers that are all taken, and strangers who hold every connection, do not make a server look dead.
+static void test_alive_though_busy(void **state)
+{
+        int fds[MAX_CONNECTIONS];
+        (void)state;
+        atomic_store(&world.let_go, false);
+        for (int i = 0; i < 2; i++)
+                fds[i] = dial("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_true(cx_http_server_alive(world.server, PATIENCE_MS * CX_NS_PER_MS));
+        for (int i = 2; i < MAX_CONNECTIONS; i++)
+                fds[i] = dial("");
+        assert_true(cx_http_server_alive(world.server, PATIENCE_MS * CX_NS_PER_MS));
+        atomic_store(&world.let_go, true);
+        for (int i = 0; i < MAX_CONNECTIONS; i++)
+                close(fds[i]);
+}
+
 int main(void)
 {
         cx_process_init();
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_trickles), cmocka_unit_test(test_nobody_reads),
-                                           cmocka_unit_test(test_clients_leave), cmocka_unit_test(test_too_many),
-                                           cmocka_unit_test(test_bodies)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_trickles),         cmocka_unit_test(test_nobody_reads),
+                                           cmocka_unit_test(test_clients_leave),    cmocka_unit_test(test_too_many),
+                                           cmocka_unit_test(test_bodies),           cmocka_unit_test(test_alive),
+                                           cmocka_unit_test(test_alive_though_busy)};
         return cmocka_run_group_tests(tests, setup, teardown);
 }
