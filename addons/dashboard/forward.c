@@ -10,6 +10,7 @@
 #include "libcommon/net/listen.h"
 
 #include <pthread.h>
+#include <sys/eventfd.h>
 
 #define CONNECT_TIMEOUT (30 * CX_NS_PER_S)
 #define STACK_SIZE ((size_t)256 << 10)
@@ -33,9 +34,9 @@ struct port_forward {
         struct cx_address peer;     // who is let in
         int port, at;               // of the pod; ours, 0: not open yet
         int fd;                     // that listens; -1: none
+        int end_fd;                 // an eventfd
         bool left;                  // atomic: the client, before the answer; or the session is over
-        struct cx_streams *streams; // guarded by the lock of its own
-        pthread_mutex_t lock;
+        struct cx_streams *streams; // of its thread
 };
 
 struct port_forwards *port_forwards_new(const char *bind_address)
@@ -64,11 +65,8 @@ void port_forwards_free(struct port_forwards *all)
 static void end(struct session_use *use)
 {
         struct port_forward *forward = (struct port_forward *)use;
-        pthread_mutex_lock(&forward->lock);
         __atomic_store_n(&forward->left, true, __ATOMIC_RELEASE);
-        if (forward->streams)
-                (void)shutdown(cx_streams_fd(forward->streams), SHUT_RDWR);
-        pthread_mutex_unlock(&forward->lock);
+        (void)!eventfd_write(forward->end_fd, 1);
 }
 
 void port_forwards_cancel(struct port_forwards *all)
@@ -85,10 +83,11 @@ static void free_forward(struct port_forward *forward)
         cx_streams_free(forward->streams);
         if (forward->fd >= 0)
                 close(forward->fd);
+        if (forward->end_fd >= 0)
+                close(forward->end_fd);
         user_session_unref(forward->session);
         free(forward->namespace);
         free(forward->pod);
-        pthread_mutex_destroy(&forward->lock);
         free(forward);
 }
 
@@ -127,11 +126,7 @@ static int connect_pod(struct port_forward *forward, struct cx_error *err)
                 cx_error_release(err);
                 return cx_error_from_status(err, refusal.code, refusal.body.data, refusal.body.length);
         }
-        pthread_mutex_lock(&forward->lock);
         forward->streams = streams;
-        if (r == 0 && __atomic_load_n(&forward->left, __ATOMIC_ACQUIRE))
-                r = cx_error_set(err, -ECANCELED, "the session has ended");
-        pthread_mutex_unlock(&forward->lock);
         return r;
 }
 
@@ -203,6 +198,7 @@ static void *forward_main(void *context)
                         .n_listeners = 1,
                         .admits = admits,
                         .failed = on_failed,
+                        .end_fd = &forward->end_fd,
                         .context = forward});
         finish(forward);
         return NULL;
@@ -282,9 +278,14 @@ static int open_forward(struct port_forwards *all, struct user_session *session,
 {
         json_t *open = NULL;
         struct port_forward *forward = cx_alloc(sizeof *forward);
-        *forward = (struct port_forward){.use.end = end, .all = all, .session = session, .request = request, .fd = -1};
-        pthread_mutex_init(&forward->lock, NULL);
-        int r = read_target(request, forward, err);
+        *forward = (struct port_forward){.use.end = end,
+                                         .all = all,
+                                         .session = session,
+                                         .request = request,
+                                         .fd = -1,
+                                         .end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+        int r = forward->end_fd < 0 ? cx_error_set(err, -errno, "cannot open a port: %s", strerror(errno))
+                                    : read_target(request, forward, err);
         bool begun = r == 0 && user_session_use_begin(session, &forward->use, USE_STREAM);
         if (r == 0 && !begun)
                 r = cx_error_reason(err, CX_REASON_TOO_MANY_REQUESTS, "too many streams of this session or user");

@@ -336,12 +336,13 @@ static void settle(struct forwards *f)
         pthread_mutex_unlock(&f->lock);
 }
 
-// Fills in what is waited for: first the wake-up, then the listeners, then sockets with something to read, in `of`.
+// Fills in what is waited for: first the wake-up and the end, then the listeners, then sockets with something to read, in `of`.
 static size_t fill(struct forwards *f, struct pollfd *polls, struct forward **of)
 {
         const struct cx_forwards_options *o = f->options;
         size_t count = 0;
         polls[count++] = (struct pollfd){f->wake_fd, POLLIN, 0};
+        polls[count++] = (struct pollfd){o->end_fd ? *o->end_fd : -1, POLLIN, 0};
         pthread_mutex_lock(&f->lock);
         bool full = f->count >= CX_FORWARDS_MAX;
         for (size_t i = 0; i < o->n_listeners; i++)
@@ -378,11 +379,13 @@ static void loop(struct forwards *f)
                 eventfd_t ignored;
                 if (polls[0].revents)
                         (void)!eventfd_read(f->wake_fd, &ignored);
-                for (size_t i = 1; i < count; i++) {
+                if (polls[1].revents)
+                        return;
+                for (size_t i = 2; i < count; i++) {
                         if (!polls[i].revents)
                                 continue;
-                        if (i <= n_listeners)
-                                accept_one(f, &f->options->listeners[i - 1]);
+                        if (i < 2 + n_listeners)
+                                accept_one(f, &f->options->listeners[i - 2]);
                         else
                                 move(f, of[i]);
                 }

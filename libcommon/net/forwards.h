@@ -23,7 +23,8 @@ struct cx_forwards_options {
         void (*accepted)(void *context, const struct cx_forward_listener *listener); // may be NULL
         bool (*failed)(void *context, const struct cx_forward_listener *listener,
                        const char *why); // true ends the session
+        const int *end_fd;               // readable: the session ends; NULL: there is no such descriptor
         void *context;
 };
-// Runs until the peer has gone; or, where the request names the connections, until all of them have ended.
+// Runs until the peer has gone, or end_fd is readable; or, where the request names the connections, until all of them have ended.
 void cx_forwards_run(const struct cx_forwards_options *options);
