@@ -69,6 +69,11 @@ static void end(struct session_use *use)
         (void)!eventfd_write(forward->end_fd, 1);
 }
 
+static bool has_left(const struct port_forward *forward)
+{
+        return __atomic_load_n(&forward->left, __ATOMIC_ACQUIRE);
+}
+
 void port_forwards_cancel(struct port_forwards *all)
 {
         pthread_mutex_lock(&all->lock);
@@ -245,7 +250,7 @@ static int list(struct port_forward *forward, json_t **ret_open, struct cx_error
         pthread_mutex_lock(&all->lock);
         for (const struct port_forward *other = all->first; other; other = other->next) {
                 of_user += strcmp(other->session->user, forward->session->user) == 0;
-                if (other->at && same(other, forward) && !__atomic_load_n(&other->left, __ATOMIC_ACQUIRE))
+                if (other->at && same(other, forward) && !has_left(other))
                         *ret_open = describe(other);
         }
         bool room = !all->canceled && all->count < FORWARDS_MAX && of_user < FORWARDS_OF_USER_MAX;
@@ -312,7 +317,7 @@ static json_t *list_of(struct port_forwards *all, const struct user_session *ses
         json_t *found = json_array();
         pthread_mutex_lock(&all->lock);
         for (const struct port_forward *forward = all->first; forward; forward = forward->next)
-                if (forward->session == session && forward->at)
+                if (forward->session == session && forward->at && !has_left(forward))
                         json_array_append_new(found, describe(forward));
         pthread_mutex_unlock(&all->lock);
         return found;
