@@ -226,7 +226,8 @@ void cx_informer_transfer_start(struct cx_informer *informer)
         informer->easy = curl_easy_init();
         if (!informer->easy)
                 abort();
-        cx_http_setup(informer->easy, cx_rest_http(informer->set->rest), &call, &informer->setup);
+        unsigned first = 1; // the transfers of a set share connections, and nobody knows what each was made with
+        cx_http_setup(informer->easy, cx_rest_http(informer->set->rest), &call, &first, &informer->setup);
         curl_easy_setopt(informer->easy, CURLOPT_WRITEFUNCTION, on_data);
         curl_easy_setopt(informer->easy, CURLOPT_WRITEDATA, informer);
         if (watch) // of the dozens of watches of a process most are silent: a small buffer each

@@ -277,7 +277,7 @@ static char *with_server_name(CURL *easy, const struct cx_http_client *client, c
         return result ? result : cx_strdup(url);
 }
 
-void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_http_call *call,
+void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_http_call *call, unsigned *generation,
                    struct cx_http_setup *ret_setup)
 {
         *ret_setup = (struct cx_http_setup){.client = client, .began = cx_time_monotonic()};
@@ -299,7 +299,7 @@ void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_ht
         curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent);
         // With TLS libcurl keeps a send buffer of this size for as long as a transfer lasts; a watch lasts for ever.
         curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, call->body_length > 16384 ? 65536L : 16384L);
-        cx_http_set_tls(easy, client, ret_setup);
+        cx_http_set_tls(easy, client, generation, ret_setup);
         if (client->unix_socket)
                 curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, client->unix_socket);
         if (client->username) {
@@ -474,6 +474,14 @@ static CURLcode drive(struct cx_http_handle *handle, const bool *cancel, bool *r
         return result;
 }
 
+static void close_connections(struct cx_http_handle *handle)
+{
+        curl_multi_cleanup(handle->multi);
+        handle->multi = curl_multi_init();
+        if (!handle->multi)
+                abort();
+}
+
 // Once, at the server of the moment. ret_again: that one was lost, and the call may be sent to the next.
 static int do_once(struct cx_http_client *client, const struct cx_http_call *call, struct cx_http_reply *ret_reply,
                    bool *ret_again, struct cx_error *err)
@@ -489,7 +497,10 @@ static int do_once(struct cx_http_client *client, const struct cx_http_call *cal
                                     .reply = ret_reply,
                                     .max = call->max_reply ? call->max_reply : (size_t)256 << 20};
         curl_easy_reset(handle->easy);
-        cx_http_setup(handle->easy, client, call, &setup);
+        unsigned before = handle->generation;
+        cx_http_setup(handle->easy, client, call, &handle->generation, &setup);
+        if (before && before != handle->generation)
+                close_connections(handle);
         curl_easy_setopt(handle->easy, CURLOPT_ERRORBUFFER, detail);
         curl_easy_setopt(handle->easy, CURLOPT_HEADERFUNCTION, on_header);
         curl_easy_setopt(handle->easy, CURLOPT_HEADERDATA, &transfer);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "libcommon/net/http_client.h"
+#include "libcommon/net/tls_credentials.h"
 #include "libcommon/net/tls_files.h"
 
 #include <curl/curl.h>
@@ -12,7 +13,8 @@
 struct cx_http_handle {
         CURL *easy;
         CURLM *multi;
-        int64_t used; // monotonic: when it was given back
+        int64_t used;        // monotonic: when it was given back
+        unsigned generation; // of the material that its connections were made with
         struct cx_http_handle *next;
 };
 
@@ -20,6 +22,9 @@ struct cx_http_handle {
 struct cx_http_material {
         atomic_int references;
         struct cx_tls_texts texts;
+        unsigned generation;                    // of the client's
+        struct cx_tls_credentials *credentials; // decoded when they are first used; NULL: libcurl decodes the texts
+        bool decoded;                           // guarded by the client's lock
 };
 
 struct cx_http_client {
@@ -56,7 +61,9 @@ struct cx_http_setup {
         size_t server;
         int64_t began;
 };
-void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_http_call *call,
+// `generation`: of the material that the handle's connections were made with, 0 at first; NULL: it has none. They are not used
+// again once there is other material.
+void cx_http_setup(CURL *easy, struct cx_http_client *client, const struct cx_http_call *call, unsigned *generation,
                    struct cx_http_setup *ret_setup);
 void cx_http_setup_release(struct cx_http_setup *setup); // after the handle's end or reset
 
@@ -64,7 +71,7 @@ void cx_http_setup_release(struct cx_http_setup *setup); // after the handle's e
 int cx_http_material_init(struct cx_http_client *client, const struct cx_http_client_options *options,
                           struct cx_error *err) CX_CHECK;
 void cx_http_material_unref(struct cx_http_material *material);
-void cx_http_set_tls(CURL *easy, struct cx_http_client *client, struct cx_http_setup *setup);
+void cx_http_set_tls(CURL *easy, struct cx_http_client *client, unsigned *generation, struct cx_http_setup *setup);
 // http_client_servers.c
 void cx_http_servers_init(struct cx_http_client *client, const struct cx_http_client_options *options);
 // Takes the server of the moment into the setup, with the limits that hold for it.

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Certificates of a client: given as texts, or read from files that are looked at once a second while there are calls. A
-// transfer keeps the material that it began with; libcurl compares certificates, so a connection that was made with others is
-// not used again.
+// transfer keeps the material that it began with; a connection that was made with other material is not used again.
 #include "libcommon/base/time.h"
 #include "libcommon/net/http_client_internal.h"
 
 #define LOOK_PERIOD CX_NS_PER_S
 
-static struct cx_http_material *material_new(struct cx_tls_texts *texts)
+static struct cx_http_material *material_new(struct cx_tls_texts *texts, unsigned generation)
 {
         struct cx_http_material *material = cx_alloc(sizeof *material);
         atomic_init(&material->references, 1);
+        material->generation = generation;
         material->texts = *texts;
         *texts = (struct cx_tls_texts){0};
         return material;
@@ -21,6 +21,7 @@ void cx_http_material_unref(struct cx_http_material *material)
         if (!material || atomic_fetch_sub(&material->references, 1) != 1)
                 return;
         cx_tls_texts_release(&material->texts);
+        cx_tls_credentials_free(material->credentials);
         free(material);
 }
 
@@ -44,7 +45,7 @@ int cx_http_material_init(struct cx_http_client *client, const struct cx_http_cl
         if (r < 0 && ((options->ca_file && !options->ca_pem) || (pair && !options->cert_pem)))
                 return cx_error_move(err, &failure);
         complete(&texts, options); // files that are just being replaced are read again later
-        client->material = material_new(&texts);
+        client->material = material_new(&texts, 1);
         client->material_checked = cx_time_monotonic();
         return 0;
 }
@@ -55,6 +56,12 @@ static void keep_texts(struct cx_tls_texts *texts, const struct cx_tls_texts *ol
         texts->ca = texts->ca ? texts->ca : cx_strdup(old->ca);
         texts->cert = texts->cert ? texts->cert : cx_strdup(old->cert);
         texts->key = texts->key ? texts->key : cx_strdup(old->key);
+}
+
+// Whether it speaks TLS to its servers, or to the URLs that calls bring.
+static bool has_tls(const struct cx_http_client *client)
+{
+        return !client->n_servers || cx_has_prefix(client->servers[0], "https://");
 }
 
 static struct cx_http_material *take(struct cx_http_client *client)
@@ -68,10 +75,16 @@ static struct cx_http_material *take(struct cx_http_client *client)
                 if (cx_tls_files_again(&client->files, &texts)) {
                         old = client->material;
                         keep_texts(&texts, &old->texts);
-                        client->material = material_new(&texts);
+                        client->material = material_new(&texts, old->generation + 1);
                 }
         }
         struct cx_http_material *material = client->material;
+        if (!material->decoded && has_tls(client)) {
+                const struct cx_tls_texts *t = &material->texts;
+                if (t->ca || (t->cert && t->key))
+                        material->credentials = cx_tls_credentials_new(t->cert, t->key, t->ca);
+                material->decoded = true;
+        }
         atomic_fetch_add(&material->references, 1);
         pthread_mutex_unlock(&client->lock);
         if (old)
@@ -80,18 +93,13 @@ static struct cx_http_material *take(struct cx_http_client *client)
         return material;
 }
 
-void cx_http_set_tls(CURL *easy, struct cx_http_client *client, struct cx_http_setup *setup)
+static CURLcode use_credentials(CURL *easy CX_UNUSED, void *context, void *credentials)
 {
-        setup->material = take(client);
-        const struct cx_tls_texts *texts = &setup->material->texts;
-        if (client->insecure) {
-                curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-                curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-        }
-        if (client->insecure || texts->ca) { // or else the system's bundle is parsed for every connection
-                curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
-                curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-        }
+        return cx_tls_credentials_use(credentials, context) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
+static void set_texts(CURL *easy, const struct cx_tls_texts *texts)
+{
         if (texts->ca) {
                 struct curl_blob blob = {texts->ca, strlen(texts->ca), CURL_BLOB_NOCOPY};
                 curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
@@ -105,5 +113,31 @@ void cx_http_set_tls(CURL *easy, struct cx_http_client *client, struct cx_http_s
                 curl_easy_setopt(easy, CURLOPT_SSLKEY_BLOB, &key);
                 curl_easy_setopt(easy, CURLOPT_KEYPASSWD,
                                  ""); // or else OpenSSL asks for one at the terminal, and waits
+        }
+}
+
+void cx_http_set_tls(CURL *easy, struct cx_http_client *client, unsigned *generation, struct cx_http_setup *setup)
+{
+        setup->material = take(client);
+        if (generation && *generation && *generation != setup->material->generation)
+                curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+        if (generation)
+                *generation = setup->material->generation;
+        const struct cx_tls_texts *texts = &setup->material->texts;
+        if (client->insecure) {
+                curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+                curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+        }
+        if (client->insecure || texts->ca) { // or else the system's bundle is parsed for every connection
+                curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+                curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+        }
+        if (setup->material->credentials &&
+            curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, use_credentials) == CURLE_OK) {
+                curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, setup->material->credentials);
+                if (texts->ca) // or else those of another connection, for which libcurl knows of none either, would be taken
+                        curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+        } else {
+                set_texts(easy, texts);
         }
 }

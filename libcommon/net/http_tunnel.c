@@ -236,7 +236,7 @@ static int tunnel_open(struct cx_http_client *client, const struct cx_http_call 
         if (!tunnel->easy)
                 abort();
         char detail[CURL_ERROR_SIZE] = "";
-        cx_http_setup(tunnel->easy, client, call, &tunnel->setup);
+        cx_http_setup(tunnel->easy, client, call, NULL, &tunnel->setup);
         curl_easy_setopt(tunnel->easy, CURLOPT_ERRORBUFFER, detail);
         curl_easy_setopt(tunnel->easy, CURLOPT_CUSTOMREQUEST, NULL);
         curl_easy_setopt(tunnel->easy, CURLOPT_HTTPGET, 1L);

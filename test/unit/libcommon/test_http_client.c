@@ -179,6 +179,44 @@ static void test_failures(void **state)
         assert_int_equal(cx_http_do(other, &(struct cx_http_call){.path = "/x"}, &reply, &err), -EPROTO);
 }
 
+static int answer_with(const struct fixture *f, struct cx_http_client_options options)
+{
+        CX_CLEANUP(cx_http_client_freep) struct cx_http_client *client = NULL;
+        CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        options.base_url = f->url;
+        options.server_name = "api.test";
+        assert_int_equal(cx_http_client_new(&options, &client, &err), 0);
+        int r = cx_http_do(client, &(struct cx_http_call){.path = "/x"}, &reply, &err);
+        return r < 0 ? r : cx_http_do(client, &(struct cx_http_call){.path = "/x"}, &reply, &err);
+}
+
+static void test_trust(void **state)
+{
+        struct fixture *f = *state;
+        CX_ERROR err = CX_ERROR_INIT;
+        CX_CLEANUP(cx_freep) char *other = NULL, *other_key = NULL, *cert = NULL, *key = NULL, *third = NULL;
+        struct cx_certificate_spec ca = {.common_name = "other", .is_ca = true, .lifetime = 3600};
+        struct cx_certificate_spec user = {.common_name = "jane", .client = true, .lifetime = 3600};
+        assert_int_equal(cx_pki_issue(&ca, NULL, NULL, &other, &other_key, &err), 0);
+        assert_int_equal(cx_pki_issue(&user, f->ca_cert, f->ca_key, &cert, &key, &err), 0);
+        assert_int_equal(cx_pki_new_key(&third, &err), 0);
+        CX_CLEANUP(cx_freep)
+        char *both = cx_sprintf("%s%s", other, f->ca_cert),
+             *chain = cx_sprintf("%s%s", cert, f->ca_cert);
+        typedef struct cx_http_client_options o;
+        assert_int_equal(answer_with(f, (o){.ca_pem = f->ca_cert}), 0);
+        assert_int_equal(answer_with(f, (o){.ca_pem = both}), 0);
+        assert_int_equal(answer_with(f, (o){.ca_pem = other}), -EPROTO);
+        assert_int_equal(answer_with(f, (o){.ca_pem = "nonsense"}), -EPROTO);
+        assert_int_equal(answer_with(f, (o){.insecure = true}), 0);
+        assert_int_equal(answer_with(f, (o){.ca_pem = f->ca_cert, .cert_pem = cert, .key_pem = key}), 0);
+        assert_int_equal(answer_with(f, (o){.ca_pem = f->ca_cert, .cert_pem = chain, .key_pem = key}), 0);
+        assert_int_equal(answer_with(f, (o){.ca_pem = f->ca_cert, .cert_pem = cert, .key_pem = third}), -EPROTO);
+        assert_int_equal(answer_with(f, (o){.ca_pem = f->ca_cert, .cert_pem = cert, .key_pem = "nonsense"}), -EPROTO);
+        assert_int_equal(answer_with(f, (o){.ca_pem = other, .cert_pem = cert, .key_pem = key}), -EPROTO);
+}
+
 // Once the server has the request.
 static void *cancel_hanging(void *flag)
 {
@@ -346,7 +384,7 @@ int main(void)
                 cmocka_unit_test(test_cancel),    cmocka_unit_test(test_threads),
                 cmocka_unit_test(test_websocket), cmocka_unit_test(test_both_ways),
                 cmocka_unit_test(test_pieces),    cmocka_unit_test(test_refused_upgrade),
-                cmocka_unit_test(test_trim),
+                cmocka_unit_test(test_trim),      cmocka_unit_test(test_trust),
         };
         return cmocka_run_group_tests(tests, setup, teardown);
 }
