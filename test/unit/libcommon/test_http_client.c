@@ -202,8 +202,7 @@ static void test_trust(void **state)
         assert_int_equal(cx_pki_issue(&user, f->ca_cert, f->ca_key, &cert, &key, &err), 0);
         assert_int_equal(cx_pki_new_key(&third, &err), 0);
         CX_CLEANUP(cx_freep)
-        char *both = cx_sprintf("%s%s", other, f->ca_cert),
-             *chain = cx_sprintf("%s%s", cert, f->ca_cert);
+        char *both = cx_sprintf("%s%s", other, f->ca_cert), *chain = cx_sprintf("%s%s", cert, f->ca_cert);
         typedef struct cx_http_client_options o;
         assert_int_equal(answer_with(f, (o){.ca_pem = f->ca_cert}), 0);
         assert_int_equal(answer_with(f, (o){.ca_pem = both}), 0);
