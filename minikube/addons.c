@@ -12,8 +12,10 @@
 MANIFEST(dashboard_manifest, "dashboard");
 MANIFEST(default_storageclass_manifest, "default-storageclass");
 MANIFEST(ingress_manifest, "ingress");
+MANIFEST(loadbalancer_manifest, "loadbalancer");
 MANIFEST(metrics_server_manifest, "metrics-server");
-extern const char dashboard_manifest[], default_storageclass_manifest[], ingress_manifest[], metrics_server_manifest[];
+extern const char dashboard_manifest[], default_storageclass_manifest[], ingress_manifest[], loadbalancer_manifest[],
+        metrics_server_manifest[];
 
 static const struct addon addons[] = {
         {.name = "dashboard", .manifest = dashboard_manifest, .service = "dashboard", .on_first = true},
@@ -24,6 +26,10 @@ static const struct addon addons[] = {
          .on_first = true,
          .program = "haproxy",
          .port = 80},
+        {.name = "loadbalancer",
+         .manifest = loadbalancer_manifest,
+         .service = "loadbalancer-announcer",
+         .by_default = true},
         {.name = "metrics-server",
          .manifest = metrics_server_manifest,
          .service = "metrics-server",

@@ -17,11 +17,11 @@
 #define MODE "addonmanager.kubernetes.io/mode"
 
 // The manifest, with what it leaves open filled in.
-static void fill(const char *manifest, const char *address, const char *ca, struct cx_buf *to)
+static void fill(const char *manifest, const char *address, const char *balancers, const char *ca, struct cx_buf *to)
 {
         const struct {
                 const char *mark, *text;
-        } open[] = {{"@FIRST_NODE@", address}, {"@CA@", ca}};
+        } open[] = {{"@FIRST_NODE@", address}, {"@BALANCERS@", balancers}, {"@CA@", ca}};
         while (*manifest) {
                 size_t length = strcspn(manifest, "@"), i;
                 cx_buf_append(to, manifest, length);
@@ -42,12 +42,13 @@ static int parse(const struct profile *profile, const struct addon *addon, json_
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/ca.crt", profile->home);
         CX_CLEANUP(cx_freep) char *ca = NULL;
         CX_CLEANUP(cx_freep) char *address = node_address(profile, 0);
+        CX_CLEANUP(cx_freep) char *balancers = balancer_cidr(profile);
         CX_BUF encoded = CX_BUF_INIT, text = CX_BUF_INIT;
         int r = certs_read(path, &ca, err);
         if (r < 0)
                 return r;
         cx_base64_encode(ca, strlen(ca), &encoded);
-        fill(addon->manifest, address, encoded.data, &text);
+        fill(addon->manifest, address, balancers, encoded.data, &text);
         return cx_yaml_parse(text.data, text.length, ret_objects, err);
 }
 
