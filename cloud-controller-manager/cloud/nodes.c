@@ -50,7 +50,10 @@ json_t *taints_with(const json_t *node, const char *key, const char *effect)
                         json_array_append(kept, taint);
         if (effect)
                 json_array_append_new(kept, json_pack("{s:s, s:s}", "key", key, "effect", effect));
-        return kept;
+        if (json_array_size(kept))
+                return kept;
+        json_decref(kept);
+        return json_null();
 }
 
 void nodes_enqueue(struct cx_informer *nodes, struct cx_workqueue *queue)

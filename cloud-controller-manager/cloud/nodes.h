@@ -22,7 +22,8 @@ int node_fetch(struct cx_rest *rest, const struct cx_object *object, json_t **re
 // brings it back.
 int node_patch(struct cx_rest *rest, const json_t *node, const char *subresource, json_t *patch, struct cx_error *err)
         CX_CHECK;
-// The taints without those of a key; with one of this key and effect where effect is not NULL.
+// The taints without those of a key; with one of this key and effect where effect is not NULL. null when
+// none is left.
 json_t *taints_with(const json_t *node, const char *key, const char *effect);
 // All nodes into the queue.
 void nodes_enqueue(struct cx_informer *nodes, struct cx_workqueue *queue);
