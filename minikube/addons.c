@@ -2,6 +2,7 @@
 // The table, and which of its rows are on.
 #include "minikube/addons.h"
 
+#include "minikube/registries.h"
 #include "minikube/tools.h"
 
 #define MANIFEST(symbol, folder)                                                                                       \
@@ -14,8 +15,9 @@ MANIFEST(default_storageclass_manifest, "default-storageclass");
 MANIFEST(ingress_manifest, "ingress");
 MANIFEST(loadbalancer_manifest, "loadbalancer");
 MANIFEST(metrics_server_manifest, "metrics-server");
+MANIFEST(registry_manifest, "registry");
 extern const char dashboard_manifest[], default_storageclass_manifest[], ingress_manifest[], loadbalancer_manifest[],
-        metrics_server_manifest[];
+        metrics_server_manifest[], registry_manifest[];
 
 static const struct addon addons[] = {
         {.name = "dashboard", .manifest = dashboard_manifest, .service = "dashboard", .on_first = true},
@@ -35,6 +37,12 @@ static const struct addon addons[] = {
          .service = "metrics-server",
          .on_first = true,
          .api_service = "v1beta1.metrics.k8s.io"},
+        {.name = "registry",
+         .manifest = registry_manifest,
+         .service = "registry",
+         .on_first = true,
+         .program = "docker-registry",
+         .port = REGISTRY_PORT},
         {.name = "storage-provisioner", .service = "storage-provisioner", .by_default = true},
 };
 

@@ -14,6 +14,7 @@
 #include <poll.h>
 
 #define PAUSE_MS 25
+#define REMOVAL_PATIENCE (60 * CX_NS_PER_S)
 #define MODE "addonmanager.kubernetes.io/mode"
 
 // The manifest, with what it leaves open filled in.
@@ -144,6 +145,24 @@ int addons_apply(const struct profile *profile, struct cx_rest *rest, int64_t de
         return r;
 }
 
+// Until an object is gone that takes others along: who enables the addon again at once must find nothing that ends.
+static int wait_gone(struct cx_rest *rest, const struct cx_ref *ref, struct cx_error *err)
+{
+        int64_t deadline = cx_time_monotonic() + REMOVAL_PATIENCE;
+        for (;;) {
+                int r = cx_rest_get(rest, ref, NULL, err);
+                if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
+                        cx_error_release(err);
+                        return 0;
+                }
+                if (r < 0)
+                        return r;
+                if (cx_time_monotonic() > deadline)
+                        return cx_error_set(err, -ETIMEDOUT, "%s %s has not gone yet", ref->resource, ref->name);
+                (void)poll(NULL, 0, PAUSE_MS);
+        }
+}
+
 int addon_remove(const struct profile *profile, struct cx_rest *rest, const struct addon *addon, struct cx_error *err)
 {
         json_auto_t *objects = NULL;
@@ -155,6 +174,8 @@ int addon_remove(const struct profile *profile, struct cx_rest *rest, const stru
                         cx_error_release(err);
                         r = 0;
                 }
+                if (r == 0 && strcmp(ref.resource, "namespaces") == 0)
+                        r = wait_gone(rest, &ref, err);
         }
         return r;
 }

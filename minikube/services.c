@@ -4,6 +4,7 @@
 
 #include "libcommon/base/buf.h"
 #include "minikube/addons.h"
+#include "minikube/registries.h"
 
 #include <stdarg.h>
 
@@ -133,6 +134,7 @@ static void add_node(const struct profile *p, int node, struct services *service
         CX_CLEANUP(cx_freep) char *name = node_name(p, node);
         CX_CLEANUP(cx_freep) char *address = node_address(p, node);
         CX_CLEANUP(cx_freep) char *cgroup = cgroup_root(p, node);
+        CX_CLEANUP(cx_freep) char *registries = registries_path(p);
         CX_CLEANUP(cx_freep) char *kubelet = cx_sprintf("kubelet-%s", name);
         CX_CLEANUP(cx_freep) char *proxy = cx_sprintf("kube-proxy-%s", name);
         CX_CLEANUP(cx_freep) char *dns = cx_sprintf("cluster-dns-%s", name);
@@ -151,8 +153,7 @@ static void add_node(const struct profile *p, int node, struct services *service
         arg(s, "--anonymous-auth=false");
         arg(s, "--authentication-token-webhook");
         arg(s, "--authorization-mode=Webhook");
-        if (p->registry_config)
-                arg(s, "--registry-config=%s", p->registry_config);
+        arg(s, "--registry-config=%s", registries);
         s = add(services, node, proxy);
         executable(s, p, "kube-proxy");
         arg(s, "--kubeconfig=%s/kubeconfigs/kube-proxy.kubeconfig", f);
@@ -241,6 +242,17 @@ static void add_dashboard(const struct profile *p, struct services *services)
         arg(s, "--login-socket=%s/run/dashboard.sock", f);
 }
 
+static void add_registry(const struct profile *p, struct services *services)
+{
+        CX_CLEANUP(cx_freep) char *name = node_name(p, 0);
+        CX_CLEANUP(cx_freep) char *service = cx_sprintf("registry-%s", name);
+        CX_CLEANUP(cx_freep) char *config = registry_config_path(p);
+        struct cluster_service *s = add(services, 0, service);
+        arg(s, "docker-registry");
+        arg(s, "serve");
+        arg(s, "%s", config);
+}
+
 // The services of addons.
 static void add_addons(const struct profile *p, int node, struct services *services)
 {
@@ -252,6 +264,8 @@ static void add_addons(const struct profile *p, int node, struct services *servi
                 add_announcer(p, node, services);
         if (node == 0 && addon_is_on(p, "metrics-server"))
                 add_metrics_server(p, services);
+        if (node == 0 && addon_is_on(p, "registry"))
+                add_registry(p, services);
         if (addon_is_on(p, "storage-provisioner"))
                 add_storage_provisioner(p, node, services);
 }

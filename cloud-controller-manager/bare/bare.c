@@ -63,7 +63,7 @@ static void on_lease(void *context, const struct cx_object *old, const struct cx
                 return;
         json_auto_t *lease = cx_object_json(old);
         const char *address = json_string_value(cx_json_at(lease, path, CX_ARRAY_SIZE(path)));
-        if (address && book_lost(&self->book, address))
+        if (address && book_lost(&self->book, address, old->uid))
                 cloud_changed(self->cloud);
 }
 

@@ -4,6 +4,20 @@
 
 #include "libcommon/base/address.h"
 
+struct book_row {
+        json_t *uses;        // an array
+        char *version, *uid; // of the Lease
+};
+
+static void free_row(void *value)
+{
+        struct book_row *row = value;
+        json_decref(row->uses);
+        free(row->version);
+        free(row->uid);
+        free(row);
+}
+
 static void free_json(void *json)
 {
         json_decref(json);
@@ -12,14 +26,12 @@ static void free_json(void *json)
 void book_init(struct book *self)
 {
         pthread_mutex_init(&self->lock, NULL);
-        self->uses = (struct cx_map)CX_MAP_INIT_FREE(free_json);
-        self->version = (struct cx_map)CX_MAP_INIT_FREE(free);
+        self->rows = (struct cx_map)CX_MAP_INIT_FREE(free_row);
 }
 
 void book_release(struct book *self)
 {
-        cx_map_release(&self->uses);
-        cx_map_release(&self->version);
+        cx_map_release(&self->rows);
         pthread_mutex_destroy(&self->lock);
 }
 
@@ -64,14 +76,16 @@ static void remember(struct book *self, const char *address, const json_t *lease
                 if (json_is_object(use) && self->lives(self->context, use))
                         json_array_append(kept, use);
         json_decref(uses);
+        struct book_row *row = lease ? cx_alloc(sizeof *row) : NULL;
+        if (row)
+                *row = (struct book_row){json_incref(kept),
+                                         cx_strdup(cx_json_string_or(lease, "metadata.resourceVersion", "")),
+                                         cx_strdup(cx_json_string_or(lease, "metadata.uid", ""))};
         pthread_mutex_lock(&self->lock);
-        cx_map_remove(&self->uses, address);
-        cx_map_remove(&self->version, address);
-        if (lease) {
-                cx_map_set(&self->uses, address, json_incref(kept));
-                cx_map_set(&self->version, address,
-                           cx_strdup(cx_json_string_or(lease, "metadata.resourceVersion", "")));
-        }
+        if (row)
+                cx_map_set(&self->rows, address, row);
+        else
+                cx_map_remove(&self->rows, address);
         pthread_mutex_unlock(&self->lock);
 }
 
@@ -91,9 +105,9 @@ static int read_again(struct book *self, const char *address, struct cx_error *e
 static json_t *uses_of(struct book *self, const char *address, char **ret_version)
 {
         pthread_mutex_lock(&self->lock);
-        json_t *uses = json_incref(cx_map_get(&self->uses, address));
-        const char *version = cx_map_get(&self->version, address);
-        *ret_version = version ? cx_strdup(version) : NULL;
+        const struct book_row *row = cx_map_get(&self->rows, address);
+        json_t *uses = row ? json_incref(row->uses) : NULL;
+        *ret_version = row ? cx_strdup(row->version) : NULL;
         pthread_mutex_unlock(&self->lock);
         return uses;
 }
@@ -144,10 +158,6 @@ static int write_uses(struct book *self, const char *address, const char *versio
                 r = cx_rest_patch(self->rest, &ref, NULL, CX_PATCH_MERGE, patch, &lease, err);
         } else {
                 const struct cx_delete_options options = {.grace = -1, .resource_version = version};
-                pthread_mutex_lock(&self->lock); // so that its event finds nothing lost
-                cx_map_remove(&self->version, address);
-                cx_map_remove(&self->uses, address);
-                pthread_mutex_unlock(&self->lock);
                 r = cx_rest_delete(self->rest, &ref, &options, err);
         }
         if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
@@ -206,8 +216,9 @@ int book_drop(struct book *self, const char *key, const char *uid, const struct 
 {
         CX_STRINGS addresses = CX_STRINGS_INIT;
         pthread_mutex_lock(&self->lock);
-        CX_MAP_FOREACH (&self->uses, entry) {
-                if (cx_json_find(entry->value, "service", key) && !(kept && cx_strings_has(kept, entry->key)))
+        CX_MAP_FOREACH (&self->rows, entry) {
+                const struct book_row *row = entry->value;
+                if (cx_json_find(row->uses, "service", key) && !(kept && cx_strings_has(kept, entry->key)))
                         cx_strings_add(&addresses, entry->key);
         }
         pthread_mutex_unlock(&self->lock);
@@ -226,8 +237,8 @@ int book_drop(struct book *self, const char *key, const char *uid, const struct 
 int book_sweep(struct book *self, struct cx_error *err)
 {
         CX_STRINGS addresses = CX_STRINGS_INIT;
-        CX_MAP_FOREACH (&self->uses, entry) {
-                if (!json_array_size(entry->value))
+        CX_MAP_FOREACH (&self->rows, entry) {
+                if (!json_array_size(((const struct book_row *)entry->value)->uses))
                         cx_strings_add(&addresses, entry->key);
         }
         int r = 0;
@@ -255,17 +266,17 @@ void book_copy_uses(struct book *self, struct cx_map *ret_uses)
 {
         ret_uses->free_value = free_json;
         pthread_mutex_lock(&self->lock);
-        CX_MAP_FOREACH (&self->uses, entry) {
-                cx_map_set(ret_uses, entry->key, json_incref(entry->value));
+        CX_MAP_FOREACH (&self->rows, entry) {
+                cx_map_set(ret_uses, entry->key, json_incref(((const struct book_row *)entry->value)->uses));
         }
         pthread_mutex_unlock(&self->lock);
 }
 
-bool book_lost(struct book *self, const char *address)
+bool book_lost(struct book *self, const char *address, const char *uid)
 {
         pthread_mutex_lock(&self->lock);
-        bool lost = cx_map_remove(&self->uses, address);
-        cx_map_remove(&self->version, address);
+        const struct book_row *row = cx_map_get(&self->rows, address);
+        bool lost = row && strcmp(row->uid, uid) == 0 && cx_map_remove(&self->rows, address);
         pthread_mutex_unlock(&self->lock);
         return lost;
 }

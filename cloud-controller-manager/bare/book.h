@@ -22,9 +22,8 @@ struct book {
         // Whether the Service of a use is still there.
         bool (*lives)(void *context, const json_t *use);
         void *context;
-        pthread_mutex_t lock;  // guards the maps
-        struct cx_map uses;    // address -> json_t array of uses
-        struct cx_map version; // address -> resourceVersion of the Lease
+        pthread_mutex_t lock; // guards the rows
+        struct cx_map rows;   // address -> struct book_row
 };
 void book_init(struct book *self);
 void book_release(struct book *self);
@@ -38,5 +37,5 @@ int book_take(struct book *self, const char *address, const json_t *use, struct 
 // Gives back what the Service has, but for the addresses that are kept (may be NULL). uid NULL: by the key alone.
 int book_drop(struct book *self, const char *key, const char *uid, const struct cx_strings *kept, struct cx_error *err)
         CX_CHECK;
-// Somebody deleted a Lease. True: it was in use, so its Services have to be looked at.
-bool book_lost(struct book *self, const char *address);
+// A Lease has gone. True: it was in use, so its Services have to be looked at.
+bool book_lost(struct book *self, const char *address, const char *uid);

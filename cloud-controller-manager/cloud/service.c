@@ -130,9 +130,9 @@ static int ensure(struct service_balancers *self, const struct cx_object *object
                 cx_event_object(self->events, "v1", "Service", object, "Warning", "SyncLoadBalancerFailed",
                                 "Error syncing load balancer: failed to ensure load balancer: %s",
                                 cx_error_text(&failure));
-                *retry_after = RETRY;
                 if (!ingress)
-                        return 0;
+                        return cx_error_move(err, &failure);
+                *retry_after = RETRY;
         }
         if (json_equal(ingress, has) || (!json_array_size(ingress) && !json_array_size(has)))
                 return 0;

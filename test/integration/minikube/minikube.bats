@@ -336,7 +336,7 @@ state() {
         [ "$(pid_of "kubelet-$P-m02")" = "$kubelet" ]
         mk start --registry-config "$MK/registries.yaml"
         rm "$MK/registries.yaml" # the nodes have their own
-        tr '\0' ' ' <"/proc/$(pid_of "kubelet-$P-m02")/cmdline" | grep -q -- "--registry-config=$FOLDER/registries.yaml"
+        tr '\0' ' ' <"/proc/$(pid_of "kubelet-$P-m02")/cmdline" | grep -q -- "--registry-config=$FOLDER/node-registries.yaml"
         [ "$(pid_of etcd)" = "$etcd" ]
         nodes_are 2
 }
