@@ -2,7 +2,6 @@
 // The table, and which of its rows are on.
 #include "minikube/addons.h"
 
-#include "minikube/registries.h"
 #include "minikube/tools.h"
 
 #define MANIFEST(symbol, folder)                                                                                       \

@@ -5,7 +5,6 @@
 
 #include "minikube/profile.h"
 
-#define REGISTRY_PORT 5000
 #define REGISTRY_NAME "localhost:5000"
 
 char *registries_path(const struct profile *profile);      // what kubelets are given; owned by the caller

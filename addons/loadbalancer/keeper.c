@@ -28,7 +28,7 @@ struct address_seen {
         char *lost;           // version of the Lease of which the API server says that it is not the newest; or NULL
         bool silenced;        // the API server could not be asked
 };
-struct keeper {
+struct lease_keeper {
         struct keeper_options options;
         struct cx_rest *rest; // the process', with a short patience: others act when we cannot
         char *member;         // name of the own Lease
@@ -60,7 +60,7 @@ static void free_address(void *value)
         free(value);
 }
 
-static void wake(struct keeper *self)
+static void wake(struct lease_keeper *self)
 {
         pthread_mutex_lock(&self->lock);
         self->dirty = true;
@@ -75,7 +75,7 @@ static void on_event(void *context, const struct cx_object *old CX_UNUSED, const
 
 static void on_contested(void *context, const struct cx_address *address)
 {
-        struct keeper *self = context;
+        struct lease_keeper *self = context;
         char text[CX_ADDRESS_TEXT];
         pthread_mutex_lock(&self->lock);
         cx_map_set(&self->disputed, cx_address_format(address, text), self);
@@ -84,16 +84,16 @@ static void on_contested(void *context, const struct cx_address *address)
         pthread_mutex_unlock(&self->lock);
 }
 
-struct keeper *keeper_new(const struct keeper_options *options)
+struct lease_keeper *keeper_new(const struct keeper_options *options)
 {
-        struct keeper *self = cx_alloc(sizeof *self);
-        *self = (struct keeper){.options = *options,
-                                .rest = cx_rest_derive(options->rest, NULL),
-                                .member = cx_sprintf(MEMBER "%s", options->node),
-                                .members = CX_MAP_INIT_FREE(free_member),
-                                .addresses = CX_MAP_INIT_FREE(free_address),
-                                .leases = view_leases(options->informers, options->namespace),
-                                .nodes = view_node(options->informers, options->node)};
+        struct lease_keeper *self = cx_alloc(sizeof *self);
+        *self = (struct lease_keeper){.options = *options,
+                                      .rest = cx_rest_derive(options->rest, NULL),
+                                      .member = cx_sprintf(MEMBER "%s", options->node),
+                                      .members = CX_MAP_INIT_FREE(free_member),
+                                      .addresses = CX_MAP_INIT_FREE(free_address),
+                                      .leases = view_leases(options->informers, options->namespace),
+                                      .nodes = view_node(options->informers, options->node)};
         cx_rest_set_timeout(self->rest, TIMEOUT, 0);
         pthread_mutex_init(&self->lock, NULL);
         cx_cond_init(&self->wake);
@@ -118,7 +118,7 @@ static void note_interface(void *context, const struct cx_interface *interface)
                 cx_strings_add(wanted->names, interface->name);
 }
 
-static void use_interfaces(struct keeper *self, const struct node_view *node)
+static void use_interfaces(struct lease_keeper *self, const struct own_node_view *node)
 {
         CX_STRINGS names = CX_STRINGS_INIT;
         if (self->options.interfaces->count) {
@@ -131,7 +131,7 @@ static void use_interfaces(struct keeper *self, const struct node_view *node)
 
 // --- who lives ---
 
-static void note_members(struct keeper *self, const struct cx_objects *leases, int64_t now)
+static void note_members(struct lease_keeper *self, const struct cx_objects *leases, int64_t now)
 {
         for (size_t i = 0; i < leases->count; i++) {
                 const struct lease_view *view = lease_view(leases->items[i]);
@@ -151,7 +151,7 @@ static void note_members(struct keeper *self, const struct cx_objects *leases, i
 }
 
 // Until when a holder counts as alive; 0: it does not.
-static int64_t alive_until(const struct keeper *self, const char *holder, int64_t now)
+static int64_t alive_until(const struct lease_keeper *self, const char *holder, int64_t now)
 {
         CX_CLEANUP(cx_freep) char *name = cx_sprintf(MEMBER "%s", holder);
         const struct member_seen *member = cx_map_get(&self->members, name);
@@ -160,7 +160,7 @@ static int64_t alive_until(const struct keeper *self, const char *holder, int64_
 
 // Before an address is taken from a holder that seems dead: a slow API server holds up the holder's renewals, too, and
 // this question comes after them.
-static bool has_renewed(struct keeper *self, const char *holder)
+static bool has_renewed(struct lease_keeper *self, const char *holder)
 {
         CX_CLEANUP(cx_freep) char *name = cx_sprintf(MEMBER "%s", holder);
         struct member_seen *member = cx_map_get(&self->members, name);
@@ -186,7 +186,7 @@ static json_t *now_micro(void)
 }
 
 // The own Lease, which goes with the Node.
-static int create_member(struct keeper *self, const struct cx_object *node, struct cx_error *err)
+static int create_member(struct lease_keeper *self, const struct cx_object *node, struct cx_error *err)
 {
         json_auto_t *lease = json_pack(
                 "{s:s, s:s, s:{s:s, s:s, s:{s:s}, s:[{s:s, s:s, s:s, s:s}]}, s:{s:s, s:i, s:o}}", "apiVersion",
@@ -198,7 +198,7 @@ static int create_member(struct keeper *self, const struct cx_object *node, stru
                               NULL, err);
 }
 
-static int renew(struct keeper *self, const struct cx_object *node, struct cx_error *err)
+static int renew(struct lease_keeper *self, const struct cx_object *node, struct cx_error *err)
 {
         json_auto_t *patch = json_pack("{s:{s:o}}", "spec", "renewTime", now_micro());
         const struct cx_ref *ref = CX_REF("coordination.k8s.io", "v1", "leases", self->options.namespace, self->member);
@@ -214,7 +214,8 @@ static int renew(struct keeper *self, const struct cx_object *node, struct cx_er
 // --- addresses ---
 
 // Names the holder ("": nobody), for the version of the Lease that was seen.
-static int write_holder(struct keeper *self, const struct cx_object *lease, const char *holder, struct cx_error *err)
+static int write_holder(struct lease_keeper *self, const struct cx_object *lease, const char *holder,
+                        struct cx_error *err)
 {
         int64_t transitions = lease_view(lease)->transitions + (*holder ? 1 : 0);
         json_auto_t *patch = json_pack("{s:{s:s}, s:{s:s, s:o, s:I}}", "metadata", "resourceVersion",
@@ -225,7 +226,7 @@ static int write_holder(struct keeper *self, const struct cx_object *lease, cons
                              CX_PATCH_MERGE, patch, NULL, err);
 }
 
-static bool is_eligible(struct keeper *self, const struct node_view *node, const struct lease_view *lease)
+static bool is_eligible(struct lease_keeper *self, const struct own_node_view *node, const struct lease_view *lease)
 {
         if (node->excluded)
                 return false;
@@ -242,7 +243,7 @@ static bool is_eligible(struct keeper *self, const struct node_view *node, const
 }
 
 // Somebody else speaks for an address of ours: who is right, the API server says.
-static void look_into(struct keeper *self, const struct cx_object *lease, struct address_seen *seen, int64_t now)
+static void look_into(struct lease_keeper *self, const struct cx_object *lease, struct address_seen *seen, int64_t now)
 {
         json_auto_t *newest = NULL;
         seen->looked = now;
@@ -259,7 +260,7 @@ static void look_into(struct keeper *self, const struct cx_object *lease, struct
         }
 }
 
-static struct address_seen *seen_of(struct keeper *self, const char *address)
+static struct address_seen *seen_of(struct lease_keeper *self, const char *address)
 {
         struct address_seen *seen = cx_map_get(&self->addresses, address);
         if (!seen) {
@@ -269,7 +270,7 @@ static struct address_seen *seen_of(struct keeper *self, const char *address)
         return seen;
 }
 
-static bool is_disputed(struct keeper *self, const char *address)
+static bool is_disputed(struct lease_keeper *self, const char *address)
 {
         pthread_mutex_lock(&self->lock);
         bool disputed = cx_map_remove(&self->disputed, address);
@@ -283,7 +284,7 @@ static void sooner(int64_t *deadline, int64_t at)
 }
 
 // Takes the address; false: it did not succeed.
-static bool take(struct keeper *self, const struct cx_object *node, const struct cx_object *lease)
+static bool take(struct lease_keeper *self, const struct cx_object *node, const struct cx_object *lease)
 {
         const char *holder = lease_view(lease)->holder;
         CX_ERROR err = CX_ERROR_INIT;
@@ -298,13 +299,14 @@ static bool take(struct keeper *self, const struct cx_object *node, const struct
 }
 
 // With nobody else there is nobody to take turns with, nor to tell that one lives.
-static bool has_others(const struct keeper *self)
+static bool has_others(const struct lease_keeper *self)
 {
         return self->members.count > (cx_map_has(&self->members, self->member) ? 1 : 0);
 }
 
 // Does what is to be done about an address. True: we hold it.
-static bool act(struct keeper *self, const struct cx_object *node, const struct cx_object *lease, int64_t *deadline)
+static bool act(struct lease_keeper *self, const struct cx_object *node, const struct cx_object *lease,
+                int64_t *deadline)
 {
         const struct lease_view *view = lease_view(lease);
         char text[CX_ADDRESS_TEXT];
@@ -352,7 +354,7 @@ static bool act(struct keeper *self, const struct cx_object *node, const struct 
 }
 
 // Addresses that have no Lease any more.
-static void forget_gone(struct keeper *self, const struct cx_map *present)
+static void forget_gone(struct lease_keeper *self, const struct cx_map *present)
 {
         CX_MAP_FOREACH (&self->addresses, entry) {
                 struct cx_address address;
@@ -365,7 +367,7 @@ static void forget_gone(struct keeper *self, const struct cx_map *present)
 }
 
 // Looks at everything once; returns when to look again at the latest.
-static int64_t look(struct keeper *self)
+static int64_t look(struct lease_keeper *self)
 {
         CX_OBJECTS leases = CX_OBJECTS_INIT;
         CX_OBJECT *node = cx_informer_get(self->nodes, NULL, self->options.node);
@@ -402,7 +404,7 @@ static int64_t look(struct keeper *self)
 
 static void *keep(void *context)
 {
-        struct keeper *self = context;
+        struct lease_keeper *self = context;
         if (cx_informer_wait_synced(self->leases, -1, NULL) < 0 || cx_informer_wait_synced(self->nodes, -1, NULL) < 0)
                 return NULL; // stopped
         for (;;) {
@@ -419,7 +421,7 @@ static void *keep(void *context)
         }
 }
 
-int keeper_start(struct keeper *self, struct cx_error *err)
+int keeper_start(struct lease_keeper *self, struct cx_error *err)
 {
         int r = speaker_new(&(struct speaker_options){on_contested, self}, &self->speaker, err);
         if (r < 0)
@@ -431,7 +433,7 @@ int keeper_start(struct keeper *self, struct cx_error *err)
         return 0;
 }
 
-bool keeper_ready(struct keeper *self)
+bool keeper_ready(struct lease_keeper *self)
 {
         pthread_mutex_lock(&self->lock);
         bool ready = self->ready;
@@ -440,7 +442,7 @@ bool keeper_ready(struct keeper *self)
 }
 
 // What others would wait for otherwise. The addresses are spoken for until somebody else does.
-static void give_up_all(struct keeper *self)
+static void give_up_all(struct lease_keeper *self)
 {
         CX_OBJECTS leases = CX_OBJECTS_INIT;
         cx_informer_list(self->leases, NULL, &leases);
@@ -453,7 +455,7 @@ static void give_up_all(struct keeper *self)
         }
 }
 
-void keeper_stop(struct keeper *self)
+void keeper_stop(struct lease_keeper *self)
 {
         if (!self->started)
                 return;
@@ -466,7 +468,7 @@ void keeper_stop(struct keeper *self)
         give_up_all(self);
 }
 
-void keeper_free(struct keeper *self)
+void keeper_free(struct lease_keeper *self)
 {
         speaker_free(self->speaker);
         cx_rest_free(self->rest);

@@ -7,15 +7,15 @@
 #include "libcommon/client/informer.h"
 #include "libcommon/client/rest.h"
 
-struct keeper;
+struct lease_keeper;
 struct keeper_options {
         struct cx_rest *rest;
         struct cx_informers *informers; // not started yet
         const char *node, *namespace;
         const struct cx_strings *interfaces; // to speak on; empty: those that have the node's addresses
 };
-struct keeper *keeper_new(const struct keeper_options *options);
-int keeper_start(struct keeper *self, struct cx_error *err) CX_CHECK; // starts the informers, too
-bool keeper_ready(struct keeper *self);
-void keeper_stop(struct keeper *self); // gives up what it holds, so that others take it at once
-void keeper_free(struct keeper *self); // after the informers are gone
+struct lease_keeper *keeper_new(const struct keeper_options *options);
+int keeper_start(struct lease_keeper *self, struct cx_error *err) CX_CHECK; // starts the informers, too
+bool keeper_ready(struct lease_keeper *self);
+void keeper_stop(struct lease_keeper *self); // gives up what it holds, so that others take it at once
+void keeper_free(struct lease_keeper *self); // after the informers are gone

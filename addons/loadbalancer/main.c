@@ -7,7 +7,7 @@
 
 static const char *node, *namespace = "loadbalancer-system";
 static struct cx_strings interfaces;
-static struct keeper *keeper;
+static struct lease_keeper *keeper;
 
 static const struct cx_flag flags[] = {
         {.name = "node-name", .kind = CX_FLAG_STRING, .target = &node, .help = "Name of the node that it runs on."},

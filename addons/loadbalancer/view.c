@@ -24,8 +24,8 @@ static void take_local(const json_t *lease, struct cx_strings *to)
         if (cx_json_parse(text, strlen(text), true, &uses, NULL) < 0)
                 return;
         json_array_foreach (uses, i, use)
-                if (cx_json_string(use, "local") && cx_json_string(use, "service"))
-                        cx_strings_add(to, cx_json_string(use, "service"));
+                if (json_object_get(use, "local") && json_is_string(json_object_get(use, "service")))
+                        cx_strings_add(to, json_string_value(json_object_get(use, "service")));
 }
 
 static void *project_lease(void *context CX_UNUSED, const json_t *lease)
@@ -65,7 +65,7 @@ struct cx_informer *view_leases(struct cx_informers *informers, const char *name
 
 static void *project_node(void *context CX_UNUSED, const json_t *node)
 {
-        struct node_view *view = cx_alloc(sizeof *view);
+        struct own_node_view *view = cx_alloc(sizeof *view);
         const json_t *ready = cx_json_find(cx_json_get(node, "status.conditions"), "type", "Ready"), *address;
         size_t i;
         view->excluded = json_object_get(cx_json_get(node, "metadata.labels"), EXCLUDED);
@@ -78,7 +78,7 @@ static void *project_node(void *context CX_UNUSED, const json_t *node)
 
 static void free_node(void *projection)
 {
-        struct node_view *view = projection;
+        struct own_node_view *view = projection;
         cx_strings_release(&view->addresses);
         free(view);
 }

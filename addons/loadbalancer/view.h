@@ -20,12 +20,12 @@ static inline const struct lease_view *lease_view(const struct cx_object *lease)
 }
 
 // The own node.
-struct node_view {
+struct own_node_view {
         bool excluded, ready;
         struct cx_strings addresses; // its InternalIPs
 };
 struct cx_informer *view_node(struct cx_informers *informers, const char *name);
-static inline const struct node_view *node_view(const struct cx_object *node)
+static inline const struct own_node_view *node_view(const struct cx_object *node)
 {
         return node->projection;
 }

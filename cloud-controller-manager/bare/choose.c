@@ -135,12 +135,12 @@ static bool ports_meet(const json_t *a, const json_t *b)
 
 static bool same_member(const json_t *a, const json_t *b, const char *name)
 {
-        return cx_streq(cx_json_string(a, name), cx_json_string(b, name));
+        return cx_streq(json_string_value(json_object_get(a, name)), json_string_value(json_object_get(b, name)));
 }
 
 static bool may_share(const json_t *a, const json_t *b)
 {
-        return cx_json_string(a, "sharing") && same_member(a, b, "sharing") && same_member(a, b, "local") &&
+        return json_object_get(a, "sharing") && same_member(a, b, "sharing") && same_member(a, b, "local") &&
                !ports_meet(cx_json_get(a, "ports"), cx_json_get(b, "ports"));
 }
 

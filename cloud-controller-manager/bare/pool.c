@@ -77,9 +77,9 @@ bool address_pool_has(const struct address_pool *pool, const struct cx_address *
 
 // --- members ---
 
-struct member {
+struct config_member {
         const char *name;
-        enum member_kind { TEXT, BOOL, NOT_BOOL, TEXTS, RANGES, SELECTOR, ADDRESSES } kind;
+        enum config_member_kind { TEXT, BOOL, NOT_BOOL, TEXTS, RANGES, SELECTOR, ADDRESSES } kind;
         size_t offset;
 };
 
@@ -134,7 +134,7 @@ static int take_addresses(const json_t *value, const char *name, struct bare_mac
         return r;
 }
 
-static int take_member(const json_t *value, const struct member *member, void *item, struct cx_error *err)
+static int take_member(const json_t *value, const struct config_member *member, void *item, struct cx_error *err)
 {
         void *at = (char *)item + member->offset;
         switch (member->kind) {
@@ -162,7 +162,7 @@ static int take_member(const json_t *value, const struct member *member, void *i
         }
 }
 
-static int take_members(const json_t *from, const struct member *members, size_t count, void *item,
+static int take_members(const json_t *from, const struct config_member *members, size_t count, void *item,
                         struct cx_error *err)
 {
         const char *key;
@@ -185,18 +185,19 @@ static int take_members(const json_t *from, const struct member *members, size_t
 // --- the lists ---
 
 #define AT(field) offsetof(struct address_pool, field)
-static const struct member pool_members[] = {{"name", TEXT, AT(name)},
-                                             {"addresses", RANGES, AT(ranges)},
-                                             {"namespaces", TEXTS, AT(namespaces)},
-                                             {"classes", TEXTS, AT(classes)},
-                                             {"selector", SELECTOR, AT(selector)},
-                                             {"autoAssign", NOT_BOOL, AT(only_when_asked)}};
+static const struct config_member pool_members[] = {{"name", TEXT, AT(name)},
+                                                    {"addresses", RANGES, AT(ranges)},
+                                                    {"namespaces", TEXTS, AT(namespaces)},
+                                                    {"classes", TEXTS, AT(classes)},
+                                                    {"selector", SELECTOR, AT(selector)},
+                                                    {"autoAssign", NOT_BOOL, AT(only_when_asked)}};
 #undef AT
 #define AT(field) offsetof(struct bare_machine, field)
-static const struct member machine_members[] = {{"name", TEXT, AT(name)},         {"providerID", TEXT, AT(provider_id)},
-                                                {"zone", TEXT, AT(zone)},         {"region", TEXT, AT(region)},
-                                                {"type", TEXT, AT(type)},         {"addresses", ADDRESSES, 0},
-                                                {"shutdown", BOOL, AT(shut_down)}};
+static const struct config_member machine_members[] = {
+        {"name", TEXT, AT(name)},         {"providerID", TEXT, AT(provider_id)},
+        {"zone", TEXT, AT(zone)},         {"region", TEXT, AT(region)},
+        {"type", TEXT, AT(type)},         {"addresses", ADDRESSES, 0},
+        {"shutdown", BOOL, AT(shut_down)}};
 
 static int parse_pool(const json_t *from, void *item, struct cx_error *err)
 {

@@ -94,9 +94,9 @@ static void ask_provider(const struct node_agent *n, json_t *node)
 {
         json_t *taints = cx_json_array_at(cx_json_object_at(node, "spec"), "taints");
         CX_CLEANUP(cx_freep) char *addresses = cx_strings_join(&n->kubelet->node_ips, ",");
-        json_array_append_new(taints, json_pack("{s:s, s:s, s:s}", "key",
-                                                "node.cloudprovider.kubernetes.io/uninitialized", "value", "true",
-                                                "effect", "NoSchedule"));
+        json_array_append_new(taints,
+                              json_pack("{s:s, s:s, s:s}", "key", "node.cloudprovider.kubernetes.io/uninitialized",
+                                        "value", "true", "effect", "NoSchedule"));
         json_object_set_new(cx_json_get(node, "metadata.annotations"), "alpha.kubernetes.io/provided-node-ip",
                             json_string(addresses));
 }

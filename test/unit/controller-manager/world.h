@@ -3,9 +3,9 @@
 // quotes.
 #pragma once
 
+#include "controller-manager/core/options.h"
 #include "libcommon/base/process.h"
 #include "libcommon/schema/engine.h"
-#include "controller-manager/core/options.h"
 #include "test/unit/quoted_json.h"
 
 #include "test/unit/fake_api.h"
