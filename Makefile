@@ -35,6 +35,7 @@ LIBS := $(or $(CURL),-lcurl) -lnghttp2 -lmicrohttpd -lgnutls -ljansson -lyaml -l
 EXE_apiserver := kube-apiserver
 EXE_scheduler := kube-scheduler
 EXE_controller-manager := kube-controller-manager
+EXE_cloud-controller-manager := cloud-controller-manager
 EXE_kubelet := kubelet
 EXE_kube-proxy := kube-proxy
 EXE_kubectl := kubectl
@@ -42,10 +43,11 @@ EXE_minikube := minikube
 EXE_addons/dashboard := dashboard
 EXE_addons/dns := cluster-dns
 EXE_addons/ingress := ingress-controller
+EXE_addons/loadbalancer := loadbalancer-announcer
 EXE_addons/metrics-server := metrics-server
 EXE_addons/storage-provisioner := storage-provisioner
-COMPONENTS := $(foreach c,apiserver scheduler controller-manager kubelet kube-proxy kubectl minikube addons/dashboard \
-	addons/dns addons/ingress addons/metrics-server addons/storage-provisioner,\
+COMPONENTS := $(foreach c,apiserver scheduler controller-manager cloud-controller-manager kubelet kube-proxy kubectl minikube \
+	addons/dashboard addons/dns addons/ingress addons/loadbalancer addons/metrics-server addons/storage-provisioner,\
 	$(if $(wildcard $(c)/main.c),$(c)))
 
 sources = $(sort $(shell find $(1) -name '*.c' -not -name main.c -not -path '*/gen/*' 2>/dev/null))
@@ -53,11 +55,13 @@ objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 COMMON_OBJ := $(call objects,$(call sources,libcommon))
 COMMON_LIB := $(OUT)/libcommon.a
+# What the controller managers share, linked where it is used.
+CONTROLLER_LIB := $(OUT)/libcontroller.a
 
 all: $(foreach c,$(COMPONENTS),$(OUT)/bin/$(EXE_$(c)))
 
 # Generated tables (libcommon/schema) and protobuf code add to these lists.
-ALL_SRC = $(call sources,libcommon) $(foreach c,$(COMPONENTS),$(call sources,$(c)) $(c)/main.c)
+ALL_SRC = $(call sources,libcommon) $(call sources,libcontroller) $(foreach c,$(COMPONENTS),$(call sources,$(c)) $(c)/main.c)
 GEN_HEADERS :=
 GEN_OBJ :=
 -include libcommon/schema/schema.mk
@@ -81,6 +85,8 @@ $(OUT)/obj/apiserver/bootstrap/policy.o: apiserver/bootstrap/bootstrap.policy
 $(OUT)/obj/minikube/addons.o: $(wildcard addons/*/addon.yaml)
 
 $(COMMON_LIB): $(COMMON_OBJ) $(GEN_OBJ)
+$(CONTROLLER_LIB): $(call objects,$(call sources,libcontroller))
+$(COMMON_LIB) $(CONTROLLER_LIB):
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -90,7 +96,7 @@ $(OUT)/lib$(notdir $(1)).a: $(call objects,$(call sources,$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$(Q)ar rcs $$@ $$^
-$(OUT)/bin/$(EXE_$(1)): $(OUT)/obj/$(1)/main.o $(OUT)/lib$(notdir $(1)).a $(COMMON_LIB) $(CURL)
+$(OUT)/bin/$(EXE_$(1)): $(OUT)/obj/$(1)/main.o $(OUT)/lib$(notdir $(1)).a $(CONTROLLER_LIB) $(COMMON_LIB) $(CURL)
 	@mkdir -p $$(@D)
 	@echo "  LINK  $$@"
 	$(Q)$(CC) $(LDFLAGS) -o $$@ $$(filter-out $(CURL),$$^) $(LIBS)
@@ -103,7 +109,7 @@ UNIT_BIN := $(patsubst test/unit/%.c,$(OUT)/test/%,$(UNIT_SRC))
 unit_lib = $(if $(filter libcommon,$(1)),,$(OUT)/lib$(1).a)
 define unit_rule
 $(patsubst test/unit/%.c,$(OUT)/test/%,$(1)): $(OUT)/obj/$(1:.c=.o) \
-		$(call unit_lib,$(word 3,$(subst /, ,$(1)))) $(COMMON_LIB)
+		$(call unit_lib,$(word 3,$(subst /, ,$(1)))) $(CONTROLLER_LIB) $(COMMON_LIB)
 	@mkdir -p $$(@D)
 	@echo "  LINK  $$@"
 	$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ -lcmocka $(LIBS)
@@ -172,7 +178,7 @@ bench:
 FUZZ_SECONDS ?= 10
 FUZZ_SRC := $(sort $(wildcard test/fuzz/fuzz_*.c))
 FUZZ_BIN := $(patsubst test/fuzz/%.c,$(OUT)/fuzz/%,$(FUZZ_SRC))
-FUZZ_LIBS := $(foreach c,$(COMPONENTS),$(OUT)/lib$(notdir $(c)).a)
+FUZZ_LIBS := $(foreach c,$(COMPONENTS),$(OUT)/lib$(notdir $(c)).a) $(CONTROLLER_LIB)
 $(OUT)/fuzz/%: $(OUT)/obj/test/fuzz/%.o $(FUZZ_LIBS) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"

@@ -2,7 +2,7 @@
 // The controllers, for the table in main.c. No other component file includes this.
 #pragma once
 
-#include "controller-manager/core/manager.h"
+#include "libcontroller/manager.h"
 
 // workloads/
 extern const struct controller deployment_controller, replicaset_controller, replication_controller,
@@ -10,8 +10,7 @@ extern const struct controller deployment_controller, replicaset_controller, rep
 // batch/
 extern const struct controller job_controller, job_ttl_controller, cronjob_controller;
 // endpoints/
-extern const struct controller endpoints_controller, endpointslice_controller, endpointslice_mirroring_controller,
-        service_lb_controller;
+extern const struct controller endpoints_controller, endpointslice_controller, endpointslice_mirroring_controller;
 // nodes/
 extern const struct controller node_ipam_controller, node_lifecycle_controller, taint_eviction_controller,
         pod_gc_controller, ttl_controller;

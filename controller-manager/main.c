@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// kube-controller-manager: the table of controllers, their flags, and starting and stopping them. The informers are
-// filled first; then every controller's workers start.
+// kube-controller-manager: the table of controllers and their flags.
 #include "controller-manager/controllers.h"
-#include "controller-manager/core/identity.h"
-
-#include <malloc.h>
-#include <pthread.h>
+#include "controller-manager/core/options.h"
+#include "libcontroller/run.h"
 
 static const struct controller *const controllers[] = {
         &deployment_controller,
@@ -26,7 +23,6 @@ static const struct controller *const controllers[] = {
         &node_lifecycle_controller,
         &taint_eviction_controller,
         &pod_gc_controller,
-        &service_lb_controller,
         &csr_approving_controller,
         &csr_signing_controller,
         &clusterrole_aggregation_controller,
@@ -47,42 +43,28 @@ static const struct controller *const controllers[] = {
         &garbage_collector_controller,
 };
 
-struct running {
-        const struct controller *controller;
-        struct manager manager; // as the controller sees it
-        struct cx_workqueue *queue;
-        struct cx_workers *workers;
-        void *self;
+static struct manager_options options = {
+        .node_mask_v4 = 24,
+        .node_mask_v6 = 64,
+        .monitor_grace = 50 * CX_NS_PER_S,
+        .monitor_period = 5 * CX_NS_PER_S,
+        .startup_grace = 60 * CX_NS_PER_S,
+        .terminated_pod_threshold = 12500,
+        .signing_duration = 8760 * 3600 * CX_NS_PER_S,
+        .quota_sync_period = 300 * CX_NS_PER_S,
+        .zones.large = 50,
+        .autoscaler = {.sync_period = 15 * CX_NS_PER_S,
+                       .downscale_stabilization = 300 * CX_NS_PER_S,
+                       .cpu_initialization = 300 * CX_NS_PER_S,
+                       .initial_readiness = 30 * CX_NS_PER_S},
 };
-
-static struct process {
-        struct manager manager;
-        struct running running[CX_ARRAY_SIZE(controllers)];
-        size_t n_running;
-        struct identities *identities; // NULL: all act as the process
-        pthread_t starter;
-        bool synced; // atomic
-} process = {.manager.options = {
-                     .node_mask_v4 = 24,
-                     .node_mask_v6 = 64,
-                     .monitor_grace = 50 * CX_NS_PER_S,
-                     .monitor_period = 5 * CX_NS_PER_S,
-                     .startup_grace = 60 * CX_NS_PER_S,
-                     .terminated_pod_threshold = 12500,
-                     .signing_duration = 8760 * 3600 * CX_NS_PER_S,
-                     .quota_sync_period = 300 * CX_NS_PER_S,
-                     .zones.large = 50,
-                     .autoscaler = {.sync_period = 15 * CX_NS_PER_S,
-                                    .downscale_stabilization = 300 * CX_NS_PER_S,
-                                    .cpu_initialization = 300 * CX_NS_PER_S,
-                                    .initial_readiness = 30 * CX_NS_PER_S},
-             }};
+static struct controllers_run *controllers_run;
 
 static struct {
         const char *usual, *secondary, *threshold, *tolerance;
 } rates = {"0.1", "0.01", "0.55", "0.1"};
 
-#define OPTION(field) &process.manager.options.field
+#define OPTION(field) &options.field
 static const struct cx_flag flags[] = {
         {"controllers", 0, CX_FLAG_CSV, OPTION(controllers),
          "Controllers to run: '*' for all, 'foo' for one, '-foo' for none of it."},
@@ -96,8 +78,6 @@ static const struct cx_flag flags[] = {
          .min = 1, .max = 128},
         {"service-cluster-ip-range", 0, CX_FLAG_CSV, OPTION(service_cidrs),
          "Ranges of Service addresses: no node gets a part of them for its pods."},
-        {"service-lb-pool", 0, CX_FLAG_STRING, OPTION(service_lb_pool),
-         "Addresses for Services of type LoadBalancer: a CIDR or first-last."},
         {"root-ca-file", 0, CX_FLAG_STRING, OPTION(root_ca_file), "The authority published to every namespace."},
         {"service-account-private-key-file", 0, CX_FLAG_STRING, OPTION(account_key_file),
          "Key that signs the tokens of Secrets of type kubernetes.io/service-account-token."},
@@ -140,36 +120,6 @@ static const struct cx_flag flags[] = {
         {0},
 };
 
-static bool is_enabled(const struct manager_options *options, const struct controller *controller)
-{
-        const char *name = controller->name;
-        bool all = options->controllers.count == 0;
-        for (size_t i = 0; i < options->controllers.count; i++) {
-                const char *item = options->controllers.items[i];
-                if (strcmp(item, name) == 0)
-                        return true;
-                if (item[0] == '-' && strcmp(item + 1, name) == 0)
-                        return false;
-                all = all || strcmp(item, "*") == 0;
-        }
-        return all && !controller->off_by_default;
-}
-
-static void *start_workers(void *argument CX_UNUSED)
-{
-        if (cx_informers_wait_synced(process.manager.informers, -1, NULL) < 0)
-                return NULL; // stopped
-        for (size_t i = 0; i < process.n_running; i++) {
-                struct running *running = &process.running[i];
-                running->workers = cx_workers_start(running->queue, running->controller->workers,
-                                                    running->controller->reconcile, running->self);
-        }
-        malloc_trim(0); // what the lists and handshakes took is not needed again soon
-        cx_info("Controllers run", "controllers", CX_INT((int64_t)process.n_running));
-        __atomic_store_n(&process.synced, true, __ATOMIC_RELEASE);
-        return NULL;
-}
-
 static int parse_rate(const char *flag, const char *text, double most, double *ret_value, struct cx_error *err)
 {
         char *end;
@@ -192,70 +142,39 @@ static int parse_rates(struct node_zones_options *to, struct cx_error *err)
 
 static int start(struct cx_component *component, struct cx_error *err)
 {
-        struct manager *manager = &process.manager;
-        int r = parse_rates(&manager->options.zones, err);
+        static const struct controllers_table table = {controllers, CX_ARRAY_SIZE(controllers)};
+        int r = parse_rates(&options.zones, err);
         if (r == 0)
-                r = parse_rate("horizontal-pod-autoscaler-tolerance", rates.tolerance, 1,
-                               &manager->options.autoscaler.tolerance, err);
-        if (r == 0 && manager->options.autoscaler.sync_period < CX_NS_PER_S)
+                r = parse_rate("horizontal-pod-autoscaler-tolerance", rates.tolerance, 1, &options.autoscaler.tolerance,
+                               err);
+        if (r == 0 && options.autoscaler.sync_period < CX_NS_PER_S)
                 r = cx_error_set(err, -EINVAL, "--horizontal-pod-autoscaler-sync-period: must be 1s at least");
         if (r < 0)
                 return r;
-        manager->rest = component->rest;
-        manager->informers = component->informers;
-        manager->events = component->events;
-        if (manager->options.use_service_accounts) {
-                r = identities_new(component, &process.identities, err);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; i < CX_ARRAY_SIZE(controllers); i++) {
-                const struct controller *controller = controllers[i];
-                if (!is_enabled(&manager->options, controller))
-                        continue;
-                struct running *running = &process.running[process.n_running];
-                *running = (struct running){controller, *manager, cx_workqueue_new(controller->name), NULL, NULL};
-                running->manager.whole = manager;
-                if (process.identities && controller->account)
-                        running->manager.rest = identities_rest(process.identities, controller->account);
-                running->self = controller->init(&running->manager, running->queue);
-                if (running->self)
-                        process.n_running++;
-                else
-                        cx_workqueue_free(running->queue);
-        }
-        cx_informers_start(manager->informers);
-        if (pthread_create(&process.starter, NULL, start_workers, NULL))
-                return cx_error_set(err, -EAGAIN, "cannot start a thread");
-        return 0;
+        return controllers_start(component,
+                                 &(struct controllers_options){.table = &table,
+                                                               .chosen = &options.controllers,
+                                                               .options = &options,
+                                                               .use_service_accounts = options.use_service_accounts},
+                                 &controllers_run, err);
 }
 
 static void stop(struct cx_component *component)
 {
-        cx_informers_cancel_waits(component->informers);
-        pthread_join(process.starter, NULL);
-        for (size_t i = 0; i < process.n_running; i++)
-                cx_workers_stop(process.running[i].workers);
-        cx_informers_free(component->informers); // before what its handlers use
-        component->informers = NULL;
-        for (size_t i = 0; i < process.n_running; i++) {
-                process.running[i].controller->free(process.running[i].self);
-                cx_workqueue_free(process.running[i].queue);
-        }
-        manager_release(&process.manager);
-        identities_free(process.identities);
+        controllers_stop(controllers_run, component);
+        cx_strings_release(&options.controllers);
+        cx_strings_release(&options.cluster_cidrs);
+        cx_strings_release(&options.service_cidrs);
 }
 
 static void tend(struct cx_component *component CX_UNUSED)
 {
-        // The identities are there before the informers have filled, and go after this thread.
-        if (__atomic_load_n(&process.synced, __ATOMIC_ACQUIRE) && process.identities)
-                identities_trim(process.identities);
+        controllers_tend(controllers_run);
 }
 
 static bool ready(struct cx_component *component CX_UNUSED)
 {
-        return __atomic_load_n(&process.synced, __ATOMIC_ACQUIRE);
+        return controllers_ready(controllers_run);
 }
 
 int main(int argc, char **argv)

@@ -6,6 +6,7 @@
 #include "minikube/certs.h"
 #include "minikube/commands.h"
 #include "minikube/out.h"
+#include "minikube/registries.h"
 #include "minikube/services.h"
 
 #include <stdio.h>
@@ -80,6 +81,8 @@ static int change(struct minikube *m, const struct addon *addon, bool on, struct
         const struct profile *profile = &m->profile;
         int64_t deadline = cx_time_monotonic() + m->wait_timeout;
         int r = on ? certs_make(profile, err) : 0; // the profile may be older than the addon
+        if (r == 0)
+                r = registries_make(profile, err);
         if (r == 0)
                 r = admin_client(profile, CX_NS_PER_S, &rest, err);
         if (r == 0 && addon->service)

@@ -12,8 +12,11 @@
 MANIFEST(dashboard_manifest, "dashboard");
 MANIFEST(default_storageclass_manifest, "default-storageclass");
 MANIFEST(ingress_manifest, "ingress");
+MANIFEST(loadbalancer_manifest, "loadbalancer");
 MANIFEST(metrics_server_manifest, "metrics-server");
-extern const char dashboard_manifest[], default_storageclass_manifest[], ingress_manifest[], metrics_server_manifest[];
+MANIFEST(registry_manifest, "registry");
+extern const char dashboard_manifest[], default_storageclass_manifest[], ingress_manifest[], loadbalancer_manifest[],
+        metrics_server_manifest[], registry_manifest[];
 
 static const struct addon addons[] = {
         {.name = "dashboard", .manifest = dashboard_manifest, .service = "dashboard", .on_first = true},
@@ -24,11 +27,21 @@ static const struct addon addons[] = {
          .on_first = true,
          .program = "haproxy",
          .port = 80},
+        {.name = "loadbalancer",
+         .manifest = loadbalancer_manifest,
+         .service = "loadbalancer-announcer",
+         .by_default = true},
         {.name = "metrics-server",
          .manifest = metrics_server_manifest,
          .service = "metrics-server",
          .on_first = true,
          .api_service = "v1beta1.metrics.k8s.io"},
+        {.name = "registry",
+         .manifest = registry_manifest,
+         .service = "registry",
+         .on_first = true,
+         .program = "docker-registry",
+         .port = REGISTRY_PORT},
         {.name = "storage-provisioner", .service = "storage-provisioner", .by_default = true},
 };
 

@@ -8,7 +8,8 @@
 struct addon {
         const char *name;
         // YAML; NULL: none. What is labelled EnsureExists is made once and then the user's. @FIRST_NODE@ stands for the
-        // address of the first node, @CA@ for the authority's certificate in base64.
+        // address of the first node, @BALANCERS@ for the network of load balancers, @CA@ for the authority's certificate
+        // in base64.
         const char *manifest;
         const char *service;     // "<service>-<node>" (services.h); NULL: none
         bool on_first;           // the service runs on the first node only, otherwise on each

@@ -265,10 +265,12 @@ int certs_make(const struct profile *profile, struct cx_error *err)
                 bool kubeconfig;
         } clients[] = {{"admin", "minikube-user", "system:masters", true},
                        {"controller-manager", "system:kube-controller-manager", NULL, true},
+                       {"cloud-controller-manager", "system:cloud-controller-manager", NULL, true},
                        {"scheduler", "system:kube-scheduler", NULL, true},
                        {"kube-proxy", "system:kube-proxy", NULL, true},
                        {"cluster-dns", "system:cluster-dns", NULL, true},
                        {"ingress-controller", "system:ingress-controller", NULL, true},
+                       {"loadbalancer-announcer", "system:loadbalancer-announcer", NULL, true},
                        {"metrics-server", "system:metrics-server", NULL, true},
                        {"storage-provisioner", "system:storage-provisioner", NULL, true},
                        {"apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters", false}};

@@ -6,9 +6,11 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/yaml.h"
+#include "minikube/addons.h"
 #include "minikube/copy.h"
 #include "minikube/image.h"
 #include "minikube/out.h"
+#include "minikube/registries.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -132,8 +134,8 @@ static bool has_no_tls(const struct profile *profile, const char *name)
         json_auto_t *documents = NULL;
         if (cx_has_prefix(registry, "localhost:") || cx_has_prefix(registry, "127."))
                 return true;
-        if (!profile->registry_config || cx_buf_read_file(&text, profile->registry_config) < 0 ||
-            cx_yaml_parse(text.data, text.length, &documents, NULL) < 0)
+        CX_CLEANUP(cx_freep) char *path = registries_path(profile);
+        if (cx_buf_read_file(&text, path) < 0 || cx_yaml_parse(text.data, text.length, &documents, NULL) < 0)
                 return false;
         const json_t *mirrors = json_object_get(json_array_get(documents, 0), "mirrors");
         const json_t *endpoints = json_object_get(json_object_get(mirrors, registry), "endpoint");
@@ -145,7 +147,11 @@ int image_push(struct minikube *m, const char *image, struct cx_error *err)
         CX_CLEANUP(cx_freep) char *archive = profile_path(&m->profile, "run/%d.push.tar", (int)getpid());
         CX_CLEANUP(cx_freep) char *from = cx_sprintf("oci-archive:%s", archive);
         CX_CLEANUP(cx_freep) char *name = image_full_name(image);
-        CX_CLEANUP(cx_freep) char *to = cx_sprintf("docker://%s", name);
+        CX_CLEANUP(cx_freep) char *address = registry_address(&m->profile);
+        // The nodes' localhost:5000 is not ours.
+        bool own = addon_is_on(&m->profile, "registry") && cx_has_prefix(name, REGISTRY_NAME "/");
+        CX_CLEANUP(cx_freep)
+        char *to = cx_sprintf("docker://%s%s", own ? address : "", own ? name + strlen(REGISTRY_NAME) : name);
         const char *const argv[] = {"skopeo", "copy", "--quiet",
                                     from,     to,     has_no_tls(&m->profile, name) ? "--dest-tls-verify=false" : NULL,
                                     NULL};

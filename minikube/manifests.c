@@ -14,14 +14,15 @@
 #include <poll.h>
 
 #define PAUSE_MS 25
+#define REMOVAL_PATIENCE (60 * CX_NS_PER_S)
 #define MODE "addonmanager.kubernetes.io/mode"
 
 // The manifest, with what it leaves open filled in.
-static void fill(const char *manifest, const char *address, const char *ca, struct cx_buf *to)
+static void fill(const char *manifest, const char *address, const char *balancers, const char *ca, struct cx_buf *to)
 {
         const struct {
                 const char *mark, *text;
-        } open[] = {{"@FIRST_NODE@", address}, {"@CA@", ca}};
+        } open[] = {{"@FIRST_NODE@", address}, {"@BALANCERS@", balancers}, {"@CA@", ca}};
         while (*manifest) {
                 size_t length = strcspn(manifest, "@"), i;
                 cx_buf_append(to, manifest, length);
@@ -42,12 +43,13 @@ static int parse(const struct profile *profile, const struct addon *addon, json_
         CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/ca.crt", profile->home);
         CX_CLEANUP(cx_freep) char *ca = NULL;
         CX_CLEANUP(cx_freep) char *address = node_address(profile, 0);
+        CX_CLEANUP(cx_freep) char *balancers = balancer_cidr(profile);
         CX_BUF encoded = CX_BUF_INIT, text = CX_BUF_INIT;
         int r = certs_read(path, &ca, err);
         if (r < 0)
                 return r;
         cx_base64_encode(ca, strlen(ca), &encoded);
-        fill(addon->manifest, address, encoded.data, &text);
+        fill(addon->manifest, address, balancers, encoded.data, &text);
         return cx_yaml_parse(text.data, text.length, ret_objects, err);
 }
 
@@ -143,6 +145,24 @@ int addons_apply(const struct profile *profile, struct cx_rest *rest, int64_t de
         return r;
 }
 
+// Until an object is gone that takes others along: who enables the addon again at once must find nothing that ends.
+static int wait_gone(struct cx_rest *rest, const struct cx_ref *ref, struct cx_error *err)
+{
+        int64_t deadline = cx_time_monotonic() + REMOVAL_PATIENCE;
+        for (;;) {
+                int r = cx_rest_get(rest, ref, NULL, err);
+                if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
+                        cx_error_release(err);
+                        return 0;
+                }
+                if (r < 0)
+                        return r;
+                if (cx_time_monotonic() > deadline)
+                        return cx_error_set(err, -ETIMEDOUT, "%s %s has not gone yet", ref->resource, ref->name);
+                (void)poll(NULL, 0, PAUSE_MS);
+        }
+}
+
 int addon_remove(const struct profile *profile, struct cx_rest *rest, const struct addon *addon, struct cx_error *err)
 {
         json_auto_t *objects = NULL;
@@ -154,6 +174,8 @@ int addon_remove(const struct profile *profile, struct cx_rest *rest, const stru
                         cx_error_release(err);
                         r = 0;
                 }
+                if (r == 0 && strcmp(ref.resource, "namespaces") == 0)
+                        r = wait_gone(rest, &ref, err);
         }
         return r;
 }

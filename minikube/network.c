@@ -148,14 +148,13 @@ static int host_up(const struct profile *profile, struct cx_error *err)
         CX_CLEANUP(cx_freep) char *bridge = bridge_name(profile);
         CX_CLEANUP(cx_freep) char *host = host_address(profile);
         CX_CLEANUP(cx_freep) char *balancers = balancer_cidr(profile);
-        CX_CLEANUP(cx_freep) char *first = node_address(profile, 0);
         if (!is_complete(bridge)) {
                 if (exists(bridge))
                         (void)!RUN(NULL, "ip", "link", "delete", bridge);
                 CX_CLEANUP(cx_freep)
                 char *lines = cx_sprintf("link add %s type bridge\naddr add %s/25 dev %s\nlink set %s up\n"
-                                         "route replace %s via %s\nlink set %s alias coxswain-%s\n",
-                                         bridge, host, bridge, bridge, balancers, first, bridge, profile->name);
+                                         "route replace %s dev %s\nlink set %s alias coxswain-%s\n",
+                                         bridge, host, bridge, bridge, balancers, bridge, bridge, profile->name);
                 int r = ip_batch(NULL, lines, err);
                 if (r < 0)
                         return r;

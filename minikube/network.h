@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The network of a profile: a bridge on the host, a network namespace per node joined to it by a veth pair, a route to
-// the load balancers' addresses through the first node, and masquerading to the outside.
+// the load balancers' addresses over the bridge (a node answers for each), and masquerading to the outside.
 #pragma once
 
 #include "minikube/profile.h"

@@ -19,6 +19,7 @@
 #define MAX_INDEX 22 // 192.168.247.0/24 is the last network
 #define API_PORT 8443
 #define DASHBOARD_PORT 9443
+#define REGISTRY_PORT 5000
 #define DNS_ADDRESS "10.96.0.10"
 #define SERVICE_CIDR "10.96.0.0/12"
 #define POD_CIDR "10.244.0.0/16"

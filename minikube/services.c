@@ -4,6 +4,7 @@
 
 #include "libcommon/base/buf.h"
 #include "minikube/addons.h"
+#include "minikube/registries.h"
 
 #include <stdarg.h>
 
@@ -96,7 +97,6 @@ static void add_apiserver(const struct profile *p, struct services *services)
 static void add_managers(const struct profile *p, struct services *services)
 {
         const char *f = p->folder;
-        CX_CLEANUP(cx_freep) char *balancers = balancer_cidr(p);
         struct cluster_service *s = add(services, 0, "kube-controller-manager");
         executable(s, p, "kube-controller-manager");
         arg(s, "--kubeconfig=%s/kubeconfigs/controller-manager.kubeconfig", f);
@@ -107,12 +107,19 @@ static void add_managers(const struct profile *p, struct services *services)
         arg(s, "--allocate-node-cidrs");
         arg(s, "--cluster-cidr=" POD_CIDR);
         arg(s, "--service-cluster-ip-range=" SERVICE_CIDR);
-        arg(s, "--service-lb-pool=%s", balancers);
         arg(s, "--root-ca-file=%s/ca.crt", p->home);
         arg(s, "--controllers=*,bootstrap-signer-controller,token-cleaner-controller");
         arg(s, "--service-account-private-key-file=%s/certs/sa.key", f);
         arg(s, "--cluster-signing-cert-file=%s/ca.crt", p->home);
         arg(s, "--cluster-signing-key-file=%s/ca.key", p->home);
+        s = add(services, 0, "cloud-controller-manager");
+        executable(s, p, "cloud-controller-manager");
+        arg(s, "--kubeconfig=%s/kubeconfigs/cloud-controller-manager.kubeconfig", f);
+        arg(s, "--cloud-provider=bare");
+        arg(s, "--leader-elect=false");
+        arg(s, "--bind-address=127.0.0.1");
+        arg(s, "--client-ca-file=%s/ca.crt", p->home);
+        arg(s, "--use-service-account-credentials");
         s = add(services, 0, "kube-scheduler");
         executable(s, p, "kube-scheduler");
         arg(s, "--kubeconfig=%s/kubeconfigs/scheduler.kubeconfig", f);
@@ -127,6 +134,7 @@ static void add_node(const struct profile *p, int node, struct services *service
         CX_CLEANUP(cx_freep) char *name = node_name(p, node);
         CX_CLEANUP(cx_freep) char *address = node_address(p, node);
         CX_CLEANUP(cx_freep) char *cgroup = cgroup_root(p, node);
+        CX_CLEANUP(cx_freep) char *registries = registries_path(p);
         CX_CLEANUP(cx_freep) char *kubelet = cx_sprintf("kubelet-%s", name);
         CX_CLEANUP(cx_freep) char *proxy = cx_sprintf("kube-proxy-%s", name);
         CX_CLEANUP(cx_freep) char *dns = cx_sprintf("cluster-dns-%s", name);
@@ -145,8 +153,7 @@ static void add_node(const struct profile *p, int node, struct services *service
         arg(s, "--anonymous-auth=false");
         arg(s, "--authentication-token-webhook");
         arg(s, "--authorization-mode=Webhook");
-        if (p->registry_config)
-                arg(s, "--registry-config=%s", p->registry_config);
+        arg(s, "--registry-config=%s", registries);
         s = add(services, node, proxy);
         executable(s, p, "kube-proxy");
         arg(s, "--kubeconfig=%s/kubeconfigs/kube-proxy.kubeconfig", f);
@@ -171,6 +178,17 @@ static void add_storage_provisioner(const struct profile *p, int node, struct se
         arg(s, "--kubeconfig=%s/kubeconfigs/storage-provisioner.kubeconfig", p->folder);
         arg(s, "--node-name=%s", name);
         arg(s, "--folder=%s/volumes/%s", p->folder, name);
+        arg(s, "--client-ca-file=%s/ca.crt", p->home);
+}
+
+static void add_announcer(const struct profile *p, int node, struct services *services)
+{
+        CX_CLEANUP(cx_freep) char *name = node_name(p, node);
+        CX_CLEANUP(cx_freep) char *service = cx_sprintf("loadbalancer-announcer-%s", name);
+        struct cluster_service *s = add(services, node, service);
+        executable(s, p, "loadbalancer-announcer");
+        arg(s, "--kubeconfig=%s/kubeconfigs/loadbalancer-announcer.kubeconfig", p->folder);
+        arg(s, "--node-name=%s", name);
         arg(s, "--client-ca-file=%s/ca.crt", p->home);
 }
 
@@ -224,6 +242,17 @@ static void add_dashboard(const struct profile *p, struct services *services)
         arg(s, "--login-socket=%s/run/dashboard.sock", f);
 }
 
+static void add_registry(const struct profile *p, struct services *services)
+{
+        CX_CLEANUP(cx_freep) char *name = node_name(p, 0);
+        CX_CLEANUP(cx_freep) char *service = cx_sprintf("registry-%s", name);
+        CX_CLEANUP(cx_freep) char *config = registry_config_path(p);
+        struct cluster_service *s = add(services, 0, service);
+        arg(s, "docker-registry");
+        arg(s, "serve");
+        arg(s, "%s", config);
+}
+
 // The services of addons.
 static void add_addons(const struct profile *p, int node, struct services *services)
 {
@@ -231,8 +260,12 @@ static void add_addons(const struct profile *p, int node, struct services *servi
                 add_dashboard(p, services);
         if (node == 0 && addon_is_on(p, "ingress"))
                 add_ingress_controller(p, services);
+        if (addon_is_on(p, "loadbalancer"))
+                add_announcer(p, node, services);
         if (node == 0 && addon_is_on(p, "metrics-server"))
                 add_metrics_server(p, services);
+        if (node == 0 && addon_is_on(p, "registry"))
+                add_registry(p, services);
         if (addon_is_on(p, "storage-provisioner"))
                 add_storage_provisioner(p, node, services);
 }
@@ -251,12 +284,14 @@ bool services_takes_extra(const char *text)
         static const char *const names[] = {"etcd",
                                             "kube-apiserver",
                                             "kube-controller-manager",
+                                            "cloud-controller-manager",
                                             "kube-scheduler",
                                             "kubelet",
                                             "kube-proxy",
                                             "cluster-dns",
                                             "dashboard",
                                             "ingress-controller",
+                                            "loadbalancer-announcer",
                                             "metrics-server",
                                             "storage-provisioner"};
         for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)

@@ -13,6 +13,7 @@
 #include "minikube/habits.h"
 #include "minikube/network.h"
 #include "minikube/out.h"
+#include "minikube/registries.h"
 #include "minikube/services.h"
 #include "minikube/tools.h"
 
@@ -212,6 +213,8 @@ static int prepare(struct minikube *m, struct changes *changes, struct cx_error 
         r = take_registry_config(m, changes, err);
         if (r == 0)
                 r = profile_save(profile, err);
+        if (r == 0)
+                r = registries_make(profile, err);
         return r < 0 ? r : certs_make(profile, err);
 }
 

@@ -19,7 +19,7 @@ import sys
 OBJECTS = "build/release/obj"
 
 # folder: the folders of the same component that it may use, besides itself. "." is the component's own folder.
-# libcommon is open to all, and is listed first. Folders that are not listed may use nothing of their component.
+# libcommon is open to all, and is listed first; libcontroller is what the controller managers share. Folders that are not listed may use nothing of their component.
 EDGES = {
     "libcommon": {
         "base": "",
@@ -30,6 +30,7 @@ EDGES = {
         "schema": "base format api",
         "client": "base format api net schema",
     },
+    "libcontroller": {},
     "apiserver": {
         "storage": "",
         "request": "storage",
@@ -59,6 +60,11 @@ EDGES = {
         "quota": "core pods",
         ".": "core workloads batch autoscaling nodes endpoints storage cluster quota",
     },
+    "cloud-controller-manager": {
+        "cloud": "",
+        "bare": "cloud",
+        ".": "cloud bare",
+    },
     "kubelet": {
         "base": "",
         "image": "base",
@@ -87,6 +93,7 @@ EDGES = {
     "addons/dashboard": {},
     "addons/dns": {},
     "addons/ingress": {},
+    "addons/loadbalancer": {},
     "addons/storage-provisioner": {},
 }
 
@@ -135,7 +142,7 @@ def check_edge(user, used, why, complaints):
     if component is None or other is None or (component == other and folder_of(user) == folder_of(used)):
         return
     if component != other:
-        if other != "libcommon":
+        if other != "libcommon" and not (other == "libcontroller" and component.endswith("controller-manager")):
             complaints.edges[(user, f"uses {other}, another component")].add(os.path.basename(why))
         return
     source, target = folder_of(user), folder_of(used)

@@ -122,6 +122,8 @@ static void keep_all_but_status(const struct strategy *strategy, json_t *object,
                 keep(metadata, asked, "annotations");
         if (json_object_get(asked, "labels") && !strategy->status_keeps_labels)
                 keep(metadata, asked, "labels");
+        if (strategy->status_takes_finalizers)
+                keep(metadata, asked, "finalizers");
         keep(metadata, asked, "resourceVersion");
         keep(metadata, asked, "managedFields");
         keep(result, object, "status");

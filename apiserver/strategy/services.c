@@ -287,4 +287,5 @@ const struct strategy strategy_services = {
         .validate = validate,
         .allocate = allocate,
         .release = release,
+        .status_takes_finalizers = true, // upstream's service controller may write nothing but the status
 };

@@ -23,6 +23,7 @@ struct strategy {
         // Begins a deletion that ends only through a subresource (namespaces): true when the object must stay.
         bool (*begin_delete)(json_t *object);
         bool status_keeps_labels, status_keeps_annotations; // a write of the status leaves them
+        bool status_takes_finalizers;                       // a write of the status may change them
         bool create_on_update;                              // PUT makes an absent object
         bool orphans_dependents;                            // when a deletion does not say what becomes of them
         bool keeps_status_on_create;                        // status of a new object is the client's (nodes)

@@ -2,6 +2,7 @@
 // The HorizontalPodAutoscaler: every period each is looked at anew. What its metrics ask for comes from replicas.c, how far
 // it may go at once from rate.c; sources.c reads the metrics; here the target is scaled, and the status tells why.
 #include "controller-manager/autoscaling/autoscaler_internal.h"
+#include "controller-manager/core/options.h"
 #include "libcommon/base/map.h"
 
 #include <pthread.h>
@@ -194,14 +195,14 @@ static int decide(struct look *look, json_t *statuses, int64_t *ret_wanted, char
         }
         const json_t *behavior = cx_json_get(look->hpa, "spec.behavior");
         rate_apply(look->memory,
-                   &(struct rate_question){.now = look->now,
-                                           .current = look->current,
-                                           .wanted = best.replicas,
-                                           .min = look->min,
-                                           .max = look->max,
-                                           .behavior = json_is_object(behavior) ? behavior : NULL,
-                                           .down_stabilization =
-                                                   look->manager->options.autoscaler.downscale_stabilization / 1000},
+                   &(struct rate_question){
+                           .now = look->now,
+                           .current = look->current,
+                           .wanted = best.replicas,
+                           .min = look->min,
+                           .max = look->max,
+                           .behavior = json_is_object(behavior) ? behavior : NULL,
+                           .down_stabilization = options_of(look->manager)->autoscaler.downscale_stabilization / 1000},
                    &answer);
         set_condition(look->hpa, "AbleToScale", true, answer.able_reason, answer.able_message);
         set_condition(look->hpa, "ScalingLimited", answer.limited, answer.limited_reason, answer.limited_message);
@@ -347,7 +348,7 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
                             .max = cx_json_int(hpa, "spec.maxReplicas", 1)};
         look_at(&look);
         json_decref(look.scale);
-        *retry_after = self->manager->options.autoscaler.sync_period;
+        *retry_after = options_of(self->manager)->autoscaler.sync_period;
         return write_status(&look, before, err);
 }
 

@@ -4,7 +4,7 @@
 
 #include "controller-manager/autoscaling/rate.h"
 #include "controller-manager/core/discovery.h"
-#include "controller-manager/core/manager.h"
+#include "libcontroller/manager.h"
 
 struct autoscalers; // the controller
 

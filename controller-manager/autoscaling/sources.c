@@ -2,6 +2,7 @@
 // The five kinds of metrics of a HorizontalPodAutoscaler: each is read (metrics.c), and replicas.c says what it asks for.
 #include "controller-manager/autoscaling/autoscaler_internal.h"
 #include "controller-manager/autoscaling/metrics.h"
+#include "controller-manager/core/options.h"
 #include "libcommon/api/quantity.h"
 
 void proposal_release(struct proposal *proposal)
@@ -15,12 +16,12 @@ static double tolerance_of(const struct look *look, const char *direction)
 {
         const json_t *rules = json_object_get(cx_json_get(look->hpa, "spec.behavior"), direction);
         const json_t *own = json_object_get(rules, "tolerance");
-        return own ? (double)cx_quantity_milli_of(own) / 1000 : look->manager->options.autoscaler.tolerance;
+        return own ? (double)cx_quantity_milli_of(own) / 1000 : options_of(look->manager)->autoscaler.tolerance;
 }
 
 static struct replica_settings settings_of(const struct look *look)
 {
-        const struct autoscaler_options *o = &look->manager->options.autoscaler;
+        const struct autoscaler_options *o = &options_of(look->manager)->autoscaler;
         return (struct replica_settings){.tolerance_up = tolerance_of(look, "scaleUp"),
                                          .tolerance_down = tolerance_of(look, "scaleDown"),
                                          .now = look->now,

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "controller-manager/batch/job_backoff.h"
-#include "controller-manager/core/manager.h"
 #include "libcommon/base/map.h"
+#include "libcontroller/manager.h"
 
 #include <pthread.h>
 

@@ -4,8 +4,8 @@
 // can tell that the authority in there is the cluster's.
 #include "controller-manager/cluster/bootstrap_tokens.h"
 
-#include "controller-manager/core/manager.h"
 #include "libcommon/format/base64.h"
+#include "libcontroller/manager.h"
 
 #include <openssl/hmac.h>
 

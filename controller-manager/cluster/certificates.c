@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // CertificateSigningRequests: nodes' client certificates are approved when the requester may ask for them (RBAC says
 // so), and what is approved is signed for the four built-in signers.
-#include "controller-manager/core/manager.h"
+#include "controller-manager/core/options.h"
+#include "libcontroller/manager.h"
 
 #include "libcommon/format/base64.h"
 #include "libcommon/net/pki.h"
@@ -28,7 +29,7 @@ static struct signer *start(struct manager *manager, struct cx_workqueue *queue)
 
 static void *init_approving(struct manager *manager, struct cx_workqueue *queue)
 {
-        return manager->options.signing_cert_file ? start(manager, queue) : NULL;
+        return options_of(manager)->signing_cert_file ? start(manager, queue) : NULL;
 }
 
 static void release(void *context)
@@ -43,7 +44,7 @@ static void release(void *context)
 
 static void *init_signing(struct manager *manager, struct cx_workqueue *queue)
 {
-        const struct manager_options *options = &manager->options;
+        const struct manager_options *options = options_of(manager);
         if (!options->signing_cert_file || !options->signing_key_file)
                 return NULL;
         CX_ERROR err = CX_ERROR_INIT;
@@ -234,7 +235,7 @@ static int reconcile_signing(void *context, const char *key, int64_t *retry_afte
                 return write_result(self, key, request, err);
         }
         bool server = cx_streq(signer, KUBELET_SERVING);
-        int64_t lifetime = self->manager->options.signing_duration / CX_NS_PER_S;
+        int64_t lifetime = options_of(self->manager)->signing_duration / CX_NS_PER_S;
         int64_t asked = cx_json_int(request, "spec.expirationSeconds", lifetime);
         if (asked >= 600 && asked < lifetime)
                 lifetime = asked;

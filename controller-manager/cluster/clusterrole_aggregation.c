@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ClusterRoles with an aggregationRule get the rules of the ClusterRoles that it selects.
-#include "controller-manager/core/manager.h"
+#include "libcontroller/manager.h"
 
 #include "libcommon/api/selector.h"
 

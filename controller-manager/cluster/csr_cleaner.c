@@ -3,9 +3,9 @@
 // they were made when nobody has decided, and when what was issued has expired.
 #include "controller-manager/cluster/csr_cleaner.h"
 
-#include "controller-manager/core/manager.h"
 #include "libcommon/format/base64.h"
 #include "libcommon/net/pki.h"
+#include "libcontroller/manager.h"
 
 #define DECIDED (INT64_C(3600) * CX_US_PER_S)
 #define PENDING (INT64_C(24) * 3600 * CX_US_PER_S)

@@ -7,7 +7,7 @@
 // The kinds of the schema are there from the start, in the shared informers. Others follow discovery, which is looked at
 // now and then: each has an informer of its own for as long as its kind is served.
 #include "controller-manager/core/discovery.h"
-#include "controller-manager/core/manager.h"
+#include "libcontroller/manager.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

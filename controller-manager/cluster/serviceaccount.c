@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // In every namespace: the ServiceAccount "default", and the ConfigMap kube-root-ca.crt with the cluster's authority.
-#include "controller-manager/core/manager.h"
+#include "controller-manager/core/options.h"
+#include "libcontroller/manager.h"
 
 #define CA_MAP "kube-root-ca.crt"
 
@@ -40,9 +41,9 @@ static void *init_ca(struct manager *manager, struct cx_workqueue *queue)
 {
         CX_ERROR err = CX_ERROR_INIT;
         char *ca = NULL;
-        if (!manager->options.root_ca_file)
+        if (!options_of(manager)->root_ca_file)
                 return NULL;
-        if (read_whole_file(manager->options.root_ca_file, &ca, &err) < 0) {
+        if (read_whole_file(options_of(manager)->root_ca_file, &ca, &err) < 0) {
                 cx_err(&err, "The root CA is not published");
                 return NULL;
         }

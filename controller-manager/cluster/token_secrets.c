@@ -2,10 +2,11 @@
 // Secrets of type kubernetes.io/service-account-token: each gets a token of the ServiceAccount that it names, the
 // authority and the namespace, and goes with the account. The token does not expire; it holds as long as the Secret has
 // it.
-#include "controller-manager/core/manager.h"
+#include "controller-manager/core/options.h"
 #include "libcommon/format/base64.h"
 #include "libcommon/net/jwt.h"
 #include "libcommon/net/pki.h"
+#include "libcontroller/manager.h"
 
 #define TYPE "kubernetes.io/service-account-token"
 #define NAME "kubernetes.io/service-account.name"
@@ -46,7 +47,7 @@ static char *encode(const char *text)
 
 static int load(struct token_secrets *self, struct cx_error *err)
 {
-        const struct manager_options *options = &self->manager->options;
+        const struct manager_options *options = options_of(self->manager);
         CX_CLEANUP(cx_freep) char *key = NULL, *ca = NULL;
         int r = read_whole_file(options->account_key_file, &key, err);
         if (r == 0)
@@ -70,7 +71,7 @@ static void release(void *context)
 static void *init(struct manager *manager, struct cx_workqueue *queue)
 {
         CX_ERROR err = CX_ERROR_INIT;
-        if (!manager->options.account_key_file)
+        if (!options_of(manager)->account_key_file)
                 return NULL;
         struct token_secrets *self = cx_alloc(sizeof *self);
         self->manager = manager;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Subnets as bits of a map; addresses counted one by one.
+// Subnets as bits of a map.
 #include "controller-manager/core/cidr.h"
+
+#include "libcommon/base/alloc.h"
 
 #define MAX_SUBNETS 65536
 
@@ -65,53 +67,4 @@ int cidr_set_exclude(struct cidr_set *set, const char *network, struct cx_error 
                         set->used[i / 8] |= (unsigned char)(1 << (i % 8));
         }
         return 0;
-}
-
-static struct address_pool pool_of_network(const struct cx_network *network)
-{
-        struct address_pool pool = {network->base, network->base};
-        int bits = cx_address_bits(network->base.family);
-        for (int bit = network->prefix; bit < bits; bit++)
-                pool.last.bytes[bit / 8] |= (unsigned char)(0x80 >> (bit % 8));
-        if (network->prefix >= bits - 1)
-                return pool;
-        pool.first = cx_address_next(pool.first);
-        if (network->base.family == CX_IPV4)
-                pool.last.bytes[3]--; // it ends in a 1
-        return pool;
-}
-
-int address_pool_parse(const char *text, struct address_pool *ret_pool, struct cx_error *err)
-{
-        struct cx_network network;
-        const char *dash = strchr(text, '-');
-        if (!dash && cx_network_parse(text, &network) == 0) {
-                *ret_pool = pool_of_network(&network);
-                return 0;
-        }
-        struct address_pool pool;
-        CX_CLEANUP(cx_freep) char *first = cx_strndup(text, dash ? (size_t)(dash - text) : 0);
-        if (!dash || cx_address_parse(first, &pool.first) < 0 || cx_address_parse(dash + 1, &pool.last) < 0 ||
-            pool.first.family != pool.last.family || cx_address_compare(&pool.first, &pool.last) > 0)
-                return cx_error_set(err, -EINVAL, "not a range of addresses: %s", text);
-        *ret_pool = pool;
-        return 0;
-}
-
-bool address_pool_has(const struct address_pool *pool, const char *address)
-{
-        struct cx_address parsed;
-        return cx_address_parse(address, &parsed) == 0 && parsed.family == pool->first.family &&
-               cx_address_compare(&parsed, &pool->first) >= 0 && cx_address_compare(&parsed, &pool->last) <= 0;
-}
-
-bool address_pool_take(const struct address_pool *pool, const struct cx_map *used, char to[CX_ADDRESS_TEXT])
-{
-        for (struct cx_address at = pool->first;; at = cx_address_next(at)) {
-                cx_address_format(&at, to);
-                if (!cx_map_has(used, to))
-                        return true;
-                if (cx_address_compare(&at, &pool->last) == 0)
-                        return false;
-        }
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sets of equal subnets of a network, and pools of addresses, of both families. Pure; not for sharing between threads.
+// Sets of equal subnets of a network, of both families. Pure; not for sharing between threads.
 #pragma once
 
 #include "libcommon/base/address.h"
 #include "libcommon/base/error.h"
-#include "libcommon/base/map.h"
 
 struct cidr_set {
         struct cx_network network;
@@ -19,13 +18,3 @@ bool cidr_set_take(struct cidr_set *set, char to[CX_NETWORK_TEXT]);      // the 
 bool cidr_set_mark(struct cidr_set *set, const char *subnet, bool used); // false when it is not of this set
 // No subnet that has an address of `network` in it is given out. -EINVAL when that is not a network.
 int cidr_set_exclude(struct cidr_set *set, const char *network, struct cx_error *err) CX_CHECK;
-
-// "10.0.0.10-10.0.0.20" or "10.0.0.0/28". Of an IPv4 network the first and the last address (its own and broadcast) are
-// left out, of an IPv6 network the first (the routers').
-struct address_pool {
-        struct cx_address first, last;
-};
-int address_pool_parse(const char *text, struct address_pool *ret_pool, struct cx_error *err) CX_CHECK;
-bool address_pool_has(const struct address_pool *pool, const char *address);
-// The first address that `used` (a map of addresses) lacks; false when there is none.
-bool address_pool_take(const struct address_pool *pool, const struct cx_map *used, char to[CX_ADDRESS_TEXT]);

@@ -4,8 +4,8 @@
 // without a controller that fits is adopted. The API server is asked before whether the owner still exists.
 #pragma once
 
-#include "controller-manager/core/manager.h"
 #include "libcommon/api/selector.h"
+#include "libcontroller/manager.h"
 
 struct owner_kind {
         const char *group, *version, *resource, *kind;

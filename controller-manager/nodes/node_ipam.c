@@ -2,7 +2,9 @@
 // Gives every node its podCIDRs, one of each cluster CIDR. There is one worker, so the sets need no lock. What nodes
 // have already is marked before the first subnet is given out.
 #include "controller-manager/core/cidr.h"
-#include "controller-manager/core/manager.h"
+#include "controller-manager/core/options.h"
+#include "libcommon/base/map.h"
+#include "libcontroller/manager.h"
 
 struct ipam {
         struct manager *manager;
@@ -44,7 +46,7 @@ static int init_sets(struct ipam *self, const struct manager_options *options, s
 
 static void *init(struct manager *manager, struct cx_workqueue *queue)
 {
-        const struct manager_options *options = &manager->options;
+        const struct manager_options *options = options_of(manager);
         if (!options->allocate_node_cidrs)
                 return NULL;
         struct ipam *self = cx_alloc(sizeof *self);

@@ -3,10 +3,11 @@
 // Unknown, its conditions become taints, its pods become NotReady. What then leaves the node is the taint-eviction
 // controller's business; how fast nodes are given up follows from the health of their zones (node_zones.h). Silence is
 // measured by our own clock, from the last change that we saw.
-#include "controller-manager/core/manager.h"
+#include "controller-manager/core/options.h"
 #include "controller-manager/nodes/node_zones.h"
 #include "controller-manager/pods/pods.h"
 #include "libcommon/base/map.h"
+#include "libcontroller/manager.h"
 
 #include <pthread.h>
 
@@ -48,7 +49,7 @@ static void *init(struct manager *manager, struct cx_workqueue *queue)
         self->heartbeats.free_value = free_heartbeat;
         pthread_mutex_init(&self->lock, NULL);
         pthread_mutex_init(&self->priming, NULL);
-        node_zones_init(&self->zones, &manager->options.zones);
+        node_zones_init(&self->zones, &options_of(manager)->zones);
         manager_enqueue_all(self->nodes, queue);
         return self;
 }
@@ -322,7 +323,7 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         }
         prime(self);
         json_auto_t *node = cx_object_json(object);
-        const struct manager_options *options = &self->manager->options;
+        const struct manager_options *options = options_of(self->manager);
         int64_t grace = find_condition(node, "Ready") ? options->monitor_grace : options->startup_grace;
         if (silence(self, object, node) > grace) {
                 int r = mark_unknown(self, object, node, err);

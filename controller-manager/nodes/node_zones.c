@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts nodes by zone; each zone has a token bucket.
 #include "controller-manager/nodes/node_zones.h"
+#include "controller-manager/core/options.h"
 
 #include "libcommon/base/time.h"
 

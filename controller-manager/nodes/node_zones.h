@@ -5,8 +5,9 @@
 // is small. When no node anywhere is well, it is we who are cut off, and nothing is given up. Any thread.
 #pragma once
 
-#include "controller-manager/core/manager.h"
+#include "controller-manager/core/options.h"
 #include "libcommon/base/map.h"
+#include "libcontroller/manager.h"
 
 #include <pthread.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Removes pods that nobody will finish: on nodes that are gone, deleted before they were scheduled, on nodes out of
 // service, and terminated ones beyond the threshold. One key, worked every twenty seconds and when a node goes.
+#include "controller-manager/core/options.h"
 #include "controller-manager/pods/disruption.h"
 
 #include "libcommon/base/map.h"
@@ -86,7 +87,7 @@ static int compare_created(const void *a, const void *b)
 
 static int remove_terminated(struct sweeper *self, const struct cx_objects *pods, struct cx_error *err)
 {
-        int64_t threshold = self->manager->options.terminated_pod_threshold;
+        int64_t threshold = options_of(self->manager)->terminated_pod_threshold;
         CX_OBJECTS ended = CX_OBJECTS_INIT;
         for (size_t i = 0; threshold > 0 && i < pods->count; i++)
                 if (pod_is_terminal(pods->items[i]))

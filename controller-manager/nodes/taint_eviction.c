@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deletes pods from nodes with NoExecute taints: at once when they do not tolerate one, after their tolerationSeconds
 // when they tolerate it for a while.
-#include "controller-manager/core/manager.h"
 #include "controller-manager/nodes/taints.h"
 #include "controller-manager/pods/disruption.h"
+#include "libcontroller/manager.h"
 
 struct evictions {
         struct manager *manager;

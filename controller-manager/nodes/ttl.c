@@ -3,7 +3,7 @@
 // there are, the longer. The steps overlap, so that a cluster on the edge does not go up and down.
 #include "controller-manager/nodes/ttl.h"
 
-#include "controller-manager/core/manager.h"
+#include "libcontroller/manager.h"
 
 #include <stdatomic.h>
 

@@ -10,6 +10,7 @@
 // it was charged is looked at again until the watch shows the object. Kinds beyond the schema are watched as long as a
 // quota names them.
 #include "controller-manager/core/discovery.h"
+#include "controller-manager/core/options.h"
 #include "controller-manager/pods/pods.h"
 #include "libcommon/api/quota.h"
 #include "libcommon/base/map.h"
@@ -429,7 +430,7 @@ static int reconcile_quota(struct quotas *self, const struct cx_object *object, 
         cx_resource_list_release(&count.usage);
         if (r == 0)
                 r = write_status(self, object, quota, used, err);
-        *retry_after = count.unseen ? CATCH_UP : self->manager->options.quota_sync_period;
+        *retry_after = count.unseen ? CATCH_UP : options_of(self->manager)->quota_sync_period;
         if (r < 0 && cx_error_is(err, CX_REASON_CONFLICT) && failures >= ROUND) {
                 cx_error_release(err);
                 *retry_after = BUSY;

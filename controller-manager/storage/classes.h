@@ -2,8 +2,8 @@
 // StorageClasses as the binder and others need them.
 #pragma once
 
-#include "controller-manager/core/manager.h"
 #include "libcommon/api/storage.h"
+#include "libcontroller/manager.h"
 
 extern const struct object_part storage_class_part;
 #define STORAGE_CLASS(object) ((const struct cx_storage_class *)object_part(object, &storage_class_part))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Says of a claim that asks for more than it has that somebody else is to see to it: no kind of volume is grown here. Whoever
 // made the volume watches the claim, grows the volume, and writes the claim's new capacity.
-#include "controller-manager/core/manager.h"
 #include "libcommon/api/quantity.h"
 #include "libcommon/format/json.h"
+#include "libcontroller/manager.h"
 
 struct growth {
         bool asks; // it is bound, and asks for more than it has

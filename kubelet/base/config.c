@@ -49,6 +49,8 @@ static const struct setting table[] = {
         {"allowed-unsafe-sysctls", CX_FLAG_CSV, AT(unsafe_sysctls), "allowedUnsafeSysctls",
          "Sysctls that pods may set besides the safe ones; \"kernel.msg*\" allows all that begin so."},
         {"provider-id", S, AT(provider_id), "providerID", "Identifier of the machine at its provider."},
+        {"cloud-provider", S, AT(cloud_provider), NULL,
+         "external: the node waits for a cloud-controller-manager, which says what is known of its machine."},
         {"registry-config", S, AT(registry_config), NULL,
          "registries.yaml: mirrors, credentials and TLS of registries."},
         {"pod-manifest-path", S, AT(manifests), "staticPodPath", "Folder (or file) of static pods."},
@@ -196,6 +198,9 @@ int kubelet_settings_load(struct kubelet_settings *s, int argc, char **argv, str
                 r = cx_error_set(err, -EINVAL, "--authorization-mode must be AlwaysAllow or Webhook");
         if (r == 0 && s->root[0] != '/')
                 r = cx_error_set(err, -EINVAL, "--root-dir must be an absolute path");
+        if (r == 0 && *cx_str(s->cloud_provider) && !cx_streq(s->cloud_provider, "external"))
+                r = cx_error_set(err, -EINVAL, "--cloud-provider: \"%s\" is not supported, only external",
+                                 s->cloud_provider);
         if (r == 0 && !s->log_root)
                 s->log_root = cx_sprintf("%s/logs", s->root);
         return r;

@@ -84,6 +84,23 @@ static json_t *taints_of(const struct node_agent *n)
         return taints;
 }
 
+// The node waits for a cloud-controller-manager, which is to know the address that it was given.
+static bool waits_for_provider(const struct node_agent *n)
+{
+        return cx_streq(n->settings->cloud_provider, "external");
+}
+
+static void ask_provider(const struct node_agent *n, json_t *node)
+{
+        json_t *taints = cx_json_array_at(cx_json_object_at(node, "spec"), "taints");
+        CX_CLEANUP(cx_freep) char *addresses = cx_strings_join(&n->kubelet->node_ips, ",");
+        json_array_append_new(taints,
+                              json_pack("{s:s, s:s, s:s}", "key", "node.cloudprovider.kubernetes.io/uninitialized",
+                                        "value", "true", "effect", "NoSchedule"));
+        json_object_set_new(cx_json_get(node, "metadata.annotations"), "alpha.kubernetes.io/provided-node-ip",
+                            json_string(addresses));
+}
+
 // Makes the Node, or brings our labels on it up to date. ret_node: as it was, when it was there; else NULL.
 static int register_node(struct node_agent *n, json_t **ret_node, struct cx_error *err)
 {
@@ -99,6 +116,8 @@ static int register_node(struct node_agent *n, json_t **ret_node, struct cx_erro
         json_decref(taints);
         if (n->settings->provider_id && *n->settings->provider_id)
                 json_object_set_new(spec, "providerID", json_string(n->settings->provider_id));
+        if (waits_for_provider(n))
+                ask_provider(n, node);
         CX_ERROR failure = CX_ERROR_INIT;
         int r = cx_rest_create(n->kubelet->rest, CX_REF(.version = "v1", .resource = "nodes"), node, NULL, &failure);
         if (r == 0) {

@@ -181,5 +181,8 @@ json_t *node_status(const struct kubelet *k, const struct kubelet_settings *s, c
         json_object_set_new(out, "runtimeHandlers",
                             json_pack("[{s:s, s:{s:b, s:b}}]", "name", "", "features", "recursiveReadOnlyMounts",
                                       runtime_recursive_read_only(k->runtime), "userNamespaces", 0));
+        // Once there are some they are the provider's to say.
+        if (cx_streq(s->cloud_provider, "external") && cx_json_count(old, "status.addresses"))
+                json_object_del(out, "addresses");
         return out;
 }

@@ -33,6 +33,11 @@ kind: Service
 metadata: {name: web}
 spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
 ---
+apiVersion: v1
+kind: Service
+metadata: {name: near}
+spec: {type: LoadBalancer, trafficDistribution: PreferSameNode, selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata: {name: web}
@@ -47,12 +52,40 @@ spec:
 YAML
         k rollout status deployment/web --timeout=120s && until_true 60 has_address && url=http://$(address) && until_true 60 curl -sf --max-time 2 "$url"
 }
-address() { k get service web -o 'jsonpath={.status.loadBalancer.ingress[0].ip}'; }
+address() { k get service "${1:-web}" -o 'jsonpath={.status.loadBalancer.ingress[0].ip}'; }
 has_address() { [ -n "$(address)" ]; }
 on_node() { k get pods -l "app=$1" --field-selector "spec.nodeName=$2,status.phase=Running" --no-headers 2>/dev/null | grep -vc Terminating; }
 budget() { k get pdb web -o 'jsonpath={.status.expectedPods} {.status.desiredHealthy} {.status.currentHealthy} {.status.disruptionsAllowed}'; }
 whole() { equals "$(budget)" "4 3 4 1"; }
 nodes() { k get nodes -o 'jsonpath={.items[*].metadata.name}'; }
+
+# The node that answers for the Service "near" serves it from its own pods while it has some.
+holder() { k -n loadbalancer-system get lease "lb-$(address near)" -o 'jsonpath={.spec.holderIdentity}'; }
+pods_on() { k get pods -l app=web --field-selector "spec.nodeName=$1" -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}' | sort; }
+answers_from() { # NODE: a request is answered by one of its pods
+        local name
+        name=$(curl -sf --max-time 5 "http://$(address near)" | sed -n 's/^Hello from \([^,]*\),.*/\1/p')
+        pods_on "$1" | grep -qx "$name"
+}
+t_near() {
+        local node _
+        node=$(holder)
+        until_true 60 answers_from "$node" || return 1
+        for _ in $(seq 20); do answers_from "$node" || return 1; done
+}
+t_far() {
+        local near far status
+        near=$(holder)
+        far=$(nodes | xargs -n1 | grep -vx "$near")
+        local web=$url
+        url=http://$(address near)
+        load_start
+        # The node takes no others meanwhile, so that its place is taken by the other one.
+        k cordon "$near" && k delete pod $(pods_on "$near") && until_true 60 answers_from "$far" && k uncordon "$near"
+        status=$?
+        load_stop && [ $status -eq 0 ] && url=$web && k delete pods $(pods_on "$far") --wait=false && until_true 60 whole &&
+                until_true 60 answers_from "$near"
+}
 
 t_refuses() { # DaemonSets are to be ignored, or nothing goes
         local out
@@ -92,6 +125,8 @@ t_serve >"$work/serve.log" 2>&1
 status=$?
 [ $status -eq 0 ] || sed 's/^/# /' "$work/serve.log"
 ok "a Deployment behind a Service with a budget, on both nodes" test $status -eq 0
+ok "a Service that prefers the same node is served by its pods" t_near
+ok "when they go the others take over: no request fails" t_far
 ok "a drain refuses pods of DaemonSets" t_refuses "$second"
 ok "one node is drained under load: no request fails" t_drain "$second" 2
 ok "its DaemonSet's pod stays" t_daemons_stay "$second"

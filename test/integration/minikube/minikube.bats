@@ -336,7 +336,7 @@ state() {
         [ "$(pid_of "kubelet-$P-m02")" = "$kubelet" ]
         mk start --registry-config "$MK/registries.yaml"
         rm "$MK/registries.yaml" # the nodes have their own
-        tr '\0' ' ' <"/proc/$(pid_of "kubelet-$P-m02")/cmdline" | grep -q -- "--registry-config=$FOLDER/registries.yaml"
+        tr '\0' ' ' <"/proc/$(pid_of "kubelet-$P-m02")/cmdline" | grep -q -- "--registry-config=$FOLDER/node-registries.yaml"
         [ "$(pid_of etcd)" = "$etcd" ]
         nodes_are 2
 }
@@ -766,6 +766,54 @@ YAML
         kill $pid
         wait $pid || :
         exits 80 mk image pull "$at/hello:v1"
+}
+
+@test "addon registry: what is pushed to it every node pulls, by the name that it has in minikube" {
+        local program
+        program=$(readlink -f "$(command -v docker-registry)")
+        h mount --bind /dev/null "$program"
+        exits 65 mk addons enable registry
+        h umount "$program"
+        grep -qF "docker-registry is missing: apt-get install docker-registry" <<<"$output"
+        exits 0 mk addons enable registry
+        [ "$output" = "* The 'registry' addon is enabled" ]
+        mk image tag hello:v1 localhost:5000/team/hello:v1
+        mk image push localhost:5000/team/hello:v1
+        mk image rm localhost:5000/team/hello:v1
+        kc create deployment pulled --image=localhost:5000/team/hello:v1 --replicas=2
+        kc patch deployment pulled --type=merge -p '{"spec":{"template":{"spec":{"topologySpreadConstraints":[{"maxSkew":1,
+                "topologyKey":"kubernetes.io/hostname","whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"app":"pulled"}}}]}}}}'
+        kc rollout status deployment/pulled --timeout=60s
+        # What a user's own tool pushes to the node's address is the same.
+        h skopeo --insecure-policy copy -q --dest-tls-verify=false "docker-archive:$MK/hello-v2.tar:hello:v2" docker://192.168.49.2:5000/team/hello:v2
+        kc set image deployment/pulled hello=localhost:5000/team/hello:v2
+        kc rollout status deployment/pulled --timeout=60s
+        [ "$(kc exec deployment/pulled -- wget -qO- http://registry.kube-system.svc.cluster.local/v2/_catalog)" = '{"repositories":["team/hello"]}' ]
+        kc delete deployment pulled
+        mk start # which keeps it
+        mk image pull 192.168.49.2:5000/team/hello:v2
+        mk image rm 192.168.49.2:5000/team/hello:v2
+        exits 0 mk addons disable registry
+        ! kc -n kube-system get service registry || false
+        exits 80 mk image pull localhost:5000/team/hello:v1
+}
+
+@test "addon loadbalancer: without it Services wait for an address; with it again they have one that answers" {
+        local before
+        before=$(kc get service web -o 'jsonpath={.status.loadBalancer.ingress[0].ip}')
+        wait_for answers "http://$before"
+        exits 0 mk addons disable loadbalancer
+        address() { kc get service web -o 'jsonpath={.status.loadBalancer.ingress[0].ip}'; }
+        pending() { [ -z "$(address)" ]; }
+        wait_for pending
+        [ -z "$(ls "$FOLDER/run" | grep announcer)" ] || ! kill -0 "$(pid_of "loadbalancer-announcer-$P")"
+        kc create service loadbalancer short --tcp=80
+        kc delete service short --timeout=20s # nothing holds it up
+        exits 0 mk addons enable loadbalancer
+        given() { [ -n "$(address)" ]; }
+        wait_for given
+        wait_for answers "http://$(address)"
+        mk addons list -o json | jq -e '.loadbalancer.Status == "enabled"'
 }
 
 # --- what goes wrong ---

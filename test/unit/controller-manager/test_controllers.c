@@ -25,7 +25,6 @@ static const struct controller *const table[] = {
         &node_lifecycle_controller,
         &taint_eviction_controller,
         &pod_gc_controller,
-        &service_lb_controller,
         &clusterrole_aggregation_controller,
         &garbage_collector_controller,
 };
@@ -42,15 +41,16 @@ static int setup(void **state)
         struct fixture *f = cx_alloc(sizeof *f);
         struct manager *manager = &f->w.manager;
         world_init(&f->w);
-        manager->options = (struct manager_options){.allocate_node_cidrs = true,
-                                                    .node_mask_v4 = 24,
-                                                    .node_mask_v6 = 64,
-                                                    .service_lb_pool = "192.168.9.10-192.168.9.11",
-                                                    .zones = {.rate = 10, .unhealthy_threshold = 0.55},
-                                                    .monitor_grace = CX_NS_PER_S,
-                                                    .startup_grace = CX_NS_PER_S,
-                                                    .monitor_period = CX_NS_PER_S / 5};
-        cx_strings_add(&manager->options.cluster_cidrs, "10.1.0.0/16");
+        static struct manager_options options;
+        options = (struct manager_options){.allocate_node_cidrs = true,
+                                           .node_mask_v4 = 24,
+                                           .node_mask_v6 = 64,
+                                           .zones = {.rate = 10, .unhealthy_threshold = 0.55},
+                                           .monitor_grace = CX_NS_PER_S,
+                                           .startup_grace = CX_NS_PER_S,
+                                           .monitor_period = CX_NS_PER_S / 5};
+        cx_strings_add(&options.cluster_cidrs, "10.1.0.0/16");
+        manager->options = &options;
         for (size_t i = 0; i < CX_ARRAY_SIZE(table); i++) {
                 f->queues[i] = cx_workqueue_new(table[i]->name);
                 f->selves[i] = table[i]->init(manager, f->queues[i]);
@@ -75,6 +75,7 @@ static int teardown(void **state)
                 table[i]->free(f->selves[i]);
                 cx_workqueue_free(f->queues[i]);
         }
+        cx_strings_release(&((struct manager_options *)f->w.manager.options)->cluster_cidrs);
         world_stop(&f->w);
         world_release(&f->w);
         free(f);
@@ -146,15 +147,6 @@ static bool text_at(struct world *w, const char *object, const char *path, const
         return equal;
 }
 
-static bool has_balancer_address(struct world *w, const char *service, const char *want)
-{
-        pthread_mutex_lock(&w->api->lock);
-        const json_t *ingress = cx_json_get(cx_map_get(&w->api->objects, service), "status.loadBalancer.ingress");
-        bool equal = cx_streq(cx_json_string(json_array_get(ingress, 0), "ip"), want);
-        pthread_mutex_unlock(&w->api->lock);
-        return equal;
-}
-
 #define DEPLOYMENT "/apis/apps/v1/namespaces/a/deployments/web"
 #define PODS "/api/v1/namespaces/a/pods/"
 #define SETS "/apis/apps/v1/namespaces/a/replicasets/"
@@ -169,11 +161,10 @@ static void test_deployment(void **state)
                "\"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"}},\"spec\":{\"containers\":[{\"name\":\"c\","
                "\"image\":\"v1\",\"ports\":[{\"name\":\"http\",\"containerPort\":8080}]}]}}}}");
         create(w, CX_REF("", "v1", "services", "a"),
-               "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"type\":\"LoadBalancer\",\"clusterIP\":\"10.96.0.9\","
+               "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"clusterIP\":\"10.96.0.9\","
                "\"selector\":"
                "{\"app\":\"web\"},\"ports\":[{\"port\":80,\"targetPort\":\"http\",\"protocol\":\"TCP\"}]}}");
         FAKE_WAIT(run_pods(w, PODS, "v1") == 3 && number_at(w, DEPLOYMENT, "status.availableReplicas") == 3);
-        FAKE_WAIT(has_balancer_address(w, "/api/v1/namespaces/a/services/web", "192.168.9.10"));
         // Nothing more happens once it is there.
         assert_int_equal(world_count(w, SETS), 1);
         assert_int_equal(world_count(w, PODS), 3);

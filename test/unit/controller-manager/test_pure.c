@@ -285,29 +285,6 @@ static void test_cidr(void **state)
         cx_error_release(&err);
         assert_int_equal(cidr_set_init(&set, "10.0.0.0", 24, &err), -EINVAL);
         cx_error_release(&err);
-
-        struct address_pool pool;
-        char address[CX_ADDRESS_TEXT];
-        CX_MAP used = CX_MAP_INIT;
-        assert_int_equal(address_pool_parse("192.168.9.250-192.168.9.251", &pool, &err), 0);
-        for (int i = 0; i < 2; i++) {
-                assert_true(address_pool_take(&pool, &used, address));
-                cx_map_set(&used, address, &used);
-        }
-        assert_string_equal(address, "192.168.9.251");
-        assert_false(address_pool_take(&pool, &used, address));
-        assert_int_equal(address_pool_parse("10.9.0.0/30", &pool, &err), 0);
-        assert_true(address_pool_take(&pool, &used, address));
-        assert_string_equal(address, "10.9.0.1");
-        assert_true(address_pool_has(&pool, "10.9.0.2"));
-        assert_false(address_pool_has(&pool, "10.9.0.3"));
-        assert_int_equal(address_pool_parse("fd00::/126", &pool, &err), 0);
-        assert_true(address_pool_take(&pool, &used, address));
-        assert_string_equal(address, "fd00::1");
-        assert_true(address_pool_has(&pool, "fd00::3") && !address_pool_has(&pool, "fd00::4"));
-        assert_int_equal(address_pool_parse("10.9.0.9-10.9.0.1", &pool, &err), -EINVAL);
-        cx_error_release(&err);
-        assert_int_equal(address_pool_parse("10.9.0.1-fd00::1", &pool, &err), -EINVAL);
 }
 
 static void test_taints(void **state)

@@ -17,7 +17,8 @@ static int setup(void **state)
 {
         struct fixture *f = cx_alloc(sizeof *f);
         world_init(&f->w);
-        f->w.manager.options.quota_sync_period = 300 * CX_NS_PER_S;
+        static const struct manager_options options = {.quota_sync_period = 300 * CX_NS_PER_S};
+        f->w.manager.options = &options;
         f->queue = cx_workqueue_new("quota");
         f->self = resourcequota_controller.init(&f->w.manager, f->queue);
         world_serve(&f->w, true);

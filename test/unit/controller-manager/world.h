@@ -3,7 +3,7 @@
 // quotes.
 #pragma once
 
-#include "controller-manager/core/manager.h"
+#include "controller-manager/core/options.h"
 #include "libcommon/base/process.h"
 #include "libcommon/schema/engine.h"
 #include "test/unit/quoted_json.h"

@@ -1,37 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the controllers share: the client, one informer a resource, and the small helpers around them. A controller is a
-// row of a table: `init` declares what it watches and enqueues keys, `reconcile` brings one key's world to where it
-// should be, straight-line, on a worker of the pool.
+// What the controllers of a controller manager share: the client, one informer a resource, and the small helpers around
+// them. A controller is a row of a table (controllers.h runs it): `init` declares what it watches and enqueues keys,
+// `reconcile` brings one key's world to where it should be, straight-line, on a worker of the pool.
 #pragma once
 
-#include "controller-manager/core/parts.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"
 #include "libcommon/client/component.h"
 #include "libcommon/client/informer.h"
 #include "libcommon/client/workqueue.h"
 #include "libcommon/format/json.h"
-
-// How fast silent nodes are given up (nodes/node_zones.h).
-struct node_zones_options {
-        double rate, secondary_rate; // nodes a second
-        double unhealthy_threshold;  // the part of a zone's nodes from which on the secondary rate holds
-        int64_t large;               // a zone of fewer nodes than this one or as many is small
-};
-
-struct manager_options {
-        struct cx_strings controllers, cluster_cidrs, service_cidrs;
-        const char *root_ca_file, *signing_cert_file, *signing_key_file, *account_key_file, *service_lb_pool;
-        bool allocate_node_cidrs, use_service_accounts;
-        int64_t node_mask_v4, node_mask_v6;
-        int64_t monitor_grace, monitor_period, startup_grace;
-        int64_t terminated_pod_threshold, signing_duration, quota_sync_period;
-        struct node_zones_options zones;
-        struct autoscaler_options {
-                int64_t sync_period, downscale_stabilization, cpu_initialization, initial_readiness; // ns
-                double tolerance;
-        } autoscaler;
-};
+#include "libcontroller/parts.h"
 
 struct manager;
 struct shared_informer;
@@ -53,7 +32,8 @@ struct manager {
         struct cx_rest *rest;
         struct cx_informers *informers;
         struct cx_events *events;
-        struct manager_options options;
+        const void *options;           // the executable's, whose controllers know what they are
+        struct identities *identities; // of the accounts that controllers act as; NULL: all act as the process
         struct shared_informer *shared;
         size_t n_shared;
         struct cx_events **recorders;
@@ -62,8 +42,11 @@ struct manager {
 
 void manager_release(struct manager *manager); // after the informers and the controllers; not the client and events
 
+// The client of an account, where every controller has one of its own; otherwise that of the process.
+struct cx_rest *manager_rest_of(struct manager *manager, const char *account);
+
 // The shared informer of a resource: all that anybody asked for is kept, in whatever order they ask. Only in `init`.
-// These keep whole objects; a part of each object (core/parts.h; the rest is dropped unless somebody asks for the
+// These keep whole objects; a part of each object (parts.h; the rest is dropped unless somebody asks for the
 // whole); the metadata alone, for kinds that may not be used at all.
 struct cx_informer *manager_informer(struct manager *manager, const char *group, const char *resource);
 struct cx_informer *manager_part_informer(struct manager *manager, const char *group, const char *resource,

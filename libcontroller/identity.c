@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens of service accounts, asked for with TokenRequest and kept until shortly before they end.
-#include "controller-manager/core/identity.h"
+#include "libcontroller/identity.h"
 
 #include "libcommon/base/log.h"
 #include "libcommon/base/time.h"

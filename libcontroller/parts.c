@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A projection is one block of memory: a pointer to the list of parts, then the parts in the order of that list.
-#include "controller-manager/core/parts.h"
+#include "libcontroller/parts.h"
 
 #include "libcommon/base/alloc.h"
 

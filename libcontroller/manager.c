@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shared informers, the event recorders, and small helpers.
-#include "controller-manager/core/manager.h"
+#include "libcontroller/manager.h"
 
 #include "libcommon/schema/schema.h"
+#include "libcontroller/identity.h"
 
 struct shared_informer {
         const struct cx_resource *resource;
@@ -89,9 +90,6 @@ void manager_release(struct manager *manager)
         for (size_t i = 0; i < manager->n_shared; i++)
                 object_parts_free(manager->shared[i].parts);
         free(manager->shared);
-        cx_strings_release(&manager->options.controllers);
-        cx_strings_release(&manager->options.cluster_cidrs);
-        cx_strings_release(&manager->options.service_cidrs);
 }
 
 struct cx_events *manager_recorder(struct manager *manager, const char *component)
@@ -101,6 +99,12 @@ struct cx_events *manager_recorder(struct manager *manager, const char *componen
         manager->recorders = cx_realloc_array(manager->recorders, manager->n_recorders + 1, sizeof *manager->recorders);
         manager->recorders[manager->n_recorders++] = recorder;
         return recorder;
+}
+
+struct cx_rest *manager_rest_of(struct manager *manager, const char *account)
+{
+        manager = manager->whole ? manager->whole : manager;
+        return manager->identities ? identities_rest(manager->identities, account) : manager->rest;
 }
 
 static void enqueue(void *context, const struct cx_object *old, const struct cx_object *now)
