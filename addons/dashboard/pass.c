@@ -4,6 +4,7 @@
 
 #include "libcommon/base/time.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <strings.h>
 
@@ -11,12 +12,13 @@
 #define STACK_SIZE ((size_t)256 << 10)
 #define TIMEOUT (120 * CX_NS_PER_S)
 #define WARNINGS_MAX 8
+#define TRIM_AFTER ((size_t)4 << 20) // bytes passed on: buffers and TLS of so many leave a heap behind
 
 struct api_passes {
         pthread_mutex_t lock; // guards the rest; taken before a pass' own
         pthread_cond_t emptied;
         struct api_pass *first;
-        size_t count;
+        size_t count, passed; // bytes, since the heap was trimmed
         bool canceled;
 };
 
@@ -34,6 +36,7 @@ struct api_pass {
         pthread_cond_t drained;
         struct cx_buf buffer;
         size_t taken; // of the buffer, from its beginning
+        size_t passed;
         bool finished, failed, gone;
         struct cx_http_stream *stream;
         int references; // the thread's and the stream's
@@ -113,10 +116,18 @@ static void unlist(struct api_pass *pass)
         pthread_mutex_unlock(&all->lock);
 }
 
-// The last thing that a pass does: who waits for it frees what it used.
-static void leave(struct api_passes *all)
+// The last thing that a pass does: who waits for it frees what it used. The last of many gives back what they took.
+static void leave(struct api_passes *all, size_t passed)
 {
         pthread_mutex_lock(&all->lock);
+        all->passed += passed;
+        bool trim = all->count == 1 && all->passed > TRIM_AFTER && !all->canceled;
+        if (trim) {
+                all->passed = 0;
+                pthread_mutex_unlock(&all->lock);
+                malloc_trim(0);
+                pthread_mutex_lock(&all->lock);
+        }
         if (--all->count == 0)
                 pthread_cond_broadcast(&all->emptied);
         pthread_mutex_unlock(&all->lock);
@@ -148,8 +159,9 @@ static void unref(struct api_pass *pass)
                 return;
         struct api_passes *all = pass->all;
         unlist(pass);
+        size_t passed = pass->passed;
         free_pass(pass);
-        leave(all);
+        leave(all, passed);
 }
 
 // --- the answer ------------------------------------------------------------------------------------------------------
@@ -221,6 +233,7 @@ static int take_data(void *context, const struct cx_http_reply *reply CX_UNUSED,
         bool gone = pass->gone;
         if (!gone)
                 cx_buf_append(&pass->buffer, data, length);
+        pass->passed += length;
         pthread_mutex_unlock(&pass->lock);
         if (!gone)
                 cx_http_stream_wake(pass->stream);
