@@ -2,7 +2,8 @@
 """A terminal session as an SVG picture, for the README."""
 from xml.sax.saxutils import escape
 
-WIDTH, LINE, MARGIN, COLUMN = 100, 19, 16, 8.4
+WIDTH, LINE, MARGIN, COLUMN = 106, 19, 16, 8.45  # columns, pixels
+BLANK = "\u00a0"  # others are taken together
 
 
 def draw(session, path, most=34):
@@ -17,8 +18,8 @@ def draw(session, path, most=34):
     width, height = WIDTH * COLUMN + 2 * MARGIN, len(lines) * LINE + 2 * MARGIN
     text = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" viewBox="0 0 {width:.0f} {height}">',
             f'<rect width="{width:.0f}" height="{height}" rx="8" fill="#12181f"/>',
-            '<g font-family="ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace" font-size="14" xml:space="preserve">']
+            '<g font-family="ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace" font-size="14">']
     for number, (line, typed) in enumerate(lines):
         colour = "#9fd3ff" if typed else "#e6edf3"
-        text.append(f'<text x="{MARGIN}" y="{MARGIN + 14 + number * LINE}" fill="{colour}">{escape(line[:WIDTH])}</text>')
+        text.append(f'<text x="{MARGIN}" y="{MARGIN + 14 + number * LINE}" fill="{colour}">{escape(line[:WIDTH]).replace(" ", BLANK)}</text>')
     path.write_text("\n".join(text + ["</g>", "</svg>"]) + "\n")
