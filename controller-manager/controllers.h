@@ -25,4 +25,4 @@ extern const struct controller persistentvolume_binder_controller, pvc_protectio
 extern const struct controller namespace_controller, serviceaccount_controller, root_ca_controller,
         garbage_collector_controller, csr_approving_controller, csr_signing_controller, csr_cleaner_controller,
         clusterrole_aggregation_controller, token_secret_controller, token_cleaner_controller,
-        bootstrap_signer_controller;
+        bootstrap_signer_controller, serving_approver_controller;

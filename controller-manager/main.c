@@ -25,6 +25,7 @@ static const struct controller *const controllers[] = {
         &pod_gc_controller,
         &csr_approving_controller,
         &csr_signing_controller,
+        &serving_approver_controller,
         &clusterrole_aggregation_controller,
         &resourcequota_controller,
         &disruption_controller,

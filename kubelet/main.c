@@ -3,6 +3,9 @@
 #include "kubelet/base/config.h"
 #include "kubelet/base/kubelet.h"
 #include "kubelet/base/pool.h"
+#include "kubelet/certificates/bootstrap.h"
+#include "kubelet/certificates/pair.h"
+#include "kubelet/certificates/rotation.h"
 #include "kubelet/csi/volume.h"
 #include "kubelet/image/import.h"
 #include "kubelet/image/store.h"
@@ -114,12 +117,28 @@ static int set_up_machine(const struct kubelet_settings *s, struct kubelet *k)
         return 0;
 }
 
+static int read_credentials(const struct kubelet_settings *s, struct cx_credentials *ret_credentials,
+                            struct cx_error *err)
+{
+        CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
+        int r = cx_kubeconfig_load(s->kubeconfig, false, &config, err);
+        if (r == 0)
+                r = cx_kubeconfig_resolve(&config, NULL, ret_credentials, err);
+        return r == 0 && s->rotate_certificates ? bootstrap_adopt(s->cert_dir, ret_credentials, err) : r;
+}
+
 static int connect_apiserver(const struct kubelet_settings *s, struct kubelet *k, struct cx_error *err)
 {
         if (!s->kubeconfig || !*s->kubeconfig)
                 return 0;
-        int r = cx_rest_from_kubeconfig(
-                s->kubeconfig, &(struct cx_rest_options){.user_agent = "kubelet/" KUBELET_VERSION}, &k->rest, err);
+        CX_CREDENTIALS credentials = CX_CREDENTIALS_INIT;
+        int r = s->bootstrap_kubeconfig && *s->bootstrap_kubeconfig ? bootstrap_join(s, k->node_name, s->cert_dir, err)
+                                                                    : 0;
+        if (r == 0)
+                r = read_credentials(s, &credentials, err);
+        if (r == 0)
+                r = cx_rest_new(&credentials, &(struct cx_rest_options){.user_agent = "kubelet/" KUBELET_VERSION},
+                                &k->rest, err);
         if (r < 0)
                 return r;
         k->informers = cx_informers_new(k->rest);
@@ -129,6 +148,38 @@ static int connect_apiserver(const struct kubelet_settings *s, struct kubelet *k
         k->services = cx_informers_add(k->informers,
                                        &(struct cx_informer_options){.ref = {.version = "v1", .resource = "services"}});
         return 0;
+}
+
+static void serve_with(void *context, const char *path)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        if (kubelet_server_use(context, path, &err) < 0)
+                cx_err(&err, "Cannot serve with the new certificate");
+}
+
+// Starts to renew what is to be renewed.
+static int start_rotation(const struct kubelet_settings *s, const struct parts *parts, struct cx_error *err)
+{
+        static struct cx_strings names; // for as long as the process
+        const struct kubelet *k = &parts->kubelet;
+        struct rotation_options options = {.rest = k->rest,
+                                           .bootstrap_kubeconfig = s->bootstrap_kubeconfig,
+                                           .folder = s->cert_dir,
+                                           .name = PAIR_CLIENT,
+                                           .want = {.node_name = k->node_name}};
+        int r = s->rotate_certificates ? rotation_start(&options, err) : 0;
+        if (r < 0 || !s->server_tls_bootstrap)
+                return r;
+        cx_strings_add(&names, k->node_name);
+        options.name = PAIR_SERVER;
+        options.want = (struct certificate_want){
+                .node_name = k->node_name, .server = true, .dns_names = &names, .ip_addresses = &k->node_ips};
+        options.made = serve_with;
+        options.context = parts->server;
+        CX_CLEANUP(cx_freep) char *path = pair_path(s->cert_dir, PAIR_SERVER);
+        if (access(path, R_OK) == 0)
+                serve_with(parts->server, path);
+        return rotation_start(&options, err);
 }
 
 // What a CSI driver mounts in its container, in a folder below the root, has to come here, and from here into other pods: the
@@ -292,6 +343,8 @@ static int run(struct kubelet_settings *s, struct cx_error *err)
         if (r == 0)
                 r = kubelet_server_start(k, s, parts.pods, parts.of_pods.volumes, parts.of_pods.probes, &parts.server,
                                          err);
+        if (r == 0)
+                r = start_rotation(s, &parts, err);
         if (r == 0)
                 r = csi_drivers_start(parts.csi.drivers, err);
         if (r == 0)

@@ -67,6 +67,7 @@ EDGES = {
     },
     "kubelet": {
         "base": "",
+        "certificates": "base",
         "image": "base",
         "network": "",
         "runtime": "base image network",
@@ -77,7 +78,7 @@ EDGES = {
         "pod": "base image runtime probe volume",
         "node": "base image network runtime volume pod",
         "server": "base runtime volume pod probe",
-        ".": "base image network runtime probe volume volume/plugins csi pod node server",
+        ".": "base certificates image network runtime probe volume volume/plugins csi pod node server",
     },
     "kube-proxy": {},
     "kubectl": {

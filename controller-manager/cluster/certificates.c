@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // CertificateSigningRequests: nodes' client certificates are approved when the requester may ask for them (RBAC says
 // so), and what is approved is signed for the four built-in signers.
+#include "controller-manager/cluster/certificate_requests.h"
 #include "controller-manager/core/options.h"
-#include "libcontroller/manager.h"
 
 #include "libcommon/format/base64.h"
-#include "libcommon/net/pki.h"
-
-#define CLIENT "kubernetes.io/kube-apiserver-client"
-#define KUBELET_CLIENT "kubernetes.io/kube-apiserver-client-kubelet"
-#define KUBELET_SERVING "kubernetes.io/kubelet-serving"
-#define NODE_PREFIX "system:node:"
+#include "libcommon/net/tls_files.h"
 
 struct signer {
         struct manager *manager;
         struct cx_informer *requests;
-        char *ca_cert, *ca_key;
+        struct cx_tls_files files;
+        struct cx_tls_texts authority; // the worker's
 };
 
 static struct signer *start(struct manager *manager, struct cx_workqueue *queue)
@@ -35,10 +31,8 @@ static void *init_approving(struct manager *manager, struct cx_workqueue *queue)
 static void release(void *context)
 {
         struct signer *self = context;
-        free(self->ca_cert);
-        if (self->ca_key)
-                explicit_bzero(self->ca_key, strlen(self->ca_key));
-        free(self->ca_key);
+        cx_tls_texts_release(&self->authority);
+        cx_tls_files_release(&self->files);
         free(self);
 }
 
@@ -48,41 +42,29 @@ static void *init_signing(struct manager *manager, struct cx_workqueue *queue)
         if (!options->signing_cert_file || !options->signing_key_file)
                 return NULL;
         CX_ERROR err = CX_ERROR_INIT;
-        char *cert = NULL, *key = NULL;
-        if (read_whole_file(options->signing_cert_file, &cert, &err) < 0 ||
-            read_whole_file(options->signing_key_file, &key, &err) < 0) {
+        struct cx_tls_files files;
+        struct cx_tls_texts authority = {0};
+        cx_tls_files_init(&files, options->signing_cert_file, options->signing_key_file, NULL, NULL);
+        if (cx_tls_files_read(&files, &authority, &err) < 0) {
                 cx_err(&err, "Certificates are not signed");
-                free(cert);
+                cx_tls_files_release(&files);
                 return NULL;
         }
         struct signer *self = start(manager, queue);
-        self->ca_cert = cert;
-        self->ca_key = key;
+        self->files = files;
+        self->authority = authority;
         return self;
 }
 
-static bool has_usage(const json_t *request, const char *usage)
+// The authority as its files say now.
+static const struct cx_tls_texts *authority_of(struct signer *self)
 {
-        size_t i;
-        json_t *entry;
-        json_array_foreach (cx_json_get(request, "spec.usages"), i, entry) {
-                if (cx_streq(json_string_value(entry), usage))
-                        return true;
+        struct cx_tls_texts now = {0};
+        if (cx_tls_files_again(&self->files, &now)) {
+                cx_tls_texts_release(&self->authority);
+                self->authority = now;
         }
-        return false;
-}
-
-static bool only_usages(const json_t *request, const char *main)
-{
-        size_t i;
-        json_t *entry;
-        json_array_foreach (cx_json_get(request, "spec.usages"), i, entry) {
-                const char *usage = json_string_value(entry);
-                if (!cx_streq(usage, main) && !cx_streq(usage, "digital signature") &&
-                    !cx_streq(usage, "key encipherment"))
-                        return false;
-        }
-        return has_usage(request, main) && has_usage(request, "digital signature");
+        return &self->authority;
 }
 
 // A user's certificate needs "client auth" alone; what else a client may have is optional.
@@ -96,25 +78,8 @@ static const char *why_no_client(const json_t *request)
                     strcmp(usage, "key encipherment") != 0)
                         return "invalid usage for client certificate";
         }
-        return has_usage(request, "client auth") ? NULL : "missing required usage for client certificate: client auth";
-}
-
-static int parse_request(const json_t *request, char **ret_pem, struct cx_csr_info *ret_info, struct cx_error *err)
-{
-        const char *encoded = cx_json_string_or(request, "spec.request", "");
-        CX_BUF pem = CX_BUF_INIT_MAX(1 << 20);
-        if (cx_base64_decode(encoded, strlen(encoded), &pem) < 0)
-                return cx_error_set(err, -EINVAL, "the request is not base64");
-        int r = cx_pki_parse_csr(pem.data, ret_info, err);
-        if (r == 0)
-                *ret_pem = cx_buf_detach(&pem);
-        return r;
-}
-
-static bool is_node(const struct cx_csr_info *info)
-{
-        return cx_has_prefix(info->common_name, NODE_PREFIX) && info->organizations.count == 1 &&
-               cx_streq(info->organizations.items[0], "system:nodes");
+        return csr_has_usage(request, "client auth") ? NULL
+                                                     : "missing required usage for client certificate: client auth";
 }
 
 static int may_ask(struct signer *self, const json_t *request, const char *subresource, bool *ret_allowed,
@@ -145,16 +110,15 @@ static int reconcile_approving(void *context, const char *key, int64_t *retry_af
         if (!object)
                 return 0;
         json_auto_t *request = cx_object_json(object);
-        if (cx_json_count(request, "status.conditions") || cx_json_string(request, "status.certificate") ||
-            !cx_streq(cx_json_string(request, "spec.signerName"), KUBELET_CLIENT))
+        if (!csr_is_open(request, KUBELET_CLIENT_SIGNER))
                 return 0;
         struct cx_csr_info info = {0};
         CX_CLEANUP(cx_freep) char *pem = NULL;
         CX_ERROR bad = CX_ERROR_INIT;
-        if (parse_request(request, &pem, &info, &bad) < 0)
+        if (csr_parse(request, &pem, &info, &bad) < 0)
                 return 0; // not ours to approve
-        bool node = is_node(&info) && !info.dns_names.count && !info.ip_addresses.count &&
-                    only_usages(request, "client auth");
+        bool node = csr_is_node(&info) && !info.odd && !info.dns_names.count && !info.ip_addresses.count &&
+                    csr_has_usages(request, "client auth");
         bool self_asked = node && cx_streq(info.common_name, cx_json_string(request, "spec.username"));
         cx_csr_info_release(&info);
         bool allowed = false;
@@ -165,33 +129,27 @@ static int reconcile_approving(void *context, const char *key, int64_t *retry_af
                 r = may_ask(self, request, "nodeclient", &allowed, err);
         if (r < 0 || !allowed)
                 return r;
-        json_object_set_new(request, "apiVersion", json_string("certificates.k8s.io/v1"));
-        json_object_set_new(request, "kind", json_string("CertificateSigningRequest"));
-        json_array_append_new(cx_json_array_at(cx_json_object_at(request, "status"), "conditions"),
-                              json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "type", "Approved", "status", "True",
-                                        "reason", "AutoApproved", "message",
-                                        "Auto approving kubelet client certificate after SubjectAccessReview.",
-                                        "lastUpdateTime", json_now(), "lastTransitionTime", json_now()));
-        return cx_rest_update_sub(self->manager->rest,
-                                  CX_REF("certificates.k8s.io", "v1", "certificatesigningrequests", NULL, key),
-                                  "approval", request, NULL, err);
+        return csr_approve(self->manager->rest, key, request,
+                           "Auto approving kubelet client certificate after SubjectAccessReview.", err);
 }
 
 // What the signer would refuse; NULL when it signs.
 static const char *why_not(const json_t *request, const char *signer, const struct cx_csr_info *info)
 {
-        if (cx_streq(signer, CLIENT))
+        if (cx_streq(signer, CLIENT_SIGNER))
                 return why_no_client(request);
-        if (!is_node(info))
+        if (!csr_is_node(info))
                 return "the subject is not that of a node";
-        if (cx_streq(signer, KUBELET_CLIENT)) {
+        if (info->odd)
+                return "a node's certificate has DNS names and addresses only";
+        if (cx_streq(signer, KUBELET_CLIENT_SIGNER)) {
                 if (info->dns_names.count || info->ip_addresses.count)
                         return "subject alternative names are not allowed";
-                return only_usages(request, "client auth") ? NULL : "invalid usages for a client certificate";
+                return csr_has_usages(request, "client auth") ? NULL : "invalid usages for a client certificate";
         }
         if (!info->dns_names.count && !info->ip_addresses.count)
                 return "a serving certificate needs DNS names or addresses";
-        return only_usages(request, "server auth") ? NULL : "invalid usages for a serving certificate";
+        return csr_has_usages(request, "server auth") ? NULL : "invalid usages for a serving certificate";
 }
 
 static int write_result(struct signer *self, const char *key, json_t *request, struct cx_error *err)
@@ -211,7 +169,8 @@ static int reconcile_signing(void *context, const char *key, int64_t *retry_afte
                 return 0;
         json_auto_t *request = cx_object_json(object);
         const char *signer = cx_json_string_or(request, "spec.signerName", "");
-        if (!cx_streq(signer, CLIENT) && !cx_streq(signer, KUBELET_CLIENT) && !cx_streq(signer, KUBELET_SERVING))
+        if (!cx_streq(signer, CLIENT_SIGNER) && !cx_streq(signer, KUBELET_CLIENT_SIGNER) &&
+            !cx_streq(signer, KUBELET_SERVING_SIGNER))
                 return 0;
         const char *have = cx_json_string_or(request, "status.certificate", "");
         if (*have || !condition_is(request, "Approved", "True") || find_condition(request, "Denied") ||
@@ -222,7 +181,7 @@ static int reconcile_signing(void *context, const char *key, int64_t *retry_afte
         CX_CLEANUP(cx_freep) char *cert = NULL;
         CX_ERROR bad = CX_ERROR_INIT;
         const char *refusal = NULL;
-        if (parse_request(request, &pem, &info, &bad) < 0)
+        if (csr_parse(request, &pem, &info, &bad) < 0)
                 refusal = cx_error_text(&bad);
         else
                 refusal = why_not(request, signer, &info);
@@ -234,12 +193,13 @@ static int reconcile_signing(void *context, const char *key, int64_t *retry_afte
                                                             refusal, "lastUpdateTime", json_now()));
                 return write_result(self, key, request, err);
         }
-        bool server = cx_streq(signer, KUBELET_SERVING);
+        bool server = cx_streq(signer, KUBELET_SERVING_SIGNER);
         int64_t lifetime = options_of(self->manager)->signing_duration / CX_NS_PER_S;
         int64_t asked = cx_json_int(request, "spec.expirationSeconds", lifetime);
         if (asked >= 600 && asked < lifetime)
                 lifetime = asked;
-        int r = cx_pki_sign_csr(pem, self->ca_cert, self->ca_key, server, !server, lifetime, &cert, err);
+        const struct cx_tls_texts *authority = authority_of(self);
+        int r = cx_pki_sign_csr(pem, authority->cert, authority->key, server, !server, lifetime, &cert, err);
         if (r < 0)
                 return r;
         CX_BUF encoded = CX_BUF_INIT;

@@ -38,7 +38,14 @@ static const struct setting table[] = {
         {"client-ca-file", S, AT(client_ca_file), "authentication.x509.clientCAFile", "CA of clients' certificates."},
         {"tls-cert-file", S, AT(tls_cert_file), "tlsCertFile", "Certificate of the server."},
         {"tls-private-key-file", S, AT(tls_key_file), "tlsPrivateKeyFile", "Its key."},
-        {"cert-dir", S, AT(cert_dir), NULL, "Folder for a self-signed certificate when none is given."},
+        {"cert-dir", S, AT(cert_dir), NULL,
+         "Folder of the kubelet's certificates: those that it asked for, and a self-signed one when none is given."},
+        {"bootstrap-kubeconfig", S, AT(bootstrap_kubeconfig), NULL,
+         "Kubeconfig to ask for a client certificate with, when that of --kubeconfig is missing or has expired."},
+        {"rotate-certificates", B, AT(rotate_certificates), "rotateCertificates",
+         "Ask for a new client certificate before the old one expires."},
+        {"rotate-server-certificates", B, AT(server_tls_bootstrap), "serverTLSBootstrap",
+         "Ask the cluster for the certificate to serve with, and for a new one before it expires."},
         {"anonymous-auth", B, AT(anonymous_auth), "authentication.anonymous.enabled", "Allow anonymous requests."},
         {"authentication-token-webhook", B, AT(webhook_auth), "authentication.webhook.enabled",
          "Ask the apiserver about bearer tokens."},
@@ -57,6 +64,8 @@ static const struct setting table[] = {
         {"resolv-conf", S, AT(resolv_conf), "resolvConf", "Resolver configuration that pods build on."},
         {"pod-logs-dir", S, AT(log_root), "podLogsDir", "Folder of containers' logs; default: logs below the root."},
         {"pod-max-pids", I, AT(pids_limit), "podPidsLimit", "Limit of processes in a pod; -1: none."},
+        {"pod-network-overlay", S, AT(overlay), NULL,
+         "How nodes behind a router are reached: none (every node is taken for a neighbour), or vxlan."},
         {"cni-conf-dir", S, AT(cni_conf_dir), NULL, "Folder of CNI configurations."},
         {"cni-bin-dir", S, AT(cni_bin_dir), NULL, "Folders of CNI plugins, colon-separated."},
         {"runc", S, AT(runc), NULL, "The OCI runtime."},
@@ -152,6 +161,23 @@ static int load_file(struct kubelet_settings *s, const bool changed[N], struct c
         return 0;
 }
 
+static bool given(const char *text)
+{
+        return text && *text;
+}
+
+static int check_certificates(const struct kubelet_settings *s, struct cx_error *err)
+{
+        if (given(s->bootstrap_kubeconfig) && !given(s->kubeconfig))
+                return cx_error_set(err, -EINVAL, "--bootstrap-kubeconfig needs --kubeconfig, which is written then");
+        if ((s->rotate_certificates || s->server_tls_bootstrap) && !given(s->kubeconfig))
+                return cx_error_set(err, -EINVAL, "rotateCertificates and serverTLSBootstrap need --kubeconfig");
+        if (s->server_tls_bootstrap && given(s->tls_cert_file))
+                return cx_error_set(err, -EINVAL,
+                                    "serverTLSBootstrap and --tls-cert-file exclude each other: give one of them");
+        return 0;
+}
+
 int kubelet_settings_load(struct kubelet_settings *s, int argc, char **argv, struct cx_error *err)
 {
         *s = (struct kubelet_settings){.root = "/var/lib/kubelet",
@@ -165,6 +191,7 @@ int kubelet_settings_load(struct kubelet_settings *s, int argc, char **argv, str
                                        .conmon = "conmon",
                                        .authorization_mode = "Webhook",
                                        .non_masquerade_cidr = "10.0.0.0/8",
+                                       .overlay = "none",
                                        .max_pods = 110,
                                        .port = 10250,
                                        .healthz_port = 10248,
@@ -196,6 +223,10 @@ int kubelet_settings_load(struct kubelet_settings *s, int argc, char **argv, str
         if (r == 0 && strcmp(s->authorization_mode, "Webhook") != 0 &&
             strcmp(s->authorization_mode, "AlwaysAllow") != 0)
                 r = cx_error_set(err, -EINVAL, "--authorization-mode must be AlwaysAllow or Webhook");
+        if (r == 0)
+                r = check_certificates(s, err);
+        if (r == 0 && strcmp(s->overlay, "none") != 0 && strcmp(s->overlay, "vxlan") != 0)
+                r = cx_error_set(err, -EINVAL, "--pod-network-overlay must be none or vxlan, not \"%s\"", s->overlay);
         if (r == 0 && s->root[0] != '/')
                 r = cx_error_set(err, -EINVAL, "--root-dir must be an absolute path");
         if (r == 0 && *cx_str(s->cloud_provider) && !cx_streq(s->cloud_provider, "external"))
@@ -203,6 +234,8 @@ int kubelet_settings_load(struct kubelet_settings *s, int argc, char **argv, str
                                  s->cloud_provider);
         if (r == 0 && !s->log_root)
                 s->log_root = cx_sprintf("%s/logs", s->root);
+        if (r == 0 && !given(s->cert_dir))
+                s->cert_dir = cx_sprintf("%s/pki", s->root);
         return r;
 }
 

@@ -11,11 +11,11 @@ struct kubelet_settings {
         const char *kubeconfig, *config, *root, *hostname_override, *node_ip, *pod_cidr, *cluster_domain, *cgroup_root,
                 *address, *client_ca_file, *tls_cert_file, *tls_key_file, *registry_config, *log_root, *resolv_conf,
                 *manifests, *cni_conf_dir, *cni_bin_dir, *runc, *conmon, *authorization_mode, *non_masquerade_cidr,
-                *provider_id, *cloud_provider, *logging_format, *cert_dir;
+                *provider_id, *cloud_provider, *logging_format, *cert_dir, *bootstrap_kubeconfig, *overlay;
         struct cx_strings cluster_dns, node_labels, taints, unsafe_sysctls;
         int64_t max_pods, port, healthz_port, verbosity, pids_limit, image_gc_high, image_gc_low, min_image_age,
                 collect_period, status_frequency, sync_frequency, lease_seconds, log_max_bytes;
-        bool register_node, anonymous_auth, webhook_auth, version, help;
+        bool register_node, anonymous_auth, webhook_auth, rotate_certificates, server_tls_bootstrap, version, help;
         json_t *file; // the configuration file, for /configz; NULL when none
 };
 // Parses flags, then the file. Exits nowhere; the error is one line.

@@ -18,8 +18,9 @@
 
 struct cni {
         char *conf_dir, *bin_dir, *state_dir;
-        pthread_mutex_t lock; // guards pod_cidr
+        pthread_mutex_t lock; // guards what follows
         char *pod_cidr;
+        int mtu;
 };
 
 struct cni *cni_new(const struct cni_options *o)
@@ -53,7 +54,14 @@ void cni_set_pod_cidr(struct cni *cni, const char *pod_cidr)
         pthread_mutex_unlock(&cni->lock);
 }
 
-json_t *cni_default_config(const char *pod_cidr, const char *state_dir)
+void cni_set_mtu(struct cni *cni, int mtu)
+{
+        pthread_mutex_lock(&cni->lock);
+        cni->mtu = mtu;
+        pthread_mutex_unlock(&cni->lock);
+}
+
+json_t *cni_default_config(const char *pod_cidr, int mtu, const char *state_dir)
 {
         json_t *ranges = json_array();
         CX_STRINGS cidrs = CX_STRINGS_INIT;
@@ -66,11 +74,14 @@ json_t *cni_default_config(const char *pod_cidr, const char *state_dir)
         }
         // No ipMasq: it would also hide pods from pods of other nodes. The kubelet masquerades what leaves the cluster.
         // forceAddress: a node that was deleted and comes back has another range, and the bridge moves to it.
-        return json_pack("{s:s, s:s, s:[{s:s, s:s, s:b, s:b, s:b, s:{s:s, s:s, s:o, s:o}}, {s:s, s:{s:b}, s:b}]}",
-                         "cniVersion", "1.0.0", "name", OWN_NETWORK, "plugins", "type", "bridge", "bridge", "cni0",
-                         "isGateway", 1, "forceAddress", 1, "hairpinMode", 1, "ipam", "type", "host-local", "dataDir",
-                         state_dir, "ranges", ranges, "routes", routes, "type", "portmap", "capabilities",
-                         "portMappings", 1, "snat", 1);
+        json_t *config = json_pack(
+                "{s:s, s:s, s:[{s:s, s:s, s:b, s:b, s:b, s:{s:s, s:s, s:o, s:o}}, {s:s, s:{s:b}, s:b}]}", "cniVersion",
+                "1.0.0", "name", OWN_NETWORK, "plugins", "type", "bridge", "bridge", "cni0", "isGateway", 1,
+                "forceAddress", 1, "hairpinMode", 1, "ipam", "type", "host-local", "dataDir", state_dir, "ranges",
+                ranges, "routes", routes, "type", "portmap", "capabilities", "portMappings", 1, "snat", 1);
+        if (mtu)
+                json_object_set_new(json_array_get(json_object_get(config, "plugins"), 0), "mtu", json_integer(mtu));
+        return config;
 }
 
 // The first *.conflist, *.conf or *.json by name, as a conf list. 0 with NULL when there is none.
@@ -115,12 +126,13 @@ static int current_config(struct cni *cni, json_t **ret_config, bool *ret_own, s
                 return r;
         pthread_mutex_lock(&cni->lock);
         CX_CLEANUP(cx_freep) char *cidr = cx_strdup(cni->pod_cidr);
+        int mtu = cni->mtu;
         pthread_mutex_unlock(&cni->lock);
         if (!cidr)
                 return cx_error_set(err, -EAGAIN, "network is not ready: the node has no podCIDR yet");
         *ret_own = true;
         CX_CLEANUP(cx_freep) char *leases = cx_sprintf("%s/networks", cni->state_dir);
-        *ret_config = cni_default_config(cidr, leases);
+        *ret_config = cni_default_config(cidr, mtu, leases);
         return 0;
 }
 

@@ -18,6 +18,7 @@ struct cni_options {
 struct cni *cni_new(const struct cni_options *options);
 void cni_free(struct cni *cni);
 void cni_set_pod_cidr(struct cni *cni, const char *pod_cidr);
+void cni_set_mtu(struct cni *cni, int mtu); // of the default network; before the podCIDR. 0: the interfaces' own
 // Whether sandboxes can get a network: a configuration exists or the podCIDR is known. The sentence is the one of the
 // node's Ready condition; NULL when all is well (constant).
 const char *cni_not_ready(struct cni *cni);
@@ -38,4 +39,4 @@ void cni_keep_leases(struct cni *cni, const struct cx_strings *ids);
 // Whether the pod is in the default network, whose leases are gone after a reboot.
 bool cni_is_own(const json_t *attachment);
 // The default configuration for a podCIDR; for tests. New reference.
-json_t *cni_default_config(const char *pod_cidr, const char *state_dir);
+json_t *cni_default_config(const char *pod_cidr, int mtu, const char *state_dir);

@@ -5,6 +5,7 @@
 #include "kubelet/image/registry.h"
 #include "kubelet/image/store.h"
 #include "kubelet/network/cni.h"
+#include "kubelet/network/node_routes.h"
 #include "kubelet/network/routes.h"
 #include "kubelet/node/log_rotation.h"
 #include "kubelet/pod/pods.h"
@@ -40,7 +41,8 @@ struct node_agent {
         bool report;  // at once
         json_t *said; // the status that the apiserver last took from us
         int64_t said_at;
-        char *pod_cidr; // that the network is set up for
+        char *pod_cidr;             // that the network is set up for
+        struct node_routes *routes; // NULL: every node is a neighbour
 };
 
 static struct cx_ref node_ref(const struct node_agent *n)
@@ -152,6 +154,10 @@ static void set_pod_cidr(struct node_agent *n, const char *cidr)
         const char *outside = n->settings->non_masquerade_cidr;
         if (outside && *outside && network_masquerade(cidr, outside, &err) < 0)
                 cx_err(&err, "Pods will not reach outside of the cluster");
+        if (n->routes && node_routes_set_own(n->routes, cidr, &err) < 0) {
+                cx_err(&err, "The overlay is not set up, will try again");
+                return;
+        }
         cni_set_pod_cidr(n->kubelet->cni, cidr);
         free(n->pod_cidr);
         n->pod_cidr = cx_strdup(cidr);
@@ -227,6 +233,24 @@ static const char *address_of(const json_t *node)
         return cx_json_string(cx_json_find(cx_json_get(node, "status.addresses"), "type", "InternalIP"), "address");
 }
 
+// Where the network knows no other way than through the nodes themselves.
+static void apply_overlay(struct node_agent *n, const struct cx_objects *list)
+{
+        CX_CLEANUP(cx_freep) struct other_node *others = cx_alloc_array(list->count + 1, sizeof *others);
+        size_t count = 0;
+        for (size_t i = 0; i < list->count; i++) {
+                json_auto_t *node = cx_object_json(list->items[i]);
+                const char *cidr = cx_json_string(node, "spec.podCIDR"), *address = address_of(node);
+                struct other_node *other = &others[count];
+                if (strcmp(list->items[i]->name, n->kubelet->node_name) != 0 && cidr && address &&
+                    cx_network_parse(cidr, &other->pods) == 0 && cx_address_parse(address, &other->address) == 0)
+                        count++;
+        }
+        CX_ERROR err = CX_ERROR_INIT;
+        if (node_routes_apply(n->routes, others, count, &err) < 0)
+                cx_err(&err, "Pods of another node cannot be reached");
+}
+
 // All routes each time one node changed: there are few, and the kernel takes a replacement of the same as nothing.
 static void update_routes(struct node_agent *n)
 {
@@ -241,15 +265,17 @@ static void update_routes(struct node_agent *n)
                 }
                 const char *address = address_of(node);
                 CX_ERROR err = CX_ERROR_INIT;
-                if (cidr && address && network_route(cidr, address, &err) < 0)
+                if (!n->routes && cidr && address && network_route(cidr, address, &err) < 0)
                         cx_err(&err, "Pods of another node cannot be reached", "node", list.items[i]->name);
         }
+        if (n->routes && cx_informer_synced(n->nodes)) // what is missing in half a list is not gone
+                apply_overlay(n, &list);
 }
 
 static void on_node(void *context, const struct cx_object *old, const struct cx_object *now)
 {
         struct node_agent *n = context;
-        if (old && !now) {
+        if (old && !now && !n->routes) {
                 json_auto_t *node = cx_object_json(old);
                 const char *cidr = cx_json_string(node, "spec.podCIDR");
                 CX_ERROR err = CX_ERROR_INIT;
@@ -368,6 +394,17 @@ static void *run(void *context)
         return NULL;
 }
 
+static int start_overlay(struct node_agent *n, struct cx_error *err)
+{
+        if (strcmp(n->settings->overlay, "vxlan") != 0)
+                return 0;
+        const struct cx_strings *ips = &n->kubelet->node_ips;
+        int r = node_routes_new(ips->count ? ips->items[0] : NULL, &n->routes, err);
+        if (r == 0)
+                cni_set_mtu(n->kubelet->cni, node_routes_mtu(n->routes));
+        return r;
+}
+
 int node_start(const struct kubelet *k, const struct kubelet_settings *settings, const struct node_parts *parts,
                struct node_agent **ret_node, struct cx_error *err)
 {
@@ -385,6 +422,11 @@ int node_start(const struct kubelet *k, const struct kubelet_settings *settings,
         pthread_cond_init(&n->wake, &attributes);
         pthread_condattr_destroy(&attributes);
         network_prepare();
+        int r = start_overlay(n, err);
+        if (r < 0) {
+                free(n);
+                return r;
+        }
         if (settings->pod_cidr && *settings->pod_cidr)
                 set_pod_cidr(n, settings->pod_cidr);
         if (k->rest) {
@@ -393,7 +435,7 @@ int node_start(const struct kubelet *k, const struct kubelet_settings *settings,
                 cx_informer_start(n->nodes);
         }
         in_use_on_change(n->in_use, on_in_use, n);
-        int r = -pthread_create(&n->thread, NULL, run, n);
+        r = -pthread_create(&n->thread, NULL, run, n);
         if (r < 0)
                 return cx_error_set(err, r, "cannot start a thread: %s", strerror(-r));
         *ret_node = n;
@@ -416,5 +458,6 @@ void node_free(struct node_agent *n)
         pthread_join(n->thread, NULL);
         json_decref(n->said);
         free(n->pod_cidr);
+        node_routes_free(n->routes);
         free(n);
 }

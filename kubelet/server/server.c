@@ -172,32 +172,20 @@ static void handle_health(struct cx_http_request *request, void *context CX_UNUS
         cx_http_respond_text(request, known ? 200 : 404, known ? "ok" : "404 page not found\n");
 }
 
-static int read_pem(const char *path, char **ret_pem, struct cx_error *err)
+struct serving_files {
+        char *cert, *key;
+};
+
+static void serving_files_release(struct serving_files *files)
 {
-        CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
-        int r = cx_buf_read_file(&text, path);
-        if (r < 0)
-                return cx_error_set(err, r, "cannot read %s: %s", path, strerror(-r));
-        *ret_pem = cx_buf_detach(&text);
-        return 0;
+        free(files->cert);
+        free(files->key);
 }
 
-// The files given, else a self-signed pair that is kept in the folder of certificates.
-static int serving_pair(struct kubelet_server *s, char **ret_cert, char **ret_key, struct cx_error *err)
+static int make_self_signed(const struct kubelet_server *s, const struct serving_files *files, struct cx_error *err)
 {
-        const struct kubelet_settings *o = s->settings;
-        if (o->tls_cert_file && *o->tls_cert_file) {
-                int r = read_pem(o->tls_cert_file, ret_cert, err);
-                return r < 0 ? r : read_pem(o->tls_key_file ? o->tls_key_file : o->tls_cert_file, ret_key, err);
-        }
-        CX_CLEANUP(cx_freep)
-        char *folder = o->cert_dir ? cx_strdup(o->cert_dir) : cx_sprintf("%s/pki", s->kubelet->root);
-        CX_CLEANUP(cx_freep) char *cert = cx_sprintf("%s/kubelet.crt", folder);
-        CX_CLEANUP(cx_freep) char *key = cx_sprintf("%s/kubelet.key", folder);
-        if (access(cert, R_OK) == 0 && access(key, R_OK) == 0) {
-                int r = read_pem(cert, ret_cert, err);
-                return r < 0 ? r : read_pem(key, ret_key, err);
-        }
+        CX_CLEANUP(cx_freep) char *cert = NULL;
+        CX_CLEANUP(cx_freep) char *key = NULL;
         CX_STRINGS names = CX_STRINGS_INIT;
         cx_strings_add(&names, s->kubelet->node_name);
         int r = cx_pki_issue(&(struct cx_certificate_spec){.common_name = s->kubelet->node_name,
@@ -205,12 +193,52 @@ static int serving_pair(struct kubelet_server *s, char **ret_cert, char **ret_ke
                                                            .ip_addresses = &s->kubelet->node_ips,
                                                            .server = true,
                                                            .lifetime = 365 * 24 * 3600},
-                             NULL, NULL, ret_cert, ret_key, err);
+                             NULL, NULL, &cert, &key, err);
         if (r == 0)
-                r = cx_mkdir_all(folder, 0700, err);
-        if (r == 0)
-                r = cx_write_file(key, *ret_key, strlen(*ret_key), 0600, false, err);
-        return r < 0 ? r : cx_write_file(cert, *ret_cert, strlen(*ret_cert), 0644, false, err);
+                r = cx_write_file(files->key, key, strlen(key), 0600, false, err);
+        return r < 0 ? r : cx_write_file(files->cert, cert, strlen(cert), 0644, false, err);
+}
+
+// The files given, else a self-signed pair that is kept in the folder of certificates.
+static int find_files(const struct kubelet_server *s, struct serving_files *ret_files, struct cx_error *err)
+{
+        const struct kubelet_settings *o = s->settings;
+        if (o->tls_cert_file && *o->tls_cert_file) {
+                *ret_files = (struct serving_files){cx_strdup(o->tls_cert_file),
+                                                    cx_strdup(o->tls_key_file ? o->tls_key_file : o->tls_cert_file)};
+                return 0;
+        }
+        *ret_files = (struct serving_files){cx_sprintf("%s/kubelet.crt", o->cert_dir),
+                                            cx_sprintf("%s/kubelet.key", o->cert_dir)};
+        if (access(ret_files->cert, R_OK) == 0 && access(ret_files->key, R_OK) == 0)
+                return 0;
+        int r = cx_mkdir_all(o->cert_dir, 0700, err);
+        return r < 0 ? r : make_self_signed(s, ret_files, err);
+}
+
+static int open_port(struct kubelet_server *s, struct cx_error *err)
+{
+        const struct kubelet_settings *o = s->settings;
+        CX_CLEANUP(serving_files_release) struct serving_files files = {0};
+        int r = find_files(s, &files, err);
+        if (r < 0)
+                return r;
+        bool ca = o->client_ca_file && *o->client_ca_file;
+        return cx_http_server_new(&(struct cx_http_server_options){.address = o->address,
+                                                                   .port = (int)o->port,
+                                                                   .cert_file = files.cert,
+                                                                   .key_file = files.key,
+                                                                   .client_ca_file = ca ? o->client_ca_file : NULL,
+                                                                   .io_threads = 1,
+                                                                   .workers = 4,
+                                                                   .handler = handle,
+                                                                   .context = s},
+                                  &s->server, err);
+}
+
+int kubelet_server_use(struct kubelet_server *s, const char *pair, struct cx_error *err)
+{
+        return s->server ? cx_http_server_use(s->server, pair, pair, err) : 0;
 }
 
 int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_settings *settings, struct pods *pods,
@@ -229,26 +257,7 @@ int kubelet_server_start(const struct kubelet *kubelet, const struct kubelet_set
                 &(struct cx_delegated_auth_options){.tokens = settings->webhook_auth ? kubelet->rest : NULL,
                                                     .permissions = kubelet->rest,
                                                     .anonymous = settings->anonymous_auth});
-        CX_CLEANUP(cx_freep) char *cert = NULL;
-        CX_CLEANUP(cx_freep) char *key = NULL;
-        CX_CLEANUP(cx_freep) char *ca = NULL;
-        int r = 0;
-        if (settings->port > 0) {
-                r = serving_pair(s, &cert, &key, err);
-                if (r == 0 && settings->client_ca_file && *settings->client_ca_file)
-                        r = read_pem(settings->client_ca_file, &ca, err);
-                if (r == 0)
-                        r = cx_http_server_new(&(struct cx_http_server_options){.address = settings->address,
-                                                                                .port = (int)settings->port,
-                                                                                .cert_pem = cert,
-                                                                                .key_pem = key,
-                                                                                .client_ca_pem = ca,
-                                                                                .io_threads = 1,
-                                                                                .workers = 4,
-                                                                                .handler = handle,
-                                                                                .context = s},
-                                               &s->server, err);
-        }
+        int r = settings->port > 0 ? open_port(s, err) : 0;
         if (r == 0 && settings->healthz_port > 0)
                 r = cx_http_server_new(&(struct cx_http_server_options){.address = "127.0.0.1",
                                                                         .port = (int)settings->healthz_port,

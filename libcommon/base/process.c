@@ -108,6 +108,12 @@ int cx_process_wait_stop_with(const struct cx_service *service)
         }
 }
 
+bool cx_process_stop_pending(void)
+{
+        sigset_t set;
+        return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) == 1 || sigismember(&set, SIGINT) == 1);
+}
+
 void cx_process_request_stop(void)
 {
         kill(getpid(), SIGTERM);

@@ -26,6 +26,7 @@ struct cx_service {
 };
 int cx_process_wait_stop_with(const struct cx_service *service);
 void cx_process_request_stop(void); // any thread
+bool cx_process_stop_pending(void); // SIGTERM or SIGINT has come, before anybody waits for it
 
 // Gives back what only starting needed: free heap pages, and the pages of code and constants that are clean copies of
 // files (they come back from the page cache when touched again). For long-lived processes, once they are up.

@@ -51,6 +51,7 @@ struct cx_http_client {
         int64_t material_checked;
         size_t server;   // that is asked
         unsigned losses; // in a row
+        bool reached;    // the server, since the last loss
 };
 
 // What an easy handle refers to while a transfer lasts. It must not move.

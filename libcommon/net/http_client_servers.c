@@ -105,20 +105,22 @@ bool cx_http_server_lost(const struct cx_http_setup *setup, CURL *easy, CURLcode
         struct cx_http_client *client = setup->client;
         if (client->n_servers < 2)
                 return false;
-        bool lost = is_loss(easy, result), moved = false, first_round = false;
+        bool lost = is_loss(easy, result), moved = false, surprising = false;
         const char *next = NULL;
         pthread_mutex_lock(&client->lock);
         if (!lost && result == CURLE_OK) {
                 client->losses = 0;
+                client->reached = true;
         } else if (lost && client->server == setup->server) { // or others have gone on already
                 client->server = (client->server + 1) % client->n_servers;
                 client->losses++;
                 moved = true;
-                first_round = client->losses <= client->n_servers;
+                surprising = client->reached;
+                client->reached = false;
                 next = client->servers[client->server];
         }
         pthread_mutex_unlock(&client->lock);
-        if (first_round) // or the log would fill while all of them are away
+        if (surprising) // what was never there is not lost, and the log would fill while all of them are away
                 cx_info("A server is lost, going on at the next", "lost", client->servers[setup->server], "next", next,
                         "why", curl_easy_strerror(result));
         if (moved)

@@ -323,12 +323,15 @@ static void manifests(void **state)
 static void cni_config(void **state)
 {
         (void)state;
-        json_auto_t *config = cni_default_config("10.1.0.0/24", "/s");
+        json_auto_t *config = cni_default_config("10.1.0.0/24", 0, "/s");
+        json_auto_t *overlay = cni_default_config("10.1.0.0/24", 1450, "/s");
         json_t *bridge = json_array_get(json_object_get(config, "plugins"), 0);
         assert_string_equal(cx_json_string(bridge, "type"), "bridge");
         assert_string_equal(cx_json_string(bridge, "ipam.dataDir"), "/s");
         assert_true(cx_json_bool(bridge, "hairpinMode", false));
         assert_true(cx_json_bool(bridge, "forceAddress", false));
+        assert_null(json_object_get(bridge, "mtu"));
+        assert_int_equal(cx_json_int(json_array_get(json_object_get(overlay, "plugins"), 0), "mtu", 0), 1450);
         json_t *range = json_array_get(json_array_get(cx_json_get(bridge, "ipam.ranges"), 0), 0);
         assert_string_equal(cx_json_string(range, "subnet"), "10.1.0.0/24");
 }

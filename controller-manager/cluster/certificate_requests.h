@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What those who approve and sign CertificateSigningRequests share.
+#pragma once
+
+#include "libcontroller/manager.h"
+#include "libcommon/net/pki.h"
+
+#define CLIENT_SIGNER "kubernetes.io/kube-apiserver-client"
+#define KUBELET_CLIENT_SIGNER "kubernetes.io/kube-apiserver-client-kubelet"
+#define KUBELET_SERVING_SIGNER "kubernetes.io/kubelet-serving"
+#define NODE_USER_PREFIX "system:node:"
+
+int csr_parse(const json_t *request, char **ret_pem, struct cx_csr_info *ret_info, struct cx_error *err) CX_CHECK;
+bool csr_is_node(const struct cx_csr_info *info); // the subject is that of a node
+bool csr_has_usage(const json_t *request, const char *usage);
+// `main` and "digital signature", and nothing else but "key encipherment".
+bool csr_has_usages(const json_t *request, const char *main);
+bool csr_is_open(const json_t *request, const char *signer); // for that signer, and nobody has decided
+int csr_approve(struct cx_rest *rest, const char *name, json_t *request, const char *message, struct cx_error *err)
+        CX_CHECK;
