@@ -3,6 +3,7 @@
 #include "kube-proxy/proxy.h"
 
 #include "kube-proxy/apply.h"
+#include "kube-proxy/config.h"
 #include "libcommon/base/address.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/process.h"
@@ -14,7 +15,12 @@
 static struct proxy *proxy;
 static struct cx_strings node_port_addresses;
 static bool cleanup;
-static const char *mode = "iptables";
+static const char *mode = "iptables", *config_file;
+static json_t *config; // of the file; owns its texts
+static struct {
+        const char *kubeconfig;
+        int64_t qps, burst;
+} client; // checked here, taken by the component
 static struct proxy_options options = {
         .node_port_addresses = &node_port_addresses,
         .healthz_address = "0.0.0.0:10256",
@@ -25,29 +31,66 @@ static struct proxy_options options = {
         .sync_period = 30 * CX_NS_PER_S,
 };
 
+// What was given as a flag, which goes before the file.
+static struct {
+        bool name, cidr, mode, all, min_period, period, localhost, healthz, metrics, addresses;
+} given;
+
 static const struct cx_flag flags[] = {
-        {"hostname-override", 0, CX_FLAG_STRING, &options.node_name, "The node's name; the host's when empty."},
+        {"config", 0, CX_FLAG_STRING, &config_file, "Path to a KubeProxyConfiguration; flags go before it."},
+        {"hostname-override", 0, CX_FLAG_STRING, &options.node_name, "The node's name; the host's when empty.",
+         .changed = &given.name},
         {"cluster-cidr", 0, CX_FLAG_STRING, &options.cluster_cidr,
-         "Range of pod addresses: traffic to services from outside of it is masqueraded."},
-        {"proxy-mode", 0, CX_FLAG_STRING, &mode, "Only iptables."},
-        {"masquerade-all", 0, CX_FLAG_BOOL, &options.masquerade_all, "Masquerade all traffic to cluster IPs."},
-        {"iptables-min-sync-period", 0, CX_FLAG_DURATION, &options.min_sync_period, "Least time between two syncs."},
+         "Range of pod addresses: traffic to services from outside of it is masqueraded.", .changed = &given.cidr},
+        {"proxy-mode", 0, CX_FLAG_STRING, &mode, "Only iptables.", .changed = &given.mode},
+        {"masquerade-all", 0, CX_FLAG_BOOL, &options.masquerade_all, "Masquerade all traffic to cluster IPs.",
+         .changed = &given.all},
+        {"iptables-min-sync-period", 0, CX_FLAG_DURATION, &options.min_sync_period, "Least time between two syncs.",
+         .changed = &given.min_period},
         {"iptables-sync-period", 0, CX_FLAG_DURATION, &options.sync_period,
-         "How often to look whether somebody removed the rules."},
+         "How often to look whether somebody removed the rules.", .changed = &given.period},
         {"iptables-localhost-nodeports", 0, CX_FLAG_BOOL, &options.localhost_node_ports,
-         "Serve node ports on 127.0.0.1 as well."},
-        {"healthz-bind-address", 0, CX_FLAG_STRING, &options.healthz_address, "Address and port of /healthz."},
-        {"metrics-bind-address", 0, CX_FLAG_STRING, &options.metrics_address, "Address and port of /metrics."},
+         "Serve node ports on 127.0.0.1 as well.", .changed = &given.localhost},
+        {"healthz-bind-address", 0, CX_FLAG_STRING, &options.healthz_address, "Address and port of /healthz.",
+         .changed = &given.healthz},
+        {"metrics-bind-address", 0, CX_FLAG_STRING, &options.metrics_address, "Address and port of /metrics.",
+         .changed = &given.metrics},
         {"nodeport-addresses", 0, CX_FLAG_CSV, &node_port_addresses,
-         "Networks whose own addresses serve node ports, or \"primary\"; all when empty."},
+         "Networks whose own addresses serve node ports, or \"primary\"; all when empty.", .changed = &given.addresses},
         {"cleanup", 0, CX_FLAG_BOOL, &cleanup, "Remove the rules and end."},
         {0},
 };
 
+// The fields of the file. Those of clientConnection are the component's to take.
+static const struct proxy_field fields[] = {
+        {"hostnameOverride", CX_FLAG_STRING, &options.node_name, &given.name},
+        {"clusterCIDR", CX_FLAG_STRING, &options.cluster_cidr, &given.cidr},
+        {"mode", CX_FLAG_STRING, &mode, &given.mode},
+        {"iptables.masqueradeAll", CX_FLAG_BOOL, &options.masquerade_all, &given.all},
+        {"iptables.minSyncPeriod", CX_FLAG_DURATION, &options.min_sync_period, &given.min_period},
+        {"iptables.syncPeriod", CX_FLAG_DURATION, &options.sync_period, &given.period},
+        {"iptables.localhostNodePorts", CX_FLAG_BOOL, &options.localhost_node_ports, &given.localhost},
+        {"healthzBindAddress", CX_FLAG_STRING, &options.healthz_address, &given.healthz},
+        {"metricsBindAddress", CX_FLAG_STRING, &options.metrics_address, &given.metrics},
+        {"nodePortAddresses", CX_FLAG_CSV, &node_port_addresses, &given.addresses},
+        {"clientConnection.kubeconfig", CX_FLAG_STRING, &client.kubeconfig, NULL},
+        {"clientConnection.qps", CX_FLAG_INT, &client.qps, NULL},
+        {"clientConnection.burst", CX_FLAG_INT, &client.burst, NULL},
+        {0},
+};
+
+static int configure(struct cx_component *component, struct cx_error *err)
+{
+        if (!config_file || !*config_file)
+                return 0;
+        int r = proxy_config_load(config_file, fields, &config, err);
+        return r < 0 ? r : cx_component_take(component, json_object_get(config, "clientConnection"), NULL, err);
+}
+
 static int check_options(struct cx_error *err)
 {
         static char host[256];
-        if (strcmp(mode, "iptables") != 0)
+        if (*mode && strcmp(mode, "iptables") != 0) // empty: the default
                 return cx_error_set(err, -EINVAL, "proxy mode \"%s\" is not supported", mode);
         if (options.cluster_cidr && !*options.cluster_cidr)
                 options.cluster_cidr = NULL;
@@ -82,6 +125,7 @@ static void stop(struct cx_component *component)
         component->informers = NULL;
         proxy_free(proxy);
         cx_strings_release(&node_port_addresses);
+        json_decref(config);
 }
 
 static bool ready(struct cx_component *component CX_UNUSED)
@@ -109,6 +153,7 @@ int main(int argc, char **argv)
                 .name = "kube-proxy",
                 .description = "Makes the addresses of Services lead to their endpoints.",
                 .flags = flags,
+                .configure = configure,
                 .start = start,
                 .stop = stop,
                 .ready = ready,

@@ -53,6 +53,12 @@ static const struct setting table[] = {
         {"register-node", B, AT(register_node), "registerNode", "Register the node with the apiserver."},
         {"node-labels", CX_FLAG_CSV, AT(node_labels), NULL, "Labels (key=value) when registering."},
         {"register-with-taints", CX_FLAG_CSV, AT(taints), NULL, "Taints (key=value:effect) when registering."},
+        {"system-reserved", CX_FLAG_CSV, AT(system_reserved), NULL,
+         "Resources (cpu=500m,memory=1Gi) that the system needs: not for pods."},
+        {"kube-reserved", CX_FLAG_CSV, AT(kube_reserved), NULL,
+         "Resources that the node's components need: not for pods."},
+        {"eviction-hard", CX_FLAG_CSV, AT(eviction_hard), NULL,
+         "Thresholds (memory.available<100Mi,nodefs.available<10%) below which the node reports pressure."},
         {"allowed-unsafe-sysctls", CX_FLAG_CSV, AT(unsafe_sysctls), "allowedUnsafeSysctls",
          "Sysctls that pods may set besides the safe ones; \"kernel.msg*\" allows all that begin so."},
         {"provider-id", S, AT(provider_id), "providerID", "Identifier of the machine at its provider."},
@@ -124,6 +130,24 @@ static int take_field(struct kubelet_settings *s, const struct setting *row, con
         return good ? 0 : cx_error_set(err, -EINVAL, "%s: field %s has the wrong type", s->config, row->field);
 }
 
+// Fields that are maps, as the flags' lists; the flag goes before the file.
+static int take_map(struct kubelet_settings *s, const bool changed[N], const char *field, char between,
+                    struct cx_strings *to, struct cx_error *err)
+{
+        const char *key;
+        json_t *value;
+        for (size_t i = 0; i < N; i++)
+                if (changed[i] && (const char *)s + table[i].offset == (const char *)to)
+                        return 0;
+        json_object_foreach (json_object_get(s->file, field), key, value) {
+                if (!json_is_string(value))
+                        return cx_error_set(err, -EINVAL, "%s: field %s.%s has the wrong type", s->config, field, key);
+                CX_CLEANUP(cx_freep) char *pair = cx_sprintf("%s%c%s", key, between, json_string_value(value));
+                cx_strings_add(to, pair);
+        }
+        return 0;
+}
+
 static int load_file(struct kubelet_settings *s, const bool changed[N], struct cx_error *err)
 {
         CX_BUF text = CX_BUF_INIT_MAX(1 << 20);
@@ -151,6 +175,13 @@ static int load_file(struct kubelet_settings *s, const bool changed[N], struct c
                 CX_CLEANUP(cx_freep) char *pair = cx_sprintf("%s=%s", key, cx_str(json_string_value(value)));
                 cx_strings_add(&s->node_labels, pair);
         }
+        r = take_map(s, changed, "systemReserved", '=', &s->system_reserved, err);
+        if (r == 0)
+                r = take_map(s, changed, "kubeReserved", '=', &s->kube_reserved, err);
+        if (r == 0)
+                r = take_map(s, changed, "evictionHard", '<', &s->eviction_hard, err);
+        if (r < 0)
+                return r;
         size_t i;
         json_array_foreach (json_object_get(s->file, "registerWithTaints"), i, value) {
                 CX_CLEANUP(cx_freep)
@@ -225,6 +256,8 @@ int kubelet_settings_load(struct kubelet_settings *s, int argc, char **argv, str
                 r = cx_error_set(err, -EINVAL, "--authorization-mode must be AlwaysAllow or Webhook");
         if (r == 0)
                 r = check_certificates(s, err);
+        if (r == 0)
+                r = reserved_parse(&s->system_reserved, &s->kube_reserved, &s->eviction_hard, &s->reserved, err);
         if (r == 0 && strcmp(s->overlay, "none") != 0 && strcmp(s->overlay, "vxlan") != 0)
                 r = cx_error_set(err, -EINVAL, "--pod-network-overlay must be none or vxlan, not \"%s\"", s->overlay);
         if (r == 0 && s->root[0] != '/')

@@ -3,6 +3,7 @@
 // given. All strings live as long as the process.
 #pragma once
 
+#include "kubelet/base/reserved.h"
 #include "libcommon/base/flags.h"
 
 #include <jansson.h>
@@ -12,7 +13,9 @@ struct kubelet_settings {
                 *address, *client_ca_file, *tls_cert_file, *tls_key_file, *registry_config, *log_root, *resolv_conf,
                 *manifests, *cni_conf_dir, *cni_bin_dir, *runc, *conmon, *authorization_mode, *non_masquerade_cidr,
                 *provider_id, *cloud_provider, *logging_format, *cert_dir, *bootstrap_kubeconfig, *overlay;
-        struct cx_strings cluster_dns, node_labels, taints, unsafe_sysctls;
+        struct cx_strings cluster_dns, node_labels, taints, unsafe_sysctls, system_reserved, kube_reserved,
+                eviction_hard;
+        struct reserved reserved; // of these three
         int64_t max_pods, port, healthz_port, verbosity, pids_limit, image_gc_high, image_gc_low, min_image_age,
                 collect_period, status_frequency, sync_frequency, lease_seconds, log_max_bytes;
         bool register_node, anonymous_auth, webhook_auth, rotate_certificates, server_tls_bootstrap, version, help;

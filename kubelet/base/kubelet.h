@@ -22,6 +22,7 @@ struct kubelet {
         const char *node_name, *root, *state, *log_root, *cluster_domain, *resolv_conf, *registry_config;
         struct cx_strings cluster_dns, node_ips, unsafe_sysctls;
         int64_t max_pods, pids_limit, node_memory, node_cpus; // node_memory: bytes
+        int64_t allocatable_memory, allocatable_cpu;          // what pods may have of these: bytes, thousandths
         int64_t sync_frequency;                               // ns
         // the way to the apiserver; all NULL without one
         struct cx_rest *rest;

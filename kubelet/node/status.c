@@ -74,38 +74,40 @@ static json_t *node_info(void)
                          "operatingSystem", "linux", "osImage", image, "systemUUID", *uuid ? uuid : machine);
 }
 
-static json_t *resources(const struct kubelet *k)
+static json_t *resources(const struct kubelet *k, int64_t milli_cpu, int64_t memory, int64_t storage)
 {
-        struct statvfs fs = {0};
-        (void)statvfs(k->root, &fs);
         json_t *out = json_object();
-        json_object_set_new(out, "cpu", json_sprintf("%lld", (long long)k->node_cpus));
-        json_object_set_new(out, "memory", json_sprintf("%lldKi", (long long)(k->node_memory / 1024)));
-        json_object_set_new(out, "ephemeral-storage",
-                            json_sprintf("%lluKi", (unsigned long long)fs.f_blocks * fs.f_frsize / 1024));
+        json_object_set_new(out, "cpu",
+                            milli_cpu % 1000 ? json_sprintf("%lldm", (long long)milli_cpu)
+                                             : json_sprintf("%lld", (long long)milli_cpu / 1000));
+        json_object_set_new(out, "memory", json_sprintf("%lldKi", (long long)(memory / 1024)));
+        json_object_set_new(out, "ephemeral-storage", json_sprintf("%lldKi", (long long)(storage / 1024)));
         json_object_set_new(out, "pods", json_sprintf("%lld", (long long)k->max_pods));
         json_object_set_new(out, "hugepages-1Gi", json_string("0"));
         json_object_set_new(out, "hugepages-2Mi", json_string("0"));
         return out;
 }
 
-// Below the eviction thresholds of upstream: 100 MiB of memory, 10 % of the disk, 5 % of its inodes.
-static bool memory_low(void)
+// --- below the thresholds ---
+
+static bool memory_low(const struct kubelet *k, const struct reserved *r)
 {
         CX_BUF text = CX_BUF_INIT_MAX(65536);
         const char *p = cx_buf_read_file(&text, "/proc/meminfo") == 0 ? strstr(text.data, "MemAvailable:") : NULL;
-        return p && strtoll(p + 13, NULL, 10) < 100 * 1024;
+        return p && strtoll(p + 13, NULL, 10) < threshold_of(&r->memory_available, k->node_memory) / 1024;
 }
 
-static bool disk_low(const char *root)
+static bool disk_low(const char *root, const struct reserved *r)
 {
         struct statvfs fs;
         if (statvfs(root, &fs) < 0 || !fs.f_blocks)
                 return false;
-        return fs.f_bavail * 10 < fs.f_blocks || (fs.f_files && fs.f_favail * 20 < fs.f_files);
+        int64_t size = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize, left = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+        return left < threshold_of(&r->disk_available, size) ||
+               (fs.f_files && (int64_t)fs.f_favail < threshold_of(&r->inodes_free, (int64_t)fs.f_files));
 }
 
-static bool pids_low(void)
+static bool pids_low(const struct reserved *r)
 {
         CX_BUF load = CX_BUF_INIT_MAX(256);
         CX_CLEANUP(cx_freep) char *max = first_line("/proc/sys/kernel/pid_max");
@@ -113,7 +115,8 @@ static bool pids_low(void)
         if (cx_buf_read_file(&load, "/proc/loadavg") < 0 ||
             sscanf(load.data, "%*f %*f %*f %d/%d", &running, &total) != 2)
                 return false;
-        return strtoll(max, NULL, 10) - total < 500;
+        int64_t most = strtoll(max, NULL, 10);
+        return most - total < threshold_of(&r->pids_available, most) + r->pids;
 }
 
 static void add_condition(json_t *list, const json_t *old, const char *type, bool on, const char *reason,
@@ -130,10 +133,10 @@ static void add_condition(json_t *list, const json_t *old, const char *type, boo
                                               "reason", reason, "message", message));
 }
 
-static json_t *conditions(const struct kubelet *k, const json_t *old)
+static json_t *conditions(const struct kubelet *k, const struct reserved *r, const json_t *old)
 {
         json_t *list = json_array();
-        bool memory = memory_low(), disk = disk_low(k->root), pids = pids_low();
+        bool memory = memory_low(k, r), disk = disk_low(k->root, r), pids = pids_low(r);
         add_condition(list, old, "MemoryPressure", memory,
                       memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
                       memory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available");
@@ -173,11 +176,16 @@ json_t *node_status(const struct kubelet *k, const struct kubelet_settings *s, c
                 json_array_append_new(addresses,
                                       json_pack("{s:s, s:s}", "type", "InternalIP", "address", k->node_ips.items[i]));
         json_array_append_new(addresses, json_pack("{s:s, s:s}", "type", "Hostname", "address", k->node_name));
-        json_t *capacity = resources(k);
+        struct statvfs fs = {0};
+        (void)statvfs(k->root, &fs);
+        int64_t storage = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize;
+        json_t *capacity = resources(k, k->node_cpus * 1000, k->node_memory, storage);
+        json_t *allocatable =
+                resources(k, k->allocatable_cpu, k->allocatable_memory, reserved_leave_storage(&s->reserved, storage));
         json_t *out =
-                json_pack("{s:o, s:o, s:O, s:o, s:o, s:o, s:{s:{s:i}}}", "addresses", addresses, "allocatable",
-                          capacity, "capacity", capacity, "conditions", conditions(k, old), "nodeInfo", node_info(),
-                          "images", images(k), "daemonEndpoints", "kubeletEndpoint", "Port", (int)s->port);
+                json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:{s:{s:i}}}", "addresses", addresses, "allocatable",
+                          allocatable, "capacity", capacity, "conditions", conditions(k, &s->reserved, old), "nodeInfo",
+                          node_info(), "images", images(k), "daemonEndpoints", "kubeletEndpoint", "Port", (int)s->port);
         json_object_set_new(out, "runtimeHandlers",
                             json_pack("[{s:s, s:{s:b, s:b}}]", "name", "", "features", "recursiveReadOnlyMounts",
                                       runtime_recursive_read_only(k->runtime), "userNamespaces", 0));

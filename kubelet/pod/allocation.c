@@ -129,8 +129,8 @@ static const char *beyond_node(const struct kubelet *k, const json_t *object, st
         const struct {
                 const char *name;
                 int64_t wanted, capacity;
-        } all[] = {{"cpu", cx_resource_list_units(&wanted, "cpu"), k->node_cpus * 1000},
-                   {"memory", cx_resource_list_units(&wanted, "memory"), k->node_memory}};
+        } all[] = {{"cpu", cx_resource_list_units(&wanted, "cpu"), k->allocatable_cpu},
+                   {"memory", cx_resource_list_units(&wanted, "memory"), k->allocatable_memory}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(all); i++)
                 if (all[i].wanted > all[i].capacity) {
                         cx_buf_printf(to, "%sNode didn't have enough capacity: %s, requested: %lld, capacity: %lld",
@@ -154,8 +154,8 @@ static const char *refuse(struct pod *pod, const json_t *object, struct cx_buf *
         json_auto_t *taken = allocation_others(pod);
         return admission_lacks(&(struct admission){.pod = object,
                                                    .others = taken,
-                                                   .milli_cpu = k->node_cpus * 1000,
-                                                   .memory = k->node_memory,
+                                                   .milli_cpu = k->allocatable_cpu,
+                                                   .memory = k->allocatable_memory,
                                                    .pods = k->max_pods},
                                to)
                        ? DEFERRED

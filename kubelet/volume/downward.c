@@ -96,7 +96,8 @@ int downward_resource(const struct kubelet *k, const json_t *pod, const json_t *
         if (value && cx_quantity_from_json(value, &quantity) < 0)
                 return cx_error_set(err, -EINVAL, "invalid quantity of %s", resource);
         if (!value && limits) // no limit: what the node has
-                quantity.nano = (__int128)(cpu ? k->node_cpus : k->node_memory) * 1000000000;
+                quantity.nano =
+                        cpu ? (__int128)k->allocatable_cpu * 1000000 : (__int128)k->allocatable_memory * 1000000000;
         const json_t *asked = json_object_get(ref, "divisor");
         if (!asked || cx_quantity_from_json(asked, &divisor) < 0 || divisor.nano <= 0)
                 divisor.nano = 1000000000;

@@ -341,12 +341,22 @@ static void settings(void **state)
         (void)state;
         char file[] = "/tmp/cx-config-XXXXXX";
         static const char yaml[] = "kind: KubeletConfiguration\nclusterDNS: [1.2.3.4]\nmaxPods: 7\nport: 99\n"
-                                   "authentication: {anonymous: {enabled: true}}\n";
+                                   "authentication: {anonymous: {enabled: true}}\n"
+                                   "systemReserved: {memory: 1Gi}\nkubeReserved: {cpu: 100m}\n"
+                                   "evictionHard: {memory.available: 5%}\n";
         CX_CLEANUP(cx_closep) int fd = mkstemp(file);
         assert_int_equal(write(fd, yaml, sizeof yaml - 1), sizeof yaml - 1);
-        char *argv[] = {(char *)"kubelet", (char *)"--config", file, (char *)"--port=10250", NULL};
+        char *argv[] = {(char *)"kubelet",
+                        (char *)"--config",
+                        file,
+                        (char *)"--port=10250",
+                        (char *)"--system-reserved=memory=2Gi",
+                        NULL};
         static struct kubelet_settings s;
-        assert_int_equal(kubelet_settings_load(&s, 4, argv, NULL), 0);
+        assert_int_equal(kubelet_settings_load(&s, 5, argv, NULL), 0);
+        assert_int_equal(s.reserved.memory, (int64_t)2 << 30); // the flag wins
+        assert_int_equal(s.reserved.milli_cpu, 100);
+        assert_int_equal(threshold_of(&s.reserved.memory_available, 1000), 50);
         assert_int_equal(s.max_pods, 7);
         assert_int_equal(s.port, 10250); // the flag wins
         assert_true(s.anonymous_auth);
@@ -358,6 +368,10 @@ static void settings(void **state)
         assert_true(kubelet_settings_load(&t, 2, bad, &err) < 0);
         assert_string_equal(cx_error_text(&err), "unknown flag: --none");
         cx_strings_release(&s.cluster_dns);
+        cx_strings_release(&s.system_reserved);
+        cx_strings_release(&s.kube_reserved);
+        cx_strings_release(&s.eviction_hard);
+        free((char *)s.cert_dir);
         json_decref(s.file);
         free((char *)s.log_root);
 }
