@@ -2,8 +2,8 @@
 // What those who approve and sign CertificateSigningRequests share.
 #pragma once
 
-#include "libcontroller/manager.h"
 #include "libcommon/net/pki.h"
+#include "libcontroller/manager.h"
 
 #define CLIENT_SIGNER "kubernetes.io/kube-apiserver-client"
 #define KUBELET_CLIENT_SIGNER "kubernetes.io/kube-apiserver-client-kubelet"

@@ -15,7 +15,7 @@ struct kubelet_settings {
                 *provider_id, *cloud_provider, *logging_format, *cert_dir, *bootstrap_kubeconfig, *overlay;
         struct cx_strings cluster_dns, node_labels, taints, unsafe_sysctls, system_reserved, kube_reserved,
                 eviction_hard;
-        struct reserved reserved; // of these three
+        struct node_reserved reserved; // of these three
         int64_t max_pods, port, healthz_port, verbosity, pids_limit, image_gc_high, image_gc_low, min_image_age,
                 collect_period, status_frequency, sync_frequency, lease_seconds, log_max_bytes;
         bool register_node, anonymous_auth, webhook_auth, rotate_certificates, server_tls_bootstrap, version, help;

@@ -6,18 +6,18 @@
 static const struct {
         const char *name;
         size_t offset;
-} resources[] = {{"cpu", offsetof(struct reserved, milli_cpu)},
-                 {"memory", offsetof(struct reserved, memory)},
-                 {"ephemeral-storage", offsetof(struct reserved, storage)},
-                 {"pid", offsetof(struct reserved, pids)}};
+} resources[] = {{"cpu", offsetof(struct node_reserved, milli_cpu)},
+                 {"memory", offsetof(struct node_reserved, memory)},
+                 {"ephemeral-storage", offsetof(struct node_reserved, storage)},
+                 {"pid", offsetof(struct node_reserved, pids)}};
 
 static const struct {
         const char *name;
         size_t offset;
-} signals[] = {{"memory.available", offsetof(struct reserved, memory_available)},
-               {"nodefs.available", offsetof(struct reserved, disk_available)},
-               {"nodefs.inodesFree", offsetof(struct reserved, inodes_free)},
-               {"pid.available", offsetof(struct reserved, pids_available)}};
+} signals[] = {{"memory.available", offsetof(struct node_reserved, memory_available)},
+               {"nodefs.available", offsetof(struct node_reserved, disk_available)},
+               {"nodefs.inodesFree", offsetof(struct node_reserved, inodes_free)},
+               {"pid.available", offsetof(struct node_reserved, pids_available)}};
 
 static int parse_quantity(const char *text, bool cpu, int64_t *ret_value)
 {
@@ -28,7 +28,7 @@ static int parse_quantity(const char *text, bool cpu, int64_t *ret_value)
         return *ret_value < INT64_MAX / 4 ? 0 : -ERANGE;
 }
 
-static int add_reservation(const char *what, const char *pair, struct reserved *to, struct cx_error *err)
+static int add_reservation(const char *what, const char *pair, struct node_reserved *to, struct cx_error *err)
 {
         size_t length = strcspn(pair, "="), i = 0;
         int64_t value;
@@ -56,7 +56,7 @@ static int parse_threshold(const char *text, struct threshold *to)
         return end == text + length - 1 && to->share >= 0 && to->share < 1 ? 0 : -EINVAL;
 }
 
-static int add_threshold(const char *pair, struct reserved *to, struct cx_error *err)
+static int add_threshold(const char *pair, struct node_reserved *to, struct cx_error *err)
 {
         size_t length = strcspn(pair, "<="), i = 0;
         while (i < CX_ARRAY_SIZE(signals) &&
@@ -76,9 +76,9 @@ static int add_threshold(const char *pair, struct reserved *to, struct cx_error 
 }
 
 int reserved_parse(const struct cx_strings *for_system, const struct cx_strings *for_kube,
-                   const struct cx_strings *eviction, struct reserved *ret_reserved, struct cx_error *err)
+                   const struct cx_strings *eviction, struct node_reserved *ret_reserved, struct cx_error *err)
 {
-        struct reserved reserved = {.evicts = eviction->count};
+        struct node_reserved reserved = {.evicts = eviction->count};
         int r = 0;
         if (!eviction->count) {
                 reserved.memory_available.amount = 100 << 20;
@@ -107,17 +107,17 @@ static int64_t leave(int64_t capacity, int64_t taken)
         return taken < capacity ? capacity - taken : 0;
 }
 
-int64_t reserved_leave_memory(const struct reserved *r, int64_t capacity)
+int64_t reserved_leave_memory(const struct node_reserved *r, int64_t capacity)
 {
         return leave(capacity, r->memory + (r->evicts ? threshold_of(&r->memory_available, capacity) : 0));
 }
 
-int64_t reserved_leave_storage(const struct reserved *r, int64_t capacity)
+int64_t reserved_leave_storage(const struct node_reserved *r, int64_t capacity)
 {
         return leave(capacity, r->storage + (r->evicts ? threshold_of(&r->disk_available, capacity) : 0));
 }
 
-int64_t reserved_leave_cpu(const struct reserved *r, int64_t milli)
+int64_t reserved_leave_cpu(const struct node_reserved *r, int64_t milli)
 {
         return leave(milli, r->milli_cpu);
 }

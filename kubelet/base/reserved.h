@@ -5,7 +5,7 @@
 
 #include "libcommon/base/flags.h"
 
-struct reserved {
+struct node_reserved {
         int64_t milli_cpu, memory, storage, pids; // both reservations together; bytes
         struct threshold {
                 int64_t amount; // bytes, inodes or processes
@@ -16,9 +16,10 @@ struct reserved {
 // From lists of "name=quantity" and of "signal<quantity or percent"; what is not known is refused by its name. Without
 // `eviction` the thresholds are upstream's: 100 MiB of memory, 10 % of the disk, 5 % of its inodes.
 int reserved_parse(const struct cx_strings *for_system, const struct cx_strings *for_kube,
-                   const struct cx_strings *eviction, struct reserved *ret_reserved, struct cx_error *err) CX_CHECK;
+                   const struct cx_strings *eviction, struct node_reserved *ret_reserved, struct cx_error *err)
+        CX_CHECK;
 int64_t threshold_of(const struct threshold *threshold, int64_t capacity);
 // What is left for pods; 0 when all of it is reserved.
-int64_t reserved_leave_memory(const struct reserved *reserved, int64_t capacity);
-int64_t reserved_leave_storage(const struct reserved *reserved, int64_t capacity);
-int64_t reserved_leave_cpu(const struct reserved *reserved, int64_t milli);
+int64_t reserved_leave_memory(const struct node_reserved *reserved, int64_t capacity);
+int64_t reserved_leave_storage(const struct node_reserved *reserved, int64_t capacity);
+int64_t reserved_leave_cpu(const struct node_reserved *reserved, int64_t milli);

@@ -62,7 +62,7 @@ static int write_kubeconfig(const char *path, const struct cx_kubeconfig *from, 
 {
         CX_KUBECONFIG config = CX_KUBECONFIG_INIT;
         const json_t *context = cx_kubeconfig_context(from, cx_kubeconfig_current_context(from));
-        const json_t *cluster = cx_kubeconfig_cluster(from, cx_json_string(context, "cluster"));
+        const json_t *cluster = cx_kubeconfig_cluster(from, json_string_value(json_object_get(context, "cluster")));
         int r = cx_kubeconfig_load(path, true, &config, err);
         if (r < 0)
                 return r;

@@ -74,8 +74,7 @@ int pair_write(const char *folder, const char *name, const char *cert_pem, const
         (void)gmtime_r(&seconds, &parts);
         (void)strftime(when, sizeof when, "%Y-%m-%d-%H-%M-%S", &parts);
         CX_CLEANUP(cx_freep)
-        char *file = cx_sprintf("%s-%s.pem", name, when),
-             *path = cx_sprintf("%s/%s", folder, file);
+        char *file = cx_sprintf("%s-%s.pem", name, when), *path = cx_sprintf("%s/%s", folder, file);
         char *text = cx_sprintf("%s%s%s", cert_pem, cert_pem[strlen(cert_pem) - 1] == '\n' ? "" : "\n", key_pem);
         int r = cx_mkdir_all(folder, 0700, err);
         if (r == 0)

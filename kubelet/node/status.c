@@ -90,14 +90,14 @@ static json_t *resources(const struct kubelet *k, int64_t milli_cpu, int64_t mem
 
 // --- below the thresholds ---
 
-static bool memory_low(const struct kubelet *k, const struct reserved *r)
+static bool memory_low(const struct kubelet *k, const struct node_reserved *r)
 {
         CX_BUF text = CX_BUF_INIT_MAX(65536);
         const char *p = cx_buf_read_file(&text, "/proc/meminfo") == 0 ? strstr(text.data, "MemAvailable:") : NULL;
         return p && strtoll(p + 13, NULL, 10) < threshold_of(&r->memory_available, k->node_memory) / 1024;
 }
 
-static bool disk_low(const char *root, const struct reserved *r)
+static bool disk_low(const char *root, const struct node_reserved *r)
 {
         struct statvfs fs;
         if (statvfs(root, &fs) < 0 || !fs.f_blocks)
@@ -107,7 +107,7 @@ static bool disk_low(const char *root, const struct reserved *r)
                (fs.f_files && (int64_t)fs.f_favail < threshold_of(&r->inodes_free, (int64_t)fs.f_files));
 }
 
-static bool pids_low(const struct reserved *r)
+static bool pids_low(const struct node_reserved *r)
 {
         CX_BUF load = CX_BUF_INIT_MAX(256);
         CX_CLEANUP(cx_freep) char *max = first_line("/proc/sys/kernel/pid_max");
@@ -133,7 +133,7 @@ static void add_condition(json_t *list, const json_t *old, const char *type, boo
                                               "reason", reason, "message", message));
 }
 
-static json_t *conditions(const struct kubelet *k, const struct reserved *r, const json_t *old)
+static json_t *conditions(const struct kubelet *k, const struct node_reserved *r, const json_t *old)
 {
         json_t *list = json_array();
         bool memory = memory_low(k, r), disk = disk_low(k->root, r), pids = pids_low(r);

@@ -10,7 +10,7 @@
 
 #define GI ((int64_t)1 << 30)
 
-static int parse(const char *for_system, const char *for_kube, const char *eviction, struct reserved *ret,
+static int parse(const char *for_system, const char *for_kube, const char *eviction, struct node_reserved *ret,
                  struct cx_error *err)
 {
         struct cx_strings lists[3] = {CX_STRINGS_INIT, CX_STRINGS_INIT, CX_STRINGS_INIT};
@@ -39,7 +39,7 @@ static void test_left(void **state CX_UNUSED)
                 {"cpu=5,memory=9Gi", "", "", 0, 0, 100 * GI},
         };
         for (size_t i = 0; i < CX_ARRAY_SIZE(rows); i++) {
-                struct reserved reserved;
+                struct node_reserved reserved;
                 CX_ERROR err = CX_ERROR_INIT;
                 assert_int_equal(parse(rows[i].for_system, rows[i].for_kube, rows[i].eviction, &reserved, &err), 0);
                 assert_int_equal(reserved_leave_cpu(&reserved, 4000), rows[i].cpu);
@@ -50,7 +50,7 @@ static void test_left(void **state CX_UNUSED)
 
 static void test_thresholds(void **state CX_UNUSED)
 {
-        struct reserved reserved;
+        struct node_reserved reserved;
         CX_ERROR err = CX_ERROR_INIT;
         assert_int_equal(parse("", "", "", &reserved, &err), 0); // upstream's
         assert_int_equal(threshold_of(&reserved.memory_available, 8 * GI), 100 << 20);
@@ -85,7 +85,7 @@ static void test_refused(void **state CX_UNUSED)
                  "percentage below 100"},
         };
         for (size_t i = 0; i < CX_ARRAY_SIZE(rows); i++) {
-                struct reserved reserved;
+                struct node_reserved reserved;
                 CX_ERROR err = CX_ERROR_INIT;
                 assert_int_equal(parse(rows[i].for_system, "", rows[i].eviction, &reserved, &err),
                                  rows[i].why ? -EINVAL : 0);
