@@ -10,6 +10,7 @@
 #include "libcommon/format/json.h"
 
 #define RESCAN (30 * CX_NS_PER_S)       // of the interfaces
+#define RECHECK (500 * CX_NS_PER_MS)    // of a holder that seems dead
 #define RETRY (200 * CX_NS_PER_MS)      // after a write that failed
 #define DISPUTE_PAUSE (1 * CX_NS_PER_S) // between looks at an address that somebody else claims
 #define TIMEOUT (2 * CX_NS_PER_S)       // of a call
@@ -18,7 +19,8 @@
 // What was seen of another announcer's Lease.
 struct member_seen {
         char *renewed;
-        int64_t at; // when it changed, monotonic
+        int64_t at;      // when it changed, monotonic
+        int64_t checked; // when the API server said that it has not
 };
 // What is known of an address besides its Lease.
 struct address_seen {
@@ -148,6 +150,11 @@ static void note_members(struct lease_keeper *self, const struct cx_objects *lea
                 member->renewed = cx_strdup(view->renewed);
                 member->at = now;
         }
+        CX_MAP_FOREACH (&self->members, entry) { // nodes that are gone, with their Leases
+                CX_OBJECT *lease = cx_informer_get(self->leases, self->options.namespace, entry->key);
+                if (!lease)
+                        cx_map_remove(&self->members, entry->key);
+        }
 }
 
 // Until when a holder counts as alive; 0: it does not.
@@ -165,13 +172,17 @@ static bool has_renewed(struct lease_keeper *self, const char *holder)
         CX_CLEANUP(cx_freep) char *name = cx_sprintf(MEMBER "%s", holder);
         struct member_seen *member = cx_map_get(&self->members, name);
         json_auto_t *lease = NULL;
+        if (member && member->checked && cx_time_monotonic() - member->checked < RECHECK)
+                return false; // it had more than one address
         if (!member ||
             cx_rest_get(self->rest, CX_REF("coordination.k8s.io", "v1", "leases", self->options.namespace, name),
                         &lease, NULL) < 0)
                 return false;
         const char *renewed = cx_json_string_or(lease, "spec.renewTime", "");
-        if (cx_streq(renewed, member->renewed))
+        if (cx_streq(renewed, member->renewed)) {
+                member->checked = cx_time_monotonic();
                 return false;
+        }
         free(member->renewed);
         member->renewed = cx_strdup(renewed);
         member->at = cx_time_monotonic();
@@ -208,6 +219,7 @@ static int renew(struct lease_keeper *self, const struct cx_object *node, struct
                 r = create_member(self, node, err);
         }
         self->known |= r == 0;
+        self->renewal = cx_time_monotonic() + ANNOUNCER_RENEWAL;
         return r;
 }
 
@@ -290,7 +302,8 @@ static bool take(struct lease_keeper *self, const struct cx_object *node, const 
         CX_ERROR err = CX_ERROR_INIT;
         if (*holder && strcmp(holder, self->options.node) != 0 && has_renewed(self, holder))
                 return false;
-        int r = renew(self, node, &err); // whoever sees us hold it must see us live
+        // Whoever sees us hold it must see us live.
+        int r = cx_time_monotonic() < self->renewal ? 0 : renew(self, node, &err);
         if (r == 0)
                 r = write_holder(self, lease, self->options.node, &err);
         if (r < 0 && !cx_error_is(&err, CX_REASON_CONFLICT) && !cx_error_is(&err, CX_REASON_NOT_FOUND))
@@ -374,8 +387,10 @@ static int64_t look(struct lease_keeper *self)
         CX_MAP present = CX_MAP_INIT;
         int64_t now = cx_time_monotonic(), deadline = now + RESCAN;
         bool holds = false;
-        if (!node)
-                return deadline; // not registered yet: its event comes
+        if (!node) { // not registered yet, or deleted: its event comes
+                forget_gone(self, &present);
+                return deadline;
+        }
         if (now >= self->rescan) {
                 use_interfaces(self, node_view(node));
                 self->rescan = now + RESCAN;
@@ -396,7 +411,6 @@ static int64_t look(struct lease_keeper *self)
                 CX_ERROR err = CX_ERROR_INIT;
                 if (renew(self, node, &err) < 0)
                         cx_err(&err, "Cannot renew");
-                self->renewal = cx_time_monotonic() + ANNOUNCER_RENEWAL;
         }
         sooner(&deadline, self->renewal);
         return deadline;

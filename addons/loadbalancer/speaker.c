@@ -224,6 +224,8 @@ static bool hear(struct speaker *self, const struct link *link, int fd, struct c
                 return true;
         if (!cx_map_has(&self->spoken, cx_address_format(&message.address, text)))
                 return true;
+        if (message.kind == NEIGHBOR_ASKED && from.sll_pkttype == PACKET_OTHERHOST)
+                return true; // it asks somebody else, and we overheard it
         if (message.kind == NEIGHBOR_CLAIMED)
                 *ret_contested = message.address;
         else

@@ -105,11 +105,11 @@ static void bare_close(void *context)
 
 // --- load balancers ---
 
-static bool bare_serves(void *context, const char *class)
+static int bare_serves(void *context, const char *class)
 {
         struct bare *self = context;
         pthread_mutex_lock(&self->lock);
-        bool serves = address_pools_serve(&self->config, class);
+        int serves = self->configured || self->absent || !class ? address_pools_serve(&self->config, class) : -EAGAIN;
         pthread_mutex_unlock(&self->lock);
         return serves;
 }

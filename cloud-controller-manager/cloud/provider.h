@@ -13,8 +13,9 @@ struct cloud_service {
         const json_t *json;
 };
 struct cloud_balancers {
-        // Whether Services of this loadBalancerClass (NULL: none is named) are the provider's business.
-        bool (*serves)(void *self, const char *class);
+        // Whether Services of this loadBalancerClass (NULL: none is named) are the provider's business: 1 or 0; negative:
+        // it cannot say now.
+        int (*serves)(void *self, const char *class);
         // Gives the Service its balancer; ret_ingress is a new array for status.loadBalancer.ingress. On failure it may
         // be set to what the Service still has; NULL: that is not known, and its status stays.
         int (*ensure)(void *self, const struct cloud_service *service, json_t **ret_ingress, struct cx_error *err);

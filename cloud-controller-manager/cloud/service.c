@@ -16,27 +16,42 @@ struct service_balancers {
         void *provider;
 };
 
-// Whether a Service is of type LoadBalancer, or has something to be cleaned up (bool).
+struct service_concern {
+        bool balanced; // it is of type LoadBalancer
+        bool served;   // it has an address
+};
+
 static void take_concern(void *part, const json_t *service)
 {
-        *(bool *)part = cx_streq(cx_json_string(service, "spec.type"), "LoadBalancer");
+        struct service_concern *concern = part;
+        concern->balanced = cx_streq(cx_json_string(service, "spec.type"), "LoadBalancer");
+        concern->served = cx_json_count(service, "status.loadBalancer.ingress");
 }
 
-static const struct object_part concern_part = {sizeof(bool), take_concern, NULL};
+static const struct object_part concern_part = {sizeof(struct service_concern), take_concern, NULL};
+
+static const struct service_concern *concern_of(const struct cx_object *service)
+{
+        return object_part(service, &concern_part);
+}
 
 static bool concerns(const struct cx_object *service)
 {
-        return *(const bool *)object_part(service, &concern_part) || cx_object_has_finalizer(service, FINALIZER);
+        return concern_of(service)->balanced || cx_object_has_finalizer(service, FINALIZER);
+}
+
+static void enqueue(struct service_balancers *self, bool waiting_only)
+{
+        CX_OBJECTS all = CX_OBJECTS_INIT;
+        cx_informer_list(self->services, NULL, &all);
+        for (size_t i = 0; i < all.count; i++)
+                if (concerns(all.items[i]) && !(waiting_only && concern_of(all.items[i])->served))
+                        cx_workqueue_add(self->queue, all.items[i]->key);
 }
 
 static void enqueue_all(void *context)
 {
-        struct service_balancers *self = context;
-        CX_OBJECTS all = CX_OBJECTS_INIT;
-        cx_informer_list(self->services, NULL, &all);
-        for (size_t i = 0; i < all.count; i++)
-                if (concerns(all.items[i]))
-                        cx_workqueue_add(self->queue, all.items[i]->key);
+        enqueue(context, false);
 }
 
 static void on_service(void *context, const struct cx_object *old, const struct cx_object *now)
@@ -44,8 +59,8 @@ static void on_service(void *context, const struct cx_object *old, const struct 
         struct service_balancers *self = context;
         if ((now && concerns(now)) || (old && concerns(old)))
                 cx_workqueue_add(self->queue, now ? now->key : old->key);
-        if (old && concerns(old) && !(now && concerns(now)))
-                enqueue_all(self); // something became free: others may be waiting for it
+        if (old && concerns(old))
+                enqueue(self, true); // something may have become free, for which others wait
 }
 
 static void *init(struct manager *manager, struct cx_workqueue *queue)
@@ -148,9 +163,13 @@ static int reconcile_service(struct service_balancers *self, const struct cx_obj
                              struct cx_error *err)
 {
         json_auto_t *service = cx_object_json(object);
-        bool ours = cx_streq(cx_json_string(service, "spec.type"), "LoadBalancer") &&
-                    self->balancers->serves(self->provider, cx_json_string(service, "spec.loadBalancerClass"));
+        int serves = self->balancers->serves(self->provider, cx_json_string(service, "spec.loadBalancerClass"));
+        bool ours = cx_streq(cx_json_string(service, "spec.type"), "LoadBalancer") && serves;
         bool cleans = cx_object_has_finalizer(object, FINALIZER);
+        if (ours && serves < 0 && !object->deleted) {
+                *retry_after = RETRY; // it stays as it is; a change of the provider's mind brings it here before
+                return 0;
+        }
         if (!ours || object->deleted)
                 return cleans ? take_back(self, object, err) : 0;
         if (!cleans) { // the event that shows the finalizer brings us here again
