@@ -471,6 +471,29 @@ YAML
         exits 14 mk service list -o yaml
 }
 
+@test "dashboard: the browser gets the link by a file of its owner's, which nobody reads in a list of processes" {
+        mkdir -p "$MK/browser"
+        cat >"$MK/browser/xdg-open" <<'SH'
+#!/bin/sh
+echo "$@" >"$0.words"
+stat -c %a "${1#file://}" >"$0.mode"
+cat "${1#file://}" >"$0.page"
+SH
+        chmod +x "$MK/browser/xdg-open"
+        PATH=$MK/browser:$PATH mk dashboard 2>&1 | grep -F 'Opened the dashboard in your default browser'
+        [ "$(cat "$MK/browser/xdg-open.words")" = "file://$FOLDER/run/dashboard.html" ]
+        [ "$(cat "$MK/browser/xdg-open.mode")" = 600 ]
+        local link
+        link=$(grep -o 'https://192.168.49.2:[0-9]*/#/login?code=[A-Za-z0-9_-]*' "$MK/browser/xdg-open.page")
+        used() { h curl -sk -o /dev/null -w '%{http_code}' -H 'X-Dashboard-Request: none' --data "{\"code\": \"${1##*code=}\"}" "${1%%/#*}/session"; }
+        [ "$(used "$link")" = 200 ]
+        [ "$(used "$link")" = 401 ] # once
+        PATH=$MK/browser:$PATH run mk dashboard --url
+        [ "$status" -eq 0 ]
+        [[ $output == *"https://192.168.49.2:"*"/#/login?code="* ]]
+        mk addons disable dashboard
+}
+
 @test "tunnel: cluster IPs answer from the machine until it is interrupted or the cluster goes" {
         local ip=$(kc get service inside -o 'jsonpath={.spec.clusterIP}') before=$(h ip route) pid
         ! h curl -s --max-time 1 "http://$ip/" || false
