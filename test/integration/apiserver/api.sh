@@ -363,7 +363,9 @@ t_service_rules() {
                 req PATCH $ns/services/turns '{"spec":{"type":"ClusterIP"}}' $merge && want 200 '.spec | has("allocateLoadBalancerNodePorts") or has("externalTrafficPolicy") or .ports[0].nodePort | not' &&
                 req PATCH $ns/services/turns '{"spec":{"type":"NodePort"}}' $merge && want 200 '.spec.ports[0].nodePort and .spec.externalTrafficPolicy == "Cluster"' &&
                 req PATCH $ns/services/turns '{"spec":{"type":"ExternalName","externalName":"a.b"}}' $merge && want 200 '.spec | has("clusterIP") or has("ipFamilies") or has("externalTrafficPolicy") or .ports[0].nodePort | not' &&
-                req DELETE $ns/services/turns && want 200
+                req PATCH $ns/services/turns/status '{"metadata":{"finalizers":["example.com/held"]}}' $merge && want 200 '.metadata.finalizers == ["example.com/held"]' && # the right of service controllers
+                req DELETE $ns/services/turns && want 200 &&
+                req PATCH $ns/services/turns/status '{"metadata":{"finalizers":null}}' $merge && want 200 && req GET $ns/services/turns && want 404
 }
 bad_pod() { req POST $ns/pods '{"metadata":{"name":"bad"},"spec":'"$1"'}' && want 422 '[.details.causes[].field] | index("'"$2"'")'; }
 bad_container() { bad_pod '{"containers":[{"name":"a","image":"x",'"$1"'}],"volumes":[{"name":"v","emptyDir":{}}]}' "spec.containers[0].$2"; }
