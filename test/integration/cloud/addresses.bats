@@ -195,7 +195,8 @@ EOF
         wait_for is "" addresses a
         complains a "it is not there, so there are no addresses to give"
         k -n $NS create configmap cloud-provider-bare --from-literal=pools='[{name: all, addresses: [10.9.0.0/29]}]'
-        gets a 10.9.0.1
+        back() { [[ $(addresses a) == 10.9.0.[12] ]]; }
+        wait_for back
 }
 
 node() { # node NAME READY [LINE of the spec]
@@ -242,6 +243,35 @@ EOF
         k get node gone
         complains lost "DeletingNode: Deleting node lost because it does not exist in the cloud provider"
         k -n $NS patch configmap cloud-provider-bare --type=json -p '[{"op":"remove","path":"/data/machines"}]'
+}
+
+@test "of two only the leader gives out addresses; when it is killed the other does" {
+        local i port first
+        config <<<'- {name: all, addresses: [10.9.0.0/29]}'
+        stop_cloud
+        port=$(free_port)
+        for i in 0 1; do
+                "$BIN/cloud-controller-manager" --kubeconfig "$CP/cloud-controller-manager.kubeconfig" --cloud-provider=bare \
+                        --use-service-account-credentials --bind-address 127.0.0.1 --secure-port $((port + i)) --client-ca-file "$CP/ca.crt" \
+                        --leader-elect-lease-duration 4s --leader-elect-renew-deadline 3s --leader-elect-retry-period 500ms \
+                        >>"$CP/leader-$i.log" 2>&1 3>&- &
+                echo $! >"$CP/leader-$i.pid"
+                wait_for curl -sfk https://127.0.0.1:$((port + i))/healthz
+        done
+        service a
+        gets a 10.9.0.1
+        [ "$(curl -sk -o "$CP/answer" -w '%{http_code}' https://127.0.0.1:$port/metrics)" = 403 ] # not everybody's
+        curl -sfk --cert "$CP/admin.crt" --key "$CP/admin.key" https://127.0.0.1:$port/metrics >"$CP/answer"
+        first=0
+        grep -q "Controllers run" "$CP/leader-0.log" || first=1
+        ! grep -q "Controllers run" "$CP/leader-$((1 - first)).log"
+        kill -KILL "$(cat "$CP/leader-$first.pid")"
+        service b
+        gets b 10.9.0.2
+        [ "$(addresses a)" = 10.9.0.1 ]
+        _end "$(cat "$CP/leader-$((1 - first)).pid")" 10
+        ! grep 'forbidden: User' "$CP"/leader-?.log
+        start_cloud
 }
 
 @test "what means nothing here is refused, with the reason" {
