@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#define ANNOUNCER_TTL (1200 * CX_NS_PER_MS)
+#define ANNOUNCER_TTL (1400 * CX_NS_PER_MS)
 #define ANNOUNCER_RENEWAL (400 * CX_NS_PER_MS)
 
 enum address_step {
