@@ -53,11 +53,11 @@ static char *foreign_name(const struct approver *self, const char *node, const s
 {
         CX_OBJECT *object = cx_informer_get(self->nodes, NULL, node);
         if (!object)
-                return cx_sprintf("there is no Node \"%s\" yet", node);
+                return cx_sprintf("there is no Node \"%.253s\" yet", node);
         json_auto_t *own = addresses_of(object);
         for (size_t i = 0; i < info->dns_names.count; i++)
                 if (strcmp(info->dns_names.items[i], node) != 0)
-                        return cx_sprintf("\"%s\" is not the name of the node", info->dns_names.items[i]);
+                        return cx_sprintf("\"%.253s\" is not the name of the node", info->dns_names.items[i]);
         for (size_t i = 0; i < info->ip_addresses.count; i++) {
                 const char *address = info->ip_addresses.items[i];
                 CX_CLEANUP(cx_freep) char *other = other_owner(self, node, address);
@@ -76,9 +76,9 @@ static char *why_not(const struct approver *self, const json_t *request, const s
                 return cx_strdup(
                         "it is not what a kubelet asks for: subject, kinds of names and usages must be its own");
         if (strcmp(user, info->common_name) != 0)
-                return cx_sprintf("\"%s\" asks for the certificate of \"%s\"", user, info->common_name);
+                return cx_sprintf("\"%.253s\" asks for the certificate of \"%.253s\"", user, info->common_name);
         if (!has_text(cx_json_get(request, "spec.groups"), "system:nodes"))
-                return cx_sprintf("\"%s\" is not in the group system:nodes", user);
+                return cx_sprintf("\"%.253s\" is not in the group system:nodes", user);
         if (!info->dns_names.count && !info->ip_addresses.count)
                 return cx_strdup("it names neither the node nor an address");
         return foreign_name(self, info->common_name + strlen(NODE_USER_PREFIX), info);

@@ -2,6 +2,7 @@
 #include "kubelet/certificates/rotation.h"
 
 #include "kubelet/certificates/pair.h"
+#include "libcommon/base/file_stamp.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/random.h"
 #include "libcommon/base/time.h"
@@ -13,21 +14,24 @@
 #define FIRST_RETRY (1 * CX_NS_PER_S)
 #define LAST_RETRY (64 * CX_NS_PER_S)
 
-int64_t rotation_due(int64_t not_before, int64_t not_after, double share)
+int64_t rotation_due(int64_t not_before, int64_t not_after, int64_t share)
 {
-        return not_before + (int64_t)((double)(not_after - not_before) * (0.7 + 0.2 * share));
+        return not_before + (not_after - not_before) * (700 + share / 5) / 1000;
 }
 
 // When to ask for another; 0: at once. ret_expired: nobody believes this one any more. Seconds since the epoch.
-static int64_t due(const struct rotation_options *o, double share, bool *ret_expired)
+static int64_t due(const struct rotation_options *o, int64_t share, bool *ret_expired)
 {
-        CX_CLEANUP(cx_freep) char *pem = NULL;
+        CX_CLEANUP(cx_freep) char *pem = NULL, *path = pair_path(o->folder, o->name);
         int64_t begin, end, at = 0;
         *ret_expired = true;
         if (pair_read(o->folder, o->name, &pem, NULL) < 0)
                 return 0;
         if (cx_pki_validity(pem, &begin, &end, NULL) == 0) {
                 *ret_expired = end <= cx_time_now() / CX_US_PER_S;
+                // Signers date back, some by more than a short life is long: it counts from when we got it.
+                int64_t got = cx_file_stamp_of(path).modified.tv_sec;
+                begin = got > begin && got < end ? got : begin;
                 if (!*ret_expired && cx_pki_has_names(pem, o->want.dns_names, o->want.ip_addresses))
                         at = rotation_due(begin, end, share);
         }
@@ -78,7 +82,7 @@ static void *run(void *context)
         const struct rotation_options *o = context;
         int64_t retry = FIRST_RETRY;
         for (;;) {
-                double share = (double)cx_random_below(1000) / 1000;
+                int64_t share = (int64_t)cx_random_below(1000);
                 bool expired;
                 int64_t at = due(o, share, &expired), now;
                 while ((now = cx_time_now() / CX_US_PER_S) < at) {
@@ -87,11 +91,14 @@ static void *run(void *context)
                 }
                 CX_ERROR err = CX_ERROR_INIT;
                 (void)due(o, share, &expired);
-                if (rotate(o, expired, &err) == 0) {
+                if (rotate(o, expired, &err) < 0) {
+                        cx_err(&err, "A certificate was not renewed", "name", o->name);
+                } else if (due(o, 0, &expired) > cx_time_now() / CX_US_PER_S) {
                         retry = FIRST_RETRY;
                         continue;
+                } else { // or each would be asked for right after the last
+                        cx_warn("The new certificate has expired or lacks a name that was asked for", "name", o->name);
                 }
-                cx_err(&err, "A certificate was not renewed", "name", o->name);
                 rest_for(retry / 2 + (int64_t)cx_random_below((uint64_t)retry));
                 retry = retry * 2 < LAST_RETRY ? retry * 2 : LAST_RETRY;
         }

@@ -15,5 +15,5 @@ struct rotation_options { // all is borrowed, for ever
         void *context;
 };
 int rotation_start(const struct rotation_options *options, struct cx_error *err) CX_CHECK;
-// When a certificate is to be replaced: `share` (0 to 1) says where in the time that is meant for it. Seconds since the epoch.
-int64_t rotation_due(int64_t not_before, int64_t not_after, double share);
+// When a certificate is to be replaced: `share` (0 to 1000) says where in the time that is meant for it. Seconds since the epoch.
+int64_t rotation_due(int64_t not_before, int64_t not_after, int64_t share);
