@@ -73,7 +73,8 @@ account_kubeconfig() { # ACCOUNT KUBECONFIG
         readable_by "$group" "$etc/$1.conf"
 }
 
-# The timer looks several times in the last third of a certificate's life, also of a short one.
+# The timer looks several times in the last third of a certificate's life, also of a short one. An empty line forgets what
+# the unit has of its own.
 start_renewal() {
         local life folder=/etc/systemd/system/coxswain-refresh.timer.d
         life=$(seconds_of certificateValidityPeriod "$(setting certificateValidityPeriod)")
@@ -82,8 +83,8 @@ start_renewal() {
                 mkdir -p -m 755 "$folder"
                 cat >"$folder/life.conf" <<TIMER
 [Timer]
-OnBootSec=5
 OnUnitActiveSec=
+OnBootSec=5
 OnUnitActiveSec=$((life / 12 + 1))
 RandomizedDelaySec=0
 AccuracySec=1s

@@ -170,6 +170,11 @@ t_tokens() {
                 ! on master-1 coxswain token list | grep -q "$token" && on master-1 coxswain token create --print-join-command | grep -q '^coxswain join '
 }
 ok "token: create, list, delete" t_tokens
+t_timer() { # it has run, and will again
+        on worker-1 systemctl start coxswain-refresh.service && until_true 30 timer_waits worker-1
+}
+timer_waits() { on "$1" systemctl list-timers --no-legend coxswain-refresh.timer | grep -v '^-'; }
+ok "the timer that renews what is due waits for its time" t_timer
 t_refused() { # what does not have the form is refused before anything is changed
         ! on worker-1 coxswain join 'a b:6443' --token x 2>/dev/null && on worker-1 coxswain join 192.0.2.1:6443 --token 'abcdef.0123456789abcde$' 2>&1 | grep -q 'is not a token' &&
                 on master-1 coxswain init 2>&1 | grep -q 'FileAvailable-kubelet.conf.*coxswain reset'
