@@ -83,10 +83,19 @@ take_flags() {
 check_form() { # FLAG VALUE PATTERN WHAT
         [[ $2 =~ ^($3)$ ]] || fail "$1: \"$2\" is not $4"
 }
-address_form='[0-9]{1,3}(\.[0-9]{1,3}){3}'
+number_form='(0|[1-9][0-9]{0,2})'
+address_form="$number_form(\\.$number_form){3}"
 name_form='[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?'
-check_address() { check_form "$1" "$2" "$address_form" "an IPv4 address"; }
-check_cidr() { check_form "$1" "$2" "$address_form/[0-9]{1,2}" "a range of IPv4 addresses, as 10.244.0.0/16"; }
+check_address() {
+        check_form "$1" "$2" "$address_form" "an IPv4 address"
+        local number
+        for number in ${2//./ }; do [ "$number" -le 255 ] || fail "$1: \"$2\" is not an IPv4 address"; done
+}
+check_cidr() {
+        check_form "$1" "$2" "$address_form/[0-9]{1,2}" "a range of IPv4 addresses, as 10.244.0.0/16"
+        check_address "$1" "${2%/*}"
+        [ "${2#*/}" -le 32 ] || fail "$1: \"$2\" has more than 32 bits of a network"
+}
 check_name() { check_form "$1" "$2" "$name_form" "a name of lower-case letters, digits, '-' and '.'"; }
 check_token() { check_form "$1" "$2" '[a-z0-9]{6}\.[a-z0-9]{16}' "a token, as abcdef.0123456789abcdef"; }
 check_endpoint() { check_form "$1" "$2" "$name_form:[0-9]{1,5}" "an endpoint, as 192.0.2.10:6443"; }

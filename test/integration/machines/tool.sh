@@ -16,7 +16,7 @@ refuses() { local said; said=$(part "$1" 2>&1) && { echo "taken: $1"; return 1; 
 
 t_forms() {
         local bad
-        for bad in 'check_address x 1.2.3' 'check_address x "1.2.3.4 --bad"' $'check_address x "1.2.3.4\n5"' 'check_cidr x 10.0.0.0' 'check_name x Upper' 'check_name x -a' 'check_name x a_b' \
+        for bad in 'check_address x 1.2.3' 'check_address x 1.2.3.256' 'check_address x 1.2.3.04' 'check_cidr x 10.0.0.0/33' 'check_address x "1.2.3.4 --bad"' $'check_address x "1.2.3.4\n5"' 'check_cidr x 10.0.0.0' 'check_name x Upper' 'check_name x -a' 'check_name x a_b' \
                 'check_token x abc.def' $'check_token x "abcdef.0123456789abcdef\n"' 'check_endpoint x host' 'check_endpoint x "a/b:1"' 'seconds_of x 5' 'seconds_of x 1d' 'seconds_of x ""' \
                 'set_args none "--a=b c"' 'set_args none '\''--a=$(b)'\''' 'set_args none '\''--a="'\'''; do
                 refuses "$bad" || return 1
