@@ -150,9 +150,19 @@ up:
 down:
 	@[ ! -x build/release/bin/minikube ] || build/release/bin/minikube delete
 
+# Executables, manual pages, completions, units and the tool `coxswain` below $(DESTDIR)$(PREFIX).
+PREFIX ?= /usr/local
+install: all
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) packaging/install $(OUT)/bin
+
+# Debian packages, in build/deb.
+deb: all
+	@scripts/deps deb
+	@scripts/deb
+
 # Everything: builds with and without sanitizers, unit, integration and end-to-end tests.
 test:
-	@scripts/deps test vm
+	@scripts/deps test vm deb machines
 	@scripts/curl
 	@test/run
 
@@ -161,6 +171,11 @@ vm-build: $(VM_BIN)
 test-vm: vm-build
 	@scripts/deps vm
 	@for t in test/vm/*.sh; do echo "$$t"; $$t || exit 1; done
+
+# Real machines: the long form, with three masters and two workers.
+test-machines: all
+	@scripts/deps test deb machines
+	@for t in test/machines/*.sh; do echo "$$t"; $$t || exit 1; done
 
 # --- quality ---
 
@@ -204,5 +219,5 @@ help:
 	@sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile | sort -u
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
-.PHONY: all unit unit-build check up down test test-vm vm-build lint bench fuzz-build fuzz-smoke compdb clean help
+.PHONY: all unit unit-build check up down install deb test test-machines test-vm vm-build lint bench fuzz-build fuzz-smoke compdb clean help
 .SECONDARY:

@@ -269,6 +269,8 @@ int store_waited(int result, struct cx_error *err)
         case -ETIMEDOUT:
                 return cx_error_reason(err, CX_REASON_TIMEOUT, "the watch cache has not caught up with etcd in time");
         case -ECANCELED:
+                if (err)
+                        err->retry_after = 1;
                 return cx_error_reason(err, CX_REASON_UNAVAILABLE, "the server is shutting down");
         default:
                 return cx_error_reason(err, CX_REASON_UNAVAILABLE, "etcd cannot be reached");

@@ -229,6 +229,20 @@ int cgroup_remove(const char *path, struct cx_error *err)
         return r < 0 ? cx_error_set(err, r, "cannot remove control group %s: %s", path, strerror(-r)) : 0;
 }
 
+static int take_in_each(void *context, const char *folder)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        const pid_t *pid = context;
+        if (cx_mkdir_all(folder, 0755, &err) == 0) // a new group of cpuset has no processors, and takes nobody
+                (void)write_number(folder, "cgroup.procs", *pid, NULL);
+        return 0;
+}
+
+void cgroup_take_in(const char *path, pid_t pid)
+{
+        (void)in_hierarchies(path, take_in_each, &pid);
+}
+
 void cgroup_kill(const char *path, int number)
 {
         CX_CLEANUP(cx_freep) char *folder = cgroup_folder("pids", path);

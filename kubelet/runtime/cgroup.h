@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct cgroup_limits {
         int64_t cpu_shares;   // 0: leave
@@ -26,6 +27,8 @@ void cgroup_use(const char *folder, bool v2);
 int cgroup_apply(const char *path, const struct cgroup_limits *limits, struct cx_error *err) CX_CHECK;
 // Kills what still runs below and removes the group with everything under it. Absent is success.
 int cgroup_remove(const char *path, struct cx_error *err) CX_CHECK;
+// Moves a process into the group, which is made, wherever a hierarchy takes it.
+void cgroup_take_in(const char *path, pid_t pid);
 int cgroup_usage(const char *path, struct cgroup_usage *ret_usage) CX_CHECK;
 // The group's folder in the hierarchy of a controller (of v1; in v2 there is one for all). Owned by the caller.
 char *cgroup_folder(const char *controller, const char *path);

@@ -250,18 +250,24 @@ static bool read_exit(const struct runtime *rt, const struct container *c, int *
         return true;
 }
 
-// conmon's command line has the container's id.
-bool container_monitored(const struct container *c)
+static pid_t monitor_of(const struct container *c) // 0: not known
 {
         CX_CLEANUP(cx_freep) char *file = cx_sprintf("%s/conmon.pid", c->folder);
         CX_BUF text = CX_BUF_INIT_MAX(32);
         int64_t pid = 0;
         if (cx_buf_read_file(&text, file) < 0)
-                return false;
+                return 0;
         text.data[strcspn(text.data, "\n")] = '\0';
-        if (cx_parse_int(text.data, 2, INT32_MAX, &pid) < 0)
-                return false;
+        return cx_parse_int(text.data, 2, INT32_MAX, &pid) < 0 ? 0 : (pid_t)pid;
+}
+
+// conmon's command line has the container's id.
+bool container_monitored(const struct container *c)
+{
+        pid_t pid = monitor_of(c);
         char path[64];
+        if (!pid)
+                return false;
         snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
         CX_BUF line = CX_BUF_INIT_MAX(65536);
         return cx_buf_read_file(&line, path) == 0 && memmem(line.data, line.length, c->id, strlen(c->id)) != NULL;
@@ -347,6 +353,15 @@ static void reap(pid_t pid)
                 ;
 }
 
+// Out of the kubelet's control group: who stops that one as a whole, or limits its memory, means the kubelet.
+static void move_monitor(const struct runtime *rt, const struct container *c)
+{
+        CX_CLEANUP(cx_freep) char *group = cx_sprintf("%s/conmon", rt->cgroup_root);
+        pid_t pid = monitor_of(c);
+        if (pid)
+                cgroup_take_in(group, pid);
+}
+
 static int run_conmon(struct runtime *rt, struct container *c, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *pidfile = cx_sprintf("%s/pidfile", c->folder);
@@ -430,6 +445,7 @@ static int run_conmon(struct runtime *rt, struct container *c, struct cx_error *
                         one_line[i] = '\0';
                 return cx_error_set(err, -ENOEXEC, "OCI runtime create failed: %.900s", one_line);
         }
+        move_monitor(rt, c);
         pthread_mutex_lock(&rt->lock);
         c->state.pid = (pid_t)container_pid;
         c->state.pid_start = pid_start((pid_t)container_pid);

@@ -46,6 +46,7 @@ static void turn_away(struct cx_http_request *request)
 {
         CX_ERROR err = CX_ERROR_INIT;
         (void)cx_error_reason(&err, CX_REASON_UNAVAILABLE, "the server is shutting down");
+        err.retry_after = 1; // another server, or this one when it is back
         cx_http_add_header(request, "Connection", "close");
         cx_http_respond_error(request, &err);
 }

@@ -239,6 +239,25 @@ static void io_of_v1(void **state)
         cgroup_use(root, true);
 }
 
+static void take_in_v1(void **state)
+{
+        (void)state;
+        static const char *const hierarchies[] = {"memory", "systemd", "unified"};
+        cgroup_use(root, false);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(hierarchies); i++) {
+                CX_CLEANUP(cx_freep) char *folder = cx_sprintf("/%s/conmon", hierarchies[i]);
+                put(folder, "cgroup.procs", "");
+        }
+        cgroup_take_in("/conmon", 4242);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(hierarchies); i++) {
+                CX_CLEANUP(cx_freep) char *path = cx_sprintf("%s/%s/conmon/cgroup.procs", root, hierarchies[i]);
+                CX_BUF text = CX_BUF_INIT;
+                assert_int_equal(cx_buf_read_file(&text, path), 0);
+                assert_string_equal(text.data, "4242");
+        }
+        cgroup_use(root, true);
+}
+
 int main(void)
 {
         if (!mkdtemp(root))
@@ -247,7 +266,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(limits),   cmocka_unit_test(controllers), cmocka_unit_test(usage),
                 cmocka_unit_test(tree),     cmocka_unit_test(spec),        cmocka_unit_test(io_of_v2),
-                cmocka_unit_test(io_of_v1),
+                cmocka_unit_test(io_of_v1), cmocka_unit_test(take_in_v1),
         };
         int r = cmocka_run_group_tests(tests, NULL, NULL);
         return cx_remove_tree(root, NULL) < 0 ? 1 : r;

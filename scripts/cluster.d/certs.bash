@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+CERTS_HELP='Lists certificates, and renews them.
+
+Usage:
+  coxswain certs list
+  coxswain certs renew all|NAME... [flags]
+  coxswain certs upload
+
+Flags:
+      --due
+        Renew only what has less than a third of its life left. The timer coxswain-refresh does so by itself.
+
+"upload" stores the authorities of this master in the cluster, sealed, for masters that join within two hours, and prints the
+key. A master renews its certificates, every machine the tokens of its units; a kubelet sees to its own.'
+
+certificate_in() { # FILE: a certificate, also that of a kubeconfig
+        if grep -q '^ *client-certificate-data: ' "$1"; then
+                sed -n 's/^ *client-certificate-data: //p' "$1" | base64 -d
+        else
+                cat "$1"
+        fi
+}
+times_of() { # FILE: "BEGIN END" in seconds; of a token, too
+        local text begin end
+        if [[ $1 == $etc/tokens/* ]]; then
+                text=$(cut -d. -f2 "$1" | tr '_-' '/+')
+                while [ $((${#text} % 4)) -ne 0 ]; do text+='='; done
+                text=$(base64 -d <<<"$text")
+                begin=$(sed -n 's/.*"iat":\([0-9]*\).*/\1/p' <<<"$text")
+                end=$(sed -n 's/.*"exp":\([0-9]*\).*/\1/p' <<<"$text")
+        else
+                text=$(certificate_in "$1" | openssl x509 -noout -startdate -enddate)
+                begin=$(date -d "$(sed -n 's/^notBefore=//p' <<<"$text")" +%s)
+                end=$(date -d "$(sed -n 's/^notAfter=//p' <<<"$text")" +%s)
+        fi
+        printf '%s %s' "$begin" "$end"
+}
+is_due() { # FILE
+        local begin end
+        read -r begin end <<<"$(times_of "$1")"
+        [ $((3 * (end - $(date +%s)))) -lt $((end - begin)) ]
+}
+
+# What this machine has, a line each: NAME FILE AUTHORITY
+own_certificates() {
+        local name
+        list_file() { [ ! -s "$2" ] || printf '%s %s %s\n' "$@"; }
+        list_certificate() { list_file "${1//\//-}" "$pki/$1.crt" "$2"; }
+        list_kubeconfig() { # which holds its certificate, or names it
+                if [ -s "$pki/${1%.conf}.crt" ]; then list_file "$1" "$pki/${1%.conf}.crt" ca; else list_file "$1" "$etc/$1" ca; fi
+        }
+        each_row "$certificates" list_certificate
+        each_row "$etcd_certificates" list_certificate
+        each_row "$kubeconfigs" list_kubeconfig
+        for name in client server; do list_file "kubelet-$name" "$kubelet_root/pki/kubelet-$name-current.pem" ca; done
+        for name in "${token_accounts[@]}"; do list_file "$name-token" "$etc/tokens/$name" sa; done
+}
+left_until() { # SECONDS
+        local left=$(($1 - $(date +%s)))
+        if [ $left -lt 0 ]; then
+                printf '<invalid>'
+        elif [ $left -lt 7200 ]; then
+                printf %dm $((left / 60))
+        elif [ $left -lt 172800 ]; then
+                printf %dh $((left / 3600))
+        else
+                printf %dd $((left / 86400))
+        fi
+}
+print_row() { # NAME FILE AUTHORITY
+        local end
+        end=$(cut -d' ' -f2 <<<"$(times_of "$2")")
+        printf '%-31s%-24s%-17s%s\n' "$1" "$(date -u -d "@$end" '+%b %d, %Y %H:%M UTC')" "$(left_until "$end")" "$3"
+}
+list_certificates() {
+        local name file authority
+        printf '%-31s%-24s%-17s%s\n' CERTIFICATE EXPIRES 'RESIDUAL TIME' 'CERTIFICATE AUTHORITY'
+        own_certificates | while read -r name file authority; do print_row "$name" "$file" "$authority"; done
+        printf '\n%-31s%-24s%s\n' 'CERTIFICATE AUTHORITY' EXPIRES 'RESIDUAL TIME'
+        for name in ca front-proxy-ca etcd/ca; do
+                [ ! -s "$pki/$name.crt" ] || print_row "${name//\//-}" "$pki/$name.crt" ''
+        done
+}
+
+renew_certificate() { [ "${1//\//-}" != "$wanted" ] || issue "$@"; }
+renew_kubeconfig() { [ "$1" != "$wanted" ] || issue_kubeconfig "$@"; }
+renew() { # NAME
+        local wanted=$1 account
+        case $wanted in
+        kubelet-*) return 0 ;; # the kubelet sees to it
+        *-token)
+                account=${wanted%-token}
+                account_token "$account" "$etc/$account.conf"
+                ;;
+        *)
+                each_row "$certificates" renew_certificate
+                each_row "$etcd_certificates" renew_certificate
+                each_row "$kubeconfigs" renew_kubeconfig
+                ;;
+        esac
+        say renew "$wanted renewed"
+}
+command_certs() {
+        local due='' quiet=1 own node server name file wanted known
+        HELP=$CERTS_HELP
+        take_flags "due!=due" "$@"
+        need_root
+        . "$parts/pki.bash"
+        . "$parts/node.bash"
+        . "$parts/control-plane.bash"
+        . "$parts/token.bash"
+        . "$parts/seal.bash"
+        need_cluster
+        known_node
+        case ${words[0]:-} in
+        list) list_certificates ;;
+        upload)
+                [ -s "$pki/ca.key" ] || fail "this machine has no authorities. Run this command on a master"
+                upload_certs
+                ;;
+        renew)
+                known=$(own_certificates)
+                [ ${#words[@]} -gt 1 ] || fail "certs renew needs names, or all. See them: coxswain certs list"
+                for wanted in "${words[@]:1}"; do
+                        [ "$wanted" = all ] || grep -q "^$wanted " <<<"$known" ||
+                                fail "this machine has no certificate \"$wanted\". See: coxswain certs list"
+                done
+                while read -r name file _; do
+                        [[ " ${words[*]:1} " == *" all "* || " ${words[*]:1} " == *" $name "* ]] || continue
+                        [ -z "$due" ] || is_due "$file" || continue
+                        renew "$name" </dev/null
+                done <<<"$known"
+                ;;
+        *) fail "certs list, certs renew or certs upload" ;;
+        esac
+}

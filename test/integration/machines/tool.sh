@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The parts of the tool `coxswain` that need no machine: what it takes from outside, certificates, sealed files. Prints TAP.
+set -u
+top=$(cd "$(dirname "$0")/../../.." && pwd)
+. "$top/test/lib/tap.sh"
+work=$(mktemp -d /tmp/coxswain-tool.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+tool=$top/scripts/cluster
+part() { # COMMANDS: with the tool's parts at hand, below $work
+        bash -c 'set -euo pipefail; umask 077; parts=$1/scripts/cluster.d; . "$parts/lib.bash"; . "$parts/pki.bash"; . "$parts/seal.bash"; . "$parts/node.bash"
+                . "$parts/control-plane.bash"; etc=$2/etc pki=$2/etc/pki settings_file=$2/etc/cluster.yaml servers_file=$2/etc/servers own=192.0.2.1 node=n
+                mkdir -p "$pki/etcd"; printf "networking:\n  serviceSubnet: 10.96.0.0/12\n" >"$settings_file"; eval "$3"' bash "$top" "$work" "$1"
+}
+refuses() { local said; said=$(part "$1" 2>&1) && { echo "taken: $1"; return 1; }; grep -q '^error: ' <<<"$said" || { echo "$said"; return 1; }; }
+
+t_forms() {
+        local bad
+        for bad in 'check_address x 1.2.3' 'check_address x 1.2.3.256' 'check_address x 1.2.3.04' 'check_cidr x 10.0.0.0/33' 'check_address x "1.2.3.4 --bad"' $'check_address x "1.2.3.4\n5"' 'check_cidr x 10.0.0.0' 'check_name x Upper' 'check_name x -a' 'check_name x a_b' \
+                'check_token x abc.def' $'check_token x "abcdef.0123456789abcdef\n"' 'check_endpoint x host' 'check_endpoint x "a/b:1"' 'seconds_of x 5' 'seconds_of x 1d' 'seconds_of x ""' \
+                'set_args none "--a=b c"' 'set_args none '\''--a=$(b)'\''' 'set_args none '\''--a="'\'''; do
+                refuses "$bad" || return 1
+        done
+        equals "$(part 'seconds_of x 1h30m5s')" 5405 && equals "$(part 'address_of_network 10.96.0.0/12 10')" 10.96.0.10 && equals "$(part 'address_of_network 10.0.0.250/12 10')" 10.0.1.4 &&
+                part 'check_endpoint x master.example.com:6443; check_name x a.b-c; check_cidr x 10.0.0.0/8'
+}
+ok "what comes from outside has to have its form" t_forms
+t_flags() {
+        equals "$(part 'a= b= c=; take_flags "first=a second=b third!=c" --first=1 word --second "2 3" --third; echo "$a|$b|$c|${words[*]}"')" '1|2 3|1|word' &&
+                refuses 'take_flags "first=a" --other' && refuses 'take_flags "first=a" --first' && refuses 'take_flags "third!=c" --third=no' &&
+                "$tool" init --help | grep -q -- '--pod-network-cidr string' && ! "$tool" nothing 2>/dev/null && "$tool" --help | grep -q '^  restore '
+}
+ok "flags" t_flags
+
+t_certificates() {
+        part 'authority ca kubernetes >/dev/null; new_key "$pki/x.key"; sign ca "$pki/x.key" /O=g:x/CN=user clientAuth "DNS:a,IP:192.0.2.1" 90 "$pki/x.crt"' || return 1
+        local left
+        left=$(($(date -d "$(openssl x509 -in "$work/etc/pki/x.crt" -noout -enddate | cut -d= -f2)" +%s) - $(date +%s)))
+        openssl verify -CAfile "$work/etc/pki/ca.crt" -purpose sslclient "$work/etc/pki/x.crt" && equals "$(openssl x509 -in "$work/etc/pki/x.crt" -noout -subject)" "subject=O = g:x, CN = user" &&
+                openssl x509 -in "$work/etc/pki/x.crt" -noout -ext subjectAltName | grep -q 'DNS:a, IP Address:192.0.2.1' && [ "$left" -gt 0 ] && [ "$left" -le 90 ] &&
+                equals "$(stat -c %a "$work/etc/pki/ca.key" "$work/etc/pki/x.key" | sort -u)" 600
+}
+ok "certificates end to the second, and keys are their owner's" t_certificates
+t_pin() { # as kubeadm's
+        equals "$(part 'ca_pin "$pki/ca.crt"')" "sha256:$(openssl x509 -pubkey -noout -in "$work/etc/pki/ca.crt" | openssl pkey -pubin -outform der 2>/dev/null | sha256sum | cut -d' ' -f1)"
+}
+ok "an authority is known by the digest of its key" t_pin
+t_servers() {
+        part 'printf "192.0.2.1:6443\n192.0.2.2:6443\n" >"$servers_file"; kubeconfig "$etc/a.conf" 192.0.2.1:6443 "$pki/ca.crt" me "token: x"' &&
+                grep -qx '    extensions: \[{name: coxswain/servers, extension: {servers: \["https://192.0.2.2:6443"\]}}\]' "$work/etc/a.conf" &&
+                equals "$("$top/build/release/bin/kubectl" --kubeconfig "$work/etc/a.conf" config view -o 'jsonpath={.clusters[0].cluster.server}')" https://192.0.2.1:6443 &&
+                part 'printf "192.0.2.1:6443\n" >"$servers_file"; kubeconfig "$etc/a.conf" 192.0.2.1:6443 "$pki/ca.crt" me "token: x"' && ! grep -q extensions "$work/etc/a.conf"
+}
+ok "kubeconfigs name the other masters" t_servers
+
+t_seal() {
+        head -c 100000 /dev/urandom >"$work/plain"
+        part 'new_seal_key >$2/key; new_seal_key >$2/other; seal $2/key $2/plain $2/sealed; unseal $2/key $2/sealed $2/again' "$work" && cmp "$work/plain" "$work/again" || return 1
+        refuses 'unseal $2/other $2/sealed $2/x' && refuses 'unseal $2/key $2/plain $2/x' && refuses 'check_seal_key $2/plain' || return 1
+        local place
+        for place in 0 20 90 5000 100000; do
+                cp "$work/sealed" "$work/changed"
+                printf '\377' | dd of="$work/changed" bs=1 seek="$place" conv=notrunc status=none
+                cmp -s "$work/sealed" "$work/changed" || refuses 'unseal $2/key $2/changed $2/x' || return 1
+        done
+        head -c 50000 "$work/sealed" >"$work/changed" && refuses 'unseal $2/key $2/changed $2/x' && [ ! -e "$work/x" ]
+}
+ok "sealed files open with their key only, and only as they were" t_seal
+tap_end
