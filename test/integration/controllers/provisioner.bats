@@ -54,6 +54,7 @@ no_small_node() {
         k delete node n4
         k uncordon n1 && k uncordon n2
         kill "$(cat "$CP/provisioner-n4.pid")"
+        wait_for _gone "$(cat "$CP/provisioner-n4.pid")"
         umount "$CP/n4" && rmdir "$CP/n4"
 }
 kill_provisioner() { # NODE [FLAG...]
