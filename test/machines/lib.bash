@@ -11,6 +11,8 @@
 #   packages_install NAME PACKAGE...   our packages, from the files in $packages
 #   cut_off NAME, reconnect NAME       takes its network away, both ways
 #   image_load NAME            gives a machine's kubelet the image hello:v1
+#   page PAGE N                what the Nth block of commands of a tutorial says, with this network's addresses
+#   shows PAGE N               whether standard input is what the page shows behind that block
 #   figure WHAT VALUE GOAL     prints what was measured
 #   machine_forget NAME        kills it, and what was on its disk
 #   seconds_since START        START is of $EPOCHREALTIME
@@ -30,6 +32,7 @@ fail_test() {
         exit 1
 }
 
+mirror() { apt-get indextargets --format '$(REPO_URI)' "Codename: $release" | head -n 1; } # the one that this machine uses
 base_tree() { # $base: a tree for the packages above and the files in test/machines/base
         local folder=$top/build/machines key
         key=$(cat "$top"/test/machines/base/* <(echo "$release $base_packages") | sha256sum | cut -c1-16)
@@ -39,7 +42,7 @@ base_tree() { # $base: a tree for the packages above and the files in test/machi
                 flock 9
                 [ ! -d "$base" ] || exit 0
                 rm -rf --one-file-system "$base.new"
-                debootstrap --variant=minbase --include="$base_packages" "$release" "$base.new" http://deb.debian.org/debian &&
+                debootstrap --variant=minbase --include="$base_packages" "$release" "$base.new" "$(mirror)" &&
                         rm -rf "$base.new"/var/cache/apt/archives/*.deb "$base.new"/var/lib/apt/lists/* &&
                         install -m 755 "$top/test/machines/base/machine-setup" "$base.new/usr/local/sbin/machine-setup" &&
                         install -m 644 "$top/test/machines/base/machine-setup.service" "$base.new/etc/systemd/system/" &&
@@ -135,7 +138,8 @@ put() { cat "$2" | on "$1" tee "$3" >/dev/null; } # NAME FILE PATH
 machine_kill() { # NAME
         local group pid
         pid=$(cat "$work/$1/pid" 2>/dev/null) || return 0
-        kill -9 "$pid" 2>/dev/null
+        # The number may be another process' by now, when the script was killed that started this one.
+        ! grep -qaF "$work/$1" "/proc/$pid/cmdline" 2>/dev/null || kill -9 "$pid"
         for group in $(groups_of "cxm-$id-$1"); do
                 [ ! -d "$group" ] || find "$group" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u | while read -r pid; do kill -9 "$pid" 2>/dev/null; done
         done
@@ -190,5 +194,11 @@ image_load() { # NAME: the example's image
                 on "$1" mv /var/lib/kubelet/images/import.hello /var/lib/kubelet/images/import/hello.tar &&
                 until_true 60 on "$1" test ! -e /var/lib/kubelet/images/import/hello.tar
 }
+block() { # PAGE KIND N: the Nth ```sh, or the ```text behind it
+        awk -v kind="$2" -v wanted="$3" '/^```sh$/ {n++; on = kind == "sh" && n == wanted; next} /^```text$/ {on = kind == "text" && n == wanted; next}
+                /^```$/ {on = 0} on' "$top/docs/tutorials/$1"
+}
+page() { block "$1" sh "$2" | sed "s/192\.0\.2\./$prefix./g"; }
+shows() { "$top/test/tutorials/run" --compare <(block "$1" text "$2"); }
 figure() { echo "# $1: $2 (goal: $3)" | tee -a "$work/figures"; } # WHAT VALUE GOAL
 seconds_since() { awk "BEGIN {printf \"%.1f\", $EPOCHREALTIME - $1}"; }

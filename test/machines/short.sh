@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Real machines, the short form: a master and a worker with Debian and systemd are installed from our packages, made a cluster,
-# and run the example; the worker is rebooted. What docs/tutorials/several-machines.md shows is typed here. Prints TAP and figures.
+# and run the example; the worker is rebooted. The commands of docs/tutorials/several-machines.md and backup.md are typed as they
+# stand there. Prints TAP and figures.
 . "$(dirname "$0")/lib.bash"
 TAP_LINES=60
 "$top/scripts/deb" >/dev/null || { echo "not ok - packages"; exit 1; }
@@ -27,8 +28,10 @@ t_check() {
                 ! grep -q 'FileExisting-runc' <<<"$said" && on master-1 coxswain check
 }
 ok "check says what a machine lacks, with its remedy" t_check
+types() { on "$1" sh -ec "cd /root; $(page "$2" "$3")" 2>&1; } # MACHINE PAGE BLOCK
 t_install() {
-        packages_install master-1 coxswain-control-plane && packages_install worker-1 coxswain-client coxswain-node &&
+        cp "$packages"/*_"$(cat "$packages/version")"_*.deb "$work/master-1/root/root/" && yes | types master-1 several-machines.md 2 && packages_install worker-1 coxswain-client coxswain-node &&
+                types master-1 several-machines.md 3 | shows several-machines.md 3 &&
                 equals "$(on master-1 systemctl is-active kubelet kube-apiserver | sort -u)" inactive &&
                 on master-1 test -s /usr/share/man/man8/coxswain.8.gz
 }
@@ -36,10 +39,10 @@ ok "packages are installed, and start nothing" t_install
 
 t_init() {
         local start=$EPOCHREALTIME
-        on master-1 coxswain init --load-balancer-pool "$prefix.64/28" >"$work/init.log" 2>&1 || { cat "$work/init.log"; return 1; }
+        types master-1 several-machines.md 4 >"$work/init.log" || { cat "$work/init.log"; return 1; }
         seconds_since "$start" >"$work/master"
         cp "$work/master-1/root/etc/kubernetes/admin.conf" "$work/admin.conf"
-        grep -q 'Your Kubernetes control-plane has initialized successfully!' "$work/init.log" && is node/master-1 '{.status.conditions[?(@.type=="Ready")].status}' True
+        shows several-machines.md 4 <"$work/init.log" && is node/master-1 '{.status.conditions[?(@.type=="Ready")].status}' True
 }
 ok "init: a master" t_init
 figure "installed package to master Ready" "$(cat "$work/master") s" "5 s"
@@ -58,7 +61,7 @@ t_join() {
         local start=$EPOCHREALTIME
         on worker-1 $(join_words) || return 1
         seconds_since "$start" >"$work/worker"
-        is node/worker-1 '{.status.conditions[?(@.type=="Ready")].status}' True
+        is node/worker-1 '{.status.conditions[?(@.type=="Ready")].status}' True && types master-1 several-machines.md 6 | shows several-machines.md 6
 }
 ok "join: a worker, by the command that init printed" t_join
 figure "installed package to worker Ready" "$(cat "$work/worker") s" "4 s"
@@ -167,7 +170,7 @@ ok "a worker that is rebooted has its pods again, with their data" t_reboot
 t_tokens() {
         local token
         token=$(on master-1 coxswain token create --ttl 2h) && on master-1 coxswain token list | grep -q "^$token *[12]h" && on master-1 coxswain token delete "$token" &&
-                ! on master-1 coxswain token list | grep -q "$token" && on master-1 coxswain token create --print-join-command | grep -q '^coxswain join '
+                ! on master-1 coxswain token list | grep -q "$token" && types master-1 several-machines.md 5 | grep -q '^coxswain join '
 }
 ok "token: create, list, delete" t_tokens
 t_timer() { # it has run, and will again
@@ -182,9 +185,21 @@ t_refused() { # what does not have the form is refused before anything is change
 ok "what has the wrong form is refused" t_refused
 
 t_reset() {
-        on worker-1 coxswain reset --force && equals "$(on worker-1 systemctl is-active kubelet kube-proxy cluster-dns | sort -u)" inactive &&
+        types worker-1 several-machines.md 7 && equals "$(on worker-1 systemctl is-active kubelet kube-proxy cluster-dns | sort -u)" inactive &&
                 ! on worker-1 sh -c 'pgrep -x conmon || findmnt -rno TARGET | grep /var/lib/kubelet/ || ls -A /var/lib/kubelet | grep . || ip link show cni0 2>/dev/null' &&
                 ! on worker-1 iptables-save | grep -q KUBE- && k delete node worker-1 && on worker-1 $(on master-1 coxswain token create --print-join-command | tr -d '\\\n')
 }
 ok "reset leaves nothing, and the machine can join again" t_reset
+
+t_backup() {
+        types master-1 backup.md 1 | shows backup.md 1 && types master-1 backup.md 2 | shows backup.md 2 && types master-1 backup.md 3 | shows backup.md 3 &&
+                types master-1 backup.md 4 && on master-1 test ! -e /etc/kubernetes/pki && types master-1 backup.md 5 | shows backup.md 5 &&
+                types master-1 backup.md 6 | shows backup.md 6 && on worker-1 coxswain reset --force && on worker-1 $(types master-1 backup.md 7 | tr -d '\\\n') &&
+                until_true 60 on master-1 kubectl --kubeconfig /etc/kubernetes/admin.conf wait --for=condition=Ready node/worker-1 --timeout=1s
+}
+ok "backup: a cluster that was lost is there again" t_backup
+t_pages() { # no block of them is left out
+        equals "$(grep -c '^```sh$' "$top"/docs/tutorials/{several-machines,backup}.md | sed 's/.*://' | tr '\n' ' ')" "7 7 "
+}
+ok "every command of the pages was typed" t_pages
 tap_end
