@@ -257,7 +257,7 @@ leaks() {
                 grep -F "$work/kubelet/" /proc/self/mountinfo | grep -v "$state "
                 find /sys/fs/cgroup -type d -path "*/cxk-$id/*/pod*" 2>/dev/null
                 for file in /proc/[0-9]*; do
-                        grep -qsF "cxk-$id/" "$file/cgroup" && echo "process $file $(cat "$file/cgroup")" | tr '\n' ' ' && echo
+                        grep -qsF "cxk-$id/" "$file/cgroup" && echo "process $file $(tr '\0' ' ' <"$file/cmdline") $(cat "$file/cgroup")" | tr '\n' ' ' && echo
                         case $(tr '\0' ' ' <"$file/cmdline" 2>/dev/null) in
                         *grep* | *"--root-dir $work/kubelet "*) ;;
                         *"$state/"*) echo "process $file: $(tr '\0' ' ' <"$file/cmdline")" ;;
