@@ -127,12 +127,13 @@ machine_start() { # NAME NUMBER
 }
 child_of() { cat "/proc/$1/task/$1/children" 2>/dev/null | awk '{print $1}'; }
 leader_of() { child_of "$(child_of "$(cat "$work/$1/pid" 2>/dev/null)")"; } # the machine's first process
-machine_runs() { local state; state=$(on "$1" systemctl is-system-running 2>/dev/null); [[ $state == running || $state == degraded ]]; }
+# A machine that goes down stops what runs there for a moment, and nsenter stops with it, for good.
+machine_runs() { local state; state=$(ON_LIMIT=10 on "$1" systemctl is-system-running 2>/dev/null); [[ $state == running || $state == degraded ]]; }
 on() { # NAME COMMAND...
         local leader
         leader=$(leader_of "$1")
         [ -n "$leader" ] || { echo "$1 is down" >&2; return 1; }
-        nsenter -t "$leader" -a -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb "${@:2}"
+        timeout -s KILL "${ON_LIMIT:-900}" nsenter -t "$leader" -a -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb "${@:2}"
 }
 put() { cat "$2" | on "$1" tee "$3" >/dev/null; } # NAME FILE PATH
 machine_kill() { # NAME

@@ -161,7 +161,7 @@ t_reboot() {
                 until_true 120 all_back && k exec notes -- cat /data/starts | grep -qxF "$starts" || return 1
         equals "$(k exec notes -- cat /data/starts | grep -c .)" 2 && until_true 30 greets "$(address_of 21)"
 }
-rebooted() { machine_runs worker-1 && [ "$(on worker-1 cat /proc/sys/kernel/random/boot_id)" != "$1" ]; }
+rebooted() { machine_runs worker-1 && [ "$(ON_LIMIT=10 on worker-1 cat /proc/sys/kernel/random/boot_id)" != "$1" ]; }
 all_back() { # each pod was started once more, and is ready
         equals "$(k get pods -o 'jsonpath={range .items[*]}{.status.containerStatuses[0].restartCount}{.status.containerStatuses[0].ready}{"\n"}{end}' | sort -u)" 1true
 }
