@@ -138,7 +138,7 @@ join_control_plane() { # KUBECONFIG KEY
         say download-certs 'Downloading the certificates in Secret "kubeadm-certs" in the "kube-system" Namespace'
         mv "$pki/ca.crt" "$pki/ca.discovered"
         download_certs "$1" "$2"
-        cmp -s "$pki/ca.discovered" "$pki/ca.crt" || fail "the authority in Secret kubeadm-certs is not the cluster's"
+        openssl x509 -in "$pki/ca.crt" 2>/dev/null | cmp -s "$pki/ca.discovered" - || fail "the authority in Secret kubeadm-certs is not the cluster's"
         rm "$pki/ca.discovered"
         make_authorities
         each_row 'etcd/healthcheck-client | etcd/ca | /CN=kube-etcd-healthcheck-client | clientAuth | root | none' issue

@@ -95,6 +95,9 @@ check_cidr() {
         check_form "$1" "$2" "$address_form/[0-9]{1,2}" "a range of IPv4 addresses, as 10.244.0.0/16"
         check_address "$1" "${2%/*}"
         [ "${2#*/}" -le 32 ] || fail "$1: \"$2\" has more than 32 bits of a network"
+        local mask=$(((0xffffffff << (32 - 10#${2#*/})) & 0xffffffff)) a b c d
+        IFS=. read -r a b c d <<<"${2%/*}"
+        [ $((((a << 24) + (b << 16) + (c << 8) + d) & ~mask)) = 0 ] || fail "$1: \"$2\" is an address; the range begins before it"
 }
 check_name() { check_form "$1" "$2" "$name_form" "a name of lower-case letters, digits, '-' and '.'"; }
 check_token() { check_form "$1" "$2" '[a-z0-9]{6}\.[a-z0-9]{16}' "a token, as abcdef.0123456789abcdef"; }

@@ -16,7 +16,7 @@ refuses() { local said; said=$(part "$1" 2>&1) && { echo "taken: $1"; return 1; 
 
 t_forms() {
         local bad
-        for bad in 'check_address x 1.2.3' 'check_address x 1.2.3.256' 'check_address x 1.2.3.04' 'check_cidr x 10.0.0.0/33' 'check_address x "1.2.3.4 --bad"' $'check_address x "1.2.3.4\n5"' 'check_cidr x 10.0.0.0' 'check_name x Upper' 'check_name x -a' 'check_name x a_b' \
+        for bad in 'check_address x 1.2.3' 'check_address x 1.2.3.256' 'check_address x 1.2.3.04' 'check_cidr x 10.0.0.0/33' 'check_cidr x 10.96.0.1/12' 'check_address x "1.2.3.4 --bad"' $'check_address x "1.2.3.4\n5"' 'check_cidr x 10.0.0.0' 'check_name x Upper' 'check_name x -a' 'check_name x a_b' \
                 'check_token x abc.def' $'check_token x "abcdef.0123456789abcdef\n"' 'check_endpoint x host' 'check_endpoint x "a/b:1"' 'seconds_of x 5' 'seconds_of x 1d' 'seconds_of x ""' \
                 'set_args none "--a=b c"' 'set_args none '\''--a=$(b)'\''' 'set_args none '\''--a="'\'''; do
                 refuses "$bad" || return 1
@@ -45,6 +45,18 @@ t_pin() { # as kubeadm's
         equals "$(part 'ca_pin "$pki/ca.crt"')" "sha256:$(openssl x509 -pubkey -noout -in "$work/etc/pki/ca.crt" | openssl pkey -pubin -outform der 2>/dev/null | sha256sum | cut -d' ' -f1)"
 }
 ok "an authority is known by the digest of its key" t_pin
+t_discover() { # a server that adds an authority of its own, under another heading that readers take as well
+        local heading evil=$work/evil.pem call
+        call='. "$parts/join.bash"; said=$2/said; kubectl() { printf "    certificate-authority-data: %s\n" "$(base64 -w0 "$said")"; }; discover h:1 "$(ca_pin "$pki/ca.crt")" "$etc/ca.new"'
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/evil.key" -subj /CN=evil -out "$evil" 2>/dev/null
+        { echo text && cat "$work/etc/pki/ca.crt"; } >"$work/said" && part "$call" && cmp "$work/etc/ca.new" "$work/etc/pki/ca.crt" || return 1
+        for heading in CERTIFICATE 'X509 CERTIFICATE' 'TRUSTED CERTIFICATE'; do
+                sed "s/CERTIFICATE/$heading/" "$evil" | cat "$work/etc/pki/ca.crt" - >"$work/said"
+                refuses "$call" || return 1
+        done
+        cp "$evil" "$work/said" && refuses "$call" && : >"$work/said" && refuses "$call"
+}
+ok "of an authority that is found only the certificate with the digest is believed" t_discover
 t_servers() {
         part 'printf "192.0.2.1:6443\n192.0.2.2:6443\n" >"$servers_file"; kubeconfig "$etc/a.conf" 192.0.2.1:6443 "$pki/ca.crt" me "token: x"' &&
                 grep -qx '    extensions: \[{name: coxswain/servers, extension: {servers: \["https://192.0.2.2:6443"\]}}\]' "$work/etc/a.conf" &&
@@ -66,4 +78,10 @@ t_seal() {
         head -c 50000 "$work/sealed" >"$work/changed" && refuses 'unseal $2/key $2/changed $2/x' && [ ! -e "$work/x" ]
 }
 ok "sealed files open with their key only, and only as they were" t_seal
+t_seal_place() { # where others may write: what they laid in the way is not written through
+        mkdir "$work/place" && : >"$work/theirs" && ln -s "$work/theirs" "$work/place/sealed.new" && ln -s "$work/theirs" "$work/place/sealed.body"
+        part 'seal $2/key $2/plain $2/place/sealed' && [ ! -s "$work/theirs" ] && equals "$(stat -c %a "$work/place/sealed")" 600 &&
+                equals "$(find "$work/place" -type f)" "$work/place/sealed"
+}
+ok "sealing writes through nothing that lies where the file goes" t_seal_place
 tap_end
