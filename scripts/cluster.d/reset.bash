@@ -23,14 +23,18 @@ kill_groups() { # control groups of pods and of their monitors, in any hierarchy
                 read -rt 0.2 <> <(:) || :
         done
 }
+mounts_below() { findmnt -rno TARGET | awk -v folder="$1/" 'index($0, folder) == 1'; } # FOLDER
 unmount_below() { # FOLDER
         local point
-        findmnt -rno TARGET | grep -F "$1/" | sort -r |
+        mounts_below "$1" | sort -r |
                 while IFS= read -r point; do umount -l -- "$(printf '%b' "$point")" 2>/dev/null || :; done
 }
 leave_etcd() { # the others go on without this member
         local id members
-        members=$(etcd member list 2>/dev/null) || return 0
+        members=$(etcd member list 2>/dev/null) || {
+                say reset "etcd does not answer here. Where there are other masters, see and remove this member there: etcdctl member list"
+                return 0
+        }
         [ "$(wc -l <<<"$members")" -gt 1 ] || return 0
         id=$(member_id "https://$own:2380")
         [ -z "$id" ] || etcd member remove "$id" >/dev/null ||
@@ -52,6 +56,7 @@ command_reset() {
         [ ! -d "$etcd_data" ] || leave_etcd
         say reset "Stopping the units"
         systemctl disable --quiet --now coxswain-refresh.timer "${node_units[@]}" "${master_units[@]}" 2>/dev/null || :
+        systemctl stop coxswain-refresh.service 2>/dev/null || : # or it would write what is deleted now
         say reset "Ending pods, unmounting directories in \"$kubelet_root\""
         kill_groups
         unmount_below "$kubelet_root"
@@ -60,7 +65,7 @@ command_reset() {
         [ ! -s /etc/default/cluster-dns ] ||
                 ip address delete "$(sed -n 's/^DNS_ADDRESS="\(.*\)"/\1/p' /etc/default/cluster-dns)/32" dev lo 2>/dev/null || :
         say reset "Deleting contents of directories: [$etc $kubelet_root $etcd_data]"
-        if findmnt -rno TARGET | grep -qF "$kubelet_root/"; then
+        if [ -n "$(mounts_below "$kubelet_root")" ]; then
                 fail "something is still mounted below $kubelet_root; it was left as it is. Look with: findmnt"
         fi
         find "$kubelet_root" -mindepth 1 -delete 2>/dev/null || :
