@@ -32,7 +32,7 @@ unmount_below() { # FOLDER
 leave_etcd() { # the others go on without this member
         local id members
         members=$(etcd member list 2>/dev/null) || {
-                say reset "etcd does not answer here. Where there are other masters, see and remove this member there: etcdctl member list"
+                say reset "etcd does not answer here. Where there are other masters, remove this member there: etcdctl member remove"
                 return 0
         }
         [ "$(wc -l <<<"$members")" -gt 1 ] || return 0
