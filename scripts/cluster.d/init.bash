@@ -167,7 +167,7 @@ command_init() {
         check_cidr --service-cidr "$services"
         check_name --service-dns-domain "$domain"
         check_name --node-name "$node"
-        check_form --load-balancer-pool "$pool" "|$address_form/[0-9]{1,2}|$address_form-$address_form" "a range of addresses"
+        [ -z "$pool" ] || check_pool --load-balancer-pool "$pool"
         check_token --token "$token"
         seconds_of --token-ttl "$ttl" >/dev/null
         seconds_of --certificate-validity-period "$validity" >/dev/null

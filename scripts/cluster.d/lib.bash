@@ -99,6 +99,12 @@ check_cidr() {
         IFS=. read -r a b c d <<<"${2%/*}"
         [ $((((a << 24) + (b << 16) + (c << 8) + d) & ~mask)) = 0 ] || fail "$1: \"$2\" is an address; the range begins before it"
 }
+check_pool() { # FLAG RANGE: one of load balancers
+        check_form "$1" "$2" "$address_form/[0-9]{1,2}|$address_form-$address_form" "a range of addresses, as 192.0.2.64-192.0.2.79"
+        local part
+        for part in ${2/-/ }; do check_address "$1" "${part%/*}"; done
+        [[ $2 != */* || ${2#*/} -le 32 ]] || fail "$1: \"$2\" has more than 32 bits of a network"
+}
 check_name() { check_form "$1" "$2" "$name_form" "a name of lower-case letters, digits, '-' and '.'"; }
 check_token() { check_form "$1" "$2" '[a-z0-9]{6}\.[a-z0-9]{16}' "a token, as abcdef.0123456789abcdef"; }
 check_endpoint() { check_form "$1" "$2" "$name_form:[0-9]{1,5}" "an endpoint, as 192.0.2.10:6443"; }

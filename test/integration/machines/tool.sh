@@ -18,11 +18,12 @@ t_forms() {
         local bad
         for bad in 'check_address x 1.2.3' 'check_address x 1.2.3.256' 'check_address x 1.2.3.04' 'check_cidr x 10.0.0.0/33' 'check_cidr x 10.96.0.1/12' 'check_address x "1.2.3.4 --bad"' $'check_address x "1.2.3.4\n5"' 'check_cidr x 10.0.0.0' 'check_name x Upper' 'check_name x -a' 'check_name x a_b' \
                 'check_token x abc.def' $'check_token x "abcdef.0123456789abcdef\n"' 'check_endpoint x host' 'check_endpoint x "a/b:1"' 'seconds_of x 5' 'seconds_of x 1d' 'seconds_of x ""' \
+                'check_pool x 192.0.2.64/33' 'check_pool x 192.0.2.1-192.0.2.256' 'check_pool x 192.0.2.1' \
                 'set_args none "--a=b c"' 'set_args none '\''--a=$(b)'\''' 'set_args none '\''--a="'\'''; do
                 refuses "$bad" || return 1
         done
         equals "$(part 'seconds_of x 1h30m5s')" 5405 && equals "$(part 'address_of_network 10.96.0.0/12 10')" 10.96.0.10 && equals "$(part 'address_of_network 10.0.0.250/12 10')" 10.0.1.4 &&
-                part 'check_endpoint x master.example.com:6443; check_name x a.b-c; check_cidr x 10.0.0.0/8'
+                part 'check_endpoint x master.example.com:6443; check_name x a.b-c; check_cidr x 10.0.0.0/8; check_pool x 192.0.2.64/28; check_pool x 192.0.2.64-192.0.2.79'
 }
 ok "what comes from outside has to have its form" t_forms
 t_flags() {
