@@ -58,6 +58,13 @@ t_discover() { # a server that adds an authority of its own, under another headi
         cp "$evil" "$work/said" && refuses "$call" && : >"$work/said" && refuses "$call"
 }
 ok "of an authority that is found only the certificate with the digest is believed" t_discover
+t_forget() { # a machine that does not become a master
+        part 'cp "$pki/ca.crt" "$2/mine.crt"' && cp "$work/etc/pki/ca.key" "$work/mine.key" || return 1
+        refuses 'download_certs() { cp "$work/evil.pem" "$pki/ca.crt"; printf key >"$pki/sa.key"; }; work=$2; : >"$etc/boot"; join_control_plane "$etc/boot" key' &&
+                [ ! -e "$work/etc/boot" ] && [ -z "$(find "$work/etc/pki" -name '*.key' ! -name x.key)" ] || return 1
+        cp "$work/mine.crt" "$work/etc/pki/ca.crt" && cp "$work/mine.key" "$work/etc/pki/ca.key"
+}
+ok "authorities do not stay on a machine that could not become a master" t_forget
 t_servers() {
         part 'printf "192.0.2.1:6443\n192.0.2.2:6443\n" >"$servers_file"; kubeconfig "$etc/a.conf" 192.0.2.1:6443 "$pki/ca.crt" me "token: x"' &&
                 grep -qx '    extensions: \[{name: coxswain/servers, extension: {servers: \["https://192.0.2.2:6443"\]}}\]' "$work/etc/a.conf" &&
