@@ -164,6 +164,8 @@ node_is_ready() { # KUBECONFIG NODE
         [ "$(kubectl --kubeconfig "$1" get node "$2" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]
 }
 
+# A kubelet's certificate is of the same authority, and holds addresses that the node says it has. What nobody but an API server has
+# a certificate for is its name: that is what clients look for, whatever address they were sent to.
 kubeconfig() { # FILE SERVER CA USER CREDENTIAL...: lines of the user, as "token: x"
         local file=$1 server=$2 ca=$3 user=$4
         shift 4
@@ -176,6 +178,7 @@ clusters:
   cluster:
     server: https://$server
     certificate-authority-data: $(base64 -w0 <"$ca")
+    tls-server-name: kubernetes
 YAML
                 servers_line "$server"
                 printf 'users:\n- name: "%s"\n  user:\n' "$user"

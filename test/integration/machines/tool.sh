@@ -72,6 +72,12 @@ t_servers() {
                 part 'printf "192.0.2.1:6443\n" >"$servers_file"; kubeconfig "$etc/a.conf" 192.0.2.1:6443 "$pki/ca.crt" me "token: x"' && ! grep -q extensions "$work/etc/a.conf"
 }
 ok "kubeconfigs name the other masters" t_servers
+t_server_name() { # a node's certificate for its address is not enough
+        local view='jsonpath={.clusters[0].cluster.tls-server-name}'
+        equals "$("$top/build/release/bin/kubectl" --kubeconfig "$work/etc/a.conf" config view -o "$view")" kubernetes &&
+                part 'printf "  dnsDomain: d\ncontrolPlaneEndpoint: 192.0.2.9:6443\ncertSANs: []\n" >>"$settings_file"; names_for api' | grep -q ',DNS:kubernetes,'
+}
+ok "who is sent to another server asks for the name that only API servers have" t_server_name
 
 t_seal() {
         head -c 100000 /dev/urandom >"$work/plain"
