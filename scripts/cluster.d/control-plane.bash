@@ -88,7 +88,7 @@ master_node() {
                 "Marking the node $node as control-plane by adding the labels: [node-role.kubernetes.io/control-plane]"
         k label --overwrite node "$node" node-role.kubernetes.io/control-plane= >/dev/null
         . "$parts/refresh.bash"
-        refresh_servers
+        (alone && refresh_servers)
 }
 
 # --- the authorities, on their way to another master ---

@@ -32,6 +32,15 @@ need_cluster() {
         [ -s "$settings_file" ] && [ -s /etc/default/kubelet ] ||
                 fail "this machine is in no cluster. Run: coxswain init, or coxswain join"
 }
+# Only one at a time: a refresh by the timer, what renews or restarts as it does, and what must not meet it half way. init and
+# join hold it for a moment only, since short certificates may have to be renewed before they are done.
+lock_file=/run/coxswain.lock
+lock=
+alone() {
+        [ -z "$lock" ] || return 0
+        exec {lock}>"$lock_file"
+        flock "$lock"
+}
 need_root() { [ "$(id -u)" = 0 ] || fail "this command has to be run as root. Run it with sudo"; }
 
 # --- flags ---

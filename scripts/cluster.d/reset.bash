@@ -51,12 +51,13 @@ command_reset() {
                 read -r answer || answer=
                 [[ $answer == [yY]* ]] || fail "nothing was changed"
         fi
+        systemctl stop coxswain-refresh.timer coxswain-refresh.service 2>/dev/null || : # it may wait for masters that are gone
+        alone
         . "$parts/control-plane.bash"
         own=$(sed -n 's/.*--node-ip=\([0-9.]*\).*/\1/p' /etc/default/kubelet 2>/dev/null || :)
         [ ! -d "$etcd_data" ] || leave_etcd
         say reset "Stopping the units"
         systemctl disable --quiet --now coxswain-refresh.timer "${node_units[@]}" "${master_units[@]}" 2>/dev/null || :
-        systemctl stop coxswain-refresh.service 2>/dev/null || : # or it would write what is deleted now
         say reset "Ending pods, unmounting directories in \"$kubelet_root\""
         kill_groups
         unmount_below "$kubelet_root"

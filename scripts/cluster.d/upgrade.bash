@@ -97,6 +97,7 @@ command_upgrade() {
         take_flags "skip-drain!=skip delete-emptydir-data!=emptydir kubeconfig=who" "$@"
         [ ${#words[@]} -eq 1 ] || fail "upgrade takes the folder of the packages"
         need_root
+        alone
         . "$parts/node.bash"
         need_cluster
         known_node

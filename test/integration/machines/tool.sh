@@ -65,6 +65,7 @@ t_forget() { # a machine that does not become a master
         cp "$work/mine.crt" "$work/etc/pki/ca.crt" && cp "$work/mine.key" "$work/etc/pki/ca.key"
 }
 ok "authorities do not stay on a machine that could not become a master" t_forget
+ok "commands that renew and restart run one after the other" part 'lock_file=$2/lock; alone; alone; ! flock -n "$lock_file" true'
 t_servers() {
         part 'printf "192.0.2.1:6443\n192.0.2.2:6443\n" >"$servers_file"; kubeconfig "$etc/a.conf" 192.0.2.1:6443 "$pki/ca.crt" me "token: x"' &&
                 grep -qx '    extensions: \[{name: coxswain/servers, extension: {servers: \["https://192.0.2.2:6443"\]}}\]' "$work/etc/a.conf" &&
