@@ -250,7 +250,7 @@ static int list(struct port_forward *forward, json_t **ret_open, struct cx_error
         pthread_mutex_lock(&all->lock);
         for (const struct port_forward *other = all->first; other; other = other->next) {
                 of_user += strcmp(other->session->user, forward->session->user) == 0;
-                if (other->at && same(other, forward) && !has_left(other))
+                if (!*ret_open && other->at && same(other, forward) && !has_left(other))
                         *ret_open = describe(other);
         }
         bool room = !all->canceled && all->count < FORWARDS_MAX && of_user < FORWARDS_OF_USER_MAX;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller-manager/cluster/certificate_requests.h"
 
+#include "libcommon/base/address.h"
 #include "libcommon/format/base64.h"
 
 bool csr_has_usage(const json_t *request, const char *usage)
@@ -43,6 +44,30 @@ bool csr_is_node(const struct cx_csr_info *info)
 {
         return cx_has_prefix(info->common_name, NODE_USER_PREFIX) && info->organizations.count == 1 &&
                cx_streq(info->organizations.items[0], "system:nodes");
+}
+
+bool csr_is_server_name(const char *name)
+{
+        static const char *const names[] = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
+                if (strcmp(name, names[i]) == 0)
+                        return true;
+        return cx_has_prefix(name, "kubernetes.default.svc.");
+}
+
+bool csr_is_server_address(const char *text, const struct cx_strings *service_cidrs)
+{
+        struct cx_address address;
+        struct cx_network network;
+        if (cx_address_parse(text, &address) < 0)
+                return true;
+        cx_address_unmap(&address);
+        if (cx_address_why_special(&address))
+                return true;
+        for (size_t i = 0; i < service_cidrs->count; i++)
+                if (cx_network_parse(service_cidrs->items[i], &network) == 0 && cx_network_has(&network, &address))
+                        return true;
+        return false;
 }
 
 bool csr_is_open(const json_t *request, const char *signer)

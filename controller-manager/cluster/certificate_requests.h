@@ -15,6 +15,10 @@ bool csr_is_node(const struct cx_csr_info *info); // the subject is that of a no
 bool csr_has_usage(const json_t *request, const char *usage);
 // `main` and "digital signature", and nothing else but "key encipherment".
 bool csr_has_usages(const json_t *request, const char *main);
+// Names and addresses that clients know the API server by, and that lead nowhere but to oneself: no node may have a certificate for
+// them, whatever it is called and has registered.
+bool csr_is_server_name(const char *name);
+bool csr_is_server_address(const char *address, const struct cx_strings *service_cidrs);
 bool csr_is_open(const json_t *request, const char *signer); // for that signer, and nobody has decided
 int csr_approve(struct cx_rest *rest, const char *name, json_t *request, const char *message, struct cx_error *err)
         CX_CHECK;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // CertificateSigningRequests: nodes' client certificates are approved when the requester may ask for them (RBAC says
-// so), and what is approved is signed for the four built-in signers.
+// so), and what is approved is signed for the built-in signers of clients, kubelets and kubelets' servers.
 #include "controller-manager/cluster/certificate_requests.h"
 #include "controller-manager/core/options.h"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Approves what upstream leaves to people: kubelets' requests for serving certificates. Off unless --controllers names it. A
 // node gets one for its own name, and for addresses that its Node registered and no other Node has: a node writes its own
-// addresses, so a claim on another's must not be enough. What does not fit is left for somebody to decide, and said in an event of
-// the request.
+// addresses, so a claim on another's, or on those of Services, must not be enough. What does not fit is left for somebody to decide,
+// and said in an event of the request.
 #include "controller-manager/cluster/certificate_requests.h"
+#include "controller-manager/core/options.h"
 
 struct approver {
         struct manager *manager;
@@ -55,6 +56,8 @@ static char *foreign_name(const struct approver *self, const char *node, const s
         if (!object)
                 return cx_sprintf("there is no Node \"%.253s\" yet", node);
         json_auto_t *own = addresses_of(object);
+        if (info->dns_names.count && csr_is_server_name(node))
+                return cx_sprintf("\"%.253s\" is a name of the API server", node);
         for (size_t i = 0; i < info->dns_names.count; i++)
                 if (strcmp(info->dns_names.items[i], node) != 0)
                         return cx_sprintf("\"%.253s\" is not the name of the node", info->dns_names.items[i]);
@@ -63,6 +66,9 @@ static char *foreign_name(const struct approver *self, const char *node, const s
                 CX_CLEANUP(cx_freep) char *other = other_owner(self, node, address);
                 if (!has_text(own, address))
                         return cx_sprintf("the Node has not registered the address %s", address);
+                if (csr_is_server_address(address, &options_of(self->manager)->service_cidrs))
+                        return cx_sprintf("the address %s is none that a node has: it is a Service's, or special",
+                                          address);
                 if (other)
                         return cx_sprintf("the address %s is that of Node \"%s\", too", address, other);
         }

@@ -57,12 +57,13 @@ static int point_to(const char *folder, const char *name, const char *file, stru
         char before[256] = "";
         ssize_t n = readlink(link, before, sizeof before - 1);
         before[n > 0 ? n : 0] = '\0';
+        const char *slash = strrchr(before, '/'); // links of others lead to whole paths
         (void)unlink(temporary);
         if (symlink(file, temporary) < 0 || rename(temporary, link) < 0) {
                 int r = -errno;
                 return cx_error_set(err, r, "cannot make the link %s: %s", link, strerror(-r));
         }
-        remove_old(folder, name, file, before);
+        remove_old(folder, name, file, slash ? slash + 1 : before);
         return 0;
 }
 

@@ -301,7 +301,9 @@ int cx_pki_parse_csr(const char *csr_pem, struct cx_csr_info *ret_info, struct c
                 int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
                 if (nid == NID_organizationName)
                         info.odd |= !add_asn1(&info.organizations, text);
-                else if (nid == NID_commonName && !info.common_name) {
+                else if (nid == NID_commonName && info.common_name)
+                        info.odd = true; // some take the first for the user's name, others the last
+                else if (nid == NID_commonName) {
                         const char *name = (const char *)ASN1_STRING_get0_data(text);
                         info.common_name = cx_strndup(name, (size_t)ASN1_STRING_length(text));
                         info.odd |= strlen(info.common_name) != (size_t)ASN1_STRING_length(text);

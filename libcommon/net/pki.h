@@ -30,7 +30,7 @@ int cx_pki_new_csr(const struct cx_certificate_spec *spec, const char *key_pem, 
 struct cx_csr_info {
         char *common_name; // owned
         struct cx_strings organizations, dns_names, ip_addresses;
-        bool odd; // it asks for a name of another kind, or one that no text can hold
+        bool odd; // it asks for a name of another kind, or one that no text can hold; or has two common names
 };
 int cx_pki_parse_csr(const char *csr_pem, struct cx_csr_info *ret_info, struct cx_error *err) CX_CHECK;
 void cx_csr_info_release(struct cx_csr_info *info);

@@ -44,7 +44,7 @@ open_backup() { # FILE KEY-FILE FOLDER
 }
 
 command_backup() {
-        local output='' key='' verify='' folder
+        local output='' key='' verify='' folder new
         HELP=$BACKUP_HELP
         take_flags "output=output key-file=key verify=verify" "$@"
         [ ${#words[@]} -eq 0 ] || fail "backup takes no argument"
@@ -58,7 +58,7 @@ command_backup() {
                 [ -n "$output" ] || fail "--output is missing"
                 [ ! -e "$output" ] || fail "$output is there already"
                 [ -s "$pki/etcd/ca.key" ] || fail "this machine is no master. Run this command on one"
-                [ -e "$key" ] || { new_seal_key >"$key.new" && mv "$key.new" "$key"; }
+                [ -e "$key" ] || { new=$(mktemp "$key.XXXXXX") && new_seal_key >"$new" && mv -T "$new" "$key"; }
                 check_seal_key "$key"
                 say backup "Saving a snapshot of etcd"
                 etcd snapshot save "$folder/snapshot" >/dev/null 2>"$folder/log" ||

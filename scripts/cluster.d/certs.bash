@@ -120,6 +120,7 @@ command_certs() {
                 upload_certs
                 ;;
         renew)
+                alone
                 known=$(own_certificates)
                 [ ${#words[@]} -gt 1 ] || fail "certs renew needs names, or all. See them: coxswain certs list"
                 for wanted in "${words[@]:1}"; do

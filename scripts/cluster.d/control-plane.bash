@@ -88,7 +88,7 @@ master_node() {
                 "Marking the node $node as control-plane by adding the labels: [node-role.kubernetes.io/control-plane]"
         k label --overwrite node "$node" node-role.kubernetes.io/control-plane= >/dev/null
         . "$parts/refresh.bash"
-        refresh_servers
+        (alone && refresh_servers)
 }
 
 # --- the authorities, on their way to another master ---
@@ -137,8 +137,9 @@ join_control_plane() { # KUBECONFIG KEY
         local cluster peer=https://$own:2380
         say download-certs 'Downloading the certificates in Secret "kubeadm-certs" in the "kube-system" Namespace'
         mv "$pki/ca.crt" "$pki/ca.discovered"
+        undo=(forget_authorities "$1")
         download_certs "$1" "$2"
-        cmp -s "$pki/ca.discovered" "$pki/ca.crt" || fail "the authority in Secret kubeadm-certs is not the cluster's"
+        openssl x509 -in "$pki/ca.crt" 2>/dev/null | cmp -s "$pki/ca.discovered" - || fail "the authority in Secret kubeadm-certs is not the cluster's"
         rm "$pki/ca.discovered"
         make_authorities
         each_row 'etcd/healthcheck-client | etcd/ca | /CN=kube-etcd-healthcheck-client | clientAuth | root | none' issue
@@ -154,6 +155,9 @@ join_control_plane() { # KUBECONFIG KEY
         etcd_server=
         master_node
         until_true 60 "the control plane runs" control_plane_runs
+}
+forget_authorities() { # KUBECONFIG: what a machine that does not become a master must not keep
+        rm -f "$1" "${shared_files[@]/#/$pki/}"
 }
 add_member() { [ -n "$(member_id "$1")" ] || etcd member add "$node" --learner "--peer-urls=$1"; } # PEER-URL
 member_id() { etcd member list | awk -F', ' -v peer="$1" '$4 == peer {print $1}'; } # PEER-URL

@@ -19,15 +19,17 @@ Flags:
       --node-name string
         Name of the node; by default the name of the machine.'
 
-# The cluster's authority, from a server that nobody has vouched for yet: believed when its key has the digest that we know.
+# The cluster's authority, from a server that nobody has vouched for yet: believed when its key has the digest that we know. Only
+# the certificate that was looked at is kept, in a form of our own: readers know more ways to write another one beside it.
 discover() { # ENDPOINT PIN FILE
-        local text
+        local text given
+        given=$(new_folder)/given
         text=$(KUBECONFIG=/dev/null kubectl --server "https://$1" --insecure-skip-tls-verify --request-timeout 10s \
                 get configmap cluster-info -n kube-public -o 'jsonpath={.data.kubeconfig}') ||
                 fail "no cluster answers at $1. Is the address right, and the master up?"
-        sed -n 's/^ *certificate-authority-data: //p' <<<"$text" | base64 -d >"$3" 2>/dev/null ||
-                fail "what $1 says of its authority is not a certificate"
-        [ "$(grep -c 'BEGIN CERTIFICATE' "$3")" = 1 ] || fail "what $1 says of its authority is not one certificate"
+        sed -n 's/^ *certificate-authority-data: //p' <<<"$text" | base64 -d >"$given" 2>/dev/null &&
+                openssl x509 -in "$given" -out "$3" 2>/dev/null || fail "what $1 says of its authority is not a certificate"
+        [ "$(grep -c -e '-----BEGIN' "$given")" = 1 ] || fail "what $1 says of its authority is not one certificate"
         [ "$(ca_pin "$3")" = "$2" ] || fail "the authority of $1 is not the one with the digest $2." \
                 "Take the command that a master prints: coxswain token create --print-join-command"
 }
@@ -70,6 +72,7 @@ command_join() {
         kubeconfig "$bootstrap" "$server" "$pki/ca.crt" tls-bootstrap-token-user "token: $token"
         say preflight 'Reading configuration from the "kubeadm-config" ConfigMap in namespace "kube-system"...'
         fetch_settings "$bootstrap"
+        rm -f "$servers_file" # of an attempt before, or nothing would be new
         learn_servers "$bootstrap" || fail "the cluster tells no master"
         if [ -n "$master" ]; then
                 . "$parts/control-plane.bash"

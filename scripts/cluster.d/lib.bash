@@ -32,6 +32,15 @@ need_cluster() {
         [ -s "$settings_file" ] && [ -s /etc/default/kubelet ] ||
                 fail "this machine is in no cluster. Run: coxswain init, or coxswain join"
 }
+# Only one at a time: a refresh by the timer, what renews or restarts as it does, and what must not meet it half way. init and
+# join hold it for a moment only, since short certificates may have to be renewed before they are done.
+lock_file=/run/coxswain.lock
+lock=
+alone() {
+        [ -z "$lock" ] || return 0
+        exec {lock}>"$lock_file"
+        flock "$lock"
+}
 need_root() { [ "$(id -u)" = 0 ] || fail "this command has to be run as root. Run it with sudo"; }
 
 # --- flags ---
@@ -95,6 +104,15 @@ check_cidr() {
         check_form "$1" "$2" "$address_form/[0-9]{1,2}" "a range of IPv4 addresses, as 10.244.0.0/16"
         check_address "$1" "${2%/*}"
         [ "${2#*/}" -le 32 ] || fail "$1: \"$2\" has more than 32 bits of a network"
+        local mask=$(((0xffffffff << (32 - 10#${2#*/})) & 0xffffffff)) a b c d
+        IFS=. read -r a b c d <<<"${2%/*}"
+        [ $((((a << 24) + (b << 16) + (c << 8) + d) & ~mask)) = 0 ] || fail "$1: \"$2\" is an address; the range begins before it"
+}
+check_pool() { # FLAG RANGE: one of load balancers
+        check_form "$1" "$2" "$address_form/[0-9]{1,2}|$address_form-$address_form" "a range of addresses, as 192.0.2.64-192.0.2.79"
+        local part
+        for part in ${2/-/ }; do check_address "$1" "${part%/*}"; done
+        [[ $2 != */* || ${2#*/} -le 32 ]] || fail "$1: \"$2\" has more than 32 bits of a network"
 }
 check_name() { check_form "$1" "$2" "$name_form" "a name of lower-case letters, digits, '-' and '.'"; }
 check_token() { check_form "$1" "$2" '[a-z0-9]{6}\.[a-z0-9]{16}' "a token, as abcdef.0123456789abcdef"; }
@@ -155,6 +173,8 @@ node_is_ready() { # KUBECONFIG NODE
         [ "$(kubectl --kubeconfig "$1" get node "$2" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]
 }
 
+# A kubelet's certificate is of the same authority, and holds addresses that the node says it has. What nobody but an API server has
+# a certificate for is its name: that is what clients look for, whatever address they were sent to.
 kubeconfig() { # FILE SERVER CA USER CREDENTIAL...: lines of the user, as "token: x"
         local file=$1 server=$2 ca=$3 user=$4
         shift 4
@@ -167,6 +187,7 @@ clusters:
   cluster:
     server: https://$server
     certificate-authority-data: $(base64 -w0 <"$ca")
+    tls-server-name: kubernetes
 YAML
                 servers_line "$server"
                 printf 'users:\n- name: "%s"\n  user:\n' "$user"

@@ -26,6 +26,7 @@ command_refresh() {
         take_flags "" "$@"
         [ ${#words[@]} -eq 0 ] || fail "refresh takes no argument"
         need_root
+        alone
         . "$parts/pki.bash"
         . "$parts/node.bash"
         . "$parts/certs.bash"

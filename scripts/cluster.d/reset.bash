@@ -23,14 +23,18 @@ kill_groups() { # control groups of pods and of their monitors, in any hierarchy
                 read -rt 0.2 <> <(:) || :
         done
 }
+mounts_below() { findmnt -rno TARGET | awk -v folder="$1/" 'index($0, folder) == 1'; } # FOLDER
 unmount_below() { # FOLDER
         local point
-        findmnt -rno TARGET | grep -F "$1/" | sort -r |
+        mounts_below "$1" | sort -r |
                 while IFS= read -r point; do umount -l -- "$(printf '%b' "$point")" 2>/dev/null || :; done
 }
 leave_etcd() { # the others go on without this member
         local id members
-        members=$(etcd member list 2>/dev/null) || return 0
+        members=$(etcd member list 2>/dev/null) || {
+                say reset "etcd does not answer here. Where there are other masters, remove this member there: etcdctl member remove"
+                return 0
+        }
         [ "$(wc -l <<<"$members")" -gt 1 ] || return 0
         id=$(member_id "https://$own:2380")
         [ -z "$id" ] || etcd member remove "$id" >/dev/null ||
@@ -47,6 +51,8 @@ command_reset() {
                 read -r answer || answer=
                 [[ $answer == [yY]* ]] || fail "nothing was changed"
         fi
+        systemctl stop coxswain-refresh.timer coxswain-refresh.service 2>/dev/null || : # it may wait for masters that are gone
+        alone
         . "$parts/control-plane.bash"
         own=$(sed -n 's/.*--node-ip=\([0-9.]*\).*/\1/p' /etc/default/kubelet 2>/dev/null || :)
         [ ! -d "$etcd_data" ] || leave_etcd
@@ -60,7 +66,7 @@ command_reset() {
         [ ! -s /etc/default/cluster-dns ] ||
                 ip address delete "$(sed -n 's/^DNS_ADDRESS="\(.*\)"/\1/p' /etc/default/cluster-dns)/32" dev lo 2>/dev/null || :
         say reset "Deleting contents of directories: [$etc $kubelet_root $etcd_data]"
-        if findmnt -rno TARGET | grep -qF "$kubelet_root/"; then
+        if [ -n "$(mounts_below "$kubelet_root")" ]; then
                 fail "something is still mounted below $kubelet_root; it was left as it is. Look with: findmnt"
         fi
         find "$kubelet_root" -mindepth 1 -delete 2>/dev/null || :

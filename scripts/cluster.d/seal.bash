@@ -15,10 +15,13 @@ seal_code() { # KEY-FILE FILE
         { printf %s "$key" && { printf %s "$key" && cat "$2"; } | openssl dgst -sha256 -binary; } |
                 openssl dgst -sha256 -r | cut -d' ' -f1
 }
+# What is on the way is in a folder of ours: others may write where the sealed file goes, and lay something in its way.
 seal() { # KEY-FILE FILE SEALED
-        openssl enc -aes-256-ctr -pbkdf2 -salt -pass "file:$1" -in "$2" -out "$3.body" &&
-                { printf '%s\n%s\n' "$seal_mark" "$(seal_code "$1" "$3.body")" && cat "$3.body"; } >"$3.new" &&
-                rm "$3.body" && mv "$3.new" "$3"
+        local folder new
+        folder=$(new_folder)
+        openssl enc -aes-256-ctr -pbkdf2 -salt -pass "file:$1" -in "$2" -out "$folder/body" && new=$(mktemp "$3.XXXXXX") &&
+                { printf '%s\n%s\n' "$seal_mark" "$(seal_code "$1" "$folder/body")" && cat "$folder/body"; } >"$new" &&
+                mv -T "$new" "$3" && rm -r "$folder"
 }
 unseal() { # KEY-FILE SEALED FILE
         local mark code

@@ -47,18 +47,22 @@ join_command() { # TOKEN [CERTIFICATE-KEY]
 
 text_of() { base64 -d <<<"$1" | tr -cd '[:print:]'; } # of data of a Secret
 list_tokens() {
-        local id secret expires usages description groups left
-        local fields="{.data.token-id} {.data.token-secret} {.data.expiration}. {.data.description}. {.data.auth-extra-groups}."
+        local id secret expires authenticates signs usages description groups left
+        local fields='{.data.token-id} {.data.token-secret} {.data.expiration}.'
+        fields+=' {.data.usage-bootstrap-authentication}. {.data.usage-bootstrap-signing}.'
+        fields+=' {.data.description}. {.data.auth-extra-groups}.'
         printf '%-25s%-10s%-22s%-27s%-56s%s\n' TOKEN TTL EXPIRES USAGES DESCRIPTION 'EXTRA GROUPS'
         k get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token \
                 -o "jsonpath={range .items[*]}$fields{'\n'}{end}" |
-                while read -r id secret expires description groups; do
+                while read -r id secret expires authenticates signs description groups; do
                         expires=$(text_of "${expires%.}")
                         left='<forever>'
                         [[ ! $expires =~ ^[0-9T:Z.+-]+$ ]] || left=$((($(date -d "$expires" +%s) - $(date +%s)) / 3600))h
-                        usages=authentication,signing
+                        usages=
+                        [ "$(text_of "${authenticates%.}")" != true ] || usages=authentication
+                        [ "$(text_of "${signs%.}")" != true ] || usages+=${usages:+,}signing
                         printf '%-25s%-10s%-22s%-27s%-56s%s\n' "$(text_of "$id").$(text_of "$secret")" "$left" \
-                                "${expires:-<never>}" "$usages" "$(text_of "${description%.}")" "$(text_of "${groups%.}")"
+                                "${expires:-<never>}" "${usages:-<none>}" "$(text_of "${description%.}")" "$(text_of "${groups%.}")"
                 done
 }
 

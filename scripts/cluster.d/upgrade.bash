@@ -79,14 +79,25 @@ settles() { # SECONDS: serves, and does so still a moment later
         read -rt 5 <> <(:) || : # how long a process may need to fall
         serves 2>/dev/null && [ "$starts" = "$(systemctl show -P NRestarts "${upgraded_units[@]}")" ]
 }
+# A node that somebody had taken out of use before stays so.
+use_node_again() { [ -n "$skip$cordoned" ] || kubectl --kubeconfig "$who" uncordon "$node" >/dev/null; }
+cut_short() { # by a signal, or what was not foreseen
+        use_node_again || :
+        say upgrade "Interrupted. Version $before is in $upgrade_folder until the next upgrade (dpkg --force-downgrade -i)"
+}
+give_up() { # MESSAGE...: all that is to be said
+        undo=()
+        fail "$@"
+}
 install_packages() { DEBIAN_FRONTEND=noninteractive dpkg --force-downgrade -i "$@" >"$upgrade_folder/dpkg.log" 2>&1; }
 
 command_upgrade() {
-        local skip='' emptydir='' who='' own node server package files=() old=() before unit restarted='' upgraded_units=()
+        local skip='' emptydir='' who='' cordoned own node server package files=() old=() before unit restarted='' upgraded_units=()
         HELP=$UPGRADE_HELP
         take_flags "skip-drain!=skip delete-emptydir-data!=emptydir kubeconfig=who" "$@"
         [ ${#words[@]} -eq 1 ] || fail "upgrade takes the folder of the packages"
         need_root
+        alone
         . "$parts/node.bash"
         need_cluster
         known_node
@@ -104,16 +115,20 @@ command_upgrade() {
                 old+=("$upgrade_folder/$package.deb")
         done
         say upgrade "From version $before to $(dpkg-deb -f "${files[0]}" Version)"
+        cordoned=$(kubectl --kubeconfig "$who" get node "$node" -o 'jsonpath={.spec.unschedulable}')
+        [ "$cordoned" = true ] || cordoned=
+        undo=(cut_short)
         if [ -z "$skip" ]; then
                 say upgrade "Draining $node"
                 kubectl --kubeconfig "$who" drain "$node" --ignore-daemonsets --timeout=5m ${emptydir:+--delete-emptydir-data} \
                         >"$upgrade_folder/drain.log" 2>&1 || {
-                        kubectl --kubeconfig "$who" uncordon "$node" >/dev/null
-                        fail "the node cannot be drained; nothing was changed. $(tail -n 1 "$upgrade_folder/drain.log")"
+                        use_node_again
+                        give_up "the node cannot be drained; nothing was changed. $(tail -n 1 "$upgrade_folder/drain.log")"
                 }
         fi
         if install_packages "${files[@]}" && restart_units && settles 60; then
-                [ -n "$skip" ] || kubectl --kubeconfig "$who" uncordon "$node" >/dev/null
+                undo=()
+                use_node_again
                 rm -rf "$upgrade_folder"
                 say upgrade "SUCCESS! This machine was upgraded to version $(version_of coxswain-node)"
                 return
@@ -122,9 +137,9 @@ command_upgrade() {
         for unit in "${upgraded_units[@]}"; do
                 [ "$(systemctl is-active "$unit")" = active ] || systemctl status --no-pager -n 3 "$unit" >&2 || :
         done
-        install_packages "${old[@]}" || fail "dpkg cannot go back: $upgrade_folder/dpkg.log. The packages are beside it"
+        install_packages "${old[@]}" || give_up "dpkg cannot go back: $upgrade_folder/dpkg.log. The packages are beside it"
         restart_units && settles 60 ||
-                fail "the version before does not serve either (journalctl -b -p warning). Its packages are in $upgrade_folder"
-        [ -n "$skip" ] || kubectl --kubeconfig "$who" uncordon "$node" >/dev/null
-        fail "the upgrade failed, and this machine is at version $before again"
+                give_up "the version before does not serve either (journalctl -b -p warning). Its packages are in $upgrade_folder"
+        use_node_again
+        give_up "the upgrade failed, and this machine is at version $before again"
 }

@@ -16,13 +16,14 @@ refuses() { local said; said=$(part "$1" 2>&1) && { echo "taken: $1"; return 1; 
 
 t_forms() {
         local bad
-        for bad in 'check_address x 1.2.3' 'check_address x 1.2.3.256' 'check_address x 1.2.3.04' 'check_cidr x 10.0.0.0/33' 'check_address x "1.2.3.4 --bad"' $'check_address x "1.2.3.4\n5"' 'check_cidr x 10.0.0.0' 'check_name x Upper' 'check_name x -a' 'check_name x a_b' \
+        for bad in 'check_address x 1.2.3' 'check_address x 1.2.3.256' 'check_address x 1.2.3.04' 'check_cidr x 10.0.0.0/33' 'check_cidr x 10.96.0.1/12' 'check_address x "1.2.3.4 --bad"' $'check_address x "1.2.3.4\n5"' 'check_cidr x 10.0.0.0' 'check_name x Upper' 'check_name x -a' 'check_name x a_b' \
                 'check_token x abc.def' $'check_token x "abcdef.0123456789abcdef\n"' 'check_endpoint x host' 'check_endpoint x "a/b:1"' 'seconds_of x 5' 'seconds_of x 1d' 'seconds_of x ""' \
+                'check_pool x 192.0.2.64/33' 'check_pool x 192.0.2.1-192.0.2.256' 'check_pool x 192.0.2.1' \
                 'set_args none "--a=b c"' 'set_args none '\''--a=$(b)'\''' 'set_args none '\''--a="'\'''; do
                 refuses "$bad" || return 1
         done
         equals "$(part 'seconds_of x 1h30m5s')" 5405 && equals "$(part 'address_of_network 10.96.0.0/12 10')" 10.96.0.10 && equals "$(part 'address_of_network 10.0.0.250/12 10')" 10.0.1.4 &&
-                part 'check_endpoint x master.example.com:6443; check_name x a.b-c; check_cidr x 10.0.0.0/8'
+                part 'check_endpoint x master.example.com:6443; check_name x a.b-c; check_cidr x 10.0.0.0/8; check_pool x 192.0.2.64/28; check_pool x 192.0.2.64-192.0.2.79'
 }
 ok "what comes from outside has to have its form" t_forms
 t_flags() {
@@ -45,6 +46,26 @@ t_pin() { # as kubeadm's
         equals "$(part 'ca_pin "$pki/ca.crt"')" "sha256:$(openssl x509 -pubkey -noout -in "$work/etc/pki/ca.crt" | openssl pkey -pubin -outform der 2>/dev/null | sha256sum | cut -d' ' -f1)"
 }
 ok "an authority is known by the digest of its key" t_pin
+t_discover() { # a server that adds an authority of its own, under another heading that readers take as well
+        local heading evil=$work/evil.pem call
+        call='. "$parts/join.bash"; said=$2/said; kubectl() { printf "    certificate-authority-data: %s\n" "$(base64 -w0 "$said")"; }; discover h:1 "$(ca_pin "$pki/ca.crt")" "$etc/ca.new"'
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/evil.key" -subj /CN=evil -out "$evil" 2>/dev/null
+        { echo text && cat "$work/etc/pki/ca.crt"; } >"$work/said" && part "$call" && cmp "$work/etc/ca.new" "$work/etc/pki/ca.crt" || return 1
+        for heading in CERTIFICATE 'X509 CERTIFICATE' 'TRUSTED CERTIFICATE'; do
+                sed "s/CERTIFICATE/$heading/" "$evil" | cat "$work/etc/pki/ca.crt" - >"$work/said"
+                refuses "$call" || return 1
+        done
+        cp "$evil" "$work/said" && refuses "$call" && : >"$work/said" && refuses "$call"
+}
+ok "of an authority that is found only the certificate with the digest is believed" t_discover
+t_forget() { # a machine that does not become a master
+        part 'cp "$pki/ca.crt" "$2/mine.crt"' && cp "$work/etc/pki/ca.key" "$work/mine.key" || return 1
+        refuses 'download_certs() { cp "$work/evil.pem" "$pki/ca.crt"; printf key >"$pki/sa.key"; }; work=$2; : >"$etc/boot"; join_control_plane "$etc/boot" key' &&
+                [ ! -e "$work/etc/boot" ] && [ -z "$(find "$work/etc/pki" -name '*.key' ! -name x.key)" ] || return 1
+        cp "$work/mine.crt" "$work/etc/pki/ca.crt" && cp "$work/mine.key" "$work/etc/pki/ca.key"
+}
+ok "authorities do not stay on a machine that could not become a master" t_forget
+ok "commands that renew and restart run one after the other" part 'lock_file=$2/lock; alone; alone; ! flock -n "$lock_file" true'
 t_servers() {
         part 'printf "192.0.2.1:6443\n192.0.2.2:6443\n" >"$servers_file"; kubeconfig "$etc/a.conf" 192.0.2.1:6443 "$pki/ca.crt" me "token: x"' &&
                 grep -qx '    extensions: \[{name: coxswain/servers, extension: {servers: \["https://192.0.2.2:6443"\]}}\]' "$work/etc/a.conf" &&
@@ -52,6 +73,12 @@ t_servers() {
                 part 'printf "192.0.2.1:6443\n" >"$servers_file"; kubeconfig "$etc/a.conf" 192.0.2.1:6443 "$pki/ca.crt" me "token: x"' && ! grep -q extensions "$work/etc/a.conf"
 }
 ok "kubeconfigs name the other masters" t_servers
+t_server_name() { # a node's certificate for its address is not enough
+        local view='jsonpath={.clusters[0].cluster.tls-server-name}'
+        equals "$("$top/build/release/bin/kubectl" --kubeconfig "$work/etc/a.conf" config view -o "$view")" kubernetes &&
+                part 'printf "  dnsDomain: d\ncontrolPlaneEndpoint: 192.0.2.9:6443\ncertSANs: []\n" >>"$settings_file"; names_for api' | grep -q ',DNS:kubernetes,'
+}
+ok "who is sent to another server asks for the name that only API servers have" t_server_name
 
 t_seal() {
         head -c 100000 /dev/urandom >"$work/plain"
@@ -66,4 +93,10 @@ t_seal() {
         head -c 50000 "$work/sealed" >"$work/changed" && refuses 'unseal $2/key $2/changed $2/x' && [ ! -e "$work/x" ]
 }
 ok "sealed files open with their key only, and only as they were" t_seal
+t_seal_place() { # where others may write: what they laid in the way is not written through
+        mkdir "$work/place" && : >"$work/theirs" && ln -s "$work/theirs" "$work/place/sealed.new" && ln -s "$work/theirs" "$work/place/sealed.body"
+        part 'seal $2/key $2/plain $2/place/sealed' && [ ! -s "$work/theirs" ] && equals "$(stat -c %a "$work/place/sealed")" 600 &&
+                equals "$(find "$work/place" -type f)" "$work/place/sealed"
+}
+ok "sealing writes through nothing that lies where the file goes" t_seal_place
 tap_end

@@ -9,6 +9,7 @@
 // clang-format on
 
 #include "controller-manager/cluster/bootstrap_tokens.h"
+#include "controller-manager/cluster/certificate_requests.h"
 #include "controller-manager/cluster/csr_cleaner.h"
 #include "controller-manager/core/cidr.h"
 #include "controller-manager/core/own_writes.h"
@@ -417,6 +418,28 @@ static void test_requests_end(void **state)
         }
 }
 
+// What a node must not be able to pass itself off as.
+static void test_server_names(void **state)
+{
+        (void)state;
+        static const char *const names[] = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                                            "kubernetes.default.svc.cluster.local"};
+        static const char *const addresses[] = {"10.96.0.1",        "10.111.255.255", "fd00:96::1", "127.0.0.1",
+                                                "0.0.0.0",          "169.254.1.1",    "::1",        "fe80::1",
+                                                "::ffff:10.96.0.1", "nonsense"};
+        CX_STRINGS services = CX_STRINGS_INIT;
+        cx_strings_add(&services, "10.96.0.0/12");
+        cx_strings_add(&services, "fd00:96::/112");
+        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
+                assert_true(csr_is_server_name(names[i]));
+        assert_false(csr_is_server_name("n1"));
+        assert_false(csr_is_server_name("kubernetes-1"));
+        for (size_t i = 0; i < CX_ARRAY_SIZE(addresses); i++)
+                assert_true(csr_is_server_address(addresses[i], &services));
+        assert_false(csr_is_server_address("10.77.0.2", &services));
+        assert_false(csr_is_server_address("fd00::2", &services));
+}
+
 static void test_bootstrap_tokens(void **state)
 {
         (void)state;
@@ -467,21 +490,14 @@ static void test_own_writes(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_own_writes),
-                cmocka_unit_test(test_fenceposts),
-                cmocka_unit_test(test_rolling),
-                cmocka_unit_test(test_broken_old),
-                cmocka_unit_test(test_proportional),
-                cmocka_unit_test(test_hash),
-                cmocka_unit_test(test_ranking),
-                cmocka_unit_test(test_packing),
-                cmocka_unit_test(test_cidr),
-                cmocka_unit_test(test_taints),
-                cmocka_unit_test(test_zones),
-                cmocka_unit_test(test_expectations),
-                cmocka_unit_test(test_ttl),
-                cmocka_unit_test(test_requests_end),
-                cmocka_unit_test(test_bootstrap_tokens),
+                cmocka_unit_test(test_own_writes),   cmocka_unit_test(test_fenceposts),
+                cmocka_unit_test(test_rolling),      cmocka_unit_test(test_broken_old),
+                cmocka_unit_test(test_proportional), cmocka_unit_test(test_hash),
+                cmocka_unit_test(test_ranking),      cmocka_unit_test(test_packing),
+                cmocka_unit_test(test_cidr),         cmocka_unit_test(test_taints),
+                cmocka_unit_test(test_zones),        cmocka_unit_test(test_expectations),
+                cmocka_unit_test(test_ttl),          cmocka_unit_test(test_requests_end),
+                cmocka_unit_test(test_server_names), cmocka_unit_test(test_bootstrap_tokens),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,6 +47,12 @@ static void test_pair(void **state CX_UNUSED)
         assert_int_equal(pair_read(folder, PAIR_CLIENT, &read, &err), 0);
         assert_int_equal(cx_pki_fits(read, read, &err), 0);
         assert_true(pair_is_valid(read));
+        // What the link led to until now stays, also when it says the whole path.
+        assert_int_equal(cx_write_file(old, "x", 1, 0600, false, &err), 0);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(symlink(old, path), 0);
+        assert_int_equal(pair_write(folder, PAIR_CLIENT, cert, key, &err), 0);
+        assert_int_equal(access(old, F_OK), 0);
         // A key that is not the certificate's is no pair.
         assert_int_equal(pair_write(folder, PAIR_SERVER, cert, other_key, &err), 0);
         CX_CLEANUP(cx_freep) char *none = NULL;

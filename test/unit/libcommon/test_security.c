@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <openssl/pem.h>
 
 static void test_certificates(void **state)
 {
@@ -39,6 +40,34 @@ static void test_certificates(void **state)
         assert_int_equal(cx_pki_not_after(cert, &end, &err), 0);
         assert_true(end > 0);
         assert_int_not_equal(cx_pki_parse_csr("nonsense", &info, NULL), 0);
+}
+
+// Readers differ in which of two common names is the user's: a request with two is nobody's to approve.
+static void test_two_names(void **state)
+{
+        (void)state;
+        CX_CLEANUP(cx_freep) char *pem = NULL, *csr = NULL;
+        CX_CLEANUP(cx_csr_info_release) struct cx_csr_info info = {0};
+        static const char *const names[] = {"system:node:n1", "system:kube-controller-manager"};
+        EVP_PKEY *key = NULL;
+        X509_REQ *request = X509_REQ_new();
+        BIO *bio = BIO_new(BIO_s_mem());
+        assert_int_equal(cx_pki_new_key(&pem, NULL), 0);
+        assert_int_equal(cx_pki_load_private_key(pem, &key, NULL), 0);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
+                X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_UTF8,
+                                           (const unsigned char *)names[i], -1, -1, 0);
+        X509_REQ_set_pubkey(request, key);
+        assert_true(X509_REQ_sign(request, key, EVP_sha256()) > 0);
+        assert_true(PEM_write_bio_X509_REQ(bio, request));
+        char *text;
+        long length = BIO_get_mem_data(bio, &text);
+        csr = cx_strndup(text, (size_t)length);
+        assert_int_equal(cx_pki_parse_csr(csr, &info, NULL), 0);
+        assert_true(info.odd);
+        BIO_free(bio);
+        X509_REQ_free(request);
+        EVP_PKEY_free(key);
 }
 
 static void test_tokens(void **state)
@@ -90,7 +119,7 @@ static void test_base64(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_certificates), cmocka_unit_test(test_tokens),
-                                           cmocka_unit_test(test_base64)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_certificates), cmocka_unit_test(test_two_names),
+                                           cmocka_unit_test(test_tokens), cmocka_unit_test(test_base64)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
