@@ -83,10 +83,12 @@ static int ensure_sandbox(struct pod *pod, const json_t *object, struct sandbox 
                 attempt = sandbox->attempt + 1;
                 pod_event(k, object, NULL, "Normal", "SandboxChanged",
                           "Pod sandbox changed, it will be killed and re-created.");
-                int r = pod_kill_all(pod, object, 0) ? sandbox_remove(k->runtime, sandbox, err) : -EAGAIN;
+                int r = pod_kill_all(pod, object, 0)
+                                ? sandbox_remove(k->runtime, sandbox, err)
+                                : cx_error_set(err, -EAGAIN, "containers of the old sandbox are ending");
                 sandbox_unref(sandbox);
                 if (r < 0)
-                        return r == -EAGAIN ? cx_error_set(err, r, "containers of the old sandbox are ending") : r;
+                        return r;
         }
         int r = make_sandbox(pod, object, attempt, ret_sandbox, err);
         if (r < 0)
