@@ -59,8 +59,8 @@ etcd_start "$CP" "$port"
 apiserver_start "$CP" "$port" --bind-address 0.0.0.0
 wait_for apiserver_ready "$CP" || exit 1
 
-kubelet_start() { # NODE
-        in_node "$1" "$BIN/kubelet" --root-dir "$CP/$1" --kubeconfig "$CP/$1.kubeconfig" --cgroup-root "/$group-$1" --hostname-override "$1" \
+kubelet_start() { # NODE; not by in_node, whose process would be a shell
+        ip netns exec "$1" "$BIN/kubelet" --root-dir "$CP/$1" --kubeconfig "$CP/$1.kubeconfig" --cgroup-root "/$group-$1" --hostname-override "$1" \
                 --node-ip "${address[$1]}" --healthz-port 0 --pod-network-overlay vxlan --v 2 >>"$CP/kubelet-$1.log" 2>&1 3>&- &
         echo $! >"$CP/kubelet-$1.pid"
 }
