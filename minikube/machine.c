@@ -188,6 +188,39 @@ static int check_others(const struct profile *p, struct cx_error *err)
         return 0;
 }
 
+// What the profiles of this home keep while they are stopped, and what runs, from whichever home.
+static int mark_used(const struct profile *profile, bool used[MAX_INDEX + 1], struct cx_error *err)
+{
+        CX_STRINGS names = CX_STRINGS_INIT, claims = CX_STRINGS_INIT;
+        int r = profile_list(&names, err);
+        for (size_t i = 0; r == 0 && i < names.count; i++) {
+                PROFILE_CONTENTS other = {0};
+                if (strcmp(names.items[i], profile->name) != 0 && profile_open(names.items[i], &other, NULL) == 0)
+                        used[other.index] = true;
+        }
+        list_claims(&claims);
+        for (size_t i = 0; r == 0 && i < claims.count; i++) {
+                PROFILE_CONTENTS other = {0};
+                if (read_claim(claims.items[i], &other) && is_alive(&other))
+                        used[other.index] = true;
+        }
+        return r;
+}
+
+int machine_choose_network(struct profile *profile, struct cx_error *err)
+{
+        bool used[MAX_INDEX + 1] = {0};
+        int r = mark_used(profile, used, err);
+        for (int i = 0; r == 0 && i <= MAX_INDEX; i++) {
+                CX_CLEANUP(cx_freep) char *bridge = cx_sprintf("/sys/class/net/mk-%d", i);
+                if (!used[i] && access(bridge, F_OK) < 0 && !profile_subnet_taken(i)) {
+                        profile->index = i;
+                        return 0;
+                }
+        }
+        return r < 0 ? r : cx_error_set(err, -ENOSPC, "all networks are taken; delete a profile first");
+}
+
 int machine_claim(const struct profile *p, struct cx_error *err)
 {
         PROFILE_CONTENTS before = {0};

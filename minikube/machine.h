@@ -27,6 +27,8 @@ int machine_lock(struct lock *ret_lock, struct cx_error *err) CX_CHECK;
 int machine_lock_profile(const struct profile *profile, struct lock *ret_lock, struct cx_error *err) CX_CHECK;
 void lock_release(struct lock *lock); // does nothing the second time
 
+// Under machine_lock. Sets the index of a network that no profile of this home and no cluster of this machine has.
+int machine_choose_network(struct profile *profile, struct cx_error *err) CX_CHECK;
 // Under machine_lock. Claims the profile's name, network and nodes; -EEXIST when they are somebody else's. What a
 // cluster has left whose folder somebody removed is cleaned up on the way.
 int machine_claim(const struct profile *profile, struct cx_error *err) CX_CHECK;

@@ -139,27 +139,6 @@ bool profile_subnet_taken(int index)
         return search.found;
 }
 
-int profile_choose_index(struct profile *profile, struct cx_error *err)
-{
-        CX_STRINGS names = CX_STRINGS_INIT;
-        bool used[MAX_INDEX + 1] = {0};
-        int r = profile_list(&names, err);
-        for (size_t i = 0; r == 0 && i < names.count; i++) {
-                PROFILE_CONTENTS other = {0};
-                if (strcmp(names.items[i], profile->name) != 0 && profile_open(names.items[i], &other, NULL) == 0)
-                        used[other.index] = true;
-        }
-        for (int i = 0; r == 0 && i <= MAX_INDEX; i++) {
-                // A bridge may belong to a profile of another MINIKUBE_HOME.
-                CX_CLEANUP(cx_freep) char *bridge = cx_sprintf("/sys/class/net/mk-%d", i);
-                if (!used[i] && access(bridge, F_OK) < 0 && !profile_subnet_taken(i)) {
-                        profile->index = i;
-                        return 0;
-                }
-        }
-        return r < 0 ? r : cx_error_set(err, -ENOSPC, "all networks are taken; delete a profile first");
-}
-
 char *profile_path(const struct profile *profile, const char *format, ...)
 {
         CX_BUF path = CX_BUF_INIT;

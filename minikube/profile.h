@@ -51,8 +51,6 @@ int node_count(const struct profile *profile);            // of those that are t
 int node_count_running(const struct profile *profile);
 // Names of all profiles, sorted; also of those that are half-made, half-deleted or broken.
 int profile_list(struct cx_strings *ret_names, struct cx_error *err) CX_CHECK;
-// A network that no other profile has.
-int profile_choose_index(struct profile *profile, struct cx_error *err) CX_CHECK;
 // Whether this machine has an address in the network of an index.
 bool profile_subnet_taken(int index);
 

@@ -200,7 +200,7 @@ static int prepare(struct minikube *m, struct changes *changes, struct cx_error 
         if (r == 0)
                 r = machine_lock(&machine, err);
         if (r == 0 && !profile->exists)
-                r = profile_choose_index(profile, err);
+                r = machine_choose_network(profile, err);
         if (r < 0)
                 return r;
         r = change_nodes(m, changes, err);

@@ -149,13 +149,14 @@ t_random() {
         [ $seen -gt 1 ] && until_true 60 nodes_ready 2
 }
 pick() { shift $((RANDOM % $#)); echo "$1"; }
-t_settles() { # every row that there is runs, and adds its line
-        local i
-        for i in 0 1 2 3 4 5; do member $i | k apply -f - >/dev/null || return 1; done
-        all_ready() { equals "$(k get pods -l app=row -o 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}' | tr ' ' '\n' | grep -c True)" 6; }
+t_settles() { # every row that there is runs, and adds its line; one that was going when it was applied is applied again
+        all_ready() {
+                local i
+                for i in 0 1 2 3 4 5; do member $i | k apply -f - >/dev/null || return 1; done
+                equals "$(k get pods -l app=row -o 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}' | tr ' ' '\n' | grep -c True)" 6
+        }
         until_true 120 all_ready
 }
-mounts() { grep -F " $folder/" /proc/self/mountinfo | grep -F /volumes/ | grep -vE 'projected|secret|configmap|downward'; }
 t_nothing_left() {
         k delete pods -l app=row && k delete pvc --all || return 1
         nothing() {

@@ -1063,6 +1063,19 @@ restored() { # the same objects, and the web server answers
         clean
 }
 
+@test "two starts at once from two homes: each has a network of its own" {
+        mkdir -p "$MK/home2"
+        MINIKUBE_HOME=$MK/home2 KUBECONFIG=$MK/home2/config background "$MK/one" "$BIN/minikube" start -p "$P-b"
+        local one=$!
+        exits 0 mk start
+        wait $one || { cat "$MK/one"; false; }
+        [ "$(h "$BIN/minikube" ip -p "$P")" != "$(MINIKUBE_HOME=$MK/home2 h "$BIN/minikube" ip -p "$P-b")" ]
+        MINIKUBE_HOME=$MK/home2 KUBECONFIG=$MK/home2/config h "$BIN/minikube" delete -p "$P-b"
+        mk delete
+        clean
+        rm -r "$MK/home2"
+}
+
 # cut_off SIGNAL PATH: a start that gets a signal as soon as there is something
 cut_off() {
         background "$MK/one" "$BIN/minikube" start -p "$P"
