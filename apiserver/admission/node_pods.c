@@ -15,13 +15,6 @@ static bool is_on_node(const json_t *pod, const char *node)
         return cx_streq(cx_json_string(pod, "spec.nodeName"), node);
 }
 
-static json_t *find(const struct admission_request *request, const char *resource, const char *namespace,
-                    const char *name)
-{
-        STORED *stored = admission_lookup(request, builtin(request->scope->api, "", "v1", resource), namespace, name);
-        return stored ? stored_parse(stored) : NULL;
-}
-
 // --- mirror pods ---
 
 static bool note_reference(void *context, const char *resource, const char *namespace CX_UNUSED,
@@ -44,7 +37,7 @@ static int check_owner(const struct admission_request *request, const char *node
                                    "can only create pods with a controller owner reference set to itself", err);
         if (cx_json_bool(owner, "blockOwnerDeletion", false))
                 return node_refuse(request, node, "must not set blockOwnerDeletion on an owner reference", err);
-        json_auto_t *object = find(request, "nodes", NULL, node);
+        json_auto_t *object = node_find(request, "nodes", NULL, node);
         if (!cx_streq(cx_json_string(owner, "uid"), cx_json_string_or(object, "metadata.uid", "")))
                 return node_refuse(request, node, "UID mismatch: the owner reference has not the node's", err);
         return 0;
@@ -100,7 +93,7 @@ static int check_status(const struct admission_request *request, const char *nod
 
 static int check_eviction(const struct admission_request *request, const char *node, struct cx_error *err)
 {
-        json_auto_t *pod = find(request, "pods", request->scope->namespace, request->scope->name);
+        json_auto_t *pod = node_find(request, "pods", request->scope->namespace, request->scope->name);
         if (pod && !is_on_node(pod, node)) // of one that is not there others will say so
                 return node_refuse(request, node, "can only evict pods with spec.nodeName set to itself", err);
         return 0;
@@ -137,9 +130,9 @@ static bool driver_asks(const struct admission_request *request, const char *dri
 
 static bool claim_asks(const struct admission_request *request, const char *claim, const char *audience)
 {
-        json_auto_t *object = find(request, "persistentvolumeclaims", request->scope->namespace, claim);
+        json_auto_t *object = node_find(request, "persistentvolumeclaims", request->scope->namespace, claim);
         const char *name = cx_json_string_or(object, "spec.volumeName", "");
-        json_auto_t *volume = *name ? find(request, "persistentvolumes", NULL, name) : NULL;
+        json_auto_t *volume = *name ? node_find(request, "persistentvolumes", NULL, name) : NULL;
         return driver_asks(request, cx_json_string(volume, "spec.csi.driver"), audience);
 }
 
@@ -194,16 +187,29 @@ static int check_audience(const struct admission_request *request, const json_t 
         return node_refuse(request, node, what, err);
 }
 
+// Of an account that a unit of the node acts as. Who may ask for which account is RBAC's to say.
+static int check_node_token(const struct admission_request *request, const json_t *bound, const char *node,
+                            struct cx_error *err)
+{
+        json_auto_t *self = node_find(request, "nodes", NULL, node);
+        if (strcmp(cx_json_string_or(bound, "name", ""), node) != 0 ||
+            !cx_streq(cx_json_string_or(bound, "uid", ""), cx_json_string(self, "metadata.uid")))
+                return node_refuse(request, node, "requested token bound to another node, or without its uid", err);
+        return 0;
+}
+
 int node_check_token(const struct admission_request *request, const char *node, struct cx_error *err)
 {
         const json_t *bound = cx_json_get(request->object, "spec.boundObjectRef");
         const char *name = cx_json_string_or(bound, "name", ""), *uid = cx_json_string_or(bound, "uid", "");
-        if (!cx_streq(cx_json_string(bound, "apiVersion"), "v1") || !cx_streq(cx_json_string(bound, "kind"), "Pod") ||
-            !*name)
+        bool core = cx_streq(cx_json_string(bound, "apiVersion"), "v1");
+        if (core && cx_streq(cx_json_string(bound, "kind"), "Node"))
+                return check_node_token(request, bound, node, err);
+        if (!core || !cx_streq(cx_json_string(bound, "kind"), "Pod") || !*name)
                 return node_refuse(request, node, "requested token not bound to a pod", err);
         if (!*uid)
                 return node_refuse(request, node, "requested token with a pod binding without a uid", err);
-        json_auto_t *pod = find(request, "pods", request->scope->namespace, name);
+        json_auto_t *pod = node_find(request, "pods", request->scope->namespace, name);
         if (!pod)
                 return object_not_found(builtin(request->scope->api, "", "v1", "pods")->resource, name, err);
         if (strcmp(uid, cx_json_string_or(pod, "metadata.uid", "")) != 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // NodeRestriction: a kubelet changes its own Node and what else has its name, and of that nothing by which it could draw
-// other pods to itself; its own pods are in node_pods.c. It reaches into none of them through the API.
+// other pods to itself; its own pods are in node_pods.c. It reaches into none of them through the API. Accounts that units of
+// the node act as hold tokens bound to it, and are kept to its own volumes: node_volumes.c.
 #include "apiserver/admission/node_restriction.h"
 
 #include "apiserver/request/object.h"
@@ -10,6 +11,13 @@ int node_refuse(const struct admission_request *request, const char *node, const
 {
         CX_CLEANUP(cx_freep) char *why = cx_sprintf("node \"%s\" %s", node, what);
         return admission_forbid(request, why, err);
+}
+
+json_t *node_find(const struct admission_request *request, const char *resource, const char *namespace,
+                  const char *name)
+{
+        STORED *stored = admission_lookup(request, builtin(request->scope->api, "", "v1", resource), namespace, name);
+        return stored ? stored_parse(stored) : NULL;
 }
 
 static const char *name_of(const struct admission_request *request)
@@ -175,23 +183,31 @@ static const struct admission_want wants[] = {{ADMIT_ALL, "", "pods", "*"},
                                               {ADMIT_ALL, "", "nodes", "*"},
                                               {ADMIT_CREATE, "", "serviceaccounts", "token"},
                                               {ADMIT_WRITES, "", "persistentvolumeclaims", "*"},
+                                              {ADMIT_WRITES, "", "persistentvolumes", "*"},
                                               {ADMIT_WRITES, "coordination.k8s.io", "leases", ""},
                                               {ADMIT_WRITES, "storage.k8s.io", "csinodes", ""},
                                               {ADMIT_WRITES, "resource.k8s.io", "resourceslices", ""},
                                               {ADMIT_CREATE, "certificates.k8s.io", "certificatesigningrequests", ""},
                                               {0}};
-// In the order of wants.
-static int (*const checks[])(const struct admission_request *request, const char *node, struct cx_error *err) = {
-        node_check_pod, check_node,  node_check_token, check_claim,
-        check_lease,    check_named, check_slice,      check_certificate,
+typedef int check_fn(const struct admission_request *request, const char *node, struct cx_error *err);
+// In the order of wants: what kubelets have to observe, and accounts that are bound to a node.
+static const struct {
+        check_fn *kubelet, *account;
+} checks[] = {
+        {node_check_pod, NULL},    {check_node, NULL},  {node_check_token, NULL}, {check_claim, node_check_claim},
+        {NULL, node_check_volume}, {check_lease, NULL}, {check_named, NULL},      {check_slice, NULL},
+        {check_certificate, NULL},
 };
 
 static int validate(const struct admission_request *request, struct cx_error *err)
 {
-        const char *node = user_node(request->scope->user);
-        for (size_t i = 0; node && i < CX_ARRAY_SIZE(checks); i++)
-                if (is_resource(request->scope->resource, wants[i].group, wants[i].resource))
-                        return checks[i](request, node, err);
+        const char *node = user_node(request->scope->user), *bound = user_bound_node(request->scope->user);
+        for (size_t i = 0; (node || bound) && i < CX_ARRAY_SIZE(checks); i++) {
+                if (!is_resource(request->scope->resource, wants[i].group, wants[i].resource))
+                        continue;
+                check_fn *check = node ? checks[i].kubelet : checks[i].account;
+                return check ? check(request, node ? node : bound, err) : 0;
+        }
         return 0;
 }
 

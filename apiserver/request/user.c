@@ -24,6 +24,15 @@ const char *user_node(const struct user *user)
         return name && *name && user_in_group(user, "system:nodes") ? name : NULL;
 }
 
+const char *user_bound_node(const struct user *user)
+{
+        const json_t *nodes = json_object_get(user->extra, "authentication.kubernetes.io/node-name");
+        bool pod = json_object_get(user->extra, "authentication.kubernetes.io/pod-name");
+        return pod || !cx_has_prefix(user->name, "system:serviceaccount:")
+                       ? NULL
+                       : json_string_value(json_array_get(nodes, 0));
+}
+
 static int hex_value(char c)
 {
         return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;

@@ -76,6 +76,17 @@ bool csr_is_open(const json_t *request, const char *signer)
                cx_streq(cx_json_string(request, "spec.signerName"), signer);
 }
 
+void csr_say_not_approved(struct manager *manager, const struct cx_object *request, const char *why)
+{
+        cx_debug(2, "Request for a certificate is not approved", "request", request->name, "why", why);
+        cx_event(manager->events,
+                 &(struct cx_event_about){.api_version = "certificates.k8s.io/v1",
+                                          .kind = "CertificateSigningRequest",
+                                          .name = request->name,
+                                          .uid = request->uid},
+                 "Warning", "NotApproved", "Not approved automatically: %s", why);
+}
+
 int csr_approve(struct cx_rest *rest, const char *name, json_t *request, const char *message, struct cx_error *err)
 {
         json_object_set_new(request, "apiVersion", json_string("certificates.k8s.io/v1"));

@@ -20,5 +20,7 @@ bool csr_has_usages(const json_t *request, const char *main);
 bool csr_is_server_name(const char *name);
 bool csr_is_server_address(const char *address, const struct cx_strings *service_cidrs);
 bool csr_is_open(const json_t *request, const char *signer); // for that signer, and nobody has decided
+// Says in an event of the request why nobody approves it by himself.
+void csr_say_not_approved(struct manager *manager, const struct cx_object *request, const char *why);
 int csr_approve(struct cx_rest *rest, const char *name, json_t *request, const char *message, struct cx_error *err)
         CX_CHECK;

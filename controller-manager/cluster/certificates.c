@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CertificateSigningRequests: nodes' client certificates are approved when the requester may ask for them (RBAC says
-// so), and what is approved is signed for the built-in signers of clients, kubelets and kubelets' servers.
+// so), and what is approved is signed for the built-in signers of clients, kubelets and kubelets' servers. Upstream lets who
+// may join become any node; here a node that is heard of is nobody else's: such a request waits until it is silent or deleted.
 #include "controller-manager/cluster/certificate_requests.h"
 #include "controller-manager/core/options.h"
 
@@ -9,7 +10,7 @@
 
 struct signer {
         struct manager *manager;
-        struct cx_informer *requests;
+        struct cx_informer *requests, *nodes;
         struct cx_tls_files files;
         struct cx_tls_texts authority; // the worker's
 };
@@ -19,6 +20,7 @@ static struct signer *start(struct manager *manager, struct cx_workqueue *queue)
         struct signer *self = cx_alloc(sizeof *self);
         self->manager = manager;
         self->requests = manager_informer(manager, "certificates.k8s.io", "certificatesigningrequests");
+        self->nodes = manager_informer(manager, "", "nodes");
         manager_enqueue_all(self->requests, queue);
         return self;
 }
@@ -103,7 +105,29 @@ static int may_ask(struct signer *self, const json_t *request, const char *subre
         return r;
 }
 
-static int reconcile_approving(void *context, const char *key, int64_t *retry_after CX_UNUSED, struct cx_error *err)
+// Ready or not, its kubelet says so: the condition of a node that is silent becomes Unknown.
+static bool node_lives(const struct signer *self, const char *user)
+{
+        CX_OBJECT *object = cx_informer_get(self->nodes, NULL, user + strlen(NODE_USER_PREFIX));
+        json_auto_t *node = object ? cx_object_json(object) : NULL;
+        return node && (condition_is(node, "Ready", "True") || condition_is(node, "Ready", "False"));
+}
+
+// Whether somebody else than the living node asks for its certificate, which an event says then.
+static bool is_taken(const struct signer *self, const struct cx_object *request, const struct cx_csr_info *info)
+{
+        if (!node_lives(self, info->common_name))
+                return false;
+        CX_CLEANUP(cx_freep)
+        char *why = cx_sprintf(
+                "node \"%.253s\" lives, and did not ask for it. When nothing is heard of it any more, or it is "
+                "deleted, the request is looked at again",
+                info->common_name + strlen(NODE_USER_PREFIX));
+        csr_say_not_approved(self->manager, request, why);
+        return true;
+}
+
+static int reconcile_approving(void *context, const char *key, int64_t *retry_after, struct cx_error *err)
 {
         struct signer *self = context;
         CX_OBJECT *object = cx_informer_get_key(self->requests, key);
@@ -112,7 +136,7 @@ static int reconcile_approving(void *context, const char *key, int64_t *retry_af
         json_auto_t *request = cx_object_json(object);
         if (!csr_is_open(request, KUBELET_CLIENT_SIGNER))
                 return 0;
-        struct cx_csr_info info = {0};
+        CX_CLEANUP(cx_csr_info_release) struct cx_csr_info info = {0};
         CX_CLEANUP(cx_freep) char *pem = NULL;
         CX_ERROR bad = CX_ERROR_INIT;
         if (csr_parse(request, &pem, &info, &bad) < 0)
@@ -120,7 +144,6 @@ static int reconcile_approving(void *context, const char *key, int64_t *retry_af
         bool node = csr_is_node(&info) && !info.odd && !info.dns_names.count && !info.ip_addresses.count &&
                     csr_has_usages(request, "client auth");
         bool self_asked = node && cx_streq(info.common_name, cx_json_string(request, "spec.username"));
-        cx_csr_info_release(&info);
         bool allowed = false;
         int r = 0;
         if (self_asked)
@@ -129,6 +152,10 @@ static int reconcile_approving(void *context, const char *key, int64_t *retry_af
                 r = may_ask(self, request, "nodeclient", &allowed, err);
         if (r < 0 || !allowed)
                 return r;
+        if (!self_asked && is_taken(self, object, &info)) {
+                *retry_after = 5 * CX_NS_PER_S;
+                return 0;
+        }
         return csr_approve(self->manager->rest, key, request,
                            "Auto approving kubelet client certificate after SubjectAccessReview.", err);
 }

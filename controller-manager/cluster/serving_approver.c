@@ -105,13 +105,7 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
                                    "Auto approving kubelet serving certificate: its "
                                    "names are the node's own.",
                                    err);
-        cx_debug(2, "Serving certificate is not approved", "request", key, "why", why);
-        cx_event(self->manager->events,
-                 &(struct cx_event_about){.api_version = "certificates.k8s.io/v1",
-                                          .kind = "CertificateSigningRequest",
-                                          .name = key,
-                                          .uid = object->uid},
-                 "Warning", "NotApproved", "Not approved automatically: %s", why);
+        csr_say_not_approved(self->manager, object, why);
         *retry_after = 10 * CX_NS_PER_S; // the Node may come to have the address
         return 0;
 }

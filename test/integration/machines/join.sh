@@ -30,7 +30,7 @@ address=10.77.0.2
 control_plane_start "$CP" "$(free_port)" --kubelet-certificate-authority "$CP/ca.crt" || exit 1
 port=$(cat "$CP/port")
 component_start "$CP" kube-controller-manager --cluster-signing-cert-file "$CP/ca.crt" --cluster-signing-key-file "$CP/ca.key" \
-        --cluster-signing-duration "${life}s" --root-ca-file "$CP/ca.crt" \
+        --cluster-signing-duration "${life}s" --root-ca-file "$CP/ca.crt" --node-monitor-grace-period 20s \
         --controllers '*,bootstrap-signer-controller,token-cleaner-controller,kubelet-serving-approver-controller'
 
 binding() { k create clusterrolebinding "$1" --clusterrole="$2" --group="$3"; }
@@ -187,6 +187,19 @@ expired() { ! openssl x509 -noout -checkend 0 -in "$node/pki/kubelet-client-curr
 until_true $((3 * life)) expired
 old=$(serial client)
 kubelet_start
-joins_again() { until_true 60 renewed client "$old" && until_true 60 asks_kubelet; }
-ok "one whose certificate has expired meanwhile joins again by the token" joins_again
+joins_again() { until_true 120 renewed client "$old" && until_true 60 asks_kubelet; }
+ok "one whose certificate has expired meanwhile joins again by the token, once nothing is heard of its node" joins_again
+taken() { # who may join is not the node that is there
+        openssl req -new -key "$CP/server.key" -subj "$node_subject" -out "$CP/taken.csr" 2>/dev/null
+        k --kubeconfig "$CP/bootstrap.conf" --server "https://127.0.0.1:$port" create -f - <<YAML || return
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {name: taken}
+spec: {request: $(base64 -w0 <"$CP/taken.csr"), signerName: kubernetes.io/kube-apiserver-client-kubelet, usages: [digital signature, client auth]}
+YAML
+        left_open taken 'node "n1" lives, and did not ask for it'
+}
+node_lives() { equals "$(k get node n1 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" False; } # there is no network
+until_true 60 node_lives
+ok "a token to join with does not become a node that lives" taken
 tap_end
