@@ -86,12 +86,11 @@ list_certificates() {
 renew_certificate() { [ "${1//\//-}" != "$wanted" ] || issue "$@"; }
 renew_kubeconfig() { [ "$1" != "$wanted" ] || issue_kubeconfig "$@"; }
 renew() { # NAME
-        local wanted=$1 account
+        local wanted=$1
         case $wanted in
         kubelet-*) return 0 ;; # the kubelet sees to it
         *-token)
-                account=${wanted%-token}
-                account_token "$account" "$etc/$account.conf"
+                account_token "${wanted%-token}"
                 ;;
         *)
                 each_row "$certificates" renew_certificate

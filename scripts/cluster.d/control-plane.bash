@@ -83,7 +83,6 @@ master_node() {
         cat "$folder/certificate" "$folder/key" >"$folder/pair"
         keep_node_certificate "$folder/pair"
         start_node "$admin" node-role.kubernetes.io/control-plane=:NoSchedule
-        until_true 60 "the node registers" k get node "$node"
         say mark-control-plane \
                 "Marking the node $node as control-plane by adding the labels: [node-role.kubernetes.io/control-plane]"
         k label --overwrite node "$node" node-role.kubernetes.io/control-plane= >/dev/null

@@ -54,40 +54,6 @@ YAML
         chmod 644 "$settings_file"
 }
 
-# An account for each unit of nodes, its role, and leave to renew its own token.
-node_accounts() {
-        local account role
-        while read -r account role; do
-                cat <<YAML
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: $account, namespace: kube-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: "coxswain:$account-token", namespace: kube-system}
-rules: [{apiGroups: [""], resources: [serviceaccounts/token], resourceNames: [$account], verbs: [create]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: "coxswain:$account-token", namespace: kube-system}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: "coxswain:$account-token"}
-subjects: [{kind: ServiceAccount, name: $account, namespace: kube-system}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: "coxswain:$account"}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "$role"}
-subjects: [{kind: ServiceAccount, name: $account, namespace: kube-system}]
-YAML
-        done <<'ACCOUNTS'
-kube-proxy system:node-proxier
-cluster-dns system:cluster-dns
-storage-provisioner system:storage-provisioner
-loadbalancer-announcer system:loadbalancer-announcer
-ACCOUNTS
-}
 # The addon with the pool that was given; without one, load balancers wait until somebody names addresses.
 balancers() {
         if [ -n "$pool" ]; then
@@ -96,14 +62,12 @@ balancers() {
                 sed -e '/@BALANCERS@/d' -e '/^    - name: default$/d' -e 's/^  pools: |$/  pools: "[]"/' \
                         "$(addon_folder)/loadbalancer.yaml"
         fi
-        printf -- '---\n'
 }
 
 # What every cluster has, in kubeadm's names.
 bring_objects() {
-        { balancers && cat "$parts/bindings.yaml" && node_accounts; } >"$etc/objects.new"
-        kubectl --kubeconfig "$etc/super-admin.conf" apply -f "$etc/objects.new" >/dev/null
-        rm "$etc/objects.new"
+        balancers | kubectl --kubeconfig "$etc/super-admin.conf" apply -f - >/dev/null
+        bring_rights "$etc/super-admin.conf"
         say upload-config 'Storing the configuration used in ConfigMap "kubeadm-config" in the "kube-system" Namespace'
         kubelet_config >"$etc/kubelet-config.new"
         k create configmap kubelet-config -n kube-system "--from-file=kubelet=$etc/kubelet-config.new" >/dev/null

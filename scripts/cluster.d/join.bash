@@ -83,7 +83,6 @@ command_join() {
                         "Give this one another name (--node-name), or delete that one: kubectl delete node $node"
                 say kubelet-start "Waiting for the kubelet to perform the TLS Bootstrap"
                 start_node "$bootstrap"
-                write_kubelet_conf # as the kubelet did, in the form that `refresh` changes
         fi
         until_true 60 "the node is Ready" node_is_ready "$etc/kubelet.conf" "$node"
         until_true 60 "the kubelet has a certificate to serve with" test -s "$kubelet_root/pki/kubelet-server-current.pem"

@@ -56,21 +56,50 @@ write_kubelet_conf() {
         kubeconfig "$etc/kubelet.conf" "$server" "$pki/ca.crt" default-auth "client-certificate: $pair" "client-key: $pair"
 }
 
-# Accounts of units: a token each, which is good for a year and may be renewed by itself.
-account_token() { # ACCOUNT KUBECONFIG
-        local group=root file=$etc/tokens/$1
+# Accounts of units: a token each, which this node asks for in its own name. It is good for a day and dies with the node.
+account_token() { # ACCOUNT
+        local group=root file=$etc/tokens/$1 uid
         mkdir -p -m 755 "$etc/tokens"
         ! getent group "$1" >/dev/null || group=$1
-        kubectl --kubeconfig "$2" create token "$1" -n kube-system --duration=8760h >"$file.new"
+        uid=$(kubectl --kubeconfig "$etc/kubelet.conf" get node "$node" -o 'jsonpath={.metadata.uid}')
+        kubectl --kubeconfig "$etc/kubelet.conf" create token "$1" -n kube-system --duration=24h --bound-object-kind=Node \
+                --bound-object-name="$node" --bound-object-uid="$uid" >"$file.new"
         readable_by "$group" "$file.new"
         mv "$file.new" "$file"
 }
-account_kubeconfig() { # ACCOUNT KUBECONFIG
+account_kubeconfig() { # ACCOUNT
         local group=root
         ! getent group "$1" >/dev/null || group=$1
-        account_token "$1" "$2"
+        account_token "$1"
         kubeconfig "$etc/$1.conf" "$server" "$pki/ca.crt" "$1" "tokenFile: $etc/tokens/$1"
         readable_by "$group" "$etc/$1.conf"
+}
+
+# An account for each unit of nodes, and its role.
+node_accounts() {
+        local account role
+        while read -r account role; do
+                cat <<YAML
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: $account, namespace: kube-system}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: "coxswain:$account"}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "$role"}
+subjects: [{kind: ServiceAccount, name: $account, namespace: kube-system}]
+YAML
+        done <<'ACCOUNTS'
+kube-proxy system:node-proxier
+cluster-dns system:cluster-dns
+storage-provisioner system:storage-provisioner
+loadbalancer-announcer system:loadbalancer-announcer
+ACCOUNTS
+}
+bring_rights() { # KUBECONFIG of an administrator
+        { cat "$parts/bindings.yaml" && node_accounts; } | kubectl --kubeconfig "$1" apply -f - >/dev/null
 }
 
 # The timer looks several times in the last third of a certificate's life, also of a short one. An empty line forgets what
@@ -95,17 +124,21 @@ TIMER
         systemctl enable --quiet --no-reload coxswain-refresh.timer
         systemctl restart coxswain-refresh.timer
 }
-start_node() { # KUBECONFIG that may make tokens, TAINT or nothing
+node_is_known() { kubectl --kubeconfig "$etc/kubelet.conf" get node "$node"; }
+start_node() { # KUBECONFIG that may read kubelet-config, TAINT or nothing
         local account unit
         mkdir -p -m 755 "$etc/manifests" "$kubelet_root"
         say kubelet-start "Writing kubelet configuration to file \"$kubelet_root/config.yaml\""
         kubectl --kubeconfig "$1" get configmap kubelet-config -n kube-system \
                 -o 'jsonpath={.data.kubelet}' >"$kubelet_root/config.yaml"
-        for account in "${token_accounts[@]}"; do account_kubeconfig "$account" "$1"; done
         set_args kubelet ${2:+"--register-with-taints=$2"}
         for unit in "${node_units[@]:1}"; do set_args "$unit"; done
         say kubelet-start "Starting the kubelet"
-        start_units "${node_units[@]}"
+        start_units kubelet
+        until_true 60 "the node registers" node_is_known
+        write_kubelet_conf # as the kubelet did, in the form that `refresh` changes
+        for account in "${token_accounts[@]}"; do account_kubeconfig "$account"; done
+        start_units "${node_units[@]:1}"
         enable_units "${node_units[@]}"
         start_renewal
 }

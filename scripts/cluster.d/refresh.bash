@@ -8,7 +8,7 @@ Usage:
 # Kubeconfigs of units name all masters. Units read that when they start; a start of theirs touches no pod.
 refresh_servers() {
         local file server line unit
-        learn_servers "$etc/kube-proxy.conf" || return 0
+        learn_servers "$etc/kubelet.conf" || return 0
         for file in "$etc"/*.conf; do
                 server=$(sed -n 's#^ *server: https://##p' "$file")
                 line=$(servers_line "$server")

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 UPGRADE_HELP='Replaces the packages of this machine by those in a folder, and goes back when they fail. One machine after the
-other, masters first: pods are moved to others meanwhile, and what runs here is restarted unit by unit.
+other, masters first: pods are moved to others meanwhile, and what runs here is restarted unit by unit. Arguments of units
+are written as the new version has them; what somebody has added beside them stays. On a master the accounts and rights that
+every cluster has are brought up to date, too.
 
 Usage:
   coxswain upgrade FOLDER [flags]
+  coxswain upgrade --configuration-only
 
 Flags:
+      --configuration-only
+        Only what comes after the packages: arguments, accounts and rights. Units take arguments up when they are restarted.
       --skip-drain
         Leave pods where they are: they run on while the kubelet is restarted.
       --delete-emptydir-data
@@ -48,6 +53,32 @@ repack() { # PACKAGE FOLDER
         done
         dpkg-deb --root-owner-group -Znone -b "$root" "$2/$1.deb" >/dev/null
         rm -rf "$root"
+}
+
+# --- what the new version wants of the machine is for the new version to say ---
+
+# Arguments of a unit that this version's table does not have: they are the machine's own, or somebody's.
+own_arguments() { # UNIT FILE
+        local words word known
+        read -ra words < <(sed -n 's/^ARGS="\(.*\)"$/\1/p' "$2")
+        known=$(sed -n "s/^$1 \(--[a-z0-9-]*\).*/\1/p" "$parts/arguments.table")
+        for word in "${words[@]}"; do
+                grep -qxF -- "${word%%=*}" <<<"$known" || printf '%s\n' "$word"
+        done
+}
+write_configuration() {
+        local unit words
+        for unit in "${upgraded_units[@]}"; do
+                [ "$unit" != coxswain-etcd ] || continue # members and state are of the time when it joined
+                mapfile -t words < <(own_arguments "$unit" "/etc/default/$unit")
+                set_args "$unit" "${words[@]}"
+        done
+        [ ! -s "$admin" ] || bring_rights "$admin"
+}
+keep_configuration() { # as it was, for the way back
+        local unit
+        mkdir "$upgrade_folder/default"
+        for unit in "${upgraded_units[@]}"; do cp -p "/etc/default/$unit" "$upgrade_folder/default/"; done
 }
 
 # Whether what is installed serves: no unit that is to run has ended since it was started, and the node is heard of.
@@ -92,12 +123,11 @@ give_up() { # MESSAGE...: all that is to be said
 install_packages() { DEBIAN_FRONTEND=noninteractive dpkg --force-downgrade -i "$@" >"$upgrade_folder/dpkg.log" 2>&1; }
 
 command_upgrade() {
-        local skip='' emptydir='' who='' cordoned own node server package files=() old=() before unit restarted='' upgraded_units=()
+        local skip='' emptydir='' who='' only='' cordoned own node server package files=() old=() before unit restarted='' upgraded_units=()
         HELP=$UPGRADE_HELP
-        take_flags "skip-drain!=skip delete-emptydir-data!=emptydir kubeconfig=who" "$@"
-        [ ${#words[@]} -eq 1 ] || fail "upgrade takes the folder of the packages"
+        take_flags "skip-drain!=skip delete-emptydir-data!=emptydir kubeconfig=who configuration-only!=only" "$@"
+        [ ${#words[@]} -eq $((${only:-0} ? 0 : 1)) ] || fail "upgrade takes the folder of the packages, or --configuration-only"
         need_root
-        alone
         . "$parts/node.bash"
         need_cluster
         known_node
@@ -106,8 +136,14 @@ command_upgrade() {
         for unit in "${master_units[@]:1}" "${node_units[@]}"; do
                 [ ! -s "/etc/default/$unit" ] || upgraded_units+=("$unit")
         done
+        if [ -n "$only" ]; then
+                write_configuration
+                return
+        fi
+        alone
         rm -rf "$upgrade_folder"
         mkdir -p -m 700 "$upgrade_folder"
+        keep_configuration
         before=$(version_of coxswain-node)
         for package in $(our_packages); do
                 files+=("$(package_file "${words[0]}" "$package")")
@@ -126,7 +162,7 @@ command_upgrade() {
                         give_up "the node cannot be drained; nothing was changed. $(tail -n 1 "$upgrade_folder/drain.log")"
                 }
         fi
-        if install_packages "${files[@]}" && restart_units && settles 60; then
+        if install_packages "${files[@]}" && "$self" upgrade --configuration-only && restart_units && settles 60; then
                 undo=()
                 use_node_again
                 rm -rf "$upgrade_folder"
@@ -137,6 +173,7 @@ command_upgrade() {
         for unit in "${upgraded_units[@]}"; do
                 [ "$(systemctl is-active "$unit")" = active ] || systemctl status --no-pager -n 3 "$unit" >&2 || :
         done
+        cp -p "$upgrade_folder"/default/* /etc/default/
         install_packages "${old[@]}" || give_up "dpkg cannot go back: $upgrade_folder/dpkg.log. The packages are beside it"
         restart_units && settles 60 ||
                 give_up "the version before does not serve either (journalctl -b -p warning). Its packages are in $upgrade_folder"

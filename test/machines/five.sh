@@ -4,8 +4,15 @@
 # packages are replaced, and all is lost and restored. Prints TAP and figures.
 . "$(dirname "$0")/lib.bash"
 TAP_LINES=60
-rm -rf "$top/build/deb-next" && VERSION=$(sed -n '1s/.*(\(.*\)).*/\1/p' "$top/debian/changelog")+next "$top/scripts/deb" >/dev/null && cp -r "$top/build/deb" "$top/build/deb-next" &&
-        "$top/scripts/deb" >/dev/null || { echo "not ok - packages"; exit 1; }
+# What machines have at first: the packages of the commit before (PREVIOUS), built from a clone of it.
+packages_before() {
+        local tree=$top/build/previous
+        [ "$(git -C "$tree" rev-parse HEAD 2>/dev/null)" = "$(git -C "$top" rev-parse "${PREVIOUS:-HEAD~1}")" ] && [ -s "$tree/build/deb/version" ] && return
+        rm -rf "$tree" && git clone -q --shared --no-checkout "$top" "$tree" && git -C "$tree" checkout -q "$(git -C "$top" rev-parse "${PREVIOUS:-HEAD~1}")" &&
+                mkdir "$tree/build" && cp -a "$top/build/curl" "$tree/build/" && make -s -C "$tree" -j"$(nproc)" all >/dev/null && "$tree/scripts/deb" >/dev/null
+}
+packages_before && "$top/scripts/deb" >/dev/null || { echo "not ok - packages"; exit 1; }
+packages=$top/build/previous/build/deb
 machines_begin five
 trap 'touch "$work/stop"; cp "$work/figures" "$top/build/machines/five.figures" 2>/dev/null; machines_end' EXIT
 : >"$work/figures"
@@ -233,30 +240,32 @@ t_upgrade() {
         address=$(balancer)
         load_start
         for name in "${masters[@]}" "${workers[@]}"; do
-                packages_put "$top/build/deb-next" "$name" || return 1
+                packages_put "$top/build/deb" "$name" || return 1
                 [[ $name == master* ]] && options='' || options="--kubeconfig /root/admin.conf"
                 [ -z "$options" ] || put "$name" "$work/admin.conf" /root/admin.conf
-                on "$name" coxswain upgrade $options /root/next && [[ $(installed "$name") == *+next ]] && until_true 60 ready "$name" || return 1
+                on "$name" coxswain upgrade $options /root/next && equals "$(installed "$name")" "$(cat "$top/build/deb/version")" && until_true 60 ready "$name" || return 1
         done
         load_stop && equals "$(k get nodes -o 'jsonpath={.items[*].spec.unschedulable}')" ""
 }
 ok "4: five machines are upgraded, and no request fails" t_upgrade
 t_rollback() {
-        local folder=$work/broken before
+        local folder=$work/broken before before_version
+        before_version=$(installed worker-1)
         before=$(containers_on worker-1 | sort)
-        mkdir -p "$folder/root" && dpkg-deb -R "$top"/build/deb-next/coxswain-node_*.deb "$folder/root" && printf '#!/bin/sh\nexit 1\n' >"$folder/root/usr/bin/kubelet" &&
+        mkdir -p "$folder/root" && dpkg-deb -R "$top"/build/deb/coxswain-node_*.deb "$folder/root" && printf '#!/bin/sh\nexit 1\n' >"$folder/root/usr/bin/kubelet" &&
                 sed -i 's/^Version: .*/&+broken/' "$folder/root/DEBIAN/control" && dpkg-deb -Znone -b "$folder/root" "$folder/coxswain-node_broken.deb" >/dev/null &&
-                cp "$top"/build/deb-next/coxswain-client_*.deb "$folder/" && dpkg-deb -R "$folder"/coxswain-client_*.deb "$folder/client" &&
+                cp "$top"/build/deb/coxswain-client_*.deb "$folder/" && dpkg-deb -R "$folder"/coxswain-client_*.deb "$folder/client" &&
                 sed -i 's/^Version: .*/&+broken/' "$folder/client/DEBIAN/control" && rm "$folder"/coxswain-client_*.deb && dpkg-deb -Znone -b "$folder/client" "$folder/coxswain-client_broken.deb" >/dev/null &&
                 sed -i 's/coxswain-client (= \([^)]*\))/coxswain-client (= \1+broken)/' "$folder/root/DEBIAN/control" && dpkg-deb -Znone -b "$folder/root" "$folder/coxswain-node_broken.deb" >/dev/null || return 1
         packages_put "$folder" worker-1 && ! on worker-1 coxswain upgrade --skip-drain /root/next >"$work/rollback.log" 2>&1
         cat "$work/rollback.log"
-        grep -q 'the upgrade failed, and this machine is at version .*+next again' "$work/rollback.log" && [[ $(installed worker-1) == *+next ]] && until_true 60 ready worker-1 &&
+        grep -q 'the upgrade failed, and this machine is at version .* again' "$work/rollback.log" && equals "$(installed worker-1)" "$before_version" && until_true 60 ready worker-1 &&
                 equals "$(containers_on worker-1 | sort)" "$before"
 }
 ok "4: a broken package is rolled back, and pods run on" t_rollback
 
 # --- 5: all is lost ---
+packages=$top/build/deb
 t_restore() {
         local name start
         k create secret generic kept --from-literal=word=seven && on master-2 coxswain backup --output /root/backup --key-file /root/key || return 1

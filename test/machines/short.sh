@@ -73,6 +73,25 @@ t_who() { # each for itself: the worker holds no key that opens more
                 ! on worker-1 kubectl --kubeconfig /etc/kubernetes/kubelet.conf get secrets -A
 }
 ok "a worker acts as itself" t_who
+as() { # TOKEN WORDS...: kubectl with nothing but a token
+        sed -e '/client-key-data/d' -e "s/client-certificate-data: .*/token: $1/" "$work/admin.conf" >"$work/as.conf"
+        "$top/build/release/bin/kubectl" --kubeconfig "$work/as.conf" "${@:2}"
+}
+t_bound() { # who may join gets no account; what a node gets is of the node, and makes no volume but the node's own
+        local bootstrap
+        bootstrap=$(join_words | sed 's/.*--token \([^ ]*\).*/\1/')
+        cp "$work/worker-1/root/etc/kubernetes/tokens/storage-provisioner" "$work/provisioner"
+        as "$bootstrap" create token storage-provisioner -n kube-system 2>&1 | grep -qF 'cannot create resource "serviceaccounts/token"' &&
+                as "$bootstrap" get nodes >/dev/null &&
+                equals "$(as "$(cat "$work/provisioner")" auth whoami -o 'jsonpath={.status.userInfo.extra.authentication\.kubernetes\.io/node-name[0]}')" worker-1 &&
+                as "$(cat "$work/provisioner")" create -f - <<'YAML' 2>&1 | grep -qF 'node "worker-1" is not allowed to write volumes that are not local to it'
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: root}
+spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /}}
+YAML
+}
+ok "accounts of units are bound to their node" t_bound
 t_users() { # UNIT USER
         local unit
         for unit in kube-apiserver kube-controller-manager cloud-controller-manager kube-scheduler coxswain-etcd cluster-dns loadbalancer-announcer; do
@@ -187,9 +206,10 @@ ok "what has the wrong form is refused" t_refused
 t_reset() {
         types worker-1 several-machines.md 7 && equals "$(on worker-1 systemctl is-active kubelet kube-proxy cluster-dns | sort -u)" inactive &&
                 ! on worker-1 sh -c 'pgrep -x conmon || findmnt -rno TARGET | grep /var/lib/kubelet/ || ls -A /var/lib/kubelet | grep . || ip link show cni0 2>/dev/null' &&
-                ! on worker-1 iptables-save | grep -q KUBE- && k delete node worker-1 && on worker-1 $(on master-1 coxswain token create --print-join-command | tr -d '\\\n')
+                ! on worker-1 iptables-save | grep -q KUBE- && k delete node worker-1 && until_true 30 token_is_dead && on worker-1 $(on master-1 coxswain token create --print-join-command | tr -d '\\\n')
 }
-ok "reset leaves nothing, and the machine can join again" t_reset
+token_is_dead() { as "$(cat "$work/provisioner")" auth whoami 2>&1 | grep -qi 'unauthorized\|must be logged in'; }
+ok "reset leaves nothing, accounts of the node are over, and the machine can join again" t_reset
 
 t_backup() {
         types master-1 backup.md 1 | shows backup.md 1 && types master-1 backup.md 2 | shows backup.md 2 && types master-1 backup.md 3 | shows backup.md 3 &&
