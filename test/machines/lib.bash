@@ -82,6 +82,7 @@ machines_begin() { # NAME
         work=$(mktemp -d "/var/tmp/coxswain-machines-$1.XXXXXX") # on a disk: containers' file systems are overlays on it
         echo $$ >"$work/owner"
         names_of "$work"
+        : >"$work/hosts" # what all machines know beside themselves
         trap machines_end EXIT
         trap 'exit 1' INT TERM
         TAP_ON_FAILURE=${TAP_ON_FAILURE:-machines_show}
@@ -104,7 +105,7 @@ machine_start() { # NAME NUMBER
         mountpoint -q "$folder/root" || mount -t overlay overlay -o "lowerdir=$base,upperdir=$folder/up,workdir=$folder/work" "$folder/root"
         printf 'ADDRESS=%s\nGATEWAY=%s.1\n' "$(address_of "$2")" "$prefix" >"$folder/root/etc/machine-network"
         echo "$name" >"$folder/root/etc/hostname"
-        printf '127.0.0.1 localhost\n%s %s\n' "$(address_of "$2")" "$name" >"$folder/root/etc/hosts"
+        printf '127.0.0.1 localhost\n%s %s\n' "$(address_of "$2")" "$name" | cat - "$work/hosts" >"$folder/root/etc/hosts"
         echo "$2" >"$folder/number"
         for group in $(groups_of "cxm-$id-$name"); do
                 mkdir -p "$group"
