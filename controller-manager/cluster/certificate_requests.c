@@ -55,6 +55,15 @@ bool csr_is_server_name(const char *name)
         return cx_has_prefix(name, "kubernetes.default.svc.");
 }
 
+char *csr_host_of(const char *url)
+{
+        const char *host = strstr(url, "://");
+        host = host ? host + strlen("://") : url;
+        bool brackets = *host == '[';
+        host += brackets;
+        return cx_strndup(host, strcspn(host, brackets ? "]" : ":/"));
+}
+
 bool csr_is_server_address(const char *text, const struct cx_strings *service_cidrs)
 {
         struct cx_address address;

@@ -19,6 +19,8 @@ bool csr_has_usages(const json_t *request, const char *main);
 // them, whatever it is called and has registered.
 bool csr_is_server_name(const char *name);
 bool csr_is_server_address(const char *address, const struct cx_strings *service_cidrs);
+// The host of "https://HOST:PORT", without the brackets of an IPv6 address; owned by the caller.
+char *csr_host_of(const char *url);
 bool csr_is_open(const json_t *request, const char *signer); // for that signer, and nobody has decided
 // Says in an event of the request why nobody approves it by himself.
 void csr_say_not_approved(struct manager *manager, const struct cx_object *request, const char *why);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Approves what upstream leaves to people: kubelets' requests for serving certificates. Off unless --controllers names it. A
 // node gets one for its own name, and for addresses that its Node registered and no other Node has: a node writes its own
-// addresses, so a claim on another's, or on those of Services, must not be enough. What does not fit is left for somebody to decide,
-// and said in an event of the request.
+// addresses, so a claim on another's, on those of Services or on the one that the cluster is known by must not be enough. What does not
+// fit is left for somebody to decide, and said in an event of the request.
 #include "controller-manager/cluster/certificate_requests.h"
 #include "controller-manager/core/options.h"
+#include "libcommon/format/yaml.h"
+
+#define MASTER_LABEL "node-role.kubernetes.io/control-plane" // which no node may give itself
 
 struct approver {
         struct manager *manager;
@@ -49,8 +52,40 @@ static char *other_owner(const struct approver *self, const char *node, const ch
         return NULL;
 }
 
+static bool is_master(const struct cx_object *node)
+{
+        json_auto_t *object = cx_object_json(node);
+        return json_object_get(cx_json_get(object, "metadata.labels"), MASTER_LABEL);
+}
+
+// The name or address by which the ConfigMap cluster-info leads to the API servers; NULL where there is none.
+static int read_endpoint(const struct approver *self, char **ret_host, struct cx_error *err)
+{
+        json_auto_t *map = NULL, *documents = NULL;
+        int r = cx_rest_get(self->manager->rest, CX_REF("", "v1", "configmaps", "kube-public", "cluster-info"), &map,
+                            err);
+        if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
+                cx_error_release(err);
+                return 0;
+        }
+        const char *text = cx_json_string(map, "data.kubeconfig");
+        if (r < 0 || !text || cx_yaml_parse(text, strlen(text), &documents, NULL) < 0)
+                return r;
+        *ret_host = csr_host_of(cx_json_string_or(
+                json_array_get(cx_json_get(json_array_get(documents, 0), "clusters"), 0), "cluster.server", ""));
+        return 0;
+}
+
+// Names and addresses that the request has; NULL: none. Borrowed.
+static const char *find_name(const struct cx_csr_info *info, const char *name)
+{
+        return name && (cx_strings_has(&info->dns_names, name) || cx_strings_has(&info->ip_addresses, name)) ? name
+                                                                                                             : NULL;
+}
+
 // Why these names are not the node's to have; NULL: they are. Owned by the caller.
-static char *foreign_name(const struct approver *self, const char *node, const struct cx_csr_info *info)
+static char *foreign_name(const struct approver *self, const char *node, const struct cx_csr_info *info,
+                          const char *endpoint)
 {
         CX_OBJECT *object = cx_informer_get(self->nodes, NULL, node);
         if (!object)
@@ -58,6 +93,8 @@ static char *foreign_name(const struct approver *self, const char *node, const s
         json_auto_t *own = addresses_of(object);
         if (info->dns_names.count && csr_is_server_name(node))
                 return cx_sprintf("\"%.253s\" is a name of the API server", node);
+        if (find_name(info, endpoint) && !is_master(object))
+                return cx_sprintf("\"%.253s\" is where the API servers are, and the Node is no master", endpoint);
         for (size_t i = 0; i < info->dns_names.count; i++)
                 if (strcmp(info->dns_names.items[i], node) != 0)
                         return cx_sprintf("\"%.253s\" is not the name of the node", info->dns_names.items[i]);
@@ -75,7 +112,8 @@ static char *foreign_name(const struct approver *self, const char *node, const s
         return NULL;
 }
 
-static char *why_not(const struct approver *self, const json_t *request, const struct cx_csr_info *info)
+static char *why_not(const struct approver *self, const json_t *request, const struct cx_csr_info *info,
+                     const char *endpoint)
 {
         const char *user = cx_json_string_or(request, "spec.username", "");
         if (!csr_is_node(info) || info->odd || !csr_has_usages(request, "server auth"))
@@ -87,7 +125,7 @@ static char *why_not(const struct approver *self, const json_t *request, const s
                 return cx_sprintf("\"%.253s\" is not in the group system:nodes", user);
         if (!info->dns_names.count && !info->ip_addresses.count)
                 return cx_strdup("it names neither the node nor an address");
-        return foreign_name(self, info->common_name + strlen(NODE_USER_PREFIX), info);
+        return foreign_name(self, info->common_name + strlen(NODE_USER_PREFIX), info, endpoint);
 }
 
 static int reconcile(void *context, const char *key, int64_t *retry_after, struct cx_error *err)
@@ -96,10 +134,13 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         CX_OBJECT *object = cx_informer_get_key(self->requests, key);
         json_auto_t *request = object ? cx_object_json(object) : NULL;
         CX_CLEANUP(cx_csr_info_release) struct cx_csr_info info = {0};
-        CX_CLEANUP(cx_freep) char *pem = NULL;
+        CX_CLEANUP(cx_freep) char *pem = NULL, *endpoint = NULL;
         if (!request || !csr_is_open(request, KUBELET_SERVING_SIGNER) || csr_parse(request, &pem, &info, NULL) < 0)
                 return 0;
-        CX_CLEANUP(cx_freep) char *why = why_not(self, request, &info);
+        int r = read_endpoint(self, &endpoint, err);
+        if (r < 0)
+                return r;
+        CX_CLEANUP(cx_freep) char *why = why_not(self, request, &info, endpoint);
         if (!why)
                 return csr_approve(self->manager->rest, key, request,
                                    "Auto approving kubelet serving certificate: its "
@@ -110,12 +151,12 @@ static int reconcile(void *context, const char *key, int64_t *retry_after, struc
         return 0;
 }
 
-// A node that has just registered, or changed, may be what a request waits for.
-static void on_node(void *context, const struct cx_object *old CX_UNUSED, const struct cx_object *now)
+// A node that has just registered, or become a master, may be what a request waits for.
+static void on_node(void *context, const struct cx_object *old, const struct cx_object *now)
 {
         struct approver *self = context;
         CX_OBJECTS all = CX_OBJECTS_INIT;
-        if (!now || old)
+        if (!now || (old && is_master(old) == is_master(now)))
                 return;
         cx_informer_list(self->requests, NULL, &all);
         for (size_t i = 0; i < all.count; i++)

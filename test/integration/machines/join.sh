@@ -40,7 +40,7 @@ binding renew system:certificates.k8s.io:certificatesigningrequests:selfnodeclie
 k -n kube-system create secret generic bootstrap-token-abcdef --type bootstrap.kubernetes.io/token --from-literal=token-id=abcdef \
         --from-literal=token-secret=0123456789abcdef --from-literal=usage-bootstrap-authentication=true \
         --from-literal=usage-bootstrap-signing=true --from-literal=auth-extra-groups=system:bootstrappers:workers >/dev/null
-k -n kube-public create configmap cluster-info --from-literal=kubeconfig=x >/dev/null
+k -n kube-public create configmap cluster-info --from-literal=kubeconfig='{clusters: [{cluster: {server: "https://10.77.0.99:6443"}}]}' >/dev/null
 
 mkdir -p "$node"
 bootstrap() { # TOKEN: as scripts write it for a machine that joins
@@ -140,11 +140,26 @@ shared_address() {
                 k patch node n2 --subresource status --type merge -p '{"status":{"addresses":[{"type":"InternalIP","address":"'$address'"}]}}' &&
                 foreign shared $node_subject IP:$address && left_open shared 'is that of Node "n2", too' && k delete node n2
 }
+endpoint_address() { # the cluster is known by it: a master may have it, no other node
+        k apply -f - <<<'{apiVersion: v1, kind: Node, metadata: {name: n3}}' &&
+                k patch node n3 --subresource status --type merge -p '{"status":{"addresses":[{"type":"InternalIP","address":"10.77.0.99"}]}}' || return
+        openssl req -new -key "$CP/server.key" -subj /O=system:nodes/CN=system:node:n3 -addext subjectAltName=IP:10.77.0.99 -out "$CP/endpoint.csr" 2>/dev/null
+        k --as system:node:n3 --as-group system:nodes create -f - <<YAML || return
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {name: endpoint}
+spec: {request: $(base64 -w0 <"$CP/endpoint.csr"), signerName: kubernetes.io/kubelet-serving, usages: [digital signature, server auth]}
+YAML
+        left_open endpoint '"10.77.0.99" is where the API servers are, and the Node is no master' &&
+                k label node n3 node-role.kubernetes.io/control-plane= && until_true 60 approved endpoint && k delete node n3
+}
+approved() { equals "$(k get csr "$1" -o jsonpath='{.status.conditions[0].type}')" Approved; }
 ok "an address that the node has not registered is not approved" foreign_address
 ok "nor another name" foreign_name
 ok "nor a name of another kind" odd_name
 ok "nor an address that another node has as well" shared_address
-k delete csr address name odd shared >/dev/null
+ok "nor the address of the API servers, unless it is a master" endpoint_address
+k delete csr address name odd shared endpoint >/dev/null
 
 # --- renewal under load ---
 

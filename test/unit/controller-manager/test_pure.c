@@ -433,6 +433,14 @@ static void test_server_names(void **state)
         for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
                 assert_true(csr_is_server_name(names[i]));
         assert_false(csr_is_server_name("n1"));
+        static const char *const urls[][2] = {{"https://api.example.com:6443", "api.example.com"},
+                                              {"https://192.0.2.1/x", "192.0.2.1"},
+                                              {"https://[2001:db8::1]:6443", "2001:db8::1"},
+                                              {"", ""}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(urls); i++) {
+                CX_CLEANUP(cx_freep) char *host = csr_host_of(urls[i][0]);
+                assert_string_equal(host, urls[i][1]);
+        }
         assert_false(csr_is_server_name("kubernetes-1"));
         for (size_t i = 0; i < CX_ARRAY_SIZE(addresses); i++)
                 assert_true(csr_is_server_address(addresses[i], &services));
