@@ -71,16 +71,15 @@ static int read_endpoint(const struct approver *self, char **ret_host, struct cx
         const char *text = cx_json_string(map, "data.kubeconfig");
         if (r < 0 || !text || cx_yaml_parse(text, strlen(text), &documents, NULL) < 0)
                 return r;
-        *ret_host = csr_host_of(cx_json_string_or(
-                json_array_get(cx_json_get(json_array_get(documents, 0), "clusters"), 0), "cluster.server", ""));
+        const json_t *clusters = json_object_get(json_array_get(documents, 0), "clusters");
+        const json_t *cluster = json_object_get(json_array_get(clusters, 0), "cluster");
+        *ret_host = csr_host_of(cx_json_string_or(cluster, "server", ""));
         return 0;
 }
 
-// Names and addresses that the request has; NULL: none. Borrowed.
-static const char *find_name(const struct cx_csr_info *info, const char *name)
+static bool has_name(const struct cx_csr_info *info, const char *name)
 {
-        return name && (cx_strings_has(&info->dns_names, name) || cx_strings_has(&info->ip_addresses, name)) ? name
-                                                                                                             : NULL;
+        return cx_strings_has(&info->dns_names, name) || cx_strings_has(&info->ip_addresses, name);
 }
 
 // Why these names are not the node's to have; NULL: they are. Owned by the caller.
@@ -93,7 +92,7 @@ static char *foreign_name(const struct approver *self, const char *node, const s
         json_auto_t *own = addresses_of(object);
         if (info->dns_names.count && csr_is_server_name(node))
                 return cx_sprintf("\"%.253s\" is a name of the API server", node);
-        if (find_name(info, endpoint) && !is_master(object))
+        if (endpoint && has_name(info, endpoint) && !is_master(object))
                 return cx_sprintf("\"%.253s\" is where the API servers are, and the Node is no master", endpoint);
         for (size_t i = 0; i < info->dns_names.count; i++)
                 if (strcmp(info->dns_names.items[i], node) != 0)

@@ -102,6 +102,7 @@ command_restore() {
         . "$parts/control-plane.bash"
         . "$parts/token.bash"
         . "$parts/seal.bash"
+        . "$parts/addons.bash"
         own=${own:-$(own_address)} node=${node:-$(hostname | tr '[:upper:]' '[:lower:]')}
         check_address --apiserver-advertise-address "$own"
         check_name --node-name "$node"
@@ -130,6 +131,7 @@ command_restore() {
         start_control_plane new "$node=https://$own:2380"
         publish_endpoint
         forget_nodes
+        each_row "$addons" forget_addon
         master_node
         until_true 60 "the control plane runs" control_plane_runs
         until_true 60 "the node is Ready" node_is_ready "$admin" "$node"

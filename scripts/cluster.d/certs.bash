@@ -52,6 +52,7 @@ own_certificates() {
         }
         each_row "$certificates" list_certificate
         each_row "$etcd_certificates" list_certificate
+        each_row "$addon_certificates" list_certificate
         each_row "$kubeconfigs" list_kubeconfig
         for name in client server; do list_file "kubelet-$name" "$kubelet_root/pki/kubelet-$name-current.pem" ca; done
         for name in "${token_accounts[@]}"; do list_file "$name-token" "$etc/tokens/$name" sa; done
@@ -95,6 +96,7 @@ renew() { # NAME
         *)
                 each_row "$certificates" renew_certificate
                 each_row "$etcd_certificates" renew_certificate
+                each_row "$addon_certificates" renew_certificate
                 each_row "$kubeconfigs" renew_kubeconfig
                 ;;
         esac

@@ -76,9 +76,6 @@ bring_objects() {
         say addons "Applied essential addon: default-storageclass"
         k apply -f "$(addon_folder)/default-storageclass.yaml" >/dev/null
 }
-addon_folder() { # where it is installed, beside the tool's parts
-        if [ -d "${parts%/*}/addons" ]; then printf %s "${parts%/*}/addons"; else printf /usr/share/coxswain/addons; fi
-}
 
 print_end() {
         cat <<TEXT

@@ -10,6 +10,7 @@ kubelet_root=/var/lib/kubelet
 etcd_data=/var/lib/coxswain-etcd/data
 master_units=(coxswain-etcd kube-apiserver kube-controller-manager cloud-controller-manager kube-scheduler)
 node_units=(kubelet kube-proxy cluster-dns storage-provisioner loadbalancer-announcer)
+addon_units=(metrics-server ingress-controller dashboard)
 token_accounts=("${node_units[@]:1}") # of kube-system, which units of nodes act as
 
 say() { printf '[%s] %s\n' "$1" "$2"; }
@@ -216,6 +217,10 @@ with_certificate() { # FILE SERVER CA USER STEM: a kubeconfig that holds STEM.cr
 readable_by() { # GROUP FILE...: by root alone when it is root's
         chgrp -- "$1" "${@:2}"
         if [ "$1" = root ]; then chmod 600 -- "${@:2}"; else chmod 640 -- "${@:2}"; fi
+}
+
+addon_folder() { # where it is installed, beside the tool's parts
+        if [ -d "${parts%/*}/addons" ]; then printf %s "${parts%/*}/addons"; else printf /usr/share/coxswain/addons; fi
 }
 
 # --- units ---

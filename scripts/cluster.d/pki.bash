@@ -3,7 +3,7 @@
 # Authorities and certificates, by openssl. A certificate is renewed with the key that it has, so that a reader never sees a pair
 # that does not match.
 
-# file | authority | subject | usage | group that reads the key | names: api, etcd, or none
+# file | authority | subject | usage | group that reads the key | names: api, etcd, those of an addon, or none
 etcd_certificates='
 etcd/server             | etcd/ca | /CN=etcd | serverAuth,clientAuth | coxswain-etcd | etcd
 etcd/peer               | etcd/ca | /CN=etcd | serverAuth,clientAuth | coxswain-etcd | etcd
@@ -14,6 +14,12 @@ apiserver                | ca             | /CN=kube-apiserver | serverAuth | ku
 apiserver-kubelet-client | ca             | /O=kubeadm:cluster-admins/CN=kube-apiserver-kubelet-client | clientAuth | kube-apiserver | none
 front-proxy-client       | front-proxy-ca | /CN=front-proxy-client | clientAuth | kube-apiserver | none
 apiserver-etcd-client    | etcd/ca        | /CN=kube-apiserver-etcd-client | clientAuth | kube-apiserver | none
+'
+addon_certificates='
+addons/metrics-server        | ca | /CN=metrics-server            | serverAuth | coxswain-metrics-server | metrics-server
+addons/metrics-server-client | ca | /CN=system:metrics-server     | clientAuth | coxswain-metrics-server | none
+addons/ingress-client        | ca | /CN=system:ingress-controller | clientAuth | root                    | none
+addons/dashboard             | ca | /CN=kubernetes-dashboard      | serverAuth | coxswain-dashboard      | dashboard
 '
 # file | user | group | group that reads it
 kubeconfigs='
@@ -91,7 +97,7 @@ CONFIG
         [ $r = 0 ] || fail "cannot sign $7"
 }
 
-names_for() { # api|etcd|none: subject alternative names; `own` and `node` are this machine's
+names_for() { # api|etcd|metrics-server|dashboard|none: subject alternative names; `own` and `node` are this machine's
         local name names
         case $1 in
         api)
@@ -103,6 +109,8 @@ names_for() { # api|etcd|none: subject alternative names; `own` and `node` are t
                 done
                 ;;
         etcd) names="DNS:$node,DNS:localhost,IP:$own,IP:127.0.0.1" ;;
+        metrics-server) names="DNS:$node,DNS:metrics-server.kube-system.svc,IP:$own" ;;
+        dashboard) names="DNS:$node,DNS:localhost,DNS:kubernetes-dashboard.kubernetes-dashboard.svc,IP:$own,IP:127.0.0.1" ;;
         none) names= ;;
         esac
         printf %s "$names"

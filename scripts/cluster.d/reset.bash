@@ -57,7 +57,7 @@ command_reset() {
         own=$(sed -n 's/.*--node-ip=\([0-9.]*\).*/\1/p' /etc/default/kubelet 2>/dev/null || :)
         [ ! -d "$etcd_data" ] || leave_etcd
         say reset "Stopping the units"
-        systemctl disable --quiet --now coxswain-refresh.timer "${node_units[@]}" "${master_units[@]}" 2>/dev/null || :
+        systemctl disable --quiet --now coxswain-refresh.timer "${addon_units[@]}" "${node_units[@]}" "${master_units[@]}" 2>/dev/null || :
         say reset "Ending pods, unmounting directories in \"$kubelet_root\""
         kill_groups
         unmount_below "$kubelet_root"
@@ -72,6 +72,6 @@ command_reset() {
         find "$kubelet_root" -mindepth 1 -delete 2>/dev/null || :
         rm -rf "$etc" "$etcd_data"
         rm -rf /etc/systemd/system/coxswain-refresh.timer.d
-        for unit in "${node_units[@]}" "${master_units[@]}"; do rm -f "/etc/default/$unit"; done
+        for unit in "${addon_units[@]}" "${node_units[@]}" "${master_units[@]}"; do rm -f "/etc/default/$unit"; done
         say reset "The machine is as before. Files of volumes are left in /var/lib/coxswain-volumes"
 }

@@ -133,7 +133,7 @@ command_upgrade() {
         known_node
         who=${who:-$([ -s "$admin" ] && echo "$admin" || echo "$etc/kubelet.conf")}
         [ -r "$who" ] || fail "--kubeconfig: $who cannot be read"
-        for unit in "${master_units[@]:1}" "${node_units[@]}"; do
+        for unit in "${master_units[@]:1}" "${node_units[@]}" "${addon_units[@]}"; do
                 [ ! -s "/etc/default/$unit" ] || upgraded_units+=("$unit")
         done
         if [ -n "$only" ]; then

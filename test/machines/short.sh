@@ -186,6 +186,16 @@ all_back() { # each pod was started once more, and is ready
 }
 ok "a worker that is rebooted has its pods again, with their data" t_reboot
 
+t_addons() {
+        on master-1 coxswain addons enable metrics-server && until_true 90 tops && on master-1 coxswain addons enable dashboard &&
+                curl -sf --compressed --cacert "$work/master-1/root/etc/kubernetes/pki/ca.crt" "https://$(address_of 11):9443/" | grep -i '<!doctype html' >/dev/null &&
+                on master-1 coxswain addons enable ingress 2>&1 | grep -F 'Install the package haproxy' && on master-1 coxswain certs list | grep -q '^addons-dashboard ' || return 1
+        equals "$(on master-1 coxswain addons list | tr -s ' ' | tail -n 3 | sed 's/ *$//' | paste -sd';')" 'metrics-server enabled master-1;ingress disabled -;dashboard enabled master-1' &&
+                on master-1 coxswain addons disable metrics-server && ! k get apiservice v1beta1.metrics.k8s.io && equals "$(on master-1 systemctl is-active metrics-server)" inactive
+}
+tops() { k top node worker-1 --no-headers | grep -q Mi; }
+ok "addons: on with what they need, off without a trace" t_addons
+
 t_tokens() {
         local token
         token=$(on master-1 coxswain token create --ttl 2h) && on master-1 coxswain token list | grep -q "^$token *[12]h" && on master-1 coxswain token delete "$token" &&
@@ -213,8 +223,8 @@ ok "reset leaves nothing, accounts of the node are over, and the machine can joi
 
 t_backup() {
         types master-1 backup.md 1 | shows backup.md 1 && types master-1 backup.md 2 | shows backup.md 2 && types master-1 backup.md 3 | shows backup.md 3 &&
-                types master-1 backup.md 4 && on master-1 test ! -e /etc/kubernetes/pki && types master-1 backup.md 5 | shows backup.md 5 &&
-                types master-1 backup.md 6 | shows backup.md 6 && on worker-1 coxswain reset --force && on worker-1 $(types master-1 backup.md 7 | tr -d '\\\n') &&
+                on worker-1 coxswain reset --force && types master-1 backup.md 4 && on master-1 test ! -e /etc/kubernetes/pki && types master-1 backup.md 5 | shows backup.md 5 &&
+                types master-1 backup.md 6 | shows backup.md 6 && on worker-1 $(types master-1 backup.md 7 | tr -d '\\\n') &&
                 until_true 60 on master-1 kubectl --kubeconfig /etc/kubernetes/admin.conf wait --for=condition=Ready node/worker-1 --timeout=1s
 }
 ok "backup: a cluster that was lost is there again" t_backup
