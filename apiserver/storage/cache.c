@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Items are a sorted array: found by halving, listed by walking, and a namespace is a stretch of it. The window is a
-// ring.
+// ring that grows.
 #include "apiserver/storage/cache.h"
 
 struct cache *cache_new(const char *prefix, const struct cx_resource *resource)
@@ -23,10 +23,15 @@ static void clear_event(struct cache_event *event)
         *event = (struct cache_event){0};
 }
 
+static struct cache_event *event_at(const struct cache *cache, uint64_t number)
+{
+        return &cache->window[number % cache->window_size];
+}
+
 static void clear_window(struct cache *cache)
 {
         for (; cache->first_event < cache->next_event; cache->first_event++)
-                clear_event(&cache->window[cache->first_event % CACHE_WINDOW]);
+                clear_event(event_at(cache, cache->first_event));
 }
 
 static void clear_items(struct cache *cache)
@@ -60,6 +65,7 @@ void cache_unref(struct cache *cache)
         clear_waiting(cache);
         cache_unload(cache);
         free(cache->items);
+        free(cache->window);
         selectable_release(&cache->selectable);
         free(cache->prefix);
         cx_map_release(&cache->unreadable);
@@ -162,15 +168,35 @@ static bool event_matters(const struct cache_watcher *watcher, const struct cach
         return now || before;
 }
 
-// Takes both references.
-static void append(struct cache *cache, enum event_type type, struct stored *object, struct stored *previous)
+static void grow_window(struct cache *cache)
 {
-        struct cache_event *event = &cache->window[cache->next_event % CACHE_WINDOW];
+        size_t size = cache->window_size ? 2 * cache->window_size : 16;
+        struct cache_event *window = cx_alloc_array(size, sizeof *window);
+        for (uint64_t i = cache->first_event; i < cache->next_event; i++)
+                window[i % size] = *event_at(cache, i);
+        free(cache->window);
+        cache->window = window;
+        cache->window_size = size;
+}
+
+// Room for one more event: by growing, then by forgetting the oldest.
+static struct cache_event *next_place(struct cache *cache)
+{
+        if (cache->next_event - cache->first_event == cache->window_size && cache->window_size < CACHE_WINDOW)
+                grow_window(cache);
+        struct cache_event *event = event_at(cache, cache->next_event);
         if (cache->next_event - cache->first_event == CACHE_WINDOW) {
                 cache->floor = event->object->revision;
                 clear_event(event);
                 cache->first_event++;
         }
+        return event;
+}
+
+// Takes both references.
+static void append(struct cache *cache, enum event_type type, struct stored *object, struct stored *previous)
+{
+        struct cache_event *event = next_place(cache);
         *event = (struct cache_event){.type = type, .object = object, .previous = previous};
         cache->next_event++;
         enum event_type ignored;
@@ -377,7 +403,7 @@ static uint64_t position_after(const struct cache *cache, int64_t revision)
         uint64_t low = cache->first_event, high = cache->next_event;
         while (low < high) {
                 uint64_t middle = low + (high - low) / 2;
-                if (cache->window[middle % CACHE_WINDOW].object->revision <= revision)
+                if (event_at(cache, middle)->object->revision <= revision)
                         low = middle + 1;
                 else
                         high = middle;
@@ -442,7 +468,7 @@ int cache_watch_next(struct cache_watcher *watcher, enum event_type *ret_type, s
         if (watcher->generation != cache->generation || watcher->position < cache->first_event)
                 r = -ESTALE;
         while (r == 0 && watcher->position < cache->next_event) {
-                struct cache_event *event = &cache->window[watcher->position++ % CACHE_WINDOW];
+                struct cache_event *event = event_at(cache, watcher->position++);
                 if (!event_matters(watcher, event, ret_type))
                         continue;
                 // What left the selection is shown as it was, under the revision at which it left.

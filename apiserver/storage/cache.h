@@ -15,7 +15,7 @@
 
 #include <pthread.h>
 
-#define CACHE_WINDOW 4096
+#define CACHE_WINDOW 4096 // a power of two
 
 enum event_type { EVENT_ADDED, EVENT_MODIFIED, EVENT_DELETED };
 
@@ -44,8 +44,9 @@ struct cache {
         // Objects that are there and cannot be read (their key of encryption is not there): why, by key. They are no
         // part of the items, and whoever asks for them is told.
         struct cx_map unreadable, loading_unreadable;
-        struct cache_event window[CACHE_WINDOW];
-        uint64_t next_event;  // number of the next event; event n is at window[n % CACHE_WINDOW]
+        struct cache_event *window;
+        size_t window_size;   // as many as have come, and at most CACHE_WINDOW: most kinds have few events
+        uint64_t next_event;  // number of the next event; event n is at window[n % window_size]
         uint64_t first_event; // oldest event that is still there
         int64_t floor;        // events after this revision are in the window
         struct cache_watcher *watchers;

@@ -164,6 +164,27 @@ static void test_falling_behind(void **state)
         cache_unref(cache);
 }
 
+// The window grows beneath a watcher, which misses nothing.
+static void test_many_events(void **state CX_UNUSED)
+{
+        struct cache *cache = cache_new("configmaps", configmaps());
+        int woken = 0;
+        struct cache_watcher early = {.wake = wake, .context = &woken}, late = early;
+        cache_load(cache, object("ns/a", "x", 1));
+        cache_replace(cache, 1);
+        assert_int_equal(cache_watch(cache, &early, 1, NULL, NULL), 0);
+        for (int i = 2; i < 100; i++)
+                cache_put(cache, object("ns/a", "x", i));
+        assert_int_equal(cache_watch(cache, &late, 50, NULL, NULL), 0);
+        for (int i = 2; i < 100; i++)
+                expect(&early, 1, EVENT_MODIFIED, i);
+        for (int i = 51; i < 100; i++)
+                expect(&late, 1, EVENT_MODIFIED, i);
+        cache_unwatch(&early);
+        cache_unwatch(&late);
+        cache_unref(cache);
+}
+
 // Opened while the server runs: what comes while the contents are read is applied on top of them.
 static void test_filling_beside_events(void **state)
 {
@@ -198,9 +219,9 @@ static void test_filling_beside_events(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_splice), cmocka_unit_test(test_selectable_fields),
-                                           cmocka_unit_test(test_selected_events),
-                                           cmocka_unit_test(test_falling_behind),
-                                           cmocka_unit_test(test_filling_beside_events)};
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_splice),          cmocka_unit_test(test_selectable_fields),
+                cmocka_unit_test(test_selected_events), cmocka_unit_test(test_falling_behind),
+                cmocka_unit_test(test_many_events),     cmocka_unit_test(test_filling_beside_events)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
