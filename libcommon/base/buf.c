@@ -119,6 +119,15 @@ void cx_buf_release(struct cx_buf *buf)
         *buf = (struct cx_buf)CX_BUF_INIT_MAX(buf->max);
 }
 
+// What is read in large pieces, since a table of the kernel's may change between two of them, is mostly small, and kept.
+static void give_back(struct cx_buf *buf)
+{
+        if (buf->data == cx_buf_empty || buf->capacity - buf->length < 4096)
+                return;
+        buf->capacity = buf->length + 1;
+        buf->data = cx_realloc_array(buf->data, buf->capacity, 1);
+}
+
 int cx_buf_read_fd(struct cx_buf *buf, int fd)
 {
         for (;;) {
@@ -137,8 +146,10 @@ int cx_buf_read_fd(struct cx_buf *buf, int fd)
                                 continue;
                         return -errno;
                 }
-                if (n == 0)
+                if (n == 0) {
+                        give_back(buf);
                         return 0;
+                }
                 cx_buf_advance(buf, (size_t)n);
         }
 }

@@ -146,7 +146,7 @@ void cx_http_respond_stream_into(struct cx_http_request *request, int code, cons
         server->streams = stream;
         pthread_mutex_unlock(&server->lock);
         struct MHD_Response *response = MHD_create_response_from_callback(
-                length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)length, source->block ? source->block : 65536, read_stream,
+                length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)length, source->block ? source->block : 4096, read_stream,
                 stream, release_stream);
         request->patient = source->patient;
         __atomic_store_n(ret_stream, stream, __ATOMIC_RELEASE);

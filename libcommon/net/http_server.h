@@ -115,7 +115,7 @@ struct cx_http_stream_source {
         ssize_t (*read)(void *context, uint64_t offset, char *to, size_t max);
         void (*release)(void *context);
         void *context;
-        size_t block; // bytes asked for at a time; 0: 64 KiB
+        size_t block; // bytes asked for at a time where they are not sent in chunks; 0: 4 KiB
         bool patient; // a client that does not read is not cut off: what it leaves lying is bounded
 };
 // Returns a handle to wake the stream from any thread; it stays valid until cx_http_stream_unref.
