@@ -130,6 +130,7 @@ command_restore() {
         server=$own:6443
         start_control_plane new "$node=https://$own:2380"
         publish_endpoint
+        bring_rights "$etc/super-admin.conf" # the cluster may be of a version before
         forget_nodes
         each_row "$addons" forget_addon
         master_node

@@ -221,7 +221,7 @@ load_start() {
         rm -f "$work/stop" "$work/requests" "$work/api.failed"
         (
                 while [ ! -e "$work/stop" ]; do
-                        if curl -sf --max-time 5 "http://$address/" >/dev/null; then echo ok; else echo "failed $EPOCHREALTIME"; fi >>"$work/requests"
+                        if curl -sf --max-time 5 "http://$address/" >/dev/null; then echo ok; else echo "failed with $? at $EPOCHREALTIME"; fi >>"$work/requests"
                         if k get namespace load >/dev/null 2>>"$work/api.failed"; then echo ok; else echo "api failed $EPOCHREALTIME"; fi >>"$work/requests"
                 done
         ) &
