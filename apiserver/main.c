@@ -229,7 +229,7 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, struct
                                         .max_request_bytes = 3 << 20};
         int64_t verbosity = 0;
         const char *format = "text";
-        bool help = false, version = false;
+        bool help = false, version = false, profiling = false;
         const struct cx_flag flags[] = {
                 {"advertise-address", 0, CX_FLAG_STRING, &o->advertise_address,
                  "address that members of the cluster reach this server at", NULL, NULL, 0, 0},
@@ -304,6 +304,7 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, struct
                  "how objects are encrypted in etcd"},
                 {"encryption-provider-config-automatic-reload", 0, CX_FLAG_BOOL, &o->encryption_reload,
                  "read that file again when it changes"},
+                {"profiling", 0, CX_FLAG_BOOL, &profiling, "must be false: there is no profiling endpoint"},
                 {"max-request-bytes", 0, CX_FLAG_INT, &o->max_request_bytes, "largest request body", NULL, NULL, 1024,
                  256 << 20},
                 {"v", 'v', CX_FLAG_INT, &verbosity, "log verbosity", NULL, NULL, 0, 10},
@@ -314,19 +315,22 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, struct
         };
         CX_ERROR err = CX_ERROR_INIT;
         CX_STRINGS args = CX_STRINGS_INIT;
-        struct cx_flag of_audit[AUDIT_FLAGS];
-        audit_flags(audit, of_audit);
-        const struct cx_flag *const tables[] = {flags, of_audit};
+        struct audit_flags of_audit;
+        audit_flags_make(audit, &of_audit);
+        const struct cx_flag *const tables[] = {flags, of_audit.known, of_audit.refused};
         *ret_status = 0;
         if (cx_flags_parse(tables, CX_ARRAY_SIZE(tables), argc, argv, &args, NULL, &err) < 0 || args.count) {
                 fprintf(stderr, "Error: %s\n", err.code ? cx_error_text(&err) : "no arguments are taken");
+                *ret_status = 1;
+        } else if (profiling) {
+                fprintf(stderr, "Error: --profiling: there is no profiling endpoint; leave it out\n");
                 *ret_status = 1;
         } else if (version) {
                 *ret_status = printf("Kubernetes " CX_VERSION "\n") < 0;
         } else if (help) {
                 CX_BUF text = CX_BUF_INIT;
                 cx_flags_help(flags, &text);
-                cx_flags_help(of_audit, &text);
+                cx_flags_help(of_audit.known, &text);
                 *ret_status = printf("Usage:\n  kube-apiserver [flags]\n\nFlags:\n%s", text.data) < 0;
         } else {
                 cx_log_settings.verbosity = (int)verbosity;

@@ -19,8 +19,12 @@ struct audit_options {
         int64_t truncate_event, truncate_batch;
         bool refused; // a flag of what there is not
 };
-#define AUDIT_FLAGS 40
-void audit_flags(struct audit_options *options, struct cx_flag ret_flags[AUDIT_FLAGS]); // sets defaults, too
+#define AUDIT_FLAGS 20
+struct audit_flags {
+        struct cx_flag known[AUDIT_FLAGS],
+                refused[AUDIT_FLAGS]; // refused: upstream's that there are not, so that this is said
+};
+void audit_flags_make(struct audit_options *options, struct audit_flags *ret_flags); // sets defaults, too
 int audit_options_check(const struct audit_options *options, struct cx_error *err) CX_CHECK;
 
 // NULL in *ret_audit: nothing is to be told. Messages name the flag.

@@ -21,7 +21,7 @@ static const char *const refused[] = {
         "audit-log-batch-throttle-qps",
 };
 
-void audit_flags(struct audit_options *o, struct cx_flag ret_flags[AUDIT_FLAGS])
+void audit_flags_make(struct audit_options *o, struct audit_flags *ret_flags)
 {
         static const char *ignored;
         *o = (struct audit_options){.format = "json",
@@ -53,16 +53,15 @@ void audit_flags(struct audit_options *o, struct cx_flag ret_flags[AUDIT_FLAGS])
                 {"audit-log-truncate-max-batch-size", 0, CX_FLAG_INT, &o->truncate_batch,
                  "bytes that batch mode writes at once"},
         };
-        _Static_assert(CX_ARRAY_SIZE(flags) + CX_ARRAY_SIZE(refused) < AUDIT_FLAGS, "and an end");
-        memset(ret_flags, 0, AUDIT_FLAGS * sizeof *ret_flags);
-        memcpy(ret_flags, flags, sizeof flags);
+        _Static_assert(CX_ARRAY_SIZE(flags) < AUDIT_FLAGS && CX_ARRAY_SIZE(refused) < AUDIT_FLAGS, "and an end");
+        *ret_flags = (struct audit_flags){0};
+        memcpy(ret_flags->known, flags, sizeof flags);
         for (size_t i = 0; i < CX_ARRAY_SIZE(refused); i++)
-                ret_flags[CX_ARRAY_SIZE(flags) + i] = (struct cx_flag){.name = refused[i],
-                                                                       .kind = CX_FLAG_STRING,
-                                                                       .target = &ignored,
-                                                                       .help = "not supported",
-                                                                       .bare_value = "",
-                                                                       .changed = &o->refused};
+                ret_flags->refused[i] = (struct cx_flag){.name = refused[i],
+                                                         .kind = CX_FLAG_STRING,
+                                                         .target = &ignored,
+                                                         .bare_value = "",
+                                                         .changed = &o->refused};
 }
 
 // Upstream's messages.

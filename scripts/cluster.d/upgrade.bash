@@ -60,6 +60,17 @@ serves() {
         renewed=$(kubectl --kubeconfig "$who" get lease -n kube-node-lease "$node" -o 'jsonpath={.spec.renewTime}') &&
                 [[ $renewed > $restarted ]] && node_is_ready "$who" "$node"
 }
+# What units are started with: arguments that the new version brings, and back.
+bring_args() {
+        local unit
+        mkdir -p "$upgrade_folder/default"
+        for unit in "${upgraded_units[@]}"; do
+                cp -p "/etc/default/$unit" "$upgrade_folder/default/"
+                add_args "$unit"
+        done
+        [ ! -s "$admin" ] || (. "$parts/pki.bash" && . "$parts/control-plane.bash" && bring_audit_policy)
+}
+restore_args() { [ ! -d "$upgrade_folder/default" ] || cp -p "$upgrade_folder"/default/* /etc/default/; }
 restart_units() { # one after the other; false when one does not come up
         local unit
         systemctl daemon-reload
@@ -126,7 +137,7 @@ command_upgrade() {
                         give_up "the node cannot be drained; nothing was changed. $(tail -n 1 "$upgrade_folder/drain.log")"
                 }
         fi
-        if install_packages "${files[@]}" && restart_units && settles 60; then
+        if install_packages "${files[@]}" && bring_args && restart_units && settles 60; then
                 undo=()
                 use_node_again
                 rm -rf "$upgrade_folder"
@@ -137,6 +148,7 @@ command_upgrade() {
         for unit in "${upgraded_units[@]}"; do
                 [ "$(systemctl is-active "$unit")" = active ] || systemctl status --no-pager -n 3 "$unit" >&2 || :
         done
+        restore_args
         install_packages "${old[@]}" || give_up "dpkg cannot go back: $upgrade_folder/dpkg.log. The packages are beside it"
         restart_units && settles 60 ||
                 give_up "the version before does not serve either (journalctl -b -p warning). Its packages are in $upgrade_folder"
