@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Members come in upstream's order. Text from outside that is no UTF-8 is shown without what is none: nothing of it may make a
-// member, or the event, disappear.
+// Members come in upstream's order.
 #include "apiserver/audit/event.h"
 
+#include "apiserver/audit/text.h"
 #include "libcommon/base/address.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
@@ -10,124 +10,113 @@
 #define MAX_AGENT 1024
 #define TRUNCATED "audit.k8s.io/truncated"
 
-static json_t *text_of(const char *text)
+static void put_strings(struct cx_buf *to, const char *key, const struct cx_strings *list)
 {
-        json_t *json = json_string(text);
-        if (json)
-                return json;
-        CX_BUF clean = CX_BUF_INIT;
-        for (; *text; text++)
-                if ((unsigned char)*text < 0x80)
-                        cx_buf_add_char(&clean, *text);
-                else
-                        cx_buf_add(&clean, "\xef\xbf\xbd");
-        return json_stringn(clean.data, clean.length);
+        text_key(to, key);
+        for (size_t i = 0; i < list->count; i++) {
+                cx_buf_add_char(to, i ? ',' : '[');
+                text_string(to, list->items[i]);
+        }
+        cx_buf_add(to, list->count ? "]" : "[]");
 }
 
-static void add_text(json_t *to, const char *key, const char *text)
-{
-        if (text && *text)
-                json_object_set_new(to, key, text_of(text));
-}
-
-static void add_moment(json_t *to, const char *key, int64_t us)
+static void put_moment(struct cx_buf *to, const char *key, int64_t us)
 {
         char text[CX_TIME_TEXT];
         cx_time_format_micro(us, text);
-        json_object_set_new(to, key, json_string(text));
+        text_member(to, key, text);
 }
 
-static json_t *user_json(const struct user *user)
+static void put_user(struct cx_buf *to, const char *key, const struct user *user)
 {
-        json_t *json = json_object();
-        add_text(json, "username", user->name);
-        add_text(json, "uid", user->uid);
-        if (user->groups.count) {
-                json_t *groups = cx_json_array_at(json, "groups");
-                for (size_t i = 0; i < user->groups.count; i++)
-                        json_array_append_new(groups, text_of(user->groups.items[i]));
-        }
-        if (user->extra)
-                json_object_set(json, "extra", user->extra);
-        return json;
+        text_key(to, key);
+        cx_buf_add_char(to, '{');
+        text_member(to, "username", user->name);
+        text_member(to, "uid", user->uid);
+        if (user->groups.count)
+                put_strings(to, "groups", &user->groups);
+        text_json(to, "extra", user->extra);
+        cx_buf_add_char(to, '}');
 }
 
 // --- where it came from ---
 
-static void add_address(json_t *to, const char *text, size_t length, bool known_is_enough)
+static void add_address(struct cx_strings *to, const char *text, size_t length, bool once)
 {
         char one[CX_ADDRESS_TEXT], canonical[CX_ADDRESS_TEXT];
         struct cx_address address;
-        size_t i;
-        json_t *known;
         if (length >= sizeof one)
                 return;
         (void)snprintf(one, sizeof one, "%.*s", (int)length, text);
         if (cx_address_parse(one, &address) < 0)
                 return;
         cx_address_format(&address, canonical);
-        json_array_foreach (to, i, known)
-                if (known_is_enough && strcmp(json_string_value(known), canonical) == 0)
-                        return;
-        json_array_append_new(to, json_string(canonical));
+        if (!once || !cx_strings_has(to, canonical))
+                cx_strings_add(to, canonical);
 }
 
-json_t *audit_source_addresses(const char *forwarded, const char *real, const char *peer)
+void audit_source_addresses(const char *forwarded, const char *real, const char *peer, struct cx_strings *ret_list)
 {
-        json_t *list = json_array();
         for (const char *at = forwarded; at && *at;) {
                 size_t length = strcspn(at, ","), blanks = strspn(at, " \t"), end = length;
                 while (end > blanks && strchr(" \t", at[end - 1]))
                         end--;
                 if (blanks < end)
-                        add_address(list, at + blanks, end - blanks, false);
+                        add_address(ret_list, at + blanks, end - blanks, false);
                 at += length + (at[length] == ',');
         }
         if (real)
-                add_address(list, real, strlen(real), true);
-        const char *last = json_string_value(json_array_get(list, json_array_size(list) - 1));
+                add_address(ret_list, real, strlen(real), true);
+        const char *last = ret_list->count ? ret_list->items[ret_list->count - 1] : NULL;
         if (!cx_streq(last, peer))
-                add_address(list, peer, strlen(peer), false);
-        return list;
+                add_address(ret_list, peer, strlen(peer), false);
 }
 
-static json_t *agent_of(const char *agent)
+static void put_sources(struct cx_buf *to, const struct cx_http_request *request)
 {
-        if (strlen(agent) <= MAX_AGENT)
-                return text_of(agent);
+        CX_STRINGS list = CX_STRINGS_INIT;
+        audit_source_addresses(cx_http_header(request, "X-Forwarded-For"), cx_http_header(request, "X-Real-Ip"),
+                               cx_http_remote_address(request), &list);
+        put_strings(to, "sourceIPs", &list);
+}
+
+static void put_agent(struct cx_buf *to, const char *agent)
+{
+        if (!agent || strlen(agent) <= MAX_AGENT) {
+                text_member(to, "userAgent", agent);
+                return;
+        }
         CX_CLEANUP(cx_freep) char *cut = cx_sprintf("%.*s...TRUNCATED", MAX_AGENT, agent);
-        return text_of(cut);
+        text_member(to, "userAgent", cut);
 }
 
 // --- what it is about ---
 
-static json_t *object_ref(const struct request_info *info, const struct recorded *recorded)
+static void put_object_ref(struct cx_buf *to, const struct request_info *info, const struct recorded *recorded)
 {
-        json_t *ref = json_object();
-        add_text(ref, "resource", info->resource);
-        add_text(ref, "namespace", *info->namespace ? info->namespace : recorded->namespace);
-        add_text(ref, "name", *info->name ? info->name : recorded->name);
-        add_text(ref, "uid", recorded->uid);
-        add_text(ref, "apiGroup", info->group);
-        add_text(ref, "apiVersion", info->version);
-        add_text(ref, "resourceVersion", recorded->resource_version);
-        add_text(ref, "subresource", info->subresource);
-        return ref;
+        text_key(to, "objectRef");
+        cx_buf_add_char(to, '{');
+        text_member(to, "resource", info->resource);
+        text_member(to, "namespace", *info->namespace ? info->namespace : recorded->namespace);
+        text_member(to, "name", *info->name ? info->name : recorded->name);
+        text_member(to, "uid", recorded->uid);
+        text_member(to, "apiGroup", info->group);
+        text_member(to, "apiVersion", info->version);
+        text_member(to, "resourceVersion", recorded->resource_version);
+        text_member(to, "subresource", info->subresource);
+        cx_buf_add_char(to, '}');
 }
 
-static json_t *status_json(const struct audited *audited, int code)
+static void put_status(struct cx_buf *to, const struct audited *audited, int code)
 {
-        static const char *const members[] = {"status", "message", "reason", "details"};
-        const json_t *from = audited->recorded.status;
-        json_t *status = json_object();
-        (void)cx_json_object_at(status, "metadata");
-        for (size_t i = 0; i < CX_ARRAY_SIZE(members); i++)
-                if (json_object_get(from, members[i]))
-                        json_object_set(status, members[i], json_object_get(from, members[i]));
-        if (audited->failed)
-                json_object_set_new(status, "message", text_of(audited->failed));
-        json_object_set_new(status, "code", json_integer(code));
-        return status;
+        const json_t *status = audited->recorded.status;
+        text_key(to, "responseStatus");
+        cx_buf_add(to, "{\"metadata\":{}");
+        text_member(to, "status", cx_json_string(status, "status"));
+        text_member(to, "message", audited->failed ? audited->failed : cx_json_string(status, "message"));
+        text_member(to, "reason", cx_json_string(status, "reason"));
+        text_json(to, "details", json_object_get(status, "details"));
+        cx_buf_printf(to, ",\"code\":%d}", code);
 }
 
 static void drop_managed(json_t *object)
@@ -142,87 +131,83 @@ static void drop_managed(json_t *object)
                 json_object_del(cx_json_get(item, "object.metadata"), "managedFields");
 }
 
-static void add_body(json_t *event, const char *key, const json_t *body, const struct audited *audited)
+static void put_body(struct cx_buf *to, const char *key, const json_t *body, const struct audited *audited)
 {
-        if (!body)
+        if (!body || !audited->verdict.omit_managed_fields) {
+                text_json(to, key, body);
                 return;
-        json_t *copy = audited->verdict.omit_managed_fields ? json_deep_copy(body) : json_incref((json_t *)body);
-        if (audited->verdict.omit_managed_fields)
-                drop_managed(copy);
-        json_object_set_new(event, key, copy);
+        }
+        json_auto_t *copy = json_deep_copy(body);
+        drop_managed(copy);
+        text_json(to, key, copy);
 }
 
-static json_t *annotations_of(const struct recorded *recorded, bool cut)
+static void put_annotations(struct cx_buf *to, const struct recorded *recorded, bool cut)
 {
-        json_t *annotations = json_object();
+        if (!recorded->decided && !cut)
+                return;
+        text_key(to, "annotations");
+        cx_buf_add_char(to, '{');
         if (recorded->decided) {
-                json_object_set_new(annotations, "authorization.k8s.io/decision",
-                                    json_string(recorded->allowed ? "allow" : "forbid"));
-                json_object_set_new(annotations, "authorization.k8s.io/reason", text_of(cx_str(recorded->reason)));
+                text_member(to, "authorization.k8s.io/decision", recorded->allowed ? "allow" : "forbid");
+                text_key(to, "authorization.k8s.io/reason");
+                text_string(to, cx_str(recorded->reason));
         }
         if (cut)
-                json_object_set_new(annotations, TRUNCATED, json_string("true"));
-        return annotations;
+                text_member(to, TRUNCATED, "true");
+        cx_buf_add_char(to, '}');
 }
 
 // --- the event ---
 
-static json_t *event_head(const struct call *call, const struct audited *audited, enum audit_stage stage)
+static void put_head(struct cx_buf *to, const struct call *call, const struct audited *audited, enum audit_stage stage)
 {
         const struct recorded *recorded = &audited->recorded;
-        const char *query = cx_http_raw_query(call->request), *agent = cx_http_header(call->request, "User-Agent");
+        const char *query = cx_http_raw_query(call->request);
+        bool other = recorded->original.name != NULL;
         CX_CLEANUP(cx_freep)
         char *uri = cx_sprintf("%s%s%s", cx_http_raw_path(call->request), *query ? "?" : "", query);
-        json_t *event = json_object();
-        add_text(event, "kind", "Event");
-        add_text(event, "apiVersion", "audit.k8s.io/v1");
-        add_text(event, "level", audit_level_names[audited->verdict.level]);
-        add_text(event, "auditID", audited->id);
-        add_text(event, "stage", audit_stage_names[stage]);
-        add_text(event, "requestURI", uri);
-        add_text(event, "verb", call->info.verb);
-        bool other = recorded->original.name != NULL;
-        json_object_set_new(event, "user", user_json(other ? &recorded->original : &call->user));
+        text_member(to, "kind", "Event");
+        text_member(to, "apiVersion", "audit.k8s.io/v1");
+        text_member(to, "level", audit_level_names[audited->verdict.level]);
+        text_member(to, "auditID", audited->id);
+        text_member(to, "stage", audit_stage_names[stage]);
+        text_member(to, "requestURI", uri);
+        text_member(to, "verb", call->info.verb);
+        put_user(to, "user", other ? &recorded->original : &call->user);
         if (other)
-                json_object_set_new(event, "impersonatedUser", user_json(&call->user));
-        json_object_set_new(event, "sourceIPs",
-                            audit_source_addresses(cx_http_header(call->request, "X-Forwarded-For"),
-                                                   cx_http_header(call->request, "X-Real-Ip"),
-                                                   cx_http_remote_address(call->request)));
-        if (agent && *agent)
-                json_object_set_new(event, "userAgent", agent_of(agent));
+                put_user(to, "impersonatedUser", &call->user);
+        put_sources(to, call->request);
+        put_agent(to, cx_http_header(call->request, "User-Agent"));
         if (call->info.is_resource)
-                json_object_set_new(event, "objectRef", object_ref(&call->info, recorded));
-        return event;
+                put_object_ref(to, &call->info, recorded);
 }
 
-static void dump(const struct call *call, const struct audited *audited, enum audit_stage stage, int code, bool bodies,
-                 struct cx_buf *to)
+static void put_event(struct cx_buf *to, const struct call *call, const struct audited *audited, enum audit_stage stage,
+                      int code, bool bodies)
 {
         const struct recorded *recorded = &audited->recorded;
-        json_auto_t *event = event_head(call, audited, stage),
-                    *annotations = annotations_of(recorded, recorded->cut || !bodies);
+        cx_buf_add_char(to, '{');
+        put_head(to, call, audited, stage);
         if (code)
-                json_object_set_new(event, "responseStatus", status_json(audited, code));
+                put_status(to, audited, code);
         if (bodies) {
-                add_body(event, "requestObject", recorded->request, audited);
-                add_body(event, "responseObject", recorded->response, audited);
+                put_body(to, "requestObject", recorded->request, audited);
+                put_body(to, "responseObject", recorded->response, audited);
         }
-        add_moment(event, "requestReceivedTimestamp", audited->received);
-        add_moment(event, "stageTimestamp", stage == AUDIT_REQUEST_RECEIVED ? audited->received : cx_time_now());
-        if (json_object_size(annotations))
-                json_object_set(event, "annotations", annotations);
-        cx_json_dump(event, to);
-        cx_buf_add_char(to, '\n');
+        put_moment(to, "requestReceivedTimestamp", audited->received);
+        put_moment(to, "stageTimestamp", stage == AUDIT_REQUEST_RECEIVED ? audited->received : cx_time_now());
+        put_annotations(to, recorded, recorded->cut || !bodies);
+        cx_buf_add(to, "}\n");
 }
 
 int audit_event_write(const struct call *call, const struct audited *audited, enum audit_stage stage, int code,
                       size_t most, struct cx_buf *to, struct cx_error *err)
 {
-        dump(call, audited, stage, code, true, to);
+        put_event(to, call, audited, stage, code, true);
         if (to->length > most && (audited->recorded.request || audited->recorded.response)) {
                 cx_buf_clear(to);
-                dump(call, audited, stage, code, false, to);
+                put_event(to, call, audited, stage, code, false);
         }
         return to->length > most ? cx_error_set(err, -EFBIG, "event is too large even after truncating") : 0;
 }

@@ -22,5 +22,5 @@ enum { EVENT_MAX = 16 << 20 }; // bytes of a line, where nobody has asked for le
 // too long even then. `code` is 0 before there is an answer.
 int audit_event_write(const struct call *call, const struct audited *audited, enum audit_stage stage, int code,
                       size_t most, struct cx_buf *to, struct cx_error *err) CX_CHECK;
-// Exported for tests: the addresses that a request came by, each once and the peer's last.
-json_t *audit_source_addresses(const char *forwarded, const char *real, const char *peer);
+// Exported for tests: the addresses that a request came by, as it says itself, and the peer's last.
+void audit_source_addresses(const char *forwarded, const char *real, const char *peer, struct cx_strings *ret_list);

@@ -23,7 +23,8 @@ static const char *const refused[] = {
 
 void audit_flags_make(struct audit_options *o, struct audit_flags *ret_flags)
 {
-        static const char *ignored;
+        static const char *ignored; // what is given to them is not looked at
+        static bool switched;
         *o = (struct audit_options){.format = "json",
                                     .mode = "blocking",
                                     .version = "audit.k8s.io/v1",
@@ -57,11 +58,11 @@ void audit_flags_make(struct audit_options *o, struct audit_flags *ret_flags)
         *ret_flags = (struct audit_flags){0};
         memcpy(ret_flags->known, flags, sizeof flags);
         for (size_t i = 0; i < CX_ARRAY_SIZE(refused); i++)
-                ret_flags->refused[i] = (struct cx_flag){.name = refused[i],
-                                                         .kind = CX_FLAG_STRING,
-                                                         .target = &ignored,
-                                                         .bare_value = "",
-                                                         .changed = &o->refused};
+                ret_flags->refused[i] =
+                        (struct cx_flag){.name = refused[i],
+                                         .kind = strstr(refused[i], "-enable") ? CX_FLAG_BOOL : CX_FLAG_STRING,
+                                         .target = strstr(refused[i], "-enable") ? (void *)&switched : (void *)&ignored,
+                                         .changed = &o->refused};
 }
 
 // Upstream's messages.

@@ -3,6 +3,7 @@
 // aside when it is full.
 #include "apiserver/audit/event.h"
 #include "apiserver/audit/log_file.h"
+#include "apiserver/audit/text.h"
 #include "libcommon/base/tree.h"
 
 #include <dirent.h>
@@ -180,20 +181,46 @@ static void test_addresses(void **state)
         static const struct {
                 const char *forwarded, *real, *peer, *list;
         } cases[] = {
-                {NULL, NULL, "10.0.0.1", "[\"10.0.0.1\"]"},
-                {"", "", "10.0.0.1", "[\"10.0.0.1\"]"},
-                {"192.0.2.1", NULL, "10.0.0.1", "[\"192.0.2.1\",\"10.0.0.1\"]"},
-                {" 192.0.2.1 ,, x,\t::1", NULL, "10.0.0.1", "[\"192.0.2.1\",\"::1\",\"10.0.0.1\"]"},
-                {"192.0.2.1, 10.0.0.1", "192.0.2.1", "10.0.0.1", "[\"192.0.2.1\",\"10.0.0.1\"]"},
-                {"10.0.0.1, 192.0.2.1", "192.0.2.2", "10.0.0.1",
-                 "[\"10.0.0.1\",\"192.0.2.1\",\"192.0.2.2\",\"10.0.0.1\"]"},
-                {"1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18.19.20.21", "x", "10.0.0.1", "[\"10.0.0.1\"]"},
+                {NULL, NULL, "10.0.0.1", "10.0.0.1"},
+                {"", "", "10.0.0.1", "10.0.0.1"},
+                {"192.0.2.1", NULL, "10.0.0.1", "192.0.2.1 10.0.0.1"},
+                {" 192.0.2.1 ,, x,\t::1", NULL, "10.0.0.1", "192.0.2.1 ::1 10.0.0.1"},
+                {"192.0.2.1, 10.0.0.1", "192.0.2.1", "10.0.0.1", "192.0.2.1 10.0.0.1"},
+                {"10.0.0.1, 192.0.2.1", "192.0.2.2", "10.0.0.1", "10.0.0.1 192.0.2.1 192.0.2.2 10.0.0.1"},
+                {"1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18.19.20.21", "x", "10.0.0.1", "10.0.0.1"},
         };
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
-                json_auto_t *list = audit_source_addresses(cases[i].forwarded, cases[i].real, cases[i].peer);
-                char *text = json_dumps(list, JSON_COMPACT);
+                CX_STRINGS list = CX_STRINGS_INIT;
+                audit_source_addresses(cases[i].forwarded, cases[i].real, cases[i].peer, &list);
+                char *text = cx_strings_join(&list, " ");
                 assert_string_equal(text, cases[i].list);
                 free(text);
+        }
+}
+
+static void test_text(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text, *json;
+        } cases[] = {
+                {"", "\"\""},
+                {"a/b?c=d", "\"a/b?c=d\""},
+                {"a\"b\\c\n\x7f", "\"a\\\"b\\\\c\\u000a\\u007f\""},
+                {"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\""},
+                {"x\xff", "\"x\xef\xbf\xbd\""},
+                {"\xc3", "\"\xef\xbf\xbd\""},
+                {"\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+                {"\xed\xa0\x80y", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdy\""},
+                {"\xf4\x90\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+                {"\xe2\x82", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+        };
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                CX_BUF to = CX_BUF_INIT;
+                text_string(&to, cases[i].text);
+                assert_string_equal(to.data, cases[i].json);
+                json_auto_t *parsed = json_loads(to.data, JSON_DECODE_ANY, NULL);
+                assert_non_null(parsed);
         }
 }
 
@@ -251,7 +278,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_matching),  cmocka_unit_test(test_verdict), cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_addresses), cmocka_unit_test(test_file),
+                cmocka_unit_test(test_addresses), cmocka_unit_test(test_text),    cmocka_unit_test(test_file),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
