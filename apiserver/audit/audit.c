@@ -92,12 +92,14 @@ static void answered(struct cx_http_request *request)
         struct call *call = cx_http_user_data(request);
         struct audited *audited = audited_of(call);
         int code = cx_http_response_code(request);
+        // What others answer comes by a thread that all of them share.
+        bool may_wait = !call->api_service && (!audited->long_running || cx_streq(call->info.verb, "watch"));
         audited->began = true;
         if (audited->long_running || audited->failed)
-                (void)tell(call, AUDIT_RESPONSE_STARTED, code, true);
+                (void)tell(call, AUDIT_RESPONSE_STARTED, code, may_wait);
         if (!audited->long_running) {
                 if (!audited->failed)
-                        (void)tell(call, AUDIT_RESPONSE_COMPLETE, code, true);
+                        (void)tell(call, AUDIT_RESPONSE_COMPLETE, code, may_wait);
                 audited->over = true;
         }
 }

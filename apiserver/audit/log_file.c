@@ -27,7 +27,7 @@ struct log_file {
         bool stopping, due; // due: something was set aside
         pthread_cond_t wake;
         pthread_t keeper;
-        bool kept; // there is a keeper
+        bool kept; // it is a plain file, which may be set aside, and there is a keeper
 };
 
 // --- names ---
@@ -179,13 +179,14 @@ static void *keeper_main(void *context)
 
 // --- writing ---
 
-static int open_file(struct log_file *file, struct cx_error *err)
+static int open_file(struct log_file *file, bool *ret_plain, struct cx_error *err)
 {
         struct stat stat;
         CX_CLEANUP(cx_closep) int fd = open(file->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
         if (fd < 0 || fstat(fd, &stat) < 0)
                 return cx_error_set(err, -errno, "cannot open %s: %s", file->path, strerror(errno));
         file->size = stat.st_size;
+        *ret_plain = S_ISREG(stat.st_mode);
         file->fd = cx_steal_fd(&fd);
         return 0;
 }
@@ -201,9 +202,10 @@ static int set_aside(struct log_file *file, struct cx_error *err)
                 name = name_at(file, now += 1000);
         }
         int old = file->fd;
+        bool plain;
         if (rename(file->path, name) < 0 && errno != ENOENT) // ENOENT: somebody has taken it away
                 return cx_error_set(err, -errno, "cannot rename %s: %s", file->path, strerror(errno));
-        int r = open_file(file, err);
+        int r = open_file(file, &plain, err);
         if (r < 0)
                 return r;
         close(old);
@@ -285,14 +287,16 @@ static int begin(struct log_file *file, struct cx_error *err)
                 return file->fd < 0 ? cx_error_set(err, -errno, "standard output is not open") : 0;
         }
         take_apart(file);
+        bool plain = false;
         int r = make_folder(file->path, err);
         if (r == 0)
-                r = open_file(file, err);
-        if (r == 0 && pthread_create(&file->keeper, NULL, keeper_main, file) != 0)
-                r = cx_error_set(err, -EAGAIN, "cannot start the thread of the audit log");
-        else if (r == 0)
-                file->kept = true;
-        return r;
+                r = open_file(file, &plain, err);
+        if (r < 0 || !plain) // a device or a pipe stays where it is
+                return r;
+        if (pthread_create(&file->keeper, NULL, keeper_main, file) != 0)
+                return cx_error_set(err, -EAGAIN, "cannot start the thread of the audit log");
+        file->kept = true;
+        return 0;
 }
 
 int log_file_open(const struct log_file_options *options, struct log_file **ret_file, struct cx_error *err)

@@ -10,7 +10,7 @@
 
 struct log_file;
 struct log_file_options {
-        const char *path;     // "-": standard output, which is nobody's to set aside
+        const char *path;     // "-": standard output; that, devices and pipes are nobody's to set aside
         int64_t max_size;     // bytes
         int64_t max_backups;  // 0: all are kept
         int64_t max_age_days; // 0: they are kept for ever

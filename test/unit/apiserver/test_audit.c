@@ -272,6 +272,13 @@ static void test_file(void **state)
         assert_int_equal(stat_of.st_size, 4);
         log_file_close(file);
         assert_int_equal(cx_remove_tree(folder, NULL), 0);
+        // A device stays what and where it is.
+        assert_int_equal(log_file_open(&(struct log_file_options){.path = "/dev/null", .max_size = 3}, &file, NULL), 0);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(log_file_write(file, "123\n", 4, NULL), 0);
+        log_file_close(file);
+        assert_int_equal(stat("/dev/null", &stat_of), 0);
+        assert_true(S_ISCHR(stat_of.st_mode));
 }
 
 int main(void)
