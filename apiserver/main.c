@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kube-apiserver: flags, wiring, and the beat that keeps what needs keeping.
 #include "apiserver/admission/admission.h"
+#include "apiserver/audit/audit.h"
 #include "apiserver/auth/rbac.h"
 #include "apiserver/auth/tokens.h"
 #include "apiserver/bootstrap/bootstrap.h"
@@ -74,15 +75,15 @@ static int listen_on(struct apiserver *api, struct cx_http_server **ret_server, 
         return cx_http_server_new(&options, ret_server, err);
 }
 
-static int start(struct apiserver *api, struct cx_error *err)
+static int start(struct apiserver *api, const struct audit_options *audit, struct cx_error *err)
 {
         const struct apiserver_options *o = &api->options;
-        int r = 0;
+        int r = audit_new(audit, api->metrics, &api->audit, err);
         api->writes = &registry_writes;
         api->admission = admission_chain_new(admission_plugins, &o->enable_admission, &o->disable_admission);
         api->relays = relays_new();
         api->backends = backends_new();
-        if (!o->tls_cert_file || !o->tls_key_file)
+        if (r == 0 && (!o->tls_cert_file || !o->tls_key_file))
                 r = cx_error_set(err, -EINVAL, "--tls-cert-file and --tls-private-key-file are needed");
         if (r == 0)
                 r = allocator_new(o, &api->allocator, err);
@@ -210,11 +211,12 @@ static void finish(struct apiserver *api)
         token_service_free(api->tokens);
         allocator_free(api->allocator);
         admission_chain_free(api->admission);
+        audit_free(api->audit);
         cx_metrics_free(api->metrics);
 }
 
 // 0: go on; else the process is over with *ret_status.
-static int read_flags(int argc, char **argv, struct apiserver_options *o, int *ret_status)
+static int read_flags(int argc, char **argv, struct apiserver_options *o, struct audit_options *audit, int *ret_status)
 {
         *o = (struct apiserver_options){.bind_address = "0.0.0.0",
                                         .secure_port = 6443,
@@ -227,7 +229,7 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, int *r
                                         .max_request_bytes = 3 << 20};
         int64_t verbosity = 0;
         const char *format = "text";
-        bool help = false, version = false;
+        bool help = false, version = false, profiling = false;
         const struct cx_flag flags[] = {
                 {"advertise-address", 0, CX_FLAG_STRING, &o->advertise_address,
                  "address that members of the cluster reach this server at", NULL, NULL, 0, 0},
@@ -302,6 +304,7 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, int *r
                  "how objects are encrypted in etcd"},
                 {"encryption-provider-config-automatic-reload", 0, CX_FLAG_BOOL, &o->encryption_reload,
                  "read that file again when it changes"},
+                {"profiling", 0, CX_FLAG_BOOL, &profiling, "must be false: there is no profiling endpoint"},
                 {"max-request-bytes", 0, CX_FLAG_INT, &o->max_request_bytes, "largest request body", NULL, NULL, 1024,
                  256 << 20},
                 {"v", 'v', CX_FLAG_INT, &verbosity, "log verbosity", NULL, NULL, 0, 10},
@@ -312,16 +315,22 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, int *r
         };
         CX_ERROR err = CX_ERROR_INIT;
         CX_STRINGS args = CX_STRINGS_INIT;
-        const struct cx_flag *const tables[] = {flags};
+        struct audit_flags of_audit;
+        audit_flags_make(audit, &of_audit);
+        const struct cx_flag *const tables[] = {flags, of_audit.known, of_audit.refused};
         *ret_status = 0;
-        if (cx_flags_parse(tables, 1, argc, argv, &args, NULL, &err) < 0 || args.count) {
+        if (cx_flags_parse(tables, CX_ARRAY_SIZE(tables), argc, argv, &args, NULL, &err) < 0 || args.count) {
                 fprintf(stderr, "Error: %s\n", err.code ? cx_error_text(&err) : "no arguments are taken");
+                *ret_status = 1;
+        } else if (profiling) {
+                fprintf(stderr, "Error: --profiling: there is no profiling endpoint; leave it out\n");
                 *ret_status = 1;
         } else if (version) {
                 *ret_status = printf("Kubernetes " CX_VERSION "\n") < 0;
         } else if (help) {
                 CX_BUF text = CX_BUF_INIT;
                 cx_flags_help(flags, &text);
+                cx_flags_help(of_audit.known, &text);
                 *ret_status = printf("Usage:\n  kube-apiserver [flags]\n\nFlags:\n%s", text.data) < 0;
         } else {
                 cx_log_settings.verbosity = (int)verbosity;
@@ -342,10 +351,11 @@ int main(int argc, char **argv)
         struct apiserver api = {0};
         struct cx_http_server *server = NULL;
         struct apiserver_options *o = &api.options;
+        struct audit_options audit;
         CX_ERROR err = CX_ERROR_INIT;
         int status = 1;
         cx_process_init();
-        if (read_flags(argc, argv, o, &status) < 0)
+        if (read_flags(argc, argv, o, &audit, &status) < 0)
                 return status;
         CX_CLEANUP(cx_freep) char *address = default_address();
         if (!o->advertise_address)
@@ -358,7 +368,7 @@ int main(int argc, char **argv)
         set_default(&o->requestheader_extra_headers_prefix, "X-Remote-Extra-");
         server_counters(&api);
         status = 1;
-        if (start(&api, &err) < 0 || listen_on(&api, &server, &err) < 0)
+        if (start(&api, &audit, &err) < 0 || listen_on(&api, &server, &err) < 0)
                 cx_err(&err, "kube-apiserver cannot start");
         else
                 status = run(&api, server);

@@ -2,6 +2,7 @@
 // From a request to its handler: who it is, whether they may, what it is about; then the handler of its verb.
 #include "apiserver/server.h"
 
+#include "apiserver/audit/audit.h"
 #include "apiserver/auth/authenticator.h"
 #include "apiserver/auth/authorizer.h"
 #include "apiserver/auth/impersonation.h"
@@ -47,6 +48,8 @@ static void free_call(void *context)
 {
         struct call *call = context;
         count_request(call);
+        audit_end(call);
+        cx_error_release(&call->refusal);
         user_release(&call->user);
         served_kind_unref(call->kind);
         api_service_unref(call->api_service);
@@ -136,12 +139,15 @@ static int dispatch_resource(struct call *call, struct cx_error *err)
         return method_not_allowed(err);
 }
 
-// Everything up to the handler that cannot block. 0: go on; negative: err is the answer.
+// Everything from authentication to the handler, which does not block but for the audit log. 0: go on; negative: err is the
+// answer.
 static int enter(struct call *call, struct cx_error *err)
 {
-        int r = authenticate(call, err);
-        if (r == 0)
-                r = impersonate(call, err);
+        if (!audit_received(call))
+                return cx_error_reason(err, CX_REASON_INTERNAL, "Internal error occurred: failed to store audit event");
+        if (call->refusal.code)
+                return cx_error_move(err, &call->refusal);
+        int r = impersonate(call, err);
         if (r == 0 && !authorize_call(call, err))
                 r = -EPERM;
         if (r == 0 && call->info.is_resource)
@@ -170,6 +176,10 @@ bool serve_inline(struct cx_http_request *request, void *context)
                 .api = call->api, .user = &call->user, .namespace = "", .name = "", .warnings = &call->warnings};
         cx_http_set_user_data(request, call, free_call);
         request_info(request, &call->info);
+        int r = authenticate(call, &call->refusal);
+        if (audit_begin(call, r < 0 ? &call->refusal : NULL))
+                return false;
+        call->entered = true;
         if (enter(call, &err) < 0) {
                 refuse(call, &err);
                 return true;
@@ -185,7 +195,11 @@ void serve(struct cx_http_request *request, void *context CX_UNUSED)
 {
         struct call *call = cx_http_user_data(request);
         CX_ERROR err = CX_ERROR_INIT;
-        int r = 0;
+        int r = call->entered ? 0 : enter(call, &err);
+        if (r < 0) {
+                refuse(call, &err);
+                return;
+        }
         if (call->api_service) {
                 serve_aggregated(call);
         } else if (call->info.is_resource) {

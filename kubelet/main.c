@@ -294,6 +294,7 @@ static int make_parts(const struct kubelet_settings *s, struct parts *parts, str
                                                    .images = k->images,
                                                    .cni = k->cni,
                                                    .pids_limit = s->pids_limit,
+                                                   .seccomp_by_default = s->seccomp_default,
                                                    .on_exit = pods_changed,
                                                    .context = parts->pods},
                          &k->runtime, err);

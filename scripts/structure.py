@@ -34,13 +34,14 @@ EDGES = {
     "apiserver": {
         "storage": "",
         "request": "storage",
+        "audit": "storage request",
         "auth": "storage request",
         "strategy": "storage request auth",
         "admission": "storage request auth",
         "registry": "storage request auth strategy admission",
         "bootstrap": "storage request strategy registry",
         "endpoints": "storage request auth strategy admission registry",
-        ".": "storage request auth strategy admission registry bootstrap endpoints",
+        ".": "storage request audit auth strategy admission registry bootstrap endpoints",
     },
     "scheduler": {
         "core": "",

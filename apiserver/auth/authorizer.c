@@ -5,6 +5,7 @@
 
 #include "apiserver/auth/node.h"
 #include "apiserver/auth/rbac.h"
+#include "apiserver/request/recorded.h"
 #include "libcommon/api/selector.h"
 
 bool authorize(struct apiserver *api, const struct attributes *a, char **ret_why)
@@ -100,7 +101,10 @@ bool authorize_call(struct call *call, struct cx_error *err)
                                         .name = info->name,
                                         .path = info->path};
         add_selector(call, &selector, &attributes);
-        if (authorize(call->api, &attributes, NULL))
+        CX_CLEANUP(cx_freep) char *why = NULL;
+        bool allowed = authorize(call->api, &attributes, call->recorded ? &why : NULL);
+        recorded_decision(call, allowed, why);
+        if (allowed)
                 return true;
         attributes.name = info->name; // as it was asked for
         return forbidden(&attributes, err) == 0;

@@ -3,6 +3,7 @@
 #include "apiserver/auth/impersonation.h"
 
 #include "apiserver/auth/authorizer.h"
+#include "apiserver/request/recorded.h"
 #include "libcommon/format/json.h"
 
 #define AUTHENTICATION "authentication.k8s.io"
@@ -103,7 +104,8 @@ static void become(struct call *call, struct wanted *wanted)
                 cx_strings_add(&user.groups, all);
         if (json_object_size(wanted->extra))
                 user.extra = json_incref(wanted->extra);
-        user_release(&call->user);
+        if (!recorded_impersonation(call))
+                user_release(&call->user);
         call->user = user;
 }
 

@@ -45,6 +45,7 @@ struct apiserver {
         struct backends *backends;         // endpoints
         struct documents *documents;       // endpoints
         struct api_services *api_services; // endpoints
+        struct audit *audit;               // audit; NULL: there is no audit log
         struct cx_metrics *metrics;
         struct cx_metric *requests, *durations; // apiserver_request_total, apiserver_request_duration_seconds
         atomic_bool stopping, ready;

@@ -7,6 +7,8 @@
 
 #define MAX_MANAGER 128
 
+struct recorded;
+
 struct call {
         struct apiserver *api;
         struct cx_http_request *request;
@@ -20,4 +22,7 @@ struct call {
         struct cx_strings warnings;
         struct cx_duplicates duplicates; // keys that the body has twice
         struct waiter waiter;            // of a read that waits for the cache
+        struct recorded *recorded;       // for the audit log; NULL: it does not tell of this request
+        struct cx_error refusal;         // by authentication
+        bool entered;                    // on the I/O thread; else a worker has all of it to do
 };

@@ -2,6 +2,7 @@
 // JSON, YAML or protobuf by the content type; then the checks of kind and schema.
 #include "apiserver/request/decode.h"
 
+#include "apiserver/request/recorded.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/yaml.h"
 #include "libcommon/schema/protobuf.h"
@@ -74,7 +75,7 @@ static int decode_by_type(struct call *call, json_t **ret_json, struct cx_error 
                                "application/json, application/yaml, " CX_PROTOBUF_TYPE);
 }
 
-int decode_any(struct call *call, json_t **ret_json, struct cx_error *err)
+static int decode_weighed(struct call *call, json_t **ret_json, struct cx_error *err)
 {
         json_auto_t *json = NULL;
         int r = decode_by_type(call, &json, err);
@@ -82,6 +83,14 @@ int decode_any(struct call *call, json_t **ret_json, struct cx_error *err)
                 r = cx_json_check_weight(json, err);
         if (r == 0)
                 *ret_json = cx_steal(&json);
+        return r;
+}
+
+int decode_any(struct call *call, json_t **ret_json, struct cx_error *err)
+{
+        int r = decode_weighed(call, ret_json, err);
+        if (r == 0)
+                recorded_request(call, NULL, *ret_json);
         return r;
 }
 
@@ -113,7 +122,7 @@ int decode_body(struct call *call, const struct cx_kind *kind, json_t **ret_obje
 {
         json_auto_t *object = NULL;
         char api_version[128];
-        int r = decode_any(call, &object, err);
+        int r = decode_weighed(call, &object, err);
         if (r == 0)
                 r = check_kind(kind, object, err);
         if (r == 0)
@@ -125,6 +134,7 @@ int decode_body(struct call *call, const struct cx_kind *kind, json_t **ret_obje
         json_object_set_new(object, "apiVersion",
                             json_string(cx_join_api_version(api_version, kind->group, kind->version)));
         (void)cx_json_object_at(object, "metadata");
+        recorded_request(call, kind, object);
         *ret_object = cx_steal(&object);
         return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "apiserver/request/convert.h"
 #include "apiserver/request/media.h"
+#include "apiserver/request/recorded.h"
 #include "libcommon/api/status.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/yaml.h"
@@ -86,6 +87,10 @@ static void respond_indented(struct call *call, int code, json_t *body_steal)
 void respond_error(struct call *call, const struct cx_error *err)
 {
         add_common_headers(call);
+        if (call->recorded) {
+                json_auto_t *status = cx_status_from_error(err);
+                recorded_answer(call, status);
+        }
         if (!wants_pretty(call)) {
                 cx_http_respond_error(call->request, err);
                 return;
@@ -98,6 +103,7 @@ void respond_error(struct call *call, const struct cx_error *err)
 static void respond_json(struct call *call, int code, const struct accept_header *accept, json_t *body_steal)
 {
         add_common_headers(call);
+        recorded_answer(call, body_steal);
         if (accept->form != FORM_YAML) {
                 if (accept->pretty)
                         respond_indented(call, code, body_steal);
@@ -178,6 +184,7 @@ void respond_stored(struct call *call, int code, struct stored *object_steal)
         }
         if (accept.form == FORM_JSON && !accept.pretty && !needs_conversion(call->scope.kind)) {
                 add_common_headers(call);
+                recorded_answer_text(call, object->json, object->length);
                 cx_http_respond(call->request, code, NULL, object->json, object->length);
                 return;
         }
@@ -295,14 +302,17 @@ static void respond_list_bytes(struct call *call, struct stored_list *list_steal
                 total += length;
         }
         add_common_headers(call);
-        if (total < 65536) {
+        bool recorded = recorded_wants_answer(call) && total < RECORDED_MAX;
+        if (total < 65536 || recorded) {
                 CX_BUF body = CX_BUF_INIT;
                 ssize_t n = read_list(source, 0, cx_buf_reserve(&body, total), total);
                 cx_buf_advance(&body, (size_t)n);
                 release_list(source);
+                recorded_answer_text(call, body.data, body.length);
                 cx_http_respond_buf(call->request, 200, NULL, &body);
                 return;
         }
+        recorded_cut(call);
         struct cx_http_stream_source stream = {
                 .read = read_list, .release = release_list, .context = source, .block = 131072};
         cx_http_stream_unref(cx_http_respond_stream(call->request, 200, NULL, (int64_t)total, &stream));

@@ -69,6 +69,10 @@ static const struct setting table[] = {
         {"pod-manifest-path", S, AT(manifests), "staticPodPath", "Folder (or file) of static pods."},
         {"resolv-conf", S, AT(resolv_conf), "resolvConf", "Resolver configuration that pods build on."},
         {"pod-logs-dir", S, AT(log_root), "podLogsDir", "Folder of containers' logs; default: logs below the root."},
+        {"read-only-port", I, AT(read_only_port), "readOnlyPort",
+         "Must be 0: there is no port without authentication."},
+        {"seccomp-default", B, AT(seccomp_default), "seccompDefault",
+         "Containers that ask for no seccomp profile get RuntimeDefault, not Unconfined."},
         {"pod-max-pids", I, AT(pids_limit), "podPidsLimit", "Limit of processes in a pod; -1: none."},
         {"pod-network-overlay", S, AT(overlay), NULL,
          "How nodes behind a router are reached: none (every node is taken for a neighbour), or vxlan."},
@@ -249,6 +253,8 @@ int kubelet_settings_load(struct kubelet_settings *s, int argc, char **argv, str
                 r = load_file(s, changed, err);
         if (r == 0 && (s->port < 0 || s->port > 65535 || s->max_pods < 0))
                 r = cx_error_set(err, -EINVAL, "--port or --max-pods is out of range");
+        if (r == 0 && s->read_only_port)
+                r = cx_error_set(err, -EINVAL, "readOnlyPort must be 0: there is no port without authentication");
         if (r == 0 && s->sync_frequency < CX_NS_PER_S)
                 r = cx_error_set(err, -EINVAL, "--sync-frequency must be one second or more");
         if (r == 0 && strcmp(s->authorization_mode, "Webhook") != 0 &&

@@ -17,8 +17,9 @@ struct kubelet_settings {
                 eviction_hard;
         struct node_reserved reserved; // of these three
         int64_t max_pods, port, healthz_port, verbosity, pids_limit, image_gc_high, image_gc_low, min_image_age,
-                collect_period, status_frequency, sync_frequency, lease_seconds, log_max_bytes;
-        bool register_node, anonymous_auth, webhook_auth, rotate_certificates, server_tls_bootstrap, version, help;
+                collect_period, read_only_port, status_frequency, sync_frequency, lease_seconds, log_max_bytes;
+        bool register_node, anonymous_auth, webhook_auth, rotate_certificates, server_tls_bootstrap, seccomp_default,
+                version, help;
         json_t *file; // the configuration file, for /configz; NULL when none
 };
 // Parses flags, then the file. Exits nowhere; the error is one line.

@@ -575,7 +575,8 @@ static int write_config(struct runtime *rt, struct container *c, const struct co
                                 .oom_score_adj = score,
                                 .pids_limit = rt->pids_limit,
                                 .cgroup_v2 = rt->cgroup_v2,
-                                .seccomp_folder = seccomp};
+                                .seccomp_folder = seccomp,
+                                .seccomp_by_default = rt->seccomp_by_default};
         json_auto_t *spec = NULL;
         int r = spec_build(&in, &spec, err);
         if (r < 0)

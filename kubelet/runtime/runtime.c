@@ -136,6 +136,7 @@ int runtime_open(const struct runtime_options *o, struct runtime **ret_runtime, 
         rt->images = o->images;
         rt->cni = o->cni;
         rt->pids_limit = o->pids_limit;
+        rt->seccomp_by_default = o->seccomp_by_default;
         rt->on_exit = o->on_exit;
         rt->context = o->context;
         rt->cgroup_v2 = cgroup_is_v2();

@@ -31,6 +31,7 @@ struct runtime_options {
         struct image_store *images;
         struct cni *cni;
         int64_t pids_limit;
+        bool seccomp_by_default; // containers that ask for no profile get the default one
         // A container of the pod has ended; on the watcher's thread, must only enqueue.
         void (*on_exit)(void *context, const char *pod_uid);
         void *context;

@@ -13,6 +13,7 @@ struct runtime {
         struct image_store *images;
         struct cni *cni;
         int64_t pids_limit;
+        bool seccomp_by_default;
         int own_oom_score;
         bool may_lower_oom, cgroup_v2;
         void (*on_exit)(void *, const char *);

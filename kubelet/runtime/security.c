@@ -174,7 +174,7 @@ json_t *spec_readonly_paths(void)
 int spec_seccomp(const struct spec_input *in, const json_t *capabilities, json_t **ret_profile, struct cx_error *err)
 {
         const json_t *profile = security_value(in->pod, in->container, "seccompProfile");
-        const char *type = cx_json_string_or(profile, "type", "Unconfined");
+        const char *type = cx_json_string_or(profile, "type", in->seccomp_by_default ? "RuntimeDefault" : "Unconfined");
         *ret_profile = NULL;
         if (strcmp(type, "Localhost") == 0)
                 return seccomp_load(in->seccomp_folder, cx_json_string_or(profile, "localhostProfile", ""), ret_profile,

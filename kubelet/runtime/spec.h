@@ -36,6 +36,7 @@ struct spec_input {
         int64_t pids_limit; // 0: none
         bool cgroup_v2;
         const char *seccomp_folder; // of the node's own profiles
+        bool seccomp_by_default;    // what asks for no profile gets the default one
 };
 // -EINVAL with upstream's sentence for what the user must fix (CreateContainerConfigError), also for what a pod asks for its
 // security that cannot be enforced here.

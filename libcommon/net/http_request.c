@@ -51,6 +51,7 @@ void cx_http_request_parse_uri(struct cx_http_request *request, const char *uri)
 {
         size_t length = strcspn(uri, "?#");
         request->path = decode(uri, length, false);
+        request->raw_path = memchr(uri, '%', length) ? cx_strndup(uri, length) : NULL;
         const char *query = uri[length] == '?' ? uri + length + 1 : "";
         request->raw_query = cx_strndup(query, strcspn(query, "#"));
         parse_query(request, request->raw_query);
@@ -74,6 +75,7 @@ void cx_http_request_free(struct cx_http_request *request)
         free(request->headers);
         cx_buf_release(&request->body);
         free(request->path);
+        free(request->raw_path);
         free(request->raw_query);
         free(request);
 }
@@ -86,6 +88,11 @@ const char *cx_http_method(const struct cx_http_request *request)
 const char *cx_http_path(const struct cx_http_request *request)
 {
         return request->path;
+}
+
+const char *cx_http_raw_path(const struct cx_http_request *request)
+{
+        return request->raw_path ? request->raw_path : request->path;
 }
 
 const char *cx_http_raw_query(const struct cx_http_request *request)
@@ -148,6 +155,19 @@ void cx_http_set_user_data(struct cx_http_request *request, void *data, void (*f
 {
         request->user_data = data;
         request->free_user_data = free_data;
+}
+
+void cx_http_before_answer(struct cx_http_request *request, void (*before)(struct cx_http_request *request))
+{
+        request->before_answer = before;
+}
+
+void cx_http_request_answering(struct cx_http_request *request, int code)
+{
+        void (*before)(struct cx_http_request *) = cx_steal(&request->before_answer);
+        request->code = code;
+        if (before)
+                before(request);
 }
 
 int cx_http_response_code(const struct cx_http_request *request)

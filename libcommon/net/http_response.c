@@ -15,11 +15,11 @@ void cx_http_add_header(struct cx_http_request *request, const char *name, const
 // Hands the response to the I/O thread. The request must not be touched by the caller afterwards.
 static void answer(struct cx_http_request *request, int code, const char *content_type, struct MHD_Response *response)
 {
+        cx_http_request_answering(request, code);
         for (size_t i = 0; i < request->n_headers; i++)
                 MHD_add_response_header(response, request->headers[i].name, request->headers[i].value);
         if (content_type)
                 MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-        request->code = code;
         request->response = response;
         struct MHD_Connection *connection = request->connection;
         if (atomic_exchange(&request->state, CX_HTTP_ANSWERED) != CX_HTTP_RUNNING)

@@ -325,6 +325,11 @@ static int open_listener(const struct cx_http_server_options *options, int *ret_
         return 0;
 }
 
+// TLS 1.2 and 1.3 with forward secrecy and authenticated encryption. There is no flag for less.
+static const char priorities[] =
+        "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:"
+        "+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:-MAC-ALL:+AEAD";
+
 static int start_daemon(struct cx_http_server *server, int fd, struct cx_error *err)
 {
         const struct cx_http_server_options *o = &server->options;
@@ -333,7 +338,7 @@ static int start_daemon(struct cx_http_server *server, int fd, struct cx_error *
         unsigned threads = o->io_threads > 0 ? (unsigned)o->io_threads : cores > 1 ? (unsigned)cores : 1;
         unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
                          (texts->cert ? MHD_USE_TLS : 0);
-        struct MHD_OptionItem items[8];
+        struct MHD_OptionItem items[9];
         CX_CLEANUP(cx_freep) char *authorities = cx_http_authorities(texts);
         int n = 0;
         if (threads > 1)
@@ -341,6 +346,7 @@ static int start_daemon(struct cx_http_server *server, int fd, struct cx_error *
         if (texts->cert) {
                 items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, texts->cert};
                 items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, texts->key};
+                items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)priorities};
                 if (authorities)
                         items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, authorities};
         }

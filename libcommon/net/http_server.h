@@ -66,6 +66,7 @@ CX_DEFINE_CLEANUP(struct cx_http_server, cx_http_server_freep, cx_http_server_fr
 // --- the request; everything returned is borrowed and lives as long as the request ---
 const char *cx_http_method(const struct cx_http_request *request);
 const char *cx_http_path(const struct cx_http_request *request);                    // decoded, without the query
+const char *cx_http_raw_path(const struct cx_http_request *request);                // as it was sent
 const char *cx_http_raw_query(const struct cx_http_request *request);               // "" when none; still encoded
 const char *cx_http_query(const struct cx_http_request *request, const char *name); // decoded; NULL when absent
 void cx_http_query_all(const struct cx_http_request *request, const char *name, struct cx_strings *ret_values);
@@ -86,6 +87,9 @@ const char *cx_http_remote_address(const struct cx_http_request *request); // nu
 void cx_http_notice_leaving(struct cx_http_request *request, bool *ret_left);
 void *cx_http_user_data(const struct cx_http_request *request); // a pointer of the handler's own
 void cx_http_set_user_data(struct cx_http_request *request, void *data, void (*free_data)(void *));
+// `before` is called once, when the answer (or the head of a stream or an upgrade) is made and before it is sent, on whichever
+// thread makes it; the code is known then. It must not block where the handler must not. To be set before there is an answer.
+void cx_http_before_answer(struct cx_http_request *request, void (*before)(struct cx_http_request *request));
 int cx_http_response_code(const struct cx_http_request *request);  // of the answer given; 0: none yet
 int64_t cx_http_start_time(const struct cx_http_request *request); // monotonic ns, body complete
 

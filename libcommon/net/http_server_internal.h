@@ -107,6 +107,7 @@ struct cx_http_request {
         struct cx_http_request *next;
         const char *method;
         char *path, *raw_query;
+        char *raw_path; // NULL: the path needed no decoding
         struct cx_http_parameter *parameters;
         size_t n_parameters;
         struct cx_buf body;
@@ -123,6 +124,7 @@ struct cx_http_request {
         size_t n_headers;
         void *user_data;
         void (*free_user_data)(void *);
+        void (*before_answer)(struct cx_http_request *request); // NULL: nobody wants to know, or knows
         int64_t start_time;
 };
 
@@ -137,6 +139,7 @@ struct cx_http_stream {
         struct cx_http_stream_source source;
 };
 
+void cx_http_request_answering(struct cx_http_request *request, int code); // the answer is made, with this code
 void cx_http_request_parse_uri(struct cx_http_request *request, const char *uri);
 void cx_http_request_free(struct cx_http_request *request);
 void cx_http_peer_attach(struct cx_http_peer *peer, struct cx_http_server *server, struct MHD_Connection *connection);

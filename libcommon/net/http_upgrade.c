@@ -145,7 +145,7 @@ static void *upgrade_main(void *context)
         bool upgraded = !plan->prepare || plan->prepare(request, &upgrade->cancel, plan->context);
         if (upgraded) {
                 struct cx_wire *wire = wire_of(cx_http_connection_peer(request->connection));
-                request->code = MHD_HTTP_SWITCHING_PROTOCOLS;
+                cx_http_request_answering(request, MHD_HTTP_SWITCHING_PROTOCOLS);
                 if (send_head(request, wire) == 0)
                         plan->run(wire, plan->context);
                 cx_wire_free(wire);

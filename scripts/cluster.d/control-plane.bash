@@ -29,6 +29,61 @@ resources:
   - identity: {}
 YAML
 }
+# Who changed what, who looked at what is secret, and who got into pods: not what they saw. What components do all day to keep
+# themselves informed is left out. It stays as it is when somebody has made it another.
+bring_audit_policy() {
+        [ -s "$etc/audit-policy.yaml" ] || audit_policy >"$etc/audit-policy.yaml"
+        readable_by kube-apiserver "$etc/audit-policy.yaml"
+}
+audit_policy() {
+        cat <<'YAML'
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+# Probes, documents, and what everybody renews all day.
+- level: None
+  nonResourceURLs: ["/healthz*", "/livez*", "/readyz*", /version, /metrics, "/openapi/*", /api, /apis, "/api/*", "/apis/*"]
+- level: None
+  resources:
+  - {group: coordination.k8s.io, resources: [leases]}
+  - {group: "", resources: [events]}
+  - {group: events.k8s.io, resources: [events]}
+- level: None
+  userGroups: ["system:nodes"]
+  resources: [{group: "", resources: [nodes/status, pods/status]}]
+# Secrets and what is like them: who, and which.
+- level: Metadata
+  resources:
+  - {group: "", resources: [secrets, serviceaccounts/token]}
+  - {group: authentication.k8s.io, resources: [tokenreviews]}
+# What the system reads to do its work.
+- level: None
+  users:
+  - system:apiserver
+  - system:kube-controller-manager
+  - system:kube-scheduler
+  - system:cloud-controller-manager
+  verbs: [get, list, watch]
+- level: None
+  userGroups: ["system:nodes", "system:serviceaccounts:kube-system"]
+  verbs: [get, list, watch]
+- level: None
+  userGroups: ["system:nodes", "system:serviceaccounts:kube-system"]
+  resources: [{group: authorization.k8s.io}]
+# Who gets into pods, and past the API to nodes, pods and Services.
+- level: Metadata
+  resources:
+  - {group: "", resources: [pods/exec, pods/attach, pods/portforward, pods/proxy, services/proxy, nodes/proxy]}
+# What is configured, what pods are made of, and who may do what.
+- level: Metadata
+  resources:
+  - {group: "", resources: [configmaps, pods]}
+  - {group: rbac.authorization.k8s.io}
+# All else that changes something, and whatever is not told of above.
+- level: Metadata
+YAML
+}
 etcd() { # WORDS...: etcdctl as root of this machine
         ETCDCTL_API=3 etcdctl --endpoints "${etcd_server:-https://127.0.0.1:2379}" --cacert "$pki/etcd/ca.crt" \
                 --cert "$pki/etcd/healthcheck-client.crt" --key "$pki/etcd/healthcheck-client.key" "$@"
@@ -50,6 +105,7 @@ start_control_plane() { # new|existing NAME=PEER-URL,… [COMMAND when etcd runs
         systemctl start --no-block coxswain-etcd
         each_row "$certificates" issue
         ${3:+"$3"}
+        bring_audit_policy
         for unit in "${master_units[@]:1}"; do set_args "$unit"; done
         say control-plane "Starting the control plane"
         systemctl start --no-block kube-apiserver

@@ -225,10 +225,11 @@ addon_folder() { # where it is installed, beside the tool's parts
 
 # --- units ---
 
-set_args() { # UNIT ARG...: the unit's lines of arguments.table, and these
-        local unit=$1 args name value dns
+# The unit's lines of arguments.table, filled in, into `args`, and these.
+fill_args() { # UNIT ARG...
+        local name value
         dns=$(address_of_network "$(setting serviceSubnet)" 10)
-        mapfile -t args < <(sed -n "s/^$unit //p" "$parts/arguments.table")
+        mapfile -t args < <(sed -n "s/^$1 //p" "$parts/arguments.table")
         args+=("${@:2}")
         while read -r name value; do
                 args=("${args[@]//@$name@/$value}")
@@ -247,13 +248,27 @@ members ${members:-}
 state ${state:-}
 VALUES
         for value in "${args[@]}"; do
-                [[ $value != *[[:space:]\"\\\$\`@]* ]] || fail "$unit cannot be given the argument \"$value\""
+                [[ $value != *[[:space:]\"\\\$\`@]* ]] || fail "$1 cannot be given the argument \"$value\""
         done
+}
+set_args() { # UNIT ARG...
+        local args dns
+        fill_args "$@"
         {
                 printf '# Written by coxswain.\nARGS="%s"\n' "${args[*]}"
-                [ "$unit" != cluster-dns ] || printf 'DNS_ADDRESS="%s"\n' "$dns"
-        } >"/etc/default/$unit"
-        chmod 600 "/etc/default/$unit"
+                [ "$1" != cluster-dns ] || printf 'DNS_ADDRESS="%s"\n' "$dns"
+        } >"/etc/default/$1"
+        chmod 600 "/etc/default/$1"
+}
+# What the table has and the unit has not yet been given; what it has stays.
+add_args() { # UNIT
+        local args dns value new='' have
+        fill_args "$1"
+        have=" $(sed -n 's/^ARGS="\(.*\)"$/\1/p' "/etc/default/$1") "
+        for value in "${args[@]}"; do
+                [[ $have == *" ${value%%=*}"[=\ ]* ]] || new+=" $value"
+        done
+        [ -z "$new" ] || sed -i "s#^ARGS=\"\(.*\)\"\$#ARGS=\"\1$new\"#" "/etc/default/$1"
 }
 start_units() { systemctl restart "$@"; }
 enable_units() { systemctl enable --quiet --no-reload "$@"; }

@@ -37,6 +37,9 @@ authorization: {mode: Webhook}
 clusterDNS: [$(address_of_network "$(setting serviceSubnet)" 10)]
 clusterDomain: $(setting dnsDomain)
 staticPodPath: $etc/manifests
+readOnlyPort: 0
+podPidsLimit: 4096
+seccompDefault: true
 rotateCertificates: true
 serverTLSBootstrap: true
 YAML

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 UPGRADE_HELP='Replaces the packages of this machine by those in a folder, and goes back when they fail. One machine after the
-other, masters first: pods are moved to others meanwhile, and what runs here is restarted unit by unit. Arguments of units
-are written as the new version has them; what somebody has added beside them stays. On a master the accounts and rights that
-every cluster has are brought up to date, too.
+other, masters first: pods are moved to others meanwhile, and what runs here is restarted unit by unit. Units get the
+arguments that the new version brings, and keep those that they have. On a master the accounts and rights that every cluster has
+are brought up to date, too.
 
 Usage:
   coxswain upgrade FOLDER [flags]
@@ -57,23 +57,14 @@ repack() { # PACKAGE FOLDER
 
 # --- what the new version wants of the machine is for the new version to say ---
 
-# Arguments of a unit that this version's table does not have: they are the machine's own, or somebody's.
-own_arguments() { # UNIT FILE
-        local words word known
-        read -ra words < <(sed -n 's/^ARGS="\(.*\)"$/\1/p' "$2")
-        known=$(sed -n "s/^$1 \(--[a-z0-9-]*\).*/\1/p" "$parts/arguments.table")
-        for word in "${words[@]}"; do
-                grep -qxF -- "${word%%=*}" <<<"$known" || printf '%s\n' "$word"
-        done
-}
 write_configuration() {
-        local unit words
-        for unit in "${upgraded_units[@]}"; do
-                [ "$unit" != coxswain-etcd ] || continue # members and state are of the time when it joined
-                mapfile -t words < <(own_arguments "$unit" "/etc/default/$unit")
-                set_args "$unit" "${words[@]}"
-        done
-        [ ! -s "$admin" ] || bring_rights "$admin"
+        local unit
+        for unit in "${upgraded_units[@]}"; do add_args "$unit"; done
+        [ -s "$admin" ] || return 0
+        . "$parts/pki.bash"
+        . "$parts/control-plane.bash"
+        bring_audit_policy
+        bring_rights "$admin"
 }
 keep_configuration() { # as it was, for the way back
         local unit

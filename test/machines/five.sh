@@ -53,6 +53,11 @@ t_workers() {
         equals "$(k get nodes --no-headers | grep -cw Ready)" 5 && grep -q "$(address_of 12)" "$work/worker-1/root/etc/kubernetes/kubelet.conf"
 }
 ok "two workers, which know all masters" t_workers
+t_cis() {
+        local name
+        for name in "${masters[@]}" "${workers[@]}"; do cis_passes "$name" || { echo "$name"; return 1; }; done
+}
+ok "the CIS benchmark passes on all five, from the first start" t_cis
 t_members() {
         equals "$(members | grep -c ', started, .*, false$')" 3 && ! curl -s --max-time 2 --cacert "$work/master-1/root/etc/kubernetes/pki/etcd/ca.crt" \
                 --cert "$work/master-1/root/etc/kubernetes/pki/apiserver-kubelet-client.crt" --key "$work/master-1/root/etc/kubernetes/pki/apiserver-kubelet-client.key" \

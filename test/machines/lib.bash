@@ -13,6 +13,8 @@
 #   image_load NAME            gives a machine's kubelet the image hello:v1
 #   page PAGE N                what the Nth block of commands of a tutorial says, with this network's addresses
 #   shows PAGE N               whether standard input is what the page shows behind that block
+#   cis_passes NAME            nothing fails there by the CIS benchmark
+#   cis_fails NAME ID REMEDY COMMANDS UNDO   after these commands a control does, and its remedy is told
 #   figure WHAT VALUE GOAL     prints what was measured
 #   machine_forget NAME        kills it, and what was on its disk
 #   seconds_since START        START is of $EPOCHREALTIME
@@ -202,5 +204,16 @@ block() { # PAGE KIND N: the Nth ```sh, or the ```text behind it
 }
 page() { block "$1" sh "$2" | sed "s/192\.0\.2\./$prefix./g"; }
 shows() { "$top/test/tutorials/run" --compare <(block "$1" text "$2"); }
+cis_passes() {
+        local said
+        said=$(on "$1" coxswain cis 2>&1) || { echo "$said" | grep -E 'FAIL|error'; return 1; }
+        grep -qx '0 checks FAIL' <<<"$said" && grep -qE '^[1-9][0-9]* checks PASS$' <<<"$said"
+}
+cis_fails() {
+        local said r=0
+        on "$1" sh -ec "$4" || return 1
+        said=$(on "$1" coxswain cis 2>&1) || r=$?
+        on "$1" sh -ec "$5" && [ $r = 1 ] && grep -qF "[FAIL] $2 " <<<"$said" && grep -qF "$2 $3" <<<"$said" || { echo "$said" | grep "$2"; return 1; }
+}
 figure() { echo "# $1: $2 (goal: $3)" | tee -a "$work/figures"; } # WHAT VALUE GOAL
 seconds_since() { awk "BEGIN {printf \"%.1f\", $EPOCHREALTIME - $1}"; }

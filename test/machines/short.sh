@@ -92,6 +92,21 @@ spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: 
 YAML
 }
 ok "accounts of units are bound to their node" t_bound
+t_cis() { cis_passes master-1 && cis_passes worker-1; }
+ok "the CIS benchmark passes on a master and on a worker, from the first start" t_cis
+t_cis_broken() {
+        local pki=/etc/kubernetes/pki policy=/etc/kubernetes/audit-policy.yaml config=/var/lib/kubelet/config.yaml
+        cis_fails master-1 1.1.21 'chmod 640 the key' "chmod 644 $pki/apiserver.key" "chmod 640 $pki/apiserver.key" &&
+                cis_fails master-1 3.2.1 'set --audit-policy-file' "mv $policy $policy.away" "mv $policy.away $policy" &&
+                cis_fails worker-1 4.2.1 'set authentication.anonymous.enabled to false' "cp $config /root/config; sed -i 's/anonymous: {enabled: false}/anonymous: {enabled: true}/' $config" "cat /root/config >$config"
+}
+ok "and tells what is broken, with the remedy" t_cis_broken
+t_audit() { # who did what is written down, and what Secrets hold is not
+        k create secret generic hush --from-literal=word=correct-horse && k delete secret hush || return 1
+        on master-1 grep -q '"verb":"delete".*"resource":"secrets","namespace":"default","name":"hush"' /var/log/kubernetes/audit/audit.log &&
+                ! on master-1 grep -qE 'correct-horse|Y29ycmVjdC1ob3JzZQ' /var/log/kubernetes/audit/audit.log && equals "$(on master-1 stat -c '%a %U' /var/log/kubernetes/audit/audit.log)" '600 kube-apiserver'
+}
+ok "the audit log says who did what" t_audit
 t_users() { # UNIT USER
         local unit
         for unit in kube-apiserver kube-controller-manager cloud-controller-manager kube-scheduler coxswain-etcd cluster-dns loadbalancer-announcer; do

@@ -567,7 +567,13 @@ t_shutdown_without_etcd() {
 t_shutdown() { local pid; pid=$(cat "$work/apiserver.pid"); kill "$pid"; until_true 60 _gone "$pid"; rm "$work/apiserver.pid"; }
 
 control_plane_start "$work" $port || { cat "$work"/*.log; exit 1; }
+t_tls() { # 1.2 and 1.3, with keys that are gone afterwards, and ciphers that authenticate
+        hello() { openssl s_client -connect "127.0.0.1:$port" "$@" </dev/null 2>/dev/null | grep -q 'Cipher is [A-Z]'; }
+        hello -tls1_2 && hello -tls1_3 && hello -tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256 && ! hello -tls1_1 -cipher 'ALL:@SECLEVEL=0' &&
+                ! hello -tls1_2 -cipher 'ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:@SECLEVEL=0'
+}
 ok "health, version, metrics" t_health
+ok "old protocols and weak ciphers are refused" t_tls
 ok "a service account to begin with" account
 for t in create dry_run update patch subresources defaults list forms watch watch_list delete grace binding services \
         bad_json unknown_field invalid apply immutable privileged too_large missing credentials tokens bootstrap rbac nodes namespace events discovery \

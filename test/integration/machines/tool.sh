@@ -33,12 +33,6 @@ t_flags() {
 }
 ok "flags" t_flags
 
-t_arguments() { # an upgrade writes its own anew, and keeps those that somebody has added
-        printf '# Written by coxswain.\nARGS="--node-ip=192.0.2.9 --register-with-taints=a=b:NoSchedule --root-dir=* --v=4"\n' >"$work/kubelet"
-        equals "$(part '. "$parts/upgrade.bash"; own_arguments kubelet "$2/kubelet"' | xargs)" '--register-with-taints=a=b:NoSchedule --v=4'
-}
-ok "arguments that somebody has added are told from the tool's" t_arguments
-
 t_certificates() {
         part 'authority ca kubernetes >/dev/null; new_key "$pki/x.key"; sign ca "$pki/x.key" /O=g:x/CN=user clientAuth "DNS:a,IP:192.0.2.1" 90 "$pki/x.crt"' || return 1
         local left

@@ -26,6 +26,8 @@ static void make(const char *path, const char *text)
         assert_int_equal(cx_write_file(full, text, strlen(text), 0644, false, &err), 0);
 }
 
+static bool seccomp_by_default; // as seccompDefault says
+
 // The runtime configuration of a container of a pod with these contexts, in an image that runs as `user`; NULL with *ret_r
 // when it is refused.
 static json_t *build_as(const char *user, const char *pod_context, const char *context, int *ret_r)
@@ -47,7 +49,8 @@ static json_t *build_as(const char *user, const char *pod_context, const char *c
                                                  .args = &args,
                                                  .env = &(struct cx_strings){0},
                                                  .cgroups_path = "/x",
-                                                 .seccomp_folder = folder},
+                                                 .seccomp_folder = folder,
+                                                 .seccomp_by_default = seccomp_by_default},
                             &spec, &err);
         return spec;
 }
@@ -300,6 +303,26 @@ static void apparmor(void **state)
         }
 }
 
+// seccompDefault is for whoever asks for nothing.
+static void by_default(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *context;
+                bool filtered;
+        } cases[] = {{"{}", true},
+                     {"{\"seccompProfile\": {\"type\": \"Unconfined\"}}", false},
+                     {"{\"privileged\": true}", false}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                int r;
+                seccomp_by_default = true;
+                json_auto_t *spec = build_as("", "{}", cases[i].context, &r);
+                seccomp_by_default = false;
+                assert_int_equal(r, 0);
+                assert_int_equal(cx_json_get(spec, "linux.seccomp") != NULL, cases[i].filtered);
+        }
+}
+
 int main(void)
 {
         if (!mkdtemp(root))
@@ -313,8 +336,8 @@ int main(void)
         if (symlink("../out.json", link) < 0)
                 return 1;
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(refused),  cmocka_unit_test(enforced), cmocka_unit_test(default_filter),
-                cmocka_unit_test(profiles), cmocka_unit_test(apparmor),
+                cmocka_unit_test(refused),        cmocka_unit_test(enforced), cmocka_unit_test(by_default),
+                cmocka_unit_test(default_filter), cmocka_unit_test(profiles), cmocka_unit_test(apparmor),
         };
         int r = cmocka_run_group_tests(tests, NULL, NULL);
         return cx_remove_tree(root, NULL) < 0 ? 1 : r;
