@@ -3,6 +3,10 @@
 // ring.
 #include "apiserver/storage/cache.h"
 
+#include "libcommon/base/time.h"
+
+#include <assert.h>
+
 struct cache *cache_new(const char *prefix, const struct cx_resource *resource)
 {
         struct cache *cache = cx_alloc(sizeof *cache);
@@ -13,7 +17,14 @@ struct cache *cache_new(const char *prefix, const struct cx_resource *resource)
         cache->unreadable = cache->loading_unreadable = (struct cx_map)CX_MAP_INIT_FREE(free);
         selectable_copy(&cache->selectable, resource);
         pthread_rwlock_init(&cache->lock, NULL);
+        cache->most = CACHE_WINDOW;
         return cache;
+}
+
+void cache_limit(struct cache *cache, uint64_t most)
+{
+        assert(most && most <= CACHE_WINDOW && !cache->next_event);
+        cache->most = most;
 }
 
 static void clear_event(struct cache_event *event)
@@ -26,7 +37,7 @@ static void clear_event(struct cache_event *event)
 static void clear_window(struct cache *cache)
 {
         for (; cache->first_event < cache->next_event; cache->first_event++)
-                clear_event(&cache->window[cache->first_event % CACHE_WINDOW]);
+                clear_event(&cache->window[cache->first_event % cache->most]);
 }
 
 static void clear_items(struct cache *cache)
@@ -162,16 +173,27 @@ static bool event_matters(const struct cache_watcher *watcher, const struct cach
         return now || before;
 }
 
+// For one more event.
+static void make_room(struct cache *cache, int64_t now)
+{
+        for (;;) {
+                uint64_t count = cache->next_event - cache->first_event;
+                struct cache_event *oldest = &cache->window[cache->first_event % cache->most];
+                if (count < cache->most && (count < CACHE_WINDOW_LEAST || now - oldest->came <= EVENT_AGE))
+                        return;
+                cache->floor = oldest->object->revision;
+                clear_event(oldest);
+                cache->first_event++;
+        }
+}
+
 // Takes both references.
 static void append(struct cache *cache, enum event_type type, struct stored *object, struct stored *previous)
 {
-        struct cache_event *event = &cache->window[cache->next_event % CACHE_WINDOW];
-        if (cache->next_event - cache->first_event == CACHE_WINDOW) {
-                cache->floor = event->object->revision;
-                clear_event(event);
-                cache->first_event++;
-        }
-        *event = (struct cache_event){.type = type, .object = object, .previous = previous};
+        int64_t now = cx_time_monotonic() / CX_NS_PER_S;
+        make_room(cache, now);
+        struct cache_event *event = &cache->window[cache->next_event % cache->most];
+        *event = (struct cache_event){.type = type, .object = object, .previous = previous, .came = now};
         cache->next_event++;
         enum event_type ignored;
         for (struct cache_watcher *watcher = cache->watchers; watcher; watcher = watcher->next)
@@ -377,7 +399,7 @@ static uint64_t position_after(const struct cache *cache, int64_t revision)
         uint64_t low = cache->first_event, high = cache->next_event;
         while (low < high) {
                 uint64_t middle = low + (high - low) / 2;
-                if (cache->window[middle % CACHE_WINDOW].object->revision <= revision)
+                if (cache->window[middle % cache->most].object->revision <= revision)
                         low = middle + 1;
                 else
                         high = middle;
@@ -442,7 +464,7 @@ int cache_watch_next(struct cache_watcher *watcher, enum event_type *ret_type, s
         if (watcher->generation != cache->generation || watcher->position < cache->first_event)
                 r = -ESTALE;
         while (r == 0 && watcher->position < cache->next_event) {
-                struct cache_event *event = &cache->window[watcher->position++ % CACHE_WINDOW];
+                struct cache_event *event = &cache->window[watcher->position++ % cache->most];
                 if (!event_matters(watcher, event, ret_type))
                         continue;
                 // What left the selection is shown as it was, under the revision at which it left.
