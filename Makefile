@@ -6,6 +6,9 @@
 BUILD ?= release
 OUT := build/$(BUILD)
 CC := $(if $(filter fuzz,$(BUILD)),clang,gcc)
+# To build for another architecture: CC, AR and PKG_CONFIG are the tools for that one, CC_FOR_BUILD compiles what runs here.
+CC_FOR_BUILD ?= $(CC)
+PKG_CONFIG ?= pkg-config
 MAKEFLAGS += --no-builtin-rules
 Q := $(if $(V),,@)
 .SUFFIXES:
@@ -13,7 +16,7 @@ Q := $(if $(V),,@)
 # Our own build of libcurl, where scripts/curl has made it.
 CURL := $(wildcard build/curl/lib/libcurl.a)
 PACKAGES := $(if $(CURL),,libcurl) libnghttp2 libmicrohttpd gnutls jansson yaml-0.1 libprotobuf-c openssl libarchive zlib libzstd libwslay libldns libsodium
-PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libwslay libldns,$(PACKAGES)) 2>/dev/null)
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(filter-out libwslay libldns,$(PACKAGES)) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wno-missing-field-initializers -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings -Wvla
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
@@ -89,13 +92,13 @@ $(CONTROLLER_LIB): $(call objects,$(call sources,libcontroller))
 $(COMMON_LIB) $(CONTROLLER_LIB):
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(Q)ar rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 define component_rules
 $(OUT)/lib$(notdir $(1)).a: $(call objects,$(call sources,$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$(Q)ar rcs $$@ $$^
+	$(Q)$(AR) rcs $$@ $$^
 $(OUT)/bin/$(EXE_$(1)): $(OUT)/obj/$(1)/main.o $(OUT)/lib$(notdir $(1)).a $(CONTROLLER_LIB) $(COMMON_LIB) $(CURL)
 	@mkdir -p $$(@D)
 	@echo "  LINK  $$@"
@@ -177,6 +180,11 @@ test-machines: all
 	@scripts/deps test deb machines
 	@for t in test/machines/*.sh; do echo "$$t"; $$t || exit 1; done
 
+# Small boards: a cluster in 192 MB for MINUTES (60), and packages for arm64.
+test-small: all
+	@scripts/deps test deb small
+	@for t in test/small/*.sh; do echo "$$t"; $$t || exit 1; done
+
 # --- quality ---
 
 lint:
@@ -219,5 +227,5 @@ help:
 	@sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile | sort -u
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
-.PHONY: all unit unit-build check up down install deb test test-machines test-vm vm-build lint bench fuzz-build fuzz-smoke compdb clean help
+.PHONY: all unit unit-build check up down install deb test test-machines test-small test-vm vm-build lint bench fuzz-build fuzz-smoke compdb clean help
 .SECONDARY:

@@ -12,6 +12,7 @@
 #include "apiserver/endpoints/watch.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/server.h"
+#include "apiserver/storage/cache.h"
 #include "apiserver/strategy/allocator.h"
 #include "apiserver/strategy/strategy.h"
 #include "libcommon/base/address.h"
@@ -85,6 +86,8 @@ static int start(struct apiserver *api, const struct audit_options *audit, struc
         api->backends = backends_new();
         if (r == 0 && (!o->tls_cert_file || !o->tls_key_file))
                 r = cx_error_set(err, -EINVAL, "--tls-cert-file and --tls-private-key-file are needed");
+        if (r == 0 && o->etcd_compaction_interval && o->etcd_compaction_interval < CX_NS_PER_S)
+                r = cx_error_set(err, -EINVAL, "--etcd-compaction-interval has to be a second at least, or 0 for never");
         if (r == 0)
                 r = allocator_new(o, &api->allocator, err);
         if (r == 0)
@@ -93,6 +96,10 @@ static int start(struct apiserver *api, const struct audit_options *audit, struc
                 r = connect_etcd(api, err);
         if (r == 0)
                 api->store = store_new(api->etcd);
+        if (r == 0) {
+                store_compact_every(api->store, o->etcd_compaction_interval);
+                store_window(api->store, o->watch_cache_size);
+        }
         if (r == 0 && o->encryption_provider_config)
                 r = store_encrypt(api->store, o->encryption_provider_config, o->encryption_reload, err);
         if (r == 0)
@@ -225,6 +232,8 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, struct
                                         .service_account_issuer = "https://kubernetes.default.svc.cluster.local",
                                         .anonymous_auth = true,
                                         .event_ttl = 3600 * CX_NS_PER_S,
+                                        .etcd_compaction_interval = 300 * CX_NS_PER_S,
+                                        .watch_cache_size = CACHE_WINDOW,
                                         .min_request_timeout = 1800,
                                         .max_request_bytes = 3 << 20};
         int64_t verbosity = 0;
@@ -297,6 +306,11 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, struct
                  "let requests without credentials in as system:anonymous", NULL, NULL, 0, 0},
                 {"allow-privileged", 0, CX_FLAG_BOOL, &o->allow_privileged, "allow privileged containers", NULL, NULL,
                  0, 0},
+                {"etcd-compaction-interval", 0, CX_FLAG_DURATION, &o->etcd_compaction_interval,
+                 "how often etcd is told to forget revisions that are older than that; 0: never", NULL, NULL, 0, 0},
+                {"default-watch-cache-size", 0, CX_FLAG_INT, &o->watch_cache_size,
+                 "how many events of a resource are kept at most for those who watch", NULL, NULL, CACHE_WINDOW_LEAST,
+                 CACHE_WINDOW},
                 {"event-ttl", 0, CX_FLAG_DURATION, &o->event_ttl, "how long events are kept", NULL, NULL, 0, 0},
                 {"min-request-timeout", 0, CX_FLAG_INT, &o->min_request_timeout, "seconds that a watch lives at least",
                  NULL, NULL, 1, 86400},

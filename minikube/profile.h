@@ -31,6 +31,7 @@ struct profile {
         int nodes;              // numbers of nodes that there are or were; see node_there
         unsigned gone, stopped; // bits of nodes that were deleted, or are stopped while the cluster runs
         int index;
+        bool small;               // for a machine with little memory, as it was when the profile was made
         char *registry_config;    // copied into the folder; NULL: none
         struct cx_strings extra;  // --extra-config: \"component.flag=value\"
         struct cx_strings addons; // those that are on (addons.h), sorted

@@ -307,6 +307,28 @@ static void add_extra(const struct profile *profile, struct cluster_service *ser
                         arg(service, "--%s", strchr(profile->extra.items[i], '.') + 1);
 }
 
+// On a small machine memory is worth more than time: etcd collects garbage sooner (Go lets the heap grow by so many percent), its log
+// and its history are shorter, and events, of which there are many, live for minutes.
+static const struct {
+        const char *service, *flag, *variable;
+} small[] = {
+        {"etcd", "--snapshot-count=500", "GOGC=10"},
+        {"kube-apiserver", "--default-watch-cache-size=256", NULL},
+        {"kube-apiserver", "--etcd-compaction-interval=20s", NULL},
+        {"kube-apiserver", "--event-ttl=5m", NULL},
+};
+
+static void add_small(struct cluster_service *service)
+{
+        for (size_t i = 0; i < CX_ARRAY_SIZE(small); i++) {
+                if (strcmp(small[i].service, service->name) != 0)
+                        continue;
+                arg(service, "%s", small[i].flag);
+                if (small[i].variable)
+                        cx_strings_add(&service->environment, small[i].variable);
+        }
+}
+
 void services_of(const struct profile *profile, struct services *ret_services)
 {
         *ret_services = (struct services){0};
@@ -319,8 +341,11 @@ void services_of(const struct profile *profile, struct services *ret_services)
         for (int node = 0; node < profile->nodes; node++)
                 if (node_runs(profile, node))
                         add_addons(profile, node, ret_services);
-        for (size_t i = 0; i < ret_services->count; i++)
+        for (size_t i = 0; i < ret_services->count; i++) {
+                if (profile->small)
+                        add_small(&ret_services->items[i]);
                 add_extra(profile, &ret_services->items[i]);
+        }
 }
 
 void services_release(struct services *services)
@@ -328,6 +353,7 @@ void services_release(struct services *services)
         for (size_t i = 0; i < services->count; i++) {
                 free(services->items[i].name);
                 cx_strings_release(&services->items[i].argv);
+                cx_strings_release(&services->items[i].environment);
         }
         free(services->items);
         *services = (struct services){0};

@@ -8,7 +8,8 @@
 struct cluster_service {
         char *name; // "etcd", "kube-apiserver", "kubelet-minikube-m02", …
         int node;
-        struct cx_strings argv; // argv[0] is a path or is found in PATH
+        struct cx_strings argv;        // argv[0] is a path or is found in PATH
+        struct cx_strings environment; // "NAME=value", besides minikube's own
 };
 struct services {
         struct cluster_service *items;

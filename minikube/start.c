@@ -11,6 +11,7 @@
 #include "minikube/certs.h"
 #include "minikube/commands.h"
 #include "minikube/habits.h"
+#include "minikube/memory.h"
 #include "minikube/network.h"
 #include "minikube/out.h"
 #include "minikube/registries.h"
@@ -19,6 +20,8 @@
 
 #include <signal.h>
 #include <stdio.h>
+
+#define SMALL_MACHINE (512LL << 20) // bytes; with less, memory is worth more than time
 
 static int64_t begun;
 
@@ -169,8 +172,10 @@ static int change_nodes(struct minikube *m, struct changes *changes, struct cx_e
                 r = m->change(m, err);
         else
                 profile->stopped = 0;
-        if (!profile->exists)
+        if (!profile->exists) {
                 profile->nodes = (int)m->nodes;
+                profile->small = memory_of_machine("/proc/self/cgroup", "/sys/fs/cgroup") < SMALL_MACHINE;
+        }
         while (r == 0 && m->nodes_changed && node_count(profile) < m->nodes)
                 r = nodes_grow(profile, &node, err);
         changes->nodes =

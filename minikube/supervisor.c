@@ -153,9 +153,24 @@ static pid_t find(const struct profile *profile, const struct cluster_service *s
 
 // --- starting ---
 
-// In a session of its own, with its output in a log file.
-static int spawn(const struct profile *profile, const char *name, const char *const *argv, pid_t *ret_pid)
+// What is added comes first: that is what is found.
+static const char **join_environment(const struct cx_strings *added)
 {
+        size_t n = 0, count = added ? added->count : 0;
+        while (environ[n])
+                n++;
+        const char **all = cx_alloc_array(n + count + 1, sizeof *all);
+        for (size_t i = 0; i < count; i++)
+                all[i] = added->items[i];
+        memcpy(all + count, environ, n * sizeof *all);
+        return all;
+}
+
+// In a session of its own, with its output in a log file. `added` (or NULL): to our environment.
+static int spawn(const struct profile *profile, const char *name, const char *const *argv,
+                 const struct cx_strings *added, pid_t *ret_pid)
+{
+        CX_CLEANUP(cx_freep) const char **environment = join_environment(added);
         CX_CLEANUP(cx_freep) char *log = profile_path(profile, "logs/%s.log", name);
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
@@ -174,7 +189,7 @@ static int spawn(const struct profile *profile, const char *name, const char *co
         posix_spawn_file_actions_addclosefrom_np(&actions,
                                                  3); // a lock or a pipe of the caller is not held by a cluster
         posix_spawn_file_actions_addchdir_np(&actions, "/");
-        int r = posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
+        int r = posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, (char *const *)environment);
         posix_spawn_file_actions_destroy(&actions);
         posix_spawnattr_destroy(&attributes);
         return -r;
@@ -203,7 +218,7 @@ static void start_service(const struct profile *profile, struct supervised *s)
         for (size_t i = 0; i < n; i++)
                 argv[i + 2] = s->service->argv.items[i];
         s->started = cx_time_monotonic();
-        int r = spawn(profile, s->service->name, argv, &s->pid);
+        int r = spawn(profile, s->service->name, argv, &s->service->environment, &s->pid);
         if (r == 0) {
                 record(profile, s->service->name, s->pid);
                 s->fd = open_pid(s->pid);
@@ -377,7 +392,7 @@ int supervisor_start(const struct profile *profile, struct cx_error *err)
         // The folder says whose it is to whoever cleans up, should it be killed before it is recorded.
         CX_CLEANUP(cx_freep) char *folder = profile_path(profile, "%s", "");
         const char *argv[] = {self, "supervise", "-p", profile->name, folder, NULL};
-        int r = spawn(profile, SUPERVISOR, argv, &pid);
+        int r = spawn(profile, SUPERVISOR, argv, NULL, &pid);
         if (r < 0)
                 return cx_error_set(err, r, "cannot start the supervisor %s: %s", self, strerror(-r));
         int64_t deadline = cx_time_monotonic() + START_TIMEOUT;

@@ -28,6 +28,7 @@ struct apiserver_options {
         const char *encryption_provider_config;
         bool encryption_reload;
         int64_t event_ttl, min_request_timeout, max_request_bytes, service_account_max_token_expiration;
+        int64_t etcd_compaction_interval, watch_cache_size;
 };
 
 struct apiserver {

@@ -3,6 +3,10 @@
 // ring that grows.
 #include "apiserver/storage/cache.h"
 
+#include "libcommon/base/time.h"
+
+#include <assert.h>
+
 struct cache *cache_new(const char *prefix, const struct cx_resource *resource)
 {
         struct cache *cache = cx_alloc(sizeof *cache);
@@ -13,7 +17,14 @@ struct cache *cache_new(const char *prefix, const struct cx_resource *resource)
         cache->unreadable = cache->loading_unreadable = (struct cx_map)CX_MAP_INIT_FREE(free);
         selectable_copy(&cache->selectable, resource);
         pthread_rwlock_init(&cache->lock, NULL);
+        cache->most = CACHE_WINDOW;
         return cache;
+}
+
+void cache_limit(struct cache *cache, uint64_t most)
+{
+        assert(most && most <= CACHE_WINDOW && !cache->next_event);
+        cache->most = most;
 }
 
 static void clear_event(struct cache_event *event)
@@ -171,6 +182,8 @@ static bool event_matters(const struct cache_watcher *watcher, const struct cach
 static void grow_window(struct cache *cache)
 {
         size_t size = cache->window_size ? 2 * cache->window_size : 16;
+        if (size > cache->most)
+                size = cache->most;
         struct cache_event *window = cx_alloc_array(size, sizeof *window);
         for (uint64_t i = cache->first_event; i < cache->next_event; i++)
                 window[i % size] = *event_at(cache, i);
@@ -179,25 +192,32 @@ static void grow_window(struct cache *cache)
         cache->window_size = size;
 }
 
-// Room for one more event: by growing, then by forgetting the oldest.
-static struct cache_event *next_place(struct cache *cache)
+static bool may_go(const struct cache_event *event, uint64_t count, int64_t now)
 {
-        if (cache->next_event - cache->first_event == cache->window_size && cache->window_size < CACHE_WINDOW)
-                grow_window(cache);
-        struct cache_event *event = event_at(cache, cache->next_event);
-        if (cache->next_event - cache->first_event == CACHE_WINDOW) {
-                cache->floor = event->object->revision;
-                clear_event(event);
+        return count >= CACHE_WINDOW_LEAST && now - event->came > EVENT_AGE;
+}
+
+// For one more event: old ones go, then the window grows, then the oldest goes.
+static void make_room(struct cache *cache, int64_t now)
+{
+        uint64_t count = cache->next_event - cache->first_event;
+        for (; count && (count == cache->most || may_go(event_at(cache, cache->first_event), count, now)); count--) {
+                struct cache_event *oldest = event_at(cache, cache->first_event);
+                cache->floor = oldest->object->revision;
+                clear_event(oldest);
                 cache->first_event++;
         }
-        return event;
+        if (count == cache->window_size)
+                grow_window(cache);
 }
 
 // Takes both references.
 static void append(struct cache *cache, enum event_type type, struct stored *object, struct stored *previous)
 {
-        struct cache_event *event = next_place(cache);
-        *event = (struct cache_event){.type = type, .object = object, .previous = previous};
+        int64_t now = cx_time_monotonic() / CX_NS_PER_S;
+        make_room(cache, now);
+        struct cache_event *event = event_at(cache, cache->next_event);
+        *event = (struct cache_event){.type = type, .object = object, .previous = previous, .came = now};
         cache->next_event++;
         enum event_type ignored;
         for (struct cache_watcher *watcher = cache->watchers; watcher; watcher = watcher->next)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The watch cache of one stored resource: a sorted map of its objects and a window of past events. Filled by the
 // store's one etcd watch, read by everything else. Watchers walk the window with a position of their own, so an event
-// is kept once however many watch; a watcher that falls out of the window is ended and starts again.
+// is kept once however many watch; a watcher that falls out of the window is ended and starts again. The window holds as
+// many events as came within EVENT_AGE, but CACHE_WINDOW_LEAST at least and CACHE_WINDOW at most, or what cache_limit says:
+// what changes often has a long one for as long as it does, and not for good.
 //
 // A cache that is opened while the server runs is filled beside the events that come meanwhile: those wait, and what
 // the contents hold already is dropped.
@@ -15,7 +17,9 @@
 
 #include <pthread.h>
 
-#define CACHE_WINDOW 4096 // a power of two
+#define CACHE_WINDOW 4096
+#define CACHE_WINDOW_LEAST 128
+#define EVENT_AGE 75 // seconds
 
 enum event_type { EVENT_ADDED, EVENT_MODIFIED, EVENT_DELETED };
 
@@ -23,6 +27,7 @@ struct cache_event {
         enum event_type type;
         struct stored *object;   // after the event; of a deletion: the last state under the deleting revision
         struct stored *previous; // before it; NULL for ADDED
+        int64_t came;            // on the monotonic clock, in seconds
 };
 
 struct cache_watcher;
@@ -45,7 +50,8 @@ struct cache {
         // part of the items, and whoever asks for them is told.
         struct cx_map unreadable, loading_unreadable;
         struct cache_event *window;
-        size_t window_size;   // as many as have come, and at most CACHE_WINDOW: most kinds have few events
+        size_t window_size;   // as many as there were at once, and at most `most`: most kinds have few events
+        uint64_t most;        // events in the window
         uint64_t next_event;  // number of the next event; event n is at window[n % window_size]
         uint64_t first_event; // oldest event that is still there
         int64_t floor;        // events after this revision are in the window
@@ -54,6 +60,8 @@ struct cache {
 };
 
 struct cache *cache_new(const char *prefix, const struct cx_resource *resource);
+// How many events the window holds at most, up to CACHE_WINDOW. Before there are any.
+void cache_limit(struct cache *cache, uint64_t most);
 struct cache *cache_ref(struct cache *cache);
 void cache_unref(struct cache *cache);
 

@@ -227,6 +227,7 @@ static int load_cache(struct store *store, struct cache *cache, int64_t *ret_rev
 int store_open(struct store *store, const struct cx_resource *resource, struct cache **ret_cache, struct cx_error *err)
 {
         struct cache *cache = cache_new(resource->prefix, resource);
+        cache_limit(cache, (uint64_t)store->window);
         int64_t revision = 0;
         int r = 0;
         pthread_mutex_lock(&store->loading);
@@ -392,10 +393,20 @@ int store_encrypt(struct store *store, const char *path, bool reload, struct cx_
         return encryption_load(path, &store->encryption, err);
 }
 
+void store_window(struct store *store, int64_t events)
+{
+        store->window = events;
+}
+
+void store_compact_every(struct store *store, int64_t interval)
+{
+        store->compact_every = interval;
+}
+
 static void *keeper_main(void *context)
 {
         struct store *store = context;
-        int64_t compact_at = cx_time_monotonic() + COMPACT_INTERVAL, compact_to = store_revision(store);
+        int64_t compact_at = cx_time_monotonic() + store->compact_every, compact_to = store_revision(store);
         pthread_mutex_lock(&store->lock);
         while (!store->stopping) {
                 struct timespec tick = after(TICK);
@@ -410,10 +421,10 @@ static void *keeper_main(void *context)
                         reload(store);
                 look_at_keys(store);
                 progress_tick(store->progress);
-                if (cx_time_monotonic() >= compact_at) {
+                if (store->compact_every && cx_time_monotonic() >= compact_at) {
                         compact(store, compact_to);
                         compact_to = store_revision(store);
-                        compact_at = cx_time_monotonic() + COMPACT_INTERVAL;
+                        compact_at = cx_time_monotonic() + store->compact_every;
                 }
                 pthread_mutex_lock(&store->lock);
         }
@@ -427,6 +438,8 @@ struct store *store_new(struct cx_etcd *etcd)
 {
         struct store *store = cx_alloc(sizeof *store);
         store->etcd = etcd;
+        store->compact_every = COMPACT_INTERVAL;
+        store->window = CACHE_WINDOW;
         store->by_prefix = (struct cx_map)CX_MAP_INIT_FREE(free_caches);
         pthread_rwlock_init(&store->routes, NULL);
         pthread_rwlock_init(&store->keys, NULL);

@@ -14,6 +14,10 @@ struct store *store_new(struct cx_etcd *etcd);
 // Values are encrypted as an EncryptionConfiguration says. With `reload` the file is read again whenever it changes;
 // one that cannot be read then changes nothing. Before the store starts.
 int store_encrypt(struct store *store, const char *path, bool reload, struct cx_error *err) CX_CHECK;
+// How often revisions of etcd are forgotten that are older than that; 0: never. Before the store starts; five minutes at first.
+void store_compact_every(struct store *store, int64_t interval);
+// How many events a cache keeps for those who watch, at most (CACHE_WINDOW at first). Before anything is opened.
+void store_window(struct store *store, int64_t events);
 // Whether a write would store the value anew although the object stays the same: it was sealed with another key.
 bool store_would_rewrite(struct store *store, const struct cache *cache, const struct stored *object);
 int store_start(struct store *store, struct cx_error *err)

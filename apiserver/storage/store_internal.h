@@ -22,6 +22,8 @@ struct store {
         struct encryption *encryption; // NULL: values are plain
         char *encryption_path;         // read again when it changes; NULL: never. It and the next: the keeper's
         struct timespec encryption_read;
+        int64_t compact_every; // ns; 0: never
+        int64_t window;        // events that a cache holds at most
         struct progress *progress;
         pthread_t keeper;
         bool keeper_started;

@@ -101,10 +101,9 @@ static int parse_document(const char *text, size_t length, const char *path, jso
         if (r < 0) {
                 CX_ERROR why = CX_ERROR_INIT; // without the reason: a file of ours is nothing that a server refused
                 static const char prefix[] = "invalid YAML at ";
-                const char *reason = cx_error_text(err);
-                bool yaml = cx_has_prefix(reason, prefix);
+                const char *reason = cx_error_text(err), *yaml = strstr(reason, prefix);
                 cx_error_set(&why, r, "error loading config file \"%s\": %s%s", path, yaml ? "yaml: " : "",
-                             reason + (yaml ? strlen(prefix) : 0));
+                             yaml ? yaml + strlen(prefix) : reason);
                 if (err)
                         cx_error_release(err);
                 return cx_error_move(err, &why);

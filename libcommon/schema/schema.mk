@@ -5,7 +5,7 @@ SCHEMA_GEN := $(sort $(wildcard libcommon/schema/gen/*.c))
 
 $(OUT)/gen/schema_gen: $(SCHEMA_GEN) libcommon/schema/gen/schema_gen.h
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(WARNINGS) -O1 -D_GNU_SOURCE -I. -o $@ $(SCHEMA_GEN) -ljansson
+	$(CC_FOR_BUILD) -std=gnu17 $(WARNINGS) -O1 -D_GNU_SOURCE -I. -o $@ $(SCHEMA_GEN) -ljansson
 
 $(OUT)/gen/schema_tables.c: $(OUT)/gen/schema_gen $(SCHEMA_API)
 	$(OUT)/gen/schema_gen $@ $(SCHEMA_API)

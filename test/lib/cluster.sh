@@ -6,7 +6,8 @@
 #   mk WORDS..., k WORDS...           minikube and kubectl for the profile
 #   pid_of SERVICE                    the process of a service that the profile supervises
 #   nodes_ready COUNT                 there are so many nodes, and all are Ready
-#   load_start, load_stop             one request to $url after the other; load_stop fails when any of them did
+#   load_start, load_stop             one request to $url after the other, $LOAD_PAUSE seconds between them if it is set; load_stop
+#                                     fails when any of them did
 #   looked_up POD NAME                the last address that the pod's nslookup finds (busybox is static: its wget finds none)
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bin=$top/build/release/bin
@@ -49,6 +50,7 @@ load_start() {
                                 "$url" >"$work/load.last" 2>&1 || note_failure
                         n=$((n + 1))
                         echo "$n" >"$work/load.count"
+                        [ -z "${LOAD_PAUSE:-}" ] || sleep "$LOAD_PAUSE"
                 done
         ) &
         load_pid=$!

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small web server for tests: "/" says hello with its pod's name and version, "/error" makes it exit with 1, "/healthz"
-// answers ok (or 500 once the file /tmp/unhealthy exists), "/slow" answers after a second, "/env" shows its environment.
-// On SIGTERM it answers what has begun and ends.
+// A small web server for tests: "/" says hello (or $GREETING) with its pod's name and version, "/error" makes it exit with 1,
+// "/healthz" answers ok (or 500 once the file /tmp/unhealthy exists), "/slow" answers after a second, "/env" shows its
+// environment. On SIGTERM it answers what has begun and ends.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
@@ -59,7 +59,7 @@ static void *serve(void *context)
         char path[256] = "";
         sscanf(request, "%*15s %255s", path);
         if (strcmp(path, "/error") == 0) {
-                answer(fd, 500, "going down\n");
+                answer(fd, 500, "Goodbye\n");
                 fprintf(stderr, "asked to fail\n");
                 exit(1);
         }
@@ -72,9 +72,10 @@ static void *serve(void *context)
                 if (path[1])
                         sleep(1);
                 char text[512], name[256] = "";
-                const char *pod = getenv("POD_NAME");
+                const char *pod = getenv("POD_NAME"), *greeting = getenv("GREETING");
                 gethostname(name, sizeof name - 1);
-                snprintf(text, sizeof text, "Hello from %s, version %s\n", pod ? pod : name, VERSION);
+                snprintf(text, sizeof text, "%s from %s, version %s\n", greeting ? greeting : "Hello", pod ? pod : name,
+                         VERSION);
                 answer(fd, 200, text);
                 printf("GET %s\n", path);
                 fflush(stdout);

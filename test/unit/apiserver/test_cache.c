@@ -185,6 +185,43 @@ static void test_many_events(void **state CX_UNUSED)
         cache_unref(cache);
 }
 
+// Old events make room, but not the last ones; young ones only when there are as many as there may be.
+static void test_window(void **state)
+{
+        enum { MOST = 2 * CACHE_WINDOW_LEAST, OLD = EVENT_AGE + 1 };
+        static const struct {
+                int events, old; // how many of them are old when one more comes
+                int left;
+        } cases[] = {
+                {10, 10, 11},
+                {CACHE_WINDOW_LEAST, CACHE_WINDOW_LEAST, CACHE_WINDOW_LEAST},
+                {CACHE_WINDOW_LEAST + 20, 10, CACHE_WINDOW_LEAST + 11},
+                {CACHE_WINDOW_LEAST + 20, CACHE_WINDOW_LEAST + 20, CACHE_WINDOW_LEAST},
+                {MOST, 0, MOST},
+        };
+        (void)state;
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct cache *cache = cache_new("configmaps", configmaps());
+                struct cache_watcher watcher = {.wake = wake, .context = &(int){0}};
+                cache_limit(cache, MOST);
+                cache_load(cache, object("ns/a", "x", 1));
+                cache_replace(cache, 1);
+                for (int n = 0; n < cases[i].events; n++)
+                        cache_put(cache, object("ns/a", "x", 2 + n));
+                for (int n = 0; n < cases[i].old; n++)
+                        cache->window[n].came -= OLD;
+                int last = 2 + cases[i].events, first = last - cases[i].left;
+                cache_put(cache, object("ns/a", "x", last));
+                if (first > 1)
+                        assert_int_equal(cache_watch(cache, &watcher, first - 1, NULL, NULL), -ESTALE);
+                assert_int_equal(cache_watch(cache, &watcher, first, NULL, NULL), 0);
+                for (int n = 0; n < cases[i].left; n++)
+                        expect(&watcher, 1, EVENT_MODIFIED, first + 1 + n);
+                cache_unwatch(&watcher);
+                cache_unref(cache);
+        }
+}
+
 // Opened while the server runs: what comes while the contents are read is applied on top of them.
 static void test_filling_beside_events(void **state)
 {
@@ -219,9 +256,12 @@ static void test_filling_beside_events(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_splice),          cmocka_unit_test(test_selectable_fields),
-                cmocka_unit_test(test_selected_events), cmocka_unit_test(test_falling_behind),
-                cmocka_unit_test(test_many_events),     cmocka_unit_test(test_filling_beside_events)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_splice),
+                                           cmocka_unit_test(test_selectable_fields),
+                                           cmocka_unit_test(test_selected_events),
+                                           cmocka_unit_test(test_falling_behind),
+                                           cmocka_unit_test(test_window),
+                                           cmocka_unit_test(test_many_events),
+                                           cmocka_unit_test(test_filling_beside_events)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
