@@ -160,7 +160,7 @@ static const char **join_environment(const struct cx_strings *added)
         while (environ[n])
                 n++;
         const char **all = cx_alloc_array(n + count + 1, sizeof *all);
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; added && i < count; i++)
                 all[i] = added->items[i];
         memcpy(all + count, environ, n * sizeof *all);
         return all;
