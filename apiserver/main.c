@@ -91,7 +91,8 @@ static int start(struct apiserver *api, const struct audit_options *audit, struc
         if (r == 0 && (!o->tls_cert_file || !o->tls_key_file))
                 r = cx_error_set(err, -EINVAL, "--tls-cert-file and --tls-private-key-file are needed");
         if (r == 0 && o->etcd_compaction_interval && o->etcd_compaction_interval < CX_NS_PER_S)
-                r = cx_error_set(err, -EINVAL, "--etcd-compaction-interval has to be a second at least, or 0 for never");
+                r = cx_error_set(err, -EINVAL,
+                                 "--etcd-compaction-interval has to be a second at least, or 0 for never");
         if (r == 0)
                 r = allocator_new(o, &api->allocator, err);
         if (r == 0)
